@@ -1,0 +1,1 @@
+//! The dhenara command, as a library and a binary

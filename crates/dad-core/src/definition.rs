@@ -1,0 +1,480 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+
+use crate::duration::format_duration;
+use crate::id::ElementId;
+
+/// Version of the definition format and of every file of a run directory.
+///
+/// - 1: the first version.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The registered name of a node type, such as `ai_model_call`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeType(std::borrow::Cow<'static, str>);
+
+impl NodeType {
+    /// A call of a language model.
+    pub const AI_MODEL_CALL: Self = Self::from_static("ai_model_call");
+    /// Shell commands and programs.
+    pub const COMMAND: Self = Self::from_static("command");
+    /// Reading a tree of files.
+    pub const FOLDER_ANALYZER: Self = Self::from_static("folder_analyzer");
+    /// Changing files.
+    pub const FILE_OPERATION: Self = Self::from_static("file_operation");
+
+    /// The type of a name known at compile time.
+    #[must_use]
+    pub const fn from_static(name: &'static str) -> Self {
+        Self(std::borrow::Cow::Borrowed(name))
+    }
+
+    /// The type of any name; whether it is registered is checked when a definition is compiled.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(std::borrow::Cow::Owned(name.into()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for NodeType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for NodeType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+/// Whether a definition is an agent or a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DefinitionKind {
+    /// Made of flows and agents.
+    Agent,
+    /// Made of nodes and flows.
+    Flow,
+}
+
+/// What a component is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ComponentKind {
+    /// An agent, at the root or inside another.
+    Agent,
+    /// A flow, at any depth.
+    Flow,
+}
+
+impl ComponentKind {
+    /// The word used in files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Flow => "flow",
+        }
+    }
+}
+
+impl fmt::Display for ComponentKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// An agent or flow as data: what a file says and what the builder makes.
+///
+/// Every string in `variables`, `output` and node settings is a template.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Definition {
+    /// Version of the format, [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Agent or flow.
+    pub kind: DefinitionKind,
+    /// The id of the root component; the place where it is run chooses one if it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_id: Option<ElementId>,
+    /// Variables that must be given from outside.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub required: Vec<String>,
+    /// What the run may consume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// The run's own result, evaluated before it is sealed as completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+    /// What agents and flows have at every depth.
+    #[serde(flatten)]
+    pub body: ComponentBody,
+}
+
+impl Definition {
+    /// An empty definition.
+    #[must_use]
+    pub fn new(kind: DefinitionKind) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            kind,
+            root_id: None,
+            required: Vec::new(),
+            budget: None,
+            output: None,
+            body: ComponentBody::default(),
+        }
+    }
+}
+
+macro_rules! definition_newtype {
+    ($(#[$doc:meta])* $name:ident, $kind:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(Arc<Definition>);
+
+        impl $name {
+            /// An empty definition.
+            #[must_use]
+            pub fn new() -> Self {
+                Self(Arc::new(Definition::new(DefinitionKind::$kind)))
+            }
+
+            /// The definition as plain data.
+            #[must_use]
+            pub fn definition(&self) -> &Definition {
+                &self.0
+            }
+
+            /// The definition as plain data, to be changed.
+            pub fn definition_mut(&mut self) -> &mut Definition {
+                Arc::make_mut(&mut self.0)
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+
+        impl AsRef<Definition> for $name {
+            fn as_ref(&self) -> &Definition {
+                &self.0
+            }
+        }
+
+        impl TryFrom<Definition> for $name {
+            type Error = Definition;
+
+            /// Gives the definition back if it is of the other kind.
+            fn try_from(definition: Definition) -> Result<Self, Definition> {
+                match definition.kind {
+                    DefinitionKind::$kind => Ok(Self(Arc::new(definition))),
+                    _ => Err(definition),
+                }
+            }
+        }
+    };
+}
+
+definition_newtype!(
+    /// The definition of an agent.
+    AgentDefinition,
+    Agent
+);
+definition_newtype!(
+    /// The definition of a flow.
+    FlowDefinition,
+    Flow
+);
+
+impl AsRef<Definition> for Definition {
+    fn as_ref(&self) -> &Definition {
+        self
+    }
+}
+
+/// What a component consists of.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ComponentBody {
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// What goes in and comes out, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub io_description: Option<String>,
+    /// Variables of the component and everything in it, evaluated in this order when it is entered.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub variables: IndexMap<String, Value>,
+    /// What is executed, in order.
+    pub elements: Vec<Element>,
+    /// What is executed at the end, however the elements ended.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub finally: Vec<Element>,
+}
+
+/// One element of a component.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Element {
+    /// Its id, unique among its siblings also without case.
+    pub id: ElementId,
+    /// What it is.
+    pub kind: ElementKind,
+    /// What any element may have.
+    pub options: ElementOptions,
+}
+
+/// What an element is.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ElementKind {
+    /// A leaf that does something.
+    Node(NodeDefinition),
+    /// A flow inside an agent.
+    Flow(ComponentBody),
+    /// A flow inside a flow.
+    Subflow(ComponentBody),
+    /// An agent inside an agent.
+    Subagent(ComponentBody),
+}
+
+impl ElementKind {
+    /// The key that introduces the element in a file.
+    #[must_use]
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::Node(_) => "node",
+            Self::Flow(_) => "flow",
+            Self::Subflow(_) => "subflow",
+            Self::Subagent(_) => "subagent",
+        }
+    }
+
+    /// What is inside, for components.
+    #[must_use]
+    pub const fn body(&self) -> Option<&ComponentBody> {
+        match self {
+            Self::Node(_) => None,
+            Self::Flow(body) | Self::Subflow(body) | Self::Subagent(body) => Some(body),
+        }
+    }
+}
+
+/// A node: its type and its settings, whose strings are templates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeDefinition {
+    /// The registered name of the type.
+    pub node_type: NodeType,
+    /// A JSON object.
+    pub settings: Value,
+}
+
+/// What any element may have.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ElementOptions {
+    /// Events published before it executes; `node_input_required` asks for input.
+    pub pre_events: Vec<String>,
+    /// Custom events published after it.
+    pub post_events: Vec<String>,
+    /// Longest time one attempt may take.
+    pub timeout: Option<Duration>,
+    /// Whether a failed attempt is repeated.
+    pub retry: Option<RetryPolicy>,
+    /// What a failure means for the component around it.
+    pub on_error: OnError,
+    /// Whether a re-run may take its result from the previous run.
+    pub reuse: Reuse,
+    /// Whether somebody must agree before it executes.
+    pub requires_approval: bool,
+}
+
+/// How failed attempts are repeated: exponentially longer pauses with jitter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetryPolicy {
+    /// All attempts, the first included.
+    pub max_attempts: u32,
+    /// Pause after the first attempt.
+    pub initial_delay: Duration,
+    /// Longest pause.
+    pub max_delay: Duration,
+    /// Error codes that are worth another attempt; any if empty.
+    pub when: Vec<String>,
+    /// Whether steps with effects may be repeated at all.
+    pub repeat_effects: bool,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            max_attempts: 1,
+            initial_delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(60),
+            when: Vec::new(),
+            repeat_effects: false,
+        }
+    }
+}
+
+/// What the failure of an element means for the component around it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnError {
+    /// The component fails.
+    #[default]
+    Fail,
+    /// The component goes on; the failed step keeps its outcome as far as it got.
+    Continue,
+}
+
+impl OnError {
+    /// The word used in files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Continue => "continue",
+        }
+    }
+}
+
+/// Whether a re-run may take an element's result from the previous run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reuse {
+    /// If nothing it depends on changed.
+    #[default]
+    Auto,
+    /// Whatever changed.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Reuse {
+    /// The word used in files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+}
+
+/// What a run or node may consume.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// US dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
+    /// Tokens sent and received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    /// Model calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<u64>,
+}
+
+impl Serialize for Element {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry(self.kind.key(), &self.id)?;
+        match &self.kind {
+            ElementKind::Node(node) => {
+                map.serialize_entry("type", &node.node_type)?;
+                serialize_options(&self.options, &mut map)?;
+                map.serialize_entry("settings", &node.settings)?;
+            }
+            ElementKind::Flow(body) | ElementKind::Subflow(body) | ElementKind::Subagent(body) => {
+                serialize_options(&self.options, &mut map)?;
+                serialize_body(body, &mut map)?;
+            }
+        }
+        map.end()
+    }
+}
+
+fn serialize_body<M: SerializeMap>(body: &ComponentBody, map: &mut M) -> Result<(), M::Error> {
+    let texts = [("description", &body.description), ("io_description", &body.io_description)];
+    for (key, text) in texts {
+        if let Some(text) = text {
+            map.serialize_entry(key, text)?;
+        }
+    }
+    if !body.variables.is_empty() {
+        map.serialize_entry("variables", &body.variables)?;
+    }
+    map.serialize_entry("elements", &body.elements)?;
+    if !body.finally.is_empty() {
+        map.serialize_entry("finally", &body.finally)?;
+    }
+    Ok(())
+}
+
+fn serialize_options<M: SerializeMap>(options: &ElementOptions, map: &mut M) -> Result<(), M::Error> {
+    if !options.pre_events.is_empty() {
+        map.serialize_entry("pre_events", &options.pre_events)?;
+    }
+    if !options.post_events.is_empty() {
+        map.serialize_entry("post_events", &options.post_events)?;
+    }
+    if let Some(timeout) = options.timeout {
+        map.serialize_entry("timeout", &seconds(timeout))?;
+    }
+    if let Some(retry) = &options.retry {
+        map.serialize_entry("retry", &retry_value(retry))?;
+    }
+    if options.on_error != OnError::default() {
+        map.serialize_entry("on_error", options.on_error.as_str())?;
+    }
+    if options.reuse != Reuse::default() {
+        map.serialize_entry("reuse", options.reuse.as_str())?;
+    }
+    if options.requires_approval {
+        map.serialize_entry("requires_approval", &true)?;
+    }
+    Ok(())
+}
+
+/// Seconds as a number, whole where they are whole.
+fn seconds(duration: Duration) -> Value {
+    if duration.subsec_nanos() == 0 { duration.as_secs().into() } else { duration.as_secs_f64().into() }
+}
+
+fn retry_value(retry: &RetryPolicy) -> Value {
+    let mut value = serde_json::json!({
+        "max_attempts": retry.max_attempts,
+        "initial_delay": seconds(retry.initial_delay),
+        "max_delay": seconds(retry.max_delay),
+    });
+    if !retry.when.is_empty() {
+        value["when"] = retry.when.clone().into();
+    }
+    if retry.repeat_effects {
+        value["repeat_effects"] = true.into();
+    }
+    value
+}
+
+impl fmt::Display for RetryPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} attempts, pause {}", self.max_attempts, format_duration(self.initial_delay))
+    }
+}

@@ -1,0 +1,41 @@
+//! Ids, hierarchy paths and the plain types of definitions, results and usage.
+//!
+//! Every other crate of the run system speaks in these types. Nothing here does I/O or needs a runtime, so a
+//! tool that only wants to read run directories can depend on this crate alone.
+//!
+//! ```
+//! use dad_core::HierarchyPath;
+//!
+//! let path: HierarchyPath = "autocoder_root.main_flow.code_generator".parse()?;
+//! assert_eq!(path.leaf(), "code_generator");
+//! assert!("autocoder_root..x".parse::<HierarchyPath>().is_err());
+//! # Ok::<(), dad_core::PathError>(())
+//! ```
+
+mod canonical;
+mod definition;
+mod duration;
+mod id;
+mod path;
+mod result;
+mod run_id;
+mod secret;
+mod status;
+mod suggest;
+mod usage;
+
+pub use canonical::{Digest, ParseDigestError, canonical_json};
+pub use definition::{
+    AgentDefinition, Budget, ComponentBody, ComponentKind, Definition, DefinitionKind, Element, ElementKind,
+    ElementOptions, FlowDefinition, NodeDefinition, NodeType, OnError, RetryPolicy, Reuse, SCHEMA_VERSION,
+};
+pub use duration::{ParseDurationError, format_duration, parse_duration};
+pub use id::{ElementId, IdError, MAX_ID_LENGTH, RESERVED_IDS};
+pub use jiff::Timestamp;
+pub use path::{HierarchyPath, PathError, PathSelector, SelectError, Segment};
+pub use result::{ArtifactRef, ComponentResult, ErrorInfo, FirstFailure, StatusCounts, StepResult};
+pub use run_id::{RunId, RunIdError, RunKind};
+pub use secret::{Redactor, SecretRegistry, StreamRedactor};
+pub use status::{RunStatus, StepStatus};
+pub use suggest::nearest;
+pub use usage::Usage;

@@ -1,0 +1,259 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::canonical::Digest;
+use crate::definition::ComponentKind;
+use crate::path::HierarchyPath;
+use crate::status::StepStatus;
+use crate::usage::Usage;
+
+/// What went wrong, as recorded in files and told to handlers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorInfo {
+    /// A stable word for programs, such as `command_failed`.
+    pub code: String,
+    /// What happened, where, and what was expected; never holds a secret.
+    pub message: String,
+    /// What to do next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The step or component it happened in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<HierarchyPath>,
+}
+
+impl ErrorInfo {
+    /// An error without path or hint.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), hint: None, path: None }
+    }
+
+    /// An error and its causes, joined to one line.
+    pub fn from_error(code: impl Into<String>, error: &dyn std::error::Error) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if !message.ends_with(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
+            source = cause.source();
+        }
+        Self::new(code, message)
+    }
+
+    /// The same error with what to do next.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same error at `path`, unless it already says where it happened.
+    #[must_use]
+    pub fn at(mut self, path: &HierarchyPath) -> Self {
+        self.path.get_or_insert_with(|| path.clone());
+        self
+    }
+}
+
+impl std::fmt::Display for ErrorInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ErrorInfo {}
+
+/// A file of a step as its journal record names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactRef {
+    /// Path relative to the directory of the step, with `/` between segments.
+    pub name: String,
+    /// Length in bytes.
+    pub len: u64,
+    /// blake3 of the content.
+    pub blake3: Digest,
+}
+
+/// The content of a step's `result.json`.
+///
+/// The field names are those of the original system, whose readers keep working; what it had no name for is added.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepResult {
+    /// Version of this format.
+    pub schema_version: u32,
+    /// Where the step stands in the run.
+    pub path: HierarchyPath,
+    /// `flow_node` or `callback`.
+    pub executable_type: String,
+    /// The id of the node.
+    pub node_identifier: String,
+    /// The registered name of the node's type.
+    pub node_type: String,
+    /// How the step ended.
+    pub execution_status: StepStatus,
+    /// What was given to the node from outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Value>,
+    /// The settings it was executed with, templates rendered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Value>,
+    /// Everything the node returned, in the node type's own shape.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+    /// The part of the output that other steps use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Value>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorInfo>,
+    /// Number of the attempt that ended the step, from 1.
+    pub attempt: u32,
+    /// Digest of all that decides what the step does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Digest>,
+    /// When the step was reached.
+    pub created_at: Timestamp,
+    /// When its last attempt began to execute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When its last attempt ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Timestamp>,
+    /// US dollars the provider charges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage_cost: Option<f64>,
+    /// Tokens sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage_prompt_tokens: Option<u64>,
+    /// Tokens received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage_completion_tokens: Option<u64>,
+    /// Tokens sent and received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage_total_tokens: Option<u64>,
+}
+
+impl StepResult {
+    /// Sets the usage fields; left out when nothing was consumed.
+    pub fn set_usage(&mut self, usage: &Usage) {
+        if usage.is_zero() {
+            return;
+        }
+        self.usage_cost = usage.cost;
+        self.usage_prompt_tokens = Some(usage.prompt_tokens);
+        self.usage_completion_tokens = Some(usage.completion_tokens);
+        self.usage_total_tokens = Some(usage.total_tokens);
+    }
+
+    /// The result as templates see it: every field of a step is defined, null where it was left out.
+    ///
+    /// # Errors
+    /// Never for results read from a file; those made by hand may hold numbers JSON has no text for.
+    pub fn to_scope_value(&self) -> Result<Value, serde_json::Error> {
+        const OPTIONAL: &[&str] = &[
+            "input", "settings", "output", "outcome", "error", "fingerprint", "started_at", "completed_at",
+            "usage_cost", "usage_prompt_tokens", "usage_completion_tokens", "usage_total_tokens",
+        ];
+        let mut value = serde_json::to_value(self)?;
+        if let Some(fields) = value.as_object_mut() {
+            for name in OPTIONAL {
+                if !fields.contains_key(*name) {
+                    fields.insert((*name).to_owned(), Value::Null);
+                }
+            }
+        }
+        Ok(value)
+    }
+}
+
+/// How many steps ended in which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusCounts {
+    /// Ended well, reused ones included.
+    pub completed: u64,
+    /// Taken from a previous run without executing; counted under `completed` too.
+    pub reused: u64,
+    /// Ended with an error, by a time limit or by cancellation.
+    pub failed: u64,
+    /// Passed over for a recorded reason.
+    pub skipped: u64,
+}
+
+impl StatusCounts {
+    /// Counts one more step.
+    pub fn add(&mut self, status: StepStatus, reused: bool) {
+        match status {
+            StepStatus::Completed => self.completed += 1,
+            StepStatus::Skipped => self.skipped += 1,
+            status if status.is_failure() => self.failed += 1,
+            _ => {}
+        }
+        self.reused += u64::from(reused);
+    }
+
+    /// Adds the steps of a part.
+    pub fn add_all(&mut self, other: &Self) {
+        self.completed += other.completed;
+        self.reused += other.reused;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+
+    /// All steps that ended.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.completed + self.failed + self.skipped
+    }
+}
+
+/// One of the first steps of a component that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstFailure {
+    /// The step.
+    pub path: HierarchyPath,
+    /// Why it failed.
+    pub error: ErrorInfo,
+}
+
+/// The content of `component_result.json`: a projection of the journal whose size does not grow with the number of
+/// children.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ComponentResult {
+    /// Version of this format.
+    pub schema_version: u32,
+    /// Where the component stands in the run.
+    pub path: HierarchyPath,
+    /// `agent` or `flow`.
+    pub executable_type: ComponentKind,
+    /// The id of the component.
+    pub component_id: String,
+    /// Whether the run started from a previous one.
+    pub is_rerun: bool,
+    /// Where the re-run started to execute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_hierarchy_path: Option<HierarchyPath>,
+    /// How the component ended.
+    pub execution_status: StepStatus,
+    /// How many of its steps, at any depth, ended in which way.
+    pub counts: StatusCounts,
+    /// The first failures, at most ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first_failures: Vec<FirstFailure>,
+    /// When it was entered.
+    pub created_at: Timestamp,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Timestamp>,
+    /// US dollars of its executed steps.
+    pub agg_usage_cost: Option<f64>,
+    /// Tokens sent by its executed steps.
+    pub agg_usage_prompt_tokens: u64,
+    /// Tokens received by its executed steps.
+    pub agg_usage_completion_tokens: u64,
+    /// Tokens sent and received by its executed steps.
+    pub agg_usage_total_tokens: u64,
+}

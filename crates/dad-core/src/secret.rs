@@ -1,0 +1,250 @@
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde_json::Value;
+
+/// What stands where a secret was.
+const MASK: &str = "[redacted]";
+
+/// Values shorter than this are refused as secrets: masking them would make unrelated text unreadable.
+const SHORTEST_SECRET: usize = 6;
+
+/// The secrets known to one run, and what recognises them in text.
+///
+/// Values are added as they are resolved; every clone sees them.
+#[derive(Clone, Default)]
+pub struct SecretRegistry {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    patterns: BTreeSet<String>,
+    redactor: Redactor,
+}
+
+impl SecretRegistry {
+    /// A registry that knows nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a value to be masked from now on, also where it occurs percent-encoded, escaped for JSON or inside base64.
+    ///
+    /// Returns whether the value can be masked: one below six bytes cannot.
+    pub fn add(&self, secret: &str) -> bool {
+        if secret.len() < SHORTEST_SECRET {
+            return false;
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = state.patterns.len();
+        state.patterns.extend(spellings(secret));
+        if state.patterns.len() != before {
+            state.redactor = Redactor::new(&state.patterns);
+        }
+        true
+    }
+
+    /// What masks the secrets known now.
+    #[must_use]
+    pub fn redactor(&self) -> Redactor {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).redactor.clone()
+    }
+}
+
+impl fmt::Debug for SecretRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretRegistry(..)")
+    }
+}
+
+/// The ways a secret is written where it must not be read.
+fn spellings(secret: &str) -> Vec<String> {
+    let escaped = Value::String(secret.to_owned()).to_string();
+    let mut all = vec![secret.to_owned(), escaped[1..escaped.len() - 1].to_owned(), percent_encode(secret)];
+    all.extend((0..3).filter_map(|offset| base64_core(secret.as_bytes(), offset)));
+    all
+}
+
+fn percent_encode(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+/// The base64 characters that depend on the secret alone when `offset` other bytes stand before it.
+fn base64_core(secret: &[u8], offset: usize) -> Option<String> {
+    let padded: Vec<u8> = std::iter::repeat_n(0, offset).chain(secret.iter().copied()).collect();
+    let whole = padded.len() / 3 * 3;
+    let encoded = STANDARD_NO_PAD.encode(&padded[..whole]);
+    let skip = if offset == 0 { 0 } else { 4 };
+    encoded.get(skip..).filter(|core| core.len() >= SHORTEST_SECRET).map(str::to_owned)
+}
+
+/// Masks known secrets in text.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    automaton: Option<Arc<AhoCorasick>>,
+    longest: usize,
+}
+
+impl Redactor {
+    fn new(patterns: &BTreeSet<String>) -> Self {
+        let longest = patterns.iter().map(String::len).max().unwrap_or(0);
+        let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(patterns);
+        // Building fails only for more patterns than memory holds; masking everything is then the safe answer.
+        Self { automaton: automaton.ok().map(Arc::new), longest }
+    }
+
+    /// The text with every known secret masked; borrowed when there was none.
+    #[must_use]
+    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match &self.automaton {
+            Some(automaton) if automaton.is_match(text) => {
+                Cow::Owned(automaton.replace_all(text, &vec![MASK; automaton.patterns_len()]))
+            }
+            _ => Cow::Borrowed(text),
+        }
+    }
+
+    /// Masks secrets in every string of a JSON value, object keys included.
+    pub fn redact_json(&self, value: &mut Value) {
+        if self.automaton.is_none() {
+            return;
+        }
+        match value {
+            Value::String(text) => {
+                if let Cow::Owned(masked) = self.redact(text) {
+                    *text = masked;
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.redact_json(item)),
+            Value::Object(fields) => {
+                let leaking = fields.keys().any(|key| matches!(self.redact(key), Cow::Owned(_)));
+                if leaking {
+                    let old = std::mem::take(fields);
+                    fields.extend(old.into_iter().map(|(key, item)| (self.redact(&key).into_owned(), item)));
+                }
+                fields.values_mut().for_each(|item| self.redact_json(item));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// Masks secrets in text that arrives in pieces.
+    #[must_use]
+    pub fn stream(&self) -> StreamRedactor {
+        StreamRedactor { redactor: self.clone(), held: String::new() }
+    }
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Redactor(..)")
+    }
+}
+
+/// Masks secrets in a stream, holding back as much text as a secret could still be cut in.
+#[derive(Debug)]
+pub struct StreamRedactor {
+    redactor: Redactor,
+    held: String,
+}
+
+impl StreamRedactor {
+    /// Takes a piece and returns what can be shown now.
+    pub fn push(&mut self, piece: &str) -> String {
+        self.held.push_str(piece);
+        let Some(automaton) = &self.redactor.automaton else { return std::mem::take(&mut self.held) };
+        // Everything but the last `longest - 1` bytes can no longer become part of a secret, unless a match that
+        // began earlier still touches them.
+        let mut cut = self.held.len().saturating_sub(self.redactor.longest.saturating_sub(1));
+        for found in automaton.find_iter(&self.held) {
+            if found.start() < cut && found.end() > cut {
+                cut = found.start();
+            }
+        }
+        while !self.held.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        let rest = self.held.split_off(cut);
+        let ready = std::mem::replace(&mut self.held, rest);
+        self.redactor.redact(&ready).into_owned()
+    }
+
+    /// The rest, once the stream has ended.
+    #[must_use]
+    pub fn finish(self) -> String {
+        self.redactor.redact(&self.held).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::engine::general_purpose::STANDARD;
+    use proptest::prelude::*;
+
+    const SECRET: &str = "sk-s3cr3t/+\"value\"";
+
+    fn registry() -> SecretRegistry {
+        let registry = SecretRegistry::new();
+        assert!(registry.add(SECRET));
+        registry
+    }
+
+    #[test]
+    fn every_spelling_is_masked() {
+        let redactor = registry().redactor();
+        let json = Value::String(format!("x {SECRET} y")).to_string();
+        for text in [SECRET.to_owned(), json, percent_encode(SECRET)] {
+            let masked = redactor.redact(&text);
+            assert!(masked.contains(MASK), "{masked}");
+        }
+        for before in ["", "a", "ab", "abc"] {
+            let text = STANDARD.encode(format!("{before}{SECRET}after"));
+            assert!(redactor.redact(&text).contains(MASK), "{before}: {text}");
+        }
+        assert_eq!(redactor.redact("nothing here"), "nothing here");
+    }
+
+    #[test]
+    fn a_short_value_is_refused() {
+        assert!(!SecretRegistry::new().add("abc"));
+    }
+
+    #[test]
+    fn keys_and_values_of_json_are_masked() {
+        let mut value = serde_json::json!({ SECRET: [SECRET, 1, {"a": format!("<{SECRET}>")}] });
+        registry().redactor().redact_json(&mut value);
+        assert!(!value.to_string().contains("s3cr3t"), "{value}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_stream_is_masked_however_it_is_cut(cuts in proptest::collection::vec(0usize..60, 0..6)) {
+            let text = format!("before é {SECRET}{SECRET} middle {SECRET} after");
+            let redactor = registry().redactor();
+            let mut stream = redactor.stream();
+            let mut out = String::new();
+            let mut places: Vec<usize> = cuts.into_iter().filter(|c| *c < text.len() && text.is_char_boundary(*c)).collect();
+            places.sort_unstable();
+            let mut last = 0;
+            for place in places.into_iter().chain([text.len()]) {
+                out.push_str(&stream.push(&text[last..place]));
+                last = place;
+            }
+            out.push_str(&stream.finish());
+            prop_assert_eq!(out, redactor.redact(&text).into_owned());
+        }
+    }
+}

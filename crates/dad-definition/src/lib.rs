@@ -1,0 +1,50 @@
+//! Loading, building and checking of agent definitions.
+//!
+//! A definition is data. It comes from a file ([`load_file`], [`load_str`]) or from the builders ([`AgentBuilder`],
+//! [`FlowBuilder`]), which are two spellings of one type, and [`compile()`] turns it into a [`Program`]: templates
+//! parsed, `$hier` references resolved, settings checked against the schemas of their node types. All problems are
+//! reported at once, each with its place.
+//!
+//! ```
+//! let loaded = dad_definition::load_str(
+//!     "schema_version: 1\nkind: flow\nelements:\n  - { node: greet, type: command, settings: { commands: [ls] } }\n",
+//!     "flow.yaml",
+//!     None,
+//!     None,
+//! )?;
+//! assert_eq!(loaded.definition.body.elements[0].id.as_str(), "greet");
+//!
+//! let problems = dad_definition::load_str("kind: flow\nelemets: []\n", "flow.yaml", None, None).unwrap_err();
+//! assert!(problems.to_string().contains("did you mean `elements`?"));
+//! # Ok::<(), dad_definition::Problems>(())
+//! ```
+
+mod build;
+mod compile;
+mod decode;
+mod emit;
+mod include;
+mod json;
+mod load;
+mod node_types;
+mod place;
+mod problem;
+mod program;
+mod source;
+mod spans;
+mod spot;
+mod tree;
+mod validate;
+mod value;
+mod yaml;
+
+pub use build::{AgentBuilder, FlowBuilder, NodeBuilder};
+pub use compile::compile;
+pub use emit::to_yaml;
+pub use load::{Loaded, load_file, load_str};
+pub use node_types::{NodeTypeInfo, NodeTypes};
+pub use problem::{MAX_PROBLEMS, Problem, Problems, Severity};
+pub use program::{Component, NodeElement, Output, Program, ProgramElement, References, Variable};
+pub use source::SourceFile;
+pub use spans::{Location, SpanMap};
+pub use tree::{RenderError, TemplateTree, TreeError};

@@ -1,0 +1,46 @@
+use std::any::Any;
+
+use dad_core::NodeType;
+use serde_json::{Map, Value};
+
+/// What [`compile()`](crate::compile()) asks about the node types that are registered.
+///
+/// Open for implementation: the registry of node types implements it. `Any` is a supertrait so that the owner of a
+/// registry can hand it on as `Arc<dyn NodeTypes>` and take its own type back.
+pub trait NodeTypes: Any + Send + Sync {
+    /// The names of all registered types, for suggestions.
+    fn names(&self) -> Vec<&str>;
+
+    /// What is known of one type, `None` if it is not registered.
+    fn node_type(&self, node_type: &NodeType) -> Option<&NodeTypeInfo>;
+}
+
+/// What is known of a node type without executing it.
+#[derive(Clone, Debug)]
+pub struct NodeTypeInfo {
+    /// The hand-kept version of the node's behaviour, part of every fingerprint.
+    pub version: u32,
+    /// JSON Schema of the settings, as `schemars` makes it.
+    pub settings_schema: Value,
+    /// JSON Schema of the input.
+    pub input_schema: Value,
+    /// Settings that are known but refused: dotted key and the reason, a clause for people.
+    pub unsupported: &'static [(&'static str, &'static str)],
+    /// The variables that a node of this type adds to the scope of its own settings: from the unrendered settings,
+    /// names with their defaults, null for those without one.
+    pub prompt_variables: fn(&Value) -> Map<String, Value>,
+}
+
+impl NodeTypeInfo {
+    /// A type whose settings may be any object and which adds no variables.
+    #[must_use]
+    pub fn any(version: u32) -> Self {
+        Self {
+            version,
+            settings_schema: Value::Bool(true),
+            input_schema: Value::Bool(true),
+            unsupported: &[],
+            prompt_variables: |_| Map::new(),
+        }
+    }
+}

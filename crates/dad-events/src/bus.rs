@@ -1,0 +1,306 @@
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+
+use crate::ask::NodeInputRequiredEvent;
+use crate::event::{Event, RunIdentity};
+use crate::handler::{AskFn, Handler, HandlerFuture, HandlerKind, NotifyFn};
+use crate::observer::{IntoObserver, RunObserver};
+use crate::subscription::{Delivery, Feed, Subscription};
+
+/// Limits of a bus.
+#[derive(Clone, Copy, Debug)]
+pub struct EventBusConfig {
+    /// How long one handler may think about a question.
+    pub ask_timeout: Duration,
+    /// How many events may wait for one listening handler before some are dropped for it.
+    pub handler_queue: usize,
+    /// How many events may wait for the observers before the run waits for them.
+    pub observer_backlog: usize,
+    /// How long listening handlers may go on after the end of the run.
+    pub drain_timeout: Duration,
+}
+
+impl Default for EventBusConfig {
+    fn default() -> Self {
+        Self {
+            ask_timeout: Duration::from_secs(60),
+            handler_queue: 1024,
+            observer_backlog: 1024,
+            drain_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Gathers handlers and observers before a run.
+#[derive(Default)]
+pub struct EventBusBuilder {
+    config: EventBusConfig,
+    notify: Vec<(String, NotifyFn)>,
+    ask: Vec<(String, AskFn)>,
+    observers: Vec<Arc<dyn RunObserver>>,
+}
+
+impl EventBusBuilder {
+    /// Sets the limits.
+    pub fn config(&mut self, config: EventBusConfig) {
+        self.config = config;
+    }
+
+    /// Adds handlers, in the order in which questions are put to them.
+    pub fn register_event_handlers(&mut self, handlers: impl IntoIterator<Item = Handler>) {
+        for handler in handlers {
+            match handler.kind {
+                HandlerKind::Notify(f) => self.notify.push((handler.name, f)),
+                HandlerKind::AskNodeInput(f) => self.ask.push((handler.name, f)),
+            }
+        }
+    }
+
+    /// Adds an observer.
+    pub fn observe(&mut self, observer: impl IntoObserver) {
+        self.observers.extend(observer.into_observer());
+    }
+
+    /// Starts the tasks that deliver events. Must be called inside a tokio runtime.
+    #[must_use]
+    pub fn start(self, run: &Arc<RunIdentity>) -> EventBus {
+        let mut bus = EventBus {
+            config: self.config,
+            feeds: Mutex::default(),
+            observers: None,
+            ask: self.ask,
+            tasks: Mutex::default(),
+        };
+        for (name, handler) in self.notify {
+            let (feed, subscription) = Subscription::channel(self.config.handler_queue);
+            bus.feeds.get_mut().unwrap_or_else(PoisonError::into_inner).push(feed);
+            let task = tokio::spawn(drive_handler(name.clone(), handler, subscription));
+            bus.tasks.get_mut().unwrap_or_else(PoisonError::into_inner).push((name, task));
+        }
+        if !self.observers.is_empty() {
+            bus.observers = Some(ObserverQueue::start(self.observers, Arc::clone(run)));
+        }
+        bus
+    }
+}
+
+impl std::fmt::Debug for EventBusBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventBusBuilder")
+            .field("handlers", &(self.notify.len() + self.ask.len()))
+            .field("observers", &self.observers.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Delivers the events of one run.
+pub struct EventBus {
+    config: EventBusConfig,
+    feeds: Mutex<Vec<Feed>>,
+    observers: Option<ObserverQueue>,
+    ask: Vec<(String, AskFn)>,
+    tasks: Mutex<Vec<(String, JoinHandle<()>)>>,
+}
+
+impl EventBus {
+    /// Begins to gather handlers and observers.
+    #[must_use]
+    pub fn builder() -> EventBusBuilder {
+        EventBusBuilder::default()
+    }
+
+    /// Publishes an event. Never waits; whoever publishes must do it in the journal's order, inside its critical
+    /// section.
+    pub fn publish(&self, event: Event) {
+        let event = Arc::new(event);
+        if let Some(observers) = &self.observers {
+            observers.push(Arc::clone(&event));
+        }
+        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        feeds.retain(|feed| feed.push(&event));
+    }
+
+    /// Waits until the observers have caught up to their backlog. Called between steps, so that a run never runs away
+    /// from those who may miss nothing.
+    pub async fn caught_up(&self) {
+        if let Some(observers) = &self.observers {
+            observers.below(self.config.observer_backlog).await;
+        }
+    }
+
+    /// A queue of all events from now on that holds at most `capacity` of them.
+    pub fn subscribe(&self, capacity: usize) -> Subscription {
+        let (feed, subscription) = Subscription::channel(capacity);
+        self.feeds.lock().unwrap_or_else(PoisonError::into_inner).push(feed);
+        subscription
+    }
+
+    /// Puts a question to the handlers in the order of their registration until one answers. A handler that fails,
+    /// panics or thinks too long is named in the log and the next one is asked.
+    pub async fn ask_node_input(&self, event: &NodeInputRequiredEvent) {
+        for (name, handler) in &self.ask {
+            if event.handled() {
+                return;
+            }
+            let asked = guarded(name, handler(event.clone()));
+            if tokio::time::timeout(self.config.ask_timeout, asked).await.is_err() {
+                let seconds = self.config.ask_timeout.as_secs();
+                tracing::warn!(handler = %name, path = %event.path, "the handler gave no answer within {seconds} s");
+            }
+        }
+    }
+
+    /// Delivers what is still queued and ends the tasks. Returns what went wrong with observers and handlers.
+    pub async fn close(&self) -> Vec<String> {
+        self.feeds.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut warnings = Vec::new();
+        if let Some(observers) = &self.observers {
+            warnings.extend(observers.close().await);
+        }
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let deadline = tokio::time::Instant::now() + self.config.drain_timeout;
+        for (name, mut task) in tasks {
+            if tokio::time::timeout_at(deadline, &mut task).await.is_err() {
+                task.abort();
+                warnings.push(format!("the event handler `{name}` did not return and was stopped"));
+            }
+        }
+        warnings
+    }
+}
+
+impl std::fmt::Debug for EventBus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventBus").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Runs a handler's future; an error or panic is logged with the handler's name and goes no further.
+async fn guarded(name: &str, future: HandlerFuture) {
+    match AssertUnwindSafe(future).catch_unwind().await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(handler = %name, %error, "an event handler failed"),
+        Err(_) => tracing::warn!(handler = %name, "an event handler panicked"),
+    }
+}
+
+async fn drive_handler(name: String, handler: NotifyFn, mut events: Subscription) {
+    while let Some(delivery) = events.next().await {
+        match delivery {
+            Delivery::Event(event) => {
+                // Making the future runs the handler's own code as well, so that is guarded too.
+                let made = std::panic::catch_unwind(AssertUnwindSafe(|| handler(&event)));
+                match made {
+                    Ok(Some(future)) => guarded(&name, future).await,
+                    Ok(None) => {}
+                    Err(_) => tracing::warn!(handler = %name, "an event handler panicked"),
+                }
+            }
+            Delivery::Missed { events, records } => {
+                tracing::warn!(handler = %name, missed = events, ?records, "an event handler is too slow");
+            }
+        }
+    }
+}
+
+/// The queue in front of the observers, which lose nothing.
+struct ObserverQueue {
+    sender: Mutex<Option<mpsc::UnboundedSender<Arc<Event>>>>,
+    backlog: Arc<Backlog>,
+    task: Mutex<Option<JoinHandle<Vec<String>>>>,
+}
+
+#[derive(Default)]
+struct Backlog {
+    waiting: AtomicUsize,
+    taken: Notify,
+}
+
+impl ObserverQueue {
+    fn start(observers: Vec<Arc<dyn RunObserver>>, run: Arc<RunIdentity>) -> Self {
+        let (sender, queue) = mpsc::unbounded_channel();
+        let backlog = Arc::new(Backlog::default());
+        let task = tokio::spawn(drive_observers(observers, run, queue, Arc::clone(&backlog)));
+        Self { sender: Mutex::new(Some(sender)), backlog, task: Mutex::new(Some(task)) }
+    }
+
+    fn push(&self, event: Arc<Event>) {
+        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = &*sender {
+            self.backlog.waiting.fetch_add(1, Ordering::AcqRel);
+            // The other end lives as long as this one; should its task have died, the event has no reader.
+            if sender.send(event).is_err() {
+                self.backlog.waiting.fetch_sub(1, Ordering::AcqRel);
+            }
+        }
+    }
+
+    async fn below(&self, limit: usize) {
+        while self.backlog.waiting.load(Ordering::Acquire) > limit {
+            let taken = self.backlog.taken.notified();
+            if self.backlog.waiting.load(Ordering::Acquire) <= limit {
+                return;
+            }
+            taken.await;
+        }
+    }
+
+    async fn close(&self) -> Vec<String> {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match task {
+            None => Vec::new(),
+            Some(task) => task.await.unwrap_or_else(|error| vec![format!("the observers ended early: {error}")]),
+        }
+    }
+}
+
+async fn drive_observers(
+    observers: Vec<Arc<dyn RunObserver>>,
+    run: Arc<RunIdentity>,
+    mut queue: mpsc::UnboundedReceiver<Arc<Event>>,
+    backlog: Arc<Backlog>,
+) -> Vec<String> {
+    const BATCH: usize = 256;
+    let mut warnings = Vec::new();
+    let mut alive = Vec::new();
+    for observer in observers {
+        match AssertUnwindSafe(observer.start(&run)).catch_unwind().await {
+            Ok(()) => alive.push(observer),
+            Err(_) => warnings.push(format!("the observer `{}` panicked at the start", observer.name())),
+        }
+    }
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        let taken = queue.recv_many(&mut batch, BATCH).await;
+        if taken == 0 {
+            break;
+        }
+        let mut index = 0;
+        while index < alive.len() {
+            match AssertUnwindSafe(alive[index].observe(&batch)).catch_unwind().await {
+                Ok(()) => index += 1,
+                Err(_) => {
+                    warnings.push(format!("the observer `{}` panicked and was stopped", alive[index].name()));
+                    alive.remove(index);
+                }
+            }
+        }
+        batch.clear();
+        backlog.waiting.fetch_sub(taken, Ordering::AcqRel);
+        backlog.taken.notify_waiters();
+    }
+    for observer in alive {
+        match AssertUnwindSafe(observer.finish()).catch_unwind().await {
+            Ok(told) => warnings.extend(told),
+            Err(_) => warnings.push(format!("the observer `{}` panicked at the end", observer.name())),
+        }
+    }
+    warnings
+}

@@ -1,0 +1,39 @@
+//! Events of a run, their handlers, subscribers and observers.
+//!
+//! An [`Event`] is published once the journal holds it, and everybody sees events in the journal's order. Who listens
+//! chooses one of three ways:
+//!
+//! - a **handler** ([`on`]) is a function of one kind of event. Handlers that listen never delay or fail a run; the
+//!   ones that answer ([`NodeInputRequiredEvent`]) are asked in the order of their registration;
+//! - a **subscription** ([`EventBus::subscribe`]) is a bounded queue that says what it missed;
+//! - an **observer** ([`RunObserver`]) misses nothing: the run waits for it. Telemetry and progress are observers.
+//!
+//! ```
+//! use dad_events::{EventBus, HandlerError, NodeExecutionCompletedEvent, on};
+//!
+//! async fn print(event: NodeExecutionCompletedEvent) -> Result<(), HandlerError> {
+//!     println!("{} {}", event.path, event.status);
+//!     Ok(())
+//! }
+//! let mut bus = EventBus::builder();
+//! bus.register_event_handlers([on(print)]);
+//! ```
+
+mod ask;
+mod bus;
+mod event;
+mod handler;
+mod observer;
+mod subscription;
+
+pub use ask::{AskError, NodeInputRequiredEvent, ResultLookup};
+pub use bus::{EventBus, EventBusBuilder, EventBusConfig};
+pub use event::{
+    AttemptFailed, ComponentEnded, ComponentExecutionCompletedEvent, ComponentExecutionFailedEvent,
+    ComponentExecutionStartedEvent, ComponentStarted, CustomEvent, Event, EventBody, EventType,
+    NodeExecutionCompletedEvent, NodeExecutionFailedEvent, NodeExecutionStartedEvent, Origin, RunCompletedEvent,
+    RunEnded, RunFailedEvent, RunIdentity, RunStarted, RunStartedEvent, StepEnded, StepStarted,
+};
+pub use handler::{EventPayload, Handler, HandlerError, on, on_any};
+pub use observer::{IntoObserver, RunObserver};
+pub use subscription::{Delivery, Subscription};

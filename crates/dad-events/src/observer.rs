@@ -1,0 +1,52 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::event::{Event, RunIdentity};
+
+/// Sees everything a run does, in order, and may make it wait. Telemetry and progress displays are observers.
+///
+/// Open for implementation; methods added later have default bodies. What an observer cannot do is fail a run: its
+/// troubles come back as warnings.
+#[async_trait]
+pub trait RunObserver: Send + Sync {
+    /// The name used in warnings.
+    fn name(&self) -> &str;
+
+    /// Called once before the first event; the directory `run.trace_dir` exists.
+    async fn start(&self, run: &Arc<RunIdentity>) {
+        let _ = run;
+    }
+
+    /// Called with events in the journal's order, as many at a time as have gathered.
+    async fn observe(&self, events: &[Arc<Event>]);
+
+    /// Called once after the last event; returns what went wrong, for people.
+    async fn finish(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Something an application gives a run to be observed by; `Option` for settings that may be left out.
+pub trait IntoObserver {
+    /// The observer, if there is one.
+    fn into_observer(self) -> Option<Arc<dyn RunObserver>>;
+}
+
+impl<O: RunObserver + 'static> IntoObserver for Arc<O> {
+    fn into_observer(self) -> Option<Arc<dyn RunObserver>> {
+        Some(self)
+    }
+}
+
+impl IntoObserver for Arc<dyn RunObserver> {
+    fn into_observer(self) -> Option<Arc<dyn RunObserver>> {
+        Some(self)
+    }
+}
+
+impl<T: IntoObserver> IntoObserver for Option<T> {
+    fn into_observer(self) -> Option<Arc<dyn RunObserver>> {
+        self.and_then(IntoObserver::into_observer)
+    }
+}

@@ -1,0 +1,453 @@
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir as CapDir, File, OpenOptions};
+
+use crate::Durability;
+use crate::append::AppendFile;
+use crate::error::{Context, FsError, FsResult, join, optional};
+use crate::gate::Gate;
+use crate::lock::FileLock;
+
+/// Names of temporary files start so; a crash may leave one behind.
+const TEMP_PREFIX: &str = ".tmp-";
+
+/// Tells the temporary files of one process apart.
+static TEMP_NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// An open directory. Names given to it are relative and stay inside it, also across symbolic links.
+///
+/// A clone is another handle of the same directory and shares its [`Gate`].
+#[derive(Clone)]
+pub struct Dir {
+    dir: Arc<CapDir>,
+    path: Arc<Path>,
+    gate: Gate,
+}
+
+/// What kind of thing a directory entry is. Symbolic links are not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A symbolic link.
+    Symlink,
+    /// A device, socket or pipe.
+    Other,
+}
+
+/// One entry of a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name; names that are not UTF-8 are not listed.
+    pub name: String,
+    /// What it is.
+    pub kind: EntryKind,
+}
+
+impl Dir {
+    /// Opens a directory by any path of the process.
+    ///
+    /// # Errors
+    /// If there is no such directory.
+    pub fn open(path: impl AsRef<Path>) -> FsResult<Self> {
+        Self::open_with(path, Gate::default())
+    }
+
+    /// Opens a directory whose operations pass `gate`.
+    ///
+    /// # Errors
+    /// If there is no such directory.
+    pub fn open_with(path: impl AsRef<Path>, gate: Gate) -> FsResult<Self> {
+        let path = path.as_ref();
+        let dir = CapDir::open_ambient_dir(path, ambient_authority()).context("open the directory", || path.into())?;
+        Ok(Self { dir: Arc::new(dir), path: path.into(), gate })
+    }
+
+    /// Opens a directory and makes it, and its parents, if they are missing.
+    ///
+    /// # Errors
+    /// If it cannot be made or opened.
+    pub fn create_all_with(path: impl AsRef<Path>, gate: Gate) -> FsResult<Self> {
+        let path = path.as_ref();
+        if !path.is_dir() {
+            gate.pass("create the directory", path)
+                .and_then(|()| CapDir::create_ambient_dir_all(path, ambient_authority()))
+                .context("create the directory", || path.into())?;
+        }
+        Self::open_with(path, gate)
+    }
+
+    /// The path it was opened by.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The gate its operations pass.
+    #[must_use]
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    fn full(&self, name: impl AsRef<Path>) -> PathBuf {
+        join(&self.path, name.as_ref())
+    }
+
+    /// Passes the gate and makes one change.
+    fn change<T>(
+        &self,
+        operation: &'static str,
+        name: &Path,
+        act: impl FnOnce(&CapDir) -> io::Result<T>,
+    ) -> FsResult<T> {
+        let path = self.full(name);
+        self.gate.pass(operation, &path).and_then(|()| act(&self.dir)).context(operation, || path)
+    }
+
+    fn wrap(&self, dir: CapDir, name: &Path) -> Self {
+        Self { dir: Arc::new(dir), path: self.full(name).into(), gate: self.gate.clone() }
+    }
+
+    /// Opens a directory inside this one.
+    ///
+    /// # Errors
+    /// If it is missing, not a directory, or outside.
+    pub fn open_dir(&self, name: impl AsRef<Path>) -> FsResult<Self> {
+        let name = name.as_ref();
+        let dir = self.dir.open_dir(name).context("open the directory", || self.full(name))?;
+        Ok(self.wrap(dir, name))
+    }
+
+    /// Opens a directory inside this one, `None` if it is missing.
+    ///
+    /// # Errors
+    /// If it is not a directory, or outside.
+    pub fn open_dir_optional(&self, name: impl AsRef<Path>) -> FsResult<Option<Self>> {
+        optional(self.open_dir(name))
+    }
+
+    /// Makes a new directory and opens it.
+    ///
+    /// # Errors
+    /// If something of that name exists or it cannot be made.
+    pub fn create_dir(&self, name: impl AsRef<Path>) -> FsResult<Self> {
+        let name = name.as_ref();
+        self.change("create the directory", name, |dir| dir.create_dir(name))?;
+        self.open_dir(name)
+    }
+
+    /// Opens a directory inside this one and makes it, and those between, if they are missing.
+    ///
+    /// # Errors
+    /// If one of them cannot be made or is no directory.
+    pub fn create_dir_all(&self, name: impl AsRef<Path>) -> FsResult<Self> {
+        let name = name.as_ref();
+        if let Some(dir) = self.open_dir_optional(name)? {
+            return Ok(dir);
+        }
+        self.change("create the directory", name, |dir| dir.create_dir_all(name))?;
+        self.open_dir(name)
+    }
+
+    /// Writes a file that does not exist yet, under its final name. For directories that nobody reads before they
+    /// are renamed into place; elsewhere use [`Dir::replace`].
+    ///
+    /// # Errors
+    /// If the file exists or cannot be written.
+    pub fn write_new(&self, name: impl AsRef<Path>, bytes: &[u8], durability: Durability) -> FsResult<()> {
+        let name = name.as_ref();
+        self.change("write", name, |dir| write_new_file(dir, name, bytes, durability))
+    }
+
+    /// Gives a file new content: complete, or as it was before.
+    ///
+    /// # Errors
+    /// If it cannot be written; a temporary file may be left behind.
+    pub fn replace(&self, name: impl AsRef<Path>, bytes: &[u8], durability: Durability) -> FsResult<()> {
+        let name = name.as_ref();
+        let temp = self.write_temp(name, bytes, durability)?;
+        self.change("replace", name, |dir| dir.rename(&temp, dir, name)).inspect_err(|_| self.discard(&temp))?;
+        self.sync_if(durability)
+    }
+
+    /// Gives content a name that must be free; of several processes that try, one succeeds.
+    ///
+    /// Returns whether the name was free.
+    ///
+    /// # Errors
+    /// If the file cannot be written or linked.
+    pub fn publish(&self, name: impl AsRef<Path>, bytes: &[u8], durability: Durability) -> FsResult<bool> {
+        let name = name.as_ref();
+        let temp = self.write_temp(name, bytes, durability)?;
+        let linked = self.change("publish", name, |dir| dir.hard_link(&temp, dir, name));
+        self.discard(&temp);
+        match linked {
+            Ok(()) => self.sync_if(durability).map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn write_temp(&self, name: &Path, bytes: &[u8], durability: Durability) -> FsResult<PathBuf> {
+        let number = TEMP_NUMBER.fetch_add(1, Ordering::Relaxed);
+        let temp = name.with_file_name(format!("{TEMP_PREFIX}{}-{number}", std::process::id()));
+        self.change("write", &temp, |dir| write_new_file(dir, &temp, bytes, durability))?;
+        Ok(temp)
+    }
+
+    /// Removes a temporary file; that it stays behind harms nobody.
+    fn discard(&self, temp: &Path) {
+        drop(self.dir.remove_file(temp));
+    }
+
+    fn sync_if(&self, durability: Durability) -> FsResult<()> {
+        match durability {
+            Durability::Process => Ok(()),
+            Durability::Disk => self.sync(),
+        }
+    }
+
+    /// Waits until the names in this directory are on the disk.
+    ///
+    /// # Errors
+    /// If the operating system cannot promise it.
+    pub fn sync(&self) -> FsResult<()> {
+        self.change("sync the directory", Path::new(""), |dir| dir.open(".")?.sync_all())
+    }
+
+    /// Opens a file to append to, made if it is missing.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn append(&self, name: impl AsRef<Path>) -> FsResult<AppendFile> {
+        let name = name.as_ref();
+        let options = OpenOptions::new().append(true).create(true).clone();
+        let file = self.change("open", name, |dir| dir.open_with(name, &options))?;
+        Ok(AppendFile::new(file.into_std(), self.full(name), self.gate.clone()))
+    }
+
+    /// Locks a file of this directory for one holder, made if it is missing; `None` if somebody holds it.
+    ///
+    /// # Errors
+    /// If it cannot be opened or locked.
+    pub fn lock(&self, name: impl AsRef<Path>) -> FsResult<Option<FileLock>> {
+        let name = name.as_ref();
+        let options = OpenOptions::new().read(true).write(true).create(true).clone();
+        let file = self.change("lock", name, |dir| dir.open_with(name, &options))?;
+        FileLock::exclusive(file.into_std(), || self.full(name))
+    }
+
+    /// Whether somebody holds the lock of a file; a missing file is held by nobody.
+    ///
+    /// # Errors
+    /// If the file cannot be opened or asked.
+    pub fn is_locked(&self, name: impl AsRef<Path>) -> FsResult<bool> {
+        let name = name.as_ref();
+        let opened = self.dir.open(name).context("open", || self.full(name));
+        match optional(opened)? {
+            None => Ok(false),
+            Some(file) => Ok(FileLock::shared(file.into_std(), || self.full(name))?.is_none()),
+        }
+    }
+
+    /// The content of a file.
+    ///
+    /// # Errors
+    /// If it is missing, outside or unreadable.
+    pub fn read(&self, name: impl AsRef<Path>) -> FsResult<Vec<u8>> {
+        let name = name.as_ref();
+        self.dir.read(name).context("read", || self.full(name))
+    }
+
+    /// The content of a file, `None` if it is missing.
+    ///
+    /// # Errors
+    /// If it is outside or unreadable.
+    pub fn read_optional(&self, name: impl AsRef<Path>) -> FsResult<Option<Vec<u8>>> {
+        optional(self.read(name))
+    }
+
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// If it is missing, outside or unreadable.
+    pub fn open_file(&self, name: impl AsRef<Path>) -> FsResult<std::fs::File> {
+        let name = name.as_ref();
+        self.dir.open(name).map(File::into_std).context("open", || self.full(name))
+    }
+
+    /// What stands under a name, symbolic links not followed; `None` if nothing does.
+    ///
+    /// # Errors
+    /// If the name leads outside or cannot be asked about.
+    pub fn kind(&self, name: impl AsRef<Path>) -> FsResult<Option<EntryKind>> {
+        let name = name.as_ref();
+        let metadata = self.dir.symlink_metadata(name).context("look at", || self.full(name));
+        Ok(optional(metadata)?.map(|metadata| EntryKind::of(metadata.file_type())))
+    }
+
+    /// The length of a file in bytes, symbolic links not followed; `None` if it is missing.
+    ///
+    /// # Errors
+    /// If the name leads outside or cannot be asked about.
+    pub fn len(&self, name: impl AsRef<Path>) -> FsResult<Option<u64>> {
+        let name = name.as_ref();
+        let metadata = self.dir.symlink_metadata(name).context("look at", || self.full(name));
+        Ok(optional(metadata)?.map(|metadata| metadata.len()))
+    }
+
+    /// The entries, sorted by name, temporary files left out.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn entries(&self) -> FsResult<Vec<Entry>> {
+        let read = || -> io::Result<Vec<Entry>> {
+            let mut entries = Vec::new();
+            for entry in self.dir.entries()? {
+                let entry = entry?;
+                let kind = EntryKind::of(entry.file_type()?);
+                match entry.file_name().into_string() {
+                    Ok(name) if !name.starts_with(TEMP_PREFIX) => entries.push(Entry { name, kind }),
+                    _ => {}
+                }
+            }
+            Ok(entries)
+        };
+        let mut entries = read().context("list", || self.path.to_path_buf())?;
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    /// Moves an entry to another directory of the same file system; an empty directory or a file there is replaced.
+    ///
+    /// # Errors
+    /// If it cannot be moved.
+    pub fn rename(&self, from: impl AsRef<Path>, to_dir: &Self, to: impl AsRef<Path>) -> FsResult<()> {
+        let (from, to) = (from.as_ref(), to.as_ref());
+        let target = to_dir.full(to);
+        self.gate
+            .pass("move to", &target)
+            .and_then(|()| self.dir.rename(from, &to_dir.dir, to))
+            .context("move to", || target)
+    }
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// If it is missing or cannot be removed.
+    pub fn remove_file(&self, name: impl AsRef<Path>) -> FsResult<()> {
+        let name = name.as_ref();
+        self.change("remove", name, |dir| dir.remove_file(name))
+    }
+
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// If it is missing, not empty, or cannot be removed.
+    pub fn remove_dir(&self, name: impl AsRef<Path>) -> FsResult<()> {
+        let name = name.as_ref();
+        self.change("remove the directory", name, |dir| dir.remove_dir(name))
+    }
+
+    /// Removes a directory and everything in it.
+    ///
+    /// # Errors
+    /// If any of it cannot be removed.
+    pub fn remove_dir_all(&self, name: impl AsRef<Path>) -> FsResult<()> {
+        let name = name.as_ref();
+        self.change("remove the directory", name, |dir| dir.remove_dir_all(name))
+    }
+
+    /// Copies one regular file; the copy must not exist.
+    ///
+    /// # Errors
+    /// If the source is no regular file, or the copy cannot be written.
+    pub fn copy_file(&self, from: impl AsRef<Path>, to_dir: &Self, to: impl AsRef<Path>) -> FsResult<u64> {
+        let (from, to) = (from.as_ref(), to.as_ref());
+        match self.kind(from)? {
+            Some(EntryKind::File) => {}
+            None => return Err(FsError::new("copy", self.full(from), io::ErrorKind::NotFound.into())),
+            Some(_) => {
+                let why = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+                return Err(FsError::new("copy", self.full(from), why));
+            }
+        }
+        to_dir.change("copy to", to, |target| self.dir.copy(from, target, to))
+    }
+
+    /// Copies the regular files and directories below `from` into `to_dir`, which they must not exist in.
+    /// Symbolic links and special files are left out.
+    ///
+    /// # Errors
+    /// If anything cannot be read or written.
+    pub fn copy_tree(&self, from: impl AsRef<Path>, to_dir: &Self, to: impl AsRef<Path>) -> FsResult<()> {
+        let source = self.open_dir(from)?;
+        let target = to_dir.create_dir(to)?;
+        for entry in source.entries()? {
+            match entry.kind {
+                EntryKind::File => {
+                    source.copy_file(&entry.name, &target, &entry.name)?;
+                }
+                EntryKind::Dir => source.copy_tree(&entry.name, &target, &entry.name)?,
+                EntryKind::Symlink | EntryKind::Other => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Feeds a file to `sink` in pieces.
+    ///
+    /// # Errors
+    /// If the file is missing, outside or unreadable.
+    pub fn read_chunks(&self, name: impl AsRef<Path>, mut sink: impl FnMut(&[u8])) -> FsResult<()> {
+        let name = name.as_ref();
+        let mut file = self.open_file(name)?;
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            match file.read(&mut buffer).context("read", || self.full(name))? {
+                0 => return Ok(()),
+                n => sink(&buffer[..n]),
+            }
+        }
+    }
+}
+
+impl EntryKind {
+    fn of(file_type: cap_std::fs::FileType) -> Self {
+        match file_type {
+            t if t.is_symlink() => Self::Symlink,
+            t if t.is_dir() => Self::Dir,
+            t if t.is_file() => Self::File,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl fmt::Debug for Dir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Dir").field(&self.path).finish()
+    }
+}
+
+fn write_new_file(dir: &CapDir, name: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
+    let mut file = dir.open_with(name, OpenOptions::new().write(true).create_new(true))?;
+    file.write_all(bytes)?;
+    match durability {
+        Durability::Process => Ok(()),
+        Durability::Disk => file.sync_all(),
+    }
+}
+
+/// Whether a name is one plain segment: no separators, no `..`, not empty.
+#[must_use]
+pub fn is_plain_name(name: &str) -> bool {
+    let mut components = Path::new(name).components();
+    matches!((components.next(), components.next()), (Some(Component::Normal(only)), None) if only == name)
+}

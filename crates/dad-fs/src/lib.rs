@@ -1,0 +1,38 @@
+//! Contained directories, atomic publication and durable appends.
+//!
+//! All writing of the run system goes through this crate, for three reasons: a [`Dir`] cannot be left by `..`, an
+//! absolute name or a symbolic link; content appears under its final name complete or not at all; and every
+//! operation passes one [`Gate`], which counts it and can make it fail, so that tests can stop a run at each of them.
+//!
+//! ```
+//! use dad_fs::{Dir, Durability};
+//!
+//! let temp = tempfile::tempdir()?;
+//! let dir = Dir::open(temp.path())?;
+//! dir.replace("status.json", b"{}", Durability::Process)?;
+//! assert_eq!(dir.read("status.json")?, b"{}");
+//! assert!(dir.read("../outside").is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod append;
+mod dir;
+mod error;
+mod gate;
+mod lock;
+
+pub use append::AppendFile;
+pub use dir::{Dir, Entry, EntryKind, is_plain_name};
+pub use error::{FsError, FsResult};
+pub use gate::{FaultInjector, Gate, Operation};
+pub use lock::FileLock;
+
+/// What a finished write survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of the process, however it comes; not a loss of power.
+    #[default]
+    Process,
+    /// A loss of power too: files, then directories are synced before the write counts as done.
+    Disk,
+}

@@ -1,0 +1,120 @@
+//! Containment, atomic publication and fault injection, seen from outside.
+
+#![expect(clippy::unwrap_used, reason = "a failed expectation of a test may panic")]
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
+
+use dad_fs::{Dir, Durability, EntryKind, FaultInjector, Gate, Operation};
+
+fn temp() -> (tempfile::TempDir, Dir) {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = Dir::open(temp.path()).unwrap();
+    (temp, dir)
+}
+
+#[test]
+fn no_name_leads_outside() {
+    let (temp, dir) = temp();
+    let inner = dir.create_dir("inner").unwrap();
+    dir.write_new("secret", b"x", Durability::Process).unwrap();
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(temp.path(), temp.path().join("inner/up")).unwrap();
+        std::os::unix::fs::symlink("/etc", temp.path().join("inner/etc")).unwrap();
+        assert!(inner.read("up/secret").is_err());
+        assert!(inner.read("etc/passwd").is_err());
+        assert!(inner.write_new("up/new", b"x", Durability::Process).is_err());
+    }
+    assert!(inner.read("../secret").is_err());
+    assert!(inner.read(temp.path().join("secret")).is_err());
+    assert!(inner.replace("../new", b"x", Durability::Process).is_err());
+    assert!(inner.create_dir_all("../new").is_err());
+    assert!(inner.rename("etc", &inner, "../new").is_err());
+    assert!(!temp.path().join("new").exists());
+}
+
+#[test]
+fn the_error_names_operation_and_path() {
+    let (temp, dir) = temp();
+    let error = dir.read("missing").unwrap_err();
+    assert_eq!(error.to_string(), format!("cannot read `{}`", temp.path().join("missing").display()));
+    assert!(error.is_not_found());
+}
+
+#[test]
+fn of_several_publishers_one_succeeds() {
+    let (_temp, dir) = temp();
+    for round in 0..50 {
+        let barrier = Arc::new(Barrier::new(4));
+        let wins: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|n| {
+                    let (dir, barrier) = (dir.clone(), Arc::clone(&barrier));
+                    scope.spawn(move || {
+                        barrier.wait();
+                        let text = format!("answer of {n}");
+                        dir.publish(format!("answer_{round}"), text.as_bytes(), Durability::Process).unwrap()
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|t| usize::from(t.join().unwrap())).sum()
+        });
+        assert_eq!(wins, 1);
+    }
+    assert_eq!(dir.entries().unwrap().len(), 50, "no temporary file is left");
+}
+
+#[test]
+fn a_lock_is_seen_and_released() {
+    let (_temp, dir) = temp();
+    assert!(!dir.is_locked("lease").unwrap());
+    let lock = dir.lock("lease").unwrap().expect("nobody holds it");
+    assert!(dir.is_locked("lease").unwrap());
+    assert!(dir.lock("lease").unwrap().is_none());
+    drop(lock);
+    assert!(!dir.is_locked("lease").unwrap());
+}
+
+#[test]
+fn a_tree_is_copied_without_its_links() {
+    let (temp, dir) = temp();
+    let from = dir.create_dir_all("from/deep").unwrap();
+    from.write_new("a.txt", b"a", Durability::Disk).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("/etc/passwd", temp.path().join("from/link")).unwrap();
+    dir.copy_tree("from", &dir, "to").unwrap();
+    assert_eq!(dir.read("to/deep/a.txt").unwrap(), b"a");
+    assert_eq!(dir.kind("to/link").unwrap(), None);
+    assert_eq!(dir.kind("to/deep").unwrap(), Some(EntryKind::Dir));
+    assert!(dir.copy_tree("from", &dir, "to").is_err(), "a copy never mixes with what is there");
+}
+
+struct FailAt(u64, Arc<AtomicU64>);
+
+impl FaultInjector for FailAt {
+    fn before(&self, operation: &Operation<'_>) -> io::Result<()> {
+        self.1.store(operation.number + 1, Ordering::Relaxed);
+        if operation.number == self.0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn a_failed_replacement_leaves_the_old_content() {
+    let (temp, dir) = temp();
+    dir.write_new("file", b"old", Durability::Process).unwrap();
+    let seen = Arc::new(AtomicU64::new(0));
+    for number in 0.. {
+        let gate = Gate::with_faults(FailAt(number, Arc::clone(&seen)));
+        let faulty = Dir::open_with(temp.path(), gate).unwrap();
+        match faulty.replace("file", b"new", Durability::Disk) {
+            Ok(()) => break,
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::StorageFull),
+        }
+        let content = dir.read("file").unwrap();
+        assert!(content == b"old" || content == b"new", "{content:?}");
+    }
+    assert_eq!(dir.read("file").unwrap(), b"new");
+    assert_eq!(seen.load(Ordering::Relaxed), 3, "write, rename, sync of the directory");
+}

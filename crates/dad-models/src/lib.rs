@@ -1,0 +1,1 @@
+//! Model clients: providers, credentials, prices and replay

@@ -1,0 +1,1 @@
+//! Per-run OpenTelemetry signals as files and over the network

@@ -1,0 +1,1 @@
+//! Run directories: identity, journal, artifacts, lease, re-run plan and the catalogue of runs

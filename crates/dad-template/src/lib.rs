@@ -1,0 +1,1 @@
+//! The template language of agent definitions: parsed once, evaluated within limits

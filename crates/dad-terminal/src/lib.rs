@@ -1,0 +1,1 @@
+//! Prompts, printers and live progress for the terminal

@@ -1,0 +1,1 @@
+//! An agent that analyses a source tree and changes it

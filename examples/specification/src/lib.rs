@@ -1,0 +1,1 @@
+//! The fragments of the specification in Rust

@@ -1,0 +1,1 @@
+//! End-to-end, crash, compatibility and command-line tests
