@@ -1,1 +1,25 @@
-//! The dhenara command, as a library and a binary
+//! The dhenara command, as a library and a binary.
+//!
+//! A project that has agents, nodes or handlers in Rust makes a binary of its own that knows them:
+//!
+//! ```no_run
+//! fn main() -> std::process::ExitCode {
+//!     dad_cli::App::new().nodes(dad_nodes::builtin_nodes()).run()
+//! }
+//! ```
+//!
+//! Progress and messages go to standard error, results to standard output. Exit codes are in [`exit_code`].
+
+mod app;
+mod args;
+mod config;
+mod definitions;
+mod error;
+pub mod exit_code;
+mod json;
+mod run;
+mod runs;
+mod show;
+mod summary;
+
+pub use app::{App, main};

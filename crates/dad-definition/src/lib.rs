@@ -14,7 +14,7 @@
 //! )?;
 //! assert_eq!(loaded.definition.body.elements[0].id.as_str(), "greet");
 //!
-//! let problems = dad_definition::load_str("kind: flow\nelemets: []\n", "flow.yaml", None, None).unwrap_err();
+//! let problems = dad_definition::load_str("schema_version: 1\nkind: flow\nelemets: []\n", "flow.yaml", None, None).unwrap_err();
 //! assert!(problems.to_string().contains("did you mean `elements`?"));
 //! # Ok::<(), dad_definition::Problems>(())
 //! ```
@@ -41,10 +41,11 @@ mod yaml;
 pub use build::{AgentBuilder, FlowBuilder, NodeBuilder};
 pub use compile::compile;
 pub use emit::to_yaml;
-pub use load::{Loaded, load_file, load_str};
-pub use node_types::{NodeTypeInfo, NodeTypes};
+pub use load::{Loaded, load_data, load_file, load_str};
+pub use node_types::{NodeTypeInfo, NodeTypes, SettingsProblem};
 pub use problem::{MAX_PROBLEMS, Problem, Problems, Severity};
 pub use program::{Component, NodeElement, Output, Program, ProgramElement, References, Variable};
 pub use source::SourceFile;
 pub use spans::{Location, SpanMap};
 pub use tree::{RenderError, TemplateTree, TreeError};
+pub use validate::RUN_VARIABLES;

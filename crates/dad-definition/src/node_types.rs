@@ -29,6 +29,23 @@ pub struct NodeTypeInfo {
     /// The variables that a node of this type adds to the scope of its own settings: from the unrendered settings,
     /// names with their defaults, null for those without one.
     pub prompt_variables: fn(&Value) -> Map<String, Value>,
+    /// Looks for what a schema cannot say, in unrendered settings.
+    pub check_settings: fn(&Value) -> Vec<SettingsProblem>,
+    /// Checks an input against the type of the node; the error names the field and what was expected.
+    pub check_input: fn(&Value) -> Result<(), String>,
+}
+
+/// Something wrong with the settings of a node that only its type can know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsProblem {
+    /// Where in the settings, such as `commands[0]`.
+    pub place: String,
+    /// A stable word for programs.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
 }
 
 impl NodeTypeInfo {
@@ -41,6 +58,8 @@ impl NodeTypeInfo {
             input_schema: Value::Bool(true),
             unsupported: &[],
             prompt_variables: |_| Map::new(),
+            check_settings: |_| Vec::new(),
+            check_input: |_| Ok(()),
         }
     }
 }

@@ -131,6 +131,10 @@ impl References {
         self.0.is_empty()
     }
 
+    pub(crate) fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     pub(crate) fn insert(&mut self, name: &str, path: HierarchyPath) {
         self.0.insert(name.to_owned(), path);
     }
@@ -253,7 +257,9 @@ impl Program {
     #[must_use]
     pub fn variable_names(&self) -> Vec<&str> {
         let required = self.definition.required.iter().map(String::as_str);
-        required.chain(self.root.variables.iter().map(|variable| variable.name.as_str())).collect()
+        required
+            .chain(self.root.variables.iter().map(|variable| variable.name.as_str()))
+            .collect()
     }
 }
 

@@ -34,6 +34,6 @@ pub use event::{
     NodeExecutionCompletedEvent, NodeExecutionFailedEvent, NodeExecutionStartedEvent, Origin, RunCompletedEvent,
     RunEnded, RunFailedEvent, RunIdentity, RunStarted, RunStartedEvent, StepEnded, StepStarted,
 };
-pub use handler::{EventPayload, Handler, HandlerError, on, on_any};
+pub use handler::{EventPayload, Handler, HandlerArgument, HandlerError, on, on_any};
 pub use observer::{IntoObserver, RunObserver};
 pub use subscription::{Delivery, Subscription};

@@ -1,1 +1,21 @@
-//! Model clients: providers, credentials, prices and replay
+//! Model clients: providers, credentials, prices and replay.
+//!
+//! A [`ModelClient`] answers a [`ModelRequest`]. [`HttpClient`] asks providers over the network, [`ReplayClient`]
+//! answers from recorded exchanges; what asks cannot tell them apart. Models are named `provider/model`; a project
+//! adds providers, endpoints and prices in `.dhenara/models.yaml` ([`ModelCatalog`]).
+
+mod catalog;
+mod client;
+mod credentials;
+mod error;
+mod http;
+mod replay;
+
+pub use catalog::{ModelCatalog, ModelEntry, Price, Provider};
+pub use client::{
+    CallContext, FinishReason, Message, ModelClient, ModelOptions, ModelRequest, ModelResponse, Models, Role,
+};
+pub use credentials::Credentials;
+pub use error::ModelError;
+pub use http::HttpClient;
+pub use replay::{ReplayClient, ReplayNote};

@@ -1,1 +1,53 @@
-//! The built-in nodes: AI model call, folder analyzer, file operation and command
+//! The built-in nodes: AI model call, folder analyzer, file operation and command.
+//!
+//! Each node type has a settings type, which a definition in Rust fills in, and an executor that [`builtin_nodes`]
+//! registers. Names of settings and shapes of outcomes are those of the original system.
+//!
+//! ```
+//! use dad_definition::FlowBuilder;
+//! use dad_nodes::{CommandNode, CommandNodeSettings, builtin_nodes};
+//!
+//! let flow = FlowBuilder::new()
+//!     .node("greet", CommandNode {
+//!         settings: CommandNodeSettings { commands: vec!["echo hello".into()], ..Default::default() },
+//!     })
+//!     .build()?;
+//! assert_eq!(flow.definition().body.elements.len(), 1);
+//! assert_eq!(builtin_nodes().type_names(), ["ai_model_call", "command", "file_operation", "folder_analyzer"]);
+//! # Ok::<(), dad_definition::Problems>(())
+//! ```
+
+mod ai_model;
+mod command;
+mod file_operation;
+mod folder_analyzer;
+mod git;
+mod process;
+mod serde_forms;
+mod settings_node;
+
+use dad_runner::NodeRegistry;
+
+pub use ai_model::{
+    AIModelCallConfig, AIModelNode, AIModelNodeInput, AIModelNodeSettings, Prompt, PromptMessage, PromptRole, PromptVariable, PromptVariables,
+    StructuredOutput,
+};
+pub use command::{CommandLine, CommandNode, CommandNodeInput, CommandNodeSettings, CommandOutput};
+pub use file_operation::{
+    FileEdit, FileOperation, FileOperationNode, FileOperationNodeInput, FileOperationNodeSettings, FileOperationType,
+};
+pub use folder_analyzer::{
+    ContentReadMode, FolderAnalysisOperation, FolderAnalyzerNode, FolderAnalyzerNodeInput, FolderAnalyzerSettings,
+    FolderOperationType,
+};
+pub use serde_forms::{ObjectTemplate, OneOrMany};
+
+/// A registry with the built-in nodes.
+#[must_use]
+pub fn builtin_nodes() -> NodeRegistry {
+    NodeRegistry::new()
+        .register::<ai_model::AIModelExecutor>()
+        .register::<command::CommandExecutor>()
+        .register::<file_operation::FileOperationExecutor>()
+        .register::<folder_analyzer::FolderAnalyzerExecutor>()
+}

@@ -1,1 +1,55 @@
-//! Run directories: identity, journal, artifacts, lease, re-run plan and the catalogue of runs
+//! Run directories: identity, journal, artifacts, lease, re-run plan and the catalogue of runs.
+//!
+//! A [`RunContext`] says everything about a run that is not in its definition. [`RunContext::setup_run`] checks all of
+//! it, then makes the directory and gives an [`ActiveRun`], whose owner ends it by [`ActiveRun::complete_run`]. Runs
+//! that were made are found by a [`Catalog`] and read by a [`RunView`].
+//!
+//! The journal is the only source of status. A step is committed when its record is in the journal, and by then its
+//! files are complete under their final names; every prefix of this order is a state that a reader understands.
+//!
+//! ```no_run
+//! use dad_run::{Catalog, RunView};
+//!
+//! let root = std::path::Path::new("runs");
+//! let last = Catalog::new(root, root).find("last", None)?;
+//! for step in RunView::open(&last.dir)?.steps() {
+//!     println!("{} {}", step.path, step.status);
+//! }
+//! # Ok::<(), dad_run::RunError>(())
+//! ```
+
+mod catalog;
+mod clock;
+mod context;
+mod error;
+mod inputs;
+mod journal;
+pub mod layout;
+mod lease;
+mod machine;
+mod memo;
+mod plan;
+mod project;
+mod projection;
+mod record;
+mod resources;
+mod run;
+mod step;
+mod values;
+mod view;
+
+pub use catalog::{Catalog, RunEntry};
+pub use clock::{Clock, SystemClock};
+pub use context::{Dirs, RunContext, RunContextBuilder};
+pub use dad_fs::Durability;
+pub use error::RunError;
+pub use inputs::GivenInput;
+pub use memo::MemoLine;
+pub use plan::{Decision, PlannedStep, RerunPlan, origin_of, plan_from_entry_point};
+pub use project::{find_project_root, find_project_root_from};
+pub use projection::{Metadata, Summary};
+pub use record::{ArtifactList, Driver, Record, RecordBody, StepCommitted, StoredRef, StoredValue, Totals};
+pub use resources::Resources;
+pub use run::{ActiveRun, EnteredComponent, RunHandle, RunScope, SealedRun};
+pub use step::{CommitDetails, StagedStep};
+pub use view::{RunView, ViewEntry};

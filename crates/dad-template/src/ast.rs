@@ -83,7 +83,11 @@ pub(crate) enum Kind {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum FPart {
     Text(Arc<str>),
-    Field { value: Expr, conversion: Option<char>, spec: Vec<FPart> },
+    Field {
+        value: Expr,
+        conversion: Option<char>,
+        spec: Vec<FPart>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]

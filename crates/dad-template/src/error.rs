@@ -17,7 +17,10 @@ pub struct Span {
 impl Span {
     /// Makes a span; `end` below `start` is read as an empty span at `start`.
     pub fn new(start: usize, end: usize) -> Self {
-        Span { start, end: end.max(start) }
+        Span {
+            start,
+            end: end.max(start),
+        }
     }
 
     /// The same as a standard range, for slicing.
@@ -27,7 +30,10 @@ impl Span {
 
     /// The smallest span that covers both.
     pub fn to(self, other: Span) -> Span {
-        Span { start: self.start.min(other.start), end: self.end.max(other.end) }
+        Span {
+            start: self.start.min(other.start),
+            end: self.end.max(other.end),
+        }
     }
 }
 
@@ -48,11 +54,21 @@ pub struct ParseError {
 
 impl ParseError {
     pub(crate) fn new(message: impl Into<String>, span: Span) -> Self {
-        ParseError { message: message.into(), span, hint: None, limit: false }
+        ParseError {
+            message: message.into(),
+            span,
+            hint: None,
+            limit: false,
+        }
     }
 
     pub(crate) fn limit(message: impl Into<String>, span: Span) -> Self {
-        ParseError { message: message.into(), span, hint: None, limit: true }
+        ParseError {
+            message: message.into(),
+            span,
+            hint: None,
+            limit: true,
+        }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -62,7 +78,11 @@ impl ParseError {
 
     /// The stable code: `template_syntax`, or `template_limit` for a template that is too large or too deep.
     pub fn code(&self) -> &'static str {
-        if self.limit { "template_limit" } else { "template_syntax" }
+        if self.limit {
+            "template_limit"
+        } else {
+            "template_syntax"
+        }
     }
 }
 
@@ -116,7 +136,13 @@ struct Inner {
 
 impl EvalError {
     pub(crate) fn new(kind: EvalErrorKind, message: impl Into<String>) -> Self {
-        EvalError(Box::new(Inner { kind, message: message.into(), hint: None, span: None, source: None }))
+        EvalError(Box::new(Inner {
+            kind,
+            message: message.into(),
+            hint: None,
+            span: None,
+            source: None,
+        }))
     }
 
     pub(crate) fn undefined(message: impl Into<String>) -> Self {
@@ -199,7 +225,10 @@ impl fmt::Display for EvalError {
 
 impl std::error::Error for EvalError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source.as_ref().map(|source| source as &(dyn std::error::Error + 'static))
+        self.0
+            .source
+            .as_ref()
+            .map(|source| source as &(dyn std::error::Error + 'static))
     }
 }
 
@@ -217,7 +246,10 @@ pub struct ScopeError {
 impl ScopeError {
     /// Makes an error from a message: a lowercase fragment without a full stop.
     pub fn new(message: impl Into<String>) -> Self {
-        ScopeError { message: message.into(), source: None }
+        ScopeError {
+            message: message.into(),
+            source: None,
+        }
     }
 
     /// Makes an error from a message and the error beneath it.
@@ -225,7 +257,10 @@ impl ScopeError {
         message: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        ScopeError { message: message.into(), source: Some(source.into()) }
+        ScopeError {
+            message: message.into(),
+            source: Some(source.into()),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::ast::{Comprehension, Dialect, Lambda};
+use crate::ast::{Comprehension, Lambda};
 use crate::builtins::Builtin;
 use crate::int::Int;
 use crate::value::Value;
@@ -28,7 +28,6 @@ pub(crate) enum Callable {
 pub(crate) struct Closure<T> {
     pub(crate) code: Arc<T>,
     pub(crate) locals: Vec<Local>,
-    pub(crate) dialect: Dialect,
 }
 
 /// A parameter of a lambda or a variable of a comprehension.
@@ -66,7 +65,11 @@ impl Function {
     }
 
     pub(crate) fn type_name(&self) -> &'static str {
-        if self.lazy().is_some() { "an iterator" } else { "a function" }
+        if self.lazy().is_some() {
+            "an iterator"
+        } else {
+            "a function"
+        }
     }
 
     pub(crate) fn same(&self, other: &Function) -> bool {

@@ -102,13 +102,19 @@ impl Int {
 
     pub(crate) fn neg(&self) -> Int {
         match &self.0 {
-            Repr::Small(n) => n.checked_neg().map_or_else(|| Int::from_big(-self.big()), Int::from),
+            Repr::Small(n) => n
+                .checked_neg()
+                .map_or_else(|| Int::from_big(-self.big()), Int::from),
             Repr::Big(big) => Int::from_big(-(**big).clone()),
         }
     }
 
     pub(crate) fn abs(&self) -> Int {
-        if self.is_negative() { self.neg() } else { self.clone() }
+        if self.is_negative() {
+            self.neg()
+        } else {
+            self.clone()
+        }
     }
 
     pub(crate) fn add(&self, other: &Int) -> Int {
@@ -127,7 +133,13 @@ impl Int {
     pub(crate) fn floor_div(&self, other: &Int) -> Int {
         self.small_or_big(
             other,
-            |a, b| if b == -1 { a.checked_neg() } else { Some(Integer::div_floor(&a, &b)) },
+            |a, b| {
+                if b == -1 {
+                    a.checked_neg()
+                } else {
+                    Some(Integer::div_floor(&a, &b))
+                }
+            },
             |a, b| a.div_floor(b),
         )
     }
@@ -136,7 +148,13 @@ impl Int {
     pub(crate) fn modulo(&self, other: &Int) -> Int {
         self.small_or_big(
             other,
-            |a, b| if b == -1 { Some(0) } else { Some(Integer::mod_floor(&a, &b)) },
+            |a, b| {
+                if b == -1 {
+                    Some(0)
+                } else {
+                    Some(Integer::mod_floor(&a, &b))
+                }
+            },
             |a, b| a.mod_floor(b),
         )
     }
@@ -190,21 +208,27 @@ impl Int {
         if self.bits() <= EXACT && other.bits() <= EXACT {
             return Some(self.to_f64() / other.to_f64());
         }
-        if self.is_zero() {
-            return Some(0.0);
-        }
         let negative = self.is_negative() != other.is_negative();
+        if self.is_zero() {
+            return Some(if negative { -0.0 } else { 0.0 });
+        }
         let (a, b) = (self.big().abs(), other.big().abs());
         // 66 or so bits of quotient, of which the last says whether something was cut off: one rounding is left.
         let shift = 66 + i64::try_from(b.bits()).ok()? - i64::try_from(a.bits()).ok()?;
-        let (a, b) = if shift >= 0 { (a << shift.unsigned_abs(), b) } else { (a, b << shift.unsigned_abs()) };
+        let (a, b) = if shift >= 0 {
+            (a << shift.unsigned_abs(), b)
+        } else {
+            (a, b << shift.unsigned_abs())
+        };
         let (quotient, rest) = a.div_rem(&b);
         let sticky = u128::from(!rest.is_zero());
         #[expect(clippy::as_conversions, reason = "rounding to nearest is what is wanted")]
         let float = (quotient.to_u128()? | sticky) as f64;
         let scale = i32::try_from(-shift).ok()?;
         let scaled = float * 2f64.powi(scale / 2) * 2f64.powi(scale - scale / 2);
-        scaled.is_finite().then_some(if negative { -scaled } else { scaled })
+        scaled
+            .is_finite()
+            .then_some(if negative { -scaled } else { scaled })
     }
 
     pub(crate) fn cmp_f64(&self, float: f64) -> Option<Ordering> {
@@ -212,7 +236,11 @@ impl Int {
             return None;
         }
         if float.is_infinite() {
-            return Some(if float > 0.0 { Ordering::Less } else { Ordering::Greater });
+            return Some(if float > 0.0 {
+                Ordering::Less
+            } else {
+                Ordering::Greater
+            });
         }
         let whole = Int::from_f64(float)?;
         Some(match self.cmp(&whole) {
@@ -234,7 +262,9 @@ impl Int {
                         return Ok(text);
                     }
                 }
-                Err(EvalError::value(format!("an integer of more than {MAX_DIGITS} digits has no text form")))
+                Err(EvalError::value(format!(
+                    "an integer of more than {MAX_DIGITS} digits has no text form"
+                )))
             }
         }
     }
@@ -261,6 +291,12 @@ impl Int {
 impl From<i64> for Int {
     fn from(n: i64) -> Self {
         Int(Repr::Small(n))
+    }
+}
+
+impl From<i32> for Int {
+    fn from(n: i32) -> Self {
+        Int(Repr::Small(i64::from(n)))
     }
 }
 
@@ -317,17 +353,30 @@ mod tests {
 
     #[test]
     fn signs_follow_python() {
-        for (a, b, div, rem) in [("7", "-2", "-4", "-1"), ("-7", "2", "-4", "1"), ("-7", "-2", "3", "-1")] {
+        for (a, b, div, rem) in [
+            ("7", "-2", "-4", "-1"),
+            ("-7", "2", "-4", "1"),
+            ("-7", "-2", "3", "-1"),
+        ] {
             assert_eq!(int(a).floor_div(&int(b)), int(div));
             assert_eq!(int(a).modulo(&int(b)), int(rem));
         }
-        assert_eq!(int("-9223372036854775808").floor_div(&int("-1")), int("9223372036854775808"));
+        assert_eq!(
+            int("-9223372036854775808").floor_div(&int("-1")),
+            int("9223372036854775808")
+        );
     }
 
     #[test]
     fn division_rounds_once() {
-        assert_eq!(int("9007199254740993").true_div(&int("1")), Some(9_007_199_254_740_992.0));
-        assert_eq!(int("100000000000000000000000").true_div(&int("3")), Some(3.333_333_333_333_333e22));
+        assert_eq!(
+            int("9007199254740993").true_div(&int("1")),
+            Some(9_007_199_254_740_992.0)
+        );
+        assert_eq!(
+            int("100000000000000000000000").true_div(&int("3")),
+            Some(3.333_333_333_333_333e22)
+        );
         assert_eq!(int("10").pow(400).unwrap().true_div(&int("1")), None);
         assert_eq!(int("1").true_div(&int("10").pow(30).unwrap()), Some(1e-30));
     }

@@ -46,8 +46,8 @@ impl Quote {
 
 /// Longer operators first.
 const OPERATORS: [&str; 38] = [
-    "**", "//", "<<", ">>", "<=", ">=", "==", "!=", "&&", "||", ":=", "->", "+", "-", "*", "/", "%", "<", ">",
-    "!", "?", ":", "=", "&", "|", "^", "~", "(", ")", "[", "]", "{", "}", ",", ".", ";", "@", "\\",
+    "**", "//", "<<", ">>", "<=", ">=", "==", "!=", "&&", "||", ":=", "->", "+", "-", "*", "/", "%", "<",
+    ">", "!", "?", ":", "=", "&", "|", "^", "~", "(", ")", "[", "]", "{", "}", ",", ".", ";", "@", "\\",
 ];
 
 pub(crate) struct Lexer<'a> {
@@ -81,7 +81,9 @@ impl<'a> Lexer<'a> {
 
     fn token(&mut self) -> Result<Token, ParseError> {
         let start = self.pos;
-        let Some(first) = self.peek() else { return Ok(Token::End) };
+        let Some(first) = self.peek() else {
+            return Ok(Token::End);
+        };
         let second = self.rest().chars().nth(1);
         if first.is_ascii_digit() || (first == '.' && second.is_some_and(|c| c.is_ascii_digit())) {
             return self.number();
@@ -167,7 +169,10 @@ impl<'a> Lexer<'a> {
         let exponent = self.rest().as_bytes();
         if matches!(exponent.first(), Some(b'e' | b'E')) {
             let signed = matches!(exponent.get(1), Some(b'+' | b'-'));
-            if exponent.get(1 + usize::from(signed)).is_some_and(u8::is_ascii_digit) {
+            if exponent
+                .get(1 + usize::from(signed))
+                .is_some_and(u8::is_ascii_digit)
+            {
                 self.pos += 1 + usize::from(signed);
                 float = true;
                 self.take_while(|c| c.is_ascii_digit() || c == '_');
@@ -210,12 +215,25 @@ impl<'a> Lexer<'a> {
             "u" => self.string(false),
             "f" | "fr" | "rf" => {
                 let raw = prefix.len() == 2;
-                let triple = Quote { char: quote, triple: true, raw };
-                let quote = if triple.closes(self.rest()) { triple } else { Quote { triple: false, ..triple } };
+                let triple = Quote {
+                    char: quote,
+                    triple: true,
+                    raw,
+                };
+                let quote = if triple.closes(self.rest()) {
+                    triple
+                } else {
+                    Quote {
+                        triple: false,
+                        ..triple
+                    }
+                };
                 self.pos += quote.len();
                 Ok(Token::FString(quote))
             }
-            "b" | "br" | "rb" => Err(self.error(start, "bytes do not exist in templates").hint("use text")),
+            "b" | "br" | "rb" => Err(self
+                .error(start, "bytes do not exist in templates")
+                .hint("use text")),
             _ => Err(self.error(start, format!("`{prefix}` before a string means nothing"))),
         }
     }
@@ -223,8 +241,19 @@ impl<'a> Lexer<'a> {
     fn string(&mut self, raw: bool) -> Result<Token, ParseError> {
         let start = self.pos;
         let char = self.peek().unwrap_or('"');
-        let triple = Quote { char, triple: true, raw };
-        let quote = if triple.closes(self.rest()) { triple } else { Quote { triple: false, ..triple } };
+        let triple = Quote {
+            char,
+            triple: true,
+            raw,
+        };
+        let quote = if triple.closes(self.rest()) {
+            triple
+        } else {
+            Quote {
+                triple: false,
+                ..triple
+            }
+        };
         self.pos += quote.len();
         let mut text = String::new();
         loop {
@@ -235,14 +264,20 @@ impl<'a> Lexer<'a> {
             }
             match self.peek() {
                 None => return Err(self.error(start, "a string is never closed")),
-                Some('\n') if !quote.triple => return Err(self.error(start, "a string is never closed on its line")),
+                Some('\n') if !quote.triple => {
+                    return Err(self.error(start, "a string is never closed on its line"));
+                }
                 Some('\\') => self.escape(&mut text, quote.raw)?,
                 Some(c) => {
                     // Up to the next character that needs a decision.
                     let len = rest
                         .find(|d| d == quote.char || d == '\\' || d == '\n')
                         .filter(|&len| len > 0)
-                        .unwrap_or(if rest.starts_with(['\n', quote.char]) { c.len_utf8() } else { rest.len() });
+                        .unwrap_or(if rest.starts_with(['\n', quote.char]) {
+                            c.len_utf8()
+                        } else {
+                            rest.len()
+                        });
                     text.push_str(rest.get(..len).unwrap_or_default());
                     self.pos += len;
                 }
@@ -254,7 +289,9 @@ impl<'a> Lexer<'a> {
     pub(crate) fn escape(&mut self, text: &mut String, raw: bool) -> Result<(), ParseError> {
         let start = self.pos;
         self.pos += 1;
-        let Some(c) = self.peek() else { return Err(self.error(start, "a string is never closed")) };
+        let Some(c) = self.peek() else {
+            return Err(self.error(start, "a string is never closed"));
+        };
         self.pos += c.len_utf8();
         if raw {
             text.push('\\');
@@ -274,11 +311,17 @@ impl<'a> Lexer<'a> {
             'x' => text.push(self.code_point(start, 2)?),
             'u' => text.push(self.code_point(start, 4)?),
             'U' => text.push(self.code_point(start, 8)?),
-            'N' => return Err(self.error(start, "characters cannot be named here").hint("write `\\u` and its number")),
+            'N' => {
+                return Err(self
+                    .error(start, "characters cannot be named here")
+                    .hint("write `\\u` and its number"));
+            }
             '0'..='7' => {
                 let mut code = c.to_digit(8).unwrap_or_default();
                 for _ in 0..2 {
-                    let Some(digit) = self.peek().and_then(|c| c.to_digit(8)) else { break };
+                    let Some(digit) = self.peek().and_then(|c| c.to_digit(8)) else {
+                        break;
+                    };
                     code = code * 8 + digit;
                     self.pos += 1;
                 }
@@ -293,7 +336,10 @@ impl<'a> Lexer<'a> {
     }
 
     fn code_point(&mut self, start: usize, digits: usize) -> Result<char, ParseError> {
-        let text = self.rest().get(..digits).filter(|text| text.chars().all(|c| c.is_ascii_hexdigit()));
+        let text = self
+            .rest()
+            .get(..digits)
+            .filter(|text| text.chars().all(|c| c.is_ascii_hexdigit()));
         let Some(text) = text else {
             return Err(self.error(start, format!("the escape needs {digits} hexadecimal digits")));
         };
@@ -310,7 +356,8 @@ pub(crate) fn clean_underscores(text: &str, base: u32) -> Option<String> {
     let bytes = text.as_bytes();
     for (index, &byte) in bytes.iter().enumerate() {
         let digit = |at: Option<usize>| {
-            at.and_then(|at| bytes.get(at)).is_some_and(|&byte| char::from(byte).is_digit(base))
+            at.and_then(|at| bytes.get(at))
+                .is_some_and(|&byte| char::from(byte).is_digit(base))
         };
         if byte == b'_' && !(digit(index.checked_sub(1)) && digit(Some(index + 1))) {
             return None;
@@ -328,12 +375,17 @@ pub(crate) fn variable(inner: &str, span: Span) -> Result<&str, ParseError> {
     if name.chars().all(|c| is_name_part(c) || c == '-') {
         return Ok(name);
     }
-    let error = ParseError::new(format!("`{}` is not the name of a variable", name.escape_debug()), span);
-    Err(if name.chars().next().is_some_and(is_name_start) && name.contains(['.', '[', '(', ' ']) {
-        error.hint(format!("for more than a name write `$expr{{{name}}}`"))
-    } else {
-        error
-    })
+    let error = ParseError::new(
+        format!("`{}` is not the name of a variable", name.escape_debug()),
+        span,
+    );
+    Err(
+        if name.chars().next().is_some_and(is_name_start) && name.contains(['.', '[', '(', ' ']) {
+            error.hint(format!("for more than a name write `$expr{{{name}}}`"))
+        } else {
+            error
+        },
+    )
 }
 
 /// The reference inside `$hier{…}`, without the blanks around it.

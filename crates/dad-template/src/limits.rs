@@ -23,11 +23,11 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The default limits: 5 million steps, 24 MiB, 128 levels, 8 MiB of source, 100 000 nodes.
+    /// The default limits: 5 million steps, 24 MiB, 100 levels, 8 MiB of source, 100 000 nodes.
     pub const DEFAULT: Limits = Limits {
         steps: 5_000_000,
         bytes: 24 << 20,
-        depth: 128,
+        depth: 100,
         source_bytes: 8 << 20,
         nodes: 100_000,
     };
@@ -46,10 +46,10 @@ impl Limits {
         self
     }
 
-    /// The same with another depth; at most 200, above which the native stack could not be promised.
+    /// The same with another depth; at most 128, as the native stack of a thread is small.
     #[must_use]
     pub fn with_depth(mut self, depth: u32) -> Self {
-        self.depth = depth.min(200);
+        self.depth = depth.min(128);
         self
     }
 
@@ -102,7 +102,11 @@ pub(crate) const ENTRY: u64 = 128;
 
 impl Meter {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Meter { limits: *limits, counters: Counters::default(), depth: 0 }
+        Meter {
+            limits: *limits,
+            counters: Counters::default(),
+            depth: 0,
+        }
     }
 
     /// Pays for `n` units of work.
@@ -120,6 +124,12 @@ impl Meter {
     #[inline]
     pub(crate) fn scan(&mut self, n: usize) -> Result<(), EvalError> {
         self.steps(n as u64 / 128 + 1)
+    }
+
+    /// Pays for going through `n` bytes of text character by character.
+    #[inline]
+    pub(crate) fn walk(&mut self, n: usize) -> Result<(), EvalError> {
+        self.steps(n as u64 / 16 + 1)
     }
 
     /// Pays for allocating `n` bytes, and for the time to fill them.

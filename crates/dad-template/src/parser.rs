@@ -12,7 +12,7 @@ use crate::ast::{
 use crate::error::{ParseError, Span};
 use crate::lexer::{Lexer, Quote, Token, is_space};
 
-/// How deep brackets and prefix operators may nest. The tree, and with it all recursion over it, is bounded by
+/// How deep brackets and operators may nest; a bracket counts twice. The tree, and with it all recursion over it, is bounded by
 /// a small multiple of this.
 pub(crate) const MAX_DEPTH: u32 = 64;
 
@@ -34,9 +34,16 @@ pub(crate) fn parse(
     };
     parser.bump()?;
     if parser.is_op("}") {
-        return Err(ParseError::new("the expression is empty", Span::new(start, parser.span.end)));
+        return Err(ParseError::new(
+            "the expression is empty",
+            Span::new(start, parser.span.end),
+        ));
     }
-    let expr = if dialect == Dialect::Python { parser.maybe_tuple()? } else { parser.expression()? };
+    let expr = if dialect == Dialect::Python {
+        parser.maybe_tuple()?
+    } else {
+        parser.expression()?
+    };
     if !parser.is_op("}") {
         return Err(parser.unexpected("the closing `}`"));
     }
@@ -104,7 +111,11 @@ impl Parser<'_> {
     }
 
     fn expect(&mut self, op: &'static str) -> Parsed<()> {
-        if self.eat(op)? { Ok(()) } else { Err(self.unexpected(&format!("`{op}`"))) }
+        if self.eat(op)? {
+            Ok(())
+        } else {
+            Err(self.unexpected(&format!("`{op}`")))
+        }
     }
 
     fn unexpected(&self, wanted: &str) -> ParseError {
@@ -122,8 +133,13 @@ impl Parser<'_> {
     }
 
     fn suggestion(&self, found: &str) -> Option<String> {
-        if let Some(index) = found.strip_prefix('.').filter(|rest| rest.chars().all(|c| c.is_ascii_digit())) {
-            return Some(format!("write `[{index}]` for an element of a list, `[\"{index}\"]` for a key"));
+        if let Some(index) = found
+            .strip_prefix('.')
+            .filter(|rest| rest.chars().all(|c| c.is_ascii_digit()))
+        {
+            return Some(format!(
+                "write `[{index}]` for an element of a list, `[\"{index}\"]` for a key"
+            ));
         }
         let before = self.lexer.source.get(..self.span.start)?.trim_end();
         let hint = match (self.dialect, found) {
@@ -171,7 +187,10 @@ impl Parser<'_> {
     fn node(&mut self, kind: Kind, start: usize) -> Parsed<Expr> {
         let span = Span::new(start, self.previous_end);
         self.count(span)?;
-        Ok(Expr { kind, at: At::new(span) })
+        Ok(Expr {
+            kind,
+            at: At::new(span),
+        })
     }
 
     fn count(&mut self, span: Span) -> Parsed<()> {
@@ -188,7 +207,11 @@ impl Parser<'_> {
     fn expression(&mut self) -> Parsed<Expr> {
         self.enter()?;
         let start = self.span.start;
-        let expr = if self.is_keyword("lambda") { self.lambda(start)? } else { self.conditional(start)? };
+        let expr = if self.is_keyword("lambda") {
+            self.lambda(start)?
+        } else {
+            self.conditional(start)?
+        };
         self.leave();
         Ok(expr)
     }
@@ -226,7 +249,8 @@ impl Parser<'_> {
         }
         let mut items = vec![first];
         while self.eat(",")? {
-            if matches!(self.token, Token::Op(")" | "]" | "}" | "=" | ":" | "!")) || self.token == Token::End {
+            if matches!(self.token, Token::Op(")" | "]" | "}" | "=" | ":" | "!")) || self.token == Token::End
+            {
                 break;
             }
             items.push(self.element()?);
@@ -253,9 +277,16 @@ impl Parser<'_> {
             if parameters.iter().any(|(other, _)| *other == name) {
                 return Err(ParseError::new(format!("`{name}` is a parameter twice"), span));
             }
-            let default = if self.eat("=")? { Some(self.expression()?) } else { None };
+            let default = if self.eat("=")? {
+                Some(self.expression()?)
+            } else {
+                None
+            };
             if default.is_none() && parameters.last().is_some_and(|(_, default)| default.is_some()) {
-                return Err(ParseError::new("a parameter without a default follows one with a default", span));
+                return Err(ParseError::new(
+                    "a parameter without a default follows one with a default",
+                    span,
+                ));
             }
             parameters.push((name, default));
             if !self.eat(",")? {
@@ -268,7 +299,9 @@ impl Parser<'_> {
     }
 
     fn name(&mut self, wanted: &str) -> Parsed<Arc<str>> {
-        let Token::Name(name) = &self.token else { return Err(self.unexpected(wanted)) };
+        let Token::Name(name) = &self.token else {
+            return Err(self.unexpected(wanted));
+        };
         let name = Arc::clone(name);
         if self.python() && is_reserved(&name) {
             return Err(self.unexpected(wanted));
@@ -300,6 +333,14 @@ impl Parser<'_> {
 
     /// All operators of one level after `first`.
     fn chain(&mut self, first: Expr, operator: Operator, level: u8, start: usize) -> Parsed<Expr> {
+        // Operators of many levels inside one another need as much stack as brackets.
+        self.enter()?;
+        let expr = self.chain_of(first, operator, level, start);
+        self.leave();
+        expr
+    }
+
+    fn chain_of(&mut self, first: Expr, operator: Operator, level: u8, start: usize) -> Parsed<Expr> {
         match operator {
             Operator::Or | Operator::Coalesce | Operator::And => {
                 let mut operands = vec![first];
@@ -383,7 +424,8 @@ impl Parser<'_> {
 
     fn next_word_is(&self, word: &str) -> bool {
         let rest = self.lexer.rest().trim_start_matches(is_space);
-        rest.strip_prefix(word).is_some_and(|rest| !rest.starts_with(crate::lexer::is_name_part))
+        rest.strip_prefix(word)
+            .is_some_and(|rest| !rest.starts_with(crate::lexer::is_name_part))
     }
 
     fn unary(&mut self) -> Parsed<Expr> {
@@ -429,17 +471,30 @@ impl Parser<'_> {
             };
             let span = Span::new(start, self.previous_end);
             self.count(span)?;
-            ops.push(Postfix { op, at: At::new(span) });
+            ops.push(Postfix {
+                op,
+                at: At::new(span),
+            });
         }
-        if ops.is_empty() { Ok(base) } else { self.node(Kind::Postfix(Box::new(base), ops), start) }
+        if ops.is_empty() {
+            Ok(base)
+        } else {
+            self.node(Kind::Postfix(Box::new(base), ops), start)
+        }
     }
 
     fn attribute(&mut self) -> Parsed<PostfixOp> {
         self.bump()?;
-        let Token::Name(name) = &self.token else { return Err(self.unexpected("a name")) };
+        let Token::Name(name) = &self.token else {
+            return Err(self.unexpected("a name"));
+        };
         let name = Arc::clone(name);
         self.bump()?;
-        Ok(if self.is_op("(") { PostfixOp::Method(name, self.arguments()?) } else { PostfixOp::Attribute(name) })
+        Ok(if self.is_op("(") {
+            PostfixOp::Method(name, self.arguments()?)
+        } else {
+            PostfixOp::Attribute(name)
+        })
     }
 
     fn index(&mut self) -> Parsed<PostfixOp> {
@@ -448,9 +503,17 @@ impl Parser<'_> {
         let first = if self.is_op(":") {
             None
         } else {
-            Some(if self.python() { self.maybe_tuple()? } else { self.expression()? })
+            Some(if self.python() {
+                self.maybe_tuple()?
+            } else {
+                self.expression()?
+            })
         };
-        let op = if self.is_op(":") { self.slice(first)? } else { first.map(PostfixOp::Index) };
+        let op = if self.is_op(":") {
+            self.slice(first)?
+        } else {
+            first.map(PostfixOp::Index)
+        };
         self.leave();
         self.expect("]")?;
         op.ok_or_else(|| self.unexpected("an index"))
@@ -494,8 +557,15 @@ impl Parser<'_> {
         if matches!(self.token, Token::Name(_)) && rest.starts_with('=') && !rest.starts_with("==") {
             let span = self.span;
             let name = self.name("the name of an argument")?;
-            if arguments.keywords.iter().any(|(other, _)| other.as_ref() == Some(&name)) {
-                return Err(ParseError::new(format!("the argument `{name}` is given twice"), span));
+            if arguments
+                .keywords
+                .iter()
+                .any(|(other, _)| other.as_ref() == Some(&name))
+            {
+                return Err(ParseError::new(
+                    format!("the argument `{name}` is given twice"),
+                    span,
+                ));
             }
             self.bump()?;
             let value = self.expression()?;
@@ -513,7 +583,10 @@ impl Parser<'_> {
         }
         let after_spread = arguments.keywords.iter().any(|(name, _)| name.is_none());
         if !arguments.keywords.is_empty() && (after_spread || !matches!(value.kind, Kind::Star(_))) {
-            return Err(ParseError::new("an argument without a name follows one with a name", span));
+            return Err(ParseError::new(
+                "an argument without a name follows one with a name",
+                span,
+            ));
         }
         arguments.positional.push(value);
         Ok(())
@@ -564,7 +637,10 @@ impl Parser<'_> {
     /// Words that cannot be a name. Without `py:` the words of Python are refused too: they would only be
     /// undefined variables, and the message can say what to write.
     fn is_operator_word(&self, name: &str) -> bool {
-        matches!(name, "and" | "or" | "not" | "in" | "is" | "if" | "else" | "for" | "lambda")
+        matches!(
+            name,
+            "and" | "or" | "not" | "in" | "is" | "if" | "else" | "for" | "lambda"
+        )
     }
 
     fn parentheses(&mut self, start: usize) -> Parsed<Expr> {
@@ -576,7 +652,11 @@ impl Parser<'_> {
             return self.node(Kind::Tuple(Vec::new()), start);
         }
         let first_start = self.span.start;
-        let mut expr = if self.python() { self.maybe_tuple()? } else { self.expression()? };
+        let mut expr = if self.python() {
+            self.maybe_tuple()?
+        } else {
+            self.expression()?
+        };
         let inner = self.is_keyword("for") && !matches!(expr.kind, Kind::Tuple(_));
         if inner {
             expr = self.comprehension(ComprehensionKind::Generator, expr, None, first_start)?;
@@ -632,7 +712,11 @@ impl Parser<'_> {
                 return self.comprehension(ComprehensionKind::Dict, first, Some(value), start);
             }
             let items = vec![DictItem::Entry(first, value)];
-            return if self.eat(",")? { self.dictionary(items, start) } else { self.node(Kind::Dict(items), start) };
+            return if self.eat(",")? {
+                self.dictionary(items, start)
+            } else {
+                self.node(Kind::Dict(items), start)
+            };
         }
         if !self.python() {
             return Err(self.unexpected("`:`"));
@@ -685,9 +769,21 @@ impl Parser<'_> {
                 conditions.push(self.operators(LEVEL_OR)?);
             }
             self.count(self.span)?;
-            clauses.push(Clause { target, iterable, conditions });
+            clauses.push(Clause {
+                target,
+                iterable,
+                conditions,
+            });
         }
-        self.node(Kind::Comprehension(Arc::new(Comprehension { kind, element, value, clauses })), start)
+        self.node(
+            Kind::Comprehension(Arc::new(Comprehension {
+                kind,
+                element,
+                value,
+                clauses,
+            })),
+            start,
+        )
     }
 
     fn targets(&mut self) -> Parsed<Target> {
@@ -702,7 +798,12 @@ impl Parser<'_> {
             }
             targets.push(self.target()?);
         }
-        if targets.iter().filter(|target| matches!(target, Target::Star(_))).count() > 1 {
+        if targets
+            .iter()
+            .filter(|target| matches!(target, Target::Star(_)))
+            .count()
+            > 1
+        {
             return Err(ParseError::new("two starred names in one target", self.span));
         }
         Ok(Target::Tuple(targets))
@@ -733,18 +834,20 @@ impl Parser<'_> {
 
     /// String literals side by side are one.
     fn strings(&mut self, start: usize) -> Parsed<Expr> {
-        let mut parts = Vec::new();
+        let mut parts = Pieces::default();
         let mut formatted = false;
         loop {
             match std::mem::replace(&mut self.token, Token::End) {
                 Token::Str(text) => {
-                    push_text(&mut parts, &text);
+                    parts.text.push_str(&text);
                     self.bump()?;
                 }
                 Token::FString(quote) => {
                     if !self.python() {
-                        return Err(ParseError::new("an f-string outside a `py:` expression", self.span)
-                            .hint("start the expression with `py:`, or join texts with `+`"));
+                        return Err(
+                            ParseError::new("an f-string outside a `py:` expression", self.span)
+                                .hint("start the expression with `py:`, or join texts with `+`"),
+                        );
                     }
                     formatted = true;
                     self.enter()?;
@@ -757,19 +860,17 @@ impl Parser<'_> {
                 }
             }
         }
-        let kind = match parts.as_slice() {
-            _ if formatted => Kind::FString(parts),
-            [] => Kind::Str("".into()),
-            [FPart::Text(text), ..] => Kind::Str(Arc::clone(text)),
-            [FPart::Field { .. }, ..] => Kind::FString(parts),
+        let kind = if formatted {
+            Kind::FString(parts.finish())
+        } else {
+            Kind::Str(std::mem::take(&mut parts.text).into())
         };
         self.node(kind, start)
     }
 
     /// The contents of an f-string; the lexer stands right after its opening quote.
-    fn fstring(&mut self, quote: Quote, parts: &mut Vec<FPart>) -> Parsed<()> {
+    fn fstring(&mut self, quote: Quote, parts: &mut Pieces) -> Parsed<()> {
         let start = self.span.start;
-        let mut text = String::new();
         loop {
             let rest = self.lexer.rest();
             if quote.closes(rest) {
@@ -777,7 +878,10 @@ impl Parser<'_> {
                 break;
             }
             let Some(c) = self.lexer.peek() else {
-                return Err(ParseError::new("a string is never closed", Span::new(start, self.lexer.pos)));
+                return Err(ParseError::new(
+                    "a string is never closed",
+                    Span::new(start, self.lexer.pos),
+                ));
             };
             if c == '\n' && !quote.triple {
                 let span = Span::new(start, self.lexer.pos);
@@ -785,27 +889,25 @@ impl Parser<'_> {
             }
             if rest.starts_with("{{") || rest.starts_with("}}") {
                 self.lexer.pos += 2;
-                text.push(c);
+                parts.text.push(c);
             } else if c == '{' {
-                push_text(parts, &text);
-                text.clear();
                 self.field(quote, parts)?;
             } else if c == '}' {
                 let span = Span::new(self.lexer.pos, self.lexer.pos + 1);
                 return Err(ParseError::new("a single `}` in an f-string", span).hint("write `}}`"));
             } else if c == '\\' {
-                self.lexer.escape(&mut text, quote.raw)?;
+                self.lexer.escape(&mut parts.text, quote.raw)?;
             } else {
                 self.lexer.pos += c.len_utf8();
-                text.push(c);
+                parts.text.push(c);
             }
         }
-        push_text(parts, &text);
+        self.span.end = self.lexer.pos;
         self.bump()
     }
 
     /// `{expression = !conversion : spec}`; the lexer stands at the brace, and afterwards behind the other.
-    fn field(&mut self, quote: Quote, parts: &mut Vec<FPart>) -> Parsed<()> {
+    fn field(&mut self, quote: Quote, parts: &mut Pieces) -> Parsed<()> {
         self.enter()?;
         let open = self.lexer.pos;
         self.lexer.pos += 1;
@@ -816,7 +918,12 @@ impl Parser<'_> {
         let explained = self.is_op("=");
         if explained {
             self.bump()?;
-            push_text(parts, self.lexer.source.get(text_start..self.span.start).unwrap_or_default());
+            parts.text.push_str(
+                self.lexer
+                    .source
+                    .get(text_start..self.span.start)
+                    .unwrap_or_default(),
+            );
         }
         if self.eat("!")? {
             conversion = match &self.token {
@@ -828,7 +935,7 @@ impl Parser<'_> {
             };
             self.bump()?;
         }
-        let mut spec = Vec::new();
+        let mut spec = Pieces::default();
         let has_spec = self.is_op(":") || self.is_op(":=");
         if has_spec {
             // The colon of `:=` begins a spec; its `=` is part of the spec.
@@ -841,27 +948,28 @@ impl Parser<'_> {
             conversion = Some('r');
         }
         self.count(Span::new(open, self.lexer.pos))?;
-        parts.push(FPart::Field { value, conversion, spec });
+        parts.push(FPart::Field {
+            value,
+            conversion,
+            spec: spec.finish(),
+        });
         self.leave();
         Ok(())
     }
 
     /// A format specification up to and with its closing brace.
-    fn spec(&mut self, quote: Quote, parts: &mut Vec<FPart>) -> Parsed<()> {
+    fn spec(&mut self, quote: Quote, parts: &mut Pieces) -> Parsed<()> {
         let start = self.lexer.pos;
-        let mut text = String::new();
         loop {
             match self.lexer.peek() {
                 Some('}') => break,
                 Some('{') => {
-                    push_text(parts, &text);
-                    text.clear();
                     self.field(quote, parts)?;
                 }
-                Some('\\') => self.lexer.escape(&mut text, quote.raw)?,
+                Some('\\') => self.lexer.escape(&mut parts.text, quote.raw)?,
                 Some(c) if !quote.closes(self.lexer.rest()) && c != '\n' => {
                     self.lexer.pos += c.len_utf8();
-                    text.push(c);
+                    parts.text.push(c);
                 }
                 _ => {
                     let span = Span::new(start, self.lexer.pos);
@@ -870,7 +978,6 @@ impl Parser<'_> {
             }
         }
         self.lexer.pos += 1;
-        push_text(parts, &text);
         Ok(())
     }
 }
@@ -883,13 +990,28 @@ pub(crate) fn is_reserved(name: &str) -> bool {
     )
 }
 
-fn push_text(parts: &mut Vec<FPart>, text: &str) {
-    if text.is_empty() {
-        return;
+/// The parts of a string literal while it is read: text is collected until a field ends it.
+#[derive(Default)]
+struct Pieces {
+    parts: Vec<FPart>,
+    text: String,
+}
+
+impl Pieces {
+    fn push(&mut self, field: FPart) {
+        self.flush();
+        self.parts.push(field);
     }
-    if let Some(FPart::Text(last)) = parts.last_mut() {
-        *last = format!("{last}{text}").into();
-    } else {
-        parts.push(FPart::Text(text.into()));
+
+    fn flush(&mut self) {
+        if !self.text.is_empty() {
+            self.parts
+                .push(FPart::Text(std::mem::take(&mut self.text).into()));
+        }
+    }
+
+    fn finish(mut self) -> Vec<FPart> {
+        self.flush();
+        self.parts
     }
 }

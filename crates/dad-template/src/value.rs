@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use indexmap::{Equivalent, IndexMap, IndexSet};
 
-pub use crate::int::Int;
 use crate::function::Function;
+pub use crate::int::Int;
 use crate::text;
 
 /// A value of the language. Cheap to clone: everything large is shared.
@@ -80,7 +80,12 @@ impl Object {
 
 impl<K: Into<Arc<str>>> FromIterator<(K, Value)> for Object {
     fn from_iter<I: IntoIterator<Item = (K, Value)>>(entries: I) -> Self {
-        Object(entries.into_iter().map(|(key, value)| (Key(Value::Str(key.into())), value)).collect())
+        Object(
+            entries
+                .into_iter()
+                .map(|(key, value)| (Key(Value::Str(key.into())), value))
+                .collect(),
+        )
     }
 }
 
@@ -143,7 +148,7 @@ fn hash_key<H: Hasher>(value: &Value, state: &mut H) {
             Some(n) => n.hash(state),
             None => int.to_f64().to_bits().hash(state),
         },
-        Value::Float(float) => match crate::int::Int::from_f64(*float).and_then(|int| int.as_i64()) {
+        Value::Float(float) => match Int::from_f64(*float).and_then(|int| int.as_i64()) {
             Some(n) if float.fract() == 0.0 => n.hash(state),
             _ => float.to_bits().hash(state),
         },
@@ -171,8 +176,16 @@ pub struct Range {
 impl Range {
     /// How many numbers there are.
     pub fn len(&self) -> u64 {
-        let (low, high) = if self.step > 0 { (self.start, self.stop) } else { (self.stop, self.start) };
-        if low >= high { 0 } else { (low.abs_diff(high) - 1) / self.step.unsigned_abs() + 1 }
+        let (low, high) = if self.step > 0 {
+            (self.start, self.stop)
+        } else {
+            (self.stop, self.start)
+        };
+        if low >= high {
+            0
+        } else {
+            (low.abs_diff(high) - 1) / self.step.unsigned_abs() + 1
+        }
     }
 
     /// Whether there is no number.
@@ -429,7 +442,9 @@ impl Value {
             (Value::Object(a), Value::Object(b)) => {
                 Arc::ptr_eq(a, b)
                     || (a.len() == b.len()
-                        && a.0.iter().all(|(key, value)| b.0.get(key).is_some_and(|other| value.equals(other))))
+                        && a.0
+                            .iter()
+                            .all(|(key, value)| b.0.get(key).is_some_and(|other| value.equals(other))))
             }
             (Value::Set(a), Value::Set(b)) => a.len() == b.len() && a.0.iter().all(|key| b.0.contains(key)),
             _ => false,
@@ -454,9 +469,7 @@ impl Value {
                 a.cmp_f64(*b) == Some(std::cmp::Ordering::Equal)
             }
             (Value::Range(a), Value::Range(b)) => {
-                a.len() == b.len()
-                    && a.get(0) == b.get(0)
-                    && (a.len() < 2 || a.step == b.step)
+                a.len() == b.len() && a.get(0) == b.get(0) && (a.len() < 2 || a.step == b.step)
             }
             (Value::Function(a), Value::Function(b)) => a.same(b),
             (Value::List(_), Value::List(_))
@@ -510,6 +523,12 @@ impl From<&serde_json::Value> for Value {
 impl From<bool> for Value {
     fn from(b: bool) -> Self {
         Value::Bool(b)
+    }
+}
+
+impl From<i32> for Value {
+    fn from(n: i32) -> Self {
+        Value::int(n)
     }
 }
 

@@ -1,1 +1,76 @@
-//! Run LLM agents so that every run is one directory of plain files: readable, repeatable, comparable
+//! Run LLM agents so that every run is one directory of plain files: readable, repeatable, comparable.
+//!
+//! This crate is a facade: the parts live in crates of their own, named here by short names, and the types that most
+//! programs need stand at the root.
+//!
+//! ```
+//! use dhenara::{FlowBuilder, FlowRunner, RunContext, builtin_nodes};
+//! use dhenara::nodes::{CommandNode, CommandNodeSettings};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let project = tempfile::tempdir()?;
+//! let flow = FlowBuilder::new()
+//!     .node("greet", CommandNode {
+//!         settings: CommandNodeSettings { commands: vec![["echo", "hello"].into()], ..Default::default() },
+//!     })
+//!     .build()?;
+//! let context = RunContext::builder("hello", project.path()).nodes(builtin_nodes()).build()?;
+//! let report = FlowRunner::new(flow, context).run().await?;
+//! assert!(report.run_dir.join("hello/greet/result.json").is_file());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//! - `nodes` (default): the built-in nodes and the model clients they use.
+//! - `observability` (default): traces, metrics and logs of a run.
+//! - `terminal` (default): prompts, printers and live progress.
+
+#[doc(inline)]
+pub use dad_core as core;
+#[doc(inline)]
+pub use dad_definition as definition;
+#[doc(inline)]
+pub use dad_events as events;
+#[doc(inline)]
+pub use dad_fs as fs;
+#[cfg(feature = "nodes")]
+#[doc(inline)]
+pub use dad_models as models;
+#[cfg(feature = "nodes")]
+#[doc(inline)]
+pub use dad_nodes as nodes;
+#[cfg(feature = "observability")]
+#[doc(inline)]
+pub use dad_observability as observability;
+#[doc(inline)]
+pub use dad_run as run;
+#[doc(inline)]
+pub use dad_runner as runner;
+#[doc(inline)]
+pub use dad_template as template;
+#[cfg(feature = "terminal")]
+#[doc(inline)]
+pub use dad_terminal as terminal;
+
+pub use dad_core::{
+    AgentDefinition, ElementId, ErrorInfo, FlowDefinition, HierarchyPath, NodeType, RunId, RunStatus, StepStatus, Usage,
+};
+pub use dad_definition::{AgentBuilder, FlowBuilder, NodeBuilder};
+pub use dad_events::{
+    ComponentExecutionCompletedEvent, EventBus, EventType, HandlerError, NodeExecutionCompletedEvent,
+    NodeInputRequiredEvent, RunObserver, on,
+};
+#[cfg(feature = "nodes")]
+pub use dad_nodes::{
+    AIModelNode, CommandNode, FileOperationNode, FolderAnalyzerNode, ObjectTemplate, Prompt, builtin_nodes,
+};
+#[cfg(feature = "observability")]
+pub use dad_observability::ObservabilitySettings;
+pub use dad_run::{ActiveRun, Catalog, Durability, RunContext, RunError, RunHandle, RunView, find_project_root};
+pub use dad_runner::{
+    AgentRunner, Error, FlowRunner, Node, NodeContext, NodeError, NodeOutput, NodeRegistry, RunReport, World,
+};
+#[cfg(feature = "terminal")]
+pub use dad_terminal::{async_input, get_ai_model_node_input, print_component_completion, print_node_completion};

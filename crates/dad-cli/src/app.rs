@@ -1,0 +1,116 @@
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use dad_core::AgentDefinition;
+use dad_events::{Handler, on};
+use dad_runner::NodeRegistry;
+
+use crate::args::{Cli, Command, RunCommand, RunsCommand};
+use crate::error::CommandError;
+use crate::{exit_code, json, run, runs};
+
+/// The command with what a project adds to it.
+pub struct App {
+    pub(crate) nodes: NodeRegistry,
+    pub(crate) agents: Vec<(String, AgentDefinition)>,
+    pub(crate) handlers: Box<dyn Fn() -> Vec<Handler> + Send + Sync>,
+}
+
+impl Default for App {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl App {
+    /// The command with the built-in nodes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { nodes: dad_nodes::builtin_nodes(), agents: Vec::new(), handlers: Box::new(Vec::new) }
+    }
+
+    /// The nodes definitions may use.
+    #[must_use]
+    pub fn nodes(mut self, nodes: NodeRegistry) -> Self {
+        self.nodes = nodes;
+        self
+    }
+
+    /// An agent that `run agent NAME` finds before it looks for files.
+    #[must_use]
+    pub fn agent(mut self, name: impl Into<String>, agent: AgentDefinition) -> Self {
+        self.agents.push((name.into(), agent));
+        self
+    }
+
+    /// Event handlers of every run.
+    #[must_use]
+    pub fn handlers(mut self, handlers: impl Fn() -> Vec<Handler> + Send + Sync + 'static) -> Self {
+        self.handlers = Box::new(handlers);
+        self
+    }
+
+    /// Reads the command line of this process and does what it says.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        let cli = match Cli::try_parse() {
+            Ok(cli) => cli,
+            Err(error) => return show_usage(&error),
+        };
+        let as_json = cli.command.wants_json();
+        match self.execute(cli.command) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => {
+                if as_json {
+                    json::print_error(&error);
+                } else if !error.told {
+                    error.show();
+                }
+                ExitCode::from(error.exit_code)
+            }
+        }
+    }
+
+    fn execute(&self, command: Command) -> Result<u8, CommandError> {
+        match command {
+            Command::Run(RunCommand::Agent { name, options }) => run::agent(self, &name, &options),
+            Command::Run(RunCommand::Flow { file, options }) => run::flow(self, &file, &options),
+            Command::Runs(RunsCommand::List { place, json }) => runs::list(&place, json),
+            Command::Runs(RunsCommand::Show { run, path, place, json }) => {
+                runs::show(&run, path.as_deref(), &place, json)
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("nodes", &self.nodes).finish_non_exhaustive()
+    }
+}
+
+impl Command {
+    fn wants_json(&self) -> bool {
+        match self {
+            Self::Run(RunCommand::Agent { options, .. } | RunCommand::Flow { options, .. }) => options.json,
+            Self::Runs(RunsCommand::List { json, .. } | RunsCommand::Show { json, .. }) => *json,
+        }
+    }
+}
+
+/// Help and version go to standard output, everything else is an error.
+fn show_usage(error: &clap::Error) -> ExitCode {
+    // A closed pipe is no reason to complain.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::from(exit_code::DONE),
+        _ => ExitCode::from(exit_code::USAGE),
+    }
+}
+
+/// The `dhenara` command without additions.
+#[must_use]
+pub fn main() -> ExitCode {
+    App::new().handlers(|| vec![on(crate::run::ask_prompt_variables)]).run()
+}

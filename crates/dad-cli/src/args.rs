@@ -1,0 +1,119 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Run LLM agents so that every run is one directory of plain files.
+#[derive(Debug, Parser)]
+#[command(name = "dhenara", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run an agent or a flow.
+    #[command(subcommand)]
+    Run(RunCommand),
+    /// Look at the runs there are.
+    #[command(subcommand)]
+    Runs(RunsCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunCommand {
+    /// Run an agent of the project.
+    Agent {
+        /// Its name: `agents/NAME/agent.yaml`, or one built into this program.
+        name: String,
+        #[command(flatten)]
+        options: Box<RunOptions>,
+    },
+    /// Run a flow file; no project is needed.
+    Flow {
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        options: Box<RunOptions>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// List the runs, the newest last.
+    List {
+        #[command(flatten)]
+        place: Place,
+        /// Print one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a run, or one of its steps.
+    Show {
+        /// Its id, a unique beginning of it, or `last`.
+        run: String,
+        /// A step, by its path or the end of it.
+        path: Option<String>,
+        #[command(flatten)]
+        place: Place,
+        /// Print one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Where runs are.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Place {
+    /// The project; by default the nearest directory upward that holds `.dhenara`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) project_root: Option<PathBuf>,
+    /// Where runs are kept, relative to the project; `runs` by default.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run_root: Option<PathBuf>,
+    /// A directory in the run root for these runs.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run_root_subpath: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct RunOptions {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// An environment of `.dhenara/config.yaml`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// A word before the run id.
+    #[arg(long, value_name = "WORD")]
+    pub(crate) run_id_prefix: Option<String>,
+    /// Start from a previous run: its id, a unique beginning of it, or `last`.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) previous_run_id: Option<String>,
+    /// Execute from this step or component on; what lies before it is taken from the previous run.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) entry_point: Option<String>,
+    /// Give a variable a text, or with `@FILE` the text of a file.
+    #[arg(long = "var", value_name = "NAME=TEXT|@FILE")]
+    pub(crate) vars: Vec<String>,
+    /// Give a variable a JSON value, or with `@FILE` that of a file.
+    #[arg(long = "var-json", value_name = "NAME=JSON|@FILE")]
+    pub(crate) json_vars: Vec<String>,
+    /// Give a step its input.
+    #[arg(long = "input", value_name = "PATH=JSON|@FILE")]
+    pub(crate) inputs: Vec<String>,
+    /// A file of inputs by step.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) static_inputs: Option<PathBuf>,
+    /// A directory whose files are copied into the run's `static_inputs/`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) input_dir: Option<PathBuf>,
+    /// Never ask at the terminal.
+    #[arg(long)]
+    pub(crate) no_input: bool,
+    /// Check everything and say what would be done, without doing it.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print one JSON document on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,125 @@
+use std::io::IsTerminal;
+
+use dad_core::{ErrorInfo, RunStatus};
+use dad_definition::{Problems, Severity};
+use dad_models::ModelError;
+use dad_run::RunError;
+use dad_runner::Error;
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
+
+use crate::exit_code;
+
+/// Why a command ended otherwise than well: what is said, and the exit code.
+#[derive(Debug)]
+pub(crate) struct CommandError {
+    pub(crate) exit_code: u8,
+    pub(crate) info: ErrorInfo,
+    /// Shown with the text they are about, instead of the message.
+    pub(crate) problems: Option<Problems>,
+    /// Whether the run's own summary has already said it.
+    pub(crate) told: bool,
+}
+
+impl CommandError {
+    pub(crate) fn usage(code: &str, message: impl Into<String>) -> Self {
+        Self { exit_code: exit_code::USAGE, info: ErrorInfo::new(code, message), problems: None, told: false }
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.info = self.info.with_hint(hint);
+        self
+    }
+
+    /// Says on standard error what went wrong and what to do next.
+    pub(crate) fn show(&self) {
+        match &self.problems {
+            Some(problems) => anstream::eprintln!("{}", render_problems(problems).trim_end()),
+            None => {
+                let red = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
+                let ErrorInfo { code, message, hint, .. } = &self.info;
+                anstream::eprintln!("{red}error{red:#}[{code}]: {}", dad_terminal::printable(message));
+                if let Some(hint) = hint {
+                    anstream::eprintln!("  hint: {}", dad_terminal::printable(hint));
+                }
+            }
+        }
+    }
+}
+
+impl From<RunError> for CommandError {
+    fn from(error: RunError) -> Self {
+        let exit_code = match &error {
+            RunError::LeaseHeld(_) => exit_code::REFUSED,
+            error if error.is_usage() => exit_code::USAGE,
+            _ => exit_code::FAILED,
+        };
+        let info = error.to_info();
+        match error {
+            RunError::Definition(problems) => Self { exit_code, info, problems: Some(problems), told: false },
+            _ => Self { exit_code, info, problems: None, told: false },
+        }
+    }
+}
+
+impl From<Problems> for CommandError {
+    fn from(problems: Problems) -> Self {
+        RunError::Definition(problems).into()
+    }
+}
+
+impl From<ModelError> for CommandError {
+    fn from(error: ModelError) -> Self {
+        let mut info = ErrorInfo::from_error(error.code(), &error);
+        info.hint = error.hint();
+        Self { exit_code: exit_code::USAGE, info, problems: None, told: false }
+    }
+}
+
+impl From<Error> for CommandError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Run(error) => error.into(),
+            error => {
+                let status = error.report().map_or(RunStatus::Failed, |report| report.status);
+                let recorded = error.report().and_then(|report| report.error.clone());
+                let info = recorded.unwrap_or_else(|| ErrorInfo::from_error(error.code(), &error));
+                let exit_code = match status {
+                    RunStatus::Cancelled => exit_code::CANCELLED,
+                    _ => exit_code::FAILED,
+                };
+                Self { exit_code, info, problems: None, told: true }
+            }
+        }
+    }
+}
+
+/// Every problem with the lines it is about.
+fn render_problems(problems: &Problems) -> String {
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let theme = if colours { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(110);
+    let mut text = String::new();
+    for problem in problems.iter() {
+        let severity = match problem.severity {
+            Severity::Error => miette::Severity::Error,
+            _ => miette::Severity::Warning,
+        };
+        let mut diagnostic = MietteDiagnostic::new(&problem.message).with_code(problem.code).with_severity(severity);
+        if let Some(hint) = &problem.hint {
+            diagnostic = diagnostic.with_help(hint);
+        }
+        let source = problems.source_of(problem);
+        let report = match (source, &problem.span) {
+            (Some(source), Some(span)) => {
+                let label = LabeledSpan::underline(span.start..span.end);
+                let named = NamedSource::new(&source.path, source.text.to_string());
+                Report::from(diagnostic.with_label(label)).with_source_code(named)
+            }
+            _ => Report::from(diagnostic),
+        };
+        // Writing to a string cannot fail.
+        let _ = handler.render_report(&mut text, report.as_ref());
+        text.push('\n');
+    }
+    text
+}

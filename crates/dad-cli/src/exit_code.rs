@@ -1,0 +1,14 @@
+//! What the command's exit code means.
+
+/// Everything was done.
+pub const DONE: u8 = 0;
+/// The run failed.
+pub const FAILED: u8 = 1;
+/// The command line, the project or the definition is wrong; nothing was made.
+pub const USAGE: u8 = 2;
+/// The run waits for input.
+pub const WAITING: u8 = 3;
+/// Refused: somebody has to decide, for example because another process drives the run.
+pub const REFUSED: u8 = 4;
+/// The run was cancelled.
+pub const CANCELLED: u8 = 130;

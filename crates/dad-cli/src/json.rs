@@ -1,0 +1,62 @@
+use dad_core::SCHEMA_VERSION;
+use dad_runner::RunReport;
+use serde_json::{Value, json};
+
+use crate::error::CommandError;
+
+/// Prints one document on standard output; a reader that went away is no error.
+pub(crate) fn print(mut document: Value) {
+    if let Some(fields) = document.as_object_mut() {
+        fields.shift_insert(0, "schema_version".to_owned(), SCHEMA_VERSION.into());
+    }
+    let text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    print_text(&text);
+}
+
+/// Prints a text and a line feed on standard output; a reader that went away is no error.
+pub(crate) fn print_text(text: &str) {
+    use std::io::Write;
+    let mut out = anstream::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+pub(crate) fn print_error(error: &CommandError) {
+    let mut document = json!({ "code": error.info.code, "message": error.info.message });
+    if let Some(path) = &error.info.path {
+        document["path"] = json!(path);
+    }
+    if let Some(hint) = &error.info.hint {
+        document["hint"] = json!(hint);
+    }
+    if let Some(problems) = &error.problems {
+        let all = problems.iter().map(|problem| {
+            json!({
+                "code": problem.code,
+                "message": problem.message,
+                "file": problem.file,
+                "line": problem.line,
+                "column": problem.column,
+                "path": problem.path,
+                "hint": problem.hint,
+            })
+        });
+        document["problems"] = all.collect();
+    }
+    print(json!({ "error": document }));
+}
+
+/// A run as `--json` prints it.
+pub(crate) fn report(report: &RunReport) -> Value {
+    json!({
+        "run_id": report.run_id,
+        "run_dir": report.run_dir,
+        "status": report.status,
+        "duration_seconds": report.duration.as_secs_f64(),
+        "counts": report.totals.counts,
+        "usage": report.totals.usage,
+        "error": report.error,
+        "first_failures": report.first_failures,
+        "warnings": report.warnings,
+        "output": report.output,
+    })
+}

@@ -1,0 +1,5 @@
+//! The `dhenara` command.
+
+fn main() -> std::process::ExitCode {
+    dad_cli::main()
+}

@@ -1,0 +1,288 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dad_core::SecretRegistry;
+use dad_events::{HandlerError, NodeInputRequiredEvent};
+use dad_models::{Credentials, HttpClient, ModelCatalog, Models, ReplayClient};
+use dad_run::{RunContext, RunContextBuilder, RunView, find_project_root, find_project_root_from};
+use dad_runner::{Error, RunReport, Runner};
+use dad_terminal::{Progress, async_input, is_interactive};
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::args::RunOptions;
+use crate::config::{Environment, environment};
+use crate::definitions::{self, Found};
+use crate::error::CommandError;
+use crate::summary::{Changes, Invocation, show_summary};
+use crate::{exit_code, json};
+
+/// `dhenara run agent NAME`.
+pub(crate) fn agent(app: &App, name: &str, options: &RunOptions) -> Result<u8, CommandError> {
+    let project_root = match &options.place.project_root {
+        Some(root) => root.clone(),
+        None => find_project_root()?,
+    };
+    check_project(&project_root)?;
+    let found = definitions::agent(app, &project_root, name)?;
+    run(app, found, &project_root, options, &Invocation::new(&["run", "agent", name], options))
+}
+
+/// `dhenara run flow FILE`.
+pub(crate) fn flow(app: &App, file: &Path, options: &RunOptions) -> Result<u8, CommandError> {
+    let project_root = match &options.place.project_root {
+        Some(root) => root.clone(),
+        None => project_of(file)?,
+    };
+    check_project(&project_root)?;
+    let found = definitions::flow(file, &project_root)?;
+    let file = file.to_string_lossy();
+    run(app, found, &project_root, options, &Invocation::new(&["run", "flow", &file], options))
+}
+
+/// The project a file lies in; a file outside of any is its own, with its runs beside it.
+fn project_of(file: &Path) -> Result<PathBuf, CommandError> {
+    let unreadable = |error: std::io::Error| {
+        CommandError::usage("unreadable", format!("`{}` cannot be read: {error}", file.display()))
+    };
+    let file = file.canonicalize().map_err(unreadable)?;
+    let dir = file.parent().unwrap_or(Path::new("/"));
+    Ok(find_project_root_from(dir).unwrap_or_else(|_| dir.to_path_buf()))
+}
+
+fn check_project(project_root: &Path) -> Result<(), CommandError> {
+    dad_run::Dirs::new(project_root, None, None)?;
+    Ok(())
+}
+
+fn run(
+    app: &App,
+    found: Found,
+    project_root: &Path,
+    options: &RunOptions,
+    invocation: &Invocation,
+) -> Result<u8, CommandError> {
+    show_warnings(&found);
+    let environment = environment(project_root, options.env.as_deref())?;
+    let secrets = SecretRegistry::new();
+    let models = models(project_root, &environment, &secrets)?;
+    let mut context = RunContext::builder(&found.root_id, project_root)
+        .nodes(app.nodes.clone())
+        .environment(&environment.name)
+        .secrets(secrets)
+        .resource(Arc::new(models))
+        .register_event_handlers((app.handlers)())
+        .interactive(!options.no_input && is_interactive());
+    if let Some(spans) = found.spans {
+        context = context.spans(spans);
+    }
+    if let Some(dir) = found.dir {
+        context = context.definition_dir(dir);
+    }
+    context = apply_options(context, options, &environment)?;
+    context = apply_variables(context, options, &environment)?;
+    if options.dry_run {
+        return dry_run(context, &found.definition, options);
+    }
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| CommandError::usage("runtime", format!("the runtime cannot be started: {error}")))?;
+    runtime.block_on(drive(context, found.definition, &environment, options, invocation))
+}
+
+fn show_warnings(found: &Found) {
+    for warning in &found.warnings {
+        anstream::eprintln!("{warning}");
+    }
+}
+
+/// The model client of the environment: recorded exchanges, or providers over the network.
+fn models(project_root: &Path, environment: &Environment, secrets: &SecretRegistry) -> Result<Models, CommandError> {
+    if let Some(cassette) = &environment.cassette {
+        let tell = |note: &dad_models::ReplayNote| anstream::eprintln!("note: {note}");
+        return Ok(Models::new(ReplayClient::new(project_root.join(cassette), tell)));
+    }
+    let credentials = Credentials::new(project_root, environment.credentials.as_deref(), secrets.clone());
+    Ok(Models::new(HttpClient::new(ModelCatalog::load(project_root)?, credentials)))
+}
+
+fn apply_options(
+    mut context: RunContextBuilder,
+    options: &RunOptions,
+    environment: &Environment,
+) -> Result<RunContextBuilder, CommandError> {
+    if let Some(root) = options.place.run_root.as_ref().or(environment.run_root.as_ref()) {
+        context = context.run_root(root);
+    }
+    if let Some(subpath) = &options.place.run_root_subpath {
+        context = context.run_root_subpath(subpath);
+    }
+    if let Some(prefix) = &options.run_id_prefix {
+        context = context.run_id_prefix(prefix);
+    }
+    if let Some(previous) = &options.previous_run_id {
+        context = context.previous_run_id(previous);
+    }
+    if let Some(entry) = &options.entry_point {
+        context = context.start_hierarchy_path(entry);
+    }
+    if let Some(file) = &options.static_inputs {
+        context = context.static_inputs(file);
+    }
+    if let Some(dir) = &options.input_dir {
+        context = context.input_dir(dir);
+    }
+    for input in &options.inputs {
+        let (path, text) = split(input, "--input")?;
+        context = context.node_input(path, json_of(text, "--input")?, "--input");
+    }
+    Ok(context)
+}
+
+fn apply_variables(
+    mut context: RunContextBuilder,
+    options: &RunOptions,
+    environment: &Environment,
+) -> Result<RunContextBuilder, CommandError> {
+    let mut variables: Map<String, Value> = environment.variables.clone();
+    for var in &options.vars {
+        let (name, text) = split(var, "--var")?;
+        variables.insert(name.to_owned(), text_of(text, "--var")?.into());
+    }
+    for var in &options.json_vars {
+        let (name, text) = split(var, "--var-json")?;
+        variables.insert(name.to_owned(), json_of(text, "--var-json")?);
+    }
+    for (name, value) in variables {
+        context = context.variable(name, value);
+    }
+    Ok(context)
+}
+
+fn split<'a>(text: &'a str, option: &str) -> Result<(&'a str, &'a str), CommandError> {
+    text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
+        CommandError::usage("option", format!("`{option} {text}` has no name and value"))
+            .with_hint(format!("write `{option} NAME=VALUE` or `{option} NAME=@FILE`"))
+    })
+}
+
+/// The text itself, or that of the file after `@`.
+fn text_of(text: &str, option: &str) -> Result<String, CommandError> {
+    let Some(file) = text.strip_prefix('@') else { return Ok(text.to_owned()) };
+    std::fs::read_to_string(file)
+        .map_err(|error| CommandError::usage("unreadable", format!("`{option}`: `{file}` cannot be read: {error}")))
+}
+
+fn json_of(text: &str, option: &str) -> Result<Value, CommandError> {
+    let json = text_of(text, option)?;
+    serde_json::from_str(&json).map_err(|error| {
+        CommandError::usage("option", format!("`{option} …={text}` is not JSON: {error}"))
+            .with_hint("write a text in double quotes inside single quotes: '\"text\"'")
+    })
+}
+
+fn dry_run(
+    context: RunContextBuilder,
+    definition: &dad_core::Definition,
+    options: &RunOptions,
+) -> Result<u8, CommandError> {
+    let context = context.build()?;
+    let program = context.check(definition)?;
+    let plan = context.plan(definition)?;
+    if options.json {
+        json::print(json!({ "dry_run": true, "steps": program.steps().map(|s| &s.path).collect::<Vec<_>>(), "plan": plan }));
+        return Ok(exit_code::DONE);
+    }
+    match plan {
+        None => {
+            for step in program.steps() {
+                json::print_text(&format!("execute  {}  {}", step.path, step.node_type));
+            }
+        }
+        Some(plan) => {
+            anstream::eprintln!("{}", plan.summary());
+            for step in &plan.steps {
+                json::print_text(&crate::show::planned_line(step));
+            }
+        }
+    }
+    Ok(exit_code::DONE)
+}
+
+async fn drive(
+    context: RunContextBuilder,
+    definition: dad_core::Definition,
+    environment: &Environment,
+    options: &RunOptions,
+    invocation: &Invocation,
+) -> Result<u8, CommandError> {
+    let changes = Arc::new(Changes::default());
+    let stop = CancellationToken::new();
+    let mut context = context.cancelled_by(stop.clone()).observe(Arc::new(Progress::new())).observe(Arc::clone(&changes));
+    if environment.observability.unwrap_or(true) {
+        context = context.observability_settings(dad_observability::ObservabilitySettings::default());
+    }
+    let context = context.build()?;
+    let interrupt = tokio::spawn(stop_on_interrupt(stop));
+    let ended = Runner::new(definition, context).run().await;
+    interrupt.abort();
+    match &ended {
+        Ok(report) => tell(report, &changes, options, invocation),
+        Err(error) => {
+            if let Some(report) = error.report() {
+                tell(report, &changes, options, invocation);
+                // The document above holds the error already.
+                if options.json {
+                    return Ok(CommandError::from(ended.map(drop).err().unwrap_or(Error::Run(dad_run::RunError::Ended))).exit_code);
+                }
+            }
+        }
+    }
+    let report = ended?;
+    Ok(match report.status {
+        dad_core::RunStatus::Waiting => exit_code::WAITING,
+        _ => exit_code::DONE,
+    })
+}
+
+fn tell(report: &RunReport, changes: &Changes, options: &RunOptions, invocation: &Invocation) {
+    if options.json {
+        json::print(json::report(report));
+        return;
+    }
+    let view = RunView::open(&report.run_dir).ok();
+    show_summary(report, view.as_ref(), changes, invocation);
+    match &report.output {
+        None => {}
+        Some(Value::String(text)) => json::print_text(text),
+        Some(other) => json::print_text(&serde_json::to_string_pretty(other).unwrap_or_default()),
+    }
+}
+
+/// Ctrl-C once stops the run cleanly; twice ends the process.
+async fn stop_on_interrupt(stop: CancellationToken) {
+    if tokio::signal::ctrl_c().await.is_err() {
+        return;
+    }
+    anstream::eprintln!("stopping the run; press Ctrl-C again to end at once");
+    stop.cancel();
+    if tokio::signal::ctrl_c().await.is_ok() {
+        std::process::exit(i32::from(exit_code::CANCELLED));
+    }
+}
+
+/// Asks at the terminal for the variables a prompt declares without a default; the last to be asked.
+pub(crate) async fn ask_prompt_variables(event: NodeInputRequiredEvent) -> Result<(), HandlerError> {
+    if !is_interactive() {
+        return Ok(());
+    }
+    let variables = event.settings.pointer("/prompt/variables").and_then(Value::as_object);
+    let Some(variables) = variables else { return Ok(()) };
+    let mut given = Map::new();
+    for (name, variable) in variables {
+        if variable.get("default").is_none() {
+            given.insert(name.clone(), async_input(&format!("{} — {name}: ", event.path)).await?.into());
+        }
+    }
+    Ok(event.set_input(json!({ "prompt_variables": given }))?)
+}

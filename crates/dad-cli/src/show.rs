@@ -1,0 +1,166 @@
+use anstyle::{AnsiColor, Style};
+use dad_core::{HierarchyPath, RunStatus, StepStatus, format_duration};
+use dad_run::{Decision, PlannedStep, RunView, StepCommitted, ViewEntry};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+use crate::error::CommandError;
+use crate::json;
+
+const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
+
+pub(crate) fn run_style(status: RunStatus) -> Style {
+    let colour = match status {
+        RunStatus::Completed => AnsiColor::Green,
+        RunStatus::Running | RunStatus::Waiting | RunStatus::Initialized => AnsiColor::Yellow,
+        _ => AnsiColor::Red,
+    };
+    Style::new().fg_color(Some(colour.into()))
+}
+
+fn step_style(status: StepStatus, reused: bool) -> (&'static str, Style) {
+    let (mark, colour) = match status {
+        StepStatus::Completed if reused => ("↺", AnsiColor::Cyan),
+        StepStatus::Completed => ("✓", AnsiColor::Green),
+        StepStatus::Running | StepStatus::Waiting => ("·", AnsiColor::Yellow),
+        StepStatus::Skipped => ("–", AnsiColor::BrightBlack),
+        _ => ("✗", AnsiColor::Red),
+    };
+    (mark, Style::new().fg_color(Some(colour.into())))
+}
+
+/// A line of a plan.
+pub(crate) fn planned_line(step: &PlannedStep) -> String {
+    let (word, detail) = match &step.decision {
+        Decision::Reuse { origin } => ("reuse", format!("from {}", origin.run_id)),
+        Decision::Execute => ("execute", String::new()),
+        Decision::DependsOn { paths } => {
+            ("depends", paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        }
+    };
+    format!("{word:<8} {}  {DIM}{} {detail}{DIM:#}", step.path, step.reason).trim_end().to_owned()
+}
+
+/// Shows a run and its tree.
+pub(crate) fn run(view: &RunView, as_json: bool) {
+    if as_json {
+        json::print(run_json(view));
+        return;
+    }
+    let style = run_style(view.status);
+    json::print_text(&format!("{BOLD}{}{BOLD:#}  {style}{}{style:#}", view.run_id, view.status));
+    if let Some(parent) = &view.parent {
+        json::print_text(&format!("  {DIM}from{DIM:#}      {parent}"));
+    }
+    if let Some(error) = &view.error {
+        json::print_text(&format!("  {DIM}error{DIM:#}     {}", dad_terminal::printable(&error.message)));
+    }
+    json::print_text(&format!("  {DIM}made{DIM:#}      {}", view.created_at));
+    json::print_text(&format!("  {DIM}artifacts{DIM:#} {}", view.dir().display()));
+    if view.torn {
+        json::print_text("  the last line of the journal was cut off by a crash and is ignored");
+    }
+    for (path, entry) in &view.entries {
+        json::print_text(&entry_line(path, entry));
+    }
+}
+
+fn entry_line(path: &HierarchyPath, entry: &ViewEntry) -> String {
+    let indent = "  ".repeat(path.segments().count());
+    let name = path.leaf();
+    match entry {
+        ViewEntry::Component { status, .. } => match status {
+            StepStatus::Completed => format!("{indent}{BOLD}{name}{BOLD:#}"),
+            status => format!("{indent}{BOLD}{name}{BOLD:#}  {DIM}{status}{DIM:#}"),
+        },
+        ViewEntry::Running { attempt, .. } => {
+            let (mark, style) = step_style(StepStatus::Running, false);
+            format!("{indent}{style}{mark}{style:#} {name:<28}  {DIM}did not end, attempt {attempt}{DIM:#}")
+        }
+        ViewEntry::Step(step) => {
+            let (mark, style) = step_style(step.status, step.reused_from.is_some());
+            format!("{indent}{style}{mark}{style:#} {name:<28}  {DIM}{}{DIM:#}", details(step))
+        }
+    }
+}
+
+fn details(step: &StepCommitted) -> String {
+    let mut parts = vec![match &step.reused_from {
+        Some(origin) => format!("from {}", origin.run_id),
+        None => format_duration(Duration::from_millis(step.duration_ms)),
+    }];
+    if step.status != StepStatus::Completed {
+        parts.push(step.status.to_string());
+    }
+    parts.extend(step.summary.as_ref().map(|summary| dad_terminal::one_line(summary, 70)));
+    parts.extend(step.cost.map(|cost| format!("${cost:.4}")));
+    parts.extend(step.error.as_ref().map(|error| dad_terminal::one_line(&error.message, 120)));
+    parts.join("  ")
+}
+
+fn run_json(view: &RunView) -> Value {
+    let steps = view.entries.iter().map(|(path, entry)| match entry {
+        ViewEntry::Component { status, totals } => {
+            json!({ "path": path, "kind": "component", "status": status, "totals": totals })
+        }
+        ViewEntry::Running { attempt, started_at } => {
+            json!({ "path": path, "kind": "step", "status": "running", "attempt": attempt, "started_at": started_at })
+        }
+        ViewEntry::Step(step) => {
+            let mut value = json!({ "path": path, "kind": "step" });
+            let committed = serde_json::to_value(step).unwrap_or_default();
+            if let (Some(fields), Value::Object(more)) = (value.as_object_mut(), committed) {
+                fields.extend(more);
+            }
+            value
+        }
+    });
+    json!({
+        "run_id": view.run_id,
+        "run_dir": view.dir(),
+        "root_id": view.root_id,
+        "status": view.status,
+        "error": view.error,
+        "parent": view.parent,
+        "created_at": view.created_at,
+        "last_record_at": view.last_record_at,
+        "totals": view.totals,
+        "torn": view.torn,
+        "steps": steps.collect::<Vec<_>>(),
+    })
+}
+
+/// Shows one step: what it was given, what it did, what came out, and its files.
+pub(crate) fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result<(), CommandError> {
+    let Some(step) = view.step(path) else {
+        let status = view.entries.get(path).map_or(StepStatus::Pending, ViewEntry::status);
+        if as_json {
+            json::print(json!({ "path": path, "status": status }));
+        } else {
+            json::print_text(&format!("{BOLD}{path}{BOLD:#}  {status}"));
+            json::print_text(&format!("  {DIM}artifacts{DIM:#} {}", view.dir_of(path).display()));
+        }
+        return Ok(());
+    };
+    let artifacts = view.artifacts(step)?;
+    let result = if artifacts.is_empty() { Value::Null } else { view.result(path)? };
+    if as_json {
+        json::print(json!({ "path": path, "committed": step, "artifacts": artifacts, "result": result }));
+        return Ok(());
+    }
+    let (mark, style) = step_style(step.status, step.reused_from.is_some());
+    json::print_text(&format!("{style}{mark}{style:#} {BOLD}{path}{BOLD:#}  {}", details(step)));
+    for part in ["input", "settings", "outcome", "error"] {
+        if let Some(value) = result.get(part) {
+            json::print_text(&format!("{BOLD}{part}{BOLD:#}"));
+            let text = serde_json::to_string_pretty(value).unwrap_or_default();
+            json::print_text(&dad_terminal::printable(&text));
+        }
+    }
+    json::print_text(&format!("{BOLD}files{BOLD:#} {}", view.dir_of(path).display()));
+    for artifact in artifacts {
+        json::print_text(&format!("  {:>10}  {}", artifact.len, artifact.name));
+    }
+    Ok(())
+}

@@ -1,0 +1,185 @@
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anstyle::{AnsiColor, Style};
+use async_trait::async_trait;
+use dad_core::{NodeType, RunStatus, format_duration};
+use dad_events::{Event, EventBody, RunObserver};
+use dad_run::RunView;
+use dad_runner::RunReport;
+use serde_json::Value;
+
+use crate::args::RunOptions;
+
+const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
+
+/// How the command was called, so that the next one can be written out.
+pub(crate) struct Invocation {
+    words: Vec<String>,
+}
+
+impl Invocation {
+    pub(crate) fn new(command: &[&str], options: &RunOptions) -> Self {
+        let mut words: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+        words.extend(place_words(&options.place));
+        if let Some(env) = &options.env {
+            words.extend(["--env".to_owned(), env.clone()]);
+        }
+        Self { words }
+    }
+
+    fn with(&self, more: &[&str]) -> String {
+        line(self.words.iter().map(String::as_str).chain(more.iter().copied()))
+    }
+}
+
+fn place_words(place: &crate::args::Place) -> Vec<String> {
+    let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+    let options = [
+        ("--project-root", place.project_root.as_ref().map(path)),
+        ("--run-root", place.run_root.as_ref().map(path)),
+        ("--run-root-subpath", place.run_root_subpath.clone()),
+    ];
+    options.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?])).flatten().collect()
+}
+
+/// A command line that a shell reads back as these words.
+fn line<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let quoted = words.map(|word| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@,+".contains(c);
+        match !word.is_empty() && word.chars().all(plain) {
+            true => word.to_owned(),
+            false => format!("'{}'", word.replace('\'', r"'\''")),
+        }
+    });
+    std::iter::once("dhenara".to_owned()).chain(quoted).collect::<Vec<_>>().join(" ")
+}
+
+/// Notes where files were changed, to be told at the end.
+#[derive(Default)]
+pub(crate) struct Changes {
+    steps: Mutex<Vec<PathBuf>>,
+}
+
+#[async_trait]
+impl RunObserver for Changes {
+    fn name(&self) -> &str {
+        "changed files"
+    }
+
+    async fn observe(&self, events: &[Arc<Event>]) {
+        for event in events {
+            if let EventBody::StepEnded(ended) = &event.body
+                && ended.node_type == NodeType::FILE_OPERATION
+                && ended.reused_from.is_none()
+            {
+                self.steps.lock().unwrap_or_else(PoisonError::into_inner).push(ended.dir.clone());
+            }
+        }
+    }
+}
+
+impl Changes {
+    /// What was changed: where, and for each file what was done to it.
+    fn read(&self) -> Vec<(String, Vec<String>)> {
+        let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let outcomes = steps.iter().filter_map(|dir| {
+            let bytes = std::fs::read(dir.join("outcome.json")).ok()?;
+            serde_json::from_slice::<Value>(&bytes).ok()
+        });
+        let changed = outcomes.map(|outcome| {
+            let base = outcome["base_directory"].as_str().unwrap_or_default().to_owned();
+            let results = outcome["results"].as_array().cloned().unwrap_or_default();
+            let made = results.iter().filter(|result| result["unchanged"] != true && result["dry_run"] != true);
+            (base, made.filter_map(change_line).collect())
+        });
+        changed.filter(|(_, lines): &(String, Vec<String>)| !lines.is_empty()).collect()
+    }
+}
+
+fn change_line(result: &Value) -> Option<String> {
+    let word = match result["type"].as_str()? {
+        "create_file" => "created",
+        "edit_file" => "edited",
+        "delete_file" => "deleted",
+        "create_directory" => "made",
+        "move_file" => "moved",
+        _ => return None,
+    };
+    Some(format!("{word} {}", dad_terminal::one_line(result["path"].as_str()?, 90)))
+}
+
+/// Says on standard error what a run came to and what can be done next.
+pub(crate) fn show_summary(report: &RunReport, view: Option<&RunView>, changes: &Changes, invocation: &Invocation) {
+    let colour = match report.status {
+        RunStatus::Completed => AnsiColor::Green,
+        RunStatus::Waiting => AnsiColor::Yellow,
+        _ => AnsiColor::Red,
+    };
+    let style = BOLD.fg_color(Some(colour.into()));
+    let counts = &report.totals.counts;
+    anstream::eprintln!();
+    anstream::eprintln!("{style}{}{style:#} {} in {}", report.status, report.run_id, format_duration(report.duration));
+    let mut steps = format!("{} completed", counts.completed);
+    if counts.reused > 0 {
+        steps += &format!(", of them {} reused", counts.reused);
+    }
+    if counts.failed > 0 {
+        steps += &format!(", {} failed", counts.failed);
+    }
+    row("steps", &steps);
+    let usage = &report.totals.usage;
+    if usage.calls > 0 {
+        let cost = usage.cost.map_or("unknown price".to_owned(), |cost| format!("${cost:.4}"));
+        row("model", &format!("{} calls, {} tokens, {cost}", usage.calls, usage.total_tokens));
+    }
+    if let Some(error) = &report.error {
+        let place = error.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
+        row("error", &format!("{place}{}", dad_terminal::printable(&error.message)));
+        if let Some(hint) = &error.hint {
+            row("hint", &dad_terminal::printable(hint));
+        }
+    }
+    for (base, lines) in changes.read() {
+        row("changed", &format!("in {base}"));
+        for line in lines {
+            row("", &line);
+        }
+    }
+    row("artifacts", &report.run_dir.display().to_string());
+    for warning in &report.warnings {
+        row("warning", warning);
+    }
+    row("next", &next_command(report, view, invocation));
+}
+
+fn row(name: &str, text: &str) {
+    anstream::eprintln!("  {DIM}{name:<9}{DIM:#} {text}");
+}
+
+/// What a person most likely wants to do next.
+fn next_command(report: &RunReport, view: Option<&RunView>, invocation: &Invocation) -> String {
+    let run = report.run_id.as_str();
+    let failed = report.error.as_ref().and_then(|error| error.path.as_ref());
+    match (report.status, failed) {
+        (RunStatus::Failed, Some(path)) => {
+            invocation.with(&["--previous-run-id", run, "--entry-point", path.as_str()])
+        }
+        _ => {
+            let last = view.and_then(|view| view.steps().last().map(|step| step.path.to_string()));
+            let place = invocation.place_words();
+            let words = ["runs", "show", run].into_iter().chain(last.as_deref());
+            line(words.chain(place.iter().map(String::as_str)))
+        }
+    }
+}
+
+impl Invocation {
+    /// The words that say where runs are.
+    fn place_words(&self) -> Vec<String> {
+        let names = ["--project-root", "--run-root", "--run-root-subpath"];
+        let pairs = self.words.windows(2).filter(|pair| names.contains(&pair[0].as_str()));
+        pairs.flat_map(<[String]>::to_vec).collect()
+    }
+}

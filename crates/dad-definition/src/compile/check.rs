@@ -1,0 +1,95 @@
+//! Settings against what is known of their node type.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use crate::compile::schema::{Checker, Finding};
+use crate::compile::view::{Kind, View};
+use crate::node_types::NodeTypeInfo;
+use crate::place::Place;
+use crate::tree::TemplateTree;
+
+/// What is wrong with the settings of a node.
+pub(super) fn settings(
+    info: &NodeTypeInfo,
+    settings: &TemplateTree,
+    place: &Place,
+    broken: &HashSet<String>,
+) -> Vec<Finding> {
+    let view = View::of(settings);
+    let mut findings = Vec::new();
+    // Said once, with the reason, and not again as an unknown key.
+    let mut settled: HashSet<String> = broken.clone();
+    for (key, reason) in info.unsupported {
+        let steps: Vec<&str> = key.split('.').collect();
+        refuse(view, &steps, place, &mut |place| {
+            let message = format!("`{key}` is not supported: {reason}");
+            settled.insert(place.to_string());
+            findings.push(Finding::at_key("unsupported_setting", message, place));
+        });
+    }
+    for (key, schema) in common_settings() {
+        let declared = info
+            .settings_schema
+            .get("properties")
+            .is_some_and(|properties| properties.get(key).is_some());
+        let Some(field) = view.field(key).filter(|_| !declared) else {
+            continue;
+        };
+        let place = place.key(key);
+        let mut found = Checker::new(&schema, &settled).check(field, &place);
+        if key == "record_settings" && !found.is_empty() {
+            let message = "`record_settings` may only be `{ outcome: { file_format: text } }`: \
+                           all runs have one layout, so that every tool can read them";
+            found = vec![Finding::at_key("unsupported_setting", message.to_owned(), &place)];
+        }
+        findings.extend(found);
+        settled.insert(place.to_string());
+    }
+    findings.extend(Checker::new(&info.settings_schema, &settled).check(view, place));
+    findings
+}
+
+/// What every node's settings may have, whatever its type.
+fn common_settings() -> [(&'static str, Value); 3] {
+    let seconds = json!({ "type": "number", "minimum": 0 });
+    let record = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "outcome": {
+                "type": "object",
+                "additionalProperties": false,
+                "properties": { "file_format": { "const": "text" } },
+            },
+        },
+    });
+    [
+        ("sleep_before", seconds.clone()),
+        ("sleep_after", seconds),
+        ("record_settings", record),
+    ]
+}
+
+/// Calls `found` with every place of a dotted key; lists on the way are searched element by element.
+fn refuse(view: View<'_>, steps: &[&str], place: &Place, found: &mut dyn FnMut(&Place)) {
+    if view.kind() == Kind::List {
+        for (index, item) in view.items().into_iter().enumerate() {
+            refuse(item, steps, &place.index(index), found);
+        }
+        return;
+    }
+    let Some((step, rest)) = steps.split_first() else {
+        return;
+    };
+    let Some(field) = view.field(step) else {
+        return;
+    };
+    let place = place.key(step);
+    if rest.is_empty() {
+        found(&place);
+    } else {
+        refuse(field, rest, &place, found);
+    }
+}

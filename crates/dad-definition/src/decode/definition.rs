@@ -1,0 +1,186 @@
+use dad_core::{Budget, ComponentBody, ComponentKind, Definition, DefinitionKind, ElementId, SCHEMA_VERSION};
+use serde_json::Value;
+
+use crate::decode::Cx;
+use crate::decode::element::elements;
+use crate::decode::fields::{Fields, text, texts, word};
+use crate::decode::options::OPTION_KEYS;
+use crate::decode::values;
+use crate::place::Place;
+use crate::problem::Problem;
+use crate::program::component_kind;
+use crate::value::{Data, Tree};
+
+/// Keys of the root only.
+pub(crate) const ROOT_KEYS: &[&str] = &[
+    "schema_version",
+    "kind",
+    "root_id",
+    "required",
+    "budget",
+    "output",
+];
+
+/// Keys of agents and flows at every depth.
+pub(crate) const BODY_KEYS: &[&str] = &[
+    "description",
+    "io_description",
+    "variables",
+    "elements",
+    "finally",
+];
+
+const BUDGET_KEYS: &[&str] = &["cost", "tokens", "calls"];
+
+pub(crate) fn definition(tree: &Tree, cx: &mut Cx) -> Option<Definition> {
+    let root = Place::root();
+    let mut fields = Fields::new(tree, &root, "a mapping with `kind` and `elements`", cx)?;
+    if !schema_version(&mut fields, cx) {
+        return None;
+    }
+    let kind = kind(&mut fields, cx);
+    let mut definition = Definition::new(kind.unwrap_or(DefinitionKind::Flow));
+    if let Some((tree, place)) = fields.take("root_id") {
+        definition.root_id = text(tree, &place, "an id", cx).and_then(|id| element_id(id, &place, cx));
+    }
+    if let Some((tree, place)) = fields.take("required") {
+        definition.required = texts(tree, &place, "a list of names", cx);
+    }
+    if let Some((tree, place)) = fields.take("budget") {
+        definition.budget = budget(tree, &place, cx);
+    }
+    if let Some((tree, place)) = fields.take("output") {
+        definition.output = Some(values::value(tree, &place, cx)).filter(|output| !output.is_null());
+    }
+    definition.body = body(&mut fields, kind.map(component_kind), cx);
+    let known: Vec<&str> = ROOT_KEYS.iter().chain(BODY_KEYS).copied().collect();
+    fields.finish(&known, refused_at_root, cx);
+    Some(definition)
+}
+
+fn refused_at_root(key: &str) -> Option<Problem> {
+    OPTION_KEYS.contains(&key).then(|| {
+        let problem = Problem::new(
+            "unknown_key",
+            format!("`{key}` belongs to an element, not to the whole definition"),
+        );
+        problem.hint("give it to the elements that it is meant for")
+    })
+}
+
+/// Whether the format is one that can be read at all; of a newer one nothing else would be worth reporting.
+fn schema_version(fields: &mut Fields<'_>, cx: &mut Cx) -> bool {
+    let Some((tree, place)) = fields.take("schema_version") else {
+        fields.missing(
+            "schema_version",
+            &format!("write `schema_version: {SCHEMA_VERSION}`"),
+            cx,
+        );
+        return true;
+    };
+    let version = match &tree.data {
+        Data::Number(number) => number.as_u64(),
+        _ => None,
+    };
+    match version {
+        Some(version) if version > u64::from(SCHEMA_VERSION) => {
+            let message = format!(
+                "the definition has the schema version {version}, this program reads up to {SCHEMA_VERSION}"
+            );
+            let hint = format!("install a newer version of dhenara that reads schema version {version}");
+            cx.at(&place, Problem::new("newer_schema_version", message).hint(hint));
+            false
+        }
+        Some(1..) => true,
+        _ => {
+            cx.wrong_type(&place, &format!("the number `{SCHEMA_VERSION}`"), tree);
+            true
+        }
+    }
+}
+
+fn kind(fields: &mut Fields<'_>, cx: &mut Cx) -> Option<DefinitionKind> {
+    const KINDS: [(&str, DefinitionKind); 2] =
+        [("agent", DefinitionKind::Agent), ("flow", DefinitionKind::Flow)];
+    match fields.take("kind") {
+        Some((tree, place)) => word(tree, &place, &KINDS, cx),
+        None => {
+            fields.missing("kind", "write `kind: agent` or `kind: flow`", cx);
+            None
+        }
+    }
+}
+
+fn budget(tree: &Tree, place: &Place, cx: &mut Cx) -> Option<Budget> {
+    let mut fields = Fields::new(tree, place, "a mapping such as `{ cost: 2.00, calls: 40 }`", cx)?;
+    let mut budget = Budget::default();
+    if let Some((tree, place)) = fields.take("cost") {
+        budget.cost = number(tree, &place, "a number of US dollars", cx).and_then(serde_json::Number::as_f64);
+    }
+    let mut whole = |key: &str, cx: &mut Cx| {
+        let (tree, place) = fields.take(key)?;
+        let wanted = "a whole number";
+        let count = number(tree, &place, wanted, cx)?.as_u64();
+        if count.is_none() {
+            cx.wrong_type(&place, wanted, tree);
+        }
+        count
+    };
+    budget.tokens = whole("tokens", cx);
+    budget.calls = whole("calls", cx);
+    fields.finish(BUDGET_KEYS, |_| None, cx);
+    Some(budget)
+}
+
+fn number<'t>(tree: &'t Tree, place: &Place, wanted: &str, cx: &mut Cx) -> Option<&'t serde_json::Number> {
+    match &tree.data {
+        Data::Number(number) => Some(number),
+        _ => {
+            cx.wrong_type(place, wanted, tree);
+            None
+        }
+    }
+}
+
+/// Takes what agents and flows have at every depth. Of an unknown kind, which is reported, any element is allowed.
+pub(crate) fn body(fields: &mut Fields<'_>, kind: Option<ComponentKind>, cx: &mut Cx) -> ComponentBody {
+    let mut body = ComponentBody::default();
+    if let Some((tree, place)) = fields.take("description") {
+        body.description = text(tree, &place, "a text", cx).map(str::to_owned);
+    }
+    if let Some((tree, place)) = fields.take("io_description") {
+        body.io_description = text(tree, &place, "a text", cx).map(str::to_owned);
+    }
+    if let Some((tree, place)) = fields.take("variables") {
+        variables(tree, &place, &mut body, cx);
+    }
+    match fields.take("elements") {
+        Some((tree, place)) => body.elements = elements(tree, &place, kind, cx),
+        None => fields.missing("elements", "list what is executed, in order", cx),
+    }
+    if let Some((tree, place)) = fields.take("finally") {
+        body.finally = elements(tree, &place, kind, cx);
+    }
+    body
+}
+
+fn variables(tree: &Tree, place: &Place, body: &mut ComponentBody, cx: &mut Cx) {
+    let Data::Map(members) = &tree.data else {
+        cx.wrong_type(place, "a mapping from names to values", tree);
+        return;
+    };
+    if let Value::Object(variables) = values::object(members, place, cx) {
+        body.variables = variables.into_iter().collect();
+    }
+}
+
+/// An id; a text that is none is reported.
+pub(crate) fn element_id(text: &str, place: &Place, cx: &mut Cx) -> Option<ElementId> {
+    match ElementId::new(text) {
+        Ok(id) => Some(id),
+        Err(error) => {
+            cx.at(place, Problem::new("invalid_id", error.to_string()));
+            None
+        }
+    }
+}

@@ -1,0 +1,147 @@
+use dad_core::Digest;
+use dad_template::{EvalError, Limits, Scope, Template};
+use serde_json::{Map, Value};
+
+use crate::place::Place;
+
+/// A JSON value whose strings are templates.
+#[derive(Clone, Debug)]
+pub enum TemplateTree {
+    /// A value without a template in it; escapes are already undone.
+    Literal(Value),
+    /// A text with at least one placeholder.
+    Template(Template),
+    /// A list with at least one template in it.
+    Array(Vec<Self>),
+    /// An object with at least one template in it; keys are never templates.
+    Object(Vec<(String, Self)>),
+}
+
+/// A template of a [`TemplateTree`] that could not be evaluated.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.text())]
+#[non_exhaustive]
+pub struct TreeError {
+    /// Its place in the tree, such as `operations[0].path`; empty for the tree itself.
+    pub pointer: String,
+    /// The text of the template.
+    pub template: String,
+    /// What went wrong.
+    #[source]
+    pub source: RenderError,
+}
+
+/// Why a template gives no JSON value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RenderError {
+    /// It cannot be evaluated.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
+    /// JSON cannot hold its value, for example an infinite number.
+    #[error(transparent)]
+    Json(#[from] dad_template::ToJsonError),
+}
+
+impl RenderError {
+    /// Stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Eval(error) => error.code(),
+            Self::Json(_) => "template_value",
+        }
+    }
+}
+
+impl TreeError {
+    fn text(&self) -> String {
+        match self.pointer.as_str() {
+            "" => "cannot evaluate the template".to_owned(),
+            pointer => format!("cannot evaluate `{pointer}`"),
+        }
+    }
+}
+
+impl TemplateTree {
+    /// The value with every template evaluated once. A text that is exactly one placeholder keeps the type of its
+    /// value.
+    ///
+    /// # Errors
+    /// [`TreeError`] names the first template that fails.
+    pub fn render(&self, scope: &dyn Scope, limits: &Limits) -> Result<Value, TreeError> {
+        self.render_at(scope, limits, &Place::root())
+    }
+
+    fn render_at(&self, scope: &dyn Scope, limits: &Limits, place: &Place) -> Result<Value, TreeError> {
+        match self {
+            Self::Literal(value) => Ok(value.clone()),
+            Self::Template(template) => evaluate(template, scope, limits).map_err(|source| TreeError {
+                pointer: place.as_str().to_owned(),
+                template: template.source().to_owned(),
+                source,
+            }),
+            Self::Array(items) => {
+                let rendered = items.iter().enumerate();
+                rendered
+                    .map(|(index, item)| item.render_at(scope, limits, &place.index(index)))
+                    .collect()
+            }
+            Self::Object(fields) => {
+                let mut object = Map::with_capacity(fields.len());
+                for (key, field) in fields {
+                    object.insert(key.clone(), field.render_at(scope, limits, &place.key(key))?);
+                }
+                Ok(Value::Object(object))
+            }
+        }
+    }
+
+    /// Whether there is no template in it.
+    #[must_use]
+    pub const fn is_literal(&self) -> bool {
+        matches!(self, Self::Literal(_))
+    }
+
+    /// The templates in it with their places, in order.
+    #[must_use]
+    pub fn templates(&self) -> Vec<(String, &Template)> {
+        let mut found = Vec::new();
+        self.collect(&Place::root(), &mut found);
+        found
+            .into_iter()
+            .map(|(place, template)| (place.to_string(), template))
+            .collect()
+    }
+
+    pub(crate) fn collect<'a>(&'a self, place: &Place, found: &mut Vec<(Place, &'a Template)>) {
+        match self {
+            Self::Literal(_) => {}
+            Self::Template(template) => found.push((place.clone(), template)),
+            Self::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    item.collect(&place.index(index), found);
+                }
+            }
+            Self::Object(fields) => {
+                for (key, field) in fields {
+                    field.collect(&place.key(key), found);
+                }
+            }
+        }
+    }
+}
+
+fn evaluate(template: &Template, scope: &dyn Scope, limits: &Limits) -> Result<Value, RenderError> {
+    if template.is_single_placeholder() {
+        Ok(template.evaluate(scope, limits)?.to_json()?)
+    } else {
+        Ok(Value::String(template.render(scope, limits)?))
+    }
+}
+
+/// The digest of something that is already JSON.
+pub(crate) fn digest_of(value: &impl serde::Serialize) -> Digest {
+    // Definitions have only text as keys and finite numbers, so they always serialise.
+    Digest::of_json(&serde_json::to_value(value).unwrap_or_default())
+}

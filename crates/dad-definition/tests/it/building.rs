@@ -1,0 +1,179 @@
+//! The builders.
+
+use std::time::Duration;
+
+use dad_core::{Budget, NodeType, OnError, RetryPolicy, Reuse};
+use dad_definition::{AgentBuilder, FlowBuilder, NodeBuilder};
+use insta::assert_snapshot;
+use serde_json::json;
+
+use crate::loading::{AUTOCODER, load};
+use crate::registry::{FolderOperation, FolderSettings, OneOrMany, OperationType, ReadMode};
+
+fn autocoder() -> AgentBuilder {
+    let analysis = FolderSettings {
+        base_directory: Some("$expr{repo}".to_owned()),
+        operations: vec![FolderOperation {
+            operation_type: OperationType::AnalyzeFolder,
+            path: Some(OneOrMany::One("src".to_owned())),
+            max_depth: None,
+            content_read_mode: Some(ReadMode::Structure),
+        }],
+    };
+    let prompt = "Task: $expr{task}\nContext: $expr{ $hier{dynamic_repo_analysis}.outcome.results }";
+    let generator = NodeBuilder::new(
+        NodeType::AI_MODEL_CALL,
+        json!({
+            "models": ["anthropic/claude-sonnet-4-5", "openai/gpt-5.1"],
+            "system_instructions": ["You are a professional code implementation agent."],
+            "prompt": prompt,
+            "model_call_config": { "structured_output": { "schema": { "type": "object" } } },
+        }),
+    )
+    .pre_events(["node_input_required"])
+    .timeout(Duration::from_secs(30 * 60))
+    .retry(RetryPolicy {
+        max_attempts: 3,
+        when: vec!["rate_limit".to_owned()],
+        ..RetryPolicy::default()
+    });
+    let file_ops = NodeBuilder::new(
+        NodeType::FILE_OPERATION,
+        json!({ "base_directory": "$expr{repo}", "stage": true }),
+    )
+    .template(
+        "operations_template",
+        "$expr{ $hier{code_generator}.outcome.structured.file_operations }",
+    )
+    .requires_approval();
+    let test = NodeBuilder::new(
+        NodeType::COMMAND,
+        json!({ "commands": [["cargo", "test", "--quiet"]], "working_dir": "$expr{repo}" }),
+    )
+    .on_error(OnError::Continue)
+    .reuse(Reuse::Never);
+    let command = |text: &str| NodeBuilder::new(NodeType::COMMAND, json!({ "commands": [text] }));
+    let main_flow = FlowBuilder::new()
+        .node(
+            "dynamic_repo_analysis",
+            NodeBuilder::new(NodeType::FOLDER_ANALYZER, analysis),
+        )
+        .node("code_generator", generator)
+        .node("code_generator_file_ops", file_ops)
+        .node("test", test)
+        .subflow(
+            "summary",
+            FlowBuilder::new()
+                .variable("audience", "users")
+                .node("write", command("echo $var{audience}")),
+        )
+        .finally_node("clean", command("rm -rf target/tmp"));
+    AgentBuilder::new("autocoder_root")
+        .required(["task"])
+        .variable("repo", "$var{run_root}/global_data/repo")
+        .variable("spec", json!({ "checks": ["a", "b"], "limit": 2.5 }))
+        .budget(Budget {
+            cost: Some(2.0),
+            calls: Some(40),
+            tokens: None,
+        })
+        .output("$expr{ $hier{main_flow.test}.outcome.results[0].stdout }")
+        .flow("main_flow", main_flow)
+}
+
+#[test]
+fn builder_and_file_are_two_spellings_of_one_definition() {
+    let built = autocoder().build().unwrap();
+    assert_eq!(*built.definition(), load(AUTOCODER).definition);
+    assert_eq!(
+        serde_json::to_value(&built).unwrap(),
+        serde_json::to_value(&load(AUTOCODER).definition).unwrap()
+    );
+}
+
+#[test]
+fn finished_definitions_can_be_put_together() {
+    let node = || NodeBuilder::new(NodeType::COMMAND, json!({ "commands": ["ls"] }));
+    let flow = FlowBuilder::new()
+        .root_id("alone")
+        .node("a", node())
+        .build()
+        .unwrap();
+    let inner = AgentBuilder::new("inner")
+        .flow("f", flow.clone())
+        .build()
+        .unwrap();
+    let agent = AgentBuilder::new("outer")
+        .description("d")
+        .io_description("i")
+        .flow("one", flow.clone())
+        .flow(
+            "two",
+            FlowBuilder::from(flow.clone())
+                .timeout(Duration::from_secs(5))
+                .subflow("three", flow.clone()),
+        )
+        .subagent("four", inner.clone())
+        .finally_flow("five", flow)
+        .finally_subagent("six", inner)
+        .build()
+        .unwrap();
+    let yaml = "schema_version: 1\nkind: agent\nroot_id: outer\ndescription: d\nio_description: i\nelements:\n  \
+                - { flow: one, elements: &0 [{ node: a, type: command, settings: { commands: [ls] } }] }\n";
+    let yaml = yaml.replace("&0 ", "");
+    let leaf = "[{ node: a, type: command, settings: { commands: [ls] } }";
+    let more = format!(
+        "  - {{ flow: two, timeout: 5, elements: {leaf}, {{ subflow: three, elements: {leaf}] }}] }}\n  \
+         - {{ subagent: four, elements: [{{ flow: f, elements: {leaf}] }}] }}\nfinally:\n  \
+         - {{ flow: five, elements: {leaf}] }}\n  \
+         - {{ subagent: six, elements: [{{ flow: f, elements: {leaf}] }}] }}\n"
+    );
+    assert_eq!(*agent.definition(), load(&format!("{yaml}{more}")).definition);
+}
+
+#[test]
+fn templates_are_put_where_types_have_none() {
+    let node = NodeBuilder::new(NodeType::COMMAND, json!({ "list": [{ "a": 1 }], "none": null }))
+        .template("list[0].a", "$expr{x}")
+        .template("list[0].deep.er", "1")
+        .template("none", "2")
+        .template("[\"odd key\"]", "3");
+    let flow = FlowBuilder::new().node("a", node).build().unwrap();
+    let dad_core::ElementKind::Node(node) = &flow.definition().body.elements[0].kind else {
+        panic!()
+    };
+    assert_eq!(
+        node.settings,
+        json!({ "list": [{ "a": "$expr{x}", "deep": { "er": "1" } }], "none": "2", "odd key": "3" })
+    );
+}
+
+#[test]
+fn everything_wrong_is_told_at_once() {
+    struct Unserialisable;
+    impl serde::Serialize for Unserialisable {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("no way"))
+        }
+    }
+    let node = |settings| NodeBuilder::new(NodeType::COMMAND, settings);
+    let problems = AgentBuilder::new("a/b")
+        .variable("run_id", 1)
+        .variable("x", Unserialisable)
+        .flow(
+            "main",
+            FlowBuilder::new()
+                .output("x")
+                .node("last", node(json!({})).template("a[0]", "x").template("..", "x"))
+                .node("fine", node(json!([])).timeout(Duration::ZERO))
+                .node("FINE", NodeBuilder::new(NodeType::COMMAND, Unserialisable))
+                .subflow(
+                    "s",
+                    FlowBuilder::new().node("x", node(json!({ "p": { "$file": "x" } }))),
+                ),
+        )
+        .requires_approval()
+        .build()
+        .unwrap_err();
+    assert_snapshot!(problems, @"");
+}

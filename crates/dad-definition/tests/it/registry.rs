@@ -1,0 +1,177 @@
+//! Node types with settings like those of the real ones.
+
+use std::collections::BTreeMap;
+
+use dad_core::NodeType;
+use dad_definition::{NodeTypeInfo, NodeTypes};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CommandSettings {
+    pub(crate) commands: Vec<Command>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) working_dir: Option<String>,
+    pub(crate) timeout: Option<f64>,
+    #[serde(default)]
+    pub(crate) env_vars: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) fail_fast: bool,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Command {
+    Shell(String),
+    Program(Vec<String>),
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FolderSettings {
+    pub(crate) base_directory: Option<String>,
+    pub(crate) operations: Vec<FolderOperation>,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FolderOperation {
+    pub(crate) operation_type: OperationType,
+    pub(crate) path: Option<OneOrMany>,
+    pub(crate) max_depth: Option<u32>,
+    pub(crate) content_read_mode: Option<ReadMode>,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OperationType {
+    AnalyzeFolder,
+    /// One file.
+    AnalyzeFile,
+    FindFiles,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ReadMode {
+    None,
+    Full,
+    Structure,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FileSettings {
+    #[serde(default)]
+    pub(crate) operations: Vec<FileOperation>,
+    pub(crate) operations_template: Option<Value>,
+    pub(crate) base_directory: Option<String>,
+    #[serde(default)]
+    pub(crate) stage: bool,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum FileOperation {
+    CreateFile { path: String, content: String },
+    DeleteFile { path: String },
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ModelSettings {
+    pub(crate) models: Vec<String>,
+    pub(crate) prompt: Option<PromptSetting>,
+    #[serde(default)]
+    pub(crate) system_instructions: Vec<String>,
+    pub(crate) model_call_config: Option<ModelCallConfig>,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum PromptSetting {
+    Text(String),
+    Prompt(Prompt),
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Prompt {
+    pub(crate) text: String,
+    #[serde(default)]
+    pub(crate) variables: Map<String, Value>,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ModelCallConfig {
+    pub(crate) max_output_tokens: Option<u32>,
+    pub(crate) structured_output: Option<Value>,
+    #[serde(default)]
+    pub(crate) options: Map<String, Value>,
+    pub(crate) streaming: Option<bool>,
+}
+
+pub(crate) struct Registry(BTreeMap<&'static str, NodeTypeInfo>);
+
+impl Registry {
+    pub(crate) fn new() -> Self {
+        Self(BTreeMap::from([
+            ("command", info::<CommandSettings>(&[], |_| Map::new())),
+            ("folder_analyzer", info::<FolderSettings>(&[], |_| Map::new())),
+            ("file_operation", info::<FileSettings>(&[], |_| Map::new())),
+            (
+                "ai_model_call",
+                info::<ModelSettings>(
+                    &[(
+                        "model_call_config.streaming",
+                        "answers are always streamed to disk",
+                    )],
+                    prompt_variables,
+                ),
+            ),
+        ]))
+    }
+}
+
+fn info<T: JsonSchema>(
+    unsupported: &'static [(&'static str, &'static str)],
+    prompt_variables: fn(&Value) -> Map<String, Value>,
+) -> NodeTypeInfo {
+    NodeTypeInfo {
+        version: 1,
+        settings_schema: schemars::schema_for!(T).to_value(),
+        unsupported,
+        prompt_variables,
+        ..NodeTypeInfo::any(1)
+    }
+}
+
+fn prompt_variables(settings: &Value) -> Map<String, Value> {
+    let declared = settings.pointer("/prompt/variables").and_then(Value::as_object);
+    let default = |value: &Value| value.get("default").cloned().unwrap_or_default();
+    declared
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (name.clone(), default(value)))
+        .collect()
+}
+
+impl NodeTypes for Registry {
+    fn names(&self) -> Vec<&str> {
+        self.0.keys().copied().collect()
+    }
+
+    fn node_type(&self, node_type: &NodeType) -> Option<&NodeTypeInfo> {
+        self.0.get(node_type.as_str())
+    }
+}

@@ -1,0 +1,172 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use dad_core::{Usage, nearest};
+use serde::{Deserialize, Serialize};
+
+use crate::error::ModelError;
+
+/// Where a project names its models.
+const FILE: &str = ".dhenara/models.yaml";
+
+/// What a provider charges, in US dollars for a million tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Tokens sent.
+    pub input: f64,
+    /// Tokens received.
+    pub output: f64,
+}
+
+impl Price {
+    /// What a call costs, in US dollars.
+    #[must_use]
+    pub fn cost(&self, usage: &Usage) -> f64 {
+        (self.input * usage.prompt_tokens as f64 + self.output * usage.completion_tokens as f64) / 1e6
+    }
+}
+
+/// How a provider is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provider {
+    /// Its name, before the slash of a model's name.
+    pub name: String,
+    /// Where it answers, with a slash at the end; it speaks the protocol of OpenAI's chat completions.
+    pub base_url: String,
+    /// Whether it wants an API key.
+    pub wants_key: bool,
+}
+
+/// A model of a project.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelEntry {
+    /// The name definitions use.
+    pub name: String,
+    /// The provider's name; the part of `name` before the slash by default.
+    #[serde(default)]
+    pub provider: Option<String>,
+    /// The name the provider uses; the part of `name` after the slash by default.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// Where the provider answers.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    /// What it charges.
+    #[serde(default)]
+    pub price: Option<Price>,
+    /// Other names of the model.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+}
+
+/// The models that can be asked for by name.
+#[derive(Clone, Debug, Default)]
+pub struct ModelCatalog {
+    entries: Vec<ModelEntry>,
+}
+
+/// A model that was found: whom to ask, by which name, at what price.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) provider: Provider,
+    pub(crate) model: String,
+    pub(crate) price: Option<Price>,
+}
+
+impl ModelCatalog {
+    /// A catalogue of given entries.
+    #[must_use]
+    pub fn new(entries: Vec<ModelEntry>) -> Self {
+        Self { entries }
+    }
+
+    /// Reads the models of a project; a project without `.dhenara/models.yaml` has none of its own.
+    ///
+    /// # Errors
+    /// If the file is there and is not a list of models.
+    pub fn load(project_root: &Path) -> Result<Self, ModelError> {
+        let path = project_root.join(FILE);
+        if !path.is_file() {
+            return Ok(Self::default());
+        }
+        let unreadable = |reason: String| ModelError::Unreadable { path: path.clone(), reason };
+        let value = dad_definition::load_data(&path).map_err(|problems| unreadable(problems.to_string()))?;
+        let entries = serde_json::from_value(value).map_err(|error| unreadable(error.to_string()))?;
+        Ok(Self { entries })
+    }
+
+    /// The model of a name.
+    pub(crate) fn find(&self, name: &str) -> Result<Target, ModelError> {
+        let named = |entry: &&ModelEntry| entry.name == name || entry.aliases.iter().any(|alias| alias == name);
+        let entry = self.entries.iter().find(named);
+        let full = entry.map_or(name, |entry| &entry.name);
+        let (before, after) = match full.split_once('/') {
+            Some((before, after)) => (Some(before), after),
+            None => (None, full),
+        };
+        let provider = entry.and_then(|entry| entry.provider.as_deref()).or(before);
+        let Some(provider) = provider else {
+            let known = self.entries.iter().flat_map(|entry| entry.aliases.iter().chain([&entry.name]));
+            let nearest = nearest(name, known.map(String::as_str)).map(str::to_owned);
+            return Err(ModelError::UnknownModel { name: name.to_owned(), nearest });
+        };
+        let base_url = entry.and_then(|entry| entry.base_url.as_deref());
+        Ok(Target {
+            provider: self.provider(provider, base_url, full)?,
+            model: entry.and_then(|entry| entry.model.clone()).unwrap_or_else(|| after.to_owned()),
+            price: entry.and_then(|entry| entry.price),
+        })
+    }
+
+    fn provider(&self, name: &str, base_url: Option<&str>, model: &str) -> Result<Provider, ModelError> {
+        let of_same_provider = |entry: &&ModelEntry| entry.provider.as_deref() == Some(name);
+        let elsewhere = self.entries.iter().filter(of_same_provider).find_map(|entry| entry.base_url.as_deref());
+        let built_in = builtin_providers().get(name).copied();
+        let base_url = base_url.or(elsewhere).or(built_in).ok_or_else(|| ModelError::UnknownProvider {
+            model: model.to_owned(),
+            provider: name.to_owned(),
+            known: builtin_providers().into_keys().collect::<Vec<_>>().join(", "),
+        })?;
+        let slash = if base_url.ends_with('/') { "" } else { "/" };
+        Ok(Provider { name: name.to_owned(), base_url: format!("{base_url}{slash}"), wants_key: !is_local(base_url) })
+    }
+}
+
+/// Servers on this machine are asked without a key.
+fn is_local(base_url: &str) -> bool {
+    ["http://localhost", "http://127.0.0.1", "http://[::1]"].iter().any(|local| base_url.starts_with(local))
+}
+
+/// Endpoints that speak the protocol of OpenAI's chat completions.
+fn builtin_providers() -> BTreeMap<&'static str, &'static str> {
+    BTreeMap::from([
+        ("openai", "https://api.openai.com/v1/"),
+        ("openrouter", "https://openrouter.ai/api/v1/"),
+        ("ollama", "http://localhost:11434/v1/"),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_unknown_name_lists_a_near_one() {
+        let catalog = ModelCatalog::new(vec![ModelEntry {
+            name: "local/coder".to_owned(),
+            provider: None,
+            model: None,
+            base_url: Some("http://127.0.0.1:1/v1".to_owned()),
+            price: None,
+            aliases: vec!["coder".to_owned()],
+        }]);
+        let target = catalog.find("coder").unwrap();
+        assert_eq!((target.provider.base_url.as_str(), target.model.as_str()), ("http://127.0.0.1:1/v1/", "coder"));
+        assert!(!target.provider.wants_key);
+        let error = catalog.find("codr").unwrap_err().to_string();
+        assert_eq!(error, "`codr` is not a known model; write `provider/model`, did you mean `coder`?");
+        assert!(catalog.find("nobody/x").unwrap_err().to_string().contains("ollama, openai, openrouter"));
+    }
+}

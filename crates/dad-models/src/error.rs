@@ -1,0 +1,125 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why a model gave no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A name that is not `provider/model` and not in `.dhenara/models.yaml`.
+    #[error("`{name}` is not a known model; write `provider/model`{}", near(nearest))]
+    UnknownModel {
+        /// The name.
+        name: String,
+        /// The most similar name there is.
+        nearest: Option<String>,
+    },
+    /// A provider that nobody declares.
+    #[error("the provider `{provider}` of `{model}` is not known; known are {known}")]
+    UnknownProvider {
+        /// The model's whole name.
+        model: String,
+        /// The part before the slash.
+        provider: String,
+        /// The providers there are.
+        known: String,
+    },
+    /// No key for a provider that wants one.
+    #[error("there is no API key for `{provider}`")]
+    NoCredentials {
+        /// The provider.
+        provider: String,
+        /// What to write where.
+        hint: String,
+    },
+    /// The provider refused.
+    #[error("`{model}` answered with HTTP status {status}: {body}")]
+    Status {
+        /// The model.
+        model: String,
+        /// The HTTP status.
+        status: u16,
+        /// The beginning of the body.
+        body: String,
+        /// How long the provider wants to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// The provider could not be reached, or the connection broke.
+    #[error("`{model}` could not be reached: {reason}")]
+    Connection {
+        /// The model.
+        model: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The answer is not one.
+    #[error("the answer of `{model}` cannot be used: {reason}")]
+    Answer {
+        /// The model.
+        model: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A cassette has no answer for a call.
+    #[error("`{}` holds no answer for call {number} of `{path}`", cassette.display())]
+    NotRecorded {
+        /// The directory of recorded exchanges.
+        cassette: PathBuf,
+        /// The step that asks.
+        path: String,
+        /// Its call, from 1.
+        number: u32,
+    },
+    /// A file that cannot be read as what it should be.
+    #[error("`{}` cannot be read: {reason}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where in it.
+        reason: String,
+    },
+}
+
+fn near(nearest: &Option<String>) -> String {
+    nearest.as_ref().map(|name| format!(", did you mean `{name}`?")).unwrap_or_default()
+}
+
+impl ModelError {
+    /// A stable word for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownModel { .. } => "unknown_model",
+            Self::UnknownProvider { .. } => "unknown_provider",
+            Self::NoCredentials { .. } => "no_credentials",
+            Self::Status { status: 429, .. } => "rate_limited",
+            Self::Status { .. } => "model_status",
+            Self::Connection { .. } => "model_connection",
+            Self::Answer { .. } => "model_answer",
+            Self::NotRecorded { .. } => "not_recorded",
+            Self::Unreadable { .. } => "unreadable",
+        }
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoCredentials { hint, .. } => Some(hint.clone()),
+            Self::UnknownProvider { .. } => {
+                Some("add the provider with its `base_url` to `.dhenara/models.yaml`".to_owned())
+            }
+            Self::NotRecorded { .. } => Some("record the run again with a live model".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// Whether asking again may help.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => *status == 429 || *status == 408 || *status >= 500,
+            Self::Connection { .. } | Self::Answer { .. } => true,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,315 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dad_definition::SettingsProblem;
+use dad_runner::{Node, NodeContext, NodeError, NodeOutput, World};
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::process::{self, Finished, Logs, Program};
+use crate::serde_forms::pause;
+use crate::settings_node::settings_node;
+
+/// Seconds one command may take by default: long enough for a build.
+const DEFAULT_TIMEOUT: f64 = 600.0;
+
+settings_node!(
+    /// Programs and shell commands.
+    CommandNode,
+    CommandNodeSettings,
+    COMMAND
+);
+
+/// Which programs run, where and how.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CommandNodeSettings {
+    /// Run one after the other: a list of arguments, or a string for `sh -c`.
+    #[serde(default)]
+    pub commands: Vec<CommandLine>,
+    /// Where they run; the run directory by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// Environment variables.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub env_vars: IndexMap<String, String>,
+    /// Names of environment variables of this process that are passed on beside the usual ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inherit_env: Vec<String>,
+    /// Seconds each command may take; 600 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<f64>,
+    /// Whether the first command that fails is the last to run; true by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fail_fast: Option<bool>,
+    /// What each command reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<String>,
+    /// How the standard output of the last command is read; as text by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<CommandOutput>,
+    /// Exit codes besides 0 that are no failure.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_exit_codes: Vec<i32>,
+    /// Seconds to wait before the first command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sleep_before: Option<f64>,
+    /// Seconds to wait after the last command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sleep_after: Option<f64>,
+}
+
+/// One command.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum CommandLine {
+    /// A text for `sh -c`. It cannot hold placeholders: values reach a shell only as arguments.
+    Shell(String),
+    /// A program and its arguments.
+    Arguments(Vec<String>),
+}
+
+impl From<&str> for CommandLine {
+    fn from(text: &str) -> Self {
+        Self::Shell(text.to_owned())
+    }
+}
+
+impl<const N: usize> From<[&str; N]> for CommandLine {
+    fn from(arguments: [&str; N]) -> Self {
+        Self::Arguments(arguments.map(str::to_owned).to_vec())
+    }
+}
+
+impl CommandLine {
+    fn argv(&self) -> Vec<String> {
+        match self {
+            Self::Shell(text) => vec!["sh".to_owned(), "-c".to_owned(), text.clone()],
+            Self::Arguments(arguments) => arguments.clone(),
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::Shell(text) => text.clone(),
+            Self::Arguments(arguments) => arguments.join(" "),
+        }
+    }
+}
+
+/// How an output is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandOutput {
+    /// As it is.
+    Text,
+    /// As one JSON document.
+    Json,
+    /// As a JSON document a line.
+    Jsonl,
+}
+
+/// What can be given to a command from outside.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CommandNodeInput {
+    /// More environment variables.
+    #[serde(default)]
+    pub env_vars: IndexMap<String, String>,
+    /// Other commands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands: Option<Vec<CommandLine>>,
+}
+
+/// Executes `command`.
+#[derive(Debug, Default)]
+pub(crate) struct CommandExecutor;
+
+#[async_trait]
+impl Node for CommandExecutor {
+    type Settings = CommandNodeSettings;
+    type Input = CommandNodeInput;
+    const TYPE: &'static str = "command";
+    const UNSUPPORTED: &'static [(&'static str, &'static str)] = &[
+        ("shell", "write a command as a string for a shell, or as a list for none"),
+        ("record_settings", "every run has one layout"),
+    ];
+
+    async fn world(&self, _: &CommandNodeSettings) -> Result<World, NodeError> {
+        Ok(World::Effect)
+    }
+
+    fn check_settings(unrendered: &Value) -> Vec<SettingsProblem> {
+        let commands = unrendered.get("commands").and_then(Value::as_array);
+        let shell = commands.into_iter().flatten().enumerate().filter_map(|(index, c)| Some((index, c.as_str()?)));
+        shell.filter(|(_, text)| has_placeholder(text)).map(|(index, text)| refused(index, text)).collect()
+    }
+
+    fn state(
+        &self,
+        settings: &CommandNodeSettings,
+        input: Option<&CommandNodeInput>,
+        cx: &NodeContext,
+    ) -> Result<Option<Value>, NodeError> {
+        let commands = commands(settings, input);
+        let working_dir = working_dir(settings, cx);
+        Ok(Some(json!({ "commands": commands, "working_dir": working_dir, "env_vars": settings.env_vars })))
+    }
+
+    async fn execute(
+        &self,
+        settings: CommandNodeSettings,
+        input: Option<CommandNodeInput>,
+        cx: &NodeContext,
+    ) -> Result<NodeOutput, NodeError> {
+        pause(settings.sleep_before).await;
+        let commands = commands(&settings, input.as_ref()).to_vec();
+        let ran = run_all(&settings, input.as_ref(), &commands, cx).await?;
+        pause(settings.sleep_after).await;
+        ran.output(&settings)
+    }
+}
+
+/// Whether a text is a template with something to put in.
+fn has_placeholder(text: &str) -> bool {
+    dad_template::Template::parse(text).is_ok_and(|template| template.as_literal().is_none())
+}
+
+fn refused(index: usize, text: &str) -> SettingsProblem {
+    SettingsProblem {
+        place: format!("commands[{index}]"),
+        code: "placeholder_in_shell",
+        message: "a command string for a shell cannot hold placeholders in this version".to_owned(),
+        hint: Some(format!("write a list, whose values reach the shell as arguments: [sh, -c, 'echo \"$1\"', sh, {text:?}]")),
+    }
+}
+
+fn commands<'a>(settings: &'a CommandNodeSettings, input: Option<&'a CommandNodeInput>) -> &'a [CommandLine] {
+    let given = input.and_then(|input| input.commands.as_deref());
+    given.unwrap_or(&settings.commands)
+}
+
+fn working_dir(settings: &CommandNodeSettings, cx: &NodeContext) -> PathBuf {
+    // A relative directory is taken from the run directory, which is also the default.
+    let run_dir = &cx.run().identity().run_dir;
+    settings.working_dir.as_ref().map_or_else(|| run_dir.clone(), |dir| run_dir.join(dir))
+}
+
+/// The commands that ran.
+#[derive(Default)]
+struct Ran {
+    results: Vec<Value>,
+    succeeded: usize,
+    /// Standard output of the last command.
+    last: String,
+    /// Why the first failed command failed.
+    failure: Option<(&'static str, String)>,
+}
+
+async fn run_all(
+    settings: &CommandNodeSettings,
+    input: Option<&CommandNodeInput>,
+    commands: &[CommandLine],
+    cx: &NodeContext,
+) -> Result<Ran, NodeError> {
+    let seconds = settings.timeout.unwrap_or(DEFAULT_TIMEOUT);
+    let timeout = Duration::try_from_secs_f64(seconds).map_err(|_| {
+        NodeError::new("settings", format!("`timeout` is {seconds}; it must be a number of seconds")).permanent()
+    })?;
+    let given = settings.env_vars.iter().chain(input.into_iter().flat_map(|input| &input.env_vars));
+    let env = process::environment(&settings.inherit_env, given.map(|(n, v)| (n.clone(), v.clone())));
+    let dir = working_dir(settings, cx);
+    let mut logs = Logs { stdout: cx.dir().append("stdout.log")?, stderr: cx.dir().append("stderr.log")? };
+    let mut ran = Ran::default();
+    for command in commands {
+        let argv = command.argv();
+        let program =
+            Program { argv: &argv, working_dir: &dir, env: &env, stdin: settings.stdin.as_deref(), timeout };
+        let finished = process::run(&program, &mut logs, cx).await?;
+        let success = ran.add(command, finished, settings, cx.is_cancelled());
+        if cx.is_cancelled() || (!success && settings.fail_fast.unwrap_or(true)) {
+            break;
+        }
+    }
+    Ok(ran)
+}
+
+impl Ran {
+    fn add(&mut self, command: &CommandLine, finished: Finished, settings: &CommandNodeSettings, cancelled: bool) -> bool {
+        let Finished { code, stdout, stderr, timed_out } = finished;
+        let allowed = code.is_some_and(|code| code == 0 || settings.allow_exit_codes.contains(&code));
+        let success = allowed && !timed_out;
+        let shown = command.shown();
+        if success {
+            self.succeeded += 1;
+        } else if self.failure.is_none() {
+            self.failure = Some(match (timed_out, cancelled, code) {
+                (_, true, _) => ("cancelled", format!("`{shown}` was cancelled")),
+                (true, ..) => ("command_timed_out", format!("`{shown}` did not end within its time limit")),
+                (_, _, Some(code)) => ("command_failed", format!("`{shown}` ended with exit code {code}{}", last_line(&stderr))),
+                (_, _, None) => ("command_failed", format!("`{shown}` was ended by a signal{}", last_line(&stderr))),
+            });
+        }
+        self.results.push(json!({
+            "command": shown,
+            "returncode": code,
+            "stdout": stdout,
+            "stderr": stderr,
+            "success": success,
+        }));
+        self.last = stdout;
+        success
+    }
+
+    fn output(self, settings: &CommandNodeSettings) -> Result<NodeOutput, NodeError> {
+        let executed = self.results.len();
+        let failed = executed - self.succeeded;
+        let mut outcome = json!({
+            "all_succeeded": self.failure.is_none(),
+            "commands_executed": executed,
+            "successful_commands": self.succeeded,
+            "failed_commands": failed,
+            "results": self.results,
+        });
+        let parsed = match settings.output {
+            Some(form) if self.failure.is_none() => parse_output(form, &self.last).transpose(),
+            _ => None,
+        };
+        let mut failure = self.failure;
+        match parsed {
+            Some(Ok(structured)) => outcome["structured"] = structured,
+            Some(Err(reason)) => failure = Some(("command_output", reason)),
+            None => {}
+        }
+        let summary = match executed {
+            1 => "1 command".to_owned(),
+            n => format!("{n} commands"),
+        };
+        let output = NodeOutput::new(outcome).with_summary(summary);
+        match failure {
+            None => Ok(output),
+            Some((code, message)) => Err(NodeError::new(code, message).with_partial(output)),
+        }
+    }
+}
+
+fn parse_output(form: CommandOutput, text: &str) -> Result<Option<Value>, String> {
+    let wrong = |error: serde_json::Error| format!("the standard output is not the JSON that `output` promises: {error}");
+    match form {
+        CommandOutput::Text => Ok(None),
+        CommandOutput::Json => serde_json::from_str(text).map(Some).map_err(wrong),
+        CommandOutput::Jsonl => {
+            let lines = text.lines().filter(|line| !line.trim().is_empty());
+            lines.map(serde_json::from_str).collect::<Result<Vec<Value>, _>>().map(|all| Some(all.into())).map_err(wrong)
+        }
+    }
+}
+
+/// The last line of what a program complained about, for its error.
+fn last_line(stderr: &str) -> String {
+    let line = stderr.lines().rev().find(|line| !line.trim().is_empty());
+    line.map(|line| format!(": {}", line.trim().chars().take(300).collect::<String>())).unwrap_or_default()
+}

@@ -1,0 +1,288 @@
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use dad_core::Redactor;
+use dad_fs::AppendFile;
+use dad_runner::{NodeContext, NodeError};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+
+/// Variables a child gets from the environment of this process; nothing else passes unless it is named.
+const PASSED_VARIABLES: &[&str] = &[
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "CARGO_HOME",
+    "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "SSL_CERT_FILE", "SSL_CERT_DIR", "SYSTEMROOT", "PATHEXT", "COMSPEC",
+];
+
+/// How much of an output a result holds at its beginning and at its end, in bytes; the log files hold all of it.
+const KEPT: usize = 128 * 1024;
+
+/// Time between asking a process group to end and ending it.
+const TERM_GRACE: Duration = Duration::from_secs(2);
+
+/// A program to run.
+pub(crate) struct Program<'a> {
+    pub(crate) argv: &'a [String],
+    pub(crate) working_dir: &'a Path,
+    pub(crate) env: &'a [(String, String)],
+    pub(crate) stdin: Option<&'a str>,
+    pub(crate) timeout: Duration,
+}
+
+/// How a program ended.
+pub(crate) struct Finished {
+    /// Exit code; `None` if a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) timed_out: bool,
+}
+
+/// Files that output is streamed to.
+pub(crate) struct Logs {
+    pub(crate) stdout: AppendFile,
+    pub(crate) stderr: AppendFile,
+}
+
+/// Environment of a child: the passed variables, those named, then those given.
+pub(crate) fn environment(inherit: &[String], given: impl Iterator<Item = (String, String)>) -> Vec<(String, String)> {
+    let names = PASSED_VARIABLES.iter().copied().chain(inherit.iter().map(String::as_str));
+    let passed = names.filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)));
+    passed.chain(given).collect()
+}
+
+/// Runs a program in a process group of its own, which is ended as a whole on timeout and cancellation.
+pub(crate) async fn run(program: &Program<'_>, logs: &mut Logs, cx: &NodeContext) -> Result<Finished, NodeError> {
+    let mut child = spawn(program)?;
+    let group = child.id();
+    if let Some(pgid) = group {
+        cx.run().process_started(cx.path(), pgid, start_time(pgid))?;
+    }
+    let stdin = child.stdin.take();
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let talk = async {
+        let (_, out, err) = tokio::join!(
+            feed(stdin, program.stdin),
+            capture(out, &mut logs.stdout, cx.redactor()),
+            capture(err, &mut logs.stderr, cx.redactor()),
+        );
+        Ok::<_, NodeError>((out?, err?))
+    };
+    let mut talk = std::pin::pin!(talk);
+    let ended = tokio::select! {
+        talked = &mut talk => Some(talked),
+        () = tokio::time::sleep(program.timeout) => None,
+        () = cx.cancelled() => None,
+    };
+    let timed_out = ended.is_none();
+    if timed_out {
+        end_group(&mut child, group).await;
+    }
+    // The pipes reach their end once the whole group is gone.
+    let (stdout, stderr) = match ended {
+        Some(talked) => talked?,
+        None => talk.await?,
+    };
+    let status = tokio::select! {
+        status = child.wait() => status,
+        () = tokio::time::sleep(program.timeout) => {
+            end_group(&mut child, group).await;
+            child.wait().await
+        }
+    };
+    let status = status.map_err(|error| NodeError::from_error("command", &error))?;
+    Ok(Finished { code: status.code(), stdout, stderr, timed_out })
+}
+
+fn spawn(program: &Program<'_>) -> Result<Child, NodeError> {
+    let (name, arguments) = program
+        .argv
+        .split_first()
+        .ok_or_else(|| NodeError::new("empty_command", "a command names no program").permanent())?;
+    let mut command = Command::new(name);
+    command
+        .args(arguments)
+        .current_dir(program.working_dir)
+        .env_clear()
+        .envs(program.env.iter().map(|(name, value)| (name, value)))
+        .stdin(if program.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    #[cfg(unix)]
+    command.process_group(0);
+    command.spawn().map_err(|error| spawn_error(&error, name, program.working_dir))
+}
+
+fn spawn_error(error: &io::Error, name: &str, working_dir: &Path) -> NodeError {
+    if !working_dir.is_dir() {
+        let message = format!("the working directory `{}` does not exist", working_dir.display());
+        return NodeError::new("working_dir", message).permanent();
+    }
+    NodeError::new("command_not_started", format!("`{name}` cannot be started: {error}"))
+}
+
+async fn feed(stdin: Option<tokio::process::ChildStdin>, text: Option<&str>) {
+    if let (Some(mut pipe), Some(text)) = (stdin, text) {
+        // A program that does not read its input closes the pipe, which is its own business.
+        drop(pipe.write_all(text.as_bytes()).await);
+    }
+}
+
+/// Streams a pipe to its log, secrets masked, and keeps the beginning and the end.
+async fn capture(
+    pipe: Option<impl AsyncRead + Unpin>,
+    log: &mut AppendFile,
+    redactor: &Redactor,
+) -> Result<String, NodeError> {
+    let Some(mut pipe) = pipe else { return Ok(String::new()) };
+    let mut masked = redactor.stream();
+    let mut kept = Kept::default();
+    let mut carry = Vec::new();
+    let mut buffer = vec![0; 32 * 1024];
+    loop {
+        let read = pipe.read(&mut buffer).await.map_err(|error| NodeError::from_error("command", &error))?;
+        if read == 0 {
+            break;
+        }
+        carry.extend_from_slice(&buffer[..read]);
+        let text = masked.push(&take_text(&mut carry));
+        log.append(text.as_bytes())?;
+        kept.push(&text);
+    }
+    let last = masked.push(&String::from_utf8_lossy(&carry)) + &masked.finish();
+    if !last.is_empty() {
+        log.append(last.as_bytes())?;
+        kept.push(&last);
+    }
+    Ok(kept.into_text())
+}
+
+/// Takes all whole characters off the front; the bytes of one that was cut stay.
+fn take_text(bytes: &mut Vec<u8>) -> String {
+    let whole = match std::str::from_utf8(bytes) {
+        Ok(_) => bytes.len(),
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        Err(_) => bytes.len(),
+    };
+    let rest = bytes.split_off(whole);
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    *bytes = rest;
+    text
+}
+
+/// The beginning and the end of a text of any length.
+#[derive(Default)]
+struct Kept {
+    head: String,
+    tail: std::collections::VecDeque<u8>,
+    len: u64,
+}
+
+impl Kept {
+    fn push(&mut self, text: &str) {
+        self.len += text.len() as u64;
+        let mut room = (2 * KEPT).saturating_sub(self.head.len()).min(text.len());
+        if !self.tail.is_empty() {
+            room = 0;
+        }
+        while !text.is_char_boundary(room) {
+            room -= 1;
+        }
+        self.head.push_str(&text[..room]);
+        let rest = &text.as_bytes()[room..];
+        self.tail.extend(&rest[rest.len().saturating_sub(KEPT)..]);
+        let surplus = self.tail.len().saturating_sub(KEPT);
+        self.tail.drain(..surplus);
+    }
+
+    fn into_text(self) -> String {
+        if self.tail.is_empty() {
+            return self.head;
+        }
+        let mut cut = KEPT;
+        while !self.head.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        // What the head holds beyond its share belongs to the end.
+        let end: Vec<u8> = self.head.as_bytes()[cut..].iter().copied().chain(self.tail).collect();
+        let end = &end[end.len().saturating_sub(KEPT)..];
+        let end = String::from_utf8_lossy(end);
+        let left_out = self.len - (cut + end.len()) as u64;
+        format!("{}\n… {left_out} of {} bytes left out …\n{end}", &self.head[..cut], self.len)
+    }
+}
+
+/// Asks every process of the group to end, then ends those that did not.
+async fn end_group(child: &mut Child, group: Option<u32>) {
+    signal_group(group, Signal::Terminate);
+    if tokio::time::timeout(TERM_GRACE, child.wait()).await.is_err() {
+        signal_group(group, Signal::Kill);
+        // Where there are no groups, at least the child itself ends.
+        drop(child.start_kill());
+    }
+    // Grandchildren that ignored the first request are still in the group.
+    signal_group(group, Signal::Kill);
+}
+
+#[derive(Clone, Copy)]
+enum Signal {
+    Terminate,
+    Kill,
+}
+
+#[cfg(unix)]
+fn signal_group(group: Option<u32>, signal: Signal) {
+    use rustix::process::{Pid, Signal as Number, kill_process_group};
+    let number = match signal {
+        Signal::Terminate => Number::TERM,
+        Signal::Kill => Number::KILL,
+    };
+    let pid = group.and_then(|group| i32::try_from(group).ok()).and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // A group that is gone already is what was wanted.
+        let _ = kill_process_group(pid, number);
+    }
+}
+
+#[cfg(not(unix))]
+fn signal_group(_: Option<u32>, _: Signal) {}
+
+/// When a process was started, in clock ticks since boot, from `/proc/PID/stat`.
+fn start_time(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the name in parentheses and may hold spaces; the start time is the 22nd.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_output_keeps_its_beginning_and_its_end() {
+        let mut kept = Kept::default();
+        let line = "0123456789é\n";
+        for _ in 0..100_000 {
+            kept.push(line);
+        }
+        kept.push("the end");
+        let text = kept.into_text();
+        assert!(text.len() < 2 * KEPT + 100, "{}", text.len());
+        assert!(text.starts_with(line) && text.ends_with("the end"));
+        assert!(text.contains("of 1300007 bytes left out"), "the true length is told");
+        let mut short = Kept::default();
+        short.push("short");
+        assert_eq!(short.into_text(), "short");
+    }
+
+    #[test]
+    fn a_cut_character_waits_for_its_rest() {
+        let mut bytes = "aé".as_bytes()[..2].to_vec();
+        assert_eq!(take_text(&mut bytes), "a");
+        bytes.extend(&"é".as_bytes()[1..]);
+        assert_eq!(take_text(&mut bytes), "é");
+        assert!(bytes.is_empty());
+    }
+}

@@ -1,0 +1,175 @@
+use std::path::{Path, PathBuf};
+
+use dad_core::{ElementId, RunId, RunStatus, Timestamp, nearest};
+use dad_fs::{Dir, EntryKind, FsError};
+
+use crate::error::RunError;
+use crate::journal::first_and_last;
+use crate::layout::{DOT_RUN, DOT_TRACE, METADATA};
+use crate::lease;
+use crate::record::{RecordBody, Totals};
+
+/// The runs of a run root: found by looking, in the run root and one directory below it at most.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    places: Vec<PathBuf>,
+}
+
+/// A run as a list shows it.
+#[derive(Clone, Debug)]
+pub struct RunEntry {
+    /// Its id, the name of its directory.
+    pub run_id: RunId,
+    /// Its directory.
+    pub dir: PathBuf,
+    /// Its root component, unknown for runs of the original system.
+    pub root_id: Option<ElementId>,
+    /// How it stands.
+    pub status: RunStatus,
+    /// When it was made.
+    pub created_at: Option<Timestamp>,
+    /// When its last record was written.
+    pub last_record_at: Option<Timestamp>,
+    /// The run it was started from.
+    pub parent: Option<RunId>,
+    /// What its steps came to, once sealed.
+    pub totals: Option<Totals>,
+}
+
+impl Catalog {
+    /// The runs of `run_root` and, if another, of `effective_run_root`.
+    #[must_use]
+    pub fn new(run_root: &Path, effective_run_root: &Path) -> Self {
+        let mut places = vec![effective_run_root.to_path_buf()];
+        if run_root != effective_run_root {
+            places.push(run_root.to_path_buf());
+        }
+        Self { places }
+    }
+
+    /// All runs, oldest first. A directory that cannot be read as a run is left out: [`Catalog::find`] says why.
+    ///
+    /// # Errors
+    /// If a run root that exists cannot be listed.
+    pub fn list(&self) -> Result<Vec<RunEntry>, RunError> {
+        let mut runs = Vec::new();
+        for (place, names) in self.candidates()? {
+            let entries = names.iter().filter_map(|name| read_entry(&place, name).ok().flatten());
+            runs.extend(entries);
+        }
+        runs.sort_by(|a, b| (a.created_at, &a.run_id).cmp(&(b.created_at, &b.run_id)));
+        Ok(runs)
+    }
+
+    /// The directories that may be runs.
+    fn candidates(&self) -> Result<Vec<(Dir, Vec<String>)>, RunError> {
+        let mut found = Vec::new();
+        for place in &self.places {
+            let dir = match Dir::open(place) {
+                Ok(dir) => dir,
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let entries = dir.entries()?.into_iter().filter(|entry| entry.kind == EntryKind::Dir);
+            let names = entries.map(|entry| entry.name).filter(|name| name.parse::<RunId>().is_ok()).collect();
+            found.push((dir, names));
+        }
+        Ok(found)
+    }
+
+    /// The run of an id, of a unique prefix of one, or `last`: the newest run, of `root_id` where one is named.
+    ///
+    /// # Errors
+    /// [`RunError::UnknownRun`] with the nearest id, [`RunError::AmbiguousRun`] with the candidates, or why the run
+    /// cannot be read.
+    pub fn find(&self, selector: &str, root_id: Option<&ElementId>) -> Result<RunEntry, RunError> {
+        if selector == "last" {
+            let fits = |run: &RunEntry| root_id.is_none_or(|root| run.root_id.as_ref() == Some(root));
+            return self.list()?.into_iter().rfind(fits).ok_or_else(|| unknown(selector, None));
+        }
+        let candidates = self.candidates()?;
+        let all = || candidates.iter().flat_map(|(dir, names)| names.iter().map(move |name| (dir, name.as_str())));
+        if let Some((dir, name)) = all().find(|(_, name)| *name == selector) {
+            return read_entry(dir, name)?.ok_or_else(|| unknown(selector, None));
+        }
+        let fitting: Vec<_> = all().filter(|(_, name)| name.starts_with(selector)).collect();
+        match fitting.as_slice() {
+            [(dir, name)] if !selector.is_empty() => {
+                read_entry(dir, name)?.ok_or_else(|| unknown(selector, None))
+            }
+            [] | [_] => Err(unknown(selector, nearest(selector, all().map(|(_, name)| name)))),
+            several => Err(RunError::AmbiguousRun {
+                selector: selector.to_owned(),
+                candidates: several.iter().take(10).map(|(_, name)| (*name).to_owned()).collect(),
+            }),
+        }
+    }
+}
+
+fn unknown(selector: &str, nearest: Option<&str>) -> RunError {
+    RunError::UnknownRun { selector: selector.to_owned(), nearest: nearest.map(str::to_owned) }
+}
+
+/// Reads the first and last record of a run; `None` for a directory that is no run, or not yet one.
+fn read_entry(place: &Dir, name: &str) -> Result<Option<RunEntry>, RunError> {
+    let Some(dir) = place.open_dir_optional(name)? else { return Ok(None) };
+    let Ok(run_id) = name.parse::<RunId>() else { return Ok(None) };
+    let Some(dot_run) = dir.open_dir_optional(DOT_RUN)? else { return read_original(&dir, run_id) };
+    let Some((first, last)) = first_and_last(&dot_run)? else { return Ok(None) };
+    let RecordBody::RunCreated { root_id, parent, .. } = first.body else {
+        return Err(RunError::Journal {
+            path: dot_run.path().join(crate::layout::JOURNAL),
+            line: 1,
+            reason: "the first record is not `run_created`".to_owned(),
+        });
+    };
+    let (status, totals) = match last.body {
+        RecordBody::RunSealed { status, totals, .. } => (status, Some(totals)),
+        _ if lease::is_held(&dot_run)? => (RunStatus::Running, None),
+        RecordBody::RunCreated { .. } => (RunStatus::Initialized, None),
+        _ => (RunStatus::Interrupted, None),
+    };
+    Ok(Some(RunEntry {
+        run_id,
+        dir: dir.path().to_path_buf(),
+        root_id: Some(root_id),
+        status,
+        created_at: Some(first.at),
+        last_record_at: Some(last.at),
+        parent,
+        totals,
+    }))
+}
+
+/// A run of the original system: it has no journal, only metadata with local times.
+fn read_original(dir: &Dir, run_id: RunId) -> Result<Option<RunEntry>, RunError> {
+    let path = Path::new(DOT_TRACE).join(METADATA);
+    let bytes = match dir.read_optional(&path) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(None),
+        Err(FsError { source, .. }) if source.kind() == std::io::ErrorKind::NotADirectory => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(dir.path().join(&path), e))?;
+    let status = match metadata.get("status").and_then(|status| status.as_str()) {
+        Some("completed") => RunStatus::Completed,
+        Some("failed") => RunStatus::Failed,
+        // It never noted that a run had died.
+        Some("initialized" | "running") => RunStatus::Interrupted,
+        _ => RunStatus::Unknown,
+    };
+    // Its times have no zone; they are read as UTC so that the order of its runs is kept.
+    let time = |key: &str| metadata.get(key)?.as_str()?.parse::<Timestamp>().ok();
+    let utc = |key: &str| metadata.get(key)?.as_str().and_then(|text| format!("{text}Z").parse().ok());
+    Ok(Some(RunEntry {
+        run_id,
+        dir: dir.path().to_path_buf(),
+        root_id: None,
+        status,
+        created_at: time("created_at").or_else(|| utc("created_at")),
+        last_record_at: time("completed_at").or_else(|| utc("completed_at")),
+        parent: None,
+        totals: None,
+    }))
+}

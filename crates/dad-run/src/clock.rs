@@ -1,0 +1,26 @@
+use std::hash::{BuildHasher, Hasher};
+
+use dad_core::Timestamp;
+
+/// Where a run gets the time from.
+pub trait Clock: Send + Sync {
+    /// The present time.
+    fn now(&self) -> Timestamp;
+}
+
+/// The clock of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// A number that differs between runs of one second; it guards against collisions, not against guessing.
+pub(crate) fn random_suffix() -> u32 {
+    // Each `RandomState` is seeded by the operating system.
+    let hash = std::hash::RandomState::new().build_hasher().finish();
+    (hash >> 32) as u32 ^ hash as u32
+}

@@ -1,0 +1,678 @@
+use std::collections::HashSet;
+use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use dad_core::{
+    Definition, ElementId, HierarchyPath, PathSelector, RunId, RunKind, RunStatus, SCHEMA_VERSION, SecretRegistry,
+    Timestamp, nearest,
+};
+use dad_definition::{NodeTypes, Program, SpanMap, compile};
+use dad_events::{EventBus, EventBusBuilder, EventBusConfig, Handler, IntoObserver, RunIdentity};
+use dad_fs::{Dir, Durability, FileLock, Gate};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::catalog::Catalog;
+use crate::clock::{Clock, SystemClock, random_suffix};
+use crate::error::RunError;
+use crate::inputs::{GivenInput, GivenInputs, UnresolvedInput, find_static_inputs, read_static_inputs};
+use crate::journal::JournalWriter;
+use crate::layout::{
+    DEFINITION, DOT_RUN, DOT_TRACE, PLAN, RUNS, SPANS, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE,
+};
+use crate::plan::{RerunPlan, plan_from_entry_point};
+use crate::projection::{write_json, write_new_json};
+use crate::record::{RecordBody, Totals};
+use crate::resources::Resources;
+use crate::run::{ActiveRun, RunInner, RunScope, State};
+use crate::values::store_value;
+use crate::view::RunView;
+use crate::{lease, machine};
+
+/// Where the runs of a project are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dirs {
+    /// The project, absolute.
+    pub project_root: PathBuf,
+    /// Where runs are kept, absolute.
+    pub run_root: PathBuf,
+    /// Where runs of this context are made: the run root, or a directory in it.
+    pub effective_run_root: PathBuf,
+}
+
+impl Dirs {
+    /// Makes the paths absolute; a relative run root lies in the project.
+    ///
+    /// # Errors
+    /// If the project is no directory, or the subpath leads out of the run root.
+    pub fn new(project_root: &Path, run_root: Option<&Path>, subpath: Option<&str>) -> Result<Self, RunError> {
+        let refused = |reason: String| RunError::Project { path: project_root.to_path_buf(), reason };
+        let project_root = std::fs::canonicalize(project_root).map_err(|e| refused(e.to_string()))?;
+        std::fs::read_dir(&project_root).map_err(|e| refused(e.to_string()))?;
+        let run_root = project_root.join(run_root.unwrap_or(Path::new(RUNS)));
+        let effective_run_root = match subpath.filter(|subpath| !subpath.is_empty()) {
+            None => run_root.clone(),
+            Some(subpath) => {
+                let plain = Path::new(subpath).components().all(|c| matches!(c, Component::Normal(_)));
+                if !plain {
+                    return Err(RunError::RunRootSubpath(subpath.to_owned()));
+                }
+                run_root.join(subpath)
+            }
+        };
+        Ok(Self { project_root, run_root, effective_run_root })
+    }
+
+    /// The runs there are.
+    #[must_use]
+    pub fn catalog(&self) -> Catalog {
+        Catalog::new(&self.run_root, &self.effective_run_root)
+    }
+}
+
+/// Gathers what a run needs beside its definition.
+pub struct RunContextBuilder {
+    root_id: String,
+    project_root: PathBuf,
+    options: Options,
+    bus: EventBusBuilder,
+}
+
+struct Options {
+    run_root: Option<PathBuf>,
+    run_root_subpath: Option<String>,
+    run_id_prefix: Option<String>,
+    run_id: Option<RunId>,
+    types: Arc<dyn NodeTypes>,
+    previous_run_id: Option<String>,
+    entry_point: Option<String>,
+    variables: Map<String, Value>,
+    inputs: Vec<UnresolvedInput>,
+    static_inputs: Option<PathBuf>,
+    definition_dir: Option<PathBuf>,
+    input_dir: Option<PathBuf>,
+    environment: String,
+    resources: Resources,
+    secrets: SecretRegistry,
+    spans: Option<SpanMap>,
+    interactive: bool,
+    cancelled: CancellationToken,
+    durability: Durability,
+    clock: Arc<dyn Clock>,
+    gate: Gate,
+}
+
+/// The registry of a context that was given none.
+struct NoNodeTypes;
+
+impl NodeTypes for NoNodeTypes {
+    fn names(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    fn node_type(&self, _: &dad_core::NodeType) -> Option<&dad_definition::NodeTypeInfo> {
+        None
+    }
+}
+
+/// Everything about a run that is not in its definition; nothing has been made yet.
+pub struct RunContext {
+    root_id: ElementId,
+    dirs: Dirs,
+    entry_point: Option<PathSelector>,
+    options: Options,
+    bus: EventBusBuilder,
+}
+
+/// What was checked before anything is made.
+struct Prepared {
+    program: Arc<Program>,
+    parent: Option<RunView>,
+    plan: Option<RerunPlan>,
+    inputs: GivenInputs,
+}
+
+impl RunContext {
+    /// Begins a context for a run of the component `root_id` in a project.
+    pub fn builder(root_id: impl Into<String>, project_root: impl Into<PathBuf>) -> RunContextBuilder {
+        RunContextBuilder {
+            root_id: root_id.into(),
+            project_root: project_root.into(),
+            options: Options {
+                run_root: None,
+                run_root_subpath: None,
+                run_id_prefix: None,
+                run_id: None,
+                types: Arc::new(NoNodeTypes),
+                previous_run_id: None,
+                entry_point: None,
+                variables: Map::new(),
+                inputs: Vec::new(),
+                static_inputs: None,
+                definition_dir: None,
+                input_dir: None,
+                environment: "default".to_owned(),
+                resources: Resources::default(),
+                secrets: SecretRegistry::new(),
+                spans: None,
+                interactive: false,
+                cancelled: CancellationToken::new(),
+                durability: Durability::Process,
+                clock: Arc::new(SystemClock),
+                gate: Gate::default(),
+            },
+            bus: EventBus::builder(),
+        }
+    }
+}
+
+impl RunContextBuilder {
+    /// Where runs are kept, relative to the project; `runs` by default.
+    #[must_use]
+    pub fn run_root(mut self, run_root: impl Into<PathBuf>) -> Self {
+        self.options.run_root = Some(run_root.into());
+        self
+    }
+
+    /// A directory in the run root for the runs of this agent.
+    #[must_use]
+    pub fn run_root_subpath(mut self, subpath: impl Into<String>) -> Self {
+        self.options.run_root_subpath = Some(subpath.into());
+        self
+    }
+
+    /// A word before the run id.
+    #[must_use]
+    pub fn run_id_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.options.run_id_prefix = Some(prefix.into());
+        self
+    }
+
+    /// The run id itself; one that exists is an error.
+    #[must_use]
+    pub fn run_id(mut self, run_id: RunId) -> Self {
+        self.options.run_id = Some(run_id);
+        self
+    }
+
+    /// The node types definitions may use.
+    #[must_use]
+    pub fn nodes(mut self, types: impl NodeTypes) -> Self {
+        self.options.types = Arc::new(types);
+        self
+    }
+
+    /// An observer such as observability settings; `None` for none.
+    #[must_use]
+    pub fn observability_settings(mut self, settings: impl IntoObserver) -> Self {
+        self.bus.observe(settings);
+        self
+    }
+
+    /// Another observer.
+    #[must_use]
+    pub fn observe(mut self, observer: impl IntoObserver) -> Self {
+        self.bus.observe(observer);
+        self
+    }
+
+    /// The run to start from: an id, a unique prefix of one, or `last`.
+    #[must_use]
+    pub fn previous_run_id(mut self, selector: impl Into<String>) -> Self {
+        self.options.previous_run_id = Some(selector.into());
+        self
+    }
+
+    /// The step or component where a re-run begins to execute.
+    #[must_use]
+    pub fn start_hierarchy_path(mut self, selector: impl Into<String>) -> Self {
+        self.options.entry_point = Some(selector.into());
+        self
+    }
+
+    /// Adds a handler made from a function, as [`dad_events::on`] does.
+    #[must_use]
+    pub fn on<A, F, Fut>(mut self, f: F) -> Self
+    where
+        A: dad_events::HandlerArgument,
+        F: Fn(A) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), dad_events::HandlerError>> + Send + 'static,
+    {
+        self.bus.register_event_handlers([dad_events::on(f)]);
+        self
+    }
+
+    /// Adds handlers.
+    #[must_use]
+    pub fn register_event_handlers(mut self, handlers: impl IntoIterator<Item = Handler>) -> Self {
+        self.bus.register_event_handlers(handlers);
+        self
+    }
+
+    /// Limits of event delivery.
+    #[must_use]
+    pub fn event_config(mut self, config: EventBusConfig) -> Self {
+        self.bus.config(config);
+        self
+    }
+
+    /// Gives a node its input before it asks; `node` is its path or an unambiguous end of it.
+    #[must_use]
+    pub fn register_node_static_input(self, node: impl Into<String>, input: impl Serialize) -> Self {
+        // A value that has no JSON form has no fields a node could want; the check of the input says so.
+        let value = serde_json::to_value(input).unwrap_or(Value::Null);
+        self.node_input(node, value, "register_node_static_input")
+    }
+
+    /// Gives a node its input; `source` says in messages and in the journal who gave it.
+    #[must_use]
+    pub fn node_input(mut self, node: impl Into<String>, value: Value, source: impl Into<String>) -> Self {
+        let given = GivenInput { source: source.into(), value };
+        self.options.inputs.push(UnresolvedInput { selector: node.into(), given });
+        self
+    }
+
+    /// A file of inputs by step; else the definition's directory, then the project are looked into.
+    #[must_use]
+    pub fn static_inputs(mut self, file: impl Into<PathBuf>) -> Self {
+        self.options.static_inputs = Some(file.into());
+        self
+    }
+
+    /// The directory the definition was read from.
+    #[must_use]
+    pub fn definition_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.options.definition_dir = Some(dir.into());
+        self
+    }
+
+    /// A directory whose files are copied into the run's `static_inputs/`.
+    #[must_use]
+    pub fn input_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.options.input_dir = Some(dir.into());
+        self
+    }
+
+    /// Gives a variable of the root component; it is data, never a template.
+    #[must_use]
+    pub fn variable(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.options.variables.insert(name.into(), value.into());
+        self
+    }
+
+    /// The name of the environment, as templates see it.
+    #[must_use]
+    pub fn environment(mut self, name: impl Into<String>) -> Self {
+        self.options.environment = name.into();
+        self
+    }
+
+    /// A client or pool for nodes, found again by its type.
+    #[must_use]
+    pub fn resource<T: Send + Sync + 'static>(mut self, resource: Arc<T>) -> Self {
+        self.options.resources.insert(resource);
+        self
+    }
+
+    /// The registry of secrets, if the application masks them elsewhere too.
+    #[must_use]
+    pub fn secrets(mut self, secrets: SecretRegistry) -> Self {
+        self.options.secrets = secrets;
+        self
+    }
+
+    /// Where the parts of the definition were written, for messages.
+    #[must_use]
+    pub fn spans(mut self, spans: SpanMap) -> Self {
+        self.options.spans = Some(spans);
+        self
+    }
+
+    /// A token by which the application stops the run.
+    #[must_use]
+    pub fn cancelled_by(mut self, token: CancellationToken) -> Self {
+        self.options.cancelled = token;
+        self
+    }
+
+    /// Whether somebody sits at a terminal to be asked.
+    #[must_use]
+    pub fn interactive(mut self, interactive: bool) -> Self {
+        self.options.interactive = interactive;
+        self
+    }
+
+    /// What committed steps survive.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.options.durability = durability;
+        self
+    }
+
+    /// Where the run gets the time from.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.options.clock = clock;
+        self
+    }
+
+    /// The gate its file operations pass.
+    #[must_use]
+    pub fn gate(mut self, gate: Gate) -> Self {
+        self.options.gate = gate;
+        self
+    }
+
+    /// Checks what can be checked without a definition. Paths are absolute from here on.
+    ///
+    /// # Errors
+    /// If the project is no directory, the root id is not valid, or an entry point is given without a previous run.
+    pub fn build(self) -> Result<RunContext, RunError> {
+        let Self { root_id, project_root, options, bus } = self;
+        let root_id = ElementId::new(root_id).map_err(RunError::RootId)?;
+        let dirs = Dirs::new(&project_root, options.run_root.as_deref(), options.run_root_subpath.as_deref())?;
+        let entry_point = match &options.entry_point {
+            Some(entry) if options.previous_run_id.is_none() => {
+                return Err(RunError::EntryPointWithoutPreviousRun(entry.clone()));
+            }
+            entry => entry.as_deref().map(str::parse).transpose()?,
+        };
+        Ok(RunContext { root_id, dirs, entry_point, options, bus })
+    }
+}
+
+impl std::fmt::Debug for RunContextBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunContextBuilder").field("root_id", &self.root_id).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for RunContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunContext").field("root_id", &self.root_id).field("dirs", &self.dirs).finish_non_exhaustive()
+    }
+}
+
+impl RunContext {
+    /// Where this context makes its run.
+    #[must_use]
+    pub fn dirs(&self) -> &Dirs {
+        &self.dirs
+    }
+
+    /// The id of the root component.
+    #[must_use]
+    pub fn root_id(&self) -> &ElementId {
+        &self.root_id
+    }
+
+    /// Checks everything and says what a re-run would do, without making anything; `None` if this is no re-run.
+    ///
+    /// # Errors
+    /// As [`RunContext::setup_run`].
+    pub fn plan(&self, definition: &impl AsRef<Definition>) -> Result<Option<RerunPlan>, RunError> {
+        Ok(self.prepare(definition.as_ref())?.plan)
+    }
+
+    /// Checks everything as [`RunContext::setup_run`] does and gives the checked definition.
+    ///
+    /// # Errors
+    /// As [`RunContext::setup_run`].
+    pub fn check(&self, definition: &impl AsRef<Definition>) -> Result<Arc<Program>, RunError> {
+        Ok(self.prepare(definition.as_ref())?.program)
+    }
+
+    /// Checks everything, then makes the run's directory and begins to drive it. Needs a tokio runtime for the
+    /// delivery of events.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the definition, the previous run, the entry point, the variables or the inputs; then
+    /// nothing has been made. Or why the directory cannot be made.
+    pub fn setup_run(self, definition: &impl AsRef<Definition>) -> Result<ActiveRun, RunError> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(RunError::NoRuntime);
+        }
+        let prepared = self.prepare(definition.as_ref())?;
+        let run = self.create(prepared)?;
+        run.handle().start()?;
+        Ok(run)
+    }
+
+    fn prepare(&self, definition: &Definition) -> Result<Prepared, RunError> {
+        let Options { types, spans, .. } = &self.options;
+        let program = compile(definition, &self.root_id, &**types, spans.as_ref())?;
+        self.check_variables(&program)?;
+        let inputs = self.resolve_inputs(&program)?;
+        let parent = self.open_parent()?;
+        let plan = match &parent {
+            Some(parent) => Some(self.make_plan(&program, parent)?),
+            None => None,
+        };
+        Ok(Prepared { program: Arc::new(program), parent, plan, inputs })
+    }
+
+    fn check_variables(&self, program: &Program) -> Result<(), RunError> {
+        let given = &self.options.variables;
+        let known = program.variable_names();
+        if let Some(name) = given.keys().find(|name| !known.contains(&name.as_str())) {
+            let nearest = nearest(name, known.iter().copied()).map(str::to_owned);
+            return Err(RunError::UnknownVariable { name: name.clone(), nearest });
+        }
+        match program.required().iter().find(|name| !given.contains_key(*name)) {
+            Some(name) => Err(RunError::MissingVariable(name.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn resolve_inputs(&self, program: &Program) -> Result<GivenInputs, RunError> {
+        let Options { static_inputs, definition_dir, types, inputs, .. } = &self.options;
+        let file = find_static_inputs(static_inputs.as_deref(), definition_dir.as_deref(), &self.dirs.project_root);
+        let from_file = file.map(|file| read_static_inputs(&file)).transpose()?.unwrap_or_default();
+        let mut resolved = GivenInputs::default();
+        for input in from_file.into_iter().chain(inputs.iter().cloned()) {
+            resolved.add(input, program, &**types)?;
+        }
+        Ok(resolved)
+    }
+
+    fn open_parent(&self) -> Result<Option<RunView>, RunError> {
+        let Some(selector) = &self.options.previous_run_id else { return Ok(None) };
+        let entry = self.dirs.catalog().find(selector, Some(&self.root_id))?;
+        let view = RunView::open(&entry.dir)?;
+        if view.root_id != self.root_id {
+            return Err(RunError::OtherRoot {
+                run: view.run_id.to_string(),
+                found: view.root_id.to_string(),
+                wanted: self.root_id.to_string(),
+            });
+        }
+        Ok(Some(view))
+    }
+
+    fn make_plan(&self, program: &Program, parent: &RunView) -> Result<RerunPlan, RunError> {
+        let entry = self.resolve_entry_point(program)?;
+        let steps: Vec<HierarchyPath> = program.steps().map(|step| step.path.clone()).collect();
+        let steps = plan_from_entry_point(&steps, &entry, &parent.run_id, |path| parent.step(path))?;
+        Ok(RerunPlan {
+            schema_version: SCHEMA_VERSION,
+            parent: parent.run_id.clone(),
+            root_parent: self.root_parent(parent),
+            entry_point: Some(entry),
+            steps,
+        })
+    }
+
+    /// The step or component of the entry point; without one the re-run begins at the root.
+    fn resolve_entry_point(&self, program: &Program) -> Result<HierarchyPath, RunError> {
+        match &self.entry_point {
+            None => Ok(program.root.path.clone()),
+            Some(selector) => Ok(selector.select(&program.paths()).map_err(RunError::EntryPoint)?.clone()),
+        }
+    }
+
+    fn root_parent(&self, parent: &RunView) -> RunId {
+        let plan = std::fs::read(parent.dir().join(DOT_RUN).join(PLAN)).ok();
+        let plan = plan.and_then(|bytes| serde_json::from_slice::<RerunPlan>(&bytes).ok());
+        plan.map_or_else(|| parent.run_id.clone(), |plan| plan.root_parent)
+    }
+
+    fn create(self, prepared: Prepared) -> Result<ActiveRun, RunError> {
+        let created_at = self.options.clock.now();
+        let (run_id, dir) = self.create_dir(created_at, prepared.plan.is_some())?;
+        let (dot_run, lease) = begin_lease(&dir)?;
+        let scope = self.run_scope(&run_id, dir.path());
+        let Self { root_id, dirs, options, bus, .. } = self;
+        let Prepared { program, parent, plan, inputs } = prepared;
+
+        write_new_json(&dot_run, DEFINITION, &*program.definition, options.durability)?;
+        if let Some(spans) = &options.spans {
+            write_new_json(&dot_run, SPANS, spans, options.durability)?;
+        }
+        if let Some(plan) = &plan {
+            write_new_json(&dot_run, PLAN, plan, options.durability)?;
+        }
+        write_static_inputs(&dir, &inputs, options.input_dir.as_deref(), options.durability)?;
+        let stage = dot_run.create_dir(STAGE)?;
+        let trace = dir.create_dir(DOT_TRACE)?;
+        let mut journal = JournalWriter::create(&dot_run)?;
+        let parent_id = plan.as_ref().map(|plan| plan.parent.clone());
+        journal.append(
+            created_at,
+            &RecordBody::RunCreated {
+                schema_version: SCHEMA_VERSION,
+                run_id: run_id.clone(),
+                root_id: root_id.clone(),
+                definition_digest: program.digest,
+                parent: parent_id.clone(),
+            },
+        )?;
+        let variables = store_value(&dot_run, Value::Object(scope.given_variables.clone()))?;
+        let given = run_options(&options, plan.as_ref());
+        journal.append(options.clock.now(), &RecordBody::Inputs { variables, options: given })?;
+
+        let identity = Arc::new(RunIdentity {
+            run_id,
+            root_id,
+            run_dir: dir.path().to_path_buf(),
+            trace_dir: trace.path().to_path_buf(),
+            previous_run_id: parent_id,
+        });
+        let inner = RunInner {
+            bus: bus.start(&identity),
+            identity,
+            git_commit: machine::git_commit(&dirs.project_root),
+            dir,
+            dot_run,
+            stage,
+            trace,
+            durability: options.durability,
+            clock: options.clock,
+            secrets: options.secrets,
+            resources: options.resources,
+            types: options.types,
+            program,
+            plan,
+            parent,
+            scope,
+            interactive: options.interactive,
+            cancelled: options.cancelled,
+            ended: AtomicBool::new(false),
+            created_at,
+            started: Instant::now(),
+            state: Mutex::new(State {
+                journal,
+                lease: Some(lease),
+                totals: Totals::default(),
+                first_failures: Vec::new(),
+                inputs,
+                started_steps: HashSet::new(),
+            }),
+        };
+        inner.metadata(RunStatus::Running, None, None).write(&inner.trace, inner.durability)?;
+        Ok(ActiveRun::new(inner))
+    }
+
+    /// Makes the run directory. Its creation is what makes the id this run's own.
+    fn create_dir(&self, at: Timestamp, is_rerun: bool) -> Result<(RunId, Dir), RunError> {
+        let Options { run_id, run_id_prefix, gate, .. } = &self.options;
+        let place = &self.dirs.effective_run_root;
+        let no_root = |source| RunError::RunRoot { path: place.clone(), source };
+        let root = Dir::create_all_with(place, gate.clone()).map_err(no_root)?;
+        let kind = if is_rerun { RunKind::Rerun } else { RunKind::Run };
+        loop {
+            let id = match run_id {
+                Some(id) => id.clone(),
+                None => RunId::generate(kind, run_id_prefix.as_deref(), at, random_suffix())?,
+            };
+            match root.create_dir(id.as_str()) {
+                Ok(dir) => return Ok((id, dir)),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                    if run_id.is_some() {
+                        return Err(RunError::RunExists(id.to_string()));
+                    }
+                }
+                Err(source) => return Err(RunError::RunRoot { path: place.clone(), source }),
+            }
+        }
+    }
+
+    fn run_scope(&self, run_id: &RunId, run_dir: &Path) -> RunScope {
+        let text = |path: &Path| Value::from(path.to_string_lossy().into_owned());
+        let run_variables = [
+            ("run_id", Value::from(run_id.as_str())),
+            ("run_dir", text(run_dir)),
+            ("run_root", text(&self.dirs.run_root)),
+            ("effective_run_root", text(&self.dirs.effective_run_root)),
+            ("project_root", text(&self.dirs.project_root)),
+            ("static_inputs_dir", text(&run_dir.join(STATIC_INPUTS))),
+            ("environment", Value::from(self.options.environment.as_str())),
+        ];
+        RunScope {
+            run_variables: run_variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            given_variables: self.options.variables.clone(),
+        }
+    }
+}
+
+fn begin_lease(dir: &Dir) -> Result<(Dir, FileLock), RunError> {
+    let dot_run = dir.create_dir(DOT_RUN)?;
+    let lease = lease::acquire(&dot_run)?;
+    Ok((dot_run, lease))
+}
+
+/// How the run was started, for the journal.
+fn run_options(options: &Options, plan: Option<&RerunPlan>) -> Map<String, Value> {
+    let mut given = Map::new();
+    given.insert("environment".to_owned(), options.environment.clone().into());
+    given.insert("interactive".to_owned(), options.interactive.into());
+    if let Some(entry) = plan.and_then(|plan| plan.entry_point.as_ref()) {
+        given.insert("entry_point".to_owned(), json!(entry));
+    }
+    if let Some(subpath) = &options.run_root_subpath {
+        given.insert("run_root_subpath".to_owned(), subpath.clone().into());
+    }
+    given
+}
+
+fn write_static_inputs(
+    run_dir: &Dir,
+    inputs: &GivenInputs,
+    input_dir: Option<&Path>,
+    durability: Durability,
+) -> Result<(), RunError> {
+    let target = match input_dir {
+        None => run_dir.create_dir(STATIC_INPUTS)?,
+        Some(source) => {
+            let parent = Dir::open(source)?;
+            parent.copy_tree(".", run_dir, STATIC_INPUTS)?;
+            run_dir.open_dir(STATIC_INPUTS)?
+        }
+    };
+    if inputs.is_empty() {
+        return Ok(());
+    }
+    write_json(&target, STATIC_INPUTS_FILE, &inputs.to_json(), durability)
+}

@@ -1,0 +1,255 @@
+use std::path::PathBuf;
+
+use dad_core::{ErrorInfo, HierarchyPath, IdError, PathError, RunIdError, SelectError, StepStatus};
+use dad_definition::Problems;
+use dad_fs::FsError;
+
+/// Why a run could not be set up, driven or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The definition has problems.
+    #[error(transparent)]
+    Definition(#[from] Problems),
+    /// The project cannot be used.
+    #[error("`{}` is not a project directory: {reason}", path.display())]
+    Project {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An id of a root component.
+    #[error("the root id is not valid: {0}")]
+    RootId(#[source] IdError),
+    /// A run id, or the prefix of one.
+    #[error(transparent)]
+    RunId(#[from] RunIdError),
+    /// A run id given by hand that exists.
+    #[error("there is already a run `{0}`")]
+    RunExists(String),
+    /// The run root cannot be written.
+    #[error("cannot make a run in `{}`", path.display())]
+    RunRoot {
+        /// The run root.
+        path: PathBuf,
+        /// Why.
+        source: FsError,
+    },
+    /// A part of a run root that leads elsewhere.
+    #[error("`{0}` is not a relative path inside the run root")]
+    RunRootSubpath(String),
+    /// No run of that name.
+    #[error("there is no run `{selector}`{}", hint_nearest(nearest.as_deref()))]
+    UnknownRun {
+        /// What was asked for.
+        selector: String,
+        /// The most similar run id.
+        nearest: Option<String>,
+    },
+    /// Several runs fit.
+    #[error("`{selector}` fits several runs: {}", candidates.join(", "))]
+    AmbiguousRun {
+        /// What was asked for.
+        selector: String,
+        /// The runs that fit, at most ten.
+        candidates: Vec<String>,
+    },
+    /// A text that is no path.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The entry point of a re-run names no step, or several.
+    #[error("the entry point cannot be used: {0}")]
+    EntryPoint(#[source] SelectError),
+    /// An entry point without a run to start from.
+    #[error("the entry point `{0}` needs a previous run")]
+    EntryPointWithoutPreviousRun(String),
+    /// The run to start from is of another root component.
+    #[error("`{run}` is a run of `{found}`, not of `{wanted}`")]
+    OtherRoot {
+        /// The previous run.
+        run: String,
+        /// Its root.
+        found: String,
+        /// The root to be run.
+        wanted: String,
+    },
+    /// A step before the entry point has no result to take.
+    #[error("`{path}` lies before the entry point but {state} in `{run}`")]
+    NothingToReuse {
+        /// The step.
+        path: HierarchyPath,
+        /// What the previous run knows of it.
+        state: String,
+        /// The previous run.
+        run: String,
+    },
+    /// A required variable was not given.
+    #[error("the variable `{0}` is required and was not given")]
+    MissingVariable(String),
+    /// A variable was given that nobody declares.
+    #[error("there is no variable `{name}`{}", hint_nearest(nearest.as_deref()))]
+    UnknownVariable {
+        /// The name.
+        name: String,
+        /// The most similar declared one.
+        nearest: Option<String>,
+    },
+    /// An input for a step that does not exist.
+    #[error("the input from {origin} has no step: {source}")]
+    UnknownInput {
+        /// Where the input came from.
+        origin: String,
+        /// Why no step was found.
+        source: SelectError,
+    },
+    /// An input that is not of the shape its node wants.
+    #[error("the input of `{path}` from {origin} does not fit: {reason}")]
+    InvalidInput {
+        /// The step.
+        path: HierarchyPath,
+        /// Where the input came from.
+        origin: String,
+        /// Which field, and what was expected.
+        reason: String,
+    },
+    /// An input that comes too late.
+    #[error("`{0}` has already started; register its input before")]
+    InputTooLate(HierarchyPath),
+    /// A file that cannot be read as what it should be.
+    #[error("`{}` cannot be read: {reason}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where in the file.
+        reason: String,
+    },
+    /// A journal that is damaged before its end.
+    #[error("`{}` is damaged at line {line}: {reason}", path.display())]
+    Journal {
+        /// The journal.
+        path: PathBuf,
+        /// From 1.
+        line: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file of a newer version.
+    #[error("`{}` has schema version {found}; this program reads up to {supported}", path.display())]
+    NewerVersion {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The newest version this program reads.
+        supported: u32,
+    },
+    /// A file that is not what the journal says.
+    #[error("`{}` is not the file that was recorded: {reason}", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// The difference.
+        reason: String,
+    },
+    /// A run of the original system where one of ours is needed.
+    #[error("`{0}` was made by the original system; it can be listed, but not started from")]
+    OriginalSystem(String),
+    /// Somebody else drives the run.
+    #[error("the run is driven by {0}")]
+    LeaseHeld(String),
+    /// A call after the end of the run.
+    #[error("the run has ended")]
+    Ended,
+    /// A step was recorded as something that cannot end it.
+    #[error("`{0}` cannot end as {1}")]
+    NotAnEnd(HierarchyPath, StepStatus),
+    /// No tokio runtime to deliver events with.
+    #[error("a run must be set up inside a tokio runtime")]
+    NoRuntime,
+    /// A file operation.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+}
+
+fn hint_nearest(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+}
+
+impl RunError {
+    /// A stable word for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Definition(_) => "definition",
+            Self::Project { .. } => "project",
+            Self::RootId(_) => "root_id",
+            Self::RunId(_) => "run_id",
+            Self::RunExists(_) => "run_exists",
+            Self::RunRoot { .. } => "run_root",
+            Self::RunRootSubpath(_) => "run_root_subpath",
+            Self::UnknownRun { .. } => "unknown_run",
+            Self::AmbiguousRun { .. } => "ambiguous_run",
+            Self::Path(_) => "path",
+            Self::EntryPoint(SelectError::Ambiguous { .. }) => "ambiguous_entry_point",
+            Self::EntryPoint(_) => "unknown_entry_point",
+            Self::EntryPointWithoutPreviousRun(_) => "entry_point_without_previous_run",
+            Self::OtherRoot { .. } => "other_root",
+            Self::NothingToReuse { .. } => "nothing_to_reuse",
+            Self::MissingVariable(_) => "missing_variable",
+            Self::UnknownVariable { .. } => "unknown_variable",
+            Self::UnknownInput { .. } => "unknown_input",
+            Self::InvalidInput { .. } => "invalid_input",
+            Self::InputTooLate(_) => "input_too_late",
+            Self::Unreadable { .. } => "unreadable",
+            Self::Journal { .. } => "journal_damaged",
+            Self::NewerVersion { .. } => "newer_version",
+            Self::Corrupt { .. } => "corrupt",
+            Self::OriginalSystem(_) => "original_system",
+            Self::LeaseHeld(_) => "lease_held",
+            Self::Ended => "run_ended",
+            Self::NotAnEnd(..) => "not_an_end",
+            Self::NoRuntime => "no_runtime",
+            Self::Fs(_) => "file_operation",
+        }
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownRun { .. } => Some("`dhenara runs list` shows the runs there are".to_owned()),
+            Self::EntryPointWithoutPreviousRun(_) => Some("name it by `--previous-run-id RUN|last`".to_owned()),
+            Self::NothingToReuse { path, .. } => Some(format!("use `--entry-point {path}` to start there")),
+            Self::MissingVariable(name) => Some(format!("give it by `--var {name}=…` or `--var {name}=@FILE`")),
+            Self::RunExists(_) => Some("choose another id, or leave it out".to_owned()),
+            Self::NewerVersion { found, .. } => {
+                Some(format!("install a version of dhenara that reads schema version {found}"))
+            }
+            Self::Corrupt { .. } => Some("restore the file, or start from an earlier step".to_owned()),
+            Self::Project { .. } => Some("name the project by `--project-root DIR`".to_owned()),
+            Self::RunRoot { .. } => Some("choose another place by `--run-root DIR`".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// Whether the caller asked for something that cannot be, as opposed to something that went wrong.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        !matches!(self, Self::Fs(_) | Self::Ended | Self::NotAnEnd(..) | Self::NoRuntime | Self::LeaseHeld(_))
+    }
+
+    /// The error as it is recorded.
+    #[must_use]
+    pub fn to_info(&self) -> ErrorInfo {
+        let info = ErrorInfo::from_error(self.code(), self);
+        match self.hint() {
+            Some(hint) => info.with_hint(hint),
+            None => info,
+        }
+    }
+
+    pub(crate) fn unreadable(path: impl Into<PathBuf>, reason: impl ToString) -> Self {
+        Self::Unreadable { path: path.into(), reason: reason.to_string() }
+    }
+}

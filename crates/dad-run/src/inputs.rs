@@ -1,0 +1,95 @@
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use dad_core::{HierarchyPath, PathSelector};
+use dad_definition::{NodeTypes, Program};
+use serde_json::{Map, Value};
+
+use crate::error::RunError;
+
+/// An input that was given before its step asked for it.
+#[derive(Clone, Debug)]
+pub struct GivenInput {
+    /// Who gave it, for people and for the journal.
+    pub source: String,
+    /// The input.
+    pub value: Value,
+}
+
+/// A selector and the input for what it names.
+#[derive(Clone, Debug)]
+pub(crate) struct UnresolvedInput {
+    pub(crate) selector: String,
+    pub(crate) given: GivenInput,
+}
+
+/// The inputs of a run by step; later sources override earlier ones.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GivenInputs(HashMap<HierarchyPath, GivenInput>);
+
+impl GivenInputs {
+    /// The input of a step, whatever the iteration.
+    pub(crate) fn get(&self, path: &HierarchyPath) -> Option<&GivenInput> {
+        self.0.get(&path.without_decisions())
+    }
+
+    /// Finds the step of an input and checks the input against the type of the node.
+    pub(crate) fn add(
+        &mut self,
+        input: UnresolvedInput,
+        program: &Program,
+        types: &dyn NodeTypes,
+    ) -> Result<HierarchyPath, RunError> {
+        let UnresolvedInput { selector, given } = input;
+        let steps: Vec<&HierarchyPath> = program.steps().map(|step| &step.path).collect();
+        let unknown = |source| RunError::UnknownInput { origin: given.source.clone(), source };
+        let path = selector.parse::<PathSelector>()?.select(steps).map_err(unknown)?.clone();
+        if let Some(step) = program.step(&path)
+            && let Some(info) = types.node_type(&step.node_type)
+        {
+            (info.check_input)(&given.value).map_err(|reason| RunError::InvalidInput {
+                path: path.clone(),
+                origin: given.source.clone(),
+                reason,
+            })?;
+        }
+        self.0.insert(path.without_decisions(), given);
+        Ok(path)
+    }
+
+    /// The inputs as `static_inputs.json` has them.
+    pub(crate) fn to_json(&self) -> Value {
+        let mut sorted: Vec<_> = self.0.iter().collect();
+        sorted.sort_by(|a, b| a.0.cmp(b.0));
+        sorted.into_iter().map(|(path, given)| (path.to_string(), given.value.clone())).collect::<Map<_, _>>().into()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Reads a file of static inputs: an object whose keys are paths or unambiguous suffixes.
+pub(crate) fn read_static_inputs(path: &Path) -> Result<Vec<UnresolvedInput>, RunError> {
+    let bytes = std::fs::read(path).map_err(|e| RunError::unreadable(path, e))?;
+    let map: Map<String, Value> = serde_json::from_slice(&bytes)
+        .map_err(|e| RunError::unreadable(path, format!("it must be an object of inputs by step: {e}")))?;
+    let source = format!("`{}`", path.display());
+    Ok(map
+        .into_iter()
+        .map(|(selector, value)| UnresolvedInput { selector, given: GivenInput { source: source.clone(), value } })
+        .collect())
+}
+
+/// The first file of static inputs there is: the one given by hand, the agent's, the project's.
+pub(crate) fn find_static_inputs(
+    given: Option<&Path>,
+    definition_dir: Option<&Path>,
+    project_root: &Path,
+) -> Option<PathBuf> {
+    if let Some(given) = given {
+        return Some(given.to_path_buf());
+    }
+    let places = definition_dir.into_iter().chain([project_root]);
+    places.map(|dir| dir.join(crate::layout::STATIC_INPUTS_FILE)).find(|file| file.is_file())
+}

@@ -1,0 +1,137 @@
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+
+use dad_core::{SCHEMA_VERSION, Timestamp};
+use dad_fs::{AppendFile, Dir};
+
+use crate::error::RunError;
+use crate::layout::JOURNAL;
+use crate::record::{Record, RecordBody};
+
+/// No record is longer, in bytes; large fields are kept elsewhere.
+pub(crate) const MAX_RECORD: usize = 64 * 1024;
+
+/// The only writer of a journal.
+#[derive(Debug)]
+pub(crate) struct JournalWriter {
+    file: AppendFile,
+    next_seq: u64,
+    /// Bytes of whole records.
+    len: u64,
+    /// Set when a failed append could not be undone; nothing may follow a torn line.
+    torn: bool,
+    line: Vec<u8>,
+}
+
+impl JournalWriter {
+    /// Starts an empty journal.
+    pub(crate) fn create(dot_run: &Dir) -> Result<Self, RunError> {
+        let file = dot_run.append(JOURNAL)?;
+        Ok(Self { file, next_seq: 1, len: 0, torn: false, line: Vec::new() })
+    }
+
+    /// The number the next record will have.
+    pub(crate) const fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// Appends a record with one write. After an error nothing of it remains.
+    pub(crate) fn append(&mut self, at: Timestamp, body: &RecordBody) -> Result<u64, RunError> {
+        if self.torn {
+            let reason = "an earlier record could not be written";
+            return Err(RunError::unreadable(self.file.path(), reason));
+        }
+        self.encode(at, body)?;
+        if let Err(error) = self.file.append(&self.line) {
+            self.torn = self.file.truncate(self.len).is_err();
+            return Err(error.into());
+        }
+        self.len += self.line.len() as u64;
+        self.next_seq += 1;
+        Ok(self.next_seq - 1)
+    }
+
+    fn encode(&mut self, at: Timestamp, body: &RecordBody) -> Result<(), RunError> {
+        use std::io::Write;
+        let unwritable = |reason: String| RunError::unreadable(JOURNAL, reason);
+        self.line.clear();
+        // `seq` and `at` stand first in every line; serde's flatten would build a map for it.
+        write!(self.line, "{{\"seq\":{},\"at\":\"{at}\",", self.next_seq).map_err(|e| unwritable(e.to_string()))?;
+        let start = self.line.len();
+        serde_json::to_writer(&mut self.line, body).map_err(|e| unwritable(e.to_string()))?;
+        self.line.remove(start);
+        self.line.push(b'\n');
+        match self.line.len() {
+            len if len > MAX_RECORD => Err(unwritable(format!("a record of {len} bytes is too long"))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What reading a journal gave.
+#[derive(Debug, Default)]
+pub(crate) struct JournalEnd {
+    /// How many records there are.
+    pub(crate) records: u64,
+    /// Whether the last line was cut off, as a crash leaves it.
+    pub(crate) torn: bool,
+}
+
+/// Reads a journal from its beginning. A torn last line is expected after a crash; damage before it is an error.
+pub(crate) fn read_journal(dot_run: &Dir, mut each: impl FnMut(Record)) -> Result<JournalEnd, RunError> {
+    let path = dot_run.path().join(JOURNAL);
+    let mut reader = BufReader::with_capacity(256 * 1024, dot_run.open_file(JOURNAL)?);
+    let mut end = JournalEnd::default();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line).map_err(|e| RunError::unreadable(&path, e))?;
+        if read == 0 {
+            return Ok(end);
+        }
+        if line.last() != Some(&b'\n') {
+            end.torn = true;
+            return Ok(end);
+        }
+        let damaged = |reason: String| RunError::Journal { path: path.clone(), line: end.records + 1, reason };
+        let record: Record = serde_json::from_slice(&line).map_err(|e| damaged(e.to_string()))?;
+        if record.seq != end.records + 1 {
+            return Err(damaged(format!("record {} stands where {} was expected", record.seq, end.records + 1)));
+        }
+        check_version(&record, &path)?;
+        end.records += 1;
+        each(record);
+    }
+}
+
+/// The first and last whole record, without reading what lies between.
+pub(crate) fn first_and_last(dot_run: &Dir) -> Result<Option<(Record, Record)>, RunError> {
+    let path = dot_run.path().join(JOURNAL);
+    let unreadable = |e: &dyn ToString| RunError::unreadable(&path, e.to_string());
+    let Some(len) = dot_run.len(JOURNAL)? else { return Ok(None) };
+    let mut file = dot_run.open_file(JOURNAL)?;
+    let mut head = Vec::new();
+    BufReader::new(file.by_ref().take(MAX_RECORD as u64)).read_until(b'\n', &mut head).map_err(|e| unreadable(&e))?;
+    if head.last() != Some(&b'\n') {
+        return Ok(None);
+    }
+    let first: Record = serde_json::from_slice(&head).map_err(|e| unreadable(&e))?;
+    check_version(&first, &path)?;
+    // Two record lengths, so that a torn tail cannot hide the last whole record.
+    let from = len.saturating_sub(2 * MAX_RECORD as u64);
+    file.seek(SeekFrom::Start(from)).map_err(|e| unreadable(&e))?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail).map_err(|e| unreadable(&e))?;
+    let whole = tail.iter().rposition(|b| *b == b'\n').map_or(&tail[..0], |end| &tail[..end]);
+    let last_line = whole.rsplit(|b| *b == b'\n').next().unwrap_or(whole);
+    let last = serde_json::from_slice(last_line).map_err(|e| unreadable(&e))?;
+    Ok(Some((first, last)))
+}
+
+fn check_version(record: &Record, path: &std::path::Path) -> Result<(), RunError> {
+    match record.body {
+        RecordBody::RunCreated { schema_version: found, .. } if found > SCHEMA_VERSION => {
+            Err(RunError::NewerVersion { path: path.into(), found, supported: SCHEMA_VERSION })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,46 @@
+//! The names of a run directory.
+
+/// What dad-run keeps: the truth about the run.
+pub const DOT_RUN: &str = ".run";
+/// What observers write.
+pub const DOT_TRACE: &str = ".trace";
+/// Below [`DOT_RUN`]: the resolved definition.
+pub const DEFINITION: &str = "definition.json";
+/// Below [`DOT_RUN`]: where each part of the definition was written.
+pub const SPANS: &str = "spans.json";
+/// Below [`DOT_RUN`]: the append-only record of everything that counts.
+pub const JOURNAL: &str = "journal.jsonl";
+/// Below [`DOT_RUN`]: of a re-run, what it was started from.
+pub const PLAN: &str = "plan.json";
+/// Below [`DOT_RUN`]: locked while a process drives the run.
+pub const LEASE: &str = "lease";
+/// Below [`DOT_RUN`]: where executing steps work, by the number of their `step_started` record.
+pub const STAGE: &str = "stage";
+/// Below [`DOT_RUN`]: what attempts that did not commit left behind.
+pub const ATTEMPTS: &str = "attempts";
+/// Below [`DOT_RUN`]: large fields of journal records, by digest.
+pub const VALUES: &str = "values";
+/// Below [`DOT_TRACE`]: identity, status and usage for people and tools.
+pub const METADATA: &str = "dad_metadata.json";
+/// Files given to the run as a whole.
+pub const STATIC_INPUTS: &str = "static_inputs";
+/// Inputs by step, in [`STATIC_INPUTS`] and beside agents.
+pub const STATIC_INPUTS_FILE: &str = "static_inputs.json";
+/// Totals of the run.
+pub const RUN_SUMMARY: &str = "run_summary.json";
+/// Totals of a component, in its directory.
+pub const COMPONENT_RESULT: &str = "component_result.json";
+/// The complete result of a step, in its directory.
+pub const RESULT: &str = "result.json";
+/// The outcome of a step alone, in its directory.
+pub const OUTCOME: &str = "outcome.json";
+/// What was about to be executed, in the directory of a step whose node type has such a state.
+pub const STATE: &str = "state.json";
+/// One line for each paid or effectful exchange inside a step.
+pub const MEMO: &str = "memo.jsonl";
+/// Files that nodes make besides.
+pub const CUSTOM_ARTIFACTS: &str = "custom-artifacts";
+/// Default name of the run root in a project.
+pub const RUNS: &str = "runs";
+/// In the run root: data shared by runs.
+pub const GLOBAL_DATA: &str = "global_data";

@@ -1,0 +1,56 @@
+use std::path::Path;
+
+use dad_core::{Digest, SCHEMA_VERSION, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::RunError;
+
+/// One line of `memo.jsonl`: a paid or effectful exchange inside a step. It is also the format of cassettes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemoLine {
+    /// Version of the format.
+    pub schema_version: u32,
+    /// What kind of exchange, such as `model_call`.
+    pub name: String,
+    /// Its number among those of its name in the step, from 1.
+    pub number: u32,
+    /// When it finished.
+    pub at: Timestamp,
+    /// Digest of the request's canonical JSON.
+    pub request_digest: Digest,
+    /// What was asked.
+    pub request: Value,
+    /// What came back.
+    pub response: Value,
+}
+
+impl MemoLine {
+    /// A line of the present format.
+    #[must_use]
+    pub fn new(name: &str, number: u32, request: Value, response: Value, at: Timestamp) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            name: name.to_owned(),
+            number,
+            at,
+            request_digest: Digest::of_json(&request),
+            request,
+            response,
+        }
+    }
+
+    /// Reads the lines of a file; a last line that was cut off is left out.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or a whole line is no memo.
+    pub fn read_file(path: &Path) -> Result<Vec<Self>, RunError> {
+        let text = std::fs::read_to_string(path).map_err(|e| RunError::unreadable(path, e))?;
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let lines = whole.lines().enumerate().filter(|(_, line)| !line.is_empty());
+        let parse = |(index, line): (usize, &str)| {
+            serde_json::from_str(line).map_err(|e| RunError::unreadable(path, format!("line {}: {e}", index + 1)))
+        };
+        lines.map(parse).collect()
+    }
+}

@@ -1,0 +1,184 @@
+use std::path::PathBuf;
+
+use dad_core::{
+    ArtifactRef, Digest, ElementId, ErrorInfo, FirstFailure, HierarchyPath, RunId, RunStatus, SCHEMA_VERSION,
+    StatusCounts, Timestamp,
+};
+use dad_fs::{Dir, Durability};
+use serde::{Deserialize, Serialize};
+
+use crate::error::RunError;
+use crate::layout::{METADATA, RUN_SUMMARY};
+use crate::record::Driver;
+use crate::run::{RunInner, SealedRun};
+
+/// The content of `.trace/dad_metadata.json`, written from the journal and never read as truth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// Version of the format.
+    pub schema_version: u32,
+    /// The run.
+    pub run_id: RunId,
+    /// Its root component.
+    pub root_component_id: ElementId,
+    /// How it stood when this was written.
+    pub status: RunStatus,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Timestamp>,
+    /// Since the process began to drive it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<f64>,
+    /// Who drives or drove it.
+    #[serde(flatten)]
+    pub driver: Driver,
+    /// The project it belongs to.
+    pub project_root: PathBuf,
+    /// The run it was started from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_run_id: Option<RunId>,
+    /// Where it began to execute, if it is a re-run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_hierarchy_path: Option<HierarchyPath>,
+    /// Why it is not well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorInfo>,
+    /// What it consumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<dad_core::Usage>,
+}
+
+impl Metadata {
+    pub(crate) fn new(
+        run: &RunInner,
+        driver: Driver,
+        status: RunStatus,
+        completed_at: Option<Timestamp>,
+        sealed: Option<&SealedRun>,
+    ) -> Self {
+        let project_root = run.scope.run_variables.get("project_root").and_then(|root| root.as_str());
+        Self {
+            schema_version: SCHEMA_VERSION,
+            run_id: run.identity.run_id.clone(),
+            root_component_id: run.identity.root_id.clone(),
+            status,
+            created_at: run.created_at,
+            completed_at,
+            duration_seconds: sealed.map(|sealed| sealed.duration.as_secs_f64()),
+            driver,
+            project_root: project_root.unwrap_or_default().into(),
+            previous_run_id: run.identity.previous_run_id.clone(),
+            start_hierarchy_path: run.plan.as_ref().and_then(|plan| plan.entry_point.clone()),
+            error: sealed.and_then(|sealed| sealed.error.clone()),
+            usage: sealed.map(|sealed| sealed.totals.usage),
+        }
+    }
+
+    pub(crate) fn write(&self, trace: &Dir, durability: Durability) -> Result<(), RunError> {
+        write_json(trace, METADATA, self, durability)
+    }
+}
+
+/// The content of `run_summary.json`, written from the journal and never read as truth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Version of the format.
+    pub schema_version: u32,
+    /// The run.
+    pub run_id: RunId,
+    /// Its root component.
+    pub root_component_id: ElementId,
+    /// How it was sealed.
+    pub status: RunStatus,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was sealed.
+    pub completed_at: Option<Timestamp>,
+    /// How its steps ended.
+    pub counts: StatusCounts,
+    /// The first steps that failed, at most ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first_failures: Vec<FirstFailure>,
+    /// Why the run is not well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorInfo>,
+    /// US dollars of its executed steps.
+    pub agg_usage_cost: Option<f64>,
+    /// Tokens sent by its executed steps.
+    pub agg_usage_prompt_tokens: u64,
+    /// Tokens received by its executed steps.
+    pub agg_usage_completion_tokens: u64,
+    /// Tokens sent and received by its executed steps.
+    pub agg_usage_total_tokens: u64,
+}
+
+impl Summary {
+    pub(crate) fn new(run: &RunInner, sealed: &SealedRun, completed_at: Option<Timestamp>) -> Self {
+        let usage = sealed.totals.usage;
+        Self {
+            schema_version: SCHEMA_VERSION,
+            run_id: run.identity.run_id.clone(),
+            root_component_id: run.identity.root_id.clone(),
+            status: sealed.status,
+            created_at: run.created_at,
+            completed_at,
+            counts: sealed.totals.counts,
+            first_failures: sealed.first_failures.clone(),
+            error: sealed.error.clone(),
+            agg_usage_cost: usage.cost,
+            agg_usage_prompt_tokens: usage.prompt_tokens,
+            agg_usage_completion_tokens: usage.completion_tokens,
+            agg_usage_total_tokens: usage.total_tokens,
+        }
+    }
+
+    pub(crate) fn write(&self, run_dir: &Dir, durability: Durability) -> Result<(), RunError> {
+        write_json(run_dir, RUN_SUMMARY, self, durability)
+    }
+}
+
+/// JSON as it stands in files: indented by two spaces, with a final line feed.
+fn to_file_text(name: &str, value: &impl Serialize) -> Result<Vec<u8>, RunError> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(|e| RunError::unreadable(name, e))?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// Gives a file new content, complete or not at all.
+pub(crate) fn write_json(
+    dir: &Dir,
+    name: &str,
+    value: &impl Serialize,
+    durability: Durability,
+) -> Result<(), RunError> {
+    Ok(dir.replace(name, &to_file_text(name, value)?, durability)?)
+}
+
+/// Writes a new file into a directory that nobody reads yet.
+pub(crate) fn write_new_json(
+    dir: &Dir,
+    name: &str,
+    value: &impl Serialize,
+    durability: Durability,
+) -> Result<ArtifactRef, RunError> {
+    let text = to_file_text(name, value)?;
+    dir.write_new(name, &text, durability)?;
+    Ok(ArtifactRef { name: name.to_owned(), len: text.len() as u64, blake3: Digest::of(&text) })
+}
+
+/// An error short enough for a journal record.
+pub(crate) fn shorten(error: &ErrorInfo) -> ErrorInfo {
+    const LONGEST: usize = 4000;
+    let cut = |text: &str| match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
+        None => text.to_owned(),
+    };
+    ErrorInfo {
+        code: error.code.clone(),
+        message: cut(&error.message),
+        hint: error.hint.as_deref().map(cut),
+        path: error.path.clone(),
+    }
+}

@@ -1,0 +1,268 @@
+use dad_core::{
+    ArtifactRef, ComponentKind, Digest, ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, StatusCounts,
+    StepStatus, Timestamp, Usage,
+};
+use dad_events::Origin;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Rises by one from 1.
+    pub seq: u64,
+    /// When it was written.
+    pub at: Timestamp,
+    /// What is recorded.
+    #[serde(flatten)]
+    pub body: RecordBody,
+}
+
+/// What a journal record says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RecordBody {
+    /// The first record.
+    RunCreated {
+        /// Version of the run directory.
+        schema_version: u32,
+        /// The run.
+        run_id: RunId,
+        /// Its root component.
+        root_id: ElementId,
+        /// Digest of the definition's canonical JSON.
+        definition_digest: Digest,
+        /// The run it was started from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<RunId>,
+    },
+    /// A process begins to drive the run.
+    RunStarted(Driver),
+    /// Another process goes on.
+    RunResumed(Driver),
+    /// What was given from outside.
+    Inputs {
+        /// Variables by name.
+        variables: StoredValue,
+        /// How the run was started.
+        options: Map<String, Value>,
+    },
+    /// A component was entered.
+    ComponentStarted {
+        /// Its place.
+        path: HierarchyPath,
+        /// Agent or flow.
+        kind: ComponentKind,
+        /// Its variables, evaluated.
+        variables: StoredValue,
+    },
+    /// A component was left.
+    ComponentCompleted {
+        /// Its place.
+        path: HierarchyPath,
+        /// How it ended.
+        status: StepStatus,
+        /// Of all steps in it.
+        totals: Totals,
+    },
+    /// A step was given its input.
+    Answered {
+        /// The step.
+        path: HierarchyPath,
+        /// The question, if one was asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+        /// Who gave it.
+        source: String,
+        /// The input.
+        input: StoredValue,
+    },
+    /// A step begins to execute.
+    StepStarted {
+        /// The step.
+        path: HierarchyPath,
+        /// From 1.
+        attempt: u32,
+        /// Why it executes.
+        reason: String,
+    },
+    /// A child process was started.
+    ProcessStarted {
+        /// The step.
+        path: HierarchyPath,
+        /// Its process group.
+        pgid: u32,
+        /// When it was started, in clock ticks since boot where the system tells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        start_time: Option<u64>,
+    },
+    /// An attempt failed and another will follow.
+    AttemptFailed {
+        /// The step.
+        path: HierarchyPath,
+        /// From 1.
+        attempt: u32,
+        /// Why.
+        error: ErrorInfo,
+        /// When the next one begins.
+        retry_at: Timestamp,
+    },
+    /// A step ended: the commit point.
+    StepCommitted(Box<StepCommitted>),
+    /// An event of the application.
+    Custom {
+        /// Its name.
+        name: String,
+        /// What it carries.
+        payload: StoredValue,
+    },
+    /// The run came to rest.
+    RunSealed {
+        /// How.
+        status: RunStatus,
+        /// Why, if not well.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<ErrorInfo>,
+        /// Of all steps.
+        totals: Totals,
+    },
+    /// A record of a newer version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The process that drives a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Driver {
+    /// How many processes have driven the run, this one included.
+    pub epoch: u32,
+    /// Its process id.
+    pub pid: u32,
+    /// Its machine.
+    pub host: String,
+    /// The version of dad-run.
+    pub version: String,
+    /// The commit the project was at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_commit: Option<String>,
+}
+
+/// What the steps of a component or run came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Totals {
+    /// How they ended.
+    pub counts: StatusCounts,
+    /// What the executed ones consumed.
+    pub usage: Usage,
+}
+
+impl Totals {
+    /// Adds the totals of a part.
+    pub fn add(&mut self, other: &Self) {
+        self.counts.add_all(&other.counts);
+        self.usage += other.usage;
+    }
+}
+
+/// A step ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepCommitted {
+    /// The step.
+    pub path: HierarchyPath,
+    /// The attempt that ended it, from 1.
+    pub attempt: u32,
+    /// How it ended.
+    pub status: StepStatus,
+    /// Digest of all that decides what the step does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Digest>,
+    /// Its files; none for a skipped step.
+    #[serde(default, skip_serializing_if = "ArtifactList::is_empty")]
+    pub artifacts: ArtifactList,
+    /// The run its files were copied from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reused_from: Option<Origin>,
+    /// The steps whose results it used, as the definition names them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<String>,
+    /// What it consumed, without the cost.
+    #[serde(default, skip_serializing_if = "Usage::is_zero")]
+    pub usage: Usage,
+    /// US dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
+    /// Of the last attempt.
+    pub duration_ms: u64,
+    /// What it did, in one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// Why it ended otherwise than well, shortened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorInfo>,
+}
+
+impl StepCommitted {
+    /// What the step consumed, cost included; nothing if it was reused.
+    #[must_use]
+    pub fn full_usage(&self) -> Usage {
+        match self.reused_from {
+            Some(_) => Usage::default(),
+            None => Usage { cost: self.cost, ..self.usage },
+        }
+    }
+
+    /// The step as a part of its component's totals.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals { usage: self.full_usage(), ..Totals::default() };
+        totals.counts.add(self.status, self.reused_from.is_some());
+        totals
+    }
+}
+
+/// A field that is kept in the record, or by digest in `.run/values/` when it is large.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoredValue {
+    /// The value itself.
+    Value(Value),
+    /// Where the value is.
+    Stored(StoredRef),
+}
+
+/// A value in `.run/values/<blake3>.json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredRef {
+    /// Digest of the file.
+    pub blake3: Digest,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
+/// The artifacts of a step, kept in the record or, when there are very many, in `.run/values/`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ArtifactList {
+    /// The list itself.
+    Inline(Vec<ArtifactRef>),
+    /// Where the list is.
+    Stored {
+        /// The file that holds it.
+        stored: StoredRef,
+    },
+}
+
+impl Default for ArtifactList {
+    fn default() -> Self {
+        Self::Inline(Vec::new())
+    }
+}
+
+impl ArtifactList {
+    /// Whether there are no artifacts.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Inline(list) if list.is_empty())
+    }
+}

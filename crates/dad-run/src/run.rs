@@ -1,0 +1,516 @@
+use std::error::Error;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use dad_core::{
+    ComponentKind, ComponentResult, ErrorInfo, FirstFailure, HierarchyPath, RunStatus, SCHEMA_VERSION,
+    SecretRegistry, StepStatus, Timestamp,
+};
+use dad_definition::{NodeTypes, Program};
+use dad_events::{
+    AttemptFailed, ComponentEnded, ComponentStarted, CustomEvent, Event, EventBody, EventBus, RunEnded, RunIdentity,
+    RunStarted,
+};
+use dad_fs::{Dir, Durability, FileLock};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::error::RunError;
+use crate::inputs::{GivenInput, GivenInputs, UnresolvedInput};
+use crate::journal::JournalWriter;
+use crate::layout::{COMPONENT_RESULT, RESULT};
+use crate::machine;
+use crate::plan::RerunPlan;
+use crate::projection::{self, Metadata, Summary};
+use crate::record::{Driver, RecordBody, Totals};
+use crate::resources::Resources;
+use crate::values::store_value;
+use crate::view::RunView;
+
+/// How many failures a component or run names.
+const FIRST_FAILURES: usize = 10;
+
+/// The single owner of a run that is being driven.
+///
+/// Ends by [`complete_run`](Self::complete_run). Dropping it cancels what executes and seals the run as failed with
+/// the error `abandoned`; a process that dies leaves the run interrupted.
+#[must_use = "a run that is dropped is sealed as abandoned"]
+#[derive(Debug)]
+pub struct ActiveRun {
+    handle: RunHandle,
+    ended: bool,
+}
+
+/// Access to a run for nodes and runners; its methods fail once the run has ended.
+#[derive(Clone, Debug)]
+pub struct RunHandle {
+    inner: Arc<RunInner>,
+}
+
+pub(crate) struct RunInner {
+    pub(crate) identity: Arc<RunIdentity>,
+    pub(crate) dir: Dir,
+    pub(crate) dot_run: Dir,
+    pub(crate) stage: Dir,
+    pub(crate) trace: Dir,
+    pub(crate) durability: Durability,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) bus: EventBus,
+    pub(crate) secrets: SecretRegistry,
+    pub(crate) resources: Resources,
+    pub(crate) types: Arc<dyn NodeTypes>,
+    pub(crate) program: Arc<Program>,
+    pub(crate) plan: Option<RerunPlan>,
+    pub(crate) parent: Option<RunView>,
+    pub(crate) scope: RunScope,
+    pub(crate) interactive: bool,
+    pub(crate) cancelled: CancellationToken,
+    pub(crate) ended: AtomicBool,
+    pub(crate) created_at: Timestamp,
+    pub(crate) started: Instant,
+    pub(crate) git_commit: Option<String>,
+    pub(crate) state: Mutex<State>,
+}
+
+/// What changes while a run is driven; whoever holds it is in the journal's critical section.
+pub(crate) struct State {
+    pub(crate) journal: JournalWriter,
+    pub(crate) lease: Option<FileLock>,
+    pub(crate) totals: Totals,
+    pub(crate) first_failures: Vec<FirstFailure>,
+    pub(crate) inputs: GivenInputs,
+    pub(crate) started_steps: std::collections::HashSet<HierarchyPath>,
+}
+
+/// What templates of every step can see of the run.
+#[derive(Clone, Debug, Default)]
+pub struct RunScope {
+    /// Run variables by name: `run_id`, `run_dir` and so on.
+    pub run_variables: Map<String, Value>,
+    /// Variables given from outside, data and never templates.
+    pub given_variables: Map<String, Value>,
+}
+
+impl std::fmt::Debug for RunInner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Run").field("run_id", &self.identity.run_id).finish_non_exhaustive()
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct SealedRun {
+    /// The status it was sealed with.
+    pub status: RunStatus,
+    /// Why, if not well.
+    pub error: Option<ErrorInfo>,
+    /// What its steps came to.
+    pub totals: Totals,
+    /// The first steps that failed, at most ten.
+    pub first_failures: Vec<FirstFailure>,
+    /// Since this process began to drive it.
+    pub duration: Duration,
+    /// What went wrong beside the run itself: observers and handlers.
+    pub warnings: Vec<String>,
+}
+
+/// An entered component: its directory and when it was entered.
+#[derive(Debug)]
+pub struct EnteredComponent {
+    /// Its place.
+    pub path: HierarchyPath,
+    kind: ComponentKind,
+    pub(crate) dir: Dir,
+    created_at: Timestamp,
+    since: Instant,
+}
+
+impl ActiveRun {
+    pub(crate) fn new(inner: RunInner) -> Self {
+        Self { handle: RunHandle { inner: Arc::new(inner) }, ended: false }
+    }
+
+    /// Access for nodes and runners.
+    #[must_use]
+    pub fn handle(&self) -> RunHandle {
+        self.handle.clone()
+    }
+
+    /// Gives a node its input, as the builder's method of that name does before the run is set up.
+    ///
+    /// # Errors
+    /// If there is no such node, the input does not fit it, or it has already started.
+    pub fn register_node_static_input(&self, node: &str, input: impl Serialize) -> Result<(), RunError> {
+        let value = serde_json::to_value(input).map_err(|e| RunError::unreadable(node, e))?;
+        let given = GivenInput { source: "register_node_static_input".to_owned(), value };
+        let inner = &self.handle.inner;
+        let mut state = inner.state();
+        let mut inputs = state.inputs.clone();
+        let path =
+            inputs.add(UnresolvedInput { selector: node.to_owned(), given }, &inner.program, &*inner.types)?;
+        if state.started_steps.contains(&path) {
+            return Err(RunError::InputTooLate(path));
+        }
+        state.inputs = inputs;
+        Ok(())
+    }
+
+    /// Seals the run: the last record, then metadata and summary; gives the lease back and waits until every
+    /// listener has what happened.
+    ///
+    /// # Errors
+    /// If the record or a projection of it cannot be written, or the status is not one a run can be sealed with.
+    pub async fn complete_run(
+        self,
+        status: RunStatus,
+        error: Option<&dyn Error>,
+    ) -> Result<SealedRun, RunError> {
+        let error = error.map(|error| ErrorInfo::from_error("run_failed", error));
+        self.seal(status, error).await
+    }
+
+    /// As [`complete_run`](Self::complete_run), with an error that says its code, place and hint.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn seal(mut self, status: RunStatus, error: Option<ErrorInfo>) -> Result<SealedRun, RunError> {
+        self.ended = true;
+        let sealed = self.handle.inner.seal(status, error);
+        let warnings = self.handle.inner.bus.close().await;
+        Ok(SealedRun { warnings, ..sealed? })
+    }
+}
+
+impl Drop for ActiveRun {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        let inner = Arc::clone(&self.handle.inner);
+        inner.cancelled.cancel();
+        let error = ErrorInfo::new("abandoned", "the run was dropped before it was completed");
+        if let Err(error) = inner.seal(RunStatus::Failed, Some(error)) {
+            tracing::error!(run_id = %inner.identity.run_id, %error, "an abandoned run could not be sealed");
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { inner.bus.close().await });
+        }
+    }
+}
+
+impl Deref for ActiveRun {
+    type Target = RunHandle;
+
+    fn deref(&self) -> &RunHandle {
+        &self.handle
+    }
+}
+
+impl RunHandle {
+    pub(crate) fn inner(&self) -> &RunInner {
+        &self.inner
+    }
+
+    /// Which run this is.
+    #[must_use]
+    pub fn identity(&self) -> &Arc<RunIdentity> {
+        &self.inner.identity
+    }
+
+    /// The checked definition.
+    #[must_use]
+    pub fn program(&self) -> &Arc<Program> {
+        &self.inner.program
+    }
+
+    /// The node types it was checked with.
+    #[must_use]
+    pub fn node_types(&self) -> &Arc<dyn NodeTypes> {
+        &self.inner.types
+    }
+
+    /// What the run was given to work with.
+    #[must_use]
+    pub fn resources(&self) -> &Resources {
+        &self.inner.resources
+    }
+
+    /// The secrets of the run.
+    #[must_use]
+    pub fn secrets(&self) -> &SecretRegistry {
+        &self.inner.secrets
+    }
+
+    /// Where events are published.
+    #[must_use]
+    pub fn bus(&self) -> &EventBus {
+        &self.inner.bus
+    }
+
+    /// What templates of every step can see.
+    #[must_use]
+    pub fn scope(&self) -> &RunScope {
+        &self.inner.scope
+    }
+
+    /// Fires when the run is to stop.
+    #[must_use]
+    pub fn cancelled(&self) -> &CancellationToken {
+        &self.inner.cancelled
+    }
+
+    /// The plan, if this is a re-run.
+    #[must_use]
+    pub fn plan(&self) -> Option<&RerunPlan> {
+        self.inner.plan.as_ref()
+    }
+
+    /// The run this one was started from.
+    #[must_use]
+    pub fn parent(&self) -> Option<&RunView> {
+        self.inner.parent.as_ref()
+    }
+
+    /// Whether somebody sits at a terminal to be asked.
+    #[must_use]
+    pub fn is_interactive(&self) -> bool {
+        self.inner.interactive
+    }
+
+    /// The present time of the run's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// The input that was given for a step before it asked.
+    #[must_use]
+    pub fn given_input(&self, path: &HierarchyPath) -> Option<GivenInput> {
+        self.inner.state().inputs.get(path).cloned()
+    }
+
+    /// Notes what a step was given as its input.
+    ///
+    /// # Errors
+    /// If the run has ended or the record cannot be written.
+    pub fn answered(&self, path: &HierarchyPath, source: &str, input: &Value) -> Result<(), RunError> {
+        let input = store_value(&self.inner.dot_run, input.clone())?;
+        let body = RecordBody::Answered { path: path.clone(), id: None, source: source.to_owned(), input };
+        self.inner.record(&body, None).map(drop)
+    }
+
+    /// Begins to execute the run: the record of the driver, and the event.
+    pub(crate) fn start(&self) -> Result<(), RunError> {
+        let driver = self.inner.driver(1);
+        let event = EventBody::RunStarted(RunStarted {
+            resumed: false,
+            steps: self.inner.program.steps().count(),
+            plan: self.inner.plan.as_ref().map(RerunPlan::summary),
+        });
+        self.inner.record(&RecordBody::RunStarted(driver), Some(event)).map(drop)
+    }
+
+    /// Enters a component: its directory and its record.
+    ///
+    /// # Errors
+    /// If the run has ended, or the directory or record cannot be written.
+    pub fn enter_component(
+        &self,
+        path: &HierarchyPath,
+        kind: ComponentKind,
+        variables: Map<String, Value>,
+    ) -> Result<EnteredComponent, RunError> {
+        let dir = self.inner.dir.create_dir_all(path.to_relative_dir())?;
+        let variables = store_value(&self.inner.dot_run, variables.into())?;
+        let body = RecordBody::ComponentStarted { path: path.clone(), kind, variables };
+        let event = EventBody::ComponentStarted(ComponentStarted { path: path.clone(), kind });
+        self.inner.record(&body, Some(event))?;
+        let entered =
+            EnteredComponent { path: path.clone(), kind, dir, created_at: self.now(), since: Instant::now() };
+        Ok(entered)
+    }
+
+    /// Leaves a component: its record, then `component_result.json`.
+    ///
+    /// # Errors
+    /// If the run has ended, or the record or file cannot be written.
+    pub fn leave_component(
+        &self,
+        component: &EnteredComponent,
+        status: StepStatus,
+        totals: Totals,
+        first_failures: &[FirstFailure],
+    ) -> Result<(), RunError> {
+        let EnteredComponent { path, kind, dir, created_at, since } = component;
+        if !matches!(status, StepStatus::Completed) && !status.is_failure() && status != StepStatus::Waiting {
+            return Err(RunError::NotAnEnd(path.clone(), status));
+        }
+        let inner = &self.inner;
+        let result = ComponentResult {
+            schema_version: SCHEMA_VERSION,
+            path: path.clone(),
+            executable_type: *kind,
+            component_id: path.leaf().to_owned(),
+            is_rerun: inner.plan.is_some(),
+            start_hierarchy_path: inner.plan.as_ref().and_then(|plan| plan.entry_point.clone()),
+            execution_status: status,
+            counts: totals.counts,
+            first_failures: first_failures.iter().take(FIRST_FAILURES).cloned().collect(),
+            created_at: *created_at,
+            completed_at: Some(self.now()),
+            agg_usage_cost: totals.usage.cost,
+            agg_usage_prompt_tokens: totals.usage.prompt_tokens,
+            agg_usage_completion_tokens: totals.usage.completion_tokens,
+            agg_usage_total_tokens: totals.usage.total_tokens,
+        };
+        let body = RecordBody::ComponentCompleted { path: path.clone(), status, totals };
+        let event = EventBody::ComponentEnded(ComponentEnded {
+            path: path.clone(),
+            kind: *kind,
+            status,
+            counts: totals.counts,
+            usage: totals.usage,
+            duration: since.elapsed(),
+            error: first_failures.first().map(|failure| failure.error.clone()),
+        });
+        // The file before the event, so that a handler finds it.
+        projection::write_json(dir, COMPONENT_RESULT, &result, inner.durability)?;
+        inner.record(&body, Some(event)).map(drop)
+    }
+
+    /// Notes that an attempt failed and another will follow.
+    ///
+    /// # Errors
+    /// If the run has ended or the record cannot be written.
+    pub fn attempt_failed(
+        &self,
+        path: &HierarchyPath,
+        attempt: u32,
+        error: &ErrorInfo,
+        retry_at: Timestamp,
+    ) -> Result<(), RunError> {
+        let failed = AttemptFailed { path: path.clone(), attempt, error: error.clone(), retry_at };
+        let body =
+            RecordBody::AttemptFailed { path: path.clone(), attempt, error: projection::shorten(error), retry_at };
+        self.inner.record(&body, Some(EventBody::AttemptFailed(failed))).map(drop)
+    }
+
+    /// Notes a child process of a step.
+    ///
+    /// # Errors
+    /// If the run has ended or the record cannot be written.
+    pub fn process_started(&self, path: &HierarchyPath, pgid: u32, start_time: Option<u64>) -> Result<(), RunError> {
+        let body = RecordBody::ProcessStarted { path: path.clone(), pgid, start_time };
+        self.inner.record(&body, None).map(drop)
+    }
+
+    /// Publishes an event of the application and records it.
+    ///
+    /// # Errors
+    /// If the run has ended or the record cannot be written.
+    pub fn custom(&self, name: &str, path: Option<&HierarchyPath>, mut payload: Value) -> Result<u64, RunError> {
+        self.inner.secrets.redactor().redact_json(&mut payload);
+        let stored = store_value(&self.inner.dot_run, payload.clone())?;
+        let body = RecordBody::Custom { name: name.to_owned(), payload: stored };
+        let event = CustomEvent { name: name.to_owned(), path: path.cloned(), payload };
+        self.inner.record(&body, Some(EventBody::Custom(event)))
+    }
+
+    /// The bytes of a committed step's `result.json`, or of a component's `component_result.json`; `None` if the
+    /// place was not reached or the step was skipped.
+    ///
+    /// # Errors
+    /// If the file exists and cannot be read.
+    pub fn read_result(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
+        let dir = path.to_relative_dir();
+        match self.inner.dir.read_optional(dir.join(RESULT))? {
+            Some(bytes) => Ok(Some(bytes)),
+            None => Ok(self.inner.dir.read_optional(dir.join(COMPONENT_RESULT))?),
+        }
+    }
+}
+
+impl RunInner {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends a record and publishes its event, in one critical section.
+    pub(crate) fn record(&self, body: &RecordBody, event: Option<EventBody>) -> Result<u64, RunError> {
+        self.record_in(&mut self.state(), body, event)
+    }
+
+    pub(crate) fn record_in(
+        &self,
+        state: &mut State,
+        body: &RecordBody,
+        event: Option<EventBody>,
+    ) -> Result<u64, RunError> {
+        if self.ended.load(Ordering::Acquire) {
+            return Err(RunError::Ended);
+        }
+        let at = self.clock.now();
+        let seq = state.journal.append(at, body)?;
+        if let Some(body) = event {
+            self.bus.publish(Event { seq: Some(seq), at, run: Arc::clone(&self.identity), body });
+        }
+        Ok(seq)
+    }
+
+    fn driver(&self, epoch: u32) -> Driver {
+        Driver {
+            epoch,
+            pid: std::process::id(),
+            host: machine::host(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            git_commit: self.git_commit.clone(),
+        }
+    }
+
+    fn seal(&self, status: RunStatus, error: Option<ErrorInfo>) -> Result<SealedRun, RunError> {
+        let mut state = self.state();
+        let totals = state.totals;
+        let duration = self.started.elapsed();
+        let body = RecordBody::RunSealed { status, error: error.as_ref().map(projection::shorten), totals };
+        let event = EventBody::RunEnded(RunEnded {
+            status,
+            error: error.clone(),
+            counts: totals.counts,
+            usage: totals.usage,
+            duration,
+        });
+        let recorded = self.record_in(&mut state, &body, Some(event));
+        self.ended.store(true, Ordering::Release);
+        let sealed = SealedRun {
+            status,
+            error,
+            totals,
+            first_failures: state.first_failures.clone(),
+            duration,
+            warnings: Vec::new(),
+        };
+        // Metadata before the lease is given back: the next driver writes its own.
+        let written = recorded.and_then(|_| self.write_projections(&sealed));
+        state.lease = None;
+        written.map(|()| sealed)
+    }
+
+    fn write_projections(&self, sealed: &SealedRun) -> Result<(), RunError> {
+        let completed_at = Some(self.clock.now());
+        Summary::new(self, sealed, completed_at).write(&self.dir, self.durability)?;
+        self.metadata(sealed.status, completed_at, Some(sealed)).write(&self.trace, self.durability)
+    }
+
+    pub(crate) fn metadata(
+        &self,
+        status: RunStatus,
+        completed_at: Option<Timestamp>,
+        sealed: Option<&SealedRun>,
+    ) -> Metadata {
+        Metadata::new(self, self.driver(1), status, completed_at, sealed)
+    }
+}

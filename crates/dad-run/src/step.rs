@@ -1,0 +1,273 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dad_core::{
+    ArtifactRef, Digest, FirstFailure, HierarchyPath, NodeType, StepResult, StepStatus, Timestamp, Usage,
+};
+use dad_events::{EventBody, StepEnded, StepStarted};
+use dad_fs::{Dir, Durability, EntryKind, FsResult};
+use serde_json::Value;
+
+use crate::error::RunError;
+use crate::layout::{ATTEMPTS, OUTCOME, RESULT, STAGE, STATE};
+use crate::plan::origin_of;
+use crate::projection;
+use crate::record::{ArtifactList, RecordBody, StepCommitted};
+use crate::run::{EnteredComponent, RunHandle, RunInner};
+use crate::values::store_artifacts;
+
+/// A step that executes: the directory it works in until it is committed.
+#[derive(Debug)]
+pub struct StagedStep {
+    /// Its place.
+    pub path: HierarchyPath,
+    /// The type of its node.
+    pub node_type: NodeType,
+    /// From 1.
+    pub attempt: u32,
+    /// When it began to execute.
+    pub started_at: Timestamp,
+    /// The number of its `step_started` record, which names the directory.
+    seq: u64,
+    dir: Dir,
+}
+
+/// What is recorded of a step beside its result.
+#[derive(Clone, Debug, Default)]
+pub struct CommitDetails {
+    /// The steps whose results it used, as the definition names them.
+    pub reads: Vec<String>,
+    /// What it consumed.
+    pub usage: Usage,
+    /// Of the last attempt.
+    pub duration: Duration,
+    /// What it did, in one line.
+    pub summary: Option<String>,
+}
+
+impl StagedStep {
+    /// Where the step works. What is written here becomes part of the step when it is committed.
+    #[must_use]
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// Writes `state.json`: what is about to be executed.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_state(&self, state: &Value) -> Result<(), RunError> {
+        projection::write_new_json(&self.dir, STATE, state, Durability::Process).map(drop)
+    }
+}
+
+impl RunHandle {
+    /// Begins to execute a step: its record, and the directory it works in.
+    ///
+    /// # Errors
+    /// If the run has ended, or the record or directory cannot be written.
+    pub fn begin_step(
+        &self,
+        path: &HierarchyPath,
+        node_type: &NodeType,
+        attempt: u32,
+        reason: &str,
+    ) -> Result<StagedStep, RunError> {
+        let inner = self.inner();
+        let body = RecordBody::StepStarted { path: path.clone(), attempt, reason: reason.to_owned() };
+        let event =
+            EventBody::StepStarted(StepStarted { path: path.clone(), node_type: node_type.clone(), attempt });
+        let seq = {
+            let mut state = inner.state();
+            state.started_steps.insert(path.without_decisions());
+            inner.record_in(&mut state, &body, Some(event))?
+        };
+        let dir = inner.stage.create_dir(seq.to_string())?;
+        Ok(StagedStep {
+            path: path.clone(),
+            node_type: node_type.clone(),
+            attempt,
+            started_at: self.now(),
+            seq,
+            dir,
+        })
+    }
+
+    /// Commits a step: its result into the stage, one rename to its final place, one record.
+    ///
+    /// # Errors
+    /// If the run has ended or anything cannot be written; the step is then not committed.
+    pub fn commit_step(
+        &self,
+        component: &EnteredComponent,
+        staged: &StagedStep,
+        result: &StepResult,
+        details: CommitDetails,
+    ) -> Result<(), RunError> {
+        let inner = self.inner();
+        if !matches!(result.execution_status, StepStatus::Completed) && !result.execution_status.is_failure() {
+            return Err(RunError::NotAnEnd(staged.path.clone(), result.execution_status));
+        }
+        let mut artifacts = digest_files(&staged.dir)?;
+        let outcome = result.outcome.as_ref().unwrap_or(&Value::Null);
+        artifacts.push(projection::write_new_json(&staged.dir, RESULT, result, inner.durability)?);
+        artifacts.push(projection::write_new_json(&staged.dir, OUTCOME, outcome, inner.durability)?);
+        artifacts.sort_by(|a, b| a.name.cmp(&b.name));
+        let usage = details.usage;
+        let committed = StepCommitted {
+            path: staged.path.clone(),
+            attempt: staged.attempt,
+            status: result.execution_status,
+            fingerprint: result.fingerprint,
+            artifacts: store_artifacts(&inner.dot_run, ArtifactList::Inline(artifacts))?,
+            reused_from: None,
+            reads: details.reads,
+            usage: Usage { cost: None, ..usage },
+            cost: usage.cost,
+            duration_ms: u64::try_from(details.duration.as_millis()).unwrap_or(u64::MAX),
+            summary: details.summary,
+            error: result.error.as_ref().map(projection::shorten),
+        };
+        inner.publish(component, &staged.seq.to_string(), &staged.node_type, committed, result.error.clone())
+    }
+
+    /// Takes the result of a step from the parent run: every file is checked against its digest and copied.
+    ///
+    /// # Errors
+    /// If a file is missing or differs from its record, or the copy cannot be written.
+    pub fn reuse_step(
+        &self,
+        component: &EnteredComponent,
+        path: &HierarchyPath,
+        node_type: &NodeType,
+    ) -> Result<StepCommitted, RunError> {
+        let inner = self.inner();
+        let parent = inner.parent.as_ref().ok_or(RunError::Ended)?;
+        let step = parent.step(path).ok_or_else(|| RunError::NothingToReuse {
+            path: path.clone(),
+            state: "has no result".to_owned(),
+            run: parent.run_id.to_string(),
+        })?;
+        let artifacts = parent.artifacts(step)?;
+        // A reused step has no `step_started` record; the number of the record to come names its stage.
+        let seq = inner.state().journal.next_seq();
+        let name = format!("{seq}_{}", Digest::of(path.as_str().as_bytes()).short());
+        let stage = inner.stage.create_dir(&name)?;
+        let source = parent.handle().open_dir(path.to_relative_dir())?;
+        for artifact in &artifacts {
+            copy_artifact(&source, artifact, &stage, inner.durability)?;
+        }
+        let committed = StepCommitted {
+            reused_from: Some(origin_of(step, &parent.run_id)),
+            artifacts: store_artifacts(&inner.dot_run, ArtifactList::Inline(artifacts))?,
+            ..step.clone()
+        };
+        inner.publish(component, &name, node_type, committed.clone(), committed.error.clone())?;
+        Ok(committed)
+    }
+
+    /// Moves what an attempt left behind out of the way of the next one.
+    ///
+    /// # Errors
+    /// If it cannot be moved.
+    pub fn discard_attempt(&self, staged: &StagedStep) -> Result<(), RunError> {
+        let inner = self.inner();
+        let attempts = inner.dot_run.create_dir_all(ATTEMPTS)?;
+        let name = staged.seq.to_string();
+        Ok(inner.dot_run.open_dir(STAGE)?.rename(&name, &attempts, &name)?)
+    }
+}
+
+impl RunInner {
+    /// The rename, the record and the event, one after the other with nothing between.
+    fn publish(
+        &self,
+        component: &EnteredComponent,
+        stage_name: &str,
+        node_type: &NodeType,
+        committed: StepCommitted,
+        error: Option<dad_core::ErrorInfo>,
+    ) -> Result<(), RunError> {
+        let leaf = committed.path.leaf().to_owned();
+        let event = EventBody::StepEnded(StepEnded {
+            path: committed.path.clone(),
+            node_type: node_type.clone(),
+            status: committed.status,
+            attempt: committed.attempt,
+            duration: Duration::from_millis(committed.duration_ms),
+            usage: committed.full_usage(),
+            reused_from: committed.reused_from.clone(),
+            summary: committed.summary.clone(),
+            error: error.clone(),
+            dir: step_dir(component, &leaf),
+        });
+        let totals = committed.totals();
+        let failure = error.filter(|_| committed.status.is_failure());
+        let failure = failure.map(|error| FirstFailure { path: committed.path.clone(), error });
+        let body = RecordBody::StepCommitted(Box::new(committed));
+        let mut state = self.state();
+        if self.ended.load(std::sync::atomic::Ordering::Acquire) {
+            return Err(RunError::Ended);
+        }
+        self.stage.rename(stage_name, &component.dir, &leaf)?;
+        self.record_in(&mut state, &body, Some(event))?;
+        state.totals.add(&totals);
+        if state.first_failures.len() < 10 {
+            state.first_failures.extend(failure);
+        }
+        Ok(())
+    }
+}
+
+fn step_dir(component: &EnteredComponent, leaf: &str) -> PathBuf {
+    component.dir.path().join(leaf)
+}
+
+/// Length and digest of every file below a stage.
+fn digest_files(dir: &Dir) -> Result<Vec<ArtifactRef>, RunError> {
+    let mut found = Vec::new();
+    digest_into(dir, "", &mut found)?;
+    Ok(found)
+}
+
+fn digest_into(dir: &Dir, prefix: &str, found: &mut Vec<ArtifactRef>) -> FsResult<()> {
+    for entry in dir.entries()? {
+        let name = format!("{prefix}{}", entry.name);
+        match entry.kind {
+            EntryKind::File => found.push(digest_file(dir, &entry.name, name)?),
+            EntryKind::Dir => digest_into(&dir.open_dir(&entry.name)?, &format!("{name}/"), found)?,
+            // A link or device made by a node is not part of its result.
+            EntryKind::Symlink | EntryKind::Other => {}
+        }
+    }
+    Ok(())
+}
+
+fn digest_file(dir: &Dir, file: &str, name: String) -> FsResult<ArtifactRef> {
+    let mut hasher = blake3::Hasher::new();
+    let mut len = 0;
+    dir.read_chunks(file, |chunk| {
+        len += chunk.len() as u64;
+        hasher.update(chunk);
+    })?;
+    Ok(ArtifactRef { name, len, blake3: hasher.finalize().into() })
+}
+
+/// Copies one file of a step and refuses it unless it is the one that was recorded.
+fn copy_artifact(source: &Dir, artifact: &ArtifactRef, target: &Dir, durability: Durability) -> Result<(), RunError> {
+    let corrupt = |reason: String| RunError::Corrupt { path: source.path().join(&artifact.name), reason };
+    let bytes = source.read(&artifact.name).map_err(|error| match error.is_not_found() {
+        true => corrupt("it is missing".to_owned()),
+        false => error.into(),
+    })?;
+    if bytes.len() as u64 != artifact.len {
+        return Err(corrupt(format!("it has {} bytes, recorded were {}", bytes.len(), artifact.len)));
+    }
+    if Digest::of(&bytes) != artifact.blake3 {
+        return Err(corrupt("its digest differs".to_owned()));
+    }
+    if let Some((dir, _)) = artifact.name.rsplit_once('/') {
+        target.create_dir_all(dir)?;
+    }
+    Ok(target.write_new(&artifact.name, &bytes, durability)?)
+}

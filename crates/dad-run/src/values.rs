@@ -1,0 +1,73 @@
+use dad_core::Digest;
+use dad_fs::{Dir, Durability};
+use serde_json::Value;
+
+use crate::error::RunError;
+use crate::layout::VALUES;
+use crate::record::{ArtifactList, StoredRef, StoredValue};
+
+/// Fields above this length, in bytes of JSON, are kept outside the journal.
+const INLINE_LIMIT: usize = 4096;
+
+/// A value for a record: itself, or the name of the file it was written to.
+pub(crate) fn store_value(dot_run: &Dir, value: Value) -> Result<StoredValue, RunError> {
+    let text = value.to_string();
+    if text.len() <= INLINE_LIMIT {
+        return Ok(StoredValue::Value(value));
+    }
+    Ok(StoredValue::Stored(store_bytes(dot_run, text.as_bytes())?))
+}
+
+/// A list of artifacts for a record.
+pub(crate) fn store_artifacts(dot_run: &Dir, list: ArtifactList) -> Result<ArtifactList, RunError> {
+    // A name and a digest take about 150 bytes, so 200 of them leave half a record for the rest.
+    const MANY: usize = 200;
+    match list {
+        ArtifactList::Inline(artifacts) if artifacts.len() > MANY => {
+            let text = serde_json::to_vec(&artifacts).map_err(|e| RunError::unreadable(VALUES, e))?;
+            Ok(ArtifactList::Stored { stored: store_bytes(dot_run, &text)? })
+        }
+        list => Ok(list),
+    }
+}
+
+fn store_bytes(dot_run: &Dir, bytes: &[u8]) -> Result<StoredRef, RunError> {
+    let stored = StoredRef { blake3: Digest::of(bytes), len: bytes.len() as u64 };
+    let values = dot_run.create_dir_all(VALUES)?;
+    // The name is the content's digest: if the file exists it is the same file.
+    values.publish(file_name(&stored), bytes, Durability::Process)?;
+    Ok(stored)
+}
+
+fn file_name(stored: &StoredRef) -> String {
+    format!("{}.json", stored.blake3)
+}
+
+/// Reads a value of a record back.
+pub(crate) fn load_value(dot_run: &Dir, value: &StoredValue) -> Result<Value, RunError> {
+    match value {
+        StoredValue::Value(value) => Ok(value.clone()),
+        StoredValue::Stored(stored) => load_stored(dot_run, stored),
+    }
+}
+
+/// Reads a list of artifacts of a record back.
+pub(crate) fn load_artifacts(
+    dot_run: &Dir,
+    list: &ArtifactList,
+) -> Result<Vec<dad_core::ArtifactRef>, RunError> {
+    match list {
+        ArtifactList::Inline(artifacts) => Ok(artifacts.clone()),
+        ArtifactList::Stored { stored } => load_stored(dot_run, stored),
+    }
+}
+
+fn load_stored<T: serde::de::DeserializeOwned>(dot_run: &Dir, stored: &StoredRef) -> Result<T, RunError> {
+    let values = dot_run.open_dir(VALUES)?;
+    let path = values.path().join(file_name(stored));
+    let bytes = values.read(file_name(stored))?;
+    if Digest::of(&bytes) != stored.blake3 {
+        return Err(RunError::Corrupt { path, reason: "its digest differs".to_owned() });
+    }
+    serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(path, e))
+}

@@ -1,0 +1,223 @@
+use std::path::{Path, PathBuf};
+
+use dad_core::{ArtifactRef, ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, StepStatus, Timestamp};
+use dad_fs::Dir;
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use crate::error::RunError;
+use crate::journal::read_journal;
+use crate::layout::{DOT_RUN, RESULT};
+use crate::lease;
+use crate::record::{Record, RecordBody, StepCommitted, StoredValue, Totals};
+use crate::values::{load_artifacts, load_value};
+
+/// A run read from its journal, in one pass.
+#[derive(Debug)]
+pub struct RunView {
+    dir: Dir,
+    dot_run: Dir,
+    /// Its id.
+    pub run_id: RunId,
+    /// Its root component.
+    pub root_id: ElementId,
+    /// How it stands.
+    pub status: RunStatus,
+    /// Why it is not well.
+    pub error: Option<ErrorInfo>,
+    /// The run it was started from.
+    pub parent: Option<RunId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When its last record was written.
+    pub last_record_at: Timestamp,
+    /// What its steps came to.
+    pub totals: Totals,
+    /// Components and steps in the order in which they were entered.
+    pub entries: IndexMap<HierarchyPath, ViewEntry>,
+    /// Whether the last line of the journal was cut off.
+    pub torn: bool,
+    answers: IndexMap<HierarchyPath, StoredValue>,
+}
+
+/// A component or step of a [`RunView`].
+#[derive(Clone, Debug)]
+pub enum ViewEntry {
+    /// A component.
+    Component {
+        /// How it stands.
+        status: StepStatus,
+        /// What its steps came to, once it ended.
+        totals: Option<Totals>,
+    },
+    /// A step that has started and not ended.
+    Running {
+        /// The attempt, from 1.
+        attempt: u32,
+        /// When it began.
+        started_at: Timestamp,
+    },
+    /// A step that ended.
+    Step(Box<StepCommitted>),
+}
+
+impl ViewEntry {
+    /// How it stands.
+    #[must_use]
+    pub fn status(&self) -> StepStatus {
+        match self {
+            Self::Component { status, .. } => *status,
+            Self::Running { .. } => StepStatus::Running,
+            Self::Step(step) => step.status,
+        }
+    }
+}
+
+impl RunView {
+    /// Reads a run. Nothing of it is changed, and a process that drives it is not disturbed.
+    ///
+    /// # Errors
+    /// [`RunError::OriginalSystem`] for runs without a journal, else what is wrong with the journal, by line.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self, RunError> {
+        let dir = Dir::open(dir)?;
+        let name = || dir.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let dot_run = dir.open_dir_optional(DOT_RUN)?.ok_or_else(|| RunError::OriginalSystem(name()))?;
+        let mut fold = Fold::default();
+        let end = read_journal(&dot_run, |record| fold.apply(record))?;
+        let Some((run_id, root_id, created_at)) = fold.created else {
+            return Err(RunError::unreadable(dot_run.path(), "its journal has no first record yet"));
+        };
+        let status = match fold.sealed {
+            Some(status) => status,
+            None if lease::is_held(&dot_run)? => RunStatus::Running,
+            None if fold.started => RunStatus::Interrupted,
+            None => RunStatus::Initialized,
+        };
+        Ok(Self {
+            run_id,
+            root_id,
+            status,
+            error: fold.error,
+            parent: fold.parent,
+            created_at,
+            last_record_at: fold.last_at.unwrap_or(created_at),
+            totals: fold.totals,
+            entries: fold.entries,
+            torn: end.torn,
+            answers: fold.answers,
+            dot_run,
+            dir,
+        })
+    }
+
+    /// The run directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The steps that ended.
+    pub fn steps(&self) -> impl Iterator<Item = &StepCommitted> {
+        self.entries.values().filter_map(|entry| match entry {
+            ViewEntry::Step(step) => Some(&**step),
+            _ => None,
+        })
+    }
+
+    /// The step at a path, if it ended.
+    #[must_use]
+    pub fn step(&self, path: &HierarchyPath) -> Option<&StepCommitted> {
+        match self.entries.get(path)? {
+            ViewEntry::Step(step) => Some(step),
+            _ => None,
+        }
+    }
+
+    /// The directory of a step or component.
+    #[must_use]
+    pub fn dir_of(&self, path: &HierarchyPath) -> PathBuf {
+        self.dir.path().join(path.to_relative_dir())
+    }
+
+    /// The files of a step.
+    ///
+    /// # Errors
+    /// If their list was kept apart and cannot be read.
+    pub fn artifacts(&self, step: &StepCommitted) -> Result<Vec<ArtifactRef>, RunError> {
+        load_artifacts(&self.dot_run, &step.artifacts)
+    }
+
+    /// The result of a step as its file has it.
+    ///
+    /// # Errors
+    /// If the file is missing or no JSON.
+    pub fn result(&self, path: &HierarchyPath) -> Result<Value, RunError> {
+        let name = path.to_relative_dir().join(RESULT);
+        let bytes = self.dir.read(&name)?;
+        serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(self.dir.path().join(name), e))
+    }
+
+    /// The input a step was given.
+    ///
+    /// # Errors
+    /// If it was kept apart and cannot be read.
+    pub fn input(&self, path: &HierarchyPath) -> Result<Option<Value>, RunError> {
+        self.answers.get(path).map(|stored| load_value(&self.dot_run, stored)).transpose()
+    }
+
+    pub(crate) fn handle(&self) -> &Dir {
+        &self.dir
+    }
+}
+
+#[derive(Default)]
+struct Fold {
+    created: Option<(RunId, ElementId, Timestamp)>,
+    parent: Option<RunId>,
+    started: bool,
+    sealed: Option<RunStatus>,
+    error: Option<ErrorInfo>,
+    last_at: Option<Timestamp>,
+    totals: Totals,
+    entries: IndexMap<HierarchyPath, ViewEntry>,
+    answers: IndexMap<HierarchyPath, StoredValue>,
+}
+
+impl Fold {
+    fn apply(&mut self, record: Record) {
+        self.last_at = Some(record.at);
+        match record.body {
+            RecordBody::RunCreated { run_id, root_id, parent, .. } => {
+                self.created = Some((run_id, root_id, record.at));
+                self.parent = parent;
+            }
+            RecordBody::RunStarted(_) | RecordBody::RunResumed(_) => {
+                self.started = true;
+                self.sealed = None;
+                self.error = None;
+            }
+            RecordBody::ComponentStarted { path, .. } => {
+                let entry = ViewEntry::Component { status: StepStatus::Running, totals: None };
+                self.entries.insert(path, entry);
+            }
+            RecordBody::ComponentCompleted { path, status, totals } => {
+                self.entries.insert(path, ViewEntry::Component { status, totals: Some(totals) });
+            }
+            RecordBody::StepStarted { path, attempt, .. } => {
+                self.entries.insert(path, ViewEntry::Running { attempt, started_at: record.at });
+            }
+            RecordBody::StepCommitted(step) => {
+                self.totals.add(&step.totals());
+                self.entries.insert(step.path.clone(), ViewEntry::Step(step));
+            }
+            RecordBody::Answered { path, input, .. } => {
+                self.answers.insert(path, input);
+            }
+            RecordBody::RunSealed { status, error, .. } => {
+                self.sealed = Some(status);
+                self.error = error;
+            }
+            _ => {}
+        }
+    }
+}

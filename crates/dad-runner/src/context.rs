@@ -1,0 +1,160 @@
+use std::any::Any;
+use std::future::Future;
+use std::sync::Arc;
+
+use dad_core::{Digest, HierarchyPath, NodeType, Redactor};
+use dad_events::ResultLookup;
+use dad_fs::Dir;
+use dad_run::layout::CUSTOM_ARTIFACTS;
+use dad_run::{MemoLine, RunHandle, StagedStep};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use tracing::Instrument;
+
+use crate::memo::Memo;
+use crate::node::NodeError;
+
+/// What a node has beside its settings and input.
+pub struct NodeContext {
+    run: RunHandle,
+    staged: Arc<StagedStep>,
+    memo: Memo,
+    cancelled: CancellationToken,
+    results: ResultLookup,
+    span: tracing::Span,
+    redactor: Redactor,
+}
+
+impl NodeContext {
+    pub(crate) fn new(
+        run: RunHandle,
+        staged: Arc<StagedStep>,
+        cancelled: CancellationToken,
+        results: ResultLookup,
+        span: tracing::Span,
+    ) -> Self {
+        let redactor = run.secrets().redactor();
+        let memo = Memo::new(redactor.clone(), Vec::new());
+        Self { run, staged, memo, cancelled, results, span, redactor }
+    }
+
+    /// The run.
+    #[must_use]
+    pub fn run(&self) -> &RunHandle {
+        &self.run
+    }
+
+    /// The step.
+    #[must_use]
+    pub fn path(&self) -> &HierarchyPath {
+        &self.staged.path
+    }
+
+    /// The type of the node.
+    #[must_use]
+    pub fn node_type(&self) -> &NodeType {
+        &self.staged.node_type
+    }
+
+    /// The attempt, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.staged.attempt
+    }
+
+    /// Where the step works; what is written there becomes part of it when it is committed.
+    #[must_use]
+    pub fn dir(&self) -> &Dir {
+        self.staged.dir()
+    }
+
+    /// Where files of the node's own go.
+    ///
+    /// # Errors
+    /// If the directory cannot be made.
+    pub fn artifacts(&self) -> Result<Dir, NodeError> {
+        Ok(self.dir().create_dir_all(CUSTOM_ARTIFACTS)?)
+    }
+
+    /// A client or pool the application gave the run.
+    #[must_use]
+    pub fn resource<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.run.resources().get::<T>()
+    }
+
+    /// The result of a step that the node's settings could refer to by `$hier{name}`; `None` if it was skipped.
+    ///
+    /// # Errors
+    /// If there is no such step, or its result cannot be read.
+    pub fn result(&self, name: &str) -> Result<Option<Value>, NodeError> {
+        (self.results)(name).map_err(|reason| NodeError::new("unknown_step", reason).permanent())
+    }
+
+    /// Masks the secrets known when the step began.
+    #[must_use]
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    /// Resolves when the step is to stop: by its time limit or because the run was cancelled.
+    pub fn cancelled(&self) -> WaitForCancellationFuture<'_> {
+        self.cancelled.cancelled()
+    }
+
+    /// Whether the step is to stop.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.is_cancelled()
+    }
+
+    /// Starts a task whose log events belong to this step. It is cancelled with the step when it is asked to be.
+    pub fn spawn<F>(&self, future: F) -> tokio::task::JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        tokio::spawn(future.instrument(self.span.clone()))
+    }
+
+    /// A key by which a server can tell that a request is a repetition: the same for the same run, step, attempt and
+    /// exchange.
+    #[must_use]
+    pub fn idempotency_key(&self, exchange: &str) -> String {
+        let run = &self.run.identity().run_id;
+        Digest::of(format!("{run}\n{}\n{}\n{exchange}", self.path(), self.attempt()).as_bytes()).to_string()[..32]
+            .to_owned()
+    }
+
+    /// Makes a paid or effectful exchange: `make` is given its number among those of `name` in this step, from 1.
+    /// What comes back is in `memo.jsonl` before this returns; a continued attempt takes it from there.
+    ///
+    /// # Errors
+    /// What the exchange fails with, or that its memo cannot be written.
+    pub async fn memo<R, F>(&self, name: &str, request: &impl Serialize, make: impl FnOnce(u32) -> F) -> Result<R, NodeError>
+    where
+        R: Serialize + DeserializeOwned,
+        F: Future<Output = Result<R, NodeError>>,
+    {
+        let broken = |error: serde_json::Error| NodeError::from_error("memo", &error);
+        let request = serde_json::to_value(request).map_err(broken)?;
+        let digest = Digest::of_json(&request);
+        let (number, recorded) = self.memo.begin(name, digest);
+        if let Some(response) = recorded {
+            return serde_json::from_value(response).map_err(broken);
+        }
+        let mut response = serde_json::to_value(make(number).await?).map_err(broken)?;
+        // What goes on from here is what stands in the file.
+        self.redactor.redact_json(&mut response);
+        let line = MemoLine::new(name, number, request, response.clone(), self.run.now());
+        self.memo.finish(self.dir(), line)?;
+        serde_json::from_value(response).map_err(broken)
+    }
+}
+
+impl std::fmt::Debug for NodeContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeContext").field("path", self.path()).field("attempt", &self.attempt()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,62 @@
+use dad_core::{ErrorInfo, RunStatus};
+use dad_run::RunError;
+
+use crate::runner::RunReport;
+
+/// Why a run did not complete: the error type of the facade.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The run could not be set up, or its directory could not be written.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A step, or the run itself, failed; everything up to there is recorded.
+    #[error("the run failed{}", place_and_cause(report))]
+    Failed {
+        /// What the run came to.
+        report: Box<RunReport>,
+    },
+    /// Somebody stopped the run.
+    #[error("the run was cancelled{}", place_and_cause(report))]
+    Cancelled {
+        /// What the run came to.
+        report: Box<RunReport>,
+    },
+}
+
+fn place_and_cause(report: &RunReport) -> String {
+    match &report.error {
+        None => String::new(),
+        Some(ErrorInfo { message, path: None, .. }) => format!(": {message}"),
+        Some(ErrorInfo { message, path: Some(path), .. }) => format!(" at `{path}`: {message}"),
+    }
+}
+
+impl Error {
+    /// What the run came to, if there was one.
+    #[must_use]
+    pub fn report(&self) -> Option<&RunReport> {
+        match self {
+            Self::Run(_) => None,
+            Self::Failed { report } | Self::Cancelled { report } => Some(report),
+        }
+    }
+
+    /// A stable word for programs.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Run(error) => error.code(),
+            Self::Failed { report } => report.error.as_ref().map_or("failed", |error| &error.code),
+            Self::Cancelled { .. } => "cancelled",
+        }
+    }
+
+    pub(crate) fn from_report(report: RunReport) -> Result<RunReport, Self> {
+        match report.status {
+            RunStatus::Completed | RunStatus::Waiting => Ok(report),
+            RunStatus::Cancelled => Err(Self::Cancelled { report: Box::new(report) }),
+            _ => Err(Self::Failed { report: Box::new(report) }),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+use dad_core::ErrorInfo;
+use dad_definition::NodeElement;
+use dad_events::{EventType, NodeInputRequiredEvent, ResultLookup};
+use dad_run::{RunError, RunHandle};
+use serde_json::Value;
+
+/// Where the input of a step came from.
+pub(crate) struct FoundInput {
+    pub(crate) source: String,
+    pub(crate) value: Value,
+}
+
+/// What looking for the input of a step gave.
+pub(crate) enum InputOutcome {
+    /// The step runs without one.
+    None,
+    /// Somebody gave it.
+    Given(FoundInput),
+    /// It asks and nobody answers.
+    Missing(ErrorInfo),
+}
+
+/// The input of a step: given before the run, else, if the step asks, the previous run's answer, else a handler's.
+pub(crate) async fn find_input(
+    run: &RunHandle,
+    node: &NodeElement,
+    results: &ResultLookup,
+) -> Result<InputOutcome, RunError> {
+    if let Some(given) = run.given_input(&node.path) {
+        return Ok(InputOutcome::Given(FoundInput { source: given.source, value: given.value }));
+    }
+    let asks = node.options.pre_events.iter().any(|event| event == EventType::NodeInputRequired.as_str());
+    if !asks {
+        return Ok(InputOutcome::None);
+    }
+    let previous = run.parent().map(|parent| parent.input(&node.path)).transpose()?.flatten();
+    if let Some(value) = previous {
+        return Ok(InputOutcome::Given(FoundInput { source: "previous run".to_owned(), value }));
+    }
+    Ok(match ask_handlers(run, node, results).await {
+        Some(value) => InputOutcome::Given(FoundInput { source: "event handler".to_owned(), value }),
+        None => InputOutcome::Missing(nobody_answers(node)),
+    })
+}
+
+async fn ask_handlers(run: &RunHandle, node: &NodeElement, results: &ResultLookup) -> Option<Value> {
+    let check = run.node_types().node_type(&node.node_type).map(|info| info.check_input);
+    let event = NodeInputRequiredEvent::new(
+        run.identity().clone(),
+        (node.path.clone(), node.node_type.clone()),
+        node.unrendered.clone(),
+        None,
+        results.clone(),
+        move |value| check.map_or(Ok(()), |check| check(value)),
+    );
+    run.bus().ask_node_input(&event).await;
+    event.answer()
+}
+
+fn nobody_answers(node: &NodeElement) -> ErrorInfo {
+    let path = &node.path;
+    ErrorInfo::new("input_required", format!("`{path}` asks for its input and nobody answered"))
+        .with_hint(format!("give it by `--input {path}=JSON`, `--static-inputs FILE` or an event handler"))
+}

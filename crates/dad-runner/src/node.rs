@@ -1,0 +1,190 @@
+use async_trait::async_trait;
+use dad_core::{Digest, ErrorInfo, Usage};
+use dad_definition::SettingsProblem;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::context::NodeContext;
+
+/// What a leaf of a definition does. Open for implementation; methods added later have default bodies.
+///
+/// Settings arrive rendered: an executor never sees a template.
+#[async_trait]
+pub trait Node: Send + Sync + 'static {
+    /// The settings, as a definition writes them.
+    type Settings: DeserializeOwned + JsonSchema + Send + Sync;
+    /// What can be given to the node from outside; `()` for nothing but `settings_override`.
+    type Input: DeserializeOwned + JsonSchema + Send + Sync;
+
+    /// The name definitions use.
+    const TYPE: &'static str;
+    /// To be raised by hand whenever the node does something else with the same settings; part of every fingerprint.
+    const VERSION: u32 = 1;
+    /// Settings that are known but not supported: dotted key, and why.
+    const UNSUPPORTED: &'static [(&'static str, &'static str)] = &[];
+
+    /// Executes the step.
+    ///
+    /// # Errors
+    /// [`NodeError`] fails the attempt; an outcome it carries is recorded as far as the node got.
+    async fn execute(
+        &self,
+        settings: Self::Settings,
+        input: Option<Self::Input>,
+        cx: &NodeContext,
+    ) -> Result<NodeOutput, NodeError>;
+
+    /// What beside settings and input decides the result.
+    ///
+    /// # Errors
+    /// If what would be read cannot be looked at.
+    async fn world(&self, settings: &Self::Settings) -> Result<World, NodeError> {
+        let _ = settings;
+        Ok(World::Effect)
+    }
+
+    /// What is about to be executed, for `state.json`; written before the execution.
+    ///
+    /// # Errors
+    /// If it cannot be told what would be executed; the attempt fails.
+    fn state(
+        &self,
+        settings: &Self::Settings,
+        input: Option<&Self::Input>,
+        cx: &NodeContext,
+    ) -> Result<Option<Value>, NodeError> {
+        let _ = (settings, input, cx);
+        Ok(None)
+    }
+
+    /// Problems of unrendered settings that their schema cannot say.
+    fn check_settings(unrendered: &Value) -> Vec<SettingsProblem> {
+        let _ = unrendered;
+        Vec::new()
+    }
+
+    /// Variables that the node's own settings declare, with their defaults; null for those without one.
+    fn prompt_variables(unrendered: &Value) -> Map<String, Value> {
+        let _ = unrendered;
+        Map::new()
+    }
+}
+
+/// What beside its settings and input decides what a step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    /// Nothing.
+    Pure,
+    /// What it reads; the digest stands for it.
+    Reads(Digest),
+    /// It changes something, or depends on what others change.
+    Effect,
+}
+
+impl World {
+    /// Whether a result of the step can be trusted after another step had an effect.
+    #[must_use]
+    pub const fn is_pure(&self) -> bool {
+        matches!(self, Self::Pure)
+    }
+}
+
+/// What a node returns.
+#[derive(Clone, Debug, Default)]
+pub struct NodeOutput {
+    /// What other steps use.
+    pub outcome: Value,
+    /// Everything else worth keeping, in the node's own shape.
+    pub output: Option<Value>,
+    /// What it consumed.
+    pub usage: Usage,
+    /// What it did, in one line.
+    pub summary: Option<String>,
+}
+
+impl NodeOutput {
+    /// An output that is only an outcome.
+    #[must_use]
+    pub fn new(outcome: Value) -> Self {
+        Self { outcome, ..Self::default() }
+    }
+
+    /// The same with everything else worth keeping.
+    #[must_use]
+    pub fn with_output(mut self, output: Value) -> Self {
+        self.output = Some(output);
+        self
+    }
+
+    /// The same with what it consumed.
+    #[must_use]
+    pub fn with_usage(mut self, usage: Usage) -> Self {
+        self.usage = usage;
+        self
+    }
+
+    /// The same with what it did, in one line.
+    #[must_use]
+    pub fn with_summary(mut self, summary: impl Into<String>) -> Self {
+        self.summary = Some(summary.into());
+        self
+    }
+}
+
+/// Why a node failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", info.message)]
+pub struct NodeError {
+    /// What is recorded.
+    pub info: ErrorInfo,
+    /// What it returned as far as it got.
+    pub partial: Box<NodeOutput>,
+    /// Whether another attempt may succeed.
+    pub retryable: bool,
+}
+
+impl NodeError {
+    /// A failure with a stable code and a message that says what happened, where, and what was expected.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { info: ErrorInfo::new(code, message), partial: Box::default(), retryable: true }
+    }
+
+    /// A failure from an error and its causes.
+    pub fn from_error(code: impl Into<String>, error: &dyn std::error::Error) -> Self {
+        Self { info: ErrorInfo::from_error(code, error), partial: Box::default(), retryable: true }
+    }
+
+    /// The same with what to do next.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.info = self.info.with_hint(hint);
+        self
+    }
+
+    /// The same with what the node returned as far as it got.
+    #[must_use]
+    pub fn with_partial(mut self, partial: NodeOutput) -> Self {
+        self.partial = Box::new(partial);
+        self
+    }
+
+    /// The same, but another attempt is of no use.
+    #[must_use]
+    pub fn permanent(mut self) -> Self {
+        self.retryable = false;
+        self
+    }
+}
+
+impl From<dad_run::RunError> for NodeError {
+    fn from(error: dad_run::RunError) -> Self {
+        Self { info: error.to_info(), partial: Box::default(), retryable: false }
+    }
+}
+
+impl From<dad_fs::FsError> for NodeError {
+    fn from(error: dad_fs::FsError) -> Self {
+        Self::from_error("file_operation", &error)
+    }
+}

@@ -1,0 +1,416 @@
+//! One step, from its place to its announcement.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use dad_core::{
+    Digest, ErrorInfo, FirstFailure, NodeType, OnError, RetryPolicy, Reuse, SCHEMA_VERSION, StepResult, StepStatus,
+    Timestamp,
+};
+use dad_definition::{NodeElement, TreeError};
+use dad_events::ResultLookup;
+use dad_run::{CommitDetails, Decision, EnteredComponent, RunError, StagedStep, Totals};
+use dad_template::Limits;
+use futures_util::FutureExt;
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::context::NodeContext;
+use crate::input::{FoundInput, InputOutcome, find_input};
+use crate::node::{NodeError, NodeOutput, World};
+use crate::registry::Registered;
+use crate::scope::{Frame, Place, PlaceScope};
+use crate::walk::{Ended, Walk};
+
+/// How long a node that was asked to stop may take to return.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What rendering gave.
+struct Rendered {
+    settings: Value,
+    reads: Vec<String>,
+}
+
+/// How one attempt ended.
+struct Attempt {
+    staged: Arc<StagedStep>,
+    status: StepStatus,
+    output: NodeOutput,
+    error: Option<ErrorInfo>,
+    retryable: bool,
+    duration: Duration,
+}
+
+/// A step on its way.
+struct Step<'a> {
+    walk: &'a Arc<Walk>,
+    node: &'a NodeElement,
+    frame: &'a Arc<Frame>,
+    component: &'a EnteredComponent,
+    created_at: Timestamp,
+}
+
+/// Takes one step along the road.
+pub(crate) async fn take_step(
+    walk: &Arc<Walk>,
+    node: &NodeElement,
+    frame: &Arc<Frame>,
+    component: &EnteredComponent,
+) -> Result<Ended, RunError> {
+    let step = Step { walk, node, frame, component, created_at: walk.run.now() };
+    walk.run.bus().caught_up().await;
+
+    // Place: before the entry point of a re-run the recorded result counts.
+    if let Some(Decision::Reuse { .. }) = walk.planned(&node.path) {
+        return step.reuse();
+    }
+    // Input: for deciding whether the step can be reused nobody has to be asked twice.
+    let input = match step.input().await? {
+        Ok(input) => input,
+        Err(missing) => return step.fail_before_execution(None, missing),
+    };
+    // Render.
+    let rendered = match step.render(input.as_ref()) {
+        Ok(rendered) => rendered,
+        Err(error) => return step.fail_before_execution(input, error),
+    };
+    // Fingerprint.
+    let registered = step.registered()?;
+    let (world, fingerprint) = match step.fingerprint(&registered, &rendered.settings, input.as_ref()).await {
+        Ok(found) => found,
+        Err(error) => return step.fail_before_execution(input, error.info),
+    };
+    // Decide.
+    if step.may_reuse(world, fingerprint) {
+        return step.reuse();
+    }
+    // Execute.
+    let attempt = step.execute(&registered, world, &rendered.settings, input.as_ref()).await?;
+    // Record, and with it announce.
+    step.commit(attempt, input, rendered, Some(fingerprint)).await
+}
+
+impl Step<'_> {
+    fn reuse(&self) -> Result<Ended, RunError> {
+        let committed = self.walk.run.reuse_step(self.component, &self.node.path, &self.node.node_type)?;
+        Ok(Ended { status: committed.status, totals: committed.totals(), failures: Vec::new() })
+    }
+
+    async fn input(&self) -> Result<Result<Option<Value>, ErrorInfo>, RunError> {
+        let found = find_input(&self.walk.run, self.node, &self.results()).await?;
+        let FoundInput { source, mut value } = match found {
+            InputOutcome::None => return Ok(Ok(None)),
+            InputOutcome::Missing(error) => return Ok(Err(error)),
+            InputOutcome::Given(found) => found,
+        };
+        self.walk.run.secrets().redactor().redact_json(&mut value);
+        self.walk.run.answered(&self.node.path, &source, &value)?;
+        Ok(Ok(Some(value)))
+    }
+
+    fn render(&self, input: Option<&Value>) -> Result<Rendered, ErrorInfo> {
+        let none = Map::new();
+        let field = |name: &str| input.and_then(|input| input.get(name));
+        let place =
+            Place { id: &self.node.id, path: &self.node.path, component: &self.component.path };
+        let mut scope = PlaceScope::new(
+            (&self.walk.run, &self.walk.cache),
+            self.frame,
+            &self.node.references,
+            place,
+        );
+        scope.prompt_variables = Some(field("prompt_variables").and_then(Value::as_object).unwrap_or(&none));
+        scope.defaults = Some(&self.node.prompt_variables);
+        let mut settings =
+            self.node.settings.render(&scope, &Limits::default()).map_err(|error| template_error(&error))?;
+        if let Some(patch) = field("settings_override") {
+            json_patch::merge(&mut settings, patch);
+        }
+        Ok(Rendered { settings, reads: scope.into_reads() })
+    }
+
+    fn registered(&self) -> Result<Registered, RunError> {
+        // The definition was compiled against this registry.
+        self.walk.registry.get(&self.node.node_type).cloned().ok_or_else(|| RunError::Unreadable {
+            path: self.node.path.to_relative_dir(),
+            reason: format!("the node type `{}` is not registered", self.node.node_type),
+        })
+    }
+
+    async fn fingerprint(
+        &self,
+        registered: &Registered,
+        settings: &Value,
+        input: Option<&Value>,
+    ) -> Result<(World, Digest), NodeError> {
+        let world = registered.node.world(settings).await?;
+        let NodeElement { node_type, version, .. } = self.node;
+        Ok((world, self.walk.normaliser.fingerprint(node_type, *version, settings, input, world)))
+    }
+
+    /// Whether the parent run's result stands for this step. After an effect of this re-run only what depends on
+    /// nothing but its settings can still be trusted.
+    fn may_reuse(&self, world: World, fingerprint: Digest) -> bool {
+        let Some(Decision::DependsOn { .. }) = self.walk.planned(&self.node.path) else { return false };
+        let Some(known) = self.walk.run.parent().and_then(|parent| parent.step(&self.node.path)) else {
+            return false;
+        };
+        let trusted = world.is_pure() || !self.walk.effect_executed.load(Ordering::Acquire);
+        let unchanged = known.fingerprint == Some(fingerprint) && trusted;
+        known.status == StepStatus::Completed
+            && match self.node.options.reuse {
+                Reuse::Auto => unchanged,
+                Reuse::Always => true,
+                Reuse::Never => false,
+            }
+    }
+
+    /// Why the step executes, for the journal.
+    fn reason(&self) -> &'static str {
+        match self.walk.planned(&self.node.path) {
+            None => "first execution",
+            Some(Decision::DependsOn { .. }) => "no result of the previous run fits",
+            Some(_) => "at or after the entry point",
+        }
+    }
+
+    async fn execute(
+        &self,
+        registered: &Registered,
+        world: World,
+        settings: &Value,
+        input: Option<&Value>,
+    ) -> Result<Attempt, RunError> {
+        if world == World::Effect {
+            self.walk.effect_executed.store(true, Ordering::Release);
+        }
+        let policy = self.node.options.retry.clone().unwrap_or_default();
+        let mut pauses = backoff(&policy).build();
+        let mut number = 1;
+        loop {
+            let attempt = self.attempt(number, registered, settings, input).await?;
+            let Some(error) = &attempt.error else { return Ok(attempt) };
+            let again = may_repeat(&policy, world, &attempt) && !self.walk.run.cancelled().is_cancelled();
+            let Some(pause) = pauses.next().filter(|_| again) else { return Ok(attempt) };
+            let retry_at = self.walk.run.now() + pause;
+            self.walk.run.attempt_failed(&self.node.path, number, error, retry_at)?;
+            self.walk.run.discard_attempt(&attempt.staged)?;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.walk.run.cancelled().cancelled() => {}
+            }
+            number += 1;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        number: u32,
+        registered: &Registered,
+        settings: &Value,
+        input: Option<&Value>,
+    ) -> Result<Attempt, RunError> {
+        let Self { walk, node, .. } = self;
+        let staged = Arc::new(walk.run.begin_step(&node.path, &node.node_type, number, self.reason())?);
+        let span = step_span(walk.run.identity().run_id.as_str(), node.path.as_str(), &node.node_type);
+        let stop = walk.run.cancelled().child_token();
+        let cx = NodeContext::new(walk.run.clone(), staged.clone(), stop.clone(), self.results(), span.clone());
+        let began = Instant::now();
+        let ended = async {
+            if let Some(mut state) = registered.node.state(settings, input, &cx)? {
+                cx.redactor().redact_json(&mut state);
+                staged.write_state(&state)?;
+            }
+            let executed = AssertUnwindSafe(registered.node.execute(settings, input, &cx)).catch_unwind();
+            executed.await.unwrap_or_else(|panic| Err(panicked(&panic)))
+        };
+        let (status, ended) = within_limits(ended.instrument(span), node.options.timeout, &stop).await;
+        let redactor = walk.run.secrets().redactor();
+        let (mut output, mut error, retryable) = match ended {
+            Ok(output) => (output, None, false),
+            Err(error) => (*error.partial, Some(error.info.at(&node.path)), error.retryable),
+        };
+        redact_output(&redactor, &mut output);
+        if let Some(error) = &mut error {
+            error.message = redactor.redact(&error.message).into_owned();
+        }
+        Ok(Attempt { staged, status, output, error, retryable, duration: began.elapsed() })
+    }
+
+    /// Fails a step that could not even begin; it leaves a result that says why.
+    fn fail_before_execution(&self, input: Option<Value>, error: ErrorInfo) -> Result<Ended, RunError> {
+        let Self { walk, node, .. } = self;
+        let staged = walk.run.begin_step(&node.path, &node.node_type, 1, self.reason())?;
+        let mut error = error.at(&node.path);
+        error.message = walk.run.secrets().redactor().redact(&error.message).into_owned();
+        let attempt = Attempt {
+            staged: Arc::new(staged),
+            status: StepStatus::Failed,
+            output: NodeOutput::default(),
+            error: Some(error),
+            retryable: false,
+            duration: Duration::ZERO,
+        };
+        let (result, details) = self.result_of(&attempt, input, None, Vec::new(), None);
+        walk.run.commit_step(self.component, &attempt.staged, &result, details)?;
+        Ok(self.ended(&attempt))
+    }
+
+    async fn commit(
+        &self,
+        attempt: Attempt,
+        input: Option<Value>,
+        rendered: Rendered,
+        fingerprint: Option<Digest>,
+    ) -> Result<Ended, RunError> {
+        let Rendered { settings, reads } = rendered;
+        let (result, details) = self.result_of(&attempt, input, Some(settings), reads, fingerprint);
+        self.walk.run.commit_step(self.component, &attempt.staged, &result, details)?;
+        for name in &self.node.options.post_events {
+            self.walk.run.custom(name, Some(&self.node.path), Value::Null)?;
+        }
+        Ok(self.ended(&attempt))
+    }
+
+    fn result_of(
+        &self,
+        attempt: &Attempt,
+        input: Option<Value>,
+        mut settings: Option<Value>,
+        reads: Vec<String>,
+        fingerprint: Option<Digest>,
+    ) -> (StepResult, CommitDetails) {
+        let Self { walk, node, .. } = self;
+        if let Some(settings) = &mut settings {
+            walk.run.secrets().redactor().redact_json(settings);
+        }
+        let NodeOutput { outcome, output, usage, summary } = attempt.output.clone();
+        let mut result = StepResult {
+            schema_version: SCHEMA_VERSION,
+            path: node.path.clone(),
+            executable_type: "flow_node".to_owned(),
+            node_identifier: node.id.to_string(),
+            node_type: node.node_type.to_string(),
+            execution_status: attempt.status,
+            input,
+            settings,
+            output,
+            outcome: Some(outcome).filter(|outcome| !outcome.is_null()),
+            error: attempt.error.clone(),
+            attempt: attempt.staged.attempt,
+            fingerprint,
+            created_at: self.created_at,
+            started_at: Some(attempt.staged.started_at),
+            completed_at: Some(walk.run.now()),
+            usage_cost: None,
+            usage_prompt_tokens: None,
+            usage_completion_tokens: None,
+            usage_total_tokens: None,
+        };
+        result.set_usage(&usage);
+        (result, CommitDetails { reads, usage, duration: attempt.duration, summary })
+    }
+
+    fn ended(&self, attempt: &Attempt) -> Ended {
+        let mut totals = Totals { usage: attempt.output.usage, ..Totals::default() };
+        totals.counts.add(attempt.status, false);
+        let absorbed = self.node.options.on_error == OnError::Continue && attempt.status != StepStatus::Cancelled;
+        let failure = attempt.error.clone().map(|error| FirstFailure { path: self.node.path.clone(), error });
+        let status = if absorbed { StepStatus::Completed } else { attempt.status };
+        Ended { status, totals, failures: failure.filter(|_| !absorbed).into_iter().collect() }
+    }
+
+    /// Reads results of other steps by the names that this step's templates use.
+    fn results(&self) -> ResultLookup {
+        let (walk, references) = (Arc::clone(self.walk), self.node.references.clone());
+        Arc::new(move |name| {
+            let path = references.get(name).cloned().or_else(|| walk.resolve(name));
+            let path = path.ok_or_else(|| format!("`{name}` names no step that comes before"))?;
+            let value = walk.cache.read(&walk.run, &path).map_err(|error| error.to_string())?;
+            value.map(|value| value.to_json().map_err(|error| error.to_string())).transpose()
+        })
+    }
+}
+
+/// The span that log events of a step are routed by.
+fn step_span(run_id: &str, path: &str, node_type: &NodeType) -> tracing::Span {
+    tracing::info_span!(target: "dhenara", "dad.step", dad.run_id = run_id, dad.path = path, dad.node_type = node_type.as_str())
+}
+
+fn template_error(error: &TreeError) -> ErrorInfo {
+    ErrorInfo::from_error("template", error)
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> NodeError {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    NodeError::new("node_panicked", format!("the node panicked: {}", text.unwrap_or("no message"))).permanent()
+}
+
+fn redact_output(redactor: &dad_core::Redactor, output: &mut NodeOutput) {
+    redactor.redact_json(&mut output.outcome);
+    if let Some(all) = &mut output.output {
+        redactor.redact_json(all);
+    }
+    if let Some(summary) = &mut output.summary {
+        *summary = redactor.redact(summary).into_owned();
+    }
+}
+
+/// Waits for an attempt; at its time limit, or when the run is cancelled, asks it to stop and waits a little longer.
+async fn within_limits(
+    attempt: impl Future<Output = Result<NodeOutput, NodeError>>,
+    limit: Option<Duration>,
+    stop: &CancellationToken,
+) -> (StepStatus, Result<NodeOutput, NodeError>) {
+    let mut attempt = std::pin::pin!(attempt);
+    let deadline = async {
+        match limit {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    let stopped = tokio::select! {
+        ended = &mut attempt => return (status_of(&ended), ended),
+        () = deadline => StepStatus::TimedOut,
+        () = stop.cancelled() => StepStatus::Cancelled,
+    };
+    stop.cancel();
+    let partial = match tokio::time::timeout(GRACE, attempt).await {
+        // It finished all the same: what it did counts.
+        Ok(Ok(output)) => return (StepStatus::Completed, Ok(output)),
+        Ok(Err(error)) => error.partial,
+        Err(_) => Box::default(),
+    };
+    let error = match (stopped, limit) {
+        (StepStatus::TimedOut, Some(limit)) => {
+            let limit = dad_core::format_duration(limit);
+            NodeError::new("timed_out", format!("the step did not finish within {limit}"))
+        }
+        _ => NodeError::new("cancelled", "the step was cancelled").permanent(),
+    };
+    (stopped, Err(error.with_partial(*partial)))
+}
+
+fn status_of(ended: &Result<NodeOutput, NodeError>) -> StepStatus {
+    if ended.is_ok() { StepStatus::Completed } else { StepStatus::Failed }
+}
+
+fn backoff(policy: &RetryPolicy) -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_jitter()
+        .with_min_delay(policy.initial_delay)
+        .with_max_delay(policy.max_delay)
+        .with_max_times(policy.max_attempts.saturating_sub(1) as usize)
+}
+
+/// Whether a failed attempt may be followed by another: effects are repeated only where the definition says so.
+fn may_repeat(policy: &RetryPolicy, world: World, attempt: &Attempt) -> bool {
+    let code = attempt.error.as_ref().map_or("", |error| error.code.as_str());
+    let worth_it = policy.when.is_empty() || policy.when.iter().any(|when| when == code);
+    let allowed = world != World::Effect || policy.repeat_effects;
+    attempt.retryable && attempt.status != StepStatus::Cancelled && worth_it && allowed
+}

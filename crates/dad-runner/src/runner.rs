@@ -1,0 +1,157 @@
+use std::any::Any;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dad_core::{
+    AgentDefinition, Definition, ErrorInfo, FirstFailure, FlowDefinition, RunId, RunStatus, StepStatus,
+};
+use dad_run::{ActiveRun, RunContext, RunError, RunHandle, SealedRun, Totals};
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::registry::NodeRegistry;
+use crate::walk::{Walk, WalkEnded};
+
+/// Executes an agent.
+pub type AgentRunner = Runner<AgentDefinition>;
+/// Executes a flow.
+pub type FlowRunner = Runner<FlowDefinition>;
+
+/// Executes a definition.
+#[must_use = "a runner does nothing until it is run"]
+pub struct Runner<D> {
+    definition: D,
+    life: Life,
+}
+
+enum Life {
+    /// The runner sets up the run and ends it.
+    Own(Box<RunContext>),
+    /// Somebody else ends the run.
+    Within(RunHandle),
+}
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct RunReport {
+    /// The run.
+    pub run_id: RunId,
+    /// Its directory.
+    pub run_dir: PathBuf,
+    /// How it ended.
+    pub status: RunStatus,
+    /// The definition's `output`, evaluated.
+    pub output: Option<Value>,
+    /// Why it is not well.
+    pub error: Option<ErrorInfo>,
+    /// What its steps came to.
+    pub totals: Totals,
+    /// The first steps that failed, at most ten.
+    pub first_failures: Vec<FirstFailure>,
+    /// How long it took.
+    pub duration: Duration,
+    /// What went wrong beside the run itself.
+    pub warnings: Vec<String>,
+}
+
+impl<D: AsRef<Definition>> Runner<D> {
+    /// A runner that owns the life of the run: it sets it up, executes the definition and seals it.
+    pub fn new(definition: D, context: RunContext) -> Self {
+        Self { definition, life: Life::Own(Box::new(context)) }
+    }
+
+    /// Executes the definition.
+    ///
+    /// # Errors
+    /// [`Error::Run`] if the run could not be set up or written, [`Error::Failed`] or [`Error::Cancelled`] with the
+    /// report, which names path and cause.
+    pub async fn run(self) -> Result<RunReport, Error> {
+        match self.life {
+            Life::Own(context) => run_whole(context.setup_run(&self.definition)?).await,
+            Life::Within(run) => {
+                if *run.program().definition != *self.definition.as_ref() {
+                    let reason = "the run was set up for another definition".to_owned();
+                    return Err(RunError::Unreadable { path: run.identity().run_dir.clone(), reason }.into());
+                }
+                let began = Instant::now();
+                let ended = execute(&run).await?;
+                Error::from_report(report_within(&run, ended, began.elapsed()))
+            }
+        }
+    }
+}
+
+impl<D: AsRef<Definition> + Clone> Runner<D> {
+    /// A runner inside a run that its owner sets up and completes.
+    pub fn within(definition: &D, run: &ActiveRun) -> Self {
+        Self { definition: definition.clone(), life: Life::Within(run.handle()) }
+    }
+}
+
+impl<D> std::fmt::Debug for Runner<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner").finish_non_exhaustive()
+    }
+}
+
+async fn run_whole(run: ActiveRun) -> Result<RunReport, Error> {
+    let handle = run.handle();
+    let ended = match execute(&handle).await {
+        Ok(ended) => ended,
+        Err(error) => {
+            // The journal or an artifact could not be written; the seal may fail for the same reason, and the first
+            // error is the one that explains it.
+            drop(run.seal(RunStatus::Failed, Some(error.to_info())).await);
+            return Err(error.into());
+        }
+    };
+    let (status, error, output) = verdict(ended);
+    let sealed = run.seal(status, error).await?;
+    Error::from_report(report(&handle, sealed, output))
+}
+
+async fn execute(run: &RunHandle) -> Result<WalkEnded, RunError> {
+    let registry = registry_of(run)?;
+    Arc::new(Walk::new(run.clone(), registry)).root().await
+}
+
+/// The registry the context was built with, in its own type.
+fn registry_of(run: &RunHandle) -> Result<NodeRegistry, RunError> {
+    let types: &dyn Any = &**run.node_types();
+    types.downcast_ref::<NodeRegistry>().cloned().ok_or_else(|| RunError::Unreadable {
+        path: run.identity().run_dir.clone(),
+        reason: "the node types of the context are not a NodeRegistry of dad-runner".to_owned(),
+    })
+}
+
+fn verdict(walk: WalkEnded) -> (RunStatus, Option<ErrorInfo>, Option<Value>) {
+    let first = walk.ended.failures.into_iter().next().map(|failure| failure.error.at(&failure.path));
+    match (walk.ended.status, walk.output) {
+        (StepStatus::Completed, Ok(output)) => (RunStatus::Completed, None, output),
+        (StepStatus::Completed, Err(error)) => (RunStatus::Failed, Some(error), None),
+        (StepStatus::Cancelled, _) => (RunStatus::Cancelled, first, None),
+        _ => (RunStatus::Failed, first, None),
+    }
+}
+
+fn report(run: &RunHandle, sealed: SealedRun, output: Option<Value>) -> RunReport {
+    let identity = run.identity();
+    RunReport {
+        run_id: identity.run_id.clone(),
+        run_dir: identity.run_dir.clone(),
+        status: sealed.status,
+        output,
+        error: sealed.error,
+        totals: sealed.totals,
+        first_failures: sealed.first_failures,
+        duration: sealed.duration,
+        warnings: sealed.warnings,
+    }
+}
+
+fn report_within(run: &RunHandle, ended: WalkEnded, duration: Duration) -> RunReport {
+    let (totals, first_failures) = (ended.ended.totals, ended.ended.failures.clone());
+    let (status, error, output) = verdict(ended);
+    report(run, SealedRun { status, error, totals, first_failures, duration, warnings: Vec::new() }, output)
+}

@@ -1,0 +1,178 @@
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dad_core::{ElementId, HierarchyPath, StepResult};
+use dad_definition::References;
+use dad_run::{RunError, RunHandle};
+use dad_template::{Scope, ScopeError, Value};
+use serde_json::{Map, Value as Json};
+
+/// How many bytes of results, as files have them, are kept for templates to read again.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+
+/// The variables of an entered component, and of those around it.
+#[derive(Debug, Default)]
+pub(crate) struct Frame {
+    variables: Vec<(String, Value)>,
+    parent: Option<Arc<Frame>>,
+}
+
+impl Frame {
+    pub(crate) fn new(variables: Vec<(String, Value)>, parent: Option<Arc<Self>>) -> Self {
+        Self { variables, parent }
+    }
+
+    pub(crate) fn into_variables(self) -> Vec<(String, Value)> {
+        self.variables
+    }
+
+    /// The component's own variables, for the journal.
+    pub(crate) fn to_json(&self) -> Map<String, Json> {
+        let json = |value: &Value| value.to_json().unwrap_or(Json::Null);
+        self.variables.iter().map(|(name, value)| (name.clone(), json(value))).collect()
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        let own = self.variables.iter().rfind(|(known, _)| known == name);
+        match own {
+            Some((_, value)) => Some(value),
+            None => self.parent.as_ref()?.get(name),
+        }
+    }
+}
+
+/// Results that were read, as templates see them; the oldest go first when there are too many bytes.
+#[derive(Debug, Default)]
+pub(crate) struct ResultCache {
+    state: Mutex<CacheState>,
+}
+
+#[derive(Debug, Default)]
+struct CacheState {
+    values: HashMap<HierarchyPath, (Value, usize)>,
+    order: VecDeque<HierarchyPath>,
+    bytes: usize,
+}
+
+impl ResultCache {
+    /// The result of a step as templates see it, `None` if it was skipped or not reached.
+    pub(crate) fn read(&self, run: &RunHandle, path: &HierarchyPath) -> Result<Option<Value>, RunError> {
+        if let Some((value, _)) = self.state().values.get(path) {
+            return Ok(Some(value.clone()));
+        }
+        let Some(bytes) = run.read_result(path)? else { return Ok(None) };
+        let unreadable = |error: serde_json::Error| RunError::Unreadable {
+            path: run.identity().run_dir.join(path.to_relative_dir()),
+            reason: error.to_string(),
+        };
+        let json = match serde_json::from_slice::<StepResult>(&bytes) {
+            Ok(result) => result.to_scope_value().map_err(unreadable)?,
+            // The result of a component has other fields.
+            Err(_) => serde_json::from_slice::<Json>(&bytes).map_err(unreadable)?,
+        };
+        let value = Value::from(json);
+        self.insert(path, value.clone(), bytes.len());
+        Ok(Some(value))
+    }
+
+    fn insert(&self, path: &HierarchyPath, value: Value, len: usize) {
+        if len > CACHE_BYTES {
+            return;
+        }
+        let mut state = self.state();
+        if state.values.insert(path.clone(), (value, len)).is_none() {
+            state.order.push_back(path.clone());
+            state.bytes += len;
+        }
+        while state.bytes > CACHE_BYTES {
+            let Some(oldest) = state.order.pop_front() else { return };
+            if let Some((_, len)) = state.values.remove(&oldest) {
+                state.bytes -= len;
+            }
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, CacheState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the templates of one place can see, and which results they used.
+pub(crate) struct PlaceScope<'a> {
+    pub(crate) run: &'a RunHandle,
+    pub(crate) cache: &'a ResultCache,
+    pub(crate) frame: &'a Frame,
+    pub(crate) references: &'a References,
+    pub(crate) place: Place<'a>,
+    /// Variables of the step's input: innermost.
+    pub(crate) prompt_variables: Option<&'a Map<String, Json>>,
+    /// Defaults the node's settings declare: outermost.
+    pub(crate) defaults: Option<&'a Map<String, Json>>,
+    reads: Mutex<Vec<String>>,
+}
+
+/// Where a template stands.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) id: &'a ElementId,
+    pub(crate) path: &'a HierarchyPath,
+    pub(crate) component: &'a HierarchyPath,
+}
+
+impl<'a> PlaceScope<'a> {
+    pub(crate) fn new(
+        (run, cache): (&'a RunHandle, &'a ResultCache),
+        frame: &'a Frame,
+        references: &'a References,
+        place: Place<'a>,
+    ) -> Self {
+        Self {
+            run,
+            cache,
+            frame,
+            references,
+            place,
+            prompt_variables: None,
+            defaults: None,
+            reads: Mutex::default(),
+        }
+    }
+
+    /// The steps whose results were used, in the order of their first use.
+    pub(crate) fn into_reads(self) -> Vec<String> {
+        self.reads.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run_variable(&self, name: &str) -> Option<Value> {
+        let text = match name {
+            "element_id" => self.place.id.as_str(),
+            "element_hier_path" => self.place.path.as_str(),
+            "component_hier_path" => self.place.component.as_str(),
+            _ => return self.run.scope().run_variables.get(name).cloned().map(Value::from),
+        };
+        Some(Value::from(Json::from(text)))
+    }
+}
+
+impl Scope for PlaceScope<'_> {
+    fn variable(&self, name: &str) -> Result<Option<Value>, ScopeError> {
+        // Run variables may not be shadowed, so they can be looked up first.
+        let declared = |map: Option<&Map<String, Json>>| map?.get(name).filter(|v| !v.is_null()).cloned();
+        Ok(self
+            .run_variable(name)
+            .or_else(|| self.prompt_variables?.get(name).cloned().map(Value::from))
+            .or_else(|| self.frame.get(name).cloned())
+            .or_else(|| declared(self.defaults).map(Value::from)))
+    }
+
+    fn step(&self, reference: &str) -> Result<Option<Value>, ScopeError> {
+        let Some(path) = self.references.get(reference) else {
+            return Err(ScopeError::new(format!("`{reference}` names no step that comes before")));
+        };
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        if !reads.iter().any(|read| read == path.as_str()) {
+            reads.push(path.to_string());
+        }
+        self.cache.read(self.run, path).map_err(|error| ScopeError::new(error.to_string()))
+    }
+}

@@ -1,0 +1,745 @@
+//! The functions of the language. There is no way to reach one that is not listed here.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use indexmap::IndexSet;
+
+use crate::call::Args;
+use crate::error::EvalError;
+use crate::eval::{Evaluator, GO_ON, Result, STOP};
+use crate::format;
+use crate::function::{Callable, Function, Lazy};
+use crate::int::{Int, MAX_DIGITS};
+use crate::json;
+use crate::lexer::clean_underscores;
+use crate::ops::{self, Number};
+use crate::sort;
+use crate::text::{self, Out};
+use crate::value::{Map, Range, Value};
+
+macro_rules! builtins {
+    ($($variant:ident $name:literal)*) => {
+        /// A function of the language.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Builtin {
+            $($variant,)*
+        }
+
+        impl Builtin {
+            pub(crate) fn by_name(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Builtin::$variant),)*
+                    _ => None,
+                }
+                // Functions of a module have a dot in their name, which no name in a template has.
+            }
+
+            pub(crate) fn name(self) -> &'static str {
+                match self {
+                    $(Builtin::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+builtins! {
+    Abs "abs" All "all" Any "any" Bin "bin" Bool "bool" Chr "chr" Dict "dict" Divmod "divmod"
+    Enumerate "enumerate" Filter "filter" Float "float" Format "format" Hex "hex" Int "int"
+    IsInstance "isinstance" Len "len" List "list" Map "map" Max "max" Min "min" Next "next" Oct "oct" Ord "ord"
+    Pow "pow" Range "range" Repr "repr" Reversed "reversed" Round "round" Set "set" Sh "sh" Sorted "sorted"
+    Str "str" Sum "sum" Tuple "tuple" Zip "zip" JsonLoads "json.loads" JsonDumps "json.dumps"
+}
+
+/// The function of a module: `json` is the only one.
+pub(crate) fn in_module(module: &str, name: &str) -> Option<Builtin> {
+    match (module, name) {
+        ("json", "loads") => Some(Builtin::JsonLoads),
+        ("json", "dumps") => Some(Builtin::JsonDumps),
+        _ => None,
+    }
+}
+
+pub(crate) fn call(ev: &mut Evaluator<'_>, builtin: Builtin, args: Args) -> Result<Value> {
+    ev.meter.steps(1)?;
+    let name = builtin.name();
+    match builtin {
+        Builtin::Len => len(ev, args.single(name)?),
+        Builtin::All => any(ev, args.single(name)?, false),
+        Builtin::Any => any(ev, args.single(name)?, true),
+        Builtin::Sum => sum(ev, args),
+        Builtin::Min => extreme(ev, args, name, Ordering::Less),
+        Builtin::Max => extreme(ev, args, name, Ordering::Greater),
+        Builtin::Sorted => sorted(ev, args),
+        Builtin::Abs => abs(&args.single(name)?),
+        Builtin::Round => round(ev, args),
+        Builtin::Divmod => {
+            let (a, b) = args.pair(name)?;
+            let quotient = ops::binary(&mut ev.meter, crate::ast::BinaryOp::FloorDiv, &a, &b)?;
+            Ok(Value::tuple(vec![
+                quotient,
+                ops::binary(&mut ev.meter, crate::ast::BinaryOp::Mod, &a, &b)?,
+            ]))
+        }
+        Builtin::Pow => {
+            let (a, b) = args.pair(name)?;
+            ops::power(&mut ev.meter, &a, &b)
+        }
+        Builtin::Bin | Builtin::Hex | Builtin::Oct => radix(ev, builtin, &args.single(name)?),
+        Builtin::Str => str_(ev, args),
+        Builtin::Repr => {
+            let value = args.single(name)?;
+            format::converted(&mut ev.meter, &value, Some('r')).map(Value::from)
+        }
+        Builtin::Format => {
+            let [value, spec] = args.bind(name, ["", ""], 1)?;
+            let spec = spec.unwrap_or_else(|| Value::from(""));
+            let spec = spec
+                .as_str()
+                .ok_or_else(|| EvalError::type_("a format specification must be text"))?;
+            format::format_value(&mut ev.meter, &value.unwrap_or_default(), spec).map(Value::from)
+        }
+        Builtin::Chr => chr(&args.single(name)?),
+        Builtin::Ord => ord(&args.single(name)?),
+        Builtin::Int => int(ev, args),
+        Builtin::Float => float(ev, args),
+        Builtin::Bool => {
+            let [value] = args.bind(name, [""], 0)?;
+            Ok(Value::Bool(value.is_some_and(|value| value.is_true())))
+        }
+        Builtin::Sh => sh(ev, &args.single(name)?),
+        Builtin::IsInstance => is_instance(args),
+        Builtin::JsonLoads => match args.single(name)? {
+            Value::Str(text) => json::loads(&mut ev.meter, &text),
+            other => Err(EvalError::type_(format!(
+                "`json.loads` reads text, not {}",
+                other.type_name()
+            ))),
+        },
+        Builtin::JsonDumps => json::dumps(&mut ev.meter, args),
+        _ => collection(ev, builtin, args),
+    }
+}
+
+fn collection(ev: &mut Evaluator<'_>, builtin: Builtin, args: Args) -> Result<Value> {
+    let name = builtin.name();
+    match builtin {
+        Builtin::List | Builtin::Tuple => {
+            let [value] = args.bind(name, [""], 0)?;
+            let items = match (value, builtin) {
+                (None, _) => Vec::new(),
+                (Some(value @ Value::List(_)), Builtin::List)
+                | (Some(value @ Value::Tuple(_)), Builtin::Tuple) => {
+                    return Ok(value);
+                }
+                (Some(value), _) => ev.collect(&value)?,
+            };
+            Ok(if builtin == Builtin::List {
+                Value::from(items)
+            } else {
+                Value::tuple(items)
+            })
+        }
+        Builtin::Set => {
+            let [value] = args.bind(name, [""], 0)?;
+            let items = value.map_or_else(|| Ok(Vec::new()), |value| ev.collect(&value))?;
+            make_set(ev, items)
+        }
+        Builtin::Dict => dict(ev, args),
+        Builtin::Range => range(args),
+        Builtin::Reversed => match args.single(name)? {
+            value @ (Value::Set(_) | Value::Function(_)) => Err(EvalError::type_(format!(
+                "{} has no order to reverse",
+                value.type_name()
+            ))),
+            value => {
+                let mut items = ev.collect(&value)?;
+                items.reverse();
+                Ok(Value::from(items))
+            }
+        },
+        Builtin::Enumerate => {
+            let [iterable, start] = args.bind(name, ["iterable", "start"], 1)?;
+            let start = start.unwrap_or_else(|| Value::int(0));
+            let start = ops::integer(&start).ok_or_else(|| EvalError::type_("`start` must be an integer"))?;
+            lazy(
+                ev,
+                &[],
+                Lazy::Enumerate(iterable.clone().unwrap_or_default(), start),
+                iterable.as_slice(),
+            )
+        }
+        Builtin::Zip => {
+            let Args { positional, keywords } = args;
+            let [strict] = Args {
+                positional: Vec::new(),
+                keywords,
+            }
+            .bind(name, ["*strict"], 0)?;
+            let strict = strict.is_some_and(|strict| strict.is_true());
+            lazy(ev, &[], Lazy::Zip(positional.clone(), strict), &positional)
+        }
+        Builtin::Map => {
+            args.keywords.first().map_or(Ok(()), |_| {
+                Err(EvalError::type_("`map` has no arguments with names"))
+            })?;
+            match args.positional.as_slice() {
+                [function, iterables @ ..] if !iterables.is_empty() => {
+                    let function = function.clone();
+                    lazy(
+                        ev,
+                        &[&function],
+                        Lazy::Map(function.clone(), iterables.to_vec()),
+                        iterables,
+                    )
+                }
+                _ => Err(EvalError::type_(
+                    "`map` needs a function and something to go through",
+                )),
+            }
+        }
+        Builtin::Filter => {
+            let (function, iterable) = args.pair(name)?;
+            let checked: &[&Value] = if function.is_null() { &[] } else { &[&function] };
+            lazy(
+                ev,
+                checked,
+                Lazy::Filter(function.clone(), iterable.clone()),
+                &[iterable],
+            )
+        }
+        Builtin::Next => {
+            let [iterator, default] = args.bind(name, ["", ""], 1)?;
+            let iterator = iterator.unwrap_or_default();
+            if !crate::eval::is_lazy(&iterator) {
+                return Err(EvalError::type_(format!(
+                    "{} is not an iterator",
+                    iterator.type_name()
+                )));
+            }
+            let mut found = None;
+            ev.iterate(&iterator, &mut |_, value| {
+                found = Some(value);
+                STOP
+            })?;
+            found
+                .or(default)
+                .ok_or_else(|| EvalError::value("the iterator is empty"))
+        }
+        _ => Err(EvalError::type_(format!("`{name}` cannot be called"))),
+    }
+}
+
+/// Makes an iterator, after checking what Python checks at once.
+fn lazy(ev: &mut Evaluator<'_>, functions: &[&Value], lazy: Lazy, iterables: &[Value]) -> Result<Value> {
+    for function in functions {
+        if !matches!(function, Value::Function(_)) {
+            return Err(EvalError::type_(format!(
+                "{} cannot be called",
+                function.type_name()
+            )));
+        }
+    }
+    for iterable in iterables {
+        if matches!(
+            iterable,
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_)
+        ) {
+            return Err(EvalError::type_(format!(
+                "{} has no elements to go through",
+                iterable.type_name()
+            )));
+        }
+    }
+    ev.meter.elements(iterables.len() as u64 + 2)?;
+    Ok(Value::Function(Function::new(Callable::Lazy(lazy))))
+}
+
+fn len(ev: &mut Evaluator<'_>, value: Value) -> Result<Value> {
+    match &value {
+        Value::Str(text) => {
+            ev.meter.scan(text.len())?;
+            Ok(Value::size(text.chars().count()))
+        }
+        other => match other.len() {
+            Some(len) => Ok(Value::int(len)),
+            None => Err(EvalError::type_(format!("{} has no length", other.type_name()))),
+        },
+    }
+}
+
+/// `any` looks for a true element, `all` for a false one.
+fn any(ev: &mut Evaluator<'_>, value: Value, wanted: bool) -> Result<Value> {
+    let flow = ev.iterate(&value, &mut |_, item| {
+        if item.is_true() == wanted { STOP } else { GO_ON }
+    })?;
+    Ok(Value::Bool(flow.is_stopped() == wanted))
+}
+
+fn sum(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
+    let [iterable, start] = args.bind("sum", ["", "start"], 1)?;
+    let mut total = start.unwrap_or_else(|| Value::int(0));
+    if let Value::Str(_) = total {
+        return Err(EvalError::type_("`sum` does not add texts").hint("write `''.join(…)`"));
+    }
+    ev.iterate(&iterable.unwrap_or_default(), &mut |ev, item| {
+        total = ops::binary(&mut ev.meter, crate::ast::BinaryOp::Add, &total, &item)?;
+        GO_ON
+    })?;
+    Ok(total)
+}
+
+fn extreme(ev: &mut Evaluator<'_>, args: Args, name: &str, wanted: Ordering) -> Result<Value> {
+    let Args { positional, keywords } = args;
+    let [key, default] = Args {
+        positional: Vec::new(),
+        keywords,
+    }
+    .bind(name, ["*key", "*default"], 0)?;
+    let several = positional.len() > 1;
+    if several && default.is_some() {
+        return Err(EvalError::type_("`default` is for a single list"));
+    }
+    let candidates = if several {
+        Some(Value::tuple(positional))
+    } else {
+        positional.into_iter().next()
+    };
+    let candidates = candidates.ok_or_else(|| EvalError::type_(format!("`{name}` needs a value")))?;
+    let mut best: Option<(Value, Value)> = None;
+    let key = key.filter(|key| !key.is_null());
+    let mut consider = |ev: &mut Evaluator<'_>, item: Value| {
+        let rank = match &key {
+            Some(key) => ev.call(key, Args::one(item.clone()))?,
+            None => item.clone(),
+        };
+        let better = match &best {
+            Some((_, best)) => ops::order(&mut ev.meter, "<", &rank, best)? == Some(wanted),
+            None => true,
+        };
+        if better {
+            best = Some((item, rank));
+        }
+        GO_ON
+    };
+    ev.iterate(&candidates, &mut consider)?;
+    match (best, default) {
+        (Some((item, _)), _) => Ok(item),
+        (None, Some(default)) => Ok(default),
+        (None, None) => Err(EvalError::value(format!("`{name}` of nothing"))),
+    }
+}
+
+fn sorted(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
+    let [iterable, key, reverse] = args.bind("sorted", ["", "*key", "*reverse"], 1)?;
+    let items = ev.collect(&iterable.unwrap_or_default())?;
+    let reverse = match reverse {
+        None => false,
+        Some(value @ (Value::Bool(_) | Value::Int(_))) => value.is_true(),
+        Some(other) => {
+            return Err(EvalError::type_(format!(
+                "`reverse` must be a boolean, not {}",
+                other.type_name()
+            )));
+        }
+    };
+    let key = key.filter(|key| !key.is_null());
+    sort::sorted(ev, items, key.as_ref(), reverse).map(Value::from)
+}
+
+fn abs(value: &Value) -> Result<Value> {
+    match ops::number(value) {
+        Some(Number::Int(int)) => Ok(Value::Int(int.abs())),
+        Some(Number::Float(float)) => Ok(Value::Float(float.abs())),
+        None => Err(EvalError::type_(format!(
+            "`abs` does not work for {}",
+            value.type_name()
+        ))),
+    }
+}
+
+fn round(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
+    let [number, digits] = args.bind("round", ["number", "ndigits"], 1)?;
+    let (number, digits) = (
+        number.unwrap_or_default(),
+        digits.filter(|digits| !digits.is_null()),
+    );
+    let places = match &digits {
+        Some(digits) => Some(
+            ops::integer(digits)
+                .ok_or_else(|| EvalError::type_("`ndigits` must be an integer"))?
+                .as_i64()
+                .ok_or_else(|| EvalError::value("`ndigits` is too large"))?,
+        ),
+        None => None,
+    };
+    match (ops::number(&number), places) {
+        (Some(Number::Int(int)), None) => Ok(Value::Int(int)),
+        (Some(Number::Int(int)), Some(places)) if places >= 0 => Ok(Value::Int(int)),
+        (Some(Number::Int(int)), Some(places)) => round_int(ev, &int, places.unsigned_abs()).map(Value::Int),
+        (Some(Number::Float(float)), None) => {
+            let rounded = float.round_ties_even();
+            let int = Int::from_f64(rounded);
+            int.map(Value::Int)
+                .ok_or_else(|| EvalError::value("a float that is not finite is not an integer"))
+        }
+        (Some(Number::Float(float)), Some(places)) => round_float(ev, float, places).map(Value::Float),
+        (None, _) => Err(EvalError::type_(format!(
+            "`round` does not work for {}",
+            number.type_name()
+        ))),
+    }
+}
+
+/// Rounds to a multiple of a power of ten, ties to the even one.
+fn round_int(ev: &mut Evaluator<'_>, int: &Int, places: u64) -> Result<Int> {
+    if places > int.bits() {
+        return Ok(Int::from(0));
+    }
+    ev.meter.steps(places)?;
+    let Some(unit) = Int::from(10).pow(places) else {
+        return Ok(Int::from(0));
+    };
+    let low = int.floor_div(&unit);
+    let rest = int.modulo(&unit);
+    let up = match rest.add(&rest).cmp(&unit) {
+        Ordering::Less => false,
+        Ordering::Greater => true,
+        Ordering::Equal => !low.modulo(&Int::from(2)).is_zero(),
+    };
+    let rounded = if up { low.add(&Int::from(1)) } else { low };
+    Ok(rounded.mul(&unit))
+}
+
+fn round_float(ev: &mut Evaluator<'_>, float: f64, places: i64) -> Result<f64> {
+    if !float.is_finite() || places > 330 {
+        return Ok(float);
+    }
+    if places < -310 {
+        return Ok(0f64.copysign(float));
+    }
+    let text = if places >= 0 {
+        // Writing decimals rounds the exact value, ties to even.
+        let places = usize::try_from(places).unwrap_or(0);
+        format!("{float:.places$}")
+    } else {
+        let half = float.trunc();
+        let whole = Int::from_f64(half).unwrap_or(Int::from(0));
+        // What is cut off decides only a tie, and there it rounds away.
+        let doubled = whole.mul(&Int::from(10)).add(&Int::from(if float == half {
+            0
+        } else if float > 0.0 {
+            1
+        } else {
+            -1
+        }));
+        let rounded = round_int(ev, &doubled, places.unsigned_abs() + 1)?;
+        return Ok(rounded
+            .true_div(&Int::from(10))
+            .unwrap_or(f64::INFINITY)
+            .copysign(float));
+    };
+    Ok(text.parse().unwrap_or(float))
+}
+
+fn radix(ev: &mut Evaluator<'_>, builtin: Builtin, value: &Value) -> Result<Value> {
+    let int = ops::integer(value).ok_or_else(|| {
+        EvalError::type_(format!(
+            "`{}` needs an integer, not {}",
+            builtin.name(),
+            value.type_name()
+        ))
+    })?;
+    ev.meter.alloc(int.bits() * 2)?;
+    let (prefix, base) = match builtin {
+        Builtin::Bin => ("0b", 2),
+        Builtin::Oct => ("0o", 8),
+        _ => ("0x", 16),
+    };
+    Ok(Value::from(format!(
+        "{}{prefix}{}",
+        if int.is_negative() { "-" } else { "" },
+        int.to_radix(base)
+    )))
+}
+
+fn str_(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
+    let [value] = args.bind("str", ["object"], 0)?;
+    let Some(value) = value else {
+        return Ok(Value::from(""));
+    };
+    if let Value::Str(_) = value {
+        return Ok(value);
+    }
+    let python = ev.python();
+    let mut out = Out::new(&mut ev.meter);
+    if python {
+        text::write_str(&mut out, &value)?
+    } else {
+        text::write_text(&mut out, &value)?
+    }
+    Ok(Value::from(out.text))
+}
+
+fn chr(value: &Value) -> Result<Value> {
+    let code = ops::small(value, "the number of a character")?;
+    let c = u32::try_from(code).ok().and_then(char::from_u32);
+    c.map(|c| Value::from(c.to_string()))
+        .ok_or_else(|| EvalError::value(format!("{code} is not the number of a character")))
+}
+
+fn ord(value: &Value) -> Result<Value> {
+    let mut chars = value.as_str().unwrap_or_default().chars();
+    match (chars.next(), chars.next()) {
+        (Some(c), None) => Ok(Value::int(i64::from(u32::from(c)))),
+        _ => Err(EvalError::type_("`ord` needs one character")),
+    }
+}
+
+fn int(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
+    let [value, base] = args.bind("int", ["", "base"], 0)?;
+    let Some(value) = value else {
+        return Ok(Value::int(0));
+    };
+    match (&value, base) {
+        (Value::Str(text), base) => {
+            let base = base.map_or(Ok(10), |base| ops::small(&base, "the base"))?;
+            ev.meter.scan(text.len())?;
+            let int = parse_int(text, base);
+            int.map(Value::Int).ok_or_else(|| {
+                EvalError::value(format!(
+                    "`{}` is not an integer",
+                    text.chars().take(60).collect::<String>()
+                ))
+            })
+        }
+        (_, Some(_)) => Err(EvalError::type_("a base is for text")),
+        (Value::Float(float), None) => {
+            let int = Int::from_f64(*float);
+            int.map(Value::Int)
+                .ok_or_else(|| EvalError::value("a float that is not finite is not an integer"))
+        }
+        (other, None) => ops::integer(other)
+            .map(Value::Int)
+            .ok_or_else(|| EvalError::type_(format!("`int` does not work for {}", other.type_name()))),
+    }
+}
+
+fn parse_int(text: &str, base: i64) -> Option<Int> {
+    if base != 0 && !(2..=36).contains(&base) {
+        return None;
+    }
+    let text = ascii_digits(text.trim_matches(crate::methods::is_space));
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(&text)),
+    };
+    let lower = digits.get(..2).map(str::to_ascii_lowercase);
+    let prefixed = match lower.as_deref() {
+        Some("0x") => Some(16),
+        Some("0o") => Some(8),
+        Some("0b") => Some(2),
+        _ => None,
+    };
+    let (digits, base) = match prefixed {
+        Some(found) if base == 0 || base == found => {
+            let rest = digits.get(2..).unwrap_or_default();
+            (rest.strip_prefix('_').unwrap_or(rest), found)
+        }
+        // Without a base, zeros in front are allowed only of zero.
+        _ if base == 0 && digits.starts_with('0') && digits.chars().any(|c| c != '0' && c != '_') => {
+            return None;
+        }
+        _ => (digits, if base == 0 { 10 } else { base }),
+    };
+    if digits.len() > MAX_DIGITS {
+        return None;
+    }
+    let base = u32::try_from(base).ok()?;
+    let int = Int::parse(&clean_underscores(digits, base)?, base)?;
+    Some(if negative { int.neg() } else { int })
+}
+
+/// Decimal digits of all scripts count, as in Python.
+fn ascii_digits(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            crate::methods::decimal(c)
+                .and_then(|digit| char::from_digit(digit, 10))
+                .unwrap_or(c)
+        })
+        .collect()
+}
+
+fn float(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
+    let [value] = args.bind("float", [""], 0)?;
+    let Some(value) = value else {
+        return Ok(Value::Float(0.0));
+    };
+    if let Value::Str(text) = &value {
+        ev.meter.alloc(text.len() as u64 * 2)?;
+        let trimmed = ascii_digits(text.trim_matches(crate::methods::is_space));
+        let parsed = clean_underscores(&trimmed, 10).and_then(|digits| digits.parse::<f64>().ok());
+        return parsed.map(Value::Float).ok_or_else(|| {
+            EvalError::value(format!(
+                "`{}` is not a number",
+                text.chars().take(60).collect::<String>()
+            ))
+        });
+    }
+    match ops::number(&value) {
+        Some(number) => number.float().map(Value::Float),
+        None => Err(EvalError::type_(format!(
+            "`float` does not work for {}",
+            value.type_name()
+        ))),
+    }
+}
+
+/// Quotes a value for a POSIX shell: whatever it is, the shell sees one word with exactly its text.
+fn sh(ev: &mut Evaluator<'_>, value: &Value) -> Result<Value> {
+    let mut out = Out::new(&mut ev.meter);
+    text::write_text(&mut out, value)?;
+    let text = out.text;
+    if text.contains('\0') {
+        return Err(EvalError::value(
+            "a text with a NUL character cannot be given to a shell",
+        ));
+    }
+    ev.meter.text(text.len().saturating_mul(4))?;
+    Ok(Value::from(format!("'{}'", text.replace('\'', "'\\''"))))
+}
+
+fn is_instance(args: Args) -> Result<Value> {
+    let (value, types) = args.pair("isinstance")?;
+    let types = match &types {
+        Value::Tuple(types) => types.to_vec(),
+        single => vec![single.clone()],
+    };
+    for type_ in &types {
+        let builtin = match type_ {
+            Value::Function(function) => match function.callable() {
+                Callable::Builtin(builtin) => Some(*builtin),
+                _ => None,
+            },
+            _ => None,
+        };
+        let found = match (builtin, &value) {
+            (Some(Builtin::Str), Value::Str(_))
+            | (Some(Builtin::Int), Value::Int(_) | Value::Bool(_))
+            | (Some(Builtin::Float), Value::Float(_))
+            | (Some(Builtin::Bool), Value::Bool(_))
+            | (Some(Builtin::List), Value::List(_))
+            | (Some(Builtin::Tuple), Value::Tuple(_))
+            | (Some(Builtin::Dict), Value::Object(_))
+            | (Some(Builtin::Set), Value::Set(_))
+            | (Some(Builtin::Range), Value::Range(_)) => true,
+            (
+                Some(
+                    Builtin::Str
+                    | Builtin::Int
+                    | Builtin::Float
+                    | Builtin::Bool
+                    | Builtin::List
+                    | Builtin::Tuple
+                    | Builtin::Dict
+                    | Builtin::Set
+                    | Builtin::Range,
+                ),
+                _,
+            ) => false,
+            _ => {
+                return Err(EvalError::type_(
+                    "`isinstance` needs a type such as `str`, or a tuple of types",
+                ));
+            }
+        };
+        if found {
+            return Ok(Value::Bool(true));
+        }
+    }
+    Ok(Value::Bool(false))
+}
+
+pub(crate) fn make_set(ev: &mut Evaluator<'_>, items: Vec<Value>) -> Result<Value> {
+    ev.meter.entries(items.len() as u64)?;
+    ev.meter.steps(items.len() as u64)?;
+    let mut set = IndexSet::with_capacity(items.len());
+    for item in items {
+        set.insert(ops::key(&mut ev.meter, item)?);
+    }
+    Ok(Value::set(set))
+}
+
+fn dict(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
+    let Args { positional, keywords } = args;
+    let [source] = Args {
+        positional,
+        keywords: Vec::new(),
+    }
+    .bind("dict", [""], 0)?;
+    let mut map = Map::new();
+    match source {
+        None => {}
+        Some(Value::Object(object)) if keywords.is_empty() => return Ok(Value::Object(object)),
+        Some(Value::Object(object)) => {
+            for (key, value) in &object.0 {
+                ev.insert(&mut map, key.0.clone(), value.clone())?;
+            }
+        }
+        Some(pairs) => {
+            ev.iterate(&pairs, &mut |ev, pair| {
+                let items = ev.collect(&pair)?;
+                match <[Value; 2]>::try_from(items) {
+                    Ok([key, value]) => ev.insert(&mut map, key, value)?,
+                    Err(items) => {
+                        return Err(EvalError::value(format!(
+                            "`dict` needs pairs, not {} values",
+                            items.len()
+                        )));
+                    }
+                }
+                GO_ON
+            })?;
+        }
+    }
+    for (name, value) in keywords {
+        ev.insert(&mut map, Value::Str(name), value)?;
+    }
+    Ok(Value::map(map))
+}
+
+fn range(args: Args) -> Result<Value> {
+    let mut numbers = Vec::new();
+    for value in args.bind("range", ["", "", ""], 1)?.into_iter().flatten() {
+        if !matches!(value, Value::Int(_) | Value::Bool(_)) {
+            return Err(EvalError::type_(format!(
+                "`range` needs integers, not {}",
+                value.type_name()
+            )));
+        }
+        numbers.push(ops::small(&value, "a bound of a range")?);
+    }
+    let (start, stop, step) = match numbers.as_slice() {
+        [stop] => (0, *stop, 1),
+        [start, stop] => (*start, *stop, 1),
+        [start, stop, step] => (*start, *stop, *step),
+        _ => return Err(EvalError::type_("`range` needs one to three integers")),
+    };
+    if step == 0 {
+        return Err(EvalError::value("the step of a range is zero"));
+    }
+    Ok(Value::Range(Range { start, stop, step }))
+}
+
+/// The text of a value inside a message or a join.
+pub(crate) fn expect_str<'v>(value: &'v Value, what: &str) -> Result<&'v Arc<str>> {
+    match value {
+        Value::Str(text) => Ok(text),
+        other => Err(EvalError::type_(format!(
+            "{what} must be text, not {}",
+            other.type_name()
+        ))),
+    }
+}

@@ -1,0 +1,462 @@
+//! The text of values: the form in which they enter a template, JSON, and the `str` and `repr` of Python.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use crate::error::EvalError;
+use crate::limits::Meter;
+use crate::sort;
+use crate::value::{Key, Value};
+
+/// Where text is written, paid for before it grows.
+pub(crate) struct Out<'a> {
+    pub(crate) text: String,
+    meter: Option<&'a mut Meter>,
+    /// Whether what JSON cannot hold is written as Python would, instead of being an error.
+    lenient: bool,
+}
+
+type Written = Result<(), EvalError>;
+
+impl<'a> Out<'a> {
+    pub(crate) fn new(meter: &'a mut Meter) -> Self {
+        Out {
+            text: String::new(),
+            meter: Some(meter),
+            lenient: false,
+        }
+    }
+
+    /// Writes behind a text that is paid for already.
+    pub(crate) fn append(meter: &'a mut Meter, text: String) -> Self {
+        Out {
+            text,
+            meter: Some(meter),
+            lenient: false,
+        }
+    }
+
+    pub(crate) fn push(&mut self, text: &str) -> Written {
+        if let Some(meter) = &mut self.meter {
+            meter.alloc(text.len() as u64)?;
+        }
+        self.text.push_str(text);
+        Ok(())
+    }
+
+    fn step(&mut self) -> Written {
+        self.meter.as_mut().map_or(Ok(()), |meter| meter.steps(1))
+    }
+}
+
+/// Never fails: for messages, and for callers outside an evaluation.
+pub(crate) fn display(value: &Value) -> String {
+    let mut out = Out {
+        text: String::new(),
+        meter: None,
+        lenient: true,
+    };
+    // Without a meter and with leniency there is nothing that fails.
+    let _ = write_text(&mut out, value);
+    out.text
+}
+
+/// The text form where a value enters text.
+pub(crate) fn write_text(out: &mut Out<'_>, value: &Value) -> Written {
+    match value {
+        Value::Null => Ok(()),
+        Value::Str(text) => out.push(text),
+        Value::Float(float) => out.push(&float_repr(*float)),
+        Value::Function(_) if !out.lenient => Err(no_text(value)),
+        other => write_json(out, other, &JsonStyle::COMPACT, 0),
+    }
+}
+
+fn no_text(value: &Value) -> EvalError {
+    EvalError::type_(format!("{} has no text form", value.type_name()))
+}
+
+/// How JSON is written.
+pub(crate) struct JsonStyle {
+    pub(crate) indent: Option<String>,
+    pub(crate) item_separator: Cow<'static, str>,
+    pub(crate) key_separator: Cow<'static, str>,
+    pub(crate) ascii: bool,
+    pub(crate) sort_keys: bool,
+    /// `json.dumps`: sets and ranges are refused, floats that are not finite are not.
+    pub(crate) python: bool,
+}
+
+impl JsonStyle {
+    pub(crate) const COMPACT: JsonStyle = JsonStyle {
+        indent: None,
+        item_separator: Cow::Borrowed(","),
+        key_separator: Cow::Borrowed(":"),
+        ascii: false,
+        sort_keys: false,
+        python: false,
+    };
+}
+
+pub(crate) fn write_json(out: &mut Out<'_>, value: &Value, style: &JsonStyle, depth: usize) -> Written {
+    out.step()?;
+    match value {
+        Value::Null => out.push("null"),
+        Value::Bool(b) => out.push(if *b { "true" } else { "false" }),
+        Value::Int(int) if out.lenient => out.push(&int.to_string()),
+        Value::Int(int) => {
+            let text = int.to_decimal()?;
+            out.push(&text)
+        }
+        Value::Float(float) => write_json_float(out, *float, style),
+        Value::Str(text) => write_json_str(out, text, style.ascii),
+        Value::List(items) | Value::Tuple(items) => {
+            write_json_list(out, &mut items.iter().cloned(), style, depth)
+        }
+        Value::Set(set) if !style.python => write_json_list(out, &mut set.iter().cloned(), style, depth),
+        Value::Range(range) if !style.python => {
+            write_json_list(out, &mut range.iter().map(Value::int), style, depth)
+        }
+        Value::Object(object) => write_json_object(out, object.0.iter(), style, depth),
+        Value::Function(_) if out.lenient => out.push("null"),
+        Value::Set(_) | Value::Range(_) | Value::Function(_) => Err(EvalError::type_(format!(
+            "{} cannot be written as JSON",
+            value.type_name()
+        ))),
+    }
+}
+
+fn write_json_float(out: &mut Out<'_>, float: f64, style: &JsonStyle) -> Written {
+    if float.is_finite() {
+        return out.push(&float_repr(float));
+    }
+    if !style.python && !out.lenient {
+        return Err(EvalError::value(format!(
+            "the float {} cannot be written as JSON",
+            float_repr(float)
+        )));
+    }
+    out.push(match (float.is_nan(), float > 0.0) {
+        (true, _) => "NaN",
+        (false, true) => "Infinity",
+        (false, false) => "-Infinity",
+    })
+}
+
+fn line(out: &mut Out<'_>, style: &JsonStyle, depth: usize) -> Written {
+    let Some(indent) = &style.indent else {
+        return Ok(());
+    };
+    out.push("\n")?;
+    (0..depth).try_for_each(|_| out.push(indent))
+}
+
+fn write_json_list(
+    out: &mut Out<'_>,
+    items: &mut dyn Iterator<Item = Value>,
+    style: &JsonStyle,
+    depth: usize,
+) -> Written {
+    out.push("[")?;
+    let mut first = true;
+    for item in items {
+        if !first {
+            out.push(&style.item_separator)?;
+        }
+        first = false;
+        line(out, style, depth + 1)?;
+        write_json(out, &item, style, depth + 1)?;
+    }
+    if !first {
+        line(out, style, depth)?;
+    }
+    out.push("]")
+}
+
+fn write_json_object<'v>(
+    out: &mut Out<'_>,
+    entries: impl Iterator<Item = (&'v Key, &'v Value)>,
+    style: &JsonStyle,
+    depth: usize,
+) -> Written {
+    let mut entries: Vec<_> = entries.map(|(key, value)| (&key.0, value)).collect();
+    if style.sort_keys {
+        let keys: Vec<Value> = entries.iter().map(|(key, _)| (*key).clone()).collect();
+        if let Some(meter) = &mut out.meter {
+            let order = sort::order_of(meter, &keys, false)?;
+            entries = order
+                .into_iter()
+                .filter_map(|index| entries.get(index).copied())
+                .collect();
+        }
+    }
+    out.push("{")?;
+    for (index, (key, value)) in entries.iter().enumerate() {
+        if index > 0 {
+            out.push(&style.item_separator)?;
+        }
+        line(out, style, depth + 1)?;
+        if matches!(key, Value::Tuple(_)) && !out.lenient {
+            return Err(EvalError::type_(
+                "a key that is a tuple cannot be written as JSON",
+            ));
+        }
+        write_json_str(out, &json_key(key), style.ascii)?;
+        out.push(&style.key_separator)?;
+        write_json(out, value, style, depth + 1)?;
+    }
+    if !entries.is_empty() {
+        line(out, style, depth)?;
+    }
+    out.push("}")
+}
+
+/// A key as JSON has it: the text of Python's `json.dumps`.
+pub(crate) fn json_key(key: &Value) -> Cow<'_, str> {
+    match key {
+        Value::Str(text) => Cow::Borrowed(text),
+        Value::Null => Cow::Borrowed("null"),
+        Value::Bool(b) => Cow::Borrowed(if *b { "true" } else { "false" }),
+        Value::Float(float) => Cow::Owned(float_repr(*float)),
+        Value::Int(int) => Cow::Owned(int.to_string()),
+        other => Cow::Owned(display(other)),
+    }
+}
+
+fn write_json_str(out: &mut Out<'_>, text: &str, ascii: bool) -> Written {
+    out.push("\"")?;
+    let mut start = 0;
+    let mut escaped = String::new();
+    for (index, c) in text.char_indices() {
+        escaped.clear();
+        match c {
+            '"' => escaped.push_str("\\\""),
+            '\\' => escaped.push_str("\\\\"),
+            '\n' => escaped.push_str("\\n"),
+            '\r' => escaped.push_str("\\r"),
+            '\t' => escaped.push_str("\\t"),
+            '\x08' => escaped.push_str("\\b"),
+            '\x0c' => escaped.push_str("\\f"),
+            c if c < ' ' || (ascii && c >= '\x7f') => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    // Writing to a string never fails.
+                    let _ = write!(escaped, "\\u{unit:04x}");
+                }
+            }
+            _ => continue,
+        }
+        out.push(text.get(start..index).unwrap_or_default())?;
+        out.push(&escaped)?;
+        start = index + c.len_utf8();
+    }
+    out.push(text.get(start..).unwrap_or_default())?;
+    out.push("\"")
+}
+
+/// `str(value)` of Python.
+pub(crate) fn write_str(out: &mut Out<'_>, value: &Value) -> Written {
+    match value {
+        Value::Str(text) => out.push(text),
+        other => write_repr(out, other),
+    }
+}
+
+/// `repr(value)` of Python.
+pub(crate) fn write_repr(out: &mut Out<'_>, value: &Value) -> Written {
+    out.step()?;
+    match value {
+        Value::Null => out.push("None"),
+        Value::Bool(b) => out.push(if *b { "True" } else { "False" }),
+        Value::Int(int) => {
+            let text = int.to_decimal()?;
+            out.push(&text)
+        }
+        Value::Float(float) => out.push(&float_repr(*float)),
+        Value::Str(text) => {
+            // The quoted text exists twice for a moment.
+            if let Some(meter) = &mut out.meter {
+                meter.text(text.len())?;
+            }
+            out.push(&repr_str(text))
+        }
+        Value::List(items) => write_items(out, "[", items.iter(), "]"),
+        Value::Tuple(items) => write_items(out, "(", items.iter(), if items.len() == 1 { ",)" } else { ")" }),
+        Value::Set(set) if set.is_empty() => out.push("set()"),
+        Value::Set(set) => write_items(out, "{", set.iter(), "}"),
+        Value::Object(object) => {
+            out.push("{")?;
+            for (index, (key, value)) in object.0.iter().enumerate() {
+                if index > 0 {
+                    out.push(", ")?;
+                }
+                write_repr(out, &key.0)?;
+                out.push(": ")?;
+                write_repr(out, value)?;
+            }
+            out.push("}")
+        }
+        Value::Range(range) => {
+            let step = if range.step == 1 {
+                String::new()
+            } else {
+                format!(", {}", range.step)
+            };
+            out.push(&format!("range({}, {}{step})", range.start, range.stop))
+        }
+        Value::Function(_) => Err(no_text(value)),
+    }
+}
+
+fn write_items<'v>(
+    out: &mut Out<'_>,
+    open: &str,
+    items: impl Iterator<Item = &'v Value>,
+    close: &str,
+) -> Written {
+    out.push(open)?;
+    for (index, item) in items.enumerate() {
+        if index > 0 {
+            out.push(", ")?;
+        }
+        write_repr(out, item)?;
+    }
+    out.push(close)
+}
+
+/// A string literal, with the quotes that Python would choose.
+pub(crate) fn repr_str(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
+    format!("{quote}{}{quote}", escape_in_quotes(text, quote))
+}
+
+/// The text between the quotes of a string literal.
+pub(crate) fn escape_in_quotes(text: &str, quote: char) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\\' => out.push_str("\\\\"),
+            c if c == quote => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if is_printable(c) => out.push(c),
+            c => push_escape(&mut out, c),
+        }
+    }
+    out
+}
+
+/// `\x41`, `\u0041` or `\U00000041`, the shortest that fits.
+pub(crate) fn push_escape(out: &mut String, c: char) {
+    let code = u32::from(c);
+    // Writing to a string never fails.
+    let _ = match code {
+        0..=0xff => write!(out, "\\x{code:02x}"),
+        0x100..=0xffff => write!(out, "\\u{code:04x}"),
+        _ => write!(out, "\\U{code:08x}"),
+    };
+}
+
+/// Whether Python's `repr` leaves the character as it is.
+pub(crate) fn is_printable(c: char) -> bool {
+    if c.is_ascii() {
+        return !c.is_ascii_control();
+    }
+    // The standard library escapes what is not printable, and combining marks only at the start.
+    let mut buffer = [b'a'; 5];
+    let len = c.encode_utf8(buffer.get_mut(1..).unwrap_or_default()).len();
+    let text = std::str::from_utf8(buffer.get(..=len).unwrap_or_default()).unwrap_or_default();
+    text.escape_debug().nth(1) != Some('\\')
+}
+
+/// The shortest decimal that reads back as the same float, laid out as Python does: `3.0`, `1e-07`, `1e+16`.
+pub(crate) fn float_repr(float: f64) -> String {
+    if float.is_nan() {
+        return "nan".to_owned();
+    }
+    if float.is_infinite() {
+        return if float > 0.0 { "inf" } else { "-inf" }.to_owned();
+    }
+    let mut scientific = format!("{float:e}");
+    // Where two decimals of the same length are equally near, Python takes the even one.
+    let places = scientific
+        .bytes()
+        .take_while(|byte| *byte != b'e')
+        .filter(u8::is_ascii_digit)
+        .count();
+    if places > 14 {
+        let even = format!("{float:.*e}", places - 1);
+        if even.parse() == Ok(float) {
+            scientific = even;
+        }
+    }
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    if (-4..16).contains(&exponent) {
+        return plain(digits, exponent);
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
+}
+
+/// Digits with a point among them, from `-1.25` and the exponent of ten.
+fn plain(digits: &str, exponent: i32) -> String {
+    let (sign, digits) = digits
+        .strip_prefix('-')
+        .map_or(("", digits), |digits| ("-", digits));
+    let digits = digits.replace('.', "");
+    let zeros = |count: i32| "0".repeat(usize::try_from(count).unwrap_or(0));
+    if exponent < 0 {
+        return format!("{sign}0.{}{digits}", zeros(-exponent - 1));
+    }
+    let point = usize::try_from(exponent).unwrap_or(0) + 1;
+    match digits.split_at_checked(point) {
+        Some((whole, fraction)) if !fraction.is_empty() => format!("{sign}{whole}.{fraction}"),
+        _ => format!(
+            "{sign}{digits}{}.0",
+            "0".repeat(point.saturating_sub(digits.len()))
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_are_laid_out_as_in_python() {
+        for (float, text) in [
+            (3.0, "3.0"),
+            (1e-7, "1e-07"),
+            (1e16, "1e+16"),
+            (123456789012345.0, "123456789012345.0"),
+            (0.0001, "0.0001"),
+            (-0.0, "-0.0"),
+            (1.5e300, "1.5e+300"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (900719925474099.25, "900719925474099.2"),
+            (120.0, "120.0"),
+            (-1234.5, "-1234.5"),
+            (0.001, "0.001"),
+            (0.0, "0.0"),
+        ] {
+            assert_eq!(float_repr(float), text);
+        }
+    }
+
+    #[test]
+    fn quotes_and_escapes_are_those_of_python() {
+        assert_eq!(repr_str("it's"), "\"it's\"");
+        assert_eq!(
+            repr_str("a\"'\n\u{7f}\u{200b}é\u{301}"),
+            "'a\"\\'\\n\\x7f\\u200bé\u{301}'"
+        );
+    }
+}

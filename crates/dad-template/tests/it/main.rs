@@ -1,0 +1,12 @@
+//! Tests of the template language through its public face.
+
+mod attacks;
+mod cases;
+mod cpython;
+mod language;
+mod properties;
+mod scope;
+
+/// Counts what is allocated, and refuses what is above a limit when a test sets one.
+#[global_allocator]
+static ALLOCATOR: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);

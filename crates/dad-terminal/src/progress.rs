@@ -1,0 +1,168 @@
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dad_core::{HierarchyPath, format_duration};
+use dad_events::{ComponentEnded, Event, EventBody, RunIdentity, RunObserver, RunStarted, StepEnded};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::text::{BOLD, DIM, mark, one_line, usage};
+
+/// Shows the component tree of a run while it grows: a line for each component entered and each step ended, and on a
+/// terminal a moving line for each step that executes.
+#[derive(Debug)]
+pub struct Progress {
+    live: bool,
+    bars: MultiProgress,
+    running: Mutex<HashMap<HierarchyPath, ProgressBar>>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Progress {
+    /// A display on standard error.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            live: std::io::stderr().is_terminal(),
+            bars: MultiProgress::new(),
+            running: Mutex::default(),
+        }
+    }
+
+    fn print(&self, line: &str) {
+        if self.live {
+            // A terminal that went away is no reason to fail a run.
+            drop(self.bars.println(line));
+        } else {
+            anstream::eprintln!("{line}");
+        }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<HierarchyPath, ProgressBar>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, path: &HierarchyPath) {
+        if !self.live {
+            return;
+        }
+        let style = ProgressStyle::with_template(&format!("{}{{spinner}} {{msg}}  {{elapsed}}", indent(path)));
+        let bar = self.bars.add(ProgressBar::new_spinner());
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        bar.set_message(path.leaf().to_owned());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        self.running().insert(path.clone(), bar);
+    }
+
+    fn end(&self, path: &HierarchyPath) {
+        if let Some(bar) = self.running().remove(path) {
+            bar.finish_and_clear();
+            self.bars.remove(&bar);
+        }
+    }
+
+    fn show(&self, event: &Event) {
+        match &event.body {
+            EventBody::RunStarted(started) => self.print(&run_line(&event.run, started)),
+            EventBody::ComponentStarted(started) => {
+                self.print(&format!("{}{BOLD}{}{BOLD:#}", indent(&started.path), started.path.leaf()));
+            }
+            EventBody::ComponentEnded(ended) => {
+                if let Some(line) = component_line(ended) {
+                    self.print(&line);
+                }
+            }
+            EventBody::StepStarted(started) => self.begin(&started.path),
+            EventBody::AttemptFailed(failed) => {
+                self.end(&failed.path);
+                let error = one_line(&failed.error.message, 100);
+                let (path, attempt) = (indent(&failed.path), failed.attempt);
+                self.print(&format!("{path}{DIM}! {} attempt {attempt} failed: {error}{DIM:#}", failed.path.leaf()));
+            }
+            EventBody::StepEnded(ended) => {
+                self.end(&ended.path);
+                self.print(&step_line(ended));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[async_trait]
+impl RunObserver for Progress {
+    fn name(&self) -> &str {
+        "terminal progress"
+    }
+
+    async fn observe(&self, events: &[Arc<Event>]) {
+        for event in events {
+            self.show(event);
+        }
+    }
+
+    async fn finish(&self) -> Vec<String> {
+        for (_, bar) in self.running().drain() {
+            bar.finish_and_clear();
+        }
+        Vec::new()
+    }
+}
+
+fn indent(path: &HierarchyPath) -> String {
+    "  ".repeat(path.segments().count() - 1)
+}
+
+fn run_line(run: &RunIdentity, started: &RunStarted) -> String {
+    let mut line = format!("{DIM}{}", run.run_id);
+    if let Some(plan) = &started.plan {
+        // Writing to a string cannot fail.
+        let _ = write!(line, "\n{plan}");
+    }
+    let _ = write!(line, "{DIM:#}");
+    line
+}
+
+/// Only failures and totals worth a line are told; that a component went well is seen from its steps.
+fn component_line(ended: &ComponentEnded) -> Option<String> {
+    if !ended.status.is_failure() {
+        return None;
+    }
+    let (mark, style) = mark(ended.status, false);
+    let line = format!("{}{style}{mark}{style:#} {} {}", indent(&ended.path), ended.path.leaf(), ended.status);
+    Some(line)
+}
+
+fn step_line(ended: &StepEnded) -> String {
+    /// Names up to this width leave the columns behind them aligned.
+    const NAME: usize = 28;
+    let (mark, style) = mark(ended.status, ended.reused_from.is_some());
+    let mut details = Vec::new();
+    if let Some(origin) = &ended.reused_from {
+        details.push(format!("from {}", origin.run_id));
+    } else {
+        details.push(format_duration(ended.duration));
+    }
+    if let Some(summary) = &ended.summary {
+        details.push(one_line(summary, 70));
+    }
+    let consumed = usage(&ended.usage);
+    if !consumed.is_empty() && !details.iter().any(|detail| detail.contains("tokens")) {
+        details.push(consumed);
+    }
+    let name = ended.path.leaf();
+    let mut line = format!("{}{style}{mark}{style:#} {name:<NAME$}  {DIM}{}{DIM:#}", indent(&ended.path), details.join("  "));
+    if let Some(error) = &ended.error {
+        let _ = write!(line, "\n{}  {style}{}{style:#}", indent(&ended.path), one_line(&error.message, 300));
+    }
+    line
+}

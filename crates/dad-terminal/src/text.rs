@@ -1,0 +1,69 @@
+use anstyle::{AnsiColor, Style};
+use dad_core::{StatusCounts, StepStatus, Usage};
+
+/// Text without control characters other than line feeds and tabs, which could move the cursor or change the terminal.
+///
+/// ```
+/// assert_eq!(dad_terminal::printable("a\u{1b}[31mb\n"), "a[31mb\n");
+/// ```
+#[must_use]
+pub fn printable(text: &str) -> String {
+    // The bidirectional controls can make a line read otherwise than it is.
+    let harmless = |c: &char| {
+        (!c.is_control() || matches!(c, '\n' | '\t'))
+            && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().filter(harmless).collect()
+}
+
+/// A text as one line of at most `width` characters.
+#[must_use]
+pub fn one_line(text: &str, width: usize) -> String {
+    let line = printable(text).split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(width) {
+        None => line,
+        Some(_) => line.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+pub(crate) const DIM: Style = Style::new().dimmed();
+pub(crate) const BOLD: Style = Style::new().bold();
+
+/// The mark of a status and its colour.
+pub(crate) fn mark(status: StepStatus, reused: bool) -> (&'static str, Style) {
+    let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
+    match status {
+        StepStatus::Completed if reused => ("↺", colour(AnsiColor::Cyan)),
+        StepStatus::Completed => ("✓", colour(AnsiColor::Green)),
+        StepStatus::Skipped => ("–", DIM),
+        StepStatus::Waiting => ("?", colour(AnsiColor::Yellow)),
+        status if status.is_failure() => ("✗", colour(AnsiColor::Red)),
+        _ => ("·", DIM),
+    }
+}
+
+/// What was consumed, in words; empty for nothing.
+pub(crate) fn usage(usage: &Usage) -> String {
+    let mut parts = Vec::new();
+    if usage.total_tokens > 0 {
+        parts.push(format!("{} tokens", usage.total_tokens));
+    }
+    if let Some(cost) = usage.cost {
+        parts.push(format!("${cost:.4}"));
+    }
+    parts.join(", ")
+}
+
+/// How steps ended, in words.
+pub(crate) fn counts(counts: &StatusCounts) -> String {
+    let mut parts = vec![format!("{} completed", counts.completed)];
+    if counts.reused > 0 {
+        parts[0] = format!("{} completed ({} reused)", counts.completed, counts.reused);
+    }
+    for (number, word) in [(counts.failed, "failed"), (counts.skipped, "skipped")] {
+        if number > 0 {
+            parts.push(format!("{number} {word}"));
+        }
+    }
+    parts.join(", ")
+}
