@@ -112,5 +112,5 @@ fn show_usage(error: &clap::Error) -> ExitCode {
 /// The `dhenara` command without additions.
 #[must_use]
 pub fn main() -> ExitCode {
-    App::new().handlers(|| vec![on(crate::run::ask_prompt_variables)]).run()
+    App::new().handlers(|| vec![on(run::ask_prompt_variables)]).run()
 }

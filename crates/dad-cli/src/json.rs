@@ -13,11 +13,12 @@ pub(crate) fn print(mut document: Value) {
     print_text(&text);
 }
 
-/// Prints a text and a line feed on standard output; a reader that went away is no error.
+/// Prints a text as lines on standard output; a reader that went away is no error.
 pub(crate) fn print_text(text: &str) {
     use std::io::Write;
     let mut out = anstream::stdout().lock();
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    let _ = write!(out, "{text}{end}").and_then(|()| out.flush());
 }
 
 pub(crate) fn print_error(error: &CommandError) {

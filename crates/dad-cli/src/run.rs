@@ -26,7 +26,7 @@ pub(crate) fn agent(app: &App, name: &str, options: &RunOptions) -> Result<u8, C
     };
     check_project(&project_root)?;
     let found = definitions::agent(app, &project_root, name)?;
-    run(app, found, &project_root, options, &Invocation::new(&["run", "agent", name], options))
+    run(app, found, &project_root, options, &Invocation::new(&["run", "agent", name], options, &project_root))
 }
 
 /// `dhenara run flow FILE`.
@@ -38,7 +38,7 @@ pub(crate) fn flow(app: &App, file: &Path, options: &RunOptions) -> Result<u8, C
     check_project(&project_root)?;
     let found = definitions::flow(file, &project_root)?;
     let file = file.to_string_lossy();
-    run(app, found, &project_root, options, &Invocation::new(&["run", "flow", &file], options))
+    run(app, found, &project_root, options, &Invocation::new(&["run", "flow", &file], options, &project_root))
 }
 
 /// The project a file lies in; a file outside of any is its own, with its runs beside it.

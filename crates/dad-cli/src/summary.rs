@@ -1,11 +1,11 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
 use async_trait::async_trait;
 use dad_core::{NodeType, RunStatus, format_duration};
 use dad_events::{Event, EventBody, RunObserver};
-use dad_run::RunView;
+use dad_run::{RunView, find_project_root};
 use dad_runner::RunReport;
 use serde_json::Value;
 
@@ -20,9 +20,14 @@ pub(crate) struct Invocation {
 }
 
 impl Invocation {
-    pub(crate) fn new(command: &[&str], options: &RunOptions) -> Self {
+    pub(crate) fn new(command: &[&str], options: &RunOptions, project_root: &Path) -> Self {
         let mut words: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
-        words.extend(place_words(&options.place));
+        let mut place = options.place.clone();
+        // The next command is typed in this directory, from where the project may not be found.
+        if !find_project_root().is_ok_and(|found| found == project_root) {
+            place.project_root.get_or_insert_with(|| project_root.to_path_buf());
+        }
+        words.extend(place_words(&place));
         if let Some(env) = &options.env {
             words.extend(["--env".to_owned(), env.clone()]);
         }

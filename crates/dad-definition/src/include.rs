@@ -131,7 +131,7 @@ fn existing_part(path: &Path) -> Option<PathBuf> {
 
 fn missing(name: &str, wanted: &Path, root: &Path, error: &std::io::Error) -> Problem {
     let problem = Problem::new(
-        "include_unreadable",
+        "file_unreadable",
         format!("cannot read {}: {error}", quoted(name)),
     );
     let directory = wanted.parent().and_then(|parent| parent.canonicalize().ok());
@@ -173,10 +173,10 @@ impl Unreadable {
 
 /// The text of a regular file of moderate size.
 pub(crate) fn read_text(path: &Path) -> Result<String, Unreadable> {
-    let io_error = |error: std::io::Error| Unreadable::new("include_unreadable", error.to_string());
+    let io_error = |error: std::io::Error| Unreadable::new("file_unreadable", error.to_string());
     // Before opening, because opening a pipe waits for somebody to write.
     if !path.metadata().map_err(io_error)?.is_file() {
-        return Err(Unreadable::new("include_unreadable", "it is not a file"));
+        return Err(Unreadable::new("file_unreadable", "it is not a file"));
     }
     let mut bytes = Vec::new();
     File::open(path)

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::decode::{Cx, decode};
 use crate::include::{Includes, MAX_TEXT, read_text};
 use crate::problem::{Problem, Problems, Report, quoted};
-use crate::source::{Lines, SourceFile};
+use crate::source::SourceFile;
 use crate::spans::SpanMap;
 use crate::value::{Costs, Recording, Tree};
 use crate::{json, validate, yaml};
@@ -116,12 +116,10 @@ fn nothing_in(file_name: &str) -> Problem {
 
 fn read(text: &str, file_name: &str, cx: &mut Cx) -> Option<Definition> {
     let tree = parse(text, file_name, &cx.spans, &mut cx.report)?;
-    let lines = Lines::new(text);
     let mut recording = Recording {
         spans: &mut cx.spans,
         costs: &mut cx.costs,
         file: 0,
-        lines: &lines,
     };
     if !tree.record(&mut recording) {
         cx.report.add(Costs::problem().in_file(file_name));

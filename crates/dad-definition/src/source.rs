@@ -26,11 +26,11 @@ impl SourceFile {
 }
 
 /// Finds lines and columns of a text.
-#[derive(Debug)]
-pub(crate) struct Lines<'t> {
-    text: &'t str,
+#[derive(Clone, Debug)]
+pub(crate) struct Lines {
+    text: Arc<str>,
     /// Where lines begin, and some places in between, so that a file of one long line is no slower than others.
-    marks: Vec<Mark>,
+    marks: Arc<[Mark]>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +43,8 @@ struct Mark {
 /// Bytes between two marks of one line.
 const MARK_DISTANCE: usize = 512;
 
-impl<'t> Lines<'t> {
-    pub(crate) fn new(text: &'t str) -> Self {
+impl Lines {
+    pub(crate) fn new(text: Arc<str>) -> Self {
         let mut mark = Mark {
             offset: 0,
             line: 1,
@@ -69,7 +69,10 @@ impl<'t> Lines<'t> {
                 column = column.saturating_add(1);
             }
         }
-        Self { text, marks }
+        Self {
+            marks: marks.into(),
+            text,
+        }
     }
 
     /// Line and column of a byte, both counted from 1, the column in characters.
@@ -95,7 +98,7 @@ mod tests {
     #[test]
     fn positions_count_characters() {
         let text = format!("é\n{}\nend", "ö".repeat(1000));
-        let lines = Lines::new(&text);
+        let lines = Lines::new(text.into());
         for (offset, position) in [
             (0, (1, 1)),
             (2, (1, 2)),

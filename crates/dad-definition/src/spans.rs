@@ -18,6 +18,9 @@ pub struct SpanMap {
     places: BTreeMap<String, Entry>,
     #[serde(skip)]
     sources: Vec<SourceFile>,
+    /// Of each source.
+    #[serde(skip)]
+    lines: Vec<Lines>,
 }
 
 /// A place in a file.
@@ -54,7 +57,7 @@ struct Mark {
 }
 
 impl Mark {
-    fn new(file: usize, lines: &Lines<'_>, span: &Range<usize>) -> Self {
+    fn new(file: usize, lines: &Lines, span: &Range<usize>) -> Self {
         let (line, column) = lines.position(span.start);
         Self {
             file,
@@ -98,7 +101,7 @@ impl SpanMap {
             text,
             part,
         )?;
-        self.location(Mark::new(file, &Lines::new(&source.text), &span))
+        self.location(Mark::new(file, self.lines.get(file)?, &span))
     }
 
     /// The files that were read, as far as they are at hand.
@@ -125,6 +128,7 @@ impl SpanMap {
     /// Adds a file and returns its number.
     pub(crate) fn add_file(&mut self, source: SourceFile) -> usize {
         self.files.push(source.path.clone());
+        self.lines.push(Lines::new(source.text.clone()));
         self.sources.push(source);
         self.files.len() - 1
     }
@@ -133,11 +137,13 @@ impl SpanMap {
         &mut self,
         place: &str,
         file: usize,
-        lines: &Lines<'_>,
         value: &Range<usize>,
         key: Option<&Range<usize>>,
         style: Style,
     ) {
+        let Some(lines) = self.lines.get(file) else {
+            return;
+        };
         let entry = Entry {
             value: Mark::new(file, lines, value),
             key: key.map(|key| Mark::new(file, lines, key)),
@@ -162,7 +168,6 @@ impl SpanMap {
 
     /// A place of a file that no value stands at.
     pub(crate) fn spot(&self, file: usize, span: Range<usize>) -> Option<Location<'_>> {
-        let source = self.sources.get(file)?;
-        self.location(Mark::new(file, &Lines::new(&source.text), &span))
+        self.location(Mark::new(file, self.lines.get(file)?, &span))
     }
 }

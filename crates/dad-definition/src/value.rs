@@ -4,7 +4,6 @@ use serde_json::{Number, Value};
 
 use crate::place::Place;
 use crate::problem::Problem;
-use crate::source::Lines;
 use crate::spans::SpanMap;
 use crate::spot::Style;
 
@@ -122,7 +121,7 @@ impl Tree {
             return false;
         }
         into.spans
-            .insert(place.as_str(), into.file, into.lines, &self.span, key, self.style);
+            .insert(place.as_str(), into.file, &self.span, key, self.style);
         match &self.data {
             Data::List(items) => items
                 .iter()
@@ -141,7 +140,6 @@ pub(crate) struct Recording<'a> {
     pub(crate) spans: &'a mut SpanMap,
     pub(crate) costs: &'a mut Costs,
     pub(crate) file: usize,
-    pub(crate) lines: &'a Lines<'a>,
 }
 
 /// What a number's text means, `None` if it is not a JSON number.

@@ -121,8 +121,7 @@ impl<'t> Reader<'t, '_> {
                 Event::Nothing | Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd => None,
             };
             if stack.len() > MAX_DEPTH {
-                let message = format!("values are nested more than {MAX_DEPTH} levels deep");
-                self.add(Problem::new("too_deep", message), self.last..self.last);
+                self.add(too_deep(), self.last..self.last);
                 return None;
             }
             if let Some(tree) = done {
@@ -299,6 +298,9 @@ impl<'t> Reader<'t, '_> {
 
     fn syntax_error(&mut self, error: &ScanError) {
         let at = self.byte(error.marker().index());
+        if error.info().contains("recursion limit") {
+            return self.add(too_deep(), at..at);
+        }
         // The parser's own words for characters are an opening backtick and a closing quote.
         let message = format!("this is not YAML: {}", error.info().replace('\'', "`"));
         let problem = Problem::new("yaml_syntax", message);
@@ -340,6 +342,13 @@ impl<'t> Reader<'t, '_> {
             .and_then(|rest| rest.lines().next())
             .unwrap_or_default()
     }
+}
+
+fn too_deep() -> Problem {
+    Problem::new(
+        "too_deep",
+        format!("values are nested more than {MAX_DEPTH} levels deep"),
+    )
 }
 
 fn has_placeholder(line: &str) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dad_core::{
-    ComponentKind, ElementId, ErrorInfo, HierarchyPath, NodeType, RunId, RunStatus, StatusCounts, StepStatus,
+    ComponentKind, ElementId, ErrorInfo, HierarchyPath, NodeType, RunId, RunStatus, SecretRegistry, StatusCounts, StepStatus,
     Timestamp, Usage,
 };
 use serde_json::Value;
@@ -70,7 +70,7 @@ impl fmt::Display for EventType {
 }
 
 /// Which run an event belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct RunIdentity {
     /// The id of the run.
     pub run_id: RunId,
@@ -82,6 +82,8 @@ pub struct RunIdentity {
     pub trace_dir: PathBuf,
     /// The run it was started from.
     pub previous_run_id: Option<RunId>,
+    /// The run's secrets, to be masked by whoever writes text that did not come through the run.
+    pub secrets: SecretRegistry,
 }
 
 /// Something that happened in a run.

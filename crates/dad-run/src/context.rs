@@ -559,6 +559,7 @@ impl RunContext {
             run_dir: dir.path().to_path_buf(),
             trace_dir: trace.path().to_path_buf(),
             previous_run_id: parent_id,
+            secrets: options.secrets.clone(),
         });
         let inner = RunInner {
             bus: bus.start(&identity),

@@ -342,7 +342,8 @@ fn format_float(meter: &mut Meter, float: f64, spec: &Spec) -> Result<String, Ev
         return Err(EvalError::value("this grouping is not for this format"));
     }
     let precision = spec.precision.unwrap_or(6);
-    meter.text(precision.saturating_add(400))?;
+    // The digits are copied on their way into the width.
+    meter.text(precision.saturating_mul(3).saturating_add(400))?;
     let value = if kind == Some('%') { float * 100.0 } else { float };
     let magnitude = value.abs();
     let mut text = match kind {
@@ -703,7 +704,7 @@ impl Conversion {
         };
         if let Some(precision) = self.spec.precision {
             let missing = precision.saturating_sub(digits.len());
-            meter.text(missing)?;
+            meter.text(missing.saturating_mul(2))?;
             digits = format!("{}{digits}", zeros(missing));
         }
         let prefix = if self.spec.alternate { prefix } else { "" };
@@ -762,9 +763,9 @@ pub(crate) fn converted(
         let mut ascii = String::new();
         for c in text.chars() {
             if c.is_ascii() {
-                ascii.push(c)
+                ascii.push(c);
             } else {
-                text::push_escape(&mut ascii, c)
+                text::push_escape(&mut ascii, c);
             }
         }
         return Ok(ascii);

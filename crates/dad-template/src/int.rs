@@ -140,7 +140,7 @@ impl Int {
                     Some(Integer::div_floor(&a, &b))
                 }
             },
-            |a, b| a.div_floor(b),
+            Integer::div_floor,
         )
     }
 
@@ -155,7 +155,7 @@ impl Int {
                     Some(Integer::mod_floor(&a, &b))
                 }
             },
-            |a, b| a.mod_floor(b),
+            Integer::mod_floor,
         )
     }
 
@@ -186,7 +186,7 @@ impl Int {
     pub(crate) fn pow(&self, exponent: u64) -> Option<Int> {
         if self.bits() <= 1 {
             return Some(match self.as_i64() {
-                Some(-1) if exponent % 2 == 0 => Int::from(1),
+                Some(-1) if exponent.is_multiple_of(2) => Int::from(1),
                 Some(0) if exponent == 0 => Int::from(1),
                 _ => self.clone(),
             });

@@ -271,7 +271,7 @@ impl<'a> Lexer<'a> {
                 Some(c) => {
                     // Up to the next character that needs a decision.
                     let len = rest
-                        .find(|d| d == quote.char || d == '\\' || d == '\n')
+                        .find([quote.char, '\\', '\n'])
                         .filter(|&len| len > 0)
                         .unwrap_or(if rest.starts_with(['\n', quote.char]) {
                             c.len_utf8()

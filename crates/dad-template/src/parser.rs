@@ -3,14 +3,17 @@
 //! One parser for both dialects; where they differ it asks which one it reads. Operators are parsed by
 //! precedence climbing, so that a bracket costs few stack frames.
 
+mod brackets;
+mod strings;
+
 use std::sync::Arc;
 
 use crate::ast::{
-    Arguments, At, BinaryOp, Clause, CompareOp, Comprehension, ComprehensionKind, Dialect, DictItem, Expr,
-    FPart, Kind, Lambda, Postfix, PostfixOp, Target, UnaryOp,
+    Arguments, At, BinaryOp, CompareOp, ComprehensionKind, Dialect, Expr, Kind, Lambda, Postfix, PostfixOp,
+    UnaryOp,
 };
 use crate::error::{ParseError, Span};
-use crate::lexer::{Lexer, Quote, Token, is_space};
+use crate::lexer::{Lexer, Token, is_space};
 
 /// How deep brackets and operators may nest; a bracket counts twice. The tree, and with it all recursion over it, is bounded by
 /// a small multiple of this.
@@ -241,6 +244,11 @@ impl Parser<'_> {
     fn maybe_tuple(&mut self) -> Parsed<Expr> {
         let start = self.span.start;
         let first = self.element()?;
+        self.tuple_after(first, start)
+    }
+
+    /// What follows the first element of what may be a tuple.
+    fn tuple_after(&mut self, first: Expr, start: usize) -> Parsed<Expr> {
         if !self.is_op(",") {
             if matches!(first.kind, Kind::Star(_)) {
                 return Err(self.unexpected("`,`"));
@@ -642,344 +650,6 @@ impl Parser<'_> {
             "and" | "or" | "not" | "in" | "is" | "if" | "else" | "for" | "lambda"
         )
     }
-
-    fn parentheses(&mut self, start: usize) -> Parsed<Expr> {
-        self.enter()?;
-        self.bump()?;
-        if self.python() && self.is_op(")") {
-            self.leave();
-            self.bump()?;
-            return self.node(Kind::Tuple(Vec::new()), start);
-        }
-        let first_start = self.span.start;
-        let mut expr = if self.python() {
-            self.maybe_tuple()?
-        } else {
-            self.expression()?
-        };
-        let inner = self.is_keyword("for") && !matches!(expr.kind, Kind::Tuple(_));
-        if inner {
-            expr = self.comprehension(ComprehensionKind::Generator, expr, None, first_start)?;
-        }
-        self.leave();
-        self.expect(")")?;
-        Ok(expr)
-    }
-
-    fn brackets(&mut self, start: usize) -> Parsed<Expr> {
-        self.enter()?;
-        self.bump()?;
-        let mut items = Vec::new();
-        while !self.is_op("]") {
-            let item = self.element()?;
-            if items.is_empty() && self.is_keyword("for") && !matches!(item.kind, Kind::Star(_)) {
-                let expr = self.comprehension(ComprehensionKind::List, item, None, start)?;
-                self.leave();
-                self.expect("]")?;
-                return Ok(expr);
-            }
-            items.push(item);
-            if !self.eat(",")? {
-                break;
-            }
-        }
-        self.leave();
-        self.expect("]")?;
-        self.node(Kind::List(items), start)
-    }
-
-    fn braces(&mut self, start: usize) -> Parsed<Expr> {
-        self.enter()?;
-        self.bump()?;
-        let expr = self.braces_content(start)?;
-        self.leave();
-        self.expect("}")?;
-        Ok(expr)
-    }
-
-    fn braces_content(&mut self, start: usize) -> Parsed<Expr> {
-        if self.is_op("}") {
-            return self.node(Kind::Dict(Vec::new()), start);
-        }
-        if self.python() && self.is_op("**") {
-            return self.dictionary(Vec::new(), start);
-        }
-        let first = self.element()?;
-        if self.is_op(":") && !matches!(first.kind, Kind::Star(_)) {
-            self.bump()?;
-            let value = self.expression()?;
-            if self.is_keyword("for") {
-                return self.comprehension(ComprehensionKind::Dict, first, Some(value), start);
-            }
-            let items = vec![DictItem::Entry(first, value)];
-            return if self.eat(",")? {
-                self.dictionary(items, start)
-            } else {
-                self.node(Kind::Dict(items), start)
-            };
-        }
-        if !self.python() {
-            return Err(self.unexpected("`:`"));
-        }
-        if self.is_keyword("for") && !matches!(first.kind, Kind::Star(_)) {
-            return self.comprehension(ComprehensionKind::Set, first, None, start);
-        }
-        let mut items = vec![first];
-        while self.eat(",")? && !self.is_op("}") {
-            items.push(self.element()?);
-        }
-        self.node(Kind::Set(items), start)
-    }
-
-    fn dictionary(&mut self, mut items: Vec<DictItem>, start: usize) -> Parsed<Expr> {
-        while !self.is_op("}") {
-            if self.python() && self.eat("**")? {
-                items.push(DictItem::Spread(self.operators(LEVEL_BIT_OR)?));
-            } else {
-                let key = self.expression()?;
-                self.expect(":")?;
-                items.push(DictItem::Entry(key, self.expression()?));
-            }
-            if !self.eat(",")? {
-                break;
-            }
-        }
-        self.node(Kind::Dict(items), start)
-    }
-
-    fn comprehension(
-        &mut self,
-        kind: ComprehensionKind,
-        element: Expr,
-        value: Option<Expr>,
-        start: usize,
-    ) -> Parsed<Expr> {
-        let mut clauses = Vec::new();
-        while self.is_keyword("for") {
-            self.bump()?;
-            let target = self.targets()?;
-            if !self.is_keyword("in") {
-                return Err(self.unexpected("`in`"));
-            }
-            self.bump()?;
-            let iterable = self.operators(LEVEL_OR)?;
-            let mut conditions = Vec::new();
-            while self.is_keyword("if") {
-                self.bump()?;
-                conditions.push(self.operators(LEVEL_OR)?);
-            }
-            self.count(self.span)?;
-            clauses.push(Clause {
-                target,
-                iterable,
-                conditions,
-            });
-        }
-        self.node(
-            Kind::Comprehension(Arc::new(Comprehension {
-                kind,
-                element,
-                value,
-                clauses,
-            })),
-            start,
-        )
-    }
-
-    fn targets(&mut self) -> Parsed<Target> {
-        let first = self.target()?;
-        if !self.is_op(",") && !matches!(first, Target::Star(_)) {
-            return Ok(first);
-        }
-        let mut targets = vec![first];
-        while self.eat(",")? {
-            if self.is_keyword("in") || self.is_op(")") || self.is_op("]") {
-                break;
-            }
-            targets.push(self.target()?);
-        }
-        if targets
-            .iter()
-            .filter(|target| matches!(target, Target::Star(_)))
-            .count()
-            > 1
-        {
-            return Err(ParseError::new("two starred names in one target", self.span));
-        }
-        Ok(Target::Tuple(targets))
-    }
-
-    fn target(&mut self) -> Parsed<Target> {
-        self.count(self.span)?;
-        if self.eat("*")? {
-            return Ok(Target::Star(self.name("a name")?));
-        }
-        for (open, close) in [("(", ")"), ("[", "]")] {
-            if self.is_op(open) {
-                self.enter()?;
-                self.bump()?;
-                let target = self.targets()?;
-                self.leave();
-                self.expect(close)?;
-                // `[a]` unpacks one element, `(a)` is only a name in brackets.
-                return Ok(match target {
-                    Target::Tuple(_) => target,
-                    single if open == "[" => Target::Tuple(vec![single]),
-                    single => single,
-                });
-            }
-        }
-        Ok(Target::Name(self.name("a name")?))
-    }
-
-    /// String literals side by side are one.
-    fn strings(&mut self, start: usize) -> Parsed<Expr> {
-        let mut parts = Pieces::default();
-        let mut formatted = false;
-        loop {
-            match std::mem::replace(&mut self.token, Token::End) {
-                Token::Str(text) => {
-                    parts.text.push_str(&text);
-                    self.bump()?;
-                }
-                Token::FString(quote) => {
-                    if !self.python() {
-                        return Err(
-                            ParseError::new("an f-string outside a `py:` expression", self.span)
-                                .hint("start the expression with `py:`, or join texts with `+`"),
-                        );
-                    }
-                    formatted = true;
-                    self.enter()?;
-                    self.fstring(quote, &mut parts)?;
-                    self.leave();
-                }
-                other => {
-                    self.token = other;
-                    break;
-                }
-            }
-        }
-        let kind = if formatted {
-            Kind::FString(parts.finish())
-        } else {
-            Kind::Str(std::mem::take(&mut parts.text).into())
-        };
-        self.node(kind, start)
-    }
-
-    /// The contents of an f-string; the lexer stands right after its opening quote.
-    fn fstring(&mut self, quote: Quote, parts: &mut Pieces) -> Parsed<()> {
-        let start = self.span.start;
-        loop {
-            let rest = self.lexer.rest();
-            if quote.closes(rest) {
-                self.lexer.pos += quote.len();
-                break;
-            }
-            let Some(c) = self.lexer.peek() else {
-                return Err(ParseError::new(
-                    "a string is never closed",
-                    Span::new(start, self.lexer.pos),
-                ));
-            };
-            if c == '\n' && !quote.triple {
-                let span = Span::new(start, self.lexer.pos);
-                return Err(ParseError::new("a string is never closed on its line", span));
-            }
-            if rest.starts_with("{{") || rest.starts_with("}}") {
-                self.lexer.pos += 2;
-                parts.text.push(c);
-            } else if c == '{' {
-                self.field(quote, parts)?;
-            } else if c == '}' {
-                let span = Span::new(self.lexer.pos, self.lexer.pos + 1);
-                return Err(ParseError::new("a single `}` in an f-string", span).hint("write `}}`"));
-            } else if c == '\\' {
-                self.lexer.escape(&mut parts.text, quote.raw)?;
-            } else {
-                self.lexer.pos += c.len_utf8();
-                parts.text.push(c);
-            }
-        }
-        self.span.end = self.lexer.pos;
-        self.bump()
-    }
-
-    /// `{expression = !conversion : spec}`; the lexer stands at the brace, and afterwards behind the other.
-    fn field(&mut self, quote: Quote, parts: &mut Pieces) -> Parsed<()> {
-        self.enter()?;
-        let open = self.lexer.pos;
-        self.lexer.pos += 1;
-        let text_start = self.lexer.pos;
-        self.bump()?;
-        let value = self.maybe_tuple()?;
-        let mut conversion = None;
-        let explained = self.is_op("=");
-        if explained {
-            self.bump()?;
-            parts.text.push_str(
-                self.lexer
-                    .source
-                    .get(text_start..self.span.start)
-                    .unwrap_or_default(),
-            );
-        }
-        if self.eat("!")? {
-            conversion = match &self.token {
-                Token::Name(name) => match &**name {
-                    "r" | "s" | "a" => name.chars().next(),
-                    _ => return Err(self.unexpected("`r`, `s` or `a`")),
-                },
-                _ => return Err(self.unexpected("`r`, `s` or `a`")),
-            };
-            self.bump()?;
-        }
-        let mut spec = Pieces::default();
-        let has_spec = self.is_op(":") || self.is_op(":=");
-        if has_spec {
-            // The colon of `:=` begins a spec; its `=` is part of the spec.
-            self.lexer.pos = self.span.start + 1;
-            self.spec(quote, &mut spec)?;
-        } else if !self.is_op("}") {
-            return Err(self.unexpected("`}`"));
-        }
-        if explained && conversion.is_none() && !has_spec {
-            conversion = Some('r');
-        }
-        self.count(Span::new(open, self.lexer.pos))?;
-        parts.push(FPart::Field {
-            value,
-            conversion,
-            spec: spec.finish(),
-        });
-        self.leave();
-        Ok(())
-    }
-
-    /// A format specification up to and with its closing brace.
-    fn spec(&mut self, quote: Quote, parts: &mut Pieces) -> Parsed<()> {
-        let start = self.lexer.pos;
-        loop {
-            match self.lexer.peek() {
-                Some('}') => break,
-                Some('{') => {
-                    self.field(quote, parts)?;
-                }
-                Some('\\') => self.lexer.escape(&mut parts.text, quote.raw)?,
-                Some(c) if !quote.closes(self.lexer.rest()) && c != '\n' => {
-                    self.lexer.pos += c.len_utf8();
-                    parts.text.push(c);
-                }
-                _ => {
-                    let span = Span::new(start, self.lexer.pos);
-                    return Err(ParseError::new("a format specification is never closed", span));
-                }
-            }
-        }
-        self.lexer.pos += 1;
-        Ok(())
-    }
 }
 
 /// Words of Python that cannot name a parameter or a variable of a comprehension.
@@ -988,30 +658,4 @@ pub(crate) fn is_reserved(name: &str) -> bool {
         name,
         "and" | "or" | "not" | "in" | "is" | "if" | "else" | "for" | "lambda" | "None" | "True" | "False"
     )
-}
-
-/// The parts of a string literal while it is read: text is collected until a field ends it.
-#[derive(Default)]
-struct Pieces {
-    parts: Vec<FPart>,
-    text: String,
-}
-
-impl Pieces {
-    fn push(&mut self, field: FPart) {
-        self.flush();
-        self.parts.push(field);
-    }
-
-    fn flush(&mut self) {
-        if !self.text.is_empty() {
-            self.parts
-                .push(FPart::Text(std::mem::take(&mut self.text).into()));
-        }
-    }
-
-    fn finish(mut self) -> Vec<FPart> {
-        self.flush();
-        self.parts
-    }
 }

@@ -90,7 +90,7 @@ impl<'a> Scanner<'a> {
                 continue;
             };
             self.end_text(start + dollars / 2)?;
-            if dollars % 2 == 0 {
+            if dollars.is_multiple_of(2) {
                 self.text_start = self.pos;
                 continue;
             }

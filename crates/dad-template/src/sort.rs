@@ -11,15 +11,15 @@ use crate::value::Value;
 /// Sorts by the values or by what `key` makes of them. Equal ones stay in order, in a reversed sort too.
 pub(crate) fn sorted(
     ev: &mut Evaluator<'_>,
-    items: Vec<Value>,
+    items: &[Value],
     key: Option<&Value>,
     reverse: bool,
 ) -> Result<Vec<Value>> {
     let keys = match key {
-        None => items.clone(),
+        None => items.to_vec(),
         Some(key) => {
             let mut keys = Vec::with_capacity(items.len());
-            for item in &items {
+            for item in items {
                 keys.push(ev.call(key, Args::one(item.clone()))?);
             }
             keys

@@ -272,13 +272,7 @@ pub(crate) fn write_repr(out: &mut Out<'_>, value: &Value) -> Written {
             out.push(&text)
         }
         Value::Float(float) => out.push(&float_repr(*float)),
-        Value::Str(text) => {
-            // The quoted text exists twice for a moment.
-            if let Some(meter) = &mut out.meter {
-                meter.text(text.len())?;
-            }
-            out.push(&repr_str(text))
-        }
+        Value::Str(text) => write_repr_str(out, text),
         Value::List(items) => write_items(out, "[", items.iter(), "]"),
         Value::Tuple(items) => write_items(out, "(", items.iter(), if items.len() == 1 { ",)" } else { ")" }),
         Value::Set(set) if set.is_empty() => out.push("set()"),
@@ -325,32 +319,65 @@ fn write_items<'v>(
 
 /// A string literal, with the quotes that Python would choose.
 pub(crate) fn repr_str(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') {
+    let quote = quote_of(text);
+    format!("{quote}{}{quote}", escape_in_quotes(text, quote))
+}
+
+fn quote_of(text: &str) -> char {
+    if text.contains('\'') && !text.contains('"') {
         '"'
     } else {
         '\''
-    };
-    format!("{quote}{}{quote}", escape_in_quotes(text, quote))
+    }
+}
+
+fn write_repr_str(out: &mut Out<'_>, text: &str) -> Written {
+    let quote = quote_of(text);
+    out.push(quote.encode_utf8(&mut [0; 4]))?;
+    for (plain, escape) in escapes(text, quote) {
+        out.push(plain)?;
+        out.push(&escape)?;
+    }
+    out.push(quote.encode_utf8(&mut [0; 4]))
 }
 
 /// The text between the quotes of a string literal.
 pub(crate) fn escape_in_quotes(text: &str, quote: char) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\\' => out.push_str("\\\\"),
-            c if c == quote => {
-                out.push('\\');
-                out.push(c);
-            }
-            c if is_printable(c) => out.push(c),
-            c => push_escape(&mut out, c),
+    escapes(text, quote)
+        .flat_map(|(plain, escape)| [plain.to_owned(), escape])
+        .collect()
+}
+
+/// Splits a text into what a literal holds as it is, each followed by an escape; the last escape is empty.
+fn escapes(text: &str, quote: char) -> impl Iterator<Item = (&str, String)> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest.take()?;
+        let found = text
+            .char_indices()
+            .find_map(|(at, c)| escape_of(c, quote).map(|escape| (at, c, escape)));
+        let Some((at, c, escape)) = found else {
+            return Some((text, String::new()));
+        };
+        rest = text.get(at + c.len_utf8()..);
+        Some((text.get(..at).unwrap_or_default(), escape))
+    })
+}
+
+fn escape_of(c: char, quote: char) -> Option<String> {
+    match c {
+        '\n' => Some("\\n".to_owned()),
+        '\r' => Some("\\r".to_owned()),
+        '\t' => Some("\\t".to_owned()),
+        '\\' => Some("\\\\".to_owned()),
+        c if c == quote => Some(format!("\\{c}")),
+        c if is_printable(c) => None,
+        c => {
+            let mut escape = String::new();
+            push_escape(&mut escape, c);
+            Some(escape)
         }
     }
-    out
 }
 
 /// `\x41`, `\u0041` or `\U00000041`, the shortest that fits.
@@ -441,7 +468,7 @@ mod tests {
             (-0.0, "-0.0"),
             (1.5e300, "1.5e+300"),
             (0.1 + 0.2, "0.30000000000000004"),
-            (900719925474099.25, "900719925474099.2"),
+            (9007199254740992.0 * 0.1, "900719925474099.2"),
             (120.0, "120.0"),
             (-1234.5, "-1234.5"),
             (0.001, "0.001"),

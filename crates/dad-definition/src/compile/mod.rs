@@ -24,7 +24,7 @@ use crate::program::{
 };
 use crate::spans::SpanMap;
 use crate::tree::{TemplateTree, digest_of};
-use crate::validate::validate;
+use crate::validate::{RUN_VARIABLES, validate};
 
 /// Checks a definition against the node types and makes it ready to run, with `root_id` as the id of its root.
 ///
@@ -250,6 +250,14 @@ impl Compiler<'_> {
         let prompt_variables = info
             .map(|info| (info.prompt_variables)(&node.settings))
             .unwrap_or_default();
+        for name in prompt_variables
+            .keys()
+            .filter(|name| RUN_VARIABLES.contains(&name.as_str()))
+        {
+            let message = format!("`{name}` is a variable of every run and cannot be defined again");
+            let problem = Problem::new("reserved_variable", message).hint("choose another name");
+            self.report.add(problem.at(self.spans, &settings_place));
+        }
         // Of a node of unknown type it is not known which variables it adds.
         let references = match info {
             Some(_) => self.references(

@@ -78,7 +78,40 @@ impl<'a> Checker<'a> {
     pub(super) fn check(&self, view: View<'_>, place: &Place) -> Vec<Finding> {
         let mut findings = Vec::new();
         self.value(self.document, view, place, 0, &mut findings);
+        self.forgotten(view, place, &mut findings);
         findings
+    }
+
+    /// Reports keys that the document does not name, if it says nothing about others: a misspelt setting must not be
+    /// ignored in silence because its type forgot to refuse unknown ones.
+    fn forgotten(&self, view: View<'_>, place: &Place, out: &mut Vec<Finding>) {
+        let Some(schema) = self.document.as_object() else {
+            return;
+        };
+        let others = [
+            "additionalProperties",
+            "unevaluatedProperties",
+            "patternProperties",
+        ];
+        if schema.contains_key("properties") && !others.iter().any(|keyword| schema.contains_key(*keyword)) {
+            let mut known = Vec::new();
+            self.property_names(schema, 0, &mut known);
+            for (key, _) in view.fields() {
+                self.unknown(key, &known, place, out);
+            }
+        }
+    }
+
+    /// Reports a key that is not among the known ones.
+    fn unknown(&self, key: &str, known: &[&str], place: &Place, out: &mut Vec<Finding>) {
+        let place = place.key(key);
+        if known.contains(&key) || self.settled.contains(place.as_str()) {
+            return;
+        }
+        let finding = Finding::at_key("unknown_key", format!("unknown key {}", quoted(key)), &place);
+        // Nobody reads more, and looking for the nearest of many names takes time.
+        let known = if out.len() < MAX_PROBLEMS { known } else { &[] };
+        out.push(finding.nearest(key, known.iter().copied()));
     }
 
     fn value(&self, schema: &Value, view: View<'_>, place: &Place, hops: usize, out: &mut Vec<Finding>) {
@@ -179,26 +212,13 @@ impl<'a> Checker<'a> {
         }
         let has_patterns = schema.contains_key("patternProperties");
         for (key, field) in view.fields() {
-            let place = place.key(key);
             match properties.and_then(|properties| properties.get(key)) {
-                Some(property) => self.value(property, field, &place, 0, out),
+                Some(property) => self.value(property, field, &place.key(key), 0, out),
                 None if has_patterns => {}
-                None if closed => {
-                    if !known.contains(&key) && !self.settled.contains(place.as_str()) {
-                        let finding =
-                            Finding::at_key("unknown_key", format!("unknown key {}", quoted(key)), &place);
-                        // Nobody reads more, and looking for the nearest of many names takes time.
-                        let known = if out.len() < MAX_PROBLEMS {
-                            known.as_slice()
-                        } else {
-                            &[]
-                        };
-                        out.push(finding.nearest(key, known.iter().copied()));
-                    }
-                }
+                None if closed => self.unknown(key, &known, place, out),
                 None => {
                     if let Some(others @ Value::Object(_)) = others {
-                        self.value(others, field, &place, 0, out);
+                        self.value(others, field, &place.key(key), 0, out);
                     }
                 }
             }

@@ -175,5 +175,46 @@ fn everything_wrong_is_told_at_once() {
         .requires_approval()
         .build()
         .unwrap_err();
-    assert_snapshot!(problems, @"");
+    assert_snapshot!(problems, @"
+    error[not_serialisable]: the value cannot be written as JSON: no way
+      = at: variables.x
+
+    error[invalid_place]: `a[0]` is not a place in the settings: there is no list with an element 0 in it
+      = at: elements[0].elements[0].settings
+
+    error[invalid_place]: `..` is not a place in the settings: write keys with `.` and elements with `[0]`
+      = at: elements[0].elements[0].settings
+
+    error[invalid_id]: `last` is reserved; choose another id
+      = at: elements[0].elements[0].node
+
+    error[wrong_type]: the settings of a node must be an object
+      = at: elements[0].elements[1].settings
+
+    error[not_serialisable]: the value cannot be written as JSON: no way
+      = at: elements[0].elements[2].settings
+
+    error[unknown_key]: `output` belongs to the whole definition, not to a part of it
+      = at: elements[0].output
+
+    error[invalid_id]: `a/b` contains '/'; an id is made of letters, digits and `_`
+      = at: root_id
+
+    error[root_options]: timeouts, retries, events and the like belong to elements, not to the whole definition
+
+    error[reserved_variable]: `run_id` is a variable of every run and cannot be defined again
+      = at: variables.run_id
+      = hint: choose another name
+
+    error[wrong_value]: a timeout must be longer than nothing
+      = at: elements[0].elements[1].timeout
+
+    error[duplicate_id]: the ids `fine` and `FINE` differ only in case
+      = at: elements[0].elements[2].node
+      = hint: ids are names of directories, which some systems compare without case
+
+    error[include_not_possible]: `$file` is followed only in files
+      = at: elements[0].elements[3].elements[0].settings.p.$file
+      = hint: read the file in Rust, or with `include_str!`
+    ");
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use dad_core::{ComponentKind, Digest};
-use dad_definition::{Program, ProgramElement, TemplateTree, compile};
+use dad_core::{ComponentKind, Digest, NodeType};
+use dad_definition::{NodeTypeInfo, NodeTypes, Program, ProgramElement, TemplateTree, compile};
 use dad_template::{Limits, Value};
 use serde_json::json;
 
@@ -223,5 +223,67 @@ fn digests_follow_the_meaning() {
 fn without_spans_problems_have_their_place_in_the_definition() {
     let definition = load(&AUTOCODER.replace("$expr{task}", "$expr{tsk}")).definition;
     let problems = compile(&definition, &id("root"), &Registry::new(), None).unwrap_err();
-    insta::assert_snapshot!(problems, @"");
+    insta::assert_snapshot!(problems, @"
+    error[unknown_variable]: unknown variable `tsk`
+      = at: elements[0].elements[1].settings.prompt
+      = hint: did you mean `task`?
+    ");
+}
+
+#[test]
+fn a_type_that_forgets_to_refuse_unknown_keys_does_not_accept_them() {
+    #[derive(schemars::JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is used")]
+    struct Lenient {
+        number: Option<u32>,
+        #[schemars(flatten)]
+        more: More,
+    }
+    #[derive(schemars::JsonSchema)]
+    #[schemars(tag = "mode")]
+    #[expect(dead_code, reason = "only its schema is used")]
+    enum More {
+        One { path: String },
+        Two { text: String },
+    }
+    struct Types(NodeTypeInfo);
+    impl NodeTypes for Types {
+        fn names(&self) -> Vec<&str> {
+            vec!["lenient"]
+        }
+
+        fn node_type(&self, _: &NodeType) -> Option<&NodeTypeInfo> {
+            Some(&self.0)
+        }
+    }
+    let types = Types(NodeTypeInfo {
+        settings_schema: schemars::schema_for!(Lenient).to_value(),
+        prompt_variables: |settings| settings["names"].as_object().cloned().unwrap_or_default(),
+        ..NodeTypeInfo::any(1)
+    });
+    let told = |settings: &str| -> Vec<String> {
+        let yaml = format!(
+            "schema_version: 1\nkind: flow\nelements:\n  - node: a\n    type: lenient\n    settings: {settings}\n"
+        );
+        let loaded = load(&yaml);
+        match compile(&loaded.definition, &id("root"), &types, Some(&loaded.spans)) {
+            Ok(_) => Vec::new(),
+            Err(problems) => problems.iter().map(|problem| problem.message.clone()).collect(),
+        }
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(told("{ mode: One, path: x, number: 3, sleep_before: 1.5 }"), none);
+    assert_eq!(told("{ mode: Two, text: '$var{run_id}' }"), none);
+    assert_eq!(told("{ mode: One, path: x, nmber: 3 }"), ["unknown key `nmber`"]);
+    assert_eq!(
+        told("{ mode: Three, path: x }"),
+        ["expected one of `One`, `Two`, found the text `Three`"]
+    );
+    assert_eq!(
+        told("{ mode: One, path: x, names: { run_id: 1 } }"),
+        [
+            "`run_id` is a variable of every run and cannot be defined again",
+            "unknown key `names`"
+        ]
+    );
 }

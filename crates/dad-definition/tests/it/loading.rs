@@ -261,8 +261,8 @@ fn files_are_found_by_their_ending() {
         problems.as_slice()[0].code
     };
     assert_eq!(told("agent.toml"), "unknown_format");
-    assert_eq!(told("missing.yaml"), "include_unreadable");
-    assert_eq!(told("../a.yaml"), "include_unreadable");
+    assert_eq!(told("missing.yaml"), "file_unreadable");
+    assert_eq!(told("../a.yaml"), "file_unreadable");
     write("broken.yaml", "kind: [");
     assert_eq!(told("broken.yaml"), "yaml_syntax");
 }

@@ -907,9 +907,7 @@ fn an_empty_file() {
     let yaml = "
 # nothing
 ";
-    assert_snapshot!(told(yaml), @"
-    agent.yaml: error[empty]: there is no definition in this file
-    ");
+    assert_snapshot!(told(yaml), @"agent.yaml: error[empty]: there is no definition in this file");
 }
 
 #[test]

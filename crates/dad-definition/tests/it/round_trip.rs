@@ -30,7 +30,92 @@ fn check(definition: &Definition) {
 fn a_definition_is_written_as_a_person_would() {
     let definition = load(AUTOCODER).definition;
     check(&definition);
-    assert_snapshot!(to_yaml(&definition), @"");
+    assert_snapshot!(to_yaml(&definition), @r#"
+    schema_version: 1
+    kind: agent
+    root_id: autocoder_root
+    required:
+      - task
+    budget:
+      cost: 2.0
+      calls: 40
+    output: "$expr{ $hier{main_flow.test}.outcome.results[0].stdout }"
+    variables:
+      repo: "$var{run_root}/global_data/repo"
+      spec:
+        checks:
+          - a
+          - b
+        limit: 2.5
+    elements:
+      - flow: main_flow
+        elements:
+          - node: dynamic_repo_analysis
+            type: folder_analyzer
+            settings:
+              base_directory: "$expr{repo}"
+              operations:
+                - operation_type: analyze_folder
+                  path: src
+                  content_read_mode: structure
+          - node: code_generator
+            type: ai_model_call
+            pre_events:
+              - node_input_required
+            timeout: 1800
+            retry:
+              max_attempts: 3
+              initial_delay: 1
+              max_delay: 60
+              when:
+                - rate_limit
+            settings:
+              models:
+                - anthropic/claude-sonnet-4-5
+                - openai/gpt-5.1
+              system_instructions:
+                - You are a professional code implementation agent.
+              prompt: |-
+                Task: $expr{task}
+                Context: $expr{ $hier{dynamic_repo_analysis}.outcome.results }
+              model_call_config:
+                structured_output:
+                  schema:
+                    type: object
+          - node: code_generator_file_ops
+            type: file_operation
+            requires_approval: true
+            settings:
+              base_directory: "$expr{repo}"
+              operations_template: "$expr{ $hier{code_generator}.outcome.structured.file_operations }"
+              stage: true
+          - node: test
+            type: command
+            on_error: continue
+            reuse: never
+            settings:
+              commands:
+                -
+                  - cargo
+                  - test
+                  - "--quiet"
+              working_dir: "$expr{repo}"
+          - subflow: summary
+            variables:
+              audience: users
+            elements:
+              - node: write
+                type: command
+                settings:
+                  commands:
+                    - "echo $var{audience}"
+        finally:
+          - node: clean
+            type: command
+            settings:
+              commands:
+                - rm -rf target/tmp
+    "#);
 }
 
 #[test]

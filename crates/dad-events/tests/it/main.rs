@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dad_core::{NodeType, StatusCounts, StepStatus, Timestamp, Usage};
+use dad_core::{NodeType, SecretRegistry, StatusCounts, StepStatus, Timestamp, Usage};
 use dad_events::{
     ComponentExecutionFailedEvent, CustomEvent, Delivery, Event, EventBody, EventBus, EventBusConfig, HandlerError,
     NodeExecutionCompletedEvent, NodeInputRequiredEvent, RunIdentity, RunObserver, StepEnded, on, on_any,
@@ -20,6 +20,7 @@ fn identity() -> Arc<RunIdentity> {
         run_dir: "/r".into(),
         trace_dir: "/r/.trace".into(),
         previous_run_id: None,
+        secrets: SecretRegistry::new(),
     })
 }
 

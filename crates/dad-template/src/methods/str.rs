@@ -172,9 +172,9 @@ fn change_case(text: &str, name: &str) -> String {
             let mut inside = false;
             for c in text.chars() {
                 if inside {
-                    out.extend(c.to_lowercase())
+                    out.extend(c.to_lowercase());
                 } else {
-                    out.push_str(&title_case(c))
+                    out.push_str(&title_case(c));
                 }
                 inside = is_cased(c);
             }

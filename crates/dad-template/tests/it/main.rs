@@ -1,5 +1,11 @@
 //! Tests of the template language through its public face.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails, and says what it counted"
+)]
+
 mod attacks;
 mod cases;
 mod cpython;

@@ -39,7 +39,7 @@ fn literal(python: bool) -> BoxedStrategy<String> {
         any::<f64>()
             .prop_filter("finite", |float| float.is_finite())
             .prop_map(|float| format!("{:e}", float.abs())),
-        ".{0,8}".prop_map(|text| Value::from(text)).prop_map(|text| {
+        ".{0,8}".prop_map(Value::from).prop_map(|text| {
             let scope = TestScope {
                 levels: vec![[("t".to_owned(), text)].into()],
                 ..TestScope::default()
@@ -133,8 +133,16 @@ fn scope() -> TestScope {
     )
 }
 
+/// More cases may be asked for by hand.
+fn case_count() -> u32 {
+    std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(400)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: case_count(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn parsing_any_text_never_panics(text in anything()) {

@@ -1,0 +1,127 @@
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use dad_events::{Event, RunIdentity, RunObserver};
+use tracing::Dispatch;
+
+use crate::logs::{RunLogLayer, RunLogs};
+use crate::metrics::Metrics;
+use crate::names::{LOGS_FILE, METRICS_FILE, TRACE_FILE};
+use crate::otlp::LineFile;
+use crate::settings::ObservabilitySettings;
+use crate::traces::Traces;
+
+/// Writes the signals of one run below its `.trace/`. Made from [`ObservabilitySettings`].
+#[derive(Debug)]
+pub struct FileTelemetry {
+    settings: ObservabilitySettings,
+    /// The log layer of the subscriber that was in force where the settings were given, if it has one.
+    layer: Option<RunLogLayer>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    traces: Option<(Traces, LineFile)>,
+    metrics: Option<(Metrics, LineFile)>,
+    logs: Option<Arc<RunLogs>>,
+    run_id: String,
+    warnings: Vec<String>,
+}
+
+impl FileTelemetry {
+    /// An observer that writes what `settings` enable.
+    #[must_use]
+    pub fn new(settings: ObservabilitySettings) -> Self {
+        let find = |dispatch: &Dispatch| dispatch.downcast_ref::<RunLogLayer>().cloned();
+        let layer = tracing::dispatcher::get_default(find);
+        Self { settings, layer, state: Mutex::default() }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn open(&mut self, trace_dir: &Path, name: &str) -> Option<LineFile> {
+        match LineFile::open(trace_dir, name) {
+            Ok(file) => Some(file),
+            Err(error) => {
+                self.warnings.push(format!("{error}: {}", error.source));
+                None
+            }
+        }
+    }
+
+    fn write_traces(&mut self) {
+        let Some((traces, file)) = &mut self.traces else { return };
+        if let Some(request) = traces.take()
+            && let Err(error) = file.write(&request)
+        {
+            self.warnings.push(error);
+            // One warning says it; the rest of the run goes on without.
+            self.traces = None;
+        }
+    }
+}
+
+#[async_trait]
+impl RunObserver for FileTelemetry {
+    fn name(&self) -> &str {
+        "telemetry files"
+    }
+
+    async fn start(&self, run: &Arc<RunIdentity>) {
+        let ObservabilitySettings { service_name, enable_tracing, enable_metrics, enable_logging, .. } = &self.settings;
+        let mut state = self.state();
+        state.run_id = run.run_id.to_string();
+        if *enable_tracing {
+            let file = state.open(&run.trace_dir, TRACE_FILE);
+            state.traces = file.map(|file| (Traces::new(Arc::clone(run), service_name.clone()), file));
+        }
+        if *enable_metrics {
+            let file = state.open(&run.trace_dir, METRICS_FILE);
+            state.metrics = file.map(|file| (Metrics::new(Arc::clone(run), service_name.clone()), file));
+        }
+        if *enable_logging && let Some(file) = state.open(&run.trace_dir, LOGS_FILE) {
+            let logs = Arc::new(RunLogs::new(run, service_name.clone(), self.settings.root_log_level, file));
+            if let Some(layer) = &self.layer {
+                layer.add(run.run_id.as_str(), Arc::clone(&logs));
+            }
+            state.logs = Some(logs);
+        }
+    }
+
+    async fn observe(&self, events: &[Arc<Event>]) {
+        let mut state = self.state();
+        for event in events {
+            if let Some((traces, _)) = &mut state.traces {
+                traces.observe(event);
+            }
+            if let Some((metrics, _)) = &mut state.metrics {
+                metrics.observe(event);
+            }
+        }
+        state.write_traces();
+        let trouble = state.logs.as_ref().and_then(|logs| logs.flush());
+        state.warnings.extend(trouble);
+    }
+
+    async fn finish(&self) -> Vec<String> {
+        let mut state = self.state();
+        if let Some(layer) = &self.layer {
+            layer.remove(&state.run_id);
+        }
+        state.write_traces();
+        if let Some((mut metrics, mut file)) = state.metrics.take()
+            && let Err(error) = file.write(&metrics.take())
+        {
+            state.warnings.push(error);
+        }
+        let trouble = state.logs.take().and_then(|logs| logs.flush());
+        state.warnings.extend(trouble);
+        std::mem::take(&mut state.warnings)
+    }
+}

@@ -1,0 +1,60 @@
+use std::path::Path;
+
+use dad_core::Timestamp;
+use dad_fs::{AppendFile, Dir, FsResult};
+use opentelemetry::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use serde::Serialize;
+
+use crate::names::SCOPE;
+
+/// A file of export requests, one a line.
+#[derive(Debug)]
+pub(crate) struct LineFile {
+    file: AppendFile,
+    line: Vec<u8>,
+}
+
+impl LineFile {
+    pub(crate) fn open(trace_dir: &Path, name: &str) -> FsResult<Self> {
+        Ok(Self { file: Dir::open(trace_dir)?.append(name)?, line: Vec::new() })
+    }
+
+    /// Appends a request.
+    pub(crate) fn write(&mut self, request: &impl Serialize) -> Result<(), String> {
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, request).map_err(|error| error.to_string())?;
+        self.line.push(b'\n');
+        self.file.append(&self.line).map_err(|error| format!("{error}: {}", error.source))
+    }
+}
+
+pub(crate) fn attribute(key: &str, value: impl Into<Value>) -> KeyValue {
+    let value: AnyValue = value.into().into();
+    KeyValue { key: key.to_owned(), value: Some(value), ..KeyValue::default() }
+}
+
+pub(crate) fn resource(service_name: &str, run_id: &str) -> Resource {
+    Resource {
+        attributes: vec![
+            attribute("service.name", service_name.to_owned()),
+            attribute("service.version", env!("CARGO_PKG_VERSION")),
+            attribute(crate::names::RUN_ID, run_id.to_owned()),
+        ],
+        ..Resource::default()
+    }
+}
+
+pub(crate) fn scope() -> InstrumentationScope {
+    InstrumentationScope {
+        name: SCOPE.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..InstrumentationScope::default()
+    }
+}
+
+/// Nanoseconds since 1970; 0, which means unknown, for times before.
+pub(crate) fn nanos(at: Timestamp) -> u64 {
+    u64::try_from(at.as_nanosecond()).unwrap_or(0)
+}
