@@ -27,7 +27,11 @@ impl App {
     /// The command with the built-in nodes.
     #[must_use]
     pub fn new() -> Self {
-        Self { nodes: dad_nodes::builtin_nodes(), agents: Vec::new(), handlers: Box::new(Vec::new) }
+        Self {
+            nodes: dad_nodes::builtin_nodes(),
+            agents: Vec::new(),
+            handlers: Box::new(Vec::new),
+        }
     }
 
     /// The nodes definitions may use.
@@ -77,16 +81,21 @@ impl App {
             Command::Run(RunCommand::Agent { name, options }) => run::agent(self, &name, &options),
             Command::Run(RunCommand::Flow { file, options }) => run::flow(self, &file, &options),
             Command::Runs(RunsCommand::List { place, json }) => runs::list(&place, json),
-            Command::Runs(RunsCommand::Show { run, path, place, json }) => {
-                runs::show(&run, path.as_deref(), &place, json)
-            }
+            Command::Runs(RunsCommand::Show {
+                run,
+                path,
+                place,
+                json,
+            }) => runs::show(&run, path.as_deref(), &place, json),
         }
     }
 }
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("App").field("nodes", &self.nodes).finish_non_exhaustive()
+        f.debug_struct("App")
+            .field("nodes", &self.nodes)
+            .finish_non_exhaustive()
     }
 }
 

@@ -47,7 +47,11 @@ pub(crate) struct Environment {
 /// The environment of a name, or the default one.
 pub(crate) fn environment(project_root: &Path, name: Option<&str>) -> Result<Environment, CommandError> {
     let path = project_root.join(FILE);
-    let config = if path.is_file() { read(&path)? } else { Config::default() };
+    let config = if path.is_file() {
+        read(&path)?
+    } else {
+        Config::default()
+    };
     let wanted = name.unwrap_or(DEFAULT);
     let found = config.environments.get(wanted).cloned();
     let environment = match (found, name) {
@@ -55,7 +59,10 @@ pub(crate) fn environment(project_root: &Path, name: Option<&str>) -> Result<Env
         (None, None | Some(DEFAULT)) => Environment::default(),
         (None, Some(name)) => return Err(unknown(name, &path, &config)),
     };
-    Ok(Environment { name: wanted.to_owned(), ..environment })
+    Ok(Environment {
+        name: wanted.to_owned(),
+        ..environment
+    })
 }
 
 fn read(path: &Path) -> Result<Config, CommandError> {

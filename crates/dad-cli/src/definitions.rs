@@ -20,10 +20,19 @@ pub(crate) fn agent(app: &App, project_root: &Path, name: &str) -> Result<Found,
     if let Some((_, agent)) = app.agents.iter().find(|(known, _)| known == name) {
         let definition = agent.definition().clone();
         let root_id = root_id(&definition, name);
-        return Ok(Found { definition, root_id, spans: None, dir: None, warnings: Vec::new() });
+        return Ok(Found {
+            definition,
+            root_id,
+            spans: None,
+            dir: None,
+            warnings: Vec::new(),
+        });
     }
-    ElementId::new(name).map_err(|error| CommandError::usage("agent_name", format!("the name of the agent: {error}")))?;
-    let file = agent_files(project_root, name).into_iter().find(|file| file.is_file());
+    ElementId::new(name)
+        .map_err(|error| CommandError::usage("agent_name", format!("the name of the agent: {error}")))?;
+    let file = agent_files(project_root, name)
+        .into_iter()
+        .find(|file| file.is_file());
     let file = file.ok_or_else(|| unknown_agent(app, project_root, name))?;
     load(&file, project_root, name, DefinitionKind::Agent)
 }
@@ -31,32 +40,54 @@ pub(crate) fn agent(app: &App, project_root: &Path, name: &str) -> Result<Found,
 /// The flow of a file.
 pub(crate) fn flow(file: &Path, project_root: &Path) -> Result<Found, CommandError> {
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
-    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let name: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+        .collect();
     load(file, project_root, &name, DefinitionKind::Flow)
 }
 
 fn load(file: &Path, project_root: &Path, name: &str, wanted: DefinitionKind) -> Result<Found, CommandError> {
-    let Loaded { definition, spans, warnings, .. } = load_file(file, Some(project_root))?;
+    let Loaded {
+        definition,
+        spans,
+        warnings,
+        ..
+    } = load_file(file, Some(project_root))?;
     if definition.kind != wanted {
         let (is, command) = match definition.kind {
             DefinitionKind::Agent => ("an agent", "dhenara run agent NAME"),
             DefinitionKind::Flow => ("a flow", "dhenara run flow FILE"),
         };
-        return Err(CommandError::usage("wrong_kind", format!("`{}` is {is}", file.display()))
-            .with_hint(format!("use `{command}`")));
+        return Err(
+            CommandError::usage("wrong_kind", format!("`{}` is {is}", file.display()))
+                .with_hint(format!("use `{command}`")),
+        );
     }
     let root_id = root_id(&definition, name);
     let dir = file.parent().map(Path::to_path_buf);
-    Ok(Found { definition, root_id, spans: Some(spans), dir, warnings })
+    Ok(Found {
+        definition,
+        root_id,
+        spans: Some(spans),
+        dir,
+        warnings,
+    })
 }
 
 fn root_id(definition: &Definition, name: &str) -> String {
-    definition.root_id.as_ref().map_or_else(|| format!("{name}_root"), ToString::to_string)
+    definition
+        .root_id
+        .as_ref()
+        .map_or_else(|| format!("{name}_root"), ToString::to_string)
 }
 
 fn agent_files(project_root: &Path, name: &str) -> Vec<PathBuf> {
     let folders = ["agents", "src/agents"].map(|folder| project_root.join(folder).join(name));
-    folders.iter().flat_map(|folder| ["yaml", "yml", "json"].map(|end| folder.join(format!("agent.{end}")))).collect()
+    folders
+        .iter()
+        .flat_map(|folder| ["yaml", "yml", "json"].map(|end| folder.join(format!("agent.{end}"))))
+        .collect()
 }
 
 fn unknown_agent(app: &App, project_root: &Path, name: &str) -> CommandError {
@@ -74,10 +105,15 @@ fn unknown_agent(app: &App, project_root: &Path, name: &str) -> CommandError {
 /// The agents that files of the project define.
 fn agents_of(project_root: &Path) -> Vec<String> {
     let folders = ["agents", "src/agents"].map(|folder| project_root.join(folder));
-    let entries = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+    let entries = folders
+        .iter()
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flatten()
+        .flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<String> =
-        names.filter(|name| agent_files(project_root, name).iter().any(|file| file.is_file())).collect();
+    let mut names: Vec<String> = names
+        .filter(|name| agent_files(project_root, name).iter().any(|file| file.is_file()))
+        .collect();
     names.sort();
     names
 }

@@ -22,7 +22,12 @@ pub(crate) struct CommandError {
 
 impl CommandError {
     pub(crate) fn usage(code: &str, message: impl Into<String>) -> Self {
-        Self { exit_code: exit_code::USAGE, info: ErrorInfo::new(code, message), problems: None, told: false }
+        Self {
+            exit_code: exit_code::USAGE,
+            info: ErrorInfo::new(code, message),
+            problems: None,
+            told: false,
+        }
     }
 
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -35,8 +40,12 @@ impl CommandError {
         match &self.problems {
             Some(problems) => anstream::eprintln!("{}", render_problems(problems).trim_end()),
             None => {
-                let red = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
-                let ErrorInfo { code, message, hint, .. } = &self.info;
+                let red = anstyle::Style::new()
+                    .bold()
+                    .fg_color(Some(anstyle::AnsiColor::Red.into()));
+                let ErrorInfo {
+                    code, message, hint, ..
+                } = &self.info;
                 anstream::eprintln!("{red}error{red:#}[{code}]: {}", dad_terminal::printable(message));
                 if let Some(hint) = hint {
                     anstream::eprintln!("  hint: {}", dad_terminal::printable(hint));
@@ -55,8 +64,18 @@ impl From<RunError> for CommandError {
         };
         let info = error.to_info();
         match error {
-            RunError::Definition(problems) => Self { exit_code, info, problems: Some(problems), told: false },
-            _ => Self { exit_code, info, problems: None, told: false },
+            RunError::Definition(problems) => Self {
+                exit_code,
+                info,
+                problems: Some(problems),
+                told: false,
+            },
+            _ => Self {
+                exit_code,
+                info,
+                problems: None,
+                told: false,
+            },
         }
     }
 }
@@ -71,7 +90,12 @@ impl From<ModelError> for CommandError {
     fn from(error: ModelError) -> Self {
         let mut info = ErrorInfo::from_error(error.code(), &error);
         info.hint = error.hint();
-        Self { exit_code: exit_code::USAGE, info, problems: None, told: false }
+        Self {
+            exit_code: exit_code::USAGE,
+            info,
+            problems: None,
+            told: false,
+        }
     }
 }
 
@@ -87,7 +111,12 @@ impl From<Error> for CommandError {
                     RunStatus::Cancelled => exit_code::CANCELLED,
                     _ => exit_code::FAILED,
                 };
-                Self { exit_code, info, problems: None, told: true }
+                Self {
+                    exit_code,
+                    info,
+                    problems: None,
+                    told: true,
+                }
             }
         }
     }
@@ -96,15 +125,23 @@ impl From<Error> for CommandError {
 /// Every problem with the lines it is about.
 fn render_problems(problems: &Problems) -> String {
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let theme = if colours { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(110);
+    let theme = if colours {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
+    };
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_links(false)
+        .with_width(110);
     let mut text = String::new();
     for problem in problems.iter() {
         let severity = match problem.severity {
             Severity::Error => miette::Severity::Error,
             _ => miette::Severity::Warning,
         };
-        let mut diagnostic = MietteDiagnostic::new(&problem.message).with_code(problem.code).with_severity(severity);
+        let mut diagnostic = MietteDiagnostic::new(&problem.message)
+            .with_code(problem.code)
+            .with_severity(severity);
         if let Some(hint) = &problem.hint {
             diagnostic = diagnostic.with_help(hint);
         }

@@ -26,7 +26,13 @@ pub(crate) fn agent(app: &App, name: &str, options: &RunOptions) -> Result<u8, C
     };
     check_project(&project_root)?;
     let found = definitions::agent(app, &project_root, name)?;
-    run(app, found, &project_root, options, &Invocation::new(&["run", "agent", name], options, &project_root))
+    run(
+        app,
+        found,
+        &project_root,
+        options,
+        &Invocation::new(&["run", "agent", name], options, &project_root),
+    )
 }
 
 /// `dhenara run flow FILE`.
@@ -38,13 +44,22 @@ pub(crate) fn flow(app: &App, file: &Path, options: &RunOptions) -> Result<u8, C
     check_project(&project_root)?;
     let found = definitions::flow(file, &project_root)?;
     let file = file.to_string_lossy();
-    run(app, found, &project_root, options, &Invocation::new(&["run", "flow", &file], options, &project_root))
+    run(
+        app,
+        found,
+        &project_root,
+        options,
+        &Invocation::new(&["run", "flow", &file], options, &project_root),
+    )
 }
 
 /// The project a file lies in; a file outside of any is its own, with its runs beside it.
 fn project_of(file: &Path) -> Result<PathBuf, CommandError> {
     let unreadable = |error: std::io::Error| {
-        CommandError::usage("unreadable", format!("`{}` cannot be read: {error}", file.display()))
+        CommandError::usage(
+            "unreadable",
+            format!("`{}` cannot be read: {error}", file.display()),
+        )
     };
     let file = file.canonicalize().map_err(unreadable)?;
     let dir = file.parent().unwrap_or(Path::new("/"));
@@ -87,7 +102,13 @@ fn run(
     }
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| CommandError::usage("runtime", format!("the runtime cannot be started: {error}")))?;
-    runtime.block_on(drive(context, found.definition, &environment, options, invocation))
+    runtime.block_on(drive(
+        context,
+        found.definition,
+        &environment,
+        options,
+        invocation,
+    ))
 }
 
 fn show_warnings(found: &Found) {
@@ -97,13 +118,20 @@ fn show_warnings(found: &Found) {
 }
 
 /// The model client of the environment: recorded exchanges, or providers over the network.
-fn models(project_root: &Path, environment: &Environment, secrets: &SecretRegistry) -> Result<Models, CommandError> {
+fn models(
+    project_root: &Path,
+    environment: &Environment,
+    secrets: &SecretRegistry,
+) -> Result<Models, CommandError> {
     if let Some(cassette) = &environment.cassette {
         let tell = |note: &dad_models::ReplayNote| anstream::eprintln!("note: {note}");
         return Ok(Models::new(ReplayClient::new(project_root.join(cassette), tell)));
     }
     let credentials = Credentials::new(project_root, environment.credentials.as_deref(), secrets.clone());
-    Ok(Models::new(HttpClient::new(ModelCatalog::load(project_root)?, credentials)))
+    Ok(Models::new(HttpClient::new(
+        ModelCatalog::load(project_root)?,
+        credentials,
+    )))
 }
 
 fn apply_options(
@@ -160,17 +188,25 @@ fn apply_variables(
 }
 
 fn split<'a>(text: &'a str, option: &str) -> Result<(&'a str, &'a str), CommandError> {
-    text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
-        CommandError::usage("option", format!("`{option} {text}` has no name and value"))
-            .with_hint(format!("write `{option} NAME=VALUE` or `{option} NAME=@FILE`"))
-    })
+    text.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or_else(|| {
+            CommandError::usage("option", format!("`{option} {text}` has no name and value"))
+                .with_hint(format!("write `{option} NAME=VALUE` or `{option} NAME=@FILE`"))
+        })
 }
 
 /// The text itself, or that of the file after `@`.
 fn text_of(text: &str, option: &str) -> Result<String, CommandError> {
-    let Some(file) = text.strip_prefix('@') else { return Ok(text.to_owned()) };
-    std::fs::read_to_string(file)
-        .map_err(|error| CommandError::usage("unreadable", format!("`{option}`: `{file}` cannot be read: {error}")))
+    let Some(file) = text.strip_prefix('@') else {
+        return Ok(text.to_owned());
+    };
+    std::fs::read_to_string(file).map_err(|error| {
+        CommandError::usage(
+            "unreadable",
+            format!("`{option}`: `{file}` cannot be read: {error}"),
+        )
+    })
 }
 
 fn json_of(text: &str, option: &str) -> Result<Value, CommandError> {
@@ -190,7 +226,9 @@ fn dry_run(
     let program = context.check(definition)?;
     let plan = context.plan(definition)?;
     if options.json {
-        json::print(json!({ "dry_run": true, "steps": program.steps().map(|s| &s.path).collect::<Vec<_>>(), "plan": plan }));
+        json::print(
+            json!({ "dry_run": true, "steps": program.steps().map(|s| &s.path).collect::<Vec<_>>(), "plan": plan }),
+        );
         return Ok(exit_code::DONE);
     }
     match plan {
@@ -218,7 +256,10 @@ async fn drive(
 ) -> Result<u8, CommandError> {
     let changes = Arc::new(Changes::default());
     let stop = CancellationToken::new();
-    let mut context = context.cancelled_by(stop.clone()).observe(Arc::new(Progress::new())).observe(Arc::clone(&changes));
+    let mut context = context
+        .cancelled_by(stop.clone())
+        .observe(Arc::new(Progress::new()))
+        .observe(Arc::clone(&changes));
     if environment.observability.unwrap_or(true) {
         context = context.observability_settings(dad_observability::ObservabilitySettings::default());
     }
@@ -233,7 +274,13 @@ async fn drive(
                 tell(report, &changes, options, invocation);
                 // The document above holds the error already.
                 if options.json {
-                    return Ok(CommandError::from(ended.map(drop).err().unwrap_or(Error::Run(dad_run::RunError::Ended))).exit_code);
+                    return Ok(CommandError::from(
+                        ended
+                            .map(drop)
+                            .err()
+                            .unwrap_or(Error::Run(dad_run::RunError::Ended)),
+                    )
+                    .exit_code);
                 }
             }
         }
@@ -276,12 +323,18 @@ pub(crate) async fn ask_prompt_variables(event: NodeInputRequiredEvent) -> Resul
     if !is_interactive() {
         return Ok(());
     }
-    let variables = event.settings.pointer("/prompt/variables").and_then(Value::as_object);
+    let variables = event
+        .settings
+        .pointer("/prompt/variables")
+        .and_then(Value::as_object);
     let Some(variables) = variables else { return Ok(()) };
     let mut given = Map::new();
     for (name, variable) in variables {
         if variable.get("default").is_none() {
-            given.insert(name.clone(), async_input(&format!("{} — {name}: ", event.path)).await?.into());
+            given.insert(
+                name.clone(),
+                async_input(&format!("{} — {name}: ", event.path)).await?.into(),
+            );
         }
     }
     Ok(event.set_input(json!({ "prompt_variables": given }))?)

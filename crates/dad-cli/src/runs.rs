@@ -12,7 +12,11 @@ fn catalog(place: &Place) -> Result<Catalog, CommandError> {
         // Runs of a flow without a project lie beside it.
         None => find_project_root().unwrap_or_else(|_| ".".into()),
     };
-    let dirs = Dirs::new(&project_root, place.run_root.as_deref(), place.run_root_subpath.as_deref())?;
+    let dirs = Dirs::new(
+        &project_root,
+        place.run_root.as_deref(),
+        place.run_root_subpath.as_deref(),
+    )?;
     Ok(dirs.catalog())
 }
 
@@ -83,7 +87,9 @@ pub(crate) fn show(run: &str, path: Option<&str>, place: &Place, as_json: bool) 
     };
     let selector: PathSelector = path.parse().map_err(dad_run::RunError::from)?;
     let paths: Vec<&HierarchyPath> = view.entries.keys().collect();
-    let path = selector.select(paths.iter().copied()).map_err(|error| unknown_step(&error, &view))?;
+    let path = selector
+        .select(paths.iter().copied())
+        .map_err(|error| unknown_step(&error, &view))?;
     show::step(&view, path, as_json)?;
     Ok(exit_code::DONE)
 }
@@ -93,5 +99,6 @@ fn unknown_step(error: &dad_core::SelectError, view: &RunView) -> CommandError {
         dad_core::SelectError::Ambiguous { .. } => "ambiguous_path",
         _ => "unknown_path",
     };
-    CommandError::usage(code, error.to_string()).with_hint(format!("`dhenara runs show {}` lists all steps", view.run_id))
+    CommandError::usage(code, error.to_string())
+        .with_hint(format!("`dhenara runs show {}` lists all steps", view.run_id))
 }

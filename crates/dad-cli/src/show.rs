@@ -35,11 +35,18 @@ pub(crate) fn planned_line(step: &PlannedStep) -> String {
     let (word, detail) = match &step.decision {
         Decision::Reuse { origin } => ("reuse", format!("from {}", origin.run_id)),
         Decision::Execute => ("execute", String::new()),
-        Decision::DependsOn { paths } => {
-            ("depends", paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
-        }
+        Decision::DependsOn { paths } => (
+            "depends",
+            paths
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
+        ),
     };
-    format!("{word:<8} {}  {DIM}{} {detail}{DIM:#}", step.path, step.reason).trim_end().to_owned()
+    format!("{word:<8} {}  {DIM}{} {detail}{DIM:#}", step.path, step.reason)
+        .trim_end()
+        .to_owned()
 }
 
 /// Shows a run and its tree.
@@ -49,12 +56,18 @@ pub(crate) fn run(view: &RunView, as_json: bool) {
         return;
     }
     let style = run_style(view.status);
-    json::print_text(&format!("{BOLD}{}{BOLD:#}  {style}{}{style:#}", view.run_id, view.status));
+    json::print_text(&format!(
+        "{BOLD}{}{BOLD:#}  {style}{}{style:#}",
+        view.run_id, view.status
+    ));
     if let Some(parent) = &view.parent {
         json::print_text(&format!("  {DIM}from{DIM:#}      {parent}"));
     }
     if let Some(error) = &view.error {
-        json::print_text(&format!("  {DIM}error{DIM:#}     {}", dad_terminal::printable(&error.message)));
+        json::print_text(&format!(
+            "  {DIM}error{DIM:#}     {}",
+            dad_terminal::printable(&error.message)
+        ));
     }
     json::print_text(&format!("  {DIM}made{DIM:#}      {}", view.created_at));
     json::print_text(&format!("  {DIM}artifacts{DIM:#} {}", view.dir().display()));
@@ -80,7 +93,10 @@ fn entry_line(path: &HierarchyPath, entry: &ViewEntry) -> String {
         }
         ViewEntry::Step(step) => {
             let (mark, style) = step_style(step.status, step.reused_from.is_some());
-            format!("{indent}{style}{mark}{style:#} {name:<28}  {DIM}{}{DIM:#}", details(step))
+            format!(
+                "{indent}{style}{mark}{style:#} {name:<28}  {DIM}{}{DIM:#}",
+                details(step)
+            )
         }
     }
 }
@@ -93,9 +109,17 @@ fn details(step: &StepCommitted) -> String {
     if step.status != StepStatus::Completed {
         parts.push(step.status.to_string());
     }
-    parts.extend(step.summary.as_ref().map(|summary| dad_terminal::one_line(summary, 70)));
+    parts.extend(
+        step.summary
+            .as_ref()
+            .map(|summary| dad_terminal::one_line(summary, 70)),
+    );
     parts.extend(step.cost.map(|cost| format!("${cost:.4}")));
-    parts.extend(step.error.as_ref().map(|error| dad_terminal::one_line(&error.message, 120)));
+    parts.extend(
+        step.error
+            .as_ref()
+            .map(|error| dad_terminal::one_line(&error.message, 120)),
+    );
     parts.join("  ")
 }
 
@@ -134,23 +158,36 @@ fn run_json(view: &RunView) -> Value {
 /// Shows one step: what it was given, what it did, what came out, and its files.
 pub(crate) fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result<(), CommandError> {
     let Some(step) = view.step(path) else {
-        let status = view.entries.get(path).map_or(StepStatus::Pending, ViewEntry::status);
+        let status = view
+            .entries
+            .get(path)
+            .map_or(StepStatus::Pending, ViewEntry::status);
         if as_json {
             json::print(json!({ "path": path, "status": status }));
         } else {
             json::print_text(&format!("{BOLD}{path}{BOLD:#}  {status}"));
-            json::print_text(&format!("  {DIM}artifacts{DIM:#} {}", view.dir_of(path).display()));
+            json::print_text(&format!(
+                "  {DIM}artifacts{DIM:#} {}",
+                view.dir_of(path).display()
+            ));
         }
         return Ok(());
     };
     let artifacts = view.artifacts(step)?;
-    let result = if artifacts.is_empty() { Value::Null } else { view.result(path)? };
+    let result = if artifacts.is_empty() {
+        Value::Null
+    } else {
+        view.result(path)?
+    };
     if as_json {
         json::print(json!({ "path": path, "committed": step, "artifacts": artifacts, "result": result }));
         return Ok(());
     }
     let (mark, style) = step_style(step.status, step.reused_from.is_some());
-    json::print_text(&format!("{style}{mark}{style:#} {BOLD}{path}{BOLD:#}  {}", details(step)));
+    json::print_text(&format!(
+        "{style}{mark}{style:#} {BOLD}{path}{BOLD:#}  {}",
+        details(step)
+    ));
     for part in ["input", "settings", "outcome", "error"] {
         if let Some(value) = result.get(part) {
             json::print_text(&format!("{BOLD}{part}{BOLD:#}"));

@@ -25,7 +25,9 @@ impl Invocation {
         let mut place = options.place.clone();
         // The next command is typed in this directory, from where the project may not be found.
         if !find_project_root().is_ok_and(|found| found == project_root) {
-            place.project_root.get_or_insert_with(|| project_root.to_path_buf());
+            place
+                .project_root
+                .get_or_insert_with(|| project_root.to_path_buf());
         }
         words.extend(place_words(&place));
         if let Some(env) = &options.env {
@@ -46,7 +48,11 @@ fn place_words(place: &crate::args::Place) -> Vec<String> {
         ("--run-root", place.run_root.as_ref().map(path)),
         ("--run-root-subpath", place.run_root_subpath.clone()),
     ];
-    options.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?])).flatten().collect()
+    options
+        .into_iter()
+        .filter_map(|(name, value)| Some([name.to_owned(), value?]))
+        .flatten()
+        .collect()
 }
 
 /// A command line that a shell reads back as these words.
@@ -58,7 +64,10 @@ fn line<'a>(words: impl Iterator<Item = &'a str>) -> String {
             false => format!("'{}'", word.replace('\'', r"'\''")),
         }
     });
-    std::iter::once("dhenara".to_owned()).chain(quoted).collect::<Vec<_>>().join(" ")
+    std::iter::once("dhenara".to_owned())
+        .chain(quoted)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Notes where files were changed, to be told at the end.
@@ -79,7 +88,10 @@ impl RunObserver for Changes {
                 && ended.node_type == NodeType::FILE_OPERATION
                 && ended.reused_from.is_none()
             {
-                self.steps.lock().unwrap_or_else(PoisonError::into_inner).push(ended.dir.clone());
+                self.steps
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(ended.dir.clone());
             }
         }
     }
@@ -96,10 +108,14 @@ impl Changes {
         let changed = outcomes.map(|outcome| {
             let base = outcome["base_directory"].as_str().unwrap_or_default().to_owned();
             let results = outcome["results"].as_array().cloned().unwrap_or_default();
-            let made = results.iter().filter(|result| result["unchanged"] != true && result["dry_run"] != true);
+            let made = results
+                .iter()
+                .filter(|result| result["unchanged"] != true && result["dry_run"] != true);
             (base, made.filter_map(change_line).collect())
         });
-        changed.filter(|(_, lines): &(String, Vec<String>)| !lines.is_empty()).collect()
+        changed
+            .filter(|(_, lines): &(String, Vec<String>)| !lines.is_empty())
+            .collect()
     }
 }
 
@@ -112,11 +128,19 @@ fn change_line(result: &Value) -> Option<String> {
         "move_file" => "moved",
         _ => return None,
     };
-    Some(format!("{word} {}", dad_terminal::one_line(result["path"].as_str()?, 90)))
+    Some(format!(
+        "{word} {}",
+        dad_terminal::one_line(result["path"].as_str()?, 90)
+    ))
 }
 
 /// Says on standard error what a run came to and what can be done next.
-pub(crate) fn show_summary(report: &RunReport, view: Option<&RunView>, changes: &Changes, invocation: &Invocation) {
+pub(crate) fn show_summary(
+    report: &RunReport,
+    view: Option<&RunView>,
+    changes: &Changes,
+    invocation: &Invocation,
+) {
     let colour = match report.status {
         RunStatus::Completed => AnsiColor::Green,
         RunStatus::Waiting => AnsiColor::Yellow,
@@ -125,7 +149,12 @@ pub(crate) fn show_summary(report: &RunReport, view: Option<&RunView>, changes: 
     let style = BOLD.fg_color(Some(colour.into()));
     let counts = &report.totals.counts;
     anstream::eprintln!();
-    anstream::eprintln!("{style}{}{style:#} {} in {}", report.status, report.run_id, format_duration(report.duration));
+    anstream::eprintln!(
+        "{style}{}{style:#} {} in {}",
+        report.status,
+        report.run_id,
+        format_duration(report.duration)
+    );
     let mut steps = format!("{} completed", counts.completed);
     if counts.reused > 0 {
         steps += &format!(", of them {} reused", counts.reused);
@@ -136,12 +165,24 @@ pub(crate) fn show_summary(report: &RunReport, view: Option<&RunView>, changes: 
     row("steps", &steps);
     let usage = &report.totals.usage;
     if usage.calls > 0 {
-        let cost = usage.cost.map_or("unknown price".to_owned(), |cost| format!("${cost:.4}"));
-        row("model", &format!("{} calls, {} tokens, {cost}", usage.calls, usage.total_tokens));
+        let cost = usage
+            .cost
+            .map_or("unknown price".to_owned(), |cost| format!("${cost:.4}"));
+        row(
+            "model",
+            &format!("{} calls, {} tokens, {cost}", usage.calls, usage.total_tokens),
+        );
     }
     if let Some(error) = &report.error {
-        let place = error.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
-        row("error", &format!("{place}{}", dad_terminal::printable(&error.message)));
+        let place = error
+            .path
+            .as_ref()
+            .map(|path| format!("{path}: "))
+            .unwrap_or_default();
+        row(
+            "error",
+            &format!("{place}{}", dad_terminal::printable(&error.message)),
+        );
         if let Some(hint) = &error.hint {
             row("hint", &dad_terminal::printable(hint));
         }
@@ -184,7 +225,10 @@ impl Invocation {
     /// The words that say where runs are.
     fn place_words(&self) -> Vec<String> {
         let names = ["--project-root", "--run-root", "--run-root-subpath"];
-        let pairs = self.words.windows(2).filter(|pair| names.contains(&pair[0].as_str()));
+        let pairs = self
+            .words
+            .windows(2)
+            .filter(|pair| names.contains(&pair[0].as_str()));
         pairs.flat_map(<[String]>::to_vec).collect()
     }
 }

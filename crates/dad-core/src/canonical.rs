@@ -56,7 +56,9 @@ impl FromStr for Digest {
     type Err = ParseDigestError;
 
     fn from_str(text: &str) -> Result<Self, ParseDigestError> {
-        blake3::Hash::from_hex(text).map(Self).map_err(|_| ParseDigestError(text.to_owned()))
+        blake3::Hash::from_hex(text)
+            .map(Self)
+            .map_err(|_| ParseDigestError(text.to_owned()))
     }
 }
 

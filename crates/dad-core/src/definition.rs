@@ -412,7 +412,10 @@ impl Serialize for Element {
 }
 
 fn serialize_body<M: SerializeMap>(body: &ComponentBody, map: &mut M) -> Result<(), M::Error> {
-    let texts = [("description", &body.description), ("io_description", &body.io_description)];
+    let texts = [
+        ("description", &body.description),
+        ("io_description", &body.io_description),
+    ];
     for (key, text) in texts {
         if let Some(text) = text {
             map.serialize_entry(key, text)?;
@@ -455,7 +458,11 @@ fn serialize_options<M: SerializeMap>(options: &ElementOptions, map: &mut M) -> 
 
 /// Seconds as a number, whole where they are whole.
 fn seconds(duration: Duration) -> Value {
-    if duration.subsec_nanos() == 0 { duration.as_secs().into() } else { duration.as_secs_f64().into() }
+    if duration.subsec_nanos() == 0 {
+        duration.as_secs().into()
+    } else {
+        duration.as_secs_f64().into()
+    }
 }
 
 fn retry_value(retry: &RetryPolicy) -> Value {
@@ -475,6 +482,11 @@ fn retry_value(retry: &RetryPolicy) -> Value {
 
 impl fmt::Display for RetryPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} attempts, pause {}", self.max_attempts, format_duration(self.initial_delay))
+        write!(
+            f,
+            "{} attempts, pause {}",
+            self.max_attempts,
+            format_duration(self.initial_delay)
+        )
     }
 }

@@ -5,7 +5,13 @@ use std::time::Duration;
 #[error("`{0}` is not a duration; write a number of seconds or a number with a unit: 500ms, 30s, 5m, 2h, 1d")]
 pub struct ParseDurationError(pub String);
 
-const UNITS: &[(&str, f64)] = &[("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0)];
+const UNITS: &[(&str, f64)] = &[
+    ("ms", 0.001),
+    ("s", 1.0),
+    ("m", 60.0),
+    ("h", 3600.0),
+    ("d", 86_400.0),
+];
 
 /// Parses a duration of a definition or option: `500ms`, `30s`, `1.5m`, `2h`, `1d`, or a bare number of seconds.
 ///
@@ -26,7 +32,13 @@ pub fn parse_duration(text: &str) -> Result<Duration, ParseDurationError> {
     let unit = &trimmed[digits.len()..];
     let factor = match unit {
         "" => 1.0,
-        unit => UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(refused)?.1,
+        unit => {
+            UNITS
+                .iter()
+                .find(|(name, _)| *name == unit)
+                .ok_or_else(refused)?
+                .1
+        }
     };
     let number: f64 = digits.trim().parse().map_err(|_| refused())?;
     Duration::try_from_secs_f64(number * factor).map_err(|_| refused())

@@ -74,7 +74,10 @@ pub(crate) fn check_alphabet(text: &str) -> Result<(), IdError> {
         return Err(IdError::Empty);
     }
     if let Some(character) = text.chars().find(|c| !(c.is_ascii_alphanumeric() || *c == '_')) {
-        return Err(IdError::Character { id: shorten(text), character });
+        return Err(IdError::Character {
+            id: shorten(text),
+            character,
+        });
     }
     if text.len() > MAX_ID_LENGTH {
         return Err(IdError::TooLong(text.len()));
@@ -86,15 +89,23 @@ pub(crate) fn check_alphabet(text: &str) -> Result<(), IdError> {
 }
 
 fn shorten(text: &str) -> String {
-    if text.chars().count() <= 60 { text.to_owned() } else { text.chars().take(57).chain("...".chars()).collect() }
+    if text.chars().count() <= 60 {
+        text.to_owned()
+    } else {
+        text.chars().take(57).chain("...".chars()).collect()
+    }
 }
 
 fn is_reserved(text: &str) -> bool {
-    RESERVED_IDS.iter().any(|reserved| text.eq_ignore_ascii_case(reserved)) || is_iteration(text)
+    RESERVED_IDS
+        .iter()
+        .any(|reserved| text.eq_ignore_ascii_case(reserved))
+        || is_iteration(text)
 }
 
 fn is_iteration(text: &str) -> bool {
-    text.get(..5).is_some_and(|head| head.eq_ignore_ascii_case("iter_"))
+    text.get(..5)
+        .is_some_and(|head| head.eq_ignore_ascii_case("iter_"))
         && text.len() > 5
         && text[5..].bytes().all(|b| b.is_ascii_digit())
 }
@@ -167,12 +178,35 @@ mod tests {
 
     #[test]
     fn accepts_the_alphabet_and_refuses_the_rest() {
-        for good in ["a", "A_1", "iter", "iter_", "iter_x", "lasting", &"x".repeat(MAX_ID_LENGTH)] {
+        for good in [
+            "a",
+            "A_1",
+            "iter",
+            "iter_",
+            "iter_x",
+            "lasting",
+            &"x".repeat(MAX_ID_LENGTH),
+        ] {
             assert!(ElementId::new(good).is_ok(), "{good}");
         }
         for bad in [
-            "", "a/b", "..", "a.b", "a-b", "é", "iter_0", "ITER_12", "last", "Previous", "is_true", "IS_FALSE",
-            "static_inputs", "con", "COM1", "nul", &"x".repeat(MAX_ID_LENGTH + 1),
+            "",
+            "a/b",
+            "..",
+            "a.b",
+            "a-b",
+            "é",
+            "iter_0",
+            "ITER_12",
+            "last",
+            "Previous",
+            "is_true",
+            "IS_FALSE",
+            "static_inputs",
+            "con",
+            "COM1",
+            "nul",
+            &"x".repeat(MAX_ID_LENGTH + 1),
         ] {
             assert!(ElementId::new(bad).is_err(), "{bad}");
         }

@@ -32,7 +32,7 @@ pub use definition::{
 pub use duration::{ParseDurationError, format_duration, parse_duration};
 pub use id::{ElementId, IdError, MAX_ID_LENGTH, RESERVED_IDS};
 pub use jiff::Timestamp;
-pub use path::{HierarchyPath, PathError, PathSelector, SelectError, Segment};
+pub use path::{HierarchyPath, PathError, PathSelector, Segment, SelectError};
 pub use result::{ArtifactRef, ComponentResult, ErrorInfo, FirstFailure, StatusCounts, StepResult};
 pub use run_id::{RunId, RunIdError, RunKind};
 pub use secret::{Redactor, SecretRegistry, StreamRedactor};

@@ -111,7 +111,9 @@ impl HierarchyPath {
     /// Whether `self` is `other` or lies below it.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
-        self.0.strip_prefix(&*other.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        self.0
+            .strip_prefix(&*other.0)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 
     /// The directory of this path relative to the run directory.
@@ -123,8 +125,10 @@ impl HierarchyPath {
     /// The path without iterations and branches: the place in the definition.
     #[must_use]
     pub fn without_decisions(&self) -> Self {
-        let kept: Vec<&str> =
-            self.segments().filter(|s| matches!(Segment::parse(s), Segment::Element(_))).collect();
+        let kept: Vec<&str> = self
+            .segments()
+            .filter(|s| matches!(Segment::parse(s), Segment::Element(_)))
+            .collect();
         Self(kept.join(".").into())
     }
 }
@@ -140,7 +144,10 @@ impl FromStr for HierarchyPath {
 
 fn check_segments(text: &str) -> Result<(), PathError> {
     for segment in text.split('.') {
-        check_alphabet(segment).map_err(|reason| PathError { path: text.to_owned(), reason })?;
+        check_alphabet(segment).map_err(|reason| PathError {
+            path: text.to_owned(),
+            reason,
+        })?;
     }
     Ok(())
 }
@@ -217,7 +224,10 @@ pub enum SelectError {
 }
 
 fn near(nearest: &Option<String>) -> String {
-    nearest.as_ref().map(|path| format!("; did you mean `{path}`?")).unwrap_or_default()
+    nearest
+        .as_ref()
+        .map(|path| format!("; did you mean `{path}`?"))
+        .unwrap_or_default()
 }
 
 impl PathSelector {
@@ -275,7 +285,10 @@ impl PathSelector {
         let by_leaf = nearest(self.0.leaf(), paths.iter().map(|path| path.leaf()));
         let whole = || nearest(self.as_str(), paths.iter().map(|path| path.as_str()));
         match by_leaf {
-            Some(leaf) => paths.iter().find(|path| path.leaf() == leaf).map(ToString::to_string),
+            Some(leaf) => paths
+                .iter()
+                .find(|path| path.leaf() == leaf)
+                .map(ToString::to_string),
             None => whole().map(str::to_owned),
         }
     }
@@ -333,14 +346,22 @@ mod tests {
         let error = selector("ops").select(&paths).unwrap_err();
         assert!(matches!(error, SelectError::Unknown { .. }), "{error}");
         assert!(selector("file_ops").select(&paths).is_err());
-        assert_eq!(selector("main_flow.code_generator_file_ops").select(&paths).unwrap(), &paths[0]);
+        assert_eq!(
+            selector("main_flow.code_generator_file_ops")
+                .select(&paths)
+                .unwrap(),
+            &paths[0]
+        );
     }
 
     #[test]
     fn ambiguity_lists_the_candidates() {
         let paths = [path("root.a.check"), path("root.b.check")];
         let error = selector("check").select(&paths).unwrap_err();
-        assert_eq!(error.to_string(), "`check` is ambiguous; it may mean root.a.check, root.b.check");
+        assert_eq!(
+            error.to_string(),
+            "`check` is ambiguous; it may mean root.a.check, root.b.check"
+        );
         assert_eq!(selector("b.check").select(&paths).unwrap(), &paths[1]);
     }
 
@@ -354,13 +375,23 @@ mod tests {
     fn the_nearest_path_is_proposed() {
         let paths = [path("root.main.analysis"), path("root.main.generate")];
         let error = selector("analisys").select(&paths).unwrap_err();
-        assert!(error.to_string().ends_with("did you mean `root.main.analysis`?"), "{error}");
+        assert!(
+            error.to_string().ends_with("did you mean `root.main.analysis`?"),
+            "{error}"
+        );
     }
 
     #[test]
     fn decisions_may_be_left_out_of_a_selector() {
         let step = path("root.loop.iter_3.check.is_true.fix");
-        for text in ["fix", "check.fix", "loop.check.fix", "iter_3.check.fix", "is_true.fix", "root.loop.check.fix"] {
+        for text in [
+            "fix",
+            "check.fix",
+            "loop.check.fix",
+            "iter_3.check.fix",
+            "is_true.fix",
+            "root.loop.check.fix",
+        ] {
             assert!(selector(text).matches(&step), "{text}");
         }
         for text in ["iter_2.check.fix", "is_false.fix", "loop.fix", "x.fix"] {

@@ -26,7 +26,12 @@ pub struct ErrorInfo {
 impl ErrorInfo {
     /// An error without path or hint.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), hint: None, path: None }
+        Self {
+            code: code.into(),
+            message: message.into(),
+            hint: None,
+            path: None,
+        }
     }
 
     /// An error and its causes, joined to one line.
@@ -155,8 +160,18 @@ impl StepResult {
     /// Never for results read from a file; those made by hand may hold numbers JSON has no text for.
     pub fn to_scope_value(&self) -> Result<Value, serde_json::Error> {
         const OPTIONAL: &[&str] = &[
-            "input", "settings", "output", "outcome", "error", "fingerprint", "started_at", "completed_at",
-            "usage_cost", "usage_prompt_tokens", "usage_completion_tokens", "usage_total_tokens",
+            "input",
+            "settings",
+            "output",
+            "outcome",
+            "error",
+            "fingerprint",
+            "started_at",
+            "completed_at",
+            "usage_cost",
+            "usage_prompt_tokens",
+            "usage_completion_tokens",
+            "usage_total_tokens",
         ];
         let mut value = serde_json::to_value(self)?;
         if let Some(fields) = value.as_object_mut() {

@@ -27,7 +27,9 @@ pub enum RunKind {
 
 /// Why a text is not a [`RunId`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a run id; it is made of letters, digits, `_` and `-`, starts with a letter or digit, is at most {MAX_RUN_ID_LENGTH} bytes long and is not `global_data`")]
+#[error(
+    "`{0}` is not a run id; it is made of letters, digits, `_` and `-`, starts with a letter or digit, is at most {MAX_RUN_ID_LENGTH} bytes long and is not `global_data`"
+)]
 pub struct RunIdError(String);
 
 impl RunId {
@@ -35,13 +37,26 @@ impl RunId {
     ///
     /// # Errors
     /// [`RunIdError`] if the prefix holds characters that a run id may not hold.
-    pub fn generate(kind: RunKind, prefix: Option<&str>, at: Timestamp, random: u32) -> Result<Self, RunIdError> {
+    pub fn generate(
+        kind: RunKind,
+        prefix: Option<&str>,
+        at: Timestamp,
+        random: u32,
+    ) -> Result<Self, RunIdError> {
         let word = match kind {
             RunKind::Run => "run",
             RunKind::Rerun => "rerun",
         };
-        let prefix = prefix.filter(|p| !p.is_empty()).map(|p| format!("{p}_")).unwrap_or_default();
-        format!("{prefix}{word}_{}_{:06x}", at.strftime("%Y%m%d_%H%M%S"), random & 0x00ff_ffff).parse()
+        let prefix = prefix
+            .filter(|p| !p.is_empty())
+            .map(|p| format!("{p}_"))
+            .unwrap_or_default();
+        format!(
+            "{prefix}{word}_{}_{:06x}",
+            at.strftime("%Y%m%d_%H%M%S"),
+            random & 0x00ff_ffff
+        )
+        .parse()
     }
 
     /// The id as text.
@@ -61,7 +76,11 @@ impl FromStr for RunId {
             && text.bytes().all(alphabet)
             && text.as_bytes()[0].is_ascii_alphanumeric()
             && !text.eq_ignore_ascii_case("global_data");
-        if good { Ok(Self(text.into())) } else { Err(RunIdError(text.chars().take(80).collect())) }
+        if good {
+            Ok(Self(text.into()))
+        } else {
+            Err(RunIdError(text.chars().take(80).collect()))
+        }
     }
 }
 

@@ -54,7 +54,11 @@ impl SecretRegistry {
     /// What masks the secrets known now.
     #[must_use]
     pub fn redactor(&self) -> Redactor {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).redactor.clone()
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .redactor
+            .clone()
     }
 }
 
@@ -67,7 +71,11 @@ impl fmt::Debug for SecretRegistry {
 /// The ways a secret is written where it must not be read.
 fn spellings(secret: &str) -> Vec<String> {
     let escaped = Value::String(secret.to_owned()).to_string();
-    let mut all = vec![secret.to_owned(), escaped[1..escaped.len() - 1].to_owned(), percent_encode(secret)];
+    let mut all = vec![
+        secret.to_owned(),
+        escaped[1..escaped.len() - 1].to_owned(),
+        percent_encode(secret),
+    ];
     all.extend((0..3).filter_map(|offset| base64_core(secret.as_bytes(), offset)));
     all
 }
@@ -75,7 +83,9 @@ fn spellings(secret: &str) -> Vec<String> {
 fn percent_encode(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
             _ => format!("%{byte:02X}"),
         })
         .collect()
@@ -83,11 +93,16 @@ fn percent_encode(text: &str) -> String {
 
 /// The base64 characters that depend on the secret alone when `offset` other bytes stand before it.
 fn base64_core(secret: &[u8], offset: usize) -> Option<String> {
-    let padded: Vec<u8> = std::iter::repeat_n(0, offset).chain(secret.iter().copied()).collect();
+    let padded: Vec<u8> = std::iter::repeat_n(0, offset)
+        .chain(secret.iter().copied())
+        .collect();
     let whole = padded.len() / 3 * 3;
     let encoded = STANDARD_NO_PAD.encode(&padded[..whole]);
     let skip = if offset == 0 { 0 } else { 4 };
-    encoded.get(skip..).filter(|core| core.len() >= SHORTEST_SECRET).map(str::to_owned)
+    encoded
+        .get(skip..)
+        .filter(|core| core.len() >= SHORTEST_SECRET)
+        .map(str::to_owned)
 }
 
 /// Masks known secrets in text.
@@ -100,9 +115,14 @@ pub struct Redactor {
 impl Redactor {
     fn new(patterns: &BTreeSet<String>) -> Self {
         let longest = patterns.iter().map(String::len).max().unwrap_or(0);
-        let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(patterns);
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(patterns);
         // Building fails only for more patterns than memory holds; masking everything is then the safe answer.
-        Self { automaton: automaton.ok().map(Arc::new), longest }
+        Self {
+            automaton: automaton.ok().map(Arc::new),
+            longest,
+        }
     }
 
     /// The text with every known secret masked; borrowed when there was none.
@@ -132,7 +152,10 @@ impl Redactor {
                 let leaking = fields.keys().any(|key| matches!(self.redact(key), Cow::Owned(_)));
                 if leaking {
                     let old = std::mem::take(fields);
-                    fields.extend(old.into_iter().map(|(key, item)| (self.redact(&key).into_owned(), item)));
+                    fields.extend(
+                        old.into_iter()
+                            .map(|(key, item)| (self.redact(&key).into_owned(), item)),
+                    );
                 }
                 fields.values_mut().for_each(|item| self.redact_json(item));
             }
@@ -143,7 +166,10 @@ impl Redactor {
     /// Masks secrets in text that arrives in pieces.
     #[must_use]
     pub fn stream(&self) -> StreamRedactor {
-        StreamRedactor { redactor: self.clone(), held: String::new() }
+        StreamRedactor {
+            redactor: self.clone(),
+            held: String::new(),
+        }
     }
 }
 
@@ -164,10 +190,15 @@ impl StreamRedactor {
     /// Takes a piece and returns what can be shown now.
     pub fn push(&mut self, piece: &str) -> String {
         self.held.push_str(piece);
-        let Some(automaton) = &self.redactor.automaton else { return std::mem::take(&mut self.held) };
+        let Some(automaton) = &self.redactor.automaton else {
+            return std::mem::take(&mut self.held);
+        };
         // Everything but the last `longest - 1` bytes can no longer become part of a secret, unless a match that
         // began earlier still touches them.
-        let mut cut = self.held.len().saturating_sub(self.redactor.longest.saturating_sub(1));
+        let mut cut = self
+            .held
+            .len()
+            .saturating_sub(self.redactor.longest.saturating_sub(1));
         for found in automaton.find_iter(&self.held) {
             if found.start() < cut && found.end() > cut {
                 cut = found.start();

@@ -73,7 +73,16 @@ impl NodeInputRequiredEvent {
     ) -> Self {
         let check: InputCheck = Arc::new(check);
         let answer = Mutex::new(None);
-        Self(Arc::new(NodeInputRequired { run, path, node_type, settings, previous_input, results, check, answer }))
+        Self(Arc::new(NodeInputRequired {
+            run,
+            path,
+            node_type,
+            settings,
+            previous_input,
+            results,
+            check,
+            answer,
+        }))
     }
 
     /// Answers. Later handlers are not asked.
@@ -81,7 +90,10 @@ impl NodeInputRequiredEvent {
     /// # Errors
     /// [`AskError::AlreadyAnswered`], or [`AskError::WrongShape`], after which another answer can be given.
     pub fn set_input(&self, input: impl Serialize) -> Result<(), AskError> {
-        let wrong = |reason: String| AskError::WrongShape { path: self.path.clone(), reason };
+        let wrong = |reason: String| AskError::WrongShape {
+            path: self.path.clone(),
+            reason,
+        };
         let value = serde_json::to_value(input).map_err(|error| wrong(error.to_string()))?;
         (self.0.check)(&value).map_err(wrong)?;
         let mut answer = self.0.answer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -95,13 +107,21 @@ impl NodeInputRequiredEvent {
     /// Whether somebody has answered.
     #[must_use]
     pub fn handled(&self) -> bool {
-        self.0.answer.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.0
+            .answer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
     }
 
     /// The answer, if there is one.
     #[must_use]
     pub fn answer(&self) -> Option<Value> {
-        self.0.answer.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .answer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The node's settings as a type, templates not rendered.
@@ -110,8 +130,10 @@ impl NodeInputRequiredEvent {
     /// [`AskError::Settings`] if a field does not fit, for example because a template stands where the type has a
     /// number.
     pub fn settings<T: DeserializeOwned>(&self) -> Result<T, AskError> {
-        serde_json::from_value(self.settings.clone())
-            .map_err(|error| AskError::Settings { path: self.path.clone(), reason: error.to_string() })
+        serde_json::from_value(self.settings.clone()).map_err(|error| AskError::Settings {
+            path: self.path.clone(),
+            reason: error.to_string(),
+        })
     }
 
     /// The result of a step that the node could refer to by `$hier{name}`; `None` if it was skipped.

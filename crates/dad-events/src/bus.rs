@@ -79,9 +79,15 @@ impl EventBusBuilder {
         };
         for (name, handler) in self.notify {
             let (feed, subscription) = Subscription::channel(self.config.handler_queue);
-            bus.feeds.get_mut().unwrap_or_else(PoisonError::into_inner).push(feed);
+            bus.feeds
+                .get_mut()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(feed);
             let task = tokio::spawn(drive_handler(name.clone(), handler, subscription));
-            bus.tasks.get_mut().unwrap_or_else(PoisonError::into_inner).push((name, task));
+            bus.tasks
+                .get_mut()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((name, task));
         }
         if !self.observers.is_empty() {
             bus.observers = Some(ObserverQueue::start(self.observers, Arc::clone(run)));
@@ -137,7 +143,10 @@ impl EventBus {
     /// A queue of all events from now on that holds at most `capacity` of them.
     pub fn subscribe(&self, capacity: usize) -> Subscription {
         let (feed, subscription) = Subscription::channel(capacity);
-        self.feeds.lock().unwrap_or_else(PoisonError::into_inner).push(feed);
+        self.feeds
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(feed);
         subscription
     }
 
@@ -149,7 +158,10 @@ impl EventBus {
                 return;
             }
             let asked = guarded(name, handler(event.clone()));
-            if tokio::time::timeout(self.config.ask_timeout, asked).await.is_err() {
+            if tokio::time::timeout(self.config.ask_timeout, asked)
+                .await
+                .is_err()
+            {
                 let seconds = self.config.ask_timeout.as_secs();
                 tracing::warn!(handler = %name, path = %event.path, "the handler gave no answer within {seconds} s");
             }
@@ -168,7 +180,9 @@ impl EventBus {
         for (name, mut task) in tasks {
             if tokio::time::timeout_at(deadline, &mut task).await.is_err() {
                 task.abort();
-                warnings.push(format!("the event handler `{name}` did not return and was stopped"));
+                warnings.push(format!(
+                    "the event handler `{name}` did not return and was stopped"
+                ));
             }
         }
         warnings
@@ -177,7 +191,9 @@ impl EventBus {
 
 impl std::fmt::Debug for EventBus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EventBus").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("EventBus")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 
@@ -227,7 +243,11 @@ impl ObserverQueue {
         let (sender, queue) = mpsc::unbounded_channel();
         let backlog = Arc::new(Backlog::default());
         let task = tokio::spawn(drive_observers(observers, run, queue, Arc::clone(&backlog)));
-        Self { sender: Mutex::new(Some(sender)), backlog, task: Mutex::new(Some(task)) }
+        Self {
+            sender: Mutex::new(Some(sender)),
+            backlog,
+            task: Mutex::new(Some(task)),
+        }
     }
 
     fn push(&self, event: Arc<Event>) {
@@ -256,7 +276,9 @@ impl ObserverQueue {
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         match task {
             None => Vec::new(),
-            Some(task) => task.await.unwrap_or_else(|error| vec![format!("the observers ended early: {error}")]),
+            Some(task) => task
+                .await
+                .unwrap_or_else(|error| vec![format!("the observers ended early: {error}")]),
         }
     }
 }
@@ -273,7 +295,10 @@ async fn drive_observers(
     for observer in observers {
         match AssertUnwindSafe(observer.start(&run)).catch_unwind().await {
             Ok(()) => alive.push(observer),
-            Err(_) => warnings.push(format!("the observer `{}` panicked at the start", observer.name())),
+            Err(_) => warnings.push(format!(
+                "the observer `{}` panicked at the start",
+                observer.name()
+            )),
         }
     }
     let mut batch = Vec::with_capacity(BATCH);
@@ -284,10 +309,16 @@ async fn drive_observers(
         }
         let mut index = 0;
         while index < alive.len() {
-            match AssertUnwindSafe(alive[index].observe(&batch)).catch_unwind().await {
+            match AssertUnwindSafe(alive[index].observe(&batch))
+                .catch_unwind()
+                .await
+            {
                 Ok(()) => index += 1,
                 Err(_) => {
-                    warnings.push(format!("the observer `{}` panicked and was stopped", alive[index].name()));
+                    warnings.push(format!(
+                        "the observer `{}` panicked and was stopped",
+                        alive[index].name()
+                    ));
                     alive.remove(index);
                 }
             }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dad_core::{
-    ComponentKind, ElementId, ErrorInfo, HierarchyPath, NodeType, RunId, RunStatus, SecretRegistry, StatusCounts, StepStatus,
-    Timestamp, Usage,
+    ComponentKind, ElementId, ErrorInfo, HierarchyPath, NodeType, RunId, RunStatus, SecretRegistry,
+    StatusCounts, StepStatus, Timestamp, Usage,
 };
 use serde_json::Value;
 
@@ -110,7 +110,9 @@ impl Event {
                 _ => EventType::RunFailed,
             },
             EventBody::ComponentStarted(_) => EventType::ComponentExecutionStarted,
-            EventBody::ComponentEnded(ended) if ended.status.is_failure() => EventType::ComponentExecutionFailed,
+            EventBody::ComponentEnded(ended) if ended.status.is_failure() => {
+                EventType::ComponentExecutionFailed
+            }
             EventBody::ComponentEnded(_) => EventType::ComponentExecutionCompleted,
             EventBody::StepStarted(_) => EventType::NodeExecutionStarted,
             EventBody::StepEnded(ended) if ended.status.is_failure() => EventType::NodeExecutionFailed,

@@ -48,7 +48,10 @@ impl Handler {
         name: String,
         ask: impl Fn(NodeInputRequiredEvent) -> HandlerFuture + Send + Sync + 'static,
     ) -> Self {
-        Self { name, kind: HandlerKind::AskNodeInput(Box::new(ask)) }
+        Self {
+            name,
+            kind: HandlerKind::AskNodeInput(Box::new(ask)),
+        }
     }
 }
 
@@ -74,7 +77,10 @@ impl<E: EventPayload> HandlerArgument for E {
         Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
         let call = move |event: &Arc<Event>| E::from_event(event).map(|e| Box::pin(f(e)) as HandlerFuture);
-        Handler { name, kind: HandlerKind::Notify(Box::new(call)) }
+        Handler {
+            name,
+            kind: HandlerKind::Notify(Box::new(call)),
+        }
     }
 }
 
@@ -105,5 +111,8 @@ where
     Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
 {
     let call = move |event: &Arc<Event>| Some(Box::pin(f(Arc::clone(event))) as HandlerFuture);
-    Handler { name: std::any::type_name::<F>().to_owned(), kind: HandlerKind::Notify(Box::new(call)) }
+    Handler {
+        name: std::any::type_name::<F>().to_owned(),
+        kind: HandlerKind::Notify(Box::new(call)),
+    }
 }

@@ -31,8 +31,9 @@ pub use bus::{EventBus, EventBusBuilder, EventBusConfig};
 pub use event::{
     AttemptFailed, ComponentEnded, ComponentExecutionCompletedEvent, ComponentExecutionFailedEvent,
     ComponentExecutionStartedEvent, ComponentStarted, CustomEvent, Event, EventBody, EventType,
-    NodeExecutionCompletedEvent, NodeExecutionFailedEvent, NodeExecutionStartedEvent, Origin, RunCompletedEvent,
-    RunEnded, RunFailedEvent, RunIdentity, RunStarted, RunStartedEvent, StepEnded, StepStarted,
+    NodeExecutionCompletedEvent, NodeExecutionFailedEvent, NodeExecutionStartedEvent, Origin,
+    RunCompletedEvent, RunEnded, RunFailedEvent, RunIdentity, RunStarted, RunStartedEvent, StepEnded,
+    StepStarted,
 };
 pub use handler::{EventPayload, Handler, HandlerArgument, HandlerError, on, on_any};
 pub use observer::{IntoObserver, RunObserver};

@@ -41,7 +41,13 @@ struct Missed {
 impl Subscription {
     pub(crate) fn channel(capacity: usize) -> (Feed, Self) {
         let (sender, queue) = mpsc::channel(capacity.max(1));
-        (Feed { sender, missed: Arc::default() }, Self { queue, held: None })
+        (
+            Feed {
+                sender,
+                missed: Arc::default(),
+            },
+            Self { queue, held: None },
+        )
     }
 
     /// The next delivery; `None` after the end of the run.
@@ -62,7 +68,10 @@ impl Subscription {
 
 impl Missed {
     fn into_delivery(self) -> Delivery {
-        Delivery::Missed { events: self.events, records: self.records.map(|(first, last)| first..=last) }
+        Delivery::Missed {
+            events: self.events,
+            records: self.records.map(|(first, last)| first..=last),
+        }
     }
 }
 
@@ -80,7 +89,10 @@ impl Feed {
         match self.sender.try_reserve() {
             Ok(permit) => {
                 let before = (missed.events > 0).then(|| std::mem::take(&mut *missed));
-                permit.send(Item { event: Arc::clone(event), missed_before: before });
+                permit.send(Item {
+                    event: Arc::clone(event),
+                    missed_before: before,
+                });
                 true
             }
             Err(mpsc::error::TrySendError::Full(())) => {

@@ -62,6 +62,8 @@ impl AppendFile {
     /// # Errors
     /// If the operating system gives no second handle.
     pub fn try_clone_file(&self) -> FsResult<File> {
-        self.file.try_clone().context("duplicate the handle of", || self.path.clone())
+        self.file
+            .try_clone()
+            .context("duplicate the handle of", || self.path.clone())
     }
 }

@@ -66,8 +66,13 @@ impl Dir {
     /// If there is no such directory.
     pub fn open_with(path: impl AsRef<Path>, gate: Gate) -> FsResult<Self> {
         let path = path.as_ref();
-        let dir = CapDir::open_ambient_dir(path, ambient_authority()).context("open the directory", || path.into())?;
-        Ok(Self { dir: Arc::new(dir), path: path.into(), gate })
+        let dir = CapDir::open_ambient_dir(path, ambient_authority())
+            .context("open the directory", || path.into())?;
+        Ok(Self {
+            dir: Arc::new(dir),
+            path: path.into(),
+            gate,
+        })
     }
 
     /// Opens a directory and makes it, and its parents, if they are missing.
@@ -108,11 +113,18 @@ impl Dir {
         act: impl FnOnce(&CapDir) -> io::Result<T>,
     ) -> FsResult<T> {
         let path = self.full(name);
-        self.gate.pass(operation, &path).and_then(|()| act(&self.dir)).context(operation, || path)
+        self.gate
+            .pass(operation, &path)
+            .and_then(|()| act(&self.dir))
+            .context(operation, || path)
     }
 
     fn wrap(&self, dir: CapDir, name: &Path) -> Self {
-        Self { dir: Arc::new(dir), path: self.full(name).into(), gate: self.gate.clone() }
+        Self {
+            dir: Arc::new(dir),
+            path: self.full(name).into(),
+            gate: self.gate.clone(),
+        }
     }
 
     /// Opens a directory inside this one.
@@ -121,7 +133,10 @@ impl Dir {
     /// If it is missing, not a directory, or outside.
     pub fn open_dir(&self, name: impl AsRef<Path>) -> FsResult<Self> {
         let name = name.as_ref();
-        let dir = self.dir.open_dir(name).context("open the directory", || self.full(name))?;
+        let dir = self
+            .dir
+            .open_dir(name)
+            .context("open the directory", || self.full(name))?;
         Ok(self.wrap(dir, name))
     }
 
@@ -173,7 +188,8 @@ impl Dir {
     pub fn replace(&self, name: impl AsRef<Path>, bytes: &[u8], durability: Durability) -> FsResult<()> {
         let name = name.as_ref();
         let temp = self.write_temp(name, bytes, durability)?;
-        self.change("replace", name, |dir| dir.rename(&temp, dir, name)).inspect_err(|_| self.discard(&temp))?;
+        self.change("replace", name, |dir| dir.rename(&temp, dir, name))
+            .inspect_err(|_| self.discard(&temp))?;
         self.sync_if(durability)
     }
 
@@ -198,7 +214,9 @@ impl Dir {
     fn write_temp(&self, name: &Path, bytes: &[u8], durability: Durability) -> FsResult<PathBuf> {
         let number = TEMP_NUMBER.fetch_add(1, Ordering::Relaxed);
         let temp = name.with_file_name(format!("{TEMP_PREFIX}{}-{number}", std::process::id()));
-        self.change("write", &temp, |dir| write_new_file(dir, &temp, bytes, durability))?;
+        self.change("write", &temp, |dir| {
+            write_new_file(dir, &temp, bytes, durability)
+        })?;
         Ok(temp)
     }
 
@@ -219,7 +237,9 @@ impl Dir {
     /// # Errors
     /// If the operating system cannot promise it.
     pub fn sync(&self) -> FsResult<()> {
-        self.change("sync the directory", Path::new(""), |dir| dir.open(".")?.sync_all())
+        self.change("sync the directory", Path::new(""), |dir| {
+            dir.open(".")?.sync_all()
+        })
     }
 
     /// Opens a file to append to, made if it is missing.
@@ -230,7 +250,11 @@ impl Dir {
         let name = name.as_ref();
         let options = OpenOptions::new().append(true).create(true).clone();
         let file = self.change("open", name, |dir| dir.open_with(name, &options))?;
-        Ok(AppendFile::new(file.into_std(), self.full(name), self.gate.clone()))
+        Ok(AppendFile::new(
+            file.into_std(),
+            self.full(name),
+            self.gate.clone(),
+        ))
     }
 
     /// Locks a file of this directory for one holder, made if it is missing; `None` if somebody holds it.
@@ -280,7 +304,10 @@ impl Dir {
     /// If it is missing, outside or unreadable.
     pub fn open_file(&self, name: impl AsRef<Path>) -> FsResult<std::fs::File> {
         let name = name.as_ref();
-        self.dir.open(name).map(File::into_std).context("open", || self.full(name))
+        self.dir
+            .open(name)
+            .map(File::into_std)
+            .context("open", || self.full(name))
     }
 
     /// What stands under a name, symbolic links not followed; `None` if nothing does.
@@ -289,7 +316,10 @@ impl Dir {
     /// If the name leads outside or cannot be asked about.
     pub fn kind(&self, name: impl AsRef<Path>) -> FsResult<Option<EntryKind>> {
         let name = name.as_ref();
-        let metadata = self.dir.symlink_metadata(name).context("look at", || self.full(name));
+        let metadata = self
+            .dir
+            .symlink_metadata(name)
+            .context("look at", || self.full(name));
         Ok(optional(metadata)?.map(|metadata| EntryKind::of(metadata.file_type())))
     }
 
@@ -299,7 +329,10 @@ impl Dir {
     /// If the name leads outside or cannot be asked about.
     pub fn len(&self, name: impl AsRef<Path>) -> FsResult<Option<u64>> {
         let name = name.as_ref();
-        let metadata = self.dir.symlink_metadata(name).context("look at", || self.full(name));
+        let metadata = self
+            .dir
+            .symlink_metadata(name)
+            .context("look at", || self.full(name));
         Ok(optional(metadata)?.map(|metadata| metadata.len()))
     }
 
@@ -373,7 +406,13 @@ impl Dir {
         let (from, to) = (from.as_ref(), to.as_ref());
         match self.kind(from)? {
             Some(EntryKind::File) => {}
-            None => return Err(FsError::new("copy", self.full(from), io::ErrorKind::NotFound.into())),
+            None => {
+                return Err(FsError::new(
+                    "copy",
+                    self.full(from),
+                    io::ErrorKind::NotFound.into(),
+                ));
+            }
             Some(_) => {
                 let why = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
                 return Err(FsError::new("copy", self.full(from), why));

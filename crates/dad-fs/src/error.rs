@@ -18,7 +18,11 @@ pub type FsResult<T> = Result<T, FsError>;
 
 impl FsError {
     pub(crate) fn new(operation: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
-        Self { operation, path: path.into(), source }
+        Self {
+            operation,
+            path: path.into(),
+            source,
+        }
     }
 
     /// The kind of the underlying error.

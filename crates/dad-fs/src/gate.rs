@@ -39,7 +39,12 @@ struct Inner {
 impl Gate {
     /// A gate that asks `injector` before each operation.
     pub fn with_faults(injector: impl FaultInjector + 'static) -> Self {
-        Self { inner: Arc::new(Inner { passed: AtomicU64::new(0), injector: Some(Box::new(injector)) }) }
+        Self {
+            inner: Arc::new(Inner {
+                passed: AtomicU64::new(0),
+                injector: Some(Box::new(injector)),
+            }),
+        }
     }
 
     /// How many operations have passed.
@@ -59,6 +64,8 @@ impl Gate {
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gate").field("operations", &self.operations()).finish_non_exhaustive()
+        f.debug_struct("Gate")
+            .field("operations", &self.operations())
+            .finish_non_exhaustive()
     }
 }

@@ -91,7 +91,10 @@ impl ModelCatalog {
         if !path.is_file() {
             return Ok(Self::default());
         }
-        let unreadable = |reason: String| ModelError::Unreadable { path: path.clone(), reason };
+        let unreadable = |reason: String| ModelError::Unreadable {
+            path: path.clone(),
+            reason,
+        };
         let value = dad_definition::load_data(&path).map_err(|problems| unreadable(problems.to_string()))?;
         let entries = serde_json::from_value(value).map_err(|error| unreadable(error.to_string()))?;
         Ok(Self { entries })
@@ -99,7 +102,8 @@ impl ModelCatalog {
 
     /// The model of a name.
     pub(crate) fn find(&self, name: &str) -> Result<Target, ModelError> {
-        let named = |entry: &&ModelEntry| entry.name == name || entry.aliases.iter().any(|alias| alias == name);
+        let named =
+            |entry: &&ModelEntry| entry.name == name || entry.aliases.iter().any(|alias| alias == name);
         let entry = self.entries.iter().find(named);
         let full = entry.map_or(name, |entry| &entry.name);
         let (before, after) = match full.split_once('/') {
@@ -108,35 +112,56 @@ impl ModelCatalog {
         };
         let provider = entry.and_then(|entry| entry.provider.as_deref()).or(before);
         let Some(provider) = provider else {
-            let known = self.entries.iter().flat_map(|entry| entry.aliases.iter().chain([&entry.name]));
+            let known = self
+                .entries
+                .iter()
+                .flat_map(|entry| entry.aliases.iter().chain([&entry.name]));
             let nearest = nearest(name, known.map(String::as_str)).map(str::to_owned);
-            return Err(ModelError::UnknownModel { name: name.to_owned(), nearest });
+            return Err(ModelError::UnknownModel {
+                name: name.to_owned(),
+                nearest,
+            });
         };
         let base_url = entry.and_then(|entry| entry.base_url.as_deref());
         Ok(Target {
             provider: self.provider(provider, base_url, full)?,
-            model: entry.and_then(|entry| entry.model.clone()).unwrap_or_else(|| after.to_owned()),
+            model: entry
+                .and_then(|entry| entry.model.clone())
+                .unwrap_or_else(|| after.to_owned()),
             price: entry.and_then(|entry| entry.price),
         })
     }
 
     fn provider(&self, name: &str, base_url: Option<&str>, model: &str) -> Result<Provider, ModelError> {
         let of_same_provider = |entry: &&ModelEntry| entry.provider.as_deref() == Some(name);
-        let elsewhere = self.entries.iter().filter(of_same_provider).find_map(|entry| entry.base_url.as_deref());
+        let elsewhere = self
+            .entries
+            .iter()
+            .filter(of_same_provider)
+            .find_map(|entry| entry.base_url.as_deref());
         let built_in = builtin_providers().get(name).copied();
-        let base_url = base_url.or(elsewhere).or(built_in).ok_or_else(|| ModelError::UnknownProvider {
-            model: model.to_owned(),
-            provider: name.to_owned(),
-            known: builtin_providers().into_keys().collect::<Vec<_>>().join(", "),
-        })?;
+        let base_url = base_url
+            .or(elsewhere)
+            .or(built_in)
+            .ok_or_else(|| ModelError::UnknownProvider {
+                model: model.to_owned(),
+                provider: name.to_owned(),
+                known: builtin_providers().into_keys().collect::<Vec<_>>().join(", "),
+            })?;
         let slash = if base_url.ends_with('/') { "" } else { "/" };
-        Ok(Provider { name: name.to_owned(), base_url: format!("{base_url}{slash}"), wants_key: !is_local(base_url) })
+        Ok(Provider {
+            name: name.to_owned(),
+            base_url: format!("{base_url}{slash}"),
+            wants_key: !is_local(base_url),
+        })
     }
 }
 
 /// Servers on this machine are asked without a key.
 fn is_local(base_url: &str) -> bool {
-    ["http://localhost", "http://127.0.0.1", "http://[::1]"].iter().any(|local| base_url.starts_with(local))
+    ["http://localhost", "http://127.0.0.1", "http://[::1]"]
+        .iter()
+        .any(|local| base_url.starts_with(local))
 }
 
 /// Endpoints that speak the protocol of OpenAI's chat completions.
@@ -163,10 +188,22 @@ mod tests {
             aliases: vec!["coder".to_owned()],
         }]);
         let target = catalog.find("coder").unwrap();
-        assert_eq!((target.provider.base_url.as_str(), target.model.as_str()), ("http://127.0.0.1:1/v1/", "coder"));
+        assert_eq!(
+            (target.provider.base_url.as_str(), target.model.as_str()),
+            ("http://127.0.0.1:1/v1/", "coder")
+        );
         assert!(!target.provider.wants_key);
         let error = catalog.find("codr").unwrap_err().to_string();
-        assert_eq!(error, "`codr` is not a known model; write `provider/model`, did you mean `coder`?");
-        assert!(catalog.find("nobody/x").unwrap_err().to_string().contains("ollama, openai, openrouter"));
+        assert_eq!(
+            error,
+            "`codr` is not a known model; write `provider/model`, did you mean `coder`?"
+        );
+        assert!(
+            catalog
+                .find("nobody/x")
+                .unwrap_err()
+                .to_string()
+                .contains("ollama, openai, openrouter")
+        );
     }
 }

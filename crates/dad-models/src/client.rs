@@ -14,7 +14,8 @@ pub trait ModelClient: Send + Sync {
     ///
     /// # Errors
     /// [`ModelError`], which says whether asking again may help.
-    async fn complete(&self, request: &ModelRequest, call: &CallContext) -> Result<ModelResponse, ModelError>;
+    async fn complete(&self, request: &ModelRequest, call: &CallContext)
+    -> Result<ModelResponse, ModelError>;
 }
 
 /// The model client of a run, as a resource of its context.

@@ -28,7 +28,10 @@ impl Credentials {
     /// The credentials of a project; `file` replaces the usual one. Keys that are given out are masked by `secrets`.
     #[must_use]
     pub fn new(project_root: &Path, file: Option<&Path>, secrets: SecretRegistry) -> Self {
-        Self { file: project_root.join(file.unwrap_or(Path::new(FILE))), secrets }
+        Self {
+            file: project_root.join(file.unwrap_or(Path::new(FILE))),
+            secrets,
+        }
     }
 
     /// The key of a provider.
@@ -41,13 +44,15 @@ impl Credentials {
             Some(key) => Some(key),
             None => std::env::var(&variable).ok(),
         };
-        let key = key.filter(|key| !key.trim().is_empty()).ok_or_else(|| ModelError::NoCredentials {
-            provider: provider.to_owned(),
-            hint: format!(
-                "set {variable}, or write into {}:\n{provider}:\n  api_key: …",
-                self.file.display()
-            ),
-        })?;
+        let key = key
+            .filter(|key| !key.trim().is_empty())
+            .ok_or_else(|| ModelError::NoCredentials {
+                provider: provider.to_owned(),
+                hint: format!(
+                    "set {variable}, or write into {}:\n{provider}:\n  api_key: …",
+                    self.file.display()
+                ),
+            })?;
         let key = SecretString::from(key.trim().to_owned());
         self.secrets.add(key.expose_secret());
         Ok(key)
@@ -57,8 +62,12 @@ impl Credentials {
         if !self.file.is_file() {
             return Ok(None);
         }
-        let unreadable = |reason: String| ModelError::Unreadable { path: self.file.clone(), reason };
-        let value = dad_definition::load_data(&self.file).map_err(|problems| unreadable(problems.to_string()))?;
+        let unreadable = |reason: String| ModelError::Unreadable {
+            path: self.file.clone(),
+            reason,
+        };
+        let value =
+            dad_definition::load_data(&self.file).map_err(|problems| unreadable(problems.to_string()))?;
         let mut entries: BTreeMap<String, Entry> =
             serde_json::from_value(value).map_err(|error| unreadable(error.to_string()))?;
         // The original system has names of its own for two providers.
@@ -66,12 +75,16 @@ impl Credentials {
             "google" | "gemini" => &["google_gemini_api", "google_vertex_ai"],
             _ => &[],
         };
-        let found = std::iter::once(provider).chain(aliases.iter().copied()).find_map(|name| entries.remove(name));
+        let found = std::iter::once(provider)
+            .chain(aliases.iter().copied())
+            .find_map(|name| entries.remove(name));
         Ok(found.and_then(|entry| entry.api_key))
     }
 }
 
 fn environment_variable(provider: &str) -> String {
-    let upper = provider.to_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    let upper = provider
+        .to_uppercase()
+        .replace(|c: char| !c.is_ascii_alphanumeric(), "_");
     format!("{upper}_API_KEY")
 }

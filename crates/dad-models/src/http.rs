@@ -3,7 +3,9 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use dad_core::Usage;
 use genai::adapter::AdapterKind;
-use genai::chat::{ChatMessage, ChatOptions, ChatRequest, ChatResponse, ChatResponseFormat, JsonSpec, StopReason};
+use genai::chat::{
+    ChatMessage, ChatOptions, ChatRequest, ChatResponse, ChatResponseFormat, JsonSpec, StopReason,
+};
 use genai::resolver::{AuthData, Endpoint, ServiceTargetResolver};
 use genai::{ModelIden, ServiceTarget};
 use rustls_platform_verifier::BuilderVerifierExt;
@@ -28,7 +30,11 @@ impl HttpClient {
     /// A client of the models of `catalog`.
     #[must_use]
     pub fn new(catalog: ModelCatalog, credentials: Credentials) -> Self {
-        Self { catalog, credentials, connections: OnceLock::new() }
+        Self {
+            catalog,
+            credentials,
+            connections: OnceLock::new(),
+        }
     }
 
     /// A client that asks exactly one endpoint: the model's name must not decide whom it speaks to.
@@ -41,14 +47,21 @@ impl HttpClient {
         let model = ModelIden::new(AdapterKind::OpenAI, target.model.clone());
         let resolver = ServiceTargetResolver::from_resolver_fn(
             move |_: ServiceTarget| -> Result<ServiceTarget, genai::resolver::Error> {
-                Ok(ServiceTarget { endpoint: endpoint.clone(), auth: auth.clone(), model: model.clone() })
+                Ok(ServiceTarget {
+                    endpoint: endpoint.clone(),
+                    auth: auth.clone(),
+                    model: model.clone(),
+                })
             },
         );
         genai::Client::builder()
             .with_reqwest(self.connections(&target.model)?)
             .with_service_target_resolver(resolver)
             .build()
-            .map_err(|error| ModelError::Connection { model: target.model.clone(), reason: error.to_string() })
+            .map_err(|error| ModelError::Connection {
+                model: target.model.clone(),
+                reason: error.to_string(),
+            })
     }
 }
 
@@ -73,16 +86,24 @@ fn connections() -> Result<reqwest::Client, Box<dyn std::error::Error>> {
         .with_safe_default_protocol_versions()?
         .with_platform_verifier()?
         .with_no_client_auth();
-    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls).build()?)
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .build()?)
 }
 
 #[async_trait]
 impl ModelClient for HttpClient {
-    async fn complete(&self, request: &ModelRequest, call: &CallContext) -> Result<ModelResponse, ModelError> {
+    async fn complete(
+        &self,
+        request: &ModelRequest,
+        call: &CallContext,
+    ) -> Result<ModelResponse, ModelError> {
         let target = self.catalog.find(&request.model)?;
         let client = self.client_for(&target)?;
         let options = chat_options(request, call)?;
-        let answer = client.exec_chat(&target.model, chat_request(request), Some(&options)).await;
+        let answer = client
+            .exec_chat(&target.model, chat_request(request), Some(&options))
+            .await;
         let answer = answer.map_err(|error| model_error(&request.model, error))?;
         model_response(&target, answer)
     }
@@ -108,7 +129,10 @@ fn chat_options(request: &ModelRequest, call: &CallContext) -> Result<ChatOption
         options = options.with_max_tokens(longest);
     }
     if let Some(schema) = &request.options.schema {
-        options = options.with_response_format(ChatResponseFormat::JsonSpec(JsonSpec::new("answer", schema.clone())));
+        options = options.with_response_format(ChatResponseFormat::JsonSpec(JsonSpec::new(
+            "answer",
+            schema.clone(),
+        )));
     }
     for (name, value) in &request.options.other {
         options = set_option(options, name, value).ok_or_else(|| ModelError::Answer {
@@ -125,7 +149,10 @@ fn set_option(options: ChatOptions, name: &str, value: &Value) -> Option<ChatOpt
         "top_p" => options.with_top_p(value.as_f64()?),
         "seed" => options.with_seed(value.as_u64()?),
         "stop" => {
-            let texts = value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned));
+            let texts = value
+                .as_array()?
+                .iter()
+                .map(|text| text.as_str().map(str::to_owned));
             options.with_stop_sequences(texts.collect::<Option<_>>()?)
         }
         _ => return None,
@@ -133,10 +160,13 @@ fn set_option(options: ChatOptions, name: &str, value: &Value) -> Option<ChatOpt
 }
 
 fn model_response(target: &Target, answer: ChatResponse) -> Result<ModelResponse, ModelError> {
-    let text = answer.first_text().map(str::to_owned).ok_or_else(|| ModelError::Answer {
-        model: target.model.clone(),
-        reason: "it holds no text".to_owned(),
-    })?;
+    let text = answer
+        .first_text()
+        .map(str::to_owned)
+        .ok_or_else(|| ModelError::Answer {
+            model: target.model.clone(),
+            reason: "it holds no text".to_owned(),
+        })?;
     let count = |tokens: Option<i32>| tokens.and_then(|tokens| u64::try_from(tokens).ok()).unwrap_or(0);
     let mut usage = Usage {
         calls: 1,
@@ -165,26 +195,50 @@ fn model_response(target: &Target, answer: ChatResponse) -> Result<ModelResponse
 fn model_error(model: &str, error: genai::Error) -> ModelError {
     let model = model.to_owned();
     match error {
-        genai::Error::HttpError { status, body, headers, .. } => {
-            status_error(model, status.as_u16(), &body, retry_after(|name| headers.get(name)?.to_str().ok()))
-        }
+        genai::Error::HttpError {
+            status,
+            body,
+            headers,
+            ..
+        } => status_error(
+            model,
+            status.as_u16(),
+            &body,
+            retry_after(|name| headers.get(name)?.to_str().ok()),
+        ),
         genai::Error::WebModelCall { webc_error, .. } | genai::Error::WebAdapterCall { webc_error, .. } => {
             web_error(model, webc_error)
         }
-        other => ModelError::Answer { model, reason: shorten(&other.to_string()) },
+        other => ModelError::Answer {
+            model,
+            reason: shorten(&other.to_string()),
+        },
     }
 }
 
 fn web_error(model: String, error: genai::webc::Error) -> ModelError {
     match error {
-        genai::webc::Error::ResponseFailedStatus { status, body, headers } => {
-            status_error(model, status.as_u16(), &body, retry_after(|name| headers.get(name)?.to_str().ok()))
-        }
+        genai::webc::Error::ResponseFailedStatus {
+            status,
+            body,
+            headers,
+        } => status_error(
+            model,
+            status.as_u16(),
+            &body,
+            retry_after(|name| headers.get(name)?.to_str().ok()),
+        ),
         genai::webc::Error::Reqwest(error) => {
             let info = dad_core::ErrorInfo::from_error("", &error);
-            ModelError::Connection { model, reason: info.message }
+            ModelError::Connection {
+                model,
+                reason: info.message,
+            }
         }
-        other => ModelError::Answer { model, reason: shorten(&other.to_string()) },
+        other => ModelError::Answer {
+            model,
+            reason: shorten(&other.to_string()),
+        },
     }
 }
 
@@ -194,7 +248,12 @@ fn status_error(
     body: &str,
     retry_after: Option<std::time::Duration>,
 ) -> ModelError {
-    ModelError::Status { model, status, body: shorten(body), retry_after }
+    ModelError::Status {
+        model,
+        status,
+        body: shorten(body),
+        retry_after,
+    }
 }
 
 fn retry_after<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<std::time::Duration> {

@@ -39,7 +39,13 @@ pub struct ReplayNote {
 
 impl std::fmt::Display for ReplayNote {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { cassette, path, number, lines_differ, lines } = self;
+        let Self {
+            cassette,
+            path,
+            number,
+            lines_differ,
+            lines,
+        } = self;
         let cassette = cassette.display();
         write!(
             f,
@@ -53,7 +59,10 @@ impl ReplayClient {
     /// A client that answers from `cassette`, a directory laid out like a run directory, and calls `tell` when an
     /// answer was recorded for another request.
     pub fn new(cassette: impl Into<PathBuf>, tell: impl Fn(&ReplayNote) + Send + Sync + 'static) -> Self {
-        Self { cassette: cassette.into(), tell: Arc::new(tell) }
+        Self {
+            cassette: cassette.into(),
+            tell: Arc::new(tell),
+        }
     }
 
     fn find(&self, call: &CallContext) -> Result<MemoLine, ModelError> {
@@ -66,8 +75,10 @@ impl ReplayClient {
         if !file.is_file() {
             return Err(not_recorded());
         }
-        let lines = MemoLine::read_file(&file)
-            .map_err(|error| ModelError::Unreadable { path: file, reason: error.to_string() })?;
+        let lines = MemoLine::read_file(&file).map_err(|error| ModelError::Unreadable {
+            path: file,
+            reason: error.to_string(),
+        })?;
         let fits = |line: &MemoLine| line.name == MODEL_CALL && line.number == call.number;
         lines.into_iter().find(fits).ok_or_else(not_recorded)
     }
@@ -75,13 +86,19 @@ impl ReplayClient {
 
 impl std::fmt::Debug for ReplayClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReplayClient").field("cassette", &self.cassette).finish_non_exhaustive()
+        f.debug_struct("ReplayClient")
+            .field("cassette", &self.cassette)
+            .finish_non_exhaustive()
     }
 }
 
 #[async_trait]
 impl ModelClient for ReplayClient {
-    async fn complete(&self, request: &ModelRequest, call: &CallContext) -> Result<ModelResponse, ModelError> {
+    async fn complete(
+        &self,
+        request: &ModelRequest,
+        call: &CallContext,
+    ) -> Result<ModelResponse, ModelError> {
         let line = self.find(call)?;
         let unreadable = |error: serde_json::Error| ModelError::Unreadable {
             path: self.cassette.join(call.path.to_relative_dir()).join(MEMO),
@@ -102,7 +119,10 @@ fn note(cassette: &Path, call: &CallContext, recorded: &ModelRequest, request: &
         cassette: cassette.to_path_buf(),
         path: call.path.to_string(),
         number: call.number,
-        lines_differ: diff.iter_all_changes().filter(|change| change.tag() != ChangeTag::Equal).count(),
+        lines_differ: diff
+            .iter_all_changes()
+            .filter(|change| change.tag() != ChangeTag::Equal)
+            .count(),
         lines: new.lines().count(),
     }
 }
@@ -110,5 +130,9 @@ fn note(cassette: &Path, call: &CallContext, recorded: &ModelRequest, request: &
 /// All text of a request, a message after the other.
 fn text_of(request: &ModelRequest) -> String {
     let messages = request.messages.iter().map(|message| &message.text);
-    request.system.iter().chain(messages).fold(String::new(), |text, part| text + part + "\n")
+    request
+        .system
+        .iter()
+        .chain(messages)
+        .fold(String::new(), |text, part| text + part + "\n")
 }

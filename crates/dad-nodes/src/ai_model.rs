@@ -100,13 +100,23 @@ impl Prompt {
         text: impl Into<String>,
         variables: impl IntoIterator<Item = (&'static str, PromptVariable)>,
     ) -> Self {
-        let variables = variables.into_iter().map(|(name, variable)| (name.to_owned(), variable)).collect();
-        Self::Message(PromptMessage { role: None, text: text.into(), variables })
+        let variables = variables
+            .into_iter()
+            .map(|(name, variable)| (name.to_owned(), variable))
+            .collect();
+        Self::Message(PromptMessage {
+            role: None,
+            text: text.into(),
+            variables,
+        })
     }
 
     fn message(&self) -> Message {
         match self {
-            Self::Text(text) => Message { role: Role::User, text: text.clone() },
+            Self::Text(text) => Message {
+                role: Role::User,
+                text: text.clone(),
+            },
             Self::Message(message) => Message {
                 role: match message.role {
                     None | Some(PromptRole::User) => Role::User,
@@ -153,7 +163,9 @@ impl StructuredOutput {
     /// The shape of a Rust type.
     #[must_use]
     pub fn of<T: JsonSchema>() -> Self {
-        Self { schema: schemars::schema_for!(T).into() }
+        Self {
+            schema: schemars::schema_for!(T).into(),
+        }
     }
 }
 
@@ -191,19 +203,52 @@ impl Node for AIModelExecutor {
     type Input = AIModelNodeInput;
     const TYPE: &'static str = "ai_model_call";
     const UNSUPPORTED: &'static [(&'static str, &'static str)] = &[
-        ("context_sources", "results of earlier steps are put into `prompt` by `$hier{}`"),
-        ("save_generated_bytes", "answers with files or images are not taken yet"),
-        ("bytes_save_path", "answers with files or images are not taken yet"),
-        ("bytes_save_filename_prefix", "answers with files or images are not taken yet"),
+        (
+            "context_sources",
+            "results of earlier steps are put into `prompt` by `$hier{}`",
+        ),
+        (
+            "save_generated_bytes",
+            "answers with files or images are not taken yet",
+        ),
+        (
+            "bytes_save_path",
+            "answers with files or images are not taken yet",
+        ),
+        (
+            "bytes_save_filename_prefix",
+            "answers with files or images are not taken yet",
+        ),
         ("record_settings", "every run has one layout"),
         ("prompt.files", "prompts are text only in this version"),
-        ("model_call_config.streaming", "answers are taken whole in this version"),
-        ("model_call_config.reasoning", "reasoning cannot be switched in this version"),
-        ("model_call_config.max_reasoning_tokens", "reasoning cannot be switched in this version"),
-        ("model_call_config.reasoning_effort", "reasoning cannot be switched in this version"),
-        ("model_call_config.tools", "models cannot call tools in this version"),
-        ("model_call_config.tool_choice", "models cannot call tools in this version"),
-        ("model_call_config.metadata", "nothing is sent to the provider beside the prompt"),
+        (
+            "model_call_config.streaming",
+            "answers are taken whole in this version",
+        ),
+        (
+            "model_call_config.reasoning",
+            "reasoning cannot be switched in this version",
+        ),
+        (
+            "model_call_config.max_reasoning_tokens",
+            "reasoning cannot be switched in this version",
+        ),
+        (
+            "model_call_config.reasoning_effort",
+            "reasoning cannot be switched in this version",
+        ),
+        (
+            "model_call_config.tools",
+            "models cannot call tools in this version",
+        ),
+        (
+            "model_call_config.tool_choice",
+            "models cannot call tools in this version",
+        ),
+        (
+            "model_call_config.metadata",
+            "nothing is sent to the provider beside the prompt",
+        ),
         ("model_call_config.timeout", "use `timeout` of the element"),
         ("model_call_config.retries", "use `retry` of the element"),
         ("model_call_config.retry_delay", "use `retry` of the element"),
@@ -218,7 +263,11 @@ impl Node for AIModelExecutor {
     fn prompt_variables(unrendered: &Value) -> Map<String, Value> {
         let variables = unrendered.pointer("/prompt/variables").and_then(Value::as_object);
         let default = |variable: &Value| variable.get("default").cloned().unwrap_or(Value::Null);
-        variables.into_iter().flatten().map(|(name, variable)| (name.clone(), default(variable))).collect()
+        variables
+            .into_iter()
+            .flatten()
+            .map(|(name, variable)| (name.clone(), default(variable)))
+            .collect()
     }
 
     fn state(
@@ -230,7 +279,10 @@ impl Node for AIModelExecutor {
         check_allowed(settings, input)?;
         let model = settings.models.first().ok_or_else(no_models)?;
         let request = request(settings, model)?;
-        let prompt = request.messages.last().map(|message| json!({ "role": message.role, "text": message.text }));
+        let prompt = request
+            .messages
+            .last()
+            .map(|message| json!({ "role": message.role, "text": message.text }));
         let before = request.messages.len().saturating_sub(1);
         Ok(Some(json!({
             "ai_model": model,
@@ -260,19 +312,35 @@ impl Node for AIModelExecutor {
 }
 
 fn no_models() -> NodeError {
-    NodeError::new("no_models", "`models` names no model").with_hint("write `models: [provider/model]`").permanent()
+    NodeError::new("no_models", "`models` names no model")
+        .with_hint("write `models: [provider/model]`")
+        .permanent()
 }
 
 /// Asks the models in their order until one answers.
-async fn ask(settings: &AIModelNodeSettings, models: &Models, cx: &NodeContext) -> Result<ModelResponse, NodeError> {
+async fn ask(
+    settings: &AIModelNodeSettings,
+    models: &Models,
+    cx: &NodeContext,
+) -> Result<ModelResponse, NodeError> {
     let mut last = no_models();
     for model in &settings.models {
         let request = request(settings, model)?;
         let call = |number| {
             let (models, request) = (models.clone(), &request);
             let idempotency_key = cx.idempotency_key(&format!("{MODEL_CALL}.{number}"));
-            let call = CallContext { path: cx.path().clone(), number, idempotency_key };
-            async move { models.0.complete(request, &call).await.map_err(|error| node_error(&error)) }
+            let call = CallContext {
+                path: cx.path().clone(),
+                number,
+                idempotency_key,
+            };
+            async move {
+                models
+                    .0
+                    .complete(request, &call)
+                    .await
+                    .map_err(|error| node_error(&error))
+            }
         };
         tokio::select! {
             answered = cx.memo(MODEL_CALL, &request, call) => match answered {
@@ -290,19 +358,34 @@ fn node_error(error: &ModelError) -> NodeError {
     if let Some(hint) = error.hint() {
         failed = failed.with_hint(hint);
     }
-    if error.is_retryable() { failed } else { failed.permanent() }
+    if error.is_retryable() {
+        failed
+    } else {
+        failed.permanent()
+    }
 }
 
 fn request(settings: &AIModelNodeSettings, model: &str) -> Result<ModelRequest, NodeError> {
     let prompt = settings.prompt.as_ref().ok_or_else(|| {
-        NodeError::new("no_prompt", "`prompt` is missing").with_hint("write what the model is asked").permanent()
+        NodeError::new("no_prompt", "`prompt` is missing")
+            .with_hint("write what the model is asked")
+            .permanent()
     })?;
     let config = settings.model_call_config.clone().unwrap_or_default();
-    let system = settings.system_instructions.as_ref().map(|all| all.as_slice().to_vec()).unwrap_or_default();
+    let system = settings
+        .system_instructions
+        .as_ref()
+        .map(|all| all.as_slice().to_vec())
+        .unwrap_or_default();
     Ok(ModelRequest {
         model: model.to_owned(),
         system,
-        messages: settings.context.iter().chain([prompt]).map(Prompt::message).collect(),
+        messages: settings
+            .context
+            .iter()
+            .chain([prompt])
+            .map(Prompt::message)
+            .collect(),
         options: ModelOptions {
             max_output_tokens: config.max_output_tokens,
             schema: config.structured_output.map(|output| output.schema),
@@ -313,15 +396,23 @@ fn request(settings: &AIModelNodeSettings, model: &str) -> Result<ModelRequest, 
 
 /// Refuses values of prompt variables that are not among the allowed ones.
 fn check_allowed(settings: &AIModelNodeSettings, input: Option<&AIModelNodeInput>) -> Result<(), NodeError> {
-    let (Some(Prompt::Message(message)), Some(input)) = (&settings.prompt, input) else { return Ok(()) };
+    let (Some(Prompt::Message(message)), Some(input)) = (&settings.prompt, input) else {
+        return Ok(());
+    };
     for (name, value) in &input.prompt_variables.0 {
         let Some(variable) = message.variables.get(name) else {
             let known: Vec<&str> = message.variables.keys().map(String::as_str).collect();
             let near = dad_core::nearest(name, known.iter().copied());
-            let hint = near.map_or_else(|| format!("declared are: {}", known.join(", ")), |n| format!("did you mean `{n}`?"));
-            return Err(NodeError::new("unknown_prompt_variable", format!("the prompt has no variable `{name}`"))
-                .with_hint(hint)
-                .permanent());
+            let hint = near.map_or_else(
+                || format!("declared are: {}", known.join(", ")),
+                |n| format!("did you mean `{n}`?"),
+            );
+            return Err(NodeError::new(
+                "unknown_prompt_variable",
+                format!("the prompt has no variable `{name}`"),
+            )
+            .with_hint(hint)
+            .permanent());
         };
         if !variable.allowed.is_empty() && !variable.allowed.contains(value) {
             let allowed = Value::from(variable.allowed.clone());
@@ -335,7 +426,10 @@ fn check_allowed(settings: &AIModelNodeSettings, input: Option<&AIModelNodeInput
 fn output(settings: &AIModelNodeSettings, response: ModelResponse) -> Result<NodeOutput, NodeError> {
     let usage = response.usage;
     let summary = format!("{}, {} tokens", response.model, usage.total_tokens);
-    let schema = settings.model_call_config.as_ref().and_then(|config| config.structured_output.as_ref());
+    let schema = settings
+        .model_call_config
+        .as_ref()
+        .and_then(|config| config.structured_output.as_ref());
     let whole = |outcome: Value| {
         NodeOutput::new(outcome)
             .with_output(json!({ "data": { "response": &response } }))
@@ -358,8 +452,8 @@ fn output(settings: &AIModelNodeSettings, response: ModelResponse) -> Result<Nod
 fn structured(text: &str, schema: &Value) -> Result<Value, String> {
     let value: Value = serde_json::from_str(unfenced(text))
         .map_err(|error| format!("the answer is not the JSON that was asked for: {error}"))?;
-    let validator =
-        jsonschema::validator_for(schema).map_err(|error| format!("the schema of `structured_output` is wrong: {error}"))?;
+    let validator = jsonschema::validator_for(schema)
+        .map_err(|error| format!("the schema of `structured_output` is wrong: {error}"))?;
     let problems: Vec<String> = validator
         .iter_errors(&value)
         .take(5)
@@ -367,14 +461,22 @@ fn structured(text: &str, schema: &Value) -> Result<Value, String> {
         .collect();
     match problems.is_empty() {
         true => Ok(value),
-        false => Err(format!("the answer does not obey its schema: {}", problems.join("; "))),
+        false => Err(format!(
+            "the answer does not obey its schema: {}",
+            problems.join("; ")
+        )),
     }
 }
 
 fn unfenced(text: &str) -> &str {
     let trimmed = text.trim();
-    let inner = trimmed.strip_prefix("```json").or_else(|| trimmed.strip_prefix("```"));
-    inner.and_then(|inner| inner.strip_suffix("```")).unwrap_or(trimmed).trim()
+    let inner = trimmed
+        .strip_prefix("```json")
+        .or_else(|| trimmed.strip_prefix("```"));
+    inner
+        .and_then(|inner| inner.strip_suffix("```"))
+        .unwrap_or(trimmed)
+        .trim()
 }
 
 #[cfg(test)]
@@ -384,8 +486,19 @@ mod tests {
     #[test]
     fn an_answer_is_read_out_of_a_fence_and_checked() {
         let schema = json!({"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}});
-        assert_eq!(structured("```json\n{\"n\": 1}\n```", &schema), Ok(json!({"n": 1})));
-        assert!(structured("{\"n\": \"x\"}", &schema).unwrap_err().contains("`/n`"));
-        assert!(structured("no", &schema).unwrap_err().starts_with("the answer is not the JSON"));
+        assert_eq!(
+            structured("```json\n{\"n\": 1}\n```", &schema),
+            Ok(json!({"n": 1}))
+        );
+        assert!(
+            structured("{\"n\": \"x\"}", &schema)
+                .unwrap_err()
+                .contains("`/n`")
+        );
+        assert!(
+            structured("no", &schema)
+                .unwrap_err()
+                .starts_with("the answer is not the JSON")
+        );
     }
 }

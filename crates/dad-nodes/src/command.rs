@@ -134,7 +134,10 @@ impl Node for CommandExecutor {
     type Input = CommandNodeInput;
     const TYPE: &'static str = "command";
     const UNSUPPORTED: &'static [(&'static str, &'static str)] = &[
-        ("shell", "write a command as a string for a shell, or as a list for none"),
+        (
+            "shell",
+            "write a command as a string for a shell, or as a list for none",
+        ),
         ("record_settings", "every run has one layout"),
     ];
 
@@ -144,8 +147,15 @@ impl Node for CommandExecutor {
 
     fn check_settings(unrendered: &Value) -> Vec<SettingsProblem> {
         let commands = unrendered.get("commands").and_then(Value::as_array);
-        let shell = commands.into_iter().flatten().enumerate().filter_map(|(index, c)| Some((index, c.as_str()?)));
-        shell.filter(|(_, text)| has_placeholder(text)).map(|(index, text)| refused(index, text)).collect()
+        let shell = commands
+            .into_iter()
+            .flatten()
+            .enumerate()
+            .filter_map(|(index, c)| Some((index, c.as_str()?)));
+        shell
+            .filter(|(_, text)| has_placeholder(text))
+            .map(|(index, text)| refused(index, text))
+            .collect()
     }
 
     fn state(
@@ -156,7 +166,9 @@ impl Node for CommandExecutor {
     ) -> Result<Option<Value>, NodeError> {
         let commands = commands(settings, input);
         let working_dir = working_dir(settings, cx);
-        Ok(Some(json!({ "commands": commands, "working_dir": working_dir, "env_vars": settings.env_vars })))
+        Ok(Some(
+            json!({ "commands": commands, "working_dir": working_dir, "env_vars": settings.env_vars }),
+        ))
     }
 
     async fn execute(
@@ -183,7 +195,9 @@ fn refused(index: usize, text: &str) -> SettingsProblem {
         place: format!("commands[{index}]"),
         code: "placeholder_in_shell",
         message: "a command string for a shell cannot hold placeholders in this version".to_owned(),
-        hint: Some(format!("write a list, whose values reach the shell as arguments: [sh, -c, 'echo \"$1\"', sh, {text:?}]")),
+        hint: Some(format!(
+            "write a list, whose values reach the shell as arguments: [sh, -c, 'echo \"$1\"', sh, {text:?}]"
+        )),
     }
 }
 
@@ -195,7 +209,10 @@ fn commands<'a>(settings: &'a CommandNodeSettings, input: Option<&'a CommandNode
 fn working_dir(settings: &CommandNodeSettings, cx: &NodeContext) -> PathBuf {
     // A relative directory is taken from the run directory, which is also the default.
     let run_dir = &cx.run().identity().run_dir;
-    settings.working_dir.as_ref().map_or_else(|| run_dir.clone(), |dir| run_dir.join(dir))
+    settings
+        .working_dir
+        .as_ref()
+        .map_or_else(|| run_dir.clone(), |dir| run_dir.join(dir))
 }
 
 /// The commands that ran.
@@ -217,17 +234,32 @@ async fn run_all(
 ) -> Result<Ran, NodeError> {
     let seconds = settings.timeout.unwrap_or(DEFAULT_TIMEOUT);
     let timeout = Duration::try_from_secs_f64(seconds).map_err(|_| {
-        NodeError::new("settings", format!("`timeout` is {seconds}; it must be a number of seconds")).permanent()
+        NodeError::new(
+            "settings",
+            format!("`timeout` is {seconds}; it must be a number of seconds"),
+        )
+        .permanent()
     })?;
-    let given = settings.env_vars.iter().chain(input.into_iter().flat_map(|input| &input.env_vars));
+    let given = settings
+        .env_vars
+        .iter()
+        .chain(input.into_iter().flat_map(|input| &input.env_vars));
     let env = process::environment(&settings.inherit_env, given.map(|(n, v)| (n.clone(), v.clone())));
     let dir = working_dir(settings, cx);
-    let mut logs = Logs { stdout: cx.dir().append("stdout.log")?, stderr: cx.dir().append("stderr.log")? };
+    let mut logs = Logs {
+        stdout: cx.dir().append("stdout.log")?,
+        stderr: cx.dir().append("stderr.log")?,
+    };
     let mut ran = Ran::default();
     for command in commands {
         let argv = command.argv();
-        let program =
-            Program { argv: &argv, working_dir: &dir, env: &env, stdin: settings.stdin.as_deref(), timeout };
+        let program = Program {
+            argv: &argv,
+            working_dir: &dir,
+            env: &env,
+            stdin: settings.stdin.as_deref(),
+            timeout,
+        };
         let finished = process::run(&program, &mut logs, cx).await?;
         let success = ran.add(command, finished, settings, cx.is_cancelled());
         if cx.is_cancelled() || (!success && settings.fail_fast.unwrap_or(true)) {
@@ -238,8 +270,19 @@ async fn run_all(
 }
 
 impl Ran {
-    fn add(&mut self, command: &CommandLine, finished: Finished, settings: &CommandNodeSettings, cancelled: bool) -> bool {
-        let Finished { code, stdout, stderr, timed_out } = finished;
+    fn add(
+        &mut self,
+        command: &CommandLine,
+        finished: Finished,
+        settings: &CommandNodeSettings,
+        cancelled: bool,
+    ) -> bool {
+        let Finished {
+            code,
+            stdout,
+            stderr,
+            timed_out,
+        } = finished;
         let allowed = code.is_some_and(|code| code == 0 || settings.allow_exit_codes.contains(&code));
         let success = allowed && !timed_out;
         let shown = command.shown();
@@ -248,9 +291,18 @@ impl Ran {
         } else if self.failure.is_none() {
             self.failure = Some(match (timed_out, cancelled, code) {
                 (_, true, _) => ("cancelled", format!("`{shown}` was cancelled")),
-                (true, ..) => ("command_timed_out", format!("`{shown}` did not end within its time limit")),
-                (_, _, Some(code)) => ("command_failed", format!("`{shown}` ended with exit code {code}{}", last_line(&stderr))),
-                (_, _, None) => ("command_failed", format!("`{shown}` was ended by a signal{}", last_line(&stderr))),
+                (true, ..) => (
+                    "command_timed_out",
+                    format!("`{shown}` did not end within its time limit"),
+                ),
+                (_, _, Some(code)) => (
+                    "command_failed",
+                    format!("`{shown}` ended with exit code {code}{}", last_line(&stderr)),
+                ),
+                (_, _, None) => (
+                    "command_failed",
+                    format!("`{shown}` was ended by a signal{}", last_line(&stderr)),
+                ),
             });
         }
         self.results.push(json!({
@@ -297,13 +349,19 @@ impl Ran {
 }
 
 fn parse_output(form: CommandOutput, text: &str) -> Result<Option<Value>, String> {
-    let wrong = |error: serde_json::Error| format!("the standard output is not the JSON that `output` promises: {error}");
+    let wrong = |error: serde_json::Error| {
+        format!("the standard output is not the JSON that `output` promises: {error}")
+    };
     match form {
         CommandOutput::Text => Ok(None),
         CommandOutput::Json => serde_json::from_str(text).map(Some).map_err(wrong),
         CommandOutput::Jsonl => {
             let lines = text.lines().filter(|line| !line.trim().is_empty());
-            lines.map(serde_json::from_str).collect::<Result<Vec<Value>, _>>().map(|all| Some(all.into())).map_err(wrong)
+            lines
+                .map(serde_json::from_str)
+                .collect::<Result<Vec<Value>, _>>()
+                .map(|all| Some(all.into()))
+                .map_err(wrong)
         }
     }
 }
@@ -311,5 +369,6 @@ fn parse_output(form: CommandOutput, text: &str) -> Result<Option<Value>, String
 /// The last line of what a program complained about, for its error.
 fn last_line(stderr: &str) -> String {
     let line = stderr.lines().rev().find(|line| !line.trim().is_empty());
-    line.map(|line| format!(": {}", line.trim().chars().take(300).collect::<String>())).unwrap_or_default()
+    line.map(|line| format!(": {}", line.trim().chars().take(300).collect::<String>()))
+        .unwrap_or_default()
 }

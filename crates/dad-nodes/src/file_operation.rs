@@ -136,11 +136,17 @@ impl Node for FileOperationExecutor {
     type Input = FileOperationNodeInput;
     const TYPE: &'static str = "file_operation";
     const UNSUPPORTED: &'static [(&'static str, &'static str)] = &[
-        ("use_relative_paths", "paths are always relative to `base_directory`"),
+        (
+            "use_relative_paths",
+            "paths are always relative to `base_directory`",
+        ),
         ("allowed_directories", "operations never leave `base_directory`"),
         ("fail_fast", "all operations are made, or none"),
         ("on_failure", "all operations are made, or none"),
-        ("preserve_indentation", "texts are replaced exactly as they are written"),
+        (
+            "preserve_indentation",
+            "texts are replaced exactly as they are written",
+        ),
         ("record_settings", "every run has one layout"),
     ];
 
@@ -155,7 +161,9 @@ impl Node for FileOperationExecutor {
         cx: &NodeContext,
     ) -> Result<Option<Value>, NodeError> {
         let operations = operations(settings, input)?;
-        Ok(Some(json!({ "base_directory": base_directory(settings, cx), "operations": operations })))
+        Ok(Some(
+            json!({ "base_directory": base_directory(settings, cx), "operations": operations }),
+        ))
     }
 
     async fn execute(
@@ -171,7 +179,9 @@ impl Node for FileOperationExecutor {
         let place = base.clone();
         let changed = tokio::task::spawn_blocking(move || change_all(&place, &operations, with_diff)).await;
         let changed = changed.unwrap_or_else(|error| Err(NodeError::from_error("file_operation", &error)))?;
-        record_in_git(&settings, &base, &changed).await.map_err(|error| error.with_partial(changed.output(&base)))?;
+        record_in_git(&settings, &base, &changed)
+            .await
+            .map_err(|error| error.with_partial(changed.output(&base)))?;
         pause(settings.sleep_after).await;
         Ok(changed.output(&base))
     }
@@ -188,10 +198,17 @@ fn operations(
 }
 
 fn base_directory(settings: &FileOperationNodeSettings, cx: &NodeContext) -> PathBuf {
-    cx.run().identity().run_dir.join(settings.base_directory.as_deref().unwrap_or("."))
+    cx.run()
+        .identity()
+        .run_dir
+        .join(settings.base_directory.as_deref().unwrap_or("."))
 }
 
-async fn record_in_git(settings: &FileOperationNodeSettings, base: &Path, changed: &Changed) -> Result<(), NodeError> {
+async fn record_in_git(
+    settings: &FileOperationNodeSettings,
+    base: &Path,
+    changed: &Changed,
+) -> Result<(), NodeError> {
     let commit = settings.commit.unwrap_or(false);
     if !commit && !settings.stage.unwrap_or(false) {
         return Ok(());
@@ -215,7 +232,11 @@ struct Changed {
 
 impl Changed {
     fn output(&self, base: &Path) -> NodeOutput {
-        let unchanged = self.results.iter().filter(|result| result["unchanged"] == true).count();
+        let unchanged = self
+            .results
+            .iter()
+            .filter(|result| result["unchanged"] == true)
+            .count();
         let count = self.results.len();
         let data = json!({
             "base_directory": base,
@@ -250,7 +271,9 @@ fn change_all(base: &Path, operations: &[FileOperation], with_diff: bool) -> Res
     let mut touched = Vec::new();
     for (index, operation) in operations.iter().enumerate() {
         let number = index + 1;
-        let planned = tree.plan(&dir, operation, with_diff).map_err(|error| at_operation(error, number, operation))?;
+        let planned = tree
+            .plan(&dir, operation, with_diff)
+            .map_err(|error| at_operation(error, number, operation))?;
         if operation.dry_run != Some(true) {
             touched.extend(planned.touched);
         }
@@ -343,7 +366,10 @@ impl Tree {
         } else {
             self.after.insert(path.clone(), content);
         }
-        Ok(Planned { result, touched: vec![path] })
+        Ok(Planned {
+            result,
+            touched: vec![path],
+        })
     }
 
     fn edit(&mut self, dir: &Dir, path: &str, edits: &[FileEdit]) -> Result<String, NodeError> {
@@ -362,8 +388,7 @@ impl Tree {
         let destination = path_of(operation.destination.as_deref(), "destination")?;
         let moved = self.content(dir, &source)?;
         let there = self.content(dir, &destination)?;
-        let mut result =
-            json!({ "type": operation.operation_type, "path": source, "destination": destination, "success": true });
+        let mut result = json!({ "type": operation.operation_type, "path": source, "destination": destination, "success": true });
         let touched = vec![source.clone(), destination.clone()];
         match (moved, there) {
             (None, None) => Err(NodeError::new("not_found", format!("`{source}` does not exist"))),
@@ -389,11 +414,19 @@ impl Tree {
         let mut result = json!({ "type": operation.operation_type, "path": path, "success": true });
         match dir.kind(&path)? {
             Some(EntryKind::Dir) => result["unchanged"] = true.into(),
-            Some(_) => return Err(NodeError::new("exists", format!("`{path}` exists and is no directory"))),
+            Some(_) => {
+                return Err(NodeError::new(
+                    "exists",
+                    format!("`{path}` exists and is no directory"),
+                ));
+            }
             None if operation.dry_run == Some(true) => result["dry_run"] = true.into(),
             None => self.directories.push(path),
         }
-        Ok(Planned { result, touched: Vec::new() })
+        Ok(Planned {
+            result,
+            touched: Vec::new(),
+        })
     }
 
     fn apply(&self, dir: &Dir) -> Result<(), NodeError> {
@@ -407,7 +440,8 @@ impl Tree {
             }
             if let Err(error) = put(dir, path, content.as_deref()) {
                 self.take_back(dir, &done);
-                return Err(NodeError::from_error("file_operation", &error).with_hint("the changes before it were taken back"));
+                return Err(NodeError::from_error("file_operation", &error)
+                    .with_hint("the changes before it were taken back"));
             }
             done.push(path);
         }
@@ -446,27 +480,44 @@ fn missing(field: &str) -> NodeError {
 
 /// A path inside the base directory, normal and with `/`.
 fn path_of(path: Option<&str>, field: &str) -> Result<String, NodeError> {
-    let path = path.filter(|path| !path.is_empty()).ok_or_else(|| missing(field))?;
+    let path = path
+        .filter(|path| !path.is_empty())
+        .ok_or_else(|| missing(field))?;
     let mut segments = Vec::new();
     for component in Path::new(path).components() {
         match component {
             Component::Normal(segment) => segments.push(segment.to_string_lossy().into_owned()),
             Component::CurDir => {}
-            _ => return Err(NodeError::new("outside", format!("`{path}` leads out of the base directory"))),
+            _ => {
+                return Err(NodeError::new(
+                    "outside",
+                    format!("`{path}` leads out of the base directory"),
+                ));
+            }
         }
     }
-    if segments.iter().any(|segment| segment.eq_ignore_ascii_case(".git")) {
-        return Err(NodeError::new("outside", format!("`{path}` is the repository's own data")));
+    if segments
+        .iter()
+        .any(|segment| segment.eq_ignore_ascii_case(".git"))
+    {
+        return Err(NodeError::new(
+            "outside",
+            format!("`{path}` is the repository's own data"),
+        ));
     }
     match segments.is_empty() {
-        true => Err(NodeError::new("outside", format!("`{path}` is the base directory itself"))),
+        true => Err(NodeError::new(
+            "outside",
+            format!("`{path}` is the base directory itself"),
+        )),
         false => Ok(segments.join("/")),
     }
 }
 
 fn apply_edit(path: &str, number: usize, text: String, edit: &FileEdit) -> Result<String, NodeError> {
     let FileEdit { old_text, new_text } = edit;
-    let refused = |code: &str, message: String| NodeError::new(code, format!("edit {number} of `{path}`: {message}"));
+    let refused =
+        |code: &str, message: String| NodeError::new(code, format!("edit {number} of `{path}`: {message}"));
     if old_text.is_empty() {
         return Err(refused("empty_edit", "`old_text` is empty".to_owned()));
     }
@@ -480,12 +531,21 @@ fn apply_edit(path: &str, number: usize, text: String, edit: &FileEdit) -> Resul
         [_] => Ok(text.replacen(old_text.as_str(), new_text, 1)),
         [] => {
             let first = old_text.lines().next().unwrap_or_default();
-            Err(refused("edit_not_found", format!("the text that begins with `{first}` is not in the file")))
+            Err(refused(
+                "edit_not_found",
+                format!("the text that begins with `{first}` is not in the file"),
+            ))
         }
         several => {
-            let lines: Vec<String> =
-                several.iter().map(|at| (text[..*at].matches('\n').count() + 1).to_string()).collect();
-            let message = format!("the text stands there {} times, at lines {}", several.len(), lines.join(", "));
+            let lines: Vec<String> = several
+                .iter()
+                .map(|at| (text[..*at].matches('\n').count() + 1).to_string())
+                .collect();
+            let message = format!(
+                "the text stands there {} times, at lines {}",
+                several.len(),
+                lines.join(", ")
+            );
             Err(refused("edit_ambiguous", message))
         }
     }
@@ -494,10 +554,20 @@ fn apply_edit(path: &str, number: usize, text: String, edit: &FileEdit) -> Resul
 fn diff(path: &str, before: Option<&[u8]>, after: Option<&[u8]>) -> String {
     let text = |bytes: Option<&[u8]>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     let (old, new) = (text(before), text(after));
-    let name = |side: &str, there: bool| if there { format!("{side}/{path}") } else { "/dev/null".to_owned() };
+    let name = |side: &str, there: bool| {
+        if there {
+            format!("{side}/{path}")
+        } else {
+            "/dev/null".to_owned()
+        }
+    };
     let (old_name, new_name) = (name("a", old.is_some()), name("b", new.is_some()));
     let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
-    TextDiff::from_lines(&old, &new).unified_diff().context_radius(3).header(&old_name, &new_name).to_string()
+    TextDiff::from_lines(&old, &new)
+        .unified_diff()
+        .context_radius(3)
+        .header(&old_name, &new_name)
+        .to_string()
 }
 
 fn list(dir: &Dir, operation: &FileOperation) -> Result<Planned, NodeError> {
@@ -506,20 +576,31 @@ fn list(dir: &Dir, operation: &FileOperation) -> Result<Planned, NodeError> {
         path => dir.open_dir(path_of(path, "path")?)?,
     };
     let entries = listed.entries()?;
-    let entries: Vec<Value> =
-        entries.iter().map(|entry| json!({ "name": entry.name, "kind": kind_name(entry.kind) })).collect();
+    let entries: Vec<Value> = entries
+        .iter()
+        .map(|entry| json!({ "name": entry.name, "kind": kind_name(entry.kind) }))
+        .collect();
     let path = operation.path.as_deref().unwrap_or(".");
-    let result = json!({ "type": operation.operation_type, "path": path, "success": true, "entries": entries });
-    Ok(Planned { result, touched: Vec::new() })
+    let result =
+        json!({ "type": operation.operation_type, "path": path, "success": true, "entries": entries });
+    Ok(Planned {
+        result,
+        touched: Vec::new(),
+    })
 }
 
 fn info(dir: &Dir, operation: &FileOperation) -> Result<Planned, NodeError> {
     let path = path_of(operation.path.as_deref(), "path")?;
-    let kind = dir.kind(&path)?.ok_or_else(|| NodeError::new("not_found", format!("`{path}` does not exist")))?;
+    let kind = dir
+        .kind(&path)?
+        .ok_or_else(|| NodeError::new("not_found", format!("`{path}` does not exist")))?;
     let size = dir.len(&path)?;
     let info = json!({ "kind": kind_name(kind), "size": size });
     let result = json!({ "type": operation.operation_type, "path": path, "success": true, "info": info });
-    Ok(Planned { result, touched: Vec::new() })
+    Ok(Planned {
+        result,
+        touched: Vec::new(),
+    })
 }
 
 const fn kind_name(kind: EntryKind) -> &'static str {

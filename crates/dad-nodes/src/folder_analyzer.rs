@@ -149,23 +149,58 @@ impl Node for FolderAnalyzerExecutor {
     type Input = FolderAnalyzerNodeInput;
     const TYPE: &'static str = "folder_analyzer";
     const UNSUPPORTED: &'static [(&'static str, &'static str)] = &[
-        ("use_relative_paths", "paths are always relative to `base_directory`"),
+        (
+            "use_relative_paths",
+            "paths are always relative to `base_directory`",
+        ),
         ("allowed_directories", "an analysis never leaves `base_directory`"),
         ("record_settings", "every run has one layout"),
-        ("operations.additional_gitignore_paths", "use `exclude_patterns` in this version"),
-        ("operations.include_root_in_path", "paths are always relative to `base_directory`"),
-        ("operations.content_exclusions", "contents are not stripped in this version"),
-        ("operations.content_structure_detail_level", "outlines are not made in this version"),
-        ("operations.include_primary_meta", "files are not described in this version"),
-        ("operations.include_stats_and_meta", "files are not described in this version"),
-        ("operations.generate_tree_diagram", "use `operation_type: get_tree_diagram`"),
-        ("operations.tree_diagram_max_depth", "use `operation_type: get_tree_diagram` with `max_depth`"),
-        ("operations.tree_diagram_include_files", "drawings always hold files in this version"),
+        (
+            "operations.additional_gitignore_paths",
+            "use `exclude_patterns` in this version",
+        ),
+        (
+            "operations.include_root_in_path",
+            "paths are always relative to `base_directory`",
+        ),
+        (
+            "operations.content_exclusions",
+            "contents are not stripped in this version",
+        ),
+        (
+            "operations.content_structure_detail_level",
+            "outlines are not made in this version",
+        ),
+        (
+            "operations.include_primary_meta",
+            "files are not described in this version",
+        ),
+        (
+            "operations.include_stats_and_meta",
+            "files are not described in this version",
+        ),
+        (
+            "operations.generate_tree_diagram",
+            "use `operation_type: get_tree_diagram`",
+        ),
+        (
+            "operations.tree_diagram_max_depth",
+            "use `operation_type: get_tree_diagram` with `max_depth`",
+        ),
+        (
+            "operations.tree_diagram_include_files",
+            "drawings always hold files in this version",
+        ),
     ];
 
     async fn world(&self, settings: &FolderAnalyzerSettings) -> Result<World, NodeError> {
         // A relative base lies in the run directory, which is new for every run, so nothing there is compared.
-        let Some(base) = settings.base_directory.clone().map(PathBuf::from).filter(|base| base.is_absolute()) else {
+        let Some(base) = settings
+            .base_directory
+            .clone()
+            .map(PathBuf::from)
+            .filter(|base| base.is_absolute())
+        else {
             return Ok(World::Effect);
         };
         let operations = operations(settings)?;
@@ -180,7 +215,11 @@ impl Node for FolderAnalyzerExecutor {
     ) -> Result<NodeOutput, NodeError> {
         pause(settings.sleep_before).await;
         let operations = operations(&settings)?;
-        let base = cx.run().identity().run_dir.join(settings.base_directory.as_deref().unwrap_or("."));
+        let base = cx
+            .run()
+            .identity()
+            .run_dir
+            .join(settings.base_directory.as_deref().unwrap_or("."));
         let fail_fast = settings.fail_fast.unwrap_or(true);
         let output = blocking(move || analyze(&base, &operations, fail_fast)).await?;
         pause(settings.sleep_after).await;
@@ -191,7 +230,9 @@ impl Node for FolderAnalyzerExecutor {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, NodeError> + Send + 'static,
 ) -> Result<T, NodeError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(NodeError::from_error("folder_analyzer", &error)))
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(NodeError::from_error("folder_analyzer", &error)))
 }
 
 fn operations(settings: &FolderAnalyzerSettings) -> Result<Vec<FolderAnalysisOperation>, NodeError> {
@@ -230,14 +271,19 @@ fn walk(base: &Path, path: &str, operation: &FolderAnalysisOperation) -> Result<
         if entry.depth() == 0 && !entry.path().is_file() {
             continue;
         }
-        let metadata = entry.metadata().map_err(|error| NodeError::new("folder", error.to_string()))?;
+        let metadata = entry
+            .metadata()
+            .map_err(|error| NodeError::new("folder", error.to_string()))?;
         let kind = match entry.file_type() {
             Some(t) if t.is_file() => EntryKind::File,
             Some(t) if t.is_dir() => EntryKind::Dir,
             Some(t) if t.is_symlink() => EntryKind::Symlink,
             _ => EntryKind::Other,
         };
-        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let modified = metadata
+            .modified()
+            .ok()
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let relative = entry.path().strip_prefix(base).unwrap_or(entry.path());
         found.push(Found {
             path: relative.to_string_lossy().replace('\\', "/"),
@@ -261,14 +307,21 @@ fn excludes(start: &Path, patterns: &[String]) -> Result<ignore::overrides::Over
 
 /// The place of a path inside the base, whatever links stand on the way.
 fn contained(base: &Path, path: &str) -> Result<PathBuf, NodeError> {
-    let missing = |error: std::io::Error| NodeError::new("folder", format!("`{path}` in `{}`: {error}", base.display()));
+    let missing = |error: std::io::Error| {
+        NodeError::new("folder", format!("`{path}` in `{}`: {error}", base.display()))
+    };
     let base = base.canonicalize().map_err(|error| {
-        NodeError::new("base_directory", format!("the base directory `{}` cannot be used: {error}", base.display()))
-            .permanent()
+        NodeError::new(
+            "base_directory",
+            format!("the base directory `{}` cannot be used: {error}", base.display()),
+        )
+        .permanent()
     })?;
     let place = base.join(path).canonicalize().map_err(missing)?;
     if !place.starts_with(&base) {
-        return Err(NodeError::new("outside", format!("`{path}` lies outside `{}`", base.display())).permanent());
+        return Err(
+            NodeError::new("outside", format!("`{path}` lies outside `{}`", base.display())).permanent(),
+        );
     }
     Ok(place)
 }
@@ -300,7 +353,11 @@ fn paths(operation: &FolderAnalysisOperation) -> Vec<&str> {
     }
 }
 
-fn analyze(base: &Path, operations: &[FolderAnalysisOperation], fail_fast: bool) -> Result<NodeOutput, NodeError> {
+fn analyze(
+    base: &Path,
+    operations: &[FolderAnalysisOperation],
+    fail_fast: bool,
+) -> Result<NodeOutput, NodeError> {
     let base = canonical(base)?;
     let dir = Dir::open(&base)?;
     let mut results = Vec::new();
@@ -316,7 +373,9 @@ fn analyze(base: &Path, operations: &[FolderAnalysisOperation], fail_fast: bool)
                 Err(error) => {
                     let message = error.info.message.clone();
                     let kind = operation.operation_type.as_str();
-                    results.push(json!({ "operation_type": kind, "path": path, "success": false, "error": message }));
+                    results.push(
+                        json!({ "operation_type": kind, "path": path, "success": false, "error": message }),
+                    );
                     failure.get_or_insert(error);
                 }
             }
@@ -345,7 +404,12 @@ fn analyze(base: &Path, operations: &[FolderAnalysisOperation], fail_fast: bool)
 }
 
 /// Does one operation on one path; returns its result and how many words were read.
-fn look(base: &Path, dir: &Dir, path: &str, operation: &FolderAnalysisOperation) -> Result<(Value, usize), NodeError> {
+fn look(
+    base: &Path,
+    dir: &Dir,
+    path: &str,
+    operation: &FolderAnalysisOperation,
+) -> Result<(Value, usize), NodeError> {
     let kind = operation.operation_type;
     let mut result = json!({ "operation_type": kind.as_str(), "path": path, "success": true });
     let mut words = Words::new(operation);
@@ -354,30 +418,44 @@ fn look(base: &Path, dir: &Dir, path: &str, operation: &FolderAnalysisOperation)
             let found = walk(base, path, operation)?;
             let mode = operation.content_read_mode.unwrap_or(ContentReadMode::None);
             let files = found.iter().filter(|found| found.kind != EntryKind::Dir);
-            let children: Vec<Value> =
-                files.map(|found| describe(dir, found, mode, operation, &mut words)).collect::<Result<_, _>>()?;
+            let children: Vec<Value> = files
+                .map(|found| describe(dir, found, mode, operation, &mut words))
+                .collect::<Result<_, _>>()?;
             result["analysis"] = json!({ "path": path, "children": children });
         }
         FolderOperationType::AnalyzeFile => {
             contained(base, path)?;
             let len = dir.len(path)?.unwrap_or(0);
-            let found = Found { path: path.to_owned(), kind: EntryKind::File, len, modified_ns: 0 };
+            let found = Found {
+                path: path.to_owned(),
+                kind: EntryKind::File,
+                len,
+                modified_ns: 0,
+            };
             let mode = operation.content_read_mode.unwrap_or(ContentReadMode::Full);
             result["file_info"] = describe(dir, &found, mode, operation, &mut words)?;
         }
         FolderOperationType::FindFiles => {
             let found = walk(base, path, operation)?;
-            let names = found.into_iter().filter(|found| found.kind == EntryKind::File).map(|found| found.path);
+            let names = found
+                .into_iter()
+                .filter(|found| found.kind == EntryKind::File)
+                .map(|found| found.path);
             result["files_found"] = names.collect::<Vec<_>>().into();
         }
         FolderOperationType::GetStructure | FolderOperationType::GetTreeDiagram => {
             let start = contained(base, path)?;
-            let name = start.file_name().map_or_else(|| path.to_owned(), |name| name.to_string_lossy().into_owned());
+            let name = start
+                .file_name()
+                .map_or_else(|| path.to_owned(), |name| name.to_string_lossy().into_owned());
             let below = start.strip_prefix(base).unwrap_or(Path::new("")).to_path_buf();
             result["tree_diagram"] = draw(&name, &below, &walk(base, path, operation)?).into();
         }
     }
-    if matches!(kind, FolderOperationType::AnalyzeFolder | FolderOperationType::AnalyzeFile) {
+    if matches!(
+        kind,
+        FolderOperationType::AnalyzeFolder | FolderOperationType::AnalyzeFile
+    ) {
         result["words_read"] = words.read.into();
     }
     Ok((result, words.read))
@@ -401,8 +479,14 @@ impl Words {
 
     /// As much of a text as may be read, and whether that is all of it.
     fn take<'a>(&mut self, text: &'a str, mode: ContentReadMode) -> (&'a str, bool) {
-        let preview = if mode == ContentReadMode::Preview { PREVIEW_WORDS } else { usize::MAX };
-        let limit = preview.min(self.per_file).min(self.total.saturating_sub(self.read));
+        let preview = if mode == ContentReadMode::Preview {
+            PREVIEW_WORDS
+        } else {
+            usize::MAX
+        };
+        let limit = preview
+            .min(self.per_file)
+            .min(self.total.saturating_sub(self.read));
         let mut count = 0;
         let mut end = 0;
         let mut in_word = false;
@@ -442,7 +526,8 @@ fn describe(
     }
     let limit = operation.max_file_size.unwrap_or(MAX_FILE_SIZE);
     if found.len > limit {
-        info["content_left_out"] = format!("{} bytes are more than `max_file_size` {limit}", found.len).into();
+        info["content_left_out"] =
+            format!("{} bytes are more than `max_file_size` {limit}", found.len).into();
         return Ok(info);
     }
     let bytes = dir.read(&found.path)?;
@@ -466,7 +551,13 @@ fn draw(name: &str, below: &Path, found: &[Found]) -> String {
         .iter()
         .filter_map(|found| {
             let relative = Path::new(&found.path).strip_prefix(below).ok()?;
-            Some((relative.components().filter_map(|c| c.as_os_str().to_str()).collect(), found.kind))
+            Some((
+                relative
+                    .components()
+                    .filter_map(|c| c.as_os_str().to_str())
+                    .collect(),
+                found.kind,
+            ))
         })
         .collect();
     draw_level(&entries, 0, "", &mut lines);
@@ -476,7 +567,9 @@ fn draw(name: &str, below: &Path, found: &[Found]) -> String {
 fn draw_level(entries: &[(Vec<&str>, EntryKind)], depth: usize, indent: &str, lines: &mut Vec<String>) {
     let mut groups: Vec<(&str, usize, usize)> = Vec::new();
     for (index, (segments, _)) in entries.iter().enumerate() {
-        let Some(segment) = segments.get(depth) else { continue };
+        let Some(segment) = segments.get(depth) else {
+            continue;
+        };
         match groups.last_mut() {
             Some((name, _, end)) if name == segment => *end = index + 1,
             _ => groups.push((segment, index, index + 1)),
@@ -484,8 +577,17 @@ fn draw_level(entries: &[(Vec<&str>, EntryKind)], depth: usize, indent: &str, li
     }
     let last = groups.len().saturating_sub(1);
     for (number, (name, begin, end)) in groups.into_iter().enumerate() {
-        let (branch, deeper) = if number == last { ("└── ", "    ") } else { ("├── ", "│   ") };
+        let (branch, deeper) = if number == last {
+            ("└── ", "    ")
+        } else {
+            ("├── ", "│   ")
+        };
         lines.push(format!("{indent}{branch}{name}"));
-        draw_level(&entries[begin..end], depth + 1, &format!("{indent}{deeper}"), lines);
+        draw_level(
+            &entries[begin..end],
+            depth + 1,
+            &format!("{indent}{deeper}"),
+            lines,
+        );
     }
 }

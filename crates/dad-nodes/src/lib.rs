@@ -29,16 +29,17 @@ mod settings_node;
 use dad_runner::NodeRegistry;
 
 pub use ai_model::{
-    AIModelCallConfig, AIModelNode, AIModelNodeInput, AIModelNodeSettings, Prompt, PromptMessage, PromptRole, PromptVariable, PromptVariables,
-    StructuredOutput,
+    AIModelCallConfig, AIModelNode, AIModelNodeInput, AIModelNodeSettings, Prompt, PromptMessage, PromptRole,
+    PromptVariable, PromptVariables, StructuredOutput,
 };
 pub use command::{CommandLine, CommandNode, CommandNodeInput, CommandNodeSettings, CommandOutput};
 pub use file_operation::{
-    FileEdit, FileOperation, FileOperationNode, FileOperationNodeInput, FileOperationNodeSettings, FileOperationType,
+    FileEdit, FileOperation, FileOperationNode, FileOperationNodeInput, FileOperationNodeSettings,
+    FileOperationType,
 };
 pub use folder_analyzer::{
-    ContentReadMode, FolderAnalysisOperation, FolderAnalyzerNode, FolderAnalyzerNodeInput, FolderAnalyzerSettings,
-    FolderOperationType,
+    ContentReadMode, FolderAnalysisOperation, FolderAnalyzerNode, FolderAnalyzerNodeInput,
+    FolderAnalyzerSettings, FolderOperationType,
 };
 pub use serde_forms::{ObjectTemplate, OneOrMany};
 

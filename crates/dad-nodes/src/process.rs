@@ -11,8 +11,25 @@ use tokio::process::{Child, Command};
 
 /// Variables a child gets from the environment of this process; nothing else passes unless it is named.
 const PASSED_VARIABLES: &[&str] = &[
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "CARGO_HOME",
-    "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "SSL_CERT_FILE", "SSL_CERT_DIR", "SYSTEMROOT", "PATHEXT", "COMSPEC",
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "TERM",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "SYSTEMROOT",
+    "PATHEXT",
+    "COMSPEC",
 ];
 
 /// How much of an output a result holds at its beginning and at its end, in bytes; the log files hold all of it.
@@ -46,14 +63,24 @@ pub(crate) struct Logs {
 }
 
 /// Environment of a child: the passed variables, those named, then those given.
-pub(crate) fn environment(inherit: &[String], given: impl Iterator<Item = (String, String)>) -> Vec<(String, String)> {
-    let names = PASSED_VARIABLES.iter().copied().chain(inherit.iter().map(String::as_str));
+pub(crate) fn environment(
+    inherit: &[String],
+    given: impl Iterator<Item = (String, String)>,
+) -> Vec<(String, String)> {
+    let names = PASSED_VARIABLES
+        .iter()
+        .copied()
+        .chain(inherit.iter().map(String::as_str));
     let passed = names.filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)));
     passed.chain(given).collect()
 }
 
 /// Runs a program in a process group of its own, which is ended as a whole on timeout and cancellation.
-pub(crate) async fn run(program: &Program<'_>, logs: &mut Logs, cx: &NodeContext) -> Result<Finished, NodeError> {
+pub(crate) async fn run(
+    program: &Program<'_>,
+    logs: &mut Logs,
+    cx: &NodeContext,
+) -> Result<Finished, NodeError> {
     let mut child = spawn(program)?;
     let group = child.id();
     if let Some(pgid) = group {
@@ -92,7 +119,12 @@ pub(crate) async fn run(program: &Program<'_>, logs: &mut Logs, cx: &NodeContext
         }
     };
     let status = status.map_err(|error| NodeError::from_error("command", &error))?;
-    Ok(Finished { code: status.code(), stdout, stderr, timed_out })
+    Ok(Finished {
+        code: status.code(),
+        stdout,
+        stderr,
+        timed_out,
+    })
 }
 
 fn spawn(program: &Program<'_>) -> Result<Child, NodeError> {
@@ -106,13 +138,19 @@ fn spawn(program: &Program<'_>) -> Result<Child, NodeError> {
         .current_dir(program.working_dir)
         .env_clear()
         .envs(program.env.iter().map(|(name, value)| (name, value)))
-        .stdin(if program.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdin(if program.stdin.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     #[cfg(unix)]
     command.process_group(0);
-    command.spawn().map_err(|error| spawn_error(&error, name, program.working_dir))
+    command
+        .spawn()
+        .map_err(|error| spawn_error(&error, name, program.working_dir))
 }
 
 fn spawn_error(error: &io::Error, name: &str, working_dir: &Path) -> NodeError {
@@ -120,7 +158,10 @@ fn spawn_error(error: &io::Error, name: &str, working_dir: &Path) -> NodeError {
         let message = format!("the working directory `{}` does not exist", working_dir.display());
         return NodeError::new("working_dir", message).permanent();
     }
-    NodeError::new("command_not_started", format!("`{name}` cannot be started: {error}"))
+    NodeError::new(
+        "command_not_started",
+        format!("`{name}` cannot be started: {error}"),
+    )
 }
 
 async fn feed(stdin: Option<tokio::process::ChildStdin>, text: Option<&str>) {
@@ -136,13 +177,18 @@ async fn capture(
     log: &mut AppendFile,
     redactor: &Redactor,
 ) -> Result<String, NodeError> {
-    let Some(mut pipe) = pipe else { return Ok(String::new()) };
+    let Some(mut pipe) = pipe else {
+        return Ok(String::new());
+    };
     let mut masked = redactor.stream();
     let mut kept = Kept::default();
     let mut carry = Vec::new();
     let mut buffer = vec![0; 32 * 1024];
     loop {
-        let read = pipe.read(&mut buffer).await.map_err(|error| NodeError::from_error("command", &error))?;
+        let read = pipe
+            .read(&mut buffer)
+            .await
+            .map_err(|error| NodeError::from_error("command", &error))?;
         if read == 0 {
             break;
         }
@@ -206,11 +252,19 @@ impl Kept {
             cut -= 1;
         }
         // What the head holds beyond its share belongs to the end.
-        let end: Vec<u8> = self.head.as_bytes()[cut..].iter().copied().chain(self.tail).collect();
+        let end: Vec<u8> = self.head.as_bytes()[cut..]
+            .iter()
+            .copied()
+            .chain(self.tail)
+            .collect();
         let end = &end[end.len().saturating_sub(KEPT)..];
         let end = String::from_utf8_lossy(end);
         let left_out = self.len - (cut + end.len()) as u64;
-        format!("{}\n… {left_out} of {} bytes left out …\n{end}", &self.head[..cut], self.len)
+        format!(
+            "{}\n… {left_out} of {} bytes left out …\n{end}",
+            &self.head[..cut],
+            self.len
+        )
     }
 }
 
@@ -239,7 +293,9 @@ fn signal_group(group: Option<u32>, signal: Signal) {
         Signal::Terminate => Number::TERM,
         Signal::Kill => Number::KILL,
     };
-    let pid = group.and_then(|group| i32::try_from(group).ok()).and_then(Pid::from_raw);
+    let pid = group
+        .and_then(|group| i32::try_from(group).ok())
+        .and_then(Pid::from_raw);
     if let Some(pid) = pid {
         // A group that is gone already is what was wanted.
         let _ = kill_process_group(pid, number);
@@ -271,7 +327,10 @@ mod tests {
         let text = kept.into_text();
         assert!(text.len() < 2 * KEPT + 100, "{}", text.len());
         assert!(text.starts_with(line) && text.ends_with("the end"));
-        assert!(text.contains("of 1300007 bytes left out"), "the true length is told");
+        assert!(
+            text.contains("of 1300007 bytes left out"),
+            "the true length is told"
+        );
         let mut short = Kept::default();
         short.push("short");
         assert_eq!(short.into_text(), "short");

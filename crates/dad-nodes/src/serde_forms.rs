@@ -60,10 +60,15 @@ pub(crate) fn operations<T: Clone + serde::de::DeserializeOwned>(
     written: &[T],
     template: Option<&ObjectTemplate>,
 ) -> Result<Vec<T>, dad_runner::NodeError> {
-    let Some(ObjectTemplate(value)) = template else { return Ok(written.to_vec()) };
+    let Some(ObjectTemplate(value)) = template else {
+        return Ok(written.to_vec());
+    };
     let wrong = |error: serde_path_to_error::Error<serde_json::Error>| {
         let place = error.path().to_string();
-        let message = format!("the value of `operations_template` is no list of operations: at `{place}`: {}", error.inner());
+        let message = format!(
+            "the value of `operations_template` is no list of operations: at `{place}`: {}",
+            error.inner()
+        );
         dad_runner::NodeError::new("operations_template", message).permanent()
     };
     let more: Vec<T> = serde_path_to_error::deserialize(value).map_err(wrong)?;

@@ -10,7 +10,10 @@ pub(crate) fn trace_id(run_id: &str) -> TraceId {
 /// The span of a step or component; the empty path is the run itself.
 pub(crate) fn span_id(run_id: &str, path: &str) -> SpanId {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(run_id.as_bytes()).update(b"\n").update(path.as_bytes());
+    hasher
+        .update(run_id.as_bytes())
+        .update(b"\n")
+        .update(path.as_bytes());
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
     SpanId::from_bytes(bytes)

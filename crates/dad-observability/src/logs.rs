@@ -35,15 +35,25 @@ pub struct RunLogLayer {
 
 impl RunLogLayer {
     pub(crate) fn add(&self, run_id: &str, logs: Arc<RunLogs>) {
-        self.routes.write().unwrap_or_else(PoisonError::into_inner).insert(run_id.to_owned(), logs);
+        self.routes
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(run_id.to_owned(), logs);
     }
 
     pub(crate) fn remove(&self, run_id: &str) {
-        self.routes.write().unwrap_or_else(PoisonError::into_inner).remove(run_id);
+        self.routes
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(run_id);
     }
 
     fn route(&self, run_id: &str) -> Option<Arc<RunLogs>> {
-        self.routes.read().unwrap_or_else(PoisonError::into_inner).get(run_id).cloned()
+        self.routes
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(run_id)
+            .cloned()
     }
 }
 
@@ -79,8 +89,12 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RunLogLayer {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let Some(scope) = context.event_scope(event) else { return };
-        let step = scope.into_iter().find_map(|span| span.extensions().get::<StepSpan>().cloned());
+        let Some(scope) = context.event_scope(event) else {
+            return;
+        };
+        let step = scope
+            .into_iter()
+            .find_map(|span| span.extensions().get::<StepSpan>().cloned());
         let Some(step) = step else { return };
         if let Some(logs) = self.route(&step.run_id) {
             logs.push(event, &step);
@@ -112,7 +126,11 @@ impl RunLogs {
             run_id: run.run_id.to_string(),
             least,
             secrets: run.secrets.clone(),
-            state: Mutex::new(State { file, records: Vec::new(), trouble: None }),
+            state: Mutex::new(State {
+                file,
+                records: Vec::new(),
+                trouble: None,
+            }),
         }
     }
 
@@ -121,9 +139,14 @@ impl RunLogs {
         if level < self.least {
             return;
         }
-        let mut message = Message { redact: &|text| self.secrets.redactor().redact(text).into_owned(), ..Message::new() };
+        let mut message = Message {
+            redact: &|text| self.secrets.redactor().redact(text).into_owned(),
+            ..Message::new()
+        };
         event.record(&mut message);
-        let Message { body, mut attributes, .. } = message;
+        let Message {
+            body, mut attributes, ..
+        } = message;
         attributes.push(attribute(names::PATH, step.path.clone()));
         attributes.push(attribute("code.namespace", event.metadata().target().to_owned()));
         let now = nanos(Timestamp::now());
@@ -132,7 +155,9 @@ impl RunLogs {
             observed_time_unix_nano: now,
             severity_number: number.into(),
             severity_text: text.to_owned(),
-            body: Some(AnyValue { value: Some(any_value::Value::StringValue(body)) }),
+            body: Some(AnyValue {
+                value: Some(any_value::Value::StringValue(body)),
+            }),
             attributes,
             trace_id: trace_id(&self.run_id).to_bytes().to_vec(),
             span_id: span_id(&self.run_id, &step.path).to_bytes().to_vec(),
@@ -160,7 +185,11 @@ impl RunLogs {
         let request = ExportLogsServiceRequest {
             resource_logs: vec![ResourceLogs {
                 resource: Some(resource(&self.service_name, &self.run_id)),
-                scope_logs: vec![ScopeLogs { scope: Some(scope()), log_records, ..ScopeLogs::default() }],
+                scope_logs: vec![ScopeLogs {
+                    scope: Some(scope()),
+                    log_records,
+                    ..ScopeLogs::default()
+                }],
                 ..ResourceLogs::default()
             }],
         };
@@ -189,7 +218,11 @@ struct Message<'a> {
 
 impl Message<'_> {
     fn new() -> Self {
-        Self { body: String::new(), attributes: Vec::new(), redact: &str::to_owned }
+        Self {
+            body: String::new(),
+            attributes: Vec::new(),
+            redact: &str::to_owned,
+        }
     }
 }
 
@@ -207,7 +240,8 @@ impl Visit for Message<'_> {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.attributes.push(attribute(field.name(), i64::try_from(value).unwrap_or(i64::MAX)));
+        self.attributes
+            .push(attribute(field.name(), i64::try_from(value).unwrap_or(i64::MAX)));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {

@@ -8,14 +8,17 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
 use opentelemetry_proto::tonic::metrics::v1::{
-    AggregationTemporality, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum,
+    AggregationTemporality, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics,
+    ScopeMetrics, Sum,
 };
 
 use crate::names;
 use crate::otlp::{attribute, nanos, resource, scope};
 
 /// Upper bounds of the duration histogram, in seconds: from a step that does nothing to one that builds for an hour.
-const BOUNDS: &[f64] = &[0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0];
+const BOUNDS: &[f64] = &[
+    0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0,
+];
 
 /// Attributes of a data point, in an order that makes them comparable.
 type Attributes = Vec<(&'static str, String)>;
@@ -41,7 +44,14 @@ struct Durations {
 impl Metrics {
     pub(crate) fn new(run: Arc<RunIdentity>, service_name: String) -> Self {
         let now = Timestamp::UNIX_EPOCH;
-        Self { run, service_name, began: now, ended: now, counters: BTreeMap::new(), durations: BTreeMap::new() }
+        Self {
+            run,
+            service_name,
+            began: now,
+            ended: now,
+            counters: BTreeMap::new(),
+            durations: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn observe(&mut self, event: &Event) {
@@ -68,15 +78,25 @@ impl Metrics {
         if ended.reused_from.is_some() {
             return;
         }
-        for (kind, tokens) in [("input", ended.usage.prompt_tokens), ("output", ended.usage.completion_tokens)] {
+        for (kind, tokens) in [
+            ("input", ended.usage.prompt_tokens),
+            ("output", ended.usage.completion_tokens),
+        ] {
             let attributes = vec![node_type.clone(), ("gen_ai.token.type", kind.to_owned())];
             self.add(names::TOKENS, attributes, tokens as f64);
         }
-        self.add(names::COSTS, vec![node_type.clone()], ended.usage.cost.unwrap_or(0.0));
+        self.add(
+            names::COSTS,
+            vec![node_type.clone()],
+            ended.usage.cost.unwrap_or(0.0),
+        );
         let seconds = ended.duration.as_secs_f64();
         let durations = self.durations.entry(vec![node_type]).or_default();
         durations.buckets.resize(BOUNDS.len() + 1, 0);
-        let bucket = BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(BOUNDS.len());
+        let bucket = BOUNDS
+            .iter()
+            .position(|bound| seconds <= *bound)
+            .unwrap_or(BOUNDS.len());
         durations.buckets[bucket] += 1;
         durations.count += 1;
         durations.sum += seconds;
@@ -93,7 +113,11 @@ impl Metrics {
                 value: Some(Number::AsDouble(number)),
                 ..NumberDataPoint::default()
             };
-            match metrics.iter_mut().find(|metric| metric.name == name).and_then(|metric| metric.data.as_mut()) {
+            match metrics
+                .iter_mut()
+                .find(|metric| metric.name == name)
+                .and_then(|metric| metric.data.as_mut())
+            {
                 Some(Data::Sum(sum)) => sum.data_points.push(point),
                 _ => metrics.push(counter(name, point)),
             }
@@ -102,7 +126,11 @@ impl Metrics {
         ExportMetricsServiceRequest {
             resource_metrics: vec![ResourceMetrics {
                 resource: Some(resource(&self.service_name, self.run.run_id.as_str())),
-                scope_metrics: vec![ScopeMetrics { scope: Some(scope()), metrics, ..ScopeMetrics::default() }],
+                scope_metrics: vec![ScopeMetrics {
+                    scope: Some(scope()),
+                    metrics,
+                    ..ScopeMetrics::default()
+                }],
                 ..ResourceMetrics::default()
             }],
         }
@@ -122,7 +150,10 @@ impl Metrics {
                 ..HistogramDataPoint::default()
             })
             .collect();
-        let data = Histogram { data_points: points, aggregation_temporality: AggregationTemporality::Cumulative.into() };
+        let data = Histogram {
+            data_points: points,
+            aggregation_temporality: AggregationTemporality::Cumulative.into(),
+        };
         (!data.data_points.is_empty()).then(|| Metric {
             name: names::STEP_DURATION.to_owned(),
             unit: "s".to_owned(),
@@ -139,9 +170,17 @@ fn counter(name: &str, point: NumberDataPoint) -> Metric {
         is_monotonic: true,
     };
     let unit = if name == names::COSTS { "USD" } else { "1" };
-    Metric { name: name.to_owned(), unit: unit.to_owned(), data: Some(Data::Sum(sum)), ..Metric::default() }
+    Metric {
+        name: name.to_owned(),
+        unit: unit.to_owned(),
+        data: Some(Data::Sum(sum)),
+        ..Metric::default()
+    }
 }
 
 fn attributes_of(attributes: &Attributes) -> Vec<KeyValue> {
-    attributes.iter().map(|(key, value)| attribute(key, value.clone())).collect()
+    attributes
+        .iter()
+        .map(|(key, value)| attribute(key, value.clone()))
+        .collect()
 }

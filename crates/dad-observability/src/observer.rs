@@ -36,7 +36,11 @@ impl FileTelemetry {
     pub fn new(settings: ObservabilitySettings) -> Self {
         let find = |dispatch: &Dispatch| dispatch.downcast_ref::<RunLogLayer>().cloned();
         let layer = tracing::dispatcher::get_default(find);
-        Self { settings, layer, state: Mutex::default() }
+        Self {
+            settings,
+            layer,
+            state: Mutex::default(),
+        }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -56,7 +60,9 @@ impl State {
     }
 
     fn write_traces(&mut self) {
-        let Some((traces, file)) = &mut self.traces else { return };
+        let Some((traces, file)) = &mut self.traces else {
+            return;
+        };
         if let Some(request) = traces.take()
             && let Err(error) = file.write(&request)
         {
@@ -74,7 +80,13 @@ impl RunObserver for FileTelemetry {
     }
 
     async fn start(&self, run: &Arc<RunIdentity>) {
-        let ObservabilitySettings { service_name, enable_tracing, enable_metrics, enable_logging, .. } = &self.settings;
+        let ObservabilitySettings {
+            service_name,
+            enable_tracing,
+            enable_metrics,
+            enable_logging,
+            ..
+        } = &self.settings;
         let mut state = self.state();
         state.run_id = run.run_id.to_string();
         if *enable_tracing {
@@ -86,7 +98,12 @@ impl RunObserver for FileTelemetry {
             state.metrics = file.map(|file| (Metrics::new(Arc::clone(run), service_name.clone()), file));
         }
         if *enable_logging && let Some(file) = state.open(&run.trace_dir, LOGS_FILE) {
-            let logs = Arc::new(RunLogs::new(run, service_name.clone(), self.settings.root_log_level, file));
+            let logs = Arc::new(RunLogs::new(
+                run,
+                service_name.clone(),
+                self.settings.root_log_level,
+                file,
+            ));
             if let Some(layer) = &self.layer {
                 layer.add(run.run_id.as_str(), Arc::clone(&logs));
             }

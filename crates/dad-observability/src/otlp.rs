@@ -18,7 +18,10 @@ pub(crate) struct LineFile {
 
 impl LineFile {
     pub(crate) fn open(trace_dir: &Path, name: &str) -> FsResult<Self> {
-        Ok(Self { file: Dir::open(trace_dir)?.append(name)?, line: Vec::new() })
+        Ok(Self {
+            file: Dir::open(trace_dir)?.append(name)?,
+            line: Vec::new(),
+        })
     }
 
     /// Appends a request.
@@ -26,13 +29,19 @@ impl LineFile {
         self.line.clear();
         serde_json::to_writer(&mut self.line, request).map_err(|error| error.to_string())?;
         self.line.push(b'\n');
-        self.file.append(&self.line).map_err(|error| format!("{error}: {}", error.source))
+        self.file
+            .append(&self.line)
+            .map_err(|error| format!("{error}: {}", error.source))
     }
 }
 
 pub(crate) fn attribute(key: &str, value: impl Into<Value>) -> KeyValue {
     let value: AnyValue = value.into().into();
-    KeyValue { key: key.to_owned(), value: Some(value), ..KeyValue::default() }
+    KeyValue {
+        key: key.to_owned(),
+        value: Some(value),
+        ..KeyValue::default()
+    }
 }
 
 pub(crate) fn resource(service_name: &str, run_id: &str) -> Resource {

@@ -32,7 +32,13 @@ struct Open {
 
 impl Traces {
     pub(crate) fn new(run: Arc<RunIdentity>, service_name: String) -> Self {
-        Self { run, service_name, began: None, open: HashMap::new(), done: Vec::new() }
+        Self {
+            run,
+            service_name,
+            began: None,
+            open: HashMap::new(),
+            done: Vec::new(),
+        }
     }
 
     pub(crate) fn observe(&mut self, event: &Event) {
@@ -60,7 +66,14 @@ impl Traces {
                 attributes.extend(usage_attributes(&ended.usage));
                 let began = self.began.unwrap_or(event.at);
                 let name = format!("run {}", self.run.root_id);
-                self.push(event, "", name, began, attributes, (Vec::new(), ended.error.as_ref()));
+                self.push(
+                    event,
+                    "",
+                    name,
+                    began,
+                    attributes,
+                    (Vec::new(), ended.error.as_ref()),
+                );
             }
             _ => {}
         }
@@ -68,14 +81,33 @@ impl Traces {
 
     fn begin(&mut self, path: &HierarchyPath, at: Timestamp) {
         // Another attempt of a step that is open belongs to the same span.
-        self.open.entry(path.clone()).or_insert_with(|| Open { began: at, events: Vec::new() });
+        self.open.entry(path.clone()).or_insert_with(|| Open {
+            began: at,
+            events: Vec::new(),
+        });
     }
 
-    fn end(&mut self, event: &Event, path: &HierarchyPath, mut attributes: Vec<KeyValue>, error: Option<&ErrorInfo>) {
+    fn end(
+        &mut self,
+        event: &Event,
+        path: &HierarchyPath,
+        mut attributes: Vec<KeyValue>,
+        error: Option<&ErrorInfo>,
+    ) {
         // A reused step never began: its span is a point in time.
-        let open = self.open.remove(path).unwrap_or(Open { began: event.at, events: Vec::new() });
+        let open = self.open.remove(path).unwrap_or(Open {
+            began: event.at,
+            events: Vec::new(),
+        });
         attributes.push(attribute(names::PATH, path.to_string()));
-        self.push(event, path.as_str(), path.leaf().to_owned(), open.began, attributes, (open.events, error));
+        self.push(
+            event,
+            path.as_str(),
+            path.leaf().to_owned(),
+            open.began,
+            attributes,
+            (open.events, error),
+        );
     }
 
     fn push(
@@ -105,8 +137,14 @@ impl Traces {
             attributes,
             events,
             status: Some(match error {
-                None => Status { code: StatusCode::Ok.into(), message: String::new() },
-                Some(error) => Status { code: StatusCode::Error.into(), message: error.message.clone() },
+                None => Status {
+                    code: StatusCode::Ok.into(),
+                    message: String::new(),
+                },
+                Some(error) => Status {
+                    code: StatusCode::Error.into(),
+                    message: error.message.clone(),
+                },
             }),
             ..Span::default()
         });
@@ -121,7 +159,11 @@ impl Traces {
         Some(ExportTraceServiceRequest {
             resource_spans: vec![ResourceSpans {
                 resource: Some(resource(&self.service_name, self.run.run_id.as_str())),
-                scope_spans: vec![ScopeSpans { scope: Some(scope()), spans, ..ScopeSpans::default() }],
+                scope_spans: vec![ScopeSpans {
+                    scope: Some(scope()),
+                    spans,
+                    ..ScopeSpans::default()
+                }],
                 ..ResourceSpans::default()
             }],
         })
@@ -164,9 +206,10 @@ fn step_attributes(ended: &StepEnded) -> Vec<KeyValue> {
 
 fn usage_attributes(usage: &Usage) -> Vec<KeyValue> {
     let mut attributes = Vec::new();
-    for (name, tokens) in
-        [(names::INPUT_TOKENS, usage.prompt_tokens), (names::OUTPUT_TOKENS, usage.completion_tokens)]
-    {
+    for (name, tokens) in [
+        (names::INPUT_TOKENS, usage.prompt_tokens),
+        (names::OUTPUT_TOKENS, usage.completion_tokens),
+    ] {
         if tokens > 0 {
             attributes.push(attribute(name, i64::try_from(tokens).unwrap_or(i64::MAX)));
         }

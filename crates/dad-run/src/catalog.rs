@@ -54,7 +54,9 @@ impl Catalog {
     pub fn list(&self) -> Result<Vec<RunEntry>, RunError> {
         let mut runs = Vec::new();
         for (place, names) in self.candidates()? {
-            let entries = names.iter().filter_map(|name| read_entry(&place, name).ok().flatten());
+            let entries = names
+                .iter()
+                .filter_map(|name| read_entry(&place, name).ok().flatten());
             runs.extend(entries);
         }
         runs.sort_by(|a, b| (a.created_at, &a.run_id).cmp(&(b.created_at, &b.run_id)));
@@ -70,8 +72,14 @@ impl Catalog {
                 Err(error) if error.is_not_found() => continue,
                 Err(error) => return Err(error.into()),
             };
-            let entries = dir.entries()?.into_iter().filter(|entry| entry.kind == EntryKind::Dir);
-            let names = entries.map(|entry| entry.name).filter(|name| name.parse::<RunId>().is_ok()).collect();
+            let entries = dir
+                .entries()?
+                .into_iter()
+                .filter(|entry| entry.kind == EntryKind::Dir);
+            let names = entries
+                .map(|entry| entry.name)
+                .filter(|name| name.parse::<RunId>().is_ok())
+                .collect();
             found.push((dir, names));
         }
         Ok(found)
@@ -85,10 +93,18 @@ impl Catalog {
     pub fn find(&self, selector: &str, root_id: Option<&ElementId>) -> Result<RunEntry, RunError> {
         if selector == "last" {
             let fits = |run: &RunEntry| root_id.is_none_or(|root| run.root_id.as_ref() == Some(root));
-            return self.list()?.into_iter().rfind(fits).ok_or_else(|| unknown(selector, None));
+            return self
+                .list()?
+                .into_iter()
+                .rfind(fits)
+                .ok_or_else(|| unknown(selector, None));
         }
         let candidates = self.candidates()?;
-        let all = || candidates.iter().flat_map(|(dir, names)| names.iter().map(move |name| (dir, name.as_str())));
+        let all = || {
+            candidates
+                .iter()
+                .flat_map(|(dir, names)| names.iter().map(move |name| (dir, name.as_str())))
+        };
         if let Some((dir, name)) = all().find(|(_, name)| *name == selector) {
             return read_entry(dir, name)?.ok_or_else(|| unknown(selector, None));
         }
@@ -100,22 +116,37 @@ impl Catalog {
             [] | [_] => Err(unknown(selector, nearest(selector, all().map(|(_, name)| name)))),
             several => Err(RunError::AmbiguousRun {
                 selector: selector.to_owned(),
-                candidates: several.iter().take(10).map(|(_, name)| (*name).to_owned()).collect(),
+                candidates: several
+                    .iter()
+                    .take(10)
+                    .map(|(_, name)| (*name).to_owned())
+                    .collect(),
             }),
         }
     }
 }
 
 fn unknown(selector: &str, nearest: Option<&str>) -> RunError {
-    RunError::UnknownRun { selector: selector.to_owned(), nearest: nearest.map(str::to_owned) }
+    RunError::UnknownRun {
+        selector: selector.to_owned(),
+        nearest: nearest.map(str::to_owned),
+    }
 }
 
 /// Reads the first and last record of a run; `None` for a directory that is no run, or not yet one.
 fn read_entry(place: &Dir, name: &str) -> Result<Option<RunEntry>, RunError> {
-    let Some(dir) = place.open_dir_optional(name)? else { return Ok(None) };
-    let Ok(run_id) = name.parse::<RunId>() else { return Ok(None) };
-    let Some(dot_run) = dir.open_dir_optional(DOT_RUN)? else { return read_original(&dir, run_id) };
-    let Some((first, last)) = first_and_last(&dot_run)? else { return Ok(None) };
+    let Some(dir) = place.open_dir_optional(name)? else {
+        return Ok(None);
+    };
+    let Ok(run_id) = name.parse::<RunId>() else {
+        return Ok(None);
+    };
+    let Some(dot_run) = dir.open_dir_optional(DOT_RUN)? else {
+        return read_original(&dir, run_id);
+    };
+    let Some((first, last)) = first_and_last(&dot_run)? else {
+        return Ok(None);
+    };
     let RecordBody::RunCreated { root_id, parent, .. } = first.body else {
         return Err(RunError::Journal {
             path: dot_run.path().join(crate::layout::JOURNAL),
@@ -161,7 +192,12 @@ fn read_original(dir: &Dir, run_id: RunId) -> Result<Option<RunEntry>, RunError>
     };
     // Its times have no zone; they are read as UTC so that the order of its runs is kept.
     let time = |key: &str| metadata.get(key)?.as_str()?.parse::<Timestamp>().ok();
-    let utc = |key: &str| metadata.get(key)?.as_str().and_then(|text| format!("{text}Z").parse().ok());
+    let utc = |key: &str| {
+        metadata
+            .get(key)?
+            .as_str()
+            .and_then(|text| format!("{text}Z").parse().ok())
+    };
     Ok(Some(RunEntry {
         run_id,
         dir: dir.path().to_path_buf(),

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use dad_core::{
-    Definition, ElementId, HierarchyPath, PathSelector, RunId, RunKind, RunStatus, SCHEMA_VERSION, SecretRegistry,
-    Timestamp, nearest,
+    Definition, ElementId, HierarchyPath, PathSelector, RunId, RunKind, RunStatus, SCHEMA_VERSION,
+    SecretRegistry, Timestamp, nearest,
 };
 use dad_definition::{NodeTypes, Program, SpanMap, compile};
 use dad_events::{EventBus, EventBusBuilder, EventBusConfig, Handler, IntoObserver, RunIdentity};
@@ -48,22 +48,35 @@ impl Dirs {
     ///
     /// # Errors
     /// If the project is no directory, or the subpath leads out of the run root.
-    pub fn new(project_root: &Path, run_root: Option<&Path>, subpath: Option<&str>) -> Result<Self, RunError> {
-        let refused = |reason: String| RunError::Project { path: project_root.to_path_buf(), reason };
+    pub fn new(
+        project_root: &Path,
+        run_root: Option<&Path>,
+        subpath: Option<&str>,
+    ) -> Result<Self, RunError> {
+        let refused = |reason: String| RunError::Project {
+            path: project_root.to_path_buf(),
+            reason,
+        };
         let project_root = std::fs::canonicalize(project_root).map_err(|e| refused(e.to_string()))?;
         std::fs::read_dir(&project_root).map_err(|e| refused(e.to_string()))?;
         let run_root = project_root.join(run_root.unwrap_or(Path::new(RUNS)));
         let effective_run_root = match subpath.filter(|subpath| !subpath.is_empty()) {
             None => run_root.clone(),
             Some(subpath) => {
-                let plain = Path::new(subpath).components().all(|c| matches!(c, Component::Normal(_)));
+                let plain = Path::new(subpath)
+                    .components()
+                    .all(|c| matches!(c, Component::Normal(_)));
                 if !plain {
                     return Err(RunError::RunRootSubpath(subpath.to_owned()));
                 }
                 run_root.join(subpath)
             }
         };
-        Ok(Self { project_root, run_root, effective_run_root })
+        Ok(Self {
+            project_root,
+            run_root,
+            effective_run_root,
+        })
     }
 
     /// The runs there are.
@@ -270,8 +283,14 @@ impl RunContextBuilder {
     /// Gives a node its input; `source` says in messages and in the journal who gave it.
     #[must_use]
     pub fn node_input(mut self, node: impl Into<String>, value: Value, source: impl Into<String>) -> Self {
-        let given = GivenInput { source: source.into(), value };
-        self.options.inputs.push(UnresolvedInput { selector: node.into(), given });
+        let given = GivenInput {
+            source: source.into(),
+            value,
+        };
+        self.options.inputs.push(UnresolvedInput {
+            selector: node.into(),
+            given,
+        });
         self
     }
 
@@ -371,28 +390,48 @@ impl RunContextBuilder {
     /// # Errors
     /// If the project is no directory, the root id is not valid, or an entry point is given without a previous run.
     pub fn build(self) -> Result<RunContext, RunError> {
-        let Self { root_id, project_root, options, bus } = self;
+        let Self {
+            root_id,
+            project_root,
+            options,
+            bus,
+        } = self;
         let root_id = ElementId::new(root_id).map_err(RunError::RootId)?;
-        let dirs = Dirs::new(&project_root, options.run_root.as_deref(), options.run_root_subpath.as_deref())?;
+        let dirs = Dirs::new(
+            &project_root,
+            options.run_root.as_deref(),
+            options.run_root_subpath.as_deref(),
+        )?;
         let entry_point = match &options.entry_point {
             Some(entry) if options.previous_run_id.is_none() => {
                 return Err(RunError::EntryPointWithoutPreviousRun(entry.clone()));
             }
             entry => entry.as_deref().map(str::parse).transpose()?,
         };
-        Ok(RunContext { root_id, dirs, entry_point, options, bus })
+        Ok(RunContext {
+            root_id,
+            dirs,
+            entry_point,
+            options,
+            bus,
+        })
     }
 }
 
 impl std::fmt::Debug for RunContextBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RunContextBuilder").field("root_id", &self.root_id).finish_non_exhaustive()
+        f.debug_struct("RunContextBuilder")
+            .field("root_id", &self.root_id)
+            .finish_non_exhaustive()
     }
 }
 
 impl std::fmt::Debug for RunContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RunContext").field("root_id", &self.root_id).field("dirs", &self.dirs).finish_non_exhaustive()
+        f.debug_struct("RunContext")
+            .field("root_id", &self.root_id)
+            .field("dirs", &self.dirs)
+            .finish_non_exhaustive()
     }
 }
 
@@ -451,7 +490,12 @@ impl RunContext {
             Some(parent) => Some(self.make_plan(&program, parent)?),
             None => None,
         };
-        Ok(Prepared { program: Arc::new(program), parent, plan, inputs })
+        Ok(Prepared {
+            program: Arc::new(program),
+            parent,
+            plan,
+            inputs,
+        })
     }
 
     fn check_variables(&self, program: &Program) -> Result<(), RunError> {
@@ -459,7 +503,10 @@ impl RunContext {
         let known = program.variable_names();
         if let Some(name) = given.keys().find(|name| !known.contains(&name.as_str())) {
             let nearest = nearest(name, known.iter().copied()).map(str::to_owned);
-            return Err(RunError::UnknownVariable { name: name.clone(), nearest });
+            return Err(RunError::UnknownVariable {
+                name: name.clone(),
+                nearest,
+            });
         }
         match program.required().iter().find(|name| !given.contains_key(*name)) {
             Some(name) => Err(RunError::MissingVariable(name.clone())),
@@ -468,9 +515,22 @@ impl RunContext {
     }
 
     fn resolve_inputs(&self, program: &Program) -> Result<GivenInputs, RunError> {
-        let Options { static_inputs, definition_dir, types, inputs, .. } = &self.options;
-        let file = find_static_inputs(static_inputs.as_deref(), definition_dir.as_deref(), &self.dirs.project_root);
-        let from_file = file.map(|file| read_static_inputs(&file)).transpose()?.unwrap_or_default();
+        let Options {
+            static_inputs,
+            definition_dir,
+            types,
+            inputs,
+            ..
+        } = &self.options;
+        let file = find_static_inputs(
+            static_inputs.as_deref(),
+            definition_dir.as_deref(),
+            &self.dirs.project_root,
+        );
+        let from_file = file
+            .map(|file| read_static_inputs(&file))
+            .transpose()?
+            .unwrap_or_default();
         let mut resolved = GivenInputs::default();
         for input in from_file.into_iter().chain(inputs.iter().cloned()) {
             resolved.add(input, program, &**types)?;
@@ -479,7 +539,9 @@ impl RunContext {
     }
 
     fn open_parent(&self) -> Result<Option<RunView>, RunError> {
-        let Some(selector) = &self.options.previous_run_id else { return Ok(None) };
+        let Some(selector) = &self.options.previous_run_id else {
+            return Ok(None);
+        };
         let entry = self.dirs.catalog().find(selector, Some(&self.root_id))?;
         let view = RunView::open(&entry.dir)?;
         if view.root_id != self.root_id {
@@ -509,7 +571,10 @@ impl RunContext {
     fn resolve_entry_point(&self, program: &Program) -> Result<HierarchyPath, RunError> {
         match &self.entry_point {
             None => Ok(program.root.path.clone()),
-            Some(selector) => Ok(selector.select(&program.paths()).map_err(RunError::EntryPoint)?.clone()),
+            Some(selector) => Ok(selector
+                .select(&program.paths())
+                .map_err(RunError::EntryPoint)?
+                .clone()),
         }
     }
 
@@ -524,8 +589,19 @@ impl RunContext {
         let (run_id, dir) = self.create_dir(created_at, prepared.plan.is_some())?;
         let (dot_run, lease) = begin_lease(&dir)?;
         let scope = self.run_scope(&run_id, dir.path());
-        let Self { root_id, dirs, options, bus, .. } = self;
-        let Prepared { program, parent, plan, inputs } = prepared;
+        let Self {
+            root_id,
+            dirs,
+            options,
+            bus,
+            ..
+        } = self;
+        let Prepared {
+            program,
+            parent,
+            plan,
+            inputs,
+        } = prepared;
 
         write_new_json(&dot_run, DEFINITION, &*program.definition, options.durability)?;
         if let Some(spans) = &options.spans {
@@ -551,7 +627,13 @@ impl RunContext {
         )?;
         let variables = store_value(&dot_run, Value::Object(scope.given_variables.clone()))?;
         let given = run_options(&options, plan.as_ref());
-        journal.append(options.clock.now(), &RecordBody::Inputs { variables, options: given })?;
+        journal.append(
+            options.clock.now(),
+            &RecordBody::Inputs {
+                variables,
+                options: given,
+            },
+        )?;
 
         let identity = Arc::new(RunIdentity {
             run_id,
@@ -592,15 +674,25 @@ impl RunContext {
                 started_steps: HashSet::new(),
             }),
         };
-        inner.metadata(RunStatus::Running, None, None).write(&inner.trace, inner.durability)?;
+        inner
+            .metadata(RunStatus::Running, None, None)
+            .write(&inner.trace, inner.durability)?;
         Ok(ActiveRun::new(inner))
     }
 
     /// Makes the run directory. Its creation is what makes the id this run's own.
     fn create_dir(&self, at: Timestamp, is_rerun: bool) -> Result<(RunId, Dir), RunError> {
-        let Options { run_id, run_id_prefix, gate, .. } = &self.options;
+        let Options {
+            run_id,
+            run_id_prefix,
+            gate,
+            ..
+        } = &self.options;
         let place = &self.dirs.effective_run_root;
-        let no_root = |source| RunError::RunRoot { path: place.clone(), source };
+        let no_root = |source| RunError::RunRoot {
+            path: place.clone(),
+            source,
+        };
         let root = Dir::create_all_with(place, gate.clone()).map_err(no_root)?;
         let kind = if is_rerun { RunKind::Rerun } else { RunKind::Run };
         loop {
@@ -615,7 +707,12 @@ impl RunContext {
                         return Err(RunError::RunExists(id.to_string()));
                     }
                 }
-                Err(source) => return Err(RunError::RunRoot { path: place.clone(), source }),
+                Err(source) => {
+                    return Err(RunError::RunRoot {
+                        path: place.clone(),
+                        source,
+                    });
+                }
             }
         }
     }
@@ -632,7 +729,10 @@ impl RunContext {
             ("environment", Value::from(self.options.environment.as_str())),
         ];
         RunScope {
-            run_variables: run_variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            run_variables: run_variables
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
             given_variables: self.options.variables.clone(),
         }
     }

@@ -173,7 +173,9 @@ pub enum RunError {
 }
 
 fn hint_nearest(nearest: Option<&str>) -> String {
-    nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+    nearest
+        .map(|name| format!("; did you mean `{name}`?"))
+        .unwrap_or_default()
 }
 
 impl RunError {
@@ -219,13 +221,17 @@ impl RunError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::UnknownRun { .. } => Some("`dhenara runs list` shows the runs there are".to_owned()),
-            Self::EntryPointWithoutPreviousRun(_) => Some("name it by `--previous-run-id RUN|last`".to_owned()),
-            Self::NothingToReuse { path, .. } => Some(format!("use `--entry-point {path}` to start there")),
-            Self::MissingVariable(name) => Some(format!("give it by `--var {name}=…` or `--var {name}=@FILE`")),
-            Self::RunExists(_) => Some("choose another id, or leave it out".to_owned()),
-            Self::NewerVersion { found, .. } => {
-                Some(format!("install a version of dhenara that reads schema version {found}"))
+            Self::EntryPointWithoutPreviousRun(_) => {
+                Some("name it by `--previous-run-id RUN|last`".to_owned())
             }
+            Self::NothingToReuse { path, .. } => Some(format!("use `--entry-point {path}` to start there")),
+            Self::MissingVariable(name) => {
+                Some(format!("give it by `--var {name}=…` or `--var {name}=@FILE`"))
+            }
+            Self::RunExists(_) => Some("choose another id, or leave it out".to_owned()),
+            Self::NewerVersion { found, .. } => Some(format!(
+                "install a version of dhenara that reads schema version {found}"
+            )),
             Self::Corrupt { .. } => Some("restore the file, or start from an earlier step".to_owned()),
             Self::Project { .. } => Some("name the project by `--project-root DIR`".to_owned()),
             Self::RunRoot { .. } => Some("choose another place by `--run-root DIR`".to_owned()),
@@ -236,7 +242,10 @@ impl RunError {
     /// Whether the caller asked for something that cannot be, as opposed to something that went wrong.
     #[must_use]
     pub const fn is_usage(&self) -> bool {
-        !matches!(self, Self::Fs(_) | Self::Ended | Self::NotAnEnd(..) | Self::NoRuntime | Self::LeaseHeld(_))
+        !matches!(
+            self,
+            Self::Fs(_) | Self::Ended | Self::NotAnEnd(..) | Self::NoRuntime | Self::LeaseHeld(_)
+        )
     }
 
     /// The error as it is recorded.
@@ -250,6 +259,9 @@ impl RunError {
     }
 
     pub(crate) fn unreadable(path: impl Into<PathBuf>, reason: impl ToString) -> Self {
-        Self::Unreadable { path: path.into(), reason: reason.to_string() }
+        Self::Unreadable {
+            path: path.into(),
+            reason: reason.to_string(),
+        }
     }
 }

@@ -42,8 +42,15 @@ impl GivenInputs {
     ) -> Result<HierarchyPath, RunError> {
         let UnresolvedInput { selector, given } = input;
         let steps: Vec<&HierarchyPath> = program.steps().map(|step| &step.path).collect();
-        let unknown = |source| RunError::UnknownInput { origin: given.source.clone(), source };
-        let path = selector.parse::<PathSelector>()?.select(steps).map_err(unknown)?.clone();
+        let unknown = |source| RunError::UnknownInput {
+            origin: given.source.clone(),
+            source,
+        };
+        let path = selector
+            .parse::<PathSelector>()?
+            .select(steps)
+            .map_err(unknown)?
+            .clone();
         if let Some(step) = program.step(&path)
             && let Some(info) = types.node_type(&step.node_type)
         {
@@ -61,7 +68,11 @@ impl GivenInputs {
     pub(crate) fn to_json(&self) -> Value {
         let mut sorted: Vec<_> = self.0.iter().collect();
         sorted.sort_by(|a, b| a.0.cmp(b.0));
-        sorted.into_iter().map(|(path, given)| (path.to_string(), given.value.clone())).collect::<Map<_, _>>().into()
+        sorted
+            .into_iter()
+            .map(|(path, given)| (path.to_string(), given.value.clone()))
+            .collect::<Map<_, _>>()
+            .into()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -77,7 +88,13 @@ pub(crate) fn read_static_inputs(path: &Path) -> Result<Vec<UnresolvedInput>, Ru
     let source = format!("`{}`", path.display());
     Ok(map
         .into_iter()
-        .map(|(selector, value)| UnresolvedInput { selector, given: GivenInput { source: source.clone(), value } })
+        .map(|(selector, value)| UnresolvedInput {
+            selector,
+            given: GivenInput {
+                source: source.clone(),
+                value,
+            },
+        })
         .collect())
 }
 
@@ -91,5 +108,7 @@ pub(crate) fn find_static_inputs(
         return Some(given.to_path_buf());
     }
     let places = definition_dir.into_iter().chain([project_root]);
-    places.map(|dir| dir.join(crate::layout::STATIC_INPUTS_FILE)).find(|file| file.is_file())
+    places
+        .map(|dir| dir.join(crate::layout::STATIC_INPUTS_FILE))
+        .find(|file| file.is_file())
 }

@@ -26,7 +26,13 @@ impl JournalWriter {
     /// Starts an empty journal.
     pub(crate) fn create(dot_run: &Dir) -> Result<Self, RunError> {
         let file = dot_run.append(JOURNAL)?;
-        Ok(Self { file, next_seq: 1, len: 0, torn: false, line: Vec::new() })
+        Ok(Self {
+            file,
+            next_seq: 1,
+            len: 0,
+            torn: false,
+            line: Vec::new(),
+        })
     }
 
     /// The number the next record will have.
@@ -55,7 +61,8 @@ impl JournalWriter {
         let unwritable = |reason: String| RunError::unreadable(JOURNAL, reason);
         self.line.clear();
         // `seq` and `at` stand first in every line; serde's flatten would build a map for it.
-        write!(self.line, "{{\"seq\":{},\"at\":\"{at}\",", self.next_seq).map_err(|e| unwritable(e.to_string()))?;
+        write!(self.line, "{{\"seq\":{},\"at\":\"{at}\",", self.next_seq)
+            .map_err(|e| unwritable(e.to_string()))?;
         let start = self.line.len();
         serde_json::to_writer(&mut self.line, body).map_err(|e| unwritable(e.to_string()))?;
         self.line.remove(start);
@@ -84,7 +91,9 @@ pub(crate) fn read_journal(dot_run: &Dir, mut each: impl FnMut(Record)) -> Resul
     let mut line = Vec::new();
     loop {
         line.clear();
-        let read = reader.read_until(b'\n', &mut line).map_err(|e| RunError::unreadable(&path, e))?;
+        let read = reader
+            .read_until(b'\n', &mut line)
+            .map_err(|e| RunError::unreadable(&path, e))?;
         if read == 0 {
             return Ok(end);
         }
@@ -92,10 +101,18 @@ pub(crate) fn read_journal(dot_run: &Dir, mut each: impl FnMut(Record)) -> Resul
             end.torn = true;
             return Ok(end);
         }
-        let damaged = |reason: String| RunError::Journal { path: path.clone(), line: end.records + 1, reason };
+        let damaged = |reason: String| RunError::Journal {
+            path: path.clone(),
+            line: end.records + 1,
+            reason,
+        };
         let record: Record = serde_json::from_slice(&line).map_err(|e| damaged(e.to_string()))?;
         if record.seq != end.records + 1 {
-            return Err(damaged(format!("record {} stands where {} was expected", record.seq, end.records + 1)));
+            return Err(damaged(format!(
+                "record {} stands where {} was expected",
+                record.seq,
+                end.records + 1
+            )));
         }
         check_version(&record, &path)?;
         end.records += 1;
@@ -107,10 +124,14 @@ pub(crate) fn read_journal(dot_run: &Dir, mut each: impl FnMut(Record)) -> Resul
 pub(crate) fn first_and_last(dot_run: &Dir) -> Result<Option<(Record, Record)>, RunError> {
     let path = dot_run.path().join(JOURNAL);
     let unreadable = |e: &dyn ToString| RunError::unreadable(&path, e.to_string());
-    let Some(len) = dot_run.len(JOURNAL)? else { return Ok(None) };
+    let Some(len) = dot_run.len(JOURNAL)? else {
+        return Ok(None);
+    };
     let mut file = dot_run.open_file(JOURNAL)?;
     let mut head = Vec::new();
-    BufReader::new(file.by_ref().take(MAX_RECORD as u64)).read_until(b'\n', &mut head).map_err(|e| unreadable(&e))?;
+    BufReader::new(file.by_ref().take(MAX_RECORD as u64))
+        .read_until(b'\n', &mut head)
+        .map_err(|e| unreadable(&e))?;
     if head.last() != Some(&b'\n') {
         return Ok(None);
     }
@@ -121,7 +142,10 @@ pub(crate) fn first_and_last(dot_run: &Dir) -> Result<Option<(Record, Record)>, 
     file.seek(SeekFrom::Start(from)).map_err(|e| unreadable(&e))?;
     let mut tail = Vec::new();
     file.read_to_end(&mut tail).map_err(|e| unreadable(&e))?;
-    let whole = tail.iter().rposition(|b| *b == b'\n').map_or(&tail[..0], |end| &tail[..end]);
+    let whole = tail
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .map_or(&tail[..0], |end| &tail[..end]);
     let last_line = whole.rsplit(|b| *b == b'\n').next().unwrap_or(whole);
     let last = serde_json::from_slice(last_line).map_err(|e| unreadable(&e))?;
     Ok(Some((first, last)))
@@ -129,9 +153,14 @@ pub(crate) fn first_and_last(dot_run: &Dir) -> Result<Option<(Record, Record)>, 
 
 fn check_version(record: &Record, path: &std::path::Path) -> Result<(), RunError> {
     match record.body {
-        RecordBody::RunCreated { schema_version: found, .. } if found > SCHEMA_VERSION => {
-            Err(RunError::NewerVersion { path: path.into(), found, supported: SCHEMA_VERSION })
-        }
+        RecordBody::RunCreated {
+            schema_version: found,
+            ..
+        } if found > SCHEMA_VERSION => Err(RunError::NewerVersion {
+            path: path.into(),
+            found,
+            supported: SCHEMA_VERSION,
+        }),
         _ => Ok(()),
     }
 }

@@ -44,6 +44,9 @@ pub(crate) fn is_held(dot_run: &Dir) -> Result<bool, RunError> {
 }
 
 fn holder(dot_run: &Dir) -> String {
-    let read = dot_run.read(LEASE).ok().and_then(|bytes| serde_json::from_slice::<Holder>(&bytes).ok());
+    let read = dot_run
+        .read(LEASE)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<Holder>(&bytes).ok());
     read.map_or_else(|| "another process".to_owned(), |holder| holder.to_string())
 }

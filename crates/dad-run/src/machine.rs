@@ -13,7 +13,10 @@ pub(crate) fn boot_id() -> Option<String> {
 
 /// The commit a working tree is at, read from its `.git` without starting a program.
 pub(crate) fn git_commit(project: &Path) -> Option<String> {
-    let git = project.ancestors().map(|dir| dir.join(".git")).find(|git| git.is_dir())?;
+    let git = project
+        .ancestors()
+        .map(|dir| dir.join(".git"))
+        .find(|git| git.is_dir())?;
     let head = std::fs::read_to_string(git.join("HEAD")).ok()?;
     let head = head.trim();
     let commit = match head.strip_prefix("ref: ") {
@@ -29,6 +32,8 @@ fn loose_ref(git: &Path, name: &str) -> Option<String> {
 
 fn packed_ref(git: &Path, name: &str) -> Option<String> {
     let packed = std::fs::read_to_string(git.join("packed-refs")).ok()?;
-    let line = packed.lines().find(|line| line.split_once(' ').is_some_and(|(_, n)| n == name))?;
+    let line = packed
+        .lines()
+        .find(|line| line.split_once(' ').is_some_and(|(_, n)| n == name))?;
     line.split_once(' ').map(|(commit, _)| commit.to_owned())
 }

@@ -49,7 +49,8 @@ impl MemoLine {
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         let lines = whole.lines().enumerate().filter(|(_, line)| !line.is_empty());
         let parse = |(index, line): (usize, &str)| {
-            serde_json::from_str(line).map_err(|e| RunError::unreadable(path, format!("line {}: {e}", index + 1)))
+            serde_json::from_str(line)
+                .map_err(|e| RunError::unreadable(path, format!("line {}: {e}", index + 1)))
         };
         lines.map(parse).collect()
     }

@@ -55,11 +55,13 @@ impl RerunPlan {
     /// How many steps are reused, execute, and are decided later.
     #[must_use]
     pub fn counts(&self) -> (usize, usize, usize) {
-        self.steps.iter().fold((0, 0, 0), |(reuse, execute, depends), step| match step.decision {
-            Decision::Reuse { .. } => (reuse + 1, execute, depends),
-            Decision::Execute => (reuse, execute + 1, depends),
-            Decision::DependsOn { .. } => (reuse, execute, depends + 1),
-        })
+        self.steps
+            .iter()
+            .fold((0, 0, 0), |(reuse, execute, depends), step| match step.decision {
+                Decision::Reuse { .. } => (reuse + 1, execute, depends),
+                Decision::Execute => (reuse, execute + 1, depends),
+                Decision::DependsOn { .. } => (reuse, execute, depends + 1),
+            })
     }
 
     /// What is meant to happen to a step.
@@ -76,8 +78,15 @@ impl RerunPlan {
             Some(entry) => format!(", starting at {entry}"),
             None => String::new(),
         };
-        let later = if depends > 0 { format!(", {depends} decided on the way") } else { String::new() };
-        format!("re-run of {}: {reuse} reused, {execute} to execute{later}{from}", self.parent)
+        let later = if depends > 0 {
+            format!(", {depends} decided on the way")
+        } else {
+            String::new()
+        };
+        format!(
+            "re-run of {}: {reuse} reused, {execute} to execute{later}{from}",
+            self.parent
+        )
     }
 }
 
@@ -93,7 +102,10 @@ pub fn plan_from_entry_point<'a>(
     parent: &RunId,
     committed: impl Fn(&HierarchyPath) -> Option<&'a StepCommitted>,
 ) -> Result<Vec<PlannedStep>, RunError> {
-    let begin = steps.iter().position(|path| path.is_within(entry)).unwrap_or(steps.len());
+    let begin = steps
+        .iter()
+        .position(|path| path.is_within(entry))
+        .unwrap_or(steps.len());
     let before = steps[..begin].iter().map(|path| {
         let origin = reusable(path, parent, committed(path))?;
         Ok(PlannedStep {
@@ -103,8 +115,16 @@ pub fn plan_from_entry_point<'a>(
         })
     });
     let after = steps[begin..].iter().map(|path| {
-        let reason = if path.is_within(entry) { "entry point" } else { "after the entry point" };
-        Ok(PlannedStep { path: path.clone(), decision: Decision::Execute, reason: reason.to_owned() })
+        let reason = if path.is_within(entry) {
+            "entry point"
+        } else {
+            "after the entry point"
+        };
+        Ok(PlannedStep {
+            path: path.clone(),
+            decision: Decision::Execute,
+            reason: reason.to_owned(),
+        })
     });
     before.chain(after).collect()
 }
@@ -126,7 +146,10 @@ fn reusable(path: &HierarchyPath, parent: &RunId, step: Option<&StepCommitted>) 
 /// The run that executed a step of `parent`: `parent` itself, or the one it took the result from.
 #[must_use]
 pub fn origin_of(step: &StepCommitted, parent: &RunId) -> Origin {
-    let own = || Origin { run_id: parent.clone(), path: step.path.clone() };
+    let own = || Origin {
+        run_id: parent.clone(),
+        path: step.path.clone(),
+    };
     step.reused_from.clone().unwrap_or_else(own)
 }
 
@@ -163,7 +186,9 @@ mod tests {
         let look = |p: &HierarchyPath| known.iter().find(|step| step.path == *p);
         let decided = |entry: &str| -> Vec<bool> {
             let plan = plan_from_entry_point(&steps, &path(entry), &parent, look).unwrap();
-            plan.iter().map(|step| matches!(step.decision, Decision::Reuse { .. })).collect()
+            plan.iter()
+                .map(|step| matches!(step.decision, Decision::Reuse { .. }))
+                .collect()
         };
         assert_eq!(decided("r"), [false; 4]);
         assert_eq!(decided("r.a.y"), [true, false, false, false]);
@@ -175,9 +200,15 @@ mod tests {
     fn a_step_without_a_result_is_proposed_as_the_entry_point() {
         let parent: RunId = "run_20251123_141516_000001".parse().unwrap();
         let steps = ["r.a", "r.b", "r.c"].map(path);
-        let known = [committed("r.a", StepStatus::Completed), committed("r.b", StepStatus::Failed)];
+        let known = [
+            committed("r.a", StepStatus::Completed),
+            committed("r.b", StepStatus::Failed),
+        ];
         let look = |p: &HierarchyPath| known.iter().find(|step| step.path == *p);
         let error = plan_from_entry_point(&steps, &path("r.c"), &parent, look).unwrap_err();
-        assert_eq!(error.hint().as_deref(), Some("use `--entry-point r.b` to start there"));
+        assert_eq!(
+            error.hint().as_deref(),
+            Some("use `--entry-point r.b` to start there")
+        );
     }
 }

@@ -7,8 +7,10 @@ use crate::error::RunError;
 /// # Errors
 /// [`RunError::Project`] if there is none.
 pub fn find_project_root() -> Result<PathBuf, RunError> {
-    let start = std::env::current_dir()
-        .map_err(|e| RunError::Project { path: PathBuf::from("."), reason: e.to_string() })?;
+    let start = std::env::current_dir().map_err(|e| RunError::Project {
+        path: PathBuf::from("."),
+        reason: e.to_string(),
+    })?;
     find_project_root_from(&start)
 }
 

@@ -58,7 +58,11 @@ impl Metadata {
         completed_at: Option<Timestamp>,
         sealed: Option<&SealedRun>,
     ) -> Self {
-        let project_root = run.scope.run_variables.get("project_root").and_then(|root| root.as_str());
+        let project_root = run
+            .scope
+            .run_variables
+            .get("project_root")
+            .and_then(|root| root.as_str());
         Self {
             schema_version: SCHEMA_VERSION,
             run_id: run.identity.run_id.clone(),
@@ -165,7 +169,11 @@ pub(crate) fn write_new_json(
 ) -> Result<ArtifactRef, RunError> {
     let text = to_file_text(name, value)?;
     dir.write_new(name, &text, durability)?;
-    Ok(ArtifactRef { name: name.to_owned(), len: text.len() as u64, blake3: Digest::of(&text) })
+    Ok(ArtifactRef {
+        name: name.to_owned(),
+        len: text.len() as u64,
+        blake3: Digest::of(&text),
+    })
 }
 
 /// An error short enough for a journal record.

@@ -208,14 +208,20 @@ impl StepCommitted {
     pub fn full_usage(&self) -> Usage {
         match self.reused_from {
             Some(_) => Usage::default(),
-            None => Usage { cost: self.cost, ..self.usage },
+            None => Usage {
+                cost: self.cost,
+                ..self.usage
+            },
         }
     }
 
     /// The step as a part of its component's totals.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        let mut totals = Totals { usage: self.full_usage(), ..Totals::default() };
+        let mut totals = Totals {
+            usage: self.full_usage(),
+            ..Totals::default()
+        };
         totals.counts.add(self.status, self.reused_from.is_some());
         totals
     }

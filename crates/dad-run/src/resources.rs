@@ -25,6 +25,8 @@ impl Resources {
 
 impl fmt::Debug for Resources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Resources").field("types", &self.by_type.len()).finish()
+        f.debug_struct("Resources")
+            .field("types", &self.by_type.len())
+            .finish()
     }
 }

@@ -10,8 +10,8 @@ use dad_core::{
 };
 use dad_definition::{NodeTypes, Program};
 use dad_events::{
-    AttemptFailed, ComponentEnded, ComponentStarted, CustomEvent, Event, EventBody, EventBus, RunEnded, RunIdentity,
-    RunStarted,
+    AttemptFailed, ComponentEnded, ComponentStarted, CustomEvent, Event, EventBody, EventBus, RunEnded,
+    RunIdentity, RunStarted,
 };
 use dad_fs::{Dir, Durability, FileLock};
 use serde::Serialize;
@@ -97,7 +97,9 @@ pub struct RunScope {
 
 impl std::fmt::Debug for RunInner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Run").field("run_id", &self.identity.run_id).finish_non_exhaustive()
+        f.debug_struct("Run")
+            .field("run_id", &self.identity.run_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -131,7 +133,12 @@ pub struct EnteredComponent {
 
 impl ActiveRun {
     pub(crate) fn new(inner: RunInner) -> Self {
-        Self { handle: RunHandle { inner: Arc::new(inner) }, ended: false }
+        Self {
+            handle: RunHandle {
+                inner: Arc::new(inner),
+            },
+            ended: false,
+        }
     }
 
     /// Access for nodes and runners.
@@ -146,12 +153,21 @@ impl ActiveRun {
     /// If there is no such node, the input does not fit it, or it has already started.
     pub fn register_node_static_input(&self, node: &str, input: impl Serialize) -> Result<(), RunError> {
         let value = serde_json::to_value(input).map_err(|e| RunError::unreadable(node, e))?;
-        let given = GivenInput { source: "register_node_static_input".to_owned(), value };
+        let given = GivenInput {
+            source: "register_node_static_input".to_owned(),
+            value,
+        };
         let inner = &self.handle.inner;
         let mut state = inner.state();
         let mut inputs = state.inputs.clone();
-        let path =
-            inputs.add(UnresolvedInput { selector: node.to_owned(), given }, &inner.program, &*inner.types)?;
+        let path = inputs.add(
+            UnresolvedInput {
+                selector: node.to_owned(),
+                given,
+            },
+            &inner.program,
+            &*inner.types,
+        )?;
         if state.started_steps.contains(&path) {
             return Err(RunError::InputTooLate(path));
         }
@@ -299,7 +315,12 @@ impl RunHandle {
     /// If the run has ended or the record cannot be written.
     pub fn answered(&self, path: &HierarchyPath, source: &str, input: &Value) -> Result<(), RunError> {
         let input = store_value(&self.inner.dot_run, input.clone())?;
-        let body = RecordBody::Answered { path: path.clone(), id: None, source: source.to_owned(), input };
+        let body = RecordBody::Answered {
+            path: path.clone(),
+            id: None,
+            source: source.to_owned(),
+            input,
+        };
         self.inner.record(&body, None).map(drop)
     }
 
@@ -311,7 +332,9 @@ impl RunHandle {
             steps: self.inner.program.steps().count(),
             plan: self.inner.plan.as_ref().map(RerunPlan::summary),
         });
-        self.inner.record(&RecordBody::RunStarted(driver), Some(event)).map(drop)
+        self.inner
+            .record(&RecordBody::RunStarted(driver), Some(event))
+            .map(drop)
     }
 
     /// Enters a component: its directory and its record.
@@ -326,11 +349,23 @@ impl RunHandle {
     ) -> Result<EnteredComponent, RunError> {
         let dir = self.inner.dir.create_dir_all(path.to_relative_dir())?;
         let variables = store_value(&self.inner.dot_run, variables.into())?;
-        let body = RecordBody::ComponentStarted { path: path.clone(), kind, variables };
-        let event = EventBody::ComponentStarted(ComponentStarted { path: path.clone(), kind });
+        let body = RecordBody::ComponentStarted {
+            path: path.clone(),
+            kind,
+            variables,
+        };
+        let event = EventBody::ComponentStarted(ComponentStarted {
+            path: path.clone(),
+            kind,
+        });
         self.inner.record(&body, Some(event))?;
-        let entered =
-            EnteredComponent { path: path.clone(), kind, dir, created_at: self.now(), since: Instant::now() };
+        let entered = EnteredComponent {
+            path: path.clone(),
+            kind,
+            dir,
+            created_at: self.now(),
+            since: Instant::now(),
+        };
         Ok(entered)
     }
 
@@ -345,7 +380,13 @@ impl RunHandle {
         totals: Totals,
         first_failures: &[FirstFailure],
     ) -> Result<(), RunError> {
-        let EnteredComponent { path, kind, dir, created_at, since } = component;
+        let EnteredComponent {
+            path,
+            kind,
+            dir,
+            created_at,
+            since,
+        } = component;
         if !matches!(status, StepStatus::Completed) && !status.is_failure() && status != StepStatus::Waiting {
             return Err(RunError::NotAnEnd(path.clone(), status));
         }
@@ -367,7 +408,11 @@ impl RunHandle {
             agg_usage_completion_tokens: totals.usage.completion_tokens,
             agg_usage_total_tokens: totals.usage.total_tokens,
         };
-        let body = RecordBody::ComponentCompleted { path: path.clone(), status, totals };
+        let body = RecordBody::ComponentCompleted {
+            path: path.clone(),
+            status,
+            totals,
+        };
         let event = EventBody::ComponentEnded(ComponentEnded {
             path: path.clone(),
             kind: *kind,
@@ -393,18 +438,38 @@ impl RunHandle {
         error: &ErrorInfo,
         retry_at: Timestamp,
     ) -> Result<(), RunError> {
-        let failed = AttemptFailed { path: path.clone(), attempt, error: error.clone(), retry_at };
-        let body =
-            RecordBody::AttemptFailed { path: path.clone(), attempt, error: projection::shorten(error), retry_at };
-        self.inner.record(&body, Some(EventBody::AttemptFailed(failed))).map(drop)
+        let failed = AttemptFailed {
+            path: path.clone(),
+            attempt,
+            error: error.clone(),
+            retry_at,
+        };
+        let body = RecordBody::AttemptFailed {
+            path: path.clone(),
+            attempt,
+            error: projection::shorten(error),
+            retry_at,
+        };
+        self.inner
+            .record(&body, Some(EventBody::AttemptFailed(failed)))
+            .map(drop)
     }
 
     /// Notes a child process of a step.
     ///
     /// # Errors
     /// If the run has ended or the record cannot be written.
-    pub fn process_started(&self, path: &HierarchyPath, pgid: u32, start_time: Option<u64>) -> Result<(), RunError> {
-        let body = RecordBody::ProcessStarted { path: path.clone(), pgid, start_time };
+    pub fn process_started(
+        &self,
+        path: &HierarchyPath,
+        pgid: u32,
+        start_time: Option<u64>,
+    ) -> Result<(), RunError> {
+        let body = RecordBody::ProcessStarted {
+            path: path.clone(),
+            pgid,
+            start_time,
+        };
         self.inner.record(&body, None).map(drop)
     }
 
@@ -412,11 +477,23 @@ impl RunHandle {
     ///
     /// # Errors
     /// If the run has ended or the record cannot be written.
-    pub fn custom(&self, name: &str, path: Option<&HierarchyPath>, mut payload: Value) -> Result<u64, RunError> {
+    pub fn custom(
+        &self,
+        name: &str,
+        path: Option<&HierarchyPath>,
+        mut payload: Value,
+    ) -> Result<u64, RunError> {
         self.inner.secrets.redactor().redact_json(&mut payload);
         let stored = store_value(&self.inner.dot_run, payload.clone())?;
-        let body = RecordBody::Custom { name: name.to_owned(), payload: stored };
-        let event = CustomEvent { name: name.to_owned(), path: path.cloned(), payload };
+        let body = RecordBody::Custom {
+            name: name.to_owned(),
+            payload: stored,
+        };
+        let event = CustomEvent {
+            name: name.to_owned(),
+            path: path.cloned(),
+            payload,
+        };
         self.inner.record(&body, Some(EventBody::Custom(event)))
     }
 
@@ -456,7 +533,12 @@ impl RunInner {
         let at = self.clock.now();
         let seq = state.journal.append(at, body)?;
         if let Some(body) = event {
-            self.bus.publish(Event { seq: Some(seq), at, run: Arc::clone(&self.identity), body });
+            self.bus.publish(Event {
+                seq: Some(seq),
+                at,
+                run: Arc::clone(&self.identity),
+                body,
+            });
         }
         Ok(seq)
     }
@@ -475,7 +557,11 @@ impl RunInner {
         let mut state = self.state();
         let totals = state.totals;
         let duration = self.started.elapsed();
-        let body = RecordBody::RunSealed { status, error: error.as_ref().map(projection::shorten), totals };
+        let body = RecordBody::RunSealed {
+            status,
+            error: error.as_ref().map(projection::shorten),
+            totals,
+        };
         let event = EventBody::RunEnded(RunEnded {
             status,
             error: error.clone(),
@@ -502,7 +588,8 @@ impl RunInner {
     fn write_projections(&self, sealed: &SealedRun) -> Result<(), RunError> {
         let completed_at = Some(self.clock.now());
         Summary::new(self, sealed, completed_at).write(&self.dir, self.durability)?;
-        self.metadata(sealed.status, completed_at, Some(sealed)).write(&self.trace, self.durability)
+        self.metadata(sealed.status, completed_at, Some(sealed))
+            .write(&self.trace, self.durability)
     }
 
     pub(crate) fn metadata(

@@ -74,9 +74,16 @@ impl RunHandle {
         reason: &str,
     ) -> Result<StagedStep, RunError> {
         let inner = self.inner();
-        let body = RecordBody::StepStarted { path: path.clone(), attempt, reason: reason.to_owned() };
-        let event =
-            EventBody::StepStarted(StepStarted { path: path.clone(), node_type: node_type.clone(), attempt });
+        let body = RecordBody::StepStarted {
+            path: path.clone(),
+            attempt,
+            reason: reason.to_owned(),
+        };
+        let event = EventBody::StepStarted(StepStarted {
+            path: path.clone(),
+            node_type: node_type.clone(),
+            attempt,
+        });
         let seq = {
             let mut state = inner.state();
             state.started_steps.insert(path.without_decisions());
@@ -105,13 +112,24 @@ impl RunHandle {
         details: CommitDetails,
     ) -> Result<(), RunError> {
         let inner = self.inner();
-        if !matches!(result.execution_status, StepStatus::Completed) && !result.execution_status.is_failure() {
+        if !matches!(result.execution_status, StepStatus::Completed) && !result.execution_status.is_failure()
+        {
             return Err(RunError::NotAnEnd(staged.path.clone(), result.execution_status));
         }
         let mut artifacts = digest_files(&staged.dir)?;
         let outcome = result.outcome.as_ref().unwrap_or(&Value::Null);
-        artifacts.push(projection::write_new_json(&staged.dir, RESULT, result, inner.durability)?);
-        artifacts.push(projection::write_new_json(&staged.dir, OUTCOME, outcome, inner.durability)?);
+        artifacts.push(projection::write_new_json(
+            &staged.dir,
+            RESULT,
+            result,
+            inner.durability,
+        )?);
+        artifacts.push(projection::write_new_json(
+            &staged.dir,
+            OUTCOME,
+            outcome,
+            inner.durability,
+        )?);
         artifacts.sort_by(|a, b| a.name.cmp(&b.name));
         let usage = details.usage;
         let committed = StepCommitted {
@@ -128,7 +146,13 @@ impl RunHandle {
             summary: details.summary,
             error: result.error.as_ref().map(projection::shorten),
         };
-        inner.publish(component, &staged.seq.to_string(), &staged.node_type, committed, result.error.clone())
+        inner.publish(
+            component,
+            &staged.seq.to_string(),
+            &staged.node_type,
+            committed,
+            result.error.clone(),
+        )
     }
 
     /// Takes the result of a step from the parent run: every file is checked against its digest and copied.
@@ -162,7 +186,13 @@ impl RunHandle {
             artifacts: store_artifacts(&inner.dot_run, ArtifactList::Inline(artifacts))?,
             ..step.clone()
         };
-        inner.publish(component, &name, node_type, committed.clone(), committed.error.clone())?;
+        inner.publish(
+            component,
+            &name,
+            node_type,
+            committed.clone(),
+            committed.error.clone(),
+        )?;
         Ok(committed)
     }
 
@@ -203,7 +233,10 @@ impl RunInner {
         });
         let totals = committed.totals();
         let failure = error.filter(|_| committed.status.is_failure());
-        let failure = failure.map(|error| FirstFailure { path: committed.path.clone(), error });
+        let failure = failure.map(|error| FirstFailure {
+            path: committed.path.clone(),
+            error,
+        });
         let body = RecordBody::StepCommitted(Box::new(committed));
         let mut state = self.state();
         if self.ended.load(std::sync::atomic::Ordering::Acquire) {
@@ -250,18 +283,36 @@ fn digest_file(dir: &Dir, file: &str, name: String) -> FsResult<ArtifactRef> {
         len += chunk.len() as u64;
         hasher.update(chunk);
     })?;
-    Ok(ArtifactRef { name, len, blake3: hasher.finalize().into() })
+    Ok(ArtifactRef {
+        name,
+        len,
+        blake3: hasher.finalize().into(),
+    })
 }
 
 /// Copies one file of a step and refuses it unless it is the one that was recorded.
-fn copy_artifact(source: &Dir, artifact: &ArtifactRef, target: &Dir, durability: Durability) -> Result<(), RunError> {
-    let corrupt = |reason: String| RunError::Corrupt { path: source.path().join(&artifact.name), reason };
-    let bytes = source.read(&artifact.name).map_err(|error| match error.is_not_found() {
-        true => corrupt("it is missing".to_owned()),
-        false => error.into(),
-    })?;
+fn copy_artifact(
+    source: &Dir,
+    artifact: &ArtifactRef,
+    target: &Dir,
+    durability: Durability,
+) -> Result<(), RunError> {
+    let corrupt = |reason: String| RunError::Corrupt {
+        path: source.path().join(&artifact.name),
+        reason,
+    };
+    let bytes = source
+        .read(&artifact.name)
+        .map_err(|error| match error.is_not_found() {
+            true => corrupt("it is missing".to_owned()),
+            false => error.into(),
+        })?;
     if bytes.len() as u64 != artifact.len {
-        return Err(corrupt(format!("it has {} bytes, recorded were {}", bytes.len(), artifact.len)));
+        return Err(corrupt(format!(
+            "it has {} bytes, recorded were {}",
+            bytes.len(),
+            artifact.len
+        )));
     }
     if Digest::of(&bytes) != artifact.blake3 {
         return Err(corrupt("its digest differs".to_owned()));

@@ -25,14 +25,19 @@ pub(crate) fn store_artifacts(dot_run: &Dir, list: ArtifactList) -> Result<Artif
     match list {
         ArtifactList::Inline(artifacts) if artifacts.len() > MANY => {
             let text = serde_json::to_vec(&artifacts).map_err(|e| RunError::unreadable(VALUES, e))?;
-            Ok(ArtifactList::Stored { stored: store_bytes(dot_run, &text)? })
+            Ok(ArtifactList::Stored {
+                stored: store_bytes(dot_run, &text)?,
+            })
         }
         list => Ok(list),
     }
 }
 
 fn store_bytes(dot_run: &Dir, bytes: &[u8]) -> Result<StoredRef, RunError> {
-    let stored = StoredRef { blake3: Digest::of(bytes), len: bytes.len() as u64 };
+    let stored = StoredRef {
+        blake3: Digest::of(bytes),
+        len: bytes.len() as u64,
+    };
     let values = dot_run.create_dir_all(VALUES)?;
     // The name is the content's digest: if the file exists it is the same file.
     values.publish(file_name(&stored), bytes, Durability::Process)?;
@@ -67,7 +72,10 @@ fn load_stored<T: serde::de::DeserializeOwned>(dot_run: &Dir, stored: &StoredRef
     let path = values.path().join(file_name(stored));
     let bytes = values.read(file_name(stored))?;
     if Digest::of(&bytes) != stored.blake3 {
-        return Err(RunError::Corrupt { path, reason: "its digest differs".to_owned() });
+        return Err(RunError::Corrupt {
+            path,
+            reason: "its digest differs".to_owned(),
+        });
     }
     serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(path, e))
 }

@@ -80,12 +80,23 @@ impl RunView {
     /// [`RunError::OriginalSystem`] for runs without a journal, else what is wrong with the journal, by line.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, RunError> {
         let dir = Dir::open(dir)?;
-        let name = || dir.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let dot_run = dir.open_dir_optional(DOT_RUN)?.ok_or_else(|| RunError::OriginalSystem(name()))?;
+        let name = || {
+            dir.path()
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        };
+        let dot_run = dir
+            .open_dir_optional(DOT_RUN)?
+            .ok_or_else(|| RunError::OriginalSystem(name()))?;
         let mut fold = Fold::default();
         let end = read_journal(&dot_run, |record| fold.apply(record))?;
         let Some((run_id, root_id, created_at)) = fold.created else {
-            return Err(RunError::unreadable(dot_run.path(), "its journal has no first record yet"));
+            return Err(RunError::unreadable(
+                dot_run.path(),
+                "its journal has no first record yet",
+            ));
         };
         let status = match fold.sealed {
             Some(status) => status,
@@ -162,7 +173,10 @@ impl RunView {
     /// # Errors
     /// If it was kept apart and cannot be read.
     pub fn input(&self, path: &HierarchyPath) -> Result<Option<Value>, RunError> {
-        self.answers.get(path).map(|stored| load_value(&self.dot_run, stored)).transpose()
+        self.answers
+            .get(path)
+            .map(|stored| load_value(&self.dot_run, stored))
+            .transpose()
     }
 
     pub(crate) fn handle(&self) -> &Dir {
@@ -187,7 +201,12 @@ impl Fold {
     fn apply(&mut self, record: Record) {
         self.last_at = Some(record.at);
         match record.body {
-            RecordBody::RunCreated { run_id, root_id, parent, .. } => {
+            RecordBody::RunCreated {
+                run_id,
+                root_id,
+                parent,
+                ..
+            } => {
                 self.created = Some((run_id, root_id, record.at));
                 self.parent = parent;
             }
@@ -197,14 +216,29 @@ impl Fold {
                 self.error = None;
             }
             RecordBody::ComponentStarted { path, .. } => {
-                let entry = ViewEntry::Component { status: StepStatus::Running, totals: None };
+                let entry = ViewEntry::Component {
+                    status: StepStatus::Running,
+                    totals: None,
+                };
                 self.entries.insert(path, entry);
             }
             RecordBody::ComponentCompleted { path, status, totals } => {
-                self.entries.insert(path, ViewEntry::Component { status, totals: Some(totals) });
+                self.entries.insert(
+                    path,
+                    ViewEntry::Component {
+                        status,
+                        totals: Some(totals),
+                    },
+                );
             }
             RecordBody::StepStarted { path, attempt, .. } => {
-                self.entries.insert(path, ViewEntry::Running { attempt, started_at: record.at });
+                self.entries.insert(
+                    path,
+                    ViewEntry::Running {
+                        attempt,
+                        started_at: record.at,
+                    },
+                );
             }
             RecordBody::StepCommitted(step) => {
                 self.totals.add(&step.totals());

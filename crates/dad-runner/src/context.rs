@@ -37,7 +37,15 @@ impl NodeContext {
     ) -> Self {
         let redactor = run.secrets().redactor();
         let memo = Memo::new(redactor.clone(), Vec::new());
-        Self { run, staged, memo, cancelled, results, span, redactor }
+        Self {
+            run,
+            staged,
+            memo,
+            cancelled,
+            results,
+            span,
+            redactor,
+        }
     }
 
     /// The run.
@@ -123,7 +131,8 @@ impl NodeContext {
     #[must_use]
     pub fn idempotency_key(&self, exchange: &str) -> String {
         let run = &self.run.identity().run_id;
-        Digest::of(format!("{run}\n{}\n{}\n{exchange}", self.path(), self.attempt()).as_bytes()).to_string()[..32]
+        Digest::of(format!("{run}\n{}\n{}\n{exchange}", self.path(), self.attempt()).as_bytes()).to_string()
+            [..32]
             .to_owned()
     }
 
@@ -132,7 +141,12 @@ impl NodeContext {
     ///
     /// # Errors
     /// What the exchange fails with, or that its memo cannot be written.
-    pub async fn memo<R, F>(&self, name: &str, request: &impl Serialize, make: impl FnOnce(u32) -> F) -> Result<R, NodeError>
+    pub async fn memo<R, F>(
+        &self,
+        name: &str,
+        request: &impl Serialize,
+        make: impl FnOnce(u32) -> F,
+    ) -> Result<R, NodeError>
     where
         R: Serialize + DeserializeOwned,
         F: Future<Output = Result<R, NodeError>>,
@@ -155,6 +169,9 @@ impl NodeContext {
 
 impl std::fmt::Debug for NodeContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NodeContext").field("path", self.path()).field("attempt", &self.attempt()).finish_non_exhaustive()
+        f.debug_struct("NodeContext")
+            .field("path", self.path())
+            .field("attempt", &self.attempt())
+            .finish_non_exhaustive()
     }
 }

@@ -27,8 +27,14 @@ pub enum Error {
 fn place_and_cause(report: &RunReport) -> String {
     match &report.error {
         None => String::new(),
-        Some(ErrorInfo { message, path: None, .. }) => format!(": {message}"),
-        Some(ErrorInfo { message, path: Some(path), .. }) => format!(" at `{path}`: {message}"),
+        Some(ErrorInfo {
+            message, path: None, ..
+        }) => format!(": {message}"),
+        Some(ErrorInfo {
+            message,
+            path: Some(path),
+            ..
+        }) => format!(" at `{path}`: {message}"),
     }
 }
 
@@ -55,8 +61,12 @@ impl Error {
     pub(crate) fn from_report(report: RunReport) -> Result<RunReport, Self> {
         match report.status {
             RunStatus::Completed | RunStatus::Waiting => Ok(report),
-            RunStatus::Cancelled => Err(Self::Cancelled { report: Box::new(report) }),
-            _ => Err(Self::Failed { report: Box::new(report) }),
+            RunStatus::Cancelled => Err(Self::Cancelled {
+                report: Box::new(report),
+            }),
+            _ => Err(Self::Failed {
+                report: Box::new(report),
+            }),
         }
     }
 }

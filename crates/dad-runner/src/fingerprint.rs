@@ -20,14 +20,19 @@ impl Normaliser {
     pub fn new(replacements: &[(String, &str)]) -> Self {
         let wanted: Vec<_> = replacements.iter().filter(|(text, _)| !text.is_empty()).collect();
         let texts = wanted.iter().map(|(text, _)| text);
-        let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(texts).ok();
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(texts)
+            .ok();
         let names = wanted.iter().map(|(_, name)| format!("$var{{{name}}}")).collect();
         Self { automaton, names }
     }
 
     fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match &self.automaton {
-            Some(automaton) if automaton.is_match(text) => Cow::Owned(automaton.replace_all(text, &self.names)),
+            Some(automaton) if automaton.is_match(text) => {
+                Cow::Owned(automaton.replace_all(text, &self.names))
+            }
             _ => Cow::Borrowed(text),
         }
     }
@@ -36,9 +41,10 @@ impl Normaliser {
         match value {
             Value::String(text) => Value::String(self.text(text).into_owned()),
             Value::Array(items) => items.iter().map(|item| self.value(item)).collect(),
-            Value::Object(fields) => {
-                fields.iter().map(|(key, item)| (self.text(key).into_owned(), self.value(item))).collect()
-            }
+            Value::Object(fields) => fields
+                .iter()
+                .map(|(key, item)| (self.text(key).into_owned(), self.value(item)))
+                .collect(),
             scalar => scalar.clone(),
         }
     }
@@ -88,8 +94,14 @@ mod tests {
 
     #[test]
     fn run_id_and_directory_do_not_count() {
-        assert_eq!(fingerprint("run_1", World::Pure), fingerprint("run_2", World::Pure));
-        assert_ne!(fingerprint("run_1", World::Pure), fingerprint("run_1", World::Effect));
+        assert_eq!(
+            fingerprint("run_1", World::Pure),
+            fingerprint("run_2", World::Pure)
+        );
+        assert_ne!(
+            fingerprint("run_1", World::Pure),
+            fingerprint("run_1", World::Effect)
+        );
         assert_ne!(
             fingerprint("run_1", World::Reads(Digest::of(b"a"))),
             fingerprint("run_1", World::Reads(Digest::of(b"b")))
@@ -98,7 +110,9 @@ mod tests {
 
     #[test]
     fn the_longest_text_wins() {
-        let text = normaliser("run_1").text("/p/runs/run_1/x /p/runs/y /p/z").into_owned();
+        let text = normaliser("run_1")
+            .text("/p/runs/run_1/x /p/runs/y /p/z")
+            .into_owned();
         assert_eq!(text, "$var{run_dir}/x $var{run_root}/y $var{project_root}/z");
     }
 }

@@ -27,24 +27,44 @@ pub(crate) async fn find_input(
     results: &ResultLookup,
 ) -> Result<InputOutcome, RunError> {
     if let Some(given) = run.given_input(&node.path) {
-        return Ok(InputOutcome::Given(FoundInput { source: given.source, value: given.value }));
+        return Ok(InputOutcome::Given(FoundInput {
+            source: given.source,
+            value: given.value,
+        }));
     }
-    let asks = node.options.pre_events.iter().any(|event| event == EventType::NodeInputRequired.as_str());
+    let asks = node
+        .options
+        .pre_events
+        .iter()
+        .any(|event| event == EventType::NodeInputRequired.as_str());
     if !asks {
         return Ok(InputOutcome::None);
     }
-    let previous = run.parent().map(|parent| parent.input(&node.path)).transpose()?.flatten();
+    let previous = run
+        .parent()
+        .map(|parent| parent.input(&node.path))
+        .transpose()?
+        .flatten();
     if let Some(value) = previous {
-        return Ok(InputOutcome::Given(FoundInput { source: "previous run".to_owned(), value }));
+        return Ok(InputOutcome::Given(FoundInput {
+            source: "previous run".to_owned(),
+            value,
+        }));
     }
     Ok(match ask_handlers(run, node, results).await {
-        Some(value) => InputOutcome::Given(FoundInput { source: "event handler".to_owned(), value }),
+        Some(value) => InputOutcome::Given(FoundInput {
+            source: "event handler".to_owned(),
+            value,
+        }),
         None => InputOutcome::Missing(nobody_answers(node)),
     })
 }
 
 async fn ask_handlers(run: &RunHandle, node: &NodeElement, results: &ResultLookup) -> Option<Value> {
-    let check = run.node_types().node_type(&node.node_type).map(|info| info.check_input);
+    let check = run
+        .node_types()
+        .node_type(&node.node_type)
+        .map(|info| info.check_input);
     let event = NodeInputRequiredEvent::new(
         run.identity().clone(),
         (node.path.clone(), node.node_type.clone()),
@@ -59,6 +79,11 @@ async fn ask_handlers(run: &RunHandle, node: &NodeElement, results: &ResultLooku
 
 fn nobody_answers(node: &NodeElement) -> ErrorInfo {
     let path = &node.path;
-    ErrorInfo::new("input_required", format!("`{path}` asks for its input and nobody answered"))
-        .with_hint(format!("give it by `--input {path}=JSON`, `--static-inputs FILE` or an event handler"))
+    ErrorInfo::new(
+        "input_required",
+        format!("`{path}` asks for its input and nobody answered"),
+    )
+    .with_hint(format!(
+        "give it by `--input {path}=JSON`, `--static-inputs FILE` or an event handler"
+    ))
 }

@@ -26,7 +26,14 @@ struct State {
 
 impl Memo {
     pub(crate) fn new(redactor: Redactor, recorded: Vec<MemoLine>) -> Self {
-        Self { state: Mutex::new(State { file: None, begun: Vec::new(), recorded }), redactor }
+        Self {
+            state: Mutex::new(State {
+                file: None,
+                begun: Vec::new(),
+                recorded,
+            }),
+            redactor,
+        }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -46,9 +53,13 @@ impl Memo {
                 1
             }
         };
-        let fits = |line: &MemoLine| line.name == name && line.number == number && line.request_digest == digest;
+        let fits =
+            |line: &MemoLine| line.name == name && line.number == number && line.request_digest == digest;
         let found = state.recorded.iter().position(fits);
-        (number, found.map(|index| state.recorded.swap_remove(index).response))
+        (
+            number,
+            found.map(|index| state.recorded.swap_remove(index).response),
+        )
     }
 
     /// Appends a finished exchange.

@@ -107,7 +107,10 @@ impl NodeOutput {
     /// An output that is only an outcome.
     #[must_use]
     pub fn new(outcome: Value) -> Self {
-        Self { outcome, ..Self::default() }
+        Self {
+            outcome,
+            ..Self::default()
+        }
     }
 
     /// The same with everything else worth keeping.
@@ -147,12 +150,20 @@ pub struct NodeError {
 impl NodeError {
     /// A failure with a stable code and a message that says what happened, where, and what was expected.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { info: ErrorInfo::new(code, message), partial: Box::default(), retryable: true }
+        Self {
+            info: ErrorInfo::new(code, message),
+            partial: Box::default(),
+            retryable: true,
+        }
     }
 
     /// A failure from an error and its causes.
     pub fn from_error(code: impl Into<String>, error: &dyn std::error::Error) -> Self {
-        Self { info: ErrorInfo::from_error(code, error), partial: Box::default(), retryable: true }
+        Self {
+            info: ErrorInfo::from_error(code, error),
+            partial: Box::default(),
+            retryable: true,
+        }
     }
 
     /// The same with what to do next.
@@ -179,7 +190,11 @@ impl NodeError {
 
 impl From<dad_run::RunError> for NodeError {
     fn from(error: dad_run::RunError) -> Self {
-        Self { info: error.to_info(), partial: Box::default(), retryable: false }
+        Self {
+            info: error.to_info(),
+            partial: Box::default(),
+            retryable: false,
+        }
     }
 }
 

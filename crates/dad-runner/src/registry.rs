@@ -40,7 +40,10 @@ impl NodeRegistry {
     /// Adds a node that was made by hand; one of the same name is replaced.
     #[must_use]
     pub fn register_node<N: Node>(mut self, node: N) -> Self {
-        let registered = Registered { info: Arc::new(node_type_info::<N>()), node: Arc::new(node) };
+        let registered = Registered {
+            info: Arc::new(node_type_info::<N>()),
+            node: Arc::new(node),
+        };
         self.nodes.insert(N::TYPE.to_owned(), registered);
         self
     }
@@ -87,7 +90,9 @@ pub fn node_type_info<N: Node>() -> NodeTypeInfo {
 }
 
 fn schema<T: schemars::JsonSchema>() -> Value {
-    SchemaGenerator::new(SchemaSettings::draft2020_12()).into_root_schema_for::<T>().into()
+    SchemaGenerator::new(SchemaSettings::draft2020_12())
+        .into_root_schema_for::<T>()
+        .into()
 }
 
 /// Reads JSON as a type; the error says which field does not fit.
@@ -123,7 +128,12 @@ fn parse_input<N: Node>(input: &Value) -> Result<N::Input, String> {
 pub(crate) trait ErasedNode: Send + Sync {
     async fn world(&self, settings: &Value) -> Result<World, NodeError>;
 
-    fn state(&self, settings: &Value, input: Option<&Value>, cx: &NodeContext) -> Result<Option<Value>, NodeError>;
+    fn state(
+        &self,
+        settings: &Value,
+        input: Option<&Value>,
+        cx: &NodeContext,
+    ) -> Result<Option<Value>, NodeError>;
 
     async fn execute(
         &self,
@@ -148,7 +158,12 @@ impl<N: Node> ErasedNode for N {
         Node::world(self, &settings_of::<N>(settings)?).await
     }
 
-    fn state(&self, settings: &Value, input: Option<&Value>, cx: &NodeContext) -> Result<Option<Value>, NodeError> {
+    fn state(
+        &self,
+        settings: &Value,
+        input: Option<&Value>,
+        cx: &NodeContext,
+    ) -> Result<Option<Value>, NodeError> {
         let input = input_of::<N>(input)?;
         Node::state(self, &settings_of::<N>(settings)?, input.as_ref(), cx)
     }

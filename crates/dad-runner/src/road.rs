@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::{
-    Digest, ErrorInfo, FirstFailure, NodeType, OnError, RetryPolicy, Reuse, SCHEMA_VERSION, StepResult, StepStatus,
-    Timestamp,
+    Digest, ErrorInfo, FirstFailure, NodeType, OnError, RetryPolicy, Reuse, SCHEMA_VERSION, StepResult,
+    StepStatus, Timestamp,
 };
 use dad_definition::{NodeElement, TreeError};
 use dad_events::ResultLookup;
@@ -61,7 +61,13 @@ pub(crate) async fn take_step(
     frame: &Arc<Frame>,
     component: &EnteredComponent,
 ) -> Result<Ended, RunError> {
-    let step = Step { walk, node, frame, component, created_at: walk.run.now() };
+    let step = Step {
+        walk,
+        node,
+        frame,
+        component,
+        created_at: walk.run.now(),
+    };
     walk.run.bus().caught_up().await;
 
     // Place: before the entry point of a re-run the recorded result counts.
@@ -80,7 +86,10 @@ pub(crate) async fn take_step(
     };
     // Fingerprint.
     let registered = step.registered()?;
-    let (world, fingerprint) = match step.fingerprint(&registered, &rendered.settings, input.as_ref()).await {
+    let (world, fingerprint) = match step
+        .fingerprint(&registered, &rendered.settings, input.as_ref())
+        .await
+    {
         Ok(found) => found,
         Err(error) => return step.fail_before_execution(input, error.info),
     };
@@ -89,15 +98,24 @@ pub(crate) async fn take_step(
         return step.reuse();
     }
     // Execute.
-    let attempt = step.execute(&registered, world, &rendered.settings, input.as_ref()).await?;
+    let attempt = step
+        .execute(&registered, world, &rendered.settings, input.as_ref())
+        .await?;
     // Record, and with it announce.
     step.commit(attempt, input, rendered, Some(fingerprint)).await
 }
 
 impl Step<'_> {
     fn reuse(&self) -> Result<Ended, RunError> {
-        let committed = self.walk.run.reuse_step(self.component, &self.node.path, &self.node.node_type)?;
-        Ok(Ended { status: committed.status, totals: committed.totals(), failures: Vec::new() })
+        let committed = self
+            .walk
+            .run
+            .reuse_step(self.component, &self.node.path, &self.node.node_type)?;
+        Ok(Ended {
+            status: committed.status,
+            totals: committed.totals(),
+            failures: Vec::new(),
+        })
     }
 
     async fn input(&self) -> Result<Result<Option<Value>, ErrorInfo>, RunError> {
@@ -115,30 +133,47 @@ impl Step<'_> {
     fn render(&self, input: Option<&Value>) -> Result<Rendered, ErrorInfo> {
         let none = Map::new();
         let field = |name: &str| input.and_then(|input| input.get(name));
-        let place =
-            Place { id: &self.node.id, path: &self.node.path, component: &self.component.path };
+        let place = Place {
+            id: &self.node.id,
+            path: &self.node.path,
+            component: &self.component.path,
+        };
         let mut scope = PlaceScope::new(
             (&self.walk.run, &self.walk.cache),
             self.frame,
             &self.node.references,
             place,
         );
-        scope.prompt_variables = Some(field("prompt_variables").and_then(Value::as_object).unwrap_or(&none));
+        scope.prompt_variables = Some(
+            field("prompt_variables")
+                .and_then(Value::as_object)
+                .unwrap_or(&none),
+        );
         scope.defaults = Some(&self.node.prompt_variables);
-        let mut settings =
-            self.node.settings.render(&scope, &Limits::default()).map_err(|error| template_error(&error))?;
+        let mut settings = self
+            .node
+            .settings
+            .render(&scope, &Limits::default())
+            .map_err(|error| template_error(&error))?;
         if let Some(patch) = field("settings_override") {
             json_patch::merge(&mut settings, patch);
         }
-        Ok(Rendered { settings, reads: scope.into_reads() })
+        Ok(Rendered {
+            settings,
+            reads: scope.into_reads(),
+        })
     }
 
     fn registered(&self) -> Result<Registered, RunError> {
         // The definition was compiled against this registry.
-        self.walk.registry.get(&self.node.node_type).cloned().ok_or_else(|| RunError::Unreadable {
-            path: self.node.path.to_relative_dir(),
-            reason: format!("the node type `{}` is not registered", self.node.node_type),
-        })
+        self.walk
+            .registry
+            .get(&self.node.node_type)
+            .cloned()
+            .ok_or_else(|| RunError::Unreadable {
+                path: self.node.path.to_relative_dir(),
+                reason: format!("the node type `{}` is not registered", self.node.node_type),
+            })
     }
 
     async fn fingerprint(
@@ -148,15 +183,29 @@ impl Step<'_> {
         input: Option<&Value>,
     ) -> Result<(World, Digest), NodeError> {
         let world = registered.node.world(settings).await?;
-        let NodeElement { node_type, version, .. } = self.node;
-        Ok((world, self.walk.normaliser.fingerprint(node_type, *version, settings, input, world)))
+        let NodeElement {
+            node_type, version, ..
+        } = self.node;
+        Ok((
+            world,
+            self.walk
+                .normaliser
+                .fingerprint(node_type, *version, settings, input, world),
+        ))
     }
 
     /// Whether the parent run's result stands for this step. After an effect of this re-run only what depends on
     /// nothing but its settings can still be trusted.
     fn may_reuse(&self, world: World, fingerprint: Digest) -> bool {
-        let Some(Decision::DependsOn { .. }) = self.walk.planned(&self.node.path) else { return false };
-        let Some(known) = self.walk.run.parent().and_then(|parent| parent.step(&self.node.path)) else {
+        let Some(Decision::DependsOn { .. }) = self.walk.planned(&self.node.path) else {
+            return false;
+        };
+        let Some(known) = self
+            .walk
+            .run
+            .parent()
+            .and_then(|parent| parent.step(&self.node.path))
+        else {
             return false;
         };
         let trusted = world.is_pure() || !self.walk.effect_executed.load(Ordering::Acquire);
@@ -193,11 +242,17 @@ impl Step<'_> {
         let mut number = 1;
         loop {
             let attempt = self.attempt(number, registered, settings, input).await?;
-            let Some(error) = &attempt.error else { return Ok(attempt) };
+            let Some(error) = &attempt.error else {
+                return Ok(attempt);
+            };
             let again = may_repeat(&policy, world, &attempt) && !self.walk.run.cancelled().is_cancelled();
-            let Some(pause) = pauses.next().filter(|_| again) else { return Ok(attempt) };
+            let Some(pause) = pauses.next().filter(|_| again) else {
+                return Ok(attempt);
+            };
             let retry_at = self.walk.run.now() + pause;
-            self.walk.run.attempt_failed(&self.node.path, number, error, retry_at)?;
+            self.walk
+                .run
+                .attempt_failed(&self.node.path, number, error, retry_at)?;
             self.walk.run.discard_attempt(&attempt.staged)?;
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -215,10 +270,23 @@ impl Step<'_> {
         input: Option<&Value>,
     ) -> Result<Attempt, RunError> {
         let Self { walk, node, .. } = self;
-        let staged = Arc::new(walk.run.begin_step(&node.path, &node.node_type, number, self.reason())?);
-        let span = step_span(walk.run.identity().run_id.as_str(), node.path.as_str(), &node.node_type);
+        let staged = Arc::new(
+            walk.run
+                .begin_step(&node.path, &node.node_type, number, self.reason())?,
+        );
+        let span = step_span(
+            walk.run.identity().run_id.as_str(),
+            node.path.as_str(),
+            &node.node_type,
+        );
         let stop = walk.run.cancelled().child_token();
-        let cx = NodeContext::new(walk.run.clone(), staged.clone(), stop.clone(), self.results(), span.clone());
+        let cx = NodeContext::new(
+            walk.run.clone(),
+            staged.clone(),
+            stop.clone(),
+            self.results(),
+            span.clone(),
+        );
         let began = Instant::now();
         let ended = async {
             if let Some(mut state) = registered.node.state(settings, input, &cx)? {
@@ -238,13 +306,22 @@ impl Step<'_> {
         if let Some(error) = &mut error {
             error.message = redactor.redact(&error.message).into_owned();
         }
-        Ok(Attempt { staged, status, output, error, retryable, duration: began.elapsed() })
+        Ok(Attempt {
+            staged,
+            status,
+            output,
+            error,
+            retryable,
+            duration: began.elapsed(),
+        })
     }
 
     /// Fails a step that could not even begin; it leaves a result that says why.
     fn fail_before_execution(&self, input: Option<Value>, error: ErrorInfo) -> Result<Ended, RunError> {
         let Self { walk, node, .. } = self;
-        let staged = walk.run.begin_step(&node.path, &node.node_type, 1, self.reason())?;
+        let staged = walk
+            .run
+            .begin_step(&node.path, &node.node_type, 1, self.reason())?;
         let mut error = error.at(&node.path);
         error.message = walk.run.secrets().redactor().redact(&error.message).into_owned();
         let attempt = Attempt {
@@ -256,7 +333,8 @@ impl Step<'_> {
             duration: Duration::ZERO,
         };
         let (result, details) = self.result_of(&attempt, input, None, Vec::new(), None);
-        walk.run.commit_step(self.component, &attempt.staged, &result, details)?;
+        walk.run
+            .commit_step(self.component, &attempt.staged, &result, details)?;
         Ok(self.ended(&attempt))
     }
 
@@ -269,7 +347,9 @@ impl Step<'_> {
     ) -> Result<Ended, RunError> {
         let Rendered { settings, reads } = rendered;
         let (result, details) = self.result_of(&attempt, input, Some(settings), reads, fingerprint);
-        self.walk.run.commit_step(self.component, &attempt.staged, &result, details)?;
+        self.walk
+            .run
+            .commit_step(self.component, &attempt.staged, &result, details)?;
         for name in &self.node.options.post_events {
             self.walk.run.custom(name, Some(&self.node.path), Value::Null)?;
         }
@@ -288,7 +368,12 @@ impl Step<'_> {
         if let Some(settings) = &mut settings {
             walk.run.secrets().redactor().redact_json(settings);
         }
-        let NodeOutput { outcome, output, usage, summary } = attempt.output.clone();
+        let NodeOutput {
+            outcome,
+            output,
+            usage,
+            summary,
+        } = attempt.output.clone();
         let mut result = StepResult {
             schema_version: SCHEMA_VERSION,
             path: node.path.clone(),
@@ -312,16 +397,39 @@ impl Step<'_> {
             usage_total_tokens: None,
         };
         result.set_usage(&usage);
-        (result, CommitDetails { reads, usage, duration: attempt.duration, summary })
+        (
+            result,
+            CommitDetails {
+                reads,
+                usage,
+                duration: attempt.duration,
+                summary,
+            },
+        )
     }
 
     fn ended(&self, attempt: &Attempt) -> Ended {
-        let mut totals = Totals { usage: attempt.output.usage, ..Totals::default() };
+        let mut totals = Totals {
+            usage: attempt.output.usage,
+            ..Totals::default()
+        };
         totals.counts.add(attempt.status, false);
-        let absorbed = self.node.options.on_error == OnError::Continue && attempt.status != StepStatus::Cancelled;
-        let failure = attempt.error.clone().map(|error| FirstFailure { path: self.node.path.clone(), error });
-        let status = if absorbed { StepStatus::Completed } else { attempt.status };
-        Ended { status, totals, failures: failure.filter(|_| !absorbed).into_iter().collect() }
+        let absorbed =
+            self.node.options.on_error == OnError::Continue && attempt.status != StepStatus::Cancelled;
+        let failure = attempt.error.clone().map(|error| FirstFailure {
+            path: self.node.path.clone(),
+            error,
+        });
+        let status = if absorbed {
+            StepStatus::Completed
+        } else {
+            attempt.status
+        };
+        Ended {
+            status,
+            totals,
+            failures: failure.filter(|_| !absorbed).into_iter().collect(),
+        }
     }
 
     /// Reads results of other steps by the names that this step's templates use.
@@ -330,8 +438,13 @@ impl Step<'_> {
         Arc::new(move |name| {
             let path = references.get(name).cloned().or_else(|| walk.resolve(name));
             let path = path.ok_or_else(|| format!("`{name}` names no step that comes before"))?;
-            let value = walk.cache.read(&walk.run, &path).map_err(|error| error.to_string())?;
-            value.map(|value| value.to_json().map_err(|error| error.to_string())).transpose()
+            let value = walk
+                .cache
+                .read(&walk.run, &path)
+                .map_err(|error| error.to_string())?;
+            value
+                .map(|value| value.to_json().map_err(|error| error.to_string()))
+                .transpose()
         })
     }
 }
@@ -346,8 +459,15 @@ fn template_error(error: &TreeError) -> ErrorInfo {
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> NodeError {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    NodeError::new("node_panicked", format!("the node panicked: {}", text.unwrap_or("no message"))).permanent()
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    NodeError::new(
+        "node_panicked",
+        format!("the node panicked: {}", text.unwrap_or("no message")),
+    )
+    .permanent()
 }
 
 fn redact_output(redactor: &dad_core::Redactor, output: &mut NodeOutput) {
@@ -396,7 +516,11 @@ async fn within_limits(
 }
 
 fn status_of(ended: &Result<NodeOutput, NodeError>) -> StepStatus {
-    if ended.is_ok() { StepStatus::Completed } else { StepStatus::Failed }
+    if ended.is_ok() {
+        StepStatus::Completed
+    } else {
+        StepStatus::Failed
+    }
 }
 
 fn backoff(policy: &RetryPolicy) -> ExponentialBuilder {

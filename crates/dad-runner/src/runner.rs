@@ -58,7 +58,10 @@ pub struct RunReport {
 impl<D: AsRef<Definition>> Runner<D> {
     /// A runner that owns the life of the run: it sets it up, executes the definition and seals it.
     pub fn new(definition: D, context: RunContext) -> Self {
-        Self { definition, life: Life::Own(Box::new(context)) }
+        Self {
+            definition,
+            life: Life::Own(Box::new(context)),
+        }
     }
 
     /// Executes the definition.
@@ -72,7 +75,11 @@ impl<D: AsRef<Definition>> Runner<D> {
             Life::Within(run) => {
                 if *run.program().definition != *self.definition.as_ref() {
                     let reason = "the run was set up for another definition".to_owned();
-                    return Err(RunError::Unreadable { path: run.identity().run_dir.clone(), reason }.into());
+                    return Err(RunError::Unreadable {
+                        path: run.identity().run_dir.clone(),
+                        reason,
+                    }
+                    .into());
                 }
                 let began = Instant::now();
                 let ended = execute(&run).await?;
@@ -85,7 +92,10 @@ impl<D: AsRef<Definition>> Runner<D> {
 impl<D: AsRef<Definition> + Clone> Runner<D> {
     /// A runner inside a run that its owner sets up and completes.
     pub fn within(definition: &D, run: &ActiveRun) -> Self {
-        Self { definition: definition.clone(), life: Life::Within(run.handle()) }
+        Self {
+            definition: definition.clone(),
+            life: Life::Within(run.handle()),
+        }
     }
 }
 
@@ -119,14 +129,22 @@ async fn execute(run: &RunHandle) -> Result<WalkEnded, RunError> {
 /// The registry the context was built with, in its own type.
 fn registry_of(run: &RunHandle) -> Result<NodeRegistry, RunError> {
     let types: &dyn Any = &**run.node_types();
-    types.downcast_ref::<NodeRegistry>().cloned().ok_or_else(|| RunError::Unreadable {
-        path: run.identity().run_dir.clone(),
-        reason: "the node types of the context are not a NodeRegistry of dad-runner".to_owned(),
-    })
+    types
+        .downcast_ref::<NodeRegistry>()
+        .cloned()
+        .ok_or_else(|| RunError::Unreadable {
+            path: run.identity().run_dir.clone(),
+            reason: "the node types of the context are not a NodeRegistry of dad-runner".to_owned(),
+        })
 }
 
 fn verdict(walk: WalkEnded) -> (RunStatus, Option<ErrorInfo>, Option<Value>) {
-    let first = walk.ended.failures.into_iter().next().map(|failure| failure.error.at(&failure.path));
+    let first = walk
+        .ended
+        .failures
+        .into_iter()
+        .next()
+        .map(|failure| failure.error.at(&failure.path));
     match (walk.ended.status, walk.output) {
         (StepStatus::Completed, Ok(output)) => (RunStatus::Completed, None, output),
         (StepStatus::Completed, Err(error)) => (RunStatus::Failed, Some(error), None),
@@ -153,5 +171,16 @@ fn report(run: &RunHandle, sealed: SealedRun, output: Option<Value>) -> RunRepor
 fn report_within(run: &RunHandle, ended: WalkEnded, duration: Duration) -> RunReport {
     let (totals, first_failures) = (ended.ended.totals, ended.ended.failures.clone());
     let (status, error, output) = verdict(ended);
-    report(run, SealedRun { status, error, totals, first_failures, duration, warnings: Vec::new() }, output)
+    report(
+        run,
+        SealedRun {
+            status,
+            error,
+            totals,
+            first_failures,
+            duration,
+            warnings: Vec::new(),
+        },
+        output,
+    )
 }

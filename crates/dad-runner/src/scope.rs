@@ -29,7 +29,10 @@ impl Frame {
     /// The component's own variables, for the journal.
     pub(crate) fn to_json(&self) -> Map<String, Json> {
         let json = |value: &Value| value.to_json().unwrap_or(Json::Null);
-        self.variables.iter().map(|(name, value)| (name.clone(), json(value))).collect()
+        self.variables
+            .iter()
+            .map(|(name, value)| (name.clone(), json(value)))
+            .collect()
     }
 
     fn get(&self, name: &str) -> Option<&Value> {
@@ -60,7 +63,9 @@ impl ResultCache {
         if let Some((value, _)) = self.state().values.get(path) {
             return Ok(Some(value.clone()));
         }
-        let Some(bytes) = run.read_result(path)? else { return Ok(None) };
+        let Some(bytes) = run.read_result(path)? else {
+            return Ok(None);
+        };
         let unreadable = |error: serde_json::Error| RunError::Unreadable {
             path: run.identity().run_dir.join(path.to_relative_dir()),
             reason: error.to_string(),
@@ -85,7 +90,9 @@ impl ResultCache {
             state.bytes += len;
         }
         while state.bytes > CACHE_BYTES {
-            let Some(oldest) = state.order.pop_front() else { return };
+            let Some(oldest) = state.order.pop_front() else {
+                return;
+            };
             if let Some((_, len)) = state.values.remove(&oldest) {
                 state.bytes -= len;
             }
@@ -167,12 +174,16 @@ impl Scope for PlaceScope<'_> {
 
     fn step(&self, reference: &str) -> Result<Option<Value>, ScopeError> {
         let Some(path) = self.references.get(reference) else {
-            return Err(ScopeError::new(format!("`{reference}` names no step that comes before")));
+            return Err(ScopeError::new(format!(
+                "`{reference}` names no step that comes before"
+            )));
         };
         let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
         if !reads.iter().any(|read| read == path.as_str()) {
             reads.push(path.to_string());
         }
-        self.cache.read(self.run, path).map_err(|error| ScopeError::new(error.to_string()))
+        self.cache
+            .read(self.run, path)
+            .map_err(|error| ScopeError::new(error.to_string()))
     }
 }

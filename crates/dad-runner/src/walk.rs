@@ -48,7 +48,10 @@ type BoxedWalk<'a> = Pin<Box<dyn Future<Output = Result<Ended, RunError>> + Send
 impl Walk {
     pub(crate) fn new(run: RunHandle, registry: NodeRegistry) -> Self {
         let steps = run.plan().map(|plan| plan.steps.as_slice()).unwrap_or_default();
-        let plan = steps.iter().map(|step| (step.path.clone(), step.decision.clone())).collect();
+        let plan = steps
+            .iter()
+            .map(|step| (step.path.clone(), step.decision.clone()))
+            .collect();
         Self {
             normaliser: normaliser(&run),
             registry,
@@ -77,7 +80,9 @@ impl Walk {
         let mut frame = None;
         let ended = self.component(&program.root, None, &given, &mut frame).await?;
         let output = match (&program.output, ended.status, frame) {
-            (Some(output), StepStatus::Completed, Some(frame)) => self.output(output, &program.root, &frame).map(Some),
+            (Some(output), StepStatus::Completed, Some(frame)) => {
+                self.output(output, &program.root, &frame).map(Some)
+            }
             _ => Ok(None),
         };
         Ok(WalkEnded { ended, output })
@@ -89,7 +94,11 @@ impl Walk {
         root: &Component,
         frame: &Frame,
     ) -> Result<serde_json::Value, ErrorInfo> {
-        let place = Place { id: &root.id, path: &root.path, component: &root.path };
+        let place = Place {
+            id: &root.id,
+            path: &root.path,
+            component: &root.path,
+        };
         let scope = PlaceScope::new((&self.run, &self.cache), frame, &output.references, place);
         let rendered = output.value.render(&scope, &Limits::default());
         rendered.map_err(|error| {
@@ -111,16 +120,31 @@ impl Walk {
             let frame = Arc::new(frame);
             *entered_frame = Some(Arc::clone(&frame));
             let values = self.recorded_variables(component, &frame);
-            let entered = self.run.enter_component(&component.path, component.kind, values)?;
-            let mut all = Ended { status: StepStatus::Completed, totals: Totals::default(), failures: Vec::new() };
+            let entered = self
+                .run
+                .enter_component(&component.path, component.kind, values)?;
+            let mut all = Ended {
+                status: StepStatus::Completed,
+                totals: Totals::default(),
+                failures: Vec::new(),
+            };
             match error {
                 Some(error) => all.fail(&component.path, error),
-                None => self.elements(&component.elements, &frame, &entered, &mut all).await?,
+                None => {
+                    self.elements(&component.elements, &frame, &entered, &mut all)
+                        .await?
+                }
             }
-            let mut last = Ended { status: StepStatus::Completed, totals: Totals::default(), failures: Vec::new() };
-            self.elements(&component.finally, &frame, &entered, &mut last).await?;
+            let mut last = Ended {
+                status: StepStatus::Completed,
+                totals: Totals::default(),
+                failures: Vec::new(),
+            };
+            self.elements(&component.finally, &frame, &entered, &mut last)
+                .await?;
             all.add(last);
-            self.run.leave_component(&entered, all.status, all.totals, &all.failures)?;
+            self.run
+                .leave_component(&entered, all.status, all.totals, &all.failures)?;
             if component.options.on_error == OnError::Continue && all.status != StepStatus::Cancelled {
                 all.status = StepStatus::Completed;
                 all.failures.clear();
@@ -145,7 +169,8 @@ impl Walk {
             let ended = match element {
                 ProgramElement::Node(node) => take_step(self, node, frame, entered).await?,
                 ProgramElement::Component(component) => {
-                    self.component(component, Some(frame), &Map::new(), &mut None).await?
+                    self.component(component, Some(frame), &Map::new(), &mut None)
+                        .await?
                 }
                 other => return Err(unsupported(other)),
             };
@@ -165,10 +190,20 @@ impl Walk {
         parent: Option<&Arc<Frame>>,
         given: &Map<String, serde_json::Value>,
     ) -> (Frame, Option<ErrorInfo>) {
-        let place = Place { id: &component.id, path: &component.path, component: &component.path };
-        let mut values: Vec<(String, Value)> =
-            given.iter().map(|(name, value)| (name.clone(), Value::from(value.clone()))).collect();
-        for variable in component.variables.iter().filter(|variable| !given.contains_key(&variable.name)) {
+        let place = Place {
+            id: &component.id,
+            path: &component.path,
+            component: &component.path,
+        };
+        let mut values: Vec<(String, Value)> = given
+            .iter()
+            .map(|(name, value)| (name.clone(), Value::from(value.clone())))
+            .collect();
+        for variable in component
+            .variables
+            .iter()
+            .filter(|variable| !given.contains_key(&variable.name))
+        {
             let so_far = Frame::new(values, parent.cloned());
             let scope = PlaceScope::new((&self.run, &self.cache), &so_far, &component.references, place);
             let evaluated = variable.value.render(&scope, &Limits::default());
@@ -178,7 +213,10 @@ impl Walk {
                 Ok(value) => values.push((variable.name.clone(), Value::from(value))),
                 Err(error) => {
                     let mut info = ErrorInfo::from_error("template", &error).at(&component.path);
-                    info.message = format!("the variable `{}` cannot be evaluated: {}", variable.name, info.message);
+                    info.message = format!(
+                        "the variable `{}` cannot be evaluated: {}",
+                        variable.name, info.message
+                    );
                     return (Frame::new(values, parent.cloned()), Some(info));
                 }
             }
@@ -208,7 +246,10 @@ impl Ended {
 
     fn fail(&mut self, path: &HierarchyPath, error: ErrorInfo) {
         self.status = StepStatus::Failed;
-        self.failures.push(FirstFailure { path: path.clone(), error });
+        self.failures.push(FirstFailure {
+            path: path.clone(),
+            error,
+        });
     }
 }
 
@@ -223,7 +264,14 @@ fn unsupported(element: &ProgramElement) -> RunError {
 /// What differs between this run and those before it though nothing changed.
 fn normaliser(run: &RunHandle) -> Normaliser {
     let scope = run.scope();
-    let variable = |name: &str| scope.run_variables.get(name).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
+    let variable = |name: &str| {
+        scope
+            .run_variables
+            .get(name)
+            .and_then(|v| v.as_str())
+            .unwrap_or_default()
+            .to_owned()
+    };
     let mut replacements = vec![
         (variable("run_dir"), "run_dir"),
         (variable("run_id"), "run_id"),

@@ -53,11 +53,22 @@ fn ask(prompt: &str) -> Result<String, TerminalError> {
 ///
 /// # Errors
 /// If the terminal cannot be used.
-pub async fn get_ai_model_node_input(event: &NodeInputRequiredEvent) -> Result<AIModelNodeInput, TerminalError> {
-    let previous = event.previous_input.clone().and_then(|input| serde_json::from_value(input).ok());
+pub async fn get_ai_model_node_input(
+    event: &NodeInputRequiredEvent,
+) -> Result<AIModelNodeInput, TerminalError> {
+    let previous = event
+        .previous_input
+        .clone()
+        .and_then(|input| serde_json::from_value(input).ok());
     let mut input: AIModelNodeInput = previous.unwrap_or_default();
-    let models: Vec<&str> =
-        event.settings.get("models").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let models: Vec<&str> = event
+        .settings
+        .get("models")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     if models.len() > 1 && is_interactive() {
         let model = choose("Which model?", &models).await?;
         input.settings_override = Some(json!({ "models": [model] }));
@@ -67,10 +78,18 @@ pub async fn get_ai_model_node_input(event: &NodeInputRequiredEvent) -> Result<A
 
 /// Asks which of several; an empty line means the first.
 async fn choose<'a>(question: &str, options: &[&'a str]) -> Result<&'a str, TerminalError> {
-    let list: String = options.iter().enumerate().map(|(i, option)| format!("  {}. {option}\n", i + 1)).collect();
+    let list: String = options
+        .iter()
+        .enumerate()
+        .map(|(i, option)| format!("  {}. {option}\n", i + 1))
+        .collect();
     loop {
         let answer = async_input(&format!("{question}\n{list}[1] ")).await?;
-        let number = if answer.trim().is_empty() { Ok(1) } else { answer.trim().parse::<usize>() };
+        let number = if answer.trim().is_empty() {
+            Ok(1)
+        } else {
+            answer.trim().parse::<usize>()
+        };
         match number.ok().and_then(|number| options.get(number.checked_sub(1)?)) {
             Some(option) => return Ok(option),
             None => anstream::eprintln!("Type a number from 1 to {}.", options.len()),

@@ -15,7 +15,10 @@ pub async fn print_node_completion(event: NodeExecutionCompletedEvent) -> Result
     let (mark, style) = mark(event.status, event.reused_from.is_some());
     let duration = format_duration(event.duration);
     let consumed = usage(&event.usage);
-    anstream::eprintln!("{style}{mark}{style:#} {BOLD}{}{BOLD:#} {DIM}{duration} {consumed}{DIM:#}", event.path);
+    anstream::eprintln!(
+        "{style}{mark}{style:#} {BOLD}{}{BOLD:#} {DIM}{duration} {consumed}{DIM:#}",
+        event.path
+    );
     if let Some(text) = text_of(&event.outcome()?) {
         let text = printable(&text);
         let shown: String = text.chars().take(SHOWN).collect();
@@ -34,7 +37,10 @@ pub async fn print_component_completion(event: ComponentExecutionCompletedEvent)
     let duration = format_duration(event.duration);
     let steps = counts(&event.counts);
     let consumed = usage(&event.usage);
-    anstream::eprintln!("{style}{mark}{style:#} {BOLD}{}{BOLD:#} {DIM}{steps} {duration} {consumed}{DIM:#}", event.path);
+    anstream::eprintln!(
+        "{style}{mark}{style:#} {BOLD}{}{BOLD:#} {DIM}{steps} {duration} {consumed}{DIM:#}",
+        event.path
+    );
     Ok(())
 }
 

@@ -54,7 +54,8 @@ impl Progress {
         if !self.live {
             return;
         }
-        let style = ProgressStyle::with_template(&format!("{}{{spinner}} {{msg}}  {{elapsed}}", indent(path)));
+        let style =
+            ProgressStyle::with_template(&format!("{}{{spinner}} {{msg}}  {{elapsed}}", indent(path)));
         let bar = self.bars.add(ProgressBar::new_spinner());
         if let Ok(style) = style {
             bar.set_style(style);
@@ -75,7 +76,11 @@ impl Progress {
         match &event.body {
             EventBody::RunStarted(started) => self.print(&run_line(&event.run, started)),
             EventBody::ComponentStarted(started) => {
-                self.print(&format!("{}{BOLD}{}{BOLD:#}", indent(&started.path), started.path.leaf()));
+                self.print(&format!(
+                    "{}{BOLD}{}{BOLD:#}",
+                    indent(&started.path),
+                    started.path.leaf()
+                ));
             }
             EventBody::ComponentEnded(ended) => {
                 if let Some(line) = component_line(ended) {
@@ -87,7 +92,10 @@ impl Progress {
                 self.end(&failed.path);
                 let error = one_line(&failed.error.message, 100);
                 let (path, attempt) = (indent(&failed.path), failed.attempt);
-                self.print(&format!("{path}{DIM}! {} attempt {attempt} failed: {error}{DIM:#}", failed.path.leaf()));
+                self.print(&format!(
+                    "{path}{DIM}! {} attempt {attempt} failed: {error}{DIM:#}",
+                    failed.path.leaf()
+                ));
             }
             EventBody::StepEnded(ended) => {
                 self.end(&ended.path);
@@ -138,7 +146,12 @@ fn component_line(ended: &ComponentEnded) -> Option<String> {
         return None;
     }
     let (mark, style) = mark(ended.status, false);
-    let line = format!("{}{style}{mark}{style:#} {} {}", indent(&ended.path), ended.path.leaf(), ended.status);
+    let line = format!(
+        "{}{style}{mark}{style:#} {} {}",
+        indent(&ended.path),
+        ended.path.leaf(),
+        ended.status
+    );
     Some(line)
 }
 
@@ -160,9 +173,18 @@ fn step_line(ended: &StepEnded) -> String {
         details.push(consumed);
     }
     let name = ended.path.leaf();
-    let mut line = format!("{}{style}{mark}{style:#} {name:<NAME$}  {DIM}{}{DIM:#}", indent(&ended.path), details.join("  "));
+    let mut line = format!(
+        "{}{style}{mark}{style:#} {name:<NAME$}  {DIM}{}{DIM:#}",
+        indent(&ended.path),
+        details.join("  ")
+    );
     if let Some(error) = &ended.error {
-        let _ = write!(line, "\n{}  {style}{}{style:#}", indent(&ended.path), one_line(&error.message, 300));
+        let _ = write!(
+            line,
+            "\n{}  {style}{}{style:#}",
+            indent(&ended.path),
+            one_line(&error.message, 300)
+        );
     }
     line
 }

@@ -55,7 +55,8 @@ pub use dad_template as template;
 pub use dad_terminal as terminal;
 
 pub use dad_core::{
-    AgentDefinition, ElementId, ErrorInfo, FlowDefinition, HierarchyPath, NodeType, RunId, RunStatus, StepStatus, Usage,
+    AgentDefinition, ElementId, ErrorInfo, FlowDefinition, HierarchyPath, NodeType, RunId, RunStatus,
+    StepStatus, Usage,
 };
 pub use dad_definition::{AgentBuilder, FlowBuilder, NodeBuilder};
 pub use dad_events::{
@@ -68,9 +69,13 @@ pub use dad_nodes::{
 };
 #[cfg(feature = "observability")]
 pub use dad_observability::ObservabilitySettings;
-pub use dad_run::{ActiveRun, Catalog, Durability, RunContext, RunError, RunHandle, RunView, find_project_root};
+pub use dad_run::{
+    ActiveRun, Catalog, Durability, RunContext, RunError, RunHandle, RunView, find_project_root,
+};
 pub use dad_runner::{
     AgentRunner, Error, FlowRunner, Node, NodeContext, NodeError, NodeOutput, NodeRegistry, RunReport, World,
 };
 #[cfg(feature = "terminal")]
-pub use dad_terminal::{async_input, get_ai_model_node_input, print_component_completion, print_node_completion};
+pub use dad_terminal::{
+    async_input, get_ai_model_node_input, print_component_completion, print_node_completion,
+};

@@ -10,8 +10,8 @@ use dhenara::nodes::{
 };
 use dhenara::template::escape;
 use dhenara::{
-    AIModelNode, AgentBuilder, AgentDefinition, CommandNode, FileOperationNode, FlowBuilder, FolderAnalyzerNode,
-    ObjectTemplate,
+    AIModelNode, AgentBuilder, AgentDefinition, CommandNode, FileOperationNode, FlowBuilder,
+    FolderAnalyzerNode, ObjectTemplate,
 };
 
 const TASK: &str = include_str!("../agents/autocoder/task.md");
@@ -32,7 +32,9 @@ $expr{ $hier{dynamic_repo_analysis}.outcome.results[1].analysis.children }";
 /// If the definition is wrong, with everything that is.
 pub fn agent() -> Result<AgentDefinition, Problems> {
     AgentBuilder::new("autocoder_root")
-        .description("Analyses a source tree, lets a model write a change, and makes the change in a working copy.")
+        .description(
+            "Analyses a source tree, lets a model write a change, and makes the change in a working copy.",
+        )
         .variable("source", "$var{project_root}/../..")
         .variable("repo", "$var{run_root}/global_data/workspace")
         .variable("task", TASK)
@@ -50,8 +52,20 @@ fn main_flow() -> FlowBuilder {
 }
 
 fn working_copy() -> CommandNode {
-    let command = ["sh", "-ec", WORKING_COPY, "working_copy", "$expr{source}", "$expr{repo}"];
-    CommandNode { settings: CommandNodeSettings { commands: vec![command.into()], ..Default::default() } }
+    let command = [
+        "sh",
+        "-ec",
+        WORKING_COPY,
+        "working_copy",
+        "$expr{source}",
+        "$expr{repo}",
+    ];
+    CommandNode {
+        settings: CommandNodeSettings {
+            commands: vec![command.into()],
+            ..Default::default()
+        },
+    }
 }
 
 fn dynamic_repo_analysis() -> FolderAnalyzerNode {
@@ -70,7 +84,13 @@ fn dynamic_repo_analysis() -> FolderAnalyzerNode {
         },
     ];
     let base_directory = Some("$expr{repo}".to_owned());
-    FolderAnalyzerNode { settings: FolderAnalyzerSettings { base_directory, operations, ..Default::default() } }
+    FolderAnalyzerNode {
+        settings: FolderAnalyzerSettings {
+            base_directory,
+            operations,
+            ..Default::default()
+        },
+    }
 }
 
 fn code_generator() -> AIModelNode {

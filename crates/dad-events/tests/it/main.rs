@@ -8,8 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dad_core::{NodeType, SecretRegistry, StatusCounts, StepStatus, Timestamp, Usage};
 use dad_events::{
-    ComponentExecutionFailedEvent, CustomEvent, Delivery, Event, EventBody, EventBus, EventBusConfig, HandlerError,
-    NodeExecutionCompletedEvent, NodeInputRequiredEvent, RunIdentity, RunObserver, StepEnded, on, on_any,
+    ComponentExecutionFailedEvent, CustomEvent, Delivery, Event, EventBody, EventBus, EventBusConfig,
+    HandlerError, NodeExecutionCompletedEvent, NodeInputRequiredEvent, RunIdentity, RunObserver, StepEnded,
+    on, on_any,
 };
 use serde_json::{Value, json};
 
@@ -37,7 +38,12 @@ fn step_ended(seq: u64) -> Event {
         error: None,
         dir: "/r/root/step".into(),
     });
-    Event { seq: Some(seq), at: Timestamp::now(), run: identity(), body }
+    Event {
+        seq: Some(seq),
+        at: Timestamp::now(),
+        run: identity(),
+        body,
+    }
 }
 
 type Seen = Arc<Mutex<Vec<u64>>>;
@@ -80,7 +86,10 @@ async fn a_handler_that_never_returns_is_stopped_and_named() {
     let bus = bus.start(&identity());
     bus.publish(step_ended(1));
     let warnings = bus.close().await;
-    assert!(warnings.len() == 1 && warnings[0].contains("never"), "{warnings:?}");
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("never"),
+        "{warnings:?}"
+    );
 }
 
 #[tokio::test]
@@ -114,7 +123,10 @@ impl RunObserver for Recorder {
 
     async fn observe(&self, events: &[Arc<Event>]) {
         tokio::task::yield_now().await;
-        self.0.lock().unwrap().extend(events.iter().filter_map(|event| event.seq));
+        self.0
+            .lock()
+            .unwrap()
+            .extend(events.iter().filter_map(|event| event.seq));
     }
 
     async fn finish(&self) -> Vec<String> {
@@ -126,7 +138,10 @@ impl RunObserver for Recorder {
 async fn observers_miss_nothing_and_the_run_waits_for_them() {
     let recorder = Arc::new(Recorder::default());
     let mut bus = EventBus::builder();
-    bus.config(EventBusConfig { observer_backlog: 4, ..EventBusConfig::default() });
+    bus.config(EventBusConfig {
+        observer_backlog: 4,
+        ..EventBusConfig::default()
+    });
     bus.observe(Some(Arc::clone(&recorder)));
     let bus = bus.start(&identity());
     for seq in 1..=1000 {
@@ -143,7 +158,14 @@ fn question() -> NodeInputRequiredEvent {
         _ => Err("`prompt_variables` must be an object".to_owned()),
     };
     let place = ("root.step".parse().unwrap(), NodeType::AI_MODEL_CALL);
-    NodeInputRequiredEvent::new(identity(), place, json!({"prompt": "hi"}), None, Arc::new(|_| Ok(None)), check)
+    NodeInputRequiredEvent::new(
+        identity(),
+        place,
+        json!({"prompt": "hi"}),
+        None,
+        Arc::new(|_| Ok(None)),
+        check,
+    )
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,14 +188,21 @@ async fn handlers_are_asked_in_order_until_one_answers() {
     let event = question();
     bus.ask_node_input(&event).await;
     assert_eq!(event.answer(), Some(json!({"prompt_variables": {"a": 1}})));
-    assert!(event.set_input(json!({"prompt_variables": {}})).is_err(), "one answer only");
+    assert!(
+        event.set_input(json!({"prompt_variables": {}})).is_err(),
+        "one answer only"
+    );
 }
 
 #[test]
 fn an_event_type_follows_from_the_body() {
     let mut event = step_ended(1);
     assert_eq!(event.event_type().as_str(), "node_execution_completed");
-    event.body = EventBody::Custom(CustomEvent { name: "x".into(), path: None, payload: json!(1) });
+    event.body = EventBody::Custom(CustomEvent {
+        name: "x".into(),
+        path: None,
+        payload: json!(1),
+    });
     assert_eq!(event.event_type().as_str(), "custom");
     assert_eq!(StatusCounts::default().total(), 0);
 }

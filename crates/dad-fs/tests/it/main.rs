@@ -39,7 +39,10 @@ fn no_name_leads_outside() {
 fn the_error_names_operation_and_path() {
     let (temp, dir) = temp();
     let error = dir.read("missing").unwrap_err();
-    assert_eq!(error.to_string(), format!("cannot read `{}`", temp.path().join("missing").display()));
+    assert_eq!(
+        error.to_string(),
+        format!("cannot read `{}`", temp.path().join("missing").display())
+    );
     assert!(error.is_not_found());
 }
 
@@ -55,7 +58,8 @@ fn of_several_publishers_one_succeeds() {
                     scope.spawn(move || {
                         barrier.wait();
                         let text = format!("answer of {n}");
-                        dir.publish(format!("answer_{round}"), text.as_bytes(), Durability::Process).unwrap()
+                        dir.publish(format!("answer_{round}"), text.as_bytes(), Durability::Process)
+                            .unwrap()
                     })
                 })
                 .collect();
@@ -88,7 +92,10 @@ fn a_tree_is_copied_without_its_links() {
     assert_eq!(dir.read("to/deep/a.txt").unwrap(), b"a");
     assert_eq!(dir.kind("to/link").unwrap(), None);
     assert_eq!(dir.kind("to/deep").unwrap(), Some(EntryKind::Dir));
-    assert!(dir.copy_tree("from", &dir, "to").is_err(), "a copy never mixes with what is there");
+    assert!(
+        dir.copy_tree("from", &dir, "to").is_err(),
+        "a copy never mixes with what is there"
+    );
 }
 
 struct FailAt(u64, Arc<AtomicU64>);
@@ -96,7 +103,11 @@ struct FailAt(u64, Arc<AtomicU64>);
 impl FaultInjector for FailAt {
     fn before(&self, operation: &Operation<'_>) -> io::Result<()> {
         self.1.store(operation.number + 1, Ordering::Relaxed);
-        if operation.number == self.0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        if operation.number == self.0 {
+            Err(io::ErrorKind::StorageFull.into())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -116,5 +127,9 @@ fn a_failed_replacement_leaves_the_old_content() {
         assert!(content == b"old" || content == b"new", "{content:?}");
     }
     assert_eq!(dir.read("file").unwrap(), b"new");
-    assert_eq!(seen.load(Ordering::Relaxed), 3, "write, rename, sync of the directory");
+    assert_eq!(
+        seen.load(Ordering::Relaxed),
+        3,
+        "write, rename, sync of the directory"
+    );
 }
