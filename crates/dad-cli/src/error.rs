@@ -13,7 +13,7 @@ use crate::exit_code;
 #[derive(Debug)]
 pub(crate) struct CommandError {
     pub(crate) exit_code: u8,
-    pub(crate) info: ErrorInfo,
+    pub(crate) info: Box<ErrorInfo>,
     /// Shown with the text they are about, instead of the message.
     pub(crate) problems: Option<Problems>,
     /// Whether the run's own summary has already said it.
@@ -24,14 +24,14 @@ impl CommandError {
     pub(crate) fn usage(code: &str, message: impl Into<String>) -> Self {
         Self {
             exit_code: exit_code::USAGE,
-            info: ErrorInfo::new(code, message),
+            info: Box::new(ErrorInfo::new(code, message)),
             problems: None,
             told: false,
         }
     }
 
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.info = self.info.with_hint(hint);
+        self.info.hint = Some(hint.into());
         self
     }
 
@@ -45,7 +45,7 @@ impl CommandError {
                     .fg_color(Some(anstyle::AnsiColor::Red.into()));
                 let ErrorInfo {
                     code, message, hint, ..
-                } = &self.info;
+                } = &*self.info;
                 anstream::eprintln!("{red}error{red:#}[{code}]: {}", dad_terminal::printable(message));
                 if let Some(hint) = hint {
                     anstream::eprintln!("  hint: {}", dad_terminal::printable(hint));
@@ -62,7 +62,7 @@ impl From<RunError> for CommandError {
             error if error.is_usage() => exit_code::USAGE,
             _ => exit_code::FAILED,
         };
-        let info = error.to_info();
+        let info = Box::new(error.to_info());
         match error {
             RunError::Definition(problems) => Self {
                 exit_code,
@@ -88,7 +88,7 @@ impl From<Problems> for CommandError {
 
 impl From<ModelError> for CommandError {
     fn from(error: ModelError) -> Self {
-        let mut info = ErrorInfo::from_error(error.code(), &error);
+        let mut info = Box::new(ErrorInfo::from_error(error.code(), &error));
         info.hint = error.hint();
         Self {
             exit_code: exit_code::USAGE,
@@ -106,7 +106,7 @@ impl From<Error> for CommandError {
             error => {
                 let status = error.report().map_or(RunStatus::Failed, |report| report.status);
                 let recorded = error.report().and_then(|report| report.error.clone());
-                let info = recorded.unwrap_or_else(|| ErrorInfo::from_error(error.code(), &error));
+                let info = Box::new(recorded.unwrap_or_else(|| ErrorInfo::from_error(error.code(), &error)));
                 let exit_code = match status {
                     RunStatus::Cancelled => exit_code::CANCELLED,
                     _ => exit_code::FAILED,
@@ -134,7 +134,7 @@ fn render_problems(problems: &Problems) -> String {
         .with_links(false)
         .with_width(110);
     let mut text = String::new();
-    for problem in problems.iter() {
+    for problem in problems {
         let severity = match problem.severity {
             Severity::Error => miette::Severity::Error,
             _ => miette::Severity::Warning,

@@ -40,7 +40,7 @@ impl Credentials {
     /// [`ModelError::NoCredentials`] with the lines to write, or why the file cannot be read.
     pub fn api_key(&self, provider: &str) -> Result<SecretString, ModelError> {
         let variable = environment_variable(provider);
-        let key = match self.from_file(provider)? {
+        let key = match self.read_file(provider)? {
             Some(key) => Some(key),
             None => std::env::var(&variable).ok(),
         };
@@ -58,7 +58,7 @@ impl Credentials {
         Ok(key)
     }
 
-    fn from_file(&self, provider: &str) -> Result<Option<String>, ModelError> {
+    fn read_file(&self, provider: &str) -> Result<Option<String>, ModelError> {
         if !self.file.is_file() {
             return Ok(None);
         }

@@ -105,7 +105,7 @@ impl ModelClient for HttpClient {
             .exec_chat(&target.model, chat_request(request), Some(&options))
             .await;
         let answer = answer.map_err(|error| model_error(&request.model, error))?;
-        model_response(&target, answer)
+        model_response(&target, &answer)
     }
 }
 
@@ -159,7 +159,7 @@ fn set_option(options: ChatOptions, name: &str, value: &Value) -> Option<ChatOpt
     })
 }
 
-fn model_response(target: &Target, answer: ChatResponse) -> Result<ModelResponse, ModelError> {
+fn model_response(target: &Target, answer: &ChatResponse) -> Result<ModelResponse, ModelError> {
     let text = answer
         .first_text()
         .map(str::to_owned)
@@ -176,7 +176,7 @@ fn model_response(target: &Target, answer: ChatResponse) -> Result<ModelResponse
         cost: None,
     };
     usage.cost = target.price.map(|price| price.cost(&usage));
-    let finish_reason = match answer.stop_reason {
+    let finish_reason = match &answer.stop_reason {
         Some(StopReason::Completed(_) | StopReason::StopSequence(_)) | None => FinishReason::Completed,
         Some(StopReason::MaxTokens(_)) => FinishReason::Length,
         Some(StopReason::ContentFilter(_)) => FinishReason::ContentFilter,

@@ -22,7 +22,7 @@ pub struct ReplayClient {
     tell: Arc<dyn Fn(&ReplayNote) + Send + Sync>,
 }
 
-/// Says that an answer was recorded for another request.
+/// Says that an answer was recorded, and how much its request differed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplayNote {
     /// The directory of recorded exchanges.
@@ -49,15 +49,21 @@ impl std::fmt::Display for ReplayNote {
         let cassette = cassette.display();
         write!(
             f,
-            "{path}: call {number} is answered from {cassette}, matched by path and call number; \
-             {lines_differ} of {lines} lines of the prompt differ from the recorded one"
-        )
+            "{path}: call {number} is answered from {cassette}, matched by path and call number; "
+        )?;
+        match lines_differ {
+            0 => write!(f, "the prompt is the recorded one"),
+            differ => write!(
+                f,
+                "{differ} lines differ between this prompt of {lines} lines and the recorded one"
+            ),
+        }
     }
 }
 
 impl ReplayClient {
-    /// A client that answers from `cassette`, a directory laid out like a run directory, and calls `tell` when an
-    /// answer was recorded for another request.
+    /// A client that answers from `cassette`, a directory laid out like a run directory, and calls `tell` with
+    /// each answer it gives.
     pub fn new(cassette: impl Into<PathBuf>, tell: impl Fn(&ReplayNote) + Send + Sync + 'static) -> Self {
         Self {
             cassette: cassette.into(),
@@ -105,9 +111,7 @@ impl ModelClient for ReplayClient {
             reason: error.to_string(),
         };
         let recorded: ModelRequest = serde_json::from_value(line.request).map_err(unreadable)?;
-        if recorded != *request {
-            (self.tell)(&note(&self.cassette, call, &recorded, request));
-        }
+        (self.tell)(&note(&self.cassette, call, &recorded, request));
         serde_json::from_value(line.response).map_err(unreadable)
     }
 }

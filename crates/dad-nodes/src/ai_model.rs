@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::serde_forms::{OneOrMany, pause};
+use crate::serde_forms::OneOrMany;
 use crate::settings_node::settings_node;
 
 /// The name of model calls among the memos of a step.
@@ -38,12 +38,6 @@ pub struct AIModelNodeSettings {
     /// How the model is to answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_call_config: Option<AIModelCallConfig>,
-    /// Seconds to wait before the call.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sleep_before: Option<f64>,
-    /// Seconds to wait after the call.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sleep_after: Option<f64>,
 }
 
 /// A message: its text alone, or with its role and variables.
@@ -219,7 +213,6 @@ impl Node for AIModelExecutor {
             "bytes_save_filename_prefix",
             "answers with files or images are not taken yet",
         ),
-        ("record_settings", "every run has one layout"),
         ("prompt.files", "prompts are text only in this version"),
         (
             "model_call_config.streaming",
@@ -304,10 +297,8 @@ impl Node for AIModelExecutor {
         let models = cx.resource::<Models>().ok_or_else(|| {
             NodeError::new("no_model_client", "the run was given no model client").permanent()
         })?;
-        pause(settings.sleep_before).await;
         let response = ask(&settings, &models, cx).await?;
-        pause(settings.sleep_after).await;
-        output(&settings, response)
+        output(&settings, &response)
     }
 }
 
@@ -423,7 +414,7 @@ fn check_allowed(settings: &AIModelNodeSettings, input: Option<&AIModelNodeInput
     Ok(())
 }
 
-fn output(settings: &AIModelNodeSettings, response: ModelResponse) -> Result<NodeOutput, NodeError> {
+fn output(settings: &AIModelNodeSettings, response: &ModelResponse) -> Result<NodeOutput, NodeError> {
     let usage = response.usage;
     let summary = format!("{}, {} tokens", response.model, usage.total_tokens);
     let schema = settings
@@ -432,7 +423,7 @@ fn output(settings: &AIModelNodeSettings, response: ModelResponse) -> Result<Nod
         .and_then(|config| config.structured_output.as_ref());
     let whole = |outcome: Value| {
         NodeOutput::new(outcome)
-            .with_output(json!({ "data": { "response": &response } }))
+            .with_output(json!({ "data": { "response": response } }))
             .with_usage(usage)
             .with_summary(summary.clone())
     };

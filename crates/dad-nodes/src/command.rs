@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::process::{self, Finished, Logs, Program};
-use crate::serde_forms::pause;
 use crate::settings_node::settings_node;
 
 /// Seconds one command may take by default: long enough for a build.
@@ -54,12 +53,6 @@ pub struct CommandNodeSettings {
     /// Exit codes besides 0 that are no failure.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_exit_codes: Vec<i32>,
-    /// Seconds to wait before the first command.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sleep_before: Option<f64>,
-    /// Seconds to wait after the last command.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sleep_after: Option<f64>,
 }
 
 /// One command.
@@ -133,13 +126,10 @@ impl Node for CommandExecutor {
     type Settings = CommandNodeSettings;
     type Input = CommandNodeInput;
     const TYPE: &'static str = "command";
-    const UNSUPPORTED: &'static [(&'static str, &'static str)] = &[
-        (
-            "shell",
-            "write a command as a string for a shell, or as a list for none",
-        ),
-        ("record_settings", "every run has one layout"),
-    ];
+    const UNSUPPORTED: &'static [(&'static str, &'static str)] = &[(
+        "shell",
+        "write a command as a string for a shell, or as a list for none",
+    )];
 
     async fn world(&self, _: &CommandNodeSettings) -> Result<World, NodeError> {
         Ok(World::Effect)
@@ -177,10 +167,8 @@ impl Node for CommandExecutor {
         input: Option<CommandNodeInput>,
         cx: &NodeContext,
     ) -> Result<NodeOutput, NodeError> {
-        pause(settings.sleep_before).await;
         let commands = commands(&settings, input.as_ref()).to_vec();
         let ran = run_all(&settings, input.as_ref(), &commands, cx).await?;
-        pause(settings.sleep_after).await;
         ran.output(&settings)
     }
 }

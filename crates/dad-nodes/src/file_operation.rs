@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use similar::TextDiff;
 
 use crate::git;
-use crate::serde_forms::{ObjectTemplate, pause};
+use crate::serde_forms::ObjectTemplate;
 use crate::settings_node::settings_node;
 
 settings_node!(
@@ -45,12 +45,6 @@ pub struct FileOperationNodeSettings {
     /// The message of the commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit_message: Option<String>,
-    /// Seconds to wait before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sleep_before: Option<f64>,
-    /// Seconds to wait after.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sleep_after: Option<f64>,
 }
 
 /// One change, or one look. Fields a model fills with null count as left out.
@@ -147,7 +141,6 @@ impl Node for FileOperationExecutor {
             "preserve_indentation",
             "texts are replaced exactly as they are written",
         ),
-        ("record_settings", "every run has one layout"),
     ];
 
     async fn world(&self, _: &FileOperationNodeSettings) -> Result<World, NodeError> {
@@ -172,7 +165,6 @@ impl Node for FileOperationExecutor {
         input: Option<FileOperationNodeInput>,
         cx: &NodeContext,
     ) -> Result<NodeOutput, NodeError> {
-        pause(settings.sleep_before).await;
         let operations = operations(&settings, input.as_ref())?;
         let base = base_directory(&settings, cx);
         let with_diff = settings.return_diff_format.unwrap_or(true);
@@ -182,7 +174,6 @@ impl Node for FileOperationExecutor {
         record_in_git(&settings, &base, &changed)
             .await
             .map_err(|error| error.with_partial(changed.output(&base)))?;
-        pause(settings.sleep_after).await;
         Ok(changed.output(&base))
     }
 }

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::serde_forms::{ObjectTemplate, OneOrMany, pause};
+use crate::serde_forms::{ObjectTemplate, OneOrMany};
 use crate::settings_node::settings_node;
 
 /// Files above this size, in bytes, are named and not read by default.
@@ -46,12 +46,6 @@ pub struct FolderAnalyzerSettings {
     /// Whether the first operation that fails is the last; true by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fail_fast: Option<bool>,
-    /// Seconds to wait before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sleep_before: Option<f64>,
-    /// Seconds to wait after.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sleep_after: Option<f64>,
 }
 
 /// One look at files.
@@ -154,7 +148,6 @@ impl Node for FolderAnalyzerExecutor {
             "paths are always relative to `base_directory`",
         ),
         ("allowed_directories", "an analysis never leaves `base_directory`"),
-        ("record_settings", "every run has one layout"),
         (
             "operations.additional_gitignore_paths",
             "use `exclude_patterns` in this version",
@@ -213,7 +206,6 @@ impl Node for FolderAnalyzerExecutor {
         _: Option<FolderAnalyzerNodeInput>,
         cx: &NodeContext,
     ) -> Result<NodeOutput, NodeError> {
-        pause(settings.sleep_before).await;
         let operations = operations(&settings)?;
         let base = cx
             .run()
@@ -222,7 +214,6 @@ impl Node for FolderAnalyzerExecutor {
             .join(settings.base_directory.as_deref().unwrap_or("."));
         let fail_fast = settings.fail_fast.unwrap_or(true);
         let output = blocking(move || analyze(&base, &operations, fail_fast)).await?;
-        pause(settings.sleep_after).await;
         Ok(output)
     }
 }

@@ -47,14 +47,6 @@ impl From<&str> for OneOrMany<String> {
     }
 }
 
-/// Pauses that every node's settings may have, in seconds.
-pub(crate) async fn pause(seconds: Option<f64>) {
-    let pause = seconds.and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok());
-    if let Some(pause) = pause {
-        tokio::time::sleep(pause).await;
-    }
-}
-
 /// The operations of a node: written one by one, or the value of a template.
 pub(crate) fn operations<T: Clone + serde::de::DeserializeOwned>(
     written: &[T],

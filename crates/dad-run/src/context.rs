@@ -8,7 +8,7 @@ use dad_core::{
     Definition, ElementId, HierarchyPath, PathSelector, RunId, RunKind, RunStatus, SCHEMA_VERSION,
     SecretRegistry, Timestamp, nearest,
 };
-use dad_definition::{NodeTypes, Program, SpanMap, compile};
+use dad_definition::{NodeElement, NodeTypes, Program, SpanMap, check_executable, compile};
 use dad_events::{EventBus, EventBusBuilder, EventBusConfig, Handler, IntoObserver, RunIdentity};
 use dad_fs::{Dir, Durability, FileLock, Gate};
 use serde::Serialize;
@@ -23,7 +23,7 @@ use crate::journal::JournalWriter;
 use crate::layout::{
     DEFINITION, DOT_RUN, DOT_TRACE, PLAN, RUNS, SPANS, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE,
 };
-use crate::plan::{RerunPlan, plan_from_entry_point};
+use crate::plan::{RerunPlan, StepToPlan, plan_by_fingerprint, plan_from_entry_point};
 use crate::projection::{write_json, write_new_json};
 use crate::record::{RecordBody, Totals};
 use crate::resources::Resources;
@@ -483,6 +483,7 @@ impl RunContext {
     fn prepare(&self, definition: &Definition) -> Result<Prepared, RunError> {
         let Options { types, spans, .. } = &self.options;
         let program = compile(definition, &self.root_id, &**types, spans.as_ref())?;
+        check_executable(definition, spans.as_ref())?;
         self.check_variables(&program)?;
         let inputs = self.resolve_inputs(&program)?;
         let parent = self.open_parent()?;
@@ -555,27 +556,30 @@ impl RunContext {
     }
 
     fn make_plan(&self, program: &Program, parent: &RunView) -> Result<RerunPlan, RunError> {
-        let entry = self.resolve_entry_point(program)?;
-        let steps: Vec<HierarchyPath> = program.steps().map(|step| step.path.clone()).collect();
-        let steps = plan_from_entry_point(&steps, &entry, &parent.run_id, |path| parent.step(path))?;
+        let committed = |path: &HierarchyPath| parent.step(path);
+        let entry_point = match &self.entry_point {
+            None => None,
+            Some(selector) => Some(
+                selector
+                    .select(&program.paths())
+                    .map_err(RunError::EntryPoint)?
+                    .clone(),
+            ),
+        };
+        let steps = match &entry_point {
+            Some(entry) => {
+                let steps: Vec<HierarchyPath> = program.steps().map(|step| step.path.clone()).collect();
+                plan_from_entry_point(&steps, entry, &parent.run_id, committed)?
+            }
+            None => plan_by_fingerprint(program.steps().map(step_to_plan), committed),
+        };
         Ok(RerunPlan {
             schema_version: SCHEMA_VERSION,
             parent: parent.run_id.clone(),
             root_parent: self.root_parent(parent),
-            entry_point: Some(entry),
+            entry_point,
             steps,
         })
-    }
-
-    /// The step or component of the entry point; without one the re-run begins at the root.
-    fn resolve_entry_point(&self, program: &Program) -> Result<HierarchyPath, RunError> {
-        match &self.entry_point {
-            None => Ok(program.root.path.clone()),
-            Some(selector) => Ok(selector
-                .select(&program.paths())
-                .map_err(RunError::EntryPoint)?
-                .clone()),
-        }
     }
 
     fn root_parent(&self, parent: &RunView) -> RunId {
@@ -735,6 +739,14 @@ impl RunContext {
                 .collect(),
             given_variables: self.options.variables.clone(),
         }
+    }
+}
+
+fn step_to_plan(step: &NodeElement) -> StepToPlan {
+    StepToPlan {
+        path: step.path.clone(),
+        uses: step.references.iter().map(|(_, path)| path.clone()).collect(),
+        reuse: step.options.reuse,
     }
 }
 

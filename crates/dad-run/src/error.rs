@@ -258,10 +258,10 @@ impl RunError {
         }
     }
 
-    pub(crate) fn unreadable(path: impl Into<PathBuf>, reason: impl ToString) -> Self {
+    pub(crate) fn unreadable(path: impl Into<PathBuf>, reason: impl std::fmt::Display) -> Self {
         Self::Unreadable {
             path: path.into(),
-            reason: reason.to_string(),
+            reason: format!("{reason}"),
         }
     }
 }

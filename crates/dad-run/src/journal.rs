@@ -123,7 +123,7 @@ pub(crate) fn read_journal(dot_run: &Dir, mut each: impl FnMut(Record)) -> Resul
 /// The first and last whole record, without reading what lies between.
 pub(crate) fn first_and_last(dot_run: &Dir) -> Result<Option<(Record, Record)>, RunError> {
     let path = dot_run.path().join(JOURNAL);
-    let unreadable = |e: &dyn ToString| RunError::unreadable(&path, e.to_string());
+    let unreadable = |e: &dyn std::fmt::Display| RunError::unreadable(&path, e);
     let Some(len) = dot_run.len(JOURNAL)? else {
         return Ok(None);
     };

@@ -34,6 +34,8 @@ pub const COMPONENT_RESULT: &str = "component_result.json";
 pub const RESULT: &str = "result.json";
 /// The outcome of a step alone, in its directory.
 pub const OUTCOME: &str = "outcome.json";
+/// The outcome of a step as text, in the directory of a step that asks for it.
+pub const OUTCOME_TEXT: &str = "outcome.txt";
 /// What was about to be executed, in the directory of a step whose node type has such a state.
 pub const STATE: &str = "state.json";
 /// One line for each paid or effectful exchange inside a step.

@@ -45,7 +45,9 @@ pub use dad_fs::Durability;
 pub use error::RunError;
 pub use inputs::GivenInput;
 pub use memo::MemoLine;
-pub use plan::{Decision, PlannedStep, RerunPlan, origin_of, plan_from_entry_point};
+pub use plan::{
+    Decision, PlannedStep, RerunPlan, StepToPlan, origin_of, plan_by_fingerprint, plan_from_entry_point,
+};
 pub use project::{find_project_root, find_project_root_from};
 pub use projection::{Metadata, Summary};
 pub use record::{ArtifactList, Driver, Record, RecordBody, StepCommitted, StoredRef, StoredValue, Totals};

@@ -1,4 +1,4 @@
-use dad_core::{HierarchyPath, RunId, StepStatus};
+use dad_core::{HierarchyPath, Reuse, RunId, StepStatus};
 use dad_events::Origin;
 use serde::{Deserialize, Serialize};
 
@@ -127,6 +127,41 @@ pub fn plan_from_entry_point<'a>(
         })
     });
     before.chain(after).collect()
+}
+
+/// A step of the definition as a plan without an entry point sees it.
+#[derive(Clone, Debug)]
+pub struct StepToPlan {
+    /// The step.
+    pub path: HierarchyPath,
+    /// The steps whose results its settings use.
+    pub uses: Vec<HierarchyPath>,
+    /// What the definition says of reuse.
+    pub reuse: Reuse,
+}
+
+/// The plan of a re-run without an entry point: what has a result is decided by its fingerprint when it is reached.
+pub fn plan_by_fingerprint<'a>(
+    steps: impl IntoIterator<Item = StepToPlan>,
+    committed: impl Fn(&HierarchyPath) -> Option<&'a StepCommitted>,
+) -> Vec<PlannedStep> {
+    let plan = |step: StepToPlan| {
+        let completed = committed(&step.path).is_some_and(|known| known.status == StepStatus::Completed);
+        let (decision, reason) = match (completed, step.reuse) {
+            (false, _) => (Decision::Execute, "the previous run has no result"),
+            (true, Reuse::Never) => (Decision::Execute, "`reuse: never`"),
+            (true, _) => (
+                Decision::DependsOn { paths: step.uses },
+                "reused if its fingerprint is the same",
+            ),
+        };
+        PlannedStep {
+            path: step.path,
+            decision,
+            reason: reason.to_owned(),
+        }
+    };
+    steps.into_iter().map(plan).collect()
 }
 
 /// Where the result of a step comes from, if it is one that can be taken.

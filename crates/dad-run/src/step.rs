@@ -9,7 +9,7 @@ use dad_fs::{Dir, Durability, EntryKind, FsResult};
 use serde_json::Value;
 
 use crate::error::RunError;
-use crate::layout::{ATTEMPTS, OUTCOME, RESULT, STAGE, STATE};
+use crate::layout::{ATTEMPTS, OUTCOME, OUTCOME_TEXT, RESULT, STAGE, STATE};
 use crate::plan::origin_of;
 use crate::projection;
 use crate::record::{ArtifactList, RecordBody, StepCommitted};
@@ -58,6 +58,18 @@ impl StagedStep {
     /// If it cannot be written.
     pub fn write_state(&self, state: &Value) -> Result<(), RunError> {
         projection::write_new_json(&self.dir, STATE, state, Durability::Process).map(drop)
+    }
+}
+
+impl StagedStep {
+    /// Writes `outcome.txt`: the outcome as text, for steps that ask for one.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_outcome_text(&self, text: &str) -> Result<(), RunError> {
+        Ok(self
+            .dir
+            .write_new(OUTCOME_TEXT, text.as_bytes(), Durability::Process)?)
     }
 }
 

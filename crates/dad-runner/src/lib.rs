@@ -34,6 +34,7 @@
 //! assert_eq!(registry.type_names(), ["greeter"]);
 //! ```
 
+mod common;
 mod context;
 mod error;
 mod fingerprint;

@@ -9,6 +9,7 @@ use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::common::without_common;
 use crate::context::NodeContext;
 use crate::node::{Node, NodeError, NodeOutput, World};
 
@@ -144,7 +145,9 @@ pub(crate) trait ErasedNode: Send + Sync {
 }
 
 fn settings_of<N: Node>(settings: &Value) -> Result<N::Settings, NodeError> {
-    parse(settings).map_err(|reason| NodeError::new("settings", format!("in settings, {reason}")).permanent())
+    let own = without_common(settings);
+    parse(own.as_ref().unwrap_or(settings))
+        .map_err(|reason| NodeError::new("settings", format!("in settings, {reason}")).permanent())
 }
 
 fn input_of<N: Node>(input: Option<&Value>) -> Result<Option<N::Input>, NodeError> {

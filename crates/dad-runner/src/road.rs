@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::common::{outcome_text, pause_after, pause_before};
 use crate::context::NodeContext;
 use crate::input::{FoundInput, InputOutcome, find_input};
 use crate::node::{NodeError, NodeOutput, World};
@@ -237,6 +238,20 @@ impl Step<'_> {
         if world == World::Effect {
             self.walk.effect_executed.store(true, Ordering::Release);
         }
+        self.rest(pause_before(settings)).await;
+        let attempt = self.attempts(registered, world, settings, input).await?;
+        self.rest(pause_after(settings)).await;
+        Ok(attempt)
+    }
+
+    /// Attempts up to the first that succeeds or is not worth another.
+    async fn attempts(
+        &self,
+        registered: &Registered,
+        world: World,
+        settings: &Value,
+        input: Option<&Value>,
+    ) -> Result<Attempt, RunError> {
         let policy = self.node.options.retry.clone().unwrap_or_default();
         let mut pauses = backoff(&policy).build();
         let mut number = 1;
@@ -254,11 +269,18 @@ impl Step<'_> {
                 .run
                 .attempt_failed(&self.node.path, number, error, retry_at)?;
             self.walk.run.discard_attempt(&attempt.staged)?;
+            self.rest(Some(pause)).await;
+            number += 1;
+        }
+    }
+
+    /// Waits, unless the run is cancelled meanwhile.
+    async fn rest(&self, pause: Option<Duration>) {
+        if let Some(pause) = pause {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.walk.run.cancelled().cancelled() => {}
             }
-            number += 1;
         }
     }
 
@@ -303,6 +325,9 @@ impl Step<'_> {
             Err(error) => (*error.partial, Some(error.info.at(&node.path)), error.retryable),
         };
         redact_output(&redactor, &mut output);
+        if let Some(text) = outcome_text(settings, &output.outcome) {
+            staged.write_outcome_text(&text)?;
+        }
         if let Some(error) = &mut error {
             error.message = redactor.redact(&error.message).into_owned();
         }

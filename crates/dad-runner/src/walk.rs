@@ -132,7 +132,7 @@ impl Walk {
                 Some(error) => all.fail(&component.path, error),
                 None => {
                     self.elements(&component.elements, &frame, &entered, &mut all)
-                        .await?
+                        .await?;
                 }
             }
             let mut last = Ended {

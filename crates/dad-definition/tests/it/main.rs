@@ -7,6 +7,7 @@
 
 mod building;
 mod compiling;
+mod executable;
 mod hostile;
 mod includes;
 mod loading;

@@ -1,0 +1,90 @@
+//! What can be written in a definition, but not be executed by this version. Nothing of it may be ignored in silence.
+
+use dad_core::{ComponentBody, Definition, Element, ElementKind, ElementOptions, Reuse};
+
+use crate::place::Place;
+use crate::problem::{Problem, Problems, Report};
+use crate::spans::SpanMap;
+
+/// The events that a node can be asked to publish before it executes.
+const NODE_PRE_EVENTS: &[&str] = &["node_input_required"];
+
+/// Checks that everything a definition says can be executed. What loads and compiles may still hold options that this
+/// version would have to ignore, such as a budget.
+///
+/// # Errors
+/// [`Problems`] with every such option.
+pub fn check_executable(definition: &Definition, spans: Option<&SpanMap>) -> Result<(), Problems> {
+    let no_spans = SpanMap::default();
+    let spans = spans.unwrap_or(&no_spans);
+    let mut report = Report::default();
+    for (place, problem) in refused(definition) {
+        report.add(problem.at_key(spans, &place));
+    }
+    report.finish(spans.sources()).map(drop)
+}
+
+/// Everything of a definition that cannot be executed, and where it stands.
+fn refused(definition: &Definition) -> Vec<(Place, Problem)> {
+    let mut found = Vec::new();
+    if definition.budget.is_some() {
+        found.push(not_yet(
+            "budget",
+            &Place::root(),
+            "no call would be stopped by it",
+        ));
+    }
+    in_body(&definition.body, &Place::root(), &mut found);
+    found
+}
+
+fn in_body(body: &ComponentBody, place: &Place, found: &mut Vec<(Place, Problem)>) {
+    for (key, list) in [("elements", &body.elements), ("finally", &body.finally)] {
+        for (index, element) in list.iter().enumerate() {
+            in_element(element, &place.key(key).index(index), found);
+        }
+    }
+}
+
+fn in_element(element: &Element, place: &Place, found: &mut Vec<(Place, Problem)>) {
+    let ElementOptions {
+        pre_events,
+        post_events,
+        timeout,
+        retry,
+        on_error: _,
+        reuse,
+        requires_approval,
+    } = &element.options;
+    if *requires_approval {
+        found.push(not_yet("requires_approval", place, "nobody would be asked"));
+    }
+    if let ElementKind::Node(_) = element.kind {
+        let unknown = |event: &&String| !NODE_PRE_EVENTS.contains(&event.as_str());
+        if pre_events.iter().any(|event| unknown(&event)) {
+            let why = "a node can only ask by `node_input_required`";
+            found.push(not_yet("pre_events", place, why));
+        }
+        return;
+    }
+    let on_components = [
+        ("pre_events", !pre_events.is_empty()),
+        ("post_events", !post_events.is_empty()),
+        ("timeout", timeout.is_some()),
+        ("retry", retry.is_some()),
+        ("reuse", *reuse != Reuse::default()),
+    ];
+    for (key, given) in on_components {
+        if given {
+            found.push(not_yet(key, place, "only nodes have it so far"));
+        }
+    }
+    if let Some(body) = element.kind.body() {
+        in_body(body, place, found);
+    }
+}
+
+fn not_yet(key: &str, place: &Place, why: &str) -> (Place, Problem) {
+    let message = format!("`{key}` cannot be executed here in this version: {why}");
+    (place.key(key), Problem::new("unsupported_key", message))
+}

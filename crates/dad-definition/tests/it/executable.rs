@@ -1,0 +1,61 @@
+//! What can be written but not executed, and plain data.
+
+use dad_definition::{check_executable, load_data, load_str};
+use insta::assert_snapshot;
+
+#[test]
+fn nothing_is_ignored_in_silence() {
+    let text = "\
+schema_version: 1
+kind: flow
+budget: { cost: 1.0 }
+elements:
+  - subflow: inner
+    timeout: 5m
+    elements:
+      - node: ask
+        type: command
+        requires_approval: true
+        pre_events: [something_else]
+        settings: { commands: [ls] }
+";
+    let loaded = load_str(text, "flow.yaml", None, None).unwrap();
+    let problems = check_executable(&loaded.definition, Some(&loaded.spans)).unwrap_err();
+    let told: Vec<String> = problems
+        .iter()
+        .map(|p| format!("{}: {}", p.line.unwrap(), p.message))
+        .collect();
+    assert_snapshot!(told.join("\n"), @"
+    3: `budget` cannot be executed here in this version: no call would be stopped by it
+    6: `timeout` cannot be executed here in this version: only nodes have it so far
+    10: `requires_approval` cannot be executed here in this version: nobody would be asked
+    11: `pre_events` cannot be executed here in this version: a node can only ask by `node_input_required`
+    ");
+}
+
+#[test]
+fn plain_data_follows_the_rules_of_definitions() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.yaml");
+    let write = |text: &str| {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test makes the files a user would have"
+        )]
+        std::fs::write(&file, text).unwrap();
+    };
+    write("a: { b: [1, 2.5, yes, \"$expr{x}\"] }\n");
+    let value = load_data(&file).unwrap();
+    assert_eq!(
+        value,
+        serde_json::json!({"a": {"b": [1, 2.5, "yes", "$expr{x}"]}})
+    );
+    write("a: 1\na: 2\n");
+    assert!(
+        load_data(&file)
+            .unwrap_err()
+            .to_string()
+            .contains("config.yaml:2")
+    );
+    assert!(load_data(&dir.path().join("missing.yaml")).is_err());
+}
