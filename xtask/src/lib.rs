@@ -1,1 +1,22 @@
-//! Developer tasks
+//! Developer tasks, started with `cargo xtask`.
+//!
+//! The checks are plain functions over data, so that their tests can show that they fail where they should:
+//! [`layers::check`] over the output of `cargo metadata`, [`tidy::check`] over the files of the repository. [`ci`] is
+//! everything that continuous integration does, and [`bench`](mod@bench) measures what a step costs.
+
+pub mod bench;
+pub mod ci;
+pub mod layers;
+pub mod process;
+pub mod tidy;
+
+use std::path::Path;
+
+/// Returns the root of the workspace.
+///
+/// # Panics
+/// Panics if this crate is not one folder below it.
+#[must_use]
+pub fn workspace_root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+}

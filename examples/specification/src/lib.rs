@@ -1,1 +1,220 @@
-//! The fragments of the specification in Rust
+//! The fragments of the specification in Rust, one function each, in the order of the specification.
+//!
+//! Every function takes the project it works in, so that the tests of this package can execute it.
+
+use std::path::Path;
+
+use dhenara::definition::Problems;
+use dhenara::nodes::{
+    AIModelNodeInput, AIModelNodeSettings, CommandNodeInput, CommandNodeSettings, FileOperationNodeSettings,
+    FolderAnalysisOperation, FolderAnalyzerNodeInput, FolderAnalyzerSettings, FolderOperationType,
+    PromptVariable,
+};
+use dhenara::{
+    AIModelNode, AgentBuilder, AgentDefinition, AgentRunner, CommandNode, Error, FileOperationNode,
+    FlowBuilder, FlowDefinition, FlowRunner, FolderAnalyzerNode, HandlerError, NodeInputRequiredEvent,
+    NodeType, ObjectTemplate, ObservabilitySettings, Prompt, RunContext, RunError, RunReport, RunStatus,
+    async_input, builtin_nodes, get_ai_model_node_input, on, print_component_completion,
+    print_node_completion,
+};
+
+/// An agent small enough to be executed anywhere; the fragments call it `my_agent`.
+///
+/// # Errors
+/// If the definition is wrong.
+pub fn my_agent() -> Result<AgentDefinition, Problems> {
+    let greet = CommandNode {
+        settings: CommandNodeSettings {
+            commands: vec![["echo", "hello"].into()],
+            ..Default::default()
+        },
+    };
+    let flow = FlowBuilder::new()
+        .node("node2", greet.clone())
+        .node("node3", greet);
+    AgentBuilder::new("my_agent").flow("flow1", flow).build()
+}
+
+/// *RunContext*: a context with a run root and observability settings, set up with a prefix.
+///
+/// # Errors
+/// If the run cannot be set up.
+pub fn create_a_run_context(
+    project_root: &Path,
+    my_observability_settings: ObservabilitySettings,
+) -> Result<dhenara::ActiveRun, RunError> {
+    let run_context = RunContext::builder("my_agent", project_root)
+        .run_root(project_root.join("runs"))
+        .observability_settings(my_observability_settings)
+        .run_id_prefix("test")
+        .nodes(builtin_nodes())
+        .build()?;
+    run_context.setup_run(&my_agent()?)
+}
+
+/// *Setting up the Run Context*: handlers for questions and completions, then a runner.
+///
+/// # Errors
+/// If the definition or the project is wrong.
+pub fn set_up_an_agent_runner(agent: AgentDefinition, project_root: &Path) -> Result<AgentRunner, RunError> {
+    let root_component_id = "autocoder_root";
+    let run_context = RunContext::builder(root_component_id, project_root)
+        .nodes(builtin_nodes())
+        // `Some(settings)` switches tracing on.
+        .observability_settings(None::<ObservabilitySettings>)
+        // Useful when a project has several agents.
+        .run_root_subpath("agent_autocoder")
+        .register_event_handlers([
+            on(node_input_event_handler),
+            on(print_node_completion),
+            on(print_component_completion),
+        ])
+        .build()?;
+    Ok(AgentRunner::new(agent, run_context))
+}
+
+/// *Run Lifecycle*: initialise, set up, execute, complete. The runner of `new` does all of it; here its owner does.
+///
+/// # Errors
+/// Whatever the run failed with; it is sealed all the same.
+pub async fn run_lifecycle(project_root: &Path) -> Result<RunReport, Error> {
+    let my_agent = my_agent().map_err(RunError::from)?;
+    let run_context = RunContext::builder("my_agent", project_root)
+        .nodes(builtin_nodes())
+        .build()?;
+    let run = run_context.setup_run(&my_agent)?;
+
+    match AgentRunner::within(&my_agent, &run).run().await {
+        Ok(result) => {
+            run.complete_run(RunStatus::Completed, None).await?;
+            Ok(result)
+        }
+        Err(error) => {
+            run.complete_run(RunStatus::Failed, Some(&error)).await?;
+            Err(error)
+        }
+    }
+}
+
+/// *Re-runs and Continuations*: a run that starts from a previous one at a node.
+///
+/// # Errors
+/// If there is no such run or node, or the re-run fails.
+pub async fn continue_from(project_root: &Path, previous_run_id: &str) -> Result<RunReport, Error> {
+    let run_context = RunContext::builder("my_agent", project_root)
+        .nodes(builtin_nodes())
+        .previous_run_id(previous_run_id)
+        .start_hierarchy_path("my_agent.flow1.node3")
+        .build()?;
+    AgentRunner::new(my_agent().map_err(RunError::from)?, run_context)
+        .run()
+        .await
+}
+
+/// *Static Inputs*: registered for a node, or read from a file.
+///
+/// # Errors
+/// If there is no such node, or the input does not fit it.
+pub fn static_inputs(project_root: &Path, file: &Path) -> Result<RunContext, RunError> {
+    let mut input = CommandNodeInput::default();
+    input.env_vars.insert("param1".to_owned(), "value1".to_owned());
+    RunContext::builder("my_agent", project_root)
+        .nodes(builtin_nodes())
+        .static_inputs(file)
+        .register_node_static_input("node2", input)
+        .build()
+}
+
+/// *Integration with Event System*: a handler that answers the questions of AI model nodes.
+///
+/// # Errors
+/// If the terminal cannot be used, or somebody answered before.
+pub async fn node_input_event_handler(event: NodeInputRequiredEvent) -> Result<(), HandlerError> {
+    if event.node_type == NodeType::AI_MODEL_CALL {
+        let mut node_input: AIModelNodeInput = get_ai_model_node_input(&event).await?;
+        // What only the person at the terminal knows.
+        let task_description = async_input("Enter your query: ").await?;
+        node_input
+            .prompt_variables
+            .insert("task_description", task_description);
+        event.set_input(node_input)?;
+    } else if event.node_type == NodeType::FOLDER_ANALYZER {
+        event.set_input(FolderAnalyzerNodeInput::default())?;
+    }
+    Ok(())
+}
+
+/// *Integration with Runners*: a runner of an agent, and one of a flow.
+///
+/// # Errors
+/// If one of the runs fails.
+pub async fn run_agent_and_flow(
+    project_root: &Path,
+    my_flow: FlowDefinition,
+) -> Result<[RunReport; 2], Error> {
+    let context = |root: &str| {
+        RunContext::builder(root, project_root)
+            .nodes(builtin_nodes())
+            .build()
+    };
+    let runner = AgentRunner::new(my_agent().map_err(RunError::from)?, context("my_agent")?);
+    let result = runner.run().await?;
+
+    let flow_runner = FlowRunner::new(my_flow, context("my_flow")?);
+    let flow_result = flow_runner.run().await?;
+    Ok([result, flow_result])
+}
+
+/// *Global Data Directory*: an analysis and a change of files that runs share.
+///
+/// # Errors
+/// If the definition is wrong.
+pub fn implementation_flow() -> Result<FlowDefinition, Problems> {
+    let global_data_directory = "$var{run_root}/global_data";
+    let operations = vec![FolderAnalysisOperation {
+        operation_type: FolderOperationType::FindFiles,
+        ..Default::default()
+    }];
+    FlowBuilder::new()
+        .node(
+            "dynamic_repo_analysis",
+            FolderAnalyzerNode {
+                settings: FolderAnalyzerSettings {
+                    base_directory: Some(global_data_directory.to_owned()),
+                    operations,
+                    ..Default::default()
+                },
+            },
+        )
+        .node(
+            "code_generator",
+            code_generator().builder().pre_events(["node_input_required"]),
+        )
+        .node(
+            "code_generator_file_ops",
+            FileOperationNode {
+                settings: FileOperationNodeSettings {
+                    base_directory: Some(global_data_directory.to_owned()),
+                    operations_template: Some(ObjectTemplate::new(
+                        "$expr{$hier{code_generator}.outcome.structured.file_operations}",
+                    )),
+                    stage: Some(true),
+                    ..Default::default()
+                },
+            },
+        )
+        .build()
+}
+
+fn code_generator() -> AIModelNode {
+    AIModelNode {
+        settings: AIModelNodeSettings {
+            models: vec!["openai/gpt-5.1".to_owned()],
+            prompt: Some(Prompt::with_dad_text(
+                "Task: $var{task_description}",
+                [("task_description", PromptVariable::default())],
+            )),
+            ..Default::default()
+        },
+    }
+}

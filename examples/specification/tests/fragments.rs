@@ -1,0 +1,122 @@
+//! The fragments of the specification do what the specification says.
+
+#![expect(clippy::unwrap_used, reason = "a failed expectation of a test may panic")]
+
+use dhenara::{ObservabilitySettings, RunError, RunStatus, RunView, StepStatus};
+use specification::{
+    continue_from, create_a_run_context, implementation_flow, my_agent, run_agent_and_flow, run_lifecycle,
+    set_up_an_agent_runner, static_inputs,
+};
+
+#[tokio::test]
+async fn a_context_is_set_up_with_a_prefix() {
+    let project = tempfile::tempdir().unwrap();
+    let run = create_a_run_context(project.path(), ObservabilitySettings::default()).unwrap();
+    let identity = run.identity().clone();
+    assert!(
+        identity.run_id.as_str().starts_with("test_run_"),
+        "{}",
+        identity.run_id
+    );
+    run.complete_run(RunStatus::Completed, None).await.unwrap();
+    for file in ["trace.jsonl", "metrics.jsonl", "logs.jsonl", "dad_metadata.json"] {
+        assert!(identity.trace_dir.join(file).is_file(), "{file}");
+    }
+    assert_eq!(
+        RunView::open(&identity.run_dir).unwrap().status,
+        RunStatus::Completed
+    );
+}
+
+#[tokio::test]
+async fn a_runner_is_set_up_with_handlers() {
+    let project = tempfile::tempdir().unwrap();
+    let report = set_up_an_agent_runner(my_agent().unwrap(), project.path())
+        .unwrap()
+        .run()
+        .await
+        .unwrap();
+    assert!(
+        report.run_dir.starts_with(
+            project
+                .path()
+                .canonicalize()
+                .unwrap()
+                .join("runs/agent_autocoder")
+        )
+    );
+    assert!(
+        report
+            .run_dir
+            .join("autocoder_root/flow1/node3/outcome.json")
+            .is_file()
+    );
+}
+
+#[tokio::test]
+async fn a_run_lives_and_is_continued() {
+    let project = tempfile::tempdir().unwrap();
+    let report = run_lifecycle(project.path()).await.unwrap();
+    assert_eq!(report.status, RunStatus::Completed);
+    let rerun = continue_from(project.path(), report.run_id.as_str())
+        .await
+        .unwrap();
+    let view = RunView::open(&rerun.run_dir).unwrap();
+    let step = |path: &str| view.step(&path.parse().unwrap()).unwrap().clone();
+    assert_eq!(
+        step("my_agent.flow1.node2").reused_from.unwrap().run_id,
+        report.run_id
+    );
+    assert_eq!(step("my_agent.flow1.node3").reused_from, None);
+    assert_eq!(step("my_agent.flow1.node3").status, StepStatus::Completed);
+}
+
+#[tokio::test]
+async fn static_inputs_come_from_code_and_file() {
+    let project = tempfile::tempdir().unwrap();
+    let file = project.path().join("inputs.json");
+    let give = |text: &str| {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test makes the files a user would have"
+        )]
+        std::fs::write(&file, text).unwrap();
+        static_inputs(project.path(), &file)
+            .unwrap()
+            .setup_run(&my_agent().unwrap())
+    };
+    let run = give(r#"{"flow1.node3": {"commands": [["echo", "given"]]}}"#).unwrap();
+    assert!(
+        run.given_input(&"my_agent.flow1.node2".parse().unwrap())
+            .is_some()
+    );
+    assert!(
+        run.identity()
+            .run_dir
+            .join("static_inputs/static_inputs.json")
+            .is_file()
+    );
+    run.complete_run(RunStatus::Cancelled, None).await.unwrap();
+    assert!(matches!(
+        give(r#"{"node4": {}}"#),
+        Err(RunError::UnknownInput { .. })
+    ));
+    assert!(matches!(
+        give(r#"{"node3": {"commands": 1}}"#),
+        Err(RunError::InvalidInput { .. })
+    ));
+}
+
+#[tokio::test]
+async fn agents_and_flows_have_runners() {
+    let project = tempfile::tempdir().unwrap();
+    let flow = dhenara::FlowBuilder::new().build().unwrap();
+    for report in run_agent_and_flow(project.path(), flow).await.unwrap() {
+        assert_eq!(report.status, RunStatus::Completed);
+    }
+}
+
+#[test]
+fn the_flow_of_the_global_data_directory_is_a_definition() {
+    assert_eq!(implementation_flow().unwrap().definition().body.elements.len(), 3);
+}

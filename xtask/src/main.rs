@@ -1,0 +1,46 @@
+//! The command line of the developer tasks.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a developer tool talks to its terminal")]
+
+use std::env;
+use std::process::ExitCode;
+
+use xtask::{bench, ci, layers, tidy};
+
+const HELP: &str = "\
+Developer tasks. Usage: cargo xtask TASK
+
+  ci               everything that continuous integration does, in its order
+  layers           who may depend on whom
+  tidy             the house rules that no other tool knows
+  bench [OPTIONS]  what a step costs over plain writes of the same files
+                   --sizes 100,1000   numbers of steps (default 100,1000,10000)
+                   --rounds N         measurements of each (default 5)
+                   --at PLACE         memory or disk (default both)
+                   --json             one JSON document on standard output
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let outcome = match args.as_slice() {
+        ["ci"] => ci::run(),
+        ["layers"] => layers::run(),
+        ["tidy"] => tidy::run(),
+        ["bench", options @ ..] => bench::run(options),
+        ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
