@@ -32,11 +32,30 @@ pub const LAYERS: &[(&str, u8)] = &[
 /// Outside libraries (a `*` at the end stands for any rest of the name) and the only crates that may name them.
 pub const LIBRARIES: &[(&[&str], &[&str])] = &[
     (&["cap-std", "cap-tempfile", "tempfile"], &["dad-fs"]),
-    (&["saphyr*", "serde-saphyr", "serde_yaml*", "yaml-rust*"], &["dad-definition"]),
-    (&["opentelemetry*", "tracing-opentelemetry"], &["dad-observability"]),
-    (&["genai", "reqwest", "rustls*", "hyper*", "ureq"], &["dad-models"]),
+    (
+        &["saphyr*", "serde-saphyr", "serde_yaml*", "yaml-rust*"],
+        &["dad-definition"],
+    ),
+    (
+        &["opentelemetry*", "tracing-opentelemetry"],
+        &["dad-observability"],
+    ),
+    (
+        &["genai", "reqwest", "rustls*", "hyper*", "ureq"],
+        &["dad-models"],
+    ),
     (&["tree-sitter*", "ignore"], &["dad-nodes"]),
-    (&["indicatif", "dialoguer", "inquire", "rustyline", "crossterm", "console"], &["dad-terminal"]),
+    (
+        &[
+            "indicatif",
+            "dialoguer",
+            "inquire",
+            "rustyline",
+            "crossterm",
+            "console",
+        ],
+        &["dad-terminal"],
+    ),
     (&["anstream", "anstyle"], &["dad-terminal", "dad-cli"]),
     (&["axum*", "rust-embed*"], &["dad-view"]),
     (&["clap*", "miette", "anyhow"], &["dad-cli"]),
@@ -137,17 +156,37 @@ pub enum Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoRow { krate } => write!(f, "`{krate}` has no row: choose its layer in xtask/src/layers.rs"),
-            Self::NoCrate { krate } => write!(f, "`{krate}` has a row in xtask/src/layers.rs and does not exist"),
+            Self::NoRow { krate } => {
+                write!(f, "`{krate}` has no row: choose its layer in xtask/src/layers.rs")
+            }
+            Self::NoCrate { krate } => {
+                write!(f, "`{krate}` has a row in xtask/src/layers.rs and does not exist")
+            }
             Self::Edge { from, to } => {
                 let (low, high) = (layer_of(from).unwrap_or_default(), layer_of(to));
                 let high = high.map_or("none".to_owned(), |layer| layer.to_string());
-                write!(f, "`{from}` (layer {low}) may not use `{to}` (layer {high}): only lower layers")
+                write!(
+                    f,
+                    "`{from}` (layer {low}) may not use `{to}` (layer {high}): only lower layers"
+                )
             }
-            Self::Library { krate, library, owners } => {
-                write!(f, "`{krate}` may not name `{library}`, which belongs to {}", owners.join(", "))
+            Self::Library {
+                krate,
+                library,
+                owners,
+            } => {
+                write!(
+                    f,
+                    "`{krate}` may not name `{library}`, which belongs to {}",
+                    owners.join(", ")
+                )
             }
-            Self::Reach { way } => write!(f, "`{}` may not be reached: {}", way[way.len() - 1], way.join(" -> ")),
+            Self::Reach { way } => write!(
+                f,
+                "`{}` may not be reached: {}",
+                way[way.len() - 1],
+                way.join(" -> ")
+            ),
         }
     }
 }
@@ -177,10 +216,11 @@ pub fn metadata() -> Result<Metadata, TaskError> {
         .lines()
         .find_map(|line| line.strip_prefix("host: "))
         .ok_or_else(|| TaskError("`rustc -vV` names no host".to_owned()))?;
-    let text = output(Command::new(cargo()).args(["metadata", "--format-version", "1", "--locked"]).args([
-        "--filter-platform",
-        host,
-    ]))?;
+    let text = output(
+        Command::new(cargo())
+            .args(["metadata", "--format-version", "1", "--locked"])
+            .args(["--filter-platform", host]),
+    )?;
     serde_json::from_str(&text).map_err(|error| TaskError(format!("cannot read `cargo metadata`: {error}")))
 }
 
@@ -203,14 +243,23 @@ pub fn check(metadata: &Metadata) -> Vec<Violation> {
     let mut found = BTreeSet::new();
     for package in &crates {
         let Some(own_layer) = layer_of(&package.name) else {
-            found.insert(Violation::NoRow { krate: package.name.clone() });
+            found.insert(Violation::NoRow {
+                krate: package.name.clone(),
+            });
             continue;
         };
-        for declared in package.dependencies.iter().filter(|declared| !is_dev(declared.kind.as_deref())) {
+        for declared in package
+            .dependencies
+            .iter()
+            .filter(|declared| !is_dev(declared.kind.as_deref()))
+        {
             if member_names.contains(declared.name.as_str()) {
                 // A member without a row (an example, this crate) is below nothing.
                 if layer_of(&declared.name).is_none_or(|layer| layer >= own_layer) {
-                    found.insert(Violation::Edge { from: package.name.clone(), to: declared.name.clone() });
+                    found.insert(Violation::Edge {
+                        from: package.name.clone(),
+                        to: declared.name.clone(),
+                    });
                 }
             } else if let Some(owners) = owners_of(&declared.name)
                 && !owners.contains(&package.name.as_str())
@@ -224,12 +273,18 @@ pub fn check(metadata: &Metadata) -> Vec<Violation> {
         }
         let unreachable = UNREACHABLE.iter().filter(|(krate, _)| *krate == package.name);
         for pattern in unreachable.flat_map(|(_, patterns)| patterns.iter()) {
-            found.extend(metadata.way_to(&package.id, pattern).map(|way| Violation::Reach { way }));
+            found.extend(
+                metadata
+                    .way_to(&package.id, pattern)
+                    .map(|way| Violation::Reach { way }),
+            );
         }
     }
     for (krate, _) in LAYERS {
         if !crates.iter().any(|package| package.name == *krate) {
-            found.insert(Violation::NoCrate { krate: (*krate).to_owned() });
+            found.insert(Violation::NoCrate {
+                krate: (*krate).to_owned(),
+            });
         }
     }
     found.into_iter().collect()
@@ -260,10 +315,17 @@ impl Metadata {
 
     /// Returns the names on a shortest way of normal dependencies from a package to a library.
     fn way_to(&self, start: &str, pattern: &str) -> Option<Vec<String>> {
-        let nodes: BTreeMap<&str, &ResolveNode> =
-            self.resolve.nodes.iter().map(|node| (node.id.as_str(), node)).collect();
-        let names: BTreeMap<&str, &str> =
-            self.packages.iter().map(|package| (package.id.as_str(), package.name.as_str())).collect();
+        let nodes: BTreeMap<&str, &ResolveNode> = self
+            .resolve
+            .nodes
+            .iter()
+            .map(|node| (node.id.as_str(), node))
+            .collect();
+        let names: BTreeMap<&str, &str> = self
+            .packages
+            .iter()
+            .map(|package| (package.id.as_str(), package.name.as_str()))
+            .collect();
         let mut came_from: BTreeMap<&str, &str> = BTreeMap::new();
         let mut queue = VecDeque::from([start]);
         while let Some(id) = queue.pop_front() {
@@ -272,7 +334,12 @@ impl Metadata {
                 while let Some(before) = came_from.get(way[way.len() - 1]) {
                     way.push(before);
                 }
-                return Some(way.iter().rev().map(|id| names.get(id).unwrap_or(id).to_string()).collect());
+                return Some(
+                    way.iter()
+                        .rev()
+                        .map(|id| names.get(id).unwrap_or(id).to_string())
+                        .collect(),
+                );
             }
             for edge in nodes.get(id).into_iter().flat_map(|node| &node.deps) {
                 let is_normal = edge.dep_kinds.iter().any(|kind| kind.kind.is_none());
@@ -287,16 +354,23 @@ impl Metadata {
 }
 
 fn layer_of(krate: &str) -> Option<u8> {
-    LAYERS.iter().find(|(name, _)| *name == krate).map(|(_, layer)| *layer)
+    LAYERS
+        .iter()
+        .find(|(name, _)| *name == krate)
+        .map(|(_, layer)| *layer)
 }
 
 fn owners_of(library: &str) -> Option<&'static [&'static str]> {
-    let row = LIBRARIES.iter().find(|(patterns, _)| patterns.iter().any(|pattern| matches(pattern, library)));
+    let row = LIBRARIES
+        .iter()
+        .find(|(patterns, _)| patterns.iter().any(|pattern| matches(pattern, library)));
     row.map(|(_, owners)| *owners)
 }
 
 fn matches(pattern: &str, name: &str) -> bool {
-    pattern.strip_suffix('*').map_or(pattern == name, |prefix| name.starts_with(prefix))
+    pattern
+        .strip_suffix('*')
+        .map_or(pattern == name, |prefix| name.starts_with(prefix))
 }
 
 fn is_dev(kind: Option<&str>) -> bool {
@@ -311,11 +385,19 @@ mod tests {
 
     /// A workspace with all the crates of the table, where some have dependencies: `(from, to, kind)`.
     fn workspace(extra_crates: &[&str], edges: &[(&str, &str, Option<&str>)]) -> Metadata {
-        let crates: Vec<&str> = LAYERS.iter().map(|(name, _)| *name).chain(extra_crates.iter().copied()).collect();
+        let crates: Vec<&str> = LAYERS
+            .iter()
+            .map(|(name, _)| *name)
+            .chain(extra_crates.iter().copied())
+            .collect();
         let mut names: BTreeSet<&str> = crates.iter().copied().collect();
         names.extend(edges.iter().flat_map(|(from, to, _)| [*from, *to]));
         let of = |name: &str, entry: &dyn Fn(&str, Option<&str>) -> Value| -> Vec<Value> {
-            edges.iter().filter(|(from, _, _)| *from == name).map(|(_, to, kind)| entry(to, *kind)).collect()
+            edges
+                .iter()
+                .filter(|(from, _, _)| *from == name)
+                .map(|(_, to, kind)| entry(to, *kind))
+                .collect()
         };
         let package = |name: &&str| {
             json!({
@@ -326,7 +408,10 @@ mod tests {
             })
         };
         let node = |name: &&str| {
-            let deps = of(name, &|to, kind| json!({ "pkg": to, "dep_kinds": [{ "kind": kind }] }));
+            let deps = of(
+                name,
+                &|to, kind| json!({ "pkg": to, "dep_kinds": [{ "kind": kind }] }),
+            );
             json!({ "id": name, "deps": deps })
         };
         serde_json::from_value(json!({
@@ -340,7 +425,10 @@ mod tests {
 
     #[track_caller]
     fn check_edges(edges: &[(&str, &str, Option<&str>)], expected: &[&str]) {
-        let found: Vec<String> = check(&workspace(&[], edges)).iter().map(ToString::to_string).collect();
+        let found: Vec<String> = check(&workspace(&[], edges))
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(found, expected);
     }
 
@@ -364,7 +452,10 @@ mod tests {
     #[test]
     fn build_dependencies_count_and_dev_dependencies_do_not() {
         check_edges(
-            &[("dad-core", "dad-fs", Some("build")), ("dad-core", "dad-run", Some("dev"))],
+            &[
+                ("dad-core", "dad-fs", Some("build")),
+                ("dad-core", "dad-run", Some("dev")),
+            ],
             &["`dad-core` (layer 0) may not use `dad-fs` (layer 0): only lower layers"],
         );
     }
@@ -372,14 +463,24 @@ mod tests {
     #[test]
     fn a_crate_without_a_row_is_an_error() {
         let found = check(&workspace(&["dad-new"], &[]));
-        assert_eq!(found, [Violation::NoRow { krate: "dad-new".to_owned() }]);
+        assert_eq!(
+            found,
+            [Violation::NoRow {
+                krate: "dad-new".to_owned()
+            }]
+        );
     }
 
     #[test]
     fn a_row_without_a_crate_is_an_error() {
         let mut metadata = workspace(&[], &[]);
         metadata.workspace_members.retain(|member| member != "dad-events");
-        assert_eq!(check(&metadata), [Violation::NoCrate { krate: "dad-events".to_owned() }]);
+        assert_eq!(
+            check(&metadata),
+            [Violation::NoCrate {
+                krate: "dad-events".to_owned()
+            }]
+        );
     }
 
     #[test]
@@ -397,10 +498,17 @@ mod tests {
     #[test]
     fn what_may_not_be_reached_is_found_at_any_distance() {
         check_edges(
-            &[("dad-run", "innocent", None), ("innocent", "web", None), ("web", "hyper", None)],
+            &[
+                ("dad-run", "innocent", None),
+                ("innocent", "web", None),
+                ("web", "hyper", None),
+            ],
             &["`hyper` may not be reached: dad-run -> innocent -> web -> hyper"],
         );
-        check_edges(&[("dad-run", "innocent", None), ("innocent", "hyper", Some("dev"))], &[]);
+        check_edges(
+            &[("dad-run", "innocent", None), ("innocent", "hyper", Some("dev"))],
+            &[],
+        );
     }
 
     #[test]

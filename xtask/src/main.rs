@@ -1,5 +1,9 @@
 //! The command line of the developer tasks.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a developer tool talks to its terminal")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a developer tool talks to its terminal"
+)]
 
 use std::env;
 use std::process::ExitCode;

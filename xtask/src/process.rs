@@ -34,7 +34,11 @@ pub fn run(command: &mut Command) -> Result<(), TaskError> {
         .current_dir(workspace_root())
         .status()
         .map_err(|error| TaskError(format!("cannot start `{line}`: {error}")))?;
-    if status.success() { Ok(()) } else { Err(TaskError(format!("`{line}` ended with {status}"))) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(TaskError(format!("`{line}` ended with {status}")))
+    }
 }
 
 /// Starts a command in the root of the workspace and returns its standard output.
@@ -51,10 +55,14 @@ pub fn output(command: &mut Command) -> Result<String, TaskError> {
     if !output.status.success() {
         return Err(TaskError(format!("`{line}` ended with {}", output.status)));
     }
-    String::from_utf8(output.stdout).map_err(|_| TaskError(format!("`{line}` wrote bytes that are not UTF-8")))
+    String::from_utf8(output.stdout)
+        .map_err(|_| TaskError(format!("`{line}` wrote bytes that are not UTF-8")))
 }
 
 fn line_of(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    words
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect::<Vec<_>>()
+        .join(" ")
 }

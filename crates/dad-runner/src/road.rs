@@ -25,7 +25,7 @@ use crate::input::{FoundInput, InputOutcome, find_input};
 use crate::node::{NodeError, NodeOutput, World};
 use crate::registry::Registered;
 use crate::scope::{Frame, Place, PlaceScope};
-use crate::walk::{Ended, Walk};
+use crate::walk::{Ended, Phase, Walk};
 
 /// How long a node that was asked to stop may take to return.
 const GRACE: Duration = Duration::from_secs(10);
@@ -52,6 +52,8 @@ struct Step<'a> {
     node: &'a NodeElement,
     frame: &'a Arc<Frame>,
     component: &'a EnteredComponent,
+    /// Fires when the step is to stop.
+    stop: CancellationToken,
     created_at: Timestamp,
 }
 
@@ -61,8 +63,14 @@ pub(crate) async fn take_step(
     node: &NodeElement,
     frame: &Arc<Frame>,
     component: &EnteredComponent,
+    phase: Phase,
 ) -> Result<Ended, RunError> {
+    let stop = match phase {
+        Phase::Body => walk.run.cancelled().child_token(),
+        Phase::Finally => CancellationToken::new(),
+    };
     let step = Step {
+        stop,
         walk,
         node,
         frame,
@@ -260,7 +268,7 @@ impl Step<'_> {
             let Some(error) = &attempt.error else {
                 return Ok(attempt);
             };
-            let again = may_repeat(&policy, world, &attempt) && !self.walk.run.cancelled().is_cancelled();
+            let again = may_repeat(&policy, world, &attempt) && !self.stop.is_cancelled();
             let Some(pause) = pauses.next().filter(|_| again) else {
                 return Ok(attempt);
             };
@@ -279,7 +287,7 @@ impl Step<'_> {
         if let Some(pause) = pause {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = self.walk.run.cancelled().cancelled() => {}
+                () = self.stop.cancelled() => {}
             }
         }
     }
@@ -301,7 +309,7 @@ impl Step<'_> {
             node.path.as_str(),
             &node.node_type,
         );
-        let stop = walk.run.cancelled().child_token();
+        let stop = self.stop.child_token();
         let cx = NodeContext::new(
             walk.run.clone(),
             staged.clone(),
@@ -316,7 +324,7 @@ impl Step<'_> {
                 staged.write_state(&state)?;
             }
             let executed = AssertUnwindSafe(registered.node.execute(settings, input, &cx)).catch_unwind();
-            executed.await.unwrap_or_else(|panic| Err(panicked(&panic)))
+            executed.await.unwrap_or_else(|panic| Err(panicked(&*panic)))
         };
         let (status, ended) = within_limits(ended.instrument(span), node.options.timeout, &stop).await;
         let redactor = walk.run.secrets().redactor();

@@ -37,6 +37,13 @@ pub(crate) struct Ended {
     pub(crate) failures: Vec<FirstFailure>,
 }
 
+/// Whether a cancellation still counts: what stands under `finally` runs to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Body,
+    Finally,
+}
+
 /// What a run of a whole definition came to.
 pub(crate) struct WalkEnded {
     pub(crate) ended: Ended,
@@ -78,7 +85,9 @@ impl Walk {
         let program = Arc::clone(self.run.program());
         let given = self.run.scope().given_variables.clone();
         let mut frame = None;
-        let ended = self.component(&program.root, None, &given, &mut frame).await?;
+        let ended = self
+            .component(&program.root, None, &given, Phase::Body, &mut frame)
+            .await?;
         let output = match (&program.output, ended.status, frame) {
             (Some(output), StepStatus::Completed, Some(frame)) => {
                 self.output(output, &program.root, &frame).map(Some)
@@ -113,6 +122,7 @@ impl Walk {
         component: &'a Component,
         parent: Option<&'a Arc<Frame>>,
         given: &'a Map<String, serde_json::Value>,
+        phase: Phase,
         entered_frame: &'a mut Option<Arc<Frame>>,
     ) -> BoxedWalk<'a> {
         Box::pin(async move {
@@ -131,7 +141,7 @@ impl Walk {
             match error {
                 Some(error) => all.fail(&component.path, error),
                 None => {
-                    self.elements(&component.elements, &frame, &entered, &mut all)
+                    self.elements(&component.elements, &frame, &entered, phase, &mut all)
                         .await?;
                 }
             }
@@ -140,7 +150,7 @@ impl Walk {
                 totals: Totals::default(),
                 failures: Vec::new(),
             };
-            self.elements(&component.finally, &frame, &entered, &mut last)
+            self.elements(&component.finally, &frame, &entered, Phase::Finally, &mut last)
                 .await?;
             all.add(last);
             self.run
@@ -159,17 +169,18 @@ impl Walk {
         elements: &[ProgramElement],
         frame: &Arc<Frame>,
         entered: &EnteredComponent,
+        phase: Phase,
         all: &mut Ended,
     ) -> Result<(), RunError> {
         for element in elements {
-            if self.run.cancelled().is_cancelled() {
+            if phase == Phase::Body && self.run.cancelled().is_cancelled() {
                 all.status = StepStatus::Cancelled;
                 return Ok(());
             }
             let ended = match element {
-                ProgramElement::Node(node) => take_step(self, node, frame, entered).await?,
+                ProgramElement::Node(node) => take_step(self, node, frame, entered, phase).await?,
                 ProgramElement::Component(component) => {
-                    self.component(component, Some(frame), &Map::new(), &mut None)
+                    self.component(component, Some(frame), &Map::new(), phase, &mut None)
                         .await?
                 }
                 other => return Err(unsupported(other)),

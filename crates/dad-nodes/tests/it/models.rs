@@ -1,0 +1,174 @@
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use dad_core::Usage;
+use dad_models::{CallContext, FinishReason, ModelClient, ModelError, ModelRequest, ModelResponse, Models};
+use dad_nodes::{
+    AIModelCallConfig, AIModelNode, AIModelNodeSettings, Prompt, PromptVariable, StructuredOutput,
+};
+use dad_runner::RunReport;
+use serde_json::{Value, json};
+
+use crate::{error, file, outcome, run_with};
+
+/// Answers by model: the text, or an HTTP status.
+#[derive(Clone, Default)]
+struct Scripted {
+    answers: Vec<(&'static str, Result<&'static str, u16>)>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+#[async_trait]
+impl ModelClient for Scripted {
+    async fn complete(
+        &self,
+        request: &ModelRequest,
+        call: &CallContext,
+    ) -> Result<ModelResponse, ModelError> {
+        self.asked
+            .lock()
+            .unwrap()
+            .push(format!("{} {}", call.number, request.model));
+        let (model, answer) = self
+            .answers
+            .iter()
+            .find(|(model, _)| *model == request.model)
+            .unwrap();
+        match answer {
+            Ok(text) => Ok(ModelResponse {
+                model: (*model).to_owned(),
+                provider: "scripted".to_owned(),
+                text: (*text).to_owned(),
+                finish_reason: FinishReason::Completed,
+                usage: Usage {
+                    calls: 1,
+                    total_tokens: 7,
+                    cost: Some(0.5),
+                    ..Usage::default()
+                },
+            }),
+            Err(status) => Err(ModelError::Status {
+                model: request.model.clone(),
+                status: *status,
+                body: "no".to_owned(),
+                retry_after: None,
+            }),
+        }
+    }
+}
+
+fn settings(models: &[&str]) -> AIModelNodeSettings {
+    AIModelNodeSettings {
+        models: models.iter().map(|model| (*model).to_owned()).collect(),
+        prompt: Some(Prompt::with_dad_text(
+            "Task: $var{task}",
+            [(
+                "task",
+                PromptVariable {
+                    default: Some("nothing".into()),
+                    ..Default::default()
+                },
+            )],
+        )),
+        ..Default::default()
+    }
+}
+
+/// A run of one call, and the project it lies in.
+struct Asked {
+    report: RunReport,
+    _project: tempfile::TempDir,
+}
+
+impl std::ops::Deref for Asked {
+    type Target = RunReport;
+
+    fn deref(&self) -> &RunReport {
+        &self.report
+    }
+}
+
+async fn ask(settings: AIModelNodeSettings, client: &Scripted) -> Asked {
+    let project = tempfile::tempdir().unwrap();
+    let models = Some(Models::new(client.clone()));
+    let report = run_with(AIModelNode { settings }, project.path(), models).await;
+    Asked {
+        report,
+        _project: project,
+    }
+}
+
+#[tokio::test]
+async fn the_next_model_is_asked_when_one_fails() {
+    let client = Scripted {
+        answers: vec![("a/x", Err(500)), ("b/y", Ok("done"))],
+        ..Default::default()
+    };
+    let report = ask(settings(&["a/x", "b/y"]), &client).await;
+    assert_eq!(outcome(&report), json!({ "text": "done", "files": [] }));
+    assert_eq!(*client.asked.lock().unwrap(), ["1 a/x", "2 b/y"]);
+    let state: Value = serde_json::from_str(&file(&report, "state.json")).unwrap();
+    assert_eq!(
+        state["prompt"]["text"], "Task: nothing",
+        "the default counts last"
+    );
+    assert_eq!(
+        file(&report, "memo.jsonl").lines().count(),
+        1,
+        "one line for each finished exchange"
+    );
+    assert_eq!(
+        (report.totals.usage.calls, report.totals.usage.cost),
+        (1, Some(0.5))
+    );
+}
+
+#[tokio::test]
+async fn an_answer_obeys_its_schema_or_fails_with_what_it_was() {
+    let schema = json!({"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}});
+    let with_schema = || AIModelNodeSettings {
+        model_call_config: Some(AIModelCallConfig {
+            structured_output: Some(StructuredOutput {
+                schema: schema.clone(),
+            }),
+            ..Default::default()
+        }),
+        ..settings(&["a/x"])
+    };
+    let good = Scripted {
+        answers: vec![("a/x", Ok("```json\n{\"n\": 3}\n```"))],
+        ..Default::default()
+    };
+    assert_eq!(
+        outcome(&ask(with_schema(), &good).await.report)["structured"],
+        json!({"n": 3})
+    );
+    let bad = Scripted {
+        answers: vec![("a/x", Ok("{\"n\": \"three\"}"))],
+        ..Default::default()
+    };
+    let report = ask(with_schema(), &bad).await;
+    assert_eq!(error(&report).code, "invalid_structured_output");
+    assert_eq!(outcome(&report)["text"], "{\"n\": \"three\"}");
+    assert_eq!(report.totals.usage.calls, 1, "what was paid for is counted");
+}
+
+#[tokio::test]
+async fn failures_are_named() {
+    let busy = Scripted {
+        answers: vec![("a/x", Err(429))],
+        ..Default::default()
+    };
+    assert_eq!(error(&ask(settings(&["a/x"]), &busy).await.report).code, "rate_limited");
+    assert_eq!(error(&ask(settings(&[]), &busy).await.report).code, "no_models");
+    let project = tempfile::tempdir().unwrap();
+    let report = run_with(
+        AIModelNode {
+            settings: settings(&["a/x"]),
+        },
+        project.path(),
+        None,
+    )
+    .await;
+    assert_eq!(error(&report).code, "no_model_client");
+}

@@ -1,0 +1,57 @@
+//! The road of a step and the order of components, seen through runs of nodes made for these tests.
+
+#![expect(clippy::unwrap_used, reason = "a failed expectation of a test may panic")]
+
+mod nodes;
+mod reruns;
+mod steps;
+
+use std::path::Path;
+
+use dad_core::{FlowDefinition, HierarchyPath, RunStatus, StepStatus};
+use dad_run::{RunContext, RunContextBuilder, RunView};
+use dad_runner::{Error, FlowRunner, RunReport};
+
+/// A context of a run of `flow` in a project.
+fn context(project: &Path) -> RunContextBuilder {
+    RunContext::builder("flow", project).nodes(nodes::registry())
+}
+
+async fn run(flow: FlowDefinition, project: &Path) -> Result<RunReport, Error> {
+    FlowRunner::new(flow, context(project).build()?).run().await
+}
+
+/// The report of a run, however it ended.
+fn report(ended: Result<RunReport, Error>) -> RunReport {
+    match ended {
+        Ok(report) => report,
+        Err(error) => error.report().unwrap().clone(),
+    }
+}
+
+/// Steps of a run in the order in which they were entered, with how they ended.
+fn statuses(report: &RunReport) -> Vec<(String, StepStatus)> {
+    let view = RunView::open(&report.run_dir).unwrap();
+    assert_eq!(
+        view.status, report.status,
+        "the journal says what the report says"
+    );
+    view.steps()
+        .map(|step| (step.path.to_string(), step.status))
+        .collect()
+}
+
+fn path(text: &str) -> HierarchyPath {
+    text.parse().unwrap()
+}
+
+/// What every run leaves behind, whatever happened.
+fn assert_tidy(report: &RunReport) {
+    let stage = report.run_dir.join(".run/stage");
+    assert_eq!(
+        std::fs::read_dir(stage).unwrap().count(),
+        0,
+        "nothing is left in the stage"
+    );
+    assert_ne!(report.status, RunStatus::Running);
+}

@@ -1,0 +1,191 @@
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dad_core::NodeType;
+use dad_definition::NodeBuilder;
+use dad_runner::{Node, NodeContext, NodeError, NodeOutput, NodeRegistry, World};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+pub(crate) fn registry() -> NodeRegistry {
+    NodeRegistry::new()
+        .register::<Echo>()
+        .register::<Flaky>()
+        .register::<Sleeper>()
+        .register::<Panics>()
+}
+
+/// Gives back what it is told; its world is what its settings say.
+#[derive(Default)]
+pub(crate) struct Echo;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EchoSettings {
+    value: Value,
+    #[serde(default)]
+    world: EchoWorld,
+    #[serde(default)]
+    fail: bool,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum EchoWorld {
+    #[default]
+    Pure,
+    Effect,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EchoInput {
+    #[serde(default)]
+    prompt_variables: serde_json::Map<String, Value>,
+}
+
+#[async_trait]
+impl Node for Echo {
+    type Settings = EchoSettings;
+    type Input = EchoInput;
+    const TYPE: &'static str = "echo";
+
+    async fn world(&self, settings: &EchoSettings) -> Result<World, NodeError> {
+        Ok(match settings.world {
+            EchoWorld::Pure => World::Pure,
+            EchoWorld::Effect => World::Effect,
+        })
+    }
+
+    async fn execute(
+        &self,
+        settings: EchoSettings,
+        input: Option<EchoInput>,
+        cx: &NodeContext,
+    ) -> Result<NodeOutput, NodeError> {
+        let calls = cx
+            .memo("call", &settings.value, |number| async move { Ok(number) })
+            .await?;
+        let given = input.map(|input| input.prompt_variables);
+        let output = NodeOutput::new(json!({ "value": settings.value, "calls": calls, "given": given }));
+        match settings.fail {
+            false => Ok(output.with_summary("echoed")),
+            true => Err(NodeError::new("told_to_fail", "the settings say so").with_partial(output)),
+        }
+    }
+}
+
+pub(crate) fn echo(value: impl Into<Value>) -> NodeBuilder {
+    node("echo", json!({ "value": value.into() }))
+}
+
+pub(crate) fn effect(value: impl Into<Value>) -> NodeBuilder {
+    node("echo", json!({ "value": value.into(), "world": "effect" }))
+}
+
+pub(crate) fn failing() -> NodeBuilder {
+    node("echo", json!({ "value": "partial", "fail": true }))
+}
+
+pub(crate) fn node(node_type: &'static str, settings: Value) -> NodeBuilder {
+    NodeBuilder::new(NodeType::from_static(node_type), settings)
+}
+
+/// Fails until its attempt has a number.
+#[derive(Default)]
+pub(crate) struct Flaky {
+    executions: AtomicU32,
+}
+
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct FlakySettings {
+    succeeds_at: u32,
+}
+
+#[async_trait]
+impl Node for Flaky {
+    type Settings = FlakySettings;
+    type Input = ();
+    const TYPE: &'static str = "flaky";
+
+    async fn world(&self, _: &FlakySettings) -> Result<World, NodeError> {
+        Ok(World::Pure)
+    }
+
+    async fn execute(
+        &self,
+        settings: FlakySettings,
+        _: Option<()>,
+        cx: &NodeContext,
+    ) -> Result<NodeOutput, NodeError> {
+        cx.artifacts()?
+            .write_new("note.txt", b"one attempt", dad_fs::Durability::Process)?;
+        self.executions.fetch_add(1, Ordering::Relaxed);
+        match cx.attempt() >= settings.succeeds_at {
+            true => Ok(NodeOutput::new(json!({ "attempt": cx.attempt() }))),
+            false => Err(NodeError::new("not_yet", "another attempt may succeed")),
+        }
+    }
+}
+
+/// Sleeps, and does or does not care to be stopped.
+#[derive(Default)]
+pub(crate) struct Sleeper;
+
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct SleeperSettings {
+    seconds: u64,
+    #[serde(default)]
+    stubborn: bool,
+}
+
+#[async_trait]
+impl Node for Sleeper {
+    type Settings = SleeperSettings;
+    type Input = ();
+    const TYPE: &'static str = "sleeper";
+
+    async fn execute(
+        &self,
+        settings: SleeperSettings,
+        _: Option<()>,
+        cx: &NodeContext,
+    ) -> Result<NodeOutput, NodeError> {
+        let sleep = tokio::time::sleep(Duration::from_secs(settings.seconds));
+        if settings.stubborn {
+            sleep.await;
+            return Ok(NodeOutput::new(json!("slept")));
+        }
+        tokio::select! {
+            () = sleep => Ok(NodeOutput::new(json!("slept"))),
+            () = cx.cancelled() => {
+                let partial = NodeOutput::new(json!("woken"));
+                Err(NodeError::new("woken", "asked to stop").with_partial(partial))
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Panics;
+
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct PanicsSettings {}
+
+#[async_trait]
+impl Node for Panics {
+    type Settings = PanicsSettings;
+    type Input = ();
+    const TYPE: &'static str = "panics";
+
+    async fn execute(
+        &self,
+        _: PanicsSettings,
+        _: Option<()>,
+        _: &NodeContext,
+    ) -> Result<NodeOutput, NodeError> {
+        panic!("as it does")
+    }
+}

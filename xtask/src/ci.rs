@@ -1,0 +1,74 @@
+//! Everything that continuous integration does, in its order.
+//!
+//! Quick checks come first. The first failure ends it.
+#![expect(clippy::print_stderr, reason = "a developer tool talks to its terminal")]
+
+use std::process::Command;
+use std::time::Instant;
+
+use crate::process::{TaskError, cargo, run as run_command};
+use crate::{layers, tidy};
+
+type Step = (&'static str, fn() -> Result<(), TaskError>);
+
+const STEPS: &[Step] = &[
+    ("format", || run_cargo(&["fmt", "--all", "--check"])),
+    ("layers", layers::run),
+    ("tidy", tidy::run),
+    ("clippy", || {
+        run_cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ])
+    }),
+    ("documentation", documentation),
+    ("tests", || run_cargo(&["test", "--workspace", "--locked"])),
+    ("each library alone", each_library_alone),
+];
+
+/// Runs all steps and reports how long each took.
+///
+/// # Errors
+/// If a step fails; those after it are not started.
+pub fn run() -> Result<(), TaskError> {
+    let start = Instant::now();
+    let mut done = Vec::new();
+    for (number, (name, step)) in (1..).zip(STEPS) {
+        eprintln!("\n==== {number}/{} {name}", STEPS.len());
+        let step_start = Instant::now();
+        step().map_err(|error| TaskError(format!("step {number}, {name}: {error}")))?;
+        let seconds = step_start.elapsed().as_secs_f64();
+        eprintln!("==== {name}: passed in {seconds:.1} s");
+        done.push((name, seconds));
+    }
+    eprintln!("\n==== all passed in {:.1} s", start.elapsed().as_secs_f64());
+    for (name, seconds) in done {
+        eprintln!("{seconds:8.1} s  {name}");
+    }
+    Ok(())
+}
+
+fn run_cargo(args: &[&str]) -> Result<(), TaskError> {
+    run_command(Command::new(cargo()).args(args))
+}
+
+fn documentation() -> Result<(), TaskError> {
+    let mut command = Command::new(cargo());
+    command
+        .args(["doc", "--workspace", "--no-deps", "--locked"])
+        .env("RUSTDOCFLAGS", "-D warnings");
+    run_command(&mut command)
+}
+
+/// Each crate builds with the features it asks for itself, not with those that its neighbours happen to switch on.
+fn each_library_alone() -> Result<(), TaskError> {
+    for krate in layers::metadata()?.crate_names() {
+        run_cargo(&["check", "--quiet", "--locked", "--package", krate])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,372 @@
+//! The house rules that no other tool knows.
+#![expect(clippy::print_stderr, reason = "a developer tool talks to its terminal")]
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::process::Command;
+
+use crate::process::{TaskError, output};
+use crate::workspace_root;
+
+/// The most lines of a source file before its tests.
+///
+/// Nine in ten files of the workspaces we learn from stay below it; one that grows past it has found its second
+/// concern, which deserves a file.
+pub const MAX_LINES: usize = 900;
+
+/// Text that may not stand in a source file. In pieces, as this is a source file.
+const FORBIDDEN_IN_SOURCE: &[(&str, &str)] = &[
+    (concat!("dbg", "!("), "left over from debugging"),
+    (concat!("todo", "!("), "finish it or leave it out"),
+    (concat!("#[ig", "nore"), "assert what holds today instead"),
+    (
+        concat!("#[al", "low("),
+        "use `#[expect(…, reason = \"…\")]`, which ends with its cause",
+    ),
+    (
+        concat!("#![al", "low("),
+        "use `#![expect(…, reason = \"…\")]`, which ends with its cause",
+    ),
+];
+
+/// Beginnings of paths that exist only on somebody's machine.
+const MACHINE_PATHS: &[&str] = &[
+    concat!("/wo", "rk/"),
+    concat!("/ro", "ot/"),
+    concat!("/Us", "ers/"),
+];
+
+const README: &str = "README.md";
+const HELLO: &str = "examples/hello/hello.yaml";
+
+/// A file of the repository.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
+    /// Its path from the root, with `/`.
+    pub path: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// A place where a rule is broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The file.
+    pub path: String,
+    /// The line, from 1, where the rule is about one.
+    pub line: Option<usize>,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}: {}", self.path, self.message),
+            None => write!(f, "{}: {}", self.path, self.message),
+        }
+    }
+}
+
+/// Checks this repository.
+///
+/// # Errors
+/// If its files cannot be read or break a rule.
+pub fn run() -> Result<(), TaskError> {
+    let findings = check(&files()?);
+    for finding in &findings {
+        eprintln!("tidy: {finding}");
+    }
+    match findings.len() {
+        0 => Ok(()),
+        count => Err(TaskError(format!("{count} findings"))),
+    }
+}
+
+/// Reads the text files of this repository that git knows or would add.
+///
+/// # Errors
+/// If git fails.
+pub fn files() -> Result<Vec<SourceFile>, TaskError> {
+    let list =
+        output(Command::new("git").args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]))?;
+    let paths: BTreeSet<&str> = list.split('\0').filter(|path| !path.is_empty()).collect();
+    // A file that is gone or is no text has no lines to check.
+    let read = |path: &str| fs::read_to_string(workspace_root().join(path)).ok();
+    Ok(paths
+        .into_iter()
+        .filter_map(|path| {
+            Some(SourceFile {
+                path: path.to_owned(),
+                text: read(path)?,
+            })
+        })
+        .collect())
+}
+
+/// Returns every place in a repository where a rule is broken.
+#[must_use]
+pub fn check(files: &[SourceFile]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in files {
+        check_text(file, &mut findings);
+        if file.path.ends_with(".rs") {
+            check_source(file, &mut findings);
+        }
+    }
+    check_crate_list(files, &mut findings);
+    check_changelog(files, &mut findings);
+    check_readme(files, &mut findings);
+    findings
+}
+
+fn check_text(file: &SourceFile, findings: &mut Vec<Finding>) {
+    for (number, line) in (1..).zip(file.text.lines()) {
+        let mut report = |message: String| {
+            findings.push(Finding {
+                path: file.path.clone(),
+                line: Some(number),
+                message,
+            });
+        };
+        // What tools record is kept as they wrote it.
+        let is_recorded = file.path.ends_with(".snap") || file.path.contains("/data/");
+        if !is_recorded && line.ends_with([' ', '\t']) {
+            report("white space at the end of the line".to_owned());
+        }
+        for path in MACHINE_PATHS {
+            if starts_a_path(line, path) {
+                report(format!("`{path}` exists on one machine only"));
+            }
+        }
+    }
+}
+
+/// Whether a path begins so somewhere in the line; in the middle of one the same text is an ordinary folder.
+fn starts_a_path(line: &str, beginning: &str) -> bool {
+    line.match_indices(beginning).any(|(at, _)| {
+        !line[..at].ends_with(|before: char| before.is_alphanumeric() || "_-.*}>)]/\\".contains(before))
+    })
+}
+
+fn check_source(file: &SourceFile, findings: &mut Vec<Finding>) {
+    for (number, line) in (1..).zip(file.text.lines()) {
+        for (text, instead) in FORBIDDEN_IN_SOURCE {
+            if line.contains(text) {
+                let message = format!("`{text}`: {instead}");
+                findings.push(Finding {
+                    path: file.path.clone(),
+                    line: Some(number),
+                    message,
+                });
+            }
+        }
+    }
+    let whole = |message: String| Finding {
+        path: file.path.clone(),
+        line: None,
+        message,
+    };
+    let is_root = file.path.ends_with("/src/lib.rs");
+    if is_root && !file.text.starts_with("//!") {
+        findings.push(whole("begins without module documentation".to_owned()));
+    }
+    let before_tests = file
+        .text
+        .lines()
+        .take_while(|line| *line != "#[cfg(test)]")
+        .count();
+    let is_test = file.path.contains("/tests/") || file.path.starts_with("tests/");
+    if !is_test && before_tests > MAX_LINES {
+        findings.push(whole(format!(
+            "{before_tests} lines without its tests, more than {MAX_LINES}: split it"
+        )));
+    }
+}
+
+/// The headings of ARCHITECTURE.md that name a crate are the crates that exist.
+fn check_crate_list(files: &[SourceFile], findings: &mut Vec<Finding>) {
+    let existing: BTreeSet<&str> = files
+        .iter()
+        .filter_map(|file| file.path.strip_prefix("crates/")?.strip_suffix("/Cargo.toml"))
+        .filter(|name| !name.contains('/'))
+        .collect();
+    let path = "ARCHITECTURE.md";
+    let text = files
+        .iter()
+        .find(|file| file.path == path)
+        .map_or("", |file| file.text.as_str());
+    let named: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'))
+        .collect();
+    let finding = |message: String| Finding {
+        path: path.to_owned(),
+        line: None,
+        message,
+    };
+    let missing = existing
+        .difference(&named)
+        .map(|name| format!("no heading names the crate `{name}`"));
+    let stale = named
+        .difference(&existing)
+        .map(|name| format!("the crate `{name}` does not exist"));
+    findings.extend(missing.chain(stale).map(finding));
+}
+
+fn check_changelog(files: &[SourceFile], findings: &mut Vec<Finding>) {
+    let path = "CHANGELOG.md";
+    let has_section = |file: &SourceFile| file.text.lines().any(|line| line == "## [Unreleased]");
+    if !files.iter().any(|file| file.path == path && has_section(file)) {
+        let message = "has no section `## [Unreleased]`".to_owned();
+        findings.push(Finding {
+            path: path.to_owned(),
+            line: None,
+            message,
+        });
+    }
+}
+
+/// The definition in the README is the one that the tests run.
+fn check_readme(files: &[SourceFile], findings: &mut Vec<Finding>) {
+    let text = |path: &str| {
+        files
+            .iter()
+            .find(|file| file.path == path)
+            .map(|file| file.text.as_str())
+    };
+    let shown = text(README).is_some_and(|readme| {
+        let blocks = readme
+            .split("```yaml\n")
+            .skip(1)
+            .filter_map(|rest| rest.split("```").next());
+        blocks.into_iter().any(|block| Some(block) == text(HELLO))
+    });
+    if !shown {
+        let message = format!("does not show {HELLO} as it is");
+        findings.push(Finding {
+            path: README.to_owned(),
+            line: None,
+            message,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A repository without findings, with a file added or replaced.
+    #[track_caller]
+    fn check_file(path: &str, text: &str, expected: &[&str]) {
+        let clean = [
+            ("ARCHITECTURE.md", "### `dad-one`\n"),
+            ("CHANGELOG.md", "## [Unreleased]\n"),
+            ("README.md", "```yaml\nkind: flow\n```\n"),
+            ("crates/dad-one/Cargo.toml", ""),
+            ("crates/dad-one/src/lib.rs", "//! One.\n"),
+            ("examples/hello/hello.yaml", "kind: flow\n"),
+        ];
+        let others = clean.iter().filter(|(name, _)| *name != path);
+        let files: Vec<SourceFile> = others
+            .chain([&(path, text)])
+            .map(|(path, text)| SourceFile {
+                path: (*path).to_owned(),
+                text: (*text).to_owned(),
+            })
+            .collect();
+        let found: Vec<String> = check(&files).iter().map(ToString::to_string).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_library_says_what_it_is() {
+        let finding = "crates/dad-one/src/lib.rs: begins without module documentation";
+        check_file("crates/dad-one/src/lib.rs", "mod one;\n", &[finding]);
+    }
+
+    #[test]
+    fn leftovers_are_found_with_their_line() {
+        for (text, instead) in FORBIDDEN_IN_SOURCE {
+            let finding = format!("crates/dad-one/src/a.rs:2: `{text}`: {instead}");
+            check_file(
+                "crates/dad-one/src/a.rs",
+                &format!("\n    {text}x)]\n"),
+                &[&finding],
+            );
+        }
+    }
+
+    #[test]
+    fn long_files_are_found_and_tests_do_not_count() {
+        let lines = |count: usize| "x();\n".repeat(count);
+        check_file(
+            "crates/dad-one/src/a.rs",
+            &lines(MAX_LINES + 1),
+            &["crates/dad-one/src/a.rs: 901 lines without its tests, more than 900: split it"],
+        );
+        let tested = format!(
+            "{}#[cfg(test)]\nmod tests {{\n{}}}\n",
+            lines(MAX_LINES),
+            lines(MAX_LINES)
+        );
+        check_file("crates/dad-one/src/a.rs", &tested, &[]);
+        check_file("crates/dad-one/tests/it/a.rs", &lines(MAX_LINES + 1), &[]);
+    }
+
+    #[test]
+    fn white_space_at_the_end_is_found_but_not_in_recorded_files() {
+        check_file(
+            "docs/a.md",
+            "one\ntwo \n",
+            &["docs/a.md:2: white space at the end of the line"],
+        );
+        check_file("crates/dad-one/src/snapshots/a.snap", "two \n", &[]);
+    }
+
+    #[test]
+    fn machine_paths_are_found_and_folders_of_that_name_are_not() {
+        let [place, ..] = MACHINE_PATHS else {
+            unreachable!()
+        };
+        let finding = format!("docs/a.md:1: `{place}` exists on one machine only");
+        check_file("docs/a.md", &format!("see {place}tree\n"), &[&finding]);
+        check_file("docs/a.md", &format!("see runs{place}tree\n"), &[]);
+    }
+
+    #[test]
+    fn the_list_of_crates_is_the_existing_ones() {
+        check_file(
+            "ARCHITECTURE.md",
+            "### `dad-two`\n",
+            &[
+                "ARCHITECTURE.md: no heading names the crate `dad-one`",
+                "ARCHITECTURE.md: the crate `dad-two` does not exist",
+            ],
+        );
+    }
+
+    #[test]
+    fn the_changelog_has_room_for_the_next_change() {
+        check_file(
+            "CHANGELOG.md",
+            "## [0.1.0]\n",
+            &["CHANGELOG.md: has no section `## [Unreleased]`"],
+        );
+    }
+
+    #[test]
+    fn the_readme_shows_the_example_that_is_run() {
+        check_file(
+            "README.md",
+            "```yaml\nkind: agent\n```\n",
+            &["README.md: does not show examples/hello/hello.yaml as it is"],
+        );
+    }
+
+    #[test]
+    fn this_repository_passes() {
+        assert_eq!(check(&files().unwrap()), []);
+    }
+}
