@@ -1,0 +1,214 @@
+//! Model clients against a server that speaks the protocol, and against recorded exchanges.
+
+#![expect(clippy::unwrap_used, reason = "a failed expectation of a test may panic")]
+#![expect(clippy::disallowed_methods, reason = "tests make the files a user would have")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dad_core::SecretRegistry;
+use dad_models::{
+    CallContext, Credentials, FinishReason, HttpClient, Message, ModelCatalog, ModelClient, ModelError,
+    ModelOptions, ModelRequest, ModelResponse, ReplayClient, Role,
+};
+use dad_run::MemoLine;
+use serde_json::{Value, json};
+use wiremock::matchers::{header, method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+fn request(text: &str) -> ModelRequest {
+    ModelRequest {
+        model: "local/tiny".to_owned(),
+        system: vec!["Be brief.".to_owned()],
+        messages: vec![Message {
+            role: Role::User,
+            text: text.to_owned(),
+        }],
+        options: ModelOptions {
+            max_output_tokens: Some(50),
+            schema: Some(json!({ "type": "object", "properties": {}, "additionalProperties": false })),
+            other: [("temperature".to_owned(), json!(0.5))].into_iter().collect(),
+        },
+    }
+}
+
+fn call(number: u32) -> CallContext {
+    CallContext {
+        path: "root.flow.ask".parse().unwrap(),
+        number,
+        idempotency_key: "key-1".to_owned(),
+    }
+}
+
+/// A project whose model `local/tiny` answers at `url`.
+fn project(url: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join(".dhenara")).unwrap();
+    let models =
+        format!("- name: local/tiny\n  base_url: {url}/v1\n  price: {{ input: 1.0, output: 2.0 }}\n");
+    std::fs::write(dir.path().join(".dhenara/models.yaml"), models).unwrap();
+    dir
+}
+
+fn client(project: &tempfile::TempDir) -> HttpClient {
+    let credentials = Credentials::new(project.path(), None, SecretRegistry::new());
+    HttpClient::new(ModelCatalog::load(project.path()).unwrap(), credentials)
+}
+
+async fn server(response: ResponseTemplate) -> MockServer {
+    let server = MockServer::start().await;
+    let mock = Mock::given(method("POST"))
+        .and(path("/v1/chat/completions"))
+        .and(header("idempotency-key", "key-1"));
+    mock.respond_with(response).mount(&server).await;
+    server
+}
+
+fn answer(text: &str) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(json!({
+        "id": "1", "object": "chat.completion", "model": "tiny-2",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+        "usage": {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500},
+    }))
+}
+
+#[tokio::test]
+async fn an_answer_comes_with_its_usage_and_cost() {
+    let server = server(answer("{}")).await;
+    let response = client(&project(&server.uri()))
+        .complete(&request("Hi"), &call(1))
+        .await
+        .unwrap();
+    assert_eq!(
+        (response.text.as_str(), response.finish_reason),
+        ("{}", FinishReason::Completed)
+    );
+    assert_eq!(response.usage.total_tokens, 1500);
+    assert!(
+        (response.usage.cost.unwrap() - 0.002).abs() < 1e-12,
+        "1000 × $1 + 500 × $2 a million"
+    );
+    let sent: Value = serde_json::from_slice(&server.received_requests().await.unwrap()[0].body).unwrap();
+    assert_eq!(sent["model"], "tiny");
+    assert_eq!(
+        sent["messages"][0],
+        json!({"role": "system", "content": "Be brief."})
+    );
+    assert_eq!(sent["messages"][1]["content"], "Hi");
+    assert_eq!(sent["response_format"]["type"], "json_schema");
+    assert_eq!(sent["temperature"], 0.5);
+}
+
+#[tokio::test]
+async fn refusals_say_what_and_how_long() {
+    let busy = server(
+        ResponseTemplate::new(429)
+            .insert_header("retry-after", "7")
+            .set_body_string("slow down"),
+    )
+    .await;
+    let error = client(&project(&busy.uri()))
+        .complete(&request("Hi"), &call(1))
+        .await
+        .unwrap_err();
+    assert!(error.is_retryable());
+    match error {
+        ModelError::Status {
+            status,
+            body,
+            retry_after,
+            ..
+        } => {
+            assert_eq!(
+                (status, body.as_str(), retry_after),
+                (429, "slow down", Some(Duration::from_secs(7)))
+            );
+        }
+        other => panic!("{other}"),
+    }
+    let broken = server(ResponseTemplate::new(200).set_body_string("not json")).await;
+    let error = client(&project(&broken.uri()))
+        .complete(&request("Hi"), &call(1))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), "model_answer");
+    let nobody = client(&project("http://127.0.0.1:9"))
+        .complete(&request("Hi"), &call(1))
+        .await
+        .unwrap_err();
+    assert_eq!((nobody.code(), nobody.is_retryable()), ("model_connection", true));
+}
+
+#[tokio::test]
+async fn keys_are_read_only_when_they_are_needed() {
+    let project = tempfile::tempdir().unwrap();
+    let secrets = SecretRegistry::new();
+    let credentials = Credentials::new(project.path(), None, secrets.clone());
+    let client = HttpClient::new(ModelCatalog::default(), credentials);
+    let asked = ModelRequest {
+        model: "openrouter/some-model".to_owned(),
+        ..request("Hi")
+    };
+    let error = client.complete(&asked, &call(1)).await.unwrap_err();
+    let hint = error.hint().unwrap();
+    assert!(
+        hint.contains("OPENROUTER_API_KEY") && hint.contains("openrouter:\n  api_key: …"),
+        "{hint}"
+    );
+
+    let dir = project.path().join(".dhenara/.secrets");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(
+        dir.join(".credentials.yaml"),
+        "openrouter:\n  api_key: sk-from-file\n",
+    )
+    .unwrap();
+    let credentials = Credentials::new(project.path(), None, secrets.clone());
+    credentials.api_key("openrouter").unwrap();
+    assert_eq!(
+        secrets.redactor().redact("the key is sk-from-file"),
+        "the key is [redacted]"
+    );
+}
+
+#[tokio::test]
+async fn a_recording_is_played_again_by_step_and_call() {
+    let server = server(answer("recorded")).await;
+    let response = client(&project(&server.uri()))
+        .complete(&request("one\ntwo"), &call(1))
+        .await
+        .unwrap();
+    let cassette = tempfile::tempdir().unwrap();
+    let dir = cassette.path().join("root/flow/ask");
+    std::fs::create_dir_all(&dir).unwrap();
+    let request_json = serde_json::to_value(request("one\ntwo")).unwrap();
+    let response_json = serde_json::to_value(&response).unwrap();
+    let line = MemoLine::new(
+        "model_call",
+        1,
+        request_json,
+        response_json,
+        dad_core::Timestamp::now(),
+    );
+    std::fs::write(
+        dir.join("memo.jsonl"),
+        serde_json::to_string(&line).unwrap() + "\n{\"torn",
+    )
+    .unwrap();
+
+    let notes: Arc<Mutex<Vec<String>>> = Arc::default();
+    let told = Arc::clone(&notes);
+    let replay = ReplayClient::new(cassette.path(), move |note| {
+        told.lock().unwrap().push(note.to_string())
+    });
+    let again: ModelResponse = replay.complete(&request("one\n2"), &call(1)).await.unwrap();
+    assert_eq!(again, response, "an exchange replays identically");
+    assert!(notes.lock().unwrap()[0].contains("2 lines differ"), "{notes:?}");
+    let missing = replay.complete(&request("one"), &call(2)).await.unwrap_err();
+    assert_eq!(missing.code(), "not_recorded");
+    assert_eq!(
+        server.received_requests().await.unwrap().len(),
+        1,
+        "the recording asked nobody"
+    );
+}

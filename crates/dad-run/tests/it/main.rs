@@ -1,0 +1,285 @@
+//! Run directories seen from outside: what is made when, and what readers make of every state.
+
+#![expect(clippy::unwrap_used, reason = "a failed expectation of a test may panic")]
+#![expect(clippy::disallowed_methods, reason = "tests damage files")]
+
+use std::path::{Path, PathBuf};
+
+use dad_core::{
+    ComponentKind, FlowDefinition, NodeType, RunStatus, SCHEMA_VERSION, StepResult, StepStatus, Timestamp,
+};
+use dad_definition::{FlowBuilder, NodeBuilder, NodeTypeInfo, NodeTypes};
+use dad_run::{ActiveRun, Catalog, CommitDetails, RunContext, RunContextBuilder, RunError, RunView};
+use serde_json::{Map, Value, json};
+
+/// One node type that takes anything.
+struct Anything(NodeTypeInfo);
+
+impl NodeTypes for Anything {
+    fn names(&self) -> Vec<&str> {
+        vec!["anything"]
+    }
+
+    fn node_type(&self, node_type: &NodeType) -> Option<&NodeTypeInfo> {
+        (node_type.as_str() == "anything").then_some(&self.0)
+    }
+}
+
+const ANYTHING: NodeType = NodeType::from_static("anything");
+
+fn context(project: &Path) -> RunContextBuilder {
+    RunContext::builder("flow", project).nodes(Anything(NodeTypeInfo::any(1)))
+}
+
+fn flow() -> FlowDefinition {
+    let node = || NodeBuilder::new(ANYTHING, json!({}));
+    FlowBuilder::new()
+        .node("one", node())
+        .node("two", node())
+        .build()
+        .unwrap()
+}
+
+fn set_up(project: &Path) -> ActiveRun {
+    context(project).build().unwrap().setup_run(&flow()).unwrap()
+}
+
+/// Executes and commits the step `flow.one`.
+fn commit_one(run: &ActiveRun) {
+    let root = run
+        .enter_component(&"flow".parse().unwrap(), ComponentKind::Flow, Map::new())
+        .unwrap();
+    let path = "flow.one".parse().unwrap();
+    let staged = run.begin_step(&path, &ANYTHING, 1, "test").unwrap();
+    staged
+        .dir()
+        .write_new("extra.txt", b"kept", dad_fs::Durability::Process)
+        .unwrap();
+    let result = StepResult {
+        schema_version: SCHEMA_VERSION,
+        path,
+        executable_type: "flow_node".to_owned(),
+        node_identifier: "one".to_owned(),
+        node_type: "anything".to_owned(),
+        execution_status: StepStatus::Completed,
+        input: None,
+        settings: None,
+        output: None,
+        outcome: Some(json!({ "n": 1 })),
+        error: None,
+        attempt: 1,
+        fingerprint: None,
+        created_at: Timestamp::now(),
+        started_at: None,
+        completed_at: None,
+        usage_cost: None,
+        usage_prompt_tokens: None,
+        usage_completion_tokens: None,
+        usage_total_tokens: None,
+    };
+    run.commit_step(&root, &staged, &result, CommitDetails::default())
+        .unwrap();
+}
+
+fn catalog(project: &Path) -> Catalog {
+    dad_run::Dirs::new(project, None, None).unwrap().catalog()
+}
+
+fn journal(run_dir: &Path) -> PathBuf {
+    run_dir.join(".run/journal.jsonl")
+}
+
+#[tokio::test]
+async fn a_run_is_readable_while_it_is_driven_and_after() {
+    let project = tempfile::tempdir().unwrap();
+    let run = set_up(project.path());
+    let dir = run.identity().run_dir.clone();
+    assert_eq!(RunView::open(&dir).unwrap().status, RunStatus::Running);
+    commit_one(&run);
+    let view = RunView::open(&dir).unwrap();
+    let step = view.step(&"flow.one".parse().unwrap()).unwrap();
+    let names: Vec<String> = view
+        .artifacts(step)
+        .unwrap()
+        .into_iter()
+        .map(|artifact| artifact.name)
+        .collect();
+    assert_eq!(names, ["extra.txt", "outcome.json", "result.json"]);
+    let handle = run.handle();
+    run.complete_run(RunStatus::Completed, None).await.unwrap();
+    assert!(matches!(
+        handle.custom("late", None, Value::Null),
+        Err(RunError::Ended)
+    ));
+    assert_eq!(
+        catalog(project.path()).find("last", None).unwrap().status,
+        RunStatus::Completed
+    );
+    for file in [".trace/dad_metadata.json", "run_summary.json"] {
+        let text: Value = serde_json::from_slice(&std::fs::read(dir.join(file)).unwrap()).unwrap();
+        assert_eq!(text["status"], "completed", "{file}");
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_run_is_abandoned_and_a_forgotten_one_interrupted() {
+    let project = tempfile::tempdir().unwrap();
+    let run = set_up(project.path());
+    let (dir, handle) = (run.identity().run_dir.clone(), run.handle());
+    drop(run);
+    let view = RunView::open(&dir).unwrap();
+    assert_eq!(
+        (view.status, view.error.unwrap().code.as_str()),
+        (RunStatus::Failed, "abandoned")
+    );
+    assert!(handle.cancelled().is_cancelled());
+}
+
+#[tokio::test]
+async fn a_torn_line_is_expected_and_damage_before_it_is_not() {
+    let project = tempfile::tempdir().unwrap();
+    let run = set_up(project.path());
+    let dir = run.identity().run_dir.clone();
+    commit_one(&run);
+    run.complete_run(RunStatus::Completed, None).await.unwrap();
+    let whole = std::fs::read_to_string(journal(&dir)).unwrap();
+
+    // Cut at every byte: a shorter run, never an error.
+    let last = whole.trim_end().rfind('\n').unwrap() + 1;
+    for cut in (last..whole.len()).step_by(7) {
+        std::fs::write(journal(&dir), &whole[..cut]).unwrap();
+        let view = RunView::open(&dir).unwrap();
+        assert_eq!(view.status, RunStatus::Interrupted, "nobody holds the lease");
+        assert_eq!(view.torn, cut > last);
+        assert_eq!(
+            catalog(project.path()).find("last", None).unwrap().status,
+            RunStatus::Interrupted
+        );
+    }
+    std::fs::write(
+        journal(&dir),
+        whole.replacen("component_started", "component_st\u{1}rted", 1),
+    )
+    .unwrap();
+    let damaged = RunView::open(&dir).unwrap_err();
+    assert!(matches!(damaged, RunError::Journal { line: 4, .. }), "{damaged}");
+    std::fs::write(journal(&dir), whole.replacen("\"seq\":3", "\"seq\":4", 1)).unwrap();
+    assert!(matches!(
+        RunView::open(&dir).unwrap_err(),
+        RunError::Journal { line: 3, .. }
+    ));
+}
+
+#[tokio::test]
+async fn unknown_records_are_read_and_newer_directories_refused() {
+    let project = tempfile::tempdir().unwrap();
+    let run = set_up(project.path());
+    let dir = run.identity().run_dir.clone();
+    run.complete_run(RunStatus::Completed, None).await.unwrap();
+    let whole = std::fs::read_to_string(journal(&dir)).unwrap();
+    let seq = whole.lines().count() + 1;
+    let future = format!(
+        "{whole}{{\"seq\":{seq},\"at\":\"2030-01-01T00:00:00Z\",\"type\":\"from_the_future\",\"x\":1}}\n"
+    );
+    std::fs::write(journal(&dir), future).unwrap();
+    assert_eq!(RunView::open(&dir).unwrap().status, RunStatus::Completed);
+    std::fs::write(
+        journal(&dir),
+        whole.replacen("\"schema_version\":1", "\"schema_version\":9", 1),
+    )
+    .unwrap();
+    let newer = RunView::open(&dir).unwrap_err();
+    assert!(
+        matches!(newer, RunError::NewerVersion { found: 9, .. }),
+        "{newer}"
+    );
+    assert!(newer.hint().unwrap().contains("install"));
+}
+
+#[tokio::test]
+async fn large_fields_stand_beside_the_journal() {
+    let project = tempfile::tempdir().unwrap();
+    let run = set_up(project.path());
+    let dir = run.identity().run_dir.clone();
+    let input = json!({ "text": "x".repeat(100_000) });
+    let path = "flow.one".parse().unwrap();
+    run.answered(&path, "test", &input).unwrap();
+    run.complete_run(RunStatus::Cancelled, None).await.unwrap();
+    let longest = std::fs::read_to_string(journal(&dir))
+        .unwrap()
+        .lines()
+        .map(str::len)
+        .max()
+        .unwrap();
+    assert!(longest < 64 * 1024, "{longest}");
+    assert_eq!(RunView::open(&dir).unwrap().input(&path).unwrap(), Some(input));
+}
+
+#[tokio::test]
+async fn runs_are_found_by_id_prefix_and_last() {
+    let project = tempfile::tempdir().unwrap();
+    let mut ids = Vec::new();
+    for prefix in ["a", "b"] {
+        let run = context(project.path())
+            .run_id_prefix(prefix)
+            .build()
+            .unwrap()
+            .setup_run(&flow())
+            .unwrap();
+        ids.push(run.identity().run_id.clone());
+        run.complete_run(RunStatus::Completed, None).await.unwrap();
+    }
+    let catalog = catalog(project.path());
+    assert_eq!(catalog.find("a_", None).unwrap().run_id, ids[0]);
+    assert_eq!(catalog.find("last", None).unwrap().run_id, ids[1]);
+    assert_eq!(catalog.find(ids[0].as_str(), None).unwrap().run_id, ids[0]);
+    let typo = format!("{}x", ids[0]);
+    assert!(matches!(
+        catalog.find(&typo, None),
+        Err(RunError::UnknownRun { nearest: Some(_), .. })
+    ));
+    assert!(catalog.find("", None).is_err());
+    let again = context(project.path())
+        .run_id(ids[0].clone())
+        .build()
+        .unwrap()
+        .setup_run(&flow());
+    assert!(matches!(again, Err(RunError::RunExists(_))));
+}
+
+#[tokio::test]
+async fn a_directory_without_a_first_record_is_hidden() {
+    let project = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(project.path().join("runs/run_20251123_141516_000001/.run")).unwrap();
+    std::fs::create_dir_all(project.path().join("runs/global_data/x")).unwrap();
+    std::fs::write(
+        project
+            .path()
+            .join("runs/run_20251123_141516_000001/.run/journal.jsonl"),
+        "{\"seq\":1,",
+    )
+    .unwrap();
+    assert!(catalog(project.path()).list().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_made_before_everything_is_checked() {
+    let project = tempfile::tempdir().unwrap();
+    let wrong = [
+        context(project.path()).variable("nobody", 1),
+        context(project.path()).previous_run_id("last"),
+        context(project.path()).node_input("three", json!({}), "test"),
+        context(project.path()).static_inputs(project.path().join("missing.json")),
+    ];
+    for builder in wrong {
+        assert!(builder.build().unwrap().setup_run(&flow()).is_err());
+    }
+    assert!(
+        context(project.path())
+            .start_hierarchy_path("one")
+            .build()
+            .is_err()
+    );
+    assert!(context(project.path()).run_root_subpath("../up").build().is_err());
+    assert!(!project.path().join("runs").exists());
+}
