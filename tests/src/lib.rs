@@ -1,1 +1,12 @@
-//! End-to-end, crash, compatibility and command-line tests
+//! What the tests of the whole system share: the formats of `docs/format/`, and a check of run directories against
+//! them.
+//!
+//! A run directory is checked file by file: every document and every line of one against its schema, every file of a
+//! committed step against the length and digest in the journal. A file that is of no known kind is a problem, so that
+//! no format comes into being without its schema.
+
+mod run_dir;
+mod schemas;
+
+pub use run_dir::{RunFiles, check_run_dir, find_run_dirs, validate_run_dir};
+pub use schemas::{Schemas, format_dir};

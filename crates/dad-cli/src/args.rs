@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 /// Run LLM agents so that every run is one directory of plain files.
 #[derive(Debug, Parser)]
-#[command(name = "dhenara", version, about, max_term_width = 100)]
+#[command(name = "dhenara", version, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

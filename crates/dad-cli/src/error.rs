@@ -1,11 +1,8 @@
-use std::io::IsTerminal;
-
 use dad_core::{ErrorInfo, RunStatus};
-use dad_definition::{Problems, Severity};
+use dad_definition::Problems;
 use dad_models::ModelError;
 use dad_run::RunError;
 use dad_runner::Error;
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
 
 use crate::exit_code;
 
@@ -38,7 +35,9 @@ impl CommandError {
     /// Says on standard error what went wrong and what to do next.
     pub(crate) fn show(&self) {
         match &self.problems {
-            Some(problems) => anstream::eprintln!("{}", render_problems(problems).trim_end()),
+            Some(problems) => {
+                anstream::eprintln!("{}", dad_terminal::printable(problems.to_string().trim_end()))
+            }
             None => {
                 let red = anstyle::Style::new()
                     .bold()
@@ -120,43 +119,4 @@ impl From<Error> for CommandError {
             }
         }
     }
-}
-
-/// Every problem with the lines it is about.
-fn render_problems(problems: &Problems) -> String {
-    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let theme = if colours {
-        GraphicalTheme::unicode()
-    } else {
-        GraphicalTheme::unicode_nocolor()
-    };
-    let handler = GraphicalReportHandler::new_themed(theme)
-        .with_links(false)
-        .with_width(110);
-    let mut text = String::new();
-    for problem in problems {
-        let severity = match problem.severity {
-            Severity::Error => miette::Severity::Error,
-            _ => miette::Severity::Warning,
-        };
-        let mut diagnostic = MietteDiagnostic::new(&problem.message)
-            .with_code(problem.code)
-            .with_severity(severity);
-        if let Some(hint) = &problem.hint {
-            diagnostic = diagnostic.with_help(hint);
-        }
-        let source = problems.source_of(problem);
-        let report = match (source, &problem.span) {
-            (Some(source), Some(span)) => {
-                let label = LabeledSpan::underline(span.start..span.end);
-                let named = NamedSource::new(&source.path, source.text.to_string());
-                Report::from(diagnostic.with_label(label)).with_source_code(named)
-            }
-            _ => Report::from(diagnostic),
-        };
-        // Writing to a string cannot fail.
-        let _ = handler.render_report(&mut text, report.as_ref());
-        text.push('\n');
-    }
-    text
 }

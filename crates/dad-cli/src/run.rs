@@ -1,14 +1,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use dad_core::SecretRegistry;
-use dad_events::{HandlerError, NodeInputRequiredEvent};
+use dad_events::{EventBusConfig, HandlerError, NodeInputRequiredEvent};
 use dad_models::{Credentials, HttpClient, ModelCatalog, Models, ReplayClient};
 use dad_run::{RunContext, RunContextBuilder, RunView, find_project_root, find_project_root_from};
 use dad_runner::{Error, RunReport, Runner};
 use dad_terminal::{Progress, async_input, is_interactive};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::prelude::*;
 
 use crate::app::App;
 use crate::args::RunOptions;
@@ -17,6 +20,9 @@ use crate::definitions::{self, Found};
 use crate::error::CommandError;
 use crate::summary::{Changes, Invocation, show_summary};
 use crate::{exit_code, json};
+
+/// How long a person at the terminal may think.
+const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// `dhenara run agent NAME`.
 pub(crate) fn agent(app: &App, name: &str, options: &RunOptions) -> Result<u8, CommandError> {
@@ -88,6 +94,10 @@ fn run(
         .secrets(secrets)
         .resource(Arc::new(models))
         .register_event_handlers((app.handlers)())
+        .event_config(EventBusConfig {
+            ask_timeout: PATIENCE,
+            ..EventBusConfig::default()
+        })
         .interactive(!options.no_input && is_interactive());
     if let Some(spans) = found.spans {
         context = context.spans(spans);
@@ -100,6 +110,7 @@ fn run(
     if options.dry_run {
         return dry_run(context, &found.definition, options);
     }
+    install_log_layers();
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| CommandError::usage("runtime", format!("the runtime cannot be started: {error}")))?;
     runtime.block_on(drive(
@@ -109,6 +120,20 @@ fn run(
         options,
         invocation,
     ))
+}
+
+/// Log events go to the run they belong to; warnings and errors also to standard error.
+fn install_log_layers() {
+    let warnings = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .with_filter(LevelFilter::WARN);
+    let subscriber = tracing_subscriber::registry()
+        .with(dad_observability::layer())
+        .with(warnings);
+    // A program that embeds this one may have installed its own.
+    drop(tracing::subscriber::set_global_default(subscriber));
 }
 
 fn show_warnings(found: &Found) {

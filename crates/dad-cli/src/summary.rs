@@ -30,15 +30,38 @@ impl Invocation {
                 .get_or_insert_with(|| project_root.to_path_buf());
         }
         words.extend(place_words(&place));
-        if let Some(env) = &options.env {
-            words.extend(["--env".to_owned(), env.clone()]);
-        }
+        words.extend(given_words(options));
         Self { words }
     }
 
     fn with(&self, more: &[&str]) -> String {
         line(self.words.iter().map(String::as_str).chain(more.iter().copied()))
     }
+}
+
+/// What the run was given, to be given again.
+fn given_words(options: &RunOptions) -> Vec<String> {
+    let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+    let one = |name: &str, value: Option<String>| value.map(|value| [name.to_owned(), value]);
+    let several = |name: &str, values: &[String]| -> Vec<[String; 2]> {
+        values
+            .iter()
+            .map(|value| [name.to_owned(), value.clone()])
+            .collect()
+    };
+    let pairs = one("--env", options.env.clone())
+        .into_iter()
+        .chain(one("--run-id-prefix", options.run_id_prefix.clone()))
+        .chain(several("--var", &options.vars))
+        .chain(several("--var-json", &options.json_vars))
+        .chain(several("--input", &options.inputs))
+        .chain(one("--static-inputs", options.static_inputs.as_ref().map(path)))
+        .chain(one("--input-dir", options.input_dir.as_ref().map(path)));
+    let mut words: Vec<String> = pairs.flatten().collect();
+    if options.no_input {
+        words.push("--no-input".to_owned());
+    }
+    words
 }
 
 fn place_words(place: &crate::args::Place) -> Vec<String> {

@@ -40,7 +40,7 @@ pub enum RunError {
     #[error("`{0}` is not a relative path inside the run root")]
     RunRootSubpath(String),
     /// No run of that name.
-    #[error("there is no run `{selector}`{}", hint_nearest(nearest.as_deref()))]
+    #[error("{}{}", no_run(selector), hint_nearest(nearest.as_deref()))]
     UnknownRun {
         /// What was asked for.
         selector: String,
@@ -170,6 +170,13 @@ pub enum RunError {
     /// A file operation.
     #[error(transparent)]
     Fs(#[from] FsError),
+}
+
+fn no_run(selector: &str) -> String {
+    match selector {
+        "last" => "there is no previous run of this component".to_owned(),
+        other => format!("there is no run `{other}`"),
+    }
 }
 
 fn hint_nearest(nearest: Option<&str>) -> String {

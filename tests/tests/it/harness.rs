@@ -1,0 +1,303 @@
+//! A place of its own for a test: home, project, temporary directory and environment.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::rc::Rc;
+
+use dad_tests::{Schemas, check_run_dir, find_run_dirs};
+use serde_json::Value;
+
+/// A place of its own for a test. When it is dropped, every run directory in it is checked.
+pub(crate) struct TestEnvironment {
+    root: tempfile::TempDir,
+    shown: Rc<Shown>,
+    _filters: insta::internals::SettingsBindDropGuard,
+}
+
+impl TestEnvironment {
+    /// A place with a project that has no agents yet.
+    pub(crate) fn new() -> Self {
+        let env = Self::without_project();
+        env.write(".dhenara/config.yaml", "environments: {}\n");
+        env
+    }
+
+    /// A place whose `project` directory is none yet.
+    pub(crate) fn without_project() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        for dir in ["home", "project", "tmp"] {
+            std::fs::create_dir(root.path().join(dir)).unwrap();
+        }
+        let canonical = root.path().canonicalize().unwrap();
+        Self {
+            shown: Rc::new(Shown {
+                root: canonical.to_string_lossy().into_owned(),
+                runs: RefCell::default(),
+            }),
+            root,
+            _filters: filters(),
+        }
+    }
+
+    /// A path below the directory of all, with its links resolved.
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
+        Path::new(&self.shown.root).join(relative)
+    }
+
+    /// The project.
+    pub(crate) fn project(&self) -> PathBuf {
+        self.path("project")
+    }
+
+    /// Writes a file of the project.
+    pub(crate) fn write(&self, relative: &str, text: &str) -> PathBuf {
+        let file = self.root.path().join("project").join(relative);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, text).unwrap();
+        file
+    }
+
+    /// Copies a directory, links and runs left out.
+    pub(crate) fn copy_dir(&self, source: &Path, target: &Path) {
+        std::fs::create_dir_all(target).unwrap();
+        for entry in std::fs::read_dir(source).unwrap() {
+            let entry = entry.unwrap();
+            let to = target.join(entry.file_name());
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() && entry.file_name() != "runs" {
+                self.copy_dir(&entry.path(), &to);
+            } else if kind.is_file() {
+                std::fs::copy(entry.path(), to).unwrap();
+            }
+        }
+    }
+
+    /// Calls `dhenara` in the project.
+    pub(crate) fn run(&self, args: &[&str]) -> CommandOutput {
+        self.run_in(&self.project(), args)
+    }
+
+    /// Calls `dhenara` in a directory.
+    pub(crate) fn run_in(&self, dir: &Path, args: &[&str]) -> CommandOutput {
+        let program = env!("CARGO_BIN_EXE_dhenara-under-test");
+        self.output(self.command(program, dir).args(args))
+    }
+
+    /// Calls the program that dies in the middle of a run.
+    pub(crate) fn abandon(&self, how: &str) -> CommandOutput {
+        let project = self.project();
+        let program = env!("CARGO_BIN_EXE_abandon");
+        self.output(self.command(program, &project).arg(&project).arg(how))
+    }
+
+    /// A program in this place's environment, which is that of a fresh user.
+    pub(crate) fn command(&self, program: &str, dir: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
+            .current_dir(dir)
+            .stdin(Stdio::null())
+            .env_clear()
+            .env("HOME", self.path("home"))
+            .env("TMPDIR", self.path("tmp"));
+        if let Some(path) = std::env::var_os("PATH") {
+            command.env("PATH", path);
+        }
+        command
+    }
+
+    fn output(&self, command: &mut Command) -> CommandOutput {
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = command.output().unwrap();
+        self.runs();
+        CommandOutput {
+            stdout: String::from_utf8(stdout).unwrap(),
+            stderr: String::from_utf8(stderr).unwrap(),
+            code: status.code(),
+            shown: Rc::clone(&self.shown),
+        }
+    }
+
+    /// The run directories there are, oldest first.
+    pub(crate) fn runs(&self) -> Vec<PathBuf> {
+        let mut known = self.shown.runs.borrow_mut();
+        for dir in find_run_dirs(self.root.path()) {
+            let id = dir.file_name().unwrap().to_string_lossy().into_owned();
+            let dir = dir.canonicalize().unwrap();
+            if !known.iter().any(|(_, there)| *there == dir) {
+                known.push((id, dir));
+            }
+        }
+        known.iter().map(|(_, dir)| dir.clone()).collect()
+    }
+
+    /// The newest run directory.
+    pub(crate) fn last_run(&self) -> PathBuf {
+        self.runs().pop().unwrap()
+    }
+
+    /// A text as snapshots show it: without what differs from place to place and from run to run.
+    pub(crate) fn shown(&self, text: &str) -> String {
+        self.runs();
+        self.shown.redact(text)
+    }
+
+    /// Calls `dhenara` with something it must refuse before it makes anything: exit code 2, no new file or directory.
+    #[track_caller]
+    pub(crate) fn refused(&self, args: &[&str]) -> CommandOutput {
+        let before = everything_below(self.root.path());
+        let output = self.run(args);
+        assert_eq!(output.code, Some(2), "{output}");
+        assert_eq!(output.stdout, "", "{output}");
+        assert_eq!(everything_below(self.root.path()), before, "something was made");
+        output
+    }
+
+    /// Checks every run directory in this place.
+    #[track_caller]
+    pub(crate) fn check_runs(&self) {
+        for dir in find_run_dirs(self.root.path()) {
+            let (_, problems) = check_run_dir(&dir);
+            assert!(
+                problems.is_empty(),
+                "in `{}`:\n{}",
+                dir.display(),
+                problems.join("\n")
+            );
+        }
+    }
+}
+
+impl Drop for TestEnvironment {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.check_runs();
+        }
+    }
+}
+
+fn everything_below(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![dir.to_path_buf()];
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                open.push(entry.path());
+            }
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    found
+}
+
+/// What differs between runs of the same thing and is not a name the harness knows.
+fn filters() -> insta::internals::SettingsBindDropGuard {
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r"\b\d+(\.\d+)? m?s\b", "[time]");
+    settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[timestamp]");
+    settings.add_filter(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "0000-00-00 00:00:00 UTC");
+    settings.add_filter(r"\b[0-9a-f]{64}\b", "[digest]");
+    settings.bind_to_scope()
+}
+
+/// The names of a place, and what they are shown as.
+struct Shown {
+    root: String,
+    /// Ids and directories, in the order in which they came into being.
+    runs: RefCell<Vec<(String, PathBuf)>>,
+}
+
+impl Shown {
+    /// Replaces run ids by numbered ones of the same width, and the directory of all by its name.
+    fn redact(&self, text: &str) -> String {
+        let mut text = text.replace(&self.root, "[root]");
+        for (index, (id, _)) in self.runs.borrow().iter().enumerate() {
+            let stem = id.len().saturating_sub("20251123_141516_9f3a1c".len());
+            text = text.replace(id, &format!("{}00000000_000000_{:06}", &id[..stem], index + 1));
+        }
+        text
+    }
+}
+
+/// What a command printed and how it ended; shows all three.
+#[must_use = "a command's output is to be looked at"]
+pub(crate) struct CommandOutput {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) code: Option<i32>,
+    shown: Rc<Shown>,
+}
+
+impl CommandOutput {
+    /// Refuses any other exit code.
+    #[track_caller]
+    pub(crate) fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self}");
+        self
+    }
+
+    /// The document on standard output, which must be the only thing there and as its schema says.
+    #[track_caller]
+    pub(crate) fn json(&self, schema: &str) -> Value {
+        let document = serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self}"));
+        Schemas::get().validate(schema, &document);
+        document
+    }
+}
+
+impl fmt::Display for CommandOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.shown.redact(&self.stdout))?;
+        if !self.stderr.is_empty() {
+            write!(f, "---- stderr\n{}", self.shown.redact(&self.stderr))?;
+        }
+        match self.code {
+            Some(code) => write!(f, "---- exit code {code}"),
+            None => write!(f, "---- ended by a signal"),
+        }
+    }
+}
+
+/// A file of JSON.
+#[track_caller]
+pub(crate) fn read_json(file: &Path) -> Value {
+    let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("`{}`: {error}", file.display()));
+    serde_json::from_str(&text).unwrap()
+}
+
+/// A file of JSON lines.
+#[track_caller]
+pub(crate) fn read_lines(file: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("`{}`: {error}", file.display()));
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// The records of a run.
+#[track_caller]
+pub(crate) fn journal(run: &Path) -> Vec<Value> {
+    read_lines(&run.join(".run/journal.jsonl"))
+}
+
+/// The records of a type.
+pub(crate) fn records(run: &Path, kind: &str) -> Vec<Value> {
+    journal(run)
+        .into_iter()
+        .filter(|record| record["type"] == kind)
+        .collect()
+}
+
+/// The workspace this package is part of.
+pub(crate) fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
+}

@@ -1,0 +1,10 @@
+//! The whole system through its public surface: the command line, and the facade for programs in Rust.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
+#![expect(clippy::disallowed_methods, reason = "tests make the files a user would have")]
+
+mod harness;
+
+mod autocoder;
