@@ -47,7 +47,7 @@ impl Schemas {
                 .into_owned();
             if let Some(name) = file.strip_suffix(SUFFIX) {
                 let text = std::fs::read_to_string(&path).map_err(|e| format!("{file}: {e}"))?;
-                let document = serde_json::from_str(&text).map_err(|e| format!("{file}: {e}"))?;
+                let document: Value = serde_json::from_str(&text).map_err(|e| format!("{file}: {e}"))?;
                 documents.insert(name.to_owned(), document);
             }
         }

@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dad_core::{
@@ -30,6 +31,8 @@ pub struct StagedStep {
     /// The number of its `step_started` record, which names the directory.
     seq: u64,
     dir: Dir,
+    /// Whether anybody was given the directory: most steps write nothing of their own, and need not be listed.
+    used: AtomicBool,
 }
 
 /// What is recorded of a step beside its result.
@@ -49,6 +52,7 @@ impl StagedStep {
     /// Where the step works. What is written here becomes part of the step when it is committed.
     #[must_use]
     pub fn dir(&self) -> &Dir {
+        self.used.store(true, Ordering::Relaxed);
         &self.dir
     }
 
@@ -57,18 +61,23 @@ impl StagedStep {
     /// # Errors
     /// If it cannot be written.
     pub fn write_state(&self, state: &Value) -> Result<(), RunError> {
-        projection::write_new_json(&self.dir, STATE, state, Durability::Process).map(drop)
+        projection::write_new_json(self.dir(), STATE, state, Durability::Process).map(drop)
     }
 }
 
 impl StagedStep {
+    /// Length and digest of what the step wrote itself.
+    fn own_files(&self) -> Result<Vec<ArtifactRef>, RunError> {
+        if self.used.load(Ordering::Relaxed) { digest_files(&self.dir) } else { Ok(Vec::new()) }
+    }
+
     /// Writes `outcome.txt`: the outcome as text, for steps that ask for one.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn write_outcome_text(&self, text: &str) -> Result<(), RunError> {
         Ok(self
-            .dir
+            .dir()
             .write_new(OUTCOME_TEXT, text.as_bytes(), Durability::Process)?)
     }
 }
@@ -109,6 +118,7 @@ impl RunHandle {
             started_at: self.now(),
             seq,
             dir,
+            used: AtomicBool::new(false),
         })
     }
 
@@ -128,7 +138,7 @@ impl RunHandle {
         {
             return Err(RunError::NotAnEnd(staged.path.clone(), result.execution_status));
         }
-        let mut artifacts = digest_files(&staged.dir)?;
+        let mut artifacts = staged.own_files()?;
         let outcome = result.outcome.as_ref().unwrap_or(&Value::Null);
         artifacts.push(projection::write_new_json(
             &staged.dir,
@@ -251,7 +261,7 @@ impl RunInner {
         });
         let body = RecordBody::StepCommitted(Box::new(committed));
         let mut state = self.state();
-        if self.ended.load(std::sync::atomic::Ordering::Acquire) {
+        if self.ended.load(Ordering::Acquire) {
             return Err(RunError::Ended);
         }
         self.stage.rename(stage_name, &component.dir, &leaf)?;

@@ -60,22 +60,93 @@ fn it_analyses_asks_and_changes() {
     }
     let (env, source) = environment();
     let output = run_offline(&env, &source, &[]).expect(0);
-    insta::assert_snapshot!(output, @"");
+    insta::assert_snapshot!(output, @"
+    The hello example greets the reader and has a README.
+    ---- stderr
+    run_00000000_000000_000001
+    autocoder_root
+      main_flow
+        ✓ working_copy                  [time]  1 command
+        ✓ dynamic_repo_analysis         [time]  2 of 2 operations, 26 words
+    note: autocoder_root.main_flow.code_generator: call 1 is answered from [root]/project/cassettes/autocoder, matched by path and call number; 44 lines differ between this prompt of 14 lines and the recorded one
+        ✓ code_generator                [time]  gpt-5.1, 1392 tokens
+        ✓ code_generator_file_ops       [time]  2 operations
+
+    completed run_00000000_000000_000001 in [time]
+      steps     4 completed
+      model     1 calls, 1392 tokens, $0.0036
+      changed   in [root]/project/runs/global_data/workspace
+                created examples/hello/README.md
+                edited examples/hello/hello.yaml
+      artifacts [root]/project/runs/run_00000000_000000_000001
+      next      dhenara runs show run_00000000_000000_000001 autocoder_root.main_flow.code_generator_file_ops
+    ---- exit code 0
+    ");
 
     let run = env.last_run();
     let files: Vec<String> = validate_run_dir(&run).files.into_iter().collect();
-    insta::assert_snapshot!(files.join("\n"), @"");
+    insta::assert_snapshot!(files.join("\n"), @"
+    .run/definition.json
+    .run/journal.jsonl
+    .run/lease
+    .run/spans.json
+    .trace/dad_metadata.json
+    .trace/logs.jsonl
+    .trace/metrics.jsonl
+    .trace/trace.jsonl
+    autocoder_root/component_result.json
+    autocoder_root/main_flow/code_generator/memo.jsonl
+    autocoder_root/main_flow/code_generator/outcome.json
+    autocoder_root/main_flow/code_generator/result.json
+    autocoder_root/main_flow/code_generator/state.json
+    autocoder_root/main_flow/code_generator_file_ops/outcome.json
+    autocoder_root/main_flow/code_generator_file_ops/result.json
+    autocoder_root/main_flow/code_generator_file_ops/state.json
+    autocoder_root/main_flow/component_result.json
+    autocoder_root/main_flow/dynamic_repo_analysis/outcome.json
+    autocoder_root/main_flow/dynamic_repo_analysis/result.json
+    autocoder_root/main_flow/working_copy/outcome.json
+    autocoder_root/main_flow/working_copy/result.json
+    autocoder_root/main_flow/working_copy/state.json
+    autocoder_root/main_flow/working_copy/stderr.log
+    autocoder_root/main_flow/working_copy/stdout.log
+    run_summary.json
+    ");
 
     // What was asked is kept, and it is what the templates became.
     let state = read_json(&run.join(FLOW).join("code_generator/state.json"));
-    insta::assert_snapshot!(state["prompt"]["text"].as_str().unwrap(), @"");
+    insta::assert_snapshot!(state["prompt"]["text"].as_str().unwrap(), @r#"
+    # Task
+    The example in `examples/hello` greets the world. Let it greet the reader instead, and explain in
+    `examples/hello/README.md` how it is run and what it shows. Change nothing else.
+
+
+    # The tree
+    crates
+    └── one
+        └── src
+
+    # The files
+    [{"path":"examples/hello/hello.yaml","content":"schema_version: 1\nkind: flow\nvariables: { name: world }\noutput: \"$expr{ $hier{greet}.outcome.results[0].stdout }\"\nelements:\n  - node: greet\n    type: command\n    settings: { commands: [[echo, \"Hello, $expr{name}!\"]] }\n"}]
+    "#);
     let memo = std::fs::read_to_string(run.join(FLOW).join("code_generator/memo.jsonl")).unwrap();
     let memo: Value = serde_json::from_str(memo.trim()).unwrap();
     assert_eq!(memo["request"]["messages"][0]["text"], state["prompt"]["text"]);
 
-    insta::assert_snapshot!(staged(&env), @"");
+    insta::assert_snapshot!(staged(&env), @"
+    examples/hello/README.md  | 10 ++++++++++
+    examples/hello/hello.yaml |  2 +-
+    2 files changed, 11 insertions(+), 1 deletion(-)
+    ");
     let summary = read_json(&run.join("run_summary.json"));
-    insta::assert_json_snapshot!(summary["counts"], @"");
+    insta::assert_json_snapshot!(summary["counts"], @r#"
+    {
+      "completed": 4,
+      "reused": 0,
+      "failed": 0,
+      "skipped": 0
+    }
+    "#);
 }
 
 #[test]
@@ -94,7 +165,24 @@ fn a_rerun_takes_over_what_lies_before_the_entry_point() {
         "code_generator_file_ops",
     ];
     let output = run_offline(&env, &source, &more).expect(0);
-    insta::assert_snapshot!(output, @"");
+    insta::assert_snapshot!(output, @"
+    The hello example greets the reader and has a README.
+    ---- stderr
+    rerun_00000000_000000_000002
+    re-run of run_00000000_000000_000001: 3 reused, 1 to execute, starting at autocoder_root.main_flow.code_generator_file_ops
+    autocoder_root
+      main_flow
+        ↺ working_copy                  from run_00000000_000000_000001  1 command
+        ↺ dynamic_repo_analysis         from run_00000000_000000_000001  2 of 2 operations, 26 words
+        ↺ code_generator                from run_00000000_000000_000001  gpt-5.1, 1392 tokens
+        ✓ code_generator_file_ops       [time]  2 operations, 2 unchanged
+
+    completed rerun_00000000_000000_000002 in [time]
+      steps     4 completed, of them 3 reused
+      artifacts [root]/project/runs/rerun_00000000_000000_000002
+      next      dhenara runs show rerun_00000000_000000_000002 autocoder_root.main_flow.code_generator_file_ops
+    ---- exit code 0
+    ");
 
     let run = env.last_run();
     let (id, parent_id) = (name(&run), name(&parent));
@@ -110,7 +198,12 @@ fn a_rerun_takes_over_what_lies_before_the_entry_point() {
             )
         })
         .collect();
-    insta::assert_snapshot!(env.shown(&shown.join("\n")), @"");
+    insta::assert_snapshot!(env.shown(&shown.join("\n")), @r#"
+    "autocoder_root.main_flow.working_copy" "completed" "run_00000000_000000_000001"
+    "autocoder_root.main_flow.dynamic_repo_analysis" "completed" "run_00000000_000000_000001"
+    "autocoder_root.main_flow.code_generator" "completed" "run_00000000_000000_000001"
+    "autocoder_root.main_flow.code_generator_file_ops" "completed" null
+    "#);
     let started = records(&run, "step_started");
     assert_eq!(started.len(), 1, "{started:?}");
     assert_eq!(
@@ -201,7 +294,11 @@ fn it_works_on_the_tree_it_lies_in() {
         output.stdout,
         "The hello example greets the reader and has a README.\n"
     );
-    insta::assert_snapshot!(staged(&env), @"");
+    insta::assert_snapshot!(staged(&env), @"
+    examples/hello/README.md  | 10 ++++++++++
+    examples/hello/hello.yaml |  2 +-
+    2 files changed, 11 insertions(+), 1 deletion(-)
+    ");
 }
 
 fn name(run: &Path) -> String {
