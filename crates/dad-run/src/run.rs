@@ -562,14 +562,7 @@ impl RunInner {
             error: error.as_ref().map(projection::shorten),
             totals,
         };
-        let event = EventBody::RunEnded(RunEnded {
-            status,
-            error: error.clone(),
-            counts: totals.counts,
-            usage: totals.usage,
-            duration,
-        });
-        let recorded = self.record_in(&mut state, &body, Some(event));
+        let recorded = self.record_in(&mut state, &body, None);
         self.ended.store(true, Ordering::Release);
         let sealed = SealedRun {
             status,
@@ -579,10 +572,33 @@ impl RunInner {
             duration,
             warnings: Vec::new(),
         };
-        // Metadata before the lease is given back: the next driver writes its own.
-        let written = recorded.and_then(|_| self.write_projections(&sealed));
+        // The files before the event, so that a handler finds them, and before the lease is given back, because the
+        // next driver writes its own.
+        let written = match &recorded {
+            Ok(_) => self.write_projections(&sealed),
+            Err(_) => Ok(()),
+        };
+        self.publish_end(recorded.as_ref().ok().copied(), &sealed);
         state.lease = None;
+        recorded?;
         written.map(|()| sealed)
+    }
+
+    fn publish_end(&self, seq: Option<u64>, sealed: &SealedRun) {
+        let body = EventBody::RunEnded(RunEnded {
+            status: sealed.status,
+            error: sealed.error.clone(),
+            counts: sealed.totals.counts,
+            usage: sealed.totals.usage,
+            duration: sealed.duration,
+        });
+        let run = Arc::clone(&self.identity);
+        self.bus.publish(Event {
+            seq,
+            at: self.clock.now(),
+            run,
+            body,
+        });
     }
 
     fn write_projections(&self, sealed: &SealedRun) -> Result<(), RunError> {

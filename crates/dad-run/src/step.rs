@@ -68,7 +68,11 @@ impl StagedStep {
 impl StagedStep {
     /// Length and digest of what the step wrote itself.
     fn own_files(&self) -> Result<Vec<ArtifactRef>, RunError> {
-        if self.used.load(Ordering::Relaxed) { digest_files(&self.dir) } else { Ok(Vec::new()) }
+        if self.used.load(Ordering::Relaxed) {
+            digest_files(&self.dir)
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     /// Writes `outcome.txt`: the outcome as text, for steps that ask for one.

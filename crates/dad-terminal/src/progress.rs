@@ -188,3 +188,76 @@ fn step_line(ended: &StepEnded) -> String {
     }
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use dad_core::{ErrorInfo, NodeType, RunId, StepStatus, Usage};
+    use dad_events::Origin;
+
+    use super::*;
+
+    fn ended(status: StepStatus) -> StepEnded {
+        StepEnded {
+            path: "root.main_flow.code_generator".parse().unwrap(),
+            node_type: NodeType::AI_MODEL_CALL,
+            status,
+            attempt: 1,
+            duration: Duration::from_millis(1234),
+            usage: Usage {
+                calls: 1,
+                total_tokens: 42,
+                cost: Some(0.01),
+                ..Usage::default()
+            },
+            reused_from: None,
+            summary: None,
+            error: None,
+            dir: "/".into(),
+        }
+    }
+
+    fn plain(line: &str) -> String {
+        anstream::adapter::strip_str(line).to_string()
+    }
+
+    #[test]
+    fn a_line_says_how_a_step_ended() {
+        let line = plain(&step_line(&ended(StepStatus::Completed)));
+        insta::assert_snapshot!(line, @"    ✓ code_generator                1.2 s  42 tokens, $0.0100");
+
+        let hostile = ErrorInfo::new("x", "line one\n\u{1b}[2Jline two");
+        let failed = StepEnded {
+            error: Some(hostile),
+            usage: Usage::default(),
+            ..ended(StepStatus::Failed)
+        };
+        insta::assert_snapshot!(plain(&step_line(&failed)), @r"
+            ✗ code_generator                1.2 s
+              line one [2Jline two
+        ");
+
+        let run_id: RunId = "run_20251123_141516_000001".parse().unwrap();
+        let origin = Origin {
+            run_id,
+            path: "root.main_flow.code_generator".parse().unwrap(),
+        };
+        let reused = StepEnded {
+            reused_from: Some(origin),
+            usage: Usage::default(),
+            ..ended(StepStatus::Completed)
+        };
+        insta::assert_snapshot!(
+            plain(&step_line(&reused)),
+            @"    ↺ code_generator                from run_20251123_141516_000001"
+        );
+    }
+
+    #[test]
+    fn text_from_outside_cannot_move_the_cursor() {
+        assert_eq!(
+            one_line("a\u{1b}]0;title\u{7}b\r\n c\u{202e}d", 40),
+            "a]0;titleb cd"
+        );
+        assert_eq!(one_line("0123456789", 5), "0123…");
+    }
+}
