@@ -31,6 +31,9 @@ pub struct NodeTypeInfo {
     pub prompt_variables: fn(&Value) -> Map<String, Value>,
     /// Looks for what a schema cannot say, in unrendered settings.
     pub check_settings: fn(&Value) -> Vec<SettingsProblem>,
+    /// Makes other settings to be rendered in place of those of the definition, `None` to render those. Called with
+    /// settings in which nothing is wrong; problems are reported of the definition's own.
+    pub prepare_settings: fn(&Value) -> Option<Value>,
     /// Checks an input against the type of the node; the error names the field and what was expected.
     pub check_input: fn(&Value) -> Result<(), String>,
 }
@@ -59,6 +62,7 @@ impl NodeTypeInfo {
             unsupported: &[],
             prompt_variables: |_| Map::new(),
             check_settings: |_| Vec::new(),
+            prepare_settings: |_| None,
             check_input: |_| Ok(()),
         }
     }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::process::{self, Finished, Logs, Program};
 use crate::settings_node::settings_node;
+use crate::shell::{self, CommandText, Refusal};
 
 /// Seconds one command may take by default: long enough for a build.
 const DEFAULT_TIMEOUT: f64 = 600.0;
@@ -50,6 +51,9 @@ pub struct CommandNodeSettings {
     /// How the standard output of the last command is read; as text by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<CommandOutput>,
+    /// Whether a command may be nothing but a placeholder, whose value a shell then reads as code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_generated: Option<bool>,
     /// Exit codes besides 0 that are no failure.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_exit_codes: Vec<i32>,
@@ -59,10 +63,18 @@ pub struct CommandNodeSettings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum CommandLine {
-    /// A text for `sh -c`. It cannot hold placeholders: values reach a shell only as arguments.
+    /// A text for `sh -c`. Placeholders in it become positional parameters: values reach the shell only as arguments.
     Shell(String),
     /// A program and its arguments.
     Arguments(Vec<String>),
+    /// A text for `sh -c` whose placeholders were taken out.
+    #[doc(hidden)]
+    #[schemars(skip)]
+    Script {
+        script: String,
+        arguments: Vec<Value>,
+        shown: String,
+    },
 }
 
 impl From<&str> for CommandLine {
@@ -82,6 +94,19 @@ impl CommandLine {
         match self {
             Self::Shell(text) => vec!["sh".to_owned(), "-c".to_owned(), text.clone()],
             Self::Arguments(arguments) => arguments.clone(),
+            Self::Script {
+                script, arguments, ..
+            } => {
+                let values = arguments
+                    .iter()
+                    .map(|value| dad_template::Value::from(value).to_text());
+                // What follows the script is the name of the shell, then its parameters.
+                ["sh", "-c", script, "sh"]
+                    .into_iter()
+                    .map(str::to_owned)
+                    .chain(values)
+                    .collect()
+            }
         }
     }
 
@@ -89,6 +114,7 @@ impl CommandLine {
         match self {
             Self::Shell(text) => text.clone(),
             Self::Arguments(arguments) => arguments.join(" "),
+            Self::Script { shown, .. } => shown.clone(),
         }
     }
 }
@@ -136,16 +162,35 @@ impl Node for CommandExecutor {
     }
 
     fn check_settings(unrendered: &Value) -> Vec<SettingsProblem> {
-        let commands = unrendered.get("commands").and_then(Value::as_array);
-        let shell = commands
-            .into_iter()
-            .flatten()
-            .enumerate()
-            .filter_map(|(index, c)| Some((index, c.as_str()?)));
-        shell
-            .filter(|(_, text)| has_placeholder(text))
-            .map(|(index, text)| refused(index, text))
-            .collect()
+        let generated = unrendered.get("allow_generated") == Some(&Value::Bool(true));
+        let problem = |(index, text): (usize, &str)| {
+            let refusal = match shell::read(text)? {
+                Ok(CommandText::Generated) if !generated => generated_command(text),
+                Ok(_) => return None,
+                Err(refusal) => refusal,
+            };
+            Some(SettingsProblem {
+                place: format!("commands[{index}]"),
+                code: refusal.code,
+                message: refusal.message,
+                hint: Some(refusal.hint),
+            })
+        };
+        shell_strings(unrendered).filter_map(problem).collect()
+    }
+
+    fn prepare_settings(unrendered: &Value) -> Option<Value> {
+        let scripts: Vec<(usize, Value)> = shell_strings(unrendered)
+            .filter_map(|(index, text)| match shell::read(text)? {
+                Ok(CommandText::Script(script)) => Some((index, script.to_settings(text))),
+                _ => None,
+            })
+            .collect();
+        let mut prepared = unrendered.clone();
+        for (index, script) in &scripts {
+            prepared["commands"][*index] = script.clone();
+        }
+        (!scripts.is_empty()).then_some(prepared)
     }
 
     fn state(
@@ -173,19 +218,21 @@ impl Node for CommandExecutor {
     }
 }
 
-/// Whether a text is a template with something to put in.
-fn has_placeholder(text: &str) -> bool {
-    dad_template::Template::parse(text).is_ok_and(|template| template.as_literal().is_none())
+/// The commands that a shell reads, with their positions.
+fn shell_strings(unrendered: &Value) -> impl Iterator<Item = (usize, &str)> {
+    let commands = unrendered.get("commands").and_then(Value::as_array);
+    commands
+        .into_iter()
+        .flatten()
+        .enumerate()
+        .filter_map(|(index, command)| Some((index, command.as_str()?)))
 }
 
-fn refused(index: usize, text: &str) -> SettingsProblem {
-    SettingsProblem {
-        place: format!("commands[{index}]"),
-        code: "placeholder_in_shell",
-        message: "a command string for a shell cannot hold placeholders in this version".to_owned(),
-        hint: Some(format!(
-            "write a list, whose values reach the shell as arguments: [sh, -c, 'echo \"$1\"', sh, {text:?}]"
-        )),
+fn generated_command(text: &str) -> Refusal {
+    Refusal {
+        code: "generated_command",
+        message: format!("`{text}` would let a shell read a value as code"),
+        hint: "say `allow_generated: true`, or write the command around the value".to_owned(),
     }
 }
 

@@ -25,6 +25,7 @@ mod git;
 mod process;
 mod serde_forms;
 mod settings_node;
+mod shell;
 
 use dad_runner::NodeRegistry;
 

@@ -64,6 +64,12 @@ pub trait Node: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Other settings to be rendered in place of those the definition has, where a value needs another road than text.
+    fn prepare_settings(unrendered: &Value) -> Option<Value> {
+        let _ = unrendered;
+        None
+    }
+
     /// Variables that the node's own settings declare, with their defaults; null for those without one.
     fn prompt_variables(unrendered: &Value) -> Map<String, Value> {
         let _ = unrendered;

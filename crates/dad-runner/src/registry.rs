@@ -86,6 +86,7 @@ pub fn node_type_info<N: Node>() -> NodeTypeInfo {
         unsupported: N::UNSUPPORTED,
         prompt_variables: N::prompt_variables,
         check_settings: N::check_settings,
+        prepare_settings: N::prepare_settings,
         check_input: |input| parse_input::<N>(input).map(drop),
     }
 }

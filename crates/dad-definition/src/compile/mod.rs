@@ -272,6 +272,13 @@ impl Compiler<'_> {
             self.settings(info, &settings, &settings_place);
             self.own_checks(info, &node.settings, &settings_place);
         }
+        let prepared = info
+            .filter(|_| !self.report.has_errors())
+            .and_then(|info| (info.prepare_settings)(&node.settings));
+        let settings = match &prepared {
+            Some(prepared) => self.tree(prepared, &settings_place),
+            None => settings,
+        };
         let item = self.outline.item(number);
         NodeElement {
             path: item.path.clone(),

@@ -162,3 +162,41 @@ async fn what_cannot_be_started_is_a_clear_error() {
     assert_eq!(report.totals.counts.failed, 1);
     assert_eq!(StepStatus::Failed.as_str(), "failed");
 }
+
+#[tokio::test]
+async fn no_value_is_read_by_the_shell_in_any_quoting_position() {
+    let project = tempfile::tempdir().unwrap();
+    let marker = project.path().join("marker");
+    let hostile = format!("'; touch {0}; '\"$(touch {0})`touch {0}`\n* \\", marker.display());
+    let commands = vec![
+        "printf '%s|' $expr{hostile} \"a $expr{hostile} b\" x$expr{hostile}".into(),
+        "printf '%s|' \"$(printf '%s' \"$expr{hostile}\")\" ${HOME:+$expr{number}}".into(),
+    ];
+    let step = command(CommandNodeSettings {
+        commands,
+        ..Default::default()
+    });
+    let flow = dad_definition::FlowBuilder::new()
+        .variable("hostile", dad_template::escape(&hostile))
+        .variable("number", 1.5)
+        .node("step", step)
+        .build()
+        .unwrap();
+    let context = dad_run::RunContext::builder("flow", project.path()).nodes(dad_nodes::builtin_nodes());
+    let report = dad_runner::FlowRunner::new(flow, context.build().unwrap())
+        .run()
+        .await
+        .unwrap();
+    assert!(!marker.exists());
+    let results = outcome(&report)["results"].clone();
+    assert_eq!(
+        results[0]["stdout"],
+        format!("{hostile}|a {hostile} b|x{hostile}|")
+    );
+    assert_eq!(results[1]["stdout"], format!("{hostile}|1.5|"));
+    assert_eq!(
+        results[0]["command"].as_str().unwrap().matches("touch").count(),
+        9,
+        "shown with its values"
+    );
+}
