@@ -51,7 +51,7 @@ fn entry_json(run: &RunEntry) -> serde_json::Value {
 }
 
 fn entry_line(run: &RunEntry) -> String {
-    let style = show::run_style(run.status);
+    let style = dad_terminal::run_style(run.status);
     let mut line = format!("{style}{:<11}{style:#} {}", run.status.as_str(), run.run_id);
     if let Some(root) = &run.root_id {
         line += &format!("  {root}");

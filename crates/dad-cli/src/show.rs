@@ -1,34 +1,11 @@
-use anstyle::{AnsiColor, Style};
-use dad_core::{HierarchyPath, RunStatus, StepStatus, format_duration};
+use dad_core::{HierarchyPath, StepStatus, format_duration};
 use dad_run::{Decision, PlannedStep, RunView, StepCommitted, ViewEntry};
+use dad_terminal::{BOLD, DIM, mark, run_style};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 use crate::error::CommandError;
 use crate::json;
-
-const DIM: Style = Style::new().dimmed();
-const BOLD: Style = Style::new().bold();
-
-pub(crate) fn run_style(status: RunStatus) -> Style {
-    let colour = match status {
-        RunStatus::Completed => AnsiColor::Green,
-        RunStatus::Running | RunStatus::Waiting | RunStatus::Initialized => AnsiColor::Yellow,
-        _ => AnsiColor::Red,
-    };
-    Style::new().fg_color(Some(colour.into()))
-}
-
-fn step_style(status: StepStatus, reused: bool) -> (&'static str, Style) {
-    let (mark, colour) = match status {
-        StepStatus::Completed if reused => ("↺", AnsiColor::Cyan),
-        StepStatus::Completed => ("✓", AnsiColor::Green),
-        StepStatus::Running | StepStatus::Waiting => ("·", AnsiColor::Yellow),
-        StepStatus::Skipped => ("–", AnsiColor::BrightBlack),
-        _ => ("✗", AnsiColor::Red),
-    };
-    (mark, Style::new().fg_color(Some(colour.into())))
-}
 
 /// A line of a plan.
 pub(crate) fn planned_line(step: &PlannedStep) -> String {
@@ -88,13 +65,13 @@ fn entry_line(path: &HierarchyPath, entry: &ViewEntry) -> String {
             status => format!("{indent}{BOLD}{name}{BOLD:#}  {DIM}{status}{DIM:#}"),
         },
         ViewEntry::Running { attempt, .. } => {
-            let (mark, style) = step_style(StepStatus::Running, false);
-            format!("{indent}{style}{mark}{style:#} {name:<28}  {DIM}did not end, attempt {attempt}{DIM:#}")
+            let (sign, style) = mark(StepStatus::Running, false);
+            format!("{indent}{style}{sign}{style:#} {name:<28}  {DIM}did not end, attempt {attempt}{DIM:#}")
         }
         ViewEntry::Step(step) => {
-            let (mark, style) = step_style(step.status, step.reused_from.is_some());
+            let (sign, style) = mark(step.status, step.reused_from.is_some());
             format!(
-                "{indent}{style}{mark}{style:#} {name:<28}  {DIM}{}{DIM:#}",
+                "{indent}{style}{sign}{style:#} {name:<28}  {DIM}{}{DIM:#}",
                 details(step)
             )
         }
@@ -183,9 +160,9 @@ pub(crate) fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Resul
         json::print(json!({ "path": path, "committed": step, "artifacts": artifacts, "result": result }));
         return Ok(());
     }
-    let (mark, style) = step_style(step.status, step.reused_from.is_some());
+    let (sign, style) = mark(step.status, step.reused_from.is_some());
     json::print_text(&format!(
-        "{style}{mark}{style:#} {BOLD}{path}{BOLD:#}  {}",
+        "{style}{sign}{style:#} {BOLD}{path}{BOLD:#}  {}",
         details(step)
     ));
     for part in ["input", "settings", "outcome", "error"] {

@@ -1,18 +1,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anstyle::{AnsiColor, Style};
 use async_trait::async_trait;
 use dad_core::{NodeType, RunStatus, format_duration};
 use dad_events::{Event, EventBody, RunObserver};
 use dad_run::{RunView, find_project_root};
 use dad_runner::RunReport;
+use dad_terminal::{DIM, run_style};
 use serde_json::Value;
 
 use crate::args::RunOptions;
-
-const DIM: Style = Style::new().dimmed();
-const BOLD: Style = Style::new().bold();
 
 /// How the command was called, so that the next one can be written out.
 pub(crate) struct Invocation {
@@ -164,12 +161,7 @@ pub(crate) fn show_summary(
     changes: &Changes,
     invocation: &Invocation,
 ) {
-    let colour = match report.status {
-        RunStatus::Completed => AnsiColor::Green,
-        RunStatus::Waiting => AnsiColor::Yellow,
-        _ => AnsiColor::Red,
-    };
-    let style = BOLD.fg_color(Some(colour.into()));
+    let style = run_style(report.status).bold();
     let counts = &report.totals.counts;
     anstream::eprintln!();
     anstream::eprintln!(

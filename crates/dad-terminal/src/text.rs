@@ -1,5 +1,5 @@
 use anstyle::{AnsiColor, Style};
-use dad_core::{StatusCounts, StepStatus, Usage};
+use dad_core::{RunStatus, StatusCounts, StepStatus, Usage};
 
 /// Text without control characters other than line feeds and tabs, which could move the cursor or change the terminal.
 ///
@@ -26,17 +26,21 @@ pub fn one_line(text: &str, width: usize) -> String {
     }
 }
 
-pub(crate) const DIM: Style = Style::new().dimmed();
-pub(crate) const BOLD: Style = Style::new().bold();
+/// For what is less important.
+pub const DIM: Style = Style::new().dimmed();
+/// For names.
+pub const BOLD: Style = Style::new().bold();
 
-/// The mark of a status and its colour.
-pub(crate) fn mark(status: StepStatus, reused: bool) -> (&'static str, Style) {
+/// The mark of a step's status and its colour.
+#[must_use]
+pub fn mark(status: StepStatus, reused: bool) -> (&'static str, Style) {
     let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
     match status {
         StepStatus::Completed if reused => ("↺", colour(AnsiColor::Cyan)),
         StepStatus::Completed => ("✓", colour(AnsiColor::Green)),
         StepStatus::Skipped => ("–", DIM),
         StepStatus::Waiting => ("?", colour(AnsiColor::Yellow)),
+        StepStatus::Running => ("·", colour(AnsiColor::Yellow)),
         status if status.is_failure() => ("✗", colour(AnsiColor::Red)),
         _ => ("·", DIM),
     }
@@ -66,4 +70,15 @@ pub(crate) fn counts(counts: &StatusCounts) -> String {
         }
     }
     parts.join(", ")
+}
+
+/// The colour of a run's status.
+#[must_use]
+pub fn run_style(status: RunStatus) -> Style {
+    let colour = match status {
+        RunStatus::Completed => AnsiColor::Green,
+        RunStatus::Running | RunStatus::Waiting | RunStatus::Initialized => AnsiColor::Yellow,
+        _ => AnsiColor::Red,
+    };
+    Style::new().fg_color(Some(colour.into()))
 }
