@@ -36,7 +36,7 @@ impl CommandError {
     pub(crate) fn show(&self) {
         match &self.problems {
             Some(problems) => {
-                anstream::eprintln!("{}", dad_terminal::printable(problems.to_string().trim_end()))
+                anstream::eprintln!("{}", dad_terminal::printable(problems.to_string().trim_end()));
             }
             None => {
                 let red = anstyle::Style::new()

@@ -62,8 +62,8 @@ fn to_script(text: &str, template: &Template) -> Result<Script, Refusal> {
     for part in template.parts() {
         match part {
             Part::Text { text, .. } => {
-                reader.text(&text);
-                script.text.push_str(&text);
+                reader.text(text);
+                script.text.push_str(text);
             }
             Part::Placeholder(placeholder) => {
                 let source = placeholder.source().to_owned();
@@ -351,8 +351,8 @@ mod tests {
         for part in template.parts() {
             match part {
                 Part::Text { text, .. } => {
-                    reader.text(&text);
-                    out.push_str(&text);
+                    reader.text(text);
+                    out.push_str(text);
                 }
                 Part::Placeholder(_) => {
                     number += 1;

@@ -146,14 +146,23 @@ impl TestEnvironment {
         self.shown.redact(text)
     }
 
-    /// Calls `dhenara` with something it must refuse before it makes anything: exit code 2, no new file or directory.
+    /// Calls `dhenara` with something that must leave everything as it is: no new file or directory, none less.
     #[track_caller]
-    pub(crate) fn refused(&self, args: &[&str]) -> CommandOutput {
+    pub(crate) fn unchanged(&self, args: &[&str]) -> CommandOutput {
         let before = everything_below(self.root.path());
         let output = self.run(args);
-        assert_eq!(output.code, Some(2), "{output}");
+        let after = everything_below(self.root.path());
+        let new: Vec<_> = after.iter().filter(|path| !before.contains(path)).collect();
+        assert_eq!(after, before, "new: {new:?}\n{output}");
+        output
+    }
+
+    /// Calls `dhenara` with something it must refuse before it makes anything: exit code 2, nothing on standard
+    /// output, no run directory, not even a run root.
+    #[track_caller]
+    pub(crate) fn refused(&self, args: &[&str]) -> CommandOutput {
+        let output = self.unchanged(args).expect(2);
         assert_eq!(output.stdout, "", "{output}");
-        assert_eq!(everything_below(self.root.path()), before, "something was made");
         output
     }
 
@@ -200,6 +209,7 @@ fn everything_below(dir: &Path) -> Vec<PathBuf> {
 fn filters() -> insta::internals::SettingsBindDropGuard {
     let mut settings = insta::Settings::clone_current();
     settings.add_filter(r"\b\d+(\.\d+)? m?s\b", "[time]");
+    settings.add_filter(r"\b\d+ lines differ", "[number] lines differ");
     settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[timestamp]");
     settings.add_filter(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "0000-00-00 00:00:00 UTC");
     settings.add_filter(r"\b[0-9a-f]{64}\b", "[digest]");

@@ -1,0 +1,151 @@
+//! Runs that do not end well: a node that fails, a run that is dropped, a process that dies.
+
+use std::path::Path;
+
+use dhenara::run::layout;
+use dhenara::{FlowBuilder, RunStatus, RunView};
+use serde_json::Value;
+
+use crate::harness::{TestEnvironment, journal, read_json, records};
+use crate::nodes::{TalkerSettings, context};
+
+const FLOW: &str = r#"schema_version: 1
+kind: flow
+output: never
+elements:
+  - { node: before, type: command, settings: { commands: [[echo, fine]] } }
+  - subflow: inner
+    elements:
+      - node: breaks
+        type: command
+        settings: { commands: ["echo 'it is broken' >&2; exit 3", [echo, never]] }
+      - { node: after_it, type: command, settings: { commands: [[echo, never]] } }
+  - { node: last_one, type: command, settings: { commands: [[echo, never]] } }
+"#;
+
+#[test]
+fn a_node_that_fails_fails_its_run() {
+    let env = TestEnvironment::new();
+    env.write("broken.yaml", FLOW);
+    let output = env.run(&["run", "flow", "broken.yaml"]).expect(1);
+    insta::assert_snapshot!(output, @"");
+
+    let run = env.last_run();
+    let sealed = journal(&run).pop().unwrap();
+    assert_eq!(
+        (&sealed["type"], &sealed["status"]),
+        (&"run_sealed".into(), &"failed".into())
+    );
+    insta::assert_json_snapshot!(sealed["error"], @"");
+    for file in [".trace/dad_metadata.json", "run_summary.json"] {
+        let document = read_json(&run.join(file));
+        assert_eq!(document["status"], "failed", "{file}");
+        assert_eq!(document["error"], sealed["error"], "{file}");
+    }
+    let summary = read_json(&run.join("run_summary.json"));
+    assert_eq!(summary["first_failures"][0]["path"], sealed["error"]["path"]);
+    let component = read_json(&run.join("broken_root/inner/component_result.json"));
+    assert_eq!(component["execution_status"], "failed");
+    let result = read_json(&run.join("broken_root/inner/breaks/result.json"));
+    assert_eq!(result["execution_status"], "failed");
+    assert_eq!(result["error"], sealed["error"]);
+    // What it got done counts.
+    insta::assert_json_snapshot!(result["outcome"], @"");
+
+    // What comes after it was not begun.
+    for path in ["broken_root/inner/after_it", "broken_root/last_one"] {
+        assert!(!run.join(path).exists(), "{path}");
+        let dotted = path.replace('/', ".");
+        assert!(
+            journal(&run).iter().all(|record| record["path"] != dotted.as_str()),
+            "{path}"
+        );
+    }
+
+    // The command that the summary proposes is one that works: it starts where the failure was.
+    env.write(
+        "broken.yaml",
+        &FLOW.replace("exit 3", "exit 0").replace("output: never", "output: ended"),
+    );
+    let next = output.stderr.lines().last().unwrap();
+    let words: Vec<&str> = next.trim().split(' ').filter(|word| !word.is_empty()).skip(2).collect();
+    let output = env.run(&words).expect(0);
+    assert_eq!(output.stdout, "ended\n");
+    let began: Vec<Value> = records(&env.last_run(), "step_started");
+    assert_eq!(began.len(), 3, "{began:?}");
+    assert_eq!(began[0]["path"], "broken_root.inner.breaks");
+}
+
+#[test]
+fn a_failure_that_is_absorbed_does_not_fail_the_run() {
+    let env = TestEnvironment::new();
+    let flow = FLOW
+        .replace("        type: command\n", "        type: command\n        on_error: continue\n")
+        .replace("output: never", "output: \"$expr{ $hier{breaks}.error.code }\"");
+    env.write("broken.yaml", &flow);
+    let output = env.run(&["run", "flow", "broken.yaml"]).expect(0);
+    assert_eq!(output.stdout, "command_failed\n");
+    let result = read_json(&env.last_run().join("broken_root/inner/breaks/result.json"));
+    assert_eq!(result["execution_status"], "failed");
+    assert!(env.last_run().join("broken_root/last_one/result.json").is_file());
+}
+
+#[tokio::test]
+async fn a_run_that_is_dropped_is_sealed_as_abandoned() {
+    let env = TestEnvironment::new();
+    let flow = FlowBuilder::new().node("one", TalkerSettings::node("x")).build().unwrap();
+    let context = context("dropped_flow", &env.project()).build().unwrap();
+    let run = context.setup_run(&flow).unwrap();
+    let dir = run.identity().run_dir.clone();
+    let (handle, cancelled) = (run.handle(), run.cancelled().clone());
+    assert_eq!(RunView::open(&dir).unwrap().status, RunStatus::Running);
+    drop(run);
+
+    assert!(cancelled.is_cancelled());
+    let refused = handle.custom("too_late", None, Value::Null).unwrap_err();
+    assert_eq!(refused.code(), "run_ended");
+    let view = RunView::open(&dir).unwrap();
+    assert_eq!(view.status, RunStatus::Failed);
+    assert_eq!(view.error.as_ref().map(|error| error.code.as_str()), Some("abandoned"));
+    let metadata = read_json(&dir.join(layout::DOT_TRACE).join(layout::METADATA));
+    assert_eq!((&metadata["status"], &metadata["error"]["code"]), (&"failed".into(), &"abandoned".into()));
+    let list = env.run(&["runs", "list"]).expect(0);
+    insta::assert_snapshot!(list, @"");
+}
+
+#[test]
+fn a_run_whose_process_leaves_it_is_interrupted() {
+    let env = TestEnvironment::new();
+    let _ = env.abandon("forget").expect(0);
+    let list = env.run(&["runs", "list"]).expect(0);
+    insta::assert_snapshot!(list, @"");
+    // Nothing was written to find that out.
+    assert_eq!(metadata_status(&env.last_run()), "running");
+}
+
+#[test]
+fn a_run_whose_process_dies_in_a_step_is_interrupted() {
+    let env = TestEnvironment::new();
+    let output = env.abandon("abort");
+    assert_ne!(output.code, Some(0), "{output}");
+    let run = env.last_run();
+    insta::assert_snapshot!(env.run(&["runs", "list"]).expect(0), @"");
+    insta::assert_snapshot!(env.run(&["runs", "show", "last"]).expect(0), @"");
+    assert_eq!(metadata_status(&run), "running");
+
+    // What was committed is there, and so is what the step that died had paid for.
+    assert!(run.join("abandoned_flow/before/result.json").is_file());
+    assert!(!run.join("abandoned_flow/last_one").exists());
+    let began = records(&run, "step_started").pop().unwrap();
+    let memo = run.join(".run/stage").join(began["seq"].to_string()).join("memo.jsonl");
+    assert_eq!(read_json(&memo)["response"], "paid for");
+
+    let shown = env.run(&["runs", "show", "last", "--json"]).expect(0).json("cli_runs_show");
+    assert_eq!(shown["status"], "interrupted");
+    let list = env.run(&["runs", "list", "--json"]).expect(0).json("cli_runs_list");
+    assert_eq!(list["runs"][0]["status"], "interrupted");
+}
+
+fn metadata_status(run: &Path) -> Value {
+    read_json(&run.join(".trace/dad_metadata.json"))["status"].clone()
+}

@@ -1,0 +1,239 @@
+//! Flows from files: without a project, with variables and inputs, shown afterwards.
+
+use dhenara::run::MemoLine;
+use serde_json::{Value, json};
+
+use crate::harness::{TestEnvironment, read_json, records, workspace};
+
+fn hello() -> TestEnvironment {
+    let env = TestEnvironment::without_project();
+    let text = std::fs::read_to_string(workspace().join("examples/hello/hello.yaml")).unwrap();
+    env.write("hello.yaml", &text);
+    env
+}
+
+#[test]
+fn a_flow_runs_without_a_project() {
+    let env = hello();
+    let output = env.run(&["run", "flow", "hello.yaml"]).expect(0);
+    insta::assert_snapshot!(output, @"");
+    assert!(env.last_run().starts_with(env.project().join("runs")));
+    // From elsewhere it is the same flow, whose runs lie beside it.
+    let output = env.run_in(&env.path("tmp"), &["run", "flow", "../project/hello.yaml", "--var", "name=Ada"]);
+    assert_eq!(output.expect(0).stdout, "Hello, Ada!\n");
+    assert!(env.last_run().starts_with(env.project().join("runs")));
+    assert_eq!(env.runs().len(), 2);
+}
+
+#[test]
+fn variables_come_from_options_files_and_environments() {
+    let env = hello();
+    let config = "environments: { shouting: { variables: { name: EVERYBODY } } }\n";
+    env.write(".dhenara/config.yaml", config);
+    env.write("name.txt", "Grace");
+    for (options, wanted) in [
+        (&["--var", "name=Ada"][..], "Hello, Ada!\n"),
+        (&["--var", "name=@name.txt"], "Hello, Grace!\n"),
+        (&["--var-json", r#"name="quoted""#], "Hello, quoted!\n"),
+        (&["--env", "shouting"], "Hello, EVERYBODY!\n"),
+        (&["--env", "shouting", "--var", "name=Ada"], "Hello, Ada!\n"),
+        // What comes from outside is data, never a template.
+        (&["--var", "name=$expr{1 + 1}"], "Hello, $expr{1 + 1}!\n"),
+    ] {
+        let output = env.run(&[&["run", "flow", "hello.yaml"], options].concat()).expect(0);
+        assert_eq!(output.stdout, wanted);
+    }
+}
+
+#[test]
+fn a_dry_run_makes_nothing() {
+    let env = hello();
+    let output = env.unchanged(&["run", "flow", "hello.yaml", "--dry-run"]).expect(0);
+    insta::assert_snapshot!(output, @"");
+
+    let _ = env.run(&["run", "flow", "hello.yaml"]).expect(0);
+    let again = ["run", "flow", "hello.yaml", "--previous-run-id", "last", "--dry-run"];
+    insta::assert_snapshot!(env.unchanged(&again).expect(0), @"");
+    let entry = [&again[..], &["--entry-point", "greet"]].concat();
+    insta::assert_snapshot!(env.unchanged(&entry).expect(0), @"");
+}
+
+#[test]
+fn inputs_reach_their_commands_and_are_kept() {
+    let env = TestEnvironment::new();
+    env.write(
+        "flow.yaml",
+        r#"schema_version: 1
+kind: flow
+elements:
+  - node: notes
+    type: command
+    settings: { commands: [[cat, "$var{static_inputs_dir}/deep/notes.txt"]] }
+  - node: greet
+    type: command
+    settings: { commands: ["echo $GREETING"], env_vars: { GREETING: none } }
+  - node: other
+    type: command
+    settings: { commands: [[echo, first]] }
+"#,
+    );
+    env.write("given/deep/notes.txt", "what was given\n");
+    env.write(
+        "inputs.json",
+        r#"{ "greet": { "env_vars": { "GREETING": "from the file" } }, "other": { "commands": [[echo, "from the file"]] } }"#
+            .replace("[[echo", r#"[["echo""#)
+            .as_str(),
+    );
+    let output = env.run(&[
+        "run",
+        "flow",
+        "flow.yaml",
+        "--input-dir",
+        "given",
+        "--static-inputs",
+        "inputs.json",
+        "--input",
+        r#"other={"commands": [["echo", "from the option"]]}"#,
+    ]);
+    let _ = output.expect(0);
+    let run = env.last_run();
+    assert_eq!(std::fs::read_to_string(run.join("static_inputs/deep/notes.txt")).unwrap(), "what was given\n");
+    insta::assert_json_snapshot!(read_json(&run.join("static_inputs/static_inputs.json")), @"");
+    let stdout = |step: &str| {
+        let outcome = read_json(&run.join("flow_root").join(step).join("outcome.json"));
+        outcome["results"][0]["stdout"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(stdout("notes"), "what was given\n");
+    assert_eq!(stdout("greet"), "from the file\n");
+    assert_eq!(stdout("other"), "from the option\n");
+    let answered: Vec<String> = records(&run, "answered")
+        .iter()
+        .map(|record| env.shown(&format!("{} {}", record["path"], record["source"])))
+        .collect();
+    insta::assert_snapshot!(answered.join("\n"), @"");
+}
+
+#[test]
+fn static_inputs_are_found_beside_the_flow() {
+    let env = hello();
+    env.write("static_inputs.json", r#"{ "hello_root.greet": { "commands": [["echo", "found"]] } }"#);
+    let output = env.run(&["run", "flow", "hello.yaml"]).expect(0);
+    assert_eq!(output.stdout, "found\n");
+}
+
+/// A project with a model node that asks for its input, and a cassette that answers it.
+fn asking() -> TestEnvironment {
+    let env = TestEnvironment::new();
+    env.write(".dhenara/config.yaml", "environments: { offline: { cassette: tape } }\n");
+    env.write(
+        "ask.yaml",
+        r#"schema_version: 1
+kind: flow
+output: "$expr{ $hier{ask}.outcome.text }"
+elements:
+  - node: ask
+    type: ai_model_call
+    pre_events: [node_input_required]
+    settings:
+      models: [openai/first]
+      prompt: { text: "Say hello to $var{name}.", variables: { name: {} } }
+"#,
+    );
+    let request = json!({ "model": "openai/second", "messages": [{ "role": "user", "text": "Say hello to Ada." }], "options": {} });
+    let response = json!({
+        "model": "second", "provider": "openai", "text": "Hello, Ada.", "finish_reason": "completed",
+        "usage": { "calls": 1, "prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8 }
+    });
+    let at = "2025-11-23T14:15:16Z".parse().unwrap();
+    let line = serde_json::to_string(&MemoLine::new("model_call", 1, request, response, at)).unwrap();
+    env.write("tape/ask_root/ask/memo.jsonl", &(line + "\n"));
+    env
+}
+
+#[test]
+fn an_input_gives_a_model_its_variables_and_settings() {
+    let env = asking();
+    let input = r#"ask={"prompt_variables": {"name": "Ada"}, "settings_override": {"models": ["openai/second"]}}"#;
+    let output = env.run(&["run", "flow", "ask.yaml", "--env", "offline", "--input", input]).expect(0);
+    insta::assert_snapshot!(output, @"");
+    let step = env.last_run().join("ask_root/ask");
+    let state = read_json(&step.join("state.json"));
+    assert_eq!(state["ai_model"], "openai/second");
+    assert_eq!(state["prompt"]["text"], "Say hello to Ada.");
+    let memo = read_json(&step.join("memo.jsonl"));
+    assert_eq!(memo["request"]["model"], "openai/second");
+    let result = read_json(&step.join("result.json"));
+    assert_eq!(result["input"]["prompt_variables"]["name"], "Ada");
+    assert_eq!(result["settings"]["models"], json!(["openai/second"]));
+    assert_eq!(result["usage_total_tokens"], 8);
+}
+
+#[test]
+fn a_node_whose_question_nobody_answers_fails() {
+    let env = asking();
+    let output = env.run(&["run", "flow", "ask.yaml", "--env", "offline", "--no-input"]).expect(1);
+    insta::assert_snapshot!(output, @"");
+}
+
+#[test]
+fn runs_are_listed_and_shown() {
+    let env = hello();
+    let none = env.unchanged(&["runs", "list"]).expect(0);
+    insta::assert_snapshot!(none, @"");
+    let _ = env.run(&["run", "flow", "hello.yaml"]).expect(0);
+    let more = ["--previous-run-id", "last", "--entry-point", "greet", "--var", "name=Ada"];
+    let _ = env.run(&[&["run", "flow", "hello.yaml"], &more[..]].concat()).expect(0);
+    insta::assert_snapshot!(env.unchanged(&["runs", "list"]).expect(0), @"");
+    insta::assert_snapshot!(env.unchanged(&["runs", "show", "last"]).expect(0), @"");
+
+    let first = env.runs()[0].file_name().unwrap().to_string_lossy().into_owned();
+    let mut settings = insta::Settings::clone_current();
+    // Lengths of files that hold times and directories.
+    settings.add_filter(r"(?m)^ {6}[ \d]{4}\d  (?P<name>\w+\.\w+)$", "       size  $name");
+    let _sizes = settings.bind_to_scope();
+    insta::assert_snapshot!(env.unchanged(&["runs", "show", &first, "greet"]).expect(0), @"");
+
+    // A run is found by a unique beginning of its id; where several fit they are named.
+    let _ = env.unchanged(&["runs", "show", "rerun_"]).expect(0);
+    let several = env.refused(&["runs", "show", "r"]);
+    assert!(several.stderr.contains("fits several runs"), "{several}");
+}
+
+#[test]
+fn prefix_and_place_of_a_run_can_be_chosen() {
+    let env = hello();
+    let place = ["--run-root", "kept", "--run-root-subpath", "a/b"];
+    let options = [&["run", "flow", "hello.yaml", "--run-id-prefix", "test"], &place[..]].concat();
+    let _ = env.run(&options).expect(0);
+    let run = env.last_run();
+    assert_eq!(run.parent().unwrap(), env.project().join("kept/a/b"));
+    assert!(run.file_name().unwrap().to_string_lossy().starts_with("test_run_"));
+    let list = env.run(&[&["runs", "list", "--json"], &place[..]].concat()).expect(0);
+    let list = list.json("cli_runs_list");
+    assert_eq!(list["runs"].as_array().map(Vec::len), Some(1));
+    let none = env.run(&["runs", "list", "--json"]).expect(0).json("cli_runs_list");
+    assert_eq!(none["runs"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn without_an_entry_point_fingerprints_decide() {
+    let env = TestEnvironment::new();
+    let config = "environments: { offline: { cassette: tape } }\n";
+    let asking = asking();
+    env.copy_dir(&asking.project(), &env.project());
+    env.write(".dhenara/config.yaml", config);
+    let run = |more: &[&str]| {
+        let args = ["run", "flow", "ask.yaml", "--env", "offline"];
+        env.run(&[&args, more].concat()).expect(0)
+    };
+    let input = r#"ask={"prompt_variables": {"name": "Ada"}}"#;
+    let _ = run(&["--input", input]);
+    // The same question is not paid for twice, and nobody is asked again for its input.
+    let _ = run(&["--previous-run-id", "last"]);
+    let reused = records(&env.last_run(), "step_committed").pop().unwrap();
+    assert!(reused["reused_from"].is_object(), "{reused}");
+    assert!(records(&env.last_run(), "step_started").is_empty());
+    // Another one is.
+    let _ = run(&["--previous-run-id", "last", "--input", r#"ask={"prompt_variables": {"name": "Grace"}}"#]);
+    assert_eq!(records(&env.last_run(), "step_started").len(), 1);
+}

@@ -1,0 +1,196 @@
+//! The formats of `docs/format/`: that they are complete, and that the check of run directories notices what is wrong.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use dad_tests::{Schemas, check_run_dir, format_dir, validate_run_dir};
+use dhenara::definition::{compile, load_file};
+use dhenara::models::Models;
+use dhenara::nodes::{AIModelNodeSettings, CommandNodeSettings};
+use dhenara::{
+    AIModelNode, CommandNode, FlowBuilder, FlowDefinition, FlowRunner, NodeBuilder, ObservabilitySettings, RunStatus,
+};
+use serde_json::{Value, json};
+
+use crate::harness::{TestEnvironment, journal, read_json};
+use crate::nodes::{Echo, TalkerSettings, context, registry};
+
+#[test]
+fn the_table_names_every_schema() {
+    let readme = std::fs::read_to_string(format_dir().join("README.md")).unwrap();
+    let in_table: BTreeSet<&str> = readme
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .flat_map(|line| line.split('`'))
+        .filter_map(|word| word.strip_suffix(".schema.json"))
+        .collect();
+    let there: BTreeSet<&str> = Schemas::get().names().collect();
+    assert_eq!(in_table, there);
+    for name in there {
+        let schema = Schemas::get().document(name).unwrap();
+        assert!(schema["title"].as_str().is_some_and(|title| !title.is_empty()), "{name} has no title");
+    }
+}
+
+/// A flow whose run has files of every kind.
+fn everything() -> FlowDefinition {
+    let model = AIModelNode {
+        settings: AIModelNodeSettings {
+            models: vec!["echo/echo".to_owned()],
+            prompt: Some("Hello".into()),
+            ..Default::default()
+        },
+    };
+    let flaky = CommandNode {
+        settings: CommandNodeSettings {
+            commands: vec!["test -f ../flag || { touch ../flag; exit 1; }".into()],
+            ..Default::default()
+        },
+    };
+    let retry = dhenara::core::RetryPolicy {
+        max_attempts: 2,
+        initial_delay: std::time::Duration::from_millis(1),
+        repeat_effects: true,
+        ..Default::default()
+    };
+    FlowBuilder::new()
+        .variable("long", "x".repeat(5000))
+        .node("model", model)
+        .node("talks", TalkerSettings::node("$expr{long}"))
+        .node("flaky", NodeBuilder::from(flaky).retry(retry))
+        .subflow("inner", FlowBuilder::new().node("talks", TalkerSettings::node("short")))
+        .build()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn every_kind_of_file_has_its_schema() {
+    let env = TestEnvironment::new();
+    let builder = || {
+        context("everything", &env.project())
+            .resource(Arc::new(Models::new(Echo)))
+            .observability_settings(ObservabilitySettings::default())
+            .register_node_static_input("model", json!({ "settings_override": { "prompt": "Good day" } }))
+    };
+    let flow = everything();
+    let first = FlowRunner::new(flow.clone(), builder().build().unwrap()).run().await.unwrap();
+    let again = builder().previous_run_id("last").start_hierarchy_path("inner").build().unwrap();
+    let again = FlowRunner::new(flow, again).run().await.unwrap();
+
+    let mut seen = BTreeSet::new();
+    for run in [&first.run_dir, &again.run_dir] {
+        seen.extend(validate_run_dir(run).schemas);
+    }
+    // Written by the command line, where the definition comes from a file.
+    env.write("flow.yaml", "schema_version: 1\nkind: flow\nelements: []\n");
+    let _ = env.run(&["run", "flow", "flow.yaml"]).expect(0);
+    seen.extend(validate_run_dir(&env.last_run()).schemas);
+
+    let documents = |name: &&str| !name.starts_with("cli_") && *name != "common";
+    let mut wanted: BTreeSet<String> = Schemas::get().names().filter(documents).map(str::to_owned).collect();
+    // Log events need a subscriber, which is one for the whole process; another test has it.
+    wanted.remove("logs");
+    seen.remove("logs");
+    assert_eq!(seen, wanted);
+
+    let files = validate_run_dir(&first.run_dir).files;
+    for (prefix, what) in [(".run/values/", "large values"), (".run/attempts/", "attempts")] {
+        assert!(files.iter().any(|file| file.starts_with(prefix)), "no {what} in {files:#?}");
+    }
+}
+
+#[tokio::test]
+async fn the_definition_of_a_run_reads_back_as_it_was() {
+    let env = TestEnvironment::new();
+    let flow = everything();
+    let context = context("everything", &env.project()).build().unwrap();
+    let run = context.setup_run(&flow).unwrap();
+    let file = run.identity().run_dir.join(".run/definition.json");
+    let read = load_file(&file, None).unwrap();
+    assert_eq!(read.definition, *run.program().definition);
+    assert_eq!(read.definition, *flow.definition());
+    let root = "everything".parse().unwrap();
+    let compiled = compile(&read.definition, &root, &registry(), Some(&read.spans)).unwrap();
+    assert_eq!(compiled.digest, run.program().digest);
+    let created = journal(&run.identity().run_dir).remove(0);
+    assert_eq!(created["definition_digest"], compiled.digest.to_string());
+    let _ = run.complete_run(RunStatus::Completed, None).await.unwrap();
+}
+
+#[test]
+fn the_definition_of_a_file_reads_back_as_it_was() {
+    let env = TestEnvironment::new();
+    env.write("task.md", "Do $var{what}.\n");
+    let file = env.write(
+        "flow.yaml",
+        r#"schema_version: 1
+kind: flow
+variables: { what: it, task: { $file: ./task.md } }
+output: { done: "$expr{task}" }
+elements:
+  - node: say
+    type: command
+    timeout: 90s
+    retry: { max_attempts: 2, initial_delay: 1.5s }
+    on_error: continue
+    settings: { commands: [[echo, "$expr{task}"]] }
+  - subflow: inner
+    elements: []
+    finally: [{ node: ends, type: command, settings: { commands: ["true"] } }]
+"#,
+    );
+    let _ = env.run(&["run", "flow", "flow.yaml"]).expect(0);
+    let written = load_file(&env.last_run().join(".run/definition.json"), None).unwrap();
+    let loaded = load_file(&file, Some(&env.project())).unwrap();
+    assert_eq!(written.definition, loaded.definition);
+}
+
+/// A run directory with one committed step.
+fn some_run() -> TestEnvironment {
+    let env = TestEnvironment::new();
+    let step = "{ node: say, type: command, settings: { commands: [[echo, x]] } }";
+    env.write("flow.yaml", &format!("schema_version: 1\nkind: flow\nelements: [{step}]\n"));
+    let _ = env.run(&["run", "flow", "flow.yaml"]).expect(0);
+    env
+}
+
+/// What the check says of the run after something was done to its directory.
+fn problems_after(change: impl FnOnce(&Path)) -> String {
+    let env = some_run();
+    let run = env.last_run();
+    let kept = env.path("tmp/kept");
+    env.copy_dir(&run, &kept.join(run.file_name().unwrap()));
+    let run = kept.join(run.file_name().unwrap());
+    change(&run);
+    let (_, problems) = check_run_dir(&run);
+    std::fs::remove_dir_all(&kept).unwrap();
+    problems.join("\n")
+}
+
+fn edit(file: &Path, change: impl FnOnce(&mut Value)) {
+    let mut value = read_json(file);
+    change(&mut value);
+    std::fs::write(file, value.to_string()).unwrap();
+}
+
+#[test]
+fn the_check_of_run_directories_notices_what_is_wrong() {
+    assert_eq!(problems_after(|_| {}), "");
+    let unknown = problems_after(|run| std::fs::write(run.join("flow_root/say/more.json"), "{}").unwrap());
+    insta::assert_snapshot!(unknown, @"");
+    let gone = problems_after(|run| std::fs::remove_file(run.join("flow_root/say/stdout.log")).unwrap());
+    assert!(gone.starts_with("`flow_root/say/stdout.log`: "), "{gone}");
+    let changed = problems_after(|run| std::fs::write(run.join("flow_root/say/stdout.log"), "y\n").unwrap());
+    insta::assert_snapshot!(changed, @"");
+    let field = problems_after(|run| edit(&run.join("run_summary.json"), |summary| summary["more"] = 1.into()));
+    insta::assert_snapshot!(field, @"");
+    let journal = problems_after(|run| {
+        let journal = run.join(".run/journal.jsonl");
+        let text = std::fs::read_to_string(&journal).unwrap();
+        std::fs::write(&journal, text.replace("\"seq\":3", "\"seq\":4")).unwrap();
+    });
+    assert!(journal.contains("record 4 is out of order"), "{journal}");
+    let newer = problems_after(|run| edit(&run.join("run_summary.json"), |summary| summary["schema_version"] = 2.into()));
+    assert!(newer.contains("schema_version"), "{newer}");
+}

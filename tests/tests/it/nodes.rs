@@ -1,0 +1,96 @@
+//! What the tests of the interface for Rust share: nodes, a model, and places for runs.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use dhenara::models::{CallContext, FinishReason, ModelClient, ModelError, ModelRequest, ModelResponse};
+use dhenara::run::RunContextBuilder;
+use dhenara::{
+    Node, NodeBuilder, NodeContext, NodeError, NodeOutput, NodeRegistry, NodeType, RunContext, Usage,
+    builtin_nodes,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// Leaves its token wherever a node can leave something.
+#[derive(Debug, Default)]
+pub(crate) struct Talker;
+
+/// What a [`Talker`] says.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct TalkerSettings {
+    pub(crate) token: String,
+}
+
+impl TalkerSettings {
+    /// The node as a definition has it.
+    pub(crate) fn node(token: &str) -> NodeBuilder {
+        let token = token.to_owned();
+        NodeBuilder::new(NodeType::from_static("talker"), Self { token })
+    }
+}
+
+#[async_trait]
+impl Node for Talker {
+    type Settings = TalkerSettings;
+    type Input = ();
+    const TYPE: &'static str = "talker";
+
+    async fn execute(
+        &self,
+        settings: TalkerSettings,
+        _: Option<()>,
+        cx: &NodeContext,
+    ) -> Result<NodeOutput, NodeError> {
+        let token = settings.token;
+        tracing::info!(%token, "the node says {token}");
+        tokio::task::yield_now().await;
+        let theirs = token.clone();
+        let task = cx.spawn(async move {
+            tokio::task::yield_now().await;
+            tracing::info!("the task says {theirs}");
+        });
+        task.await
+            .map_err(|error| NodeError::from_error("task", &error))?;
+        let artifacts = cx.artifacts()?;
+        artifacts.write_new("token.txt", token.as_bytes(), dhenara::Durability::Process)?;
+        let deeper = artifacts.create_dir_all("deeper/still")?;
+        deeper.write_new("token.txt", token.as_bytes(), dhenara::Durability::Process)?;
+        cx.run()
+            .custom("said", Some(cx.path()), json!({ "token": token }))?;
+        Ok(NodeOutput::new(json!({ "token": token })).with_summary(token))
+    }
+}
+
+/// Answers with what it is asked.
+#[derive(Debug)]
+pub(crate) struct Echo;
+
+#[async_trait]
+impl ModelClient for Echo {
+    async fn complete(&self, request: &ModelRequest, _: &CallContext) -> Result<ModelResponse, ModelError> {
+        let asked = request
+            .messages
+            .last()
+            .map(|message| message.text.clone())
+            .unwrap_or_default();
+        Ok(ModelResponse {
+            model: request.model.clone(),
+            provider: "echo".to_owned(),
+            text: format!("{}: {asked}", request.model),
+            finish_reason: FinishReason::Completed,
+            usage: Usage::default(),
+        })
+    }
+}
+
+/// The built-in nodes and the one above.
+pub(crate) fn registry() -> NodeRegistry {
+    builtin_nodes().register::<Talker>()
+}
+
+/// A context for a run in `project`.
+pub(crate) fn context(root_id: &str, project: &Path) -> RunContextBuilder {
+    RunContext::builder(root_id, project).nodes(registry())
+}
