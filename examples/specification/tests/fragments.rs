@@ -1,7 +1,5 @@
 //! The fragments of the specification do what the specification says.
 
-#![expect(clippy::unwrap_used, reason = "a failed expectation of a test may panic")]
-
 use dhenara::{ObservabilitySettings, RunError, RunStatus, RunView, StepStatus};
 use specification::{
     continue_from, create_a_run_context, implementation_flow, my_agent, run_agent_and_flow, run_lifecycle,

@@ -199,7 +199,7 @@ async fn a_recording_is_played_again_by_step_and_call() {
     let notes: Arc<Mutex<Vec<String>>> = Arc::default();
     let told = Arc::clone(&notes);
     let replay = ReplayClient::new(cassette.path(), move |note| {
-        told.lock().unwrap().push(note.to_string())
+        told.lock().unwrap().push(note.to_string());
     });
     let again: ModelResponse = replay.complete(&request("one\n2"), &call(1)).await.unwrap();
     assert_eq!(again, response, "an exchange replays identically");
