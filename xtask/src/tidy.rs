@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
-use std::process::Command;
+use std::path::Path;
+use std::{fs, io};
 
-use crate::process::{TaskError, output};
+use crate::process::TaskError;
 use crate::workspace_root;
 
 /// The most lines of a source file before its tests.
@@ -84,25 +84,40 @@ pub fn run() -> Result<(), TaskError> {
     }
 }
 
-/// Reads the text files of this repository that git knows or would add.
+/// Directories with what programs made. Runs kept below `tests/data` are data.
+const MADE: &[&str] = &[".git", "target", "runs"];
+
+/// Reads the text files of this repository, except those that programs made.
 ///
 /// # Errors
-/// If git fails.
+/// If a directory cannot be read.
 pub fn files() -> Result<Vec<SourceFile>, TaskError> {
-    let list =
-        output(Command::new("git").args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]))?;
-    let paths: BTreeSet<&str> = list.split('\0').filter(|path| !path.is_empty()).collect();
-    // A file that is gone or is no text has no lines to check.
-    let read = |path: &str| fs::read_to_string(workspace_root().join(path)).ok();
-    Ok(paths
-        .into_iter()
-        .filter_map(|path| {
-            Some(SourceFile {
-                path: path.to_owned(),
-                text: read(path)?,
-            })
-        })
-        .collect())
+    let mut files = Vec::new();
+    read_dir(workspace_root(), "", &mut files)
+        .map_err(|error| TaskError(format!("cannot read the repository: {error}")))?;
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+fn read_dir(dir: &Path, prefix: &str, files: &mut Vec<SourceFile>) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let path = format!("{prefix}{name}");
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            if !MADE.contains(&&*name) || path.starts_with("tests/data/") {
+                read_dir(&entry.path(), &format!("{path}/"), files)?;
+            }
+        } else if kind.is_file()
+            // What is no text has no lines to check.
+            && let Ok(text) = fs::read_to_string(entry.path())
+        {
+            files.push(SourceFile { path, text });
+        }
+    }
+    Ok(())
 }
 
 /// Returns every place in a repository where a rule is broken.
@@ -130,9 +145,9 @@ fn check_text(file: &SourceFile, findings: &mut Vec<Finding>) {
                 message,
             });
         };
-        // What tools record is kept as they wrote it.
-        let is_recorded = file.path.ends_with(".snap") || file.path.contains("/data/");
-        if !is_recorded && line.ends_with([' ', '\t']) {
+        // What tools record is kept as they wrote it; what rustfmt leaves in a source file stands in a string.
+        let is_exempt = [".snap", ".rs"].iter().any(|end| file.path.ends_with(end));
+        if !is_exempt && !file.path.contains("/data/") && line.ends_with([' ', '\t']) {
             report("white space at the end of the line".to_owned());
         }
         for path in MACHINE_PATHS {

@@ -1,5 +1,6 @@
 //! The example `examples/autocoder`, offline: models answer from its cassette.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use dad_tests::validate_run_dir;
@@ -21,7 +22,9 @@ fn has_git() -> bool {
             Ok("1"),
             "git not found, and DHENARA_REQUIRE_TOOLS is 1"
         );
-        println!("skipped: git not found");
+        // Not `eprintln!`, whose lines are shown only of tests that fail.
+        let mut screen = std::io::stderr();
+        screen.write_all(b"skipped: git not found\n").unwrap();
     }
     found
 }
@@ -68,7 +71,6 @@ fn it_analyses_asks_and_changes() {
       main_flow
         ✓ working_copy                  [time]  1 command
         ✓ dynamic_repo_analysis         [time]  2 of 2 operations, 26 words
-    note: autocoder_root.main_flow.code_generator: call 1 is answered from [root]/project/cassettes/autocoder, matched by path and call number; 44 lines differ between this prompt of 14 lines and the recorded one
         ✓ code_generator                [time]  gpt-5.1, 1392 tokens
         ✓ code_generator_file_ops       [time]  2 operations
 
@@ -80,6 +82,8 @@ fn it_analyses_asks_and_changes() {
                 edited examples/hello/hello.yaml
       artifacts [root]/project/runs/run_00000000_000000_000001
       next      dhenara runs show run_00000000_000000_000001 autocoder_root.main_flow.code_generator_file_ops
+    ---- notes
+    note: autocoder_root.main_flow.code_generator: call 1 is answered from [root]/project/cassettes/autocoder, matched by path and call number; [number] lines differ between this prompt of 14 lines and the recorded one
     ---- exit code 0
     ");
 

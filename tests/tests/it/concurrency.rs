@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, Once};
 
 use dad_tests::validate_run_dir;
 use dhenara::events::on_any;
-use dhenara::{FlowBuilder, FlowRunner, HandlerError, NodeExecutionCompletedEvent, ObservabilitySettings, RunReport, on};
+use dhenara::{
+    FlowBuilder, FlowRunner, HandlerError, NodeExecutionCompletedEvent, ObservabilitySettings, RunReport, on,
+};
 use tracing_subscriber::prelude::*;
 
 use crate::harness::{TestEnvironment, read_lines};
@@ -32,7 +34,9 @@ type Heard = Arc<Mutex<Vec<String>>>;
 async fn one_run(project: std::path::PathBuf, number: usize) -> (RunReport, Vec<String>) {
     let token = token(number);
     let steps = ["one", "two", "three"];
-    let flow = steps.iter().fold(FlowBuilder::new(), |flow, step| flow.node(*step, TalkerSettings::node(&token)));
+    let flow = steps.iter().fold(FlowBuilder::new(), |flow, step| {
+        flow.node(step, TalkerSettings::node(&token))
+    });
     let heard = Heard::default();
     let (all, completed) = (Arc::clone(&heard), Arc::clone(&heard));
     let context = context("talk", &project)
@@ -51,7 +55,10 @@ async fn one_run(project: std::path::PathBuf, number: usize) -> (RunReport, Vec<
         ])
         .build()
         .unwrap();
-    let report = FlowRunner::new(flow.build().unwrap(), context).run().await.unwrap();
+    let report = FlowRunner::new(flow.build().unwrap(), context)
+        .run()
+        .await
+        .unwrap();
     let heard = heard.lock().unwrap().clone();
     (report, heard)
 }
@@ -60,15 +67,23 @@ async fn one_run(project: std::path::PathBuf, number: usize) -> (RunReport, Vec<
 async fn fifty_runs_keep_to_themselves() {
     install_log_layer();
     let env = TestEnvironment::new();
-    let runs: Vec<_> = (0..RUNS).map(|number| tokio::spawn(one_run(env.project(), number))).collect();
+    let runs: Vec<_> = (0..RUNS)
+        .map(|number| tokio::spawn(one_run(env.project(), number)))
+        .collect();
     let mut reports = Vec::new();
     for (number, run) in runs.into_iter().enumerate() {
         let (report, heard) = run.await.unwrap();
         assert!(report.warnings.is_empty(), "{:?}", report.warnings);
         // Begin and end of the run, of its flow and of three steps; what each said; and each step's outcome.
         assert_eq!(heard.len(), 4 + 3 * 2 + 3 + 3, "{heard:#?}");
-        let others = tokens_in(&heard.join("\n")).into_iter().filter(|found| *found != number);
-        assert_eq!(others.collect::<Vec<_>>(), [0; 0], "in the events of run {number}");
+        let others = tokens_in(&heard.join("\n"))
+            .into_iter()
+            .filter(|found| *found != number);
+        assert_eq!(
+            others.collect::<Vec<_>>(),
+            [0; 0],
+            "in the events of run {number}"
+        );
         reports.push(report);
     }
     for (number, report) in reports.iter().enumerate() {
@@ -77,15 +92,24 @@ async fn fifty_runs_keep_to_themselves() {
         for file in &files {
             let text = std::fs::read_to_string(report.run_dir.join(file)).unwrap();
             let found = tokens_in(&text);
-            assert!(found.iter().all(|token| *token == number), "{file} of run {number}: {found:?}");
+            assert!(
+                found.iter().all(|token| *token == number),
+                "{file} of run {number}: {found:?}"
+            );
             let foreign = reports.iter().filter(|other| other.run_id != report.run_id);
-            let foreign: Vec<_> = foreign.filter(|other| text.contains(other.run_id.as_str())).collect();
+            let foreign: Vec<_> = foreign
+                .filter(|other| text.contains(other.run_id.as_str()))
+                .collect();
             assert!(foreign.is_empty(), "{file} of run {number} speaks of another run");
             with_token += usize::from(!found.is_empty());
         }
         // Result, outcome and two artifacts of each step, definition, journal, logs.
         assert_eq!(with_token, 3 * 4 + 3, "of run {number}");
-        assert_eq!(log_bodies(&report.run_dir, &token(number)), 6, "of run {number}");
+        assert_eq!(
+            log_bodies(&report.run_dir, &token(number)),
+            6,
+            "log events of run {number}"
+        );
     }
 }
 
@@ -107,9 +131,11 @@ fn tokens_in(text: &str) -> Vec<usize> {
 /// How many log events of a run say its token: those of the nodes and those of the tasks they spawned.
 fn log_bodies(run: &Path, token: &str) -> usize {
     let lines = read_lines(&run.join(".trace/logs.jsonl"));
-    let records = lines
-        .iter()
-        .flat_map(|line| line["resourceLogs"][0]["scopeLogs"][0]["logRecords"].as_array().unwrap());
+    let records = lines.iter().flat_map(|line| {
+        line["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+            .as_array()
+            .unwrap()
+    });
     let bodies = records.map(|record| record["body"]["stringValue"].as_str().unwrap());
     bodies.filter(|body| body.ends_with(token)).count()
 }

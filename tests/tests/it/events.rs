@@ -3,9 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use dhenara::models::Models;
-use dhenara::nodes::{
-    AIModelNodeInput, AIModelNodeSettings, Prompt, PromptVariable,
-};
+use dhenara::nodes::{AIModelNodeInput, AIModelNodeSettings, Prompt, PromptVariable};
 use dhenara::{
     AIModelNode, ComponentExecutionCompletedEvent, FlowBuilder, FlowDefinition, FlowRunner, HandlerError,
     NodeExecutionCompletedEvent, NodeInputRequiredEvent, NodeType, RunStatus, on,
@@ -33,14 +31,23 @@ async fn a_completed_step_and_component_have_their_files() {
             let result = read_json(&event.dir.join("result.json"));
             let outcome = event.outcome().unwrap();
             assert_eq!(result["outcome"], outcome);
-            assert_eq!(std::fs::read_to_string(event.dir.join("custom-artifacts/token.txt")).unwrap(), outcome["token"].as_str().unwrap());
-            steps.lock().unwrap().push(format!("{} {}", event.path, result["execution_status"]));
+            assert_eq!(
+                std::fs::read_to_string(event.dir.join("custom-artifacts/token.txt")).unwrap(),
+                outcome["token"].as_str().unwrap()
+            );
+            steps
+                .lock()
+                .unwrap()
+                .push(format!("{} {}", event.path, result["execution_status"]));
             async { Ok::<(), HandlerError>(()) }
         })
         .on(move |event: ComponentExecutionCompletedEvent| {
             let dir = event.run().run_dir.join(event.path.to_relative_dir());
             let result = read_json(&dir.join("component_result.json"));
-            components.lock().unwrap().push(format!("{} {}", event.path, result["counts"]["completed"]));
+            components
+                .lock()
+                .unwrap()
+                .push(format!("{} {}", event.path, result["counts"]["completed"]));
             async { Ok::<(), HandlerError>(()) }
         })
         .build()
@@ -50,7 +57,10 @@ async fn a_completed_step_and_component_have_their_files() {
     // Each handler has a queue of its own, so only the order within one is promised.
     let mut seen = seen.lock().unwrap().clone();
     seen.sort();
-    assert_eq!(seen, ["talk 2", "talk.one \"completed\"", "talk.two \"completed\""]);
+    assert_eq!(
+        seen,
+        ["talk 2", "talk.one \"completed\"", "talk.two \"completed\""]
+    );
 }
 
 #[tokio::test]
@@ -161,5 +171,8 @@ async fn a_question_that_nobody_answers_fails_the_run() {
     assert_eq!(error.code(), "input_required");
     let report = error.report().unwrap();
     let info = report.error.as_ref().unwrap();
-    assert_eq!(info.path.as_ref().map(ToString::to_string).as_deref(), Some("asking.ask"));
+    assert_eq!(
+        info.path.as_ref().map(ToString::to_string).as_deref(),
+        Some("asking.ask")
+    );
 }

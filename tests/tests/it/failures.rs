@@ -1,6 +1,8 @@
 //! Runs that do not end well: a node that fails, a run that is dropped, a process that dies.
 
 use std::path::Path;
+#[cfg(unix)]
+use std::time::Duration;
 
 use dhenara::run::layout;
 use dhenara::{FlowBuilder, RunStatus, RunView};
@@ -28,7 +30,24 @@ fn a_node_that_fails_fails_its_run() {
     let env = TestEnvironment::new();
     env.write("broken.yaml", FLOW);
     let output = env.run(&["run", "flow", "broken.yaml"]).expect(1);
-    insta::assert_snapshot!(output, @"");
+    insta::assert_snapshot!(output, @"
+    ---- stderr
+    run_00000000_000000_000001
+    broken_root
+      ✓ before                        [time]  1 command
+      inner
+        ✗ breaks                        [time]  1 command
+          `echo 'it is broken' >&2; exit 3` ended with exit code 3: it is broken
+      ✗ inner failed
+    ✗ broken_root failed
+
+    failed run_00000000_000000_000001 in [time]
+      steps     1 completed, 1 failed
+      error     broken_root.inner.breaks: `echo 'it is broken' >&2; exit 3` ended with exit code 3: it is broken
+      artifacts [root]/project/runs/run_00000000_000000_000001
+      next      dhenara run flow broken.yaml --previous-run-id run_00000000_000000_000001 --entry-point broken_root.inner.breaks
+    ---- exit code 1
+    ");
 
     let run = env.last_run();
     let sealed = journal(&run).pop().unwrap();
@@ -36,7 +55,13 @@ fn a_node_that_fails_fails_its_run() {
         (&sealed["type"], &sealed["status"]),
         (&"run_sealed".into(), &"failed".into())
     );
-    insta::assert_json_snapshot!(sealed["error"], @"");
+    insta::assert_json_snapshot!(sealed["error"], @r#"
+    {
+      "code": "command_failed",
+      "message": "`echo 'it is broken' >&2; exit 3` ended with exit code 3: it is broken",
+      "path": "broken_root.inner.breaks"
+    }
+    "#);
     for file in [".trace/dad_metadata.json", "run_summary.json"] {
         let document = read_json(&run.join(file));
         assert_eq!(document["status"], "failed", "{file}");
@@ -50,14 +75,32 @@ fn a_node_that_fails_fails_its_run() {
     assert_eq!(result["execution_status"], "failed");
     assert_eq!(result["error"], sealed["error"]);
     // What it got done counts.
-    insta::assert_json_snapshot!(result["outcome"], @"");
+    insta::assert_json_snapshot!(result["outcome"], @r#"
+    {
+      "all_succeeded": false,
+      "commands_executed": 1,
+      "successful_commands": 0,
+      "failed_commands": 1,
+      "results": [
+        {
+          "command": "echo 'it is broken' >&2; exit 3",
+          "returncode": 3,
+          "stdout": "",
+          "stderr": "it is broken\n",
+          "success": false
+        }
+      ]
+    }
+    "#);
 
     // What comes after it was not begun.
     for path in ["broken_root/inner/after_it", "broken_root/last_one"] {
         assert!(!run.join(path).exists(), "{path}");
         let dotted = path.replace('/', ".");
         assert!(
-            journal(&run).iter().all(|record| record["path"] != dotted.as_str()),
+            journal(&run)
+                .iter()
+                .all(|record| record["path"] != dotted.as_str()),
             "{path}"
         );
     }
@@ -65,10 +108,17 @@ fn a_node_that_fails_fails_its_run() {
     // The command that the summary proposes is one that works: it starts where the failure was.
     env.write(
         "broken.yaml",
-        &FLOW.replace("exit 3", "exit 0").replace("output: never", "output: ended"),
+        &FLOW
+            .replace("exit 3", "exit 0")
+            .replace("output: never", "output: ended"),
     );
     let next = output.stderr.lines().last().unwrap();
-    let words: Vec<&str> = next.trim().split(' ').filter(|word| !word.is_empty()).skip(2).collect();
+    let words: Vec<&str> = next
+        .trim()
+        .split(' ')
+        .filter(|word| !word.is_empty())
+        .skip(2)
+        .collect();
     let output = env.run(&words).expect(0);
     assert_eq!(output.stdout, "ended\n");
     let began: Vec<Value> = records(&env.last_run(), "step_started");
@@ -80,7 +130,10 @@ fn a_node_that_fails_fails_its_run() {
 fn a_failure_that_is_absorbed_does_not_fail_the_run() {
     let env = TestEnvironment::new();
     let flow = FLOW
-        .replace("        type: command\n", "        type: command\n        on_error: continue\n")
+        .replace(
+            "        type: command\n",
+            "        type: command\n        on_error: continue\n",
+        )
         .replace("output: never", "output: \"$expr{ $hier{breaks}.error.code }\"");
     env.write("broken.yaml", &flow);
     let output = env.run(&["run", "flow", "broken.yaml"]).expect(0);
@@ -93,7 +146,10 @@ fn a_failure_that_is_absorbed_does_not_fail_the_run() {
 #[tokio::test]
 async fn a_run_that_is_dropped_is_sealed_as_abandoned() {
     let env = TestEnvironment::new();
-    let flow = FlowBuilder::new().node("one", TalkerSettings::node("x")).build().unwrap();
+    let flow = FlowBuilder::new()
+        .node("one", TalkerSettings::node("x"))
+        .build()
+        .unwrap();
     let context = context("dropped_flow", &env.project()).build().unwrap();
     let run = context.setup_run(&flow).unwrap();
     let dir = run.identity().run_dir.clone();
@@ -106,11 +162,20 @@ async fn a_run_that_is_dropped_is_sealed_as_abandoned() {
     assert_eq!(refused.code(), "run_ended");
     let view = RunView::open(&dir).unwrap();
     assert_eq!(view.status, RunStatus::Failed);
-    assert_eq!(view.error.as_ref().map(|error| error.code.as_str()), Some("abandoned"));
+    assert_eq!(
+        view.error.as_ref().map(|error| error.code.as_str()),
+        Some("abandoned")
+    );
     let metadata = read_json(&dir.join(layout::DOT_TRACE).join(layout::METADATA));
-    assert_eq!((&metadata["status"], &metadata["error"]["code"]), (&"failed".into(), &"abandoned".into()));
+    assert_eq!(
+        (&metadata["status"], &metadata["error"]["code"]),
+        (&"failed".into(), &"abandoned".into())
+    );
     let list = env.run(&["runs", "list"]).expect(0);
-    insta::assert_snapshot!(list, @"");
+    insta::assert_snapshot!(list, @"
+    failed      run_00000000_000000_000001  dropped_flow  0000-00-00 00:00:00 UTC  [time]  0 steps
+    ---- exit code 0
+    ");
 }
 
 #[test]
@@ -118,7 +183,10 @@ fn a_run_whose_process_leaves_it_is_interrupted() {
     let env = TestEnvironment::new();
     let _ = env.abandon("forget").expect(0);
     let list = env.run(&["runs", "list"]).expect(0);
-    insta::assert_snapshot!(list, @"");
+    insta::assert_snapshot!(list, @"
+    interrupted run_00000000_000000_000001  abandoned_flow  0000-00-00 00:00:00 UTC  [time]
+    ---- exit code 0
+    ");
     // Nothing was written to find that out.
     assert_eq!(metadata_status(&env.last_run()), "running");
 }
@@ -129,21 +197,98 @@ fn a_run_whose_process_dies_in_a_step_is_interrupted() {
     let output = env.abandon("abort");
     assert_ne!(output.code, Some(0), "{output}");
     let run = env.last_run();
-    insta::assert_snapshot!(env.run(&["runs", "list"]).expect(0), @"");
-    insta::assert_snapshot!(env.run(&["runs", "show", "last"]).expect(0), @"");
+    insta::assert_snapshot!(env.run(&["runs", "list"]).expect(0), @"
+    interrupted run_00000000_000000_000001  abandoned_flow  0000-00-00 00:00:00 UTC  [time]
+    ---- exit code 0
+    ");
+    insta::assert_snapshot!(env.run(&["runs", "show", "last"]).expect(0), @"
+    run_00000000_000000_000001  interrupted
+      made      [timestamp]
+      artifacts [root]/project/runs/run_00000000_000000_000001
+      abandoned_flow  running
+        ✓ before                        [time]
+        · last_one                      did not end, attempt 1
+    ---- exit code 0
+    ");
     assert_eq!(metadata_status(&run), "running");
 
     // What was committed is there, and so is what the step that died had paid for.
     assert!(run.join("abandoned_flow/before/result.json").is_file());
     assert!(!run.join("abandoned_flow/last_one").exists());
     let began = records(&run, "step_started").pop().unwrap();
-    let memo = run.join(".run/stage").join(began["seq"].to_string()).join("memo.jsonl");
+    let memo = run
+        .join(".run/stage")
+        .join(began["seq"].to_string())
+        .join("memo.jsonl");
     assert_eq!(read_json(&memo)["response"], "paid for");
 
-    let shown = env.run(&["runs", "show", "last", "--json"]).expect(0).json("cli_runs_show");
+    let shown = env
+        .run(&["runs", "show", "last", "--json"])
+        .expect(0)
+        .json("cli_runs_show");
     assert_eq!(shown["status"], "interrupted");
-    let list = env.run(&["runs", "list", "--json"]).expect(0).json("cli_runs_list");
+    let list = env
+        .run(&["runs", "list", "--json"])
+        .expect(0)
+        .json("cli_runs_list");
     assert_eq!(list["runs"][0]["status"], "interrupted");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_interrupted_at_the_keyboard_is_cancelled() {
+    let env = TestEnvironment::new();
+    env.write(
+        "long.yaml",
+        "schema_version: 1\nkind: flow\nelements:\n  - { node: waits, type: command, settings: { commands: [[sleep, '600'], [echo, never]] } }\n",
+    );
+    let running = env.start(&["run", "flow", "long.yaml"]);
+    // It is in the middle of its step once the journal names the child process.
+    let child = loop {
+        let started = env.runs().pop().and_then(|run| process_started(&run));
+        match started {
+            Some(process) => break process["pgid"].to_string(),
+            None => std::thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    let kill = |args: &[&str]| env.command("kill", &env.project()).args(args).output().unwrap();
+    assert!(kill(&["-INT", &running.id().to_string()]).status.success());
+    let output = env.finish(running).expect(130);
+    insta::assert_snapshot!(output, @"
+    ---- stderr
+    run_00000000_000000_000001
+    long_root
+      ✗ waits                         [time]  1 command
+        the step was cancelled
+    ✗ long_root cancelled
+
+    cancelled run_00000000_000000_000001 in [time]
+      steps     0 completed, 1 failed
+      error     long_root.waits: the step was cancelled
+      artifacts [root]/project/runs/run_00000000_000000_000001
+      next      dhenara runs show run_00000000_000000_000001 long_root.waits
+    ---- notes
+    stopping the run; press Ctrl-C again to end at once
+    ---- exit code 130
+    ");
+    assert!(
+        !kill(&["-0", "--", &format!("-{child}")]).status.success(),
+        "the command goes on"
+    );
+
+    let sealed = journal(&env.last_run()).pop().unwrap();
+    assert_eq!(sealed["status"], "cancelled");
+    let result = read_json(&env.last_run().join("long_root/waits/result.json"));
+    assert_eq!(result["execution_status"], "cancelled");
+}
+
+/// The record of a child process in a journal that is being written.
+#[cfg(unix)]
+fn process_started(run: &Path) -> Option<Value> {
+    let text = std::fs::read_to_string(run.join(".run/journal.jsonl")).ok()?;
+    let last = text.lines().next_back()?;
+    let record: Value = serde_json::from_str(last).ok()?;
+    Some(record).filter(|record| record["type"] == "process_started")
 }
 
 fn metadata_status(run: &Path) -> Value {

@@ -16,10 +16,25 @@ fn hello() -> TestEnvironment {
 fn a_flow_runs_without_a_project() {
     let env = hello();
     let output = env.run(&["run", "flow", "hello.yaml"]).expect(0);
-    insta::assert_snapshot!(output, @"");
+    insta::assert_snapshot!(output, @"
+    Hello, world!
+    ---- stderr
+    run_00000000_000000_000001
+    hello_root
+      ✓ greet                         [time]  1 command
+
+    completed run_00000000_000000_000001 in [time]
+      steps     1 completed
+      artifacts [root]/project/runs/run_00000000_000000_000001
+      next      dhenara runs show run_00000000_000000_000001 hello_root.greet --project-root [root]/project
+    ---- exit code 0
+    ");
     assert!(env.last_run().starts_with(env.project().join("runs")));
     // From elsewhere it is the same flow, whose runs lie beside it.
-    let output = env.run_in(&env.path("tmp"), &["run", "flow", "../project/hello.yaml", "--var", "name=Ada"]);
+    let output = env.run_in(
+        &env.path("tmp"),
+        &["run", "flow", "../project/hello.yaml", "--var", "name=Ada"],
+    );
     assert_eq!(output.expect(0).stdout, "Hello, Ada!\n");
     assert!(env.last_run().starts_with(env.project().join("runs")));
     assert_eq!(env.runs().len(), 2);
@@ -40,7 +55,9 @@ fn variables_come_from_options_files_and_environments() {
         // What comes from outside is data, never a template.
         (&["--var", "name=$expr{1 + 1}"], "Hello, $expr{1 + 1}!\n"),
     ] {
-        let output = env.run(&[&["run", "flow", "hello.yaml"], options].concat()).expect(0);
+        let output = env
+            .run(&[&["run", "flow", "hello.yaml"], options].concat())
+            .expect(0);
         assert_eq!(output.stdout, wanted);
     }
 }
@@ -48,14 +65,42 @@ fn variables_come_from_options_files_and_environments() {
 #[test]
 fn a_dry_run_makes_nothing() {
     let env = hello();
-    let output = env.unchanged(&["run", "flow", "hello.yaml", "--dry-run"]).expect(0);
-    insta::assert_snapshot!(output, @"");
+    let output = env
+        .unchanged(&["run", "flow", "hello.yaml", "--dry-run"])
+        .expect(0);
+    insta::assert_snapshot!(output, @"
+    execute  hello_root.greet  command
+    ---- exit code 0
+    ");
 
     let _ = env.run(&["run", "flow", "hello.yaml"]).expect(0);
-    let again = ["run", "flow", "hello.yaml", "--previous-run-id", "last", "--dry-run"];
-    insta::assert_snapshot!(env.unchanged(&again).expect(0), @"");
+    let again = [
+        "run",
+        "flow",
+        "hello.yaml",
+        "--previous-run-id",
+        "last",
+        "--dry-run",
+    ];
+    let planned = env.unchanged(&again).expect(0);
+    assert!(
+        planned.stdout.lines().all(|line| line == line.trim_end()),
+        "{:?}",
+        planned.stdout
+    );
+    insta::assert_snapshot!(planned, @"
+    depends  hello_root.greet  reused if its fingerprint is the same
+    ---- stderr
+    re-run of run_00000000_000000_000001: 0 reused, 0 to execute, 1 decided on the way
+    ---- exit code 0
+    ");
     let entry = [&again[..], &["--entry-point", "greet"]].concat();
-    insta::assert_snapshot!(env.unchanged(&entry).expect(0), @"");
+    insta::assert_snapshot!(env.unchanged(&entry).expect(0), @"
+    execute  hello_root.greet  entry point
+    ---- stderr
+    re-run of run_00000000_000000_000001: 0 reused, 1 to execute, starting at hello_root.greet
+    ---- exit code 0
+    ");
 }
 
 #[test]
@@ -97,8 +142,27 @@ elements:
     ]);
     let _ = output.expect(0);
     let run = env.last_run();
-    assert_eq!(std::fs::read_to_string(run.join("static_inputs/deep/notes.txt")).unwrap(), "what was given\n");
-    insta::assert_json_snapshot!(read_json(&run.join("static_inputs/static_inputs.json")), @"");
+    assert_eq!(
+        std::fs::read_to_string(run.join("static_inputs/deep/notes.txt")).unwrap(),
+        "what was given\n"
+    );
+    insta::assert_json_snapshot!(read_json(&run.join("static_inputs/static_inputs.json")), @r#"
+    {
+      "flow_root.greet": {
+        "env_vars": {
+          "GREETING": "from the file"
+        }
+      },
+      "flow_root.other": {
+        "commands": [
+          [
+            "echo",
+            "from the option"
+          ]
+        ]
+      }
+    }
+    "#);
     let stdout = |step: &str| {
         let outcome = read_json(&run.join("flow_root").join(step).join("outcome.json"));
         outcome["results"][0]["stdout"].as_str().unwrap().to_owned()
@@ -110,13 +174,46 @@ elements:
         .iter()
         .map(|record| env.shown(&format!("{} {}", record["path"], record["source"])))
         .collect();
-    insta::assert_snapshot!(answered.join("\n"), @"");
+    insta::assert_snapshot!(answered.join("\n"), @r#"
+    "flow_root.greet" "`inputs.json`"
+    "flow_root.other" "--input"
+    "#);
+}
+
+#[test]
+fn values_reach_a_shell_only_as_arguments() {
+    let env = TestEnvironment::new();
+    env.write(
+        "shell.yaml",
+        r#"schema_version: 1
+kind: flow
+required: [value]
+output: "$expr{ $hier{say}.outcome.results[0].stdout }"
+elements:
+  - node: say
+    type: command
+    settings:
+      commands: ['printf "%s|%s|%s\n" $expr{value} "<$expr{value}>" $(printf %s $expr{value})']
+"#,
+    );
+    let value = "$(touch pwned) `touch pwned` ; touch pwned # \" '";
+    let given = format!("value={value}");
+    let output = env.run(&["run", "flow", "shell.yaml", "--var", &given]).expect(0);
+    assert!(
+        output.stdout.starts_with(&format!("{value}|<{value}>|")),
+        "{output}"
+    );
+    assert!(!env.last_run().join("pwned").exists());
+    assert!(!env.project().join("pwned").exists());
 }
 
 #[test]
 fn static_inputs_are_found_beside_the_flow() {
     let env = hello();
-    env.write("static_inputs.json", r#"{ "hello_root.greet": { "commands": [["echo", "found"]] } }"#);
+    env.write(
+        "static_inputs.json",
+        r#"{ "hello_root.greet": { "commands": [["echo", "found"]] } }"#,
+    );
     let output = env.run(&["run", "flow", "hello.yaml"]).expect(0);
     assert_eq!(output.stdout, "found\n");
 }
@@ -124,7 +221,10 @@ fn static_inputs_are_found_beside_the_flow() {
 /// A project with a model node that asks for its input, and a cassette that answers it.
 fn asking() -> TestEnvironment {
     let env = TestEnvironment::new();
-    env.write(".dhenara/config.yaml", "environments: { offline: { cassette: tape } }\n");
+    env.write(
+        ".dhenara/config.yaml",
+        "environments: { offline: { cassette: tape } }\n",
+    );
     env.write(
         "ask.yaml",
         r#"schema_version: 1
@@ -153,9 +253,27 @@ elements:
 #[test]
 fn an_input_gives_a_model_its_variables_and_settings() {
     let env = asking();
-    let input = r#"ask={"prompt_variables": {"name": "Ada"}, "settings_override": {"models": ["openai/second"]}}"#;
-    let output = env.run(&["run", "flow", "ask.yaml", "--env", "offline", "--input", input]).expect(0);
-    insta::assert_snapshot!(output, @"");
+    let input =
+        r#"ask={"prompt_variables": {"name": "Ada"}, "settings_override": {"models": ["openai/second"]}}"#;
+    let output = env
+        .run(&["run", "flow", "ask.yaml", "--env", "offline", "--input", input])
+        .expect(0);
+    insta::assert_snapshot!(output, @"
+  Hello, Ada.
+  ---- stderr
+  run_00000000_000000_000001
+  ask_root
+    ✓ ask                           [time]  second, 8 tokens
+
+  completed run_00000000_000000_000001 in [time]
+    steps     1 completed
+    model     1 calls, 8 tokens, unknown price
+    artifacts [root]/project/runs/run_00000000_000000_000001
+    next      dhenara runs show run_00000000_000000_000001 ask_root.ask
+  ---- notes
+  note: ask_root.ask: call 1 is answered from [root]/project/tape, matched by path and call number; the prompt is the recorded one
+  ---- exit code 0
+  ");
     let step = env.last_run().join("ask_root/ask");
     let state = read_json(&step.join("state.json"));
     assert_eq!(state["ai_model"], "openai/second");
@@ -171,27 +289,103 @@ fn an_input_gives_a_model_its_variables_and_settings() {
 #[test]
 fn a_node_whose_question_nobody_answers_fails() {
     let env = asking();
-    let output = env.run(&["run", "flow", "ask.yaml", "--env", "offline", "--no-input"]).expect(1);
-    insta::assert_snapshot!(output, @"");
+    let output = env
+        .run(&["run", "flow", "ask.yaml", "--env", "offline", "--no-input"])
+        .expect(1);
+    insta::assert_snapshot!(output, @"
+    ---- stderr
+    run_00000000_000000_000001
+    ask_root
+      ✗ ask                           [time]
+        `ask_root.ask` asks for its input and nobody answered
+    ✗ ask_root failed
+
+    failed run_00000000_000000_000001 in [time]
+      steps     0 completed, 1 failed
+      error     ask_root.ask: `ask_root.ask` asks for its input and nobody answered
+      hint      give it by `--input ask_root.ask=JSON`, `--static-inputs FILE` or an event handler
+      artifacts [root]/project/runs/run_00000000_000000_000001
+      next      dhenara run flow ask.yaml --env offline --no-input --previous-run-id run_00000000_000000_000001 --entry-point ask_root.ask
+    ---- exit code 1
+    ");
 }
 
 #[test]
 fn runs_are_listed_and_shown() {
     let env = hello();
     let none = env.unchanged(&["runs", "list"]).expect(0);
-    insta::assert_snapshot!(none, @"");
+    insta::assert_snapshot!(none, @"
+    ---- stderr
+    there are no runs yet; `dhenara run agent NAME` makes one
+    ---- exit code 0
+    ");
     let _ = env.run(&["run", "flow", "hello.yaml"]).expect(0);
-    let more = ["--previous-run-id", "last", "--entry-point", "greet", "--var", "name=Ada"];
-    let _ = env.run(&[&["run", "flow", "hello.yaml"], &more[..]].concat()).expect(0);
-    insta::assert_snapshot!(env.unchanged(&["runs", "list"]).expect(0), @"");
-    insta::assert_snapshot!(env.unchanged(&["runs", "show", "last"]).expect(0), @"");
+    let more = [
+        "--previous-run-id",
+        "last",
+        "--entry-point",
+        "greet",
+        "--var",
+        "name=Ada",
+    ];
+    let _ = env
+        .run(&[&["run", "flow", "hello.yaml"], &more[..]].concat())
+        .expect(0);
+    insta::assert_snapshot!(env.unchanged(&["runs", "list"]).expect(0), @"
+    completed   run_00000000_000000_000001  hello_root  0000-00-00 00:00:00 UTC  [time]  1 steps
+    completed   rerun_00000000_000000_000002  hello_root  0000-00-00 00:00:00 UTC  [time]  1 steps  from run_00000000_000000_000001
+    ---- exit code 0
+    ");
+    insta::assert_snapshot!(env.unchanged(&["runs", "show", "last"]).expect(0), @"
+    rerun_00000000_000000_000002  completed
+      from      run_00000000_000000_000001
+      made      [timestamp]
+      artifacts [root]/project/runs/rerun_00000000_000000_000002
+      hello_root
+        ✓ greet                         [time]  1 command
+    ---- exit code 0
+    ");
 
     let first = env.runs()[0].file_name().unwrap().to_string_lossy().into_owned();
     let mut settings = insta::Settings::clone_current();
     // Lengths of files that hold times and directories.
-    settings.add_filter(r"(?m)^ {6}[ \d]{4}\d  (?P<name>\w+\.\w+)$", "       size  $name");
+    settings.add_filter(r"(?m)^  [ \d]{9}\d  (\w+\.\w+)$", "        size  $1");
     let _sizes = settings.bind_to_scope();
-    insta::assert_snapshot!(env.unchanged(&["runs", "show", &first, "greet"]).expect(0), @"");
+    insta::assert_snapshot!(env.unchanged(&["runs", "show", &first, "greet"]).expect(0), @r#"
+    ✓ hello_root.greet  [time]  1 command
+    settings
+    {
+      "commands": [
+        [
+          "echo",
+          "Hello, world!"
+        ]
+      ]
+    }
+    outcome
+    {
+      "all_succeeded": true,
+      "commands_executed": 1,
+      "successful_commands": 1,
+      "failed_commands": 0,
+      "results": [
+        {
+          "command": "echo Hello, world!",
+          "returncode": 0,
+          "stdout": "Hello, world!\n",
+          "stderr": "",
+          "success": true
+        }
+      ]
+    }
+    files [root]/project/runs/run_00000000_000000_000001/hello_root/greet
+            size  outcome.json
+            size  result.json
+            size  state.json
+            size  stderr.log
+            size  stdout.log
+    ---- exit code 0
+    "#);
 
     // A run is found by a unique beginning of its id; where several fit they are named.
     let _ = env.unchanged(&["runs", "show", "rerun_"]).expect(0);
@@ -203,15 +397,29 @@ fn runs_are_listed_and_shown() {
 fn prefix_and_place_of_a_run_can_be_chosen() {
     let env = hello();
     let place = ["--run-root", "kept", "--run-root-subpath", "a/b"];
-    let options = [&["run", "flow", "hello.yaml", "--run-id-prefix", "test"], &place[..]].concat();
+    let options = [
+        &["run", "flow", "hello.yaml", "--run-id-prefix", "test"],
+        &place[..],
+    ]
+    .concat();
     let _ = env.run(&options).expect(0);
     let run = env.last_run();
     assert_eq!(run.parent().unwrap(), env.project().join("kept/a/b"));
-    assert!(run.file_name().unwrap().to_string_lossy().starts_with("test_run_"));
-    let list = env.run(&[&["runs", "list", "--json"], &place[..]].concat()).expect(0);
+    assert!(
+        run.file_name()
+            .unwrap()
+            .to_string_lossy()
+            .starts_with("test_run_")
+    );
+    let list = env
+        .run(&[&["runs", "list", "--json"], &place[..]].concat())
+        .expect(0);
     let list = list.json("cli_runs_list");
     assert_eq!(list["runs"].as_array().map(Vec::len), Some(1));
-    let none = env.run(&["runs", "list", "--json"]).expect(0).json("cli_runs_list");
+    let none = env
+        .run(&["runs", "list", "--json"])
+        .expect(0)
+        .json("cli_runs_list");
     assert_eq!(none["runs"], Value::Array(Vec::new()));
 }
 
@@ -234,6 +442,11 @@ fn without_an_entry_point_fingerprints_decide() {
     assert!(reused["reused_from"].is_object(), "{reused}");
     assert!(records(&env.last_run(), "step_started").is_empty());
     // Another one is.
-    let _ = run(&["--previous-run-id", "last", "--input", r#"ask={"prompt_variables": {"name": "Grace"}}"#]);
+    let _ = run(&[
+        "--previous-run-id",
+        "last",
+        "--input",
+        r#"ask={"prompt_variables": {"name": "Grace"}}"#,
+    ]);
     assert_eq!(records(&env.last_run(), "step_started").len(), 1);
 }

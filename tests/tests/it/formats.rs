@@ -9,7 +9,8 @@ use dhenara::definition::{compile, load_file};
 use dhenara::models::Models;
 use dhenara::nodes::{AIModelNodeSettings, CommandNodeSettings};
 use dhenara::{
-    AIModelNode, CommandNode, FlowBuilder, FlowDefinition, FlowRunner, NodeBuilder, ObservabilitySettings, RunStatus,
+    AIModelNode, CommandNode, FlowBuilder, FlowDefinition, FlowRunner, NodeBuilder, ObservabilitySettings,
+    RunStatus,
 };
 use serde_json::{Value, json};
 
@@ -29,7 +30,10 @@ fn the_table_names_every_schema() {
     assert_eq!(in_table, there);
     for name in there {
         let schema = Schemas::get().document(name).unwrap();
-        assert!(schema["title"].as_str().is_some_and(|title| !title.is_empty()), "{name} has no title");
+        assert!(
+            schema["title"].as_str().is_some_and(|title| !title.is_empty()),
+            "{name} has no title"
+        );
     }
 }
 
@@ -59,7 +63,10 @@ fn everything() -> FlowDefinition {
         .node("model", model)
         .node("talks", TalkerSettings::node("$expr{long}"))
         .node("flaky", NodeBuilder::from(flaky).retry(retry))
-        .subflow("inner", FlowBuilder::new().node("talks", TalkerSettings::node("short")))
+        .subflow(
+            "inner",
+            FlowBuilder::new().node("talks", TalkerSettings::node("short")),
+        )
         .build()
         .unwrap()
 }
@@ -74,8 +81,15 @@ async fn every_kind_of_file_has_its_schema() {
             .register_node_static_input("model", json!({ "settings_override": { "prompt": "Good day" } }))
     };
     let flow = everything();
-    let first = FlowRunner::new(flow.clone(), builder().build().unwrap()).run().await.unwrap();
-    let again = builder().previous_run_id("last").start_hierarchy_path("inner").build().unwrap();
+    let first = FlowRunner::new(flow.clone(), builder().build().unwrap())
+        .run()
+        .await
+        .unwrap();
+    let again = builder()
+        .previous_run_id("last")
+        .start_hierarchy_path("inner")
+        .build()
+        .unwrap();
     let again = FlowRunner::new(flow, again).run().await.unwrap();
 
     let mut seen = BTreeSet::new();
@@ -88,7 +102,11 @@ async fn every_kind_of_file_has_its_schema() {
     seen.extend(validate_run_dir(&env.last_run()).schemas);
 
     let documents = |name: &&str| !name.starts_with("cli_") && *name != "common";
-    let mut wanted: BTreeSet<String> = Schemas::get().names().filter(documents).map(str::to_owned).collect();
+    let mut wanted: BTreeSet<String> = Schemas::get()
+        .names()
+        .filter(documents)
+        .map(str::to_owned)
+        .collect();
     // Log events need a subscriber, which is one for the whole process; another test has it.
     wanted.remove("logs");
     seen.remove("logs");
@@ -96,7 +114,10 @@ async fn every_kind_of_file_has_its_schema() {
 
     let files = validate_run_dir(&first.run_dir).files;
     for (prefix, what) in [(".run/values/", "large values"), (".run/attempts/", "attempts")] {
-        assert!(files.iter().any(|file| file.starts_with(prefix)), "no {what} in {files:#?}");
+        assert!(
+            files.iter().any(|file| file.starts_with(prefix)),
+            "no {what} in {files:#?}"
+        );
     }
 }
 
@@ -150,7 +171,10 @@ elements:
 fn some_run() -> TestEnvironment {
     let env = TestEnvironment::new();
     let step = "{ node: say, type: command, settings: { commands: [[echo, x]] } }";
-    env.write("flow.yaml", &format!("schema_version: 1\nkind: flow\nelements: [{step}]\n"));
+    env.write(
+        "flow.yaml",
+        &format!("schema_version: 1\nkind: flow\nelements: [{step}]\n"),
+    );
     let _ = env.run(&["run", "flow", "flow.yaml"]).expect(0);
     env
 }
@@ -178,19 +202,30 @@ fn edit(file: &Path, change: impl FnOnce(&mut Value)) {
 fn the_check_of_run_directories_notices_what_is_wrong() {
     assert_eq!(problems_after(|_| {}), "");
     let unknown = problems_after(|run| std::fs::write(run.join("flow_root/say/more.json"), "{}").unwrap());
-    insta::assert_snapshot!(unknown, @"");
+    insta::assert_snapshot!(unknown, @"
+    `flow_root/say/more.json` is of no known kind
+    `flow_root/say/more.json`: no committed step has it
+    ");
     let gone = problems_after(|run| std::fs::remove_file(run.join("flow_root/say/stdout.log")).unwrap());
     assert!(gone.starts_with("`flow_root/say/stdout.log`: "), "{gone}");
     let changed = problems_after(|run| std::fs::write(run.join("flow_root/say/stdout.log"), "y\n").unwrap());
-    insta::assert_snapshot!(changed, @"");
-    let field = problems_after(|run| edit(&run.join("run_summary.json"), |summary| summary["more"] = 1.into()));
-    insta::assert_snapshot!(field, @"");
+    insta::assert_snapshot!(changed, @"`flow_root/say/stdout.log`: it is not the file that was recorded");
+    let field = problems_after(|run| {
+        edit(&run.join("run_summary.json"), |summary| {
+            summary["more"] = 1.into();
+        });
+    });
+    insta::assert_snapshot!(field, @"`run_summary.json`: run_summary at ``: Unevaluated properties are not allowed ('more' was unexpected)");
     let journal = problems_after(|run| {
         let journal = run.join(".run/journal.jsonl");
         let text = std::fs::read_to_string(&journal).unwrap();
         std::fs::write(&journal, text.replace("\"seq\":3", "\"seq\":4")).unwrap();
     });
     assert!(journal.contains("record 4 is out of order"), "{journal}");
-    let newer = problems_after(|run| edit(&run.join("run_summary.json"), |summary| summary["schema_version"] = 2.into()));
+    let newer = problems_after(|run| {
+        edit(&run.join("run_summary.json"), |summary| {
+            summary["schema_version"] = 2.into();
+        });
+    });
     assert!(newer.contains("schema_version"), "{newer}");
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::rc::Rc;
 
 use dad_tests::{Schemas, check_run_dir, find_run_dirs};
@@ -107,12 +107,28 @@ impl TestEnvironment {
         command
     }
 
+    /// Starts `dhenara` in the project; [`finish`](Self::finish) waits for it.
+    pub(crate) fn start(&self, args: &[&str]) -> Child {
+        let mut command = self.command(env!("CARGO_BIN_EXE_dhenara-under-test"), &self.project());
+        let piped = command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+        piped.spawn().unwrap()
+    }
+
+    /// Waits for a command.
+    pub(crate) fn finish(&self, child: Child) -> CommandOutput {
+        self.ended(child.wait_with_output().unwrap())
+    }
+
     fn output(&self, command: &mut Command) -> CommandOutput {
+        self.ended(command.output().unwrap())
+    }
+
+    fn ended(&self, output: Output) -> CommandOutput {
         let Output {
             status,
             stdout,
             stderr,
-        } = command.output().unwrap();
+        } = output;
         self.runs();
         CommandOutput {
             stdout: String::from_utf8(stdout).unwrap(),
@@ -125,13 +141,13 @@ impl TestEnvironment {
     /// The run directories there are, oldest first.
     pub(crate) fn runs(&self) -> Vec<PathBuf> {
         let mut known = self.shown.runs.borrow_mut();
-        for dir in find_run_dirs(self.root.path()) {
-            let id = dir.file_name().unwrap().to_string_lossy().into_owned();
-            let dir = dir.canonicalize().unwrap();
-            if !known.iter().any(|(_, there)| *there == dir) {
-                known.push((id, dir));
-            }
-        }
+        let found = find_run_dirs(Path::new(&self.shown.root)).into_iter();
+        let mut new: Vec<PathBuf> = found
+            .filter(|dir| known.iter().all(|(_, there)| there != dir))
+            .collect();
+        new.sort_by_key(|dir| created_at(dir));
+        let id = |dir: &Path| dir.file_name().unwrap().to_string_lossy().into_owned();
+        known.extend(new.into_iter().map(|dir| (id(&dir), dir)));
         known.iter().map(|(_, dir)| dir.clone()).collect()
     }
 
@@ -205,6 +221,19 @@ fn everything_below(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// When a run was made, as a text that sorts by time.
+fn created_at(run: &Path) -> String {
+    let text = std::fs::read_to_string(run.join(".run/journal.jsonl")).unwrap_or_default();
+    let first: Value = text
+        .lines()
+        .next()
+        .and_then(|line| serde_json::from_str(line).ok())
+        .unwrap_or(Value::Null);
+    let at = first["at"].as_str().unwrap_or_default().trim_end_matches('Z');
+    let (seconds, fraction) = at.split_once('.').unwrap_or((at, ""));
+    format!("{seconds}.{fraction:0<9}")
+}
+
 /// What differs between runs of the same thing and is not a name the harness knows.
 fn filters() -> insta::internals::SettingsBindDropGuard {
     let mut settings = insta::Settings::clone_current();
@@ -263,9 +292,20 @@ impl CommandOutput {
 
 impl fmt::Display for CommandOutput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.shown.redact(&self.stdout))?;
-        if !self.stderr.is_empty() {
-            write!(f, "---- stderr\n{}", self.shown.redact(&self.stderr))?;
+        for line in self.stdout.lines() {
+            writeln!(f, "{}", self.shown.redact(line).trim_end())?;
+        }
+        // What is told beside the progress of a run is told by another task, in an order of its own.
+        let is_note = |line: &&str| line.starts_with("note: ") || line.starts_with("stopping the run;");
+        let lines: Vec<&str> = self.stderr.lines().collect();
+        for (title, notes) in [("stderr", false), ("notes", true)] {
+            let mut lines = lines.iter().filter(|line| is_note(line) == notes).peekable();
+            if lines.peek().is_some() {
+                writeln!(f, "---- {title}")?;
+            }
+            for line in lines {
+                writeln!(f, "{}", self.shown.redact(line).trim_end())?;
+            }
         }
         match self.code {
             Some(code) => write!(f, "---- exit code {code}"),

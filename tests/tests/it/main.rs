@@ -3,10 +3,7 @@
     clippy::unwrap_used,
     reason = "a test ends where something is not as it should be"
 )]
-#![expect(
-    clippy::disallowed_methods,
-    reason = "tests make the files a user would have"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests make the files a user would have")]
 
 mod harness;
 mod nodes;

@@ -44,7 +44,10 @@ fn refused(env: &TestEnvironment, more: &[&str]) -> crate::harness::CommandOutpu
 /// A project whose flow file has these elements.
 fn flow(elements: &str) -> TestEnvironment {
     let env = TestEnvironment::new();
-    env.write("flow.yaml", &format!("schema_version: 1\nkind: flow\nelements:\n{elements}"));
+    env.write(
+        "flow.yaml",
+        &format!("schema_version: 1\nkind: flow\nelements:\n{elements}"),
+    );
     env
 }
 
@@ -53,102 +56,257 @@ const FLOW: [&str; 3] = ["run", "flow", "flow.yaml"];
 #[test]
 fn an_agent_that_is_not_there() {
     let env = project();
-    insta::assert_snapshot!(env.refused(&["run", "agent", "greter"]), @"");
-    insta::assert_snapshot!(env.refused(&["run", "agent", "../greeter"]), @"");
+    insta::assert_snapshot!(env.refused(&["run", "agent", "greter"]), @"
+    ---- stderr
+    error[unknown_agent]: there is no agent `greter` in `[root]/project`
+      hint: did you mean `greeter`?
+    ---- exit code 2
+    ");
+    insta::assert_snapshot!(env.refused(&["run", "agent", "../greeter"]), @"
+    ---- stderr
+    error[agent_name]: the name of the agent: `../greeter` contains '.'; an id is made of letters, digits and `_`
+    ---- exit code 2
+    ");
     let empty = TestEnvironment::new();
-    insta::assert_snapshot!(empty.refused(&["run", "agent", "greeter"]), @"");
+    insta::assert_snapshot!(empty.refused(&["run", "agent", "greeter"]), @"
+    ---- stderr
+    error[unknown_agent]: there is no agent `greeter` in `[root]/project`
+      hint: write it to `agents/greeter/agent.yaml`
+    ---- exit code 2
+    ");
 }
 
 #[test]
 fn a_project_that_cannot_be_read() {
     let env = project();
-    insta::assert_snapshot!(refused(&env, &["--project-root", "nowhere"]), @"");
-    insta::assert_snapshot!(refused(&env, &["--project-root", "agents/greeter/agent.yaml"]), @"");
+    insta::assert_snapshot!(refused(&env, &["--project-root", "nowhere"]), @"
+    ---- stderr
+    error[project]: `nowhere` is not a project directory: No such file or directory (os error 2)
+      hint: name the project by `--project-root DIR`
+    ---- exit code 2
+    ");
+    insta::assert_snapshot!(refused(&env, &["--project-root", "agents/greeter/agent.yaml"]), @"
+    ---- stderr
+    error[project]: `agents/greeter/agent.yaml` is not a project directory: Not a directory (os error 20)
+      hint: name the project by `--project-root DIR`
+    ---- exit code 2
+    ");
     let outside = TestEnvironment::without_project();
-    insta::assert_snapshot!(outside.refused(&GREETER), @"");
+    insta::assert_snapshot!(outside.refused(&GREETER), @"
+    ---- stderr
+    error[project]: `[root]/project` is not a project directory: neither it nor a directory above it holds `.dhenara`
+      hint: name the project by `--project-root DIR`
+    ---- exit code 2
+    ");
 }
 
 #[test]
 fn a_flow_that_cannot_be_read() {
     let env = project();
-    insta::assert_snapshot!(env.refused(&["run", "flow", "nowhere.yaml"]), @"");
-    insta::assert_snapshot!(env.refused(&["run", "flow", "agents/greeter/agent.yaml"]), @"");
+    insta::assert_snapshot!(env.refused(&["run", "flow", "nowhere.yaml"]), @"
+    ---- stderr
+    error[unreadable]: `nowhere.yaml` cannot be read: No such file or directory (os error 2)
+    ---- exit code 2
+    ");
+    insta::assert_snapshot!(env.refused(&["run", "flow", "agents/greeter/agent.yaml"]), @"
+    ---- stderr
+    error[wrong_kind]: `agents/greeter/agent.yaml` is an agent
+      hint: use `dhenara run agent NAME`
+    ---- exit code 2
+    ");
 }
 
 #[test]
 fn a_previous_run_that_is_not_there() {
     let env = project_with_run();
-    insta::assert_snapshot!(refused(&env, &["--previous-run-id", "run_20251123_141516_9f3a1c"]), @"");
+    insta::assert_snapshot!(refused(&env, &["--previous-run-id", "nothing_like_it"]), @"
+    ---- stderr
+    error[unknown_run]: there is no run `nothing_like_it`
+      hint: `dhenara runs list` shows the runs there are
+    ---- exit code 2
+    ");
     let id = env.last_run().file_name().unwrap().to_string_lossy().into_owned();
     let near = format!("{}x", &id[..id.len() - 1]);
     let output = refused(&env, &["--previous-run-id", &near]);
-    assert!(output.stderr.contains(&format!("did you mean `{id}`?")), "{output}");
-    insta::assert_snapshot!(refused(&project(), &["--previous-run-id", "last"]), @"");
+    assert!(
+        output.stderr.contains(&format!("did you mean `{id}`?")),
+        "{output}"
+    );
+    insta::assert_snapshot!(refused(&project(), &["--previous-run-id", "last"]), @"
+    ---- stderr
+    error[unknown_run]: there is no previous run of this component
+      hint: `dhenara runs list` shows the runs there are
+    ---- exit code 2
+    ");
 }
 
 #[test]
 fn a_previous_run_of_another_definition() {
     let env = project_with_run();
-    env.write("agents/other/agent.yaml", &AGENT.replace("greeter_root", "other_root"));
+    env.write(
+        "agents/other/agent.yaml",
+        &AGENT.replace("greeter_root", "other_root"),
+    );
     let id = env.last_run().file_name().unwrap().to_string_lossy().into_owned();
-    insta::assert_snapshot!(env.refused(&["run", "agent", "other", "--previous-run-id", &id]), @"");
+    insta::assert_snapshot!(env.refused(&["run", "agent", "other", "--previous-run-id", &id]), @"
+    ---- stderr
+    error[other_root]: `run_00000000_000000_000001` is a run of `greeter_root`, not of `other_root`
+    ---- exit code 2
+    ");
 }
 
 #[test]
 fn an_entry_point_that_names_no_step() {
     let env = project_with_run();
     let at = |entry| refused(&env, &["--previous-run-id", "last", "--entry-point", entry]);
-    insta::assert_snapshot!(at("cod_ops"), @"");
+    insta::assert_snapshot!(at("cod_ops"), @"
+    ---- stderr
+    error[unknown_entry_point]: the entry point cannot be used: `cod_ops` names no step or component; did you mean `greeter_root.first.code_ops`?
+    ---- exit code 2
+    ");
     // An end of an id is no end of a path.
-    insta::assert_snapshot!(at("ops"), @"");
-    insta::assert_snapshot!(at("greet"), @"");
-    insta::assert_snapshot!(at("first/greet"), @"");
+    insta::assert_snapshot!(at("ops"), @"
+    ---- stderr
+    error[unknown_entry_point]: the entry point cannot be used: `ops` names no step or component
+    ---- exit code 2
+    ");
+    insta::assert_snapshot!(at("greet"), @"
+    ---- stderr
+    error[ambiguous_entry_point]: the entry point cannot be used: `greet` is ambiguous; it may mean greeter_root.first.greet, greeter_root.second.greet
+    ---- exit code 2
+    ");
+    insta::assert_snapshot!(at("first/greet"), @"
+    ---- stderr
+    error[path]: `first/greet` is not a hierarchy path: `first/greet` contains '/'; an id is made of letters, digits and `_`
+    ---- exit code 2
+    ");
 }
 
 #[test]
 fn an_entry_point_without_a_previous_run() {
-    insta::assert_snapshot!(refused(&project_with_run(), &["--entry-point", "first.greet"]), @"");
+    insta::assert_snapshot!(refused(&project_with_run(), &["--entry-point", "first.greet"]), @"
+    ---- stderr
+    error[entry_point_without_previous_run]: the entry point `first.greet` needs a previous run
+      hint: name it by `--previous-run-id RUN|last`
+    ---- exit code 2
+    ");
 }
 
 #[test]
 fn an_entry_point_after_a_step_without_a_result() {
     let env = project();
-    env.write("agents/greeter/agent.yaml", &AGENT.replace("[echo, one]", "[sh, -c, exit 1]"));
+    env.write(
+        "agents/greeter/agent.yaml",
+        &AGENT.replace("[echo, one]", "[sh, -c, exit 1]"),
+    );
     let _ = env.run(&GREETER).expect(1);
     let more = ["--previous-run-id", "last", "--entry-point", "second.greet"];
-    insta::assert_snapshot!(refused(&env, &more), @"");
+    insta::assert_snapshot!(refused(&env, &more), @"
+    ---- stderr
+    error[nothing_to_reuse]: `greeter_root.first.code_ops` lies before the entry point but is failed in `run_00000000_000000_000001`
+      hint: use `--entry-point greeter_root.first.code_ops` to start there
+    ---- exit code 2
+    ");
 }
 
 #[test]
 fn a_misspelt_key() {
     let env = project();
-    env.write("agents/greeter/agent.yaml", &AGENT.replacen("settings:", "setings:", 1));
-    insta::assert_snapshot!(refused(&env, &[]), @"");
-    env.write("agents/greeter/agent.yaml", &AGENT.replacen("commands:", "comands:", 1));
-    insta::assert_snapshot!(refused(&env, &[]), @"");
+    env.write(
+        "agents/greeter/agent.yaml",
+        &AGENT.replacen("settings:", "setings:", 1),
+    );
+    insta::assert_snapshot!(refused(&env, &[]), @r#"
+    ---- stderr
+    agents/greeter/agent.yaml:8:39: error[unknown_key]: unknown key `setings`
+      |
+    8 |       - { node: greet, type: command, setings: { commands: [[echo, "Hello, $expr{name}!"]] } }
+      |                                       ^^^^^^^
+      = hint: did you mean `settings`?
+    ---- exit code 2
+    "#);
+    env.write(
+        "agents/greeter/agent.yaml",
+        &AGENT.replacen("commands:", "comands:", 1),
+    );
+    insta::assert_snapshot!(refused(&env, &[]), @r#"
+    ---- stderr
+    agents/greeter/agent.yaml:8:51: error[unknown_key]: unknown key `comands`
+      |
+    8 |       - { node: greet, type: command, settings: { comands: [[echo, "Hello, $expr{name}!"]] } }
+      |                                                   ^^^^^^^
+      = hint: did you mean `commands`?
+    ---- exit code 2
+    "#);
 }
 
 #[test]
 fn ids_that_cannot_be_told_apart() {
-    let step = |id: &str| format!("  - {{ node: {id}, type: command, settings: {{ commands: [[\"true\"]] }} }}\n");
+    let step =
+        |id: &str| format!("  - {{ node: {id}, type: command, settings: {{ commands: [[\"true\"]] }} }}\n");
     let same = flow(&(step("greet") + &step("greet")));
-    insta::assert_snapshot!(same.refused(&FLOW), @"");
+    insta::assert_snapshot!(same.refused(&FLOW), @r#"
+    ---- stderr
+    flow.yaml:5:13: error[duplicate_id]: the id `greet` occurs twice among its siblings
+      |
+    5 |   - { node: greet, type: command, settings: { commands: [["true"]] } }
+      |             ^^^^^
+    ---- exit code 2
+    "#);
     let case = flow(&(step("greet") + &step("Greet")));
-    insta::assert_snapshot!(case.refused(&FLOW), @"");
+    insta::assert_snapshot!(case.refused(&FLOW), @r#"
+    ---- stderr
+    flow.yaml:5:13: error[duplicate_id]: the ids `greet` and `Greet` differ only in case
+      |
+    5 |   - { node: Greet, type: command, settings: { commands: [["true"]] } }
+      |             ^^^^^
+      = hint: ids are names of directories, which some systems compare without case
+    ---- exit code 2
+    "#);
 }
 
 #[test]
 fn ids_that_mean_something_else() {
-    let ids = ["iter_0", "is_true", "is_false", "previous", "last", "static_inputs", "con", "a/b", "..", "a.b", ".run"];
-    let step = |id: &str| format!("  - {{ node: {id:?}, type: command, settings: {{ commands: [[\"true\"]] }} }}\n");
+    let ids = [
+        "iter_0",
+        "is_true",
+        "is_false",
+        "previous",
+        "last",
+        "static_inputs",
+        "con",
+        "a/b",
+        "..",
+        "a.b",
+        ".run",
+    ];
+    let step =
+        |id: &str| format!("  - {{ node: {id:?}, type: command, settings: {{ commands: [[\"true\"]] }} }}\n");
     for id in ids {
         let output = flow(&step(id)).refused(&FLOW);
         assert!(output.stderr.contains(id), "{output}");
     }
-    insta::assert_snapshot!(flow(&step("iter_0")).refused(&FLOW), @"");
-    insta::assert_snapshot!(flow(&step("../../escape")).refused(&FLOW), @"");
+    insta::assert_snapshot!(flow(&step("iter_0")).refused(&FLOW), @r#"
+    ---- stderr
+    flow.yaml:4:13: error[invalid_id]: `iter_0` is reserved; choose another id
+      |
+    4 |   - { node: "iter_0", type: command, settings: { commands: [["true"]] } }
+      |             ^^^^^^^^
+    ---- exit code 2
+    "#);
+    insta::assert_snapshot!(flow(&step("../../escape")).refused(&FLOW), @r#"
+    ---- stderr
+    flow.yaml:4:13: error[invalid_id]: `../../escape` contains '.'; an id is made of letters, digits and `_`
+      |
+    4 |   - { node: "../../escape", type: command, settings: { commands: [["true"]] } }
+      |             ^^^^^^^^^^^^^^
+    ---- exit code 2
+    "#);
     let root = TestEnvironment::new();
-    root.write("flow.yaml", "schema_version: 1\nkind: flow\nroot_id: ../escape\nelements: []\n");
+    root.write(
+        "flow.yaml",
+        "schema_version: 1\nkind: flow\nroot_id: ../escape\nelements: []\n",
+    );
     let output = root.refused(&FLOW);
     assert!(output.stderr.contains("../escape"), "{output}");
 }
@@ -156,71 +314,164 @@ fn ids_that_mean_something_else() {
 #[test]
 fn variables_that_do_not_fit() {
     let env = project();
-    env.write("agents/greeter/agent.yaml", &AGENT.replace("variables:", "required: [task]\nvariables:"));
-    insta::assert_snapshot!(refused(&env, &[]), @"");
-    insta::assert_snapshot!(refused(&env, &["--var", "task=x", "--var", "nam=Ada"]), @"");
-    insta::assert_snapshot!(refused(&env, &["--var", "task"]), @"");
-    insta::assert_snapshot!(refused(&env, &["--var", "task=@nowhere.md"]), @"");
-    insta::assert_snapshot!(refused(&env, &["--var-json", "task={"]), @"");
+    env.write(
+        "agents/greeter/agent.yaml",
+        &AGENT.replace("variables:", "required: [task]\nvariables:"),
+    );
+    insta::assert_snapshot!(refused(&env, &[]), @"
+    ---- stderr
+    error[missing_variable]: the variable `task` is required and was not given
+      hint: give it by `--var task=…` or `--var task=@FILE`
+    ---- exit code 2
+    ");
+    insta::assert_snapshot!(refused(&env, &["--var", "task=x", "--var", "nam=Ada"]), @"
+    ---- stderr
+    error[unknown_variable]: there is no variable `nam`; did you mean `name`?
+    ---- exit code 2
+    ");
+    insta::assert_snapshot!(refused(&env, &["--var", "task"]), @"
+    ---- stderr
+    error[option]: `--var task` has no name and value
+      hint: write `--var NAME=VALUE` or `--var NAME=@FILE`
+    ---- exit code 2
+    ");
+    insta::assert_snapshot!(refused(&env, &["--var", "task=@nowhere.md"]), @"
+    ---- stderr
+    error[unreadable]: `--var`: `nowhere.md` cannot be read: No such file or directory (os error 2)
+    ---- exit code 2
+    ");
+    insta::assert_snapshot!(refused(&env, &["--var-json", "task={"]), @r#"
+    ---- stderr
+    error[option]: `--var-json …={` is not JSON: EOF while parsing an object at line 1 column 1
+      hint: write a text in double quotes inside single quotes: '"text"'
+    ---- exit code 2
+    "#);
 }
 
 #[test]
 fn inputs_that_do_not_fit() {
     let env = project();
     env.write("inputs.json", r#"{ "first.gret": { "env_vars": {} } }"#);
-    insta::assert_snapshot!(refused(&env, &["--static-inputs", "inputs.json"]), @"");
+    insta::assert_snapshot!(refused(&env, &["--static-inputs", "inputs.json"]), @"
+    ---- stderr
+    error[unknown_input]: the input from `inputs.json` has no step: `first.gret` names no step or component; did you mean `greeter_root.first.greet`?
+    ---- exit code 2
+    ");
     env.write("inputs.json", r#"{ "first.greet": { "env_vars": { "A": 1 } } }"#);
-    insta::assert_snapshot!(refused(&env, &["--static-inputs", "inputs.json"]), @"");
+    insta::assert_snapshot!(refused(&env, &["--static-inputs", "inputs.json"]), @"
+    ---- stderr
+    error[invalid_input]: the input of `greeter_root.first.greet` from `inputs.json` does not fit: `env_vars.A`: invalid type: integer `1`, expected a string
+    ---- exit code 2
+    ");
     env.write("inputs.json", r#"{ "first.greet": "#);
-    insta::assert_snapshot!(refused(&env, &["--static-inputs", "inputs.json"]), @"");
-    insta::assert_snapshot!(refused(&env, &["--static-inputs", "nowhere.json"]), @"");
-    insta::assert_snapshot!(refused(&env, &["--input", r#"first.greet={"env_var": {}}"#]), @"");
-    insta::assert_snapshot!(refused(&env, &["--input", "greet={}"]), @"");
-    insta::assert_snapshot!(refused(&env, &["--input", "first.greet=echo"]), @"");
+    insta::assert_snapshot!(refused(&env, &["--static-inputs", "inputs.json"]), @"
+    ---- stderr
+    error[unreadable]: `inputs.json` cannot be read: it must be an object of inputs by step: EOF while parsing a value at line 1 column 17
+    ---- exit code 2
+    ");
+    insta::assert_snapshot!(refused(&env, &["--static-inputs", "nowhere.json"]), @"
+    ---- stderr
+    error[unreadable]: `nowhere.json` cannot be read: No such file or directory (os error 2)
+    ---- exit code 2
+    ");
+    insta::assert_snapshot!(refused(&env, &["--input", r#"first.greet={"env_var": {}}"#]), @"
+    ---- stderr
+    error[invalid_input]: the input of `greeter_root.first.greet` from --input does not fit: `env_var`: unknown field `env_var`, expected `env_vars` or `commands`
+    ---- exit code 2
+    ");
+    insta::assert_snapshot!(refused(&env, &["--input", "greet={}"]), @"
+    ---- stderr
+    error[unknown_input]: the input from --input has no step: `greet` is ambiguous; it may mean greeter_root.first.greet, greeter_root.second.greet
+    ---- exit code 2
+    ");
+    insta::assert_snapshot!(refused(&env, &["--input", "first.greet=echo"]), @r#"
+    ---- stderr
+    error[option]: `--input …=echo` is not JSON: expected value at line 1 column 1
+      hint: write a text in double quotes inside single quotes: '"text"'
+    ---- exit code 2
+    "#);
 }
 
 #[test]
 fn an_input_directory_that_is_not_there() {
     let env = project();
-    insta::assert_snapshot!(refused(&env, &["--input-dir", "nowhere"]), @"");
+    let output = refused(&env, &["--input-dir", "nowhere"]);
+    assert!(output.stderr.contains("`nowhere`"), "{output}");
 }
 
 #[test]
 fn an_environment_that_is_not_there() {
     let env = project();
-    env.write(".dhenara/config.yaml", "environments: { default: {}, offline: {} }\n");
-    insta::assert_snapshot!(refused(&env, &["--env", "ofline"]), @"");
-    env.write(".dhenara/config.yaml", "environments: { offline: { casette: tape } }\n");
-    insta::assert_snapshot!(refused(&env, &["--env", "offline"]), @"");
+    env.write(
+        ".dhenara/config.yaml",
+        "environments: { default: {}, offline: {} }\n",
+    );
+    insta::assert_snapshot!(refused(&env, &["--env", "ofline"]), @"
+    ---- stderr
+    error[unknown_environment]: there is no environment `ofline` in `[root]/project/.dhenara/config.yaml`
+      hint: did you mean `offline`?
+    ---- exit code 2
+    ");
+    env.write(
+        ".dhenara/config.yaml",
+        "environments: { offline: { casette: tape } }\n",
+    );
+    insta::assert_snapshot!(refused(&env, &["--env", "offline"]), @"
+    ---- stderr
+    error[config]: `[root]/project/.dhenara/config.yaml`: unknown field `casette`, expected one of `run_root`, `variables`, `credentials`, `cassette`, `observability`
+    ---- exit code 2
+    ");
 }
 
 #[test]
 fn a_run_root_that_cannot_be_written() {
     let env = project();
     env.write("runs", "this is a file");
-    insta::assert_snapshot!(refused(&env, &[]), @"");
+    insta::assert_snapshot!(refused(&env, &[]), @"
+    ---- stderr
+    error[run_root]: cannot make a run in `[root]/project/runs`: cannot create the directory `[root]/project/runs`: File exists (os error 17)
+      hint: choose another place by `--run-root DIR`
+    ---- exit code 2
+    ");
 }
 
 #[test]
 fn a_run_root_that_leads_elsewhere() {
     let env = project();
-    insta::assert_snapshot!(refused(&env, &["--run-root-subpath", "../elsewhere"]), @"");
-    insta::assert_snapshot!(refused(&env, &["--run-id-prefix", "../elsewhere"]), @"");
+    insta::assert_snapshot!(refused(&env, &["--run-root-subpath", "../elsewhere"]), @"
+    ---- stderr
+    error[run_root_subpath]: `../elsewhere` is not a relative path inside the run root
+    ---- exit code 2
+    ");
+    let output = refused(&env, &["--run-id-prefix", "../elsewhere"]);
+    assert!(output.stderr.contains("`../elsewhere"), "{output}");
 }
 
 #[tokio::test]
 async fn a_run_id_that_is_taken() {
     let env = TestEnvironment::new();
-    let flow = FlowBuilder::new().node("one", TalkerSettings::node("x")).build().unwrap();
+    let flow = FlowBuilder::new()
+        .node("one", TalkerSettings::node("x"))
+        .build()
+        .unwrap();
     let id: RunId = "by_hand".parse().unwrap();
-    let set_up = || context("flow_root", &env.project()).run_id(id.clone()).build().unwrap().setup_run(&flow);
+    let set_up = || {
+        context("flow_root", &env.project())
+            .run_id(id.clone())
+            .build()
+            .unwrap()
+            .setup_run(&flow)
+    };
     let first = set_up().unwrap();
     let error = set_up().unwrap_err();
     assert!(matches!(error, RunError::RunExists(_)), "{error}");
     assert_eq!(error.code(), "run_exists");
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"there is already a run `by_hand`");
     assert_eq!(env.runs().len(), 1);
-    let _ = first.complete_run(dhenara::RunStatus::Completed, None).await.unwrap();
+    let _ = first
+        .complete_run(dhenara::RunStatus::Completed, None)
+        .await
+        .unwrap();
     assert!(set_up().is_err());
     for bad in ["../escape", "", "global_data", ".hidden", "a/b"] {
         assert!(bad.parse::<RunId>().is_err(), "{bad}");
@@ -231,23 +482,74 @@ async fn a_run_id_that_is_taken() {
 fn control_flow_that_this_version_has_no_road_for() {
     let node = "{ node: say, type: command, settings: { commands: [[\"true\"]] } }";
     for (key, rest) in [
-        ("for_each", format!("statement: \"$expr{{[1, 2]}}\", body: [{node}]")),
-        ("repeat", format!("until: \"$expr{{true}}\", max_iterations: 2, body: [{node}]")),
-        ("conditional", format!("statement: \"$expr{{true}}\", true_branch: [{node}]")),
+        (
+            "for_each",
+            format!("statement: \"$expr{{[1, 2]}}\", body: [{node}]"),
+        ),
+        (
+            "repeat",
+            format!("until: \"$expr{{true}}\", max_iterations: 2, body: [{node}]"),
+        ),
+        (
+            "conditional",
+            format!("statement: \"$expr{{true}}\", true_branch: [{node}]"),
+        ),
         ("parallel", format!("elements: [{node}]")),
         ("callback", "function: notify".to_owned()),
     ] {
         let output = flow(&format!("  - {{ {key}: some, {rest} }}\n")).refused(&FLOW);
         assert!(output.stderr.contains(&format!("`{key}`")), "{output}");
     }
-    let one = flow(&format!("  - for_each: all\n    statement: \"$expr{{[1, 2]}}\"\n    body: [{node}]\n"));
-    insta::assert_snapshot!(one.refused(&FLOW), @"");
+    let one = flow(&format!(
+        "  - for_each: all\n    statement: \"$expr{{[1, 2]}}\"\n    body: [{node}]\n"
+    ));
+    insta::assert_snapshot!(one.refused(&FLOW), @"
+    ---- stderr
+    flow.yaml:4:5: error[unsupported_key]: `for_each` is not supported yet in this version
+      |
+    4 |   - for_each: all
+      |     ^^^^^^^^
+    ---- exit code 2
+    ");
 }
 
 #[test]
-fn a_placeholder_in_a_string_for_a_shell() {
-    let env = flow("  - node: say\n    type: command\n    settings:\n      commands: [\"echo $expr{name}\"]\n");
-    insta::assert_snapshot!(env.refused(&FLOW), @"");
+fn a_placeholder_where_a_shell_would_not_put_its_value() {
+    let shell = |command: &str| {
+        flow(&format!(
+            "  - node: say\n    type: command\n    settings:\n      commands:\n        - |-\n{command}\n"
+        ))
+    };
+    let quoted = shell("          echo 'this run is $expr{run_id}'");
+    insta::assert_snapshot!(quoted.refused(&FLOW), @r#"
+    ---- stderr
+    flow.yaml:9:11: error[placeholder_in_shell]: `$expr{run_id}` stands inside single quotes, where the shell would not put its value
+      |
+    9 |           echo 'this run is $expr{run_id}'
+      |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      = hint: write echo "this run is $expr{run_id}"
+    ---- exit code 2
+    "#);
+    let here = shell("          cat << END\n          $expr{run_id}\n          END");
+    insta::assert_snapshot!(here.refused(&FLOW), @r#"
+    ---- stderr
+    flow.yaml:9:11: error[placeholder_in_shell]: `$expr{run_id}` stands in a here-document, where the shell would not put its value
+      |
+    9 |           cat << END
+      |           ^^^^^^^^^^
+      = hint: use `stdin: "$expr{run_id}"` of the node
+    ---- exit code 2
+    "#);
+    let generated = shell("          $expr{run_id}");
+    insta::assert_snapshot!(generated.refused(&FLOW), @"
+    ---- stderr
+    flow.yaml:9:11: error[generated_command]: `$expr{run_id}` would let a shell read a value as code
+      |
+    9 |           $expr{run_id}
+      |           ^^^^^^^^^^^^^
+      = hint: say `allow_generated: true`, or write the command around the value
+    ---- exit code 2
+    ");
 }
 
 #[test]
@@ -255,7 +557,14 @@ fn settings_that_this_version_does_not_have() {
     let env = flow(
         "  - node: ask\n    type: ai_model_call\n    settings:\n      models: [openai/gpt-5.1]\n      prompt: Hello\n      model_call_config: { tools: [] }\n",
     );
-    insta::assert_snapshot!(env.refused(&FLOW), @"");
+    insta::assert_snapshot!(env.refused(&FLOW), @"
+    ---- stderr
+    flow.yaml:9:28: error[unsupported_setting]: `model_call_config.tools` is not supported: models cannot call tools in this version
+      |
+    9 |       model_call_config: { tools: [] }
+      |                            ^^^^^
+    ---- exit code 2
+    ");
 }
 
 #[test]
@@ -263,11 +572,40 @@ fn a_template_that_cannot_be_evaluated_is_found_before_the_run() {
     let env = flow(
         "  - node: say\n    type: command\n    settings: { commands: [[echo, \"$expr{nobody}\", \"$hier{later}\", \"$expr{1 +}\"]] }\n  - { node: later, type: command, settings: { commands: [[\"true\"]] } }\n",
     );
-    insta::assert_snapshot!(env.refused(&FLOW), @"");
+    insta::assert_snapshot!(env.refused(&FLOW), @r#"
+    ---- stderr
+    flow.yaml:6:42: error[unknown_variable]: unknown variable `nobody`
+      |
+    6 |     settings: { commands: [[echo, "$expr{nobody}", "$hier{later}", "$expr{1 +}"]] }
+      |                                          ^^^^^^
+      = hint: declare it in `variables` of a component around it, or in `required`; if it may be left out, write a default: `$var{nobody:…}` or `nobody || …`
+
+    flow.yaml:6:53: error[unavailable_step]: `later` is executed later, so it has no result yet
+      |
+    6 |     settings: { commands: [[echo, "$expr{nobody}", "$hier{later}", "$expr{1 +}"]] }
+      |                                                     ^^^^^^^^^^^^
+      = hint: it means `flow_root.later`
+
+    flow.yaml:6:78: error[template_syntax]: unexpected `}`, a value was expected
+      |
+    6 |     settings: { commands: [[echo, "$expr{nobody}", "$hier{later}", "$expr{1 +}"]] }
+      |                                                                              ^
+    ---- exit code 2
+    "#);
 }
 
 #[test]
 fn options_that_are_not_there() {
     let env = project();
-    insta::assert_snapshot!(refused(&env, &["--entry-piont", "x"]), @"");
+    insta::assert_snapshot!(refused(&env, &["--entry-piont", "x"]), @"
+    ---- stderr
+    error: unexpected argument '--entry-piont' found
+
+      tip: a similar argument exists: '--entry-point'
+
+    Usage: dhenara-under-test run agent --entry-point <PATH> <NAME>
+
+    For more information, try '--help'.
+    ---- exit code 2
+    ");
 }
