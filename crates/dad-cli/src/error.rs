@@ -65,7 +65,7 @@ impl From<RunError> for CommandError {
         match error {
             RunError::Definition(problems) => Self {
                 exit_code,
-                info,
+                info: Box::new(in_short(&problems)),
                 problems: Some(problems),
                 told: false,
             },
@@ -119,4 +119,15 @@ impl From<Error> for CommandError {
             }
         }
     }
+}
+
+/// The problems in one line; each is told apart.
+fn in_short(problems: &Problems) -> ErrorInfo {
+    let count = problems.as_slice().len();
+    let file = problems
+        .first()
+        .and_then(|problem| problem.file.as_deref())
+        .unwrap_or("the definition");
+    let plural = if count == 1 { "" } else { "s" };
+    ErrorInfo::new("definition", format!("{count} problem{plural} in {file}"))
 }

@@ -21,9 +21,8 @@ pub(crate) fn planned_line(step: &PlannedStep) -> String {
                 .join(", "),
         ),
     };
-    format!("{word:<8} {}  {DIM}{} {detail}{DIM:#}", step.path, step.reason)
-        .trim_end()
-        .to_owned()
+    let why = format!("{} {detail}", step.reason);
+    format!("{word:<8} {}  {DIM}{}{DIM:#}", step.path, why.trim_end())
 }
 
 /// Shows a run and its tree.

@@ -16,6 +16,7 @@ mod canonical;
 mod definition;
 mod duration;
 mod id;
+mod panic;
 mod path;
 mod result;
 mod run_id;
@@ -32,6 +33,7 @@ pub use definition::{
 pub use duration::{ParseDurationError, format_duration, parse_duration};
 pub use id::{ElementId, IdError, MAX_ID_LENGTH, RESERVED_IDS};
 pub use jiff::Timestamp;
+pub use panic::panic_message;
 pub use path::{HierarchyPath, PathError, PathSelector, Segment, SelectError};
 pub use result::{ArtifactRef, ComponentResult, ErrorInfo, FirstFailure, StatusCounts, StepResult};
 pub use run_id::{RunId, RunIdError, RunKind};

@@ -1,5 +1,5 @@
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -76,6 +76,7 @@ impl EventBusBuilder {
             observers: None,
             ask: self.ask,
             tasks: Mutex::default(),
+            asked: Mutex::default(),
         };
         for (name, handler) in self.notify {
             let (feed, subscription) = Subscription::channel(self.config.handler_queue);
@@ -111,7 +112,47 @@ pub struct EventBus {
     feeds: Mutex<Vec<Feed>>,
     observers: Option<ObserverQueue>,
     ask: Vec<(String, AskFn)>,
-    tasks: Mutex<Vec<(String, JoinHandle<()>)>>,
+    tasks: Mutex<Vec<(String, JoinHandle<Troubles>)>>,
+    /// Of the handlers that were asked.
+    asked: Mutex<Vec<Troubles>>,
+}
+
+/// What went wrong with one handler: the first trouble in words, and how often there was one.
+#[derive(Debug)]
+struct Troubles {
+    handler: String,
+    first: Option<String>,
+    count: u64,
+}
+
+impl Troubles {
+    fn new(handler: &str) -> Self {
+        Self {
+            handler: handler.to_owned(),
+            first: None,
+            count: 0,
+        }
+    }
+
+    fn add(&mut self, what: String) {
+        tracing::warn!(handler = %self.handler, "{what}");
+        self.count += 1;
+        self.first.get_or_insert(what);
+    }
+
+    fn into_warning(self) -> Option<String> {
+        let Self {
+            handler,
+            first,
+            count,
+        } = self;
+        let more = if count > 1 {
+            format!(" ({} more times something like it)", count - 1)
+        } else {
+            String::new()
+        };
+        first.map(|first| format!("the event handler `{handler}` {first}{more}"))
+    }
 }
 
 impl EventBus {
@@ -157,13 +198,21 @@ impl EventBus {
             if event.handled() {
                 return;
             }
-            let asked = guarded(name, handler(event.clone()));
-            if tokio::time::timeout(self.config.ask_timeout, asked)
-                .await
-                .is_err()
-            {
-                let seconds = self.config.ask_timeout.as_secs();
-                tracing::warn!(handler = %name, path = %event.path, "the handler gave no answer within {seconds} s");
+            let asked = guarded(handler(event.clone()));
+            let trouble = match tokio::time::timeout(self.config.ask_timeout, asked).await {
+                Ok(trouble) => trouble,
+                Err(_) => Some(format!(
+                    "gave no answer within {} s",
+                    self.config.ask_timeout.as_secs()
+                )),
+            };
+            if let Some(trouble) = trouble {
+                let mut troubles = Troubles::new(name);
+                troubles.add(format!("{trouble}, asked for the input of `{}`", event.path));
+                self.asked
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(troubles);
             }
         }
     }
@@ -178,13 +227,19 @@ impl EventBus {
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         let deadline = tokio::time::Instant::now() + self.config.drain_timeout;
         for (name, mut task) in tasks {
-            if tokio::time::timeout_at(deadline, &mut task).await.is_err() {
-                task.abort();
-                warnings.push(format!(
-                    "the event handler `{name}` did not return and was stopped"
-                ));
+            match tokio::time::timeout_at(deadline, &mut task).await {
+                Ok(Ok(troubles)) => warnings.extend(troubles.into_warning()),
+                Ok(Err(error)) => warnings.push(format!("the event handler `{name}` ended early: {error}")),
+                Err(_) => {
+                    task.abort();
+                    warnings.push(format!(
+                        "the event handler `{name}` did not return and was stopped"
+                    ));
+                }
             }
         }
+        let asked = std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner));
+        warnings.extend(asked.into_iter().filter_map(Troubles::into_warning));
         warnings
     }
 }
@@ -197,32 +252,42 @@ impl std::fmt::Debug for EventBus {
     }
 }
 
-/// Runs a handler's future; an error or panic is logged with the handler's name and goes no further.
-async fn guarded(name: &str, future: HandlerFuture) {
+/// Runs a handler's future; an error or panic goes no further and is told in words.
+async fn guarded(future: HandlerFuture) -> Option<String> {
     match AssertUnwindSafe(future).catch_unwind().await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(handler = %name, %error, "an event handler failed"),
-        Err(_) => tracing::warn!(handler = %name, "an event handler panicked"),
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(format!("failed: {error}")),
+        Err(panic) => Some(panicked(&*panic)),
     }
 }
 
-async fn drive_handler(name: String, handler: NotifyFn, mut events: Subscription) {
+fn panicked(panic: &(dyn std::any::Any + Send)) -> String {
+    format!("panicked: {}", dad_core::panic_message(panic))
+}
+
+async fn drive_handler(name: String, handler: NotifyFn, mut events: Subscription) -> Troubles {
+    let mut troubles = Troubles::new(&name);
     while let Some(delivery) = events.next().await {
-        match delivery {
-            Delivery::Event(event) => {
-                // Making the future runs the handler's own code as well, so that is guarded too.
-                let made = std::panic::catch_unwind(AssertUnwindSafe(|| handler(&event)));
-                match made {
-                    Ok(Some(future)) => guarded(&name, future).await,
-                    Ok(None) => {}
-                    Err(_) => tracing::warn!(handler = %name, "an event handler panicked"),
-                }
-            }
+        let trouble = match delivery {
+            // Making the future runs the handler's own code as well, so that is guarded too.
+            Delivery::Event(event) => match std::panic::catch_unwind(AssertUnwindSafe(|| handler(&event))) {
+                Ok(Some(future)) => guarded(future).await,
+                Ok(None) => None,
+                Err(panic) => Some(panicked(&*panic)),
+            },
             Delivery::Missed { events, records } => {
-                tracing::warn!(handler = %name, missed = events, ?records, "an event handler is too slow");
+                let numbers = records.map(|r| format!(", journal records {} to {}", r.start(), r.end()));
+                Some(format!(
+                    "is too slow and missed {events} events{}",
+                    numbers.unwrap_or_default()
+                ))
             }
+        };
+        if let Some(trouble) = trouble {
+            troubles.add(trouble);
         }
     }
+    troubles
 }
 
 /// The queue in front of the observers, which lose nothing.
@@ -234,6 +299,8 @@ struct ObserverQueue {
 
 #[derive(Default)]
 struct Backlog {
+    /// Every observer has been told of the run, so that none misses what happens beside the events, such as logs.
+    started: AtomicBool,
     waiting: AtomicUsize,
     taken: Notify,
 }
@@ -262,9 +329,13 @@ impl ObserverQueue {
     }
 
     async fn below(&self, limit: usize) {
-        while self.backlog.waiting.load(Ordering::Acquire) > limit {
+        let reached = || {
+            let Backlog { started, waiting, .. } = &*self.backlog;
+            started.load(Ordering::Acquire) && waiting.load(Ordering::Acquire) <= limit
+        };
+        while !reached() {
             let taken = self.backlog.taken.notified();
-            if self.backlog.waiting.load(Ordering::Acquire) <= limit {
+            if reached() {
                 return;
             }
             taken.await;
@@ -301,6 +372,8 @@ async fn drive_observers(
             )),
         }
     }
+    backlog.started.store(true, Ordering::Release);
+    backlog.taken.notify_waiters();
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         let taken = queue.recv_many(&mut batch, BATCH).await;

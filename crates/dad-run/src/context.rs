@@ -146,6 +146,7 @@ struct Prepared {
     parent: Option<RunView>,
     plan: Option<RerunPlan>,
     inputs: GivenInputs,
+    input_dir: Option<Dir>,
 }
 
 impl RunContext {
@@ -397,6 +398,9 @@ impl RunContextBuilder {
             bus,
         } = self;
         let root_id = ElementId::new(root_id).map_err(RunError::RootId)?;
+        if let Some(prefix) = options.run_id_prefix.as_ref().filter(|prefix| !prefix.is_empty()) {
+            prefix.parse::<RunId>()?;
+        }
         let dirs = Dirs::new(
             &project_root,
             options.run_root.as_deref(),
@@ -496,7 +500,13 @@ impl RunContext {
             parent,
             plan,
             inputs,
+            input_dir: self.open_input_dir()?,
         })
+    }
+
+    fn open_input_dir(&self) -> Result<Option<Dir>, RunError> {
+        let open = |path: &PathBuf| Dir::open(path).map_err(|error| RunError::unreadable(path, error.source));
+        self.options.input_dir.as_ref().map(open).transpose()
     }
 
     fn check_variables(&self, program: &Program) -> Result<(), RunError> {
@@ -605,6 +615,7 @@ impl RunContext {
             parent,
             plan,
             inputs,
+            input_dir,
         } = prepared;
 
         write_new_json(&dot_run, DEFINITION, &*program.definition, options.durability)?;
@@ -614,7 +625,7 @@ impl RunContext {
         if let Some(plan) = &plan {
             write_new_json(&dot_run, PLAN, plan, options.durability)?;
         }
-        write_static_inputs(&dir, &inputs, options.input_dir.as_deref(), options.durability)?;
+        write_static_inputs(&dir, &inputs, input_dir.as_ref(), options.durability)?;
         let stage = dot_run.create_dir(STAGE)?;
         let trace = dir.create_dir(DOT_TRACE)?;
         let mut journal = JournalWriter::create(&dot_run)?;
@@ -773,14 +784,13 @@ fn run_options(options: &Options, plan: Option<&RerunPlan>) -> Map<String, Value
 fn write_static_inputs(
     run_dir: &Dir,
     inputs: &GivenInputs,
-    input_dir: Option<&Path>,
+    input_dir: Option<&Dir>,
     durability: Durability,
 ) -> Result<(), RunError> {
     let target = match input_dir {
         None => run_dir.create_dir(STATIC_INPUTS)?,
         Some(source) => {
-            let parent = Dir::open(source)?;
-            parent.copy_tree(".", run_dir, STATIC_INPUTS)?;
+            source.copy_tree(".", run_dir, STATIC_INPUTS)?;
             run_dir.open_dir(STATIC_INPUTS)?
         }
     };

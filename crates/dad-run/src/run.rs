@@ -180,13 +180,14 @@ impl ActiveRun {
     ///
     /// # Errors
     /// If the record or a projection of it cannot be written, or the status is not one a run can be sealed with.
-    pub async fn complete_run(
+    pub fn complete_run(
         self,
         status: RunStatus,
         error: Option<&dyn Error>,
-    ) -> Result<SealedRun, RunError> {
+    ) -> impl Future<Output = Result<SealedRun, RunError>> + Send + use<> {
+        // Turned into its recorded form before anything waits, so that the future can be sent between threads.
         let error = error.map(|error| ErrorInfo::from_error("run_failed", error));
-        self.seal(status, error).await
+        self.seal(status, error)
     }
 
     /// As [`complete_run`](Self::complete_run), with an error that says its code, place and hint.

@@ -492,15 +492,8 @@ fn template_error(error: &TreeError) -> ErrorInfo {
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> NodeError {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    NodeError::new(
-        "node_panicked",
-        format!("the node panicked: {}", text.unwrap_or("no message")),
-    )
-    .permanent()
+    let message = dad_core::panic_message(panic);
+    NodeError::new("node_panicked", format!("the node panicked: {message}")).permanent()
 }
 
 fn redact_output(redactor: &dad_core::Redactor, output: &mut NodeOutput) {

@@ -232,7 +232,7 @@ fn of_errors() {
     insta::assert_json_snapshot!(problems["error"], @r#"
     {
       "code": "definition",
-      "message": "wrong.yaml:6:33: error[unknown_key]: unknown key `setings`\n  |\n6 |   - { node: say, type: command, setings: { commands: [[echo, something]] } }\n  |                                 ^^^^^^^\n  = hint: did you mean `settings`?\n\nwrong.yaml:7:34: error[unknown_key]: unknown key `setings`\n  |\n7 |   - { node: ends, type: command, setings: { commands: [[sh, -c, 'exit \"$1\"', sh, \"$expr{code}\"]] } }\n  |                                  ^^^^^^^\n  = hint: did you mean `settings`?",
+      "message": "2 problems in wrong.yaml",
       "problems": [
         {
           "code": "unknown_key",

@@ -72,7 +72,11 @@ async fn a_bad_handler_hides_no_other_and_nothing_multiplies() {
     })]);
     let bus = bus.start(&identity());
     (1..=100).for_each(|seq| bus.publish(step_ended(seq)));
-    assert!(bus.close().await.is_empty());
+    let warnings = bus.close().await;
+    assert!(
+        warnings.len() == 2 && warnings[0].contains("fails` failed: no (99 more"),
+        "{warnings:?}"
+    );
     assert_eq!(*seen.lock().unwrap(), (1..=100).collect::<Vec<_>>());
 }
 
