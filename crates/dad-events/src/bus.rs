@@ -303,7 +303,16 @@ struct Backlog {
     started: AtomicBool,
     waiting: AtomicUsize,
     taken: Notify,
+    /// Ends the time in which events gather.
+    hurry: Notify,
 }
+
+/// How many events are given to observers at a time.
+const BATCH: usize = 256;
+
+/// How long events may gather before the observers are woken for them. Waking a task for every event costs more than
+/// the step that the event tells of.
+const GATHER: Duration = Duration::from_millis(5);
 
 impl ObserverQueue {
     fn start(observers: Vec<Arc<dyn RunObserver>>, run: Arc<RunIdentity>) -> Self {
@@ -320,7 +329,9 @@ impl ObserverQueue {
     fn push(&self, event: Arc<Event>) {
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = &*sender {
-            self.backlog.waiting.fetch_add(1, Ordering::AcqRel);
+            if self.backlog.waiting.fetch_add(1, Ordering::AcqRel) == BATCH {
+                self.backlog.hurry.notify_one();
+            }
             // The other end lives as long as this one; should its task have died, the event has no reader.
             if sender.send(event).is_err() {
                 self.backlog.waiting.fetch_sub(1, Ordering::AcqRel);
@@ -338,12 +349,14 @@ impl ObserverQueue {
             if reached() {
                 return;
             }
+            self.backlog.hurry.notify_one();
             taken.await;
         }
     }
 
     async fn close(&self) -> Vec<String> {
         self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.backlog.hurry.notify_one();
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         match task {
             None => Vec::new(),
@@ -360,7 +373,6 @@ async fn drive_observers(
     mut queue: mpsc::UnboundedReceiver<Arc<Event>>,
     backlog: Arc<Backlog>,
 ) -> Vec<String> {
-    const BATCH: usize = 256;
     let mut warnings = Vec::new();
     let mut alive = Vec::new();
     for observer in observers {
@@ -397,8 +409,12 @@ async fn drive_observers(
             }
         }
         batch.clear();
-        backlog.waiting.fetch_sub(taken, Ordering::AcqRel);
+        let left = backlog.waiting.fetch_sub(taken, Ordering::AcqRel) - taken;
         backlog.taken.notify_waiters();
+        if left < BATCH && !queue.is_closed() {
+            // Whether the time ran out or somebody is in a hurry, it goes on in the same way.
+            drop(tokio::time::timeout(GATHER, backlog.hurry.notified()).await);
+        }
     }
     for observer in alive {
         match AssertUnwindSafe(observer.finish()).catch_unwind().await {
