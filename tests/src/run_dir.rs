@@ -133,7 +133,7 @@ fn step_file(rest: &[&str]) -> Option<Kind> {
         ["outcome.json"] => Some(Kind::Document("outcome")),
         ["state.json"] => Some(Kind::Document("state")),
         ["memo.jsonl"] => Some(Kind::Lines("memo")),
-        ["stdout.log" | "stderr.log" | "stream.txt"] => Some(Kind::Opaque),
+        ["stdout.log" | "stderr.log" | "stream.txt" | "outcome.txt"] => Some(Kind::Opaque),
         ["custom-artifacts", _, ..] => Some(Kind::Opaque),
         _ => None,
     }

@@ -520,9 +520,11 @@ async fn within_limits(
         }
     };
     let stopped = tokio::select! {
-        ended = &mut attempt => return (status_of(&ended), ended),
-        () = deadline => StepStatus::TimedOut,
+        // A node that returns because it was asked to stop must not be taken for one that failed by itself.
+        biased;
         () = stop.cancelled() => StepStatus::Cancelled,
+        () = deadline => StepStatus::TimedOut,
+        ended = &mut attempt => return (status_of(&ended), ended),
     };
     stop.cancel();
     let partial = match tokio::time::timeout(GRACE, attempt).await {

@@ -16,4 +16,5 @@ mod flows;
 mod formats;
 mod json;
 mod original;
+mod paid;
 mod refusals;

@@ -40,7 +40,7 @@ impl Node for Nothing {
 /// Runs a flow of so many steps below `project` and returns how long it took, from its context to its seal.
 pub(crate) fn measure(project: &Path, steps: usize) -> Outcome<Duration> {
     let flow = flow(steps)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let start = Instant::now();
     runtime.block_on(async {
         let context = RunContext::builder("flow", project)

@@ -30,10 +30,12 @@ async fn run_with(node: impl Into<NodeBuilder>, project: &Path, models: Option<M
     if let Some(models) = models {
         context = context.resource(Arc::new(models));
     }
-    match FlowRunner::new(flow, context.build().unwrap()).run().await {
+    let report = match FlowRunner::new(flow, context.build().unwrap()).run().await {
         Ok(report) => report,
         Err(error) => error.report().unwrap_or_else(|| panic!("{error}")).clone(),
-    }
+    };
+    drop(dad_tests::validate_run_dir(&report.run_dir));
+    report
 }
 
 fn file(report: &RunReport, name: &str) -> String {

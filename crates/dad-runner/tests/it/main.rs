@@ -18,7 +18,12 @@ fn context(project: &Path) -> RunContextBuilder {
 }
 
 async fn run(flow: FlowDefinition, project: &Path) -> Result<RunReport, Error> {
-    FlowRunner::new(flow, context(project).build()?).run().await
+    let ended = FlowRunner::new(flow, context(project).build()?).run().await;
+    let report = ended.as_ref().ok().or_else(|| ended.as_ref().err()?.report());
+    if let Some(report) = report {
+        drop(dad_tests::validate_run_dir(&report.run_dir));
+    }
+    ended
 }
 
 /// The report of a run, however it ended.

@@ -22,7 +22,9 @@ async fn rerun(flow: FlowDefinition, project: &Path, entry: Option<&str>) -> Res
     if let Some(entry) = entry {
         context = context.start_hierarchy_path(entry);
     }
-    FlowRunner::new(flow, context.build()?).run().await
+    let report = FlowRunner::new(flow, context.build()?).run().await?;
+    drop(dad_tests::validate_run_dir(&report.run_dir));
+    Ok(report)
 }
 
 fn flow(second: &str) -> FlowDefinition {
