@@ -1,4 +1,5 @@
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dad_core::Usage;
@@ -8,6 +9,8 @@ use genai::chat::{
 };
 use genai::resolver::{AuthData, Endpoint, ServiceTargetResolver};
 use genai::{ModelIden, ServiceTarget};
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
 use rustls_platform_verifier::BuilderVerifierExt;
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -200,12 +203,7 @@ fn model_error(model: &str, error: genai::Error) -> ModelError {
             body,
             headers,
             ..
-        } => status_error(
-            model,
-            status.as_u16(),
-            &body,
-            retry_after(|name| headers.get(name)?.to_str().ok()),
-        ),
+        } => status_error(model, status, &body, &headers),
         genai::Error::WebModelCall { webc_error, .. } | genai::Error::WebAdapterCall { webc_error, .. } => {
             web_error(model, webc_error)
         }
@@ -222,12 +220,7 @@ fn web_error(model: String, error: genai::webc::Error) -> ModelError {
             status,
             body,
             headers,
-        } => status_error(
-            model,
-            status.as_u16(),
-            &body,
-            retry_after(|name| headers.get(name)?.to_str().ok()),
-        ),
+        } => status_error(model, status, &body, &headers),
         genai::webc::Error::Reqwest(error) => {
             let info = dad_core::ErrorInfo::from_error("", &error);
             ModelError::Connection {
@@ -242,25 +235,21 @@ fn web_error(model: String, error: genai::webc::Error) -> ModelError {
     }
 }
 
-fn status_error(
-    model: String,
-    status: u16,
-    body: &str,
-    retry_after: Option<std::time::Duration>,
-) -> ModelError {
+fn status_error(model: String, status: StatusCode, body: &str, headers: &HeaderMap) -> ModelError {
     ModelError::Status {
         model,
-        status,
+        status: status.as_u16(),
         body: shorten(body),
-        retry_after,
+        retry_after: retry_after(headers),
     }
 }
 
-fn retry_after<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<std::time::Duration> {
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let header = |name: &str| headers.get(name)?.to_str().ok();
     let milliseconds = header("retry-after-ms").and_then(|text| text.parse().ok());
     let seconds = header("retry-after").and_then(|text| text.parse::<f64>().ok());
-    let seconds = seconds.and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok());
-    milliseconds.map(std::time::Duration::from_millis).or(seconds)
+    let seconds = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    milliseconds.map(Duration::from_millis).or(seconds)
 }
 
 /// Enough of a body to see what the provider means.
