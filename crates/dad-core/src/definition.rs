@@ -3,10 +3,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::control::{Callback, Conditional, ForEach, Parallel, Repeat};
 use crate::duration::format_duration;
 use crate::id::ElementId;
 
@@ -29,6 +29,8 @@ impl NodeType {
     pub const FOLDER_ANALYZER: Self = Self::from_static("folder_analyzer");
     /// Changing files.
     pub const FILE_OPERATION: Self = Self::from_static("file_operation");
+    /// A function of the application; what stands in results of callbacks, no name for a node.
+    pub const CALLBACK: Self = Self::from_static("callback");
 
     /// The type of a name known at compile time.
     #[must_use]
@@ -79,6 +81,14 @@ pub enum ComponentKind {
     Agent,
     /// A flow, at any depth.
     Flow,
+    /// A choice between two branches.
+    Conditional,
+    /// A loop over a list or range.
+    ForEach,
+    /// A loop that ends by a condition.
+    Repeat,
+    /// Elements that may run at the same time.
+    Parallel,
 }
 
 impl ComponentKind {
@@ -88,7 +98,17 @@ impl ComponentKind {
         match self {
             Self::Agent => "agent",
             Self::Flow => "flow",
+            Self::Conditional => "conditional",
+            Self::ForEach => "for_each",
+            Self::Repeat => "repeat",
+            Self::Parallel => "parallel",
         }
+    }
+
+    /// Whether it executes its body any number of times.
+    #[must_use]
+    pub const fn is_loop(self) -> bool {
+        matches!(self, Self::ForEach | Self::Repeat)
     }
 }
 
@@ -245,12 +265,22 @@ pub struct Element {
 pub enum ElementKind {
     /// A leaf that does something.
     Node(NodeDefinition),
+    /// A function of the application, as a leaf.
+    Callback(Callback),
     /// A flow inside an agent.
     Flow(ComponentBody),
     /// A flow inside a flow.
     Subflow(ComponentBody),
     /// An agent inside an agent.
     Subagent(ComponentBody),
+    /// A choice between two branches.
+    Conditional(Conditional),
+    /// A loop over a list or range.
+    ForEach(ForEach),
+    /// A loop that ends by a condition.
+    Repeat(Repeat),
+    /// Elements that may run at the same time.
+    Parallel(Parallel),
 }
 
 impl ElementKind {
@@ -259,19 +289,38 @@ impl ElementKind {
     pub const fn key(&self) -> &'static str {
         match self {
             Self::Node(_) => "node",
+            Self::Callback(_) => "callback",
             Self::Flow(_) => "flow",
             Self::Subflow(_) => "subflow",
             Self::Subagent(_) => "subagent",
+            Self::Conditional(_) => "conditional",
+            Self::ForEach(_) => "for_each",
+            Self::Repeat(_) => "repeat",
+            Self::Parallel(_) => "parallel",
         }
     }
 
-    /// What is inside, for components.
-    #[must_use]
-    pub const fn body(&self) -> Option<&ComponentBody> {
-        match self {
-            Self::Node(_) => None,
-            Self::Flow(body) | Self::Subflow(body) | Self::Subagent(body) => Some(body),
-        }
+    /// The lists of elements in it, each with its key in a file, in document order; none for leaves.
+    pub fn lists(&self) -> impl Iterator<Item = (&'static str, &[Element])> {
+        const NONE: (&str, &[Element]) = ("", &[]);
+        let lists = match self {
+            Self::Node(_) | Self::Callback(_) => [NONE, NONE],
+            Self::Flow(body) | Self::Subflow(body) | Self::Subagent(body) => body.lists(),
+            Self::Conditional(conditional) => [
+                ("true_branch", conditional.true_branch.as_slice()),
+                ("false_branch", conditional.false_branch.as_slice()),
+            ],
+            Self::ForEach(for_each) => [("body", for_each.body.as_slice()), NONE],
+            Self::Repeat(repeat) => [("body", repeat.body.as_slice()), NONE],
+            Self::Parallel(parallel) => [("elements", parallel.elements.as_slice()), NONE],
+        };
+        lists.into_iter().filter(|(key, _)| !key.is_empty())
+    }
+}
+
+impl ComponentBody {
+    fn lists(&self) -> [(&'static str, &[Element]); 2] {
+        [("elements", &self.elements), ("finally", &self.finally)]
     }
 }
 
@@ -390,94 +439,6 @@ pub struct Budget {
     /// Model calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls: Option<u64>,
-}
-
-impl Serialize for Element {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry(self.kind.key(), &self.id)?;
-        match &self.kind {
-            ElementKind::Node(node) => {
-                map.serialize_entry("type", &node.node_type)?;
-                serialize_options(&self.options, &mut map)?;
-                map.serialize_entry("settings", &node.settings)?;
-            }
-            ElementKind::Flow(body) | ElementKind::Subflow(body) | ElementKind::Subagent(body) => {
-                serialize_options(&self.options, &mut map)?;
-                serialize_body(body, &mut map)?;
-            }
-        }
-        map.end()
-    }
-}
-
-fn serialize_body<M: SerializeMap>(body: &ComponentBody, map: &mut M) -> Result<(), M::Error> {
-    let texts = [
-        ("description", &body.description),
-        ("io_description", &body.io_description),
-    ];
-    for (key, text) in texts {
-        if let Some(text) = text {
-            map.serialize_entry(key, text)?;
-        }
-    }
-    if !body.variables.is_empty() {
-        map.serialize_entry("variables", &body.variables)?;
-    }
-    map.serialize_entry("elements", &body.elements)?;
-    if !body.finally.is_empty() {
-        map.serialize_entry("finally", &body.finally)?;
-    }
-    Ok(())
-}
-
-fn serialize_options<M: SerializeMap>(options: &ElementOptions, map: &mut M) -> Result<(), M::Error> {
-    if !options.pre_events.is_empty() {
-        map.serialize_entry("pre_events", &options.pre_events)?;
-    }
-    if !options.post_events.is_empty() {
-        map.serialize_entry("post_events", &options.post_events)?;
-    }
-    if let Some(timeout) = options.timeout {
-        map.serialize_entry("timeout", &seconds(timeout))?;
-    }
-    if let Some(retry) = &options.retry {
-        map.serialize_entry("retry", &retry_value(retry))?;
-    }
-    if options.on_error != OnError::default() {
-        map.serialize_entry("on_error", options.on_error.as_str())?;
-    }
-    if options.reuse != Reuse::default() {
-        map.serialize_entry("reuse", options.reuse.as_str())?;
-    }
-    if options.requires_approval {
-        map.serialize_entry("requires_approval", &true)?;
-    }
-    Ok(())
-}
-
-/// Seconds as a number, whole where they are whole.
-fn seconds(duration: Duration) -> Value {
-    if duration.subsec_nanos() == 0 {
-        duration.as_secs().into()
-    } else {
-        duration.as_secs_f64().into()
-    }
-}
-
-fn retry_value(retry: &RetryPolicy) -> Value {
-    let mut value = serde_json::json!({
-        "max_attempts": retry.max_attempts,
-        "initial_delay": seconds(retry.initial_delay),
-        "max_delay": seconds(retry.max_delay),
-    });
-    if !retry.when.is_empty() {
-        value["when"] = retry.when.clone().into();
-    }
-    if retry.repeat_effects {
-        value["repeat_effects"] = true.into();
-    }
-    value
 }
 
 impl fmt::Display for RetryPolicy {

@@ -13,6 +13,7 @@
 //! ```
 
 mod canonical;
+mod control;
 mod definition;
 mod duration;
 mod id;
@@ -21,11 +22,13 @@ mod path;
 mod result;
 mod run_id;
 mod secret;
+mod serialize;
 mod status;
 mod suggest;
 mod usage;
 
 pub use canonical::{Digest, ParseDigestError, canonical_json};
+pub use control::{Callback, Conditional, ForEach, OnExhausted, OnLimit, Parallel, Repeat};
 pub use definition::{
     AgentDefinition, Budget, ComponentBody, ComponentKind, Definition, DefinitionKind, Element, ElementKind,
     ElementOptions, FlowDefinition, NodeDefinition, NodeType, OnError, RetryPolicy, Reuse, SCHEMA_VERSION,

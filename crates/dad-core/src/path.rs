@@ -39,7 +39,9 @@ pub enum Segment<'a> {
 }
 
 impl Segment<'_> {
-    fn parse(text: &str) -> Segment<'_> {
+    /// What a segment is by its form.
+    #[must_use]
+    pub fn of(text: &str) -> Segment<'_> {
         match text {
             "is_true" => Segment::Branch(true),
             "is_false" => Segment::Branch(false),
@@ -105,7 +107,7 @@ impl HierarchyPath {
 
     /// The segments from the root down, told apart by form.
     pub fn typed_segments(&self) -> impl DoubleEndedIterator<Item = Segment<'_>> {
-        self.segments().map(Segment::parse)
+        self.segments().map(Segment::of)
     }
 
     /// Whether `self` is `other` or lies below it.
@@ -122,13 +124,14 @@ impl HierarchyPath {
         self.segments().collect()
     }
 
-    /// The path without iterations and branches: the place in the definition.
+    /// The path without iterations: the place in the definition. Branches stay, because both may have a step of one id.
     #[must_use]
-    pub fn without_decisions(&self) -> Self {
-        let kept: Vec<&str> = self
-            .segments()
-            .filter(|s| matches!(Segment::parse(s), Segment::Element(_)))
-            .collect();
+    pub fn without_iterations(&self) -> Self {
+        let is_iteration = |segment: &str| matches!(Segment::of(segment), Segment::Iteration(_));
+        if !self.segments().any(is_iteration) {
+            return self.clone();
+        }
+        let kept: Vec<&str> = self.segments().filter(|segment| !is_iteration(segment)).collect();
         Self(kept.join(".").into())
     }
 }
@@ -237,10 +240,19 @@ impl PathSelector {
         self.0.as_str()
     }
 
+    /// The segments of this selector, iterations and branches among them.
+    pub fn segments(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.segments()
+    }
+
     /// Whether `path` ends in the segments of this selector; iterations and branches of the path that the selector
     /// leaves out match any.
     #[must_use]
     pub fn matches(&self, path: &HierarchyPath) -> bool {
+        // An iteration or branch itself is only meant by its own name.
+        if self.0.leaf() != path.leaf() {
+            return false;
+        }
         let mut wanted = self.0.segments().rev().peekable();
         for segment in path.segments().rev() {
             match wanted.peek() {
@@ -248,7 +260,7 @@ impl PathSelector {
                 Some(want) if *want == segment => {
                     wanted.next();
                 }
-                Some(_) if matches!(Segment::parse(segment), Segment::Element(_)) => return false,
+                Some(_) if matches!(Segment::of(segment), Segment::Element(_)) => return false,
                 Some(_) => {}
             }
         }
@@ -394,10 +406,11 @@ mod tests {
         ] {
             assert!(selector(text).matches(&step), "{text}");
         }
+        assert!(!selector("check").matches(&path("root.loop.check.is_true")));
         for text in ["iter_2.check.fix", "is_false.fix", "loop.fix", "x.fix"] {
             assert!(!selector(text).matches(&step), "{text}");
         }
-        assert_eq!(step.without_decisions(), path("root.loop.check.fix"));
+        assert_eq!(step.without_iterations(), path("root.loop.check.is_true.fix"));
     }
 
     #[test]

@@ -242,7 +242,7 @@ pub struct ComponentResult {
     pub schema_version: u32,
     /// Where the component stands in the run.
     pub path: HierarchyPath,
-    /// `agent` or `flow`.
+    /// What the component is.
     pub executable_type: ComponentKind,
     /// The id of the component.
     pub component_id: String,
@@ -253,6 +253,12 @@ pub struct ComponentResult {
     pub start_hierarchy_path: Option<HierarchyPath>,
     /// How the component ended.
     pub execution_status: StepStatus,
+    /// Of a loop: how many iterations were begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iterations: Option<u64>,
+    /// Of a conditional: which branch was taken, `None` if it was not decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<bool>,
     /// How many of its steps, at any depth, ended in which way.
     pub counts: StatusCounts,
     /// The first failures, at most ten.

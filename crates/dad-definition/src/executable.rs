@@ -1,6 +1,6 @@
 //! What can be written in a definition, but not be executed by this version. Nothing of it may be ignored in silence.
 
-use dad_core::{ComponentBody, Definition, Element, ElementKind, ElementOptions, Reuse};
+use dad_core::{Definition, Element, ElementKind, ElementOptions, Reuse};
 
 use crate::place::Place;
 use crate::problem::{Problem, Problems, Report};
@@ -18,10 +18,15 @@ pub fn check_executable(definition: &Definition, spans: Option<&SpanMap>) -> Res
     let no_spans = SpanMap::default();
     let spans = spans.unwrap_or(&no_spans);
     let mut report = Report::default();
+    check_into(definition, spans, &mut report);
+    report.finish(spans.sources()).map(drop)
+}
+
+/// Reports every option that would be ignored.
+pub(crate) fn check_into(definition: &Definition, spans: &SpanMap, report: &mut Report) {
     for (place, problem) in refused(definition) {
         report.add(problem.at_key(spans, &place));
     }
-    report.finish(spans.sources()).map(drop)
 }
 
 /// Everything of a definition that cannot be executed, and where it stands.
@@ -34,15 +39,16 @@ fn refused(definition: &Definition) -> Vec<(Place, Problem)> {
             "no call would be stopped by it",
         ));
     }
-    in_body(&definition.body, &Place::root(), &mut found);
+    let body = &definition.body;
+    for (key, list) in [("elements", &body.elements), ("finally", &body.finally)] {
+        in_list(list, &Place::root().key(key), &mut found);
+    }
     found
 }
 
-fn in_body(body: &ComponentBody, place: &Place, found: &mut Vec<(Place, Problem)>) {
-    for (key, list) in [("elements", &body.elements), ("finally", &body.finally)] {
-        for (index, element) in list.iter().enumerate() {
-            in_element(element, &place.key(key).index(index), found);
-        }
+fn in_list(list: &[Element], place: &Place, found: &mut Vec<(Place, Problem)>) {
+    for (index, element) in list.iter().enumerate() {
+        in_element(element, &place.index(index), found);
     }
 }
 
@@ -59,7 +65,7 @@ fn in_element(element: &Element, place: &Place, found: &mut Vec<(Place, Problem)
     if *requires_approval {
         found.push(not_yet("requires_approval", place, "nobody would be asked"));
     }
-    if let ElementKind::Node(_) = element.kind {
+    if let ElementKind::Node(_) | ElementKind::Callback(_) = element.kind {
         let unknown = |event: &&String| !NODE_PRE_EVENTS.contains(&event.as_str());
         if pre_events.iter().any(|event| unknown(&event)) {
             let why = "a node can only ask by `node_input_required`";
@@ -79,8 +85,8 @@ fn in_element(element: &Element, place: &Place, found: &mut Vec<(Place, Problem)
             found.push(not_yet(key, place, "only nodes have it so far"));
         }
     }
-    if let Some(body) = element.kind.body() {
-        in_body(body, place, found);
+    for (key, list) in element.kind.lists() {
+        in_list(list, &place.key(key), found);
     }
 }
 

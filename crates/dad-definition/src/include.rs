@@ -13,11 +13,18 @@ pub(crate) const MAX_TEXT: u64 = 64 << 20;
 /// Most bytes that all `$file` and `$json` of a definition bring in together, each use counted.
 const MAX_INCLUDED: usize = 8 << 20;
 
+/// Deepest chain of files that use each other.
+const MAX_USE_DEPTH: usize = 20;
+
 /// Reads the files that a definition includes: each once, none outside the project.
 #[derive(Debug, Default)]
 pub(crate) struct Includes {
-    /// The directory of the definition; names are relative to it.
+    /// The directory of the definition; names in it are relative to it.
     base: Option<PathBuf>,
+    /// The real path of the definition itself, if it is a file.
+    definition: Option<PathBuf>,
+    /// The files being read that are used by each other, the innermost last.
+    stack: Vec<(usize, PathBuf)>,
     /// The real path of the directory that every file must be in.
     root: Option<PathBuf>,
     /// The file number of what was read, by real path.
@@ -27,7 +34,7 @@ pub(crate) struct Includes {
 
 impl Includes {
     /// Files relative to `base`, contained in `root` or, if the definition itself is not in there, in `base`.
-    pub(crate) fn new(base: Option<&Path>, root: Option<&Path>) -> Self {
+    pub(crate) fn new(base: Option<&Path>, root: Option<&Path>, file_name: &str) -> Self {
         let real = |path: &Path| path.canonicalize().ok();
         let base = base.map(|base| {
             if base.as_os_str().is_empty() {
@@ -44,7 +51,13 @@ impl Includes {
             (_, base) => base,
         };
         let base = base.map(Path::to_path_buf).or_else(|| root.clone());
+        let definition = base.as_ref().and_then(|base| {
+            let name = Path::new(file_name).file_name()?;
+            real(&base.join(name))
+        });
         Self {
+            definition,
+            stack: Vec::new(),
             base,
             root,
             read: HashMap::new(),
@@ -55,6 +68,58 @@ impl Includes {
     /// Reads a file and returns its number.
     pub(crate) fn read(&mut self, name: &str, spans: &mut SpanMap) -> Result<usize, Box<Problem>> {
         let path = self.resolve(name)?;
+        self.read_path(path, name, spans)
+    }
+
+    /// Reads a definition that the current one uses, and returns its number.
+    pub(crate) fn open(&mut self, name: &str, spans: &mut SpanMap) -> Result<usize, Box<Problem>> {
+        let path = self.resolve(name)?;
+        if !crate::load::is_known(&path) {
+            let message = format!(
+                "{} is no definition: its name must end in `.yaml`, `.yml` or `.json`",
+                quoted(name)
+            );
+            return Err(Problem::new("unknown_format", message).into());
+        }
+        let around = self
+            .definition
+            .iter()
+            .chain(self.stack.iter().map(|(_, path)| path));
+        if let Some(at) = around.clone().position(|file| *file == path) {
+            let chain: Vec<String> = around
+                .skip(at)
+                .chain([&path])
+                .map(|file| self.shown(file, name))
+                .collect();
+            let message = format!("{} uses itself", quoted(&self.shown(&path, name)));
+            let hint = format!("the files use each other: {}", chain.join(" → "));
+            return Err(Problem::new("use_cycle", message).hint(hint).into());
+        }
+        if self.stack.len() >= MAX_USE_DEPTH {
+            let message = format!("files use each other more than {MAX_USE_DEPTH} levels deep");
+            return Err(Problem::new("too_deep", message).into());
+        }
+        self.read_path(path, name, spans)
+    }
+
+    /// Makes a file that was opened the one that names are relative to.
+    pub(crate) fn enter(&mut self, file: usize) {
+        let path = self.read.iter().find(|(_, number)| **number == file);
+        let path = path.map(|(path, _)| path.clone()).unwrap_or_default();
+        self.stack.push((file, path));
+    }
+
+    /// Goes back to the file that uses the current one.
+    pub(crate) fn leave(&mut self) {
+        self.stack.pop();
+    }
+
+    /// The number of the file being read.
+    pub(crate) fn current(&self) -> usize {
+        self.stack.last().map_or(0, |(file, _)| *file)
+    }
+
+    fn read_path(&mut self, path: PathBuf, name: &str, spans: &mut SpanMap) -> Result<usize, Box<Problem>> {
         let number = match self.read.get(&path) {
             Some(number) => *number,
             None => {
@@ -77,7 +142,9 @@ impl Includes {
     }
 
     fn resolve(&self, name: &str) -> Result<PathBuf, Box<Problem>> {
-        let (Some(base), Some(root)) = (&self.base, &self.root) else {
+        let used_from = self.stack.last().and_then(|(_, path)| path.parent());
+        let base = used_from.or(self.base.as_deref());
+        let (Some(base), Some(root)) = (base, &self.root) else {
             let message = "there is no directory from which files could be read here";
             let problem = Problem::new("include_not_possible", message);
             return Err(problem.hint("load the definition from a file").into());

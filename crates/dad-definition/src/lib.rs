@@ -31,6 +31,8 @@ mod node_types;
 mod place;
 mod problem;
 mod program;
+mod reference;
+mod select;
 mod source;
 mod spans;
 mod spot;
@@ -39,14 +41,21 @@ mod validate;
 mod value;
 mod yaml;
 
-pub use build::{AgentBuilder, FlowBuilder, NodeBuilder};
+pub use build::{
+    AgentBuilder, CallbackBuilder, ConditionalBuilder, Elements, FlowBuilder, ForEachBuilder, NodeBuilder,
+    RepeatBuilder,
+};
 pub use compile::compile;
 pub use emit::to_yaml;
 pub use executable::check_executable;
-pub use load::{Loaded, load_data, load_file, load_str};
-pub use node_types::{NodeTypeInfo, NodeTypes, SettingsProblem};
+pub use load::{Checked, Loaded, check_file, load_data, load_file, load_str};
+pub use node_types::{CallbackInfo, NodeTypeInfo, NodeTypes, SettingsProblem};
 pub use problem::{MAX_PROBLEMS, Problem, Problems, Severity};
-pub use program::{Component, NodeElement, Output, Program, ProgramElement, References, Variable};
+pub use program::{
+    Component, Content, Expression, ForEachLoop, NodeElement, Program, ProgramElement, RepeatLoop, Variable,
+};
+pub use reference::{References, Target, TargetSegment};
+pub use select::Selected;
 pub use source::SourceFile;
 pub use spans::{Location, SpanMap};
 pub use tree::{RenderError, TemplateTree, TreeError};

@@ -1,11 +1,16 @@
+use std::collections::HashSet;
 use std::path::Path;
 
-use dad_core::Definition;
+use dad_core::{Definition, ElementId};
 use serde_json::Value;
 
+use crate::compile::compile_into;
 use crate::decode::{Cx, decode};
+use crate::executable::check_into;
 use crate::include::{Includes, MAX_TEXT, read_text};
+use crate::node_types::NodeTypes;
 use crate::problem::{Problem, Problems, Report, quoted};
+use crate::program::Program;
 use crate::source::SourceFile;
 use crate::spans::SpanMap;
 use crate::value::{Costs, Recording, Tree};
@@ -28,6 +33,16 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
 }
 
+/// A definition that was loaded and checked.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Checked {
+    /// The definition and where it came from.
+    pub loaded: Loaded,
+    /// The definition, ready to run.
+    pub program: Program,
+}
+
 /// Loads a definition from a `.yaml`, `.yml` or `.json` file.
 ///
 /// `$file` and `$json` are relative to the file and must stay in `project_root`, or in the directory of the file if
@@ -36,22 +51,82 @@ pub struct Loaded {
 /// # Errors
 /// [`Problems`] with everything that is wrong, not only the first thing.
 pub fn load_file(path: &Path, project_root: Option<&Path>) -> Result<Loaded, Problems> {
+    read_file(path, project_root)?.finish()
+}
+
+/// Loads a definition and checks it as [`compile()`](crate::compile()) and
+/// [`check_executable`](crate::check_executable) do, so that everything that is wrong with it is said at once, in
+/// however many files it stands.
+///
+/// `name` is that of the agent or flow, by which its root is called unless the definition says otherwise: `NAME_root`.
+///
+/// # Errors
+/// [`Problems`] with everything that is wrong, not only the first thing.
+pub fn check_file(
+    path: &Path,
+    project_root: Option<&Path>,
+    name: &str,
+    types: &dyn NodeTypes,
+) -> Result<Checked, Problems> {
+    let mut reading = read_file(path, project_root)?;
+    let program = reading.definition.as_ref().and_then(|definition| {
+        let Cx {
+            spans,
+            report,
+            dropped,
+            ..
+        } = &mut reading.cx;
+        check_into(definition, spans, report);
+        // A name that is no id is reported by whoever chose it.
+        let root_id = definition
+            .root_id
+            .clone()
+            .or_else(|| ElementId::new(format!("{name}_root")).ok());
+        compile_into(definition, &root_id?, types, spans, dropped, report)
+    });
+    let loaded = reading.finish()?;
+    match program {
+        Some(program) => Ok(Checked { loaded, program }),
+        None => Err(Report::default().one(Problem::new("invalid_id", "the name of the definition is no id"))),
+    }
+}
+
+/// A file as far as it could be read.
+struct Reading {
+    cx: Cx,
+    definition: Option<Definition>,
+    file_name: String,
+}
+
+impl Reading {
+    fn finish(self) -> Result<Loaded, Problems> {
+        let Cx { spans, report, .. } = self.cx;
+        let warnings = report.finish(spans.sources())?;
+        match self.definition {
+            Some(definition) => Ok(Loaded {
+                definition,
+                sources: spans.sources().to_vec(),
+                spans,
+                warnings,
+            }),
+            None => Err(Report::default().one(nothing_in(&self.file_name))),
+        }
+    }
+}
+
+fn read_file(path: &Path, project_root: Option<&Path>) -> Result<Reading, Problems> {
     let shown = shown_path(path, project_root);
     let base = path.parent().unwrap_or_else(|| Path::new(""));
-    let refused = |problem: Problem| {
-        let mut report = Report::default();
-        report.add(problem.in_file(&shown));
-        report.into_problems(&[])
-    };
+    let refused = |problem: Problem| Report::default().one(problem.in_file(&shown));
     if !is_known(path) {
         let message = "a definition is a file in `.yaml`, `.yml` or `.json`";
         return Err(refused(Problem::new("unknown_format", message)));
     }
     let text = read_text(path).map_err(|unreadable| refused(unreadable.about(&shown)))?;
-    load_str(&text, &shown, Some(base), project_root)
+    Ok(read_str(&text, &shown, Some(base), project_root))
 }
 
-fn is_known(path: &Path) -> bool {
+pub(crate) fn is_known(path: &Path) -> bool {
     let extension = path
         .extension()
         .and_then(|extension| extension.to_str())
@@ -82,30 +157,25 @@ pub fn load_str(
     base: Option<&Path>,
     root: Option<&Path>,
 ) -> Result<Loaded, Problems> {
+    read_str(text, file_name, base, root).finish()
+}
+
+fn read_str(text: &str, file_name: &str, base: Option<&Path>, root: Option<&Path>) -> Reading {
     let mut cx = Cx {
         spans: SpanMap::default(),
         report: Report::default(),
-        includes: Includes::new(base, root),
+        includes: Includes::new(base, root, file_name),
         costs: Costs::default(),
+        dropped: HashSet::new(),
     };
     let source = SourceFile::new(file_name, text);
     let text = source.text.clone();
     cx.spans.add_file(source);
     let definition = read(&text, file_name, &mut cx);
-    let Cx { spans, report, .. } = cx;
-    let warnings = report.finish(spans.sources())?;
-    match definition {
-        Some(definition) => Ok(Loaded {
-            definition,
-            sources: spans.sources().to_vec(),
-            spans,
-            warnings,
-        }),
-        None => {
-            let mut report = Report::default();
-            report.add(nothing_in(file_name));
-            Err(report.into_problems(spans.sources()))
-        }
+    Reading {
+        cx,
+        definition,
+        file_name: file_name.to_owned(),
     }
 }
 
@@ -115,7 +185,7 @@ fn nothing_in(file_name: &str) -> Problem {
 }
 
 fn read(text: &str, file_name: &str, cx: &mut Cx) -> Option<Definition> {
-    let tree = parse(text, file_name, &cx.spans, &mut cx.report)?;
+    let tree = parse(text, file_name, 0, &cx.spans, &mut cx.report)?;
     let mut recording = Recording {
         spans: &mut cx.spans,
         costs: &mut cx.costs,
@@ -126,21 +196,25 @@ fn read(text: &str, file_name: &str, cx: &mut Cx) -> Option<Definition> {
         return None;
     }
     let definition = decode(&tree, cx)?;
-    if !cx.report.has_errors() {
-        validate::validate(&definition, &cx.spans, &mut cx.report);
-    }
+    validate::validate(&definition, &cx.spans, &mut cx.report);
     Some(definition)
 }
 
-/// Parses the text of the first file of `spans`.
-fn parse(text: &str, file_name: &str, spans: &SpanMap, report: &mut Report) -> Option<Tree> {
+/// Parses the text of a file of `spans`.
+pub(crate) fn parse(
+    text: &str,
+    file_name: &str,
+    file: usize,
+    spans: &SpanMap,
+    report: &mut Report,
+) -> Option<Tree> {
     let is_json = file_name.to_ascii_lowercase().ends_with(".json");
     if let Some((at, character)) = text.char_indices().find(|(_, c)| is_refused(*c, is_json)) {
         let message = format!(
             "the control character {} is not allowed",
             quoted(&character.to_string())
         );
-        let spot = spans.spot(0, at..at + character.len_utf8());
+        let spot = spans.spot(file, at..at + character.len_utf8());
         report.add(Problem::new("control_character", message).located(spot));
         return None;
     }
@@ -157,7 +231,7 @@ fn parse(text: &str, file_name: &str, spans: &SpanMap, report: &mut Report) -> O
         return None;
     }
     let parse = if is_json { json::parse } else { yaml::parse };
-    parse(text, 0, spans, report)
+    parse(text, file, spans, report)
 }
 
 /// Loads plain data, such as a project's configuration, by the same rules as definitions: no tags, no merge keys, no
@@ -177,7 +251,7 @@ pub fn load_data(path: &Path) -> Result<Value, Problems> {
     };
     let mut spans = SpanMap::default();
     spans.add_file(SourceFile::new(&shown, &text));
-    let tree = parse(&text, &shown, &spans, &mut report);
+    let tree = parse(&text, &shown, 0, &spans, &mut report);
     report.finish(spans.sources())?;
     Ok(tree.map_or(Value::Null, Tree::into_json))
 }

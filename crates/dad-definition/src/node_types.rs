@@ -13,6 +13,24 @@ pub trait NodeTypes: Any + Send + Sync {
 
     /// What is known of one type, `None` if it is not registered.
     fn node_type(&self, node_type: &NodeType) -> Option<&NodeTypeInfo>;
+
+    /// The names of all registered functions that callbacks may call, for suggestions.
+    fn callback_names(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// What is known of one function, `None` if it is not registered.
+    fn callback(&self, function: &str) -> Option<&CallbackInfo> {
+        let _ = function;
+        None
+    }
+}
+
+/// What is known of a function of the application without calling it.
+#[derive(Clone, Debug)]
+pub struct CallbackInfo {
+    /// JSON Schema of its arguments, as `schemars` makes it.
+    pub args_schema: Value,
 }
 
 /// What is known of a node type without executing it.

@@ -202,6 +202,17 @@ impl Report {
         problems
     }
 
+    /// A single problem as an error.
+    pub(crate) fn one(mut self, problem: Problem) -> Problems {
+        self.add(problem);
+        self.into_problems(&[])
+    }
+
+    /// Whether a problem of a code was reported.
+    pub(crate) fn has(&self, code: &str) -> bool {
+        self.problems.iter().any(|problem| problem.code == code)
+    }
+
     /// The problems as an error if there are any, otherwise the warnings.
     pub(crate) fn finish(self, sources: &[SourceFile]) -> Result<Vec<Problem>, Problems> {
         if self.problems.is_empty() {

@@ -2,10 +2,11 @@ use std::sync::Arc;
 
 use dad_core::{
     ComponentKind, Definition, DefinitionKind, Digest, ElementId, ElementOptions, HierarchyPath, NodeType,
+    OnExhausted, OnLimit,
 };
-use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
+use crate::reference::References;
 use crate::tree::TemplateTree;
 
 /// A definition that was checked and made ready to run: templates parsed, `$hier` references resolved.
@@ -18,28 +19,28 @@ pub struct Program {
     /// The root component.
     pub root: Component,
     /// The run's own result, evaluated in the scope of the root after everything else.
-    pub output: Option<Output>,
+    pub output: Option<Expression>,
 }
 
-/// The `output` of a definition.
+/// A value with templates in it, and the steps that they refer to.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Output {
+pub struct Expression {
     /// What is evaluated.
     pub value: TemplateTree,
     /// The steps it refers to.
     pub references: References,
 }
 
-/// An agent or flow of a [`Program`].
+/// A component of a [`Program`]: an agent or flow, a loop, a conditional or a group.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Component {
-    /// Its name in the run.
+    /// Its name in the definition: in the run, the iterations of the loops around it come in between.
     pub path: HierarchyPath,
     /// Its id, the last segment of its path.
     pub id: ElementId,
-    /// Agent or flow.
+    /// What it is.
     pub kind: ComponentKind,
     /// Where it stands in the definition, such as `elements[0]`; empty for the root. See [`SpanMap`](crate::SpanMap).
     pub place: String,
@@ -47,12 +48,81 @@ pub struct Component {
     pub variables: Vec<Variable>,
     /// What any element may have; the defaults for the root.
     pub options: ElementOptions,
-    /// What is executed, in order.
-    pub elements: Vec<ProgramElement>,
-    /// What is executed at the end, however the elements ended.
-    pub finally: Vec<ProgramElement>,
+    /// What is executed.
+    pub content: Content,
     /// The steps that `variables` refer to.
     pub references: References,
+}
+
+/// What a component executes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Content {
+    /// Of agents and flows: one element after the other.
+    Sequence {
+        /// In order.
+        elements: Vec<ProgramElement>,
+        /// At the end, however the elements ended.
+        finally: Vec<ProgramElement>,
+    },
+    /// One of two lists.
+    Conditional {
+        /// What chooses.
+        statement: Expression,
+        /// If it is true.
+        true_branch: Vec<ProgramElement>,
+        /// If it is false.
+        false_branch: Vec<ProgramElement>,
+    },
+    /// The body for every item.
+    ForEach(Box<ForEachLoop>),
+    /// The body until a condition holds.
+    Repeat(Box<RepeatLoop>),
+    /// All elements at the same time.
+    Parallel {
+        /// In document order.
+        elements: Vec<ProgramElement>,
+    },
+}
+
+/// A loop over a list or range.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ForEachLoop {
+    /// What is looped over.
+    pub statement: Expression,
+    /// The variable for the item.
+    pub item_var: String,
+    /// The variable for the number.
+    pub index_var: String,
+    /// The number of the first iteration.
+    pub start_index: Expression,
+    /// How many iterations there may be.
+    pub max_iterations: Option<u64>,
+    /// What more items than that mean.
+    pub on_limit: OnLimit,
+    /// How many iterations may run at the same time, at least 1.
+    pub max_concurrency: u32,
+    /// Ends the loop early, evaluated after every iteration.
+    pub until: Option<Expression>,
+    /// What every iteration executes.
+    pub body: Vec<ProgramElement>,
+}
+
+/// A loop that ends by a condition.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RepeatLoop {
+    /// Ends the loop, evaluated after every pass.
+    pub until: Expression,
+    /// The variable for the number of the pass.
+    pub index_var: String,
+    /// How many passes there may be.
+    pub max_iterations: u64,
+    /// What it means if the last of them does not end the loop.
+    pub on_exhausted: OnExhausted,
+    /// What every pass executes.
+    pub body: Vec<ProgramElement>,
 }
 
 /// A variable of a component.
@@ -75,21 +145,23 @@ pub enum ProgramElement {
     Component(Component),
 }
 
-/// A node of a [`Program`].
+/// A leaf of a [`Program`]: a node or a callback.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NodeElement {
-    /// Its name in the run.
+    /// Its name in the definition: in the run, the iterations of the loops around it come in between.
     pub path: HierarchyPath,
     /// Its id, the last segment of its path.
     pub id: ElementId,
-    /// The registered name of its type.
+    /// The registered name of its type; [`NodeType::CALLBACK`] for callbacks.
     pub node_type: NodeType,
-    /// The version of that type.
+    /// Of a callback: the name of its function.
+    pub function: Option<String>,
+    /// The version of that type or function.
     pub version: u32,
     /// Where it stands in the definition, such as `elements[0].elements[1]`. See [`SpanMap`](crate::SpanMap).
     pub place: String,
-    /// The settings, to be rendered.
+    /// The settings, to be rendered; of a callback its function and arguments.
     pub settings: TemplateTree,
     /// The settings as the definition has them, with the texts of their templates.
     pub unrendered: Value,
@@ -103,45 +175,8 @@ pub struct NodeElement {
     pub prompt_variables: Map<String, Value>,
 }
 
-/// The `$hier{…}` references of one place: what was written, and the path it means.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct References(IndexMap<String, HierarchyPath>);
-
-impl References {
-    /// The path of the step or component that `$hier{name}` means.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&HierarchyPath> {
-        self.0.get(name)
-    }
-
-    /// All references in the order in which they first occur.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &HierarchyPath)> {
-        self.0.iter().map(|(name, path)| (name.as_str(), path))
-    }
-
-    /// How many different references there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(crate) fn extend(&mut self, others: Self) {
-        self.0.extend(others.0);
-    }
-
-    pub(crate) fn insert(&mut self, name: &str, path: HierarchyPath) {
-        self.0.insert(name.to_owned(), path);
-    }
-}
-
 impl ProgramElement {
-    /// Its name in the run.
+    /// Its name in the definition.
     #[must_use]
     pub fn path(&self) -> &HierarchyPath {
         match self {
@@ -179,12 +214,31 @@ impl ProgramElement {
 }
 
 impl Component {
-    /// The elements in document order: `elements`, then `finally`.
-    pub fn children(&self) -> impl DoubleEndedIterator<Item = &ProgramElement> {
-        self.elements.iter().chain(&self.finally)
+    /// The lists of elements in it, in document order, each with the path that its elements stand under.
+    fn lists(&self) -> [(HierarchyPath, &[ProgramElement]); 2] {
+        let here = || self.path.clone();
+        match &self.content {
+            Content::Sequence { elements, finally } => [(here(), elements), (here(), finally)],
+            Content::Conditional {
+                true_branch,
+                false_branch,
+                ..
+            } => [
+                (self.path.branch(true), true_branch),
+                (self.path.branch(false), false_branch),
+            ],
+            Content::ForEach(for_each) => [(here(), &for_each.body), (here(), &[])],
+            Content::Repeat(repeat) => [(here(), &repeat.body), (here(), &[])],
+            Content::Parallel { elements } => [(here(), elements), (here(), &[])],
+        }
     }
 
-    /// The nodes in it, at any depth, in document order.
+    /// The elements in it, of both branches and of `finally` too, in document order.
+    pub fn children(&self) -> impl DoubleEndedIterator<Item = &ProgramElement> {
+        self.lists().into_iter().flat_map(|(_, list)| list)
+    }
+
+    /// The steps in it, at any depth, in document order.
     pub fn steps(&self) -> impl Iterator<Item = &NodeElement> {
         // A stack instead of recursion, because nested iterators of one type cannot be written without boxes.
         let mut stack: Vec<&ProgramElement> = self.children().rev().collect();
@@ -200,10 +254,15 @@ impl Component {
 
     fn collect_paths(&self, paths: &mut Vec<HierarchyPath>) {
         paths.push(self.path.clone());
-        for child in self.children() {
-            match child {
-                ProgramElement::Node(node) => paths.push(node.path.clone()),
-                ProgramElement::Component(component) => component.collect_paths(paths),
+        for (path, list) in self.lists() {
+            if path != self.path && !list.is_empty() {
+                paths.push(path);
+            }
+            for child in list {
+                match child {
+                    ProgramElement::Node(node) => paths.push(node.path.clone()),
+                    ProgramElement::Component(component) => component.collect_paths(paths),
+                }
             }
         }
     }
@@ -219,12 +278,12 @@ impl Component {
 }
 
 impl Program {
-    /// The nodes in document order, those of `finally` after the elements of their component.
+    /// The steps in document order, those of `finally` after the elements of their component.
     pub fn steps(&self) -> impl Iterator<Item = &NodeElement> {
         self.root.steps()
     }
 
-    /// The paths of all components and steps in document order, the root first.
+    /// The paths of all components, branches and steps in document order, the root first; without iterations.
     #[must_use]
     pub fn paths(&self) -> Vec<HierarchyPath> {
         let mut paths = Vec::new();
@@ -232,13 +291,25 @@ impl Program {
         paths
     }
 
-    /// The element at a path, `None` for the root and for paths that do not exist.
+    /// The element at a path, whatever the iterations in it; `None` for the root, branches, and paths that do not exist.
     #[must_use]
     pub fn element(&self, path: &HierarchyPath) -> Option<&ProgramElement> {
-        self.root.find(path)
+        self.root.find(&path.without_iterations())
     }
 
-    /// The step at a path.
+    /// The component at a path, whatever the iterations in it.
+    #[must_use]
+    pub fn component(&self, path: &HierarchyPath) -> Option<&Component> {
+        if path.without_iterations() == self.root.path {
+            return Some(&self.root);
+        }
+        match self.element(path)? {
+            ProgramElement::Component(component) => Some(component),
+            ProgramElement::Node(_) => None,
+        }
+    }
+
+    /// The step at a path, whatever the iterations in it.
     #[must_use]
     pub fn step(&self, path: &HierarchyPath) -> Option<&NodeElement> {
         match self.element(path)? {

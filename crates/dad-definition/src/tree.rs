@@ -73,6 +73,25 @@ impl TemplateTree {
         self.render_at(scope, limits, &Place::root())
     }
 
+    /// The value as templates have it: of a text that is exactly one placeholder without a detour over JSON, so that
+    /// large values are shared and a range stays one.
+    ///
+    /// # Errors
+    /// [`TreeError`] names the first template that fails.
+    pub fn evaluate(&self, scope: &dyn Scope, limits: &Limits) -> Result<dad_template::Value, TreeError> {
+        match self {
+            Self::Literal(value) => Ok(value.into()),
+            Self::Template(template) if template.is_single_placeholder() => {
+                template.evaluate(scope, limits).map_err(|error| TreeError {
+                    pointer: String::new(),
+                    template: template.source().to_owned(),
+                    source: error.into(),
+                })
+            }
+            _ => self.render(scope, limits).map(Into::into),
+        }
+    }
+
     fn render_at(&self, scope: &dyn Scope, limits: &Limits, place: &Place) -> Result<Value, TreeError> {
         match self {
             Self::Literal(value) => Ok(value.clone()),

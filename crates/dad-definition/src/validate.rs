@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use dad_core::{
-    Budget, ComponentBody, ComponentKind, Definition, Element, ElementKind, ElementOptions, NodeDefinition,
-    SCHEMA_VERSION,
+    Budget, ComponentBody, ComponentKind, Conditional, Definition, Element, ElementKind, ElementOptions,
+    ForEach, NodeDefinition, Repeat, SCHEMA_VERSION,
 };
+use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::decode::{INCLUDE_KEYS, not_allowed};
@@ -102,21 +103,37 @@ impl Checks<'_> {
     }
 
     fn body(&mut self, body: &ComponentBody, kind: ComponentKind, place: &Place, depth: usize) {
-        let variables = place.key("variables");
-        for (name, value) in &body.variables {
-            let place = variables.key(name);
+        self.variables(&body.variables, place, depth);
+        let mut seen: HashMap<String, String> = HashMap::new();
+        for (key, list) in [("elements", &body.elements), ("finally", &body.finally)] {
+            self.elements(list, kind, &place.key(key), depth, &mut seen);
+        }
+    }
+
+    fn variables(&mut self, variables: &IndexMap<String, Value>, place: &Place, depth: usize) {
+        let place = place.key("variables");
+        for (name, value) in variables {
+            let place = place.key(name);
             if let Some(problem) = refused_name(name) {
                 self.at_key(&place, problem);
             }
             self.value(value, &place, depth + 2);
         }
-        let mut seen: HashMap<String, String> = HashMap::new();
-        for (list, elements) in [("elements", &body.elements), ("finally", &body.finally)] {
-            for (index, element) in elements.iter().enumerate() {
-                let place = place.key(list).index(index);
-                self.unique(element, &place, &mut seen);
-                self.element(element, kind, &place, depth + 2);
-            }
+    }
+
+    /// Elements of a list; `seen` holds the ids of their siblings in other lists.
+    fn elements(
+        &mut self,
+        list: &[Element],
+        inside: ComponentKind,
+        place: &Place,
+        depth: usize,
+        seen: &mut HashMap<String, String>,
+    ) {
+        for (index, element) in list.iter().enumerate() {
+            let place = place.index(index);
+            self.unique(element, &place, seen);
+            self.element(element, inside, &place, depth + 2);
         }
     }
 
@@ -150,27 +167,132 @@ impl Checks<'_> {
         self.options(&element.options, place);
         match &element.kind {
             ElementKind::Node(node) => self.node(node, place, depth),
+            ElementKind::Callback(callback) => self.object(&callback.args, &place.key("args"), depth),
             ElementKind::Flow(body) | ElementKind::Subflow(body) => {
                 self.body(body, ComponentKind::Flow, place, depth);
             }
             ElementKind::Subagent(body) => self.body(body, ComponentKind::Agent, place, depth),
+            ElementKind::Conditional(conditional) => self.conditional(conditional, place, depth),
+            ElementKind::ForEach(for_each) => self.for_each(for_each, place, depth),
+            ElementKind::Repeat(repeat) => self.repeat(repeat, place, depth),
+            ElementKind::Parallel(_) => {}
             // A kind that dad-core has learned and this crate has not.
             other => {
                 let message = format!("`{}` is not supported yet in this version", other.key());
                 self.at_key(&place.key(other.key()), Problem::new("unsupported_key", message));
             }
         }
+        if let ElementKind::Flow(_) | ElementKind::Subflow(_) | ElementKind::Subagent(_) = element.kind {
+            return;
+        }
+        for (key, list) in element.kind.lists() {
+            // Each list is executed alone: both branches may have a step of one id.
+            self.elements(list, inside, &place.key(key), depth, &mut HashMap::new());
+        }
+    }
+
+    fn conditional(&mut self, conditional: &Conditional, place: &Place, depth: usize) {
+        self.variables(&conditional.variables, place, depth);
+        self.boolean(&conditional.statement, &place.key("statement"));
+    }
+
+    fn for_each(&mut self, for_each: &ForEach, place: &Place, depth: usize) {
+        self.variables(&for_each.variables, place, depth);
+        let statement = place.key("statement");
+        // Null stands for one that is missing, which was reported when the file was read.
+        if !matches!(
+            for_each.statement,
+            Value::Array(_) | Value::String(_) | Value::Null
+        ) {
+            let message = "what is looped over must be a list, or a template of a list or `range`";
+            self.at(&statement, Problem::new("wrong_type", message));
+        }
+        self.value(&for_each.statement, &statement, depth + 1);
+        self.names(
+            &[
+                ("item_var", &for_each.item_var),
+                ("index_var", &for_each.index_var),
+            ],
+            place,
+        );
+        if for_each.item_var == for_each.index_var {
+            let message = "item and number need different names";
+            self.at(
+                &place.key("index_var"),
+                Problem::new("duplicate_variable", message),
+            );
+        }
+        if !(for_each.start_index.is_i64()
+            || for_each.start_index.is_u64()
+            || for_each.start_index.is_string())
+        {
+            let message = "the first number must be a whole number, or a template of one";
+            self.at(&place.key("start_index"), Problem::new("wrong_type", message));
+        }
+        if for_each.max_concurrency == 0 {
+            let message = "at least one iteration must be able to run";
+            self.at(
+                &place.key("max_concurrency"),
+                Problem::new("wrong_value", message),
+            );
+        }
+        if let Some(until) = &for_each.until {
+            self.boolean(until, &place.key("until"));
+            if for_each.max_concurrency > 1 {
+                let message = "`until` decides after each iteration, so they must run one after the other";
+                let hint = "leave out `until` or `max_concurrency`";
+                self.at_key(
+                    &place.key("until"),
+                    Problem::new("concurrent_until", message).hint(hint),
+                );
+            }
+        }
+    }
+
+    fn repeat(&mut self, repeat: &Repeat, place: &Place, depth: usize) {
+        self.variables(&repeat.variables, place, depth);
+        self.boolean(&repeat.until, &place.key("until"));
+        self.names(&[("index_var", &repeat.index_var)], place);
+        if repeat.max_iterations == 0 {
+            let message = "there must be at least one pass";
+            self.at(&place.key("max_iterations"), Problem::new("wrong_value", message));
+        }
+    }
+
+    /// A condition: a boolean or a template.
+    fn boolean(&mut self, value: &Value, place: &Place) {
+        // Null: as above.
+        if !matches!(value, Value::Bool(_) | Value::String(_) | Value::Null) {
+            let message = "a condition must be `true`, `false` or a template that becomes one of them";
+            self.at(place, Problem::new("wrong_type", message));
+        }
+        if let Value::String(text) = value
+            && !text.contains('$')
+        {
+            let message = format!("the condition {} is a text, never true or false", quoted(text));
+            let hint = format!("write it as an expression: `$expr{{{text}}}`");
+            self.at(place, Problem::new("wrong_type", message).hint(hint));
+        }
+    }
+
+    fn names(&mut self, names: &[(&str, &str)], place: &Place) {
+        for (key, name) in names {
+            if let Some(problem) = refused_name(name) {
+                self.at(&place.key(key), problem);
+            }
+        }
+    }
+
+    fn object(&mut self, value: &Value, place: &Place, depth: usize) {
+        if !value.is_object() {
+            let message = "it must be an object";
+            self.at(place, Problem::new("wrong_type", message));
+        }
+        self.value(value, place, depth + 1);
     }
 
     fn node(&mut self, node: &NodeDefinition, place: &Place, depth: usize) {
-        let settings = place.key("settings");
-        if !node.settings.is_object() {
-            self.at(
-                &settings,
-                Problem::new("wrong_type", "the settings of a node must be an object"),
-            );
-        }
-        self.value(&node.settings, &settings, depth + 1);
+        self.object(&node.settings, &place.key("settings"), depth);
     }
 
     fn options(&mut self, options: &ElementOptions, place: &Place) {

@@ -116,6 +116,16 @@ impl Tree {
         self.record_at(into, &Place::root(), None)
     }
 
+    /// Enters the places of all values in this one, which itself stands at a place that is known.
+    pub(crate) fn record_members(&self, into: &mut Recording<'_>, place: &Place) -> bool {
+        match &self.data {
+            Data::Map(members) => members.iter().all(|Member { key, key_span, value }| {
+                value.record_at(into, &place.key(key), Some(key_span))
+            }),
+            _ => true,
+        }
+    }
+
     fn record_at(&self, into: &mut Recording<'_>, place: &Place, key: Option<&Range<usize>>) -> bool {
         if !into.costs.add(place.as_str().len()) {
             return false;
@@ -127,9 +137,7 @@ impl Tree {
                 .iter()
                 .enumerate()
                 .all(|(index, item)| item.record_at(into, &place.index(index), None)),
-            Data::Map(members) => members.iter().all(|Member { key, key_span, value }| {
-                value.record_at(into, &place.key(key), Some(key_span))
-            }),
+            Data::Map(_) => self.record_members(into, place),
             Data::Refused | Data::Null | Data::Bool(_) | Data::Number(_) | Data::Text(_) => true,
         }
     }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use dad_core::{
-    Definition, ElementId, HierarchyPath, PathSelector, RunId, RunKind, RunStatus, SCHEMA_VERSION,
-    SecretRegistry, Timestamp, nearest,
+    Definition, ElementId, PathSelector, RunId, RunKind, RunStatus, SCHEMA_VERSION, SecretRegistry,
+    StepStatus, Timestamp, nearest,
 };
 use dad_definition::{NodeElement, NodeTypes, Program, SpanMap, check_executable, compile};
 use dad_events::{EventBus, EventBusBuilder, EventBusConfig, Handler, IntoObserver, RunIdentity};
@@ -566,22 +566,17 @@ impl RunContext {
     }
 
     fn make_plan(&self, program: &Program, parent: &RunView) -> Result<RerunPlan, RunError> {
-        let committed = |path: &HierarchyPath| parent.step(path);
         let entry_point = match &self.entry_point {
             None => None,
-            Some(selector) => Some(
-                selector
-                    .select(&program.paths())
-                    .map_err(RunError::EntryPoint)?
-                    .clone(),
-            ),
+            Some(selector) => Some(program.select(selector).map_err(RunError::EntryPoint)?.first()),
         };
         let steps = match &entry_point {
-            Some(entry) => {
-                let steps: Vec<HierarchyPath> = program.steps().map(|step| step.path.clone()).collect();
-                plan_from_entry_point(&steps, entry, &parent.run_id, committed)?
+            Some(entry) => plan_from_entry_point(program, entry, &parent.run_id, parent)?,
+            None => {
+                let completed = parent.steps().filter(|step| step.status == StepStatus::Completed);
+                let completed: HashSet<_> = completed.map(|step| step.path.without_iterations()).collect();
+                plan_by_fingerprint(program.steps().map(step_to_plan), |path| completed.contains(path))
             }
-            None => plan_by_fingerprint(program.steps().map(step_to_plan), committed),
         };
         Ok(RerunPlan {
             schema_version: SCHEMA_VERSION,
@@ -756,7 +751,11 @@ impl RunContext {
 fn step_to_plan(step: &NodeElement) -> StepToPlan {
     StepToPlan {
         path: step.path.clone(),
-        uses: step.references.iter().map(|(_, path)| path.clone()).collect(),
+        uses: step
+            .references
+            .iter()
+            .map(|(_, target)| target.path.clone())
+            .collect(),
         reuse: step.options.reuse,
     }
 }

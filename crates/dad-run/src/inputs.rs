@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use dad_core::{HierarchyPath, PathSelector};
-use dad_definition::{NodeTypes, Program};
+use dad_definition::{NodeTypes, Program, Selected};
 use serde_json::{Map, Value};
 
 use crate::error::RunError;
@@ -25,16 +25,27 @@ pub(crate) struct UnresolvedInput {
 
 /// The inputs of a run by step; later sources override earlier ones.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct GivenInputs(HashMap<HierarchyPath, GivenInput>);
+pub(crate) struct GivenInputs(HashMap<HierarchyPath, Vec<SelectedInput>>);
+
+/// An input, and of the loops around its step the iterations it is for.
+#[derive(Clone, Debug)]
+struct SelectedInput {
+    selected: Selected,
+    given: GivenInput,
+}
 
 impl GivenInputs {
-    /// The input of a step, whatever the iteration.
+    /// The input of a step in the run: the one for its own iteration, else the one for all.
     pub(crate) fn get(&self, path: &HierarchyPath) -> Option<&GivenInput> {
         // Asked at every step, and most runs are given nothing.
         if self.is_empty() {
             return None;
         }
-        self.0.get(&path.without_decisions())
+        let inputs = self.0.get(&path.without_iterations())?;
+        let mut fitting = inputs.iter().filter(|input| input.selected.matches(path));
+        let general = fitting.clone().next_back();
+        let own = fitting.rfind(|input| input.selected.has_iterations());
+        own.or(general).map(|input| &input.given)
     }
 
     /// Finds the step of an input and checks the input against the type of the node.
@@ -45,16 +56,13 @@ impl GivenInputs {
         types: &dyn NodeTypes,
     ) -> Result<HierarchyPath, RunError> {
         let UnresolvedInput { selector, given } = input;
-        let steps: Vec<&HierarchyPath> = program.steps().map(|step| &step.path).collect();
         let unknown = |source| RunError::UnknownInput {
             origin: given.source.clone(),
             source,
         };
-        let path = selector
-            .parse::<PathSelector>()?
-            .select(steps)
-            .map_err(unknown)?
-            .clone();
+        let selector: PathSelector = selector.parse()?;
+        let selected = program.select_step(&selector).map_err(unknown)?;
+        let path = selected.path.clone();
         if let Some(step) = program.step(&path)
             && let Some(info) = types.node_type(&step.node_type)
         {
@@ -64,17 +72,19 @@ impl GivenInputs {
                 reason,
             })?;
         }
-        self.0.insert(path.without_decisions(), given);
+        let inputs = self.0.entry(path.clone()).or_default();
+        inputs.retain(|known| known.selected != selected);
+        inputs.push(SelectedInput { selected, given });
         Ok(path)
     }
 
     /// The inputs as `static_inputs.json` has them.
     pub(crate) fn to_json(&self) -> Value {
-        let mut sorted: Vec<_> = self.0.iter().collect();
-        sorted.sort_by(|a, b| a.0.cmp(b.0));
+        let mut sorted: Vec<_> = self.0.values().flatten().collect();
+        sorted.sort_by_cached_key(|input| input.selected.to_string());
         sorted
             .into_iter()
-            .map(|(path, given)| (path.to_string(), given.value.clone()))
+            .map(|input| (input.selected.to_string(), input.given.value.clone()))
             .collect::<Map<_, _>>()
             .into()
     }

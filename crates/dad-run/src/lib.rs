@@ -46,12 +46,16 @@ pub use error::RunError;
 pub use inputs::GivenInput;
 pub use memo::MemoLine;
 pub use plan::{
-    Decision, PlannedStep, RerunPlan, StepToPlan, origin_of, plan_by_fingerprint, plan_from_entry_point,
+    Decision, PlannedStep, Recorded, RerunPlan, Side, StepToPlan, origin_of, plan_by_fingerprint,
+    plan_from_entry_point,
 };
 pub use project::{find_project_root, find_project_root_from};
 pub use projection::{Metadata, Summary};
-pub use record::{ArtifactList, Driver, Record, RecordBody, StepCommitted, StoredRef, StoredValue, Totals};
+pub use record::{
+    ArtifactList, Driver, LoopItems, RangeBounds, Record, RecordBody, StepCommitted, StoredRef, StoredValue,
+    Totals,
+};
 pub use resources::Resources;
-pub use run::{ActiveRun, EnteredComponent, RunHandle, RunScope, SealedRun};
+pub use run::{ActiveRun, ComponentEnd, EnteredComponent, Items, LoopStart, RunHandle, RunScope, SealedRun};
 pub use step::{CommitDetails, StagedStep};
 pub use view::{RunView, ViewEntry};

@@ -1,4 +1,5 @@
-use dad_core::{HierarchyPath, Reuse, RunId, StepStatus};
+use dad_core::{HierarchyPath, OnError, Reuse, RunId, StepStatus};
+use dad_definition::{Component, Content, NodeElement, Program, ProgramElement};
 use dad_events::Origin;
 use serde::{Deserialize, Serialize};
 
@@ -90,43 +91,228 @@ impl RerunPlan {
     }
 }
 
+/// Where a place of a run stands relative to the entry point of a re-run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// There is no entry point: every step is decided for itself.
+    Undecided,
+    /// Before it in document order: what is recorded counts.
+    Before,
+    /// The entry point is inside.
+    Around,
+    /// The entry point, or behind it: everything executes.
+    After,
+}
+
+impl Side {
+    /// The side of the root of a run.
+    #[must_use]
+    pub fn of_root(root: &HierarchyPath, entry: Option<&HierarchyPath>) -> Self {
+        match entry {
+            None => Self::Undecided,
+            Some(entry) if entry == root => Self::After,
+            Some(_) => Self::Around,
+        }
+    }
+
+    /// The side of a child at `path`. `passed` says whether the entry point was met among the children before it;
+    /// children are to be asked for in document order.
+    #[must_use]
+    pub fn of_child(self, path: &HierarchyPath, entry: Option<&HierarchyPath>, passed: &mut bool) -> Self {
+        let (Self::Around, Some(entry)) = (self, entry) else {
+            return self;
+        };
+        if entry.is_within(path) {
+            *passed = true;
+            return if entry == path { Self::After } else { Self::Around };
+        }
+        if *passed { Self::After } else { Self::Before }
+    }
+}
+
+/// What a plan asks of the parent run.
+pub trait Recorded {
+    /// The step at a path, if it ended.
+    fn step(&self, path: &HierarchyPath) -> Option<&StepCommitted>;
+    /// Which branch a conditional took.
+    fn branch(&self, path: &HierarchyPath) -> Option<bool>;
+    /// How many items a loop went over, and the last iteration that was decided on with whether it ended the loop.
+    fn iterations(&self, path: &HierarchyPath) -> (Option<u64>, Option<(u64, bool)>);
+}
+
 /// The plan of a re-run that begins at `entry`: what lies before it in document order is reused, all else executes.
-///
-/// `committed` says what the parent run knows of a step; `parent` is only used in messages and origins.
+/// Which branches and iterations lie before it is what the parent run decided.
 ///
 /// # Errors
-/// [`RunError::NothingToReuse`] for the first step before the entry point that has no result to take.
-pub fn plan_from_entry_point<'a>(
-    steps: &[HierarchyPath],
+/// [`RunError::NothingToReuse`] for the first step or decision before the entry point that has no result to take, and
+/// for an entry point in an iteration that there was not.
+pub fn plan_from_entry_point(
+    program: &Program,
     entry: &HierarchyPath,
     parent: &RunId,
-    committed: impl Fn(&HierarchyPath) -> Option<&'a StepCommitted>,
+    recorded: &dyn Recorded,
 ) -> Result<Vec<PlannedStep>, RunError> {
-    let begin = steps
-        .iter()
-        .position(|path| path.is_within(entry))
-        .unwrap_or(steps.len());
-    let before = steps[..begin].iter().map(|path| {
-        let origin = reusable(path, parent, committed(path))?;
-        Ok(PlannedStep {
-            path: path.clone(),
-            decision: Decision::Reuse { origin },
-            reason: "before the entry point".to_owned(),
-        })
-    });
-    let after = steps[begin..].iter().map(|path| {
-        let reason = if path.is_within(entry) {
-            "entry point"
-        } else {
-            "after the entry point"
+    let mut planner = Planner {
+        entry,
+        parent,
+        recorded,
+        steps: Vec::new(),
+    };
+    let root = &program.root;
+    planner.component(root, &root.path, Side::of_root(&root.path, Some(entry)))?;
+    Ok(planner.steps)
+}
+
+struct Planner<'a> {
+    entry: &'a HierarchyPath,
+    parent: &'a RunId,
+    recorded: &'a dyn Recorded,
+    steps: Vec<PlannedStep>,
+}
+
+impl Planner<'_> {
+    /// Plans a component; `path` is its place in the run, without the iterations that are not known yet.
+    fn component(&mut self, component: &Component, path: &HierarchyPath, side: Side) -> Result<(), RunError> {
+        match &component.content {
+            Content::Sequence { elements, finally } => self.list(elements.iter().chain(finally), path, side),
+            Content::Parallel { elements } => self.list(elements, path, side),
+            Content::Conditional {
+                true_branch,
+                false_branch,
+                ..
+            } => {
+                let taken = match side {
+                    Side::After | Side::Undecided => None,
+                    Side::Before | Side::Around => {
+                        let taken = self.recorded.branch(path);
+                        Some(taken.ok_or_else(|| self.nothing(path, "was not decided"))?)
+                    }
+                };
+                let passed = &mut false;
+                for (branch, list) in [(true, true_branch), (false, false_branch)] {
+                    let part = path.branch(branch);
+                    let side = side.of_child(&part, Some(self.entry), passed);
+                    match taken {
+                        Some(taken) if taken != branch && self.entry.is_within(&part) => {
+                            return Err(self.nothing(&part, "was not taken"));
+                        }
+                        Some(taken) if taken != branch => {}
+                        _ => self.list(list, &part, side)?,
+                    }
+                }
+                Ok(())
+            }
+            Content::ForEach(for_each) => {
+                let (items, end) = self.recorded.iterations(path);
+                let count = match end {
+                    Some((last, true)) => Some(last + 1),
+                    _ => items,
+                };
+                self.iterations(&for_each.body, path, side, count)
+            }
+            Content::Repeat(repeat) => {
+                let (_, end) = self.recorded.iterations(path);
+                let count = match end {
+                    Some((last, true)) => last + 1,
+                    Some((last, false)) => (last + 2).min(repeat.max_iterations),
+                    None => 1,
+                };
+                self.iterations(&repeat.body, path, side, Some(count))
+            }
+            // A kind that dad-definition has learned and this crate has not.
+            _ => Err(self.nothing(path, "is of an unknown kind")),
+        }
+    }
+
+    fn iterations(
+        &mut self,
+        body: &[ProgramElement],
+        path: &HierarchyPath,
+        side: Side,
+        count: Option<u64>,
+    ) -> Result<(), RunError> {
+        if matches!(side, Side::After | Side::Undecided) {
+            return self.list(body, path, side);
+        }
+        let count = count.ok_or_else(|| self.nothing(path, "has not begun"))?;
+        let passed = &mut false;
+        for index in 0..count {
+            let part = path.iteration(index);
+            let side = side.of_child(&part, Some(self.entry), passed);
+            if side == Side::After && part != *self.entry {
+                // How many there will be is decided when the re-run is there.
+                return self.list(body, path, side);
+            }
+            self.list(body, &part, side)?;
+        }
+        match side {
+            Side::Around if !*passed => {
+                Err(self.nothing(self.entry, "is in an iteration that there was not"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn list<'e>(
+        &mut self,
+        elements: impl IntoIterator<Item = &'e ProgramElement>,
+        path: &HierarchyPath,
+        side: Side,
+    ) -> Result<(), RunError> {
+        let passed = &mut false;
+        for element in elements {
+            let path = path.child(element.id());
+            let side = side.of_child(&path, Some(self.entry), passed);
+            match element {
+                ProgramElement::Node(node) => self.step(node, path, side)?,
+                ProgramElement::Component(component) => self.component(component, &path, side)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, node: &NodeElement, path: HierarchyPath, side: Side) -> Result<(), RunError> {
+        let (decision, reason) = match side {
+            Side::Before => {
+                let origin = self.origin(node, &path)?;
+                (Decision::Reuse { origin }, "before the entry point")
+            }
+            _ if path.is_within(self.entry) => (Decision::Execute, "entry point"),
+            _ => (Decision::Execute, "after the entry point"),
         };
-        Ok(PlannedStep {
-            path: path.clone(),
-            decision: Decision::Execute,
+        self.steps.push(PlannedStep {
+            path,
+            decision,
             reason: reason.to_owned(),
-        })
-    });
-    before.chain(after).collect()
+        });
+        Ok(())
+    }
+
+    /// Where the result of a step comes from, if it is one that can be taken.
+    fn origin(&self, node: &NodeElement, path: &HierarchyPath) -> Result<Origin, RunError> {
+        let step = self.recorded.step(path);
+        let step = step.ok_or_else(|| self.nothing(path, "has no result"))?;
+        if is_result(step, node.options.on_error) {
+            Ok(origin_of(step, self.parent))
+        } else {
+            Err(self.nothing(path, &format!("is {}", step.status)))
+        }
+    }
+
+    fn nothing(&self, path: &HierarchyPath, state: &str) -> RunError {
+        RunError::NothingToReuse {
+            path: path.clone(),
+            state: state.to_owned(),
+            run: self.parent.to_string(),
+        }
+    }
+}
+
+/// Whether what is recorded of a step is a result that others could go on from: a failure that was absorbed is one.
+fn is_result(step: &StepCommitted, on_error: OnError) -> bool {
+    let absorbed = on_error == OnError::Continue && step.status != StepStatus::Cancelled;
+    step.status == StepStatus::Completed || (absorbed && step.status.is_failure())
 }
 
 /// A step of the definition as a plan without an entry point sees it.
@@ -141,13 +327,14 @@ pub struct StepToPlan {
 }
 
 /// The plan of a re-run without an entry point: what has a result is decided by its fingerprint when it is reached.
-pub fn plan_by_fingerprint<'a>(
+///
+/// `completed` says whether the parent run has a result of a step, in any iteration.
+pub fn plan_by_fingerprint(
     steps: impl IntoIterator<Item = StepToPlan>,
-    committed: impl Fn(&HierarchyPath) -> Option<&'a StepCommitted>,
+    completed: impl Fn(&HierarchyPath) -> bool,
 ) -> Vec<PlannedStep> {
     let plan = |step: StepToPlan| {
-        let completed = committed(&step.path).is_some_and(|known| known.status == StepStatus::Completed);
-        let (decision, reason) = match (completed, step.reuse) {
+        let (decision, reason) = match (completed(&step.path), step.reuse) {
             (false, _) => (Decision::Execute, "the previous run has no result"),
             (true, Reuse::Never) => (Decision::Execute, "`reuse: never`"),
             (true, _) => (
@@ -164,20 +351,6 @@ pub fn plan_by_fingerprint<'a>(
     steps.into_iter().map(plan).collect()
 }
 
-/// Where the result of a step comes from, if it is one that can be taken.
-fn reusable(path: &HierarchyPath, parent: &RunId, step: Option<&StepCommitted>) -> Result<Origin, RunError> {
-    let refused = |state: &str| RunError::NothingToReuse {
-        path: path.clone(),
-        state: state.to_owned(),
-        run: parent.to_string(),
-    };
-    match step {
-        None => Err(refused("has no result")),
-        Some(step) if step.status == StepStatus::Completed => Ok(origin_of(step, parent)),
-        Some(step) => Err(refused(&format!("is {}", step.status))),
-    }
-}
-
 /// The run that executed a step of `parent`: `parent` itself, or the one it took the result from.
 #[must_use]
 pub fn origin_of(step: &StepCommitted, parent: &RunId) -> Origin {
@@ -186,64 +359,4 @@ pub fn origin_of(step: &StepCommitted, parent: &RunId) -> Origin {
         path: step.path.clone(),
     };
     step.reused_from.clone().unwrap_or_else(own)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn path(text: &str) -> HierarchyPath {
-        text.parse().unwrap()
-    }
-
-    fn committed(text: &str, status: StepStatus) -> StepCommitted {
-        StepCommitted {
-            path: path(text),
-            attempt: 1,
-            status,
-            fingerprint: None,
-            artifacts: crate::record::ArtifactList::default(),
-            reused_from: None,
-            reads: Vec::new(),
-            usage: dad_core::Usage::default(),
-            cost: None,
-            duration_ms: 0,
-            summary: None,
-            error: None,
-        }
-    }
-
-    #[test]
-    fn what_lies_before_the_entry_point_is_reused() {
-        let parent: RunId = "run_20251123_141516_000001".parse().unwrap();
-        let steps = ["r.a.x", "r.a.y", "r.b.x", "r.b.y"].map(path);
-        let known = ["r.a.x", "r.a.y", "r.b.x"].map(|p| committed(p, StepStatus::Completed));
-        let look = |p: &HierarchyPath| known.iter().find(|step| step.path == *p);
-        let decided = |entry: &str| -> Vec<bool> {
-            let plan = plan_from_entry_point(&steps, &path(entry), &parent, look).unwrap();
-            plan.iter()
-                .map(|step| matches!(step.decision, Decision::Reuse { .. }))
-                .collect()
-        };
-        assert_eq!(decided("r"), [false; 4]);
-        assert_eq!(decided("r.a.y"), [true, false, false, false]);
-        assert_eq!(decided("r.b"), [true, true, false, false]);
-        assert_eq!(decided("r.b.y"), [true, true, true, false]);
-    }
-
-    #[test]
-    fn a_step_without_a_result_is_proposed_as_the_entry_point() {
-        let parent: RunId = "run_20251123_141516_000001".parse().unwrap();
-        let steps = ["r.a", "r.b", "r.c"].map(path);
-        let known = [
-            committed("r.a", StepStatus::Completed),
-            committed("r.b", StepStatus::Failed),
-        ];
-        let look = |p: &HierarchyPath| known.iter().find(|step| step.path == *p);
-        let error = plan_from_entry_point(&steps, &path("r.c"), &parent, look).unwrap_err();
-        assert_eq!(
-            error.hint().as_deref(),
-            Some("use `--entry-point r.b` to start there")
-        );
-    }
 }

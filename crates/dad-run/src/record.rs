@@ -52,7 +52,7 @@ pub enum RecordBody {
     ComponentStarted {
         /// Its place.
         path: HierarchyPath,
-        /// Agent or flow.
+        /// What it is.
         kind: ComponentKind,
         /// Its variables, evaluated.
         variables: StoredValue,
@@ -65,6 +65,36 @@ pub enum RecordBody {
         status: StepStatus,
         /// Of all steps in it.
         totals: Totals,
+        /// Of a loop: how many iterations were begun.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        iterations: Option<u64>,
+    },
+    /// A conditional decided.
+    BranchTaken {
+        /// The conditional.
+        path: HierarchyPath,
+        /// What its statement came to.
+        branch: bool,
+    },
+    /// It was found out what a loop goes over.
+    LoopStarted {
+        /// The loop.
+        path: HierarchyPath,
+        /// Its items.
+        items: LoopItems,
+        /// How many there are.
+        count: u64,
+        /// The number of the first iteration, as its variable has it.
+        start_index: i64,
+    },
+    /// It was decided whether a loop ends after an iteration.
+    LoopDecided {
+        /// The loop.
+        path: HierarchyPath,
+        /// The iteration that was just finished, from 0.
+        iteration: u64,
+        /// Whether it was the last.
+        stop: bool,
     },
     /// A step was given its input.
     Answered {
@@ -235,6 +265,28 @@ pub enum StoredValue {
     Value(Value),
     /// Where the value is.
     Stored(StoredRef),
+}
+
+/// What a loop goes over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoopItems {
+    /// Numbers, kept by their bounds.
+    Range(RangeBounds),
+    /// A list.
+    #[serde(untagged)]
+    List(StoredValue),
+}
+
+/// The bounds of a range of whole numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RangeBounds {
+    /// The first number.
+    pub start: i64,
+    /// Where it ends; not itself a part of it.
+    pub stop: i64,
+    /// From one number to the next.
+    pub step: i64,
 }
 
 /// A value in `.run/values/<blake3>.json`.

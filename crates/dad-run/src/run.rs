@@ -26,7 +26,7 @@ use crate::layout::{COMPONENT_RESULT, RESULT};
 use crate::machine;
 use crate::plan::RerunPlan;
 use crate::projection::{self, Metadata, Summary};
-use crate::record::{Driver, RecordBody, Totals};
+use crate::record::{Driver, LoopItems, RangeBounds, RecordBody, Totals};
 use crate::resources::Resources;
 use crate::values::store_value;
 use crate::view::RunView;
@@ -129,6 +129,41 @@ pub struct EnteredComponent {
     pub(crate) dir: Dir,
     created_at: Timestamp,
     since: Instant,
+}
+
+/// How a component ended.
+#[derive(Clone, Copy, Debug)]
+pub struct ComponentEnd<'a> {
+    /// Its status.
+    pub status: StepStatus,
+    /// What its steps came to.
+    pub totals: Totals,
+    /// The first steps that failed; at most ten are kept.
+    pub first_failures: &'a [FirstFailure],
+    /// Of a loop: how many iterations were begun.
+    pub iterations: Option<u64>,
+    /// Of a conditional: which branch was taken.
+    pub branch: Option<bool>,
+}
+
+/// What a loop goes over, as it was decided once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoopStart {
+    /// The items.
+    pub items: Items,
+    /// How many there are.
+    pub count: u64,
+    /// The number of the first iteration, as its variable has it.
+    pub start_index: i64,
+}
+
+/// The items of a loop.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Items {
+    /// Numbers, kept by their bounds.
+    Range(RangeBounds),
+    /// A JSON list.
+    List(Value),
 }
 
 impl ActiveRun {
@@ -370,6 +405,68 @@ impl RunHandle {
         Ok(entered)
     }
 
+    /// Enters an iteration or branch of a component: a directory without records of its own.
+    ///
+    /// # Errors
+    /// If the directory cannot be made.
+    pub fn enter_part(
+        &self,
+        component: &EnteredComponent,
+        path: &HierarchyPath,
+    ) -> Result<EnteredComponent, RunError> {
+        Ok(EnteredComponent {
+            path: path.clone(),
+            dir: component.dir.create_dir_all(path.leaf())?,
+            ..*component
+        })
+    }
+
+    /// Notes which branch a conditional takes.
+    ///
+    /// # Errors
+    /// If the run has ended or the record cannot be written.
+    pub fn branch_taken(&self, path: &HierarchyPath, branch: bool) -> Result<(), RunError> {
+        let path = path.clone();
+        let body = RecordBody::BranchTaken { path, branch };
+        self.inner.record(&body, None).map(drop)
+    }
+
+    /// Notes what a loop goes over.
+    ///
+    /// # Errors
+    /// If the run has ended, or the items or the record cannot be written.
+    pub fn loop_started(&self, path: &HierarchyPath, start: &LoopStart) -> Result<(), RunError> {
+        let LoopStart {
+            items,
+            count,
+            start_index,
+        } = start;
+        let items = match items {
+            Items::Range(bounds) => LoopItems::Range(*bounds),
+            Items::List(list) => LoopItems::List(store_value(&self.inner.dot_run, list.clone())?),
+        };
+        let body = RecordBody::LoopStarted {
+            path: path.clone(),
+            items,
+            count: *count,
+            start_index: *start_index,
+        };
+        self.inner.record(&body, None).map(drop)
+    }
+
+    /// Notes whether a loop ends after an iteration.
+    ///
+    /// # Errors
+    /// If the run has ended or the record cannot be written.
+    pub fn loop_decided(&self, path: &HierarchyPath, iteration: u64, stop: bool) -> Result<(), RunError> {
+        let body = RecordBody::LoopDecided {
+            path: path.clone(),
+            iteration,
+            stop,
+        };
+        self.inner.record(&body, None).map(drop)
+    }
+
     /// Leaves a component: its record, then `component_result.json`.
     ///
     /// # Errors
@@ -377,9 +474,7 @@ impl RunHandle {
     pub fn leave_component(
         &self,
         component: &EnteredComponent,
-        status: StepStatus,
-        totals: Totals,
-        first_failures: &[FirstFailure],
+        end: &ComponentEnd<'_>,
     ) -> Result<(), RunError> {
         let EnteredComponent {
             path,
@@ -388,6 +483,13 @@ impl RunHandle {
             created_at,
             since,
         } = component;
+        let ComponentEnd {
+            status,
+            totals,
+            first_failures,
+            iterations,
+            branch,
+        } = *end;
         if !matches!(status, StepStatus::Completed) && !status.is_failure() && status != StepStatus::Waiting {
             return Err(RunError::NotAnEnd(path.clone(), status));
         }
@@ -400,6 +502,8 @@ impl RunHandle {
             is_rerun: inner.plan.is_some(),
             start_hierarchy_path: inner.plan.as_ref().and_then(|plan| plan.entry_point.clone()),
             execution_status: status,
+            iterations,
+            branch,
             counts: totals.counts,
             first_failures: first_failures.iter().take(FIRST_FAILURES).cloned().collect(),
             created_at: *created_at,
@@ -413,6 +517,7 @@ impl RunHandle {
             path: path.clone(),
             status,
             totals,
+            iterations,
         };
         let event = EventBody::ComponentEnded(ComponentEnded {
             path: path.clone(),

@@ -111,7 +111,7 @@ impl RunHandle {
         });
         let seq = {
             let mut state = inner.state();
-            state.started_steps.insert(path.without_decisions());
+            state.started_steps.insert(path.without_iterations());
             inner.record_in(&mut state, &body, Some(event))?
         };
         let dir = inner.stage.create_dir(seq.to_string())?;

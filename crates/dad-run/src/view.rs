@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use dad_core::{ArtifactRef, ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, StepStatus, Timestamp};
@@ -9,7 +10,9 @@ use crate::error::RunError;
 use crate::journal::read_journal;
 use crate::layout::{DOT_RUN, RESULT};
 use crate::lease;
-use crate::record::{Record, RecordBody, StepCommitted, StoredValue, Totals};
+use crate::plan::Recorded;
+use crate::record::{LoopItems, Record, RecordBody, StepCommitted, StoredValue, Totals};
+use crate::run::{Items, LoopStart};
 use crate::values::{load_artifacts, load_value};
 
 /// A run read from its journal, in one pass.
@@ -38,6 +41,18 @@ pub struct RunView {
     /// Whether the last line of the journal was cut off.
     pub torn: bool,
     answers: IndexMap<HierarchyPath, StoredValue>,
+    decisions: Decisions,
+}
+
+/// What was decided in a run, by conditional or loop.
+#[derive(Debug, Default)]
+struct Decisions {
+    branches: HashMap<HierarchyPath, bool>,
+    /// The items, how many there are, and the number of the first iteration.
+    loops: HashMap<HierarchyPath, (LoopItems, u64, i64)>,
+    /// The last iteration that was decided on, and whether it ended the loop: of those before it is known that they
+    /// did not.
+    ends: HashMap<HierarchyPath, (u64, bool)>,
 }
 
 /// A component or step of a [`RunView`].
@@ -116,6 +131,7 @@ impl RunView {
             entries: fold.entries,
             torn: end.torn,
             answers: fold.answers,
+            decisions: fold.decisions,
             dot_run,
             dir,
         })
@@ -179,8 +195,59 @@ impl RunView {
             .transpose()
     }
 
+    /// Which branch a conditional took.
+    #[must_use]
+    pub fn branch(&self, path: &HierarchyPath) -> Option<bool> {
+        self.decisions.branches.get(path).copied()
+    }
+
+    /// What a loop went over.
+    ///
+    /// # Errors
+    /// If the items were kept apart and cannot be read.
+    pub fn loop_start(&self, path: &HierarchyPath) -> Result<Option<LoopStart>, RunError> {
+        let Some((items, count, start_index)) = self.decisions.loops.get(path) else {
+            return Ok(None);
+        };
+        let items = match items {
+            LoopItems::Range(bounds) => Items::Range(*bounds),
+            LoopItems::List(stored) => Items::List(load_value(&self.dot_run, stored)?),
+        };
+        Ok(Some(LoopStart {
+            items,
+            count: *count,
+            start_index: *start_index,
+        }))
+    }
+
+    /// Whether a loop ended after an iteration, if that was decided.
+    #[must_use]
+    pub fn loop_decided(&self, path: &HierarchyPath, iteration: u64) -> Option<bool> {
+        let (last, stop) = *self.decisions.ends.get(path)?;
+        match iteration.cmp(&last) {
+            std::cmp::Ordering::Less => Some(false),
+            std::cmp::Ordering::Equal => Some(stop),
+            std::cmp::Ordering::Greater => None,
+        }
+    }
+
     pub(crate) fn handle(&self) -> &Dir {
         &self.dir
+    }
+}
+
+impl Recorded for RunView {
+    fn step(&self, path: &HierarchyPath) -> Option<&StepCommitted> {
+        self.step(path)
+    }
+
+    fn branch(&self, path: &HierarchyPath) -> Option<bool> {
+        self.branch(path)
+    }
+
+    fn iterations(&self, path: &HierarchyPath) -> (Option<u64>, Option<(u64, bool)>) {
+        let items = self.decisions.loops.get(path).map(|(_, count, _)| *count);
+        (items, self.decisions.ends.get(path).copied())
     }
 }
 
@@ -195,6 +262,7 @@ struct Fold {
     totals: Totals,
     entries: IndexMap<HierarchyPath, ViewEntry>,
     answers: IndexMap<HierarchyPath, StoredValue>,
+    decisions: Decisions,
 }
 
 impl Fold {
@@ -222,7 +290,9 @@ impl Fold {
                 };
                 self.entries.insert(path, entry);
             }
-            RecordBody::ComponentCompleted { path, status, totals } => {
+            RecordBody::ComponentCompleted {
+                path, status, totals, ..
+            } => {
                 self.entries.insert(
                     path,
                     ViewEntry::Component {
@@ -246,6 +316,24 @@ impl Fold {
             }
             RecordBody::Answered { path, input, .. } => {
                 self.answers.insert(path, input);
+            }
+            RecordBody::BranchTaken { path, branch } => {
+                self.decisions.branches.insert(path, branch);
+            }
+            RecordBody::LoopStarted {
+                path,
+                items,
+                count,
+                start_index,
+            } => {
+                self.decisions.loops.insert(path, (items, count, start_index));
+            }
+            RecordBody::LoopDecided {
+                path,
+                iteration,
+                stop,
+            } => {
+                self.decisions.ends.insert(path, (iteration, stop));
             }
             RecordBody::RunSealed { status, error, .. } => {
                 self.sealed = Some(status);

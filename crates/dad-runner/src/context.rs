@@ -16,11 +16,12 @@ use tracing::Instrument;
 use crate::memo::Memo;
 use crate::node::NodeError;
 
-/// What a node has beside its settings and input.
+/// What a node has beside its settings and input. Cheap to clone: clones are the same step.
+#[derive(Clone)]
 pub struct NodeContext {
     run: RunHandle,
     staged: Arc<StagedStep>,
-    memo: Memo,
+    memo: Arc<Memo>,
     cancelled: CancellationToken,
     results: ResultLookup,
     span: tracing::Span,
@@ -36,7 +37,7 @@ impl NodeContext {
         span: tracing::Span,
     ) -> Self {
         let redactor = run.secrets().redactor();
-        let memo = Memo::new(redactor.clone(), Vec::new());
+        let memo = Arc::new(Memo::new(redactor.clone(), Vec::new()));
         Self {
             run,
             staged,

@@ -1,4 +1,4 @@
-use dad_core::ErrorInfo;
+use dad_core::{ErrorInfo, HierarchyPath};
 use dad_definition::NodeElement;
 use dad_events::{EventType, NodeInputRequiredEvent, ResultLookup};
 use dad_run::{RunError, RunHandle};
@@ -24,9 +24,10 @@ pub(crate) enum InputOutcome {
 pub(crate) async fn find_input(
     run: &RunHandle,
     node: &NodeElement,
+    path: &HierarchyPath,
     results: &ResultLookup,
 ) -> Result<InputOutcome, RunError> {
-    if let Some(given) = run.given_input(&node.path) {
+    if let Some(given) = run.given_input(path) {
         return Ok(InputOutcome::Given(FoundInput {
             source: given.source,
             value: given.value,
@@ -42,7 +43,7 @@ pub(crate) async fn find_input(
     }
     let previous = run
         .parent()
-        .map(|parent| parent.input(&node.path))
+        .map(|parent| parent.input(path))
         .transpose()?
         .flatten();
     if let Some(value) = previous {
@@ -51,23 +52,28 @@ pub(crate) async fn find_input(
             value,
         }));
     }
-    Ok(match ask_handlers(run, node, results).await {
+    Ok(match ask_handlers(run, node, path, results).await {
         Some(value) => InputOutcome::Given(FoundInput {
             source: "event handler".to_owned(),
             value,
         }),
-        None => InputOutcome::Missing(nobody_answers(node)),
+        None => InputOutcome::Missing(nobody_answers(path)),
     })
 }
 
-async fn ask_handlers(run: &RunHandle, node: &NodeElement, results: &ResultLookup) -> Option<Value> {
+async fn ask_handlers(
+    run: &RunHandle,
+    node: &NodeElement,
+    path: &HierarchyPath,
+    results: &ResultLookup,
+) -> Option<Value> {
     let check = run
         .node_types()
         .node_type(&node.node_type)
         .map(|info| info.check_input);
     let event = NodeInputRequiredEvent::new(
         run.identity().clone(),
-        (node.path.clone(), node.node_type.clone()),
+        (path.clone(), node.node_type.clone()),
         node.unrendered.clone(),
         None,
         results.clone(),
@@ -77,8 +83,7 @@ async fn ask_handlers(run: &RunHandle, node: &NodeElement, results: &ResultLooku
     event.answer()
 }
 
-fn nobody_answers(node: &NodeElement) -> ErrorInfo {
-    let path = &node.path;
+fn nobody_answers(path: &HierarchyPath) -> ErrorInfo {
     ErrorInfo::new(
         "input_required",
         format!("`{path}` asks for its input and nobody answered"),

@@ -36,6 +36,7 @@
 
 mod common;
 mod context;
+mod control;
 mod error;
 mod fingerprint;
 mod input;

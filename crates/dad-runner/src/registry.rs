@@ -1,11 +1,14 @@
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use dad_core::NodeType;
-use dad_definition::{NodeTypeInfo, NodeTypes};
-use schemars::SchemaGenerator;
+use dad_definition::{CallbackInfo, NodeElement, NodeTypeInfo, NodeTypes};
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -17,12 +20,19 @@ use crate::node::{Node, NodeError, NodeOutput, World};
 #[derive(Clone, Default)]
 pub struct NodeRegistry {
     nodes: BTreeMap<String, Registered>,
+    callbacks: BTreeMap<String, RegisteredCallback>,
 }
 
 #[derive(Clone)]
-pub(crate) struct Registered {
-    pub(crate) info: Arc<NodeTypeInfo>,
-    pub(crate) node: Arc<dyn ErasedNode>,
+struct RegisteredCallback {
+    info: Arc<CallbackInfo>,
+    node: Arc<dyn ErasedNode>,
+}
+
+#[derive(Clone)]
+struct Registered {
+    info: Arc<NodeTypeInfo>,
+    node: Arc<dyn ErasedNode>,
 }
 
 impl NodeRegistry {
@@ -49,14 +59,84 @@ impl NodeRegistry {
         self
     }
 
+    /// Adds a function that callbacks may call by this name; one of the same name is replaced.
+    ///
+    /// It is given its arguments, templates rendered, and what every node has; what it returns is the outcome of the
+    /// step. Since nothing is known of what it changes, a re-run calls it again after other effects.
+    ///
+    /// ```
+    /// use dad_runner::{NodeContext, NodeError, NodeRegistry};
+    ///
+    /// #[derive(serde::Deserialize, schemars::JsonSchema)]
+    /// #[serde(deny_unknown_fields)]
+    /// struct Notice {
+    ///     text: String,
+    /// }
+    ///
+    /// async fn notify(notice: Notice, cx: NodeContext) -> Result<usize, NodeError> {
+    ///     println!("{}: {}", cx.path(), notice.text);
+    ///     Ok(notice.text.len())
+    /// }
+    ///
+    /// let nodes = NodeRegistry::new().callback("notify", notify);
+    /// ```
+    #[must_use]
+    pub fn callback<A, R, F, Fut>(self, name: impl Into<String>, function: F) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Send + 'static,
+        R: Serialize + 'static,
+        F: Fn(A, NodeContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, NodeError>> + Send + 'static,
+    {
+        self.add_callback(name.into(), function, World::Effect)
+    }
+
+    /// Adds a function whose result depends on nothing but its arguments, and which changes nothing.
+    #[must_use]
+    pub fn pure_callback<A, R, F, Fut>(self, name: impl Into<String>, function: F) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Send + 'static,
+        R: Serialize + 'static,
+        F: Fn(A, NodeContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, NodeError>> + Send + 'static,
+    {
+        self.add_callback(name.into(), function, World::Pure)
+    }
+
+    fn add_callback<A, R, F, Fut>(mut self, name: String, function: F, world: World) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Send + 'static,
+        R: Serialize + 'static,
+        F: Fn(A, NodeContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, NodeError>> + Send + 'static,
+    {
+        let node = CallbackNode {
+            function,
+            world,
+            arguments: PhantomData,
+        };
+        let registered = RegisteredCallback {
+            info: Arc::new(CallbackInfo {
+                args_schema: schema::<A>(),
+            }),
+            node: Arc::new(node),
+        };
+        self.callbacks.insert(name, registered);
+        self
+    }
+
     /// The names of the registered types, sorted.
     #[must_use]
     pub fn type_names(&self) -> Vec<&str> {
         self.nodes.keys().map(String::as_str).collect()
     }
 
-    pub(crate) fn get(&self, node_type: &NodeType) -> Option<&Registered> {
-        self.nodes.get(node_type.as_str())
+    /// What executes a leaf of a definition.
+    pub(crate) fn leaf(&self, leaf: &NodeElement) -> Option<&Arc<dyn ErasedNode>> {
+        match &leaf.function {
+            Some(function) => Some(&self.callbacks.get(function)?.node),
+            None => Some(&self.nodes.get(leaf.node_type.as_str())?.node),
+        }
     }
 }
 
@@ -66,7 +146,17 @@ impl NodeTypes for NodeRegistry {
     }
 
     fn node_type(&self, node_type: &NodeType) -> Option<&NodeTypeInfo> {
-        self.get(node_type).map(|registered| &*registered.info)
+        self.nodes
+            .get(node_type.as_str())
+            .map(|registered| &*registered.info)
+    }
+
+    fn callback_names(&self) -> Vec<&str> {
+        self.callbacks.keys().map(String::as_str).collect()
+    }
+
+    fn callback(&self, function: &str) -> Option<&CallbackInfo> {
+        self.callbacks.get(function).map(|registered| &*registered.info)
     }
 }
 
@@ -91,7 +181,7 @@ pub fn node_type_info<N: Node>() -> NodeTypeInfo {
     }
 }
 
-fn schema<T: schemars::JsonSchema>() -> Value {
+fn schema<T: JsonSchema>() -> Value {
     SchemaGenerator::new(SchemaSettings::draft2020_12())
         .into_root_schema_for::<T>()
         .into()
@@ -180,5 +270,53 @@ impl<N: Node> ErasedNode for N {
     ) -> Result<NodeOutput, NodeError> {
         let input = input_of::<N>(input)?;
         Node::execute(self, settings_of::<N>(settings)?, input, cx).await
+    }
+}
+
+/// A function of the application in the place of a node.
+struct CallbackNode<A, F> {
+    function: F,
+    world: World,
+    arguments: PhantomData<fn(A)>,
+}
+
+#[async_trait]
+impl<A, R, F, Fut> ErasedNode for CallbackNode<A, F>
+where
+    A: DeserializeOwned + Send + 'static,
+    R: Serialize + 'static,
+    F: Fn(A, NodeContext) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<R, NodeError>> + Send + 'static,
+{
+    async fn world(&self, _: &Value) -> Result<World, NodeError> {
+        Ok(self.world)
+    }
+
+    fn state(
+        &self,
+        settings: &Value,
+        _: Option<&Value>,
+        _: &NodeContext,
+    ) -> Result<Option<Value>, NodeError> {
+        Ok(Some(settings.clone()))
+    }
+
+    async fn execute(
+        &self,
+        settings: &Value,
+        _: Option<&Value>,
+        cx: &NodeContext,
+    ) -> Result<NodeOutput, NodeError> {
+        let args = settings.get("args").unwrap_or(&Value::Null);
+        let args = parse(args).map_err(|reason| {
+            NodeError::new("arguments", format!("in the arguments, {reason}")).permanent()
+        })?;
+        let result = (self.function)(args, cx.clone()).await?;
+        let outcome =
+            serde_json::to_value(result).map_err(|error| NodeError::from_error("outcome", &error))?;
+        Ok(NodeOutput {
+            outcome,
+            ..NodeOutput::default()
+        })
     }
 }

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::{
-    Digest, ErrorInfo, FirstFailure, NodeType, OnError, RetryPolicy, Reuse, SCHEMA_VERSION, StepResult,
-    StepStatus, Timestamp,
+    Digest, ErrorInfo, FirstFailure, HierarchyPath, NodeType, OnError, RetryPolicy, Reuse, SCHEMA_VERSION,
+    StepResult, StepStatus, Timestamp,
 };
 use dad_definition::{NodeElement, TreeError};
 use dad_events::ResultLookup;
-use dad_run::{CommitDetails, Decision, EnteredComponent, RunError, StagedStep, Totals};
+use dad_run::{CommitDetails, RunError, Side, StagedStep, StepCommitted, Totals};
 use dad_template::Limits;
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
@@ -23,9 +23,9 @@ use crate::common::{outcome_text, pause_after, pause_before};
 use crate::context::NodeContext;
 use crate::input::{FoundInput, InputOutcome, find_input};
 use crate::node::{NodeError, NodeOutput, World};
-use crate::registry::Registered;
-use crate::scope::{Frame, Place, PlaceScope};
-use crate::walk::{Ended, Phase, Walk};
+use crate::registry::ErasedNode;
+use crate::scope::{Place, PlaceScope};
+use crate::walk::{Ended, Inside, Phase, Walk};
 
 /// How long a node that was asked to stop may take to return.
 const GRACE: Duration = Duration::from_secs(10);
@@ -46,12 +46,22 @@ struct Attempt {
     duration: Duration,
 }
 
+/// What is executed, again for every attempt.
+#[derive(Clone, Copy)]
+struct Execution<'a> {
+    executor: &'a dyn ErasedNode,
+    world: World,
+    settings: &'a Value,
+    input: Option<&'a Value>,
+}
+
 /// A step on its way.
 struct Step<'a> {
     walk: &'a Arc<Walk>,
     node: &'a NodeElement,
-    frame: &'a Arc<Frame>,
-    component: &'a EnteredComponent,
+    /// Its place in the run.
+    path: HierarchyPath,
+    inside: Inside<'a>,
     /// Fires when the step is to stop.
     stop: CancellationToken,
     created_at: Timestamp,
@@ -61,11 +71,10 @@ struct Step<'a> {
 pub(crate) async fn take_step(
     walk: &Arc<Walk>,
     node: &NodeElement,
-    frame: &Arc<Frame>,
-    component: &EnteredComponent,
-    phase: Phase,
+    path: HierarchyPath,
+    inside: Inside<'_>,
 ) -> Result<Ended, RunError> {
-    let stop = match phase {
+    let stop = match inside.phase {
         Phase::Body => walk.run.cancelled().child_token(),
         Phase::Finally => CancellationToken::new(),
     };
@@ -73,14 +82,14 @@ pub(crate) async fn take_step(
         stop,
         walk,
         node,
-        frame,
-        component,
+        path,
+        inside,
         created_at: walk.run.now(),
     };
     walk.run.bus().caught_up().await;
 
     // Place: before the entry point of a re-run the recorded result counts.
-    if let Some(Decision::Reuse { .. }) = walk.planned(&node.path) {
+    if inside.side == Side::Before {
         return step.reuse();
     }
     // Input: for deciding whether the step can be reused nobody has to be asked twice.
@@ -94,9 +103,9 @@ pub(crate) async fn take_step(
         Err(error) => return step.fail_before_execution(input, error),
     };
     // Fingerprint.
-    let registered = step.registered()?;
+    let executor = &*step.executor()?;
     let (world, fingerprint) = match step
-        .fingerprint(&registered, &rendered.settings, input.as_ref())
+        .fingerprint(executor, &rendered.settings, input.as_ref())
         .await
     {
         Ok(found) => found,
@@ -108,7 +117,12 @@ pub(crate) async fn take_step(
     }
     // Execute.
     let attempt = step
-        .execute(&registered, world, &rendered.settings, input.as_ref())
+        .execute(Execution {
+            executor,
+            world,
+            settings: &rendered.settings,
+            input: input.as_ref(),
+        })
         .await?;
     // Record, and with it announce.
     step.commit(attempt, input, rendered, Some(fingerprint)).await
@@ -119,23 +133,24 @@ impl Step<'_> {
         let committed = self
             .walk
             .run
-            .reuse_step(self.component, &self.node.path, &self.node.node_type)?;
+            .reuse_step(self.inside.entered, &self.path, &self.node.node_type)?;
         Ok(Ended {
-            status: committed.status,
+            // What is reused is a result that others could go on from, a failure that was absorbed too.
+            status: StepStatus::Completed,
             totals: committed.totals(),
             failures: Vec::new(),
         })
     }
 
     async fn input(&self) -> Result<Result<Option<Value>, ErrorInfo>, RunError> {
-        let found = find_input(&self.walk.run, self.node, &self.results()).await?;
+        let found = find_input(&self.walk.run, self.node, &self.path, &self.results()).await?;
         let FoundInput { source, mut value } = match found {
             InputOutcome::None => return Ok(Ok(None)),
             InputOutcome::Missing(error) => return Ok(Err(error)),
             InputOutcome::Given(found) => found,
         };
         self.walk.run.secrets().redactor().redact_json(&mut value);
-        self.walk.run.answered(&self.node.path, &source, &value)?;
+        self.walk.run.answered(&self.path, &source, &value)?;
         Ok(Ok(Some(value)))
     }
 
@@ -144,12 +159,12 @@ impl Step<'_> {
         let field = |name: &str| input.and_then(|input| input.get(name));
         let place = Place {
             id: &self.node.id,
-            path: &self.node.path,
-            component: &self.component.path,
+            path: &self.path,
+            component: &self.inside.entered.path,
         };
         let mut scope = PlaceScope::new(
             (&self.walk.run, &self.walk.cache),
-            self.frame,
+            self.inside.frame,
             &self.node.references,
             place,
         );
@@ -173,25 +188,25 @@ impl Step<'_> {
         })
     }
 
-    fn registered(&self) -> Result<Registered, RunError> {
+    fn executor(&self) -> Result<Arc<dyn ErasedNode>, RunError> {
         // The definition was compiled against this registry.
         self.walk
             .registry
-            .get(&self.node.node_type)
+            .leaf(self.node)
             .cloned()
             .ok_or_else(|| RunError::Unreadable {
-                path: self.node.path.to_relative_dir(),
+                path: self.path.to_relative_dir(),
                 reason: format!("the node type `{}` is not registered", self.node.node_type),
             })
     }
 
     async fn fingerprint(
         &self,
-        registered: &Registered,
+        executor: &dyn ErasedNode,
         settings: &Value,
         input: Option<&Value>,
     ) -> Result<(World, Digest), NodeError> {
-        let world = registered.node.world(settings).await?;
+        let world = executor.world(settings).await?;
         let NodeElement {
             node_type, version, ..
         } = self.node;
@@ -206,15 +221,7 @@ impl Step<'_> {
     /// Whether the parent run's result stands for this step. After an effect of this re-run only what depends on
     /// nothing but its settings can still be trusted.
     fn may_reuse(&self, world: World, fingerprint: Digest) -> bool {
-        let Some(Decision::DependsOn { .. }) = self.walk.planned(&self.node.path) else {
-            return false;
-        };
-        let Some(known) = self
-            .walk
-            .run
-            .parent()
-            .and_then(|parent| parent.step(&self.node.path))
-        else {
+        let Some(known) = self.known() else {
             return false;
         };
         let trusted = world.is_pure() || !self.walk.effect_executed.load(Ordering::Acquire);
@@ -227,55 +234,58 @@ impl Step<'_> {
             }
     }
 
+    /// The step in the parent run, if each step of this one is decided by itself.
+    fn known(&self) -> Option<&StepCommitted> {
+        let parent = self
+            .walk
+            .run
+            .parent()
+            .filter(|_| self.inside.side == Side::Undecided);
+        parent?.step(&self.path)
+    }
+
     /// Why the step executes, for the journal.
     fn reason(&self) -> &'static str {
-        match self.walk.planned(&self.node.path) {
-            None => "first execution",
-            Some(Decision::DependsOn { .. }) => "no result of the previous run fits",
-            Some(_) => "at or after the entry point",
+        match (self.walk.run.parent(), self.inside.side) {
+            (None, _) => "first execution",
+            (Some(_), Side::Undecided) => match self.known() {
+                None => "the previous run has no result",
+                Some(_) if self.node.options.reuse == Reuse::Never => "`reuse: never`",
+                Some(_) => "no result of the previous run fits",
+            },
+            (Some(_), _) => "at or after the entry point",
         }
     }
 
-    async fn execute(
-        &self,
-        registered: &Registered,
-        world: World,
-        settings: &Value,
-        input: Option<&Value>,
-    ) -> Result<Attempt, RunError> {
+    async fn execute(&self, execution: Execution<'_>) -> Result<Attempt, RunError> {
+        let Execution { world, settings, .. } = execution;
         if world == World::Effect {
             self.walk.effect_executed.store(true, Ordering::Release);
         }
         self.rest(pause_before(settings)).await;
-        let attempt = self.attempts(registered, world, settings, input).await?;
+        let attempt = self.attempts(execution).await?;
         self.rest(pause_after(settings)).await;
         Ok(attempt)
     }
 
     /// Attempts up to the first that succeeds or is not worth another.
-    async fn attempts(
-        &self,
-        registered: &Registered,
-        world: World,
-        settings: &Value,
-        input: Option<&Value>,
-    ) -> Result<Attempt, RunError> {
+    async fn attempts(&self, execution: Execution<'_>) -> Result<Attempt, RunError> {
         let policy = self.node.options.retry.clone().unwrap_or_default();
         let mut pauses = backoff(&policy).build();
         let mut number = 1;
         loop {
-            let attempt = self.attempt(number, registered, settings, input).await?;
+            let attempt = self.attempt(number, execution).await?;
             let Some(error) = &attempt.error else {
                 return Ok(attempt);
             };
-            let again = may_repeat(&policy, world, &attempt) && !self.stop.is_cancelled();
+            let again = may_repeat(&policy, execution.world, &attempt) && !self.stop.is_cancelled();
             let Some(pause) = pauses.next().filter(|_| again) else {
                 return Ok(attempt);
             };
             let retry_at = self.walk.run.now() + pause;
             self.walk
                 .run
-                .attempt_failed(&self.node.path, number, error, retry_at)?;
+                .attempt_failed(&self.path, number, error, retry_at)?;
             self.walk.run.discard_attempt(&attempt.staged)?;
             self.rest(Some(pause)).await;
             number += 1;
@@ -292,21 +302,21 @@ impl Step<'_> {
         }
     }
 
-    async fn attempt(
-        &self,
-        number: u32,
-        registered: &Registered,
-        settings: &Value,
-        input: Option<&Value>,
-    ) -> Result<Attempt, RunError> {
-        let Self { walk, node, .. } = self;
+    async fn attempt(&self, number: u32, execution: Execution<'_>) -> Result<Attempt, RunError> {
+        let Execution {
+            executor,
+            settings,
+            input,
+            ..
+        } = execution;
+        let Self { walk, node, path, .. } = self;
         let staged = Arc::new(
             walk.run
-                .begin_step(&node.path, &node.node_type, number, self.reason())?,
+                .begin_step(path, &node.node_type, number, self.reason())?,
         );
         let span = step_span(
             walk.run.identity().run_id.as_str(),
-            node.path.as_str(),
+            path.as_str(),
             &node.node_type,
         );
         let stop = self.stop.child_token();
@@ -319,18 +329,18 @@ impl Step<'_> {
         );
         let began = Instant::now();
         let ended = async {
-            if let Some(mut state) = registered.node.state(settings, input, &cx)? {
+            if let Some(mut state) = executor.state(settings, input, &cx)? {
                 cx.redactor().redact_json(&mut state);
                 staged.write_state(&state)?;
             }
-            let executed = AssertUnwindSafe(registered.node.execute(settings, input, &cx)).catch_unwind();
+            let executed = AssertUnwindSafe(executor.execute(settings, input, &cx)).catch_unwind();
             executed.await.unwrap_or_else(|panic| Err(panicked(&*panic)))
         };
         let (status, ended) = within_limits(ended.instrument(span), node.options.timeout, &stop).await;
         let redactor = walk.run.secrets().redactor();
         let (mut output, mut error, retryable) = match ended {
             Ok(output) => (output, None, false),
-            Err(error) => (*error.partial, Some(error.info.at(&node.path)), error.retryable),
+            Err(error) => (*error.partial, Some(error.info.at(path)), error.retryable),
         };
         redact_output(&redactor, &mut output);
         if let Some(text) = outcome_text(settings, &output.outcome) {
@@ -351,11 +361,9 @@ impl Step<'_> {
 
     /// Fails a step that could not even begin; it leaves a result that says why.
     fn fail_before_execution(&self, input: Option<Value>, error: ErrorInfo) -> Result<Ended, RunError> {
-        let Self { walk, node, .. } = self;
-        let staged = walk
-            .run
-            .begin_step(&node.path, &node.node_type, 1, self.reason())?;
-        let mut error = error.at(&node.path);
+        let Self { walk, node, path, .. } = self;
+        let staged = walk.run.begin_step(path, &node.node_type, 1, self.reason())?;
+        let mut error = error.at(path);
         error.message = walk.run.secrets().redactor().redact(&error.message).into_owned();
         let attempt = Attempt {
             staged: Arc::new(staged),
@@ -367,7 +375,7 @@ impl Step<'_> {
         };
         let (result, details) = self.result_of(&attempt, input, None, Vec::new(), None);
         walk.run
-            .commit_step(self.component, &attempt.staged, &result, details)?;
+            .commit_step(self.inside.entered, &attempt.staged, &result, details)?;
         Ok(self.ended(&attempt))
     }
 
@@ -382,9 +390,9 @@ impl Step<'_> {
         let (result, details) = self.result_of(&attempt, input, Some(settings), reads, fingerprint);
         self.walk
             .run
-            .commit_step(self.component, &attempt.staged, &result, details)?;
+            .commit_step(self.inside.entered, &attempt.staged, &result, details)?;
         for name in &self.node.options.post_events {
-            self.walk.run.custom(name, Some(&self.node.path), Value::Null)?;
+            self.walk.run.custom(name, Some(&self.path), Value::Null)?;
         }
         Ok(self.ended(&attempt))
     }
@@ -409,8 +417,11 @@ impl Step<'_> {
         } = attempt.output.clone();
         let mut result = StepResult {
             schema_version: SCHEMA_VERSION,
-            path: node.path.clone(),
-            executable_type: "flow_node".to_owned(),
+            path: self.path.clone(),
+            executable_type: match node.function {
+                Some(_) => "callback".to_owned(),
+                None => "flow_node".to_owned(),
+            },
             node_identifier: node.id.to_string(),
             node_type: node.node_type.to_string(),
             execution_status: attempt.status,
@@ -450,7 +461,7 @@ impl Step<'_> {
         let absorbed =
             self.node.options.on_error == OnError::Continue && attempt.status != StepStatus::Cancelled;
         let failure = attempt.error.clone().map(|error| FirstFailure {
-            path: self.node.path.clone(),
+            path: self.path.clone(),
             error,
         });
         let status = if absorbed {
@@ -468,13 +479,17 @@ impl Step<'_> {
     /// Reads results of other steps by the names that this step's templates use.
     fn results(&self) -> ResultLookup {
         let (walk, references) = (Arc::clone(self.walk), self.node.references.clone());
+        let asker = self.path.clone();
         Arc::new(move |name| {
-            let path = references.get(name).cloned().or_else(|| walk.resolve(name));
-            let path = path.ok_or_else(|| format!("`{name}` names no step that comes before"))?;
-            let value = walk
-                .cache
-                .read(&walk.run, &path)
-                .map_err(|error| error.to_string())?;
+            let found = match references.get(name) {
+                Some(target) => walk.cache.look_up(&walk.run, target, &asker),
+                None => {
+                    let path = walk.resolve(name, &asker);
+                    let path = path.ok_or_else(|| format!("`{name}` names no step that comes before"))?;
+                    walk.cache.read(&walk.run, &path)
+                }
+            };
+            let value = found.map_err(|error| error.to_string())?;
             value
                 .map(|value| value.to_json().map_err(|error| error.to_string()))
                 .transpose()

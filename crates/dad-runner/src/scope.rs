@@ -1,8 +1,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dad_core::{ElementId, HierarchyPath, StepResult};
-use dad_definition::References;
+use dad_core::{ElementId, HierarchyPath, Segment, StepResult};
+use dad_definition::{References, Target, TargetSegment};
 use dad_run::{RunError, RunHandle};
 use dad_template::{Scope, ScopeError, Value};
 use serde_json::{Map, Value as Json};
@@ -80,6 +80,69 @@ impl ResultCache {
         Ok(Some(value))
     }
 
+    /// What a reference means for somebody at `asker`.
+    pub(crate) fn look_up(
+        &self,
+        run: &RunHandle,
+        target: &Target,
+        asker: &HierarchyPath,
+    ) -> Result<Option<Value>, RunError> {
+        match target.fixed() {
+            Some(path) => self.read(run, path),
+            None => self.descend(run, None, &target.segments, asker),
+        }
+    }
+
+    /// What the rest of a reference means below a place of the run.
+    fn descend(
+        &self,
+        run: &RunHandle,
+        base: Option<HierarchyPath>,
+        rest: &[TargetSegment],
+        asker: &HierarchyPath,
+    ) -> Result<Option<Value>, RunError> {
+        let Some((segment, rest)) = rest.split_first() else {
+            return base.map_or(Ok(None), |path| self.read(run, &path));
+        };
+        let Some(base) = base else {
+            let root = HierarchyPath::root(&run.identity().root_id);
+            return self.descend(run, Some(root), rest, asker);
+        };
+        let own = || iteration_at(asker, base.segments().count());
+        let iteration = match segment {
+            TargetSegment::Element(id) => return self.descend(run, Some(base.child(id)), rest, asker),
+            TargetSegment::Branch(taken) => return self.descend(run, Some(base.branch(*taken)), rest, asker),
+            TargetSegment::Same => own(),
+            TargetSegment::Previous => own().and_then(|index| index.checked_sub(1)),
+            TargetSegment::Iteration(index) => Some(*index),
+            TargetSegment::Last => self.iterations(run, &base)?.checked_sub(1),
+            TargetSegment::Every => {
+                let all = (0..self.iterations(run, &base)?).map(|index| {
+                    let found = self.descend(run, Some(base.iteration(index)), rest, asker)?;
+                    // What was skipped keeps its position.
+                    Ok(found.unwrap_or_default())
+                });
+                return Ok(Some(Value::from(all.collect::<Result<Vec<Value>, RunError>>()?)));
+            }
+            // A kind that dad-definition has learned and this crate has not.
+            _ => None,
+        };
+        match iteration {
+            Some(index) => self.descend(run, Some(base.iteration(index)), rest, asker),
+            None => Ok(None),
+        }
+    }
+
+    /// How many iterations a loop that ended had.
+    fn iterations(&self, run: &RunHandle, path: &HierarchyPath) -> Result<u64, RunError> {
+        let result = self.read(run, path)?;
+        let count = result.as_ref().and_then(|result| result.get("iterations"));
+        Ok(count
+            .and_then(Value::as_i64)
+            .and_then(|count| u64::try_from(count).ok())
+            .unwrap_or(0))
+    }
+
     fn insert(&self, path: &HierarchyPath, value: Value, len: usize) {
         if len > CACHE_BYTES {
             return;
@@ -102,6 +165,30 @@ impl ResultCache {
     fn state(&self) -> std::sync::MutexGuard<'_, CacheState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The iteration at a position of a path.
+fn iteration_at(path: &HierarchyPath, position: usize) -> Option<u64> {
+    match Segment::of(path.segments().nth(position)?) {
+        Segment::Iteration(index) => Some(index),
+        _ => None,
+    }
+}
+
+/// What a reference means for somebody at `asker`, for the journal: iterations by number where they are known.
+fn read_name(target: &Target, asker: &HierarchyPath) -> String {
+    if let Some(path) = target.fixed() {
+        return path.to_string();
+    }
+    let names = target.segments.iter().enumerate().map(|(position, segment)| {
+        let index = match segment {
+            TargetSegment::Same => iteration_at(asker, position),
+            TargetSegment::Previous => iteration_at(asker, position).and_then(|index| index.checked_sub(1)),
+            _ => None,
+        };
+        index.map_or_else(|| segment.to_string(), |index| format!("iter_{index}"))
+    });
+    names.collect::<Vec<_>>().join(".")
 }
 
 /// What the templates of one place can see, and which results they used.
@@ -173,17 +260,19 @@ impl Scope for PlaceScope<'_> {
     }
 
     fn step(&self, reference: &str) -> Result<Option<Value>, ScopeError> {
-        let Some(path) = self.references.get(reference) else {
+        let Some(target) = self.references.get(reference) else {
             return Err(ScopeError::new(format!(
                 "`{reference}` names no step that comes before"
             )));
         };
+        let read = read_name(target, self.place.path);
         let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
-        if !reads.iter().any(|read| read == path.as_str()) {
-            reads.push(path.to_string());
+        if !reads.contains(&read) {
+            reads.push(read);
         }
+        drop(reads);
         self.cache
-            .read(self.run, path)
+            .look_up(self.run, target, self.place.path)
             .map_err(|error| ScopeError::new(error.to_string()))
     }
 }

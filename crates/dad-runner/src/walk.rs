@@ -1,15 +1,15 @@
 //! Components: what is entered, in which order, and what it comes to.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use dad_core::{ErrorInfo, FirstFailure, HierarchyPath, OnError, PathSelector, StepStatus};
-use dad_definition::{Component, ProgramElement};
-use dad_run::{Decision, EnteredComponent, RunError, RunHandle, Totals};
+use dad_definition::{Component, Content, Expression, ProgramElement, Selected};
+use dad_run::{ComponentEnd, EnteredComponent, RunError, RunHandle, Side, Totals};
 use dad_template::{Limits, Value};
+use futures_util::future::join_all;
 use serde_json::Map;
 
 use crate::fingerprint::Normaliser;
@@ -25,7 +25,8 @@ pub(crate) struct Walk {
     pub(crate) normaliser: Normaliser,
     /// Whether this run has executed a step with an effect.
     pub(crate) effect_executed: AtomicBool,
-    plan: HashMap<HierarchyPath, Decision>,
+    /// Where a re-run begins to execute, if it does at one place.
+    pub(crate) entry_point: Option<HierarchyPath>,
 }
 
 /// What a step or component came to. `status` is what it means for the component around it: a failure that was
@@ -50,47 +51,60 @@ pub(crate) struct WalkEnded {
     pub(crate) output: Result<Option<serde_json::Value>, ErrorInfo>,
 }
 
+/// Where elements stand: what is around them in the run.
+#[derive(Clone, Copy)]
+pub(crate) struct Inside<'a> {
+    /// Variables.
+    pub(crate) frame: &'a Arc<Frame>,
+    /// The component, iteration or branch.
+    pub(crate) entered: &'a EnteredComponent,
+    pub(crate) phase: Phase,
+    /// Where it stands relative to the entry point of a re-run.
+    pub(crate) side: Side,
+}
+
+/// What executing a component gave beside what its steps came to.
+#[derive(Default)]
+pub(crate) struct Facts {
+    /// Of a loop: how many iterations were begun.
+    pub(crate) iterations: Option<u64>,
+    /// Of a conditional: which branch was taken.
+    pub(crate) branch: Option<bool>,
+}
+
 type BoxedWalk<'a> = Pin<Box<dyn Future<Output = Result<Ended, RunError>> + Send + 'a>>;
 
 impl Walk {
     pub(crate) fn new(run: RunHandle, registry: NodeRegistry) -> Self {
-        let steps = run.plan().map(|plan| plan.steps.as_slice()).unwrap_or_default();
-        let plan = steps
-            .iter()
-            .map(|step| (step.path.clone(), step.decision.clone()))
-            .collect();
         Self {
             normaliser: normaliser(&run),
             registry,
             cache: ResultCache::default(),
             effect_executed: AtomicBool::new(false),
-            plan,
+            entry_point: run.plan().and_then(|plan| plan.entry_point.clone()),
             run,
         }
     }
 
-    /// What the plan of a re-run says of a step.
-    pub(crate) fn planned(&self, path: &HierarchyPath) -> Option<&Decision> {
-        self.plan.get(path)
-    }
-
-    /// The step that a name means, wherever it stands.
-    pub(crate) fn resolve(&self, name: &str) -> Option<HierarchyPath> {
-        let paths = self.run.program().paths();
-        name.parse::<PathSelector>().ok()?.select(&paths).ok().cloned()
+    /// The step that a name means for somebody at `asker`, wherever it stands.
+    pub(crate) fn resolve(&self, name: &str, asker: &HierarchyPath) -> Option<HierarchyPath> {
+        let selected = self.run.program().select(&name.parse::<PathSelector>().ok()?);
+        selected.ok().map(|selected: Selected| selected.near(asker))
     }
 
     /// Takes the whole program along.
     pub(crate) async fn root(self: &Arc<Self>) -> Result<WalkEnded, RunError> {
         let program = Arc::clone(self.run.program());
-        let given = self.run.scope().given_variables.clone();
-        let mut frame = None;
+        let root = &program.root;
+        let side = Side::of_root(&root.path, self.entry_point.as_ref());
+        let given = &self.run.scope().given_variables;
+        let (frame, error) = self.variables(root, &root.path, None, given);
         let ended = self
-            .component(&program.root, None, &given, Phase::Body, &mut frame)
+            .enter(root, &root.path, (&frame, error), Phase::Body, side)
             .await?;
-        let output = match (&program.output, ended.status, frame) {
-            (Some(output), StepStatus::Completed, Some(frame)) => {
-                self.output(output, &program.root, &frame).map(Some)
+        let output = match &program.output {
+            Some(output) if ended.status == StepStatus::Completed => {
+                self.output(output, root, &frame).map(Some)
             }
             _ => Ok(None),
         };
@@ -99,16 +113,11 @@ impl Walk {
 
     fn output(
         &self,
-        output: &dad_definition::Output,
+        output: &Expression,
         root: &Component,
-        frame: &Frame,
+        frame: &Arc<Frame>,
     ) -> Result<serde_json::Value, ErrorInfo> {
-        let place = Place {
-            id: &root.id,
-            path: &root.path,
-            component: &root.path,
-        };
-        let scope = PlaceScope::new((&self.run, &self.cache), frame, &output.references, place);
+        let scope = self.scope(output, root, &root.path, frame);
         let rendered = output.value.render(&scope, &Limits::default());
         rendered.map_err(|error| {
             let mut info = ErrorInfo::from_error("output", &error);
@@ -117,74 +126,123 @@ impl Walk {
         })
     }
 
+    /// What an expression of a component sees at a place of the run.
+    pub(crate) fn scope<'a>(
+        &'a self,
+        expression: &'a Expression,
+        component: &'a Component,
+        path: &'a HierarchyPath,
+        frame: &'a Arc<Frame>,
+    ) -> PlaceScope<'a> {
+        let place = Place {
+            id: &component.id,
+            path,
+            component: path,
+        };
+        PlaceScope::new((&self.run, &self.cache), frame, &expression.references, place)
+    }
+
     fn component<'a>(
         self: &'a Arc<Self>,
         component: &'a Component,
-        parent: Option<&'a Arc<Frame>>,
-        given: &'a Map<String, serde_json::Value>,
-        phase: Phase,
-        entered_frame: &'a mut Option<Arc<Frame>>,
+        path: HierarchyPath,
+        inside: Inside<'a>,
     ) -> BoxedWalk<'a> {
         Box::pin(async move {
-            let (frame, error) = self.variables(component, parent, given);
-            let frame = Arc::new(frame);
-            *entered_frame = Some(Arc::clone(&frame));
-            let values = self.recorded_variables(component, &frame);
-            let entered = self
-                .run
-                .enter_component(&component.path, component.kind, values)?;
-            let mut all = Ended {
-                status: StepStatus::Completed,
-                totals: Totals::default(),
-                failures: Vec::new(),
-            };
-            match error {
-                Some(error) => all.fail(&component.path, error),
-                None => {
-                    self.elements(&component.elements, &frame, &entered, phase, &mut all)
-                        .await?;
-                }
-            }
-            let mut last = Ended {
-                status: StepStatus::Completed,
-                totals: Totals::default(),
-                failures: Vec::new(),
-            };
-            self.elements(&component.finally, &frame, &entered, Phase::Finally, &mut last)
-                .await?;
-            all.add(last);
-            self.run
-                .leave_component(&entered, all.status, all.totals, &all.failures)?;
-            if component.options.on_error == OnError::Continue && all.status != StepStatus::Cancelled {
-                all.status = StepStatus::Completed;
-                all.failures.clear();
-            }
-            Ok(all)
+            let Inside {
+                frame, phase, side, ..
+            } = inside;
+            let (frame, error) = self.variables(component, &path, Some(frame), &Map::new());
+            self.enter(component, &path, (&frame, error), phase, side).await
         })
     }
 
+    /// Executes a component whose variables have been evaluated.
+    async fn enter(
+        self: &Arc<Self>,
+        component: &Component,
+        path: &HierarchyPath,
+        (frame, error): (&Arc<Frame>, Option<ErrorInfo>),
+        phase: Phase,
+        side: Side,
+    ) -> Result<Ended, RunError> {
+        let values = self.recorded_variables(frame);
+        let entered = &self.run.enter_component(path, component.kind, values)?;
+        let inside = Inside {
+            frame,
+            entered,
+            phase,
+            side,
+        };
+        let mut all = Ended::nothing();
+        let facts = match error {
+            Some(error) => {
+                all.fail(path, error);
+                Facts::default()
+            }
+            None => self.content(component, inside, &mut all).await?,
+        };
+        if let Content::Sequence { elements, finally } = &component.content {
+            let mut last = Ended::nothing();
+            let inside = Inside {
+                phase: Phase::Finally,
+                ..inside
+            };
+            let mut passed = self.is_passed(elements, inside);
+            self.list(finally, inside, &mut passed, &mut last).await?;
+            all.add(last);
+        }
+        self.run.leave_component(
+            entered,
+            &ComponentEnd {
+                status: all.status,
+                totals: all.totals,
+                first_failures: &all.failures,
+                iterations: facts.iterations,
+                branch: facts.branch,
+            },
+        )?;
+        if component.options.on_error == OnError::Continue && all.status != StepStatus::Cancelled {
+            all.status = StepStatus::Completed;
+            all.failures.clear();
+        }
+        Ok(all)
+    }
+
+    async fn content(
+        self: &Arc<Self>,
+        component: &Component,
+        inside: Inside<'_>,
+        all: &mut Ended,
+    ) -> Result<Facts, RunError> {
+        match &component.content {
+            Content::Sequence { elements, .. } => {
+                self.list(elements, inside, &mut false, all).await?;
+                Ok(Facts::default())
+            }
+            Content::Parallel { elements } => {
+                self.at_once(elements, inside, all).await?;
+                Ok(Facts::default())
+            }
+            Content::Conditional { .. } => self.conditional(component, inside, all).await,
+            Content::ForEach(for_each) => self.for_each(component, for_each, inside, all).await,
+            Content::Repeat(repeat) => self.repeat(component, repeat, inside, all).await,
+            _ => Err(unsupported(&component.path)),
+        }
+    }
+
     /// Elements in order, up to the first that fails or the end of the run.
-    async fn elements(
+    pub(crate) async fn list(
         self: &Arc<Self>,
         elements: &[ProgramElement],
-        frame: &Arc<Frame>,
-        entered: &EnteredComponent,
-        phase: Phase,
+        inside: Inside<'_>,
+        passed: &mut bool,
         all: &mut Ended,
     ) -> Result<(), RunError> {
         for element in elements {
-            if phase == Phase::Body && self.run.cancelled().is_cancelled() {
-                all.status = StepStatus::Cancelled;
-                return Ok(());
-            }
-            let ended = match element {
-                ProgramElement::Node(node) => take_step(self, node, frame, entered, phase).await?,
-                ProgramElement::Component(component) => {
-                    self.component(component, Some(frame), &Map::new(), phase, &mut None)
-                        .await?
-                }
-                other => return Err(unsupported(other)),
-            };
+            let path = inside.entered.path.child(element.id());
+            let side = inside.side.of_child(&path, self.entry_point.as_ref(), passed);
+            let ended = self.element(element, path, Inside { side, ..inside }).await?;
             let failed = ended.status.is_failure();
             all.add(ended);
             if failed {
@@ -194,17 +252,73 @@ impl Walk {
         Ok(())
     }
 
+    /// Whether the entry point is one of these elements, or in one.
+    fn is_passed(&self, elements: &[ProgramElement], inside: Inside<'_>) -> bool {
+        let Some(entry) = &self.entry_point else {
+            return false;
+        };
+        elements
+            .iter()
+            .any(|element| entry.is_within(&inside.entered.path.child(element.id())))
+    }
+
+    /// Elements at the same time; one that fails lets the others finish.
+    async fn at_once(
+        self: &Arc<Self>,
+        elements: &[ProgramElement],
+        inside: Inside<'_>,
+        all: &mut Ended,
+    ) -> Result<(), RunError> {
+        let mut passed = false;
+        let walks = elements.iter().map(|element| {
+            let path = inside.entered.path.child(element.id());
+            let side = inside
+                .side
+                .of_child(&path, self.entry_point.as_ref(), &mut passed);
+            self.element(element, path, Inside { side, ..inside })
+        });
+        for ended in join_all(walks).await {
+            all.add(ended?);
+        }
+        Ok(())
+    }
+
+    async fn element(
+        self: &Arc<Self>,
+        element: &ProgramElement,
+        path: HierarchyPath,
+        inside: Inside<'_>,
+    ) -> Result<Ended, RunError> {
+        if self.is_stopped(inside.phase) {
+            return Ok(Ended {
+                status: StepStatus::Cancelled,
+                ..Ended::nothing()
+            });
+        }
+        match element {
+            ProgramElement::Node(node) => take_step(self, node, path, inside).await,
+            ProgramElement::Component(component) => self.component(component, path, inside).await,
+            other => Err(unsupported(other.path())),
+        }
+    }
+
+    /// Whether nothing more is begun.
+    pub(crate) fn is_stopped(&self, phase: Phase) -> bool {
+        phase == Phase::Body && self.run.cancelled().is_cancelled()
+    }
+
     /// Evaluates the variables of a component in their order; each sees those before it.
     fn variables(
         &self,
         component: &Component,
+        path: &HierarchyPath,
         parent: Option<&Arc<Frame>>,
         given: &Map<String, serde_json::Value>,
-    ) -> (Frame, Option<ErrorInfo>) {
+    ) -> (Arc<Frame>, Option<ErrorInfo>) {
         let place = Place {
             id: &component.id,
-            path: &component.path,
-            component: &component.path,
+            path,
+            component: path,
         };
         let mut values: Vec<(String, Value)> = given
             .iter()
@@ -223,29 +337,36 @@ impl Walk {
             match evaluated {
                 Ok(value) => values.push((variable.name.clone(), Value::from(value))),
                 Err(error) => {
-                    let mut info = ErrorInfo::from_error("template", &error).at(&component.path);
+                    let mut info = ErrorInfo::from_error("template", &error).at(path);
                     info.message = format!(
                         "the variable `{}` cannot be evaluated: {}",
                         variable.name, info.message
                     );
-                    return (Frame::new(values, parent.cloned()), Some(info));
+                    return (Arc::new(Frame::new(values, parent.cloned())), Some(info));
                 }
             }
         }
-        (Frame::new(values, parent.cloned()), None)
+        (Arc::new(Frame::new(values, parent.cloned())), None)
     }
 
-    fn recorded_variables(&self, component: &Component, frame: &Frame) -> Map<String, serde_json::Value> {
+    fn recorded_variables(&self, frame: &Frame) -> Map<String, serde_json::Value> {
         let mut values = frame.to_json();
         let redactor = self.run.secrets().redactor();
         values.values_mut().for_each(|value| redactor.redact_json(value));
-        debug_assert!(values.len() <= component.variables.len() + self.run.scope().given_variables.len());
         values
     }
 }
 
 impl Ended {
-    fn add(&mut self, part: Self) {
+    pub(crate) fn nothing() -> Self {
+        Self {
+            status: StepStatus::Completed,
+            totals: Totals::default(),
+            failures: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, part: Self) {
         self.totals.add(&part.totals);
         self.failures.extend(part.failures);
         // The component's own record names only the first ones, so no more are carried upward.
@@ -255,7 +376,14 @@ impl Ended {
         }
     }
 
-    fn fail(&mut self, path: &HierarchyPath, error: ErrorInfo) {
+    /// Notes that it was stopped from outside.
+    pub(crate) fn cancel(&mut self) {
+        if !self.status.is_failure() {
+            self.status = StepStatus::Cancelled;
+        }
+    }
+
+    pub(crate) fn fail(&mut self, path: &HierarchyPath, error: ErrorInfo) {
         self.status = StepStatus::Failed;
         self.failures.push(FirstFailure {
             path: path.clone(),
@@ -265,9 +393,9 @@ impl Ended {
 }
 
 /// An element this version has no road for; definitions that hold one do not compile.
-fn unsupported(element: &ProgramElement) -> RunError {
+pub(crate) fn unsupported(path: &HierarchyPath) -> RunError {
     RunError::Unreadable {
-        path: element.path().to_relative_dir(),
+        path: path.to_relative_dir(),
         reason: "elements of this kind cannot be executed".to_owned(),
     }
 }

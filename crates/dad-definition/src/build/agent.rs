@@ -1,6 +1,8 @@
 use dad_core::{AgentDefinition, DefinitionKind, ElementKind};
 
 use crate::build::component::{ComponentBuilder, List};
+use crate::build::control::Elements;
+use crate::build::control::sealed::Sealed;
 use crate::build::flow::FlowBuilder;
 use crate::build::{component_methods, element_methods};
 use crate::problem::{Problem, Problems};
@@ -99,5 +101,13 @@ impl From<AgentDefinition> for AgentBuilder {
         Self {
             inner: ComponentBuilder::from_definition(agent.definition()),
         }
+    }
+}
+
+impl Elements for AgentBuilder {}
+
+impl Sealed for AgentBuilder {
+    fn into_parts(self) -> ComponentBuilder {
+        self.inner
     }
 }

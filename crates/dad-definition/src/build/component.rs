@@ -12,7 +12,7 @@ use crate::validate::validate;
 
 /// What builders of agents and flows have in common. Errors are kept until the end, so that all are reported at once.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ComponentBuilder {
+pub struct ComponentBuilder {
     pub(crate) root_id: Option<String>,
     pub(crate) required: Vec<String>,
     pub(crate) budget: Option<Budget>,

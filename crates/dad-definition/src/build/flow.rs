@@ -1,6 +1,8 @@
 use dad_core::{DefinitionKind, ElementKind, FlowDefinition};
 
 use crate::build::component::{ComponentBuilder, List};
+use crate::build::control::Elements;
+use crate::build::control::sealed::Sealed;
 use crate::build::node::NodeBuilder;
 use crate::build::{component_methods, element_methods};
 use crate::problem::Problems;
@@ -84,5 +86,13 @@ impl From<FlowDefinition> for FlowBuilder {
         Self {
             inner: ComponentBuilder::from_definition(flow.definition()),
         }
+    }
+}
+
+impl Elements for FlowBuilder {}
+
+impl Sealed for FlowBuilder {
+    fn into_parts(self) -> ComponentBuilder {
+        self.inner
     }
 }

@@ -2,10 +2,12 @@
 
 mod agent;
 mod component;
+mod control;
 mod flow;
 mod node;
 
 pub use agent::AgentBuilder;
+pub use control::{CallbackBuilder, ConditionalBuilder, Elements, ForEachBuilder, RepeatBuilder};
 pub use flow::FlowBuilder;
 pub use node::NodeBuilder;
 
@@ -101,6 +103,36 @@ macro_rules! component_methods {
         /// Limits what the run may consume. Only for the root.
         pub fn budget(mut self, budget: dad_core::Budget) -> Self {
             self.inner.budget = Some(budget);
+            self
+        }
+
+        /// Adds a choice between two branches.
+        pub fn conditional(mut self, id: &str, conditional: crate::ConditionalBuilder) -> Self {
+            self.inner.add(id, conditional.into_element());
+            self
+        }
+
+        /// Adds a loop over a list or range.
+        pub fn for_each(mut self, id: &str, for_each: crate::ForEachBuilder) -> Self {
+            self.inner.add(id, for_each.into_element());
+            self
+        }
+
+        /// Adds a loop that ends by a condition.
+        pub fn repeat(mut self, id: &str, repeat: crate::RepeatBuilder) -> Self {
+            self.inner.add(id, repeat.into_element());
+            self
+        }
+
+        /// Adds elements that may run at the same time and may not refer to each other.
+        pub fn parallel(mut self, id: &str, elements: impl crate::Elements) -> Self {
+            self.inner.parallel(id, elements);
+            self
+        }
+
+        /// Adds a call of a registered function.
+        pub fn callback(mut self, id: &str, callback: crate::CallbackBuilder) -> Self {
+            self.inner.add(id, callback.into_element());
             self
         }
 

@@ -51,6 +51,16 @@ pub(super) fn settings(
     findings
 }
 
+/// What is wrong with the arguments of a callback.
+pub(super) fn args(
+    schema: &Value,
+    args: &TemplateTree,
+    place: &Place,
+    broken: &HashSet<String>,
+) -> Vec<Finding> {
+    Checker::new(schema, broken).check(View::of(args), place)
+}
+
 /// What every node's settings may have, whatever its type.
 fn common_settings() -> [(&'static str, Value); 3] {
     let seconds = json!({ "type": "number", "minimum": 0 });

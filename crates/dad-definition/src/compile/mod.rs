@@ -1,6 +1,8 @@
 //! From a definition to a [`Program`].
 
 mod check;
+mod control;
+mod name;
 mod outline;
 mod schema;
 mod templates;
@@ -13,6 +15,7 @@ use dad_core::{
     ComponentBody, ComponentKind, Definition, Element, ElementId, ElementKind, ElementOptions,
     NodeDefinition, NodeType,
 };
+use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use crate::compile::outline::{Asker, Outline};
@@ -20,8 +23,9 @@ use crate::node_types::{NodeTypeInfo, NodeTypes};
 use crate::place::Place;
 use crate::problem::{Problem, Problems, Report, quoted};
 use crate::program::{
-    Component, NodeElement, Output, Program, ProgramElement, References, Variable, component_kind,
+    Component, Content, Expression, NodeElement, Program, ProgramElement, Variable, component_kind,
 };
+use crate::reference::References;
 use crate::spans::SpanMap;
 use crate::tree::{TemplateTree, digest_of};
 use crate::validate::{RUN_VARIABLES, validate};
@@ -42,9 +46,25 @@ pub fn compile(
     let spans = spans.unwrap_or(&no_spans);
     let mut report = Report::default();
     validate(definition, spans, &mut report);
-    if report.has_errors() {
-        // Names and places are only clear in a definition that is valid by itself.
-        return Err(report.into_problems(spans.sources()));
+    let program = compile_into(definition, root_id, types, spans, &HashSet::new(), &mut report);
+    report.finish(spans.sources())?;
+    // Without problems there is a program.
+    program
+        .ok_or_else(|| Report::default().one(Problem::new("too_deep", "the definition is nested too deep")))
+}
+
+/// Compiles a definition that was validated, whatever that found. `None` if it cannot be gone through.
+pub(crate) fn compile_into(
+    definition: &Definition,
+    root_id: &ElementId,
+    types: &dyn NodeTypes,
+    spans: &SpanMap,
+    dropped: &HashSet<String>,
+    report: &mut Report,
+) -> Option<Program> {
+    // What goes through a definition recurses.
+    if report.has("too_deep") {
+        return None;
     }
     let mut compiler = Compiler {
         outline: Outline::new(definition, root_id),
@@ -54,11 +74,11 @@ pub fn compile(
         names: Names::new(&definition.required),
         declared: HashSet::new(),
         broken: HashSet::new(),
+        dropped,
     };
     let root = compiler.root(definition);
     let output = compiler.output(definition, &root);
-    compiler.report.finish(spans.sources())?;
-    Ok(Program {
+    Some(Program {
         definition: Arc::new(definition.clone()),
         digest: digest_of(definition),
         root,
@@ -114,13 +134,15 @@ struct Compiler<'a> {
     outline: Outline,
     types: &'a dyn NodeTypes,
     spans: &'a SpanMap,
-    report: Report,
+    report: &'a mut Report,
     /// Variables of the components around the current place.
     names: Names,
     /// While the variables of a component are compiled, the names of all of them.
     declared: HashSet<String>,
     /// Places of templates that did not parse, about which nothing more is said.
     broken: HashSet<String>,
+    /// Ids of elements that are not in the definition, because of something that is reported already.
+    dropped: &'a HashSet<String>,
 }
 
 impl Compiler<'_> {
@@ -136,18 +158,22 @@ impl Compiler<'_> {
         )
     }
 
-    fn output(&mut self, definition: &Definition, root: &Component) -> Option<Output> {
+    fn output(&mut self, definition: &Definition, root: &Component) -> Option<Expression> {
         let output = definition.output.as_ref()?;
         for variable in &root.variables {
             self.names.push(&variable.name);
         }
-        let place = Place::root().key("output");
-        let value = self.tree(output, &place);
-        let references = self.references(&value, &place, Asker::Output, &Map::new());
-        Some(Output { value, references })
+        Some(self.expression(output, &Place::root().key("output"), Asker::Output))
     }
 
-    /// Compiles the component with a number of the outline.
+    /// Compiles a value with templates in it.
+    fn expression(&mut self, value: &Value, place: &Place, asker: Asker) -> Expression {
+        let value = self.tree(value, place);
+        let references = self.references(&value, place, asker, &Map::new());
+        Expression { value, references }
+    }
+
+    /// Compiles an agent or flow with a number of the outline.
     fn component(
         &mut self,
         body: &ComponentBody,
@@ -156,10 +182,26 @@ impl Compiler<'_> {
         number: usize,
         place: &Place,
     ) -> Component {
+        self.part(&body.variables, kind, options, number, place, |cx| {
+            let elements = cx.elements(&body.elements, number, 0, &place.key("elements"));
+            let finally = cx.elements(&body.finally, number, body.elements.len(), &place.key("finally"));
+            Content::Sequence { elements, finally }
+        })
+    }
+
+    /// Compiles what every component has, and in the scope of its variables its content.
+    fn part(
+        &mut self,
+        variables: &IndexMap<String, Value>,
+        kind: ComponentKind,
+        options: ElementOptions,
+        number: usize,
+        place: &Place,
+        content: impl FnOnce(&mut Self) -> Content,
+    ) -> Component {
         let outer = self.names.len();
-        let (variables, references) = self.variables(body, number, place);
-        let elements = self.elements(&body.elements, number, 0, &place.key("elements"));
-        let finally = self.elements(&body.finally, number, body.elements.len(), &place.key("finally"));
+        let (variables, references) = self.variables(variables, number, place);
+        let content = content(self);
         self.names.truncate(outer);
         let item = self.outline.item(number);
         Component {
@@ -169,26 +211,27 @@ impl Compiler<'_> {
             place: place.to_string(),
             variables,
             options,
-            elements,
-            finally,
+            content,
             references,
         }
     }
 
     fn variables(
         &mut self,
-        body: &ComponentBody,
+        body: &IndexMap<String, Value>,
         number: usize,
         place: &Place,
     ) -> (Vec<Variable>, References) {
         let place = place.key("variables");
         let mut references = References::default();
-        let mut variables = Vec::with_capacity(body.variables.len());
-        self.declared = body.variables.keys().cloned().collect();
-        for (name, value) in &body.variables {
+        let mut variables = Vec::with_capacity(body.len());
+        self.declared = body.keys().cloned().collect();
+        for (name, value) in body {
             let place = place.key(name);
-            let value = self.tree(value, &place);
-            let found = self.references(&value, &place, Asker::Variables(number), &Map::new());
+            let Expression {
+                value,
+                references: found,
+            } = self.expression(value, &place, Asker::Entry(number));
             references.extend(found);
             // Only now, because a variable sees those before it and not itself.
             self.names.push(name);
@@ -201,7 +244,7 @@ impl Compiler<'_> {
         (variables, references)
     }
 
-    /// Compiles a list of elements; `first` is the position of its first among all children of the component.
+    /// Compiles a list of elements; `first` is the position of its first among all children of the item.
     fn elements(
         &mut self,
         list: &[Element],
@@ -211,26 +254,37 @@ impl Compiler<'_> {
     ) -> Vec<ProgramElement> {
         let mut elements = Vec::with_capacity(list.len());
         for (index, element) in list.iter().enumerate() {
-            let place = place.index(index);
             let Some(number) = self.outline.child(parent, first + index) else {
                 continue;
             };
-            let options = element.options.clone();
-            elements.push(match &element.kind {
-                ElementKind::Node(node) => ProgramElement::Node(self.node(element, node, number, &place)),
-                ElementKind::Flow(body) | ElementKind::Subflow(body) => {
-                    let component = self.component(body, ComponentKind::Flow, options, number, &place);
-                    ProgramElement::Component(component)
-                }
-                ElementKind::Subagent(body) => {
-                    let component = self.component(body, ComponentKind::Agent, options, number, &place);
-                    ProgramElement::Component(component)
-                }
-                // `validate` has refused it.
-                _ => continue,
-            });
+            elements.extend(self.element(element, number, &place.index(index)));
         }
         elements
+    }
+
+    fn element(&mut self, element: &Element, number: usize, place: &Place) -> Option<ProgramElement> {
+        let options = element.options.clone();
+        let component = match &element.kind {
+            ElementKind::Node(node) => {
+                return Some(ProgramElement::Node(self.node(element, node, number, place)));
+            }
+            ElementKind::Callback(callback) => {
+                return Some(ProgramElement::Node(
+                    self.callback(element, callback, number, place),
+                ));
+            }
+            ElementKind::Flow(body) | ElementKind::Subflow(body) => {
+                self.component(body, ComponentKind::Flow, options, number, place)
+            }
+            ElementKind::Subagent(body) => self.component(body, ComponentKind::Agent, options, number, place),
+            ElementKind::Conditional(it) => self.conditional(it, options, number, place),
+            ElementKind::ForEach(it) => self.for_each(it, options, number, place),
+            ElementKind::Repeat(it) => self.repeat(it, options, number, place),
+            ElementKind::Parallel(it) => self.parallel(it, options, number, place),
+            // `validate` has refused it.
+            _ => return None,
+        };
+        Some(ProgramElement::Component(component))
     }
 
     fn node(
@@ -284,6 +338,7 @@ impl Compiler<'_> {
             path: item.path.clone(),
             id: item.id.clone(),
             node_type: node.node_type.clone(),
+            function: None,
             version: info.map_or(0, |info| info.version),
             place: place.to_string(),
             settings,
@@ -334,7 +389,7 @@ impl Compiler<'_> {
             place,
             &mut templates::Parsing {
                 spans: self.spans,
-                report: &mut self.report,
+                report: self.report,
                 broken: &mut self.broken,
             },
         )

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use dad_core::{ComponentBody, Definition, Element, ElementId, HierarchyPath, PathSelector, SelectError};
+use dad_core::{Definition, Element, ElementId, ElementKind, HierarchyPath, PathSelector, SelectError};
 
+use crate::compile::name::{Iteration, Name};
 use crate::problem::{Problem, quoted};
+use crate::reference::{Target, TargetSegment};
 
-/// All components and steps of a definition, numbered in document order; the root is 0.
+/// All components, branches and steps of a definition, numbered in document order; the root is 0.
 #[derive(Debug)]
 pub(super) struct Outline {
     items: Vec<Item>,
@@ -17,59 +19,128 @@ pub(super) struct Item {
     pub(super) path: HierarchyPath,
     pub(super) id: ElementId,
     parent: Option<usize>,
+    shape: Shape,
     children: Vec<usize>,
     by_id: HashMap<ElementId, usize>,
     /// The number of the last item in it; its own for steps.
     last: usize,
 }
 
+/// What an item means for those that refer to it or from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// A step, agent or flow.
+    Plain,
+    /// Its children are the two branches.
+    Conditional,
+    /// A branch; its id is that of the conditional.
+    Branch(bool),
+    /// A loop.
+    Loop {
+        /// Whether iterations may run at the same time.
+        concurrent: bool,
+    },
+    /// Its children run at the same time.
+    Parallel,
+}
+
 /// Who refers to a step.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Asker {
-    /// The variables of a component, evaluated when it is entered.
-    Variables(usize),
+    /// The variables or the statement of a component, evaluated when it is entered.
+    Entry(usize),
     /// The settings of an element.
     Element(usize),
+    /// The condition of a loop, evaluated after an iteration.
+    Until(usize),
     /// The output of the run, after everything else.
     Output,
+}
+
+impl Asker {
+    /// The item that stands for the place that asks.
+    const fn number(self) -> usize {
+        match self {
+            Self::Entry(number) | Self::Element(number) | Self::Until(number) => number,
+            Self::Output => 0,
+        }
+    }
+}
+
+type Refusal = Box<Problem>;
+
+fn refusal(code: &'static str, message: String) -> Refusal {
+    Box::new(Problem::new(code, message))
 }
 
 impl Outline {
     pub(super) fn new(definition: &Definition, root_id: &ElementId) -> Self {
         let mut outline = Self { items: Vec::new() };
-        let root = outline.push(HierarchyPath::root(root_id), root_id, None);
-        outline.add_children(&definition.body, root);
+        let root = outline.push(HierarchyPath::root(root_id), root_id, None, Shape::Plain);
+        for list in [&definition.body.elements, &definition.body.finally] {
+            outline.add_all(list, root);
+        }
+        outline.close(root);
         outline
     }
 
-    fn push(&mut self, path: HierarchyPath, id: &ElementId, parent: Option<usize>) -> usize {
+    fn push(&mut self, path: HierarchyPath, id: &ElementId, parent: Option<usize>, shape: Shape) -> usize {
         let number = self.items.len();
         self.items.push(Item {
             path,
             id: id.clone(),
             parent,
+            shape,
             children: Vec::new(),
             by_id: HashMap::new(),
             last: number,
         });
+        if let Some(parent) = parent {
+            self.items[parent].children.push(number);
+        }
         number
     }
 
-    fn add_children(&mut self, body: &ComponentBody, parent: usize) {
-        for element in body.elements.iter().chain(&body.finally) {
+    /// Says that everything in an item has been added.
+    fn close(&mut self, number: usize) {
+        self.items[number].last = self.items.len() - 1;
+    }
+
+    fn add_all(&mut self, list: &[Element], parent: usize) {
+        for element in list {
             self.add(element, parent);
         }
-        self.items[parent].last = self.items.len() - 1;
     }
 
     fn add(&mut self, element: &Element, parent: usize) {
+        let shape = match &element.kind {
+            ElementKind::Conditional(_) => Shape::Conditional,
+            ElementKind::ForEach(for_each) => Shape::Loop {
+                concurrent: for_each.max_concurrency > 1,
+            },
+            ElementKind::Repeat(_) => Shape::Loop { concurrent: false },
+            ElementKind::Parallel(_) => Shape::Parallel,
+            _ => Shape::Plain,
+        };
         let path = self.items[parent].path.child(&element.id);
-        let number = self.push(path, &element.id, Some(parent));
-        self.items[parent].children.push(number);
+        let number = self.push(path, &element.id, Some(parent), shape);
         self.items[parent].by_id.insert(element.id.clone(), number);
-        if let Some(body) = element.kind.body() {
-            self.add_children(body, number);
+        if let ElementKind::Conditional(conditional) = &element.kind {
+            for (taken, list) in [
+                (true, &conditional.true_branch),
+                (false, &conditional.false_branch),
+            ] {
+                let path = self.items[number].path.branch(taken);
+                let branch = self.push(path, &element.id, Some(number), Shape::Branch(taken));
+                self.add_all(list, branch);
+                self.close(branch);
+            }
+        } else {
+            for (_, list) in element.kind.lists() {
+                self.add_all(list, number);
+            }
         }
+        self.close(number);
     }
 
     /// The item of a number that this outline gave.
@@ -81,58 +152,194 @@ impl Outline {
         self.items.get(parent)?.children.get(position).copied()
     }
 
-    /// The path that `$hier{name}` means for an asker.
-    pub(super) fn resolve(&self, name: &str, asker: Asker) -> Result<HierarchyPath, Box<Problem>> {
-        if let Some(problem) = refused_segment(name) {
-            return Err(problem.into());
-        }
-        let target = self.find(name, asker)?;
-        match self.unavailable(target, asker) {
+    fn paths(&self) -> impl Iterator<Item = &HierarchyPath> {
+        self.items.iter().map(|item| &item.path)
+    }
+
+    /// What `$hier{name}` means for an asker.
+    pub(super) fn resolve(&self, name: &str, asker: Asker) -> Result<Target, Refusal> {
+        let parsed = Name::parse(name)?;
+        let found = self.find(name, &parsed, asker)?;
+        let Some(&target) = found.last() else {
+            return Err(refusal("unknown_step", format!("{} names no step", quoted(name))));
+        };
+        let explicit = self.iterations(name, &parsed, &found)?;
+        let segments = self.segments(name, target, &explicit, asker)?;
+        let earlier = segments.iter().any(is_earlier);
+        let reason = self.unavailable(target, asker).filter(|_| !earlier);
+        let item = self.item(target);
+        match reason {
             Some(reason) => {
                 let message = format!("{} {reason}", quoted(name));
                 let problem = Problem::new("unavailable_step", message);
-                let path = self.item(target).path.as_str();
-                let exact = path == name;
+                let exact = item.path.as_str() == name;
                 Err(Box::new(if exact {
                     problem
                 } else {
-                    problem.hint(format!("it means `{path}`"))
+                    problem.hint(format!("it means `{}`", item.path))
                 }))
             }
-            None => Ok(self.item(target).path.clone()),
+            None => Ok(Target {
+                path: item.path.clone(),
+                segments,
+            }),
         }
     }
 
-    fn find(&self, name: &str, asker: Asker) -> Result<usize, Box<Problem>> {
-        let segments: Vec<&str> = name.split('.').collect();
+    /// The item of every part of a name, the target last.
+    fn find(&self, name: &str, parsed: &Name<'_>, asker: Asker) -> Result<Vec<usize>, Refusal> {
+        let ids: Vec<&str> = parsed.ids().collect();
         let mut around = match asker {
             // Variables are evaluated before anything in their component, so its inside is not their surrounding.
-            Asker::Variables(number) | Asker::Element(number) => self.item(number).parent,
+            Asker::Entry(number) | Asker::Element(number) => self.item(number).parent,
+            Asker::Until(number) => Some(number),
             Asker::Output => Some(0),
         };
         while let Some(component) = around {
-            if let Some(found) = self.descend(component, &segments) {
+            if let Some(found) = self.descend(component, &ids) {
                 return Ok(found);
             }
             around = self.item(component).parent;
         }
-        let selector: PathSelector = name.parse().map_err(|error: dad_core::PathError| {
-            Box::new(Problem::new(
-                "invalid_reference",
-                format!("{} is not the name of a step: {}", quoted(name), error.reason),
-            ))
+        let selector = ids.join(".").parse::<PathSelector>().map_err(|error| {
+            let message = format!("{} is not the name of a step: {}", quoted(name), error.reason);
+            refusal("invalid_reference", message)
         })?;
         let path = selector
-            .select(self.items.iter().map(|item| &item.path))
+            .select(self.paths())
             .map_err(|error| Box::new(self.not_found(name, &error)))?;
-        let number = self.items.iter().position(|item| item.path == *path);
-        number.ok_or_else(|| Problem::new("unknown_step", format!("{} names no step", quoted(name))).into())
+        let target = self.items.iter().position(|item| item.path == *path);
+        target
+            .and_then(|target| self.align(target, &ids))
+            .ok_or_else(|| refusal("unknown_step", format!("{} names no step", quoted(name))))
     }
 
-    fn descend(&self, component: usize, segments: &[&str]) -> Option<usize> {
-        segments.iter().try_fold(component, |at, segment| {
-            self.item(at).by_id.get(*segment).copied()
-        })
+    fn descend(&self, component: usize, ids: &[&str]) -> Option<Vec<usize>> {
+        let mut at = component;
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            at = self.inside(at, id)?;
+            found.push(at);
+        }
+        Some(found)
+    }
+
+    /// The child of a name; of a conditional also one in a branch, if only one branch has it.
+    fn inside(&self, at: usize, id: &str) -> Option<usize> {
+        let item = self.item(at);
+        if item.shape != Shape::Conditional {
+            return item.by_id.get(id).copied();
+        }
+        let branch = |child: &&usize| matches!(self.item(**child).shape, Shape::Branch(taken) if id == format!("is_{taken}"));
+        if let Some(child) = item.children.iter().find(branch) {
+            return Some(*child);
+        }
+        let mut in_branches = item
+            .children
+            .iter()
+            .filter_map(|child| self.item(*child).by_id.get(id).copied());
+        let first = in_branches.next();
+        first.filter(|_| in_branches.next().is_none())
+    }
+
+    /// The items that the parts of a name mean, for a target that was found by the end of its path.
+    fn align(&self, target: usize, ids: &[&str]) -> Option<Vec<usize>> {
+        let mut found = Vec::with_capacity(ids.len());
+        let mut at = Some(target);
+        for id in ids.iter().rev() {
+            let number = std::iter::successors(at, |number| self.item(*number).parent)
+                .find(|number| self.item(*number).path.leaf() == *id)?;
+            found.push(number);
+            at = self.item(number).parent;
+        }
+        found.reverse();
+        Some(found)
+    }
+
+    /// The iterations that a name says, by the loops that it says them of.
+    fn iterations(
+        &self,
+        name: &str,
+        parsed: &Name<'_>,
+        found: &[usize],
+    ) -> Result<HashMap<usize, Iteration>, Refusal> {
+        let mut explicit = HashMap::new();
+        for (part, number) in parsed.parts.iter().zip(found) {
+            let Some(iteration) = part.iteration else {
+                continue;
+            };
+            let id = part.id;
+            if !matches!(self.item(*number).shape, Shape::Loop { .. }) {
+                let message = format!(
+                    "in {} `{iteration}` stands behind `{id}`, which is no loop",
+                    quoted(name)
+                );
+                return Err(refusal("invalid_reference", message));
+            }
+            if found.last() == Some(number) {
+                let message = format!(
+                    "{} names an iteration, which has no result of its own",
+                    quoted(name)
+                );
+                let problem = Problem::new("invalid_reference", message);
+                return Err(problem.hint("name a step in it, or the loop alone").into());
+            }
+            explicit.insert(*number, iteration);
+        }
+        Ok(explicit)
+    }
+
+    /// The path of a target in the run, as far as it is known before the run.
+    fn segments(
+        &self,
+        name: &str,
+        target: usize,
+        explicit: &HashMap<usize, Iteration>,
+        asker: Asker,
+    ) -> Result<Vec<TargetSegment>, Refusal> {
+        let mut chain: Vec<usize> =
+            std::iter::successors(Some(target), |number| self.item(*number).parent).collect();
+        chain.reverse();
+        let mut segments = Vec::with_capacity(chain.len());
+        // As long as both places are in the same iterations of the loops so far.
+        let mut together = true;
+        for number in chain {
+            let item = self.item(number);
+            segments.push(match item.shape {
+                Shape::Branch(taken) => TargetSegment::Branch(taken),
+                _ => TargetSegment::Element(item.id.clone()),
+            });
+            let Shape::Loop { concurrent } = item.shape else {
+                continue;
+            };
+            if number == target {
+                continue;
+            }
+            let iteration = explicit.get(&number).copied();
+            let shared = together && self.is_in(asker, number);
+            segments.push(match iteration {
+                Some(iteration) if shared => earlier_iteration(name, &item.id, iteration, concurrent)?,
+                Some(iteration) => other_iteration(name, &item.id, iteration)?,
+                None if shared => TargetSegment::Same,
+                None => return Err(which_iteration(name, self.item(target), item)),
+            });
+            together &= shared && iteration.is_none();
+        }
+        Ok(segments)
+    }
+
+    /// Whether the place of an asker is inside an iteration of a loop.
+    fn is_in(&self, asker: Asker, number: usize) -> bool {
+        match asker {
+            Asker::Output => false,
+            Asker::Until(at) if at == number => true,
+            Asker::Until(at) | Asker::Entry(at) | Asker::Element(at) => self.contains(number, at),
+        }
+    }
+
+    /// Whether an item stands inside another.
+    fn contains(&self, outer: usize, inner: usize) -> bool {
+        outer < inner && inner <= self.item(outer).last
     }
 
     fn not_found(&self, name: &str, error: &SelectError) -> Problem {
@@ -165,42 +372,110 @@ impl Outline {
             .map(|(at, _)| (&name[..at], &name[at + 1..]))
             .rev()
             .find(|(step, _)| {
-                let selector = step.parse::<PathSelector>();
-                selector
-                    .is_ok_and(|selector| selector.select(self.items.iter().map(|item| &item.path)).is_ok())
+                let Ok(parsed) = Name::parse(step) else {
+                    return false;
+                };
+                let ids: Vec<&str> = parsed.ids().collect();
+                let selector = ids.join(".").parse::<PathSelector>();
+                selector.is_ok_and(|selector| selector.select(self.paths()).is_ok())
             })
     }
 
     /// Why the result of a target is not there yet when it is asked for.
     fn unavailable(&self, target: usize, asker: Asker) -> Option<&'static str> {
+        let at = asker.number();
+        let contains_place = || {
+            let contains = target == at || self.contains(target, at);
+            contains.then_some("contains this place, so it has no result yet")
+        };
         match asker {
             Asker::Output if target == 0 => Some("is the run itself, whose result is made of this"),
             Asker::Output => None,
             Asker::Element(number) if target == number => Some("refers to itself"),
-            Asker::Variables(number) if target == number => {
-                Some("refers to the component whose variables are being evaluated")
-            }
-            Asker::Element(number) | Asker::Variables(number) if target > number => {
-                Some("is executed later, so it has no result yet")
-            }
-            Asker::Element(number) | Asker::Variables(number) => {
-                (self.item(target).last >= number).then_some("contains this place, so it has no result yet")
-            }
+            Asker::Entry(number) if target == number => Some("refers to the component that is being entered"),
+            Asker::Until(number) if target > self.item(number).last => Some(LATER),
+            Asker::Element(number) | Asker::Entry(number) if target > number => Some(LATER),
+            _ => contains_place().or_else(|| self.apart(target, at)),
+        }
+    }
+
+    /// Why two items never see each other although one comes first.
+    fn apart(&self, target: usize, at: usize) -> Option<&'static str> {
+        let mut around = self.item(target).parent;
+        while let Some(number) = around.filter(|number| !self.contains(*number, at) && *number != at) {
+            around = self.item(number).parent;
+        }
+        match self.item(around?).shape {
+            Shape::Parallel => Some("runs at the same time, so its result may not be there"),
+            Shape::Conditional => Some("is in the other branch, which is not executed"),
+            _ => None,
         }
     }
 }
 
-/// Parts of names that only loops and conditionals have.
-fn refused_segment(name: &str) -> Option<Problem> {
-    let of_loop = |segment: &&str| {
-        matches!(*segment, "previous" | "last" | "*" | "is_true" | "is_false")
-            || segment
-                .strip_prefix("iter_")
-                .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+const LATER: &str = "is executed later, so it has no result yet";
+
+const fn is_earlier(segment: &TargetSegment) -> bool {
+    matches!(segment, TargetSegment::Previous | TargetSegment::Iteration(_))
+}
+
+/// An iteration of a loop that the asker stands in.
+fn earlier_iteration(
+    name: &str,
+    loop_id: &ElementId,
+    iteration: Iteration,
+    concurrent: bool,
+) -> Result<TargetSegment, Refusal> {
+    let segment = match iteration {
+        Iteration::Previous => TargetSegment::Previous,
+        Iteration::Index(index) => TargetSegment::Iteration(index),
+        Iteration::Last | Iteration::Every => {
+            let message = format!(
+                "{} is not known before the loop `{loop_id}` has ended",
+                quoted(name)
+            );
+            let problem = Problem::new("unavailable_step", message);
+            return Err(problem
+                .hint(format!("inside the loop write `{loop_id}.previous`"))
+                .into());
+        }
     };
-    let segment = name.split('.').find(of_loop)?;
+    if concurrent {
+        let message = format!(
+            "{} names another iteration of `{loop_id}`, whose iterations run at the same time",
+            quoted(name)
+        );
+        return Err(refusal("unavailable_step", message));
+    }
+    Ok(segment)
+}
+
+/// An iteration of a loop that the asker does not stand in.
+fn other_iteration(name: &str, loop_id: &ElementId, iteration: Iteration) -> Result<TargetSegment, Refusal> {
+    match iteration {
+        Iteration::Last => Ok(TargetSegment::Last),
+        Iteration::Every => Ok(TargetSegment::Every),
+        Iteration::Index(index) => Ok(TargetSegment::Iteration(index)),
+        Iteration::Previous => {
+            let message = format!(
+                "{} asks for the iteration before, but stands outside the loop",
+                quoted(name)
+            );
+            let problem = Problem::new("invalid_reference", message);
+            Err(problem
+                .hint(format!("outside the loop write `{loop_id}.last`"))
+                .into())
+        }
+    }
+}
+
+fn which_iteration(name: &str, target: &Item, around: &Item) -> Refusal {
+    let (step, id) = (&target.id, &around.id);
     let message = format!(
-        "`{segment}` names a part of a loop or conditional, which are not supported yet in this version"
+        "{} stands in the loop `{id}`; it is not said in which iteration",
+        quoted(name)
     );
-    Some(Problem::new("unsupported_reference", message))
+    let hint =
+        format!("write `{id}.last.{step}`, `{id}.iter_0.{step}`, or `{id}.*.{step}` for the list of all");
+    Problem::new("which_iteration", message).hint(hint).into()
 }

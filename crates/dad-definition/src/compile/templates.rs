@@ -9,7 +9,7 @@ use crate::compile::Compiler;
 use crate::compile::outline::Asker;
 use crate::place::Place;
 use crate::problem::{Problem, Report, quoted};
-use crate::program::References;
+use crate::reference::References;
 use crate::spans::SpanMap;
 use crate::tree::TemplateTree;
 use crate::validate::RUN_VARIABLES;
@@ -112,10 +112,11 @@ impl Compiler<'_> {
                     }
                     ReferenceKind::Hier if references.get(&reference.name).is_some() => None,
                     ReferenceKind::Hier => match self.outline.resolve(&reference.name, asker) {
-                        Ok(path) => {
-                            references.insert(&reference.name, path);
+                        Ok(target) => {
+                            references.insert(&reference.name, target);
                             None
                         }
+                        Err(_) if self.is_dropped(&reference.name) => None,
                         Err(problem) => Some(*problem),
                     },
                 };
@@ -127,6 +128,11 @@ impl Compiler<'_> {
             }
         }
         references
+    }
+
+    /// Whether a name leads to something that was left out of the definition.
+    fn is_dropped(&self, name: &str) -> bool {
+        name.split('.').any(|segment| self.dropped.contains(segment))
     }
 
     fn is_known(&self, name: &str, prompt_variables: &Map<String, Value>) -> bool {

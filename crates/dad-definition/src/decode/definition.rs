@@ -1,9 +1,10 @@
 use dad_core::{Budget, ComponentBody, ComponentKind, Definition, DefinitionKind, ElementId, SCHEMA_VERSION};
+use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::decode::Cx;
-use crate::decode::element::elements;
-use crate::decode::fields::{Fields, text, texts, word};
+use crate::decode::element::{elements, required_elements};
+use crate::decode::fields::{Fields, text, texts, whole, word};
 use crate::decode::options::OPTION_KEYS;
 use crate::decode::values;
 use crate::place::Place;
@@ -35,10 +36,7 @@ const BUDGET_KEYS: &[&str] = &["cost", "tokens", "calls"];
 pub(crate) fn definition(tree: &Tree, cx: &mut Cx) -> Option<Definition> {
     let root = Place::root();
     let mut fields = Fields::new(tree, &root, "a mapping with `kind` and `elements`", cx)?;
-    if !schema_version(&mut fields, cx) {
-        return None;
-    }
-    let kind = kind(&mut fields, cx);
+    let kind = header(&mut fields, cx)?;
     let mut definition = Definition::new(kind.unwrap_or(DefinitionKind::Flow));
     if let Some((tree, place)) = fields.take("root_id") {
         definition.root_id = text(tree, &place, "an id", cx).and_then(|id| element_id(id, &place, cx));
@@ -53,9 +51,19 @@ pub(crate) fn definition(tree: &Tree, cx: &mut Cx) -> Option<Definition> {
         definition.output = Some(values::value(tree, &place, cx)).filter(|output| !output.is_null());
     }
     definition.body = body(&mut fields, kind.map(component_kind), cx);
+    finish_root(fields, cx);
+    Some(definition)
+}
+
+/// Takes format and kind. `None` for a format that cannot be read; an unknown kind, which is reported, is `Some(None)`.
+pub(super) fn header(fields: &mut Fields<'_>, cx: &mut Cx) -> Option<Option<DefinitionKind>> {
+    schema_version(fields, cx).then(|| kind(fields, cx))
+}
+
+/// Reports what does not belong to a whole definition.
+pub(super) fn finish_root(fields: Fields<'_>, cx: &mut Cx) {
     let known: Vec<&str> = ROOT_KEYS.iter().chain(BODY_KEYS).copied().collect();
     fields.finish(&known, refused_at_root, cx);
-    Some(definition)
 }
 
 fn refused_at_root(key: &str) -> Option<Problem> {
@@ -117,17 +125,12 @@ fn budget(tree: &Tree, place: &Place, cx: &mut Cx) -> Option<Budget> {
     if let Some((tree, place)) = fields.take("cost") {
         budget.cost = number(tree, &place, "a number of US dollars", cx).and_then(serde_json::Number::as_f64);
     }
-    let mut whole = |key: &str, cx: &mut Cx| {
-        let (tree, place) = fields.take(key)?;
-        let wanted = "a whole number";
-        let count = number(tree, &place, wanted, cx)?.as_u64();
-        if count.is_none() {
-            cx.wrong_type(&place, wanted, tree);
-        }
-        count
-    };
-    budget.tokens = whole("tokens", cx);
-    budget.calls = whole("calls", cx);
+    if let Some((tree, place)) = fields.take("tokens") {
+        budget.tokens = whole(tree, &place, cx);
+    }
+    if let Some((tree, place)) = fields.take("calls") {
+        budget.calls = whole(tree, &place, cx);
+    }
     fields.finish(BUDGET_KEYS, |_| None, cx);
     Some(budget)
 }
@@ -152,25 +155,24 @@ pub(crate) fn body(fields: &mut Fields<'_>, kind: Option<ComponentKind>, cx: &mu
         body.io_description = text(tree, &place, "a text", cx).map(str::to_owned);
     }
     if let Some((tree, place)) = fields.take("variables") {
-        variables(tree, &place, &mut body, cx);
+        body.variables = variables(tree, &place, cx);
     }
-    match fields.take("elements") {
-        Some((tree, place)) => body.elements = elements(tree, &place, kind, cx),
-        None => fields.missing("elements", "list what is executed, in order", cx),
-    }
+    body.elements = required_elements(fields, "elements", kind, cx);
     if let Some((tree, place)) = fields.take("finally") {
         body.finally = elements(tree, &place, kind, cx);
     }
     body
 }
 
-fn variables(tree: &Tree, place: &Place, body: &mut ComponentBody, cx: &mut Cx) {
+/// Variables in their order.
+pub(super) fn variables(tree: &Tree, place: &Place, cx: &mut Cx) -> IndexMap<String, Value> {
     let Data::Map(members) = &tree.data else {
         cx.wrong_type(place, "a mapping from names to values", tree);
-        return;
+        return IndexMap::new();
     };
-    if let Value::Object(variables) = values::object(members, place, cx) {
-        body.variables = variables.into_iter().collect();
+    match values::object(members, place, cx) {
+        Value::Object(variables) => variables.into_iter().collect(),
+        _ => IndexMap::new(),
     }
 }
 

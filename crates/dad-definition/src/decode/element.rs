@@ -1,23 +1,30 @@
-use dad_core::{ComponentKind, Element, ElementId, ElementKind, ElementOptions, NodeDefinition, NodeType};
+use dad_core::{
+    ComponentBody, ComponentKind, Element, ElementId, ElementKind, ElementOptions, NodeDefinition, NodeType,
+    Parallel,
+};
 use serde_json::{Map, Value};
 
-use crate::decode::Cx;
 use crate::decode::definition::{BODY_KEYS, ROOT_KEYS, body, element_id};
 use crate::decode::fields::{Fields, items, text};
 use crate::decode::options::{OPTION_KEYS, options};
-use crate::decode::values;
+use crate::decode::used::USE;
+use crate::decode::{Cx, control, used, values};
 use crate::place::Place;
 use crate::problem::{Problem, quoted};
 use crate::value::{Data, Tree};
 
 /// The keys that say what an element is, of which each element has exactly one.
-const KIND_KEYS: &[&str] = &["node", "flow", "subflow", "subagent"];
-
-/// Keys of elements that this version knows and does not execute.
-const LATER_KEYS: &[&str] = &["conditional", "for_each", "repeat", "parallel", "callback"];
-
-/// Keys of the elements above; near them no other key would be meant.
-const LATER_FIELDS: &[&str] = &["use"];
+const KIND_KEYS: &[&str] = &[
+    "node",
+    "flow",
+    "subflow",
+    "subagent",
+    "conditional",
+    "for_each",
+    "repeat",
+    "parallel",
+    "callback",
+];
 
 const NODE_KEYS: &[&str] = &["node", "type", "settings"];
 
@@ -25,35 +32,74 @@ pub(crate) fn elements(tree: &Tree, place: &Place, kind: Option<ComponentKind>, 
     let items = items(tree, place, "a list of elements", cx);
     let elements = items.iter().enumerate();
     elements
-        .filter_map(|(index, item)| element(item, &place.index(index), kind, cx))
+        .filter_map(|(index, item)| element(item, &place.index(index), kind, cx).or_else(|| stand_in(index)))
         .collect()
 }
 
-fn element(tree: &Tree, place: &Place, kind: Option<ComponentKind>, cx: &mut Cx) -> Option<Element> {
+/// Stands in for an element about which something is reported, so that those after it keep their places.
+fn stand_in(index: usize) -> Option<Element> {
+    Some(Element {
+        id: ElementId::new(format!("refused_{index}")).ok()?,
+        kind: ElementKind::Parallel(Parallel::default()),
+        options: ElementOptions::default(),
+    })
+}
+
+/// The elements under a key that must be there.
+pub(super) fn required_elements(
+    fields: &mut Fields<'_>,
+    key: &str,
+    inside: Option<ComponentKind>,
+    cx: &mut Cx,
+) -> Vec<Element> {
+    match fields.take(key) {
+        Some((tree, place)) => elements(tree, &place, inside, cx),
+        None => {
+            fields.missing(key, "list what is executed, in order", cx);
+            Vec::new()
+        }
+    }
+}
+
+fn element(tree: &Tree, place: &Place, inside: Option<ComponentKind>, cx: &mut Cx) -> Option<Element> {
     let mut fields = Fields::new(
         tree,
         place,
         "an element: a mapping with a key such as `node: ID`",
         cx,
     )?;
-    let key = kind_key(&fields, kind, cx)?;
+    let Some(key) = kind_key(&fields, inside, cx) else {
+        cx.dropped.extend(fields.texts().map(str::to_owned));
+        return None;
+    };
     let (id_tree, id_place) = fields.take(key)?;
-    let id = text(id_tree, &id_place, "an id", cx).and_then(|id| element_id(id, &id_place, cx));
-    if let Some(problem) = kind.and_then(|kind| not_allowed(key, kind)) {
+    let name = text(id_tree, &id_place, "an id", cx);
+    let id = name.and_then(|name| element_id(name, &id_place, cx));
+    if let Some(problem) = inside.and_then(|inside| not_allowed(key, inside)) {
         cx.at_key(&id_place, problem);
     }
     let options = options(&mut fields, cx);
-    if key == "node" {
-        node(fields, id, options, cx)
-    } else {
-        component(fields, key, id, options, cx)
+    let kind = match key {
+        "node" => node(fields, cx),
+        "flow" => component(fields, ComponentKind::Flow, cx).map(ElementKind::Flow),
+        "subflow" => component(fields, ComponentKind::Flow, cx).map(ElementKind::Subflow),
+        "subagent" => component(fields, ComponentKind::Agent, cx).map(ElementKind::Subagent),
+        "conditional" => Some(control::conditional(fields, inside, cx)),
+        "for_each" => Some(control::for_each(fields, inside, cx)),
+        "repeat" => Some(control::repeat(fields, inside, cx)),
+        "parallel" => Some(control::parallel(fields, inside, cx)),
+        _ => control::callback(fields, cx),
+    };
+    if let (Some(id), Some(kind)) = (id, kind) {
+        return Some(Element { id, kind, options });
     }
+    cx.dropped.extend(name.map(str::to_owned));
+    None
 }
 
 /// The one key that says what the element is.
 fn kind_key<'t>(fields: &Fields<'t>, kind: Option<ComponentKind>, cx: &mut Cx) -> Option<&'t str> {
-    let is_kind = |key: &&str| KIND_KEYS.contains(key) || LATER_KEYS.contains(key);
-    let mut found = fields.keys().filter(is_kind);
+    let mut found = fields.keys().filter(|key| KIND_KEYS.contains(key));
     match (found.next(), found.next()) {
         (None, _) => {
             no_kind_key(fields, kind, cx);
@@ -68,19 +114,8 @@ fn kind_key<'t>(fields: &Fields<'t>, kind: Option<ComponentKind>, cx: &mut Cx) -
             );
             None
         }
-        (Some(key), None) if LATER_KEYS.contains(&key) => {
-            cx.at_key(&fields.place.key(key), unsupported(key));
-            None
-        }
         (Some(key), None) => Some(key),
     }
-}
-
-fn unsupported(key: &str) -> Problem {
-    Problem::new(
-        "unsupported_key",
-        format!("`{key}` is not supported yet in this version"),
-    )
 }
 
 fn no_kind_key(fields: &Fields<'_>, kind: Option<ComponentKind>, cx: &mut Cx) {
@@ -120,8 +155,24 @@ fn no_kind_key(fields: &Fields<'_>, kind: Option<ComponentKind>, cx: &mut Cx) {
 
 fn allowed(kind: Option<ComponentKind>) -> &'static [&'static str] {
     match kind {
-        Some(ComponentKind::Agent) => &["flow", "subagent"],
-        Some(ComponentKind::Flow) => &["node", "subflow"],
+        Some(ComponentKind::Agent) => &[
+            "flow",
+            "subagent",
+            "conditional",
+            "for_each",
+            "repeat",
+            "parallel",
+            "callback",
+        ],
+        Some(ComponentKind::Flow) => &[
+            "node",
+            "subflow",
+            "conditional",
+            "for_each",
+            "repeat",
+            "parallel",
+            "callback",
+        ],
         _ => KIND_KEYS,
     }
 }
@@ -144,12 +195,7 @@ pub(crate) fn not_allowed(key: &str, inside: ComponentKind) -> Option<Problem> {
     Some(Problem::new("element_not_allowed", message).hint(hint))
 }
 
-fn node(
-    mut fields: Fields<'_>,
-    id: Option<ElementId>,
-    options: ElementOptions,
-    cx: &mut Cx,
-) -> Option<Element> {
+fn node(mut fields: Fields<'_>, cx: &mut Cx) -> Option<ElementKind> {
     let node_type = match fields.take("type") {
         Some((tree, place)) => text(tree, &place, "the name of a node type", cx).map(NodeType::new),
         None => {
@@ -158,20 +204,15 @@ fn node(
         }
     };
     let settings = match fields.take("settings") {
-        Some((tree, place)) => settings(tree, &place, cx),
+        Some((tree, place)) => object(tree, &place, cx),
         None => Value::Object(Map::new()),
     };
     let known: Vec<&str> = NODE_KEYS.iter().chain(OPTION_KEYS).copied().collect();
-    fields.finish(&known, |key| refused_in_node(key).or_else(|| later(key)), cx);
-    let kind = ElementKind::Node(NodeDefinition {
+    fields.finish(&known, refused_in_node, cx);
+    Some(ElementKind::Node(NodeDefinition {
         node_type: node_type?,
         settings,
-    });
-    Some(Element {
-        id: id?,
-        kind,
-        options,
-    })
+    }))
 }
 
 fn refused_in_node(key: &str) -> Option<Problem> {
@@ -184,11 +225,8 @@ fn refused_in_node(key: &str) -> Option<Problem> {
     })
 }
 
-fn later(key: &str) -> Option<Problem> {
-    LATER_FIELDS.contains(&key).then(|| unsupported(key))
-}
-
-fn settings(tree: &Tree, place: &Place, cx: &mut Cx) -> Value {
+/// A value that must be an object.
+pub(super) fn object(tree: &Tree, place: &Place, cx: &mut Cx) -> Value {
     match &tree.data {
         Data::Map(_) => {
             let value = values::value(tree, place, cx);
@@ -199,41 +237,24 @@ fn settings(tree: &Tree, place: &Place, cx: &mut Cx) -> Value {
         }
         _ => {
             cx.wrong_type(place, "a mapping", tree);
-            Value::Null
+            Value::Object(Map::new())
         }
     }
 }
 
-fn component(
-    mut fields: Fields<'_>,
-    key: &str,
-    id: Option<ElementId>,
-    options: ElementOptions,
-    cx: &mut Cx,
-) -> Option<Element> {
-    let inside = if key == "subagent" {
-        ComponentKind::Agent
-    } else {
-        ComponentKind::Flow
-    };
-    if fields.has("use") {
-        // The elements would be in the other file, so that they are missing here is no problem of its own.
-        cx.at_key(&fields.place.key("use"), unsupported("use"));
-        return None;
+fn component(mut fields: Fields<'_>, inside: ComponentKind, cx: &mut Cx) -> Option<ComponentBody> {
+    if fields.has(USE) {
+        return used::component(fields, inside, cx);
     }
     let body = body(&mut fields, Some(inside), cx);
-    let known: Vec<&str> = BODY_KEYS.iter().chain(OPTION_KEYS).copied().collect();
+    let known: Vec<&str> = BODY_KEYS
+        .iter()
+        .chain(OPTION_KEYS)
+        .chain(&[USE])
+        .copied()
+        .collect();
     fields.finish(&known, refused_below_root, cx);
-    let kind = match key {
-        "flow" => ElementKind::Flow(body),
-        "subflow" => ElementKind::Subflow(body),
-        _ => ElementKind::Subagent(body),
-    };
-    Some(Element {
-        id: id?,
-        kind,
-        options,
-    })
+    Some(body)
 }
 
 fn refused_below_root(key: &str) -> Option<Problem> {

@@ -39,6 +39,16 @@ impl<'t> Fields<'t> {
         self.members.iter().map(|(member, _)| member.key.as_str())
     }
 
+    /// The values that are texts.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &'t str> {
+        self.members
+            .iter()
+            .filter_map(|(member, _)| match &member.value.data {
+                Data::Text(text) => Some(text.as_str()),
+                _ => None,
+            })
+    }
+
     pub(crate) fn has(&self, key: &str) -> bool {
         self.keys().any(|found| found == key)
     }
@@ -107,6 +117,18 @@ pub(crate) fn boolean(tree: &Tree, place: &Place, cx: &mut Cx) -> Option<bool> {
             None
         }
     }
+}
+
+/// A whole number that fits; anything else is reported.
+pub(crate) fn whole<T: TryFrom<u64>>(tree: &Tree, place: &Place, cx: &mut Cx) -> Option<T> {
+    let number = match &tree.data {
+        Data::Number(number) => number.as_u64().and_then(|number| T::try_from(number).ok()),
+        _ => None,
+    };
+    if number.is_none() {
+        cx.wrong_type(place, "a whole number", tree);
+    }
+    number
 }
 
 /// A list of texts; everything else in it is reported.

@@ -1,13 +1,17 @@
 //! From a tree with places to a [`Definition`], reporting everything that does not belong there.
 
+mod control;
 mod definition;
 mod element;
 mod fields;
 mod options;
+mod used;
 mod values;
 
 pub(crate) use element::not_allowed;
 pub(crate) use values::INCLUDE_KEYS;
+
+use std::collections::HashSet;
 
 use dad_core::Definition;
 
@@ -25,6 +29,9 @@ pub(crate) struct Cx {
     pub(crate) includes: Includes,
     /// What all values cost, those of included files too.
     pub(crate) costs: Costs,
+    /// Ids of elements that are missing from the definition because something about them is wrong. What refers to
+    /// them is not reported as well.
+    pub(crate) dropped: HashSet<String>,
 }
 
 impl Cx {

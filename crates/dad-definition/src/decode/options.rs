@@ -3,7 +3,7 @@ use std::time::Duration;
 use dad_core::{ElementOptions, OnError, RetryPolicy, Reuse, parse_duration};
 
 use crate::decode::Cx;
-use crate::decode::fields::{Fields, boolean, text, texts, word};
+use crate::decode::fields::{Fields, boolean, text, texts, whole, word};
 use crate::place::Place;
 use crate::problem::Problem;
 use crate::value::{Data, Tree};
@@ -60,7 +60,7 @@ fn retry(tree: &Tree, place: &Place, cx: &mut Cx) -> Option<RetryPolicy> {
     let mut fields = Fields::new(tree, place, "a mapping such as `{ max_attempts: 3 }`", cx)?;
     let mut retry = RetryPolicy::default();
     match fields.take("max_attempts") {
-        Some((tree, place)) => retry.max_attempts = attempts(tree, &place, cx).unwrap_or(1),
+        Some((tree, place)) => retry.max_attempts = whole(tree, &place, cx).unwrap_or(1),
         None => fields.missing(
             "max_attempts",
             "say how many attempts there may be, the first included",
@@ -83,17 +83,6 @@ fn retry(tree: &Tree, place: &Place, cx: &mut Cx) -> Option<RetryPolicy> {
     }
     fields.finish(RETRY_KEYS, |_| None, cx);
     Some(retry)
-}
-
-fn attempts(tree: &Tree, place: &Place, cx: &mut Cx) -> Option<u32> {
-    let number = match &tree.data {
-        Data::Number(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
-        _ => None,
-    };
-    if number.is_none() {
-        cx.wrong_type(place, "a whole number", tree);
-    }
-    number
 }
 
 /// A number of seconds or a text with a unit; anything else is reported.

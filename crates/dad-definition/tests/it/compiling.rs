@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use dad_core::{ComponentKind, Digest, NodeType};
-use dad_definition::{NodeTypeInfo, NodeTypes, Program, ProgramElement, TemplateTree, compile};
+use dad_definition::{NodeTypeInfo, NodeTypes, Program, TemplateTree, compile};
 use dad_template::{Limits, Value};
 use serde_json::json;
 
@@ -65,9 +65,7 @@ fn paths_follow_the_document() {
             "root.second.clean",
         ]
     );
-    let ProgramElement::Component(first) = &program.root.elements[0] else {
-        panic!()
-    };
+    let first = program.component(&"root.first".parse().unwrap()).unwrap();
     assert_eq!(
         (first.kind, first.place.as_str()),
         (ComponentKind::Agent, "elements[0]")
@@ -119,17 +117,18 @@ fn names_mean_the_nearest() {
             pair("inner.last_one", "root.second.inner.last_one")
         ]
     );
-    let ProgramElement::Component(second) = &program.root.elements[1] else {
-        panic!()
-    };
+    let second = program.component(&"root.second".parse().unwrap()).unwrap();
     assert_eq!(
-        second.references.get("first.work.check").unwrap().as_str(),
+        second.references.get("first.work.check").unwrap().path.as_str(),
         "root.first.work.check"
     );
     let output = program.output.as_ref().unwrap();
-    assert_eq!(output.references.get("second").unwrap().as_str(), "root.second");
     assert_eq!(
-        output.references.get("clean").unwrap().as_str(),
+        output.references.get("second").unwrap().path.as_str(),
+        "root.second"
+    );
+    assert_eq!(
+        output.references.get("clean").unwrap().path.as_str(),
         "root.second.clean"
     );
     assert_eq!(output.references.len(), 2);

@@ -193,7 +193,13 @@ elements:
   - { node: con, type: command}
   - { node: 7, type: command }
 ";
-    assert_snapshot!(told(yaml), @"
+    assert_snapshot!(told(yaml), @r"
+    agent.yaml:5:13: error[duplicate_id]: the ids `a` and `A` differ only in case
+      |
+    5 |   - { node: A, type: command, settings: { commands: [] } }
+      |             ^
+      = hint: ids are names of directories, which some systems compare without case
+
     agent.yaml:6:13: error[invalid_id]: `../up` contains '.'; an id is made of letters, digits and `_`
       |
     6 |   - { node: ../up, type: command }
@@ -266,7 +272,7 @@ elements:
       - flow: g
         elements: []
 ";
-    assert_snapshot!(told(yaml), @"
+    assert_snapshot!(told(yaml), @r"
     agent.yaml:4:5: error[element_not_allowed]: `node` may not stand directly in an agent
       |
     4 |   - node: a
@@ -289,7 +295,7 @@ elements:
        |
     11 |   - description: nothing
        |     ^^^^^^^^^^^
-      = hint: write one of the keys `flow`, `subagent` with the element's id
+      = hint: write one of the keys `flow`, `subagent`, `conditional`, `for_each`, `repeat`, `parallel`, `callback` with the element's id
 
     agent.yaml:12:5: error[wrong_type]: expected an element: a mapping with a key such as `node: ID`, found the text `text`
        |
@@ -305,42 +311,270 @@ elements:
 }
 
 #[test]
-fn what_is_not_supported_yet_is_named() {
-    let yaml = r#"
-schema_version: 1
+fn control_flow_that_cannot_be_meant() {
+    let yaml = r#"schema_version: 1
 kind: flow
 elements:
-  - for_each: checks
-    statement: "$expr{x}"
+  - conditional: no_branches
+  - conditional: text_as_condition
+    statement: len(x) > 0
+    true_branch: []
+  - for_each: over_a_number
+    statement: 3
+    start_index: 1.5
+    max_concurrency: 0
     body: []
-  - conditional: c
-  - subflow: s
-    use: ./flows/x.yaml
+  - for_each: names
+    statement: [1, 2]
+    item_var: index
+    index_var: run_id
+    until: "$expr{index > 1}"
+    max_concurrency: 2
+    body: []
+  - repeat: endless
+    until: 'no'
+    body: []
+  - repeat: never
+    until: "$expr{true}"
+    max_iterations: 0
+    on_exhausted: stop
+    on_limit: fail
+    body: []
+  - parallel: p
+    variables: { a: 1 }
+  - callback: notify
+    functon: x
+    args: [1]
   - node: n
     type: command
-    use: x
+    use: ./other.yaml
 "#;
-    assert_snapshot!(told(yaml), @"
-    agent.yaml:4:5: error[unsupported_key]: `for_each` is not supported yet in this version
+    assert_snapshot!(told(yaml), @r#"
+    agent.yaml:4:5: error[missing_key]: the key `statement` is missing
       |
-    4 |   - for_each: checks
-      |     ^^^^^^^^
-
-    agent.yaml:7:5: error[unsupported_key]: `conditional` is not supported yet in this version
-      |
-    7 |   - conditional: c
+    4 |   - conditional: no_branches
       |     ^^^^^^^^^^^
+      = hint: write what chooses: `statement: "$expr{…}"`
 
-    agent.yaml:9:5: error[unsupported_key]: `use` is not supported yet in this version
+    agent.yaml:4:5: error[missing_key]: the key `true_branch` is missing
       |
-    9 |     use: ./flows/x.yaml
-      |     ^^^
+    4 |   - conditional: no_branches
+      |     ^^^^^^^^^^^
+      = hint: list what is executed if the statement is true
 
-    agent.yaml:12:5: error[unsupported_key]: `use` is not supported yet in this version
+    agent.yaml:6:16: error[wrong_type]: the condition `len(x) > 0` is a text, never true or false
+      |
+    6 |     statement: len(x) > 0
+      |                ^^^^^^^^^^
+      = hint: write it as an expression: `$expr{len(x) > 0}`
+
+    agent.yaml:9:16: error[wrong_type]: what is looped over must be a list, or a template of a list or `range`
+      |
+    9 |     statement: 3
+      |                ^
+
+    agent.yaml:10:18: error[wrong_type]: the first number must be a whole number, or a template of one
        |
-    12 |     use: x
+    10 |     start_index: 1.5
+       |                  ^^^
+
+    agent.yaml:11:22: error[wrong_value]: at least one iteration must be able to run
+       |
+    11 |     max_concurrency: 0
+       |                      ^
+
+    agent.yaml:16:16: error[reserved_variable]: `run_id` is a variable of every run and cannot be defined again
+       |
+    16 |     index_var: run_id
+       |                ^^^^^^
+      = hint: choose another name
+
+    agent.yaml:17:5: error[concurrent_until]: `until` decides after each iteration, so they must run one after the other
+       |
+    17 |     until: "$expr{index > 1}"
+       |     ^^^^^
+      = hint: leave out `until` or `max_concurrency`
+
+    agent.yaml:20:5: error[missing_key]: the key `max_iterations` is missing
+       |
+    20 |   - repeat: endless
+       |     ^^^^^^
+      = hint: say how many passes there may be at most
+
+    agent.yaml:21:12: error[wrong_type]: the condition `no` is a text, never true or false
+       |
+    21 |     until: 'no'
+       |            ^^^^
+      = hint: write it as an expression: `$expr{no}`
+
+    agent.yaml:25:21: error[wrong_value]: there must be at least one pass
+       |
+    25 |     max_iterations: 0
+       |                     ^
+
+    agent.yaml:26:19: error[wrong_value]: expected one of `fail`, `continue`, found `stop`
+       |
+    26 |     on_exhausted: stop
+       |                   ^^^^
+
+    agent.yaml:27:5: error[unknown_key]: unknown key `on_limit`
+       |
+    27 |     on_limit: fail
+       |     ^^^^^^^^
+
+    agent.yaml:29:5: error[missing_key]: the key `elements` is missing
+       |
+    29 |   - parallel: p
+       |     ^^^^^^^^
+      = hint: list what is executed, in order
+
+    agent.yaml:30:5: error[unknown_key]: unknown key `variables`
+       |
+    30 |     variables: { a: 1 }
+       |     ^^^^^^^^^
+
+    agent.yaml:31:5: error[missing_key]: the key `function` is missing
+       |
+    31 |   - callback: notify
+       |     ^^^^^^^^
+      = hint: name the function of the application that is called
+
+    agent.yaml:32:5: error[unknown_key]: unknown key `functon`
+       |
+    32 |     functon: x
+       |     ^^^^^^^
+      = hint: did you mean `function`?
+
+    agent.yaml:33:11: error[wrong_type]: expected a mapping, found a list
+       |
+    33 |     args: [1]
+       |           ^^^
+
+    agent.yaml:36:5: error[unknown_key]: unknown key `use`
+       |
+    36 |     use: ./other.yaml
        |     ^^^
-    ");
+    "#);
+}
+
+#[test]
+fn references_into_loops_branches_and_groups() {
+    let yaml = r#"schema_version: 1
+kind: flow
+variables: { list: [1, 2] }
+elements:
+  - for_each: outer
+    statement: "$expr{list}"
+    body:
+      - { node: a, type: command, settings: { commands: ["$hier{outer.last.a}", "$hier{outer.previous.b}"] } }
+      - { node: b, type: command, settings: { commands: ["$hier{a}", "$hier{later}"] } }
+  - for_each: wide
+    statement: "$expr{list}"
+    max_concurrency: 2
+    body:
+      - { node: w, type: command, settings: { commands: ["$hier{wide.previous.w}"] } }
+  - { node: c, type: command, settings: { commands: ["$hier{outer.a}", "$hier{outer.*.a}", "$hier{outer.previous.a}", "$hier{last.a}", "$hier{c.iter_0.a}", "$hier{outer.last}"] } }
+  - conditional: d
+    statement: "$expr{len(list) > 0}"
+    true_branch:
+      - { node: yes_step, type: command, settings: { commands: ["$hier{c}"] } }
+    false_branch:
+      - { node: no_step, type: command, settings: { commands: ["$hier{yes_step}", "$hier{d.is_true.yes_step}"] } }
+  - parallel: group
+    elements:
+      - { node: left, type: command, settings: { commands: ["$hier{d.yes_step}"] } }
+      - { node: right, type: command, settings: { commands: ["$hier{left}"] } }
+  - repeat: again
+    until: "$expr{ $hier{again.last.z}.outcome && $hier{z}.outcome && $hier{later}.outcome }"
+    max_iterations: 2
+    body:
+      - { node: z, type: command, settings: { commands: ["$hier{again.previous.z}", "$var{item}"] } }
+  - { node: later, type: command, settings: { commands: [] } }
+"#;
+    assert_snapshot!(told(yaml), @r#"
+    agent.yaml:8:59: error[unavailable_step]: `outer.last.a` is not known before the loop `outer` has ended
+      |
+    8 | …command, settings: { commands: ["$hier{outer.last.a}", "$hier{outer.previous.b}"] } }
+      |                                   ^^^^^^^^^^^^^^^^^^^
+      = hint: inside the loop write `outer.previous`
+
+    agent.yaml:9:71: error[unavailable_step]: `later` is executed later, so it has no result yet
+      |
+    9 |       - { node: b, type: command, settings: { commands: ["$hier{a}", "$hier{later}"] } }
+      |                                                                       ^^^^^^^^^^^^
+      = hint: it means `root.later`
+
+    agent.yaml:14:59: error[unavailable_step]: `wide.previous.w` names another iteration of `wide`, whose iterations run at the same time
+       |
+    14 |       - { node: w, type: command, settings: { commands: ["$hier{wide.previous.w}"] } }
+       |                                                           ^^^^^^^^^^^^^^^^^^^^^^
+
+    agent.yaml:15:55: error[which_iteration]: `outer.a` stands in the loop `outer`; it is not said in which iteration
+       |
+    15 | …command, settings: { commands: ["$hier{outer.a}", "$hier{outer.*.a}", "$hier{outer.previous.a}", "$h…
+       |                                   ^^^^^^^^^^^^^^
+      = hint: write `outer.last.a`, `outer.iter_0.a`, or `outer.*.a` for the list of all
+
+    agent.yaml:15:93: error[invalid_reference]: `outer.previous.a` asks for the iteration before, but stands outside the loop
+       |
+    15 | …{outer.a}", "$hier{outer.*.a}", "$hier{outer.previous.a}", "$hier{last.a}", "$hier{c.iter_0.a}", "$h…
+       |                                   ^^^^^^^^^^^^^^^^^^^^^^^
+      = hint: outside the loop write `outer.last`
+
+    agent.yaml:15:120: error[invalid_reference]: in `last.a` `last` does not stand behind a loop
+       |
+    15 | …a}", "$hier{outer.previous.a}", "$hier{last.a}", "$hier{c.iter_0.a}", "$hier{outer.last}"] } }
+       |                                   ^^^^^^^^^^^^^
+      = hint: write the loop's id before it: `LOOP.last.STEP`
+
+    agent.yaml:15:137: error[unknown_step]: `c.iter_0.a` names no step or component
+       |
+    15 | ….previous.a}", "$hier{last.a}", "$hier{c.iter_0.a}", "$hier{outer.last}"] } }
+       |                                   ^^^^^^^^^^^^^^^^^
+      = hint: only the name stands in the braces: `$hier{c.iter_0}.a`
+
+    agent.yaml:15:158: error[invalid_reference]: `outer.last` names an iteration, which has no result of its own
+       |
+    15 | …{last.a}", "$hier{c.iter_0.a}", "$hier{outer.last}"] } }
+       |                                   ^^^^^^^^^^^^^^^^^
+      = hint: name a step in it, or the loop alone
+
+    agent.yaml:21:65: error[unavailable_step]: `yes_step` is in the other branch, which is not executed
+       |
+    21 | …command, settings: { commands: ["$hier{yes_step}", "$hier{d.is_true.yes_step}"] } }
+       |                                   ^^^^^^^^^^^^^^^
+      = hint: it means `root.d.is_true.yes_step`
+
+    agent.yaml:21:84: error[unavailable_step]: `d.is_true.yes_step` is in the other branch, which is not executed
+       |
+    21 | …{ commands: ["$hier{yes_step}", "$hier{d.is_true.yes_step}"] } }
+       |                                   ^^^^^^^^^^^^^^^^^^^^^^^^^
+      = hint: it means `root.d.is_true.yes_step`
+
+    agent.yaml:25:63: error[unavailable_step]: `left` runs at the same time, so its result may not be there
+       |
+    25 |       - { node: right, type: command, settings: { commands: ["$hier{left}"] } }
+       |                                                               ^^^^^^^^^^^
+      = hint: it means `root.group.left`
+
+    agent.yaml:27:20: error[unavailable_step]: `again.last.z` is not known before the loop `again` has ended
+       |
+    27 |     until: "$expr{ $hier{again.last.z}.outcome && $hier{z}.outcome && $hier{later}.outcome }"
+       |                    ^^^^^^^^^^^^^^^^^^^
+      = hint: inside the loop write `again.previous`
+
+    agent.yaml:27:71: error[unavailable_step]: `later` is executed later, so it has no result yet
+       |
+    27 |     until: "$expr{ $hier{again.last.z}.outcome && $hier{z}.outcome && $hier{later}.outcome }"
+       |                                                                       ^^^^^^^^^^^^
+      = hint: it means `root.later`
+
+    agent.yaml:30:86: error[unknown_variable]: unknown variable `item`
+       |
+    30 | …ds: ["$hier{again.previous.z}", "$var{item}"] } }
+       |                                   ^^^^^^^^^^
+      = hint: declare it in `variables` of a component around it, or in `required`; if it may be left out, write a default: `$var{item:…}` or `item || …`
+    "#);
 }
 
 #[test]
@@ -674,7 +908,7 @@ elements:
        |                                   ^^^^^^^^^
       = hint: did you mean `root.b`?
 
-    agent.yaml:10:91: error[unsupported_reference]: `last` names a part of a loop or conditional, which are not supported yet in this version
+    agent.yaml:10:91: error[unknown_step]: `loop.last.x` names no step or component
        |
     10 | …b}", "$hier{one}", "$hier{bb}", "$hier{loop.last.x}", "$hier{a b}", "$hier{z.outcome}", "$hier{same}…
        |                                   ^^^^^^^^^^^^^^^^^^

@@ -1,0 +1,368 @@
+use dad_core::{
+    Callback, Conditional, Element, ElementKind, ElementOptions, ForEach, OnExhausted, OnLimit, Repeat,
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::build::component::{ComponentBuilder, not_serialisable};
+use crate::build::{element_methods, rebase};
+use crate::place::Place;
+use crate::problem::{Problem, quoted};
+
+/// Something with a list of elements: an [`AgentBuilder`](crate::AgentBuilder) or a
+/// [`FlowBuilder`](crate::FlowBuilder), of which a branch or loop takes the elements.
+pub trait Elements: Sized + sealed::Sealed {}
+
+pub(crate) mod sealed {
+    /// What only this crate implements.
+    pub trait Sealed {
+        /// The builder's parts.
+        fn into_parts(self) -> super::ComponentBuilder;
+    }
+}
+
+/// What every element of control flow collects.
+#[derive(Clone, Debug, Default)]
+struct Parts {
+    variables: indexmap::IndexMap<String, Value>,
+    description: Option<String>,
+    options: ElementOptions,
+    problems: Vec<Problem>,
+}
+
+impl Parts {
+    fn json(&mut self, value: &impl Serialize, key: &str) -> Value {
+        serde_json::to_value(value).unwrap_or_else(|error| {
+            self.problems
+                .push(not_serialisable(&error).place(&Place::root().key(key)));
+            Value::Null
+        })
+    }
+
+    fn variable(&mut self, name: &str, value: &impl Serialize) {
+        let value = self.json(value, "variables");
+        if self.variables.insert(name.to_owned(), value).is_some() {
+            let message = format!("the variable {} is defined twice", quoted(name));
+            let place = Place::root().key("variables").key(name);
+            self.problems
+                .push(Problem::new("duplicate_variable", message).place(&place));
+        }
+    }
+
+    /// The elements of a builder; it may say nothing else, because nothing else would be used.
+    fn elements(&mut self, key: &str, elements: impl Elements) -> Vec<Element> {
+        let place = Place::root().key(key);
+        let parts = elements.into_parts();
+        for said in parts.beside_elements() {
+            let message = format!("`{said}` belongs to an agent or flow, not to a list of elements");
+            let problem = Problem::new("unknown_key", message).place(&place);
+            self.problems
+                .push(problem.hint("put the elements into a flow of their own"));
+        }
+        let list = Place::from_text("elements".to_owned());
+        let moved = parts.problems.into_iter().map(|problem| {
+            let inner = problem
+                .path
+                .as_deref()
+                .and_then(|path| path.strip_prefix(list.as_str()));
+            let inner = Place::from_text(inner.unwrap_or_default().to_owned());
+            problem.place(&inner)
+        });
+        self.problems.extend(rebase(moved.collect(), &place));
+        parts.body.elements
+    }
+}
+
+/// Methods of all builders of control flow.
+macro_rules! control_methods {
+    () => {
+        element_methods!(parts);
+
+        /// Describes it for people.
+        pub fn description(mut self, description: impl Into<String>) -> Self {
+            self.parts.description = Some(description.into());
+            self
+        }
+
+        /// Adds a variable, evaluated once when the element is entered. Strings in its value are templates.
+        pub fn variable(mut self, name: &str, value: impl Serialize) -> Self {
+            self.parts.variable(name, &value);
+            self
+        }
+    };
+}
+
+/// A choice between two branches.
+///
+/// ```
+/// use dad_core::NodeType;
+/// use dad_definition::{ConditionalBuilder, FlowBuilder, NodeBuilder};
+/// use serde_json::json;
+///
+/// let greet = NodeBuilder::new(NodeType::COMMAND, json!({ "commands": [["echo", "hello"]] }));
+/// let flow = FlowBuilder::new()
+///     .variable("polite", true)
+///     .conditional("manners", ConditionalBuilder::new("$expr{polite}").when_true(FlowBuilder::new().node("greet", greet)))
+///     .build()?;
+/// # Ok::<(), dad_definition::Problems>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a conditional does nothing until it is added to an agent or flow"]
+pub struct ConditionalBuilder {
+    parts: Parts,
+    conditional: Conditional,
+}
+
+impl ConditionalBuilder {
+    /// A choice by a statement: a template of a boolean.
+    pub fn new(statement: impl Serialize) -> Self {
+        let mut parts = Parts::default();
+        let statement = parts.json(&statement, "statement");
+        Self {
+            parts,
+            conditional: Conditional {
+                statement,
+                ..Conditional::default()
+            },
+        }
+    }
+
+    control_methods!();
+
+    /// Sets what is executed if the statement is true.
+    pub fn when_true(mut self, elements: impl Elements) -> Self {
+        self.conditional.true_branch = self.parts.elements("true_branch", elements);
+        self
+    }
+
+    /// Sets what is executed if the statement is false.
+    pub fn when_false(mut self, elements: impl Elements) -> Self {
+        self.conditional.false_branch = self.parts.elements("false_branch", elements);
+        self
+    }
+
+    pub(crate) fn into_element(self) -> (ElementKind, ElementOptions, Vec<Problem>) {
+        let Self { parts, conditional } = self;
+        let kind = ElementKind::Conditional(Conditional {
+            description: parts.description,
+            variables: parts.variables,
+            ..conditional
+        });
+        (kind, parts.options, parts.problems)
+    }
+}
+
+/// A loop over a list or range.
+#[derive(Clone, Debug)]
+#[must_use = "a loop does nothing until it is added to an agent or flow"]
+pub struct ForEachBuilder {
+    parts: Parts,
+    for_each: ForEach,
+}
+
+impl ForEachBuilder {
+    /// A loop over a statement: a list, or a template of a list or `range`.
+    pub fn new(statement: impl Serialize, body: impl Elements) -> Self {
+        let mut parts = Parts::default();
+        let statement = parts.json(&statement, "statement");
+        let body = parts.elements("body", body);
+        Self {
+            parts,
+            for_each: ForEach {
+                statement,
+                body,
+                ..ForEach::default()
+            },
+        }
+    }
+
+    control_methods!();
+
+    /// Names the variable for the item; `item` otherwise.
+    pub fn item_var(mut self, name: impl Into<String>) -> Self {
+        self.for_each.item_var = name.into();
+        self
+    }
+
+    /// Names the variable for the number of the iteration; `index` otherwise.
+    pub fn index_var(mut self, name: impl Into<String>) -> Self {
+        self.for_each.index_var = name.into();
+        self
+    }
+
+    /// Sets the number of the first iteration, a number or a template; 0 otherwise.
+    pub fn start_index(mut self, start: impl Serialize) -> Self {
+        self.for_each.start_index = self.parts.json(&start, "start_index");
+        self
+    }
+
+    /// Sets how many iterations there may be, and what more items mean.
+    pub fn max_iterations(mut self, count: u64, on_limit: OnLimit) -> Self {
+        self.for_each.max_iterations = Some(count);
+        self.for_each.on_limit = on_limit;
+        self
+    }
+
+    /// Sets how many iterations may run at the same time; 1 otherwise.
+    pub fn max_concurrency(mut self, count: u32) -> Self {
+        self.for_each.max_concurrency = count;
+        self
+    }
+
+    /// Ends the loop early: a template of a boolean, evaluated after every iteration in its scope.
+    pub fn until(mut self, condition: impl Serialize) -> Self {
+        self.for_each.until = Some(self.parts.json(&condition, "until"));
+        self
+    }
+
+    pub(crate) fn into_element(self) -> (ElementKind, ElementOptions, Vec<Problem>) {
+        let Self { parts, for_each } = self;
+        let kind = ElementKind::ForEach(ForEach {
+            description: parts.description,
+            variables: parts.variables,
+            ..for_each
+        });
+        (kind, parts.options, parts.problems)
+    }
+}
+
+/// A loop that ends by a condition.
+#[derive(Clone, Debug)]
+#[must_use = "a loop does nothing until it is added to an agent or flow"]
+pub struct RepeatBuilder {
+    parts: Parts,
+    repeat: Repeat,
+}
+
+impl RepeatBuilder {
+    /// A loop that is left when `until`, a template of a boolean, is true after a pass; at the latest after
+    /// `max_iterations` passes.
+    pub fn new(until: impl Serialize, max_iterations: u64, body: impl Elements) -> Self {
+        let mut parts = Parts::default();
+        let until = parts.json(&until, "until");
+        let body = parts.elements("body", body);
+        Self {
+            parts,
+            repeat: Repeat {
+                until,
+                max_iterations,
+                body,
+                ..Repeat::default()
+            },
+        }
+    }
+
+    control_methods!();
+
+    /// Names the variable for the number of the pass; `index` otherwise.
+    pub fn index_var(mut self, name: impl Into<String>) -> Self {
+        self.repeat.index_var = name.into();
+        self
+    }
+
+    /// Sets what it means if the last pass does not end the loop; a failure otherwise.
+    pub fn on_exhausted(mut self, on_exhausted: OnExhausted) -> Self {
+        self.repeat.on_exhausted = on_exhausted;
+        self
+    }
+
+    pub(crate) fn into_element(self) -> (ElementKind, ElementOptions, Vec<Problem>) {
+        let Self { parts, repeat } = self;
+        let kind = ElementKind::Repeat(Repeat {
+            description: parts.description,
+            variables: parts.variables,
+            ..repeat
+        });
+        (kind, parts.options, parts.problems)
+    }
+}
+
+/// A function of the application, as a leaf.
+#[derive(Clone, Debug)]
+#[must_use = "a callback does nothing until it is added to an agent or flow"]
+pub struct CallbackBuilder {
+    options: ElementOptions,
+    callback: Callback,
+    problems: Vec<Problem>,
+}
+
+impl CallbackBuilder {
+    /// A call of a registered function without arguments.
+    pub fn new(function: impl Into<String>) -> Self {
+        Self {
+            options: ElementOptions::default(),
+            callback: Callback {
+                function: function.into(),
+                args: Value::Object(Map::new()),
+            },
+            problems: Vec::new(),
+        }
+    }
+
+    element_methods!();
+
+    /// Sets the arguments: something that serialises to an object, whose strings are templates.
+    pub fn args(mut self, args: impl Serialize) -> Self {
+        match serde_json::to_value(args) {
+            Ok(args @ Value::Object(_)) => self.callback.args = args,
+            Ok(_) => {
+                let problem = Problem::new("wrong_type", "the arguments of a callback must be an object");
+                self.problems.push(problem.place(&Place::root().key("args")));
+            }
+            Err(error) => self
+                .problems
+                .push(not_serialisable(&error).place(&Place::root().key("args"))),
+        }
+        self
+    }
+
+    pub(crate) fn into_element(self) -> (ElementKind, ElementOptions, Vec<Problem>) {
+        (ElementKind::Callback(self.callback), self.options, self.problems)
+    }
+}
+
+impl ComponentBuilder {
+    /// Adds elements that may run at the same time.
+    pub(crate) fn parallel(&mut self, id: &str, elements: impl Elements) {
+        let mut parts = Parts::default();
+        let elements = parts.elements("elements", elements);
+        let kind = ElementKind::Parallel(dad_core::Parallel {
+            description: None,
+            elements,
+        });
+        self.add(id, (kind, parts.options, parts.problems));
+    }
+
+    /// Adds an element that another builder made.
+    pub(crate) fn add(
+        &mut self,
+        id: &str,
+        (kind, options, problems): (ElementKind, ElementOptions, Vec<Problem>),
+    ) {
+        self.element(
+            crate::build::component::List::Elements,
+            id,
+            kind,
+            options,
+            problems,
+        );
+    }
+
+    /// What it says beside its elements.
+    fn beside_elements(&self) -> Vec<&'static str> {
+        let said = [
+            ("required", !self.required.is_empty()),
+            ("budget", self.budget.is_some()),
+            ("output", self.output.is_some()),
+            ("variables", !self.body.variables.is_empty()),
+            ("description", self.body.description.is_some()),
+            ("io_description", self.body.io_description.is_some()),
+            ("finally", !self.body.finally.is_empty()),
+            ("options", self.options != ElementOptions::default()),
+        ];
+        said.into_iter()
+            .filter(|(_, said)| *said)
+            .map(|(key, _)| key)
+            .collect()
+    }
+}

@@ -1,0 +1,476 @@
+//! Conditionals and loops. What they decide is in the journal before anything follows from it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use dad_core::{ErrorInfo, HierarchyPath, OnExhausted, OnLimit};
+use dad_definition::{Component, Content, Expression, ForEachLoop, ProgramElement, RepeatLoop};
+use dad_run::{Items, LoopStart, RangeBounds, RunError, RunView, Side};
+use dad_template::{Limits, Range, Value};
+use futures_util::stream::{self, StreamExt};
+
+use crate::scope::Frame;
+use crate::walk::{Ended, Facts, Inside, Walk, unsupported};
+
+/// What a loop goes over.
+struct Over {
+    items: OverItems,
+    start_index: i64,
+}
+
+enum OverItems {
+    Range(Range),
+    List(Vec<Value>),
+}
+
+impl OverItems {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Range(range) => range.len(),
+            Self::List(items) => items.len() as u64,
+        }
+    }
+
+    fn get(&self, iteration: u64) -> Option<Value> {
+        match self {
+            Self::Range(range) => range.get(iteration).map(Value::from),
+            Self::List(items) => items.get(usize::try_from(iteration).ok()?).cloned(),
+        }
+    }
+
+    fn truncate(&mut self, count: u64) {
+        match self {
+            Self::Range(range) => range.stop = range.get(count).unwrap_or(range.stop),
+            Self::List(items) => items.truncate(usize::try_from(count).unwrap_or(usize::MAX)),
+        }
+    }
+}
+
+impl Walk {
+    /// The branch that the statement chooses.
+    pub(crate) async fn conditional(
+        self: &Arc<Self>,
+        component: &Component,
+        inside: Inside<'_>,
+        all: &mut Ended,
+    ) -> Result<Facts, RunError> {
+        let Content::Conditional {
+            statement,
+            true_branch,
+            false_branch,
+        } = &component.content
+        else {
+            return Err(unsupported(&component.path));
+        };
+        let path = &inside.entered.path;
+        let recorded = self.recorded(inside.side).and_then(|parent| parent.branch(path));
+        let taken = match recorded {
+            Some(taken) => taken,
+            None => match self.condition("statement", statement, component, path, inside.frame) {
+                Ok(taken) => taken,
+                Err(error) => {
+                    all.fail(path, error);
+                    return Ok(Facts::default());
+                }
+            },
+        };
+        self.run.branch_taken(path, taken)?;
+        let list = if taken { true_branch } else { false_branch };
+        let mut passed = taken_is_behind(inside, taken, self.entry_point.as_ref());
+        self.part(list, &path.branch(taken), inside.frame, inside, &mut passed, all)
+            .await?;
+        Ok(Facts {
+            branch: Some(taken),
+            ..Facts::default()
+        })
+    }
+
+    /// The body for every item.
+    pub(crate) async fn for_each(
+        self: &Arc<Self>,
+        component: &Component,
+        for_each: &ForEachLoop,
+        inside: Inside<'_>,
+        all: &mut Ended,
+    ) -> Result<Facts, RunError> {
+        let path = &inside.entered.path;
+        let recorded = self.recorded(inside.side).map(|parent| parent.loop_start(path));
+        let over = match recorded.transpose()?.flatten() {
+            Some(start) => over_recorded(start),
+            None => match self.over(component, for_each, inside) {
+                Ok(over) => over,
+                Err(error) => {
+                    all.fail(path, error);
+                    return Ok(Facts::default());
+                }
+            },
+        };
+        self.run.loop_started(path, &self.loop_start(&over))?;
+        let frame = |iteration: u64| {
+            let index = over.start_index.saturating_add_unsigned(iteration);
+            let variables = vec![
+                (
+                    for_each.item_var.clone(),
+                    over.items.get(iteration).unwrap_or_default(),
+                ),
+                (for_each.index_var.clone(), Value::from(index)),
+            ];
+            Arc::new(Frame::new(variables, Some(Arc::clone(inside.frame))))
+        };
+        let count = over.items.len();
+        let begun = if for_each.max_concurrency > 1 {
+            self.concurrently(for_each, count, frame, inside, all).await?
+        } else {
+            let until = for_each.until.as_ref();
+            let passes = Passes {
+                component,
+                body: &for_each.body,
+                until,
+                count,
+            };
+            self.one_by_one(&passes, frame, inside, all).await?.0
+        };
+        Ok(Facts {
+            iterations: Some(begun),
+            ..Facts::default()
+        })
+    }
+
+    /// The body until the condition holds.
+    pub(crate) async fn repeat(
+        self: &Arc<Self>,
+        component: &Component,
+        repeat: &RepeatLoop,
+        inside: Inside<'_>,
+        all: &mut Ended,
+    ) -> Result<Facts, RunError> {
+        let frame = |pass: u64| {
+            let variables = vec![(repeat.index_var.clone(), Value::from(pass))];
+            Arc::new(Frame::new(variables, Some(Arc::clone(inside.frame))))
+        };
+        let passes = Passes {
+            component,
+            body: &repeat.body,
+            until: Some(&repeat.until),
+            count: repeat.max_iterations,
+        };
+        let (begun, stopped) = self.one_by_one(&passes, frame, inside, all).await?;
+        let exhausted = !stopped && !all.status.is_failure();
+        if exhausted && repeat.on_exhausted == OnExhausted::Fail {
+            all.fail(&inside.entered.path, exhausted_error(component, begun));
+        }
+        Ok(Facts {
+            iterations: Some(begun),
+            ..Facts::default()
+        })
+    }
+
+    /// Iterations one after the other: how many were begun, and whether the condition ended them.
+    async fn one_by_one(
+        self: &Arc<Self>,
+        passes: &Passes<'_>,
+        frame: impl Fn(u64) -> Arc<Frame>,
+        inside: Inside<'_>,
+        all: &mut Ended,
+    ) -> Result<(u64, bool), RunError> {
+        let path = &inside.entered.path;
+        let mut passed = false;
+        for iteration in 0..passes.count {
+            if self.is_stopped(inside.phase) {
+                all.cancel();
+                return Ok((iteration, false));
+            }
+            let part = path.iteration(iteration);
+            let frame = frame(iteration);
+            let side = self
+                .part(passes.body, &part, &frame, inside, &mut passed, all)
+                .await?;
+            if all.status.is_failure() {
+                return Ok((iteration + 1, false));
+            }
+            let Some(until) = passes.until else {
+                continue;
+            };
+            // Decided when an entry point in a later iteration, or behind the loop, was chosen.
+            let known = (side == Side::Before).then(|| self.run.parent()).flatten();
+            let stop = match known.and_then(|parent| parent.loop_decided(path, iteration)) {
+                Some(stop) => stop,
+                None => match self.condition("until", until, passes.component, &part, &frame) {
+                    Ok(stop) => stop,
+                    Err(error) => {
+                        all.fail(path, error);
+                        return Ok((iteration + 1, false));
+                    }
+                },
+            };
+            self.run.loop_decided(path, iteration, stop)?;
+            if stop {
+                return Ok((iteration + 1, true));
+            }
+        }
+        Ok((passes.count, false))
+    }
+
+    /// Iterations at the same time, begun in order; after one that fails no other begins. How many were begun.
+    async fn concurrently(
+        self: &Arc<Self>,
+        for_each: &ForEachLoop,
+        count: u64,
+        frame: impl Fn(u64) -> Arc<Frame> + Sync,
+        inside: Inside<'_>,
+        all: &mut Ended,
+    ) -> Result<u64, RunError> {
+        let (failed, begun) = (&AtomicBool::new(false), &AtomicU64::new(0));
+        let frame = &frame;
+        let mut passed = false;
+        // Pulled one by one as others end, so that none is begun, nor even counted, after a failure or a cancel.
+        let goes_on = |_: &u64| !failed.load(Ordering::Acquire) && !self.is_stopped(inside.phase);
+        let iterations = (0..count).take_while(goes_on).map(|iteration| {
+            let part = inside.entered.path.iteration(iteration);
+            let side = inside
+                .side
+                .of_child(&part, self.entry_point.as_ref(), &mut passed);
+            (iteration, part, side)
+        });
+        let walks = iterations.map(|(iteration, part, side)| async move {
+            let mut ended = Ended::nothing();
+            begun.fetch_add(1, Ordering::AcqRel);
+            self.part_at(
+                &for_each.body,
+                &part,
+                &frame(iteration),
+                Inside { side, ..inside },
+                &mut ended,
+            )
+            .await?;
+            if ended.status.is_failure() {
+                failed.store(true, Ordering::Release);
+            }
+            Ok(ended)
+        });
+        let mut walks = stream::iter(walks).buffer_unordered(for_each.max_concurrency as usize);
+        let mut broken = None;
+        while let Some(ended) = walks.next().await {
+            match ended {
+                Ok(ended) => all.add(ended),
+                Err(error) => {
+                    failed.store(true, Ordering::Release);
+                    broken.get_or_insert(error);
+                }
+            }
+        }
+        drop(walks);
+        let begun_all = begun.load(Ordering::Acquire) == count;
+        if !begun_all && self.is_stopped(inside.phase) {
+            all.cancel();
+        }
+        broken.map_or(Ok(begun.load(Ordering::Acquire)), Err)
+    }
+
+    /// An iteration or branch, and on which side of the entry point it is.
+    async fn part(
+        self: &Arc<Self>,
+        body: &[ProgramElement],
+        path: &HierarchyPath,
+        frame: &Arc<Frame>,
+        inside: Inside<'_>,
+        passed: &mut bool,
+        all: &mut Ended,
+    ) -> Result<Side, RunError> {
+        let side = inside.side.of_child(path, self.entry_point.as_ref(), passed);
+        self.part_at(body, path, frame, Inside { side, ..inside }, all)
+            .await?;
+        Ok(side)
+    }
+
+    async fn part_at(
+        self: &Arc<Self>,
+        body: &[ProgramElement],
+        path: &HierarchyPath,
+        frame: &Arc<Frame>,
+        inside: Inside<'_>,
+        all: &mut Ended,
+    ) -> Result<(), RunError> {
+        if body.is_empty() {
+            return Ok(());
+        }
+        let entered = &self.run.enter_part(inside.entered, path)?;
+        let inside = Inside {
+            frame,
+            entered,
+            ..inside
+        };
+        self.list(body, inside, &mut false, all).await
+    }
+
+    /// The run whose decisions count at a place: the parent, before the entry point and around it.
+    fn recorded(&self, side: Side) -> Option<&RunView> {
+        match side {
+            Side::Before | Side::Around => self.run.parent(),
+            Side::Undecided | Side::After => None,
+        }
+    }
+
+    fn condition(
+        &self,
+        name: &str,
+        expression: &Expression,
+        component: &Component,
+        path: &HierarchyPath,
+        frame: &Arc<Frame>,
+    ) -> Result<bool, ErrorInfo> {
+        let value = self.evaluate(name, expression, component, path, frame)?;
+        value.as_bool().ok_or_else(|| {
+            let message = format!("`{name}` must be true or false, it is {}", described(&value));
+            ErrorInfo::new("condition", message)
+                .with_hint("compare it: `… != null`, `len(…) > 0`, `… == \"…\"`")
+        })
+    }
+
+    fn evaluate(
+        &self,
+        name: &str,
+        expression: &Expression,
+        component: &Component,
+        path: &HierarchyPath,
+        frame: &Arc<Frame>,
+    ) -> Result<Value, ErrorInfo> {
+        let scope = self.scope(expression, component, path, frame);
+        expression
+            .value
+            .evaluate(&scope, &Limits::default())
+            .map_err(|error| {
+                let mut info = ErrorInfo::from_error("template", &error);
+                info.message = format!("`{name}` cannot be evaluated: {}", info.message);
+                info
+            })
+    }
+
+    fn over(
+        &self,
+        component: &Component,
+        for_each: &ForEachLoop,
+        inside: Inside<'_>,
+    ) -> Result<Over, ErrorInfo> {
+        let path = &inside.entered.path;
+        let start = self.evaluate(
+            "start_index",
+            &for_each.start_index,
+            component,
+            path,
+            inside.frame,
+        )?;
+        let start_index = start
+            .as_i64()
+            .filter(|_| start.as_bool().is_none())
+            .ok_or_else(|| {
+                let message = format!(
+                    "`start_index` must be a whole number, it is {}",
+                    described(&start)
+                );
+                ErrorInfo::new("condition", message)
+            })?;
+        let statement = self.evaluate("statement", &for_each.statement, component, path, inside.frame)?;
+        let mut items = match &statement {
+            Value::Range(range) => OverItems::Range(*range),
+            other => {
+                let items = other.items().ok_or_else(|| {
+                    let message = format!(
+                        "`statement` must be a list or a range, it is {}",
+                        described(other)
+                    );
+                    ErrorInfo::new("condition", message)
+                })?;
+                OverItems::List(items.collect())
+            }
+        };
+        let count = items.len();
+        match (
+            for_each.max_iterations.filter(|limit| count > *limit),
+            for_each.on_limit,
+        ) {
+            (None, _) => {}
+            (Some(limit), OnLimit::Truncate) => items.truncate(limit),
+            (Some(limit), OnLimit::Fail) => {
+                let message = format!("there are {count} items, `max_iterations` allows {limit}");
+                let hint = "raise the limit, or leave the others out by `on_limit: truncate`";
+                return Err(ErrorInfo::new("too_many_items", message).with_hint(hint));
+            }
+        }
+        Ok(Over { items, start_index })
+    }
+
+    fn loop_start(&self, over: &Over) -> LoopStart {
+        let items = match &over.items {
+            OverItems::Range(Range {
+                start, stop, step, ..
+            }) => Items::Range(RangeBounds {
+                start: *start,
+                stop: *stop,
+                step: *step,
+            }),
+            OverItems::List(items) => {
+                // What JSON cannot hold stands in no result either.
+                let items = items.iter().map(|item| item.to_json().unwrap_or_default());
+                let mut items: serde_json::Value = items.collect();
+                self.run.secrets().redactor().redact_json(&mut items);
+                Items::List(items)
+            }
+        };
+        LoopStart {
+            items,
+            count: over.items.len(),
+            start_index: over.start_index,
+        }
+    }
+}
+
+/// What is executed again and again.
+struct Passes<'a> {
+    component: &'a Component,
+    body: &'a [ProgramElement],
+    until: Option<&'a Expression>,
+    count: u64,
+}
+
+fn over_recorded(start: LoopStart) -> Over {
+    let items = match start.items {
+        Items::Range(RangeBounds { start, stop, step }) => OverItems::Range(Range { start, stop, step }),
+        Items::List(serde_json::Value::Array(items)) => {
+            OverItems::List(items.into_iter().map(Value::from).collect())
+        }
+        Items::List(_) => OverItems::List(Vec::new()),
+    };
+    Over {
+        items,
+        start_index: start.start_index,
+    }
+}
+
+/// Whether the entry point is in the branch before the one that is taken; a plan refuses one that was not taken.
+fn taken_is_behind(inside: Inside<'_>, taken: bool, entry: Option<&HierarchyPath>) -> bool {
+    !taken && entry.is_some_and(|entry| entry.is_within(&inside.entered.path.branch(true)))
+}
+
+fn described(value: &Value) -> String {
+    const LONGEST: usize = 60;
+    let text = value.to_text();
+    match value {
+        Value::Null => "nothing".to_owned(),
+        _ if text.chars().count() > LONGEST => value.type_name().to_owned(),
+        _ => format!("{} (`{text}`)", value.type_name()),
+    }
+}
+
+fn exhausted_error(component: &Component, passes: u64) -> ErrorInfo {
+    let times = if passes == 1 {
+        "1 pass".to_owned()
+    } else {
+        format!("{passes} passes")
+    };
+    ErrorInfo::new(
+        "loop_exhausted",
+        format!("`until` of `{}` was not true after {times}", component.id),
+    )
+    .with_hint("raise `max_iterations`, or go on all the same by `on_exhausted: continue`")
+}
