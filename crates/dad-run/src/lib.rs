@@ -32,6 +32,7 @@ mod plan;
 mod project;
 mod projection;
 mod record;
+mod recorded;
 mod resources;
 mod run;
 mod step;
@@ -51,6 +52,7 @@ pub use plan::{
 pub use project::{find_project_root, find_project_root_from};
 pub use projection::{Metadata, Summary};
 pub use record::{ArtifactList, Driver, Record, RecordBody, StepCommitted, StoredRef, StoredValue, Totals};
+pub use recorded::RecordedDefinition;
 pub use resources::Resources;
 pub use run::{ActiveRun, EnteredComponent, RunHandle, RunScope, SealedRun};
 pub use step::{CommitDetails, StagedStep};

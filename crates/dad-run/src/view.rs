@@ -10,6 +10,7 @@ use crate::journal::read_journal;
 use crate::layout::{DOT_RUN, RESULT};
 use crate::lease;
 use crate::record::{Record, RecordBody, StepCommitted, StoredValue, Totals};
+use crate::recorded::{RecordedDefinition, read_definition};
 use crate::values::{load_artifacts, load_value};
 
 /// A run read from its journal, in one pass.
@@ -166,6 +167,14 @@ impl RunView {
         let name = path.to_relative_dir().join(RESULT);
         let bytes = self.dir.read(&name)?;
         serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(self.dir.path().join(name), e))
+    }
+
+    /// The definition that it executes, and the digest of each of its steps.
+    ///
+    /// # Errors
+    /// If it is missing, damaged, or of a newer version.
+    pub fn definition(&self) -> Result<RecordedDefinition, RunError> {
+        read_definition(&self.dot_run)
     }
 
     /// The input a step was given.

@@ -148,6 +148,7 @@ elements:
     );
     insta::assert_json_snapshot!(read_json(&run.join("static_inputs/static_inputs.json")), @r#"
     {
+      "schema_version": 1,
       "flow_root.greet": {
         "env_vars": {
           "GREETING": "from the file"

@@ -283,3 +283,65 @@ async fn nothing_is_made_before_everything_is_checked() {
     assert!(context(project.path()).run_root_subpath("../up").build().is_err());
     assert!(!project.path().join("runs").exists());
 }
+
+#[tokio::test]
+async fn the_definition_is_read_back_with_the_digests_of_its_steps() {
+    let project = tempfile::tempdir().unwrap();
+    let run = set_up(project.path());
+    let dir = run.identity().run_dir.clone();
+    let recorded = RunView::open(&dir).unwrap().definition().unwrap();
+    assert_eq!(recorded.definition, *flow().definition());
+    let steps: Vec<_> = run
+        .program()
+        .steps()
+        .map(|step| (step.path.clone(), step.digest))
+        .collect();
+    assert_eq!(Vec::from_iter(recorded.steps), steps);
+    run.complete_run(RunStatus::Completed, None).await.unwrap();
+
+    let file = dir.join(".run/definition.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(
+        &file,
+        text.replacen("\"schema_version\": 1", "\"schema_version\": 9", 1),
+    )
+    .unwrap();
+    let newer = RunView::open(&dir).unwrap().definition().unwrap_err();
+    assert!(
+        matches!(newer, RunError::NewerVersion { found: 9, .. }),
+        "{newer}"
+    );
+    std::fs::write(&file, &text[..text.len() / 2]).unwrap();
+    let damaged = RunView::open(&dir).unwrap().definition().unwrap_err();
+    assert!(matches!(damaged, RunError::Unreadable { .. }), "{damaged}");
+}
+
+#[tokio::test]
+async fn static_inputs_may_say_their_version() {
+    let project = tempfile::tempdir().unwrap();
+    let file = project.path().join("inputs.json");
+    let give = |inputs: Value| {
+        std::fs::write(&file, inputs.to_string()).unwrap();
+        context(project.path())
+            .static_inputs(&file)
+            .build()
+            .unwrap()
+            .setup_run(&flow())
+    };
+    let run = give(json!({ "one": { "n": 1 } })).unwrap();
+    let dir = run.identity().run_dir.clone();
+    run.complete_run(RunStatus::Completed, None).await.unwrap();
+    let written = std::fs::read(dir.join("static_inputs/static_inputs.json")).unwrap();
+    let written: Value = serde_json::from_slice(&written).unwrap();
+    assert_eq!(written, json!({ "schema_version": 1, "flow.one": { "n": 1 } }));
+
+    let run = give(written).unwrap();
+    let given = run.given_input(&"flow.one".parse().unwrap()).unwrap();
+    assert_eq!(given.value, json!({ "n": 1 }));
+    run.complete_run(RunStatus::Completed, None).await.unwrap();
+    let newer = give(json!({ "schema_version": 9, "one": {} })).unwrap_err();
+    assert!(
+        matches!(newer, RunError::NewerVersion { found: 9, .. }),
+        "{newer}"
+    );
+}
