@@ -53,6 +53,7 @@ fn commit_one(run: &ActiveRun) {
     let staged = run.begin_step(&path, &ANYTHING, 1, "test").unwrap();
     staged
         .dir()
+        .unwrap()
         .write_new("extra.txt", b"kept", dad_fs::Durability::Process)
         .unwrap();
     let result = StepResult {
