@@ -397,8 +397,9 @@ impl RunContextBuilder {
             bus,
         } = self;
         let root_id = ElementId::new(root_id).map_err(RunError::RootId)?;
-        if let Some(prefix) = options.run_id_prefix.as_ref().filter(|prefix| !prefix.is_empty()) {
-            prefix.parse::<RunId>()?;
+        if let Some(prefix) = &options.run_id_prefix {
+            RunId::generate(RunKind::Rerun, Some(prefix), Timestamp::UNIX_EPOCH, 0)
+                .map_err(|_| RunError::RunIdPrefix(prefix.chars().take(80).collect()))?;
         }
         let dirs = Dirs::new(
             &project_root,

@@ -22,9 +22,14 @@ pub enum RunError {
     /// An id of a root component.
     #[error("the root id is not valid: {0}")]
     RootId(#[source] IdError),
-    /// A run id, or the prefix of one.
+    /// A run id.
     #[error(transparent)]
     RunId(#[from] RunIdError),
+    /// The prefix of run ids.
+    #[error(
+        "the run id prefix `{0}` cannot be used: it is made of letters, digits, `_` and `-`, starts with a letter or digit, and the id with it is at most 200 bytes long"
+    )]
+    RunIdPrefix(String),
     /// A run id given by hand that exists.
     #[error("there is already a run `{0}`")]
     RunExists(String),
@@ -153,7 +158,7 @@ pub enum RunError {
         reason: String,
     },
     /// A run of the original system where one of ours is needed.
-    #[error("`{0}` was made by the original system; it can be listed, but not started from")]
+    #[error("`{0}` was made by the original system; it can be listed and shown, but not started from")]
     OriginalSystem(String),
     /// Somebody else drives the run.
     #[error("the run is driven by {0}")]
@@ -194,6 +199,7 @@ impl RunError {
             Self::Project { .. } => "project",
             Self::RootId(_) => "root_id",
             Self::RunId(_) => "run_id",
+            Self::RunIdPrefix(_) => "run_id_prefix",
             Self::RunExists(_) => "run_exists",
             Self::RunRoot { .. } => "run_root",
             Self::RunRootSubpath(_) => "run_root_subpath",

@@ -28,6 +28,7 @@ pub mod layout;
 mod lease;
 mod machine;
 mod memo;
+mod original;
 mod plan;
 mod project;
 mod projection;
@@ -46,6 +47,7 @@ pub use dad_fs::Durability;
 pub use error::RunError;
 pub use inputs::GivenInput;
 pub use memo::MemoLine;
+pub use original::{OriginalElement, OriginalRun};
 pub use plan::{
     Decision, PlannedStep, RerunPlan, StepToPlan, origin_of, plan_by_fingerprint, plan_from_entry_point,
 };
