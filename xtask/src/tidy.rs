@@ -84,7 +84,7 @@ pub fn run() -> Result<(), TaskError> {
     }
 }
 
-/// Directories with what programs made. Runs kept below `tests/data` are data.
+/// What programs made; in a second working tree `.git` is a file. Runs kept below `tests/data` are data.
 const MADE: &[&str] = &[".git", "target", "runs"];
 
 /// Reads the text files of this repository, except those that programs made.
@@ -106,10 +106,11 @@ fn read_dir(dir: &Path, prefix: &str, files: &mut Vec<SourceFile>) -> io::Result
         let name = name.to_string_lossy();
         let path = format!("{prefix}{name}");
         let kind = entry.file_type()?;
+        if MADE.contains(&&*name) && !path.starts_with("tests/data/") {
+            continue;
+        }
         if kind.is_dir() {
-            if !MADE.contains(&&*name) || path.starts_with("tests/data/") {
-                read_dir(&entry.path(), &format!("{path}/"), files)?;
-            }
+            read_dir(&entry.path(), &format!("{path}/"), files)?;
         } else if kind.is_file()
             // What is no text has no lines to check.
             && let Ok(text) = fs::read_to_string(entry.path())

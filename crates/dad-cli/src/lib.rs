@@ -17,6 +17,8 @@ mod definitions;
 mod error;
 pub mod exit_code;
 mod json;
+mod notes;
+mod original;
 mod run;
 mod runs;
 mod show;

@@ -7,7 +7,7 @@ use dad_events::{EventBusConfig, HandlerError, NodeInputRequiredEvent};
 use dad_models::{Credentials, HttpClient, ModelCatalog, Models, ReplayClient};
 use dad_run::{RunContext, RunContextBuilder, RunView, find_project_root, find_project_root_from};
 use dad_runner::{Error, RunReport, Runner};
-use dad_terminal::{Progress, async_input, is_interactive};
+use dad_terminal::{async_input, is_interactive};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::filter::LevelFilter;
@@ -18,6 +18,7 @@ use crate::args::RunOptions;
 use crate::config::{Environment, environment};
 use crate::definitions::{self, Found};
 use crate::error::CommandError;
+use crate::notes::{NotedProgress, Notes};
 use crate::summary::{Changes, Invocation, show_summary};
 use crate::{exit_code, json};
 
@@ -87,12 +88,14 @@ fn run(
     show_warnings(&found);
     let environment = environment(project_root, options.env.as_deref())?;
     let secrets = SecretRegistry::new();
-    let models = models(project_root, &environment, &secrets)?;
+    let notes = Notes::default();
+    let models = models(project_root, &environment, &secrets, &notes)?;
     let mut context = RunContext::builder(&found.root_id, project_root)
         .nodes(app.nodes.clone())
         .environment(&environment.name)
         .secrets(secrets)
         .resource(Arc::new(models))
+        .observe(Arc::new(NotedProgress::new(notes)))
         .register_event_handlers((app.handlers)())
         .event_config(EventBusConfig {
             ask_timeout: PATIENCE,
@@ -147,9 +150,11 @@ fn models(
     project_root: &Path,
     environment: &Environment,
     secrets: &SecretRegistry,
+    notes: &Notes,
 ) -> Result<Models, CommandError> {
     if let Some(cassette) = &environment.cassette {
-        let tell = |note: &dad_models::ReplayNote| anstream::eprintln!("note: {note}");
+        let notes = notes.clone();
+        let tell = move |note: &dad_models::ReplayNote| notes.add(note.clone());
         return Ok(Models::new(ReplayClient::new(project_root.join(cassette), tell)));
     }
     let credentials = Credentials::new(project_root, environment.credentials.as_deref(), secrets.clone());
@@ -186,7 +191,7 @@ fn apply_options(
         context = context.input_dir(dir);
     }
     for input in &options.inputs {
-        let (path, text) = split(input, "--input")?;
+        let (path, text) = split(input, "--input", "PATH=JSON")?;
         context = context.node_input(path, json_of(text, "--input")?, "--input");
     }
     Ok(context)
@@ -199,11 +204,11 @@ fn apply_variables(
 ) -> Result<RunContextBuilder, CommandError> {
     let mut variables: Map<String, Value> = environment.variables.clone();
     for var in &options.vars {
-        let (name, text) = split(var, "--var")?;
+        let (name, text) = split(var, "--var", "NAME=VALUE")?;
         variables.insert(name.to_owned(), text_of(text, "--var")?.into());
     }
     for var in &options.json_vars {
-        let (name, text) = split(var, "--var-json")?;
+        let (name, text) = split(var, "--var-json", "NAME=JSON")?;
         variables.insert(name.to_owned(), json_of(text, "--var-json")?);
     }
     for (name, value) in variables {
@@ -212,12 +217,15 @@ fn apply_variables(
     Ok(context)
 }
 
-fn split<'a>(text: &'a str, option: &str) -> Result<(&'a str, &'a str), CommandError> {
+/// The two sides of an option's value, whose form is `NAME=VALUE` or the like.
+fn split<'a>(text: &'a str, option: &str, form: &str) -> Result<(&'a str, &'a str), CommandError> {
+    let name = form.split_once('=').map_or(form, |(name, _)| name);
     text.split_once('=')
         .filter(|(name, _)| !name.is_empty())
         .ok_or_else(|| {
-            CommandError::usage("option", format!("`{option} {text}` has no name and value"))
-                .with_hint(format!("write `{option} NAME=VALUE` or `{option} NAME=@FILE`"))
+            let side = name.to_lowercase();
+            CommandError::usage("option", format!("`{option} {text}` has no {side} and value"))
+                .with_hint(format!("write `{option} {form}` or `{option} {name}=@FILE`"))
         })
 }
 
@@ -281,10 +289,7 @@ async fn drive(
 ) -> Result<u8, CommandError> {
     let changes = Arc::new(Changes::default());
     let stop = CancellationToken::new();
-    let mut context = context
-        .cancelled_by(stop.clone())
-        .observe(Arc::new(Progress::new()))
-        .observe(Arc::clone(&changes));
+    let mut context = context.cancelled_by(stop.clone()).observe(Arc::clone(&changes));
     if environment.observability.unwrap_or(true) {
         context = context.observability_settings(dad_observability::ObservabilitySettings::default());
     }

@@ -1,10 +1,13 @@
+use std::time::Duration;
+
 use dad_core::{HierarchyPath, PathSelector, RunStatus, format_duration};
-use dad_run::{Catalog, Dirs, RunEntry, RunView, find_project_root};
+use dad_run::{Catalog, Dirs, OriginalRun, RunEntry, RunView, find_project_root};
+use dad_terminal::count;
 use serde_json::json;
 
 use crate::args::Place;
 use crate::error::CommandError;
-use crate::{exit_code, json, show};
+use crate::{exit_code, json, original, show};
 
 fn catalog(place: &Place) -> Result<Catalog, CommandError> {
     let project_root = match &place.project_root {
@@ -30,8 +33,10 @@ pub(crate) fn list(place: &Place, as_json: bool) -> Result<u8, CommandError> {
     if runs.is_empty() {
         anstream::eprintln!("there are no runs yet; `dhenara run agent NAME` makes one");
     }
+    let width = |text: fn(&RunEntry) -> String| runs.iter().map(|run| text(run).len()).max().unwrap_or(0);
+    let widths = COLUMNS.map(width);
     for run in &runs {
-        json::print_text(&entry_line(run));
+        json::print_text(&entry_line(run, widths));
     }
     Ok(exit_code::DONE)
 }
@@ -50,55 +55,85 @@ fn entry_json(run: &RunEntry) -> serde_json::Value {
     })
 }
 
-fn entry_line(run: &RunEntry) -> String {
+/// The columns between the status and what a run was started from.
+const COLUMNS: [fn(&RunEntry) -> String; 6] = [
+    |run| run.run_id.to_string(),
+    |run| run.root_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+    |run| {
+        let made = run.created_at;
+        made.map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+            .unwrap_or_default()
+    },
+    |run| duration(run).map(format_duration).unwrap_or_default(),
+    |run| {
+        let totals = run.totals;
+        totals
+            .map(|totals| count(totals.counts.total(), "step"))
+            .unwrap_or_default()
+    },
+    |run| {
+        let cost = run.totals.and_then(|totals| totals.usage.cost);
+        cost.map(|cost| format!("${cost:.4}")).unwrap_or_default()
+    },
+];
+
+fn duration(run: &RunEntry) -> Option<Duration> {
+    let (begin, end) = (run.created_at?, run.last_record_at?);
+    let ended = run.status != RunStatus::Running;
+    ended.then(|| (end - begin).try_into().ok()).flatten()
+}
+
+/// A line of the list; a column that no run has anything for is left out.
+fn entry_line(run: &RunEntry, widths: [usize; COLUMNS.len()]) -> String {
     let style = dad_terminal::run_style(run.status);
-    let mut line = format!("{style}{:<11}{style:#} {}", run.status.as_str(), run.run_id);
-    if let Some(root) = &run.root_id {
-        line += &format!("  {root}");
-    }
-    if let Some(created) = run.created_at {
-        line += &format!("  {}", created.strftime("%Y-%m-%d %H:%M:%S UTC"));
-    }
-    if let (Some(begin), Some(end)) = (run.created_at, run.last_record_at)
-        && run.status != RunStatus::Running
-        && let Ok(took) = (end - begin).try_into()
+    let mut line = format!("{style}{:<11}{style:#}", run.status.as_str());
+    for (index, (column, width)) in COLUMNS
+        .iter()
+        .zip(widths)
+        .enumerate()
+        .filter(|(_, (_, width))| *width > 0)
     {
-        line += &format!("  {}", format_duration(took));
-    }
-    if let Some(totals) = &run.totals {
-        line += &format!("  {} steps", totals.counts.total());
-        if let Some(cost) = totals.usage.cost {
-            line += &format!("  ${cost:.4}");
-        }
+        let gap = if index == 0 { " " } else { "  " };
+        line += &format!("{gap}{:<width$}", column(run));
     }
     if let Some(parent) = &run.parent {
         line += &format!("  from {parent}");
     }
-    line
+    line.trim_end().to_owned()
 }
 
 /// `dhenara runs show RUN [PATH]`.
 pub(crate) fn show(run: &str, path: Option<&str>, place: &Place, as_json: bool) -> Result<u8, CommandError> {
     let entry = catalog(place)?.find(run, None)?;
-    let view = RunView::open(&entry.dir)?;
-    let Some(path) = path else {
-        show::run(&view, as_json);
+    if let Some(original) = OriginalRun::open(entry.clone())? {
+        let paths = original.elements.iter().map(|element| &element.path);
+        match path {
+            None => original::run(&original, as_json),
+            Some(path) => original::step(&original, select(path, paths, &entry)?, as_json)?,
+        }
         return Ok(exit_code::DONE);
-    };
-    let selector: PathSelector = path.parse().map_err(dad_run::RunError::from)?;
-    let paths: Vec<&HierarchyPath> = view.entries.keys().collect();
-    let path = selector
-        .select(paths.iter().copied())
-        .map_err(|error| unknown_step(&error, &view))?;
-    show::step(&view, path, as_json)?;
+    }
+    let view = RunView::open(&entry.dir)?;
+    match path {
+        None => show::run(&view, as_json),
+        Some(path) => show::step(&view, select(path, view.entries.keys(), &entry)?, as_json)?,
+    }
     Ok(exit_code::DONE)
 }
 
-fn unknown_step(error: &dad_core::SelectError, view: &RunView) -> CommandError {
-    let code = match error {
-        dad_core::SelectError::Ambiguous { .. } => "ambiguous_path",
-        _ => "unknown_path",
-    };
-    CommandError::usage(code, error.to_string())
-        .with_hint(format!("`dhenara runs show {}` lists all steps", view.run_id))
+/// The component or step that a person means.
+fn select<'a>(
+    path: &str,
+    paths: impl Iterator<Item = &'a HierarchyPath>,
+    run: &RunEntry,
+) -> Result<&'a HierarchyPath, CommandError> {
+    let selector: PathSelector = path.parse().map_err(dad_run::RunError::from)?;
+    selector.select(paths).map_err(|error| {
+        let code = match error {
+            dad_core::SelectError::Ambiguous { .. } => "ambiguous_path",
+            _ => "unknown_path",
+        };
+        CommandError::usage(code, error.to_string())
+            .with_hint(format!("`dhenara runs show {}` lists all steps", run.run_id))
+    })
 }

@@ -6,7 +6,7 @@ use dad_core::{NodeType, RunStatus, format_duration};
 use dad_events::{Event, EventBody, RunObserver};
 use dad_run::{RunView, find_project_root};
 use dad_runner::RunReport;
-use dad_terminal::{DIM, run_style};
+use dad_terminal::{DIM, count, run_style};
 use serde_json::Value;
 
 use crate::args::RunOptions;
@@ -185,15 +185,20 @@ pub(crate) fn show_summary(
             .map_or("unknown price".to_owned(), |cost| format!("${cost:.4}"));
         row(
             "model",
-            &format!("{} calls, {} tokens, {cost}", usage.calls, usage.total_tokens),
+            &format!(
+                "{}, {}, {cost}",
+                count(usage.calls, "call"),
+                count(usage.total_tokens, "token")
+            ),
         );
     }
     if let Some(error) = &report.error {
-        let place = error
+        // Some messages name the place themselves.
+        let path = error
             .path
             .as_ref()
-            .map(|path| format!("{path}: "))
-            .unwrap_or_default();
+            .filter(|path| !error.message.contains(path.as_str()));
+        let place = path.map(|path| format!("{path}: ")).unwrap_or_default();
         row(
             "error",
             &format!("{place}{}", dad_terminal::printable(&error.message)),

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::fmt::{self, Write};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -106,13 +106,26 @@ fn write_canonical(value: &Value, out: &mut String) {
                 if index > 0 {
                     out.push(',');
                 }
-                out.push_str(&Value::String(key.clone()).to_string());
+                write_text(key, out);
                 out.push(':');
                 write_canonical(item, out);
             }
             out.push('}');
         }
-        scalar => out.push_str(&scalar.to_string()),
+        Value::String(text) => write_text(text, out),
+        // Writing to a string does not fail.
+        scalar => drop(write!(out, "{scalar}")),
+    }
+}
+
+fn write_text(text: &str, out: &mut String) {
+    let must_escape = |byte| byte < b' ' || byte == b'"' || byte == b'\\';
+    if text.bytes().any(must_escape) {
+        out.push_str(&Value::from(text).to_string());
+    } else {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
     }
 }
 
@@ -127,5 +140,16 @@ mod tests {
         let other = json!({"a": {"x": null, "y": [1, 2.0]}, "b": 1});
         assert_eq!(canonical_json(&one), r#"{"a":{"x":null,"y":[1,2.0]},"b":1}"#);
         assert_eq!(Digest::of_json(&one), Digest::of_json(&other));
+    }
+
+    #[test]
+    fn texts_and_numbers_are_written_as_serde_json_writes_them() {
+        let every_ascii: String = (0..=0x7f_u8).map(char::from).collect();
+        for text in [every_ascii.as_str(), "", "ü \u{2028} \u{1f600}", "\"", "\\", "\n"] {
+            let value = json!([text, { text: text }]);
+            assert_eq!(canonical_json(&value), value.to_string());
+        }
+        let numbers = json!([0, -1, u64::MAX, 1.0, 1e300, 0.1, true, null]);
+        assert_eq!(canonical_json(&numbers), numbers.to_string());
     }
 }

@@ -209,12 +209,16 @@ pub struct PathSelector(HierarchyPath);
 #[non_exhaustive]
 pub enum SelectError {
     /// No path matches.
-    #[error("`{selector}` names no step or component{}", near(nearest))]
+    #[error("`{selector}` names no step or component{}", instead(nearest.as_deref(), known, *more))]
     Unknown {
         /// What was looked for.
         selector: String,
         /// The most similar path there is.
         nearest: Option<String>,
+        /// The first of the paths there are.
+        known: Vec<String>,
+        /// How many more there are.
+        more: usize,
     },
     /// Several places of the definition match.
     #[error("`{selector}` is ambiguous; it may mean {}", candidates.join(", "))]
@@ -226,11 +230,16 @@ pub enum SelectError {
     },
 }
 
-fn near(nearest: &Option<String>) -> String {
-    nearest
-        .as_ref()
-        .map(|path| format!("; did you mean `{path}`?"))
-        .unwrap_or_default()
+/// How many paths are named when none is near.
+const MOST_NAMED: usize = 10;
+
+fn instead(nearest: Option<&str>, known: &[String], more: usize) -> String {
+    match (nearest, known, more) {
+        (Some(path), ..) => format!("; did you mean `{path}`?"),
+        (None, [], _) => "; there are none".to_owned(),
+        (None, known, 0) => format!("; there are {}", known.join(", ")),
+        (None, known, more) => format!("; there are {} and {more} more", known.join(", ")),
+    }
 }
 
 impl PathSelector {
@@ -285,6 +294,8 @@ impl PathSelector {
             [] => Err(SelectError::Unknown {
                 selector: self.as_str().to_owned(),
                 nearest: self.nearest_among(&all),
+                known: all.iter().take(MOST_NAMED).map(ToString::to_string).collect(),
+                more: all.len().saturating_sub(MOST_NAMED),
             }),
             several => Err(SelectError::Ambiguous {
                 selector: self.as_str().to_owned(),
@@ -294,9 +305,17 @@ impl PathSelector {
     }
 
     fn nearest_among(&self, paths: &[&HierarchyPath]) -> Option<String> {
-        let by_leaf = nearest(self.0.leaf(), paths.iter().map(|path| path.leaf()));
+        let wanted = self.0.leaf();
+        let by_leaf = nearest(wanted, paths.iter().map(|path| path.leaf()));
+        // A part of a name is what people remember of it.
+        let in_leaf = || {
+            paths
+                .iter()
+                .map(|path| path.leaf())
+                .find(|leaf| leaf.contains(wanted))
+        };
         let whole = || nearest(self.as_str(), paths.iter().map(|path| path.as_str()));
-        match by_leaf {
+        match by_leaf.or_else(in_leaf) {
             Some(leaf) => paths
                 .iter()
                 .find(|path| path.leaf() == leaf)
@@ -390,6 +409,27 @@ mod tests {
         assert!(
             error.to_string().ends_with("did you mean `root.main.analysis`?"),
             "{error}"
+        );
+    }
+
+    #[test]
+    fn a_part_of_a_name_is_near_and_else_the_paths_are_named() {
+        let paths = [path("root.main"), path("root.main.code_generator_file_ops")];
+        let error =
+            |text: &str, paths: &[HierarchyPath]| selector(text).select(paths).unwrap_err().to_string();
+        assert_eq!(
+            error("ops", &paths),
+            "`ops` names no step or component; did you mean `root.main.code_generator_file_ops`?"
+        );
+        assert_eq!(
+            error("zzz", &paths),
+            "`zzz` names no step or component; there are root.main, root.main.code_generator_file_ops"
+        );
+        let many: Vec<_> = (0..12).map(|n| path(&format!("root.a{n}"))).collect();
+        assert!(error("zzz", &many).ends_with(", root.a9 and 2 more"));
+        assert_eq!(
+            error("zzz", &[]),
+            "`zzz` names no step or component; there are none"
         );
     }
 

@@ -47,6 +47,8 @@ impl Program {
         let unknown = || SelectError::Unknown {
             selector: selector.to_string(),
             nearest: None,
+            known: Vec::new(),
+            more: 0,
         };
         let names: Vec<&str> = selector.segments().filter(|name| !is_iteration(name)).collect();
         let without = names.join(".").parse::<PathSelector>().map_err(|_| unknown())?;

@@ -1,6 +1,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -318,7 +319,13 @@ impl ObserverQueue {
     fn start(observers: Vec<Arc<dyn RunObserver>>, run: Arc<RunIdentity>) -> Self {
         let (sender, queue) = mpsc::unbounded_channel();
         let backlog = Arc::new(Backlog::default());
-        let task = tokio::spawn(drive_observers(observers, run, queue, Arc::clone(&backlog)));
+        let mut driving = Box::pin(drive_observers(observers, run, queue, Arc::clone(&backlog)));
+        // Observers that wait for nothing at their start have started when this returns, and the first step need not
+        // wait until a thread has woken up for them.
+        let task = match driving.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => tokio::spawn(driving),
+            Poll::Ready(warnings) => tokio::spawn(std::future::ready(warnings)),
+        };
         Self {
             sender: Mutex::new(Some(sender)),
             backlog,

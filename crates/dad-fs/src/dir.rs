@@ -154,8 +154,17 @@ impl Dir {
     /// If something of that name exists or it cannot be made.
     pub fn create_dir(&self, name: impl AsRef<Path>) -> FsResult<Self> {
         let name = name.as_ref();
-        self.change("create the directory", name, |dir| dir.create_dir(name))?;
+        self.make_dir(name)?;
         self.open_dir(name)
+    }
+
+    /// Makes a new directory without opening it.
+    ///
+    /// # Errors
+    /// If something of that name exists or it cannot be made.
+    pub fn make_dir(&self, name: impl AsRef<Path>) -> FsResult<()> {
+        let name = name.as_ref();
+        self.change("create the directory", name, |dir| dir.create_dir(name))
     }
 
     /// Opens a directory inside this one and makes it, and those between, if they are missing.

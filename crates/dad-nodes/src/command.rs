@@ -282,8 +282,8 @@ async fn run_all(
     let env = process::environment(&settings.inherit_env, given.map(|(n, v)| (n.clone(), v.clone())));
     let dir = working_dir(settings, cx);
     let mut logs = Logs {
-        stdout: cx.dir().append("stdout.log")?,
-        stderr: cx.dir().append("stderr.log")?,
+        stdout: cx.dir()?.append("stdout.log")?,
+        stderr: cx.dir()?.append("stderr.log")?,
     };
     let mut ran = Ran::default();
     for command in commands {

@@ -20,12 +20,11 @@ use crate::clock::{Clock, SystemClock, random_suffix};
 use crate::error::RunError;
 use crate::inputs::{GivenInput, GivenInputs, UnresolvedInput, find_static_inputs, read_static_inputs};
 use crate::journal::JournalWriter;
-use crate::layout::{
-    DEFINITION, DOT_RUN, DOT_TRACE, PLAN, RUNS, SPANS, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE,
-};
+use crate::layout::{DOT_RUN, DOT_TRACE, PLAN, RUNS, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE};
 use crate::plan::{RerunPlan, StepToPlan, plan_by_fingerprint, plan_from_entry_point};
 use crate::projection::{write_json, write_new_json};
 use crate::record::{RecordBody, Totals};
+use crate::recorded::{Versioned, write_definition};
 use crate::resources::Resources;
 use crate::run::{ActiveRun, RunInner, RunScope, State};
 use crate::values::store_value;
@@ -398,8 +397,9 @@ impl RunContextBuilder {
             bus,
         } = self;
         let root_id = ElementId::new(root_id).map_err(RunError::RootId)?;
-        if let Some(prefix) = options.run_id_prefix.as_ref().filter(|prefix| !prefix.is_empty()) {
-            prefix.parse::<RunId>()?;
+        if let Some(prefix) = &options.run_id_prefix {
+            RunId::generate(RunKind::Rerun, Some(prefix), Timestamp::UNIX_EPOCH, 0)
+                .map_err(|_| RunError::RunIdPrefix(prefix.chars().take(80).collect()))?;
         }
         let dirs = Dirs::new(
             &project_root,
@@ -613,10 +613,7 @@ impl RunContext {
             input_dir,
         } = prepared;
 
-        write_new_json(&dot_run, DEFINITION, &*program.definition, options.durability)?;
-        if let Some(spans) = &options.spans {
-            write_new_json(&dot_run, SPANS, spans, options.durability)?;
-        }
+        write_definition(&dot_run, &program, options.spans.as_ref(), options.durability)?;
         if let Some(plan) = &plan {
             write_new_json(&dot_run, PLAN, plan, options.durability)?;
         }
@@ -796,5 +793,10 @@ fn write_static_inputs(
     if inputs.is_empty() {
         return Ok(());
     }
-    write_json(&target, STATIC_INPUTS_FILE, &inputs.to_json(), durability)
+    write_json(
+        &target,
+        STATIC_INPUTS_FILE,
+        &Versioned::new(inputs.to_json()),
+        durability,
+    )
 }

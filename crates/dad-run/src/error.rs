@@ -22,9 +22,14 @@ pub enum RunError {
     /// An id of a root component.
     #[error("the root id is not valid: {0}")]
     RootId(#[source] IdError),
-    /// A run id, or the prefix of one.
+    /// A run id.
     #[error(transparent)]
     RunId(#[from] RunIdError),
+    /// The prefix of run ids.
+    #[error(
+        "the run id prefix `{0}` cannot be used: it is made of letters, digits, `_` and `-`, starts with a letter or digit, and the id with it is at most 200 bytes long"
+    )]
+    RunIdPrefix(String),
     /// A run id given by hand that exists.
     #[error("there is already a run `{0}`")]
     RunExists(String),
@@ -73,6 +78,16 @@ pub enum RunError {
         found: String,
         /// The root to be run.
         wanted: String,
+    },
+    /// A re-run is to begin in a branch or iteration that the previous run did not come to.
+    #[error("the entry point `{path}` was not reached in `{run}`: {reason}")]
+    EntryPointNotReached {
+        /// The entry point.
+        path: HierarchyPath,
+        /// What the previous run decided instead.
+        reason: String,
+        /// The previous run.
+        run: String,
     },
     /// A step before the entry point has no result to take.
     #[error("`{path}` lies before the entry point but {state} in `{run}`")]
@@ -153,7 +168,7 @@ pub enum RunError {
         reason: String,
     },
     /// A run of the original system where one of ours is needed.
-    #[error("`{0}` was made by the original system; it can be listed, but not started from")]
+    #[error("`{0}` was made by the original system; it can be listed and shown, but not started from")]
     OriginalSystem(String),
     /// Somebody else drives the run.
     #[error("the run is driven by {0}")]
@@ -194,6 +209,7 @@ impl RunError {
             Self::Project { .. } => "project",
             Self::RootId(_) => "root_id",
             Self::RunId(_) => "run_id",
+            Self::RunIdPrefix(_) => "run_id_prefix",
             Self::RunExists(_) => "run_exists",
             Self::RunRoot { .. } => "run_root",
             Self::RunRootSubpath(_) => "run_root_subpath",
@@ -205,6 +221,7 @@ impl RunError {
             Self::EntryPointWithoutPreviousRun(_) => "entry_point_without_previous_run",
             Self::OtherRoot { .. } => "other_root",
             Self::NothingToReuse { .. } => "nothing_to_reuse",
+            Self::EntryPointNotReached { .. } => "entry_point_not_reached",
             Self::MissingVariable(_) => "missing_variable",
             Self::UnknownVariable { .. } => "unknown_variable",
             Self::UnknownInput { .. } => "unknown_input",
@@ -230,6 +247,9 @@ impl RunError {
             Self::UnknownRun { .. } => Some("`dhenara runs list` shows the runs there are".to_owned()),
             Self::EntryPointWithoutPreviousRun(_) => {
                 Some("name it by `--previous-run-id RUN|last`".to_owned())
+            }
+            Self::EntryPointNotReached { .. } => {
+                Some("name a step that was executed there, or the loop or conditional itself".to_owned())
             }
             Self::NothingToReuse { path, .. } => Some(format!("use `--entry-point {path}` to start there")),
             Self::MissingVariable(name) => {

@@ -6,6 +6,7 @@ use dad_definition::{NodeTypes, Program, Selected};
 use serde_json::{Map, Value};
 
 use crate::error::RunError;
+use crate::recorded::check_version;
 
 /// An input that was given before its step asked for it.
 #[derive(Clone, Debug)]
@@ -94,11 +95,17 @@ impl GivenInputs {
     }
 }
 
-/// Reads a file of static inputs: an object whose keys are paths or unambiguous suffixes.
+/// Reads a file of static inputs: an object whose keys are paths or unambiguous suffixes. A file that a person writes
+/// need not say its version; the one in a run directory does.
 pub(crate) fn read_static_inputs(path: &Path) -> Result<Vec<UnresolvedInput>, RunError> {
     let bytes = std::fs::read(path).map_err(|e| RunError::unreadable(path, e))?;
-    let map: Map<String, Value> = serde_json::from_slice(&bytes)
+    let mut map: Map<String, Value> = serde_json::from_slice(&bytes)
         .map_err(|e| RunError::unreadable(path, format!("it must be an object of inputs by step: {e}")))?;
+    // A step may have this id, but an input is never a number.
+    if let Some(version) = map.get("schema_version").filter(|version| version.is_number()) {
+        check_version(version, path)?;
+        map.shift_remove("schema_version");
+    }
     let source = format!("`{}`", path.display());
     Ok(map
         .into_iter()

@@ -28,10 +28,12 @@ pub mod layout;
 mod lease;
 mod machine;
 mod memo;
+mod original;
 mod plan;
 mod project;
 mod projection;
 mod record;
+mod recorded;
 mod resources;
 mod run;
 mod step;
@@ -45,6 +47,7 @@ pub use dad_fs::Durability;
 pub use error::RunError;
 pub use inputs::GivenInput;
 pub use memo::MemoLine;
+pub use original::{OriginalElement, OriginalRun};
 pub use plan::{
     Decision, PlannedStep, Recorded, RerunPlan, Side, StepToPlan, origin_of, plan_by_fingerprint,
     plan_from_entry_point,
@@ -55,6 +58,7 @@ pub use record::{
     ArtifactList, Driver, LoopItems, RangeBounds, Record, RecordBody, StepCommitted, StoredRef, StoredValue,
     Totals,
 };
+pub use recorded::RecordedDefinition;
 pub use resources::Resources;
 pub use run::{ActiveRun, ComponentEnd, EnteredComponent, Items, LoopStart, RunHandle, RunScope, SealedRun};
 pub use step::{CommitDetails, StagedStep};

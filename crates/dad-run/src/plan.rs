@@ -194,7 +194,7 @@ impl Planner<'_> {
                     let side = side.of_child(&part, Some(self.entry), passed);
                     match taken {
                         Some(taken) if taken != branch && self.entry.is_within(&part) => {
-                            return Err(self.nothing(&part, "was not taken"));
+                            return Err(self.not_reached(format!("`{path}` took the other branch")));
                         }
                         Some(taken) if taken != branch => {}
                         _ => self.list(list, &part, side)?,
@@ -297,6 +297,14 @@ impl Planner<'_> {
             Ok(origin_of(step, self.parent))
         } else {
             Err(self.nothing(path, &format!("is {}", step.status)))
+        }
+    }
+
+    fn not_reached(&self, reason: String) -> RunError {
+        RunError::EntryPointNotReached {
+            path: self.entry.clone(),
+            reason,
+            run: self.parent.to_string(),
         }
     }
 

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dad_core::{
@@ -7,10 +8,11 @@ use dad_core::{
 };
 use dad_events::{EventBody, StepEnded, StepStarted};
 use dad_fs::{Dir, Durability, EntryKind, FsResult};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::RunError;
-use crate::layout::{ATTEMPTS, OUTCOME, OUTCOME_TEXT, RESULT, STAGE, STATE};
+use crate::layout::{ATTEMPTS, OUTCOME, OUTCOME_TEXT, RESULT, STATE};
 use crate::plan::origin_of;
 use crate::projection;
 use crate::record::{ArtifactList, RecordBody, StepCommitted};
@@ -30,9 +32,9 @@ pub struct StagedStep {
     pub started_at: Timestamp,
     /// The number of its `step_started` record, which names the directory.
     seq: u64,
-    dir: Dir,
-    /// Whether anybody was given the directory: most steps write nothing of their own, and need not be listed.
-    used: AtomicBool,
+    stage: Dir,
+    /// Opened when somebody asks for it: most steps write nothing of their own, and need not be listed either.
+    dir: OnceLock<Dir>,
 }
 
 /// What is recorded of a step beside its result.
@@ -50,10 +52,20 @@ pub struct CommitDetails {
 
 impl StagedStep {
     /// Where the step works. What is written here becomes part of the step when it is committed.
-    #[must_use]
-    pub fn dir(&self) -> &Dir {
-        self.used.store(true, Ordering::Relaxed);
-        &self.dir
+    ///
+    /// # Errors
+    /// If the directory cannot be opened.
+    pub fn dir(&self) -> Result<&Dir, RunError> {
+        if let Some(dir) = self.dir.get() {
+            return Ok(dir);
+        }
+        let dir = self.stage.open_dir(self.name())?;
+        Ok(self.dir.get_or_init(|| dir))
+    }
+
+    /// The name of the directory in the stage.
+    fn name(&self) -> String {
+        self.seq.to_string()
     }
 
     /// Writes `state.json`: what is about to be executed.
@@ -61,18 +73,31 @@ impl StagedStep {
     /// # Errors
     /// If it cannot be written.
     pub fn write_state(&self, state: &Value) -> Result<(), RunError> {
-        projection::write_new_json(self.dir(), STATE, state, Durability::Process).map(drop)
+        projection::write_new_json(self.dir()?, STATE, state, Durability::Process).map(drop)
     }
 }
 
 impl StagedStep {
     /// Length and digest of what the step wrote itself.
     fn own_files(&self) -> Result<Vec<ArtifactRef>, RunError> {
-        if self.used.load(Ordering::Relaxed) {
-            digest_files(&self.dir)
-        } else {
-            Ok(Vec::new())
-        }
+        self.dir
+            .get()
+            .map_or_else(|| Ok(Vec::with_capacity(2)), digest_files)
+    }
+
+    /// Writes a file of the record, without opening the directory only for it.
+    fn write_json(
+        &self,
+        name: &str,
+        value: &impl Serialize,
+        durability: Durability,
+    ) -> Result<ArtifactRef, RunError> {
+        let place = format!("{}/{name}", self.seq);
+        let artifact = projection::write_new_json(&self.stage, &place, value, durability)?;
+        Ok(ArtifactRef {
+            name: name.to_owned(),
+            ..artifact
+        })
     }
 
     /// Writes `outcome.txt`: the outcome as text, for steps that ask for one.
@@ -81,7 +106,7 @@ impl StagedStep {
     /// If it cannot be written.
     pub fn write_outcome_text(&self, text: &str) -> Result<(), RunError> {
         Ok(self
-            .dir()
+            .dir()?
             .write_new(OUTCOME_TEXT, text.as_bytes(), Durability::Process)?)
     }
 }
@@ -114,15 +139,15 @@ impl RunHandle {
             state.started_steps.insert(path.without_iterations());
             inner.record_in(&mut state, &body, Some(event))?
         };
-        let dir = inner.stage.create_dir(seq.to_string())?;
+        inner.stage.make_dir(seq.to_string())?;
         Ok(StagedStep {
             path: path.clone(),
             node_type: node_type.clone(),
             attempt,
             started_at: self.now(),
             seq,
-            dir,
-            used: AtomicBool::new(false),
+            stage: inner.stage.clone(),
+            dir: OnceLock::new(),
         })
     }
 
@@ -144,18 +169,8 @@ impl RunHandle {
         }
         let mut artifacts = staged.own_files()?;
         let outcome = result.outcome.as_ref().unwrap_or(&Value::Null);
-        artifacts.push(projection::write_new_json(
-            &staged.dir,
-            RESULT,
-            result,
-            inner.durability,
-        )?);
-        artifacts.push(projection::write_new_json(
-            &staged.dir,
-            OUTCOME,
-            outcome,
-            inner.durability,
-        )?);
+        artifacts.push(staged.write_json(RESULT, result, inner.durability)?);
+        artifacts.push(staged.write_json(OUTCOME, outcome, inner.durability)?);
         artifacts.sort_by(|a, b| a.name.cmp(&b.name));
         let usage = details.usage;
         let committed = StepCommitted {
@@ -174,7 +189,7 @@ impl RunHandle {
         };
         inner.publish(
             component,
-            &staged.seq.to_string(),
+            &staged.name(),
             &staged.node_type,
             committed,
             result.error.clone(),
@@ -229,8 +244,8 @@ impl RunHandle {
     pub fn discard_attempt(&self, staged: &StagedStep) -> Result<(), RunError> {
         let inner = self.inner();
         let attempts = inner.dot_run.create_dir_all(ATTEMPTS)?;
-        let name = staged.seq.to_string();
-        Ok(inner.dot_run.open_dir(STAGE)?.rename(&name, &attempts, &name)?)
+        let name = staged.name();
+        Ok(inner.stage.rename(&name, &attempts, &name)?)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::layout::{DOT_RUN, RESULT};
 use crate::lease;
 use crate::plan::Recorded;
 use crate::record::{LoopItems, Record, RecordBody, StepCommitted, StoredValue, Totals};
+use crate::recorded::{RecordedDefinition, read_definition};
 use crate::run::{Items, LoopStart};
 use crate::values::{load_artifacts, load_value};
 
@@ -182,6 +183,14 @@ impl RunView {
         let name = path.to_relative_dir().join(RESULT);
         let bytes = self.dir.read(&name)?;
         serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(self.dir.path().join(name), e))
+    }
+
+    /// The definition that it executes, and the digest of each of its steps.
+    ///
+    /// # Errors
+    /// If it is missing, damaged, or of a newer version.
+    pub fn definition(&self) -> Result<RecordedDefinition, RunError> {
+        read_definition(&self.dot_run)
     }
 
     /// The input a step was given.

@@ -39,7 +39,10 @@ fn seconds(settings: &Value, name: &str) -> Option<Duration> {
 
 /// The text of `outcome.txt`, if the settings ask for one.
 pub(crate) fn outcome_text(settings: &Value, outcome: &Value) -> Option<String> {
-    let format = settings.pointer("/record_settings/outcome/file_format")?;
+    let format = settings
+        .get(RECORD_SETTINGS)?
+        .get("outcome")?
+        .get("file_format")?;
     (format == "text").then(|| match (outcome, outcome.get("text")) {
         (Value::String(text), _) | (_, Some(Value::String(text))) => text.clone(),
         (other, _) => serde_json::to_string_pretty(other).unwrap_or_default(),

@@ -74,9 +74,11 @@ impl NodeContext {
     }
 
     /// Where the step works; what is written there becomes part of it when it is committed.
-    #[must_use]
-    pub fn dir(&self) -> &Dir {
-        self.staged.dir()
+    ///
+    /// # Errors
+    /// If the directory cannot be opened.
+    pub fn dir(&self) -> Result<&Dir, NodeError> {
+        Ok(self.staged.dir()?)
     }
 
     /// Where files of the node's own go.
@@ -84,7 +86,7 @@ impl NodeContext {
     /// # Errors
     /// If the directory cannot be made.
     pub fn artifacts(&self) -> Result<Dir, NodeError> {
-        Ok(self.dir().create_dir_all(CUSTOM_ARTIFACTS)?)
+        Ok(self.dir()?.create_dir_all(CUSTOM_ARTIFACTS)?)
     }
 
     /// A client or pool the application gave the run.
@@ -163,7 +165,7 @@ impl NodeContext {
         // What goes on from here is what stands in the file.
         self.redactor.redact_json(&mut response);
         let line = MemoLine::new(name, number, request, response.clone(), self.run.now());
-        self.memo.finish(self.dir(), line)?;
+        self.memo.finish(self.dir()?, line)?;
         serde_json::from_value(response).map_err(broken)
     }
 }

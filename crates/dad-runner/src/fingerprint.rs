@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use dad_core::{Digest, NodeType};
 use serde_json::{Value, json};
 
@@ -22,6 +22,8 @@ impl Normaliser {
         let texts = wanted.iter().map(|(text, _)| text);
         let automaton = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
+            // The other kinds search faster, but to make one takes longer than the searches of a short run.
+            .kind(Some(AhoCorasickKind::NoncontiguousNFA))
             .build(texts)
             .ok();
         let names = wanted.iter().map(|(_, name)| format!("$var{{{name}}}")).collect();

@@ -365,7 +365,7 @@ impl Step<'_> {
         let staged = walk.run.begin_step(path, &node.node_type, 1, self.reason())?;
         let mut error = error.at(path);
         error.message = walk.run.secrets().redactor().redact(&error.message).into_owned();
-        let attempt = Attempt {
+        let mut attempt = Attempt {
             staged: Arc::new(staged),
             status: StepStatus::Failed,
             output: NodeOutput::default(),
@@ -373,33 +373,36 @@ impl Step<'_> {
             retryable: false,
             duration: Duration::ZERO,
         };
-        let (result, details) = self.result_of(&attempt, input, None, Vec::new(), None);
+        let ended = self.ended(&attempt);
+        let (result, details) = self.result_of(&mut attempt, input, None, Vec::new(), None);
         walk.run
             .commit_step(self.inside.entered, &attempt.staged, &result, details)?;
-        Ok(self.ended(&attempt))
+        Ok(ended)
     }
 
     async fn commit(
         &self,
-        attempt: Attempt,
+        mut attempt: Attempt,
         input: Option<Value>,
         rendered: Rendered,
         fingerprint: Option<Digest>,
     ) -> Result<Ended, RunError> {
         let Rendered { settings, reads } = rendered;
-        let (result, details) = self.result_of(&attempt, input, Some(settings), reads, fingerprint);
+        let ended = self.ended(&attempt);
+        let (result, details) = self.result_of(&mut attempt, input, Some(settings), reads, fingerprint);
         self.walk
             .run
             .commit_step(self.inside.entered, &attempt.staged, &result, details)?;
         for name in &self.node.options.post_events {
             self.walk.run.custom(name, Some(&self.path), Value::Null)?;
         }
-        Ok(self.ended(&attempt))
+        Ok(ended)
     }
 
+    /// What is recorded of an attempt; its output and error are moved into it.
     fn result_of(
         &self,
-        attempt: &Attempt,
+        attempt: &mut Attempt,
         input: Option<Value>,
         mut settings: Option<Value>,
         reads: Vec<String>,
@@ -414,7 +417,7 @@ impl Step<'_> {
             output,
             usage,
             summary,
-        } = attempt.output.clone();
+        } = std::mem::take(&mut attempt.output);
         let mut result = StepResult {
             schema_version: SCHEMA_VERSION,
             path: self.path.clone(),
@@ -429,7 +432,7 @@ impl Step<'_> {
             settings,
             output,
             outcome: Some(outcome).filter(|outcome| !outcome.is_null()),
-            error: attempt.error.clone(),
+            error: attempt.error.take(),
             attempt: attempt.staged.attempt,
             fingerprint,
             created_at: self.created_at,

@@ -37,7 +37,8 @@ impl Progress {
         }
     }
 
-    fn print(&self, line: &str) {
+    /// Prints a line between those of the tree.
+    pub fn print(&self, line: &str) {
         if self.live {
             // A terminal that went away is no reason to fail a run.
             drop(self.bars.println(line));

@@ -46,11 +46,18 @@ pub fn mark(status: StepStatus, reused: bool) -> (&'static str, Style) {
     }
 }
 
+/// A number of things, in words: `1 step`, `2 steps`.
+#[must_use]
+pub fn count(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
 /// What was consumed, in words; empty for nothing.
 pub(crate) fn usage(usage: &Usage) -> String {
     let mut parts = Vec::new();
     if usage.total_tokens > 0 {
-        parts.push(format!("{} tokens", usage.total_tokens));
+        parts.push(count(usage.total_tokens, "token"));
     }
     if let Some(cost) = usage.cost {
         parts.push(format!("${cost:.4}"));

@@ -9,7 +9,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let project = tempfile::tempdir()?;
+//! # let project = dad_tests::TestProject::new();
 //! let flow = FlowBuilder::new()
 //!     .node("greet", CommandNode {
 //!         settings: CommandNodeSettings { commands: vec![["echo", "hello"].into()], ..Default::default() },

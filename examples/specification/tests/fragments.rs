@@ -1,5 +1,6 @@
 //! The fragments of the specification do what the specification says.
 
+use dad_tests::TestProject;
 use dhenara::{ObservabilitySettings, RunError, RunStatus, RunView, StepStatus};
 use specification::{
     continue_from, create_a_run_context, implementation_flow, my_agent, run_agent_and_flow, run_lifecycle,
@@ -8,7 +9,7 @@ use specification::{
 
 #[tokio::test]
 async fn a_context_is_set_up_with_a_prefix() {
-    let project = tempfile::tempdir().unwrap();
+    let project = TestProject::new();
     let run = create_a_run_context(project.path(), ObservabilitySettings::default()).unwrap();
     let identity = run.identity().clone();
     assert!(
@@ -28,7 +29,7 @@ async fn a_context_is_set_up_with_a_prefix() {
 
 #[tokio::test]
 async fn a_runner_is_set_up_with_handlers() {
-    let project = tempfile::tempdir().unwrap();
+    let project = TestProject::new();
     let report = set_up_an_agent_runner(my_agent().unwrap(), project.path())
         .unwrap()
         .run()
@@ -53,7 +54,7 @@ async fn a_runner_is_set_up_with_handlers() {
 
 #[tokio::test]
 async fn a_run_lives_and_is_continued() {
-    let project = tempfile::tempdir().unwrap();
+    let project = TestProject::new();
     let report = run_lifecycle(project.path()).await.unwrap();
     assert_eq!(report.status, RunStatus::Completed);
     let rerun = continue_from(project.path(), report.run_id.as_str())
@@ -71,7 +72,7 @@ async fn a_run_lives_and_is_continued() {
 
 #[tokio::test]
 async fn static_inputs_come_from_code_and_file() {
-    let project = tempfile::tempdir().unwrap();
+    let project = TestProject::new();
     let file = project.path().join("inputs.json");
     let give = |text: &str| {
         #[expect(
@@ -107,7 +108,7 @@ async fn static_inputs_come_from_code_and_file() {
 
 #[tokio::test]
 async fn agents_and_flows_have_runners() {
-    let project = tempfile::tempdir().unwrap();
+    let project = TestProject::new();
     let flow = dhenara::FlowBuilder::new().build().unwrap();
     for report in run_agent_and_flow(project.path(), flow).await.unwrap() {
         assert_eq!(report.status, RunStatus::Completed);

@@ -71,19 +71,18 @@ fn it_analyses_asks_and_changes() {
       main_flow
         ✓ working_copy                  [time]  1 command
         ✓ dynamic_repo_analysis         [time]  2 of 2 operations, 26 words
+    note: autocoder_root.main_flow.code_generator: call 1 is answered from [root]/project/cassettes/autocoder, matched by path and call number; [number] lines differ between this prompt of 14 lines and the recorded one
         ✓ code_generator                [time]  gpt-5.1, 1392 tokens
         ✓ code_generator_file_ops       [time]  2 operations
 
     completed run_00000000_000000_000001 in [time]
       steps     4 completed
-      model     1 calls, 1392 tokens, $0.0036
+      model     1 call, 1392 tokens, $0.0036
       changed   in [root]/project/runs/global_data/workspace
                 created examples/hello/README.md
                 edited examples/hello/hello.yaml
       artifacts [root]/project/runs/run_00000000_000000_000001
       next      dhenara runs show run_00000000_000000_000001 autocoder_root.main_flow.code_generator_file_ops
-    ---- notes
-    note: autocoder_root.main_flow.code_generator: call 1 is answered from [root]/project/cassettes/autocoder, matched by path and call number; [number] lines differ between this prompt of 14 lines and the recorded one
     ---- exit code 0
     ");
 

@@ -148,6 +148,7 @@ elements:
     );
     insta::assert_json_snapshot!(read_json(&run.join("static_inputs/static_inputs.json")), @r#"
     {
+      "schema_version": 1,
       "flow_root.greet": {
         "env_vars": {
           "GREETING": "from the file"
@@ -263,15 +264,14 @@ fn an_input_gives_a_model_its_variables_and_settings() {
   ---- stderr
   run_00000000_000000_000001
   ask_root
+  note: ask_root.ask: call 1 is answered from [root]/project/tape, matched by path and call number; the prompt is the recorded one
     ✓ ask                           [time]  second, 8 tokens
 
   completed run_00000000_000000_000001 in [time]
     steps     1 completed
-    model     1 calls, 8 tokens, unknown price
+    model     1 call, 8 tokens, unknown price
     artifacts [root]/project/runs/run_00000000_000000_000001
     next      dhenara runs show run_00000000_000000_000001 ask_root.ask
-  ---- notes
-  note: ask_root.ask: call 1 is answered from [root]/project/tape, matched by path and call number; the prompt is the recorded one
   ---- exit code 0
   ");
     let step = env.last_run().join("ask_root/ask");
@@ -302,7 +302,7 @@ fn a_node_whose_question_nobody_answers_fails() {
 
     failed run_00000000_000000_000001 in [time]
       steps     0 completed, 1 failed
-      error     ask_root.ask: `ask_root.ask` asks for its input and nobody answered
+      error     `ask_root.ask` asks for its input and nobody answered
       hint      give it by `--input ask_root.ask=JSON`, `--static-inputs FILE` or an event handler
       artifacts [root]/project/runs/run_00000000_000000_000001
       next      dhenara run flow ask.yaml --env offline --no-input --previous-run-id run_00000000_000000_000001 --entry-point ask_root.ask
@@ -332,8 +332,8 @@ fn runs_are_listed_and_shown() {
         .run(&[&["run", "flow", "hello.yaml"], &more[..]].concat())
         .expect(0);
     insta::assert_snapshot!(env.unchanged(&["runs", "list"]).expect(0), @"
-    completed   run_00000000_000000_000001  hello_root  0000-00-00 00:00:00 UTC  [time]  1 steps
-    completed   rerun_00000000_000000_000002  hello_root  0000-00-00 00:00:00 UTC  [time]  1 steps  from run_00000000_000000_000001
+    completed   run_00000000_000000_000001    hello_root  0000-00-00 00:00:00 UTC  [time]  1 step
+    completed   rerun_00000000_000000_000002  hello_root  0000-00-00 00:00:00 UTC  [time]  1 step  from run_00000000_000000_000001
     ---- exit code 0
     ");
     insta::assert_snapshot!(env.unchanged(&["runs", "show", "last"]).expect(0), @"

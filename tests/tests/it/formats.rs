@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dad_tests::{Schemas, check_run_dir, format_dir, validate_run_dir};
-use dhenara::definition::{compile, load_file};
+use dhenara::definition::{SpanMap, compile, load_file};
 use dhenara::models::Models;
 use dhenara::nodes::{AIModelNodeSettings, CommandNodeSettings};
 use dhenara::{
     AIModelNode, CommandNode, FlowBuilder, FlowDefinition, FlowRunner, NodeBuilder, ObservabilitySettings,
-    RunStatus,
+    RunStatus, RunView,
 };
 use serde_json::{Value, json};
 
@@ -127,13 +127,18 @@ async fn the_definition_of_a_run_reads_back_as_it_was() {
     let flow = everything();
     let context = context("everything", &env.project()).build().unwrap();
     let run = context.setup_run(&flow).unwrap();
-    let file = run.identity().run_dir.join(".run/definition.json");
-    let read = load_file(&file, None).unwrap();
+    let view = RunView::open(&run.identity().run_dir).unwrap();
+    let read = view.definition().unwrap();
     assert_eq!(read.definition, *run.program().definition);
     assert_eq!(read.definition, *flow.definition());
-    let root = "everything".parse().unwrap();
-    let compiled = compile(&read.definition, &root, &registry(), Some(&read.spans)).unwrap();
+    assert!(read.spans.is_none(), "it was built in Rust");
+    let compiled = compile(&read.definition, &view.root_id, &registry(), None).unwrap();
     assert_eq!(compiled.digest, run.program().digest);
+    let steps: Vec<_> = compiled
+        .steps()
+        .map(|step| (step.path.clone(), step.digest))
+        .collect();
+    assert_eq!(Vec::from_iter(read.steps), steps);
     let created = journal(&run.identity().run_dir).remove(0);
     assert_eq!(created["definition_digest"], compiled.digest.to_string());
     let _ = run.complete_run(RunStatus::Completed, None).await.unwrap();
@@ -162,9 +167,38 @@ elements:
 "#,
     );
     let _ = env.run(&["run", "flow", "flow.yaml"]).expect(0);
-    let written = load_file(&env.last_run().join(".run/definition.json"), None).unwrap();
+    let written = RunView::open(env.last_run()).unwrap().definition().unwrap();
     let loaded = load_file(&file, Some(&env.project())).unwrap();
     assert_eq!(written.definition, loaded.definition);
+    let place = |spans: &SpanMap| {
+        spans
+            .get("elements[0]")
+            .map(|at| (at.file.to_owned(), at.line, at.column))
+    };
+    assert_eq!(place(&written.spans.unwrap()), place(&loaded.spans));
+}
+
+#[test]
+fn a_change_of_one_step_changes_its_digest_alone() {
+    let env = TestEnvironment::new();
+    let digests = |words: &str| {
+        let step = |id, words| {
+            format!("{{ node: {id}, type: command, settings: {{ commands: [[echo, {words}]] }} }}")
+        };
+        let elements = [step("one", "same"), step("two", words)].join(", ");
+        env.write(
+            "flow.yaml",
+            &format!("schema_version: 1\nkind: flow\nelements: [{elements}]\n"),
+        );
+        let _ = env.run(&["run", "flow", "flow.yaml"]).expect(0);
+        RunView::open(env.last_run()).unwrap().definition().unwrap().steps
+    };
+    let (before, after) = (digests("before"), digests("after"));
+    let same: Vec<bool> = before
+        .iter()
+        .map(|(path, digest)| after[path] == *digest)
+        .collect();
+    assert_eq!(same, [true, false]);
 }
 
 /// A run directory with one committed step.
@@ -228,4 +262,11 @@ fn the_check_of_run_directories_notices_what_is_wrong() {
         });
     });
     assert!(newer.contains("schema_version"), "{newer}");
+}
+
+#[test]
+fn a_test_whose_runs_are_wrong_fails_when_its_project_is_dropped() {
+    let project = dad_tests::TestProject::new();
+    std::fs::create_dir_all(project.path().join("runs/run_20251123_141516_000001/.run")).unwrap();
+    assert!(std::panic::catch_unwind(move || drop(project)).is_err());
 }

@@ -237,6 +237,8 @@ fn created_at(run: &Path) -> String {
 /// What differs between runs of the same thing and is not a name the harness knows.
 fn filters() -> insta::internals::SettingsBindDropGuard {
     let mut settings = insta::Settings::clone_current();
+    // With the spaces that align what comes after it.
+    settings.add_filter(r"\b\d+(\.\d+)? m?s  +", "[time]  ");
     settings.add_filter(r"\b\d+(\.\d+)? m?s\b", "[time]");
     settings.add_filter(r"\b\d+ lines differ", "[number] lines differ");
     settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[timestamp]");
@@ -296,7 +298,7 @@ impl fmt::Display for CommandOutput {
             writeln!(f, "{}", self.shown.redact(line).trim_end())?;
         }
         // What is told beside the progress of a run is told by another task, in an order of its own.
-        let is_note = |line: &&str| line.starts_with("note: ") || line.starts_with("stopping the run;");
+        let is_note = |line: &&str| line.starts_with("stopping the run;");
         let lines: Vec<&str> = self.stderr.lines().collect();
         for (title, notes) in [("stderr", false), ("notes", true)] {
             let mut lines = lines.iter().filter(|line| is_note(line) == notes).peekable();

@@ -1,4 +1,4 @@
-//! Runs of the original system: they can be listed, and cannot be started from.
+//! Runs of the original system: they can be listed and shown, and cannot be started from.
 
 use std::path::Path;
 
@@ -28,9 +28,9 @@ elements:
 fn they_are_listed() {
     let env = environment();
     insta::assert_snapshot!(env.unchanged(&["runs", "list"]).expect(0), @"
-    completed   run_20261123_022713_9d6211  0000-00-00 00:00:00 UTC  [time]
+    completed   run_20261123_022713_9d6211    0000-00-00 00:00:00 UTC  [time]
     completed   rerun_20261123_022713_2ebc7e  0000-00-00 00:00:00 UTC  [time]
-    interrupted run_20261123_024216_79d530  0000-00-00 00:00:00 UTC
+    interrupted run_20261123_024216_79d530    0000-00-00 00:00:00 UTC
     ---- exit code 0
     ");
     let list = env
@@ -57,7 +57,7 @@ fn they_are_refused_as_the_previous_run() {
     };
     insta::assert_snapshot!(start("run_20261123_022713_9d6211"), @"
     ---- stderr
-    error[original_system]: `run_20261123_022713_9d6211` was made by the original system; it can be listed, but not started from
+    error[original_system]: `run_20261123_022713_9d6211` was made by the original system; it can be listed and shown, but not started from
     ---- exit code 2
     ");
     // `last` is a run of the agent's own root, which none of them is known to be.
@@ -67,9 +67,65 @@ fn they_are_refused_as_the_previous_run() {
       hint: `dhenara runs list` shows the runs there are
     ---- exit code 2
     ");
-    insta::assert_snapshot!(env.refused(&["runs", "show", "rerun_20261123_022713_2ebc7e"]), @"
+}
+
+#[test]
+fn what_they_left_is_shown() {
+    let env = environment();
+    let show = |args: &[&str]| env.unchanged(&[&["runs", "show"], args].concat()).expect(0);
+    insta::assert_snapshot!(show(&["rerun_20261123_022713_2ebc7e"]), @"
+    rerun_20261123_022713_2ebc7e  completed  by the original system
+      from      run_20261123_022713_9d6211
+      made      [timestamp]
+      artifacts [root]/project/runs/rerun_20261123_022713_2ebc7e
+      autocoder_root
+        main_flow
+          ✓ dynamic_repo_analysis
+          ✓ code_generator
+          ✓ code_generator_file_ops
+    ---- exit code 0
+    ");
+    insta::assert_snapshot!(show(&["run_20261123_024216_79d530"]), @"
+    run_20261123_024216_79d530  interrupted  by the original system
+      made      [timestamp]
+      artifacts [root]/project/runs/run_20261123_024216_79d530
+      ag
+        main_flow
+          ✓ n0
+          ✓ n1
+    ---- exit code 0
+    ");
+    insta::assert_snapshot!(show(&["run_20261123_024216_79d530", "n0"]), @r#"
+    ag.main_flow.n0  completed
+    outcome
+    {
+      "all_succeeded": true,
+      "commands_executed": 1,
+      "successful_commands": 1,
+      "failed_commands": 0,
+      "results": [
+        {
+          "command": "echo n0; [ -e /srv/other ] || [ 0 -lt 2 ] || kill -KILL $PPID; sleep 0.3",
+          "returncode": 0,
+          "stdout": "n0\n",
+          "stderr": "",
+          "success": true
+        }
+      ]
+    }
+    files [root]/project/runs/run_20261123_024216_79d530/ag/main_flow/n0
+    ---- exit code 0
+    "#);
+    for args in [&[][..], &["code_generator"], &["main_flow"]] {
+        let args = [&["run_20261123_022713_9d6211", "--json"], args].concat();
+        let shown = show(&args).json("cli_runs_show");
+        assert_eq!(shown["original"], true);
+    }
+    let unknown = env.refused(&["runs", "show", "run_20261123_024216_79d530", "zzz"]);
+    insta::assert_snapshot!(unknown, @"
     ---- stderr
-    error[original_system]: `rerun_20261123_022713_2ebc7e` was made by the original system; it can be listed, but not started from
+    error[unknown_path]: `zzz` names no step or component; there are ag, ag.main_flow, ag.main_flow.n0, ag.main_flow.n1
+      hint: `dhenara runs show run_20261123_024216_79d530` lists all steps
     ---- exit code 2
     ");
 }

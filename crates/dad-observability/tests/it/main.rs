@@ -14,6 +14,7 @@ use dad_events::{
     StepEnded, StepStarted,
 };
 use dad_observability::ObservabilitySettings;
+use dad_tests::Schemas;
 use serde_json::Value;
 use tracing_subscriber::prelude::*;
 
@@ -104,11 +105,17 @@ async fn observe(dir: &Path, settings: ObservabilitySettings) -> Vec<String> {
     bus.close().await
 }
 
+/// The lines of a file, each as the format of that name says.
 fn lines(dir: &Path, file: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(dir.join(file)).unwrap();
-    text.lines()
+    let lines: Vec<Value> = text
+        .lines()
         .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+        .collect();
+    for line in &lines {
+        Schemas::get().validate(file.trim_end_matches(".jsonl"), line);
+    }
+    lines
 }
 
 #[tokio::test]

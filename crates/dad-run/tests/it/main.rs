@@ -10,6 +10,7 @@ use dad_core::{
 };
 use dad_definition::{FlowBuilder, NodeBuilder, NodeTypeInfo, NodeTypes};
 use dad_run::{ActiveRun, Catalog, CommitDetails, RunContext, RunContextBuilder, RunError, RunView};
+use dad_tests::TestProject;
 use serde_json::{Map, Value, json};
 
 /// One node type that takes anything.
@@ -53,6 +54,9 @@ fn commit_one(run: &ActiveRun) {
     let staged = run.begin_step(&path, &ANYTHING, 1, "test").unwrap();
     staged
         .dir()
+        .unwrap()
+        .create_dir_all("custom-artifacts")
+        .unwrap()
         .write_new("extra.txt", b"kept", dad_fs::Durability::Process)
         .unwrap();
     let result = StepResult {
@@ -91,7 +95,7 @@ fn journal(run_dir: &Path) -> PathBuf {
 
 #[tokio::test]
 async fn a_run_is_readable_while_it_is_driven_and_after() {
-    let project = tempfile::tempdir().unwrap();
+    let project = TestProject::new();
     let run = set_up(project.path());
     let dir = run.identity().run_dir.clone();
     assert_eq!(RunView::open(&dir).unwrap().status, RunStatus::Running);
@@ -104,7 +108,10 @@ async fn a_run_is_readable_while_it_is_driven_and_after() {
         .into_iter()
         .map(|artifact| artifact.name)
         .collect();
-    assert_eq!(names, ["extra.txt", "outcome.json", "result.json"]);
+    assert_eq!(
+        names,
+        ["custom-artifacts/extra.txt", "outcome.json", "result.json"]
+    );
     let handle = run.handle();
     run.complete_run(RunStatus::Completed, None).await.unwrap();
     assert!(matches!(
@@ -123,7 +130,7 @@ async fn a_run_is_readable_while_it_is_driven_and_after() {
 
 #[tokio::test]
 async fn a_dropped_run_is_abandoned_and_a_forgotten_one_interrupted() {
-    let project = tempfile::tempdir().unwrap();
+    let project = TestProject::new();
     let run = set_up(project.path());
     let (dir, handle) = (run.identity().run_dir.clone(), run.handle());
     drop(run);
@@ -137,11 +144,12 @@ async fn a_dropped_run_is_abandoned_and_a_forgotten_one_interrupted() {
 
 #[tokio::test]
 async fn a_torn_line_is_expected_and_damage_before_it_is_not() {
-    let project = tempfile::tempdir().unwrap();
+    let project = TestProject::new();
     let run = set_up(project.path());
     let dir = run.identity().run_dir.clone();
     commit_one(&run);
     run.complete_run(RunStatus::Completed, None).await.unwrap();
+    let project = project.into_unchecked();
     let whole = std::fs::read_to_string(journal(&dir)).unwrap();
 
     // Cut at every byte: a shorter run, never an error.
@@ -172,10 +180,11 @@ async fn a_torn_line_is_expected_and_damage_before_it_is_not() {
 
 #[tokio::test]
 async fn unknown_records_are_read_and_newer_directories_refused() {
-    let project = tempfile::tempdir().unwrap();
+    let project = TestProject::new();
     let run = set_up(project.path());
     let dir = run.identity().run_dir.clone();
     run.complete_run(RunStatus::Completed, None).await.unwrap();
+    let _project = project.into_unchecked();
     let whole = std::fs::read_to_string(journal(&dir)).unwrap();
     let seq = whole.lines().count() + 1;
     let future = format!(
@@ -198,7 +207,7 @@ async fn unknown_records_are_read_and_newer_directories_refused() {
 
 #[tokio::test]
 async fn large_fields_stand_beside_the_journal() {
-    let project = tempfile::tempdir().unwrap();
+    let project = TestProject::new();
     let run = set_up(project.path());
     let dir = run.identity().run_dir.clone();
     let input = json!({ "text": "x".repeat(100_000) });
@@ -217,7 +226,7 @@ async fn large_fields_stand_beside_the_journal() {
 
 #[tokio::test]
 async fn runs_are_found_by_id_prefix_and_last() {
-    let project = tempfile::tempdir().unwrap();
+    let project = TestProject::new();
     let mut ids = Vec::new();
     for prefix in ["a", "b"] {
         let run = context(project.path())
@@ -249,7 +258,7 @@ async fn runs_are_found_by_id_prefix_and_last() {
 
 #[tokio::test]
 async fn a_directory_without_a_first_record_is_hidden() {
-    let project = tempfile::tempdir().unwrap();
+    let project = TestProject::new().into_unchecked();
     std::fs::create_dir_all(project.path().join("runs/run_20251123_141516_000001/.run")).unwrap();
     std::fs::create_dir_all(project.path().join("runs/global_data/x")).unwrap();
     std::fs::write(
@@ -264,7 +273,7 @@ async fn a_directory_without_a_first_record_is_hidden() {
 
 #[tokio::test]
 async fn nothing_is_made_before_everything_is_checked() {
-    let project = tempfile::tempdir().unwrap();
+    let project = TestProject::new();
     let wrong = [
         context(project.path()).variable("nobody", 1),
         context(project.path()).previous_run_id("last"),
@@ -282,4 +291,67 @@ async fn nothing_is_made_before_everything_is_checked() {
     );
     assert!(context(project.path()).run_root_subpath("../up").build().is_err());
     assert!(!project.path().join("runs").exists());
+}
+
+#[tokio::test]
+async fn the_definition_is_read_back_with_the_digests_of_its_steps() {
+    let project = TestProject::new();
+    let run = set_up(project.path());
+    let dir = run.identity().run_dir.clone();
+    let recorded = RunView::open(&dir).unwrap().definition().unwrap();
+    assert_eq!(recorded.definition, *flow().definition());
+    let steps: Vec<_> = run
+        .program()
+        .steps()
+        .map(|step| (step.path.clone(), step.digest))
+        .collect();
+    assert_eq!(Vec::from_iter(recorded.steps), steps);
+    run.complete_run(RunStatus::Completed, None).await.unwrap();
+
+    let _project = project.into_unchecked();
+    let file = dir.join(".run/definition.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(
+        &file,
+        text.replacen("\"schema_version\": 1", "\"schema_version\": 9", 1),
+    )
+    .unwrap();
+    let newer = RunView::open(&dir).unwrap().definition().unwrap_err();
+    assert!(
+        matches!(newer, RunError::NewerVersion { found: 9, .. }),
+        "{newer}"
+    );
+    std::fs::write(&file, &text[..text.len() / 2]).unwrap();
+    let damaged = RunView::open(&dir).unwrap().definition().unwrap_err();
+    assert!(matches!(damaged, RunError::Unreadable { .. }), "{damaged}");
+}
+
+#[tokio::test]
+async fn static_inputs_may_say_their_version() {
+    let project = TestProject::new();
+    let file = project.path().join("inputs.json");
+    let give = |inputs: Value| {
+        std::fs::write(&file, inputs.to_string()).unwrap();
+        context(project.path())
+            .static_inputs(&file)
+            .build()
+            .unwrap()
+            .setup_run(&flow())
+    };
+    let run = give(json!({ "one": { "n": 1 } })).unwrap();
+    let dir = run.identity().run_dir.clone();
+    run.complete_run(RunStatus::Completed, None).await.unwrap();
+    let written = std::fs::read(dir.join("static_inputs/static_inputs.json")).unwrap();
+    let written: Value = serde_json::from_slice(&written).unwrap();
+    assert_eq!(written, json!({ "schema_version": 1, "flow.one": { "n": 1 } }));
+
+    let run = give(written).unwrap();
+    let given = run.given_input(&"flow.one".parse().unwrap()).unwrap();
+    assert_eq!(given.value, json!({ "n": 1 }));
+    run.complete_run(RunStatus::Completed, None).await.unwrap();
+    let newer = give(json!({ "schema_version": 9, "one": {} })).unwrap_err();
+    assert!(
+        matches!(newer, RunError::NewerVersion { found: 9, .. }),
+        "{newer}"
+    );
 }

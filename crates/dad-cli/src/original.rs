@@ -1,0 +1,95 @@
+//! What can be shown of a run of the original system.
+
+use dad_core::{HierarchyPath, StepStatus};
+use dad_run::{OriginalElement, OriginalRun};
+use dad_terminal::{BOLD, DIM, mark, run_style};
+use serde_json::{Value, json};
+
+use crate::error::CommandError;
+use crate::json;
+
+/// Shows a run and its tree.
+pub(crate) fn run(run: &OriginalRun, as_json: bool) {
+    let entry = &run.entry;
+    if as_json {
+        json::print(json!({
+            "original": true,
+            "run_id": entry.run_id,
+            "run_dir": entry.dir,
+            "status": entry.status,
+            "parent": run.parent,
+            "created_at": entry.created_at,
+            "last_record_at": entry.last_record_at,
+            "steps": run.elements.iter().map(element_json).collect::<Vec<_>>(),
+        }));
+        return;
+    }
+    let style = run_style(entry.status);
+    json::print_text(&format!(
+        "{BOLD}{}{BOLD:#}  {style}{}{style:#}  {DIM}by the original system{DIM:#}",
+        entry.run_id, entry.status
+    ));
+    if let Some(parent) = &run.parent {
+        json::print_text(&format!("  {DIM}from{DIM:#}      {parent}"));
+    }
+    if let Some(created_at) = entry.created_at {
+        json::print_text(&format!("  {DIM}made{DIM:#}      {created_at}"));
+    }
+    json::print_text(&format!("  {DIM}artifacts{DIM:#} {}", entry.dir.display()));
+    for element in &run.elements {
+        json::print_text(&element_line(element));
+    }
+}
+
+fn element_json(element: &OriginalElement) -> Value {
+    let kind = if element.status.is_some() {
+        "step"
+    } else {
+        "component"
+    };
+    json!({ "path": element.path, "kind": kind, "status": element.status })
+}
+
+fn element_line(element: &OriginalElement) -> String {
+    let indent = "  ".repeat(element.path.segments().count());
+    let name = element.path.leaf();
+    match element.status {
+        None => format!("{indent}{BOLD}{name}{BOLD:#}"),
+        Some(status) => {
+            let (sign, style) = mark(status, false);
+            let word = if status == StepStatus::Completed {
+                ""
+            } else {
+                status.as_str()
+            };
+            let line = format!("{indent}{style}{sign}{style:#} {name:<28}  {DIM}{word}{DIM:#}");
+            line.trim_end().to_owned()
+        }
+    }
+}
+
+/// Shows one step: what stands in its result.
+pub(crate) fn step(run: &OriginalRun, path: &HierarchyPath, as_json: bool) -> Result<(), CommandError> {
+    let element = run.elements.iter().find(|element| element.path == *path);
+    let status = element.and_then(|element| element.status);
+    let result = match status {
+        Some(_) => run.result(path)?,
+        None => Value::Null,
+    };
+    if as_json {
+        json::print(json!({ "original": true, "path": path, "status": status, "result": result }));
+        return Ok(());
+    }
+    let word = status.map(StepStatus::as_str).unwrap_or_default();
+    json::print_text(format!("{BOLD}{path}{BOLD:#}  {word}").trim_end());
+    for part in ["input", "outcome", "error"] {
+        if let Some(value) = result.get(part) {
+            json::print_text(&format!("{BOLD}{part}{BOLD:#}"));
+            let text = serde_json::to_string_pretty(value).unwrap_or_default();
+            json::print_text(&dad_terminal::printable(&text));
+        }
+    }
+    let dir = run.entry.dir.join(path.to_relative_dir());
+    json::print_text(&format!("{BOLD}files{BOLD:#} {}", dir.display()));
+    Ok(())
+}

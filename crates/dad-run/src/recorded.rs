@@ -1,0 +1,114 @@
+//! The definition in a run directory: what was executed, and a digest of each step to compare another one with.
+
+use std::path::Path;
+
+use dad_core::{Definition, Digest, HierarchyPath, SCHEMA_VERSION};
+use dad_definition::{Program, SpanMap, load_str};
+use dad_fs::{Dir, Durability};
+use indexmap::IndexMap;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::RunError;
+use crate::layout::{DEFINITION, SPANS};
+use crate::projection::write_new_json;
+
+/// The definition of a run as its directory has it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RecordedDefinition {
+    /// The definition, with the files that it included in it.
+    pub definition: Definition,
+    /// The digest of each step of it, in document order.
+    pub steps: IndexMap<HierarchyPath, Digest>,
+    /// Where its parts were written; `None` of a definition that was built in Rust.
+    pub spans: Option<SpanMap>,
+}
+
+/// A document of a run directory that says its version beside the fields of something else.
+#[derive(Serialize)]
+pub(crate) struct Versioned<T> {
+    schema_version: u32,
+    #[serde(flatten)]
+    content: T,
+}
+
+impl<T> Versioned<T> {
+    pub(crate) const fn new(content: T) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            content,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct DefinitionFile<T> {
+    definition: T,
+    steps: IndexMap<HierarchyPath, Digest>,
+}
+
+/// Writes the definition of a run that is made, and where its parts come from.
+pub(crate) fn write_definition(
+    dot_run: &Dir,
+    program: &Program,
+    spans: Option<&SpanMap>,
+    durability: Durability,
+) -> Result<(), RunError> {
+    let file = DefinitionFile {
+        definition: &*program.definition,
+        steps: program
+            .steps()
+            .map(|step| (step.path.clone(), step.digest))
+            .collect(),
+    };
+    write_new_json(dot_run, DEFINITION, &Versioned::new(file), durability)?;
+    if let Some(spans) = spans {
+        write_new_json(dot_run, SPANS, &Versioned::new(spans), durability)?;
+    }
+    Ok(())
+}
+
+/// Reads the definition of a run back.
+pub(crate) fn read_definition(dot_run: &Dir) -> Result<RecordedDefinition, RunError> {
+    let path = dot_run.path().join(DEFINITION);
+    let file: DefinitionFile<Value> = decode(&dot_run.read(DEFINITION)?, &path)?;
+    let shown = path.to_string_lossy();
+    let loaded = load_str(&file.definition.to_string(), &shown, None, None)
+        .map_err(|problems| RunError::unreadable(&path, problems))?;
+    let spans = match dot_run.read_optional(SPANS)? {
+        Some(bytes) => Some(decode(&bytes, &dot_run.path().join(SPANS))?),
+        None => None,
+    };
+    Ok(RecordedDefinition {
+        definition: loaded.definition,
+        steps: file.steps,
+        spans,
+    })
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T, RunError> {
+    let value: Value = serde_json::from_slice(bytes).map_err(|e| RunError::unreadable(path, e))?;
+    if let Some(version) = value.get("schema_version") {
+        check_version(version, path)?;
+    }
+    serde_json::from_value(value).map_err(|e| RunError::unreadable(path, e))
+}
+
+/// Refuses a document of a newer version, and one whose version is none.
+pub(crate) fn check_version(version: &Value, path: &Path) -> Result<(), RunError> {
+    let found = version.as_u64().and_then(|version| u32::try_from(version).ok());
+    match found {
+        Some(found @ 1..) if found <= SCHEMA_VERSION => Ok(()),
+        Some(found @ 1..) => Err(RunError::NewerVersion {
+            path: path.into(),
+            found,
+            supported: SCHEMA_VERSION,
+        }),
+        _ => Err(RunError::unreadable(
+            path,
+            format!("`schema_version` must be {SCHEMA_VERSION}"),
+        )),
+    }
+}
