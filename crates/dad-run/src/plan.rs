@@ -247,7 +247,8 @@ impl Planner<'_> {
         }
         match side {
             Side::Around if !*passed => {
-                Err(self.nothing(self.entry, "is in an iteration that there was not"))
+                let iterations = if count == 1 { "iteration" } else { "iterations" };
+                Err(self.not_reached(format!("`{path}` had {count} {iterations}")))
             }
             _ => Ok(()),
         }
