@@ -8,7 +8,7 @@ use dad_runner::NodeRegistry;
 
 use crate::args::{Cli, Command, RunCommand, RunsCommand};
 use crate::error::CommandError;
-use crate::{exit_code, json, run, runs};
+use crate::{exit_code, json, run, runs, validate};
 
 /// The command with what a project adds to it.
 pub struct App {
@@ -80,6 +80,11 @@ impl App {
         match command {
             Command::Run(RunCommand::Agent { name, options }) => run::agent(self, &name, &options),
             Command::Run(RunCommand::Flow { file, options }) => run::flow(self, &file, &options),
+            Command::Validate {
+                name,
+                project_root,
+                json,
+            } => validate::validate(self, name.as_deref(), project_root.as_deref(), json),
             Command::Runs(RunsCommand::List { place, json }) => runs::list(&place, json),
             Command::Runs(RunsCommand::Show {
                 run,
@@ -103,6 +108,7 @@ impl Command {
     fn wants_json(&self) -> bool {
         match self {
             Self::Run(RunCommand::Agent { options, .. } | RunCommand::Flow { options, .. }) => options.json,
+            Self::Validate { json, .. } => *json,
             Self::Runs(RunsCommand::List { json, .. } | RunsCommand::Show { json, .. }) => *json,
         }
     }

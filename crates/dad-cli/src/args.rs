@@ -15,6 +15,17 @@ pub(crate) enum Command {
     /// Run an agent or a flow.
     #[command(subcommand)]
     Run(RunCommand),
+    /// Check definitions without running them: every problem at once, with its place.
+    Validate {
+        /// An agent of the project or a definition file; all agents of the project if left out.
+        name: Option<String>,
+        /// The project; by default the nearest directory upward that holds `.dhenara`.
+        #[arg(long, value_name = "DIR")]
+        project_root: Option<PathBuf>,
+        /// Print one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
     /// Look at the runs there are.
     #[command(subcommand)]
     Runs(RunsCommand),

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use dad_core::{Definition, DefinitionKind, ElementId};
-use dad_definition::{Loaded, Problem, SpanMap, load_file};
+use dad_definition::{Checked, Loaded, Problem, SpanMap, check_file};
 
 use crate::app::App;
 use crate::error::CommandError;
@@ -28,32 +28,47 @@ pub(crate) fn agent(app: &App, project_root: &Path, name: &str) -> Result<Found,
             warnings: Vec::new(),
         });
     }
+    let file = agent_file(app, project_root, name)?;
+    load(app, &file, project_root, name, DefinitionKind::Agent)
+}
+
+/// The file of an agent.
+pub(crate) fn agent_file(app: &App, project_root: &Path, name: &str) -> Result<PathBuf, CommandError> {
     ElementId::new(name)
         .map_err(|error| CommandError::usage("agent_name", format!("the name of the agent: {error}")))?;
     let file = agent_files(project_root, name)
         .into_iter()
         .find(|file| file.is_file());
-    let file = file.ok_or_else(|| unknown_agent(app, project_root, name))?;
-    load(&file, project_root, name, DefinitionKind::Agent)
+    file.ok_or_else(|| unknown_agent(app, project_root, name))
+}
+
+/// What the root of a file's definition is called after.
+pub(crate) fn name_of(file: &Path) -> String {
+    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+    name.chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+        .collect()
 }
 
 /// The flow of a file.
-pub(crate) fn flow(file: &Path, project_root: &Path) -> Result<Found, CommandError> {
-    let name = file.file_stem().unwrap_or_default().to_string_lossy();
-    let name: String = name
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .collect();
-    load(file, project_root, &name, DefinitionKind::Flow)
+pub(crate) fn flow(app: &App, file: &Path, project_root: &Path) -> Result<Found, CommandError> {
+    load(app, file, project_root, &name_of(file), DefinitionKind::Flow)
 }
 
-fn load(file: &Path, project_root: &Path, name: &str, wanted: DefinitionKind) -> Result<Found, CommandError> {
+fn load(
+    app: &App,
+    file: &Path,
+    project_root: &Path,
+    name: &str,
+    wanted: DefinitionKind,
+) -> Result<Found, CommandError> {
+    let Checked { loaded, program, .. } = check_file(file, Some(project_root), name, &app.nodes)?;
     let Loaded {
         definition,
         spans,
         warnings,
         ..
-    } = load_file(file, Some(project_root))?;
+    } = loaded;
     if definition.kind != wanted {
         let (is, command) = match definition.kind {
             DefinitionKind::Agent => ("an agent", "dhenara run agent NAME"),
@@ -64,11 +79,10 @@ fn load(file: &Path, project_root: &Path, name: &str, wanted: DefinitionKind) ->
                 .with_hint(format!("use `{command}`")),
         );
     }
-    let root_id = root_id(&definition, name);
     let dir = file.parent().map(Path::to_path_buf);
     Ok(Found {
         definition,
-        root_id,
+        root_id: program.root.id.to_string(),
         spans: Some(spans),
         dir,
         warnings,
@@ -103,7 +117,7 @@ fn unknown_agent(app: &App, project_root: &Path, name: &str) -> CommandError {
 }
 
 /// The agents that files of the project define.
-fn agents_of(project_root: &Path) -> Vec<String> {
+pub(crate) fn agents_of(project_root: &Path) -> Vec<String> {
     let folders = ["agents", "src/agents"].map(|folder| project_root.join(folder));
     let entries = folders
         .iter()

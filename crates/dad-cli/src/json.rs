@@ -1,4 +1,5 @@
 use dad_core::SCHEMA_VERSION;
+use dad_definition::Problems;
 use dad_runner::RunReport;
 use serde_json::{Value, json};
 
@@ -30,20 +31,25 @@ pub(crate) fn print_error(error: &CommandError) {
         document["hint"] = json!(hint);
     }
     if let Some(problems) = &error.problems {
-        let all = problems.iter().map(|problem| {
-            json!({
-                "code": problem.code,
-                "message": problem.message,
-                "file": problem.file,
-                "line": problem.line,
-                "column": problem.column,
-                "path": problem.path,
-                "hint": problem.hint,
-            })
-        });
-        document["problems"] = all.collect();
+        document["problems"] = self::problems(problems);
     }
     print(json!({ "error": document }));
+}
+
+/// Problems of definitions, each with its place.
+pub(crate) fn problems(problems: &Problems) -> Value {
+    let all = problems.iter().map(|problem| {
+        json!({
+            "code": problem.code,
+            "message": problem.message,
+            "file": problem.file,
+            "line": problem.line,
+            "column": problem.column,
+            "path": problem.path,
+            "hint": problem.hint,
+        })
+    });
+    all.collect()
 }
 
 /// A run as `--json` prints it.

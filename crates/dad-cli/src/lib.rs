@@ -23,5 +23,6 @@ mod run;
 mod runs;
 mod show;
 mod summary;
+mod validate;
 
 pub use app::{App, main};

@@ -49,7 +49,7 @@ pub(crate) fn flow(app: &App, file: &Path, options: &RunOptions) -> Result<u8, C
         None => project_of(file)?,
     };
     check_project(&project_root)?;
-    let found = definitions::flow(file, &project_root)?;
+    let found = definitions::flow(app, file, &project_root)?;
     let file = file.to_string_lossy();
     run(
         app,
@@ -61,7 +61,7 @@ pub(crate) fn flow(app: &App, file: &Path, options: &RunOptions) -> Result<u8, C
 }
 
 /// The project a file lies in; a file outside of any is its own, with its runs beside it.
-fn project_of(file: &Path) -> Result<PathBuf, CommandError> {
+pub(crate) fn project_of(file: &Path) -> Result<PathBuf, CommandError> {
     let unreadable = |error: std::io::Error| {
         CommandError::usage(
             "unreadable",

@@ -1,8 +1,10 @@
-use dad_core::{HierarchyPath, StepStatus, format_duration};
-use dad_run::{Decision, PlannedStep, RunView, StepCommitted, ViewEntry};
-use dad_terminal::{BOLD, DIM, mark, run_style};
-use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::time::Duration;
+
+use dad_core::{HierarchyPath, Segment, StepStatus, format_duration};
+use dad_run::{Decision, PlannedStep, RunView, StepCommitted, ViewEntry};
+use dad_terminal::{BOLD, DIM, mark, path_indent, path_name, run_style};
+use serde_json::{Value, json};
 
 use crate::error::CommandError;
 use crate::json;
@@ -50,14 +52,48 @@ pub(crate) fn run(view: &RunView, as_json: bool) {
     if view.torn {
         json::print_text("  the last line of the journal was cut off by a crash and is ignored");
     }
-    for (path, entry) in &view.entries {
+    for (path, entry) in in_tree_order(view) {
         json::print_text(&entry_line(path, entry));
     }
 }
 
+/// Components and steps as a tree: what ran at the same time stands together, iterations by their number.
+fn in_tree_order(view: &RunView) -> Vec<(&HierarchyPath, &ViewEntry)> {
+    let mut children: HashMap<Option<&HierarchyPath>, Vec<usize>> = HashMap::new();
+    for (index, path) in view.entries.keys().enumerate() {
+        let mut around = path.parent();
+        while let Some(parent) = around.take_if(|parent| !view.entries.contains_key(parent)) {
+            around = parent.parent();
+        }
+        let parent = around.and_then(|parent| view.entries.get_key_value(&parent));
+        children
+            .entry(parent.map(|(path, _)| path))
+            .or_default()
+            .push(index);
+    }
+    let iteration = |index: &usize| {
+        let path = view.entries.get_index(*index).map(|(path, _)| path)?;
+        let Segment::Iteration(iteration) = path.typed_segments().rev().nth(1)? else {
+            return None;
+        };
+        Some(iteration)
+    };
+    let mut ordered = Vec::with_capacity(view.entries.len());
+    let mut stack = vec![None];
+    while let Some(at) = stack.pop() {
+        let entry = at.and_then(|index| view.entries.get_index(index));
+        ordered.extend(entry);
+        if let Some(mut inside) = children.remove(&entry.map(|(path, _)| path)) {
+            inside.sort_by_key(iteration);
+            stack.extend(inside.into_iter().rev().map(Some));
+        }
+    }
+    ordered
+}
+
 fn entry_line(path: &HierarchyPath, entry: &ViewEntry) -> String {
-    let indent = "  ".repeat(path.segments().count());
-    let name = path.leaf();
+    let indent = format!("  {}", path_indent(path));
+    let name = path_name(path);
     match entry {
         ViewEntry::Component { status, .. } => match status {
             StepStatus::Completed => format!("{indent}{BOLD}{name}{BOLD:#}"),

@@ -60,13 +60,13 @@ pub struct CommandNodeSettings {
 }
 
 /// One command.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum CommandLine {
     /// A text for `sh -c`. Placeholders in it become positional parameters: values reach the shell only as arguments.
     Shell(String),
-    /// A program and its arguments.
-    Arguments(Vec<String>),
+    /// A program and its arguments. Numbers and booleans among them are given as text.
+    Arguments(#[schemars(with = "Vec<Argument>")] Vec<String>),
     /// A text for `sh -c` whose placeholders were taken out.
     #[doc(hidden)]
     #[schemars(skip)]
@@ -75,6 +75,61 @@ pub enum CommandLine {
         arguments: Vec<Value>,
         shown: String,
     },
+}
+
+/// What may stand among arguments, for the schema.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Argument {
+    Text(String),
+    Number(f64),
+    Boolean(bool),
+}
+
+/// By hand, so that the error says which argument is none.
+impl<'de> Deserialize<'de> for CommandLine {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Self::from_json(value).map_err(serde::de::Error::custom)
+    }
+}
+
+#[derive(Deserialize)]
+struct Script {
+    script: String,
+    arguments: Vec<Value>,
+    shown: String,
+}
+
+impl CommandLine {
+    fn from_json(value: Value) -> Result<Self, String> {
+        match value {
+            Value::String(text) => Ok(Self::Shell(text)),
+            Value::Array(items) => {
+                let arguments = items.iter().enumerate().map(|(index, item)| match item {
+                    Value::String(_) | Value::Number(_) | Value::Bool(_) => {
+                        Ok(dad_template::Value::from(item).to_text())
+                    }
+                    other => Err(format!("argument {index} must be a text, it is `{other}`")),
+                });
+                Ok(Self::Arguments(arguments.collect::<Result<_, _>>()?))
+            }
+            other => {
+                let wrong = format!("a command is a text or a list of arguments, not `{other}`");
+                let Script {
+                    script,
+                    arguments,
+                    shown,
+                } = serde_json::from_value(other).map_err(|_| wrong)?;
+                Ok(Self::Script {
+                    script,
+                    arguments,
+                    shown,
+                })
+            }
+        }
+    }
 }
 
 impl From<&str> for CommandLine {

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dad_core::{ErrorInfo, HierarchyPath, Timestamp, Usage};
+use dad_core::{ErrorInfo, HierarchyPath, Segment, Timestamp, Usage};
 use dad_events::{Event, EventBody, RunIdentity, StepEnded};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -170,13 +170,22 @@ impl Traces {
     }
 }
 
-/// The span around another: that of the enclosing path, of the run for a root, none for the run.
+/// The span around another: that of the component around it, of the run for a root, none for the run. Iterations and
+/// branches have no spans.
 fn parent_of(run_id: &str, path: &str) -> Vec<u8> {
-    match path.rsplit_once('.') {
-        Some((parent, _)) => span_id(run_id, parent).to_bytes().to_vec(),
-        None if path.is_empty() => Vec::new(),
-        None => span_id(run_id, "").to_bytes().to_vec(),
+    if path.is_empty() {
+        return Vec::new();
     }
+    let is_part = |segment: &str| !matches!(Segment::of(segment), Segment::Element(_));
+    let mut around = path;
+    while let Some((parent, _)) = around.rsplit_once('.') {
+        let leaf = parent.rsplit('.').next().unwrap_or(parent);
+        if !is_part(leaf) {
+            return span_id(run_id, parent).to_bytes().to_vec();
+        }
+        around = parent;
+    }
+    span_id(run_id, "").to_bytes().to_vec()
 }
 
 fn failed_attempt(at: Timestamp, error: &ErrorInfo) -> SpanEvent {

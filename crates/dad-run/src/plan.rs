@@ -47,7 +47,7 @@ pub enum Decision {
     Execute,
     /// It is decided when it is reached.
     DependsOn {
-        /// The earlier steps whose results it uses.
+        /// The earlier steps whose results it uses, or the conditional or loop around it.
         paths: Vec<HierarchyPath>,
     },
 }
@@ -153,6 +153,7 @@ pub fn plan_from_entry_point(
     recorded: &dyn Recorded,
 ) -> Result<Vec<PlannedStep>, RunError> {
     let mut planner = Planner {
+        undecided: Vec::new(),
         entry,
         parent,
         recorded,
@@ -164,6 +165,8 @@ pub fn plan_from_entry_point(
 }
 
 struct Planner<'a> {
+    /// The conditionals and loops around that are decided when the re-run is there, the innermost last.
+    undecided: Vec<HierarchyPath>,
     entry: &'a HierarchyPath,
     parent: &'a RunId,
     recorded: &'a dyn Recorded,
@@ -188,6 +191,9 @@ impl Planner<'_> {
                         Some(taken.ok_or_else(|| self.nothing(path, "was not decided"))?)
                     }
                 };
+                if taken.is_none() {
+                    self.undecided.push(path.clone());
+                }
                 let passed = &mut false;
                 for (branch, list) in [(true, true_branch), (false, false_branch)] {
                     let part = path.branch(branch);
@@ -199,6 +205,9 @@ impl Planner<'_> {
                         Some(taken) if taken != branch => {}
                         _ => self.list(list, &part, side)?,
                     }
+                }
+                if taken.is_none() {
+                    self.undecided.pop();
                 }
                 Ok(())
             }
@@ -232,7 +241,7 @@ impl Planner<'_> {
         count: Option<u64>,
     ) -> Result<(), RunError> {
         if matches!(side, Side::After | Side::Undecided) {
-            return self.list(body, path, side);
+            return self.later(body, path, side);
         }
         let count = count.ok_or_else(|| self.nothing(path, "has not begun"))?;
         let passed = &mut false;
@@ -240,8 +249,7 @@ impl Planner<'_> {
             let part = path.iteration(index);
             let side = side.of_child(&part, Some(self.entry), passed);
             if side == Side::After && part != *self.entry {
-                // How many there will be is decided when the re-run is there.
-                return self.list(body, path, side);
+                return self.later(body, path, side);
             }
             self.list(body, &part, side)?;
         }
@@ -252,6 +260,14 @@ impl Planner<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Iterations of which it is decided when the re-run is there how many there are.
+    fn later(&mut self, body: &[ProgramElement], path: &HierarchyPath, side: Side) -> Result<(), RunError> {
+        self.undecided.push(path.clone());
+        let planned = self.list(body, path, side);
+        self.undecided.pop();
+        planned
     }
 
     fn list<'e>(
@@ -279,8 +295,23 @@ impl Planner<'_> {
                 let origin = self.origin(node, &path)?;
                 (Decision::Reuse { origin }, "before the entry point")
             }
-            _ if path.is_within(self.entry) => (Decision::Execute, "entry point"),
-            _ => (Decision::Execute, "after the entry point"),
+            _ => {
+                let decision = match self.undecided.last() {
+                    Some(control) => Decision::DependsOn {
+                        paths: vec![control.clone()],
+                    },
+                    None => Decision::Execute,
+                };
+                let is_entry = path.is_within(self.entry);
+                (
+                    decision,
+                    if is_entry {
+                        "entry point"
+                    } else {
+                        "after the entry point"
+                    },
+                )
+            }
         };
         self.steps.push(PlannedStep {
             path,

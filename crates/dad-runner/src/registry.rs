@@ -10,7 +10,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::without_common;
 use crate::context::NodeContext;
@@ -61,8 +61,8 @@ impl NodeRegistry {
 
     /// Adds a function that callbacks may call by this name; one of the same name is replaced.
     ///
-    /// It is given its arguments, templates rendered, and what every node has; what it returns is the outcome of the
-    /// step. Since nothing is known of what it changes, a re-run calls it again after other effects.
+    /// It is given its arguments, templates rendered, and what every node has; what it returns stands in the outcome of
+    /// the step, as `callable_result`. Since nothing is known of what it changes, a re-run calls it again after other effects.
     ///
     /// ```
     /// use dad_runner::{NodeContext, NodeError, NodeRegistry};
@@ -312,11 +312,8 @@ where
             NodeError::new("arguments", format!("in the arguments, {reason}")).permanent()
         })?;
         let result = (self.function)(args, cx.clone()).await?;
-        let outcome =
+        let result =
             serde_json::to_value(result).map_err(|error| NodeError::from_error("outcome", &error))?;
-        Ok(NodeOutput {
-            outcome,
-            ..NodeOutput::default()
-        })
+        Ok(NodeOutput::new(json!({ "callable_result": result })))
     }
 }

@@ -9,7 +9,7 @@ use dad_core::{HierarchyPath, format_duration};
 use dad_events::{ComponentEnded, Event, EventBody, RunIdentity, RunObserver, RunStarted, StepEnded};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::text::{BOLD, DIM, mark, one_line, usage};
+use crate::text::{BOLD, DIM, mark, one_line, path_indent, path_name, usage};
 
 /// Shows the component tree of a run while it grows: a line for each component entered and each step ended, and on a
 /// terminal a moving line for each step that executes.
@@ -18,6 +18,15 @@ pub struct Progress {
     live: bool,
     bars: MultiProgress,
     running: Mutex<HashMap<HierarchyPath, ProgressBar>>,
+    /// The components entered and not left, an outer one before those in it.
+    open: Mutex<Vec<OpenComponent>>,
+}
+
+#[derive(Debug)]
+struct OpenComponent {
+    path: HierarchyPath,
+    /// Whether another ran at the same time.
+    crowded: bool,
 }
 
 impl Default for Progress {
@@ -34,6 +43,7 @@ impl Progress {
             live: std::io::stderr().is_terminal(),
             bars: MultiProgress::new(),
             running: Mutex::default(),
+            open: Mutex::default(),
         }
     }
 
@@ -51,17 +61,47 @@ impl Progress {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn open(&self) -> std::sync::MutexGuard<'_, Vec<OpenComponent>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, path: &HierarchyPath) {
+        let mut open = self.open();
+        let mut crowded = false;
+        for other in &mut *open {
+            if !path.is_within(&other.path) {
+                other.crowded = true;
+                crowded = true;
+            }
+        }
+        open.push(OpenComponent {
+            path: path.clone(),
+            crowded,
+        });
+    }
+
+    /// The name of a step's line: with its components as far as others ran beside them, because then the line may not
+    /// stand below its own.
+    fn line_name(&self, path: &HierarchyPath) -> String {
+        let open = self.open();
+        let around = open.iter().filter(|component| path.is_within(&component.path));
+        let crowded = around.skip_while(|component| !component.crowded);
+        let mut names: Vec<String> = crowded.map(|component| path_name(&component.path)).collect();
+        names.push(path_name(path));
+        names.join(".")
+    }
+
     fn begin(&self, path: &HierarchyPath) {
         if !self.live {
             return;
         }
         let style =
-            ProgressStyle::with_template(&format!("{}{{spinner}} {{msg}}  {{elapsed}}", indent(path)));
+            ProgressStyle::with_template(&format!("{}{{spinner}} {{msg}}  {{elapsed}}", path_indent(path)));
         let bar = self.bars.add(ProgressBar::new_spinner());
         if let Ok(style) = style {
             bar.set_style(style);
         }
-        bar.set_message(path.leaf().to_owned());
+        bar.set_message(self.line_name(path));
         bar.enable_steady_tick(Duration::from_millis(120));
         self.running().insert(path.clone(), bar);
     }
@@ -77,13 +117,15 @@ impl Progress {
         match &event.body {
             EventBody::RunStarted(started) => self.print(&run_line(&event.run, started)),
             EventBody::ComponentStarted(started) => {
+                self.enter(&started.path);
                 self.print(&format!(
                     "{}{BOLD}{}{BOLD:#}",
-                    indent(&started.path),
-                    started.path.leaf()
+                    path_indent(&started.path),
+                    path_name(&started.path)
                 ));
             }
             EventBody::ComponentEnded(ended) => {
+                self.open().retain(|component| component.path != ended.path);
                 if let Some(line) = component_line(ended) {
                     self.print(&line);
                 }
@@ -92,15 +134,15 @@ impl Progress {
             EventBody::AttemptFailed(failed) => {
                 self.end(&failed.path);
                 let error = one_line(&failed.error.message, 100);
-                let (path, attempt) = (indent(&failed.path), failed.attempt);
+                let (path, attempt) = (path_indent(&failed.path), failed.attempt);
                 self.print(&format!(
                     "{path}{DIM}! {} attempt {attempt} failed: {error}{DIM:#}",
-                    failed.path.leaf()
+                    path_name(&failed.path)
                 ));
             }
             EventBody::StepEnded(ended) => {
                 self.end(&ended.path);
-                self.print(&step_line(ended));
+                self.print(&step_line(ended, &self.line_name(&ended.path)));
             }
             _ => {}
         }
@@ -127,10 +169,6 @@ impl RunObserver for Progress {
     }
 }
 
-fn indent(path: &HierarchyPath) -> String {
-    "  ".repeat(path.segments().count() - 1)
-}
-
 fn run_line(run: &RunIdentity, started: &RunStarted) -> String {
     let mut line = format!("{DIM}{}", run.run_id);
     if let Some(plan) = &started.plan {
@@ -149,14 +187,14 @@ fn component_line(ended: &ComponentEnded) -> Option<String> {
     let (mark, style) = mark(ended.status, false);
     let line = format!(
         "{}{style}{mark}{style:#} {} {}",
-        indent(&ended.path),
-        ended.path.leaf(),
+        path_indent(&ended.path),
+        path_name(&ended.path),
         ended.status
     );
     Some(line)
 }
 
-fn step_line(ended: &StepEnded) -> String {
+fn step_line(ended: &StepEnded, name: &str) -> String {
     /// Names up to this width leave the columns behind them aligned.
     const NAME: usize = 28;
     let (mark, style) = mark(ended.status, ended.reused_from.is_some());
@@ -173,17 +211,16 @@ fn step_line(ended: &StepEnded) -> String {
     if !consumed.is_empty() && !details.iter().any(|detail| detail.contains("tokens")) {
         details.push(consumed);
     }
-    let name = ended.path.leaf();
     let mut line = format!(
         "{}{style}{mark}{style:#} {name:<NAME$}  {DIM}{}{DIM:#}",
-        indent(&ended.path),
+        path_indent(&ended.path),
         details.join("  ")
     );
     if let Some(error) = &ended.error {
         let _ = write!(
             line,
             "\n{}  {style}{}{style:#}",
-            indent(&ended.path),
+            path_indent(&ended.path),
             one_line(&error.message, 300)
         );
     }
@@ -223,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_line_says_how_a_step_ended() {
-        let line = plain(&step_line(&ended(StepStatus::Completed)));
+        let line = plain(&step_line(&ended(StepStatus::Completed), "code_generator"));
         insta::assert_snapshot!(line, @"    ✓ code_generator                1.2 s  42 tokens, $0.0100");
 
         let hostile = ErrorInfo::new("x", "line one\n\u{1b}[2Jline two");
@@ -232,7 +269,7 @@ mod tests {
             usage: Usage::default(),
             ..ended(StepStatus::Failed)
         };
-        insta::assert_snapshot!(plain(&step_line(&failed)), @r"
+        insta::assert_snapshot!(plain(&step_line(&failed, "code_generator")), @r"
             ✗ code_generator                1.2 s
               line one [2Jline two
         ");
@@ -248,8 +285,22 @@ mod tests {
             ..ended(StepStatus::Completed)
         };
         insta::assert_snapshot!(
-            plain(&step_line(&reused)),
+            plain(&step_line(&reused, "code_generator")),
             @"    ↺ code_generator                from run_20251123_141516_000001"
+        );
+    }
+
+    #[test]
+    fn steps_in_loops_say_their_iteration() {
+        let in_loop = StepEnded {
+            path: "root.flow.checks.iter_12.verify".parse().unwrap(),
+            usage: Usage::default(),
+            ..ended(StepStatus::Completed)
+        };
+        insta::assert_snapshot!(plain(&step_line(&in_loop, &path_name(&in_loop.path))), @"      ✓ iter_12.verify                1.2 s");
+        assert_eq!(
+            path_name(&"root.choice.is_true.loop.iter_0.a".parse().unwrap()),
+            "iter_0.a"
         );
     }
 

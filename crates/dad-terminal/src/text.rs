@@ -1,5 +1,5 @@
 use anstyle::{AnsiColor, Style};
-use dad_core::{RunStatus, StatusCounts, StepStatus, Usage};
+use dad_core::{HierarchyPath, RunStatus, Segment, StatusCounts, StepStatus, Usage};
 
 /// Text without control characters other than line feeds and tabs, which could move the cursor or change the terminal.
 ///
@@ -88,4 +88,24 @@ pub fn run_style(status: RunStatus) -> Style {
         _ => AnsiColor::Red,
     };
     Style::new().fg_color(Some(colour.into()))
+}
+
+/// The blanks before the line of a step or component in a tree. Iterations and branches have no lines of their own, so
+/// they do not count.
+#[must_use]
+pub fn path_indent(path: &HierarchyPath) -> String {
+    let elements = path
+        .typed_segments()
+        .filter(|segment| matches!(segment, Segment::Element(_)));
+    "  ".repeat(elements.count().saturating_sub(1))
+}
+
+/// The last segment of a path, with the iteration or branch that it stands in.
+#[must_use]
+pub fn path_name(path: &HierarchyPath) -> String {
+    let mut shown = vec![path.leaf()];
+    let around = path.segments().rev().skip(1);
+    shown.extend(around.take_while(|segment| !matches!(Segment::of(segment), Segment::Element(_))));
+    shown.reverse();
+    shown.join(".")
 }

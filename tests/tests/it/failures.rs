@@ -284,7 +284,7 @@ fn a_run_that_is_interrupted_at_the_keyboard_is_cancelled() {
 
 /// The record of a child process in a journal that is being written.
 #[cfg(unix)]
-fn process_started(run: &Path) -> Option<Value> {
+pub(crate) fn process_started(run: &Path) -> Option<Value> {
     let text = std::fs::read_to_string(run.join(".run/journal.jsonl")).ok()?;
     let last = text.lines().next_back()?;
     let record: Value = serde_json::from_str(last).ok()?;

@@ -10,6 +10,7 @@ mod nodes;
 
 mod autocoder;
 mod concurrency;
+mod control;
 mod events;
 mod failures;
 mod flows;

@@ -493,41 +493,6 @@ async fn a_run_id_that_is_taken() {
 }
 
 #[test]
-fn control_flow_that_this_version_has_no_road_for() {
-    let node = "{ node: say, type: command, settings: { commands: [[\"true\"]] } }";
-    for (key, rest) in [
-        (
-            "for_each",
-            format!("statement: \"$expr{{[1, 2]}}\", body: [{node}]"),
-        ),
-        (
-            "repeat",
-            format!("until: \"$expr{{true}}\", max_iterations: 2, body: [{node}]"),
-        ),
-        (
-            "conditional",
-            format!("statement: \"$expr{{true}}\", true_branch: [{node}]"),
-        ),
-        ("parallel", format!("elements: [{node}]")),
-        ("callback", "function: notify".to_owned()),
-    ] {
-        let output = flow(&format!("  - {{ {key}: some, {rest} }}\n")).refused(&FLOW);
-        assert!(output.stderr.contains(&format!("`{key}`")), "{output}");
-    }
-    let one = flow(&format!(
-        "  - for_each: all\n    statement: \"$expr{{[1, 2]}}\"\n    body: [{node}]\n"
-    ));
-    insta::assert_snapshot!(one.refused(&FLOW), @"
-    ---- stderr
-    flow.yaml:4:5: error[unsupported_key]: `for_each` is not supported yet in this version
-      |
-    4 |   - for_each: all
-      |     ^^^^^^^^
-    ---- exit code 2
-    ");
-}
-
-#[test]
 fn a_placeholder_where_a_shell_would_not_put_its_value() {
     let shell = |command: &str| {
         flow(&format!(

@@ -104,6 +104,7 @@ fn body_of(
         let message =
             format!("the file holds a definition of kind `{found}`, here stands a part of kind `{kind}`");
         cx.at(&place.key("kind"), Problem::new("wrong_kind", message));
+        return None;
     }
     let required = match fields.take("required") {
         Some((tree, place)) => texts(tree, &place, "a list of names", cx),
@@ -145,6 +146,10 @@ fn merged(
         );
     }
     let mut all = given;
+    for name in required {
+        // Of one that is missing nothing more is said where it is used.
+        all.entry(name.clone()).or_default();
+    }
     all.extend(own);
     all
 }

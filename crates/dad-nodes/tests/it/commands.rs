@@ -1,7 +1,9 @@
 use std::time::{Duration, Instant};
 
-use dad_core::StepStatus;
+use dad_core::{NodeType, StepStatus};
+use dad_definition::NodeBuilder;
 use dad_nodes::{CommandNode, CommandNodeSettings, CommandOutput};
+
 use serde_json::json;
 
 use crate::{error, file, outcome, run};
@@ -198,5 +200,20 @@ async fn no_value_is_read_by_the_shell_in_any_quoting_position() {
         results[0]["command"].as_str().unwrap().matches("touch").count(),
         9,
         "shown with its values"
+    );
+}
+
+#[tokio::test]
+async fn arguments_are_texts_and_numbers() {
+    let project = tempfile::tempdir().unwrap();
+    let settings = json!({ "commands": [["echo", "$expr{1 + 1}", 2.0, true, "$expr{'$HOME'}"]] });
+    let report = run(NodeBuilder::new(NodeType::COMMAND, settings), project.path()).await;
+    assert_eq!(outcome(&report)["results"][0]["stdout"], "2 2.0 true $HOME\n");
+    let settings = json!({ "commands": [["echo", "$expr{[1]}"]] });
+    let report = run(NodeBuilder::new(NodeType::COMMAND, settings), project.path()).await;
+    let error = report.error.unwrap().message;
+    assert_eq!(
+        error,
+        "in settings, `commands[0]`: argument 1 must be a text, it is `[1]`"
     );
 }

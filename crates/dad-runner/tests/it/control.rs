@@ -339,7 +339,7 @@ async fn callbacks_are_steps() {
             counter.fetch_add(notice.times, Ordering::Relaxed);
             match notice.text.as_str() {
                 "fail" => Err(NodeError::new("refused", "as it was told")),
-                text => Ok(json!({ "value": format!("{text} at {}", cx.path()) })),
+                text => Ok(format!("{text} at {}", cx.path())),
             }
         }
     };
@@ -354,7 +354,6 @@ async fn callbacks_are_steps() {
         FlowRunner::new(build(flow), context).run()
     };
     let report = start("$expr{ $hier{first}.outcome.value }").await.unwrap();
-    assert_eq!(value(&report, "flow.call"), "hello at flow.call");
     assert_eq!(called.load(Ordering::Relaxed), 2);
     let result = RunView::open(&report.run_dir)
         .unwrap()
@@ -367,6 +366,10 @@ async fn callbacks_are_steps() {
     assert_eq!(
         result["settings"],
         json!({ "function": "notify", "args": { "text": "hello", "times": 2 } })
+    );
+    assert_eq!(
+        result["outcome"],
+        json!({ "callable_result": "hello at flow.call" })
     );
     drop(dad_tests::validate_run_dir(&report.run_dir));
     let error = start("fail").await.unwrap_err();
