@@ -485,10 +485,8 @@ impl RunContext {
     }
 
     fn prepare(&self, definition: &Definition) -> Result<Prepared, RunError> {
-        let Options { types, spans, .. } = &self.options;
-        let program = compile(definition, &self.root_id, &**types, spans.as_ref())?;
-        check_executable(definition, spans.as_ref())?;
-        self.check_variables(&program)?;
+        let program = self.program(definition)?;
+        Self::check_variables(&program, &self.options.variables)?;
         let inputs = self.resolve_inputs(&program)?;
         let parent = self.open_parent()?;
         let plan = match &parent {
@@ -509,8 +507,20 @@ impl RunContext {
         self.options.input_dir.as_ref().map(open).transpose()
     }
 
-    fn check_variables(&self, program: &Program) -> Result<(), RunError> {
-        let given = &self.options.variables;
+    /// Compiles a definition and refuses what could not be executed.
+    pub(crate) fn program(&self, definition: &Definition) -> Result<Program, RunError> {
+        let Options { types, spans, .. } = &self.options;
+        let program = compile(definition, &self.root_id, &**types, spans.as_ref())?;
+        check_executable(definition, spans.as_ref())?;
+        Ok(program)
+    }
+
+    /// The variables that were given for this run.
+    pub(crate) fn given_variables(&self) -> &Map<String, Value> {
+        &self.options.variables
+    }
+
+    pub(crate) fn check_variables(program: &Program, given: &Map<String, Value>) -> Result<(), RunError> {
         let known = program.variable_names();
         if let Some(name) = given.keys().find(|name| !known.contains(&name.as_str())) {
             let nearest = nearest(name, known.iter().copied()).map(str::to_owned);
@@ -525,7 +535,7 @@ impl RunContext {
         }
     }
 
-    fn resolve_inputs(&self, program: &Program) -> Result<GivenInputs, RunError> {
+    pub(crate) fn resolve_inputs(&self, program: &Program) -> Result<GivenInputs, RunError> {
         let Options {
             static_inputs,
             definition_dir,
@@ -725,9 +735,19 @@ impl RunContext {
     }
 
     fn run_scope(&self, run_id: &RunId, run_dir: &Path) -> RunScope {
+        self.scope_of(run_id.as_str(), run_dir, self.options.variables.clone())
+    }
+
+    /// What templates see of a run of some name and place.
+    pub(crate) fn scope_of(
+        &self,
+        run_id: &str,
+        run_dir: &Path,
+        given_variables: Map<String, Value>,
+    ) -> RunScope {
         let text = |path: &Path| Value::from(path.to_string_lossy().into_owned());
         let run_variables = [
-            ("run_id", Value::from(run_id.as_str())),
+            ("run_id", Value::from(run_id)),
             ("run_dir", text(run_dir)),
             ("run_root", text(&self.dirs.run_root)),
             ("effective_run_root", text(&self.dirs.effective_run_root)),
@@ -740,7 +760,7 @@ impl RunContext {
                 .into_iter()
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),
-            given_variables: self.options.variables.clone(),
+            given_variables,
         }
     }
 }

@@ -30,6 +30,7 @@ mod machine;
 mod memo;
 mod original;
 mod plan;
+mod preview;
 mod project;
 mod projection;
 mod record;
@@ -52,6 +53,7 @@ pub use plan::{
     Decision, PlannedStep, Recorded, RerunPlan, Side, StepToPlan, origin_of, plan_by_fingerprint,
     plan_from_entry_point,
 };
+pub use preview::RunPreview;
 pub use project::{find_project_root, find_project_root_from};
 pub use projection::{Metadata, Summary};
 pub use record::{

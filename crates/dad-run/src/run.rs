@@ -22,14 +22,14 @@ use crate::clock::Clock;
 use crate::error::RunError;
 use crate::inputs::{GivenInput, GivenInputs, UnresolvedInput};
 use crate::journal::JournalWriter;
-use crate::layout::{COMPONENT_RESULT, RESULT};
+use crate::layout::COMPONENT_RESULT;
 use crate::machine;
 use crate::plan::RerunPlan;
 use crate::projection::{self, Metadata, Summary};
 use crate::record::{Driver, LoopItems, RangeBounds, RecordBody, Totals};
 use crate::resources::Resources;
 use crate::values::store_value;
-use crate::view::RunView;
+use crate::view::{RunView, read_result};
 
 /// How many failures a component or run names.
 const FIRST_FAILURES: usize = 10;
@@ -609,11 +609,7 @@ impl RunHandle {
     /// # Errors
     /// If the file exists and cannot be read.
     pub fn read_result(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
-        let dir = path.to_relative_dir();
-        match self.inner.dir.read_optional(dir.join(RESULT))? {
-            Some(bytes) => Ok(Some(bytes)),
-            None => Ok(self.inner.dir.read_optional(dir.join(COMPONENT_RESULT))?),
-        }
+        read_result(&self.inner.dir, path)
     }
 }
 

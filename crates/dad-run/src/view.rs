@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use dad_core::{ArtifactRef, ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, StepStatus, Timestamp};
 use dad_fs::Dir;
 use indexmap::IndexMap;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::RunError;
 use crate::journal::read_journal;
-use crate::layout::{DOT_RUN, RESULT};
+use crate::layout::{COMPONENT_RESULT, DOT_RUN, RESULT};
 use crate::lease;
 use crate::plan::Recorded;
 use crate::record::{LoopItems, Record, RecordBody, StepCommitted, StoredValue, Totals};
@@ -43,6 +43,7 @@ pub struct RunView {
     pub torn: bool,
     answers: IndexMap<HierarchyPath, StoredValue>,
     decisions: Decisions,
+    given: Option<StoredValue>,
 }
 
 /// What was decided in a run, by conditional or loop.
@@ -133,6 +134,7 @@ impl RunView {
             torn: end.torn,
             answers: fold.answers,
             decisions: fold.decisions,
+            given: fold.given,
             dot_run,
             dir,
         })
@@ -204,6 +206,26 @@ impl RunView {
             .transpose()
     }
 
+    /// The variables the run was given from outside.
+    ///
+    /// # Errors
+    /// If they were kept apart and cannot be read.
+    pub fn given_variables(&self) -> Result<Map<String, Value>, RunError> {
+        let given = self.given.as_ref().map(|given| load_value(&self.dot_run, given));
+        Ok(match given.transpose()? {
+            Some(Value::Object(variables)) => variables,
+            _ => Map::new(),
+        })
+    }
+
+    /// The result of a step or component as its file has it, `None` if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn result_bytes(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
+        read_result(&self.dir, path)
+    }
+
     /// Which branch a conditional took.
     #[must_use]
     pub fn branch(&self, path: &HierarchyPath) -> Option<bool> {
@@ -260,6 +282,15 @@ impl Recorded for RunView {
     }
 }
 
+/// The result of a step or component in a run directory.
+pub(crate) fn read_result(run: &Dir, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
+    let dir = path.to_relative_dir();
+    match run.read_optional(dir.join(RESULT))? {
+        Some(bytes) => Ok(Some(bytes)),
+        None => Ok(run.read_optional(dir.join(COMPONENT_RESULT))?),
+    }
+}
+
 #[derive(Default)]
 struct Fold {
     created: Option<(RunId, ElementId, Timestamp)>,
@@ -272,6 +303,7 @@ struct Fold {
     entries: IndexMap<HierarchyPath, ViewEntry>,
     answers: IndexMap<HierarchyPath, StoredValue>,
     decisions: Decisions,
+    given: Option<StoredValue>,
 }
 
 impl Fold {
@@ -326,6 +358,7 @@ impl Fold {
             RecordBody::Answered { path, input, .. } => {
                 self.answers.insert(path, input);
             }
+            RecordBody::Inputs { variables, .. } => self.given = Some(variables),
             RecordBody::BranchTaken { path, branch } => {
                 self.decisions.branches.insert(path, branch);
             }

@@ -3,48 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use dad_core::{ErrorInfo, HierarchyPath, OnExhausted, OnLimit};
+use dad_core::{ErrorInfo, HierarchyPath, OnExhausted};
 use dad_definition::{Component, Content, Expression, ForEachLoop, ProgramElement, RepeatLoop};
 use dad_run::{Items, LoopStart, RangeBounds, RunError, RunView, Side};
-use dad_template::{Limits, Range, Value};
+use dad_template::{Range, Value};
 use futures_util::stream::{self, StreamExt};
 
+use crate::evaluate::{Over, OverItems};
 use crate::scope::Frame;
 use crate::walk::{Ended, Facts, Inside, Walk, unsupported};
-
-/// What a loop goes over.
-struct Over {
-    items: OverItems,
-    start_index: i64,
-}
-
-enum OverItems {
-    Range(Range),
-    List(Vec<Value>),
-}
-
-impl OverItems {
-    fn len(&self) -> u64 {
-        match self {
-            Self::Range(range) => range.len(),
-            Self::List(items) => items.len() as u64,
-        }
-    }
-
-    fn get(&self, iteration: u64) -> Option<Value> {
-        match self {
-            Self::Range(range) => range.get(iteration).map(Value::from),
-            Self::List(items) => items.get(usize::try_from(iteration).ok()?).cloned(),
-        }
-    }
-
-    fn truncate(&mut self, count: u64) {
-        match self {
-            Self::Range(range) => range.stop = range.get(count).unwrap_or(range.stop),
-            Self::List(items) => items.truncate(usize::try_from(count).unwrap_or(usize::MAX)),
-        }
-    }
-}
 
 impl Walk {
     /// The branch that the statement chooses.
@@ -66,7 +33,10 @@ impl Walk {
         let recorded = self.recorded(inside.side).and_then(|parent| parent.branch(path));
         let taken = match recorded {
             Some(taken) => taken,
-            None => match self.condition("statement", statement, component, path, inside.frame) {
+            None => match self
+                .evaluator()
+                .condition("statement", statement, component, path, inside.frame)
+            {
                 Ok(taken) => taken,
                 Err(error) => {
                     all.fail(path, error);
@@ -96,8 +66,8 @@ impl Walk {
         let path = &inside.entered.path;
         let recorded = self.recorded(inside.side).map(|parent| parent.loop_start(path));
         let over = match recorded.transpose()?.flatten() {
-            Some(start) => over_recorded(start),
-            None => match self.over(component, for_each, inside) {
+            Some(start) => Over::recorded(start),
+            None => match self.evaluator().over(component, for_each, path, inside.frame) {
                 Ok(over) => over,
                 Err(error) => {
                     all.fail(path, error);
@@ -107,15 +77,9 @@ impl Walk {
         };
         self.run.loop_started(path, &self.loop_start(&over))?;
         let frame = |iteration: u64| {
-            let index = over.start_index.saturating_add_unsigned(iteration);
-            let variables = vec![
-                (
-                    for_each.item_var.clone(),
-                    over.items.get(iteration).unwrap_or_default(),
-                ),
-                (for_each.index_var.clone(), Value::from(index)),
-            ];
-            Arc::new(Frame::new(variables, Some(Arc::clone(inside.frame))))
+            let variables = over.variables(for_each, iteration);
+            let path = path.iteration(iteration);
+            Arc::new(Frame::new(&path, variables, Some(Arc::clone(inside.frame))))
         };
         let count = over.items.len();
         let begun = if for_each.max_concurrency > 1 {
@@ -146,7 +110,8 @@ impl Walk {
     ) -> Result<Facts, RunError> {
         let frame = |pass: u64| {
             let variables = vec![(repeat.index_var.clone(), Value::from(pass))];
-            Arc::new(Frame::new(variables, Some(Arc::clone(inside.frame))))
+            let path = inside.entered.path.iteration(pass);
+            Arc::new(Frame::new(&path, variables, Some(Arc::clone(inside.frame))))
         };
         let passes = Passes {
             component,
@@ -195,7 +160,10 @@ impl Walk {
             let known = (side == Side::Before).then(|| self.run.parent()).flatten();
             let stop = match known.and_then(|parent| parent.loop_decided(path, iteration)) {
                 Some(stop) => stop,
-                None => match self.condition("until", until, passes.component, &part, &frame) {
+                None => match self
+                    .evaluator()
+                    .condition("until", until, passes.component, &part, &frame)
+                {
                     Ok(stop) => stop,
                     Err(error) => {
                         all.fail(path, error);
@@ -311,95 +279,6 @@ impl Walk {
         }
     }
 
-    fn condition(
-        &self,
-        name: &str,
-        expression: &Expression,
-        component: &Component,
-        path: &HierarchyPath,
-        frame: &Arc<Frame>,
-    ) -> Result<bool, ErrorInfo> {
-        let value = self.evaluate(name, expression, component, path, frame)?;
-        value.as_bool().ok_or_else(|| {
-            let message = format!("`{name}` must be true or false, it is {}", described(&value));
-            ErrorInfo::new("condition", message)
-                .with_hint("compare it: `… != null`, `len(…) > 0`, `… == \"…\"`")
-        })
-    }
-
-    fn evaluate(
-        &self,
-        name: &str,
-        expression: &Expression,
-        component: &Component,
-        path: &HierarchyPath,
-        frame: &Arc<Frame>,
-    ) -> Result<Value, ErrorInfo> {
-        let scope = self.scope(expression, component, path, frame);
-        expression
-            .value
-            .evaluate(&scope, &Limits::default())
-            .map_err(|error| {
-                let mut info = ErrorInfo::from_error("template", &error);
-                info.message = format!("`{name}` cannot be evaluated: {}", info.message);
-                info
-            })
-    }
-
-    fn over(
-        &self,
-        component: &Component,
-        for_each: &ForEachLoop,
-        inside: Inside<'_>,
-    ) -> Result<Over, ErrorInfo> {
-        let path = &inside.entered.path;
-        let start = self.evaluate(
-            "start_index",
-            &for_each.start_index,
-            component,
-            path,
-            inside.frame,
-        )?;
-        let start_index = start
-            .as_i64()
-            .filter(|_| start.as_bool().is_none())
-            .ok_or_else(|| {
-                let message = format!(
-                    "`start_index` must be a whole number, it is {}",
-                    described(&start)
-                );
-                ErrorInfo::new("condition", message)
-            })?;
-        let statement = self.evaluate("statement", &for_each.statement, component, path, inside.frame)?;
-        let mut items = match &statement {
-            Value::Range(range) => OverItems::Range(*range),
-            other => {
-                let items = other.items().ok_or_else(|| {
-                    let message = format!(
-                        "`statement` must be a list or a range, it is {}",
-                        described(other)
-                    );
-                    ErrorInfo::new("condition", message)
-                })?;
-                OverItems::List(items.collect())
-            }
-        };
-        let count = items.len();
-        match (
-            for_each.max_iterations.filter(|limit| count > *limit),
-            for_each.on_limit,
-        ) {
-            (None, _) => {}
-            (Some(limit), OnLimit::Truncate) => items.truncate(limit),
-            (Some(limit), OnLimit::Fail) => {
-                let message = format!("there are {count} items, `max_iterations` allows {limit}");
-                let hint = "raise the limit, or leave the others out by `on_limit: truncate`";
-                return Err(ErrorInfo::new("too_many_items", message).with_hint(hint));
-            }
-        }
-        Ok(Over { items, start_index })
-    }
-
     fn loop_start(&self, over: &Over) -> LoopStart {
         let items = match &over.items {
             OverItems::Range(Range {
@@ -433,33 +312,9 @@ struct Passes<'a> {
     count: u64,
 }
 
-fn over_recorded(start: LoopStart) -> Over {
-    let items = match start.items {
-        Items::Range(RangeBounds { start, stop, step }) => OverItems::Range(Range { start, stop, step }),
-        Items::List(serde_json::Value::Array(items)) => {
-            OverItems::List(items.into_iter().map(Value::from).collect())
-        }
-        Items::List(_) => OverItems::List(Vec::new()),
-    };
-    Over {
-        items,
-        start_index: start.start_index,
-    }
-}
-
 /// Whether the entry point is in the branch before the one that is taken; a plan refuses one that was not taken.
 fn taken_is_behind(inside: Inside<'_>, taken: bool, entry: Option<&HierarchyPath>) -> bool {
     !taken && entry.is_some_and(|entry| entry.is_within(&inside.entered.path.branch(true)))
-}
-
-fn described(value: &Value) -> String {
-    const LONGEST: usize = 60;
-    let text = value.to_text();
-    match value {
-        Value::Null => "nothing".to_owned(),
-        _ if text.chars().count() > LONGEST => value.type_name().to_owned(),
-        _ => format!("{} (`{text}`)", value.type_name()),
-    }
 }
 
 fn exhausted_error(component: &Component, passes: u64) -> ErrorInfo {

@@ -13,28 +13,21 @@ use dad_core::{
 use dad_definition::{NodeElement, TreeError};
 use dad_events::ResultLookup;
 use dad_run::{CommitDetails, RunError, Side, StagedStep, StepCommitted, Totals};
-use dad_template::Limits;
 use futures_util::FutureExt;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::common::{outcome_text, pause_after, pause_before};
 use crate::context::NodeContext;
+use crate::evaluate::Rendered;
 use crate::input::{FoundInput, InputOutcome, find_input};
 use crate::node::{NodeError, NodeOutput, World};
 use crate::registry::ErasedNode;
-use crate::scope::{Place, PlaceScope};
 use crate::walk::{Ended, Inside, Phase, Walk};
 
 /// How long a node that was asked to stop may take to return.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// What rendering gave.
-struct Rendered {
-    settings: Value,
-    reads: Vec<String>,
-}
 
 /// How one attempt ended.
 struct Attempt {
@@ -155,37 +148,10 @@ impl Step<'_> {
     }
 
     fn render(&self, input: Option<&Value>) -> Result<Rendered, ErrorInfo> {
-        let none = Map::new();
-        let field = |name: &str| input.and_then(|input| input.get(name));
-        let place = Place {
-            id: &self.node.id,
-            path: &self.path,
-            component: &self.inside.entered.path,
-        };
-        let mut scope = PlaceScope::new(
-            (&self.walk.run, &self.walk.cache),
-            self.inside.frame,
-            &self.node.references,
-            place,
-        );
-        scope.prompt_variables = Some(
-            field("prompt_variables")
-                .and_then(Value::as_object)
-                .unwrap_or(&none),
-        );
-        scope.defaults = Some(&self.node.prompt_variables);
-        let mut settings = self
-            .node
-            .settings
-            .render(&scope, &Limits::default())
-            .map_err(|error| template_error(&error))?;
-        if let Some(patch) = field("settings_override") {
-            json_patch::merge(&mut settings, patch);
-        }
-        Ok(Rendered {
-            settings,
-            reads: scope.into_reads(),
-        })
+        let Inside { frame, entered, .. } = self.inside;
+        let evaluator = self.walk.evaluator();
+        let rendered = evaluator.settings(self.node, &self.path, &entered.path, frame, input);
+        rendered.map_err(|error| template_error(&error))
     }
 
     fn executor(&self) -> Result<Arc<dyn ErasedNode>, RunError> {

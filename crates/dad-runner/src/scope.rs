@@ -1,25 +1,84 @@
 use std::collections::{HashMap, VecDeque};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dad_core::{ElementId, HierarchyPath, Segment, StepResult};
 use dad_definition::{References, Target, TargetSegment};
-use dad_run::{RunError, RunHandle};
+use dad_run::{RunError, RunHandle, RunPreview, RunScope};
 use dad_template::{Scope, ScopeError, Value};
 use serde_json::{Map, Value as Json};
 
 /// How many bytes of results, as files have them, are kept for templates to read again.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 
+/// What templates see of a run, whether it is being driven or only looked at.
+pub(crate) trait Evidence: Send + Sync {
+    /// What all its steps see.
+    fn scope(&self) -> &RunScope;
+    /// The path of its root component.
+    fn root_path(&self) -> HierarchyPath;
+    /// Its directory.
+    fn run_dir(&self) -> &Path;
+    /// The result of a step or component, `None` if there is none.
+    fn read_result(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError>;
+}
+
+impl Evidence for RunHandle {
+    fn scope(&self) -> &RunScope {
+        self.scope()
+    }
+
+    fn root_path(&self) -> HierarchyPath {
+        self.program().root.path.clone()
+    }
+
+    fn run_dir(&self) -> &Path {
+        &self.identity().run_dir
+    }
+
+    fn read_result(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
+        self.read_result(path)
+    }
+}
+
+impl Evidence for RunPreview {
+    fn scope(&self) -> &RunScope {
+        self.scope()
+    }
+
+    fn root_path(&self) -> HierarchyPath {
+        self.program().root.path.clone()
+    }
+
+    fn run_dir(&self) -> &Path {
+        self.run_dir()
+    }
+
+    fn read_result(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
+        self.results().map_or(Ok(None), |view| view.result_bytes(path))
+    }
+}
+
 /// The variables of an entered component, and of those around it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Frame {
+    /// The component or iteration.
+    path: HierarchyPath,
     variables: Vec<(String, Value)>,
     parent: Option<Arc<Frame>>,
 }
 
 impl Frame {
-    pub(crate) fn new(variables: Vec<(String, Value)>, parent: Option<Arc<Self>>) -> Self {
-        Self { variables, parent }
+    pub(crate) fn new(
+        path: &HierarchyPath,
+        variables: Vec<(String, Value)>,
+        parent: Option<Arc<Self>>,
+    ) -> Self {
+        Self {
+            path: path.clone(),
+            variables,
+            parent,
+        }
     }
 
     pub(crate) fn into_variables(self) -> Vec<(String, Value)> {
@@ -33,6 +92,14 @@ impl Frame {
             .iter()
             .map(|(name, value)| (name.clone(), json(value)))
             .collect()
+    }
+
+    /// The component or iteration whose variable a name means.
+    pub(crate) fn owner(&self, name: &str) -> Option<&HierarchyPath> {
+        match self.variables.iter().any(|(known, _)| known == name) {
+            true => Some(&self.path),
+            false => self.parent.as_ref()?.owner(name),
+        }
     }
 
     fn get(&self, name: &str) -> Option<&Value> {
@@ -59,7 +126,7 @@ struct CacheState {
 
 impl ResultCache {
     /// The result of a step as templates see it, `None` if it was skipped or not reached.
-    pub(crate) fn read(&self, run: &RunHandle, path: &HierarchyPath) -> Result<Option<Value>, RunError> {
+    pub(crate) fn read(&self, run: &dyn Evidence, path: &HierarchyPath) -> Result<Option<Value>, RunError> {
         if let Some((value, _)) = self.state().values.get(path) {
             return Ok(Some(value.clone()));
         }
@@ -67,7 +134,7 @@ impl ResultCache {
             return Ok(None);
         };
         let unreadable = |error: serde_json::Error| RunError::Unreadable {
-            path: run.identity().run_dir.join(path.to_relative_dir()),
+            path: run.run_dir().join(path.to_relative_dir()),
             reason: error.to_string(),
         };
         let json = match serde_json::from_slice::<StepResult>(&bytes) {
@@ -83,7 +150,7 @@ impl ResultCache {
     /// What a reference means for somebody at `asker`.
     pub(crate) fn look_up(
         &self,
-        run: &RunHandle,
+        run: &dyn Evidence,
         target: &Target,
         asker: &HierarchyPath,
     ) -> Result<Option<Value>, RunError> {
@@ -96,7 +163,7 @@ impl ResultCache {
     /// What the rest of a reference means below a place of the run.
     fn descend(
         &self,
-        run: &RunHandle,
+        run: &dyn Evidence,
         base: Option<HierarchyPath>,
         rest: &[TargetSegment],
         asker: &HierarchyPath,
@@ -105,7 +172,7 @@ impl ResultCache {
             return base.map_or(Ok(None), |path| self.read(run, &path));
         };
         let Some(base) = base else {
-            let root = HierarchyPath::root(&run.identity().root_id);
+            let root = run.root_path();
             return self.descend(run, Some(root), rest, asker);
         };
         let own = || iteration_at(asker, base.segments().count());
@@ -134,7 +201,7 @@ impl ResultCache {
     }
 
     /// How many iterations a loop that ended had.
-    fn iterations(&self, run: &RunHandle, path: &HierarchyPath) -> Result<u64, RunError> {
+    fn iterations(&self, run: &dyn Evidence, path: &HierarchyPath) -> Result<u64, RunError> {
         let result = self.read(run, path)?;
         let count = result.as_ref().and_then(|result| result.get("iterations"));
         Ok(count
@@ -176,7 +243,7 @@ fn iteration_at(path: &HierarchyPath, position: usize) -> Option<u64> {
 }
 
 /// What a reference means for somebody at `asker`, for the journal: iterations by number where they are known.
-fn read_name(target: &Target, asker: &HierarchyPath) -> String {
+pub(crate) fn read_name(target: &Target, asker: &HierarchyPath) -> String {
     if let Some(path) = target.fixed() {
         return path.to_string();
     }
@@ -193,7 +260,7 @@ fn read_name(target: &Target, asker: &HierarchyPath) -> String {
 
 /// What the templates of one place can see, and which results they used.
 pub(crate) struct PlaceScope<'a> {
-    pub(crate) run: &'a RunHandle,
+    pub(crate) run: &'a dyn Evidence,
     pub(crate) cache: &'a ResultCache,
     pub(crate) frame: &'a Frame,
     pub(crate) references: &'a References,
@@ -215,7 +282,7 @@ pub(crate) struct Place<'a> {
 
 impl<'a> PlaceScope<'a> {
     pub(crate) fn new(
-        (run, cache): (&'a RunHandle, &'a ResultCache),
+        (run, cache): (&'a dyn Evidence, &'a ResultCache),
         frame: &'a Frame,
         references: &'a References,
         place: Place<'a>,

@@ -8,14 +8,15 @@ use std::sync::atomic::AtomicBool;
 use dad_core::{ErrorInfo, FirstFailure, HierarchyPath, OnError, PathSelector, StepStatus};
 use dad_definition::{Component, Content, Expression, ProgramElement, Selected};
 use dad_run::{ComponentEnd, EnteredComponent, RunError, RunHandle, Side, Totals};
-use dad_template::{Limits, Value};
+use dad_template::Limits;
 use futures_util::future::join_all;
 use serde_json::Map;
 
+use crate::evaluate::Evaluator;
 use crate::fingerprint::Normaliser;
 use crate::registry::NodeRegistry;
 use crate::road::take_step;
-use crate::scope::{Frame, Place, PlaceScope, ResultCache};
+use crate::scope::{Frame, ResultCache};
 
 /// What all steps of one run share.
 pub(crate) struct Walk {
@@ -98,7 +99,7 @@ impl Walk {
         let root = &program.root;
         let side = Side::of_root(&root.path, self.entry_point.as_ref());
         let given = &self.run.scope().given_variables;
-        let (frame, error) = self.variables(root, &root.path, None, given);
+        let (frame, error) = self.evaluator().variables(root, &root.path, None, given);
         let ended = self
             .enter(root, &root.path, (&frame, error), Phase::Body, side)
             .await?;
@@ -117,7 +118,7 @@ impl Walk {
         root: &Component,
         frame: &Arc<Frame>,
     ) -> Result<serde_json::Value, ErrorInfo> {
-        let scope = self.scope(output, root, &root.path, frame);
+        let scope = self.evaluator().scope(output, root, &root.path, frame);
         let rendered = output.value.render(&scope, &Limits::default());
         rendered.map_err(|error| {
             let mut info = ErrorInfo::from_error("output", &error);
@@ -126,20 +127,12 @@ impl Walk {
         })
     }
 
-    /// What an expression of a component sees at a place of the run.
-    pub(crate) fn scope<'a>(
-        &'a self,
-        expression: &'a Expression,
-        component: &'a Component,
-        path: &'a HierarchyPath,
-        frame: &'a Arc<Frame>,
-    ) -> PlaceScope<'a> {
-        let place = Place {
-            id: &component.id,
-            path,
-            component: path,
-        };
-        PlaceScope::new((&self.run, &self.cache), frame, &expression.references, place)
+    /// Evaluates templates with what this run has.
+    pub(crate) fn evaluator(&self) -> Evaluator<'_> {
+        Evaluator {
+            run: &self.run,
+            cache: &self.cache,
+        }
     }
 
     fn component<'a>(
@@ -152,7 +145,9 @@ impl Walk {
             let Inside {
                 frame, phase, side, ..
             } = inside;
-            let (frame, error) = self.variables(component, &path, Some(frame), &Map::new());
+            let (frame, error) = self
+                .evaluator()
+                .variables(component, &path, Some(frame), &Map::new());
             self.enter(component, &path, (&frame, error), phase, side).await
         })
     }
@@ -305,48 +300,6 @@ impl Walk {
     /// Whether nothing more is begun.
     pub(crate) fn is_stopped(&self, phase: Phase) -> bool {
         phase == Phase::Body && self.run.cancelled().is_cancelled()
-    }
-
-    /// Evaluates the variables of a component in their order; each sees those before it.
-    fn variables(
-        &self,
-        component: &Component,
-        path: &HierarchyPath,
-        parent: Option<&Arc<Frame>>,
-        given: &Map<String, serde_json::Value>,
-    ) -> (Arc<Frame>, Option<ErrorInfo>) {
-        let place = Place {
-            id: &component.id,
-            path,
-            component: path,
-        };
-        let mut values: Vec<(String, Value)> = given
-            .iter()
-            .map(|(name, value)| (name.clone(), Value::from(value.clone())))
-            .collect();
-        for variable in component
-            .variables
-            .iter()
-            .filter(|variable| !given.contains_key(&variable.name))
-        {
-            let so_far = Frame::new(values, parent.cloned());
-            let scope = PlaceScope::new((&self.run, &self.cache), &so_far, &component.references, place);
-            let evaluated = variable.value.render(&scope, &Limits::default());
-            drop(scope);
-            values = so_far.into_variables();
-            match evaluated {
-                Ok(value) => values.push((variable.name.clone(), Value::from(value))),
-                Err(error) => {
-                    let mut info = ErrorInfo::from_error("template", &error).at(path);
-                    info.message = format!(
-                        "the variable `{}` cannot be evaluated: {}",
-                        variable.name, info.message
-                    );
-                    return (Arc::new(Frame::new(values, parent.cloned())), Some(info));
-                }
-            }
-        }
-        (Arc::new(Frame::new(values, parent.cloned())), None)
     }
 
     fn recorded_variables(&self, frame: &Frame) -> Map<String, serde_json::Value> {

@@ -1,0 +1,270 @@
+//! What the templates of components come to, in a run or in one that is only looked at.
+
+use std::sync::Arc;
+
+use dad_core::{ErrorInfo, HierarchyPath, OnLimit};
+use dad_definition::{Component, Expression, ForEachLoop, NodeElement, TreeError};
+use dad_run::{Items, LoopStart, RangeBounds};
+use dad_template::{Limits, Range, Value};
+use serde_json::{Map, Value as Json};
+
+use crate::scope::{Evidence, Frame, Place, PlaceScope, ResultCache};
+
+/// What a loop goes over.
+pub(crate) struct Over {
+    pub(crate) items: OverItems,
+    pub(crate) start_index: i64,
+}
+
+pub(crate) enum OverItems {
+    Range(Range),
+    List(Vec<Value>),
+}
+
+impl OverItems {
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Self::Range(range) => range.len(),
+            Self::List(items) => items.len() as u64,
+        }
+    }
+
+    fn get(&self, iteration: u64) -> Option<Value> {
+        match self {
+            Self::Range(range) => range.get(iteration).map(Value::from),
+            Self::List(items) => items.get(usize::try_from(iteration).ok()?).cloned(),
+        }
+    }
+
+    fn truncate(&mut self, count: u64) {
+        match self {
+            Self::Range(range) => range.stop = range.get(count).unwrap_or(range.stop),
+            Self::List(items) => items.truncate(usize::try_from(count).unwrap_or(usize::MAX)),
+        }
+    }
+}
+
+impl Over {
+    pub(crate) fn recorded(start: LoopStart) -> Self {
+        let items = match start.items {
+            Items::Range(RangeBounds { start, stop, step }) => OverItems::Range(Range { start, stop, step }),
+            Items::List(serde_json::Value::Array(items)) => {
+                OverItems::List(items.into_iter().map(Value::from).collect())
+            }
+            Items::List(_) => OverItems::List(Vec::new()),
+        };
+        Self {
+            items,
+            start_index: start.start_index,
+        }
+    }
+
+    /// The variables of an iteration.
+    pub(crate) fn variables(&self, for_each: &ForEachLoop, iteration: u64) -> Vec<(String, Value)> {
+        let index = self.start_index.saturating_add_unsigned(iteration);
+        let item = self.items.get(iteration).unwrap_or_default();
+        vec![
+            (for_each.item_var.clone(), item),
+            (for_each.index_var.clone(), Value::from(index)),
+        ]
+    }
+}
+
+/// What rendering gave.
+pub(crate) struct Rendered {
+    pub(crate) settings: Json,
+    pub(crate) reads: Vec<String>,
+}
+
+/// Evaluates templates with what a run has.
+#[derive(Clone, Copy)]
+pub(crate) struct Evaluator<'a> {
+    pub(crate) run: &'a dyn Evidence,
+    pub(crate) cache: &'a ResultCache,
+}
+
+impl<'a> Evaluator<'a> {
+    /// What an expression of a component sees at a place of the run.
+    pub(crate) fn scope<'s>(
+        &self,
+        expression: &'s Expression,
+        component: &'s Component,
+        path: &'s HierarchyPath,
+        frame: &'s Arc<Frame>,
+    ) -> PlaceScope<'s>
+    where
+        'a: 's,
+    {
+        let place = Place {
+            id: &component.id,
+            path,
+            component: path,
+        };
+        PlaceScope::new((self.run, self.cache), frame, &expression.references, place)
+    }
+
+    /// Renders the settings of a step; what its input overrides is merged in afterwards and is data.
+    pub(crate) fn settings(
+        &self,
+        node: &NodeElement,
+        path: &HierarchyPath,
+        component: &HierarchyPath,
+        frame: &Frame,
+        input: Option<&Json>,
+    ) -> Result<Rendered, TreeError> {
+        let none = Map::new();
+        let field = |name: &str| input.and_then(|input| input.get(name));
+        let place = Place {
+            id: &node.id,
+            path,
+            component,
+        };
+        let mut scope = PlaceScope::new((self.run, self.cache), frame, &node.references, place);
+        let given = field("prompt_variables").and_then(Json::as_object);
+        scope.prompt_variables = Some(given.unwrap_or(&none));
+        scope.defaults = Some(&node.prompt_variables);
+        let mut settings = node.settings.render(&scope, &Limits::default())?;
+        if let Some(patch) = field("settings_override") {
+            json_patch::merge(&mut settings, patch);
+        }
+        Ok(Rendered {
+            settings,
+            reads: scope.into_reads(),
+        })
+    }
+
+    /// Evaluates the variables of a component in their order; each sees those before it.
+    pub(crate) fn variables(
+        &self,
+        component: &Component,
+        path: &HierarchyPath,
+        parent: Option<&Arc<Frame>>,
+        given: &Map<String, serde_json::Value>,
+    ) -> (Arc<Frame>, Option<ErrorInfo>) {
+        let place = Place {
+            id: &component.id,
+            path,
+            component: path,
+        };
+        let mut values: Vec<(String, Value)> = given
+            .iter()
+            .map(|(name, value)| (name.clone(), Value::from(value.clone())))
+            .collect();
+        for variable in component
+            .variables
+            .iter()
+            .filter(|variable| !given.contains_key(&variable.name))
+        {
+            let so_far = Frame::new(path, values, parent.cloned());
+            let scope = PlaceScope::new((self.run, self.cache), &so_far, &component.references, place);
+            let evaluated = variable.value.render(&scope, &Limits::default());
+            drop(scope);
+            values = so_far.into_variables();
+            match evaluated {
+                Ok(value) => values.push((variable.name.clone(), Value::from(value))),
+                Err(error) => {
+                    let mut info = ErrorInfo::from_error("template", &error).at(path);
+                    info.message = format!(
+                        "the variable `{}` cannot be evaluated: {}",
+                        variable.name, info.message
+                    );
+                    return (Arc::new(Frame::new(path, values, parent.cloned())), Some(info));
+                }
+            }
+        }
+        (Arc::new(Frame::new(path, values, parent.cloned())), None)
+    }
+
+    pub(crate) fn condition(
+        &self,
+        name: &str,
+        expression: &Expression,
+        component: &Component,
+        path: &HierarchyPath,
+        frame: &Arc<Frame>,
+    ) -> Result<bool, ErrorInfo> {
+        let value = self.evaluate(name, expression, component, path, frame)?;
+        value.as_bool().ok_or_else(|| {
+            let message = format!("`{name}` must be true or false, it is {}", described(&value));
+            ErrorInfo::new("condition", message)
+                .with_hint("compare it: `… != null`, `len(…) > 0`, `… == \"…\"`")
+        })
+    }
+
+    fn evaluate(
+        &self,
+        name: &str,
+        expression: &Expression,
+        component: &Component,
+        path: &HierarchyPath,
+        frame: &Arc<Frame>,
+    ) -> Result<Value, ErrorInfo> {
+        let scope = self.scope(expression, component, path, frame);
+        expression
+            .value
+            .evaluate(&scope, &Limits::default())
+            .map_err(|error| {
+                let mut info = ErrorInfo::from_error("template", &error);
+                info.message = format!("`{name}` cannot be evaluated: {}", info.message);
+                info
+            })
+    }
+
+    pub(crate) fn over(
+        &self,
+        component: &Component,
+        for_each: &ForEachLoop,
+        path: &HierarchyPath,
+        frame: &Arc<Frame>,
+    ) -> Result<Over, ErrorInfo> {
+        let start = self.evaluate("start_index", &for_each.start_index, component, path, frame)?;
+        let start_index = start
+            .as_i64()
+            .filter(|_| start.as_bool().is_none())
+            .ok_or_else(|| {
+                let message = format!(
+                    "`start_index` must be a whole number, it is {}",
+                    described(&start)
+                );
+                ErrorInfo::new("condition", message)
+            })?;
+        let statement = self.evaluate("statement", &for_each.statement, component, path, frame)?;
+        let mut items = match &statement {
+            Value::Range(range) => OverItems::Range(*range),
+            other => {
+                let items = other.items().ok_or_else(|| {
+                    let message = format!(
+                        "`statement` must be a list or a range, it is {}",
+                        described(other)
+                    );
+                    ErrorInfo::new("condition", message)
+                })?;
+                OverItems::List(items.collect())
+            }
+        };
+        let count = items.len();
+        match (
+            for_each.max_iterations.filter(|limit| count > *limit),
+            for_each.on_limit,
+        ) {
+            (None, _) => {}
+            (Some(limit), OnLimit::Truncate) => items.truncate(limit),
+            (Some(limit), OnLimit::Fail) => {
+                let message = format!("there are {count} items, `max_iterations` allows {limit}");
+                let hint = "raise the limit, or leave the others out by `on_limit: truncate`";
+                return Err(ErrorInfo::new("too_many_items", message).with_hint(hint));
+            }
+        }
+        Ok(Over { items, start_index })
+    }
+}
+
+fn described(value: &Value) -> String {
+    const LONGEST: usize = 60;
+    let text = value.to_text();
+    match value {
+        Value::Null => "nothing".to_owned(),
+        _ if text.chars().count() > LONGEST => value.type_name().to_owned(),
+        _ => format!("{} (`{text}`)", value.type_name()),
+    }
+}
