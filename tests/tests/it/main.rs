@@ -18,3 +18,4 @@ mod json;
 mod original;
 mod paid;
 mod refusals;
+mod tutorial;
