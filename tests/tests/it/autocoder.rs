@@ -1,33 +1,13 @@
 //! The example `examples/autocoder`, offline: models answer from its cassette.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use dad_tests::validate_run_dir;
 use serde_json::Value;
 
-use crate::harness::{TestEnvironment, journal, read_json, records, workspace};
+use crate::harness::{TestEnvironment, has_git, journal, read_json, records, workspace};
 
 const FLOW: &str = "autocoder_root/main_flow";
-
-/// Whether `git` can be called. Without it the example cannot run: the test says so and is over.
-fn has_git() -> bool {
-    let found = std::process::Command::new("git")
-        .arg("--version")
-        .output()
-        .is_ok();
-    if !found {
-        assert_ne!(
-            std::env::var("DHENARA_REQUIRE_TOOLS").as_deref(),
-            Ok("1"),
-            "git not found, and DHENARA_REQUIRE_TOOLS is 1"
-        );
-        // Not `eprintln!`, whose lines are shown only of tests that fail.
-        let mut screen = std::io::stderr();
-        screen.write_all(b"skipped: git not found\n").unwrap();
-    }
-    found
-}
 
 /// A place with a copy of the example and a small source tree for it to work on.
 fn environment() -> (TestEnvironment, PathBuf) {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::rc::Rc;
@@ -352,4 +353,20 @@ pub(crate) fn workspace() -> PathBuf {
         .join("..")
         .canonicalize()
         .unwrap()
+}
+
+/// Whether `git` can be called. Without it the examples that need it cannot run: the test says so and is over.
+pub(crate) fn has_git() -> bool {
+    let found = Command::new("git").arg("--version").output().is_ok();
+    if !found {
+        assert_ne!(
+            std::env::var("DHENARA_REQUIRE_TOOLS").as_deref(),
+            Ok("1"),
+            "git not found, and DHENARA_REQUIRE_TOOLS is 1"
+        );
+        // Not `eprintln!`, whose lines are shown only of tests that fail.
+        let mut screen = std::io::stderr();
+        screen.write_all(b"skipped: git not found\n").unwrap();
+    }
+    found
 }

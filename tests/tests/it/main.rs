@@ -19,3 +19,4 @@ mod json;
 mod original;
 mod paid;
 mod refusals;
+mod tutorial;
