@@ -8,7 +8,7 @@ use dad_runner::NodeRegistry;
 
 use crate::args::{Cli, Command, RunCommand, RunsCommand};
 use crate::error::CommandError;
-use crate::{exit_code, json, run, runs, validate};
+use crate::{exit_code, json, render, run, runs, validate};
 
 /// The command with what a project adds to it.
 pub struct App {
@@ -85,6 +85,12 @@ impl App {
                 project_root,
                 json,
             } => validate::validate(self, name.as_deref(), project_root.as_deref(), json),
+            Command::Render {
+                name,
+                path,
+                run,
+                options,
+            } => render::render(self, &name, &path, run.as_deref(), &options),
             Command::Runs(RunsCommand::List { place, json }) => runs::list(&place, json),
             Command::Runs(RunsCommand::Show {
                 run,
@@ -109,6 +115,7 @@ impl Command {
         match self {
             Self::Run(RunCommand::Agent { options, .. } | RunCommand::Flow { options, .. }) => options.json,
             Self::Validate { json, .. } => *json,
+            Self::Render { options, .. } => options.json,
             Self::Runs(RunsCommand::List { json, .. } | RunsCommand::Show { json, .. }) => *json,
         }
     }

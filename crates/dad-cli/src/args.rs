@@ -26,6 +26,18 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the settings of one step as they would be executed, and where each value came from.
+    Render {
+        /// An agent of the project, or a definition file.
+        name: String,
+        /// The step, by its path or the end of it.
+        path: String,
+        /// A run whose results and inputs are used: its id, a unique beginning of it, or `last`.
+        #[arg(long, value_name = "RUN")]
+        run: Option<String>,
+        #[command(flatten)]
+        options: Box<RenderOptions>,
+    },
     /// Look at the runs there are.
     #[command(subcommand)]
     Runs(RunsCommand),
@@ -87,22 +99,12 @@ pub(crate) struct Place {
     pub(crate) run_root_subpath: Option<String>,
 }
 
+/// What is given to a run from outside.
 #[derive(Clone, Debug, Default, Args)]
-pub(crate) struct RunOptions {
-    #[command(flatten)]
-    pub(crate) place: Place,
+pub(crate) struct Given {
     /// An environment of `.dhenara/config.yaml`.
     #[arg(long, value_name = "NAME")]
     pub(crate) env: Option<String>,
-    /// A word before the run id.
-    #[arg(long, value_name = "WORD")]
-    pub(crate) run_id_prefix: Option<String>,
-    /// Start from a previous run: its id, a unique beginning of it, or `last`.
-    #[arg(long, value_name = "RUN")]
-    pub(crate) previous_run_id: Option<String>,
-    /// Execute from this step or component on; what lies before it is taken from the previous run.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) entry_point: Option<String>,
     /// Give a variable a text, or with `@FILE` the text of a file.
     #[arg(long = "var", value_name = "NAME=TEXT|@FILE")]
     pub(crate) vars: Vec<String>,
@@ -115,6 +117,34 @@ pub(crate) struct RunOptions {
     /// A file of inputs by step.
     #[arg(long, value_name = "FILE")]
     pub(crate) static_inputs: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct RenderOptions {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) given: Given,
+    /// Print one JSON document on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct RunOptions {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) given: Given,
+    /// A word before the run id.
+    #[arg(long, value_name = "WORD")]
+    pub(crate) run_id_prefix: Option<String>,
+    /// Start from a previous run: its id, a unique beginning of it, or `last`.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) previous_run_id: Option<String>,
+    /// Execute from this step or component on; what lies before it is taken from the previous run.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) entry_point: Option<String>,
     /// A directory whose files are copied into the run's `static_inputs/`.
     #[arg(long, value_name = "DIR")]
     pub(crate) input_dir: Option<PathBuf>,

@@ -29,7 +29,7 @@ pub(crate) fn agent(app: &App, project_root: &Path, name: &str) -> Result<Found,
         });
     }
     let file = agent_file(app, project_root, name)?;
-    load(app, &file, project_root, name, DefinitionKind::Agent)
+    load_kind(app, &file, project_root, name, DefinitionKind::Agent)
 }
 
 /// The file of an agent.
@@ -52,16 +52,33 @@ pub(crate) fn name_of(file: &Path) -> String {
 
 /// The flow of a file.
 pub(crate) fn flow(app: &App, file: &Path, project_root: &Path) -> Result<Found, CommandError> {
-    load(app, file, project_root, &name_of(file), DefinitionKind::Flow)
+    load_kind(app, file, project_root, &name_of(file), DefinitionKind::Flow)
 }
 
-fn load(
+/// The definition of a file, which must be of a kind.
+fn load_kind(
     app: &App,
     file: &Path,
     project_root: &Path,
     name: &str,
     wanted: DefinitionKind,
 ) -> Result<Found, CommandError> {
+    let found = load(app, file, project_root, name)?;
+    if found.definition.kind == wanted {
+        return Ok(found);
+    }
+    let (is, command) = match found.definition.kind {
+        DefinitionKind::Agent => ("an agent", "dhenara run agent NAME"),
+        DefinitionKind::Flow => ("a flow", "dhenara run flow FILE"),
+    };
+    Err(
+        CommandError::usage("wrong_kind", format!("`{}` is {is}", file.display()))
+            .with_hint(format!("use `{command}`")),
+    )
+}
+
+/// The definition of a file, checked; `name` is what its root is called after.
+pub(crate) fn load(app: &App, file: &Path, project_root: &Path, name: &str) -> Result<Found, CommandError> {
     let Checked { loaded, program, .. } = check_file(file, Some(project_root), name, &app.nodes)?;
     let Loaded {
         definition,
@@ -69,16 +86,6 @@ fn load(
         warnings,
         ..
     } = loaded;
-    if definition.kind != wanted {
-        let (is, command) = match definition.kind {
-            DefinitionKind::Agent => ("an agent", "dhenara run agent NAME"),
-            DefinitionKind::Flow => ("a flow", "dhenara run flow FILE"),
-        };
-        return Err(
-            CommandError::usage("wrong_kind", format!("`{}` is {is}", file.display()))
-                .with_hint(format!("use `{command}`")),
-        );
-    }
     let dir = file.parent().map(Path::to_path_buf);
     Ok(Found {
         definition,

@@ -19,9 +19,14 @@ pub(crate) struct CommandError {
 
 impl CommandError {
     pub(crate) fn usage(code: &str, message: impl Into<String>) -> Self {
+        Self::from_info(ErrorInfo::new(code, message))
+    }
+
+    /// What is wrong with what was asked for.
+    pub(crate) fn from_info(info: ErrorInfo) -> Self {
         Self {
             exit_code: exit_code::USAGE,
-            info: Box::new(ErrorInfo::new(code, message)),
+            info: Box::new(info),
             problems: None,
             told: false,
         }
@@ -87,14 +92,9 @@ impl From<Problems> for CommandError {
 
 impl From<ModelError> for CommandError {
     fn from(error: ModelError) -> Self {
-        let mut info = Box::new(ErrorInfo::from_error(error.code(), &error));
+        let mut info = ErrorInfo::from_error(error.code(), &error);
         info.hint = error.hint();
-        Self {
-            exit_code: exit_code::USAGE,
-            info,
-            problems: None,
-            told: false,
-        }
+        Self::from_info(info)
     }
 }
 

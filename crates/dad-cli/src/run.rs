@@ -20,7 +20,7 @@ use crate::definitions::{self, Found};
 use crate::error::CommandError;
 use crate::notes::{NotedProgress, Notes};
 use crate::summary::{Changes, Invocation, show_summary};
-use crate::{exit_code, json};
+use crate::{exit_code, given, json};
 
 /// How long a person at the terminal may think.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -86,7 +86,7 @@ fn run(
     invocation: &Invocation,
 ) -> Result<u8, CommandError> {
     show_warnings(&found);
-    let environment = environment(project_root, options.env.as_deref())?;
+    let environment = environment(project_root, options.given.env.as_deref())?;
     let secrets = SecretRegistry::new();
     let notes = Notes::default();
     let models = models(project_root, &environment, &secrets, &notes)?;
@@ -108,8 +108,8 @@ fn run(
     if let Some(dir) = found.dir {
         context = context.definition_dir(dir);
     }
-    context = apply_options(context, options, &environment)?;
-    context = apply_variables(context, options, &environment)?;
+    context = given::apply(context, &options.place, &options.given, &environment)?;
+    context = apply_options(context, options);
     if options.dry_run {
         return dry_run(context, &found.definition, options);
     }
@@ -164,17 +164,7 @@ fn models(
     )))
 }
 
-fn apply_options(
-    mut context: RunContextBuilder,
-    options: &RunOptions,
-    environment: &Environment,
-) -> Result<RunContextBuilder, CommandError> {
-    if let Some(root) = options.place.run_root.as_ref().or(environment.run_root.as_ref()) {
-        context = context.run_root(root);
-    }
-    if let Some(subpath) = &options.place.run_root_subpath {
-        context = context.run_root_subpath(subpath);
-    }
+fn apply_options(mut context: RunContextBuilder, options: &RunOptions) -> RunContextBuilder {
     if let Some(prefix) = &options.run_id_prefix {
         context = context.run_id_prefix(prefix);
     }
@@ -184,70 +174,10 @@ fn apply_options(
     if let Some(entry) = &options.entry_point {
         context = context.start_hierarchy_path(entry);
     }
-    if let Some(file) = &options.static_inputs {
-        context = context.static_inputs(file);
-    }
     if let Some(dir) = &options.input_dir {
         context = context.input_dir(dir);
     }
-    for input in &options.inputs {
-        let (path, text) = split(input, "--input", "PATH=JSON")?;
-        context = context.node_input(path, json_of(text, "--input")?, "--input");
-    }
-    Ok(context)
-}
-
-fn apply_variables(
-    mut context: RunContextBuilder,
-    options: &RunOptions,
-    environment: &Environment,
-) -> Result<RunContextBuilder, CommandError> {
-    let mut variables: Map<String, Value> = environment.variables.clone();
-    for var in &options.vars {
-        let (name, text) = split(var, "--var", "NAME=VALUE")?;
-        variables.insert(name.to_owned(), text_of(text, "--var")?.into());
-    }
-    for var in &options.json_vars {
-        let (name, text) = split(var, "--var-json", "NAME=JSON")?;
-        variables.insert(name.to_owned(), json_of(text, "--var-json")?);
-    }
-    for (name, value) in variables {
-        context = context.variable(name, value);
-    }
-    Ok(context)
-}
-
-/// The two sides of an option's value, whose form is `NAME=VALUE` or the like.
-fn split<'a>(text: &'a str, option: &str, form: &str) -> Result<(&'a str, &'a str), CommandError> {
-    let name = form.split_once('=').map_or(form, |(name, _)| name);
-    text.split_once('=')
-        .filter(|(name, _)| !name.is_empty())
-        .ok_or_else(|| {
-            let side = name.to_lowercase();
-            CommandError::usage("option", format!("`{option} {text}` has no {side} and value"))
-                .with_hint(format!("write `{option} {form}` or `{option} {name}=@FILE`"))
-        })
-}
-
-/// The text itself, or that of the file after `@`.
-fn text_of(text: &str, option: &str) -> Result<String, CommandError> {
-    let Some(file) = text.strip_prefix('@') else {
-        return Ok(text.to_owned());
-    };
-    std::fs::read_to_string(file).map_err(|error| {
-        CommandError::usage(
-            "unreadable",
-            format!("`{option}`: `{file}` cannot be read: {error}"),
-        )
-    })
-}
-
-fn json_of(text: &str, option: &str) -> Result<Value, CommandError> {
-    let json = text_of(text, option)?;
-    serde_json::from_str(&json).map_err(|error| {
-        CommandError::usage("option", format!("`{option} …={text}` is not JSON: {error}"))
-            .with_hint("write a text in double quotes inside single quotes: '\"text\"'")
-    })
+    context
 }
 
 fn dry_run(

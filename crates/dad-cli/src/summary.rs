@@ -46,13 +46,16 @@ fn given_words(options: &RunOptions) -> Vec<String> {
             .map(|value| [name.to_owned(), value.clone()])
             .collect()
     };
-    let pairs = one("--env", options.env.clone())
+    let pairs = one("--env", options.given.env.clone())
         .into_iter()
         .chain(one("--run-id-prefix", options.run_id_prefix.clone()))
-        .chain(several("--var", &options.vars))
-        .chain(several("--var-json", &options.json_vars))
-        .chain(several("--input", &options.inputs))
-        .chain(one("--static-inputs", options.static_inputs.as_ref().map(path)))
+        .chain(several("--var", &options.given.vars))
+        .chain(several("--var-json", &options.given.json_vars))
+        .chain(several("--input", &options.given.inputs))
+        .chain(one(
+            "--static-inputs",
+            options.given.static_inputs.as_ref().map(path),
+        ))
         .chain(one("--input-dir", options.input_dir.as_ref().map(path)));
     let mut words: Vec<String> = pairs.flatten().collect();
     if options.no_input {

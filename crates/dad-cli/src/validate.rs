@@ -7,7 +7,7 @@ use dad_terminal::count;
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::definitions::{agent_file, agents_of, name_of};
+use crate::definitions::{self, Found, agent_file, agents_of, name_of};
 use crate::error::CommandError;
 use crate::run::project_of;
 use crate::{exit_code, json};
@@ -46,6 +46,20 @@ pub(crate) fn validate(
     }
     let valid = verdicts.iter().all(|verdict| verdict.outcome.is_ok());
     Ok(if valid { exit_code::DONE } else { exit_code::USAGE })
+}
+
+/// The one definition of a name, checked: an agent of the project or program, or a file.
+pub(crate) fn find_one(
+    app: &App,
+    name: &str,
+    project_root: Option<&Path>,
+) -> Result<(PathBuf, Found), CommandError> {
+    let (project_root, subjects) = subjects(app, Some(name), project_root)?;
+    let found = match subjects.into_iter().next() {
+        Some(Subject::File(file, name)) => definitions::load(app, &file, &project_root, &name)?,
+        _ => definitions::agent(app, &project_root, name)?,
+    };
+    Ok((project_root, found))
 }
 
 fn subjects(

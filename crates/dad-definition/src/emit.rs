@@ -15,11 +15,20 @@ const LONGEST_SIMPLE_KEY: usize = 900;
 #[must_use]
 pub fn to_yaml(definition: &Definition) -> String {
     // Definitions have only text as keys and finite numbers, so they always serialise.
-    let value = serde_json::to_value(definition).unwrap_or_default();
+    to_yaml_value(&serde_json::to_value(definition).unwrap_or_default())
+}
+
+/// A value as YAML that is read as the same value, written as [`to_yaml`] does.
+#[must_use]
+pub fn to_yaml_value(value: &Value) -> String {
     let mut out = String::new();
-    match &value {
-        Value::Object(fields) => write_object(fields, 0, &mut out),
-        other => write_inline(other, &mut out),
+    match value {
+        Value::Object(fields) if !fields.is_empty() => write_object(fields, 0, &mut out),
+        Value::Array(items) if !items.is_empty() => write_list(items, 0, &mut out),
+        other => {
+            write_inline(other, &mut out);
+            out.push('\n');
+        }
     }
     out
 }

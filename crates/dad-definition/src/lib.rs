@@ -46,7 +46,7 @@ pub use build::{
     RepeatBuilder,
 };
 pub use compile::compile;
-pub use emit::to_yaml;
+pub use emit::{to_yaml, to_yaml_value};
 pub use executable::check_executable;
 pub use load::{Checked, Loaded, check_file, load_data, load_file, load_str};
 pub use node_types::{CallbackInfo, NodeTypeInfo, NodeTypes, SettingsProblem};

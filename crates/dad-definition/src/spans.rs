@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use dad_core::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::place::parent;
@@ -14,13 +15,20 @@ use crate::spot::{Style, locate};
 /// excerpts, nor places inside multi-line texts, because it does not carry the files themselves.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SpanMap {
-    files: Vec<String>,
+    files: Vec<FileEntry>,
     places: BTreeMap<String, Entry>,
     #[serde(skip)]
     sources: Vec<SourceFile>,
     /// Of each source.
     #[serde(skip)]
     lines: Vec<Lines>,
+}
+
+/// A file that a definition was made from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct FileEntry {
+    path: String,
+    blake3: Digest,
 }
 
 /// A place in a file.
@@ -110,6 +118,12 @@ impl SpanMap {
         &self.sources
     }
 
+    /// The files that were read, the definition itself first: as they are shown to people, with the digest of their
+    /// bytes.
+    pub fn files(&self) -> impl ExactSizeIterator<Item = (&str, Digest)> {
+        self.files.iter().map(|file| (file.path.as_str(), file.blake3))
+    }
+
     /// All places, sorted.
     pub fn places(&self) -> impl Iterator<Item = &str> {
         self.places.keys().map(String::as_str)
@@ -118,7 +132,7 @@ impl SpanMap {
     fn location(&self, mark: Mark) -> Option<Location<'_>> {
         let file = self.files.get(mark.file)?;
         Some(Location {
-            file,
+            file: &file.path,
             line: mark.line,
             column: mark.column,
             span: mark.start..mark.end,
@@ -127,7 +141,10 @@ impl SpanMap {
 
     /// Adds a file and returns its number.
     pub(crate) fn add_file(&mut self, source: SourceFile) -> usize {
-        self.files.push(source.path.clone());
+        self.files.push(FileEntry {
+            path: source.path.clone(),
+            blake3: source.blake3,
+        });
         self.lines.push(Lines::new(source.text.clone()));
         self.sources.push(source);
         self.files.len() - 1

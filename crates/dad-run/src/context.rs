@@ -145,6 +145,8 @@ struct Prepared {
     parent: Option<RunView>,
     plan: Option<RerunPlan>,
     inputs: GivenInputs,
+    /// Variables of the root component, from wherever they were given.
+    given: Map<String, Value>,
     input_dir: Option<Dir>,
 }
 
@@ -486,8 +488,9 @@ impl RunContext {
 
     fn prepare(&self, definition: &Definition) -> Result<Prepared, RunError> {
         let program = self.program(definition)?;
-        Self::check_variables(&program, &self.options.variables)?;
         let inputs = self.resolve_inputs(&program)?;
+        let given = self.given_variables(&program, &inputs);
+        Self::check_variables(&program, &given)?;
         let parent = self.open_parent()?;
         let plan = match &parent {
             Some(parent) => Some(self.make_plan(&program, parent)?),
@@ -498,6 +501,7 @@ impl RunContext {
             parent,
             plan,
             inputs,
+            given,
             input_dir: self.open_input_dir()?,
         })
     }
@@ -515,9 +519,11 @@ impl RunContext {
         Ok(program)
     }
 
-    /// The variables that were given for this run.
-    pub(crate) fn given_variables(&self) -> &Map<String, Value> {
-        &self.options.variables
+    /// The variables that are given to the root component: one by one, or by an input.
+    pub(crate) fn given_variables(&self, program: &Program, inputs: &GivenInputs) -> Map<String, Value> {
+        let mut given = inputs.root_variables(&program.root.path);
+        given.extend(self.options.variables.clone());
+        given
     }
 
     pub(crate) fn check_variables(program: &Program, given: &Map<String, Value>) -> Result<(), RunError> {
@@ -607,7 +613,7 @@ impl RunContext {
         let created_at = self.options.clock.now();
         let (run_id, dir) = self.create_dir(created_at, prepared.plan.is_some())?;
         let (dot_run, lease) = begin_lease(&dir)?;
-        let scope = self.run_scope(&run_id, dir.path());
+        let scope = self.scope_of(run_id.as_str(), dir.path(), prepared.given.clone());
         let Self {
             root_id,
             dirs,
@@ -620,6 +626,7 @@ impl RunContext {
             parent,
             plan,
             inputs,
+            given: _,
             input_dir,
         } = prepared;
 
@@ -688,7 +695,7 @@ impl RunContext {
                 totals: Totals::default(),
                 first_failures: Vec::new(),
                 inputs,
-                started_steps: HashSet::new(),
+                started: HashSet::new(),
             }),
         };
         inner
@@ -732,10 +739,6 @@ impl RunContext {
                 }
             }
         }
-    }
-
-    fn run_scope(&self, run_id: &RunId, run_dir: &Path) -> RunScope {
-        self.scope_of(run_id.as_str(), run_dir, self.options.variables.clone())
     }
 
     /// What templates see of a run of some name and place.

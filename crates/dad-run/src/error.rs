@@ -111,7 +111,7 @@ pub enum RunError {
         nearest: Option<String>,
     },
     /// An input for a step that does not exist.
-    #[error("the input from {origin} has no step: {source}")]
+    #[error("the input from {origin} cannot be placed: {source}")]
     UnknownInput {
         /// Where the input came from.
         origin: String,

@@ -1,12 +1,15 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use dad_core::{HierarchyPath, PathSelector};
-use dad_definition::{NodeTypes, Program, Selected};
+use dad_core::{HierarchyPath, PathSelector, nearest};
+use dad_definition::{Component, NodeTypes, Program, Selected};
 use serde_json::{Map, Value};
 
 use crate::error::RunError;
 use crate::recorded::check_version;
+
+/// The only field of an input of a component.
+const VARIABLES: &str = "variables";
 
 /// An input that was given before its step asked for it.
 #[derive(Clone, Debug)]
@@ -49,7 +52,7 @@ impl GivenInputs {
         own.or(general).map(|input| &input.given)
     }
 
-    /// Finds the step of an input and checks the input against the type of the node.
+    /// Finds the step or component of an input and checks the input against what it takes.
     pub(crate) fn add(
         &mut self,
         input: UnresolvedInput,
@@ -62,21 +65,31 @@ impl GivenInputs {
             source,
         };
         let selector: PathSelector = selector.parse()?;
-        let selected = program.select_step(&selector).map_err(unknown)?;
+        let selected = program.select(&selector).map_err(unknown)?;
         let path = selected.path.clone();
-        if let Some(step) = program.step(&path)
-            && let Some(info) = types.node_type(&step.node_type)
-        {
-            (info.check_input)(&given.value).map_err(|reason| RunError::InvalidInput {
-                path: path.clone(),
-                origin: given.source.clone(),
-                reason,
-            })?;
-        }
+        let checked = match (program.step(&path), program.component(&path)) {
+            (Some(step), _) => types
+                .node_type(&step.node_type)
+                .map_or(Ok(()), |info| (info.check_input)(&given.value)),
+            (None, Some(component)) => check_component_input(component, program, &given.value),
+            (None, None) => Err("a branch takes no input".to_owned()),
+        };
+        checked.map_err(|reason| RunError::InvalidInput {
+            path: path.clone(),
+            origin: given.source.clone(),
+            reason,
+        })?;
         let inputs = self.0.entry(path.clone()).or_default();
         inputs.retain(|known| known.selected != selected);
         inputs.push(SelectedInput { selected, given });
         Ok(path)
+    }
+
+    /// The variables that are given to the root component.
+    pub(crate) fn root_variables(&self, root: &HierarchyPath) -> Map<String, Value> {
+        self.get(root)
+            .map(|given| variables_of(&given.value))
+            .unwrap_or_default()
     }
 
     /// The inputs as `static_inputs.json` has them.
@@ -93,6 +106,42 @@ impl GivenInputs {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// An input of a component gives its variables other values: `{"variables": {"name": value}}`.
+fn check_component_input(component: &Component, program: &Program, input: &Value) -> Result<(), String> {
+    let fields = input.as_object().ok_or("an input must be an object")?;
+    if let Some(key) = fields.keys().find(|key| *key != VARIABLES) {
+        return Err(format!(
+            "unknown field `{key}`, an input of a component has only `{VARIABLES}`"
+        ));
+    }
+    let variables = fields.get(VARIABLES).and_then(Value::as_object);
+    let variables = variables.ok_or(format!("`{VARIABLES}` must be an object of values by name"))?;
+    let mut known: Vec<&str> = component
+        .variables
+        .iter()
+        .map(|variable| variable.name.as_str())
+        .collect();
+    if component.path == program.root.path {
+        known = program.variable_names();
+    }
+    match variables.keys().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let near = nearest(name, known.iter().copied());
+            let near = near
+                .map(|near| format!("; did you mean `{near}`?"))
+                .unwrap_or_default();
+            Err(format!("`{}` has no variable `{name}`{near}", component.path))
+        }
+    }
+}
+
+/// The variables in an input of a component.
+pub(crate) fn variables_of(input: &Value) -> Map<String, Value> {
+    let variables = input.get(VARIABLES).and_then(Value::as_object);
+    variables.cloned().unwrap_or_default()
 }
 
 /// Reads a file of static inputs: an object whose keys are paths or unambiguous suffixes. A file that a person writes

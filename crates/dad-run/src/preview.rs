@@ -43,7 +43,8 @@ impl RunContext {
         let mut given = recorded.unwrap_or_default();
         // What an older definition was given may be unknown to this one.
         given.retain(|name, _| program.variable_names().contains(&name.as_str()));
-        given.extend(self.given_variables().clone());
+        let inputs = self.resolve_inputs(&program)?;
+        given.extend(self.given_variables(&program, &inputs));
         Self::check_variables(&program, &given)?;
         let scope = match &results {
             Some(view) => self.scope_of(view.run_id.as_str(), view.dir(), given),
@@ -53,7 +54,7 @@ impl RunContext {
             }
         };
         Ok(RunPreview {
-            inputs: self.resolve_inputs(&program)?,
+            inputs,
             program: Arc::new(program),
             scope,
             results,

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::error::RunError;
-use crate::inputs::{GivenInput, GivenInputs, UnresolvedInput};
+use crate::inputs::{GivenInput, GivenInputs, UnresolvedInput, variables_of};
 use crate::journal::JournalWriter;
 use crate::layout::COMPONENT_RESULT;
 use crate::machine;
@@ -83,7 +83,7 @@ pub(crate) struct State {
     pub(crate) totals: Totals,
     pub(crate) first_failures: Vec<FirstFailure>,
     pub(crate) inputs: GivenInputs,
-    pub(crate) started_steps: std::collections::HashSet<HierarchyPath>,
+    pub(crate) started: std::collections::HashSet<HierarchyPath>,
 }
 
 /// What templates of every step can see of the run.
@@ -182,10 +182,11 @@ impl ActiveRun {
         self.handle.clone()
     }
 
-    /// Gives a node its input, as the builder's method of that name does before the run is set up.
+    /// Gives a node or component its input, as the builder's method of that name does before the run is set up. The
+    /// variables of the root component are given to the builder: here they would come too late.
     ///
     /// # Errors
-    /// If there is no such node, the input does not fit it, or it has already started.
+    /// If there is no such node or component, the input does not fit it, or it has already started.
     pub fn register_node_static_input(&self, node: &str, input: impl Serialize) -> Result<(), RunError> {
         let value = serde_json::to_value(input).map_err(|e| RunError::unreadable(node, e))?;
         let given = GivenInput {
@@ -203,7 +204,7 @@ impl ActiveRun {
             &inner.program,
             &*inner.types,
         )?;
-        if state.started_steps.contains(&path) {
+        if state.started.contains(&path) {
             return Err(RunError::InputTooLate(path));
         }
         state.inputs = inputs;
@@ -345,6 +346,19 @@ impl RunHandle {
         self.inner.state().inputs.get(path).cloned()
     }
 
+    /// The values that an input gives to variables of a component. Those of the root are in [`RunHandle::scope`].
+    ///
+    /// # Errors
+    /// If the run has ended or the record of the input cannot be written.
+    pub fn given_component_variables(&self, path: &HierarchyPath) -> Result<Map<String, Value>, RunError> {
+        let Some(GivenInput { source, mut value }) = self.given_input(path) else {
+            return Ok(Map::new());
+        };
+        self.inner.secrets.redactor().redact_json(&mut value);
+        self.answered(path, &source, &value)?;
+        Ok(variables_of(&value))
+    }
+
     /// Notes what a step was given as its input.
     ///
     /// # Errors
@@ -384,6 +398,7 @@ impl RunHandle {
         variables: Map<String, Value>,
     ) -> Result<EnteredComponent, RunError> {
         let dir = self.inner.dir.create_dir_all(path.to_relative_dir())?;
+        self.inner.state().started.insert(path.without_iterations());
         let variables = store_value(&self.inner.dot_run, variables.into())?;
         let body = RecordBody::ComponentStarted {
             path: path.clone(),

@@ -136,7 +136,7 @@ impl RunHandle {
         });
         let seq = {
             let mut state = inner.state();
-            state.started_steps.insert(path.without_iterations());
+            state.started.insert(path.without_iterations());
             inner.record_in(&mut state, &body, Some(event))?
         };
         inner.stage.make_dir(seq.to_string())?;

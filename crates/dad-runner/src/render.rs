@@ -107,7 +107,6 @@ impl Descent<'_> {
             if let Some(error) = error {
                 return Err(unrendered(&error, self.preview, path));
             }
-            given = Map::new();
             let depth = at.segments().count();
             match path.typed_segments().nth(depth) {
                 Some(Segment::Iteration(index)) => {
@@ -126,12 +125,20 @@ impl Descent<'_> {
             match child {
                 Some((ProgramElement::Component(inner), child)) => {
                     component = inner;
+                    given = self.given(&child)?;
                     at = child;
                     parent = Some(frame);
                 }
                 _ => return Ok(Surroundings { frame, component: at }),
             }
         }
+    }
+
+    /// The values that an input gives to variables of a component.
+    fn given(&self, path: &HierarchyPath) -> Result<Map<String, Json>, ErrorInfo> {
+        let input = self.preview.input(path).map_err(|error| error.to_info())?;
+        let variables = input.and_then(|input| Some(input.value.get("variables")?.as_object()?.clone()));
+        Ok(variables.unwrap_or_default())
     }
 
     /// The variables of an iteration: of the items that the run went over, else of those it would go over.

@@ -145,9 +145,8 @@ impl Walk {
             let Inside {
                 frame, phase, side, ..
             } = inside;
-            let (frame, error) = self
-                .evaluator()
-                .variables(component, &path, Some(frame), &Map::new());
+            let given = self.run.given_component_variables(&path)?;
+            let (frame, error) = self.evaluator().variables(component, &path, Some(frame), &given);
             self.enter(component, &path, (&frame, error), phase, side).await
         })
     }

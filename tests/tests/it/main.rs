@@ -19,4 +19,5 @@ mod json;
 mod original;
 mod paid;
 mod refusals;
+mod render;
 mod tutorial;

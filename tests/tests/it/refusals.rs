@@ -352,9 +352,9 @@ fn variables_that_do_not_fit() {
 fn inputs_that_do_not_fit() {
     let env = project();
     env.write("inputs.json", r#"{ "first.gret": { "env_vars": {} } }"#);
-    insta::assert_snapshot!(refused(&env, &["--static-inputs", "inputs.json"]), @"
+    insta::assert_snapshot!(refused(&env, &["--static-inputs", "inputs.json"]), @r"
     ---- stderr
-    error[unknown_input]: the input from `inputs.json` has no step: `first.gret` names no step or component; did you mean `greeter_root.first.greet`?
+    error[unknown_input]: the input from `inputs.json` cannot be placed: `first.gret` names no step or component; did you mean `greeter_root.first.greet`?
     ---- exit code 2
     ");
     env.write("inputs.json", r#"{ "first.greet": { "env_vars": { "A": 1 } } }"#);
@@ -379,14 +379,14 @@ fn inputs_that_do_not_fit() {
     error[invalid_input]: the input of `greeter_root.first.greet` from --input does not fit: `env_var`: unknown field `env_var`, expected `env_vars` or `commands`
     ---- exit code 2
     ");
-    insta::assert_snapshot!(refused(&env, &["--input", "greet={}"]), @"
+    insta::assert_snapshot!(refused(&env, &["--input", "greet={}"]), @r"
     ---- stderr
-    error[unknown_input]: the input from --input has no step: `greet` is ambiguous; it may mean greeter_root.first.greet, greeter_root.second.greet
+    error[unknown_input]: the input from --input cannot be placed: `greet` is ambiguous; it may mean greeter_root.first.greet, greeter_root.second.greet
     ---- exit code 2
     ");
-    insta::assert_snapshot!(refused(&env, &["--input", "zzz={}"]), @"
+    insta::assert_snapshot!(refused(&env, &["--input", "zzz={}"]), @r"
     ---- stderr
-    error[unknown_input]: the input from --input has no step: `zzz` names no step or component; there are greeter_root.first.greet, greeter_root.first.code_ops, greeter_root.second.greet
+    error[unknown_input]: the input from --input cannot be placed: `zzz` names no step or component; there are greeter_root, greeter_root.first, greeter_root.first.greet, greeter_root.first.code_ops, greeter_root.second, greeter_root.second.greet
     ---- exit code 2
     ");
     insta::assert_snapshot!(refused(&env, &["--input", "first.greet"]), @"

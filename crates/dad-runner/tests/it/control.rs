@@ -499,3 +499,72 @@ async fn inputs_may_be_for_one_iteration() {
         .collect();
     assert_eq!(words, ["all", "second", "all"]);
 }
+
+#[tokio::test]
+async fn an_input_gives_a_component_other_variables() {
+    let project = tempfile::tempdir().unwrap();
+    let part = FlowBuilder::new()
+        .variable("word", "own")
+        .variable("sentence", "$expr{word}!")
+        .node("say", echo("$expr{sentence} $expr{greeting}"));
+    let flow = FlowBuilder::new().variable("greeting", "hello").for_each(
+        "items",
+        ForEachBuilder::new(json!([1, 2]), FlowBuilder::new().subflow("part", part)),
+    );
+    let flow = build(flow);
+    let given = context(project.path())
+        .node_input(
+            "items.iter_1.part",
+            json!({ "variables": { "word": "$expr{given}" } }),
+            "test",
+        )
+        .node_input("flow", json!({ "variables": { "greeting": "hi" } }), "test");
+    let report = FlowRunner::new(flow.clone(), given.build().unwrap())
+        .run()
+        .await
+        .unwrap();
+    drop(dad_tests::validate_run_dir(&report.run_dir));
+    assert_eq!(value(&report, "flow.items.iter_0.part.say"), "own! hi");
+    assert_eq!(value(&report, "flow.items.iter_1.part.say"), "$expr{given}! hi");
+    let view = RunView::open(&report.run_dir).unwrap();
+    assert!(view.input(&path("flow.items.iter_1.part")).unwrap().is_some());
+
+    for (input, wanted) in [
+        (
+            json!({ "variables": { "wrod": 1 } }),
+            "has no variable `wrod`; did you mean `word`?",
+        ),
+        (json!({ "word": 1 }), "unknown field `word`"),
+        (json!([]), "an input must be an object"),
+    ] {
+        let context = context(project.path())
+            .node_input("part", input, "test")
+            .build()
+            .unwrap();
+        let error = context.setup_run(&flow).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn usage_inside_loops_adds_up_in_every_parent() {
+    let costly = || node("costly", json!({ "tokens": "$expr{item}" }));
+    let inner = ForEachBuilder::new("$expr{range(1, 4)}", one("call", costly())).max_concurrency(2);
+    let body = FlowBuilder::new()
+        .for_each("inner", inner)
+        .node("after", costly());
+    let branch = ConditionalBuilder::new(true).when_true(
+        FlowBuilder::new().for_each("outer", ForEachBuilder::new("$expr{range(10, 30, 10)}", body)),
+    );
+    let (report, _project) = completed(FlowBuilder::new().conditional("choice", branch)).await;
+    // Twice 1 + 2 + 3, then 10 and 20.
+    for name in ["flow", "flow.choice", "flow.choice.is_true.outer"] {
+        assert_eq!(component(&report, name)["agg_usage_total_tokens"], 42, "{name}");
+    }
+    assert_eq!(
+        component(&report, "flow.choice.is_true.outer.iter_1.inner")["agg_usage_total_tokens"],
+        6
+    );
+    assert_eq!(report.totals.usage.total_tokens, 42);
+    assert_eq!(report.totals.usage.calls, 8);
+}

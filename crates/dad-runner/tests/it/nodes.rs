@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 pub(crate) fn registry() -> NodeRegistry {
     NodeRegistry::new()
         .register::<Echo>()
+        .register::<Costly>()
         .register::<Flaky>()
         .register::<Sleeper>()
         .register::<Panics>()
@@ -187,5 +188,37 @@ impl Node for Panics {
         _: &NodeContext,
     ) -> Result<NodeOutput, NodeError> {
         panic!("as it does")
+    }
+}
+
+/// Consumes what its settings say.
+#[derive(Default)]
+pub(crate) struct Costly;
+
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct CostlySettings {
+    tokens: u64,
+}
+
+#[async_trait]
+impl Node for Costly {
+    type Settings = CostlySettings;
+    type Input = ();
+    const TYPE: &'static str = "costly";
+
+    async fn execute(
+        &self,
+        settings: CostlySettings,
+        _: Option<()>,
+        _: &NodeContext,
+    ) -> Result<NodeOutput, NodeError> {
+        Ok(NodeOutput {
+            usage: dad_core::Usage {
+                calls: 1,
+                total_tokens: settings.tokens,
+                ..dad_core::Usage::default()
+            },
+            ..NodeOutput::new(json!("done"))
+        })
     }
 }

@@ -1,0 +1,77 @@
+//! What the command line gives to a run from outside.
+
+use dad_run::RunContextBuilder;
+use serde_json::{Map, Value};
+
+use crate::args::{Given, Place};
+use crate::config::Environment;
+use crate::error::CommandError;
+
+/// Gives a context where its runs are, its variables and its inputs; what the command line says comes before the
+/// environment.
+pub(crate) fn apply(
+    mut context: RunContextBuilder,
+    place: &Place,
+    given: &Given,
+    environment: &Environment,
+) -> Result<RunContextBuilder, CommandError> {
+    if let Some(root) = place.run_root.as_ref().or(environment.run_root.as_ref()) {
+        context = context.run_root(root);
+    }
+    if let Some(subpath) = &place.run_root_subpath {
+        context = context.run_root_subpath(subpath);
+    }
+    if let Some(file) = &given.static_inputs {
+        context = context.static_inputs(file);
+    }
+    for input in &given.inputs {
+        let (path, text) = split(input, "--input", "PATH=JSON")?;
+        context = context.node_input(path, json_of(text, "--input")?, "--input");
+    }
+    let mut variables: Map<String, Value> = environment.variables.clone();
+    for var in &given.vars {
+        let (name, text) = split(var, "--var", "NAME=VALUE")?;
+        variables.insert(name.to_owned(), text_of(text, "--var")?.into());
+    }
+    for var in &given.json_vars {
+        let (name, text) = split(var, "--var-json", "NAME=JSON")?;
+        variables.insert(name.to_owned(), json_of(text, "--var-json")?);
+    }
+    for (name, value) in variables {
+        context = context.variable(name, value);
+    }
+    Ok(context)
+}
+
+/// The two sides of an option's value, whose form is `NAME=VALUE` or the like.
+fn split<'a>(text: &'a str, option: &str, form: &str) -> Result<(&'a str, &'a str), CommandError> {
+    let name = form.split_once('=').map_or(form, |(name, _)| name);
+    text.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or_else(|| {
+            let side = name.to_lowercase();
+            CommandError::usage("option", format!("`{option} {text}` has no {side} and value"))
+                .with_hint(format!("write `{option} {form}` or `{option} {name}=@FILE`"))
+        })
+}
+
+/// The text itself, or that of the file after `@`.
+fn text_of(text: &str, option: &str) -> Result<String, CommandError> {
+    let Some(file) = text.strip_prefix('@') else {
+        return Ok(text.to_owned());
+    };
+    std::fs::read_to_string(file).map_err(|error| {
+        CommandError::usage(
+            "unreadable",
+            format!("`{option}`: `{file}` cannot be read: {error}"),
+        )
+    })
+}
+
+fn json_of(text: &str, option: &str) -> Result<Value, CommandError> {
+    let json = text_of(text, option)?;
+    serde_json::from_str(&json).map_err(|error| {
+        CommandError::usage("option", format!("`{option} …={text}` is not JSON: {error}"))
+            .with_hint("write a text in double quotes inside single quotes: '\"text\"'")
+    })
+}

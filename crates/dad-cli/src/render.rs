@@ -1,0 +1,67 @@
+use dad_core::PathSelector;
+use dad_definition::to_yaml_value;
+use dad_run::RunContext;
+use dad_runner::{RenderedStep, render_step};
+use dad_terminal::{BOLD, DIM};
+use serde_json::json;
+
+use crate::app::App;
+use crate::args::RenderOptions;
+use crate::config::environment;
+use crate::error::CommandError;
+use crate::validate::find_one;
+use crate::{exit_code, given, json};
+
+/// `dhenara render NAME PATH`: what one step would execute, and where it comes from.
+pub(crate) fn render(
+    app: &App,
+    name: &str,
+    path: &str,
+    run: Option<&str>,
+    options: &RenderOptions,
+) -> Result<u8, CommandError> {
+    let (project_root, found) = find_one(app, name, options.place.project_root.as_deref())?;
+    let environment = environment(&project_root, options.given.env.as_deref())?;
+    let mut context = RunContext::builder(&found.root_id, &project_root)
+        .nodes(app.nodes.clone())
+        .environment(&environment.name);
+    if let Some(spans) = found.spans {
+        context = context.spans(spans);
+    }
+    if let Some(dir) = found.dir {
+        context = context.definition_dir(dir);
+    }
+    let context = given::apply(context, &options.place, &options.given, &environment)?;
+    let preview = context.build()?.preview(&found.definition, run)?;
+    let selector: PathSelector = path.parse().map_err(dad_run::RunError::from)?;
+    let step = render_step(&preview, &selector).map_err(CommandError::from_info)?;
+    if options.json {
+        json::print(json!(step));
+    } else {
+        tell(&step);
+    }
+    Ok(exit_code::DONE)
+}
+
+fn tell(step: &RenderedStep) {
+    json::print_text(&format!(
+        "{BOLD}{}{BOLD:#}  {DIM}{}{DIM:#}",
+        step.path, step.node_type
+    ));
+    json::print_text(&dad_terminal::printable(to_yaml_value(&step.settings).trim_end()));
+    if step.origins.is_empty() {
+        return;
+    }
+    let width = |text: fn(&dad_runner::ValueOrigin) -> &str| {
+        let widths = step.origins.iter().map(|origin| text(origin).chars().count());
+        widths.max().unwrap_or(0).min(50)
+    };
+    let (place, reference) = (width(|origin| &origin.place), width(|origin| &origin.reference));
+    json::print_text(&format!("\n{BOLD}from{BOLD:#}"));
+    for origin in &step.origins {
+        json::print_text(&format!(
+            "  {:place$}  {:reference$}  {DIM}{}{DIM:#}",
+            origin.place, origin.reference, origin.origin
+        ));
+    }
+}
