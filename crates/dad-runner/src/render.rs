@@ -198,7 +198,7 @@ impl Origins<'_> {
                     place: place.clone(),
                     reference: match reference.kind {
                         ReferenceKind::Hier => format!("$hier{{{}}}", reference.name),
-                        ReferenceKind::Variable => reference.name.to_string(),
+                        ReferenceKind::Variable => reference.name.clone(),
                     },
                     origin: self.origin(reference),
                 };

@@ -55,10 +55,13 @@ pub use dad_template as template;
 pub use dad_terminal as terminal;
 
 pub use dad_core::{
-    AgentDefinition, ElementId, ErrorInfo, FlowDefinition, HierarchyPath, NodeType, RunId, RunStatus,
-    StepStatus, Usage,
+    AgentDefinition, ElementId, ErrorInfo, FlowDefinition, HierarchyPath, NodeType, OnError, OnExhausted,
+    OnLimit, RunId, RunStatus, StepStatus, Usage,
 };
-pub use dad_definition::{AgentBuilder, FlowBuilder, NodeBuilder};
+pub use dad_definition::{
+    AgentBuilder, CallbackBuilder, ConditionalBuilder, FlowBuilder, ForEachBuilder, NodeBuilder,
+    RepeatBuilder,
+};
 pub use dad_events::{
     ComponentExecutionCompletedEvent, EventBus, EventType, HandlerError, NodeExecutionCompletedEvent,
     NodeInputRequiredEvent, RunObserver, on,

@@ -453,11 +453,7 @@ finally:
 "#,
     );
     let running = env.start(&["run", "flow", "long.yaml"]);
-    while !env
-        .runs()
-        .pop()
-        .is_some_and(|run| process_started(&run).is_some())
-    {
+    while env.runs().pop().is_none_or(|run| process_started(&run).is_none()) {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     let pid = running.id().to_string();
