@@ -43,7 +43,7 @@ mod yaml;
 
 pub use build::{
     AgentBuilder, CallbackBuilder, ConditionalBuilder, Elements, FlowBuilder, ForEachBuilder, NodeBuilder,
-    RepeatBuilder,
+    ParallelBuilder, RepeatBuilder,
 };
 pub use compile::compile;
 pub use emit::to_yaml;
