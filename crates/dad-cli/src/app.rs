@@ -8,7 +8,7 @@ use dad_runner::NodeRegistry;
 
 use crate::args::{Cli, Command, RunCommand, RunsCommand};
 use crate::error::CommandError;
-use crate::{exit_code, json, run, runs};
+use crate::{exit_code, json, run, runs, schema};
 
 /// The command with what a project adds to it.
 pub struct App {
@@ -87,6 +87,7 @@ impl App {
                 place,
                 json,
             }) => runs::show(&run, path.as_deref(), &place, json),
+            Command::Schema { kind } => Ok(schema::print(kind, &self.nodes)),
         }
     }
 }
@@ -104,6 +105,7 @@ impl Command {
         match self {
             Self::Run(RunCommand::Agent { options, .. } | RunCommand::Flow { options, .. }) => options.json,
             Self::Runs(RunsCommand::List { json, .. } | RunsCommand::Show { json, .. }) => *json,
+            Self::Schema { .. } => false,
         }
     }
 }

@@ -21,6 +21,7 @@ mod notes;
 mod original;
 mod run;
 mod runs;
+mod schema;
 mod show;
 mod summary;
 

@@ -10,6 +10,7 @@ mod compiling;
 mod executable;
 mod hostile;
 mod includes;
+mod json_schema;
 mod loading;
 mod problems;
 mod registry;
