@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::loading::{AUTOCODER, id};
 use crate::registry::Registry;
-use crate::round_trip::{definition, object, template, text};
+use crate::round_trip::{definition, object, text};
 
 /// The registered types, one that takes any settings, one that is made of parts, and two functions.
 struct Types {
@@ -438,7 +438,10 @@ fn nothing_needs_to_be_registered() {
 
 /// A node whose type is registered, with settings that are right.
 fn known_node() -> impl Strategy<Value = NodeDefinition> {
-    let or_template = |value: BoxedStrategy<Value>| prop_oneof![4 => value, 1 => template()].boxed();
+    // Only exactly one placeholder may become something else than a text.
+    let placeholder =
+        || prop::sample::select(vec!["$expr{true}", "$var{a}", "$expr{ [1, 2] }"]).prop_map(Value::from);
+    let or_template = |value: BoxedStrategy<Value>| prop_oneof![4 => value, 1 => placeholder()].boxed();
     let word = text().prop_map(Value::from).boxed();
     let shell = prop_oneof![
         word.clone(),
@@ -458,7 +461,7 @@ fn known_node() -> impl Strategy<Value = NodeDefinition> {
         let operation = json!({ "operation_type": kind, "max_depth": depth, "path": path });
         ("folder_analyzer", json!({ "operations": [operation] }))
     });
-    let composed = template().prop_map(|it| {
+    let composed = placeholder().prop_map(|it| {
         (
             "my/composed ~ type",
             json!({ "mode": "two", "text": it, "pair": [1, it], "inner": { "mode": "one", "path": "" } }),
@@ -471,14 +474,70 @@ fn known_node() -> impl Strategy<Value = NodeDefinition> {
     })
 }
 
+/// The pointers of all values of a document but the document itself.
+fn places(value: &Value, at: &str, found: &mut Vec<String>) {
+    let children: Vec<(String, &Value)> = match value {
+        Value::Object(fields) => {
+            let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
+            fields.iter().map(|(key, field)| (escaped(key), field)).collect()
+        }
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| (index.to_string(), item))
+            .collect(),
+        _ => Vec::new(),
+    };
+    for (step, child) in children {
+        let at = format!("{at}/{step}");
+        places(child, &at, found);
+        found.push(at);
+    }
+}
+
+/// What may be wrong, or right all the same, in any place; `None` takes away what stands there.
+fn replacement() -> impl Strategy<Value = Option<Value>> {
+    let words = ["true", "30s", "1e3", "x", "always", "$expr{a}", "$expr{"].map(Value::from);
+    let others = [
+        json!(null),
+        json!(true),
+        json!(0),
+        json!(-1),
+        json!(1.5),
+        json!([]),
+        json!({}),
+        json!([{}]),
+    ];
+    let all: Vec<Value> = words.into_iter().chain(others).collect();
+    prop_oneof![1 => Just(None), 3 => prop::sample::select(all).prop_map(Some)]
+}
+
+fn replace(definition: &mut Value, place: &str, replacement: Option<Value>) {
+    if let Some(replacement) = replacement {
+        *definition.pointer_mut(place).unwrap() = replacement;
+        return;
+    }
+    let (parent, key) = place.rsplit_once('/').unwrap();
+    match definition.pointer_mut(parent) {
+        Some(Value::Object(fields)) => {
+            fields.shift_remove(&key.replace("~1", "/").replace("~0", "~"));
+        }
+        Some(Value::Array(items)) => {
+            items.remove(key.parse().unwrap());
+        }
+        _ => {}
+    }
+}
+
+thread_local! {
+    static SCHEMAS: Schemas = Schemas::new();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_compiles_is_valid(definition in definition(known_node())) {
-        thread_local! {
-            static SCHEMAS: Schemas = Schemas::new();
-        }
         SCHEMAS.with(|schemas| {
             // The few whose random texts happen to be broken templates are left out; many would end the test.
             let compiled = compile(&definition, &id("root"), &schemas.types, None);
@@ -486,5 +545,26 @@ proptest! {
             schemas.accept(&serde_json::to_value(&definition).unwrap());
             Ok(())
         })?;
+    }
+
+    #[test]
+    fn what_still_compiles_after_a_change_is_valid(
+        definition in definition(known_node()),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), replacement()), 10)
+    ) {
+        let original = serde_json::to_value(&definition).unwrap();
+        let mut all = Vec::new();
+        places(&original, "", &mut all);
+        for (index, replacement) in changes {
+            let place = index.get(&all);
+            let mut changed = original.clone();
+            replace(&mut changed, place, replacement.clone());
+            SCHEMAS.with(|schemas| {
+                if schemas.compiled(&changed).is_ok() {
+                    let problems = schemas.problems(&changed);
+                    assert!(problems.is_empty(), "{place} is {replacement:?}: {}", problems.join("\n"));
+                }
+            });
+        }
     }
 }

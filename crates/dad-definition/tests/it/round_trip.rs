@@ -279,7 +279,7 @@ fn options() -> impl Strategy<Value = ElementOptions> {
 }
 
 /// Templates whose variables every generated definition has.
-pub(crate) fn template() -> impl Strategy<Value = Value> {
+fn template() -> impl Strategy<Value = Value> {
     let templates = [
         "$expr{true}",
         "$var{a}",
