@@ -21,6 +21,7 @@ Developer tasks. Usage: cargo xtask TASK
                    --rounds N         measurements of each (default 5)
                    --at PLACE         memory or disk (default both)
                    --json             one JSON document on standard output
+  bench templates  what parsing and rendering templates costs; takes --rounds and --json
 ";
 
 fn main() -> ExitCode {

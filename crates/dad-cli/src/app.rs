@@ -8,7 +8,7 @@ use dad_runner::NodeRegistry;
 
 use crate::args::{Cli, Command, RunCommand, RunsCommand};
 use crate::error::CommandError;
-use crate::{exit_code, json, render, run, runs, validate};
+use crate::{exit_code, json, render, run, runs, schema, validate};
 
 /// The command with what a project adds to it.
 pub struct App {
@@ -98,6 +98,7 @@ impl App {
                 place,
                 json,
             }) => runs::show(&run, path.as_deref(), &place, json),
+            Command::Schema { kind } => Ok(schema::print(kind, &self.nodes)),
         }
     }
 }
@@ -117,6 +118,7 @@ impl Command {
             Self::Validate { json, .. } => *json,
             Self::Render { options, .. } => options.json,
             Self::Runs(RunsCommand::List { json, .. } | RunsCommand::Show { json, .. }) => *json,
+            Self::Schema { .. } => false,
         }
     }
 }

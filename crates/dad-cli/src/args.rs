@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Run LLM agents so that every run is one directory of plain files.
 #[derive(Debug, Parser)]
@@ -41,6 +41,19 @@ pub(crate) enum Command {
     /// Look at the runs there are.
     #[command(subcommand)]
     Runs(RunsCommand),
+    /// Print the JSON Schema of definitions, for editors.
+    Schema {
+        /// What is defined.
+        kind: SchemaKind,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SchemaKind {
+    /// Agents: `agents/NAME/agent.yaml`.
+    Agent,
+    /// Flow files.
+    Flow,
 }
 
 #[derive(Debug, Subcommand)]

@@ -23,6 +23,7 @@ mod original;
 mod render;
 mod run;
 mod runs;
+mod schema;
 mod show;
 mod summary;
 mod validate;

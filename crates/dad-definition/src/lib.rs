@@ -26,6 +26,7 @@ mod emit;
 mod executable;
 mod include;
 mod json;
+mod json_schema;
 mod load;
 mod node_types;
 mod place;
@@ -43,11 +44,12 @@ mod yaml;
 
 pub use build::{
     AgentBuilder, CallbackBuilder, ConditionalBuilder, Elements, FlowBuilder, ForEachBuilder, NodeBuilder,
-    RepeatBuilder,
+    ParallelBuilder, RepeatBuilder,
 };
 pub use compile::compile;
 pub use emit::{to_yaml, to_yaml_value};
 pub use executable::check_executable;
+pub use json_schema::definition_schema;
 pub use load::{Checked, Loaded, check_file, load_data, load_file, load_str};
 pub use node_types::{CallbackInfo, NodeTypeInfo, NodeTypes, SettingsProblem};
 pub use problem::{MAX_PROBLEMS, Problem, Problems, Severity};

@@ -31,7 +31,7 @@ pub const RUN_VARIABLES: &[&str] = &[
 ];
 
 /// Words of the template language.
-const KEYWORDS: &[&str] = &["true", "false", "null", "in"];
+pub(crate) const KEYWORDS: &[&str] = &["true", "false", "null", "in"];
 
 /// Reports everything that is wrong with a definition without knowing the node types.
 pub(crate) fn validate(definition: &Definition, spans: &SpanMap, report: &mut Report) {

@@ -1,5 +1,6 @@
 use dad_core::{
-    Callback, Conditional, Element, ElementKind, ElementOptions, ForEach, OnExhausted, OnLimit, Repeat,
+    Callback, Conditional, Element, ElementKind, ElementOptions, ForEach, OnExhausted, OnLimit, Parallel,
+    Repeat,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -321,18 +322,47 @@ impl CallbackBuilder {
     }
 }
 
-impl ComponentBuilder {
-    /// Adds elements that may run at the same time.
-    pub(crate) fn parallel(&mut self, id: &str, elements: impl Elements) {
+/// Elements that may run at the same time and may not refer to each other.
+#[derive(Clone, Debug)]
+#[must_use = "a group does nothing until it is added to an agent or flow"]
+pub struct ParallelBuilder {
+    parts: Parts,
+    elements: Vec<Element>,
+}
+
+impl ParallelBuilder {
+    /// A group of the elements of a builder.
+    pub fn new(elements: impl Elements) -> Self {
         let mut parts = Parts::default();
         let elements = parts.elements("elements", elements);
-        let kind = ElementKind::Parallel(dad_core::Parallel {
-            description: None,
-            elements,
-        });
-        self.add(id, (kind, parts.options, parts.problems));
+        Self { parts, elements }
     }
 
+    element_methods!(parts);
+
+    /// Describes it for people.
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.parts.description = Some(description.into());
+        self
+    }
+
+    pub(crate) fn into_element(self) -> (ElementKind, ElementOptions, Vec<Problem>) {
+        let Self { parts, elements } = self;
+        let kind = ElementKind::Parallel(Parallel {
+            description: parts.description,
+            elements,
+        });
+        (kind, parts.options, parts.problems)
+    }
+}
+
+impl<E: Elements> From<E> for ParallelBuilder {
+    fn from(elements: E) -> Self {
+        Self::new(elements)
+    }
+}
+
+impl ComponentBuilder {
     /// Adds an element that another builder made.
     pub(crate) fn add(
         &mut self,

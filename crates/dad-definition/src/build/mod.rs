@@ -7,7 +7,9 @@ mod flow;
 mod node;
 
 pub use agent::AgentBuilder;
-pub use control::{CallbackBuilder, ConditionalBuilder, Elements, ForEachBuilder, RepeatBuilder};
+pub use control::{
+    CallbackBuilder, ConditionalBuilder, Elements, ForEachBuilder, ParallelBuilder, RepeatBuilder,
+};
 pub use flow::FlowBuilder;
 pub use node::NodeBuilder;
 
@@ -125,8 +127,8 @@ macro_rules! component_methods {
         }
 
         /// Adds elements that may run at the same time and may not refer to each other.
-        pub fn parallel(mut self, id: &str, elements: impl crate::Elements) -> Self {
-            self.inner.parallel(id, elements);
+        pub fn parallel(mut self, id: &str, group: impl Into<crate::ParallelBuilder>) -> Self {
+            self.inner.add(id, group.into().into_element());
             self
         }
 

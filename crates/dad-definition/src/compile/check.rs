@@ -61,10 +61,19 @@ pub(super) fn args(
     Checker::new(schema, broken).check(View::of(args), place)
 }
 
+/// Whether an object of this schema must have something in it.
+pub(crate) fn is_refused_when_empty(schema: &Value) -> bool {
+    let (empty, nothing) = (json!({}), HashSet::new());
+    !Checker::new(schema, &nothing)
+        .check(View::Json(&empty), &Place::root())
+        .is_empty()
+}
+
 /// What every node's settings may have, whatever its type.
-fn common_settings() -> [(&'static str, Value); 3] {
-    let seconds = json!({ "type": "number", "minimum": 0 });
+pub(crate) fn common_settings() -> [(&'static str, Value); 3] {
+    let seconds = |description| json!({ "description": description, "type": "number", "minimum": 0 });
     let record = json!({
+        "description": "Only the layout that all runs have.",
         "type": "object",
         "additionalProperties": false,
         "properties": {
@@ -76,8 +85,8 @@ fn common_settings() -> [(&'static str, Value); 3] {
         },
     });
     [
-        ("sleep_before", seconds.clone()),
-        ("sleep_after", seconds),
+        ("sleep_before", seconds("Seconds to wait before it executes.")),
+        ("sleep_after", seconds("Seconds to wait after it executed.")),
         ("record_settings", record),
     ]
 }

@@ -8,6 +8,9 @@ mod schema;
 mod templates;
 mod view;
 
+pub(crate) use check::{common_settings, is_refused_when_empty};
+pub(crate) use schema::known_keys;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 

@@ -311,6 +311,15 @@ impl<'a> Checker<'a> {
     }
 }
 
+/// All keys that a schema of a document and what it is made of name.
+pub(crate) fn known_keys(document: &Value, schema: &Map<String, Value>) -> Vec<String> {
+    let settled = HashSet::new();
+    let checker = Checker::new(document, &settled);
+    let mut names = Vec::new();
+    checker.property_names(schema, 0, &mut names);
+    names.into_iter().map(str::to_owned).collect()
+}
+
 /// The schemas, or names, of a keyword whose value is a list.
 fn parts<'s>(schema: &'s Map<String, Value>, keyword: &str) -> &'s [Value] {
     schema

@@ -177,6 +177,11 @@ fn allowed(kind: Option<ComponentKind>) -> &'static [&'static str] {
     }
 }
 
+/// The keys of elements that may stand in an agent or flow.
+pub(crate) fn allowed_elements(inside: ComponentKind) -> &'static [&'static str] {
+    allowed(Some(inside))
+}
+
 /// Why an element of this kind may not stand in a component of that kind.
 pub(crate) fn not_allowed(key: &str, inside: ComponentKind) -> Option<Problem> {
     if allowed(Some(inside)).contains(&key) {

@@ -8,7 +8,7 @@ mod options;
 mod used;
 mod values;
 
-pub(crate) use element::not_allowed;
+pub(crate) use element::{allowed_elements, not_allowed};
 pub(crate) use values::INCLUDE_KEYS;
 
 use std::collections::HashSet;

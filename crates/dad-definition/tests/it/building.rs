@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use dad_core::{Budget, NodeType, OnError, RetryPolicy, Reuse};
-use dad_definition::{AgentBuilder, FlowBuilder, NodeBuilder};
+use dad_core::{Budget, NodeType, OnError, OnExhausted, OnLimit, RetryPolicy, Reuse};
+use dad_definition::{
+    AgentBuilder, CallbackBuilder, ConditionalBuilder, FlowBuilder, ForEachBuilder, NodeBuilder,
+    ParallelBuilder, RepeatBuilder,
+};
 use insta::assert_snapshot;
 use serde_json::json;
 
@@ -89,6 +92,163 @@ fn builder_and_file_are_two_spellings_of_one_definition() {
         serde_json::to_value(&built).unwrap(),
         serde_json::to_value(&load(AUTOCODER).definition).unwrap()
     );
+}
+
+/// A definition that uses every element and every option.
+pub(crate) const EVERYTHING: &str = r#"
+schema_version: 1
+kind: agent
+root_id: everything
+required: [task]
+description: All there is.
+io_description: A task in, a report out.
+variables: { checks: [build, test] }
+budget: { cost: 1.5, tokens: 1000, calls: 3 }
+output: "$expr{ $hier{main.fix.last.test}.outcome }"
+elements:
+  - flow: main
+    description: Works.
+    elements:
+      - repeat: fix
+        description: Until it works.
+        variables: { goal: "$var{task}" }
+        until: "$expr{ $hier{test}.outcome.all_succeeded }"
+        max_iterations: 5
+        index_var: pass
+        on_exhausted: continue
+        body:
+          - node: test
+            type: command
+            pre_events: [node_input_required]
+            post_events: [tested]
+            timeout: 1.5m
+            retry:
+              { max_attempts: 3, initial_delay: 500ms, max_delay: 10, when: [timeout], repeat_effects: true }
+            on_error: continue
+            reuse: never
+            requires_approval: true
+            settings: { commands: ["echo $expr{goal} $expr{pass}"] }
+      - for_each: each_check
+        description: One after the other.
+        variables: { prefix: check }
+        statement: "$expr{checks}"
+        item_var: check
+        index_var: number
+        start_index: 1
+        max_iterations: 10
+        on_limit: truncate
+        until: "$expr{ number > 3 }"
+        reuse: always
+        body:
+          - { subflow: one, elements: [{ node: run, type: command, settings: { commands: ['$expr{check}'] } }] }
+    finally:
+      - { node: clean, type: command, settings: { commands: [ls] } }
+  - conditional: any
+    description: If there is something to tell.
+    variables: { least: 1 }
+    statement: "$expr{ len(checks) > least }"
+    on_error: continue
+    true_branch:
+      - parallel: tell
+        timeout: 1h
+        elements:
+          - { callback: somebody, function: notify, args: { who: "$var{task}" }, timeout: 5 }
+          - { callback: everybody, function: notify }
+    false_branch:
+      - for_each: together
+        statement: [1, 2]
+        max_concurrency: 2
+        body: [{ flow: nothing, elements: [] }]
+  - subagent: helper
+    variables: { wish: "$var{task}" }
+    elements: [{ flow: help, elements: [] }]
+finally:
+  - flow: last_words
+    elements: []
+"#;
+
+fn everything() -> AgentBuilder {
+    let command = |text: &str| NodeBuilder::new(NodeType::COMMAND, json!({ "commands": [text] }));
+    let test = command("echo $expr{goal} $expr{pass}")
+        .pre_events(["node_input_required"])
+        .post_events(["tested"])
+        .timeout(Duration::from_secs(90))
+        .retry(RetryPolicy {
+            max_attempts: 3,
+            initial_delay: Duration::from_millis(500),
+            max_delay: Duration::from_secs(10),
+            when: vec!["timeout".to_owned()],
+            repeat_effects: true,
+        })
+        .on_error(OnError::Continue)
+        .reuse(Reuse::Never)
+        .requires_approval();
+    let until = "$expr{ $hier{test}.outcome.all_succeeded }";
+    let fix = RepeatBuilder::new(until, 5, FlowBuilder::new().node("test", test))
+        .description("Until it works.")
+        .variable("goal", "$var{task}")
+        .index_var("pass")
+        .on_exhausted(OnExhausted::Continue);
+    let one = FlowBuilder::new().node("run", command("$expr{check}"));
+    let each_check = ForEachBuilder::new("$expr{checks}", FlowBuilder::new().subflow("one", one))
+        .description("One after the other.")
+        .variable("prefix", "check")
+        .item_var("check")
+        .index_var("number")
+        .start_index(1)
+        .max_iterations(10, OnLimit::Truncate)
+        .until("$expr{ number > 3 }")
+        .reuse(Reuse::Always);
+    let main = FlowBuilder::new()
+        .description("Works.")
+        .repeat("fix", fix)
+        .for_each("each_check", each_check)
+        .finally_node("clean", command("ls"));
+    let tell = AgentBuilder::default()
+        .callback(
+            "somebody",
+            CallbackBuilder::new("notify")
+                .args(json!({ "who": "$var{task}" }))
+                .timeout(Duration::from_secs(5)),
+        )
+        .callback("everybody", CallbackBuilder::new("notify"));
+    let nothing = AgentBuilder::default().flow("nothing", FlowBuilder::new());
+    let together = ForEachBuilder::new([1, 2], nothing).max_concurrency(2);
+    let any = ConditionalBuilder::new("$expr{ len(checks) > least }")
+        .description("If there is something to tell.")
+        .variable("least", 1)
+        .on_error(OnError::Continue)
+        .when_true(AgentBuilder::default().parallel(
+            "tell",
+            ParallelBuilder::new(tell).timeout(Duration::from_secs(3600)),
+        ))
+        .when_false(AgentBuilder::default().for_each("together", together));
+    AgentBuilder::new("everything")
+        .required(["task"])
+        .description("All there is.")
+        .io_description("A task in, a report out.")
+        .variable("checks", ["build", "test"])
+        .budget(Budget {
+            cost: Some(1.5),
+            tokens: Some(1000),
+            calls: Some(3),
+        })
+        .output("$expr{ $hier{main.fix.last.test}.outcome }")
+        .flow("main", main)
+        .conditional("any", any)
+        .subagent(
+            "helper",
+            AgentBuilder::default()
+                .variable("wish", "$var{task}")
+                .flow("help", FlowBuilder::new()),
+        )
+        .finally_flow("last_words", FlowBuilder::new())
+}
+
+#[test]
+fn builders_make_every_element_that_a_file_has() {
+    let built = everything().build().unwrap();
+    assert_eq!(*built.definition(), load(EVERYTHING).definition);
 }
 
 #[test]

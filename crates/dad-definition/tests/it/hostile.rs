@@ -1,10 +1,12 @@
 //! Texts that want to harm.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dad_definition::{MAX_PROBLEMS, Problems, compile, load_str};
 use proptest::prelude::*;
 
+use crate::any_text::load_and_compile;
 use crate::loading::{AUTOCODER, id};
 use crate::registry::Registry;
 
@@ -252,17 +254,32 @@ const PIECES: &[&str] = &[
     " ",
 ];
 
+#[test]
+fn the_seeds_of_the_fuzz_target_never_panic() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/seeds");
+    let mut count = 0;
+    for seed in seeds.read_dir().unwrap() {
+        let text = std::fs::read_to_string(seed.unwrap().path()).unwrap();
+        load_and_compile(&text);
+        survive(&text);
+        count += 1;
+    }
+    assert!(count > 15, "{count} seeds");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn arbitrary_text_never_panics(text in "\\PC{0,200}|(?s).{0,200}") {
         survive(&text);
+        load_and_compile(&text);
     }
 
     #[test]
     fn arbitrary_pieces_never_panic(pieces in prop::collection::vec(prop::sample::select(PIECES), 0..60)) {
         survive(&pieces.concat());
+        load_and_compile(&pieces.concat());
     }
 
     #[test]
@@ -271,6 +288,8 @@ proptest! {
     ) {
         let boundary = |at: usize| (at..=AUTOCODER.len()).find(|at| AUTOCODER.is_char_boundary(*at)).unwrap();
         let (start, end) = (boundary(at), boundary((at + length).min(AUTOCODER.len())));
-        survive(&format!("{}{piece}{}", &AUTOCODER[..start], &AUTOCODER[end..]));
+        let damaged = format!("{}{piece}{}", &AUTOCODER[..start], &AUTOCODER[end..]);
+        survive(&damaged);
+        load_and_compile(&damaged);
     }
 }

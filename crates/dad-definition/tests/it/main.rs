@@ -5,11 +5,13 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+mod any_text;
 mod building;
 mod compiling;
 mod executable;
 mod hostile;
 mod includes;
+mod json_schema;
 mod loading;
 mod problems;
 mod registry;

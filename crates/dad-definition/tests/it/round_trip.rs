@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use dad_core::{
-    Budget, ComponentBody, Definition, DefinitionKind, Element, ElementId, ElementKind, ElementOptions,
-    NodeDefinition, NodeType, OnError, RetryPolicy, Reuse,
+    Budget, Callback, ComponentBody, Conditional, Definition, DefinitionKind, Element, ElementKind,
+    ElementOptions, ForEach, NodeDefinition, NodeType, OnError, OnExhausted, OnLimit, Parallel, Repeat,
+    RetryPolicy, Reuse,
 };
 use dad_definition::{load_str, to_yaml};
+use indexmap::IndexMap;
 use insta::assert_snapshot;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -20,6 +22,7 @@ fn check(definition: &Definition) {
         load_str(&yaml, "x.yaml", None, None).unwrap_or_else(|problems| panic!("{problems}\n{yaml}"));
     assert_eq!(loaded.definition, *definition, "{yaml}");
     assert_eq!(loaded.warnings, [], "{yaml}");
+    assert_eq!(to_yaml(&loaded.definition), yaml, "in the same order");
     let json = serde_json::to_string(definition).unwrap();
     let loaded =
         load_str(&json, "x.json", None, None).unwrap_or_else(|problems| panic!("{problems}\n{json}"));
@@ -196,7 +199,7 @@ fn awkward_texts_come_back() {
     check(&definition);
 }
 
-fn text() -> impl Strategy<Value = String> {
+pub(crate) fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "[a-z0-9_ .:#'\"$\\-]{0,12}",
         2 => "([ \ta-z#:-]{0,5}\n){0,4}[ a-z]{0,5}",
@@ -227,7 +230,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-fn object() -> impl Strategy<Value = Value> {
+pub(crate) fn object() -> impl Strategy<Value = Value> {
     prop::collection::vec((text(), value()), 0..4)
         .prop_map(|fields| Value::Object(fields.into_iter().collect::<Map<_, _>>()))
 }
@@ -275,36 +278,201 @@ fn options() -> impl Strategy<Value = ElementOptions> {
         )
 }
 
-fn element() -> impl Strategy<Value = ElementKind> {
-    let node = ("[a-z_]{1,9}", object()).prop_map(|(node_type, settings)| {
-        ElementKind::Node(NodeDefinition {
-            node_type: NodeType::new(node_type),
-            settings,
+/// Templates whose variables every generated definition has.
+fn template() -> impl Strategy<Value = Value> {
+    let templates = [
+        "$expr{true}",
+        "$var{a}",
+        "$expr{ [1, 2] }",
+        "text with $var{a}",
+        "$$var{a} $expr{a || 1}",
+    ];
+    prop::sample::select(templates.to_vec()).prop_map(Value::from)
+}
+
+fn any_node() -> impl Strategy<Value = NodeDefinition> {
+    ("[a-z_]{1,9}", object()).prop_map(|(node_type, settings)| NodeDefinition {
+        node_type: NodeType::new(node_type),
+        settings,
+    })
+}
+
+fn callback() -> impl Strategy<Value = ElementKind> {
+    let args = prop_oneof![any::<u32>().prop_map(Value::from), template()];
+    prop_oneof![
+        object().prop_map(|args| ("notify", args)),
+        args.prop_map(|times| ("count", json!({ "times": times }))),
+    ]
+    .prop_map(|(function, args)| {
+        ElementKind::Callback(Callback {
+            function: function.to_owned(),
+            args,
         })
+    })
+}
+
+/// An element of an agent or flow, with nodes of the given kind in it.
+fn element(kind: DefinitionKind, node: BoxedStrategy<NodeDefinition>) -> BoxedStrategy<ElementKind> {
+    let leaf = match kind {
+        DefinitionKind::Flow => node.prop_map(ElementKind::Node).boxed(),
+        DefinitionKind::Agent => body(element(DefinitionKind::Flow, node))
+            .prop_map(ElementKind::Flow)
+            .boxed(),
+    };
+    let leaf = prop_oneof![4 => leaf, 1 => callback()];
+    let element = leaf.prop_recursive(3, 10, 3, move |inner| {
+        let nested = match kind {
+            DefinitionKind::Flow => body(inner.clone()).prop_map(ElementKind::Subflow).boxed(),
+            DefinitionKind::Agent => body(inner.clone()).prop_map(ElementKind::Subagent).boxed(),
+        };
+        // In boxes, because the union has all of them on the stack at every depth.
+        prop_oneof![
+            nested,
+            conditional(inner.clone()).boxed(),
+            for_each(inner.clone()).boxed(),
+            repeat(inner.clone()).boxed(),
+            parallel(inner).boxed()
+        ]
     });
-    node.prop_recursive(3, 10, 3, |inner| body(inner).prop_map(ElementKind::Subflow))
+    element.boxed()
+}
+
+fn condition() -> impl Strategy<Value = Value> {
+    prop_oneof![any::<bool>().prop_map(Value::from), template()]
+}
+
+fn conditional(element: BoxedStrategy<ElementKind>) -> impl Strategy<Value = ElementKind> {
+    let branches = (elements(element.clone()), elements(element));
+    (prop::option::of(text()), variables(), condition(), branches).prop_map(
+        |(description, variables, statement, (true_branch, false_branch))| {
+            ElementKind::Conditional(Conditional {
+                description,
+                variables,
+                statement,
+                true_branch,
+                false_branch,
+            })
+        },
+    )
+}
+
+fn for_each(element: BoxedStrategy<ElementKind>) -> impl Strategy<Value = ElementKind> {
+    let statement = prop_oneof![
+        prop::collection::vec(value(), 0..3).prop_map(Value::from),
+        template()
+    ];
+    let start = prop_oneof![
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        template()
+    ];
+    let limits = (prop::option::of(any::<u64>()), 1..=u32::MAX, any::<[bool; 3]>());
+    let until = prop::option::of(condition());
+    (
+        (prop::option::of(text()), variables(), statement, start),
+        (limits, until, elements(element)),
+    )
+        .prop_map(
+            |((description, variables, statement, start_index), (limits, until, body))| {
+                let (max_iterations, max_concurrency, [truncates, names_item, names_index]) = limits;
+                let default = ForEach::default();
+                ElementKind::ForEach(ForEach {
+                    description,
+                    variables,
+                    statement,
+                    item_var: if names_item {
+                        "check".to_owned()
+                    } else {
+                        default.item_var
+                    },
+                    index_var: if names_index {
+                        "number".to_owned()
+                    } else {
+                        default.index_var
+                    },
+                    start_index,
+                    max_iterations,
+                    on_limit: if truncates {
+                        OnLimit::Truncate
+                    } else {
+                        OnLimit::Fail
+                    },
+                    // Iterations that run at the same time cannot be ended by one of them.
+                    max_concurrency: if until.is_some() { 1 } else { max_concurrency },
+                    until,
+                    body,
+                })
+            },
+        )
+}
+
+fn repeat(element: BoxedStrategy<ElementKind>) -> impl Strategy<Value = ElementKind> {
+    let limits = (1..=u64::MAX, any::<[bool; 2]>());
+    let start = (prop::option::of(text()), variables(), condition());
+    (start, limits, elements(element)).prop_map(
+        |((description, variables, until), (max_iterations, [continues, names_index]), body)| {
+            let default = Repeat::default();
+            ElementKind::Repeat(Repeat {
+                description,
+                variables,
+                until,
+                index_var: if names_index {
+                    "pass".to_owned()
+                } else {
+                    default.index_var
+                },
+                max_iterations,
+                on_exhausted: if continues {
+                    OnExhausted::Continue
+                } else {
+                    OnExhausted::Fail
+                },
+                body,
+            })
+        },
+    )
+}
+
+fn parallel(element: BoxedStrategy<ElementKind>) -> impl Strategy<Value = ElementKind> {
+    (prop::option::of(text()), elements(element)).prop_map(|(description, elements)| {
+        ElementKind::Parallel(Parallel {
+            description,
+            elements,
+        })
+    })
+}
+
+fn elements(element: impl Strategy<Value = ElementKind>) -> impl Strategy<Value = Vec<Element>> {
+    prop::collection::vec((element, options()), 0..4).prop_map(|elements| {
+        let elements = elements.into_iter().enumerate();
+        elements
+            .map(|(index, (kind, options))| Element {
+                id: format!("e{index}").parse().unwrap(),
+                kind,
+                options,
+            })
+            .collect()
+    })
+}
+
+fn variables() -> impl Strategy<Value = IndexMap<String, Value>> {
+    prop::collection::vec(prop_oneof![4 => value(), 1 => template()], 0..3).prop_map(|variables| {
+        let variables = variables.into_iter().enumerate();
+        variables
+            .map(|(index, value)| (format!("v{index}"), value))
+            .collect()
+    })
 }
 
 fn body(element: impl Strategy<Value = ElementKind>) -> impl Strategy<Value = ComponentBody> {
-    let elements = prop::collection::vec((element, options()), 0..4);
-    let variables = prop::collection::vec(value(), 0..3);
-    (prop::option::of(text()), variables, elements, 0..3_usize).prop_map(
-        |(description, variables, elements, split)| {
-            let id = |index: usize| -> ElementId { format!("e{index}").parse().unwrap() };
-            let elements = elements.into_iter().enumerate();
-            let mut elements: Vec<Element> = elements
-                .map(|(index, (kind, options))| Element {
-                    id: id(index),
-                    kind,
-                    options,
-                })
-                .collect();
+    (
+        prop::option::of(text()),
+        variables(),
+        elements(element),
+        0..3_usize,
+    )
+        .prop_map(|(description, variables, mut elements, split)| {
             let finally = elements.split_off(split.min(elements.len()));
-            let variables = variables
-                .into_iter()
-                .enumerate()
-                .map(|(index, value)| (format!("v{index}"), value))
-                .collect();
             ComponentBody {
                 io_description: description.clone(),
                 description,
@@ -312,25 +480,31 @@ fn body(element: impl Strategy<Value = ElementKind>) -> impl Strategy<Value = Co
                 elements,
                 finally,
             }
-        },
-    )
+        })
 }
 
-fn definition() -> impl Strategy<Value = Definition> {
+/// Definitions of both kinds with everything that files can say, with nodes of the given kind.
+pub(crate) fn definition(
+    node: impl Strategy<Value = NodeDefinition> + 'static,
+) -> impl Strategy<Value = Definition> {
+    let node = node.boxed();
+    let bodies = [DefinitionKind::Agent, DefinitionKind::Flow]
+        .map(|kind| body(element(kind, node.clone())).prop_map(move |body| (kind, body)));
+    let [agent, flow] = bodies;
     let root = (
         prop::option::of(0.0..1e6_f64),
         prop::option::of(any::<u64>()),
         value(),
         any::<bool>(),
     );
-    (body(element()), root).prop_map(|(body, (cost, calls, output, has_id))| {
-        let mut definition = Definition::new(DefinitionKind::Flow);
+    (prop_oneof![agent, flow], root).prop_map(|((kind, body), (cost, calls, output, has_id))| {
+        let mut definition = Definition::new(kind);
         definition.root_id = has_id.then(|| "root".parse().unwrap());
         definition.required = vec!["a".to_owned()];
         definition.budget = Some(Budget {
             cost,
             calls,
-            tokens: None,
+            tokens: calls.map(|calls| calls / 2),
         });
         definition.output = Some(output).filter(|output| !output.is_null());
         definition.body = body;
@@ -342,7 +516,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_definition_comes_back(definition in definition()) {
+    fn any_definition_comes_back(definition in definition(any_node())) {
         check(&definition);
     }
 }

@@ -1,0 +1,145 @@
+use std::path::Path;
+
+use dad_core::{Definition, HierarchyPath};
+use dad_definition::{Program, check_file, compile};
+use dad_run::{DefinitionChanges, Dirs, RecordedDefinition, RunView, find_project_root};
+use dad_runner::Runner;
+
+use crate::app::App;
+use crate::args::{DefinitionChoice, Given, ResumeOptions};
+use crate::config::environment;
+use crate::error::CommandError;
+use crate::run::{base_context, drive};
+use crate::summary::Invocation;
+use crate::{exit_code, given};
+
+/// `dhenara resume RUN`.
+pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8, CommandError> {
+    let project_root = match &options.place.project_root {
+        Some(root) => root.clone(),
+        None => find_project_root()?,
+    };
+    let environment = environment(&project_root, options.env.as_deref())?;
+    let place = &options.place;
+    let run_root = place.run_root.as_ref().or(environment.run_root.as_ref());
+    let dirs = Dirs::new(
+        &project_root,
+        run_root.map(|root| root.as_path()),
+        place.run_root_subpath.as_deref(),
+    )?;
+    let entry = dirs.catalog().find_unfinished(run)?;
+    let view = RunView::open(&entry.dir)?;
+    let recorded = view.definition()?;
+    let definition = choose(
+        app,
+        &dirs.project_root,
+        &view,
+        recorded.clone(),
+        options.definition,
+    )?;
+
+    let mut context = base_context(
+        app,
+        view.root_id.as_str(),
+        &project_root,
+        &environment,
+        options.no_input,
+    )?;
+    if let Some(spans) = recorded.spans {
+        context = context.spans(spans);
+    }
+    let given = Given {
+        inputs: options.inputs.clone(),
+        ..Given::default()
+    };
+    // What the run was given when it was started counts, not what the environment says now.
+    let mut environment = environment;
+    environment.variables.clear();
+    context = given::apply(context, place, &given, &environment)?;
+    let run_id = view.run_id.to_string();
+    let invocation = Invocation::plain(&["resume", &run_id], place);
+    drive(context, &environment, options.json, &invocation, |context| {
+        Runner::resume(definition, context, entry.dir)
+    })
+}
+
+/// The definition to go on with. If the one there is now differs from the recorded one, somebody has to say.
+fn choose(
+    app: &App,
+    project_root: &Path,
+    view: &RunView,
+    recorded: RecordedDefinition,
+    choice: Option<DefinitionChoice>,
+) -> Result<Definition, CommandError> {
+    if choice == Some(DefinitionChoice::Recorded) {
+        return Ok(recorded.definition);
+    }
+    let current = current(app, project_root, view, &recorded);
+    match (current, choice) {
+        (Ok(Some(program)), Some(_)) => Ok((*program.definition).clone()),
+        (Ok(None), Some(_)) => Err(CommandError::usage(
+            "no_definition",
+            "it is not known where the definition of this run comes from",
+        )),
+        (Err(error), Some(_)) => Err(error),
+        // A definition that was made in Rust by another program cannot change under this one.
+        (Ok(None), None) => Ok(recorded.definition),
+        (Ok(Some(program)), None) => match view.changes_to(&program)? {
+            changes if changes.any => Err(changed(&listed(&changes))),
+            _ => Ok(recorded.definition),
+        },
+        (Err(error), None) => Err(changed(&format!(
+            "the one there is now has problems: {}",
+            error.info.message
+        ))),
+    }
+}
+
+/// The definition as it is now: the file it was read from, or one built into the program.
+fn current(
+    app: &App,
+    project_root: &Path,
+    view: &RunView,
+    recorded: &RecordedDefinition,
+) -> Result<Option<Program>, CommandError> {
+    let file = recorded.spans.as_ref().and_then(|spans| spans.files().next());
+    if let Some((file, _)) = file {
+        let root_id = view.root_id.as_str();
+        let name = root_id.strip_suffix("_root").unwrap_or(root_id);
+        let checked = check_file(&project_root.join(file), Some(project_root), name, &app.nodes)?;
+        return Ok(Some(checked.program));
+    }
+    let built_in = app.agents.iter().map(|(_, agent)| agent.definition());
+    let found = built_in
+        .filter_map(|definition| compile(definition, &view.root_id, &app.nodes, None).ok())
+        .find(|program| program.definition.root_id.as_ref() == Some(&view.root_id));
+    Ok(found)
+}
+
+fn changed(how: &str) -> CommandError {
+    let message = format!("the definition changed since the run was started: {how}");
+    let mut error = CommandError::usage("definition_changed", message).with_hint(
+        "`--definition recorded` goes on with the one it was started with, \
+         `--definition current` with the one there is now",
+    );
+    error.exit_code = exit_code::REFUSED;
+    error
+}
+
+/// What differs, in words.
+fn listed(changes: &DefinitionChanges) -> String {
+    let named = |word: &str, paths: &[HierarchyPath]| {
+        let names: Vec<&str> = paths.iter().map(HierarchyPath::as_str).collect();
+        (!names.is_empty()).then(|| format!("{word} {}", names.join(", ")))
+    };
+    let parts = [
+        named("changed", &changes.changed),
+        named("added", &changes.added),
+        named("removed", &changes.removed),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    match parts.is_empty() {
+        true => "its variables, conditions or loops differ".to_owned(),
+        false => parts.join("; "),
+    }
+}

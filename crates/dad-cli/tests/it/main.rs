@@ -1,0 +1,8 @@
+//! The command, seen from outside.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails where it stands"
+)]
+
+mod schema;

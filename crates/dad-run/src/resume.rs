@@ -1,0 +1,233 @@
+//! Going on with a run that did not complete, in its own directory.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use dad_core::{Definition, HierarchyPath, RunStatus};
+use dad_fs::Dir;
+
+use crate::context::{Opened, Prepared, RunContext, Surroundings, drive};
+use crate::error::RunError;
+use crate::inputs::read_static_inputs;
+use crate::journal::JournalWriter;
+use crate::layout::{ATTEMPTS, DOT_RUN, DOT_TRACE, MEMO, PLAN, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE};
+use crate::memo::MemoLine;
+use crate::plan::RerunPlan;
+use crate::run::ActiveRun;
+use crate::view::{RunView, ViewEntry};
+use crate::{lease, machine};
+
+/// An attempt of a step that was going on when its process died.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupted {
+    /// Its number, which the attempt that goes on with it keeps.
+    pub attempt: u32,
+    /// The exchanges that it finished.
+    pub memos: Vec<MemoLine>,
+}
+
+impl RunContext {
+    /// Goes on with a run in its own directory: what is committed stays, what was decided is not decided again, and
+    /// what did not commit executes. `definition` is what still executes is taken from, usually
+    /// [`RunView::definition`].
+    ///
+    /// # Errors
+    /// If somebody else drives the run, if it is completed, if its journal is damaged, or if the definition does not
+    /// fit.
+    pub fn resume_run(
+        self,
+        run_dir: &Path,
+        definition: &impl AsRef<Definition>,
+    ) -> Result<ActiveRun, RunError> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(RunError::NoRuntime);
+        }
+        let program = Arc::new(self.program(definition.as_ref())?);
+        let dir = Dir::open_with(run_dir, self.options.gate.clone())?;
+        let dot_run = dir.open_dir(DOT_RUN)?;
+        let lease = lease::acquire(&dot_run)?;
+        // Only now, because until then its driver may have written more.
+        let view = RunView::open(run_dir)?;
+        if view.root_id != self.root_id {
+            return Err(RunError::OtherRoot {
+                run: view.run_id.to_string(),
+                found: view.root_id.to_string(),
+                wanted: self.root_id.to_string(),
+            });
+        }
+        if view.sealed_status() == Some(RunStatus::Completed) {
+            return Err(RunError::AlreadyCompleted(view.run_id.to_string()));
+        }
+        for (pgid, start_time) in view.open_ends().children.values() {
+            machine::end_group(*pgid, *start_time);
+        }
+        let plan = read_plan(&dot_run)?;
+        let parent = match &plan {
+            Some(plan) => Some(self.parent_of(plan)?),
+            None => None,
+        };
+        let stage = dot_run.create_dir_all(STAGE)?;
+        let interrupted = clear_stage(&dir, &dot_run, &stage, &view)?;
+        let given = view.given_variables()?;
+        let scope = self.scope_of(view.run_id.as_str(), dir.path(), given);
+        let mut inputs = self.resolve_inputs(&program)?;
+        let recorded = dir.path().join(STATIC_INPUTS).join(STATIC_INPUTS_FILE);
+        if recorded.is_file() {
+            for input in read_static_inputs(&recorded)? {
+                inputs.add(input, &program, &*self.options.types)?;
+            }
+        }
+        let opened = Opened {
+            trace: dir.create_dir_all(DOT_TRACE)?,
+            journal: JournalWriter::resume(&dot_run, &view.journal_end())?,
+            run_id: view.run_id.clone(),
+            created_at: view.created_at,
+            totals: view.totals,
+            first_failures: Vec::new(),
+            history: Some(view),
+            interrupted,
+            dir,
+            dot_run,
+            stage,
+            lease,
+        };
+        let prepared = Prepared {
+            program,
+            parent,
+            plan,
+            inputs,
+            given: serde_json::Map::new(),
+            input_dir: None,
+        };
+        let Self {
+            root_id,
+            dirs,
+            options,
+            bus,
+            ..
+        } = self;
+        let run = drive(
+            opened,
+            prepared,
+            scope,
+            Surroundings {
+                root_id,
+                dirs,
+                options,
+                bus,
+            },
+        )?;
+        run.handle().start()?;
+        Ok(run)
+    }
+
+    fn parent_of(&self, plan: &RerunPlan) -> Result<RunView, RunError> {
+        let entry = self
+            .dirs
+            .catalog()
+            .find(plan.parent.as_str(), Some(&self.root_id))?;
+        RunView::open(&entry.dir)
+    }
+}
+
+fn read_plan(dot_run: &Dir) -> Result<Option<RerunPlan>, RunError> {
+    let Some(bytes) = dot_run.read_optional(PLAN)? else {
+        return Ok(None);
+    };
+    let path = dot_run.path().join(PLAN);
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|e| RunError::unreadable(path, e))
+}
+
+/// Moves what attempts left behind out of the stage, and finds those that can be gone on with.
+fn clear_stage(
+    dir: &Dir,
+    dot_run: &Dir,
+    stage: &Dir,
+    view: &RunView,
+) -> Result<HashMap<HierarchyPath, Interrupted>, RunError> {
+    let mut interrupted = HashMap::new();
+    let attempts = dot_run.create_dir_all(ATTEMPTS)?;
+    for (path, entry) in &view.entries {
+        let ViewEntry::Running { attempt, .. } = entry else {
+            continue;
+        };
+        let mut going_on = Interrupted {
+            attempt: *attempt,
+            memos: Vec::new(),
+        };
+        let seq = view.open_ends().started.get(path).map(ToString::to_string);
+        // It stands under its final name already if the process died between the rename and the record.
+        let last = path.to_relative_dir();
+        for (from, name) in seq
+            .iter()
+            .map(|seq| (stage, Path::new(seq)))
+            .chain([(dir, last.as_path())])
+        {
+            if from.kind(name)?.is_none() {
+                continue;
+            }
+            let memo = from.path().join(name).join(MEMO);
+            if memo.is_file() {
+                going_on.memos = MemoLine::read_file(&memo)?;
+            }
+            let wanted = seq.as_deref().unwrap_or("unrecorded");
+            from.rename(name, &attempts, free_name(&attempts, wanted)?)?;
+        }
+        interrupted.insert(path.clone(), going_on);
+    }
+    for entry in stage.entries()? {
+        stage.rename(&entry.name, &attempts, free_name(&attempts, &entry.name)?)?;
+    }
+    Ok(interrupted)
+}
+
+/// A name in a directory that nothing has yet.
+pub(crate) fn free_name(dir: &Dir, wanted: &str) -> Result<String, RunError> {
+    let mut name = wanted.to_owned();
+    let mut number = 1;
+    while dir.kind(&name)?.is_some() {
+        number += 1;
+        name = format!("{wanted}_{number}");
+    }
+    Ok(name)
+}
+
+/// How a definition differs from the one a run was started with, by step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DefinitionChanges {
+    /// Steps that do something else.
+    pub changed: Vec<HierarchyPath>,
+    /// Steps that are new.
+    pub added: Vec<HierarchyPath>,
+    /// Steps that are gone.
+    pub removed: Vec<HierarchyPath>,
+    /// Whether anything differs at all: variables and conditions have no digest of their own.
+    pub any: bool,
+}
+
+impl RunView {
+    /// Compares a definition with the recorded one.
+    ///
+    /// # Errors
+    /// If the recorded one cannot be read.
+    pub fn changes_to(&self, current: &dad_definition::Program) -> Result<DefinitionChanges, RunError> {
+        let recorded = self.definition()?;
+        let mut changes = DefinitionChanges {
+            any: recorded.definition != *current.definition,
+            ..DefinitionChanges::default()
+        };
+        for step in current.steps() {
+            match recorded.steps.get(&step.path) {
+                None => changes.added.push(step.path.clone()),
+                Some(digest) if *digest != step.digest => changes.changed.push(step.path.clone()),
+                Some(_) => {}
+            }
+        }
+        let gone = recorded.steps.keys().filter(|path| current.step(path).is_none());
+        changes.removed.extend(gone.cloned());
+        Ok(changes)
+    }
+}
