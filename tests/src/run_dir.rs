@@ -51,7 +51,11 @@ pub fn find_run_dirs(dir: &Path) -> Vec<PathBuf> {
     let mut open = vec![dir.to_path_buf()];
     while let Some(dir) = open.pop() {
         if dir.join(".run").is_dir() {
-            found.push(dir);
+            // Without a first record it is what a process left that died while it made one.
+            let journal = std::fs::read(dir.join(".run/journal.jsonl")).unwrap_or_default();
+            if journal.contains(&b'\n') {
+                found.push(dir);
+            }
             continue;
         }
         let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();
@@ -94,6 +98,12 @@ fn list(dir: &Path, prefix: &str, files: &mut BTreeSet<String>) {
             files.insert(name);
         }
     }
+}
+
+fn is_uncommitted(file: &str) -> bool {
+    [".run/stage/", ".run/attempts/"]
+        .iter()
+        .any(|place| file.starts_with(place))
 }
 
 /// What a file is, by its place.
@@ -158,6 +168,9 @@ impl Check<'_> {
         };
         match kind {
             Kind::Opaque => {}
+            // Cut off by the death of a process; what is not committed may be.
+            Kind::Document(_) if is_uncommitted(file) && serde_json::from_slice::<Value>(&bytes).is_err() => {
+            }
             Kind::Document(schema) => {
                 self.found.schemas.insert(schema.to_owned());
                 self.value(file, schema, &bytes);

@@ -8,7 +8,7 @@ use dad_runner::NodeRegistry;
 
 use crate::args::{Cli, Command, RunCommand, RunsCommand};
 use crate::error::CommandError;
-use crate::{exit_code, json, render, run, runs, schema, validate};
+use crate::{exit_code, json, render, resume, run, runs, schema, validate};
 
 /// The command with what a project adds to it.
 pub struct App {
@@ -80,6 +80,7 @@ impl App {
         match command {
             Command::Run(RunCommand::Agent { name, options }) => run::agent(self, &name, &options),
             Command::Run(RunCommand::Flow { file, options }) => run::flow(self, &file, &options),
+            Command::Resume { run, options } => resume::resume(self, &run, &options),
             Command::Validate {
                 name,
                 project_root,
@@ -115,6 +116,7 @@ impl Command {
     fn wants_json(&self) -> bool {
         match self {
             Self::Run(RunCommand::Agent { options, .. } | RunCommand::Flow { options, .. }) => options.json,
+            Self::Resume { options, .. } => options.json,
             Self::Validate { json, .. } => *json,
             Self::Render { options, .. } => options.json,
             Self::Runs(RunsCommand::List { json, .. } | RunsCommand::Show { json, .. }) => *json,

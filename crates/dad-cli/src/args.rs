@@ -15,6 +15,13 @@ pub(crate) enum Command {
     /// Run an agent or a flow.
     #[command(subcommand)]
     Run(RunCommand),
+    /// Go on with a run that did not complete, in its own directory: what is committed stays.
+    Resume {
+        /// Its id, a unique beginning of it, or `last`: the newest that is not completed.
+        run: String,
+        #[command(flatten)]
+        options: Box<ResumeOptions>,
+    },
     /// Check definitions without running them: every problem at once, with its place.
     Validate {
         /// An agent of the project or a definition file; all agents of the project if left out.
@@ -130,6 +137,36 @@ pub(crate) struct Given {
     /// A file of inputs by step.
     #[arg(long, value_name = "FILE")]
     pub(crate) static_inputs: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ResumeOptions {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// An environment of `.dhenara/config.yaml`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// Which definition to go on with, if it changed since the run was started.
+    #[arg(long, value_enum)]
+    pub(crate) definition: Option<DefinitionChoice>,
+    /// Give a step its input.
+    #[arg(long = "input", value_name = "PATH=JSON|@FILE")]
+    pub(crate) inputs: Vec<String>,
+    /// Never ask at the terminal.
+    #[arg(long)]
+    pub(crate) no_input: bool,
+    /// Print one JSON document on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which definition a run goes on with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum DefinitionChoice {
+    /// The one it was started with.
+    Recorded,
+    /// The one there is now, for what still executes.
+    Current,
 }
 
 #[derive(Clone, Debug, Default, Args)]

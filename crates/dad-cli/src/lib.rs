@@ -21,6 +21,7 @@ mod json;
 mod notes;
 mod original;
 mod render;
+mod resume;
 mod run;
 mod runs;
 mod schema;

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::path::PathBuf;
 
 use dad_core::{Definition, HierarchyPath};
 use dad_definition::{Program, check_file, compile};
@@ -24,7 +25,7 @@ pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8
     let run_root = place.run_root.as_ref().or(environment.run_root.as_ref());
     let dirs = Dirs::new(
         &project_root,
-        run_root.map(|root| root.as_path()),
+        run_root.map(PathBuf::as_path),
         place.run_root_subpath.as_deref(),
     )?;
     let entry = dirs.catalog().find_unfinished(run)?;
@@ -56,8 +57,7 @@ pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8
     let mut environment = environment;
     environment.variables.clear();
     context = given::apply(context, place, &given, &environment)?;
-    let run_id = view.run_id.to_string();
-    let invocation = Invocation::plain(&["resume", &run_id], place);
+    let invocation = Invocation::new(place, options.env.as_deref(), &project_root);
     drive(context, &environment, options.json, &invocation, |context| {
         Runner::resume(definition, context, entry.dir)
     })

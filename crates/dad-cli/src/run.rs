@@ -2,11 +2,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dad_core::SecretRegistry;
+use dad_core::{Definition, RunStatus, SecretRegistry};
 use dad_events::{EventBusConfig, HandlerError, NodeInputRequiredEvent};
 use dad_models::{Credentials, HttpClient, ModelCatalog, Models, ReplayClient};
 use dad_run::{RunContext, RunContextBuilder, RunView, find_project_root, find_project_root_from};
-use dad_runner::{Error, RunReport, Runner};
+use dad_runner::{RunReport, Runner};
 use dad_terminal::{async_input, is_interactive};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
@@ -33,13 +33,7 @@ pub(crate) fn agent(app: &App, name: &str, options: &RunOptions) -> Result<u8, C
     };
     check_project(&project_root)?;
     let found = definitions::agent(app, &project_root, name)?;
-    run(
-        app,
-        found,
-        &project_root,
-        options,
-        &Invocation::new(&["run", "agent", name], options, &project_root),
-    )
+    run(app, found, &project_root, options)
 }
 
 /// `dhenara run flow FILE`.
@@ -50,14 +44,7 @@ pub(crate) fn flow(app: &App, file: &Path, options: &RunOptions) -> Result<u8, C
     };
     check_project(&project_root)?;
     let found = definitions::flow(app, file, &project_root)?;
-    let file = file.to_string_lossy();
-    run(
-        app,
-        found,
-        &project_root,
-        options,
-        &Invocation::new(&["run", "flow", &file], options, &project_root),
-    )
+    run(app, found, &project_root, options)
 }
 
 /// The project a file lies in; a file outside of any is its own, with its runs beside it.
@@ -78,30 +65,10 @@ fn check_project(project_root: &Path) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn run(
-    app: &App,
-    found: Found,
-    project_root: &Path,
-    options: &RunOptions,
-    invocation: &Invocation,
-) -> Result<u8, CommandError> {
+fn run(app: &App, found: Found, project_root: &Path, options: &RunOptions) -> Result<u8, CommandError> {
     show_warnings(&found);
     let environment = environment(project_root, options.given.env.as_deref())?;
-    let secrets = SecretRegistry::new();
-    let notes = Notes::default();
-    let models = models(project_root, &environment, &secrets, &notes)?;
-    let mut context = RunContext::builder(&found.root_id, project_root)
-        .nodes(app.nodes.clone())
-        .environment(&environment.name)
-        .secrets(secrets)
-        .resource(Arc::new(models))
-        .observe(Arc::new(NotedProgress::new(notes)))
-        .register_event_handlers((app.handlers)())
-        .event_config(EventBusConfig {
-            ask_timeout: PATIENCE,
-            ..EventBusConfig::default()
-        })
-        .interactive(!options.no_input && is_interactive());
+    let mut context = base_context(app, &found.root_id, project_root, &environment, options.no_input)?;
     if let Some(spans) = found.spans {
         context = context.spans(spans);
     }
@@ -113,16 +80,36 @@ fn run(
     if options.dry_run {
         return dry_run(context, &found.definition, options);
     }
-    install_log_layers();
-    let runtime = tokio::runtime::Runtime::new()
-        .map_err(|error| CommandError::usage("runtime", format!("the runtime cannot be started: {error}")))?;
-    runtime.block_on(drive(
-        context,
-        found.definition,
-        &environment,
-        options,
-        invocation,
-    ))
+    let definition = found.definition;
+    let invocation = Invocation::new(&options.place, options.given.env.as_deref(), project_root);
+    drive(context, &environment, options.json, &invocation, |context| {
+        Runner::new(definition, context)
+    })
+}
+
+/// A context with what every run of this program has.
+pub(crate) fn base_context(
+    app: &App,
+    root_id: &str,
+    project_root: &Path,
+    environment: &Environment,
+    no_input: bool,
+) -> Result<RunContextBuilder, CommandError> {
+    let secrets = SecretRegistry::new();
+    let notes = Notes::default();
+    let models = models(project_root, environment, &secrets, &notes)?;
+    Ok(RunContext::builder(root_id, project_root)
+        .nodes(app.nodes.clone())
+        .environment(&environment.name)
+        .secrets(secrets)
+        .resource(Arc::new(models))
+        .observe(Arc::new(NotedProgress::new(notes)))
+        .register_event_handlers((app.handlers)())
+        .event_config(EventBusConfig {
+            ask_timeout: PATIENCE,
+            ..EventBusConfig::default()
+        })
+        .interactive(!no_input && is_interactive()))
 }
 
 /// Log events go to the run they belong to; warnings and errors also to standard error.
@@ -182,7 +169,7 @@ fn apply_options(mut context: RunContextBuilder, options: &RunOptions) -> RunCon
 
 fn dry_run(
     context: RunContextBuilder,
-    definition: &dad_core::Definition,
+    definition: &Definition,
     options: &RunOptions,
 ) -> Result<u8, CommandError> {
     let context = context.build()?;
@@ -210,13 +197,17 @@ fn dry_run(
     Ok(exit_code::DONE)
 }
 
-async fn drive(
+/// Runs to the end and tells how it went.
+pub(crate) fn drive(
     context: RunContextBuilder,
-    definition: dad_core::Definition,
     environment: &Environment,
-    options: &RunOptions,
+    as_json: bool,
     invocation: &Invocation,
+    runner: impl FnOnce(RunContext) -> Runner<Definition>,
 ) -> Result<u8, CommandError> {
+    install_log_layers();
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| CommandError::usage("runtime", format!("the runtime cannot be started: {error}")))?;
     let changes = Arc::new(Changes::default());
     let stop = CancellationToken::new();
     let mut context = context.cancelled_by(stop.clone()).observe(Arc::clone(&changes));
@@ -224,36 +215,27 @@ async fn drive(
         context = context.observability_settings(dad_observability::ObservabilitySettings::default());
     }
     let context = context.build()?;
-    let interrupt = tokio::spawn(stop_on_interrupt(stop));
-    let ended = Runner::new(definition, context).run().await;
-    interrupt.abort();
-    match &ended {
-        Ok(report) => tell(report, &changes, options, invocation),
-        Err(error) => {
-            if let Some(report) = error.report() {
-                tell(report, &changes, options, invocation);
-                // The document above holds the error already.
-                if options.json {
-                    return Ok(CommandError::from(
-                        ended
-                            .map(drop)
-                            .err()
-                            .unwrap_or(Error::Run(dad_run::RunError::Ended)),
-                    )
-                    .exit_code);
-                }
-            }
-        }
+    let ended = runtime.block_on(async {
+        let interrupt = tokio::spawn(stop_on_interrupt(stop));
+        let ended = runner(context).run().await;
+        interrupt.abort();
+        ended
+    });
+    let report = ended.as_ref().ok().or_else(|| ended.as_ref().err()?.report());
+    if let Some(report) = report {
+        tell(report, &changes, as_json, invocation);
     }
-    let report = ended?;
-    Ok(match report.status {
-        dad_core::RunStatus::Waiting => exit_code::WAITING,
-        _ => exit_code::DONE,
-    })
+    match ended {
+        Ok(report) if report.status == RunStatus::Waiting => Ok(exit_code::WAITING),
+        Ok(_) => Ok(exit_code::DONE),
+        // The document that was printed holds the error already.
+        Err(error) if as_json && error.report().is_some() => Ok(CommandError::from(error).exit_code),
+        Err(error) => Err(error.into()),
+    }
 }
 
-fn tell(report: &RunReport, changes: &Changes, options: &RunOptions, invocation: &Invocation) {
-    if options.json {
+fn tell(report: &RunReport, changes: &Changes, as_json: bool, invocation: &Invocation) {
+    if as_json {
         json::print(json::report(report));
         return;
     }

@@ -9,62 +9,32 @@ use dad_runner::RunReport;
 use dad_terminal::{DIM, count, run_style};
 use serde_json::Value;
 
-use crate::args::RunOptions;
+use crate::args::Place;
 
-/// How the command was called, so that the next one can be written out.
+/// What the next command has to say again, so that it can be written out.
 pub(crate) struct Invocation {
-    words: Vec<String>,
+    /// Where runs are.
+    place: Vec<String>,
+    env: Option<String>,
 }
 
 impl Invocation {
-    pub(crate) fn new(command: &[&str], options: &RunOptions, project_root: &Path) -> Self {
-        let mut words: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
-        let mut place = options.place.clone();
+    pub(crate) fn new(place: &Place, env: Option<&str>, project_root: &Path) -> Self {
+        let mut place = place.clone();
         // The next command is typed in this directory, from where the project may not be found.
         if !find_project_root().is_ok_and(|found| found == project_root) {
             place
                 .project_root
                 .get_or_insert_with(|| project_root.to_path_buf());
         }
-        words.extend(place_words(&place));
-        words.extend(given_words(options));
-        Self { words }
-    }
-
-    fn with(&self, more: &[&str]) -> String {
-        line(self.words.iter().map(String::as_str).chain(more.iter().copied()))
+        Self {
+            place: place_words(&place),
+            env: env.map(str::to_owned),
+        }
     }
 }
 
-/// What the run was given, to be given again.
-fn given_words(options: &RunOptions) -> Vec<String> {
-    let path = |path: &PathBuf| path.to_string_lossy().into_owned();
-    let one = |name: &str, value: Option<String>| value.map(|value| [name.to_owned(), value]);
-    let several = |name: &str, values: &[String]| -> Vec<[String; 2]> {
-        values
-            .iter()
-            .map(|value| [name.to_owned(), value.clone()])
-            .collect()
-    };
-    let pairs = one("--env", options.given.env.clone())
-        .into_iter()
-        .chain(one("--run-id-prefix", options.run_id_prefix.clone()))
-        .chain(several("--var", &options.given.vars))
-        .chain(several("--var-json", &options.given.json_vars))
-        .chain(several("--input", &options.given.inputs))
-        .chain(one(
-            "--static-inputs",
-            options.given.static_inputs.as_ref().map(path),
-        ))
-        .chain(one("--input-dir", options.input_dir.as_ref().map(path)));
-    let mut words: Vec<String> = pairs.flatten().collect();
-    if options.no_input {
-        words.push("--no-input".to_owned());
-    }
-    words
-}
-
-fn place_words(place: &crate::args::Place) -> Vec<String> {
+fn place_words(place: &Place) -> Vec<String> {
     let path = |path: &PathBuf| path.to_string_lossy().into_owned();
     let options = [
         ("--project-root", place.project_root.as_ref().map(path)),
@@ -230,28 +200,16 @@ fn row(name: &str, text: &str) {
 /// What a person most likely wants to do next.
 fn next_command(report: &RunReport, view: Option<&RunView>, invocation: &Invocation) -> String {
     let run = report.run_id.as_str();
-    let failed = report.error.as_ref().and_then(|error| error.path.as_ref());
-    match (report.status, failed) {
-        (RunStatus::Failed, Some(path)) => {
-            invocation.with(&["--previous-run-id", run, "--entry-point", path.as_str()])
+    let place = invocation.place.iter().map(String::as_str);
+    match report.status {
+        RunStatus::Failed | RunStatus::Cancelled => {
+            let env = invocation.env.iter().flat_map(|env| ["--env", env.as_str()]);
+            line(["resume", run].into_iter().chain(place).chain(env))
         }
         _ => {
             let last = view.and_then(|view| view.steps().last().map(|step| step.path.to_string()));
-            let place = invocation.place_words();
             let words = ["runs", "show", run].into_iter().chain(last.as_deref());
-            line(words.chain(place.iter().map(String::as_str)))
+            line(words.chain(place))
         }
-    }
-}
-
-impl Invocation {
-    /// The words that say where runs are.
-    fn place_words(&self) -> Vec<String> {
-        let names = ["--project-root", "--run-root", "--run-root-subpath"];
-        let pairs = self
-            .words
-            .windows(2)
-            .filter(|pair| names.contains(&pair[0].as_str()));
-        pairs.flat_map(<[String]>::to_vec).collect()
     }
 }

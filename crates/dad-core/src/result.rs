@@ -218,6 +218,14 @@ impl StatusCounts {
         self.skipped += other.skipped;
     }
 
+    /// Takes steps away that count no longer.
+    pub fn remove(&mut self, other: &Self) {
+        self.completed = self.completed.saturating_sub(other.completed);
+        self.reused = self.reused.saturating_sub(other.reused);
+        self.failed = self.failed.saturating_sub(other.failed);
+        self.skipped = self.skipped.saturating_sub(other.skipped);
+    }
+
     /// All steps that ended.
     #[must_use]
     pub const fn total(&self) -> u64 {

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -266,6 +266,41 @@ impl Dir {
         ))
     }
 
+    /// Opens a file of lines to append to, made if it is missing. A last line without its end, as the death of a process
+    /// leaves it, is cut away, so that the next one does not continue it.
+    ///
+    /// # Errors
+    /// If it cannot be opened, read or cut.
+    pub fn append_lines(&self, name: impl AsRef<Path>) -> FsResult<AppendFile> {
+        let name = name.as_ref();
+        let file = self.append(name)?;
+        let len = self.len(name)?.unwrap_or(0);
+        let whole = self.whole_lines(name, len)?;
+        if whole < len {
+            file.truncate(whole)?;
+        }
+        Ok(file)
+    }
+
+    /// The length of a file up to its last line feed.
+    fn whole_lines(&self, name: &Path, len: u64) -> FsResult<u64> {
+        const CHUNK: u64 = 64 * 1024;
+        let mut end = len;
+        let mut file = self.open_file(name)?;
+        while end > 0 {
+            let start = end.saturating_sub(CHUNK);
+            let mut chunk = Vec::new();
+            file.seek(SeekFrom::Start(start))
+                .and_then(|_| Read::by_ref(&mut file).take(end - start).read_to_end(&mut chunk))
+                .context("read", || self.full(name))?;
+            if let Some(at) = chunk.iter().rposition(|byte| *byte == b'\n') {
+                return Ok(start + at as u64 + 1);
+            }
+            end = start;
+        }
+        Ok(0)
+    }
+
     /// Locks a file of this directory for one holder, made if it is missing; `None` if somebody holds it.
     ///
     /// # Errors
@@ -288,6 +323,19 @@ impl Dir {
             None => Ok(false),
             Some(file) => Ok(FileLock::shared(file.into_std(), || self.full(name))?.is_none()),
         }
+    }
+
+    /// Removes the temporary files that a process left here that died while it replaced a file.
+    ///
+    /// # Errors
+    /// If the directory cannot be listed, or a file cannot be removed.
+    pub fn remove_temporaries(&self) -> FsResult<()> {
+        for entry in self.entries_where(|name| name.starts_with(TEMP_PREFIX))? {
+            if entry.kind == EntryKind::File {
+                self.remove_file(&entry.name)?;
+            }
+        }
+        Ok(())
     }
 
     /// The content of a file.
@@ -350,13 +398,17 @@ impl Dir {
     /// # Errors
     /// If the directory cannot be read.
     pub fn entries(&self) -> FsResult<Vec<Entry>> {
+        self.entries_where(|name| !name.starts_with(TEMP_PREFIX))
+    }
+
+    fn entries_where(&self, wanted: impl Fn(&str) -> bool) -> FsResult<Vec<Entry>> {
         let read = || -> io::Result<Vec<Entry>> {
             let mut entries = Vec::new();
             for entry in self.dir.entries()? {
                 let entry = entry?;
                 let kind = EntryKind::of(entry.file_type()?);
                 match entry.file_name().into_string() {
-                    Ok(name) if !name.starts_with(TEMP_PREFIX) => entries.push(Entry { name, kind }),
+                    Ok(name) if wanted(&name) => entries.push(Entry { name, kind }),
                     _ => {}
                 }
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dad_core::Redactor;
 use dad_fs::AppendFile;
+use dad_run::process_start_time;
 use dad_runner::{NodeContext, NodeError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
@@ -84,7 +85,8 @@ pub(crate) async fn run(
     let mut child = spawn(program)?;
     let group = child.id();
     if let Some(pgid) = group {
-        cx.run().process_started(cx.path(), pgid, start_time(pgid))?;
+        cx.run()
+            .process_started(cx.path(), pgid, process_start_time(pgid))?;
     }
     let stdin = child.stdin.take();
     let (out, err) = (child.stdout.take(), child.stderr.take());
@@ -304,13 +306,6 @@ fn signal_group(group: Option<u32>, signal: Signal) {
 
 #[cfg(not(unix))]
 fn signal_group(_: Option<u32>, _: Signal) {}
-
-/// When a process was started, in clock ticks since boot, from `/proc/PID/stat`.
-fn start_time(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the name in parentheses and may hold spaces; the start time is the 22nd.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
-}
 
 #[cfg(test)]
 mod tests {

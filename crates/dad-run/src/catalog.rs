@@ -126,6 +126,21 @@ impl Catalog {
     }
 }
 
+impl Catalog {
+    /// The run of a selector, as [`Catalog::find`] does, but `last` is the newest that is not completed.
+    ///
+    /// # Errors
+    /// As [`Catalog::find`].
+    pub fn find_unfinished(&self, selector: &str) -> Result<RunEntry, RunError> {
+        if selector != "last" {
+            return self.find(selector, None);
+        }
+        let unfinished = |run: &RunEntry| run.root_id.is_some() && run.status != RunStatus::Completed;
+        let found = self.list()?.into_iter().rfind(unfinished);
+        found.ok_or(RunError::NothingToResume)
+    }
+}
+
 fn unknown(selector: &str, nearest: Option<&str>) -> RunError {
     RunError::UnknownRun {
         selector: selector.to_owned(),

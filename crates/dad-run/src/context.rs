@@ -1,15 +1,13 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::sync::Arc;
 
 use dad_core::{
-    Definition, ElementId, PathSelector, RunId, RunKind, RunStatus, SCHEMA_VERSION, SecretRegistry,
-    StepStatus, Timestamp, nearest,
+    Definition, ElementId, PathSelector, RunId, RunKind, SCHEMA_VERSION, SecretRegistry, StepStatus,
+    Timestamp, nearest,
 };
 use dad_definition::{NodeElement, NodeTypes, Program, SpanMap, check_executable, compile};
-use dad_events::{EventBus, EventBusBuilder, EventBusConfig, Handler, IntoObserver, RunIdentity};
+use dad_events::{EventBus, EventBusBuilder, EventBusConfig, Handler, IntoObserver};
 use dad_fs::{Dir, Durability, FileLock, Gate};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -17,19 +15,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalog::Catalog;
 use crate::clock::{Clock, SystemClock, random_suffix};
+use crate::drive::{Opened, Surroundings, drive};
 use crate::error::RunError;
 use crate::inputs::{GivenInput, GivenInputs, UnresolvedInput, find_static_inputs, read_static_inputs};
 use crate::journal::JournalWriter;
 use crate::layout::{DOT_RUN, DOT_TRACE, PLAN, RUNS, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE};
+use crate::lease;
 use crate::plan::{RerunPlan, StepToPlan, plan_by_fingerprint, plan_from_entry_point};
 use crate::projection::{write_json, write_new_json};
 use crate::record::{RecordBody, Totals};
 use crate::recorded::{Versioned, write_definition};
 use crate::resources::Resources;
-use crate::run::{ActiveRun, RunInner, RunScope, State};
+use crate::run::{ActiveRun, RunScope};
 use crate::values::store_value;
 use crate::view::RunView;
-use crate::{lease, machine};
 
 /// Where the runs of a project are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,28 +92,28 @@ pub struct RunContextBuilder {
     bus: EventBusBuilder,
 }
 
-struct Options {
-    run_root: Option<PathBuf>,
-    run_root_subpath: Option<String>,
-    run_id_prefix: Option<String>,
-    run_id: Option<RunId>,
-    types: Arc<dyn NodeTypes>,
-    previous_run_id: Option<String>,
-    entry_point: Option<String>,
-    variables: Map<String, Value>,
-    inputs: Vec<UnresolvedInput>,
-    static_inputs: Option<PathBuf>,
-    definition_dir: Option<PathBuf>,
-    input_dir: Option<PathBuf>,
-    environment: String,
-    resources: Resources,
-    secrets: SecretRegistry,
-    spans: Option<SpanMap>,
-    interactive: bool,
-    cancelled: CancellationToken,
-    durability: Durability,
-    clock: Arc<dyn Clock>,
-    gate: Gate,
+pub(crate) struct Options {
+    pub(crate) run_root: Option<PathBuf>,
+    pub(crate) run_root_subpath: Option<String>,
+    pub(crate) run_id_prefix: Option<String>,
+    pub(crate) run_id: Option<RunId>,
+    pub(crate) types: Arc<dyn NodeTypes>,
+    pub(crate) previous_run_id: Option<String>,
+    pub(crate) entry_point: Option<String>,
+    pub(crate) variables: Map<String, Value>,
+    pub(crate) inputs: Vec<UnresolvedInput>,
+    pub(crate) static_inputs: Option<PathBuf>,
+    pub(crate) definition_dir: Option<PathBuf>,
+    pub(crate) input_dir: Option<PathBuf>,
+    pub(crate) environment: String,
+    pub(crate) resources: Resources,
+    pub(crate) secrets: SecretRegistry,
+    pub(crate) spans: Option<SpanMap>,
+    pub(crate) interactive: bool,
+    pub(crate) cancelled: CancellationToken,
+    pub(crate) durability: Durability,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) gate: Gate,
 }
 
 /// The registry of a context that was given none.
@@ -132,22 +131,22 @@ impl NodeTypes for NoNodeTypes {
 
 /// Everything about a run that is not in its definition; nothing has been made yet.
 pub struct RunContext {
-    root_id: ElementId,
-    dirs: Dirs,
-    entry_point: Option<PathSelector>,
-    options: Options,
-    bus: EventBusBuilder,
+    pub(crate) root_id: ElementId,
+    pub(crate) dirs: Dirs,
+    pub(crate) entry_point: Option<PathSelector>,
+    pub(crate) options: Options,
+    pub(crate) bus: EventBusBuilder,
 }
 
 /// What was checked before anything is made.
-struct Prepared {
-    program: Arc<Program>,
-    parent: Option<RunView>,
-    plan: Option<RerunPlan>,
-    inputs: GivenInputs,
+pub(crate) struct Prepared {
+    pub(crate) program: Arc<Program>,
+    pub(crate) parent: Option<RunView>,
+    pub(crate) plan: Option<RerunPlan>,
+    pub(crate) inputs: GivenInputs,
     /// Variables of the root component, from wherever they were given.
-    given: Map<String, Value>,
-    input_dir: Option<Dir>,
+    pub(crate) given: Map<String, Value>,
+    pub(crate) input_dir: Option<Dir>,
 }
 
 impl RunContext {
@@ -659,49 +658,39 @@ impl RunContext {
             },
         )?;
 
-        let identity = Arc::new(RunIdentity {
-            run_id,
-            root_id,
-            run_dir: dir.path().to_path_buf(),
-            trace_dir: trace.path().to_path_buf(),
-            previous_run_id: parent_id,
-            secrets: options.secrets.clone(),
-        });
-        let inner = RunInner {
-            bus: bus.start(&identity),
-            identity,
-            git_commit: machine::git_commit(&dirs.project_root),
+        let opened = Opened {
             dir,
             dot_run,
             stage,
             trace,
-            durability: options.durability,
-            clock: options.clock,
-            secrets: options.secrets,
-            resources: options.resources,
-            types: options.types,
-            program,
-            plan,
-            parent,
-            scope,
-            interactive: options.interactive,
-            cancelled: options.cancelled,
-            ended: AtomicBool::new(false),
+            lease,
+            journal,
+            run_id,
             created_at,
-            started: Instant::now(),
-            state: Mutex::new(State {
-                journal,
-                lease: Some(lease),
-                totals: Totals::default(),
-                first_failures: Vec::new(),
-                inputs,
-                started: HashSet::new(),
-            }),
+            totals: Totals::default(),
+            first_failures: Vec::new(),
+            history: None,
+            interrupted: HashMap::new(),
         };
-        inner
-            .metadata(RunStatus::Running, None, None)
-            .write(&inner.trace, inner.durability)?;
-        Ok(ActiveRun::new(inner))
+        let prepared = Prepared {
+            program,
+            parent,
+            plan,
+            inputs,
+            given: Map::new(),
+            input_dir: None,
+        };
+        drive(
+            opened,
+            prepared,
+            scope,
+            Surroundings {
+                root_id,
+                dirs,
+                options,
+                bus,
+            },
+        )
     }
 
     /// Makes the run directory. Its creation is what makes the id this run's own.

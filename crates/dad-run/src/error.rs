@@ -170,6 +170,12 @@ pub enum RunError {
     /// A run of the original system where one of ours is needed.
     #[error("`{0}` was made by the original system; it can be listed and shown, but not started from")]
     OriginalSystem(String),
+    /// All runs are completed.
+    #[error("there is no run that is not completed")]
+    NothingToResume,
+    /// A completed run has nothing left to execute.
+    #[error("`{0}` is completed, there is nothing to go on with")]
+    AlreadyCompleted(String),
     /// Somebody else drives the run.
     #[error("the run is driven by {0}")]
     LeaseHeld(String),
@@ -232,6 +238,8 @@ impl RunError {
             Self::NewerVersion { .. } => "newer_version",
             Self::Corrupt { .. } => "corrupt",
             Self::OriginalSystem(_) => "original_system",
+            Self::NothingToResume => "nothing_to_resume",
+            Self::AlreadyCompleted(_) => "already_completed",
             Self::LeaseHeld(_) => "lease_held",
             Self::Ended => "run_ended",
             Self::NotAnEnd(..) => "not_an_end",
@@ -255,6 +263,9 @@ impl RunError {
             Self::MissingVariable(name) => {
                 Some(format!("give it by `--var {name}=…` or `--var {name}=@FILE`"))
             }
+            Self::AlreadyCompleted(run) => Some(format!(
+                "start a re-run from it: `--previous-run-id {run} --entry-point PATH`"
+            )),
             Self::RunExists(_) => Some("choose another id, or leave it out".to_owned()),
             Self::NewerVersion { found, .. } => Some(format!(
                 "install a version of dhenara that reads schema version {found}"
@@ -285,7 +296,8 @@ impl RunError {
         }
     }
 
-    pub(crate) fn unreadable(path: impl Into<PathBuf>, reason: impl std::fmt::Display) -> Self {
+    /// That something cannot be read or made sense of.
+    pub fn unreadable(path: impl Into<PathBuf>, reason: impl std::fmt::Display) -> Self {
         Self::Unreadable {
             path: path.into(),
             reason: format!("{reason}"),

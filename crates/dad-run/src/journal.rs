@@ -35,6 +35,21 @@ impl JournalWriter {
         })
     }
 
+    /// Goes on with a journal that was read; a last line that was cut off is cut away.
+    pub(crate) fn resume(dot_run: &Dir, end: &JournalEnd) -> Result<Self, RunError> {
+        let file = dot_run.append(JOURNAL)?;
+        if end.torn {
+            file.truncate(end.len)?;
+        }
+        Ok(Self {
+            file,
+            next_seq: end.records + 1,
+            len: end.len,
+            torn: false,
+            line: Vec::new(),
+        })
+    }
+
     /// The number the next record will have.
     pub(crate) const fn next_seq(&self) -> u64 {
         self.next_seq
@@ -75,10 +90,12 @@ impl JournalWriter {
 }
 
 /// What reading a journal gave.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct JournalEnd {
     /// How many records there are.
     pub(crate) records: u64,
+    /// Their length in bytes.
+    pub(crate) len: u64,
     /// Whether the last line was cut off, as a crash leaves it.
     pub(crate) torn: bool,
 }
@@ -116,6 +133,7 @@ pub(crate) fn read_journal(dot_run: &Dir, mut each: impl FnMut(Record)) -> Resul
         }
         check_version(&record, &path)?;
         end.records += 1;
+        end.len += line.len() as u64;
         each(record);
     }
 }

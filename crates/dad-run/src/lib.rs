@@ -21,6 +21,7 @@
 mod catalog;
 mod clock;
 mod context;
+mod drive;
 mod error;
 mod inputs;
 mod journal;
@@ -36,6 +37,7 @@ mod projection;
 mod record;
 mod recorded;
 mod resources;
+mod resume;
 mod run;
 mod step;
 mod values;
@@ -47,10 +49,11 @@ pub use context::{Dirs, RunContext, RunContextBuilder};
 pub use dad_fs::Durability;
 pub use error::RunError;
 pub use inputs::GivenInput;
+pub use machine::process_start_time;
 pub use memo::MemoLine;
 pub use original::{OriginalElement, OriginalRun};
 pub use plan::{
-    Decision, PlannedStep, Recorded, RerunPlan, Side, StepToPlan, origin_of, plan_by_fingerprint,
+    Decision, PlannedStep, Recorded, RerunPlan, Side, StepToPlan, is_result, origin_of, plan_by_fingerprint,
     plan_from_entry_point,
 };
 pub use preview::RunPreview;
@@ -62,6 +65,7 @@ pub use record::{
 };
 pub use recorded::RecordedDefinition;
 pub use resources::Resources;
+pub use resume::{DefinitionChanges, Interrupted};
 pub use run::{ActiveRun, ComponentEnd, EnteredComponent, Items, LoopStart, RunHandle, RunScope, SealedRun};
 pub use step::{CommitDetails, StagedStep};
 pub use view::{RunView, ViewEntry};

@@ -11,6 +11,35 @@ pub(crate) fn boot_id() -> Option<String> {
     Some(text.trim().to_owned())
 }
 
+/// When a process was started, in clock ticks since boot, from `/proc/PID/stat`; `None` where the system does not say.
+#[must_use]
+pub fn process_start_time(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the name in parentheses and may hold spaces; the start time is the 22nd.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// Ends a process group of a run whose process died, if it is still the one that was recorded.
+pub(crate) fn end_group(pgid: u32, start_time: Option<u64>) {
+    // Without a start time it cannot be told from a group that was given the same number later.
+    if start_time.is_some() && process_start_time(pgid) == start_time {
+        kill_group(pgid);
+    }
+}
+
+#[cfg(unix)]
+fn kill_group(pgid: u32) {
+    use rustix::process::{Pid, Signal, kill_process_group};
+    let pid = i32::try_from(pgid).ok().and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // A group that is gone already is what was wanted.
+        let _ = kill_process_group(pid, Signal::KILL);
+    }
+}
+
+#[cfg(not(unix))]
+fn kill_group(_: u32) {}
+
 /// The commit a working tree is at, read from its `.git` without starting a program.
 pub(crate) fn git_commit(project: &Path) -> Option<String> {
     let git = project

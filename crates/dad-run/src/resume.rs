@@ -7,11 +7,14 @@ use std::sync::Arc;
 use dad_core::{Definition, HierarchyPath, RunStatus};
 use dad_fs::Dir;
 
-use crate::context::{Opened, Prepared, RunContext, Surroundings, drive};
+use crate::context::{Prepared, RunContext};
+use crate::drive::{Opened, Surroundings, drive};
 use crate::error::RunError;
 use crate::inputs::read_static_inputs;
 use crate::journal::JournalWriter;
-use crate::layout::{ATTEMPTS, DOT_RUN, DOT_TRACE, MEMO, PLAN, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE};
+use crate::layout::{
+    ATTEMPTS, DOT_RUN, DOT_TRACE, MEMO, PLAN, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE, VALUES,
+};
 use crate::memo::MemoLine;
 use crate::plan::RerunPlan;
 use crate::run::ActiveRun;
@@ -78,8 +81,15 @@ impl RunContext {
                 inputs.add(input, &program, &*self.options.types)?;
             }
         }
+        let trace = dir.create_dir_all(DOT_TRACE)?;
+        for place in [&dir, &dot_run, &trace] {
+            place.remove_temporaries()?;
+        }
+        if let Some(values) = dot_run.open_dir_optional(VALUES)? {
+            values.remove_temporaries()?;
+        }
         let opened = Opened {
-            trace: dir.create_dir_all(DOT_TRACE)?,
+            trace,
             journal: JournalWriter::resume(&dot_run, &view.journal_end())?,
             run_id: view.run_id.clone(),
             created_at: view.created_at,

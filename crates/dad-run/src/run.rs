@@ -28,6 +28,7 @@ use crate::plan::RerunPlan;
 use crate::projection::{self, Metadata, Summary};
 use crate::record::{Driver, LoopItems, RangeBounds, RecordBody, Totals};
 use crate::resources::Resources;
+use crate::resume::Interrupted;
 use crate::values::store_value;
 use crate::view::{RunView, read_result};
 
@@ -73,6 +74,10 @@ pub(crate) struct RunInner {
     pub(crate) created_at: Timestamp,
     pub(crate) started: Instant,
     pub(crate) git_commit: Option<String>,
+    /// How many processes have driven the run, this one included.
+    pub(crate) epoch: u32,
+    /// What the run did before, if it is resumed.
+    pub(crate) history: Option<RunView>,
     pub(crate) state: Mutex<State>,
 }
 
@@ -84,6 +89,10 @@ pub(crate) struct State {
     pub(crate) first_failures: Vec<FirstFailure>,
     pub(crate) inputs: GivenInputs,
     pub(crate) started: std::collections::HashSet<HierarchyPath>,
+    /// Attempts that a resumed run goes on with.
+    pub(crate) interrupted: std::collections::HashMap<HierarchyPath, Interrupted>,
+    /// Steps that a resumed run has executed again.
+    pub(crate) voided: std::collections::HashSet<HierarchyPath>,
 }
 
 /// What templates of every step can see of the run.
@@ -351,6 +360,10 @@ impl RunHandle {
     /// # Errors
     /// If the run has ended or the record of the input cannot be written.
     pub fn given_component_variables(&self, path: &HierarchyPath) -> Result<Map<String, Value>, RunError> {
+        let answered = self.inner.history.as_ref().map(|history| history.input(path));
+        if let Some(value) = answered.transpose()?.flatten() {
+            return Ok(variables_of(&value));
+        }
         let Some(GivenInput { source, mut value }) = self.given_input(path) else {
             return Ok(Map::new());
         };
@@ -376,15 +389,32 @@ impl RunHandle {
 
     /// Begins to execute the run: the record of the driver, and the event.
     pub(crate) fn start(&self) -> Result<(), RunError> {
-        let driver = self.inner.driver(1);
+        let driver = self.inner.driver();
+        let resumed = self.inner.history.is_some();
         let event = EventBody::RunStarted(RunStarted {
-            resumed: false,
+            resumed,
             steps: self.inner.program.steps().count(),
             plan: self.inner.plan.as_ref().map(RerunPlan::summary),
         });
-        self.inner
-            .record(&RecordBody::RunStarted(driver), Some(event))
-            .map(drop)
+        let body = match resumed {
+            false => RecordBody::RunStarted(driver),
+            true => RecordBody::RunResumed(driver),
+        };
+        self.inner.record(&body, Some(event)).map(drop)
+    }
+
+    /// What the run did before this process took it over, if it is resumed.
+    #[must_use]
+    pub fn history(&self) -> Option<&RunView> {
+        self.inner.history.as_ref()
+    }
+
+    /// The attempt that a step is to go on with because it was interrupted; given once.
+    #[must_use]
+    pub fn take_interrupted(&self, path: &HierarchyPath) -> Option<Interrupted> {
+        // Asked at every step, and only resumed runs have any.
+        self.inner.history.as_ref()?;
+        self.inner.state().interrupted.remove(path)
     }
 
     /// Enters a component: its directory and its record.
@@ -398,6 +428,9 @@ impl RunHandle {
         variables: Map<String, Value>,
     ) -> Result<EnteredComponent, RunError> {
         let dir = self.inner.dir.create_dir_all(path.to_relative_dir())?;
+        if self.inner.history.is_some() {
+            dir.remove_temporaries()?;
+        }
         self.inner.state().started.insert(path.without_iterations());
         let variables = store_value(&self.inner.dot_run, variables.into())?;
         let body = RecordBody::ComponentStarted {
@@ -660,9 +693,9 @@ impl RunInner {
         Ok(seq)
     }
 
-    fn driver(&self, epoch: u32) -> Driver {
+    fn driver(&self) -> Driver {
         Driver {
-            epoch,
+            epoch: self.epoch,
             pid: std::process::id(),
             host: machine::host(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -731,6 +764,6 @@ impl RunInner {
         completed_at: Option<Timestamp>,
         sealed: Option<&SealedRun>,
     ) -> Metadata {
-        Metadata::new(self, self.driver(1), status, completed_at, sealed)
+        Metadata::new(self, self.driver(), status, completed_at, sealed)
     }
 }

@@ -16,7 +16,8 @@ use crate::layout::{ATTEMPTS, OUTCOME, OUTCOME_TEXT, RESULT, STATE};
 use crate::plan::origin_of;
 use crate::projection;
 use crate::record::{ArtifactList, RecordBody, StepCommitted};
-use crate::run::{EnteredComponent, RunHandle, RunInner};
+use crate::resume::free_name;
+use crate::run::{EnteredComponent, RunHandle, RunInner, State};
 use crate::values::store_artifacts;
 
 /// A step that executes: the directory it works in until it is committed.
@@ -137,8 +138,10 @@ impl RunHandle {
         let seq = {
             let mut state = inner.state();
             state.started.insert(path.without_iterations());
+            inner.void(&mut state, path);
             inner.record_in(&mut state, &body, Some(event))?
         };
+        self.clear_final(path, seq)?;
         inner.stage.make_dir(seq.to_string())?;
         Ok(StagedStep {
             path: path.clone(),
@@ -149,6 +152,24 @@ impl RunHandle {
             stage: inner.stage.clone(),
             dir: OnceLock::new(),
         })
+    }
+
+    /// Moves what an earlier execution in a resumed run left under the final name of a step out of the way. After the
+    /// record of the new one: from there on the earlier one is void.
+    fn clear_final(&self, path: &HierarchyPath, seq: u64) -> Result<(), RunError> {
+        let inner = self.inner();
+        let name = path.to_relative_dir();
+        let Some(history) = &inner.history else {
+            return Ok(());
+        };
+        if inner.dir.kind(&name)?.is_none() {
+            return Ok(());
+        }
+        let attempts = inner.dot_run.create_dir_all(ATTEMPTS)?;
+        let before = history.open_ends().started.get(path).copied().unwrap_or(seq);
+        Ok(inner
+            .dir
+            .rename(&name, &attempts, free_name(&attempts, &before.to_string())?)?)
     }
 
     /// Commits a step: its result into the stage, one rename to its final place, one record.
@@ -215,8 +236,13 @@ impl RunHandle {
         })?;
         let artifacts = parent.artifacts(step)?;
         // A reused step has no `step_started` record; the number of the record to come names its stage.
-        let seq = inner.state().journal.next_seq();
+        let seq = {
+            let mut state = inner.state();
+            inner.void(&mut state, path);
+            state.journal.next_seq()
+        };
         let name = format!("{seq}_{}", Digest::of(path.as_str().as_bytes()).short());
+        self.clear_final(path, seq)?;
         let stage = inner.stage.create_dir(&name)?;
         let source = parent.handle().open_dir(path.to_relative_dir())?;
         for artifact in &artifacts {
@@ -250,6 +276,16 @@ impl RunHandle {
 }
 
 impl RunInner {
+    /// How a step ended before counts no longer when a resumed run executes it again; what it consumed still does.
+    fn void(&self, state: &mut State, path: &HierarchyPath) {
+        let earlier = self.history.as_ref().and_then(|history| history.step(path));
+        if let Some(earlier) = earlier
+            && state.voided.insert(path.clone())
+        {
+            state.totals.counts.remove(&earlier.totals().counts);
+        }
+    }
+
     /// The rename, the record and the event, one after the other with nothing between.
     fn publish(
         &self,

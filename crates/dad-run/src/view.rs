@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use crate::error::RunError;
-use crate::journal::read_journal;
+use crate::journal::{JournalEnd, read_journal};
 use crate::layout::{COMPONENT_RESULT, DOT_RUN, RESULT};
 use crate::lease;
 use crate::plan::Recorded;
@@ -44,6 +44,22 @@ pub struct RunView {
     answers: IndexMap<HierarchyPath, StoredValue>,
     decisions: Decisions,
     given: Option<StoredValue>,
+    sealed: Option<RunStatus>,
+    open: OpenEnds,
+    end: JournalEnd,
+}
+
+/// What somebody needs who goes on with the run.
+#[derive(Debug, Default)]
+pub(crate) struct OpenEnds {
+    /// How many processes have driven it.
+    pub(crate) epoch: u32,
+    /// The `step_started` record of steps that did not end well, which names what they left in the stage.
+    pub(crate) started: HashMap<HierarchyPath, u64>,
+    /// Process group and start time of a child of each step that did not end.
+    pub(crate) children: HashMap<HierarchyPath, (u32, Option<u64>)>,
+    /// Variables of components that did not end well.
+    variables: HashMap<HierarchyPath, StoredValue>,
 }
 
 /// What was decided in a run, by conditional or loop.
@@ -135,6 +151,9 @@ impl RunView {
             answers: fold.answers,
             decisions: fold.decisions,
             given: fold.given,
+            sealed: fold.sealed,
+            open: fold.open,
+            end,
             dot_run,
             dir,
         })
@@ -204,6 +223,35 @@ impl RunView {
             .get(path)
             .map(|stored| load_value(&self.dot_run, stored))
             .transpose()
+    }
+
+    /// How it was sealed last, `None` if it is driven or was interrupted.
+    #[must_use]
+    pub fn sealed_status(&self) -> Option<RunStatus> {
+        self.sealed
+    }
+
+    pub(crate) fn open_ends(&self) -> &OpenEnds {
+        &self.open
+    }
+
+    pub(crate) fn journal_end(&self) -> JournalEnd {
+        self.end
+    }
+
+    /// The variables of a component that did not end well, as they were evaluated when it was entered.
+    ///
+    /// # Errors
+    /// If they were kept apart and cannot be read.
+    pub fn variables(&self, path: &HierarchyPath) -> Result<Option<Map<String, Value>>, RunError> {
+        let stored = self.open.variables.get(path);
+        let value = stored
+            .map(|stored| load_value(&self.dot_run, stored))
+            .transpose()?;
+        Ok(value.and_then(|value| match value {
+            Value::Object(variables) => Some(variables),
+            _ => None,
+        }))
     }
 
     /// The variables the run was given from outside.
@@ -304,6 +352,7 @@ struct Fold {
     answers: IndexMap<HierarchyPath, StoredValue>,
     decisions: Decisions,
     given: Option<StoredValue>,
+    open: OpenEnds,
 }
 
 impl Fold {
@@ -319,12 +368,14 @@ impl Fold {
                 self.created = Some((run_id, root_id, record.at));
                 self.parent = parent;
             }
-            RecordBody::RunStarted(_) | RecordBody::RunResumed(_) => {
+            RecordBody::RunStarted(driver) | RecordBody::RunResumed(driver) => {
+                self.open.epoch = driver.epoch;
                 self.started = true;
                 self.sealed = None;
                 self.error = None;
             }
-            RecordBody::ComponentStarted { path, .. } => {
+            RecordBody::ComponentStarted { path, variables, .. } => {
+                self.open.variables.insert(path.clone(), variables);
                 let entry = ViewEntry::Component {
                     status: StepStatus::Running,
                     totals: None,
@@ -334,6 +385,9 @@ impl Fold {
             RecordBody::ComponentCompleted {
                 path, status, totals, ..
             } => {
+                if status == StepStatus::Completed {
+                    self.open.variables.remove(&path);
+                }
                 self.entries.insert(
                     path,
                     ViewEntry::Component {
@@ -343,6 +397,11 @@ impl Fold {
                 );
             }
             RecordBody::StepStarted { path, attempt, .. } => {
+                self.open.started.insert(path.clone(), record.seq);
+                // What executes again voids how it ended before; what that consumed stays consumed.
+                if let Some(ViewEntry::Step(voided)) = self.entries.get(&path) {
+                    self.totals.counts.remove(&voided.totals().counts);
+                }
                 self.entries.insert(
                     path,
                     ViewEntry::Running {
@@ -351,7 +410,27 @@ impl Fold {
                     },
                 );
             }
+            RecordBody::ProcessStarted {
+                path,
+                pgid,
+                start_time,
+            } => {
+                self.open.children.insert(path, (pgid, start_time));
+            }
+            RecordBody::AttemptFailed { path, attempt, .. } => {
+                self.open.started.remove(&path);
+                self.open.children.remove(&path);
+                let entry = ViewEntry::Running {
+                    attempt: attempt + 1,
+                    started_at: record.at,
+                };
+                self.entries.insert(path, entry);
+            }
             RecordBody::StepCommitted(step) => {
+                self.open.children.remove(&step.path);
+                if step.status == StepStatus::Completed {
+                    self.open.started.remove(&step.path);
+                }
                 self.totals.add(&step.totals());
                 self.entries.insert(step.path.clone(), ViewEntry::Step(step));
             }

@@ -6,7 +6,7 @@ use dad_core::{Digest, HierarchyPath, NodeType, Redactor};
 use dad_events::ResultLookup;
 use dad_fs::Dir;
 use dad_run::layout::CUSTOM_ARTIFACTS;
-use dad_run::{MemoLine, RunHandle, StagedStep};
+use dad_run::{MemoLine, RunError, RunHandle, StagedStep};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -35,10 +35,11 @@ impl NodeContext {
         cancelled: CancellationToken,
         results: ResultLookup,
         span: tracing::Span,
-    ) -> Self {
+        memos: Vec<MemoLine>,
+    ) -> Result<Self, RunError> {
         let redactor = run.secrets().redactor();
-        let memo = Arc::new(Memo::new(redactor.clone(), Vec::new()));
-        Self {
+        let memo = Arc::new(Memo::resume(redactor.clone(), memos, &staged)?);
+        Ok(Self {
             run,
             staged,
             memo,
@@ -46,7 +47,7 @@ impl NodeContext {
             results,
             span,
             redactor,
-        }
+        })
     }
 
     /// The run.

@@ -30,8 +30,9 @@ impl Walk {
             return Err(unsupported(&component.path));
         };
         let path = &inside.entered.path;
+        let decided = self.run.history().and_then(|history| history.branch(path));
         let recorded = self.recorded(inside.side).and_then(|parent| parent.branch(path));
-        let taken = match recorded {
+        let taken = match decided.or(recorded) {
             Some(taken) => taken,
             None => match self
                 .evaluator()
@@ -44,7 +45,9 @@ impl Walk {
                 }
             },
         };
-        self.run.branch_taken(path, taken)?;
+        if decided.is_none() {
+            self.run.branch_taken(path, taken)?;
+        }
         let list = if taken { true_branch } else { false_branch };
         let mut passed = taken_is_behind(inside, taken, self.entry_point.as_ref());
         self.part(list, &path.branch(taken), inside.frame, inside, &mut passed, all)
@@ -64,8 +67,11 @@ impl Walk {
         all: &mut Ended,
     ) -> Result<Facts, RunError> {
         let path = &inside.entered.path;
+        let decided = self.run.history().map(|history| history.loop_start(path));
+        let decided = decided.transpose()?.flatten();
+        let is_decided = decided.is_some();
         let recorded = self.recorded(inside.side).map(|parent| parent.loop_start(path));
-        let over = match recorded.transpose()?.flatten() {
+        let over = match decided.or(recorded.transpose()?.flatten()) {
             Some(start) => Over::recorded(start),
             None => match self.evaluator().over(component, for_each, path, inside.frame) {
                 Ok(over) => over,
@@ -75,7 +81,9 @@ impl Walk {
                 }
             },
         };
-        self.run.loop_started(path, &self.loop_start(&over))?;
+        if !is_decided {
+            self.run.loop_started(path, &self.loop_start(&over))?;
+        }
         let frame = |iteration: u64| {
             let variables = over.variables(for_each, iteration);
             let path = path.iteration(iteration);
@@ -156,27 +164,51 @@ impl Walk {
             let Some(until) = passes.until else {
                 continue;
             };
-            // Decided when an entry point in a later iteration, or behind the loop, was chosen.
-            let known = (side == Side::Before).then(|| self.run.parent()).flatten();
-            let stop = match known.and_then(|parent| parent.loop_decided(path, iteration)) {
+            let decided = self
+                .run
+                .history()
+                .and_then(|history| history.loop_decided(path, iteration));
+            let stop = match decided {
                 Some(stop) => stop,
-                None => match self
-                    .evaluator()
-                    .condition("until", until, passes.component, &part, &frame)
-                {
-                    Ok(stop) => stop,
-                    Err(error) => {
-                        all.fail(path, error);
-                        return Ok((iteration + 1, false));
-                    }
-                },
+                None => {
+                    let stop = match self.ends(passes.component, until, &part, &frame, side, iteration) {
+                        Ok(stop) => stop,
+                        Err(error) => {
+                            all.fail(path, error);
+                            return Ok((iteration + 1, false));
+                        }
+                    };
+                    self.run.loop_decided(path, iteration, stop)?;
+                    stop
+                }
             };
-            self.run.loop_decided(path, iteration, stop)?;
             if stop {
                 return Ok((iteration + 1, true));
             }
         }
         Ok((passes.count, false))
+    }
+
+    /// Whether a loop ends after an iteration. It was decided in the previous run when an entry point in a later
+    /// iteration, or behind the loop, was chosen.
+    fn ends(
+        &self,
+        component: &Component,
+        until: &Expression,
+        part: &HierarchyPath,
+        frame: &Arc<Frame>,
+        side: Side,
+        iteration: u64,
+    ) -> Result<bool, ErrorInfo> {
+        let parent = self.run.parent().filter(|_| side == Side::Before);
+        let path = part.parent();
+        let known = parent
+            .zip(path)
+            .and_then(|(parent, path)| parent.loop_decided(&path, iteration));
+        match known {
+            Some(stop) => Ok(stop),
+            None => self.evaluator().condition("until", until, component, part, frame),
+        }
     }
 
     /// Iterations at the same time, begun in order; after one that fails no other begins. How many were begun.

@@ -16,6 +16,8 @@ pub(crate) enum InputOutcome {
     None,
     /// Somebody gave it.
     Given(FoundInput),
+    /// It was given before the run was resumed.
+    Recorded(Value),
     /// It asks and nobody answers.
     Missing(ErrorInfo),
 }
@@ -27,6 +29,11 @@ pub(crate) async fn find_input(
     path: &HierarchyPath,
     results: &ResultLookup,
 ) -> Result<InputOutcome, RunError> {
+    // Answered before the run was resumed: asked once, recorded once.
+    let answered = run.history().map(|history| history.input(path)).transpose()?;
+    if let Some(value) = answered.flatten() {
+        return Ok(InputOutcome::Recorded(value));
+    }
     if let Some(given) = run.given_input(path) {
         return Ok(InputOutcome::Given(FoundInput {
             source: given.source,

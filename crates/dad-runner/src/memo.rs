@@ -2,8 +2,8 @@ use std::sync::{Mutex, PoisonError};
 
 use dad_core::{Digest, Redactor};
 use dad_fs::{AppendFile, Dir};
-use dad_run::MemoLine;
 use dad_run::layout::MEMO;
+use dad_run::{MemoLine, RunError, StagedStep};
 use serde_json::Value;
 
 use crate::node::NodeError;
@@ -25,15 +25,28 @@ struct State {
 }
 
 impl Memo {
-    pub(crate) fn new(redactor: Redactor, recorded: Vec<MemoLine>) -> Self {
-        Self {
+    /// The memos of an attempt. One that goes on with an interrupted one begins with a copy of its memos.
+    pub(crate) fn resume(
+        redactor: Redactor,
+        recorded: Vec<MemoLine>,
+        staged: &StagedStep,
+    ) -> Result<Self, RunError> {
+        let mut file = None;
+        if !recorded.is_empty() {
+            let mut copy = staged.dir()?.append(MEMO)?;
+            for line in &recorded {
+                copy.append(&to_line(line).map_err(|e| RunError::unreadable(MEMO, e))?)?;
+            }
+            file = Some(copy);
+        }
+        Ok(Self {
             state: Mutex::new(State {
-                file: None,
+                file,
                 begun: Vec::new(),
                 recorded,
             }),
             redactor,
-        }
+        })
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -66,8 +79,7 @@ impl Memo {
     pub(crate) fn finish(&self, dir: &Dir, mut line: MemoLine) -> Result<(), NodeError> {
         self.redactor.redact_json(&mut line.request);
         self.redactor.redact_json(&mut line.response);
-        let mut text = serde_json::to_vec(&line).map_err(|e| NodeError::from_error("memo", &e))?;
-        text.push(b'\n');
+        let text = to_line(&line).map_err(|e| NodeError::from_error("memo", &e))?;
         let mut state = self.state();
         if state.file.is_none() {
             state.file = Some(dir.append(MEMO)?);
@@ -77,4 +89,10 @@ impl Memo {
         }
         Ok(())
     }
+}
+
+fn to_line(line: &MemoLine) -> Result<Vec<u8>, serde_json::Error> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    Ok(text)
 }

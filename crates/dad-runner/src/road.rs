@@ -12,7 +12,9 @@ use dad_core::{
 };
 use dad_definition::{NodeElement, TreeError};
 use dad_events::ResultLookup;
-use dad_run::{CommitDetails, RunError, Side, StagedStep, StepCommitted, Totals};
+use dad_run::{
+    CommitDetails, Interrupted, MemoLine, RunError, Side, StagedStep, StepCommitted, Totals, is_result,
+};
 use futures_util::FutureExt;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -81,7 +83,13 @@ pub(crate) async fn take_step(
     };
     walk.run.bus().caught_up().await;
 
-    // Place: before the entry point of a re-run the recorded result counts.
+    // Place: what is committed in this run stays; before the entry point of a re-run the recorded result counts.
+    if let Some(committed) = step.committed_before() {
+        return Ok(Ended {
+            totals: committed.totals(),
+            ..Ended::nothing()
+        });
+    }
     if inside.side == Side::Before {
         return step.reuse();
     }
@@ -135,11 +143,23 @@ impl Step<'_> {
         })
     }
 
+    /// What this run committed before it was resumed, if that stands. What is under `finally` executes again.
+    fn committed_before(&self) -> Option<&StepCommitted> {
+        let history = self
+            .walk
+            .run
+            .history()
+            .filter(|_| self.inside.phase == Phase::Body)?;
+        let step = history.step(&self.path)?;
+        is_result(step, self.node.options.on_error).then_some(step)
+    }
+
     async fn input(&self) -> Result<Result<Option<Value>, ErrorInfo>, RunError> {
         let found = find_input(&self.walk.run, self.node, &self.path, &self.results()).await?;
         let FoundInput { source, mut value } = match found {
             InputOutcome::None => return Ok(Ok(None)),
             InputOutcome::Missing(error) => return Ok(Err(error)),
+            InputOutcome::Recorded(value) => return Ok(Ok(Some(value))),
             InputOutcome::Given(found) => found,
         };
         self.walk.run.secrets().redactor().redact_json(&mut value);
@@ -238,9 +258,26 @@ impl Step<'_> {
     async fn attempts(&self, execution: Execution<'_>) -> Result<Attempt, RunError> {
         let policy = self.node.options.retry.clone().unwrap_or_default();
         let mut pauses = backoff(&policy).build();
-        let mut number = 1;
+        // An attempt that was interrupted keeps its number; one that failed is followed by another.
+        let interrupted = self.walk.run.take_interrupted(&self.path);
+        let failed = || {
+            self.walk
+                .run
+                .history()?
+                .step(&self.path)
+                .map(|failed| failed.attempt + 1)
+        };
+        let Interrupted {
+            attempt: mut number,
+            mut memos,
+        } = interrupted.unwrap_or_else(|| Interrupted {
+            attempt: failed().unwrap_or(1),
+            memos: Vec::new(),
+        });
         loop {
-            let attempt = self.attempt(number, execution).await?;
+            let attempt = self
+                .attempt(number, execution, std::mem::take(&mut memos))
+                .await?;
             let Some(error) = &attempt.error else {
                 return Ok(attempt);
             };
@@ -268,7 +305,12 @@ impl Step<'_> {
         }
     }
 
-    async fn attempt(&self, number: u32, execution: Execution<'_>) -> Result<Attempt, RunError> {
+    async fn attempt(
+        &self,
+        number: u32,
+        execution: Execution<'_>,
+        memos: Vec<MemoLine>,
+    ) -> Result<Attempt, RunError> {
         let Execution {
             executor,
             settings,
@@ -292,7 +334,8 @@ impl Step<'_> {
             stop.clone(),
             self.results(),
             span.clone(),
-        );
+            memos,
+        )?;
         let began = Instant::now();
         let ended = async {
             if let Some(mut state) = executor.state(settings, input, &cx)? {

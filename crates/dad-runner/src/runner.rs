@@ -28,6 +28,8 @@ pub struct Runner<D> {
 enum Life {
     /// The runner sets up the run and ends it.
     Own(Box<RunContext>),
+    /// The runner goes on with a run that did not complete, and ends it.
+    Resumed(Box<RunContext>, PathBuf),
     /// Somebody else ends the run.
     Within(RunHandle),
 }
@@ -64,6 +66,14 @@ impl<D: AsRef<Definition>> Runner<D> {
         }
     }
 
+    /// A runner that goes on with a run that did not complete, in its own directory: what is committed stays.
+    pub fn resume(definition: D, context: RunContext, run_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            definition,
+            life: Life::Resumed(Box::new(context), run_dir.into()),
+        }
+    }
+
     /// Executes the definition.
     ///
     /// # Errors
@@ -72,6 +82,9 @@ impl<D: AsRef<Definition>> Runner<D> {
     pub async fn run(self) -> Result<RunReport, Error> {
         match self.life {
             Life::Own(context) => run_whole(context.setup_run(&self.definition)?).await,
+            Life::Resumed(context, run_dir) => {
+                run_whole(context.resume_run(&run_dir, &self.definition)?).await
+            }
             Life::Within(run) => {
                 if *run.program().definition != *self.definition.as_ref() {
                     let reason = "the run was set up for another definition".to_owned();

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use dad_core::{ErrorInfo, FirstFailure, HierarchyPath, OnError, PathSelector, StepStatus};
 use dad_definition::{Component, Content, Expression, ProgramElement, Selected};
-use dad_run::{ComponentEnd, EnteredComponent, RunError, RunHandle, Side, Totals};
+use dad_run::{ComponentEnd, EnteredComponent, RunError, RunHandle, Side, Totals, ViewEntry};
 use dad_template::Limits;
 use futures_util::future::join_all;
 use serde_json::Map;
@@ -81,7 +81,8 @@ impl Walk {
             normaliser: normaliser(&run),
             registry,
             cache: ResultCache::default(),
-            effect_executed: AtomicBool::new(false),
+            // Of what was executed before a resume it is not known which steps had effects.
+            effect_executed: AtomicBool::new(run.history().is_some()),
             entry_point: run.plan().and_then(|plan| plan.entry_point.clone()),
             run,
         }
@@ -99,7 +100,7 @@ impl Walk {
         let root = &program.root;
         let side = Side::of_root(&root.path, self.entry_point.as_ref());
         let given = &self.run.scope().given_variables;
-        let (frame, error) = self.evaluator().variables(root, &root.path, None, given);
+        let (frame, error) = self.variables(root, &root.path, None, given)?;
         let ended = self
             .enter(root, &root.path, (&frame, error), Phase::Body, side)
             .await?;
@@ -145,9 +146,59 @@ impl Walk {
             let Inside {
                 frame, phase, side, ..
             } = inside;
+            if let Some(ended) = self.ended_before(component, &path, phase) {
+                return Ok(ended);
+            }
             let given = self.run.given_component_variables(&path)?;
-            let (frame, error) = self.evaluator().variables(component, &path, Some(frame), &given);
+            let (frame, error) = self.variables(component, &path, Some(frame), &given)?;
             self.enter(component, &path, (&frame, error), phase, side).await
+        })
+    }
+
+    /// How a component ended before the run was resumed, if that stands. What is under `finally` executes again, because
+    /// what it follows is entered again.
+    fn ended_before(&self, component: &Component, path: &HierarchyPath, phase: Phase) -> Option<Ended> {
+        let history = self.run.history().filter(|_| phase == Phase::Body)?;
+        let ViewEntry::Component {
+            status,
+            totals: Some(totals),
+        } = history.entries.get(path)?
+        else {
+            return None;
+        };
+        let absorbed = component.options.on_error == OnError::Continue && *status != StepStatus::Cancelled;
+        let stands = *status == StepStatus::Completed || (absorbed && status.is_failure());
+        stands.then(|| Ended {
+            totals: *totals,
+            ..Ended::nothing()
+        })
+    }
+
+    /// The variables of a component: as they were evaluated before the run was resumed, else evaluated now.
+    fn variables(
+        &self,
+        component: &Component,
+        path: &HierarchyPath,
+        parent: Option<&Arc<Frame>>,
+        given: &Map<String, serde_json::Value>,
+    ) -> Result<(Arc<Frame>, Option<ErrorInfo>), RunError> {
+        let recorded = self.run.history().map(|history| history.variables(path));
+        let recorded = recorded.transpose()?.flatten();
+        let complete = |recorded: &Map<String, serde_json::Value>| {
+            component
+                .variables
+                .iter()
+                .all(|variable| recorded.contains_key(&variable.name))
+        };
+        Ok(match recorded.filter(complete) {
+            Some(recorded) => {
+                let values = recorded.into_iter().map(|(name, value)| (name, value.into()));
+                (
+                    Arc::new(Frame::new(path, values.collect(), parent.cloned())),
+                    None,
+                )
+            }
+            None => self.evaluator().variables(component, path, parent, given),
         })
     }
 

@@ -30,7 +30,7 @@ fn a_node_that_fails_fails_its_run() {
     let env = TestEnvironment::new();
     env.write("broken.yaml", FLOW);
     let output = env.run(&["run", "flow", "broken.yaml"]).expect(1);
-    insta::assert_snapshot!(output, @"
+    insta::assert_snapshot!(output, @r"
     ---- stderr
     run_00000000_000000_000001
     broken_root
@@ -45,7 +45,7 @@ fn a_node_that_fails_fails_its_run() {
       steps     1 completed, 1 failed
       error     broken_root.inner.breaks: `echo 'it is broken' >&2; exit 3` ended with exit code 3: it is broken
       artifacts [root]/project/runs/run_00000000_000000_000001
-      next      dhenara run flow broken.yaml --previous-run-id run_00000000_000000_000001 --entry-point broken_root.inner.breaks
+      next      dhenara resume run_00000000_000000_000001
     ---- exit code 1
     ");
 
@@ -105,7 +105,8 @@ fn a_node_that_fails_fails_its_run() {
         );
     }
 
-    // The command that the summary proposes is one that works: it starts where the failure was.
+    // The command that the summary proposes is one that works: it goes on where the failure was. That the definition
+    // was mended has to be said.
     env.write(
         "broken.yaml",
         &FLOW
@@ -119,11 +120,21 @@ fn a_node_that_fails_fails_its_run() {
         .filter(|word| !word.is_empty())
         .skip(2)
         .collect();
-    let output = env.run(&words).expect(0);
+    let _ = env.unchanged(&words).expect(4);
+    let output = env
+        .run(&[&words[..], &["--definition", "current"]].concat())
+        .expect(0);
     assert_eq!(output.stdout, "ended\n");
     let began: Vec<Value> = records(&env.last_run(), "step_started");
-    assert_eq!(began.len(), 3, "{began:?}");
-    assert_eq!(began[0]["path"], "broken_root.inner.breaks");
+    let again: Vec<&Value> = began
+        .iter()
+        .filter(|record| record["path"] == "broken_root.inner.breaks")
+        .collect();
+    assert_eq!(
+        (again.len(), &again[1]["attempt"]),
+        (2, &serde_json::json!(2)),
+        "{began:?}"
+    );
 }
 
 #[test]
@@ -254,7 +265,7 @@ fn a_run_that_is_interrupted_at_the_keyboard_is_cancelled() {
     let kill = |args: &[&str]| env.command("kill", &env.project()).args(args).output().unwrap();
     assert!(kill(&["-INT", &running.id().to_string()]).status.success());
     let output = env.finish(running).expect(130);
-    insta::assert_snapshot!(output, @"
+    insta::assert_snapshot!(output, @r"
     ---- stderr
     run_00000000_000000_000001
     long_root
@@ -266,7 +277,7 @@ fn a_run_that_is_interrupted_at_the_keyboard_is_cancelled() {
       steps     0 completed, 1 failed
       error     long_root.waits: the step was cancelled
       artifacts [root]/project/runs/run_00000000_000000_000001
-      next      dhenara runs show run_00000000_000000_000001 long_root.waits
+      next      dhenara resume run_00000000_000000_000001
     ---- notes
     stopping the run; press Ctrl-C again to end at once
     ---- exit code 130

@@ -292,7 +292,7 @@ fn a_node_whose_question_nobody_answers_fails() {
     let output = env
         .run(&["run", "flow", "ask.yaml", "--env", "offline", "--no-input"])
         .expect(1);
-    insta::assert_snapshot!(output, @"
+    insta::assert_snapshot!(output, @r"
     ---- stderr
     run_00000000_000000_000001
     ask_root
@@ -305,7 +305,7 @@ fn a_node_whose_question_nobody_answers_fails() {
       error     `ask_root.ask` asks for its input and nobody answered
       hint      give it by `--input ask_root.ask=JSON`, `--static-inputs FILE` or an event handler
       artifacts [root]/project/runs/run_00000000_000000_000001
-      next      dhenara run flow ask.yaml --env offline --no-input --previous-run-id run_00000000_000000_000001 --entry-point ask_root.ask
+      next      dhenara resume run_00000000_000000_000001 --env offline
     ---- exit code 1
     ");
 }

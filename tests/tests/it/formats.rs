@@ -267,6 +267,8 @@ fn the_check_of_run_directories_notices_what_is_wrong() {
 #[test]
 fn a_test_whose_runs_are_wrong_fails_when_its_project_is_dropped() {
     let project = dad_tests::TestProject::new();
-    std::fs::create_dir_all(project.path().join("runs/run_20251123_141516_000001/.run")).unwrap();
+    let dot_run = project.path().join("runs/run_20251123_141516_000001/.run");
+    std::fs::create_dir_all(&dot_run).unwrap();
+    std::fs::write(dot_run.join("journal.jsonl"), "{}\n").unwrap();
     assert!(std::panic::catch_unwind(move || drop(project)).is_err());
 }

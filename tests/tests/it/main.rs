@@ -20,4 +20,5 @@ mod original;
 mod paid;
 mod refusals;
 mod render;
+mod resume;
 mod tutorial;

@@ -133,3 +133,37 @@ fn a_failed_replacement_leaves_the_old_content() {
         "write, rename, sync of the directory"
     );
 }
+
+#[test]
+fn a_torn_last_line_is_cut_away_before_more_is_appended() {
+    let (_guard, dir) = temp();
+    let long = "x".repeat(100_000);
+    for (left, kept) in [
+        ("", ""),
+        ("one\n", "one\n"),
+        ("one\ntwo", "one\n"),
+        ("torn", ""),
+        (&*format!("one\n{long}"), "one\n"),
+    ] {
+        dir.replace("lines", left.as_bytes(), Durability::Process)
+            .unwrap();
+        dir.append_lines("lines").unwrap().append(b"next\n").unwrap();
+        assert_eq!(dir.read("lines").unwrap(), format!("{kept}next\n").as_bytes());
+    }
+}
+
+#[test]
+fn temporaries_of_a_dead_process_are_removed() {
+    let (guard, dir) = temp();
+    dir.replace("kept", b"x", Durability::Process).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "what a process that died left behind")]
+    std::fs::write(guard.path().join(".tmp-1-1"), "half").unwrap();
+    dir.remove_temporaries().unwrap();
+    let names: Vec<String> = dir
+        .entries()
+        .unwrap()
+        .into_iter()
+        .map(|entry| entry.name)
+        .collect();
+    assert_eq!(names, ["kept"]);
+}

@@ -5,6 +5,7 @@
 mod control;
 mod nodes;
 mod reruns;
+mod resume;
 mod steps;
 
 use std::path::Path;

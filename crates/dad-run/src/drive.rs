@@ -1,0 +1,117 @@
+//! From a directory that is there to a run that is driven.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use dad_core::{ElementId, FirstFailure, HierarchyPath, RunId, RunStatus, Timestamp};
+use dad_events::{EventBusBuilder, RunIdentity};
+use dad_fs::{Dir, FileLock};
+
+use crate::context::{Dirs, Options, Prepared};
+use crate::error::RunError;
+use crate::journal::JournalWriter;
+use crate::machine;
+use crate::record::Totals;
+use crate::resume::Interrupted;
+use crate::run::{ActiveRun, RunInner, RunScope, State};
+use crate::view::RunView;
+
+/// What of a context is left when its run is there.
+pub(crate) struct Surroundings {
+    pub(crate) root_id: ElementId,
+    pub(crate) dirs: Dirs,
+    pub(crate) options: Options,
+    pub(crate) bus: EventBusBuilder,
+}
+
+/// A run directory that this process may write.
+pub(crate) struct Opened {
+    pub(crate) dir: Dir,
+    pub(crate) dot_run: Dir,
+    pub(crate) stage: Dir,
+    pub(crate) trace: Dir,
+    pub(crate) lease: FileLock,
+    pub(crate) journal: JournalWriter,
+    pub(crate) run_id: RunId,
+    pub(crate) created_at: Timestamp,
+    pub(crate) totals: Totals,
+    pub(crate) first_failures: Vec<FirstFailure>,
+    /// What the run did before, if it is resumed.
+    pub(crate) history: Option<RunView>,
+    pub(crate) interrupted: HashMap<HierarchyPath, Interrupted>,
+}
+
+/// Takes the wheel of a run: everything is there, and its metadata says that it runs.
+pub(crate) fn drive(
+    opened: Opened,
+    prepared: Prepared,
+    scope: RunScope,
+    surroundings: Surroundings,
+) -> Result<ActiveRun, RunError> {
+    let Surroundings {
+        root_id,
+        dirs,
+        options,
+        bus,
+    } = surroundings;
+    let Prepared {
+        program,
+        parent,
+        plan,
+        inputs,
+        ..
+    } = prepared;
+    let identity = Arc::new(RunIdentity {
+        run_id: opened.run_id,
+        root_id,
+        run_dir: opened.dir.path().to_path_buf(),
+        trace_dir: opened.trace.path().to_path_buf(),
+        previous_run_id: plan.as_ref().map(|plan| plan.parent.clone()),
+        secrets: options.secrets.clone(),
+    });
+    let inner = RunInner {
+        bus: bus.start(&identity),
+        identity,
+        git_commit: machine::git_commit(&dirs.project_root),
+        dir: opened.dir,
+        dot_run: opened.dot_run,
+        stage: opened.stage,
+        trace: opened.trace,
+        durability: options.durability,
+        clock: options.clock,
+        secrets: options.secrets,
+        resources: options.resources,
+        types: options.types,
+        program,
+        plan,
+        parent,
+        scope,
+        interactive: options.interactive,
+        cancelled: options.cancelled,
+        ended: AtomicBool::new(false),
+        created_at: opened.created_at,
+        started: Instant::now(),
+        epoch: opened
+            .history
+            .as_ref()
+            .map_or(0, |history| history.open_ends().epoch)
+            + 1,
+        history: opened.history,
+        state: Mutex::new(State {
+            journal: opened.journal,
+            lease: Some(opened.lease),
+            totals: opened.totals,
+            first_failures: opened.first_failures,
+            inputs,
+            started: HashSet::new(),
+            interrupted: opened.interrupted,
+            voided: HashSet::new(),
+        }),
+    };
+    inner
+        .metadata(RunStatus::Running, None, None)
+        .write(&inner.trace, inner.durability)?;
+    Ok(ActiveRun::new(inner))
+}
