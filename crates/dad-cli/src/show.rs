@@ -12,19 +12,15 @@ use crate::json;
 /// A line of a plan.
 pub(crate) fn planned_line(step: &PlannedStep) -> String {
     let (word, detail) = match &step.decision {
-        Decision::Reuse { origin } => ("reuse", format!("from {}", origin.run_id)),
+        Decision::Reuse { origin } => ("reuse", format!(", from {}", origin.run_id)),
         Decision::Execute => ("execute", String::new()),
-        Decision::DependsOn { paths } => (
-            "depends",
-            paths
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(", "),
-        ),
+        Decision::DependsOn { paths } if paths.is_empty() => ("depends", String::new()),
+        Decision::DependsOn { paths } => {
+            let names: Vec<&str> = paths.iter().map(HierarchyPath::as_str).collect();
+            ("depends", format!("; depends on {}", names.join(", ")))
+        }
     };
-    let why = format!("{} {detail}", step.reason);
-    format!("{word:<8} {}  {DIM}{}{DIM:#}", step.path, why.trim_end())
+    format!("{word:<8} {}  {DIM}{}{detail}{DIM:#}", step.path, step.reason)
 }
 
 /// Shows a run and its tree.

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalog::Catalog;
 use crate::clock::{Clock, SystemClock, random_suffix};
-use crate::drive::{Opened, Surroundings, drive};
+use crate::drive::{Opened, drive};
 use crate::error::RunError;
 use crate::inputs::{GivenInput, GivenInputs, UnresolvedInput, find_static_inputs, read_static_inputs};
 use crate::journal::JournalWriter;
@@ -613,50 +613,41 @@ impl RunContext {
         let (run_id, dir) = self.create_dir(created_at, prepared.plan.is_some())?;
         let (dot_run, lease) = begin_lease(&dir)?;
         let scope = self.scope_of(run_id.as_str(), dir.path(), prepared.given.clone());
-        let Self {
-            root_id,
-            dirs,
-            options,
-            bus,
+        let Options {
+            durability,
+            clock,
+            spans,
             ..
-        } = self;
+        } = &self.options;
         let Prepared {
             program,
-            parent,
             plan,
             inputs,
-            given: _,
             input_dir,
-        } = prepared;
+            ..
+        } = &prepared;
 
-        write_definition(&dot_run, &program, options.spans.as_ref(), options.durability)?;
-        if let Some(plan) = &plan {
-            write_new_json(&dot_run, PLAN, plan, options.durability)?;
+        write_definition(&dot_run, program, spans.as_ref(), *durability)?;
+        if let Some(plan) = plan {
+            write_new_json(&dot_run, PLAN, plan, *durability)?;
         }
-        write_static_inputs(&dir, &inputs, input_dir.as_ref(), options.durability)?;
+        write_static_inputs(&dir, inputs, input_dir.as_ref(), *durability)?;
         let stage = dot_run.create_dir(STAGE)?;
         let trace = dir.create_dir(DOT_TRACE)?;
         let mut journal = JournalWriter::create(&dot_run)?;
-        let parent_id = plan.as_ref().map(|plan| plan.parent.clone());
         journal.append(
             created_at,
             &RecordBody::RunCreated {
                 schema_version: SCHEMA_VERSION,
                 run_id: run_id.clone(),
-                root_id: root_id.clone(),
+                root_id: self.root_id.clone(),
                 definition_digest: program.digest,
-                parent: parent_id.clone(),
+                parent: plan.as_ref().map(|plan| plan.parent.clone()),
             },
         )?;
         let variables = store_value(&dot_run, Value::Object(scope.given_variables.clone()))?;
-        let given = run_options(&options, plan.as_ref());
-        journal.append(
-            options.clock.now(),
-            &RecordBody::Inputs {
-                variables,
-                options: given,
-            },
-        )?;
+        let options = run_options(&self.options, plan.as_ref());
+        journal.append(clock.now(), &RecordBody::Inputs { variables, options })?;
 
         let opened = Opened {
             dir,
@@ -672,25 +663,7 @@ impl RunContext {
             history: None,
             interrupted: HashMap::new(),
         };
-        let prepared = Prepared {
-            program,
-            parent,
-            plan,
-            inputs,
-            given: Map::new(),
-            input_dir: None,
-        };
-        drive(
-            opened,
-            prepared,
-            scope,
-            Surroundings {
-                root_id,
-                dirs,
-                options,
-                bus,
-            },
-        )
+        drive(opened, prepared, scope, self)
     }
 
     /// Makes the run directory. Its creation is what makes the id this run's own.

@@ -5,11 +5,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use dad_core::{ElementId, FirstFailure, HierarchyPath, RunId, RunStatus, Timestamp};
-use dad_events::{EventBusBuilder, RunIdentity};
+use dad_core::{FirstFailure, HierarchyPath, RunId, RunStatus, Timestamp};
+use dad_events::RunIdentity;
 use dad_fs::{Dir, FileLock};
 
-use crate::context::{Dirs, Options, Prepared};
+use crate::context::{Prepared, RunContext};
 use crate::error::RunError;
 use crate::journal::JournalWriter;
 use crate::machine;
@@ -17,14 +17,6 @@ use crate::record::Totals;
 use crate::resume::Interrupted;
 use crate::run::{ActiveRun, RunInner, RunScope, State};
 use crate::view::RunView;
-
-/// What of a context is left when its run is there.
-pub(crate) struct Surroundings {
-    pub(crate) root_id: ElementId,
-    pub(crate) dirs: Dirs,
-    pub(crate) options: Options,
-    pub(crate) bus: EventBusBuilder,
-}
 
 /// A run directory that this process may write.
 pub(crate) struct Opened {
@@ -48,14 +40,15 @@ pub(crate) fn drive(
     opened: Opened,
     prepared: Prepared,
     scope: RunScope,
-    surroundings: Surroundings,
+    context: RunContext,
 ) -> Result<ActiveRun, RunError> {
-    let Surroundings {
+    let RunContext {
         root_id,
         dirs,
         options,
         bus,
-    } = surroundings;
+        ..
+    } = context;
     let Prepared {
         program,
         parent,

@@ -8,7 +8,7 @@ use dad_core::{Definition, HierarchyPath, RunStatus};
 use dad_fs::Dir;
 
 use crate::context::{Prepared, RunContext};
-use crate::drive::{Opened, Surroundings, drive};
+use crate::drive::{Opened, drive};
 use crate::error::RunError;
 use crate::inputs::read_static_inputs;
 use crate::journal::JournalWriter;
@@ -110,24 +110,7 @@ impl RunContext {
             given: serde_json::Map::new(),
             input_dir: None,
         };
-        let Self {
-            root_id,
-            dirs,
-            options,
-            bus,
-            ..
-        } = self;
-        let run = drive(
-            opened,
-            prepared,
-            scope,
-            Surroundings {
-                root_id,
-                dirs,
-                options,
-                bus,
-            },
-        )?;
+        let run = drive(opened, prepared, scope, self)?;
         run.handle().start()?;
         Ok(run)
     }
@@ -168,30 +151,42 @@ fn clear_stage(
             attempt: *attempt,
             memos: Vec::new(),
         };
-        let seq = view.open_ends().started.get(path).map(ToString::to_string);
+        let started = view.open_ends().started.get(path).map_or(&[][..], Vec::as_slice);
+        let names: Vec<String> = started.iter().map(ToString::to_string).collect();
         // It stands under its final name already if the process died between the rename and the record.
         let last = path.to_relative_dir();
-        for (from, name) in seq
-            .iter()
-            .map(|seq| (stage, Path::new(seq)))
-            .chain([(dir, last.as_path())])
-        {
-            if from.kind(name)?.is_none() {
-                continue;
+        let left = names.last().map(|name| (stage, Path::new(name)));
+        for (from, name) in left.into_iter().chain([(dir, last.as_path())]) {
+            if from.kind(name)?.is_some() {
+                let wanted = names.last().map_or("unrecorded", String::as_str);
+                from.rename(name, &attempts, free_name(&attempts, wanted)?)?;
             }
-            let memo = from.path().join(name).join(MEMO);
-            if memo.is_file() {
-                going_on.memos = MemoLine::read_file(&memo)?;
-            }
-            let wanted = seq.as_deref().unwrap_or("unrecorded");
-            from.rename(name, &attempts, free_name(&attempts, wanted)?)?;
         }
+        // Only now, because whoever was interrupted while it went on with the run has moved some of them already.
+        going_on.memos = memos_of(&attempts, &names)?;
         interrupted.insert(path.clone(), going_on);
     }
     for entry in stage.entries()? {
         stage.rename(&entry.name, &attempts, free_name(&attempts, &entry.name)?)?;
     }
     Ok(interrupted)
+}
+
+/// The exchanges that an attempt finished. Each time it was gone on with it began with a copy, so the longest has all.
+fn memos_of(attempts: &Dir, names: &[String]) -> Result<Vec<MemoLine>, RunError> {
+    let mut longest = Vec::new();
+    for entry in attempts.entries()? {
+        let number = entry.name.split('_').next().unwrap_or_default();
+        let memo = attempts.path().join(&entry.name).join(MEMO);
+        if !names.iter().any(|name| name == number) || !memo.is_file() {
+            continue;
+        }
+        let memos = MemoLine::read_file(&memo)?;
+        if memos.len() > longest.len() {
+            longest = memos;
+        }
+    }
+    Ok(longest)
 }
 
 /// A name in a directory that nothing has yet.

@@ -166,7 +166,8 @@ impl RunHandle {
             return Ok(());
         }
         let attempts = inner.dot_run.create_dir_all(ATTEMPTS)?;
-        let before = history.open_ends().started.get(path).copied().unwrap_or(seq);
+        let started = history.open_ends().started.get(path);
+        let before = started.and_then(|seqs| seqs.last()).copied().unwrap_or(seq);
         Ok(inner
             .dir
             .rename(&name, &attempts, free_name(&attempts, &before.to_string())?)?)

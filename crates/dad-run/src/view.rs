@@ -54,8 +54,9 @@ pub struct RunView {
 pub(crate) struct OpenEnds {
     /// How many processes have driven it.
     pub(crate) epoch: u32,
-    /// The `step_started` record of steps that did not end well, which names what they left in the stage.
-    pub(crate) started: HashMap<HierarchyPath, u64>,
+    /// The `step_started` records of the last attempt of steps that did not end well, which name what they left: several
+    /// if the attempt was gone on with and interrupted again.
+    pub(crate) started: HashMap<HierarchyPath, Vec<u64>>,
     /// Process group and start time of a child of each step that did not end.
     pub(crate) children: HashMap<HierarchyPath, (u32, Option<u64>)>,
     /// Variables of components that did not end well.
@@ -397,7 +398,15 @@ impl Fold {
                 );
             }
             RecordBody::StepStarted { path, attempt, .. } => {
-                self.open.started.insert(path.clone(), record.seq);
+                let goes_on = matches!(
+                    self.entries.get(&path),
+                    Some(ViewEntry::Running { attempt: before, .. }) if *before == attempt
+                );
+                let started = self.open.started.entry(path.clone()).or_default();
+                if !goes_on {
+                    started.clear();
+                }
+                started.push(record.seq);
                 // What executes again voids how it ended before; what that consumed stays consumed.
                 if let Some(ViewEntry::Step(voided)) = self.entries.get(&path) {
                     self.totals.counts.remove(&voided.totals().counts);

@@ -50,6 +50,10 @@ impl NodeContext {
         })
     }
 
+    pub(crate) fn take_lost_memo(&self) -> Option<RunError> {
+        self.memo.take_lost()
+    }
+
     /// The run.
     #[must_use]
     pub fn run(&self) -> &RunHandle {

@@ -1,7 +1,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use dad_core::{Digest, Redactor};
-use dad_fs::{AppendFile, Dir};
+use dad_fs::{AppendFile, Dir, FsResult};
 use dad_run::layout::MEMO;
 use dad_run::{MemoLine, RunError, StagedStep};
 use serde_json::Value;
@@ -22,6 +22,8 @@ struct State {
     begun: Vec<(String, u32)>,
     /// Exchanges of an interrupted attempt, not answered from yet.
     recorded: Vec<MemoLine>,
+    /// Why an exchange that was made could not be written down.
+    lost: Option<RunError>,
 }
 
 impl Memo {
@@ -44,9 +46,16 @@ impl Memo {
                 file,
                 begun: Vec::new(),
                 recorded,
+                lost: None,
             }),
             redactor,
         })
+    }
+
+    /// Why an exchange that was made could not be written down, if that happened. It is no failure of the step, which
+    /// would begin anew and make all its exchanges again, but one of the run, which can go on from what is written.
+    pub(crate) fn take_lost(&self) -> Option<RunError> {
+        self.state().lost.take()
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -81,13 +90,19 @@ impl Memo {
         self.redactor.redact_json(&mut line.response);
         let text = to_line(&line).map_err(|e| NodeError::from_error("memo", &e))?;
         let mut state = self.state();
-        if state.file.is_none() {
-            state.file = Some(dir.append(MEMO)?);
-        }
-        if let Some(file) = &mut state.file {
-            file.append(&text)?;
+        if let Err(error) = write(&mut state.file, dir, &text) {
+            let told = NodeError::from_error("memo", &error);
+            state.lost = Some(error.into());
+            return Err(told.permanent());
         }
         Ok(())
+    }
+}
+
+fn write(file: &mut Option<AppendFile>, dir: &Dir, text: &[u8]) -> FsResult<()> {
+    match file {
+        Some(file) => file.append(text),
+        None => file.insert(dir.append(MEMO)?).append(text),
     }
 }
 

@@ -346,6 +346,9 @@ impl Step<'_> {
             executed.await.unwrap_or_else(|panic| Err(panicked(&*panic)))
         };
         let (status, ended) = within_limits(ended.instrument(span), node.options.timeout, &stop).await;
+        if let Some(error) = cx.take_lost_memo() {
+            return Err(error);
+        }
         let redactor = walk.run.secrets().redactor();
         let (mut output, mut error, retryable) = match ended {
             Ok(output) => (output, None, false),

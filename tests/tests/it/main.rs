@@ -11,6 +11,7 @@ mod nodes;
 mod autocoder;
 mod concurrency;
 mod control;
+mod crashes;
 mod events;
 mod failures;
 mod flows;

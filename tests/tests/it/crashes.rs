@@ -1,0 +1,169 @@
+//! A process that dies, or whose disk refuses, at every change of the file system: in a run, in a resume, in a re-run.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use dad_tests::{check_run_dir, find_run_dirs};
+use dhenara::run::RunView;
+
+use crate::harness::TestEnvironment;
+
+/// What a call of the scenario came to.
+struct Call {
+    code: Option<i32>,
+    operations: u64,
+    stderr: String,
+}
+
+fn call(env: &TestEnvironment, what: &str, operation: u64, how: &str) -> Call {
+    let project = env.project();
+    let program = env!("CARGO_BIN_EXE_crashing");
+    let mut command = env.command(program, &project);
+    let output = command
+        .arg(&project)
+        .args([what, &operation.to_string(), how])
+        .output()
+        .unwrap();
+    Call {
+        code: output.status.code(),
+        operations: String::from_utf8_lossy(&output.stdout)
+            .trim()
+            .parse()
+            .unwrap_or(0),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// The outcomes of a run by step.
+fn outcomes(run: &Path) -> BTreeMap<String, String> {
+    let view = RunView::open(run).unwrap();
+    let steps = view.steps().map(|step| {
+        let file = view.dir_of(&step.path).join("outcome.json");
+        (step.path.to_string(), std::fs::read_to_string(file).unwrap())
+    });
+    steps.collect()
+}
+
+fn exchanges(env: &TestEnvironment) -> usize {
+    let text = std::fs::read_to_string(env.project().join("exchanges")).unwrap_or_default();
+    text.lines().count()
+}
+
+/// Every run that can be seen can be read, and what it says is committed is there byte for byte.
+fn check(env: &TestEnvironment, at: &str, is_finished: bool) -> Vec<PathBuf> {
+    let mut runs = find_run_dirs(&env.project());
+    runs.sort_by_key(|run| RunView::open(run).unwrap().created_at);
+    for run in &runs {
+        let (_, problems) = check_run_dir(run);
+        // A process that dies leaves a new file beside the one it replaces, or a step under its final name without
+        // its record: nobody takes either for more than it is, and who goes on with the run puts them away.
+        let left = ["/.tmp-", "`.tmp-", "no committed step has it"];
+        let is_left = |problem: &&String| !is_finished && left.iter().any(|left| problem.contains(left));
+        let problems: Vec<&String> = problems.iter().filter(|problem| !is_left(problem)).collect();
+        assert!(problems.is_empty(), "{at}: {problems:?}");
+        let view = RunView::open(run).unwrap();
+        for step in view.steps() {
+            assert!(
+                view.dir_of(&step.path).is_dir(),
+                "{at}: {} is committed and has no files",
+                step.path
+            );
+        }
+    }
+    runs
+}
+
+/// Goes through all operations of a phase. `prepare` makes what the phase begins with.
+#[expect(
+    clippy::print_stdout,
+    reason = "how many operations there were is for people to see"
+)]
+fn every_operation(phase: &str, prepare: fn(&TestEnvironment), at_least: u64) {
+    let undisturbed = TestEnvironment::new();
+    prepare(&undisturbed);
+    let before = exchanges(&undisturbed);
+    let whole = call(&undisturbed, phase, u64::MAX, "none");
+    assert_eq!(whole.code, Some(0), "{}", whole.stderr);
+    let wanted = outcomes(&check(&undisturbed, "undisturbed", true).pop().unwrap());
+    let paid = exchanges(&undisturbed);
+    println!("{phase}: {} operations", whole.operations);
+    assert!(
+        whole.operations >= at_least,
+        "{phase} has only {} operations left",
+        whole.operations
+    );
+    for how in ["die", "full", "io"] {
+        for operation in 0..whole.operations {
+            let at = format!("{phase}, {how} at {operation}");
+            let env = TestEnvironment::new();
+            prepare(&env);
+            let disturbed = call(&env, phase, operation, how);
+            match how {
+                "die" => assert_eq!(disturbed.code, Some(86), "{at}: {}", disturbed.stderr),
+                // What fails says where, unless nothing was lost by it.
+                _ if disturbed.code != Some(0) => assert!(
+                    disturbed.stderr.contains("os error"),
+                    "{at}: {}",
+                    disturbed.stderr
+                ),
+                _ => {}
+            }
+            let runs = check(&env, &at, false);
+            // Whoever dies behind the seal leaves a run that is completed, at most without its projections.
+            let went_on = finish(&env, phase, &runs, &at);
+            let runs = check(&env, &at, went_on);
+            assert_eq!(outcomes(runs.last().unwrap()), wanted, "{at}");
+            // At most the exchange that was going on is made twice; one that failed with its memo is made again too.
+            let made = exchanges(&env) - before;
+            assert!(
+                (paid - before..=paid - before + 1).contains(&made),
+                "{at}: {made} exchanges"
+            );
+            env.is_checked();
+        }
+    }
+}
+
+/// Does what a user would: goes on with what there is, else begins again. Whether there was anything to do.
+fn finish(env: &TestEnvironment, phase: &str, runs: &[PathBuf], at: &str) -> bool {
+    let last = runs.last();
+    let is_new = runs.len() > usize::from(phase == "rerun");
+    let completed = last.is_some_and(|run| {
+        RunView::open(run).unwrap().sealed_status() == Some(dhenara::RunStatus::Completed)
+    });
+    if is_new && completed {
+        return false;
+    }
+    let next = match (is_new, phase) {
+        (true, _) => "resume",
+        (false, "rerun") => "rerun",
+        (false, _) => "run",
+    };
+    let finished = call(env, next, u64::MAX, "none");
+    assert_eq!(finished.code, Some(0), "{at}, then {next}: {}", finished.stderr);
+    true
+}
+
+#[test]
+fn a_run_survives_every_operation() {
+    every_operation("run", |_| {}, 125);
+}
+
+#[test]
+fn a_rerun_survives_every_operation() {
+    every_operation(
+        "rerun",
+        |env| assert_eq!(call(env, "run", u64::MAX, "none").code, Some(0)),
+        120,
+    );
+}
+
+#[test]
+fn a_resume_survives_every_operation() {
+    // In the middle of the second iteration.
+    every_operation(
+        "resume",
+        |env| assert_eq!(call(env, "run", 45, "die").code, Some(86)),
+        95,
+    );
+}
