@@ -18,6 +18,12 @@ use crate::sort;
 use crate::text::{self, Out};
 use crate::value::{Map, Range, Value};
 
+/// The names of the functions of the language, for suggestions; those of a module with a dot.
+#[must_use]
+pub fn function_names() -> &'static [&'static str] {
+    Builtin::NAMES
+}
+
 macro_rules! builtins {
     ($($variant:ident $name:literal)*) => {
         /// A function of the language.
@@ -34,6 +40,9 @@ macro_rules! builtins {
                 }
                 // Functions of a module have a dot in their name, which no name in a template has.
             }
+
+            /// The names of all functions.
+            pub(crate) const NAMES: &[&str] = &[$($name,)*];
 
             pub(crate) fn name(self) -> &'static str {
                 match self {

@@ -54,6 +54,7 @@ mod text;
 mod value;
 mod words;
 
+pub use builtins::function_names;
 pub use error::{EvalError, EvalErrorKind, ParseError, ScopeError, Span};
 pub use function::Function;
 pub use limits::{Counters, Limits};

@@ -40,6 +40,8 @@ pub struct Reference {
     pub guarded: bool,
     /// What is read of it: `outcome`, `results`, `0` for `$hier{build}.outcome.results[0]`.
     pub path: Vec<PathSegment>,
+    /// Whether it is called, as a function is: `name(…)`.
+    pub called: bool,
 }
 
 /// Collects the references of an expression in the order of the source.
@@ -76,6 +78,7 @@ impl Collector<'_> {
             span,
             guarded,
             path,
+            called: false,
         });
     }
 
@@ -159,7 +162,20 @@ impl Collector<'_> {
     fn postfix(&mut self, base: &Expr, ops: &[Postfix]) {
         match &base.kind {
             Kind::Name(name) if self.is_function_call(name, ops) => {}
-            Kind::Name(name) => self.push(ReferenceKind::Variable, name, base.at.span(), static_path(ops)),
+            Kind::Name(name) => {
+                let before = self.references.len();
+                self.push(ReferenceKind::Variable, name, base.at.span(), static_path(ops));
+                let called = matches!(
+                    ops.first(),
+                    Some(Postfix {
+                        op: PostfixOp::Call(_),
+                        ..
+                    })
+                );
+                for reference in &mut self.references[before..] {
+                    reference.called = called;
+                }
+            }
             Kind::Hier(name) => self.push(ReferenceKind::Hier, name, base.at.span(), static_path(ops)),
             _ => self.expr(base),
         }

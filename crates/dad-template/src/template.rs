@@ -333,6 +333,7 @@ fn collect(node: &Node, references: &mut Vec<Reference>) {
             span: at.span(),
             guarded: default.is_some(),
             path: Vec::new(),
+            called: false,
         }),
         Node::Step(expr) => references::collect(expr, Dialect::Expr, references),
         Node::Expression(expr, dialect) => references::collect(expr, *dialect, references),

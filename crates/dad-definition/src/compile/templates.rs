@@ -108,7 +108,11 @@ impl Compiler<'_> {
                 let problem = match reference.kind {
                     ReferenceKind::Variable => {
                         let known = reference.guarded || self.is_known(&reference.name, prompt_variables);
-                        (!known).then(|| self.unknown_variable(&reference.name, prompt_variables))
+                        let unknown = || match reference.called {
+                            true => unknown_function(&reference.name),
+                            false => self.unknown_variable(&reference.name, prompt_variables),
+                        };
+                        (!known).then(unknown)
                     }
                     ReferenceKind::Hier if references.get(&reference.name).is_some() => None,
                     ReferenceKind::Hier => match self.outline.resolve(&reference.name, asker) {
@@ -156,5 +160,13 @@ impl Compiler<'_> {
                  if it may be left out, write a default: `$var{{{name}:…}}` or `{name} || …`"
             )),
         }
+    }
+}
+
+fn unknown_function(name: &str) -> Problem {
+    let problem = Problem::new("unknown_function", format!("unknown function {}", quoted(name)));
+    match dad_core::nearest(name, dad_template::function_names().iter().copied()) {
+        Some(nearest) => problem.hint(format!("did you mean `{nearest}`?")),
+        None => problem.hint(format!("there are {}", dad_template::function_names().join(", "))),
     }
 }

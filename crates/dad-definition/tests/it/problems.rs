@@ -458,6 +458,29 @@ elements:
 }
 
 #[test]
+fn functions_that_there_are_not() {
+    let yaml = r#"schema_version: 1
+kind: flow
+variables: { ok: "$expr{py: [len(x) for x in ['a']]}", fine: "$expr{ nothing() || 1 }" }
+elements:
+  - { node: a, type: command, settings: { commands: ["$expr{py: lenn(ok)}", "$expr{frobnicate(1)}"] } }
+"#;
+    assert_snapshot!(told(yaml), @r#"
+    agent.yaml:5:65: error[unknown_function]: unknown function `lenn`
+      |
+    5 | …ettings: { commands: ["$expr{py: lenn(ok)}", "$expr{frobnicate(1)}"] } }
+      |                                   ^^^^
+      = hint: did you mean `len`?
+
+    agent.yaml:5:84: error[unknown_function]: unknown function `frobnicate`
+      |
+    5 | …: ["$expr{py: lenn(ok)}", "$expr{frobnicate(1)}"] } }
+      |                                   ^^^^^^^^^^
+      = hint: there are abs, all, any, bin, bool, chr, dict, divmod, enumerate, filter, float, format, hex, int, isinstance, len, list, map, max, min, next, oct, ord, pow, range, repr, reversed, round, set, sh, sorted, str, sum, tuple, zip, json.loads, json.dumps
+    "#);
+}
+
+#[test]
 fn references_into_loops_branches_and_groups() {
     let yaml = r#"schema_version: 1
 kind: flow
