@@ -93,6 +93,7 @@ impl App {
                 options,
             } => render::render(self, &name, &path, run.as_deref(), &options),
             Command::Runs(RunsCommand::List { place, json }) => runs::list(&place, json),
+            Command::Runs(RunsCommand::Verify { run, place, json }) => runs::verify(&run, &place, json),
             Command::Runs(RunsCommand::Show {
                 run,
                 path,
@@ -119,7 +120,11 @@ impl Command {
             Self::Resume { options, .. } => options.json,
             Self::Validate { json, .. } => *json,
             Self::Render { options, .. } => options.json,
-            Self::Runs(RunsCommand::List { json, .. } | RunsCommand::Show { json, .. }) => *json,
+            Self::Runs(
+                RunsCommand::List { json, .. }
+                | RunsCommand::Verify { json, .. }
+                | RunsCommand::Show { json, .. },
+            ) => *json,
             Self::Schema { .. } => false,
         }
     }

@@ -91,9 +91,19 @@ pub(crate) enum RunsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Check that every file of a run is the one that was recorded.
+    Verify {
+        /// Its id, a unique beginning of it, `last`, or `last~N` for the Nth before it.
+        run: String,
+        #[command(flatten)]
+        place: Place,
+        /// Print one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
     /// Show a run, or one of its steps.
     Show {
-        /// Its id, a unique beginning of it, or `last`.
+        /// Its id, a unique beginning of it, `last`, or `last~N` for the Nth before it.
         run: String,
         /// A step, by its path or the end of it.
         path: Option<String>,

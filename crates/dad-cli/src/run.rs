@@ -248,16 +248,31 @@ fn tell(report: &RunReport, changes: &Changes, as_json: bool, invocation: &Invoc
     }
 }
 
-/// Ctrl-C once stops the run cleanly; twice ends the process.
+/// Ctrl-C or SIGTERM once stops the run cleanly; twice ends the process.
 async fn stop_on_interrupt(stop: CancellationToken) {
-    if tokio::signal::ctrl_c().await.is_err() {
+    if interrupted().await.is_err() {
         return;
     }
     anstream::eprintln!("stopping the run; press Ctrl-C again to end at once");
     stop.cancel();
-    if tokio::signal::ctrl_c().await.is_ok() {
+    if interrupted().await.is_ok() {
         std::process::exit(i32::from(exit_code::CANCELLED));
     }
+}
+
+#[cfg(unix)]
+async fn interrupted() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn interrupted() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
 }
 
 /// Asks at the terminal for the variables a prompt declares without a default; the last to be asked.

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use dad_core::{HierarchyPath, PathSelector, RunStatus, format_duration};
-use dad_run::{Catalog, Dirs, OriginalRun, RunEntry, RunView, find_project_root};
+use dad_run::{Catalog, Dirs, OriginalRun, RunEntry, RunView, Verification, find_project_root};
 use dad_terminal::count;
 use serde_json::json;
 
@@ -100,6 +100,40 @@ fn entry_line(run: &RunEntry, widths: [usize; COLUMNS.len()]) -> String {
         line += &format!("  from {parent}");
     }
     line.trim_end().to_owned()
+}
+
+/// `dhenara runs verify RUN`.
+pub(crate) fn verify(run: &str, place: &Place, as_json: bool) -> Result<u8, CommandError> {
+    let entry = catalog(place)?.find(run, None)?;
+    let view = RunView::open(&entry.dir)?;
+    let found = view.verify()?;
+    let is_whole = found.damage.is_empty();
+    if as_json {
+        json::print(json!({ "run_id": view.run_id, "whole": is_whole, "torn": view.torn, "found": found }));
+    } else {
+        tell(&view, &found);
+    }
+    Ok(if is_whole {
+        exit_code::DONE
+    } else {
+        exit_code::FAILED
+    })
+}
+
+fn tell(view: &RunView, found: &Verification) {
+    if view.torn {
+        json::print_text("the last line of the journal was cut off by a crash and is ignored");
+    }
+    for damage in &found.damage {
+        let file = damage.path.strip_prefix(view.dir()).unwrap_or(&damage.path);
+        json::print_text(&format!("{}: {}", file.display(), damage.reason));
+    }
+    let (steps, files) = (count(found.steps, "step"), count(found.files, "file"));
+    let verdict = match found.damage.len() as u64 {
+        0 => "all as recorded".to_owned(),
+        damaged => format!("{damaged} of them not as recorded"),
+    };
+    json::print_text(&format!("{}: {steps}, {files}, {verdict}", view.run_id));
 }
 
 /// `dhenara runs show RUN [PATH]`.

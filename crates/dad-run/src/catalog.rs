@@ -91,13 +91,10 @@ impl Catalog {
     /// [`RunError::UnknownRun`] with the nearest id, [`RunError::AmbiguousRun`] with the candidates, or why the run
     /// cannot be read.
     pub fn find(&self, selector: &str, root_id: Option<&ElementId>) -> Result<RunEntry, RunError> {
-        if selector == "last" {
+        if let Some(back) = back_from_last(selector) {
             let fits = |run: &RunEntry| root_id.is_none_or(|root| run.root_id.as_ref() == Some(root));
-            return self
-                .list()?
-                .into_iter()
-                .rfind(fits)
-                .ok_or_else(|| unknown(selector, None));
+            let found = self.list()?.into_iter().rev().filter(fits).nth(back);
+            return found.ok_or_else(|| unknown(selector, None));
         }
         let candidates = self.candidates()?;
         let all = || {
@@ -123,6 +120,14 @@ impl Catalog {
                     .collect(),
             }),
         }
+    }
+}
+
+/// How many runs before the newest `last` or `last~N` means.
+fn back_from_last(selector: &str) -> Option<usize> {
+    match selector.strip_prefix("last")? {
+        "" => Some(0),
+        back => back.strip_prefix('~')?.parse().ok(),
     }
 }
 

@@ -41,6 +41,7 @@ mod resume;
 mod run;
 mod step;
 mod values;
+mod verify;
 mod view;
 
 pub use catalog::{Catalog, RunEntry};
@@ -68,4 +69,5 @@ pub use resources::Resources;
 pub use resume::{DefinitionChanges, Interrupted};
 pub use run::{ActiveRun, ComponentEnd, EnteredComponent, Items, LoopStart, RunHandle, RunScope, SealedRun};
 pub use step::{CommitDetails, StagedStep};
+pub use verify::{Damage, Verification};
 pub use view::{RunView, ViewEntry};

@@ -354,7 +354,7 @@ fn digest_into(dir: &Dir, prefix: &str, found: &mut Vec<ArtifactRef>) -> FsResul
     Ok(())
 }
 
-fn digest_file(dir: &Dir, file: &str, name: String) -> FsResult<ArtifactRef> {
+pub(crate) fn digest_file(dir: &Dir, file: &str, name: String) -> FsResult<ArtifactRef> {
     let mut hasher = blake3::Hasher::new();
     let mut len = 0;
     dir.read_chunks(file, |chunk| {

@@ -437,6 +437,13 @@ elements:
 #[cfg(unix)]
 #[test]
 fn what_stands_under_finally_runs_after_an_interrupt_in_a_loop() {
+    for signal in ["-INT", "-TERM"] {
+        interrupt_in_a_loop(signal);
+    }
+}
+
+#[cfg(unix)]
+fn interrupt_in_a_loop(signal: &str) {
     let env = TestEnvironment::new();
     env.write(
         "long.yaml",
@@ -459,7 +466,7 @@ finally:
     let pid = running.id().to_string();
     assert!(
         env.command("kill", &env.project())
-            .args(["-INT", &pid])
+            .args([signal, &pid])
             .status()
             .unwrap()
             .success()

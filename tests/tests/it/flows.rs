@@ -450,3 +450,37 @@ fn without_an_entry_point_fingerprints_decide() {
     ]);
     assert_eq!(records(&env.last_run(), "step_started").len(), 1);
 }
+
+#[test]
+fn a_run_is_verified_file_by_file() {
+    let env = hello();
+    for _ in 0..2 {
+        let _ = env.run(&["run", "flow", "hello.yaml"]).expect(0);
+    }
+    let verify = |run: &str| env.unchanged(&["runs", "verify", run, "--project-root", "."]);
+    insta::assert_snapshot!(verify("last").expect(0), @r"
+    run_00000000_000000_000002: 1 step, 5 files, all as recorded
+    ---- exit code 0
+    ");
+    let step = env.last_run().join("hello_root/greet");
+    std::fs::write(step.join("outcome.json"), "{}").unwrap();
+    std::fs::remove_file(step.join("stdout.log")).unwrap();
+    insta::assert_snapshot!(verify("last").expect(1), @r"
+    hello_root/greet/outcome.json: it is not the file that was recorded
+    hello_root/greet/stdout.log: it is missing
+    run_00000000_000000_000002: 1 step, 5 files, 2 of them not as recorded
+    ---- exit code 1
+    ");
+    let json = env
+        .run(&["runs", "verify", "last", "--project-root", ".", "--json"])
+        .expect(1)
+        .json("cli_runs_verify");
+    assert_eq!(
+        (&json["whole"], &json["found"]["files"]),
+        (&json!(false), &json!(5))
+    );
+    // The one before it is whole.
+    let _ = verify("last~1").expect(0);
+    assert!(verify("last~2").expect(2).stderr.contains("last~2"));
+    std::fs::remove_dir_all(env.last_run()).unwrap();
+}
