@@ -263,4 +263,8 @@ fn a_run_that_is_killed_again_and_again_does_everything_once() {
     }
     assert_eq!(read_json(&run.join("run_summary.json"))["counts"]["completed"], 8);
     assert_eq!(std::fs::read_dir(run.join(".run/stage")).unwrap().count(), 0);
+    // One that was killed before it began stays as it was: nobody went on with it.
+    let (_, problems) = dad_tests::check_run_dir(&run);
+    assert!(problems.is_empty(), "{problems:?}");
+    env.is_checked();
 }
