@@ -84,7 +84,7 @@ fn choose(
         (Err(error), Some(_)) => Err(error),
         // A definition that was made in Rust by another program cannot change under this one.
         (Ok(None), None) => Ok(recorded.definition),
-        (Ok(Some(program)), None) => match view.changes_to(&program)? {
+        (Ok(Some(program)), None) => match recorded.changes_to(&program) {
             changes if changes.any => Err(changed(&listed(&changes))),
             _ => Ok(recorded.definition),
         },

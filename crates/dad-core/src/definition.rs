@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::control::{Callback, Conditional, ForEach, Parallel, Repeat};
 use crate::duration::format_duration;
 use crate::id::ElementId;
+use crate::status::StepStatus;
 
 /// Version of the definition format and of every file of a run directory.
 ///
@@ -391,6 +392,13 @@ pub enum OnError {
 }
 
 impl OnError {
+    /// Whether what ended so lets the component around it go on as if it had ended well. That somebody stopped it is
+    /// never absorbed.
+    #[must_use]
+    pub fn absorbs(self, status: StepStatus) -> bool {
+        self == Self::Continue && status.is_failure() && status != StepStatus::Cancelled
+    }
+
     /// The word used in files.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

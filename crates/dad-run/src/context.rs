@@ -23,7 +23,7 @@ use crate::layout::{DOT_RUN, DOT_TRACE, PLAN, RUNS, STAGE, STATIC_INPUTS, STATIC
 use crate::lease;
 use crate::plan::{RerunPlan, StepToPlan, plan_by_fingerprint, plan_from_entry_point};
 use crate::projection::{write_json, write_new_json};
-use crate::record::{RecordBody, Totals};
+use crate::record::RecordBody;
 use crate::recorded::{Versioned, write_definition};
 use crate::resources::Resources;
 use crate::run::{ActiveRun, RunScope};
@@ -658,8 +658,6 @@ impl RunContext {
             journal,
             run_id,
             created_at,
-            totals: Totals::default(),
-            first_failures: Vec::new(),
             history: None,
             interrupted: HashMap::new(),
         };

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use dad_core::{FirstFailure, HierarchyPath, RunId, RunStatus, Timestamp};
+use dad_core::{HierarchyPath, RunId, RunStatus, Timestamp};
 use dad_events::RunIdentity;
 use dad_fs::{Dir, FileLock};
 
@@ -13,7 +13,6 @@ use crate::context::{Prepared, RunContext};
 use crate::error::RunError;
 use crate::journal::JournalWriter;
 use crate::machine;
-use crate::record::Totals;
 use crate::resume::Interrupted;
 use crate::run::{ActiveRun, RunInner, RunScope, State};
 use crate::view::RunView;
@@ -28,8 +27,6 @@ pub(crate) struct Opened {
     pub(crate) journal: JournalWriter,
     pub(crate) run_id: RunId,
     pub(crate) created_at: Timestamp,
-    pub(crate) totals: Totals,
-    pub(crate) first_failures: Vec<FirstFailure>,
     /// What the run did before, if it is resumed.
     pub(crate) history: Option<RunView>,
     pub(crate) interrupted: HashMap<HierarchyPath, Interrupted>,
@@ -64,6 +61,8 @@ pub(crate) fn drive(
         previous_run_id: plan.as_ref().map(|plan| plan.parent.clone()),
         secrets: options.secrets.clone(),
     });
+    let before = opened.history.as_ref();
+    let (epoch, totals) = before.map_or_else(Default::default, |view| (view.open_ends().epoch, view.totals));
     let inner = RunInner {
         bus: bus.start(&identity),
         identity,
@@ -86,17 +85,13 @@ pub(crate) fn drive(
         ended: AtomicBool::new(false),
         created_at: opened.created_at,
         started: Instant::now(),
-        epoch: opened
-            .history
-            .as_ref()
-            .map_or(0, |history| history.open_ends().epoch)
-            + 1,
+        epoch: epoch + 1,
         history: opened.history,
         state: Mutex::new(State {
             journal: opened.journal,
             lease: Some(opened.lease),
-            totals: opened.totals,
-            first_failures: opened.first_failures,
+            totals,
+            first_failures: Vec::new(),
             inputs,
             started: HashSet::new(),
             interrupted: opened.interrupted,

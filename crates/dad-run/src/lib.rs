@@ -64,9 +64,9 @@ pub use record::{
     ArtifactList, Driver, LoopItems, RangeBounds, Record, RecordBody, StepCommitted, StoredRef, StoredValue,
     Totals,
 };
-pub use recorded::RecordedDefinition;
+pub use recorded::{DefinitionChanges, RecordedDefinition};
 pub use resources::Resources;
-pub use resume::{DefinitionChanges, Interrupted};
+pub use resume::Interrupted;
 pub use run::{ActiveRun, ComponentEnd, EnteredComponent, Items, LoopStart, RunHandle, RunScope, SealedRun};
 pub use step::{CommitDetails, StagedStep};
 pub use verify::{Damage, Verification};

@@ -352,8 +352,7 @@ impl Planner<'_> {
 /// Whether what is recorded of a step is a result that others could go on from: a failure that was absorbed is one.
 #[must_use]
 pub fn is_result(step: &StepCommitted, on_error: OnError) -> bool {
-    let absorbed = on_error == OnError::Continue && step.status != StepStatus::Cancelled;
-    step.status == StepStatus::Completed || (absorbed && step.status.is_failure())
+    step.status == StepStatus::Completed || on_error.absorbs(step.status)
 }
 
 /// A step of the definition as a plan without an entry point sees it.

@@ -3,10 +3,11 @@ use std::sync::Arc;
 
 use dad_core::{Definition, HierarchyPath};
 use dad_definition::Program;
+use serde_json::{Map, Value};
 
 use crate::context::RunContext;
 use crate::error::RunError;
-use crate::inputs::{GivenInput, GivenInputs};
+use crate::inputs::{GivenInput, GivenInputs, variables_of};
 use crate::run::RunScope;
 use crate::view::RunView;
 
@@ -96,6 +97,15 @@ impl RunPreview {
             source: format!("as in {}", view.run_id),
             value,
         }))
+    }
+
+    /// The values that an input gives to variables of a component.
+    ///
+    /// # Errors
+    /// As [`RunPreview::input`].
+    pub fn given_component_variables(&self, path: &HierarchyPath) -> Result<Map<String, Value>, RunError> {
+        let input = self.input(path)?;
+        Ok(input.map(|input| variables_of(&input.value)).unwrap_or_default())
     }
 
     /// The directory of the run, or the one it would have.

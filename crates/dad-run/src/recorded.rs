@@ -26,6 +26,40 @@ pub struct RecordedDefinition {
     pub spans: Option<SpanMap>,
 }
 
+/// How a definition differs from the one a run was started with, by step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DefinitionChanges {
+    /// Steps that do something else.
+    pub changed: Vec<HierarchyPath>,
+    /// Steps that are new.
+    pub added: Vec<HierarchyPath>,
+    /// Steps that are gone.
+    pub removed: Vec<HierarchyPath>,
+    /// Whether anything differs at all: variables and conditions have no digest of their own.
+    pub any: bool,
+}
+
+impl RecordedDefinition {
+    /// Compares a definition with the recorded one.
+    #[must_use]
+    pub fn changes_to(&self, current: &Program) -> DefinitionChanges {
+        let mut changes = DefinitionChanges {
+            any: self.definition != *current.definition,
+            ..DefinitionChanges::default()
+        };
+        for step in current.steps() {
+            match self.steps.get(&step.path) {
+                None => changes.added.push(step.path.clone()),
+                Some(digest) if *digest != step.digest => changes.changed.push(step.path.clone()),
+                Some(_) => {}
+            }
+        }
+        let gone = self.steps.keys().filter(|path| current.step(path).is_none());
+        changes.removed.extend(gone.cloned());
+        changes
+    }
+}
+
 /// A document of a run directory that says its version beside the fields of something else.
 #[derive(Serialize)]
 pub(crate) struct Versioned<T> {

@@ -93,8 +93,6 @@ impl RunContext {
             journal: JournalWriter::resume(&dot_run, &view.journal_end())?,
             run_id: view.run_id.clone(),
             created_at: view.created_at,
-            totals: view.totals,
-            first_failures: Vec::new(),
             history: Some(view),
             interrupted,
             dir,
@@ -198,41 +196,4 @@ pub(crate) fn free_name(dir: &Dir, wanted: &str) -> Result<String, RunError> {
         name = format!("{wanted}_{number}");
     }
     Ok(name)
-}
-
-/// How a definition differs from the one a run was started with, by step.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DefinitionChanges {
-    /// Steps that do something else.
-    pub changed: Vec<HierarchyPath>,
-    /// Steps that are new.
-    pub added: Vec<HierarchyPath>,
-    /// Steps that are gone.
-    pub removed: Vec<HierarchyPath>,
-    /// Whether anything differs at all: variables and conditions have no digest of their own.
-    pub any: bool,
-}
-
-impl RunView {
-    /// Compares a definition with the recorded one.
-    ///
-    /// # Errors
-    /// If the recorded one cannot be read.
-    pub fn changes_to(&self, current: &dad_definition::Program) -> Result<DefinitionChanges, RunError> {
-        let recorded = self.definition()?;
-        let mut changes = DefinitionChanges {
-            any: recorded.definition != *current.definition,
-            ..DefinitionChanges::default()
-        };
-        for step in current.steps() {
-            match recorded.steps.get(&step.path) {
-                None => changes.added.push(step.path.clone()),
-                Some(digest) if *digest != step.digest => changes.changed.push(step.path.clone()),
-                Some(_) => {}
-            }
-        }
-        let gone = recorded.steps.keys().filter(|path| current.step(path).is_none());
-        changes.removed.extend(gone.cloned());
-        Ok(changes)
-    }
 }

@@ -125,20 +125,14 @@ impl Descent<'_> {
             match child {
                 Some((ProgramElement::Component(inner), child)) => {
                     component = inner;
-                    given = self.given(&child)?;
+                    let variables = self.preview.given_component_variables(&child);
+                    given = variables.map_err(|error| error.to_info())?;
                     at = child;
                     parent = Some(frame);
                 }
                 _ => return Ok(Surroundings { frame, component: at }),
             }
         }
-    }
-
-    /// The values that an input gives to variables of a component.
-    fn given(&self, path: &HierarchyPath) -> Result<Map<String, Json>, ErrorInfo> {
-        let input = self.preview.input(path).map_err(|error| error.to_info())?;
-        let variables = input.and_then(|input| Some(input.value.get("variables")?.as_object()?.clone()));
-        Ok(variables.unwrap_or_default())
     }
 
     /// The variables of an iteration: of the items that the run went over, else of those it would go over.

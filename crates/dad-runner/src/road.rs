@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::{
-    Digest, ErrorInfo, FirstFailure, HierarchyPath, NodeType, OnError, RetryPolicy, Reuse, SCHEMA_VERSION,
-    StepResult, StepStatus, Timestamp,
+    Digest, ErrorInfo, FirstFailure, HierarchyPath, NodeType, RetryPolicy, Reuse, SCHEMA_VERSION, StepResult,
+    StepStatus, Timestamp,
 };
 use dad_definition::{NodeElement, TreeError};
 use dad_events::ResultLookup;
@@ -473,8 +473,7 @@ impl Step<'_> {
             ..Totals::default()
         };
         totals.counts.add(attempt.status, false);
-        let absorbed =
-            self.node.options.on_error == OnError::Continue && attempt.status != StepStatus::Cancelled;
+        let absorbed = self.node.options.on_error.absorbs(attempt.status);
         let failure = attempt.error.clone().map(|error| FirstFailure {
             path: self.path.clone(),
             error,

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use dad_core::{ErrorInfo, FirstFailure, HierarchyPath, OnError, PathSelector, StepStatus};
+use dad_core::{ErrorInfo, FirstFailure, HierarchyPath, PathSelector, StepStatus};
 use dad_definition::{Component, Content, Expression, ProgramElement, Selected};
 use dad_run::{ComponentEnd, EnteredComponent, RunError, RunHandle, Side, Totals, ViewEntry};
 use dad_template::Limits;
@@ -166,8 +166,7 @@ impl Walk {
         else {
             return None;
         };
-        let absorbed = component.options.on_error == OnError::Continue && *status != StepStatus::Cancelled;
-        let stands = *status == StepStatus::Completed || (absorbed && status.is_failure());
+        let stands = *status == StepStatus::Completed || component.options.on_error.absorbs(*status);
         stands.then(|| Ended {
             totals: *totals,
             ..Ended::nothing()
@@ -247,7 +246,7 @@ impl Walk {
                 branch: facts.branch,
             },
         )?;
-        if component.options.on_error == OnError::Continue && all.status != StepStatus::Cancelled {
+        if component.options.on_error.absorbs(all.status) {
             all.status = StepStatus::Completed;
             all.failures.clear();
         }
