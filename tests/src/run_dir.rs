@@ -142,6 +142,8 @@ fn step_file(rest: &[&str]) -> Option<Kind> {
         ["result.json"] => Some(Kind::Document("result")),
         ["outcome.json"] => Some(Kind::Document("outcome")),
         ["state.json"] => Some(Kind::Document("state")),
+        ["world.json"] => Some(Kind::Document("world")),
+        ["changes.json"] => Some(Kind::Document("changes")),
         ["memo.jsonl"] => Some(Kind::Lines("memo")),
         ["stdout.log" | "stderr.log" | "stream.txt" | "outcome.txt"] => Some(Kind::Opaque),
         ["custom-artifacts", _, ..] => Some(Kind::Opaque),

@@ -8,7 +8,7 @@ use dad_runner::NodeRegistry;
 
 use crate::args::{Cli, Command, RunCommand, RunsCommand};
 use crate::error::CommandError;
-use crate::{exit_code, json, render, resume, run, runs, schema, validate};
+use crate::{exit_code, json, render, resume, run, runs, schema, step, validate};
 
 /// The command with what a project adds to it.
 pub struct App {
@@ -80,6 +80,7 @@ impl App {
         match command {
             Command::Run(RunCommand::Agent { name, options }) => run::agent(self, &name, &options),
             Command::Run(RunCommand::Flow { file, options }) => run::flow(self, &file, &options),
+            Command::Run(RunCommand::Step { run, path, options }) => step::step(self, &run, &path, &options),
             Command::Resume { run, options } => resume::resume(self, &run, &options),
             Command::Validate {
                 name,
@@ -94,6 +95,12 @@ impl App {
             } => render::render(self, &name, &path, run.as_deref(), &options),
             Command::Runs(RunsCommand::List { place, json }) => runs::list(&place, json),
             Command::Runs(RunsCommand::Verify { run, place, json }) => runs::verify(&run, &place, json),
+            Command::Runs(RunsCommand::Why {
+                run,
+                path,
+                place,
+                json,
+            }) => runs::why(&run, &path, &place, json),
             Command::Runs(RunsCommand::Show {
                 run,
                 path,
@@ -117,12 +124,14 @@ impl Command {
     fn wants_json(&self) -> bool {
         match self {
             Self::Run(RunCommand::Agent { options, .. } | RunCommand::Flow { options, .. }) => options.json,
+            Self::Run(RunCommand::Step { options, .. }) => options.json,
             Self::Resume { options, .. } => options.json,
             Self::Validate { json, .. } => *json,
             Self::Render { options, .. } => options.json,
             Self::Runs(
                 RunsCommand::List { json, .. }
                 | RunsCommand::Verify { json, .. }
+                | RunsCommand::Why { json, .. }
                 | RunsCommand::Show { json, .. },
             ) => *json,
             Self::Schema { .. } => false,

@@ -79,6 +79,15 @@ pub(crate) enum RunCommand {
         #[command(flatten)]
         options: Box<RunOptions>,
     },
+    /// Execute one step of a run alone, with the inputs and results it had: to try a changed prompt, say.
+    Step {
+        /// The run: its id, a unique beginning of it, `last`, or `last~N` for the Nth before it.
+        run: String,
+        /// The step, by its path or the end of it.
+        path: String,
+        #[command(flatten)]
+        options: Box<StepOptions>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -95,6 +104,18 @@ pub(crate) enum RunsCommand {
     Verify {
         /// Its id, a unique beginning of it, `last`, or `last~N` for the Nth before it.
         run: String,
+        #[command(flatten)]
+        place: Place,
+        /// Print one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say why a step was executed or reused, and what changed.
+    Why {
+        /// Its id, a unique beginning of it, `last`, or `last~N` for the Nth before it.
+        run: String,
+        /// The step, by its path or the end of it.
+        path: String,
         #[command(flatten)]
         place: Place,
         /// Print one JSON document.
@@ -180,6 +201,23 @@ pub(crate) enum DefinitionChoice {
 }
 
 #[derive(Clone, Debug, Default, Args)]
+pub(crate) struct StepOptions {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) given: Given,
+    /// Which definition the step is taken from; by default the one there is now.
+    #[arg(long, value_enum)]
+    pub(crate) definition: Option<DefinitionChoice>,
+    /// Never ask at the terminal.
+    #[arg(long)]
+    pub(crate) no_input: bool,
+    /// Print one JSON document on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct RenderOptions {
     #[command(flatten)]
     pub(crate) place: Place,
@@ -205,6 +243,19 @@ pub(crate) struct RunOptions {
     /// Execute from this step or component on; what lies before it is taken from the previous run.
     #[arg(long, value_name = "PATH")]
     pub(crate) entry_point: Option<String>,
+    /// Execute a step, or all of a component, even if nothing changed since the previous run.
+    #[arg(long, value_name = "PATH", conflicts_with = "entry_point")]
+    pub(crate) execute: Vec<String>,
+    /// Execute every step, whatever the previous run has.
+    #[arg(long, conflicts_with = "entry_point")]
+    pub(crate) fresh: bool,
+    /// Change a result that is taken from the previous run, for what executes behind it.
+    #[arg(
+        long = "set",
+        value_name = "STEP.outcome.FIELD=JSON|@FILE",
+        requires = "entry_point"
+    )]
+    pub(crate) edits: Vec<String>,
     /// A directory whose files are copied into the run's `static_inputs/`.
     #[arg(long, value_name = "DIR")]
     pub(crate) input_dir: Option<PathBuf>,

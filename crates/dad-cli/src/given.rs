@@ -25,8 +25,8 @@ pub(crate) fn apply(
         context = context.static_inputs(file);
     }
     for input in &given.inputs {
-        let (path, text) = split(input, "--input", "PATH=JSON")?;
-        context = context.node_input(path, json_of(text, "--input")?, "--input");
+        let (path, value) = json_option(input, "--input", "PATH=JSON")?;
+        context = context.node_input(path, value, "--input");
     }
     let mut variables: Map<String, Value> = environment.variables.clone();
     for var in &given.vars {
@@ -34,8 +34,8 @@ pub(crate) fn apply(
         variables.insert(name.to_owned(), text_of(text, "--var")?.into());
     }
     for var in &given.json_vars {
-        let (name, text) = split(var, "--var-json", "NAME=JSON")?;
-        variables.insert(name.to_owned(), json_of(text, "--var-json")?);
+        let (name, value) = json_option(var, "--var-json", "NAME=JSON")?;
+        variables.insert(name.to_owned(), value);
     }
     for (name, value) in variables {
         context = context.variable(name, value);
@@ -66,6 +66,16 @@ fn text_of(text: &str, option: &str) -> Result<String, CommandError> {
             format!("`{option}`: `{file}` cannot be read: {error}"),
         )
     })
+}
+
+/// A name and its JSON value, or that of a file after `@`.
+pub(crate) fn json_option<'a>(
+    text: &'a str,
+    option: &str,
+    form: &str,
+) -> Result<(&'a str, Value), CommandError> {
+    let (name, value) = split(text, option, form)?;
+    Ok((name, json_of(value, option)?))
 }
 
 fn json_of(text: &str, option: &str) -> Result<Value, CommandError> {

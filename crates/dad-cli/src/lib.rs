@@ -26,7 +26,9 @@ mod run;
 mod runs;
 mod schema;
 mod show;
+mod step;
 mod summary;
 mod validate;
+mod why;
 
 pub use app::{App, main};

@@ -3,23 +3,20 @@ use std::path::PathBuf;
 
 use dad_core::{Definition, HierarchyPath};
 use dad_definition::{Program, check_file, compile};
-use dad_run::{DefinitionChanges, Dirs, RecordedDefinition, RunView, find_project_root};
+use dad_run::{DefinitionChanges, Dirs, RecordedDefinition, RunView};
 use dad_runner::Runner;
 
 use crate::app::App;
 use crate::args::{DefinitionChoice, Given, ResumeOptions};
 use crate::config::environment;
 use crate::error::CommandError;
-use crate::run::{base_context, drive};
+use crate::run::{base_context, drive, project_root};
 use crate::summary::Invocation;
 use crate::{exit_code, given};
 
 /// `dhenara resume RUN`.
 pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8, CommandError> {
-    let project_root = match &options.place.project_root {
-        Some(root) => root.clone(),
-        None => find_project_root()?,
-    };
+    let project_root = project_root(&options.place)?;
     let environment = environment(&project_root, options.env.as_deref())?;
     let place = &options.place;
     let run_root = place.run_root.as_ref().or(environment.run_root.as_ref());
@@ -96,7 +93,7 @@ fn choose(
 }
 
 /// The definition as it is now: the file it was read from, or one built into the program.
-fn current(
+pub(crate) fn current(
     app: &App,
     project_root: &Path,
     view: &RunView,

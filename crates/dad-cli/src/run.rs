@@ -14,7 +14,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
 use crate::app::App;
-use crate::args::RunOptions;
+use crate::args::{Place, RunOptions};
 use crate::config::{Environment, environment};
 use crate::definitions::{self, Found};
 use crate::error::CommandError;
@@ -27,13 +27,18 @@ const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// `dhenara run agent NAME`.
 pub(crate) fn agent(app: &App, name: &str, options: &RunOptions) -> Result<u8, CommandError> {
-    let project_root = match &options.place.project_root {
-        Some(root) => root.clone(),
-        None => find_project_root()?,
-    };
+    let project_root = project_root(&options.place)?;
     check_project(&project_root)?;
     let found = definitions::agent(app, &project_root, name)?;
     run(app, found, &project_root, options)
+}
+
+/// The project that is named, or the one around the current directory.
+pub(crate) fn project_root(place: &Place) -> Result<PathBuf, CommandError> {
+    match &place.project_root {
+        Some(root) => Ok(root.clone()),
+        None => Ok(find_project_root()?),
+    }
 }
 
 /// `dhenara run flow FILE`.
@@ -76,7 +81,7 @@ fn run(app: &App, found: Found, project_root: &Path, options: &RunOptions) -> Re
         context = context.definition_dir(dir);
     }
     context = given::apply(context, &options.place, &options.given, &environment)?;
-    context = apply_options(context, options);
+    context = apply_options(context, options)?;
     if options.dry_run {
         return dry_run(context, &found.definition, options);
     }
@@ -151,7 +156,10 @@ fn models(
     )))
 }
 
-fn apply_options(mut context: RunContextBuilder, options: &RunOptions) -> RunContextBuilder {
+fn apply_options(
+    mut context: RunContextBuilder,
+    options: &RunOptions,
+) -> Result<RunContextBuilder, CommandError> {
     if let Some(prefix) = &options.run_id_prefix {
         context = context.run_id_prefix(prefix);
     }
@@ -161,10 +169,18 @@ fn apply_options(mut context: RunContextBuilder, options: &RunOptions) -> RunCon
     if let Some(entry) = &options.entry_point {
         context = context.start_hierarchy_path(entry);
     }
+    context = context.fresh(options.fresh);
+    for selector in &options.execute {
+        context = context.execute(selector);
+    }
+    for edit in &options.edits {
+        let (target, value) = given::json_option(edit, "--set", "STEP.outcome.FIELD=JSON")?;
+        context = context.set_outcome(target, value);
+    }
     if let Some(dir) = &options.input_dir {
         context = context.input_dir(dir);
     }
-    context
+    Ok(context)
 }
 
 fn dry_run(

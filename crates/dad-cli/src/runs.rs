@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use dad_core::{HierarchyPath, PathSelector, RunStatus, format_duration};
-use dad_run::{Catalog, Dirs, OriginalRun, RunEntry, RunView, Verification, find_project_root};
+use dad_run::{Catalog, Dirs, OriginalRun, RunEntry, RunView, Verification, ViewEntry, find_project_root};
 use dad_terminal::count;
 use serde_json::json;
 
@@ -134,6 +134,20 @@ fn tell(view: &RunView, found: &Verification) {
         damaged => format!("{damaged} of them not as recorded"),
     };
     json::print_text(&format!("{}: {steps}, {files}, {verdict}", view.run_id));
+}
+
+/// `dhenara runs why RUN PATH`.
+pub(crate) fn why(run: &str, path: &str, place: &Place, as_json: bool) -> Result<u8, CommandError> {
+    let entry = catalog(place)?.find(run, None)?;
+    let view = RunView::open(&entry.dir)?;
+    let is_step = |entry: &ViewEntry| !matches!(entry, ViewEntry::Component { .. });
+    let steps = view
+        .entries
+        .iter()
+        .filter(|(_, entry)| is_step(entry))
+        .map(|(path, _)| path);
+    crate::why::why(&view, select(path, steps, &entry)?, as_json)?;
+    Ok(exit_code::DONE)
 }
 
 /// `dhenara runs show RUN [PATH]`.

@@ -100,7 +100,7 @@ fn entry_line(path: &HierarchyPath, entry: &ViewEntry) -> String {
             format!("{indent}{style}{sign}{style:#} {name:<28}  {DIM}did not end, attempt {attempt}{DIM:#}")
         }
         ViewEntry::Step(step) => {
-            let (sign, style) = mark(step.status, step.reused_from.is_some());
+            let (sign, style) = mark(step.status, step.is_taken());
             format!(
                 "{indent}{style}{sign}{style:#} {name:<28}  {DIM}{}{DIM:#}",
                 details(step)
@@ -110,9 +110,10 @@ fn entry_line(path: &HierarchyPath, entry: &ViewEntry) -> String {
 }
 
 fn details(step: &StepCommitted) -> String {
-    let mut parts = vec![match &step.reused_from {
-        Some(origin) => format!("from {}", origin.run_id),
-        None => format_duration(Duration::from_millis(step.duration_ms)),
+    let mut parts = vec![match (&step.reused_from, &step.edited_from) {
+        (Some(origin), _) => format!("from {}", origin.run_id),
+        (None, Some(origin)) => format!("from {}, with a changed outcome", origin.run_id),
+        (None, None) => format_duration(Duration::from_millis(step.duration_ms)),
     }];
     if step.status != StepStatus::Completed {
         parts.push(step.status.to_string());
@@ -191,7 +192,7 @@ pub(crate) fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Resul
         json::print(json!({ "path": path, "committed": step, "artifacts": artifacts, "result": result }));
         return Ok(());
     }
-    let (sign, style) = mark(step.status, step.reused_from.is_some());
+    let (sign, style) = mark(step.status, step.is_taken());
     json::print_text(&format!(
         "{style}{sign}{style:#} {BOLD}{path}{BOLD:#}  {}",
         details(step)

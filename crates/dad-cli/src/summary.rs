@@ -79,7 +79,7 @@ impl RunObserver for Changes {
         for event in events {
             if let EventBody::StepEnded(ended) = &event.body
                 && ended.node_type == NodeType::FILE_OPERATION
-                && ended.reused_from.is_none()
+                && ended.taken_from().is_none()
             {
                 self.steps
                     .lock()

@@ -1,6 +1,6 @@
 //! What can be written in a definition, but not be executed by this version. Nothing of it may be ignored in silence.
 
-use dad_core::{Definition, Element, ElementKind, ElementOptions, Reuse};
+use dad_core::{Definition, Element, ElementKind, ElementOptions};
 
 use crate::place::Place;
 use crate::problem::{Problem, Problems, Report};
@@ -59,7 +59,7 @@ fn in_element(element: &Element, place: &Place, found: &mut Vec<(Place, Problem)
         timeout,
         retry,
         on_error: _,
-        reuse,
+        reuse: _,
         requires_approval,
     } = &element.options;
     if *requires_approval {
@@ -78,7 +78,6 @@ fn in_element(element: &Element, place: &Place, found: &mut Vec<(Place, Problem)
         ("post_events", !post_events.is_empty()),
         ("timeout", timeout.is_some()),
         ("retry", retry.is_some()),
-        ("reuse", *reuse != Reuse::default()),
     ];
     for (key, given) in on_components {
         if given {

@@ -44,11 +44,15 @@ impl Program {
         selector: &PathSelector,
         paths: &[HierarchyPath],
     ) -> Result<Selected, SelectError> {
-        let unknown = || SelectError::Unknown {
-            selector: selector.to_string(),
-            nearest: None,
-            known: Vec::new(),
-            more: 0,
+        // No path of a definition has iterations, so this names nothing, and says what there is.
+        let unknown = || {
+            let none = SelectError::Unknown {
+                selector: selector.to_string(),
+                nearest: None,
+                known: Vec::new(),
+                more: 0,
+            };
+            selector.select(paths).err().unwrap_or(none)
         };
         let names: Vec<&str> = selector.segments().filter(|name| !is_iteration(name)).collect();
         let without = names.join(".").parse::<PathSelector>().map_err(|_| unknown())?;
@@ -133,6 +137,19 @@ impl Selected {
             (_, None) => false,
         });
         all && segments.next().is_none()
+    }
+
+    /// Whether it names a place in the run, or one around it.
+    #[must_use]
+    pub fn covers(&self, path: &HierarchyPath) -> bool {
+        let mut around = Some(path.clone());
+        while let Some(at) = around {
+            if self.matches(&at) {
+                return true;
+            }
+            around = at.parent();
+        }
+        false
     }
 
     /// The first place in the run that it names, in document order.

@@ -249,6 +249,8 @@ pub struct StepEnded {
     pub usage: Usage,
     /// The run its result was taken from.
     pub reused_from: Option<Origin>,
+    /// The run its result was taken from, with a change.
+    pub edited_from: Option<Origin>,
     /// What it did, in one line.
     pub summary: Option<String>,
     /// Why it ended otherwise than well.
@@ -258,6 +260,12 @@ pub struct StepEnded {
 }
 
 impl StepEnded {
+    /// Where its result was taken from, changed or not; `None` if it was executed.
+    #[must_use]
+    pub fn taken_from(&self) -> Option<&Origin> {
+        self.reused_from.as_ref().or(self.edited_from.as_ref())
+    }
+
     /// Reads the step's outcome from its file.
     ///
     /// # Errors

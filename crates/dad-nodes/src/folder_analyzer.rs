@@ -1,10 +1,9 @@
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use async_trait::async_trait;
-use dad_core::Digest;
+use dad_core::Timestamp;
 use dad_fs::{Dir, EntryKind};
-use dad_runner::{Node, NodeContext, NodeError, NodeOutput, World};
+use dad_runner::{Node, NodeContext, NodeError, NodeOutput, ReadSet, World};
 use ignore::WalkBuilder;
 use ignore::overrides::OverrideBuilder;
 use schemars::JsonSchema;
@@ -197,7 +196,7 @@ impl Node for FolderAnalyzerExecutor {
             return Ok(World::Effect);
         };
         let operations = operations(settings)?;
-        blocking(move || digest(&base, &operations).map(World::Reads)).await
+        blocking(move || reads(&base, &operations).map(World::Reads)).await
     }
 
     async fn execute(
@@ -236,7 +235,7 @@ struct Found {
     path: String,
     kind: EntryKind,
     len: u64,
-    modified_ns: u128,
+    modified: Option<Timestamp>,
 }
 
 /// What is below a path, in the order of the names.
@@ -271,16 +270,13 @@ fn walk(base: &Path, path: &str, operation: &FolderAnalysisOperation) -> Result<
             Some(t) if t.is_symlink() => EntryKind::Symlink,
             _ => EntryKind::Other,
         };
-        let modified = metadata
-            .modified()
-            .ok()
-            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let modified = metadata.modified().ok().and_then(|time| time.try_into().ok());
         let relative = entry.path().strip_prefix(base).unwrap_or(entry.path());
         found.push(Found {
             path: relative.to_string_lossy().replace('\\', "/"),
             kind,
             len: metadata.len(),
-            modified_ns: modified.map_or(0, |since| since.as_nanos()),
+            modified,
         });
     }
     Ok(found)
@@ -317,20 +313,31 @@ fn contained(base: &Path, path: &str) -> Result<PathBuf, NodeError> {
     Ok(place)
 }
 
-/// Stands for everything the operations would read: names, sizes and times of change.
-fn digest(base: &Path, operations: &[FolderAnalysisOperation]) -> Result<Digest, NodeError> {
+/// What changes when the content of a file does.
+fn stamp(len: u64, modified: Option<Timestamp>) -> String {
+    match modified {
+        Some(modified) => format!("{len} bytes, changed {modified}"),
+        None => format!("{len} bytes"),
+    }
+}
+
+/// Everything the operations would read, with sizes and times of change.
+fn reads(base: &Path, operations: &[FolderAnalysisOperation]) -> Result<ReadSet, NodeError> {
     let base = canonical(base)?;
-    let mut text = String::new();
+    let mut found = ReadSet::default();
     for operation in operations {
         for path in paths(operation) {
-            for found in walk(&base, path, operation)? {
-                use std::fmt::Write;
-                // Writing to a string cannot fail.
-                let _ = writeln!(text, "{}\0{}\0{}", found.path, found.len, found.modified_ns);
+            for entry in walk(&base, path, operation)? {
+                // What is in a directory stands for it: its own time changes with every temporary file.
+                let stamp = match entry.kind {
+                    EntryKind::Dir => "directory".to_owned(),
+                    _ => stamp(entry.len, entry.modified),
+                };
+                found.reads.insert(entry.path, stamp);
             }
         }
     }
-    Ok(Digest::of(text.as_bytes()))
+    Ok(found)
 }
 
 fn canonical(base: &Path) -> Result<PathBuf, NodeError> {
@@ -421,7 +428,7 @@ fn look(
                 path: path.to_owned(),
                 kind: EntryKind::File,
                 len,
-                modified_ns: 0,
+                modified: None,
             };
             let mode = operation.content_read_mode.unwrap_or(ContentReadMode::Full);
             result["file_info"] = describe(dir, &found, mode, operation, &mut words)?;

@@ -72,10 +72,10 @@ impl Metrics {
 
     fn step(&mut self, ended: &StepEnded) {
         let node_type = (names::NODE_TYPE, ended.node_type.to_string());
-        let reused = ("dad.reused", ended.reused_from.is_some().to_string());
+        let reused = ("dad.reused", ended.taken_from().is_some().to_string());
         let status = (names::STATUS, ended.status.to_string());
         self.add(names::STEPS, vec![node_type.clone(), reused, status], 1.0);
-        if ended.reused_from.is_some() {
+        if ended.taken_from().is_some() {
             return;
         }
         for (kind, tokens) in [

@@ -206,7 +206,7 @@ fn step_attributes(ended: &StepEnded) -> Vec<KeyValue> {
         attribute(names::NODE_TYPE, ended.node_type.to_string()),
         attribute(names::ATTEMPT, i64::from(ended.attempt)),
     ];
-    if let Some(origin) = &ended.reused_from {
+    if let Some(origin) = ended.taken_from() {
         attributes.push(attribute(names::REUSED_FROM, origin.run_id.to_string()));
     }
     attributes.extend(usage_attributes(&ended.usage));

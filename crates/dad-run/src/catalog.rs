@@ -5,8 +5,9 @@ use dad_fs::{Dir, EntryKind, FsError};
 
 use crate::error::RunError;
 use crate::journal::first_and_last;
-use crate::layout::{DOT_RUN, DOT_TRACE, METADATA};
+use crate::layout::{DOT_RUN, DOT_TRACE, METADATA, PLAN};
 use crate::lease;
+use crate::plan::RerunPlan;
 use crate::record::{RecordBody, Totals};
 
 /// The runs of a run root: found by looking, in the run root and one directory below it at most.
@@ -92,7 +93,9 @@ impl Catalog {
     /// cannot be read.
     pub fn find(&self, selector: &str, root_id: Option<&ElementId>) -> Result<RunEntry, RunError> {
         if let Some(back) = back_from_last(selector) {
-            let fits = |run: &RunEntry| root_id.is_none_or(|root| run.root_id.as_ref() == Some(root));
+            let fits = |run: &RunEntry| {
+                root_id.is_none_or(|root| run.root_id.as_ref() == Some(root) && !is_of_one_step(run))
+            };
             let found = self.list()?.into_iter().rev().filter(fits).nth(back);
             return found.ok_or_else(|| unknown(selector, None));
         }
@@ -121,6 +124,18 @@ impl Catalog {
             }),
         }
     }
+}
+
+/// Whether a run is of one step that was executed alone: who starts from the last run means a whole one.
+fn is_of_one_step(run: &RunEntry) -> bool {
+    let Some(bytes) = run
+        .parent
+        .as_ref()
+        .and_then(|_| std::fs::read(run.dir.join(DOT_RUN).join(PLAN)).ok())
+    else {
+        return false;
+    };
+    serde_json::from_slice::<RerunPlan>(&bytes).is_ok_and(|plan| plan.alone)
 }
 
 /// How many runs before the newest `last` or `last~N` means.

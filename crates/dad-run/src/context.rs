@@ -3,10 +3,9 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use dad_core::{
-    Definition, ElementId, PathSelector, RunId, RunKind, SCHEMA_VERSION, SecretRegistry, StepStatus,
-    Timestamp, nearest,
+    Definition, ElementId, PathSelector, RunId, RunKind, SCHEMA_VERSION, SecretRegistry, Timestamp, nearest,
 };
-use dad_definition::{NodeElement, NodeTypes, Program, SpanMap, check_executable, compile};
+use dad_definition::{NodeTypes, Program, SpanMap, check_executable, compile};
 use dad_events::{EventBus, EventBusBuilder, EventBusConfig, Handler, IntoObserver};
 use dad_fs::{Dir, Durability, FileLock, Gate};
 use serde::Serialize;
@@ -16,12 +15,13 @@ use tokio_util::sync::CancellationToken;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, SystemClock, random_suffix};
 use crate::drive::{Opened, drive};
+use crate::edit::Edit;
 use crate::error::RunError;
 use crate::inputs::{GivenInput, GivenInputs, UnresolvedInput, find_static_inputs, read_static_inputs};
 use crate::journal::JournalWriter;
 use crate::layout::{DOT_RUN, DOT_TRACE, PLAN, RUNS, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE};
 use crate::lease;
-use crate::plan::{RerunPlan, StepToPlan, plan_by_fingerprint, plan_from_entry_point};
+use crate::plan::{Decision, EntryPoint, RerunPlan, plan_by_fingerprint, plan_from_entry_point};
 use crate::projection::{write_json, write_new_json};
 use crate::record::RecordBody;
 use crate::recorded::{Versioned, write_definition};
@@ -100,6 +100,10 @@ pub(crate) struct Options {
     pub(crate) types: Arc<dyn NodeTypes>,
     pub(crate) previous_run_id: Option<String>,
     pub(crate) entry_point: Option<String>,
+    pub(crate) alone: bool,
+    pub(crate) fresh: bool,
+    pub(crate) execute: Vec<String>,
+    pub(crate) edits: Vec<(String, Value)>,
     pub(crate) variables: Map<String, Value>,
     pub(crate) inputs: Vec<UnresolvedInput>,
     pub(crate) static_inputs: Option<PathBuf>,
@@ -163,6 +167,10 @@ impl RunContext {
                 types: Arc::new(NoNodeTypes),
                 previous_run_id: None,
                 entry_point: None,
+                alone: false,
+                fresh: false,
+                execute: Vec::new(),
+                edits: Vec::new(),
                 variables: Map::new(),
                 inputs: Vec::new(),
                 static_inputs: None,
@@ -244,6 +252,36 @@ impl RunContextBuilder {
     #[must_use]
     pub fn start_hierarchy_path(mut self, selector: impl Into<String>) -> Self {
         self.options.entry_point = Some(selector.into());
+        self
+    }
+
+    /// A step that a re-run executes alone: nothing else is executed or taken over, and templates see the results of the
+    /// previous run.
+    #[must_use]
+    pub fn step_alone(mut self, selector: impl Into<String>) -> Self {
+        self.options.entry_point = Some(selector.into());
+        self.options.alone = true;
+        self
+    }
+
+    /// Whether a re-run executes every step, whatever the previous run has.
+    #[must_use]
+    pub fn fresh(mut self, fresh: bool) -> Self {
+        self.options.fresh = fresh;
+        self
+    }
+
+    /// A step, or all steps of a component, that a re-run executes even if nothing changed.
+    #[must_use]
+    pub fn execute(mut self, selector: impl Into<String>) -> Self {
+        self.options.execute.push(selector.into());
+        self
+    }
+
+    /// Changes a result that a re-run with an entry point takes over: `STEP.outcome.FIELD`, and what stands there now.
+    #[must_use]
+    pub fn set_outcome(mut self, target: impl Into<String>, value: Value) -> Self {
+        self.options.edits.push((target.into(), value));
         self
     }
 
@@ -407,12 +445,8 @@ impl RunContextBuilder {
             options.run_root.as_deref(),
             options.run_root_subpath.as_deref(),
         )?;
-        let entry_point = match &options.entry_point {
-            Some(entry) if options.previous_run_id.is_none() => {
-                return Err(RunError::EntryPointWithoutPreviousRun(entry.clone()));
-            }
-            entry => entry.as_deref().map(str::parse).transpose()?,
-        };
+        check_rerun_options(&options)?;
+        let entry_point = options.entry_point.as_deref().map(str::parse).transpose()?;
         Ok(RunContext {
             root_id,
             dirs,
@@ -488,9 +522,16 @@ impl RunContext {
     fn prepare(&self, definition: &Definition) -> Result<Prepared, RunError> {
         let program = self.program(definition)?;
         let inputs = self.resolve_inputs(&program)?;
-        let given = self.given_variables(&program, &inputs);
-        Self::check_variables(&program, &given)?;
         let parent = self.open_parent()?;
+        let mut given = parent
+            .as_ref()
+            .map(RunView::given_variables)
+            .transpose()?
+            .unwrap_or_default();
+        // What an older definition was given may be unknown to this one.
+        given.retain(|name, _| program.variable_names().contains(&name.as_str()));
+        given.extend(self.given_variables(&program, &inputs));
+        Self::check_variables(&program, &given)?;
         let plan = match &parent {
             Some(parent) => Some(self.make_plan(&program, parent)?),
             None => None,
@@ -581,31 +622,75 @@ impl RunContext {
     }
 
     fn make_plan(&self, program: &Program, parent: &RunView) -> Result<RerunPlan, RunError> {
-        let entry_point = match &self.entry_point {
-            None => None,
-            Some(selector) => Some(program.select(selector).map_err(RunError::EntryPoint)?.first()),
-        };
-        let steps = match &entry_point {
-            Some(entry) => plan_from_entry_point(program, entry, &parent.run_id, parent)?,
-            None => {
-                let completed = parent.steps().filter(|step| step.status == StepStatus::Completed);
-                let completed: HashSet<_> = completed.map(|step| step.path.without_iterations()).collect();
-                plan_by_fingerprint(program.steps().map(step_to_plan), |path| completed.contains(path))
+        let Options {
+            alone,
+            fresh,
+            execute,
+            ..
+        } = &self.options;
+        let entry = match (&self.entry_point, *alone) {
+            (None, _) => None,
+            (Some(selector), alone) => {
+                let selected = match alone {
+                    true => program.select_step(selector),
+                    false => program.select(selector),
+                };
+                let path = selected.map_err(RunError::EntryPoint)?.first();
+                Some(EntryPoint { path, alone })
             }
         };
-        Ok(RerunPlan {
+        let steps = match &entry {
+            Some(entry) => plan_from_entry_point(program, entry, &parent.run_id, parent)?,
+            None => {
+                let known: HashSet<_> = parent
+                    .steps()
+                    .map(|step| step.path.without_iterations())
+                    .collect();
+                plan_by_fingerprint(program, |path| known.contains(path))
+            }
+        };
+        let execute = execute.iter().map(|selector| {
+            let selected = program.select(&selector.parse()?).map_err(RunError::Execute)?;
+            Ok(selected.to_string())
+        });
+        let parents_plan = parent.plan()?;
+        let ancestors = parents_plan
+            .iter()
+            .flat_map(|plan| plan.ancestors.iter().cloned());
+        let mut plan = RerunPlan {
             schema_version: SCHEMA_VERSION,
             parent: parent.run_id.clone(),
-            root_parent: self.root_parent(parent),
-            entry_point,
+            root_parent: parents_plan
+                .as_ref()
+                .map_or_else(|| parent.run_id.clone(), |plan| plan.root_parent.clone()),
+            ancestors: parent.places().chain(ancestors).collect(),
+            entry_point: entry.map(|entry| entry.path),
+            alone: *alone,
+            fresh: *fresh,
+            execute: execute.collect::<Result<_, RunError>>()?,
+            edits: Vec::new(),
             steps,
-        })
+        };
+        plan.edits = self.edits(program, &plan)?;
+        Ok(plan)
     }
 
-    fn root_parent(&self, parent: &RunView) -> RunId {
-        let plan = std::fs::read(parent.dir().join(DOT_RUN).join(PLAN)).ok();
-        let plan = plan.and_then(|bytes| serde_json::from_slice::<RerunPlan>(&bytes).ok());
-        plan.map_or_else(|| parent.run_id.clone(), |plan| plan.root_parent)
+    /// The changes of results that are taken over.
+    fn edits(&self, program: &Program, plan: &RerunPlan) -> Result<Vec<Edit>, RunError> {
+        let redactor = self.options.secrets.redactor();
+        let edits = self.options.edits.iter().map(|(target, value)| {
+            let mut value = value.clone();
+            redactor.redact_json(&mut value);
+            let edit = Edit::parse(target, value, program)?;
+            match plan.step(&edit.path).map(|step| &step.decision) {
+                Some(Decision::Reuse { .. }) => Ok(edit),
+                _ => Err(RunError::Edit {
+                    target: target.clone(),
+                    reason: format!("`{}` does not lie before the entry point", edit.path),
+                }),
+            }
+        });
+        edits.collect()
     }
 
     fn create(self, prepared: Prepared) -> Result<ActiveRun, RunError> {
@@ -728,15 +813,23 @@ impl RunContext {
     }
 }
 
-fn step_to_plan(step: &NodeElement) -> StepToPlan {
-    StepToPlan {
-        path: step.path.clone(),
-        uses: step
-            .references
-            .iter()
-            .map(|(_, target)| target.path.clone())
-            .collect(),
-        reuse: step.options.reuse,
+/// Refuses options that need a previous run, or that exclude each other.
+fn check_rerun_options(options: &Options) -> Result<(), RunError> {
+    let Options {
+        previous_run_id,
+        entry_point,
+        fresh,
+        execute,
+        edits,
+        ..
+    } = options;
+    let by_fingerprint = *fresh || !execute.is_empty();
+    match (previous_run_id, entry_point) {
+        (None, Some(entry)) => Err(RunError::EntryPointWithoutPreviousRun(entry.clone())),
+        (None, None) if by_fingerprint || !edits.is_empty() => Err(RunError::NoPreviousRun),
+        (_, Some(_)) if by_fingerprint => Err(RunError::EntryPointAndExecute),
+        (_, None) if !edits.is_empty() => Err(RunError::EditWithoutEntryPoint),
+        _ => Ok(()),
     }
 }
 

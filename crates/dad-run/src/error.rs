@@ -69,6 +69,18 @@ pub enum RunError {
     /// An entry point without a run to start from.
     #[error("the entry point `{0}` needs a previous run")]
     EntryPointWithoutPreviousRun(String),
+    /// Something that only a re-run can do.
+    #[error("what executes again, or what is changed in a result, can only be said of a re-run")]
+    NoPreviousRun,
+    /// Two ways to say what executes.
+    #[error("an entry point already says what executes")]
+    EntryPointAndExecute,
+    /// A change of a result, and nothing that goes on from it.
+    #[error("a result is changed for what is executed after it, and no entry point says where that begins")]
+    EditWithoutEntryPoint,
+    /// What was asked to execute.
+    #[error("{0}")]
+    Execute(#[source] SelectError),
     /// The run to start from is of another root component.
     #[error("`{run}` is a run of `{found}`, not of `{wanted}`")]
     OtherRoot {
@@ -88,6 +100,14 @@ pub enum RunError {
         reason: String,
         /// The previous run.
         run: String,
+    },
+    /// A change of a result that cannot be made.
+    #[error("`{target}` cannot be set: {reason}")]
+    Edit {
+        /// What was to be changed.
+        target: String,
+        /// Why not.
+        reason: String,
     },
     /// A step before the entry point has no result to take.
     #[error("`{path}` lies before the entry point but {state} in `{run}`")]
@@ -225,7 +245,12 @@ impl RunError {
             Self::EntryPoint(SelectError::Ambiguous { .. }) => "ambiguous_entry_point",
             Self::EntryPoint(_) => "unknown_entry_point",
             Self::EntryPointWithoutPreviousRun(_) => "entry_point_without_previous_run",
+            Self::NoPreviousRun => "no_previous_run",
+            Self::EntryPointAndExecute => "entry_point_and_execute",
+            Self::EditWithoutEntryPoint => "edit_without_entry_point",
+            Self::Execute(_) => "unknown_step",
             Self::OtherRoot { .. } => "other_root",
+            Self::Edit { .. } => "edit",
             Self::NothingToReuse { .. } => "nothing_to_reuse",
             Self::EntryPointNotReached { .. } => "entry_point_not_reached",
             Self::MissingVariable(_) => "missing_variable",
@@ -253,7 +278,11 @@ impl RunError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::UnknownRun { .. } => Some("`dhenara runs list` shows the runs there are".to_owned()),
-            Self::EntryPointWithoutPreviousRun(_) => {
+            Self::EntryPointAndExecute => {
+                Some("leave out `--entry-point`, or `--execute` and `--fresh`".to_owned())
+            }
+            Self::EditWithoutEntryPoint => Some("name it by `--entry-point PATH`".to_owned()),
+            Self::EntryPointWithoutPreviousRun(_) | Self::NoPreviousRun => {
                 Some("name it by `--previous-run-id RUN|last`".to_owned())
             }
             Self::EntryPointNotReached { .. } => {

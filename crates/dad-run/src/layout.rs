@@ -38,6 +38,10 @@ pub const OUTCOME: &str = "outcome.json";
 pub const OUTCOME_TEXT: &str = "outcome.txt";
 /// What was about to be executed, in the directory of a step whose node type has such a state.
 pub const STATE: &str = "state.json";
+/// What the step read beside its settings and input, in the directory of a step whose node type says so.
+pub const WORLD: &str = "world.json";
+/// Why a step of a re-run executed: what differs from the previous run.
+pub const CHANGES: &str = "changes.json";
 /// One line for each paid or effectful exchange inside a step.
 pub const MEMO: &str = "memo.jsonl";
 /// Files that nodes make besides.

@@ -19,9 +19,12 @@
 //! ```
 
 mod catalog;
+mod changes;
 mod clock;
 mod context;
+mod decide;
 mod drive;
+mod edit;
 mod error;
 mod inputs;
 mod journal;
@@ -45,16 +48,19 @@ mod verify;
 mod view;
 
 pub use catalog::{Catalog, RunEntry};
+pub use changes::{Change, ChangeKind, Changes, Compared};
 pub use clock::{Clock, SystemClock};
 pub use context::{Dirs, RunContext, RunContextBuilder};
 pub use dad_fs::Durability;
+pub use decide::{Asked, Facts, Fit, Kind, Known, Reason, Verdict, decide, is_result};
+pub use edit::Edit;
 pub use error::RunError;
 pub use inputs::GivenInput;
 pub use machine::process_start_time;
 pub use memo::MemoLine;
 pub use original::{OriginalElement, OriginalRun};
 pub use plan::{
-    Decision, PlannedStep, Recorded, RerunPlan, Side, StepToPlan, is_result, origin_of, plan_by_fingerprint,
+    Decision, EntryPoint, PlannedStep, Recorded, RerunPlan, RunPlace, Side, origin_of, plan_by_fingerprint,
     plan_from_entry_point,
 };
 pub use preview::RunPreview;
@@ -68,6 +74,6 @@ pub use recorded::{DefinitionChanges, RecordedDefinition};
 pub use resources::Resources;
 pub use resume::Interrupted;
 pub use run::{ActiveRun, ComponentEnd, EnteredComponent, Items, LoopStart, RunHandle, RunScope, SealedRun};
-pub use step::{CommitDetails, StagedStep};
+pub use step::{CommitDetails, StagedStep, StepStart};
 pub use verify::{Damage, Verification};
 pub use view::{RunView, ViewEntry};

@@ -1,8 +1,12 @@
-use dad_core::{HierarchyPath, OnError, Reuse, RunId, StepStatus};
+use std::path::PathBuf;
+
+use dad_core::{HierarchyPath, RunId, Usage};
 use dad_definition::{Component, Content, NodeElement, Program, ProgramElement};
 use dad_events::Origin;
 use serde::{Deserialize, Serialize};
 
+use crate::decide::{Asked, Facts, Fit, Kind, Known, Reason, Verdict, decide};
+use crate::edit::Edit;
 use crate::error::RunError;
 use crate::record::StepCommitted;
 
@@ -15,11 +19,39 @@ pub struct RerunPlan {
     pub parent: RunId,
     /// The first run of the line of re-runs.
     pub root_parent: RunId,
+    /// Where the runs of that line were driven, the nearest first: their directories stand in results that are reused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ancestors: Vec<RunPlace>,
     /// Where execution begins; `None` when every step is decided by its fingerprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry_point: Option<HierarchyPath>,
+    /// Whether the entry point is a step that executes alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alone: bool,
+    /// Whether every step was asked to execute.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fresh: bool,
+    /// What was asked to execute, as selectors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub execute: Vec<String>,
+    /// What is changed in results that are taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<Edit>,
     /// The steps of the definition in document order.
     pub steps: Vec<PlannedStep>,
+}
+
+/// Where a run was driven: what its steps may have seen of the machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunPlace {
+    /// The run.
+    pub run_id: String,
+    /// Its directory.
+    pub run_dir: PathBuf,
+    /// The run root.
+    pub run_root: PathBuf,
+    /// The project.
+    pub project_root: PathBuf,
 }
 
 /// What is meant to happen to one step.
@@ -31,7 +63,10 @@ pub struct PlannedStep {
     #[serde(flatten)]
     pub decision: Decision,
     /// Why.
-    pub reason: String,
+    pub reason: Reason,
+    /// What the step consumed when it was executed, if that is saved.
+    #[serde(default, skip_serializing_if = "Usage::is_zero")]
+    pub saves: Usage,
 }
 
 /// What is meant to happen to a step.
@@ -79,15 +114,43 @@ impl RerunPlan {
             Some(entry) => format!(", starting at {entry}"),
             None => String::new(),
         };
+        if let (Some(step), true) = (&self.entry_point, self.alone) {
+            return format!("re-run of {}: {step} alone", self.parent);
+        }
         let later = if depends > 0 {
             format!(", {depends} decided on the way")
         } else {
             String::new()
         };
+        let edits = match self.edits.len() {
+            0 => String::new(),
+            1 => format!(", 1 result changed at {}", self.edits[0].path),
+            several => format!(", {several} changes of results"),
+        };
         format!(
-            "re-run of {}: {reuse} reused, {execute} to execute{later}{from}",
-            self.parent
+            "re-run of {}: {reuse} reused{}, {execute} to execute{later}{edits}{from}",
+            self.parent,
+            self.saved()
         )
+    }
+
+    /// What the steps that are certainly reused consumed when they were executed.
+    #[must_use]
+    pub fn saves(&self) -> Usage {
+        let mut all = Usage::default();
+        for step in &self.steps {
+            all += step.saves;
+        }
+        all
+    }
+
+    fn saved(&self) -> String {
+        let usage = self.saves();
+        match (usage.total_tokens, usage.cost) {
+            (0, _) => String::new(),
+            (tokens, None) => format!(" (saves {tokens} tokens)"),
+            (tokens, Some(cost)) => format!(" (saves {tokens} tokens, ${cost:.4})"),
+        }
     }
 }
 
@@ -102,15 +165,19 @@ pub enum Side {
     Around,
     /// The entry point, or behind it: everything executes.
     After,
+    /// The step that executes alone.
+    Alone,
+    /// Beside the step that executes alone: it is as if it were not there.
+    Outside,
 }
 
 impl Side {
     /// The side of the root of a run.
     #[must_use]
-    pub fn of_root(root: &HierarchyPath, entry: Option<&HierarchyPath>) -> Self {
+    pub fn of_root(root: &HierarchyPath, entry: Option<&EntryPoint>) -> Self {
         match entry {
             None => Self::Undecided,
-            Some(entry) if entry == root => Self::After,
+            Some(entry) if entry.path == *root => Self::After,
             Some(_) => Self::Around,
         }
     }
@@ -118,15 +185,49 @@ impl Side {
     /// The side of a child at `path`. `passed` says whether the entry point was met among the children before it;
     /// children are to be asked for in document order.
     #[must_use]
-    pub fn of_child(self, path: &HierarchyPath, entry: Option<&HierarchyPath>, passed: &mut bool) -> Self {
-        let (Self::Around, Some(entry)) = (self, entry) else {
+    pub fn of_child(self, path: &HierarchyPath, entry: Option<&EntryPoint>, passed: &mut bool) -> Self {
+        let (Self::Around, Some(EntryPoint { path: entry, alone })) = (self, entry) else {
             return self;
         };
-        if entry.is_within(path) {
-            *passed = true;
-            return if entry == path { Self::After } else { Self::Around };
+        match (entry.is_within(path), *alone) {
+            (true, alone) => {
+                *passed = true;
+                match (entry == path, alone) {
+                    (true, true) => Self::Alone,
+                    (true, false) => Self::After,
+                    (false, _) => Self::Around,
+                }
+            }
+            (false, true) => Self::Outside,
+            (false, false) if *passed => Self::After,
+            (false, false) => Self::Before,
         }
-        if *passed { Self::After } else { Self::Before }
+    }
+}
+
+/// Where a re-run begins to execute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryPoint {
+    /// The step, component, branch or iteration.
+    pub path: HierarchyPath,
+    /// Whether it is a step and nothing else executes.
+    pub alone: bool,
+}
+
+impl RerunPlan {
+    /// What is changed in the result of a step that is taken.
+    pub fn edits_of(&self, path: &HierarchyPath) -> impl Iterator<Item = &Edit> {
+        self.edits.iter().filter(move |edit| edit.path == *path)
+    }
+
+    /// Where execution begins, if at one place.
+    #[must_use]
+    pub fn entry(&self) -> Option<EntryPoint> {
+        let path = self.entry_point.clone()?;
+        Some(EntryPoint {
+            path,
+            alone: self.alone,
+        })
     }
 }
 
@@ -148,7 +249,7 @@ pub trait Recorded {
 /// for an entry point in an iteration that there was not.
 pub fn plan_from_entry_point(
     program: &Program,
-    entry: &HierarchyPath,
+    entry: &EntryPoint,
     parent: &RunId,
     recorded: &dyn Recorded,
 ) -> Result<Vec<PlannedStep>, RunError> {
@@ -167,7 +268,7 @@ pub fn plan_from_entry_point(
 struct Planner<'a> {
     /// The conditionals and loops around that are decided when the re-run is there, the innermost last.
     undecided: Vec<HierarchyPath>,
-    entry: &'a HierarchyPath,
+    entry: &'a EntryPoint,
     parent: &'a RunId,
     recorded: &'a dyn Recorded,
     steps: Vec<PlannedStep>,
@@ -185,7 +286,7 @@ impl Planner<'_> {
                 ..
             } => {
                 let taken = match side {
-                    Side::After | Side::Undecided => None,
+                    Side::After | Side::Undecided | Side::Alone | Side::Outside => None,
                     Side::Before | Side::Around => {
                         let taken = self.recorded.branch(path);
                         Some(taken.ok_or_else(|| self.nothing(path, "was not decided"))?)
@@ -199,7 +300,7 @@ impl Planner<'_> {
                     let part = path.branch(branch);
                     let side = side.of_child(&part, Some(self.entry), passed);
                     match taken {
-                        Some(taken) if taken != branch && self.entry.is_within(&part) => {
+                        Some(taken) if taken != branch && self.entry.path.is_within(&part) => {
                             return Err(self.not_reached(format!("`{path}` took the other branch")));
                         }
                         Some(taken) if taken != branch => {}
@@ -240,7 +341,7 @@ impl Planner<'_> {
         side: Side,
         count: Option<u64>,
     ) -> Result<(), RunError> {
-        if matches!(side, Side::After | Side::Undecided) {
+        if !matches!(side, Side::Before | Side::Around) {
             return self.later(body, path, side);
         }
         let count = count.ok_or_else(|| self.nothing(path, "has not begun"))?;
@@ -248,7 +349,7 @@ impl Planner<'_> {
         for index in 0..count {
             let part = path.iteration(index);
             let side = side.of_child(&part, Some(self.entry), passed);
-            if side == Side::After && part != *self.entry {
+            if side == Side::After && part != self.entry.path {
                 return self.later(body, path, side);
             }
             self.list(body, &part, side)?;
@@ -290,51 +391,45 @@ impl Planner<'_> {
     }
 
     fn step(&mut self, node: &NodeElement, path: HierarchyPath, side: Side) -> Result<(), RunError> {
-        let (decision, reason) = match side {
-            Side::Before => {
-                let origin = self.origin(node, &path)?;
-                (Decision::Reuse { origin }, "before the entry point")
+        let step = self.recorded.step(&path);
+        let facts = Facts {
+            side,
+            known: Known::of(step, node.options.on_error),
+            asked: Asked::Nothing,
+            reuse: node.options.reuse,
+            fit: Fit::Differs,
+            kind: Kind::Effect,
+            after_effect: false,
+        };
+        let (verdict, reason) = decide(&facts);
+        let (decision, saves) = match (verdict, step, self.undecided.last()) {
+            (Verdict::Reuse, Some(step), _) => {
+                let origin = origin_of(step, self.parent);
+                (Decision::Reuse { origin }, step.consumed())
             }
-            _ => {
-                let decision = match self.undecided.last() {
-                    Some(control) => Decision::DependsOn {
-                        paths: vec![control.clone()],
-                    },
-                    None => Decision::Execute,
-                };
-                let is_entry = path.is_within(self.entry);
-                (
-                    decision,
-                    if is_entry {
-                        "entry point"
-                    } else {
-                        "after the entry point"
-                    },
-                )
+            (Verdict::Reuse | Verdict::Refuse, ..) => {
+                let state = step.map_or("has no result".to_owned(), |step| format!("is {}", step.status));
+                return Err(self.nothing(&path, &state));
             }
+            (Verdict::Leave, ..) => return Ok(()),
+            (Verdict::Execute, _, Some(control)) => {
+                let paths = vec![control.clone()];
+                (Decision::DependsOn { paths }, Usage::default())
+            }
+            (Verdict::Execute, ..) => (Decision::Execute, Usage::default()),
         };
         self.steps.push(PlannedStep {
             path,
             decision,
-            reason: reason.to_owned(),
+            reason,
+            saves,
         });
         Ok(())
     }
 
-    /// Where the result of a step comes from, if it is one that can be taken.
-    fn origin(&self, node: &NodeElement, path: &HierarchyPath) -> Result<Origin, RunError> {
-        let step = self.recorded.step(path);
-        let step = step.ok_or_else(|| self.nothing(path, "has no result"))?;
-        if is_result(step, node.options.on_error) {
-            Ok(origin_of(step, self.parent))
-        } else {
-            Err(self.nothing(path, &format!("is {}", step.status)))
-        }
-    }
-
     fn not_reached(&self, reason: String) -> RunError {
         RunError::EntryPointNotReached {
-            path: self.entry.clone(),
+            path: self.entry.path.clone(),
             reason,
             run: self.parent.to_string(),
         }
@@ -349,46 +444,26 @@ impl Planner<'_> {
     }
 }
 
-/// Whether what is recorded of a step is a result that others could go on from: a failure that was absorbed is one.
-#[must_use]
-pub fn is_result(step: &StepCommitted, on_error: OnError) -> bool {
-    step.status == StepStatus::Completed || on_error.absorbs(step.status)
-}
-
-/// A step of the definition as a plan without an entry point sees it.
-#[derive(Clone, Debug)]
-pub struct StepToPlan {
-    /// The step.
-    pub path: HierarchyPath,
-    /// The steps whose results its settings use.
-    pub uses: Vec<HierarchyPath>,
-    /// What the definition says of reuse.
-    pub reuse: Reuse,
-}
-
-/// The plan of a re-run without an entry point: what has a result is decided by its fingerprint when it is reached.
-///
-/// `completed` says whether the parent run has a result of a step, in any iteration.
-pub fn plan_by_fingerprint(
-    steps: impl IntoIterator<Item = StepToPlan>,
-    completed: impl Fn(&HierarchyPath) -> bool,
-) -> Vec<PlannedStep> {
-    let plan = |step: StepToPlan| {
-        let (decision, reason) = match (completed(&step.path), step.reuse) {
-            (false, _) => (Decision::Execute, "the previous run has no result"),
-            (true, Reuse::Never) => (Decision::Execute, "`reuse: never`"),
-            (true, _) => (
-                Decision::DependsOn { paths: step.uses },
-                "reused if its fingerprint is the same",
-            ),
+/// The plan of a re-run without an entry point, before anything was rendered: what has a result is decided by its
+/// fingerprint when it is reached.
+pub fn plan_by_fingerprint(program: &Program, known: impl Fn(&HierarchyPath) -> bool) -> Vec<PlannedStep> {
+    let plan = |step: &NodeElement| {
+        let uses = || step.references.iter().map(|(_, target)| target.path.clone());
+        let (decision, reason) = match known(&step.path) {
+            false => (Decision::Execute, Reason::NoResult),
+            true => {
+                let paths = uses().collect();
+                (Decision::DependsOn { paths }, Reason::DecidedLater)
+            }
         };
         PlannedStep {
-            path: step.path,
+            path: step.path.clone(),
             decision,
-            reason: reason.to_owned(),
+            reason,
+            saves: Usage::default(),
         }
     };
-    steps.into_iter().map(plan).collect()
+    program.steps().map(plan).collect()
 }
 
 /// The run that executed a step of `parent`: `parent` itself, or the one it took the result from.

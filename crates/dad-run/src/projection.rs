@@ -1,5 +1,3 @@
-use std::path::PathBuf;
-
 use dad_core::{
     ArtifactRef, Digest, ElementId, ErrorInfo, FirstFailure, HierarchyPath, RunId, RunStatus, SCHEMA_VERSION,
     StatusCounts, Timestamp,
@@ -34,8 +32,6 @@ pub struct Metadata {
     /// Who drives or drove it.
     #[serde(flatten)]
     pub driver: Driver,
-    /// The project it belongs to.
-    pub project_root: PathBuf,
     /// The run it was started from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_run_id: Option<RunId>,
@@ -58,11 +54,6 @@ impl Metadata {
         completed_at: Option<Timestamp>,
         sealed: Option<&SealedRun>,
     ) -> Self {
-        let project_root = run
-            .scope
-            .run_variables
-            .get("project_root")
-            .and_then(|root| root.as_str());
         Self {
             schema_version: SCHEMA_VERSION,
             run_id: run.identity.run_id.clone(),
@@ -72,7 +63,6 @@ impl Metadata {
             completed_at,
             duration_seconds: sealed.map(|sealed| sealed.duration.as_secs_f64()),
             driver,
-            project_root: project_root.unwrap_or_default().into(),
             previous_run_id: run.identity.previous_run_id.clone(),
             start_hierarchy_path: run.plan.as_ref().and_then(|plan| plan.entry_point.clone()),
             error: sealed.and_then(|sealed| sealed.error.clone()),

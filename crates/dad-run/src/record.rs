@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use dad_core::{
     ArtifactRef, ComponentKind, Digest, ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, StatusCounts,
     StepStatus, Timestamp, Usage,
@@ -5,6 +7,8 @@ use dad_core::{
 use dad_events::Origin;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::decide::Reason;
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -115,7 +119,13 @@ pub enum RecordBody {
         /// From 1.
         attempt: u32,
         /// Why it executes.
-        reason: String,
+        reason: Reason,
+        /// The step that had an effect before it, if that is why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<HierarchyPath>,
+        /// Whether it has an effect, after which what depends on the world cannot be reused.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        effect: bool,
     },
     /// A child process was started.
     ProcessStarted {
@@ -162,6 +172,26 @@ pub enum RecordBody {
     Unknown,
 }
 
+impl RecordBody {
+    /// The step or component that it is about.
+    #[must_use]
+    pub fn path(&self) -> Option<&HierarchyPath> {
+        match self {
+            Self::ComponentStarted { path, .. }
+            | Self::ComponentCompleted { path, .. }
+            | Self::BranchTaken { path, .. }
+            | Self::LoopStarted { path, .. }
+            | Self::LoopDecided { path, .. }
+            | Self::Answered { path, .. }
+            | Self::StepStarted { path, .. }
+            | Self::ProcessStarted { path, .. }
+            | Self::AttemptFailed { path, .. } => Some(path),
+            Self::StepCommitted(step) => Some(&step.path),
+            _ => None,
+        }
+    }
+}
+
 /// The process that drives a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Driver {
@@ -173,6 +203,15 @@ pub struct Driver {
     pub host: String,
     /// The version of dad-run.
     pub version: String,
+    /// The run directory, as this process names it.
+    #[serde(default)]
+    pub run_dir: PathBuf,
+    /// The run root.
+    #[serde(default)]
+    pub run_root: PathBuf,
+    /// The project.
+    #[serde(default)]
+    pub project_root: PathBuf,
     /// The commit the project was at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git_commit: Option<String>,
@@ -213,6 +252,12 @@ pub struct StepCommitted {
     /// The run its files were copied from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reused_from: Option<Origin>,
+    /// The run its files were taken from, with a change of the outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited_from: Option<Origin>,
+    /// Why its result was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
     /// The steps whose results it used, as the definition names them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<String>,
@@ -233,15 +278,27 @@ pub struct StepCommitted {
 }
 
 impl StepCommitted {
-    /// What the step consumed, cost included; nothing if it was reused.
+    /// Whether its result was taken from another run, changed or not.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.reused_from.is_some() || self.edited_from.is_some()
+    }
+
+    /// What the step consumed when it was executed, cost included.
+    #[must_use]
+    pub fn consumed(&self) -> Usage {
+        Usage {
+            cost: self.cost,
+            ..self.usage
+        }
+    }
+
+    /// What the step consumed in this run.
     #[must_use]
     pub fn full_usage(&self) -> Usage {
-        match self.reused_from {
-            Some(_) => Usage::default(),
-            None => Usage {
-                cost: self.cost,
-                ..self.usage
-            },
+        match self.is_taken() {
+            true => Usage::default(),
+            false => self.consumed(),
         }
     }
 
@@ -252,7 +309,7 @@ impl StepCommitted {
             usage: self.full_usage(),
             ..Totals::default()
         };
-        totals.counts.add(self.status, self.reused_from.is_some());
+        totals.counts.add(self.status, self.is_taken());
         totals
     }
 }

@@ -12,9 +12,7 @@ use crate::drive::{Opened, drive};
 use crate::error::RunError;
 use crate::inputs::read_static_inputs;
 use crate::journal::JournalWriter;
-use crate::layout::{
-    ATTEMPTS, DOT_RUN, DOT_TRACE, MEMO, PLAN, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE, VALUES,
-};
+use crate::layout::{ATTEMPTS, DOT_RUN, DOT_TRACE, MEMO, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE, VALUES};
 use crate::memo::MemoLine;
 use crate::plan::RerunPlan;
 use crate::run::ActiveRun;
@@ -65,7 +63,7 @@ impl RunContext {
         for (pgid, start_time) in view.open_ends().children.values() {
             machine::end_group(*pgid, *start_time);
         }
-        let plan = read_plan(&dot_run)?;
+        let plan = view.plan()?;
         let parent = match &plan {
             Some(plan) => Some(self.parent_of(plan)?),
             None => None,
@@ -120,16 +118,6 @@ impl RunContext {
             .find(plan.parent.as_str(), Some(&self.root_id))?;
         RunView::open(&entry.dir)
     }
-}
-
-fn read_plan(dot_run: &Dir) -> Result<Option<RerunPlan>, RunError> {
-    let Some(bytes) = dot_run.read_optional(PLAN)? else {
-        return Ok(None);
-    };
-    let path = dot_run.path().join(PLAN);
-    serde_json::from_slice(&bytes)
-        .map(Some)
-        .map_err(|e| RunError::unreadable(path, e))
 }
 
 /// Moves what attempts left behind out of the stage, and finds those that can be gone on with.

@@ -24,7 +24,7 @@ use crate::inputs::{GivenInput, GivenInputs, UnresolvedInput, variables_of};
 use crate::journal::JournalWriter;
 use crate::layout::COMPONENT_RESULT;
 use crate::machine;
-use crate::plan::RerunPlan;
+use crate::plan::{RerunPlan, RunPlace};
 use crate::projection::{self, Metadata, Summary};
 use crate::record::{Driver, LoopItems, RangeBounds, RecordBody, Totals};
 use crate::resources::Resources;
@@ -329,6 +329,17 @@ impl RunHandle {
     #[must_use]
     pub fn plan(&self) -> Option<&RerunPlan> {
         self.inner.plan.as_ref()
+    }
+
+    /// Where this run and those it was started from were driven: what of the machine stands in their results.
+    #[must_use]
+    pub fn places(&self) -> Vec<RunPlace> {
+        let inner = &self.inner;
+        let mut places = vec![inner.place()];
+        let seen = [&inner.history, &inner.parent];
+        places.extend(seen.into_iter().flatten().flat_map(RunView::places));
+        places.extend(inner.plan.iter().flat_map(|plan| plan.ancestors.iter().cloned()));
+        places
     }
 
     /// The run this one was started from.
@@ -657,7 +668,12 @@ impl RunHandle {
     /// # Errors
     /// If the file exists and cannot be read.
     pub fn read_result(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
-        read_result(&self.inner.dir, path)
+        let own = read_result(&self.inner.dir, path)?;
+        match (own, &self.inner.plan, &self.inner.parent) {
+            // A step that executes alone has the results that the previous run has.
+            (None, Some(plan), Some(parent)) if plan.alone => parent.result_bytes(path),
+            (own, ..) => Ok(own),
+        }
     }
 }
 
@@ -694,12 +710,30 @@ impl RunInner {
     }
 
     fn driver(&self) -> Driver {
+        let place = self.place();
         Driver {
+            run_dir: place.run_dir,
+            run_root: place.run_root,
+            project_root: place.project_root,
             epoch: self.epoch,
             pid: std::process::id(),
             host: machine::host(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             git_commit: self.git_commit.clone(),
+        }
+    }
+
+    /// Where the run is driven.
+    pub(crate) fn place(&self) -> RunPlace {
+        let variable = |name: &str| {
+            let value = self.scope.run_variables.get(name);
+            value.and_then(|value| value.as_str()).unwrap_or_default().into()
+        };
+        RunPlace {
+            run_id: self.identity.run_id.to_string(),
+            run_dir: variable("run_dir"),
+            run_root: variable("run_root"),
+            project_root: variable("project_root"),
         }
     }
 

@@ -11,11 +11,15 @@ use dad_fs::{Dir, Durability, EntryKind, FsResult};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::changes::Changes;
+use crate::decide::Reason;
+use crate::edit::Edit;
 use crate::error::RunError;
-use crate::layout::{ATTEMPTS, OUTCOME, OUTCOME_TEXT, RESULT, STATE};
+use crate::layout::{ATTEMPTS, CHANGES, OUTCOME, OUTCOME_TEXT, RESULT, STATE, WORLD};
 use crate::plan::origin_of;
 use crate::projection;
 use crate::record::{ArtifactList, RecordBody, StepCommitted};
+use crate::recorded::Versioned;
 use crate::resume::free_name;
 use crate::run::{EnteredComponent, RunHandle, RunInner, State};
 use crate::values::store_artifacts;
@@ -36,6 +40,32 @@ pub struct StagedStep {
     stage: Dir,
     /// Opened when somebody asks for it: most steps write nothing of their own, and need not be listed either.
     dir: OnceLock<Dir>,
+}
+
+/// Why a step begins to execute, and what that means for others.
+#[derive(Clone, Debug)]
+pub struct StepStart {
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// Why it executes.
+    pub reason: Reason,
+    /// The step that had an effect before it, if that is why.
+    pub after: Option<HierarchyPath>,
+    /// Whether it has an effect.
+    pub effect: bool,
+}
+
+impl StepStart {
+    /// The first attempt of a step in a run that is no re-run.
+    #[must_use]
+    pub const fn first() -> Self {
+        Self {
+            attempt: 1,
+            reason: Reason::FirstExecution,
+            after: None,
+            effect: false,
+        }
+    }
 }
 
 /// What is recorded of a step beside its result.
@@ -67,6 +97,23 @@ impl StagedStep {
     /// The name of the directory in the stage.
     fn name(&self) -> String {
         self.seq.to_string()
+    }
+
+    /// Writes `world.json`: what the step reads beside its settings and input.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_world(&self, reads: &impl Serialize) -> Result<(), RunError> {
+        let reads = Versioned::new(reads);
+        projection::write_new_json(self.dir()?, WORLD, &reads, Durability::Process).map(drop)
+    }
+
+    /// Writes `changes.json`: what differs from the previous run.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_changes(&self, changes: &Changes) -> Result<(), RunError> {
+        projection::write_new_json(self.dir()?, CHANGES, changes, Durability::Process).map(drop)
     }
 
     /// Writes `state.json`: what is about to be executed.
@@ -121,14 +168,21 @@ impl RunHandle {
         &self,
         path: &HierarchyPath,
         node_type: &NodeType,
-        attempt: u32,
-        reason: &str,
+        start: StepStart,
     ) -> Result<StagedStep, RunError> {
         let inner = self.inner();
+        let StepStart {
+            attempt,
+            reason,
+            after,
+            effect,
+        } = start;
         let body = RecordBody::StepStarted {
             path: path.clone(),
             attempt,
-            reason: reason.to_owned(),
+            reason,
+            after,
+            effect,
         };
         let event = EventBody::StepStarted(StepStarted {
             path: path.clone(),
@@ -202,6 +256,8 @@ impl RunHandle {
             fingerprint: result.fingerprint,
             artifacts: store_artifacts(&inner.dot_run, ArtifactList::Inline(artifacts))?,
             reused_from: None,
+            edited_from: None,
+            reason: None,
             reads: details.reads,
             usage: Usage { cost: None, ..usage },
             cost: usage.cost,
@@ -218,7 +274,8 @@ impl RunHandle {
         )
     }
 
-    /// Takes the result of a step from the parent run: every file is checked against its digest and copied.
+    /// Takes the result of a step, of this path or another one of the parent run: every file is checked against its
+    /// digest and copied, and edits of the plan are made.
     ///
     /// # Errors
     /// If a file is missing or differs from its record, or the copy cannot be written.
@@ -227,15 +284,16 @@ impl RunHandle {
         component: &EnteredComponent,
         path: &HierarchyPath,
         node_type: &NodeType,
+        from: &HierarchyPath,
+        reason: Reason,
     ) -> Result<StepCommitted, RunError> {
         let inner = self.inner();
         let parent = inner.parent.as_ref().ok_or(RunError::Ended)?;
-        let step = parent.step(path).ok_or_else(|| RunError::NothingToReuse {
-            path: path.clone(),
+        let step = parent.step(from).ok_or_else(|| RunError::NothingToReuse {
+            path: from.clone(),
             state: "has no result".to_owned(),
             run: parent.run_id.to_string(),
         })?;
-        let artifacts = parent.artifacts(step)?;
         // A reused step has no `step_started` record; the number of the record to come names its stage.
         let seq = {
             let mut state = inner.state();
@@ -244,13 +302,30 @@ impl RunHandle {
         };
         let name = format!("{seq}_{}", Digest::of(path.as_str().as_bytes()).short());
         self.clear_final(path, seq)?;
+        let edits: Vec<&Edit> = inner.plan.iter().flat_map(|plan| plan.edits_of(path)).collect();
         let stage = inner.stage.create_dir(&name)?;
-        let source = parent.handle().open_dir(path.to_relative_dir())?;
-        for artifact in &artifacts {
-            copy_artifact(&source, artifact, &stage, inner.durability)?;
+        let source = parent.handle().open_dir(from.to_relative_dir())?;
+        let mut artifacts = Vec::new();
+        for artifact in parent.artifacts(step)? {
+            if !is_edited(&edits, &artifact.name) {
+                copy_artifact(&source, &artifact, &stage, inner.durability)?;
+                artifacts.push(artifact);
+            } else if artifact.name == RESULT {
+                let result = edited_result(&source, &artifact, &edits)?;
+                artifacts.extend(write_edited(&stage, &result, inner.durability)?);
+            }
         }
+        artifacts.sort_by(|a, b| a.name.cmp(&b.name));
+        let origin = Some(origin_of(step, &parent.run_id));
+        let (reused_from, edited_from) = match edits.is_empty() {
+            true => (origin, None),
+            false => (None, origin),
+        };
         let committed = StepCommitted {
-            reused_from: Some(origin_of(step, &parent.run_id)),
+            path: path.clone(),
+            reused_from,
+            edited_from,
+            reason: Some(reason),
             artifacts: store_artifacts(&inner.dot_run, ArtifactList::Inline(artifacts))?,
             ..step.clone()
         };
@@ -305,6 +380,7 @@ impl RunInner {
             duration: Duration::from_millis(committed.duration_ms),
             usage: committed.full_usage(),
             reused_from: committed.reused_from.clone(),
+            edited_from: committed.edited_from.clone(),
             summary: committed.summary.clone(),
             error: error.clone(),
             dir: step_dir(component, &leaf),
@@ -368,13 +444,50 @@ pub(crate) fn digest_file(dir: &Dir, file: &str, name: String) -> FsResult<Artif
     })
 }
 
-/// Copies one file of a step and refuses it unless it is the one that was recorded.
+/// Whether a file of a step is another one after an edit of the outcome.
+fn is_edited(edits: &[&Edit], name: &str) -> bool {
+    !edits.is_empty() && [RESULT, OUTCOME, OUTCOME_TEXT].contains(&name)
+}
+
+/// The result of a step with its outcome changed.
+fn edited_result(source: &Dir, artifact: &ArtifactRef, edits: &[&Edit]) -> Result<Value, RunError> {
+    let bytes = read_artifact(source, artifact)?;
+    let mut result: Value = serde_json::from_slice(&bytes)
+        .map_err(|e| RunError::unreadable(source.path().join(&artifact.name), e))?;
+    let mut outcome = result.get("outcome").cloned().unwrap_or_default();
+    for edit in edits {
+        edit.apply(&mut outcome)?;
+    }
+    if let Some(fields) = result.as_object_mut() {
+        fields.insert("outcome".to_owned(), outcome);
+    }
+    Ok(result)
+}
+
+fn write_edited(stage: &Dir, result: &Value, durability: Durability) -> Result<[ArtifactRef; 2], RunError> {
+    let outcome = result.get("outcome").unwrap_or(&Value::Null);
+    Ok([
+        projection::write_new_json(stage, OUTCOME, outcome, durability)?,
+        projection::write_new_json(stage, RESULT, result, durability)?,
+    ])
+}
+
+/// Copies one file of a step.
 fn copy_artifact(
     source: &Dir,
     artifact: &ArtifactRef,
     target: &Dir,
     durability: Durability,
 ) -> Result<(), RunError> {
+    let bytes = read_artifact(source, artifact)?;
+    if let Some((dir, _)) = artifact.name.rsplit_once('/') {
+        target.create_dir_all(dir)?;
+    }
+    Ok(target.write_new(&artifact.name, &bytes, durability)?)
+}
+
+/// Reads one file of a step and refuses it unless it is the one that was recorded.
+fn read_artifact(source: &Dir, artifact: &ArtifactRef) -> Result<Vec<u8>, RunError> {
     let corrupt = |reason: String| RunError::Corrupt {
         path: source.path().join(&artifact.name),
         reason,
@@ -395,8 +508,5 @@ fn copy_artifact(
     if Digest::of(&bytes) != artifact.blake3 {
         return Err(corrupt("its digest differs".to_owned()));
     }
-    if let Some((dir, _)) = artifact.name.rsplit_once('/') {
-        target.create_dir_all(dir)?;
-    }
-    Ok(target.write_new(&artifact.name, &bytes, durability)?)
+    Ok(bytes)
 }

@@ -1,16 +1,20 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use dad_core::{ArtifactRef, ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, StepStatus, Timestamp};
+use dad_core::{
+    ArtifactRef, Digest, ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, StepStatus, Timestamp,
+};
 use dad_fs::Dir;
 use indexmap::IndexMap;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::error::RunError;
 use crate::journal::{JournalEnd, read_journal};
-use crate::layout::{COMPONENT_RESULT, DOT_RUN, RESULT};
+use crate::layout::{COMPONENT_RESULT, DOT_RUN, PLAN, RESULT};
 use crate::lease;
-use crate::plan::Recorded;
+use crate::plan::{Recorded, RerunPlan, RunPlace};
 use crate::record::{LoopItems, Record, RecordBody, StepCommitted, StoredValue, Totals};
 use crate::recorded::{RecordedDefinition, read_definition};
 use crate::run::{Items, LoopStart};
@@ -47,6 +51,9 @@ pub struct RunView {
     sealed: Option<RunStatus>,
     open: OpenEnds,
     end: JournalEnd,
+    places: Vec<RunPlace>,
+    /// Steps in loops by their place in the definition and their fingerprint; made when it is first asked for.
+    in_loops: OnceLock<HashMap<(HierarchyPath, Digest), HierarchyPath>>,
 }
 
 /// What somebody needs who goes on with the run.
@@ -59,6 +66,8 @@ pub(crate) struct OpenEnds {
     pub(crate) started: HashMap<HierarchyPath, Vec<u64>>,
     /// Process group and start time of a child of each step that did not end.
     pub(crate) children: HashMap<HierarchyPath, (u32, Option<u64>)>,
+    /// The first step with an effect that was executed.
+    pub(crate) effect: Option<HierarchyPath>,
     /// Variables of components that did not end well.
     variables: HashMap<HierarchyPath, StoredValue>,
 }
@@ -155,6 +164,8 @@ impl RunView {
             sealed: fold.sealed,
             open: fold.open,
             end,
+            places: fold.places,
+            in_loops: OnceLock::new(),
             dot_run,
             dir,
         })
@@ -183,6 +194,55 @@ impl RunView {
         }
     }
 
+    /// Another iteration's step that has a fingerprint: of several the first that ended.
+    #[must_use]
+    pub fn in_another_iteration(&self, path: &HierarchyPath, fingerprint: Digest) -> Option<&StepCommitted> {
+        let in_loops = self.in_loops.get_or_init(|| {
+            let mut found = HashMap::new();
+            for step in self.steps() {
+                let place = step.path.without_iterations();
+                if let Some(fingerprint) = step.fingerprint.filter(|_| place != step.path) {
+                    found
+                        .entry((place, fingerprint))
+                        .or_insert_with(|| step.path.clone());
+                }
+            }
+            found
+        });
+        let found = in_loops.get(&(path.without_iterations(), fingerprint))?;
+        self.step(found)
+    }
+
+    /// Where it was driven, by one process after the other, and where it lies now.
+    pub fn places(&self) -> impl Iterator<Item = RunPlace> {
+        let now = RunPlace {
+            run_id: self.run_id.to_string(),
+            run_dir: self.dir.path().to_path_buf(),
+            ..RunPlace::default()
+        };
+        self.places.iter().cloned().chain([now])
+    }
+
+    /// The step with an effect that was executed first.
+    #[must_use]
+    pub fn first_effect(&self) -> Option<&HierarchyPath> {
+        self.open.effect.as_ref()
+    }
+
+    /// The records of one step, read from the journal again.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn records_of(&self, path: &HierarchyPath) -> Result<Vec<Record>, RunError> {
+        let mut found = Vec::new();
+        read_journal(&self.dot_run, |record| {
+            if record.body.path() == Some(path) {
+                found.push(record);
+            }
+        })?;
+        Ok(found)
+    }
+
     /// The directory of a step or component.
     #[must_use]
     pub fn dir_of(&self, path: &HierarchyPath) -> PathBuf {
@@ -207,12 +267,44 @@ impl RunView {
         serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(self.dir.path().join(name), e))
     }
 
+    /// A JSON file of a step, `None` if it has none of that name.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is no JSON of that shape.
+    pub fn step_file<T: DeserializeOwned>(
+        &self,
+        path: &HierarchyPath,
+        name: &str,
+    ) -> Result<Option<T>, RunError> {
+        let name = path.to_relative_dir().join(name);
+        let Some(bytes) = self.dir.read_optional(&name)? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|e| RunError::unreadable(self.dir.path().join(name), e))
+    }
+
     /// The definition that it executes, and the digest of each of its steps.
     ///
     /// # Errors
     /// If it is missing, damaged, or of a newer version.
     pub fn definition(&self) -> Result<RecordedDefinition, RunError> {
         read_definition(&self.dot_run)
+    }
+
+    /// What it was started from, if it is a re-run.
+    ///
+    /// # Errors
+    /// If the plan is there and cannot be read.
+    pub fn plan(&self) -> Result<Option<RerunPlan>, RunError> {
+        let Some(bytes) = self.dot_run.read_optional(PLAN)? else {
+            return Ok(None);
+        };
+        let path = self.dot_run.path().join(PLAN);
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|e| RunError::unreadable(path, e))
     }
 
     /// The input a step was given.
@@ -354,6 +446,7 @@ struct Fold {
     decisions: Decisions,
     given: Option<StoredValue>,
     open: OpenEnds,
+    places: Vec<RunPlace>,
 }
 
 impl Fold {
@@ -371,6 +464,14 @@ impl Fold {
             }
             RecordBody::RunStarted(driver) | RecordBody::RunResumed(driver) => {
                 self.open.epoch = driver.epoch;
+                if let Some((run_id, ..)) = &self.created {
+                    self.places.push(RunPlace {
+                        run_id: run_id.to_string(),
+                        run_dir: driver.run_dir,
+                        run_root: driver.run_root,
+                        project_root: driver.project_root,
+                    });
+                }
                 self.started = true;
                 self.sealed = None;
                 self.error = None;
@@ -397,7 +498,15 @@ impl Fold {
                     },
                 );
             }
-            RecordBody::StepStarted { path, attempt, .. } => {
+            RecordBody::StepStarted {
+                path,
+                attempt,
+                effect,
+                ..
+            } => {
+                if effect {
+                    self.open.effect.get_or_insert_with(|| path.clone());
+                }
                 let goes_on = matches!(
                     self.entries.get(&path),
                     Some(ViewEntry::Running { attempt: before, .. }) if *before == attempt

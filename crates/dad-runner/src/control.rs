@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dad_core::{ErrorInfo, HierarchyPath, OnExhausted};
 use dad_definition::{Component, Content, Expression, ForEachLoop, ProgramElement, RepeatLoop};
-use dad_run::{Items, LoopStart, RangeBounds, RunError, RunView, Side};
+use dad_run::{EntryPoint, Items, LoopStart, RangeBounds, RunError, RunView, Side};
 use dad_template::{Range, Value};
 use futures_util::stream::{self, StreamExt};
 
@@ -128,7 +128,7 @@ impl Walk {
             count: repeat.max_iterations,
         };
         let (begun, stopped) = self.one_by_one(&passes, frame, inside, all).await?;
-        let exhausted = !stopped && !all.status.is_failure();
+        let exhausted = !stopped && !all.status.is_failure() && !self.is_alone();
         if exhausted && repeat.on_exhausted == OnExhausted::Fail {
             all.fail(&inside.entered.path, exhausted_error(component, begun));
         }
@@ -161,7 +161,7 @@ impl Walk {
             if all.status.is_failure() {
                 return Ok((iteration + 1, false));
             }
-            let Some(until) = passes.until else {
+            let Some(until) = passes.until.filter(|_| !self.is_alone()) else {
                 continue;
             };
             let decided = self
@@ -291,7 +291,7 @@ impl Walk {
         inside: Inside<'_>,
         all: &mut Ended,
     ) -> Result<(), RunError> {
-        if body.is_empty() {
+        if body.is_empty() || inside.side == Side::Outside {
             return Ok(());
         }
         let entered = &self.run.enter_part(inside.entered, path)?;
@@ -307,7 +307,7 @@ impl Walk {
     fn recorded(&self, side: Side) -> Option<&RunView> {
         match side {
             Side::Before | Side::Around => self.run.parent(),
-            Side::Undecided | Side::After => None,
+            Side::Undecided | Side::After | Side::Alone | Side::Outside => None,
         }
     }
 
@@ -345,8 +345,8 @@ struct Passes<'a> {
 }
 
 /// Whether the entry point is in the branch before the one that is taken; a plan refuses one that was not taken.
-fn taken_is_behind(inside: Inside<'_>, taken: bool, entry: Option<&HierarchyPath>) -> bool {
-    !taken && entry.is_some_and(|entry| entry.is_within(&inside.entered.path.branch(true)))
+fn taken_is_behind(inside: Inside<'_>, taken: bool, entry: Option<&EntryPoint>) -> bool {
+    !taken && entry.is_some_and(|entry| entry.path.is_within(&inside.entered.path.branch(true)))
 }
 
 fn exhausted_error(component: &Component, passes: u64) -> ErrorInfo {

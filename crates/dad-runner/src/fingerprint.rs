@@ -39,7 +39,8 @@ impl Normaliser {
         }
     }
 
-    fn value(&self, value: &Value) -> Value {
+    /// A value with the names in all of its texts.
+    pub(crate) fn value(&self, value: &Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.text(text).into_owned()),
             Value::Array(items) => items.iter().map(|item| self.value(item)).collect(),
@@ -59,11 +60,11 @@ impl Normaliser {
         version: u32,
         settings: &Value,
         input: Option<&Value>,
-        world: World,
+        world: &World,
     ) -> Digest {
         let world = match world {
             World::Pure => json!("pure"),
-            World::Reads(digest) => json!({ "reads": digest }),
+            World::Reads(reads) => json!({ "reads": reads.digest() }),
             World::Effect => json!("effect"),
         };
         Digest::of_json(&json!({
@@ -89,24 +90,28 @@ mod tests {
         ])
     }
 
-    fn fingerprint(run: &str, world: World) -> Digest {
+    fn fingerprint(run: &str, world: &World) -> Digest {
         let settings = json!({"prompt": format!("see /p/runs/{run}/x of {run}, not /p/runs/shared")});
         normaliser(run).fingerprint(&NodeType::AI_MODEL_CALL, 1, &settings, None, world)
+    }
+
+    fn reads(stamp: &str) -> World {
+        World::Reads([("file".to_owned(), stamp.to_owned())].into_iter().collect())
     }
 
     #[test]
     fn run_id_and_directory_do_not_count() {
         assert_eq!(
-            fingerprint("run_1", World::Pure),
-            fingerprint("run_2", World::Pure)
+            fingerprint("run_1", &World::Pure),
+            fingerprint("run_2", &World::Pure)
         );
         assert_ne!(
-            fingerprint("run_1", World::Pure),
-            fingerprint("run_1", World::Effect)
+            fingerprint("run_1", &World::Pure),
+            fingerprint("run_1", &World::Effect)
         );
         assert_ne!(
-            fingerprint("run_1", World::Reads(Digest::of(b"a"))),
-            fingerprint("run_1", World::Reads(Digest::of(b"b")))
+            fingerprint("run_1", &reads("a")),
+            fingerprint("run_1", &reads("b"))
         );
     }
 

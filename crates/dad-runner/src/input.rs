@@ -45,7 +45,8 @@ pub(crate) async fn find_input(
         .pre_events
         .iter()
         .any(|event| event == EventType::NodeInputRequired.as_str());
-    if !asks {
+    let alone = run.plan().is_some_and(|plan| plan.alone);
+    if !asks && !alone {
         return Ok(InputOutcome::None);
     }
     let previous = run
@@ -58,6 +59,9 @@ pub(crate) async fn find_input(
             source: "previous run".to_owned(),
             value,
         }));
+    }
+    if !asks {
+        return Ok(InputOutcome::None);
     }
     Ok(match ask_handlers(run, node, path, results).await {
         Some(value) => InputOutcome::Given(FoundInput {

@@ -1,6 +1,9 @@
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use dad_core::{Digest, ErrorInfo, Usage};
 use dad_definition::SettingsProblem;
+use dad_run::Kind;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -78,21 +81,55 @@ pub trait Node: Send + Sync + 'static {
 }
 
 /// What beside its settings and input decides what a step does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum World {
     /// Nothing.
     Pure,
-    /// What it reads; the digest stands for it.
-    Reads(Digest),
+    /// What it reads.
+    Reads(ReadSet),
     /// It changes something, or depends on what others change.
     Effect,
 }
 
-impl World {
-    /// Whether a result of the step can be trusted after another step had an effect.
+/// What a step reads: names of files or whatever else, each with something that changes when its content does, such as
+/// length and time of change, or a digest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ReadSet {
+    /// By name.
+    pub reads: BTreeMap<String, String>,
+}
+
+impl ReadSet {
+    /// Stands for all of it.
     #[must_use]
-    pub const fn is_pure(&self) -> bool {
-        matches!(self, Self::Pure)
+    pub fn digest(&self) -> Digest {
+        let mut text = String::new();
+        for (name, stamp) in &self.reads {
+            for part in [name, "\0", stamp, "\n"] {
+                text.push_str(part);
+            }
+        }
+        Digest::of(text.as_bytes())
+    }
+}
+
+impl FromIterator<(String, String)> for ReadSet {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(reads: T) -> Self {
+        Self {
+            reads: reads.into_iter().collect(),
+        }
+    }
+}
+
+impl World {
+    /// What is decided by.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Pure => Kind::Pure,
+            Self::Reads(_) => Kind::Reads,
+            Self::Effect => Kind::Effect,
+        }
     }
 }
 

@@ -289,7 +289,7 @@ where
     Fut: Future<Output = Result<R, NodeError>> + Send + 'static,
 {
     async fn world(&self, _: &Value) -> Result<World, NodeError> {
-        Ok(self.world)
+        Ok(self.world.clone())
     }
 
     fn state(

@@ -1,19 +1,21 @@
 //! One step, from its place to its announcement.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::{
-    Digest, ErrorInfo, FirstFailure, HierarchyPath, NodeType, RetryPolicy, Reuse, SCHEMA_VERSION, StepResult,
+    Digest, ErrorInfo, FirstFailure, HierarchyPath, NodeType, RetryPolicy, SCHEMA_VERSION, StepResult,
     StepStatus, Timestamp,
 };
 use dad_definition::{NodeElement, TreeError};
 use dad_events::ResultLookup;
+use dad_run::layout::WORLD;
 use dad_run::{
-    CommitDetails, Interrupted, MemoLine, RunError, Side, StagedStep, StepCommitted, Totals, is_result,
+    Changes, CommitDetails, Compared, Facts, Fit, Interrupted, Kind, Known, MemoLine, Reason, RunError, Side,
+    StagedStep, StepCommitted, StepStart, Totals, Verdict, decide, is_result, origin_of,
 };
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -24,7 +26,7 @@ use crate::common::{outcome_text, pause_after, pause_before};
 use crate::context::NodeContext;
 use crate::evaluate::Rendered;
 use crate::input::{FoundInput, InputOutcome, find_input};
-use crate::node::{NodeError, NodeOutput, World};
+use crate::node::{NodeError, NodeOutput, ReadSet, World};
 use crate::registry::ErasedNode;
 use crate::walk::{Ended, Inside, Phase, Walk};
 
@@ -45,9 +47,20 @@ struct Attempt {
 #[derive(Clone, Copy)]
 struct Execution<'a> {
     executor: &'a dyn ErasedNode,
-    world: World,
+    decided: &'a Decided<'a>,
+    world: &'a World,
     settings: &'a Value,
     input: Option<&'a Value>,
+}
+
+/// What was decided about a step, and why.
+struct Decided<'a> {
+    verdict: Verdict,
+    reason: Reason,
+    /// What the parent run has of it.
+    known: Option<&'a StepCommitted>,
+    /// The step that had an effect before it.
+    after: Option<HierarchyPath>,
 }
 
 /// A step on its way.
@@ -91,7 +104,7 @@ pub(crate) async fn take_step(
         });
     }
     if inside.side == Side::Before {
-        return step.reuse();
+        return step.reuse(&step.path, Reason::BeforeEntryPoint);
     }
     // Input: for deciding whether the step can be reused nobody has to be asked twice.
     let input = match step.input().await? {
@@ -113,14 +126,16 @@ pub(crate) async fn take_step(
         Err(error) => return step.fail_before_execution(input, error.info),
     };
     // Decide.
-    if step.may_reuse(world, fingerprint) {
-        return step.reuse();
+    let decided = step.decide(&world, fingerprint);
+    if let (Verdict::Reuse, Some(known)) = (decided.verdict, decided.known) {
+        return step.reuse(&known.path, decided.reason);
     }
     // Execute.
     let attempt = step
         .execute(Execution {
             executor,
-            world,
+            decided: &decided,
+            world: &world,
             settings: &rendered.settings,
             input: input.as_ref(),
         })
@@ -130,11 +145,12 @@ pub(crate) async fn take_step(
 }
 
 impl Step<'_> {
-    fn reuse(&self) -> Result<Ended, RunError> {
+    fn reuse(&self, from: &HierarchyPath, reason: Reason) -> Result<Ended, RunError> {
+        let node_type = &self.node.node_type;
         let committed = self
             .walk
             .run
-            .reuse_step(self.inside.entered, &self.path, &self.node.node_type)?;
+            .reuse_step(self.inside.entered, &self.path, node_type, from, reason)?;
         Ok(Ended {
             // What is reused is a result that others could go on from, a failure that was absorbed too.
             status: StepStatus::Completed,
@@ -196,57 +212,121 @@ impl Step<'_> {
         let NodeElement {
             node_type, version, ..
         } = self.node;
-        Ok((
-            world,
-            self.walk
-                .normaliser
-                .fingerprint(node_type, *version, settings, input, world),
-        ))
+        let normaliser = &self.walk.normaliser;
+        let fingerprint = normaliser.fingerprint(node_type, *version, settings, input, &world);
+        Ok((world, fingerprint))
     }
 
-    /// Whether the parent run's result stands for this step. After an effect of this re-run only what depends on
-    /// nothing but its settings can still be trusted.
-    fn may_reuse(&self, world: World, fingerprint: Digest) -> bool {
-        let Some(known) = self.known() else {
-            return false;
+    /// Whether the step executes, or the parent run's result stands for it.
+    fn decide(&self, world: &World, fingerprint: Digest) -> Decided<'_> {
+        let Self { walk, node, .. } = self;
+        let Some(parent) = walk.run.parent() else {
+            return Decided {
+                verdict: Verdict::Execute,
+                reason: Reason::FirstExecution,
+                known: None,
+                after: None,
+            };
         };
-        let trusted = world.is_pure() || !self.walk.effect_executed.load(Ordering::Acquire);
-        let unchanged = known.fingerprint == Some(fingerprint) && trusted;
-        known.status == StepStatus::Completed
-            && match self.node.options.reuse {
-                Reuse::Auto => unchanged,
-                Reuse::Always => true,
-                Reuse::Never => false,
-            }
+        let is_result = |step: &&StepCommitted| is_result(step, node.options.on_error);
+        let own = parent.step(&self.path);
+        let same = own
+            .filter(is_result)
+            .filter(|step| step.fingerprint == Some(fingerprint));
+        let elsewhere = || {
+            parent
+                .in_another_iteration(&self.path, fingerprint)
+                .filter(is_result)
+        };
+        let (known, fit) = match same {
+            Some(same) => (Some(same), Fit::Same),
+            None => elsewhere().map_or((own, Fit::Differs), |other| (Some(other), Fit::OtherIteration)),
+        };
+        let after = walk.effect_executed.get().cloned();
+        let (verdict, reason) = decide(&Facts {
+            side: self.inside.side,
+            known: Known::of(known, node.options.on_error),
+            asked: walk.asked(&self.path),
+            reuse: node.options.reuse,
+            fit,
+            kind: world.kind(),
+            after_effect: after.is_some(),
+        });
+        Decided {
+            verdict,
+            reason,
+            known,
+            after: after.filter(|_| reason == Reason::AfterEffect),
+        }
     }
 
-    /// The step in the parent run, if each step of this one is decided by itself.
-    fn known(&self) -> Option<&StepCommitted> {
-        let parent = self
-            .walk
-            .run
-            .parent()
-            .filter(|_| self.inside.side == Side::Undecided);
-        parent?.step(&self.path)
-    }
-
-    /// Why the step executes, for the journal.
-    fn reason(&self) -> &'static str {
-        match (self.walk.run.parent(), self.inside.side) {
-            (None, _) => "first execution",
-            (Some(_), Side::Undecided) => match self.known() {
-                None => "the previous run has no result",
-                Some(_) if self.node.options.reuse == Reuse::Never => "`reuse: never`",
-                Some(_) => "no result of the previous run fits",
+    /// What differs from the parent run, if that is why the step executes.
+    fn changes(&self, execution: &Execution<'_>) -> Result<Option<Changes>, RunError> {
+        let Execution {
+            decided,
+            world,
+            settings,
+            input,
+            ..
+        } = execution;
+        let run = &self.walk.run;
+        let (Reason::Changed, Some(known), Some(parent)) = (decided.reason, decided.known, run.parent())
+        else {
+            return Ok(None);
+        };
+        let field = |result: &Value, name: &str| result.get(name).cloned().unwrap_or_default();
+        let mut compared = Compared {
+            node_type: self.node.node_type.to_string(),
+            settings: (*settings).clone(),
+            input: input.cloned().unwrap_or_default(),
+            reads: match world {
+                World::Reads(reads) => reads.reads.clone(),
+                _ => BTreeMap::new(),
             },
-            (Some(_), _) => "at or after the entry point",
+        };
+        // What stands in files is masked.
+        let redactor = run.secrets().redactor();
+        redactor.redact_json(&mut compared.settings);
+        let result = parent.result(&known.path)?;
+        let reads: Option<ReadSet> = parent.step_file(&known.path, WORLD)?;
+        let before = Compared {
+            node_type: field(&result, "node_type")
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+            settings: field(&result, "settings"),
+            input: field(&result, "input"),
+            reads: reads.unwrap_or_default().reads,
+        };
+        let normalised = |compared: Compared| Compared {
+            settings: self.walk.normaliser.value(&compared.settings),
+            input: self.walk.normaliser.value(&compared.input),
+            ..compared
+        };
+        let origin = origin_of(known, &parent.run_id);
+        Ok(Some(Changes::between(
+            origin,
+            &normalised(before),
+            &normalised(compared),
+        )))
+    }
+
+    /// Why a step executes that could not be compared with anything.
+    fn plain_reason(&self) -> Reason {
+        match (self.walk.run.parent(), self.inside.side) {
+            (None, _) => Reason::FirstExecution,
+            (Some(_), Side::Alone) => Reason::Alone,
+            (Some(parent), Side::Undecided) if parent.step(&self.path).is_none() => Reason::NoResult,
+            (Some(_), Side::Undecided) => Reason::Changed,
+            (Some(_), _) => Reason::FromEntryPoint,
         }
     }
 
     async fn execute(&self, execution: Execution<'_>) -> Result<Attempt, RunError> {
         let Execution { world, settings, .. } = execution;
-        if world == World::Effect {
-            self.walk.effect_executed.store(true, Ordering::Release);
+        if world.kind() == Kind::Effect {
+            // Only the first is told as the reason of those behind it.
+            let _ = self.walk.effect_executed.set(self.path.clone());
         }
         self.rest(pause_before(settings)).await;
         let attempt = self.attempts(execution).await?;
@@ -267,17 +347,26 @@ impl Step<'_> {
                 .step(&self.path)
                 .map(|failed| failed.attempt + 1)
         };
+        let failed = failed();
+        let mut reason = match interrupted.is_some() || failed.is_some() {
+            true => Reason::Resumed,
+            false => execution.decided.reason,
+        };
         let Interrupted {
             attempt: mut number,
             mut memos,
         } = interrupted.unwrap_or_else(|| Interrupted {
-            attempt: failed().unwrap_or(1),
+            attempt: failed.unwrap_or(1),
             memos: Vec::new(),
         });
         loop {
-            let attempt = self
-                .attempt(number, execution, std::mem::take(&mut memos))
-                .await?;
+            let start = StepStart {
+                attempt: number,
+                reason,
+                after: execution.decided.after.clone(),
+                effect: execution.world.kind() == Kind::Effect,
+            };
+            let attempt = self.attempt(start, execution, std::mem::take(&mut memos)).await?;
             let Some(error) = &attempt.error else {
                 return Ok(attempt);
             };
@@ -292,6 +381,7 @@ impl Step<'_> {
             self.walk.run.discard_attempt(&attempt.staged)?;
             self.rest(Some(pause)).await;
             number += 1;
+            reason = Reason::Retry;
         }
     }
 
@@ -307,7 +397,7 @@ impl Step<'_> {
 
     async fn attempt(
         &self,
-        number: u32,
+        start: StepStart,
         execution: Execution<'_>,
         memos: Vec<MemoLine>,
     ) -> Result<Attempt, RunError> {
@@ -318,10 +408,13 @@ impl Step<'_> {
             ..
         } = execution;
         let Self { walk, node, path, .. } = self;
-        let staged = Arc::new(
-            walk.run
-                .begin_step(path, &node.node_type, number, self.reason())?,
-        );
+        let staged = Arc::new(walk.run.begin_step(path, &node.node_type, start)?);
+        if let World::Reads(reads) = execution.world {
+            staged.write_world(reads)?;
+        }
+        if let Some(changes) = self.changes(&execution)? {
+            staged.write_changes(&changes)?;
+        }
         let span = step_span(
             walk.run.identity().run_id.as_str(),
             path.as_str(),
@@ -374,7 +467,13 @@ impl Step<'_> {
     /// Fails a step that could not even begin; it leaves a result that says why.
     fn fail_before_execution(&self, input: Option<Value>, error: ErrorInfo) -> Result<Ended, RunError> {
         let Self { walk, node, path, .. } = self;
-        let staged = walk.run.begin_step(path, &node.node_type, 1, self.reason())?;
+        let start = StepStart {
+            attempt: 1,
+            reason: self.plain_reason(),
+            after: None,
+            effect: false,
+        };
+        let staged = walk.run.begin_step(path, &node.node_type, start)?;
         let mut error = error.at(path);
         error.message = walk.run.secrets().redactor().redact(&error.message).into_owned();
         let mut attempt = Attempt {
@@ -589,9 +688,9 @@ fn backoff(policy: &RetryPolicy) -> ExponentialBuilder {
 }
 
 /// Whether a failed attempt may be followed by another: effects are repeated only where the definition says so.
-fn may_repeat(policy: &RetryPolicy, world: World, attempt: &Attempt) -> bool {
+fn may_repeat(policy: &RetryPolicy, world: &World, attempt: &Attempt) -> bool {
     let code = attempt.error.as_ref().map_or("", |error| error.code.as_str());
     let worth_it = policy.when.is_empty() || policy.when.iter().any(|when| when == code);
-    let allowed = world != World::Effect || policy.repeat_effects;
+    let allowed = world.kind() != Kind::Effect || policy.repeat_effects;
     attempt.retryable && attempt.status != StepStatus::Cancelled && worth_it && allowed
 }

@@ -2,12 +2,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use dad_core::{ErrorInfo, FirstFailure, HierarchyPath, PathSelector, StepStatus};
 use dad_definition::{Component, Content, Expression, ProgramElement, Selected};
-use dad_run::{ComponentEnd, EnteredComponent, RunError, RunHandle, Side, Totals, ViewEntry};
+use dad_run::{
+    Asked, ComponentEnd, EnteredComponent, EntryPoint, RerunPlan, RunError, RunHandle, RunView, Side, Totals,
+    ViewEntry,
+};
 use dad_template::Limits;
 use futures_util::future::join_all;
 use serde_json::Map;
@@ -24,10 +26,12 @@ pub(crate) struct Walk {
     pub(crate) registry: NodeRegistry,
     pub(crate) cache: ResultCache,
     pub(crate) normaliser: Normaliser,
-    /// Whether this run has executed a step with an effect.
-    pub(crate) effect_executed: AtomicBool,
+    /// The first step with an effect that this run has executed.
+    pub(crate) effect_executed: OnceLock<HierarchyPath>,
     /// Where a re-run begins to execute, if it does at one place.
-    pub(crate) entry_point: Option<HierarchyPath>,
+    pub(crate) entry_point: Option<EntryPoint>,
+    /// What a re-run was asked to execute.
+    execute: Vec<Selected>,
 }
 
 /// What a step or component came to. `status` is what it means for the component around it: a failure that was
@@ -77,14 +81,34 @@ type BoxedWalk<'a> = Pin<Box<dyn Future<Output = Result<Ended, RunError>> + Send
 
 impl Walk {
     pub(crate) fn new(run: RunHandle, registry: NodeRegistry) -> Self {
+        let effect_executed = OnceLock::new();
+        if let Some(effect) = run.history().and_then(RunView::first_effect) {
+            effect_executed.get_or_init(|| effect.clone());
+        }
         Self {
             normaliser: normaliser(&run),
             registry,
             cache: ResultCache::default(),
-            // Of what was executed before a resume it is not known which steps had effects.
-            effect_executed: AtomicBool::new(run.history().is_some()),
-            entry_point: run.plan().and_then(|plan| plan.entry_point.clone()),
+            effect_executed,
+            entry_point: run.plan().and_then(RerunPlan::entry),
+            execute: asked(&run),
             run,
+        }
+    }
+
+    /// Whether one step executes and nothing else.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.entry_point.as_ref().is_some_and(|entry| entry.alone)
+    }
+
+    /// What was asked for of a step when the re-run was started.
+    pub(crate) fn asked(&self, path: &HierarchyPath) -> Asked {
+        if self.run.plan().is_some_and(|plan| plan.fresh) {
+            Asked::Fresh
+        } else if self.execute.iter().any(|selected| selected.covers(path)) {
+            Asked::Execute
+        } else {
+            Asked::Nothing
         }
     }
 
@@ -105,7 +129,8 @@ impl Walk {
             .enter(root, &root.path, (&frame, error), Phase::Body, side)
             .await?;
         let output = match &program.output {
-            Some(output) if ended.status == StepStatus::Completed => {
+            // A step that executes alone leaves out what others would have given.
+            Some(output) if ended.status == StepStatus::Completed && !self.is_alone() => {
                 self.output(output, root, &frame).map(Some)
             }
             _ => Ok(None),
@@ -303,7 +328,7 @@ impl Walk {
         };
         elements
             .iter()
-            .any(|element| entry.is_within(&inside.entered.path.child(element.id())))
+            .any(|element| entry.path.is_within(&inside.entered.path.child(element.id())))
     }
 
     /// Elements at the same time; one that fails lets the others finish.
@@ -333,6 +358,9 @@ impl Walk {
         path: HierarchyPath,
         inside: Inside<'_>,
     ) -> Result<Ended, RunError> {
+        if inside.side == Side::Outside {
+            return Ok(Ended::nothing());
+        }
         if self.is_stopped(inside.phase) {
             return Ok(Ended {
                 status: StepStatus::Cancelled,
@@ -402,26 +430,27 @@ pub(crate) fn unsupported(path: &HierarchyPath) -> RunError {
     }
 }
 
+/// What a re-run was asked to execute; what the definition no longer has is asked for in vain.
+fn asked(run: &RunHandle) -> Vec<Selected> {
+    let asked = run.plan().into_iter().flat_map(|plan| &plan.execute);
+    asked
+        .filter_map(|selector| run.program().select(&selector.parse().ok()?).ok())
+        .collect()
+}
+
 /// What differs between this run and those before it though nothing changed.
 fn normaliser(run: &RunHandle) -> Normaliser {
-    let scope = run.scope();
-    let variable = |name: &str| {
-        scope
-            .run_variables
-            .get(name)
-            .and_then(|v| v.as_str())
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let mut replacements = vec![
-        (variable("run_dir"), "run_dir"),
-        (variable("run_id"), "run_id"),
-        (variable("run_root"), "run_root"),
-        (variable("project_root"), "project_root"),
-    ];
-    if let Some(parent) = run.parent() {
-        replacements.push((parent.dir().to_string_lossy().into_owned(), "run_dir"));
-        replacements.push((parent.run_id.to_string(), "run_id"));
+    let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+    let mut replacements = Vec::new();
+    for place in run.places() {
+        replacements.extend([
+            (text(&place.run_dir), "run_dir"),
+            (place.run_id, "run_id"),
+            (text(&place.run_root), "run_root"),
+            (text(&place.project_root), "project_root"),
+        ]);
     }
+    replacements.sort();
+    replacements.dedup();
     Normaliser::new(&replacements)
 }

@@ -197,12 +197,13 @@ fn component_line(ended: &ComponentEnded) -> Option<String> {
 fn step_line(ended: &StepEnded, name: &str) -> String {
     /// Names up to this width leave the columns behind them aligned.
     const NAME: usize = 28;
-    let (mark, style) = mark(ended.status, ended.reused_from.is_some());
+    let taken = ended.taken_from();
+    let (mark, style) = mark(ended.status, taken.is_some());
     let mut details = Vec::new();
-    if let Some(origin) = &ended.reused_from {
-        details.push(format!("from {}", origin.run_id));
-    } else {
-        details.push(format_duration(ended.duration));
+    match (taken, &ended.edited_from) {
+        (Some(origin), None) => details.push(format!("from {}", origin.run_id)),
+        (Some(origin), Some(_)) => details.push(format!("from {}, with a changed outcome", origin.run_id)),
+        (None, _) => details.push(format_duration(ended.duration)),
     }
     if let Some(summary) = &ended.summary {
         details.push(one_line(summary, 70));
@@ -248,6 +249,7 @@ mod tests {
                 ..Usage::default()
             },
             reused_from: None,
+            edited_from: None,
             summary: None,
             error: None,
             dir: "/".into(),

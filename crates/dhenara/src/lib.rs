@@ -76,7 +76,8 @@ pub use dad_run::{
     ActiveRun, Catalog, Durability, RunContext, RunError, RunHandle, RunView, find_project_root,
 };
 pub use dad_runner::{
-    AgentRunner, Error, FlowRunner, Node, NodeContext, NodeError, NodeOutput, NodeRegistry, RunReport, World,
+    AgentRunner, Error, FlowRunner, Node, NodeContext, NodeError, NodeOutput, NodeRegistry, ReadSet,
+    RunReport, World,
 };
 #[cfg(feature = "terminal")]
 pub use dad_terminal::{

@@ -88,6 +88,7 @@ fn it_analyses_asks_and_changes() {
     autocoder_root/main_flow/component_result.json
     autocoder_root/main_flow/dynamic_repo_analysis/outcome.json
     autocoder_root/main_flow/dynamic_repo_analysis/result.json
+    autocoder_root/main_flow/dynamic_repo_analysis/world.json
     autocoder_root/main_flow/working_copy/outcome.json
     autocoder_root/main_flow/working_copy/result.json
     autocoder_root/main_flow/working_copy/state.json
@@ -152,7 +153,7 @@ fn a_rerun_takes_over_what_lies_before_the_entry_point() {
     The hello example greets the reader and has a README.
     ---- stderr
     rerun_00000000_000000_000002
-    re-run of run_00000000_000000_000001: 3 reused, 1 to execute, starting at autocoder_root.main_flow.code_generator_file_ops
+    re-run of run_00000000_000000_000001: 3 reused (saves 1392 tokens, $0.0036), 1 to execute, starting at autocoder_root.main_flow.code_generator_file_ops
     autocoder_root
       main_flow
         ↺ working_copy                  from run_00000000_000000_000001  1 command
@@ -215,7 +216,7 @@ fn a_rerun_takes_over_what_lies_before_the_entry_point() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 11);
+    assert_eq!(compared, 12);
 
     // The tree was changed by the first run already.
     let outcome = read_json(&run.join(FLOW).join("code_generator_file_ops/outcome.json"));

@@ -89,14 +89,14 @@ fn a_dry_run_makes_nothing() {
         planned.stdout
     );
     insta::assert_snapshot!(planned, @"
-    depends  hello_root.greet  reused if its fingerprint is the same
+    depends  hello_root.greet  decided when the re-run is there
     ---- stderr
     re-run of run_00000000_000000_000001: 0 reused, 0 to execute, 1 decided on the way
     ---- exit code 0
     ");
     let entry = [&again[..], &["--entry-point", "greet"]].concat();
     insta::assert_snapshot!(env.unchanged(&entry).expect(0), @"
-    execute  hello_root.greet  entry point
+    execute  hello_root.greet  at or after the entry point
     ---- stderr
     re-run of run_00000000_000000_000001: 0 reused, 1 to execute, starting at hello_root.greet
     ---- exit code 0

@@ -97,8 +97,16 @@ async fn every_kind_of_file_has_its_schema() {
         seen.extend(validate_run_dir(run).schemas);
     }
     // Written by the command line, where the definition comes from a file.
-    env.write("flow.yaml", "schema_version: 1\nkind: flow\nelements: []\n");
+    let flow = "schema_version: 1\nkind: flow\nelements:\n  - node: look\n    type: folder_analyzer\n    settings:\n      \
+                base_directory: $var{project_root}/src\n      operations: [{ operation_type: analyze_folder, path: . }]\n";
+    env.write("flow.yaml", flow);
+    env.write("src/a", "");
     let _ = env.run(&["run", "flow", "flow.yaml"]).expect(0);
+    seen.extend(validate_run_dir(&env.last_run()).schemas);
+    env.write("src/b", "");
+    let _ = env
+        .run(&["run", "flow", "flow.yaml", "--previous-run-id", "last"])
+        .expect(0);
     seen.extend(validate_run_dir(&env.last_run()).schemas);
 
     let documents = |name: &&str| !name.starts_with("cli_") && *name != "common";

@@ -90,6 +90,8 @@ fn of_the_list_of_runs() {
             "last",
             "--entry-point",
             "ends",
+            "--var",
+            "code=0",
         ])
         .expect(0);
     let list = env

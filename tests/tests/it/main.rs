@@ -21,5 +21,6 @@ mod original;
 mod paid;
 mod refusals;
 mod render;
+mod rerun;
 mod resume;
 mod tutorial;

@@ -105,12 +105,16 @@ fn it_reads_asks_changes_and_commits() {
     main_flow/context/component_result.json
     main_flow/context/iter_0/analyse/outcome.json
     main_flow/context/iter_0/analyse/result.json
+    main_flow/context/iter_0/analyse/world.json
     main_flow/context/iter_1/analyse/outcome.json
     main_flow/context/iter_1/analyse/result.json
+    main_flow/context/iter_1/analyse/world.json
     main_flow/context/iter_2/analyse/outcome.json
     main_flow/context/iter_2/analyse/result.json
+    main_flow/context/iter_2/analyse/world.json
     main_flow/context/iter_3/analyse/outcome.json
     main_flow/context/iter_3/analyse/result.json
+    main_flow/context/iter_3/analyse/world.json
     main_flow/history/outcome.json
     main_flow/history/result.json
     main_flow/history/state.json

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use dad_core::{
     ComponentBody, ComponentKind, Definition, Element, ElementId, ElementKind, ElementOptions,
-    NodeDefinition, NodeType,
+    NodeDefinition, NodeType, Reuse,
 };
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
@@ -76,6 +76,7 @@ pub(crate) fn compile_into(
         report,
         names: Names::new(&definition.required),
         declared: HashSet::new(),
+        reuse: Reuse::default(),
         broken: HashSet::new(),
         dropped,
     };
@@ -142,6 +143,8 @@ struct Compiler<'a> {
     names: Names,
     /// While the variables of a component are compiled, the names of all of them.
     declared: HashSet<String>,
+    /// What the components around say of reuse: it holds for what says nothing itself.
+    reuse: Reuse,
     /// Places of templates that did not parse, about which nothing more is said.
     broken: HashSet<String>,
     /// Ids of elements that are not in the definition, because of something that is reported already.
@@ -266,16 +269,32 @@ impl Compiler<'_> {
     }
 
     fn element(&mut self, element: &Element, number: usize, place: &Place) -> Option<ProgramElement> {
-        let options = element.options.clone();
-        let component = match &element.kind {
-            ElementKind::Node(node) => {
-                return Some(ProgramElement::Node(self.node(element, node, number, place)));
-            }
-            ElementKind::Callback(callback) => {
-                return Some(ProgramElement::Node(
-                    self.callback(element, callback, number, place),
-                ));
-            }
+        let mut options = element.options.clone();
+        if options.reuse == Reuse::Auto {
+            options.reuse = self.reuse;
+        }
+        let leaf = match &element.kind {
+            ElementKind::Node(node) => Some(self.node(element, node, number, place)),
+            ElementKind::Callback(callback) => Some(self.callback(element, callback, number, place)),
+            _ => None,
+        };
+        if let Some(leaf) = leaf {
+            return Some(ProgramElement::Node(NodeElement { options, ..leaf }));
+        }
+        let around = std::mem::replace(&mut self.reuse, options.reuse);
+        let component = self.component_element(element, options, number, place);
+        self.reuse = around;
+        component.map(ProgramElement::Component)
+    }
+
+    fn component_element(
+        &mut self,
+        element: &Element,
+        options: ElementOptions,
+        number: usize,
+        place: &Place,
+    ) -> Option<Component> {
+        Some(match &element.kind {
             ElementKind::Flow(body) | ElementKind::Subflow(body) => {
                 self.component(body, ComponentKind::Flow, options, number, place)
             }
@@ -284,10 +303,9 @@ impl Compiler<'_> {
             ElementKind::ForEach(it) => self.for_each(it, options, number, place),
             ElementKind::Repeat(it) => self.repeat(it, options, number, place),
             ElementKind::Parallel(it) => self.parallel(it, options, number, place),
-            // `validate` has refused it.
+            // Leaves are no components, and anything else `validate` has refused.
             _ => return None,
-        };
-        Some(ProgramElement::Component(component))
+        })
     }
 
     fn node(

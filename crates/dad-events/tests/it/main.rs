@@ -34,6 +34,7 @@ fn step_ended(seq: u64) -> Event {
         duration: Duration::ZERO,
         usage: Usage::default(),
         reused_from: None,
+        edited_from: None,
         summary: None,
         error: None,
         dir: "/r/root/step".into(),

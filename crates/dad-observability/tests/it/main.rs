@@ -65,6 +65,7 @@ fn events() -> Vec<EventBody> {
             duration: Duration::from_millis(20),
             usage,
             reused_from: None,
+            edited_from: None,
             summary: None,
             error: Some(error.clone()),
             dir: "/".into(),

@@ -3,13 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a failed expectation of a test may panic")]
 #![expect(clippy::disallowed_methods, reason = "tests damage files")]
 
+mod decisions;
+
 use std::path::{Path, PathBuf};
 
 use dad_core::{
     ComponentKind, FlowDefinition, NodeType, RunStatus, SCHEMA_VERSION, StepResult, StepStatus, Timestamp,
 };
 use dad_definition::{FlowBuilder, NodeBuilder, NodeTypeInfo, NodeTypes};
-use dad_run::{ActiveRun, Catalog, CommitDetails, RunContext, RunContextBuilder, RunError, RunView};
+use dad_run::{
+    ActiveRun, Catalog, CommitDetails, RunContext, RunContextBuilder, RunError, RunView, StepStart,
+};
 use dad_tests::TestProject;
 use serde_json::{Map, Value, json};
 
@@ -51,7 +55,7 @@ fn commit_one(run: &ActiveRun) {
         .enter_component(&"flow".parse().unwrap(), ComponentKind::Flow, Map::new())
         .unwrap();
     let path = "flow.one".parse().unwrap();
-    let staged = run.begin_step(&path, &ANYTHING, 1, "test").unwrap();
+    let staged = run.begin_step(&path, &ANYTHING, StepStart::first()).unwrap();
     staged
         .dir()
         .unwrap()

@@ -1,0 +1,159 @@
+//! Why a step was executed or reused.
+
+use dad_core::HierarchyPath;
+use dad_events::Origin;
+use dad_run::{Change, Changes, Edit, Reason, RecordBody, RunView, layout};
+use dad_terminal::{BOLD, DIM, mark, printable};
+use serde_json::json;
+
+use crate::error::CommandError;
+use crate::json;
+
+/// What the journal and the files of a step say of why it was executed or reused.
+struct Explanation {
+    reason: Option<Reason>,
+    after: Option<HierarchyPath>,
+    attempts: u64,
+    reused_from: Option<Origin>,
+    edited_from: Option<Origin>,
+    edits: Vec<Edit>,
+    changes: Option<Changes>,
+}
+
+/// Says it on standard output.
+pub(crate) fn why(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result<(), CommandError> {
+    let explanation = explain(view, path)?;
+    let status = view
+        .entries
+        .get(path)
+        .map_or("pending", |entry| entry.status().as_str());
+    if as_json {
+        json::print(json!({
+            "run_id": view.run_id,
+            "path": path,
+            "status": status,
+            "reason": explanation.reason,
+            "because": explanation.because(),
+            "after": explanation.after,
+            "attempts": explanation.attempts,
+            "reused_from": explanation.reused_from,
+            "edited_from": explanation.edited_from,
+            "edits": explanation.edits,
+            "changes": explanation.changes,
+        }));
+        return Ok(());
+    }
+    tell(view, path, &explanation);
+    Ok(())
+}
+
+fn explain(view: &RunView, path: &HierarchyPath) -> Result<Explanation, CommandError> {
+    let mut found = Explanation {
+        reason: None,
+        after: None,
+        attempts: 0,
+        reused_from: None,
+        edited_from: None,
+        edits: Vec::new(),
+        changes: None,
+    };
+    for record in view.records_of(path)? {
+        match record.body {
+            RecordBody::StepStarted { reason, after, .. } => {
+                found.attempts += 1;
+                // Why it was repeated does not say why it was executed at all.
+                if !matches!(reason, Reason::Retry | Reason::Resumed) || found.reason.is_none() {
+                    (found.reason, found.after) = (Some(reason), after);
+                }
+            }
+            RecordBody::StepCommitted(step) if step.is_taken() => {
+                found.reason = step.reason;
+                found.reused_from = step.reused_from;
+                found.edited_from = step.edited_from;
+            }
+            _ => {}
+        }
+    }
+    if found.edited_from.is_some() {
+        let plan = view.plan()?;
+        found.edits = plan
+            .iter()
+            .flat_map(|plan| plan.edits_of(path))
+            .cloned()
+            .collect();
+    }
+    if found.reason == Some(Reason::Changed) {
+        found.changes = view.step_file(path, layout::CHANGES)?;
+    }
+    Ok(found)
+}
+
+impl Explanation {
+    fn because(&self) -> String {
+        match (self.reason, &self.after) {
+            (Some(_), Some(after)) => format!("`{after}` had an effect before it"),
+            (Some(reason), None) => reason.to_string(),
+            (None, _) => "it has not been reached".to_owned(),
+        }
+    }
+}
+
+fn tell(view: &RunView, path: &HierarchyPath, explanation: &Explanation) {
+    let entry = view.entries.get(path);
+    let taken = explanation
+        .reused_from
+        .as_ref()
+        .or(explanation.edited_from.as_ref());
+    let status = entry.map(dad_run::ViewEntry::status);
+    let (sign, style) = mark(status.unwrap_or(dad_core::StepStatus::Pending), taken.is_some());
+    json::print_text(&format!("{style}{sign}{style:#} {BOLD}{path}{BOLD:#}"));
+    let what = match (taken, explanation.attempts) {
+        (Some(origin), _) => format!("taken from {}", shown(origin, path)),
+        (None, 0) => "not executed".to_owned(),
+        (None, 1) => "executed".to_owned(),
+        (None, attempts) => format!("executed, {attempts} attempts"),
+    };
+    json::print_text(&format!("  {what}: {}", explanation.because()));
+    for edit in &explanation.edits {
+        json::print_text(&format!(
+            "  {DIM}changed{DIM:#}  {edit} = {}",
+            printable(&edit.value.to_string())
+        ));
+    }
+    if let Some(changes) = &explanation.changes {
+        let origin = shown(&changes.compared_with, path);
+        json::print_text(&format!("  {DIM}compared with{DIM:#} {origin}"));
+        for change in &changes.changes {
+            tell_change(change);
+        }
+    }
+}
+
+/// Where a result comes from; the place only if it is another one.
+fn shown(origin: &Origin, path: &HierarchyPath) -> String {
+    match origin.path == *path {
+        true => origin.run_id.to_string(),
+        false => format!("{} {}", origin.run_id, origin.path),
+    }
+}
+
+fn tell_change(change: &Change) {
+    let name = format!(
+        "  {} {BOLD}{}{BOLD:#}",
+        change.kind.as_str(),
+        printable(&change.name)
+    );
+    let text = |text: &Option<String>| text.as_deref().map(printable);
+    match (text(&change.before), text(&change.after), &change.diff) {
+        (_, _, Some(diff)) => {
+            json::print_text(&name);
+            for line in printable(diff).lines() {
+                json::print_text(&format!("    {line}"));
+            }
+        }
+        (Some(before), Some(after), None) => json::print_text(&format!("{name}: {before} → {after}")),
+        (Some(before), None, None) => json::print_text(&format!("{name}: gone, was {before}")),
+        (None, Some(after), None) => json::print_text(&format!("{name}: new, {after}")),
+        (None, None, None) => json::print_text(&name),
+    }
+}

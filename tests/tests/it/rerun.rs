@@ -1,0 +1,378 @@
+//! What a re-run executes and what it takes over, and how it says why.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use dhenara::run::RunView;
+use serde_json::{Value, json};
+use wiremock::matchers::method;
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
+use crate::harness::TestEnvironment;
+
+/// A server that answers every prompt with a text of its own, and counts.
+async fn model_server(env: &TestEnvironment) -> MockServer {
+    let server = MockServer::start().await;
+    let answer = |request: &Request| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let prompt = body["messages"].to_string();
+        // The run's own id in an answer would differ although nothing changed.
+        let text = format!(
+            "an answer of {} letters",
+            prompt.split("run").next().unwrap().len()
+        );
+        ResponseTemplate::new(200).set_body_json(json!({
+            "id": "1", "object": "chat.completion", "model": "tiny",
+            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+            "usage": {"prompt_tokens": 10, "completion_tokens": 1, "total_tokens": 11},
+        }))
+    };
+    Mock::given(method("POST"))
+        .respond_with(answer)
+        .mount(&server)
+        .await;
+    let models = format!("- {{ name: local/tiny, base_url: \"{}/v1\" }}\n", server.uri());
+    env.write(".dhenara/models.yaml", &models);
+    server
+}
+
+async fn calls(server: &MockServer) -> usize {
+    server.received_requests().await.unwrap_or_default().len()
+}
+
+/// The steps of a run by the last part of their path, and whether they were executed.
+fn executed(run: &Path) -> Vec<String> {
+    let view = RunView::open(run).unwrap();
+    let steps = view.steps().filter(|step| !step.is_taken());
+    let root = format!("{}.", view.root_id);
+    steps
+        .map(|step| step.path.as_str().replacen(&root, "", 1))
+        .collect()
+}
+
+fn rerun(env: &TestEnvironment, more: &[&str]) -> Vec<String> {
+    let args = [&["run", "flow", "flow.yaml", "--previous-run-id", "last"], more].concat();
+    drop(env.run(&args).expect(0));
+    executed(&env.last_run())
+}
+
+fn ask(name: &str, prompt: &str) -> String {
+    let prompt = Value::from(prompt);
+    format!(
+        "  - node: {name}\n    type: ai_model_call\n    settings: {{ models: [local/tiny], prompt: {prompt} }}\n"
+    )
+}
+
+/// What a re-run is refused with.
+fn refused(env: &TestEnvironment, more: &[&str]) -> String {
+    let args = [&["run", "flow", "flow.yaml", "--previous-run-id", "last"], more].concat();
+    env.shown(&env.unchanged(&args).expect(2).stderr)
+}
+
+/// Ten steps: one looks at files, three name the run in their prompt, the ninth uses the seventh.
+fn ten_steps() -> String {
+    let look = "  - node: s1\n    type: folder_analyzer\n    settings:\n      base_directory: \"$var{project_root}/src\"\n      \
+                operations: [{ operation_type: analyze_folder, path: ., content_read_mode: full }]\n";
+    let steps = [
+        look.to_owned(),
+        ask("s2", "The files: $expr{ $hier{s1}.outcome.results }"),
+        ask("s3", "This is $var{run_id} in $var{run_dir}."),
+        ask("s4", "In $var{run_dir}: $expr{ $hier{s3}.outcome.text }"),
+        ask("s5", "Summarise $expr{ $hier{s2}.outcome.text }"),
+        ask("s6", "Alone"),
+        ask("s7", "First line\nSecond line of $var{run_id}\n"),
+        ask("s8", "Of the third: $expr{ $hier{s3}.outcome.text }"),
+        ask("s9", "Of the seventh: $expr{ $hier{s7}.outcome.text }"),
+        ask("s10", "The end"),
+    ];
+    format!("schema_version: 1\nkind: flow\nelements:\n{}", steps.concat())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changed_executes_and_what_depends_on_it() {
+    let env = TestEnvironment::new();
+    let server = model_server(&env).await;
+    env.write("src/a.rs", "fn a() {}\n");
+    env.write("src/b.rs", "fn b() {}\n");
+    env.write("flow.yaml", &ten_steps());
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
+    assert_eq!(calls(&server).await, 9);
+
+    // Nothing changed, again and again: the runs before stand in results that were taken over.
+    assert!(rerun(&env, &[]).is_empty());
+    assert!(rerun(&env, &[]).is_empty());
+    assert_eq!(calls(&server).await, 9);
+
+    env.write("flow.yaml", &ten_steps().replace("First line", "Another line"));
+    assert_eq!(rerun(&env, &[]), ["s7", "s9"]);
+    assert_eq!(calls(&server).await, 11);
+    let why = env.run(&["runs", "why", "last", "s7"]).expect(0);
+    insta::assert_snapshot!(env.shown(&why.stdout), @"
+    ✓ flow_root.s7
+      executed: its settings, its input or what it reads changed
+      compared with run_00000000_000000_000001
+      setting prompt
+        @@ -1,2 +1,2 @@
+        -First line
+        +Another line
+         Second line of $var{run_id}
+    ");
+    let why = env.run(&["runs", "why", "last", "s8"]).expect(0);
+    insta::assert_snapshot!(env.shown(&why.stdout), @"
+    ↺ flow_root.s8
+      taken from run_00000000_000000_000001: nothing it depends on changed
+    ");
+
+    env.write("src/b.rs", "fn b() { a() }\n");
+    assert_eq!(rerun(&env, &[]), ["s1", "s2", "s5"]);
+    let why = env
+        .run(&["runs", "why", "last", "s1", "--json"])
+        .expect(0)
+        .json("cli_runs_why");
+    let changes = why["changes"]["changes"].as_array().unwrap();
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert_eq!(
+        (&changes[0]["kind"], &changes[0]["name"]),
+        (&json!("read"), &json!("b.rs"))
+    );
+
+    // The parent is gone, what differed is still known.
+    let runs = env.runs();
+    let gone = &runs[runs.len() - 2];
+    std::fs::remove_dir_all(gone).unwrap();
+    drop(env.run(&["runs", "verify", "last"]).expect(0));
+    let why = env.run(&["runs", "why", "last", "s1"]).expect(0);
+    assert!(why.stdout.contains("file b.rs: 10 bytes, changed "), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_executes_in_a_project_that_was_moved() {
+    let env = TestEnvironment::new();
+    let server = model_server(&env).await;
+    env.write("src/a.rs", "fn a() {}\n");
+    env.write("flow.yaml", &ten_steps());
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
+    let moved = env.path("moved");
+    std::fs::rename(env.project(), &moved).unwrap();
+    for _ in 0..2 {
+        drop(
+            env.run_in(&moved, &["run", "flow", "flow.yaml", "--previous-run-id", "last"])
+                .expect(0),
+        );
+        assert_eq!(executed(&env.last_run()), Vec::<String>::new());
+    }
+    assert_eq!(calls(&server).await, 9);
+}
+
+const WITH_EFFECTS: &str = "\
+schema_version: 1
+kind: flow
+variables: { text: one }
+elements:
+  - node: before
+    type: command
+    settings: { commands: [[echo, before]] }
+  - node: write
+    type: file_operation
+    settings:
+      base_directory: \"$var{project_root}/out\"
+      operations: [{ type: create_file, path: a.txt, content: \"$var{text}\" }]
+  - node: look
+    type: folder_analyzer
+    settings: { base_directory: \"$var{project_root}/fixed\", operations: [{ operation_type: analyze_folder, path: . }] }
+  - node: test
+    type: command
+    on_error: continue
+    settings: { commands: [[sh, -c, \"grep -q two out/a.txt\"]], working_dir: \"$var{project_root}\" }
+";
+
+#[test]
+fn what_depends_on_the_world_executes_behind_an_effect() {
+    let env = TestEnvironment::new();
+    env.write("fixed/a", "");
+    env.write("out/b", "");
+    env.write("flow.yaml", WITH_EFFECTS);
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
+    // A failure that was absorbed is a result.
+    assert!(rerun(&env, &[]).is_empty());
+    assert_eq!(rerun(&env, &["--var", "text=two"]), ["write", "look", "test"]);
+    let why = env.run(&["runs", "why", "last", "test"]).expect(0);
+    insta::assert_snapshot!(env.shown(&why.stdout), @"
+    ✓ flow_root.test
+      executed: `flow_root.write` had an effect before it
+    ");
+    let again: Value = env
+        .run(&["runs", "show", "last", "test", "--json"])
+        .expect(0)
+        .json("cli_runs_show");
+    assert_eq!(again["committed"]["status"], "completed", "it was tested again");
+}
+
+const LOOP: &str = "\
+schema_version: 1
+kind: flow
+variables: { items: [b, c, d] }
+elements:
+  - for_each: all
+    statement: $expr{items}
+    body:
+      - node: ask
+        type: ai_model_call
+        settings: { models: [local/tiny], prompt: \"About $expr{item}\" }
+      - node: more
+        type: ai_model_call
+        settings: { models: [local/tiny], prompt: \"More of $expr{item}: $expr{ $hier{ask}.outcome.text }\" }
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_at_the_head_of_a_loop_executes_alone() {
+    let env = TestEnvironment::new();
+    let server = model_server(&env).await;
+    env.write("flow.yaml", LOOP);
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
+    env.write("flow.yaml", &LOOP.replace("[b, c, d]", "[a, b, c, d]"));
+    assert_eq!(rerun(&env, &[]), ["all.iter_0.ask", "all.iter_0.more"]);
+    assert_eq!(calls(&server).await, 8);
+    let why = env.run(&["runs", "why", "last", "iter_2.more"]).expect(0);
+    insta::assert_snapshot!(env.shown(&why.stdout), @"
+    ↺ flow_root.all.iter_2.more
+      taken from run_00000000_000000_000001 flow_root.all.iter_1.more: another iteration did the same
+    ");
+    drop(env.run(&["runs", "verify", "last"]).expect(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_may_ask_for_more_or_less() {
+    let env = TestEnvironment::new();
+    let server = model_server(&env).await;
+    env.write("flow.yaml", LOOP);
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
+    assert_eq!(rerun(&env, &["--execute", "iter_1.ask"]), ["all.iter_1.ask"]);
+    assert_eq!(
+        rerun(&env, &["--execute", "all.iter_0", "--execute", "iter_2.more"]).len(),
+        3
+    );
+    assert_eq!(rerun(&env, &["--fresh"]).len(), 6);
+    let before = calls(&server).await;
+    env.write(
+        "flow.yaml",
+        &LOOP.replace("  - for_each: all\n", "  - for_each: all\n    reuse: never\n"),
+    );
+    assert_eq!(rerun(&env, &[]).len(), 6);
+    env.write(
+        "flow.yaml",
+        &LOOP
+            .replace("  - for_each: all\n", "  - for_each: all\n    reuse: always\n")
+            .replace("About", "On"),
+    );
+    assert!(rerun(&env, &[]).is_empty());
+    assert_eq!(calls(&server).await, before + 6);
+
+    let told = refused(&env, &["--execute", "nowhere"]);
+    insta::assert_snapshot!(told, @"error[unknown_step]: `nowhere` names no step or component; there are flow_root, flow_root.all, flow_root.all.ask, flow_root.all.more");
+    let told = refused(&env, &["--execute", "all.iter_0", "--entry-point", "all.iter_1"]);
+    insta::assert_snapshot!(told, @"
+    error: the argument '--execute <PATH>' cannot be used with '--entry-point <PATH>'
+
+    Usage: dhenara-under-test run flow --previous-run-id <RUN> --execute <PATH> <FILE>
+
+    For more information, try '--help'.
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rerun_goes_on_from_a_changed_result() {
+    let env = TestEnvironment::new();
+    let server = model_server(&env).await;
+    env.write("src/a.rs", "fn a() {}\n");
+    env.write("flow.yaml", &ten_steps());
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
+    let edit = ["--entry-point", "s9", "--set", "s7.outcome.text=\"the opposite\""];
+    assert_eq!(rerun(&env, &edit), ["s9", "s10"]);
+    assert_eq!(calls(&server).await, 11);
+    let view = RunView::open(env.last_run()).unwrap();
+    let prompt = std::fs::read_to_string(view.dir().join("flow_root/s9/state.json")).unwrap();
+    assert!(prompt.contains("Of the seventh: the opposite"), "{prompt}");
+    let step = view.steps().find(|step| step.path.leaf() == "s7").unwrap();
+    assert!(step.edited_from.is_some() && step.reused_from.is_none());
+    drop(env.run(&["runs", "verify", "last"]).expect(0));
+    let why = env.run(&["runs", "why", "last", "s7"]).expect(0);
+    insta::assert_snapshot!(env.shown(&why.stdout), @r#"
+    ↺ flow_root.s7
+      taken from run_00000000_000000_000001: before the entry point
+      changed  flow_root.s7.outcome.text = "the opposite"
+    "#);
+    let show = env.run(&["runs", "show", "last"]).expect(0);
+    assert!(show.stdout.contains("with a changed outcome"), "{show}");
+
+    for (edit, entry) in [
+        ("s7.outcome.text=1", "s7"),
+        ("nowhere.outcome=1", "s9"),
+        ("s7.outcome.text.deeper=1", "s9"),
+        ("s7.settings=1", "s9"),
+        ("s7.outcome.text=[", "s9"),
+    ] {
+        let output = env.run(&[
+            "run",
+            "flow",
+            "flow.yaml",
+            "--previous-run-id",
+            "last",
+            "--entry-point",
+            entry,
+            "--set",
+            edit,
+        ]);
+        assert_ne!(output.code, Some(0), "{edit}: {output}");
+        assert!(output.stderr.contains("error["), "{edit}: {output}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_step_executes_alone_with_what_it_had() {
+    let env = TestEnvironment::new();
+    let server = model_server(&env).await;
+    env.write("flow.yaml", LOOP);
+    drop(
+        env.run(&["run", "flow", "flow.yaml", "--var-json", "items=[\"x\",\"y\"]"])
+            .expect(0),
+    );
+    env.write("flow.yaml", &LOOP.replace("More of", "Much more of"));
+    let output = env.run(&["run", "step", "last", "iter_1.more"]).expect(0);
+    insta::assert_snapshot!(env.shown(&output.stderr), @"
+    rerun_00000000_000000_000002
+    re-run of run_00000000_000000_000001: flow_root.all.iter_1.more alone
+    flow_root
+      all
+        ✓ iter_1.more                   [time]  tiny, 11 tokens
+
+    completed rerun_00000000_000000_000002 in [time]
+      steps     1 completed
+      model     1 call, 11 tokens, unknown price
+      artifacts [root]/project/runs/rerun_00000000_000000_000002
+      next      dhenara runs show rerun_00000000_000000_000002 flow_root.all.iter_1.more
+    ");
+    assert_eq!(calls(&server).await, 5);
+    let run = env.last_run();
+    assert_eq!(executed(&run), ["all.iter_1.more"]);
+    let state = std::fs::read_to_string(run.join("flow_root/all/iter_1/more/state.json")).unwrap();
+    assert!(state.contains("Much more of y: an answer of"), "{state}");
+    // Such a run has one step: the next re-run starts from a whole one.
+    assert_eq!(rerun(&env, &[]), ["all.iter_0.more", "all.iter_1.more"]);
+    let recorded = env
+        .run(&[
+            "run",
+            "step",
+            "last~2",
+            "iter_0.more",
+            "--definition",
+            "recorded",
+            "--json",
+        ])
+        .expect(0)
+        .json("cli_run");
+    let counts: BTreeMap<String, u64> = serde_json::from_value(recorded["counts"].clone()).unwrap();
+    assert_eq!(counts["completed"], 1);
+    let output = env.run(&["run", "step", "last", "all"]).expect(2);
+    insta::assert_snapshot!(env.shown(&output.stderr), @"error[unknown_entry_point]: the entry point cannot be used: `all` names no step or component; there are flow_root.all.ask, flow_root.all.more");
+}
