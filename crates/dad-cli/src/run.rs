@@ -83,7 +83,7 @@ fn run(app: &App, found: Found, project_root: &Path, options: &RunOptions) -> Re
     context = given::apply(context, &options.place, &options.given, &environment)?;
     context = apply_options(context, options)?;
     if options.dry_run {
-        return dry_run(context, &found.definition, options);
+        return dry_run(app, context, &found.definition, options);
     }
     let definition = found.definition;
     let invocation = Invocation::new(&options.place, options.given.env.as_deref(), project_root);
@@ -184,13 +184,14 @@ fn apply_options(
 }
 
 fn dry_run(
+    app: &App,
     context: RunContextBuilder,
     definition: &Definition,
     options: &RunOptions,
 ) -> Result<u8, CommandError> {
-    let context = context.build()?;
-    let program = context.check(definition)?;
-    let plan = context.plan(definition)?;
+    let mut prepared = context.build()?.prepare_run(definition)?;
+    runtime()?.block_on(dad_runner::forecast(&mut prepared, &app.nodes))?;
+    let (program, plan) = (prepared.program(), prepared.plan());
     if options.json {
         json::print(
             json!({ "dry_run": true, "steps": program.steps().map(|s| &s.path).collect::<Vec<_>>(), "plan": plan }),
@@ -213,6 +214,11 @@ fn dry_run(
     Ok(exit_code::DONE)
 }
 
+fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
+    tokio::runtime::Runtime::new()
+        .map_err(|error| CommandError::usage("runtime", format!("the runtime cannot be started: {error}")))
+}
+
 /// Runs to the end and tells how it went.
 pub(crate) fn drive(
     context: RunContextBuilder,
@@ -222,8 +228,7 @@ pub(crate) fn drive(
     runner: impl FnOnce(RunContext) -> Runner<Definition>,
 ) -> Result<u8, CommandError> {
     install_log_layers();
-    let runtime = tokio::runtime::Runtime::new()
-        .map_err(|error| CommandError::usage("runtime", format!("the runtime cannot be started: {error}")))?;
+    let runtime = runtime()?;
     let changes = Arc::new(Changes::default());
     let stop = CancellationToken::new();
     let mut context = context.cancelled_by(stop.clone()).observe(Arc::clone(&changes));

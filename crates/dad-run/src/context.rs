@@ -21,7 +21,8 @@ use crate::inputs::{GivenInput, GivenInputs, UnresolvedInput, find_static_inputs
 use crate::journal::JournalWriter;
 use crate::layout::{DOT_RUN, DOT_TRACE, PLAN, RUNS, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE};
 use crate::lease;
-use crate::plan::{Decision, EntryPoint, RerunPlan, plan_by_fingerprint, plan_from_entry_point};
+use crate::plan::{Decision, EntryPoint, PlannedStep, RerunPlan, plan_by_fingerprint, plan_from_entry_point};
+use crate::preview::RunPreview;
 use crate::projection::{write_json, write_new_json};
 use crate::record::RecordBody;
 use crate::recorded::{Versioned, write_definition};
@@ -143,9 +144,10 @@ pub struct RunContext {
 }
 
 /// What was checked before anything is made.
+#[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) program: Arc<Program>,
-    pub(crate) parent: Option<RunView>,
+    pub(crate) parent: Option<Arc<RunView>>,
     pub(crate) plan: Option<RerunPlan>,
     pub(crate) inputs: GivenInputs,
     /// Variables of the root component, from wherever they were given.
@@ -474,6 +476,83 @@ impl std::fmt::Debug for RunContext {
     }
 }
 
+/// A run that was checked and can be started; nothing of it has been made.
+#[must_use = "a run that is not started does nothing"]
+#[derive(Debug)]
+pub struct PreparedRun {
+    context: RunContext,
+    prepared: Prepared,
+}
+
+impl PreparedRun {
+    /// The checked definition.
+    #[must_use]
+    pub fn program(&self) -> &Arc<Program> {
+        &self.prepared.program
+    }
+
+    /// The node types it was checked with.
+    #[must_use]
+    pub fn node_types(&self) -> &Arc<dyn NodeTypes> {
+        &self.context.options.types
+    }
+
+    /// Where the run will be made.
+    #[must_use]
+    pub fn run_root(&self) -> &Path {
+        &self.context.dirs.effective_run_root
+    }
+
+    /// What it is going to do, if it is a re-run.
+    #[must_use]
+    pub fn plan(&self) -> Option<&RerunPlan> {
+        self.prepared.plan.as_ref()
+    }
+
+    /// Puts what was found out about its steps into the plan of a re-run.
+    pub fn refine_plan(&mut self, steps: Vec<PlannedStep>) {
+        if let Some(plan) = &mut self.prepared.plan {
+            plan.steps = steps;
+        }
+    }
+
+    /// What its templates will see if everything is taken over from the previous run; `None` if this is no re-run.
+    #[must_use]
+    pub fn rerun_preview(&self) -> Option<RunPreview> {
+        let Prepared {
+            program,
+            parent,
+            inputs,
+            given,
+            ..
+        } = &self.prepared;
+        let parent = parent.as_ref()?;
+        let scope = self
+            .context
+            .scope_of(parent.run_id.as_str(), parent.dir(), given.clone());
+        let parent = Some(Arc::clone(parent));
+        Some(RunPreview::new(
+            Arc::clone(program),
+            scope,
+            inputs.clone(),
+            parent,
+        ))
+    }
+
+    /// Makes the run's directory and begins to drive it. Needs a tokio runtime for the delivery of events.
+    ///
+    /// # Errors
+    /// Why the directory cannot be made.
+    pub fn start(self) -> Result<ActiveRun, RunError> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(RunError::NoRuntime);
+        }
+        let run = self.context.create(self.prepared)?;
+        run.handle().start()?;
+        Ok(run)
+    }
+}
+
 impl RunContext {
     /// Where this context makes its run.
     #[must_use]
@@ -487,20 +566,16 @@ impl RunContext {
         &self.root_id
     }
 
-    /// Checks everything and says what a re-run would do, without making anything; `None` if this is no re-run.
+    /// Checks everything, and makes nothing yet.
     ///
     /// # Errors
-    /// As [`RunContext::setup_run`].
-    pub fn plan(&self, definition: &impl AsRef<Definition>) -> Result<Option<RerunPlan>, RunError> {
-        Ok(self.prepare(definition.as_ref())?.plan)
-    }
-
-    /// Checks everything as [`RunContext::setup_run`] does and gives the checked definition.
-    ///
-    /// # Errors
-    /// As [`RunContext::setup_run`].
-    pub fn check(&self, definition: &impl AsRef<Definition>) -> Result<Arc<Program>, RunError> {
-        Ok(self.prepare(definition.as_ref())?.program)
+    /// Whatever is wrong with the definition, the previous run, the entry point, the variables or the inputs.
+    pub fn prepare_run(self, definition: &impl AsRef<Definition>) -> Result<PreparedRun, RunError> {
+        let prepared = self.prepare(definition.as_ref())?;
+        Ok(PreparedRun {
+            context: self,
+            prepared,
+        })
     }
 
     /// Checks everything, then makes the run's directory and begins to drive it. Needs a tokio runtime for the
@@ -510,24 +585,18 @@ impl RunContext {
     /// Whatever is wrong with the definition, the previous run, the entry point, the variables or the inputs; then
     /// nothing has been made. Or why the directory cannot be made.
     pub fn setup_run(self, definition: &impl AsRef<Definition>) -> Result<ActiveRun, RunError> {
-        if tokio::runtime::Handle::try_current().is_err() {
-            return Err(RunError::NoRuntime);
-        }
-        let prepared = self.prepare(definition.as_ref())?;
-        let run = self.create(prepared)?;
-        run.handle().start()?;
-        Ok(run)
+        self.prepare_run(definition)?.start()
     }
 
     fn prepare(&self, definition: &Definition) -> Result<Prepared, RunError> {
         let program = self.program(definition)?;
         let inputs = self.resolve_inputs(&program)?;
         let parent = self.open_parent()?;
-        let mut given = parent
+        let recorded = parent
             .as_ref()
-            .map(RunView::given_variables)
-            .transpose()?
-            .unwrap_or_default();
+            .map(|parent| parent.given_variables())
+            .transpose()?;
+        let mut given = recorded.unwrap_or_default();
         // What an older definition was given may be unknown to this one.
         given.retain(|name, _| program.variable_names().contains(&name.as_str()));
         given.extend(self.given_variables(&program, &inputs));
@@ -605,7 +674,7 @@ impl RunContext {
         Ok(resolved)
     }
 
-    fn open_parent(&self) -> Result<Option<RunView>, RunError> {
+    fn open_parent(&self) -> Result<Option<Arc<RunView>>, RunError> {
         let Some(selector) = &self.options.previous_run_id else {
             return Ok(None);
         };
@@ -618,7 +687,7 @@ impl RunContext {
                 wanted: self.root_id.to_string(),
             });
         }
-        Ok(Some(view))
+        Ok(Some(Arc::new(view)))
     }
 
     fn make_plan(&self, program: &Program, parent: &RunView) -> Result<RerunPlan, RunError> {

@@ -50,7 +50,7 @@ mod view;
 pub use catalog::{Catalog, RunEntry};
 pub use changes::{Change, ChangeKind, Changes, Compared};
 pub use clock::{Clock, SystemClock};
-pub use context::{Dirs, RunContext, RunContextBuilder};
+pub use context::{Dirs, PreparedRun, RunContext, RunContextBuilder};
 pub use dad_fs::Durability;
 pub use decide::{Asked, Facts, Fit, Kind, Known, Reason, Verdict, decide, is_result};
 pub use edit::Edit;

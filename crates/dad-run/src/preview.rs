@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::context::RunContext;
 use crate::error::RunError;
 use crate::inputs::{GivenInput, GivenInputs, variables_of};
+use crate::plan::RunPlace;
 use crate::run::RunScope;
 use crate::view::RunView;
 
@@ -17,7 +18,7 @@ pub struct RunPreview {
     program: Arc<Program>,
     scope: RunScope,
     inputs: GivenInputs,
-    results: Option<RunView>,
+    results: Option<Arc<RunView>>,
 }
 
 impl RunContext {
@@ -36,11 +37,11 @@ impl RunContext {
         let results = match run {
             Some(selector) => {
                 let entry = self.dirs().catalog().find(selector, Some(self.root_id()))?;
-                Some(RunView::open(&entry.dir)?)
+                Some(Arc::new(RunView::open(&entry.dir)?))
             }
             None => None,
         };
-        let recorded = results.as_ref().map(RunView::given_variables).transpose()?;
+        let recorded = results.as_ref().map(|view| view.given_variables()).transpose()?;
         let mut given = recorded.unwrap_or_default();
         // What an older definition was given may be unknown to this one.
         given.retain(|name, _| program.variable_names().contains(&name.as_str()));
@@ -64,6 +65,26 @@ impl RunContext {
 }
 
 impl RunPreview {
+    pub(crate) fn new(
+        program: Arc<Program>,
+        scope: RunScope,
+        inputs: GivenInputs,
+        results: Option<Arc<RunView>>,
+    ) -> Self {
+        Self {
+            program,
+            scope,
+            inputs,
+            results,
+        }
+    }
+
+    /// Where it would be driven.
+    #[must_use]
+    pub fn place(&self) -> RunPlace {
+        self.scope.place()
+    }
+
     /// The checked definition.
     #[must_use]
     pub fn program(&self) -> &Arc<Program> {
@@ -79,7 +100,7 @@ impl RunPreview {
     /// The run whose results they would see.
     #[must_use]
     pub fn results(&self) -> Option<&RunView> {
-        self.results.as_ref()
+        self.results.as_deref()
     }
 
     /// The input that a step would have: what is given for it, else what the run recorded.

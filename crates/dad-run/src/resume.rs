@@ -65,7 +65,7 @@ impl RunContext {
         }
         let plan = view.plan()?;
         let parent = match &plan {
-            Some(plan) => Some(self.parent_of(plan)?),
+            Some(plan) => Some(Arc::new(self.parent_of(plan)?)),
             None => None,
         };
         let stage = dot_run.create_dir_all(STAGE)?;

@@ -66,7 +66,7 @@ pub(crate) struct RunInner {
     pub(crate) types: Arc<dyn NodeTypes>,
     pub(crate) program: Arc<Program>,
     pub(crate) plan: Option<RerunPlan>,
-    pub(crate) parent: Option<RunView>,
+    pub(crate) parent: Option<Arc<RunView>>,
     pub(crate) scope: RunScope,
     pub(crate) interactive: bool,
     pub(crate) cancelled: CancellationToken,
@@ -102,6 +102,22 @@ pub struct RunScope {
     pub run_variables: Map<String, Value>,
     /// Variables given from outside, data and never templates.
     pub given_variables: Map<String, Value>,
+}
+
+impl RunScope {
+    /// Where the run is driven.
+    pub(crate) fn place(&self) -> RunPlace {
+        let variable = |name: &str| {
+            let value = self.run_variables.get(name);
+            value.and_then(|value| value.as_str()).unwrap_or_default()
+        };
+        RunPlace {
+            run_id: variable("run_id").to_owned(),
+            run_dir: variable("run_dir").into(),
+            run_root: variable("run_root").into(),
+            project_root: variable("project_root").into(),
+        }
+    }
 }
 
 impl std::fmt::Debug for RunInner {
@@ -336,7 +352,7 @@ impl RunHandle {
     pub fn places(&self) -> Vec<RunPlace> {
         let inner = &self.inner;
         let mut places = vec![inner.place()];
-        let seen = [&inner.history, &inner.parent];
+        let seen = [inner.history.as_ref(), inner.parent.as_deref()];
         places.extend(seen.into_iter().flatten().flat_map(RunView::places));
         places.extend(inner.plan.iter().flat_map(|plan| plan.ancestors.iter().cloned()));
         places
@@ -345,7 +361,7 @@ impl RunHandle {
     /// The run this one was started from.
     #[must_use]
     pub fn parent(&self) -> Option<&RunView> {
-        self.inner.parent.as_ref()
+        self.inner.parent.as_deref()
     }
 
     /// Whether somebody sits at a terminal to be asked.
@@ -725,16 +741,7 @@ impl RunInner {
 
     /// Where the run is driven.
     pub(crate) fn place(&self) -> RunPlace {
-        let variable = |name: &str| {
-            let value = self.scope.run_variables.get(name);
-            value.and_then(|value| value.as_str()).unwrap_or_default().into()
-        };
-        RunPlace {
-            run_id: self.identity.run_id.to_string(),
-            run_dir: variable("run_dir"),
-            run_root: variable("run_root"),
-            project_root: variable("project_root"),
-        }
+        self.scope.place()
     }
 
     fn seal(&self, status: RunStatus, error: Option<ErrorInfo>) -> Result<SealedRun, RunError> {

@@ -3,13 +3,15 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use dad_core::{
-    ArtifactRef, Digest, ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, StepStatus, Timestamp,
+    ArtifactRef, Digest, ElementId, ErrorInfo, HierarchyPath, OnError, RunId, RunStatus, StepStatus,
+    Timestamp,
 };
 use dad_fs::Dir;
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::decide::{Fit, is_result};
 use crate::error::RunError;
 use crate::journal::{JournalEnd, read_journal};
 use crate::layout::{COMPONENT_RESULT, DOT_RUN, PLAN, RESULT};
@@ -194,9 +196,31 @@ impl RunView {
         }
     }
 
-    /// Another iteration's step that has a fingerprint: of several the first that ended.
+    /// The result that fits a fingerprint: of the step itself, else of another iteration; if none does, how the step
+    /// itself ended.
     #[must_use]
-    pub fn in_another_iteration(&self, path: &HierarchyPath, fingerprint: Digest) -> Option<&StepCommitted> {
+    pub fn fitting(
+        &self,
+        path: &HierarchyPath,
+        fingerprint: Digest,
+        on_error: OnError,
+    ) -> (Option<&StepCommitted>, Fit) {
+        let is_result = |step: &&StepCommitted| is_result(step, on_error);
+        let own = self.step(path);
+        if own
+            .filter(is_result)
+            .is_some_and(|step| step.fingerprint == Some(fingerprint))
+        {
+            return (own, Fit::Same);
+        }
+        match self.in_another_iteration(path, fingerprint).filter(is_result) {
+            Some(other) => (Some(other), Fit::OtherIteration),
+            None => (own, Fit::Differs),
+        }
+    }
+
+    /// Another iteration's step that has a fingerprint: of several the first that ended.
+    fn in_another_iteration(&self, path: &HierarchyPath, fingerprint: Digest) -> Option<&StepCommitted> {
         let in_loops = self.in_loops.get_or_init(|| {
             let mut found = HashMap::new();
             for step in self.steps() {

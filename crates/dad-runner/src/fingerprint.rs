@@ -2,6 +2,7 @@ use std::borrow::Cow;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use dad_core::{Digest, NodeType};
+use dad_run::RunPlace;
 use serde_json::{Value, json};
 
 use crate::node::World;
@@ -28,6 +29,23 @@ impl Normaliser {
             .ok();
         let names = wanted.iter().map(|(_, name)| format!("$var{{{name}}}")).collect();
         Self { automaton, names }
+    }
+
+    /// Replaces where runs were driven.
+    pub(crate) fn of_places(places: impl IntoIterator<Item = RunPlace>) -> Self {
+        let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+        let mut replacements = Vec::new();
+        for place in places {
+            replacements.extend([
+                (text(&place.run_dir), "run_dir"),
+                (place.run_id, "run_id"),
+                (text(&place.run_root), "run_root"),
+                (text(&place.project_root), "project_root"),
+            ]);
+        }
+        replacements.sort();
+        replacements.dedup();
+        Self::new(&replacements)
     }
 
     fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {

@@ -14,7 +14,7 @@ use dad_definition::{NodeElement, TreeError};
 use dad_events::ResultLookup;
 use dad_run::layout::WORLD;
 use dad_run::{
-    Changes, CommitDetails, Compared, Facts, Fit, Interrupted, Kind, Known, MemoLine, Reason, RunError, Side,
+    Changes, CommitDetails, Compared, Facts, Interrupted, Kind, Known, MemoLine, Reason, RunError, Side,
     StagedStep, StepCommitted, StepStart, Totals, Verdict, decide, is_result, origin_of,
 };
 use futures_util::FutureExt;
@@ -228,20 +228,7 @@ impl Step<'_> {
                 after: None,
             };
         };
-        let is_result = |step: &&StepCommitted| is_result(step, node.options.on_error);
-        let own = parent.step(&self.path);
-        let same = own
-            .filter(is_result)
-            .filter(|step| step.fingerprint == Some(fingerprint));
-        let elsewhere = || {
-            parent
-                .in_another_iteration(&self.path, fingerprint)
-                .filter(is_result)
-        };
-        let (known, fit) = match same {
-            Some(same) => (Some(same), Fit::Same),
-            None => elsewhere().map_or((own, Fit::Differs), |other| (Some(other), Fit::OtherIteration)),
-        };
+        let (known, fit) = parent.fitting(&self.path, fingerprint, node.options.on_error);
         let after = walk.effect_executed.get().cloned();
         let (verdict, reason) = decide(&Facts {
             side: self.inside.side,

@@ -1,15 +1,17 @@
 use std::any::Any;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dad_core::{
     AgentDefinition, Definition, ErrorInfo, FirstFailure, FlowDefinition, RunId, RunStatus, StepStatus,
 };
+use dad_definition::NodeTypes;
 use dad_run::{ActiveRun, RunContext, RunError, RunHandle, SealedRun, Totals};
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::forecast::forecast;
 use crate::registry::NodeRegistry;
 use crate::walk::{Walk, WalkEnded};
 
@@ -81,7 +83,12 @@ impl<D: AsRef<Definition>> Runner<D> {
     /// report, which names path and cause.
     pub async fn run(self) -> Result<RunReport, Error> {
         match self.life {
-            Life::Own(context) => run_whole(context.setup_run(&self.definition)?).await,
+            Life::Own(context) => {
+                let mut prepared = context.prepare_run(&self.definition)?;
+                let registry = registry_of(&**prepared.node_types(), prepared.run_root())?;
+                forecast(&mut prepared, &registry).await?;
+                run_whole(prepared.start()?).await
+            }
             Life::Resumed(context, run_dir) => {
                 run_whole(context.resume_run(&run_dir, &self.definition)?).await
             }
@@ -135,18 +142,18 @@ async fn run_whole(run: ActiveRun) -> Result<RunReport, Error> {
 }
 
 async fn execute(run: &RunHandle) -> Result<WalkEnded, RunError> {
-    let registry = registry_of(run)?;
+    let registry = registry_of(&**run.node_types(), &run.identity().run_dir)?;
     Arc::new(Walk::new(run.clone(), registry)).root().await
 }
 
 /// The registry the context was built with, in its own type.
-fn registry_of(run: &RunHandle) -> Result<NodeRegistry, RunError> {
-    let types: &dyn Any = &**run.node_types();
+pub(crate) fn registry_of(types: &dyn NodeTypes, place: &Path) -> Result<NodeRegistry, RunError> {
+    let types: &dyn Any = types;
     types
         .downcast_ref::<NodeRegistry>()
         .cloned()
         .ok_or_else(|| RunError::Unreadable {
-            path: run.identity().run_dir.clone(),
+            path: place.to_path_buf(),
             reason: "the node types of the context are not a NodeRegistry of dad-runner".to_owned(),
         })
 }

@@ -86,7 +86,7 @@ impl Walk {
             effect_executed.get_or_init(|| effect.clone());
         }
         Self {
-            normaliser: normaliser(&run),
+            normaliser: Normaliser::of_places(run.places()),
             registry,
             cache: ResultCache::default(),
             effect_executed,
@@ -436,21 +436,4 @@ fn asked(run: &RunHandle) -> Vec<Selected> {
     asked
         .filter_map(|selector| run.program().select(&selector.parse().ok()?).ok())
         .collect()
-}
-
-/// What differs between this run and those before it though nothing changed.
-fn normaliser(run: &RunHandle) -> Normaliser {
-    let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
-    let mut replacements = Vec::new();
-    for place in run.places() {
-        replacements.extend([
-            (text(&place.run_dir), "run_dir"),
-            (place.run_id, "run_id"),
-            (text(&place.run_root), "run_root"),
-            (text(&place.project_root), "project_root"),
-        ]);
-    }
-    replacements.sort();
-    replacements.dedup();
-    Normaliser::new(&replacements)
 }

@@ -89,9 +89,9 @@ fn a_dry_run_makes_nothing() {
         planned.stdout
     );
     insta::assert_snapshot!(planned, @"
-    depends  hello_root.greet  decided when the re-run is there
+    reuse    hello_root.greet  nothing it depends on changed, from run_00000000_000000_000001
     ---- stderr
-    re-run of run_00000000_000000_000001: 0 reused, 0 to execute, 1 decided on the way
+    re-run of run_00000000_000000_000001: 1 reused, 0 to execute
     ---- exit code 0
     ");
     let entry = [&again[..], &["--entry-point", "greet"]].concat();

@@ -104,6 +104,29 @@ async fn what_changed_executes_and_what_depends_on_it() {
     assert_eq!(calls(&server).await, 9);
 
     env.write("flow.yaml", &ten_steps().replace("First line", "Another line"));
+    let dry = [
+        "run",
+        "flow",
+        "flow.yaml",
+        "--previous-run-id",
+        "last",
+        "--dry-run",
+    ];
+    insta::assert_snapshot!(env.unchanged(&dry).expect(0), @"
+    reuse    flow_root.s1  nothing it depends on changed, from run_00000000_000000_000001
+    reuse    flow_root.s2  nothing it depends on changed, from run_00000000_000000_000001
+    reuse    flow_root.s3  nothing it depends on changed, from run_00000000_000000_000001
+    reuse    flow_root.s4  nothing it depends on changed, from run_00000000_000000_000001
+    reuse    flow_root.s5  nothing it depends on changed, from run_00000000_000000_000001
+    reuse    flow_root.s6  nothing it depends on changed, from run_00000000_000000_000001
+    execute  flow_root.s7  its settings, its input or what it reads changed
+    reuse    flow_root.s8  nothing it depends on changed, from run_00000000_000000_000001
+    depends  flow_root.s9  decided when the re-run is there; depends on flow_root.s7
+    reuse    flow_root.s10  nothing it depends on changed, from run_00000000_000000_000001
+    ---- stderr
+    re-run of rerun_00000000_000000_000003: 8 reused (saves 77 tokens), 1 to execute, 1 decided on the way
+    ---- exit code 0
+    ");
     assert_eq!(rerun(&env, &[]), ["s7", "s9"]);
     assert_eq!(calls(&server).await, 11);
     let why = env.run(&["runs", "why", "last", "s7"]).expect(0);
@@ -195,6 +218,25 @@ fn what_depends_on_the_world_executes_behind_an_effect() {
     drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
     // A failure that was absorbed is a result.
     assert!(rerun(&env, &[]).is_empty());
+    let dry = [
+        "run",
+        "flow",
+        "flow.yaml",
+        "--previous-run-id",
+        "last",
+        "--dry-run",
+        "--var",
+        "text=two",
+    ];
+    insta::assert_snapshot!(env.unchanged(&dry).expect(0), @"
+    reuse    flow_root.before  nothing it depends on changed, from run_00000000_000000_000001
+    execute  flow_root.write  its settings, its input or what it reads changed
+    execute  flow_root.look  a step with an effect was executed before it
+    execute  flow_root.test  a step with an effect was executed before it
+    ---- stderr
+    re-run of rerun_00000000_000000_000002: 1 reused, 3 to execute
+    ---- exit code 0
+    ");
     assert_eq!(rerun(&env, &["--var", "text=two"]), ["write", "look", "test"]);
     let why = env.run(&["runs", "why", "last", "test"]).expect(0);
     insta::assert_snapshot!(env.shown(&why.stdout), @"
@@ -231,6 +273,27 @@ async fn an_item_at_the_head_of_a_loop_executes_alone() {
     env.write("flow.yaml", LOOP);
     drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
     env.write("flow.yaml", &LOOP.replace("[b, c, d]", "[a, b, c, d]"));
+    let dry = [
+        "run",
+        "flow",
+        "flow.yaml",
+        "--previous-run-id",
+        "last",
+        "--dry-run",
+    ];
+    insta::assert_snapshot!(env.unchanged(&dry).expect(0), @"
+    execute  flow_root.all.iter_0.ask  its settings, its input or what it reads changed
+    depends  flow_root.all.iter_0.more  decided when the re-run is there; depends on flow_root.all.iter_0.ask
+    reuse    flow_root.all.iter_1.ask  another iteration did the same, from run_00000000_000000_000001
+    reuse    flow_root.all.iter_1.more  another iteration did the same, from run_00000000_000000_000001
+    reuse    flow_root.all.iter_2.ask  another iteration did the same, from run_00000000_000000_000001
+    reuse    flow_root.all.iter_2.more  another iteration did the same, from run_00000000_000000_000001
+    reuse    flow_root.all.iter_3.ask  another iteration did the same, from run_00000000_000000_000001
+    reuse    flow_root.all.iter_3.more  another iteration did the same, from run_00000000_000000_000001
+    ---- stderr
+    re-run of run_00000000_000000_000001: 6 reused (saves 66 tokens), 1 to execute, 1 decided on the way
+    ---- exit code 0
+    ");
     assert_eq!(rerun(&env, &[]), ["all.iter_0.ask", "all.iter_0.more"]);
     assert_eq!(calls(&server).await, 8);
     let why = env.run(&["runs", "why", "last", "iter_2.more"]).expect(0);
