@@ -105,19 +105,26 @@ fn entry_line(run: &RunEntry, widths: [usize; COLUMNS.len()]) -> String {
 /// `dhenara runs verify RUN`.
 pub(crate) fn verify(run: &str, place: &Place, as_json: bool) -> Result<u8, CommandError> {
     let entry = catalog(place)?.find(run, None)?;
+    if let Some(original) = OriginalRun::open(entry.clone())? {
+        return Ok(told(&original.view()?, &original.verify()?, as_json));
+    }
     let view = RunView::open(&entry.dir)?;
     let found = view.verify()?;
+    Ok(told(&view, &found, as_json))
+}
+
+/// Tells what was found, and gives the exit code.
+fn told(view: &RunView, found: &Verification, as_json: bool) -> u8 {
     let is_whole = found.damage.is_empty();
     if as_json {
         json::print(json!({ "run_id": view.run_id, "whole": is_whole, "torn": view.torn, "found": found }));
     } else {
-        tell(&view, &found);
+        tell(view, found);
     }
-    Ok(if is_whole {
-        exit_code::DONE
-    } else {
-        exit_code::FAILED
-    })
+    match is_whole {
+        true => exit_code::DONE,
+        false => exit_code::FAILED,
+    }
 }
 
 fn tell(view: &RunView, found: &Verification) {
@@ -130,7 +137,9 @@ fn tell(view: &RunView, found: &Verification) {
     }
     let (steps, files) = (count(found.steps, "step"), count(found.files, "file"));
     let verdict = match found.damage.len() as u64 {
+        0 if view.is_original() => "all can be read; the original system recorded no digests".to_owned(),
         0 => "all as recorded".to_owned(),
+        damaged if view.is_original() => format!("{damaged} of them cannot be read"),
         damaged => format!("{damaged} of them not as recorded"),
     };
     json::print_text(&format!("{}: {steps}, {files}, {verdict}", view.run_id));

@@ -21,6 +21,7 @@ use crate::inputs::{GivenInput, GivenInputs, UnresolvedInput, find_static_inputs
 use crate::journal::JournalWriter;
 use crate::layout::{DOT_RUN, DOT_TRACE, PLAN, RUNS, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE};
 use crate::lease;
+use crate::original::OriginalRun;
 use crate::plan::{Decision, EntryPoint, PlannedStep, RerunPlan, plan_by_fingerprint, plan_from_entry_point};
 use crate::preview::RunPreview;
 use crate::projection::{write_json, write_new_json};
@@ -679,7 +680,14 @@ impl RunContext {
             return Ok(None);
         };
         let entry = self.dirs.catalog().find(selector, Some(&self.root_id))?;
-        let view = RunView::open(&entry.dir)?;
+        let view = match OriginalRun::open(entry.clone())? {
+            None => RunView::open(&entry.dir)?,
+            // It knew no fingerprints.
+            Some(_) if self.entry_point.is_none() => {
+                return Err(RunError::OriginalSystem(entry.run_id.to_string()));
+            }
+            Some(original) => original.view()?,
+        };
         if view.root_id != self.root_id {
             return Err(RunError::OtherRoot {
                 run: view.run_id.to_string(),

@@ -188,7 +188,9 @@ pub enum RunError {
         reason: String,
     },
     /// A run of the original system where one of ours is needed.
-    #[error("`{0}` was made by the original system; it can be listed and shown, but not started from")]
+    #[error(
+        "`{0}` was made by the original system, which kept no journal and no fingerprints: a re-run can begin at one of its steps, and no more"
+    )]
     OriginalSystem(String),
     /// All runs are completed.
     #[error("there is no run that is not completed")]
@@ -280,6 +282,9 @@ impl RunError {
             Self::UnknownRun { .. } => Some("`dhenara runs list` shows the runs there are".to_owned()),
             Self::EntryPointAndExecute => {
                 Some("leave out `--entry-point`, or `--execute` and `--fresh`".to_owned())
+            }
+            Self::OriginalSystem(run) => {
+                Some(format!("say where: `--previous-run-id {run} --entry-point PATH`"))
             }
             Self::EditWithoutEntryPoint => Some("name it by `--entry-point PATH`".to_owned()),
             Self::EntryPointWithoutPreviousRun(_) | Self::NoPreviousRun => {

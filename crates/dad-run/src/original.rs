@@ -1,12 +1,18 @@
 //! Runs of the original system, as far as their directories can be read.
 
-use dad_core::{HierarchyPath, RunId, StepStatus};
+use dad_core::{
+    Digest, ElementId, HierarchyPath, RunId, SCHEMA_VERSION, Segment, StepStatus, Timestamp, Usage,
+};
 use dad_fs::{Dir, EntryKind};
 use serde_json::Value;
 
 use crate::catalog::RunEntry;
 use crate::error::RunError;
-use crate::layout::{CUSTOM_ARTIFACTS, DOT_TRACE, METADATA, RESULT, STATIC_INPUTS};
+use crate::layout::{COMPONENT_RESULT, CUSTOM_ARTIFACTS, DOT_TRACE, METADATA, RESULT, STATIC_INPUTS};
+use crate::record::{ArtifactList, Record, RecordBody, StepCommitted};
+use crate::step::digest_files;
+use crate::verify::{Damage, Verification};
+use crate::view::RunView;
 
 /// A run of the original system. It kept no journal: what its directory holds is all there is to say, and of a run
 /// that died that may be less than what happened.
@@ -52,6 +58,109 @@ impl OriginalRun {
             entry,
             elements,
         }))
+    }
+
+    /// The run as ours are seen, so that a re-run can begin from one of its steps. What it decided is told from the
+    /// directories it made; which items its loops went over is not known.
+    ///
+    /// # Errors
+    /// If there is nothing in it to start from, or a file of a step cannot be read.
+    pub fn view(&self) -> Result<RunView, RunError> {
+        let root = self
+            .elements
+            .iter()
+            .find(|element| element.path.parent().is_none());
+        let root_id = root.and_then(|root| ElementId::new(root.path.as_str()).ok());
+        let root_id = root_id.ok_or_else(|| RunError::unreadable(self.dir.path(), "it has no component"))?;
+        let at = self.entry.created_at.unwrap_or(Timestamp::UNIX_EPOCH);
+        let mut bodies = vec![RecordBody::RunCreated {
+            schema_version: SCHEMA_VERSION,
+            run_id: self.entry.run_id.clone(),
+            root_id,
+            definition_digest: Digest::of(b""),
+            parent: self.parent.clone(),
+        }];
+        for element in &self.elements {
+            bodies.extend(self.record_of(element)?);
+        }
+        let records = bodies
+            .into_iter()
+            .zip(1..)
+            .map(|(body, seq)| Record { seq, at, body });
+        RunView::of_records(self.dir.clone(), self.entry.status, records)
+    }
+
+    /// Reads every file of its steps. It recorded no digests, so all that can be told is which of them are no JSON though
+    /// their name says so.
+    ///
+    /// # Errors
+    /// If a directory cannot be read.
+    pub fn verify(&self) -> Result<Verification, RunError> {
+        let mut found = Verification::default();
+        for element in self.elements.iter().filter(|element| element.status.is_some()) {
+            found.steps += 1;
+            let dir = self.dir.open_dir(element.path.to_relative_dir())?;
+            for artifact in digest_files(&dir)? {
+                found.files += 1;
+                found.bytes += artifact.len;
+                let is_json = artifact.name.ends_with(".json");
+                let parsed =
+                    || serde_json::from_slice::<Value>(&dir.read(&artifact.name)?).map_err(Into::into);
+                let parsed: Result<Value, Box<dyn std::error::Error>> =
+                    if is_json { parsed() } else { Ok(Value::Null) };
+                if let Err(error) = parsed {
+                    found.damage.push(Damage {
+                        path: dir.path().join(&artifact.name),
+                        reason: format!("it is no JSON: {error}"),
+                    });
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// What our journal would have said.
+    fn record_of(&self, element: &OriginalElement) -> Result<Option<RecordBody>, RunError> {
+        let path = element.path.clone();
+        let Some(status) = element.status else {
+            let around = path.parent();
+            return Ok(match (path.typed_segments().next_back(), around) {
+                (Some(Segment::Branch(branch)), Some(path)) => Some(RecordBody::BranchTaken { path, branch }),
+                (Some(Segment::Iteration(iteration)), Some(path)) => Some(RecordBody::LoopDecided {
+                    path,
+                    iteration,
+                    stop: true,
+                }),
+                _ => None,
+            });
+        };
+        let dir = self.dir.open_dir(path.to_relative_dir())?;
+        let result = json(&dir, RESULT);
+        let tokens = |name: &str| result[name].as_u64().unwrap_or(0);
+        let mut artifacts = digest_files(&dir)?;
+        // It put the result of a component into the directory of its last child.
+        artifacts.retain(|artifact| artifact.name != COMPONENT_RESULT);
+        Ok(Some(RecordBody::StepCommitted(Box::new(StepCommitted {
+            path,
+            attempt: 1,
+            status,
+            fingerprint: None,
+            artifacts: ArtifactList::Inline(artifacts),
+            reused_from: None,
+            edited_from: None,
+            reason: None,
+            reads: Vec::new(),
+            usage: Usage {
+                prompt_tokens: tokens("usage_prompt_tokens"),
+                completion_tokens: tokens("usage_completion_tokens"),
+                total_tokens: tokens("usage_total_tokens"),
+                ..Usage::default()
+            },
+            cost: result["usage_cost"].as_f64(),
+            duration_ms: 0,
+            summary: None,
+            error: None,
+        }))))
     }
 
     /// The result of a step as its file has it.

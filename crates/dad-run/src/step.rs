@@ -411,7 +411,7 @@ fn step_dir(component: &EnteredComponent, leaf: &str) -> PathBuf {
 }
 
 /// Length and digest of every file below a stage.
-fn digest_files(dir: &Dir) -> Result<Vec<ArtifactRef>, RunError> {
+pub(crate) fn digest_files(dir: &Dir) -> Result<Vec<ArtifactRef>, RunError> {
     let mut found = Vec::new();
     digest_into(dir, "", &mut found)?;
     Ok(found)

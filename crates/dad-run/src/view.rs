@@ -137,17 +137,38 @@ impl RunView {
             .ok_or_else(|| RunError::OriginalSystem(name()))?;
         let mut fold = Fold::default();
         let end = read_journal(&dot_run, |record| fold.apply(record))?;
-        let Some((run_id, root_id, created_at)) = fold.created else {
-            return Err(RunError::unreadable(
-                dot_run.path(),
-                "its journal has no first record yet",
-            ));
-        };
         let status = match fold.sealed {
             Some(status) => status,
             None if lease::is_held(&dot_run)? => RunStatus::Running,
             None if fold.started => RunStatus::Interrupted,
             None => RunStatus::Initialized,
+        };
+        Self::of_fold(dir, dot_run, status, fold, end)
+    }
+
+    /// A run of which somebody else says what our journal would have said.
+    pub(crate) fn of_records(
+        dir: Dir,
+        status: RunStatus,
+        records: impl Iterator<Item = Record>,
+    ) -> Result<Self, RunError> {
+        let mut fold = Fold::default();
+        records.for_each(|record| fold.apply(record));
+        Self::of_fold(dir.clone(), dir, status, fold, JournalEnd::default())
+    }
+
+    fn of_fold(
+        dir: Dir,
+        dot_run: Dir,
+        status: RunStatus,
+        fold: Fold,
+        end: JournalEnd,
+    ) -> Result<Self, RunError> {
+        let Some((run_id, root_id, created_at)) = fold.created else {
+            return Err(RunError::unreadable(
+                dot_run.path(),
+                "its journal has no first record yet",
+            ));
         };
         Ok(Self {
             run_id,
@@ -177,6 +198,12 @@ impl RunView {
     #[must_use]
     pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Whether it was made by the original system, which kept no journal.
+    #[must_use]
+    pub fn is_original(&self) -> bool {
+        self.end.records == 0
     }
 
     /// The steps that ended.

@@ -140,7 +140,11 @@ impl ResultCache {
         let json = match serde_json::from_slice::<StepResult>(&bytes) {
             Ok(result) => result.to_scope_value().map_err(unreadable)?,
             // The result of a component has other fields.
-            Err(_) => serde_json::from_slice::<Json>(&bytes).map_err(unreadable)?,
+            Err(_) => {
+                let mut json = serde_json::from_slice::<Json>(&bytes).map_err(unreadable)?;
+                define_step_fields(&mut json);
+                json
+            }
         };
         let value = Value::from(json);
         self.insert(path, value.clone(), bytes.len());
@@ -231,6 +235,18 @@ impl ResultCache {
 
     fn state(&self) -> std::sync::MutexGuard<'_, CacheState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A step that was taken over from a run of the original system leaves out what it has no value for.
+fn define_step_fields(json: &mut Json) {
+    if let Some(fields) = json
+        .as_object_mut()
+        .filter(|fields| fields.contains_key("node_identifier"))
+    {
+        for name in ["input", "settings", "output", "outcome", "error"] {
+            fields.entry(name).or_insert(Json::Null);
+        }
     }
 }
 

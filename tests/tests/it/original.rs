@@ -1,4 +1,4 @@
-//! Runs of the original system: they can be listed and shown, and cannot be started from.
+//! Runs of the original system: they can be listed, shown and checked, and a re-run can begin at one of their steps.
 
 use std::path::Path;
 
@@ -40,32 +40,109 @@ fn they_are_listed() {
     assert_eq!(list["runs"].as_array().map(Vec::len), Some(3));
 }
 
+/// Ours, with the steps of the original's agent.
+const AGENT: &str = r#"schema_version: 1
+kind: agent
+elements:
+  - flow: main_flow
+    elements:
+      - { node: dynamic_repo_analysis, type: folder_analyzer, settings: { operations: [{ operation_type: analyze_folder, path: . }] } }
+      - { node: code_generator, type: ai_model_call, settings: { models: [openai/gpt-5.1], prompt: Hello } }
+      - node: code_generator_file_ops
+        type: command
+        settings: { commands: [[echo, "$expr{ $hier{code_generator}.execution_status }", "$expr{ $hier{code_generator}.error == null }"]] }
+"#;
+
 #[test]
-fn they_are_refused_as_the_previous_run() {
+fn a_rerun_begins_at_one_of_their_steps() {
     let env = environment();
-    let start = |run| {
-        let entry = "code_generator_file_ops";
-        env.refused(&[
-            "run",
-            "agent",
-            "autocoder",
-            "--previous-run-id",
-            run,
-            "--entry-point",
-            entry,
-        ])
-    };
-    insta::assert_snapshot!(start("run_20261123_022713_9d6211"), @"
+    env.write("agents/autocoder/agent.yaml", AGENT);
+    let run = "run_20261123_022713_9d6211";
+    let agent = ["run", "agent", "autocoder", "--previous-run-id", run];
+    let entry = ["--entry-point", "code_generator_file_ops"];
+    insta::assert_snapshot!(env.run(&[&agent[..], &entry].concat()).expect(0), @"
     ---- stderr
-    error[original_system]: `run_20261123_022713_9d6211` was made by the original system; it can be listed and shown, but not started from
+    rerun_00000000_000000_000001
+    re-run of run_20261123_022713_9d6211: 2 reused (saves 444 tokens, $0.0001), 1 to execute, starting at autocoder_root.main_flow.code_generator_file_ops
+    autocoder_root
+      main_flow
+        ↺ dynamic_repo_analysis         from run_20261123_022713_9d6211
+        ↺ code_generator                from run_20261123_022713_9d6211
+        ✓ code_generator_file_ops       [time]  1 command
+
+    completed rerun_00000000_000000_000001 in [time]
+      steps     3 completed, of them 2 reused
+      artifacts [root]/project/runs/rerun_00000000_000000_000001
+      next      dhenara runs show rerun_00000000_000000_000001 autocoder_root.main_flow.code_generator_file_ops
+    ---- exit code 0
+    ");
+    let ours = env.last_run();
+    for step in ["dynamic_repo_analysis", "code_generator"] {
+        let file = |run: &Path| {
+            std::fs::read(
+                run.join("autocoder_root/main_flow")
+                    .join(step)
+                    .join("result.json"),
+            )
+            .unwrap()
+        };
+        assert_eq!(
+            file(&ours),
+            file(&env.project().join("runs").join(run)),
+            "copied, byte for byte"
+        );
+    }
+    let outcome =
+        std::fs::read_to_string(ours.join("autocoder_root/main_flow/code_generator_file_ops/outcome.json"));
+    assert!(outcome.unwrap().contains("completed true"));
+    drop(env.run(&["runs", "verify", "last"]).expect(0));
+    // From there on it is one of ours.
+    let again = ["run", "agent", "autocoder", "--previous-run-id", "last"];
+    drop(env.run(&[&again[..], &entry].concat()).expect(0));
+}
+
+#[test]
+fn what_they_cannot_be_used_for_is_refused() {
+    let env = environment();
+    let run = "run_20261123_022713_9d6211";
+    let agent = ["run", "agent", "autocoder", "--previous-run-id"];
+    insta::assert_snapshot!(env.refused(&[&agent[..], &[run]].concat()), @"
+    ---- stderr
+    error[original_system]: `run_20261123_022713_9d6211` was made by the original system, which kept no journal and no fingerprints: a re-run can begin at one of its steps, and no more
+      hint: say where: `--previous-run-id run_20261123_022713_9d6211 --entry-point PATH`
     ---- exit code 2
     ");
     // `last` is a run of the agent's own root, which none of them is known to be.
-    insta::assert_snapshot!(start("last"), @"
+    insta::assert_snapshot!(env.refused(&[&agent[..], &["last"]].concat()), @"
     ---- stderr
     error[unknown_run]: there is no previous run of this component
       hint: `dhenara runs list` shows the runs there are
     ---- exit code 2
+    ");
+    insta::assert_snapshot!(env.refused(&["resume", run]), @"
+    ---- stderr
+    error[original_system]: `run_20261123_022713_9d6211` was made by the original system, which kept no journal and no fingerprints: a re-run can begin at one of its steps, and no more
+      hint: say where: `--previous-run-id run_20261123_022713_9d6211 --entry-point PATH`
+    ---- exit code 2
+    ");
+}
+
+#[test]
+fn they_are_verified_as_far_as_they_can_be() {
+    let env = environment();
+    let run = "run_20261123_022713_9d6211";
+    insta::assert_snapshot!(env.unchanged(&["runs", "verify", run]).expect(0), @"
+    run_20261123_022713_9d6211: 3 steps, 8 files, all can be read; the original system recorded no digests
+    ---- exit code 0
+    ");
+    env.write(
+        &format!("runs/{run}/autocoder_root/main_flow/code_generator/outcome.json"),
+        "{",
+    );
+    insta::assert_snapshot!(env.unchanged(&["runs", "verify", run]).expect(1), @"
+    autocoder_root/main_flow/code_generator/outcome.json: it is no JSON: EOF while parsing an object at line 1 column 1
+    run_20261123_022713_9d6211: 3 steps, 8 files, 1 of them cannot be read
+    ---- exit code 1
     ");
 }
 
