@@ -8,7 +8,7 @@ use dad_runner::NodeRegistry;
 
 use crate::args::{Cli, Command, RunCommand, RunsCommand};
 use crate::error::CommandError;
-use crate::{exit_code, json, render, resume, run, runs, schema, step, validate};
+use crate::{cancel, exit_code, json, render, resume, run, runs, schema, step, validate};
 
 /// The command with what a project adds to it.
 pub struct App {
@@ -82,6 +82,7 @@ impl App {
             Command::Run(RunCommand::Flow { file, options }) => run::flow(self, &file, &options),
             Command::Run(RunCommand::Step { run, path, options }) => step::step(self, &run, &path, &options),
             Command::Resume { run, options } => resume::resume(self, &run, &options),
+            Command::Cancel { run, path, place } => cancel::cancel(&run, path.as_deref(), &place),
             Command::Validate {
                 name,
                 project_root,
@@ -134,7 +135,7 @@ impl Command {
                 | RunsCommand::Why { json, .. }
                 | RunsCommand::Show { json, .. },
             ) => *json,
-            Self::Schema { .. } => false,
+            Self::Cancel { .. } | Self::Schema { .. } => false,
         }
     }
 }

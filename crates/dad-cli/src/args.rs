@@ -22,6 +22,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         options: Box<ResumeOptions>,
     },
+    /// Stop a run that another process drives, or one step or component of it; what is committed stays.
+    Cancel {
+        /// Its id, a unique beginning of it, `last`, or `last~N` for the Nth before it.
+        run: String,
+        /// A step or component, by its path or the end of it.
+        path: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Check definitions without running them: every problem at once, with its place.
     Validate {
         /// An agent of the project or a definition file; all agents of the project if left out.
@@ -180,6 +189,15 @@ pub(crate) struct ResumeOptions {
     /// Which definition to go on with, if it changed since the run was started.
     #[arg(long, value_enum)]
     pub(crate) definition: Option<DefinitionChoice>,
+    /// Count a step that has not ended well as skipped, instead of executing it.
+    #[arg(long, value_name = "PATH[=REASON]")]
+    pub(crate) skip: Vec<String>,
+    /// Count a step that has not ended well as failed, instead of executing it.
+    #[arg(long, value_name = "PATH[=REASON]")]
+    pub(crate) fail: Vec<String>,
+    /// Take the run over from a process on another machine, of which it cannot be told whether it still drives it.
+    #[arg(long)]
+    pub(crate) steal_lease: bool,
     /// Give a step its input.
     #[arg(long = "input", value_name = "PATH=JSON|@FILE")]
     pub(crate) inputs: Vec<String>,

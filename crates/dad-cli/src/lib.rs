@@ -12,6 +12,7 @@
 
 mod app;
 mod args;
+mod cancel;
 mod config;
 mod definitions;
 mod error;

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use dad_core::{Definition, HierarchyPath};
 use dad_definition::{Program, check_file, compile};
-use dad_run::{DefinitionChanges, Dirs, RecordedDefinition, RunView};
+use dad_run::{DefinitionChanges, Dirs, RecordedDefinition, RunView, Settled};
 use dad_runner::Runner;
 
 use crate::app::App;
@@ -54,10 +54,27 @@ pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8
     let mut environment = environment;
     environment.variables.clear();
     context = given::apply(context, place, &given, &environment)?;
+    for settle in &options.skip {
+        let (path, reason) = settled(settle);
+        context = context.settle(path, Settled::Skipped(reason));
+    }
+    for settle in &options.fail {
+        let (path, reason) = settled(settle);
+        context = context.settle(path, Settled::Failed(reason));
+    }
+    context = context.steal_lease(options.steal_lease);
     let invocation = Invocation::new(place, options.env.as_deref(), &project_root);
     drive(context, &environment, options.json, &invocation, |context| {
         Runner::resume(definition, context, entry.dir)
     })
+}
+
+/// A step, and why it is settled so.
+fn settled(text: &str) -> (&str, Option<String>) {
+    match text.split_once('=') {
+        Some((path, reason)) => (path, Some(reason.to_owned())),
+        None => (text, None),
+    }
 }
 
 /// The definition to go on with. If the one there is now differs from the recorded one, somebody has to say.

@@ -9,7 +9,7 @@ use crate::args::Place;
 use crate::error::CommandError;
 use crate::{exit_code, json, original, show};
 
-fn catalog(place: &Place) -> Result<Catalog, CommandError> {
+pub(crate) fn catalog(place: &Place) -> Result<Catalog, CommandError> {
     let project_root = match &place.project_root {
         Some(root) => root.clone(),
         // Runs of a flow without a project lie beside it.
@@ -179,7 +179,7 @@ pub(crate) fn show(run: &str, path: Option<&str>, place: &Place, as_json: bool) 
 }
 
 /// The component or step that a person means.
-fn select<'a>(
+pub(crate) fn select<'a>(
     path: &str,
     paths: impl Iterator<Item = &'a HierarchyPath>,
     run: &RunEntry,

@@ -150,6 +150,9 @@ pub(crate) fn show_summary(
     if counts.failed > 0 {
         steps += &format!(", {} failed", counts.failed);
     }
+    if counts.skipped > 0 {
+        steps += &format!(", {} skipped", counts.skipped);
+    }
     row("steps", &steps);
     let usage = &report.totals.usage;
     if usage.calls > 0 {

@@ -97,6 +97,12 @@ impl StepStatus {
     pub const fn is_failure(self) -> bool {
         matches!(self, Self::Failed | Self::TimedOut | Self::Cancelled)
     }
+
+    /// Whether it is an end, good or bad.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        self.is_failure() || matches!(self, Self::Completed | Self::Skipped)
+    }
 }
 
 impl fmt::Display for StepStatus {

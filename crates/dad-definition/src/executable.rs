@@ -56,7 +56,7 @@ fn in_element(element: &Element, place: &Place, found: &mut Vec<(Place, Problem)
     let ElementOptions {
         pre_events,
         post_events,
-        timeout,
+        timeout: _,
         retry,
         on_error: _,
         reuse: _,
@@ -76,7 +76,6 @@ fn in_element(element: &Element, place: &Place, found: &mut Vec<(Place, Problem)
     let on_components = [
         ("pre_events", !pre_events.is_empty()),
         ("post_events", !post_events.is_empty()),
-        ("timeout", timeout.is_some()),
         ("retry", retry.is_some()),
     ];
     for (key, given) in on_components {

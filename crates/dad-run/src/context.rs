@@ -28,6 +28,7 @@ use crate::projection::{write_json, write_new_json};
 use crate::record::RecordBody;
 use crate::recorded::{Versioned, write_definition};
 use crate::resources::Resources;
+use crate::resume::Settled;
 use crate::run::{ActiveRun, RunScope};
 use crate::values::store_value;
 use crate::view::RunView;
@@ -106,6 +107,8 @@ pub(crate) struct Options {
     pub(crate) fresh: bool,
     pub(crate) execute: Vec<String>,
     pub(crate) edits: Vec<(String, Value)>,
+    pub(crate) settle: Vec<(String, Settled)>,
+    pub(crate) steal_lease: bool,
     pub(crate) variables: Map<String, Value>,
     pub(crate) inputs: Vec<UnresolvedInput>,
     pub(crate) static_inputs: Option<PathBuf>,
@@ -174,6 +177,8 @@ impl RunContext {
                 fresh: false,
                 execute: Vec::new(),
                 edits: Vec::new(),
+                settle: Vec::new(),
+                steal_lease: false,
                 variables: Map::new(),
                 inputs: Vec::new(),
                 static_inputs: None,
@@ -264,6 +269,21 @@ impl RunContextBuilder {
     pub fn step_alone(mut self, selector: impl Into<String>) -> Self {
         self.options.entry_point = Some(selector.into());
         self.options.alone = true;
+        self
+    }
+
+    /// Whether a resumed run is taken over from a process on another machine, of which it cannot be told whether it
+    /// still drives the run.
+    #[must_use]
+    pub fn steal_lease(mut self, steal: bool) -> Self {
+        self.options.steal_lease = steal;
+        self
+    }
+
+    /// A step that a resumed run does not execute, because somebody settles it by hand.
+    #[must_use]
+    pub fn settle(mut self, selector: impl Into<String>, settled: Settled) -> Self {
+        self.options.settle.push((selector.into(), settled));
         self
     }
 
@@ -912,7 +932,7 @@ fn check_rerun_options(options: &Options) -> Result<(), RunError> {
 
 fn begin_lease(dir: &Dir) -> Result<(Dir, FileLock), RunError> {
     let dot_run = dir.create_dir(DOT_RUN)?;
-    let lease = lease::acquire(&dot_run)?;
+    let lease = lease::acquire(&dot_run, false)?;
     Ok((dot_run, lease))
 }
 

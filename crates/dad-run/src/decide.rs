@@ -179,10 +179,11 @@ impl Known {
     }
 }
 
-/// Whether what is recorded of a step is a result that others could go on from: a failure that was absorbed is one.
+/// Whether what is recorded of a step is a result that others could go on from: a failure that was absorbed is one, and
+/// a step that was skipped.
 #[must_use]
 pub fn is_result(step: &StepCommitted, on_error: OnError) -> bool {
-    step.status == StepStatus::Completed || on_error.absorbs(step.status)
+    matches!(step.status, StepStatus::Completed | StepStatus::Skipped) || on_error.absorbs(step.status)
 }
 
 /// Decides about a step of a re-run.

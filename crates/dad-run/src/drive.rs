@@ -1,9 +1,9 @@
 //! From a directory that is there to a run that is driven.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dad_core::{HierarchyPath, RunId, RunStatus, Timestamp};
 use dad_events::RunIdentity;
@@ -11,11 +11,15 @@ use dad_fs::{Dir, FileLock};
 
 use crate::context::{Prepared, RunContext};
 use crate::error::RunError;
+use crate::inbox::{Inbox, MessageBody};
 use crate::journal::JournalWriter;
 use crate::machine;
 use crate::resume::Interrupted;
-use crate::run::{ActiveRun, RunInner, RunScope, State};
+use crate::run::{ActiveRun, RunHandle, RunInner, RunScope, State, WeakRunHandle};
 use crate::view::RunView;
+
+/// How often it is looked for what other processes ask for.
+const INBOX_INTERVAL: Duration = Duration::from_millis(250);
 
 /// A run directory that this process may write.
 pub(crate) struct Opened {
@@ -63,6 +67,10 @@ pub(crate) fn drive(
     });
     let before = opened.history.as_ref();
     let (epoch, totals) = before.map_or_else(Default::default, |view| (view.open_ends().epoch, view.totals));
+    let settled = before
+        .map(|view| view.open_ends().settled.clone())
+        .unwrap_or_default();
+    let inbox = Inbox::from_now_on(&opened.dot_run)?;
     let inner = RunInner {
         bus: bus.start(&identity),
         identity,
@@ -81,7 +89,9 @@ pub(crate) fn drive(
         parent,
         scope,
         interactive: options.interactive,
-        cancelled: options.cancelled,
+        // Somebody who cancels this run does not cancel others that were given the same token.
+        cancelled: options.cancelled.child_token(),
+        any_cancelled: AtomicBool::new(false),
         ended: AtomicBool::new(false),
         created_at: opened.created_at,
         started: Instant::now(),
@@ -95,11 +105,43 @@ pub(crate) fn drive(
             inputs,
             started: HashSet::new(),
             interrupted: opened.interrupted,
+            settled,
+            cancelled: Vec::new(),
+            executing: HashMap::new(),
             voided: HashSet::new(),
         }),
     };
     inner
         .metadata(RunStatus::Running, None, None)
         .write(&inner.trace, inner.durability)?;
-    Ok(ActiveRun::new(inner))
+    let run = ActiveRun::new(inner);
+    tokio::spawn(watch_inbox(run.handle().downgrade(), inbox));
+    Ok(run)
+}
+
+/// Does what other processes ask for, until the run has ended.
+async fn watch_inbox(run: WeakRunHandle, mut inbox: Inbox) {
+    loop {
+        tokio::time::sleep(INBOX_INTERVAL).await;
+        let Some(run) = run.upgrade() else { return };
+        if let Err(error) = read_inbox(&run, &mut inbox) {
+            match error {
+                RunError::Ended => return,
+                error => tracing::warn!(%error, "what other processes ask for cannot be read"),
+            }
+        }
+    }
+}
+
+fn read_inbox(run: &RunHandle, inbox: &mut Inbox) -> Result<(), RunError> {
+    if run.inner().ended.load(Ordering::Acquire) {
+        return Err(RunError::Ended);
+    }
+    for message in inbox.new_messages(&run.inner().dot_run)? {
+        match message.body {
+            MessageBody::Cancel { path } => run.cancel(path.as_ref(), &message.source)?,
+            MessageBody::Unknown => {}
+        }
+    }
+    Ok(())
 }

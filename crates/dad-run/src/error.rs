@@ -187,6 +187,20 @@ pub enum RunError {
         /// The difference.
         reason: String,
     },
+    /// A step that is to be settled by hand.
+    #[error("{0}")]
+    Settle(#[source] SelectError),
+    /// A step that is to be settled by hand and has ended well, or of which there may be several.
+    #[error("`{0}` cannot be settled: it has ended well, or its iteration is not said")]
+    NothingToSettle(HierarchyPath),
+    /// A node that was asked to stop and did not.
+    #[error("`{path}` did not stop within {grace} of being asked to", grace = dad_core::format_duration(*grace))]
+    Unresponsive {
+        /// The step.
+        path: HierarchyPath,
+        /// How long it was waited for.
+        grace: std::time::Duration,
+    },
     /// A run of the original system where one of ours is needed.
     #[error(
         "`{0}` was made by the original system, which kept no journal and no fingerprints: a re-run can begin at one of its steps, and no more"
@@ -201,6 +215,9 @@ pub enum RunError {
     /// Somebody else drives the run.
     #[error("the run is driven by {0}")]
     LeaseHeld(String),
+    /// A process on another machine was the last to drive the run, and its lock cannot be seen from here.
+    #[error("the run was driven by {0}, and on this file system it cannot be told whether it still is")]
+    LeaseOfAnotherHost(String),
     /// A call after the end of the run.
     #[error("the run has ended")]
     Ended,
@@ -264,10 +281,14 @@ impl RunError {
             Self::Journal { .. } => "journal_damaged",
             Self::NewerVersion { .. } => "newer_version",
             Self::Corrupt { .. } => "corrupt",
+            Self::Settle(SelectError::Ambiguous { .. }) => "ambiguous_path",
+            Self::Settle(_) => "unknown_path",
+            Self::NothingToSettle(_) => "nothing_to_settle",
+            Self::Unresponsive { .. } => "unresponsive",
             Self::OriginalSystem(_) => "original_system",
             Self::NothingToResume => "nothing_to_resume",
             Self::AlreadyCompleted(_) => "already_completed",
-            Self::LeaseHeld(_) => "lease_held",
+            Self::LeaseHeld(_) | Self::LeaseOfAnotherHost(_) => "lease_held",
             Self::Ended => "run_ended",
             Self::NotAnEnd(..) => "not_an_end",
             Self::NoRuntime => "no_runtime",
@@ -282,6 +303,13 @@ impl RunError {
             Self::UnknownRun { .. } => Some("`dhenara runs list` shows the runs there are".to_owned()),
             Self::EntryPointAndExecute => {
                 Some("leave out `--entry-point`, or `--execute` and `--fresh`".to_owned())
+            }
+            Self::Unresponsive { .. } => Some(
+                "a node returns when `cx.cancelled()` resolves, or is dropped there; `dhenara resume` executes it again"
+                    .to_owned(),
+            ),
+            Self::LeaseOfAnotherHost(_) => {
+                Some("if that process has ended, take the run over by `--steal-lease`".to_owned())
             }
             Self::OriginalSystem(run) => {
                 Some(format!("say where: `--previous-run-id {run} --entry-point PATH`"))

@@ -3,8 +3,10 @@ use dad_fs::{Dir, FileLock};
 use serde::{Deserialize, Serialize};
 
 use crate::error::RunError;
+use crate::journal::first_and_last;
 use crate::layout::LEASE;
 use crate::machine;
+use crate::record::RecordBody;
 
 /// Who drives a run, for people; the lock on the file is the truth.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,11 +24,18 @@ impl std::fmt::Display for Holder {
     }
 }
 
-/// Takes the lease of a run.
-pub(crate) fn acquire(dot_run: &Dir) -> Result<FileLock, RunError> {
+/// Takes the lease of a run. The lock of a process on another machine cannot be seen on every file system: unless the
+/// run was sealed, such a process counts as its driver until somebody steals the lease.
+pub(crate) fn acquire(dot_run: &Dir, steal: bool) -> Result<FileLock, RunError> {
     let Some(mut lock) = dot_run.lock(LEASE)? else {
         return Err(RunError::LeaseHeld(holder(dot_run)));
     };
+    if !steal
+        && let Some(holder) = foreign_holder(dot_run)
+        && !is_sealed(dot_run)?
+    {
+        return Err(RunError::LeaseOfAnotherHost(holder.to_string()));
+    }
     let holder = Holder {
         schema_version: SCHEMA_VERSION,
         host: machine::host(),
@@ -38,15 +47,28 @@ pub(crate) fn acquire(dot_run: &Dir) -> Result<FileLock, RunError> {
     Ok(lock)
 }
 
-/// Whether a process drives the run.
+/// Whether a process drives the run, which is not sealed.
 pub(crate) fn is_held(dot_run: &Dir) -> Result<bool, RunError> {
-    Ok(dot_run.is_locked(LEASE)?)
+    Ok(dot_run.is_locked(LEASE)? || foreign_holder(dot_run).is_some())
 }
 
-fn holder(dot_run: &Dir) -> String {
-    let read = dot_run
-        .read(LEASE)
-        .ok()
-        .and_then(|bytes| serde_json::from_slice::<Holder>(&bytes).ok());
-    read.map_or_else(|| "another process".to_owned(), |holder| holder.to_string())
+fn is_sealed(dot_run: &Dir) -> Result<bool, RunError> {
+    let ends = first_and_last(dot_run)?;
+    Ok(ends.is_some_and(|(_, last)| matches!(last.body, RecordBody::RunSealed { .. })))
+}
+
+/// A holder on another machine whose lock cannot be seen from here.
+fn foreign_holder(dot_run: &Dir) -> Option<Holder> {
+    let holder = read_holder(dot_run)?;
+    let is_elsewhere = holder.host != machine::host();
+    // Asked last, because it is a call of the system and nearly all runs are of this machine.
+    (is_elsewhere && !machine::is_known_local(dot_run.path())).then_some(holder)
+}
+
+fn read_holder(dot_run: &Dir) -> Option<Holder> {
+    serde_json::from_slice(&dot_run.read(LEASE).ok()?).ok()
+}
+
+pub(crate) fn holder(dot_run: &Dir) -> String {
+    read_holder(dot_run).map_or_else(|| "another process".to_owned(), |holder| holder.to_string())
 }

@@ -26,6 +26,7 @@ mod decide;
 mod drive;
 mod edit;
 mod error;
+mod inbox;
 mod inputs;
 mod journal;
 pub mod layout;
@@ -55,6 +56,7 @@ pub use dad_fs::Durability;
 pub use decide::{Asked, Facts, Fit, Kind, Known, Reason, Verdict, decide, is_result};
 pub use edit::Edit;
 pub use error::RunError;
+pub use inbox::{Message, MessageBody, request_cancel};
 pub use inputs::GivenInput;
 pub use machine::process_start_time;
 pub use memo::MemoLine;
@@ -67,13 +69,16 @@ pub use preview::RunPreview;
 pub use project::{find_project_root, find_project_root_from};
 pub use projection::{Metadata, Summary};
 pub use record::{
-    ArtifactList, Driver, LoopItems, RangeBounds, Record, RecordBody, StepCommitted, StoredRef, StoredValue,
-    Totals,
+    ArtifactList, ControlKind, Driver, LoopItems, RangeBounds, Record, RecordBody, StepCommitted, StoredRef,
+    StoredValue, Totals,
 };
 pub use recorded::{DefinitionChanges, RecordedDefinition};
 pub use resources::Resources;
-pub use resume::Interrupted;
-pub use run::{ActiveRun, ComponentEnd, EnteredComponent, Items, LoopStart, RunHandle, RunScope, SealedRun};
+pub use resume::{Interrupted, Settled};
+pub use run::{
+    ActiveRun, ComponentEnd, EnteredComponent, ExecutingStep, Items, LoopStart, RunHandle, RunScope,
+    SealedRun,
+};
 pub use step::{CommitDetails, StagedStep, StepStart};
 pub use verify::{Damage, Verification};
 pub use view::{RunView, ViewEntry};

@@ -150,6 +150,19 @@ pub enum RecordBody {
     },
     /// A step ended: the commit point.
     StepCommitted(Box<StepCommitted>),
+    /// Somebody outside intervened.
+    Control {
+        /// What they want.
+        kind: ControlKind,
+        /// The step or component; `None` for the run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<HierarchyPath>,
+        /// Who it was, for people.
+        source: String,
+        /// Why, or how much.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<Value>,
+    },
     /// An event of the application.
     Custom {
         /// Its name.
@@ -190,6 +203,22 @@ impl RecordBody {
             _ => None,
         }
     }
+}
+
+/// How somebody intervenes in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ControlKind {
+    /// It is to stop.
+    Cancel,
+    /// The step counts as skipped.
+    Skip,
+    /// The step counts as failed.
+    Fail,
+    /// A kind of a newer version.
+    #[serde(other)]
+    Unknown,
 }
 
 /// The process that drives a run.

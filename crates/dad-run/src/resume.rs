@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use dad_core::{Definition, HierarchyPath, RunStatus};
+use dad_core::{Definition, HierarchyPath, PathSelector, RunStatus, SelectError};
+use dad_definition::Program;
 use dad_fs::Dir;
 
 use crate::context::{Prepared, RunContext};
+use crate::decide::is_result;
 use crate::drive::{Opened, drive};
 use crate::error::RunError;
 use crate::inputs::read_static_inputs;
@@ -15,9 +17,24 @@ use crate::journal::JournalWriter;
 use crate::layout::{ATTEMPTS, DOT_RUN, DOT_TRACE, MEMO, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE, VALUES};
 use crate::memo::MemoLine;
 use crate::plan::RerunPlan;
+use crate::record::ControlKind;
 use crate::run::ActiveRun;
 use crate::view::{RunView, ViewEntry};
 use crate::{lease, machine};
+
+impl ActiveRun {
+    /// Notes that a step is settled by hand: it is not executed.
+    fn settle(&self, path: &HierarchyPath, settled: Settled) -> Result<(), RunError> {
+        let reason = settled.reason().cloned();
+        self.control(settled.kind(), Some(path), "resume", reason.map(Into::into))?;
+        self.handle()
+            .inner()
+            .state()
+            .settled
+            .insert(path.clone(), settled);
+        Ok(())
+    }
+}
 
 /// An attempt of a step that was going on when its process died.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +43,56 @@ pub struct Interrupted {
     pub attempt: u32,
     /// The exchanges that it finished.
     pub memos: Vec<MemoLine>,
+}
+
+/// How somebody settled a step that did not end well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It is passed over: others see no result. Perhaps why.
+    Skipped(Option<String>),
+    /// It failed. Perhaps why.
+    Failed(Option<String>),
+}
+
+impl Settled {
+    fn kind(&self) -> ControlKind {
+        match self {
+            Self::Skipped(_) => ControlKind::Skip,
+            Self::Failed(_) => ControlKind::Fail,
+        }
+    }
+
+    fn reason(&self) -> Option<&String> {
+        match self {
+            Self::Skipped(reason) | Self::Failed(reason) => reason.as_ref(),
+        }
+    }
+}
+
+/// The step of a resumed run that a selector means: one that has not ended well.
+fn unsettled(selector: &str, view: &RunView, program: &Program) -> Result<HierarchyPath, RunError> {
+    let parsed: PathSelector = selector.parse()?;
+    let open = view.entries.iter().filter(|(path, entry)| match entry {
+        ViewEntry::Component { .. } => false,
+        ViewEntry::Running { .. } => true,
+        ViewEntry::Step(step) => {
+            let on_error = program.step(path).map(|node| node.options.on_error);
+            !is_result(step, on_error.unwrap_or_default())
+        }
+    });
+    let open: Vec<&HierarchyPath> = open.map(|(path, _)| path).collect();
+    match parsed.select(open.iter().copied()) {
+        Ok(path) => return Ok(path.clone()),
+        Err(error @ SelectError::Ambiguous { .. }) => return Err(RunError::Settle(error)),
+        Err(_) => {}
+    }
+    let selected = program.select_step(&parsed).map_err(RunError::Settle)?;
+    let path = selected.first();
+    let is_one = path == path.without_iterations() || selected.has_iterations();
+    match view.step(&path) {
+        None if is_one => Ok(path),
+        _ => Err(RunError::NothingToSettle(path)),
+    }
 }
 
 impl RunContext {
@@ -47,7 +114,7 @@ impl RunContext {
         let program = Arc::new(self.program(definition.as_ref())?);
         let dir = Dir::open_with(run_dir, self.options.gate.clone())?;
         let dot_run = dir.open_dir(DOT_RUN)?;
-        let lease = lease::acquire(&dot_run)?;
+        let lease = lease::acquire(&dot_run, self.options.steal_lease)?;
         // Only now, because until then its driver may have written more.
         let view = RunView::open(run_dir)?;
         if view.root_id != self.root_id {
@@ -60,6 +127,11 @@ impl RunContext {
         if view.sealed_status() == Some(RunStatus::Completed) {
             return Err(RunError::AlreadyCompleted(view.run_id.to_string()));
         }
+        let settle = self.options.settle.iter().map(|(selector, settled)| {
+            let path = unsettled(selector, &view, &program)?;
+            Ok((path, settled.clone()))
+        });
+        let settle = settle.collect::<Result<Vec<_>, RunError>>()?;
         for (pgid, start_time) in view.open_ends().children.values() {
             machine::end_group(*pgid, *start_time);
         }
@@ -108,6 +180,9 @@ impl RunContext {
         };
         let run = drive(opened, prepared, scope, self)?;
         run.handle().start()?;
+        for (path, settled) in settle {
+            run.settle(&path, settled)?;
+        }
         Ok(run)
     }
 

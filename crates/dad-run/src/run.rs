@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use dad_core::{
@@ -26,9 +26,9 @@ use crate::layout::COMPONENT_RESULT;
 use crate::machine;
 use crate::plan::{RerunPlan, RunPlace};
 use crate::projection::{self, Metadata, Summary};
-use crate::record::{Driver, LoopItems, RangeBounds, RecordBody, Totals};
+use crate::record::{ControlKind, Driver, LoopItems, RangeBounds, RecordBody, Totals};
 use crate::resources::Resources;
-use crate::resume::Interrupted;
+use crate::resume::{Interrupted, Settled};
 use crate::values::store_value;
 use crate::view::{RunView, read_result};
 
@@ -71,6 +71,8 @@ pub(crate) struct RunInner {
     pub(crate) interactive: bool,
     pub(crate) cancelled: CancellationToken,
     pub(crate) ended: AtomicBool,
+    /// Whether anything but the whole run is to stop.
+    pub(crate) any_cancelled: AtomicBool,
     pub(crate) created_at: Timestamp,
     pub(crate) started: Instant,
     pub(crate) git_commit: Option<String>,
@@ -91,6 +93,12 @@ pub(crate) struct State {
     pub(crate) started: std::collections::HashSet<HierarchyPath>,
     /// Attempts that a resumed run goes on with.
     pub(crate) interrupted: std::collections::HashMap<HierarchyPath, Interrupted>,
+    /// Steps that are settled by hand.
+    pub(crate) settled: std::collections::HashMap<HierarchyPath, Settled>,
+    /// What is to stop, beside the whole run.
+    pub(crate) cancelled: Vec<HierarchyPath>,
+    /// Steps that execute, and what stops each.
+    pub(crate) executing: std::collections::HashMap<HierarchyPath, CancellationToken>,
     /// Steps that a resumed run has executed again.
     pub(crate) voided: std::collections::HashSet<HierarchyPath>,
 }
@@ -117,6 +125,19 @@ impl RunScope {
             run_root: variable("run_root").into(),
             project_root: variable("project_root").into(),
         }
+    }
+}
+
+/// A step that executes; dropped when it has ended.
+#[derive(Debug)]
+pub struct ExecutingStep {
+    run: RunHandle,
+    path: HierarchyPath,
+}
+
+impl Drop for ExecutingStep {
+    fn drop(&mut self) {
+        self.run.inner.state().executing.remove(&self.path);
     }
 }
 
@@ -288,7 +309,21 @@ impl Deref for ActiveRun {
     }
 }
 
+/// Access to a run for those who must not keep it from ending.
+pub(crate) struct WeakRunHandle(Weak<RunInner>);
+
+impl WeakRunHandle {
+    pub(crate) fn upgrade(&self) -> Option<RunHandle> {
+        let inner = self.0.upgrade()?;
+        Some(RunHandle { inner })
+    }
+}
+
 impl RunHandle {
+    pub(crate) fn downgrade(&self) -> WeakRunHandle {
+        WeakRunHandle(Arc::downgrade(&self.inner))
+    }
+
     pub(crate) fn inner(&self) -> &RunInner {
         &self.inner
     }
@@ -652,6 +687,74 @@ impl RunHandle {
             start_time,
         };
         self.inner.record(&body, None).map(drop)
+    }
+
+    /// Notes that somebody outside intervenes.
+    ///
+    /// # Errors
+    /// If the run has ended or the record cannot be written.
+    pub fn control(
+        &self,
+        kind: ControlKind,
+        path: Option<&HierarchyPath>,
+        source: &str,
+        value: Option<Value>,
+    ) -> Result<(), RunError> {
+        let body = RecordBody::Control {
+            kind,
+            path: path.cloned(),
+            source: source.to_owned(),
+            value,
+        };
+        self.inner.record(&body, None).map(drop)
+    }
+
+    /// Stops the run, or one step or component of it, because somebody outside wants it.
+    ///
+    /// # Errors
+    /// If the run has ended or the record cannot be written.
+    pub fn cancel(&self, path: Option<&HierarchyPath>, source: &str) -> Result<(), RunError> {
+        self.control(ControlKind::Cancel, path, source, None)?;
+        let Some(path) = path else {
+            self.inner.cancelled.cancel();
+            return Ok(());
+        };
+        let mut state = self.inner.state();
+        state.cancelled.push(path.clone());
+        let executing = state.executing.iter().filter(|(step, _)| step.is_within(path));
+        executing.for_each(|(_, token)| token.cancel());
+        self.inner.any_cancelled.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Whether a place is to stop, beside the whole run.
+    #[must_use]
+    pub fn is_cancelled_at(&self, path: &HierarchyPath) -> bool {
+        let is_in = |cancelled: &HierarchyPath| path.is_within(cancelled);
+        self.inner.any_cancelled.load(Ordering::Acquire) && self.inner.state().cancelled.iter().any(is_in)
+    }
+
+    /// Makes known that a step executes, so that it can be stopped by `token`; until the guard is dropped.
+    #[must_use]
+    pub fn executing(&self, path: &HierarchyPath, token: &CancellationToken) -> ExecutingStep {
+        let mut state = self.inner.state();
+        state.executing.insert(path.clone(), token.clone());
+        if state.cancelled.iter().any(|cancelled| path.is_within(cancelled)) {
+            token.cancel();
+        }
+        drop(state);
+        ExecutingStep {
+            run: self.clone(),
+            path: path.clone(),
+        }
+    }
+
+    /// How a step was settled by hand, if it was.
+    #[must_use]
+    pub fn settled(&self, path: &HierarchyPath) -> Option<Settled> {
+        // Asked at every step, and only resumed runs have any.
+        self.inner.history.as_ref()?;
+        self.inner.state().settled.get(path).cloned()
     }
 
     /// Publishes an event of the application and records it.

@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dad_core::{
-    ArtifactRef, Digest, FirstFailure, HierarchyPath, NodeType, StepResult, StepStatus, Timestamp, Usage,
+    ArtifactRef, Digest, ErrorInfo, FirstFailure, HierarchyPath, NodeType, StepResult, StepStatus, Timestamp,
+    Usage,
 };
 use dad_events::{EventBody, StepEnded, StepStarted};
 use dad_fs::{Dir, Durability, EntryKind, FsResult};
@@ -267,11 +268,50 @@ impl RunHandle {
         };
         inner.publish(
             component,
-            &staged.name(),
+            Some(&staged.name()),
             &staged.node_type,
             committed,
             result.error.clone(),
         )
+    }
+
+    /// Ends a step that is not executed, because somebody settled it by hand. It has no files.
+    ///
+    /// # Errors
+    /// If the run has ended, or the record cannot be written.
+    pub fn settle_step(
+        &self,
+        component: &EnteredComponent,
+        path: &HierarchyPath,
+        node_type: &NodeType,
+        (status, error): (StepStatus, Option<ErrorInfo>),
+        summary: Option<String>,
+    ) -> Result<StepCommitted, RunError> {
+        let inner = self.inner();
+        let seq = {
+            let mut state = inner.state();
+            inner.void(&mut state, path);
+            state.journal.next_seq()
+        };
+        self.clear_final(path, seq)?;
+        let committed = StepCommitted {
+            path: path.clone(),
+            attempt: 1,
+            status,
+            fingerprint: None,
+            artifacts: ArtifactList::default(),
+            reused_from: None,
+            edited_from: None,
+            reason: None,
+            reads: Vec::new(),
+            usage: Usage::default(),
+            cost: None,
+            duration_ms: 0,
+            summary,
+            error: error.as_ref().map(projection::shorten),
+        };
+        inner.publish(component, None, node_type, committed.clone(), error)?;
+        Ok(committed)
     }
 
     /// Takes the result of a step, of this path or another one of the parent run: every file is checked against its
@@ -302,6 +342,10 @@ impl RunHandle {
         };
         let name = format!("{seq}_{}", Digest::of(path.as_str().as_bytes()).short());
         self.clear_final(path, seq)?;
+        if step.status == StepStatus::Skipped {
+            let skipped = (StepStatus::Skipped, None);
+            return self.settle_step(component, path, node_type, skipped, step.summary.clone());
+        }
         let edits: Vec<&Edit> = inner.plan.iter().flat_map(|plan| plan.edits_of(path)).collect();
         let stage = inner.stage.create_dir(&name)?;
         let source = parent.handle().open_dir(from.to_relative_dir())?;
@@ -331,7 +375,7 @@ impl RunHandle {
         };
         inner.publish(
             component,
-            &name,
+            Some(&name),
             node_type,
             committed.clone(),
             committed.error.clone(),
@@ -366,10 +410,10 @@ impl RunInner {
     fn publish(
         &self,
         component: &EnteredComponent,
-        stage_name: &str,
+        stage_name: Option<&str>,
         node_type: &NodeType,
         committed: StepCommitted,
-        error: Option<dad_core::ErrorInfo>,
+        error: Option<ErrorInfo>,
     ) -> Result<(), RunError> {
         let leaf = committed.path.leaf().to_owned();
         let event = EventBody::StepEnded(StepEnded {
@@ -396,7 +440,9 @@ impl RunInner {
         if self.ended.load(Ordering::Acquire) {
             return Err(RunError::Ended);
         }
-        self.stage.rename(stage_name, &component.dir, &leaf)?;
+        if let Some(stage_name) = stage_name {
+            self.stage.rename(stage_name, &component.dir, &leaf)?;
+        }
         self.record_in(&mut state, &body, Some(event))?;
         state.totals.add(&totals);
         if state.first_failures.len() < 10 {

@@ -17,8 +17,9 @@ use crate::journal::{JournalEnd, read_journal};
 use crate::layout::{COMPONENT_RESULT, DOT_RUN, PLAN, RESULT};
 use crate::lease;
 use crate::plan::{Recorded, RerunPlan, RunPlace};
-use crate::record::{LoopItems, Record, RecordBody, StepCommitted, StoredValue, Totals};
+use crate::record::{ControlKind, LoopItems, Record, RecordBody, StepCommitted, StoredValue, Totals};
 use crate::recorded::{RecordedDefinition, read_definition};
+use crate::resume::Settled;
 use crate::run::{Items, LoopStart};
 use crate::values::{load_artifacts, load_value};
 
@@ -68,6 +69,8 @@ pub(crate) struct OpenEnds {
     pub(crate) started: HashMap<HierarchyPath, Vec<u64>>,
     /// Process group and start time of a child of each step that did not end.
     pub(crate) children: HashMap<HierarchyPath, (u32, Option<u64>)>,
+    /// Steps that somebody settled by hand.
+    pub(crate) settled: HashMap<HierarchyPath, Settled>,
     /// The first step with an effect that was executed.
     pub(crate) effect: Option<HierarchyPath>,
     /// Variables of components that did not end well.
@@ -624,6 +627,19 @@ impl Fold {
                 stop,
             } => {
                 self.decisions.ends.insert(path, (iteration, stop));
+            }
+            RecordBody::Control {
+                kind,
+                path: Some(path),
+                value,
+                ..
+            } => {
+                let reason = value.and_then(|value| value.as_str().map(str::to_owned));
+                match kind {
+                    ControlKind::Skip => drop(self.open.settled.insert(path, Settled::Skipped(reason))),
+                    ControlKind::Fail => drop(self.open.settled.insert(path, Settled::Failed(reason))),
+                    _ => {}
+                }
             }
             RecordBody::RunSealed { status, error, .. } => {
                 self.sealed = Some(status);

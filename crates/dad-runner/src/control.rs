@@ -149,7 +149,7 @@ impl Walk {
         let path = &inside.entered.path;
         let mut passed = false;
         for iteration in 0..passes.count {
-            if self.is_stopped(inside.phase) {
+            if self.is_stopped(inside) {
                 all.cancel();
                 return Ok((iteration, false));
             }
@@ -224,7 +224,7 @@ impl Walk {
         let frame = &frame;
         let mut passed = false;
         // Pulled one by one as others end, so that none is begun, nor even counted, after a failure or a cancel.
-        let goes_on = |_: &u64| !failed.load(Ordering::Acquire) && !self.is_stopped(inside.phase);
+        let goes_on = |_: &u64| !failed.load(Ordering::Acquire) && !self.is_stopped(inside);
         let iterations = (0..count).take_while(goes_on).map(|iteration| {
             let part = inside.entered.path.iteration(iteration);
             let side = inside
@@ -261,7 +261,7 @@ impl Walk {
         }
         drop(walks);
         let begun_all = begun.load(Ordering::Acquire) == count;
-        if !begun_all && self.is_stopped(inside.phase) {
+        if !begun_all && self.is_stopped(inside) {
             all.cancel();
         }
         broken.map_or(Ok(begun.load(Ordering::Acquire)), Err)

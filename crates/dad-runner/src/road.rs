@@ -14,8 +14,8 @@ use dad_definition::{NodeElement, TreeError};
 use dad_events::ResultLookup;
 use dad_run::layout::WORLD;
 use dad_run::{
-    Changes, CommitDetails, Compared, Facts, Interrupted, Kind, Known, MemoLine, Reason, RunError, Side,
-    StagedStep, StepCommitted, StepStart, Totals, Verdict, decide, is_result, origin_of,
+    Changes, CommitDetails, Compared, Facts, Interrupted, Kind, Known, MemoLine, Reason, RunError, Settled,
+    Side, StagedStep, StepCommitted, StepStart, Totals, Verdict, decide, is_result, origin_of,
 };
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -82,12 +82,8 @@ pub(crate) async fn take_step(
     path: HierarchyPath,
     inside: Inside<'_>,
 ) -> Result<Ended, RunError> {
-    let stop = match inside.phase {
-        Phase::Body => walk.run.cancelled().child_token(),
-        Phase::Finally => CancellationToken::new(),
-    };
     let step = Step {
-        stop,
+        stop: inside.stop.child_token(),
         walk,
         node,
         path,
@@ -102,6 +98,9 @@ pub(crate) async fn take_step(
             totals: committed.totals(),
             ..Ended::nothing()
         });
+    }
+    if let Some(settled) = walk.run.settled(&step.path) {
+        return step.settle(settled);
     }
     if inside.side == Side::Before {
         return step.reuse(&step.path, Reason::BeforeEntryPoint);
@@ -157,6 +156,34 @@ impl Step<'_> {
             totals: committed.totals(),
             failures: Vec::new(),
         })
+    }
+
+    /// Ends as somebody wants it who settled the step by hand.
+    fn settle(&self, settled: Settled) -> Result<Ended, RunError> {
+        let mut summary = None;
+        let (status, error) = match settled {
+            Settled::Skipped(reason) => {
+                summary = reason;
+                (StepStatus::Skipped, None)
+            }
+            Settled::Failed(reason) => {
+                let message = reason.unwrap_or_else(|| "somebody settled it so".to_owned());
+                let error = ErrorInfo::new("failed_by_hand", message).at(&self.path);
+                (StepStatus::Failed, Some(error))
+            }
+        };
+        let node_type = &self.node.node_type;
+        let run = &self.walk.run;
+        let end = (status, error.clone());
+        let committed = run.settle_step(self.inside.entered, &self.path, node_type, end, summary)?;
+        let mut ended = Ended {
+            totals: committed.totals(),
+            ..Ended::nothing()
+        };
+        if let Some(error) = error.filter(|_| !self.node.options.on_error.absorbs(status)) {
+            ended.fail(&self.path, error);
+        }
+        Ok(ended)
     }
 
     /// What this run committed before it was resumed, if that stands. What is under `finally` executes again.
@@ -323,6 +350,7 @@ impl Step<'_> {
 
     /// Attempts up to the first that succeeds or is not worth another.
     async fn attempts(&self, execution: Execution<'_>) -> Result<Attempt, RunError> {
+        let _executing = self.walk.run.executing(&self.path, &self.stop);
         let policy = self.node.options.retry.clone().unwrap_or_default();
         let mut pauses = backoff(&policy).build();
         // An attempt that was interrupted keeps its number; one that failed is followed by another.
@@ -425,7 +453,13 @@ impl Step<'_> {
             let executed = AssertUnwindSafe(executor.execute(settings, input, &cx)).catch_unwind();
             executed.await.unwrap_or_else(|panic| Err(panicked(&*panic)))
         };
-        let (status, ended) = within_limits(ended.instrument(span), node.options.timeout, &stop).await;
+        let limit = node.options.timeout;
+        let Some((status, ended)) = within_limits(ended.instrument(span), limit, &stop).await else {
+            return Err(RunError::Unresponsive {
+                path: path.clone(),
+                grace: GRACE,
+            });
+        };
         if let Some(error) = cx.take_lost_memo() {
             return Err(error);
         }
@@ -622,11 +656,12 @@ fn redact_output(redactor: &dad_core::Redactor, output: &mut NodeOutput) {
 }
 
 /// Waits for an attempt; at its time limit, or when the run is cancelled, asks it to stop and waits a little longer.
+/// `None` if it has not returned then: what it still does nobody knows.
 async fn within_limits(
     attempt: impl Future<Output = Result<NodeOutput, NodeError>>,
     limit: Option<Duration>,
     stop: &CancellationToken,
-) -> (StepStatus, Result<NodeOutput, NodeError>) {
+) -> Option<(StepStatus, Result<NodeOutput, NodeError>)> {
     let mut attempt = std::pin::pin!(attempt);
     let deadline = async {
         match limit {
@@ -639,14 +674,13 @@ async fn within_limits(
         biased;
         () = stop.cancelled() => StepStatus::Cancelled,
         () = deadline => StepStatus::TimedOut,
-        ended = &mut attempt => return (status_of(&ended), ended),
+        ended = &mut attempt => return Some((status_of(&ended), ended)),
     };
     stop.cancel();
-    let partial = match tokio::time::timeout(GRACE, attempt).await {
+    let partial = match tokio::time::timeout(GRACE, attempt).await.ok()? {
         // It finished all the same: what it did counts.
-        Ok(Ok(output)) => return (StepStatus::Completed, Ok(output)),
-        Ok(Err(error)) => error.partial,
-        Err(_) => Box::default(),
+        Ok(output) => return Some((StepStatus::Completed, Ok(output))),
+        Err(error) => error.partial,
     };
     let error = match (stopped, limit) {
         (StepStatus::TimedOut, Some(limit)) => {
@@ -655,7 +689,7 @@ async fn within_limits(
         }
         _ => NodeError::new("cancelled", "the step was cancelled").permanent(),
     };
-    (stopped, Err(error.with_partial(*partial)))
+    Some((stopped, Err(error.with_partial(*partial))))
 }
 
 fn status_of(ended: &Result<NodeOutput, NodeError>) -> StepStatus {

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use dad_core::{ErrorInfo, FirstFailure, HierarchyPath, PathSelector, StepStatus};
 use dad_definition::{Component, Content, Expression, ProgramElement, Selected};
@@ -13,6 +14,7 @@ use dad_run::{
 use dad_template::Limits;
 use futures_util::future::join_all;
 use serde_json::Map;
+use tokio_util::sync::CancellationToken;
 
 use crate::evaluate::Evaluator;
 use crate::fingerprint::Normaliser;
@@ -63,6 +65,8 @@ pub(crate) struct Inside<'a> {
     pub(crate) frame: &'a Arc<Frame>,
     /// The component, iteration or branch.
     pub(crate) entered: &'a EnteredComponent,
+    /// Fires when nothing more is begun here, and what executes is to stop.
+    pub(crate) stop: &'a CancellationToken,
     pub(crate) phase: Phase,
     /// Where it stands relative to the entry point of a re-run.
     pub(crate) side: Side,
@@ -125,8 +129,9 @@ impl Walk {
         let side = Side::of_root(&root.path, self.entry_point.as_ref());
         let given = &self.run.scope().given_variables;
         let (frame, error) = self.variables(root, &root.path, None, given)?;
+        let stop = self.run.cancelled();
         let ended = self
-            .enter(root, &root.path, (&frame, error), Phase::Body, side)
+            .enter(root, &root.path, (&frame, error), (Phase::Body, stop), side)
             .await?;
         let output = match &program.output {
             // A step that executes alone leaves out what others would have given.
@@ -169,14 +174,19 @@ impl Walk {
     ) -> BoxedWalk<'a> {
         Box::pin(async move {
             let Inside {
-                frame, phase, side, ..
+                frame,
+                phase,
+                side,
+                stop,
+                ..
             } = inside;
             if let Some(ended) = self.ended_before(component, &path, phase) {
                 return Ok(ended);
             }
             let given = self.run.given_component_variables(&path)?;
             let (frame, error) = self.variables(component, &path, Some(frame), &given)?;
-            self.enter(component, &path, (&frame, error), phase, side).await
+            self.enter(component, &path, (&frame, error), (phase, stop), side)
+                .await
         })
     }
 
@@ -232,14 +242,17 @@ impl Walk {
         component: &Component,
         path: &HierarchyPath,
         (frame, error): (&Arc<Frame>, Option<ErrorInfo>),
-        phase: Phase,
+        (phase, stop): (Phase, &CancellationToken),
         side: Side,
     ) -> Result<Ended, RunError> {
         let values = self.recorded_variables(frame);
         let entered = &self.run.enter_component(path, component.kind, values)?;
+        let limit = component.options.timeout;
+        let own_stop = limit.map(|_| stop.child_token());
         let inside = Inside {
             frame,
             entered,
+            stop: own_stop.as_ref().unwrap_or(stop),
             phase,
             side,
         };
@@ -249,12 +262,13 @@ impl Walk {
                 all.fail(path, error);
                 Facts::default()
             }
-            None => self.content(component, inside, &mut all).await?,
+            None => self.within_limit(component, limit, inside, &mut all).await?,
         };
         if let Content::Sequence { elements, finally } = &component.content {
             let mut last = Ended::nothing();
             let inside = Inside {
                 phase: Phase::Finally,
+                stop: &CancellationToken::new(),
                 ..inside
             };
             let mut passed = self.is_passed(elements, inside);
@@ -276,6 +290,43 @@ impl Walk {
             all.failures.clear();
         }
         Ok(all)
+    }
+
+    /// Executes what is in a component; at its time limit nothing more is begun, and what executes is to stop.
+    async fn within_limit(
+        self: &Arc<Self>,
+        component: &Component,
+        limit: Option<Duration>,
+        inside: Inside<'_>,
+        all: &mut Ended,
+    ) -> Result<Facts, RunError> {
+        let Some(limit) = limit else {
+            return self.content(component, inside, all).await;
+        };
+        let mut content = Box::pin(self.content(component, inside, all));
+        let facts = tokio::select! {
+            biased;
+            facts = &mut content => return facts,
+            () = tokio::time::sleep(limit) => {
+                inside.stop.cancel();
+                content.await?
+            }
+        };
+        // What ended well all the same did so in time.
+        if all.status == StepStatus::Cancelled && !self.run.cancelled().is_cancelled() {
+            let limit = dad_core::format_duration(limit);
+            let message = format!("what is in it did not finish within {limit}");
+            all.status = StepStatus::TimedOut;
+            // It comes before the steps that were stopped because of it.
+            all.failures.insert(
+                0,
+                FirstFailure {
+                    path: inside.entered.path.clone(),
+                    error: ErrorInfo::new("timed_out", message),
+                },
+            );
+        }
+        Ok(facts)
     }
 
     async fn content(
@@ -361,7 +412,7 @@ impl Walk {
         if inside.side == Side::Outside {
             return Ok(Ended::nothing());
         }
-        if self.is_stopped(inside.phase) {
+        if self.is_stopped(inside) || (inside.phase == Phase::Body && self.run.is_cancelled_at(&path)) {
             return Ok(Ended {
                 status: StepStatus::Cancelled,
                 ..Ended::nothing()
@@ -375,8 +426,8 @@ impl Walk {
     }
 
     /// Whether nothing more is begun.
-    pub(crate) fn is_stopped(&self, phase: Phase) -> bool {
-        phase == Phase::Body && self.run.cancelled().is_cancelled()
+    pub(crate) fn is_stopped(&self, inside: Inside<'_>) -> bool {
+        inside.stop.is_cancelled() || (inside.phase == Phase::Body && self.run.cancelled().is_cancelled())
     }
 
     fn recorded_variables(&self, frame: &Frame) -> Map<String, serde_json::Value> {

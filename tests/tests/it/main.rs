@@ -16,6 +16,7 @@ mod events;
 mod failures;
 mod flows;
 mod formats;
+mod intervene;
 mod json;
 mod original;
 mod paid;

@@ -11,7 +11,7 @@ kind: flow
 budget: { cost: 1.0 }
 elements:
   - subflow: inner
-    timeout: 5m
+    retry: { max_attempts: 2 }
     elements:
       - node: ask
         type: command
@@ -27,7 +27,7 @@ elements:
         .collect();
     assert_snapshot!(told.join("\n"), @"
     3: `budget` cannot be executed here in this version: no call would be stopped by it
-    6: `timeout` cannot be executed here in this version: only nodes have it so far
+    6: `retry` cannot be executed here in this version: only nodes have it so far
     10: `requires_approval` cannot be executed here in this version: nobody would be asked
     11: `pre_events` cannot be executed here in this version: a node can only ask by `node_input_required`
     ");
