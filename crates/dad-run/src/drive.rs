@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Instant;
 
 use dad_core::{HierarchyPath, RunId, RunStatus, Timestamp};
 use dad_events::RunIdentity;
 use dad_fs::{Dir, FileLock};
 
+use crate::batch::Batch;
 use crate::context::{Prepared, RunContext};
 use crate::error::RunError;
 use crate::journal::JournalWriter;
@@ -72,6 +73,8 @@ pub(crate) fn drive(
         stage: opened.stage,
         trace: opened.trace,
         durability: options.durability,
+        runtime: tokio::runtime::Handle::try_current().map_err(|_| RunError::NoRuntime)?,
+        this: Weak::new(),
         clock: options.clock,
         secrets: options.secrets,
         resources: options.resources,
@@ -89,6 +92,7 @@ pub(crate) fn drive(
         history: opened.history,
         state: Mutex::new(State {
             journal: opened.journal,
+            batch: Batch::default(),
             lease: Some(opened.lease),
             totals,
             first_failures: Vec::new(),

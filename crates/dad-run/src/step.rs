@@ -34,6 +34,7 @@ pub struct StagedStep {
     /// The number of its `step_started` record, which names the directory.
     seq: u64,
     stage: Dir,
+    durability: Durability,
     /// Opened when somebody asks for it: most steps write nothing of their own, and need not be listed either.
     dir: OnceLock<Dir>,
 }
@@ -49,6 +50,8 @@ pub struct CommitDetails {
     pub duration: Duration,
     /// What it did, in one line.
     pub summary: Option<String>,
+    /// Whether it changed something outside the run, so that to do it twice is not the same as to do it once.
+    pub effect: bool,
 }
 
 impl StagedStep {
@@ -69,12 +72,24 @@ impl StagedStep {
         self.seq.to_string()
     }
 
+    /// Waits until the directory is on the disk with the names in it, if the run promises that.
+    ///
+    /// # Errors
+    /// If the operating system cannot promise it.
+    pub fn sync_names(&self) -> Result<(), RunError> {
+        if self.durability == Durability::Disk {
+            self.dir()?.sync()?;
+            self.stage.sync()?;
+        }
+        Ok(())
+    }
+
     /// Writes `state.json`: what is about to be executed.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn write_state(&self, state: &Value) -> Result<(), RunError> {
-        projection::write_new_json(self.dir()?, STATE, state, Durability::Process).map(drop)
+        projection::write_new_json(self.dir()?, STATE, state, self.durability).map(drop)
     }
 }
 
@@ -87,14 +102,9 @@ impl StagedStep {
     }
 
     /// Writes a file of the record, without opening the directory only for it.
-    fn write_json(
-        &self,
-        name: &str,
-        value: &impl Serialize,
-        durability: Durability,
-    ) -> Result<ArtifactRef, RunError> {
+    fn write_json(&self, name: &str, value: &impl Serialize) -> Result<ArtifactRef, RunError> {
         let place = format!("{}/{name}", self.seq);
-        let artifact = projection::write_new_json(&self.stage, &place, value, durability)?;
+        let artifact = projection::write_new_json(&self.stage, &place, value, Durability::Process)?;
         Ok(ArtifactRef {
             name: name.to_owned(),
             ..artifact
@@ -106,6 +116,7 @@ impl StagedStep {
     /// # Errors
     /// If it cannot be written.
     pub fn write_outcome_text(&self, text: &str) -> Result<(), RunError> {
+        // It is synced with the rest of the directory when the step is committed.
         Ok(self
             .dir()?
             .write_new(OUTCOME_TEXT, text.as_bytes(), Durability::Process)?)
@@ -139,7 +150,7 @@ impl RunHandle {
             let mut state = inner.state();
             state.started.insert(path.without_iterations());
             inner.void(&mut state, path);
-            inner.record_in(&mut state, &body, Some(event))?
+            inner.record_in(&mut state, &body, Some(event), false)?
         };
         self.clear_final(path, seq)?;
         inner.stage.make_dir(seq.to_string())?;
@@ -150,6 +161,7 @@ impl RunHandle {
             started_at: self.now(),
             seq,
             stage: inner.stage.clone(),
+            durability: inner.durability,
             dir: OnceLock::new(),
         })
     }
@@ -168,9 +180,8 @@ impl RunHandle {
         let attempts = inner.dot_run.create_dir_all(ATTEMPTS)?;
         let started = history.open_ends().started.get(path);
         let before = started.and_then(|seqs| seqs.last()).copied().unwrap_or(seq);
-        Ok(inner
-            .dir
-            .rename(&name, &attempts, free_name(&attempts, &before.to_string())?)?)
+        let free = free_name(&attempts, &before.to_string())?;
+        Ok(inner.dir.rename(&name, &attempts, free, inner.durability)?)
     }
 
     /// Commits a step: its result into the stage, one rename to its final place, one record.
@@ -191,8 +202,8 @@ impl RunHandle {
         }
         let mut artifacts = staged.own_files()?;
         let outcome = result.outcome.as_ref().unwrap_or(&Value::Null);
-        artifacts.push(staged.write_json(RESULT, result, inner.durability)?);
-        artifacts.push(staged.write_json(OUTCOME, outcome, inner.durability)?);
+        artifacts.push(staged.write_json(RESULT, result)?);
+        artifacts.push(staged.write_json(OUTCOME, outcome)?);
         artifacts.sort_by(|a, b| a.name.cmp(&b.name));
         let usage = details.usage;
         let committed = StepCommitted {
@@ -200,7 +211,7 @@ impl RunHandle {
             attempt: staged.attempt,
             status: result.execution_status,
             fingerprint: result.fingerprint,
-            artifacts: store_artifacts(&inner.dot_run, ArtifactList::Inline(artifacts))?,
+            artifacts: store_artifacts(&inner.dot_run, ArtifactList::Inline(artifacts), inner.durability)?,
             reused_from: None,
             reads: details.reads,
             usage: Usage { cost: None, ..usage },
@@ -209,13 +220,18 @@ impl RunHandle {
             summary: details.summary,
             error: result.error.as_ref().map(projection::shorten),
         };
-        inner.publish(
-            component,
-            &staged.name(),
-            &staged.node_type,
-            committed,
-            result.error.clone(),
-        )
+        let name = staged.name();
+        let error = result.error.clone();
+        inner.may_block(|| {
+            inner.publish(
+                component,
+                &name,
+                &staged.node_type,
+                committed,
+                error,
+                details.effect,
+            )
+        })
     }
 
     /// Takes the result of a step from the parent run: every file is checked against its digest and copied.
@@ -247,20 +263,15 @@ impl RunHandle {
         let stage = inner.stage.create_dir(&name)?;
         let source = parent.handle().open_dir(path.to_relative_dir())?;
         for artifact in &artifacts {
-            copy_artifact(&source, artifact, &stage, inner.durability)?;
+            copy_artifact(&source, artifact, &stage)?;
         }
         let committed = StepCommitted {
             reused_from: Some(origin_of(step, &parent.run_id)),
-            artifacts: store_artifacts(&inner.dot_run, ArtifactList::Inline(artifacts))?,
+            artifacts: store_artifacts(&inner.dot_run, ArtifactList::Inline(artifacts), inner.durability)?,
             ..step.clone()
         };
-        inner.publish(
-            component,
-            &name,
-            node_type,
-            committed.clone(),
-            committed.error.clone(),
-        )?;
+        let error = committed.error.clone();
+        inner.may_block(|| inner.publish(component, &name, node_type, committed.clone(), error, false))?;
         Ok(committed)
     }
 
@@ -272,7 +283,7 @@ impl RunHandle {
         let inner = self.inner();
         let attempts = inner.dot_run.create_dir_all(ATTEMPTS)?;
         let name = staged.name();
-        Ok(inner.stage.rename(&name, &attempts, &name)?)
+        Ok(inner.stage.rename(&name, &attempts, &name, inner.durability)?)
     }
 }
 
@@ -295,7 +306,12 @@ impl RunInner {
         node_type: &NodeType,
         committed: StepCommitted,
         error: Option<dad_core::ErrorInfo>,
+        effect: bool,
     ) -> Result<(), RunError> {
+        if self.durability == Durability::Disk {
+            // Everything in it before its name, and its name before its record.
+            self.stage.open_dir(stage_name)?.sync_tree()?;
+        }
         let leaf = committed.path.leaf().to_owned();
         let event = EventBody::StepEnded(StepEnded {
             path: committed.path.clone(),
@@ -320,8 +336,9 @@ impl RunInner {
         if self.ended.load(Ordering::Acquire) {
             return Err(RunError::Ended);
         }
-        self.stage.rename(stage_name, &component.dir, &leaf)?;
-        self.record_in(&mut state, &body, Some(event))?;
+        self.stage
+            .rename(stage_name, &component.dir, &leaf, self.durability)?;
+        self.record_in(&mut state, &body, Some(event), effect)?;
         state.totals.add(&totals);
         if state.first_failures.len() < 10 {
             state.first_failures.extend(failure);
@@ -369,12 +386,7 @@ pub(crate) fn digest_file(dir: &Dir, file: &str, name: String) -> FsResult<Artif
 }
 
 /// Copies one file of a step and refuses it unless it is the one that was recorded.
-fn copy_artifact(
-    source: &Dir,
-    artifact: &ArtifactRef,
-    target: &Dir,
-    durability: Durability,
-) -> Result<(), RunError> {
+fn copy_artifact(source: &Dir, artifact: &ArtifactRef, target: &Dir) -> Result<(), RunError> {
     let corrupt = |reason: String| RunError::Corrupt {
         path: source.path().join(&artifact.name),
         reason,
@@ -398,5 +410,5 @@ fn copy_artifact(
     if let Some((dir, _)) = artifact.name.rsplit_once('/') {
         target.create_dir_all(dir)?;
     }
-    Ok(target.write_new(&artifact.name, &bytes, durability)?)
+    Ok(target.write_new(&artifact.name, &bytes, Durability::Process)?)
 }

@@ -38,6 +38,8 @@ struct Attempt {
     output: NodeOutput,
     error: Option<ErrorInfo>,
     retryable: bool,
+    /// Whether it changed something outside the run.
+    effect: bool,
     duration: Duration,
 }
 
@@ -367,6 +369,7 @@ impl Step<'_> {
             output,
             error,
             retryable,
+            effect: execution.world == World::Effect,
             duration: began.elapsed(),
         })
     }
@@ -383,6 +386,7 @@ impl Step<'_> {
             output: NodeOutput::default(),
             error: Some(error),
             retryable: false,
+            effect: false,
             duration: Duration::ZERO,
         };
         let ended = self.ended(&attempt);
@@ -463,6 +467,7 @@ impl Step<'_> {
                 usage,
                 duration: attempt.duration,
                 summary,
+                effect: attempt.effect,
             },
         )
     }
