@@ -19,7 +19,11 @@ pub(crate) fn store_value(
     if text.len() <= INLINE_LIMIT {
         return Ok(StoredValue::Value(value));
     }
-    Ok(StoredValue::Stored(store_bytes(dot_run, text.as_bytes(), durability)?))
+    Ok(StoredValue::Stored(store_bytes(
+        dot_run,
+        text.as_bytes(),
+        durability,
+    )?))
 }
 
 /// A list of artifacts for a record.

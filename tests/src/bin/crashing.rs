@@ -20,9 +20,9 @@ use async_trait::async_trait;
 use dhenara::events::{Delivery, EventBody, Subscription};
 use dhenara::fs::{Change, Fault, FaultInjector, Gate, Operation};
 use dhenara::{
-    ActiveRun, ConditionalBuilder, Durability, ErrorInfo, FlowBuilder, FlowDefinition, FlowRunner, ForEachBuilder, Node,
-    NodeBuilder, NodeContext, NodeError, NodeOutput, NodeRegistry, NodeType, RepeatBuilder, RunContext,
-    RunStatus, World,
+    ActiveRun, ConditionalBuilder, Durability, ErrorInfo, FlowBuilder, FlowDefinition, FlowRunner,
+    ForEachBuilder, Node, NodeBuilder, NodeContext, NodeError, NodeOutput, NodeRegistry, NodeType,
+    RepeatBuilder, RunContext, RunStatus, World,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -170,7 +170,10 @@ struct Log {
 
 impl Log {
     fn add(&self, line: Value) {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        self.lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(line);
     }
 
     fn listen(&self, run: &ActiveRun) {
@@ -198,7 +201,10 @@ impl Log {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "what the test reads, not a part of the run")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what the test reads, not a part of the run"
+    )]
     fn write_to(&self, file: &str) {
         self.note_announced();
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
@@ -271,7 +277,9 @@ async fn drive(
         .nodes(NodeRegistry::new().register::<Paid>())
         .gate(gate);
     if let Some(log) = log {
-        context = context.durability(Durability::Disk).resource(Arc::new(log.clone()));
+        context = context
+            .durability(Durability::Disk)
+            .resource(Arc::new(log.clone()));
     }
     if what == "rerun" {
         context = context

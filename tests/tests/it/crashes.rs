@@ -50,7 +50,7 @@ pub(crate) fn outcomes(run: &Path) -> BTreeMap<String, String> {
     steps.collect()
 }
 
-pub(crate) fn exchanges(env: &TestEnvironment) -> usize {
+fn exchanges(env: &TestEnvironment) -> usize {
     let text = std::fs::read_to_string(env.project().join("exchanges")).unwrap_or_default();
     text.lines().count()
 }
@@ -148,8 +148,11 @@ fn every_operation(phase: &str, prepare: fn(&TestEnvironment), at_least: u64) {
 }
 
 /// Copies a directory with everything in it.
-#[expect(clippy::disallowed_methods, reason = "what a test begins with, not a part of a run")]
-pub(crate) fn copy_all(source: &Path, target: &Path) {
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what a test begins with, not a part of a run"
+)]
+fn copy_all(source: &Path, target: &Path) {
     std::fs::create_dir_all(target).unwrap();
     for entry in std::fs::read_dir(source).unwrap() {
         let entry = entry.unwrap();
