@@ -295,8 +295,8 @@ impl Dir {
     /// # Errors
     /// If one of them is missing or outside, or the operating system cannot promise it.
     pub fn sync_path(&self, name: impl AsRef<Path>) -> FsResult<()> {
-        let above = name.as_ref().ancestors().skip(1);
-        above.map(|dir| self.sync_dir(dir)).collect()
+        let mut above = name.as_ref().ancestors().skip(1);
+        above.try_for_each(|dir| self.sync_dir(dir))
     }
 
     /// Waits until all files and directories in this one are on the disk, and then its own names.
