@@ -201,12 +201,34 @@ pub(crate) struct ResumeOptions {
     /// Give a step its input.
     #[arg(long = "input", value_name = "PATH=JSON|@FILE")]
     pub(crate) inputs: Vec<String>,
+    /// What the run promises to survive, before what the environment says.
+    #[arg(long, value_enum)]
+    pub(crate) durability: Option<DurabilityChoice>,
     /// Never ask at the terminal.
     #[arg(long)]
     pub(crate) no_input: bool,
     /// Print one JSON document on standard output.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What a run promises to survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DurabilityChoice {
+    /// The end of its process, however it comes.
+    Process,
+    /// A loss of power too; every step then waits for the disk.
+    Disk,
+}
+
+impl From<DurabilityChoice> for dad_run::Durability {
+    fn from(choice: DurabilityChoice) -> Self {
+        match choice {
+            DurabilityChoice::Process => Self::Process,
+            DurabilityChoice::Disk => Self::Disk,
+        }
+    }
 }
 
 /// Which definition a run goes on with.
@@ -277,6 +299,9 @@ pub(crate) struct RunOptions {
     /// A directory whose files are copied into the run's `static_inputs/`.
     #[arg(long, value_name = "DIR")]
     pub(crate) input_dir: Option<PathBuf>,
+    /// What the run promises to survive, before what the environment says.
+    #[arg(long, value_enum)]
+    pub(crate) durability: Option<DurabilityChoice>,
     /// Never ask at the terminal.
     #[arg(long)]
     pub(crate) no_input: bool,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::args::DurabilityChoice;
 use crate::error::CommandError;
 
 /// Where a project is configured.
@@ -42,6 +43,9 @@ pub(crate) struct Environment {
     /// Whether traces, metrics and logs are written; true by default.
     #[serde(default)]
     pub(crate) observability: Option<bool>,
+    /// What runs promise to survive: the end of the process by default.
+    #[serde(default)]
+    pub(crate) durability: Option<DurabilityChoice>,
 }
 
 /// The environment of a name, or the default one.

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::args::{DefinitionChoice, Given, ResumeOptions};
 use crate::config::environment;
 use crate::error::CommandError;
-use crate::run::{base_context, drive, project_root};
+use crate::run::{base_context, drive, durability, project_root};
 use crate::summary::Invocation;
 use crate::{exit_code, given};
 
@@ -43,6 +43,7 @@ pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8
         &environment,
         options.no_input,
     )?;
+    context = durability(context, options.durability, &environment);
     if let Some(spans) = recorded.spans {
         context = context.spans(spans);
     }

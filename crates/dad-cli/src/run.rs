@@ -14,7 +14,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
 use crate::app::App;
-use crate::args::{Place, RunOptions};
+use crate::args::{DurabilityChoice, Place, RunOptions};
 use crate::config::{Environment, environment};
 use crate::definitions::{self, Found};
 use crate::error::CommandError;
@@ -74,6 +74,7 @@ fn run(app: &App, found: Found, project_root: &Path, options: &RunOptions) -> Re
     show_warnings(&found);
     let environment = environment(project_root, options.given.env.as_deref())?;
     let mut context = base_context(app, &found.root_id, project_root, &environment, options.no_input)?;
+    context = durability(context, options.durability, &environment);
     if let Some(spans) = found.spans {
         context = context.spans(spans);
     }
@@ -115,6 +116,18 @@ pub(crate) fn base_context(
             ..EventBusConfig::default()
         })
         .interactive(!no_input && is_interactive()))
+}
+
+/// Gives a context what the run promises to survive; the command line comes before the environment.
+pub(crate) fn durability(
+    context: RunContextBuilder,
+    option: Option<DurabilityChoice>,
+    environment: &Environment,
+) -> RunContextBuilder {
+    match option.or(environment.durability) {
+        Some(choice) => context.durability(choice.into()),
+        None => context,
+    }
 }
 
 /// Log events go to the run they belong to; warnings and errors also to standard error.

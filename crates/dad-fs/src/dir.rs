@@ -1,5 +1,5 @@
 use std::fmt;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use cap_std::fs::{Dir as CapDir, File, OpenOptions};
 use crate::Durability;
 use crate::append::AppendFile;
 use crate::error::{Context, FsError, FsResult, join, optional};
-use crate::gate::Gate;
+use crate::gate::{Change, Gate};
 use crate::lock::FileLock;
 
 /// Names of temporary files start so; a crash may leave one behind.
@@ -82,7 +82,7 @@ impl Dir {
     pub fn create_all_with(path: impl AsRef<Path>, gate: Gate) -> FsResult<Self> {
         let path = path.as_ref();
         if !path.is_dir() {
-            gate.pass("create the directory", path)
+            gate.pass("create the directory", path, Change::CreateDir)
                 .and_then(|()| CapDir::create_ambient_dir_all(path, ambient_authority()))
                 .context("create the directory", || path.into())?;
         }
@@ -110,11 +110,12 @@ impl Dir {
         &self,
         operation: &'static str,
         name: &Path,
+        change: Change<'_>,
         act: impl FnOnce(&CapDir) -> io::Result<T>,
     ) -> FsResult<T> {
         let path = self.full(name);
         self.gate
-            .pass(operation, &path)
+            .pass(operation, &path, change)
             .and_then(|()| act(&self.dir))
             .context(operation, || path)
     }
@@ -164,7 +165,9 @@ impl Dir {
     /// If something of that name exists or it cannot be made.
     pub fn make_dir(&self, name: impl AsRef<Path>) -> FsResult<()> {
         let name = name.as_ref();
-        self.change("create the directory", name, |dir| dir.create_dir(name))
+        self.change("create the directory", name, Change::CreateDir, |dir| {
+            dir.create_dir(name)
+        })
     }
 
     /// Opens a directory inside this one and makes it, and those between, if they are missing.
@@ -176,30 +179,58 @@ impl Dir {
         if let Some(dir) = self.open_dir_optional(name)? {
             return Ok(dir);
         }
-        self.change("create the directory", name, |dir| dir.create_dir_all(name))?;
+        self.change("create the directory", name, Change::CreateDir, |dir| {
+            dir.create_dir_all(name)
+        })?;
         self.open_dir(name)
     }
 
     /// Writes a file that does not exist yet, under its final name. For directories that nobody reads before they
-    /// are renamed into place; elsewhere use [`Dir::replace`].
+    /// are renamed into place; elsewhere use [`Dir::replace`]. Its name is on the disk once its directory is synced.
     ///
     /// # Errors
-    /// If the file exists or cannot be written.
+    /// If the file exists or cannot be written; then nothing of it remains.
     pub fn write_new(&self, name: impl AsRef<Path>, bytes: &[u8], durability: Durability) -> FsResult<()> {
         let name = name.as_ref();
-        self.change("write", name, |dir| write_new_file(dir, name, bytes, durability))
+        let path = self.full(name);
+        let mut is_made = false;
+        let written = self.gate.write("write", &path, Change::Write(bytes), || {
+            let options = OpenOptions::new().write(true).create_new(true).clone();
+            let file = self.dir.open_with(name, &options)?.into_std();
+            is_made = true;
+            Ok(file)
+        });
+        let synced = written
+            .map_err(|(_, error)| FsError::new("write", &path, error))
+            .and_then(|file| match durability {
+                Durability::Process => Ok(()),
+                Durability::Disk => self.sync_opened(&file, name),
+            });
+        if synced.is_err() && is_made {
+            self.discard(name);
+        }
+        synced
+    }
+
+    fn sync_opened(&self, file: &std::fs::File, name: &Path) -> FsResult<()> {
+        let path = self.full(name);
+        self.gate
+            .pass("sync", &path, Change::SyncFile)
+            .and_then(|()| file.sync_all())
+            .context("sync", || path)
     }
 
     /// Gives a file new content: complete, or as it was before.
     ///
     /// # Errors
-    /// If it cannot be written; a temporary file may be left behind.
+    /// If it cannot be written.
     pub fn replace(&self, name: impl AsRef<Path>, bytes: &[u8], durability: Durability) -> FsResult<()> {
         let name = name.as_ref();
         let temp = self.write_temp(name, bytes, durability)?;
-        self.change("replace", name, |dir| dir.rename(&temp, dir, name))
+        let change = Change::Rename(&self.full(&temp));
+        self.change("replace", name, change, |dir| dir.rename(&temp, dir, name))
             .inspect_err(|_| self.discard(&temp))?;
-        self.sync_if(durability)
+        self.sync_name_if(name, durability)
     }
 
     /// Gives content a name that must be free; of several processes that try, one succeeds.
@@ -211,33 +242,35 @@ impl Dir {
     pub fn publish(&self, name: impl AsRef<Path>, bytes: &[u8], durability: Durability) -> FsResult<bool> {
         let name = name.as_ref();
         let temp = self.write_temp(name, bytes, durability)?;
-        let linked = self.change("publish", name, |dir| dir.hard_link(&temp, dir, name));
+        let change = Change::Link(&self.full(&temp));
+        let linked = self.change("publish", name, change, |dir| dir.hard_link(&temp, dir, name));
         self.discard(&temp);
-        match linked {
-            Ok(()) => self.sync_if(durability).map(|()| true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(error),
-        }
+        let is_new = match linked {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+            Err(error) => return Err(error),
+        };
+        // Also where somebody else was first, who may not have come to it yet.
+        self.sync_name_if(name, durability)?;
+        Ok(is_new)
     }
 
     fn write_temp(&self, name: &Path, bytes: &[u8], durability: Durability) -> FsResult<PathBuf> {
         let number = TEMP_NUMBER.fetch_add(1, Ordering::Relaxed);
         let temp = name.with_file_name(format!("{TEMP_PREFIX}{}-{number}", std::process::id()));
-        self.change("write", &temp, |dir| {
-            write_new_file(dir, &temp, bytes, durability)
-        })?;
+        self.write_new(&temp, bytes, durability)?;
         Ok(temp)
     }
 
-    /// Removes a temporary file; that it stays behind harms nobody.
-    fn discard(&self, temp: &Path) {
-        drop(self.dir.remove_file(temp));
+    /// Removes a file that is not needed; that it stays behind harms nobody.
+    fn discard(&self, name: &Path) {
+        drop(self.dir.remove_file(name));
     }
 
-    fn sync_if(&self, durability: Durability) -> FsResult<()> {
+    fn sync_name_if(&self, name: &Path, durability: Durability) -> FsResult<()> {
         match durability {
             Durability::Process => Ok(()),
-            Durability::Disk => self.sync(),
+            Durability::Disk => self.sync_name(name),
         }
     }
 
@@ -246,8 +279,60 @@ impl Dir {
     /// # Errors
     /// If the operating system cannot promise it.
     pub fn sync(&self) -> FsResult<()> {
-        self.change("sync the directory", Path::new(""), |dir| {
-            dir.open(".")?.sync_all()
+        self.sync_dir(Path::new(""))
+    }
+
+    /// Waits until it is on the disk what stands under a name: the last segment of it, in the directory that holds it.
+    ///
+    /// # Errors
+    /// If that directory is missing or outside, or the operating system cannot promise it.
+    pub fn sync_name(&self, name: impl AsRef<Path>) -> FsResult<()> {
+        self.sync_dir(name.as_ref().parent().unwrap_or(Path::new("")))
+    }
+
+    /// Waits until every segment of a name is on the disk, for directories that may be new.
+    ///
+    /// # Errors
+    /// If one of them is missing or outside, or the operating system cannot promise it.
+    pub fn sync_path(&self, name: impl AsRef<Path>) -> FsResult<()> {
+        let mut above = name.as_ref().ancestors().skip(1);
+        above.try_for_each(|dir| self.sync_dir(dir))
+    }
+
+    /// Waits until all files and directories in this one are on the disk, and then its own names.
+    ///
+    /// # Errors
+    /// If one of them cannot be opened, or the operating system cannot promise it.
+    pub fn sync_tree(&self) -> FsResult<()> {
+        for entry in self.entries_where(|_| true)? {
+            match entry.kind {
+                EntryKind::File => {
+                    let name = Path::new(&entry.name);
+                    // Only Windows wants more than a handle for reading.
+                    let options = OpenOptions::new().read(true).write(cfg!(windows)).clone();
+                    let opened = self.dir.open_with(name, &options);
+                    let file = opened.context("open", || self.full(name))?;
+                    self.sync_opened(&file.into_std(), name)?;
+                }
+                EntryKind::Dir => self.open_dir(&entry.name)?.sync_tree()?,
+                EntryKind::Symlink | EntryKind::Other => {}
+            }
+        }
+        self.sync()
+    }
+
+    fn sync_dir(&self, name: &Path) -> FsResult<()> {
+        self.change("sync the directory", name, Change::SyncDir, |dir| {
+            // Windows cannot open a directory as a file; its file system keeps the order of names by itself.
+            if cfg!(windows) {
+                return Ok(());
+            }
+            let inside = if name.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                name
+            };
+            dir.open(inside)?.sync_all()
         })
     }
 
@@ -258,7 +343,9 @@ impl Dir {
     pub fn append(&self, name: impl AsRef<Path>) -> FsResult<AppendFile> {
         let name = name.as_ref();
         let options = OpenOptions::new().append(true).create(true).clone();
-        let file = self.change("open", name, |dir| dir.open_with(name, &options))?;
+        let file = self.change("open", name, Change::OpenFile, |dir| {
+            dir.open_with(name, &options)
+        })?;
         Ok(AppendFile::new(
             file.into_std(),
             self.full(name),
@@ -308,7 +395,9 @@ impl Dir {
     pub fn lock(&self, name: impl AsRef<Path>) -> FsResult<Option<FileLock>> {
         let name = name.as_ref();
         let options = OpenOptions::new().read(true).write(true).create(true).clone();
-        let file = self.change("lock", name, |dir| dir.open_with(name, &options))?;
+        let file = self.change("lock", name, Change::OpenFile, |dir| {
+            dir.open_with(name, &options)
+        })?;
         FileLock::exclusive(file.into_std(), || self.full(name))
     }
 
@@ -423,13 +512,19 @@ impl Dir {
     ///
     /// # Errors
     /// If it cannot be moved.
-    pub fn rename(&self, from: impl AsRef<Path>, to_dir: &Self, to: impl AsRef<Path>) -> FsResult<()> {
+    pub fn rename(
+        &self,
+        from: impl AsRef<Path>,
+        to_dir: &Self,
+        to: impl AsRef<Path>,
+        durability: Durability,
+    ) -> FsResult<()> {
         let (from, to) = (from.as_ref(), to.as_ref());
-        let target = to_dir.full(to);
-        self.gate
-            .pass("move to", &target)
-            .and_then(|()| self.dir.rename(from, &to_dir.dir, to))
-            .context("move to", || target)
+        let change = Change::Rename(&self.full(from));
+        to_dir.change("move to", to, change, |target| self.dir.rename(from, target, to))?;
+        // The new name first: a loss of power between the two may leave both, but never neither.
+        to_dir.sync_name_if(to, durability)?;
+        self.sync_name_if(from, durability)
     }
 
     /// Removes a file.
@@ -438,7 +533,7 @@ impl Dir {
     /// If it is missing or cannot be removed.
     pub fn remove_file(&self, name: impl AsRef<Path>) -> FsResult<()> {
         let name = name.as_ref();
-        self.change("remove", name, |dir| dir.remove_file(name))
+        self.change("remove", name, Change::Remove, |dir| dir.remove_file(name))
     }
 
     /// Removes an empty directory.
@@ -447,7 +542,9 @@ impl Dir {
     /// If it is missing, not empty, or cannot be removed.
     pub fn remove_dir(&self, name: impl AsRef<Path>) -> FsResult<()> {
         let name = name.as_ref();
-        self.change("remove the directory", name, |dir| dir.remove_dir(name))
+        self.change("remove the directory", name, Change::Remove, |dir| {
+            dir.remove_dir(name)
+        })
     }
 
     /// Removes a directory and everything in it.
@@ -456,7 +553,9 @@ impl Dir {
     /// If any of it cannot be removed.
     pub fn remove_dir_all(&self, name: impl AsRef<Path>) -> FsResult<()> {
         let name = name.as_ref();
-        self.change("remove the directory", name, |dir| dir.remove_dir_all(name))
+        self.change("remove the directory", name, Change::Remove, |dir| {
+            dir.remove_dir_all(name)
+        })
     }
 
     /// Copies one regular file; the copy must not exist.
@@ -479,7 +578,8 @@ impl Dir {
                 return Err(FsError::new("copy", self.full(from), why));
             }
         }
-        to_dir.change("copy to", to, |target| self.dir.copy(from, target, to))
+        let change = Change::Copy(&self.full(from));
+        to_dir.change("copy to", to, change, |target| self.dir.copy(from, target, to))
     }
 
     /// Copies the regular files and directories below `from` into `to_dir`, which they must not exist in.
@@ -533,15 +633,6 @@ impl EntryKind {
 impl fmt::Debug for Dir {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Dir").field(&self.path).finish()
-    }
-}
-
-fn write_new_file(dir: &CapDir, name: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
-    let mut file = dir.open_with(name, OpenOptions::new().write(true).create_new(true))?;
-    file.write_all(bytes)?;
-    match durability {
-        Durability::Process => Ok(()),
-        Durability::Disk => file.sync_all(),
     }
 }
 

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,19 +9,79 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Operation<'a> {
     /// Its number, from 0, among all operations that passed the gate.
     pub number: u64,
-    /// What is about to be done.
+    /// What is about to be done, as a verb for messages.
     pub name: &'static str,
     /// The file or directory it concerns.
     pub path: &'a Path,
+    /// What it does, so that it can be done again elsewhere.
+    pub change: Change<'a>,
+}
+
+/// What an operation does to the file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// Makes a directory, and those above it that are missing.
+    CreateDir,
+    /// Opens a file, and makes it empty if it is missing.
+    OpenFile,
+    /// Makes a file with this content.
+    Write(&'a [u8]),
+    /// Adds bytes to the end of a file.
+    Append(&'a [u8]),
+    /// Cuts a file to a length.
+    Truncate(u64),
+    /// Makes a file with the content of this one.
+    Copy(&'a Path),
+    /// Moves this file or directory here; what stood here is replaced.
+    Rename(&'a Path),
+    /// Gives this file one more name, if that is free.
+    Link(&'a Path),
+    /// Removes a file, or a directory with everything in it.
+    Remove,
+    /// Waits until the content of a file is on the disk.
+    SyncFile,
+    /// Waits until the names in a directory are on the disk.
+    SyncDir,
+}
+
+impl Change<'_> {
+    /// How many bytes it writes.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        match self {
+            Self::Write(bytes) | Self::Append(bytes) => bytes.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// How an operation fails in a test.
+#[derive(Debug)]
+pub enum Fault {
+    /// Nothing of it happens, and this is reported as if the operating system had given it.
+    Refused(io::Error),
+    /// Only so many bytes are written; then `end` is called, which gives the error, or ends the process.
+    Short {
+        /// How many of the bytes are written.
+        bytes: usize,
+        /// What happens then.
+        end: fn() -> io::Error,
+    },
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Refused(error)
+    }
 }
 
 /// Decides, in tests, whether an operation may happen.
 pub trait FaultInjector: Send + Sync {
-    /// Called before each operation; an error is reported as if the operating system had given it.
+    /// Called before each operation.
     ///
     /// # Errors
-    /// Whatever the test wants the operation to fail with.
-    fn before(&self, operation: &Operation<'_>) -> io::Result<()>;
+    /// How the test wants the operation to fail.
+    fn before(&self, operation: &Operation<'_>) -> Result<(), Fault>;
 }
 
 /// Counts the operations of every directory opened through it.
@@ -53,13 +113,69 @@ impl Gate {
         self.inner.passed.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn pass(&self, name: &'static str, path: &Path) -> io::Result<()> {
+    /// Lets an operation pass that happens as a whole or not at all.
+    pub(crate) fn pass(&self, name: &'static str, path: &Path, change: Change<'_>) -> io::Result<()> {
+        self.ask(name, path, change).map_err(|fault| match fault {
+            Fault::Refused(error) => error,
+            Fault::Short { end, .. } => end(),
+        })
+    }
+
+    /// Lets an operation pass that writes bytes, and writes them to what `open` gives. Beside the error is how many
+    /// were written.
+    pub(crate) fn write<W: Write>(
+        &self,
+        name: &'static str,
+        path: &Path,
+        change: Change<'_>,
+        open: impl FnOnce() -> io::Result<W>,
+    ) -> Result<W, (usize, io::Error)> {
+        let (Change::Write(bytes) | Change::Append(bytes)) = change else {
+            return Err((0, io::ErrorKind::Unsupported.into()));
+        };
+        let none = |error| (0, error);
+        match self.ask(name, path, change) {
+            Ok(()) => {
+                let mut file = open().map_err(none)?;
+                write_counted(&mut file, bytes)?;
+                Ok(file)
+            }
+            Err(Fault::Refused(error)) => Err(none(error)),
+            Err(Fault::Short { bytes: most, end }) => {
+                let mut file = open().map_err(none)?;
+                let most = most.min(bytes.len());
+                write_counted(&mut file, &bytes[..most])?;
+                Err((most, end()))
+            }
+        }
+    }
+
+    fn ask(&self, name: &'static str, path: &Path, change: Change<'_>) -> Result<(), Fault> {
         let number = self.inner.passed.fetch_add(1, Ordering::Relaxed);
         match &self.inner.injector {
             None => Ok(()),
-            Some(injector) => injector.before(&Operation { number, name, path }),
+            Some(injector) => injector.before(&Operation {
+                number,
+                name,
+                path,
+                change,
+            }),
         }
     }
+}
+
+/// As `write_all`, which does not say how far it got.
+fn write_counted(file: &mut impl Write, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match file.write(&bytes[written..]) {
+            Ok(0) => return Err((written, io::ErrorKind::WriteZero.into())),
+            Ok(more) => written += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err((written, error)),
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Gate {

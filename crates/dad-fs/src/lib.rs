@@ -24,7 +24,7 @@ mod lock;
 pub use append::AppendFile;
 pub use dir::{Dir, Entry, EntryKind, is_plain_name};
 pub use error::{FsError, FsResult};
-pub use gate::{FaultInjector, Gate, Operation};
+pub use gate::{Change, Fault, FaultInjector, Gate, Operation};
 pub use lock::FileLock;
 
 /// What a finished write survives.

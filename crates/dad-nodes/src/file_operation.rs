@@ -169,7 +169,9 @@ impl Node for FileOperationExecutor {
         let base = base_directory(&settings, cx);
         let with_diff = settings.return_diff_format.unwrap_or(true);
         let place = base.clone();
-        let changed = tokio::task::spawn_blocking(move || change_all(&place, &operations, with_diff)).await;
+        let durability = cx.run().durability();
+        let change = move || change_all(&place, &operations, with_diff, durability);
+        let changed = tokio::task::spawn_blocking(change).await;
         let changed = changed.unwrap_or_else(|error| Err(NodeError::from_error("file_operation", &error)))?;
         record_in_git(&settings, &base, &changed)
             .await
@@ -255,7 +257,12 @@ struct Tree {
 }
 
 /// Computes every content first, then makes all changes; if one cannot be made, those before it are taken back.
-fn change_all(base: &Path, operations: &[FileOperation], with_diff: bool) -> Result<Changed, NodeError> {
+fn change_all(
+    base: &Path,
+    operations: &[FileOperation],
+    with_diff: bool,
+    durability: Durability,
+) -> Result<Changed, NodeError> {
     let dir = Dir::open(base).map_err(|error| NodeError::from_error("base_directory", &error).permanent())?;
     let mut tree = Tree::default();
     let mut results = Vec::new();
@@ -270,7 +277,7 @@ fn change_all(base: &Path, operations: &[FileOperation], with_diff: bool) -> Res
         }
         results.push(planned.result);
     }
-    tree.apply(&dir)?;
+    tree.apply(&dir, durability)?;
     touched.sort();
     touched.dedup();
     Ok(Changed { results, touched })
@@ -420,17 +427,17 @@ impl Tree {
         })
     }
 
-    fn apply(&self, dir: &Dir) -> Result<(), NodeError> {
+    fn apply(&self, dir: &Dir, durability: Durability) -> Result<(), NodeError> {
         for path in &self.directories {
-            dir.create_dir_all(path)?;
+            make_dirs(dir, path, durability)?;
         }
         let mut done: Vec<&String> = Vec::new();
         for (path, content) in &self.after {
             if self.before.get(path) == Some(content) {
                 continue;
             }
-            if let Err(error) = put(dir, path, content.as_deref()) {
-                self.take_back(dir, &done);
+            if let Err(error) = put(dir, path, content.as_deref(), durability) {
+                self.take_back(dir, &done, durability);
                 return Err(NodeError::from_error("file_operation", &error)
                     .with_hint("the changes before it were taken back"));
             }
@@ -439,10 +446,10 @@ impl Tree {
         Ok(())
     }
 
-    fn take_back(&self, dir: &Dir, done: &[&String]) {
+    fn take_back(&self, dir: &Dir, done: &[&String], durability: Durability) {
         for path in done {
             let before = self.before.get(*path).cloned().flatten();
-            if let Err(error) = put(dir, path, before.as_deref()) {
+            if let Err(error) = put(dir, path, before.as_deref(), durability) {
                 tracing::error!(path = %path, %error, "a change could not be taken back");
             }
         }
@@ -450,18 +457,27 @@ impl Tree {
 }
 
 /// Gives a path its content, or removes it.
-fn put(dir: &Dir, path: &str, content: Option<&[u8]>) -> Result<(), dad_fs::FsError> {
+fn put(dir: &Dir, path: &str, content: Option<&[u8]>, durability: Durability) -> dad_fs::FsResult<()> {
     match content {
         Some(content) => {
             if let Some((parent, _)) = path.rsplit_once('/') {
-                dir.create_dir_all(parent)?;
+                make_dirs(dir, parent, durability)?;
             }
-            dir.replace(path, content, Durability::Process)
+            dir.replace(path, content, durability)
         }
         None => match dir.remove_file(path) {
             Err(error) if error.is_not_found() => Ok(()),
+            Ok(()) if durability == Durability::Disk => dir.sync_name(path),
             removed => removed,
         },
+    }
+}
+
+fn make_dirs(dir: &Dir, path: &str, durability: Durability) -> dad_fs::FsResult<()> {
+    dir.create_dir_all(path)?;
+    match durability {
+        Durability::Process => Ok(()),
+        Durability::Disk => dir.sync_path(path),
     }
 }
 

@@ -426,7 +426,13 @@ impl RunContextBuilder {
         self
     }
 
-    /// What committed steps survive.
+    /// What survives of what the run has announced, by an event or by its end. With [`Durability::Disk`] a commit waits
+    /// for the disk several times, and events that tell of nothing paid or changed come up to a tenth of a second
+    /// late.
+    ///
+    /// # Panics
+    /// With [`Durability::Disk`] on a multi-threaded runtime a run cannot be driven inside a `LocalSet`: commits tell
+    /// the runtime that they block.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.options.durability = durability;
@@ -809,14 +815,22 @@ impl RunContext {
             ..
         } = &prepared;
 
-        write_definition(&dot_run, program, spans.as_ref(), *durability)?;
+        // Written plainly, because with `Durability::Disk` the whole directory is synced before its first record.
+        let plainly = Durability::Process;
+        write_definition(&dot_run, program, spans.as_ref(), plainly)?;
         if let Some(plan) = plan {
-            write_new_json(&dot_run, PLAN, plan, *durability)?;
+            write_new_json(&dot_run, PLAN, plan, plainly)?;
         }
-        write_static_inputs(&dir, inputs, input_dir.as_ref(), *durability)?;
+        write_static_inputs(&dir, inputs, input_dir.as_ref(), plainly)?;
         let stage = dot_run.create_dir(STAGE)?;
         let trace = dir.create_dir(DOT_TRACE)?;
+        let variables = Value::Object(scope.given_variables.clone());
+        let variables = store_value(&dot_run, variables, plainly)?;
         let mut journal = JournalWriter::create(&dot_run)?;
+        if *durability == Durability::Disk {
+            dir.sync_tree()?;
+            self.sync_run_root()?;
+        }
         journal.append(
             created_at,
             &RecordBody::RunCreated {
@@ -827,9 +841,11 @@ impl RunContext {
                 parent: plan.as_ref().map(|plan| plan.parent.clone()),
             },
         )?;
-        let variables = store_value(&dot_run, Value::Object(scope.given_variables.clone()))?;
         let options = run_options(&self.options, plan.as_ref());
         journal.append(clock.now(), &RecordBody::Inputs { variables, options })?;
+        if *durability == Durability::Disk {
+            journal.sync()?;
+        }
 
         let opened = Opened {
             dir,
@@ -844,6 +860,27 @@ impl RunContext {
             interrupted: HashMap::new(),
         };
         drive(opened, prepared, scope, self)
+    }
+
+    /// Waits until the directories that hold runs are on the disk, up to the project or, if the run root lies
+    /// elsewhere, up to the directory that holds it.
+    pub(crate) fn sync_run_root(&self) -> Result<(), RunError> {
+        let Dirs {
+            project_root,
+            run_root,
+            effective_run_root,
+        } = &self.dirs;
+        let top = match effective_run_root.starts_with(project_root) {
+            true => Some(&**project_root),
+            false => run_root.parent(),
+        };
+        for place in effective_run_root.ancestors() {
+            Dir::open_with(place, self.options.gate.clone())?.sync()?;
+            if Some(place) == top {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Makes the run directory. Its creation is what makes the id this run's own.

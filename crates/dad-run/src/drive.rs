@@ -2,20 +2,21 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use dad_core::{HierarchyPath, RunId, RunStatus, Timestamp};
 use dad_events::RunIdentity;
 use dad_fs::{Dir, FileLock};
 
+use crate::batch::Batch;
 use crate::context::{Prepared, RunContext};
 use crate::error::RunError;
 use crate::inbox::{Inbox, MessageBody};
 use crate::journal::JournalWriter;
 use crate::machine;
 use crate::resume::Interrupted;
-use crate::run::{ActiveRun, RunHandle, RunInner, RunScope, State, WeakRunHandle};
+use crate::run::{ActiveRun, RunHandle, RunInner, RunScope, State};
 use crate::view::RunView;
 
 /// How often it is looked for what other processes ask for.
@@ -80,6 +81,8 @@ pub(crate) fn drive(
         stage: opened.stage,
         trace: opened.trace,
         durability: options.durability,
+        runtime: tokio::runtime::Handle::try_current().map_err(|_| RunError::NoRuntime)?,
+        this: Weak::new(),
         clock: options.clock,
         secrets: options.secrets,
         resources: options.resources,
@@ -99,6 +102,7 @@ pub(crate) fn drive(
         history: opened.history,
         state: Mutex::new(State {
             journal: opened.journal,
+            batch: Batch::default(),
             lease: Some(opened.lease),
             totals,
             first_failures: Vec::new(),
@@ -115,15 +119,15 @@ pub(crate) fn drive(
         .metadata(RunStatus::Running, None, None)
         .write(&inner.trace, inner.durability)?;
     let run = ActiveRun::new(inner);
-    tokio::spawn(watch_inbox(run.handle().downgrade(), inbox));
+    tokio::spawn(watch_inbox(run.inner().this.clone(), inbox));
     Ok(run)
 }
 
 /// Does what other processes ask for, until the run has ended.
-async fn watch_inbox(run: WeakRunHandle, mut inbox: Inbox) {
+async fn watch_inbox(run: Weak<RunInner>, mut inbox: Inbox) {
     loop {
         tokio::time::sleep(INBOX_INTERVAL).await;
-        let Some(run) = run.upgrade() else { return };
+        let Some(run) = RunHandle::of(&run) else { return };
         if let Err(error) = read_inbox(&run, &mut inbox) {
             match error {
                 RunError::Ended => return,

@@ -15,10 +15,6 @@ pub(crate) const MAX_RECORD: usize = 64 * 1024;
 pub(crate) struct JournalWriter {
     file: AppendFile,
     next_seq: u64,
-    /// Bytes of whole records.
-    len: u64,
-    /// Set when a failed append could not be undone; nothing may follow a torn line.
-    torn: bool,
     line: Vec<u8>,
 }
 
@@ -29,8 +25,6 @@ impl JournalWriter {
         Ok(Self {
             file,
             next_seq: 1,
-            len: 0,
-            torn: false,
             line: Vec::new(),
         })
     }
@@ -44,8 +38,6 @@ impl JournalWriter {
         Ok(Self {
             file,
             next_seq: end.records + 1,
-            len: end.len,
-            torn: false,
             line: Vec::new(),
         })
     }
@@ -57,18 +49,15 @@ impl JournalWriter {
 
     /// Appends a record with one write. After an error nothing of it remains.
     pub(crate) fn append(&mut self, at: Timestamp, body: &RecordBody) -> Result<u64, RunError> {
-        if self.torn {
-            let reason = "an earlier record could not be written";
-            return Err(RunError::unreadable(self.file.path(), reason));
-        }
         self.encode(at, body)?;
-        if let Err(error) = self.file.append(&self.line) {
-            self.torn = self.file.truncate(self.len).is_err();
-            return Err(error.into());
-        }
-        self.len += self.line.len() as u64;
+        self.file.append(&self.line)?;
         self.next_seq += 1;
         Ok(self.next_seq - 1)
+    }
+
+    /// Waits until every record is on the disk. After an error nothing can be appended any more.
+    pub(crate) fn sync(&mut self) -> Result<(), RunError> {
+        Ok(self.file.sync()?)
     }
 
     fn encode(&mut self, at: Timestamp, body: &RecordBody) -> Result<(), RunError> {

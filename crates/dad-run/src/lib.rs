@@ -18,6 +18,7 @@
 //! # Ok::<(), dad_run::RunError>(())
 //! ```
 
+mod batch;
 mod catalog;
 mod changes;
 mod clock;

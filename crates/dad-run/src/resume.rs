@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dad_core::{Definition, HierarchyPath, PathSelector, RunStatus, SelectError};
 use dad_definition::Program;
-use dad_fs::Dir;
+use dad_fs::{Dir, Durability};
 
 use crate::context::{Prepared, RunContext};
 use crate::decide::is_result;
@@ -141,7 +141,15 @@ impl RunContext {
             None => None,
         };
         let stage = dot_run.create_dir_all(STAGE)?;
-        let interrupted = clear_stage(&dir, &dot_run, &stage, &view)?;
+        let trace = dir.create_dir_all(DOT_TRACE)?;
+        dot_run.create_dir_all(ATTEMPTS)?;
+        let durability = self.options.durability;
+        if durability == Durability::Disk {
+            // Whoever drove the run before may have been content with less.
+            dir.sync_tree()?;
+            self.sync_run_root()?;
+        }
+        let interrupted = clear_stage(&dir, &dot_run, &stage, &view, durability)?;
         let given = view.given_variables()?;
         let scope = self.scope_of(view.run_id.as_str(), dir.path(), given);
         let mut inputs = self.resolve_inputs(&program)?;
@@ -151,7 +159,6 @@ impl RunContext {
                 inputs.add(input, &program, &*self.options.types)?;
             }
         }
-        let trace = dir.create_dir_all(DOT_TRACE)?;
         for place in [&dir, &dot_run, &trace] {
             place.remove_temporaries()?;
         }
@@ -201,9 +208,10 @@ fn clear_stage(
     dot_run: &Dir,
     stage: &Dir,
     view: &RunView,
+    durability: Durability,
 ) -> Result<HashMap<HierarchyPath, Interrupted>, RunError> {
     let mut interrupted = HashMap::new();
-    let attempts = dot_run.create_dir_all(ATTEMPTS)?;
+    let attempts = dot_run.open_dir(ATTEMPTS)?;
     for (path, entry) in &view.entries {
         let ViewEntry::Running { attempt, .. } = entry else {
             continue;
@@ -220,7 +228,7 @@ fn clear_stage(
         for (from, name) in left.into_iter().chain([(dir, last.as_path())]) {
             if from.kind(name)?.is_some() {
                 let wanted = names.last().map_or("unrecorded", String::as_str);
-                from.rename(name, &attempts, free_name(&attempts, wanted)?)?;
+                from.rename(name, &attempts, free_name(&attempts, wanted)?, durability)?;
             }
         }
         // Only now, because whoever was interrupted while it went on with the run has moved some of them already.
@@ -228,7 +236,8 @@ fn clear_stage(
         interrupted.insert(path.clone(), going_on);
     }
     for entry in stage.entries()? {
-        stage.rename(&entry.name, &attempts, free_name(&attempts, &entry.name)?)?;
+        let name = free_name(&attempts, &entry.name)?;
+        stage.rename(&entry.name, &attempts, name, durability)?;
     }
     Ok(interrupted)
 }

@@ -18,6 +18,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use crate::batch::{Batch, closes_batch};
 use crate::clock::Clock;
 use crate::error::RunError;
 use crate::inputs::{GivenInput, GivenInputs, UnresolvedInput, variables_of};
@@ -59,6 +60,10 @@ pub(crate) struct RunInner {
     pub(crate) stage: Dir,
     pub(crate) trace: Dir,
     pub(crate) durability: Durability,
+    /// Where the end of a batch is waited for.
+    pub(crate) runtime: tokio::runtime::Handle,
+    /// The run itself, for that task.
+    pub(crate) this: Weak<RunInner>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) bus: EventBus,
     pub(crate) secrets: SecretRegistry,
@@ -86,6 +91,7 @@ pub(crate) struct RunInner {
 /// What changes while a run is driven; whoever holds it is in the journal's critical section.
 pub(crate) struct State {
     pub(crate) journal: JournalWriter,
+    pub(crate) batch: Batch,
     pub(crate) lease: Option<FileLock>,
     pub(crate) totals: Totals,
     pub(crate) first_failures: Vec<FirstFailure>,
@@ -216,7 +222,10 @@ impl ActiveRun {
     pub(crate) fn new(inner: RunInner) -> Self {
         Self {
             handle: RunHandle {
-                inner: Arc::new(inner),
+                inner: Arc::new_cyclic(|this| RunInner {
+                    this: Weak::clone(this),
+                    ..inner
+                }),
             },
             ended: false,
         }
@@ -309,19 +318,11 @@ impl Deref for ActiveRun {
     }
 }
 
-/// Access to a run for those who must not keep it from ending.
-pub(crate) struct WeakRunHandle(Weak<RunInner>);
-
-impl WeakRunHandle {
-    pub(crate) fn upgrade(&self) -> Option<RunHandle> {
-        let inner = self.0.upgrade()?;
-        Some(RunHandle { inner })
-    }
-}
-
 impl RunHandle {
-    pub(crate) fn downgrade(&self) -> WeakRunHandle {
-        WeakRunHandle(Arc::downgrade(&self.inner))
+    /// A handle of a run that has not been dropped.
+    pub(crate) fn of(run: &Weak<RunInner>) -> Option<Self> {
+        let inner = run.upgrade()?;
+        Some(Self { inner })
     }
 
     pub(crate) fn inner(&self) -> &RunInner {
@@ -439,7 +440,7 @@ impl RunHandle {
     /// # Errors
     /// If the run has ended or the record cannot be written.
     pub fn answered(&self, path: &HierarchyPath, source: &str, input: &Value) -> Result<(), RunError> {
-        let input = store_value(&self.inner.dot_run, input.clone())?;
+        let input = store_value(&self.inner.dot_run, input.clone(), self.inner.durability)?;
         let body = RecordBody::Answered {
             path: path.clone(),
             id: None,
@@ -489,12 +490,17 @@ impl RunHandle {
         kind: ComponentKind,
         variables: Map<String, Value>,
     ) -> Result<EnteredComponent, RunError> {
-        let dir = self.inner.dir.create_dir_all(path.to_relative_dir())?;
+        let name = path.to_relative_dir();
+        let dir = self.inner.dir.create_dir_all(&name)?;
+        if self.inner.durability == Durability::Disk {
+            // Those above it have been entered before and are there.
+            self.inner.dir.sync_name(&name)?;
+        }
         if self.inner.history.is_some() {
             dir.remove_temporaries()?;
         }
         self.inner.state().started.insert(path.without_iterations());
-        let variables = store_value(&self.inner.dot_run, variables.into())?;
+        let variables = store_value(&self.inner.dot_run, variables.into(), self.inner.durability)?;
         let body = RecordBody::ComponentStarted {
             path: path.clone(),
             kind,
@@ -524,9 +530,13 @@ impl RunHandle {
         component: &EnteredComponent,
         path: &HierarchyPath,
     ) -> Result<EnteredComponent, RunError> {
+        let dir = component.dir.create_dir_all(path.leaf())?;
+        if self.inner.durability == Durability::Disk {
+            component.dir.sync()?;
+        }
         Ok(EnteredComponent {
             path: path.clone(),
-            dir: component.dir.create_dir_all(path.leaf())?,
+            dir,
             ..*component
         })
     }
@@ -553,7 +563,10 @@ impl RunHandle {
         } = start;
         let items = match items {
             Items::Range(bounds) => LoopItems::Range(*bounds),
-            Items::List(list) => LoopItems::List(store_value(&self.inner.dot_run, list.clone())?),
+            Items::List(list) => {
+                let stored = store_value(&self.inner.dot_run, list.clone(), self.inner.durability)?;
+                LoopItems::List(stored)
+            }
         };
         let body = RecordBody::LoopStarted {
             path: path.clone(),
@@ -768,7 +781,7 @@ impl RunHandle {
         mut payload: Value,
     ) -> Result<u64, RunError> {
         self.inner.secrets.redactor().redact_json(&mut payload);
-        let stored = store_value(&self.inner.dot_run, payload.clone())?;
+        let stored = store_value(&self.inner.dot_run, payload.clone(), self.inner.durability)?;
         let body = RecordBody::Custom {
             name: name.to_owned(),
             payload: stored,
@@ -803,7 +816,7 @@ impl RunInner {
 
     /// Appends a record and publishes its event, in one critical section.
     pub(crate) fn record(&self, body: &RecordBody, event: Option<EventBody>) -> Result<u64, RunError> {
-        self.record_in(&mut self.state(), body, event)
+        self.record_in(&mut self.state(), body, event, false)
     }
 
     pub(crate) fn record_in(
@@ -811,19 +824,33 @@ impl RunInner {
         state: &mut State,
         body: &RecordBody,
         event: Option<EventBody>,
+        effect: bool,
     ) -> Result<u64, RunError> {
         if self.ended.load(Ordering::Acquire) {
             return Err(RunError::Ended);
         }
         let at = self.clock.now();
         let seq = state.journal.append(at, body)?;
-        if let Some(body) = event {
-            self.bus.publish(Event {
-                seq: Some(seq),
-                at,
-                run: Arc::clone(&self.identity),
-                body,
-            });
+        let event = event.map(|body| Event {
+            seq: Some(seq),
+            at,
+            run: Arc::clone(&self.identity),
+            body,
+        });
+        match self.durability {
+            Durability::Process => {
+                if let Some(event) = event {
+                    self.bus.publish(event);
+                }
+            }
+            Durability::Disk => {
+                state.batch.add(event);
+                if effect || closes_batch(body) {
+                    self.close_batch(state)?;
+                } else {
+                    self.close_soon(state);
+                }
+            }
         }
         Ok(seq)
     }
@@ -856,7 +883,7 @@ impl RunInner {
             error: error.as_ref().map(projection::shorten),
             totals,
         };
-        let recorded = self.record_in(&mut state, &body, None);
+        let recorded = self.record_in(&mut state, &body, None, false);
         self.ended.store(true, Ordering::Release);
         let sealed = SealedRun {
             status,

@@ -39,6 +39,7 @@ pub struct StagedStep {
     /// The number of its `step_started` record, which names the directory.
     seq: u64,
     stage: Dir,
+    durability: Durability,
     /// Opened when somebody asks for it: most steps write nothing of their own, and need not be listed either.
     dir: OnceLock<Dir>,
 }
@@ -80,6 +81,8 @@ pub struct CommitDetails {
     pub duration: Duration,
     /// What it did, in one line.
     pub summary: Option<String>,
+    /// Whether it changed something outside the run, so that to do it twice is not the same as to do it once.
+    pub effect: bool,
 }
 
 impl StagedStep {
@@ -117,12 +120,24 @@ impl StagedStep {
         projection::write_new_json(self.dir()?, CHANGES, changes, Durability::Process).map(drop)
     }
 
+    /// Waits until the directory is on the disk with the names in it, if the run promises that.
+    ///
+    /// # Errors
+    /// If the operating system cannot promise it.
+    pub fn sync_names(&self) -> Result<(), RunError> {
+        if self.durability == Durability::Disk {
+            self.dir()?.sync()?;
+            self.stage.sync()?;
+        }
+        Ok(())
+    }
+
     /// Writes `state.json`: what is about to be executed.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn write_state(&self, state: &Value) -> Result<(), RunError> {
-        projection::write_new_json(self.dir()?, STATE, state, Durability::Process).map(drop)
+        projection::write_new_json(self.dir()?, STATE, state, self.durability).map(drop)
     }
 }
 
@@ -135,14 +150,9 @@ impl StagedStep {
     }
 
     /// Writes a file of the record, without opening the directory only for it.
-    fn write_json(
-        &self,
-        name: &str,
-        value: &impl Serialize,
-        durability: Durability,
-    ) -> Result<ArtifactRef, RunError> {
+    fn write_json(&self, name: &str, value: &impl Serialize) -> Result<ArtifactRef, RunError> {
         let place = format!("{}/{name}", self.seq);
-        let artifact = projection::write_new_json(&self.stage, &place, value, durability)?;
+        let artifact = projection::write_new_json(&self.stage, &place, value, Durability::Process)?;
         Ok(ArtifactRef {
             name: name.to_owned(),
             ..artifact
@@ -154,6 +164,7 @@ impl StagedStep {
     /// # Errors
     /// If it cannot be written.
     pub fn write_outcome_text(&self, text: &str) -> Result<(), RunError> {
+        // It is synced with the rest of the directory when the step is committed.
         Ok(self
             .dir()?
             .write_new(OUTCOME_TEXT, text.as_bytes(), Durability::Process)?)
@@ -194,7 +205,7 @@ impl RunHandle {
             let mut state = inner.state();
             state.started.insert(path.without_iterations());
             inner.void(&mut state, path);
-            inner.record_in(&mut state, &body, Some(event))?
+            inner.record_in(&mut state, &body, Some(event), false)?
         };
         self.clear_final(path, seq)?;
         inner.stage.make_dir(seq.to_string())?;
@@ -205,6 +216,7 @@ impl RunHandle {
             started_at: self.now(),
             seq,
             stage: inner.stage.clone(),
+            durability: inner.durability,
             dir: OnceLock::new(),
         })
     }
@@ -223,9 +235,8 @@ impl RunHandle {
         let attempts = inner.dot_run.create_dir_all(ATTEMPTS)?;
         let started = history.open_ends().started.get(path);
         let before = started.and_then(|seqs| seqs.last()).copied().unwrap_or(seq);
-        Ok(inner
-            .dir
-            .rename(&name, &attempts, free_name(&attempts, &before.to_string())?)?)
+        let free = free_name(&attempts, &before.to_string())?;
+        Ok(inner.dir.rename(&name, &attempts, free, inner.durability)?)
     }
 
     /// Commits a step: its result into the stage, one rename to its final place, one record.
@@ -246,8 +257,8 @@ impl RunHandle {
         }
         let mut artifacts = staged.own_files()?;
         let outcome = result.outcome.as_ref().unwrap_or(&Value::Null);
-        artifacts.push(staged.write_json(RESULT, result, inner.durability)?);
-        artifacts.push(staged.write_json(OUTCOME, outcome, inner.durability)?);
+        artifacts.push(staged.write_json(RESULT, result)?);
+        artifacts.push(staged.write_json(OUTCOME, outcome)?);
         artifacts.sort_by(|a, b| a.name.cmp(&b.name));
         let usage = details.usage;
         let committed = StepCommitted {
@@ -255,7 +266,7 @@ impl RunHandle {
             attempt: staged.attempt,
             status: result.execution_status,
             fingerprint: result.fingerprint,
-            artifacts: store_artifacts(&inner.dot_run, ArtifactList::Inline(artifacts))?,
+            artifacts: store_artifacts(&inner.dot_run, ArtifactList::Inline(artifacts), inner.durability)?,
             reused_from: None,
             edited_from: None,
             reason: None,
@@ -266,13 +277,20 @@ impl RunHandle {
             summary: details.summary,
             error: result.error.as_ref().map(projection::shorten),
         };
-        inner.publish(
-            component,
-            Some(&staged.name()),
-            &staged.node_type,
-            committed,
-            result.error.clone(),
-        )
+        let name = staged.name();
+        let error = result.error.clone();
+        let publish = || {
+            let stage = Some(name.as_str());
+            inner.publish(
+                component,
+                stage,
+                &staged.node_type,
+                committed,
+                error,
+                details.effect,
+            )
+        };
+        inner.may_block(publish)
     }
 
     /// Ends a step that is not executed, because somebody settled it by hand. It has no files.
@@ -310,7 +328,7 @@ impl RunHandle {
             summary,
             error: error.as_ref().map(projection::shorten),
         };
-        inner.publish(component, None, node_type, committed.clone(), error)?;
+        inner.may_block(|| inner.publish(component, None, node_type, committed.clone(), error, true))?;
         Ok(committed)
     }
 
@@ -352,11 +370,11 @@ impl RunHandle {
         let mut artifacts = Vec::new();
         for artifact in parent.artifacts(step)? {
             if !is_edited(&edits, &artifact.name) {
-                copy_artifact(&source, &artifact, &stage, inner.durability)?;
+                copy_artifact(&source, &artifact, &stage)?;
                 artifacts.push(artifact);
             } else if artifact.name == RESULT {
                 let result = edited_result(&source, &artifact, &edits)?;
-                artifacts.extend(write_edited(&stage, &result, inner.durability)?);
+                artifacts.extend(write_edited(&stage, &result)?);
             }
         }
         artifacts.sort_by(|a, b| a.name.cmp(&b.name));
@@ -370,16 +388,12 @@ impl RunHandle {
             reused_from,
             edited_from,
             reason: Some(reason),
-            artifacts: store_artifacts(&inner.dot_run, ArtifactList::Inline(artifacts))?,
+            artifacts: store_artifacts(&inner.dot_run, ArtifactList::Inline(artifacts), inner.durability)?,
             ..step.clone()
         };
-        inner.publish(
-            component,
-            Some(&name),
-            node_type,
-            committed.clone(),
-            committed.error.clone(),
-        )?;
+        let error = committed.error.clone();
+        let publish = || inner.publish(component, Some(&name), node_type, committed.clone(), error, false);
+        inner.may_block(publish)?;
         Ok(committed)
     }
 
@@ -391,7 +405,7 @@ impl RunHandle {
         let inner = self.inner();
         let attempts = inner.dot_run.create_dir_all(ATTEMPTS)?;
         let name = staged.name();
-        Ok(inner.stage.rename(&name, &attempts, &name)?)
+        Ok(inner.stage.rename(&name, &attempts, &name, inner.durability)?)
     }
 }
 
@@ -414,7 +428,12 @@ impl RunInner {
         node_type: &NodeType,
         committed: StepCommitted,
         error: Option<ErrorInfo>,
+        effect: bool,
     ) -> Result<(), RunError> {
+        if let Some(stage_name) = stage_name.filter(|_| self.durability == Durability::Disk) {
+            // Everything in it before its name, and its name before its record.
+            self.stage.open_dir(stage_name)?.sync_tree()?;
+        }
         let leaf = committed.path.leaf().to_owned();
         let event = EventBody::StepEnded(StepEnded {
             path: committed.path.clone(),
@@ -441,9 +460,10 @@ impl RunInner {
             return Err(RunError::Ended);
         }
         if let Some(stage_name) = stage_name {
-            self.stage.rename(stage_name, &component.dir, &leaf)?;
+            self.stage
+                .rename(stage_name, &component.dir, &leaf, self.durability)?;
         }
-        self.record_in(&mut state, &body, Some(event))?;
+        self.record_in(&mut state, &body, Some(event), effect)?;
         state.totals.add(&totals);
         if state.first_failures.len() < 10 {
             state.first_failures.extend(failure);
@@ -510,26 +530,21 @@ fn edited_result(source: &Dir, artifact: &ArtifactRef, edits: &[&Edit]) -> Resul
     Ok(result)
 }
 
-fn write_edited(stage: &Dir, result: &Value, durability: Durability) -> Result<[ArtifactRef; 2], RunError> {
+fn write_edited(stage: &Dir, result: &Value) -> Result<[ArtifactRef; 2], RunError> {
     let outcome = result.get("outcome").unwrap_or(&Value::Null);
     Ok([
-        projection::write_new_json(stage, OUTCOME, outcome, durability)?,
-        projection::write_new_json(stage, RESULT, result, durability)?,
+        projection::write_new_json(stage, OUTCOME, outcome, Durability::Process)?,
+        projection::write_new_json(stage, RESULT, result, Durability::Process)?,
     ])
 }
 
 /// Copies one file of a step.
-fn copy_artifact(
-    source: &Dir,
-    artifact: &ArtifactRef,
-    target: &Dir,
-    durability: Durability,
-) -> Result<(), RunError> {
+fn copy_artifact(source: &Dir, artifact: &ArtifactRef, target: &Dir) -> Result<(), RunError> {
     let bytes = read_artifact(source, artifact)?;
     if let Some((dir, _)) = artifact.name.rsplit_once('/') {
         target.create_dir_all(dir)?;
     }
-    Ok(target.write_new(&artifact.name, &bytes, durability)?)
+    Ok(target.write_new(&artifact.name, &bytes, Durability::Process)?)
 }
 
 /// Reads one file of a step and refuses it unless it is the one that was recorded.

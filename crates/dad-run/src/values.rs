@@ -10,37 +10,53 @@ use crate::record::{ArtifactList, StoredRef, StoredValue};
 const INLINE_LIMIT: usize = 4096;
 
 /// A value for a record: itself, or the name of the file it was written to.
-pub(crate) fn store_value(dot_run: &Dir, value: Value) -> Result<StoredValue, RunError> {
+pub(crate) fn store_value(
+    dot_run: &Dir,
+    value: Value,
+    durability: Durability,
+) -> Result<StoredValue, RunError> {
     let text = value.to_string();
     if text.len() <= INLINE_LIMIT {
         return Ok(StoredValue::Value(value));
     }
-    Ok(StoredValue::Stored(store_bytes(dot_run, text.as_bytes())?))
+    Ok(StoredValue::Stored(store_bytes(
+        dot_run,
+        text.as_bytes(),
+        durability,
+    )?))
 }
 
 /// A list of artifacts for a record.
-pub(crate) fn store_artifacts(dot_run: &Dir, list: ArtifactList) -> Result<ArtifactList, RunError> {
+pub(crate) fn store_artifacts(
+    dot_run: &Dir,
+    list: ArtifactList,
+    durability: Durability,
+) -> Result<ArtifactList, RunError> {
     // A name and a digest take about 150 bytes, so 200 of them leave half a record for the rest.
     const MANY: usize = 200;
     match list {
         ArtifactList::Inline(artifacts) if artifacts.len() > MANY => {
             let text = serde_json::to_vec(&artifacts).map_err(|e| RunError::unreadable(VALUES, e))?;
             Ok(ArtifactList::Stored {
-                stored: store_bytes(dot_run, &text)?,
+                stored: store_bytes(dot_run, &text, durability)?,
             })
         }
         list => Ok(list),
     }
 }
 
-fn store_bytes(dot_run: &Dir, bytes: &[u8]) -> Result<StoredRef, RunError> {
+fn store_bytes(dot_run: &Dir, bytes: &[u8], durability: Durability) -> Result<StoredRef, RunError> {
     let stored = StoredRef {
         blake3: Digest::of(bytes),
         len: bytes.len() as u64,
     };
     let values = dot_run.create_dir_all(VALUES)?;
     // The name is the content's digest: if the file exists it is the same file.
-    values.publish(file_name(&stored), bytes, Durability::Process)?;
+    values.publish(file_name(&stored), bytes, durability)?;
+    if durability == Durability::Disk {
+        // Each time, because whoever made the directory may not have come to it yet.
+        dot_run.sync()?;
+    }
     Ok(stored)
 }
 

@@ -145,7 +145,8 @@ impl NodeContext {
     }
 
     /// Makes a paid or effectful exchange: `make` is given its number among those of `name` in this step, from 1.
-    /// What comes back is in `memo.jsonl` before this returns; a continued attempt takes it from there.
+    /// What comes back is in `memo.jsonl` before this returns, on the disk if the run promises that; a continued attempt
+    /// takes it from there.
     ///
     /// # Errors
     /// What the exchange fails with, or that its memo cannot be written.
@@ -170,7 +171,7 @@ impl NodeContext {
         // What goes on from here is what stands in the file.
         self.redactor.redact_json(&mut response);
         let line = MemoLine::new(name, number, request, response.clone(), self.run.now());
-        self.memo.finish(self.dir()?, line)?;
+        self.memo.finish(&self.run, &self.staged, line)?;
         serde_json::from_value(response).map_err(broken)
     }
 }

@@ -1,9 +1,9 @@
 use std::sync::{Mutex, PoisonError};
 
 use dad_core::{Digest, Redactor};
-use dad_fs::{AppendFile, Dir, FsResult};
+use dad_fs::{AppendFile, Durability};
 use dad_run::layout::MEMO;
-use dad_run::{MemoLine, RunError, StagedStep};
+use dad_run::{MemoLine, RunError, RunHandle, StagedStep};
 use serde_json::Value;
 
 use crate::node::NodeError;
@@ -18,6 +18,8 @@ pub(crate) struct Memo {
 #[derive(Debug)]
 struct State {
     file: Option<AppendFile>,
+    /// With `Durability::Disk`: whether the file's name is on the disk.
+    is_named: bool,
     /// Names with the number of exchanges begun.
     begun: Vec<(String, u32)>,
     /// Exchanges of an interrupted attempt, not answered from yet.
@@ -44,6 +46,7 @@ impl Memo {
         Ok(Self {
             state: Mutex::new(State {
                 file,
+                is_named: false,
                 begun: Vec::new(),
                 recorded,
                 lost: None,
@@ -85,25 +88,47 @@ impl Memo {
     }
 
     /// Appends a finished exchange.
-    pub(crate) fn finish(&self, dir: &Dir, mut line: MemoLine) -> Result<(), NodeError> {
+    pub(crate) fn finish(
+        &self,
+        run: &RunHandle,
+        staged: &StagedStep,
+        mut line: MemoLine,
+    ) -> Result<(), NodeError> {
         self.redactor.redact_json(&mut line.request);
         self.redactor.redact_json(&mut line.response);
         let text = to_line(&line).map_err(|e| NodeError::from_error("memo", &e))?;
         let mut state = self.state();
-        if let Err(error) = write(&mut state.file, dir, &text) {
+        let State { file, is_named, .. } = &mut *state;
+        // With the records so far, because whoever goes on finds the memos by the record that the step was begun.
+        if let Err(error) = run.make_durable(|| write(file, is_named, staged, run.durability(), &text)) {
             let told = NodeError::from_error("memo", &error);
-            state.lost = Some(error.into());
+            state.lost = Some(error);
             return Err(told.permanent());
         }
         Ok(())
     }
 }
 
-fn write(file: &mut Option<AppendFile>, dir: &Dir, text: &[u8]) -> FsResult<()> {
-    match file {
-        Some(file) => file.append(text),
-        None => file.insert(dir.append(MEMO)?).append(text),
+fn write(
+    file: &mut Option<AppendFile>,
+    is_named: &mut bool,
+    staged: &StagedStep,
+    durability: Durability,
+    text: &[u8],
+) -> Result<(), RunError> {
+    let file = match file {
+        Some(file) => file,
+        None => file.insert(staged.dir()?.append(MEMO)?),
+    };
+    file.append(text)?;
+    if durability == Durability::Disk {
+        file.sync()?;
+        if !*is_named {
+            staged.sync_names()?;
+            *is_named = true;
+        }
     }
+    Ok(())
 }
 
 fn to_line(line: &MemoLine) -> Result<Vec<u8>, serde_json::Error> {

@@ -40,6 +40,8 @@ struct Attempt {
     output: NodeOutput,
     error: Option<ErrorInfo>,
     retryable: bool,
+    /// Whether it changed something outside the run.
+    effect: bool,
     duration: Duration,
 }
 
@@ -481,6 +483,7 @@ impl Step<'_> {
             output,
             error,
             retryable,
+            effect: execution.world.kind() == Kind::Effect,
             duration: began.elapsed(),
         })
     }
@@ -503,6 +506,7 @@ impl Step<'_> {
             output: NodeOutput::default(),
             error: Some(error),
             retryable: false,
+            effect: false,
             duration: Duration::ZERO,
         };
         let ended = self.ended(&attempt);
@@ -583,6 +587,7 @@ impl Step<'_> {
                 usage,
                 duration: attempt.duration,
                 summary,
+                effect: attempt.effect,
             },
         )
     }

@@ -1,5 +1,7 @@
 //! Drives one scenario and dies, or has an operation fail, at a given change of the file system:
-//! `crashing PROJECT run|rerun|resume OPERATION die|full|io|none`.
+//! `crashing PROJECT run|rerun|resume OPERATION die|full|io|short|torn|none`, where `short` writes half of the bytes
+//! and fails, and `torn` writes half of them and dies. With `log=FILE` in the place of these, the run is one of
+//! `Durability::Disk`, and every change is written to the file with what was announced before it.
 //!
 //! One thread, so that an operation has the same number every time. Prints how many there were.
 
@@ -11,13 +13,16 @@
 
 use std::io;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
-use dhenara::fs::{FaultInjector, Gate, Operation};
+use dhenara::events::{Delivery, EventBody, Subscription};
+use dhenara::fs::{Change, Fault, FaultInjector, Gate, Operation};
 use dhenara::{
-    ConditionalBuilder, Error, ErrorInfo, FlowBuilder, FlowDefinition, FlowRunner, ForEachBuilder, Node,
-    NodeBuilder, NodeContext, NodeError, NodeOutput, NodeRegistry, NodeType, RepeatBuilder, RunContext,
-    World,
+    ActiveRun, ConditionalBuilder, Durability, ErrorInfo, FlowBuilder, FlowDefinition, FlowRunner,
+    ForEachBuilder, Node, NodeBuilder, NodeContext, NodeError, NodeOutput, NodeRegistry, NodeType,
+    RepeatBuilder, RunContext, RunStatus, World,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,8 +44,12 @@ impl Node for Paid {
     type Input = ();
     const TYPE: &'static str = "paid";
 
-    async fn world(&self, _: &PaidSettings) -> Result<World, NodeError> {
-        Ok(World::Pure)
+    async fn world(&self, settings: &PaidSettings) -> Result<World, NodeError> {
+        // A step that changes something closes its batch of records, one that is only paid for does it by its memos.
+        Ok(match settings.exchanges {
+            2 => World::Effect,
+            _ => World::Pure,
+        })
     }
 
     async fn execute(
@@ -58,6 +67,9 @@ impl Node for Paid {
                     async move { Ok(json!(number)) }
                 })
                 .await?;
+            if let Some(log) = cx.resource::<Log>() {
+                log.add(json!({ "paid": format!("{} {number}", cx.path()) }));
+            }
             answers.push(answer);
         }
         Ok(NodeOutput::new(
@@ -112,23 +124,117 @@ fn flow() -> Result<FlowDefinition, dhenara::definition::Problems> {
 }
 
 /// Dies or fails at one operation.
-struct Fault {
+struct FaultAt {
     operation: u64,
     how: String,
 }
 
-impl FaultInjector for Fault {
-    fn before(&self, operation: &Operation<'_>) -> io::Result<()> {
+impl FaultInjector for FaultAt {
+    fn before(&self, operation: &Operation<'_>) -> Result<(), Fault> {
+        if self.how == "none" {
+            // Which operations write bytes, for the ways to fail in the middle of them.
+            if operation.change.bytes() > 0 {
+                println!("writes {}", operation.number);
+            }
+            return Ok(());
+        }
         if operation.number != self.operation {
             return Ok(());
         }
+        let half = |end| Fault::Short {
+            bytes: operation.change.bytes() / 2,
+            end,
+        };
         match self.how.as_str() {
             // Without destructors, as if it were killed.
             "die" => std::process::exit(86),
-            "full" => Err(io::Error::from_raw_os_error(28)),
-            "io" => Err(io::Error::from_raw_os_error(5)),
+            "torn" => Err(half(|| std::process::exit(86))),
+            "full" => Err(full().into()),
+            "short" => Err(half(full)),
+            "io" => Err(io::Error::from_raw_os_error(5).into()),
             _ => Ok(()),
         }
+    }
+}
+
+fn full() -> io::Error {
+    io::Error::from_raw_os_error(28)
+}
+
+/// Notes every change of the file system, and before it what the run had announced by then.
+#[derive(Clone, Default)]
+struct Log {
+    lines: Arc<Mutex<Vec<Value>>>,
+    announced: Arc<Mutex<Option<Subscription>>>,
+}
+
+impl Log {
+    fn add(&self, line: Value) {
+        self.lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(line);
+    }
+
+    fn listen(&self, run: &ActiveRun) {
+        let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
+        *announced = Some(run.bus().subscribe(100_000));
+    }
+
+    /// Notes what was published since it was called last. A handler may hear of it later, but never sooner.
+    fn note_announced(&self) {
+        let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(subscription) = &mut *announced else {
+            return;
+        };
+        let mut context = Context::from_waker(Waker::noop());
+        while let Poll::Ready(Some(delivery)) = std::pin::pin!(subscription.next()).poll(&mut context) {
+            let Delivery::Event(event) = delivery else {
+                continue;
+            };
+            let step = match &event.body {
+                EventBody::StepEnded(ended) => Some(ended.path.to_string()),
+                _ => None,
+            };
+            let ended = matches!(event.body, EventBody::RunEnded(_));
+            self.add(json!({ "announced": event.seq, "step": step, "ended": ended }));
+        }
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what the test reads, not a part of the run"
+    )]
+    fn write_to(&self, file: &str) {
+        self.note_announced();
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        // A log that is missing is missed by the test.
+        let _ = std::fs::write(file, text);
+    }
+}
+
+impl FaultInjector for Log {
+    fn before(&self, operation: &Operation<'_>) -> Result<(), Fault> {
+        self.note_announced();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let change = match operation.change {
+            Change::CreateDir => json!({ "change": "create_dir" }),
+            Change::OpenFile => json!({ "change": "open_file" }),
+            Change::Write(bytes) => json!({ "change": "write", "text": text(bytes) }),
+            Change::Append(bytes) => json!({ "change": "append", "text": text(bytes) }),
+            Change::Truncate(len) => json!({ "change": "truncate", "len": len }),
+            Change::Copy(from) => json!({ "change": "copy", "from": from }),
+            Change::Rename(from) => json!({ "change": "rename", "from": from }),
+            Change::Link(from) => json!({ "change": "link", "from": from }),
+            Change::Remove => json!({ "change": "remove" }),
+            Change::SyncFile => json!({ "change": "sync_file" }),
+            Change::SyncDir => json!({ "change": "sync_dir" }),
+        };
+        let mut line = change;
+        line["path"] = json!(operation.path);
+        self.add(line);
+        Ok(())
     }
 }
 
@@ -138,12 +244,18 @@ async fn main() -> ExitCode {
     let [project, what, operation, how] = words.as_slice() else {
         return ExitCode::from(2);
     };
-    let fault = Fault {
-        operation: operation.parse().unwrap_or(u64::MAX),
-        how: how.clone(),
+    let log = how.strip_prefix("log=").map(|_| Log::default());
+    let gate = match &log {
+        Some(log) => Gate::with_faults(log.clone()),
+        None => Gate::with_faults(FaultAt {
+            operation: operation.parse().unwrap_or(u64::MAX),
+            how: how.clone(),
+        }),
     };
-    let gate = Gate::with_faults(fault);
-    let ended = drive(project, what, gate.clone()).await;
+    let ended = drive(project, what, gate.clone(), log.as_ref()).await;
+    if let (Some(log), Some(file)) = (&log, how.strip_prefix("log=")) {
+        log.write_to(file);
+    }
     println!("{}", gate.operations());
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -154,24 +266,46 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn drive(project: &str, what: &str, gate: Gate) -> Result<(), Box<dyn std::error::Error>> {
+async fn drive(
+    project: &str,
+    what: &str,
+    gate: Gate,
+    log: Option<&Log>,
+) -> Result<(), Box<dyn std::error::Error>> {
     let flow = flow()?;
-    let context = RunContext::builder("scenario", project)
+    let mut context = RunContext::builder("scenario", project)
         .nodes(NodeRegistry::new().register::<Paid>())
         .gate(gate);
-    let ended = match what {
+    if let Some(log) = log {
+        context = context
+            .durability(Durability::Disk)
+            .resource(Arc::new(log.clone()));
+    }
+    if what == "rerun" {
+        context = context
+            .previous_run_id("last")
+            .start_hierarchy_path("rounds.iter_1.ask");
+    }
+    let context = context.build()?;
+    let run = match what {
         "resume" => {
-            let context = context.build()?;
             let unfinished = context.dirs().catalog().find_unfinished("last")?;
-            FlowRunner::resume(flow, context, unfinished.dir).run().await
+            context.resume_run(&unfinished.dir, &flow)?
         }
-        "rerun" => {
-            let context = context
-                .previous_run_id("last")
-                .start_hierarchy_path("rounds.iter_1.ask");
-            FlowRunner::new(flow, context.build()?).run().await
-        }
-        _ => FlowRunner::new(flow, context.build()?).run().await,
+        _ => context.setup_run(&flow)?,
     };
-    ended.map(drop).map_err(|error: Error| error.into())
+    if let Some(log) = log {
+        log.listen(&run);
+    }
+    match FlowRunner::within(&flow, &run).run().await {
+        Ok(report) => {
+            run.seal(report.status, None).await?;
+            Ok(())
+        }
+        Err(error) => {
+            // It explains why, and the seal may fail for the same reason.
+            drop(run.complete_run(RunStatus::Failed, Some(&error)).await);
+            Err(error.into())
+        }
+    }
 }

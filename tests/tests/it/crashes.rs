@@ -9,13 +9,15 @@ use dhenara::run::RunView;
 use crate::harness::TestEnvironment;
 
 /// What a call of the scenario came to.
-struct Call {
-    code: Option<i32>,
-    operations: u64,
-    stderr: String,
+pub(crate) struct Call {
+    pub(crate) code: Option<i32>,
+    pub(crate) operations: u64,
+    /// Those that write bytes, if nothing disturbed it.
+    writes: Vec<u64>,
+    pub(crate) stderr: String,
 }
 
-fn call(env: &TestEnvironment, what: &str, operation: u64, how: &str) -> Call {
+pub(crate) fn call(env: &TestEnvironment, what: &str, operation: u64, how: &str) -> Call {
     let project = env.project();
     let program = env!("CARGO_BIN_EXE_crashing");
     let mut command = env.command(program, &project);
@@ -24,18 +26,22 @@ fn call(env: &TestEnvironment, what: &str, operation: u64, how: &str) -> Call {
         .args([what, &operation.to_string(), how])
         .output()
         .unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let writes = stdout.lines().filter_map(|line| line.strip_prefix("writes "));
     Call {
         code: output.status.code(),
-        operations: String::from_utf8_lossy(&output.stdout)
-            .trim()
-            .parse()
+        operations: stdout
+            .lines()
+            .last()
+            .and_then(|last| last.parse().ok())
             .unwrap_or(0),
+        writes: writes.map(|number| number.parse().unwrap()).collect(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
 }
 
 /// The outcomes of a run by step.
-fn outcomes(run: &Path) -> BTreeMap<String, String> {
+pub(crate) fn outcomes(run: &Path) -> BTreeMap<String, String> {
     let view = RunView::open(run).unwrap();
     let steps = view.steps().map(|step| {
         let file = view.dir_of(&step.path).join("outcome.json");
@@ -86,20 +92,37 @@ fn every_operation(phase: &str, prepare: fn(&TestEnvironment), at_least: u64) {
     assert_eq!(whole.code, Some(0), "{}", whole.stderr);
     let wanted = outcomes(&check(&undisturbed, "undisturbed", true).pop().unwrap());
     let paid = exchanges(&undisturbed);
-    println!("{phase}: {} operations", whole.operations);
+    println!(
+        "{phase}: {} operations, {} of them write",
+        whole.operations,
+        whole.writes.len()
+    );
     assert!(
         whole.operations >= at_least,
         "{phase} has only {} operations left",
         whole.operations
     );
-    for how in ["die", "full", "io"] {
-        for operation in 0..whole.operations {
+    let all: Vec<u64> = (0..whole.operations).collect();
+    let (writes, others): (Vec<u64>, Vec<u64>) = all.iter().partition(|number| whole.writes.contains(number));
+    // A full disk takes a part of the bytes where there are any.
+    let ways = [
+        ("die", &all),
+        ("io", &all),
+        ("full", &others),
+        ("torn", &writes),
+        ("short", &writes),
+    ];
+    let before_phase = TestEnvironment::new();
+    prepare(&before_phase);
+    before_phase.is_checked();
+    for (how, operations) in ways {
+        for &operation in operations {
             let at = format!("{phase}, {how} at {operation}");
             let env = TestEnvironment::new();
-            prepare(&env);
+            copy_all(&before_phase.project(), &env.project());
             let disturbed = call(&env, phase, operation, how);
             match how {
-                "die" => assert_eq!(disturbed.code, Some(86), "{at}: {}", disturbed.stderr),
+                "die" | "torn" => assert_eq!(disturbed.code, Some(86), "{at}: {}", disturbed.stderr),
                 // What fails says where, unless nothing was lost by it.
                 _ if disturbed.code != Some(0) => assert!(
                     disturbed.stderr.contains("os error"),
@@ -120,6 +143,23 @@ fn every_operation(phase: &str, prepare: fn(&TestEnvironment), at_least: u64) {
                 "{at}: {made} exchanges"
             );
             env.is_checked();
+        }
+    }
+}
+
+/// Copies a directory with everything in it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what a test begins with, not a part of a run"
+)]
+fn copy_all(source: &Path, target: &Path) {
+    std::fs::create_dir_all(target).unwrap();
+    for entry in std::fs::read_dir(source).unwrap() {
+        let entry = entry.unwrap();
+        let to = target.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy_all(&entry.path(), &to),
+            false => drop(std::fs::copy(entry.path(), to).unwrap()),
         }
     }
 }

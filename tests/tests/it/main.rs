@@ -20,6 +20,7 @@ mod intervene;
 mod json;
 mod original;
 mod paid;
+mod power;
 mod refusals;
 mod render;
 mod rerun;

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 
-use dad_fs::{Dir, Durability, EntryKind, FaultInjector, Gate, Operation};
+use dad_fs::{Change, Dir, Durability, EntryKind, Fault, FaultInjector, Gate, Operation};
 
 fn temp() -> (tempfile::TempDir, Dir) {
     let temp = tempfile::tempdir().unwrap();
@@ -31,7 +31,11 @@ fn no_name_leads_outside() {
     assert!(inner.read(temp.path().join("secret")).is_err());
     assert!(inner.replace("../new", b"x", Durability::Process).is_err());
     assert!(inner.create_dir_all("../new").is_err());
-    assert!(inner.rename("etc", &inner, "../new").is_err());
+    assert!(
+        inner
+            .rename("etc", &inner, "../new", Durability::Process)
+            .is_err()
+    );
     assert!(!temp.path().join("new").exists());
 }
 
@@ -101,10 +105,10 @@ fn a_tree_is_copied_without_its_links() {
 struct FailAt(u64, Arc<AtomicU64>);
 
 impl FaultInjector for FailAt {
-    fn before(&self, operation: &Operation<'_>) -> io::Result<()> {
+    fn before(&self, operation: &Operation<'_>) -> Result<(), Fault> {
         self.1.store(operation.number + 1, Ordering::Relaxed);
         if operation.number == self.0 {
-            Err(io::ErrorKind::StorageFull.into())
+            Err(full().into())
         } else {
             Ok(())
         }
@@ -129,9 +133,96 @@ fn a_failed_replacement_leaves_the_old_content() {
     assert_eq!(dir.read("file").unwrap(), b"new");
     assert_eq!(
         seen.load(Ordering::Relaxed),
-        3,
-        "write, rename, sync of the directory"
+        4,
+        "write, sync, rename, sync of the directory"
     );
+}
+
+fn full() -> io::Error {
+    io::ErrorKind::StorageFull.into()
+}
+
+/// Writes half of the bytes of every operation that writes, and refuses to cut where that is asked for.
+struct Halve {
+    refuses_to_cut: bool,
+}
+
+impl FaultInjector for Halve {
+    fn before(&self, operation: &Operation<'_>) -> Result<(), Fault> {
+        match operation.change {
+            Change::Write(bytes) | Change::Append(bytes) => Err(Fault::Short {
+                bytes: bytes.len() / 2,
+                end: full,
+            }),
+            Change::Truncate(_) if self.refuses_to_cut => Err(full().into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn a_write_that_stops_in_the_middle_leaves_nothing() {
+    let (temp, dir) = temp();
+    dir.write_new("old", b"before\n", Durability::Process).unwrap();
+    let halve = Halve {
+        refuses_to_cut: false,
+    };
+    let halving = Dir::open_with(temp.path(), Gate::with_faults(halve)).unwrap();
+    let durability = Durability::Process;
+    assert!(halving.write_new("new", b"content", durability).is_err());
+    assert!(halving.replace("old", b"after", durability).is_err());
+    assert!(halving.publish("published", b"content", durability).is_err());
+    let mut lines = halving.append("old").unwrap();
+    for _ in 0..2 {
+        let error = lines.append(b"line\n").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    }
+    assert_eq!(dir.read("old").unwrap(), b"before\n");
+    let left = std::fs::read_dir(temp.path()).unwrap().count();
+    assert_eq!(left, 1, "neither a new nor a temporary file");
+}
+
+#[test]
+fn nothing_follows_a_torn_line_that_cannot_be_cut_away() {
+    let (temp, dir) = temp();
+    let halve = Halve { refuses_to_cut: true };
+    let halving = Dir::open_with(temp.path(), Gate::with_faults(halve)).unwrap();
+    let mut lines = halving.append("lines").unwrap();
+    assert_eq!(
+        lines.append(b"line").unwrap_err().kind(),
+        io::ErrorKind::StorageFull
+    );
+    let error = lines.append(b"next").unwrap_err();
+    assert!(
+        error.source.to_string().contains("part of its bytes"),
+        "{}",
+        error.source
+    );
+    assert_eq!(dir.read("lines").unwrap(), b"li");
+}
+
+/// Refuses to sync files.
+struct NoSync;
+
+impl FaultInjector for NoSync {
+    fn before(&self, operation: &Operation<'_>) -> Result<(), Fault> {
+        match operation.change {
+            Change::SyncFile => Err(io::Error::other("the disk is gone").into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn nothing_follows_what_could_not_be_synced() {
+    let (temp, dir) = temp();
+    let faulty = Dir::open_with(temp.path(), Gate::with_faults(NoSync)).unwrap();
+    let mut lines = faulty.append("lines").unwrap();
+    lines.append(b"line\n").unwrap();
+    assert!(lines.sync().is_err());
+    assert!(lines.append(b"next\n").is_err());
+    assert!(lines.sync().is_err(), "a second attempt would have saved nothing");
+    assert_eq!(dir.read("lines").unwrap(), b"line\n");
 }
 
 #[test]

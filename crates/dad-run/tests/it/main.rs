@@ -359,3 +359,128 @@ async fn static_inputs_may_say_their_version() {
         "{newer}"
     );
 }
+
+/// Notes which files are synced.
+#[derive(Clone, Default)]
+struct Synced(std::sync::Arc<std::sync::Mutex<Vec<PathBuf>>>);
+
+impl dad_fs::FaultInjector for Synced {
+    fn before(&self, operation: &dad_fs::Operation<'_>) -> Result<(), dad_fs::Fault> {
+        if operation.change == dad_fs::Change::SyncFile {
+            self.0.lock().unwrap().push(operation.path.to_path_buf());
+        }
+        Ok(())
+    }
+}
+
+impl Synced {
+    /// How often the journal was synced since this was asked last.
+    fn journal(&self) -> usize {
+        let synced = std::mem::take(&mut *self.0.lock().unwrap());
+        synced
+            .iter()
+            .filter(|path| path.ends_with("journal.jsonl"))
+            .count()
+    }
+}
+
+/// What a subscription has by now.
+fn told(subscription: &mut dad_events::Subscription) -> Vec<Option<u64>> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut told = Vec::new();
+    while let std::task::Poll::Ready(Some(delivery)) = std::pin::pin!(subscription.next()).poll(&mut context)
+    {
+        match delivery {
+            dad_events::Delivery::Event(event) => told.push(event.seq),
+            dad_events::Delivery::Missed { .. } => panic!("the queue is large enough"),
+        }
+    }
+    told
+}
+
+#[tokio::test]
+async fn with_the_disk_nothing_is_announced_before_it_is_synced() {
+    let project = TestProject::new();
+    let synced = Synced::default();
+    let run = context(project.path())
+        .durability(dad_run::Durability::Disk)
+        .gate(dad_fs::Gate::with_faults(synced.clone()))
+        .build()
+        .unwrap()
+        .setup_run(&flow())
+        .unwrap();
+    let mut subscription = run.bus().subscribe(100);
+    synced.journal();
+
+    // Records that may wait gather; the task that closes their batch syncs once for all of them.
+    let first = run.custom("first", None, json!(1)).unwrap();
+    let second = run.custom("second", None, json!(2)).unwrap();
+    assert_eq!((told(&mut subscription), synced.journal()), (vec![], 0));
+    let waited = std::time::Instant::now();
+    let mut announced = Vec::new();
+    while announced.len() < 3 && waited.elapsed().as_secs() < 20 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        announced.extend(told(&mut subscription));
+    }
+    assert_eq!(
+        announced,
+        [Some(first - 1), Some(first), Some(second)],
+        "with the start"
+    );
+    assert_eq!(synced.journal(), 1);
+
+    // An answer may not wait, and takes along what came before it.
+    let third = run.custom("third", None, json!(3)).unwrap();
+    run.answered(&"flow.one".parse().unwrap(), "test", &json!({}))
+        .unwrap();
+    assert_eq!(
+        (told(&mut subscription), synced.journal()),
+        (vec![Some(third)], 1)
+    );
+
+    run.custom("last", None, json!(4)).unwrap();
+    run.complete_run(RunStatus::Completed, None).await.unwrap();
+    assert_eq!(
+        (told(&mut subscription).len(), synced.journal()),
+        (2, 1),
+        "the last one and the end"
+    );
+}
+
+#[tokio::test]
+async fn without_the_disk_nothing_is_synced() {
+    let project = TestProject::new();
+    let synced = Synced::default();
+    let run = context(project.path())
+        .gate(dad_fs::Gate::with_faults(synced.clone()))
+        .build()
+        .unwrap()
+        .setup_run(&flow())
+        .unwrap();
+    commit_one(&run);
+    run.complete_run(RunStatus::Completed, None).await.unwrap();
+    assert_eq!(synced.0.lock().unwrap().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_is_synced_before_its_record_on_several_threads_too() {
+    let project = TestProject::new();
+    let synced = Synced::default();
+    let run = context(project.path())
+        .durability(dad_run::Durability::Disk)
+        .gate(dad_fs::Gate::with_faults(synced.clone()))
+        .build()
+        .unwrap()
+        .setup_run(&flow())
+        .unwrap();
+    synced.0.lock().unwrap().clear();
+    commit_one(&run);
+    let files = std::mem::take(&mut *synced.0.lock().unwrap());
+    for name in ["extra.txt", "outcome.json", "result.json"] {
+        assert!(
+            files.iter().any(|file| file.ends_with(name)),
+            "{name} in {files:?}"
+        );
+    }
+    run.complete_run(RunStatus::Completed, None).await.unwrap();
+}
