@@ -8,7 +8,7 @@ use dad_runner::NodeRegistry;
 
 use crate::args::{Cli, Command, RunCommand, RunsCommand};
 use crate::error::CommandError;
-use crate::{exit_code, json, render, resume, run, runs, schema, validate};
+use crate::{exit_code, json, remove, render, resume, run, runs, schema, validate};
 
 /// The command with what a project adds to it.
 pub struct App {
@@ -93,6 +93,16 @@ impl App {
                 options,
             } => render::render(self, &name, &path, run.as_deref(), &options),
             Command::Runs(RunsCommand::List { place, json }) => runs::list(&place, json),
+            Command::Runs(RunsCommand::Rm { run, force, removal }) => remove::rm(&run, force, &removal),
+            Command::Runs(RunsCommand::Prune {
+                keep_last,
+                keep_days,
+                max_size,
+                removal,
+            }) => {
+                let policy = remove::policy(keep_last, keep_days, max_size);
+                remove::prune(&policy, &removal)
+            }
             Command::Runs(RunsCommand::Verify { run, place, json }) => runs::verify(&run, &place, json),
             Command::Runs(RunsCommand::Show {
                 run,
@@ -125,6 +135,7 @@ impl Command {
                 | RunsCommand::Verify { json, .. }
                 | RunsCommand::Show { json, .. },
             ) => *json,
+            Self::Runs(RunsCommand::Rm { removal, .. } | RunsCommand::Prune { removal, .. }) => removal.json,
             Self::Schema { .. } => false,
         }
     }

@@ -20,6 +20,7 @@ mod given;
 mod json;
 mod notes;
 mod original;
+mod remove;
 mod render;
 mod resume;
 mod run;

@@ -9,7 +9,7 @@ use crate::args::Place;
 use crate::error::CommandError;
 use crate::{exit_code, json, original, show};
 
-fn catalog(place: &Place) -> Result<Catalog, CommandError> {
+pub(crate) fn catalog(place: &Place) -> Result<Catalog, CommandError> {
     let project_root = match &place.project_root {
         Some(root) => root.clone(),
         // Runs of a flow without a project lie beside it.

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use dad_core::{ElementId, RunId, RunStatus, Timestamp, nearest};
-use dad_fs::{Dir, EntryKind, FsError};
+use dad_fs::{Dir, EntryKind, FsError, Gate};
 
 use crate::error::RunError;
 use crate::journal::first_and_last;
@@ -13,6 +13,7 @@ use crate::record::{RecordBody, Totals};
 #[derive(Clone, Debug)]
 pub struct Catalog {
     places: Vec<PathBuf>,
+    gate: Gate,
 }
 
 /// A run as a list shows it.
@@ -36,6 +37,13 @@ pub struct RunEntry {
     pub totals: Option<Totals>,
 }
 
+impl RunEntry {
+    /// What runs are sorted by: when they were made, then their id.
+    pub(crate) fn order(&self) -> (Option<Timestamp>, &RunId) {
+        (self.created_at, &self.run_id)
+    }
+}
+
 impl Catalog {
     /// The runs of `run_root` and, if another, of `effective_run_root`.
     #[must_use]
@@ -44,7 +52,30 @@ impl Catalog {
         if run_root != effective_run_root {
             places.push(run_root.to_path_buf());
         }
-        Self { places }
+        Self {
+            places,
+            gate: Gate::default(),
+        }
+    }
+
+    /// Has the changes that it makes pass a gate.
+    #[must_use]
+    pub fn with_gate(mut self, gate: Gate) -> Self {
+        self.gate = gate;
+        self
+    }
+
+    /// The directories of runs that there are.
+    pub(crate) fn open_places(&self) -> Result<Vec<Dir>, RunError> {
+        let mut open = Vec::new();
+        for place in &self.places {
+            match Dir::open_with(place, self.gate.clone()) {
+                Ok(dir) => open.push(dir),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(open)
     }
 
     /// All runs, oldest first. A directory that cannot be read as a run is left out: [`Catalog::find`] says why.
@@ -59,19 +90,14 @@ impl Catalog {
                 .filter_map(|name| read_entry(&place, name).ok().flatten());
             runs.extend(entries);
         }
-        runs.sort_by(|a, b| (a.created_at, &a.run_id).cmp(&(b.created_at, &b.run_id)));
+        runs.sort_by(|a, b| a.order().cmp(&b.order()));
         Ok(runs)
     }
 
     /// The directories that may be runs.
-    fn candidates(&self) -> Result<Vec<(Dir, Vec<String>)>, RunError> {
+    pub(crate) fn candidates(&self) -> Result<Vec<(Dir, Vec<String>)>, RunError> {
         let mut found = Vec::new();
-        for place in &self.places {
-            let dir = match Dir::open(place) {
-                Ok(dir) => dir,
-                Err(error) if error.is_not_found() => continue,
-                Err(error) => return Err(error.into()),
-            };
+        for dir in self.open_places()? {
             let entries = dir
                 .entries()?
                 .into_iter()
@@ -96,20 +122,25 @@ impl Catalog {
             let found = self.list()?.into_iter().rev().filter(fits).nth(back);
             return found.ok_or_else(|| unknown(selector, None));
         }
+        let (place, name) = self.locate(selector)?;
+        read_entry(&place, &name)?.ok_or_else(|| unknown(selector, None))
+    }
+
+    /// The directory of a run, which may be damaged: where it is, and its name there.
+    pub(crate) fn locate(&self, selector: &str) -> Result<(Dir, String), RunError> {
         let candidates = self.candidates()?;
         let all = || {
             candidates
                 .iter()
                 .flat_map(|(dir, names)| names.iter().map(move |name| (dir, name.as_str())))
         };
+        let found = |dir: &Dir, name: &str| Ok((dir.clone(), name.to_owned()));
         if let Some((dir, name)) = all().find(|(_, name)| *name == selector) {
-            return read_entry(dir, name)?.ok_or_else(|| unknown(selector, None));
+            return found(dir, name);
         }
         let fitting: Vec<_> = all().filter(|(_, name)| name.starts_with(selector)).collect();
         match fitting.as_slice() {
-            [(dir, name)] if !selector.is_empty() => {
-                read_entry(dir, name)?.ok_or_else(|| unknown(selector, None))
-            }
+            [(dir, name)] if !selector.is_empty() => found(dir, name),
             [] | [_] => Err(unknown(selector, nearest(selector, all().map(|(_, name)| name)))),
             several => Err(RunError::AmbiguousRun {
                 selector: selector.to_owned(),
@@ -124,7 +155,7 @@ impl Catalog {
 }
 
 /// How many runs before the newest `last` or `last~N` means.
-fn back_from_last(selector: &str) -> Option<usize> {
+pub(crate) fn back_from_last(selector: &str) -> Option<usize> {
     match selector.strip_prefix("last")? {
         "" => Some(0),
         back => back.strip_prefix('~')?.parse().ok(),
@@ -146,7 +177,7 @@ impl Catalog {
     }
 }
 
-fn unknown(selector: &str, nearest: Option<&str>) -> RunError {
+pub(crate) fn unknown(selector: &str, nearest: Option<&str>) -> RunError {
     RunError::UnknownRun {
         selector: selector.to_owned(),
         nearest: nearest.map(str::to_owned),
@@ -154,7 +185,7 @@ fn unknown(selector: &str, nearest: Option<&str>) -> RunError {
 }
 
 /// Reads the first and last record of a run; `None` for a directory that is no run, or not yet one.
-fn read_entry(place: &Dir, name: &str) -> Result<Option<RunEntry>, RunError> {
+pub(crate) fn read_entry(place: &Dir, name: &str) -> Result<Option<RunEntry>, RunError> {
     let Some(dir) = place.open_dir_optional(name)? else {
         return Ok(None);
     };

@@ -43,7 +43,7 @@ pub(crate) fn is_held(dot_run: &Dir) -> Result<bool, RunError> {
     Ok(dot_run.is_locked(LEASE)?)
 }
 
-fn holder(dot_run: &Dir) -> String {
+pub(crate) fn holder(dot_run: &Dir) -> String {
     let read = dot_run
         .read(LEASE)
         .ok()

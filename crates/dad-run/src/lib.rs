@@ -38,6 +38,7 @@ mod record;
 mod recorded;
 mod resources;
 mod resume;
+mod retention;
 mod run;
 mod step;
 mod values;
@@ -67,6 +68,10 @@ pub use record::{
 pub use recorded::{DefinitionChanges, RecordedDefinition};
 pub use resources::Resources;
 pub use resume::Interrupted;
+pub use retention::{
+    Failure, Inventory, KeepReason, Leftover, PlannedRun, PrunePlan, PruneReport, RetentionPolicy, StoredRun,
+    Unreadable, plan_prune,
+};
 pub use run::{ActiveRun, ComponentEnd, EnteredComponent, Items, LoopStart, RunHandle, RunScope, SealedRun};
 pub use step::{CommitDetails, StagedStep};
 pub use verify::{Damage, Verification};

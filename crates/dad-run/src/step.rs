@@ -229,7 +229,13 @@ impl RunHandle {
         node_type: &NodeType,
     ) -> Result<StepCommitted, RunError> {
         let inner = self.inner();
-        let parent = inner.parent.as_ref().ok_or(RunError::Ended)?;
+        let parent = inner.parent.as_ref().ok_or_else(|| RunError::ParentGone {
+            run: inner.identity.run_id.to_string(),
+            parent: inner
+                .plan
+                .as_ref()
+                .map_or_else(String::new, |plan| plan.parent.to_string()),
+        })?;
         let step = parent.step(path).ok_or_else(|| RunError::NothingToReuse {
             path: path.clone(),
             state: "has no result".to_owned(),

@@ -1,5 +1,5 @@
 //! Drives one scenario and dies, or has an operation fail, at a given change of the file system:
-//! `crashing PROJECT run|rerun|resume OPERATION die|full|io|none`.
+//! `crashing PROJECT run|rerun|resume|prune OPERATION die|full|io|none`.
 //!
 //! One thread, so that an operation has the same number every time. Prints how many there were.
 
@@ -13,7 +13,9 @@ use std::io;
 use std::process::ExitCode;
 
 use async_trait::async_trait;
+use dhenara::core::Timestamp;
 use dhenara::fs::{FaultInjector, Gate, Operation};
+use dhenara::run::{Dirs, RetentionPolicy, plan_prune};
 use dhenara::{
     ConditionalBuilder, Error, ErrorInfo, FlowBuilder, FlowDefinition, FlowRunner, ForEachBuilder, Node,
     NodeBuilder, NodeContext, NodeError, NodeOutput, NodeRegistry, NodeType, RepeatBuilder, RunContext,
@@ -154,7 +156,26 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Removes all runs but the newest.
+fn prune(project: &str, gate: Gate) -> Result<(), Box<dyn std::error::Error>> {
+    let dirs = Dirs::new(project.as_ref(), None, None)?;
+    let catalog = dirs.catalog().with_gate(gate);
+    let policy = RetentionPolicy {
+        keep_last: Some(1),
+        ..RetentionPolicy::default()
+    };
+    let plan = plan_prune(catalog.inventory()?, &policy, Timestamp::now());
+    let failures = catalog.prune(&plan)?.failures;
+    match failures.first() {
+        Some(failure) => Err(failure.reason.clone().into()),
+        None => Ok(()),
+    }
+}
+
 async fn drive(project: &str, what: &str, gate: Gate) -> Result<(), Box<dyn std::error::Error>> {
+    if what == "prune" {
+        return prune(project, gate);
+    }
     let flow = flow()?;
     let context = RunContext::builder("scenario", project)
         .nodes(NodeRegistry::new().register::<Paid>())

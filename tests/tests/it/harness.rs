@@ -186,6 +186,15 @@ impl TestEnvironment {
         output
     }
 
+    /// Calls `dhenara` with something it must refuse: nothing on standard output, and nothing is removed.
+    #[track_caller]
+    pub(crate) fn refused_removal(&self, args: &[&str]) -> CommandOutput {
+        let output = self.unchanged(args);
+        assert!(matches!(output.code, Some(2 | 4)), "{output}");
+        assert_eq!(output.stdout, "", "{output}");
+        output
+    }
+
     /// Says that the test has checked what is left, which is not what a process leaves that ends by itself.
     pub(crate) fn is_checked(&self) {
         self.is_checked.set(true);

@@ -19,6 +19,7 @@ mod formats;
 mod json;
 mod original;
 mod paid;
+mod prune;
 mod refusals;
 mod render;
 mod resume;
