@@ -8,7 +8,7 @@ use dad_runner::NodeRegistry;
 
 use crate::args::{Cli, Command, RunCommand, RunsCommand};
 use crate::error::CommandError;
-use crate::{exit_code, json, remove, render, resume, run, runs, schema, validate};
+use crate::{exit_code, json, remove, render, resume, run, runs, schema, show, validate};
 
 /// The command with what a project adds to it.
 pub struct App {
@@ -92,7 +92,7 @@ impl App {
                 run,
                 options,
             } => render::render(self, &name, &path, run.as_deref(), &options),
-            Command::Runs(RunsCommand::List { place, json }) => runs::list(&place, json),
+            Command::Runs(RunsCommand::List { place, size, json }) => runs::list(&place, size, json),
             Command::Runs(RunsCommand::Rm { run, force, removal }) => remove::rm(&run, force, &removal),
             Command::Runs(RunsCommand::Prune {
                 keep_last,
@@ -107,9 +107,13 @@ impl App {
             Command::Runs(RunsCommand::Show {
                 run,
                 path,
+                all,
                 place,
                 json,
-            }) => runs::show(&run, path.as_deref(), &place, json),
+            }) => {
+                let shown = show::Shown { all, json };
+                runs::show(&run, path.as_deref(), &place, &shown)
+            }
             Command::Schema { kind } => Ok(schema::print(kind, &self.nodes)),
         }
     }

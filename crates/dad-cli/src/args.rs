@@ -87,6 +87,9 @@ pub(crate) enum RunsCommand {
     List {
         #[command(flatten)]
         place: Place,
+        /// Say how large each run is; every file of it is asked about.
+        #[arg(long)]
+        size: bool,
         /// Print one JSON document.
         #[arg(long)]
         json: bool,
@@ -133,6 +136,9 @@ pub(crate) enum RunsCommand {
         run: String,
         /// A step, by its path or the end of it.
         path: Option<String>,
+        /// Show every iteration of loops that had many.
+        #[arg(long)]
+        all: bool,
         #[command(flatten)]
         place: Place,
         /// Print one JSON document.

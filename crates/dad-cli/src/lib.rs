@@ -28,6 +28,7 @@ mod runs;
 mod schema;
 mod show;
 mod summary;
+mod tree;
 mod validate;
 
 pub use app::{App, main};

@@ -5,8 +5,7 @@ use dad_fs::{Dir, EntryKind, FsError, Gate};
 
 use crate::error::RunError;
 use crate::journal::first_and_last;
-use crate::layout::{DOT_RUN, DOT_TRACE, METADATA};
-use crate::lease;
+use crate::layout::{DOT_RUN, DOT_TRACE, JOURNAL, LEASE, METADATA};
 use crate::record::{RecordBody, Totals};
 
 /// The runs of a run root: found by looking, in the run root and one directory below it at most.
@@ -186,34 +185,36 @@ pub(crate) fn unknown(selector: &str, nearest: Option<&str>) -> RunError {
 
 /// Reads the first and last record of a run; `None` for a directory that is no run, or not yet one.
 pub(crate) fn read_entry(place: &Dir, name: &str) -> Result<Option<RunEntry>, RunError> {
-    let Some(dir) = place.open_dir_optional(name)? else {
-        return Ok(None);
-    };
     let Ok(run_id) = name.parse::<RunId>() else {
         return Ok(None);
     };
-    let Some(dot_run) = dir.open_dir_optional(DOT_RUN)? else {
-        return read_original(&dir, run_id);
+    // One file is opened for a run that is sealed, and no directory: there may be very many.
+    let dot_run = Path::new(name).join(DOT_RUN);
+    let journal = match place.open_file(dot_run.join(JOURNAL)) {
+        Ok(journal) => journal,
+        Err(error) if error.is_not_found() => return read_without_journal(place, run_id),
+        Err(error) => return Err(error.into()),
     };
-    let Some((first, last)) = first_and_last(&dot_run)? else {
+    let path = place.path().join(&dot_run).join(JOURNAL);
+    let Some((first, last)) = first_and_last(journal, &path)? else {
         return Ok(None);
     };
     let RecordBody::RunCreated { root_id, parent, .. } = first.body else {
         return Err(RunError::Journal {
-            path: dot_run.path().join(crate::layout::JOURNAL),
+            path,
             line: 1,
             reason: "the first record is not `run_created`".to_owned(),
         });
     };
     let (status, totals) = match last.body {
         RecordBody::RunSealed { status, totals, .. } => (status, Some(totals)),
-        _ if lease::is_held(&dot_run)? => (RunStatus::Running, None),
+        _ if place.is_locked(dot_run.join(LEASE))? => (RunStatus::Running, None),
         RecordBody::RunCreated { .. } => (RunStatus::Initialized, None),
         _ => (RunStatus::Interrupted, None),
     };
     Ok(Some(RunEntry {
         run_id,
-        dir: dir.path().to_path_buf(),
+        dir: place.path().join(name),
         root_id: Some(root_id),
         status,
         created_at: Some(first.at),
@@ -221,6 +222,17 @@ pub(crate) fn read_entry(place: &Dir, name: &str) -> Result<Option<RunEntry>, Ru
         parent,
         totals,
     }))
+}
+
+/// A directory without a journal: not yet a run, or one of the original system.
+fn read_without_journal(place: &Dir, run_id: RunId) -> Result<Option<RunEntry>, RunError> {
+    let Some(dir) = place.open_dir_optional(run_id.as_str())? else {
+        return Ok(None);
+    };
+    match dir.open_dir_optional(DOT_RUN)? {
+        Some(_) => Ok(None),
+        None => read_original(&dir, run_id),
+    }
 }
 
 /// A run of the original system: it has no journal, only metadata with local times.

@@ -151,7 +151,7 @@ fn needs_parent(plan: &RerunPlan, view: &RunView) -> bool {
             .any(|planned| takes(planned) && is_missing(&planned.path))
 }
 
-fn read_plan(dot_run: &Dir) -> Result<Option<RerunPlan>, RunError> {
+pub(crate) fn read_plan(dot_run: &Dir) -> Result<Option<RerunPlan>, RunError> {
     let Some(bytes) = dot_run.read_optional(PLAN)? else {
         return Ok(None);
     };

@@ -10,9 +10,10 @@ use crate::error::RunError;
 use crate::journal::{JournalEnd, read_journal};
 use crate::layout::{COMPONENT_RESULT, DOT_RUN, RESULT};
 use crate::lease;
-use crate::plan::Recorded;
+use crate::plan::{Recorded, RerunPlan};
 use crate::record::{LoopItems, Record, RecordBody, StepCommitted, StoredValue, Totals};
 use crate::recorded::{RecordedDefinition, read_definition};
+use crate::resume::read_plan;
 use crate::run::{Items, LoopStart};
 use crate::values::{load_artifacts, load_value};
 
@@ -205,6 +206,14 @@ impl RunView {
         let name = path.to_relative_dir().join(RESULT);
         let bytes = self.dir.read(&name)?;
         serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(self.dir.path().join(name), e))
+    }
+
+    /// Of a re-run, what it was started from and what was meant to happen.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn plan(&self) -> Result<Option<RerunPlan>, RunError> {
+        read_plan(&self.dot_run)
     }
 
     /// The definition that it executes, and the digest of each of its steps.

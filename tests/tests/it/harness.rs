@@ -258,6 +258,7 @@ fn filters() -> insta::internals::SettingsBindDropGuard {
     // With the spaces that align what comes after it.
     settings.add_filter(r"\b\d+(\.\d+)? m?s  +", "[time]  ");
     settings.add_filter(r"\b\d+(\.\d+)? m?s\b", "[time]");
+    settings.add_filter(r"\b\d+(\.\d+)? [KM]?B\b", "[size]");
     settings.add_filter(r"\b\d+ lines differ", "[number] lines differ");
     settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[timestamp]");
     settings.add_filter(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "0000-00-00 00:00:00 UTC");

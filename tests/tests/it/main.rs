@@ -23,4 +23,5 @@ mod prune;
 mod refusals;
 mod render;
 mod resume;
+mod shown;
 mod tutorial;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed expectation of a test may panic")]
 #![expect(clippy::disallowed_methods, reason = "tests damage files")]
 
+mod clock;
 mod retention;
 
 use std::path::{Path, PathBuf};
