@@ -52,6 +52,6 @@ fn build_dhenara() -> Result<PathBuf, TaskError> {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         Some(PathBuf::from(message["executable"].as_str()?))
     };
-    let found = messages.lines().filter_map(executable).last();
+    let found = messages.lines().filter_map(executable).next_back();
     found.ok_or_else(|| TaskError("cargo does not tell where it put `dhenara`".to_owned()))
 }

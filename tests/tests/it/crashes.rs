@@ -157,10 +157,6 @@ fn check_pruned(env: &TestEnvironment, newest: &Path, at: &str) -> usize {
 }
 
 #[test]
-#[expect(
-    clippy::print_stdout,
-    reason = "how many operations there were is for people to see"
-)]
 fn a_prune_survives_every_operation() {
     let prepare = || {
         let env = TestEnvironment::new();

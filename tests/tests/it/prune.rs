@@ -322,7 +322,7 @@ fn a_run_that_somebody_takes_up_meanwhile_is_left_alone() {
         dhenara::core::Timestamp::now(),
     );
     edit_journal(&env.runs()[0], |record| {
-        record["at"] = "2030-01-01T00:00:00Z".into()
+        record["at"] = "2030-01-01T00:00:00Z".into();
     });
     let report = catalog.prune(&plan).unwrap();
     assert_eq!((report.in_use.len(), report.removed.len()), (1, 0));
