@@ -36,7 +36,7 @@ async fn a_clock_that_goes_backwards_harms_nothing() {
     assert_eq!(view.created_at, begin);
     assert!(view.last_record_at < view.created_at);
     assert_eq!(view.steps().count(), 1);
-    let summary = std::fs::read(dir.join("run_summary.json")).unwrap();
+    let summary = std::fs::read(dir.join(".trace/dad_metadata.json")).unwrap();
     let summary: serde_json::Value = serde_json::from_slice(&summary).unwrap();
     assert!(summary["duration_seconds"].as_f64().unwrap() >= 0.0);
 
