@@ -1,8 +1,13 @@
+use std::path::Path;
 use std::time::Duration;
 
-use dad_core::{HierarchyPath, RunStatus, StepStatus, format_duration, format_size};
-use dad_run::{Decision, PlannedStep, RunView, StepCommitted, ViewEntry};
+use dad_core::{
+    ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, SCHEMA_VERSION, StepStatus, Timestamp,
+    format_duration, format_size,
+};
+use dad_run::{Decision, PlannedStep, RunView, StepCommitted, Totals, ViewEntry};
 use dad_terminal::{BOLD, DIM, count, mark, path_indent, path_name, run_style};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::args::Place;
@@ -37,7 +42,7 @@ pub(crate) struct Shown {
 /// Shows a run and its tree.
 pub(crate) fn run(view: &RunView, place: &Place, shown: &Shown) -> Result<(), CommandError> {
     if shown.json {
-        json::print(run_json(view));
+        json::print_large(&run_json(view));
         return Ok(());
     }
     let mut text = String::new();
@@ -175,8 +180,50 @@ fn details(step: &StepCommitted) -> String {
     parts.join("  ")
 }
 
-fn run_json(view: &RunView) -> Value {
-    let steps = view.entries.iter().map(|(path, entry)| match entry {
+/// A run as `--json` prints it: its steps are written one by one, for there may be very many.
+#[derive(Serialize)]
+struct RunDocument<'a> {
+    schema_version: u32,
+    run_id: &'a RunId,
+    run_dir: &'a Path,
+    root_id: &'a ElementId,
+    status: RunStatus,
+    error: &'a Option<ErrorInfo>,
+    parent: &'a Option<RunId>,
+    created_at: Timestamp,
+    last_record_at: Timestamp,
+    totals: Totals,
+    torn: bool,
+    steps: Steps<'a>,
+}
+
+struct Steps<'a>(&'a RunView);
+
+impl Serialize for Steps<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.entries.iter().map(|(path, entry)| entry_json(path, entry)))
+    }
+}
+
+fn run_json(view: &RunView) -> RunDocument<'_> {
+    RunDocument {
+        schema_version: SCHEMA_VERSION,
+        run_id: &view.run_id,
+        run_dir: view.dir(),
+        root_id: &view.root_id,
+        status: view.status,
+        error: &view.error,
+        parent: &view.parent,
+        created_at: view.created_at,
+        last_record_at: view.last_record_at,
+        totals: view.totals,
+        torn: view.torn,
+        steps: Steps(view),
+    }
+}
+
+fn entry_json(path: &HierarchyPath, entry: &ViewEntry) -> Value {
+    match entry {
         ViewEntry::Component { status, totals } => {
             json!({ "path": path, "kind": "component", "status": status, "totals": totals })
         }
@@ -191,20 +238,7 @@ fn run_json(view: &RunView) -> Value {
             }
             value
         }
-    });
-    json!({
-        "run_id": view.run_id,
-        "run_dir": view.dir(),
-        "root_id": view.root_id,
-        "status": view.status,
-        "error": view.error,
-        "parent": view.parent,
-        "created_at": view.created_at,
-        "last_record_at": view.last_record_at,
-        "totals": view.totals,
-        "torn": view.torn,
-        "steps": steps.collect::<Vec<_>>(),
-    })
+    }
 }
 
 /// Shows one step: what it was given, what it did, what came out, and its files.
