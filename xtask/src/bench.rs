@@ -1,16 +1,19 @@
-//! Starts the measurements of what steps and templates cost, built for release.
+//! Starts the measurements of what steps, templates and looking at runs cost, built for release.
 
+use std::path::PathBuf;
 use std::process::Command;
 
-use crate::process::{TaskError, cargo, run as run_command};
+use crate::process::{TaskError, cargo, output, run as run_command};
 
-/// Builds and starts `benches/steps`, or `benches/templates` if that is the first option, with the rest.
+/// Builds and starts `benches/steps`, or `benches/templates` or `benches/catalog` if that is the first option, with the
+/// rest.
 ///
 /// # Errors
 /// If it cannot be built or fails.
 pub fn run(options: &[&str]) -> Result<(), TaskError> {
     let (bench, options) = match options {
         ["templates", rest @ ..] => ("templates", rest),
+        ["runs", rest @ ..] => ("catalog", rest),
         options => ("steps", options),
     };
     let mut command = Command::new(cargo());
@@ -26,5 +29,29 @@ pub fn run(options: &[&str]) -> Result<(), TaskError> {
             "--",
         ])
         .args(options);
+    if bench == "catalog" {
+        command.arg("--dhenara").arg(build_dhenara()?);
+    }
     run_command(&mut command)
+}
+
+/// Builds the command for release and tells where it is.
+fn build_dhenara() -> Result<PathBuf, TaskError> {
+    let mut build = Command::new(cargo());
+    build.args([
+        "build",
+        "--release",
+        "--quiet",
+        "--locked",
+        "--package",
+        "dad-cli",
+    ]);
+    build.args(["--bin", "dhenara", "--message-format", "json"]);
+    let messages = output(&mut build)?;
+    let executable = |line: &str| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message["executable"].as_str()?))
+    };
+    let found = messages.lines().filter_map(executable).next_back();
+    found.ok_or_else(|| TaskError("cargo does not tell where it put `dhenara`".to_owned()))
 }

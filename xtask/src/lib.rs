@@ -2,7 +2,7 @@
 //!
 //! The checks are plain functions over data, so that their tests can show that they fail where they should:
 //! [`layers::check`] over the output of `cargo metadata`, [`tidy::check`] over the files of the repository. [`ci`] is
-//! everything that continuous integration does, and [`bench`](mod@bench) measures what steps and templates cost.
+//! everything that continuous integration does, and [`bench`](mod@bench) measures what steps, templates and looking at runs cost.
 
 pub mod bench;
 pub mod ci;

@@ -21,6 +21,10 @@ Developer tasks. Usage: cargo xtask TASK
                    --rounds N         measurements of each (default 5)
                    --at PLACE         memory or disk (default both)
                    --json             one JSON document on standard output
+  bench runs       what looking at runs costs, of the library and of the command
+                   --runs N           how many runs are listed (default 10000)
+                   --steps N          how many steps the run that is shown has (default 100000)
+                   --rounds N         measurements of each (default 5)
   bench templates  what parsing and rendering templates costs; takes --rounds and --json
 ";
 

@@ -8,7 +8,7 @@ use dad_runner::NodeRegistry;
 
 use crate::args::{Cli, Command, RunCommand, RunsCommand};
 use crate::error::CommandError;
-use crate::{cancel, exit_code, json, render, resume, run, runs, schema, step, validate};
+use crate::{cancel, exit_code, json, remove, render, resume, run, runs, schema, show, step, validate};
 
 /// The command with what a project adds to it.
 pub struct App {
@@ -94,7 +94,17 @@ impl App {
                 run,
                 options,
             } => render::render(self, &name, &path, run.as_deref(), &options),
-            Command::Runs(RunsCommand::List { place, json }) => runs::list(&place, json),
+            Command::Runs(RunsCommand::List { place, size, json }) => runs::list(&place, size, json),
+            Command::Runs(RunsCommand::Rm { run, force, removal }) => remove::rm(&run, force, &removal),
+            Command::Runs(RunsCommand::Prune {
+                keep_last,
+                keep_days,
+                max_size,
+                removal,
+            }) => {
+                let policy = remove::policy(keep_last, keep_days, max_size);
+                remove::prune(&policy, &removal)
+            }
             Command::Runs(RunsCommand::Verify { run, place, json }) => runs::verify(&run, &place, json),
             Command::Runs(RunsCommand::Why {
                 run,
@@ -105,9 +115,13 @@ impl App {
             Command::Runs(RunsCommand::Show {
                 run,
                 path,
+                all,
                 place,
                 json,
-            }) => runs::show(&run, path.as_deref(), &place, json),
+            }) => {
+                let shown = show::Shown { all, json };
+                runs::show(&run, path.as_deref(), &place, &shown)
+            }
             Command::Schema { kind } => Ok(schema::print(kind, &self.nodes)),
         }
     }
@@ -135,6 +149,7 @@ impl Command {
                 | RunsCommand::Why { json, .. }
                 | RunsCommand::Show { json, .. },
             ) => *json,
+            Self::Runs(RunsCommand::Rm { removal, .. } | RunsCommand::Prune { removal, .. }) => removal.json,
             Self::Cancel { .. } | Self::Schema { .. } => false,
         }
     }

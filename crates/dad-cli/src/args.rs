@@ -105,9 +105,38 @@ pub(crate) enum RunsCommand {
     List {
         #[command(flatten)]
         place: Place,
+        /// Say how large each run is; every file of it is asked about.
+        #[arg(long)]
+        size: bool,
         /// Print one JSON document.
         #[arg(long)]
         json: bool,
+    },
+    /// Remove runs. Runs that are driven are refused, and those that wait for an answer unless told by `--force`.
+    Rm {
+        /// Their ids, unique beginnings of them, `last`, or `last~N` for the Nth before it.
+        #[arg(required = true)]
+        run: Vec<String>,
+        /// Remove runs that wait for an answer, too.
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        removal: Removal,
+    },
+    /// Remove old runs, and what crashes left in the run root. A run is kept if any of the rules keeps it; never removed
+    /// are runs that are driven, that wait for an answer, or that the original system made.
+    Prune {
+        /// Keep the newest N runs.
+        #[arg(long, value_name = "N")]
+        keep_last: Option<usize>,
+        /// Keep runs whose last record is less than D days old.
+        #[arg(long, value_name = "D")]
+        keep_days: Option<u32>,
+        /// Keep the newest runs that take at most SIZE together, such as 500MB or 2GiB.
+        #[arg(long, value_name = "SIZE", value_parser = dad_core::parse_size)]
+        max_size: Option<u64>,
+        #[command(flatten)]
+        removal: Removal,
     },
     /// Check that every file of a run is the one that was recorded.
     Verify {
@@ -137,12 +166,28 @@ pub(crate) enum RunsCommand {
         run: String,
         /// A step, by its path or the end of it.
         path: Option<String>,
+        /// Show every iteration of loops that had many.
+        #[arg(long)]
+        all: bool,
         #[command(flatten)]
         place: Place,
         /// Print one JSON document.
         #[arg(long)]
         json: bool,
     },
+}
+
+/// How runs are removed.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Removal {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Say what would be removed, without removing it.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Where runs are.

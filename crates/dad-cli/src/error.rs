@@ -62,7 +62,11 @@ impl CommandError {
 impl From<RunError> for CommandError {
     fn from(error: RunError) -> Self {
         let exit_code = match &error {
-            RunError::LeaseHeld(_) | RunError::LeaseOfAnotherHost(_) => exit_code::REFUSED,
+            RunError::LeaseHeld(_)
+            | RunError::LeaseOfAnotherHost(_)
+            | RunError::RunInUse { .. }
+            | RunError::RunWaiting(_)
+            | RunError::CatalogLocked(_) => exit_code::REFUSED,
             error if error.is_usage() => exit_code::USAGE,
             _ => exit_code::FAILED,
         };

@@ -1,6 +1,7 @@
 use dad_core::SCHEMA_VERSION;
 use dad_definition::Problems;
 use dad_runner::RunReport;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::error::CommandError;
@@ -12,6 +13,16 @@ pub(crate) fn print(mut document: Value) {
     }
     let text = serde_json::to_string_pretty(&document).unwrap_or_default();
     print_text(&text);
+}
+
+/// Prints a document that says its version itself, piece by piece as it is made.
+pub(crate) fn print_large(document: &impl Serialize) {
+    use std::io::Write;
+    let mut out = std::io::BufWriter::new(anstream::stdout().lock());
+    let written = serde_json::to_writer_pretty(&mut out, document);
+    if written.is_ok() {
+        let _ = writeln!(out).and_then(|()| out.flush());
+    }
 }
 
 /// Prints a text as lines on standard output; a reader that went away is no error.

@@ -21,6 +21,7 @@ mod given;
 mod json;
 mod notes;
 mod original;
+mod remove;
 mod render;
 mod resume;
 mod run;
@@ -29,6 +30,7 @@ mod schema;
 mod show;
 mod step;
 mod summary;
+mod tree;
 mod validate;
 mod why;
 

@@ -1,12 +1,13 @@
 use std::time::Duration;
 
-use dad_core::{HierarchyPath, PathSelector, RunStatus, format_duration};
+use dad_core::{HierarchyPath, PathSelector, RunStatus, Timestamp, format_duration, format_size};
 use dad_run::{Catalog, Dirs, OriginalRun, RunEntry, RunView, Verification, ViewEntry, find_project_root};
 use dad_terminal::count;
 use serde_json::json;
 
 use crate::args::Place;
 use crate::error::CommandError;
+use crate::summary::command_in;
 use crate::{exit_code, json, original, show};
 
 pub(crate) fn catalog(place: &Place) -> Result<Catalog, CommandError> {
@@ -24,10 +25,18 @@ pub(crate) fn catalog(place: &Place) -> Result<Catalog, CommandError> {
 }
 
 /// `dhenara runs list`.
-pub(crate) fn list(place: &Place, as_json: bool) -> Result<u8, CommandError> {
-    let runs = catalog(place)?.list()?;
+pub(crate) fn list(place: &Place, with_size: bool, as_json: bool) -> Result<u8, CommandError> {
+    let catalog = catalog(place)?;
+    let (runs, sizes): (Vec<RunEntry>, Vec<Option<u64>>) = if with_size {
+        let found = catalog.inventory()?.runs.into_iter();
+        found.map(|run| (run.entry, Some(run.bytes))).unzip()
+    } else {
+        catalog.list()?.into_iter().map(|run| (run, None)).unzip()
+    };
     if as_json {
-        json::print(json!({ "runs": runs.iter().map(entry_json).collect::<Vec<_>>() }));
+        let runs = runs.iter().zip(&sizes);
+        let runs = runs.map(|(run, bytes)| entry_json(run, *bytes));
+        json::print(json!({ "runs": runs.collect::<Vec<_>>() }));
         return Ok(exit_code::DONE);
     }
     if runs.is_empty() {
@@ -35,14 +44,29 @@ pub(crate) fn list(place: &Place, as_json: bool) -> Result<u8, CommandError> {
     }
     let width = |text: fn(&RunEntry) -> String| runs.iter().map(|run| text(run).len()).max().unwrap_or(0);
     let widths = COLUMNS.map(width);
-    for run in &runs {
-        json::print_text(&entry_line(run, widths));
+    let mut lines = String::new();
+    for (run, bytes) in runs.iter().zip(sizes) {
+        lines += &entry_line(run, bytes, widths);
+        lines.push('\n');
+    }
+    if !lines.is_empty() {
+        json::print_text(&lines);
+    }
+    if let Some(run) = runs.iter().rfind(|run| can_resume(run)) {
+        let next = command_in(&["resume", run.run_id.as_str()], place);
+        anstream::eprintln!("the newest that did not complete goes on with `{next}`");
     }
     Ok(exit_code::DONE)
 }
 
-fn entry_json(run: &RunEntry) -> serde_json::Value {
-    json!({
+/// Whether somebody could go on with a run right now.
+fn can_resume(run: &RunEntry) -> bool {
+    let open = [RunStatus::Failed, RunStatus::Cancelled, RunStatus::Interrupted];
+    run.root_id.is_some() && open.contains(&run.status)
+}
+
+fn entry_json(run: &RunEntry, bytes: Option<u64>) -> serde_json::Value {
+    let mut entry = json!({
         "run_id": run.run_id,
         "run_dir": run.dir,
         "root_id": run.root_id,
@@ -52,7 +76,11 @@ fn entry_json(run: &RunEntry) -> serde_json::Value {
         "parent": run.parent,
         "counts": run.totals.map(|totals| totals.counts),
         "usage": run.totals.map(|totals| totals.usage),
-    })
+    });
+    if let Some(bytes) = bytes {
+        entry["bytes"] = bytes.into();
+    }
+    entry
 }
 
 /// The columns between the status and what a run was started from.
@@ -61,8 +89,7 @@ const COLUMNS: [fn(&RunEntry) -> String; 6] = [
     |run| run.root_id.as_ref().map(ToString::to_string).unwrap_or_default(),
     |run| {
         let made = run.created_at;
-        made.map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
-            .unwrap_or_default()
+        made.map(made_at).unwrap_or_default()
     },
     |run| duration(run).map(format_duration).unwrap_or_default(),
     |run| {
@@ -77,6 +104,11 @@ const COLUMNS: [fn(&RunEntry) -> String; 6] = [
     },
 ];
 
+/// A time as people read it.
+pub(crate) fn made_at(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
 fn duration(run: &RunEntry) -> Option<Duration> {
     let (begin, end) = (run.created_at?, run.last_record_at?);
     let ended = run.status != RunStatus::Running;
@@ -84,7 +116,7 @@ fn duration(run: &RunEntry) -> Option<Duration> {
 }
 
 /// A line of the list; a column that no run has anything for is left out.
-fn entry_line(run: &RunEntry, widths: [usize; COLUMNS.len()]) -> String {
+fn entry_line(run: &RunEntry, bytes: Option<u64>, widths: [usize; COLUMNS.len()]) -> String {
     let style = dad_terminal::run_style(run.status);
     let mut line = format!("{style}{:<11}{style:#}", run.status.as_str());
     for (index, (column, width)) in COLUMNS
@@ -95,6 +127,9 @@ fn entry_line(run: &RunEntry, widths: [usize; COLUMNS.len()]) -> String {
     {
         let gap = if index == 0 { " " } else { "  " };
         line += &format!("{gap}{:<width$}", column(run));
+    }
+    if let Some(bytes) = bytes {
+        line += &format!("  {:>8}", format_size(bytes));
     }
     if let Some(parent) = &run.parent {
         line += &format!("  from {parent}");
@@ -160,7 +195,13 @@ pub(crate) fn why(run: &str, path: &str, place: &Place, as_json: bool) -> Result
 }
 
 /// `dhenara runs show RUN [PATH]`.
-pub(crate) fn show(run: &str, path: Option<&str>, place: &Place, as_json: bool) -> Result<u8, CommandError> {
+pub(crate) fn show(
+    run: &str,
+    path: Option<&str>,
+    place: &Place,
+    shown: &show::Shown,
+) -> Result<u8, CommandError> {
+    let as_json = shown.json;
     let entry = catalog(place)?.find(run, None)?;
     if let Some(original) = OriginalRun::open(entry.clone())? {
         let paths = original.elements.iter().map(|element| &element.path);
@@ -172,7 +213,7 @@ pub(crate) fn show(run: &str, path: Option<&str>, place: &Place, as_json: bool) 
     }
     let view = RunView::open(&entry.dir)?;
     match path {
-        None => show::run(&view, as_json),
+        None => show::run(&view, place, shown)?,
         Some(path) => show::step(&view, select(path, view.entries.keys(), &entry)?, as_json)?,
     }
     Ok(exit_code::DONE)

@@ -1,13 +1,21 @@
-use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
-use dad_core::{HierarchyPath, Segment, StepStatus, format_duration};
-use dad_run::{Decision, PlannedStep, RunView, StepCommitted, ViewEntry};
-use dad_terminal::{BOLD, DIM, mark, path_indent, path_name, run_style};
+use dad_core::{
+    ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, SCHEMA_VERSION, StepStatus, Timestamp,
+    format_duration, format_size,
+};
+use dad_run::{Decision, PlannedStep, RunView, StepCommitted, Totals, ViewEntry};
+use dad_terminal::{BOLD, DIM, count, mark, path_indent, path_name, run_style};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use crate::args::Place;
 use crate::error::CommandError;
-use crate::json;
+use crate::runs::made_at;
+use crate::summary::command_in;
+use crate::tree::Line;
+use crate::{json, tree};
 
 /// A line of a plan.
 pub(crate) fn planned_line(step: &PlannedStep) -> String {
@@ -23,81 +31,122 @@ pub(crate) fn planned_line(step: &PlannedStep) -> String {
     format!("{word:<8} {}  {DIM}{}{detail}{DIM:#}", step.path, step.reason)
 }
 
+/// How a run is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown {
+    /// Every iteration of loops that had many.
+    pub(crate) all: bool,
+    pub(crate) json: bool,
+}
+
 /// Shows a run and its tree.
-pub(crate) fn run(view: &RunView, as_json: bool) {
-    if as_json {
-        json::print(run_json(view));
-        return;
+pub(crate) fn run(view: &RunView, place: &Place, shown: &Shown) -> Result<(), CommandError> {
+    if shown.json {
+        json::print_large(&run_json(view));
+        return Ok(());
     }
+    let mut text = String::new();
+    let mut print = |line: &str| {
+        text += line;
+        text.push('\n');
+    };
     let style = run_style(view.status);
-    json::print_text(&format!(
+    print(&format!(
         "{BOLD}{}{BOLD:#}  {style}{}{style:#}",
         view.run_id, view.status
     ));
+    for (name, value) in rows(view, place)? {
+        print(&format!("  {DIM}{name:<9}{DIM:#} {value}"));
+    }
+    if view.torn {
+        print("  the last line of the journal was cut off by a crash and is ignored");
+    }
+    let is_driven = view.status == RunStatus::Running;
+    for line in tree::lines(view, shown.all) {
+        print(&match line {
+            Line::Entry(path, entry) => entry_line(path, entry, is_driven),
+            Line::Gap(gap) => gap.to_string(),
+        });
+    }
+    json::print_text(&text);
+    Ok(())
+}
+
+/// What there is to say of a run beside its tree.
+fn rows(view: &RunView, place: &Place) -> Result<Vec<(&'static str, String)>, CommandError> {
+    let mut rows = Vec::new();
     if let Some(parent) = &view.parent {
-        json::print_text(&format!("  {DIM}from{DIM:#}      {parent}"));
+        rows.push(("from", parent.to_string()));
+        // A plan that cannot be read is no reason not to show the run.
+        let plan = view.plan().ok().flatten();
+        if let Some(plan) = plan.filter(|plan| plan.root_parent != *parent) {
+            rows.push(("first", plan.root_parent.to_string()));
+        }
     }
     if let Some(error) = &view.error {
-        json::print_text(&format!(
-            "  {DIM}error{DIM:#}     {}",
-            dad_terminal::printable(&error.message)
+        rows.push(("error", dad_terminal::printable(&error.message)));
+        rows.extend(
+            error
+                .hint
+                .as_ref()
+                .map(|hint| ("hint", dad_terminal::printable(hint))),
+        );
+    }
+    let took = Duration::try_from(view.last_record_at.duration_since(view.created_at));
+    let took = took.ok().filter(|_| view.status != RunStatus::Running);
+    let took = took.map_or(String::new(), |took| format!(", took {}", format_duration(took)));
+    rows.push(("made", format!("{}{took}", made_at(view.created_at))));
+    let totals = view.totals;
+    if totals.counts.total() > 0 {
+        rows.push(("steps", dad_terminal::counts(&totals.counts)));
+    }
+    if totals.usage.calls > 0 {
+        let usage = dad_terminal::usage(&totals.usage);
+        rows.push(("model", format!("{}, {usage}", count(totals.usage.calls, "call"))));
+    }
+    let (files, bytes) = size(view)?;
+    if files > 0 {
+        rows.push((
+            "size",
+            format!("{}, {}", count(files, "file"), format_size(bytes)),
         ));
     }
-    json::print_text(&format!("  {DIM}made{DIM:#}      {}", view.created_at));
-    json::print_text(&format!("  {DIM}artifacts{DIM:#} {}", view.dir().display()));
-    if view.torn {
-        json::print_text("  the last line of the journal was cut off by a crash and is ignored");
+    rows.push(("artifacts", view.dir().display().to_string()));
+    let open = [RunStatus::Failed, RunStatus::Cancelled, RunStatus::Interrupted];
+    if open.contains(&view.status) {
+        rows.push(("next", command_in(&["resume", view.run_id.as_str()], place)));
     }
-    for (path, entry) in in_tree_order(view) {
-        json::print_text(&entry_line(path, entry));
-    }
+    Ok(rows)
 }
 
-/// Components and steps as a tree: what ran at the same time stands together, iterations by their number.
-fn in_tree_order(view: &RunView) -> Vec<(&HierarchyPath, &ViewEntry)> {
-    let mut children: HashMap<Option<&HierarchyPath>, Vec<usize>> = HashMap::new();
-    for (index, path) in view.entries.keys().enumerate() {
-        let mut around = path.parent();
-        while let Some(parent) = around.take_if(|parent| !view.entries.contains_key(parent)) {
-            around = parent.parent();
-        }
-        let parent = around.and_then(|parent| view.entries.get_key_value(&parent));
-        children
-            .entry(parent.map(|(path, _)| path))
-            .or_default()
-            .push(index);
-    }
-    let iteration = |index: &usize| {
-        let path = view.entries.get_index(*index).map(|(path, _)| path)?;
-        let Segment::Iteration(iteration) = path.typed_segments().rev().nth(1)? else {
-            return None;
-        };
-        Some(iteration)
-    };
-    let mut ordered = Vec::with_capacity(view.entries.len());
-    let mut stack = vec![None];
-    while let Some(at) = stack.pop() {
-        let entry = at.and_then(|index| view.entries.get_index(index));
-        ordered.extend(entry);
-        if let Some(mut inside) = children.remove(&entry.map(|(path, _)| path)) {
-            inside.sort_by_key(iteration);
-            stack.extend(inside.into_iter().rev().map(Some));
+/// The files of its steps, as the journal names them.
+fn size(view: &RunView) -> Result<(u64, u64), CommandError> {
+    let (mut files, mut bytes) = (0, 0);
+    for step in view.steps() {
+        for artifact in view.artifacts(step)? {
+            files += 1;
+            bytes += artifact.len;
         }
     }
-    ordered
+    Ok((files, bytes))
 }
 
-fn entry_line(path: &HierarchyPath, entry: &ViewEntry) -> String {
+fn entry_line(path: &HierarchyPath, entry: &ViewEntry, is_driven: bool) -> String {
     let indent = format!("  {}", path_indent(path));
     let name = path_name(path);
     match entry {
         ViewEntry::Component { status, .. } => match status {
             StepStatus::Completed => format!("{indent}{BOLD}{name}{BOLD:#}"),
+            // Nobody is at it any more.
+            StepStatus::Running if !is_driven => {
+                format!("{indent}{BOLD}{name}{BOLD:#}  {DIM}did not end{DIM:#}")
+            }
             status => format!("{indent}{BOLD}{name}{BOLD:#}  {DIM}{status}{DIM:#}"),
         },
         ViewEntry::Running { attempt, .. } => {
             let (sign, style) = mark(StepStatus::Running, false);
-            format!("{indent}{style}{sign}{style:#} {name:<28}  {DIM}did not end, attempt {attempt}{DIM:#}")
+            let word = if is_driven { "running" } else { "did not end" };
+            format!("{indent}{style}{sign}{style:#} {name:<28}  {DIM}{word}, attempt {attempt}{DIM:#}")
         }
         ViewEntry::Step(step) => {
             let (sign, style) = mark(step.status, step.is_taken());
@@ -132,8 +181,50 @@ fn details(step: &StepCommitted) -> String {
     parts.join("  ")
 }
 
-fn run_json(view: &RunView) -> Value {
-    let steps = view.entries.iter().map(|(path, entry)| match entry {
+/// A run as `--json` prints it: its steps are written one by one, for there may be very many.
+#[derive(Serialize)]
+struct RunDocument<'a> {
+    schema_version: u32,
+    run_id: &'a RunId,
+    run_dir: &'a Path,
+    root_id: &'a ElementId,
+    status: RunStatus,
+    error: &'a Option<ErrorInfo>,
+    parent: &'a Option<RunId>,
+    created_at: Timestamp,
+    last_record_at: Timestamp,
+    totals: Totals,
+    torn: bool,
+    steps: Steps<'a>,
+}
+
+struct Steps<'a>(&'a RunView);
+
+impl Serialize for Steps<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.entries.iter().map(|(path, entry)| entry_json(path, entry)))
+    }
+}
+
+fn run_json(view: &RunView) -> RunDocument<'_> {
+    RunDocument {
+        schema_version: SCHEMA_VERSION,
+        run_id: &view.run_id,
+        run_dir: view.dir(),
+        root_id: &view.root_id,
+        status: view.status,
+        error: &view.error,
+        parent: &view.parent,
+        created_at: view.created_at,
+        last_record_at: view.last_record_at,
+        totals: view.totals,
+        torn: view.torn,
+        steps: Steps(view),
+    }
+}
+
+fn entry_json(path: &HierarchyPath, entry: &ViewEntry) -> Value {
+    match entry {
         ViewEntry::Component { status, totals } => {
             json!({ "path": path, "kind": "component", "status": status, "totals": totals })
         }
@@ -148,20 +239,7 @@ fn run_json(view: &RunView) -> Value {
             }
             value
         }
-    });
-    json!({
-        "run_id": view.run_id,
-        "run_dir": view.dir(),
-        "root_id": view.root_id,
-        "status": view.status,
-        "error": view.error,
-        "parent": view.parent,
-        "created_at": view.created_at,
-        "last_record_at": view.last_record_at,
-        "totals": view.totals,
-        "torn": view.torn,
-        "steps": steps.collect::<Vec<_>>(),
-    })
+    }
 }
 
 /// Shows one step: what it was given, what it did, what came out, and its files.

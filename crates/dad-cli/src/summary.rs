@@ -34,6 +34,12 @@ impl Invocation {
     }
 }
 
+/// A command line that goes on in the same place.
+pub(crate) fn command_in(words: &[&str], place: &Place) -> String {
+    let place = place_words(place);
+    line(words.iter().copied().chain(place.iter().map(String::as_str)))
+}
+
 fn place_words(place: &Place) -> Vec<String> {
     let path = |path: &PathBuf| path.to_string_lossy().into_owned();
     let options = [

@@ -3,6 +3,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir as CapDir, File, OpenOptions};
@@ -480,6 +481,38 @@ impl Dir {
             .symlink_metadata(name)
             .context("look at", || self.full(name));
         Ok(optional(metadata)?.map(|metadata| metadata.len()))
+    }
+
+    /// When an entry was changed last, symbolic links not followed: of a directory, when an entry of it was made, renamed
+    /// or removed. `None` if it is missing.
+    ///
+    /// # Errors
+    /// If the name leads outside or cannot be asked about.
+    pub fn modified(&self, name: impl AsRef<Path>) -> FsResult<Option<SystemTime>> {
+        let name = name.as_ref();
+        let modified = || self.dir.symlink_metadata(name)?.modified();
+        let modified = modified().context("look at", || self.full(name));
+        Ok(optional(modified)?.map(cap_std::time::SystemTime::into_std))
+    }
+
+    /// The length of the files below this directory together, symbolic links not followed. What disappears meanwhile
+    /// does not count.
+    ///
+    /// # Errors
+    /// If a directory cannot be listed or a file cannot be asked about.
+    pub fn size(&self) -> FsResult<u64> {
+        let mut bytes = 0;
+        for entry in self.entries_where(|_| true)? {
+            bytes += match entry.kind {
+                EntryKind::Dir => {
+                    let inside = self.open_dir(&entry.name).and_then(|dir| dir.size());
+                    optional(inside)?.unwrap_or(0)
+                }
+                EntryKind::File => self.len(&entry.name)?.unwrap_or(0),
+                EntryKind::Symlink | EntryKind::Other => 0,
+            };
+        }
+        Ok(bytes)
     }
 
     /// The entries, sorted by name, temporary files left out.

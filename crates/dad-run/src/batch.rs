@@ -8,8 +8,9 @@ use dad_fs::Durability;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::error::RunError;
+use crate::inner::{RunInner, State};
 use crate::record::RecordBody;
-use crate::run::{RunHandle, RunInner, State};
+use crate::run::RunHandle;
 
 /// How long records may wait for the disk, and their events to be published.
 const GATHER: Duration = Duration::from_millis(100);

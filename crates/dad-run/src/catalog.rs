@@ -1,11 +1,11 @@
 use std::path::{Path, PathBuf};
 
 use dad_core::{ElementId, RunId, RunStatus, Timestamp, nearest};
-use dad_fs::{Dir, EntryKind, FsError};
+use dad_fs::{Dir, EntryKind, FsError, Gate};
 
 use crate::error::RunError;
 use crate::journal::first_and_last;
-use crate::layout::{DOT_RUN, DOT_TRACE, METADATA, PLAN};
+use crate::layout::{DOT_RUN, DOT_TRACE, JOURNAL, METADATA, PLAN};
 use crate::lease;
 use crate::plan::RerunPlan;
 use crate::record::{RecordBody, Totals};
@@ -14,6 +14,7 @@ use crate::record::{RecordBody, Totals};
 #[derive(Clone, Debug)]
 pub struct Catalog {
     places: Vec<PathBuf>,
+    gate: Gate,
 }
 
 /// A run as a list shows it.
@@ -37,6 +38,13 @@ pub struct RunEntry {
     pub totals: Option<Totals>,
 }
 
+impl RunEntry {
+    /// What runs are sorted by: when they were made, then their id.
+    pub(crate) fn order(&self) -> (Option<Timestamp>, &RunId) {
+        (self.created_at, &self.run_id)
+    }
+}
+
 impl Catalog {
     /// The runs of `run_root` and, if another, of `effective_run_root`.
     #[must_use]
@@ -45,7 +53,30 @@ impl Catalog {
         if run_root != effective_run_root {
             places.push(run_root.to_path_buf());
         }
-        Self { places }
+        Self {
+            places,
+            gate: Gate::default(),
+        }
+    }
+
+    /// Has the changes that it makes pass a gate.
+    #[must_use]
+    pub fn with_gate(mut self, gate: Gate) -> Self {
+        self.gate = gate;
+        self
+    }
+
+    /// The directories of runs that there are.
+    pub(crate) fn open_places(&self) -> Result<Vec<Dir>, RunError> {
+        let mut open = Vec::new();
+        for place in &self.places {
+            match Dir::open_with(place, self.gate.clone()) {
+                Ok(dir) => open.push(dir),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(open)
     }
 
     /// All runs, oldest first. A directory that cannot be read as a run is left out: [`Catalog::find`] says why.
@@ -60,19 +91,14 @@ impl Catalog {
                 .filter_map(|name| read_entry(&place, name).ok().flatten());
             runs.extend(entries);
         }
-        runs.sort_by(|a, b| (a.created_at, &a.run_id).cmp(&(b.created_at, &b.run_id)));
+        runs.sort_by(|a, b| a.order().cmp(&b.order()));
         Ok(runs)
     }
 
     /// The directories that may be runs.
-    fn candidates(&self) -> Result<Vec<(Dir, Vec<String>)>, RunError> {
+    pub(crate) fn candidates(&self) -> Result<Vec<(Dir, Vec<String>)>, RunError> {
         let mut found = Vec::new();
-        for place in &self.places {
-            let dir = match Dir::open(place) {
-                Ok(dir) => dir,
-                Err(error) if error.is_not_found() => continue,
-                Err(error) => return Err(error.into()),
-            };
+        for dir in self.open_places()? {
             let entries = dir
                 .entries()?
                 .into_iter()
@@ -99,20 +125,25 @@ impl Catalog {
             let found = self.list()?.into_iter().rev().filter(fits).nth(back);
             return found.ok_or_else(|| unknown(selector, None));
         }
+        let (place, name) = self.locate(selector)?;
+        read_entry(&place, &name)?.ok_or_else(|| unknown(selector, None))
+    }
+
+    /// The directory of a run, which may be damaged: where it is, and its name there.
+    pub(crate) fn locate(&self, selector: &str) -> Result<(Dir, String), RunError> {
         let candidates = self.candidates()?;
         let all = || {
             candidates
                 .iter()
                 .flat_map(|(dir, names)| names.iter().map(move |name| (dir, name.as_str())))
         };
+        let found = |dir: &Dir, name: &str| Ok((dir.clone(), name.to_owned()));
         if let Some((dir, name)) = all().find(|(_, name)| *name == selector) {
-            return read_entry(dir, name)?.ok_or_else(|| unknown(selector, None));
+            return found(dir, name);
         }
         let fitting: Vec<_> = all().filter(|(_, name)| name.starts_with(selector)).collect();
         match fitting.as_slice() {
-            [(dir, name)] if !selector.is_empty() => {
-                read_entry(dir, name)?.ok_or_else(|| unknown(selector, None))
-            }
+            [(dir, name)] if !selector.is_empty() => found(dir, name),
             [] | [_] => Err(unknown(selector, nearest(selector, all().map(|(_, name)| name)))),
             several => Err(RunError::AmbiguousRun {
                 selector: selector.to_owned(),
@@ -139,7 +170,7 @@ fn is_of_one_step(run: &RunEntry) -> bool {
 }
 
 /// How many runs before the newest `last` or `last~N` means.
-fn back_from_last(selector: &str) -> Option<usize> {
+pub(crate) fn back_from_last(selector: &str) -> Option<usize> {
     match selector.strip_prefix("last")? {
         "" => Some(0),
         back => back.strip_prefix('~')?.parse().ok(),
@@ -161,7 +192,7 @@ impl Catalog {
     }
 }
 
-fn unknown(selector: &str, nearest: Option<&str>) -> RunError {
+pub(crate) fn unknown(selector: &str, nearest: Option<&str>) -> RunError {
     RunError::UnknownRun {
         selector: selector.to_owned(),
         nearest: nearest.map(str::to_owned),
@@ -169,35 +200,37 @@ fn unknown(selector: &str, nearest: Option<&str>) -> RunError {
 }
 
 /// Reads the first and last record of a run; `None` for a directory that is no run, or not yet one.
-fn read_entry(place: &Dir, name: &str) -> Result<Option<RunEntry>, RunError> {
-    let Some(dir) = place.open_dir_optional(name)? else {
-        return Ok(None);
-    };
+pub(crate) fn read_entry(place: &Dir, name: &str) -> Result<Option<RunEntry>, RunError> {
     let Ok(run_id) = name.parse::<RunId>() else {
         return Ok(None);
     };
-    let Some(dot_run) = dir.open_dir_optional(DOT_RUN)? else {
-        return read_original(&dir, run_id);
+    // One file is opened for a run that is sealed, and no directory: there may be very many.
+    let dot_run = Path::new(name).join(DOT_RUN);
+    let journal = match place.open_file(dot_run.join(JOURNAL)) {
+        Ok(journal) => journal,
+        Err(error) if error.is_not_found() => return read_without_journal(place, run_id),
+        Err(error) => return Err(error.into()),
     };
-    let Some((first, last)) = first_and_last(&dot_run)? else {
+    let path = place.path().join(&dot_run).join(JOURNAL);
+    let Some((first, last)) = first_and_last(journal, &path)? else {
         return Ok(None);
     };
     let RecordBody::RunCreated { root_id, parent, .. } = first.body else {
         return Err(RunError::Journal {
-            path: dot_run.path().join(crate::layout::JOURNAL),
+            path,
             line: 1,
             reason: "the first record is not `run_created`".to_owned(),
         });
     };
     let (status, totals) = match last.body {
         RecordBody::RunSealed { status, totals, .. } => (status, Some(totals)),
-        _ if lease::is_held(&dot_run)? => (RunStatus::Running, None),
+        _ if lease::is_held(&place.open_dir(&dot_run)?)? => (RunStatus::Running, None),
         RecordBody::RunCreated { .. } => (RunStatus::Initialized, None),
         _ => (RunStatus::Interrupted, None),
     };
     Ok(Some(RunEntry {
         run_id,
-        dir: dir.path().to_path_buf(),
+        dir: place.path().join(name),
         root_id: Some(root_id),
         status,
         created_at: Some(first.at),
@@ -205,6 +238,17 @@ fn read_entry(place: &Dir, name: &str) -> Result<Option<RunEntry>, RunError> {
         parent,
         totals,
     }))
+}
+
+/// A directory without a journal: not yet a run, or one of the original system.
+fn read_without_journal(place: &Dir, run_id: RunId) -> Result<Option<RunEntry>, RunError> {
+    let Some(dir) = place.open_dir_optional(run_id.as_str())? else {
+        return Ok(None);
+    };
+    match dir.open_dir_optional(DOT_RUN)? {
+        Some(_) => Ok(None),
+        None => read_original(&dir, run_id),
+    }
 }
 
 /// A run of the original system: it has no journal, only metadata with local times.

@@ -13,10 +13,11 @@ use crate::batch::Batch;
 use crate::context::{Prepared, RunContext};
 use crate::error::RunError;
 use crate::inbox::{Inbox, MessageBody};
+use crate::inner::{RunInner, State};
 use crate::journal::JournalWriter;
 use crate::machine;
 use crate::resume::Interrupted;
-use crate::run::{ActiveRun, RunHandle, RunInner, RunScope, State};
+use crate::run::{ActiveRun, RunHandle, RunScope};
 use crate::view::RunView;
 
 /// How often it is looked for what other processes ask for.

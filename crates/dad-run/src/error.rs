@@ -218,6 +218,28 @@ pub enum RunError {
     /// A process on another machine was the last to drive the run, and its lock cannot be seen from here.
     #[error("the run was driven by {0}, and on this file system it cannot be told whether it still is")]
     LeaseOfAnotherHost(String),
+    /// A run that is to be removed is driven.
+    #[error("`{run}` is not removed: it is driven by {holder}")]
+    RunInUse {
+        /// The run.
+        run: String,
+        /// Who drives it.
+        holder: String,
+    },
+    /// A run that is to be removed waits for an answer.
+    #[error("`{0}` is not removed: it waits for an answer")]
+    RunWaiting(String),
+    /// Somebody else removes runs at the moment.
+    #[error("another process is removing runs in `{}`", .0.display())]
+    CatalogLocked(PathBuf),
+    /// The run that a re-run takes results from was removed.
+    #[error("`{run}` still takes results from `{parent}`, which is not there any more")]
+    ParentGone {
+        /// The re-run.
+        run: String,
+        /// The run it was started from.
+        parent: String,
+    },
     /// A call after the end of the run.
     #[error("the run has ended")]
     Ended,
@@ -288,7 +310,10 @@ impl RunError {
             Self::OriginalSystem(_) => "original_system",
             Self::NothingToResume => "nothing_to_resume",
             Self::AlreadyCompleted(_) => "already_completed",
-            Self::LeaseHeld(_) | Self::LeaseOfAnotherHost(_) => "lease_held",
+            Self::LeaseHeld(_) | Self::LeaseOfAnotherHost(_) | Self::RunInUse { .. } => "lease_held",
+            Self::RunWaiting(_) => "run_waiting",
+            Self::CatalogLocked(_) => "catalog_locked",
+            Self::ParentGone { .. } => "parent_gone",
             Self::Ended => "run_ended",
             Self::NotAnEnd(..) => "not_an_end",
             Self::NoRuntime => "no_runtime",
@@ -334,6 +359,12 @@ impl RunError {
             )),
             Self::Corrupt { .. } => Some("restore the file, or start from an earlier step".to_owned()),
             Self::Project { .. } => Some("name the project by `--project-root DIR`".to_owned()),
+            Self::RunInUse { .. } => Some("wait until it ends, or stop it".to_owned()),
+            Self::RunWaiting(_) => Some("`--force` removes it all the same".to_owned()),
+            Self::CatalogLocked(_) => Some("try again when it is done".to_owned()),
+            Self::ParentGone { .. } => {
+                Some("bring the run back to where it was, or start from the beginning".to_owned())
+            }
             Self::RunRoot { .. } => Some("choose another place by `--run-root DIR`".to_owned()),
             _ => None,
         }
@@ -344,7 +375,14 @@ impl RunError {
     pub const fn is_usage(&self) -> bool {
         !matches!(
             self,
-            Self::Fs(_) | Self::Ended | Self::NotAnEnd(..) | Self::NoRuntime | Self::LeaseHeld(_)
+            Self::Fs(_)
+                | Self::Ended
+                | Self::NotAnEnd(..)
+                | Self::NoRuntime
+                | Self::LeaseHeld(_)
+                | Self::RunInUse { .. }
+                | Self::RunWaiting(_)
+                | Self::CatalogLocked(_)
         )
     }
 

@@ -1,4 +1,6 @@
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
 
 use dad_core::{SCHEMA_VERSION, Timestamp};
 use dad_fs::{AppendFile, Dir};
@@ -128,27 +130,30 @@ pub(crate) fn read_journal(dot_run: &Dir, mut each: impl FnMut(Record)) -> Resul
 }
 
 /// The first and last whole record, without reading what lies between.
-pub(crate) fn first_and_last(dot_run: &Dir) -> Result<Option<(Record, Record)>, RunError> {
-    let path = dot_run.path().join(JOURNAL);
-    let unreadable = |e: &dyn std::fmt::Display| RunError::unreadable(&path, e);
-    let Some(len) = dot_run.len(JOURNAL)? else {
+pub(crate) fn first_and_last(mut file: File, path: &Path) -> Result<Option<(Record, Record)>, RunError> {
+    let unreadable = |e: &dyn std::fmt::Display| RunError::unreadable(path, e);
+    // Two record lengths, so that a torn tail cannot hide the last whole record. Most journals are shorter, and are read
+    // by one call: the catalogue does this for each run there is.
+    let window = 2 * MAX_RECORD as u64;
+    let len = file.metadata().map_err(|e| unreadable(&e))?.len();
+    let mut head = Vec::with_capacity(usize::try_from(len.min(window)).unwrap_or(0) + 1);
+    file.by_ref()
+        .take(window)
+        .read_to_end(&mut head)
+        .map_err(|e| unreadable(&e))?;
+    let Some(end) = head.iter().position(|b| *b == b'\n') else {
         return Ok(None);
     };
-    let mut file = dot_run.open_file(JOURNAL)?;
-    let mut head = Vec::new();
-    BufReader::new(file.by_ref().take(MAX_RECORD as u64))
-        .read_until(b'\n', &mut head)
-        .map_err(|e| unreadable(&e))?;
-    if head.last() != Some(&b'\n') {
-        return Ok(None);
-    }
-    let first: Record = serde_json::from_slice(&head).map_err(|e| unreadable(&e))?;
-    check_version(&first, &path)?;
-    // Two record lengths, so that a torn tail cannot hide the last whole record.
-    let from = len.saturating_sub(2 * MAX_RECORD as u64);
-    file.seek(SeekFrom::Start(from)).map_err(|e| unreadable(&e))?;
+    let first: Record = serde_json::from_slice(&head[..end]).map_err(|e| unreadable(&e))?;
+    check_version(&first, path)?;
     let mut tail = Vec::new();
-    file.read_to_end(&mut tail).map_err(|e| unreadable(&e))?;
+    if len > window {
+        file.seek(SeekFrom::Start(len - window))
+            .map_err(|e| unreadable(&e))?;
+        file.read_to_end(&mut tail).map_err(|e| unreadable(&e))?;
+    } else {
+        tail = head;
+    }
     let whole = tail
         .iter()
         .rposition(|b| *b == b'\n')
@@ -158,7 +163,7 @@ pub(crate) fn first_and_last(dot_run: &Dir) -> Result<Option<(Record, Record)>, 
     Ok(Some((first, last)))
 }
 
-fn check_version(record: &Record, path: &std::path::Path) -> Result<(), RunError> {
+fn check_version(record: &Record, path: &Path) -> Result<(), RunError> {
     match record.body {
         RecordBody::RunCreated {
             schema_version: found,

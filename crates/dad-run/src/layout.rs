@@ -50,5 +50,9 @@ pub const MEMO: &str = "memo.jsonl";
 pub const CUSTOM_ARTIFACTS: &str = "custom-artifacts";
 /// Default name of the run root in a project.
 pub const RUNS: &str = "runs";
+/// In a directory of runs: those that are being deleted. Nobody reads it.
+pub const TRASH: &str = ".trash";
+/// In a directory of runs: locked while runs are moved to [`TRASH`].
+pub const CATALOG_LOCK: &str = ".lock";
 /// In the run root: data shared by runs.
 pub const GLOBAL_DATA: &str = "global_data";

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::RunError;
 use crate::journal::first_and_last;
-use crate::layout::LEASE;
+use crate::layout::{JOURNAL, LEASE};
 use crate::machine;
 use crate::record::RecordBody;
 
@@ -30,10 +30,7 @@ pub(crate) fn acquire(dot_run: &Dir, steal: bool) -> Result<FileLock, RunError> 
     let Some(mut lock) = dot_run.lock(LEASE)? else {
         return Err(RunError::LeaseHeld(holder(dot_run)));
     };
-    if !steal
-        && let Some(holder) = foreign_holder(dot_run)
-        && !is_sealed(dot_run)?
-    {
+    if !steal && let Some(holder) = foreign_holder(dot_run)? {
         return Err(RunError::LeaseOfAnotherHost(holder.to_string()));
     }
     let holder = Holder {
@@ -47,22 +44,24 @@ pub(crate) fn acquire(dot_run: &Dir, steal: bool) -> Result<FileLock, RunError> 
     Ok(lock)
 }
 
-/// Whether a process drives the run, which is not sealed.
+/// Whether a process drives the run.
 pub(crate) fn is_held(dot_run: &Dir) -> Result<bool, RunError> {
-    Ok(dot_run.is_locked(LEASE)? || foreign_holder(dot_run).is_some())
+    Ok(dot_run.is_locked(LEASE)? || foreign_holder(dot_run)?.is_some())
 }
 
 fn is_sealed(dot_run: &Dir) -> Result<bool, RunError> {
-    let ends = first_and_last(dot_run)?;
+    let path = dot_run.path().join(JOURNAL);
+    let ends = first_and_last(dot_run.open_file(JOURNAL)?, &path)?;
     Ok(ends.is_some_and(|(_, last)| matches!(last.body, RecordBody::RunSealed { .. })))
 }
 
 /// A holder on another machine whose lock cannot be seen from here.
-fn foreign_holder(dot_run: &Dir) -> Option<Holder> {
-    let holder = read_holder(dot_run)?;
-    let is_elsewhere = holder.host != machine::host();
-    // Asked last, because it is a call of the system and nearly all runs are of this machine.
-    (is_elsewhere && !machine::is_known_local(dot_run.path())).then_some(holder)
+pub(crate) fn foreign_holder(dot_run: &Dir) -> Result<Option<Holder>, RunError> {
+    let Some(holder) = read_holder(dot_run).filter(|holder| holder.host != machine::host()) else {
+        return Ok(None);
+    };
+    let may_drive = !machine::is_known_local(dot_run.path()) && !is_sealed(dot_run)?;
+    Ok(may_drive.then_some(holder))
 }
 
 fn read_holder(dot_run: &Dir) -> Option<Holder> {

@@ -19,6 +19,7 @@
 //! ```
 
 mod batch;
+mod builder;
 mod catalog;
 mod changes;
 mod clock;
@@ -28,6 +29,7 @@ mod drive;
 mod edit;
 mod error;
 mod inbox;
+mod inner;
 mod inputs;
 mod journal;
 pub mod layout;
@@ -43,16 +45,18 @@ mod record;
 mod recorded;
 mod resources;
 mod resume;
+mod retention;
 mod run;
 mod step;
 mod values;
 mod verify;
 mod view;
 
+pub use builder::RunContextBuilder;
 pub use catalog::{Catalog, RunEntry};
 pub use changes::{Change, ChangeKind, Changes, Compared};
 pub use clock::{Clock, SystemClock};
-pub use context::{Dirs, PreparedRun, RunContext, RunContextBuilder};
+pub use context::{Dirs, PreparedRun, RunContext};
 pub use dad_fs::Durability;
 pub use decide::{Asked, Facts, Fit, Kind, Known, Reason, Verdict, decide, is_result};
 pub use edit::Edit;
@@ -76,6 +80,10 @@ pub use record::{
 pub use recorded::{DefinitionChanges, RecordedDefinition};
 pub use resources::Resources;
 pub use resume::{Interrupted, Settled};
+pub use retention::{
+    Failure, Inventory, KeepReason, Leftover, PlannedRun, PrunePlan, PruneReport, RetentionPolicy, StoredRun,
+    Unreadable, plan_prune,
+};
 pub use run::{
     ActiveRun, ComponentEnd, EnteredComponent, ExecutingStep, Items, LoopStart, RunHandle, RunScope,
     SealedRun,

@@ -6,9 +6,10 @@ use dad_fs::{Dir, Durability};
 use serde::{Deserialize, Serialize};
 
 use crate::error::RunError;
+use crate::inner::RunInner;
 use crate::layout::{METADATA, RUN_SUMMARY};
 use crate::record::Driver;
-use crate::run::{RunInner, SealedRun};
+use crate::run::SealedRun;
 
 /// The content of `.trace/dad_metadata.json`, written from the journal and never read as truth.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use dad_core::{Definition, HierarchyPath, PathSelector, RunStatus, SelectError};
 use dad_definition::Program;
 use dad_fs::{Dir, Durability};
 
-use crate::context::{Prepared, RunContext};
+use crate::context::{Prepared, RunContext, open_any};
 use crate::decide::is_result;
 use crate::drive::{Opened, drive};
 use crate::error::RunError;
@@ -16,7 +16,7 @@ use crate::inputs::read_static_inputs;
 use crate::journal::JournalWriter;
 use crate::layout::{ATTEMPTS, DOT_RUN, DOT_TRACE, MEMO, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE, VALUES};
 use crate::memo::MemoLine;
-use crate::plan::RerunPlan;
+use crate::plan::{Decision, PlannedStep, RerunPlan};
 use crate::record::ControlKind;
 use crate::run::ActiveRun;
 use crate::view::{RunView, ViewEntry};
@@ -137,7 +137,7 @@ impl RunContext {
         }
         let plan = view.plan()?;
         let parent = match &plan {
-            Some(plan) => Some(Arc::new(self.parent_of(plan)?)),
+            Some(plan) => self.parent_of(plan, &view)?.map(Arc::new),
             None => None,
         };
         let stage = dot_run.create_dir_all(STAGE)?;
@@ -193,13 +193,44 @@ impl RunContext {
         Ok(run)
     }
 
-    fn parent_of(&self, plan: &RerunPlan) -> Result<RunView, RunError> {
-        let entry = self
-            .dirs
-            .catalog()
-            .find(plan.parent.as_str(), Some(&self.root_id))?;
-        RunView::open(&entry.dir)
+    /// The run that a re-run was started from; `None` if it was removed and nothing is taken from it any more.
+    fn parent_of(&self, plan: &RerunPlan, view: &RunView) -> Result<Option<RunView>, RunError> {
+        let parent = plan.parent.as_str();
+        match self.dirs.catalog().find(parent, Some(&self.root_id)) {
+            // The beginning of another id is not the run that is meant.
+            Ok(entry) if entry.run_id == plan.parent => open_any(&entry).map(Some),
+            Ok(_) | Err(RunError::UnknownRun { .. } | RunError::AmbiguousRun { .. }) => {
+                match needs_parent(plan, view) {
+                    true => Err(RunError::ParentGone {
+                        run: view.run_id.to_string(),
+                        parent: parent.to_owned(),
+                    }),
+                    false => Ok(None),
+                }
+            }
+            Err(error) => Err(error),
+        }
     }
+}
+
+/// Whether a re-run that is gone on with may still take something from its parent. With an entry point it took all it
+/// wanted when it has every result from before and has come to the entry point: by then the branches and loops around
+/// are decided as well. Without one, each step that could be taken must be there, and how many iterations a loop still
+/// has is not known: steps in loops count as missing.
+fn needs_parent(plan: &RerunPlan, view: &RunView) -> bool {
+    let is_missing = |path: &HierarchyPath| view.step(path).is_none();
+    let reached = |entry: &HierarchyPath| view.entries.keys().any(|path| path.is_within(entry));
+    let takes = |planned: &PlannedStep| match plan.entry_point {
+        Some(_) => matches!(planned.decision, Decision::Reuse { .. }),
+        None => !matches!(planned.decision, Decision::Execute),
+    };
+    // What executes alone has the parent's results in scope.
+    plan.alone
+        || plan.entry_point.as_ref().is_some_and(|entry| !reached(entry))
+        || plan
+            .steps
+            .iter()
+            .any(|planned| takes(planned) && is_missing(&planned.path))
 }
 
 /// Moves what attempts left behind out of the stage, and finds those that can be gone on with.

@@ -16,13 +16,14 @@ use crate::changes::Changes;
 use crate::decide::Reason;
 use crate::edit::Edit;
 use crate::error::RunError;
+use crate::inner::{RunInner, State};
 use crate::layout::{ATTEMPTS, CHANGES, OUTCOME, OUTCOME_TEXT, RESULT, STATE, WORLD};
 use crate::plan::origin_of;
 use crate::projection;
 use crate::record::{ArtifactList, RecordBody, StepCommitted};
 use crate::recorded::Versioned;
 use crate::resume::free_name;
-use crate::run::{EnteredComponent, RunHandle, RunInner, State};
+use crate::run::{EnteredComponent, RunHandle};
 use crate::values::store_artifacts;
 
 /// A step that executes: the directory it works in until it is committed.
@@ -346,7 +347,13 @@ impl RunHandle {
         reason: Reason,
     ) -> Result<StepCommitted, RunError> {
         let inner = self.inner();
-        let parent = inner.parent.as_ref().ok_or(RunError::Ended)?;
+        let parent = inner.parent.as_ref().ok_or_else(|| RunError::ParentGone {
+            run: inner.identity.run_id.to_string(),
+            parent: inner
+                .plan
+                .as_ref()
+                .map_or_else(String::new, |plan| plan.parent.to_string()),
+        })?;
         let step = parent.step(from).ok_or_else(|| RunError::NothingToReuse {
             path: from.clone(),
             state: "has no result".to_owned(),

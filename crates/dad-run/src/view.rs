@@ -599,6 +599,10 @@ impl Fold {
                 self.entries.insert(path, entry);
             }
             RecordBody::StepCommitted(step) => {
+                // What is settled by hand, or taken over, was not begun again.
+                if let Some(ViewEntry::Step(voided)) = self.entries.get(&step.path) {
+                    self.totals.counts.remove(&voided.totals().counts);
+                }
                 self.open.children.remove(&step.path);
                 if step.status == StepStatus::Completed {
                     self.open.started.remove(&step.path);

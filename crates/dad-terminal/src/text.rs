@@ -54,7 +54,8 @@ pub fn count(number: u64, thing: &str) -> String {
 }
 
 /// What was consumed, in words; empty for nothing.
-pub(crate) fn usage(usage: &Usage) -> String {
+#[must_use]
+pub fn usage(usage: &Usage) -> String {
     let mut parts = Vec::new();
     if usage.total_tokens > 0 {
         parts.push(count(usage.total_tokens, "token"));
@@ -66,7 +67,8 @@ pub(crate) fn usage(usage: &Usage) -> String {
 }
 
 /// How steps ended, in words.
-pub(crate) fn counts(counts: &StatusCounts) -> String {
+#[must_use]
+pub fn counts(counts: &StatusCounts) -> String {
     let mut parts = vec![format!("{} completed", counts.completed)];
     if counts.reused > 0 {
         parts[0] = format!("{} completed ({} reused)", counts.completed, counts.reused);

@@ -1,6 +1,6 @@
 //! Drives one scenario and dies, or has an operation fail, at a given change of the file system:
-//! `crashing PROJECT run|rerun|resume OPERATION die|full|io|short|torn|none`, where `short` writes half of the bytes
-//! and fails, and `torn` writes half of them and dies. With `log=FILE` in the place of these, the run is one of
+//! `crashing PROJECT run|rerun|resume|prune OPERATION die|full|io|short|torn|none`, where `short` writes half of the
+//! bytes and fails, and `torn` writes half of them and dies. With `log=FILE` in the place of these, the run is one of
 //! `Durability::Disk`, and every change is written to the file with what was announced before it.
 //!
 //! One thread, so that an operation has the same number every time. Prints how many there were.
@@ -17,8 +17,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
+use dhenara::core::Timestamp;
 use dhenara::events::{Delivery, EventBody, Subscription};
 use dhenara::fs::{Change, Fault, FaultInjector, Gate, Operation};
+use dhenara::run::{Dirs, RetentionPolicy, plan_prune};
 use dhenara::{
     ActiveRun, ConditionalBuilder, Durability, ErrorInfo, FlowBuilder, FlowDefinition, FlowRunner,
     ForEachBuilder, Node, NodeBuilder, NodeContext, NodeError, NodeOutput, NodeRegistry, NodeType,
@@ -266,12 +268,31 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Removes all runs but the newest.
+fn prune(project: &str, gate: Gate) -> Result<(), Box<dyn std::error::Error>> {
+    let dirs = Dirs::new(project.as_ref(), None, None)?;
+    let catalog = dirs.catalog().with_gate(gate);
+    let policy = RetentionPolicy {
+        keep_last: Some(1),
+        ..RetentionPolicy::default()
+    };
+    let plan = plan_prune(catalog.inventory()?, &policy, Timestamp::now());
+    let failures = catalog.prune(&plan)?.failures;
+    match failures.first() {
+        Some(failure) => Err(failure.reason.clone().into()),
+        None => Ok(()),
+    }
+}
+
 async fn drive(
     project: &str,
     what: &str,
     gate: Gate,
     log: Option<&Log>,
 ) -> Result<(), Box<dyn std::error::Error>> {
+    if what == "prune" {
+        return prune(project, gate);
+    }
     let flow = flow()?;
     let mut context = RunContext::builder("scenario", project)
         .nodes(NodeRegistry::new().register::<Paid>())

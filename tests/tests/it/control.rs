@@ -142,7 +142,9 @@ fn the_directory_mirrors_the_definition() {
     assert_eq!(outcome("shop/cleanup/sweep"), "swept 2");
     insta::assert_snapshot!(env.run(&["runs", "show", "last"]).expect(0), @r"
     run_00000000_000000_000001  completed
-      made      [timestamp]
+      made      0000-00-00 00:00:00 UTC, took [time]
+      steps     15 completed
+      size      75 files, [size]
       artifacts [root]/project/runs/run_00000000_000000_000001
       shop
         orders

@@ -184,6 +184,61 @@ fn finish(env: &TestEnvironment, phase: &str, runs: &[PathBuf], at: &str) -> boo
     true
 }
 
+/// Every run that is listed is whole, and the newest is there.
+fn check_pruned(env: &TestEnvironment, newest: &Path, at: &str) -> usize {
+    let dirs = dhenara::run::Dirs::new(&env.project(), None, None).unwrap();
+    let listed = dirs.catalog().list().unwrap();
+    assert_eq!(listed.last().map(|run| run.dir.as_path()), Some(newest), "{at}");
+    for run in &listed {
+        let found = RunView::open(&run.dir).unwrap().verify().unwrap();
+        assert!(found.steps > 0 && found.damage.is_empty(), "{at}: {found:?}");
+    }
+    listed.len()
+}
+
+#[test]
+fn a_prune_survives_every_operation() {
+    let prepare = || {
+        let env = TestEnvironment::new();
+        for _ in 0..2 {
+            assert_eq!(call(&env, "run", u64::MAX, "none").code, Some(0));
+        }
+        let mut runs = find_run_dirs(&env.project());
+        runs.sort_by_key(|run| RunView::open(run).unwrap().created_at);
+        (env, runs.pop().unwrap())
+    };
+    let (env, newest) = prepare();
+    let whole = call(&env, "prune", u64::MAX, "none");
+    assert_eq!(whole.code, Some(0), "{}", whole.stderr);
+    assert_eq!(check_pruned(&env, &newest, "undisturbed"), 1);
+    println!("prune: {} operations", whole.operations);
+    assert!(whole.operations >= 5, "only {} operations", whole.operations);
+    for how in ["die", "full", "io"] {
+        for operation in 0..whole.operations {
+            let at = format!("prune, {how} at {operation}");
+            let (env, newest) = prepare();
+            let disturbed = call(&env, "prune", operation, how);
+            match how {
+                "die" => assert_eq!(disturbed.code, Some(86), "{at}: {}", disturbed.stderr),
+                _ => {
+                    assert_eq!(disturbed.code, Some(1), "{at}");
+                    assert!(
+                        disturbed.stderr.contains("os error"),
+                        "{at}: {}",
+                        disturbed.stderr
+                    );
+                }
+            }
+            check_pruned(&env, &newest, &at);
+            let again = call(&env, "prune", u64::MAX, "none");
+            assert_eq!(again.code, Some(0), "{at}: {}", again.stderr);
+            assert_eq!(check_pruned(&env, &newest, &at), 1, "{at}");
+            let trash = env.project().join("runs/.trash");
+            assert_eq!(std::fs::read_dir(trash).unwrap().count(), 0, "{at}");
+        }
+    }
+}
+
 #[test]
 fn a_run_survives_every_operation() {
     every_operation("run", |_| {}, 125);

@@ -185,6 +185,8 @@ async fn a_run_that_is_dropped_is_sealed_as_abandoned() {
     let list = env.run(&["runs", "list"]).expect(0);
     insta::assert_snapshot!(list, @"
     failed      run_00000000_000000_000001  dropped_flow  0000-00-00 00:00:00 UTC  [time]  0 steps
+    ---- stderr
+    the newest that did not complete goes on with `dhenara resume run_00000000_000000_000001`
     ---- exit code 0
     ");
 }
@@ -196,6 +198,8 @@ fn a_run_whose_process_leaves_it_is_interrupted() {
     let list = env.run(&["runs", "list"]).expect(0);
     insta::assert_snapshot!(list, @"
     interrupted run_00000000_000000_000001  abandoned_flow  0000-00-00 00:00:00 UTC  [time]
+    ---- stderr
+    the newest that did not complete goes on with `dhenara resume run_00000000_000000_000001`
     ---- exit code 0
     ");
     // Nothing was written to find that out.
@@ -210,13 +214,18 @@ fn a_run_whose_process_dies_in_a_step_is_interrupted() {
     let run = env.last_run();
     insta::assert_snapshot!(env.run(&["runs", "list"]).expect(0), @"
     interrupted run_00000000_000000_000001  abandoned_flow  0000-00-00 00:00:00 UTC  [time]
+    ---- stderr
+    the newest that did not complete goes on with `dhenara resume run_00000000_000000_000001`
     ---- exit code 0
     ");
     insta::assert_snapshot!(env.run(&["runs", "show", "last"]).expect(0), @"
     run_00000000_000000_000001  interrupted
-      made      [timestamp]
+      made      0000-00-00 00:00:00 UTC, took [time]
+      steps     1 completed
+      size      2 files, [size]
       artifacts [root]/project/runs/run_00000000_000000_000001
-      abandoned_flow  running
+      next      dhenara resume run_00000000_000000_000001
+      abandoned_flow  did not end
         ✓ before                        [time]
         · last_one                      did not end, attempt 1
     ---- exit code 0

@@ -339,7 +339,9 @@ fn runs_are_listed_and_shown() {
     insta::assert_snapshot!(env.unchanged(&["runs", "show", "last"]).expect(0), @"
     rerun_00000000_000000_000002  completed
       from      run_00000000_000000_000001
-      made      [timestamp]
+      made      0000-00-00 00:00:00 UTC, took [time]
+      steps     1 completed
+      size      5 files, [size]
       artifacts [root]/project/runs/rerun_00000000_000000_000002
       hello_root
         ✓ greet                         [time]  1 command

@@ -186,6 +186,15 @@ impl TestEnvironment {
         output
     }
 
+    /// Calls `dhenara` with something it must refuse: nothing on standard output, and nothing is removed.
+    #[track_caller]
+    pub(crate) fn refused_removal(&self, args: &[&str]) -> CommandOutput {
+        let output = self.unchanged(args);
+        assert!(matches!(output.code, Some(2 | 4)), "{output}");
+        assert_eq!(output.stdout, "", "{output}");
+        output
+    }
+
     /// Says that the test has checked what is left, which is not what a process leaves that ends by itself.
     pub(crate) fn is_checked(&self) {
         self.is_checked.set(true);
@@ -249,6 +258,7 @@ fn filters() -> insta::internals::SettingsBindDropGuard {
     // With the spaces that align what comes after it.
     settings.add_filter(r"\b\d+(\.\d+)? m?s  +", "[time]  ");
     settings.add_filter(r"\b\d+(\.\d+)? m?s\b", "[time]");
+    settings.add_filter(r"\b\d+(\.\d+)? [KM]?B\b", "[size]");
     settings.add_filter(r"\b\d+ lines differ", "[number] lines differ");
     settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[timestamp]");
     settings.add_filter(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "0000-00-00 00:00:00 UTC");

@@ -154,7 +154,9 @@ fn steps_are_settled_by_hand() {
     let show = env.run(&["runs", "show", "last"]).expect(0);
     insta::assert_snapshot!(show, @"
     run_00000000_000000_000001  completed
-      made      [timestamp]
+      made      0000-00-00 00:00:00 UTC, took [time]
+      steps     1 completed, 3 skipped
+      size      5 files, [size]
       artifacts [root]/project/runs/run_00000000_000000_000001
       flow_root
         ✓ good                          [time]  1 command

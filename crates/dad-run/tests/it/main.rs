@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a failed expectation of a test may panic")]
 #![expect(clippy::disallowed_methods, reason = "tests damage files")]
 
+mod clock;
 mod decisions;
+mod retention;
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,422 @@
+//! Gathering what a run needs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dad_core::{ElementId, RunId, RunKind, SecretRegistry, Timestamp};
+use dad_definition::{NodeTypes, SpanMap};
+use dad_events::{EventBus, EventBusBuilder, EventBusConfig, Handler, IntoObserver};
+use dad_fs::{Durability, Gate};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, SystemClock};
+use crate::context::{Dirs, RunContext};
+use crate::error::RunError;
+use crate::inputs::{GivenInput, UnresolvedInput};
+use crate::resources::Resources;
+use crate::resume::Settled;
+
+/// Gathers what a run needs beside its definition.
+pub struct RunContextBuilder {
+    root_id: String,
+    project_root: PathBuf,
+    options: Options,
+    bus: EventBusBuilder,
+}
+
+pub(crate) struct Options {
+    pub(crate) run_root: Option<PathBuf>,
+    pub(crate) run_root_subpath: Option<String>,
+    pub(crate) run_id_prefix: Option<String>,
+    pub(crate) run_id: Option<RunId>,
+    pub(crate) types: Arc<dyn NodeTypes>,
+    pub(crate) previous_run_id: Option<String>,
+    pub(crate) entry_point: Option<String>,
+    pub(crate) alone: bool,
+    pub(crate) fresh: bool,
+    pub(crate) execute: Vec<String>,
+    pub(crate) edits: Vec<(String, Value)>,
+    pub(crate) settle: Vec<(String, Settled)>,
+    pub(crate) steal_lease: bool,
+    pub(crate) variables: Map<String, Value>,
+    pub(crate) inputs: Vec<UnresolvedInput>,
+    pub(crate) static_inputs: Option<PathBuf>,
+    pub(crate) definition_dir: Option<PathBuf>,
+    pub(crate) input_dir: Option<PathBuf>,
+    pub(crate) environment: String,
+    pub(crate) resources: Resources,
+    pub(crate) secrets: SecretRegistry,
+    pub(crate) spans: Option<SpanMap>,
+    pub(crate) interactive: bool,
+    pub(crate) cancelled: CancellationToken,
+    pub(crate) durability: Durability,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) gate: Gate,
+}
+
+/// The registry of a context that was given none.
+struct NoNodeTypes;
+
+impl NodeTypes for NoNodeTypes {
+    fn names(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    fn node_type(&self, _: &dad_core::NodeType) -> Option<&dad_definition::NodeTypeInfo> {
+        None
+    }
+}
+
+impl RunContextBuilder {
+    pub(crate) fn new(root_id: String, project_root: PathBuf) -> Self {
+        Self {
+            root_id,
+            project_root,
+            options: Options {
+                run_root: None,
+                run_root_subpath: None,
+                run_id_prefix: None,
+                run_id: None,
+                types: Arc::new(NoNodeTypes),
+                previous_run_id: None,
+                entry_point: None,
+                alone: false,
+                fresh: false,
+                execute: Vec::new(),
+                edits: Vec::new(),
+                settle: Vec::new(),
+                steal_lease: false,
+                variables: Map::new(),
+                inputs: Vec::new(),
+                static_inputs: None,
+                definition_dir: None,
+                input_dir: None,
+                environment: "default".to_owned(),
+                resources: Resources::default(),
+                secrets: SecretRegistry::new(),
+                spans: None,
+                interactive: false,
+                cancelled: CancellationToken::new(),
+                durability: Durability::Process,
+                clock: Arc::new(SystemClock),
+                gate: Gate::default(),
+            },
+            bus: EventBus::builder(),
+        }
+    }
+
+    /// Where runs are kept, relative to the project; `runs` by default.
+    #[must_use]
+    pub fn run_root(mut self, run_root: impl Into<PathBuf>) -> Self {
+        self.options.run_root = Some(run_root.into());
+        self
+    }
+
+    /// A directory in the run root for the runs of this agent.
+    #[must_use]
+    pub fn run_root_subpath(mut self, subpath: impl Into<String>) -> Self {
+        self.options.run_root_subpath = Some(subpath.into());
+        self
+    }
+
+    /// A word before the run id.
+    #[must_use]
+    pub fn run_id_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.options.run_id_prefix = Some(prefix.into());
+        self
+    }
+
+    /// The run id itself; one that exists is an error.
+    #[must_use]
+    pub fn run_id(mut self, run_id: RunId) -> Self {
+        self.options.run_id = Some(run_id);
+        self
+    }
+
+    /// The node types definitions may use.
+    #[must_use]
+    pub fn nodes(mut self, types: impl NodeTypes) -> Self {
+        self.options.types = Arc::new(types);
+        self
+    }
+
+    /// An observer such as observability settings; `None` for none.
+    #[must_use]
+    pub fn observability_settings(mut self, settings: impl IntoObserver) -> Self {
+        self.bus.observe(settings);
+        self
+    }
+
+    /// Another observer.
+    #[must_use]
+    pub fn observe(mut self, observer: impl IntoObserver) -> Self {
+        self.bus.observe(observer);
+        self
+    }
+
+    /// The run to start from: an id, a unique prefix of one, or `last`.
+    #[must_use]
+    pub fn previous_run_id(mut self, selector: impl Into<String>) -> Self {
+        self.options.previous_run_id = Some(selector.into());
+        self
+    }
+
+    /// The step or component where a re-run begins to execute.
+    #[must_use]
+    pub fn start_hierarchy_path(mut self, selector: impl Into<String>) -> Self {
+        self.options.entry_point = Some(selector.into());
+        self
+    }
+
+    /// A step that a re-run executes alone: nothing else is executed or taken over, and templates see the results of the
+    /// previous run.
+    #[must_use]
+    pub fn step_alone(mut self, selector: impl Into<String>) -> Self {
+        self.options.entry_point = Some(selector.into());
+        self.options.alone = true;
+        self
+    }
+
+    /// Whether a resumed run is taken over from a process on another machine, of which it cannot be told whether it
+    /// still drives the run.
+    #[must_use]
+    pub fn steal_lease(mut self, steal: bool) -> Self {
+        self.options.steal_lease = steal;
+        self
+    }
+
+    /// A step that a resumed run does not execute, because somebody settles it by hand.
+    #[must_use]
+    pub fn settle(mut self, selector: impl Into<String>, settled: Settled) -> Self {
+        self.options.settle.push((selector.into(), settled));
+        self
+    }
+
+    /// Whether a re-run executes every step, whatever the previous run has.
+    #[must_use]
+    pub fn fresh(mut self, fresh: bool) -> Self {
+        self.options.fresh = fresh;
+        self
+    }
+
+    /// A step, or all steps of a component, that a re-run executes even if nothing changed.
+    #[must_use]
+    pub fn execute(mut self, selector: impl Into<String>) -> Self {
+        self.options.execute.push(selector.into());
+        self
+    }
+
+    /// Changes a result that a re-run with an entry point takes over: `STEP.outcome.FIELD`, and what stands there now.
+    #[must_use]
+    pub fn set_outcome(mut self, target: impl Into<String>, value: Value) -> Self {
+        self.options.edits.push((target.into(), value));
+        self
+    }
+
+    /// Adds a handler made from a function, as [`dad_events::on`] does.
+    #[must_use]
+    pub fn on<A, F, Fut>(mut self, f: F) -> Self
+    where
+        A: dad_events::HandlerArgument,
+        F: Fn(A) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), dad_events::HandlerError>> + Send + 'static,
+    {
+        self.bus.register_event_handlers([dad_events::on(f)]);
+        self
+    }
+
+    /// Adds handlers.
+    #[must_use]
+    pub fn register_event_handlers(mut self, handlers: impl IntoIterator<Item = Handler>) -> Self {
+        self.bus.register_event_handlers(handlers);
+        self
+    }
+
+    /// Limits of event delivery.
+    #[must_use]
+    pub fn event_config(mut self, config: EventBusConfig) -> Self {
+        self.bus.config(config);
+        self
+    }
+
+    /// Gives a node its input before it asks; `node` is its path or an unambiguous end of it.
+    #[must_use]
+    pub fn register_node_static_input(self, node: impl Into<String>, input: impl Serialize) -> Self {
+        // A value that has no JSON form has no fields a node could want; the check of the input says so.
+        let value = serde_json::to_value(input).unwrap_or(Value::Null);
+        self.node_input(node, value, "register_node_static_input")
+    }
+
+    /// Gives a node its input; `source` says in messages and in the journal who gave it.
+    #[must_use]
+    pub fn node_input(mut self, node: impl Into<String>, value: Value, source: impl Into<String>) -> Self {
+        let given = GivenInput {
+            source: source.into(),
+            value,
+        };
+        self.options.inputs.push(UnresolvedInput {
+            selector: node.into(),
+            given,
+        });
+        self
+    }
+
+    /// A file of inputs by step; else the definition's directory, then the project are looked into.
+    #[must_use]
+    pub fn static_inputs(mut self, file: impl Into<PathBuf>) -> Self {
+        self.options.static_inputs = Some(file.into());
+        self
+    }
+
+    /// The directory the definition was read from.
+    #[must_use]
+    pub fn definition_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.options.definition_dir = Some(dir.into());
+        self
+    }
+
+    /// A directory whose files are copied into the run's `static_inputs/`.
+    #[must_use]
+    pub fn input_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.options.input_dir = Some(dir.into());
+        self
+    }
+
+    /// Gives a variable of the root component; it is data, never a template.
+    #[must_use]
+    pub fn variable(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.options.variables.insert(name.into(), value.into());
+        self
+    }
+
+    /// The name of the environment, as templates see it.
+    #[must_use]
+    pub fn environment(mut self, name: impl Into<String>) -> Self {
+        self.options.environment = name.into();
+        self
+    }
+
+    /// A client or pool for nodes, found again by its type.
+    #[must_use]
+    pub fn resource<T: Send + Sync + 'static>(mut self, resource: Arc<T>) -> Self {
+        self.options.resources.insert(resource);
+        self
+    }
+
+    /// The registry of secrets, if the application masks them elsewhere too.
+    #[must_use]
+    pub fn secrets(mut self, secrets: SecretRegistry) -> Self {
+        self.options.secrets = secrets;
+        self
+    }
+
+    /// Where the parts of the definition were written, for messages.
+    #[must_use]
+    pub fn spans(mut self, spans: SpanMap) -> Self {
+        self.options.spans = Some(spans);
+        self
+    }
+
+    /// A token by which the application stops the run.
+    #[must_use]
+    pub fn cancelled_by(mut self, token: CancellationToken) -> Self {
+        self.options.cancelled = token;
+        self
+    }
+
+    /// Whether somebody sits at a terminal to be asked.
+    #[must_use]
+    pub fn interactive(mut self, interactive: bool) -> Self {
+        self.options.interactive = interactive;
+        self
+    }
+
+    /// What survives of what the run has announced, by an event or by its end. With [`Durability::Disk`] a commit waits
+    /// for the disk several times, and events that tell of nothing paid or changed come up to a tenth of a second
+    /// late.
+    ///
+    /// # Panics
+    /// With [`Durability::Disk`] on a multi-threaded runtime a run cannot be driven inside a `LocalSet`: commits tell
+    /// the runtime that they block.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.options.durability = durability;
+        self
+    }
+
+    /// Where the run gets the time from.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.options.clock = clock;
+        self
+    }
+
+    /// The gate its file operations pass.
+    #[must_use]
+    pub fn gate(mut self, gate: Gate) -> Self {
+        self.options.gate = gate;
+        self
+    }
+
+    /// Checks what can be checked without a definition. Paths are absolute from here on.
+    ///
+    /// # Errors
+    /// If the project is no directory, the root id is not valid, or an entry point is given without a previous run.
+    pub fn build(self) -> Result<RunContext, RunError> {
+        let Self {
+            root_id,
+            project_root,
+            options,
+            bus,
+        } = self;
+        let root_id = ElementId::new(root_id).map_err(RunError::RootId)?;
+        if let Some(prefix) = &options.run_id_prefix {
+            RunId::generate(RunKind::Rerun, Some(prefix), Timestamp::UNIX_EPOCH, 0)
+                .map_err(|_| RunError::RunIdPrefix(prefix.chars().take(80).collect()))?;
+        }
+        let dirs = Dirs::new(
+            &project_root,
+            options.run_root.as_deref(),
+            options.run_root_subpath.as_deref(),
+        )?;
+        check_rerun_options(&options)?;
+        let entry_point = options.entry_point.as_deref().map(str::parse).transpose()?;
+        Ok(RunContext {
+            root_id,
+            dirs,
+            entry_point,
+            options,
+            bus,
+        })
+    }
+}
+
+impl std::fmt::Debug for RunContextBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunContextBuilder")
+            .field("root_id", &self.root_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Refuses options that need a previous run, or that exclude each other.
+fn check_rerun_options(options: &Options) -> Result<(), RunError> {
+    let Options {
+        previous_run_id,
+        entry_point,
+        fresh,
+        execute,
+        edits,
+        ..
+    } = options;
+    let by_fingerprint = *fresh || !execute.is_empty();
+    match (previous_run_id, entry_point) {
+        (None, Some(entry)) => Err(RunError::EntryPointWithoutPreviousRun(entry.clone())),
+        (None, None) if by_fingerprint || !edits.is_empty() => Err(RunError::NoPreviousRun),
+        (_, Some(_)) if by_fingerprint => Err(RunError::EntryPointAndExecute),
+        (_, None) if !edits.is_empty() => Err(RunError::EditWithoutEntryPoint),
+        _ => Ok(()),
+    }
+}

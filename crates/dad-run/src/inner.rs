@@ -1,0 +1,220 @@
+//! What a run is inside, and the critical section of its journal.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+use dad_core::{ErrorInfo, FirstFailure, HierarchyPath, RunStatus, SecretRegistry, Timestamp};
+use dad_definition::{NodeTypes, Program};
+use dad_events::{Event, EventBody, EventBus, RunEnded, RunIdentity};
+use dad_fs::{Dir, Durability, FileLock};
+use tokio_util::sync::CancellationToken;
+
+use crate::batch::{Batch, closes_batch};
+use crate::clock::Clock;
+use crate::error::RunError;
+use crate::inputs::GivenInputs;
+use crate::journal::JournalWriter;
+use crate::machine;
+use crate::plan::{RerunPlan, RunPlace};
+use crate::projection::{self, Metadata, Summary};
+use crate::record::{Driver, RecordBody, Totals};
+use crate::resources::Resources;
+use crate::resume::{Interrupted, Settled};
+use crate::run::{RunScope, SealedRun};
+use crate::view::RunView;
+
+pub(crate) struct RunInner {
+    pub(crate) identity: Arc<RunIdentity>,
+    pub(crate) dir: Dir,
+    pub(crate) dot_run: Dir,
+    pub(crate) stage: Dir,
+    pub(crate) trace: Dir,
+    pub(crate) durability: Durability,
+    /// Where the end of a batch is waited for.
+    pub(crate) runtime: tokio::runtime::Handle,
+    /// The run itself, for that task.
+    pub(crate) this: Weak<RunInner>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) bus: EventBus,
+    pub(crate) secrets: SecretRegistry,
+    pub(crate) resources: Resources,
+    pub(crate) types: Arc<dyn NodeTypes>,
+    pub(crate) program: Arc<Program>,
+    pub(crate) plan: Option<RerunPlan>,
+    pub(crate) parent: Option<Arc<RunView>>,
+    pub(crate) scope: RunScope,
+    pub(crate) interactive: bool,
+    pub(crate) cancelled: CancellationToken,
+    pub(crate) ended: AtomicBool,
+    /// Whether anything but the whole run is to stop.
+    pub(crate) any_cancelled: AtomicBool,
+    pub(crate) created_at: Timestamp,
+    pub(crate) started: Instant,
+    pub(crate) git_commit: Option<String>,
+    /// How many processes have driven the run, this one included.
+    pub(crate) epoch: u32,
+    /// What the run did before, if it is resumed.
+    pub(crate) history: Option<RunView>,
+    pub(crate) state: Mutex<State>,
+}
+
+/// What changes while a run is driven; whoever holds it is in the journal's critical section.
+pub(crate) struct State {
+    pub(crate) journal: JournalWriter,
+    pub(crate) batch: Batch,
+    pub(crate) lease: Option<FileLock>,
+    pub(crate) totals: Totals,
+    pub(crate) first_failures: Vec<FirstFailure>,
+    pub(crate) inputs: GivenInputs,
+    pub(crate) started: HashSet<HierarchyPath>,
+    /// Attempts that a resumed run goes on with.
+    pub(crate) interrupted: HashMap<HierarchyPath, Interrupted>,
+    /// Steps that are settled by hand.
+    pub(crate) settled: HashMap<HierarchyPath, Settled>,
+    /// What is to stop, beside the whole run.
+    pub(crate) cancelled: Vec<HierarchyPath>,
+    /// Steps that execute, and what stops each.
+    pub(crate) executing: HashMap<HierarchyPath, CancellationToken>,
+    /// Steps that a resumed run has executed again.
+    pub(crate) voided: HashSet<HierarchyPath>,
+}
+
+impl std::fmt::Debug for RunInner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Run")
+            .field("run_id", &self.identity.run_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RunInner {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends a record and publishes its event, in one critical section.
+    pub(crate) fn record(&self, body: &RecordBody, event: Option<EventBody>) -> Result<u64, RunError> {
+        self.record_in(&mut self.state(), body, event, false)
+    }
+
+    pub(crate) fn record_in(
+        &self,
+        state: &mut State,
+        body: &RecordBody,
+        event: Option<EventBody>,
+        effect: bool,
+    ) -> Result<u64, RunError> {
+        if self.ended.load(Ordering::Acquire) {
+            return Err(RunError::Ended);
+        }
+        let at = self.clock.now();
+        let seq = state.journal.append(at, body)?;
+        let event = event.map(|body| Event {
+            seq: Some(seq),
+            at,
+            run: Arc::clone(&self.identity),
+            body,
+        });
+        match self.durability {
+            Durability::Process => {
+                if let Some(event) = event {
+                    self.bus.publish(event);
+                }
+            }
+            Durability::Disk => {
+                state.batch.add(event);
+                if effect || closes_batch(body) {
+                    self.close_batch(state)?;
+                } else {
+                    self.close_soon(state);
+                }
+            }
+        }
+        Ok(seq)
+    }
+
+    pub(crate) fn driver(&self) -> Driver {
+        let place = self.place();
+        Driver {
+            run_dir: place.run_dir,
+            run_root: place.run_root,
+            project_root: place.project_root,
+            epoch: self.epoch,
+            pid: std::process::id(),
+            host: machine::host(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            git_commit: self.git_commit.clone(),
+        }
+    }
+
+    /// Where the run is driven.
+    pub(crate) fn place(&self) -> RunPlace {
+        self.scope.place()
+    }
+
+    pub(crate) fn seal(&self, status: RunStatus, error: Option<ErrorInfo>) -> Result<SealedRun, RunError> {
+        let mut state = self.state();
+        let totals = state.totals;
+        let duration = self.started.elapsed();
+        let body = RecordBody::RunSealed {
+            status,
+            error: error.as_ref().map(projection::shorten),
+            totals,
+        };
+        let recorded = self.record_in(&mut state, &body, None, false);
+        self.ended.store(true, Ordering::Release);
+        let sealed = SealedRun {
+            status,
+            error,
+            totals,
+            first_failures: state.first_failures.clone(),
+            duration,
+            warnings: Vec::new(),
+        };
+        // The files before the event, so that a handler finds them, and before the lease is given back, because the
+        // next driver writes its own.
+        let written = match &recorded {
+            Ok(_) => self.write_projections(&sealed),
+            Err(_) => Ok(()),
+        };
+        self.publish_end(recorded.as_ref().ok().copied(), &sealed);
+        state.lease = None;
+        recorded?;
+        written.map(|()| sealed)
+    }
+
+    fn publish_end(&self, seq: Option<u64>, sealed: &SealedRun) {
+        let body = EventBody::RunEnded(RunEnded {
+            status: sealed.status,
+            error: sealed.error.clone(),
+            counts: sealed.totals.counts,
+            usage: sealed.totals.usage,
+            duration: sealed.duration,
+        });
+        let run = Arc::clone(&self.identity);
+        self.bus.publish(Event {
+            seq,
+            at: self.clock.now(),
+            run,
+            body,
+        });
+    }
+
+    fn write_projections(&self, sealed: &SealedRun) -> Result<(), RunError> {
+        let completed_at = Some(self.clock.now());
+        Summary::new(self, sealed, completed_at).write(&self.dir, self.durability)?;
+        self.metadata(sealed.status, completed_at, Some(sealed))
+            .write(&self.trace, self.durability)
+    }
+
+    pub(crate) fn metadata(
+        &self,
+        status: RunStatus,
+        completed_at: Option<Timestamp>,
+        sealed: Option<&SealedRun>,
+    ) -> Metadata {
+        Metadata::new(self, self.driver(), status, completed_at, sealed)
+    }
+}

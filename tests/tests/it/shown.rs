@@ -1,0 +1,83 @@
+//! What `runs show` and `runs list` leave out, and what they add.
+
+use crate::harness::TestEnvironment;
+
+const MANY: &str = r#"schema_version: 1
+kind: flow
+elements:
+  - for_each: rounds
+    statement: "$expr{ range(30) }"
+    max_iterations: 30
+    body:
+      - { node: try, type: command, on_error: continue, settings: { commands: [["sh", "-c", "test $1 != 15", "sh", "$expr{item}"]] } }
+"#;
+
+#[test]
+fn of_many_iterations_those_are_shown_that_say_something() {
+    let env = TestEnvironment::new();
+    env.write("many.yaml", MANY);
+    let _ = env.run(&["run", "flow", "many.yaml"]).expect(0);
+    insta::assert_snapshot!(env.unchanged(&["runs", "show", "last"]).expect(0), @"
+    run_00000000_000000_000001  completed
+      made      0000-00-00 00:00:00 UTC, took [time]
+      steps     29 completed, 1 failed
+      size      150 files, [size]
+      artifacts [root]/project/runs/run_00000000_000000_000001
+      many_root
+        rounds
+          ✓ iter_0.try                    [time]  1 command
+          ✓ iter_1.try                    [time]  1 command
+          ✓ iter_2.try                    [time]  1 command
+          … 12 more iterations, all completed; `--all` shows them
+          ✗ iter_15.try                   [time]  failed  1 command  `sh -c test $1 != 15 sh 15` ended with exit code 1
+          … 11 more iterations, all completed; `--all` shows them
+          ✓ iter_27.try                   [time]  1 command
+          ✓ iter_28.try                   [time]  1 command
+          ✓ iter_29.try                   [time]  1 command
+    ---- exit code 0
+    ");
+    let all = env.unchanged(&["runs", "show", "last", "--all"]).expect(0);
+    assert_eq!(all.stdout.matches(".try ").count(), 30);
+    assert!(!all.stdout.contains('…'));
+}
+
+#[test]
+fn the_list_tells_sizes_and_what_can_be_gone_on_with() {
+    let env = TestEnvironment::new();
+    env.write("many.yaml", &MANY.replace("range(30)", "range(2)"));
+    env.write(
+        "fails.yaml",
+        &MANY.replace("on_error: continue, ", "").replace("!= 15", "= 15"),
+    );
+    let _ = env.run(&["run", "flow", "fails.yaml"]).expect(1);
+    let _ = env.run(&["run", "flow", "many.yaml"]).expect(0);
+    insta::assert_snapshot!(env.unchanged(&["runs", "list"]).expect(0), @"
+    failed      run_00000000_000000_000001  fails_root  0000-00-00 00:00:00 UTC  [time]  1 step
+    completed   run_00000000_000000_000002  many_root   0000-00-00 00:00:00 UTC  [time]  2 steps
+    ---- stderr
+    the newest that did not complete goes on with `dhenara resume run_00000000_000000_000001`
+    ---- exit code 0
+    ");
+    let list = env
+        .unchanged(&["runs", "list", "--size", "--json"])
+        .expect(0)
+        .json("cli_runs_list");
+    for (run, dir) in list["runs"].as_array().unwrap().iter().zip(env.runs()) {
+        assert_eq!(run["bytes"], size_of(&dir));
+    }
+    let text = env.unchanged(&["runs", "list", "--size"]).expect(0);
+    assert_eq!(
+        text.stdout.lines().filter(|line| line.ends_with("KB")).count(),
+        2,
+        "{text}"
+    );
+}
+
+fn size_of(dir: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
+    let sizes = entries.map(|entry| match entry.file_type().unwrap().is_dir() {
+        true => size_of(&entry.path()),
+        false => entry.metadata().unwrap().len(),
+    });
+    sizes.sum()
+}

@@ -1,0 +1,251 @@
+//! What looking at runs costs: a list of very many, and one with very many steps.
+//!
+//! The many runs are copies of one that the library made, under ids of their own; the run with many steps is really run,
+//! over a loop. Both lie in memory where the system has such a place, so that what remains is the cost of the program
+//! and of the system calls. Each question is asked of the library, and of the `dhenara` command as a process.
+//!
+//! Started by `cargo xtask bench runs`.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a measurement is printed"
+)]
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+use async_trait::async_trait;
+use dhenara::definition::NodeBuilder;
+use dhenara::run::{Dirs, RunView};
+use dhenara::{
+    FlowBuilder, FlowDefinition, FlowRunner, ForEachBuilder, Node, NodeContext, NodeError, NodeOutput,
+    NodeRegistry, NodeType, RunContext, World,
+};
+use serde_json::{Map, Value, json};
+
+/// Any failure ends the measurement.
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+const MEMORY: &str = "/dev/shm";
+
+/// What to measure.
+struct Options {
+    runs: usize,
+    steps: usize,
+    rounds: usize,
+    /// The command, built for release.
+    dhenara: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    match options(&args).and_then(|options| measure(&options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options(args: &[String]) -> Outcome<Options> {
+    let mut options = Options {
+        runs: 10_000,
+        steps: 100_000,
+        rounds: 5,
+        dhenara: PathBuf::new(),
+    };
+    for pair in args.chunks(2) {
+        let [name, value] = pair else {
+            return Err(format!("`{}` is unknown or has no value", pair.concat()).into());
+        };
+        match name.as_str() {
+            "--runs" => options.runs = value.parse::<usize>()?.max(1),
+            "--steps" => options.steps = value.parse::<usize>()?.max(1),
+            "--rounds" => options.rounds = value.parse::<usize>()?.max(1),
+            "--dhenara" => options.dhenara = value.into(),
+            _ => return Err(format!("unknown option `{name}`").into()),
+        }
+    }
+    Ok(options)
+}
+
+fn measure(options: &Options) -> Outcome<()> {
+    let memory = Path::new(MEMORY);
+    let place = match memory.is_dir() {
+        true => tempfile::tempdir_in(memory)?,
+        false => tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?,
+    };
+    let (many, long) = (place.path().join("many"), place.path().join("long"));
+    for project in [&many, &long] {
+        make_dir(project)?;
+    }
+    eprintln!("{} runs", options.runs);
+    let model = execute(&many, &looped(2)?)?;
+    for number in 1..options.runs {
+        copy_run(&model, number)?;
+    }
+    eprintln!("a run of {} steps", options.steps);
+    let run = execute(&long, &looped(options.steps)?)?;
+
+    println!("                               median   peak memory");
+    let dirs = Dirs::new(&many, None, None)?;
+    let list = || -> Outcome<()> {
+        let found = dirs.catalog().list()?.len();
+        same(found, options.runs)
+    };
+    told("Catalog::list", median(options.rounds, list)?, None);
+    let view = || -> Outcome<()> { same(RunView::open(&run)?.steps().count(), options.steps) };
+    told("RunView::open", median(options.rounds, view)?, None);
+    for (title, project, words) in [
+        ("dhenara runs list", &many, &["runs", "list"][..]),
+        ("dhenara runs show", &long, &["runs", "show", "last"]),
+        (
+            "dhenara runs show --json",
+            &long,
+            &["runs", "show", "last", "--json"],
+        ),
+    ] {
+        let mut peak = None;
+        let called = || -> Outcome<()> {
+            peak = peak.max(call(&options.dhenara, project, words)?);
+            Ok(())
+        };
+        let time = median(options.rounds, called)?;
+        told(title, time, peak);
+    }
+    Ok(())
+}
+
+fn told(title: &str, time: Duration, peak_kib: Option<u64>) {
+    let peak = peak_kib.map_or("n/a".to_owned(), |kib| format!("{} MiB", kib / 1024));
+    println!("{title:<26} {:>8.1} ms {peak:>13}", time.as_secs_f64() * 1e3);
+}
+
+fn same(found: usize, wanted: usize) -> Outcome<()> {
+    match found == wanted {
+        true => Ok(()),
+        false => Err(format!("{found} were found, there are {wanted}").into()),
+    }
+}
+
+/// The median time of something that is done once before it is measured, so that its files are in memory.
+fn median(rounds: usize, mut act: impl FnMut() -> Outcome<()>) -> Outcome<Duration> {
+    act()?;
+    let mut times = Vec::new();
+    for _ in 0..rounds {
+        let start = Instant::now();
+        act()?;
+        times.push(start.elapsed());
+    }
+    times.sort();
+    Ok(times[times.len() / 2])
+}
+
+/// Calls the command, and watches how much memory it has. Linux only.
+fn call(dhenara: &Path, project: &Path, words: &[&str]) -> Outcome<Option<u64>> {
+    let mut child = Command::new(dhenara)
+        .args(words)
+        .arg("--project-root")
+        .arg(project)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| format!("cannot start `{}`: {error}", dhenara.display()))?;
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = None;
+    loop {
+        if let Some(ended) = child.try_wait()? {
+            return match ended.success() {
+                true => Ok(peak),
+                false => Err(format!("`dhenara {}` ended with {ended}", words.join(" ")).into()),
+            };
+        }
+        peak = peak.max(peak_kib(&status));
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn peak_kib(status: &str) -> Option<u64> {
+    let status = fs::read_to_string(status).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+/// A node that does nothing.
+#[derive(Default)]
+struct Nothing;
+
+#[async_trait]
+impl Node for Nothing {
+    type Settings = Map<String, Value>;
+    type Input = ();
+    const TYPE: &'static str = "nothing";
+
+    async fn execute(
+        &self,
+        _: Self::Settings,
+        _: Option<()>,
+        _: &NodeContext,
+    ) -> Result<NodeOutput, NodeError> {
+        Ok(NodeOutput::new(json!({})))
+    }
+
+    async fn world(&self, _: &Self::Settings) -> Result<World, NodeError> {
+        Ok(World::Pure)
+    }
+}
+
+/// A loop of so many steps.
+fn looped(steps: usize) -> Outcome<FlowDefinition> {
+    let node = NodeBuilder::new(NodeType::new(Nothing::TYPE), json!({}));
+    let body = FlowBuilder::new().node("step", node);
+    let rounds = ForEachBuilder::new(format!("$expr{{ range({steps}) }}"), body);
+    Ok(FlowBuilder::new().for_each("rounds", rounds).build()?)
+}
+
+/// Runs a flow in a project and gives its run directory.
+fn execute(project: &Path, flow: &FlowDefinition) -> Outcome<PathBuf> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let context = RunContext::builder("flow", project)
+            .nodes(NodeRegistry::new().register::<Nothing>())
+            .build()?;
+        Ok(FlowRunner::new(flow.clone(), context).run().await?.run_dir)
+    })
+}
+
+/// Copies a run under another id.
+fn copy_run(model: &Path, number: usize) -> Outcome<()> {
+    let id = model.file_name().unwrap_or_default().to_string_lossy();
+    let copy = format!("run_20251123_{number:06}_{:06x}", number % 0x0100_0000);
+    copy_dir(model, &model.with_file_name(&copy), &id, &copy)
+}
+
+fn copy_dir(from: &Path, to: &Path, id: &str, copy: &str) -> Outcome<()> {
+    make_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_dir(&entry.path(), &target, id, copy)?;
+        } else {
+            let text = fs::read_to_string(entry.path())?;
+            write_file(&target, &text.replace(id, copy))?;
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "copies for a measurement")]
+fn make_dir(path: &Path) -> Outcome<()> {
+    Ok(fs::create_dir(path)?)
+}
+
+#[expect(clippy::disallowed_methods, reason = "copies for a measurement")]
+fn write_file(path: &Path, text: &str) -> Outcome<()> {
+    Ok(fs::write(path, text)?)
+}
