@@ -142,7 +142,7 @@ impl PreparedRun {
 
     /// Where the run will be made.
     #[must_use]
-    pub fn run_root(&self) -> &Path {
+    pub fn effective_run_root(&self) -> &Path {
         &self.context.dirs.effective_run_root
     }
 

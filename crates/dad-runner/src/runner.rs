@@ -85,7 +85,7 @@ impl<D: AsRef<Definition>> Runner<D> {
         match self.life {
             Life::Own(context) => {
                 let mut prepared = context.prepare_run(&self.definition)?;
-                let registry = registry_of(&**prepared.node_types(), prepared.run_root())?;
+                let registry = registry_of(&**prepared.node_types(), prepared.effective_run_root())?;
                 forecast(&mut prepared, &registry).await?;
                 run_whole(prepared.start()?).await
             }
