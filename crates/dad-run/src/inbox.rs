@@ -89,7 +89,7 @@ impl Inbox {
             match serde_json::from_slice::<Message>(&dir.read(&entry.name)?) {
                 Ok(message) => found.push(message),
                 Err(error) => {
-                    tracing::warn!(file = entry.name, %error, "a message to the run cannot be read")
+                    tracing::warn!(file = entry.name, %error, "a message to the run cannot be read");
                 }
             }
         }

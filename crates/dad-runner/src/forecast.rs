@@ -192,7 +192,10 @@ impl<'a> Forecast<'a> {
                         match taken {
                             Some(taken) if taken != branch => {}
                             Some(_) => self.list(list, Around { path: part, ..around }).await?,
-                            None => self.list(list, later(part, around, &[path.clone()])).await?,
+                            None => {
+                                self.list(list, later(part, around, std::slice::from_ref(&path)))
+                                    .await?;
+                            }
                         }
                     }
                     Ok(())
@@ -313,8 +316,11 @@ impl<'a> Forecast<'a> {
 
     /// The body of a loop of which it is not certain how many iterations there are.
     async fn undecided(&mut self, body: &[ProgramElement], around: Around<'_>) -> Result<(), RunError> {
-        self.list(body, later(around.path, around, &[around.path.clone()]))
-            .await
+        self.list(
+            body,
+            later(around.path, around, std::slice::from_ref(around.path)),
+        )
+        .await
     }
 
     async fn list(&mut self, elements: &[ProgramElement], around: Around<'_>) -> Result<(), RunError> {
