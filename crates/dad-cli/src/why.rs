@@ -3,11 +3,14 @@
 use dad_core::HierarchyPath;
 use dad_events::Origin;
 use dad_run::{Change, Changes, Edit, Reason, RecordBody, RunView, layout};
-use dad_terminal::{BOLD, DIM, mark, printable};
+use dad_terminal::{BOLD, DIM, cut, mark, printable};
 use serde_json::json;
 
 use crate::error::CommandError;
 use crate::json;
+
+/// Longer lines of a difference are cut here; `changes.json` has them whole.
+const LINE: usize = 240;
 
 /// What the journal and the files of a step say of why it was executed or reused.
 struct Explanation {
@@ -147,8 +150,8 @@ fn tell_change(change: &Change) {
     match (text(&change.before), text(&change.after), &change.diff) {
         (_, _, Some(diff)) => {
             json::print_text(&name);
-            for line in printable(diff).lines() {
-                json::print_text(&format!("    {line}"));
+            for line in diff.lines() {
+                json::print_text(&format!("    {}", cut(line, LINE)));
             }
         }
         (Some(before), Some(after), None) => json::print_text(&format!("{name}: {before} → {after}")),

@@ -12,5 +12,5 @@ pub use input::{TerminalError, async_input, get_ai_model_node_input, is_interact
 pub use printer::{print_component_completion, print_node_completion};
 pub use progress::Progress;
 pub use text::{
-    BOLD, DIM, count, counts, mark, one_line, path_indent, path_name, printable, run_style, usage,
+    BOLD, DIM, count, counts, cut, mark, one_line, path_indent, path_name, printable, run_style, usage,
 };

@@ -19,7 +19,13 @@ pub fn printable(text: &str) -> String {
 /// A text as one line of at most `width` characters.
 #[must_use]
 pub fn one_line(text: &str, width: usize) -> String {
-    let line = printable(text).split_whitespace().collect::<Vec<_>>().join(" ");
+    cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), width)
+}
+
+/// A line as it is, but of at most `width` characters.
+#[must_use]
+pub fn cut(line: &str, width: usize) -> String {
+    let line = printable(line);
     match line.char_indices().nth(width) {
         None => line,
         Some(_) => line.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
