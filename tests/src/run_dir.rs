@@ -120,6 +120,7 @@ fn kind(file: &str) -> Option<Kind> {
         [".run", "journal.jsonl"] => Some(Kind::Lines("journal")),
         [".run", "plan.json"] => Some(Kind::Document("plan")),
         [".run", "lease"] => Some(Kind::Document("lease")),
+        [".run", "questions", _] => Some(Kind::Document("question")),
         [".run", "inbox", _] => Some(Kind::Document("inbox")),
         [".run", "values", _] => Some(Kind::Stored),
         [".run", "stage" | "attempts", _, rest @ ..] => step_file(rest),

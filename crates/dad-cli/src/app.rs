@@ -8,7 +8,9 @@ use dad_runner::NodeRegistry;
 
 use crate::args::{Cli, Command, RunCommand, RunsCommand};
 use crate::error::CommandError;
-use crate::{cancel, exit_code, json, remove, render, resume, run, runs, schema, show, step, validate};
+use crate::{
+    answer, cancel, exit_code, json, remove, render, resume, run, runs, schema, show, step, validate,
+};
 
 /// The command with what a project adds to it.
 pub struct App {
@@ -82,6 +84,11 @@ impl App {
             Command::Run(RunCommand::Flow { file, options }) => run::flow(self, &file, &options),
             Command::Run(RunCommand::Step { run, path, options }) => step::step(self, &run, &path, &options),
             Command::Resume { run, options } => resume::resume(self, &run, &options),
+            Command::Answer {
+                run,
+                question,
+                options,
+            } => answer::answer(self, &run, question.as_deref(), &options),
             Command::Cancel { run, path, place } => cancel::cancel(&run, path.as_deref(), &place),
             Command::Validate {
                 name,
@@ -141,6 +148,7 @@ impl Command {
             Self::Run(RunCommand::Agent { options, .. } | RunCommand::Flow { options, .. }) => options.json,
             Self::Run(RunCommand::Step { options, .. }) => options.json,
             Self::Resume { options, .. } => options.json,
+            Self::Answer { options, .. } => options.json,
             Self::Validate { json, .. } => *json,
             Self::Render { options, .. } => options.json,
             Self::Runs(

@@ -22,6 +22,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         options: Box<ResumeOptions>,
     },
+    /// Answer a question of a run, and go on with it.
+    Answer {
+        /// Its id, a unique beginning of it, or `last`: the newest that is not completed.
+        run: String,
+        /// The step that asks, by its path or the end of it, or the id of the question; needed if there are several.
+        question: Option<String>,
+        #[command(flatten)]
+        options: Box<AnswerOptions>,
+    },
     /// Stop a run that another process drives, or one step or component of it; what is committed stays.
     Cancel {
         /// Its id, a unique beginning of it, `last`, or `last~N` for the Nth before it.
@@ -283,6 +292,30 @@ pub(crate) enum DefinitionChoice {
     Recorded,
     /// The one there is now, for what still executes.
     Current,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct AnswerOptions {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// An environment of `.dhenara/config.yaml`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// The answer; asked for at the terminal if left out.
+    #[arg(long, value_name = "JSON|@FILE", conflicts_with = "deny")]
+    pub(crate) input: Option<String>,
+    /// There will be no answer: the step fails.
+    #[arg(long, value_name = "REASON")]
+    pub(crate) deny: Option<String>,
+    /// Only leave the answer, for whoever goes on with the run.
+    #[arg(long)]
+    pub(crate) no_resume: bool,
+    /// Never ask at the terminal.
+    #[arg(long)]
+    pub(crate) no_input: bool,
+    /// Print one JSON document on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Clone, Debug, Default, Args)]

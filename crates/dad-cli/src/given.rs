@@ -78,7 +78,7 @@ pub(crate) fn json_option<'a>(
     Ok((name, json_of(value, option)?))
 }
 
-fn json_of(text: &str, option: &str) -> Result<Value, CommandError> {
+pub(crate) fn json_of(text: &str, option: &str) -> Result<Value, CommandError> {
     let json = text_of(text, option)?;
     serde_json::from_str(&json).map_err(|error| {
         CommandError::usage("option", format!("`{option} …={text}` is not JSON: {error}"))

@@ -10,6 +10,7 @@
 //!
 //! Progress and messages go to standard error, results to standard output. Exit codes are in [`exit_code`].
 
+mod answer;
 mod app;
 mod args;
 mod cancel;

@@ -3,11 +3,11 @@ use std::path::PathBuf;
 
 use dad_core::{Definition, HierarchyPath};
 use dad_definition::{Program, check_file, compile};
-use dad_run::{DefinitionChanges, Dirs, RecordedDefinition, RunView, Settled};
+use dad_run::{Catalog, DefinitionChanges, Dirs, RecordedDefinition, RunView, Settled};
 use dad_runner::Runner;
 
 use crate::app::App;
-use crate::args::{DefinitionChoice, Given, ResumeOptions};
+use crate::args::{DefinitionChoice, Given, Place, ResumeOptions};
 use crate::config::environment;
 use crate::error::CommandError;
 use crate::run::{base_context, drive, durability, project_root};
@@ -76,6 +76,14 @@ fn settled(text: &str) -> (&str, Option<String>) {
         Some((path, reason)) => (path, Some(reason.to_owned())),
         None => (text, None),
     }
+}
+
+/// Where the runs of an environment are.
+pub(crate) fn run_catalog(place: &Place, env: Option<&str>) -> Result<Catalog, CommandError> {
+    let project_root = project_root(place).or_else(|_| Ok::<_, CommandError>(".".into()))?;
+    let environment = environment(&project_root, env)?;
+    let run_root = place.run_root.as_deref().or(environment.run_root.as_deref());
+    Ok(Dirs::new(&project_root, run_root, place.run_root_subpath.as_deref())?.catalog())
 }
 
 /// The definition to go on with. If the one there is now differs from the recorded one, somebody has to say.

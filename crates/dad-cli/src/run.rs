@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dad_core::{Definition, RunStatus, SecretRegistry};
+use dad_core::{Definition, HierarchyPath, RunStatus, SecretRegistry};
 use dad_events::{EventBusConfig, HandlerError, NodeInputRequiredEvent};
 use dad_models::{Credentials, HttpClient, ModelCatalog, Models, ReplayClient};
 use dad_run::{RunContext, RunContextBuilder, RunView, find_project_root, find_project_root_from};
@@ -227,7 +227,7 @@ fn dry_run(
     Ok(exit_code::DONE)
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
     tokio::runtime::Runtime::new()
         .map_err(|error| CommandError::usage("runtime", format!("the runtime cannot be started: {error}")))
 }
@@ -314,19 +314,27 @@ pub(crate) async fn ask_prompt_variables(event: NodeInputRequiredEvent) -> Resul
     if !is_interactive() {
         return Ok(());
     }
-    let variables = event
-        .settings
-        .pointer("/prompt/variables")
-        .and_then(Value::as_object);
-    let Some(variables) = variables else { return Ok(()) };
+    let variables = event.settings.pointer("/prompt/variables");
+    if variables.and_then(Value::as_object).is_none() {
+        return Ok(());
+    }
+    let input = ask_for_variables(&event.path, &event.settings).await?;
+    Ok(event.set_input(input)?)
+}
+
+/// Asks at the terminal for what a node wants to know.
+pub(crate) async fn ask_for_variables(path: &HierarchyPath, settings: &Value) -> Result<Value, HandlerError> {
+    let variables = settings.pointer("/prompt/variables").and_then(Value::as_object);
+    let Some(variables) = variables else {
+        let text = async_input(&format!("{path} — input, as JSON: ")).await?;
+        return Ok(serde_json::from_str(&text)?);
+    };
     let mut given = Map::new();
     for (name, variable) in variables {
         if variable.get("default").is_none() {
-            given.insert(
-                name.clone(),
-                async_input(&format!("{} — {name}: ", event.path)).await?.into(),
-            );
+            let value = async_input(&format!("{path} — {name}: ")).await?;
+            given.insert(name.clone(), value.into());
         }
     }
-    Ok(event.set_input(json!({ "prompt_variables": given }))?)
+    Ok(json!({ "prompt_variables": given }))
 }

@@ -52,6 +52,10 @@ pub(crate) fn list(place: &Place, with_size: bool, as_json: bool) -> Result<u8, 
     if !lines.is_empty() {
         json::print_text(&lines);
     }
+    if let Some(run) = runs.iter().rfind(|run| run.status == RunStatus::Waiting) {
+        let next = command_in(&["answer", run.run_id.as_str()], place);
+        anstream::eprintln!("the newest that waits is answered by `{next}`");
+    }
     if let Some(run) = runs.iter().rfind(|run| can_resume(run)) {
         let next = command_in(&["resume", run.run_id.as_str()], place);
         anstream::eprintln!("the newest that did not complete goes on with `{next}`");
@@ -76,6 +80,7 @@ fn entry_json(run: &RunEntry, bytes: Option<u64>) -> serde_json::Value {
         "parent": run.parent,
         "counts": run.totals.map(|totals| totals.counts),
         "usage": run.totals.map(|totals| totals.usage),
+        "open_questions": run.open_questions,
     });
     if let Some(bytes) = bytes {
         entry["bytes"] = bytes.into();
@@ -118,7 +123,11 @@ fn duration(run: &RunEntry) -> Option<Duration> {
 /// A line of the list; a column that no run has anything for is left out.
 fn entry_line(run: &RunEntry, bytes: Option<u64>, widths: [usize; COLUMNS.len()]) -> String {
     let style = dad_terminal::run_style(run.status);
-    let mut line = format!("{style}{:<11}{style:#}", run.status.as_str());
+    let status = match run.open_questions {
+        0 => run.status.to_string(),
+        open => format!("{} ({open})", run.status),
+    };
+    let mut line = format!("{style}{status:<11}{style:#}");
     for (index, (column, width)) in COLUMNS
         .iter()
         .zip(widths)

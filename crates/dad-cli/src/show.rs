@@ -5,7 +5,7 @@ use dad_core::{
     ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, SCHEMA_VERSION, StepStatus, Timestamp,
     format_duration, format_size,
 };
-use dad_run::{Decision, PlannedStep, RunView, StepCommitted, Totals, ViewEntry};
+use dad_run::{Decision, OpenQuestion, PlannedStep, RunView, StepCommitted, Totals, ViewEntry};
 use dad_terminal::{BOLD, DIM, count, mark, path_indent, path_name, run_style};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -112,6 +112,13 @@ fn rows(view: &RunView, place: &Place) -> Result<Vec<(&'static str, String)>, Co
         ));
     }
     rows.push(("artifacts", view.dir().display().to_string()));
+    let run = view.run_id.as_str();
+    let questions: Vec<_> = view.open_questions().collect();
+    for open in &questions {
+        let step = (questions.len() > 1).then_some(open.path.as_str());
+        let words: Vec<&str> = ["answer", run].into_iter().chain(step).collect();
+        rows.push(("asks", format!("{}: `{}`", open.path, command_in(&words, place))));
+    }
     let open = [RunStatus::Failed, RunStatus::Cancelled, RunStatus::Interrupted];
     if open.contains(&view.status) {
         rows.push(("next", command_in(&["resume", view.run_id.as_str()], place)));
@@ -143,6 +150,10 @@ fn entry_line(path: &HierarchyPath, entry: &ViewEntry, is_driven: bool) -> Strin
             }
             status => format!("{indent}{BOLD}{name}{BOLD:#}  {DIM}{status}{DIM:#}"),
         },
+        ViewEntry::Waiting { .. } => {
+            let (sign, style) = mark(StepStatus::Waiting, false);
+            format!("{indent}{style}{sign}{style:#} {name:<28}  {DIM}waits for an answer{DIM:#}")
+        }
         ViewEntry::Running { attempt, .. } => {
             let (sign, style) = mark(StepStatus::Running, false);
             let word = if is_driven { "running" } else { "did not end" };
@@ -195,6 +206,7 @@ struct RunDocument<'a> {
     last_record_at: Timestamp,
     totals: Totals,
     torn: bool,
+    open_questions: Vec<Value>,
     steps: Steps<'a>,
 }
 
@@ -219,14 +231,23 @@ fn run_json(view: &RunView) -> RunDocument<'_> {
         last_record_at: view.last_record_at,
         totals: view.totals,
         torn: view.torn,
+        open_questions: view.open_questions().map(open_question_json).collect(),
         steps: Steps(view),
     }
+}
+
+/// A question that waits for its answer, as JSON documents have it.
+pub(crate) fn open_question_json(open: &OpenQuestion) -> Value {
+    json!({ "id": open.id, "path": open.path, "kind": open.kind })
 }
 
 fn entry_json(path: &HierarchyPath, entry: &ViewEntry) -> Value {
     match entry {
         ViewEntry::Component { status, totals } => {
             json!({ "path": path, "kind": "component", "status": status, "totals": totals })
+        }
+        ViewEntry::Waiting { since } => {
+            json!({ "path": path, "kind": "step", "status": "waiting", "since": since })
         }
         ViewEntry::Running { attempt, started_at } => {
             json!({ "path": path, "kind": "step", "status": "running", "attempt": attempt, "started_at": started_at })

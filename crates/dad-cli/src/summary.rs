@@ -189,6 +189,9 @@ pub(crate) fn show_summary(
             row("hint", &dad_terminal::printable(hint));
         }
     }
+    for open in view.into_iter().flat_map(RunView::open_questions) {
+        row("asks", open.path.as_str());
+    }
     for (base, lines) in changes.read() {
         row("changed", &format!("in {base}"));
         for line in lines {
@@ -211,6 +214,10 @@ fn next_command(report: &RunReport, view: Option<&RunView>, invocation: &Invocat
     let run = report.run_id.as_str();
     let place = invocation.place.iter().map(String::as_str);
     match report.status {
+        RunStatus::Waiting => {
+            let env = invocation.env.iter().flat_map(|env| ["--env", env.as_str()]);
+            line(["answer", run].into_iter().chain(place).chain(env))
+        }
         RunStatus::Failed | RunStatus::Cancelled => {
             let env = invocation.env.iter().flat_map(|env| ["--env", env.as_str()]);
             line(["resume", run].into_iter().chain(place).chain(env))

@@ -118,6 +118,7 @@ impl Event {
             EventBody::StepEnded(ended) if ended.status.is_failure() => EventType::NodeExecutionFailed,
             EventBody::StepEnded(_) => EventType::NodeExecutionCompleted,
             EventBody::AttemptFailed(_) => EventType::TraceUpdate,
+            EventBody::QuestionAsked(_) => EventType::TraceUpdate,
             EventBody::Custom(_) => EventType::Custom,
         }
     }
@@ -131,6 +132,8 @@ pub enum EventBody {
     RunStarted(RunStarted),
     /// The run is sealed.
     RunEnded(RunEnded),
+    /// A step asks, and nobody in the process answers.
+    QuestionAsked(QuestionAsked),
     /// A component is entered.
     ComponentStarted(ComponentStarted),
     /// A component is left.
@@ -221,6 +224,17 @@ pub struct AttemptFailed {
     pub error: ErrorInfo,
     /// When the next one begins.
     pub retry_at: Timestamp,
+}
+
+/// A step asks, and nobody in the process answers: it waits for somebody outside.
+#[derive(Clone, Debug)]
+pub struct QuestionAsked {
+    /// The question's id.
+    pub id: String,
+    /// The step.
+    pub path: HierarchyPath,
+    /// The type of its node.
+    pub node_type: NodeType,
 }
 
 /// Where a reused result comes from.

@@ -31,7 +31,7 @@ pub use bus::{EventBus, EventBusBuilder, EventBusConfig};
 pub use event::{
     AttemptFailed, ComponentEnded, ComponentExecutionCompletedEvent, ComponentExecutionFailedEvent,
     ComponentExecutionStartedEvent, ComponentStarted, CustomEvent, Event, EventBody, EventType,
-    NodeExecutionCompletedEvent, NodeExecutionFailedEvent, NodeExecutionStartedEvent, Origin,
+    NodeExecutionCompletedEvent, NodeExecutionFailedEvent, NodeExecutionStartedEvent, Origin, QuestionAsked,
     RunCompletedEvent, RunEnded, RunFailedEvent, RunIdentity, RunStarted, RunStartedEvent, StepEnded,
     StepStarted,
 };

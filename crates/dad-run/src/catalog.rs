@@ -36,6 +36,8 @@ pub struct RunEntry {
     pub parent: Option<RunId>,
     /// What its steps came to, once sealed.
     pub totals: Option<Totals>,
+    /// How many questions wait for an answer.
+    pub open_questions: u64,
 }
 
 impl RunEntry {
@@ -222,8 +224,17 @@ pub(crate) fn read_entry(place: &Dir, name: &str) -> Result<Option<RunEntry>, Ru
             reason: "the first record is not `run_created`".to_owned(),
         });
     };
+    let mut open_questions = 0;
     let (status, totals) = match last.body {
-        RecordBody::RunSealed { status, totals, .. } => (status, Some(totals)),
+        RecordBody::RunSealed {
+            status,
+            totals,
+            open_questions: open,
+            ..
+        } => {
+            open_questions = open;
+            (status, Some(totals))
+        }
         _ if lease::is_held(&place.open_dir(&dot_run)?)? => (RunStatus::Running, None),
         RecordBody::RunCreated { .. } => (RunStatus::Initialized, None),
         _ => (RunStatus::Interrupted, None),
@@ -237,6 +248,7 @@ pub(crate) fn read_entry(place: &Dir, name: &str) -> Result<Option<RunEntry>, Ru
         last_record_at: Some(last.at),
         parent,
         totals,
+        open_questions,
     }))
 }
 
@@ -286,5 +298,6 @@ fn read_original(dir: &Dir, run_id: RunId) -> Result<Option<RunEntry>, RunError>
         last_record_at: time("completed_at").or_else(|| utc("completed_at")),
         parent: None,
         totals: None,
+        open_questions: 0,
     }))
 }

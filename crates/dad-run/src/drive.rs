@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use dad_core::{HierarchyPath, RunId, RunStatus, Timestamp};
 use dad_events::RunIdentity;
 use dad_fs::{Dir, FileLock};
+use tokio::sync::Notify;
 
 use crate::batch::Batch;
 use crate::context::{Prepared, RunContext};
@@ -16,6 +17,7 @@ use crate::inbox::{Inbox, MessageBody};
 use crate::inner::{RunInner, State};
 use crate::journal::JournalWriter;
 use crate::machine;
+use crate::question::Answer;
 use crate::resume::Interrupted;
 use crate::run::{ActiveRun, RunHandle, RunScope};
 use crate::view::RunView;
@@ -72,7 +74,9 @@ pub(crate) fn drive(
     let settled = before
         .map(|view| view.open_ends().settled.clone())
         .unwrap_or_default();
-    let inbox = Inbox::from_now_on(&opened.dot_run)?;
+    let (inbox, mut answers) = Inbox::open(&opened.dot_run)?;
+    let is_open = |id: &String| before.is_some_and(|view| view.open_ends().questions.contains_key(id));
+    answers.retain(|id, _| is_open(id));
     let inner = RunInner {
         bus: bus.start(&identity),
         identity,
@@ -101,6 +105,7 @@ pub(crate) fn drive(
         started: Instant::now(),
         epoch: epoch + 1,
         history: opened.history,
+        answer_came: Notify::new(),
         state: Mutex::new(State {
             journal: opened.journal,
             batch: Batch::default(),
@@ -110,6 +115,9 @@ pub(crate) fn drive(
             inputs,
             started: HashSet::new(),
             interrupted: opened.interrupted,
+            open_questions: 0,
+            asked: HashSet::new(),
+            answers,
             settled,
             cancelled: Vec::new(),
             executing: HashMap::new(),
@@ -145,7 +153,12 @@ fn read_inbox(run: &RunHandle, inbox: &mut Inbox) -> Result<(), RunError> {
     for message in inbox.new_messages(&run.inner().dot_run)? {
         match message.body {
             MessageBody::Cancel { path } => run.cancel(path.as_ref(), &message.source)?,
-            MessageBody::Unknown => {}
+            _ => {
+                if let Some((question, answer)) = Answer::of(message) {
+                    run.inner().state().answers.insert(question, answer);
+                    run.inner().answer_came.notify_waiters();
+                }
+            }
         }
     }
     Ok(())

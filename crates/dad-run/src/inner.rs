@@ -9,6 +9,7 @@ use dad_core::{ErrorInfo, FirstFailure, HierarchyPath, RunStatus, SecretRegistry
 use dad_definition::{NodeTypes, Program};
 use dad_events::{Event, EventBody, EventBus, RunEnded, RunIdentity};
 use dad_fs::{Dir, Durability, FileLock};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::{Batch, closes_batch};
@@ -19,6 +20,7 @@ use crate::journal::JournalWriter;
 use crate::machine;
 use crate::plan::{RerunPlan, RunPlace};
 use crate::projection::{self, Metadata, Summary};
+use crate::question::Answer;
 use crate::record::{Driver, RecordBody, Totals};
 use crate::resources::Resources;
 use crate::resume::{Interrupted, Settled};
@@ -57,6 +59,8 @@ pub(crate) struct RunInner {
     pub(crate) epoch: u32,
     /// What the run did before, if it is resumed.
     pub(crate) history: Option<RunView>,
+    /// Told when an answer has come from outside.
+    pub(crate) answer_came: Notify,
     pub(crate) state: Mutex<State>,
 }
 
@@ -71,6 +75,12 @@ pub(crate) struct State {
     pub(crate) started: HashSet<HierarchyPath>,
     /// Attempts that a resumed run goes on with.
     pub(crate) interrupted: HashMap<HierarchyPath, Interrupted>,
+    /// How many steps wait for an answer.
+    pub(crate) open_questions: u64,
+    /// Questions that this process has asked.
+    pub(crate) asked: HashSet<String>,
+    /// Answers from outside that no step has taken yet, by question.
+    pub(crate) answers: HashMap<String, Answer>,
     /// Steps that are settled by hand.
     pub(crate) settled: HashMap<HierarchyPath, Settled>,
     /// What is to stop, beside the whole run.
@@ -162,6 +172,10 @@ impl RunInner {
             status,
             error: error.as_ref().map(projection::shorten),
             totals,
+            open_questions: match status {
+                RunStatus::Waiting => state.open_questions,
+                _ => 0,
+            },
         };
         let recorded = self.record_in(&mut state, &body, None, false);
         self.ended.store(true, Ordering::Release);

@@ -20,6 +20,8 @@ pub const STAGE: &str = "stage";
 pub const ATTEMPTS: &str = "attempts";
 /// Below [`DOT_RUN`]: large fields of journal records, by digest.
 pub const VALUES: &str = "values";
+/// Below [`DOT_RUN`]: what is asked of people and other processes.
+pub const QUESTIONS: &str = "questions";
 /// Below [`DOT_RUN`]: what other processes tell the one that drives the run.
 pub const INBOX: &str = "inbox";
 /// Below [`DOT_TRACE`]: identity, status and usage for people and tools.

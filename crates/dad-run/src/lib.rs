@@ -41,6 +41,7 @@ mod plan;
 mod preview;
 mod project;
 mod projection;
+mod question;
 mod record;
 mod recorded;
 mod resources;
@@ -73,6 +74,7 @@ pub use plan::{
 pub use preview::RunPreview;
 pub use project::{find_project_root, find_project_root_from};
 pub use projection::{Metadata, Summary};
+pub use question::{Answer, Question, QuestionKind, answer_question};
 pub use record::{
     ArtifactList, ControlKind, Driver, LoopItems, RangeBounds, Record, RecordBody, StepCommitted, StoredRef,
     StoredValue, Totals,
@@ -90,4 +92,4 @@ pub use run::{
 };
 pub use step::{CommitDetails, StagedStep, StepStart};
 pub use verify::{Damage, Verification};
-pub use view::{RunView, ViewEntry};
+pub use view::{OpenQuestion, RunView, ViewEntry};

@@ -135,7 +135,7 @@ impl Summary {
 }
 
 /// JSON as it stands in files: indented by two spaces, with a final line feed.
-fn to_file_text(name: &str, value: &impl Serialize) -> Result<Vec<u8>, RunError> {
+pub(crate) fn to_file_text(name: &str, value: &impl Serialize) -> Result<Vec<u8>, RunError> {
     // A result of a step with little in it is about this long.
     let mut text = Vec::with_capacity(1024);
     serde_json::to_writer_pretty(&mut text, value).map_err(|e| RunError::unreadable(name, e))?;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::decide::Reason;
+use crate::question::QuestionKind;
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,6 +101,17 @@ pub enum RecordBody {
         /// Whether it was the last.
         stop: bool,
     },
+    /// A step asks, and nobody in the process answers.
+    Question {
+        /// The question's id, which names its file.
+        id: String,
+        /// The step.
+        path: HierarchyPath,
+        /// What kind of answer is wanted.
+        kind: QuestionKind,
+        /// JSON Schema of the answer.
+        schema: StoredValue,
+    },
     /// A step was given its input.
     Answered {
         /// The step.
@@ -179,6 +191,9 @@ pub enum RecordBody {
         error: Option<ErrorInfo>,
         /// Of all steps.
         totals: Totals,
+        /// How many questions wait for an answer.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        open_questions: u64,
     },
     /// A record of a newer version.
     #[serde(other)]
@@ -195,6 +210,7 @@ impl RecordBody {
             | Self::BranchTaken { path, .. }
             | Self::LoopStarted { path, .. }
             | Self::LoopDecided { path, .. }
+            | Self::Question { path, .. }
             | Self::Answered { path, .. }
             | Self::StepStarted { path, .. }
             | Self::ProcessStarted { path, .. }
@@ -203,6 +219,11 @@ impl RecordBody {
             _ => None,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// How somebody intervenes in a run.

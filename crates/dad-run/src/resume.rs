@@ -74,7 +74,7 @@ fn unsettled(selector: &str, view: &RunView, program: &Program) -> Result<Hierar
     let parsed: PathSelector = selector.parse()?;
     let open = view.entries.iter().filter(|(path, entry)| match entry {
         ViewEntry::Component { .. } => false,
-        ViewEntry::Running { .. } => true,
+        ViewEntry::Running { .. } | ViewEntry::Waiting { .. } => true,
         ViewEntry::Step(step) => {
             let on_error = program.step(path).map(|node| node.options.on_error);
             !is_result(step, on_error.unwrap_or_default())

@@ -559,6 +559,7 @@ fn damaged_entry(dir: &Dir, name: &str) -> Result<RunEntry, RunError> {
         last_record_at: None,
         parent: None,
         totals: None,
+        open_questions: 0,
     })
 }
 

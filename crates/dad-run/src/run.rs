@@ -364,19 +364,25 @@ impl RunHandle {
             return Ok(Map::new());
         };
         self.inner.secrets.redactor().redact_json(&mut value);
-        self.answered(path, &source, &value)?;
+        self.answered(path, None, &source, &value)?;
         Ok(variables_of(&value))
     }
 
-    /// Notes what a step was given as its input.
+    /// Notes what a step was given as its input, and the question that was asked for it.
     ///
     /// # Errors
     /// If the run has ended or the record cannot be written.
-    pub fn answered(&self, path: &HierarchyPath, source: &str, input: &Value) -> Result<(), RunError> {
+    pub fn answered(
+        &self,
+        path: &HierarchyPath,
+        question: Option<&str>,
+        source: &str,
+        input: &Value,
+    ) -> Result<(), RunError> {
         let input = store_value(&self.inner.dot_run, input.clone(), self.inner.durability)?;
         let body = RecordBody::Answered {
             path: path.clone(),
-            id: None,
+            id: question.map(str::to_owned),
             source: source.to_owned(),
             input,
         };
@@ -693,6 +699,15 @@ impl RunHandle {
             run: self.clone(),
             path: path.clone(),
         }
+    }
+
+    /// Notes that a step waits for an answer, or no longer.
+    pub fn waits(&self, for_answer: bool) {
+        let mut state = self.inner.state();
+        state.open_questions = match for_answer {
+            true => state.open_questions + 1,
+            false => state.open_questions.saturating_sub(1),
+        };
     }
 
     /// How a step was settled by hand, if it was.

@@ -14,9 +14,10 @@ use serde_json::{Map, Value};
 use crate::decide::{Fit, is_result};
 use crate::error::RunError;
 use crate::journal::{JournalEnd, read_journal};
-use crate::layout::{COMPONENT_RESULT, DOT_RUN, PLAN, RESULT};
+use crate::layout::{COMPONENT_RESULT, DOT_RUN, PLAN, QUESTIONS, RESULT};
 use crate::lease;
 use crate::plan::{Recorded, RerunPlan, RunPlace};
+use crate::question::{Question, QuestionKind};
 use crate::record::{ControlKind, LoopItems, Record, RecordBody, StepCommitted, StoredValue, Totals};
 use crate::recorded::{RecordedDefinition, read_definition};
 use crate::resume::Settled;
@@ -64,6 +65,8 @@ pub struct RunView {
 pub(crate) struct OpenEnds {
     /// How many processes have driven it.
     pub(crate) epoch: u32,
+    /// Questions without an answer, by id.
+    pub(crate) questions: IndexMap<String, OpenQuestion>,
     /// The `step_started` records of the last attempt of steps that did not end well, which name what they left: several
     /// if the attempt was gone on with and interrupted again.
     pub(crate) started: HashMap<HierarchyPath, Vec<u64>>,
@@ -105,8 +108,24 @@ pub enum ViewEntry {
         /// When it began.
         started_at: Timestamp,
     },
+    /// A step that waits for an answer.
+    Waiting {
+        /// When it asked.
+        since: Timestamp,
+    },
     /// A step that ended.
     Step(Box<StepCommitted>),
+}
+
+/// A question that waits for its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenQuestion {
+    /// Its id.
+    pub id: String,
+    /// The step that asks.
+    pub path: HierarchyPath,
+    /// What kind of answer is wanted.
+    pub kind: QuestionKind,
 }
 
 impl ViewEntry {
@@ -116,6 +135,7 @@ impl ViewEntry {
         match self {
             Self::Component { status, .. } => *status,
             Self::Running { .. } => StepStatus::Running,
+            Self::Waiting { .. } => StepStatus::Waiting,
             Self::Step(step) => step.status,
         }
     }
@@ -372,6 +392,21 @@ impl RunView {
             .transpose()
     }
 
+    /// The questions that wait for an answer, in the order in which they were asked.
+    pub fn open_questions(&self) -> impl Iterator<Item = &OpenQuestion> {
+        self.open.questions.values()
+    }
+
+    /// What a question asks.
+    ///
+    /// # Errors
+    /// If its file is missing or damaged.
+    pub fn question(&self, id: &str) -> Result<Question, RunError> {
+        let name = Path::new(QUESTIONS).join(format!("{id}.json"));
+        let bytes = self.dot_run.read(&name)?;
+        serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(self.dot_run.path().join(name), e))
+    }
+
     /// How it was sealed last, `None` if it is driven or was interrupted.
     #[must_use]
     pub fn sealed_status(&self) -> Option<RunStatus> {
@@ -599,6 +634,8 @@ impl Fold {
                 self.entries.insert(path, entry);
             }
             RecordBody::StepCommitted(step) => {
+                self.open.settled.remove(&step.path);
+                self.open.questions.retain(|_, open| open.path != step.path);
                 // What is settled by hand, or taken over, was not begun again.
                 if let Some(ViewEntry::Step(voided)) = self.entries.get(&step.path) {
                     self.totals.counts.remove(&voided.totals().counts);
@@ -610,7 +647,20 @@ impl Fold {
                 self.totals.add(&step.totals());
                 self.entries.insert(step.path.clone(), ViewEntry::Step(step));
             }
-            RecordBody::Answered { path, input, .. } => {
+            RecordBody::Question { id, path, kind, .. } => {
+                let since = record.at;
+                self.entries.insert(path.clone(), ViewEntry::Waiting { since });
+                let open = OpenQuestion {
+                    id: id.clone(),
+                    path,
+                    kind,
+                };
+                self.open.questions.insert(id, open);
+            }
+            RecordBody::Answered { path, id, input, .. } => {
+                if let Some(id) = id {
+                    self.open.questions.shift_remove(&id);
+                }
                 self.answers.insert(path, input);
             }
             RecordBody::Inputs { variables, .. } => self.given = Some(variables),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use dad_core::{ErrorInfo, HierarchyPath, OnExhausted};
+use dad_core::{ErrorInfo, HierarchyPath, OnExhausted, StepStatus};
 use dad_definition::{Component, Content, Expression, ForEachLoop, ProgramElement, RepeatLoop};
 use dad_run::{EntryPoint, Items, LoopStart, RangeBounds, RunError, RunView, Side};
 use dad_template::{Range, Value};
@@ -128,7 +128,7 @@ impl Walk {
             count: repeat.max_iterations,
         };
         let (begun, stopped) = self.one_by_one(&passes, frame, inside, all).await?;
-        let exhausted = !stopped && !all.status.is_failure() && !self.is_alone();
+        let exhausted = !stopped && all.status == StepStatus::Completed && !self.is_alone();
         if exhausted && repeat.on_exhausted == OnExhausted::Fail {
             all.fail(&inside.entered.path, exhausted_error(component, begun));
         }
@@ -158,7 +158,7 @@ impl Walk {
             let side = self
                 .part(passes.body, &part, &frame, inside, &mut passed, all)
                 .await?;
-            if all.status.is_failure() {
+            if all.status != StepStatus::Completed {
                 return Ok((iteration + 1, false));
             }
             let Some(until) = passes.until.filter(|_| !self.is_alone()) else {

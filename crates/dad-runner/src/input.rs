@@ -1,7 +1,7 @@
 use dad_core::{ErrorInfo, HierarchyPath};
 use dad_definition::NodeElement;
 use dad_events::{EventType, NodeInputRequiredEvent, ResultLookup};
-use dad_run::{RunError, RunHandle};
+use dad_run::{QuestionKind, RunError, RunHandle};
 use serde_json::Value;
 
 /// Where the input of a step came from.
@@ -18,8 +18,8 @@ pub(crate) enum InputOutcome {
     Given(FoundInput),
     /// It was given before the run was resumed.
     Recorded(Value),
-    /// It asks and nobody answers.
-    Missing(ErrorInfo),
+    /// It asks and nobody answers yet: the id of the question.
+    Asked(String),
 }
 
 /// The input of a step: given before the run, else, if the step asks, the previous run's answer, else a handler's.
@@ -68,7 +68,7 @@ pub(crate) async fn find_input(
             source: "event handler".to_owned(),
             value,
         }),
-        None => InputOutcome::Missing(nobody_answers(path)),
+        None => InputOutcome::Asked(ask_outside(run, node, path)?),
     })
 }
 
@@ -94,12 +94,17 @@ async fn ask_handlers(
     event.answer()
 }
 
-fn nobody_answers(path: &HierarchyPath) -> ErrorInfo {
-    ErrorInfo::new(
-        "input_required",
-        format!("`{path}` asks for its input and nobody answered"),
-    )
-    .with_hint(format!(
-        "give it by `--input {path}=JSON`, `--static-inputs FILE` or an event handler"
-    ))
+/// Asks whoever may answer later, from another process.
+fn ask_outside(run: &RunHandle, node: &NodeElement, path: &HierarchyPath) -> Result<String, RunError> {
+    let info = run.node_types().node_type(&node.node_type);
+    let schema = info.map(|info| info.input_schema.clone()).unwrap_or_default();
+    let settings = node.unrendered.clone();
+    run.ask(path, &node.node_type, QuestionKind::Input, schema, settings)
+}
+
+/// Whether an answer from outside fits the node; it was checked by whoever sent it, but anybody may write a file.
+pub(crate) fn check_answer(run: &RunHandle, node: &NodeElement, value: &Value) -> Result<(), ErrorInfo> {
+    let info = run.node_types().node_type(&node.node_type);
+    let checked = info.map_or(Ok(()), |info| (info.check_input)(value));
+    checked.map_err(|reason| ErrorInfo::new("invalid_input", format!("in the answer, {reason}")))
 }

@@ -49,6 +49,7 @@ mod render;
 mod road;
 mod runner;
 mod scope;
+mod waiting;
 mod walk;
 
 pub use context::NodeContext;

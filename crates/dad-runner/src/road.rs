@@ -14,8 +14,9 @@ use dad_definition::{NodeElement, TreeError};
 use dad_events::ResultLookup;
 use dad_run::layout::WORLD;
 use dad_run::{
-    Changes, CommitDetails, Compared, Facts, Interrupted, Kind, Known, MemoLine, Reason, RunError, Settled,
-    Side, StagedStep, StepCommitted, StepStart, Totals, Verdict, decide, is_result, origin_of,
+    Answer, Changes, CommitDetails, Compared, ControlKind, Facts, Interrupted, Kind, Known, MemoLine, Reason,
+    RunError, Settled, Side, StagedStep, StepCommitted, StepStart, Totals, Verdict, decide, is_result,
+    origin_of,
 };
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -25,9 +26,10 @@ use tracing::Instrument;
 use crate::common::{outcome_text, pause_after, pause_before};
 use crate::context::NodeContext;
 use crate::evaluate::Rendered;
-use crate::input::{FoundInput, InputOutcome, find_input};
+use crate::input::{FoundInput, InputOutcome, check_answer, find_input};
 use crate::node::{NodeError, NodeOutput, ReadSet, World};
 use crate::registry::ErasedNode;
+use crate::waiting::{BusyStep, Waited};
 use crate::walk::{Ended, Inside, Phase, Walk};
 
 /// How long a node that was asked to stop may take to return.
@@ -53,6 +55,18 @@ struct Execution<'a> {
     world: &'a World,
     settings: &'a Value,
     input: Option<&'a Value>,
+}
+
+/// What asking for the input of a step came to.
+enum Input {
+    /// This is it, if there is one.
+    Is(Option<Value>),
+    /// It is not one.
+    Fails(ErrorInfo),
+    /// Somebody said that there will be none, and why.
+    Denied(String),
+    /// The step comes to rest without it.
+    Pending(StepStatus),
 }
 
 /// What was decided about a step, and why.
@@ -92,6 +106,7 @@ pub(crate) async fn take_step(
         inside,
         created_at: walk.run.now(),
     };
+    let mut busy = walk.busy.step();
     walk.run.bus().caught_up().await;
 
     // Place: what is committed in this run stays; before the entry point of a re-run the recorded result counts.
@@ -108,9 +123,16 @@ pub(crate) async fn take_step(
         return step.reuse(&step.path, Reason::BeforeEntryPoint);
     }
     // Input: for deciding whether the step can be reused nobody has to be asked twice.
-    let input = match step.input().await? {
-        Ok(input) => input,
-        Err(missing) => return step.fail_before_execution(None, missing),
+    let input = match step.input(&mut busy).await? {
+        Input::Is(input) => input,
+        Input::Fails(error) => return step.fail_before_execution(None, error),
+        Input::Denied(reason) => return step.settle(Settled::Failed(Some(reason))),
+        Input::Pending(status) => {
+            return Ok(Ended {
+                status,
+                ..Ended::nothing()
+            });
+        }
     };
     // Render.
     let rendered = match step.render(input.as_ref()) {
@@ -199,17 +221,36 @@ impl Step<'_> {
         is_result(step, self.node.options.on_error).then_some(step)
     }
 
-    async fn input(&self) -> Result<Result<Option<Value>, ErrorInfo>, RunError> {
-        let found = find_input(&self.walk.run, self.node, &self.path, &self.results()).await?;
-        let FoundInput { source, mut value } = match found {
-            InputOutcome::None => return Ok(Ok(None)),
-            InputOutcome::Missing(error) => return Ok(Err(error)),
-            InputOutcome::Recorded(value) => return Ok(Ok(Some(value))),
-            InputOutcome::Given(found) => found,
+    async fn input(&self, busy: &mut BusyStep<'_>) -> Result<Input, RunError> {
+        let run = &self.walk.run;
+        let (question, found) = match find_input(run, self.node, &self.path, &self.results()).await? {
+            InputOutcome::None => return Ok(Input::Is(None)),
+            InputOutcome::Recorded(value) => return Ok(Input::Is(Some(value))),
+            InputOutcome::Given(found) => (None, found),
+            InputOutcome::Asked(question) => match busy.wait(run, &question, &self.stop).await {
+                Waited::InVain => return Ok(Input::Pending(StepStatus::Waiting)),
+                Waited::Stopped => return Ok(Input::Pending(StepStatus::Cancelled)),
+                Waited::Answered(Answer::Denied { source, reason }) => {
+                    run.control(
+                        ControlKind::Fail,
+                        Some(&self.path),
+                        &source,
+                        Some(reason.clone().into()),
+                    )?;
+                    return Ok(Input::Denied(reason));
+                }
+                Waited::Answered(Answer::Given { source, value }) => {
+                    if let Err(error) = check_answer(run, self.node, &value) {
+                        return Ok(Input::Fails(error));
+                    }
+                    (Some(question), FoundInput { source, value })
+                }
+            },
         };
-        self.walk.run.secrets().redactor().redact_json(&mut value);
-        self.walk.run.answered(&self.path, &source, &value)?;
-        Ok(Ok(Some(value)))
+        let FoundInput { source, mut value } = found;
+        run.secrets().redactor().redact_json(&mut value);
+        run.answered(&self.path, question.as_deref(), &source, &value)?;
+        Ok(Input::Is(Some(value)))
     }
 
     fn render(&self, input: Option<&Value>) -> Result<Rendered, ErrorInfo> {

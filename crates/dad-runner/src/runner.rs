@@ -168,6 +168,7 @@ fn verdict(walk: WalkEnded) -> (RunStatus, Option<ErrorInfo>, Option<Value>) {
     match (walk.ended.status, walk.output) {
         (StepStatus::Completed, Ok(output)) => (RunStatus::Completed, None, output),
         (StepStatus::Completed, Err(error)) => (RunStatus::Failed, Some(error), None),
+        (StepStatus::Waiting, _) => (RunStatus::Waiting, None, None),
         (StepStatus::Cancelled, _) => (RunStatus::Cancelled, first, None),
         _ => (RunStatus::Failed, first, None),
     }

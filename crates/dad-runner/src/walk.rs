@@ -21,6 +21,7 @@ use crate::fingerprint::Normaliser;
 use crate::registry::NodeRegistry;
 use crate::road::take_step;
 use crate::scope::{Frame, ResultCache};
+use crate::waiting::Busy;
 
 /// What all steps of one run share.
 pub(crate) struct Walk {
@@ -34,6 +35,8 @@ pub(crate) struct Walk {
     pub(crate) entry_point: Option<EntryPoint>,
     /// What a re-run was asked to execute.
     execute: Vec<Selected>,
+    /// The steps that are on their way.
+    pub(crate) busy: Busy,
 }
 
 /// What a step or component came to. `status` is what it means for the component around it: a failure that was
@@ -96,6 +99,7 @@ impl Walk {
             effect_executed,
             entry_point: run.plan().and_then(RerunPlan::entry),
             execute: asked(&run),
+            busy: Busy::default(),
             run,
         }
     }
@@ -264,7 +268,10 @@ impl Walk {
             }
             None => self.within_limit(component, limit, inside, &mut all).await?,
         };
-        if let Content::Sequence { elements, finally } = &component.content {
+        // What waits has not come to its end.
+        if let Content::Sequence { elements, finally } = &component.content
+            && all.status != StepStatus::Waiting
+        {
             let mut last = Ended::nothing();
             let inside = Inside {
                 phase: Phase::Finally,
@@ -363,9 +370,9 @@ impl Walk {
             let path = inside.entered.path.child(element.id());
             let side = inside.side.of_child(&path, self.entry_point.as_ref(), passed);
             let ended = self.element(element, path, Inside { side, ..inside }).await?;
-            let failed = ended.status.is_failure();
+            let goes_on = ended.status == StepStatus::Completed;
             all.add(ended);
-            if failed {
+            if !goes_on {
                 return Ok(());
             }
         }
@@ -452,7 +459,10 @@ impl Ended {
         self.failures.extend(part.failures);
         // The component's own record names only the first ones, so no more are carried upward.
         self.failures.truncate(10);
-        if !self.status.is_failure() {
+        // A failure tells more than that something waits, and both more than that others ended well.
+        let says_more = self.status == StepStatus::Completed
+            || (self.status == StepStatus::Waiting && part.status.is_failure());
+        if says_more {
             self.status = part.status;
         }
     }

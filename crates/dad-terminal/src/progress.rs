@@ -131,6 +131,14 @@ impl Progress {
                 }
             }
             EventBody::StepStarted(started) => self.begin(&started.path),
+            EventBody::QuestionAsked(asked) => {
+                let (sign, style) = mark(dad_core::StepStatus::Waiting, false);
+                self.print(&format!(
+                    "{}{style}{sign}{style:#} {:<28}  {DIM}waits for an answer{DIM:#}",
+                    path_indent(&asked.path),
+                    self.line_name(&asked.path)
+                ));
+            }
             EventBody::AttemptFailed(failed) => {
                 self.end(&failed.path);
                 let error = one_line(&failed.error.message, 100);

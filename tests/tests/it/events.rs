@@ -161,18 +161,15 @@ async fn an_input_given_before_the_run_is_not_asked_for() {
 }
 
 #[tokio::test]
-async fn a_question_that_nobody_answers_fails_the_run() {
+async fn a_question_that_nobody_answers_lets_the_run_wait() {
     let env = TestEnvironment::new();
     let context = context("asking", &env.project())
         .resource(Arc::new(Models::new(Echo)))
         .build()
         .unwrap();
-    let error = FlowRunner::new(asking(), context).run().await.unwrap_err();
-    assert_eq!(error.code(), "input_required");
-    let report = error.report().unwrap();
-    let info = report.error.as_ref().unwrap();
-    assert_eq!(
-        info.path.as_ref().map(ToString::to_string).as_deref(),
-        Some("asking.ask")
-    );
+    let report = FlowRunner::new(asking(), context).run().await.unwrap();
+    assert_eq!((report.status, report.output), (RunStatus::Waiting, None));
+    let asked = records(&report.run_dir, "question");
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0]["path"], "asking.ask");
 }

@@ -8,6 +8,7 @@
 mod harness;
 mod nodes;
 
+mod answers;
 mod autocoder;
 mod concurrency;
 mod control;

@@ -80,6 +80,7 @@ fn inventory(cases: &[Case]) -> Inventory {
                 last_record_at: Some(ago(case.used_ago)),
                 parent: None,
                 totals: Some(Totals::default()),
+                open_questions: 0,
             },
             held: case.held,
             bytes: case.bytes,

@@ -241,7 +241,7 @@ async fn a_panic_fails_the_step_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_question_is_answered_by_a_handler_or_fails_the_step() {
+async fn a_question_is_answered_by_a_handler_or_lets_the_run_wait() {
     async fn answers(event: NodeInputRequiredEvent) -> Result<(), HandlerError> {
         assert_eq!(event.result("first")?.unwrap()["outcome"]["value"], 1);
         Ok(event.set_input(json!({ "prompt_variables": { "who": "a handler" } }))?)
@@ -261,7 +261,8 @@ async fn a_question_is_answered_by_a_handler_or_fails_the_step() {
     );
 
     let unanswered = report(run(flow.clone(), project.path()).await);
-    assert_eq!(unanswered.error.unwrap().code, "input_required");
+    assert_eq!(unanswered.status, RunStatus::Waiting);
+    assert_eq!(unanswered.totals.counts.completed, 1);
 
     let input =
         json!({ "prompt_variables": { "who": "static" }, "settings_override": { "value": "patched" } });

@@ -1,0 +1,101 @@
+//! Steps that wait for an answer from outside. They wait as long as anything else in the run goes on; when nothing can
+//! advance any more the run comes to rest as `waiting`.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use dad_run::{Answer, RunHandle};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// How many steps are on their way without waiting for an answer.
+#[derive(Debug, Default)]
+pub(crate) struct Busy {
+    count: AtomicUsize,
+    changed: Notify,
+}
+
+/// A step on its way.
+#[derive(Debug)]
+pub(crate) struct BusyStep<'a> {
+    busy: &'a Busy,
+    waits: bool,
+}
+
+/// What waiting came to.
+pub(crate) enum Waited {
+    /// Somebody answered.
+    Answered(Answer),
+    /// Nothing else goes on: the run comes to rest.
+    InVain,
+    /// The step is to stop.
+    Stopped,
+}
+
+impl Busy {
+    pub(crate) fn step(&self) -> BusyStep<'_> {
+        self.count.fetch_add(1, Ordering::AcqRel);
+        BusyStep {
+            busy: self,
+            waits: false,
+        }
+    }
+
+    fn one_less(&self) {
+        self.count.fetch_sub(1, Ordering::AcqRel);
+        self.changed.notify_waiters();
+    }
+}
+
+impl BusyStep<'_> {
+    /// Waits for the answer to a question.
+    pub(crate) async fn wait(&mut self, run: &RunHandle, question: &str, stop: &CancellationToken) -> Waited {
+        run.waits(true);
+        self.waits = true;
+        self.busy.one_less();
+        let waited = self.wait_inside(run, question, stop).await;
+        if !matches!(waited, Waited::InVain) {
+            run.waits(false);
+            self.waits = false;
+            self.busy.count.fetch_add(1, Ordering::AcqRel);
+        }
+        waited
+    }
+
+    async fn wait_inside(&self, run: &RunHandle, question: &str, stop: &CancellationToken) -> Waited {
+        loop {
+            // Before it is looked, so that nothing that happens meanwhile is missed.
+            let mut changed = pin!(self.busy.changed.notified());
+            let mut came = pin!(run.answer_came());
+            changed.as_mut().enable();
+            came.as_mut().enable();
+            if let Some(answer) = run.take_answer(question) {
+                return Waited::Answered(answer);
+            }
+            if stop.is_cancelled() {
+                return Waited::Stopped;
+            }
+            // Steps that stand beside this one begin when they are polled for the first time.
+            tokio::task::yield_now().await;
+            if self.busy.count.load(Ordering::Acquire) == 0 {
+                return match run.take_answer(question) {
+                    Some(answer) => Waited::Answered(answer),
+                    None => Waited::InVain,
+                };
+            }
+            tokio::select! {
+                () = changed => {}
+                () = came => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+}
+
+impl Drop for BusyStep<'_> {
+    fn drop(&mut self) {
+        if !self.waits {
+            self.busy.one_less();
+        }
+    }
+}
