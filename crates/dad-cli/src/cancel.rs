@@ -26,7 +26,7 @@ pub(crate) fn cancel(run: &str, path: Option<&str>, place: &Place) -> Result<u8,
             Some(select(path, open.map(|(path, _)| path), &entry)?.clone())
         }
     };
-    request_cancel(view.dir(), path.clone(), "dhenara cancel")?;
+    request_cancel(view.dir(), path.as_ref(), "dhenara cancel")?;
     let what = path.map_or_else(
         || view.run_id.to_string(),
         |path| format!("{path} of {}", view.run_id),

@@ -62,10 +62,10 @@ pub enum MessageBody {
 ///
 /// # Errors
 /// If the request cannot be written.
-pub fn request_cancel(run_dir: &Path, path: Option<HierarchyPath>, source: &str) -> Result<(), RunError> {
+pub fn request_cancel(run_dir: &Path, path: Option<&HierarchyPath>, source: &str) -> Result<(), RunError> {
     loop {
         let name = format!("cancel_{:06x}.json", random_suffix());
-        let body = MessageBody::Cancel { path: path.clone() };
+        let body = MessageBody::Cancel { path: path.cloned() };
         if send(run_dir, &name, source, body)? {
             return Ok(());
         }
