@@ -439,3 +439,75 @@ async fn one_step_executes_alone_with_what_it_had() {
     let output = env.run(&["run", "step", "last", "all"]).expect(2);
     insta::assert_snapshot!(env.shown(&output.stderr), @"error[unknown_entry_point]: the entry point cannot be used: `all` names no step or component; there are flow_root.all.ask, flow_root.all.more");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_failed_and_waiting_runs_can_be_started_from() {
+    let env = TestEnvironment::new();
+    let server = model_server(&env).await;
+    let first = ask("first", "One");
+    let behind = "  - { node: behind, type: command, settings: { commands: [[echo, behind]] } }\n";
+    let head = "schema_version: 1\nkind: flow\nelements:\n";
+    let last = |middle: &str| format!("{head}{first}{middle}{behind}");
+
+    // Failed.
+    env.write(
+        "flow.yaml",
+        &last("  - { node: middle, type: command, settings: { commands: [['false']] } }\n"),
+    );
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(1));
+    let good = "  - { node: middle, type: command, settings: { commands: [['true']] } }\n";
+    env.write("flow.yaml", &last(good));
+    assert_eq!(rerun(&env, &[]), ["middle", "behind"]);
+
+    // Waiting: the middle asks, and the re-run no longer does.
+    let asks = "  - node: middle\n    type: ai_model_call\n    pre_events: [node_input_required]\n    settings:\n      \
+                models: [local/tiny]\n      prompt: { text: \"I am $var{who}\", variables: { who: {} } }\n";
+    env.write("flow.yaml", &last(asks));
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(3));
+    env.write("flow.yaml", &last(good));
+    assert_eq!(rerun(&env, &[]), ["middle", "behind"]);
+
+    // Killed.
+    let slow = "  - { node: middle, type: command, settings: { commands: [[sleep, '100']] } }\n";
+    env.write("flow.yaml", &last(slow));
+    let before = env.runs().len();
+    let mut running = env.start(&["run", "flow", "flow.yaml"]);
+    let began = std::time::Instant::now();
+    let executes = || {
+        let runs = env.runs();
+        let view = runs.get(before).and_then(|run| RunView::open(run).ok());
+        view.is_some_and(|view| view.entries.keys().any(|path| path.leaf() == "middle"))
+    };
+    while !executes() {
+        assert!(began.elapsed() < std::time::Duration::from_secs(60));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    running.kill().unwrap();
+    let _ = running.wait().unwrap();
+    env.write("flow.yaml", &last(good));
+    let asked = calls(&server).await;
+    assert_eq!(rerun(&env, &[]), ["middle", "behind"]);
+    // And a re-run of that re-run of a killed run.
+    assert_eq!(rerun(&env, &["--entry-point", "behind"]), ["behind"]);
+    assert!(rerun(&env, &[]).is_empty());
+    assert_eq!(
+        calls(&server).await,
+        asked,
+        "what they had committed was not paid for again"
+    );
+    let view = RunView::open(env.last_run()).unwrap();
+    let origin = view.steps().next().unwrap().reused_from.clone().unwrap();
+    let plan = view.plan().unwrap().unwrap();
+    assert_eq!(
+        plan.root_parent, origin.run_id,
+        "the line of re-runs leads back to who paid"
+    );
+    assert_eq!(
+        plan.ancestors
+            .iter()
+            .map(|place| &place.run_id)
+            .collect::<std::collections::BTreeSet<_>>()
+            .len(),
+        3
+    );
+}
