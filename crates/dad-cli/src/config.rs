@@ -43,6 +43,9 @@ pub(crate) struct Environment {
     /// Whether traces, metrics and logs are written; true by default.
     #[serde(default)]
     pub(crate) observability: Option<bool>,
+    /// A program and its arguments, called for each question of a run that waits.
+    #[serde(default)]
+    pub(crate) on_waiting: Vec<String>,
     /// What runs promise to survive: the end of the process by default.
     #[serde(default)]
     pub(crate) durability: Option<DurabilityChoice>,

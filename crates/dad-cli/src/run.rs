@@ -249,6 +249,7 @@ pub(crate) fn drive(
         context = context.observability_settings(dad_observability::ObservabilitySettings::default());
     }
     let context = context.build()?;
+    let context_root = &context.dirs().project_root.clone();
     let ended = runtime.block_on(async {
         let interrupt = tokio::spawn(stop_on_interrupt(stop));
         let ended = runner(context).run().await;
@@ -257,6 +258,9 @@ pub(crate) fn drive(
     });
     let report = ended.as_ref().ok().or_else(|| ended.as_ref().err()?.report());
     if let Some(report) = report {
+        if report.status == RunStatus::Waiting {
+            tell_who_can_answer(report, &environment.on_waiting, context_root)?;
+        }
         tell(report, &changes, as_json, invocation);
     }
     match ended {
@@ -266,6 +270,38 @@ pub(crate) fn drive(
         Err(error) if as_json && error.report().is_some() => Ok(CommandError::from(error).exit_code),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Calls the command of the environment for each question that waits. That it fails does not fail the run.
+fn tell_who_can_answer(
+    report: &RunReport,
+    command: &[String],
+    project_root: &Path,
+) -> Result<(), CommandError> {
+    let Some((program, arguments)) = command.split_first() else {
+        return Ok(());
+    };
+    let view = RunView::open(&report.run_dir)?;
+    for open in view.open_questions() {
+        let file = dad_run::layout::DOT_RUN;
+        let file = report.run_dir.join(file).join(dad_run::layout::QUESTIONS);
+        let called = std::process::Command::new(program)
+            .args(arguments)
+            .args([view.run_id.as_str(), open.path.as_str()])
+            .arg(file.join(format!("{}.json", open.id)))
+            .current_dir(project_root)
+            .stdin(std::process::Stdio::null())
+            // Standard output is the run's own.
+            .stdout(std::io::stderr())
+            .status();
+        let trouble = match called {
+            Ok(status) if status.success() => continue,
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        anstream::eprintln!("warning: `on_waiting`: `{program}`: {trouble}");
+    }
+    Ok(())
 }
 
 fn tell(report: &RunReport, changes: &Changes, as_json: bool, invocation: &Invocation) {

@@ -16,14 +16,14 @@ use crate::projection::to_file_text;
 use crate::record::RecordBody;
 use crate::run::RunHandle;
 use crate::values::store_value;
-use crate::view::RunView;
+use crate::view::OpenQuestion;
 
 /// The content of `.run/questions/<id>.json`: written before its record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Question {
     /// Version of the format.
     pub schema_version: u32,
-    /// Its id: the same whenever the same is asked in this run.
+    /// Its id: the same until it is answered or settled otherwise.
     pub id: String,
     /// The step.
     pub path: HierarchyPath,
@@ -95,10 +95,16 @@ impl RunHandle {
         settings: Value,
     ) -> Result<String, RunError> {
         let inner = self.inner();
-        let digest = Digest::of(format!("{path}\n{}", kind.as_str()).as_bytes());
+        let history = inner.history.as_ref();
+        let is_same = |open: &&OpenQuestion| open.path == *path && open.kind == kind;
+        if let Some(open) = history.and_then(|view| view.open_questions().find(is_same)) {
+            return Ok(open.id.clone());
+        }
+        // One that was settled otherwise is asked anew: its answer may lie in the inbox and no longer counts.
+        let before = history.map_or(0, |view| view.times_asked(path));
+        let digest = Digest::of(format!("{path}\n{}\n{before}", kind.as_str()).as_bytes());
         let id = format!("{}_{}", kind.as_str(), &digest.to_string()[..12]);
-        let is_known = |view: &RunView| view.open_questions().any(|open| open.id == id);
-        if inner.history.as_ref().is_some_and(is_known) || !inner.state().asked.insert(id.clone()) {
+        if !inner.state().asked.insert(id.clone()) {
             return Ok(id);
         }
         let mut question = Question {

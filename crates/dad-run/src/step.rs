@@ -367,9 +367,10 @@ impl RunHandle {
         };
         let name = format!("{seq}_{}", Digest::of(path.as_str().as_bytes()).short());
         self.clear_final(path, seq)?;
-        if step.status == StepStatus::Skipped {
-            let skipped = (StepStatus::Skipped, None);
-            return self.settle_step(component, path, node_type, skipped, step.summary.clone());
+        // What was settled by hand has no files.
+        if step.artifacts.is_empty() {
+            let end = (step.status, step.error.clone());
+            return self.settle_step(component, path, node_type, end, step.summary.clone());
         }
         let edits: Vec<&Edit> = inner.plan.iter().flat_map(|plan| plan.edits_of(path)).collect();
         let stage = inner.stage.create_dir(&name)?;

@@ -65,6 +65,8 @@ pub struct RunView {
 pub(crate) struct OpenEnds {
     /// How many processes have driven it.
     pub(crate) epoch: u32,
+    /// How often each step asked.
+    pub(crate) asked: HashMap<HierarchyPath, u32>,
     /// Questions without an answer, by id.
     pub(crate) questions: IndexMap<String, OpenQuestion>,
     /// The `step_started` records of the last attempt of steps that did not end well, which name what they left: several
@@ -397,6 +399,11 @@ impl RunView {
         self.open.questions.values()
     }
 
+    /// How many questions a step has asked.
+    pub(crate) fn times_asked(&self, path: &HierarchyPath) -> u32 {
+        self.open.asked.get(path).copied().unwrap_or(0)
+    }
+
     /// What a question asks.
     ///
     /// # Errors
@@ -649,6 +656,7 @@ impl Fold {
             }
             RecordBody::Question { id, path, kind, .. } => {
                 let since = record.at;
+                *self.open.asked.entry(path.clone()).or_default() += 1;
                 self.entries.insert(path.clone(), ViewEntry::Waiting { since });
                 let open = OpenQuestion {
                     id: id.clone(),

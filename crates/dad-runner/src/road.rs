@@ -12,7 +12,7 @@ use dad_core::{
 };
 use dad_definition::{NodeElement, TreeError};
 use dad_events::ResultLookup;
-use dad_run::layout::WORLD;
+use dad_run::layout::{RESULT, WORLD};
 use dad_run::{
     Answer, Changes, CommitDetails, Compared, ControlKind, Facts, Interrupted, Kind, Known, MemoLine, Reason,
     RunError, Settled, Side, StagedStep, StepCommitted, StepStart, Totals, Verdict, decide, is_result,
@@ -344,7 +344,10 @@ impl Step<'_> {
         // What stands in files is masked.
         let redactor = run.secrets().redactor();
         redactor.redact_json(&mut compared.settings);
-        let result = parent.result(&known.path)?;
+        // What was settled by hand has nothing to be compared with.
+        let Some(result) = parent.step_file::<Value>(&known.path, RESULT)? else {
+            return Ok(None);
+        };
         let reads: Option<ReadSet> = parent.step_file(&known.path, WORLD)?;
         let before = Compared {
             node_type: field(&result, "node_type")

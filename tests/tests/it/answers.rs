@@ -125,7 +125,7 @@ async fn an_answer_comes_from_another_process() {
     insta::assert_snapshot!(env.run(&["answer", "last", "behind", "--input", "{}"]).expect(2), @"
     ---- stderr
     error[unknown_question]: `behind` names no step or component; there are flow_root.ask
-      hint: open questions: flow_root.ask (input_f65fbb2b4a1b)
+      hint: open questions: flow_root.ask (input_6fdbdd12dee3)
     ---- exit code 2
     ");
     assert_eq!(
@@ -192,7 +192,7 @@ async fn what_need_not_wait_goes_on_and_each_question_gets_its_own_answer() {
     let several = env.run(&["answer", "last", "--input", &input("x")]).expect(2);
     insta::assert_snapshot!(several, @"
     ---- stderr
-    error[ambiguous_question]: `run_00000000_000000_000001` asks several questions: flow_root.both.one.ask (input_34505b51f550), flow_root.both.two.ask (input_ba60832c9638)
+    error[ambiguous_question]: `run_00000000_000000_000001` asks several questions: flow_root.both.one.ask (input_e023481f65b2), flow_root.both.two.ask (input_6c69187411ad)
       hint: name one by its path or its id
     ---- exit code 2
     ");
@@ -285,7 +285,7 @@ async fn a_killed_run_is_answered_all_the_same() {
         .expect(4);
     insta::assert_snapshot!(second, @"
     ---- stderr
-    error[already_answered]: the question `input_8c5ea85f0579` of `run_00000000_000000_000001` has been answered already
+    error[already_answered]: the question `input_4ccfe8aec191` of `run_00000000_000000_000001` has been answered already
       hint: `dhenara resume run_00000000_000000_000001` goes on with that answer
     ---- exit code 4
     ");
@@ -305,8 +305,15 @@ fn a_question_may_be_denied() {
     drop(env.run(&["run", "flow", "flow.yaml"]).expect(3));
     let denied = env.run(&["answer", "last", "--deny", "nobody knows"]).expect(1);
     assert!(denied.stderr.contains("nobody knows"), "{denied}");
-    // It may be asked again.
+    // It may be asked again, and what was said before does not stand in the way.
     drop(env.run(&["resume", "last"]).expect(3));
+    drop(env.run(&["answer", "last", "--deny", "still nobody"]).expect(1));
+    drop(env.run(&["resume", "last", "--skip", "ask"]).expect(0));
+    // What was settled by hand has no files, and a re-run executes it.
+    drop(
+        env.run(&["run", "flow", "flow.yaml", "--previous-run-id", "last"])
+            .expect(3),
+    );
 }
 
 #[test]
@@ -349,4 +356,32 @@ fn of_two_who_answer_at_the_same_instant_one_is_accepted() {
             "{both:?}"
         );
     }
+}
+
+#[test]
+fn somebody_is_told_that_a_run_waits() {
+    let env = TestEnvironment::new();
+    env.write("flow.yaml", &flow(&(asking("one", 2) + &asking("two", 2))));
+    env.write(
+        ".dhenara/models.yaml",
+        "- { name: local/tiny, base_url: \"http://127.0.0.1:9/v1\" }\n",
+    );
+    let config = |command: &str| format!("environments: {{ default: {{ on_waiting: [{command}] }} }}\n");
+    env.write(
+        ".dhenara/config.yaml",
+        &config("sh, -c, 'echo \"$@\" >> told; cat \"$3\" >> told', x"),
+    );
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(3));
+    let told = std::fs::read_to_string(env.project().join("told")).unwrap();
+    let id = env.last_run().file_name().unwrap().to_string_lossy().into_owned();
+    assert!(told.starts_with(&format!("{id} flow_root.one ")), "{told}");
+    assert!(told.contains("\"node_type\": \"ai_model_call\""), "{told}");
+
+    env.write(".dhenara/config.yaml", &config("'no-such-program'"));
+    let output = env.run(&["run", "flow", "flow.yaml", "--json"]).expect(3);
+    assert!(
+        output.stderr.contains("warning: `on_waiting`: `no-such-program`"),
+        "{output}"
+    );
+    assert_eq!(output.json("cli_run")["status"], "waiting");
 }
