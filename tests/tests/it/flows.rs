@@ -287,26 +287,23 @@ fn an_input_gives_a_model_its_variables_and_settings() {
 }
 
 #[test]
-fn a_node_whose_question_nobody_answers_fails() {
+fn a_node_whose_question_nobody_answers_lets_the_run_wait() {
     let env = asking();
     let output = env
         .run(&["run", "flow", "ask.yaml", "--env", "offline", "--no-input"])
-        .expect(1);
-    insta::assert_snapshot!(output, @r"
+        .expect(3);
+    insta::assert_snapshot!(output, @"
     ---- stderr
     run_00000000_000000_000001
     ask_root
-      ✗ ask                           [time]
-        `ask_root.ask` asks for its input and nobody answered
-    ✗ ask_root failed
+      ? ask                           waits for an answer
 
-    failed run_00000000_000000_000001 in [time]
-      steps     0 completed, 1 failed
-      error     `ask_root.ask` asks for its input and nobody answered
-      hint      give it by `--input ask_root.ask=JSON`, `--static-inputs FILE` or an event handler
+    waiting run_00000000_000000_000001 in [time]
+      steps     0 completed
+      asks      ask_root.ask
       artifacts [root]/project/runs/run_00000000_000000_000001
-      next      dhenara resume run_00000000_000000_000001 --env offline
-    ---- exit code 1
+      next      dhenara answer run_00000000_000000_000001 --env offline
+    ---- exit code 3
     ");
 }
 
