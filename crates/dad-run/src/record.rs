@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::decide::Reason;
 
 /// One line of the journal.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Record {
     /// Rises by one from 1.
     pub seq: u64,
