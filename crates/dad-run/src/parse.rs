@@ -95,3 +95,52 @@ impl<'de> Visitor<'de> for RecordVisitor {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn fields_may_stand_in_any_order_and_a_newer_kind_is_known_as_such() {
+        let at = "2026-01-02T03:04:05Z";
+        let lines = [
+            json!({"seq": 7, "at": at, "type": "step_started", "path": "a.b", "attempt": 2, "reason": "retry"}),
+            json!({"type": "step_started", "path": "a.b", "attempt": 2, "reason": "retry", "at": at, "seq": 7}),
+        ];
+        for line in lines {
+            let record: Record = serde_json::from_str(&line.to_string()).unwrap();
+            let RecordBody::StepStarted {
+                path,
+                attempt,
+                reason,
+                after,
+                effect,
+            } = &record.body
+            else {
+                panic!("{record:?}");
+            };
+            assert_eq!((record.seq, path.as_str(), *attempt), (7, "a.b", 2));
+            assert_eq!((reason, after, effect), (&Reason::Retry, &None, &false));
+            assert_eq!(
+                serde_json::from_value::<Record>(json!(record)).unwrap(),
+                record,
+                "what is written is read again"
+            );
+        }
+        let newer = json!({"seq": 1, "at": at, "type": "of_tomorrow", "path": 3});
+        let record: Record = serde_json::from_value(newer).unwrap();
+        assert_eq!(record.body, RecordBody::Unknown);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let refused = |line: Value| serde_json::from_value::<Record>(line).unwrap_err().to_string();
+        let at = "2026-01-02T03:04:05Z";
+        let started = json!({"seq": 1, "at": at, "type": "step_started", "attempt": 1, "reason": "retry"});
+        assert!(refused(started).contains("path"));
+        assert!(refused(json!({"at": at, "type": "run_sealed"})).contains("seq"));
+        assert!(refused(json!({"seq": 1, "at": at})).contains("type"));
+    }
+}
