@@ -1,12 +1,11 @@
-//! Starts the measurements of what steps, templates and looking at runs cost, built for release.
+//! Starts the measurements, built for release: of steps, of templates, of looking at runs and of going on with them.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use crate::process::{TaskError, cargo, output, run as run_command};
 
-/// Builds and starts `benches/steps`, or `benches/templates` or `benches/catalog` if that is the first option, with the
-/// rest.
+/// Builds and starts one of `benches` by the first option, `benches/steps` if that names none, with the rest.
 ///
 /// # Errors
 /// If it cannot be built or fails.
@@ -14,6 +13,7 @@ pub fn run(options: &[&str]) -> Result<(), TaskError> {
     let (bench, options) = match options {
         ["templates", rest @ ..] => ("templates", rest),
         ["runs", rest @ ..] => ("catalog", rest),
+        ["resume" | "rerun", ..] => ("again", options),
         options => ("steps", options),
     };
     let mut command = Command::new(cargo());

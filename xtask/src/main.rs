@@ -25,6 +25,12 @@ Developer tasks. Usage: cargo xtask TASK
                    --runs N           how many runs are listed (default 10000)
                    --steps N          how many steps the run that is shown has (default 100000)
                    --rounds N         measurements of each (default 5)
+  bench resume     what it costs to go on with a run that was interrupted at its very end
+                   --steps N          how many steps it has (default 100000)
+                   --rounds, --at and --json as above
+  bench rerun      what a re-run costs that takes every step over, above plain copies of the same files
+                   --steps N          how many steps there are (default 10000)
+                   --rounds, --at and --json as above
   bench templates  what parsing and rendering templates costs; takes --rounds and --json
 ";
 

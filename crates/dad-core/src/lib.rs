@@ -26,6 +26,7 @@ mod serialize;
 mod size;
 mod status;
 mod suggest;
+mod text;
 mod usage;
 
 pub use canonical::{Digest, ParseDigestError, canonical_json};

@@ -12,8 +12,7 @@ use crate::suggest::nearest;
 ///
 /// Besides element ids a path holds `iter_N` for iterations and `is_true`, `is_false` for branches. Every segment
 /// obeys the alphabet of [`ElementId`], so the path can be used as a relative directory without further checks.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HierarchyPath(Arc<str>);
 
 /// Why a text is not a [`HierarchyPath`] or [`PathSelector`].

@@ -437,6 +437,24 @@ impl Dir {
         self.dir.read(name).context("read", || self.full(name))
     }
 
+    /// The content of a file that is to have `len` bytes: of a longer one the first byte that is too much and no more.
+    ///
+    /// # Errors
+    /// If it is missing, outside or unreadable.
+    pub fn read_expected(&self, name: impl AsRef<Path>, len: u64) -> FsResult<Vec<u8>> {
+        let name = name.as_ref();
+        let file = self.open_file(name)?;
+        // As much is known as a plain read would ask the system for, three times for each file.
+        let most = len.saturating_add(1);
+        let mut bytes = Vec::new();
+        usize::try_from(most)
+            .map_err(|_| io::ErrorKind::OutOfMemory.into())
+            .and_then(|capacity| Ok(bytes.try_reserve_exact(capacity)?))
+            .and_then(|()| file.take(most).read_to_end(&mut bytes))
+            .context("read", || self.full(name))?;
+        Ok(bytes)
+    }
+
     /// The content of a file, `None` if it is missing.
     ///
     /// # Errors

@@ -37,6 +37,7 @@ mod lease;
 mod machine;
 mod memo;
 mod original;
+mod parse;
 mod plan;
 mod preview;
 mod project;

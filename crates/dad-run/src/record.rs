@@ -12,7 +12,7 @@ use crate::decide::Reason;
 use crate::question::QuestionKind;
 
 /// One line of the journal.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Record {
     /// Rises by one from 1.
     pub seq: u64,

@@ -469,7 +469,11 @@ impl RunHandle {
         component: &EnteredComponent,
         path: &HierarchyPath,
     ) -> Result<EnteredComponent, RunError> {
-        let dir = component.dir.create_dir_all(path.leaf())?;
+        let dir = match &self.inner.history {
+            // Nobody else makes directories here: it is not there yet.
+            None => component.dir.create_dir(path.leaf())?,
+            Some(_) => component.dir.create_dir_all(path.leaf())?,
+        };
         if self.inner.durability == Durability::Disk {
             component.dir.sync()?;
         }

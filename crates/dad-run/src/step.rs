@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::inner::{RunInner, State};
 use crate::layout::{ATTEMPTS, CHANGES, OUTCOME, OUTCOME_TEXT, RESULT, STATE, WORLD};
 use crate::plan::origin_of;
 use crate::projection;
-use crate::record::{ArtifactList, RecordBody, StepCommitted};
+use crate::record::{ArtifactList, RecordBody, StepCommitted, Totals};
 use crate::recorded::Versioned;
 use crate::resume::free_name;
 use crate::run::{EnteredComponent, RunHandle};
@@ -291,10 +291,11 @@ impl RunHandle {
                 details.effect,
             )
         };
-        inner.may_block(publish)
+        inner.may_block(publish).map(drop)
     }
 
-    /// Ends a step that is not executed, because somebody settled it by hand. It has no files.
+    /// Ends a step that is not executed, because somebody settled it by hand. It has no files. Returns what it adds to the
+    /// totals.
     ///
     /// # Errors
     /// If the run has ended, or the record cannot be written.
@@ -305,7 +306,7 @@ impl RunHandle {
         node_type: &NodeType,
         (status, error): (StepStatus, Option<ErrorInfo>),
         summary: Option<String>,
-    ) -> Result<StepCommitted, RunError> {
+    ) -> Result<Totals, RunError> {
         let inner = self.inner();
         let seq = {
             let mut state = inner.state();
@@ -329,12 +330,11 @@ impl RunHandle {
             summary,
             error: error.as_ref().map(projection::shorten),
         };
-        inner.may_block(|| inner.publish(component, None, node_type, committed.clone(), error, true))?;
-        Ok(committed)
+        inner.may_block(|| inner.publish(component, None, node_type, committed, error, true))
     }
 
     /// Takes the result of a step, of this path or another one of the parent run: every file is checked against its
-    /// digest and copied, and edits of the plan are made.
+    /// digest and copied, and edits of the plan are made. Returns what the step adds to the totals.
     ///
     /// # Errors
     /// If a file is missing or differs from its record, or the copy cannot be written.
@@ -345,7 +345,7 @@ impl RunHandle {
         node_type: &NodeType,
         from: &HierarchyPath,
         reason: Reason,
-    ) -> Result<StepCommitted, RunError> {
+    ) -> Result<Totals, RunError> {
         let inner = self.inner();
         let parent = inner.parent.as_ref().ok_or_else(|| RunError::ParentGone {
             run: inner.identity.run_id.to_string(),
@@ -373,16 +373,19 @@ impl RunHandle {
             return self.settle_step(component, path, node_type, end, step.summary.clone());
         }
         let edits: Vec<&Edit> = inner.plan.iter().flat_map(|plan| plan.edits_of(path)).collect();
-        let stage = inner.stage.create_dir(&name)?;
-        let source = parent.handle().open_dir(from.to_relative_dir())?;
+        // Neither directory is opened: most steps have two files.
+        let stage = (&inner.stage, Path::new(&name));
+        inner.stage.make_dir(&name)?;
+        let source_name = from.to_relative_dir();
+        let source = (parent.handle(), &*source_name);
         let mut artifacts = Vec::new();
         for artifact in parent.artifacts(step)? {
             if !is_edited(&edits, &artifact.name) {
-                copy_artifact(&source, &artifact, &stage)?;
+                copy_artifact(source, &artifact, stage)?;
                 artifacts.push(artifact);
             } else if artifact.name == RESULT {
-                let result = edited_result(&source, &artifact, &edits)?;
-                artifacts.extend(write_edited(&stage, &result)?);
+                let result = edited_result(source, &artifact, &edits)?;
+                artifacts.extend(write_edited(&inner.stage.open_dir(&name)?, &result)?);
             }
         }
         artifacts.sort_by(|a, b| a.name.cmp(&b.name));
@@ -400,9 +403,7 @@ impl RunHandle {
             ..step.clone()
         };
         let error = committed.error.clone();
-        let publish = || inner.publish(component, Some(&name), node_type, committed.clone(), error, false);
-        inner.may_block(publish)?;
-        Ok(committed)
+        inner.may_block(|| inner.publish(component, Some(&name), node_type, committed, error, false))
     }
 
     /// Moves what an attempt left behind out of the way of the next one.
@@ -428,7 +429,8 @@ impl RunInner {
         }
     }
 
-    /// The rename, the record and the event, one after the other with nothing between.
+    /// The rename, the record and the event, one after the other with nothing between. Returns what the step adds to the
+    /// totals.
     fn publish(
         &self,
         component: &EnteredComponent,
@@ -437,7 +439,7 @@ impl RunInner {
         committed: StepCommitted,
         error: Option<ErrorInfo>,
         effect: bool,
-    ) -> Result<(), RunError> {
+    ) -> Result<Totals, RunError> {
         if let Some(stage_name) = stage_name.filter(|_| self.durability == Durability::Disk) {
             // Everything in it before its name, and its name before its record.
             self.stage.open_dir(stage_name)?.sync_tree()?;
@@ -476,7 +478,7 @@ impl RunInner {
         if state.first_failures.len() < 10 {
             state.first_failures.extend(failure);
         }
-        Ok(())
+        Ok(totals)
     }
 }
 
@@ -524,10 +526,10 @@ fn is_edited(edits: &[&Edit], name: &str) -> bool {
 }
 
 /// The result of a step with its outcome changed.
-fn edited_result(source: &Dir, artifact: &ArtifactRef, edits: &[&Edit]) -> Result<Value, RunError> {
+fn edited_result(source: Place<'_>, artifact: &ArtifactRef, edits: &[&Edit]) -> Result<Value, RunError> {
     let bytes = read_artifact(source, artifact)?;
-    let mut result: Value = serde_json::from_slice(&bytes)
-        .map_err(|e| RunError::unreadable(source.path().join(&artifact.name), e))?;
+    let mut result: Value =
+        serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(full_path(source, artifact), e))?;
     let mut outcome = result.get("outcome").cloned().unwrap_or_default();
     for edit in edits {
         edit.apply(&mut outcome)?;
@@ -546,31 +548,41 @@ fn write_edited(stage: &Dir, result: &Value) -> Result<[ArtifactRef; 2], RunErro
     ])
 }
 
+/// A directory by its name in another one.
+type Place<'a> = (&'a Dir, &'a Path);
+
+fn full_path((dir, name): Place<'_>, artifact: &ArtifactRef) -> PathBuf {
+    dir.path().join(name).join(&artifact.name)
+}
+
 /// Copies one file of a step.
-fn copy_artifact(source: &Dir, artifact: &ArtifactRef, target: &Dir) -> Result<(), RunError> {
+fn copy_artifact(source: Place<'_>, artifact: &ArtifactRef, target: Place<'_>) -> Result<(), RunError> {
     let bytes = read_artifact(source, artifact)?;
+    let (target, name) = target;
     if let Some((dir, _)) = artifact.name.rsplit_once('/') {
-        target.create_dir_all(dir)?;
+        target.create_dir_all(name.join(dir))?;
     }
-    Ok(target.write_new(&artifact.name, &bytes, Durability::Process)?)
+    Ok(target.write_new(name.join(&artifact.name), &bytes, Durability::Process)?)
 }
 
 /// Reads one file of a step and refuses it unless it is the one that was recorded.
-fn read_artifact(source: &Dir, artifact: &ArtifactRef) -> Result<Vec<u8>, RunError> {
+fn read_artifact(source: Place<'_>, artifact: &ArtifactRef) -> Result<Vec<u8>, RunError> {
     let corrupt = |reason: String| RunError::Corrupt {
-        path: source.path().join(&artifact.name),
+        path: full_path(source, artifact),
         reason,
     };
-    let bytes = source
-        .read(&artifact.name)
+    let (dir, name) = source;
+    let bytes = dir
+        .read_expected(name.join(&artifact.name), artifact.len)
         .map_err(|error| match error.is_not_found() {
             true => corrupt("it is missing".to_owned()),
             false => error.into(),
         })?;
     if bytes.len() as u64 != artifact.len {
+        // Of a longer one no more was read than shows that it is.
+        let len = dir.len(name.join(&artifact.name))?.unwrap_or_default();
         return Err(corrupt(format!(
-            "it has {} bytes, recorded were {}",
-            bytes.len(),
+            "it has {len} bytes, recorded were {}",
             artifact.len
         )));
     }

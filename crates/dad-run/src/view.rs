@@ -8,6 +8,7 @@ use dad_core::{
 };
 use dad_fs::Dir;
 use indexmap::IndexMap;
+use indexmap::map::Entry;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -640,7 +641,7 @@ impl Fold {
                 };
                 self.entries.insert(path, entry);
             }
-            RecordBody::StepCommitted(step) => {
+            RecordBody::StepCommitted(mut step) => {
                 self.open.settled.remove(&step.path);
                 self.open.questions.retain(|_, open| open.path != step.path);
                 // What is settled by hand, or taken over, was not begun again.
@@ -652,7 +653,14 @@ impl Fold {
                     self.open.started.remove(&step.path);
                 }
                 self.totals.add(&step.totals());
-                self.entries.insert(step.path.clone(), ViewEntry::Step(step));
+                match self.entries.entry(step.path.clone()) {
+                    Entry::Occupied(mut entry) => {
+                        // One text for both: of very many steps the paths alone take much memory.
+                        step.path = entry.key().clone();
+                        entry.insert(ViewEntry::Step(step));
+                    }
+                    Entry::Vacant(entry) => drop(entry.insert(ViewEntry::Step(step))),
+                }
             }
             RecordBody::Question { id, path, kind, .. } => {
                 let since = record.at;

@@ -294,6 +294,10 @@ impl Walk {
         if body.is_empty() || inside.side == Side::Outside {
             return Ok(());
         }
+        if let Some(ended) = self.part_ended_before(body, path, inside.phase) {
+            all.add(ended);
+            return Ok(());
+        }
         let entered = &self.run.enter_part(inside.entered, path)?;
         let inside = Inside {
             frame,

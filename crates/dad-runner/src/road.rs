@@ -15,8 +15,7 @@ use dad_events::ResultLookup;
 use dad_run::layout::{RESULT, WORLD};
 use dad_run::{
     Answer, Changes, CommitDetails, Compared, ControlKind, Facts, Interrupted, Kind, Known, MemoLine, Reason,
-    RunError, Settled, Side, StagedStep, StepCommitted, StepStart, Totals, Verdict, decide, is_result,
-    origin_of,
+    RunError, Settled, Side, StagedStep, StepCommitted, StepStart, Totals, Verdict, decide, origin_of,
 };
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -30,7 +29,7 @@ use crate::input::{FoundInput, InputOutcome, check_answer, find_input};
 use crate::node::{NodeError, NodeOutput, ReadSet, World};
 use crate::registry::ErasedNode;
 use crate::waiting::{BusyStep, Waited};
-use crate::walk::{Ended, Inside, Phase, Walk};
+use crate::walk::{Ended, Inside, Walk};
 
 /// How long a node that was asked to stop may take to return.
 const GRACE: Duration = Duration::from_secs(10);
@@ -110,11 +109,8 @@ pub(crate) async fn take_step(
     walk.run.bus().caught_up().await;
 
     // Place: what is committed in this run stays; before the entry point of a re-run the recorded result counts.
-    if let Some(committed) = step.committed_before() {
-        return Ok(Ended {
-            totals: committed.totals(),
-            ..Ended::nothing()
-        });
+    if let Some(ended) = walk.committed_before(node, &step.path, inside.phase) {
+        return Ok(ended);
     }
     if let Some(settled) = walk.run.settled(&step.path) {
         return step.settle(settled);
@@ -170,14 +166,14 @@ pub(crate) async fn take_step(
 impl Step<'_> {
     fn reuse(&self, from: &HierarchyPath, reason: Reason) -> Result<Ended, RunError> {
         let node_type = &self.node.node_type;
-        let committed = self
+        let totals = self
             .walk
             .run
             .reuse_step(self.inside.entered, &self.path, node_type, from, reason)?;
         Ok(Ended {
             // What is reused is a result that others could go on from, a failure that was absorbed too.
             status: StepStatus::Completed,
-            totals: committed.totals(),
+            totals,
             failures: Vec::new(),
         })
     }
@@ -199,26 +195,15 @@ impl Step<'_> {
         let node_type = &self.node.node_type;
         let run = &self.walk.run;
         let end = (status, error.clone());
-        let committed = run.settle_step(self.inside.entered, &self.path, node_type, end, summary)?;
+        let totals = run.settle_step(self.inside.entered, &self.path, node_type, end, summary)?;
         let mut ended = Ended {
-            totals: committed.totals(),
+            totals,
             ..Ended::nothing()
         };
         if let Some(error) = error.filter(|_| !self.node.options.on_error.absorbs(status)) {
             ended.fail(&self.path, error);
         }
         Ok(ended)
-    }
-
-    /// What this run committed before it was resumed, if that stands. What is under `finally` executes again.
-    fn committed_before(&self) -> Option<&StepCommitted> {
-        let history = self
-            .walk
-            .run
-            .history()
-            .filter(|_| self.inside.phase == Phase::Body)?;
-        let step = history.step(&self.path)?;
-        is_result(step, self.node.options.on_error).then_some(step)
     }
 
     async fn input(&self, busy: &mut BusyStep<'_>) -> Result<Input, RunError> {

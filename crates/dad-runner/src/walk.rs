@@ -6,10 +6,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dad_core::{ErrorInfo, FirstFailure, HierarchyPath, PathSelector, StepStatus};
-use dad_definition::{Component, Content, Expression, ProgramElement, Selected};
+use dad_definition::{Component, Content, Expression, NodeElement, ProgramElement, Selected};
 use dad_run::{
     Asked, ComponentEnd, EnteredComponent, EntryPoint, RerunPlan, RunError, RunHandle, RunView, Side, Totals,
-    ViewEntry,
+    ViewEntry, is_result,
 };
 use dad_template::Limits;
 use futures_util::future::join_all;
@@ -208,6 +208,43 @@ impl Walk {
         let stands = *status == StepStatus::Completed || component.options.on_error.absorbs(*status);
         stands.then(|| Ended {
             totals: *totals,
+            ..Ended::nothing()
+        })
+    }
+
+    /// How an iteration or branch ended before the run was resumed, if all of it stands: not even its directory is opened
+    /// then.
+    pub(crate) fn part_ended_before(
+        &self,
+        body: &[ProgramElement],
+        path: &HierarchyPath,
+        phase: Phase,
+    ) -> Option<Ended> {
+        let mut all = Ended::nothing();
+        self.run.history()?;
+        for element in body {
+            let path = path.child(element.id());
+            all.add(match element {
+                ProgramElement::Node(node) => self.committed_before(node, &path, phase)?,
+                ProgramElement::Component(component) => self.ended_before(component, &path, phase)?,
+                _ => return None,
+            });
+        }
+        Some(all)
+    }
+
+    /// What a step came to that this run committed before it was resumed, if that stands. What is under `finally` executes
+    /// again.
+    pub(crate) fn committed_before(
+        &self,
+        node: &NodeElement,
+        path: &HierarchyPath,
+        phase: Phase,
+    ) -> Option<Ended> {
+        let history = self.run.history().filter(|_| phase == Phase::Body)?;
+        let step = history.step(path)?;
+        is_result(step, node.options.on_error).then(|| Ended {
+            totals: step.totals(),
             ..Ended::nothing()
         })
     }

@@ -1,0 +1,146 @@
+//! Reading a record in one pass. What serde derives for a flattened, tagged enum keeps every field in between twice,
+//! which costs several times as much, and a run has two records for each of its steps.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use dad_core::HierarchyPath;
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde_json::{Map, Value};
+
+use crate::decide::Reason;
+use crate::record::{Record, RecordBody};
+
+/// A text of the line, copied only if it has escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The fields of [`RecordBody::StepStarted`].
+#[derive(Deserialize)]
+struct Started {
+    path: HierarchyPath,
+    attempt: u32,
+    reason: Reason,
+    #[serde(default)]
+    after: Option<HierarchyPath>,
+    #[serde(default)]
+    effect: bool,
+}
+
+impl From<Started> for RecordBody {
+    fn from(started: Started) -> Self {
+        let Started {
+            path,
+            attempt,
+            reason,
+            after,
+            effect,
+        } = started;
+        Self::StepStarted {
+            path,
+            attempt,
+            reason,
+            after,
+            effect,
+        }
+    }
+}
+
+struct RecordVisitor;
+
+impl<'de> Deserialize<'de> for Record {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(RecordVisitor)
+    }
+}
+
+impl<'de> Visitor<'de> for RecordVisitor {
+    type Value = Record;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record of a journal")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record, A::Error> {
+        let (mut seq, mut at) = (None, None);
+        let mut fields = Map::new();
+        while let Some(Text(key)) = map.next_key()? {
+            match (&*key, seq, at) {
+                ("seq", ..) => seq = Some(map.next_value()?),
+                ("at", ..) => at = Some(map.next_value()?),
+                ("type", Some(seq), Some(at)) => {
+                    let Text(kind) = map.next_value()?;
+                    let rest = MapAccessDeserializer::new(&mut map);
+                    let body = match &*kind {
+                        "step_started" => Started::deserialize(rest)?.into(),
+                        "step_committed" => RecordBody::StepCommitted(Box::deserialize(rest)?),
+                        _ => {
+                            fields.insert(key.into_owned(), kind.into_owned().into());
+                            continue;
+                        }
+                    };
+                    return Ok(Record { seq, at, body });
+                }
+                _ => {
+                    fields.insert(key.into_owned(), map.next_value()?);
+                }
+            }
+        }
+        Ok(Record {
+            seq: seq.ok_or_else(|| Error::missing_field("seq"))?,
+            at: at.ok_or_else(|| Error::missing_field("at"))?,
+            body: RecordBody::deserialize(Value::Object(fields)).map_err(Error::custom)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn fields_may_stand_in_any_order_and_a_newer_kind_is_known_as_such() {
+        let at = "2026-01-02T03:04:05Z";
+        let lines = [
+            json!({"seq": 7, "at": at, "type": "step_started", "path": "a.b", "attempt": 2, "reason": "retry"}),
+            json!({"type": "step_started", "path": "a.b", "attempt": 2, "reason": "retry", "at": at, "seq": 7}),
+        ];
+        for line in lines {
+            let record: Record = serde_json::from_str(&line.to_string()).unwrap();
+            let RecordBody::StepStarted {
+                path,
+                attempt,
+                reason,
+                after,
+                effect,
+            } = &record.body
+            else {
+                panic!("{record:?}");
+            };
+            assert_eq!((record.seq, path.as_str(), *attempt), (7, "a.b", 2));
+            assert_eq!((reason, after, effect), (&Reason::Retry, &None, &false));
+            assert_eq!(
+                serde_json::from_value::<Record>(json!(record)).unwrap(),
+                record,
+                "what is written is read again"
+            );
+        }
+        let newer = json!({"seq": 1, "at": at, "type": "of_tomorrow", "path": 3});
+        let record: Record = serde_json::from_value(newer).unwrap();
+        assert_eq!(record.body, RecordBody::Unknown);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let refused = |line: Value| serde_json::from_value::<Record>(line).unwrap_err().to_string();
+        let at = "2026-01-02T03:04:05Z";
+        let started = json!({"seq": 1, "at": at, "type": "step_started", "attempt": 1, "reason": "retry"});
+        assert!(refused(started).contains("path"));
+        assert!(refused(json!({"at": at, "type": "run_sealed"})).contains("seq"));
+        assert!(refused(json!({"seq": 1, "at": at})).contains("type"));
+    }
+}

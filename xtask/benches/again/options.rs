@@ -1,0 +1,91 @@
+//! The command line.
+
+use std::fmt;
+
+/// What to measure.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) task: Task,
+    /// How many steps the run has.
+    pub(crate) steps: usize,
+    /// How often each is measured.
+    pub(crate) rounds: usize,
+    /// Where the runs are.
+    pub(crate) places: Vec<Place>,
+    /// Whether to print JSON.
+    pub(crate) json: bool,
+}
+
+/// What is done with a run that is there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Task {
+    Resume,
+    Rerun,
+}
+
+/// A file system.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    /// In memory: what remains is the cost of the program and of the system calls.
+    Memory,
+    /// On the disk of the target directory.
+    Disk,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Memory => "memory",
+            Self::Disk => "disk",
+        })
+    }
+}
+
+impl Options {
+    pub(crate) fn parse(args: &[&str]) -> Result<Self, String> {
+        let (task, steps, args) = match args {
+            ["resume", args @ ..] => (Task::Resume, 100_000, args),
+            ["rerun", args @ ..] => (Task::Rerun, 10_000, args),
+            _ => return Err("the first argument is `resume` or `rerun`".to_owned()),
+        };
+        let mut options = Self {
+            task,
+            steps,
+            rounds: 5,
+            places: vec![Place::Memory, Place::Disk],
+            json: false,
+        };
+        let mut rest = args.iter();
+        while let Some(option) = rest.next() {
+            if *option == "--json" {
+                options.json = true;
+                continue;
+            }
+            let value = rest
+                .next()
+                .ok_or_else(|| format!("`{option}` is unknown or has no value"))?;
+            match *option {
+                "--steps" => options.steps = number(value)?,
+                "--rounds" => options.rounds = number(value)?,
+                "--at" => options.places = vec![place(value)?],
+                _ => return Err(format!("unknown option `{option}`")),
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn number(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(format!("`{text}` is not a number above 0")),
+    }
+}
+
+fn place(text: &str) -> Result<Place, String> {
+    match text {
+        "memory" => Ok(Place::Memory),
+        "disk" => Ok(Place::Disk),
+        _ => Err(format!("`{text}` is neither memory nor disk")),
+    }
+}
