@@ -152,7 +152,7 @@ fn every_operation(phase: &str, prepare: fn(&TestEnvironment), at_least: u64) {
     clippy::disallowed_methods,
     reason = "what a test begins with, not a part of a run"
 )]
-fn copy_all(source: &Path, target: &Path) {
+pub(crate) fn copy_all(source: &Path, target: &Path) {
     std::fs::create_dir_all(target).unwrap();
     for entry in std::fs::read_dir(source).unwrap() {
         let entry = entry.unwrap();

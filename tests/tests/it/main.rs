@@ -18,6 +18,7 @@ mod flows;
 mod formats;
 mod intervene;
 mod json;
+mod kills;
 mod original;
 mod paid;
 mod power;
