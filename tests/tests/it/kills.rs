@@ -104,15 +104,18 @@ fn repetitions(made: &BTreeMap<String, usize>) -> usize {
     made.values().map(|times| times - 1).sum()
 }
 
-/// What was spent on a step: exchanges, and how often it began.
-fn spent(env: &TestEnvironment, run: &Path, step: &str) -> (usize, usize) {
-    let begins = records(run, "step_started");
-    let begins = begins.iter().filter(|record| record["path"] == step).count();
-    let made = exchanges(env);
-    let of_step = made
-        .iter()
-        .filter(|(what, _)| what.rsplit_once(' ').unwrap().0 == step);
-    (of_step.map(|(_, times)| times).sum(), begins)
+/// What was spent on each step: exchanges, and how often it began.
+fn spent(env: &TestEnvironment, run: &Path) -> BTreeMap<String, (usize, usize)> {
+    let mut spent: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for record in records(run, "step_started") {
+        let step = record["path"].as_str().unwrap().to_owned();
+        spent.entry(step).or_default().1 += 1;
+    }
+    for (what, times) in exchanges(env) {
+        let (step, _) = what.rsplit_once(' ').unwrap();
+        spent.entry(step.to_owned()).or_default().0 += times;
+    }
+    spent
 }
 
 /// A run that is killed again and again.
@@ -198,26 +201,25 @@ impl Victim {
         let is_left = |problem: &&String| is_killed && left.iter().any(|left| problem.contains(left));
         let problems: Vec<&String> = problems.iter().filter(|problem| !is_left(problem)).collect();
         assert!(problems.is_empty(), "{at}: {problems:?}");
+        let spent = spent(&self.env, run);
         for (step, before) in &self.announced {
-            let now = spent(&self.env, run, step);
-            assert_eq!(now, *before, "{at}: {step} was announced and then done again");
+            assert_eq!(
+                spent[step], *before,
+                "{at}: {step} was announced and then done again"
+            );
         }
         let dirs = Dirs::new(&self.env.project(), None, None).unwrap();
         let listed = dirs.catalog().list().unwrap();
         assert!(listed.iter().any(|entry| entry.dir == run), "{at}: {listed:?}");
         for line in heard {
             let step = line.strip_prefix("ended ").unwrap();
-            let spent = spent(&self.env, run, step);
-            let before = self.announced.insert(step.to_owned(), spent);
+            let before = self.announced.insert(step.to_owned(), spent[step]);
             assert_eq!(before, None, "{at}: {step} was announced twice");
         }
     }
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "where the kills hit is for people to see"
-)]
+#[expect(clippy::print_stdout, reason = "where the kills hit is for people to see")]
 #[test]
 fn two_hundred_kills_under_load() {
     let undisturbed = Victim::new();
@@ -276,7 +278,10 @@ async fn three_paid_calls_of_one_step_stay_three() {
     let server = MockServer::start().await;
     let answer = |request: &Request| {
         let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
-        let text = format!("answer {}", body["messages"].as_array().unwrap().len().div_ceil(2));
+        let text = format!(
+            "answer {}",
+            body["messages"].as_array().unwrap().len().div_ceil(2)
+        );
         ResponseTemplate::new(200).set_body_json(json!({
             "id": "1", "object": "chat.completion", "model": "tiny",
             "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
@@ -313,5 +318,9 @@ async fn three_paid_calls_of_one_step_stay_three() {
     }
     let begins = records(&run, "step_started");
     let attempts: Vec<_> = begins.iter().map(|record| &record["attempt"]).collect();
-    assert_eq!(attempts, [&json!(1), &json!(1), &json!(1)], "one attempt, gone on with");
+    assert_eq!(
+        attempts,
+        [&json!(1), &json!(1), &json!(1)],
+        "one attempt, gone on with"
+    );
 }

@@ -28,4 +28,5 @@ mod render;
 mod rerun;
 mod resume;
 mod shown;
+mod together;
 mod tutorial;
