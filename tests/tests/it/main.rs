@@ -16,6 +16,8 @@ mod events;
 mod failures;
 mod flows;
 mod formats;
+mod frozen;
+mod full_disk;
 mod intervene;
 mod json;
 mod kills;
