@@ -70,7 +70,27 @@ fn they_are_listed_shown_and_whole() {
         .unchanged(&["runs", "why", RERUN, "last_one", "--json"])
         .expect(0);
     assert_eq!(why.json("cli_runs_why")["run_id"], RERUN, "{why}");
-    insta::assert_snapshot!(env.unchanged(&["runs", "show", RERUN]).expect(0), @"");
+    insta::assert_snapshot!(env.unchanged(&["runs", "show", RERUN]).expect(0), @"
+    rerun_00000000_000000_000003  completed
+      from      run_00000000_000000_000001
+      made      0000-00-00 00:00:00 UTC, took [time]
+      steps     7 completed (6 reused)
+      size      34 files, [size]
+      artifacts [root]/project/runs/rerun_00000000_000000_000003
+      flow_root
+        ↺ ask                           from run_00000000_000000_000001  tiny, 2 tokens
+        rounds
+          ↺ iter_0.mark                   from run_00000000_000000_000001  1 command
+          iter_0.chosen
+          ↺ iter_1.mark                   from run_00000000_000000_000001  1 command
+          iter_1.chosen
+            ↺ is_true.extra                 from run_00000000_000000_000001  1 command
+        both
+          ↺ left                          from run_00000000_000000_000001  1 command
+          ↺ right                         from run_00000000_000000_000001  1 command
+        ✓ last_one                      [time]  1 command
+    ---- exit code 0
+    ");
 }
 
 #[test]
