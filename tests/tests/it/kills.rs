@@ -219,7 +219,6 @@ impl Victim {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "where the kills hit is for people to see")]
 #[test]
 fn two_hundred_kills_under_load() {
     let undisturbed = Victim::new();
