@@ -399,7 +399,7 @@ impl Dir {
         let file = self.change("lock", name, Change::OpenFile, |dir| {
             dir.open_with(name, &options)
         })?;
-        FileLock::exclusive(file.into_std(), || self.full(name))
+        FileLock::exclusive(file.into_std(), self.full(name))
     }
 
     /// Whether somebody holds the lock of a file; a missing file is held by nobody.
@@ -411,7 +411,7 @@ impl Dir {
         let opened = self.dir.open(name).context("open", || self.full(name));
         match optional(opened)? {
             None => Ok(false),
-            Some(file) => Ok(FileLock::shared(file.into_std(), || self.full(name))?.is_none()),
+            Some(file) => Ok(FileLock::shared(file.into_std(), self.full(name))?.is_none()),
         }
     }
 

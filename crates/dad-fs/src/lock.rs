@@ -8,43 +8,50 @@ use crate::error::{Context, FsError, FsResult};
 #[must_use = "the lock is released when this is dropped"]
 pub struct FileLock {
     file: File,
+    path: PathBuf,
 }
 
 impl FileLock {
     /// Locks the file for one holder; `None` if somebody holds it.
-    pub(crate) fn exclusive(file: File, path: impl FnOnce() -> PathBuf) -> FsResult<Option<Self>> {
+    pub(crate) fn exclusive(file: File, path: PathBuf) -> FsResult<Option<Self>> {
         let outcome = file.try_lock();
         Self::from_outcome(file, outcome, path)
     }
 
     /// Locks the file for readers; `None` if somebody holds it for writing.
-    pub(crate) fn shared(file: File, path: impl FnOnce() -> PathBuf) -> FsResult<Option<Self>> {
+    pub(crate) fn shared(file: File, path: PathBuf) -> FsResult<Option<Self>> {
         let outcome = file.try_lock_shared();
         Self::from_outcome(file, outcome, path)
     }
 
-    fn from_outcome(
-        file: File,
-        outcome: Result<(), TryLockError>,
-        path: impl FnOnce() -> PathBuf,
-    ) -> FsResult<Option<Self>> {
+    fn from_outcome(file: File, outcome: Result<(), TryLockError>, path: PathBuf) -> FsResult<Option<Self>> {
         match outcome {
-            Ok(()) => Ok(Some(Self { file })),
+            Ok(()) => Ok(Some(Self { file, path })),
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(source)) => Err(FsError::new("lock", path(), source)),
+            Err(TryLockError::Error(source)) => Err(FsError::new("lock", path, source)),
         }
     }
 
-    /// Replaces the content of the locked file; what it says is a hint for people, the lock itself is the truth.
+    /// Replaces the content of the locked file; what it says is a hint for people, the lock itself is the truth. Who
+    /// reads meanwhile sees the old text or the new one, which may have line feeds behind it.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn write_content(&mut self, bytes: &[u8]) -> FsResult<()> {
         use std::io::{Seek, Write};
         let file = &mut self.file;
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| file.write_all(bytes))
-            .context("write the lock file", PathBuf::new)
+        let old = file.metadata().and_then(|old| {
+            file.rewind()?;
+            Ok(usize::try_from(old.len()).unwrap_or(0))
+        });
+        // In one call and as long as what stands there: a process that dies in between leaves no half of it, and a
+        // disk that is full has the room already.
+        let text = old.map(|old| {
+            let mut text = bytes.to_vec();
+            text.resize(text.len().max(old), b'\n');
+            text
+        });
+        text.and_then(|text| file.write_all(&text))
+            .context("write the lock file", || self.path.clone())
     }
 }

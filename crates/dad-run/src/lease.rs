@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use dad_core::SCHEMA_VERSION;
 use dad_fs::{Dir, FileLock};
 use serde::{Deserialize, Serialize};
@@ -7,6 +9,10 @@ use crate::journal::first_and_last;
 use crate::layout::{JOURNAL, LEASE};
 use crate::machine;
 use crate::record::RecordBody;
+
+/// How long somebody who holds the lease is given to let go of it, or to write who it is.
+const MOMENTS: u32 = 50;
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// Who drives a run, for people; the lock on the file is the truth.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -18,6 +24,14 @@ pub(crate) struct Holder {
     boot_id: Option<String>,
 }
 
+impl Holder {
+    /// Whether it is a process of this machine that has certainly ended.
+    fn is_dead(&self) -> bool {
+        self.host == machine::host()
+            && (self.boot_id != machine::boot_id() || !machine::may_be_alive(self.pid))
+    }
+}
+
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "process {} on {}", self.pid, self.host)
@@ -27,9 +41,7 @@ impl std::fmt::Display for Holder {
 /// Takes the lease of a run. The lock of a process on another machine cannot be seen on every file system: unless the
 /// run was sealed, such a process counts as its driver until somebody steals the lease.
 pub(crate) fn acquire(dot_run: &Dir, steal: bool) -> Result<FileLock, RunError> {
-    let Some(mut lock) = dot_run.lock(LEASE)? else {
-        return Err(RunError::LeaseHeld(holder(dot_run)));
-    };
+    let mut lock = lock(dot_run)?;
     if !steal && let Some(holder) = foreign_holder(dot_run)? {
         return Err(RunError::LeaseOfAnotherHost(holder.to_string()));
     }
@@ -42,6 +54,22 @@ pub(crate) fn acquire(dot_run: &Dir, steal: bool) -> Result<FileLock, RunError> 
     let text = serde_json::to_vec(&holder).map_err(|e| RunError::unreadable(LEASE, e))?;
     lock.write_content(&text)?;
     Ok(lock)
+}
+
+/// Locks the lease. While it names nobody who lives, it is held by somebody who only looks whether it is held, or by
+/// somebody who has yet to write who it is: neither is to be taken for a process that drives the run and cannot be
+/// named.
+fn lock(dot_run: &Dir) -> Result<FileLock, RunError> {
+    for _ in 0..MOMENTS {
+        if let Some(lock) = dot_run.lock(LEASE)? {
+            return Ok(lock);
+        }
+        if read_holder(dot_run).is_some_and(|holder| !holder.is_dead()) {
+            break;
+        }
+        std::thread::sleep(MOMENT);
+    }
+    Err(RunError::LeaseHeld(holder(dot_run)))
 }
 
 /// Whether a process drives the run.
@@ -68,6 +96,8 @@ fn read_holder(dot_run: &Dir) -> Option<Holder> {
     serde_json::from_slice(&dot_run.read(LEASE).ok()?).ok()
 }
 
+/// Who holds the lease, in words.
 pub(crate) fn holder(dot_run: &Dir) -> String {
-    read_holder(dot_run).map_or_else(|| "another process".to_owned(), |holder| holder.to_string())
+    let named = read_holder(dot_run).filter(|holder| !holder.is_dead());
+    named.map_or_else(|| "another process".to_owned(), |holder| holder.to_string())
 }

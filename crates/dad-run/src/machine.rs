@@ -27,6 +27,21 @@ pub(crate) fn end_group(pgid: u32, start_time: Option<u64>) {
     }
 }
 
+/// Whether there may be a process of that number; where the system does not say, there may.
+#[cfg(unix)]
+pub(crate) fn may_be_alive(pid: u32) -> bool {
+    use rustix::process::{Pid, test_kill_process};
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    // One that belongs to somebody else is alive as well.
+    pid.is_none_or(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+}
+
+/// Whether there may be a process of that number; where the system does not say, there may.
+#[cfg(not(unix))]
+pub(crate) fn may_be_alive(_: u32) -> bool {
+    true
+}
+
 #[cfg(unix)]
 fn kill_group(pgid: u32) {
     use rustix::process::{Pid, Signal, kill_process_group};

@@ -84,7 +84,7 @@ fn check(env: &TestEnvironment, at: &str, is_finished: bool) -> Vec<PathBuf> {
     clippy::print_stdout,
     reason = "how many operations there were is for people to see"
 )]
-fn every_operation(phase: &str, prepare: fn(&TestEnvironment), at_least: u64) {
+fn every_operation(phase: &'static str, prepare: fn(&TestEnvironment), at_least: u64) {
     let undisturbed = TestEnvironment::new();
     prepare(&undisturbed);
     let before = exchanges(&undisturbed);
@@ -115,35 +115,71 @@ fn every_operation(phase: &str, prepare: fn(&TestEnvironment), at_least: u64) {
     let before_phase = TestEnvironment::new();
     prepare(&before_phase);
     before_phase.is_checked();
-    for (how, operations) in ways {
-        for &operation in operations {
-            let at = format!("{phase}, {how} at {operation}");
-            let env = TestEnvironment::new();
-            copy_all(&before_phase.project(), &env.project());
-            let disturbed = call(&env, phase, operation, how);
-            match how {
-                "die" | "torn" => assert_eq!(disturbed.code, Some(86), "{at}: {}", disturbed.stderr),
-                // What fails says where, unless nothing was lost by it.
-                _ if disturbed.code != Some(0) => assert!(
-                    disturbed.stderr.contains("os error"),
-                    "{at}: {}",
-                    disturbed.stderr
-                ),
-                _ => {}
-            }
-            let runs = check(&env, &at, false);
-            // Whoever dies behind the seal leaves a run that is completed, at most without its projections.
-            let went_on = finish(&env, phase, &runs, &at);
-            let runs = check(&env, &at, went_on);
-            assert_eq!(outcomes(runs.last().unwrap()), wanted, "{at}");
-            // At most the exchange that was going on is made twice; one that failed with its memo is made again too.
-            let made = exchanges(&env) - before;
-            assert!(
-                (paid - before..=paid - before + 1).contains(&made),
-                "{at}: {made} exchanges"
-            );
-            env.is_checked();
+    let disturbances: Vec<(&str, u64)> = ways
+        .iter()
+        .flat_map(|(how, operations)| operations.iter().map(|operation| (*how, *operation)))
+        .collect();
+    let phase = Phase {
+        name: phase,
+        before: before_phase.project(),
+        wanted,
+        paid: paid - before,
+        paid_before: before,
+    };
+    std::thread::scope(|scope| {
+        // Most of the time goes into starting processes: two at a time keep two processors busy to the end.
+        let (left, right) = disturbances.split_at(disturbances.len() / 2);
+        for part in [left, right] {
+            let phase = &phase;
+            scope.spawn(move || {
+                for (how, operation) in part {
+                    phase.disturb(how, *operation);
+                }
+            });
         }
+    });
+}
+
+/// What a phase begins with and comes to.
+struct Phase {
+    name: &'static str,
+    /// A project to begin it in.
+    before: PathBuf,
+    wanted: BTreeMap<String, String>,
+    /// Exchanges that it makes, and that were made before it.
+    paid: usize,
+    paid_before: usize,
+}
+
+impl Phase {
+    /// Goes through the phase with a disturbance, and then to its end.
+    fn disturb(&self, how: &str, operation: u64) {
+        let at = format!("{}, {how} at {operation}", self.name);
+        let env = TestEnvironment::new();
+        copy_all(&self.before, &env.project());
+        let disturbed = call(&env, self.name, operation, how);
+        match how {
+            "die" | "torn" => assert_eq!(disturbed.code, Some(86), "{at}: {}", disturbed.stderr),
+            // What fails says where, unless nothing was lost by it.
+            _ if disturbed.code != Some(0) => assert!(
+                disturbed.stderr.contains("os error"),
+                "{at}: {}",
+                disturbed.stderr
+            ),
+            _ => {}
+        }
+        let runs = check(&env, &at, false);
+        // Whoever dies behind the seal leaves a run that is completed, at most without its projections.
+        let went_on = finish(&env, self.name, &runs, &at);
+        let runs = check(&env, &at, went_on);
+        assert_eq!(outcomes(runs.last().unwrap()), self.wanted, "{at}");
+        // At most the exchange that was going on is made twice; one that failed with its memo is made again too.
+        let made = exchanges(&env) - self.paid_before;
+        assert!(
+            (self.paid..=self.paid + 1).contains(&made),
+            "{at}: {made} exchanges"
+        );
+        env.is_checked();
     }
 }
 
@@ -152,7 +188,7 @@ fn every_operation(phase: &str, prepare: fn(&TestEnvironment), at_least: u64) {
     clippy::disallowed_methods,
     reason = "what a test begins with, not a part of a run"
 )]
-fn copy_all(source: &Path, target: &Path) {
+pub(crate) fn copy_all(source: &Path, target: &Path) {
     std::fs::create_dir_all(target).unwrap();
     for entry in std::fs::read_dir(source).unwrap() {
         let entry = entry.unwrap();
@@ -241,7 +277,7 @@ fn a_prune_survives_every_operation() {
 
 #[test]
 fn a_run_survives_every_operation() {
-    every_operation("run", |_| {}, 125);
+    every_operation("run", |_| {}, 128);
 }
 
 #[test]
@@ -249,7 +285,7 @@ fn a_rerun_survives_every_operation() {
     every_operation(
         "rerun",
         |env| assert_eq!(call(env, "run", u64::MAX, "none").code, Some(0)),
-        120,
+        125,
     );
 }
 
@@ -259,6 +295,6 @@ fn a_resume_survives_every_operation() {
     every_operation(
         "resume",
         |env| assert_eq!(call(env, "run", 45, "die").code, Some(86)),
-        95,
+        100,
     );
 }
