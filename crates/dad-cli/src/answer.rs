@@ -1,5 +1,5 @@
 use dad_core::{PathSelector, RunStatus};
-use dad_run::{Answer, OpenQuestion, Question, RunView, answer_question};
+use dad_run::{Answer, ApprovalAnswer, OpenQuestion, Question, QuestionKind, RunView, answer_question};
 use dad_terminal::is_interactive;
 use serde_json::{Value, json};
 
@@ -102,20 +102,71 @@ fn choose(view: &RunView, which: Option<&str>) -> Result<OpenQuestion, CommandEr
 
 /// What is answered: as the command line says, else as a person at the terminal says.
 fn value(app: &App, question: &Question, options: &AnswerOptions) -> Result<Value, CommandError> {
+    let wants_approval = question.kind == QuestionKind::Approval;
     let value = match &options.input {
+        _ if options.approve && !wants_approval => {
+            let message = format!("`{}` asks for an input, not for approval", question.path);
+            return Err(CommandError::usage("invalid_input", message).with_hint("write `--input JSON|@FILE`"));
+        }
+        _ if options.approve => json!({ "approve": true }),
         Some(text) => given::json_of(text, "--input")?,
         None if is_interactive() && !options.no_input => runtime()?
             .block_on(ask_for_variables(&question.path, &question.settings))
             .map_err(|error| CommandError::usage("no_answer", error.to_string()))?,
         None => {
             let message = format!("nothing is said to answer `{}` with", question.path);
-            let hint = "write `--input JSON`, `--input @FILE`, or `--deny REASON`";
+            let hint = match wants_approval {
+                true => "write `--approve`, `--deny REASON`, or `--input '{\"input\": …}'` for another input",
+                false => "write `--input JSON`, `--input @FILE`, or `--deny REASON`",
+            };
             return Err(CommandError::usage("no_answer", message).with_hint(hint));
         }
     };
-    // A type that this program does not know is checked by the one that drives the run.
-    let info = dad_definition::NodeTypes::node_type(&app.nodes, &question.node_type);
-    let checked = info.map_or(Ok(()), |info| (info.check_input)(&value));
-    checked.map_err(|reason| CommandError::usage("invalid_input", format!("in the answer, {reason}")))?;
+    check(app, question, &value)
+        .map_err(|reason| CommandError::usage("invalid_input", format!("in the answer, {reason}")))?;
     Ok(value)
+}
+
+fn check(app: &App, question: &Question, value: &Value) -> Result<(), String> {
+    if question.kind != QuestionKind::Approval {
+        return check_input(app, question, value);
+    }
+    match ApprovalAnswer::parse(value)? {
+        ApprovalAnswer::Edited(input) => check_input(app, question, &input),
+        _ => Ok(()),
+    }
+}
+
+fn check_input(app: &App, question: &Question, input: &Value) -> Result<(), String> {
+    match &question.node_type {
+        // A type that this program does not know is checked by the one that drives the run.
+        Some(node_type) => {
+            let info = dad_definition::NodeTypes::node_type(&app.nodes, node_type);
+            info.map_or(Ok(()), |info| (info.check_input)(input))
+        }
+        None => check_variables(question, input),
+    }
+}
+
+/// Whether an answer for a component gives only variables that it asks for.
+fn check_variables(question: &Question, input: &Value) -> Result<(), String> {
+    let known: Vec<&str> = question
+        .settings
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let given = input.get("variables").and_then(Value::as_object);
+    let given = given.ok_or("expected {\"variables\": {NAME: VALUE}}")?;
+    match given.keys().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let near = dad_core::nearest(name, known.iter().copied());
+            let near = near
+                .map(|near| format!("; did you mean `{near}`?"))
+                .unwrap_or_default();
+            Err(format!("`{}` does not ask for `{name}`{near}", question.path))
+        }
+    }
 }

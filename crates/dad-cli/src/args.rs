@@ -304,9 +304,12 @@ pub(crate) struct AnswerOptions {
     /// The answer; asked for at the terminal if left out.
     #[arg(long, value_name = "JSON|@FILE", conflicts_with = "deny")]
     pub(crate) input: Option<String>,
-    /// There will be no answer: the step fails.
+    /// There will be no answer, or no approval: the step fails.
     #[arg(long, value_name = "REASON")]
     pub(crate) deny: Option<String>,
+    /// Agree that the step executes as it is.
+    #[arg(long, conflicts_with_all = ["input", "deny"])]
+    pub(crate) approve: bool,
     /// Only leave the answer, for whoever goes on with the run.
     #[arg(long)]
     pub(crate) no_resume: bool,
@@ -367,6 +370,9 @@ pub(crate) struct RunOptions {
     /// Execute every step, whatever the previous run has.
     #[arg(long, conflicts_with = "entry_point")]
     pub(crate) fresh: bool,
+    /// Ask again for the input of a step or component, although the previous run has an answer.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) ask: Vec<String>,
     /// Change a result that is taken from the previous run, for what executes behind it.
     #[arg(
         long = "set",

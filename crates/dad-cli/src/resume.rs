@@ -16,7 +16,7 @@ use crate::{exit_code, given};
 
 /// `dhenara resume RUN`.
 pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8, CommandError> {
-    let project_root = project_root(&options.place)?;
+    let project_root = project_root_or_here(&options.place);
     let environment = environment(&project_root, options.env.as_deref())?;
     let place = &options.place;
     let run_root = place.run_root.as_ref().or(environment.run_root.as_ref());
@@ -78,9 +78,14 @@ fn settled(text: &str) -> (&str, Option<String>) {
     }
 }
 
+/// The project, or where there is none the current directory, which has the runs of the flows in it.
+fn project_root_or_here(place: &Place) -> PathBuf {
+    project_root(place).unwrap_or_else(|_| Path::new(".").canonicalize().unwrap_or_default())
+}
+
 /// Where the runs of an environment are.
 pub(crate) fn run_catalog(place: &Place, env: Option<&str>) -> Result<Catalog, CommandError> {
-    let project_root = project_root(place).or_else(|_| Ok::<_, CommandError>(".".into()))?;
+    let project_root = project_root_or_here(place);
     let environment = environment(&project_root, env)?;
     let run_root = place.run_root.as_deref().or(environment.run_root.as_deref());
     Ok(Dirs::new(&project_root, run_root, place.run_root_subpath.as_deref())?.catalog())

@@ -186,6 +186,9 @@ fn apply_options(
     for selector in &options.execute {
         context = context.execute(selector);
     }
+    for selector in &options.ask {
+        context = context.ask(selector);
+    }
     for edit in &options.edits {
         let (target, value) = given::json_option(edit, "--set", "STEP.outcome.FIELD=JSON")?;
         context = context.set_outcome(target, value);

@@ -5,8 +5,10 @@ use dad_core::{
     ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, SCHEMA_VERSION, StepStatus, Timestamp,
     format_duration, format_size,
 };
-use dad_run::{Decision, OpenQuestion, PlannedStep, RunView, StepCommitted, Totals, ViewEntry};
-use dad_terminal::{BOLD, DIM, count, mark, path_indent, path_name, run_style};
+use dad_run::{
+    Decision, OpenQuestion, PlannedStep, Question, QuestionKind, RunView, StepCommitted, Totals, ViewEntry,
+};
+use dad_terminal::{BOLD, DIM, count, mark, path_indent, path_name, run_style, waits_for};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -116,8 +118,13 @@ fn rows(view: &RunView, place: &Place) -> Result<Vec<(&'static str, String)>, Co
     let questions: Vec<_> = view.open_questions().collect();
     for open in &questions {
         let step = (questions.len() > 1).then_some(open.path.as_str());
-        let words: Vec<&str> = ["answer", run].into_iter().chain(step).collect();
-        rows.push(("asks", format!("{}: `{}`", open.path, command_in(&words, place))));
+        let (label, option) = match open.kind {
+            QuestionKind::Approval => ("approve", Some("--approve")),
+            _ => ("asks", None),
+        };
+        let words = ["answer", run].into_iter().chain(step).chain(option);
+        let words: Vec<&str> = words.collect();
+        rows.push((label, format!("{}: `{}`", open.path, command_in(&words, place))));
     }
     let open = [RunStatus::Failed, RunStatus::Cancelled, RunStatus::Interrupted];
     if open.contains(&view.status) {
@@ -150,9 +157,10 @@ fn entry_line(path: &HierarchyPath, entry: &ViewEntry, is_driven: bool) -> Strin
             }
             status => format!("{indent}{BOLD}{name}{BOLD:#}  {DIM}{status}{DIM:#}"),
         },
-        ViewEntry::Waiting { .. } => {
+        ViewEntry::Waiting { kind, .. } => {
             let (sign, style) = mark(StepStatus::Waiting, false);
-            format!("{indent}{style}{sign}{style:#} {name:<28}  {DIM}waits for an answer{DIM:#}")
+            let what = waits_for(*kind);
+            format!("{indent}{style}{sign}{style:#} {name:<28}  {DIM}{what}{DIM:#}")
         }
         ViewEntry::Running { attempt, .. } => {
             let (sign, style) = mark(StepStatus::Running, false);
@@ -246,8 +254,8 @@ fn entry_json(path: &HierarchyPath, entry: &ViewEntry) -> Value {
         ViewEntry::Component { status, totals } => {
             json!({ "path": path, "kind": "component", "status": status, "totals": totals })
         }
-        ViewEntry::Waiting { since } => {
-            json!({ "path": path, "kind": "step", "status": "waiting", "since": since })
+        ViewEntry::Waiting { since, kind } => {
+            json!({ "path": path, "kind": "step", "status": "waiting", "since": since, "asks_for": kind })
         }
         ViewEntry::Running { attempt, started_at } => {
             json!({ "path": path, "kind": "step", "status": "running", "attempt": attempt, "started_at": started_at })
@@ -263,6 +271,20 @@ fn entry_json(path: &HierarchyPath, entry: &ViewEntry) -> Value {
     }
 }
 
+/// What a step asks, in full.
+fn print_question(question: &Question) {
+    json::print_text(&format!(
+        "{BOLD}{}{BOLD:#} ({})",
+        waits_for(question.kind),
+        question.id
+    ));
+    let about = match question.preview.as_str() {
+        "" => serde_json::to_string_pretty(&question.settings).unwrap_or_default(),
+        preview => preview.to_owned(),
+    };
+    json::print_text(&dad_terminal::printable(&about));
+}
+
 /// Shows one step: what it was given, what it did, what came out, and its files.
 pub(crate) fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result<(), CommandError> {
     let Some(step) = view.step(path) else {
@@ -274,6 +296,9 @@ pub(crate) fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Resul
             json::print(json!({ "path": path, "status": status }));
         } else {
             json::print_text(&format!("{BOLD}{path}{BOLD:#}  {status}"));
+            for open in view.open_questions().filter(|open| open.path == *path) {
+                print_question(&view.question(&open.id)?);
+            }
             json::print_text(&format!(
                 "  {DIM}artifacts{DIM:#} {}",
                 view.dir_of(path).display()

@@ -140,6 +140,9 @@ pub struct Definition {
     /// The run's own result, evaluated before it is sealed as completed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
+    /// What the root component has of what any element may have: `pre_events`, `post_events` and `timeout`.
+    #[serde(flatten)]
+    pub options: ElementOptions,
     /// What agents and flows have at every depth.
     #[serde(flatten)]
     pub body: ComponentBody,
@@ -156,6 +159,7 @@ impl Definition {
             required: Vec::new(),
             budget: None,
             output: None,
+            options: ElementOptions::default(),
             body: ComponentBody::default(),
         }
     }
@@ -337,7 +341,8 @@ pub struct NodeDefinition {
 /// What any element may have.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ElementOptions {
-    /// Events published before it executes; `node_input_required` asks for input.
+    /// Events published before it executes; `node_input_required` asks for the input of a node,
+    /// `component_input_required` for that of a component.
     pub pre_events: Vec<String>,
     /// Custom events published after it.
     pub post_events: Vec<String>,

@@ -113,6 +113,15 @@ fn serialize_body<M: SerializeMap>(body: &ComponentBody, map: &mut M) -> Result<
     )
 }
 
+/// For the root, whose options stand beside its other keys.
+impl Serialize for ElementOptions {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        serialize_options(self, &mut map)?;
+        map.end()
+    }
+}
+
 fn serialize_options<M: SerializeMap>(options: &ElementOptions, map: &mut M) -> Result<(), M::Error> {
     if !options.pre_events.is_empty() {
         map.serialize_entry("pre_events", &options.pre_events)?;

@@ -4,10 +4,8 @@ use dad_core::{Definition, Element, ElementKind, ElementOptions};
 
 use crate::place::Place;
 use crate::problem::{Problem, Problems, Report};
+use crate::program::{COMPONENT_INPUT_REQUIRED, NODE_INPUT_REQUIRED};
 use crate::spans::SpanMap;
-
-/// The events that a node can be asked to publish before it executes.
-const NODE_PRE_EVENTS: &[&str] = &["node_input_required"];
 
 /// Checks that everything a definition says can be executed. What loads and compiles may still hold options that this
 /// version would have to ignore, such as a budget.
@@ -39,6 +37,12 @@ fn refused(definition: &Definition) -> Vec<(Place, Problem)> {
             "no call would be stopped by it",
         ));
     }
+    pre_events(
+        &definition.options,
+        COMPONENT_INPUT_REQUIRED,
+        &Place::root(),
+        &mut found,
+    );
     let body = &definition.body;
     for (key, list) in [("elements", &body.elements), ("finally", &body.finally)] {
         in_list(list, &Place::root().key(key), &mut found);
@@ -53,38 +57,24 @@ fn in_list(list: &[Element], place: &Place, found: &mut Vec<(Place, Problem)>) {
 }
 
 fn in_element(element: &Element, place: &Place, found: &mut Vec<(Place, Problem)>) {
-    let ElementOptions {
-        pre_events,
-        post_events,
-        timeout: _,
-        retry,
-        on_error: _,
-        reuse: _,
-        requires_approval,
-    } = &element.options;
-    if *requires_approval {
-        found.push(not_yet("requires_approval", place, "nobody would be asked"));
-    }
     if let ElementKind::Node(_) | ElementKind::Callback(_) = element.kind {
-        let unknown = |event: &&String| !NODE_PRE_EVENTS.contains(&event.as_str());
-        if pre_events.iter().any(|event| unknown(&event)) {
-            let why = "a node can only ask by `node_input_required`";
-            found.push(not_yet("pre_events", place, why));
-        }
+        pre_events(&element.options, NODE_INPUT_REQUIRED, place, found);
         return;
     }
-    let on_components = [
-        ("pre_events", !pre_events.is_empty()),
-        ("post_events", !post_events.is_empty()),
-        ("retry", retry.is_some()),
-    ];
-    for (key, given) in on_components {
-        if given {
-            found.push(not_yet(key, place, "only nodes have it so far"));
-        }
+    pre_events(&element.options, COMPONENT_INPUT_REQUIRED, place, found);
+    if element.options.retry.is_some() {
+        found.push(not_yet("retry", place, "only nodes have it so far"));
     }
     for (key, list) in element.kind.lists() {
         in_list(list, &place.key(key), found);
+    }
+}
+
+/// Refuses events before an element that it does not know.
+fn pre_events(options: &ElementOptions, known: &str, place: &Place, found: &mut Vec<(Place, Problem)>) {
+    if options.pre_events.iter().any(|event| event != known) {
+        let why = format!("the only event before it is `{known}`");
+        found.push(not_yet("pre_events", place, &why));
     }
 }
 

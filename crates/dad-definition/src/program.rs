@@ -9,6 +9,12 @@ use serde_json::{Map, Value};
 use crate::reference::References;
 use crate::tree::TemplateTree;
 
+/// The event by which a node asks before it executes.
+pub(crate) const NODE_INPUT_REQUIRED: &str = "node_input_required";
+
+/// The event by which a component asks before it is entered.
+pub(crate) const COMPONENT_INPUT_REQUIRED: &str = "component_input_required";
+
 /// A definition that was checked and made ready to run: templates parsed, `$hier` references resolved.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -133,6 +139,8 @@ pub struct Variable {
     pub name: String,
     /// What it is evaluated from.
     pub value: TemplateTree,
+    /// The same as the definition has it, with the texts of its templates.
+    pub unrendered: Value,
 }
 
 /// An element of a component.
@@ -173,6 +181,17 @@ pub struct NodeElement {
     pub references: References,
     /// Variables of the node's own settings with their defaults, null for those without one.
     pub prompt_variables: Map<String, Value>,
+}
+
+impl NodeElement {
+    /// Whether it asks for its input before it executes.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        self.options
+            .pre_events
+            .iter()
+            .any(|event| event == NODE_INPUT_REQUIRED)
+    }
 }
 
 impl ProgramElement {
@@ -233,6 +252,15 @@ impl Component {
         }
     }
 
+    /// Whether it asks for its input before it is entered.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        self.options
+            .pre_events
+            .iter()
+            .any(|event| event == COMPONENT_INPUT_REQUIRED)
+    }
+
     /// The elements in it, of both branches and of `finally` too, in document order.
     pub fn children(&self) -> impl DoubleEndedIterator<Item = &ProgramElement> {
         self.lists().into_iter().flat_map(|(_, list)| list)
@@ -281,6 +309,20 @@ impl Program {
     /// The steps in document order, those of `finally` after the elements of their component.
     pub fn steps(&self) -> impl Iterator<Item = &NodeElement> {
         self.root.steps()
+    }
+
+    /// The components in document order, the root first.
+    pub fn components(&self) -> impl Iterator<Item = &Component> {
+        let mut stack = vec![&self.root];
+        std::iter::from_fn(move || {
+            let component = stack.pop()?;
+            let inside = component.children().filter_map(|child| match child {
+                ProgramElement::Component(component) => Some(component),
+                ProgramElement::Node(_) => None,
+            });
+            stack.extend(inside.rev());
+            Some(component)
+        })
     }
 
     /// The paths of all components, branches and steps in document order, the root first; without iterations.

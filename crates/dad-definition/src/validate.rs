@@ -54,6 +54,7 @@ pub(crate) fn validate(definition: &Definition, spans: &SpanMap, report: &mut Re
     if let Some(output) = &definition.output {
         checks.value(output, &root.key("output"), 1);
     }
+    checks.options(&definition.options, &root);
     checks.body(&definition.body, component_kind(definition.kind), &root, 0);
 }
 

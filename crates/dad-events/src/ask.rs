@@ -2,30 +2,28 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dad_core::{HierarchyPath, NodeType};
+use dad_core::{ComponentKind, HierarchyPath, NodeType};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::event::RunIdentity;
+use crate::handler::{AskFn, Asks};
 
-/// Reads the result of a step that is in scope of a question, by the name a template would use.
-pub type ResultLookup = Arc<dyn Fn(&str) -> Result<Option<Value>, String> + Send + Sync>;
-
-/// Checks an answer against the type of the node's input; the error names the field.
-pub(crate) type InputCheck = Arc<dyn Fn(&Value) -> Result<(), String> + Send + Sync>;
+/// Checks an answer; the error names the field.
+pub type AnswerCheck = Box<dyn Fn(&Value) -> Result<(), String> + Send + Sync>;
 
 /// Why an answer was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AskError {
     /// Somebody answered before.
-    #[error("`{0}` already has its input")]
+    #[error("`{0}` already has its answer")]
     AlreadyAnswered(HierarchyPath),
     /// The answer has the wrong shape.
-    #[error("the input of `{path}` does not fit: {reason}")]
+    #[error("the answer for `{path}` does not fit: {reason}")]
     WrongShape {
-        /// The node.
+        /// The step or component.
         path: HierarchyPath,
         /// Which field, and what was expected.
         reason: String,
@@ -40,7 +38,128 @@ pub enum AskError {
     },
 }
 
-/// What a question is about.
+/// The place for the one answer to a question.
+struct Slot {
+    check: AnswerCheck,
+    answer: Mutex<Option<Value>>,
+}
+
+impl Slot {
+    fn new(check: AnswerCheck) -> Self {
+        Self {
+            check,
+            answer: Mutex::new(None),
+        }
+    }
+
+    fn get(&self) -> Option<Value> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, path: &HierarchyPath, answer: impl Serialize) -> Result<(), AskError> {
+        let wrong = |reason: String| AskError::WrongShape {
+            path: path.clone(),
+            reason,
+        };
+        let value = serde_json::to_value(answer).map_err(|error| wrong(error.to_string()))?;
+        (self.check)(&value).map_err(wrong)?;
+        let mut slot = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.is_some() {
+            return Err(AskError::AlreadyAnswered(path.clone()));
+        }
+        *slot = Some(value);
+        Ok(())
+    }
+}
+
+/// A question that handlers are asked one after the other until one answers. Only the questions of this crate are ones.
+pub trait Question: Clone + Send + 'static + Sealed {
+    /// What is asked for, in words.
+    const WANTED: &'static str;
+
+    /// Who asks.
+    fn asker(&self) -> &HierarchyPath;
+
+    /// The answer, if there is one.
+    fn answer(&self) -> Option<Value>;
+}
+
+mod private {
+    use crate::handler::{AskFn, Asks};
+
+    pub trait Sealed: Sized {
+        fn handlers(asks: &Asks) -> &[(String, AskFn<Self>)];
+        fn handlers_mut(asks: &mut Asks) -> &mut Vec<(String, AskFn<Self>)>;
+    }
+}
+pub(crate) use private::Sealed;
+
+macro_rules! question {
+    ($event:ident, $body:ident, $field:ident, $wanted:literal) => {
+        impl $event {
+            /// Whether somebody has answered.
+            #[must_use]
+            pub fn handled(&self) -> bool {
+                self.answer().is_some()
+            }
+
+            /// The answer, if there is one.
+            #[must_use]
+            pub fn answer(&self) -> Option<Value> {
+                self.0.slot.get()
+            }
+
+            /// The result of a step that the asker could refer to by `$hier{name}`; `None` if it was skipped.
+            ///
+            /// # Errors
+            /// If there is no such step, or its result cannot be read.
+            pub fn result(&self, name: &str) -> Result<Option<Value>, String> {
+                self.run.reader.result(&self.path, name)
+            }
+        }
+
+        impl Sealed for $event {
+            fn handlers(asks: &Asks) -> &[(String, AskFn<Self>)] {
+                &asks.$field
+            }
+
+            fn handlers_mut(asks: &mut Asks) -> &mut Vec<(String, AskFn<Self>)> {
+                &mut asks.$field
+            }
+        }
+
+        impl Question for $event {
+            const WANTED: &'static str = $wanted;
+
+            fn asker(&self) -> &HierarchyPath {
+                &self.path
+            }
+
+            fn answer(&self) -> Option<Value> {
+                self.answer()
+            }
+        }
+
+        impl Deref for $event {
+            type Target = $body;
+
+            fn deref(&self) -> &$body {
+                &self.0
+            }
+        }
+
+        impl fmt::Debug for $event {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($event))
+                    .field("path", &self.path)
+                    .field("handled", &self.handled())
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+/// What a question of a node for its input is about.
 pub struct NodeInputRequired {
     /// The run.
     pub run: Arc<RunIdentity>,
@@ -52,14 +171,14 @@ pub struct NodeInputRequired {
     pub settings: Value,
     /// What the run this one was started from had been given.
     pub previous_input: Option<Value>,
-    results: ResultLookup,
-    check: InputCheck,
-    answer: Mutex<Option<Value>>,
+    slot: Slot,
 }
 
 /// A node asks for its input. A cheap handle; the first [`set_input`](Self::set_input) answers.
 #[derive(Clone)]
 pub struct NodeInputRequiredEvent(Arc<NodeInputRequired>);
+
+question!(NodeInputRequiredEvent, NodeInputRequired, node_input, "the input");
 
 impl NodeInputRequiredEvent {
     /// A question; `check` refuses answers of the wrong shape.
@@ -68,20 +187,15 @@ impl NodeInputRequiredEvent {
         (path, node_type): (HierarchyPath, NodeType),
         settings: Value,
         previous_input: Option<Value>,
-        results: ResultLookup,
-        check: impl Fn(&Value) -> Result<(), String> + Send + Sync + 'static,
+        check: AnswerCheck,
     ) -> Self {
-        let check: InputCheck = Arc::new(check);
-        let answer = Mutex::new(None);
         Self(Arc::new(NodeInputRequired {
             run,
             path,
             node_type,
             settings,
             previous_input,
-            results,
-            check,
-            answer,
+            slot: Slot::new(check),
         }))
     }
 
@@ -90,38 +204,7 @@ impl NodeInputRequiredEvent {
     /// # Errors
     /// [`AskError::AlreadyAnswered`], or [`AskError::WrongShape`], after which another answer can be given.
     pub fn set_input(&self, input: impl Serialize) -> Result<(), AskError> {
-        let wrong = |reason: String| AskError::WrongShape {
-            path: self.path.clone(),
-            reason,
-        };
-        let value = serde_json::to_value(input).map_err(|error| wrong(error.to_string()))?;
-        (self.0.check)(&value).map_err(wrong)?;
-        let mut answer = self.0.answer.lock().unwrap_or_else(PoisonError::into_inner);
-        if answer.is_some() {
-            return Err(AskError::AlreadyAnswered(self.path.clone()));
-        }
-        *answer = Some(value);
-        Ok(())
-    }
-
-    /// Whether somebody has answered.
-    #[must_use]
-    pub fn handled(&self) -> bool {
-        self.0
-            .answer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
-    }
-
-    /// The answer, if there is one.
-    #[must_use]
-    pub fn answer(&self) -> Option<Value> {
-        self.0
-            .answer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.slot.set(&self.path, input)
     }
 
     /// The node's settings as a type, templates not rendered.
@@ -130,35 +213,159 @@ impl NodeInputRequiredEvent {
     /// [`AskError::Settings`] if a field does not fit, for example because a template stands where the type has a
     /// number.
     pub fn settings<T: DeserializeOwned>(&self) -> Result<T, AskError> {
-        serde_json::from_value(self.settings.clone()).map_err(|error| AskError::Settings {
-            path: self.path.clone(),
-            reason: error.to_string(),
-        })
+        settings_as(&self.path, self.settings.clone())
+    }
+}
+
+/// What a question of a component for its input is about.
+pub struct ComponentInputRequired {
+    /// The run.
+    pub run: Arc<RunIdentity>,
+    /// The component.
+    pub path: HierarchyPath,
+    /// What it is.
+    pub kind: ComponentKind,
+    /// The variables that an input may give other values, as the definition has them: templates not rendered, null for
+    /// those that must be given.
+    pub variables: Map<String, Value>,
+    /// What the run this one was started from had been given.
+    pub previous_input: Option<Value>,
+    slot: Slot,
+}
+
+/// A component asks for its input before it is entered: values for its variables. A cheap handle; the first
+/// [`set_input`](Self::set_input) answers.
+#[derive(Clone)]
+pub struct ComponentInputRequiredEvent(Arc<ComponentInputRequired>);
+
+question!(
+    ComponentInputRequiredEvent,
+    ComponentInputRequired,
+    component_input,
+    "the input"
+);
+
+impl ComponentInputRequiredEvent {
+    /// A question; `check` refuses answers of the wrong shape.
+    pub fn new(
+        run: Arc<RunIdentity>,
+        (path, kind): (HierarchyPath, ComponentKind),
+        variables: Map<String, Value>,
+        previous_input: Option<Value>,
+        check: AnswerCheck,
+    ) -> Self {
+        Self(Arc::new(ComponentInputRequired {
+            run,
+            path,
+            kind,
+            variables,
+            previous_input,
+            slot: Slot::new(check),
+        }))
     }
 
-    /// The result of a step that the node could refer to by `$hier{name}`; `None` if it was skipped.
+    /// Answers with `{"variables": {NAME: VALUE}}`. Later handlers are not asked.
     ///
     /// # Errors
-    /// If there is no such step, or its result cannot be read.
-    pub fn result(&self, name: &str) -> Result<Option<Value>, String> {
-        (self.0.results)(name)
+    /// [`AskError::AlreadyAnswered`], or [`AskError::WrongShape`], after which another answer can be given.
+    pub fn set_input(&self, input: impl Serialize) -> Result<(), AskError> {
+        self.slot.set(&self.path, input)
     }
 }
 
-impl Deref for NodeInputRequiredEvent {
-    type Target = NodeInputRequired;
+/// What a question for approval is about.
+pub struct ApprovalRequired {
+    /// The run.
+    pub run: Arc<RunIdentity>,
+    /// The step or component.
+    pub path: HierarchyPath,
+    /// The type of the node; `None` for a component.
+    pub node_type: Option<NodeType>,
+    /// What would be executed: the settings of a node, or the variables of a component, rendered and without secrets.
+    pub settings: Value,
+    /// What it would do, for people: the command, the files with their differences. Empty if the settings say it all.
+    pub preview: String,
+    slot: Slot,
+}
 
-    fn deref(&self) -> &NodeInputRequired {
-        &self.0
+/// A step that is about to execute, or a component that is about to be entered, needs somebody's approval. A cheap
+/// handle; the first answer counts.
+#[derive(Clone)]
+pub struct ApprovalRequiredEvent(Arc<ApprovalRequired>);
+
+question!(ApprovalRequiredEvent, ApprovalRequired, approval, "the approval");
+
+impl ApprovalRequiredEvent {
+    /// A question; `check` refuses answers of the wrong shape.
+    pub fn new(
+        run: Arc<RunIdentity>,
+        (path, node_type): (HierarchyPath, Option<NodeType>),
+        settings: Value,
+        preview: String,
+        check: AnswerCheck,
+    ) -> Self {
+        Self(Arc::new(ApprovalRequired {
+            run,
+            path,
+            node_type,
+            settings,
+            preview,
+            slot: Slot::new(check),
+        }))
+    }
+
+    /// Agrees that it executes as it is.
+    ///
+    /// # Errors
+    /// [`AskError::AlreadyAnswered`].
+    pub fn approve(&self) -> Result<(), AskError> {
+        self.set_answer(json!({ "approve": true }))
+    }
+
+    /// Refuses: the step or component fails with this reason.
+    ///
+    /// # Errors
+    /// [`AskError::AlreadyAnswered`].
+    pub fn deny(&self, reason: impl Into<String>) -> Result<(), AskError> {
+        self.set_answer(json!({ "approve": false, "reason": reason.into() }))
+    }
+
+    /// Wants another input. What is about to be executed is worked out again with it, and is asked about again.
+    ///
+    /// # Errors
+    /// [`AskError::AlreadyAnswered`], or [`AskError::WrongShape`], after which another answer can be given.
+    pub fn edit_input(&self, input: impl Serialize) -> Result<(), AskError> {
+        self.set_answer(json!({ "input": json_of(&self.path, input)? }))
+    }
+
+    /// Answers in the form that is recorded: `{"approve": true}`, `{"approve": false, "reason": …}` or `{"input": …}`.
+    ///
+    /// # Errors
+    /// [`AskError::AlreadyAnswered`], or [`AskError::WrongShape`], after which another answer can be given.
+    pub fn set_answer(&self, answer: Value) -> Result<(), AskError> {
+        self.slot.set(&self.path, answer)
+    }
+
+    /// The rendered settings as a type.
+    ///
+    /// # Errors
+    /// [`AskError::Settings`] if a field does not fit.
+    pub fn settings<T: DeserializeOwned>(&self) -> Result<T, AskError> {
+        settings_as(&self.path, self.settings.clone())
     }
 }
 
-impl fmt::Debug for NodeInputRequiredEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NodeInputRequiredEvent")
-            .field("path", &self.path)
-            .field("node_type", &self.node_type)
-            .field("handled", &self.handled())
-            .finish_non_exhaustive()
-    }
+fn json_of(path: &HierarchyPath, value: impl Serialize) -> Result<Value, AskError> {
+    serde_json::to_value(value).map_err(|error| AskError::WrongShape {
+        path: path.clone(),
+        reason: error.to_string(),
+    })
+}
+
+/// Settings as a type.
+pub(crate) fn settings_as<T: DeserializeOwned>(path: &HierarchyPath, settings: Value) -> Result<T, AskError> {
+    serde_json::from_value(settings).map_err(|error| AskError::Settings {
+        path: path.clone(),
+        reason: error.to_string(),
+    })
 }

@@ -8,16 +8,18 @@ use futures_util::FutureExt;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
-use crate::ask::NodeInputRequiredEvent;
+use crate::ask::Question;
 use crate::event::{Event, RunIdentity};
-use crate::handler::{AskFn, Handler, HandlerFuture, HandlerKind, NotifyFn};
+use crate::handler::{Asks, Handler, HandlerFuture, HandlerKind, NotifyFn};
 use crate::observer::{IntoObserver, RunObserver};
+use crate::patience;
 use crate::subscription::{Delivery, Feed, Subscription};
 
 /// Limits of a bus.
 #[derive(Clone, Copy, Debug)]
 pub struct EventBusConfig {
-    /// How long one handler may think about a question.
+    /// How long one handler may think about a question, not counted while it waits for a person
+    /// ([`pause_ask_timeout`](crate::pause_ask_timeout)).
     pub ask_timeout: Duration,
     /// How many events may wait for one listening handler before some are dropped for it.
     pub handler_queue: usize,
@@ -43,7 +45,7 @@ impl Default for EventBusConfig {
 pub struct EventBusBuilder {
     config: EventBusConfig,
     notify: Vec<(String, NotifyFn)>,
-    ask: Vec<(String, AskFn)>,
+    asks: Asks,
     observers: Vec<Arc<dyn RunObserver>>,
 }
 
@@ -58,7 +60,7 @@ impl EventBusBuilder {
         for handler in handlers {
             match handler.kind {
                 HandlerKind::Notify(f) => self.notify.push((handler.name, f)),
-                HandlerKind::AskNodeInput(f) => self.ask.push((handler.name, f)),
+                HandlerKind::Ask(add) => add(handler.name, &mut self.asks),
             }
         }
     }
@@ -75,7 +77,7 @@ impl EventBusBuilder {
             config: self.config,
             feeds: Mutex::default(),
             observers: None,
-            ask: self.ask,
+            asks: self.asks,
             tasks: Mutex::default(),
             asked: Mutex::default(),
         };
@@ -101,7 +103,7 @@ impl EventBusBuilder {
 impl std::fmt::Debug for EventBusBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EventBusBuilder")
-            .field("handlers", &(self.notify.len() + self.ask.len()))
+            .field("handlers", &(self.notify.len() + self.asks.len()))
             .field("observers", &self.observers.len())
             .finish_non_exhaustive()
     }
@@ -112,7 +114,7 @@ pub struct EventBus {
     config: EventBusConfig,
     feeds: Mutex<Vec<Feed>>,
     observers: Option<ObserverQueue>,
-    ask: Vec<(String, AskFn)>,
+    asks: Asks,
     tasks: Mutex<Vec<(String, JoinHandle<Troubles>)>>,
     /// Of the handlers that were asked.
     asked: Mutex<Vec<Troubles>>,
@@ -194,22 +196,33 @@ impl EventBus {
 
     /// Puts a question to the handlers in the order of their registration until one answers. A handler that fails,
     /// panics or thinks too long is named in the log and the next one is asked.
-    pub async fn ask_node_input(&self, event: &NodeInputRequiredEvent) {
-        for (name, handler) in &self.ask {
-            if event.handled() {
+    pub async fn ask<Q: Question>(&self, question: &Q) {
+        for (name, handler) in Q::handlers(&self.asks) {
+            if question.answer().is_some() {
                 return;
             }
-            let asked = guarded(handler(event.clone()));
-            let trouble = match tokio::time::timeout(self.config.ask_timeout, asked).await {
-                Ok(trouble) => trouble,
-                Err(_) => Some(format!(
-                    "gave no answer within {} s",
-                    self.config.ask_timeout.as_secs()
+            let limit = self.config.ask_timeout;
+            let asked = async {
+                // Making the future runs the handler's own code as well, so that is guarded too.
+                match std::panic::catch_unwind(AssertUnwindSafe(|| handler(question.clone()))) {
+                    Ok(future) => guarded(future).await,
+                    Err(panic) => Some(panicked(&*panic)),
+                }
+            };
+            let trouble = match patience::within(limit, asked).await {
+                Some(trouble) => trouble,
+                None => Some(format!(
+                    "gave no answer within {}",
+                    dad_core::format_duration(limit)
                 )),
             };
             if let Some(trouble) = trouble {
                 let mut troubles = Troubles::new(name);
-                troubles.add(format!("{trouble}, asked for the input of `{}`", event.path));
+                troubles.add(format!(
+                    "{trouble}, asked for {} of `{}`",
+                    Q::WANTED,
+                    question.asker()
+                ));
                 self.asked
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)

@@ -8,9 +8,12 @@ use dad_core::{
     ComponentKind, ElementId, ErrorInfo, HierarchyPath, NodeType, RunId, RunStatus, SecretRegistry,
     StatusCounts, StepStatus, Timestamp, Usage,
 };
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::ask::{AskError, settings_as};
 use crate::handler::EventPayload;
+use crate::reader::RunReader;
 
 /// The kinds of events, by the names they have in `pre_events` and in the original system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +21,10 @@ use crate::handler::EventPayload;
 pub enum EventType {
     /// A node asks for its input.
     NodeInputRequired,
+    /// A component asks for its input before it is entered.
+    ComponentInputRequired,
+    /// A step or component that is about to begin needs somebody's approval.
+    ApprovalRequired,
     /// A node begins to execute.
     NodeExecutionStarted,
     /// A node ended well; its files are in place.
@@ -48,6 +55,8 @@ impl EventType {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NodeInputRequired => "node_input_required",
+            Self::ComponentInputRequired => "component_input_required",
+            Self::ApprovalRequired => "approval_required",
             Self::NodeExecutionStarted => "node_execution_started",
             Self::NodeExecutionCompleted => "node_execution_completed",
             Self::NodeExecutionFailed => "node_execution_failed",
@@ -84,6 +93,16 @@ pub struct RunIdentity {
     pub previous_run_id: Option<RunId>,
     /// The run's secrets, to be masked by whoever writes text that did not come through the run.
     pub secrets: SecretRegistry,
+    /// Reads what the run has around a step.
+    pub reader: RunReader,
+}
+
+impl RunIdentity {
+    /// The path of its root component.
+    #[must_use]
+    pub fn root_path(&self) -> HierarchyPath {
+        HierarchyPath::root(&self.root_id)
+    }
 }
 
 /// Something that happened in a run.
@@ -100,6 +119,58 @@ pub struct Event {
 }
 
 impl Event {
+    /// The step or component that it is about; `None` if it is about the run.
+    #[must_use]
+    pub fn path(&self) -> Option<&HierarchyPath> {
+        match &self.body {
+            EventBody::RunStarted(_) | EventBody::RunEnded(_) => None,
+            EventBody::QuestionAsked(asked) => Some(&asked.path),
+            EventBody::ComponentStarted(started) => Some(&started.path),
+            EventBody::ComponentEnded(ended) => Some(&ended.path),
+            EventBody::StepStarted(started) => Some(&started.path),
+            EventBody::AttemptFailed(failed) => Some(&failed.path),
+            EventBody::StepEnded(ended) => Some(&ended.path),
+            EventBody::Custom(custom) => custom.path.as_ref(),
+        }
+    }
+
+    /// The settings of the node that it is about, as a type, templates not rendered.
+    ///
+    /// # Errors
+    /// [`AskError::Settings`] if a field does not fit, for example because a template stands where the type has a
+    /// number, or if it is not about a node.
+    pub fn settings<T: DeserializeOwned>(&self) -> Result<T, AskError> {
+        let path = self.path().cloned().unwrap_or_else(|| self.run.root_path());
+        match self.run.reader.settings(&path) {
+            Some(settings) => settings_as(&path, settings),
+            None => Err(AskError::Settings {
+                path,
+                reason: "it is no node".to_owned(),
+            }),
+        }
+    }
+
+    /// The result of a step that the one it is about could refer to by `$hier{name}`; `None` if it was skipped or not
+    /// reached.
+    ///
+    /// # Errors
+    /// If there is no such step, or its result cannot be read.
+    pub fn result(&self, name: &str) -> Result<Option<Value>, String> {
+        match self.path() {
+            Some(path) => self.run.reader.result(path, name),
+            None => self.run.reader.result(&self.run.root_path(), name),
+        }
+    }
+
+    /// What the run this one was started from had been given for the step or component.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn previous_input(&self) -> Result<Option<Value>, String> {
+        let read = |path| self.run.reader.previous_input(path);
+        self.path().map_or(Ok(None), read)
+    }
+
     /// The kind of the event.
     #[must_use]
     pub fn event_type(&self) -> EventType {
@@ -145,7 +216,7 @@ pub enum EventBody {
     /// A step ended; its files are in place.
     StepEnded(StepEnded),
     /// An event of the application.
-    Custom(CustomEvent),
+    Custom(Custom),
 }
 
 /// A process begins to drive the run.
@@ -226,15 +297,48 @@ pub struct AttemptFailed {
     pub retry_at: Timestamp,
 }
 
-/// A step asks, and nobody in the process answers: it waits for somebody outside.
+/// A step or component asks, and nobody in the process answers: it waits for somebody outside.
 #[derive(Clone, Debug)]
 pub struct QuestionAsked {
     /// The question's id.
     pub id: String,
-    /// The step.
+    /// The step or component.
     pub path: HierarchyPath,
-    /// The type of its node.
-    pub node_type: NodeType,
+    /// What kind of answer is wanted.
+    pub kind: QuestionKind,
+}
+
+/// What kind of answer a question wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum QuestionKind {
+    /// The input of a node or component.
+    #[default]
+    Input,
+    /// Somebody's agreement that it executes.
+    Approval,
+    /// A kind of a newer version.
+    #[serde(other)]
+    Unknown,
+}
+
+impl QuestionKind {
+    /// The word in ids and for people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Approval => "approval",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for QuestionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// Where a reused result comes from.
@@ -292,7 +396,7 @@ impl StepEnded {
 
 /// An event of the application.
 #[derive(Clone, Debug)]
-pub struct CustomEvent {
+pub struct Custom {
     /// Its name.
     pub name: String,
     /// Where it was published.
@@ -318,6 +422,30 @@ macro_rules! typed_event {
             #[must_use]
             pub fn run(&self) -> &RunIdentity {
                 &self.0.run
+            }
+
+            /// As [`Event::settings`].
+            ///
+            /// # Errors
+            /// As there.
+            pub fn settings<T: DeserializeOwned>(&self) -> Result<T, AskError> {
+                self.0.settings()
+            }
+
+            /// As [`Event::result`].
+            ///
+            /// # Errors
+            /// As there.
+            pub fn result(&self, name: &str) -> Result<Option<Value>, String> {
+                self.0.result(name)
+            }
+
+            /// As [`Event::previous_input`].
+            ///
+            /// # Errors
+            /// As there.
+            pub fn previous_input(&self) -> Result<Option<Value>, String> {
+                self.0.previous_input()
             }
         }
 
@@ -379,3 +507,28 @@ typed_event!(
     /// A node ended otherwise.
     NodeExecutionFailedEvent, StepEnded, StepEnded, NodeExecutionFailed
 );
+typed_event!(
+    /// An event of the application.
+    CustomEvent, Custom, Custom, Custom
+);
+
+/// Something else about the run's progress: an attempt failed and another will follow, or a question waits for somebody
+/// outside.
+#[derive(Clone, Debug)]
+pub struct TraceUpdateEvent(Arc<Event>);
+
+impl Deref for TraceUpdateEvent {
+    type Target = Event;
+
+    fn deref(&self) -> &Event {
+        &self.0
+    }
+}
+
+impl EventPayload for TraceUpdateEvent {
+    const TYPE: EventType = EventType::TraceUpdate;
+
+    fn from_event(event: &Arc<Event>) -> Option<Self> {
+        (event.event_type() == Self::TYPE).then(|| Self(Arc::clone(event)))
+    }
+}

@@ -4,12 +4,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::ask::NodeInputRequiredEvent;
+use crate::ask::{ApprovalRequiredEvent, ComponentInputRequiredEvent, NodeInputRequiredEvent, Question};
 use crate::event::{Event, EventType};
 
 /// Why a handler gave up; any error converts into it.
 pub type HandlerError = Box<dyn Error + Send + Sync>;
 
+/// What a handler does.
 pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send>>;
 
 /// An event as the argument of a handler; the type of the argument says which events the handler gets.
@@ -28,13 +29,31 @@ pub struct Handler {
 }
 
 pub(crate) type NotifyFn = Box<dyn Fn(&Arc<Event>) -> Option<HandlerFuture> + Send + Sync>;
-pub(crate) type AskFn = Box<dyn Fn(NodeInputRequiredEvent) -> HandlerFuture + Send + Sync>;
+/// Puts a question to a handler.
+pub(crate) type AskFn<Q> = Box<dyn Fn(Q) -> HandlerFuture + Send + Sync>;
 
 pub(crate) enum HandlerKind {
     /// Called with every event; makes a future for those it is meant for.
     Notify(NotifyFn),
     /// Asked until one answers.
-    AskNodeInput(AskFn),
+    Ask(AddAsk),
+}
+
+/// Adds a handler that answers, under its name.
+type AddAsk = Box<dyn FnOnce(String, &mut Asks) + Send + Sync>;
+
+/// The handlers that answer, by what they are asked for, each in the order of their registration.
+#[derive(Default)]
+pub struct Asks {
+    pub(crate) node_input: Vec<(String, AskFn<NodeInputRequiredEvent>)>,
+    pub(crate) component_input: Vec<(String, AskFn<ComponentInputRequiredEvent>)>,
+    pub(crate) approval: Vec<(String, AskFn<ApprovalRequiredEvent>)>,
+}
+
+impl Asks {
+    pub(crate) fn len(&self) -> usize {
+        self.node_input.len() + self.component_input.len() + self.approval.len()
+    }
 }
 
 impl Handler {
@@ -44,13 +63,11 @@ impl Handler {
         &self.name
     }
 
-    pub(crate) fn ask(
-        name: String,
-        ask: impl Fn(NodeInputRequiredEvent) -> HandlerFuture + Send + Sync + 'static,
-    ) -> Self {
+    fn ask<Q: Question>(name: String, ask: AskFn<Q>) -> Self {
+        let add = |name, asks: &mut Asks| Q::handlers_mut(asks).push((name, ask));
         Self {
             name,
-            kind: HandlerKind::AskNodeInput(Box::new(ask)),
+            kind: HandlerKind::Ask(Box::new(add)),
         }
     }
 }
@@ -84,15 +101,23 @@ impl<E: EventPayload> HandlerArgument for E {
     }
 }
 
-impl HandlerArgument for NodeInputRequiredEvent {
-    fn handler<F, Fut>(name: String, f: F) -> Handler
-    where
-        F: Fn(Self) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
-    {
-        Handler::ask(name, move |event| Box::pin(f(event)))
-    }
+macro_rules! asked {
+    ($event:ident) => {
+        impl HandlerArgument for $event {
+            fn handler<F, Fut>(name: String, f: F) -> Handler
+            where
+                F: Fn(Self) -> Fut + Send + Sync + 'static,
+                Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
+            {
+                Handler::ask::<Self>(name, Box::new(move |event| Box::pin(f(event))))
+            }
+        }
+    };
 }
+
+asked!(NodeInputRequiredEvent);
+asked!(ComponentInputRequiredEvent);
+asked!(ApprovalRequiredEvent);
 
 /// Makes a handler; the type of the function's argument says which events it gets.
 pub fn on<A, F, Fut>(f: F) -> Handler

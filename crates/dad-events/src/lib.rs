@@ -4,7 +4,8 @@
 //! chooses one of three ways:
 //!
 //! - a **handler** ([`on`]) is a function of one kind of event. Handlers that listen never delay or fail a run; the
-//!   ones that answer ([`NodeInputRequiredEvent`]) are asked in the order of their registration;
+//!   ones that answer ([`NodeInputRequiredEvent`], [`ComponentInputRequiredEvent`], [`ApprovalRequiredEvent`]) are asked
+//!   in the order of their registration;
 //! - a **subscription** ([`EventBus::subscribe`]) is a bounded queue that says what it missed;
 //! - an **observer** ([`RunObserver`]) misses nothing: the run waits for it. Telemetry and progress are observers.
 //!
@@ -24,17 +25,24 @@ mod bus;
 mod event;
 mod handler;
 mod observer;
+mod patience;
+mod reader;
 mod subscription;
 
-pub use ask::{AskError, NodeInputRequiredEvent, ResultLookup};
+pub use ask::{
+    AnswerCheck, ApprovalRequired, ApprovalRequiredEvent, AskError, ComponentInputRequired,
+    ComponentInputRequiredEvent, NodeInputRequired, NodeInputRequiredEvent, Question,
+};
 pub use bus::{EventBus, EventBusBuilder, EventBusConfig};
 pub use event::{
     AttemptFailed, ComponentEnded, ComponentExecutionCompletedEvent, ComponentExecutionFailedEvent,
-    ComponentExecutionStartedEvent, ComponentStarted, CustomEvent, Event, EventBody, EventType,
+    ComponentExecutionStartedEvent, ComponentStarted, Custom, CustomEvent, Event, EventBody, EventType,
     NodeExecutionCompletedEvent, NodeExecutionFailedEvent, NodeExecutionStartedEvent, Origin, QuestionAsked,
-    RunCompletedEvent, RunEnded, RunFailedEvent, RunIdentity, RunStarted, RunStartedEvent, StepEnded,
-    StepStarted,
+    QuestionKind, RunCompletedEvent, RunEnded, RunFailedEvent, RunIdentity, RunStarted, RunStartedEvent,
+    StepEnded, StepStarted, TraceUpdateEvent,
 };
 pub use handler::{EventPayload, Handler, HandlerArgument, HandlerError, on, on_any};
 pub use observer::{IntoObserver, RunObserver};
+pub use patience::{AskPause, pause_ask_timeout};
+pub use reader::{ReadRun, RunReader};
 pub use subscription::{Delivery, Subscription};

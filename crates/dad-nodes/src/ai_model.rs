@@ -1,5 +1,6 @@
 use async_trait::async_trait;
 use dad_models::{CallContext, Message, ModelError, ModelOptions, ModelRequest, ModelResponse, Models, Role};
+use dad_run::RunHandle;
 use dad_runner::{Node, NodeContext, NodeError, NodeOutput, World};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -261,6 +262,26 @@ impl Node for AIModelExecutor {
             .flatten()
             .map(|(name, variable)| (name.clone(), default(variable)))
             .collect()
+    }
+
+    async fn preview(
+        &self,
+        settings: &AIModelNodeSettings,
+        input: Option<&AIModelNodeInput>,
+        _: &RunHandle,
+    ) -> Result<String, NodeError> {
+        check_allowed(settings, input)?;
+        let model = settings.models.first().ok_or_else(no_models)?;
+        let request = request(settings, model)?;
+        let system = request.system.iter().map(|text| format!("system: {text}"));
+        let messages = request.messages.iter();
+        let messages = messages.map(|message| format!("{}: {}", message.role.as_str(), message.text));
+        let lines: Vec<String> = system.chain(messages).collect();
+        Ok(format!(
+            "to {}\n{}",
+            settings.models.join(", else "),
+            lines.join("\n")
+        ))
     }
 
     fn state(

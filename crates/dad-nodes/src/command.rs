@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dad_definition::SettingsProblem;
+use dad_run::RunHandle;
 use dad_runner::{Node, NodeContext, NodeError, NodeOutput, World};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -165,12 +166,33 @@ impl CommandLine {
         }
     }
 
+    /// The command as somebody would type it.
+    fn typed(&self) -> String {
+        match self {
+            Self::Arguments(arguments) => {
+                let quoted: Vec<_> = arguments.iter().map(|argument| quoted(argument)).collect();
+                quoted.join(" ")
+            }
+            Self::Shell(text) => text.clone(),
+            Self::Script { shown, .. } => shown.clone(),
+        }
+    }
+
     fn shown(&self) -> String {
         match self {
             Self::Shell(text) => text.clone(),
             Self::Arguments(arguments) => arguments.join(" "),
             Self::Script { shown, .. } => shown.clone(),
         }
+    }
+}
+
+/// An argument as a shell would read it back.
+fn quoted(argument: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    match !argument.is_empty() && argument.chars().all(is_plain) {
+        true => argument.to_owned(),
+        false => format!("'{}'", argument.replace('\'', r"'\''")),
     }
 }
 
@@ -248,6 +270,21 @@ impl Node for CommandExecutor {
         (!scripts.is_empty()).then_some(prepared)
     }
 
+    async fn preview(
+        &self,
+        settings: &CommandNodeSettings,
+        input: Option<&CommandNodeInput>,
+        run: &RunHandle,
+    ) -> Result<String, NodeError> {
+        let commands = commands(settings, input).iter();
+        let lines: Vec<String> = commands.map(|command| format!("$ {}", command.typed())).collect();
+        Ok(format!(
+            "in {}\n{}",
+            working_dir(settings, run).display(),
+            lines.join("\n")
+        ))
+    }
+
     fn state(
         &self,
         settings: &CommandNodeSettings,
@@ -255,7 +292,7 @@ impl Node for CommandExecutor {
         cx: &NodeContext,
     ) -> Result<Option<Value>, NodeError> {
         let commands = commands(settings, input);
-        let working_dir = working_dir(settings, cx);
+        let working_dir = working_dir(settings, cx.run());
         Ok(Some(
             json!({ "commands": commands, "working_dir": working_dir, "env_vars": settings.env_vars }),
         ))
@@ -296,9 +333,9 @@ fn commands<'a>(settings: &'a CommandNodeSettings, input: Option<&'a CommandNode
     given.unwrap_or(&settings.commands)
 }
 
-fn working_dir(settings: &CommandNodeSettings, cx: &NodeContext) -> PathBuf {
+fn working_dir(settings: &CommandNodeSettings, run: &RunHandle) -> PathBuf {
     // A relative directory is taken from the run directory, which is also the default.
-    let run_dir = &cx.run().identity().run_dir;
+    let run_dir = &run.identity().run_dir;
     settings
         .working_dir
         .as_ref()
@@ -335,7 +372,7 @@ async fn run_all(
         .iter()
         .chain(input.into_iter().flat_map(|input| &input.env_vars));
     let env = process::environment(&settings.inherit_env, given.map(|(n, v)| (n.clone(), v.clone())));
-    let dir = working_dir(settings, cx);
+    let dir = working_dir(settings, cx.run());
     let mut logs = Logs {
         stdout: cx.dir()?.append("stdout.log")?,
         stderr: cx.dir()?.append("stderr.log")?,

@@ -3,6 +3,7 @@ use std::path::{Component, Path, PathBuf};
 
 use async_trait::async_trait;
 use dad_fs::{Dir, Durability, EntryKind};
+use dad_run::RunHandle;
 use dad_runner::{Node, NodeContext, NodeError, NodeOutput, World};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -147,6 +148,18 @@ impl Node for FileOperationExecutor {
         Ok(World::Effect)
     }
 
+    async fn preview(
+        &self,
+        settings: &FileOperationNodeSettings,
+        input: Option<&FileOperationNodeInput>,
+        run: &RunHandle,
+    ) -> Result<String, NodeError> {
+        let operations = operations(settings, input)?;
+        let base = base_directory(settings, run);
+        let looked = tokio::task::spawn_blocking(move || preview(&base, &operations)).await;
+        looked.unwrap_or_else(|error| Err(NodeError::from_error("file_operation", &error)))
+    }
+
     fn state(
         &self,
         settings: &FileOperationNodeSettings,
@@ -155,7 +168,7 @@ impl Node for FileOperationExecutor {
     ) -> Result<Option<Value>, NodeError> {
         let operations = operations(settings, input)?;
         Ok(Some(
-            json!({ "base_directory": base_directory(settings, cx), "operations": operations }),
+            json!({ "base_directory": base_directory(settings, cx.run()), "operations": operations }),
         ))
     }
 
@@ -166,7 +179,7 @@ impl Node for FileOperationExecutor {
         cx: &NodeContext,
     ) -> Result<NodeOutput, NodeError> {
         let operations = operations(&settings, input.as_ref())?;
-        let base = base_directory(&settings, cx);
+        let base = base_directory(&settings, cx.run());
         let with_diff = settings.return_diff_format.unwrap_or(true);
         let place = base.clone();
         let durability = cx.run().durability();
@@ -190,9 +203,8 @@ fn operations(
     crate::serde_forms::operations(&settings.operations, settings.operations_template.as_ref())
 }
 
-fn base_directory(settings: &FileOperationNodeSettings, cx: &NodeContext) -> PathBuf {
-    cx.run()
-        .identity()
+fn base_directory(settings: &FileOperationNodeSettings, run: &RunHandle) -> PathBuf {
+    run.identity()
         .run_dir
         .join(settings.base_directory.as_deref().unwrap_or("."))
 }
@@ -281,6 +293,29 @@ fn change_all(
     touched.sort();
     touched.dedup();
     Ok(Changed { results, touched })
+}
+
+/// The differences that all changes together would make.
+fn preview(base: &Path, operations: &[FileOperation]) -> Result<String, NodeError> {
+    let dir = Dir::open(base).map_err(|error| NodeError::from_error("base_directory", &error).permanent())?;
+    let mut tree = Tree::default();
+    let mut lines = vec![format!("in {}", base.display())];
+    for (index, operation) in operations.iter().enumerate() {
+        let number = index + 1;
+        let planned = tree
+            .plan(&dir, operation, true)
+            .map_err(|error| at_operation(error, number, operation))?;
+        let text = |name: &str| planned.result[name].as_str().unwrap_or_default().to_owned();
+        let unchanged = if planned.result["unchanged"] == true {
+            ", which is so already"
+        } else {
+            ""
+        };
+        lines.push(format!("{number}. {} {}{unchanged}", text("type"), text("path")));
+        lines.push(text("diff"));
+    }
+    lines.retain(|line| !line.is_empty());
+    Ok(lines.join("\n"))
 }
 
 fn at_operation(mut error: NodeError, number: usize, operation: &FileOperation) -> NodeError {

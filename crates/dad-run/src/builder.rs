@@ -37,6 +37,7 @@ pub(crate) struct Options {
     pub(crate) alone: bool,
     pub(crate) fresh: bool,
     pub(crate) execute: Vec<String>,
+    pub(crate) ask: Vec<String>,
     pub(crate) edits: Vec<(String, Value)>,
     pub(crate) settle: Vec<(String, Settled)>,
     pub(crate) steal_lease: bool,
@@ -85,6 +86,7 @@ impl RunContextBuilder {
                 alone: false,
                 fresh: false,
                 execute: Vec::new(),
+                ask: Vec::new(),
                 edits: Vec::new(),
                 settle: Vec::new(),
                 steal_lease: false,
@@ -205,6 +207,14 @@ impl RunContextBuilder {
     #[must_use]
     pub fn execute(mut self, selector: impl Into<String>) -> Self {
         self.options.execute.push(selector.into());
+        self
+    }
+
+    /// A step or component that asks, or one with such in it, for whose input a re-run asks again although the previous
+    /// run has an answer.
+    #[must_use]
+    pub fn ask(mut self, selector: impl Into<String>) -> Self {
+        self.options.ask.push(selector.into());
         self
     }
 
@@ -408,13 +418,16 @@ fn check_rerun_options(options: &Options) -> Result<(), RunError> {
         entry_point,
         fresh,
         execute,
+        ask,
         edits,
         ..
     } = options;
     let by_fingerprint = *fresh || !execute.is_empty();
     match (previous_run_id, entry_point) {
         (None, Some(entry)) => Err(RunError::EntryPointWithoutPreviousRun(entry.clone())),
-        (None, None) if by_fingerprint || !edits.is_empty() => Err(RunError::NoPreviousRun),
+        (None, None) if by_fingerprint || !ask.is_empty() || !edits.is_empty() => {
+            Err(RunError::NoPreviousRun)
+        }
         (_, Some(_)) if by_fingerprint => Err(RunError::EntryPointAndExecute),
         (_, None) if !edits.is_empty() => Err(RunError::EditWithoutEntryPoint),
         _ => Ok(()),

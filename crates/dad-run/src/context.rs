@@ -287,7 +287,9 @@ impl RunContext {
                 nearest,
             });
         }
-        match program.required().iter().find(|name| !given.contains_key(*name)) {
+        match missing_variable(program, given) {
+            // It asks for what is missing before it is entered.
+            Some(_) if program.root.asks() => Ok(()),
             Some(name) => Err(RunError::MissingVariable(name.clone())),
             None => Ok(()),
         }
@@ -342,6 +344,7 @@ impl RunContext {
             alone,
             fresh,
             execute,
+            ask,
             ..
         } = &self.options;
         let entry = match (&self.entry_point, *alone) {
@@ -369,6 +372,7 @@ impl RunContext {
             let selected = program.select(&selector.parse()?).map_err(RunError::Execute)?;
             Ok(selected.to_string())
         });
+        let ask = ask.iter().map(|selector| asks_again(selector, program));
         let parents_plan = parent.plan()?;
         let ancestors = parents_plan
             .iter()
@@ -384,6 +388,7 @@ impl RunContext {
             alone: *alone,
             fresh: *fresh,
             execute: execute.collect::<Result<_, RunError>>()?,
+            ask: ask.collect::<Result<_, RunError>>()?,
             edits: Vec::new(),
             steps,
         };
@@ -557,6 +562,25 @@ impl RunContext {
                 .collect(),
             given_variables,
         }
+    }
+}
+
+/// A variable that must be given and is not.
+#[must_use]
+pub fn missing_variable<'p>(program: &'p Program, given: &Map<String, Value>) -> Option<&'p String> {
+    program.required().iter().find(|name| !given.contains_key(*name))
+}
+
+/// What is to be asked again, as the plan has it.
+fn asks_again(selector: &str, program: &Program) -> Result<String, RunError> {
+    let selected = program.select(&selector.parse()?).map_err(RunError::Ask)?;
+    let path = &selected.path;
+    let nodes = program.steps().filter(|node| node.asks()).map(|node| &node.path);
+    let components = program.components().filter(|component| component.asks());
+    let mut asking = nodes.chain(components.map(|component| &component.path));
+    match asking.any(|asker| asker.is_within(path)) {
+        true => Ok(selected.to_string()),
+        false => Err(RunError::NothingAsks(path.clone())),
     }
 }
 

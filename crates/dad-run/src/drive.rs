@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use dad_core::{HierarchyPath, RunId, RunStatus, Timestamp};
-use dad_events::RunIdentity;
+use dad_events::{RunIdentity, RunReader};
 use dad_fs::{Dir, FileLock};
 use tokio::sync::Notify;
 
@@ -18,6 +18,7 @@ use crate::inner::{RunInner, State};
 use crate::journal::JournalWriter;
 use crate::machine;
 use crate::question::Answer;
+use crate::reader::ResultReader;
 use crate::resume::Interrupted;
 use crate::run::{ActiveRun, RunHandle, RunScope};
 use crate::view::RunView;
@@ -68,6 +69,7 @@ pub(crate) fn drive(
         trace_dir: opened.trace.path().to_path_buf(),
         previous_run_id: plan.as_ref().map(|plan| plan.parent.clone()),
         secrets: options.secrets.clone(),
+        reader: RunReader::default(),
     });
     let before = opened.history.as_ref();
     let (epoch, totals) = before.map_or_else(Default::default, |view| (view.open_ends().epoch, view.totals));
@@ -77,6 +79,13 @@ pub(crate) fn drive(
     let (inbox, mut answers) = Inbox::open(&opened.dot_run)?;
     let is_open = |id: &String| before.is_some_and(|view| view.open_ends().questions.contains_key(id));
     answers.retain(|id, _| is_open(id));
+    let reader = ResultReader {
+        dir: opened.dir.clone(),
+        program,
+        scope,
+        parent,
+        alone: plan.as_ref().is_some_and(|plan| plan.alone),
+    };
     let inner = RunInner {
         bus: bus.start(&identity),
         identity,
@@ -92,10 +101,8 @@ pub(crate) fn drive(
         secrets: options.secrets,
         resources: options.resources,
         types: options.types,
-        program,
+        reader,
         plan,
-        parent,
-        scope,
         interactive: options.interactive,
         // Somebody who cancels this run does not cancel others that were given the same token.
         cancelled: options.cancelled.child_token(),
@@ -116,7 +123,8 @@ pub(crate) fn drive(
             started: HashSet::new(),
             interrupted: opened.interrupted,
             open_questions: 0,
-            asked: HashSet::new(),
+            asked: HashMap::new(),
+            taken: HashSet::new(),
             answers,
             settled,
             cancelled: Vec::new(),

@@ -81,6 +81,12 @@ pub enum RunError {
     /// What was asked to execute.
     #[error("{0}")]
     Execute(#[source] SelectError),
+    /// What was to be asked again.
+    #[error("{0}")]
+    Ask(#[source] SelectError),
+    /// What was to be asked again does not ask.
+    #[error("`{0}` asks for no input, and nothing in it does")]
+    NothingAsks(HierarchyPath),
     /// The run to start from is of another root component.
     #[error("`{run}` is a run of `{found}`, not of `{wanted}`")]
     OtherRoot {
@@ -289,7 +295,8 @@ impl RunError {
             Self::NoPreviousRun => "no_previous_run",
             Self::EntryPointAndExecute => "entry_point_and_execute",
             Self::EditWithoutEntryPoint => "edit_without_entry_point",
-            Self::Execute(_) => "unknown_step",
+            Self::Execute(_) | Self::Ask(_) => "unknown_step",
+            Self::NothingAsks(_) => "nothing_asks",
             Self::OtherRoot { .. } => "other_root",
             Self::Edit { .. } => "edit",
             Self::NothingToReuse { .. } => "nothing_to_reuse",
@@ -339,6 +346,9 @@ impl RunError {
             Self::OriginalSystem(run) => {
                 Some(format!("say where: `--previous-run-id {run} --entry-point PATH`"))
             }
+            Self::NothingAsks(_) => Some(
+                "what asks says `pre_events: [node_input_required]`, a component `[component_input_required]`".to_owned(),
+            ),
             Self::EditWithoutEntryPoint => Some("name it by `--entry-point PATH`".to_owned()),
             Self::EntryPointWithoutPreviousRun(_) | Self::NoPreviousRun => {
                 Some("name it by `--previous-run-id RUN|last`".to_owned())

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use dad_core::{ErrorInfo, FirstFailure, HierarchyPath, RunStatus, SecretRegistry, Timestamp};
-use dad_definition::{NodeTypes, Program};
+use dad_definition::NodeTypes;
 use dad_events::{Event, EventBody, EventBus, RunEnded, RunIdentity};
 use dad_fs::{Dir, Durability, FileLock};
 use tokio::sync::Notify;
@@ -21,10 +21,11 @@ use crate::machine;
 use crate::plan::{RerunPlan, RunPlace};
 use crate::projection::{self, Metadata, Summary};
 use crate::question::Answer;
+use crate::reader::ResultReader;
 use crate::record::{Driver, RecordBody, Totals};
 use crate::resources::Resources;
 use crate::resume::{Interrupted, Settled};
-use crate::run::{RunScope, SealedRun};
+use crate::run::SealedRun;
 use crate::view::RunView;
 
 pub(crate) struct RunInner {
@@ -43,10 +44,9 @@ pub(crate) struct RunInner {
     pub(crate) secrets: SecretRegistry,
     pub(crate) resources: Resources,
     pub(crate) types: Arc<dyn NodeTypes>,
-    pub(crate) program: Arc<Program>,
+    /// Definition, variables and results, for those who only read.
+    pub(crate) reader: ResultReader,
     pub(crate) plan: Option<RerunPlan>,
-    pub(crate) parent: Option<Arc<RunView>>,
-    pub(crate) scope: RunScope,
     pub(crate) interactive: bool,
     pub(crate) cancelled: CancellationToken,
     pub(crate) ended: AtomicBool,
@@ -77,8 +77,10 @@ pub(crate) struct State {
     pub(crate) interrupted: HashMap<HierarchyPath, Interrupted>,
     /// How many steps wait for an answer.
     pub(crate) open_questions: u64,
-    /// Questions that this process has asked.
-    pub(crate) asked: HashSet<String>,
+    /// How often each step or component has asked in this process.
+    pub(crate) asked: HashMap<HierarchyPath, u32>,
+    /// Questions whose answers were taken in this process.
+    pub(crate) taken: HashSet<String>,
     /// Answers from outside that no step has taken yet, by question.
     pub(crate) answers: HashMap<String, Answer>,
     /// Steps that are settled by hand.
@@ -161,7 +163,7 @@ impl RunInner {
 
     /// Where the run is driven.
     pub(crate) fn place(&self) -> RunPlace {
-        self.scope.place()
+        self.reader.scope.place()
     }
 
     pub(crate) fn seal(&self, status: RunStatus, error: Option<ErrorInfo>) -> Result<SealedRun, RunError> {

@@ -108,8 +108,11 @@ impl GivenInputs {
     }
 }
 
-/// An input of a component gives its variables other values: `{"variables": {"name": value}}`.
-fn check_component_input(component: &Component, program: &Program, input: &Value) -> Result<(), String> {
+/// Checks an input of a component, which gives its variables other values: `{"variables": {"name": value}}`.
+///
+/// # Errors
+/// Which field does not fit, and what was expected.
+pub fn check_component_input(component: &Component, program: &Program, input: &Value) -> Result<(), String> {
     let fields = input.as_object().ok_or("an input must be an object")?;
     if let Some(key) = fields.keys().find(|key| *key != VARIABLES) {
         return Err(format!(
@@ -139,7 +142,8 @@ fn check_component_input(component: &Component, program: &Program, input: &Value
 }
 
 /// The variables in an input of a component.
-pub(crate) fn variables_of(input: &Value) -> Map<String, Value> {
+#[must_use]
+pub fn variables_of(input: &Value) -> Map<String, Value> {
     let variables = input.get(VARIABLES).and_then(Value::as_object);
     variables.cloned().unwrap_or_default()
 }

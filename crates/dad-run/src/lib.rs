@@ -18,6 +18,7 @@
 //! # Ok::<(), dad_run::RunError>(())
 //! ```
 
+mod approval;
 mod batch;
 mod builder;
 mod catalog;
@@ -43,8 +44,10 @@ mod preview;
 mod project;
 mod projection;
 mod question;
+mod reader;
 mod record;
 mod recorded;
+mod replay;
 mod resources;
 mod resume;
 mod retention;
@@ -54,17 +57,20 @@ mod values;
 mod verify;
 mod view;
 
+pub use approval::{ApprovalAnswer, approval_schema};
 pub use builder::RunContextBuilder;
 pub use catalog::{Catalog, RunEntry};
 pub use changes::{Change, ChangeKind, Changes, Compared};
 pub use clock::{Clock, SystemClock};
-pub use context::{Dirs, PreparedRun, RunContext};
+pub use context::{Dirs, PreparedRun, RunContext, missing_variable};
+pub use dad_events::QuestionKind;
 pub use dad_fs::Durability;
 pub use decide::{Asked, Facts, Fit, Kind, Known, Reason, Verdict, decide, is_result};
 pub use edit::Edit;
 pub use error::RunError;
 pub use inbox::{Message, MessageBody, request_cancel};
 pub use inputs::GivenInput;
+pub use inputs::{check_component_input, variables_of};
 pub use machine::process_start_time;
 pub use memo::MemoLine;
 pub use original::{OriginalElement, OriginalRun};
@@ -75,7 +81,8 @@ pub use plan::{
 pub use preview::RunPreview;
 pub use project::{find_project_root, find_project_root_from};
 pub use projection::{Metadata, Summary};
-pub use question::{Answer, Question, QuestionKind, answer_question};
+pub use question::{Answer, NewAnswer, NewQuestion, Question, answer_question};
+pub use reader::ResultReader;
 pub use record::{
     ArtifactList, ControlKind, Driver, LoopItems, RangeBounds, Record, RecordBody, StepCommitted, StoredRef,
     StoredValue, Totals,

@@ -34,6 +34,9 @@ pub struct RerunPlan {
     /// What was asked to execute, as selectors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub execute: Vec<String>,
+    /// What is asked again although the parent run has an answer, as selectors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ask: Vec<String>,
     /// What is changed in results that are taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,

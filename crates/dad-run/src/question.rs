@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dad_core::{Digest, HierarchyPath, NodeType, SCHEMA_VERSION, Timestamp};
-use dad_events::{EventBody, QuestionAsked};
+use dad_events::{EventBody, QuestionAsked, QuestionKind};
 use dad_fs::Durability;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -25,39 +25,75 @@ pub struct Question {
     pub schema_version: u32,
     /// Its id: the same until it is answered or settled otherwise.
     pub id: String,
-    /// The step.
+    /// The step or component.
     pub path: HierarchyPath,
     /// What kind of answer is wanted.
     pub kind: QuestionKind,
     /// When it was asked first.
     pub asked_at: Timestamp,
-    /// The type of the node that will use the answer.
-    pub node_type: NodeType,
+    /// The type of the node that will use the answer; `None` for a component.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_type: Option<NodeType>,
     /// JSON Schema of the answer.
     pub schema: Value,
-    /// What the node is about to do: its settings, not rendered.
+    /// What it is about to do: the settings of a node or the variables of a component; not rendered for an input,
+    /// rendered for an approval.
     pub settings: Value,
+    /// Of an approval: what it would do, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub preview: String,
+    /// Of an approval: what it holds for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Digest>,
 }
 
-/// What kind of answer a question wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum QuestionKind {
-    /// The input of a node.
-    Input,
-    /// A kind of a newer version.
-    #[serde(other)]
-    Unknown,
+/// A question to be asked; see [`Question`] for its fields.
+#[derive(Clone, Debug)]
+pub struct NewQuestion {
+    /// The step or component.
+    pub path: HierarchyPath,
+    /// What kind of answer is wanted.
+    pub kind: QuestionKind,
+    /// The type of the node; `None` for a component.
+    pub node_type: Option<NodeType>,
+    /// JSON Schema of the answer.
+    pub schema: Value,
+    /// Settings or variables.
+    pub settings: Value,
+    /// What it would do, for people.
+    pub preview: String,
+    /// What an approval holds for.
+    pub fingerprint: Option<Digest>,
 }
 
-impl QuestionKind {
-    /// The word in ids and for people.
+/// An answer to be recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct NewAnswer<'a> {
+    /// The step or component.
+    pub path: &'a HierarchyPath,
+    /// What was asked for.
+    pub kind: QuestionKind,
+    /// The question, if one was asked.
+    pub question: Option<&'a str>,
+    /// Who gave it, for people.
+    pub source: &'a str,
+    /// What an approval holds for.
+    pub fingerprint: Option<Digest>,
+    /// The answer, without secrets.
+    pub value: &'a Value,
+}
+
+impl<'a> NewAnswer<'a> {
+    /// The input of a step or component, which nobody was asked for from outside.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Input => "input",
-            Self::Unknown => "unknown",
+    pub const fn input(path: &'a HierarchyPath, source: &'a str, value: &'a Value) -> Self {
+        Self {
+            path,
+            kind: QuestionKind::Input,
+            question: None,
+            source,
+            fingerprint: None,
+            value,
         }
     }
 }
@@ -86,38 +122,45 @@ impl RunHandle {
     ///
     /// # Errors
     /// If the run has ended, or the question cannot be written.
-    pub fn ask(
-        &self,
-        path: &HierarchyPath,
-        node_type: &NodeType,
-        kind: QuestionKind,
-        schema: Value,
-        settings: Value,
-    ) -> Result<String, RunError> {
+    pub fn ask(&self, asked: NewQuestion) -> Result<String, RunError> {
         let inner = self.inner();
-        let history = inner.history.as_ref();
-        let is_same = |open: &&OpenQuestion| open.path == *path && open.kind == kind;
-        if let Some(open) = history.and_then(|view| view.open_questions().find(is_same)) {
-            return Ok(open.id.clone());
-        }
-        // One that was settled otherwise is asked anew: its answer may lie in the inbox and no longer counts.
-        let before = history.map_or(0, |view| view.times_asked(path));
-        let digest = Digest::of(format!("{path}\n{}\n{before}", kind.as_str()).as_bytes());
-        let id = format!("{}_{}", kind.as_str(), &digest.to_string()[..12]);
-        if !inner.state().asked.insert(id.clone()) {
+        if let Some(id) = self.asked_before(&asked)? {
             return Ok(id);
         }
+        let NewQuestion {
+            path,
+            kind,
+            node_type,
+            schema,
+            settings,
+            preview,
+            fingerprint,
+        } = asked;
+        // One that was answered or settled otherwise is asked anew: what lies in the inbox for it no longer counts.
+        let in_history = inner.history.as_ref().map_or(0, |view| view.times_asked(&path));
+        let before = {
+            let mut state = inner.state();
+            let here = state.asked.entry(path.clone()).or_default();
+            *here += 1;
+            in_history + *here - 1
+        };
+        let digest = Digest::of(format!("{path}\n{kind}\n{before}").as_bytes());
+        let id = format!("{kind}_{}", &digest.to_string()[..12]);
         let mut question = Question {
             schema_version: SCHEMA_VERSION,
             id: id.clone(),
             path: path.clone(),
             kind,
             asked_at: self.now(),
-            node_type: node_type.clone(),
+            node_type,
             schema,
             settings,
+            preview,
+            fingerprint,
         };
-        inner.secrets.redactor().redact_json(&mut question.settings);
+        let redactor = inner.secrets.redactor();
+        redactor.redact_json(&mut question.settings);
+        question.preview = redactor.redact(&question.preview).into_owned();
         let questions = inner.dot_run.create_dir_all(QUESTIONS)?;
         let name = format!("{id}.json");
         let text = to_file_text(&name, &question)?;
@@ -133,17 +176,56 @@ impl RunHandle {
         };
         let event = EventBody::QuestionAsked(QuestionAsked {
             id: id.clone(),
-            path: path.clone(),
-            node_type: node_type.clone(),
+            path,
+            kind,
         });
         inner.record(&body, Some(event))?;
         Ok(id)
     }
 
+    /// The same question, if the run asked it before it was resumed and nobody has answered it.
+    fn asked_before(&self, asked: &NewQuestion) -> Result<Option<String>, RunError> {
+        let inner = self.inner();
+        let Some(history) = &inner.history else {
+            return Ok(None);
+        };
+        let is_same = |open: &&OpenQuestion| open.path == asked.path && open.kind == asked.kind;
+        let Some(open) = history.open_questions().find(is_same) else {
+            return Ok(None);
+        };
+        if inner.state().taken.contains(&open.id) {
+            return Ok(None);
+        }
+        // An approval of something else is another question.
+        let same =
+            asked.fingerprint.is_none() || history.question(&open.id)?.fingerprint == asked.fingerprint;
+        Ok(same.then(|| open.id.clone()))
+    }
+
     /// What somebody outside said to a question; given once.
     #[must_use]
     pub fn take_answer(&self, id: &str) -> Option<Answer> {
-        self.inner().state().answers.remove(id)
+        let mut state = self.inner().state();
+        let answer = state.answers.remove(id)?;
+        state.taken.insert(id.to_owned());
+        Some(answer)
+    }
+
+    /// Notes what a step or component was given as its input, or what somebody said about executing it.
+    ///
+    /// # Errors
+    /// If the run has ended or the record cannot be written.
+    pub fn answered(&self, answer: NewAnswer<'_>) -> Result<(), RunError> {
+        let inner = self.inner();
+        let body = RecordBody::Answered {
+            path: answer.path.clone(),
+            kind: answer.kind,
+            fingerprint: answer.fingerprint,
+            id: answer.question.map(str::to_owned),
+            source: answer.source.to_owned(),
+            input: store_value(&inner.dot_run, answer.value.clone(), inner.durability)?,
+        };
+        inner.record(&body, None).map(drop)
     }
 
     /// Resolves when another answer has come.

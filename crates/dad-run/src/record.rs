@@ -4,12 +4,11 @@ use dad_core::{
     ArtifactRef, ComponentKind, Digest, ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, StatusCounts,
     StepStatus, Timestamp, Usage,
 };
-use dad_events::Origin;
+use dad_events::{Origin, QuestionKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::decide::Reason;
-use crate::question::QuestionKind;
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -73,6 +72,9 @@ pub enum RecordBody {
         /// Of a loop: how many iterations were begun.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         iterations: Option<u64>,
+        /// The first failure, shortened.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<ErrorInfo>,
     },
     /// A conditional decided.
     BranchTaken {
@@ -101,7 +103,7 @@ pub enum RecordBody {
         /// Whether it was the last.
         stop: bool,
     },
-    /// A step asks, and nobody in the process answers.
+    /// A step or component asks, and nobody in the process answers.
     Question {
         /// The question's id, which names its file.
         id: String,
@@ -112,10 +114,16 @@ pub enum RecordBody {
         /// JSON Schema of the answer.
         schema: StoredValue,
     },
-    /// A step was given its input.
+    /// A step or component was given its input, or somebody said whether it may execute.
     Answered {
-        /// The step.
+        /// The step or component.
         path: HierarchyPath,
+        /// What was asked for.
+        #[serde(default, skip_serializing_if = "is_input")]
+        kind: QuestionKind,
+        /// Of an approval: what it holds for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fingerprint: Option<Digest>,
         /// The question, if one was asked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<String>,
@@ -179,6 +187,9 @@ pub enum RecordBody {
     Custom {
         /// Its name.
         name: String,
+        /// Where it was published.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<HierarchyPath>,
         /// What it carries.
         payload: StoredValue,
     },
@@ -219,6 +230,11 @@ impl RecordBody {
             _ => None,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_input(kind: &QuestionKind) -> bool {
+    *kind == QuestionKind::Input
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

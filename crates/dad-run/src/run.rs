@@ -10,8 +10,7 @@ use dad_core::{
 };
 use dad_definition::{NodeTypes, Program};
 use dad_events::{
-    AttemptFailed, ComponentEnded, ComponentStarted, CustomEvent, EventBody, EventBus, RunIdentity,
-    RunStarted,
+    AttemptFailed, ComponentEnded, ComponentStarted, Custom, EventBody, EventBus, RunIdentity, RunStarted,
 };
 use dad_fs::{Dir, Durability};
 use serde::Serialize;
@@ -20,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::RunError;
 use crate::inner::RunInner;
-use crate::inputs::{GivenInput, UnresolvedInput, variables_of};
+use crate::inputs::{GivenInput, UnresolvedInput};
 use crate::layout::COMPONENT_RESULT;
 use crate::plan::{RerunPlan, RunPlace};
 use crate::projection::{self};
@@ -28,7 +27,7 @@ use crate::record::{ControlKind, LoopItems, RangeBounds, RecordBody, Totals};
 use crate::resources::Resources;
 use crate::resume::{Interrupted, Settled};
 use crate::values::store_value;
-use crate::view::{RunView, read_result};
+use crate::view::RunView;
 
 /// How many failures a component or run names.
 const FIRST_FAILURES: usize = 10;
@@ -189,7 +188,7 @@ impl ActiveRun {
                 selector: node.to_owned(),
                 given,
             },
-            &inner.program,
+            &inner.reader.program,
             &*inner.types,
         )?;
         if state.started.contains(&path) {
@@ -271,7 +270,7 @@ impl RunHandle {
     /// The checked definition.
     #[must_use]
     pub fn program(&self) -> &Arc<Program> {
-        &self.inner.program
+        &self.inner.reader.program
     }
 
     /// The node types it was checked with.
@@ -301,7 +300,7 @@ impl RunHandle {
     /// What templates of every step can see.
     #[must_use]
     pub fn scope(&self) -> &RunScope {
-        &self.inner.scope
+        &self.inner.reader.scope
     }
 
     /// Fires when the run is to stop.
@@ -321,7 +320,7 @@ impl RunHandle {
     pub fn places(&self) -> Vec<RunPlace> {
         let inner = &self.inner;
         let mut places = vec![inner.place()];
-        let seen = [inner.history.as_ref(), inner.parent.as_deref()];
+        let seen = [inner.history.as_ref(), inner.reader.parent.as_deref()];
         places.extend(seen.into_iter().flatten().flat_map(RunView::places));
         places.extend(inner.plan.iter().flat_map(|plan| plan.ancestors.iter().cloned()));
         places
@@ -330,7 +329,7 @@ impl RunHandle {
     /// The run this one was started from.
     #[must_use]
     pub fn parent(&self) -> Option<&RunView> {
-        self.inner.parent.as_deref()
+        self.inner.reader.parent.as_deref()
     }
 
     /// Whether somebody sits at a terminal to be asked.
@@ -351,51 +350,13 @@ impl RunHandle {
         self.inner.state().inputs.get(path).cloned()
     }
 
-    /// The values that an input gives to variables of a component. Those of the root are in [`RunHandle::scope`].
-    ///
-    /// # Errors
-    /// If the run has ended or the record of the input cannot be written.
-    pub fn given_component_variables(&self, path: &HierarchyPath) -> Result<Map<String, Value>, RunError> {
-        let answered = self.inner.history.as_ref().map(|history| history.input(path));
-        if let Some(value) = answered.transpose()?.flatten() {
-            return Ok(variables_of(&value));
-        }
-        let Some(GivenInput { source, mut value }) = self.given_input(path) else {
-            return Ok(Map::new());
-        };
-        self.inner.secrets.redactor().redact_json(&mut value);
-        self.answered(path, None, &source, &value)?;
-        Ok(variables_of(&value))
-    }
-
-    /// Notes what a step was given as its input, and the question that was asked for it.
-    ///
-    /// # Errors
-    /// If the run has ended or the record cannot be written.
-    pub fn answered(
-        &self,
-        path: &HierarchyPath,
-        question: Option<&str>,
-        source: &str,
-        input: &Value,
-    ) -> Result<(), RunError> {
-        let input = store_value(&self.inner.dot_run, input.clone(), self.inner.durability)?;
-        let body = RecordBody::Answered {
-            path: path.clone(),
-            id: question.map(str::to_owned),
-            source: source.to_owned(),
-            input,
-        };
-        self.inner.record(&body, None).map(drop)
-    }
-
     /// Begins to execute the run: the record of the driver, and the event.
     pub(crate) fn start(&self) -> Result<(), RunError> {
         let driver = self.inner.driver();
         let resumed = self.inner.history.is_some();
         let event = EventBody::RunStarted(RunStarted {
             resumed,
-            steps: self.inner.program.steps().count(),
+            steps: self.inner.reader.program.steps().count(),
             plan: self.inner.plan.as_ref().map(RerunPlan::summary),
         });
         let body = match resumed {
@@ -579,11 +540,13 @@ impl RunHandle {
             agg_usage_completion_tokens: totals.usage.completion_tokens,
             agg_usage_total_tokens: totals.usage.total_tokens,
         };
+        let error = first_failures.first().map(|failure| failure.error.clone());
         let body = RecordBody::ComponentCompleted {
             path: path.clone(),
             status,
             totals,
             iterations,
+            error: error.as_ref().map(projection::shorten),
         };
         let event = EventBody::ComponentEnded(ComponentEnded {
             path: path.clone(),
@@ -592,7 +555,7 @@ impl RunHandle {
             counts: totals.counts,
             usage: totals.usage,
             duration: since.elapsed(),
-            error: first_failures.first().map(|failure| failure.error.clone()),
+            error,
         });
         // The file before the event, so that a handler finds it.
         projection::write_json(dir, COMPONENT_RESULT, &result, inner.durability)?;
@@ -736,9 +699,10 @@ impl RunHandle {
         let stored = store_value(&self.inner.dot_run, payload.clone(), self.inner.durability)?;
         let body = RecordBody::Custom {
             name: name.to_owned(),
+            path: path.cloned(),
             payload: stored,
         };
-        let event = CustomEvent {
+        let event = Custom {
             name: name.to_owned(),
             path: path.cloned(),
             payload,
@@ -752,11 +716,6 @@ impl RunHandle {
     /// # Errors
     /// If the file exists and cannot be read.
     pub fn read_result(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
-        let own = read_result(&self.inner.dir, path)?;
-        match (own, &self.inner.plan, &self.inner.parent) {
-            // A step that executes alone has the results that the previous run has.
-            (None, Some(plan), Some(parent)) if plan.alone => parent.result_bytes(path),
-            (own, ..) => Ok(own),
-        }
+        self.inner.reader.read_result(path)
     }
 }

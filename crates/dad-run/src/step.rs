@@ -347,7 +347,7 @@ impl RunHandle {
         reason: Reason,
     ) -> Result<Totals, RunError> {
         let inner = self.inner();
-        let parent = inner.parent.as_ref().ok_or_else(|| RunError::ParentGone {
+        let parent = inner.reader.parent.as_ref().ok_or_else(|| RunError::ParentGone {
             run: inner.identity.run_id.to_string(),
             parent: inner
                 .plan

@@ -6,6 +6,7 @@ use dad_core::{
     ArtifactRef, Digest, ElementId, ErrorInfo, HierarchyPath, OnError, RunId, RunStatus, StepStatus,
     Timestamp,
 };
+use dad_events::QuestionKind;
 use dad_fs::Dir;
 use indexmap::IndexMap;
 use indexmap::map::Entry;
@@ -18,7 +19,7 @@ use crate::journal::{JournalEnd, read_journal};
 use crate::layout::{COMPONENT_RESULT, DOT_RUN, PLAN, QUESTIONS, RESULT};
 use crate::lease;
 use crate::plan::{Recorded, RerunPlan, RunPlace};
-use crate::question::{Question, QuestionKind};
+use crate::question::Question;
 use crate::record::{ControlKind, LoopItems, Record, RecordBody, StepCommitted, StoredValue, Totals};
 use crate::recorded::{RecordedDefinition, read_definition};
 use crate::resume::Settled;
@@ -79,6 +80,8 @@ pub(crate) struct OpenEnds {
     pub(crate) settled: HashMap<HierarchyPath, Settled>,
     /// The first step with an effect that was executed.
     pub(crate) effect: Option<HierarchyPath>,
+    /// What somebody agreed to last, of each step and component.
+    approved: HashMap<HierarchyPath, Digest>,
     /// Variables of components that did not end well.
     variables: HashMap<HierarchyPath, StoredValue>,
 }
@@ -115,6 +118,8 @@ pub enum ViewEntry {
     Waiting {
         /// When it asked.
         since: Timestamp,
+        /// What for.
+        kind: QuestionKind,
     },
     /// A step that ended.
     Step(Box<StepCommitted>),
@@ -395,6 +400,12 @@ impl RunView {
             .transpose()
     }
 
+    /// Whether somebody agreed that a step or component executes as it is about to.
+    #[must_use]
+    pub fn is_approved(&self, path: &HierarchyPath, fingerprint: Digest) -> bool {
+        self.open.approved.get(path) == Some(&fingerprint)
+    }
+
     /// The questions that wait for an answer, in the order in which they were asked.
     pub fn open_questions(&self) -> impl Iterator<Item = &OpenQuestion> {
         self.open.questions.values()
@@ -529,6 +540,14 @@ pub(crate) fn read_result(run: &Dir, path: &HierarchyPath) -> Result<Option<Vec<
     }
 }
 
+/// Whether the answer to a question for approval is yes; it is never so long that it is kept apart.
+fn says_yes(answer: &StoredValue) -> bool {
+    match answer {
+        StoredValue::Value(answer) => answer.get("approve") == Some(&Value::Bool(true)),
+        StoredValue::Stored(_) => false,
+    }
+}
+
 #[derive(Default)]
 struct Fold {
     created: Option<(RunId, ElementId, Timestamp)>,
@@ -574,6 +593,7 @@ impl Fold {
                 self.error = None;
             }
             RecordBody::ComponentStarted { path, variables, .. } => {
+                self.open.questions.retain(|_, open| open.path != path);
                 self.open.variables.insert(path.clone(), variables);
                 let entry = ViewEntry::Component {
                     status: StepStatus::Running,
@@ -663,9 +683,13 @@ impl Fold {
                 }
             }
             RecordBody::Question { id, path, kind, .. } => {
+                // What is about to happen may have changed since it was asked before.
+                let same = |open: &OpenQuestion| open.path == path && open.kind == kind;
+                self.open.questions.retain(|_, open| !same(open));
                 let since = record.at;
                 *self.open.asked.entry(path.clone()).or_default() += 1;
-                self.entries.insert(path.clone(), ViewEntry::Waiting { since });
+                self.entries
+                    .insert(path.clone(), ViewEntry::Waiting { since, kind });
                 let open = OpenQuestion {
                     id: id.clone(),
                     path,
@@ -673,11 +697,24 @@ impl Fold {
                 };
                 self.open.questions.insert(id, open);
             }
-            RecordBody::Answered { path, id, input, .. } => {
+            RecordBody::Answered {
+                path,
+                kind,
+                fingerprint,
+                id,
+                input,
+                ..
+            } => {
                 if let Some(id) = id {
                     self.open.questions.shift_remove(&id);
                 }
-                self.answers.insert(path, input);
+                match (kind, fingerprint) {
+                    (QuestionKind::Input, _) => drop(self.answers.insert(path, input)),
+                    (QuestionKind::Approval, Some(fingerprint)) if says_yes(&input) => {
+                        self.open.approved.insert(path, fingerprint);
+                    }
+                    _ => {}
+                }
             }
             RecordBody::Inputs { variables, .. } => self.given = Some(variables),
             RecordBody::BranchTaken { path, branch } => {

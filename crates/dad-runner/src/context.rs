@@ -3,7 +3,6 @@ use std::future::Future;
 use std::sync::Arc;
 
 use dad_core::{Digest, HierarchyPath, NodeType, Redactor};
-use dad_events::ResultLookup;
 use dad_fs::Dir;
 use dad_run::layout::CUSTOM_ARTIFACTS;
 use dad_run::{MemoLine, RunError, RunHandle, StagedStep};
@@ -23,7 +22,6 @@ pub struct NodeContext {
     staged: Arc<StagedStep>,
     memo: Arc<Memo>,
     cancelled: CancellationToken,
-    results: ResultLookup,
     span: tracing::Span,
     redactor: Redactor,
 }
@@ -33,7 +31,6 @@ impl NodeContext {
         run: RunHandle,
         staged: Arc<StagedStep>,
         cancelled: CancellationToken,
-        results: ResultLookup,
         span: tracing::Span,
         memos: Vec<MemoLine>,
     ) -> Result<Self, RunError> {
@@ -44,7 +41,6 @@ impl NodeContext {
             staged,
             memo,
             cancelled,
-            results,
             span,
             redactor,
         })
@@ -105,7 +101,11 @@ impl NodeContext {
     /// # Errors
     /// If there is no such step, or its result cannot be read.
     pub fn result(&self, name: &str) -> Result<Option<Value>, NodeError> {
-        (self.results)(name).map_err(|reason| NodeError::new("unknown_step", reason).permanent())
+        self.run
+            .identity()
+            .reader
+            .result(self.path(), name)
+            .map_err(|reason| NodeError::new("unknown_step", reason).permanent())
     }
 
     /// Masks the secrets known when the step began.

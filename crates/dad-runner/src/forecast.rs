@@ -11,7 +11,6 @@ use dad_definition::{
     Component, Content, Expression, ForEachLoop, NodeElement, ProgramElement, References, RepeatLoop,
     Selected,
 };
-use dad_events::EventType;
 use dad_run::{
     Asked, Decision, Facts, Fit, Kind, Known, PlannedStep, PreparedRun, Reason, RerunPlan, RunError,
     RunPreview, RunScope, RunView, Side, Verdict, decide, origin_of,
@@ -81,6 +80,8 @@ struct Forecast<'a> {
     normaliser: Normaliser,
     fresh: bool,
     execute: Vec<Selected>,
+    /// What is asked again.
+    ask: Vec<Selected>,
     steps: Vec<PlannedStep>,
     /// Steps whose results will be others, or may be.
     unsure: Vec<HierarchyPath>,
@@ -119,6 +120,7 @@ impl<'a> Forecast<'a> {
             normaliser: Normaliser::of_places(places.chain(plan.ancestors.iter().cloned())),
             fresh: plan.fresh,
             execute: plan.execute.iter().filter_map(selected).collect(),
+            ask: plan.ask.iter().filter_map(selected).collect(),
             steps: Vec::new(),
             unsure: Vec::new(),
             effect: None,
@@ -128,8 +130,9 @@ impl<'a> Forecast<'a> {
 
     async fn look(mut self, preview: &RunPreview) -> Result<Vec<PlannedStep>, RunError> {
         let root = &preview.program().root;
-        let given = preview.scope().given_variables.clone();
         let path = root.path.clone();
+        let mut given = preview.given_component_variables(&path)?;
+        given.extend(preview.scope().given_variables.clone());
         self.component(root, path, None, &given, Vec::new()).await?;
         Ok(self.steps)
     }
@@ -161,6 +164,9 @@ impl<'a> Forecast<'a> {
     ) -> BoxedLook<'s> {
         Box::pin(async move {
             waits_for.extend(self.unsure_of(&component.references, &path));
+            if component.asks() && (self.asks_again(&path) || self.preview.input(&path)?.is_none()) {
+                waits_for.push(path.clone());
+            }
             let shifted = Arc::clone(&self.shifted);
             let evaluator = Evaluator {
                 run: &*shifted,
@@ -427,11 +433,7 @@ impl<'a> Forecast<'a> {
             return Ok(None);
         }
         let input = self.preview.input(path)?.map(|input| input.value);
-        let asks = node.options.pre_events.iter();
-        let asks = asks
-            .clone()
-            .any(|event| event == EventType::NodeInputRequired.as_str());
-        if asks && input.is_none() {
+        if node.asks() && (input.is_none() || self.asks_again(path)) {
             return Ok(None);
         }
         let evaluator = Evaluator {
@@ -461,6 +463,10 @@ impl<'a> Forecast<'a> {
             }
             None => Kind::Effect,
         }
+    }
+
+    fn asks_again(&self, path: &HierarchyPath) -> bool {
+        self.ask.iter().any(|selected| selected.covers(path))
     }
 
     fn asked(&self, path: &HierarchyPath) -> Asked {

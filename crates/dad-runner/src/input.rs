@@ -1,110 +1,271 @@
-use dad_core::{ErrorInfo, HierarchyPath};
-use dad_definition::NodeElement;
-use dad_events::{EventType, NodeInputRequiredEvent, ResultLookup};
-use dad_run::{QuestionKind, RunError, RunHandle};
-use serde_json::Value;
+//! What a step or component is given from outside: before the run, by a handler, or by somebody who answers later.
 
-/// Where the input of a step came from.
-pub(crate) struct FoundInput {
-    pub(crate) source: String,
-    pub(crate) value: Value,
+use std::sync::Arc;
+
+use dad_core::{ErrorInfo, HierarchyPath, StepStatus};
+use dad_definition::{Component, NodeElement, Program};
+use dad_events::{AnswerCheck, ComponentInputRequiredEvent, NodeInputRequiredEvent, QuestionKind};
+use dad_run::{
+    Answer, ControlKind, NewAnswer, NewQuestion, RunError, RunHandle, Side, check_component_input,
+};
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::waiting::{BusyStep, Waited};
+use crate::walk::Walk;
+
+/// What asking for an input came to.
+pub(crate) enum Input {
+    /// This is it, if there is one.
+    Is(Option<Value>),
+    /// It is not one.
+    Fails(ErrorInfo),
+    /// Somebody said that there will be none, and why.
+    Denied(String),
+    /// It comes to rest without it.
+    Pending(StepStatus),
 }
 
-/// What looking for the input of a step gave.
-pub(crate) enum InputOutcome {
-    /// The step runs without one.
-    None,
-    /// Somebody gave it.
-    Given(FoundInput),
-    /// It was given before the run was resumed.
-    Recorded(Value),
-    /// It asks and nobody answers yet: the id of the question.
-    Asked(String),
+/// Who may need an input.
+#[derive(Clone, Copy)]
+pub(crate) enum Asker<'a> {
+    Node(&'a NodeElement),
+    Component(&'a Component),
 }
 
-/// The input of a step: given before the run, else, if the step asks, the previous run's answer, else a handler's.
-pub(crate) async fn find_input(
-    run: &RunHandle,
-    node: &NodeElement,
+/// Where an input came from.
+struct Found {
+    source: String,
+    question: Option<String>,
+    value: Value,
+}
+
+impl Found {
+    fn new(source: impl Into<String>, value: Value) -> Self {
+        Self {
+            source: source.into(),
+            question: None,
+            value,
+        }
+    }
+}
+
+/// The input of a step or component, recorded: given before the run, else, if it asks, the previous run's answer, else a
+/// handler's, else that of somebody outside.
+pub(crate) async fn input(
+    walk: &Walk,
+    asker: Asker<'_>,
     path: &HierarchyPath,
-    results: &ResultLookup,
-) -> Result<InputOutcome, RunError> {
+    side: Side,
+    busy: &mut BusyStep<'_>,
+    stop: &CancellationToken,
+) -> Result<Input, RunError> {
+    let run = &walk.run;
     // Answered before the run was resumed: asked once, recorded once.
     let answered = run.history().map(|history| history.input(path)).transpose()?;
     if let Some(value) = answered.flatten() {
-        return Ok(InputOutcome::Recorded(value));
+        return Ok(Input::Is(Some(value)));
     }
-    if let Some(given) = run.given_input(path) {
-        return Ok(InputOutcome::Given(FoundInput {
-            source: given.source,
-            value: given.value,
-        }));
-    }
-    let asks = node
-        .options
-        .pre_events
-        .iter()
-        .any(|event| event == EventType::NodeInputRequired.as_str());
-    let alone = run.plan().is_some_and(|plan| plan.alone);
-    if !asks && !alone {
-        return Ok(InputOutcome::None);
-    }
-    let previous = run
-        .parent()
-        .map(|parent| parent.input(path))
-        .transpose()?
-        .flatten();
-    if let Some(value) = previous {
-        return Ok(InputOutcome::Given(FoundInput {
-            source: "previous run".to_owned(),
-            value,
-        }));
-    }
-    if !asks {
-        return Ok(InputOutcome::None);
-    }
-    Ok(match ask_handlers(run, node, path, results).await {
-        Some(value) => InputOutcome::Given(FoundInput {
-            source: "event handler".to_owned(),
-            value,
-        }),
-        None => InputOutcome::Asked(ask_outside(run, node, path)?),
-    })
+    let found = match known_before(walk, asker, path)? {
+        Some(found) => found,
+        // For what is only taken over nobody is asked.
+        None if side == Side::Before || !asker.asks(run) => return Ok(Input::Is(None)),
+        None => match asker.ask_handlers(walk, path).await? {
+            Some(value) => Found::new("event handler", value),
+            None => {
+                let question = run.ask(asker.question(run, path))?;
+                match busy.wait(run, &question, stop).await {
+                    Waited::InVain => return Ok(Input::Pending(StepStatus::Waiting)),
+                    Waited::Stopped => return Ok(Input::Pending(StepStatus::Cancelled)),
+                    Waited::Answered(Answer::Denied { source, reason }) => {
+                        let told = Some(reason.clone().into());
+                        run.control(ControlKind::Fail, Some(path), &source, told)?;
+                        return Ok(Input::Denied(reason));
+                    }
+                    Waited::Answered(Answer::Given { source, value }) => {
+                        // It was checked by whoever sent it, but anybody may write a file.
+                        if let Err(reason) = asker.check(run)(&value) {
+                            let message = format!("in the answer, {reason}");
+                            return Ok(Input::Fails(ErrorInfo::new("invalid_input", message)));
+                        }
+                        Found {
+                            question: Some(question),
+                            ..Found::new(source, value)
+                        }
+                    }
+                }
+            }
+        },
+    };
+    Ok(Input::Is(Some(record(run, path, found)?)))
 }
 
-async fn ask_handlers(
+/// Records the input of a step whose result is taken over.
+pub(crate) fn carry_input(run: &RunHandle, path: &HierarchyPath) -> Result<(), RunError> {
+    match run.result_reader().previous_input(path)? {
+        Some(value) => record(run, path, Found::new("previous run", value)).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Records an input that somebody wanted instead of the one before.
+pub(crate) fn record_edited(
     run: &RunHandle,
-    node: &NodeElement,
     path: &HierarchyPath,
-    results: &ResultLookup,
-) -> Option<Value> {
-    let check = run
-        .node_types()
-        .node_type(&node.node_type)
-        .map(|info| info.check_input);
-    let event = NodeInputRequiredEvent::new(
-        run.identity().clone(),
-        (path.clone(), node.node_type.clone()),
-        node.unrendered.clone(),
-        None,
-        results.clone(),
-        move |value| check.map_or(Ok(()), |check| check(value)),
-    );
-    run.bus().ask_node_input(&event).await;
-    event.answer()
+    source: &str,
+    value: Value,
+) -> Result<Value, RunError> {
+    record(run, path, Found::new(source, value))
 }
 
-/// Asks whoever may answer later, from another process.
-fn ask_outside(run: &RunHandle, node: &NodeElement, path: &HierarchyPath) -> Result<String, RunError> {
-    let info = run.node_types().node_type(&node.node_type);
-    let schema = info.map(|info| info.input_schema.clone()).unwrap_or_default();
-    let settings = node.unrendered.clone();
-    run.ask(path, &node.node_type, QuestionKind::Input, schema, settings)
+fn record(run: &RunHandle, path: &HierarchyPath, found: Found) -> Result<Value, RunError> {
+    let Found {
+        source,
+        question,
+        mut value,
+    } = found;
+    run.secrets().redactor().redact_json(&mut value);
+    run.answered(NewAnswer {
+        question: question.as_deref(),
+        ..NewAnswer::input(path, &source, &value)
+    })?;
+    Ok(value)
 }
 
-/// Whether an answer from outside fits the node; it was checked by whoever sent it, but anybody may write a file.
-pub(crate) fn check_answer(run: &RunHandle, node: &NodeElement, value: &Value) -> Result<(), ErrorInfo> {
-    let info = run.node_types().node_type(&node.node_type);
-    let checked = info.map_or(Ok(()), |info| (info.check_input)(value));
-    checked.map_err(|reason| ErrorInfo::new("invalid_input", format!("in the answer, {reason}")))
+/// An input for which nobody has to be asked.
+fn known_before(walk: &Walk, asker: Asker<'_>, path: &HierarchyPath) -> Result<Option<Found>, RunError> {
+    let run = &walk.run;
+    if let Some(given) = run.given_input(path) {
+        // What an input gives to the root are variables of the run, and recorded as such.
+        return Ok(Some(Found::new(given.source, given.value)).filter(|_| !asker.is_root(run)));
+    }
+    let alone = run.plan().is_some_and(|plan| plan.alone);
+    if !(asker.asks(run) || alone) || walk.asks_again(path) {
+        return Ok(None);
+    }
+    let previous = run.parent().map(|parent| parent.input(path)).transpose()?;
+    Ok(previous.flatten().map(|value| Found::new("previous run", value)))
+}
+
+impl Asker<'_> {
+    /// Whether it asks if it was given nothing.
+    fn asks(self, run: &RunHandle) -> bool {
+        match self {
+            Self::Node(node) => node.asks(),
+            Self::Component(component) => component.asks() && !open_variables(component, run).is_empty(),
+        }
+    }
+
+    fn is_root(self, run: &RunHandle) -> bool {
+        matches!(self, Self::Component(component) if component.path == run.program().root.path)
+    }
+
+    async fn ask_handlers(self, walk: &Walk, path: &HierarchyPath) -> Result<Option<Value>, RunError> {
+        let run = &walk.run;
+        let identity = run.identity().clone();
+        let previous = run.result_reader().previous_input(path)?;
+        let check = self.check(run);
+        Ok(match self {
+            Self::Node(node) => {
+                let who = (path.clone(), node.node_type.clone());
+                let settings = node.unrendered.clone();
+                let event = NodeInputRequiredEvent::new(identity, who, settings, previous, check);
+                run.bus().ask(&event).await;
+                event.answer()
+            }
+            Self::Component(component) => {
+                let who = (path.clone(), component.kind);
+                let variables = open_variables(component, run);
+                let event = ComponentInputRequiredEvent::new(identity, who, variables, previous, check);
+                run.bus().ask(&event).await;
+                event.answer()
+            }
+        })
+    }
+
+    /// What is asked of whoever may answer later, from another process.
+    fn question(self, run: &RunHandle, path: &HierarchyPath) -> NewQuestion {
+        let (node_type, settings) = match self {
+            Self::Node(node) => (Some(node.node_type.clone()), node.unrendered.clone()),
+            Self::Component(component) => (None, open_variables(component, run).into()),
+        };
+        NewQuestion {
+            path: path.clone(),
+            kind: QuestionKind::Input,
+            node_type,
+            schema: self.schema(run),
+            settings,
+            preview: String::new(),
+            fingerprint: None,
+        }
+    }
+
+    /// JSON Schema of its input.
+    pub(crate) fn schema(self, run: &RunHandle) -> Value {
+        match self {
+            Self::Node(node) => {
+                let info = run.node_types().node_type(&node.node_type);
+                info.map(|info| info.input_schema.clone()).unwrap_or_default()
+            }
+            Self::Component(component) => {
+                let variables = open_variables(component, run);
+                let needed = |name: &&String| self.is_root(run) && run.program().required().contains(name);
+                let required: Vec<&String> = variables.keys().filter(needed).collect();
+                let properties: Map<String, Value> =
+                    variables.keys().map(|name| (name.clone(), json!({}))).collect();
+                json!({
+                    "type": "object",
+                    "required": ["variables"],
+                    "additionalProperties": false,
+                    "properties": {
+                        "variables": {
+                            "type": "object",
+                            "required": required,
+                            "additionalProperties": false,
+                            "properties": properties,
+                        },
+                    },
+                })
+            }
+        }
+    }
+
+    /// Checks an input of it.
+    pub(crate) fn check(self, run: &RunHandle) -> AnswerCheck {
+        match self {
+            Self::Node(node) => {
+                let check = run
+                    .node_types()
+                    .node_type(&node.node_type)
+                    .map(|info| info.check_input);
+                Box::new(move |value| check.map_or(Ok(()), |check| check(value)))
+            }
+            Self::Component(component) => {
+                let (program, path): (Arc<Program>, _) = (Arc::clone(run.program()), component.path.clone());
+                Box::new(move |value| match program.component(&path) {
+                    Some(component) => check_component_input(component, &program, value),
+                    None => Ok(()),
+                })
+            }
+        }
+    }
+}
+
+/// The variables that an input may give: of the root those that were not given already, null for those that must be.
+fn open_variables(component: &Component, run: &RunHandle) -> Map<String, Value> {
+    let own = component.variables.iter();
+    let own = own.map(|variable| (variable.name.clone(), variable.unrendered.clone()));
+    if component.path != run.program().root.path {
+        return own.collect();
+    }
+    let required = run
+        .program()
+        .required()
+        .iter()
+        .map(|name| (name.clone(), Value::Null));
+    let given = &run.scope().given_variables;
+    required
+        .chain(own)
+        .filter(|(name, _)| !given.contains_key(name))
+        .collect()
 }

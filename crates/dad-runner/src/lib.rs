@@ -34,6 +34,7 @@
 //! assert_eq!(registry.type_names(), ["greeter"]);
 //! ```
 
+mod approval;
 mod common;
 mod context;
 mod control;
@@ -44,6 +45,7 @@ mod forecast;
 mod input;
 mod memo;
 mod node;
+mod reader;
 mod registry;
 mod render;
 mod road;

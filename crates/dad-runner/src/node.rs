@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use dad_core::{Digest, ErrorInfo, Usage};
 use dad_definition::SettingsProblem;
-use dad_run::Kind;
+use dad_run::{Kind, RunHandle};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -45,6 +45,21 @@ pub trait Node: Send + Sync + 'static {
     async fn world(&self, settings: &Self::Settings) -> Result<World, NodeError> {
         let _ = settings;
         Ok(World::Effect)
+    }
+
+    /// What executing it would do, in words for whoever is to agree: the command, the differences of files. Empty if the
+    /// settings say it all. Nothing is changed.
+    ///
+    /// # Errors
+    /// Why it would fail.
+    async fn preview(
+        &self,
+        settings: &Self::Settings,
+        input: Option<&Self::Input>,
+        run: &RunHandle,
+    ) -> Result<String, NodeError> {
+        let _ = (settings, input, run);
+        Ok(String::new())
     }
 
     /// What is about to be executed, for `state.json`; written before the execution.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dad_core::NodeType;
 use dad_definition::{CallbackInfo, NodeElement, NodeTypeInfo, NodeTypes};
+use dad_run::RunHandle;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
@@ -220,6 +221,13 @@ fn parse_input<N: Node>(input: &Value) -> Result<N::Input, String> {
 pub(crate) trait ErasedNode: Send + Sync {
     async fn world(&self, settings: &Value) -> Result<World, NodeError>;
 
+    async fn preview(
+        &self,
+        settings: &Value,
+        input: Option<&Value>,
+        run: &RunHandle,
+    ) -> Result<String, NodeError>;
+
     fn state(
         &self,
         settings: &Value,
@@ -250,6 +258,16 @@ fn input_of<N: Node>(input: Option<&Value>) -> Result<Option<N::Input>, NodeErro
 impl<N: Node> ErasedNode for N {
     async fn world(&self, settings: &Value) -> Result<World, NodeError> {
         Node::world(self, &settings_of::<N>(settings)?).await
+    }
+
+    async fn preview(
+        &self,
+        settings: &Value,
+        input: Option<&Value>,
+        run: &RunHandle,
+    ) -> Result<String, NodeError> {
+        let input = input_of::<N>(input)?;
+        Node::preview(self, &settings_of::<N>(settings)?, input.as_ref(), run).await
     }
 
     fn state(
@@ -290,6 +308,10 @@ where
 {
     async fn world(&self, _: &Value) -> Result<World, NodeError> {
         Ok(self.world.clone())
+    }
+
+    async fn preview(&self, _: &Value, _: Option<&Value>, _: &RunHandle) -> Result<String, NodeError> {
+        Ok(String::new())
     }
 
     fn state(

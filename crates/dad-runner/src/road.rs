@@ -11,24 +11,23 @@ use dad_core::{
     StepStatus, Timestamp,
 };
 use dad_definition::{NodeElement, TreeError};
-use dad_events::ResultLookup;
 use dad_run::layout::{RESULT, WORLD};
 use dad_run::{
-    Answer, Changes, CommitDetails, Compared, ControlKind, Facts, Interrupted, Kind, Known, MemoLine, Reason,
-    RunError, Settled, Side, StagedStep, StepCommitted, StepStart, Totals, Verdict, decide, origin_of,
+    Changes, CommitDetails, Compared, Facts, Interrupted, Kind, Known, MemoLine, Reason, RunError, Settled,
+    Side, StagedStep, StepCommitted, StepStart, Totals, Verdict, decide, origin_of,
 };
 use futures_util::FutureExt;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::approval::{Approval, Intent};
 use crate::common::{outcome_text, pause_after, pause_before};
 use crate::context::NodeContext;
 use crate::evaluate::Rendered;
-use crate::input::{FoundInput, InputOutcome, check_answer, find_input};
+use crate::input::{Asker, Input, carry_input, input};
 use crate::node::{NodeError, NodeOutput, ReadSet, World};
 use crate::registry::ErasedNode;
-use crate::waiting::{BusyStep, Waited};
 use crate::walk::{Ended, Inside, Walk};
 
 /// How long a node that was asked to stop may take to return.
@@ -54,18 +53,6 @@ struct Execution<'a> {
     world: &'a World,
     settings: &'a Value,
     input: Option<&'a Value>,
-}
-
-/// What asking for the input of a step came to.
-enum Input {
-    /// This is it, if there is one.
-    Is(Option<Value>),
-    /// It is not one.
-    Fails(ErrorInfo),
-    /// Somebody said that there will be none, and why.
-    Denied(String),
-    /// The step comes to rest without it.
-    Pending(StepStatus),
 }
 
 /// What was decided about a step, and why.
@@ -116,39 +103,59 @@ pub(crate) async fn take_step(
         return step.settle(settled);
     }
     if inside.side == Side::Before {
+        // A re-run of this one is to find it here.
+        carry_input(&walk.run, &step.path)?;
         return step.reuse(&step.path, Reason::BeforeEntryPoint);
     }
     // Input: for deciding whether the step can be reused nobody has to be asked twice.
-    let input = match step.input(&mut busy).await? {
+    let mut input = match input(
+        walk,
+        Asker::Node(node),
+        &step.path,
+        inside.side,
+        &mut busy,
+        &step.stop,
+    )
+    .await?
+    {
         Input::Is(input) => input,
         Input::Fails(error) => return step.fail_before_execution(None, error),
         Input::Denied(reason) => return step.settle(Settled::Failed(Some(reason))),
-        Input::Pending(status) => {
-            return Ok(Ended {
-                status,
-                ..Ended::nothing()
-            });
+        Input::Pending(status) => return Ok(Ended::pending(status)),
+    };
+    let executor = &*step.executor()?;
+    let (rendered, world, fingerprint, decided) = loop {
+        // Render.
+        let rendered = match step.render(input.as_ref()) {
+            Ok(rendered) => rendered,
+            Err(error) => return step.fail_before_execution(input, error),
+        };
+        // Fingerprint.
+        let (world, fingerprint) = match step
+            .fingerprint(executor, &rendered.settings, input.as_ref())
+            .await
+        {
+            Ok(found) => found,
+            Err(error) => return step.fail_before_execution(input, error.info),
+        };
+        // Decide.
+        let decided = step.decide(&world, fingerprint);
+        if let (Verdict::Reuse, Some(known)) = (decided.verdict, decided.known) {
+            return step.reuse(&known.path, decided.reason);
+        }
+        if !node.options.requires_approval {
+            break (rendered, world, fingerprint, decided);
+        }
+        let intent = step
+            .intent(executor, &rendered.settings, input.as_ref(), fingerprint)
+            .await;
+        match intent.approval(&walk.run, &mut busy, &step.stop).await? {
+            Approval::Granted => break (rendered, world, fingerprint, decided),
+            Approval::Edited(edited) => input = Some(edited),
+            Approval::Denied(error) => return step.end_by_hand(StepStatus::Failed, Some(error), None),
+            Approval::Pending(status) => return Ok(Ended::pending(status)),
         }
     };
-    // Render.
-    let rendered = match step.render(input.as_ref()) {
-        Ok(rendered) => rendered,
-        Err(error) => return step.fail_before_execution(input, error),
-    };
-    // Fingerprint.
-    let executor = &*step.executor()?;
-    let (world, fingerprint) = match step
-        .fingerprint(executor, &rendered.settings, input.as_ref())
-        .await
-    {
-        Ok(found) => found,
-        Err(error) => return step.fail_before_execution(input, error.info),
-    };
-    // Decide.
-    let decided = step.decide(&world, fingerprint);
-    if let (Verdict::Reuse, Some(known)) = (decided.verdict, decided.known) {
-        return step.reuse(&known.path, decided.reason);
-    }
     // Execute.
     let attempt = step
         .execute(Execution {
@@ -188,12 +195,25 @@ impl Step<'_> {
             }
             Settled::Failed(reason) => {
                 let message = reason.unwrap_or_else(|| "somebody settled it so".to_owned());
-                let error = ErrorInfo::new("failed_by_hand", message).at(&self.path);
-                (StepStatus::Failed, Some(error))
+                (
+                    StepStatus::Failed,
+                    Some(ErrorInfo::new("failed_by_hand", message)),
+                )
             }
         };
+        self.end_by_hand(status, error, summary)
+    }
+
+    /// Ends without having been executed.
+    fn end_by_hand(
+        &self,
+        status: StepStatus,
+        error: Option<ErrorInfo>,
+        summary: Option<String>,
+    ) -> Result<Ended, RunError> {
         let node_type = &self.node.node_type;
         let run = &self.walk.run;
+        let error = error.map(|error| error.at(&self.path));
         let end = (status, error.clone());
         let totals = run.settle_step(self.inside.entered, &self.path, node_type, end, summary)?;
         let mut ended = Ended {
@@ -206,36 +226,24 @@ impl Step<'_> {
         Ok(ended)
     }
 
-    async fn input(&self, busy: &mut BusyStep<'_>) -> Result<Input, RunError> {
-        let run = &self.walk.run;
-        let (question, found) = match find_input(run, self.node, &self.path, &self.results()).await? {
-            InputOutcome::None => return Ok(Input::Is(None)),
-            InputOutcome::Recorded(value) => return Ok(Input::Is(Some(value))),
-            InputOutcome::Given(found) => (None, found),
-            InputOutcome::Asked(question) => match busy.wait(run, &question, &self.stop).await {
-                Waited::InVain => return Ok(Input::Pending(StepStatus::Waiting)),
-                Waited::Stopped => return Ok(Input::Pending(StepStatus::Cancelled)),
-                Waited::Answered(Answer::Denied { source, reason }) => {
-                    run.control(
-                        ControlKind::Fail,
-                        Some(&self.path),
-                        &source,
-                        Some(reason.clone().into()),
-                    )?;
-                    return Ok(Input::Denied(reason));
-                }
-                Waited::Answered(Answer::Given { source, value }) => {
-                    if let Err(error) = check_answer(run, self.node, &value) {
-                        return Ok(Input::Fails(error));
-                    }
-                    (Some(question), FoundInput { source, value })
-                }
-            },
-        };
-        let FoundInput { source, mut value } = found;
-        run.secrets().redactor().redact_json(&mut value);
-        run.answered(&self.path, question.as_deref(), &source, &value)?;
-        Ok(Input::Is(Some(value)))
+    /// What somebody is to agree to before it executes.
+    async fn intent(
+        &self,
+        executor: &dyn ErasedNode,
+        settings: &Value,
+        input: Option<&Value>,
+        fingerprint: Digest,
+    ) -> Intent<'_> {
+        let preview = executor.preview(settings, input, &self.walk.run).await;
+        Intent {
+            asker: Asker::Node(self.node),
+            path: &self.path,
+            node_type: Some(&self.node.node_type),
+            settings: settings.clone(),
+            // Whoever is asked wants to know that as well.
+            preview: preview.unwrap_or_else(|error| format!("it will fail: {error}")),
+            fingerprint,
+        }
     }
 
     fn render(&self, input: Option<&Value>) -> Result<Rendered, ErrorInfo> {
@@ -471,7 +479,6 @@ impl Step<'_> {
             walk.run.clone(),
             staged.clone(),
             stop.clone(),
-            self.results(),
             span.clone(),
             memos,
         )?;
@@ -642,26 +649,6 @@ impl Step<'_> {
             totals,
             failures: failure.filter(|_| !absorbed).into_iter().collect(),
         }
-    }
-
-    /// Reads results of other steps by the names that this step's templates use.
-    fn results(&self) -> ResultLookup {
-        let (walk, references) = (Arc::clone(self.walk), self.node.references.clone());
-        let asker = self.path.clone();
-        Arc::new(move |name| {
-            let found = match references.get(name) {
-                Some(target) => walk.cache.look_up(&walk.run, target, &asker),
-                None => {
-                    let path = walk.resolve(name, &asker);
-                    let path = path.ok_or_else(|| format!("`{name}` names no step that comes before"))?;
-                    walk.cache.read(&walk.run, &path)
-                }
-            };
-            let value = found.map_err(|error| error.to_string())?;
-            value
-                .map(|value| value.to_json().map_err(|error| error.to_string()))
-                .transpose()
-        })
     }
 }
 

@@ -5,19 +5,22 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use dad_core::{ErrorInfo, FirstFailure, HierarchyPath, PathSelector, StepStatus};
+use dad_core::{Digest, ErrorInfo, FirstFailure, HierarchyPath, StepStatus};
 use dad_definition::{Component, Content, Expression, NodeElement, ProgramElement, Selected};
 use dad_run::{
     Asked, ComponentEnd, EnteredComponent, EntryPoint, RerunPlan, RunError, RunHandle, RunView, Side, Totals,
-    ViewEntry, is_result,
+    ViewEntry, is_result, missing_variable, variables_of,
 };
 use dad_template::Limits;
 use futures_util::future::join_all;
-use serde_json::Map;
+use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::approval::{Approval, Intent};
 use crate::evaluate::Evaluator;
 use crate::fingerprint::Normaliser;
+use crate::input::{Asker, Input, input};
+use crate::reader::Reader;
 use crate::registry::NodeRegistry;
 use crate::road::take_step;
 use crate::scope::{Frame, ResultCache};
@@ -27,7 +30,7 @@ use crate::waiting::Busy;
 pub(crate) struct Walk {
     pub(crate) run: RunHandle,
     pub(crate) registry: NodeRegistry,
-    pub(crate) cache: ResultCache,
+    pub(crate) cache: Arc<ResultCache>,
     pub(crate) normaliser: Normaliser,
     /// The first step with an effect that this run has executed.
     pub(crate) effect_executed: OnceLock<HierarchyPath>,
@@ -35,6 +38,8 @@ pub(crate) struct Walk {
     pub(crate) entry_point: Option<EntryPoint>,
     /// What a re-run was asked to execute.
     execute: Vec<Selected>,
+    /// What a re-run asks again.
+    ask: Vec<Selected>,
     /// The steps that are on their way.
     pub(crate) busy: Busy,
 }
@@ -76,7 +81,7 @@ pub(crate) struct Inside<'a> {
 }
 
 /// What executing a component gave beside what its steps came to.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Facts {
     /// Of a loop: how many iterations were begun.
     pub(crate) iterations: Option<u64>,
@@ -92,13 +97,21 @@ impl Walk {
         if let Some(effect) = run.history().and_then(RunView::first_effect) {
             effect_executed.get_or_init(|| effect.clone());
         }
+        let cache = Arc::<ResultCache>::default();
+        run.identity().reader.set(Arc::new(Reader {
+            results: run.result_reader().clone(),
+            cache: Arc::clone(&cache),
+        }));
+        let none = &Vec::new();
+        let plan = run.plan();
         Self {
             normaliser: Normaliser::of_places(run.places()),
             registry,
-            cache: ResultCache::default(),
+            cache,
             effect_executed,
-            entry_point: run.plan().and_then(RerunPlan::entry),
-            execute: asked(&run),
+            entry_point: plan.and_then(RerunPlan::entry),
+            execute: selected(plan.map_or(none, |plan| &plan.execute), &run),
+            ask: selected(plan.map_or(none, |plan| &plan.ask), &run),
             busy: Busy::default(),
             run,
         }
@@ -120,10 +133,9 @@ impl Walk {
         }
     }
 
-    /// The step that a name means for somebody at `asker`, wherever it stands.
-    pub(crate) fn resolve(&self, name: &str, asker: &HierarchyPath) -> Option<HierarchyPath> {
-        let selected = self.run.program().select(&name.parse::<PathSelector>().ok()?);
-        selected.ok().map(|selected: Selected| selected.near(asker))
+    /// Whether a step or component asks although the previous run has an answer.
+    pub(crate) fn asks_again(&self, path: &HierarchyPath) -> bool {
+        self.ask.iter().any(|selected| selected.covers(path))
     }
 
     /// Takes the whole program along.
@@ -131,11 +143,31 @@ impl Walk {
         let program = Arc::clone(self.run.program());
         let root = &program.root;
         let side = Side::of_root(&root.path, self.entry_point.as_ref());
-        let given = &self.run.scope().given_variables;
-        let (frame, error) = self.variables(root, &root.path, None, given)?;
         let stop = self.run.cancelled();
+        let asked = match self.asked_variables(root, &root.path, stop, side).await? {
+            Ok(asked) => asked,
+            Err(ended) => {
+                return Ok(WalkEnded {
+                    ended,
+                    output: Ok(None),
+                });
+            }
+        };
+        let mut given = asked.unwrap_or_default();
+        given.extend(self.run.scope().given_variables.clone());
+        let (frame, error) = self.variables(root, &root.path, None, &given)?;
+        let missing = missing_variable(&program, &given).map(|name| {
+            let missing = RunError::MissingVariable(name.clone());
+            missing.to_info().at(&root.path)
+        });
         let ended = self
-            .enter(root, &root.path, (&frame, error), (Phase::Body, stop), side)
+            .enter(
+                root,
+                &root.path,
+                (&frame, missing.or(error)),
+                (Phase::Body, stop),
+                side,
+            )
             .await?;
         let output = match &program.output {
             // A step that executes alone leaves out what others would have given.
@@ -165,7 +197,7 @@ impl Walk {
     /// Evaluates templates with what this run has.
     pub(crate) fn evaluator(&self) -> Evaluator<'_> {
         Evaluator {
-            run: &self.run,
+            run: self.run.result_reader(),
             cache: &self.cache,
         }
     }
@@ -187,11 +219,81 @@ impl Walk {
             if let Some(ended) = self.ended_before(component, &path, phase) {
                 return Ok(ended);
             }
-            let given = self.run.given_component_variables(&path)?;
-            let (frame, error) = self.variables(component, &path, Some(frame), &given)?;
+            let asked = self.asked_variables(component, &path, stop, side).await?;
+            let mut given = match asked {
+                Ok(asked) => asked.unwrap_or_default(),
+                Err(ended) => return Ok(ended),
+            };
+            let (frame, error) = loop {
+                let (frame, error) = self.variables(component, &path, Some(frame), &given)?;
+                if error.is_some() || !component.options.requires_approval || side == Side::Before {
+                    break (frame, error);
+                }
+                match self.component_approval(component, &path, &frame, stop).await? {
+                    Approval::Granted => break (frame, error),
+                    Approval::Edited(input) => given = variables_of(&input),
+                    Approval::Denied(error) => return self.refuse(component, &path, error),
+                    Approval::Pending(status) => return Ok(Ended::pending(status)),
+                }
+            };
             self.enter(component, &path, (&frame, error), (phase, stop), side)
                 .await
         })
+    }
+
+    /// The values that a component is given for its variables, `None` if it is given none; or how it ends without being
+    /// entered.
+    async fn asked_variables(
+        &self,
+        component: &Component,
+        path: &HierarchyPath,
+        stop: &CancellationToken,
+        side: Side,
+    ) -> Result<Result<Option<Map<String, serde_json::Value>>, Ended>, RunError> {
+        let asker = Asker::Component(component);
+        let mut busy = self.busy.step();
+        Ok(match input(self, asker, path, side, &mut busy, stop).await? {
+            Input::Is(input) => Ok(input.map(|input| variables_of(&input))),
+            Input::Fails(error) => Err(self.refuse(component, path, error)?),
+            Input::Denied(reason) => {
+                Err(self.refuse(component, path, ErrorInfo::new("failed_by_hand", reason))?)
+            }
+            Input::Pending(status) => Err(Ended::pending(status)),
+        })
+    }
+
+    /// Whether somebody agrees that a component is entered with these variables.
+    async fn component_approval(
+        &self,
+        component: &Component,
+        path: &HierarchyPath,
+        frame: &Frame,
+        stop: &CancellationToken,
+    ) -> Result<Approval, RunError> {
+        let variables = serde_json::Value::Object(self.recorded_variables(frame));
+        let normalised = self.normaliser.value(&variables);
+        let intent = Intent {
+            asker: Asker::Component(component),
+            path,
+            node_type: None,
+            settings: variables,
+            preview: String::new(),
+            fingerprint: Digest::of_json(&json!({ "kind": component.kind, "variables": normalised })),
+        };
+        intent.approval(&self.run, &mut self.busy.step(), stop).await
+    }
+
+    /// Ends a component as failed that is not entered: what is in it does not execute, `finally` neither.
+    fn refuse(
+        &self,
+        component: &Component,
+        path: &HierarchyPath,
+        error: ErrorInfo,
+    ) -> Result<Ended, RunError> {
+        let entered = self.run.enter_component(path, component.kind, Map::new())?;
+        let mut all = Ended::nothing();
+        all.fail(path, error.at(path));
+        self.leave(component, &entered, all, Facts::default())
     }
 
     /// How a component ended before the run was resumed, if that stands. What is under `finally` executes again, because
@@ -319,6 +421,17 @@ impl Walk {
             self.list(finally, inside, &mut passed, &mut last).await?;
             all.add(last);
         }
+        self.leave(component, entered, all, facts)
+    }
+
+    /// Notes how a component ended, and what that means for the one around it.
+    fn leave(
+        &self,
+        component: &Component,
+        entered: &EnteredComponent,
+        mut all: Ended,
+        facts: Facts,
+    ) -> Result<Ended, RunError> {
         self.run.leave_component(
             entered,
             &ComponentEnd {
@@ -329,6 +442,12 @@ impl Walk {
                 branch: facts.branch,
             },
         )?;
+        if all.status != StepStatus::Waiting {
+            for name in &component.options.post_events {
+                self.run
+                    .custom(name, Some(&entered.path), serde_json::Value::Null)?;
+            }
+        }
         if component.options.on_error.absorbs(all.status) {
             all.status = StepStatus::Completed;
             all.failures.clear();
@@ -491,6 +610,14 @@ impl Ended {
         }
     }
 
+    /// Comes to rest without having begun.
+    pub(crate) fn pending(status: StepStatus) -> Self {
+        Self {
+            status,
+            ..Self::nothing()
+        }
+    }
+
     pub(crate) fn add(&mut self, part: Self) {
         self.totals.add(&part.totals);
         self.failures.extend(part.failures);
@@ -528,10 +655,10 @@ pub(crate) fn unsupported(path: &HierarchyPath) -> RunError {
     }
 }
 
-/// What a re-run was asked to execute; what the definition no longer has is asked for in vain.
-fn asked(run: &RunHandle) -> Vec<Selected> {
-    let asked = run.plan().into_iter().flat_map(|plan| &plan.execute);
-    asked
+/// What selectors of the plan mean; what the definition no longer has is asked for in vain.
+fn selected(selectors: &[String], run: &RunHandle) -> Vec<Selected> {
+    selectors
+        .iter()
         .filter_map(|selector| run.program().select(&selector.parse().ok()?).ok())
         .collect()
 }

@@ -13,4 +13,5 @@ pub use printer::{print_component_completion, print_node_completion};
 pub use progress::Progress;
 pub use text::{
     BOLD, DIM, count, counts, cut, mark, one_line, path_indent, path_name, printable, run_style, usage,
+    waits_for,
 };

@@ -9,7 +9,7 @@ use dad_core::{HierarchyPath, format_duration};
 use dad_events::{ComponentEnded, Event, EventBody, RunIdentity, RunObserver, RunStarted, StepEnded};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::text::{BOLD, DIM, mark, one_line, path_indent, path_name, usage};
+use crate::text::{BOLD, DIM, mark, one_line, path_indent, path_name, usage, waits_for};
 
 /// Shows the component tree of a run while it grows: a line for each component entered and each step ended, and on a
 /// terminal a moving line for each step that executes.
@@ -133,8 +133,9 @@ impl Progress {
             EventBody::StepStarted(started) => self.begin(&started.path),
             EventBody::QuestionAsked(asked) => {
                 let (sign, style) = mark(dad_core::StepStatus::Waiting, false);
+                let what = waits_for(asked.kind);
                 self.print(&format!(
-                    "{}{style}{sign}{style:#} {:<28}  {DIM}waits for an answer{DIM:#}",
+                    "{}{style}{sign}{style:#} {:<28}  {DIM}{what}{DIM:#}",
                     path_indent(&asked.path),
                     self.line_name(&asked.path)
                 ));

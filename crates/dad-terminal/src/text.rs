@@ -1,5 +1,6 @@
 use anstyle::{AnsiColor, Style};
 use dad_core::{HierarchyPath, RunStatus, Segment, StatusCounts, StepStatus, Usage};
+use dad_events::QuestionKind;
 
 /// Text without control characters other than line feeds and tabs, which could move the cursor or change the terminal.
 ///
@@ -49,6 +50,15 @@ pub fn mark(status: StepStatus, reused: bool) -> (&'static str, Style) {
         StepStatus::Running => ("·", colour(AnsiColor::Yellow)),
         status if status.is_failure() => ("✗", colour(AnsiColor::Red)),
         _ => ("·", DIM),
+    }
+}
+
+/// What somebody waits for who asked a question of this kind.
+#[must_use]
+pub const fn waits_for(kind: QuestionKind) -> &'static str {
+    match kind {
+        QuestionKind::Approval => "waits for approval",
+        _ => "waits for an answer",
     }
 }
 

@@ -1,16 +1,21 @@
 //! Handlers of events: what they find when they are called, and what their failures mean.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use dhenara::definition::load_str;
+use dhenara::events::{Delivery, Event, EventBody, EventBusConfig, RunStartedEvent, Subscription, on_any};
 use dhenara::models::Models;
 use dhenara::nodes::{AIModelNodeInput, AIModelNodeSettings, Prompt, PromptVariable};
+use dhenara::runner::Runner;
 use dhenara::{
-    AIModelNode, ComponentExecutionCompletedEvent, FlowBuilder, FlowDefinition, FlowRunner, HandlerError,
-    NodeExecutionCompletedEvent, NodeInputRequiredEvent, NodeType, RunStatus, on,
+    AIModelNode, ComponentExecutionCompletedEvent, EventType, FlowBuilder, FlowDefinition, FlowRunner,
+    HandlerError, NodeExecutionCompletedEvent, NodeInputRequiredEvent, NodeType, RunStatus, on,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{TestEnvironment, read_json, records};
+use crate::harness::{TestEnvironment, journal, read_json, records};
 use crate::nodes::{Echo, TalkerSettings, context};
 
 fn talking() -> FlowDefinition {
@@ -172,4 +177,215 @@ async fn a_question_that_nobody_answers_lets_the_run_wait() {
     let asked = records(&report.run_dir, "question");
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0]["path"], "asking.ask");
+}
+
+/// A loop of very many steps that talk.
+fn many(count: u32) -> dhenara::core::Definition {
+    let text = format!(
+        "schema_version: 1\nkind: flow\nelements:\n  - node: first\n    type: talker\n    settings: {{ token: first }}\n  \
+         - for_each: all\n    statement: \"$expr{{range({count})}}\"\n    max_concurrency: 8\n    body:\n      - node: one\n        \
+         type: talker\n        settings: {{ token: \"$expr{{item}} after $expr{{$hier{{first}}.outcome.token}}\" }}\n"
+    );
+    load_str(&text, "many.yaml", None, None).unwrap().definition
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_handler_hears_of_is_on_disk_a_thousand_times() {
+    let env = TestEnvironment::new();
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let sees = Arc::clone(&seen);
+    let context = context("many", &env.project())
+        .event_config(EventBusConfig {
+            handler_queue: 10_000,
+            ..EventBusConfig::default()
+        })
+        .on(move |event: NodeExecutionCompletedEvent| {
+            let result = read_json(&event.dir.join("result.json"));
+            assert_eq!(result["execution_status"], "completed");
+            assert_eq!(result["outcome"], event.outcome().unwrap());
+            // What stands around the step is there as well.
+            let settings: TalkerSettings = event.settings().unwrap();
+            if event.path.leaf() == "one" {
+                assert!(settings.token.starts_with("$expr"), "{settings:?}");
+                let first = event.result("first").unwrap().unwrap();
+                assert_eq!(first["outcome"]["token"], "first");
+            }
+            assert!(event.result("nobody").is_err());
+            assert_eq!(event.previous_input().unwrap(), None);
+            sees.lock().unwrap().push(event.path.to_string());
+            async { Ok::<(), HandlerError>(()) }
+        })
+        .build()
+        .unwrap();
+    let report = Runner::new(many(1000), context).run().await.unwrap();
+    assert!(report.warnings.is_empty(), "{:?}", report.warnings);
+    let mut seen = seen.lock().unwrap().clone();
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 1001);
+}
+
+#[tokio::test]
+async fn whoever_was_too_slow_can_read_back_what_they_missed() {
+    let env = TestEnvironment::new();
+    let run = context("many", &env.project())
+        .build()
+        .unwrap()
+        .setup_run(&many(50))
+        .unwrap();
+    let (mut patient, mut slow) = (run.bus().subscribe(100_000), run.bus().subscribe(3));
+    let since = records(&run.identity().run_dir, "run_started")[0]["seq"]
+        .as_u64()
+        .unwrap();
+    drop(Runner::within(&many(50), &run).run().await.unwrap());
+    let live = heard(&mut patient, run_end(&run)).await;
+    let back = run.events_since(since).unwrap();
+    assert_eq!(told(live.iter().map(|event| &**event)), told(&back));
+    // Of the slow one nobody waited; it hears three, and of the others which they were.
+    let mut kept = Vec::new();
+    for _ in 0..3 {
+        match slow.next().await.unwrap() {
+            Delivery::Event(event) => kept.push(event.seq.unwrap()),
+            Delivery::Missed { .. } => panic!("the first ones fit"),
+        }
+    }
+    run.custom("one more", None, json!({ "n": 1 })).unwrap();
+    let Some(Delivery::Missed { events, records }) = slow.next().await else {
+        panic!("nothing was told of the others");
+    };
+    let records = records.unwrap();
+    assert_eq!(*records.start(), kept[2] + 1);
+    let missed = run.events_since(*records.start() - 1).unwrap();
+    let missed: Vec<_> = missed
+        .into_iter()
+        .filter(|event| records.contains(&event.seq.unwrap()))
+        .collect();
+    assert_eq!(missed.len() as u64, events);
+    let Some(Delivery::Event(last)) = slow.next().await else {
+        panic!("the queue goes on behind what was missed");
+    };
+    assert_eq!(last.event_type(), EventType::Custom);
+    drop(run.complete_run(RunStatus::Completed, None).await.unwrap());
+}
+
+/// The number of the newest record.
+fn run_end(run: &dhenara::ActiveRun) -> u64 {
+    journal(&run.identity().run_dir).last().unwrap()["seq"]
+        .as_u64()
+        .unwrap()
+}
+
+/// What a subscription delivers up to a record.
+async fn heard(subscription: &mut Subscription, last: u64) -> Vec<Arc<Event>> {
+    let mut heard = Vec::new();
+    while let Some(Delivery::Event(event)) = subscription.next().await {
+        let seq = event.seq.unwrap();
+        heard.push(event);
+        if seq >= last {
+            break;
+        }
+    }
+    heard
+}
+
+/// Events without what the clock says of them.
+fn told<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<String> {
+    let told = events.into_iter().map(|event| {
+        let mut body = event.body.clone();
+        match &mut body {
+            EventBody::ComponentEnded(ended) => ended.duration = Duration::ZERO,
+            EventBody::StepEnded(ended) => ended.duration = Duration::ZERO,
+            _ => {}
+        }
+        format!("{:?} {} {body:?}", event.seq, event.at)
+    });
+    told.collect()
+}
+
+/// What is in a run but not when it was.
+fn content(run: &Path) -> Vec<Value> {
+    let mut all = journal(run);
+    all.extend(
+        ["first", "all/iter_7/one"].map(|step| read_json(&run.join("many").join(step).join("outcome.json"))),
+    );
+    for record in &mut all {
+        for varies in [
+            "at",
+            "run_id",
+            "pid",
+            "run_dir",
+            "duration_ms",
+            "artifacts",
+            "created_at",
+        ] {
+            record.as_object_mut().unwrap().remove(varies);
+        }
+    }
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_a_listener_does_changes_a_run() {
+    async fn never(_: NodeExecutionCompletedEvent) -> Result<(), HandlerError> {
+        std::future::pending().await
+    }
+    async fn panics(_: NodeExecutionCompletedEvent) -> Result<(), HandlerError> {
+        panic!("the listener fell over")
+    }
+    async fn fails(_: RunStartedEvent) -> Result<(), HandlerError> {
+        Err("the listener is unwell".into())
+    }
+    let definition = || {
+        let mut definition = many(20);
+        let dhenara::core::ElementKind::ForEach(all) = &mut definition.body.elements[1].kind else {
+            panic!("the loop is the second element");
+        };
+        all.max_concurrency = 1;
+        definition
+    };
+    let env = TestEnvironment::new();
+    let undisturbed = context("many", &env.project()).build().unwrap();
+    let undisturbed = Runner::new(definition(), undisturbed).run().await.unwrap();
+
+    let counts: Arc<Mutex<Vec<u64>>> = Arc::new(Mutex::new(vec![0; 100]));
+    let mut builder = context("many", &env.project()).on(never).on(panics).on(fails);
+    for listener in 0..100 {
+        let counts = Arc::clone(&counts);
+        builder = builder.register_event_handlers([on_any(move |_| {
+            counts.lock().unwrap()[listener] += 1;
+            async { Ok(()) }
+        })]);
+    }
+    let run = builder.build().unwrap().setup_run(&definition()).unwrap();
+    let _slow = run.bus().subscribe(1);
+    let report = Runner::within(&definition(), &run).run().await.unwrap();
+    let sealed = run.complete_run(RunStatus::Completed, None).await.unwrap();
+    assert_eq!(content(&report.run_dir), content(&undisturbed.run_dir));
+    let published = counts.lock().unwrap().clone();
+    assert!(
+        published
+            .iter()
+            .all(|count| *count == published[0] && *count > 60),
+        "{published:?}"
+    );
+    let warnings = sealed.warnings.join("\n");
+    for (name, trouble) in [
+        (
+            "nothing_a_listener_does_changes_a_run::{{closure}}::never",
+            "did not return",
+        ),
+        (
+            "nothing_a_listener_does_changes_a_run::{{closure}}::panics",
+            "panicked: the listener fell over (20 more",
+        ),
+        (
+            "nothing_a_listener_does_changes_a_run::{{closure}}::fails",
+            "failed: the listener is unwell",
+        ),
+    ] {
+        assert!(
+            warnings.contains(name) && warnings.contains(trouble),
+            "{name}: {warnings}"
+        );
+    }
 }

@@ -9,6 +9,8 @@ mod harness;
 mod nodes;
 
 mod answers;
+mod approval;
+mod asking;
 mod autocoder;
 mod concurrency;
 mod control;

@@ -36,6 +36,7 @@ impl ComponentBuilder {
             required: definition.required.clone(),
             budget: definition.budget,
             output: definition.output.clone(),
+            options: definition.options.clone(),
             body: definition.body.clone(),
             ..Self::default()
         }
@@ -116,9 +117,21 @@ impl ComponentBuilder {
                 None
             }
         });
-        if self.options != ElementOptions::default() {
-            let message =
-                "timeouts, retries, events and the like belong to elements, not to the whole definition";
+        let ElementOptions {
+            pre_events,
+            post_events,
+            timeout,
+            ..
+        } = self.options.clone();
+        definition.options = ElementOptions {
+            pre_events,
+            post_events,
+            timeout,
+            ..ElementOptions::default()
+        };
+        if self.options != definition.options {
+            let message = "retries, `on_error`, `reuse` and `requires_approval` belong to elements, not to the whole \
+                           definition";
             self.problems.push(Problem::new("root_options", message));
         }
         definition.required = self.required;

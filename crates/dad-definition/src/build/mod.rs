@@ -27,7 +27,8 @@ fn rebase(problems: Vec<Problem>, place: &Place) -> impl Iterator<Item = Problem
 /// Methods of everything that can be an element.
 macro_rules! element_methods {
     ($($inner:ident)?) => {
-        /// Publishes events before it executes; `node_input_required` asks for input.
+        /// Publishes events before it executes; `node_input_required` asks for the input of a node,
+        /// `component_input_required` for that of a component.
         pub fn pre_events(mut self, events: impl IntoIterator<Item = impl Into<String>>) -> Self {
             self$(.$inner)?.options.pre_events.extend(events.into_iter().map(Into::into));
             self

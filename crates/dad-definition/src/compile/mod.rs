@@ -155,13 +155,8 @@ impl Compiler<'_> {
     fn root(&mut self, definition: &Definition) -> Component {
         let kind = component_kind(definition.kind);
         // The root has the first number; its variables stay known, for `output`.
-        self.component(
-            &definition.body,
-            kind,
-            ElementOptions::default(),
-            0,
-            &Place::root(),
-        )
+        let options = definition.options.clone();
+        self.component(&definition.body, kind, options, 0, &Place::root())
     }
 
     fn output(&mut self, definition: &Definition, root: &Component) -> Option<Expression> {
@@ -232,18 +227,19 @@ impl Compiler<'_> {
         let mut references = References::default();
         let mut variables = Vec::with_capacity(body.len());
         self.declared = body.keys().cloned().collect();
-        for (name, value) in body {
+        for (name, unrendered) in body {
             let place = place.key(name);
             let Expression {
                 value,
                 references: found,
-            } = self.expression(value, &place, Asker::Entry(number));
+            } = self.expression(unrendered, &place, Asker::Entry(number));
             references.extend(found);
             // Only now, because a variable sees those before it and not itself.
             self.names.push(name);
             variables.push(Variable {
                 name: name.clone(),
                 value,
+                unrendered: unrendered.clone(),
             });
         }
         self.declared.clear();

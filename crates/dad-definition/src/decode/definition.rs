@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::decode::Cx;
 use crate::decode::element::{elements, required_elements};
 use crate::decode::fields::{Fields, text, texts, whole, word};
-use crate::decode::options::OPTION_KEYS;
+use crate::decode::options::{OPTION_KEYS, ROOT_OPTION_KEYS, root_options};
 use crate::decode::values;
 use crate::place::Place;
 use crate::problem::Problem;
@@ -50,6 +50,7 @@ pub(crate) fn definition(tree: &Tree, cx: &mut Cx) -> Option<Definition> {
     if let Some((tree, place)) = fields.take("output") {
         definition.output = Some(values::value(tree, &place, cx)).filter(|output| !output.is_null());
     }
+    definition.options = root_options(&mut fields, cx);
     definition.body = body(&mut fields, kind.map(component_kind), cx);
     finish_root(fields, cx);
     Some(definition)
@@ -62,7 +63,8 @@ pub(super) fn header(fields: &mut Fields<'_>, cx: &mut Cx) -> Option<Option<Defi
 
 /// Reports what does not belong to a whole definition.
 pub(super) fn finish_root(fields: Fields<'_>, cx: &mut Cx) {
-    let known: Vec<&str> = ROOT_KEYS.iter().chain(BODY_KEYS).copied().collect();
+    let known = ROOT_KEYS.iter().chain(ROOT_OPTION_KEYS).chain(BODY_KEYS);
+    let known: Vec<&str> = known.copied().collect();
     fields.finish(&known, refused_at_root, cx);
 }
 

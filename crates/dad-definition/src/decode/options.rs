@@ -19,6 +19,9 @@ pub(crate) const OPTION_KEYS: &[&str] = &[
     "requires_approval",
 ];
 
+/// Those of them that a whole definition may have too.
+pub(crate) const ROOT_OPTION_KEYS: &[&str] = &["pre_events", "post_events", "timeout"];
+
 const RETRY_KEYS: &[&str] = &[
     "max_attempts",
     "initial_delay",
@@ -27,8 +30,8 @@ const RETRY_KEYS: &[&str] = &[
     "repeat_effects",
 ];
 
-/// Takes what any element may have.
-pub(crate) fn options(fields: &mut Fields<'_>, cx: &mut Cx) -> ElementOptions {
+/// Takes what the root of a definition may have.
+pub(crate) fn root_options(fields: &mut Fields<'_>, cx: &mut Cx) -> ElementOptions {
     let mut options = ElementOptions::default();
     if let Some((tree, place)) = fields.take("pre_events") {
         options.pre_events = texts(tree, &place, "a list of event names", cx);
@@ -39,6 +42,12 @@ pub(crate) fn options(fields: &mut Fields<'_>, cx: &mut Cx) -> ElementOptions {
     if let Some((tree, place)) = fields.take("timeout") {
         options.timeout = duration(tree, &place, cx);
     }
+    options
+}
+
+/// Takes what any element may have.
+pub(crate) fn options(fields: &mut Fields<'_>, cx: &mut Cx) -> ElementOptions {
+    let mut options = root_options(fields, cx);
     if let Some((tree, place)) = fields.take("retry") {
         options.retry = retry(tree, &place, cx);
     }

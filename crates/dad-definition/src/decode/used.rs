@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::decode::definition::{BODY_KEYS, header, variables};
 use crate::decode::fields::{Fields, text, texts};
-use crate::decode::options::OPTION_KEYS;
+use crate::decode::options::{OPTION_KEYS, ROOT_OPTION_KEYS};
 use crate::decode::{Cx, definition};
 use crate::load::parse;
 use crate::place::Place;
@@ -111,7 +111,7 @@ fn body_of(
         None => Vec::new(),
     };
     // They say how the file is run by itself.
-    for key in ["root_id", "output", "budget"] {
+    for key in ["root_id", "output", "budget"].iter().chain(ROOT_OPTION_KEYS) {
         fields.take(key);
     }
     let body = definition::body(&mut fields, Some(kind), cx);

@@ -92,6 +92,27 @@ pub(super) fn root_keys(kind: ComponentKind) -> Value {
             },
         },
         "output": described(VALUE, "The run's own result, a template or a value with templates in it."),
+        "pre_events": pre_events(),
+        "post_events": post_events(),
+        "timeout": timeout("The longest time that it may take"),
+    })
+}
+
+fn pre_events() -> Value {
+    let about = "Events published before it executes; `node_input_required` asks for the input of a node, \
+                 `component_input_required` for that of a component.";
+    described("event_names", about)
+}
+
+fn post_events() -> Value {
+    described("event_names", "Custom events published after it.")
+}
+
+fn timeout(about: &str) -> Value {
+    json!({
+        "description": format!("{about}: seconds, or a number with a unit such as `30m`."),
+        "$ref": "#/$defs/duration",
+        "exclusiveMinimum": 0,
     })
 }
 
@@ -201,16 +222,9 @@ fn control(key: &str, inside: ComponentKind) -> Value {
 /// What any element may have.
 fn options() -> Value {
     json!({
-        "pre_events": described(
-            "event_names",
-            "Events published before it executes; `node_input_required` asks for input.",
-        ),
-        "post_events": described("event_names", "Custom events published after it."),
-        "timeout": {
-            "description": "The longest time one attempt may take: seconds, or a number with a unit such as `30m`.",
-            "$ref": "#/$defs/duration",
-            "exclusiveMinimum": 0,
-        },
+        "pre_events": pre_events(),
+        "post_events": post_events(),
+        "timeout": timeout("The longest time one attempt may take"),
         "retry": {
             "description": "Whether a failed attempt is repeated.",
             "type": "object",

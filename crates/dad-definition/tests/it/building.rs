@@ -360,7 +360,7 @@ fn everything_wrong_is_told_at_once() {
     error[invalid_id]: `a/b` contains '/'; an id is made of letters, digits and `_`
       = at: root_id
 
-    error[root_options]: timeouts, retries, events and the like belong to elements, not to the whole definition
+    error[root_options]: retries, `on_error`, `reuse` and `requires_approval` belong to elements, not to the whole definition
 
     error[reserved_variable]: `run_id` is a variable of every run and cannot be defined again
       = at: variables.run_id

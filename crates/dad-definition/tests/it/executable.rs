@@ -9,13 +9,14 @@ fn nothing_is_ignored_in_silence() {
 schema_version: 1
 kind: flow
 budget: { cost: 1.0 }
+pre_events: [node_input_required]
 elements:
   - subflow: inner
+    pre_events: [component_input_required, other]
     retry: { max_attempts: 2 }
     elements:
       - node: ask
         type: command
-        requires_approval: true
         pre_events: [something_else]
         settings: { commands: [ls] }
 ";
@@ -27,9 +28,10 @@ elements:
         .collect();
     assert_snapshot!(told.join("\n"), @"
     3: `budget` cannot be executed here in this version: no call would be stopped by it
-    6: `retry` cannot be executed here in this version: only nodes have it so far
-    10: `requires_approval` cannot be executed here in this version: nobody would be asked
-    11: `pre_events` cannot be executed here in this version: a node can only ask by `node_input_required`
+    4: `pre_events` cannot be executed here in this version: the only event before it is `component_input_required`
+    7: `pre_events` cannot be executed here in this version: the only event before it is `component_input_required`
+    8: `retry` cannot be executed here in this version: only nodes have it so far
+    12: `pre_events` cannot be executed here in this version: the only event before it is `node_input_required`
     ");
 }
 

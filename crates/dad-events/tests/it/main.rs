@@ -6,13 +6,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dad_core::{NodeType, SecretRegistry, StatusCounts, StepStatus, Timestamp, Usage};
-use dad_events::{
-    ComponentExecutionFailedEvent, CustomEvent, Delivery, Event, EventBody, EventBus, EventBusConfig,
-    HandlerError, NodeExecutionCompletedEvent, NodeInputRequiredEvent, RunIdentity, RunObserver, StepEnded,
-    on, on_any,
+use dad_core::{
+    ComponentKind, HierarchyPath, NodeType, SecretRegistry, StatusCounts, StepStatus, Timestamp, Usage,
 };
-use serde_json::{Value, json};
+use dad_events::{
+    ApprovalRequiredEvent, ComponentExecutionFailedEvent, ComponentInputRequiredEvent, Custom, CustomEvent,
+    Delivery, Event, EventBody, EventBus, EventBusConfig, HandlerError, NodeExecutionCompletedEvent,
+    NodeInputRequiredEvent, ReadRun, RunIdentity, RunObserver, RunReader, StepEnded, TraceUpdateEvent, on,
+    on_any, pause_ask_timeout,
+};
+use serde_json::{Map, Value, json};
 
 fn identity() -> Arc<RunIdentity> {
     Arc::new(RunIdentity {
@@ -22,6 +25,7 @@ fn identity() -> Arc<RunIdentity> {
         trace_dir: "/r/.trace".into(),
         previous_run_id: None,
         secrets: SecretRegistry::new(),
+        reader: RunReader::default(),
     })
 }
 
@@ -163,14 +167,7 @@ fn question() -> NodeInputRequiredEvent {
         _ => Err("`prompt_variables` must be an object".to_owned()),
     };
     let place = ("root.step".parse().unwrap(), NodeType::AI_MODEL_CALL);
-    NodeInputRequiredEvent::new(
-        identity(),
-        place,
-        json!({"prompt": "hi"}),
-        None,
-        Arc::new(|_| Ok(None)),
-        check,
-    )
+    NodeInputRequiredEvent::new(identity(), place, json!({"prompt": "hi"}), None, Box::new(check))
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,7 +188,7 @@ async fn handlers_are_asked_in_order_until_one_answers() {
     bus.register_event_handlers([on(never), on(wrong), on(answers), on(too_late)]);
     let bus = bus.start(&identity());
     let event = question();
-    bus.ask_node_input(&event).await;
+    bus.ask(&event).await;
     assert_eq!(event.answer(), Some(json!({"prompt_variables": {"a": 1}})));
     assert!(
         event.set_input(json!({"prompt_variables": {}})).is_err(),
@@ -203,11 +200,166 @@ async fn handlers_are_asked_in_order_until_one_answers() {
 fn an_event_type_follows_from_the_body() {
     let mut event = step_ended(1);
     assert_eq!(event.event_type().as_str(), "node_execution_completed");
-    event.body = EventBody::Custom(CustomEvent {
+    event.body = EventBody::Custom(Custom {
         name: "x".into(),
         path: None,
         payload: json!(1),
     });
     assert_eq!(event.event_type().as_str(), "custom");
     assert_eq!(StatusCounts::default().total(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_at_the_prompt_is_not_hurried() {
+    async fn asks_a_person(event: NodeInputRequiredEvent) -> Result<(), HandlerError> {
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        {
+            let _first = pause_ask_timeout();
+            let _second = pause_ask_timeout();
+            tokio::time::sleep(Duration::from_secs(86_400)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        Ok(event.set_input(json!({"prompt_variables": {}}))?)
+    }
+    let mut bus = EventBus::builder();
+    bus.register_event_handlers([on(asks_a_person)]);
+    let bus = bus.start(&identity());
+    let event = question();
+    bus.ask(&event).await;
+    assert!(event.handled(), "59 s of its own are within 60 s");
+    assert!(bus.close().await.is_empty());
+
+    async fn dawdles(_: NodeInputRequiredEvent) -> Result<(), HandlerError> {
+        drop(pause_ask_timeout());
+        std::future::pending().await
+    }
+    let mut bus = EventBus::builder();
+    bus.register_event_handlers([on(dawdles)]);
+    let bus = bus.start(&identity());
+    bus.ask(&question()).await;
+    let warnings = bus.close().await;
+    assert!(
+        warnings[0].contains("dawdles` gave no answer within 1m 00s"),
+        "{warnings:?}"
+    );
+    // Outside a handler there is no limit to stand still.
+    drop(pause_ask_timeout());
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_question_has_its_own_handlers() {
+    async fn panics_at_once(_: NodeInputRequiredEvent) -> Result<(), HandlerError> {
+        panic!("no")
+    }
+    async fn gives_variables(event: ComponentInputRequiredEvent) -> Result<(), HandlerError> {
+        assert_eq!(event.variables["name"], Value::Null);
+        Ok(event.set_input(json!({"variables": {"name": "Ada"}}))?)
+    }
+    async fn agrees(event: ApprovalRequiredEvent) -> Result<(), HandlerError> {
+        match event.preview.contains("rm -rf") {
+            true => event.deny("too dangerous")?,
+            false => event.approve()?,
+        }
+        Ok(())
+    }
+    let mut bus = EventBus::builder();
+    bus.register_event_handlers([on(panics_at_once), on(gives_variables), on(agrees)]);
+    let bus = bus.start(&identity());
+    let variables = Map::from_iter([("name".to_owned(), Value::Null)]);
+    let component = ComponentInputRequiredEvent::new(
+        identity(),
+        ("root".parse().unwrap(), ComponentKind::Flow),
+        variables,
+        None,
+        Box::new(|_| Ok(())),
+    );
+    bus.ask(&component).await;
+    assert_eq!(component.answer(), Some(json!({"variables": {"name": "Ada"}})));
+    let approval = |preview: &str| {
+        let who = ("root.step".parse().unwrap(), Some(NodeType::COMMAND));
+        ApprovalRequiredEvent::new(
+            identity(),
+            who,
+            json!({}),
+            preview.to_owned(),
+            Box::new(|_| Ok(())),
+        )
+    };
+    let (harmless, dangerous) = (approval("ls"), approval("rm -rf /"));
+    bus.ask(&harmless).await;
+    bus.ask(&dangerous).await;
+    assert_eq!(harmless.answer(), Some(json!({"approve": true})));
+    assert_eq!(
+        dangerous.answer(),
+        Some(json!({"approve": false, "reason": "too dangerous"}))
+    );
+    bus.ask(&question()).await;
+    let warnings = bus.close().await;
+    assert!(warnings[0].contains("panics_at_once` panicked: no, asked for the input of `root.step`"));
+}
+
+#[tokio::test]
+async fn an_event_reads_what_stands_around_its_step() {
+    struct Reads;
+    impl ReadRun for Reads {
+        fn settings(&self, path: &HierarchyPath) -> Option<Value> {
+            (path.leaf() == "step").then(|| json!({"commands": ["ls"]}))
+        }
+        fn result(&self, asker: &HierarchyPath, name: &str) -> Result<Option<Value>, String> {
+            Ok(Some(json!(format!("{name} for {asker}"))))
+        }
+        fn previous_input(&self, _: &HierarchyPath) -> Result<Option<Value>, String> {
+            Ok(None)
+        }
+    }
+    #[derive(serde::Deserialize)]
+    struct Settings {
+        commands: Vec<String>,
+    }
+    let event = step_ended(1);
+    assert!(event.result("other").is_err(), "nobody reads yet");
+    event.run.reader.set(Arc::new(Reads));
+    assert_eq!(event.settings::<Settings>().unwrap().commands, ["ls"]);
+    assert_eq!(event.result("other").unwrap(), Some(json!("other for root.step")));
+    assert_eq!(event.previous_input().unwrap(), None);
+    let wrong = event.settings::<Vec<u8>>().unwrap_err();
+    assert!(
+        wrong.to_string().contains("settings of `root.step` do not fit"),
+        "{wrong}"
+    );
+}
+
+#[tokio::test]
+async fn handlers_get_custom_events_and_updates() {
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (customs, updates) = (Arc::clone(&seen), Arc::clone(&seen));
+    let mut bus = EventBus::builder();
+    bus.register_event_handlers([
+        on(move |event: CustomEvent| {
+            let seen = Arc::clone(&customs);
+            async move {
+                seen.lock()
+                    .unwrap()
+                    .push(format!("{} {}", event.name, event.payload));
+                Ok(())
+            }
+        }),
+        on(move |event: TraceUpdateEvent| {
+            let seen = Arc::clone(&updates);
+            async move {
+                seen.lock().unwrap().push(format!("update of {:?}", event.path()));
+                Ok(())
+            }
+        }),
+    ]);
+    let bus = bus.start(&identity());
+    let mut event = step_ended(1);
+    event.body = EventBody::Custom(Custom {
+        name: "saved".into(),
+        path: None,
+        payload: json!(1),
+    });
+    bus.publish(event);
+    assert!(bus.close().await.is_empty());
+    assert_eq!(*seen.lock().unwrap(), ["saved 1"]);
 }

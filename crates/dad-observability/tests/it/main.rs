@@ -10,8 +10,8 @@ use dad_core::{
     ComponentKind, ErrorInfo, NodeType, RunStatus, SecretRegistry, StatusCounts, StepStatus, Timestamp, Usage,
 };
 use dad_events::{
-    ComponentEnded, ComponentStarted, Event, EventBody, EventBus, RunEnded, RunIdentity, RunStarted,
-    StepEnded, StepStarted,
+    ComponentEnded, ComponentStarted, Event, EventBody, EventBus, RunEnded, RunIdentity, RunReader,
+    RunStarted, StepEnded, StepStarted,
 };
 use dad_observability::ObservabilitySettings;
 use dad_tests::Schemas;
@@ -28,6 +28,7 @@ fn identity(dir: &Path) -> Arc<RunIdentity> {
         trace_dir: dir.to_path_buf(),
         previous_run_id: None,
         secrets,
+        reader: RunReader::default(),
     })
 }
 

@@ -14,7 +14,7 @@ use dad_core::{
 };
 use dad_definition::{FlowBuilder, NodeBuilder, NodeTypeInfo, NodeTypes};
 use dad_run::{
-    ActiveRun, Catalog, CommitDetails, RunContext, RunContextBuilder, RunError, RunView, StepStart,
+    ActiveRun, Catalog, CommitDetails, NewAnswer, RunContext, RunContextBuilder, RunError, RunView, StepStart,
 };
 use dad_tests::TestProject;
 use serde_json::{Map, Value, json};
@@ -218,7 +218,7 @@ async fn large_fields_stand_beside_the_journal() {
     let dir = run.identity().run_dir.clone();
     let input = json!({ "text": "x".repeat(100_000) });
     let path = "flow.one".parse().unwrap();
-    run.answered(&path, None, "test", &input).unwrap();
+    run.answered(NewAnswer::input(&path, "test", &input)).unwrap();
     run.complete_run(RunStatus::Cancelled, None).await.unwrap();
     let longest = std::fs::read_to_string(journal(&dir))
         .unwrap()
@@ -433,7 +433,7 @@ async fn with_the_disk_nothing_is_announced_before_it_is_synced() {
 
     // An answer may not wait, and takes along what came before it.
     let third = run.custom("third", None, json!(3)).unwrap();
-    run.answered(&"flow.one".parse().unwrap(), None, "test", &json!({}))
+    run.answered(NewAnswer::input(&"flow.one".parse().unwrap(), "test", &json!({})))
         .unwrap();
     assert_eq!(
         (told(&mut subscription), synced.journal()),

@@ -1,0 +1,72 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use dad_core::HierarchyPath;
+use dad_definition::Program;
+use dad_fs::Dir;
+use serde_json::Value;
+
+use crate::error::RunError;
+use crate::run::{RunHandle, RunScope};
+use crate::view::{RunView, read_result};
+
+/// Reads the results of a run without driving it or keeping it alive.
+#[derive(Clone, Debug)]
+pub struct ResultReader {
+    pub(crate) dir: Dir,
+    pub(crate) program: Arc<Program>,
+    pub(crate) scope: RunScope,
+    pub(crate) parent: Option<Arc<RunView>>,
+    /// Whether one step executes alone, with the results of the previous run around it.
+    pub(crate) alone: bool,
+}
+
+impl RunHandle {
+    /// Reads the results of this run, for those who may outlive it.
+    #[must_use]
+    pub fn result_reader(&self) -> &ResultReader {
+        &self.inner().reader
+    }
+}
+
+impl ResultReader {
+    /// The checked definition.
+    #[must_use]
+    pub fn program(&self) -> &Arc<Program> {
+        &self.program
+    }
+
+    /// What templates of every step can see.
+    #[must_use]
+    pub fn scope(&self) -> &RunScope {
+        &self.scope
+    }
+
+    /// The run's directory.
+    #[must_use]
+    pub fn run_dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// As [`RunHandle::read_result`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read_result(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
+        let own = read_result(&self.dir, path)?;
+        match (own, &self.parent) {
+            // A step that executes alone has the results that the previous run has.
+            (None, Some(parent)) if self.alone => parent.result_bytes(path),
+            (own, _) => Ok(own),
+        }
+    }
+
+    /// What the run this one was started from had been given for a step or component.
+    ///
+    /// # Errors
+    /// If it was kept apart and cannot be read.
+    pub fn previous_input(&self, path: &HierarchyPath) -> Result<Option<Value>, RunError> {
+        let parent = self.parent.as_ref();
+        Ok(parent.map(|parent| parent.input(path)).transpose()?.flatten())
+    }
+}

@@ -1,0 +1,168 @@
+//! Events that a listener missed, made again from the journal.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dad_core::{HierarchyPath, NodeType, Timestamp};
+use dad_events::{
+    AttemptFailed, ComponentEnded, ComponentStarted, Custom, Event, EventBody, QuestionAsked, RunEnded,
+    RunStarted, StepEnded, StepStarted,
+};
+
+use crate::error::RunError;
+use crate::journal::read_journal;
+use crate::plan::RerunPlan;
+use crate::record::{Record, RecordBody, StepCommitted};
+use crate::run::RunHandle;
+use crate::values::load_value;
+
+impl RunHandle {
+    /// The events whose journal records come after number `seq`, in the journal's order: what a slow listener was told
+    /// that it missed. Errors in them are as short as the journal has them. Events without a record are not among them.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn events_since(&self, seq: u64) -> Result<Vec<Event>, RunError> {
+        let mut replay = Replay {
+            run: self,
+            entered: HashMap::new(),
+            driven_since: None,
+        };
+        let mut events = Vec::new();
+        let mut failed = None;
+        read_journal(&self.inner().dot_run, |record| {
+            let (number, at) = (record.seq, record.at);
+            match replay.event(record) {
+                Ok(Some(body)) if number > seq => events.push(Event {
+                    seq: Some(number),
+                    at,
+                    run: Arc::clone(self.identity()),
+                    body,
+                }),
+                Ok(_) => {}
+                Err(error) => drop(failed.get_or_insert(error)),
+            }
+        })?;
+        failed.map_or(Ok(events), Err)
+    }
+}
+
+/// What of the records before an event is part of it.
+struct Replay<'a> {
+    run: &'a RunHandle,
+    entered: HashMap<HierarchyPath, Timestamp>,
+    driven_since: Option<Timestamp>,
+}
+
+impl Replay<'_> {
+    /// The event that was published with a record, if one was.
+    fn event(&mut self, record: Record) -> Result<Option<EventBody>, RunError> {
+        let at = record.at;
+        Ok(Some(match record.body {
+            RecordBody::RunStarted(_) => self.run_started(at, false),
+            RecordBody::RunResumed(_) => self.run_started(at, true),
+            RecordBody::RunSealed {
+                status,
+                error,
+                totals,
+                ..
+            } => EventBody::RunEnded(RunEnded {
+                status,
+                error,
+                counts: totals.counts,
+                usage: totals.usage,
+                duration: between(self.driven_since, at),
+            }),
+            RecordBody::ComponentStarted { path, kind, .. } => {
+                self.entered.insert(path.clone(), at);
+                EventBody::ComponentStarted(ComponentStarted { path, kind })
+            }
+            RecordBody::ComponentCompleted {
+                path,
+                status,
+                totals,
+                error,
+                ..
+            } => {
+                let Some(component) = self.run.program().component(&path) else {
+                    return Ok(None);
+                };
+                EventBody::ComponentEnded(ComponentEnded {
+                    kind: component.kind,
+                    status,
+                    counts: totals.counts,
+                    usage: totals.usage,
+                    duration: between(self.entered.remove(&path), at),
+                    error,
+                    path,
+                })
+            }
+            RecordBody::Question { id, path, kind, .. } => {
+                EventBody::QuestionAsked(QuestionAsked { id, path, kind })
+            }
+            RecordBody::StepStarted { path, attempt, .. } => EventBody::StepStarted(StepStarted {
+                node_type: self.node_type(&path),
+                path,
+                attempt,
+            }),
+            RecordBody::AttemptFailed {
+                path,
+                attempt,
+                error,
+                retry_at,
+            } => EventBody::AttemptFailed(AttemptFailed {
+                path,
+                attempt,
+                error,
+                retry_at,
+            }),
+            RecordBody::StepCommitted(step) => EventBody::StepEnded(self.step_ended(*step)),
+            RecordBody::Custom { name, path, payload } => EventBody::Custom(Custom {
+                name,
+                path,
+                payload: load_value(&self.run.inner().dot_run, &payload)?,
+            }),
+            _ => return Ok(None),
+        }))
+    }
+
+    fn run_started(&mut self, at: Timestamp, resumed: bool) -> EventBody {
+        self.driven_since = Some(at);
+        EventBody::RunStarted(RunStarted {
+            resumed,
+            steps: self.run.program().steps().count(),
+            plan: self.run.plan().map(RerunPlan::summary),
+        })
+    }
+
+    fn step_ended(&self, step: StepCommitted) -> StepEnded {
+        StepEnded {
+            node_type: self.node_type(&step.path),
+            dir: self.run.inner().dir.path().join(step.path.to_relative_dir()),
+            duration: Duration::from_millis(step.duration_ms),
+            usage: step.full_usage(),
+            path: step.path,
+            status: step.status,
+            attempt: step.attempt,
+            reused_from: step.reused_from,
+            edited_from: step.edited_from,
+            summary: step.summary,
+            error: step.error,
+        }
+    }
+
+    /// The type of a step's node; a step that the definition no longer has, since the run was resumed with another one,
+    /// has an empty one.
+    fn node_type(&self, path: &HierarchyPath) -> NodeType {
+        let node = self.run.program().step(path);
+        node.map_or_else(|| NodeType::new(""), |node| node.node_type.clone())
+    }
+}
+
+fn between(since: Option<Timestamp>, at: Timestamp) -> Duration {
+    // A clock that went backwards measured nothing.
+    since.map_or(Duration::ZERO, |since| {
+        at.duration_since(since).try_into().unwrap_or_default()
+    })
+}

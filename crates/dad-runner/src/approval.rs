@@ -1,0 +1,146 @@
+//! Somebody's agreement before something executes.
+
+use dad_core::{Digest, ErrorInfo, HierarchyPath, NodeType, StepStatus};
+use dad_events::{ApprovalRequiredEvent, QuestionKind};
+use dad_run::{Answer, ApprovalAnswer, NewAnswer, NewQuestion, RunError, RunHandle, approval_schema};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::input::{Asker, record_edited};
+use crate::waiting::{BusyStep, Waited};
+
+/// What somebody is to agree to.
+pub(crate) struct Intent<'a> {
+    pub(crate) asker: Asker<'a>,
+    pub(crate) path: &'a HierarchyPath,
+    /// The type of the node; `None` for a component.
+    pub(crate) node_type: Option<&'a NodeType>,
+    /// Settings or variables, rendered.
+    pub(crate) settings: Value,
+    /// What it would do, for people.
+    pub(crate) preview: String,
+    /// What the agreement holds for.
+    pub(crate) fingerprint: Digest,
+}
+
+/// What came of asking for an agreement.
+pub(crate) enum Approval {
+    /// It may execute.
+    Granted,
+    /// It is to be worked out again with another input, which is recorded.
+    Edited(Value),
+    /// It may not.
+    Denied(ErrorInfo),
+    /// It comes to rest without an answer.
+    Pending(StepStatus),
+}
+
+/// Who said what.
+struct Said {
+    source: String,
+    question: Option<String>,
+    value: Value,
+}
+
+impl Intent<'_> {
+    /// Asks until somebody has said something, unless somebody agreed to the same before the run was resumed.
+    pub(crate) async fn approval(
+        mut self,
+        run: &RunHandle,
+        busy: &mut BusyStep<'_>,
+        stop: &CancellationToken,
+    ) -> Result<Approval, RunError> {
+        let history = run.history();
+        if history.is_some_and(|history| history.is_approved(self.path, self.fingerprint)) {
+            return Ok(Approval::Granted);
+        }
+        let redactor = run.secrets().redactor();
+        redactor.redact_json(&mut self.settings);
+        self.preview = redactor.redact(&self.preview).into_owned();
+        let mut said = match self.ask_handlers(run).await {
+            Some(said) => said,
+            None => {
+                let question = run.ask(self.question(run))?;
+                match busy.wait(run, &question, stop).await {
+                    Waited::InVain => return Ok(Approval::Pending(StepStatus::Waiting)),
+                    Waited::Stopped => return Ok(Approval::Pending(StepStatus::Cancelled)),
+                    Waited::Answered(answer) => said_outside(answer, question),
+                }
+            }
+        };
+        redactor.redact_json(&mut said.value);
+        // It was checked by whoever sent it, but anybody may write a file.
+        if let Err(reason) = check(&self.asker.check(run), &said.value) {
+            let message = format!("in the answer, {reason}");
+            return Ok(Approval::Denied(ErrorInfo::new("invalid_input", message)));
+        }
+        run.answered(NewAnswer {
+            path: self.path,
+            kind: QuestionKind::Approval,
+            question: said.question.as_deref(),
+            source: &said.source,
+            fingerprint: Some(self.fingerprint),
+            value: &said.value,
+        })?;
+        Ok(match ApprovalAnswer::parse(&said.value) {
+            Ok(ApprovalAnswer::Yes) => Approval::Granted,
+            Ok(ApprovalAnswer::Edited(input)) => {
+                Approval::Edited(record_edited(run, self.path, &said.source, input)?)
+            }
+            Ok(ApprovalAnswer::No(reason)) => {
+                let reason = reason.unwrap_or_else(|| "without a reason".to_owned());
+                Approval::Denied(ErrorInfo::new("denied", format!("it was not approved: {reason}")))
+            }
+            Err(reason) => Approval::Denied(ErrorInfo::new("invalid_input", reason)),
+        })
+    }
+
+    async fn ask_handlers(&self, run: &RunHandle) -> Option<Said> {
+        let input = self.asker.check(run);
+        let event = ApprovalRequiredEvent::new(
+            run.identity().clone(),
+            (self.path.clone(), self.node_type.cloned()),
+            self.settings.clone(),
+            self.preview.clone(),
+            Box::new(move |answer| check(&input, answer)),
+        );
+        run.bus().ask(&event).await;
+        let value = event.answer()?;
+        Some(Said {
+            source: "event handler".to_owned(),
+            question: None,
+            value,
+        })
+    }
+
+    fn question(&self, run: &RunHandle) -> NewQuestion {
+        NewQuestion {
+            path: self.path.clone(),
+            kind: QuestionKind::Approval,
+            node_type: self.node_type.cloned(),
+            schema: approval_schema(&self.asker.schema(run)),
+            settings: self.settings.clone(),
+            preview: self.preview.clone(),
+            fingerprint: Some(self.fingerprint),
+        }
+    }
+}
+
+fn check(input: &dad_events::AnswerCheck, answer: &Value) -> Result<(), String> {
+    match ApprovalAnswer::parse(answer)? {
+        ApprovalAnswer::Edited(edited) => input(&edited).map_err(|reason| format!("in `input`, {reason}")),
+        ApprovalAnswer::Yes | ApprovalAnswer::No(_) => Ok(()),
+    }
+}
+
+fn said_outside(answer: Answer, question: String) -> Said {
+    let (source, value) = match answer {
+        Answer::Given { source, value } => (source, value),
+        Answer::Denied { source, reason } => (source, json!({ "approve": false, "reason": reason })),
+    };
+    Said {
+        source,
+        question: Some(question),
+        value,
+    }
+}

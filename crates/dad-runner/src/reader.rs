@@ -1,0 +1,55 @@
+use std::sync::Arc;
+
+use dad_core::{HierarchyPath, PathSelector};
+use dad_definition::{Program, Selected};
+use dad_events::ReadRun;
+use dad_run::ResultReader;
+use serde_json::Value;
+
+use crate::scope::ResultCache;
+
+/// What listeners and nodes read of a run, by the names that templates use. It holds nothing of the run's driver, so that
+/// an event that is kept does not keep the run.
+pub(crate) struct Reader {
+    pub(crate) results: ResultReader,
+    pub(crate) cache: Arc<ResultCache>,
+}
+
+impl ReadRun for Reader {
+    fn settings(&self, path: &HierarchyPath) -> Option<Value> {
+        let node = self.results.program().step(path)?;
+        Some(node.unrendered.clone())
+    }
+
+    fn result(&self, asker: &HierarchyPath, name: &str) -> Result<Option<Value>, String> {
+        let program = self.results.program();
+        let references = match program.step(asker) {
+            Some(node) => Some(&node.references),
+            None => program.component(asker).map(|component| &component.references),
+        };
+        let found = match references.and_then(|references| references.get(name)) {
+            Some(target) => self.cache.look_up(&self.results, target, asker),
+            None => {
+                let path = resolve(program, name, asker);
+                let path = path.ok_or_else(|| format!("`{name}` names no step that comes before"))?;
+                self.cache.read(&self.results, &path)
+            }
+        };
+        let value = found.map_err(|error| error.to_string())?;
+        value
+            .map(|value| value.to_json().map_err(|error| error.to_string()))
+            .transpose()
+    }
+
+    fn previous_input(&self, path: &HierarchyPath) -> Result<Option<Value>, String> {
+        self.results
+            .previous_input(path)
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// The step that a name means for somebody at `asker`, wherever it stands.
+fn resolve(program: &Program, name: &str, asker: &HierarchyPath) -> Option<HierarchyPath> {
+    let selected = program.select(&name.parse::<PathSelector>().ok()?);
+    selected.ok().map(|selected: Selected| selected.near(asker))
+}
