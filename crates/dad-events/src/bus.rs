@@ -197,6 +197,10 @@ impl EventBus {
     /// Puts a question to the handlers in the order of their registration until one answers. A handler that fails,
     /// panics or thinks too long is named in the log and the next one is asked.
     pub async fn ask<Q: Question>(&self, question: &Q) {
+        if let (Some(observers), false) = (&self.observers, Q::handlers(&self.asks).is_empty()) {
+            // Whoever is asked has been shown everything before.
+            observers.below(0).await;
+        }
         for (name, handler) in Q::handlers(&self.asks) {
             if question.answer().is_some() {
                 return;
