@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use dad_core::Budget;
 
 /// Run LLM agents so that every run is one directory of plain files.
 #[derive(Debug, Parser)]
@@ -252,6 +253,9 @@ pub(crate) struct ResumeOptions {
     /// Take the run over from a process on another machine, of which it cannot be told whether it still drives it.
     #[arg(long)]
     pub(crate) steal_lease: bool,
+    /// What the run may consume from now on, with what it consumed before.
+    #[arg(long, value_name = "cost=2.00,tokens=200k,calls=40,wall_time=30m")]
+    pub(crate) budget: Option<Budget>,
     /// Give a step its input.
     #[arg(long = "input", value_name = "PATH=JSON|@FILE")]
     pub(crate) inputs: Vec<String>,
@@ -355,6 +359,9 @@ pub(crate) struct RunOptions {
     pub(crate) place: Place,
     #[command(flatten)]
     pub(crate) given: Given,
+    /// What the run may consume, in the place of what the definition and the environment say.
+    #[arg(long, value_name = "cost=2.00,tokens=200k,calls=40,wall_time=30m")]
+    pub(crate) budget: Option<Budget>,
     /// A word before the run id.
     #[arg(long, value_name = "WORD")]
     pub(crate) run_id_prefix: Option<String>,

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use dad_core::Budget;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -31,6 +32,9 @@ pub(crate) struct Environment {
     /// Where runs are kept.
     #[serde(default)]
     pub(crate) run_root: Option<PathBuf>,
+    /// What runs may consume, in the place of what their definition says.
+    #[serde(default)]
+    pub(crate) budget: Budget,
     /// Variables that `--var` may override.
     #[serde(default)]
     pub(crate) variables: Map<String, Value>,

@@ -63,7 +63,9 @@ pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8
         let (path, reason) = settled(settle);
         context = context.settle(path, Settled::Failed(reason));
     }
-    context = context.steal_lease(options.steal_lease);
+    context = context
+        .steal_lease(options.steal_lease)
+        .budget(options.budget.unwrap_or_default());
     let invocation = Invocation::new(place, options.env.as_deref(), &project_root);
     drive(context, &environment, options.json, &invocation, |context| {
         Runner::resume(definition, context, entry.dir)

@@ -82,6 +82,11 @@ fn run(app: &App, found: Found, project_root: &Path, options: &RunOptions) -> Re
         context = context.definition_dir(dir);
     }
     context = given::apply(context, &options.place, &options.given, &environment)?;
+    context = context.budget(
+        environment
+            .budget
+            .overridden_by(options.budget.unwrap_or_default()),
+    );
     context = apply_options(context, options)?;
     if options.dry_run {
         return dry_run(app, context, &found.definition, options);

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::budget::Budget;
 use crate::control::{Callback, Conditional, ForEach, Parallel, Repeat};
 use crate::duration::format_duration;
 use crate::id::ElementId;
@@ -356,6 +357,8 @@ pub struct ElementOptions {
     pub reuse: Reuse,
     /// Whether somebody must agree before it executes.
     pub requires_approval: bool,
+    /// What a node may consume, all its attempts together.
+    pub budget: Option<Budget>,
 }
 
 /// How failed attempts are repeated: exponentially longer pauses with jitter.
@@ -437,21 +440,6 @@ impl Reuse {
             Self::Never => "never",
         }
     }
-}
-
-/// What a run or node may consume.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Budget {
-    /// US dollars.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cost: Option<f64>,
-    /// Tokens sent and received.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tokens: Option<u64>,
-    /// Model calls.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub calls: Option<u64>,
 }
 
 impl fmt::Display for RetryPolicy {

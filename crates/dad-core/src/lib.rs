@@ -12,6 +12,7 @@
 //! # Ok::<(), dad_core::PathError>(())
 //! ```
 
+mod budget;
 mod canonical;
 mod control;
 mod definition;
@@ -29,10 +30,11 @@ mod suggest;
 mod text;
 mod usage;
 
+pub use budget::{Budget, ParseBudgetError};
 pub use canonical::{Digest, ParseDigestError, canonical_json};
 pub use control::{Callback, Conditional, ForEach, OnExhausted, OnLimit, Parallel, Repeat};
 pub use definition::{
-    AgentDefinition, Budget, ComponentBody, ComponentKind, Definition, DefinitionKind, Element, ElementKind,
+    AgentDefinition, ComponentBody, ComponentKind, Definition, DefinitionKind, Element, ElementKind,
     ElementOptions, FlowDefinition, NodeDefinition, NodeType, OnError, RetryPolicy, Reuse, SCHEMA_VERSION,
 };
 pub use duration::{ParseDurationError, format_duration, parse_duration};

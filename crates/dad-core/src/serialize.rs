@@ -144,6 +144,9 @@ fn serialize_options<M: SerializeMap>(options: &ElementOptions, map: &mut M) -> 
     if options.requires_approval {
         map.serialize_entry("requires_approval", &true)?;
     }
+    if let Some(budget) = &options.budget {
+        map.serialize_entry("budget", budget)?;
+    }
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use crate::program::{COMPONENT_INPUT_REQUIRED, NODE_INPUT_REQUIRED};
 use crate::spans::SpanMap;
 
 /// Checks that everything a definition says can be executed. What loads and compiles may still hold options that this
-/// version would have to ignore, such as a budget.
+/// version would have to ignore, such as retries of a component.
 ///
 /// # Errors
 /// [`Problems`] with every such option.
@@ -30,13 +30,6 @@ pub(crate) fn check_into(definition: &Definition, spans: &SpanMap, report: &mut 
 /// Everything of a definition that cannot be executed, and where it stands.
 fn refused(definition: &Definition) -> Vec<(Place, Problem)> {
     let mut found = Vec::new();
-    if definition.budget.is_some() {
-        found.push(not_yet(
-            "budget",
-            &Place::root(),
-            "no call would be stopped by it",
-        ));
-    }
     pre_events(
         &definition.options,
         COMPONENT_INPUT_REQUIRED,
@@ -62,8 +55,12 @@ fn in_element(element: &Element, place: &Place, found: &mut Vec<(Place, Problem)
         return;
     }
     pre_events(&element.options, COMPONENT_INPUT_REQUIRED, place, found);
-    if element.options.retry.is_some() {
-        found.push(not_yet("retry", place, "only nodes have it so far"));
+    let on_nodes = [
+        ("retry", element.options.retry.is_some()),
+        ("budget", element.options.budget.is_some()),
+    ];
+    for (key, _) in on_nodes.into_iter().filter(|(_, given)| *given) {
+        found.push(not_yet(key, place, "only nodes have it so far"));
     }
     for (key, list) in element.kind.lists() {
         in_list(list, &place.key(key), found);

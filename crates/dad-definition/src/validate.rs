@@ -49,7 +49,7 @@ pub(crate) fn validate(definition: &Definition, spans: &SpanMap, report: &mut Re
     }
     checks.required(definition);
     if let Some(budget) = &definition.budget {
-        checks.budget(budget);
+        checks.budget(budget, &root);
     }
     if let Some(output) = &definition.output {
         checks.value(output, &root.key("output"), 1);
@@ -93,11 +93,11 @@ impl Checks<'_> {
         }
     }
 
-    fn budget(&mut self, budget: &Budget) {
+    fn budget(&mut self, budget: &Budget, place: &Place) {
         if budget.cost.is_some_and(|cost| !cost.is_finite() || cost < 0.0) {
             let message = "the cost of a budget must be a positive number of US dollars";
             self.at(
-                &Place::root().key("budget").key("cost"),
+                &place.key("budget").key("cost"),
                 Problem::new("wrong_value", message),
             );
         }
@@ -315,6 +315,9 @@ impl Checks<'_> {
                     Problem::new("invalid_name", message),
                 );
             }
+        }
+        if let Some(budget) = &options.budget {
+            self.budget(budget, place);
         }
         if options.timeout.is_some_and(|timeout| timeout.is_zero()) {
             self.at(

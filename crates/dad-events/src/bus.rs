@@ -19,7 +19,7 @@ use crate::subscription::{Delivery, Feed, Subscription};
 #[derive(Clone, Copy, Debug)]
 pub struct EventBusConfig {
     /// How long one handler may think about a question, not counted while it waits for a person
-    /// ([`pause_ask_timeout`](crate::pause_ask_timeout)).
+    /// ([`pause_time_limit`](crate::pause_time_limit)).
     pub ask_timeout: Duration,
     /// How many events may wait for one listening handler before some are dropped for it.
     pub handler_queue: usize,

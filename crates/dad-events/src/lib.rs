@@ -43,6 +43,6 @@ pub use event::{
 };
 pub use handler::{EventPayload, Handler, HandlerArgument, HandlerError, on, on_any};
 pub use observer::{IntoObserver, RunObserver};
-pub use patience::{AskPause, pause_ask_timeout};
+pub use patience::{LimitPause, pause_time_limit};
 pub use reader::{ReadRun, RunReader};
 pub use subscription::{Delivery, Subscription};

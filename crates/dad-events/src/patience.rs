@@ -28,13 +28,13 @@ struct State {
     since: Instant,
 }
 
-/// The time limit of the handler that calls [`pause_ask_timeout`] stands still until this is dropped.
+/// The time limit of the handler that calls [`pause_time_limit`] stands still until this is dropped.
 #[must_use = "the time limit runs on once this is dropped"]
-pub struct AskPause(Option<Arc<Patience>>);
+pub struct LimitPause(Option<Arc<Patience>>);
 
 /// Lets the time limit of the handler that runs here stand still, because a person is asked. Does nothing outside a
 /// handler that answers questions, nor in a task that the handler has spawned.
-pub fn pause_ask_timeout() -> AskPause {
+pub fn pause_time_limit() -> LimitPause {
     let patience = PATIENCE.try_with(Arc::clone).ok();
     if let Some(patience) = &patience {
         let mut state = patience.state();
@@ -44,10 +44,10 @@ pub fn pause_ask_timeout() -> AskPause {
         state.paused += 1;
         patience.changed.notify_one();
     }
-    AskPause(patience)
+    LimitPause(patience)
 }
 
-impl Drop for AskPause {
+impl Drop for LimitPause {
     fn drop(&mut self) {
         let Some(patience) = &self.0 else { return };
         let mut state = patience.state();
@@ -100,8 +100,8 @@ pub(crate) async fn within<F: Future>(limit: Duration, handler: F) -> Option<F::
     }
 }
 
-impl std::fmt::Debug for AskPause {
+impl std::fmt::Debug for LimitPause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("AskPause").field(&self.0.is_some()).finish()
+        f.debug_tuple("LimitPause").field(&self.0.is_some()).finish()
     }
 }

@@ -32,10 +32,26 @@ impl Price {
 pub struct Provider {
     /// Its name, before the slash of a model's name.
     pub name: String,
-    /// Where it answers, with a slash at the end; it speaks the protocol of OpenAI's chat completions.
+    /// Where it answers, with a slash at the end.
     pub base_url: String,
+    /// How it is spoken to.
+    pub protocol: Protocol,
     /// Whether it wants an API key.
     pub wants_key: bool,
+}
+
+/// How a provider is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Protocol {
+    /// OpenAI's chat completions, which Ollama, vLLM, llama.cpp and many others speak too.
+    #[serde(rename = "openai")]
+    OpenAi,
+    /// Anthropic's messages.
+    Anthropic,
+    /// Google's Gemini.
+    Google,
 }
 
 /// A model of a project.
@@ -53,6 +69,9 @@ pub struct ModelEntry {
     /// Where the provider answers.
     #[serde(default)]
     pub base_url: Option<String>,
+    /// How it is spoken to; for providers that are not known the protocol of OpenAI by default.
+    #[serde(default)]
+    pub protocol: Option<Protocol>,
     /// What it charges.
     #[serde(default)]
     pub price: Option<Price>,
@@ -100,6 +119,14 @@ impl ModelCatalog {
         Ok(Self { entries })
     }
 
+    /// What a model charges; `None` if that is not known.
+    ///
+    /// # Errors
+    /// If the model is not known.
+    pub fn price(&self, name: &str) -> Result<Option<Price>, ModelError> {
+        Ok(self.find(name)?.price)
+    }
+
     /// The model of a name.
     pub(crate) fn find(&self, name: &str) -> Result<Target, ModelError> {
         let named =
@@ -124,7 +151,7 @@ impl ModelCatalog {
         };
         let base_url = entry.and_then(|entry| entry.base_url.as_deref());
         Ok(Target {
-            provider: self.provider(provider, base_url, full)?,
+            provider: self.provider(provider, base_url, entry.and_then(|entry| entry.protocol), full)?,
             model: entry
                 .and_then(|entry| entry.model.clone())
                 .unwrap_or_else(|| after.to_owned()),
@@ -132,17 +159,21 @@ impl ModelCatalog {
         })
     }
 
-    fn provider(&self, name: &str, base_url: Option<&str>, model: &str) -> Result<Provider, ModelError> {
+    fn provider(
+        &self,
+        name: &str,
+        base_url: Option<&str>,
+        protocol: Option<Protocol>,
+        model: &str,
+    ) -> Result<Provider, ModelError> {
         let of_same_provider = |entry: &&ModelEntry| entry.provider.as_deref() == Some(name);
-        let elsewhere = self
-            .entries
-            .iter()
-            .filter(of_same_provider)
-            .find_map(|entry| entry.base_url.as_deref());
+        let mut same = self.entries.iter().filter(of_same_provider);
+        let elsewhere = same.clone().find_map(|entry| entry.base_url.as_deref());
+        let spoken_elsewhere = same.find_map(|entry| entry.protocol);
         let built_in = builtin_providers().get(name).copied();
         let base_url = base_url
             .or(elsewhere)
-            .or(built_in)
+            .or(built_in.map(|(base_url, _)| base_url))
             .ok_or_else(|| ModelError::UnknownProvider {
                 model: model.to_owned(),
                 provider: name.to_owned(),
@@ -152,6 +183,10 @@ impl ModelCatalog {
         Ok(Provider {
             name: name.to_owned(),
             base_url: format!("{base_url}{slash}"),
+            protocol: protocol
+                .or(spoken_elsewhere)
+                .or(built_in.map(|(_, protocol)| protocol))
+                .unwrap_or(Protocol::OpenAi),
             wants_key: !is_local(base_url),
         })
     }
@@ -164,12 +199,22 @@ fn is_local(base_url: &str) -> bool {
         .any(|local| base_url.starts_with(local))
 }
 
-/// Endpoints that speak the protocol of OpenAI's chat completions.
-fn builtin_providers() -> BTreeMap<&'static str, &'static str> {
+/// Where known providers answer, and how they are spoken to.
+fn builtin_providers() -> BTreeMap<&'static str, (&'static str, Protocol)> {
+    const GOOGLE: (&str, Protocol) = (
+        "https://generativelanguage.googleapis.com/v1beta/",
+        Protocol::Google,
+    );
     BTreeMap::from([
-        ("openai", "https://api.openai.com/v1/"),
-        ("openrouter", "https://openrouter.ai/api/v1/"),
-        ("ollama", "http://localhost:11434/v1/"),
+        (
+            "anthropic",
+            ("https://api.anthropic.com/v1/", Protocol::Anthropic),
+        ),
+        ("gemini", GOOGLE),
+        ("google", GOOGLE),
+        ("ollama", ("http://localhost:11434/v1/", Protocol::OpenAi)),
+        ("openai", ("https://api.openai.com/v1/", Protocol::OpenAi)),
+        ("openrouter", ("https://openrouter.ai/api/v1/", Protocol::OpenAi)),
     ])
 }
 
@@ -184,6 +229,7 @@ mod tests {
             provider: None,
             model: None,
             base_url: Some("http://127.0.0.1:1/v1".to_owned()),
+            protocol: None,
             price: None,
             aliases: vec!["coder".to_owned()],
         }]);
@@ -203,7 +249,7 @@ mod tests {
                 .find("nobody/x")
                 .unwrap_err()
                 .to_string()
-                .contains("ollama, openai, openrouter")
+                .contains("anthropic, gemini, google, ollama, openai, openrouter")
         );
     }
 }

@@ -1,13 +1,19 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use dad_core::{HierarchyPath, Usage};
+use dad_core::{Digest, HierarchyPath, Usage};
+use dad_run::RunPlace;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::catalog::Price;
 use crate::error::ModelError;
 
-/// Answers requests to language models. Open for implementation.
+/// Is given the text of an answer while it arrives, piece by piece.
+pub type OnText<'a> = &'a (dyn Fn(&str) + Send + Sync);
+
+/// Answers requests to language models. Open for implementation; methods added later have default bodies.
 #[async_trait]
 pub trait ModelClient: Send + Sync {
     /// Asks a model once. Retries are the caller's.
@@ -16,6 +22,30 @@ pub trait ModelClient: Send + Sync {
     /// [`ModelError`], which says whether asking again may help.
     async fn complete(&self, request: &ModelRequest, call: &CallContext)
     -> Result<ModelResponse, ModelError>;
+
+    /// As [`complete`](Self::complete), and gives the text to `on_text` while it arrives.
+    ///
+    /// # Errors
+    /// As there; then some of the text may have been given already.
+    async fn stream(
+        &self,
+        request: &ModelRequest,
+        call: &CallContext,
+        on_text: OnText<'_>,
+    ) -> Result<ModelResponse, ModelError> {
+        let response = self.complete(request, call).await?;
+        on_text(&response.text);
+        Ok(response)
+    }
+
+    /// What a model charges; `None` if that is not known.
+    ///
+    /// # Errors
+    /// If the model is not known.
+    fn price(&self, model: &str) -> Result<Option<Price>, ModelError> {
+        let _ = model;
+        Ok(None)
+    }
 }
 
 /// The model client of a run, as a resource of its context.
@@ -57,6 +87,102 @@ pub struct Message {
     pub role: Role,
     /// What it says.
     pub text: String,
+    /// Files and images that belong to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<MessageFile>,
+    /// Of an assistant: the tools it wants to be called.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// Of a tool: the call that it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
+}
+
+impl Message {
+    /// A message of text alone.
+    pub fn new(role: Role, text: impl Into<String>) -> Self {
+        Self {
+            role,
+            text: text.into(),
+            files: Vec::new(),
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+        }
+    }
+}
+
+/// A file of a message. Its bytes are sent and not recorded: their digest stands for them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MessageFile {
+    /// Its name.
+    pub name: String,
+    /// Its media type, such as `image/png`.
+    pub media_type: String,
+    /// Its length in bytes.
+    pub len: u64,
+    /// Digest of its bytes.
+    pub blake3: Digest,
+    /// Its bytes; empty in a request that was read back.
+    #[serde(skip)]
+    pub bytes: Arc<[u8]>,
+}
+
+impl MessageFile {
+    /// A file of these bytes.
+    pub fn new(name: impl Into<String>, media_type: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        Self {
+            name: name.into(),
+            media_type: media_type.into(),
+            len: bytes.len() as u64,
+            blake3: Digest::of(&bytes),
+            bytes,
+        }
+    }
+}
+
+/// A tool that a model may want to be called.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolSpec {
+    /// Its name.
+    pub name: String,
+    /// What it does, for the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// JSON Schema of its arguments.
+    pub schema: Value,
+}
+
+/// A tool that a model wants to be called.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// By which the answer is told apart from others.
+    pub id: String,
+    /// The tool.
+    pub name: String,
+    /// Its arguments, as the model wrote them.
+    pub arguments: Value,
+    /// What some providers want back with the call, as they gave it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<String>,
+}
+
+/// Whether tools are called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolChoice {
+    /// As the model thinks.
+    Auto,
+    /// None is.
+    None,
+    /// At least one is.
+    Required,
+    /// This one is.
+    #[serde(untagged)]
+    Tool {
+        /// Its name.
+        name: String,
+    },
 }
 
 /// Whose message it is.
@@ -70,6 +196,8 @@ pub enum Role {
     Assistant,
     /// Instructions.
     System,
+    /// A tool that was called.
+    Tool,
 }
 
 impl Role {
@@ -80,6 +208,7 @@ impl Role {
             Self::User => "user",
             Self::Assistant => "assistant",
             Self::System => "system",
+            Self::Tool => "tool",
         }
     }
 }
@@ -93,6 +222,21 @@ pub struct ModelOptions {
     /// JSON Schema the answer must obey.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Value>,
+    /// How much the model thinks before it answers: `none`, `minimal`, `low`, `medium`, `high`, `max`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<String>,
+    /// The most tokens of thinking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_reasoning_tokens: Option<u32>,
+    /// What the model may want to be called.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<ToolSpec>,
+    /// Whether tools are called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_choice: Option<ToolChoice>,
+    /// What the provider is told about the call, by names of its own.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub metadata: Map<String, Value>,
     /// Options by the provider's own names: `temperature`, `top_p`, `seed`, `stop`.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub other: Map<String, Value>,
@@ -107,6 +251,27 @@ pub struct CallContext {
     pub number: u32,
     /// By which a provider can recognise a repetition.
     pub idempotency_key: String,
+    /// The longest answer that the budgets allow, in tokens.
+    pub max_output_tokens: Option<u32>,
+    /// The longest time that the call may take once it is made.
+    pub timeout: Option<Duration>,
+    /// Where the run and those it was started from were driven: what of the machine may stand in the request.
+    pub places: Arc<[RunPlace]>,
+}
+
+impl CallContext {
+    /// The first call of a step.
+    #[must_use]
+    pub fn new(path: HierarchyPath) -> Self {
+        Self {
+            path,
+            number: 1,
+            idempotency_key: String::new(),
+            max_output_tokens: None,
+            timeout: None,
+            places: Arc::new([]),
+        }
+    }
 }
 
 /// What a model answered.
@@ -118,10 +283,45 @@ pub struct ModelResponse {
     pub provider: String,
     /// The answer.
     pub text: String,
+    /// The tools it wants to be called.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// Files and images in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ResponseFile>,
+    /// What the model thought, if it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<String>,
     /// Why it ended.
     pub finish_reason: FinishReason,
     /// What it consumed; the cost is left out where no price is known.
     pub usage: Usage,
+}
+
+impl ModelResponse {
+    /// A complete answer of text alone that consumed nothing.
+    #[must_use]
+    pub fn of_text(model: impl Into<String>, provider: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            model: model.into(),
+            provider: provider.into(),
+            text: text.into(),
+            tool_calls: Vec::new(),
+            files: Vec::new(),
+            reasoning: None,
+            finish_reason: FinishReason::Completed,
+            usage: Usage::default(),
+        }
+    }
+}
+
+/// A file or image in an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResponseFile {
+    /// Its media type, such as `image/png`.
+    pub media_type: String,
+    /// Its bytes in base64.
+    pub base64: String,
 }
 
 /// Why an answer ended.

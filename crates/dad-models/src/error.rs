@@ -51,6 +51,22 @@ pub enum ModelError {
         /// What happened.
         reason: String,
     },
+    /// It took longer than the call may take.
+    #[error("`{model}` did not answer within {}", dad_core::format_duration(*limit))]
+    TimedOut {
+        /// The model.
+        model: String,
+        /// The limit.
+        limit: Duration,
+    },
+    /// The request cannot be made to this provider.
+    #[error("`{model}` cannot be asked: {reason}")]
+    Request {
+        /// The model.
+        model: String,
+        /// Which option does not fit, and why.
+        reason: String,
+    },
     /// The answer is not one.
     #[error("the answer of `{model}` cannot be used: {reason}")]
     Answer {
@@ -58,6 +74,16 @@ pub enum ModelError {
         model: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A run that is replayed has no answer for a request.
+    #[error("`{}` holds no answer to what `{path}` asks{}", run.display(), told(nearest))]
+    NotInRun {
+        /// The run directory.
+        run: PathBuf,
+        /// The step that asks.
+        path: String,
+        /// The step with the most similar request, and the differences to it.
+        nearest: Option<(String, String)>,
     },
     /// A cassette has no answer for a call.
     #[error("`{}` holds no answer for call {number} of `{path}`", cassette.display())]
@@ -79,6 +105,15 @@ pub enum ModelError {
     },
 }
 
+fn told(nearest: &Option<(String, String)>) -> String {
+    match nearest {
+        Some((step, differences)) => {
+            format!("; the most similar request is that of `{step}`:\n{differences}")
+        }
+        None => "; it holds no requests".to_owned(),
+    }
+}
+
 fn near(nearest: &Option<String>) -> String {
     nearest
         .as_ref()
@@ -97,8 +132,10 @@ impl ModelError {
             Self::Status { status: 429, .. } => "rate_limited",
             Self::Status { .. } => "model_status",
             Self::Connection { .. } => "model_connection",
+            Self::TimedOut { .. } => "model_timeout",
+            Self::Request { .. } => "model_request",
             Self::Answer { .. } => "model_answer",
-            Self::NotRecorded { .. } => "not_recorded",
+            Self::NotRecorded { .. } | Self::NotInRun { .. } => "not_recorded",
             Self::Unreadable { .. } => "unreadable",
         }
     }
@@ -111,9 +148,29 @@ impl ModelError {
             Self::UnknownProvider { .. } => {
                 Some("add the provider with its `base_url` to `.dhenara/models.yaml`".to_owned())
             }
-            Self::NotRecorded { .. } => Some("record the run again with a live model".to_owned()),
+            Self::NotRecorded { .. } | Self::NotInRun { .. } => {
+                Some("record the run again with a live model".to_owned())
+            }
             _ => None,
         }
+    }
+
+    /// How long the provider wants to be left alone.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// Whether another model may be asked instead: everything that is a matter of this one.
+    #[must_use]
+    pub const fn is_of_this_model(&self) -> bool {
+        !matches!(
+            self,
+            Self::NotRecorded { .. } | Self::NotInRun { .. } | Self::Unreadable { .. }
+        )
     }
 
     /// Whether asking again may help.
@@ -121,7 +178,7 @@ impl ModelError {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Status { status, .. } => *status == 429 || *status == 408 || *status >= 500,
-            Self::Connection { .. } | Self::Answer { .. } => true,
+            Self::Connection { .. } | Self::TimedOut { .. } | Self::Answer { .. } => true,
             _ => false,
         }
     }

@@ -2,10 +2,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use dad_core::Usage;
+use futures_util::StreamExt;
 use genai::adapter::AdapterKind;
 use genai::chat::{
-    ChatMessage, ChatOptions, ChatRequest, ChatResponse, ChatResponseFormat, JsonSpec, StopReason,
+    BinarySource, ChatMessage, ChatOptions, ChatRequest, ChatResponseFormat, ChatStreamEvent, ContentPart,
+    JsonSpec, MessageContent, ReasoningEffort, StopReason, StreamEnd, Tool, ToolResponse,
 };
 use genai::resolver::{AuthData, Endpoint, ServiceTargetResolver};
 use genai::{ModelIden, ServiceTarget};
@@ -13,18 +17,23 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use rustls_platform_verifier::BuilderVerifierExt;
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::catalog::{ModelCatalog, Target};
-use crate::client::{CallContext, FinishReason, ModelClient, ModelRequest, ModelResponse, Role};
+use crate::catalog::{ModelCatalog, Price, Protocol, Target};
+use crate::client::{
+    CallContext, FinishReason, Message, ModelClient, ModelOptions, ModelRequest, ModelResponse, OnText,
+    ResponseFile, Role, ToolCall, ToolChoice,
+};
 use crate::credentials::Credentials;
 use crate::error::ModelError;
+use crate::limits::{Gate, Limits};
 
-/// Asks providers that speak the protocol of OpenAI's chat completions, over HTTP.
+/// Asks providers over HTTP, each by its own protocol.
 #[derive(Debug)]
 pub struct HttpClient {
     catalog: ModelCatalog,
     credentials: Credentials,
+    gate: Gate,
     /// One pool of connections, made when the first request is.
     connections: OnceLock<reqwest::Client>,
 }
@@ -36,8 +45,16 @@ impl HttpClient {
         Self {
             catalog,
             credentials,
+            gate: Gate::default(),
             connections: OnceLock::new(),
         }
+    }
+
+    /// The same with limits for all runs that share it.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.gate = Gate::new(limits);
+        self
     }
 
     /// A client that asks exactly one endpoint: the model's name must not decide whom it speaks to.
@@ -47,7 +64,12 @@ impl HttpClient {
             false => AuthData::from_single("none"),
         };
         let endpoint = Endpoint::from_owned(target.provider.base_url.clone());
-        let model = ModelIden::new(AdapterKind::OpenAI, target.model.clone());
+        let adapter = match target.provider.protocol {
+            Protocol::OpenAi => AdapterKind::OpenAI,
+            Protocol::Anthropic => AdapterKind::Anthropic,
+            Protocol::Google => AdapterKind::Gemini,
+        };
+        let model = ModelIden::new(adapter, target.model.clone());
         let resolver = ServiceTargetResolver::from_resolver_fn(
             move |_: ServiceTarget| -> Result<ServiceTarget, genai::resolver::Error> {
                 Ok(ServiceTarget {
@@ -66,9 +88,7 @@ impl HttpClient {
                 reason: error.to_string(),
             })
     }
-}
 
-impl HttpClient {
     fn connections(&self, model: &str) -> Result<reqwest::Client, ModelError> {
         if let Some(made) = self.connections.get() {
             return Ok(made.clone());
@@ -78,6 +98,39 @@ impl HttpClient {
             reason: dad_core::ErrorInfo::from_error("", &*error).message,
         })?;
         Ok(self.connections.get_or_init(|| made).clone())
+    }
+
+    /// Makes a call once the limits let it pass.
+    async fn ask(
+        &self,
+        request: &ModelRequest,
+        call: &CallContext,
+        on_text: Option<OnText<'_>>,
+    ) -> Result<ModelResponse, ModelError> {
+        let target = self.catalog.find(&request.model)?;
+        let client = self.client_for(&target)?;
+        let options = chat_options(&target, request, call)?;
+        let _passed = self.gate.pass(&target.provider.name).await;
+        let asked = async {
+            match on_text {
+                None => whole(&client, &target, request, &options).await,
+                Some(on_text) => streamed(&client, &target, request, &options, on_text).await,
+            }
+        };
+        let answered = match call.timeout {
+            None => asked.await,
+            Some(limit) => match tokio::time::timeout(limit, asked).await {
+                Ok(answered) => answered,
+                Err(_) => Err(ModelError::TimedOut {
+                    model: request.model.clone(),
+                    limit,
+                }),
+            },
+        };
+        if let Some(pause) = answered.as_ref().err().and_then(ModelError::retry_after) {
+            self.gate.close(&target.provider.name, pause);
+        }
+        answered
     }
 }
 
@@ -101,46 +154,294 @@ impl ModelClient for HttpClient {
         request: &ModelRequest,
         call: &CallContext,
     ) -> Result<ModelResponse, ModelError> {
-        let target = self.catalog.find(&request.model)?;
-        let client = self.client_for(&target)?;
-        let options = chat_options(request, call)?;
-        let answer = client
-            .exec_chat(&target.model, chat_request(request), Some(&options))
-            .await;
-        let answer = answer.map_err(|error| model_error(&request.model, error))?;
-        model_response(&target, &answer)
+        self.ask(request, call, None).await
+    }
+
+    async fn stream(
+        &self,
+        request: &ModelRequest,
+        call: &CallContext,
+        on_text: OnText<'_>,
+    ) -> Result<ModelResponse, ModelError> {
+        self.ask(request, call, Some(on_text)).await
+    }
+
+    fn price(&self, model: &str) -> Result<Option<Price>, ModelError> {
+        self.catalog.price(model)
+    }
+}
+
+async fn whole(
+    client: &genai::Client,
+    target: &Target,
+    request: &ModelRequest,
+    options: &ChatOptions,
+) -> Result<ModelResponse, ModelError> {
+    let answer = client
+        .exec_chat(&target.model, chat_request(request), Some(options))
+        .await;
+    let answer = answer.map_err(|error| model_error(&request.model, error))?;
+    let answered = Answered {
+        model: answer.provider_model_iden.model_name.to_string(),
+        content: answer.content,
+        reasoning: answer.reasoning_content,
+        stop: answer.stop_reason,
+        usage: answer.usage,
+    };
+    answered.response(target)
+}
+
+/// Reads a stream to its end. One that is cut before its end is no answer.
+async fn streamed(
+    client: &genai::Client,
+    target: &Target,
+    request: &ModelRequest,
+    options: &ChatOptions,
+    on_text: OnText<'_>,
+) -> Result<ModelResponse, ModelError> {
+    let options = options
+        .clone()
+        .with_capture_content(true)
+        .with_capture_usage(true)
+        .with_capture_tool_calls(true)
+        .with_capture_reasoning_content(true);
+    let failed = |error| model_error(&request.model, error);
+    let answer = client
+        .exec_chat_stream(&target.model, chat_request(request), Some(&options))
+        .await
+        .map_err(failed)?;
+    let mut stream = answer.stream;
+    while let Some(event) = stream.next().await {
+        match event.map_err(failed)? {
+            ChatStreamEvent::Chunk(chunk) => on_text(&chunk.content),
+            ChatStreamEvent::End(end) => return ended(target, end),
+            _ => {}
+        }
+    }
+    Err(ModelError::Connection {
+        model: request.model.clone(),
+        reason: "the stream was cut before its end".to_owned(),
+    })
+}
+
+fn ended(target: &Target, end: StreamEnd) -> Result<ModelResponse, ModelError> {
+    // Providers close a stream by saying why; one that was cut has no reason.
+    if end.captured_stop_reason.is_none() {
+        return Err(ModelError::Connection {
+            model: target.model.clone(),
+            reason: "the stream was cut before its end".to_owned(),
+        });
+    }
+    let answered = Answered {
+        model: target.model.clone(),
+        content: end.captured_content.unwrap_or_default(),
+        reasoning: end.captured_reasoning_content,
+        stop: end.captured_stop_reason,
+        usage: end.captured_usage.unwrap_or_default(),
+    };
+    answered.response(target)
+}
+
+/// What a provider answered, at once or piece by piece.
+struct Answered {
+    model: String,
+    content: MessageContent,
+    reasoning: Option<String>,
+    stop: Option<StopReason>,
+    usage: genai::chat::Usage,
+}
+
+impl Answered {
+    fn response(self, target: &Target) -> Result<ModelResponse, ModelError> {
+        let tool_calls = self.content.tool_calls().into_iter().map(tool_call).collect();
+        let files = self
+            .content
+            .binaries()
+            .into_iter()
+            .filter_map(|binary| match &binary.source {
+                BinarySource::Base64(base64) => Some(ResponseFile {
+                    media_type: binary.content_type.clone(),
+                    base64: base64.to_string(),
+                }),
+                BinarySource::Url(_) => None,
+            });
+        let mut response = ModelResponse {
+            files: files.collect(),
+            tool_calls,
+            text: self.content.joined_texts().unwrap_or_default(),
+            model: self.model,
+            provider: target.provider.name.clone(),
+            reasoning: self.reasoning,
+            finish_reason: finish_reason(self.stop.as_ref()),
+            usage: usage(target, &self.usage),
+        };
+        if !response.tool_calls.is_empty() {
+            // Some providers say `stop` all the same.
+            response.finish_reason = FinishReason::ToolCall;
+        }
+        let is_empty =
+            response.text.is_empty() && response.tool_calls.is_empty() && response.files.is_empty();
+        match is_empty && response.finish_reason == FinishReason::Completed {
+            true => Err(ModelError::Answer {
+                model: target.model.clone(),
+                reason: "it holds no text".to_owned(),
+            }),
+            false => Ok(response),
+        }
+    }
+}
+
+fn tool_call(call: &genai::chat::ToolCall) -> ToolCall {
+    ToolCall {
+        id: call.call_id.clone(),
+        name: call.fn_name.clone(),
+        // Some providers send the arguments as a text of JSON.
+        arguments: match &call.fn_arguments {
+            Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| text.clone().into()),
+            other => other.clone(),
+        },
+        signatures: call.thought_signatures.clone().unwrap_or_default(),
+    }
+}
+
+fn usage(target: &Target, told: &genai::chat::Usage) -> Usage {
+    let count = |tokens: Option<i32>| tokens.and_then(|tokens| u64::try_from(tokens).ok()).unwrap_or(0);
+    let (prompt_tokens, completion_tokens) = (count(told.prompt_tokens), count(told.completion_tokens));
+    let mut usage = Usage {
+        calls: 1,
+        prompt_tokens,
+        completion_tokens,
+        // Not every provider adds up.
+        total_tokens: count(told.total_tokens).max(prompt_tokens + completion_tokens),
+        cost: None,
+    };
+    usage.cost = target.price.map(|price| price.cost(&usage));
+    usage
+}
+
+fn finish_reason(stop: Option<&StopReason>) -> FinishReason {
+    match stop {
+        Some(StopReason::Completed(_) | StopReason::StopSequence(_)) | None => FinishReason::Completed,
+        Some(StopReason::MaxTokens(_)) => FinishReason::Length,
+        Some(StopReason::ContentFilter(_)) => FinishReason::ContentFilter,
+        Some(StopReason::ToolCall(_)) => FinishReason::ToolCall,
+        Some(StopReason::Other(_)) => FinishReason::Other,
     }
 }
 
 fn chat_request(request: &ModelRequest) -> ChatRequest {
-    let messages = request.messages.iter().map(|message| match message.role {
-        Role::User => ChatMessage::user(message.text.as_str()),
-        Role::Assistant => ChatMessage::assistant(message.text.as_str()),
-        Role::System => ChatMessage::system(message.text.as_str()),
-    });
-    let chat = ChatRequest::new(messages.collect());
-    match request.system.is_empty() {
+    let chat = ChatRequest::new(request.messages.iter().map(chat_message).collect());
+    let chat = match request.system.is_empty() {
         true => chat,
         false => chat.with_system(request.system.join("\n\n")),
+    };
+    let tools = request.options.tools.iter().map(|tool| {
+        let spec = Tool::new(tool.name.as_str()).with_schema(tool.schema.clone());
+        match &tool.description {
+            Some(description) => spec.with_description(description.as_str()),
+            None => spec,
+        }
+    });
+    match request.options.tools.is_empty() {
+        true => chat,
+        false => chat.with_tools(tools.collect::<Vec<_>>()),
     }
 }
 
-fn chat_options(request: &ModelRequest, call: &CallContext) -> Result<ChatOptions, ModelError> {
+fn chat_message(message: &Message) -> ChatMessage {
+    let mut parts = Vec::new();
+    if let (Role::Tool, Some(id)) = (message.role, &message.tool_call_id) {
+        let name = message.tool_calls.first().map(|call| call.name.clone());
+        let mut answer = ToolResponse::new(id.as_str(), message.text.as_str());
+        if let Some(name) = name {
+            answer = answer.with_fn_name(name);
+        }
+        return ChatMessage::tool(MessageContent::from_parts(vec![answer.into()]));
+    }
+    if !message.text.is_empty() || (message.files.is_empty() && message.tool_calls.is_empty()) {
+        parts.push(ContentPart::from_text(message.text.as_str()));
+    }
+    parts.extend(message.files.iter().map(|file| {
+        let base64 = BASE64_STANDARD.encode(&file.bytes);
+        ContentPart::from_binary_base64(file.media_type.as_str(), base64, Some(file.name.clone()))
+    }));
+    parts.extend(message.tool_calls.iter().map(|call| {
+        ContentPart::ToolCall(genai::chat::ToolCall {
+            call_id: call.id.clone(),
+            fn_name: call.name.clone(),
+            fn_arguments: call.arguments.clone(),
+            thought_signatures: Some(call.signatures.clone()).filter(|signatures| !signatures.is_empty()),
+        })
+    }));
+    let content = MessageContent::from_parts(parts);
+    match message.role {
+        Role::User => ChatMessage::user(content),
+        Role::Assistant => ChatMessage::assistant(content),
+        Role::System => ChatMessage::system(content),
+        Role::Tool => ChatMessage::tool(content),
+    }
+}
+
+fn chat_options(
+    target: &Target,
+    request: &ModelRequest,
+    call: &CallContext,
+) -> Result<ChatOptions, ModelError> {
+    let ModelOptions {
+        max_output_tokens,
+        schema,
+        reasoning_effort,
+        max_reasoning_tokens,
+        tools: _,
+        tool_choice,
+        metadata,
+        other,
+    } = &request.options;
+    let unfit = |reason: String| ModelError::Request {
+        model: request.model.clone(),
+        reason,
+    };
     let mut options =
         ChatOptions::default().with_extra_headers(vec![("Idempotency-Key", call.idempotency_key.as_str())]);
-    if let Some(longest) = request.options.max_output_tokens {
+    let longest = match (max_output_tokens, call.max_output_tokens) {
+        (Some(one), Some(other)) => Some(*one.min(&other)),
+        (one, other) => one.or(other),
+    };
+    if let Some(longest) = longest {
         options = options.with_max_tokens(longest);
     }
-    if let Some(schema) = &request.options.schema {
-        options = options.with_response_format(ChatResponseFormat::JsonSpec(JsonSpec::new(
-            "answer",
-            schema.clone(),
-        )));
+    if let Some(schema) = schema {
+        let spec = JsonSpec::new("answer", schema.clone());
+        options = options.with_response_format(ChatResponseFormat::JsonSpec(spec));
     }
-    for (name, value) in &request.options.other {
-        options = set_option(options, name, value).ok_or_else(|| ModelError::Answer {
-            model: request.model.clone(),
-            reason: format!("the option `{name}` is not known, or `{value}` does not fit it"),
+    if let Some(effort) = reasoning_effort {
+        let known = ReasoningEffort::from_keyword(effort);
+        let effort =
+            known.ok_or_else(|| unfit(format!("`reasoning_effort` is `{effort}`, which is not known")))?;
+        options = options.with_reasoning_effort(effort);
+    }
+    if let Some(tokens) = max_reasoning_tokens {
+        options = options.with_reasoning_effort(ReasoningEffort::Budget(*tokens));
+    }
+    if let Some(choice) = tool_choice {
+        options = options.with_tool_choice(match choice {
+            ToolChoice::Auto => genai::chat::ToolChoice::Auto,
+            ToolChoice::None => genai::chat::ToolChoice::None,
+            ToolChoice::Required => genai::chat::ToolChoice::Required,
+            ToolChoice::Tool { name } => genai::chat::ToolChoice::tool(name.as_str()),
+        });
+    }
+    if !metadata.is_empty() {
+        if target.provider.protocol == Protocol::Google {
+            return Err(unfit("this provider takes no `metadata`".to_owned()));
+        }
+        options = options.with_extra_body(json!({ "metadata": metadata }));
+    }
+    for (name, value) in other {
+        options = set_option(options, name, value).ok_or_else(|| {
+            unfit(format!(
+                "the option `{name}` is not known, or `{value}` does not fit it"
+            ))
         })?;
     }
     Ok(options)
@@ -159,39 +460,6 @@ fn set_option(options: ChatOptions, name: &str, value: &Value) -> Option<ChatOpt
             options.with_stop_sequences(texts.collect::<Option<_>>()?)
         }
         _ => return None,
-    })
-}
-
-fn model_response(target: &Target, answer: &ChatResponse) -> Result<ModelResponse, ModelError> {
-    let text = answer
-        .first_text()
-        .map(str::to_owned)
-        .ok_or_else(|| ModelError::Answer {
-            model: target.model.clone(),
-            reason: "it holds no text".to_owned(),
-        })?;
-    let count = |tokens: Option<i32>| tokens.and_then(|tokens| u64::try_from(tokens).ok()).unwrap_or(0);
-    let mut usage = Usage {
-        calls: 1,
-        prompt_tokens: count(answer.usage.prompt_tokens),
-        completion_tokens: count(answer.usage.completion_tokens),
-        total_tokens: count(answer.usage.total_tokens),
-        cost: None,
-    };
-    usage.cost = target.price.map(|price| price.cost(&usage));
-    let finish_reason = match &answer.stop_reason {
-        Some(StopReason::Completed(_) | StopReason::StopSequence(_)) | None => FinishReason::Completed,
-        Some(StopReason::MaxTokens(_)) => FinishReason::Length,
-        Some(StopReason::ContentFilter(_)) => FinishReason::ContentFilter,
-        Some(StopReason::ToolCall(_)) => FinishReason::ToolCall,
-        Some(StopReason::Other(_)) => FinishReason::Other,
-    };
-    Ok(ModelResponse {
-        model: answer.provider_model_iden.model_name.to_string(),
-        provider: target.provider.name.clone(),
-        text,
-        finish_reason,
-        usage,
     })
 }
 

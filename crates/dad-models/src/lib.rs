@@ -9,13 +9,16 @@ mod client;
 mod credentials;
 mod error;
 mod http;
+mod limits;
 mod replay;
 
-pub use catalog::{ModelCatalog, ModelEntry, Price, Provider};
+pub use catalog::{ModelCatalog, ModelEntry, Price, Protocol, Provider};
 pub use client::{
-    CallContext, FinishReason, Message, ModelClient, ModelOptions, ModelRequest, ModelResponse, Models, Role,
+    CallContext, FinishReason, Message, MessageFile, ModelClient, ModelOptions, ModelRequest, ModelResponse,
+    Models, OnText, ResponseFile, Role, ToolCall, ToolChoice, ToolSpec,
 };
 pub use credentials::Credentials;
 pub use error::ModelError;
 pub use http::HttpClient;
+pub use limits::Limits;
 pub use replay::{ReplayClient, ReplayNote};

@@ -1,24 +1,37 @@
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use dad_run::MemoLine;
+use dad_core::{Digest, HierarchyPath};
 use dad_run::layout::MEMO;
+use dad_run::{MemoLine, Normaliser, RunView};
 use similar::{ChangeTag, TextDiff};
 
+use crate::catalog::Price;
 use crate::client::{CallContext, ModelClient, ModelRequest, ModelResponse};
 use crate::error::ModelError;
 
 /// The name of model calls among the memos of a step.
 pub(crate) const MODEL_CALL: &str = "model_call";
 
-/// Answers from recorded exchanges: the memo files of a directory laid out like a run. No network is used.
-///
-/// An exchange is found by the step that asks and the number of its call, so that a recording can be played again
-/// when the prompt has changed; who plays it is told how much it differs.
+/// Answers from recorded exchanges. No network is used.
 #[derive(Clone)]
 pub struct ReplayClient {
-    cassette: PathBuf,
+    source: Source,
+}
+
+#[derive(Clone)]
+enum Source {
+    Cassette(Cassette),
+    Run(Arc<Recorded>),
+}
+
+/// The memo files of a directory laid out like a run. An exchange is found by the step that asks and the number of its
+/// call, so that a recording can be played again when the prompt has changed; who plays it is told how much it differs.
+#[derive(Clone)]
+struct Cassette {
+    dir: PathBuf,
     tell: Arc<dyn Fn(&ReplayNote) + Send + Sync>,
 }
 
@@ -62,39 +75,35 @@ impl std::fmt::Display for ReplayNote {
 }
 
 impl ReplayClient {
-    /// A client that answers from `cassette`, a directory laid out like a run directory, and calls `tell` with
-    /// each answer it gives.
+    /// A client that answers from `cassette`, a directory laid out like a run directory, by step and number of the call,
+    /// and calls `tell` with each answer it gives.
     pub fn new(cassette: impl Into<PathBuf>, tell: impl Fn(&ReplayNote) + Send + Sync + 'static) -> Self {
+        let (dir, tell) = (cassette.into(), Arc::new(tell));
         Self {
-            cassette: cassette.into(),
-            tell: Arc::new(tell),
+            source: Source::Cassette(Cassette { dir, tell }),
         }
     }
 
-    fn find(&self, call: &CallContext) -> Result<MemoLine, ModelError> {
-        let not_recorded = || ModelError::NotRecorded {
-            cassette: self.cassette.clone(),
-            path: call.path.to_string(),
-            number: call.number,
-        };
-        let file = self.cassette.join(call.path.to_relative_dir()).join(MEMO);
-        if !file.is_file() {
-            return Err(not_recorded());
-        }
-        let lines = MemoLine::read_file(&file).map_err(|error| ModelError::Unreadable {
-            path: file,
-            reason: error.to_string(),
-        })?;
-        let fits = |line: &MemoLine| line.name == MODEL_CALL && line.number == call.number;
-        lines.into_iter().find(fits).ok_or_else(not_recorded)
+    /// A client that answers from a run, whichever step asks: by the digest of the request, in which run ids and
+    /// directories do not count. What the run did not ask is an error that shows the most similar request.
+    ///
+    /// # Errors
+    /// If the run cannot be read.
+    pub fn of_run(run_dir: &Path) -> Result<Self, ModelError> {
+        let recorded = Arc::new(Recorded::read(run_dir)?);
+        Ok(Self {
+            source: Source::Run(recorded),
+        })
     }
 }
 
 impl std::fmt::Debug for ReplayClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReplayClient")
-            .field("cassette", &self.cassette)
-            .finish_non_exhaustive()
+        let dir = match &self.source {
+            Source::Cassette(cassette) => &cassette.dir,
+            Source::Run(recorded) => &recorded.dir,
+        };
+        f.debug_tuple("ReplayClient").field(dir).finish()
     }
 }
 
@@ -105,15 +114,173 @@ impl ModelClient for ReplayClient {
         request: &ModelRequest,
         call: &CallContext,
     ) -> Result<ModelResponse, ModelError> {
-        let line = self.find(call)?;
-        let unreadable = |error: serde_json::Error| ModelError::Unreadable {
-            path: self.cassette.join(call.path.to_relative_dir()).join(MEMO),
-            reason: error.to_string(),
-        };
-        let recorded: ModelRequest = serde_json::from_value(line.request).map_err(unreadable)?;
-        (self.tell)(&note(&self.cassette, call, &recorded, request));
-        serde_json::from_value(line.response).map_err(unreadable)
+        match &self.source {
+            Source::Cassette(cassette) => cassette.answer(request, call),
+            Source::Run(recorded) => recorded.answer(request, call),
+        }
     }
+
+    /// Nothing is paid.
+    fn price(&self, _: &str) -> Result<Option<Price>, ModelError> {
+        Ok(Some(Price {
+            input: 0.0,
+            output: 0.0,
+        }))
+    }
+}
+
+impl Cassette {
+    fn answer(&self, request: &ModelRequest, call: &CallContext) -> Result<ModelResponse, ModelError> {
+        let line = self.find(call)?;
+        let file = || self.dir.join(call.path.to_relative_dir()).join(MEMO);
+        let recorded: ModelRequest =
+            serde_json::from_value(line.request).map_err(|e| unreadable(file(), e))?;
+        (self.tell)(&note(&self.dir, call, &recorded, request));
+        serde_json::from_value(line.response).map_err(|e| unreadable(file(), e))
+    }
+
+    fn find(&self, call: &CallContext) -> Result<MemoLine, ModelError> {
+        let not_recorded = || ModelError::NotRecorded {
+            cassette: self.dir.clone(),
+            path: call.path.to_string(),
+            number: call.number,
+        };
+        let file = self.dir.join(call.path.to_relative_dir()).join(MEMO);
+        if !file.is_file() {
+            return Err(not_recorded());
+        }
+        let lines = MemoLine::read_file(&file).map_err(|error| unreadable(file, error))?;
+        let fits = |line: &MemoLine| line.name == MODEL_CALL && line.number == call.number;
+        lines.into_iter().find(fits).ok_or_else(not_recorded)
+    }
+}
+
+fn unreadable(path: PathBuf, reason: impl std::fmt::Display) -> ModelError {
+    ModelError::Unreadable {
+        path,
+        reason: reason.to_string(),
+    }
+}
+
+/// The exchanges of a run, by the digest of their requests.
+struct Recorded {
+    dir: PathBuf,
+    /// Of equal requests the answers in the order in which they were given.
+    by_digest: HashMap<Digest, Vec<Place>>,
+    /// How many answers to each request were given so far.
+    given: Mutex<HashMap<Digest, usize>>,
+}
+
+/// Where an exchange stands: nothing is kept that can be read again.
+#[derive(Clone)]
+struct Place {
+    step: HierarchyPath,
+    number: u32,
+}
+
+impl Recorded {
+    fn read(run_dir: &Path) -> Result<Self, ModelError> {
+        let view = RunView::open(run_dir).map_err(|error| unreadable(run_dir.to_path_buf(), error))?;
+        let normaliser = Normaliser::of_places(view.places());
+        let mut by_digest: HashMap<Digest, Vec<Place>> = HashMap::new();
+        for step in view.steps() {
+            for line in model_calls(run_dir, &step.path)? {
+                let place = Place {
+                    step: step.path.clone(),
+                    number: line.number,
+                };
+                let digest = Digest::of_json(&normaliser.value(&line.request));
+                by_digest.entry(digest).or_default().push(place);
+            }
+        }
+        Ok(Self {
+            dir: run_dir.to_path_buf(),
+            by_digest,
+            given: Mutex::default(),
+        })
+    }
+
+    fn answer(&self, request: &ModelRequest, call: &CallContext) -> Result<ModelResponse, ModelError> {
+        let asked = serde_json::to_value(request).map_err(|error| ModelError::Request {
+            model: request.model.clone(),
+            reason: error.to_string(),
+        })?;
+        let digest = Digest::of_json(&Normaliser::of_places(call.places.iter().cloned()).value(&asked));
+        let Some(places) = self.by_digest.get(&digest) else {
+            return Err(ModelError::NotInRun {
+                run: self.dir.clone(),
+                path: call.path.to_string(),
+                nearest: self.nearest(request)?,
+            });
+        };
+        let turn = {
+            let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+            let turn = given.entry(digest).or_default();
+            *turn += 1;
+            *turn - 1
+        };
+        // Whoever asks more often than the run did is given its last answer.
+        let place = &places[turn.min(places.len() - 1)];
+        let file = self.dir.join(place.step.to_relative_dir()).join(MEMO);
+        let lines = model_calls(&self.dir, &place.step)?;
+        let line = lines.into_iter().find(|line| line.number == place.number);
+        let line = line.ok_or_else(|| unreadable(file.clone(), "the exchange is gone"))?;
+        serde_json::from_value(line.response).map_err(|error| unreadable(file, error))
+    }
+
+    /// The recorded request that is most like this one, and how it differs.
+    fn nearest(&self, request: &ModelRequest) -> Result<Option<(String, String)>, ModelError> {
+        let mut best: Option<(f32, String, String)> = None;
+        for place in self.by_digest.values().flatten() {
+            let lines = model_calls(&self.dir, &place.step)?;
+            let Some(line) = lines.into_iter().find(|line| line.number == place.number) else {
+                continue;
+            };
+            let Ok(recorded) = serde_json::from_value::<ModelRequest>(line.request) else {
+                continue;
+            };
+            let recorded = described(&recorded);
+            let now = described(request);
+            let diff = TextDiff::from_lines(&recorded, &now);
+            let likeness = diff.ratio();
+            if best.as_ref().is_none_or(|(most, ..)| likeness > *most) {
+                let shown = diff.unified_diff().context_radius(1).to_string();
+                best = Some((likeness, place.step.to_string(), shorten(&shown)));
+            }
+        }
+        Ok(best.map(|(_, step, differences)| (step, differences)))
+    }
+}
+
+/// The model calls of a step.
+fn model_calls(run_dir: &Path, step: &HierarchyPath) -> Result<Vec<MemoLine>, ModelError> {
+    let file = run_dir.join(step.to_relative_dir()).join(MEMO);
+    if !file.is_file() {
+        return Ok(Vec::new());
+    }
+    let mut lines = MemoLine::read_file(&file).map_err(|error| unreadable(file, error))?;
+    lines.retain(|line| line.name == MODEL_CALL);
+    Ok(lines)
+}
+
+/// A request in lines, all that counts in it.
+fn described(request: &ModelRequest) -> String {
+    let options = serde_json::to_string_pretty(&request.options).unwrap_or_default();
+    format!(
+        "model: {}\n{}\noptions: {options}\n",
+        request.model,
+        text_of(request)
+    )
+}
+
+/// As much of the differences as a message can hold.
+fn shorten(text: &str) -> String {
+    const LINES: usize = 40;
+    let mut lines: Vec<&str> = text.lines().take(LINES).collect();
+    if text.lines().nth(LINES).is_some() {
+        lines.push("…");
+    }
+    lines.join("\n")
 }
 
 fn note(cassette: &Path, call: &CallContext, recorded: &ModelRequest, request: &ModelRequest) -> ReplayNote {

@@ -108,18 +108,15 @@ impl Prompt {
 
     fn message(&self) -> Message {
         match self {
-            Self::Text(text) => Message {
-                role: Role::User,
-                text: text.clone(),
-            },
-            Self::Message(message) => Message {
-                role: match message.role {
+            Self::Text(text) => Message::new(Role::User, text.as_str()),
+            Self::Message(message) => {
+                let role = match message.role {
                     None | Some(PromptRole::User) => Role::User,
                     Some(PromptRole::Assistant) => Role::Assistant,
                     Some(PromptRole::System) => Role::System,
-                },
-                text: message.text.clone(),
-            },
+                };
+                Message::new(role, message.text.as_str())
+            }
         }
     }
 }
@@ -342,9 +339,10 @@ async fn ask(
             let (models, request) = (models.clone(), &request);
             let idempotency_key = cx.idempotency_key(&format!("{MODEL_CALL}.{number}"));
             let call = CallContext {
-                path: cx.path().clone(),
                 number,
                 idempotency_key,
+                places: cx.run().places().into(),
+                ..CallContext::new(cx.path().clone())
             };
             async move {
                 models
@@ -402,6 +400,7 @@ fn request(settings: &AIModelNodeSettings, model: &str) -> Result<ModelRequest, 
             max_output_tokens: config.max_output_tokens,
             schema: config.structured_output.map(|output| output.schema),
             other: config.options,
+            ..ModelOptions::default()
         },
     })
 }

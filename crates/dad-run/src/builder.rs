@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dad_core::{ElementId, RunId, RunKind, SecretRegistry, Timestamp};
+use dad_core::{Budget, ElementId, RunId, RunKind, SecretRegistry, Timestamp};
 use dad_definition::{NodeTypes, SpanMap};
 use dad_events::{EventBus, EventBusBuilder, EventBusConfig, Handler, IntoObserver};
 use dad_fs::{Durability, Gate};
@@ -38,6 +38,7 @@ pub(crate) struct Options {
     pub(crate) fresh: bool,
     pub(crate) execute: Vec<String>,
     pub(crate) ask: Vec<String>,
+    pub(crate) budget: Budget,
     pub(crate) edits: Vec<(String, Value)>,
     pub(crate) settle: Vec<(String, Settled)>,
     pub(crate) steal_lease: bool,
@@ -87,6 +88,7 @@ impl RunContextBuilder {
                 fresh: false,
                 execute: Vec::new(),
                 ask: Vec::new(),
+                budget: Budget::default(),
                 edits: Vec::new(),
                 settle: Vec::new(),
                 steal_lease: false,
@@ -353,6 +355,14 @@ impl RunContextBuilder {
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.options.durability = durability;
+        self
+    }
+
+    /// What the run may consume: limits in the place of those that its definition has. Of a resumed run they count with
+    /// what it spent before.
+    #[must_use]
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.options.budget = budget;
         self
     }
 

@@ -2,7 +2,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use dad_core::{Definition, ElementId, PathSelector, RunId, RunKind, SCHEMA_VERSION, Timestamp, nearest};
+use dad_core::{
+    Budget, Definition, ElementId, PathSelector, RunId, RunKind, SCHEMA_VERSION, Timestamp, nearest,
+};
 use dad_definition::{NodeTypes, Program, check_executable, compile};
 use dad_events::EventBusBuilder;
 use dad_fs::{Dir, Durability, FileLock};
@@ -24,6 +26,7 @@ use crate::preview::RunPreview;
 use crate::projection::{write_json, write_new_json};
 use crate::record::RecordBody;
 use crate::recorded::{Versioned, write_definition};
+use crate::resources::Resources;
 use crate::run::{ActiveRun, RunScope};
 use crate::values::store_value;
 use crate::view::RunView;
@@ -144,6 +147,19 @@ impl PreparedRun {
     #[must_use]
     pub fn effective_run_root(&self) -> &Path {
         &self.context.dirs.effective_run_root
+    }
+
+    /// What it may consume.
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        let in_definition = self.prepared.program.definition.budget.unwrap_or_default();
+        in_definition.overridden_by(self.context.options.budget)
+    }
+
+    /// What it is given to work with.
+    #[must_use]
+    pub fn resources(&self) -> &Resources {
+        &self.context.options.resources
     }
 
     /// What it is going to do, if it is a re-run.
@@ -603,6 +619,9 @@ fn run_options(options: &Options, plan: Option<&RerunPlan>) -> Map<String, Value
     let mut given = Map::new();
     given.insert("environment".to_owned(), options.environment.clone().into());
     given.insert("interactive".to_owned(), options.interactive.into());
+    if !options.budget.is_unlimited() {
+        given.insert("budget".to_owned(), json!(options.budget));
+    }
     if let Some(entry) = plan.and_then(|plan| plan.entry_point.as_ref()) {
         given.insert("entry_point".to_owned(), json!(entry));
     }

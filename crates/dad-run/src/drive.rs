@@ -11,6 +11,7 @@ use dad_fs::{Dir, FileLock};
 use tokio::sync::Notify;
 
 use crate::batch::Batch;
+use crate::budget::Accounts;
 use crate::context::{Prepared, RunContext};
 use crate::error::RunError;
 use crate::inbox::{Inbox, MessageBody};
@@ -79,6 +80,11 @@ pub(crate) fn drive(
     let (inbox, mut answers) = Inbox::open(&opened.dot_run)?;
     let is_open = |id: &String| before.is_some_and(|view| view.open_ends().questions.contains_key(id));
     answers.retain(|id, _| is_open(id));
+    let in_definition = program.definition.budget.unwrap_or_default();
+    let in_history = before.map(|view| view.open_ends().budget).unwrap_or_default();
+    let budget = in_definition
+        .overridden_by(in_history)
+        .overridden_by(options.budget);
     let reader = ResultReader {
         dir: opened.dir.clone(),
         program,
@@ -102,6 +108,7 @@ pub(crate) fn drive(
         resources: options.resources,
         types: options.types,
         reader,
+        accounts: Accounts::new(budget, totals.usage),
         plan,
         interactive: options.interactive,
         // Somebody who cancels this run does not cancel others that were given the same token.

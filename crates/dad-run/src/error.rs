@@ -81,6 +81,9 @@ pub enum RunError {
     /// What was asked to execute.
     #[error("{0}")]
     Execute(#[source] SelectError),
+    /// A step that could not be executed with what the run is given.
+    #[error("{}{}", .0.path.as_ref().map(|path| format!("`{path}`: ")).unwrap_or_default(), .0.message)]
+    NotReady(Box<ErrorInfo>),
     /// What was to be asked again.
     #[error("{0}")]
     Ask(#[source] SelectError),
@@ -297,6 +300,7 @@ impl RunError {
             Self::EditWithoutEntryPoint => "edit_without_entry_point",
             Self::Execute(_) | Self::Ask(_) => "unknown_step",
             Self::NothingAsks(_) => "nothing_asks",
+            Self::NotReady(_) => "not_ready",
             Self::OtherRoot { .. } => "other_root",
             Self::Edit { .. } => "edit",
             Self::NothingToReuse { .. } => "nothing_to_reuse",
@@ -346,6 +350,7 @@ impl RunError {
             Self::OriginalSystem(run) => {
                 Some(format!("say where: `--previous-run-id {run} --entry-point PATH`"))
             }
+            Self::NotReady(info) => info.hint.clone(),
             Self::NothingAsks(_) => Some(
                 "what asks says `pre_events: [node_input_required]`, a component `[component_input_required]`".to_owned(),
             ),

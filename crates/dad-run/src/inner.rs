@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::{Batch, closes_batch};
+use crate::budget::Accounts;
 use crate::clock::Clock;
 use crate::error::RunError;
 use crate::inputs::GivenInputs;
@@ -47,6 +48,7 @@ pub(crate) struct RunInner {
     /// Definition, variables and results, for those who only read.
     pub(crate) reader: ResultReader,
     pub(crate) plan: Option<RerunPlan>,
+    pub(crate) accounts: Accounts,
     pub(crate) interactive: bool,
     pub(crate) cancelled: CancellationToken,
     pub(crate) ended: AtomicBool,

@@ -20,6 +20,7 @@
 
 mod approval;
 mod batch;
+mod budget;
 mod builder;
 mod catalog;
 mod changes;
@@ -37,6 +38,7 @@ pub mod layout;
 mod lease;
 mod machine;
 mod memo;
+mod normalise;
 mod original;
 mod parse;
 mod plan;
@@ -58,6 +60,7 @@ mod verify;
 mod view;
 
 pub use approval::{ApprovalAnswer, approval_schema};
+pub use budget::{Available, BudgetExceeded, Estimate, Reservation, StepAccount};
 pub use builder::RunContextBuilder;
 pub use catalog::{Catalog, RunEntry};
 pub use changes::{Change, ChangeKind, Changes, Compared};
@@ -73,6 +76,7 @@ pub use inputs::GivenInput;
 pub use inputs::{check_component_input, variables_of};
 pub use machine::process_start_time;
 pub use memo::MemoLine;
+pub use normalise::Normaliser;
 pub use original::{OriginalElement, OriginalRun};
 pub use plan::{
     Decision, EntryPoint, PlannedStep, Recorded, RerunPlan, RunPlace, Side, origin_of, plan_by_fingerprint,

@@ -167,6 +167,9 @@ pub enum RecordBody {
         error: ErrorInfo,
         /// When the next one begins.
         retry_at: Timestamp,
+        /// What it consumed all the same.
+        #[serde(default, skip_serializing_if = "Usage::is_zero")]
+        usage: Usage,
     },
     /// A step ended: the commit point.
     StepCommitted(Box<StepCommitted>),
@@ -249,6 +252,8 @@ const fn is_zero(count: &u64) -> bool {
 pub enum ControlKind {
     /// It is to stop.
     Cancel,
+    /// It may consume something else.
+    Budget,
     /// The step counts as skipped.
     Skip,
     /// The step counts as failed.

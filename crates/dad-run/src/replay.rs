@@ -111,6 +111,7 @@ impl Replay<'_> {
                 attempt,
                 error,
                 retry_at,
+                ..
             } => EventBody::AttemptFailed(AttemptFailed {
                 path,
                 attempt,

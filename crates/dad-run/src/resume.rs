@@ -7,6 +7,7 @@ use std::sync::Arc;
 use dad_core::{Definition, HierarchyPath, PathSelector, RunStatus, SelectError};
 use dad_definition::Program;
 use dad_fs::{Dir, Durability};
+use serde_json::json;
 
 use crate::context::{Prepared, RunContext, open_any};
 use crate::decide::is_result;
@@ -185,8 +186,12 @@ impl RunContext {
             given: serde_json::Map::new(),
             input_dir: None,
         };
+        let budget = self.options.budget;
         let run = drive(opened, prepared, scope, self)?;
         run.handle().start()?;
+        if !budget.is_unlimited() {
+            run.control(ControlKind::Budget, None, "resume", Some(json!(budget)))?;
+        }
         for (path, settled) in settle {
             run.settle(&path, settled)?;
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use dad_core::{
     ComponentKind, ComponentResult, ErrorInfo, FirstFailure, HierarchyPath, RunStatus, SCHEMA_VERSION,
-    SecretRegistry, StepStatus, Timestamp,
+    SecretRegistry, StepStatus, Timestamp, Usage,
 };
 use dad_definition::{NodeTypes, Program};
 use dad_events::{
@@ -572,6 +572,7 @@ impl RunHandle {
         attempt: u32,
         error: &ErrorInfo,
         retry_at: Timestamp,
+        usage: Usage,
     ) -> Result<(), RunError> {
         let failed = AttemptFailed {
             path: path.clone(),
@@ -584,10 +585,12 @@ impl RunHandle {
             attempt,
             error: projection::shorten(error),
             retry_at,
+            usage,
         };
-        self.inner
-            .record(&body, Some(EventBody::AttemptFailed(failed)))
-            .map(drop)
+        let mut state = self.inner.state();
+        state.totals.usage += usage;
+        let event = Some(EventBody::AttemptFailed(failed));
+        self.inner.record_in(&mut state, &body, event, false).map(drop)
     }
 
     /// Notes a child process of a step.

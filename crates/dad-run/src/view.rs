@@ -1,15 +1,17 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use dad_core::{
-    ArtifactRef, Digest, ElementId, ErrorInfo, HierarchyPath, OnError, RunId, RunStatus, StepStatus,
+    ArtifactRef, Budget, Digest, ElementId, ErrorInfo, HierarchyPath, OnError, RunId, RunStatus, StepStatus,
     Timestamp,
 };
 use dad_events::QuestionKind;
 use dad_fs::Dir;
 use indexmap::IndexMap;
 use indexmap::map::Entry;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -80,6 +82,10 @@ pub(crate) struct OpenEnds {
     pub(crate) settled: HashMap<HierarchyPath, Settled>,
     /// The first step with an effect that was executed.
     pub(crate) effect: Option<HierarchyPath>,
+    /// How long it was driven, by one process after the other.
+    pub(crate) driven: Duration,
+    /// What it was told that it may consume, beside what the definition says.
+    pub(crate) budget: Budget,
     /// What somebody agreed to last, of each step and component.
     approved: HashMap<HierarchyPath, Digest>,
     /// Variables of components that did not end well.
@@ -563,11 +569,25 @@ struct Fold {
     given: Option<StoredValue>,
     open: OpenEnds,
     places: Vec<RunPlace>,
+    driven_since: Option<Timestamp>,
 }
 
 impl Fold {
+    /// Adds the time in which a process drove the run: of one that died, up to its last record.
+    fn driven_until(&mut self, end: Option<Timestamp>) {
+        if let (Some(since), Some(end)) = (self.driven_since.take(), end) {
+            // A clock that went backwards measured nothing.
+            self.open.driven += Duration::try_from(end.duration_since(since)).unwrap_or_default();
+        }
+    }
+
+    fn budgeted(&mut self, budget: Option<&Value>) {
+        let budget = budget.and_then(|budget| Budget::deserialize(budget).ok());
+        self.open.budget = self.open.budget.overridden_by(budget.unwrap_or_default());
+    }
+
     fn apply(&mut self, record: Record) {
-        self.last_at = Some(record.at);
+        let before = self.last_at.replace(record.at);
         match record.body {
             RecordBody::RunCreated {
                 run_id,
@@ -579,6 +599,8 @@ impl Fold {
                 self.parent = parent;
             }
             RecordBody::RunStarted(driver) | RecordBody::RunResumed(driver) => {
+                self.driven_until(before);
+                self.driven_since = Some(record.at);
                 self.open.epoch = driver.epoch;
                 if let Some((run_id, ..)) = &self.created {
                     self.places.push(RunPlace {
@@ -652,7 +674,10 @@ impl Fold {
             } => {
                 self.open.children.insert(path, (pgid, start_time));
             }
-            RecordBody::AttemptFailed { path, attempt, .. } => {
+            RecordBody::AttemptFailed {
+                path, attempt, usage, ..
+            } => {
+                self.totals.usage += usage;
                 self.open.started.remove(&path);
                 self.open.children.remove(&path);
                 let entry = ViewEntry::Running {
@@ -716,7 +741,15 @@ impl Fold {
                     _ => {}
                 }
             }
-            RecordBody::Inputs { variables, .. } => self.given = Some(variables),
+            RecordBody::Inputs { variables, options } => {
+                self.given = Some(variables);
+                self.budgeted(options.get("budget"));
+            }
+            RecordBody::Control {
+                kind: ControlKind::Budget,
+                value,
+                ..
+            } => self.budgeted(value.as_ref()),
             RecordBody::BranchTaken { path, branch } => {
                 self.decisions.branches.insert(path, branch);
             }
@@ -749,6 +782,7 @@ impl Fold {
                 }
             }
             RecordBody::RunSealed { status, error, .. } => {
+                self.driven_until(Some(record.at));
                 self.sealed = Some(status);
                 self.error = error;
             }

@@ -2,10 +2,10 @@ use std::any::Any;
 use std::future::Future;
 use std::sync::Arc;
 
-use dad_core::{Digest, HierarchyPath, NodeType, Redactor};
+use dad_core::{Digest, HierarchyPath, NodeType, Redactor, Usage};
 use dad_fs::Dir;
 use dad_run::layout::CUSTOM_ARTIFACTS;
-use dad_run::{MemoLine, RunError, RunHandle, StagedStep};
+use dad_run::{Available, Estimate, MemoLine, Reservation, RunError, RunHandle, StagedStep};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -144,6 +144,18 @@ impl NodeContext {
             .to_owned()
     }
 
+    /// Reserves what a call may take of the budgets of the step and the run; waits while others have reserved what it
+    /// needs. `estimate` is given what is still there.
+    ///
+    /// # Errors
+    /// `budget_exceeded` with what was spent and by whom; the call must not be made.
+    pub async fn reserve(
+        &self,
+        estimate: impl Fn(&Available) -> Estimate + Send,
+    ) -> Result<Reservation, NodeError> {
+        Ok(self.run.reserve(self.path(), estimate).await?)
+    }
+
     /// Makes a paid or effectful exchange: `make` is given its number among those of `name` in this step, from 1.
     /// What comes back is in `memo.jsonl` before this returns, on the disk if the run promises that; a continued attempt
     /// takes it from there.
@@ -160,12 +172,33 @@ impl NodeContext {
         R: Serialize + DeserializeOwned,
         F: Future<Output = Result<R, NodeError>>,
     {
+        self.exchange(name, request, make, |_: &R| Usage::default()).await
+    }
+
+    /// As [`memo`](Self::memo), for an exchange that is paid for: what it took, by `usage`, counts against the budgets also
+    /// if it was made before the run was resumed. What is made now is reserved and spent by `make`.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn exchange<R, F>(
+        &self,
+        name: &str,
+        request: &impl Serialize,
+        make: impl FnOnce(u32) -> F,
+        usage: impl FnOnce(&R) -> Usage,
+    ) -> Result<R, NodeError>
+    where
+        R: Serialize + DeserializeOwned,
+        F: Future<Output = Result<R, NodeError>>,
+    {
         let broken = |error: serde_json::Error| NodeError::from_error("memo", &error);
         let request = serde_json::to_value(request).map_err(broken)?;
         let digest = Digest::of_json(&request);
         let (number, recorded) = self.memo.begin(name, digest);
         if let Some(response) = recorded {
-            return serde_json::from_value(response).map_err(broken);
+            let response: R = serde_json::from_value(response).map_err(broken)?;
+            self.run.spent_before(self.path(), usage(&response));
+            return Ok(response);
         }
         let mut response = serde_json::to_value(make(number).await?).map_err(broken)?;
         // What goes on from here is what stands in the file.

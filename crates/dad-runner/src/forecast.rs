@@ -12,14 +12,14 @@ use dad_definition::{
     Selected,
 };
 use dad_run::{
-    Asked, Decision, Facts, Fit, Kind, Known, PlannedStep, PreparedRun, Reason, RerunPlan, RunError,
-    RunPreview, RunScope, RunView, Side, Verdict, decide, origin_of,
+    Asked, Decision, Facts, Fit, Kind, Known, Normaliser, PlannedStep, PreparedRun, Reason, RerunPlan,
+    RunError, RunPreview, RunScope, RunView, Side, Verdict, decide, origin_of,
 };
 use dad_template::Value;
 use serde_json::Map;
 
 use crate::evaluate::Evaluator;
-use crate::fingerprint::Normaliser;
+use crate::fingerprint::fingerprint;
 use crate::registry::NodeRegistry;
 use crate::scope::{Evidence, Frame, ResultCache, read_name};
 
@@ -448,9 +448,13 @@ impl<'a> Forecast<'a> {
             return Ok(None);
         };
         let settings = &rendered.settings;
-        let fingerprint =
-            self.normaliser
-                .fingerprint(&node.node_type, node.version, settings, input.as_ref(), &world);
+        let fingerprint = fingerprint(
+            &self.normaliser,
+            (&node.node_type, node.version),
+            settings,
+            input.as_ref(),
+            &world,
+        );
         Ok(Some((fingerprint, world.kind())))
     }
 

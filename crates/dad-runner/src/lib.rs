@@ -56,9 +56,8 @@ mod walk;
 
 pub use context::NodeContext;
 pub use error::Error;
-pub use fingerprint::Normaliser;
 pub use forecast::forecast;
-pub use node::{Node, NodeError, NodeOutput, ReadSet, World};
+pub use node::{Node, NodeError, NodeOutput, ReadSet, Start, World};
 pub use registry::{NodeRegistry, node_type_info};
 pub use render::{RenderedStep, ValueOrigin, render_step};
 pub use runner::{AgentRunner, FlowRunner, RunReport, Runner};

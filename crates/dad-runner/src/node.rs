@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use dad_core::{Digest, ErrorInfo, Usage};
+use dad_core::{Budget, Digest, ErrorInfo, Usage};
 use dad_definition::SettingsProblem;
-use dad_run::{Kind, RunHandle};
+use dad_run::{Kind, Resources, RunHandle};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -76,6 +77,16 @@ pub trait Node: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// Refuses, before anything of a run executes, what could not be executed with what the run is given. Of settings whose
+    /// value is a template nothing is known yet.
+    ///
+    /// # Errors
+    /// What is missing; the run is not made.
+    fn check_start(unrendered: &Value, start: &Start<'_>) -> Result<(), NodeError> {
+        let _ = (unrendered, start);
+        Ok(())
+    }
+
     /// Problems of unrendered settings that their schema cannot say.
     fn check_settings(unrendered: &Value) -> Vec<SettingsProblem> {
         let _ = unrendered;
@@ -93,6 +104,15 @@ pub trait Node: Send + Sync + 'static {
         let _ = unrendered;
         Map::new()
     }
+}
+
+/// What a run is given, before it starts.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    /// What the step may consume, by its own budget and that of the run.
+    pub budget: Budget,
+    /// Clients and pools.
+    pub resources: &'a Resources,
 }
 
 /// What beside its settings and input decides what a step does.
@@ -203,6 +223,8 @@ pub struct NodeError {
     pub partial: Box<NodeOutput>,
     /// Whether another attempt may succeed.
     pub retryable: bool,
+    /// The shortest pause before it, where somebody asked for one.
+    pub retry_after: Option<Duration>,
 }
 
 impl NodeError {
@@ -212,6 +234,7 @@ impl NodeError {
             info: ErrorInfo::new(code, message),
             partial: Box::default(),
             retryable: true,
+            retry_after: None,
         }
     }
 
@@ -221,6 +244,7 @@ impl NodeError {
             info: ErrorInfo::from_error(code, error),
             partial: Box::default(),
             retryable: true,
+            retry_after: None,
         }
     }
 
@@ -238,6 +262,13 @@ impl NodeError {
         self
     }
 
+    /// The same with the shortest pause before another attempt.
+    #[must_use]
+    pub fn retry_after(mut self, pause: Duration) -> Self {
+        self.retry_after = Some(pause);
+        self
+    }
+
     /// The same, but another attempt is of no use.
     #[must_use]
     pub fn permanent(mut self) -> Self {
@@ -252,7 +283,21 @@ impl From<dad_run::RunError> for NodeError {
             info: error.to_info(),
             partial: Box::default(),
             retryable: false,
+            retry_after: None,
         }
+    }
+}
+
+impl From<dad_run::BudgetExceeded> for NodeError {
+    fn from(exceeded: dad_run::BudgetExceeded) -> Self {
+        let whose = if exceeded.whose == "the run" {
+            "`dhenara resume RUN --budget tokens=N,cost=N` goes on with more"
+        } else {
+            "raise `budget` of the node, and go on by `dhenara resume RUN --definition current`"
+        };
+        Self::new("budget_exceeded", exceeded.to_string())
+            .with_hint(whose)
+            .permanent()
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dad_core::NodeType;
 use dad_definition::{CallbackInfo, NodeElement, NodeTypeInfo, NodeTypes};
-use dad_run::RunHandle;
+use dad_run::{PreparedRun, RunError, RunHandle};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::common::without_common;
 use crate::context::NodeContext;
-use crate::node::{Node, NodeError, NodeOutput, World};
+use crate::node::{Node, NodeError, NodeOutput, Start, World};
 
 /// The nodes that definitions may use, by the names of their types.
 #[derive(Clone, Default)]
@@ -132,6 +132,22 @@ impl NodeRegistry {
         self.nodes.keys().map(String::as_str).collect()
     }
 
+    /// Refuses what could not be executed with what a run is given.
+    pub(crate) fn check_start(&self, prepared: &PreparedRun) -> Result<(), RunError> {
+        for node in prepared.program().steps() {
+            let Some(executor) = self.leaf(node) else { continue };
+            let start = Start {
+                budget: prepared
+                    .budget()
+                    .overridden_by(node.options.budget.unwrap_or_default()),
+                resources: prepared.resources(),
+            };
+            let checked = executor.check_start(&node.unrendered, &start);
+            checked.map_err(|error| RunError::NotReady(Box::new(error.info.at(&node.path))))?;
+        }
+        Ok(())
+    }
+
     /// What executes a leaf of a definition.
     pub(crate) fn leaf(&self, leaf: &NodeElement) -> Option<&Arc<dyn ErasedNode>> {
         match &leaf.function {
@@ -221,6 +237,8 @@ fn parse_input<N: Node>(input: &Value) -> Result<N::Input, String> {
 pub(crate) trait ErasedNode: Send + Sync {
     async fn world(&self, settings: &Value) -> Result<World, NodeError>;
 
+    fn check_start(&self, unrendered: &Value, start: &Start<'_>) -> Result<(), NodeError>;
+
     async fn preview(
         &self,
         settings: &Value,
@@ -258,6 +276,10 @@ fn input_of<N: Node>(input: Option<&Value>) -> Result<Option<N::Input>, NodeErro
 impl<N: Node> ErasedNode for N {
     async fn world(&self, settings: &Value) -> Result<World, NodeError> {
         Node::world(self, &settings_of::<N>(settings)?).await
+    }
+
+    fn check_start(&self, unrendered: &Value, start: &Start<'_>) -> Result<(), NodeError> {
+        N::check_start(unrendered, start)
     }
 
     async fn preview(
@@ -308,6 +330,10 @@ where
 {
     async fn world(&self, _: &Value) -> Result<World, NodeError> {
         Ok(self.world.clone())
+    }
+
+    fn check_start(&self, _: &Value, _: &Start<'_>) -> Result<(), NodeError> {
+        Ok(())
     }
 
     async fn preview(&self, _: &Value, _: Option<&Value>, _: &RunHandle) -> Result<String, NodeError> {

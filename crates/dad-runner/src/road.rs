@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::{
     Digest, ErrorInfo, FirstFailure, HierarchyPath, NodeType, RetryPolicy, SCHEMA_VERSION, StepResult,
-    StepStatus, Timestamp,
+    StepStatus, Timestamp, Usage,
 };
 use dad_definition::{NodeElement, TreeError};
 use dad_run::layout::{RESULT, WORLD};
@@ -25,6 +25,7 @@ use crate::approval::{Approval, Intent};
 use crate::common::{outcome_text, pause_after, pause_before};
 use crate::context::NodeContext;
 use crate::evaluate::Rendered;
+use crate::fingerprint::fingerprint;
 use crate::input::{Asker, Input, carry_input, input};
 use crate::node::{NodeError, NodeOutput, ReadSet, World};
 use crate::registry::ErasedNode;
@@ -40,6 +41,10 @@ struct Attempt {
     output: NodeOutput,
     error: Option<ErrorInfo>,
     retryable: bool,
+    /// How long whoever refused wants to be left alone.
+    retry_after: Option<Duration>,
+    /// What the attempts before it consumed.
+    spent_before: Usage,
     /// Whether it changed something outside the run.
     effect: bool,
     duration: Duration,
@@ -276,7 +281,7 @@ impl Step<'_> {
             node_type, version, ..
         } = self.node;
         let normaliser = &self.walk.normaliser;
-        let fingerprint = normaliser.fingerprint(node_type, *version, settings, input, &world);
+        let fingerprint = fingerprint(normaliser, (node_type, *version), settings, input, &world);
         Ok((world, fingerprint))
     }
 
@@ -390,6 +395,10 @@ impl Step<'_> {
     /// Attempts up to the first that succeeds or is not worth another.
     async fn attempts(&self, execution: Execution<'_>) -> Result<Attempt, RunError> {
         let _executing = self.walk.run.executing(&self.path, &self.stop);
+        let budget = self.node.options.budget.unwrap_or_default();
+        let _account = (!budget.is_unlimited()).then(|| self.walk.run.open_account(&self.path, budget));
+        let began = Instant::now();
+        let mut spent = Usage::default();
         let policy = self.node.options.retry.clone().unwrap_or_default();
         let mut pauses = backoff(&policy).build();
         // An attempt that was interrupted keeps its number; one that failed is followed by another.
@@ -420,18 +429,29 @@ impl Step<'_> {
                 after: execution.decided.after.clone(),
                 effect: execution.world.kind() == Kind::Effect,
             };
-            let attempt = self.attempt(start, execution, std::mem::take(&mut memos)).await?;
+            let left = budget
+                .wall_time
+                .map(|limit| limit.saturating_sub(began.elapsed()));
+            let mut attempt = self
+                .attempt(start, execution, std::mem::take(&mut memos), left)
+                .await?;
+            attempt.spent_before = spent;
             let Some(error) = &attempt.error else {
                 return Ok(attempt);
             };
             let again = may_repeat(&policy, execution.world, &attempt) && !self.stop.is_cancelled();
-            let Some(pause) = pauses.next().filter(|_| again) else {
+            let pause = pauses
+                .next()
+                .map(|pause| pause.max(attempt.retry_after.unwrap_or_default()));
+            let Some(pause) = pause.filter(|_| again) else {
                 return Ok(attempt);
             };
             let retry_at = self.walk.run.now() + pause;
+            let usage = attempt.output.usage;
             self.walk
                 .run
-                .attempt_failed(&self.path, number, error, retry_at)?;
+                .attempt_failed(&self.path, number, error, retry_at, usage)?;
+            spent += usage;
             self.walk.run.discard_attempt(&attempt.staged)?;
             self.rest(Some(pause)).await;
             number += 1;
@@ -454,6 +474,7 @@ impl Step<'_> {
         start: StepStart,
         execution: Execution<'_>,
         memos: Vec<MemoLine>,
+        wall_time: Option<Duration>,
     ) -> Result<Attempt, RunError> {
         let Execution {
             executor,
@@ -491,7 +512,7 @@ impl Step<'_> {
             let executed = AssertUnwindSafe(executor.execute(settings, input, &cx)).catch_unwind();
             executed.await.unwrap_or_else(|panic| Err(panicked(&*panic)))
         };
-        let limit = node.options.timeout;
+        let limit = least(node.options.timeout, wall_time);
         let Some((status, ended)) = within_limits(ended.instrument(span), limit, &stop).await else {
             return Err(RunError::Unresponsive {
                 path: path.clone(),
@@ -502,9 +523,14 @@ impl Step<'_> {
             return Err(error);
         }
         let redactor = walk.run.secrets().redactor();
-        let (mut output, mut error, retryable) = match ended {
-            Ok(output) => (output, None, false),
-            Err(error) => (*error.partial, Some(error.info.at(path)), error.retryable),
+        let (mut output, mut error, retryable, retry_after) = match ended {
+            Ok(output) => (output, None, false, None),
+            Err(error) => (
+                *error.partial,
+                Some(error.info.at(path)),
+                error.retryable,
+                error.retry_after,
+            ),
         };
         redact_output(&redactor, &mut output);
         if let Some(text) = outcome_text(settings, &output.outcome) {
@@ -519,6 +545,8 @@ impl Step<'_> {
             output,
             error,
             retryable,
+            retry_after,
+            spent_before: Usage::default(),
             effect: execution.world.kind() == Kind::Effect,
             duration: began.elapsed(),
         })
@@ -542,6 +570,8 @@ impl Step<'_> {
             output: NodeOutput::default(),
             error: Some(error),
             retryable: false,
+            retry_after: None,
+            spent_before: Usage::default(),
             effect: false,
             duration: Duration::ZERO,
         };
@@ -633,6 +663,7 @@ impl Step<'_> {
             usage: attempt.output.usage,
             ..Totals::default()
         };
+        totals.usage += attempt.spent_before;
         totals.counts.add(attempt.status, false);
         let absorbed = self.node.options.on_error.absorbs(attempt.status);
         let failure = attempt.error.clone().map(|error| FirstFailure {
@@ -649,6 +680,13 @@ impl Step<'_> {
             totals,
             failures: failure.filter(|_| !absorbed).into_iter().collect(),
         }
+    }
+}
+
+fn least(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use dad_core::{Digest, ErrorInfo, FirstFailure, HierarchyPath, StepStatus};
 use dad_definition::{Component, Content, Expression, NodeElement, ProgramElement, Selected};
 use dad_run::{
-    Asked, ComponentEnd, EnteredComponent, EntryPoint, RerunPlan, RunError, RunHandle, RunView, Side, Totals,
-    ViewEntry, is_result, missing_variable, variables_of,
+    Asked, ComponentEnd, EnteredComponent, EntryPoint, Normaliser, RerunPlan, RunError, RunHandle, RunView,
+    Side, Totals, ViewEntry, is_result, missing_variable, variables_of,
 };
 use dad_template::Limits;
 use futures_util::future::join_all;
@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::approval::{Approval, Intent};
 use crate::evaluate::Evaluator;
-use crate::fingerprint::Normaliser;
 use crate::input::{Asker, Input, input};
 use crate::reader::Reader;
 use crate::registry::NodeRegistry;
@@ -160,15 +159,8 @@ impl Walk {
             let missing = RunError::MissingVariable(name.clone());
             missing.to_info().at(&root.path)
         });
-        let ended = self
-            .enter(
-                root,
-                &root.path,
-                (&frame, missing.or(error)),
-                (Phase::Body, stop),
-                side,
-            )
-            .await?;
+        let error = missing.or(error);
+        let ended = self.root_in_time(root, (&frame, error), side).await?;
         let output = match &program.output {
             // A step that executes alone leaves out what others would have given.
             Some(output) if ended.status == StepStatus::Completed && !self.is_alone() => {
@@ -177,6 +169,42 @@ impl Walk {
             _ => Ok(None),
         };
         Ok(WalkEnded { ended, output })
+    }
+
+    /// Enters the root; when the run has been driven as long as its budget allows, nothing more is begun, and what executes
+    /// is to stop.
+    async fn root_in_time(
+        self: &Arc<Self>,
+        root: &Component,
+        variables: (&Arc<Frame>, Option<ErrorInfo>),
+        side: Side,
+    ) -> Result<Ended, RunError> {
+        let Some(left) = self.run.wall_time_left() else {
+            let phase = (Phase::Body, self.run.cancelled());
+            return self.enter(root, &root.path, variables, phase, side).await;
+        };
+        let stop = self.run.cancelled().child_token();
+        let mut walk = Box::pin(self.enter(root, &root.path, variables, (Phase::Body, &stop), side));
+        let mut ended = tokio::select! {
+            biased;
+            ended = &mut walk => return ended,
+            () = tokio::time::sleep(left) => {
+                stop.cancel();
+                walk.await?
+            }
+        };
+        // What ended well all the same did so in time.
+        if ended.status == StepStatus::Cancelled && !self.run.cancelled().is_cancelled() {
+            let budget = self.run.budget();
+            let message = format!("the run was driven as long as its budget ({budget}) allows");
+            let error = ErrorInfo::new("budget_exceeded", message)
+                .with_hint("`dhenara resume RUN --budget wall_time=N` goes on with more");
+            ended.status = StepStatus::Failed;
+            // It comes before the steps that were stopped because of it.
+            let path = root.path.clone();
+            ended.failures.insert(0, FirstFailure { path, error });
+        }
+        Ok(ended)
     }
 
     fn output(

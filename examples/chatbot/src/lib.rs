@@ -6,8 +6,8 @@
 use dhenara::definition::Problems;
 use dhenara::nodes::{AIModelNodeSettings, OneOrMany, PromptVariable};
 use dhenara::{
-    AIModelNode, AgentBuilder, AgentDefinition, FlowBuilder, HandlerError, NodeInputRequiredEvent, OnExhausted,
-    Prompt, RepeatBuilder, async_input, get_ai_model_node_input,
+    AIModelNode, AgentBuilder, AgentDefinition, FlowBuilder, HandlerError, NodeInputRequiredEvent,
+    OnExhausted, Prompt, RepeatBuilder, async_input, get_ai_model_node_input,
 };
 
 /// What was said so far stands in the prompt of the turn before.

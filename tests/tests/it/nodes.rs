@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use dhenara::models::{CallContext, FinishReason, ModelClient, ModelError, ModelRequest, ModelResponse};
+use dhenara::models::{CallContext, ModelClient, ModelError, ModelRequest, ModelResponse};
 use dhenara::run::RunContextBuilder;
 use dhenara::{
-    Node, NodeBuilder, NodeContext, NodeError, NodeOutput, NodeRegistry, NodeType, RunContext, Usage,
-    builtin_nodes,
+    Node, NodeBuilder, NodeContext, NodeError, NodeOutput, NodeRegistry, NodeType, RunContext, builtin_nodes,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -75,13 +74,8 @@ impl ModelClient for Echo {
             .last()
             .map(|message| message.text.clone())
             .unwrap_or_default();
-        Ok(ModelResponse {
-            model: request.model.clone(),
-            provider: "echo".to_owned(),
-            text: format!("{}: {asked}", request.model),
-            finish_reason: FinishReason::Completed,
-            usage: Usage::default(),
-        })
+        let answer = format!("{}: {asked}", request.model);
+        Ok(ModelResponse::of_text(request.model.as_str(), "echo", answer))
     }
 }
 

@@ -64,6 +64,12 @@ macro_rules! element_methods {
             self
         }
 
+        /// Limits what a node may consume, all its attempts together.
+        pub fn limited_to(mut self, budget: dad_core::Budget) -> Self {
+            self$(.$inner)?.options.budget = Some(budget);
+            self
+        }
+
         /// Asks somebody to agree before it executes.
         pub fn requires_approval(mut self) -> Self {
             self$(.$inner)?.options.requires_approval = true;

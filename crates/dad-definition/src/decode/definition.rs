@@ -1,11 +1,11 @@
-use dad_core::{Budget, ComponentBody, ComponentKind, Definition, DefinitionKind, ElementId, SCHEMA_VERSION};
+use dad_core::{ComponentBody, ComponentKind, Definition, DefinitionKind, ElementId, SCHEMA_VERSION};
 use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::decode::Cx;
 use crate::decode::element::{elements, required_elements};
-use crate::decode::fields::{Fields, text, texts, whole, word};
-use crate::decode::options::{OPTION_KEYS, ROOT_OPTION_KEYS, root_options};
+use crate::decode::fields::{Fields, text, texts, word};
+use crate::decode::options::{OPTION_KEYS, ROOT_OPTION_KEYS, budget, root_options};
 use crate::decode::values;
 use crate::place::Place;
 use crate::problem::Problem;
@@ -30,8 +30,6 @@ pub(crate) const BODY_KEYS: &[&str] = &[
     "elements",
     "finally",
 ];
-
-const BUDGET_KEYS: &[&str] = &["cost", "tokens", "calls"];
 
 pub(crate) fn definition(tree: &Tree, cx: &mut Cx) -> Option<Definition> {
     let root = Place::root();
@@ -69,7 +67,7 @@ pub(super) fn finish_root(fields: Fields<'_>, cx: &mut Cx) {
 }
 
 fn refused_at_root(key: &str) -> Option<Problem> {
-    OPTION_KEYS.contains(&key).then(|| {
+    (OPTION_KEYS.contains(&key) && !ROOT_KEYS.contains(&key)).then(|| {
         let problem = Problem::new(
             "unknown_key",
             format!("`{key}` belongs to an element, not to the whole definition"),
@@ -116,32 +114,6 @@ fn kind(fields: &mut Fields<'_>, cx: &mut Cx) -> Option<DefinitionKind> {
         Some((tree, place)) => word(tree, &place, &KINDS, cx),
         None => {
             fields.missing("kind", "write `kind: agent` or `kind: flow`", cx);
-            None
-        }
-    }
-}
-
-fn budget(tree: &Tree, place: &Place, cx: &mut Cx) -> Option<Budget> {
-    let mut fields = Fields::new(tree, place, "a mapping such as `{ cost: 2.00, calls: 40 }`", cx)?;
-    let mut budget = Budget::default();
-    if let Some((tree, place)) = fields.take("cost") {
-        budget.cost = number(tree, &place, "a number of US dollars", cx).and_then(serde_json::Number::as_f64);
-    }
-    if let Some((tree, place)) = fields.take("tokens") {
-        budget.tokens = whole(tree, &place, cx);
-    }
-    if let Some((tree, place)) = fields.take("calls") {
-        budget.calls = whole(tree, &place, cx);
-    }
-    fields.finish(BUDGET_KEYS, |_| None, cx);
-    Some(budget)
-}
-
-fn number<'t>(tree: &'t Tree, place: &Place, wanted: &str, cx: &mut Cx) -> Option<&'t serde_json::Number> {
-    match &tree.data {
-        Data::Number(number) => Some(number),
-        _ => {
-            cx.wrong_type(place, wanted, tree);
             None
         }
     }

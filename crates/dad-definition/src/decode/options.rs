@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use dad_core::{ElementOptions, OnError, RetryPolicy, Reuse, parse_duration};
+use dad_core::{Budget, ElementOptions, OnError, RetryPolicy, Reuse, parse_duration};
 
 use crate::decode::Cx;
 use crate::decode::fields::{Fields, boolean, text, texts, whole, word};
@@ -17,6 +17,7 @@ pub(crate) const OPTION_KEYS: &[&str] = &[
     "on_error",
     "reuse",
     "requires_approval",
+    "budget",
 ];
 
 /// Those of them that a whole definition may have too.
@@ -62,6 +63,9 @@ pub(crate) fn options(fields: &mut Fields<'_>, cx: &mut Cx) -> ElementOptions {
     if let Some((tree, place)) = fields.take("requires_approval") {
         options.requires_approval = boolean(tree, &place, cx).unwrap_or_default();
     }
+    if let Some((tree, place)) = fields.take("budget") {
+        options.budget = budget(tree, &place, cx);
+    }
     options
 }
 
@@ -92,6 +96,31 @@ fn retry(tree: &Tree, place: &Place, cx: &mut Cx) -> Option<RetryPolicy> {
     }
     fields.finish(RETRY_KEYS, |_| None, cx);
     Some(retry)
+}
+
+const BUDGET_KEYS: &[&str] = &["cost", "tokens", "calls", "wall_time"];
+
+/// What a run or node may consume.
+pub(crate) fn budget(tree: &Tree, place: &Place, cx: &mut Cx) -> Option<Budget> {
+    let mut fields = Fields::new(tree, place, "a mapping such as `{ cost: 2.00, calls: 40 }`", cx)?;
+    let mut budget = Budget::default();
+    if let Some((tree, place)) = fields.take("cost") {
+        match &tree.data {
+            Data::Number(number) => budget.cost = number.as_f64(),
+            _ => cx.wrong_type(&place, "a number of US dollars", tree),
+        }
+    }
+    if let Some((tree, place)) = fields.take("tokens") {
+        budget.tokens = whole(tree, &place, cx);
+    }
+    if let Some((tree, place)) = fields.take("calls") {
+        budget.calls = whole(tree, &place, cx);
+    }
+    if let Some((tree, place)) = fields.take("wall_time") {
+        budget.wall_time = duration(tree, &place, cx);
+    }
+    fields.finish(BUDGET_KEYS, |_| None, cx);
+    Some(budget)
 }
 
 /// A number of seconds or a text with a unit; anything else is reported.

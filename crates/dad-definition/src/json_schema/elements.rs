@@ -81,20 +81,25 @@ pub(super) fn root_keys(kind: ComponentKind) -> Value {
             "uniqueItems": true,
             "items": def("variable_name"),
         },
-        "budget": {
-            "description": "What the run may consume.",
-            "type": "object",
-            "additionalProperties": false,
-            "properties": {
-                "cost": { "description": "US dollars.", "type": "number", "minimum": 0 },
-                "tokens": { "description": "Tokens sent and received.", "type": "integer", "minimum": 0 },
-                "calls": { "description": "Model calls.", "type": "integer", "minimum": 0 },
-            },
-        },
+        "budget": budget("What the run may consume."),
         "output": described(VALUE, "The run's own result, a template or a value with templates in it."),
         "pre_events": pre_events(),
         "post_events": post_events(),
         "timeout": timeout("The longest time that it may take"),
+    })
+}
+
+fn budget(about: &str) -> Value {
+    json!({
+        "description": about,
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "cost": { "description": "US dollars.", "type": "number", "minimum": 0 },
+            "tokens": { "description": "Tokens sent and received.", "type": "integer", "minimum": 0 },
+            "calls": { "description": "Model calls.", "type": "integer", "minimum": 0 },
+            "wall_time": described("duration", "How long it is driven."),
+        },
     })
 }
 
@@ -266,6 +271,7 @@ fn options() -> Value {
             "type": "boolean",
             "default": false,
         },
+        "budget": budget("What a node may consume, all its attempts together."),
     })
 }
 

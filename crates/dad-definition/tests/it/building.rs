@@ -79,6 +79,7 @@ fn autocoder() -> AgentBuilder {
             cost: Some(2.0),
             calls: Some(40),
             tokens: None,
+            ..Budget::default()
         })
         .output("$expr{ $hier{main_flow.test}.outcome.results[0].stdout }")
         .flow("main_flow", main_flow)
@@ -232,6 +233,7 @@ fn everything() -> AgentBuilder {
             cost: Some(1.5),
             tokens: Some(1000),
             calls: Some(3),
+            ..Budget::default()
         })
         .output("$expr{ $hier{main.fix.last.test}.outcome }")
         .flow("main", main)

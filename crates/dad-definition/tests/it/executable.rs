@@ -27,7 +27,6 @@ elements:
         .map(|p| format!("{}: {}", p.line.unwrap(), p.message))
         .collect();
     assert_snapshot!(told.join("\n"), @"
-    3: `budget` cannot be executed here in this version: no call would be stopped by it
     4: `pre_events` cannot be executed here in this version: the only event before it is `component_input_required`
     7: `pre_events` cannot be executed here in this version: the only event before it is `component_input_required`
     8: `retry` cannot be executed here in this version: only nodes have it so far

@@ -274,6 +274,10 @@ fn options() -> impl Strategy<Value = ElementOptions> {
                     Reuse::Auto
                 },
                 requires_approval: approval,
+                budget: never.then(|| Budget {
+                    wall_time: timeout.map(Duration::from_millis),
+                    ..Budget::default()
+                }),
             },
         )
 }
@@ -505,7 +509,10 @@ pub(crate) fn definition(
             cost,
             calls,
             tokens: calls.map(|calls| calls / 2),
+            wall_time: calls.map(|calls| Duration::from_millis(calls % 9_999_999)),
         });
+        definition.options.timeout = calls.map(|calls| Duration::from_millis(calls % 9_999 + 1));
+        definition.options.post_events = vec!["ended".to_owned(); usize::from(has_id)];
         definition.output = Some(output).filter(|output| !output.is_null());
         definition.body = body;
         definition

@@ -13,7 +13,7 @@ use dad_events::{
     ApprovalRequiredEvent, ComponentExecutionFailedEvent, ComponentInputRequiredEvent, Custom, CustomEvent,
     Delivery, Event, EventBody, EventBus, EventBusConfig, HandlerError, NodeExecutionCompletedEvent,
     NodeInputRequiredEvent, ReadRun, RunIdentity, RunObserver, RunReader, StepEnded, TraceUpdateEvent, on,
-    on_any, pause_ask_timeout,
+    on_any, pause_time_limit,
 };
 use serde_json::{Map, Value, json};
 
@@ -214,8 +214,8 @@ async fn a_person_at_the_prompt_is_not_hurried() {
     async fn asks_a_person(event: NodeInputRequiredEvent) -> Result<(), HandlerError> {
         tokio::time::sleep(Duration::from_secs(50)).await;
         {
-            let _first = pause_ask_timeout();
-            let _second = pause_ask_timeout();
+            let _first = pause_time_limit();
+            let _second = pause_time_limit();
             tokio::time::sleep(Duration::from_secs(86_400)).await;
         }
         tokio::time::sleep(Duration::from_secs(9)).await;
@@ -230,7 +230,7 @@ async fn a_person_at_the_prompt_is_not_hurried() {
     assert!(bus.close().await.is_empty());
 
     async fn dawdles(_: NodeInputRequiredEvent) -> Result<(), HandlerError> {
-        drop(pause_ask_timeout());
+        drop(pause_time_limit());
         std::future::pending().await
     }
     let mut bus = EventBus::builder();
@@ -243,7 +243,7 @@ async fn a_person_at_the_prompt_is_not_hurried() {
         "{warnings:?}"
     );
     // Outside a handler there is no limit to stand still.
-    drop(pause_ask_timeout());
+    drop(pause_time_limit());
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,23 +20,21 @@ fn request(text: &str) -> ModelRequest {
     ModelRequest {
         model: "local/tiny".to_owned(),
         system: vec!["Be brief.".to_owned()],
-        messages: vec![Message {
-            role: Role::User,
-            text: text.to_owned(),
-        }],
+        messages: vec![Message::new(Role::User, text)],
         options: ModelOptions {
             max_output_tokens: Some(50),
             schema: Some(json!({ "type": "object", "properties": {}, "additionalProperties": false })),
             other: [("temperature".to_owned(), json!(0.5))].into_iter().collect(),
+            ..ModelOptions::default()
         },
     }
 }
 
 fn call(number: u32) -> CallContext {
     CallContext {
-        path: "root.flow.ask".parse().unwrap(),
         number,
         idempotency_key: "key-1".to_owned(),
+        ..CallContext::new("root.flow.ask".parse().unwrap())
     }
 }
 

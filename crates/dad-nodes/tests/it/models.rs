@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use dad_core::Usage;
-use dad_models::{CallContext, FinishReason, ModelClient, ModelError, ModelRequest, ModelResponse, Models};
+use dad_models::{CallContext, ModelClient, ModelError, ModelRequest, ModelResponse, Models};
 use dad_nodes::{
     AIModelCallConfig, AIModelNode, AIModelNodeSettings, Prompt, PromptVariable, StructuredOutput,
 };
@@ -36,16 +36,13 @@ impl ModelClient for Scripted {
             .unwrap();
         match answer {
             Ok(text) => Ok(ModelResponse {
-                model: (*model).to_owned(),
-                provider: "scripted".to_owned(),
-                text: (*text).to_owned(),
-                finish_reason: FinishReason::Completed,
                 usage: Usage {
                     calls: 1,
                     total_tokens: 7,
                     cost: Some(0.5),
                     ..Usage::default()
                 },
+                ..ModelResponse::of_text(*model, "scripted", *text)
             }),
             Err(status) => Err(ModelError::Status {
                 model: request.model.clone(),

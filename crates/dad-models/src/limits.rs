@@ -1,0 +1,98 @@
+//! How often and how many at a time a client asks, for all runs that share it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until};
+
+/// Limits of a client, for all runs that are given it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// How many calls may be made at the same time.
+    #[serde(default)]
+    pub max_concurrency: Option<usize>,
+    /// How many calls may begin within a minute; they are spread over it.
+    #[serde(default)]
+    pub requests_per_minute: Option<u32>,
+}
+
+/// Lets calls pass one after the other as the limits allow, and none while a provider wants to be left alone.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    permits: Option<Arc<Semaphore>>,
+    interval: Option<Duration>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// When the next call may begin.
+    next: Option<Instant>,
+    /// Until when each provider wants to be left alone.
+    closed: HashMap<String, Instant>,
+}
+
+/// A call that was let pass; others are let pass when it is dropped.
+#[must_use = "others are let pass when this is dropped"]
+pub(crate) struct Passed(
+    #[expect(dead_code, reason = "held until the call has ended")] Option<OwnedSemaphorePermit>,
+);
+
+impl Gate {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let Limits {
+            max_concurrency,
+            requests_per_minute,
+        } = limits;
+        Self {
+            permits: max_concurrency.map(|count| Arc::new(Semaphore::new(count.max(1)))),
+            interval: requests_per_minute.map(|count| Duration::from_secs(60) / count.max(1)),
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a provider may be asked. The time limit of whoever waits stands still.
+    pub(crate) async fn pass(&self, provider: &str) -> Passed {
+        let _waiting = dad_events::pause_time_limit();
+        let permit = match &self.permits {
+            // It is never closed.
+            Some(permits) => Arc::clone(permits).acquire_owned().await.ok(),
+            None => None,
+        };
+        if let Some(turn) = self.turn() {
+            sleep_until(turn).await;
+        }
+        loop {
+            let closed = self.state().closed.get(provider).copied();
+            match closed.filter(|until| *until > Instant::now()) {
+                Some(until) => sleep_until(until).await,
+                None => return Passed(permit),
+            }
+        }
+    }
+
+    /// When this call may begin, if calls are spread.
+    fn turn(&self) -> Option<Instant> {
+        let interval = self.interval?;
+        let mut state = self.state();
+        let now = Instant::now();
+        let turn = state.next.map_or(now, |next| next.max(now));
+        state.next = Some(turn + interval);
+        Some(turn)
+    }
+
+    /// Leaves a provider alone for a while, because it asked for that.
+    pub(crate) fn close(&self, provider: &str, pause: Duration) {
+        let until = Instant::now() + pause;
+        let mut state = self.state();
+        let closed = state.closed.entry(provider.to_owned()).or_insert(until);
+        *closed = until.max(*closed);
+    }
+}
