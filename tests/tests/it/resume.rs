@@ -127,6 +127,18 @@ fn a_failed_run_goes_on_where_it_failed() {
 }
 
 #[test]
+fn a_completed_run_is_completed_whatever_its_definition_became() {
+    let env = TestEnvironment::new();
+    env.write("count.yaml", &counting("true"));
+    drop(env.run(&["run", "flow", "count.yaml"]).expect(0));
+    env.write("count.yaml", &counting("false"));
+    let last = env.last_run();
+    let id = last.file_name().unwrap().to_str().unwrap();
+    let refused = env.unchanged(&["resume", id]).expect(2);
+    assert!(refused.stderr.contains("error[already_completed]"), "{refused}");
+}
+
+#[test]
 fn a_definition_that_changed_is_not_followed_in_silence() {
     let env = TestEnvironment::new();
     env.write("count.yaml", &counting("test -e $var{project_root}/open"));
