@@ -750,9 +750,14 @@ impl RunHandle {
     /// place was not reached or the step was skipped.
     ///
     /// # Errors
-    /// If the file exists and cannot be read.
+    /// If the file exists and cannot be read, or is not the one that an earlier process recorded.
     pub fn read_result(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
-        let own = read_result(&self.inner.dir, path)?;
+        let before = self.inner.history.as_ref();
+        let own = match before.filter(|_| !self.inner.state().voided.contains(path)) {
+            Some(before) => before.result_bytes(path)?,
+            // What this process has recorded it has just written: of very many steps no digests are kept.
+            None => read_result(&self.inner.dir, path)?,
+        };
         match (own, &self.inner.plan, &self.inner.parent) {
             // A step that executes alone has the results that the previous run has.
             (None, Some(plan), Some(parent)) if plan.alone => parent.result_bytes(path),

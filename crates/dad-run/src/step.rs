@@ -566,7 +566,7 @@ fn copy_artifact(source: Place<'_>, artifact: &ArtifactRef, target: Place<'_>) -
 }
 
 /// Reads one file of a step and refuses it unless it is the one that was recorded.
-fn read_artifact(source: Place<'_>, artifact: &ArtifactRef) -> Result<Vec<u8>, RunError> {
+pub(crate) fn read_artifact(source: Place<'_>, artifact: &ArtifactRef) -> Result<Vec<u8>, RunError> {
     let corrupt = |reason: String| RunError::Corrupt {
         path: full_path(source, artifact),
         reason,

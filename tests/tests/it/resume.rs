@@ -165,6 +165,42 @@ fn a_definition_that_changed_is_not_followed_in_silence() {
     let _ = env.run(&["resume", "last", "--definition", "recorded"]).expect(0);
 }
 
+#[test]
+fn a_result_that_is_not_the_recorded_one_is_not_used() {
+    let env = TestEnvironment::new();
+    env.write(
+        "flow.yaml",
+        r#"schema_version: 1
+kind: flow
+elements:
+  - { node: first, type: command, settings: { commands: [[echo, right]] } }
+  - { node: gate, type: command, settings: { commands: ["test -e $var{project_root}/open"] } }
+  - { node: behind, type: command, settings: { commands: [[echo, "$expr{ $hier{first}.outcome.results[0].stdout }"]] } }
+"#,
+    );
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(1));
+    env.write("open", "");
+    let file = env.last_run().join("flow_root/first/result.json");
+    let recorded = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, recorded.replace("right", "wrong")).unwrap();
+    let output = env.run(&["resume", "last"]).expect(1);
+    let told = output.stderr.lines().find(|line| line.contains("behind: "));
+    insta::assert_snapshot!(env.shown(told.unwrap()), @"  error     flow_root.behind: cannot evaluate `commands[0][1]`: cannot look up the step `first`: `[root]/project/runs/run_00000000_000000_000001/flow_root/first/result.json` is not the file that was recorded: its digest differs");
+    let shown = env.unchanged(&["runs", "show", "last", "first"]).expect(2);
+    insta::assert_snapshot!(shown, @"
+    ---- stderr
+    error[corrupt]: `[root]/project/runs/run_00000000_000000_000001/flow_root/first/result.json` is not the file that was recorded: its digest differs
+      hint: restore the file, or start from an earlier step
+    ---- exit code 2
+    ");
+
+    // What it was is good again.
+    std::fs::write(&file, recorded).unwrap();
+    drop(env.run(&["resume", "last"]).expect(0));
+    let out = std::fs::read_to_string(env.last_run().join("flow_root/behind/stdout.log"));
+    assert_eq!(out.unwrap(), "right\n\n");
+}
+
 #[cfg(unix)]
 fn kill(env: &TestEnvironment, child: &mut Child) {
     child.kill().unwrap();
