@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+#[cfg(unix)]
+use crate::failures::process_started;
 use crate::harness::{TestEnvironment, journal, read_json, records};
 
 /// A loop with a counter file for every visit, a choice and a group. `gate` makes the step `pass` of an iteration fail
@@ -216,7 +218,8 @@ fn a_killed_run_goes_on_and_its_children_are_ended_first() {
     let gate = "echo gate >> $var{project_root}/log; test -e $var{project_root}/open || sleep 600";
     env.write("count.yaml", &counting(gate));
     let mut running = env.start(&["run", "flow", "count.yaml"]);
-    while !log(&env).contains(&"gate".to_owned()) {
+    // The journal names the child a moment after it began.
+    while !log(&env).contains(&"gate".to_owned()) || process_started(&env.last_run()).is_none() {
         std::thread::sleep(Duration::from_millis(10));
     }
     let held = env
