@@ -1,9 +1,9 @@
 use std::path::Path;
 use std::path::PathBuf;
 
-use dad_core::{Definition, HierarchyPath};
+use dad_core::{Definition, HierarchyPath, RunStatus};
 use dad_definition::{Program, check_file, compile};
-use dad_run::{Catalog, DefinitionChanges, Dirs, RecordedDefinition, RunView, Settled};
+use dad_run::{Catalog, DefinitionChanges, Dirs, RecordedDefinition, RunError, RunView, Settled};
 use dad_runner::Runner;
 
 use crate::app::App;
@@ -27,6 +27,10 @@ pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8
     )?;
     let entry = dirs.catalog().find_unfinished(run)?;
     let view = RunView::open(&entry.dir)?;
+    // Whatever became of its definition meanwhile: there is nothing to decide about.
+    if view.sealed_status() == Some(RunStatus::Completed) {
+        return Err(RunError::AlreadyCompleted(view.run_id.to_string()).into());
+    }
     let recorded = view.definition()?;
     let definition = choose(
         app,

@@ -334,6 +334,7 @@ async fn stop_on_interrupt(stop: CancellationToken) {
     anstream::eprintln!("stopping the run; press Ctrl-C again to end at once");
     stop.cancel();
     if interrupted().await.is_ok() {
+        anstream::eprintln!("ended at once; `dhenara resume last` goes on with the run");
         std::process::exit(i32::from(exit_code::CANCELLED));
     }
 }

@@ -328,7 +328,10 @@ pub(crate) fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Resul
             json::print_text(&dad_terminal::printable(&text));
         }
     }
-    json::print_text(&format!("{BOLD}files{BOLD:#} {}", view.dir_of(path).display()));
+    // What was settled by hand has none.
+    if !artifacts.is_empty() {
+        json::print_text(&format!("{BOLD}files{BOLD:#} {}", view.dir_of(path).display()));
+    }
     for artifact in artifacts {
         json::print_text(&format!("  {:>10}  {}", artifact.len, artifact.name));
     }

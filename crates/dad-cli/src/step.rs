@@ -17,7 +17,7 @@ pub(crate) fn step(app: &App, run: &str, path: &str, options: &StepOptions) -> R
     let place = &options.place;
     let run_root = place.run_root.as_deref().or(environment.run_root.as_deref());
     let dirs = Dirs::new(&project_root, run_root, place.run_root_subpath.as_deref())?;
-    let entry = dirs.catalog().find(run, None)?;
+    let entry = dirs.catalog().find_whole(run)?;
     let view = RunView::open(&entry.dir)?;
     let recorded = view.definition()?;
     let now = match options.definition {
@@ -38,7 +38,14 @@ pub(crate) fn step(app: &App, run: &str, path: &str, options: &StepOptions) -> R
     context = given::apply(context, place, &options.given, &environment)?;
     context = context.previous_run_id(view.run_id.as_str()).step_alone(path);
     let invocation = Invocation::new(place, options.given.env.as_deref(), &project_root);
-    drive(context, &environment, options.json, &invocation, |context| {
+    let driven = drive(context, &environment, options.json, &invocation, |context| {
         Runner::new(definition, context)
+    });
+    driven.map_err(|error| match error.info.code.as_str() {
+        // An entry point, which is otherwise the way out, is nothing for a step alone.
+        "nothing_to_reuse" => {
+            error.with_hint("name a run that came to this step; `dhenara runs list` shows them")
+        }
+        _ => error,
     })
 }

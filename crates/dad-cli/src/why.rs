@@ -2,7 +2,7 @@
 
 use dad_core::HierarchyPath;
 use dad_events::Origin;
-use dad_run::{Change, Changes, Edit, Reason, RecordBody, RunView, layout};
+use dad_run::{Change, Changes, ControlKind, Edit, Reason, RecordBody, RunView, StepCommitted, layout};
 use dad_terminal::{BOLD, DIM, cut, mark, printable};
 use serde_json::json;
 
@@ -16,6 +16,8 @@ const LINE: usize = 240;
 struct Explanation {
     reason: Option<Reason>,
     after: Option<HierarchyPath>,
+    /// How it ended without being executed, in words.
+    unexecuted: Option<String>,
     attempts: u64,
     reused_from: Option<Origin>,
     edited_from: Option<Origin>,
@@ -54,16 +56,20 @@ fn explain(view: &RunView, path: &HierarchyPath) -> Result<Explanation, CommandE
     let mut found = Explanation {
         reason: None,
         after: None,
+        unexecuted: None,
         attempts: 0,
         reused_from: None,
         edited_from: None,
         edits: Vec::new(),
         changes: None,
     };
+    let mut begun = false;
     for record in view.records_of(path)? {
         match record.body {
             RecordBody::StepStarted { reason, after, .. } => {
                 found.attempts += 1;
+                begun = true;
+                found.unexecuted = None;
                 // Why it was repeated does not say why it was executed at all.
                 if !matches!(reason, Reason::Retry | Reason::Resumed) || found.reason.is_none() {
                     (found.reason, found.after) = (Some(reason), after);
@@ -73,6 +79,15 @@ fn explain(view: &RunView, path: &HierarchyPath) -> Result<Explanation, CommandE
                 found.reason = step.reason;
                 found.reused_from = step.reused_from;
                 found.edited_from = step.edited_from;
+            }
+            // Whoever settles it does so whatever became of the attempt before.
+            RecordBody::Control {
+                kind: ControlKind::Skip | ControlKind::Fail,
+                ..
+            } => begun = false,
+            RecordBody::StepCommitted(step) if !std::mem::take(&mut begun) => {
+                (found.reason, found.after) = (None, None);
+                found.unexecuted = Some(without_execution(&step));
             }
             _ => {}
         }
@@ -91,12 +106,33 @@ fn explain(view: &RunView, path: &HierarchyPath) -> Result<Explanation, CommandE
     Ok(found)
 }
 
+/// How a step ended that nobody executed: somebody settled it, or it could not even begin.
+fn without_execution(step: &StepCommitted) -> String {
+    let said = match &step.error {
+        Some(error) => Some(error.message.as_str()),
+        None => step.summary.as_deref(),
+    };
+    let by_hand = match &step.error {
+        None => true,
+        Some(error) => error.code == "failed_by_hand",
+    };
+    let how = match by_hand {
+        true => format!("{} by hand", step.status),
+        false => "it failed before it began".to_owned(),
+    };
+    match said {
+        Some(said) => format!("{how}: {}", printable(said)),
+        None => how,
+    }
+}
+
 impl Explanation {
     fn because(&self) -> String {
-        match (self.reason, &self.after) {
-            (Some(_), Some(after)) => format!("`{after}` had an effect before it"),
-            (Some(reason), None) => reason.to_string(),
-            (None, _) => "it has not been reached".to_owned(),
+        match (&self.unexecuted, self.reason, &self.after) {
+            (Some(unexecuted), ..) => unexecuted.clone(),
+            (None, Some(_), Some(after)) => format!("`{after}` had an effect before it"),
+            (None, Some(reason), None) => reason.to_string(),
+            (None, None, _) => "it has not been reached".to_owned(),
         }
     }
 }
@@ -113,6 +149,7 @@ fn tell(view: &RunView, path: &HierarchyPath, explanation: &Explanation) {
     let what = match (taken, explanation.attempts) {
         (Some(origin), _) => format!("taken from {}", shown(origin, path)),
         (None, 0) => "not executed".to_owned(),
+        (None, _) if explanation.unexecuted.is_some() => "not executed again".to_owned(),
         (None, 1) => "executed".to_owned(),
         (None, attempts) => format!("executed, {attempts} attempts"),
     };

@@ -120,10 +120,23 @@ impl Catalog {
     /// [`RunError::UnknownRun`] with the nearest id, [`RunError::AmbiguousRun`] with the candidates, or why the run
     /// cannot be read.
     pub fn find(&self, selector: &str, root_id: Option<&ElementId>) -> Result<RunEntry, RunError> {
+        self.find_fitting(selector, |run| {
+            root_id.is_none_or(|root| run.root_id.as_ref() == Some(root) && !is_of_one_step(run))
+        })
+    }
+
+    /// The run of a selector, as [`Catalog::find`] does, but `last` is the newest that is not of one step executed
+    /// alone: others start from a whole one, however often a step of it was tried.
+    ///
+    /// # Errors
+    /// As [`Catalog::find`].
+    pub fn find_whole(&self, selector: &str) -> Result<RunEntry, RunError> {
+        self.find_fitting(selector, |run| !is_of_one_step(run))
+    }
+
+    /// The run of a selector; `last` is the newest that fits.
+    fn find_fitting(&self, selector: &str, fits: impl Fn(&RunEntry) -> bool) -> Result<RunEntry, RunError> {
         if let Some(back) = back_from_last(selector) {
-            let fits = |run: &RunEntry| {
-                root_id.is_none_or(|root| run.root_id.as_ref() == Some(root) && !is_of_one_step(run))
-            };
             let found = self.list()?.into_iter().rev().filter(fits).nth(back);
             return found.ok_or_else(|| unknown(selector, None));
         }

@@ -91,6 +91,8 @@ pub(crate) fn drive(
         scope,
         parent,
         alone: plan.as_ref().is_some_and(|plan| plan.alone),
+        history: opened.history.map(Arc::new),
+        voided: Arc::default(),
     };
     let inner = RunInner {
         bus: bus.start(&identity),
@@ -118,7 +120,6 @@ pub(crate) fn drive(
         created_at: opened.created_at,
         started: Instant::now(),
         epoch: epoch + 1,
-        history: opened.history,
         answer_came: Notify::new(),
         state: Mutex::new(State {
             journal: opened.journal,
@@ -136,7 +137,6 @@ pub(crate) fn drive(
             settled,
             cancelled: Vec::new(),
             executing: HashMap::new(),
-            voided: HashSet::new(),
         }),
     };
     inner

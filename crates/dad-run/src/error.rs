@@ -374,7 +374,13 @@ impl RunError {
             )),
             Self::Corrupt { .. } => Some("restore the file, or start from an earlier step".to_owned()),
             Self::Project { .. } => Some("name the project by `--project-root DIR`".to_owned()),
-            Self::RunInUse { .. } => Some("wait until it ends, or stop it".to_owned()),
+            Self::LeaseHeld(_) => Some(
+                "wait until it ends, or stop it by `dhenara cancel RUN`; `dhenara runs show RUN` tells how far it is"
+                    .to_owned(),
+            ),
+            Self::RunInUse { run, .. } => {
+                Some(format!("wait until it ends, or stop it by `dhenara cancel {run}`"))
+            }
             Self::RunWaiting(_) => Some("`--force` removes it all the same".to_owned()),
             Self::CatalogLocked(_) => Some("try again when it is done".to_owned()),
             Self::ParentGone { .. } => {

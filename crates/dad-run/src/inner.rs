@@ -27,7 +27,6 @@ use crate::record::{Driver, RecordBody, Totals};
 use crate::resources::Resources;
 use crate::resume::{Interrupted, Settled};
 use crate::run::SealedRun;
-use crate::view::RunView;
 
 pub(crate) struct RunInner {
     pub(crate) identity: Arc<RunIdentity>,
@@ -59,8 +58,6 @@ pub(crate) struct RunInner {
     pub(crate) git_commit: Option<String>,
     /// How many processes have driven the run, this one included.
     pub(crate) epoch: u32,
-    /// What the run did before, if it is resumed.
-    pub(crate) history: Option<RunView>,
     /// Told when an answer has come from outside.
     pub(crate) answer_came: Notify,
     pub(crate) state: Mutex<State>,
@@ -91,8 +88,6 @@ pub(crate) struct State {
     pub(crate) cancelled: Vec<HierarchyPath>,
     /// Steps that execute, and what stops each.
     pub(crate) executing: HashMap<HierarchyPath, CancellationToken>,
-    /// Steps that a resumed run has executed again.
-    pub(crate) voided: HashSet<HierarchyPath>,
 }
 
 impl std::fmt::Debug for RunInner {

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::time::Duration;
 
 use dad_core::SCHEMA_VERSION;
@@ -41,8 +42,13 @@ impl std::fmt::Display for Holder {
 /// Takes the lease of a run. The lock of a process on another machine cannot be seen on every file system: unless the
 /// run was sealed, such a process counts as its driver until somebody steals the lease.
 pub(crate) fn acquire(dot_run: &Dir, steal: bool) -> Result<FileLock, RunError> {
+    acquire_where(dot_run, steal, machine::is_known_local)
+}
+
+/// Takes the lease of a run where `is_local` says on which directories locks are known to hold.
+fn acquire_where(dot_run: &Dir, steal: bool, is_local: fn(&Path) -> bool) -> Result<FileLock, RunError> {
     let mut lock = lock(dot_run)?;
-    if !steal && let Some(holder) = foreign_holder(dot_run)? {
+    if !steal && let Some(holder) = foreign_holder_where(dot_run, is_local)? {
         return Err(RunError::LeaseOfAnotherHost(holder.to_string()));
     }
     let holder = Holder {
@@ -85,10 +91,14 @@ fn is_sealed(dot_run: &Dir) -> Result<bool, RunError> {
 
 /// A holder on another machine whose lock cannot be seen from here.
 pub(crate) fn foreign_holder(dot_run: &Dir) -> Result<Option<Holder>, RunError> {
+    foreign_holder_where(dot_run, machine::is_known_local)
+}
+
+fn foreign_holder_where(dot_run: &Dir, is_local: fn(&Path) -> bool) -> Result<Option<Holder>, RunError> {
     let Some(holder) = read_holder(dot_run).filter(|holder| holder.host != machine::host()) else {
         return Ok(None);
     };
-    let may_drive = !machine::is_known_local(dot_run.path()) && !is_sealed(dot_run)?;
+    let may_drive = !is_local(dot_run.path()) && !is_sealed(dot_run)?;
     Ok(may_drive.then_some(holder))
 }
 
@@ -100,4 +110,81 @@ fn read_holder(dot_run: &Dir) -> Option<Holder> {
 pub(crate) fn holder(dot_run: &Dir) -> String {
     let named = read_holder(dot_run).filter(|holder| !holder.is_dead());
     named.map_or_else(|| "another process".to_owned(), |holder| holder.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use dad_core::{RunStatus, Timestamp};
+    use dad_fs::Durability;
+    use dad_tests::TestProject;
+
+    use super::*;
+    use crate::record::{Record, Totals};
+
+    /// The `.run` of a run that a process of another machine drove, and whether it sealed it.
+    fn driven_elsewhere(place: &Path, sealed: bool) -> Dir {
+        let dir = Dir::open(place).unwrap();
+        let holder = Holder {
+            schema_version: SCHEMA_VERSION,
+            host: "elsewhere.example".to_owned(),
+            pid: 7,
+            boot_id: None,
+        };
+        let mut lease = dir.lock(LEASE).unwrap().unwrap();
+        lease
+            .write_content(&serde_json::to_vec(&holder).unwrap())
+            .unwrap();
+        let end = RecordBody::RunSealed {
+            status: RunStatus::Failed,
+            error: None,
+            totals: Totals::default(),
+            open_questions: 0,
+        };
+        let body = if sealed { end } else { RecordBody::Unknown };
+        let record = Record {
+            seq: 1,
+            at: Timestamp::UNIX_EPOCH,
+            body,
+        };
+        let line = format!("{}\n", serde_json::to_string(&record).unwrap());
+        dir.write_new(JOURNAL, line.as_bytes(), Durability::Process)
+            .unwrap();
+        dir
+    }
+
+    #[test]
+    fn a_lease_of_another_machine_is_stolen_only_if_somebody_says_so() {
+        let place = TestProject::new();
+        let dot_run = driven_elsewhere(place.path(), false);
+        let refused = acquire_where(&dot_run, false, |_| false).unwrap_err();
+        assert!(
+            matches!(&refused, RunError::LeaseOfAnotherHost(who) if who == "process 7 on elsewhere.example"),
+            "{refused}"
+        );
+        assert!(refused.hint().unwrap().contains("--steal-lease"));
+        drop(acquire_where(&dot_run, true, |_| false).unwrap());
+        assert_eq!(read_holder(&dot_run).unwrap().host, machine::host());
+        drop(acquire_where(&dot_run, false, |_| false).unwrap());
+    }
+
+    #[test]
+    fn nothing_is_stolen_where_locks_hold_or_the_run_was_sealed() {
+        for (sealed, is_local) in [(false, true), (true, false)] {
+            let place = TestProject::new();
+            let dot_run = driven_elsewhere(place.path(), sealed);
+            let is_local: fn(&Path) -> bool = if is_local { |_| true } else { |_| false };
+            assert!(acquire_where(&dot_run, false, is_local).is_ok(), "{sealed}");
+        }
+    }
+
+    #[test]
+    fn a_lease_that_is_held_is_never_stolen() {
+        let place = TestProject::new();
+        let dot_run = Dir::open(place.path()).unwrap();
+        let held = acquire(&dot_run, false).unwrap();
+        let refused = acquire(&dot_run, true).unwrap_err();
+        assert!(matches!(refused, RunError::LeaseHeld(_)), "{refused}");
+        drop(held);
+        drop(acquire(&dot_run, false).unwrap());
+    }
 }

@@ -137,7 +137,7 @@ impl RunHandle {
             fingerprint,
         } = asked;
         // One that was answered or settled otherwise is asked anew: what lies in the inbox for it no longer counts.
-        let in_history = inner.history.as_ref().map_or(0, |view| view.times_asked(&path));
+        let in_history = self.history().map_or(0, |view| view.times_asked(&path));
         let before = {
             let mut state = inner.state();
             let here = state.asked.entry(path.clone()).or_default();
@@ -186,7 +186,7 @@ impl RunHandle {
     /// The same question, if the run asked it before it was resumed and nobody has answered it.
     fn asked_before(&self, asked: &NewQuestion) -> Result<Option<String>, RunError> {
         let inner = self.inner();
-        let Some(history) = &inner.history else {
+        let Some(history) = self.history() else {
             return Ok(None);
         };
         let is_same = |open: &&OpenQuestion| open.path == asked.path && open.kind == asked.kind;

@@ -1,5 +1,6 @@
+use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dad_core::HierarchyPath;
 use dad_definition::Program;
@@ -19,6 +20,10 @@ pub struct ResultReader {
     pub(crate) parent: Option<Arc<RunView>>,
     /// Whether one step executes alone, with the results of the previous run around it.
     pub(crate) alone: bool,
+    /// What the run did before, if it is resumed.
+    pub(crate) history: Option<Arc<RunView>>,
+    /// Steps that a resumed run has executed again.
+    pub(crate) voided: Arc<Mutex<HashSet<HierarchyPath>>>,
 }
 
 impl RunHandle {
@@ -30,6 +35,15 @@ impl RunHandle {
 }
 
 impl ResultReader {
+    fn voided(&self) -> MutexGuard<'_, HashSet<HierarchyPath>> {
+        self.voided.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that how a step ended before counts no longer; `false` if that was known.
+    pub(crate) fn void(&self, path: &HierarchyPath) -> bool {
+        self.voided().insert(path.clone())
+    }
+
     /// The checked definition.
     #[must_use]
     pub fn program(&self) -> &Arc<Program> {
@@ -53,7 +67,12 @@ impl ResultReader {
     /// # Errors
     /// As there.
     pub fn read_result(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
-        let own = read_result(&self.dir, path)?;
+        let before = self.history.as_ref();
+        let own = match before.filter(|_| !self.voided().contains(path)) {
+            Some(before) => before.result_bytes(path)?,
+            // What this process has recorded it has just written: of very many steps no digests are kept.
+            None => read_result(&self.dir, path)?,
+        };
         match (own, &self.parent) {
             // A step that executes alone has the results that the previous run has.
             (None, Some(parent)) if self.alone => parent.result_bytes(path),

@@ -230,6 +230,7 @@ impl RecordBody {
             | Self::ProcessStarted { path, .. }
             | Self::AttemptFailed { path, .. } => Some(path),
             Self::StepCommitted(step) => Some(&step.path),
+            Self::Control { path, .. } => path.as_ref(),
             _ => None,
         }
     }

@@ -320,7 +320,7 @@ impl RunHandle {
     pub fn places(&self) -> Vec<RunPlace> {
         let inner = &self.inner;
         let mut places = vec![inner.place()];
-        let seen = [inner.history.as_ref(), inner.reader.parent.as_deref()];
+        let seen = [self.history(), inner.reader.parent.as_deref()];
         places.extend(seen.into_iter().flatten().flat_map(RunView::places));
         places.extend(inner.plan.iter().flat_map(|plan| plan.ancestors.iter().cloned()));
         places
@@ -353,7 +353,7 @@ impl RunHandle {
     /// Begins to execute the run: the record of the driver, and the event.
     pub(crate) fn start(&self) -> Result<(), RunError> {
         let driver = self.inner.driver();
-        let resumed = self.inner.history.is_some();
+        let resumed = self.history().is_some();
         let event = EventBody::RunStarted(RunStarted {
             resumed,
             steps: self.inner.reader.program.steps().count(),
@@ -369,14 +369,14 @@ impl RunHandle {
     /// What the run did before this process took it over, if it is resumed.
     #[must_use]
     pub fn history(&self) -> Option<&RunView> {
-        self.inner.history.as_ref()
+        self.inner.reader.history.as_deref()
     }
 
     /// The attempt that a step is to go on with because it was interrupted; given once.
     #[must_use]
     pub fn take_interrupted(&self, path: &HierarchyPath) -> Option<Interrupted> {
         // Asked at every step, and only resumed runs have any.
-        self.inner.history.as_ref()?;
+        self.history()?;
         self.inner.state().interrupted.remove(path)
     }
 
@@ -396,7 +396,7 @@ impl RunHandle {
             // Those above it have been entered before and are there.
             self.inner.dir.sync_name(&name)?;
         }
-        if self.inner.history.is_some() {
+        if self.history().is_some() {
             dir.remove_temporaries()?;
         }
         self.inner.state().started.insert(path.without_iterations());
@@ -430,7 +430,7 @@ impl RunHandle {
         component: &EnteredComponent,
         path: &HierarchyPath,
     ) -> Result<EnteredComponent, RunError> {
-        let dir = match &self.inner.history {
+        let dir = match self.history() {
             // Nobody else makes directories here: it is not there yet.
             None => component.dir.create_dir(path.leaf())?,
             Some(_) => component.dir.create_dir_all(path.leaf())?,
@@ -684,7 +684,7 @@ impl RunHandle {
     #[must_use]
     pub fn settled(&self, path: &HierarchyPath) -> Option<Settled> {
         // Asked at every step, and only resumed runs have any.
-        self.inner.history.as_ref()?;
+        self.history()?;
         self.inner.state().settled.get(path).cloned()
     }
 
@@ -717,7 +717,7 @@ impl RunHandle {
     /// place was not reached or the step was skipped.
     ///
     /// # Errors
-    /// If the file exists and cannot be read.
+    /// If the file exists and cannot be read, or is not the one that an earlier process recorded.
     pub fn read_result(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
         self.inner.reader.read_result(path)
     }

@@ -227,7 +227,7 @@ impl RunHandle {
     fn clear_final(&self, path: &HierarchyPath, seq: u64) -> Result<(), RunError> {
         let inner = self.inner();
         let name = path.to_relative_dir();
-        let Some(history) = &inner.history else {
+        let Some(history) = self.history() else {
             return Ok(());
         };
         if inner.dir.kind(&name)?.is_none() {
@@ -421,9 +421,13 @@ impl RunHandle {
 impl RunInner {
     /// How a step ended before counts no longer when a resumed run executes it again; what it consumed still does.
     fn void(&self, state: &mut State, path: &HierarchyPath) {
-        let earlier = self.history.as_ref().and_then(|history| history.step(path));
+        let earlier = self
+            .reader
+            .history
+            .as_deref()
+            .and_then(|history| history.step(path));
         if let Some(earlier) = earlier
-            && state.voided.insert(path.clone())
+            && self.reader.void(path)
         {
             state.totals.counts.remove(&earlier.totals().counts);
         }
@@ -566,7 +570,7 @@ fn copy_artifact(source: Place<'_>, artifact: &ArtifactRef, target: Place<'_>) -
 }
 
 /// Reads one file of a step and refuses it unless it is the one that was recorded.
-fn read_artifact(source: Place<'_>, artifact: &ArtifactRef) -> Result<Vec<u8>, RunError> {
+pub(crate) fn read_artifact(source: Place<'_>, artifact: &ArtifactRef) -> Result<Vec<u8>, RunError> {
     let corrupt = |reason: String| RunError::Corrupt {
         path: full_path(source, artifact),
         reason,

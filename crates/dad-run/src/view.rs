@@ -26,6 +26,7 @@ use crate::record::{ControlKind, LoopItems, Record, RecordBody, StepCommitted, S
 use crate::recorded::{RecordedDefinition, read_definition};
 use crate::resume::Settled;
 use crate::run::{Items, LoopStart};
+use crate::step::read_artifact;
 use crate::values::{load_artifacts, load_value};
 
 /// A run read from its journal, in one pass.
@@ -348,11 +349,27 @@ impl RunView {
     /// The result of a step as its file has it.
     ///
     /// # Errors
-    /// If the file is missing or no JSON.
+    /// If the file is missing, is not the one that was recorded, or no JSON.
     pub fn result(&self, path: &HierarchyPath) -> Result<Value, RunError> {
         let name = path.to_relative_dir().join(RESULT);
-        let bytes = self.dir.read(&name)?;
+        let bytes = match self.recorded_result(path)? {
+            Some(bytes) => bytes,
+            None => self.dir.read(&name)?,
+        };
         serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(self.dir.path().join(name), e))
+    }
+
+    /// The result of a step, if the journal has its digest; the original system's has none.
+    fn recorded_result(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
+        let Some(step) = self.step(path) else {
+            return Ok(None);
+        };
+        let artifacts = self.artifacts(step)?;
+        let recorded = artifacts.iter().find(|artifact| artifact.name == RESULT);
+        let place = (&self.dir, &*path.to_relative_dir());
+        recorded
+            .map(|recorded| read_artifact(place, recorded))
+            .transpose()
     }
 
     /// A JSON file of a step, `None` if it has none of that name.
@@ -476,9 +493,12 @@ impl RunView {
     /// The result of a step or component as its file has it, `None` if there is none.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// If it cannot be read, or is not the one that was recorded.
     pub fn result_bytes(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
-        read_result(&self.dir, path)
+        match self.recorded_result(path)? {
+            Some(bytes) => Ok(Some(bytes)),
+            None => read_result(&self.dir, path),
+        }
     }
 
     /// Which branch a conditional took.

@@ -120,7 +120,7 @@ impl Node for Mending {
                 announce("holding");
                 std::future::pending::<()>().await;
             }
-            messages.push(message(Role::User, question));
+            messages.push(Message::new(Role::User, question));
             let request = ModelRequest {
                 model: settings.model.clone(),
                 system: Vec::new(),
@@ -129,24 +129,17 @@ impl Node for Mending {
             };
             let ask = async |number| {
                 let call = CallContext {
-                    path: cx.path().clone(),
                     number,
                     idempotency_key: cx.idempotency_key(&format!("model_call {number}")),
+                    ..CallContext::new(cx.path().clone())
                 };
                 let answer = client.complete(&request, &call).await;
                 answer.map_err(|error| failed(&error))
             };
             let answer: ModelResponse = cx.memo("model_call", &request, ask).await?;
-            messages.push(message(Role::Assistant, &answer.text));
+            messages.push(Message::new(Role::Assistant, answer.text));
         }
         Ok(NodeOutput::new(json!({ "messages": messages })))
-    }
-}
-
-fn message(role: Role, text: &str) -> Message {
-    Message {
-        role,
-        text: text.to_owned(),
     }
 }
 

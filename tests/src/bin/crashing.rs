@@ -1,7 +1,9 @@
 //! Drives one scenario and dies, or has an operation fail, at a given change of the file system:
-//! `crashing PROJECT run|rerun|resume|prune OPERATION die|full|io|short|torn|none`, where `short` writes half of the
+//! `crashing PROJECT run|rerun|again|resume|prune OPERATION die|full|io|short|torn|none`, where `short` writes half of the
 //! bytes and fails, and `torn` writes half of them and dies. With `log=FILE` in the place of these, the run is one of
 //! `Durability::Disk`, and every change is written to the file with what was announced before it.
+//!
+//! `rerun` starts from the newest run at an entry point, `again` without one.
 //!
 //! One thread, so that an operation has the same number every time. Prints how many there were.
 
@@ -302,10 +304,11 @@ async fn drive(
             .durability(Durability::Disk)
             .resource(Arc::new(log.clone()));
     }
+    if matches!(what, "rerun" | "again") {
+        context = context.previous_run_id("last");
+    }
     if what == "rerun" {
-        context = context
-            .previous_run_id("last")
-            .start_hierarchy_path("rounds.iter_1.ask");
+        context = context.start_hierarchy_path("rounds.iter_1.ask");
     }
     let context = context.build()?;
     let run = match what {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dad_tests::{check_run_dir, find_run_dirs};
-use dhenara::run::RunView;
+use dhenara::core::Timestamp;
+use dhenara::run::{RetentionPolicy, RunView, plan_prune};
 
-use crate::harness::TestEnvironment;
+use crate::harness::{TestEnvironment, tell};
 
 /// What a call of the scenario came to.
 pub(crate) struct Call {
@@ -80,10 +81,6 @@ fn check(env: &TestEnvironment, at: &str, is_finished: bool) -> Vec<PathBuf> {
 }
 
 /// Goes through all operations of a phase. `prepare` makes what the phase begins with.
-#[expect(
-    clippy::print_stdout,
-    reason = "how many operations there were is for people to see"
-)]
 fn every_operation(phase: &'static str, prepare: fn(&TestEnvironment), at_least: u64) {
     let undisturbed = TestEnvironment::new();
     prepare(&undisturbed);
@@ -92,11 +89,11 @@ fn every_operation(phase: &'static str, prepare: fn(&TestEnvironment), at_least:
     assert_eq!(whole.code, Some(0), "{}", whole.stderr);
     let wanted = outcomes(&check(&undisturbed, "undisturbed", true).pop().unwrap());
     let paid = exchanges(&undisturbed);
-    println!(
-        "{phase}: {} operations, {} of them write",
+    tell(&format!(
+        "crashes: {phase} has {} operations, {} of them write",
         whole.operations,
         whole.writes.len()
-    );
+    ));
     assert!(
         whole.operations >= at_least,
         "{phase} has only {} operations left",
@@ -169,8 +166,11 @@ impl Phase {
             _ => {}
         }
         let runs = check(&env, &at, false);
+        if how == "die" && self.has_begun(&runs) {
+            self.start_from(&env, &at);
+        }
         // Whoever dies behind the seal leaves a run that is completed, at most without its projections.
-        let went_on = finish(&env, self.name, &runs, &at);
+        let went_on = self.finish(&env, &runs, &at);
         let runs = check(&env, &at, went_on);
         assert_eq!(outcomes(runs.last().unwrap()), self.wanted, "{at}");
         // At most the exchange that was going on is made twice; one that failed with its memo is made again too.
@@ -179,8 +179,81 @@ impl Phase {
             (self.paid..=self.paid + 1).contains(&made),
             "{at}: {made} exchanges"
         );
+        check_swept(&env, &runs, &at);
         env.is_checked();
     }
+
+    /// Whether the run of the phase has a first record.
+    fn has_begun(&self, runs: &[PathBuf]) -> bool {
+        runs.len() > usize::from(self.name == "rerun")
+    }
+
+    /// Starts a re-run from what there is, in a copy of it: what was committed is taken over and not done again.
+    fn start_from(&self, env: &TestEnvironment, at: &str) {
+        let copy = TestEnvironment::new();
+        copy_all(&env.project(), &copy.project());
+        let again = call(&copy, "again", u64::MAX, "none");
+        assert_eq!(again.code, Some(0), "{at}, then again: {}", again.stderr);
+        let runs = check(&copy, at, false);
+        let [.., parent, rerun] = runs.as_slice() else {
+            panic!("{at}: there is no re-run");
+        };
+        let rerun_view = RunView::open(rerun).unwrap();
+        for step in RunView::open(parent).unwrap().steps() {
+            let again = rerun_view.step(&step.path).unwrap();
+            assert!(again.is_taken(), "{at}: {} was done again", step.path);
+        }
+        assert_eq!(outcomes(rerun), self.wanted, "{at}, then again");
+        // The run it started from is left as it was found, with what its process did not put away.
+        copy.is_checked();
+    }
+
+    /// Does what a user would: goes on with what there is, else begins again. Whether there was anything to do.
+    fn finish(&self, env: &TestEnvironment, runs: &[PathBuf], at: &str) -> bool {
+        let sealed = runs.last().map(|run| RunView::open(run).unwrap().sealed_status());
+        let is_new = self.has_begun(runs);
+        if is_new && sealed.flatten() == Some(dhenara::RunStatus::Completed) {
+            return false;
+        }
+        let next = match (is_new, self.name) {
+            (true, _) => "resume",
+            (false, "rerun") => "rerun",
+            (false, _) => "run",
+        };
+        let finished = call(env, next, u64::MAX, "none");
+        assert_eq!(finished.code, Some(0), "{at}, then {next}: {}", finished.stderr);
+        true
+    }
+}
+
+/// A prune leaves the runs and nothing else, once what a crash left is old enough to be nobody's.
+fn check_swept(env: &TestEnvironment, runs: &[PathBuf], at: &str) {
+    let catalog = dhenara::run::Dirs::new(&env.project(), None, None)
+        .unwrap()
+        .catalog();
+    let keep_all = RetentionPolicy {
+        keep_last: Some(usize::MAX),
+        ..RetentionPolicy::default()
+    };
+    let later = Timestamp::now() + std::time::Duration::from_hours(2);
+    let plan = plan_prune(catalog.inventory().unwrap(), &keep_all, later);
+    assert_eq!(plan.removed().count(), 0, "{at}");
+    let done = catalog.prune(&plan).unwrap();
+    assert!(done.failures.is_empty(), "{at}: {:?}", done.failures);
+    let root = env.project().join("runs");
+    let trash = root.join(dhenara::run::layout::TRASH);
+    let mut left: Vec<PathBuf> = entries(&root).collect();
+    left.retain(|path| *path != trash && *path != root.join(dhenara::run::layout::CATALOG_LOCK));
+    left.sort();
+    let mut wanted = runs.to_vec();
+    wanted.sort();
+    assert_eq!(left, wanted, "{at}: something is left beside the runs");
+    assert_eq!(entries(&trash).count(), 0, "{at}");
+}
+
+fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    let found = std::fs::read_dir(dir).into_iter().flatten();
+    found.map(|entry| entry.unwrap().path())
 }
 
 /// Copies a directory with everything in it.
@@ -198,26 +271,6 @@ pub(crate) fn copy_all(source: &Path, target: &Path) {
             false => drop(std::fs::copy(entry.path(), to).unwrap()),
         }
     }
-}
-
-/// Does what a user would: goes on with what there is, else begins again. Whether there was anything to do.
-fn finish(env: &TestEnvironment, phase: &str, runs: &[PathBuf], at: &str) -> bool {
-    let last = runs.last();
-    let is_new = runs.len() > usize::from(phase == "rerun");
-    let completed = last.is_some_and(|run| {
-        RunView::open(run).unwrap().sealed_status() == Some(dhenara::RunStatus::Completed)
-    });
-    if is_new && completed {
-        return false;
-    }
-    let next = match (is_new, phase) {
-        (true, _) => "resume",
-        (false, "rerun") => "rerun",
-        (false, _) => "run",
-    };
-    let finished = call(env, next, u64::MAX, "none");
-    assert_eq!(finished.code, Some(0), "{at}, then {next}: {}", finished.stderr);
-    true
 }
 
 /// Every run that is listed is whole, and the newest is there.
@@ -247,7 +300,7 @@ fn a_prune_survives_every_operation() {
     let whole = call(&env, "prune", u64::MAX, "none");
     assert_eq!(whole.code, Some(0), "{}", whole.stderr);
     assert_eq!(check_pruned(&env, &newest, "undisturbed"), 1);
-    println!("prune: {} operations", whole.operations);
+    tell(&format!("crashes: prune has {} operations", whole.operations));
     assert!(whole.operations >= 5, "only {} operations", whole.operations);
     for how in ["die", "full", "io"] {
         for operation in 0..whole.operations {

@@ -302,6 +302,53 @@ fn a_run_that_is_interrupted_at_the_keyboard_is_cancelled() {
     assert_eq!(result["execution_status"], "cancelled");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_second_interrupt_ends_the_process_at_once() {
+    let env = TestEnvironment::new();
+    let step = |name: &str| {
+        let script = "test -e $var{project_root}/open || sleep 600";
+        format!("  - {{ node: {name}, type: command, settings: {{ commands: [\"{script}\"] }} }}\n")
+    };
+    let (waits, cleans) = (step("waits"), step("cleans"));
+    env.write(
+        "long.yaml",
+        &format!("schema_version: 1\nkind: flow\nelements:\n{waits}finally:\n{cleans}"),
+    );
+    let running = env.start(&["run", "flow", "long.yaml"]);
+    let kill = |args: &[&str]| env.command("kill", &env.project()).args(args).output().unwrap();
+    let interrupt_in = |step: &str| {
+        let child = loop {
+            let started = env.runs().pop().and_then(|run| process_started(&run));
+            match started.filter(|process| process["path"].as_str().unwrap().ends_with(step)) {
+                Some(process) => break process["pgid"].to_string(),
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        assert!(kill(&["-INT", &running.id().to_string()]).status.success());
+        child
+    };
+    let _ = interrupt_in("waits");
+    let child = interrupt_in("cleans");
+    let output = env.finish(running).expect(130);
+    assert!(
+        output
+            .stderr
+            .contains("ended at once; `dhenara resume last` goes on"),
+        "{output}"
+    );
+    let shown = env.run(&["runs", "show", "last", "--json"]).expect(0);
+    assert_eq!(shown.json("cli_runs_show")["status"], "interrupted");
+
+    let is_alive = || kill(&["-0", "--", &format!("-{child}")]).status.success();
+    assert!(is_alive(), "nobody was left to end it");
+    env.write("open", "");
+    let _ = env.run(&["resume", "last"]).expect(0);
+    while is_alive() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// The record of a child process in a journal that is being written.
 #[cfg(unix)]
 pub(crate) fn process_started(run: &Path) -> Option<Value> {

@@ -11,7 +11,7 @@ use dhenara::RunStatus;
 use dhenara::run::RunView;
 
 use crate::crashes::outcomes;
-use crate::harness::{CommandOutput, TestEnvironment};
+use crate::harness::{CommandOutput, TestEnvironment, tell};
 
 /// Steps whose files grow.
 const GROWING: &str = r#"schema_version: 1
@@ -121,9 +121,7 @@ impl Small {
             is_refused || std::env::var("DHENARA_REQUIRE_TOOLS").as_deref() != Ok("1"),
             "DHENARA_REQUIRE_TOOLS is 1, and a file system cannot be mounted: {why}"
         );
-        // Not `eprintln!`, whose lines are shown only of tests that fail.
-        let mut screen = std::io::stderr();
-        writeln!(screen, "skipped: a small file system cannot be mounted: {why}").unwrap();
+        tell(&format!("skipped: a small file system cannot be mounted: {why}"));
         None
     }
 

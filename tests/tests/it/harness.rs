@@ -365,6 +365,12 @@ pub(crate) fn records(run: &Path, kind: &str) -> Vec<Value> {
         .collect()
 }
 
+/// Tells people something about a test that passes. Not by `println!`, whose lines are shown only of tests that fail.
+pub(crate) fn tell(text: &str) {
+    let mut screen = std::io::stderr();
+    screen.write_all(format!("{text}\n").as_bytes()).unwrap();
+}
+
 /// The workspace this package is part of.
 pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -382,9 +388,7 @@ pub(crate) fn has_git() -> bool {
             Ok("1"),
             "git not found, and DHENARA_REQUIRE_TOOLS is 1"
         );
-        // Not `eprintln!`, whose lines are shown only of tests that fail.
-        let mut screen = std::io::stderr();
-        screen.write_all(b"skipped: git not found\n").unwrap();
+        tell("skipped: git not found");
     }
     found
 }

@@ -145,7 +145,40 @@ fn steps_are_settled_by_hand() {
         .run(&["resume", "last", "--fail", "iter_1.bad=no use"])
         .expect(1);
     assert!(failed.stderr.contains("no use"), "{failed}");
-    drop(env.run(&["resume", "last", "--skip", "iter_1.bad"]).expect(0));
+    let why = |step: &str| {
+        let text = env.run(&["runs", "why", "last", step]).expect(0).stdout;
+        let why = env.run(&["runs", "why", "last", step, "--json"]).expect(0);
+        let why = why.json("cli_runs_why");
+        assert!(text.contains(why["because"].as_str().unwrap()), "{text}\n{why}");
+        (text, why["reason"].clone())
+    };
+    let (text, reason) = why("iter_1.bad");
+    assert!(reason.is_null(), "{reason}");
+    insta::assert_snapshot!(text, @"
+    ✗ flow_root.all.iter_1.bad
+      not executed again: failed by hand: no use
+    ");
+    drop(
+        env.run(&["resume", "last", "--skip", "iter_1.bad=not needed"])
+            .expect(0),
+    );
+    insta::assert_snapshot!(why("iter_1.bad").0, @"
+    – flow_root.all.iter_1.bad
+      not executed again: skipped by hand: not needed
+    ");
+    insta::assert_snapshot!(why("behind").0, @"
+    – flow_root.behind
+      not executed: skipped by hand
+    ");
+    insta::assert_snapshot!(why("good").0, @"
+    ✓ flow_root.good
+      executed: the run is no re-run
+    ");
+    let shown = env.run(&["runs", "show", "last", "behind"]).expect(0);
+    insta::assert_snapshot!(shown, @"
+    – flow_root.behind  [time]  skipped
+    ---- exit code 0
+    ");
     assert_eq!(
         status(&env, "behind"),
         Some(StepStatus::Skipped),
@@ -162,7 +195,7 @@ fn steps_are_settled_by_hand() {
         ✓ good                          [time]  1 command
         all
           – iter_0.bad                    [time]  skipped
-          – iter_1.bad                    [time]  skipped
+          – iter_1.bad                    [time]  skipped  not needed
         – behind                        [time]  skipped
     ---- exit code 0
     ");
@@ -219,6 +252,12 @@ fn a_second_driver_is_refused_and_told_who_drives() {
     let refused = env.run(&["resume", "last", "--steal-lease"]).expect(4);
     assert!(
         refused.stderr.contains(&format!("process {} on", running.id())),
+        "{refused}"
+    );
+    assert!(
+        refused
+            .stderr
+            .contains("hint: wait until it ends, or stop it by `dhenara cancel RUN`"),
         "{refused}"
     );
     drop(env.run(&["cancel", "last"]).expect(0));

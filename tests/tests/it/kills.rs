@@ -15,7 +15,7 @@ use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use crate::crashes::outcomes;
-use crate::harness::{TestEnvironment, records};
+use crate::harness::{TestEnvironment, records, tell};
 
 const KILLS: u32 = 200;
 /// How many exchanges can be going on at a time: those of the loop's iterations.
@@ -261,10 +261,10 @@ fn two_hundred_kills_under_load() {
         // One that was killed between its seal and its end has nobody who puts away what is left.
         victim.env.is_checked();
     }
-    println!(
+    tell(&format!(
         "seed {seed}: {kills} kills in {runs} runs, {in_the_middle} after a first commit and before the end, \
          {repeated} exchanges made again"
-    );
+    ));
     assert!(
         in_the_middle * 100 >= kills * 80,
         "only {in_the_middle} of {kills} kills in the middle"

@@ -226,3 +226,128 @@ fn ours_live_beside_them() {
         .json("cli_runs_list");
     assert_eq!(list["runs"].as_array().map(Vec::len), Some(5));
 }
+
+#[test]
+fn every_kind_of_them_is_listed_shown_and_verified() {
+    let cases = [
+        ("a_autocoder", "run_20261123_022713_9d6211", "completed", 3, 8),
+        ("a_autocoder", "rerun_20261123_022713_2ebc7e", "completed", 3, 7),
+        ("b_flow", "run_20261123_022945_9663ff", "completed", 17, 47),
+        (
+            "d_failed_command",
+            "run_20261123_023051_7a0590",
+            "completed",
+            4,
+            9,
+        ),
+        // It never came to a step.
+        ("f_static_inputs", "run_20261123_023205_0abe73", "completed", 0, 0),
+        ("i_killed_KILL", "run_20261123_024216_79d530", "interrupted", 2, 4),
+    ];
+    let env = TestEnvironment::new();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/original");
+    for (case, ..) in cases {
+        env.copy_dir(&data.join(case), &env.project().join("runs"));
+    }
+    let list = env.unchanged(&["runs", "list", "--json"]).expect(0);
+    let list = list.json("cli_runs_list");
+    let found: Vec<_> = list["runs"].as_array().unwrap().iter().collect();
+    assert_eq!(found.len(), cases.len());
+    for ((_, run, status, steps, files), listed) in cases.into_iter().zip(found) {
+        assert_eq!(
+            (&listed["run_id"], &listed["status"]),
+            (&run.into(), &status.into())
+        );
+        let shown = env.unchanged(&["runs", "show", run, "--json"]).expect(0);
+        let shown = shown.json("cli_runs_show");
+        let is_step = |entry: &&serde_json::Value| entry["kind"] == "step";
+        let entries = shown["steps"].as_array().unwrap();
+        assert_eq!(entries.iter().filter(is_step).count(), steps, "{run}");
+        let verified = env.unchanged(&["runs", "verify", run]).expect(0);
+        let wanted = format!("{run}: {steps} steps, {files} files, all can be read");
+        assert!(verified.stdout.starts_with(&wanted), "{verified}");
+    }
+}
+
+/// Ours, with steps of the original's flow: a branch and a loop lie before `sub1`.
+const BRANCHING: &str = r#"schema_version: 1
+kind: agent
+root_id: ag
+elements:
+  - flow: main_flow
+    elements:
+      - { node: setup, type: command, settings: { commands: [[echo, ours]] } }
+      - conditional: cond
+        statement: "$expr{ true }"
+        true_branch:
+          - { node: true_cmd, type: command, settings: { commands: [[echo, ours]] } }
+      - for_each: loop
+        statement: "$expr{ [1, 2, 3] }"
+        body:
+          - { node: loop_cmd, type: command, settings: { commands: [[echo, "$expr{item}"]] } }
+      - subflow: sub1
+        elements:
+          - node: sub_cmd
+            type: command
+            settings: { commands: [[echo, "$expr{ len($hier{loop.*.loop_cmd}) }", "$expr{ $hier{loop.iter_1.loop_cmd}.outcome.results[0].stdout }"]] }
+"#;
+
+#[test]
+fn a_rerun_begins_behind_and_in_their_loops() {
+    let env = TestEnvironment::new();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/original");
+    env.copy_dir(&data.join("b_flow"), &env.project().join("runs"));
+    env.write("agents/ag/agent.yaml", BRANCHING);
+    let agent = [
+        "run",
+        "agent",
+        "ag",
+        "--previous-run-id",
+        "run_20261123_022945_9663ff",
+    ];
+    let reused = |entry: &str| {
+        let args = [&agent[..], &["--entry-point", entry, "--json"]].concat();
+        env.run(&args).expect(0).json("cli_run")["counts"]["reused"].clone()
+    };
+    assert_eq!(reused("sub1"), 5);
+    let out = std::fs::read_to_string(env.last_run().join("ag/main_flow/sub1/sub_cmd/stdout.log"));
+    assert_eq!(
+        out.unwrap(),
+        "3 item=beta index=1\n\n",
+        "what their loop had left"
+    );
+    // Its first iteration is theirs.
+    assert_eq!(reused("loop.iter_1"), 3);
+    drop(env.run(&["runs", "verify", "last"]).expect(0));
+}
+
+#[test]
+fn a_rerun_does_not_begin_behind_what_failed_there() {
+    let env = TestEnvironment::new();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/original");
+    env.copy_dir(&data.join("d_failed_command"), &env.project().join("runs"));
+    let node = |name: &str| {
+        format!("      - {{ node: {name}, type: command, settings: {{ commands: [[echo, ours]] }} }}\n")
+    };
+    let nodes: String = ["ok1", "bad", "bad_continue", "next_node"].map(node).concat();
+    let head = "schema_version: 1\nkind: agent\nroot_id: ag\nelements:\n  - flow: main_flow\n    elements:\n";
+    env.write("agents/ag/agent.yaml", &format!("{head}{nodes}"));
+    let agent = [
+        "run",
+        "agent",
+        "ag",
+        "--previous-run-id",
+        "run_20261123_023051_7a0590",
+    ];
+    let behind = env.refused(&[&agent[..], &["--entry-point", "next_node"]].concat());
+    insta::assert_snapshot!(behind, @"
+    ---- stderr
+    error[nothing_to_reuse]: `ag.main_flow.bad` lies before the entry point but is failed in `run_20261123_023051_7a0590`
+      hint: use `--entry-point ag.main_flow.bad` to start there
+    ---- exit code 2
+    ");
+    drop(
+        env.run(&[&agent[..], &["--entry-point", "bad"]].concat())
+            .expect(0),
+    );
+}

@@ -18,7 +18,7 @@ use dhenara::run::RunView;
 use serde_json::Value;
 
 use crate::crashes::{call, outcomes};
-use crate::harness::{TestEnvironment, read_lines};
+use crate::harness::{TestEnvironment, read_lines, tell};
 
 type Id = usize;
 
@@ -275,10 +275,6 @@ impl Told {
 }
 
 /// Loses the power after every change of a phase.
-#[expect(
-    clippy::print_stdout,
-    reason = "how many changes there were is for people to see"
-)]
 fn every_loss(phase: &str, prepare: fn(&TestEnvironment), at_least: usize) {
     let undisturbed = TestEnvironment::new();
     prepare(&undisturbed);
@@ -326,7 +322,9 @@ fn every_loss(phase: &str, prepare: fn(&TestEnvironment), at_least: usize) {
             }
         }
     }
-    println!("{phase}: {changes} changes, {resumed} disks that differ");
+    tell(&format!(
+        "losses of power: {phase} has {changes} changes, which leave {resumed} different disks"
+    ));
     assert!(changes >= at_least, "{phase} has only {changes} changes left");
 }
 

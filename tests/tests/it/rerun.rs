@@ -426,7 +426,8 @@ async fn one_step_executes_alone_with_what_it_had() {
         .run(&[
             "run",
             "step",
-            "last~2",
+            // The newest whole run but one.
+            "last~1",
             "iter_0.more",
             "--definition",
             "recorded",
@@ -436,8 +437,30 @@ async fn one_step_executes_alone_with_what_it_had() {
         .json("cli_run");
     let counts: BTreeMap<String, u64> = serde_json::from_value(recorded["counts"].clone()).unwrap();
     assert_eq!(counts["completed"], 1);
+    // Tried twice: the second time it does not start from the first try, which has nothing but this step.
+    for _ in 0..2 {
+        let tried = env.run(&["run", "step", "last", "iter_0.more", "--json"]);
+        let tried = tried.expect(0).json("cli_run");
+        assert_eq!(
+            tried["counts"],
+            json!({ "completed": 1, "reused": 0, "failed": 0, "skipped": 0 })
+        );
+    }
     let output = env.run(&["run", "step", "last", "all"]).expect(2);
     insta::assert_snapshot!(env.shown(&output.stderr), @"error[unknown_entry_point]: the entry point cannot be used: `all` names no step or component; there are flow_root.all.ask, flow_root.all.more");
+}
+
+#[test]
+fn a_step_in_a_loop_that_did_not_begin_cannot_execute_alone() {
+    let env = TestEnvironment::new();
+    let fails = "elements:\n  - { node: bad, type: command, settings: { commands: [['false']] } }\n";
+    env.write("flow.yaml", &LOOP.replace("elements:\n", fails));
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(1));
+    let output = env.unchanged(&["run", "step", "last", "iter_0.ask"]).expect(2);
+    insta::assert_snapshot!(env.shown(&output.stderr), @"
+    error[nothing_to_reuse]: `flow_root.all` lies before the entry point but has not begun in `run_00000000_000000_000001`
+      hint: name a run that came to this step; `dhenara runs list` shows them
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+#[cfg(unix)]
+use crate::failures::process_started;
 use crate::harness::{TestEnvironment, journal, read_json, records};
 
 /// A loop with a counter file for every visit, a choice and a group. `gate` makes the step `pass` of an iteration fail
@@ -127,6 +129,18 @@ fn a_failed_run_goes_on_where_it_failed() {
 }
 
 #[test]
+fn a_completed_run_is_completed_whatever_its_definition_became() {
+    let env = TestEnvironment::new();
+    env.write("count.yaml", &counting("true"));
+    drop(env.run(&["run", "flow", "count.yaml"]).expect(0));
+    env.write("count.yaml", &counting("false"));
+    let last = env.last_run();
+    let id = last.file_name().unwrap().to_str().unwrap();
+    let refused = env.unchanged(&["resume", id]).expect(2);
+    assert!(refused.stderr.contains("error[already_completed]"), "{refused}");
+}
+
+#[test]
 fn a_definition_that_changed_is_not_followed_in_silence() {
     let env = TestEnvironment::new();
     env.write("count.yaml", &counting("test -e $var{project_root}/open"));
@@ -153,6 +167,42 @@ fn a_definition_that_changed_is_not_followed_in_silence() {
     let _ = env.run(&["resume", "last", "--definition", "recorded"]).expect(0);
 }
 
+#[test]
+fn a_result_that_is_not_the_recorded_one_is_not_used() {
+    let env = TestEnvironment::new();
+    env.write(
+        "flow.yaml",
+        r#"schema_version: 1
+kind: flow
+elements:
+  - { node: first, type: command, settings: { commands: [[echo, right]] } }
+  - { node: gate, type: command, settings: { commands: ["test -e $var{project_root}/open"] } }
+  - { node: behind, type: command, settings: { commands: [[echo, "$expr{ $hier{first}.outcome.results[0].stdout }"]] } }
+"#,
+    );
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(1));
+    env.write("open", "");
+    let file = env.last_run().join("flow_root/first/result.json");
+    let recorded = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, recorded.replace("right", "wrong")).unwrap();
+    let output = env.run(&["resume", "last"]).expect(1);
+    let told = output.stderr.lines().find(|line| line.contains("behind: "));
+    insta::assert_snapshot!(env.shown(told.unwrap()), @"  error     flow_root.behind: cannot evaluate `commands[0][1]`: cannot look up the step `first`: `[root]/project/runs/run_00000000_000000_000001/flow_root/first/result.json` is not the file that was recorded: its digest differs");
+    let shown = env.unchanged(&["runs", "show", "last", "first"]).expect(2);
+    insta::assert_snapshot!(shown, @"
+    ---- stderr
+    error[corrupt]: `[root]/project/runs/run_00000000_000000_000001/flow_root/first/result.json` is not the file that was recorded: its digest differs
+      hint: restore the file, or start from an earlier step
+    ---- exit code 2
+    ");
+
+    // What it was is good again.
+    std::fs::write(&file, recorded).unwrap();
+    drop(env.run(&["resume", "last"]).expect(0));
+    let out = std::fs::read_to_string(env.last_run().join("flow_root/behind/stdout.log"));
+    assert_eq!(out.unwrap(), "right\n\n");
+}
+
 #[cfg(unix)]
 fn kill(env: &TestEnvironment, child: &mut Child) {
     child.kill().unwrap();
@@ -168,7 +218,8 @@ fn a_killed_run_goes_on_and_its_children_are_ended_first() {
     let gate = "echo gate >> $var{project_root}/log; test -e $var{project_root}/open || sleep 600";
     env.write("count.yaml", &counting(gate));
     let mut running = env.start(&["run", "flow", "count.yaml"]);
-    while !log(&env).contains(&"gate".to_owned()) {
+    // The journal names the child a moment after it began.
+    while !log(&env).contains(&"gate".to_owned()) || process_started(&env.last_run()).is_none() {
         std::thread::sleep(Duration::from_millis(10));
     }
     let held = env

@@ -1,6 +1,8 @@
 //! What `runs show` and `runs list` leave out, and what they add.
 
 use crate::harness::TestEnvironment;
+#[cfg(target_os = "linux")]
+use crate::harness::tell;
 
 const MANY: &str = r#"schema_version: 1
 kind: flow
@@ -39,6 +41,50 @@ fn of_many_iterations_those_are_shown_that_say_something() {
     let all = env.unchanged(&["runs", "show", "last", "--all"]).expect(0);
     assert_eq!(all.stdout.matches(".try ").count(), 30);
     assert!(!all.stdout.contains('…'));
+}
+
+#[test]
+fn a_run_is_shown_from_its_journal_alone() {
+    let env = TestEnvironment::new();
+    env.is_checked();
+    env.write("many.yaml", MANY);
+    let _ = env.run(&["run", "flow", "many.yaml"]).expect(0);
+    let shown = ["runs", "show", "last", "--all"];
+    let whole = env.unchanged(&shown).expect(0);
+    // No file of a step is asked for anything.
+    std::fs::remove_dir_all(env.last_run().join("many_root")).unwrap();
+    let without_steps = env.unchanged(&shown).expect(0);
+    assert_eq!(without_steps.stdout, whole.stdout);
+}
+
+/// How many bytes this thread has asked the system to read; `None` where the system does not count them.
+#[cfg(target_os = "linux")]
+fn bytes_read() -> Option<u64> {
+    let counts = std::fs::read_to_string("/proc/thread-self/io").ok()?;
+    let read = counts.lines().find_map(|line| line.strip_prefix("rchar: "));
+    Some(read.unwrap().parse().unwrap())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_journal_is_read_once() {
+    let env = TestEnvironment::new();
+    env.write("many.yaml", MANY);
+    let _ = env.run(&["run", "flow", "many.yaml"]).expect(0);
+    let run = env.last_run();
+    let journal = run.join(".run/journal.jsonl").metadata().unwrap().len();
+    let Some(before) = bytes_read() else {
+        tell("skipped: the system does not count what a thread reads");
+        return;
+    };
+    let view = dhenara::run::RunView::open(&run).unwrap();
+    let read = bytes_read().unwrap() - before;
+    assert_eq!(view.steps().count(), 30);
+    // The rest is what the machine is called, who holds the lease, and the counts themselves.
+    assert!(
+        (journal..journal * 3 / 2).contains(&read),
+        "{read} bytes of {journal}"
+    );
 }
 
 #[test]

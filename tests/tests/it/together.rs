@@ -7,6 +7,8 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::crashes::{copy_all, outcomes};
+#[cfg(unix)]
+use crate::failures::process_started;
 use crate::harness::{TestEnvironment, records};
 
 /// Far more than anything here takes.
@@ -58,11 +60,16 @@ elements:
 "#;
 
 /// A project whose only run was killed in its second step.
+#[cfg(unix)]
 fn interrupted() -> TestEnvironment {
     let env = TestEnvironment::new();
     env.write("flow.yaml", FLOW);
     let mut driver = env.start(&["run", "flow", "flow.yaml"]);
-    wait_for("the gate", || log(&env).contains(&"gate".to_owned()));
+    // Once the journal names its child, which the first that goes on with the run ends.
+    wait_for("the gate", || {
+        let is_named = |run: &std::path::PathBuf| process_started(run).is_some();
+        log(&env).contains(&"gate".to_owned()) && env.runs().last().is_some_and(is_named)
+    });
     driver.kill().unwrap();
     driver.wait().unwrap();
     env
