@@ -1,13 +1,16 @@
-use dad_core::{PathSelector, RunStatus};
+use std::path::Path;
+
+use dad_core::{HierarchyPath, PathSelector, RunStatus};
+use dad_run::layout::{DOT_RUN, INBOX};
 use dad_run::{Answer, OpenQuestion, Question, RunView, answer_question};
-use dad_terminal::is_interactive;
+use dad_terminal::{NodeQuestion, TerminalError, ask_question, is_interactive};
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::args::{AnswerOptions, ResumeOptions};
 use crate::error::CommandError;
 use crate::resume::{resume, run_catalog};
-use crate::run::{ask_for_variables, runtime};
+use crate::run::runtime;
 use crate::{exit_code, given, json};
 
 /// `dhenara answer RUN [PATH|QUESTION_ID]`.
@@ -100,22 +103,53 @@ fn choose(view: &RunView, which: Option<&str>) -> Result<OpenQuestion, CommandEr
         .ok_or_else(|| CommandError::usage("unknown_question", format!("`{which}` asks nothing")))
 }
 
+/// Whether somebody has answered the open question of a step, and the run has not taken the answer up yet.
+pub(crate) fn is_answered(run_dir: &Path, step: &HierarchyPath) -> bool {
+    let inbox = run_dir.join(DOT_RUN).join(INBOX);
+    // Most runs are told nothing from outside, and need not be read.
+    if std::fs::read_dir(&inbox).is_ok_and(|mut messages| messages.next().is_none()) {
+        return false;
+    }
+    let view = RunView::open(run_dir);
+    view.is_ok_and(|view| {
+        let mut open = view.open_questions().filter(|open| open.path == *step);
+        open.any(|open| inbox.join(format!("{}.json", open.id)).exists())
+    })
+}
+
 /// What is answered: as the command line says, else as a person at the terminal says.
 fn value(app: &App, question: &Question, options: &AnswerOptions) -> Result<Value, CommandError> {
-    let value = match &options.input {
-        Some(text) => given::json_of(text, "--input")?,
-        None if is_interactive() && !options.no_input => runtime()?
-            .block_on(ask_for_variables(&question.path, &question.settings))
-            .map_err(|error| CommandError::usage("no_answer", error.to_string()))?,
-        None => {
-            let message = format!("nothing is said to answer `{}` with", question.path);
-            let hint = "write `--input JSON`, `--input @FILE`, or `--deny REASON`";
-            return Err(CommandError::usage("no_answer", message).with_hint(hint));
-        }
-    };
     // A type that this program does not know is checked by the one that drives the run.
     let info = dad_definition::NodeTypes::node_type(&app.nodes, &question.node_type);
-    let checked = info.map_or(Ok(()), |info| (info.check_input)(&value));
-    checked.map_err(|reason| CommandError::usage("invalid_input", format!("in the answer, {reason}")))?;
-    Ok(value)
+    let check = |value: &Value| info.map_or(Ok(()), |info| (info.check_input)(value));
+    match &options.input {
+        Some(text) => {
+            let value = given::json_of(text, "--input")?;
+            check(&value)
+                .map_err(|reason| CommandError::usage("invalid_input", format!("in the answer, {reason}")))?;
+            Ok(value)
+        }
+        None if is_interactive() => runtime()?
+            .block_on(ask_question(&asked(question), check))
+            .map_err(|error| no_answer(question, &error)),
+        None => {
+            let message = format!("nothing is said to answer `{}` with", question.path);
+            Err(CommandError::usage("no_answer", message).with_hint(HOW_TO_ANSWER))
+        }
+    }
+}
+
+const HOW_TO_ANSWER: &str = "write `--input JSON`, `--input @FILE`, or `--deny REASON`";
+
+/// The question as prompts take it.
+fn asked(question: &Question) -> NodeQuestion {
+    let (path, node_type) = (question.path.clone(), question.node_type.clone());
+    let mut asked = NodeQuestion::new(path, node_type, question.settings.clone());
+    asked.schema = Some(question.schema.clone());
+    asked
+}
+
+fn no_answer(question: &Question, error: &TerminalError) -> CommandError {
+    let message = format!("`{}` was not answered: {error}", question.path);
+    CommandError::usage("no_answer", message).with_hint(HOW_TO_ANSWER)
 }
