@@ -7,6 +7,8 @@
 
 mod harness;
 mod nodes;
+#[cfg(unix)]
+mod pty;
 
 mod answers;
 mod autocoder;
@@ -31,5 +33,7 @@ mod render;
 mod rerun;
 mod resume;
 mod shown;
+#[cfg(unix)]
+mod terminal;
 mod together;
 mod tutorial;
