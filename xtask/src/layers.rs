@@ -53,6 +53,7 @@ pub const LIBRARIES: &[(&[&str], &[&str])] = &[
             "rustyline",
             "crossterm",
             "console",
+            "unicode-width",
         ],
         &["dad-terminal"],
     ),

@@ -1,13 +1,16 @@
 use dad_core::{PathSelector, RunStatus};
 use dad_run::{Answer, ApprovalAnswer, OpenQuestion, Question, QuestionKind, RunView, answer_question};
-use dad_terminal::is_interactive;
+use dad_terminal::{
+    ApprovalQuestion, NodeQuestion, TerminalError, ask_approval_answer, ask_question, ask_variables,
+    is_interactive,
+};
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::args::{AnswerOptions, ResumeOptions};
 use crate::error::CommandError;
 use crate::resume::{resume, run_catalog};
-use crate::run::{ask_for_variables, runtime};
+use crate::run::runtime;
 use crate::{exit_code, given, json};
 
 /// `dhenara answer RUN [PATH|QUESTION_ID]`.
@@ -102,29 +105,74 @@ fn choose(view: &RunView, which: Option<&str>) -> Result<OpenQuestion, CommandEr
 
 /// What is answered: as the command line says, else as a person at the terminal says.
 fn value(app: &App, question: &Question, options: &AnswerOptions) -> Result<Value, CommandError> {
-    let wants_approval = question.kind == QuestionKind::Approval;
-    let value = match &options.input {
-        _ if options.approve && !wants_approval => {
+    let check = |value: &Value| check(app, question, value);
+    match &options.input {
+        _ if options.approve && question.kind != QuestionKind::Approval => {
             let message = format!("`{}` asks for an input, not for approval", question.path);
-            return Err(CommandError::usage("invalid_input", message).with_hint("write `--input JSON|@FILE`"));
+            Err(CommandError::usage("invalid_input", message).with_hint("write `--input JSON|@FILE`"))
         }
-        _ if options.approve => json!({ "approve": true }),
-        Some(text) => given::json_of(text, "--input")?,
-        None if is_interactive() && !options.no_input => runtime()?
-            .block_on(ask_for_variables(&question.path, &question.settings))
-            .map_err(|error| CommandError::usage("no_answer", error.to_string()))?,
+        _ if options.approve => Ok(json!({ "approve": true })),
+        Some(text) => {
+            let value = given::json_of(text, "--input")?;
+            check(&value)
+                .map_err(|reason| CommandError::usage("invalid_input", format!("in the answer, {reason}")))?;
+            Ok(value)
+        }
+        None if is_interactive() => runtime()?
+            .block_on(ask_person(question, check))
+            .map_err(|error| no_answer(question, &error)),
         None => {
             let message = format!("nothing is said to answer `{}` with", question.path);
-            let hint = match wants_approval {
-                true => "write `--approve`, `--deny REASON`, or `--input '{\"input\": …}'` for another input",
-                false => "write `--input JSON`, `--input @FILE`, or `--deny REASON`",
-            };
-            return Err(CommandError::usage("no_answer", message).with_hint(hint));
+            Err(CommandError::usage("no_answer", message).with_hint(how_to_answer(question)))
         }
-    };
-    check(app, question, &value)
-        .map_err(|reason| CommandError::usage("invalid_input", format!("in the answer, {reason}")))?;
-    Ok(value)
+    }
+}
+
+fn how_to_answer(question: &Question) -> &'static str {
+    match question.kind {
+        QuestionKind::Approval => {
+            "write `--approve`, `--deny REASON`, or `--input '{\"input\": …}'` for another input"
+        }
+        _ => "write `--input JSON`, `--input @FILE`, or `--deny REASON`",
+    }
+}
+
+/// Asks the person at the terminal.
+async fn ask_person(
+    question: &Question,
+    check: impl Fn(&Value) -> Result<(), String> + Sync,
+) -> Result<Value, TerminalError> {
+    let Question {
+        path,
+        node_type,
+        settings,
+        preview,
+        ..
+    } = question;
+    match (question.kind, node_type) {
+        (QuestionKind::Approval, _) => {
+            let asked = ApprovalQuestion {
+                path,
+                settings,
+                preview,
+            };
+            ask_approval_answer(&asked, check).await
+        }
+        (_, Some(node_type)) => {
+            let mut asked = NodeQuestion::new(path.clone(), node_type.clone(), settings.clone());
+            asked.schema = Some(question.schema.clone());
+            ask_question(&asked, check).await
+        }
+        (_, None) => {
+            let variables = settings.as_object().cloned().unwrap_or_default();
+            ask_variables(path, &variables, check).await
+        }
+    }
+}
+
+fn no_answer(question: &Question, error: &TerminalError) -> CommandError {
+    let message = format!("`{}` was not answered: {error}", question.path);
+    CommandError::usage("no_answer", message).with_hint(how_to_answer(question))
 }
 
 fn check(app: &App, question: &Question, value: &Value) -> Result<(), String> {

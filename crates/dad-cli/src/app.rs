@@ -3,7 +3,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 use dad_core::AgentDefinition;
-use dad_events::{Handler, on};
+use dad_events::Handler;
 use dad_runner::NodeRegistry;
 
 use crate::args::{Cli, Command, RunCommand, RunsCommand};
@@ -65,6 +65,8 @@ impl App {
             Err(error) => return show_usage(&error),
         };
         let as_json = cli.command.wants_json();
+        // Handlers of a project ask by themselves, and know nothing of options.
+        let _forbidden = cli.command.forbids_prompts().then(dad_terminal::forbid_prompts);
         match self.execute(cli.command) {
             Ok(code) => ExitCode::from(code),
             Err(error) => {
@@ -143,6 +145,18 @@ impl std::fmt::Debug for App {
 }
 
 impl Command {
+    fn forbids_prompts(&self) -> bool {
+        match self {
+            Self::Run(RunCommand::Agent { options, .. } | RunCommand::Flow { options, .. }) => {
+                options.no_input
+            }
+            Self::Run(RunCommand::Step { options, .. }) => options.no_input,
+            Self::Resume { options, .. } => options.no_input,
+            Self::Answer { options, .. } => options.no_input,
+            _ => false,
+        }
+    }
+
     fn wants_json(&self) -> bool {
         match self {
             Self::Run(RunCommand::Agent { options, .. } | RunCommand::Flow { options, .. }) => options.json,
@@ -176,5 +190,5 @@ fn show_usage(error: &clap::Error) -> ExitCode {
 /// The `dhenara` command without additions.
 #[must_use]
 pub fn main() -> ExitCode {
-    App::new().handlers(|| vec![on(run::ask_prompt_variables)]).run()
+    App::new().run()
 }

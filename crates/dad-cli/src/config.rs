@@ -50,6 +50,10 @@ pub(crate) struct Environment {
     /// A program and its arguments, called for each question of a run that waits.
     #[serde(default)]
     pub(crate) on_waiting: Vec<String>,
+    /// How many seconds a handler of the project may think about a question; 60 by default. The time in which a person is
+    /// at a prompt is not counted.
+    #[serde(default)]
+    pub(crate) ask_timeout: Option<f64>,
     /// What runs promise to survive: the end of the process by default.
     #[serde(default)]
     pub(crate) durability: Option<DurabilityChoice>,

@@ -2,13 +2,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dad_core::{Definition, HierarchyPath, RunStatus, SecretRegistry};
-use dad_events::{EventBusConfig, HandlerError, NodeInputRequiredEvent};
+use dad_core::{Definition, RunStatus, SecretRegistry};
+use dad_events::{EventBusConfig, Handler, NodeInputRequiredEvent, on};
 use dad_models::{Credentials, HttpClient, ModelCatalog, Models, ReplayClient};
 use dad_run::{RunContext, RunContextBuilder, RunView, find_project_root, find_project_root_from};
-use dad_runner::{RunReport, Runner};
-use dad_terminal::{async_input, is_interactive};
-use serde_json::{Map, Value, json};
+use dad_runner::{NodeRegistry, RunReport, Runner};
+use dad_terminal::{
+    ask_approval, ask_component_input, ask_node_input_with, editor_is_open, forbid_prompts, is_interactive,
+    print_line,
+};
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
@@ -21,9 +24,6 @@ use crate::error::CommandError;
 use crate::notes::{NotedProgress, Notes};
 use crate::summary::{Changes, Invocation, show_summary};
 use crate::{exit_code, given, json};
-
-/// How long a person at the terminal may think.
-const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// `dhenara run agent NAME`.
 pub(crate) fn agent(app: &App, name: &str, options: &RunOptions) -> Result<u8, CommandError> {
@@ -109,18 +109,26 @@ pub(crate) fn base_context(
     let secrets = SecretRegistry::new();
     let notes = Notes::default();
     let models = models(project_root, environment, &secrets, &notes)?;
-    Ok(RunContext::builder(root_id, project_root)
+    let interactive = !no_input && is_interactive();
+    let mut events = EventBusConfig::default();
+    if let Some(seconds) = environment.ask_timeout {
+        let limit = Duration::try_from_secs_f64(seconds);
+        events.ask_timeout = limit
+            .map_err(|error| CommandError::usage("config", format!("`ask_timeout` is {seconds}: {error}")))?;
+    }
+    let context = RunContext::builder(root_id, project_root)
         .nodes(app.nodes.clone())
         .environment(&environment.name)
         .secrets(secrets)
         .resource(Arc::new(models))
         .observe(Arc::new(NotedProgress::new(notes)))
         .register_event_handlers((app.handlers)())
-        .event_config(EventBusConfig {
-            ask_timeout: PATIENCE,
-            ..EventBusConfig::default()
-        })
-        .interactive(!no_input && is_interactive()))
+        .event_config(events)
+        .interactive(interactive);
+    Ok(match interactive {
+        true => context.register_event_handlers(ask_at_terminal(app.nodes.clone())),
+        false => context,
+    })
 }
 
 /// Gives a context what the run promises to survive; the command line comes before the environment.
@@ -138,7 +146,7 @@ pub(crate) fn durability(
 /// Log events go to the run they belong to; warnings and errors also to standard error.
 fn install_log_layers() {
     let warnings = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(dad_terminal::stderr)
         .without_time()
         .with_target(false)
         .with_filter(LevelFilter::WARN);
@@ -331,7 +339,9 @@ async fn stop_on_interrupt(stop: CancellationToken) {
     if interrupted().await.is_err() {
         return;
     }
-    anstream::eprintln!("stopping the run; press Ctrl-C again to end at once");
+    // Nobody is asked for a run that stops; a prompt that is open goes.
+    let _forbidden = forbid_prompts();
+    print_line("stopping the run; press Ctrl-C again to end at once");
     stop.cancel();
     if interrupted().await.is_ok() {
         anstream::eprintln!("ended at once; `dhenara resume last` goes on with the run");
@@ -344,42 +354,32 @@ async fn interrupted() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
-        pressed = tokio::signal::ctrl_c() => pressed,
+        pressed = pressed() => pressed,
         _ = terminate.recv() => Ok(()),
     }
 }
 
 #[cfg(not(unix))]
 async fn interrupted() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
+    pressed().await
 }
 
-/// Asks at the terminal for the variables a prompt declares without a default; the last to be asked.
-pub(crate) async fn ask_prompt_variables(event: NodeInputRequiredEvent) -> Result<(), HandlerError> {
-    if !is_interactive() {
-        return Ok(());
-    }
-    let variables = event.settings.pointer("/prompt/variables");
-    if variables.and_then(Value::as_object).is_none() {
-        return Ok(());
-    }
-    let input = ask_for_variables(&event.path, &event.settings).await?;
-    Ok(event.set_input(input)?)
-}
-
-/// Asks at the terminal for what a node wants to know.
-pub(crate) async fn ask_for_variables(path: &HierarchyPath, settings: &Value) -> Result<Value, HandlerError> {
-    let variables = settings.pointer("/prompt/variables").and_then(Value::as_object);
-    let Some(variables) = variables else {
-        let text = async_input(&format!("{path} — input, as JSON: ")).await?;
-        return Ok(serde_json::from_str(&text)?);
-    };
-    let mut given = Map::new();
-    for (name, variable) in variables {
-        if variable.get("default").is_none() {
-            let value = async_input(&format!("{path} — {name}: ")).await?;
-            given.insert(name.clone(), value.into());
+/// Ctrl-C, except where it is a key of the editor in which the person writes an answer.
+async fn pressed() -> std::io::Result<()> {
+    loop {
+        tokio::signal::ctrl_c().await?;
+        if !editor_is_open() {
+            return Ok(());
         }
     }
-    Ok(json!({ "prompt_variables": given }))
+}
+
+/// Asks a person at the terminal, after all handlers of the project.
+fn ask_at_terminal(nodes: NodeRegistry) -> [Handler; 3] {
+    let ask_node = on(move |event: NodeInputRequiredEvent| {
+        let info = dad_definition::NodeTypes::node_type(&nodes, &event.node_type);
+        let schema = info.map(|info| info.input_schema.clone());
+        ask_node_input_with(event, schema)
+    });
+    [ask_node, on(ask_component_input), on(ask_approval)]
 }

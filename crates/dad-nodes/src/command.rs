@@ -218,6 +218,9 @@ pub struct CommandNodeInput {
     /// Other commands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commands: Option<Vec<CommandLine>>,
+    /// A merge patch over the rendered settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings_override: Option<Value>,
 }
 
 /// Executes `command`.

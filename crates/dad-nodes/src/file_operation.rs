@@ -119,6 +119,9 @@ pub struct FileOperationNodeInput {
     /// Other operations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operations: Option<Vec<FileOperation>>,
+    /// A merge patch over the rendered settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings_override: Option<Value>,
 }
 
 /// Executes `file_operation`.

@@ -124,7 +124,7 @@ impl RunHandle {
     /// If the run has ended, or the question cannot be written.
     pub fn ask(&self, asked: NewQuestion) -> Result<String, RunError> {
         let inner = self.inner();
-        if let Some(id) = self.asked_before(&asked)? {
+        if let Some(id) = self.asked_before(&asked.path, asked.kind, asked.fingerprint)? {
             return Ok(id);
         }
         let NewQuestion {
@@ -183,13 +183,35 @@ impl RunHandle {
         Ok(id)
     }
 
+    /// What somebody outside has said already to a question that the run asked before it was resumed, and its id; given
+    /// once.
+    ///
+    /// # Errors
+    /// If the question cannot be read.
+    pub fn answered_meanwhile(
+        &self,
+        path: &HierarchyPath,
+        kind: QuestionKind,
+        fingerprint: Option<Digest>,
+    ) -> Result<Option<(String, Answer)>, RunError> {
+        let Some(id) = self.asked_before(path, kind, fingerprint)? else {
+            return Ok(None);
+        };
+        Ok(self.take_answer(&id).map(|answer| (id, answer)))
+    }
+
     /// The same question, if the run asked it before it was resumed and nobody has answered it.
-    fn asked_before(&self, asked: &NewQuestion) -> Result<Option<String>, RunError> {
+    fn asked_before(
+        &self,
+        path: &HierarchyPath,
+        kind: QuestionKind,
+        fingerprint: Option<Digest>,
+    ) -> Result<Option<String>, RunError> {
         let inner = self.inner();
         let Some(history) = self.history() else {
             return Ok(None);
         };
-        let is_same = |open: &&OpenQuestion| open.path == asked.path && open.kind == asked.kind;
+        let is_same = |open: &&OpenQuestion| open.path == *path && open.kind == kind;
         let Some(open) = history.open_questions().find(is_same) else {
             return Ok(None);
         };
@@ -197,8 +219,7 @@ impl RunHandle {
             return Ok(None);
         }
         // An approval of something else is another question.
-        let same =
-            asked.fingerprint.is_none() || history.question(&open.id)?.fingerprint == asked.fingerprint;
+        let same = fingerprint.is_none() || history.question(&open.id)?.fingerprint == fingerprint;
         Ok(same.then(|| open.id.clone()))
     }
 

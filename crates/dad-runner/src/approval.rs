@@ -57,7 +57,17 @@ impl Intent<'_> {
         let redactor = run.secrets().redactor();
         redactor.redact_json(&mut self.settings);
         self.preview = redactor.redact(&self.preview).into_owned();
-        let mut said = match self.ask_handlers(run).await {
+        let kind = QuestionKind::Approval;
+        let early = run.answered_meanwhile(self.path, kind, Some(self.fingerprint))?;
+        let said = match early {
+            Some((question, answer)) => Some(said_outside(answer, question)),
+            None => tokio::select! {
+                // Nobody is asked for a run that stops.
+                () = stop.cancelled() => return Ok(Approval::Pending(StepStatus::Cancelled)),
+                said = self.ask_handlers(run) => said,
+            },
+        };
+        let mut said = match said {
             Some(said) => said,
             None => {
                 let question = run.ask(self.question(run))?;
@@ -76,7 +86,7 @@ impl Intent<'_> {
         }
         run.answered(NewAnswer {
             path: self.path,
-            kind: QuestionKind::Approval,
+            kind,
             question: said.question.as_deref(),
             source: &said.source,
             fingerprint: Some(self.fingerprint),

@@ -70,31 +70,9 @@ pub(crate) async fn input(
         Some(found) => found,
         // For what is only taken over nobody is asked.
         None if side == Side::Before || !asker.asks(run) => return Ok(Input::Is(None)),
-        None => match asker.ask_handlers(walk, path).await? {
-            Some(value) => Found::new("event handler", value),
-            None => {
-                let question = run.ask(asker.question(run, path))?;
-                match busy.wait(run, &question, stop).await {
-                    Waited::InVain => return Ok(Input::Pending(StepStatus::Waiting)),
-                    Waited::Stopped => return Ok(Input::Pending(StepStatus::Cancelled)),
-                    Waited::Answered(Answer::Denied { source, reason }) => {
-                        let told = Some(reason.clone().into());
-                        run.control(ControlKind::Fail, Some(path), &source, told)?;
-                        return Ok(Input::Denied(reason));
-                    }
-                    Waited::Answered(Answer::Given { source, value }) => {
-                        // It was checked by whoever sent it, but anybody may write a file.
-                        if let Err(reason) = asker.check(run)(&value) {
-                            let message = format!("in the answer, {reason}");
-                            return Ok(Input::Fails(ErrorInfo::new("invalid_input", message)));
-                        }
-                        Found {
-                            question: Some(question),
-                            ..Found::new(source, value)
-                        }
-                    }
-                }
-            }
+        None => match ask(walk, asker, path, busy, stop).await? {
+            Asking::Answered(found) => found,
+            Asking::Ends(input) => return Ok(input),
         },
     };
     Ok(Input::Is(Some(record(run, path, found)?)))
@@ -106,6 +84,60 @@ pub(crate) fn carry_input(run: &RunHandle, path: &HierarchyPath) -> Result<(), R
         Some(value) => record(run, path, Found::new("previous run", value)).map(drop),
         None => Ok(()),
     }
+}
+
+/// What asking came to.
+enum Asking {
+    Answered(Found),
+    Ends(Input),
+}
+
+/// Asks handlers, then whoever may answer later; what was answered while nobody drove the run comes first.
+async fn ask(
+    walk: &Walk,
+    asker: Asker<'_>,
+    path: &HierarchyPath,
+    busy: &mut BusyStep<'_>,
+    stop: &CancellationToken,
+) -> Result<Asking, RunError> {
+    let run = &walk.run;
+    let (question, answer) = match run.answered_meanwhile(path, QuestionKind::Input, None)? {
+        Some(answered) => answered,
+        None => {
+            let handled = tokio::select! {
+                // Nobody is asked for a run that stops.
+                () = stop.cancelled() => return Ok(Asking::Ends(Input::Pending(StepStatus::Cancelled))),
+                handled = asker.ask_handlers(walk, path) => handled?,
+            };
+            if let Some(value) = handled {
+                return Ok(Asking::Answered(Found::new("event handler", value)));
+            }
+            let question = run.ask(asker.question(run, path))?;
+            match busy.wait(run, &question, stop).await {
+                Waited::InVain => return Ok(Asking::Ends(Input::Pending(StepStatus::Waiting))),
+                Waited::Stopped => return Ok(Asking::Ends(Input::Pending(StepStatus::Cancelled))),
+                Waited::Answered(answer) => (question, answer),
+            }
+        }
+    };
+    Ok(match answer {
+        Answer::Denied { source, reason } => {
+            let told = Some(reason.clone().into());
+            run.control(ControlKind::Fail, Some(path), &source, told)?;
+            Asking::Ends(Input::Denied(reason))
+        }
+        // It was checked by whoever sent it, but anybody may write a file.
+        Answer::Given { source, value } => match asker.check(run)(&value) {
+            Ok(()) => Asking::Answered(Found {
+                question: Some(question),
+                ..Found::new(source, value)
+            }),
+            Err(reason) => {
+                let message = format!("in the answer, {reason}");
+                Asking::Ends(Input::Fails(ErrorInfo::new("invalid_input", message)))
+            }
+        },
+    })
 }
 
 /// Records an input that somebody wanted instead of the one before.

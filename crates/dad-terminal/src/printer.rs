@@ -2,6 +2,7 @@ use dad_core::format_duration;
 use dad_events::{ComponentExecutionCompletedEvent, HandlerError, NodeExecutionCompletedEvent};
 use serde_json::Value;
 
+use crate::screen::print_line;
 use crate::text::{BOLD, DIM, counts, mark, printable, usage};
 
 /// How much of a text outcome is printed.
@@ -15,15 +16,15 @@ pub async fn print_node_completion(event: NodeExecutionCompletedEvent) -> Result
     let (mark, style) = mark(event.status, event.reused_from.is_some());
     let duration = format_duration(event.duration);
     let consumed = usage(&event.usage);
-    anstream::eprintln!(
+    print_line(&format!(
         "{style}{mark}{style:#} {BOLD}{}{BOLD:#} {DIM}{duration} {consumed}{DIM:#}",
         event.path
-    );
+    ));
     if let Some(text) = text_of(&event.outcome()?) {
         let text = printable(&text);
         let shown: String = text.chars().take(SHOWN).collect();
         let rest = if shown.len() < text.len() { " …" } else { "" };
-        anstream::eprintln!("{shown}{rest}");
+        print_line(&format!("{shown}{rest}"));
     }
     Ok(())
 }
@@ -37,10 +38,10 @@ pub async fn print_component_completion(event: ComponentExecutionCompletedEvent)
     let duration = format_duration(event.duration);
     let steps = counts(&event.counts);
     let consumed = usage(&event.usage);
-    anstream::eprintln!(
+    print_line(&format!(
         "{style}{mark}{style:#} {BOLD}{}{BOLD:#} {DIM}{steps} {duration} {consumed}{DIM:#}",
         event.path
-    );
+    ));
     Ok(())
 }
 

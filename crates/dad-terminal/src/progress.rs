@@ -2,13 +2,12 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use dad_core::{HierarchyPath, format_duration};
 use dad_events::{ComponentEnded, Event, EventBody, RunIdentity, RunObserver, RunStarted, StepEnded};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::screen::{Spinner, print_line};
 use crate::text::{BOLD, DIM, mark, one_line, path_indent, path_name, usage, waits_for};
 
 /// Shows the component tree of a run while it grows: a line for each component entered and each step ended, and on a
@@ -16,8 +15,7 @@ use crate::text::{BOLD, DIM, mark, one_line, path_indent, path_name, usage, wait
 #[derive(Debug)]
 pub struct Progress {
     live: bool,
-    bars: MultiProgress,
-    running: Mutex<HashMap<HierarchyPath, ProgressBar>>,
+    running: Mutex<HashMap<HierarchyPath, Spinner>>,
     /// The components entered and not left, an outer one before those in it.
     open: Mutex<Vec<OpenComponent>>,
 }
@@ -41,23 +39,17 @@ impl Progress {
     pub fn new() -> Self {
         Self {
             live: std::io::stderr().is_terminal(),
-            bars: MultiProgress::new(),
             running: Mutex::default(),
             open: Mutex::default(),
         }
     }
 
-    /// Prints a line between those of the tree.
+    /// Prints a line between those of the tree; while a prompt is open, behind it.
     pub fn print(&self, line: &str) {
-        if self.live {
-            // A terminal that went away is no reason to fail a run.
-            drop(self.bars.println(line));
-        } else {
-            anstream::eprintln!("{line}");
-        }
+        print_line(line);
     }
 
-    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<HierarchyPath, ProgressBar>> {
+    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<HierarchyPath, Spinner>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -95,22 +87,13 @@ impl Progress {
         if !self.live {
             return;
         }
-        let style =
-            ProgressStyle::with_template(&format!("{}{{spinner}} {{msg}}  {{elapsed}}", path_indent(path)));
-        let bar = self.bars.add(ProgressBar::new_spinner());
-        if let Ok(style) = style {
-            bar.set_style(style);
-        }
-        bar.set_message(self.line_name(path));
-        bar.enable_steady_tick(Duration::from_millis(120));
-        self.running().insert(path.clone(), bar);
+        let template = format!("{}{{spinner}} {{msg}}  {{elapsed}}", path_indent(path));
+        let spinner = Spinner::new(template, self.line_name(path));
+        self.running().insert(path.clone(), spinner);
     }
 
     fn end(&self, path: &HierarchyPath) {
-        if let Some(bar) = self.running().remove(path) {
-            bar.finish_and_clear();
-            self.bars.remove(&bar);
-        }
+        self.running().remove(path);
     }
 
     fn show(&self, event: &Event) {
@@ -171,9 +154,7 @@ impl RunObserver for Progress {
     }
 
     async fn finish(&self) -> Vec<String> {
-        for (_, bar) in self.running().drain() {
-            bar.finish_and_clear();
-        }
+        self.running().clear();
         Vec::new()
     }
 }
@@ -239,6 +220,8 @@ fn step_line(ended: &StepEnded, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use dad_core::{ErrorInfo, NodeType, RunId, StepStatus, Usage};
     use dad_events::Origin;
 

@@ -81,5 +81,7 @@ pub use dad_runner::{
 };
 #[cfg(feature = "terminal")]
 pub use dad_terminal::{
-    async_input, get_ai_model_node_input, print_component_completion, print_node_completion,
+    ask_node_input, async_input, get_ai_model_node_input, get_command_node_input,
+    get_file_operations_node_input, get_folder_analyzer_node_input, print_component_completion,
+    print_node_completion,
 };

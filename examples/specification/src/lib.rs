@@ -7,15 +7,14 @@ use std::path::Path;
 use dhenara::definition::Problems;
 use dhenara::nodes::{
     AIModelNodeInput, AIModelNodeSettings, CommandNodeInput, CommandNodeSettings, FileOperationNodeSettings,
-    FolderAnalysisOperation, FolderAnalyzerNodeInput, FolderAnalyzerSettings, FolderOperationType,
-    PromptVariable,
+    FolderAnalysisOperation, FolderAnalyzerSettings, FolderOperationType, PromptVariable,
 };
 use dhenara::{
     AIModelNode, AgentBuilder, AgentDefinition, AgentRunner, CommandNode, Error, FileOperationNode,
     FlowBuilder, FlowDefinition, FlowRunner, FolderAnalyzerNode, HandlerError, NodeInputRequiredEvent,
     NodeType, ObjectTemplate, ObservabilitySettings, Prompt, RunContext, RunError, RunReport, RunStatus,
-    async_input, builtin_nodes, get_ai_model_node_input, on, print_component_completion,
-    print_node_completion,
+    async_input, builtin_nodes, get_ai_model_node_input, get_folder_analyzer_node_input, on,
+    print_component_completion, print_node_completion,
 };
 
 /// An agent small enough to be executed anywhere; the fragments call it `my_agent`.
@@ -125,7 +124,7 @@ pub fn static_inputs(project_root: &Path, file: &Path) -> Result<RunContext, Run
         .build()
 }
 
-/// *Integration with Event System*: a handler that answers the questions of AI model nodes.
+/// *Integration with Event System*: a handler that answers the questions of AI model nodes and folder analyzers.
 ///
 /// # Errors
 /// If the terminal cannot be used, or somebody answered before.
@@ -139,7 +138,7 @@ pub async fn node_input_event_handler(event: NodeInputRequiredEvent) -> Result<(
             .insert("task_description", task_description);
         event.set_input(node_input)?;
     } else if event.node_type == NodeType::FOLDER_ANALYZER {
-        event.set_input(FolderAnalyzerNodeInput::default())?;
+        event.set_input(get_folder_analyzer_node_input(&event).await?)?;
     }
     Ok(())
 }

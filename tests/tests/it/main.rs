@@ -7,6 +7,8 @@
 
 mod harness;
 mod nodes;
+#[cfg(unix)]
+mod pty;
 
 mod answers;
 mod approval;
@@ -33,5 +35,7 @@ mod render;
 mod rerun;
 mod resume;
 mod shown;
+#[cfg(unix)]
+mod terminal;
 mod together;
 mod tutorial;

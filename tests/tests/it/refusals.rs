@@ -376,7 +376,7 @@ fn inputs_that_do_not_fit() {
     ");
     insta::assert_snapshot!(refused(&env, &["--input", r#"first.greet={"env_var": {}}"#]), @"
     ---- stderr
-    error[invalid_input]: the input of `greeter_root.first.greet` from --input does not fit: `env_var`: unknown field `env_var`, expected `env_vars` or `commands`
+    error[invalid_input]: the input of `greeter_root.first.greet` from --input does not fit: `env_var`: unknown field `env_var`, expected one of `env_vars`, `commands`, `settings_override`
     ---- exit code 2
     ");
     insta::assert_snapshot!(refused(&env, &["--input", "greet={}"]), @r"
