@@ -83,10 +83,10 @@ impl FromStr for Budget {
                     budget.cost = Some(cost.ok_or_else(|| wrong("the cost is a number of US dollars"))?);
                 }
                 "tokens" => {
-                    budget.tokens = Some(whole(value).ok_or_else(|| wrong("tokens are a whole number"))?)
+                    budget.tokens = Some(whole(value).ok_or_else(|| wrong("tokens are a whole number"))?);
                 }
                 "calls" => {
-                    budget.calls = Some(whole(value).ok_or_else(|| wrong("calls are a whole number"))?)
+                    budget.calls = Some(whole(value).ok_or_else(|| wrong("calls are a whole number"))?);
                 }
                 "wall_time" => {
                     let time = parse_duration(value.trim()).map_err(|error| wrong(&error.to_string()))?;
