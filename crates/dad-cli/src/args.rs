@@ -359,6 +359,12 @@ pub(crate) struct RunOptions {
     pub(crate) place: Place,
     #[command(flatten)]
     pub(crate) given: Given,
+    /// Ask this model in the place of those that the definition names, in every step that asks one.
+    #[arg(long, value_name = "PROVIDER/MODEL")]
+    pub(crate) model: Option<String>,
+    /// Answer requests to models from a run that made the same ones; no network is used.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) replay: Option<String>,
     /// What the run may consume, in the place of what the definition and the environment say.
     #[arg(long, value_name = "cost=2.00,tokens=200k,calls=40,wall_time=30m")]
     pub(crate) budget: Option<Budget>,

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dad_core::Budget;
+use dad_models::Limits;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -50,6 +51,9 @@ pub(crate) struct Environment {
     /// A program and its arguments, called for each question of a run that waits.
     #[serde(default)]
     pub(crate) on_waiting: Vec<String>,
+    /// How many calls are made to models at a time, and in a minute.
+    #[serde(default)]
+    pub(crate) limits: Limits,
     /// How many seconds a handler of the project may think about a question; 60 by default. The time in which a person is
     /// at a prompt is not counted.
     #[serde(default)]

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dad_core::{Definition, RunStatus, SecretRegistry};
+use dad_core::{Definition, Element, ElementKind, NodeType, RunStatus, SecretRegistry};
 use dad_events::{EventBusConfig, Handler, NodeInputRequiredEvent, on};
 use dad_models::{Credentials, HttpClient, ModelCatalog, Models, ReplayClient};
 use dad_run::{RunContext, RunContextBuilder, RunView, find_project_root, find_project_root_from};
@@ -22,6 +22,7 @@ use crate::config::{Environment, environment};
 use crate::definitions::{self, Found};
 use crate::error::CommandError;
 use crate::notes::{NotedProgress, Notes};
+use crate::resume::run_catalog;
 use crate::summary::{Changes, Invocation, show_summary};
 use crate::{exit_code, given, json};
 
@@ -31,6 +32,25 @@ pub(crate) fn agent(app: &App, name: &str, options: &RunOptions) -> Result<u8, C
     check_project(&project_root)?;
     let found = definitions::agent(app, &project_root, name)?;
     run(app, found, &project_root, options)
+}
+
+/// Lets every step that asks a model ask this one.
+fn ask_one_model(definition: &mut Definition, model: &str) {
+    let body = &mut definition.body;
+    for element in body.elements.iter_mut().chain(&mut body.finally) {
+        in_element(element, model);
+    }
+}
+
+fn in_element(element: &mut Element, model: &str) {
+    if let ElementKind::Node(node) = &mut element.kind
+        && node.node_type == NodeType::AI_MODEL_CALL
+    {
+        node.settings["models"] = json!([model]);
+    }
+    for inner in element.kind.elements_mut() {
+        in_element(inner, model);
+    }
 }
 
 /// The project that is named, or the one around the current directory.
@@ -72,8 +92,16 @@ fn check_project(project_root: &Path) -> Result<(), CommandError> {
 
 fn run(app: &App, found: Found, project_root: &Path, options: &RunOptions) -> Result<u8, CommandError> {
     show_warnings(&found);
+    let mut found = found;
+    if let Some(model) = &options.model {
+        ask_one_model(&mut found.definition, model);
+    }
     let environment = environment(project_root, options.given.env.as_deref())?;
     let mut context = base_context(app, &found.root_id, project_root, &environment, options.no_input)?;
+    if let Some(run) = &options.replay {
+        let entry = run_catalog(&options.place, options.given.env.as_deref())?.find(run, None)?;
+        context = context.resource(Arc::new(Models::new(ReplayClient::of_run(&entry.dir)?)));
+    }
     context = durability(context, options.durability, &environment);
     if let Some(spans) = found.spans {
         context = context.spans(spans);
@@ -176,10 +204,8 @@ fn models(
         return Ok(Models::new(ReplayClient::new(project_root.join(cassette), tell)));
     }
     let credentials = Credentials::new(project_root, environment.credentials.as_deref(), secrets.clone());
-    Ok(Models::new(HttpClient::new(
-        ModelCatalog::load(project_root)?,
-        credentials,
-    )))
+    let client = HttpClient::new(ModelCatalog::load(project_root)?, credentials);
+    Ok(Models::new(client.with_limits(environment.limits)))
 }
 
 fn apply_options(
@@ -269,6 +295,7 @@ pub(crate) fn drive(
     let ended = runtime.block_on(async {
         let interrupt = tokio::spawn(stop_on_interrupt(stop));
         let ended = runner(context).run().await;
+        dad_terminal::prompts_closed().await;
         interrupt.abort();
         ended
     });

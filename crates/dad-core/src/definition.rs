@@ -306,6 +306,21 @@ impl ElementKind {
         }
     }
 
+    /// The elements in it, to be changed; none for leaves.
+    pub fn elements_mut(&mut self) -> impl Iterator<Item = &mut Element> {
+        let lists: [&mut [Element]; 2] = match self {
+            Self::Node(_) | Self::Callback(_) => [&mut [], &mut []],
+            Self::Flow(body) | Self::Subflow(body) | Self::Subagent(body) => {
+                [&mut body.elements, &mut body.finally]
+            }
+            Self::Conditional(conditional) => [&mut conditional.true_branch, &mut conditional.false_branch],
+            Self::ForEach(for_each) => [&mut for_each.body, &mut []],
+            Self::Repeat(repeat) => [&mut repeat.body, &mut []],
+            Self::Parallel(parallel) => [&mut parallel.elements, &mut []],
+        };
+        lists.into_iter().flatten()
+    }
+
     /// The lists of elements in it, each with its key in a file, in document order; none for leaves.
     pub fn lists(&self) -> impl Iterator<Item = (&'static str, &[Element])> {
         const NONE: (&str, &[Element]) = ("", &[]);

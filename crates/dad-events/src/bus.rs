@@ -1,10 +1,12 @@
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::{Either, select};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
@@ -12,7 +14,7 @@ use crate::ask::Question;
 use crate::event::{Event, RunIdentity};
 use crate::handler::{Asks, Handler, HandlerFuture, HandlerKind, NotifyFn};
 use crate::observer::{IntoObserver, RunObserver};
-use crate::patience;
+use crate::patience::TimeLimit;
 use crate::subscription::{Delivery, Feed, Subscription};
 
 /// Limits of a bus.
@@ -213,7 +215,7 @@ impl EventBus {
                     Err(panic) => Some(panicked(&*panic)),
                 }
             };
-            let trouble = match patience::within(limit, asked).await {
+            let trouble = match within(limit, asked).await {
                 Some(trouble) => trouble,
                 None => Some(format!(
                     "gave no answer within {}",
@@ -267,6 +269,15 @@ impl std::fmt::Debug for EventBus {
         f.debug_struct("EventBus")
             .field("config", &self.config)
             .finish_non_exhaustive()
+    }
+}
+
+/// Waits for a handler, but no longer than `limit`; `None` if it has not returned by then.
+async fn within<F: Future>(limit: Duration, handler: F) -> Option<F::Output> {
+    let limit = TimeLimit::new(limit);
+    match select(pin!(limit.scope(handler)), pin!(limit.run_out())).await {
+        Either::Left((returned, _)) => Some(returned),
+        Either::Right(((), _)) => None,
     }
 }
 

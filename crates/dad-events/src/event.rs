@@ -130,6 +130,7 @@ impl Event {
             EventBody::StepStarted(started) => Some(&started.path),
             EventBody::AttemptFailed(failed) => Some(&failed.path),
             EventBody::StepEnded(ended) => Some(&ended.path),
+            EventBody::TextStreamed(streamed) => Some(&streamed.path),
             EventBody::Custom(custom) => custom.path.as_ref(),
         }
     }
@@ -189,7 +190,7 @@ impl Event {
             EventBody::StepEnded(ended) if ended.status.is_failure() => EventType::NodeExecutionFailed,
             EventBody::StepEnded(_) => EventType::NodeExecutionCompleted,
             EventBody::AttemptFailed(_) => EventType::TraceUpdate,
-            EventBody::QuestionAsked(_) => EventType::TraceUpdate,
+            EventBody::QuestionAsked(_) | EventBody::TextStreamed(_) => EventType::TraceUpdate,
             EventBody::Custom(_) => EventType::Custom,
         }
     }
@@ -215,6 +216,8 @@ pub enum EventBody {
     AttemptFailed(AttemptFailed),
     /// A step ended; its files are in place.
     StepEnded(StepEnded),
+    /// A piece of a text that a step is about to have in its outcome; it has no journal record.
+    TextStreamed(TextStreamed),
     /// An event of the application.
     Custom(Custom),
 }
@@ -306,6 +309,15 @@ pub struct QuestionAsked {
     pub path: HierarchyPath,
     /// What kind of answer is wanted.
     pub kind: QuestionKind,
+}
+
+/// A piece of a text, as it arrives.
+#[derive(Clone, Debug)]
+pub struct TextStreamed {
+    /// The step.
+    pub path: HierarchyPath,
+    /// The piece, without secrets.
+    pub text: String,
 }
 
 /// What kind of answer a question wants.

@@ -39,10 +39,10 @@ pub use event::{
     ComponentExecutionStartedEvent, ComponentStarted, Custom, CustomEvent, Event, EventBody, EventType,
     NodeExecutionCompletedEvent, NodeExecutionFailedEvent, NodeExecutionStartedEvent, Origin, QuestionAsked,
     QuestionKind, RunCompletedEvent, RunEnded, RunFailedEvent, RunIdentity, RunStarted, RunStartedEvent,
-    StepEnded, StepStarted, TraceUpdateEvent,
+    StepEnded, StepStarted, TextStreamed, TraceUpdateEvent,
 };
 pub use handler::{EventPayload, Handler, HandlerArgument, HandlerError, on, on_any};
 pub use observer::{IntoObserver, RunObserver};
-pub use patience::{LimitPause, pause_time_limit};
+pub use patience::{LimitPause, TimeLimit, pause_time_limit};
 pub use reader::{ReadRun, RunReader};
 pub use subscription::{Delivery, Subscription};

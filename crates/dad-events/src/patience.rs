@@ -1,75 +1,63 @@
-//! The time limit of a handler that is asked, which stands still while a person is at the prompt.
+//! Time limits that stand still while a person is asked, or while it is waited for somebody's turn.
 
 use std::future::Future;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 tokio::task_local! {
-    /// The limit of the handler that this task runs for.
-    static PATIENCE: Arc<Patience>;
+    /// The innermost limit of what runs in this task.
+    static LIMIT: Arc<Limit>;
 }
 
-struct Patience {
+/// A time limit of a future. What runs in it can let the limit stand still by [`pause_time_limit`].
+#[derive(Clone, Debug)]
+pub struct TimeLimit(Arc<Limit>);
+
+#[derive(Debug)]
+struct Limit {
     state: Mutex<State>,
     changed: Notify,
 }
 
+#[derive(Debug)]
 struct State {
     /// When it ends, if it runs.
     deadline: Instant,
-    /// How many wait for a person.
+    /// How many let it stand still.
     paused: usize,
-    /// When the first of them began to wait.
+    /// When the first of them began.
     since: Instant,
 }
 
-/// The time limit of the handler that calls [`pause_time_limit`] stands still until this is dropped.
-#[must_use = "the time limit runs on once this is dropped"]
-pub struct LimitPause(Option<Arc<Patience>>);
-
-/// Lets the time limit of the handler that runs here stand still, because a person is asked. Does nothing outside a
-/// handler that answers questions, nor in a task that the handler has spawned.
-pub fn pause_time_limit() -> LimitPause {
-    let patience = PATIENCE.try_with(Arc::clone).ok();
-    if let Some(patience) = &patience {
-        let mut state = patience.state();
-        if state.paused == 0 {
-            state.since = Instant::now();
-        }
-        state.paused += 1;
-        patience.changed.notify_one();
-    }
-    LimitPause(patience)
-}
-
-impl Drop for LimitPause {
-    fn drop(&mut self) {
-        let Some(patience) = &self.0 else { return };
-        let mut state = patience.state();
-        state.paused -= 1;
-        if state.paused == 0 {
-            let waited = state.since.elapsed();
-            state.deadline += waited;
-        }
-        patience.changed.notify_one();
-    }
-}
-
-impl Patience {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl TimeLimit {
+    /// A limit that runs from now on.
+    #[must_use]
+    pub fn new(limit: Duration) -> Self {
+        let now = Instant::now();
+        Self(Arc::new(Limit {
+            state: Mutex::new(State {
+                deadline: now + limit,
+                paused: 0,
+                since: now,
+            }),
+            changed: Notify::new(),
+        }))
     }
 
-    async fn run_out(&self) {
+    /// A future whose limit this is. It is not stopped by it: whoever polls both decides what happens.
+    pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        LIMIT.scope(Arc::clone(&self.0), future)
+    }
+
+    /// Resolves when the limit has run out.
+    pub async fn run_out(&self) {
         loop {
-            let changed = self.changed.notified();
+            let changed = self.0.changed.notified();
             let deadline = {
-                let state = self.state();
+                let state = self.0.state();
                 (state.paused == 0).then_some(state.deadline)
             };
             match deadline {
@@ -82,26 +70,41 @@ impl Patience {
     }
 }
 
-/// Waits for a handler, but no longer than `limit`; `None` if it has not returned by then.
-pub(crate) async fn within<F: Future>(limit: Duration, handler: F) -> Option<F::Output> {
-    let now = Instant::now();
-    let patience = Arc::new(Patience {
-        state: Mutex::new(State {
-            deadline: now + limit,
-            paused: 0,
-            since: now,
-        }),
-        changed: Notify::new(),
-    });
-    let handler = pin!(PATIENCE.scope(Arc::clone(&patience), handler));
-    match select(handler, pin!(patience.run_out())).await {
-        Either::Left((returned, _)) => Some(returned),
-        Either::Right(((), _)) => None,
+/// The time limit of whoever called [`pause_time_limit`] stands still until this is dropped.
+#[derive(Debug)]
+#[must_use = "the time limit runs on once this is dropped"]
+pub struct LimitPause(Option<Arc<Limit>>);
+
+/// Lets the time limit of the handler or step that runs here stand still, because a person is asked, or because it is not
+/// its turn. Does nothing outside of both, nor in a task that they have spawned.
+pub fn pause_time_limit() -> LimitPause {
+    let limit = LIMIT.try_with(Arc::clone).ok();
+    if let Some(limit) = &limit {
+        let mut state = limit.state();
+        if state.paused == 0 {
+            state.since = Instant::now();
+        }
+        state.paused += 1;
+        limit.changed.notify_one();
+    }
+    LimitPause(limit)
+}
+
+impl Drop for LimitPause {
+    fn drop(&mut self) {
+        let Some(limit) = &self.0 else { return };
+        let mut state = limit.state();
+        state.paused -= 1;
+        if state.paused == 0 {
+            let waited = state.since.elapsed();
+            state.deadline += waited;
+        }
+        limit.changed.notify_one();
     }
 }
 
-impl std::fmt::Debug for LimitPause {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("LimitPause").field(&self.0.is_some()).finish()
+impl Limit {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

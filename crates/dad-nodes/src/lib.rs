@@ -30,8 +30,8 @@ mod shell;
 use dad_runner::NodeRegistry;
 
 pub use ai_model::{
-    AIModelCallConfig, AIModelNode, AIModelNodeInput, AIModelNodeSettings, Prompt, PromptMessage, PromptRole,
-    PromptVariable, PromptVariables, StructuredOutput,
+    AIModelCallConfig, AIModelNode, AIModelNodeInput, AIModelNodeSettings, Prompt, PromptFile, PromptMessage,
+    PromptRole, PromptVariable, PromptVariables, StructuredOutput, Tool, ToolChoice, ToolSettings,
 };
 pub use command::{CommandLine, CommandNode, CommandNodeInput, CommandNodeSettings, CommandOutput};
 pub use file_operation::{

@@ -10,7 +10,8 @@ use dad_core::{
 };
 use dad_definition::{NodeTypes, Program};
 use dad_events::{
-    AttemptFailed, ComponentEnded, ComponentStarted, Custom, EventBody, EventBus, RunIdentity, RunStarted,
+    AttemptFailed, ComponentEnded, ComponentStarted, Custom, Event, EventBody, EventBus, RunIdentity,
+    RunStarted, TextStreamed,
 };
 use dad_fs::{Dir, Durability};
 use serde::Serialize;
@@ -686,6 +687,20 @@ impl RunHandle {
         // Asked at every step, and only resumed runs have any.
         self.history()?;
         self.inner.state().settled.get(path).cloned()
+    }
+
+    /// Tells listeners a piece of a text that a step is about to have in its outcome; `text` holds no secrets. It is not
+    /// recorded.
+    pub fn stream_text(&self, path: &HierarchyPath, text: String) {
+        self.inner.bus.publish(Event {
+            seq: None,
+            at: self.now(),
+            run: Arc::clone(&self.inner.identity),
+            body: EventBody::TextStreamed(TextStreamed {
+                path: path.clone(),
+                text,
+            }),
+        });
     }
 
     /// Publishes an event of the application and records it.

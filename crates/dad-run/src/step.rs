@@ -133,6 +133,14 @@ impl StagedStep {
         Ok(())
     }
 
+    /// Replaces `state.json`.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn replace_state(&self, state: &Value) -> Result<(), RunError> {
+        projection::write_json(self.dir()?, STATE, state, self.durability)
+    }
+
     /// Writes `state.json`: what is about to be executed.
     ///
     /// # Errors

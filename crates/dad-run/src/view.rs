@@ -733,8 +733,11 @@ impl Fold {
                 self.open.questions.retain(|_, open| !same(open));
                 let since = record.at;
                 *self.open.asked.entry(path.clone()).or_default() += 1;
-                self.entries
-                    .insert(path.clone(), ViewEntry::Waiting { since, kind });
+                // A step that asks in the midst of its execution is gone on with.
+                if !matches!(self.entries.get(&path), Some(ViewEntry::Running { .. })) {
+                    let waiting = ViewEntry::Waiting { since, kind };
+                    self.entries.insert(path.clone(), waiting);
+                }
                 let open = OpenQuestion {
                     id: id.clone(),
                     path,

@@ -11,7 +11,8 @@ use crate::waiting::{BusyStep, Waited};
 
 /// What somebody is to agree to.
 pub(crate) struct Intent<'a> {
-    pub(crate) asker: Asker<'a>,
+    /// Whose input may be changed; `None` if there is none to change.
+    pub(crate) asker: Option<Asker<'a>>,
     pub(crate) path: &'a HierarchyPath,
     /// The type of the node; `None` for a component.
     pub(crate) node_type: Option<&'a NodeType>,
@@ -80,7 +81,7 @@ impl Intent<'_> {
         };
         redactor.redact_json(&mut said.value);
         // It was checked by whoever sent it, but anybody may write a file.
-        if let Err(reason) = check(&self.asker.check(run), &said.value) {
+        if let Err(reason) = check(&self.check_input(run), &said.value) {
             let message = format!("in the answer, {reason}");
             return Ok(Approval::Denied(ErrorInfo::new("invalid_input", message)));
         }
@@ -105,8 +106,15 @@ impl Intent<'_> {
         })
     }
 
+    fn check_input(&self, run: &RunHandle) -> dad_events::AnswerCheck {
+        match self.asker {
+            Some(asker) => asker.check(run),
+            None => Box::new(|_| Err("there is no input that could be changed".to_owned())),
+        }
+    }
+
     async fn ask_handlers(&self, run: &RunHandle) -> Option<Said> {
-        let input = self.asker.check(run);
+        let input = self.check_input(run);
         let event = ApprovalRequiredEvent::new(
             run.identity().clone(),
             (self.path.clone(), self.node_type.cloned()),
@@ -128,7 +136,7 @@ impl Intent<'_> {
             path: self.path.clone(),
             kind: QuestionKind::Approval,
             node_type: self.node_type.cloned(),
-            schema: approval_schema(&self.asker.schema(run)),
+            schema: approval_schema(&self.asker.map_or(Value::Bool(false), |asker| asker.schema(run))),
             settings: self.settings.clone(),
             preview: self.preview.clone(),
             fingerprint: Some(self.fingerprint),

@@ -2,7 +2,7 @@ use std::any::Any;
 use std::future::Future;
 use std::sync::Arc;
 
-use dad_core::{Digest, HierarchyPath, NodeType, Redactor, Usage};
+use dad_core::{Digest, HierarchyPath, NodeType, Redactor, StepStatus, Usage};
 use dad_fs::Dir;
 use dad_run::layout::CUSTOM_ARTIFACTS;
 use dad_run::{Available, Estimate, MemoLine, Reservation, RunError, RunHandle, StagedStep};
@@ -12,12 +12,15 @@ use serde_json::Value;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tracing::Instrument;
 
+use crate::approval::{Approval, Intent};
 use crate::memo::Memo;
-use crate::node::NodeError;
+use crate::node::{NodeError, NodeOutput};
+use crate::walk::Walk;
 
 /// What a node has beside its settings and input. Cheap to clone: clones are the same step.
 #[derive(Clone)]
 pub struct NodeContext {
+    walk: Arc<Walk>,
     run: RunHandle,
     staged: Arc<StagedStep>,
     memo: Arc<Memo>,
@@ -28,15 +31,17 @@ pub struct NodeContext {
 
 impl NodeContext {
     pub(crate) fn new(
-        run: RunHandle,
+        walk: Arc<Walk>,
         staged: Arc<StagedStep>,
         cancelled: CancellationToken,
         span: tracing::Span,
         memos: Vec<MemoLine>,
     ) -> Result<Self, RunError> {
+        let run = walk.run.clone();
         let redactor = run.secrets().redactor();
         let memo = Arc::new(Memo::resume(redactor.clone(), memos, &staged)?);
         Ok(Self {
+            walk,
             run,
             staged,
             memo,
@@ -144,6 +149,73 @@ impl NodeContext {
             .to_owned()
     }
 
+    /// JSON Schema of what a callback or node type is called with; `None` if there is none of that name.
+    #[must_use]
+    pub fn call_schema(&self, name: &str) -> Option<Value> {
+        self.walk.registry.call_schema(name)
+    }
+
+    /// The names of the callbacks and node types that can be called.
+    #[must_use]
+    pub fn callable_names(&self) -> Vec<&str> {
+        self.walk.registry.callable_names()
+    }
+
+    /// Calls a callback with arguments, else a node type with settings, as a part of this step: what it writes and pays for
+    /// belongs to the step.
+    ///
+    /// # Errors
+    /// If there is none of that name, or what it fails with.
+    pub async fn call(&self, name: &str, arguments: &Value) -> Result<NodeOutput, NodeError> {
+        let called = self.walk.registry.called(name, arguments);
+        let (node, settings) = called.ok_or_else(|| {
+            let message = format!("`{name}` is neither a callback nor a node type");
+            NodeError::new("unknown_tool", message).permanent()
+        })?;
+        Box::pin(node.execute(&settings, None, self)).await
+    }
+
+    /// Asks whether something may be done in the midst of this step; `fingerprint` stands for what it is. If nobody answers,
+    /// the step comes to rest, and goes on with its memos once somebody has answered.
+    ///
+    /// # Errors
+    /// `denied` with the reason. Any other error has to be returned by the node as it is.
+    pub async fn approve(
+        &self,
+        settings: Value,
+        preview: String,
+        fingerprint: Digest,
+    ) -> Result<(), NodeError> {
+        let intent = Intent {
+            asker: None,
+            path: self.path(),
+            node_type: Some(self.node_type()),
+            settings,
+            preview,
+            fingerprint,
+        };
+        let mut busy = self.walk.busy.inside();
+        match intent.approval(&self.run, &mut busy, &self.cancelled).await? {
+            Approval::Granted | Approval::Edited(_) => Ok(()),
+            Approval::Denied(error) => Err(NodeError {
+                info: error,
+                ..NodeError::new("denied", "").permanent()
+            }),
+            Approval::Pending(StepStatus::Cancelled) => {
+                Err(NodeError::new("cancelled", "nobody was asked any more").permanent())
+            }
+            Approval::Pending(_) => Err(NodeError::suspended()),
+        }
+    }
+
+    /// Replaces `state.json`, because what is executed is something else than was meant first.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn replace_state(&self, state: &Value) -> Result<(), NodeError> {
+        Ok(self.staged.replace_state(state)?)
+    }
+
     /// Reserves what a call may take of the budgets of the step and the run; waits while others have reserved what it
     /// needs. `estimate` is given what is still there.
     ///
@@ -200,7 +272,14 @@ impl NodeContext {
             self.run.spent_before(self.path(), usage(&response));
             return Ok(response);
         }
-        let mut response = serde_json::to_value(make(number).await?).map_err(broken)?;
+        let made = make(number).await;
+        let mut response = match made {
+            Ok(response) => serde_json::to_value(response).map_err(broken)?,
+            Err(error) => {
+                self.memo.give_back(name);
+                return Err(error);
+            }
+        };
         // What goes on from here is what stands in the file.
         self.redactor.redact_json(&mut response);
         let line = MemoLine::new(name, number, request, response.clone(), self.run.now());

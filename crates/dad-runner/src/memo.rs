@@ -87,6 +87,14 @@ impl Memo {
         )
     }
 
+    /// Gives the number of an exchange back that failed: a continued attempt counts only those that finished.
+    pub(crate) fn give_back(&self, name: &str) {
+        let mut state = self.state();
+        if let Some((_, number)) = state.begun.iter_mut().find(|(begun, _)| begun == name) {
+            *number = number.saturating_sub(1);
+        }
+    }
+
     /// Appends a finished exchange.
     pub(crate) fn finish(
         &self,

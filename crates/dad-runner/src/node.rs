@@ -225,6 +225,8 @@ pub struct NodeError {
     pub retryable: bool,
     /// The shortest pause before it, where somebody asked for one.
     pub retry_after: Option<Duration>,
+    /// Whether the step comes to rest until somebody has answered, instead of failing.
+    pub(crate) suspends: bool,
 }
 
 impl NodeError {
@@ -235,6 +237,7 @@ impl NodeError {
             partial: Box::default(),
             retryable: true,
             retry_after: None,
+            suspends: false,
         }
     }
 
@@ -245,6 +248,7 @@ impl NodeError {
             partial: Box::default(),
             retryable: true,
             retry_after: None,
+            suspends: false,
         }
     }
 
@@ -260,6 +264,14 @@ impl NodeError {
     pub fn with_partial(mut self, partial: NodeOutput) -> Self {
         self.partial = Box::new(partial);
         self
+    }
+
+    /// That the step comes to rest until somebody has answered a question.
+    pub(crate) fn suspended() -> Self {
+        Self {
+            suspends: true,
+            ..Self::new("suspended", "the step waits for an answer").permanent()
+        }
     }
 
     /// The same with the shortest pause before another attempt.
@@ -284,6 +296,7 @@ impl From<dad_run::RunError> for NodeError {
             partial: Box::default(),
             retryable: false,
             retry_after: None,
+            suspends: false,
         }
     }
 }

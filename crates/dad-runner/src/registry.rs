@@ -148,6 +148,29 @@ impl NodeRegistry {
         Ok(())
     }
 
+    /// JSON Schema of what a callback or node type is called with.
+    pub(crate) fn call_schema(&self, name: &str) -> Option<Value> {
+        let callback = self
+            .callbacks
+            .get(name)
+            .map(|callback| callback.info.args_schema.clone());
+        callback.or_else(|| Some(self.nodes.get(name)?.info.settings_schema.clone()))
+    }
+
+    /// The names of callbacks and node types.
+    pub(crate) fn callable_names(&self) -> Vec<&str> {
+        let callbacks = self.callbacks.keys().map(String::as_str);
+        callbacks.chain(self.nodes.keys().map(String::as_str)).collect()
+    }
+
+    /// What is called by a name, and the settings that it is called with.
+    pub(crate) fn called(&self, name: &str, arguments: &Value) -> Option<(Arc<dyn ErasedNode>, Value)> {
+        match self.callbacks.get(name) {
+            Some(callback) => Some((Arc::clone(&callback.node), json!({ "args": arguments }))),
+            None => Some((Arc::clone(&self.nodes.get(name)?.node), arguments.clone())),
+        }
+    }
+
     /// What executes a leaf of a definition.
     pub(crate) fn leaf(&self, leaf: &NodeElement) -> Option<&Arc<dyn ErasedNode>> {
         match &leaf.function {

@@ -11,6 +11,7 @@ use dad_core::{
     StepStatus, Timestamp, Usage,
 };
 use dad_definition::{NodeElement, TreeError};
+use dad_events::TimeLimit;
 use dad_run::layout::{RESULT, WORLD};
 use dad_run::{
     Changes, CommitDetails, Compared, Facts, Interrupted, Kind, Known, MemoLine, Reason, RunError, Settled,
@@ -34,20 +35,32 @@ use crate::walk::{Ended, Inside, Walk};
 /// How long a node that was asked to stop may take to return.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// What stands for no time limit: a century.
+const NO_LIMIT: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// How one attempt ended.
 struct Attempt {
     staged: Arc<StagedStep>,
     status: StepStatus,
     output: NodeOutput,
     error: Option<ErrorInfo>,
-    retryable: bool,
-    /// How long whoever refused wants to be left alone.
-    retry_after: Option<Duration>,
+    kind: FailureKind,
     /// What the attempts before it consumed.
     spent_before: Usage,
     /// Whether it changed something outside the run.
     effect: bool,
     duration: Duration,
+}
+
+/// What kind of failure an attempt ended with.
+#[derive(Clone, Copy, Default)]
+struct FailureKind {
+    /// Whether another one may succeed.
+    retryable: bool,
+    /// Whether it waits for an answer; what it did so far is gone on with.
+    suspends: bool,
+    /// How long whoever refused wants to be left alone.
+    retry_after: Option<Duration>,
 }
 
 /// What is executed, again for every attempt.
@@ -171,6 +184,9 @@ pub(crate) async fn take_step(
             input: input.as_ref(),
         })
         .await?;
+    if attempt.kind.suspends {
+        return Ok(Ended::pending(StepStatus::Waiting));
+    }
     // Record, and with it announce.
     step.commit(attempt, input, rendered, Some(fingerprint)).await
 }
@@ -241,7 +257,7 @@ impl Step<'_> {
     ) -> Intent<'_> {
         let preview = executor.preview(settings, input, &self.walk.run).await;
         Intent {
-            asker: Asker::Node(self.node),
+            asker: Some(Asker::Node(self.node)),
             path: &self.path,
             node_type: Some(&self.node.node_type),
             settings: settings.clone(),
@@ -442,7 +458,7 @@ impl Step<'_> {
             let again = may_repeat(&policy, execution.world, &attempt) && !self.stop.is_cancelled();
             let pause = pauses
                 .next()
-                .map(|pause| pause.max(attempt.retry_after.unwrap_or_default()));
+                .map(|pause| pause.max(attempt.kind.retry_after.unwrap_or_default()));
             let Some(pause) = pause.filter(|_| again) else {
                 return Ok(attempt);
             };
@@ -497,7 +513,7 @@ impl Step<'_> {
         );
         let stop = self.stop.child_token();
         let cx = NodeContext::new(
-            walk.run.clone(),
+            Arc::clone(walk),
             staged.clone(),
             stop.clone(),
             span.clone(),
@@ -523,14 +539,16 @@ impl Step<'_> {
             return Err(error);
         }
         let redactor = walk.run.secrets().redactor();
-        let (mut output, mut error, retryable, retry_after) = match ended {
-            Ok(output) => (output, None, false, None),
-            Err(error) => (
-                *error.partial,
-                Some(error.info.at(path)),
-                error.retryable,
-                error.retry_after,
-            ),
+        let (mut output, mut error, kind) = match ended {
+            Ok(output) => (output, None, FailureKind::default()),
+            Err(error) => {
+                let kind = FailureKind {
+                    retryable: error.retryable,
+                    suspends: error.suspends,
+                    retry_after: error.retry_after,
+                };
+                (*error.partial, Some(error.info.at(path)), kind)
+            }
         };
         redact_output(&redactor, &mut output);
         if let Some(text) = outcome_text(settings, &output.outcome) {
@@ -544,8 +562,7 @@ impl Step<'_> {
             status,
             output,
             error,
-            retryable,
-            retry_after,
+            kind,
             spent_before: Usage::default(),
             effect: execution.world.kind() == Kind::Effect,
             duration: began.elapsed(),
@@ -569,8 +586,7 @@ impl Step<'_> {
             status: StepStatus::Failed,
             output: NodeOutput::default(),
             error: Some(error),
-            retryable: false,
-            retry_after: None,
+            kind: FailureKind::default(),
             spent_before: Usage::default(),
             effect: false,
             duration: Duration::ZERO,
@@ -721,10 +737,12 @@ async fn within_limits(
     limit: Option<Duration>,
     stop: &CancellationToken,
 ) -> Option<(StepStatus, Result<NodeOutput, NodeError>)> {
-    let mut attempt = std::pin::pin!(attempt);
+    // Waiting for a person or for one's turn at a provider does not count.
+    let clock = TimeLimit::new(limit.unwrap_or(NO_LIMIT));
+    let mut attempt = std::pin::pin!(clock.scope(attempt));
     let deadline = async {
         match limit {
-            Some(limit) => tokio::time::sleep(limit).await,
+            Some(_) => clock.run_out().await,
             None => std::future::pending().await,
         }
     };
@@ -772,5 +790,5 @@ fn may_repeat(policy: &RetryPolicy, world: &World, attempt: &Attempt) -> bool {
     let code = attempt.error.as_ref().map_or("", |error| error.code.as_str());
     let worth_it = policy.when.is_empty() || policy.when.iter().any(|when| when == code);
     let allowed = world.kind() != Kind::Effect || policy.repeat_effects;
-    attempt.retryable && attempt.status != StepStatus::Cancelled && worth_it && allowed
+    attempt.kind.retryable && attempt.status != StepStatus::Cancelled && worth_it && allowed
 }

@@ -41,6 +41,15 @@ impl Busy {
         }
     }
 
+    /// A step that is counted already and asks in the midst of its execution.
+    pub(crate) fn inside(&self) -> BusyStep<'_> {
+        BusyStep {
+            busy: self,
+            // It is no other one: dropping this takes nothing away.
+            waits: true,
+        }
+    }
+
     fn one_less(&self) {
         self.count.fetch_sub(1, Ordering::AcqRel);
         self.changed.notify_waiters();
@@ -50,13 +59,18 @@ impl Busy {
 impl BusyStep<'_> {
     /// Waits for the answer to a question.
     pub(crate) async fn wait(&mut self, run: &RunHandle, question: &str, stop: &CancellationToken) -> Waited {
+        let is_inside = self.waits;
         run.waits(true);
         self.waits = true;
         self.busy.one_less();
         let waited = self.wait_inside(run, question, stop).await;
-        if !matches!(waited, Waited::InVain) {
+        let goes_on = !matches!(waited, Waited::InVain);
+        if goes_on {
             run.waits(false);
-            self.waits = false;
+        }
+        // A step that asked in the midst of its execution ends by itself, whatever came of it.
+        if goes_on || is_inside {
+            self.waits = is_inside;
             self.busy.count.fetch_add(1, Ordering::AcqRel);
         }
         waited

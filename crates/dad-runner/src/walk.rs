@@ -301,7 +301,7 @@ impl Walk {
         let variables = serde_json::Value::Object(self.recorded_variables(frame));
         let normalised = self.normaliser.value(&variables);
         let intent = Intent {
-            asker: Asker::Component(component),
+            asker: Some(Asker::Component(component)),
             path,
             node_type: None,
             settings: variables,

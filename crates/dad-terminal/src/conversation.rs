@@ -23,6 +23,12 @@ static TURN: Mutex<()> = Mutex::const_new(());
 /// person does not notice the delay.
 const SETTLE: Duration = Duration::from_millis(25);
 
+/// Waits until no prompt is open any more, and what was held back behind one is printed. A prompt that nobody waits for
+/// takes a moment to leave the terminal.
+pub async fn prompts_closed() {
+    drop(TURN.lock().await);
+}
+
 /// The turn of a conversation, and the screen with it. A prompt that nobody waits for any more holds it until it has
 /// left the terminal.
 #[derive(Debug)]

@@ -41,7 +41,7 @@ mod text;
 
 pub use conversation::{
     Conversation, YesNo, ask_choice, ask_choices, ask_long_text, ask_number, ask_path, ask_text, ask_yes_no,
-    async_input,
+    async_input, prompts_closed,
 };
 pub use error::TerminalError;
 pub use input::{

@@ -107,7 +107,10 @@ fn code_generator() -> AIModelNode {
             prompt: Some(PROMPT.into()),
             model_call_config: Some(AIModelCallConfig {
                 max_output_tokens: Some(4000),
-                structured_output: Some(StructuredOutput { schema }),
+                structured_output: Some(StructuredOutput {
+                    schema,
+                    repairs: None,
+                }),
                 ..Default::default()
             }),
             ..Default::default()

@@ -1,0 +1,428 @@
+//! Each protocol, against servers that speak it.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use dad_core::SecretRegistry;
+use dad_models::{
+    CallContext, Credentials, FinishReason, HttpClient, Limits, Message, MessageFile, ModelCatalog,
+    ModelClient, ModelError, ModelOptions, ModelRequest, ModelResponse, Role, ToolCall, ToolChoice, ToolSpec,
+};
+use serde_json::{Value, json};
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+/// A way in which a provider is spoken to.
+struct Protocol {
+    name: &'static str,
+    /// Where a call goes, whole and as a stream.
+    paths: [&'static str; 2],
+    /// An answer of text, of a tool call, and the text as a stream.
+    text: fn() -> Value,
+    tool: fn() -> Value,
+    stream: &'static str,
+}
+
+const PROTOCOLS: [Protocol; 3] = [
+    Protocol {
+        name: "openai",
+        paths: ["/v1/chat/completions", "/v1/chat/completions"],
+        text: || {
+            json!({
+                "id": "1", "object": "chat.completion", "model": "tiny-2",
+                "choices": [{ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": "Hello Ada" } }],
+                "usage": { "prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15 },
+            })
+        },
+        tool: || {
+            json!({
+                "id": "1", "object": "chat.completion", "model": "tiny-2",
+                "choices": [{ "index": 0, "finish_reason": "tool_calls", "message": { "role": "assistant", "content": null,
+                    "tool_calls": [{ "id": "call_1", "type": "function",
+                        "function": { "name": "weather", "arguments": "{\"city\":\"Bern\"}" } }] } }],
+                "usage": { "prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15 },
+            })
+        },
+        stream: concat!(
+            "data: {\"id\":\"1\",\"object\":\"chat.completion.chunk\",\"model\":\"tiny-2\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"Hello\"}}]}\n\n",
+            "data: {\"id\":\"1\",\"object\":\"chat.completion.chunk\",\"model\":\"tiny-2\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" Ada\"}}]}\n\n",
+            "data: {\"id\":\"1\",\"object\":\"chat.completion.chunk\",\"model\":\"tiny-2\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n",
+            "data: {\"id\":\"1\",\"object\":\"chat.completion.chunk\",\"model\":\"tiny-2\",\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":15}}\n\n",
+            "data: [DONE]\n\n",
+        ),
+    },
+    Protocol {
+        name: "anthropic",
+        paths: ["/v1/messages", "/v1/messages"],
+        text: || {
+            json!({
+                "id": "1", "type": "message", "role": "assistant", "model": "tiny-2", "stop_reason": "end_turn",
+                "content": [{ "type": "text", "text": "Hello Ada" }],
+                "usage": { "input_tokens": 10, "output_tokens": 5 },
+            })
+        },
+        tool: || {
+            json!({
+                "id": "1", "type": "message", "role": "assistant", "model": "tiny-2", "stop_reason": "tool_use",
+                "content": [{ "type": "tool_use", "id": "call_1", "name": "weather", "input": { "city": "Bern" } }],
+                "usage": { "input_tokens": 10, "output_tokens": 5 },
+            })
+        },
+        stream: concat!(
+            "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"tiny-2\",\"content\":[],\"stop_reason\":null,\"usage\":{\"input_tokens\":10,\"output_tokens\":1}}}\n\n",
+            "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+            "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hello\"}}\n\n",
+            "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\" Ada\"}}\n\n",
+            "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n",
+            "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":5}}\n\n",
+            "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+        ),
+    },
+    Protocol {
+        name: "google",
+        paths: [
+            "/v1/models/tiny:generateContent",
+            "/v1/models/tiny:streamGenerateContent",
+        ],
+        text: || {
+            json!({
+                "candidates": [{ "content": { "parts": [{ "text": "Hello Ada" }], "role": "model" }, "finishReason": "STOP", "index": 0 }],
+                "usageMetadata": { "promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15 },
+                "modelVersion": "tiny-2",
+            })
+        },
+        tool: || {
+            json!({
+                "candidates": [{ "content": { "parts": [{ "functionCall": { "name": "weather", "args": { "city": "Bern" } } }], "role": "model" }, "finishReason": "STOP", "index": 0 }],
+                "usageMetadata": { "promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15 },
+                "modelVersion": "tiny-2",
+            })
+        },
+        stream: concat!(
+            "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"Hello\"}],\"role\":\"model\"},\"index\":0}]}\n\n",
+            "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\" Ada\"}],\"role\":\"model\"},\"finishReason\":\"STOP\",\"index\":0}],\"usageMetadata\":{\"promptTokenCount\":10,\"candidatesTokenCount\":5,\"totalTokenCount\":15}}\n\n",
+        ),
+    },
+];
+
+/// A client whose model `m` answers at `url` by a protocol.
+fn client(protocol: &str, url: &str) -> HttpClient {
+    let project = tempfile::tempdir().unwrap();
+    std::fs::create_dir(project.path().join(".dhenara")).unwrap();
+    let models = format!(
+        "- {{ name: m, provider: here, model: tiny, protocol: {protocol}, base_url: \"{url}/v1\", price: {{ input: 1.0, output: 2.0 }} }}\n"
+    );
+    std::fs::write(project.path().join(".dhenara/models.yaml"), models).unwrap();
+    let catalog = ModelCatalog::load(project.path()).unwrap();
+    HttpClient::new(
+        catalog,
+        Credentials::new(project.path(), None, SecretRegistry::new()),
+    )
+}
+
+fn request() -> ModelRequest {
+    ModelRequest {
+        model: "m".to_owned(),
+        system: vec!["Be brief.".to_owned()],
+        messages: vec![Message::new(Role::User, "Greet Ada.")],
+        options: ModelOptions::default(),
+    }
+}
+
+fn call() -> CallContext {
+    CallContext {
+        idempotency_key: "key-1".to_owned(),
+        ..CallContext::new("root.flow.ask".parse().unwrap())
+    }
+}
+
+async fn server(place: &str, response: ResponseTemplate) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(method("POST"))
+        .and(path(place))
+        .respond_with(response)
+        .mount(&server)
+        .await;
+    server
+}
+
+async fn sent(server: &MockServer) -> Value {
+    let requests = server.received_requests().await.unwrap();
+    serde_json::from_slice(&requests.last().unwrap().body).unwrap()
+}
+
+fn check(protocol: &str, response: &ModelResponse) {
+    assert_eq!(response.text, "Hello Ada", "{protocol}");
+    assert_eq!(response.finish_reason, FinishReason::Completed, "{protocol}");
+    let usage = response.usage;
+    assert_eq!(
+        (usage.calls, usage.prompt_tokens, usage.completion_tokens),
+        (1, 10, 5),
+        "{protocol}"
+    );
+    assert_eq!(usage.total_tokens, 15, "{protocol}");
+    assert!(
+        (usage.cost.unwrap() - 20e-6).abs() < 1e-12,
+        "{protocol}: {usage:?}"
+    );
+}
+
+#[tokio::test]
+async fn every_protocol_answers_whole_and_as_a_stream() {
+    for protocol in &PROTOCOLS {
+        let body = ResponseTemplate::new(200).set_body_json((protocol.text)());
+        let whole = server(protocol.paths[0], body).await;
+        let asked = client(protocol.name, &whole.uri());
+        check(protocol.name, &asked.complete(&request(), &call()).await.unwrap());
+        let told = sent(&whole).await.to_string();
+        assert!(
+            told.contains("Be brief.") && told.contains("Greet Ada."),
+            "{told}"
+        );
+
+        let body = ResponseTemplate::new(200).set_body_raw(protocol.stream, "text/event-stream");
+        let streaming = server(protocol.paths[1], body).await;
+        let pieces: Arc<Mutex<Vec<String>>> = Arc::default();
+        let asked = client(protocol.name, &streaming.uri());
+        let heard = |piece: &str| pieces.lock().unwrap().push(piece.to_owned());
+        let response = asked.stream(&request(), &call(), &heard).await.unwrap();
+        check(protocol.name, &response);
+        assert_eq!(*pieces.lock().unwrap(), ["Hello", " Ada"], "{}", protocol.name);
+    }
+}
+
+#[tokio::test]
+async fn every_protocol_knows_schemas_tools_images_and_limits() {
+    for protocol in &PROTOCOLS {
+        let body = ResponseTemplate::new(200).set_body_json((protocol.tool)());
+        let server = server(protocol.paths[0], body).await;
+        let weather = ToolSpec {
+            name: "weather".to_owned(),
+            description: Some("The weather of a city.".to_owned()),
+            schema: json!({ "type": "object", "required": ["city"], "properties": { "city": { "type": "string" } } }),
+        };
+        let mut request = request();
+        request.messages[0]
+            .files
+            .push(MessageFile::new("dot.png", "image/png", vec![1_u8, 2, 3]));
+        request.options.tools.push(weather);
+        request.options.tool_choice = Some(ToolChoice::Required);
+        let limited = CallContext {
+            max_output_tokens: Some(77),
+            ..call()
+        };
+        let asked = client(protocol.name, &server.uri());
+        let response = asked.complete(&request, &limited).await.unwrap();
+        assert_eq!(
+            response.finish_reason,
+            FinishReason::ToolCall,
+            "{}",
+            protocol.name
+        );
+        let ToolCall {
+            id, name, arguments, ..
+        } = response.tool_calls[0].clone();
+        assert_eq!(
+            (name.as_str(), &arguments),
+            ("weather", &json!({ "city": "Bern" })),
+            "{}",
+            protocol.name
+        );
+        let told = sent(&server).await.to_string();
+        for expected in ["The weather of a city.", "AQID", "image/png", "77"] {
+            assert!(told.contains(expected), "{}: {expected}: {told}", protocol.name);
+        }
+
+        // The result of the tool goes back with the call that it answers.
+        request.messages.push(Message {
+            tool_calls: response.tool_calls.clone(),
+            ..Message::new(Role::Assistant, "")
+        });
+        request.messages.push(Message {
+            tool_call_id: Some(id),
+            tool_calls: response.tool_calls,
+            ..Message::new(Role::Tool, "sunny")
+        });
+        request.options.tool_choice = None;
+        request.options.schema = Some(
+            json!({ "type": "object", "properties": { "answer_of_mine": { "type": "string" } },
+            "required": ["answer_of_mine"], "additionalProperties": false }),
+        );
+        drop(asked.complete(&request, &call()).await.unwrap());
+        let told = sent(&server).await.to_string();
+        for expected in ["sunny", "weather", "answer_of_mine"] {
+            assert!(told.contains(expected), "{}: {expected}: {told}", protocol.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_protocol_says_what_was_refused() {
+    for protocol in &PROTOCOLS {
+        let refused =
+            ResponseTemplate::new(400).set_body_string("{\"error\":{\"message\":\"no such model\"}}");
+        let server = server(protocol.paths[0], refused).await;
+        let error = client(protocol.name, &server.uri())
+            .complete(&request(), &call())
+            .await
+            .unwrap_err();
+        assert!(
+            !error.is_retryable() && error.is_of_this_model(),
+            "{}: {error}",
+            protocol.name
+        );
+        assert!(
+            error.to_string().contains("no such model"),
+            "{}: {error}",
+            protocol.name
+        );
+
+        let broken = self::server(
+            protocol.paths[0],
+            ResponseTemplate::new(200).set_body_string("{\"oops"),
+        )
+        .await;
+        let error = client(protocol.name, &broken.uri())
+            .complete(&request(), &call())
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, ModelError::Answer { .. }) && error.is_retryable(),
+            "{}: {error:?}",
+            protocol.name
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_wants_to_be_left_alone_is_for_all_calls() {
+    let busy = MockServer::start().await;
+    let slow_down = ResponseTemplate::new(429)
+        .insert_header("retry-after", "1")
+        .set_body_string("slow down");
+    Mock::given(method("POST"))
+        .respond_with(slow_down)
+        .up_to_n_times(1)
+        .mount(&busy)
+        .await;
+    let fine = ResponseTemplate::new(200).set_body_json((PROTOCOLS[0].text)());
+    Mock::given(method("POST")).respond_with(fine).mount(&busy).await;
+    let client = client("openai", &busy.uri());
+    let error = client.complete(&request(), &call()).await.unwrap_err();
+    assert_eq!(
+        (error.code(), error.retry_after()),
+        ("rate_limited", Some(Duration::from_secs(1)))
+    );
+    let began = Instant::now();
+    let call = call();
+    let request = request();
+    let (one, other) = tokio::join!(client.complete(&request, &call), client.complete(&request, &call));
+    assert!(one.is_ok() && other.is_ok());
+    assert!(
+        began.elapsed() >= Duration::from_millis(950),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn calls_keep_to_the_limits_of_their_client() {
+    let body = ResponseTemplate::new(200)
+        .set_body_json((PROTOCOLS[0].text)())
+        .set_delay(Duration::from_millis(100));
+    let server = server("/v1/chat/completions", body).await;
+    let one_at_a_time = Limits {
+        max_concurrency: Some(1),
+        requests_per_minute: None,
+    };
+    let limited = client("openai", &server.uri()).with_limits(one_at_a_time);
+    let (request, call) = (request(), call());
+    let began = Instant::now();
+    let asked = futures_util::future::join_all((0..3).map(|_| limited.complete(&request, &call)));
+    assert!(asked.await.iter().all(Result::is_ok));
+    assert!(
+        began.elapsed() >= Duration::from_millis(300),
+        "{:?}",
+        began.elapsed()
+    );
+
+    let spread = Limits {
+        max_concurrency: None,
+        requests_per_minute: Some(300),
+    };
+    let limited = client("openai", &server.uri()).with_limits(spread);
+    let began = Instant::now();
+    let asked = futures_util::future::join_all((0..4).map(|_| limited.complete(&request, &call)));
+    assert!(asked.await.iter().all(Result::is_ok));
+    assert!(
+        began.elapsed() >= Duration::from_millis(600),
+        "one in 200 ms: {:?}",
+        began.elapsed()
+    );
+}
+
+/// A server that sends pieces of a stream with pauses, then closes the connection.
+fn raw_server(pieces: Vec<String>, pause: Duration) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        let mut request = [0; 65536];
+        let _ = connection.read(&mut request).unwrap();
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+        connection.write_all(head.as_bytes()).unwrap();
+        for piece in pieces {
+            std::thread::sleep(pause);
+            let chunk = format!("{:x}\r\n{piece}\r\n", piece.len());
+            // The other end may have given up.
+            if connection.write_all(chunk.as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_is_no_answer() {
+    for protocol in &PROTOCOLS {
+        // Whole lines, but not the last one that says why it ended.
+        let whole = protocol.stream.split_inclusive("\n\n").map(str::to_owned);
+        let pieces: Vec<String> = whole
+            .take_while(|piece| !piece.contains("stop") && !piece.contains("STOP"))
+            .collect();
+        let cut = raw_server(pieces, Duration::ZERO);
+        let error = client(protocol.name, &cut)
+            .stream(&request(), &call(), &|_| {})
+            .await
+            .unwrap_err();
+        assert!(error.is_retryable(), "{}: {error:?}", protocol.name);
+    }
+}
+
+#[tokio::test]
+async fn slow_bytes_arrive_and_a_call_has_its_time() {
+    let bytes: Vec<String> = PROTOCOLS[0].stream.chars().map(String::from).collect();
+    let slow = raw_server(bytes.clone(), Duration::from_micros(200));
+    let response = client("openai", &slow)
+        .stream(&request(), &call(), &|_| {})
+        .await
+        .unwrap();
+    check("openai", &response);
+
+    let slower = raw_server(bytes, Duration::from_millis(20));
+    let hurried = CallContext {
+        timeout: Some(Duration::from_millis(300)),
+        ..call()
+    };
+    let error = client("openai", &slower)
+        .stream(&request(), &hurried, &|_| {})
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, ModelError::TimedOut { .. }) && error.is_retryable(),
+        "{error:?}"
+    );
+}

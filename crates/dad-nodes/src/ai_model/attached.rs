@@ -1,0 +1,163 @@
+//! Files and images of a prompt.
+
+use std::path::{Path, PathBuf};
+
+use dad_fs::Dir;
+use dad_models::MessageFile;
+use dad_runner::{NodeContext, NodeError};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ai_model::{AIModelNodeSettings, Prompt};
+
+/// The largest file that is sent.
+const LARGEST: u64 = 20 << 20;
+
+/// A file of a prompt: its path, or with its media type.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum PromptFile {
+    /// Its path, absolute: `$var{project_root}/diagram.png`. It must lie in the project, the run root or the run.
+    Path(String),
+    /// A path and what the file is.
+    File {
+        /// Its path, as above.
+        path: String,
+        /// Its media type, such as `image/png`; by default after the end of its name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        media_type: Option<String>,
+    },
+}
+
+/// A file that was read, and the message that it belongs to: those of `context` in their order, then the prompt.
+pub(super) struct Attached {
+    pub(super) prompt: usize,
+    pub(super) file: MessageFile,
+}
+
+impl PromptFile {
+    fn path(&self) -> &str {
+        match self {
+            Self::Path(path) | Self::File { path, .. } => path,
+        }
+    }
+
+    fn media_type(&self) -> String {
+        match self {
+            Self::File {
+                media_type: Some(given),
+                ..
+            } => given.clone(),
+            _ => media_type(self.path()).to_owned(),
+        }
+    }
+
+    /// Its path, and what changes when its content does.
+    pub(super) fn stamp(&self) -> Result<(String, String), NodeError> {
+        let path = absolute(self.path())?;
+        let metadata =
+            std::fs::symlink_metadata(path).map_err(|error| unreadable(self.path(), &error.to_string()))?;
+        let modified = metadata.modified().ok();
+        let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+        let nanos = since.map_or(0, |since| since.as_nanos());
+        Ok((self.path().to_owned(), format!("{} {nanos}", metadata.len())))
+    }
+
+    fn read(&self, cx: &NodeContext) -> Result<MessageFile, NodeError> {
+        let path = absolute(self.path())?;
+        let (root, inside) = contained(path, cx)?;
+        let refused = |error: dad_fs::FsError| unreadable(self.path(), &NodeError::from(error).info.message);
+        // Opened inside its root: a link that leads out is refused.
+        let dir = Dir::open(&root).map_err(refused)?;
+        let len = dir.len(&inside).map_err(refused)?;
+        let len = len.ok_or_else(|| unreadable(self.path(), "there is no such file"))?;
+        if len > LARGEST {
+            let limit = dad_core::format_size(LARGEST);
+            return Err(unreadable(self.path(), &format!("it is larger than {limit}")));
+        }
+        let bytes = dir.read_expected(&inside, len).map_err(refused)?;
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        Ok(MessageFile::new(
+            name.unwrap_or_default(),
+            self.media_type(),
+            bytes,
+        ))
+    }
+}
+
+impl Prompt {
+    /// The files that belong to it.
+    pub(super) fn files(&self) -> &[PromptFile] {
+        match self {
+            Self::Text(_) => &[],
+            Self::Message(message) => &message.files,
+        }
+    }
+}
+
+/// Reads all files of the settings.
+pub(super) fn read_all(settings: &AIModelNodeSettings, cx: &NodeContext) -> Result<Vec<Attached>, NodeError> {
+    let prompts = settings.prompts().enumerate();
+    let files = prompts.flat_map(|(prompt, written)| written.files().iter().map(move |file| (prompt, file)));
+    files
+        .map(|(prompt, file)| {
+            Ok(Attached {
+                prompt,
+                file: file.read(cx)?,
+            })
+        })
+        .collect()
+}
+
+fn absolute(path: &str) -> Result<&Path, NodeError> {
+    let absolute = Path::new(path);
+    match absolute.is_absolute() {
+        true => Ok(absolute),
+        false => {
+            let hint = format!("write `$var{{project_root}}/{path}`, or `$var{{static_inputs_dir}}/{path}`");
+            Err(unreadable(path, "its path is not absolute").with_hint(hint))
+        }
+    }
+}
+
+/// The directory of the run that a path lies in, and the path in it.
+fn contained(path: &Path, cx: &NodeContext) -> Result<(PathBuf, PathBuf), NodeError> {
+    let variables = &cx.run().scope().run_variables;
+    let roots = ["run_dir", "run_root", "project_root"];
+    let roots = roots
+        .iter()
+        .filter_map(|name| variables.get(*name)?.as_str().map(PathBuf::from));
+    for root in roots {
+        if let Ok(inside) = path.strip_prefix(&root) {
+            return Ok((root.clone(), inside.to_path_buf()));
+        }
+    }
+    let reason = "it lies neither in the project nor in the run root";
+    Err(unreadable(&path.to_string_lossy(), reason))
+}
+
+fn unreadable(path: &str, reason: &str) -> NodeError {
+    NodeError::new(
+        "prompt_file",
+        format!("the file `{path}` of the prompt cannot be read: {reason}"),
+    )
+    .permanent()
+}
+
+/// The media type after the end of a name.
+fn media_type(path: &str) -> &'static str {
+    let end = path.rsplit_once('.').map_or("", |(_, end)| end);
+    match end.to_ascii_lowercase().as_str() {
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "pdf" => "application/pdf",
+        "mp3" => "audio/mpeg",
+        "wav" => "audio/wav",
+        "json" => "application/json",
+        "csv" => "text/csv",
+        "html" | "htm" => "text/html",
+        _ => "text/plain",
+    }
+}

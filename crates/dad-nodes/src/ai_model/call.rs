@@ -1,0 +1,299 @@
+//! A conversation with one model, up to an answer that can be used.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use dad_core::Usage;
+use dad_models::{CallContext, Message, ModelError, ModelRequest, ModelResponse, Models, Role};
+use dad_runner::{NodeContext, NodeError, NodeOutput};
+use serde_json::{Value, json};
+
+use crate::ai_model::answer::{StructuredSchema, save_files};
+use crate::ai_model::attached::read_all;
+use crate::ai_model::spending::{Bound, unknown_price};
+use crate::ai_model::stream::Pieces;
+use crate::ai_model::tools::Tools;
+use crate::ai_model::{AIModelCallConfig, AIModelNodeSettings};
+
+/// The name of model calls among the memos of a step.
+const MODEL_CALL: &str = "model_call";
+
+/// How often a call is made again that failed for a while.
+const RETRIES: u32 = 2;
+
+/// How often a model is asked again with the results of tools.
+const TOOL_ROUNDS: u32 = 10;
+
+/// Codes of failures after which the next model is asked: those that are a matter of the model or its provider.
+const OF_THE_MODEL: &[&str] = &[
+    "unknown_model",
+    "unknown_provider",
+    "no_credentials",
+    "rate_limited",
+    "model_status",
+    "model_connection",
+    "model_timeout",
+    "model_answer",
+    "model_request",
+];
+
+/// Whether another model may be asked instead.
+pub(super) fn is_of_the_model(error: &NodeError) -> bool {
+    OF_THE_MODEL.contains(&error.info.code.as_str())
+}
+
+/// What is said with one model.
+pub(super) struct Conversation<'a> {
+    settings: &'a AIModelNodeSettings,
+    config: AIModelCallConfig,
+    schema: Option<&'a StructuredSchema>,
+    models: &'a Models,
+    cx: &'a NodeContext,
+    request: ModelRequest,
+    tools: Tools,
+    usage: Usage,
+    repairs: u32,
+    rounds: u32,
+}
+
+impl<'a> Conversation<'a> {
+    pub(super) fn begin(
+        settings: &'a AIModelNodeSettings,
+        schema: Option<&'a StructuredSchema>,
+        models: &'a Models,
+        model: &str,
+        cx: &'a NodeContext,
+    ) -> Result<Self, NodeError> {
+        let config = settings.config();
+        let tools = Tools::new(&config.tools, cx)?;
+        let mut request = settings.request(model, read_all(settings, cx)?)?;
+        request.options.tools = tools.specs();
+        Ok(Self {
+            settings,
+            config,
+            schema,
+            models,
+            cx,
+            request,
+            tools,
+            usage: Usage::default(),
+            repairs: 0,
+            rounds: 0,
+        })
+    }
+
+    /// Asks, lets tools be called and answers be repaired, until there is an answer.
+    pub(super) async fn hold(mut self) -> Result<NodeOutput, NodeError> {
+        match self.talk().await {
+            Ok(output) => Ok(output),
+            Err(mut error) => {
+                // What was paid for was paid for all the same.
+                if error.partial.usage.is_zero() {
+                    error.partial.usage = self.usage;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn talk(&mut self) -> Result<NodeOutput, NodeError> {
+        loop {
+            let response = self.call().await?;
+            self.usage += response.usage;
+            if !response.tool_calls.is_empty() && !self.tools.is_empty() {
+                self.call_tools(response).await?;
+                continue;
+            }
+            let Some(schema) = self.schema else {
+                return self.output(&response, json!({ "text": &response.text }));
+            };
+            match schema.read(&response.text) {
+                Ok(structured) => return self.output(&response, json!({ "structured": structured })),
+                Err(problem) if self.repairs < schema.repairs => self.ask_for_repair(response, &problem),
+                Err(problem) => {
+                    let partial =
+                        self.output(&response, json!({ "text": &response.text, "structured": null }))?;
+                    return Err(NodeError::new("invalid_structured_output", problem).with_partial(partial));
+                }
+            }
+        }
+    }
+
+    fn ask_for_repair(&mut self, response: ModelResponse, problem: &str) {
+        self.repairs += 1;
+        let again = format!("{problem}\n\nAnswer again with JSON that obeys the schema, and nothing else.");
+        self.request
+            .messages
+            .push(Message::new(Role::Assistant, response.text));
+        self.request.messages.push(Message::new(Role::User, again));
+    }
+
+    async fn call_tools(&mut self, response: ModelResponse) -> Result<(), NodeError> {
+        let most = self.config.max_tool_rounds.unwrap_or(TOOL_ROUNDS);
+        self.rounds += 1;
+        if self.rounds > most {
+            let message = format!("the model still wants tools to be called after {most} rounds");
+            let hint = "raise `max_tool_rounds`, or say in the prompt when it is done";
+            return Err(NodeError::new("tool_rounds", message).with_hint(hint).permanent());
+        }
+        self.request.messages.push(Message {
+            tool_calls: response.tool_calls.clone(),
+            ..Message::new(Role::Assistant, response.text)
+        });
+        for call in response.tool_calls {
+            let result = self.tools.call(&call, self.cx).await?;
+            self.request.messages.push(Message {
+                tool_call_id: Some(call.id.clone()),
+                tool_calls: vec![call],
+                ..Message::new(Role::Tool, result)
+            });
+        }
+        Ok(())
+    }
+
+    fn output(&self, response: &ModelResponse, mut outcome: Value) -> Result<NodeOutput, NodeError> {
+        outcome["files"] = save_files(self.settings, response, self.cx)?.into();
+        let mut told = json!(response);
+        if let Some(fields) = told.as_object_mut() {
+            // Their bytes are artifacts.
+            fields.remove("files");
+        }
+        let calls = match self.usage.calls {
+            0 | 1 => String::new(),
+            calls => format!("{calls} calls, "),
+        };
+        let summary = format!("{}, {calls}{} tokens", response.model, self.usage.total_tokens);
+        Ok(NodeOutput::new(outcome)
+            .with_output(json!({ "data": { "response": told } }))
+            .with_usage(self.usage)
+            .with_summary(summary))
+    }
+
+    /// Makes a call, again if it failed for a while.
+    async fn call(&self) -> Result<ModelResponse, NodeError> {
+        let mut pauses = self.pauses()?;
+        loop {
+            let failed = match self.once().await {
+                Ok(response) => return Ok(response),
+                Err(error) if error.retryable && is_of_the_model(&error) => error,
+                Err(error) => return Err(error),
+            };
+            let Some(pause) = pauses.next() else {
+                return Err(failed);
+            };
+            // That the provider wants to be left alone is no time of the step.
+            let _waiting = failed.retry_after.map(|_| dad_events::pause_time_limit());
+            let pause = pause.max(failed.retry_after.unwrap_or_default());
+            tracing::info!(model = %self.request.model, error = %failed, ?pause, "the model is asked again");
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.cx.cancelled() => return Err(cancelled()),
+            }
+        }
+    }
+
+    fn pauses(&self) -> Result<impl Iterator<Item = Duration> + use<>, NodeError> {
+        let seconds = |name: &str, value: Option<f64>, default: f64| {
+            let value = value.unwrap_or(default);
+            Duration::try_from_secs_f64(value).map_err(|_| {
+                let message = format!("`{name}` is {value}; it must be a number of seconds");
+                NodeError::new("settings", message).permanent()
+            })
+        };
+        let first = seconds("retry_delay", self.config.retry_delay, 1.0)?;
+        let longest = seconds("max_retry_delay", self.config.max_retry_delay, 60.0)?;
+        Ok(ExponentialBuilder::default()
+            .with_jitter()
+            .with_min_delay(first.min(longest))
+            .with_max_delay(longest)
+            .with_max_times(self.config.retries.unwrap_or(RETRIES) as usize)
+            .build())
+    }
+
+    /// Makes one call, or takes its answer from the memo of an interrupted attempt.
+    async fn once(&self) -> Result<ModelResponse, NodeError> {
+        let exchange = self.cx.exchange(
+            MODEL_CALL,
+            &self.request,
+            |number| self.pay(number),
+            |response: &ModelResponse| response.usage,
+        );
+        tokio::select! {
+            answered = exchange => answered,
+            () = self.cx.cancelled() => Err(cancelled()),
+        }
+    }
+
+    async fn pay(&self, number: u32) -> Result<ModelResponse, NodeError> {
+        let model = &self.request.model;
+        let price = self.models.0.price(model).ok().flatten();
+        let bound = Bound::new(&self.request, price);
+        // What the budgets allow is known when it is reserved.
+        let (longest, unpayable) = (AtomicU32::new(u32::MAX), AtomicBool::new(false));
+        let reservation = self
+            .cx
+            .reserve(|available| {
+                unpayable.store(available.cost.is_some() && price.is_none(), Ordering::Relaxed);
+                if !available.is_unlimited() {
+                    let answer = u32::try_from(bound.answer(available)).unwrap_or(u32::MAX);
+                    longest.store(answer, Ordering::Relaxed);
+                }
+                bound.estimate(available)
+            })
+            .await?;
+        if unpayable.into_inner() {
+            return Err(unknown_price(model));
+        }
+        let call = CallContext {
+            number,
+            idempotency_key: self.cx.idempotency_key(&format!("{MODEL_CALL}.{number}")),
+            max_output_tokens: Some(longest.into_inner()).filter(|longest| *longest < u32::MAX),
+            timeout: self.timeout()?,
+            places: self.cx.run().places().into(),
+            ..CallContext::new(self.cx.path().clone())
+        };
+        let answered = match self.config.streaming.unwrap_or(false) {
+            false => self.models.0.complete(&self.request, &call).await,
+            true => {
+                let pieces = Pieces::new(self.cx)?;
+                let answered = self
+                    .models
+                    .0
+                    .stream(&self.request, &call, &|piece| pieces.push(piece))
+                    .await;
+                pieces.finish()?;
+                answered
+            }
+        };
+        let response = answered.map_err(|error| node_error(&error))?;
+        reservation.spend(response.usage);
+        Ok(response)
+    }
+
+    fn timeout(&self) -> Result<Option<Duration>, NodeError> {
+        let limit = self.config.timeout.map(Duration::try_from_secs_f64).transpose();
+        limit.map_err(|_| {
+            NodeError::new("settings", "`timeout` must be a positive number of seconds").permanent()
+        })
+    }
+}
+
+fn cancelled() -> NodeError {
+    NodeError::new("cancelled", "the call was given up")
+}
+
+fn node_error(error: &ModelError) -> NodeError {
+    let mut failed = NodeError::from_error(error.code(), error);
+    if let Some(hint) = error.hint() {
+        failed = failed.with_hint(hint);
+    }
+    if let Some(pause) = error.retry_after() {
+        failed = failed.retry_after(pause);
+    }
+    if error.is_retryable() {
+        failed
+    } else {
+        failed.permanent()
+    }
+}

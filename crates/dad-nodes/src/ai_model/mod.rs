@@ -1,0 +1,527 @@
+//! Calls of language models: what is asked, of whom, in which shape the answer is wanted, and what the model may call.
+
+mod answer;
+mod attached;
+mod call;
+mod made_up;
+mod spending;
+mod stream;
+mod tools;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use dad_definition::SettingsProblem;
+use dad_models::{Message, ModelOptions, ModelRequest, Models, Role};
+use dad_run::RunHandle;
+use dad_runner::{Node, NodeContext, NodeError, NodeOutput, ReadSet, Start, World};
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+pub use attached::PromptFile;
+pub use tools::{Tool, ToolChoice, ToolSettings};
+
+use crate::serde_forms::OneOrMany;
+use crate::settings_node::settings_node;
+use answer::{REPAIRS, StructuredSchema};
+use call::Conversation;
+
+settings_node!(
+    /// A call of a language model.
+    AIModelNode,
+    AIModelNodeSettings,
+    AI_MODEL_CALL
+);
+
+/// What a model is asked, and how.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AIModelNodeSettings {
+    /// The models to ask, `provider/model`; the first that answers is used.
+    #[serde(default)]
+    pub models: Vec<String>,
+    /// Instructions that stand before the conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_instructions: Option<OneOrMany<String>>,
+    /// Messages before the prompt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub context: Vec<Prompt>,
+    /// What is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<Prompt>,
+    /// Steps whose outcomes stand before the prompt, by the names that `$hier{}` has for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub context_sources: Vec<Value>,
+    /// Whether files and images in the answer are kept in the step's `custom-artifacts/`; true by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub save_generated_bytes: Option<bool>,
+    /// A directory in `custom-artifacts/` for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_save_path: Option<String>,
+    /// What their names begin with; `generated_` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_save_filename_prefix: Option<String>,
+    /// How the model is to answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_call_config: Option<AIModelCallConfig>,
+}
+
+/// A message: its text alone, or with its role and variables.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Prompt {
+    /// The text of a user's message.
+    Text(String),
+    /// A message in full.
+    Message(PromptMessage),
+}
+
+/// A message with its role and variables.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PromptMessage {
+    /// Whose message it is: `user`, `assistant` or `system`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<PromptRole>,
+    /// What it says.
+    pub text: String,
+    /// Variables the text may use, given by the step's input.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub variables: IndexMap<String, PromptVariable>,
+    /// Files and images that belong to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<PromptFile>,
+}
+
+/// Whose message it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptRole {
+    /// The one who asks.
+    User,
+    /// The model.
+    Assistant,
+    /// Instructions.
+    System,
+}
+
+/// A variable of a prompt.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PromptVariable {
+    /// Its value if the input gives none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<Value>,
+    /// The values it may have; any if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed: Vec<Value>,
+}
+
+impl Prompt {
+    /// A user's message whose text uses variables that the step's input gives.
+    pub fn with_dad_text(
+        text: impl Into<String>,
+        variables: impl IntoIterator<Item = (&'static str, PromptVariable)>,
+    ) -> Self {
+        let variables = variables
+            .into_iter()
+            .map(|(name, variable)| (name.to_owned(), variable))
+            .collect();
+        Self::Message(PromptMessage {
+            role: None,
+            text: text.into(),
+            variables,
+            files: Vec::new(),
+        })
+    }
+
+    fn message(&self) -> Message {
+        match self {
+            Self::Text(text) => Message::new(Role::User, text.as_str()),
+            Self::Message(message) => {
+                let role = match message.role {
+                    None | Some(PromptRole::User) => Role::User,
+                    Some(PromptRole::Assistant) => Role::Assistant,
+                    Some(PromptRole::System) => Role::System,
+                };
+                Message::new(role, message.text.as_str())
+            }
+        }
+    }
+}
+
+impl From<&str> for Prompt {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+/// How a model is to answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AIModelCallConfig {
+    /// Longest answer in tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u32>,
+    /// Whether the answer is told while it arrives: to listeners, the terminal and `stream.txt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streaming: Option<bool>,
+    /// Whether the model thinks before it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<bool>,
+    /// The most tokens of thinking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_reasoning_tokens: Option<u32>,
+    /// How much it thinks: `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<String>,
+    /// Options by the provider's own names: `temperature`, `top_p`, `seed`, `stop`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub options: Map<String, Value>,
+    /// What the model may call: names of callbacks and node types, or settings of a tool.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Tool>,
+    /// Whether it calls them: `auto`, `none`, `required`, or the one of a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_choice: Option<ToolChoice>,
+    /// How often the model may be asked again with the results of tools; 10 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tool_rounds: Option<u32>,
+    /// The shape of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub structured_output: Option<StructuredOutput>,
+    /// What the provider is told about the call, by names of its own.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub metadata: Map<String, Value>,
+    /// The longest time of one call in seconds, not counting that it waits for its turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<f64>,
+    /// How often a call is made again that failed for a while (429, 408, 5xx, a broken connection); 2 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
+    /// The pause before the first of them in seconds, 1 by default; it doubles, and is as long as the provider asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_delay: Option<f64>,
+    /// The longest pause in seconds, 60 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_retry_delay: Option<f64>,
+    /// Whether an answer is made up in the shape that is asked for, and no provider is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_mode: Option<bool>,
+}
+
+/// The shape of an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StructuredOutput {
+    /// JSON Schema the answer must obey, or `builtin:file_operations` for operations of a `file_operation` node.
+    #[serde(alias = "output_schema")]
+    pub schema: Value,
+    /// How often an answer that does not obey it is asked for again, with what is wrong; 2 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repairs: Option<u32>,
+}
+
+impl StructuredOutput {
+    /// The shape of a Rust type.
+    #[must_use]
+    pub fn of<T: JsonSchema>() -> Self {
+        Self {
+            schema: schemars::schema_for!(T).into(),
+            repairs: None,
+        }
+    }
+}
+
+/// What can be given to a model call from outside.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AIModelNodeInput {
+    /// Values of the prompt's variables.
+    #[serde(default)]
+    pub prompt_variables: PromptVariables,
+    /// A merge patch over the rendered settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings_override: Option<Value>,
+}
+
+/// Values of a prompt's variables by name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct PromptVariables(pub IndexMap<String, Value>);
+
+impl PromptVariables {
+    /// Gives a variable its value.
+    pub fn insert(&mut self, name: impl Into<String>, value: impl Into<Value>) {
+        self.0.insert(name.into(), value.into());
+    }
+}
+
+/// Executes `ai_model_call`.
+#[derive(Debug, Default)]
+pub(crate) struct AIModelExecutor;
+
+#[async_trait]
+impl Node for AIModelExecutor {
+    type Settings = AIModelNodeSettings;
+    type Input = AIModelNodeInput;
+    const TYPE: &'static str = "ai_model_call";
+
+    async fn world(&self, settings: &AIModelNodeSettings) -> Result<World, NodeError> {
+        let config = settings.model_call_config.as_ref();
+        if config.is_some_and(|config| !config.tools.is_empty()) {
+            // Nothing is known of what a tool changes.
+            return Ok(World::Effect);
+        }
+        let files: Vec<&PromptFile> = settings.prompts().flat_map(Prompt::files).collect();
+        if files.is_empty() {
+            return Ok(World::Pure);
+        }
+        let reads = files.into_iter().map(PromptFile::stamp);
+        Ok(World::Reads(reads.collect::<Result<ReadSet, NodeError>>()?))
+    }
+
+    fn prompt_variables(unrendered: &Value) -> Map<String, Value> {
+        let variables = unrendered.pointer("/prompt/variables").and_then(Value::as_object);
+        let default = |variable: &Value| variable.get("default").cloned().unwrap_or(Value::Null);
+        variables
+            .into_iter()
+            .flatten()
+            .map(|(name, variable)| (name.clone(), default(variable)))
+            .collect()
+    }
+
+    fn check_settings(unrendered: &Value) -> Vec<SettingsProblem> {
+        let sources = unrendered.get("context_sources").and_then(Value::as_array);
+        let previous = sources.into_iter().flatten().enumerate();
+        let previous = previous
+            .filter(|(_, name)| *name == "previous")
+            .map(|(index, _)| SettingsProblem {
+                place: format!("context_sources[{index}]"),
+                code: "unknown_step",
+                message: "`previous` does not say which step is meant".to_owned(),
+                hint: Some("name the step".to_owned()),
+            });
+        let mut problems: Vec<SettingsProblem> = previous.collect();
+        problems.extend(tools::problems(unrendered));
+        problems
+    }
+
+    /// What a source is named by becomes a reference, so that it is resolved with the definition, is in the fingerprint, and
+    /// stands as its value in the rendered settings.
+    fn prepare_settings(unrendered: &Value) -> Option<Value> {
+        let sources = unrendered.get("context_sources")?.as_array()?;
+        let reference = |name: &Value| match name.as_str() {
+            Some(name) if !name.contains('$') => format!("$expr{{ $hier{{{name}}}.outcome }}").into(),
+            _ => name.clone(),
+        };
+        let mut prepared = unrendered.clone();
+        prepared["context_sources"] = sources.iter().map(reference).collect();
+        Some(prepared)
+    }
+
+    fn check_start(unrendered: &Value, start: &Start<'_>) -> Result<(), NodeError> {
+        spending::check_prices(unrendered, start)
+    }
+
+    async fn preview(
+        &self,
+        settings: &AIModelNodeSettings,
+        input: Option<&AIModelNodeInput>,
+        _: &RunHandle,
+    ) -> Result<String, NodeError> {
+        check_allowed(settings, input)?;
+        let model = settings.models.first().ok_or_else(no_models)?;
+        let request = settings.request(model, Vec::new())?;
+        let system = request.system.iter().map(|text| format!("system: {text}"));
+        let messages = request.messages.iter();
+        let messages = messages.map(|message| format!("{}: {}", message.role.as_str(), message.text));
+        let lines: Vec<String> = system.chain(messages).collect();
+        Ok(format!(
+            "to {}\n{}",
+            settings.models.join(", else "),
+            lines.join("\n")
+        ))
+    }
+
+    fn state(
+        &self,
+        settings: &AIModelNodeSettings,
+        input: Option<&AIModelNodeInput>,
+        _: &NodeContext,
+    ) -> Result<Option<Value>, NodeError> {
+        check_allowed(settings, input)?;
+        let model = settings.models.first().ok_or_else(no_models)?;
+        Ok(Some(settings.state(model)?))
+    }
+
+    async fn execute(
+        &self,
+        settings: AIModelNodeSettings,
+        input: Option<AIModelNodeInput>,
+        cx: &NodeContext,
+    ) -> Result<NodeOutput, NodeError> {
+        check_allowed(&settings, input.as_ref())?;
+        let schema = settings.schema()?;
+        if settings.config().test_mode == Some(true) {
+            return Ok(made_up::output(&settings, schema.as_ref()));
+        }
+        let models = cx.resource::<Models>().ok_or_else(|| {
+            NodeError::new("no_model_client", "the run was given no model client").permanent()
+        })?;
+        let mut failed = no_models();
+        for (index, model) in settings.models.iter().enumerate() {
+            if index > 0 {
+                // The model that is asked stands in the file, not the one that failed.
+                let mut state = settings.state(model)?;
+                cx.redactor().redact_json(&mut state);
+                cx.replace_state(&state)?;
+            }
+            let conversation = Conversation::begin(&settings, schema.as_ref(), &models, model, cx)?;
+            match conversation.hold().await {
+                Ok(output) => return Ok(output),
+                Err(error) if call::is_of_the_model(&error) => failed = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(failed)
+    }
+}
+
+fn no_models() -> NodeError {
+    NodeError::new("no_models", "`models` names no model")
+        .with_hint("write `models: [provider/model]`")
+        .permanent()
+}
+
+impl AIModelNodeSettings {
+    fn config(&self) -> AIModelCallConfig {
+        self.model_call_config.clone().unwrap_or_default()
+    }
+
+    /// All messages that are written in the settings.
+    fn prompts(&self) -> impl Iterator<Item = &Prompt> {
+        self.context.iter().chain(&self.prompt)
+    }
+
+    fn schema(&self) -> Result<Option<StructuredSchema>, NodeError> {
+        let wanted = self.model_call_config.as_ref();
+        let wanted = wanted.and_then(|config| config.structured_output.as_ref());
+        wanted
+            .map(|output| StructuredSchema::new(&output.schema, output.repairs.unwrap_or(REPAIRS)))
+            .transpose()
+    }
+
+    /// What is about to be asked, for `state.json`.
+    fn state(&self, model: &str) -> Result<Value, NodeError> {
+        let request = self.request(model, Vec::new())?;
+        let prompt = request
+            .messages
+            .last()
+            .map(|message| json!({ "role": message.role, "text": message.text }));
+        let before = request.messages.len().saturating_sub(1);
+        Ok(json!({
+            "ai_model": model,
+            "models": self.models,
+            "model_call_config": self.model_call_config,
+            "prompt": prompt,
+            "context": request.messages[..before],
+            "instructions": request.system,
+        }))
+    }
+
+    /// What a model is asked first, with the files of its messages by position.
+    fn request(&self, model: &str, files: Vec<attached::Attached>) -> Result<ModelRequest, NodeError> {
+        let prompt = self.prompt.as_ref().ok_or_else(|| {
+            NodeError::new("no_prompt", "`prompt` is missing")
+                .with_hint("write what the model is asked")
+                .permanent()
+        })?;
+        let config = self.config();
+        let system = self.system_instructions.as_ref();
+        let system = system.map(|all| all.as_slice().to_vec()).unwrap_or_default();
+        let mut by_prompt: BTreeMap<usize, Vec<_>> = BTreeMap::new();
+        for attached in files {
+            by_prompt.entry(attached.prompt).or_default().push(attached.file);
+        }
+        let written = self.context.iter().chain([prompt]).enumerate();
+        let mut messages: Vec<Message> = written
+            .map(|(index, prompt)| Message {
+                files: by_prompt.remove(&index).unwrap_or_default(),
+                ..prompt.message()
+            })
+            .collect();
+        let at = messages.len() - 1;
+        let sources = self
+            .context_sources
+            .iter()
+            .map(|outcome| Message::new(Role::User, text_of(outcome)));
+        messages.splice(at..at, sources);
+        let schema = self.schema()?.map(|schema| schema.for_model().clone());
+        let effort = match (config.reasoning, config.reasoning_effort) {
+            (Some(false), _) => Some("none".to_owned()),
+            (Some(true), None) if config.max_reasoning_tokens.is_none() => Some("medium".to_owned()),
+            (_, effort) => effort,
+        };
+        Ok(ModelRequest {
+            model: model.to_owned(),
+            system,
+            messages,
+            options: ModelOptions {
+                max_output_tokens: config.max_output_tokens,
+                schema,
+                reasoning_effort: effort,
+                max_reasoning_tokens: config
+                    .max_reasoning_tokens
+                    .filter(|_| config.reasoning != Some(false)),
+                tools: Vec::new(),
+                tool_choice: config.tool_choice.map(Into::into),
+                metadata: config.metadata,
+                other: config.options,
+            },
+        })
+    }
+}
+
+/// An outcome as a message: its text, else its structured form, else all of it.
+fn text_of(outcome: &Value) -> String {
+    let structured = outcome.get("structured").filter(|value| !value.is_null());
+    match (structured, outcome.get("text").and_then(Value::as_str), outcome) {
+        (Some(structured), ..) => structured.to_string(),
+        (None, Some(text), _) => text.to_owned(),
+        (None, None, Value::String(text)) => text.clone(),
+        (None, None, other) => other.to_string(),
+    }
+}
+
+/// Refuses values of prompt variables that are not among the allowed ones.
+fn check_allowed(settings: &AIModelNodeSettings, input: Option<&AIModelNodeInput>) -> Result<(), NodeError> {
+    let (Some(Prompt::Message(message)), Some(input)) = (&settings.prompt, input) else {
+        return Ok(());
+    };
+    for (name, value) in &input.prompt_variables.0 {
+        let Some(variable) = message.variables.get(name) else {
+            let known: Vec<&str> = message.variables.keys().map(String::as_str).collect();
+            let near = dad_core::nearest(name, known.iter().copied());
+            let hint = near.map_or_else(
+                || format!("declared are: {}", known.join(", ")),
+                |n| format!("did you mean `{n}`?"),
+            );
+            return Err(NodeError::new(
+                "unknown_prompt_variable",
+                format!("the prompt has no variable `{name}`"),
+            )
+            .with_hint(hint)
+            .permanent());
+        };
+        if !variable.allowed.is_empty() && !variable.allowed.contains(value) {
+            let allowed = Value::from(variable.allowed.clone());
+            let message = format!("the prompt variable `{name}` is {value}; allowed are {allowed}");
+            return Err(NodeError::new("prompt_variable_not_allowed", message).permanent());
+        }
+    }
+    Ok(())
+}

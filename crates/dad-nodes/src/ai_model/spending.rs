@@ -1,0 +1,161 @@
+//! What a call may take of the budgets.
+
+use dad_models::{ModelRequest, Models, Price};
+use dad_run::{Available, Estimate};
+use dad_runner::{NodeError, Start};
+use serde_json::Value;
+
+/// The longest answer that is reckoned with, in tokens, where nothing says how long it may be.
+const USUAL_ANSWER: u64 = 4096;
+
+/// The shortest answer that is worth a call, in tokens.
+const SHORTEST_ANSWER: u64 = 64;
+
+/// What a file is reckoned with, in tokens: about what providers count for an image.
+const FILE: u64 = 2000;
+
+/// What a call may take, at most: the longest answer that it may give.
+pub(super) struct Bound {
+    prompt: u64,
+    /// The longest answer by the settings.
+    answer: Option<u64>,
+    price: Option<Price>,
+}
+
+impl Bound {
+    pub(super) fn new(request: &ModelRequest, price: Option<Price>) -> Self {
+        Self {
+            prompt: prompt_tokens(request),
+            answer: request.options.max_output_tokens.map(u64::from),
+            price,
+        }
+    }
+
+    /// The longest answer, given what is still there: if the settings do not say, as long as fits.
+    pub(super) fn answer(&self, available: &Available) -> u64 {
+        let fitting = available.tokens.map(|tokens| tokens.saturating_sub(self.prompt));
+        let payable = match (available.cost, self.price) {
+            (Some(cost), Some(price)) if price.output > 0.0 => {
+                let left = cost - self.cost_of_prompt(price);
+                // More than fits into the type is as good as no limit.
+                Some((left.max(0.0) * 1e6 / price.output) as u64)
+            }
+            _ => None,
+        };
+        let longest = [fitting, payable].into_iter().flatten().min().unwrap_or(u64::MAX);
+        self.answer
+            .unwrap_or(USUAL_ANSWER.min(longest.max(SHORTEST_ANSWER)))
+    }
+
+    pub(super) fn estimate(&self, available: &Available) -> Estimate {
+        let answer = self.answer(available);
+        let cost = self.price.map_or(0.0, |price| {
+            self.cost_of_prompt(price) + price.output * answer as f64 / 1e6
+        });
+        Estimate {
+            tokens: self.prompt + answer,
+            cost,
+        }
+    }
+
+    fn cost_of_prompt(&self, price: Price) -> f64 {
+        price.input * self.prompt as f64 / 1e6
+    }
+}
+
+/// An upper bound of what a provider will count for a request: a token has about four letters of English, and hardly ever
+/// fewer than three bytes of any language.
+fn prompt_tokens(request: &ModelRequest) -> u64 {
+    const BYTES: u64 = 3;
+    const MESSAGE: u64 = 8;
+    let texts = request.system.iter().map(String::len);
+    let messages = request.messages.iter();
+    let told = messages.clone().map(|message| message.text.len());
+    let schemas = request
+        .options
+        .tools
+        .iter()
+        .map(|tool| tool.schema.to_string().len() + tool.name.len());
+    let schema = request
+        .options
+        .schema
+        .as_ref()
+        .map_or(0, |schema| schema.to_string().len());
+    let bytes: usize = texts.chain(told).chain(schemas).sum::<usize>() + schema;
+    let files: u64 = messages.map(|message| message.files.len() as u64).sum();
+    (bytes as u64).div_ceil(BYTES) + MESSAGE * request.messages.len() as u64 + FILE * files
+}
+
+/// Refuses a budget of money for models whose price is not known.
+pub(super) fn check_prices(unrendered: &Value, start: &Start<'_>) -> Result<(), NodeError> {
+    let (Some(_), Some(models)) = (start.budget.cost, start.resources.get::<Models>()) else {
+        return Ok(());
+    };
+    let test_mode = unrendered.pointer("/model_call_config/test_mode");
+    if test_mode == Some(&Value::Bool(true)) {
+        return Ok(());
+    }
+    let names = unrendered.get("models").and_then(Value::as_array);
+    let names = names.into_iter().flatten().filter_map(Value::as_str);
+    for name in names.filter(|name| !name.contains('$')) {
+        // A model that is not known is told of where it is asked.
+        if let Ok(None) = models.0.price(name) {
+            return Err(unknown_price(name));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn unknown_price(model: &str) -> NodeError {
+    let message = format!("there is a budget of money, and what `{model}` charges is not known");
+    let hint = format!(
+        "write its price in US dollars for a million tokens into .dhenara/models.yaml:\n- name: {model}\n  price: {{ input: …, output: … }}"
+    );
+    NodeError::new("unknown_price", message)
+        .with_hint(hint)
+        .permanent()
+}
+
+#[cfg(test)]
+mod tests {
+    use dad_models::{Message, ModelOptions, Role};
+
+    use super::*;
+
+    fn bound(max_output_tokens: Option<u32>, price: Option<Price>) -> Bound {
+        let request = ModelRequest {
+            model: "a/b".to_owned(),
+            system: Vec::new(),
+            messages: vec![Message::new(Role::User, "x".repeat(276))],
+            options: ModelOptions {
+                max_output_tokens,
+                ..ModelOptions::default()
+            },
+        };
+        Bound::new(&request, price)
+    }
+
+    #[test]
+    fn an_answer_is_as_long_as_fits() {
+        let available = |tokens| Available {
+            tokens,
+            ..Available::default()
+        };
+        let price = Price {
+            input: 0.0,
+            output: 10.0,
+        };
+        assert_eq!(bound(None, None).estimate(&available(None)).tokens, 100 + 4096);
+        assert_eq!(bound(None, None).estimate(&available(Some(1000))).tokens, 1000);
+        // One that would be too short is not worth a call: it does not fit.
+        assert_eq!(bound(None, None).estimate(&available(Some(120))).tokens, 164);
+        assert_eq!(bound(Some(300), None).estimate(&available(Some(120))).tokens, 400);
+        let money = Available {
+            cost: Some(0.01),
+            ..Available::default()
+        };
+        let estimate = bound(None, Some(price)).estimate(&money);
+        assert_eq!(estimate.tokens, 1100);
+        assert!((estimate.cost - 0.01).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,71 @@
+//! The text of an answer while it arrives.
+
+use std::sync::{Mutex, PoisonError};
+
+use dad_core::StreamRedactor;
+use dad_fs::AppendFile;
+use dad_runner::{NodeContext, NodeError};
+
+/// The file that holds what was streamed.
+const STREAM: &str = "stream.txt";
+
+/// Passes pieces of an answer on, without secrets: to listeners, and to `stream.txt`. A secret that is cut in two by the
+/// pieces is masked all the same, because the end of each piece is held back.
+pub(super) struct Pieces<'a> {
+    cx: &'a NodeContext,
+    state: Mutex<State>,
+}
+
+struct State {
+    redactor: Option<StreamRedactor>,
+    file: AppendFile,
+    failed: Option<NodeError>,
+}
+
+impl<'a> Pieces<'a> {
+    pub(super) fn new(cx: &'a NodeContext) -> Result<Self, NodeError> {
+        Ok(Self {
+            cx,
+            state: Mutex::new(State {
+                redactor: Some(cx.redactor().stream()),
+                file: cx.dir()?.append(STREAM)?,
+                failed: None,
+            }),
+        })
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn push(&self, piece: &str) {
+        let mut state = self.state();
+        let text = state.redactor.as_mut().map(|redactor| redactor.push(piece));
+        self.pass_on(&mut state, text.unwrap_or_default());
+    }
+
+    fn pass_on(&self, state: &mut State, text: String) {
+        if text.is_empty() {
+            return;
+        }
+        if let Err(error) = state.file.append(text.as_bytes()) {
+            state.failed.get_or_insert(error.into());
+        }
+        self.cx.run().stream_text(self.cx.path(), text);
+    }
+
+    /// Passes on what was held back.
+    ///
+    /// # Errors
+    /// If the file could not be written.
+    pub(super) fn finish(&self) -> Result<(), NodeError> {
+        let mut state = self.state();
+        if let Some(redactor) = state.redactor.take() {
+            let rest = redactor.finish();
+            self.pass_on(&mut state, rest);
+        }
+        // Another answer of the step begins on a line of its own.
+        self.pass_on(&mut state, "\n".to_owned());
+        state.failed.take().map_or(Ok(()), Err)
+    }
+}

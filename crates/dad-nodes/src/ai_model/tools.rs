@@ -1,0 +1,327 @@
+//! What a model may call: functions of the application, nodes and commands.
+
+use dad_core::Digest;
+use dad_definition::SettingsProblem;
+use dad_models::{ToolCall, ToolSpec};
+use dad_runner::{NodeContext, NodeError, NodeOutput};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// Something that a model may call: the name of a callback or node type, or more about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Tool {
+    /// A callback, else a node type, by its name.
+    Name(String),
+    /// With what the model is told, and limits.
+    Settings(Box<ToolSettings>),
+}
+
+/// A tool, what the model is told of it, and its limits. It is one of `callback`, `node` and `command`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ToolSettings {
+    /// Its name for the model.
+    pub name: String,
+    /// What it does, for the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// A function of the application; the model gives its arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<String>,
+    /// A node type; the model gives its settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// A program and its arguments; one that is exactly `{name}` is what the model gives for that parameter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
+    /// JSON Schema of what the model gives; needed for a command, else taken from the function or node type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Value>,
+    /// Whether somebody must agree to each call.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub requires_approval: bool,
+    /// How often it may be called in one step; more often is told to the model as an error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_calls: Option<u32>,
+}
+
+/// Whether a model calls tools.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolChoice {
+    /// As it thinks.
+    Auto,
+    /// It calls none.
+    None,
+    /// It calls at least one.
+    Required,
+    /// It calls this one.
+    #[serde(untagged)]
+    Tool {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl From<ToolChoice> for dad_models::ToolChoice {
+    fn from(choice: ToolChoice) -> Self {
+        match choice {
+            ToolChoice::Auto => Self::Auto,
+            ToolChoice::None => Self::None,
+            ToolChoice::Required => Self::Required,
+            ToolChoice::Tool { name } => Self::Tool { name },
+        }
+    }
+}
+
+/// What is wrong with tools as they are written.
+pub(super) fn problems(unrendered: &Value) -> Vec<SettingsProblem> {
+    let tools = unrendered
+        .pointer("/model_call_config/tools")
+        .and_then(Value::as_array);
+    let written = tools.into_iter().flatten().enumerate();
+    let problem = |(index, tool): (usize, &Value)| {
+        let fields = tool.as_object()?;
+        let kinds = ["callback", "node", "command"];
+        let count = kinds.iter().filter(|kind| fields.contains_key(**kind)).count();
+        let message = match (
+            count,
+            fields.contains_key("command"),
+            fields.contains_key("parameters"),
+        ) {
+            (1, true, false) => "a command needs `parameters`, the JSON Schema of what the model gives",
+            (1, ..) => return None,
+            _ => "a tool is exactly one of `callback`, `node` and `command`",
+        };
+        Some(SettingsProblem {
+            place: format!("model_call_config.tools[{index}]"),
+            code: "wrong_tool",
+            message: message.to_owned(),
+            hint: None,
+        })
+    };
+    written.filter_map(problem).collect()
+}
+
+/// The tools of one conversation.
+#[derive(Default)]
+pub(super) struct Tools(Vec<Ready>);
+
+/// A tool that can be called.
+struct Ready {
+    spec: ToolSpec,
+    target: Target,
+    requires_approval: bool,
+    max_calls: Option<u32>,
+    calls: u32,
+}
+
+enum Target {
+    /// A callback or node type.
+    Registered(String),
+    Command(Vec<String>),
+}
+
+impl Tools {
+    pub(super) fn new(written: &[Tool], cx: &NodeContext) -> Result<Self, NodeError> {
+        Ok(Self(
+            written
+                .iter()
+                .map(|tool| ready(tool, cx))
+                .collect::<Result<_, _>>()?,
+        ))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn specs(&self) -> Vec<ToolSpec> {
+        self.0.iter().map(|tool| tool.spec.clone()).collect()
+    }
+
+    /// Calls a tool, or takes what came of it from the memo of an interrupted attempt. What goes wrong is told to the model,
+    /// which may know better; only what stops the step is an error.
+    pub(super) async fn call(&mut self, call: &ToolCall, cx: &NodeContext) -> Result<String, NodeError> {
+        let names: Vec<String> = self.0.iter().map(|tool| tool.spec.name.clone()).collect();
+        let Some(tool) = self.0.iter_mut().find(|tool| tool.spec.name == call.name) else {
+            return Ok(told_error(&format!(
+                "there is no tool `{}`; there are {}",
+                call.name,
+                names.join(", ")
+            )));
+        };
+        tool.calls += 1;
+        if let Some(most) = tool.max_calls.filter(|most| tool.calls > *most) {
+            return Ok(told_error(&format!(
+                "`{}` may be called {most} times and no more",
+                call.name
+            )));
+        }
+        let problems = jsonschema::validator_for(&tool.spec.schema).map(|validator| {
+            let problems = validator.iter_errors(&call.arguments).take(3);
+            problems
+                .map(|error| format!("at `{}`: {error}", error.instance_path()))
+                .collect::<Vec<_>>()
+        });
+        if let Some(problems) = problems.ok().filter(|problems| !problems.is_empty()) {
+            return Ok(told_error(&format!(
+                "the arguments do not fit: {}",
+                problems.join("; ")
+            )));
+        }
+        let request = json!({ "tool": call.name, "arguments": call.arguments });
+        let name = format!("tool_{}", call.name);
+        let made = cx.memo(&name, &request, |_| tool.make(call, &request, cx)).await;
+        made.map(|result: Value| match result {
+            Value::String(text) => text,
+            other => other.to_string(),
+        })
+    }
+}
+
+fn told_error(reason: &str) -> String {
+    json!({ "error": reason }).to_string()
+}
+
+impl Ready {
+    async fn make(&self, call: &ToolCall, request: &Value, cx: &NodeContext) -> Result<Value, NodeError> {
+        if self.requires_approval {
+            let preview = format!("{} {}", call.name, call.arguments);
+            let fingerprint = Digest::of_json(request);
+            if let Err(denied) = cx.approve(request.clone(), preview, fingerprint).await {
+                return match denied.info.code.as_str() {
+                    "denied" => Ok(json!({ "error": denied.info.message })),
+                    _ => Err(denied),
+                };
+            }
+        }
+        let called = match &self.target {
+            Target::Registered(name) => cx.call(name, &call.arguments).await,
+            Target::Command(argv) => {
+                let command = filled(argv, &call.arguments);
+                cx.call("command", &json!({ "commands": [command] })).await
+            }
+        };
+        match called {
+            Ok(output) => Ok(result_of(output)),
+            Err(error) if error.info.code == "cancelled" || cx.is_cancelled() => Err(error),
+            Err(error) => Ok(json!({ "error": error.info.message, "outcome": error.partial.outcome })),
+        }
+    }
+}
+
+/// What the model is told of an output: what a function returned, else the outcome.
+fn result_of(output: NodeOutput) -> Value {
+    match output.outcome {
+        Value::Object(mut fields) if fields.len() == 1 && fields.contains_key("callable_result") => {
+            fields.remove("callable_result").unwrap_or_default()
+        }
+        outcome => outcome,
+    }
+}
+
+/// A command with what the model gave in the place of parameters, each a whole argument.
+fn filled(argv: &[String], arguments: &Value) -> Vec<Value> {
+    let argument = |written: &String| {
+        let name = written.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        match name.and_then(|name| arguments.get(name)) {
+            Some(given) => dad_template::Value::from(given).to_text().into(),
+            None => Value::from(written.as_str()),
+        }
+    };
+    argv.iter().map(argument).collect()
+}
+
+fn ready(tool: &Tool, cx: &NodeContext) -> Result<Ready, NodeError> {
+    let settings = match tool {
+        Tool::Name(name) => ToolSettings {
+            name: name.clone(),
+            callback: Some(name.clone()),
+            ..ToolSettings::default()
+        },
+        Tool::Settings(settings) => (**settings).clone(),
+    };
+    let registered = settings.callback.or(settings.node);
+    let (target, schema) = match (registered, settings.command) {
+        (Some(name), None) => {
+            let schema = cx.call_schema(&name).ok_or_else(|| unknown(&name, cx))?;
+            (Target::Registered(name), Some(schema))
+        }
+        (None, Some(command)) => (Target::Command(command), None),
+        _ => {
+            let message = format!(
+                "the tool `{}` is exactly one of `callback`, `node` and `command`",
+                settings.name
+            );
+            return Err(NodeError::new("wrong_tool", message).permanent());
+        }
+    };
+    let described = |schema: &Value| schema.get("description")?.as_str().map(str::to_owned);
+    let schema = settings
+        .parameters
+        .or(schema)
+        .unwrap_or_else(|| Value::Object(Map::new()));
+    Ok(Ready {
+        spec: ToolSpec {
+            name: settings.name,
+            description: settings.description.or_else(|| described(&schema)),
+            schema,
+        },
+        target,
+        requires_approval: settings.requires_approval,
+        max_calls: settings.max_calls,
+        calls: 0,
+    })
+}
+
+fn unknown(name: &str, cx: &NodeContext) -> NodeError {
+    let names = cx.callable_names();
+    let near = dad_core::nearest(name, names.iter().copied());
+    let hint = near.map_or_else(
+        || format!("there are: {}", names.join(", ")),
+        |near| format!("did you mean `{near}`?"),
+    );
+    let message = format!("`{name}` is neither a callback nor a node type, so that no model can call it");
+    NodeError::new("unknown_tool", message)
+        .with_hint(hint)
+        .permanent()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_model_gives_is_a_whole_argument() {
+        let argv = ["grep", "-c", "{pattern}", "{file}", "{other}", "a{file}"].map(str::to_owned);
+        let given = json!({ "pattern": "a b; rm -rf /", "file": 3 });
+        assert_eq!(
+            filled(&argv, &given),
+            ["grep", "-c", "a b; rm -rf /", "3", "{other}", "a{file}"]
+        );
+    }
+
+    #[test]
+    fn a_tool_is_one_thing() {
+        let tools = json!([
+            "name",
+            { "name": "a", "callback": "b" },
+            { "name": "a", "callback": "b", "node": "c" },
+            { "name": "a" },
+            { "name": "a", "command": ["ls"] },
+        ]);
+        let found = problems(&json!({ "model_call_config": { "tools": tools } }));
+        let places: Vec<&str> = found.iter().map(|problem| problem.place.as_str()).collect();
+        assert_eq!(
+            places,
+            [
+                "model_call_config.tools[2]",
+                "model_call_config.tools[3]",
+                "model_call_config.tools[4]"
+            ]
+        );
+    }
+}
