@@ -180,6 +180,12 @@ fn check(app: &App, question: &Question, value: &Value) -> Result<(), String> {
         return check_input(app, question, value);
     }
     match ApprovalAnswer::parse(value)? {
+        // What a model wants to be done in the midst of a step is not an input of the step.
+        ApprovalAnswer::Edited(_)
+            if question.schema.pointer("/oneOf/2/properties/input") == Some(&false.into()) =>
+        {
+            Err("there is no input that could be changed; approve or deny".to_owned())
+        }
         ApprovalAnswer::Edited(input) => check_input(app, question, &input),
         _ => Ok(()),
     }

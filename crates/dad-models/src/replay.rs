@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use dad_core::{Digest, HierarchyPath};
 use dad_run::layout::MEMO;
 use dad_run::{MemoLine, Normaliser, RunView};
+use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
 use crate::catalog::Price;
@@ -165,6 +166,7 @@ fn unreadable(path: PathBuf, reason: impl std::fmt::Display) -> ModelError {
 /// The exchanges of a run, by the digest of their requests.
 struct Recorded {
     dir: PathBuf,
+    normaliser: Normaliser,
     /// Of equal requests the answers in the order in which they were given.
     by_digest: HashMap<Digest, Vec<Place>>,
     /// How many answers to each request were given so far.
@@ -195,6 +197,7 @@ impl Recorded {
         }
         Ok(Self {
             dir: run_dir.to_path_buf(),
+            normaliser,
             by_digest,
             given: Mutex::default(),
         })
@@ -205,12 +208,13 @@ impl Recorded {
             model: request.model.clone(),
             reason: error.to_string(),
         })?;
-        let digest = Digest::of_json(&Normaliser::of_places(call.places.iter().cloned()).value(&asked));
+        let asked = Normaliser::of_places(call.places.iter().cloned()).value(&asked);
+        let digest = Digest::of_json(&asked);
         let Some(places) = self.by_digest.get(&digest) else {
             return Err(ModelError::NotInRun {
                 run: self.dir.clone(),
                 path: call.path.to_string(),
-                nearest: self.nearest(request)?,
+                nearest: self.nearest(&asked, call)?,
             });
         };
         let turn = {
@@ -228,21 +232,25 @@ impl Recorded {
         serde_json::from_value(line.response).map_err(|error| unreadable(file, error))
     }
 
-    /// The recorded request that is most like this one, and how it differs.
-    fn nearest(&self, request: &ModelRequest) -> Result<Option<(String, String)>, ModelError> {
+    /// The recorded request that is most like this one, of equals that of the same step, and how it differs. Run ids and
+    /// directories stand as the names of their variables, because they do not count.
+    fn nearest(&self, asked: &Value, call: &CallContext) -> Result<Option<(String, String)>, ModelError> {
+        let Some(now) = described(asked.clone()) else {
+            return Ok(None);
+        };
         let mut best: Option<(f32, String, String)> = None;
         for place in self.by_digest.values().flatten() {
             let lines = model_calls(&self.dir, &place.step)?;
             let Some(line) = lines.into_iter().find(|line| line.number == place.number) else {
                 continue;
             };
-            let Ok(recorded) = serde_json::from_value::<ModelRequest>(line.request) else {
+            let Some(recorded) = described(self.normaliser.value(&line.request)) else {
                 continue;
             };
-            let recorded = described(&recorded);
-            let now = described(request);
             let diff = TextDiff::from_lines(&recorded, &now);
-            let likeness = diff.ratio();
+            // Small enough to decide between equals only.
+            let here = if place.step == call.path { 1e-6 } else { 0.0 };
+            let likeness = diff.ratio() + here;
             if best.as_ref().is_none_or(|(most, ..)| likeness > *most) {
                 let shown = diff.unified_diff().context_radius(1).to_string();
                 best = Some((likeness, place.step.to_string(), shorten(&shown)));
@@ -264,13 +272,14 @@ fn model_calls(run_dir: &Path, step: &HierarchyPath) -> Result<Vec<MemoLine>, Mo
 }
 
 /// A request in lines, all that counts in it.
-fn described(request: &ModelRequest) -> String {
-    let options = serde_json::to_string_pretty(&request.options).unwrap_or_default();
-    format!(
+fn described(request: Value) -> Option<String> {
+    let request: ModelRequest = serde_json::from_value(request).ok()?;
+    let options = serde_json::to_string_pretty(&request.options).ok()?;
+    Some(format!(
         "model: {}\n{}\noptions: {options}\n",
         request.model,
-        text_of(request)
-    )
+        text_of(&request)
+    ))
 }
 
 /// As much of the differences as a message can hold.

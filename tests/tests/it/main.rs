@@ -26,6 +26,7 @@ mod full_disk;
 mod intervene;
 mod json;
 mod kills;
+mod models;
 mod original;
 mod paid;
 mod power;

@@ -330,7 +330,7 @@ impl Compiler<'_> {
             self.report.add(problem.at(self.spans, &settings_place));
         }
         // Of a node of unknown type it is not known which variables it adds.
-        let references = match info {
+        let mut references = match info {
             Some(_) => self.references(
                 &settings,
                 &settings_place,
@@ -347,7 +347,13 @@ impl Compiler<'_> {
             .filter(|_| !self.report.has_errors())
             .and_then(|info| (info.prepare_settings)(&node.settings));
         let settings = match &prepared {
-            Some(prepared) => self.tree(prepared, &settings_place),
+            Some(prepared) => {
+                let prepared = self.tree(prepared, &settings_place);
+                let asker = Asker::Element(number);
+                // What was made into a reference only now.
+                references.extend(self.references(&prepared, &settings_place, asker, &prompt_variables));
+                prepared
+            }
             None => settings,
         };
         let item = self.outline.item(number);
