@@ -63,8 +63,8 @@ impl Intent<'_> {
         let said = match early {
             Some((question, answer)) => Some(said_outside(answer, question)),
             None => tokio::select! {
-                // Nobody is asked for a run that stops.
-                () = stop.cancelled() => return Ok(Approval::Pending(StepStatus::Cancelled)),
+                // A handler is not waited for when the run stops; the question stays for whoever answers later.
+                () = stop.cancelled() => None,
                 said = self.ask_handlers(run) => said,
             },
         };

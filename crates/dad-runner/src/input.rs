@@ -105,8 +105,8 @@ async fn ask(
         Some(answered) => answered,
         None => {
             let handled = tokio::select! {
-                // Nobody is asked for a run that stops.
-                () = stop.cancelled() => return Ok(Asking::Ends(Input::Pending(StepStatus::Cancelled))),
+                // A handler is not waited for when the run stops; the question stays for whoever answers later.
+                () = stop.cancelled() => None,
                 handled = asker.ask_handlers(walk, path) => handled?,
             };
             if let Some(value) = handled {

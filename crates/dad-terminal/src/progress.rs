@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use dad_core::{HierarchyPath, format_duration};
-use dad_events::{ComponentEnded, Event, EventBody, RunIdentity, RunObserver, RunStarted, StepEnded};
+use dad_events::{
+    ComponentEnded, Event, EventBody, RunIdentity, RunObserver, RunStarted, StepEnded, TextStreamed,
+};
 
 use crate::screen::{Spinner, print_line};
-use crate::text::{BOLD, DIM, mark, one_line, path_indent, path_name, usage, waits_for};
+use crate::text::{BOLD, DIM, mark, one_line, path_indent, path_name, printable, usage, waits_for};
 
 /// Shows the component tree of a run while it grows: a line for each component entered and each step ended, and on a
 /// terminal a moving line for each step that executes.
@@ -16,6 +18,8 @@ use crate::text::{BOLD, DIM, mark, one_line, path_indent, path_name, usage, wait
 pub struct Progress {
     live: bool,
     running: Mutex<HashMap<HierarchyPath, Spinner>>,
+    /// Of texts that arrive piece by piece, what is shown when the line is whole.
+    streams: Mutex<HashMap<HierarchyPath, String>>,
     /// The components entered and not left, an outer one before those in it.
     open: Mutex<Vec<OpenComponent>>,
 }
@@ -40,6 +44,7 @@ impl Progress {
         Self {
             live: std::io::stderr().is_terminal(),
             running: Mutex::default(),
+            streams: Mutex::default(),
             open: Mutex::default(),
         }
     }
@@ -51,6 +56,10 @@ impl Progress {
 
     fn running(&self) -> std::sync::MutexGuard<'_, HashMap<HierarchyPath, Spinner>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn streams(&self) -> std::sync::MutexGuard<'_, HashMap<HierarchyPath, String>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, Vec<OpenComponent>> {
@@ -94,6 +103,39 @@ impl Progress {
 
     fn end(&self, path: &HierarchyPath) {
         self.running().remove(path);
+        let rest = self.streams().remove(path);
+        if let Some(rest) = rest.filter(|rest| !rest.is_empty()) {
+            self.print_streamed(path, &rest);
+        }
+    }
+
+    /// Shows a text that arrives piece by piece, line by line.
+    fn stream(&self, streamed: &TextStreamed) {
+        if !self.live {
+            return;
+        }
+        let mut streams = self.streams();
+        let begun = streams.entry(streamed.path.clone()).or_default();
+        begun.push_str(&streamed.text);
+        let Some((lines, rest)) = begun.rsplit_once('\n') else {
+            return;
+        };
+        let (lines, rest) = (lines.to_owned(), rest.to_owned());
+        *begun = rest;
+        drop(streams);
+        self.print_streamed(&streamed.path, &lines);
+    }
+
+    fn print_streamed(&self, path: &HierarchyPath, lines: &str) {
+        let indent = path_indent(path);
+        // Beside others it has to be said whose text it is.
+        let whose = match self.running().len() {
+            0 | 1 => String::new(),
+            _ => format!("{DIM}{}:{DIM:#} ", self.line_name(path)),
+        };
+        for line in printable(lines).lines() {
+            self.print(&format!("{indent}  {whose}{line}"));
+        }
     }
 
     fn show(&self, event: &Event) {
@@ -132,6 +174,7 @@ impl Progress {
                     path_name(&failed.path)
                 ));
             }
+            EventBody::TextStreamed(streamed) => self.stream(streamed),
             EventBody::StepEnded(ended) => {
                 self.end(&ended.path);
                 self.print(&step_line(ended, &self.line_name(&ended.path)));

@@ -3,11 +3,18 @@
 //! The agent exists twice: as the file `agents/chatbot/agent.yaml`, which `dhenara run agent chatbot` finds, and built in
 //! Rust by [`agent`]. Both are the same definition. [`ask`] is the handler that asks at the terminal.
 
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+
+use dhenara::core::SecretRegistry;
 use dhenara::definition::Problems;
-use dhenara::nodes::{AIModelNodeSettings, OneOrMany, PromptVariable};
+use dhenara::models::{Credentials, HttpClient, ModelCatalog, Models, ReplayClient};
+use dhenara::nodes::{AIModelCallConfig, AIModelNodeSettings, OneOrMany, PromptVariable};
 use dhenara::{
-    AIModelNode, AgentBuilder, AgentDefinition, FlowBuilder, HandlerError, NodeInputRequiredEvent,
-    OnExhausted, Prompt, RepeatBuilder, async_input, get_ai_model_node_input,
+    AIModelNode, AgentBuilder, AgentDefinition, AgentRunner, FlowBuilder, HandlerError,
+    NodeInputRequiredEvent, OnExhausted, Prompt, RepeatBuilder, RunContext, async_input, builtin_nodes,
+    get_ai_model_node_input,
 };
 
 /// What was said so far stands in the prompt of the turn before.
@@ -42,6 +49,10 @@ fn reply() -> AIModelNode {
                 PROMPT,
                 [("message", PromptVariable::default())],
             )),
+            model_call_config: Some(AIModelCallConfig {
+                streaming: Some(true),
+                ..AIModelCallConfig::default()
+            }),
             ..AIModelNodeSettings::default()
         },
     }
@@ -62,6 +73,39 @@ pub async fn ask(event: NodeInputRequiredEvent) -> Result<(), HandlerError> {
         .insert("message", async_input("you: ").await?);
     event.set_input(input)?;
     Ok(())
+}
+
+/// With whom one talks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partner {
+    /// The model that the agent names.
+    Model,
+    /// What a model said once, from the cassette of the project.
+    Recorded,
+}
+
+/// Has a conversation and returns what was said last.
+///
+/// # Errors
+/// If the project cannot be used, or the run fails.
+pub async fn talk(project: &Path, partner: Partner) -> Result<String, Box<dyn Error>> {
+    let secrets = SecretRegistry::new();
+    let models = match partner {
+        Partner::Recorded => Models::new(ReplayClient::new(project.join("cassettes/chatbot"), |_| {})),
+        Partner::Model => {
+            let credentials = Credentials::new(project, None, secrets.clone());
+            Models::new(HttpClient::new(ModelCatalog::load(project)?, credentials))
+        }
+    };
+    let context = RunContext::builder("chatbot_root", project)
+        .nodes(builtin_nodes())
+        .secrets(secrets)
+        .resource(Arc::new(models))
+        .on(ask)
+        .build()?;
+    let report = AgentRunner::new(agent()?, context).run().await?;
+    let last = report.output.unwrap_or_default();
+    Ok(last.as_str().unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]

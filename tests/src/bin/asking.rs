@@ -1,8 +1,8 @@
-//! Asks at the terminal, for tests that type the answers: `asking PROJECT specification|parallel|own|slow|again|prompts`.
+//! Asks at the terminal, for tests that type the answers: `asking PROJECT specification|parallel|own|slow|again|prompts|chatbot`.
 //!
 //! `specification` is the handler of the specification, `parallel` has two steps that ask at the same time while a third
 //! goes on, `own` has a node of its own, `slow` gives up a prompt that nobody answers, `again` offers what a previous run
-//! had been given, `prompts` asks one question of each kind. What they come to is told on standard output.
+//! had been given, `prompts` asks one question of each kind, `chatbot` is the conversation of the examples. What they come to is told on standard output.
 
 #![expect(
     clippy::print_stdout,
@@ -10,11 +10,13 @@
     reason = "a program that tests talk to"
 )]
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chatbot::Partner;
 use dhenara::models::{CallContext, ModelClient, ModelError, ModelRequest, ModelResponse, Models};
 use dhenara::nodes::{AIModelNodeSettings, CommandNodeSettings, PromptVariable};
 use dhenara::terminal::{
@@ -161,6 +163,7 @@ async fn main() -> ExitCode {
         "prompts" => prompts().await,
         "slow" => slow().await,
         "again" => again().await,
+        "chatbot" => chatbot(project).await,
         what => run(project, what).await,
     };
     match done {
@@ -196,6 +199,12 @@ async fn run(project: &str, what: &str) -> Result<(), Box<dyn std::error::Error>
         println!("warning: {warning}");
     }
     println!("{}", report.status);
+    Ok(())
+}
+
+async fn chatbot(project: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let last = chatbot::talk(Path::new(project), Partner::Recorded).await?;
+    println!("{last}");
     Ok(())
 }
 

@@ -37,6 +37,8 @@ mod rerun;
 mod resume;
 mod shown;
 #[cfg(unix)]
+mod talks;
+#[cfg(unix)]
 mod terminal;
 mod together;
 mod tutorial;

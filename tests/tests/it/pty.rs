@@ -17,6 +17,9 @@ use crate::harness::TestEnvironment;
 /// How long anything may take to appear; machines that test are busy.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Columns of the terminal.
+const WIDTH: u16 = 100;
+
 pub(crate) const UP: &str = "\x1b[A";
 pub(crate) const DOWN: &str = "\x1b[B";
 pub(crate) const ENTER: &str = "\r";
@@ -62,7 +65,7 @@ impl TestEnvironment {
         environment: &[(&str, &str)],
     ) -> Terminal<'_> {
         let (pty, pts) = open().unwrap();
-        pty.resize(Size::new(40, 100)).unwrap();
+        pty.resize(Size::new(40, WIDTH)).unwrap();
         let child = Command::new(program)
             .args(args)
             .current_dir(self.project())
@@ -77,7 +80,7 @@ impl TestEnvironment {
             .unwrap();
         let pty = Arc::new(pty);
         let size = |number| NonZeroU16::new(number).unwrap();
-        let shown = Arc::new(Mutex::new(vt100::Parser::new(size(40), size(100), 0)));
+        let shown = Arc::new(Mutex::new(vt100::Parser::new(size(40), size(WIDTH), 0)));
         let reader = std::thread::spawn({
             let (pty, shown) = (Arc::clone(&pty), Arc::clone(&shown));
             move || read_all(&pty, &shown)
@@ -114,8 +117,10 @@ impl Terminal<'_> {
 
     /// What the screen shows, without blanks at the ends of lines.
     pub(crate) fn screen(&self) -> String {
-        let text = self.shown.lock().unwrap().screen().contents();
-        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        let shown = self.shown.lock().unwrap();
+        // Row by row: what moves on the screen fills its rows, and would be taken for one line that goes on.
+        let rows: Vec<String> = shown.screen().rows(0, WIDTH).collect();
+        let lines: Vec<&str> = rows.iter().map(|row| row.trim_end()).collect();
         self.env.shown(lines.join("\n").trim_end())
     }
 

@@ -17,7 +17,7 @@ fn given(run: &Path) -> Value {
 
 /// Gives each key when the screen shows what it is meant for.
 #[track_caller]
-fn talk(terminal: &Terminal<'_>, talk: &[(&str, &str)]) {
+pub(crate) fn talk(terminal: &Terminal<'_>, talk: &[(&str, &str)]) {
     for (shown, keys) in talk {
         terminal.shows(shown).press(keys);
     }
@@ -25,7 +25,7 @@ fn talk(terminal: &Terminal<'_>, talk: &[(&str, &str)]) {
 
 /// A screen without the head of the tree, which is told a little later than it happens: on a busy machine behind the
 /// prompt.
-fn without_head(screen: &str) -> String {
+pub(crate) fn without_head(screen: &str) -> String {
     let lines: Vec<&str> = screen.lines().filter(|line| *line != "flow_root").collect();
     lines.join("\n")
 }
