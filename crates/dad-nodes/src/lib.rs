@@ -26,6 +26,7 @@ mod process;
 mod serde_forms;
 mod settings_node;
 mod shell;
+pub mod testing;
 
 use dad_runner::NodeRegistry;
 

@@ -423,6 +423,12 @@ impl RunView {
             .transpose()
     }
 
+    /// The inputs that steps and components were given, in the order in which they were recorded.
+    pub fn inputs(&self) -> impl Iterator<Item = Result<(&HierarchyPath, Value), RunError>> {
+        let load = |(path, stored)| Ok((path, load_value(&self.dot_run, stored)?));
+        self.answers.iter().map(load)
+    }
+
     /// Whether somebody agreed that a step or component executes as it is about to.
     #[must_use]
     pub fn is_approved(&self, path: &HierarchyPath, fingerprint: Digest) -> bool {

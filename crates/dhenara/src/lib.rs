@@ -41,6 +41,9 @@ pub use dad_models as models;
 #[cfg(feature = "nodes")]
 #[doc(inline)]
 pub use dad_nodes as nodes;
+#[cfg(feature = "nodes")]
+#[doc(inline)]
+pub use dad_nodes::testing;
 #[cfg(feature = "observability")]
 #[doc(inline)]
 pub use dad_observability as observability;

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use dhenara::RunStatus;
+use dhenara::definition::load_str;
 use dhenara::run::RunView;
+use dhenara::testing::{ReplayError, replay};
 use serde_json::{Value, json};
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -569,4 +571,58 @@ async fn any_run_is_a_cassette() {
     assert_eq!(answered[0]["error"]["code"], "not_recorded");
     let unknown = scripted.run(&["--replay", "run_nothing"]).expect(2);
     assert!(unknown.stderr.contains("unknown_run"), "{unknown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_are_tested_with_a_recorded_run() {
+    let scripted = Scripted::new(vec![says("Ada it is.")]).await;
+    let text = r#"schema_version: 1
+kind: flow
+required: [tone]
+output: "$expr{ $hier{ask}.outcome.text }"
+elements:
+  - node: ask
+    type: ai_model_call
+    pre_events: [node_input_required]
+    settings: { models: [local/tiny], prompt: { text: "Greet $var{who} in $var{project_root}, $expr{tone}.", variables: { who: {} } } }
+"#;
+    scripted.env.write("flow.yaml", text);
+    let input = json!({ "prompt_variables": { "who": "Ada" } });
+    let given = format!("ask={input}");
+    drop(
+        scripted
+            .run(&["--var", "tone=warmly", "--input", &given])
+            .expect(0),
+    );
+    let recorded = scripted.env.last_run();
+
+    let definition = |text: &str| {
+        let loaded = load_str(text, "flow.yaml", None, None);
+        loaded.unwrap_or_else(|problems| panic!("{problems}")).definition
+    };
+    let replayed = replay(&recorded, definition(text)).await.unwrap();
+    assert_eq!(replayed.report.output, Some("Ada it is.".into()));
+    let view = replayed.view().unwrap();
+    assert_eq!(
+        view.input(&"flow_root.ask".parse().unwrap()).unwrap(),
+        Some(input)
+    );
+    let scratch = replayed.report.run_dir.clone();
+    assert!(scratch.is_dir());
+    drop((replayed, view));
+    assert!(!scratch.exists());
+
+    let changed = definition(&text.replace("Greet", "Insult"));
+    let error = replay(&recorded, changed).await.unwrap_err().to_string();
+    assert!(
+        error.contains("-Greet Ada") && error.contains("+Insult Ada"),
+        "{error}"
+    );
+    let rude = replay(&recorded, definition(text)).context(|context| context.variable("tone", "rudely"));
+    assert!(rude.await.unwrap_err().to_string().contains("+Greet Ada"));
+    assert_eq!(scripted.asked().await.len(), 1, "no network was used");
+    let nothing = replay(scripted.env.project(), definition(text))
+        .await
+        .unwrap_err();
+    assert!(matches!(nothing, ReplayError::Run(_)), "{nothing}");
 }
