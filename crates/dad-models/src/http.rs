@@ -21,8 +21,8 @@ use serde_json::{Value, json};
 
 use crate::catalog::{ModelCatalog, Price, Protocol, Target};
 use crate::client::{
-    CallContext, FinishReason, Message, ModelClient, ModelOptions, ModelRequest, ModelResponse, OnText,
-    ResponseFile, Role, ToolCall, ToolChoice,
+    CallContext, FinishReason, Message, MessageFile, ModelClient, ModelOptions, ModelRequest, ModelResponse,
+    OnText, ResponseFile, Role, ToolCall, ToolChoice,
 };
 use crate::credentials::Credentials;
 use crate::error::ModelError;
@@ -361,10 +361,7 @@ fn chat_message(message: &Message) -> ChatMessage {
     if !message.text.is_empty() || (message.files.is_empty() && message.tool_calls.is_empty()) {
         parts.push(ContentPart::from_text(message.text.as_str()));
     }
-    parts.extend(message.files.iter().map(|file| {
-        let base64 = BASE64_STANDARD.encode(&file.bytes);
-        ContentPart::from_binary_base64(file.media_type.as_str(), base64, Some(file.name.clone()))
-    }));
+    parts.extend(message.files.iter().map(file_part));
     parts.extend(message.tool_calls.iter().map(|call| {
         ContentPart::ToolCall(genai::chat::ToolCall {
             call_id: call.id.clone(),
@@ -379,6 +376,20 @@ fn chat_message(message: &Message) -> ChatMessage {
         Role::Assistant => ChatMessage::assistant(content),
         Role::System => ChatMessage::system(content),
         Role::Tool => ChatMessage::tool(content),
+    }
+}
+
+/// A file as providers take it: they refuse most that is neither image, sound nor PDF, and read every text.
+fn file_part(file: &MessageFile) -> ContentPart {
+    let media_type = file.media_type.as_str();
+    let as_it_is = ["image/", "audio/", "video/", "application/pdf"];
+    let is_text = !as_it_is.iter().any(|kind| media_type.starts_with(kind));
+    match std::str::from_utf8(&file.bytes) {
+        Ok(text) if is_text => ContentPart::from_text(format!("{}:\n{text}", file.name)),
+        _ => {
+            let base64 = BASE64_STANDARD.encode(&file.bytes);
+            ContentPart::from_binary_base64(media_type, base64, Some(file.name.clone()))
+        }
     }
 }
 

@@ -357,7 +357,8 @@ async fn files_and_earlier_steps_stand_before_the_prompt() {
     scripted.env.write("dot.png", "not really");
     let elements = "  - { node: first, type: command, settings: { commands: [[echo, hello]] } }\n  - node: ask\n    type: ai_model_call\n    settings:\n      \
                     models: [local/tiny]\n      context: [What follows matters.]\n      context_sources: [first]\n      prompt: { text: Look., files: \
-                    [\"$var{project_root}/dot.png\"] }\n";
+                    [\"$var{project_root}/dot.png\", \"$var{project_root}/notes.toml\"] }\n";
+    scripted.env.write("notes.toml", "colour = \"grey\"");
     scripted.flow(elements);
     drop(scripted.run(&[]).expect(0));
     let asked = scripted.asked().await;
@@ -373,6 +374,8 @@ async fn files_and_earlier_steps_stand_before_the_prompt() {
             .contains("data:image/png;base64,bm90IHJlYWxseQ=="),
         "{messages:?}"
     );
+    let written = json!("notes.toml:\ncolour = \"grey\"").to_string();
+    assert!(messages[2].to_string().contains(&written), "{messages:?}");
     // What is read counts for reuse.
     let reuse = ["--previous-run-id", "last"];
     drop(scripted.run(&reuse).expect(0));
