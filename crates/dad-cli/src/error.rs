@@ -5,6 +5,7 @@ use dad_run::RunError;
 use dad_runner::Error;
 
 use crate::exit_code;
+use crate::summary::aligned;
 
 /// Why a command ended otherwise than well: what is said, and the exit code.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl CommandError {
                 } = &*self.info;
                 anstream::eprintln!("{red}error{red:#}[{code}]: {}", dad_terminal::printable(message));
                 if let Some(hint) = hint {
-                    anstream::eprintln!("  hint: {}", dad_terminal::printable(hint));
+                    anstream::eprintln!("  hint: {}", aligned(&dad_terminal::printable(hint), 8));
                 }
             }
         }

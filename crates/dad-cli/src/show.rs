@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::args::Place;
 use crate::error::CommandError;
 use crate::runs::made_at;
-use crate::summary::command_in;
+use crate::summary::{aligned, command_in};
 use crate::tree::Line;
 use crate::{json, tree};
 
@@ -58,7 +58,7 @@ pub(crate) fn run(view: &RunView, place: &Place, shown: &Shown) -> Result<(), Co
         view.run_id, view.status
     ));
     for (name, value) in rows(view, place)? {
-        print(&format!("  {DIM}{name:<9}{DIM:#} {value}"));
+        print(&format!("  {DIM}{name:<9}{DIM:#} {}", aligned(&value, 12)));
     }
     if view.torn {
         print("  the last line of the journal was cut off by a crash and is ignored");

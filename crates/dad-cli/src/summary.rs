@@ -206,7 +206,12 @@ pub(crate) fn show_summary(
 }
 
 fn row(name: &str, text: &str) {
-    anstream::eprintln!("  {DIM}{name:<9}{DIM:#} {text}");
+    anstream::eprintln!("  {DIM}{name:<9}{DIM:#} {}", aligned(text, 12));
+}
+
+/// A text whose further lines begin at a column.
+pub(crate) fn aligned(text: &str, column: usize) -> String {
+    text.trim_end().replace('\n', &format!("\n{:column$}", ""))
 }
 
 /// What a person most likely wants to do next.

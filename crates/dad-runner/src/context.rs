@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use crate::approval::{Approval, Intent};
@@ -130,13 +131,14 @@ impl NodeContext {
         self.cancelled.is_cancelled()
     }
 
-    /// Starts a task whose log events belong to this step. It is cancelled with the step when it is asked to be.
-    pub fn spawn<F>(&self, future: F) -> tokio::task::JoinHandle<F::Output>
+    /// Starts a task whose log events belong to this step, and which does not outlive it: it is aborted when its handle is
+    /// dropped.
+    pub fn spawn<F>(&self, future: F) -> AbortOnDropHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        tokio::spawn(future.instrument(self.span.clone()))
+        AbortOnDropHandle::new(tokio::spawn(future.instrument(self.span.clone())))
     }
 
     /// A key by which a server can tell that a request is a repetition: the same for the same run, step, attempt and
