@@ -36,7 +36,7 @@ pub use ai_model::{
 pub use command::{CommandLine, CommandNode, CommandNodeInput, CommandNodeSettings, CommandOutput};
 pub use file_operation::{
     FileEdit, FileOperation, FileOperationNode, FileOperationNodeInput, FileOperationNodeSettings,
-    FileOperationType,
+    FileOperationType, OnFailure, SearchConfig,
 };
 pub use folder_analyzer::{
     ContentReadMode, FolderAnalysisOperation, FolderAnalyzerNode, FolderAnalyzerNodeInput,
