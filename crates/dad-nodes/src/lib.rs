@@ -23,6 +23,7 @@ mod file_operation;
 mod folder_analyzer;
 mod git;
 mod process;
+mod secret_text;
 mod serde_forms;
 mod settings_node;
 mod shell;
@@ -33,7 +34,9 @@ pub use ai_model::{
     AIModelCallConfig, AIModelNode, AIModelNodeInput, AIModelNodeSettings, Prompt, PromptMessage, PromptRole,
     PromptVariable, PromptVariables, StructuredOutput,
 };
-pub use command::{CommandLine, CommandNode, CommandNodeInput, CommandNodeSettings, CommandOutput};
+pub use command::{
+    CommandLimits, CommandLine, CommandNode, CommandNodeInput, CommandNodeSettings, CommandOutput,
+};
 pub use file_operation::{
     FileEdit, FileOperation, FileOperationNode, FileOperationNodeInput, FileOperationNodeSettings,
     FileOperationType, OnFailure, SearchConfig,
@@ -42,6 +45,8 @@ pub use folder_analyzer::{
     ContentReadMode, FolderAnalysisOperation, FolderAnalyzerNode, FolderAnalyzerNodeInput,
     FolderAnalyzerSettings, FolderOperationType,
 };
+#[doc(hidden)]
+pub use secret_text::SecretPiece;
 pub use serde_forms::{ObjectTemplate, OneOrMany};
 
 /// A registry with the built-in nodes.

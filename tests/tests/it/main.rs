@@ -14,6 +14,7 @@ mod answers;
 mod approval;
 mod asking;
 mod autocoder;
+mod commands;
 mod concurrency;
 mod control;
 mod crashes;
