@@ -477,3 +477,83 @@ async fn a_change_that_cannot_be_finished_is_taken_back() {
     assert!(file(&report, "file_changes/taken_back.json").contains("a.txt"));
     drop(dad_tests::validate_run_dir(&report.run_dir));
 }
+
+/// Lets nothing be changed in a directory any more, after so many replacements there.
+struct DeadAfter(u64, std::path::PathBuf, std::sync::atomic::AtomicU64);
+
+impl dad_fs::FaultInjector for DeadAfter {
+    fn before(&self, operation: &dad_fs::Operation<'_>) -> Result<(), dad_fs::Fault> {
+        if !operation.path.starts_with(&self.1) {
+            return Ok(());
+        }
+        let made = self.2.load(std::sync::atomic::Ordering::Relaxed);
+        if made >= self.0 {
+            return Err(std::io::Error::from_raw_os_error(5).into());
+        }
+        let is_made = u64::from(operation.name == "replace");
+        self.2.fetch_add(is_made, std::sync::atomic::Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn contents_with_secrets_are_not_kept_and_computed_again() {
+    const SECRET: &str = "hush-hush-hush";
+    for made in 0..3 {
+        let (project, tree) = (tempfile::tempdir().unwrap(), tree());
+        for file in ["one.env", "two.env"] {
+            std::fs::write(tree.path().join(file), format!("KEY={SECRET}\nold\n")).unwrap();
+        }
+        let operations = vec![
+            edit("one.env", "old", "new"),
+            edit("two.env", "old", "new"),
+            create("z.txt", "z"),
+        ];
+        let flow = dad_definition::FlowBuilder::new()
+            .node("step", node(tree.path(), operations))
+            .build()
+            .unwrap();
+        let context = |gate| {
+            let secrets = dad_core::SecretRegistry::new();
+            assert!(secrets.add(SECRET));
+            let context =
+                dad_run::RunContext::builder("flow", project.path()).nodes(dad_nodes::builtin_nodes());
+            context.secrets(secrets).gate(gate).build().unwrap()
+        };
+        let real = tree.path().canonicalize().unwrap();
+        let dead = dad_fs::Gate::with_faults(DeadAfter(made, real, std::sync::atomic::AtomicU64::new(0)));
+        let failed = dad_runner::FlowRunner::new(flow.clone(), context(dead))
+            .run()
+            .await
+            .unwrap_err();
+        let run_dir = failed.report().unwrap().run_dir.clone();
+        assert_eq!(read(&tree, "two.env").contains("new"), made > 1);
+        let run = context(dad_fs::Gate::default())
+            .resume_run(&run_dir, &flow)
+            .unwrap();
+        let report = dad_runner::FlowRunner::within(&flow, &run).run().await.unwrap();
+        run.seal(report.status, None).await.unwrap();
+        for file in ["one.env", "two.env"] {
+            assert_eq!(read(&tree, file), format!("KEY={SECRET}\nnew\n"));
+        }
+        assert_eq!(read(&tree, "z.txt"), "z");
+        let results = outcome(&report)["results"].clone();
+        let unchanged: Vec<bool> = (0..3).map(|index| results[index]["unchanged"] == true).collect();
+        assert_eq!(unchanged, [made > 0, made > 1, false], "{results}");
+        assert!(file(&report, "file_changes/plan.json").contains("withheld"));
+        let mut open = vec![run_dir];
+        while let Some(dir) = open.pop() {
+            for entry in std::fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => open.push(path),
+                    false => assert!(
+                        !String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains(SECRET),
+                        "{}",
+                        path.display()
+                    ),
+                }
+            }
+        }
+    }
+}
