@@ -396,14 +396,12 @@ async fn no_race_leads_out() {
     let stop = Arc::new(AtomicBool::new(false));
     let (tree, outside, stopping) = (place.tree(), place.outside(), stop.clone());
     let swapping = std::thread::spawn(move || {
-        let (dir, aside, link) = (tree.join("dir"), tree.join("aside"), tree.join("link_to_be"));
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        let (dir, link) = (tree.join("dir"), tree.join("link_to_be"));
         symlink(outside.join("dir"), &link).unwrap();
+        // In one operation, so that the directory is never missing and made anew.
         while !stopping.load(Ordering::Relaxed) {
-            std::fs::rename(&dir, &aside).unwrap();
-            std::fs::rename(&link, &dir).unwrap();
-            std::thread::yield_now();
-            std::fs::rename(&dir, &link).unwrap();
-            std::fs::rename(&aside, &dir).unwrap();
+            renameat_with(CWD, &dir, CWD, &link, RenameFlags::EXCHANGE).unwrap();
             std::thread::yield_now();
         }
     });
