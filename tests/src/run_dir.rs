@@ -135,12 +135,21 @@ fn kind(file: &str) -> Option<Kind> {
         [_, .., "component_result.json"] => Some(Kind::Document("component_result")),
         [root, rest @ ..] if !root.is_empty() => {
             let custom = rest.iter().position(|segment| *segment == "custom-artifacts");
-            let from = custom.unwrap_or(rest.len().checked_sub(1)?);
+            let from = custom.unwrap_or(match rest {
+                [.., "file_changes", file] if is_file_change(file) => rest.len() - 2,
+                _ => rest.len().checked_sub(1)?,
+            });
             // The directories before are the root component, at least, and the step.
             if from == 0 { None } else { step_file(&rest[from..]) }
         }
         _ => None,
     }
+}
+
+/// Whether a file belongs to those of a change, and not to a step that is called like their directory.
+fn is_file_change(file: &str) -> bool {
+    let is_digest = file.len() == 64 && file.bytes().all(|b| b.is_ascii_hexdigit());
+    is_digest || ["plan.json", "taken_back.json"].contains(&file)
 }
 
 /// What a file is, by its place in the directory of a step.
@@ -154,6 +163,8 @@ fn step_file(rest: &[&str]) -> Option<Kind> {
         ["memo.jsonl"] => Some(Kind::Lines("memo")),
         ["stdout.log" | "stderr.log" | "stream.txt" | "outcome.txt"] => Some(Kind::Opaque),
         ["custom-artifacts", _, ..] => Some(Kind::Opaque),
+        ["file_changes", "plan.json" | "taken_back.json"] => Some(Kind::Document("file_changes")),
+        ["file_changes", file] if is_file_change(file) => Some(Kind::Opaque),
         _ => None,
     }
 }

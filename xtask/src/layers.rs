@@ -31,7 +31,10 @@ pub const LAYERS: &[(&str, u8)] = &[
 
 /// Outside libraries (a `*` at the end stands for any rest of the name) and the only crates that may name them.
 pub const LIBRARIES: &[(&[&str], &[&str])] = &[
-    (&["cap-std", "cap-tempfile", "tempfile"], &["dad-fs"]),
+    (
+        &["cap-fs-ext", "cap-std", "cap-tempfile", "tempfile"],
+        &["dad-fs"],
+    ),
     (
         &["saphyr*", "serde-saphyr", "serde_yaml*", "yaml-rust*"],
         &["dad-definition"],

@@ -5,7 +5,9 @@ use std::time::Duration;
 use dad_core::{Definition, Element, ElementKind, NodeType, RunStatus, SecretRegistry};
 use dad_events::{EventBusConfig, Handler, NodeInputRequiredEvent, on};
 use dad_models::{Credentials, HttpClient, ModelCatalog, Models, ReplayClient};
-use dad_run::{RunContext, RunContextBuilder, RunView, find_project_root, find_project_root_from};
+use dad_run::{
+    RunContext, RunContextBuilder, RunView, SecretSource, find_project_root, find_project_root_from,
+};
 use dad_runner::{NodeRegistry, RunReport, Runner};
 use dad_terminal::{
     ask_approval, ask_component_input, ask_node_input_with, editor_is_open, forbid_prompts, is_interactive,
@@ -149,6 +151,10 @@ pub(crate) fn base_context(
         .environment(&environment.name)
         .secrets(secrets)
         .resource(Arc::new(models))
+        .resource(Arc::new(SecretSource::new(
+            project_root,
+            environment.credentials.as_deref(),
+        )))
         .observe(Arc::new(NotedProgress::new(notes)))
         .register_event_handlers((app.handlers)())
         .event_config(events)

@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
@@ -5,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir as CapDir, File, OpenOptions};
 
@@ -258,7 +260,7 @@ impl Dir {
 
     fn write_temp(&self, name: &Path, bytes: &[u8], durability: Durability) -> FsResult<PathBuf> {
         let number = TEMP_NUMBER.fetch_add(1, Ordering::Relaxed);
-        let temp = name.with_file_name(format!("{TEMP_PREFIX}{}-{number}", std::process::id()));
+        let temp = name.with_file_name(temporary_name(&format!("{}-{number}", std::process::id())));
         self.write_new(&temp, bytes, durability)?;
         Ok(temp)
     }
@@ -653,6 +655,108 @@ impl Dir {
         Ok(())
     }
 
+    /// Opens a directory of this one by its plain name, and not where a symbolic link of that name leads.
+    ///
+    /// # Errors
+    /// If it is missing, not a directory, or a symbolic link, also one that took its place just now.
+    pub fn open_dir_nofollow(&self, name: &str) -> FsResult<Self> {
+        let opened = plain(name).and_then(|name| self.dir.open_dir_nofollow(name));
+        let dir = opened.context("open the directory", || self.full(name))?;
+        Ok(self.wrap(dir, Path::new(name)))
+    }
+
+    /// The content of a regular file by its plain name, with its permission bits where there are any. Symbolic links are
+    /// not followed, and nothing else that took the file's place is waited for.
+    ///
+    /// # Errors
+    /// If it is missing, no regular file, longer than `longest`, or unreadable.
+    pub fn read_regular(&self, name: &str, longest: u64) -> FsResult<(Vec<u8>, Option<u32>)> {
+        let mut options = OpenOptions::new().read(true).clone();
+        options.follow(FollowSymlinks::No).nonblock(true);
+        let read = || -> io::Result<(Vec<u8>, Option<u32>)> {
+            let file = self.dir.open_with(plain(name)?, &options)?.into_std();
+            let metadata = file.metadata()?;
+            if !metadata.is_file() {
+                return Err(invalid("it is not a regular file"));
+            }
+            if metadata.len() > longest {
+                let why = format!("it has {} bytes, and at most {longest} are read", metadata.len());
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+            }
+            let mut bytes = Vec::new();
+            file.take(longest.saturating_add(1)).read_to_end(&mut bytes)?;
+            Ok((bytes, permission_bits(&metadata)))
+        };
+        read().context("read", || self.full(name))
+    }
+
+    /// As [`replace`](Self::replace) for a file by its plain name, through a temporary file with a name of the caller's
+    /// (see [`temporary_name`]), who so finds what a crash left of it. The file has the permission bits, if any are given.
+    ///
+    /// # Errors
+    /// If it cannot be written, or the temporary file exists.
+    pub fn replace_through(
+        &self,
+        name: &str,
+        temporary: &str,
+        bytes: &[u8],
+        mode: Option<u32>,
+        durability: Durability,
+    ) -> FsResult<()> {
+        for name in [name, temporary] {
+            plain(name).context("replace", || self.full(name))?;
+        }
+        self.write_new(temporary, bytes, durability)?;
+        if let Some(mode) = mode {
+            set_permission_bits(&self.dir, temporary, mode)
+                .context("set the permissions of", || self.full(temporary))
+                .inspect_err(|_| self.discard(Path::new(temporary)))?;
+        }
+        let change = Change::Rename(&self.full(temporary));
+        self.change("replace", Path::new(name), change, |dir| {
+            dir.rename(temporary, dir, name)
+        })
+        .inspect_err(|_| self.discard(Path::new(temporary)))?;
+        self.sync_name_if(Path::new(name), durability)
+    }
+
+    /// All entries, also those that [`entries`](Self::entries) leaves out; sorted by name.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn all_entries(&self) -> FsResult<Vec<(OsString, EntryKind)>> {
+        let read = || -> io::Result<Vec<(OsString, EntryKind)>> {
+            let entries = self.dir.entries()?;
+            entries
+                .map(|entry| {
+                    let entry = entry?;
+                    Ok((entry.file_name(), EntryKind::of(entry.file_type()?)))
+                })
+                .collect()
+        };
+        let mut entries = read().context("list", || self.path.to_path_buf())?;
+        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(entries)
+    }
+
+    /// Locks the directory itself for one holder, by whatever path others open it, without a file for it; `None` if
+    /// somebody holds it. Where directories cannot be locked (on Windows, and on some network file systems) the lock keeps
+    /// nobody out.
+    ///
+    /// # Errors
+    /// If the directory cannot be opened or locked.
+    pub fn lock_itself(&self) -> FsResult<Option<FileLock>> {
+        let path = || self.path.to_path_buf();
+        if cfg!(windows) {
+            return Ok(Some(FileLock::of_nothing(path())));
+        }
+        let file = self.dir.open(".").context("lock", path)?.into_std();
+        match FileLock::exclusive(file, path()) {
+            Err(error) if is_not_lockable(&error) => Ok(Some(FileLock::of_nothing(path()))),
+            locked => locked,
+        }
+    }
+
     /// Feeds a file to `sink` in pieces.
     ///
     /// # Errors
@@ -685,6 +789,51 @@ impl fmt::Debug for Dir {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Dir").field(&self.path).finish()
     }
+}
+
+/// A name for a temporary file, which [`Dir::entries`] leaves out; `tag` tells it from others.
+#[must_use]
+pub fn temporary_name(tag: &str) -> String {
+    format!("{TEMP_PREFIX}{tag}")
+}
+
+fn plain(name: &str) -> io::Result<&Path> {
+    match is_plain_name(name) {
+        true => Ok(Path::new(name)),
+        false => Err(invalid("it is not one plain name")),
+    }
+}
+
+fn invalid(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
+}
+
+/// Some network file systems lock only what is open for writing, which a directory never is.
+fn is_not_lockable(error: &FsError) -> bool {
+    const BAD_DESCRIPTOR: i32 = 9;
+    error.kind() == io::ErrorKind::Unsupported || error.source.raw_os_error() == Some(BAD_DESCRIPTOR)
+}
+
+#[cfg(unix)]
+fn permission_bits(metadata: &std::fs::Metadata) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    Some(metadata.permissions().mode() & 0o777)
+}
+
+#[cfg(not(unix))]
+fn permission_bits(_: &std::fs::Metadata) -> Option<u32> {
+    None
+}
+
+#[cfg(unix)]
+fn set_permission_bits(dir: &CapDir, name: &str, mode: u32) -> io::Result<()> {
+    use cap_std::fs::PermissionsExt;
+    dir.set_permissions(name, cap_std::fs::Permissions::from_mode(mode & 0o777))
+}
+
+#[cfg(not(unix))]
+fn set_permission_bits(_: &CapDir, _: &str, _: u32) -> io::Result<()> {
+    Ok(())
 }
 
 /// Whether a name is one plain segment: no separators, no `..`, not empty.

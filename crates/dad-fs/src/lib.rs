@@ -22,7 +22,7 @@ mod gate;
 mod lock;
 
 pub use append::AppendFile;
-pub use dir::{Dir, Entry, EntryKind, is_plain_name};
+pub use dir::{Dir, Entry, EntryKind, is_plain_name, temporary_name};
 pub use error::{FsError, FsResult};
 pub use gate::{Change, Fault, FaultInjector, Gate, Operation};
 pub use lock::FileLock;

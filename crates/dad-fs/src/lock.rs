@@ -7,7 +7,8 @@ use crate::error::{Context, FsError, FsResult};
 #[derive(Debug)]
 #[must_use = "the lock is released when this is dropped"]
 pub struct FileLock {
-    file: File,
+    /// `None` where nothing can be locked.
+    file: Option<File>,
     path: PathBuf,
 }
 
@@ -24,9 +25,17 @@ impl FileLock {
         Self::from_outcome(file, outcome, path)
     }
 
+    /// What stands for a lock where there can be none.
+    pub(crate) const fn of_nothing(path: PathBuf) -> Self {
+        Self { file: None, path }
+    }
+
     fn from_outcome(file: File, outcome: Result<(), TryLockError>, path: PathBuf) -> FsResult<Option<Self>> {
         match outcome {
-            Ok(()) => Ok(Some(Self { file, path })),
+            Ok(()) => Ok(Some(Self {
+                file: Some(file),
+                path,
+            })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => Err(FsError::new("lock", path, source)),
         }
@@ -39,7 +48,9 @@ impl FileLock {
     /// If the file cannot be written.
     pub fn write_content(&mut self, bytes: &[u8]) -> FsResult<()> {
         use std::io::{Seek, Write};
-        let file = &mut self.file;
+        let Some(file) = &mut self.file else {
+            return Ok(());
+        };
         let old = file.metadata().and_then(|old| {
             file.rewind()?;
             Ok(usize::try_from(old.len()).unwrap_or(0))

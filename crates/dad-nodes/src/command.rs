@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::process::{self, Finished, Logs, Program};
+use crate::secret_text::{self, SecretPiece};
 use crate::settings_node::settings_node;
 use crate::shell::{self, CommandText, Refusal};
 
@@ -34,9 +35,18 @@ pub struct CommandNodeSettings {
     /// Where they run; the run directory by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// Environment variables.
+    /// Environment variables. `$secret{NAME}` in a value stands for a secret of the credentials file or the environment,
+    /// which only the command sees.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub env_vars: IndexMap<String, String>,
+    /// Values of environment variables with secrets in them, taken apart.
+    #[doc(hidden)]
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(skip)]
+    pub secret_env: IndexMap<String, Vec<SecretPiece>>,
+    /// What each command may consume; as much as this process by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<CommandLimits>,
     /// Names of environment variables of this process that are passed on beside the usual ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inherit_env: Vec<String>,
@@ -58,6 +68,56 @@ pub struct CommandNodeSettings {
     /// Exit codes besides 0 that are no failure.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_exit_codes: Vec<i32>,
+}
+
+/// What a command and each of its processes may consume. The shell sets the limits, by `ulimit`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CommandLimits {
+    /// Seconds of processor time of a process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds: Option<u64>,
+    /// Address space of a process, in MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u64>,
+    /// Size of a file that a process writes, in MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_size_mib: Option<u64>,
+    /// Files that a process has open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<u64>,
+    /// Processes of the user, those beside the command too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u64>,
+}
+
+impl CommandLimits {
+    /// The command behind the limits; it replaces the shell that sets them.
+    fn around(&self, argv: Vec<String>) -> Vec<String> {
+        // In units of 512 and of 1024 bytes.
+        let limits = [
+            ("-t", self.cpu_seconds, 1),
+            ("-v", self.memory_mib, 1024),
+            ("-f", self.file_size_mib, 2048),
+            ("-n", self.open_files, 1),
+        ];
+        let set = |(option, limit, unit): (&str, Option<u64>, u64)| {
+            limit.map(|limit| format!("ulimit {option} {} &&", limit.saturating_mul(unit)))
+        };
+        let mut script: Vec<String> = limits.into_iter().filter_map(set).collect();
+        if let Some(limit) = self.processes {
+            // Shells disagree about its letter.
+            script.push(format!(
+                "{{ ulimit -u {limit} 2>/dev/null || ulimit -p {limit}; }} &&"
+            ));
+        }
+        if script.is_empty() {
+            return argv;
+        }
+        script.push("exec \"$@\"".to_owned());
+        let words = ["sh", "-c", &script.join(" "), "sh"];
+        words.into_iter().map(str::to_owned).chain(argv).collect()
+    }
 }
 
 /// One command.
@@ -256,7 +316,27 @@ impl Node for CommandExecutor {
                 hint: Some(refusal.hint),
             })
         };
-        shell_strings(unrendered).filter_map(problem).collect()
+        let commands = shell_strings(unrendered).filter_map(problem);
+        let secret = |place: String, message: String| SettingsProblem {
+            place,
+            code: "secret",
+            message,
+            hint: Some("name a secret in `env_vars`, as `$secret{NAME}`, and use the variable".to_owned()),
+        };
+        let misnamed = env_texts(unrendered).filter_map(|(name, text)| {
+            let message = secret_text::pieces(text)?.err()?;
+            Some(secret(format!("env_vars.{name}"), message))
+        });
+        let elsewhere = texts_beside_env(unrendered)
+            .into_iter()
+            .filter_map(|(place, text)| {
+                matches!(secret_text::pieces(text), Some(Ok(_))).then(|| {
+                    let message =
+                        "a secret stands where everybody could read it: `$secret{}` is only for `env_vars`";
+                    secret(place, message.to_owned())
+                })
+            });
+        commands.chain(misnamed).chain(elsewhere).collect()
     }
 
     fn prepare_settings(unrendered: &Value) -> Option<Value> {
@@ -270,7 +350,14 @@ impl Node for CommandExecutor {
         for (index, script) in &scripts {
             prepared["commands"][*index] = script.clone();
         }
-        (!scripts.is_empty()).then_some(prepared)
+        let secrets: serde_json::Map<String, Value> = env_texts(unrendered)
+            .filter_map(|(name, text)| Some((name.to_owned(), secret_text::pieces(text)?.ok()?)))
+            .collect();
+        let is_prepared = !scripts.is_empty() || !secrets.is_empty();
+        if !secrets.is_empty() {
+            prepared["secret_env"] = secrets.into();
+        }
+        is_prepared.then_some(prepared)
     }
 
     async fn preview(
@@ -323,6 +410,40 @@ fn shell_strings(unrendered: &Value) -> impl Iterator<Item = (usize, &str)> {
         .filter_map(|(index, command)| Some((index, command.as_str()?)))
 }
 
+/// The values of environment variables, with their names.
+fn env_texts(unrendered: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let variables = unrendered.get("env_vars").and_then(Value::as_object);
+    let variables = variables.into_iter().flatten();
+    variables.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
+}
+
+/// The texts in which no secret may be named, with their places.
+fn texts_beside_env(unrendered: &Value) -> Vec<(String, &str)> {
+    let mut texts = Vec::new();
+    for name in ["working_dir", "stdin"] {
+        texts.extend(
+            unrendered
+                .get(name)
+                .and_then(Value::as_str)
+                .map(|text| (name.to_owned(), text)),
+        );
+    }
+    let commands = unrendered.get("commands").and_then(Value::as_array);
+    for (index, command) in commands.into_iter().flatten().enumerate() {
+        let words = command
+            .as_array()
+            .map_or(std::slice::from_ref(command), Vec::as_slice);
+        let place = format!("commands[{index}]");
+        texts.extend(
+            words
+                .iter()
+                .filter_map(Value::as_str)
+                .map(|text| (place.clone(), text)),
+        );
+    }
+    texts
+}
+
 fn generated_command(text: &str) -> Refusal {
     Refusal {
         code: "generated_command",
@@ -370,11 +491,10 @@ async fn run_all(
         )
         .permanent()
     })?;
-    let given = settings
-        .env_vars
-        .iter()
-        .chain(input.into_iter().flat_map(|input| &input.env_vars));
-    let env = process::environment(&settings.inherit_env, given.map(|(n, v)| (n.clone(), v.clone())));
+    let env = environment(settings, input, cx)?;
+    // With the secrets that were just resolved.
+    let redactor = cx.run().secrets().redactor();
+    let limits = settings.limits.unwrap_or_default();
     let dir = working_dir(settings, cx.run());
     let mut logs = Logs {
         stdout: cx.dir()?.append("stdout.log")?,
@@ -382,7 +502,7 @@ async fn run_all(
     };
     let mut ran = Ran::default();
     for command in commands {
-        let argv = command.argv();
+        let argv = limits.around(command.argv());
         let program = Program {
             argv: &argv,
             working_dir: &dir,
@@ -390,13 +510,34 @@ async fn run_all(
             stdin: settings.stdin.as_deref(),
             timeout,
         };
-        let finished = process::run(&program, &mut logs, cx).await?;
+        let finished = process::run(&program, &mut logs, &redactor, cx).await?;
         let success = ran.add(command, finished, settings, cx.is_cancelled());
         if cx.is_cancelled() || (!success && settings.fail_fast.unwrap_or(true)) {
             break;
         }
     }
     Ok(ran)
+}
+
+/// The environment of the commands. What is given as input is data: no secret is named in it.
+fn environment(
+    settings: &CommandNodeSettings,
+    input: Option<&CommandNodeInput>,
+    cx: &NodeContext,
+) -> Result<Vec<(String, String)>, NodeError> {
+    secret_text::mask(
+        process::inherited_secrets(&settings.inherit_env),
+        cx.run().secrets(),
+    );
+    let mut given = settings.env_vars.clone();
+    for (name, pieces) in &settings.secret_env {
+        // Another value may have been given since, which is data as well.
+        if given.get(name) == Some(&secret_text::shown(pieces)) {
+            given.insert(name.clone(), secret_text::resolve(pieces, cx)?);
+        }
+    }
+    given.extend(input.into_iter().flat_map(|input| input.env_vars.clone()));
+    Ok(process::environment(&settings.inherit_env, given.into_iter()))
 }
 
 impl Ran {
@@ -412,6 +553,7 @@ impl Ran {
             stdout,
             stderr,
             timed_out,
+            abandoned,
         } = finished;
         let allowed = code.is_some_and(|code| code == 0 || settings.allow_exit_codes.contains(&code));
         let success = allowed && !timed_out;
@@ -442,6 +584,9 @@ impl Ran {
             "stderr": stderr,
             "success": success,
         }));
+        if abandoned && let Some(result) = self.results.last_mut() {
+            result["abandoned"] = true.into();
+        }
         self.last = stdout;
         success
     }

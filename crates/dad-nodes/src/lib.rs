@@ -23,6 +23,7 @@ mod file_operation;
 mod folder_analyzer;
 mod git;
 mod process;
+mod secret_text;
 mod serde_forms;
 mod settings_node;
 mod shell;
@@ -34,15 +35,19 @@ pub use ai_model::{
     AIModelCallConfig, AIModelNode, AIModelNodeInput, AIModelNodeSettings, Prompt, PromptFile, PromptMessage,
     PromptRole, PromptVariable, PromptVariables, StructuredOutput, Tool, ToolChoice, ToolSettings,
 };
-pub use command::{CommandLine, CommandNode, CommandNodeInput, CommandNodeSettings, CommandOutput};
+pub use command::{
+    CommandLimits, CommandLine, CommandNode, CommandNodeInput, CommandNodeSettings, CommandOutput,
+};
 pub use file_operation::{
     FileEdit, FileOperation, FileOperationNode, FileOperationNodeInput, FileOperationNodeSettings,
-    FileOperationType,
+    FileOperationType, OnFailure, SearchConfig,
 };
 pub use folder_analyzer::{
     ContentReadMode, FolderAnalysisOperation, FolderAnalyzerNode, FolderAnalyzerNodeInput,
     FolderAnalyzerSettings, FolderOperationType,
 };
+#[doc(hidden)]
+pub use secret_text::SecretPiece;
 pub use serde_forms::{ObjectTemplate, OneOrMany};
 
 /// A registry with the built-in nodes.

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use dad_core::Redactor;
+use dad_core::{Redactor, StreamRedactor};
 use dad_fs::AppendFile;
 use dad_run::process_start_time;
 use dad_runner::{NodeContext, NodeError};
@@ -37,7 +37,13 @@ const PASSED_VARIABLES: &[&str] = &[
 const KEPT: usize = 128 * 1024;
 
 /// Time between asking a process group to end and ending it.
-const TERM_GRACE: Duration = Duration::from_secs(2);
+const TERM_GRACE: Duration = Duration::from_secs(1);
+
+/// Time for what was printed to arrive, after the program has ended.
+const DRAIN: Duration = Duration::from_millis(300);
+
+/// Names of environment variables that end so hold secrets.
+const SECRET_ENDINGS: &[&str] = &["_TOKEN", "_KEY", "_SECRET", "_PASSWORD", "_CREDENTIALS"];
 
 /// A program to run.
 pub(crate) struct Program<'a> {
@@ -55,6 +61,8 @@ pub(crate) struct Finished {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     pub(crate) timed_out: bool,
+    /// Whether a process that left the group still holds its output, of which nothing more is read.
+    pub(crate) abandoned: bool,
 }
 
 /// Files that output is streamed to.
@@ -76,57 +84,144 @@ pub(crate) fn environment(
     passed.chain(given).collect()
 }
 
-/// Runs a program in a process group of its own, which is ended as a whole on timeout and cancellation.
+/// The values of variables that are passed on by name and hold secrets by theirs.
+pub(crate) fn inherited_secrets(inherit: &[String]) -> impl Iterator<Item = String> {
+    let is_secret = |name: &&String| {
+        let upper = name.to_uppercase();
+        SECRET_ENDINGS.iter().any(|ending| upper.ends_with(ending))
+    };
+    inherit
+        .iter()
+        .filter(is_secret)
+        .filter_map(|name| std::env::var(name).ok())
+}
+
+/// Runs a program in a process group of its own, which is ended as a whole: on timeout and cancellation, and when the
+/// program has ended, because what it leaves behind would keep its output open. Only a process that left the group
+/// (`setsid`) goes on.
 pub(crate) async fn run(
     program: &Program<'_>,
     logs: &mut Logs,
+    redactor: &Redactor,
     cx: &NodeContext,
 ) -> Result<Finished, NodeError> {
     let mut child = spawn(program)?;
-    let group = child.id();
-    if let Some(pgid) = group {
+    let group = Group(child.id());
+    if let Some(pgid) = group.0 {
         cx.run()
             .process_started(cx.path(), pgid, process_start_time(pgid))?;
     }
     let stdin = child.stdin.take();
-    let (out, err) = (child.stdout.take(), child.stderr.take());
-    let talk = async {
-        let (_, out, err) = tokio::join!(
-            feed(stdin, program.stdin),
-            capture(out, &mut logs.stdout, cx.redactor()),
-            capture(err, &mut logs.stderr, cx.redactor()),
-        );
-        Ok::<_, NodeError>((out?, err?))
-    };
-    let mut talk = std::pin::pin!(talk);
-    let ended = tokio::select! {
-        talked = &mut talk => Some(talked),
-        () = tokio::time::sleep(program.timeout) => None,
-        () = cx.cancelled() => None,
-    };
-    let timed_out = ended.is_none();
-    if timed_out {
-        end_group(&mut child, group).await;
-    }
-    // The pipes reach their end once the whole group is gone.
-    let (stdout, stderr) = match ended {
-        Some(talked) => talked?,
-        None => talk.await?,
-    };
-    let status = tokio::select! {
-        status = child.wait() => status,
-        () = tokio::time::sleep(program.timeout) => {
-            end_group(&mut child, group).await;
-            child.wait().await
+    let mut out = Capture::new(child.stdout.take(), &mut logs.stdout, redactor);
+    let mut err = Capture::new(child.stderr.take(), &mut logs.stderr, redactor);
+    let mut timed_out = false;
+    let mut abandoned = false;
+    let status = {
+        let talk = async { tokio::try_join!(feed(stdin, program.stdin), out.read(), err.read()).map(drop) };
+        let mut talk = std::pin::pin!(talk);
+        let mut limit = std::pin::pin!(tokio::time::sleep(program.timeout));
+        let mut heard = false;
+        let ended = loop {
+            tokio::select! {
+                status = child.wait() => break Some(status),
+                talked = &mut talk, if !heard => {
+                    talked?;
+                    heard = true;
+                }
+                () = &mut limit => {
+                    timed_out = true;
+                    break None;
+                }
+                () = cx.cancelled() => break None,
+            }
+        };
+        let status = match ended {
+            Some(status) => status,
+            None => group.end(&mut child, &mut talk, &mut heard).await?,
+        };
+        // What was printed is there already; longer waits only for what was left behind.
+        if !heard {
+            heard = within(DRAIN, &mut talk).await?;
         }
+        group.end_leftovers().await;
+        if !heard {
+            abandoned = !within(DRAIN, &mut talk).await?;
+        }
+        status
     };
     let status = status.map_err(|error| NodeError::from_error("command", &error))?;
     Ok(Finished {
         code: status.code(),
-        stdout,
-        stderr,
+        stdout: out.finish()?,
+        stderr: err.finish()?,
         timed_out,
+        abandoned,
     })
+}
+
+/// Whether a talk comes to its end in time.
+async fn within(
+    time: Duration,
+    talk: &mut (impl Future<Output = Result<(), NodeError>> + Unpin),
+) -> Result<bool, NodeError> {
+    match tokio::time::timeout(time, talk).await {
+        Ok(talked) => talked.map(|()| true),
+        Err(_) => Ok(false),
+    }
+}
+
+/// A process group; it does not outlive this.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        signal_group(self.0, Signal::Kill);
+    }
+}
+
+impl Group {
+    /// Asks every process of the group to end, and after a while ends those that did not. Reads on meanwhile: a program
+    /// that writes its last words must not wait for that.
+    async fn end(
+        &self,
+        child: &mut Child,
+        talk: &mut (impl Future<Output = Result<(), NodeError>> + Unpin),
+        heard: &mut bool,
+    ) -> Result<io::Result<std::process::ExitStatus>, NodeError> {
+        signal_group(self.0, Signal::Terminate);
+        let mut grace = std::pin::pin!(tokio::time::sleep(TERM_GRACE));
+        let mut is_over = false;
+        loop {
+            tokio::select! {
+                status = child.wait() => {
+                    // Grandchildren that ignored the request are still in the group.
+                    signal_group(self.0, Signal::Kill);
+                    return Ok(status);
+                }
+                talked = &mut *talk, if !*heard => {
+                    *heard = true;
+                    talked?;
+                }
+                () = &mut grace, if !is_over => {
+                    is_over = true;
+                    signal_group(self.0, Signal::Kill);
+                    // Where there are no groups, at least the child itself ends.
+                    drop(child.start_kill());
+                }
+            }
+        }
+    }
+
+    /// Ends what a program that has ended left running in its group.
+    async fn end_leftovers(&self) {
+        const PAUSE: Duration = Duration::from_millis(20);
+        signal_group(self.0, Signal::Terminate);
+        let since = tokio::time::Instant::now();
+        while has_members(self.0) && since.elapsed() < DRAIN {
+            tokio::time::sleep(PAUSE).await;
+        }
+        signal_group(self.0, Signal::Kill);
+    }
 }
 
 fn spawn(program: &Program<'_>) -> Result<Child, NodeError> {
@@ -166,45 +261,64 @@ fn spawn_error(error: &io::Error, name: &str, working_dir: &Path) -> NodeError {
     )
 }
 
-async fn feed(stdin: Option<tokio::process::ChildStdin>, text: Option<&str>) {
+async fn feed(stdin: Option<tokio::process::ChildStdin>, text: Option<&str>) -> Result<(), NodeError> {
     if let (Some(mut pipe), Some(text)) = (stdin, text) {
         // A program that does not read its input closes the pipe, which is its own business.
         drop(pipe.write_all(text.as_bytes()).await);
     }
+    Ok(())
 }
 
 /// Streams a pipe to its log, secrets masked, and keeps the beginning and the end.
-async fn capture(
-    pipe: Option<impl AsyncRead + Unpin>,
-    log: &mut AppendFile,
-    redactor: &Redactor,
-) -> Result<String, NodeError> {
-    let Some(mut pipe) = pipe else {
-        return Ok(String::new());
-    };
-    let mut masked = redactor.stream();
-    let mut kept = Kept::default();
-    let mut carry = Vec::new();
-    let mut buffer = vec![0; 32 * 1024];
-    loop {
-        let read = pipe
-            .read(&mut buffer)
-            .await
-            .map_err(|error| NodeError::from_error("command", &error))?;
-        if read == 0 {
-            break;
+struct Capture<'a, P> {
+    pipe: Option<P>,
+    log: &'a mut AppendFile,
+    masked: StreamRedactor,
+    kept: Kept,
+    /// Bytes of a character that was cut.
+    carry: Vec<u8>,
+}
+
+impl<'a, P: AsyncRead + Unpin> Capture<'a, P> {
+    fn new(pipe: Option<P>, log: &'a mut AppendFile, redactor: &Redactor) -> Self {
+        Self {
+            pipe,
+            log,
+            masked: redactor.stream(),
+            kept: Kept::default(),
+            carry: Vec::new(),
         }
-        carry.extend_from_slice(&buffer[..read]);
-        let text = masked.push(&take_text(&mut carry));
-        log.append(text.as_bytes())?;
-        kept.push(&text);
     }
-    let last = masked.push(&String::from_utf8_lossy(&carry)) + &masked.finish();
-    if !last.is_empty() {
-        log.append(last.as_bytes())?;
-        kept.push(&last);
+
+    /// Reads to the end of the pipe. What was read stays if nobody waits for the rest.
+    async fn read(&mut self) -> Result<(), NodeError> {
+        let Some(pipe) = &mut self.pipe else {
+            return Ok(());
+        };
+        let mut buffer = vec![0; 32 * 1024];
+        loop {
+            let read = pipe
+                .read(&mut buffer)
+                .await
+                .map_err(|error| NodeError::from_error("command", &error))?;
+            if read == 0 {
+                return Ok(());
+            }
+            self.carry.extend_from_slice(&buffer[..read]);
+            let text = self.masked.push(&take_text(&mut self.carry));
+            self.log.append(text.as_bytes())?;
+            self.kept.push(&text);
+        }
     }
-    Ok(kept.into_text())
+
+    fn finish(mut self) -> Result<String, NodeError> {
+        let last = self.masked.push(&String::from_utf8_lossy(&self.carry)) + &self.masked.finish();
+        if !last.is_empty() {
+            self.log.append(last.as_bytes())?;
+            self.kept.push(&last);
+        }
+        Ok(self.kept.into_text())
+    }
 }
 
 /// Takes all whole characters off the front; the bytes of one that was cut stay.
@@ -270,18 +384,6 @@ impl Kept {
     }
 }
 
-/// Asks every process of the group to end, then ends those that did not.
-async fn end_group(child: &mut Child, group: Option<u32>) {
-    signal_group(group, Signal::Terminate);
-    if tokio::time::timeout(TERM_GRACE, child.wait()).await.is_err() {
-        signal_group(group, Signal::Kill);
-        // Where there are no groups, at least the child itself ends.
-        drop(child.start_kill());
-    }
-    // Grandchildren that ignored the first request are still in the group.
-    signal_group(group, Signal::Kill);
-}
-
 #[derive(Clone, Copy)]
 enum Signal {
     Terminate,
@@ -306,6 +408,21 @@ fn signal_group(group: Option<u32>, signal: Signal) {
 
 #[cfg(not(unix))]
 fn signal_group(_: Option<u32>, _: Signal) {}
+
+/// Whether there are processes in a group, perhaps only such that have ended.
+#[cfg(unix)]
+fn has_members(group: Option<u32>) -> bool {
+    use rustix::process::{Pid, test_kill_process_group};
+    let pid = group
+        .and_then(|group| i32::try_from(group).ok())
+        .and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process_group(pid).is_ok())
+}
+
+#[cfg(not(unix))]
+fn has_members(_: Option<u32>) -> bool {
+    false
+}
 
 #[cfg(test)]
 mod tests {

@@ -54,6 +54,7 @@ mod resources;
 mod resume;
 mod retention;
 mod run;
+mod secrets;
 mod step;
 mod values;
 mod verify;
@@ -102,6 +103,7 @@ pub use run::{
     ActiveRun, ComponentEnd, EnteredComponent, ExecutingStep, Items, LoopStart, RunHandle, RunScope,
     SealedRun,
 };
+pub use secrets::{SecretError, SecretSource};
 pub use step::{CommitDetails, StagedStep, StepStart};
 pub use verify::{Damage, Verification};
 pub use view::{OpenQuestion, RunView, ViewEntry};

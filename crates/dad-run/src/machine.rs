@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::time::Duration;
 
 /// The name of this machine.
 pub(crate) fn host() -> String {
@@ -22,9 +23,45 @@ pub fn process_start_time(pid: u32) -> Option<u64> {
 /// Ends a process group of a run whose process died, if it is still the one that was recorded.
 pub(crate) fn end_group(pgid: u32, start_time: Option<u64>) {
     // Without a start time it cannot be told from a group that was given the same number later.
-    if start_time.is_some() && process_start_time(pgid) == start_time {
+    let Some(start_time) = start_time else {
+        return;
+    };
+    let is_ours = match process_start_time(pgid) {
+        Some(found) => found == start_time,
+        // The number is not given to another process as long as there is a group of it.
+        None => has_members(pgid, start_time),
+    };
+    if is_ours {
         kill_group(pgid);
+        wait_for_end(pgid, start_time);
     }
+}
+
+/// Waits until nothing of a group that was killed executes any more, which takes a moment.
+fn wait_for_end(pgid: u32, start_time: u64) {
+    const TRIES: u32 = 100;
+    const PAUSE: Duration = Duration::from_millis(20);
+    for _ in 0..TRIES {
+        if !has_members(pgid, start_time) {
+            return;
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Whether a process group has processes that execute and were started no sooner than its first.
+fn has_members(pgid: u32, start_time: u64) -> bool {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let is_member = |stat: &str| {
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+        // One that has ended and is only not yet asked for executes nothing.
+        let executes = !matches!(fields.next()?, "Z" | "X");
+        let group: u32 = fields.nth(1)?.parse().ok()?;
+        let started: u64 = fields.nth(16)?.parse().ok()?;
+        Some(executes && group == pgid && started >= start_time)
+    };
+    let mut stats = processes.filter_map(|process| std::fs::read_to_string(process.path().join("stat")).ok());
+    stats.any(|stat| is_member(&stat) == Some(true))
 }
 
 /// Whether there may be a process of that number; where the system does not say, there may.

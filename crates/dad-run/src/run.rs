@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::RunError;
 use crate::inner::RunInner;
 use crate::inputs::{GivenInput, UnresolvedInput};
-use crate::layout::COMPONENT_RESULT;
+use crate::layout::{ATTEMPTS, COMPONENT_RESULT};
 use crate::plan::{RerunPlan, RunPlace};
 use crate::projection::{self};
 use crate::record::{ControlKind, LoopItems, RangeBounds, RecordBody, Totals};
@@ -379,6 +379,33 @@ impl RunHandle {
         // Asked at every step, and only resumed runs have any.
         self.history()?;
         self.inner.state().interrupted.remove(path)
+    }
+
+    /// What the last attempt of a step left, if it did not end well before this process took the run over: the newest
+    /// directory first.
+    ///
+    /// # Errors
+    /// If the directories cannot be opened.
+    pub fn left_behind(&self, path: &HierarchyPath) -> Result<Vec<Dir>, RunError> {
+        let started = self
+            .history()
+            .and_then(|history| history.open_ends().started.get(path));
+        let Some(attempts) = self.inner.dot_run.open_dir_optional(ATTEMPTS)? else {
+            return Ok(Vec::new());
+        };
+        let mut left = Vec::new();
+        for seq in started.into_iter().flatten().rev() {
+            let is_of = |name: &str| name.split('_').next() == Some(seq.to_string().as_str());
+            for entry in attempts
+                .entries()?
+                .iter()
+                .rev()
+                .filter(|entry| is_of(&entry.name))
+            {
+                left.push(attempts.open_dir(&entry.name)?);
+            }
+        }
+        Ok(left)
     }
 
     /// Enters a component: its directory and its record.

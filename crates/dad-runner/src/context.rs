@@ -5,7 +5,8 @@ use std::sync::Arc;
 use dad_core::{Digest, HierarchyPath, NodeType, Redactor, StepStatus, Usage};
 use dad_fs::Dir;
 use dad_run::layout::CUSTOM_ARTIFACTS;
-use dad_run::{Available, Estimate, MemoLine, Reservation, RunError, RunHandle, StagedStep};
+use dad_run::{Available, Estimate, MemoLine, Reservation, RunError, RunHandle, SecretSource, StagedStep};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -100,6 +101,31 @@ impl NodeContext {
     #[must_use]
     pub fn resource<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         self.run.resources().get::<T>()
+    }
+
+    /// A secret by its name, from the run's [`SecretSource`]. From now on it is masked wherever the run writes something,
+    /// but not by the [`redactor`](Self::redactor) of this step, which knows what was known when the step began.
+    ///
+    /// # Errors
+    /// If there is none, or it is too short to be masked.
+    pub fn secret(&self, name: &str) -> Result<SecretString, NodeError> {
+        let source = self.resource::<SecretSource>().unwrap_or_else(|| {
+            let root = self.run.scope().run_variables.get("project_root");
+            let root = root.and_then(Value::as_str).unwrap_or_default();
+            Arc::new(SecretSource::new(root.as_ref(), None))
+        });
+        let secret = source.get(name).map_err(|error| {
+            let failed = NodeError::from_error("secret", &error).permanent();
+            match error.hint() {
+                Some(hint) => failed.with_hint(hint),
+                None => failed,
+            }
+        })?;
+        if !self.run.secrets().add(secret.expose_secret()) {
+            let message = format!("the secret `{name}` is too short to be masked where it is printed");
+            return Err(NodeError::new("secret", message).permanent());
+        }
+        Ok(secret)
     }
 
     /// The result of a step that the node's settings could refer to by `$hier{name}`; `None` if it was skipped.

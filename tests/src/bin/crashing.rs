@@ -1,8 +1,9 @@
 //! Drives one scenario and dies, or has an operation fail, at a given change of the file system:
-//! `crashing PROJECT run|rerun|again|resume|prune OPERATION die|full|io|short|torn|none`, where `short` writes half of the
+//! `crashing PROJECT run|rerun|again|resume|prune|change|change-resume OPERATION die|full|io|short|torn|none`, where `short` writes half of the
 //! bytes and fails, and `torn` writes half of them and dies. With `log=FILE` in the place of these, the run is one of
 //! `Durability::Disk`, and every change is written to the file with what was announced before it.
 //!
+//! `change` is one step that changes twenty things in the directory `tree` of the project, which is a git repository.
 //! `rerun` starts from the newest run at an entry point, `again` without one.
 //!
 //! One thread, so that an operation has the same number every time. Prints how many there were.
@@ -25,8 +26,8 @@ use dhenara::fs::{Change, Fault, FaultInjector, Gate, Operation};
 use dhenara::run::{Dirs, RetentionPolicy, plan_prune};
 use dhenara::{
     ActiveRun, ConditionalBuilder, Durability, ErrorInfo, FlowBuilder, FlowDefinition, FlowRunner,
-    ForEachBuilder, Node, NodeBuilder, NodeContext, NodeError, NodeOutput, NodeRegistry, NodeType,
-    RepeatBuilder, RunContext, RunStatus, World,
+    ForEachBuilder, Node, NodeBuilder, NodeContext, NodeError, NodeOutput, NodeType, RepeatBuilder,
+    RunContext, RunStatus, World,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -125,6 +126,44 @@ fn flow() -> Result<FlowDefinition, dhenara::definition::Problems> {
         )
         .finally_node("last_one", paid("rounds: $expr{ len($hier{rounds.*.ask}) }", 1))
         .build()
+}
+
+/// Twenty operations of every type that changes something.
+fn change_flow(project: &str) -> Result<FlowDefinition, Box<dyn std::error::Error>> {
+    let edit = |path: &str, old: &str, new: &str| json!({ "type": "edit_file", "path": path, "edits": [{ "old_text": old, "new_text": new }] });
+    let create =
+        |path: &str, content: &str| json!({ "type": "create_file", "path": path, "content": content });
+    let moving = |from: &str, to: &str| json!({ "type": "move_file", "source": from, "destination": to });
+    let of = |kind: &str, path: &str| json!({ "type": kind, "path": path });
+    let operations = json!([
+        create("new/one.txt", "one\n"),
+        create("new/deep/two.txt", "two\n"),
+        create("three.txt", "three\n"),
+        create("replaced.txt", "other\n"),
+        create("b space.txt", "name\n"),
+        edit("edit1.txt", "old", "new"),
+        edit("edit2.txt", "old", "new"),
+        edit("edit3.txt", "old", "older old"),
+        edit("sub/edit4.txt", "old", "new"),
+        edit("edit1.txt", "line 2", "second line"),
+        of("delete_file", "delete1.txt"),
+        of("delete_file", "delete2.txt"),
+        of("delete_file", "sub/delete3.txt"),
+        moving("move1.txt", "new/moved1.txt"),
+        moving("move2.txt", "sub/moved2.txt"),
+        edit("new/moved1.txt", "old", "new"),
+        moving("directory", "new/directory"),
+        of("create_directory", "empty/inside"),
+        of("delete_directory", "gone"),
+        edit("zuletzt.txt", "old", "new"),
+    ]);
+    let settings = json!({
+        "base_directory": format!("{project}/tree"),
+        "operations": operations,
+        "stage": true,
+    });
+    let node = NodeBuilder::new(NodeType::FILE_OPERATION, settings);
+    Ok(FlowBuilder::new().node("change", node).build()?)
 }
 
 /// Dies or fails at one operation.
@@ -295,9 +334,12 @@ async fn drive(
     if what == "prune" {
         return prune(project, gate);
     }
-    let flow = flow()?;
+    let flow = match what.starts_with("change") {
+        true => change_flow(project)?,
+        false => flow()?,
+    };
     let mut context = RunContext::builder("scenario", project)
-        .nodes(NodeRegistry::new().register::<Paid>())
+        .nodes(dhenara::builtin_nodes().register::<Paid>())
         .gate(gate);
     if let Some(log) = log {
         context = context
@@ -312,7 +354,7 @@ async fn drive(
     }
     let context = context.build()?;
     let run = match what {
-        "resume" => {
+        "resume" | "change-resume" => {
             let unfinished = context.dirs().catalog().find_unfinished("last")?;
             context.resume_run(&unfinished.dir, &flow)?
         }

@@ -82,6 +82,10 @@ fn it_analyses_asks_and_changes() {
     autocoder_root/main_flow/code_generator/outcome.json
     autocoder_root/main_flow/code_generator/result.json
     autocoder_root/main_flow/code_generator/state.json
+    autocoder_root/main_flow/code_generator_file_ops/file_changes/[digest]
+    autocoder_root/main_flow/code_generator_file_ops/file_changes/[digest]
+    autocoder_root/main_flow/code_generator_file_ops/file_changes/[digest]
+    autocoder_root/main_flow/code_generator_file_ops/file_changes/plan.json
     autocoder_root/main_flow/code_generator_file_ops/outcome.json
     autocoder_root/main_flow/code_generator_file_ops/result.json
     autocoder_root/main_flow/code_generator_file_ops/state.json

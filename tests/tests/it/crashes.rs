@@ -18,6 +18,13 @@ pub(crate) struct Call {
     pub(crate) stderr: String,
 }
 
+impl Call {
+    /// The operations that write bytes.
+    pub(crate) fn writes(&self) -> &[u64] {
+        &self.writes
+    }
+}
+
 pub(crate) fn call(env: &TestEnvironment, what: &str, operation: u64, how: &str) -> Call {
     let project = env.project();
     let program = env!("CARGO_BIN_EXE_crashing");

@@ -109,6 +109,12 @@ async fn every_kind_of_file_has_its_schema() {
         .expect(0);
     seen.extend(validate_run_dir(&env.last_run()).schemas);
 
+    let change = "schema_version: 1\nkind: flow\nelements:\n  - node: change\n    type: file_operation\n    settings:\n      \
+                  base_directory: $var{project_root}/src\n      operations: [{ type: create_file, path: c, content: x }]\n";
+    env.write("change.yaml", change);
+    let _ = env.run(&["run", "flow", "change.yaml"]).expect(0);
+    seen.extend(validate_run_dir(&env.last_run()).schemas);
+
     // Only where another process intervenes; the tests of that check it.
     seen.extend(["inbox", "question"].map(str::to_owned));
 

@@ -126,6 +126,16 @@ fn it_reads_asks_changes_and_commits() {
     main_flow/implement/anything_to_do/is_true/check/state.json
     main_flow/implement/anything_to_do/is_true/check/stderr.log
     main_flow/implement/anything_to_do/is_true/check/stdout.log
+    main_flow/implement/anything_to_do/is_true/code_generator_file_ops/file_changes/[digest]
+    main_flow/implement/anything_to_do/is_true/code_generator_file_ops/file_changes/[digest]
+    main_flow/implement/anything_to_do/is_true/code_generator_file_ops/file_changes/[digest]
+    main_flow/implement/anything_to_do/is_true/code_generator_file_ops/file_changes/[digest]
+    main_flow/implement/anything_to_do/is_true/code_generator_file_ops/file_changes/[digest]
+    main_flow/implement/anything_to_do/is_true/code_generator_file_ops/file_changes/[digest]
+    main_flow/implement/anything_to_do/is_true/code_generator_file_ops/file_changes/[digest]
+    main_flow/implement/anything_to_do/is_true/code_generator_file_ops/file_changes/[digest]
+    main_flow/implement/anything_to_do/is_true/code_generator_file_ops/file_changes/[digest]
+    main_flow/implement/anything_to_do/is_true/code_generator_file_ops/file_changes/plan.json
     main_flow/implement/anything_to_do/is_true/code_generator_file_ops/outcome.json
     main_flow/implement/anything_to_do/is_true/code_generator_file_ops/result.json
     main_flow/implement/anything_to_do/is_true/code_generator_file_ops/state.json

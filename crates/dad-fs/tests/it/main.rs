@@ -258,3 +258,58 @@ fn temporaries_of_a_dead_process_are_removed() {
         .collect();
     assert_eq!(names, ["kept"]);
 }
+
+#[test]
+fn a_directory_is_locked_by_whatever_path_it_is_opened() {
+    let (temp, dir) = temp();
+    let lock = dir.lock_itself().unwrap().unwrap();
+    let again = Dir::open(temp.path().join(".")).unwrap();
+    if cfg!(unix) {
+        assert!(again.lock_itself().unwrap().is_none());
+    }
+    drop(lock);
+    assert!(again.lock_itself().unwrap().is_some());
+    assert!(dir.all_entries().unwrap().is_empty(), "nothing is made for it");
+}
+
+#[cfg(unix)]
+#[test]
+fn neither_links_nor_pipes_are_read_as_files() {
+    let (temp, dir) = temp();
+    dir.write_new("file", b"12345", Durability::Process).unwrap();
+    dir.make_dir("dir").unwrap();
+    for (target, name) in [("file", "to_file"), ("dir", "to_dir")] {
+        std::os::unix::fs::symlink(target, temp.path().join(name)).unwrap();
+    }
+    let made = std::process::Command::new("mkfifo")
+        .arg(temp.path().join("pipe"))
+        .status();
+    assert!(made.unwrap().success());
+    assert_eq!(dir.read_regular("file", 5).unwrap().0, b"12345");
+    for name in ["to_file", "pipe", "dir", "dir/../file", "missing"] {
+        assert!(dir.read_regular(name, 5).is_err(), "{name}");
+    }
+    let too_long = dir.read_regular("file", 4).unwrap_err();
+    assert_eq!(too_long.kind(), io::ErrorKind::FileTooLarge);
+    assert!(dir.open_dir_nofollow("dir").is_ok() && dir.open_dir_nofollow("to_dir").is_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_is_replaced_through_a_temporary_file_of_the_caller() {
+    let (_temp, dir) = temp();
+    let temporary = dad_fs::temporary_name("mine");
+    for content in [b"one", b"two"] {
+        dir.replace_through("file", &temporary, content, Some(0o640), Durability::Disk)
+            .unwrap();
+        assert_eq!(
+            dir.read_regular("file", 10).unwrap(),
+            (content.to_vec(), Some(0o640))
+        );
+    }
+    assert_eq!(dir.all_entries().unwrap().len(), 1);
+    assert!(
+        dir.replace_through("../file", &temporary, b"x", None, Durability::Process)
+            .is_err()
+    );
+}

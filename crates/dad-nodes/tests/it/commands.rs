@@ -1,8 +1,8 @@
 use std::time::{Duration, Instant};
 
-use dad_core::{NodeType, StepStatus};
+use dad_core::{ErrorInfo, NodeType, StepStatus};
 use dad_definition::NodeBuilder;
-use dad_nodes::{CommandNode, CommandNodeSettings, CommandOutput};
+use dad_nodes::{CommandLimits, CommandNode, CommandNodeSettings, CommandOutput};
 
 use serde_json::json;
 
@@ -216,4 +216,193 @@ async fn arguments_are_texts_and_numbers() {
         error,
         "in settings, `commands[0]`: argument 1 must be a text, it is `[1]`"
     );
+}
+
+/// Runs a command of a project that has a credentials file.
+async fn with_secret(settings: serde_json::Value, project: &std::path::Path) -> dad_runner::RunReport {
+    let secrets = project.join(".dhenara/.secrets");
+    std::fs::create_dir_all(&secrets).unwrap();
+    std::fs::write(
+        secrets.join(".credentials.yaml"),
+        "secrets: { DEPLOY: hush-hush-1 }\n",
+    )
+    .unwrap();
+    run(NodeBuilder::new(NodeType::COMMAND, settings), project).await
+}
+
+#[tokio::test]
+async fn a_secret_reaches_the_command_and_nothing_else() {
+    let project = tempfile::tempdir().unwrap();
+    let settings = json!({
+        "env_vars": { "AUTH": "$expr{'Bea' + 'rer'} $secret{DEPLOY}", "PLAIN": "$expr{ '$sec' + 'ret{DEPLOY}' }" },
+        "commands": [
+            "printf %s \"$AUTH\" | wc -c; printf '%s' \"$AUTH\" | cut -c1-7; echo \"$PLAIN\"",
+            "printf hush-; sleep 0.2; printf hush-1; echo; echo \"$AUTH\" >&2; printf %s \"$AUTH\" | base64",
+        ],
+    });
+    let report = with_secret(settings, project.path()).await;
+    let results = outcome(&report)["results"].clone();
+    let first = results[0]["stdout"].as_str().unwrap();
+    assert_eq!(
+        first.split_whitespace().collect::<Vec<_>>(),
+        ["18", "Bearer", "$secret{DEPLOY}"],
+        "the value of a template names no secret"
+    );
+    assert_eq!(results[1]["stderr"], "Bearer [redacted]\n");
+    assert!(
+        results[1]["stdout"].as_str().unwrap().starts_with("[redacted]\n"),
+        "{results}"
+    );
+    assert!(file(&report, "state.json").contains("$secret{DEPLOY}"));
+    let mut open = vec![report.run_dir.clone()];
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+                assert!(!text.contains("hush-hush-1"), "{}", path.display());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_missing_or_in_the_wrong_place_is_told() {
+    let project = tempfile::tempdir().unwrap();
+    let settings = json!({ "env_vars": { "A": "$secret{NO_SUCH_SECRET}" }, "commands": ["echo"] });
+    let report = with_secret(settings, project.path()).await;
+    let failed = error(&report);
+    assert_eq!(failed.code, "secret");
+    assert!(failed.hint.unwrap().ends_with("secrets:\n  NO_SUCH_SECRET: …"));
+    for (settings, place) in [
+        (json!({ "commands": ["echo $secret{DEPLOY}"] }), "commands[0]"),
+        (
+            json!({ "commands": [["echo", "$secret{DEPLOY}"]] }),
+            "commands[0]",
+        ),
+        (
+            json!({ "commands": ["cat"], "stdin": "$secret{DEPLOY}" }),
+            "stdin",
+        ),
+        (
+            json!({ "commands": ["cat"], "env_vars": { "A": "$secret{a b}" } }),
+            "env_vars.A",
+        ),
+    ] {
+        let node = NodeBuilder::new(NodeType::COMMAND, settings);
+        let flow = dad_definition::FlowBuilder::new()
+            .node("step", node)
+            .build()
+            .unwrap();
+        let context = dad_run::RunContext::builder("flow", project.path()).nodes(dad_nodes::builtin_nodes());
+        let refused = dad_runner::FlowRunner::new(flow, context.build().unwrap())
+            .run()
+            .await
+            .unwrap_err();
+        let told = ErrorInfo::from_error("refused", &refused).message;
+        assert!(told.contains("error[secret]") && told.contains(place), "{told}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn limits_are_set_by_the_shell() {
+    let project = tempfile::tempdir().unwrap();
+    let settings = CommandNodeSettings {
+        commands: vec![
+            "ulimit -t; ulimit -v; ulimit -f; ulimit -n".into(),
+            ["sh", "-c", "head -c 3000000 /dev/zero > big"].into(),
+        ],
+        limits: Some(CommandLimits {
+            cpu_seconds: Some(7),
+            memory_mib: Some(512),
+            file_size_mib: Some(2),
+            open_files: Some(64),
+            processes: None,
+        }),
+        fail_fast: Some(false),
+        working_dir: Some(project.path().display().to_string()),
+        ..Default::default()
+    };
+    let report = run(command(settings), project.path()).await;
+    let results = outcome(&report)["results"].clone();
+    assert_eq!(results[0]["stdout"], "7\n524288\n4096\n64\n");
+    assert_eq!(results[1]["success"], false);
+    assert_eq!(
+        std::fs::metadata(project.path().join("big")).unwrap().len(),
+        2 * 1024 * 1024
+    );
+}
+
+/// Whether a process executes.
+#[cfg(target_os = "linux")]
+fn is_alive(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_a_command_leaves_running_is_ended_so_that_its_output_ends() {
+    let project = tempfile::tempdir().unwrap();
+    let settings = CommandNodeSettings {
+        commands: vec![
+            "(trap '' TERM; sleep 300) & echo $!; sleep 300 > /dev/null 2>&1 & echo $!".into(),
+            "echo next".into(),
+        ],
+        ..Default::default()
+    };
+    let began = Instant::now();
+    let report = run(command(settings), project.path()).await;
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    let results = outcome(&report)["results"].clone();
+    assert_eq!(results[1]["stdout"], "next\n");
+    for pid in results[0]["stdout"].as_str().unwrap().lines() {
+        assert!(!is_alive(pid), "{pid}");
+    }
+    assert_eq!(results[0].get("abandoned"), None);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_process_that_leaves_the_group_is_left_alone_and_not_waited_for() {
+    let project = tempfile::tempdir().unwrap();
+    if std::process::Command::new("setsid").arg("true").status().is_err() {
+        println!("skipped: setsid not found");
+        return;
+    }
+    for (script, timed_out) in [
+        (
+            "setsid sh -c 'echo $$; exec sleep 20' & sleep 0.3; echo done",
+            false,
+        ),
+        ("setsid sh -c 'echo $$; exec sleep 20' & sleep 60", true),
+    ] {
+        let settings = CommandNodeSettings {
+            commands: vec![script.into()],
+            timeout: Some(if timed_out { 1.0 } else { 60.0 }),
+            ..Default::default()
+        };
+        let began = Instant::now();
+        let report = run(command(settings), project.path()).await;
+        assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+        assert_eq!(report.error.is_some(), timed_out);
+        let result = outcome(&report)["results"][0].clone();
+        let pid = result["stdout"]
+            .as_str()
+            .unwrap()
+            .lines()
+            .next()
+            .unwrap()
+            .to_owned();
+        assert!(is_alive(&pid), "it goes on: {result}");
+        assert_eq!(result["abandoned"], true);
+        std::process::Command::new("kill")
+            .args(["-9", &pid])
+            .status()
+            .unwrap();
+    }
 }

@@ -1,0 +1,590 @@
+//! Changing files. The road of a change: directories and paths are checked (`place`), all contents are computed (`tree`,
+//! `edit`, `look`), what is about to happen is written down and done (`plan`), one step at a time in each directory (`lock`).
+
+mod edit;
+mod lock;
+mod look;
+mod place;
+mod plan;
+mod tree;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use dad_core::{Digest, Redactor};
+use dad_fs::{Dir, Durability, Gate};
+use dad_run::RunHandle;
+use dad_runner::{Node, NodeContext, NodeError, NodeOutput, World};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::git;
+use crate::serde_forms::ObjectTemplate;
+use crate::settings_node::settings_node;
+
+settings_node!(
+    /// Changing files.
+    FileOperationNode,
+    FileOperationNodeSettings,
+    FILE_OPERATION
+);
+
+/// What is changed, and where.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileOperationNodeSettings {
+    /// Paths of operations are relative to it and never lead out of it; `.` in the run directory by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_directory: Option<String>,
+    /// Whether paths must be relative to the base directory. Else a path may also be absolute, if it lies in the base
+    /// directory or in one of `allowed_directories`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub use_relative_paths: Option<bool>,
+    /// Further directories that absolute paths may lie in. None of them is left, just as the base directory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_directories: Vec<String>,
+    /// What is done, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<FileOperation>,
+    /// A template whose value is the list of operations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations_template: Option<ObjectTemplate>,
+    /// Whether nothing is looked at behind an operation that failed; false by default, so that all failures are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fail_fast: Option<bool>,
+    /// What becomes of the other operations if one fails; `rollback` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<OnFailure>,
+    /// Whether a text to replace is also found where only its indentation differs, which then is kept; false by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preserve_indentation: Option<bool>,
+    /// Whether each result holds the difference; true by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub return_diff_format: Option<bool>,
+    /// Whether the changed files are put into the git index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<bool>,
+    /// Whether the changed files, and nothing else, are committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<bool>,
+    /// The message of the commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit_message: Option<String>,
+}
+
+/// What becomes of operations if another one fails. The step fails either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// None of them is made.
+    #[default]
+    Rollback,
+    /// Those that can be made are.
+    Keep,
+}
+
+/// One change, or one look. Fields a model fills with null count as left out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileOperation {
+    /// What is done.
+    #[serde(rename = "type")]
+    pub operation_type: FileOperationType,
+    /// The file or directory, relative to the base directory. Looks without one are at the base directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The content of a file to create.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// The replacements in a file to edit, made one after the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edits: Option<Vec<FileEdit>>,
+    /// Whether the change is only shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
+    /// What is moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Where it is moved to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+    /// Several files or directories in place of `path`, each with a result of its own; not for files that are created or
+    /// edited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paths: Option<Vec<String>>,
+    /// What is searched for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search_config: Option<SearchConfig>,
+}
+
+/// What is searched for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SearchConfig {
+    /// With wildcards or `/`, a pattern as in `.gitignore`; else a part of the name, in any case.
+    pub pattern: String,
+    /// Patterns as in `.gitignore` of what is left out, with everything below it.
+    #[serde(
+        default,
+        deserialize_with = "null_is_empty",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub exclude_patterns: Vec<String>,
+}
+
+fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// What an operation does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FileOperationType {
+    /// Gives a file its content; one that exists is replaced.
+    #[default]
+    CreateFile,
+    /// Replaces texts in a file.
+    EditFile,
+    /// Removes a file.
+    DeleteFile,
+    /// Makes a directory and those above it.
+    CreateDirectory,
+    /// Removes a directory with everything in it.
+    DeleteDirectory,
+    /// Moves a file, or a directory with everything in it.
+    MoveFile,
+    /// Lists a directory.
+    ListDirectory,
+    /// Finds files and directories by their names.
+    SearchFiles,
+    /// Says what stands under a path.
+    GetFileInfo,
+    /// Says which directories operations may work in.
+    ListAllowedDirectories,
+}
+
+impl FileOperationType {
+    const fn is_look(self) -> bool {
+        matches!(
+            self,
+            Self::ListDirectory | Self::SearchFiles | Self::GetFileInfo | Self::ListAllowedDirectories
+        )
+    }
+}
+
+/// One replacement.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileEdit {
+    /// A text that stands in the file exactly once, with everything that is blank.
+    pub old_text: String,
+    /// What stands there afterwards.
+    pub new_text: String,
+}
+
+/// What can be given to file operations from outside.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileOperationNodeInput {
+    /// Other operations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations: Option<Vec<FileOperation>>,
+    /// A merge patch over the rendered settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings_override: Option<Value>,
+}
+
+/// Executes `file_operation`.
+#[derive(Debug, Default)]
+pub(crate) struct FileOperationExecutor;
+
+#[async_trait]
+impl Node for FileOperationExecutor {
+    type Settings = FileOperationNodeSettings;
+    type Input = FileOperationNodeInput;
+    const TYPE: &'static str = "file_operation";
+    const VERSION: u32 = 2;
+
+    async fn world(&self, _: &FileOperationNodeSettings) -> Result<World, NodeError> {
+        Ok(World::Effect)
+    }
+
+    async fn preview(
+        &self,
+        settings: &FileOperationNodeSettings,
+        input: Option<&FileOperationNodeInput>,
+        run: &RunHandle,
+    ) -> Result<String, NodeError> {
+        let request = Request::new(settings, input, run)?;
+        blocking(move || request.preview()).await
+    }
+
+    fn state(
+        &self,
+        settings: &FileOperationNodeSettings,
+        input: Option<&FileOperationNodeInput>,
+        cx: &NodeContext,
+    ) -> Result<Option<Value>, NodeError> {
+        let Request { base, operations, .. } = Request::new(settings, input, cx.run())?;
+        Ok(Some(json!({ "base_directory": base, "operations": operations })))
+    }
+
+    async fn execute(
+        &self,
+        settings: FileOperationNodeSettings,
+        input: Option<FileOperationNodeInput>,
+        cx: &NodeContext,
+    ) -> Result<NodeOutput, NodeError> {
+        let request = Request::new(&settings, input.as_ref(), cx.run())?;
+        let base = request.base.clone();
+        let roots = request.roots(cx.dir()?.gate())?;
+        // Held until git has been told as well.
+        let _locks = match request.changes_something() {
+            true => lock::lock(&roots, cx).await?,
+            false => Vec::new(),
+        };
+        let work = Work {
+            step: cx.dir()?.clone(),
+            left: cx.run().left_behind(cx.path())?,
+            name: format!("{}\n{}", cx.run().identity().run_id, cx.path()),
+            durability: cx.run().durability(),
+            redactor: cx.redactor().clone(),
+            request,
+            roots,
+        };
+        let (work, changed) = blocking(move || {
+            let changed = work.change()?;
+            Ok((work, changed))
+        })
+        .await?;
+        let recorded = record_in_git(&settings, &work.roots, &changed.touched, cx).await;
+        let mut output = Output::new(base, changed.results);
+        match recorded {
+            Ok(git) => output.git = git,
+            Err(error) => return Err(error.with_partial(output.into_node_output())),
+        }
+        match changed.failure {
+            None => Ok(output.into_node_output()),
+            Some(failure) => Err(failure.with_partial(output.into_node_output())),
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, NodeError> + Send + 'static,
+) -> Result<T, NodeError> {
+    let worked = tokio::task::spawn_blocking(work).await;
+    worked.unwrap_or_else(|error| Err(NodeError::from_error("file_operation", &error)))
+}
+
+/// What is to be done, with everything that decides about it.
+struct Request {
+    base: PathBuf,
+    allowed: Vec<PathBuf>,
+    /// Both, as they are also called after the project was moved.
+    directories: Vec<PathBuf>,
+    relative_only: bool,
+    operations: Vec<FileOperation>,
+    rules: tree::Rules,
+}
+
+impl Request {
+    fn new(
+        settings: &FileOperationNodeSettings,
+        input: Option<&FileOperationNodeInput>,
+        run: &RunHandle,
+    ) -> Result<Self, NodeError> {
+        let operations = match input.and_then(|input| input.operations.clone()) {
+            Some(given) => given,
+            None => {
+                crate::serde_forms::operations(&settings.operations, settings.operations_template.as_ref())?
+            }
+        };
+        // Relative directories are taken from the run directory.
+        let run_dir = &run.identity().run_dir;
+        let base = run_dir.join(settings.base_directory.as_deref().unwrap_or("."));
+        let allowed = settings.allowed_directories.iter();
+        let allowed: Vec<PathBuf> = allowed.map(|dir| run_dir.join(dir)).collect();
+        let project = run.scope().run_variables.get("project_root");
+        let project = project.and_then(Value::as_str).unwrap_or_default();
+        let in_project = |dir: &PathBuf| {
+            dir.strip_prefix(project)
+                .map_or_else(|_| dir.clone(), PathBuf::from)
+        };
+        Ok(Self {
+            directories: std::iter::once(&base).chain(&allowed).map(in_project).collect(),
+            base,
+            allowed,
+            relative_only: settings.use_relative_paths.unwrap_or(false),
+            operations,
+            rules: tree::Rules {
+                with_diff: settings.return_diff_format.unwrap_or(true),
+                preserve_indentation: settings.preserve_indentation.unwrap_or(false),
+                fail_fast: settings.fail_fast.unwrap_or(false),
+                keep: settings.on_failure.unwrap_or_default() == OnFailure::Keep,
+            },
+        })
+    }
+
+    fn roots(&self, gate: &Gate) -> Result<place::Roots, NodeError> {
+        place::Roots::open(self.base.clone(), self.allowed.clone(), self.relative_only, gate)
+    }
+
+    fn changes_something(&self) -> bool {
+        let changes = |operation: &FileOperation| {
+            !operation.operation_type.is_look() && operation.dry_run != Some(true)
+        };
+        self.operations.iter().any(changes)
+    }
+
+    /// Stands for everything that decides what is changed.
+    fn digest(&self) -> Digest {
+        let tree::Rules {
+            preserve_indentation,
+            fail_fast,
+            keep,
+            ..
+        } = self.rules;
+        Digest::of_json(&json!({
+            "directories": self.directories,
+            "operations": self.operations,
+            "relative_only": self.relative_only,
+            "preserve_indentation": preserve_indentation,
+            "fail_fast": fail_fast,
+            "keep": keep,
+        }))
+    }
+
+    /// The differences that all changes together would make.
+    fn preview(&self) -> Result<String, NodeError> {
+        let roots = self.roots(&Gate::default())?;
+        let rules = tree::Rules {
+            with_diff: true,
+            ..self.rules
+        };
+        let planned = tree::Tree::new(&roots, BTreeMap::new()).plan(&self.operations, rules);
+        if let Some(failure) = planned.failure.filter(|_| !rules.keep) {
+            return Err(failure);
+        }
+        let mut lines = vec![format!("in {}", self.base.display())];
+        for (index, planning) in planned.results.iter().enumerate() {
+            let text = |name: &str| planning.result[name].as_str().unwrap_or_default().to_owned();
+            let note = match (&planning.result["unchanged"], &planning.result["error"]) {
+                (Value::Bool(true), _) => ", which is so already".to_owned(),
+                (_, Value::String(error)) => format!(", which fails: {error}"),
+                _ => String::new(),
+            };
+            lines.push(format!("{}. {} {}{note}", index + 1, text("type"), text("path")));
+            lines.push(text("diff"));
+        }
+        lines.retain(|line| !line.is_empty());
+        Ok(lines.join("\n"))
+    }
+}
+
+/// What changes files, away from the threads that must not wait.
+struct Work {
+    request: Request,
+    roots: place::Roots,
+    /// The directory of the step.
+    step: Dir,
+    /// What attempts before this one left.
+    left: Vec<Dir>,
+    /// Tells the step from all others.
+    name: String,
+    durability: Durability,
+    redactor: Redactor,
+}
+
+/// What the operations came to.
+struct Changed {
+    results: Vec<Value>,
+    /// Files that were changed, or had been already.
+    touched: BTreeSet<place::Place>,
+    /// Why some were not, where the others are kept.
+    failure: Option<NodeError>,
+}
+
+impl Work {
+    fn change(&self) -> Result<Changed, NodeError> {
+        let digest = self.request.digest();
+        if self.request.changes_something()
+            && let Some(change) = plan::Change::of_an_attempt_before(&self.left, &self.roots, digest)?
+        {
+            return self.go_on(change);
+        }
+        let mut tree = tree::Tree::new(&self.roots, BTreeMap::new());
+        let planned = tree.plan(&self.request.operations, self.request.rules);
+        let failure = self.failure(&planned);
+        if let Some(failure) = &failure
+            && !self.request.rules.keep
+        {
+            return Err(self.with_none_made(failure.clone(), &planned));
+        }
+        let change = plan::Change::new(&tree, &planned, (digest, &self.name), &self.redactor);
+        let results: Vec<Value> = planned.results.iter().map(|p| p.result.clone()).collect();
+        let touched = change.plan.touched.clone();
+        if !change.plan.targets.is_empty() {
+            change.write(&self.step, self.durability)?;
+            self.apply(&change)?;
+        }
+        Ok(Changed {
+            results,
+            touched,
+            failure,
+        })
+    }
+
+    /// Completes what an interrupted attempt began, as it was planned then.
+    fn go_on(&self, mut change: plan::Change) -> Result<Changed, NodeError> {
+        let mut failure = None;
+        if change.lacks_contents() || self.request.rules.keep {
+            let mut tree = tree::Tree::new(&self.roots, change.known()?);
+            let planned = tree.plan(&self.request.operations, self.request.rules);
+            for (_, state) in tree.changes().values() {
+                if let tree::State::File(content) = state {
+                    change.images.add(content);
+                }
+            }
+            failure = self.failure(&planned).filter(|_| self.request.rules.keep);
+        }
+        change.write(&self.step, self.durability)?;
+        let had = self.apply(&change)?;
+        Ok(Changed {
+            results: change.results(&had),
+            touched: change.plan.touched,
+            failure,
+        })
+    }
+
+    fn apply(&self, change: &plan::Change) -> Result<BTreeSet<place::Place>, NodeError> {
+        let rollback = !self.request.rules.keep;
+        let failed = match change.apply(&self.roots, self.durability, rollback) {
+            Ok(had) => return Ok(had),
+            Err(failed) => failed,
+        };
+        let plan::Failed {
+            mut error,
+            made,
+            is_taken_back,
+            tried_back,
+        } = *failed;
+        if is_taken_back {
+            plan::Change::withdraw(&self.step, self.durability)?;
+        }
+        let became = match (tried_back, is_taken_back, made) {
+            (false, ..) | (true, true, 0) => "",
+            (true, true, _) => "; the changes before it were taken back",
+            (true, false, _) => {
+                "; not all changes before it could be taken back, `file_changes/` of the step has them"
+            }
+        };
+        error.info.message.push_str(became);
+        Err(error)
+    }
+
+    fn failure(&self, planned: &tree::Planned) -> Option<NodeError> {
+        let mut failure = planned.failure.clone()?;
+        if planned.failures > 1 {
+            let more = format!("; and {} more failed", planned.failures - 1);
+            failure.info.message.push_str(&more);
+        }
+        if failure.info.hint.is_none() {
+            failure = failure.with_hint(match self.request.rules.keep {
+                true => "the other operations were made",
+                false => "nothing was changed",
+            });
+        }
+        Some(failure)
+    }
+
+    fn with_none_made(&self, failure: NodeError, planned: &tree::Planned) -> NodeError {
+        let result = |planning: &tree::Planning| {
+            let mut result = planning.result.clone();
+            if result["success"] == true && !planning.touched.is_empty() {
+                result["success"] = false.into();
+                result["error"] = "not made, because another operation failed".into();
+            }
+            result
+        };
+        let results = planned.results.iter().map(result).collect();
+        failure.with_partial(Output::new(self.request.base.clone(), results).into_node_output())
+    }
+}
+
+/// What the node returns.
+struct Output {
+    base: PathBuf,
+    results: Vec<Value>,
+    git: Option<Value>,
+}
+
+impl Output {
+    const fn new(base: PathBuf, results: Vec<Value>) -> Self {
+        Self {
+            base,
+            results,
+            git: None,
+        }
+    }
+
+    fn into_node_output(self) -> NodeOutput {
+        let Self { base, results, git } = self;
+        let is = |field: &str| results.iter().filter(|result| result[field] == true).count();
+        let (count, succeeded, unchanged) = (results.len(), is("success"), is("unchanged"));
+        let data = json!({
+            "base_directory": base,
+            "success": succeeded == count,
+            "operations_count": count,
+            "successful_operations": succeeded,
+            "failed_operations": count - succeeded,
+        });
+        let mut summary = format!("{count} operations");
+        if unchanged > 0 {
+            summary.push_str(&format!(", {unchanged} unchanged"));
+        }
+        if succeeded < count {
+            summary.push_str(&format!(", {} failed", count - succeeded));
+        }
+        let mut outcome = json!({ "base_directory": base, "results": results });
+        if let Some(git) = git {
+            outcome["git"] = git;
+        }
+        NodeOutput::new(outcome)
+            .with_output(json!({ "data": data }))
+            .with_summary(summary)
+    }
+}
+
+/// Tells git of the touched files and of nothing else.
+async fn record_in_git(
+    settings: &FileOperationNodeSettings,
+    roots: &place::Roots,
+    touched: &BTreeSet<place::Place>,
+    cx: &NodeContext,
+) -> Result<Option<Value>, NodeError> {
+    let commit = settings.commit.unwrap_or(false);
+    if !commit && !settings.stage.unwrap_or(false) {
+        return Ok(None);
+    }
+    let mut by_root: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for place in touched {
+        by_root.entry(place.root).or_default().push(place.path.clone());
+    }
+    let mut told = git::Recorded::default();
+    for (root, paths) in by_root {
+        let repository = git::Repository {
+            dir: roots.real(root),
+            cx,
+        };
+        let staged = repository.stage(&paths, &mut told).await?;
+        if commit {
+            let message = settings.commit_message.as_deref().unwrap_or("Change files");
+            repository.commit(&staged, message, &mut told).await?;
+        }
+    }
+    Ok(Some(json!(told)))
+}

@@ -1,0 +1,93 @@
+//! `$secret{NAME}` in the values of environment variables. The text of the definition is looked at before it is rendered:
+//! what a template puts there is never read as the name of a secret.
+
+use dad_core::SecretRegistry;
+use dad_runner::{NodeContext, NodeError};
+use dad_template::{Part, Template};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+const BEGIN: &str = "$secret{";
+
+/// A piece of a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretPiece {
+    /// Text, rendered like any other.
+    Text(String),
+    /// The name of a secret.
+    Secret(String),
+}
+
+/// The pieces of a text of a definition, as templates; `None` if no secret is named in it.
+pub(crate) fn pieces(text: &str) -> Option<Result<Value, String>> {
+    if !text.contains(BEGIN) {
+        return None;
+    }
+    let template = Template::parse(text).ok()?;
+    let mut pieces: Vec<Value> = Vec::new();
+    let mut found = false;
+    for part in template.parts() {
+        match part {
+            Part::Placeholder(placeholder) => pieces.push(json!({ "text": placeholder.source() })),
+            Part::Text { text, .. } => match split(text, &mut pieces) {
+                Ok(named) => found |= named,
+                Err(message) => return Some(Err(message)),
+            },
+        }
+    }
+    found.then_some(Ok(pieces.into()))
+}
+
+fn split(text: &str, pieces: &mut Vec<Value>) -> Result<bool, String> {
+    let mut rest = text;
+    let mut found = false;
+    while let Some(at) = rest.find(BEGIN) {
+        let name = &rest[at + BEGIN.len()..];
+        let end = name
+            .find('}')
+            .ok_or_else(|| format!("`{BEGIN}` has no end in `{text}`"))?;
+        let (name, behind) = (&name[..end], &name[end + 1..]);
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        if name.is_empty() || !name.chars().all(is_plain) {
+            return Err(format!(
+                "`{BEGIN}{name}}}` names no secret: names are made of letters, digits, `_`, `-` and `.`"
+            ));
+        }
+        pieces.push(json!({ "text": dad_template::escape(&rest[..at]) }));
+        pieces.push(json!({ "secret": name }));
+        found = true;
+        rest = behind;
+    }
+    pieces.push(json!({ "text": dad_template::escape(rest) }));
+    Ok(found)
+}
+
+/// How rendered pieces are shown: with the names of secrets.
+pub(crate) fn shown(pieces: &[SecretPiece]) -> String {
+    let shown = pieces.iter().map(|piece| match piece {
+        SecretPiece::Text(text) => text.clone(),
+        SecretPiece::Secret(name) => format!("{BEGIN}{name}}}"),
+    });
+    shown.collect()
+}
+
+/// The value, which from now on is masked.
+pub(crate) fn resolve(pieces: &[SecretPiece], cx: &NodeContext) -> Result<String, NodeError> {
+    let mut value = String::new();
+    for piece in pieces {
+        match piece {
+            SecretPiece::Text(text) => value.push_str(text),
+            SecretPiece::Secret(name) => value.push_str(cx.secret(name)?.expose_secret()),
+        }
+    }
+    Ok(value)
+}
+
+/// Masks values that are passed on from the environment. One that is too short is no secret worth the name.
+pub(crate) fn mask(values: impl Iterator<Item = String>, secrets: &SecretRegistry) {
+    for value in values {
+        secrets.add(&value);
+    }
+}
