@@ -39,8 +39,8 @@ pub use file_operation::{
     FileOperationType,
 };
 pub use folder_analyzer::{
-    ContentReadMode, FolderAnalysisOperation, FolderAnalyzerNode, FolderAnalyzerNodeInput,
-    FolderAnalyzerSettings, FolderOperationType,
+    ContentExclusion, ContentReadMode, FolderAnalysisOperation, FolderAnalyzerNode, FolderAnalyzerNodeInput,
+    FolderAnalyzerSettings, FolderOperationType, StructureDetailLevel, analyze_folders,
 };
 pub use serde_forms::{ObjectTemplate, OneOrMany};
 
