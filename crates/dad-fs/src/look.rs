@@ -85,17 +85,14 @@ impl Dir {
         Ok(optional(metadata)?.map(|metadata| Look::of(&metadata)))
     }
 
-    /// Opens a regular file for reading; `None` if something else stands there, at once and whatever it is: a pipe is not
-    /// waited for, a link is not followed.
+    /// Opens a regular file for reading, and tells its length; `None` if something else stands there, at once and whatever
+    /// it is: a pipe is not waited for, a link is not followed.
     ///
     /// # Errors
     /// If it is missing, outside or unreadable.
-    pub fn open_regular(&self, name: impl AsRef<Path>) -> FsResult<Option<File>> {
+    pub fn open_regular(&self, name: impl AsRef<Path>) -> FsResult<Option<(File, u64)>> {
         let name = name.as_ref();
-        let mut options = OpenOptions::new();
-        options.read(true);
-        never_wait(&mut options);
-        let opened = match self.cap().open_with(name, &options) {
+        let opened = match self.open_at_once(name) {
             // What the system says of a socket or a link differs from system to system, so it is asked what stands there.
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 let is_file = self.look(name)?.is_some_and(|look| look.kind == EntryKind::File);
@@ -106,21 +103,34 @@ impl Dir {
             }
             opened => opened,
         };
-        let file = opened.context("open", || join(self.path(), name))?.into_std();
+        let file = opened.context("open", || join(self.path(), name))?;
         let metadata = file.metadata().context("look at", || join(self.path(), name))?;
-        Ok(metadata.is_file().then_some(file))
+        Ok(metadata.is_file().then_some((file, metadata.len())))
+    }
+
+    #[cfg(unix)]
+    fn open_at_once(&self, name: &Path) -> io::Result<File> {
+        use cap_std::fs::OpenOptionsExt;
+        use rustix::fs::{Mode, OFlags, openat};
+        let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+        // One segment that is no link leads nowhere: one call of the system, where a way of several takes more.
+        if name.to_str().is_some_and(crate::is_plain_name) {
+            let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC;
+            return Ok(openat(self.cap(), name, flags, Mode::empty())?.into());
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(flags.bits().cast_signed());
+        Ok(self.cap().open_with(name, &options)?.into_std())
+    }
+
+    #[cfg(not(unix))]
+    fn open_at_once(&self, name: &Path) -> io::Result<File> {
+        Ok(self
+            .cap()
+            .open_with(name, OpenOptions::new().read(true))?
+            .into_std())
     }
 }
-
-#[cfg(unix)]
-fn never_wait(options: &mut OpenOptions) {
-    use cap_std::fs::OpenOptionsExt;
-    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
-    options.custom_flags(flags.bits().cast_signed());
-}
-
-#[cfg(not(unix))]
-fn never_wait(_: &mut OpenOptions) {}
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,8 @@ mod autocoder;
 mod concurrency;
 mod control;
 mod crashes;
+#[cfg(unix)]
+mod escapes_reading;
 mod events;
 mod failures;
 mod flows;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Take};
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
@@ -59,7 +59,6 @@ enum Loaded {
         words: Option<usize>,
     },
     NotText,
-    Grew,
 }
 
 impl<'a> Contents<'a> {
@@ -144,19 +143,15 @@ impl<'a> Contents<'a> {
         if !keeps && !self.primary {
             return Ok(facts);
         }
-        let Some(file) = dir.open_regular(name).map_err(|error| error.source)? else {
+        let Some((file, len)) = dir.open_regular(name).map_err(|error| error.source)? else {
             return Err(io::Error::other("it is no longer a regular file"));
         };
-        let len = file.metadata()?.len();
         facts.size = len;
         if len > self.limit {
             info.insert("content_left_out".into(), self.too_large(&len.to_string()).into());
             return Ok(facts);
         }
         match self.load(file, len, keeps)? {
-            Loaded::Grew => {
-                info.insert("content_left_out".into(), self.too_large("by now its").into());
-            }
             Loaded::NotText => {
                 info.insert("content_left_out".into(), "the file is not text".into());
                 self.tell_primary(false, None, info);
@@ -200,15 +195,17 @@ impl<'a> Contents<'a> {
         }
     }
 
-    /// Reads a file: all of it at once if all of it is kept, else in pieces.
+    /// Reads a file as long as it was when it was opened: all of it at once if all of it is kept, else in pieces.
     fn load(&mut self, file: File, len: u64, keeps: bool) -> io::Result<Loaded> {
+        // Files of the system itself say that they are empty; of them as much is read as of any other.
+        let len = if len == 0 { self.limit } else { len };
+        let mut file = file.take(len);
         if keeps && self.prefix().is_none() {
-            return self.load_whole(file, len);
+            return self.load_whole(file);
         }
         let most = if keeps { self.prefix().unwrap_or(0) } else { 0 };
         let mut counter = WordCounter::default();
-        let (mut kept, mut keeping, mut seen) = (Vec::new(), keeps, 0u64);
-        let mut file = file.take(self.limit.saturating_add(1));
+        let (mut kept, mut keeping, mut seen) = (Vec::new(), keeps, false);
         self.piece.resize(PIECE, 0);
         loop {
             let count = file.read(&mut self.piece)?;
@@ -216,13 +213,10 @@ impl<'a> Contents<'a> {
             if count == 0 {
                 break;
             }
-            if seen == 0 && is_binary(piece) {
+            if !seen && is_binary(piece) {
                 return Ok(Loaded::NotText);
             }
-            seen += u64::try_from(count).unwrap_or(u64::MAX);
-            if seen > self.limit {
-                return Ok(Loaded::Grew);
-            }
+            seen = true;
             counter.feed(piece);
             if keeping {
                 kept.extend_from_slice(piece);
@@ -240,14 +234,13 @@ impl<'a> Contents<'a> {
         })
     }
 
-    fn load_whole(&self, file: File, len: u64) -> io::Result<Loaded> {
-        let capacity = usize::try_from(len.saturating_add(1)).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    fn load_whole(&self, mut file: Take<File>) -> io::Result<Loaded> {
         let mut bytes = Vec::new();
-        bytes.try_reserve_exact(capacity)?;
-        file.take(self.limit.saturating_add(1)).read_to_end(&mut bytes)?;
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > self.limit {
-            return Ok(Loaded::Grew);
+        if file.limit() < self.limit {
+            let capacity = usize::try_from(file.limit()).map_err(|_| io::ErrorKind::OutOfMemory)?;
+            bytes.try_reserve_exact(capacity)?;
         }
+        file.read_to_end(&mut bytes)?;
         if is_binary(&bytes) {
             return Ok(Loaded::NotText);
         }
@@ -302,6 +295,7 @@ impl<'a> Contents<'a> {
         let kept = taken.text.len();
         let mut text = text;
         text.truncate(kept);
+        text.shrink_to_fit();
         info.insert(field.into(), text.into());
         if truncated {
             info.insert("truncated".into(), true.into());

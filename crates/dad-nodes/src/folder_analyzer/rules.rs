@@ -1,7 +1,6 @@
 //! What is left out of a walk.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -208,7 +207,7 @@ fn excludes(start: &Path, patterns: &[String]) -> Result<Option<Gitignore>, Node
 
 /// The text of a file of patterns. Nothing but a regular file is opened, which a pipe of that name would stop for ever.
 fn read(dir: &Dir, name: &OsStr) -> io::Result<String> {
-    let file: File = dir
+    let (file, _) = dir
         .open_regular(name)
         .map_err(|error| error.source)?
         .ok_or_else(|| io::Error::other("it is not a regular file"))?;
