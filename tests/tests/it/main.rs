@@ -36,6 +36,8 @@ mod refusals;
 mod render;
 mod rerun;
 mod resume;
+#[cfg(unix)]
+mod secrets;
 mod shown;
 #[cfg(unix)]
 mod terminal;
