@@ -1,4 +1,5 @@
-//! Starts the measurements, built for release: of steps, of templates, of looking at runs and of going on with them.
+//! Starts the measurements, built for release: of steps, of templates, of looking at files, of looking at runs and of
+//! going on with them.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,6 +14,7 @@ pub fn run(options: &[&str]) -> Result<(), TaskError> {
     let (bench, options) = match options {
         ["templates", rest @ ..] => ("templates", rest),
         ["runs", rest @ ..] => ("catalog", rest),
+        ["analyzer", rest @ ..] => ("analyzer", rest),
         ["resume" | "rerun", ..] => ("again", options),
         options => ("steps", options),
     };

@@ -27,3 +27,8 @@ pub fn workspace_root() -> &'static Path {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// Executes the node of `docs/extending.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/extending.md")]
+struct Extending;

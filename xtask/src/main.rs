@@ -31,6 +31,9 @@ Developer tasks. Usage: cargo xtask TASK
   bench rerun      what a re-run costs that takes every step over, above plain copies of the same files
                    --steps N          how many steps there are (default 10000)
                    --rounds, --at and --json as above
+  bench analyzer   what the folder analyzer costs over a plain walk that reads the same bytes
+                   --files N          how many files are looked at (default 50000)
+                   --rounds N         measurements of each (default 5)
   bench templates  what parsing and rendering templates costs; takes --rounds and --json
 ";
 

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::args::{AnswerOptions, ResumeOptions};
+use crate::config::environment;
 use crate::error::CommandError;
-use crate::resume::{resume, run_catalog};
+use crate::resume::{project_root_or_here, resume, run_catalog};
 use crate::run::runtime;
-use crate::{exit_code, given, json};
+use crate::{exit_code, given, json, known_secrets};
 
 /// `dhenara answer RUN [PATH|QUESTION_ID]`.
 pub(crate) fn answer(
@@ -24,15 +25,23 @@ pub(crate) fn answer(
     let view = RunView::open(&entry.dir)?;
     let open = choose(&view, which)?;
     let question = view.question(&open.id)?;
+    // An answer is a file of the run before the process that drives it has seen it.
+    let project_root = project_root_or_here(&options.place);
+    let environment = environment(&project_root, options.env.as_deref())?;
+    let known = known_secrets::of(&project_root, &environment).redactor();
     let answer = match &options.deny {
         Some(reason) => Answer::Denied {
             source: "dhenara answer".to_owned(),
-            reason: reason.clone(),
+            reason: known.redact(reason).into_owned(),
         },
-        None => Answer::Given {
-            source: "dhenara answer".to_owned(),
-            value: value(app, &question, options)?,
-        },
+        None => {
+            let mut value = value(app, &question, options)?;
+            known.redact_json(&mut value);
+            Answer::Given {
+                source: "dhenara answer".to_owned(),
+                value,
+            }
+        }
     };
     if !answer_question(view.dir(), &open.id, answer)? {
         let message = format!(

@@ -20,6 +20,7 @@ mod error;
 pub mod exit_code;
 mod given;
 mod json;
+mod known_secrets;
 mod notes;
 mod original;
 mod remove;

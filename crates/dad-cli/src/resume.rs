@@ -8,8 +8,9 @@ use dad_runner::Runner;
 
 use crate::app::App;
 use crate::args::{DefinitionChoice, Given, Place, ResumeOptions};
-use crate::config::environment;
+use crate::config::{Environment, environment};
 use crate::error::CommandError;
+use crate::known_secrets::without_keys;
 use crate::run::{base_context, drive, durability, project_root};
 use crate::summary::Invocation;
 use crate::{exit_code, given};
@@ -35,6 +36,7 @@ pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8
     let definition = choose(
         app,
         &dirs.project_root,
+        &environment,
         &view,
         recorded.clone(),
         options.definition,
@@ -85,7 +87,7 @@ fn settled(text: &str) -> (&str, Option<String>) {
 }
 
 /// The project, or where there is none the current directory, which has the runs of the flows in it.
-fn project_root_or_here(place: &Place) -> PathBuf {
+pub(crate) fn project_root_or_here(place: &Place) -> PathBuf {
     project_root(place).unwrap_or_else(|_| Path::new(".").canonicalize().unwrap_or_default())
 }
 
@@ -101,6 +103,7 @@ pub(crate) fn run_catalog(place: &Place, env: Option<&str>) -> Result<Catalog, C
 fn choose(
     app: &App,
     project_root: &Path,
+    environment: &Environment,
     view: &RunView,
     recorded: RecordedDefinition,
     choice: Option<DefinitionChoice>,
@@ -108,7 +111,7 @@ fn choose(
     if choice == Some(DefinitionChoice::Recorded) {
         return Ok(recorded.definition);
     }
-    let current = current(app, project_root, view, &recorded);
+    let current = current(app, project_root, environment, view, &recorded);
     match (current, choice) {
         (Ok(Some(program)), Some(_)) => Ok((*program.definition).clone()),
         (Ok(None), Some(_)) => Err(CommandError::usage(
@@ -133,6 +136,7 @@ fn choose(
 pub(crate) fn current(
     app: &App,
     project_root: &Path,
+    environment: &Environment,
     view: &RunView,
     recorded: &RecordedDefinition,
 ) -> Result<Option<Program>, CommandError> {
@@ -141,11 +145,25 @@ pub(crate) fn current(
         let root_id = view.root_id.as_str();
         let name = root_id.strip_suffix("_root").unwrap_or(root_id);
         let checked = check_file(&project_root.join(file), Some(project_root), name, &app.nodes)?;
-        return Ok(Some(checked.program));
+        let definition = (*checked.program.definition).clone();
+        let Some(masked) = without_keys(&definition, project_root, environment)? else {
+            return Ok(Some(checked.program));
+        };
+        let program = compile(&masked, &view.root_id, &app.nodes, None);
+        return program.map(Some).map_err(CommandError::from);
     }
     let built_in = app.agents.iter().map(|(_, agent)| agent.definition());
     let found = built_in
-        .filter_map(|definition| compile(definition, &view.root_id, &app.nodes, None).ok())
+        .filter_map(|definition| {
+            let masked = without_keys(definition, project_root, environment).ok()?;
+            compile(
+                masked.as_ref().unwrap_or(definition),
+                &view.root_id,
+                &app.nodes,
+                None,
+            )
+            .ok()
+        })
         .find(|program| program.definition.root_id.as_ref() == Some(&view.root_id));
     Ok(found)
 }

@@ -26,7 +26,7 @@ use crate::error::CommandError;
 use crate::notes::{NotedProgress, Notes};
 use crate::resume::run_catalog;
 use crate::summary::{Changes, Invocation, show_summary};
-use crate::{exit_code, given, json};
+use crate::{exit_code, given, json, known_secrets};
 
 /// `dhenara run agent NAME`.
 pub(crate) fn agent(app: &App, name: &str, options: &RunOptions) -> Result<u8, CommandError> {
@@ -118,10 +118,11 @@ fn run(app: &App, found: Found, project_root: &Path, options: &RunOptions) -> Re
             .overridden_by(options.budget.unwrap_or_default()),
     );
     context = apply_options(context, options)?;
+    let masked = known_secrets::without_keys(&found.definition, project_root, &environment)?;
+    let definition = masked.unwrap_or(found.definition);
     if options.dry_run {
-        return dry_run(app, context, &found.definition, options);
+        return dry_run(app, context, &definition, options);
     }
-    let definition = found.definition;
     let invocation = Invocation::new(&options.place, options.given.env.as_deref(), project_root);
     drive(context, &environment, options.json, &invocation, |context| {
         Runner::new(definition, context)
@@ -136,7 +137,7 @@ pub(crate) fn base_context(
     environment: &Environment,
     no_input: bool,
 ) -> Result<RunContextBuilder, CommandError> {
-    let secrets = SecretRegistry::new();
+    let secrets = known_secrets::of(project_root, environment);
     let notes = Notes::default();
     let models = models(project_root, environment, &secrets, &notes)?;
     let interactive = !no_input && is_interactive();

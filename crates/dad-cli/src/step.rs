@@ -22,7 +22,7 @@ pub(crate) fn step(app: &App, run: &str, path: &str, options: &StepOptions) -> R
     let recorded = view.definition()?;
     let now = match options.definition {
         Some(DefinitionChoice::Recorded) => None,
-        _ => current(app, &dirs.project_root, &view, &recorded)?,
+        _ => current(app, &dirs.project_root, &environment, &view, &recorded)?,
     };
     let definition = now.map_or(recorded.definition, |program| (*program.definition).clone());
 

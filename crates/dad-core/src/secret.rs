@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use base64::engine::general_purpose::{GeneralPurpose, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 /// What stands where a secret was.
@@ -71,33 +71,56 @@ impl fmt::Debug for SecretRegistry {
 /// The ways a secret is written where it must not be read.
 fn spellings(secret: &str) -> Vec<String> {
     let escaped = Value::String(secret.to_owned()).to_string();
-    let mut all = vec![
-        secret.to_owned(),
-        escaped[1..escaped.len() - 1].to_owned(),
-        percent_encode(secret),
-    ];
-    all.extend((0..3).filter_map(|offset| base64_core(secret.as_bytes(), offset)));
+    let mut all = vec![secret.to_owned(), escaped[1..escaped.len() - 1].to_owned()];
+    for unescaped in LEFT_AS_THEY_ARE {
+        let encoded = percent_encode(secret, unescaped);
+        all.push(lowercase_escapes(&encoded));
+        // In forms a space is a plus.
+        all.push(encoded.replace("%20", "+"));
+        all.push(encoded);
+    }
+    for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
+        all.extend((0..3).filter_map(|offset| base64_core(engine, secret.as_bytes(), offset)));
+    }
     all
 }
 
-fn percent_encode(text: &str) -> String {
+/// What encoders of addresses leave as it is beside letters, digits and `-_.~`: nothing by RFC 3986, `/` in paths, and what
+/// those of JavaScript do for a component and for a whole address.
+const LEFT_AS_THEY_ARE: [&[u8]; 4] = [b"", b"/", b"!'()*", b"!'()*;/?:@&=+$,#"];
+
+fn percent_encode(text: &str, unescaped: &[u8]) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
                 char::from(byte).to_string()
             }
+            _ if unescaped.contains(&byte) => char::from(byte).to_string(),
             _ => format!("%{byte:02X}"),
         })
         .collect()
 }
 
+/// The same with the digits of escapes in lower case.
+fn lowercase_escapes(encoded: &str) -> String {
+    let mut parts = encoded.split('%');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (digits, rest) = part.split_at(part.len().min(2));
+        text.push('%');
+        text.push_str(&digits.to_ascii_lowercase());
+        text.push_str(rest);
+    }
+    text
+}
+
 /// The base64 characters that depend on the secret alone when `offset` other bytes stand before it.
-fn base64_core(secret: &[u8], offset: usize) -> Option<String> {
+fn base64_core(engine: &GeneralPurpose, secret: &[u8], offset: usize) -> Option<String> {
     let padded: Vec<u8> = std::iter::repeat_n(0, offset)
         .chain(secret.iter().copied())
         .collect();
     let whole = padded.len() / 3 * 3;
-    let encoded = STANDARD_NO_PAD.encode(&padded[..whole]);
+    let encoded = engine.encode(&padded[..whole]);
     let skip = if offset == 0 { 0 } else { 4 };
     encoded
         .get(skip..)
@@ -222,7 +245,7 @@ impl StreamRedactor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::engine::general_purpose::STANDARD;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE};
     use proptest::prelude::*;
 
     const SECRET: &str = "sk-s3cr3t/+\"value\"";
@@ -237,12 +260,21 @@ mod tests {
     fn every_spelling_is_masked() {
         let redactor = registry().redactor();
         let json = Value::String(format!("x {SECRET} y")).to_string();
-        for text in [SECRET.to_owned(), json, percent_encode(SECRET)] {
+        let addresses = LEFT_AS_THEY_ARE.map(|unescaped| percent_encode(SECRET, unescaped));
+        let lower = addresses.clone().map(|text| lowercase_escapes(&text));
+        assert!(lower[0].contains("%2f%2b"), "{lower:?}");
+        for text in [SECRET.to_owned(), json]
+            .into_iter()
+            .chain(addresses)
+            .chain(lower)
+        {
             let masked = redactor.redact(&text);
             assert!(masked.contains(MASK), "{masked}");
         }
         for before in ["", "a", "ab", "abc"] {
             let text = STANDARD.encode(format!("{before}{SECRET}after"));
+            assert!(redactor.redact(&text).contains(MASK), "{before}: {text}");
+            let text = URL_SAFE.encode(format!("{before}{SECRET}after"));
             assert!(redactor.redact(&text).contains(MASK), "{before}: {text}");
         }
         assert_eq!(redactor.redact("nothing here"), "nothing here");

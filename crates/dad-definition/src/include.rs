@@ -3,6 +3,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
+use dad_fs::Dir;
+
 use crate::problem::{Problem, quoted};
 use crate::source::SourceFile;
 use crate::spans::SpanMap;
@@ -123,7 +125,9 @@ impl Includes {
         let number = match self.read.get(&path) {
             Some(number) => *number,
             None => {
-                let text = read_text(&path).map_err(|unreadable| Box::new(unreadable.about(name)))?;
+                let text = self
+                    .read_inside(&path)
+                    .map_err(|unreadable| Box::new(unreadable.about(name)))?;
                 let number = spans.add_file(SourceFile::new(self.shown(&path, name), &text));
                 self.read.insert(path, number);
                 number
@@ -139,6 +143,23 @@ impl Includes {
                 .into());
         }
         Ok(number)
+    }
+
+    /// The text of a file in the root, which stays open: what has come to stand in the place of the file or of a directory
+    /// on the way since it was resolved leads nowhere else.
+    fn read_inside(&self, path: &Path) -> Result<String, Unreadable> {
+        let (Some(root), Some(below)) = (
+            &self.root,
+            self.root.as_ref().and_then(|root| path.strip_prefix(root).ok()),
+        ) else {
+            return read_text(path);
+        };
+        let failed = |error: dad_fs::FsError| Unreadable::new("file_unreadable", error.source.to_string());
+        let dir = Dir::open(root).map_err(failed)?;
+        match dir.open_regular(below).map_err(failed)? {
+            Some((file, _)) => text_of(file),
+            None => Err(Unreadable::new("file_unreadable", "it is not a file")),
+        }
     }
 
     fn resolve(&self, name: &str) -> Result<PathBuf, Box<Problem>> {
@@ -245,10 +266,14 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Unreadable> {
     if !path.metadata().map_err(io_error)?.is_file() {
         return Err(Unreadable::new("file_unreadable", "it is not a file"));
     }
+    File::open(path).map_err(io_error).and_then(text_of)
+}
+
+fn text_of(file: File) -> Result<String, Unreadable> {
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_TEXT + 1).read_to_end(&mut bytes))
-        .map_err(io_error)?;
+    file.take(MAX_TEXT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Unreadable::new("file_unreadable", error.to_string()))?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_TEXT {
         return Err(Unreadable::new(
             "too_large",

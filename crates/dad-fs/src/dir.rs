@@ -543,6 +543,10 @@ impl Dir {
         self.entries_where(|name| !name.starts_with(TEMP_PREFIX))
     }
 
+    pub(crate) fn cap(&self) -> &CapDir {
+        &self.dir
+    }
+
     fn entries_where(&self, wanted: impl Fn(&str) -> bool) -> FsResult<Vec<Entry>> {
         let read = || -> io::Result<Vec<Entry>> {
             let mut entries = Vec::new();
@@ -775,7 +779,7 @@ impl Dir {
 }
 
 impl EntryKind {
-    fn of(file_type: cap_std::fs::FileType) -> Self {
+    pub(crate) fn of(file_type: cap_std::fs::FileType) -> Self {
         match file_type {
             t if t.is_symlink() => Self::Symlink,
             t if t.is_dir() => Self::Dir,

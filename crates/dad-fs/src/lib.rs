@@ -20,12 +20,14 @@ mod dir;
 mod error;
 mod gate;
 mod lock;
+mod look;
 
 pub use append::AppendFile;
 pub use dir::{Dir, Entry, EntryKind, is_plain_name, temporary_name};
 pub use error::{FsError, FsResult};
 pub use gate::{Change, Fault, FaultInjector, Gate, Operation};
 pub use lock::FileLock;
+pub use look::Look;
 
 /// What a finished write survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -43,8 +43,8 @@ pub use file_operation::{
     FileOperationType, OnFailure, SearchConfig,
 };
 pub use folder_analyzer::{
-    ContentReadMode, FolderAnalysisOperation, FolderAnalyzerNode, FolderAnalyzerNodeInput,
-    FolderAnalyzerSettings, FolderOperationType,
+    ContentExclusion, ContentReadMode, FolderAnalysisOperation, FolderAnalyzerNode, FolderAnalyzerNodeInput,
+    FolderAnalyzerSettings, FolderOperationType, StructureDetailLevel, analyze_folders,
 };
 #[doc(hidden)]
 pub use secret_text::SecretPiece;

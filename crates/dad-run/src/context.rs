@@ -290,7 +290,13 @@ impl RunContext {
     /// The variables that are given to the root component: one by one, or by an input.
     pub(crate) fn given_variables(&self, program: &Program, inputs: &GivenInputs) -> Map<String, Value> {
         let mut given = inputs.root_variables(&program.root.path);
-        given.extend(self.options.variables.clone());
+        let redactor = self.options.secrets.redactor();
+        given.extend(self.options.variables.iter().map(|(name, value)| {
+            // Here they enter the run, which sees the same as its files.
+            let mut value = value.clone();
+            redactor.redact_json(&mut value);
+            (name.clone(), value)
+        }));
         given
     }
 
@@ -329,7 +335,9 @@ impl RunContext {
             .transpose()?
             .unwrap_or_default();
         let mut resolved = GivenInputs::default();
-        for input in from_file.into_iter().chain(inputs.iter().cloned()) {
+        let redactor = self.options.secrets.redactor();
+        for mut input in from_file.into_iter().chain(inputs.iter().cloned()) {
+            redactor.redact_json(&mut input.given.value);
             resolved.add(input, program, &**types)?;
         }
         Ok(resolved)

@@ -80,6 +80,7 @@ fn dynamic_repo_analysis() -> FolderAnalyzerNode {
             operation_type: FolderOperationType::AnalyzeFolder,
             path: Some("examples/hello".into()),
             content_read_mode: Some(ContentReadMode::Full),
+            flat: Some(true),
             ..Default::default()
         },
     ];

@@ -19,6 +19,8 @@ mod concurrency;
 mod control;
 mod crashes;
 mod escapes;
+#[cfg(unix)]
+mod escapes_reading;
 mod events;
 mod failures;
 mod file_changes;
@@ -38,6 +40,8 @@ mod refusals;
 mod render;
 mod rerun;
 mod resume;
+#[cfg(unix)]
+mod secrets;
 mod shown;
 #[cfg(unix)]
 mod talks;

@@ -50,6 +50,7 @@ fn of(operation_type: FolderOperationType, path: &str) -> FolderAnalysisOperatio
 async fn a_folder_is_read_without_what_git_ignores() {
     let whole = FolderAnalysisOperation {
         content_read_mode: Some(ContentReadMode::Full),
+        flat: Some(true),
         ..of(FolderOperationType::AnalyzeFolder, ".")
     };
     let result = look(whole).await;

@@ -1,0 +1,185 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::serde_forms::{ObjectTemplate, OneOrMany};
+use crate::settings_node::settings_node;
+
+settings_node!(
+    /// Reading a tree of files.
+    FolderAnalyzerNode,
+    FolderAnalyzerSettings,
+    FOLDER_ANALYZER
+);
+
+/// What is read, and where.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FolderAnalyzerSettings {
+    /// Paths of operations are relative to it and never lead out of it; `.` in the run directory by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_directory: Option<String>,
+    /// Whether paths in results are relative to the base directory; true by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub use_relative_paths: Option<bool>,
+    /// Directories, absolute or relative to the base directory, in which alone operations look, instead of in the base
+    /// directory. Only by them can something outside the base directory be looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_directories: Vec<String>,
+    /// What is done, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<FolderAnalysisOperation>,
+    /// A template whose value is the list of operations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations_template: Option<ObjectTemplate>,
+    /// Whether the first operation that fails is the last; true by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fail_fast: Option<bool>,
+}
+
+/// One look at files.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FolderAnalysisOperation {
+    /// What is looked at.
+    pub operation_type: FolderOperationType,
+    /// One path or several, relative to the base directory; `.` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<OneOrMany<String>>,
+    /// How much of each file is read: nothing of those of a folder, all of a single one by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_read_mode: Option<ContentReadMode>,
+    /// Files of patterns as in a `.gitignore`, relative to the base directory, that count too. The patterns are relative
+    /// to the file's directory if that is around what is looked at, else to the base directory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub additional_gitignore_paths: Vec<String>,
+    /// Whether paths in results begin with the name of the base directory; false by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub include_root_in_path: Option<bool>,
+    /// Levels of directories looked into below the path, 0 for the path itself only; all by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_depth: Option<usize>,
+    /// Whether files that git ignores are left out; true by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub respect_gitignore: Option<bool>,
+    /// Patterns, as in a `.gitignore`, of what is left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude_patterns: Vec<String>,
+    /// Whether names that begin with a dot are looked at; false by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub include_hidden: Option<bool>,
+    /// What is left out of contents in the mode `full`. Comments and docstrings are known in Rust, Python, TypeScript and
+    /// JavaScript.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub content_exclusions: Vec<ContentExclusion>,
+    /// How much an outline tells in the mode `structure`; `detailed` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_structure_detail_level: Option<StructureDetailLevel>,
+    /// Files above this size, in bytes, are named and not read; 1 MiB by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_file_size: Option<u64>,
+    /// Words read of each file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_words_per_file: Option<usize>,
+    /// Words read of all files together; when they are used up, files are named and not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_total_words: Option<usize>,
+    /// Whether words, media type and kind of files, and the numbers of files and directories are told; false by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub include_primary_meta: Option<bool>,
+    /// Whether size, times and permissions are told; false by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub include_stats_and_meta: Option<bool>,
+    /// Whether a folder is drawn too: false by default, true for `get_structure`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generate_tree_diagram: Option<bool>,
+    /// Levels of a drawing; `max_depth`, else all by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree_diagram_max_depth: Option<usize>,
+    /// Whether drawings show files; true by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree_diagram_include_files: Option<bool>,
+    /// Whether `children` of a folder is one list of all files below it, in place of directories in directories; false by
+    /// default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flat: Option<bool>,
+}
+
+/// What an operation looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FolderOperationType {
+    /// The tree below a directory, with as much of the files' content as is asked for.
+    #[default]
+    AnalyzeFolder,
+    /// One file, with its content.
+    AnalyzeFile,
+    /// The names of the files below a directory.
+    FindFiles,
+    /// The tree below a directory without contents, and its drawing.
+    GetStructure,
+    /// A drawing of the directory.
+    GetTreeDiagram,
+}
+
+impl FolderOperationType {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::AnalyzeFolder => "analyze_folder",
+            Self::AnalyzeFile => "analyze_file",
+            Self::FindFiles => "find_files",
+            Self::GetStructure => "get_structure",
+            Self::GetTreeDiagram => "get_tree_diagram",
+        }
+    }
+}
+
+/// How much of a file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ContentReadMode {
+    /// Nothing.
+    None,
+    /// The first five lines, and of them no more than a hundred words.
+    Preview,
+    /// All of it.
+    Full,
+    /// An outline of Rust, Python, TypeScript and JavaScript; all of any other file.
+    Structure,
+}
+
+/// What is left out of a content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ContentExclusion {
+    /// Docstrings and documentation comments.
+    DocStrings,
+    /// All other comments.
+    Comments,
+    /// Lines without text, except in strings.
+    BlankLines,
+}
+
+/// How much an outline tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StructureDetailLevel {
+    /// Imports, and the names of types and functions.
+    Basic,
+    /// Signatures, documentation and what is inherited too.
+    Standard,
+    /// Attributes and decorators, type hints, fields, constants and nested definitions too.
+    #[default]
+    Detailed,
+    /// The beginnings of bodies too, without comments.
+    Full,
+}
+
+/// What can be given to an analysis from outside.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FolderAnalyzerNodeInput {
+    /// A merge patch over the rendered settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings_override: Option<Value>,
+}

@@ -1,0 +1,129 @@
+//! One pass over a tree, by directories that stay open, so that nothing on the way can be exchanged for something outside.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dad_fs::{Dir, EntryKind};
+use dad_runner::NodeError;
+
+use super::rules::Rules;
+
+/// Deepest level that is looked into, whatever is asked for: every level keeps a directory open.
+pub(super) const MAX_LEVELS: usize = 200;
+
+/// Something found on a walk.
+pub(super) struct Spot<'a> {
+    /// The open directory it is in.
+    pub(super) dir: &'a Dir,
+    pub(super) name: &'a OsStr,
+    /// From the root of the file system.
+    pub(super) path: &'a Path,
+    pub(super) kind: EntryKind,
+    /// 1 for what is directly in the directory where the walk began.
+    pub(super) depth: usize,
+}
+
+/// Who is told what a walk finds, in the order of names.
+pub(super) trait Visit {
+    /// A directory that is about to be looked into.
+    fn enter(&mut self, at: &Spot<'_>);
+    /// The end of the directory at this depth.
+    fn leave(&mut self, depth: usize);
+    /// A directory that is too deep to be looked into.
+    fn cut(&mut self, at: &Spot<'_>);
+    /// Anything else.
+    fn entry(&mut self, at: &Spot<'_>);
+    /// Something that could not be read.
+    fn problem(&mut self, path: &Path, message: String);
+}
+
+/// Walks the tree below an open directory.
+pub(super) fn walk(
+    dir: &Dir,
+    path: &Path,
+    rules: Rules,
+    levels: usize,
+    stop: &AtomicBool,
+    visit: &mut dyn Visit,
+) -> Result<(), NodeError> {
+    let levels = levels.min(MAX_LEVELS);
+    let mut walk = Walk {
+        rules,
+        levels,
+        stop,
+        visit,
+    };
+    let mut path = path.to_path_buf();
+    walk.dir(dir, &mut path, 0)
+}
+
+struct Walk<'a> {
+    rules: Rules,
+    levels: usize,
+    stop: &'a AtomicBool,
+    visit: &'a mut dyn Visit,
+}
+
+impl Walk<'_> {
+    fn dir(&mut self, dir: &Dir, path: &mut PathBuf, depth: usize) -> Result<(), NodeError> {
+        let names = match dir.names() {
+            Ok(names) => names,
+            Err(error) => {
+                self.visit.problem(path, error.source.to_string());
+                return Ok(());
+            }
+        };
+        self.rules.enter(dir, path, &names);
+        for problem in std::mem::take(&mut self.rules.problems) {
+            self.visit.problem(path, problem);
+        }
+        for (name, kind) in &names {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(NodeError::new(
+                    "cancelled",
+                    "the analysis was stopped before its end",
+                ));
+            }
+            path.push(name);
+            if !self.rules.leaves_out(path, name, *kind == EntryKind::Dir) {
+                self.found(dir, name, *kind, path, depth + 1)?;
+            }
+            path.pop();
+        }
+        self.rules.leave();
+        Ok(())
+    }
+
+    fn found(
+        &mut self,
+        dir: &Dir,
+        name: &OsStr,
+        kind: EntryKind,
+        path: &mut PathBuf,
+        depth: usize,
+    ) -> Result<(), NodeError> {
+        let at = Spot {
+            dir,
+            name,
+            path,
+            kind,
+            depth,
+        };
+        if kind != EntryKind::Dir {
+            self.visit.entry(&at);
+            return Ok(());
+        }
+        if depth > self.levels {
+            self.visit.cut(&at);
+            return Ok(());
+        }
+        self.visit.enter(&at);
+        match dir.open_dir(name) {
+            Ok(inside) => self.dir(&inside, path, depth)?,
+            Err(error) => self.visit.problem(path, error.source.to_string()),
+        }
+        self.visit.leave(depth);
+        Ok(())
+    }
+}
