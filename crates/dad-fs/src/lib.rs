@@ -21,6 +21,7 @@ mod error;
 mod gate;
 mod lock;
 mod look;
+mod scratch;
 
 pub use append::AppendFile;
 pub use dir::{Dir, Entry, EntryKind, is_plain_name, temporary_name};
@@ -28,6 +29,7 @@ pub use error::{FsError, FsResult};
 pub use gate::{Change, Fault, FaultInjector, Gate, Operation};
 pub use lock::FileLock;
 pub use look::Look;
+pub use scratch::ScratchDir;
 
 /// What a finished write survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -21,10 +21,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use dad_core::Definition;
+use dad_fs::ScratchDir;
 use dad_models::{ModelError, Models, ReplayClient};
 use dad_run::{RunContext, RunContextBuilder, RunError, RunView};
 use dad_runner::{RunReport, Runner};
-use tempfile::TempDir;
 
 use crate::builtin_nodes;
 
@@ -43,7 +43,7 @@ pub struct Replayed {
     /// What it came to.
     pub report: RunReport,
     /// Holds run and, unless another one was wanted, project.
-    _scratch: TempDir,
+    _scratch: ScratchDir,
 }
 
 /// Why a recorded run could not be replayed.
@@ -60,8 +60,8 @@ pub enum ReplayError {
     #[error(transparent)]
     Failed(#[from] dad_runner::Error),
     /// There is no place for it.
-    #[error("a directory for the run cannot be made: {0}")]
-    Scratch(#[source] std::io::Error),
+    #[error(transparent)]
+    Scratch(#[from] dad_fs::FsError),
 }
 
 /// Executes an agent or flow with what a run recorded: its models' answers, by the digest of the request, the variables it
@@ -95,7 +95,7 @@ impl<D> Replay<D> {
 
 impl<D: AsRef<Definition>> Replay<D> {
     async fn run(self) -> Result<Replayed, ReplayError> {
-        let scratch = tempfile::tempdir().map_err(ReplayError::Scratch)?;
+        let scratch = ScratchDir::new()?;
         let project = self.project.as_deref().unwrap_or(scratch.path());
         let context = recorded_context(&self.run_dir, project)?.run_root(scratch.path().join("runs"));
         let context = (self.adjust)(context).build()?;

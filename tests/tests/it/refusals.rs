@@ -429,7 +429,7 @@ fn an_environment_that_is_not_there() {
     );
     insta::assert_snapshot!(refused(&env, &["--env", "offline"]), @"
     ---- stderr
-    error[config]: `[root]/project/.dhenara/config.yaml`: unknown field `casette`, expected one of `run_root`, `budget`, `variables`, `credentials`, `cassette`, `observability`, `on_waiting`, `ask_timeout`, `durability`
+    error[config]: `[root]/project/.dhenara/config.yaml`: unknown field `casette`, expected one of `run_root`, `budget`, `variables`, `credentials`, `cassette`, `observability`, `on_waiting`, `limits`, `ask_timeout`, `durability`
     ---- exit code 2
     ");
 }
@@ -533,15 +533,14 @@ fn a_placeholder_where_a_shell_would_not_put_its_value() {
 
 #[test]
 fn settings_that_this_version_does_not_have() {
-    let env = flow(
-        "  - node: ask\n    type: ai_model_call\n    settings:\n      models: [openai/gpt-5.1]\n      prompt: Hello\n      model_call_config: { tools: [] }\n",
-    );
+    let env =
+        flow("  - node: say\n    type: command\n    settings: { commands: [[echo, hello]], shell: true }\n");
     insta::assert_snapshot!(env.refused(&FLOW), @"
     ---- stderr
-    flow.yaml:9:28: error[unsupported_setting]: `model_call_config.tools` is not supported: models cannot call tools in this version
+    flow.yaml:6:44: error[unsupported_setting]: `shell` is not supported: write a command as a string for a shell, or as a list for none
       |
-    9 |       model_call_config: { tools: [] }
-      |                            ^^^^^
+    6 |     settings: { commands: [[echo, hello]], shell: true }
+      |                                            ^^^^^
     ---- exit code 2
     ");
 }

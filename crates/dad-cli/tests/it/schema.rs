@@ -92,7 +92,7 @@ fn every_built_in_node_has_its_settings() {
         settings["no_such_setting"] = json!(1);
         assert!(!is_valid(node_type, settings.clone()), "{node_type}: {settings}");
     }
-    let refused = json!({ "models": ["openai/gpt-5.1"], "model_call_config": { "streaming": true } });
+    let refused = json!({ "models": ["openai/gpt-5.1"], "model_call_config": { "streaming": "yes" } });
     assert!(!is_valid("ai_model_call", refused));
 }
 

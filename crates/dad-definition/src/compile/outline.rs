@@ -158,6 +158,9 @@ impl Outline {
 
     /// What `$hier{name}` means for an asker.
     pub(super) fn resolve(&self, name: &str, asker: Asker) -> Result<Target, Refusal> {
+        if name == STEP_BEFORE {
+            return self.step_before(asker);
+        }
         let parsed = Name::parse(name)?;
         let found = self.find(name, &parsed, asker)?;
         let Some(&target) = found.last() else {
@@ -183,6 +186,39 @@ impl Outline {
                 path: item.path.clone(),
                 segments,
             }),
+        }
+    }
+
+    /// The step right before a place: in its list, else before the component that it begins.
+    fn step_before(&self, asker: Asker) -> Result<Target, Refusal> {
+        let before = self
+            .before(asker.number())
+            .ok_or_else(|| refusal("unknown_step", "no step stands before this place".to_owned()))?;
+        let mut step = before;
+        while let Some(last) = self.item(step).children.last() {
+            if self.item(step).shape != Shape::Plain {
+                let message = format!("`{}`, right before this place, is no step", self.item(step).path);
+                return Err(Problem::new("invalid_reference", message)
+                    .hint("name the step that is meant")
+                    .into());
+            }
+            step = *last;
+        }
+        Ok(Target {
+            path: self.item(step).path.clone(),
+            segments: self.segments(STEP_BEFORE, step, &HashMap::new(), asker)?,
+        })
+    }
+
+    /// What stands before an item, in its list or before what is around it.
+    fn before(&self, number: usize) -> Option<usize> {
+        let parent = self.item(number).parent?;
+        let around = self.item(parent);
+        let earlier = around.children.iter().rev().find(|sibling| **sibling < number);
+        match around.shape {
+            // Its children are executed at the same time, or only one of them is.
+            Shape::Parallel | Shape::Conditional => self.before(parent),
+            _ => earlier.copied().or_else(|| self.before(parent)),
         }
     }
 
@@ -412,6 +448,9 @@ impl Outline {
         }
     }
 }
+
+/// The name of the step right before the place where it is written.
+const STEP_BEFORE: &str = "previous";
 
 const LATER: &str = "is executed later, so it has no result yet";
 

@@ -51,7 +51,7 @@ pub struct AIModelNodeSettings {
     /// What is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<Prompt>,
-    /// Steps whose outcomes stand before the prompt, by the names that `$hier{}` has for them.
+    /// Steps whose outcomes stand before the prompt, by the names that `$hier{}` has for them; `previous` is the one before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<String>")]
     pub context_sources: Vec<Value>,
@@ -295,19 +295,7 @@ impl Node for AIModelExecutor {
     }
 
     fn check_settings(unrendered: &Value) -> Vec<SettingsProblem> {
-        let sources = unrendered.get("context_sources").and_then(Value::as_array);
-        let previous = sources.into_iter().flatten().enumerate();
-        let previous = previous
-            .filter(|(_, name)| *name == "previous")
-            .map(|(index, _)| SettingsProblem {
-                place: format!("context_sources[{index}]"),
-                code: "unknown_step",
-                message: "`previous` does not say which step is meant".to_owned(),
-                hint: Some("name the step".to_owned()),
-            });
-        let mut problems: Vec<SettingsProblem> = previous.collect();
-        problems.extend(tools::problems(unrendered));
-        problems
+        tools::problems(unrendered)
     }
 
     /// What a source is named by becomes a reference, so that it is resolved with the definition, is in the fingerprint, and

@@ -141,7 +141,7 @@ impl<'a, 'b> Analysis<'a, 'b> {
     }
 
     fn info(&self, path: &Path) -> Map<String, Value> {
-        let mut info = Map::new();
+        let mut info = Map::with_capacity(1 + self.contents.fields());
         let (shown, exact) = self.ground.shown(path, self.with_root);
         info.insert("path".into(), shown.into());
         if !exact {

@@ -79,6 +79,12 @@ impl<'a> Contents<'a> {
         }
     }
 
+    /// How many fields an ordinary file has; room for more would be most of what is kept of many small files.
+    pub(super) fn fields(&self) -> usize {
+        let contents = self.mode != ContentReadMode::None;
+        usize::from(self.stats) + 3 * usize::from(self.primary) + usize::from(contents)
+    }
+
     /// Adds to `info` what is asked for.
     pub(super) fn describe(
         &mut self,

@@ -86,9 +86,12 @@ impl Words {
         }
     }
 
-    /// How many words of the next file may be kept.
+    /// How many words of the next file may be kept; the largest number if there is no limit.
     pub(super) fn left(&self) -> usize {
-        self.per_file.min(self.total.saturating_sub(self.read))
+        match self.total {
+            usize::MAX => self.per_file,
+            total => self.per_file.min(total.saturating_sub(self.read)),
+        }
     }
 
     pub(super) fn are_used_up(&self) -> bool {
