@@ -483,3 +483,70 @@ fn a_run_is_verified_file_by_file() {
     assert!(verify("last~2").expect(2).stderr.contains("last~2"));
     std::fs::remove_dir_all(env.last_run()).unwrap();
 }
+
+#[test]
+fn the_step_before_need_not_be_named() {
+    let env = TestEnvironment::new();
+    let say = |name: &str| {
+        format!(
+            "{{ node: {name}, type: command, settings: {{ commands: [[echo, -n, \"{name}$expr{{ \
+             $hier{{previous}}.outcome.results[0].stdout }}\"]] }} }}"
+        )
+    };
+    let first = "{ node: a, type: command, settings: { commands: [[echo, -n, a]] } }";
+    let [b, c, d, e, f, g, h, i] = ["b", "c", "d", "e", "f", "g", "h", "i"].map(say);
+    let elements = format!(
+        "  - {first}\n  - {b}\n  - subflow: part\n    elements: [{c}, {d}]\n  - {e}\n  - parallel: both\n    elements: [{h}, {i}]\n  \
+         - {{ node: z, type: command, settings: {{ commands: [[echo, end]] }} }}\n  - for_each: all\n    statement: \"$expr{{range(2)}}\"\n    \
+         body: [{f}, {g}]\n"
+    );
+    let head = "schema_version: 1\nkind: flow\nelements:\n";
+    env.write("flow.yaml", &format!("{head}{elements}"));
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
+    let run = env.last_run();
+    let said = |step: &str| {
+        let outcome = read_json(&run.join("flow_root").join(step).join("outcome.json"));
+        outcome["results"][0]["stdout"]
+            .as_str()
+            .unwrap()
+            .trim_end()
+            .to_owned()
+    };
+    let steps = [
+        "b",
+        "part/c",
+        "part/d",
+        "e",
+        "both/h",
+        "both/i",
+        "all/iter_0/f",
+        "all/iter_1/f",
+        "all/iter_1/g",
+    ];
+    assert_eq!(
+        steps.map(said),
+        [
+            "ba", "cba", "dcba", "edcba", "hedcba", "iedcba", "fend", "fend", "gfend"
+        ]
+    );
+
+    env.write(
+        "flow.yaml",
+        &format!("{head}  - {b}\n  - for_each: some\n    statement: \"$expr{{range(2)}}\"\n    body: [{h}]\n  - {i}\n"),
+    );
+    insta::assert_snapshot!(env.run(&["validate", "flow.yaml"]).expect(2), @r#"
+    flow.yaml: 2 problems
+    ---- stderr
+    flow.yaml:4:74: error[unknown_step]: no step stands before this place
+      |
+    4 | …{ commands: [[echo, -n, "b$expr{ $hier{previous}.outcome.results[0].stdout }"]] } }
+      |                                   ^^^^^^^^^^^^^^^
+
+    flow.yaml:8:74: error[invalid_reference]: `flow_root.some`, right before this place, is no step
+      |
+    8 | …{ commands: [[echo, -n, "i$expr{ $hier{previous}.outcome.results[0].stdout }"]] } }
+      |                                   ^^^^^^^^^^^^^^^
+      = hint: name the step that is meant
+    ---- exit code 2
+    "#);
+}
