@@ -614,13 +614,16 @@ fn file_operations_are_asked_for() {
       Base directory $var{project_root}
       Which operations? others
       What is to be done?
-      › create_file       give a file its content
-        edit_file         replace texts in a file
-        delete_file       remove a file
-        move_file         move or rename a file
-        create_directory  make a directory
-        list_directory    list a directory
-        get_file_info     say what stands under a path
+      › create_file               give a file its content
+        edit_file                 replace texts in a file
+        delete_file               remove a file
+        move_file                 move or rename a file
+        create_directory          make a directory
+        delete_directory          remove a directory with everything in it
+        list_directory            list a directory
+        search_files              find what has a name
+        get_file_info             say what stands under a path
+        list_allowed_directories  say which directories may be changed
       ↑ ↓ to move, Enter to choose
     ");
     talk(
@@ -649,6 +652,17 @@ fn file_operations_are_asked_for() {
             ("Another replacement?", ENTER),
         ],
     );
+    let search = UP.repeat(3);
+    talk(
+        &terminal,
+        &[
+            ("Another operation? [y/N]", "y\r"),
+            ("› create_file", &search),
+            ("› search_files", ENTER),
+            ("or a pattern:", "A.M\r"),
+            ("path: [.]", ENTER),
+        ],
+    );
     terminal.shows("Another operation? [y/N]").press(ENTER);
     let AtEnd { screen, status, .. } = terminal.ends();
     assert_snapshot!(without_head(&screen), @"
@@ -665,8 +679,12 @@ fn file_operations_are_asked_for() {
       old_text, which stands there once: two
       new_text: twe third
       Another replacement? no
+      Another operation? y
+      What is to be done? search_files
+      a part of the name, or a pattern: A.M
+      path: .
       Another operation? no
-      ✓ ask                           [time]  2 operations
+      ✓ ask                           [time]  3 operations
 
     completed run_00000000_000000_000001 in [time]
       steps     1 completed

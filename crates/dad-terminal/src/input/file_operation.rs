@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use dad_events::NodeInputRequiredEvent;
-use dad_nodes::{FileEdit, FileOperation, FileOperationNodeInput, FileOperationType};
+use dad_nodes::{FileEdit, FileOperation, FileOperationNodeInput, FileOperationType, SearchConfig};
 use serde_json::Value;
 
 use super::folder_analyzer::keeps_operations;
@@ -27,7 +27,7 @@ pub struct FileOperationsInputOptions {
     pub commit_message: Option<String>,
 }
 
-const TYPES: [(FileOperationType, &str, &str); 7] = [
+const TYPES: [(FileOperationType, &str, &str); 10] = [
     (
         FileOperationType::CreateFile,
         "create_file",
@@ -46,14 +46,29 @@ const TYPES: [(FileOperationType, &str, &str); 7] = [
         "make a directory",
     ),
     (
+        FileOperationType::DeleteDirectory,
+        "delete_directory",
+        "remove a directory with everything in it",
+    ),
+    (
         FileOperationType::ListDirectory,
         "list_directory",
         "list a directory",
     ),
     (
+        FileOperationType::SearchFiles,
+        "search_files",
+        "find what has a name",
+    ),
+    (
         FileOperationType::GetFileInfo,
         "get_file_info",
         "say what stands under a path",
+    ),
+    (
+        FileOperationType::ListAllowedDirectories,
+        "list_allowed_directories",
+        "say which directories may be changed",
     ),
 ];
 
@@ -173,12 +188,31 @@ async fn ask_operation(
         operation_type,
         ..FileOperation::default()
     };
-    if operation_type == FileOperationType::MoveFile {
-        operation.source = Some(ask_path(conversation, "source: ").await?);
-        operation.destination = Some(ask_path(conversation, "destination: ").await?);
-        return Ok(operation);
+    match operation_type {
+        FileOperationType::MoveFile => {
+            operation.source = Some(ask_path(conversation, "source: ").await?);
+            operation.destination = Some(ask_path(conversation, "destination: ").await?);
+            return Ok(operation);
+        }
+        FileOperationType::ListAllowedDirectories => return Ok(operation),
+        FileOperationType::SearchFiles => {
+            let pattern = conversation
+                .text("a part of the name, or a pattern: ", None)
+                .await?;
+            operation.search_config = Some(SearchConfig {
+                pattern,
+                ..SearchConfig::default()
+            });
+        }
+        _ => {}
     }
-    let path = ask_path(conversation, "path: ").await?;
+    let path = match operation_type {
+        // The base directory itself.
+        FileOperationType::SearchFiles | FileOperationType::ListDirectory => {
+            conversation.parsed("path: ", Some("."), inside).await?
+        }
+        _ => ask_path(conversation, "path: ").await?,
+    };
     match operation_type {
         FileOperationType::CreateFile => {
             // A file that is there would be replaced, so its content is what the person begins with.
