@@ -500,8 +500,8 @@ async fn a_budget_of_money_needs_prices_and_a_node_may_have_one() {
     ---- stderr
     error[not_ready]: `flow_root.ask`: there is a budget of money, and what `local/free` charges is not known
       hint: write its price in US dollars for a million tokens into .dhenara/models.yaml:
-    - name: local/free
-      price: { input: …, output: … }
+            - name: local/free
+              price: { input: …, output: … }
     ---- exit code 2
     ");
     assert!(scripted.env.runs().is_empty(), "nothing was made");
