@@ -40,7 +40,10 @@ use walk::{MAX_LEVELS, Spot, Visit, walk};
 const MAX_ERRORS: usize = 100;
 
 /// Where contents of files stand in results.
-const CONTENTS: [&str; 3] = ["content", "content_preview", "content_structure"];
+const CONTENTS: [&str; 3] = ["content", PREVIEW, "content_structure"];
+
+/// Where those stand of which only the beginning was read.
+const PREVIEW: &str = "content_preview";
 
 /// Executes `folder_analyzer`.
 #[derive(Debug, Default)]
@@ -99,7 +102,8 @@ fn mask_cut_contents(outcome: &mut Value, redactor: &Redactor) {
             .iter_mut()
             .for_each(|item| mask_cut_contents(item, redactor)),
         Value::Object(fields) => {
-            for name in CONTENTS {
+            let is_cut = fields.contains_key(PREVIEW) || fields.get("truncated") == Some(&Value::Bool(true));
+            for name in CONTENTS.into_iter().filter(|_| is_cut) {
                 if let Some(Value::String(text)) = fields.get_mut(name) {
                     *text = redactor.redact_cut(text).into_owned();
                 }
