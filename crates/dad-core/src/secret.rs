@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -59,6 +60,15 @@ impl SecretRegistry {
             .unwrap_or_else(PoisonError::into_inner)
             .redactor
             .clone()
+    }
+
+    /// Masks secrets in text that arrives in pieces, also those that are added before a piece arrives.
+    #[must_use]
+    pub fn stream(&self) -> StreamRedactor {
+        StreamRedactor {
+            registry: Some(self.clone()),
+            ..self.redactor().stream()
+        }
     }
 }
 
@@ -128,10 +138,14 @@ fn base64_core(engine: &GeneralPurpose, secret: &[u8], offset: usize) -> Option<
         .map(str::to_owned)
 }
 
+/// What stands where text was shortened.
+const LEFT_OUT: char = '…';
+
 /// Masks known secrets in text.
 #[derive(Clone, Default)]
 pub struct Redactor {
     automaton: Option<Arc<AhoCorasick>>,
+    patterns: Arc<BTreeSet<String>>,
     longest: usize,
 }
 
@@ -144,19 +158,69 @@ impl Redactor {
         // Building fails only for more patterns than memory holds; masking everything is then the safe answer.
         Self {
             automaton: automaton.ok().map(Arc::new),
+            patterns: Arc::new(patterns.clone()),
             longest,
         }
     }
 
-    /// The text with every known secret masked; borrowed when there was none.
+    /// The text with every known secret masked, also what is left of one before a `…`; borrowed when there was none.
     #[must_use]
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let masked = self.redact_whole(text);
+        match self.redact_before_gaps(&masked) {
+            Some(shorter) => Cow::Owned(shorter),
+            None => masked,
+        }
+    }
+
+    /// The same for text that was cut behind its end, where the beginning of a secret may be left.
+    #[must_use]
+    pub fn redact_cut<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let masked = self.redact(text);
+        match self.begun_at_end(&masked) {
+            Some(start) => Cow::Owned(format!("{}{MASK}", &masked[..start])),
+            None => masked,
+        }
+    }
+
+    fn redact_whole<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match &self.automaton {
             Some(automaton) if automaton.is_match(text) => {
                 Cow::Owned(automaton.replace_all(text, &vec![MASK; automaton.patterns_len()]))
             }
             _ => Cow::Borrowed(text),
         }
+    }
+
+    /// Masks what shortening left of secrets: who shortened the text did not know them.
+    fn redact_before_gaps(&self, text: &str) -> Option<String> {
+        if self.patterns.is_empty() || !text.contains(LEFT_OUT) {
+            return None;
+        }
+        let mut pieces: Vec<Cow<'_, str>> = text.split(LEFT_OUT).map(Cow::Borrowed).collect();
+        let (_, before_gaps) = pieces.split_last_mut()?;
+        let mut found = false;
+        for piece in before_gaps {
+            if let Some(start) = self.begun_at_end(piece) {
+                *piece = Cow::Owned(format!("{}{MASK}", &piece[..start]));
+                found = true;
+            }
+        }
+        found.then(|| pieces.join(LEFT_OUT.encode_utf8(&mut [0; 4])))
+    }
+
+    /// Where a secret begins that the end of the text cuts off.
+    fn begun_at_end(&self, text: &str) -> Option<usize> {
+        let first = text.len().saturating_sub(self.longest.saturating_sub(1));
+        let last = text.len().checked_sub(SHORTEST_SECRET)?;
+        (first..=last).find(|start| text.get(*start..).is_some_and(|rest| self.begins_secret(rest)))
+    }
+
+    fn begins_secret(&self, text: &str) -> bool {
+        let mut following = self
+            .patterns
+            .range::<str, _>((Bound::Included(text), Bound::Unbounded));
+        following.next().is_some_and(|pattern| pattern.starts_with(text))
     }
 
     /// Masks secrets in every string of a JSON value, object keys included.
@@ -190,6 +254,7 @@ impl Redactor {
     #[must_use]
     pub fn stream(&self) -> StreamRedactor {
         StreamRedactor {
+            registry: None,
             redactor: self.clone(),
             held: String::new(),
         }
@@ -205,6 +270,8 @@ impl fmt::Debug for Redactor {
 /// Masks secrets in a stream, holding back as much text as a secret could still be cut in.
 #[derive(Debug)]
 pub struct StreamRedactor {
+    /// Where secrets come from that are not known yet.
+    registry: Option<SecretRegistry>,
     redactor: Redactor,
     held: String,
 }
@@ -213,6 +280,7 @@ impl StreamRedactor {
     /// Takes a piece and returns what can be shown now.
     pub fn push(&mut self, piece: &str) -> String {
         self.held.push_str(piece);
+        self.refresh();
         let Some(automaton) = &self.redactor.automaton else {
             return std::mem::take(&mut self.held);
         };
@@ -237,8 +305,22 @@ impl StreamRedactor {
 
     /// The rest, once the stream has ended.
     #[must_use]
-    pub fn finish(self) -> String {
+    pub fn finish(mut self) -> String {
+        self.refresh();
         self.redactor.redact(&self.held).into_owned()
+    }
+
+    /// The rest, once the stream broke: it may have done so within a secret.
+    #[must_use]
+    pub fn finish_cut(mut self) -> String {
+        self.refresh();
+        self.redactor.redact_cut(&self.held).into_owned()
+    }
+
+    fn refresh(&mut self) {
+        if let Some(registry) = &self.registry {
+            self.redactor = registry.redactor();
+        }
     }
 }
 
@@ -278,6 +360,38 @@ mod tests {
             assert!(redactor.redact(&text).contains(MASK), "{before}: {text}");
         }
         assert_eq!(redactor.redact("nothing here"), "nothing here");
+    }
+
+    #[test]
+    fn a_stream_masks_what_became_known_while_it_flowed() {
+        let registry = SecretRegistry::new();
+        let mut stream = registry.stream();
+        assert_eq!(stream.push("the first "), "the first ");
+        assert!(registry.add(SECRET));
+        let (first, second) = SECRET.split_at(7);
+        let shown = stream.push(first) + &stream.push(second) + &stream.finish();
+        assert_eq!(shown, MASK);
+    }
+
+    #[test]
+    fn what_is_left_of_a_secret_where_text_was_cut_is_masked() {
+        let redactor = registry().redactor();
+        for len in SHORTEST_SECRET..=SECRET.len() {
+            let left = format!("é {}", &SECRET[..len]);
+            assert_eq!(redactor.redact_cut(&left), "é [redacted]", "{len}");
+            assert_eq!(
+                redactor.redact(&format!("{left}… and")),
+                "é [redacted]… and",
+                "{len}"
+            );
+            let mut stream = redactor.stream();
+            let shown = stream.push(&left) + &stream.finish_cut();
+            assert_eq!(shown, "é [redacted]", "{len}");
+        }
+        for text in ["", "é", "sk-s3", "sk-s3… …"] {
+            assert_eq!(redactor.redact_cut(text), text);
+        }
+        assert_eq!(redactor.redact("sk-s3cr3t is not it"), "sk-s3cr3t is not it");
     }
 
     #[test]

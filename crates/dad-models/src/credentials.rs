@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use dad_core::SecretRegistry;
+use dad_core::{Redactor, SecretRegistry};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -56,6 +56,11 @@ impl Credentials {
         let key = SecretString::from(key.trim().to_owned());
         self.secrets.add(key.expose_secret());
         Ok(key)
+    }
+
+    /// What masks the keys that were given out.
+    pub(crate) fn redactor(&self) -> Redactor {
+        self.secrets.redactor()
     }
 
     fn read_file(&self, provider: &str) -> Result<Option<String>, ModelError> {

@@ -1,6 +1,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use dad_core::Redactor;
+
 /// Why a model gave no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -121,7 +123,29 @@ fn near(nearest: &Option<String>) -> String {
         .unwrap_or_default()
 }
 
+/// Enough of a body to see what the provider means.
+fn shorten(text: &str) -> String {
+    const LONGEST: usize = 500;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 impl ModelError {
+    /// Without secrets, and with only the beginning of what the provider said. Masked first: what is cut before may end with
+    /// a part of a secret that nothing recognises.
+    pub(crate) fn masked(mut self, redactor: &Redactor) -> Self {
+        match &mut self {
+            Self::Status { body: said, .. } | Self::Answer { reason: said, .. } => {
+                *said = shorten(&redactor.redact(said));
+            }
+            Self::Connection { reason, .. } => *reason = redactor.redact(reason).into_owned(),
+            _ => {}
+        }
+        self
+    }
+
     /// A stable word for programs.
     #[must_use]
     pub const fn code(&self) -> &'static str {

@@ -130,7 +130,8 @@ impl HttpClient {
         if let Some(pause) = answered.as_ref().err().and_then(ModelError::retry_after) {
             self.gate.close(&target.provider.name, pause);
         }
-        answered
+        // Only now is the key known that the provider may have told back.
+        answered.map_err(|error| error.masked(&self.credentials.redactor()))
     }
 }
 
@@ -488,7 +489,7 @@ fn model_error(model: &str, error: genai::Error) -> ModelError {
         }
         other => ModelError::Answer {
             model,
-            reason: shorten(&other.to_string()),
+            reason: other.to_string(),
         },
     }
 }
@@ -509,7 +510,7 @@ fn web_error(model: String, error: genai::webc::Error) -> ModelError {
         }
         other => ModelError::Answer {
             model,
-            reason: shorten(&other.to_string()),
+            reason: other.to_string(),
         },
     }
 }
@@ -518,7 +519,7 @@ fn status_error(model: String, status: StatusCode, body: &str, headers: &HeaderM
     ModelError::Status {
         model,
         status: status.as_u16(),
-        body: shorten(body),
+        body: body.to_owned(),
         retry_after: retry_after(headers),
     }
 }
@@ -529,13 +530,4 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = header("retry-after").and_then(|text| text.parse::<f64>().ok());
     let seconds = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     milliseconds.map(Duration::from_millis).or(seconds)
-}
-
-/// Enough of a body to see what the provider means.
-fn shorten(text: &str) -> String {
-    const LONGEST: usize = 500;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }

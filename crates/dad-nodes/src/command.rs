@@ -492,8 +492,6 @@ async fn run_all(
         .permanent()
     })?;
     let env = environment(settings, input, cx)?;
-    // With the secrets that were just resolved.
-    let redactor = cx.run().secrets().redactor();
     let limits = settings.limits.unwrap_or_default();
     let dir = working_dir(settings, cx.run());
     let mut logs = Logs {
@@ -510,7 +508,7 @@ async fn run_all(
             stdin: settings.stdin.as_deref(),
             timeout,
         };
-        let finished = process::run(&program, &mut logs, &redactor, cx).await?;
+        let finished = process::run(&program, &mut logs, cx).await?;
         let success = ran.add(command, finished, settings, cx.is_cancelled());
         if cx.is_cancelled() || (!success && settings.fail_fast.unwrap_or(true)) {
             break;

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use dad_core::Redactor;
 use dad_fs::EntryKind;
 use dad_runner::{Node, NodeContext, NodeError, NodeOutput, ReadSet, World};
 use serde_json::{Value, json};
@@ -37,6 +38,12 @@ use walk::{MAX_LEVELS, Spot, Visit, walk};
 
 /// Most errors of one operation that are told one by one.
 const MAX_ERRORS: usize = 100;
+
+/// Where contents of files stand in results.
+const CONTENTS: [&str; 3] = ["content", PREVIEW, "content_structure"];
+
+/// Where those stand of which only the beginning was read.
+const PREVIEW: &str = "content_preview";
 
 /// Executes `folder_analyzer`.
 #[derive(Debug, Default)]
@@ -78,7 +85,34 @@ impl Node for FolderAnalyzerExecutor {
             .identity()
             .run_dir
             .join(settings.base_directory.as_deref().unwrap_or("."));
-        blocking(move |stop| analyze(&base, &settings, stop), cx.cancelled()).await
+        let mut analyzed = blocking(move |stop| analyze(&base, &settings, stop), cx.cancelled()).await;
+        let outcome = match &mut analyzed {
+            Ok(output) => &mut output.outcome,
+            Err(error) => &mut error.partial.outcome,
+        };
+        mask_cut_contents(outcome, &cx.redactor());
+        analyzed
+    }
+}
+
+/// Masks contents that were cut, which may have been done within a secret: what is left of it is not recognised later.
+fn mask_cut_contents(outcome: &mut Value, redactor: &Redactor) {
+    match outcome {
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| mask_cut_contents(item, redactor)),
+        Value::Object(fields) => {
+            let is_cut = fields.contains_key(PREVIEW) || fields.get("truncated") == Some(&Value::Bool(true));
+            for name in CONTENTS.into_iter().filter(|_| is_cut) {
+                if let Some(Value::String(text)) = fields.get_mut(name) {
+                    *text = redactor.redact_cut(text).into_owned();
+                }
+            }
+            fields
+                .values_mut()
+                .for_each(|item| mask_cut_contents(item, redactor));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

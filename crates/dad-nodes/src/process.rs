@@ -3,7 +3,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use dad_core::{Redactor, StreamRedactor};
+use dad_core::{SecretRegistry, StreamRedactor};
 use dad_fs::AppendFile;
 use dad_run::process_start_time;
 use dad_runner::{NodeContext, NodeError};
@@ -102,7 +102,6 @@ pub(crate) fn inherited_secrets(inherit: &[String]) -> impl Iterator<Item = Stri
 pub(crate) async fn run(
     program: &Program<'_>,
     logs: &mut Logs,
-    redactor: &Redactor,
     cx: &NodeContext,
 ) -> Result<Finished, NodeError> {
     let mut child = spawn(program)?;
@@ -112,8 +111,8 @@ pub(crate) async fn run(
             .process_started(cx.path(), pgid, process_start_time(pgid))?;
     }
     let stdin = child.stdin.take();
-    let mut out = Capture::new(child.stdout.take(), &mut logs.stdout, redactor);
-    let mut err = Capture::new(child.stderr.take(), &mut logs.stderr, redactor);
+    let mut out = Capture::new(child.stdout.take(), &mut logs.stdout, cx.run().secrets());
+    let mut err = Capture::new(child.stderr.take(), &mut logs.stderr, cx.run().secrets());
     let mut timed_out = false;
     let mut abandoned = false;
     let status = {
@@ -150,10 +149,12 @@ pub(crate) async fn run(
         status
     };
     let status = status.map_err(|error| NodeError::from_error("command", &error))?;
+    // What was ended from outside may have been in the midst of a word.
+    let whole = status.code().is_some() && !timed_out && !abandoned && !cx.is_cancelled();
     Ok(Finished {
         code: status.code(),
-        stdout: out.finish()?,
-        stderr: err.finish()?,
+        stdout: out.finish(whole)?,
+        stderr: err.finish(whole)?,
         timed_out,
         abandoned,
     })
@@ -280,11 +281,11 @@ struct Capture<'a, P> {
 }
 
 impl<'a, P: AsyncRead + Unpin> Capture<'a, P> {
-    fn new(pipe: Option<P>, log: &'a mut AppendFile, redactor: &Redactor) -> Self {
+    fn new(pipe: Option<P>, log: &'a mut AppendFile, secrets: &SecretRegistry) -> Self {
         Self {
             pipe,
             log,
-            masked: redactor.stream(),
+            masked: secrets.stream(),
             kept: Kept::default(),
             carry: Vec::new(),
         }
@@ -311,8 +312,12 @@ impl<'a, P: AsyncRead + Unpin> Capture<'a, P> {
         }
     }
 
-    fn finish(mut self) -> Result<String, NodeError> {
-        let last = self.masked.push(&String::from_utf8_lossy(&self.carry)) + &self.masked.finish();
+    fn finish(mut self, whole: bool) -> Result<String, NodeError> {
+        let mut last = self.masked.push(&String::from_utf8_lossy(&self.carry));
+        last += &match whole {
+            true => self.masked.finish(),
+            false => self.masked.finish_cut(),
+        };
         if !last.is_empty() {
             self.log.append(last.as_bytes())?;
             self.kept.push(&last);

@@ -79,7 +79,8 @@ impl Intent<'_> {
                 }
             }
         };
-        redactor.redact_json(&mut said.value);
+        // By what is known now: it may have taken long.
+        run.secrets().redactor().redact_json(&mut said.value);
         // It was checked by whoever sent it, but anybody may write a file.
         if let Err(reason) = check(&self.check_input(run), &said.value) {
             let message = format!("in the answer, {reason}");

@@ -28,7 +28,6 @@ pub struct NodeContext {
     memo: Arc<Memo>,
     cancelled: CancellationToken,
     span: tracing::Span,
-    redactor: Redactor,
 }
 
 impl NodeContext {
@@ -40,8 +39,7 @@ impl NodeContext {
         memos: Vec<MemoLine>,
     ) -> Result<Self, RunError> {
         let run = walk.run.clone();
-        let redactor = run.secrets().redactor();
-        let memo = Arc::new(Memo::resume(redactor.clone(), memos, &staged)?);
+        let memo = Arc::new(Memo::resume(memos, &staged)?);
         Ok(Self {
             walk,
             run,
@@ -49,7 +47,6 @@ impl NodeContext {
             memo,
             cancelled,
             span,
-            redactor,
         })
     }
 
@@ -103,8 +100,7 @@ impl NodeContext {
         self.run.resources().get::<T>()
     }
 
-    /// A secret by its name, from the run's [`SecretSource`]. From now on it is masked wherever the run writes something,
-    /// but not by the [`redactor`](Self::redactor) of this step, which knows what was known when the step began.
+    /// A secret by its name, from the run's [`SecretSource`]. From now on it is masked wherever the run writes something.
     ///
     /// # Errors
     /// If there is none, or it is too short to be masked.
@@ -140,10 +136,10 @@ impl NodeContext {
             .map_err(|reason| NodeError::new("unknown_step", reason).permanent())
     }
 
-    /// Masks the secrets known when the step began.
+    /// Masks the secrets known now.
     #[must_use]
-    pub fn redactor(&self) -> &Redactor {
-        &self.redactor
+    pub fn redactor(&self) -> Redactor {
+        self.run.secrets().redactor()
     }
 
     /// Resolves when the step is to stop: by its time limit or because the run was cancelled.
@@ -309,7 +305,7 @@ impl NodeContext {
             }
         };
         // What goes on from here is what stands in the file.
-        self.redactor.redact_json(&mut response);
+        self.redactor().redact_json(&mut response);
         let line = MemoLine::new(name, number, request, response.clone(), self.run.now());
         self.memo.finish(&self.run, &self.staged, line)?;
         serde_json::from_value(response).map_err(broken)

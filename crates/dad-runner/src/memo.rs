@@ -1,6 +1,6 @@
 use std::sync::{Mutex, PoisonError};
 
-use dad_core::{Digest, Redactor};
+use dad_core::Digest;
 use dad_fs::{AppendFile, Durability};
 use dad_run::layout::MEMO;
 use dad_run::{MemoLine, RunError, RunHandle, StagedStep};
@@ -12,7 +12,6 @@ use crate::node::NodeError;
 #[derive(Debug)]
 pub(crate) struct Memo {
     state: Mutex<State>,
-    redactor: Redactor,
 }
 
 #[derive(Debug)]
@@ -30,11 +29,7 @@ struct State {
 
 impl Memo {
     /// The memos of an attempt. One that goes on with an interrupted one begins with a copy of its memos.
-    pub(crate) fn resume(
-        redactor: Redactor,
-        recorded: Vec<MemoLine>,
-        staged: &StagedStep,
-    ) -> Result<Self, RunError> {
+    pub(crate) fn resume(recorded: Vec<MemoLine>, staged: &StagedStep) -> Result<Self, RunError> {
         let mut file = None;
         if !recorded.is_empty() {
             let mut copy = staged.dir()?.append(MEMO)?;
@@ -51,7 +46,6 @@ impl Memo {
                 recorded,
                 lost: None,
             }),
-            redactor,
         })
     }
 
@@ -102,8 +96,9 @@ impl Memo {
         staged: &StagedStep,
         mut line: MemoLine,
     ) -> Result<(), NodeError> {
-        self.redactor.redact_json(&mut line.request);
-        self.redactor.redact_json(&mut line.response);
+        let redactor = run.secrets().redactor();
+        redactor.redact_json(&mut line.request);
+        redactor.redact_json(&mut line.response);
         let text = to_line(&line).map_err(|e| NodeError::from_error("memo", &e))?;
         let mut state = self.state();
         let State { file, is_named, .. } = &mut *state;

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dad_core::{Budget, Digest, ErrorInfo, Usage};
+use dad_core::{Budget, Digest, ErrorInfo, Redactor, Usage};
 use dad_definition::SettingsProblem;
 use dad_run::{Kind, Resources, RunHandle};
 use schemars::JsonSchema;
@@ -145,6 +145,21 @@ impl ReadSet {
             }
         }
         Digest::of(text.as_bytes())
+    }
+
+    /// As it stands in files: names may be secrets too. What is decided by is not masked.
+    pub(crate) fn masked(&self, redactor: &Redactor) -> Self {
+        let mut masked = BTreeMap::<String, String>::new();
+        for (name, stamp) in &self.reads {
+            let stamp = redactor.redact(stamp);
+            // Two names may become one, and a change of either is to be seen.
+            let stamps = masked.entry(redactor.redact(name).into_owned()).or_default();
+            if !stamps.is_empty() {
+                stamps.push_str("; ");
+            }
+            stamps.push_str(&stamp);
+        }
+        Self { reads: masked }
     }
 }
 

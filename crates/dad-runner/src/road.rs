@@ -346,17 +346,17 @@ impl Step<'_> {
             return Ok(None);
         };
         let field = |result: &Value, name: &str| result.get(name).cloned().unwrap_or_default();
+        // What stands in files is masked.
+        let redactor = run.secrets().redactor();
         let mut compared = Compared {
             node_type: self.node.node_type.to_string(),
             settings: (*settings).clone(),
             input: input.cloned().unwrap_or_default(),
             reads: match world {
-                World::Reads(reads) => reads.reads.clone(),
+                World::Reads(reads) => reads.masked(&redactor).reads,
                 _ => BTreeMap::new(),
             },
         };
-        // What stands in files is masked.
-        let redactor = run.secrets().redactor();
         redactor.redact_json(&mut compared.settings);
         // What was settled by hand has nothing to be compared with.
         let Some(result) = parent.step_file::<Value>(&known.path, RESULT)? else {
@@ -501,7 +501,7 @@ impl Step<'_> {
         let Self { walk, node, path, .. } = self;
         let staged = Arc::new(walk.run.begin_step(path, &node.node_type, start)?);
         if let World::Reads(reads) = execution.world {
-            staged.write_world(reads)?;
+            staged.write_world(&reads.masked(&walk.run.secrets().redactor()))?;
         }
         if let Some(changes) = self.changes(&execution)? {
             staged.write_changes(&changes)?;
@@ -555,7 +555,7 @@ impl Step<'_> {
             staged.write_outcome_text(&text)?;
         }
         if let Some(error) = &mut error {
-            error.message = redactor.redact(&error.message).into_owned();
+            redact_error(&redactor, error);
         }
         Ok(Attempt {
             staged,
@@ -580,7 +580,7 @@ impl Step<'_> {
         };
         let staged = walk.run.begin_step(path, &node.node_type, start)?;
         let mut error = error.at(path);
-        error.message = walk.run.secrets().redactor().redact(&error.message).into_owned();
+        redact_error(&walk.run.secrets().redactor(), &mut error);
         let mut attempt = Attempt {
             staged: Arc::new(staged),
             status: StepStatus::Failed,
@@ -718,6 +718,13 @@ fn template_error(error: &TreeError) -> ErrorInfo {
 fn panicked(panic: &(dyn std::any::Any + Send)) -> NodeError {
     let message = dad_core::panic_message(panic);
     NodeError::new("node_panicked", format!("the node panicked: {message}")).permanent()
+}
+
+fn redact_error(redactor: &dad_core::Redactor, error: &mut ErrorInfo) {
+    error.message = redactor.redact(&error.message).into_owned();
+    if let Some(hint) = &mut error.hint {
+        *hint = redactor.redact(hint).into_owned();
+    }
 }
 
 fn redact_output(redactor: &dad_core::Redactor, output: &mut NodeOutput) {

@@ -42,6 +42,8 @@ mod rerun;
 mod resume;
 #[cfg(unix)]
 mod secrets;
+#[cfg(unix)]
+mod secrets_of_models;
 mod shown;
 #[cfg(unix)]
 mod talks;

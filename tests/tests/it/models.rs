@@ -14,13 +14,13 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 use crate::harness::{CommandOutput, TestEnvironment, read_json, read_lines, records};
 
 /// A project, and a server whose answers are given in order; what comes after the last is the last again.
-struct Scripted {
-    env: TestEnvironment,
-    server: MockServer,
+pub(crate) struct Scripted {
+    pub(crate) env: TestEnvironment,
+    pub(crate) server: MockServer,
 }
 
 impl Scripted {
-    async fn new(answers: Vec<ResponseTemplate>) -> Self {
+    pub(crate) async fn new(answers: Vec<ResponseTemplate>) -> Self {
         let server = MockServer::start().await;
         let queue = Mutex::new(VecDeque::from(answers));
         let answer = move |_: &Request| {
@@ -46,20 +46,20 @@ impl Scripted {
         Self { env, server }
     }
 
-    fn flow(&self, elements: &str) {
+    pub(crate) fn flow(&self, elements: &str) {
         let text = format!(
             "schema_version: 1\nkind: flow\noutput: \"$expr{{ $hier{{ask}}.outcome }}\"\nelements:\n{elements}"
         );
         self.env.write("flow.yaml", &text);
     }
 
-    fn run(&self, more: &[&str]) -> CommandOutput {
+    pub(crate) fn run(&self, more: &[&str]) -> CommandOutput {
         let args: Vec<&str> = ["run", "flow", "flow.yaml"].iter().chain(more).copied().collect();
         self.env.run(&args)
     }
 
     /// The bodies of the requests that came.
-    async fn asked(&self) -> Vec<Value> {
+    pub(crate) async fn asked(&self) -> Vec<Value> {
         let requests = self.server.received_requests().await.unwrap();
         requests
             .iter()
@@ -68,7 +68,7 @@ impl Scripted {
     }
 }
 
-fn body(message: &Value, finish: &str) -> ResponseTemplate {
+pub(crate) fn body(message: &Value, finish: &str) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(json!({
         "id": "1", "object": "chat.completion", "model": "tiny",
         "choices": [{ "index": 0, "finish_reason": finish, "message": message }],
@@ -76,11 +76,11 @@ fn body(message: &Value, finish: &str) -> ResponseTemplate {
     }))
 }
 
-fn says(text: &str) -> ResponseTemplate {
+pub(crate) fn says(text: &str) -> ResponseTemplate {
     body(&json!({ "role": "assistant", "content": text }), "stop")
 }
 
-fn calls(tool: &str, arguments: &Value) -> ResponseTemplate {
+pub(crate) fn calls(tool: &str, arguments: &Value) -> ResponseTemplate {
     let call = json!({ "id": format!("call_{tool}"), "type": "function",
         "function": { "name": tool, "arguments": arguments.to_string() } });
     body(
@@ -89,7 +89,7 @@ fn calls(tool: &str, arguments: &Value) -> ResponseTemplate {
     )
 }
 
-fn streams(pieces: &[&str]) -> ResponseTemplate {
+pub(crate) fn streams(pieces: &[&str]) -> ResponseTemplate {
     let chunk = |delta: Value, finish: Option<&str>| {
         format!(
             "data: {}\n\n",
@@ -110,7 +110,7 @@ fn streams(pieces: &[&str]) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_raw(text, "text/event-stream")
 }
 
-fn node(config: &str) -> String {
+pub(crate) fn node(config: &str) -> String {
     format!(
         "  - node: ask\n    type: ai_model_call\n    settings:\n      models: [local/tiny, local/big]\n      prompt: Count the checks.\n      \
          model_call_config: {{ retry_delay: 0.01, {config} }}\n"

@@ -12,7 +12,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::harness::{CommandOutput, TestEnvironment, read_json};
 
 /// A credential with everything that encoders change.
-const KEY: &str = "sk-T0p/S3cr+et=Key~42 is&so";
+pub(crate) const KEY: &str = "sk-T0p/S3cr+et=Key~42 is&so";
 
 const FLOW: &str = r#"schema_version: 1
 kind: flow
@@ -65,7 +65,7 @@ elements:
 "#;
 
 /// How the key is written, by what each is called.
-fn forms() -> BTreeMap<String, String> {
+pub(crate) fn forms() -> BTreeMap<String, String> {
     let mut forms = BTreeMap::from([("plain".to_owned(), KEY.to_owned())]);
     let encode = |unescaped: &str, lower: bool| -> String {
         let escape = |byte: u8| {
@@ -99,7 +99,7 @@ fn forms() -> BTreeMap<String, String> {
 }
 
 /// What must be found nowhere: of base64 the part that stands for nothing but the key.
-fn needles() -> BTreeMap<String, String> {
+pub(crate) fn needles() -> BTreeMap<String, String> {
     let mut needles = forms();
     for (name, needle) in &mut needles {
         if let Some(offset) = name.strip_prefix("base64").and_then(|rest| rest.chars().last()) {
@@ -115,7 +115,7 @@ fn needles() -> BTreeMap<String, String> {
 }
 
 #[track_caller]
-fn assert_clean(what: &str, bytes: &[u8]) {
+pub(crate) fn assert_clean(what: &str, bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     for (form, needle) in needles() {
         assert!(
@@ -131,6 +131,13 @@ fn assert_all_clean(env: &TestEnvironment, outputs: &[&CommandOutput]) {
         assert_clean("the standard output", output.stdout.as_bytes());
         assert_clean("the standard error", output.stderr.as_bytes());
     }
+    let files = assert_runs_clean(env, &assert_clean);
+    assert!(files > 30, "{files} files");
+}
+
+/// Looks at every file and name of all runs, and says how many files there are.
+#[track_caller]
+pub(crate) fn assert_runs_clean(env: &TestEnvironment, assert_clean: &dyn Fn(&str, &[u8])) -> usize {
     let mut files = 0;
     let mut open = vec![env.project().join("runs")];
     while let Some(dir) = open.pop() {
@@ -145,7 +152,7 @@ fn assert_all_clean(env: &TestEnvironment, outputs: &[&CommandOutput]) {
             }
         }
     }
-    assert!(files > 30, "{files} files");
+    files
 }
 
 async fn server() -> MockServer {

@@ -212,3 +212,26 @@ async fn a_recording_is_played_again_by_step_and_call() {
         "the recording asked nobody"
     );
 }
+
+#[tokio::test]
+async fn a_key_that_a_provider_tells_back_is_masked_before_its_answer_is_shortened() {
+    const KEY: &str = "sk-from-the-file-0123456789";
+    for status in [401, 200] {
+        for before in (380..500).step_by(5) {
+            let body = format!("{}{KEY} and more", "x".repeat(before));
+            let server = server(ResponseTemplate::new(status).set_body_string(body)).await;
+            // Written so, it is not taken for a server that wants no key.
+            let project = project(&server.uri().replace("http:", "HTTP:"));
+            std::fs::create_dir(project.path().join(".dhenara/.secrets")).unwrap();
+            let file = project.path().join(".dhenara/.secrets/.credentials.yaml");
+            std::fs::write(file, format!("local:\n  api_key: {KEY}\n")).unwrap();
+            let error = client(&project)
+                .complete(&request("hello"), &call(1))
+                .await
+                .unwrap_err();
+            let told = format!("{error} {error:?}");
+            assert!(told.contains("xxx"), "{told}");
+            assert!(!told.contains(&KEY[..8]), "{before}: {told}");
+        }
+    }
+}

@@ -262,7 +262,7 @@ impl<'a> Conversation<'a> {
                     .0
                     .stream(&self.request, &call, &|piece| pieces.push(piece))
                     .await;
-                pieces.finish()?;
+                pieces.finish(answered.is_ok())?;
                 answered
             }
         };

@@ -27,7 +27,8 @@ impl<'a> Pieces<'a> {
         Ok(Self {
             cx,
             state: Mutex::new(State {
-                redactor: Some(cx.redactor().stream()),
+                // The client may learn its key only when it is asked.
+                redactor: Some(cx.run().secrets().stream()),
                 file: cx.dir()?.append(STREAM)?,
                 failed: None,
             }),
@@ -54,14 +55,17 @@ impl<'a> Pieces<'a> {
         self.cx.run().stream_text(self.cx.path(), text);
     }
 
-    /// Passes on what was held back.
+    /// Passes on what was held back; a stream that is not `whole` may have broken within a secret.
     ///
     /// # Errors
     /// If the file could not be written.
-    pub(super) fn finish(&self) -> Result<(), NodeError> {
+    pub(super) fn finish(&self, whole: bool) -> Result<(), NodeError> {
         let mut state = self.state();
         if let Some(redactor) = state.redactor.take() {
-            let rest = redactor.finish();
+            let rest = match whole {
+                true => redactor.finish(),
+                false => redactor.finish_cut(),
+            };
             self.pass_on(&mut state, rest);
         }
         // Another answer of the step begins on a line of its own.

@@ -251,7 +251,7 @@ impl Node for FileOperationExecutor {
             left: cx.run().left_behind(cx.path())?,
             name: format!("{}\n{}", cx.run().identity().run_id, cx.path()),
             durability: cx.run().durability(),
-            redactor: cx.redactor().clone(),
+            redactor: cx.redactor(),
             request,
             roots,
         };
