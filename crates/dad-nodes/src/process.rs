@@ -8,7 +8,7 @@ use dad_fs::AppendFile;
 use dad_run::process_start_time;
 use dad_runner::{NodeContext, NodeError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 /// Variables a child gets from the environment of this process; nothing else passes unless it is named.
 const PASSED_VARIABLES: &[&str] = &[
@@ -110,7 +110,7 @@ pub(crate) async fn run(
         cx.run()
             .process_started(cx.path(), pgid, process_start_time(pgid))?;
     }
-    let stdin = child.stdin.take();
+    let stdin = let_begin(child.stdin.take(), program).await;
     let mut out = Capture::new(child.stdout.take(), &mut logs.stdout, cx.run().secrets());
     let mut err = Capture::new(child.stderr.take(), &mut logs.stderr, cx.run().secrets());
     let mut timed_out = false;
@@ -225,27 +225,71 @@ impl Group {
     }
 }
 
+/// What a program stands behind: it begins when it is told to, which is after its process has been recorded. If nobody is
+/// left to tell it, it ends, so that a crash leaves no process that nobody knows of.
+const BEGIN: &str = "begin";
+
+/// The command behind a shell that waits for [`BEGIN`] on its standard input, of which it reads no more than that line.
+#[cfg(unix)]
+fn behind_gate(program: &Program<'_>, name: &str) -> Result<Command, NodeError> {
+    // The shell would only say so itself.
+    if !is_there(program, name) {
+        let missing = io::Error::from(io::ErrorKind::NotFound);
+        return Err(spawn_error(&missing, name, program.working_dir));
+    }
+    let input = if program.stdin.is_some() {
+        ""
+    } else {
+        " </dev/null"
+    };
+    let script = format!("read -r dad_word && test \"$dad_word\" = {BEGIN} || exit 0; exec \"$@\"{input}");
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", &script, "sh", name]).process_group(0);
+    Ok(command)
+}
+
+/// Whether a program can be found, as the system looks for it.
+#[cfg(unix)]
+fn is_there(program: &Program<'_>, name: &str) -> bool {
+    if name.contains('/') {
+        return program.working_dir.join(name).exists();
+    }
+    let path = program.env.iter().find(|(variable, _)| variable == "PATH");
+    let path = path.map_or("/usr/local/bin:/usr/bin:/bin", |(_, path)| path.as_str());
+    std::env::split_paths(path).any(|dir| program.working_dir.join(dir).join(name).is_file())
+}
+
+#[cfg(not(unix))]
+fn behind_gate(_: &Program<'_>, name: &str) -> Result<Command, NodeError> {
+    Ok(Command::new(name))
+}
+
+/// Lets a program begin; its input comes behind that.
+async fn let_begin(mut stdin: Option<ChildStdin>, program: &Program<'_>) -> Option<ChildStdin> {
+    if cfg!(unix)
+        && let Some(pipe) = &mut stdin
+    {
+        // If it is gone already, that is told by how it ended.
+        drop(pipe.write_all(format!("{BEGIN}\n").as_bytes()).await);
+    }
+    stdin.filter(|_| program.stdin.is_some())
+}
+
 fn spawn(program: &Program<'_>) -> Result<Child, NodeError> {
     let (name, arguments) = program
         .argv
         .split_first()
         .ok_or_else(|| NodeError::new("empty_command", "a command names no program").permanent())?;
-    let mut command = Command::new(name);
+    let mut command = behind_gate(program, name)?;
     command
         .args(arguments)
         .current_dir(program.working_dir)
         .env_clear()
         .envs(program.env.iter().map(|(name, value)| (name, value)))
-        .stdin(if program.stdin.is_some() {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        })
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    #[cfg(unix)]
-    command.process_group(0);
     command
         .spawn()
         .map_err(|error| spawn_error(&error, name, program.working_dir))
@@ -262,7 +306,7 @@ fn spawn_error(error: &io::Error, name: &str, working_dir: &Path) -> NodeError {
     )
 }
 
-async fn feed(stdin: Option<tokio::process::ChildStdin>, text: Option<&str>) -> Result<(), NodeError> {
+async fn feed(stdin: Option<ChildStdin>, text: Option<&str>) -> Result<(), NodeError> {
     if let (Some(mut pipe), Some(text)) = (stdin, text) {
         // A program that does not read its input closes the pipe, which is its own business.
         drop(pipe.write_all(text.as_bytes()).await);
