@@ -1,13 +1,11 @@
 use std::path::Path;
 
 use dad_core::{Definition, SecretRegistry};
+use dad_run::credentials_file;
 use serde_json::Value;
 
 use crate::config::Environment;
 use crate::error::CommandError;
-
-/// Where credentials stand in a project.
-const FILE: &str = ".dhenara/.secrets/.credentials.yaml";
 
 /// How the names of environment variables with keys end.
 const ENDS: [&str; 4] = ["_API_KEY", "_TOKEN", "_SECRET", "_PASSWORD"];
@@ -16,7 +14,7 @@ const ENDS: [&str; 4] = ["_API_KEY", "_TOKEN", "_SECRET", "_PASSWORD"];
 /// may show one long before a model is asked with it.
 pub(crate) fn of(project_root: &Path, environment: &Environment) -> SecretRegistry {
     let secrets = SecretRegistry::new();
-    let file = project_root.join(environment.credentials.as_deref().unwrap_or(Path::new(FILE)));
+    let file = credentials_file(project_root, environment.credentials.as_deref());
     // A file that cannot be read is an error for who needs a key of it, and a run without model calls needs none.
     if let Ok(all) = dad_definition::load_data(&file) {
         add_all(&all, &secrets);
@@ -33,10 +31,8 @@ pub(crate) fn of(project_root: &Path, environment: &Environment) -> SecretRegist
 /// run, and the run sees what stands there.
 pub(crate) fn without_keys(
     definition: &Definition,
-    project_root: &Path,
-    environment: &Environment,
+    secrets: &SecretRegistry,
 ) -> Result<Option<Definition>, CommandError> {
-    let secrets = of(project_root, environment);
     let unreadable = |reason: String| CommandError::usage("definition", reason);
     let original = serde_json::to_value(definition).map_err(|error| unreadable(error.to_string()))?;
     let mut masked = original.clone();

@@ -1,16 +1,16 @@
 use std::path::Path;
 use std::path::PathBuf;
 
-use dad_core::{Definition, HierarchyPath, RunStatus};
+use dad_core::{Definition, HierarchyPath, RunStatus, SecretRegistry};
 use dad_definition::{Program, check_file, compile};
 use dad_run::{Catalog, DefinitionChanges, Dirs, RecordedDefinition, RunError, RunView, Settled};
 use dad_runner::Runner;
 
 use crate::app::App;
 use crate::args::{DefinitionChoice, Given, Place, ResumeOptions};
-use crate::config::{Environment, environment};
+use crate::config::environment;
 use crate::error::CommandError;
-use crate::known_secrets::without_keys;
+use crate::known_secrets::{self, without_keys};
 use crate::run::{base_context, drive, durability, project_root};
 use crate::summary::Invocation;
 use crate::{exit_code, given};
@@ -33,10 +33,11 @@ pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8
         return Err(RunError::AlreadyCompleted(view.run_id.to_string()).into());
     }
     let recorded = view.definition()?;
+    let secrets = known_secrets::of(&project_root, &environment);
     let definition = choose(
         app,
         &dirs.project_root,
-        &environment,
+        &secrets,
         &view,
         recorded.clone(),
         options.definition,
@@ -47,6 +48,7 @@ pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8
         view.root_id.as_str(),
         &project_root,
         &environment,
+        secrets,
         options.no_input,
     )?;
     context = durability(context, options.durability, &environment);
@@ -103,7 +105,7 @@ pub(crate) fn run_catalog(place: &Place, env: Option<&str>) -> Result<Catalog, C
 fn choose(
     app: &App,
     project_root: &Path,
-    environment: &Environment,
+    secrets: &SecretRegistry,
     view: &RunView,
     recorded: RecordedDefinition,
     choice: Option<DefinitionChoice>,
@@ -111,7 +113,7 @@ fn choose(
     if choice == Some(DefinitionChoice::Recorded) {
         return Ok(recorded.definition);
     }
-    let current = current(app, project_root, environment, view, &recorded);
+    let current = current(app, project_root, secrets, view, &recorded);
     match (current, choice) {
         (Ok(Some(program)), Some(_)) => Ok((*program.definition).clone()),
         (Ok(None), Some(_)) => Err(CommandError::usage(
@@ -136,7 +138,7 @@ fn choose(
 pub(crate) fn current(
     app: &App,
     project_root: &Path,
-    environment: &Environment,
+    secrets: &SecretRegistry,
     view: &RunView,
     recorded: &RecordedDefinition,
 ) -> Result<Option<Program>, CommandError> {
@@ -146,7 +148,7 @@ pub(crate) fn current(
         let name = root_id.strip_suffix("_root").unwrap_or(root_id);
         let checked = check_file(&project_root.join(file), Some(project_root), name, &app.nodes)?;
         let definition = (*checked.program.definition).clone();
-        let Some(masked) = without_keys(&definition, project_root, environment)? else {
+        let Some(masked) = without_keys(&definition, secrets)? else {
             return Ok(Some(checked.program));
         };
         let program = compile(&masked, &view.root_id, &app.nodes, None);
@@ -155,7 +157,7 @@ pub(crate) fn current(
     let built_in = app.agents.iter().map(|(_, agent)| agent.definition());
     let found = built_in
         .filter_map(|definition| {
-            let masked = without_keys(definition, project_root, environment).ok()?;
+            let masked = without_keys(definition, secrets).ok()?;
             compile(
                 masked.as_ref().unwrap_or(definition),
                 &view.root_id,

@@ -99,7 +99,15 @@ fn run(app: &App, found: Found, project_root: &Path, options: &RunOptions) -> Re
         ask_one_model(&mut found.definition, model);
     }
     let environment = environment(project_root, options.given.env.as_deref())?;
-    let mut context = base_context(app, &found.root_id, project_root, &environment, options.no_input)?;
+    let secrets = known_secrets::of(project_root, &environment);
+    let mut context = base_context(
+        app,
+        &found.root_id,
+        project_root,
+        &environment,
+        secrets.clone(),
+        options.no_input,
+    )?;
     if let Some(run) = &options.replay {
         let entry = run_catalog(&options.place, options.given.env.as_deref())?.find(run, None)?;
         context = context.resource(Arc::new(Models::new(ReplayClient::of_run(&entry.dir)?)));
@@ -118,7 +126,7 @@ fn run(app: &App, found: Found, project_root: &Path, options: &RunOptions) -> Re
             .overridden_by(options.budget.unwrap_or_default()),
     );
     context = apply_options(context, options)?;
-    let masked = known_secrets::without_keys(&found.definition, project_root, &environment)?;
+    let masked = known_secrets::without_keys(&found.definition, &secrets)?;
     let definition = masked.unwrap_or(found.definition);
     if options.dry_run {
         return dry_run(app, context, &definition, options);
@@ -135,9 +143,9 @@ pub(crate) fn base_context(
     root_id: &str,
     project_root: &Path,
     environment: &Environment,
+    secrets: SecretRegistry,
     no_input: bool,
 ) -> Result<RunContextBuilder, CommandError> {
-    let secrets = known_secrets::of(project_root, environment);
     let notes = Notes::default();
     let models = models(project_root, environment, &secrets, &notes)?;
     let interactive = !no_input && is_interactive();

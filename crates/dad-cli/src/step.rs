@@ -5,10 +5,10 @@ use crate::app::App;
 use crate::args::{DefinitionChoice, StepOptions};
 use crate::config::environment;
 use crate::error::CommandError;
-use crate::given;
 use crate::resume::current;
 use crate::run::{base_context, drive, project_root};
 use crate::summary::Invocation;
+use crate::{given, known_secrets};
 
 /// `dhenara run step RUN PATH`.
 pub(crate) fn step(app: &App, run: &str, path: &str, options: &StepOptions) -> Result<u8, CommandError> {
@@ -20,9 +20,10 @@ pub(crate) fn step(app: &App, run: &str, path: &str, options: &StepOptions) -> R
     let entry = dirs.catalog().find_whole(run)?;
     let view = RunView::open(&entry.dir)?;
     let recorded = view.definition()?;
+    let secrets = known_secrets::of(&project_root, &environment);
     let now = match options.definition {
         Some(DefinitionChoice::Recorded) => None,
-        _ => current(app, &dirs.project_root, &environment, &view, &recorded)?,
+        _ => current(app, &dirs.project_root, &secrets, &view, &recorded)?,
     };
     let definition = now.map_or(recorded.definition, |program| (*program.definition).clone());
 
@@ -31,6 +32,7 @@ pub(crate) fn step(app: &App, run: &str, path: &str, options: &StepOptions) -> R
         view.root_id.as_str(),
         &project_root,
         &environment,
+        secrets,
         options.no_input,
     )?;
     // What the run was given when it was started counts, not what the environment says now.

@@ -26,7 +26,8 @@ pub struct SecretRegistry {
 #[derive(Default)]
 struct State {
     patterns: BTreeSet<String>,
-    redactor: Redactor,
+    /// Made when it is asked for, because secrets come several at a time.
+    redactor: Option<Redactor>,
 }
 
 impl SecretRegistry {
@@ -47,7 +48,7 @@ impl SecretRegistry {
         let before = state.patterns.len();
         state.patterns.extend(spellings(secret));
         if state.patterns.len() != before {
-            state.redactor = Redactor::new(&state.patterns);
+            state.redactor = None;
         }
         true
     }
@@ -55,11 +56,9 @@ impl SecretRegistry {
     /// What masks the secrets known now.
     #[must_use]
     pub fn redactor(&self) -> Redactor {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .redactor
-            .clone()
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { patterns, redactor } = &mut *state;
+        redactor.get_or_insert_with(|| Redactor::new(patterns)).clone()
     }
 
     /// Masks secrets in text that arrives in pieces, also those that are added before a piece arrives.
@@ -151,6 +150,9 @@ pub struct Redactor {
 
 impl Redactor {
     fn new(patterns: &BTreeSet<String>) -> Self {
+        if patterns.is_empty() {
+            return Self::default();
+        }
         let longest = patterns.iter().map(String::len).max().unwrap_or(0);
         let automaton = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)

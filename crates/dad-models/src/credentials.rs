@@ -1,27 +1,17 @@
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dad_core::{Redactor, SecretRegistry};
+use dad_run::{SecretError, SecretSource};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 
 use crate::error::ModelError;
-
-/// Where credentials stand in a project.
-const FILE: &str = ".dhenara/.secrets/.credentials.yaml";
 
 /// API keys by provider: from the project's credentials file, else from the environment. Nothing is read before a key
 /// is asked for, so that runs without model calls need none.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    file: PathBuf,
+    source: SecretSource,
     secrets: SecretRegistry,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    #[serde(alias = "credentials")]
-    api_key: Option<String>,
 }
 
 impl Credentials {
@@ -29,7 +19,7 @@ impl Credentials {
     #[must_use]
     pub fn new(project_root: &Path, file: Option<&Path>, secrets: SecretRegistry) -> Self {
         Self {
-            file: project_root.join(file.unwrap_or(Path::new(FILE))),
+            source: SecretSource::new(project_root, file),
             secrets,
         }
     }
@@ -40,7 +30,7 @@ impl Credentials {
     /// [`ModelError::NoCredentials`] with the lines to write, or why the file cannot be read.
     pub fn api_key(&self, provider: &str) -> Result<SecretString, ModelError> {
         let variable = environment_variable(provider);
-        let key = match self.read_file(provider)? {
+        let key = match self.stored(provider)? {
             Some(key) => Some(key),
             None => std::env::var(&variable).ok(),
         };
@@ -50,7 +40,7 @@ impl Credentials {
                 provider: provider.to_owned(),
                 hint: format!(
                     "set {variable}, or write into {}:\n{provider}:\n  api_key: …",
-                    self.file.display()
+                    self.source.file().display()
                 ),
             })?;
         let key = SecretString::from(key.trim().to_owned());
@@ -63,27 +53,29 @@ impl Credentials {
         self.secrets.redactor()
     }
 
-    fn read_file(&self, provider: &str) -> Result<Option<String>, ModelError> {
-        if !self.file.is_file() {
-            return Ok(None);
-        }
-        let unreadable = |reason: String| ModelError::Unreadable {
-            path: self.file.clone(),
-            reason,
-        };
-        let value =
-            dad_definition::load_data(&self.file).map_err(|problems| unreadable(problems.to_string()))?;
-        let mut entries: BTreeMap<String, Entry> =
-            serde_json::from_value(value).map_err(|error| unreadable(error.to_string()))?;
+    fn stored(&self, provider: &str) -> Result<Option<String>, ModelError> {
         // The original system has names of its own for two providers.
         let aliases: &[&str] = match provider {
             "google" | "gemini" => &["google_gemini_api", "google_vertex_ai"],
             _ => &[],
         };
-        let found = std::iter::once(provider)
-            .chain(aliases.iter().copied())
-            .find_map(|name| entries.remove(name));
-        Ok(found.and_then(|entry| entry.api_key))
+        for name in [provider].iter().chain(aliases) {
+            let stored = self.source.stored(name).map_err(unreadable)?;
+            if stored.is_some() {
+                return Ok(stored);
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn unreadable(error: SecretError) -> ModelError {
+    match error {
+        SecretError::Unreadable { path, reason } => ModelError::Unreadable { path, reason },
+        SecretError::Missing { ref file, .. } => ModelError::Unreadable {
+            path: file.clone(),
+            reason: error.to_string(),
+        },
     }
 }
 

@@ -103,7 +103,7 @@ pub use run::{
     ActiveRun, ComponentEnd, EnteredComponent, ExecutingStep, Items, LoopStart, RunHandle, RunScope,
     SealedRun,
 };
-pub use secrets::{SecretError, SecretSource};
+pub use secrets::{SecretError, SecretSource, credentials_file};
 pub use step::{CommitDetails, StagedStep, StepStart};
 pub use verify::{Damage, Verification};
 pub use view::{OpenQuestion, RunView, ViewEntry};

@@ -7,6 +7,12 @@ use serde_json::Value;
 /// Where credentials stand in a project.
 const FILE: &str = ".dhenara/.secrets/.credentials.yaml";
 
+/// The credentials file of a project; `file` replaces the usual one.
+#[must_use]
+pub fn credentials_file(project_root: &Path, file: Option<&Path>) -> PathBuf {
+    project_root.join(file.unwrap_or(Path::new(FILE)))
+}
+
 /// Where secrets of a run come from: the project's credentials file, else the environment. Nothing is read before a
 /// secret is asked for, so that runs that need none need no file.
 ///
@@ -58,7 +64,7 @@ impl SecretSource {
     #[must_use]
     pub fn new(project_root: &Path, file: Option<&Path>) -> Self {
         Self {
-            file: project_root.join(file.unwrap_or(Path::new(FILE))),
+            file: credentials_file(project_root, file),
             variables: None,
         }
     }
@@ -76,7 +82,7 @@ impl SecretSource {
     /// # Errors
     /// If there is none, or the file cannot be read.
     pub fn get(&self, name: &str) -> Result<SecretString, SecretError> {
-        let found = match self.in_file(name)? {
+        let found = match self.stored(name)? {
             Some(found) => Some(found),
             None => self.in_environment(name),
         };
@@ -95,7 +101,17 @@ impl SecretSource {
         is_allowed.then(|| std::env::var(name).ok()).flatten()
     }
 
-    fn in_file(&self, name: &str) -> Result<Option<String>, SecretError> {
+    /// The credentials file.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// What the credentials file has under a name: below `secrets`, else as the key of a provider called so.
+    ///
+    /// # Errors
+    /// If the file is there and cannot be read.
+    pub fn stored(&self, name: &str) -> Result<Option<String>, SecretError> {
         if !self.file.is_file() {
             return Ok(None);
         }

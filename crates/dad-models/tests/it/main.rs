@@ -14,6 +14,7 @@ use dad_models::{
     ModelOptions, ModelRequest, ModelResponse, ReplayClient, Role,
 };
 use dad_run::MemoLine;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -234,4 +235,25 @@ async fn a_key_that_a_provider_tells_back_is_masked_before_its_answer_is_shorten
             assert!(!told.contains(&KEY[..8]), "{before}: {told}");
         }
     }
+}
+
+#[test]
+fn a_broken_credentials_file_is_told_of_without_what_stands_in_it() {
+    let project = tempfile::tempdir().unwrap();
+    let dir = project.path().join(".dhenara/.secrets");
+    std::fs::create_dir_all(&dir).unwrap();
+    let credentials = Credentials::new(project.path(), None, SecretRegistry::new());
+    let write = |text: &str| std::fs::write(dir.join(".credentials.yaml"), text).unwrap();
+    write("openai: { api_key: sk-do-not-tell-it\n");
+    let told = credentials.api_key("openai").unwrap_err().to_string();
+    assert!(
+        told.contains("cannot be read") && !told.contains("do-not-tell"),
+        "{told}"
+    );
+    // Secrets of nodes in the same file are no key of a provider, and no mistake.
+    write("secrets: { DEPLOY: deploy-me }\nplain: text-of-some-length\nopenai: { api_key: sk-1234567 }\n");
+    assert_eq!(
+        credentials.api_key("openai").unwrap().expose_secret(),
+        "sk-1234567"
+    );
 }
