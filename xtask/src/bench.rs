@@ -1,6 +1,8 @@
 //! Starts the measurements, built for release: of steps, of templates, of looking at files, of looking at runs and of
 //! going on with them.
 
+use std::error::Error;
+use std::num::ParseIntError;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -35,6 +37,33 @@ pub fn run(options: &[&str]) -> Result<(), TaskError> {
         command.arg("--dhenara").arg(build_dhenara()?);
     }
     run_command(&mut command)
+}
+
+/// Tells `set` each option of a measurement with its value; `set` says whether it knows it.
+///
+/// # Errors
+/// If an option is unknown, has no value, or a wrong one.
+pub fn options(
+    args: &[String],
+    mut set: impl FnMut(&str, &str) -> Result<bool, Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    for pair in args.chunks(2) {
+        let [name, value] = pair else {
+            return Err(format!("`{}` is unknown or has no value", pair.concat()).into());
+        };
+        if !set(name, value)? {
+            return Err(format!("unknown option `{name}`").into());
+        }
+    }
+    Ok(())
+}
+
+/// Reads how many there are of something, at least one.
+///
+/// # Errors
+/// If it is no whole number.
+pub fn count(value: &str) -> Result<usize, ParseIntError> {
+    value.parse::<usize>().map(|count| count.max(1))
 }
 
 /// Builds the command for release and tells where it is.

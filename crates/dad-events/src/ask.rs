@@ -61,7 +61,7 @@ impl Slot {
             path: path.clone(),
             reason,
         };
-        let value = serde_json::to_value(answer).map_err(|error| wrong(error.to_string()))?;
+        let value = json_of(path, answer)?;
         (self.check)(&value).map_err(wrong)?;
         let mut slot = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
         if slot.is_some() {

@@ -21,4 +21,4 @@ pub use credentials::Credentials;
 pub use error::ModelError;
 pub use http::HttpClient;
 pub use limits::Limits;
-pub use replay::{ReplayClient, ReplayNote};
+pub use replay::{MODEL_CALL, ReplayClient, ReplayNote};

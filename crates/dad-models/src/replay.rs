@@ -14,7 +14,7 @@ use crate::client::{CallContext, ModelClient, ModelRequest, ModelResponse};
 use crate::error::ModelError;
 
 /// The name of model calls among the memos of a step.
-pub(crate) const MODEL_CALL: &str = "model_call";
+pub const MODEL_CALL: &str = "model_call";
 
 /// Answers from recorded exchanges. No network is used.
 #[derive(Clone)]

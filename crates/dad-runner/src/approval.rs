@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::input::{Asker, record_edited};
-use crate::waiting::{BusyStep, Waited};
+use crate::waiting::BusyStep;
 
 /// What somebody is to agree to.
 pub(crate) struct Intent<'a> {
@@ -73,9 +73,8 @@ impl Intent<'_> {
             None => {
                 let question = run.ask(self.question(run))?;
                 match busy.wait(run, &question, stop).await {
-                    Waited::InVain => return Ok(Approval::Pending(StepStatus::Waiting)),
-                    Waited::Stopped => return Ok(Approval::Pending(StepStatus::Cancelled)),
-                    Waited::Answered(answer) => said_outside(answer, question),
+                    Ok(answer) => said_outside(answer, question),
+                    Err(status) => return Ok(Approval::Pending(status)),
                 }
             }
         };

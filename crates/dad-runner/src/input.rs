@@ -11,7 +11,7 @@ use dad_run::{
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::waiting::{BusyStep, Waited};
+use crate::waiting::BusyStep;
 use crate::walk::Walk;
 
 /// What asking for an input came to.
@@ -114,9 +114,8 @@ async fn ask(
             }
             let question = run.ask(asker.question(run, path))?;
             match busy.wait(run, &question, stop).await {
-                Waited::InVain => return Ok(Asking::Ends(Input::Pending(StepStatus::Waiting))),
-                Waited::Stopped => return Ok(Asking::Ends(Input::Pending(StepStatus::Cancelled))),
-                Waited::Answered(answer) => (question, answer),
+                Ok(answer) => (question, answer),
+                Err(status) => return Ok(Asking::Ends(Input::Pending(status))),
             }
         }
     };

@@ -528,7 +528,7 @@ impl Step<'_> {
             let executed = AssertUnwindSafe(executor.execute(settings, input, &cx)).catch_unwind();
             executed.await.unwrap_or_else(|panic| Err(panicked(&*panic)))
         };
-        let limit = least(node.options.timeout, wall_time);
+        let limit = [node.options.timeout, wall_time].into_iter().flatten().min();
         let Some((status, ended)) = within_limits(ended.instrument(span), limit, &stop).await else {
             return Err(RunError::Unresponsive {
                 path: path.clone(),
@@ -696,13 +696,6 @@ impl Step<'_> {
             totals,
             failures: failure.filter(|_| !absorbed).into_iter().collect(),
         }
-    }
-}
-
-fn least(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
     }
 }
 

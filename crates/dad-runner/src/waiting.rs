@@ -4,6 +4,7 @@
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use dad_core::StepStatus;
 use dad_run::{Answer, RunHandle};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -20,16 +21,6 @@ pub(crate) struct Busy {
 pub(crate) struct BusyStep<'a> {
     busy: &'a Busy,
     waits: bool,
-}
-
-/// What waiting came to.
-pub(crate) enum Waited {
-    /// Somebody answered.
-    Answered(Answer),
-    /// Nothing else goes on: the run comes to rest.
-    InVain,
-    /// The step is to stop.
-    Stopped,
 }
 
 impl Busy {
@@ -57,14 +48,20 @@ impl Busy {
 }
 
 impl BusyStep<'_> {
-    /// Waits for the answer to a question.
-    pub(crate) async fn wait(&mut self, run: &RunHandle, question: &str, stop: &CancellationToken) -> Waited {
+    /// Waits for the answer to a question. Without one it is told how the step comes to rest: as waiting, because nothing
+    /// else goes on, or as cancelled, because it is to stop.
+    pub(crate) async fn wait(
+        &mut self,
+        run: &RunHandle,
+        question: &str,
+        stop: &CancellationToken,
+    ) -> Result<Answer, StepStatus> {
         let is_inside = self.waits;
         run.waits(true);
         self.waits = true;
         self.busy.one_less();
         let waited = self.wait_inside(run, question, stop).await;
-        let goes_on = !matches!(waited, Waited::InVain);
+        let goes_on = !matches!(waited, Err(StepStatus::Waiting));
         if goes_on {
             run.waits(false);
         }
@@ -76,7 +73,12 @@ impl BusyStep<'_> {
         waited
     }
 
-    async fn wait_inside(&self, run: &RunHandle, question: &str, stop: &CancellationToken) -> Waited {
+    async fn wait_inside(
+        &self,
+        run: &RunHandle,
+        question: &str,
+        stop: &CancellationToken,
+    ) -> Result<Answer, StepStatus> {
         loop {
             // Before it is looked, so that nothing that happens meanwhile is missed.
             let mut changed = pin!(self.busy.changed.notified());
@@ -84,18 +86,15 @@ impl BusyStep<'_> {
             changed.as_mut().enable();
             came.as_mut().enable();
             if let Some(answer) = run.take_answer(question) {
-                return Waited::Answered(answer);
+                return Ok(answer);
             }
             if stop.is_cancelled() {
-                return Waited::Stopped;
+                return Err(StepStatus::Cancelled);
             }
             // Steps that stand beside this one begin when they are polled for the first time.
             tokio::task::yield_now().await;
             if self.busy.count.load(Ordering::Acquire) == 0 {
-                return match run.take_answer(question) {
-                    Some(answer) => Waited::Answered(answer),
-                    None => Waited::InVain,
-                };
+                return run.take_answer(question).ok_or(StepStatus::Waiting);
             }
             tokio::select! {
                 () = changed => {}

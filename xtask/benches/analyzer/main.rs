@@ -23,6 +23,7 @@ use dhenara::nodes::{FolderAnalyzerNode, FolderAnalyzerSettings, analyze_folders
 use dhenara::{FlowBuilder, FlowRunner, RunContext, builtin_nodes};
 use ignore::WalkBuilder;
 use serde_json::{Value, json};
+use xtask::bench;
 
 /// Any failure ends the measurement.
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -64,16 +65,14 @@ fn options(args: &[String]) -> Outcome<Options> {
         files: 50_000,
         rounds: 5,
     };
-    for pair in args.chunks(2) {
-        let [name, value] = pair else {
-            return Err(format!("`{}` is unknown or has no value", pair.concat()).into());
-        };
-        match name.as_str() {
-            "--files" => options.files = value.parse::<usize>()?.max(1),
-            "--rounds" => options.rounds = value.parse::<usize>()?.max(1),
-            _ => return Err(format!("unknown option `{name}`").into()),
+    bench::options(args, |name, value| {
+        match name {
+            "--files" => options.files = bench::count(value)?,
+            "--rounds" => options.rounds = bench::count(value)?,
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     Ok(options)
 }
 

@@ -25,6 +25,7 @@ use dhenara::{
     NodeRegistry, NodeType, RunContext, World,
 };
 use serde_json::{Map, Value, json};
+use xtask::bench;
 
 /// Any failure ends the measurement.
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -58,18 +59,16 @@ fn options(args: &[String]) -> Outcome<Options> {
         rounds: 5,
         dhenara: PathBuf::new(),
     };
-    for pair in args.chunks(2) {
-        let [name, value] = pair else {
-            return Err(format!("`{}` is unknown or has no value", pair.concat()).into());
-        };
-        match name.as_str() {
-            "--runs" => options.runs = value.parse::<usize>()?.max(1),
-            "--steps" => options.steps = value.parse::<usize>()?.max(1),
-            "--rounds" => options.rounds = value.parse::<usize>()?.max(1),
+    bench::options(args, |name, value| {
+        match name {
+            "--runs" => options.runs = bench::count(value)?,
+            "--steps" => options.steps = bench::count(value)?,
+            "--rounds" => options.rounds = bench::count(value)?,
             "--dhenara" => options.dhenara = value.into(),
-            _ => return Err(format!("unknown option `{name}`").into()),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     Ok(options)
 }
 

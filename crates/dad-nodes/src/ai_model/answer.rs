@@ -57,20 +57,20 @@ impl StructuredSchema {
     pub(super) fn read(&self, text: &str) -> Result<Value, String> {
         let value: Value =
             parse(text).map_err(|error| format!("the answer is not the JSON that was asked for: {error}"))?;
-        let problems: Vec<String> = self
-            .validator
-            .iter_errors(&value)
-            .take(TOLD)
-            .map(|error| format!("at `{}`: {error}", error.instance_path()))
-            .collect();
-        match problems.is_empty() {
-            true => Ok(value),
-            false => Err(format!(
-                "the answer does not obey its schema: {}",
-                problems.join("; ")
-            )),
+        match misfits(&self.validator, &value, TOLD) {
+            None => Ok(value),
+            Some(misfits) => Err(format!("the answer does not obey its schema: {misfits}")),
         }
     }
+}
+
+/// In what a value does not obey a schema, for the model that made it; `None` if it does.
+pub(super) fn misfits(validator: &jsonschema::Validator, value: &Value, most: usize) -> Option<String> {
+    let errors = validator.iter_errors(value).take(most);
+    let told: Vec<String> = errors
+        .map(|error| format!("at `{}`: {error}", error.instance_path()))
+        .collect();
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 fn wrong(reason: &str) -> NodeError {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::Usage;
-use dad_models::{CallContext, Message, ModelError, ModelRequest, ModelResponse, Models, Role};
+use dad_models::{CallContext, MODEL_CALL, Message, ModelError, ModelRequest, ModelResponse, Models, Role};
 use dad_runner::{NodeContext, NodeError, NodeOutput};
 use serde_json::{Value, json};
 
@@ -15,9 +15,6 @@ use crate::ai_model::spending::{Bound, unknown_price};
 use crate::ai_model::stream::Pieces;
 use crate::ai_model::tools::Tools;
 use crate::ai_model::{AIModelCallConfig, AIModelNodeSettings};
-
-/// The name of model calls among the memos of a step.
-const MODEL_CALL: &str = "model_call";
 
 /// How often a call is made again that failed for a while.
 const RETRIES: u32 = 2;

@@ -8,6 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::ai_model::answer::misfits;
+
+/// How many misfits of arguments are told.
+const TOLD: usize = 3;
+
 /// Something that a model may call: the name of a callback or node type, or more about it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -112,6 +117,8 @@ pub(super) struct Tools(Vec<Ready>);
 /// A tool that can be called.
 struct Ready {
     spec: ToolSpec,
+    /// Checks arguments; a schema that is none checks nothing.
+    validator: Option<jsonschema::Validator>,
     target: Target,
     requires_approval: bool,
     max_calls: Option<u32>,
@@ -145,14 +152,15 @@ impl Tools {
     /// Calls a tool, or takes what came of it from the memo of an interrupted attempt. What goes wrong is told to the model,
     /// which may know better; only what stops the step is an error.
     pub(super) async fn call(&mut self, call: &ToolCall, cx: &NodeContext) -> Result<String, NodeError> {
-        let names: Vec<String> = self.0.iter().map(|tool| tool.spec.name.clone()).collect();
-        let Some(tool) = self.0.iter_mut().find(|tool| tool.spec.name == call.name) else {
+        let Some(index) = self.0.iter().position(|tool| tool.spec.name == call.name) else {
+            let names: Vec<&str> = self.0.iter().map(|tool| tool.spec.name.as_str()).collect();
             return Ok(told_error(&format!(
                 "there is no tool `{}`; there are {}",
                 call.name,
                 names.join(", ")
             )));
         };
+        let tool = &mut self.0[index];
         tool.calls += 1;
         if let Some(most) = tool.max_calls.filter(|most| tool.calls > *most) {
             return Ok(told_error(&format!(
@@ -160,17 +168,9 @@ impl Tools {
                 call.name
             )));
         }
-        let problems = jsonschema::validator_for(&tool.spec.schema).map(|validator| {
-            let problems = validator.iter_errors(&call.arguments).take(3);
-            problems
-                .map(|error| format!("at `{}`: {error}", error.instance_path()))
-                .collect::<Vec<_>>()
-        });
-        if let Some(problems) = problems.ok().filter(|problems| !problems.is_empty()) {
-            return Ok(told_error(&format!(
-                "the arguments do not fit: {}",
-                problems.join("; ")
-            )));
+        let validator = tool.validator.as_ref();
+        if let Some(misfits) = validator.and_then(|validator| misfits(validator, &call.arguments, TOLD)) {
+            return Ok(told_error(&format!("the arguments do not fit: {misfits}")));
         }
         let request = json!({ "tool": call.name, "arguments": call.arguments });
         let name = format!("tool_{}", call.name);
@@ -265,6 +265,7 @@ fn ready(tool: &Tool, cx: &NodeContext) -> Result<Ready, NodeError> {
         .or(schema)
         .unwrap_or_else(|| Value::Object(Map::new()));
     Ok(Ready {
+        validator: jsonschema::validator_for(&schema).ok(),
         spec: ToolSpec {
             name: settings.name,
             description: settings.description.or_else(|| described(&schema)),
