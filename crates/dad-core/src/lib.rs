@@ -45,7 +45,7 @@ pub use path::{HierarchyPath, PathError, PathSelector, Segment, SelectError};
 pub use result::{ArtifactRef, ComponentResult, ErrorInfo, FirstFailure, StatusCounts, StepResult};
 pub use run_id::{RunId, RunIdError, RunKind};
 pub use secret::{Redactor, SecretRegistry, StreamRedactor};
-pub use size::{ParseSizeError, format_size, parse_size};
+pub use size::{ParseSizeError, count, format_size, parse_size};
 pub use status::{RunStatus, StepStatus};
 pub use suggest::nearest;
 pub use usage::Usage;

@@ -60,6 +60,13 @@ pub fn format_size(bytes: u64) -> String {
     format!("{:.1} TB", value / 1000.0)
 }
 
+/// A number of things, in words: `1 step`, `2 steps`.
+#[must_use]
+pub fn count(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

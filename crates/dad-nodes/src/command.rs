@@ -609,11 +609,7 @@ impl Ran {
             Some(Err(reason)) => failure = Some(("command_output", reason)),
             None => {}
         }
-        let summary = match executed {
-            1 => "1 command".to_owned(),
-            n => format!("{n} commands"),
-        };
-        let output = NodeOutput::new(outcome).with_summary(summary);
+        let output = NodeOutput::new(outcome).with_summary(dad_core::count(executed as u64, "command"));
         match failure {
             None => Ok(output),
             Some((code, message)) => Err(NodeError::new(code, message).with_partial(output)),

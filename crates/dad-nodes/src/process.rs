@@ -234,7 +234,7 @@ const BEGIN: &str = "begin";
 fn behind_gate(program: &Program<'_>, name: &str) -> Result<Command, NodeError> {
     // The shell would only say so itself.
     if !is_there(program, name) {
-        let missing = io::Error::from(io::ErrorKind::NotFound);
+        let missing = io::Error::new(io::ErrorKind::NotFound, "there is no such program");
         return Err(spawn_error(&missing, name, program.working_dir));
     }
     let input = if program.stdin.is_some() {

@@ -193,10 +193,7 @@ impl State {
 }
 
 fn amount(usage: &Usage) -> String {
-    let calls = match usage.calls {
-        1 => "1 call".to_owned(),
-        calls => format!("{calls} calls"),
-    };
+    let calls = dad_core::count(usage.calls, "call");
     let cost = usage.cost.map(|cost| format!(", ${cost:.4}")).unwrap_or_default();
     format!("{} tokens in {calls}{cost}", usage.total_tokens)
 }

@@ -70,7 +70,9 @@ pub enum RunError {
     #[error("the entry point `{0}` needs a previous run")]
     EntryPointWithoutPreviousRun(String),
     /// Something that only a re-run can do.
-    #[error("what executes again, or what is changed in a result, can only be said of a re-run")]
+    #[error(
+        "what executes again, what is asked again, or what is changed in a result, can only be said of a re-run"
+    )]
     NoPreviousRun,
     /// Two ways to say what executes.
     #[error("an entry point already says what executes")]

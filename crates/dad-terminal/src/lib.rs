@@ -43,6 +43,7 @@ pub use conversation::{
     Conversation, YesNo, ask_choice, ask_choices, ask_long_text, ask_number, ask_path, ask_text, ask_yes_no,
     async_input, prompts_closed,
 };
+pub use dad_core::count;
 pub use error::TerminalError;
 pub use input::{
     AIModelInputOptions, ApprovalQuestion, AskedVariables, CommandInputOptions, FileOperationsInputOptions,
@@ -59,6 +60,5 @@ pub use screen::{
     Lines, PromptsForbidden, editor_is_open, forbid_prompts, is_interactive, print_line, stderr,
 };
 pub use text::{
-    BOLD, DIM, count, counts, cut, mark, one_line, path_indent, path_name, printable, run_style, usage,
-    waits_for,
+    BOLD, DIM, counts, cut, mark, one_line, path_indent, path_name, printable, run_style, usage, waits_for,
 };

@@ -1,5 +1,5 @@
 use anstyle::{AnsiColor, Style};
-use dad_core::{HierarchyPath, RunStatus, Segment, StatusCounts, StepStatus, Usage};
+use dad_core::{HierarchyPath, RunStatus, Segment, StatusCounts, StepStatus, Usage, count};
 use dad_events::QuestionKind;
 
 /// Text without control characters other than line feeds and tabs, which could move the cursor or change the terminal.
@@ -60,13 +60,6 @@ pub const fn waits_for(kind: QuestionKind) -> &'static str {
         QuestionKind::Approval => "waits for approval",
         _ => "waits for an answer",
     }
-}
-
-/// A number of things, in words: `1 step`, `2 steps`.
-#[must_use]
-pub fn count(number: u64, thing: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {thing}{plural}")
 }
 
 /// What was consumed, in words; empty for nothing.
