@@ -393,7 +393,7 @@ pub(crate) struct RunOptions {
         requires = "entry_point"
     )]
     pub(crate) edits: Vec<String>,
-    /// A directory whose files are copied into the run's `static_inputs/`.
+    /// A directory whose files are copied into the run's `static_inputs/`, with keys masked.
     #[arg(long, value_name = "DIR")]
     pub(crate) input_dir: Option<PathBuf>,
     /// What the run promises to survive, before what the environment says.

@@ -639,26 +639,6 @@ impl Dir {
         to_dir.change("copy to", to, change, |target| self.dir.copy(from, target, to))
     }
 
-    /// Copies the regular files and directories below `from` into `to_dir`, which they must not exist in.
-    /// Symbolic links and special files are left out.
-    ///
-    /// # Errors
-    /// If anything cannot be read or written.
-    pub fn copy_tree(&self, from: impl AsRef<Path>, to_dir: &Self, to: impl AsRef<Path>) -> FsResult<()> {
-        let source = self.open_dir(from)?;
-        let target = to_dir.create_dir(to)?;
-        for entry in source.entries()? {
-            match entry.kind {
-                EntryKind::File => {
-                    source.copy_file(&entry.name, &target, &entry.name)?;
-                }
-                EntryKind::Dir => source.copy_tree(&entry.name, &target, &entry.name)?,
-                EntryKind::Symlink | EntryKind::Other => {}
-            }
-        }
-        Ok(())
-    }
-
     /// Opens a directory of this one by its plain name, and not where a symbolic link of that name leads.
     ///
     /// # Errors

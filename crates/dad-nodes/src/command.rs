@@ -4,6 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dad_definition::SettingsProblem;
 use dad_run::RunHandle;
+use dad_run::layout::{STDERR, STDOUT};
 use dad_runner::{Node, NodeContext, NodeError, NodeOutput, World};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -495,8 +496,8 @@ async fn run_all(
     let limits = settings.limits.unwrap_or_default();
     let dir = working_dir(settings, cx.run());
     let mut logs = Logs {
-        stdout: cx.dir()?.append("stdout.log")?,
-        stderr: cx.dir()?.append("stderr.log")?,
+        stdout: cx.dir()?.append(STDOUT)?,
+        stderr: cx.dir()?.append(STDERR)?,
     };
     let mut ran = Ran::default();
     for command in commands {

@@ -289,7 +289,7 @@ impl RunContextBuilder {
         self
     }
 
-    /// A directory whose files are copied into the run's `static_inputs/`.
+    /// A directory whose files are copied into the run's `static_inputs/`, with known secrets masked.
     #[must_use]
     pub fn input_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.options.input_dir = Some(dir.into());

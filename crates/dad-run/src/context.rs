@@ -3,7 +3,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use dad_core::{
-    Budget, Definition, ElementId, PathSelector, RunId, RunKind, SCHEMA_VERSION, Timestamp, nearest,
+    Budget, Definition, ElementId, PathSelector, Redactor, RunId, RunKind, SCHEMA_VERSION, Timestamp, nearest,
 };
 use dad_definition::{NodeTypes, Program, check_executable, compile};
 use dad_events::EventBusBuilder;
@@ -20,6 +20,7 @@ use crate::inputs::{GivenInputs, find_static_inputs, read_static_inputs};
 use crate::journal::JournalWriter;
 use crate::layout::{DOT_RUN, DOT_TRACE, PLAN, RUNS, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE};
 use crate::lease;
+use crate::masking::copy_files;
 use crate::original::OriginalRun;
 use crate::plan::{Decision, EntryPoint, PlannedStep, RerunPlan, plan_by_fingerprint, plan_from_entry_point};
 use crate::preview::RunPreview;
@@ -447,6 +448,7 @@ impl RunContext {
             durability,
             clock,
             spans,
+            secrets,
             ..
         } = &self.options;
         let Prepared {
@@ -463,7 +465,8 @@ impl RunContext {
         if let Some(plan) = plan {
             write_new_json(&dot_run, PLAN, plan, plainly)?;
         }
-        write_static_inputs(&dir, inputs, input_dir.as_ref(), plainly)?;
+        let redactor = secrets.redactor();
+        write_static_inputs(&dir, inputs, (input_dir.as_ref(), &redactor), plainly)?;
         let stage = dot_run.create_dir(STAGE)?;
         let trace = dir.create_dir(DOT_TRACE)?;
         let variables = Value::Object(scope.given_variables.clone());
@@ -642,16 +645,13 @@ fn run_options(options: &Options, plan: Option<&RerunPlan>) -> Map<String, Value
 fn write_static_inputs(
     run_dir: &Dir,
     inputs: &GivenInputs,
-    input_dir: Option<&Dir>,
+    (input_dir, redactor): (Option<&Dir>, &Redactor),
     durability: Durability,
 ) -> Result<(), RunError> {
-    let target = match input_dir {
-        None => run_dir.create_dir(STATIC_INPUTS)?,
-        Some(source) => {
-            source.copy_tree(".", run_dir, STATIC_INPUTS)?;
-            run_dir.open_dir(STATIC_INPUTS)?
-        }
-    };
+    let target = run_dir.create_dir(STATIC_INPUTS)?;
+    if let Some(source) = input_dir {
+        copy_files(source, &target, redactor)?;
+    }
     if inputs.is_empty() {
         return Ok(());
     }

@@ -46,6 +46,14 @@ pub const STATE: &str = "state.json";
 pub const WORLD: &str = "world.json";
 /// Why a step of a re-run executed: what differs from the previous run.
 pub const CHANGES: &str = "changes.json";
+/// What a command printed, in the directory of its step.
+pub const STDOUT: &str = "stdout.log";
+/// What a command printed as errors, in the directory of its step.
+pub const STDERR: &str = "stderr.log";
+/// The text of an answer as it arrived, in the directory of a step that asked for it in pieces.
+pub const STREAM: &str = "stream.txt";
+/// The plan of the changes of files that a step makes, and under their digests the contents, in its directory.
+pub const FILE_CHANGES: &str = "file_changes";
 /// One line for each paid or effectful exchange inside a step.
 pub const MEMO: &str = "memo.jsonl";
 /// Files that nodes make besides.

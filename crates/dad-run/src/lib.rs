@@ -37,6 +37,7 @@ mod journal;
 pub mod layout;
 mod lease;
 mod machine;
+mod masking;
 mod memo;
 mod normalise;
 mod original;

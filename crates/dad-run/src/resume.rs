@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use dad_core::{Definition, HierarchyPath, PathSelector, RunStatus, SelectError};
+use dad_core::{Definition, HierarchyPath, PathSelector, Redactor, RunStatus, SelectError};
 use dad_definition::Program;
-use dad_fs::{Dir, Durability};
+use dad_fs::{Dir, Durability, EntryKind, FsResult};
 use serde_json::json;
 
 use crate::context::{Prepared, RunContext, open_any};
@@ -16,6 +16,7 @@ use crate::error::RunError;
 use crate::inputs::read_static_inputs;
 use crate::journal::JournalWriter;
 use crate::layout::{ATTEMPTS, DOT_RUN, DOT_TRACE, MEMO, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE, VALUES};
+use crate::masking::mask_made_files;
 use crate::memo::MemoLine;
 use crate::plan::{Decision, PlannedStep, RerunPlan};
 use crate::record::ControlKind;
@@ -150,7 +151,8 @@ impl RunContext {
             dir.sync_tree()?;
             self.sync_run_root()?;
         }
-        let interrupted = clear_stage(&dir, &dot_run, &stage, &view, durability)?;
+        let redactor = self.options.secrets.redactor();
+        let interrupted = clear_stage(&dir, &dot_run, &stage, &view, (&redactor, durability))?;
         let given = view.given_variables()?;
         let scope = self.scope_of(view.run_id.as_str(), dir.path(), given);
         let mut inputs = self.resolve_inputs(&program)?;
@@ -244,7 +246,7 @@ fn clear_stage(
     dot_run: &Dir,
     stage: &Dir,
     view: &RunView,
-    durability: Durability,
+    (redactor, durability): (&Redactor, Durability),
 ) -> Result<HashMap<HierarchyPath, Interrupted>, RunError> {
     let mut interrupted = HashMap::new();
     let attempts = dot_run.open_dir(ATTEMPTS)?;
@@ -263,6 +265,7 @@ fn clear_stage(
         let left = names.last().map(|name| (stage, Path::new(name)));
         for (from, name) in left.into_iter().chain([(dir, last.as_path())]) {
             if from.kind(name)?.is_some() {
+                mask_made_files(&from.open_dir(name)?, redactor)?;
                 let wanted = names.last().map_or("unrecorded", String::as_str);
                 from.rename(name, &attempts, free_name(&attempts, wanted)?, durability)?;
             }
@@ -273,6 +276,9 @@ fn clear_stage(
     }
     for entry in stage.entries()? {
         let name = free_name(&attempts, &entry.name)?;
+        if entry.kind == EntryKind::Dir {
+            mask_made_files(&stage.open_dir(&entry.name)?, redactor)?;
+        }
         stage.rename(&entry.name, &attempts, name, durability)?;
     }
     Ok(interrupted)
@@ -296,7 +302,7 @@ fn memos_of(attempts: &Dir, names: &[String]) -> Result<Vec<MemoLine>, RunError>
 }
 
 /// A name in a directory that nothing has yet.
-pub(crate) fn free_name(dir: &Dir, wanted: &str) -> Result<String, RunError> {
+pub(crate) fn free_name(dir: &Dir, wanted: &str) -> FsResult<String> {
     let mut name = wanted.to_owned();
     let mut number = 1;
     while dir.kind(&name)?.is_some() {

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dad_core::{
-    ArtifactRef, Digest, ErrorInfo, FirstFailure, HierarchyPath, NodeType, StepResult, StepStatus, Timestamp,
-    Usage,
+    ArtifactRef, Digest, ErrorInfo, FirstFailure, HierarchyPath, NodeType, Redactor, StepResult, StepStatus,
+    Timestamp, Usage,
 };
 use dad_events::{EventBody, StepEnded, StepStarted};
 use dad_fs::{Dir, Durability, EntryKind, FsResult};
@@ -18,6 +18,7 @@ use crate::edit::Edit;
 use crate::error::RunError;
 use crate::inner::{RunInner, State};
 use crate::layout::{ATTEMPTS, CHANGES, OUTCOME, OUTCOME_TEXT, RESULT, STATE, WORLD};
+use crate::masking::mask_made_files;
 use crate::plan::origin_of;
 use crate::projection;
 use crate::record::{ArtifactList, RecordBody, StepCommitted, Totals};
@@ -151,11 +152,13 @@ impl StagedStep {
 }
 
 impl StagedStep {
-    /// Length and digest of what the step wrote itself.
-    fn own_files(&self) -> Result<Vec<ArtifactRef>, RunError> {
-        self.dir
-            .get()
-            .map_or_else(|| Ok(Vec::with_capacity(2)), digest_files)
+    /// Length and digest of what the step wrote itself, which from here on holds no secret.
+    fn own_files(&self, redactor: &Redactor) -> Result<Vec<ArtifactRef>, RunError> {
+        let Some(dir) = self.dir.get() else {
+            return Ok(Vec::with_capacity(2));
+        };
+        mask_made_files(dir, redactor)?;
+        digest_files(dir)
     }
 
     /// Writes a file of the record, without opening the directory only for it.
@@ -264,7 +267,7 @@ impl RunHandle {
         {
             return Err(RunError::NotAnEnd(staged.path.clone(), result.execution_status));
         }
-        let mut artifacts = staged.own_files()?;
+        let mut artifacts = staged.own_files(&inner.secrets.redactor())?;
         let outcome = result.outcome.as_ref().unwrap_or(&Value::Null);
         artifacts.push(staged.write_json(RESULT, result)?);
         artifacts.push(staged.write_json(OUTCOME, outcome)?);
@@ -422,6 +425,9 @@ impl RunHandle {
         let inner = self.inner();
         let attempts = inner.dot_run.create_dir_all(ATTEMPTS)?;
         let name = staged.name();
+        if let Some(dir) = staged.dir.get() {
+            mask_made_files(dir, &inner.secrets.redactor())?;
+        }
         Ok(inner.stage.rename(&name, &attempts, &name, inner.durability)?)
     }
 }

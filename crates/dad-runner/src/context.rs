@@ -86,7 +86,7 @@ impl NodeContext {
         Ok(self.staged.dir()?)
     }
 
-    /// Where files of the node's own go.
+    /// Where files of the node's own go. Known secrets in them are masked when the attempt ends.
     ///
     /// # Errors
     /// If the directory cannot be made.

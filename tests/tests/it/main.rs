@@ -43,6 +43,8 @@ mod resume;
 #[cfg(unix)]
 mod secrets;
 #[cfg(unix)]
+mod secrets_in_files;
+#[cfg(unix)]
 mod secrets_of_models;
 mod shown;
 #[cfg(unix)]

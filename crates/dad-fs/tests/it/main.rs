@@ -6,7 +6,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 
-use dad_fs::{Change, Dir, Durability, EntryKind, Fault, FaultInjector, Gate, Operation};
+use dad_fs::{Change, Dir, Durability, Fault, FaultInjector, Gate, Operation};
 
 fn temp() -> (tempfile::TempDir, Dir) {
     let temp = tempfile::tempdir().unwrap();
@@ -83,23 +83,6 @@ fn a_lock_is_seen_and_released() {
     assert!(dir.lock("lease").unwrap().is_none());
     drop(lock);
     assert!(!dir.is_locked("lease").unwrap());
-}
-
-#[test]
-fn a_tree_is_copied_without_its_links() {
-    let (temp, dir) = temp();
-    let from = dir.create_dir_all("from/deep").unwrap();
-    from.write_new("a.txt", b"a", Durability::Disk).unwrap();
-    #[cfg(unix)]
-    std::os::unix::fs::symlink("/etc/passwd", temp.path().join("from/link")).unwrap();
-    dir.copy_tree("from", &dir, "to").unwrap();
-    assert_eq!(dir.read("to/deep/a.txt").unwrap(), b"a");
-    assert_eq!(dir.kind("to/link").unwrap(), None);
-    assert_eq!(dir.kind("to/deep").unwrap(), Some(EntryKind::Dir));
-    assert!(
-        dir.copy_tree("from", &dir, "to").is_err(),
-        "a copy never mixes with what is there"
-    );
 }
 
 struct FailAt(u64, Arc<AtomicU64>);

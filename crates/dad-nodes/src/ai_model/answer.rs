@@ -1,8 +1,10 @@
 //! Answers in a shape, and files in answers.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use dad_core::Digest;
+use dad_core::{Digest, Redactor};
 use dad_fs::Durability;
 use dad_models::{ModelResponse, ResponseFile};
 use dad_run::layout::CUSTOM_ARTIFACTS;
@@ -111,6 +113,18 @@ fn fenced(text: &str) -> Option<&str> {
     let (_, inside) = rest.split_once('\n')?;
     let (inside, _) = inside.split_once("```")?;
     Some(inside.trim())
+}
+
+/// Masks secrets in the files of an answer. As base64, as they would be masked otherwise, nothing could be read of them.
+pub(super) fn mask_files(response: &mut ModelResponse, redactor: &Redactor) {
+    for file in &mut response.files {
+        // What is no base64 is told when it is to be kept.
+        if let Ok(bytes) = BASE64_STANDARD.decode(&file.base64)
+            && let Cow::Owned(masked) = redactor.redact_bytes(&bytes)
+        {
+            file.base64 = BASE64_STANDARD.encode(masked);
+        }
+    }
 }
 
 /// Keeps the files of an answer among the artifacts of the step, and says what they are.

@@ -9,7 +9,7 @@ use dad_models::{CallContext, MODEL_CALL, Message, ModelError, ModelRequest, Mod
 use dad_runner::{NodeContext, NodeError, NodeOutput};
 use serde_json::{Value, json};
 
-use crate::ai_model::answer::{StructuredSchema, save_files};
+use crate::ai_model::answer::{StructuredSchema, mask_files, save_files};
 use crate::ai_model::attached::read_all;
 use crate::ai_model::spending::{Bound, unknown_price};
 use crate::ai_model::stream::Pieces;
@@ -263,8 +263,9 @@ impl<'a> Conversation<'a> {
                 answered
             }
         };
-        let response = answered.map_err(|error| node_error(&error))?;
+        let mut response = answered.map_err(|error| node_error(&error))?;
         reservation.spend(response.usage);
+        mask_files(&mut response, &self.cx.redactor());
         Ok(response)
     }
 

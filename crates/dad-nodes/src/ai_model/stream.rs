@@ -4,10 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use dad_core::StreamRedactor;
 use dad_fs::AppendFile;
+use dad_run::layout::STREAM;
 use dad_runner::{NodeContext, NodeError};
-
-/// The file that holds what was streamed.
-const STREAM: &str = "stream.txt";
 
 /// Passes pieces of an answer on, without secrets: to listeners, and to `stream.txt`. A secret that is cut in two by the
 /// pieces is masked all the same, because the end of each piece is held back.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use dad_core::{Digest, Redactor, SCHEMA_VERSION};
 use dad_fs::{Dir, Durability, EntryKind, temporary_name};
+use dad_run::layout::FILE_CHANGES;
 use dad_runner::NodeError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,8 +15,6 @@ use serde_json::Value;
 use super::place::{Place, Roots};
 use super::tree::{Content, Planned, State, Tree};
 
-/// In the directory of a step: the plan, and under their digests the contents of files.
-pub(crate) const FILE_CHANGES: &str = "file_changes";
 const PLAN: &str = "plan.json";
 /// The name of a plan whose changes were taken back.
 const TAKEN_BACK: &str = "taken_back.json";
