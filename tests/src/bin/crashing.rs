@@ -1,9 +1,10 @@
 //! Drives one scenario and dies, or has an operation fail, at a given change of the file system:
-//! `crashing PROJECT run|rerun|again|resume|prune|change|change-resume OPERATION die|full|io|short|torn|none`, where `short` writes half of the
+//! `crashing PROJECT run|rerun|again|resume|prune|change|change-resume|command|command-resume OPERATION die|full|io|short|torn|none`, where `short` writes half of the
 //! bytes and fails, and `torn` writes half of them and dies. With `log=FILE` in the place of these, the run is one of
 //! `Durability::Disk`, and every change is written to the file with what was announced before it.
 //!
 //! `change` is one step that changes twenty things in the directory `tree` of the project, which is a git repository.
+//! `command` is two commands, one after the other, that leave the numbers of their processes in the file `ran`.
 //! `rerun` starts from the newest run at an entry point, `again` without one.
 //!
 //! One thread, so that an operation has the same number every time. Prints how many there were.
@@ -164,6 +165,16 @@ fn change_flow(project: &str) -> Result<FlowDefinition, Box<dyn std::error::Erro
     });
     let node = NodeBuilder::new(NodeType::FILE_OPERATION, settings);
     Ok(FlowBuilder::new().node("change", node).build()?)
+}
+
+/// Two commands that say that they ran.
+fn command_flow() -> Result<FlowDefinition, Box<dyn std::error::Error>> {
+    let settings = json!({ "commands": ["echo $$ >> ran"], "working_dir": "$var{project_root}" });
+    let node = || NodeBuilder::new(NodeType::COMMAND, settings.clone());
+    Ok(FlowBuilder::new()
+        .node("first", node())
+        .node("second", node())
+        .build()?)
 }
 
 /// Dies or fails at one operation.
@@ -334,9 +345,10 @@ async fn drive(
     if what == "prune" {
         return prune(project, gate);
     }
-    let flow = match what.starts_with("change") {
-        true => change_flow(project)?,
-        false => flow()?,
+    let flow = match what {
+        "change" | "change-resume" => change_flow(project)?,
+        "command" | "command-resume" => command_flow()?,
+        _ => flow()?,
     };
     let mut context = RunContext::builder("scenario", project)
         .nodes(dhenara::builtin_nodes().register::<Paid>())
@@ -354,7 +366,7 @@ async fn drive(
     }
     let context = context.build()?;
     let run = match what {
-        "resume" | "change-resume" => {
+        "resume" | "change-resume" | "command-resume" => {
             let unfinished = context.dirs().catalog().find_unfinished("last")?;
             context.resume_run(&unfinished.dir, &flow)?
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::crashes::call;
 use crate::harness::{TestEnvironment, records, tell};
 
 /// How long a test waits for something that takes moments.
@@ -153,4 +154,77 @@ fn a_resume_ends_a_grandchild_whose_parent_is_gone() {
         "(trap '' TERM; sh -c 'echo $PPID > orphan'; sleep 300; sleep 300) &\n\
          driver=$PPID\necho $$ > leader\nwhile kill -0 $driver 2>/dev/null; do sleep 0.1; done\n",
     );
+}
+
+/// The operations that a run of two commands has at least.
+const AT_LEAST: u64 = 40;
+
+#[test]
+fn no_command_runs_whose_process_is_not_recorded() {
+    let whole = call(&TestEnvironment::new(), "command", u64::MAX, "none");
+    assert_eq!(whole.code, Some(0), "{}", whole.stderr);
+    let mut after_a_death = 0;
+    for operation in 0..whole.operations {
+        for how in ["die", "full"] {
+            after_a_death += run_commands_until(operation, how);
+        }
+    }
+    tell(&format!(
+        "commands: {} operations, {after_a_death} commands ran before a death or a full disk",
+        whole.operations
+    ));
+    assert!(
+        whole.operations >= AT_LEAST,
+        "only {} operations",
+        whole.operations
+    );
+    assert!(after_a_death > 0);
+}
+
+/// Dies or fails at an operation, and goes on; how many commands ran before.
+fn run_commands_until(operation: u64, how: &str) -> usize {
+    let at = format!("{how} at {operation}");
+    let env = TestEnvironment::new();
+    let died = call(&env, "command", operation, how);
+    assert_ne!(died.code, Some(2), "{at}: {}", died.stderr);
+    wait_for("the end of all commands", || {
+        is_idle(&env.project()).then_some(())
+    });
+    let ran = read_lines_of(&env.project().join("ran"));
+    let run = dad_tests::find_run_dirs(&env.project()).pop();
+    let recorded: Vec<String> = run.iter().flat_map(|run| recorded_processes(run)).collect();
+    for pid in &ran {
+        assert!(
+            recorded.contains(pid),
+            "{at}: {pid} ran, recorded are {recorded:?}"
+        );
+    }
+    let next = if run.is_some() {
+        "command-resume"
+    } else {
+        "command"
+    };
+    let ended = call(&env, next, u64::MAX, "none");
+    // Whoever died behind the seal has nothing left to do.
+    let is_over = ended.stderr.contains("there is no run that is not completed");
+    assert!(ended.code == Some(0) || is_over, "{at}: {}", ended.stderr);
+    assert!(read_lines_of(&env.project().join("ran")).len() >= 2, "{at}");
+    env.is_checked();
+    ran.len()
+}
+
+/// Whether no process works in a directory.
+fn is_idle(dir: &Path) -> bool {
+    let mut processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes.all(|process| std::fs::read_link(process.path().join("cwd")).map_or(true, |cwd| cwd != dir))
+}
+
+fn read_lines_of(file: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn recorded_processes(run: &Path) -> Vec<String> {
+    let started = records(run, "process_started");
+    started.iter().map(|record| record["pgid"].to_string()).collect()
 }
