@@ -41,14 +41,14 @@ fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match args.as_slice() {
+        ["help"] | [.., "--help" | "-h"] => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
         ["ci"] => ci::run(),
         ["layers"] => layers::run(),
         ["tidy"] => tidy::run(),
         ["bench", options @ ..] => bench::run(options),
-        ["help" | "--help" | "-h"] => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);
