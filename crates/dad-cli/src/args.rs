@@ -122,19 +122,21 @@ pub(crate) enum RunsCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Remove runs. Runs that are driven are refused, and those that wait for an answer unless told by `--force`.
+    /// Remove runs. Runs that are driven are refused, and unless told by `--force` those that wait for an answer or that a
+    /// re-run which did not complete may still take results from.
     Rm {
         /// Their ids, unique beginnings of them, `last`, or `last~N` for the Nth before it.
         #[arg(required = true)]
         run: Vec<String>,
-        /// Remove runs that wait for an answer, too.
+        /// Remove runs that wait for an answer or are needed by a re-run, too.
         #[arg(long)]
         force: bool,
         #[command(flatten)]
         removal: Removal,
     },
     /// Remove old runs, and what crashes left in the run root. A run is kept if any of the rules keeps it; never removed
-    /// are runs that are driven, that wait for an answer, or that the original system made.
+    /// are runs that are driven, that wait for an answer, that a re-run which is kept may still take results from, or that
+    /// the original system made.
     Prune {
         /// Keep the newest N runs.
         #[arg(long, value_name = "N")]

@@ -67,6 +67,7 @@ impl From<RunError> for CommandError {
             | RunError::LeaseOfAnotherHost(_)
             | RunError::RunInUse { .. }
             | RunError::RunWaiting(_)
+            | RunError::RunNeeded { .. }
             | RunError::CatalogLocked(_) => exit_code::REFUSED,
             error if error.is_usage() => exit_code::USAGE,
             _ => exit_code::FAILED,

@@ -193,6 +193,7 @@ fn in_words(reason: KeepReason, policy: &RetentionPolicy) -> String {
     match reason {
         KeepReason::Running => "it is running".to_owned(),
         KeepReason::Waiting => "it waits for an answer".to_owned(),
+        KeepReason::Needed => "a re-run that is kept may still take results from it".to_owned(),
         KeepReason::Original => "made by the original system; only `runs rm` removes it".to_owned(),
         KeepReason::Last => match policy.keep_last {
             Some(1) | None => "the newest".to_owned(),

@@ -240,6 +240,14 @@ pub enum RunError {
     /// A run that is to be removed waits for an answer.
     #[error("`{0}` is not removed: it waits for an answer")]
     RunWaiting(String),
+    /// A run that is to be removed has results that a re-run may still take.
+    #[error("`{run}` is not removed: `{by}` did not complete and may still take results from it")]
+    RunNeeded {
+        /// The run.
+        run: String,
+        /// The re-run.
+        by: String,
+    },
     /// Somebody else removes runs at the moment.
     #[error("another process is removing runs in `{}`", .0.display())]
     CatalogLocked(PathBuf),
@@ -325,6 +333,7 @@ impl RunError {
             Self::AlreadyCompleted(_) => "already_completed",
             Self::LeaseHeld(_) | Self::LeaseOfAnotherHost(_) | Self::RunInUse { .. } => "lease_held",
             Self::RunWaiting(_) => "run_waiting",
+            Self::RunNeeded { .. } => "run_needed",
             Self::CatalogLocked(_) => "catalog_locked",
             Self::ParentGone { .. } => "parent_gone",
             Self::Ended => "run_ended",
@@ -384,6 +393,9 @@ impl RunError {
                 Some(format!("wait until it ends, or stop it by `dhenara cancel {run}`"))
             }
             Self::RunWaiting(_) => Some("`--force` removes it all the same".to_owned()),
+            Self::RunNeeded { by, .. } => Some(format!(
+                "go on with that one by `dhenara resume {by}`, or remove it as well; `--force` removes this one all the same"
+            )),
             Self::CatalogLocked(_) => Some("try again when it is done".to_owned()),
             Self::ParentGone { .. } => {
                 Some("bring the run back to where it was, or start from the beginning".to_owned())
@@ -405,6 +417,7 @@ impl RunError {
                 | Self::LeaseHeld(_)
                 | Self::RunInUse { .. }
                 | Self::RunWaiting(_)
+                | Self::RunNeeded { .. }
                 | Self::CatalogLocked(_)
         )
     }

@@ -62,7 +62,7 @@ pub const CUSTOM_ARTIFACTS: &str = "custom-artifacts";
 pub const RUNS: &str = "runs";
 /// In a directory of runs: those that are being deleted. Nobody reads it.
 pub const TRASH: &str = ".trash";
-/// In a directory of runs: locked while runs are moved to [`TRASH`].
+/// In a directory of runs: locked while runs are moved to [`TRASH`] and deleted there.
 pub const CATALOG_LOCK: &str = ".lock";
 /// In the run root: data shared by runs.
 pub const GLOBAL_DATA: &str = "global_data";

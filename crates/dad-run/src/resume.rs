@@ -224,7 +224,7 @@ impl RunContext {
 /// wanted when it has every result from before and has come to the entry point: by then the branches and loops around
 /// are decided as well. Without one, each step that could be taken must be there, and how many iterations a loop still
 /// has is not known: steps in loops count as missing.
-fn needs_parent(plan: &RerunPlan, view: &RunView) -> bool {
+pub(crate) fn needs_parent(plan: &RerunPlan, view: &RunView) -> bool {
     let is_missing = |path: &HierarchyPath| view.step(path).is_none();
     let reached = |entry: &HierarchyPath| view.entries.keys().any(|path| path.is_within(entry));
     let takes = |planned: &PlannedStep| match plan.entry_point {

@@ -4,7 +4,7 @@
 //! reader finds it whole or not at all. Only then its files are deleted. What a crash leaves in `.trash/` the next
 //! [`Catalog::prune`] deletes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,14 +16,15 @@ use crate::catalog::{Catalog, RunEntry, back_from_last, read_entry, unknown};
 use crate::error::RunError;
 use crate::layout::{CATALOG_LOCK, DOT_RUN, DOT_TRACE, LEASE, STATIC_INPUTS, TRASH};
 use crate::lease;
-use crate::resume::free_name;
+use crate::resume::{free_name, needs_parent};
+use crate::view::RunView;
 
 /// How old a directory without a first record is, at least, before it counts as garbage: until then a process may be
 /// making a run there.
 const ORPHAN_AGE: Duration = Duration::from_hours(1);
 
-/// For how long a process that removes runs waits for another that does: each holds the lock for renames only.
-const LOCK_ATTEMPTS: u32 = 40;
+/// For how long a process that removes runs waits for another that does.
+const LOCK_ATTEMPTS: u32 = 200;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Which runs are kept. A run is kept if any of the rules keeps it; a rule that is not given keeps none.
@@ -54,6 +55,8 @@ pub struct StoredRun {
     pub held: bool,
     /// The length of all its files.
     pub bytes: u64,
+    /// The run that it may still take results from: it is a re-run that did not complete.
+    pub needs: Option<RunId>,
 }
 
 /// What there is in a run root.
@@ -96,6 +99,8 @@ pub enum KeepReason {
     Running,
     /// It waits for an answer.
     Waiting,
+    /// A re-run that did not complete and is kept may still take results from it.
+    Needed,
     /// It was made by the original system, which knew no rules: only a person removes it.
     Original,
     /// It is one of the newest.
@@ -158,7 +163,8 @@ pub struct Failure {
 
 /// What is to become of everything that was found: the same answer for the same question, for showing as for doing.
 ///
-/// Never removed are runs that are driven, that wait for an answer, and those of the original system.
+/// Never removed are runs that are driven, that wait for an answer, those that such a run, or another that is kept and did
+/// not complete, may still take results from, and those of the original system.
 #[must_use]
 pub fn plan_prune(found: Inventory, policy: &RetentionPolicy, now: Timestamp) -> PrunePlan {
     let mut newer_bytes = 0_u64;
@@ -199,6 +205,7 @@ pub fn plan_prune(found: Inventory, policy: &RetentionPolicy, now: Timestamp) ->
         runs.push(PlannedRun { run, kept });
     }
     runs.reverse();
+    keep_needed(&mut runs);
     let is_garbage = |leftover: &Leftover| match leftover.changed_at {
         Some(at) => !is_younger(at, ORPHAN_AGE, now),
         None => true,
@@ -210,6 +217,42 @@ pub fn plan_prune(found: Inventory, policy: &RetentionPolicy, now: Timestamp) ->
         leftovers,
         unreadable: found.unreadable,
     }
+}
+
+/// Keeps what kept runs need, and what that needs in turn.
+fn keep_needed(runs: &mut [PlannedRun]) {
+    let places: HashMap<RunId, usize> = runs
+        .iter()
+        .enumerate()
+        .map(|(place, planned)| (planned.run.entry.run_id.clone(), place))
+        .collect();
+    let kept = runs.iter().filter(|planned| !planned.kept.is_empty());
+    let mut needed: Vec<RunId> = kept.filter_map(|planned| planned.run.needs.clone()).collect();
+    while let Some(id) = needed.pop() {
+        let Some(planned) = places.get(&id).map(|place| &mut runs[*place]) else {
+            continue;
+        };
+        if planned.kept.is_empty() {
+            needed.extend(planned.run.needs.clone());
+        }
+        if !planned.kept.contains(&KeepReason::Needed) {
+            planned.kept.push(KeepReason::Needed);
+        }
+    }
+}
+
+/// The run that another may still take results from.
+fn needed_by(entry: &RunEntry) -> Option<RunId> {
+    let parent = entry.parent.clone()?;
+    if entry.status == RunStatus::Completed {
+        return None;
+    }
+    let look = || -> Result<bool, RunError> {
+        let view = RunView::open(&entry.dir)?;
+        Ok(view.plan()?.is_none_or(|plan| needs_parent(&plan, &view)))
+    };
+    // What cannot be read now may be whole when somebody goes on with it.
+    look().unwrap_or(true).then_some(parent)
 }
 
 /// Whether something is younger than an age; a time in the future, as a clock that was set back leaves it, is young.
@@ -237,6 +280,10 @@ impl Catalog {
             let Some(trash) = place.open_dir_optional(TRASH)? else {
                 continue;
             };
+            // What is in there is being deleted.
+            if place.is_locked(CATALOG_LOCK)? {
+                continue;
+            }
             for entry in trash.entries()? {
                 found.leftovers.push(Leftover {
                     path: trash.path().join(&entry.name),
@@ -262,8 +309,8 @@ impl Catalog {
     /// original system.
     ///
     /// # Errors
-    /// If a selector fits none or several; if a run is driven, and with what is known of who does; if one waits for an
-    /// answer, unless `force` is given.
+    /// If a selector fits none or several; if a run is driven, and with what is known of who does; unless `force` is given
+    /// also if one waits for an answer, or if a re-run that stays and did not complete may still take results from it.
     pub fn find_removable(&self, selectors: &[String], force: bool) -> Result<Vec<StoredRun>, RunError> {
         let mut seen = HashSet::new();
         let mut runs = Vec::new();
@@ -297,12 +344,30 @@ impl Catalog {
             }
             let bytes = dir.size()?;
             runs.push(StoredRun {
+                needs: None,
                 entry,
                 held: false,
                 bytes,
             });
         }
+        if !force {
+            self.check_not_needed(&runs)?;
+        }
         Ok(runs)
+    }
+
+    fn check_not_needed(&self, removed: &[StoredRun]) -> Result<(), RunError> {
+        let is_removed = |id: &RunId| removed.iter().any(|run| run.entry.run_id == *id);
+        for entry in self.list()? {
+            let stays_behind = entry.parent.as_ref().is_some_and(is_removed) && !is_removed(&entry.run_id);
+            if let Some(parent) = stays_behind.then(|| needed_by(&entry)).flatten() {
+                return Err(RunError::RunNeeded {
+                    run: parent.to_string(),
+                    by: entry.run_id.to_string(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Removes runs that [`Catalog::find_removable`] gave, under the same conditions as [`Catalog::prune`].
@@ -337,21 +402,18 @@ impl Catalog {
                 continue;
             }
             let trash = place.create_dir_all(TRASH)?;
+            let lock = lock(&place)?;
             let mut removal = Removal {
                 place: &place,
                 trash: &trash,
                 delete: Vec::new(),
                 report: &mut report,
             };
-            if !here.is_empty() || !orphans.is_empty() {
-                let lock = lock(&place)?;
-                for run in here {
-                    removal.run(run);
-                }
-                for orphan in orphans {
-                    removal.orphan(orphan);
-                }
-                drop(lock);
+            for run in here {
+                removal.run(run);
+            }
+            for orphan in orphans {
+                removal.orphan(orphan);
             }
             for leftover in trashed {
                 removal
@@ -359,6 +421,7 @@ impl Catalog {
                     .push((name_of(&leftover.path), Gone::Leftover(leftover)));
             }
             removal.delete_all();
+            drop(lock);
         }
         Ok(report)
     }
@@ -448,15 +511,12 @@ impl<'a> Removal<'a> {
             let deleted = match self.trash.kind(&name) {
                 Ok(Some(EntryKind::Dir)) => self.trash.remove_dir_all(&name),
                 Ok(Some(_)) => self.trash.remove_file(&name),
-                Ok(None) => Ok(()),
+                // Another prune, which began later, was faster.
+                Ok(None) => continue,
                 Err(error) => Err(error),
             };
             match deleted {
                 Ok(()) => self.gone(gone),
-                // Another prune may be deleting it as well.
-                Err(error) if error.is_not_found() && matches!(self.trash.kind(&name), Ok(None)) => {
-                    self.gone(gone);
-                }
                 Err(error) => self.fail(gone.path(), &error.into()),
             }
         }
@@ -477,7 +537,7 @@ impl<'a> Removal<'a> {
     }
 }
 
-/// Takes the lock under which runs are moved away.
+/// Takes the lock under which runs are moved away and deleted.
 fn lock(place: &Dir) -> Result<FileLock, RunError> {
     for attempt in 1.. {
         match place.lock(CATALOG_LOCK)? {
@@ -498,6 +558,7 @@ fn look_at(place: &Dir, name: &str, found: &mut Inventory) -> Result<(), RunErro
             found.runs.push(StoredRun {
                 held: dot_run.as_ref().map_or(Ok(false), lease::is_held)?,
                 bytes: dir.size()?,
+                needs: needed_by(&entry),
                 entry,
             });
         }

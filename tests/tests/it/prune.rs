@@ -456,22 +456,13 @@ fn a_rerun_lives_on_without_its_parent() {
     let _ = env.run(&["runs", "verify", &child]).expect(0);
 }
 
-#[test]
-fn a_rerun_that_still_needs_its_parent_says_so() {
-    let (env, ids) = environment(1);
+/// A re-run that died before it took everything it wanted, and its directory.
+fn unfinished_rerun(env: &TestEnvironment) -> PathBuf {
+    let rerun = ["--previous-run-id", "last", "--entry-point", "after"];
     let _ = env
-        .run(&[
-            "run",
-            "flow",
-            "flow.yaml",
-            "--previous-run-id",
-            "last",
-            "--entry-point",
-            "after",
-        ])
+        .run(&[&["run", "flow", "flow.yaml"][..], &rerun].concat())
         .expect(0);
     let child = env.last_run();
-    // As if it had died before it took the second result.
     let records = journal(&child);
     let until = records
         .iter()
@@ -485,6 +476,71 @@ fn a_rerun_that_still_needs_its_parent_says_so() {
     for step in ["ends", "after"] {
         std::fs::remove_dir_all(child.join("flow_root").join(step)).unwrap();
     }
+    child
+}
+
+#[test]
+fn what_an_unfinished_rerun_needs_is_kept() {
+    let (env, ids) = environment(2);
+    let child = id(&unfinished_rerun(&env));
+    insta::assert_snapshot!(env.unchanged(&["runs", "rm", "last~1"]).expect(4), @"
+    ---- stderr
+    error[run_needed]: `run_00000000_000000_000002` is not removed: `rerun_00000000_000000_000003` did not complete and may still take results from it
+      hint: go on with that one by `dhenara resume rerun_00000000_000000_000003`, or remove it as well; `--force` removes this one all the same
+    ---- exit code 4
+    ");
+    insta::assert_snapshot!(env.unchanged(&["runs", "prune", "--keep-last", "1", "--dry-run"]).expect(0), @"
+    remove  run_00000000_000000_000001    completed    [size]
+    keep    run_00000000_000000_000002    completed    [size]  a re-run that is kept may still take results from it
+    keep    rerun_00000000_000000_000003  interrupted  [size]  the newest
+    1 run would be removed, [size] freed, 2 runs kept
+    ---- exit code 0
+    ");
+    let pruned = env
+        .run(&["runs", "prune", "--keep-last", "1", "--json"])
+        .expect(0)
+        .json("cli_runs_prune");
+    assert_eq!(ids_in(&pruned["removed"]), [&*ids[0]]);
+    assert_eq!(pruned["kept"][0]["reasons"], json!(["needed"]));
+    let _ = env.run(&["resume", "last"]).expect(0);
+    // What is needed no longer, or goes with what needs it, is removed.
+    let _ = env.run(&["runs", "rm", &ids[1]]).expect(0);
+    let other = id(&unfinished_rerun(&env));
+    let _ = env.run(&["runs", "rm", &child, &other]).expect(0);
+    assert!(listed(&env).is_empty());
+}
+
+#[test]
+fn what_a_rerun_needs_is_removed_by_force() {
+    let (env, ids) = environment(1);
+    drop(unfinished_rerun(&env));
+    let _ = env.run(&["runs", "rm", &ids[0], "--force"]).expect(0);
+    let _ = env.run(&["resume", "last"]).expect(2);
+}
+
+#[test]
+fn prunes_at_once_do_not_disturb_each_other() {
+    let (env, _) = environment(9);
+    let rounds: Vec<_> = (0..4)
+        .map(|_| env.start(&["runs", "prune", "--keep-last", "1", "--json"]))
+        .collect();
+    let reports = rounds
+        .into_iter()
+        .map(|child| env.finish(child).expect(0).json("cli_runs_prune"));
+    let (mut removed, mut leftovers) = (0, 0);
+    for report in reports {
+        removed += report["removed"].as_array().unwrap().len();
+        leftovers += report["leftovers"].as_array().unwrap().len();
+        assert_eq!(report["failures"], json!([]));
+    }
+    assert_eq!((removed, leftovers), (8, 0));
+    assert_eq!(listed(&env).len(), 1);
+}
+
+#[test]
+fn a_rerun_that_still_needs_its_parent_says_so() {
+    let (env, ids) = environment(1);
+    drop(unfinished_rerun(&env));
     let parent = env.project().join("runs").join(&ids[0]);
     let aside = env.path("tmp/aside");
     std::fs::rename(&parent, &aside).unwrap();
