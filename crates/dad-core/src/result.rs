@@ -202,12 +202,14 @@ impl StatusCounts {
     /// Counts one more step.
     pub fn add(&mut self, status: StepStatus, reused: bool) {
         match status {
-            StepStatus::Completed => self.completed += 1,
+            StepStatus::Completed => {
+                self.completed += 1;
+                self.reused += u64::from(reused);
+            }
             StepStatus::Skipped => self.skipped += 1,
             status if status.is_failure() => self.failed += 1,
             _ => {}
         }
-        self.reused += u64::from(reused);
     }
 
     /// Adds the steps of a part.

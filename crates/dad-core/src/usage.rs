@@ -1,4 +1,4 @@
-use std::ops::AddAssign;
+use std::ops::{AddAssign, SubAssign};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,19 @@ impl Usage {
     #[must_use]
     pub fn is_zero(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+impl SubAssign for Usage {
+    /// What is left without a part of it; never less than nothing.
+    fn sub_assign(&mut self, part: Self) {
+        self.calls = self.calls.saturating_sub(part.calls);
+        self.prompt_tokens = self.prompt_tokens.saturating_sub(part.prompt_tokens);
+        self.completion_tokens = self.completion_tokens.saturating_sub(part.completion_tokens);
+        self.total_tokens = self.total_tokens.saturating_sub(part.total_tokens);
+        if let (Some(cost), Some(part)) = (&mut self.cost, part.cost) {
+            *cost = (*cost - part).max(0.0);
+        }
     }
 }
 

@@ -336,10 +336,14 @@ impl RunHandle {
         }
     }
 
-    /// Notes what a call took that was made before the run was resumed and is answered from its memo.
-    pub fn spent_before(&self, path: &HierarchyPath, usage: Usage) {
+    /// Notes what a call took that was made before the run was resumed and is answered from its memo. The run knows of it
+    /// already if it is in an earlier record of the step.
+    pub fn spent_before(&self, path: &HierarchyPath, usage: Usage, is_counted: bool) {
         let mut state = self.accounts().state();
-        state.accounts(path).for_each(|account| account.spent += usage);
+        state
+            .accounts(path)
+            .skip(usize::from(is_counted))
+            .for_each(|account| account.spent += usage);
         *state.by.entry(path.without_iterations()).or_default() += usage;
     }
 }

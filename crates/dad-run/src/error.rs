@@ -201,6 +201,9 @@ pub enum RunError {
     /// A step that is to be settled by hand.
     #[error("{0}")]
     Settle(#[source] SelectError),
+    /// A step that is to be settled by hand in two ways.
+    #[error("`{0}` cannot both be passed over and fail")]
+    SettledTwice(HierarchyPath),
     /// A step that is to be settled by hand and has ended well, or of which there may be several.
     #[error("`{0}` cannot be settled: it has ended well, or its iteration is not said")]
     NothingToSettle(HierarchyPath),
@@ -326,6 +329,7 @@ impl RunError {
             Self::Corrupt { .. } => "corrupt",
             Self::Settle(SelectError::Ambiguous { .. }) => "ambiguous_path",
             Self::Settle(_) => "unknown_path",
+            Self::SettledTwice(_) => "settled_twice",
             Self::NothingToSettle(_) => "nothing_to_settle",
             Self::Unresponsive { .. } => "unresponsive",
             Self::OriginalSystem(_) => "original_system",

@@ -23,6 +23,9 @@ pub struct MemoLine {
     pub request: Value,
     /// What came back.
     pub response: Value,
+    /// Whether what it took stands in an earlier record of the step, which was cancelled and gone on with.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_counted: bool,
 }
 
 impl MemoLine {
@@ -37,6 +40,7 @@ impl MemoLine {
             request_digest: Digest::of_json(&request),
             request,
             response,
+            is_counted: false,
         }
     }
 

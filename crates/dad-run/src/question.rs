@@ -140,6 +140,8 @@ impl RunHandle {
         let in_history = self.history().map_or(0, |view| view.times_asked(&path));
         let before = {
             let mut state = inner.state();
+            // It will execute, if it does, after the answer.
+            inner.void(&mut state, &path);
             let here = state.asked.entry(path.clone()).or_default();
             *here += 1;
             in_history + *here - 1

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use dad_core::{Definition, HierarchyPath, PathSelector, Redactor, RunStatus, SelectError};
+use dad_core::{Definition, HierarchyPath, PathSelector, Redactor, RunStatus, SelectError, StepStatus};
 use dad_definition::Program;
 use dad_fs::{Dir, Durability, EntryKind, FsResult};
 use serde_json::json;
@@ -19,7 +19,7 @@ use crate::layout::{ATTEMPTS, DOT_RUN, DOT_TRACE, MEMO, STAGE, STATIC_INPUTS, ST
 use crate::masking::mask_made_files;
 use crate::memo::MemoLine;
 use crate::plan::{Decision, PlannedStep, RerunPlan};
-use crate::record::ControlKind;
+use crate::record::{ControlKind, StepCommitted};
 use crate::run::ActiveRun;
 use crate::view::{RunView, ViewEntry};
 use crate::{lease, machine};
@@ -38,7 +38,7 @@ impl ActiveRun {
     }
 }
 
-/// An attempt of a step that was going on when its process died.
+/// An attempt of a step that was going on when its process died, or when it was cancelled.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupted {
     /// Its number, which the attempt that goes on with it keeps.
@@ -97,6 +97,17 @@ fn unsettled(selector: &str, view: &RunView, program: &Program) -> Result<Hierar
     }
 }
 
+fn check_settled_once(settle: &[(HierarchyPath, Settled)]) -> Result<(), RunError> {
+    let mut kinds = HashMap::new();
+    for (path, settled) in settle {
+        let before = kinds.insert(path, settled.kind());
+        if before.is_some_and(|before| before != settled.kind()) {
+            return Err(RunError::SettledTwice(path.clone()));
+        }
+    }
+    Ok(())
+}
+
 impl RunContext {
     /// Goes on with a run in its own directory: what is committed stays, what was decided is not decided again, and
     /// what did not commit executes. `definition` is what still executes is taken from, usually
@@ -134,6 +145,7 @@ impl RunContext {
             Ok((path, settled.clone()))
         });
         let settle = settle.collect::<Result<Vec<_>, RunError>>()?;
+        check_settled_once(&settle)?;
         for (pgid, start_time) in view.open_ends().children.values() {
             machine::end_group(*pgid, *start_time);
         }
@@ -251,8 +263,13 @@ fn clear_stage(
     let mut interrupted = HashMap::new();
     let attempts = dot_run.open_dir(ATTEMPTS)?;
     for (path, entry) in &view.entries {
-        let ViewEntry::Running { attempt, .. } = entry else {
-            continue;
+        let attempt = match entry {
+            ViewEntry::Running { attempt, .. } => attempt,
+            ViewEntry::Step(step) if step.status == StepStatus::Cancelled => {
+                interrupted.insert(path.clone(), cancelled(dir, step)?);
+                continue;
+            }
+            _ => continue,
         };
         let mut going_on = Interrupted {
             attempt: *attempt,
@@ -282,6 +299,20 @@ fn clear_stage(
         stage.rename(&entry.name, &attempts, name, durability)?;
     }
     Ok(interrupted)
+}
+
+/// An attempt that was cancelled: what its exchanges took is in its record.
+fn cancelled(dir: &Dir, step: &StepCommitted) -> Result<Interrupted, RunError> {
+    let file = dir.path().join(step.path.to_relative_dir()).join(MEMO);
+    let mut memos = match file.is_file() {
+        true => MemoLine::read_file(&file)?,
+        false => Vec::new(),
+    };
+    memos.iter_mut().for_each(|memo| memo.is_counted = true);
+    Ok(Interrupted {
+        attempt: step.attempt,
+        memos,
+    })
 }
 
 /// The exchanges that an attempt finished. Each time it was gone on with it began with a copy, so the longest has all.

@@ -434,7 +434,7 @@ impl RunHandle {
 
 impl RunInner {
     /// How a step ended before counts no longer when a resumed run executes it again; what it consumed still does.
-    fn void(&self, state: &mut State, path: &HierarchyPath) {
+    pub(crate) fn void(&self, state: &mut State, path: &HierarchyPath) {
         let earlier = self
             .reader
             .history

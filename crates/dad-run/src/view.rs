@@ -607,6 +607,13 @@ impl Fold {
         }
     }
 
+    /// What executes again, or asks to, voids how it ended before; what that consumed stays consumed.
+    fn void(&mut self, path: &HierarchyPath) {
+        if let Some(ViewEntry::Step(voided)) = self.entries.get(path) {
+            self.totals.counts.remove(&voided.totals().counts);
+        }
+    }
+
     fn budgeted(&mut self, budget: Option<&Value>) {
         let budget = budget.and_then(|budget| Budget::deserialize(budget).ok());
         self.open.budget = self.open.budget.overridden_by(budget.unwrap_or_default());
@@ -681,10 +688,7 @@ impl Fold {
                     started.clear();
                 }
                 started.push(record.seq);
-                // What executes again voids how it ended before; what that consumed stays consumed.
-                if let Some(ViewEntry::Step(voided)) = self.entries.get(&path) {
-                    self.totals.counts.remove(&voided.totals().counts);
-                }
+                self.void(&path);
                 self.entries.insert(
                     path,
                     ViewEntry::Running {
@@ -716,9 +720,7 @@ impl Fold {
                 self.open.settled.remove(&step.path);
                 self.open.questions.retain(|_, open| open.path != step.path);
                 // What is settled by hand, or taken over, was not begun again.
-                if let Some(ViewEntry::Step(voided)) = self.entries.get(&step.path) {
-                    self.totals.counts.remove(&voided.totals().counts);
-                }
+                self.void(&step.path);
                 self.open.children.remove(&step.path);
                 if step.status == StepStatus::Completed {
                     self.open.started.remove(&step.path);
@@ -741,6 +743,7 @@ impl Fold {
                 *self.open.asked.entry(path.clone()).or_default() += 1;
                 // A step that asks in the midst of its execution is gone on with.
                 if !matches!(self.entries.get(&path), Some(ViewEntry::Running { .. })) {
+                    self.void(&path);
                     let waiting = ViewEntry::Waiting { since, kind };
                     self.entries.insert(path.clone(), waiting);
                 }

@@ -50,6 +50,11 @@ impl NodeContext {
         })
     }
 
+    /// What the node was told that it consumed and that the run has counted already.
+    pub(crate) fn counted_before(&self) -> Usage {
+        self.memo.counted()
+    }
+
     pub(crate) fn take_lost_memo(&self) -> Option<RunError> {
         self.memo.take_lost()
     }
@@ -291,9 +296,16 @@ impl NodeContext {
         let request = serde_json::to_value(request).map_err(broken)?;
         let digest = Digest::of_json(&request);
         let (number, recorded) = self.memo.begin(name, digest);
-        if let Some(response) = recorded {
+        if let Some(MemoLine {
+            response, is_counted, ..
+        }) = recorded
+        {
             let response: R = serde_json::from_value(response).map_err(broken)?;
-            self.run.spent_before(self.path(), usage(&response));
+            let usage = usage(&response);
+            self.run.spent_before(self.path(), usage, is_counted);
+            if is_counted {
+                self.memo.count_before(usage);
+            }
             return Ok(response);
         }
         let made = make(number).await;

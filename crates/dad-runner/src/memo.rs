@@ -1,10 +1,9 @@
 use std::sync::{Mutex, PoisonError};
 
-use dad_core::Digest;
+use dad_core::{Digest, Usage};
 use dad_fs::{AppendFile, Durability};
 use dad_run::layout::MEMO;
 use dad_run::{MemoLine, RunError, RunHandle, StagedStep};
-use serde_json::Value;
 
 use crate::node::NodeError;
 
@@ -23,6 +22,8 @@ struct State {
     begun: Vec<(String, u32)>,
     /// Exchanges of an interrupted attempt, not answered from yet.
     recorded: Vec<MemoLine>,
+    /// What those took that were answered from it and that the run has counted already.
+    counted: Usage,
     /// Why an exchange that was made could not be written down.
     lost: Option<RunError>,
 }
@@ -44,6 +45,7 @@ impl Memo {
                 is_named: false,
                 begun: Vec::new(),
                 recorded,
+                counted: Usage::default(),
                 lost: None,
             }),
         })
@@ -59,8 +61,18 @@ impl Memo {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins an exchange: its number, and the answer if an interrupted attempt has it.
-    pub(crate) fn begin(&self, name: &str, digest: Digest) -> (u32, Option<Value>) {
+    /// Notes an answer that the run has counted already.
+    pub(crate) fn count_before(&self, usage: Usage) {
+        self.state().counted += usage;
+    }
+
+    /// What the answers took that the run had counted before this attempt.
+    pub(crate) fn counted(&self) -> Usage {
+        self.state().counted
+    }
+
+    /// Begins an exchange: its number, and its memo if an interrupted attempt has it.
+    pub(crate) fn begin(&self, name: &str, digest: Digest) -> (u32, Option<MemoLine>) {
         let mut state = self.state();
         let number = match state.begun.iter_mut().find(|(begun, _)| begun == name) {
             Some((_, number)) => {
@@ -75,10 +87,7 @@ impl Memo {
         let fits =
             |line: &MemoLine| line.name == name && line.number == number && line.request_digest == digest;
         let found = state.recorded.iter().position(fits);
-        (
-            number,
-            found.map(|index| state.recorded.swap_remove(index).response),
-        )
+        (number, found.map(|index| state.recorded.swap_remove(index)))
     }
 
     /// Gives the number of an exchange back that failed: a continued attempt counts only those that finished.

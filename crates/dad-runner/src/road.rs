@@ -417,7 +417,7 @@ impl Step<'_> {
         let mut spent = Usage::default();
         let policy = self.node.options.retry.clone().unwrap_or_default();
         let mut pauses = backoff(&policy).build();
-        // An attempt that was interrupted keeps its number; one that failed is followed by another.
+        // An attempt that was interrupted or cancelled keeps its number; one that failed is followed by another.
         let interrupted = self.walk.run.take_interrupted(&self.path);
         let failed = || {
             self.walk
@@ -550,6 +550,7 @@ impl Step<'_> {
                 (*error.partial, Some(error.info.at(path)), kind)
             }
         };
+        output.usage -= cx.counted_before();
         redact_output(&redactor, &mut output);
         if let Some(text) = outcome_text(settings, &output.outcome) {
             staged.write_outcome_text(&text)?;

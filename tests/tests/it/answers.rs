@@ -309,6 +309,8 @@ fn a_question_may_be_denied() {
     drop(env.run(&["resume", "last"]).expect(3));
     drop(env.run(&["answer", "last", "--deny", "still nobody"]).expect(1));
     drop(env.run(&["resume", "last", "--skip", "ask"]).expect(0));
+    let counts = |env: &TestEnvironment| RunView::open(env.last_run()).unwrap().totals.counts;
+    assert_eq!((counts(&env).skipped, counts(&env).failed), (1, 0));
     // What was settled by hand has no files, and a re-run executes it.
     drop(
         env.run(&["run", "flow", "flow.yaml", "--previous-run-id", "last"])
@@ -384,4 +386,31 @@ fn somebody_is_told_that_a_run_waits() {
         "{output}"
     );
     assert_eq!(output.json("cli_run")["status"], "waiting");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_by_hand_and_is_asked_again_counts_once() {
+    let env = TestEnvironment::new();
+    let server = echo_server(&env).await;
+    env.write("flow.yaml", &flow(&asking("ask", 2)));
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(3));
+    drop(env.run(&["resume", "last", "--fail", "ask"]).expect(1));
+    drop(env.run(&["resume", "last"]).expect(3));
+    let waiting = env
+        .run(&["runs", "list", "--json"])
+        .expect(0)
+        .json("cli_runs_list");
+    assert_eq!(waiting["runs"][0]["counts"]["failed"], 0, "{waiting}");
+    drop(
+        env.run(&["answer", "last", "ask", "--input", &input("me")])
+            .expect(0),
+    );
+    let run = env.last_run();
+    let summary = crate::harness::read_json(&run.join("run_summary.json"));
+    assert_eq!(
+        summary["counts"],
+        json!({ "completed": 1, "reused": 0, "failed": 0, "skipped": 0 })
+    );
+    assert_eq!(RunView::open(&run).unwrap().totals.counts.total(), 1);
+    assert_eq!(calls(&server).await, 1);
 }

@@ -133,6 +133,7 @@ fn steps_are_settled_by_hand() {
     for (args, code) in [
         (&["--skip", "good"][..], 2),
         (&["--skip", "nowhere"], 2),
+        (&["--skip", "iter_1.bad", "--fail", "iter_1.bad=no use"], 2),
         (&["--skip", "behind", "--skip", "all.bad"], 1),
     ] {
         let output = env.run(&[&["resume", "last"], args].concat());

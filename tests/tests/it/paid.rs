@@ -4,7 +4,8 @@ use serde_json::json;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::harness::TestEnvironment;
+use crate::harness::{TestEnvironment, read_json, records};
+use crate::models::{Scripted, node, says};
 
 const AGENT: &str = "\
 schema_version: 1
@@ -70,4 +71,58 @@ async fn a_rerun_asks_no_model_for_what_it_takes_over() {
         .expect(0),
     );
     assert_eq!(asked().await, 2, "asked again where it executes again");
+}
+
+/// Cancels a run while its step makes an exchange, the `nth`.
+#[cfg(unix)]
+async fn cancel_during(scripted: &Scripted, args: &[&str], nth: usize) {
+    let mut running = scripted.env.start(args);
+    while scripted.asked().await.len() < nth {
+        assert!(running.try_wait().unwrap().is_none(), "it waits for an answer");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let pid = running.id().to_string();
+    let sent = std::process::Command::new("kill").args(["-INT", &pid]).status();
+    assert!(sent.unwrap().success());
+    drop(scripted.env.finish(running).expect(130));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_cancelled_step_has_paid_for_is_not_paid_for_again() {
+    let late = || says("late").set_delay(std::time::Duration::from_mins(2));
+    let answers = vec![
+        says("one"),
+        says("two"),
+        late(),
+        says("three"),
+        late(),
+        says("{\"n\": 4}"),
+    ];
+    let scripted = Scripted::new(answers).await;
+    let schema = "{ type: object, required: [n], properties: { n: { type: integer } } }";
+    scripted.flow(&node(&format!(
+        "structured_output: {{ schema: {schema}, repairs: 5 }}"
+    )));
+    let run = ["run", "flow", "flow.yaml", "--budget", "calls=4"];
+    // The third is under way.
+    cancel_during(&scripted, &run, 3).await;
+    // It is made again, and the one behind it is under way.
+    cancel_during(&scripted, &["resume", "last"], 5).await;
+    let done = scripted.env.run(&["resume", "last"]).expect(0);
+    assert!(done.stdout.contains("\"n\": 4"), "{done}");
+    assert_eq!(
+        scripted.asked().await.len(),
+        6,
+        "four that were answered, two that were not"
+    );
+
+    let run = scripted.env.last_run();
+    let summary = read_json(&run.join("run_summary.json"));
+    assert_eq!(summary["agg_usage_total_tokens"], 1200, "{summary}");
+    let ended = records(&run, "step_committed");
+    let calls: Vec<_> = ended.iter().map(|record| &record["usage"]["calls"]).collect();
+    assert_eq!(calls, [&json!(2), &json!(1), &json!(1)], "each counts once");
+    let begun = records(&run, "step_started");
+    assert!(begun.iter().all(|record| record["attempt"] == 1), "{begun:?}");
 }

@@ -25,6 +25,8 @@ struct Case {
     made_ago: i64,
     used_ago: i64,
     bytes: u64,
+    /// The number of the run that it may still take results from.
+    needs: Option<usize>,
 }
 
 fn case() -> impl Strategy<Value = Case> {
@@ -38,14 +40,16 @@ fn case() -> impl Strategy<Value = Case> {
     ];
     let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.1));
     let ago = || -2 * DAY..20 * DAY;
-    (status, flags, ago(), ago(), 0_u64..1000).prop_map(
-        |(status, (held, is_original), made_ago, used_ago, bytes)| Case {
+    let needs = prop::option::weighted(0.2, 0_usize..12);
+    (status, flags, ago(), ago(), 0_u64..1000, needs).prop_map(
+        |(status, (held, is_original), made_ago, used_ago, bytes, needs)| Case {
             status,
             held,
             is_original,
             made_ago,
             used_ago,
             bytes,
+            needs,
         },
     )
 }
@@ -84,6 +88,7 @@ fn inventory(cases: &[Case]) -> Inventory {
             },
             held: case.held,
             bytes: case.bytes,
+            needs: case.needs.map(|other| format!("run_{other}").parse().unwrap()),
         })
         .collect();
     runs.sort_by_key(|run| (run.entry.created_at, run.entry.run_id.clone()));
@@ -95,6 +100,23 @@ fn inventory(cases: &[Case]) -> Inventory {
 
 /// The rules as one would say them, each over the whole list.
 fn is_kept(run: &StoredRun, all: &[StoredRun], policy: &RetentionPolicy) -> bool {
+    let mut kept: Vec<bool> = all
+        .iter()
+        .map(|run| is_kept_for_itself(run, all, policy))
+        .collect();
+    // What a run needs may need others.
+    for _ in all {
+        for (needed, run) in all.iter().enumerate() {
+            let id = Some(&run.entry.run_id);
+            kept[needed] |= (0..all.len()).any(|other| kept[other] && all[other].needs.as_ref() == id);
+        }
+    }
+    all.iter()
+        .position(|other| other.entry.run_id == run.entry.run_id)
+        .is_some_and(|place| kept[place])
+}
+
+fn is_kept_for_itself(run: &StoredRun, all: &[StoredRun], policy: &RetentionPolicy) -> bool {
     let ours: Vec<&StoredRun> = all.iter().filter(|run| run.entry.root_id.is_some()).collect();
     let Some(place) = ours
         .iter()
@@ -227,6 +249,7 @@ fn a_run_that_is_used_is_kept_for_that_reason_too() {
         made_ago: DAY,
         used_ago: -DAY,
         bytes: 10,
+        needs: None,
     };
     let all = RetentionPolicy {
         keep_last: Some(1),
