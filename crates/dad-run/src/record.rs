@@ -396,6 +396,31 @@ pub enum StoredValue {
     Stored(StoredRef),
 }
 
+impl RecordBody {
+    /// The file in `.run/values/` that the record names, if it names one.
+    pub(crate) fn stored(&self) -> Option<StoredRef> {
+        let value = match self {
+            Self::Inputs { variables, .. } | Self::ComponentStarted { variables, .. } => variables,
+            Self::LoopStarted {
+                items: LoopItems::List(items),
+                ..
+            } => items,
+            Self::Question { schema, .. } => schema,
+            Self::Answered { input, .. } => input,
+            Self::Custom { payload, .. } => payload,
+            Self::StepCommitted(step) => match &step.artifacts {
+                ArtifactList::Stored { stored } => return Some(*stored),
+                ArtifactList::Inline(_) => return None,
+            },
+            _ => return None,
+        };
+        match value {
+            StoredValue::Stored(stored) => Some(*stored),
+            StoredValue::Value(_) => None,
+        }
+    }
+}
+
 /// What a loop goes over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -425,6 +450,13 @@ pub struct StoredRef {
     pub blake3: Digest,
     /// Its length in bytes.
     pub len: u64,
+}
+
+impl StoredRef {
+    /// The name of the file.
+    pub(crate) fn file_name(&self) -> String {
+        format!("{}.json", self.blake3)
+    }
 }
 
 /// The artifacts of a step, kept in the record or, when there are very many, in `.run/values/`.

@@ -104,10 +104,19 @@ pub(crate) fn write_definition(
     Ok(())
 }
 
-/// Reads the definition of a run back.
-pub(crate) fn read_definition(dot_run: &Dir) -> Result<RecordedDefinition, RunError> {
+/// Reads the definition of a run back, which must be the one that the journal has the digest of.
+pub(crate) fn read_definition(
+    dot_run: &Dir,
+    recorded: Option<Digest>,
+) -> Result<RecordedDefinition, RunError> {
     let path = dot_run.path().join(DEFINITION);
     let file: DefinitionFile<Value> = decode(&dot_run.read(DEFINITION)?, &path)?;
+    if recorded.is_some_and(|recorded| recorded != Digest::of_json(&file.definition)) {
+        return Err(RunError::Corrupt {
+            path,
+            reason: "its digest differs".to_owned(),
+        });
+    }
     let shown = path.to_string_lossy();
     let loaded = load_str(&file.definition.to_string(), &shown, None, None)
         .map_err(|problems| RunError::unreadable(&path, problems))?;

@@ -52,16 +52,12 @@ fn store_bytes(dot_run: &Dir, bytes: &[u8], durability: Durability) -> Result<St
     };
     let values = dot_run.create_dir_all(VALUES)?;
     // The name is the content's digest: if the file exists it is the same file.
-    values.publish(file_name(&stored), bytes, durability)?;
+    values.publish(stored.file_name(), bytes, durability)?;
     if durability == Durability::Disk {
         // Each time, because whoever made the directory may not have come to it yet.
         dot_run.sync()?;
     }
     Ok(stored)
-}
-
-fn file_name(stored: &StoredRef) -> String {
-    format!("{}.json", stored.blake3)
 }
 
 /// Reads a value of a record back.
@@ -85,8 +81,8 @@ pub(crate) fn load_artifacts(
 
 fn load_stored<T: serde::de::DeserializeOwned>(dot_run: &Dir, stored: &StoredRef) -> Result<T, RunError> {
     let values = dot_run.open_dir(VALUES)?;
-    let path = values.path().join(file_name(stored));
-    let bytes = values.read(file_name(stored))?;
+    let path = values.path().join(stored.file_name());
+    let bytes = values.read(stored.file_name())?;
     if Digest::of(&bytes) != stored.blake3 {
         return Err(RunError::Corrupt {
             path,

@@ -61,6 +61,8 @@ pub struct RunView {
     open: OpenEnds,
     end: JournalEnd,
     places: Vec<RunPlace>,
+    /// Of the definition, as its first record says; none of the original system.
+    definition_digest: Option<Digest>,
     /// Steps in loops by their place in the definition and their fingerprint; made when it is first asked for.
     in_loops: OnceLock<HashMap<(HierarchyPath, Digest), HierarchyPath>>,
 }
@@ -226,6 +228,7 @@ impl RunView {
             open: fold.open,
             end,
             places: fold.places,
+            definition_digest: fold.definition_digest,
             in_loops: OnceLock::new(),
             dot_run,
             dir,
@@ -393,9 +396,14 @@ impl RunView {
     /// The definition that it executes, and the digest of each of its steps.
     ///
     /// # Errors
-    /// If it is missing, damaged, or of a newer version.
+    /// If it is missing, not the one that was recorded, or of a newer version.
     pub fn definition(&self) -> Result<RecordedDefinition, RunError> {
-        read_definition(&self.dot_run)
+        read_definition(&self.dot_run, self.definition_digest)
+    }
+
+    /// Every record of the journal once more.
+    pub(crate) fn each_record(&self, each: impl FnMut(Record)) -> Result<(), RunError> {
+        read_journal(&self.dot_run, each).map(drop)
     }
 
     /// What it was started from, if it is a re-run.
@@ -589,6 +597,7 @@ struct Fold {
     error: Option<ErrorInfo>,
     last_at: Option<Timestamp>,
     totals: Totals,
+    definition_digest: Option<Digest>,
     entries: IndexMap<HierarchyPath, ViewEntry>,
     answers: IndexMap<HierarchyPath, StoredValue>,
     decisions: Decisions,
@@ -626,9 +635,11 @@ impl Fold {
                 run_id,
                 root_id,
                 parent,
+                definition_digest,
                 ..
             } => {
                 self.created = Some((run_id, root_id, record.at));
+                self.definition_digest = Some(definition_digest);
                 self.parent = parent;
             }
             RecordBody::RunStarted(driver) | RecordBody::RunResumed(driver) => {

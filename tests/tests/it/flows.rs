@@ -458,7 +458,7 @@ fn a_run_is_verified_file_by_file() {
     }
     let verify = |run: &str| env.unchanged(&["runs", "verify", run, "--project-root", "."]);
     insta::assert_snapshot!(verify("last").expect(0), @r"
-    run_00000000_000000_000002: 1 step, 5 files, all as recorded
+    run_00000000_000000_000002: 1 step, 6 files, all as recorded
     ---- exit code 0
     ");
     let step = env.last_run().join("hello_root/greet");
@@ -467,7 +467,7 @@ fn a_run_is_verified_file_by_file() {
     insta::assert_snapshot!(verify("last").expect(1), @r"
     hello_root/greet/outcome.json: it is not the file that was recorded
     hello_root/greet/stdout.log: it is missing
-    run_00000000_000000_000002: 1 step, 5 files, 2 of them not as recorded
+    run_00000000_000000_000002: 1 step, 6 files, 2 of them not as recorded
     ---- exit code 1
     ");
     let json = env
@@ -476,12 +476,63 @@ fn a_run_is_verified_file_by_file() {
         .json("cli_runs_verify");
     assert_eq!(
         (&json["whole"], &json["found"]["files"]),
-        (&json!(false), &json!(5))
+        (&json!(false), &json!(6))
     );
     // The one before it is whole.
     let _ = verify("last~1").expect(0);
     assert!(verify("last~2").expect(2).stderr.contains("last~2"));
     std::fs::remove_dir_all(env.last_run()).unwrap();
+}
+
+#[test]
+fn what_a_run_keeps_beside_its_steps_is_verified() {
+    let env = TestEnvironment::new();
+    env.write(
+        "flow.yaml",
+        "schema_version: 1\nkind: flow\nvariables: { big: x }\nelements:\n  - { node: fails, type: command, settings: { commands: [['false']] } }\n",
+    );
+    env.write("big.txt", &"long ".repeat(2000));
+    let _ = env
+        .run(&["run", "flow", "flow.yaml", "--var", "big=@big.txt"])
+        .expect(1);
+    let verify = || env.unchanged(&["runs", "verify", "last"]);
+    insta::assert_snapshot!(verify().expect(0), @"
+    run_00000000_000000_000001: 1 step, 7 files, all as recorded
+    ---- exit code 0
+    ");
+    let run = env.last_run();
+    let definition = run.join(".run/definition.json");
+    let whole = std::fs::read_to_string(&definition).unwrap();
+    std::fs::write(&definition, whole.replace("\"false\"", "\"true\"")).unwrap();
+    insta::assert_snapshot!(env.unchanged(&["resume", "last", "--definition", "recorded"]).expect(2), @"
+    ---- stderr
+    error[corrupt]: `[root]/project/runs/run_00000000_000000_000001/.run/definition.json` is not the file that was recorded: its digest differs
+      hint: restore the file, or start from an earlier step
+    ---- exit code 2
+    ");
+    insta::assert_snapshot!(verify().expect(1), @"
+    .run/definition.json: it is not the file that was recorded
+    run_00000000_000000_000001: 1 step, 7 files, 1 of them not as recorded
+    ---- exit code 1
+    ");
+    std::fs::remove_file(&definition).unwrap();
+    let values = run.join(".run/values");
+    let value = std::fs::read_dir(&values)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    std::fs::remove_file(value).unwrap();
+    insta::with_settings!({ filters => [("[0-9a-f]{64}", "[digest]")] }, {
+        insta::assert_snapshot!(verify().expect(1), @"
+        .run/values/[digest].json: it is missing
+        .run/definition.json: it is missing
+        run_00000000_000000_000001: 1 step, 7 files, 2 of them not as recorded
+        ---- exit code 1
+        ");
+    });
+    std::fs::remove_dir_all(&run).unwrap();
 }
 
 #[test]
