@@ -108,6 +108,11 @@ impl From<Error> for CommandError {
     fn from(error: Error) -> Self {
         match error {
             Error::Run(error) => error.into(),
+            Error::Broken { source, .. } => Self {
+                exit_code: exit_code::FAILED,
+                told: true,
+                ..(*source).into()
+            },
             error => {
                 let status = error.report().map_or(RunStatus::Failed, |report| report.status);
                 let recorded = error.report().and_then(|report| report.error.clone());

@@ -179,8 +179,10 @@ fn entry_line(path: &HierarchyPath, entry: &ViewEntry, is_driven: bool) -> Strin
 
 fn details(step: &StepCommitted) -> String {
     let mut parts = vec![match (&step.reused_from, &step.edited_from) {
-        (Some(origin), _) => format!("from {}", origin.run_id),
-        (None, Some(origin)) => format!("from {}, with a changed outcome", origin.run_id),
+        (Some(origin), None) => format!("from {}", origin.run_id),
+        (Some(origin), Some(_)) | (None, Some(origin)) => {
+            format!("from {}, with a changed outcome", origin.run_id)
+        }
         (None, None) => format_duration(Duration::from_millis(step.duration_ms)),
     }];
     if step.status != StepStatus::Completed {

@@ -94,11 +94,10 @@ fn explain(view: &RunView, path: &HierarchyPath) -> Result<Explanation, CommandE
     }
     if found.edited_from.is_some() {
         let plan = view.plan()?;
-        found.edits = plan
+        let edits = plan
             .iter()
-            .flat_map(|plan| plan.edits_of(path))
-            .cloned()
-            .collect();
+            .flat_map(|plan| plan.inherited_edits.iter().chain(&plan.edits));
+        found.edits = edits.filter(|edit| edit.path == *path).cloned().collect();
     }
     if found.reason == Some(Reason::Changed) {
         found.changes = view.step_file(path, layout::CHANGES)?;

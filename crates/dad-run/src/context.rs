@@ -1,9 +1,11 @@
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use dad_core::{
-    Budget, Definition, ElementId, PathSelector, Redactor, RunId, RunKind, SCHEMA_VERSION, Timestamp, nearest,
+    Budget, Definition, ElementId, HierarchyPath, PathSelector, Redactor, RunId, RunKind, SCHEMA_VERSION,
+    Timestamp, nearest,
 };
 use dad_definition::{NodeTypes, Program, check_executable, compile};
 use dad_events::EventBusBuilder;
@@ -29,6 +31,7 @@ use crate::record::RecordBody;
 use crate::recorded::{Versioned, write_definition};
 use crate::resources::Resources;
 use crate::run::{ActiveRun, RunScope};
+use crate::step::outcome_of;
 use crate::values::store_value;
 use crate::view::RunView;
 
@@ -415,21 +418,30 @@ impl RunContext {
             execute: execute.collect::<Result<_, RunError>>()?,
             ask: ask.collect::<Result<_, RunError>>()?,
             edits: Vec::new(),
+            inherited_edits: edits_in(parent, parents_plan.as_ref()),
             steps,
         };
-        plan.edits = self.edits(program, &plan)?;
+        plan.edits = self.edits(program, &plan, parent)?;
         Ok(plan)
     }
 
-    /// The changes of results that are taken over.
-    fn edits(&self, program: &Program, plan: &RerunPlan) -> Result<Vec<Edit>, RunError> {
+    /// The changes of results that are taken over. Each is tried, so that none fails when the run has begun.
+    fn edits(&self, program: &Program, plan: &RerunPlan, parent: &RunView) -> Result<Vec<Edit>, RunError> {
+        let mut outcomes: HashMap<HierarchyPath, Value> = HashMap::new();
         let redactor = self.options.secrets.redactor();
         let edits = self.options.edits.iter().map(|(target, value)| {
             let mut value = value.clone();
             redactor.redact_json(&mut value);
             let edit = Edit::parse(target, value, program)?;
             match plan.step(&edit.path).map(|step| &step.decision) {
-                Some(Decision::Reuse { .. }) => Ok(edit),
+                Some(Decision::Reuse { .. }) => {
+                    let outcome = match outcomes.entry(edit.path.clone()) {
+                        Entry::Occupied(known) => known.into_mut(),
+                        Entry::Vacant(new) => new.insert(outcome_of(&parent.result(&edit.path)?)),
+                    };
+                    edit.apply(outcome)?;
+                    Ok(edit)
+                }
                 _ => Err(RunError::Edit {
                     target: target.clone(),
                     reason: format!("`{}` does not lie before the entry point", edit.path),
@@ -640,6 +652,18 @@ fn run_options(options: &Options, plan: Option<&RerunPlan>) -> Map<String, Value
         given.insert("run_root_subpath".to_owned(), subpath.clone().into());
     }
     given
+}
+
+/// The changes that an earlier run made to results which a re-run of it may take.
+fn edits_in(parent: &RunView, plan: Option<&RerunPlan>) -> Vec<Edit> {
+    let all = plan
+        .iter()
+        .flat_map(|plan| plan.inherited_edits.iter().chain(&plan.edits));
+    let is_there = |edit: &&Edit| {
+        let step = parent.step(&edit.path);
+        step.is_some_and(|step| step.edited_from.is_some())
+    };
+    all.filter(is_there).cloned().collect()
 }
 
 fn write_static_inputs(

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dad_core::HierarchyPath;
+use dad_core::{HierarchyPath, nearest};
 use dad_definition::Program;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -45,7 +45,7 @@ impl Edit {
             let field = &target[at + ".outcome".len()..];
             let field = match field.chars().next() {
                 None | Some('[') => field,
-                Some('.') => &field[1..],
+                Some('.') if field.len() > 1 => &field[1..],
                 Some(_) => continue,
             };
             let selected = target[..at]
@@ -71,10 +71,10 @@ impl Edit {
         Err(unknown.unwrap_or_else(whole))
     }
 
-    /// Changes an outcome. Objects that are missing on the way are made.
+    /// Changes an outcome. Where there is nothing at all, objects are made on the way.
     ///
     /// # Errors
-    /// [`RunError::Edit`] if there is something else on the way, or a list is shorter.
+    /// [`RunError::Edit`] if there is something else on the way, an object without the field, or a list that is shorter.
     pub fn apply(&self, outcome: &mut Value) -> Result<(), RunError> {
         let refused = |reason: String| RunError::Edit {
             target: self.to_string(),
@@ -85,12 +85,15 @@ impl Edit {
             place = match segment {
                 Segment::Key(key) => {
                     if place.is_null() {
-                        *place = Value::Object(Map::new());
+                        *place = Value::Object(Map::from_iter([(key.to_owned(), Value::Null)]));
                     }
                     let found = type_of(place);
                     let fields = place.as_object_mut();
                     let fields = fields.ok_or_else(|| refused(format!("`{key}` stands in {found}")))?;
-                    fields.entry(key).or_insert(Value::Null)
+                    if !fields.contains_key(key) {
+                        return Err(refused(unknown_field(key, fields)));
+                    }
+                    &mut fields[key]
                 }
                 Segment::Index(index) => {
                     let found = type_of(place);
@@ -104,6 +107,21 @@ impl Edit {
         }
         place.clone_from(&self.value);
         Ok(())
+    }
+}
+
+fn unknown_field(key: &str, fields: &Map<String, Value>) -> String {
+    let names = || fields.keys().map(String::as_str);
+    match nearest(key, names()) {
+        Some(near) => format!("it has no `{key}`, but `{near}`"),
+        None if fields.is_empty() => format!("it has no `{key}`, and nothing else"),
+        None => format!(
+            "it has no `{key}`, but {}",
+            names()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
     }
 }
 

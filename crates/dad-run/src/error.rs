@@ -426,6 +426,15 @@ impl RunError {
         )
     }
 
+    /// Whether a result of the previous run cannot be taken, which is no fault of the run's own directory.
+    #[must_use]
+    pub const fn is_of_parent(&self) -> bool {
+        matches!(
+            self,
+            Self::Corrupt { .. } | Self::NothingToReuse { .. } | Self::ParentGone { .. } | Self::Edit { .. }
+        )
+    }
+
     /// The error as it is recorded.
     #[must_use]
     pub fn to_info(&self) -> ErrorInfo {

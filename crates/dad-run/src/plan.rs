@@ -40,6 +40,9 @@ pub struct RerunPlan {
     /// What is changed in results that are taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
+    /// What earlier runs of the line changed in results that may be taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inherited_edits: Vec<Edit>,
     /// The steps of the definition in document order.
     pub steps: Vec<PlannedStep>,
 }

@@ -590,6 +590,19 @@ impl RunHandle {
         inner.record(&body, Some(event)).map(drop)
     }
 
+    /// What a run came to that could not be sealed; its directory says that it was interrupted.
+    #[must_use]
+    pub fn unsealed(&self, error: ErrorInfo) -> SealedRun {
+        SealedRun {
+            status: RunStatus::Failed,
+            error: Some(error),
+            totals: self.inner.state().totals,
+            first_failures: Vec::new(),
+            duration: self.inner.started.elapsed(),
+            warnings: Vec::new(),
+        }
+    }
+
     /// Notes that an attempt failed and another will follow.
     ///
     /// # Errors

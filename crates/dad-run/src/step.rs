@@ -389,20 +389,15 @@ impl RunHandle {
         inner.stage.make_dir(&name)?;
         let source_name = from.to_relative_dir();
         let source = (parent.handle(), &*source_name);
-        let mut artifacts = Vec::new();
-        for artifact in parent.artifacts(step)? {
-            if !is_edited(&edits, &artifact.name) {
-                copy_artifact(source, &artifact, stage)?;
-                artifacts.push(artifact);
-            } else if artifact.name == RESULT {
-                let result = edited_result(source, &artifact, &edits)?;
-                artifacts.extend(write_edited(&inner.stage.open_dir(&name)?, &result)?);
-            }
-        }
-        artifacts.sort_by(|a, b| a.name.cmp(&b.name));
+        let taken = take_files(source, parent.artifacts(step)?, &edits, stage).inspect_err(|_| {
+            // What was copied is nobody's; that it could not be taken is what counts.
+            drop(inner.stage.remove_dir_all(&name));
+        });
+        let artifacts = taken?;
         let origin = Some(origin_of(step, &parent.run_id));
         let (reused_from, edited_from) = match edits.is_empty() {
-            true => (origin, None),
+            // What was changed in an earlier run stays known for it.
+            true => (origin, step.edited_from.clone()),
             false => (None, origin),
         };
         let committed = StepCommitted {
@@ -538,9 +533,35 @@ pub(crate) fn digest_file(dir: &Dir, file: &str, name: String) -> FsResult<Artif
     })
 }
 
+/// Copies the files of a step into a stage, with the edits of its outcome.
+fn take_files(
+    source: Place<'_>,
+    recorded: Vec<ArtifactRef>,
+    edits: &[&Edit],
+    stage: Place<'_>,
+) -> Result<Vec<ArtifactRef>, RunError> {
+    let mut artifacts = Vec::with_capacity(recorded.len());
+    for artifact in recorded {
+        if !is_edited(edits, &artifact.name) {
+            copy_artifact(source, &artifact, stage)?;
+            artifacts.push(artifact);
+        } else if artifact.name == RESULT {
+            let result = edited_result(source, &artifact, edits)?;
+            artifacts.extend(write_edited(&stage.0.open_dir(stage.1)?, &result)?);
+        }
+    }
+    artifacts.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(artifacts)
+}
+
 /// Whether a file of a step is another one after an edit of the outcome.
 fn is_edited(edits: &[&Edit], name: &str) -> bool {
     !edits.is_empty() && [RESULT, OUTCOME, OUTCOME_TEXT].contains(&name)
+}
+
+/// The outcome in a result.
+pub(crate) fn outcome_of(result: &Value) -> Value {
+    result.get("outcome").cloned().unwrap_or_default()
 }
 
 /// The result of a step with its outcome changed.
@@ -548,7 +569,7 @@ fn edited_result(source: Place<'_>, artifact: &ArtifactRef, edits: &[&Edit]) -> 
     let bytes = read_artifact(source, artifact)?;
     let mut result: Value =
         serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(full_path(source, artifact), e))?;
-    let mut outcome = result.get("outcome").cloned().unwrap_or_default();
+    let mut outcome = outcome_of(&result);
     for edit in edits {
         edit.apply(&mut outcome)?;
     }

@@ -7,9 +7,17 @@ use crate::runner::RunReport;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The run could not be set up, or its directory could not be written.
+    /// The run could not be set up.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The run could not go on: its directory could not be written or read, or a step did not let itself be stopped.
+    #[error("{source}")]
+    Broken {
+        /// What the run came to.
+        report: Box<RunReport>,
+        /// Why.
+        source: Box<RunError>,
+    },
     /// A step, or the run itself, failed; everything up to there is recorded.
     #[error("the run failed{}", place_and_cause(report))]
     Failed {
@@ -44,7 +52,9 @@ impl Error {
     pub fn report(&self) -> Option<&RunReport> {
         match self {
             Self::Run(_) => None,
-            Self::Failed { report } | Self::Cancelled { report } => Some(report),
+            Self::Broken { report, .. } | Self::Failed { report } | Self::Cancelled { report } => {
+                Some(report)
+            }
         }
     }
 
@@ -53,6 +63,7 @@ impl Error {
     pub fn code(&self) -> &str {
         match self {
             Self::Run(error) => error.code(),
+            Self::Broken { source, .. } => source.code(),
             Self::Failed { report } => report.error.as_ref().map_or("failed", |error| &error.code),
             Self::Cancelled { .. } => "cancelled",
         }

@@ -194,10 +194,16 @@ pub(crate) async fn take_step(
 impl Step<'_> {
     fn reuse(&self, from: &HierarchyPath, reason: Reason) -> Result<Ended, RunError> {
         let node_type = &self.node.node_type;
-        let totals = self
+        let taken = self
             .walk
             .run
-            .reuse_step(self.inside.entered, &self.path, node_type, from, reason)?;
+            .reuse_step(self.inside.entered, &self.path, node_type, from, reason);
+        let totals = match taken {
+            Ok(totals) => totals,
+            // The step fails: the run itself can go on, to what is to be done in any case.
+            Err(error) if error.is_of_parent() => return self.fail_before_execution(None, error.to_info()),
+            Err(error) => return Err(error),
+        };
         Ok(Ended {
             // What is reused is a result that others could go on from, a failure that was absorbed too.
             status: StepStatus::Completed,

@@ -79,8 +79,8 @@ impl<D: AsRef<Definition>> Runner<D> {
     /// Executes the definition.
     ///
     /// # Errors
-    /// [`Error::Run`] if the run could not be set up or written, [`Error::Failed`] or [`Error::Cancelled`] with the
-    /// report, which names path and cause.
+    /// [`Error::Run`] if the run could not be set up, [`Error::Broken`] if it could not go on, [`Error::Failed`] or
+    /// [`Error::Cancelled`] with the report, which names path and cause.
     pub async fn run(self) -> Result<RunReport, Error> {
         match self.life {
             Life::Own(context) => {
@@ -131,15 +131,25 @@ async fn run_whole(run: ActiveRun) -> Result<RunReport, Error> {
     let ended = match execute(&handle).await {
         Ok(ended) => ended,
         Err(error) => {
-            // The journal or an artifact could not be written; the seal may fail for the same reason, and the first
-            // error is the one that explains it.
-            drop(run.seal(RunStatus::Failed, Some(error.to_info())).await);
-            return Err(error.into());
+            // The seal may fail for the same reason, and the first error is the one that explains it.
+            let info = error.to_info();
+            let sealed = run.seal(RunStatus::Failed, Some(info.clone())).await;
+            let sealed = sealed.unwrap_or_else(|_| handle.unsealed(info));
+            return Err(broken(&handle, sealed, error));
         }
     };
     let (status, error, output) = verdict(ended);
-    let sealed = run.seal(status, error).await?;
-    Error::from_report(report(&handle, sealed, output))
+    match run.seal(status, error).await {
+        Ok(sealed) => Error::from_report(report(&handle, sealed, output)),
+        Err(error) => Err(broken(&handle, handle.unsealed(error.to_info()), error)),
+    }
+}
+
+fn broken(run: &RunHandle, sealed: SealedRun, source: RunError) -> Error {
+    Error::Broken {
+        report: Box::new(report(run, sealed, None)),
+        source: Box::new(source),
+    }
 }
 
 async fn execute(run: &RunHandle) -> Result<WalkEnded, RunError> {

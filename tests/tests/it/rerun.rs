@@ -368,8 +368,32 @@ async fn a_rerun_goes_on_from_a_changed_result() {
     let show = env.run(&["runs", "show", "last"]).expect(0);
     assert!(show.stdout.contains("with a changed outcome"), "{show}");
 
+    // Whoever takes it over says it too.
+    assert_eq!(rerun(&env, &["--entry-point", "s10"]), ["s10"]);
+    drop(env.run(&["runs", "rm", "last~1"]).expect(0));
+    let why = env.run(&["runs", "why", "last", "s7"]).expect(0);
+    assert!(why.stdout.contains("s7.outcome.text = \"the opposite\""), "{why}");
+    let show = env.run(&["runs", "show", "last"]).expect(0);
+    assert_eq!(show.stdout.matches("with a changed outcome").count(), 1, "{show}");
+
+    let runs = env.runs().len();
+    let refused = [
+        "run",
+        "flow",
+        "flow.yaml",
+        "--previous-run-id",
+        "last",
+        "--entry-point",
+        "s9",
+        "--dry-run",
+        "--set",
+    ];
+    let mistyped = env.run(&[&refused[..], &["s7.outcome.txt=1"]].concat()).expect(2);
+    insta::assert_snapshot!(env.shown(&mistyped.stderr), @"error[edit]: `flow_root.s7.outcome.txt` cannot be set: it has no `txt`, but `text`");
     for (edit, entry) in [
         ("s7.outcome.text=1", "s7"),
+        ("s7.outcome.=1", "s9"),
+        ("s7.outcome.files[3]=1", "s9"),
         ("nowhere.outcome=1", "s9"),
         ("s7.outcome.text.deeper=1", "s9"),
         ("s7.settings=1", "s9"),
@@ -386,9 +410,10 @@ async fn a_rerun_goes_on_from_a_changed_result() {
             "--set",
             edit,
         ]);
-        assert_ne!(output.code, Some(0), "{edit}: {output}");
+        assert_eq!(output.code, Some(2), "{edit}: {output}");
         assert!(output.stderr.contains("error["), "{edit}: {output}");
     }
+    assert_eq!(env.runs().len(), runs, "nothing was made");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -533,4 +558,43 @@ async fn killed_failed_and_waiting_runs_can_be_started_from() {
             .len(),
         3
     );
+}
+
+#[test]
+fn a_result_that_cannot_be_taken_over_fails_its_step() {
+    let env = TestEnvironment::new();
+    env.write(
+        "flow.yaml",
+        "schema_version: 1\nkind: flow\nelements:\n  - { node: one, type: command, settings: { commands: [[echo, one]] } }\n  - { node: two, \
+         type: ai_model_call, settings: { models: [openai/gpt-5.1], prompt: two, model_call_config: { test_mode: true } } }\n  - { node: three, type: \
+         command, settings: { commands: [[echo, three]] } }\nfinally:\n  - { node: tidy, type: command, settings: { commands: [[echo, tidy]] } }\n",
+    );
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
+    let outcome = env.last_run().join("flow_root/two/outcome.json");
+    let whole = std::fs::read(&outcome).unwrap();
+    std::fs::write(&outcome, "{}").unwrap();
+    let failed = env
+        .run(&["run", "flow", "flow.yaml", "--previous-run-id", "last"])
+        .expect(1);
+    insta::assert_snapshot!(env.shown(&failed.stderr), @"
+    rerun_00000000_000000_000002
+    re-run of run_00000000_000000_000001: 4 reused, 0 to execute
+    flow_root
+      ↺ one                           from run_00000000_000000_000001  1 command
+      ✗ two                           [time]
+        `[root]/project/runs/run_00000000_000000_000001/flow_root/two/outcome.json` is not the file that was recorded: it has 2 bytes, recorded were 67
+      ↺ tidy                          from run_00000000_000000_000001  1 command
+    ✗ flow_root failed
+
+    failed rerun_00000000_000000_000002 in [time]
+      steps     2 completed, of them 2 reused, 1 failed
+      error     flow_root.two: `[root]/project/runs/run_00000000_000000_000001/flow_root/two/outcome.json` is not the file that was recorded: it has 2 bytes, recorded were 67
+      hint      restore the file, or start from an earlier step
+      artifacts [root]/project/runs/rerun_00000000_000000_000002
+      next      dhenara resume rerun_00000000_000000_000002
+    ");
+    std::fs::write(&outcome, whole).unwrap();
+    // What could not be taken executes.
+    drop(env.run(&["resume", "last"]).expect(0));
+    drop(env.run(&["runs", "verify", "last"]).expect(0));
 }

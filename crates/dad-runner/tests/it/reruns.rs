@@ -2,7 +2,7 @@ use std::path::Path;
 
 use dad_core::FlowDefinition;
 use dad_definition::FlowBuilder;
-use dad_run::{RunError, RunView};
+use dad_run::RunView;
 use dad_runner::{Error, FlowRunner, RunReport};
 
 use crate::nodes::{echo, effect, failing};
@@ -107,7 +107,12 @@ async fn a_damaged_file_is_never_reused() {
     let error = rerun(flow("a"), project.path(), Some("second"))
         .await
         .unwrap_err();
-    assert!(matches!(error, Error::Run(RunError::Corrupt { .. })), "{error}");
+    let Error::Failed { report } = error else {
+        panic!("{error}");
+    };
+    let error = report.error.unwrap();
+    assert_eq!(error.code, "corrupt");
+    assert_eq!(error.path.unwrap().as_str(), "flow.first");
 }
 
 #[tokio::test]

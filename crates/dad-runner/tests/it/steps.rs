@@ -174,10 +174,14 @@ async fn a_node_that_does_not_stop_fails_the_run_by_name() {
         .unwrap();
     let began = tokio::time::Instant::now();
     let error = run(flow, project.path()).await.unwrap_err();
-    let Error::Run(RunError::Unresponsive { path, .. }) = &error else {
+    let Error::Broken { source, report } = &error else {
+        panic!("{error}");
+    };
+    let RunError::Unresponsive { path, .. } = &**source else {
         panic!("{error}");
     };
     assert_eq!(path.as_str(), "flow.both.sleeper");
+    assert_eq!(report.status, RunStatus::Failed);
     assert!(
         error.to_string().contains("did not stop within 10.0 s"),
         "{error}"
