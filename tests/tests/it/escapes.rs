@@ -420,3 +420,108 @@ async fn no_race_leads_out() {
         "escapes: of 100 changes raced by a swap {refused} were refused"
     ));
 }
+
+#[test]
+fn records_of_runs_and_settings_of_projects_are_not_changed() {
+    let env = TestEnvironment::new();
+    env.write("flow.yaml", "schema_version: 1\nkind: flow\nelements:\n  - { node: first, type: command, settings: { commands: [[echo, one]] } }\n");
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
+    let other = env.last_run();
+    let other = other.file_name().unwrap().to_str().unwrap();
+    env.write(".dhenara/config.yaml", "{}\n");
+    let of_run = [
+        ".run/journal.jsonl",
+        ".RUN/definition.json",
+        ".run./lease",
+        ".trace/trace.jsonl",
+        "static_inputs/new.txt",
+        "run_summary.json",
+        "flow_root/first/outcome.json",
+        "flow_root",
+    ];
+    let mut in_project = vec![
+        ".dhenara/config.yaml".to_owned(),
+        ".Dhenara/new.yaml".to_owned(),
+        "sub/.dhenara/.secrets/.credentials.yaml".to_owned(),
+        "DHENAR~1/config.yaml".to_owned(),
+        "runs".to_owned(),
+        format!("runs/{other}"),
+        format!("runs/{other}/new.txt"),
+        format!("runs/{other}/flow_root/first/outcome.json"),
+    ];
+    in_project.push("$var{run_dir}/.run/journal.jsonl".to_owned());
+    let mut elements = String::new();
+    let mut add = |base: &str, path: &str| {
+        let number = elements.lines().count();
+        let create = json!({ "type": "create_file", "path": path, "content": "mine" });
+        let delete = json!({ "type": if path.contains('.') { "delete_file" } else { "delete_directory" }, "path": path });
+        let moved = json!({ "type": "move_file", "source": path, "destination": "elsewhere" });
+        for operation in [create, delete, moved] {
+            let settings = json!({ "base_directory": base, "operations": [operation] });
+            writeln!(
+                elements,
+                "  - {{ node: n{number}_{}, type: file_operation, on_error: continue, settings: {settings} }}",
+                operation["type"].as_str().unwrap()
+            )
+            .unwrap();
+        }
+    };
+    of_run.iter().for_each(|path| add(".", path));
+    in_project.iter().for_each(|path| add("$var{project_root}", path));
+    let flow = format!(
+        "schema_version: 1\nkind: flow\nelements:\n  - {{ node: first, type: command, settings: {{ commands: [[echo, one]] }} }}\n{elements}  - {{ node: harmless, type: file_operation, settings: {{ operations: [{{ type: create_file, path: notes/mine.txt, content: mine }}] }} }}\n"
+    );
+    env.write("flow.yaml", &flow);
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
+    let run = env.last_run();
+    let mut told = String::new();
+    let all = of_run.iter().map(|path| path.to_string()).chain(in_project);
+    for (place, path) in all.enumerate() {
+        for kind in ["create_file", "delete_file", "delete_directory", "move_file"] {
+            let step = run.join(format!("flow_root/n{}_{kind}", place * 3));
+            let Ok(result) = std::fs::read(step.join("result.json")) else {
+                continue;
+            };
+            let result: Value = serde_json::from_slice(&result).unwrap();
+            assert_eq!(result["execution_status"], "failed", "{path}: {result}");
+            let message = result["error"]["message"].as_str().unwrap();
+            if kind == "create_file" {
+                writeln!(told, "{message}").unwrap();
+            }
+        }
+    }
+    let told = told
+        .replace(other, "[other]")
+        .replace(env.project().to_str().unwrap(), "[project]");
+    let told = told.replace(run.file_name().unwrap().to_str().unwrap(), "[run]");
+    insta::assert_snapshot!(told, @"
+    operation 1 (create_file): `.run/journal.jsonl` belongs to the records of this run
+    operation 1 (create_file): `.RUN/definition.json` belongs to the records of this run
+    operation 1 (create_file): `.run./lease` belongs to the records of this run
+    operation 1 (create_file): `.trace/trace.jsonl` belongs to the records of this run
+    operation 1 (create_file): `static_inputs/new.txt` belongs to the records of this run
+    operation 1 (create_file): `run_summary.json` belongs to the records of this run
+    operation 1 (create_file): `flow_root/first/outcome.json` belongs to the records of this run
+    operation 1 (create_file): `flow_root` belongs to the records of this run
+    operation 1 (create_file): `.dhenara/config.yaml` belongs to the settings of a project
+    operation 1 (create_file): `.Dhenara/new.yaml` belongs to the settings of a project
+    operation 1 (create_file): `sub/.dhenara/.secrets/.credentials.yaml` belongs to the settings of a project
+    operation 1 (create_file): `DHENAR~1/config.yaml` belongs to the settings of a project
+    operation 1 (create_file): `runs` holds the directory of this run
+    operation 1 (create_file): `runs/[other]` belongs to another run
+    operation 1 (create_file): `runs/[other]/new.txt` belongs to another run
+    operation 1 (create_file): `runs/[other]/flow_root/first/outcome.json` belongs to another run
+    operation 1 (create_file): `[project]/runs/[run]/.run/journal.jsonl` belongs to the records of this run
+    ");
+    assert_eq!(
+        std::fs::read_to_string(run.join("notes/mine.txt")).unwrap(),
+        "mine"
+    );
+    drop(env.run(&["runs", "verify", "last"]).expect(0));
+    drop(env.run(&["runs", "verify", "last~1"]).expect(0));
+    assert_eq!(
+        std::fs::read_to_string(env.project().join(".dhenara/config.yaml")).unwrap(),
+        "{}\n"
+    );
+    std::fs::remove_dir_all(run.join("notes")).unwrap();
+}

@@ -6,6 +6,7 @@ mod lock;
 mod look;
 mod place;
 mod plan;
+mod protected;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -287,6 +288,7 @@ struct Request {
     /// Both, as they are also called after the project was moved.
     directories: Vec<PathBuf>,
     relative_only: bool,
+    protected: protected::Protected,
     operations: Vec<FileOperation>,
     rules: tree::Rules,
 }
@@ -318,6 +320,7 @@ impl Request {
             directories: std::iter::once(&base).chain(&allowed).map(in_project).collect(),
             base,
             allowed,
+            protected: protected::Protected::new(run),
             relative_only: settings.use_relative_paths.unwrap_or(false),
             operations,
             rules: tree::Rules {
@@ -330,7 +333,12 @@ impl Request {
     }
 
     fn roots(&self, gate: &Gate) -> Result<place::Roots, NodeError> {
-        place::Roots::open(self.base.clone(), self.allowed.clone(), self.relative_only, gate)
+        place::Roots::open(
+            self.base.clone(),
+            self.allowed.clone(),
+            self.relative_only,
+            (gate, self.protected.clone()),
+        )
     }
 
     fn changes_something(&self) -> bool {

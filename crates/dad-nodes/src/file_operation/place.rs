@@ -4,6 +4,8 @@ use dad_fs::{Dir, Durability, EntryKind, Gate};
 use dad_runner::NodeError;
 use serde::{Deserialize, Serialize};
 
+use super::protected::Protected;
+
 /// Bytes a name may have on every file system we know.
 const LONGEST_NAME: usize = 255;
 
@@ -67,6 +69,7 @@ impl Place {
 pub(crate) struct Roots {
     dirs: Vec<Root>,
     relative_only: bool,
+    protected: Protected,
 }
 
 #[derive(Debug)]
@@ -97,7 +100,7 @@ impl Root {
     }
 }
 
-fn segments(path: &Path) -> impl Iterator<Item = String> {
+pub(crate) fn segments(path: &Path) -> impl Iterator<Item = String> {
     path.components().filter_map(|component| match component {
         Component::Normal(segment) => Some(segment.to_string_lossy().into_owned()),
         _ => None,
@@ -109,7 +112,7 @@ impl Roots {
         base: PathBuf,
         allowed: Vec<PathBuf>,
         relative_only: bool,
-        gate: &Gate,
+        (gate, protected): (&Gate, Protected),
     ) -> Result<Self, NodeError> {
         let mut dirs = vec![Root::open(base, "base_directory", gate)?];
         let mut others = Vec::new();
@@ -123,7 +126,11 @@ impl Roots {
                 dirs.push(other);
             }
         }
-        Ok(Self { dirs, relative_only })
+        Ok(Self {
+            dirs,
+            relative_only,
+            protected,
+        })
     }
 
     /// The directories, without links.
@@ -154,12 +161,19 @@ impl Roots {
         }
     }
 
-    /// The place a path names, below one of the directories.
+    /// The place of something to be changed that a path names, below one of the directories.
     pub(crate) fn place(&self, path: Option<&str>, field: &str) -> Result<Place, NodeError> {
         let place = self.place_or_root(path, field)?;
-        match place.is_root() {
-            true => Err(outside(path.unwrap_or_default(), "is the base directory itself")),
-            false => Ok(place),
+        let shown = path.unwrap_or_default();
+        if place.is_root() {
+            return Err(outside(shown, "is the base directory itself"));
+        }
+        match self
+            .protected
+            .reason(&self.dirs[place.root].real.join(&place.path))
+        {
+            Some(reason) => Err(outside(shown, reason)),
+            None => Ok(place),
         }
     }
 
@@ -341,11 +355,24 @@ fn check_characters(path: &str) -> Result<(), NodeError> {
 /// Whether a name is that of a repository's own data, in any of the ways in which a file system may read it: without
 /// case, without what it ignores, as a short name, or as a stream of it.
 pub(crate) fn is_git_data(name: &str) -> bool {
+    let plain = plain_name(name);
+    plain == ".git" || has_short_form(&plain, ".git")
+}
+
+/// Whether a plain name is the short one that some file systems give a longer one: six of its letters, and a number.
+pub(crate) fn has_short_form(plain: &str, long: &str) -> bool {
+    let letters = long.to_lowercase().replace('.', "");
+    let (base, number) = plain.rsplit_once('~').unwrap_or((plain, ""));
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    is_number && long.starts_with('.') && base == letters.chars().take(6).collect::<String>()
+}
+
+/// A name as a file system may read it: without case, without what it ignores, and without the stream of it.
+pub(crate) fn plain_name(name: &str) -> String {
     let is_ignored = |c: char| matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     let plain: String = name.chars().filter(|c| !is_ignored(*c)).collect();
     let plain = plain.split(':').next().unwrap_or_default();
-    let plain = plain.trim_end_matches(['.', ' ']).to_ascii_lowercase();
-    plain == ".git" || plain == "git~1"
+    plain.trim_end_matches(['.', ' ']).to_lowercase()
 }
 
 #[cfg(test)]
