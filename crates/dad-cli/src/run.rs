@@ -1,3 +1,4 @@
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +77,7 @@ pub(crate) fn flow(app: &App, file: &Path, options: &RunOptions) -> Result<u8, C
 
 /// The project a file lies in; a file outside of any is its own, with its runs beside it.
 pub(crate) fn project_of(file: &Path) -> Result<PathBuf, CommandError> {
-    let unreadable = |error: std::io::Error| {
+    let unreadable = |error: io::Error| {
         CommandError::usage(
             "unreadable",
             format!("`{}` cannot be read: {error}", file.display()),
@@ -186,10 +187,13 @@ pub(crate) fn durability(
     }
 }
 
-/// Log events go to the run they belong to; warnings and errors also to standard error.
-fn install_log_layers() {
+/// Log events go to the run they belong to; warnings and errors also to standard error, with the secrets of the run masked.
+fn install_log_layers(secrets: SecretRegistry) {
     let warnings = tracing_subscriber::fmt::layer()
-        .with_writer(dad_terminal::stderr)
+        .with_writer(move || Masked {
+            lines: dad_terminal::stderr(),
+            secrets: secrets.clone(),
+        })
         .without_time()
         .with_target(false)
         .with_filter(LevelFilter::WARN);
@@ -198,6 +202,24 @@ fn install_log_layers() {
         .with(warnings);
     // A program that embeds this one may have installed its own.
     drop(tracing::subscriber::set_global_default(subscriber));
+}
+
+/// Where log events are written, each at once.
+struct Masked<W> {
+    lines: W,
+    secrets: SecretRegistry,
+}
+
+impl<W: io::Write> io::Write for Masked<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        self.lines
+            .write_all(&self.secrets.redactor().redact_bytes(event))?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.lines.flush()
+    }
 }
 
 fn show_warnings(found: &Found) {
@@ -297,7 +319,6 @@ pub(crate) fn drive(
     invocation: &Invocation,
     runner: impl FnOnce(RunContext) -> Runner<Definition>,
 ) -> Result<u8, CommandError> {
-    install_log_layers();
     let runtime = runtime()?;
     let changes = Arc::new(Changes::default());
     let stop = CancellationToken::new();
@@ -306,6 +327,7 @@ pub(crate) fn drive(
         context = context.observability_settings(dad_observability::ObservabilitySettings::default());
     }
     let context = context.build()?;
+    install_log_layers(context.secrets().clone());
     let context_root = &context.dirs().project_root.clone();
     let ended = runtime.block_on(async {
         let interrupt = tokio::spawn(stop_on_interrupt(stop));
@@ -350,7 +372,7 @@ fn tell_who_can_answer(
             .current_dir(project_root)
             .stdin(std::process::Stdio::null())
             // Standard output is the run's own.
-            .stdout(std::io::stderr())
+            .stdout(io::stderr())
             .status();
         let trouble = match called {
             Ok(status) if status.success() => continue,
@@ -392,7 +414,7 @@ async fn stop_on_interrupt(stop: CancellationToken) {
 }
 
 #[cfg(unix)]
-async fn interrupted() -> std::io::Result<()> {
+async fn interrupted() -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
@@ -407,7 +429,7 @@ async fn interrupted() -> std::io::Result<()> {
 }
 
 /// Ctrl-C, except where it is a key of the editor in which the person writes an answer.
-async fn pressed() -> std::io::Result<()> {
+async fn pressed() -> io::Result<()> {
     loop {
         tokio::signal::ctrl_c().await?;
         if !editor_is_open() {

@@ -109,6 +109,7 @@ impl Changes {
             let results = outcome["results"].as_array().cloned().unwrap_or_default();
             let made = results
                 .iter()
+                .filter(|result| result["success"] != false)
                 .filter(|result| result["unchanged"] != true && result["dry_run"] != true);
             (base, made.filter_map(change_line).collect())
         });

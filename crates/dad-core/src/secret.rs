@@ -83,7 +83,15 @@ impl fmt::Debug for SecretRegistry {
 /// The ways a secret is written where it must not be read.
 fn spellings(secret: &str) -> Vec<String> {
     let escaped = Value::String(secret.to_owned()).to_string();
-    let mut all = vec![secret.to_owned(), escaped[1..escaped.len() - 1].to_owned()];
+    let escaped = &escaped[1..escaped.len() - 1];
+    let mut all = vec![secret.to_owned(), escaped.to_owned(), escaped.replace('/', "\\/")];
+    for special in ESCAPED_IN_JSON {
+        all.push(escape_in_json(escaped, special, false));
+        all.push(escape_in_json(escaped, special, true));
+    }
+    for (apostrophe, others) in [("&#39;", ""), ("&#x27;", "+`="), ("&apos;", "")] {
+        all.push(escape_in_html(secret, apostrophe, others));
+    }
     for unescaped in LEFT_AS_THEY_ARE {
         let encoded = percent_encode(secret, unescaped);
         all.push(lowercase_escapes(&encoded));
@@ -112,6 +120,37 @@ fn is_encoded(line: &str) -> bool {
 /// What encoders of addresses leave as it is beside letters, digits and `-_.~`: nothing by RFC 3986, `/` in paths, and what
 /// those of JavaScript do for a component and for a whole address.
 const LEFT_AS_THEY_ARE: [&[u8]; 4] = [b"", b"/", b"!'()*", b"!'()*;/?:@&=+$,#"];
+
+/// What encoders of JSON write as `\\u` and four digits although nothing asks for it: those of Go, of .NET, and of who wants
+/// to be safe in HTML.
+const ESCAPED_IN_JSON: [&str; 3] = ["<>&", "<>&'+`", "<>&'+`/="];
+
+fn escape_in_json(escaped: &str, special: &str, upper: bool) -> String {
+    let escape = |c: char| match (special.contains(c), upper) {
+        (false, _) => c.to_string(),
+        (true, false) => format!("\\u{:04x}", u32::from(c)),
+        (true, true) => format!("\\u{:04X}", u32::from(c)),
+    };
+    let text: String = escaped.chars().map(escape).collect();
+    match special.contains('\'') {
+        // Who escapes apostrophes so does it with quotation marks too.
+        true => text.replace("\\\"", "\\u0022"),
+        false => text,
+    }
+}
+
+fn escape_in_html(text: &str, apostrophe: &str, others: &str) -> String {
+    let escape = |c: char| match c {
+        '&' => "&amp;".to_owned(),
+        '<' => "&lt;".to_owned(),
+        '>' => "&gt;".to_owned(),
+        '"' => "&quot;".to_owned(),
+        '\'' => apostrophe.to_owned(),
+        c if others.contains(c) => format!("&#x{:X};", u32::from(c)),
+        c => c.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
 
 fn percent_encode(text: &str, unescaped: &[u8]) -> String {
     text.bytes()
@@ -529,8 +568,16 @@ mod tests {
         let addresses = LEFT_AS_THEY_ARE.map(|unescaped| percent_encode(SECRET, unescaped));
         let lower = addresses.clone().map(|text| lowercase_escapes(&text));
         assert!(lower[0].contains("%2f%2b"), "{lower:?}");
+        let others = [
+            r#"sk-s3cr3t\/+\"value\""#,
+            r#"sk-s3cr3t/\u002B\u0022value\u0022"#,
+            r#"sk-s3cr3t\u002f\u002b\u0022value\u0022"#,
+            "sk-s3cr3t/+&quot;value&quot;",
+            "sk-s3cr3t/&#x2B;&quot;value&quot;",
+        ];
         for text in [SECRET.to_owned(), json]
             .into_iter()
+            .chain(others.map(str::to_owned))
             .chain(addresses)
             .chain(lower)
         {

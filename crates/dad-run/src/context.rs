@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dad_core::{
     Budget, Definition, ElementId, HierarchyPath, PathSelector, Redactor, RunId, RunKind, SCHEMA_VERSION,
-    Timestamp, nearest,
+    SecretRegistry, Timestamp, nearest,
 };
 use dad_definition::{NodeTypes, Program, check_executable, compile};
 use dad_events::EventBusBuilder;
@@ -276,6 +276,12 @@ impl RunContext {
             given,
             input_dir: self.open_input_dir()?,
         })
+    }
+
+    /// The secrets that are masked in the run.
+    #[must_use]
+    pub fn secrets(&self) -> &SecretRegistry {
+        &self.options.secrets
     }
 
     fn open_input_dir(&self) -> Result<Option<Dir>, RunError> {

@@ -19,6 +19,7 @@ use crate::error::RunError;
 use crate::inputs::GivenInputs;
 use crate::journal::JournalWriter;
 use crate::machine;
+use crate::masking::mask_left_files;
 use crate::plan::{RerunPlan, RunPlace};
 use crate::projection::{self, Metadata, Summary};
 use crate::question::Answer;
@@ -164,6 +165,10 @@ impl RunInner {
     }
 
     pub(crate) fn seal(&self, status: RunStatus, error: Option<ErrorInfo>) -> Result<SealedRun, RunError> {
+        let root_id = self.identity.root_id.as_str();
+        let masked = mask_left_files(&self.dir, root_id, &self.secrets.redactor());
+        let unmasked = |error| format!("secrets may stand in files beside the records: {error}");
+        let warnings = masked.err().map(unmasked).into_iter().collect();
         let mut state = self.state();
         let totals = state.totals;
         let duration = self.started.elapsed();
@@ -184,7 +189,7 @@ impl RunInner {
             totals,
             first_failures: state.first_failures.clone(),
             duration,
-            warnings: Vec::new(),
+            warnings,
         };
         // The files before the event, so that a handler finds them, and before the lease is given back, because the
         // next driver writes its own.

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use dad_core::Redactor;
 use dad_fs::{Dir, Durability, EntryKind, FsResult, temporary_name};
 
-use crate::layout::{CHANGES, FILE_CHANGES, MEMO, OUTCOME_TEXT, STATE, STDERR, STDOUT, STREAM, WORLD};
+use crate::layout::{
+    CHANGES, DOT_RUN, DOT_TRACE, FILE_CHANGES, MEMO, OUTCOME_TEXT, RUN_SUMMARY, STATE, STATIC_INPUTS, STDERR,
+    STDOUT, STREAM, WORLD,
+};
 use crate::resume::free_name;
 
 /// What is masked while it is written into the directory of a step, and need not be read again: it can be long.
@@ -50,6 +53,18 @@ pub(crate) fn mask_made_files(step: &Dir, redactor: &Redactor) -> FsResult<()> {
         return Ok(());
     }
     mask_files(step, redactor, &MASKED_WHEN_WRITTEN)
+}
+
+/// Masks secrets in what commands and others left in a run directory beside its records.
+pub(crate) fn mask_left_files(run: &Dir, root_id: &str, redactor: &Redactor) -> FsResult<()> {
+    if redactor.is_empty() {
+        return Ok(());
+    }
+    mask_files(
+        run,
+        redactor,
+        &[DOT_RUN, DOT_TRACE, STATIC_INPUTS, RUN_SUMMARY, root_id],
+    )
 }
 
 fn mask_files(dir: &Dir, redactor: &Redactor, except: &[&str]) -> FsResult<()> {

@@ -222,7 +222,9 @@ impl ActiveRun {
         self.ended = true;
         let sealed = self.handle.inner.seal(status, error);
         let warnings = self.handle.inner.bus.close().await;
-        Ok(SealedRun { warnings, ..sealed? })
+        let mut sealed = sealed?;
+        sealed.warnings.extend(warnings);
+        Ok(sealed)
     }
 }
 

@@ -215,7 +215,13 @@ impl Walk {
     ) -> Result<serde_json::Value, ErrorInfo> {
         let scope = self.evaluator().scope(output, root, &root.path, frame);
         let rendered = output.value.render(&scope, &Limits::default());
-        rendered.map_err(|error| {
+        // A template may have put the parts of a secret together.
+        let redactor = self.run.secrets().redactor();
+        let masked = rendered.map(|mut output| {
+            redactor.redact_json(&mut output);
+            output
+        });
+        masked.map_err(|error| {
             let mut info = ErrorInfo::from_error("output", &error);
             info.message = format!("`output` cannot be evaluated: {}", info.message);
             info

@@ -195,3 +195,67 @@ async fn files_in_answers_are_masked() {
     }
     assert!(assert_runs_clean(&env, &assert_no_key) > 10);
 }
+
+#[test]
+fn what_commands_leave_and_templates_put_together_is_masked() {
+    let env = TestEnvironment::new();
+    credentials(&env);
+    env.write(
+        ".dhenara/config.yaml",
+        "environments:\n  prod: { credentials: .dhenara/.secrets/prod.yaml }\n",
+    );
+    let of_prod = "sk-OfAnotherEnvironment-42";
+    env.write(
+        ".dhenara/.secrets/prod.yaml",
+        &format!("third: {{ api_key: \"{of_prod}\" }}\n"),
+    );
+    let (first, second) = NAME.split_at(9);
+    env.write("left.sh", &format!("mkdir deep\nprintf '%s' '{NAME}' > deep/left.txt\nprintf '%s' '{of_prod}' > other.txt\nprintf '%s' '{first}'\n"));
+    let flow = format!(
+        "schema_version: 1\nkind: flow\noutput: {{ together: \"$expr{{ $hier{{leaves}}.outcome.results[0].stdout + '{second}' }}\" }}\nelements:\n  - \
+         {{ node: leaves, type: command, settings: {{ commands: [[sh, \"$var{{project_root}}/left.sh\"]] }} }}\n"
+    );
+    env.write("flow.yaml", &flow);
+    let done = env.run(&["run", "flow", "flow.yaml", "--json"]).expect(0);
+    let document: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(document["output"]["together"], "[redacted]", "{done}");
+    let run = env.last_run();
+    for file in ["deep/left.txt", "other.txt"] {
+        assert_eq!(
+            std::fs::read_to_string(run.join(file)).unwrap(),
+            "[redacted]",
+            "{file}"
+        );
+    }
+    assert!(!done.stderr.contains(NAME), "{done}");
+    std::fs::remove_dir_all(run).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_library_warns_of_is_masked() {
+    let server = MockServer::start().await;
+    let error = json!({ "type": "error", "error": { "type": "overloaded_error", "message": format!("Overloaded {KEY}") } });
+    Mock::given(method("POST"))
+        .respond_with(
+            ResponseTemplate::new(200)
+                .set_body_raw(format!("event: error\ndata: {error}\n\n"), "text/event-stream"),
+        )
+        .mount(&server)
+        .await;
+    let env = TestEnvironment::new();
+    credentials(&env);
+    let model = format!(
+        "- {{ name: here/m, protocol: anthropic, base_url: \"{}/v1\" }}\n",
+        server.uri()
+    );
+    env.write(".dhenara/models.yaml", &model);
+    env.write(
+        "flow.yaml",
+        "schema_version: 1\nkind: flow\nelements:\n  - { node: ask, type: ai_model_call, settings: { models: [here/m], prompt: Say., model_call_config: { streaming: \
+         true, retries: 0 } } }\n",
+    );
+    let failed = env.run(&["run", "flow", "flow.yaml"]).expect(1);
+    assert!(failed.stderr.contains("Overloaded [redacted]"), "{failed}");
+    assert_no_key("the standard error", failed.stderr.as_bytes());
+    assert!(assert_runs_clean(&env, &assert_no_key) > 5);
+}
