@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use dad_core::{HierarchyPath, PathSelector, RunStatus, Timestamp, format_duration, format_size};
-use dad_run::{Catalog, Dirs, OriginalRun, RunEntry, RunView, Verification, ViewEntry, find_project_root};
+use dad_run::{Catalog, Dirs, OriginalRun, RunEntry, RunView, Unreadable, Verification, ViewEntry, find_project_root};
 use dad_terminal::count;
 use serde_json::json;
 
@@ -27,19 +27,26 @@ pub(crate) fn catalog(place: &Place) -> Result<Catalog, CommandError> {
 /// `dhenara runs list`.
 pub(crate) fn list(place: &Place, with_size: bool, as_json: bool) -> Result<u8, CommandError> {
     let catalog = catalog(place)?;
-    let (runs, sizes): (Vec<RunEntry>, Vec<Option<u64>>) = if with_size {
-        let found = catalog.inventory()?.runs.into_iter();
-        found.map(|run| (run.entry, Some(run.bytes))).unzip()
+    let (runs, sizes, unreadable): (Vec<RunEntry>, Vec<Option<u64>>, Vec<Unreadable>) = if with_size {
+        let found = catalog.inventory()?;
+        let runs = found.runs.into_iter();
+        let (runs, sizes) = runs.map(|run| (run.entry, Some(run.bytes))).unzip();
+        (runs, sizes, found.unreadable)
     } else {
-        catalog.list()?.into_iter().map(|run| (run, None)).unzip()
+        let found = catalog.survey()?;
+        let sizes = vec![None; found.runs.len()];
+        (found.runs, sizes, found.unreadable)
     };
     if as_json {
         let runs = runs.iter().zip(&sizes);
         let runs = runs.map(|(run, bytes)| entry_json(run, *bytes));
-        json::print(json!({ "runs": runs.collect::<Vec<_>>() }));
+        json::print(json!({
+            "runs": runs.collect::<Vec<_>>(),
+            "unreadable": json::unreadable(&unreadable),
+        }));
         return Ok(exit_code::DONE);
     }
-    if runs.is_empty() {
+    if runs.is_empty() && unreadable.is_empty() {
         anstream::eprintln!("there are no runs yet; `dhenara run agent NAME` makes one");
     }
     let width = |text: fn(&RunEntry) -> String| runs.iter().map(|run| text(run).len()).max().unwrap_or(0);
@@ -51,6 +58,9 @@ pub(crate) fn list(place: &Place, with_size: bool, as_json: bool) -> Result<u8, 
     }
     if !lines.is_empty() {
         json::print_text(&lines);
+    }
+    for run in &unreadable {
+        anstream::eprintln!("left out: {}", dad_terminal::printable(&run.reason));
     }
     if let Some(run) = runs.iter().rfind(|run| run.status == RunStatus::Waiting) {
         let next = command_in(&["answer", run.run_id.as_str()], place);

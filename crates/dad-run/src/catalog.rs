@@ -9,6 +9,7 @@ use crate::layout::{DOT_RUN, DOT_TRACE, JOURNAL, METADATA, PLAN};
 use crate::lease;
 use crate::plan::RerunPlan;
 use crate::record::{RecordBody, Totals};
+use crate::retention::Unreadable;
 
 /// The runs of a run root: found by looking, in the run root and one directory below it at most.
 #[derive(Clone, Debug)]
@@ -38,6 +39,15 @@ pub struct RunEntry {
     pub totals: Option<Totals>,
     /// How many questions wait for an answer.
     pub open_questions: u64,
+}
+
+/// What there is in a run root, as a list shows it.
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    /// The runs, oldest first.
+    pub runs: Vec<RunEntry>,
+    /// Runs that cannot be read, by directory.
+    pub unreadable: Vec<Unreadable>,
 }
 
 impl RunEntry {
@@ -81,20 +91,34 @@ impl Catalog {
         Ok(open)
     }
 
-    /// All runs, oldest first. A directory that cannot be read as a run is left out: [`Catalog::find`] says why.
+    /// All runs, oldest first. A run that cannot be read is left out: [`Catalog::survey`] says which and why.
     ///
     /// # Errors
     /// If a run root that exists cannot be listed.
     pub fn list(&self) -> Result<Vec<RunEntry>, RunError> {
-        let mut runs = Vec::new();
+        Ok(self.survey()?.runs)
+    }
+
+    /// All runs, and those that cannot be read with the reason.
+    ///
+    /// # Errors
+    /// As [`Catalog::list`].
+    pub fn survey(&self) -> Result<Survey, RunError> {
+        let mut found = Survey::default();
         for (place, names) in self.candidates()? {
-            let entries = names
-                .iter()
-                .filter_map(|name| read_entry(&place, name).ok().flatten());
-            runs.extend(entries);
+            for name in &names {
+                match read_entry(&place, name) {
+                    Ok(entry) => found.runs.extend(entry),
+                    Err(error) => found.unreadable.push(Unreadable {
+                        dir: place.path().join(name),
+                        reason: error.to_info().message,
+                    }),
+                }
+            }
         }
-        runs.sort_by(|a, b| a.order().cmp(&b.order()));
-        Ok(runs)
+        found.runs.sort_by(|a, b| a.order().cmp(&b.order()));
+        found.unreadable.sort_by(|a, b| a.dir.cmp(&b.dir));
+        Ok(found)
     }
 
     /// The directories that may be runs.

@@ -64,7 +64,7 @@ mod view;
 pub use approval::{ApprovalAnswer, approval_schema};
 pub use budget::{Available, BudgetExceeded, Estimate, Reservation, StepAccount};
 pub use builder::RunContextBuilder;
-pub use catalog::{Catalog, RunEntry};
+pub use catalog::{Catalog, RunEntry, Survey};
 pub use changes::{Change, ChangeKind, Changes, Compared};
 pub use clock::{Clock, SystemClock};
 pub use context::{Dirs, PreparedRun, RunContext, missing_variable};
