@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use dad_core::{HierarchyPath, PathSelector, RunStatus, Timestamp, format_duration, format_size};
-use dad_run::{Catalog, Dirs, OriginalRun, RunEntry, RunView, Unreadable, Verification, ViewEntry, find_project_root};
+use dad_run::{
+    Catalog, Dirs, OriginalRun, RunEntry, RunView, Unreadable, Verification, ViewEntry, find_project_root,
+};
 use dad_terminal::count;
 use serde_json::json;
 

@@ -2,14 +2,16 @@
 
 use dad_core::HierarchyPath;
 use dad_events::Origin;
-use dad_run::{Change, Changes, ControlKind, Edit, Reason, RecordBody, RunView, StepCommitted, layout};
-use dad_terminal::{BOLD, DIM, cut, mark, printable};
+use dad_run::{
+    Change, Changes, ControlKind, Edit, Reason, RecordBody, RunView, StepCommitted, layout, shorten_diff,
+};
+use dad_terminal::{BOLD, DIM, mark, printable};
 use serde_json::json;
 
 use crate::error::CommandError;
 use crate::json;
 
-/// Longer lines of a difference are cut here; `changes.json` has them whole.
+/// Longer lines of a difference are shown around what differs; `changes.json` has more of them.
 const LINE: usize = 240;
 
 /// What the journal and the files of a step say of why it was executed or reused.
@@ -187,8 +189,8 @@ fn tell_change(change: &Change) {
     match (text(&change.before), text(&change.after), &change.diff) {
         (_, _, Some(diff)) => {
             json::print_text(&name);
-            for line in diff.lines() {
-                json::print_text(&format!("    {}", cut(line, LINE)));
+            for line in shorten_diff(diff, LINE).lines() {
+                json::print_text(&format!("    {}", printable(line)));
             }
         }
         (Some(before), Some(after), None) => json::print_text(&format!("{name}: {before} → {after}")),

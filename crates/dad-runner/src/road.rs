@@ -348,7 +348,7 @@ impl Step<'_> {
         let field = |result: &Value, name: &str| result.get(name).cloned().unwrap_or_default();
         // What stands in files is masked.
         let redactor = run.secrets().redactor();
-        let mut compared = Compared {
+        let compared = Compared {
             node_type: self.node.node_type.to_string(),
             settings: (*settings).clone(),
             input: input.cloned().unwrap_or_default(),
@@ -357,7 +357,6 @@ impl Step<'_> {
                 _ => BTreeMap::new(),
             },
         };
-        redactor.redact_json(&mut compared.settings);
         // What was settled by hand has nothing to be compared with.
         let Some(result) = parent.step_file::<Value>(&known.path, RESULT)? else {
             return Ok(None);
@@ -372,10 +371,15 @@ impl Step<'_> {
             input: field(&result, "input"),
             reads: reads.unwrap_or_default().reads,
         };
-        let normalised = |compared: Compared| Compared {
-            settings: self.walk.normaliser.value(&compared.settings),
-            input: self.walk.normaliser.value(&compared.input),
-            ..compared
+        // The previous run may have known fewer secrets.
+        let normalised = |mut compared: Compared| {
+            redactor.redact_json(&mut compared.settings);
+            redactor.redact_json(&mut compared.input);
+            Compared {
+                settings: self.walk.normaliser.value(&compared.settings),
+                input: self.walk.normaliser.value(&compared.input),
+                ..compared
+            }
         };
         let origin = origin_of(known, &parent.run_id);
         Ok(Some(Changes::between(

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use crate::harness::TestEnvironment;
+use crate::harness::{TestEnvironment, read_json};
 
 /// A server that answers every prompt with a text of its own, and counts.
 async fn model_server(env: &TestEnvironment) -> MockServer {
@@ -533,4 +533,88 @@ async fn killed_failed_and_waiting_runs_can_be_started_from() {
             .len(),
         3
     );
+}
+
+/// A step with one long line, in which `mid` and `tail` stand.
+fn long_line(env: &TestEnvironment) {
+    let filling = "x".repeat(3000);
+    let text = format!("{filling} $var{{mid}} {filling} $var{{tail}}");
+    let flow = format!(
+        "schema_version: 1\nkind: flow\nvariables: {{ mid: M, tail: T }}\nelements:\n  - {{ node: say, type: command, \
+         settings: {{ commands: [[test, \"{text}\"]] }} }}\n"
+    );
+    env.write("flow.yaml", &flow);
+}
+
+#[test]
+fn a_long_line_is_shown_around_what_changed() {
+    let env = TestEnvironment::new();
+    long_line(&env);
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
+    assert_eq!(rerun(&env, &["--var", "tail=Q"]), ["say"]);
+    let why = env.run(&["runs", "why", "last", "say"]).expect(0);
+    insta::assert_snapshot!(why, @"
+    ✓ flow_root.say
+      executed: its settings, its input or what it reads changed
+      compared with run_00000000_000000_000001
+      setting commands[0][1]
+        @@ -1 +1 @@
+        -…xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx T
+        +…xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx Q
+    ---- exit code 0
+    ");
+    assert_eq!(rerun(&env, &["--var", "tail=R", "--var", "mid=N"]), ["say"]);
+    let why = env.run(&["runs", "why", "last", "say"]).expect(0);
+    insta::assert_snapshot!(why, @"
+    ✓ flow_root.say
+      executed: its settings, its input or what it reads changed
+      compared with rerun_00000000_000000_000002
+      setting commands[0][1]
+        @@ -1 +1 @@
+        -…xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx M xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx Q
+        +…xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx N xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx R
+    ---- exit code 0
+    ");
+    // More than any line of a difference is long.
+    drop(rerun(&env, &["--var", &format!("mid={}", "y".repeat(100_000))]));
+    drop(rerun(&env, &["--var", &format!("mid={}z", "y".repeat(100_000))]));
+    let changes: Value = read_json(&env.last_run().join("flow_root/say/changes.json"));
+    let diff = changes["changes"][0]["diff"].as_str().unwrap();
+    let lines: Vec<&str> = diff.lines().skip(1).collect();
+    assert!(
+        lines[0].contains("yy xx") && lines[1].contains("yyz xx"),
+        "{diff}"
+    );
+}
+
+#[test]
+fn no_part_of_a_secret_is_left_where_a_long_line_is_cut() {
+    let env = TestEnvironment::new();
+    long_line(&env);
+    let secret = "sk-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ".repeat(20);
+    let near = format!("tail={secret} A");
+    drop(env.run(&["run", "flow", "flow.yaml", "--var", &near]).expect(0));
+    // Only now it is known to be one: the run before has it as it is.
+    env.write(
+        ".dhenara/.secrets/.credentials.yaml",
+        &format!("openai: {{ api_key: {secret} }}\n"),
+    );
+    drop(rerun(&env, &["--var", &near.replace(" A", " B")]));
+    let why = env.run(&["runs", "why", "last", "say"]).expect(0);
+    insta::assert_snapshot!(why, @"
+    ✓ flow_root.say
+      executed: its settings, its input or what it reads changed
+      compared with run_00000000_000000_000001
+      setting commands[0][1]
+        @@ -1 +1 @@
+        -…xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx [redacted] A
+        +…xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx [redacted] B
+    ---- exit code 0
+    ");
+    let changes = std::fs::read_to_string(env.last_run().join("flow_root/say/changes.json")).unwrap();
+    for text in [why.stdout, changes] {
+        for part in ["012345", "UVWXYZ", "mnopqr"] {
+            assert!(!text.contains(part), "{text}");
+        }
+    }
 }
