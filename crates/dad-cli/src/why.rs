@@ -68,8 +68,14 @@ fn explain(view: &RunView, path: &HierarchyPath) -> Result<Explanation, CommandE
     let mut begun = false;
     for record in view.records_of(path)? {
         match record.body {
-            RecordBody::StepStarted { reason, after, .. } => {
-                found.attempts += 1;
+            RecordBody::StepStarted {
+                attempt,
+                reason,
+                after,
+                ..
+            } => {
+                // One that was interrupted and gone on with is the same.
+                found.attempts = found.attempts.max(attempt.into());
                 begun = true;
                 found.unexecuted = None;
                 // Why it was repeated does not say why it was executed at all.

@@ -394,7 +394,11 @@ impl Step<'_> {
         match (self.walk.run.parent(), self.inside.side) {
             (None, _) => Reason::FirstExecution,
             (Some(_), Side::Alone) => Reason::Alone,
-            (Some(parent), Side::Undecided) if parent.step(&self.path).is_none() => Reason::NoResult,
+            (Some(parent), Side::Undecided)
+                if parent.step(&self.path).is_none_or(|step| !step.has_files()) =>
+            {
+                Reason::NoResult
+            }
             (Some(_), Side::Undecided) => Reason::Changed,
             (Some(_), _) => Reason::FromEntryPoint,
         }

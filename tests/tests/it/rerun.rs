@@ -618,3 +618,143 @@ fn no_part_of_a_secret_is_left_where_a_long_line_is_cut() {
         }
     }
 }
+
+#[test]
+fn what_was_settled_by_hand_has_no_result_to_compare_with() {
+    let env = TestEnvironment::new();
+    env.write(
+        "flow.yaml",
+        "schema_version: 1\nkind: flow\nelements:\n  - { node: a, type: command, settings: { commands: ['false'] } }\n  \
+         - { node: b, type: command, settings: { commands: ['true'] } }\n",
+    );
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(1));
+    drop(env.run(&["resume", "last", "--skip", "a"]).expect(0));
+    let dry = [
+        "run",
+        "flow",
+        "flow.yaml",
+        "--previous-run-id",
+        "last",
+        "--dry-run",
+    ];
+    insta::assert_snapshot!(env.unchanged(&dry).expect(0), @"
+    execute  flow_root.a  the previous run has no result
+    execute  flow_root.b  a step with an effect was executed before it
+    ---- stderr
+    re-run of run_00000000_000000_000001: 0 reused, 2 to execute
+    ---- exit code 0
+    ");
+    drop(
+        env.run(&["run", "flow", "flow.yaml", "--previous-run-id", "last"])
+            .expect(1),
+    );
+    let why = env.run(&["runs", "why", "last", "a"]).expect(0);
+    insta::assert_snapshot!(why, @"
+    ✗ flow_root.a
+      executed: the previous run has no result
+    ---- exit code 0
+    ");
+}
+
+#[test]
+fn a_plan_names_each_place_where_a_run_was_driven_once() {
+    let env = TestEnvironment::new();
+    let flow = "schema_version: 1\nkind: flow\nelements:\n  - { node: a, type: command, settings: { commands: [\"test -e \
+                $var{project_root}/open\"] } }\n";
+    env.write("flow.yaml", flow);
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(1));
+    drop(env.run(&["resume", "last"]).expect(1));
+    env.write("open", "");
+    drop(env.run(&["resume", "last"]).expect(0));
+    let places = || {
+        let plan = read_json(&env.last_run().join(".run/plan.json"));
+        plan["ancestors"].as_array().unwrap().clone()
+    };
+    assert!(rerun(&env, &[]).is_empty());
+    let first = places();
+    assert_eq!(first.len(), 1, "{first:#?}");
+    let project = env.project();
+    let runs = project.join("runs");
+    assert_eq!(first[0]["run_root"], *runs.to_string_lossy());
+    assert_eq!(first[0]["project_root"], *project.to_string_lossy());
+
+    // As plans were written before.
+    let plan = env.last_run().join(".run/plan.json");
+    let mut old = read_json(&plan);
+    let unknown = json!({ "run_id": first[0]["run_id"], "run_dir": first[0]["run_dir"], "run_root": "", "project_root": "" });
+    old["ancestors"] = json!([first[0], first[0], unknown]);
+    std::fs::write(&plan, old.to_string()).unwrap();
+    assert!(rerun(&env, &[]).is_empty());
+    let second = places();
+    assert_eq!(second.len(), 2, "{second:#?}");
+    assert_eq!(second[1], first[0]);
+
+    // A run that was moved is known by both of its places.
+    let (run, moved) = (env.last_run(), project.join("elsewhere"));
+    std::fs::create_dir(&moved).unwrap();
+    std::fs::rename(&run, moved.join(run.file_name().unwrap())).unwrap();
+    let args = [
+        "run",
+        "flow",
+        "flow.yaml",
+        "--run-root",
+        "elsewhere",
+        "--previous-run-id",
+        "last",
+    ];
+    drop(env.run(&args).expect(0));
+    let third = places();
+    let dirs: Vec<&Value> = third.iter().map(|place| &place["run_dir"]).collect();
+    assert_eq!(dirs.len(), 4, "{third:#?}");
+    assert!(third.iter().all(|place| place["run_root"] != ""), "{third:#?}");
+}
+
+#[test]
+fn all_executes_that_was_asked_for_whatever_it_depends_on() {
+    let env = TestEnvironment::new();
+    let flow = r#"schema_version: 1
+kind: flow
+elements:
+  - { node: a, type: command, settings: { commands: [[echo, a]] } }
+  - { node: b, type: command, settings: { commands: [[echo, "$expr{ $hier{a}.outcome.results[0].stdout }"]] } }
+  - subflow: inner
+    variables: { said: "$expr{ $hier{b}.outcome.results[0].stdout }" }
+    elements:
+      - { node: c, type: command, settings: { commands: [[echo, "$expr{said}"]] } }
+  - conditional: maybe
+    statement: "$expr{ len($hier{b}.outcome.results[0].stdout) > 1 }"
+    true_branch:
+      - { node: d, type: command, settings: { commands: [[echo, d]] } }
+"#;
+    env.write("flow.yaml", flow);
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
+    let dry = |more: &[&str]| {
+        let dry = [
+            "run",
+            "flow",
+            "flow.yaml",
+            "--previous-run-id",
+            "last",
+            "--dry-run",
+        ];
+        env.unchanged(&[&dry, more].concat()).expect(0)
+    };
+    insta::assert_snapshot!(dry(&["--fresh"]), @"
+    execute  flow_root.a  asked for by `--fresh`
+    execute  flow_root.b  asked for by `--fresh`
+    execute  flow_root.inner.c  asked for by `--fresh`
+    depends  flow_root.maybe.is_true.d  decided when the re-run is there; depends on flow_root.maybe
+    ---- stderr
+    re-run of run_00000000_000000_000001: 0 reused, 3 to execute, 1 decided on the way
+    ---- exit code 0
+    ");
+    insta::assert_snapshot!(dry(&["--execute", "a", "--execute", "c"]), @"
+    execute  flow_root.a  asked for by `--execute`
+    depends  flow_root.b  decided when the re-run is there; depends on flow_root.a
+    execute  flow_root.inner.c  asked for by `--execute`
+    depends  flow_root.maybe.is_true.d  decided when the re-run is there; depends on flow_root.maybe
+    ---- stderr
+    re-run of run_00000000_000000_000001: 0 reused, 2 to execute, 2 decided on the way
+    ---- exit code 0
+    ");
+}
