@@ -3,7 +3,8 @@
 use dad_core::HierarchyPath;
 use dad_events::Origin;
 use dad_run::{
-    Change, Changes, ControlKind, Edit, Reason, RecordBody, RunView, StepCommitted, layout, shorten_diff,
+    Change, ChangeKind, Changes, ControlKind, Edit, Reason, RecordBody, RunView, StepCommitted, layout,
+    shorten_diff,
 };
 use dad_terminal::{BOLD, DIM, mark, printable};
 use serde_json::json;
@@ -186,11 +187,11 @@ fn shown(origin: &Origin, path: &HierarchyPath) -> String {
 }
 
 fn tell_change(change: &Change) {
-    let name = format!(
-        "  {} {BOLD}{}{BOLD:#}",
-        change.kind.as_str(),
-        printable(&change.name)
-    );
+    let name = match change.kind {
+        // There is only one.
+        ChangeKind::NodeType => format!("  {BOLD}{}{BOLD:#}", change.kind.as_str()),
+        kind => format!("  {} {BOLD}{}{BOLD:#}", kind.as_str(), printable(&change.name)),
+    };
     let text = |text: &Option<String>| text.as_deref().map(printable);
     match (text(&change.before), text(&change.after), &change.diff) {
         (_, _, Some(diff)) => {

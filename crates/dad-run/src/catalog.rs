@@ -144,8 +144,15 @@ impl Catalog {
     /// [`RunError::UnknownRun`] with the nearest id, [`RunError::AmbiguousRun`] with the candidates, or why the run
     /// cannot be read.
     pub fn find(&self, selector: &str, root_id: Option<&ElementId>) -> Result<RunEntry, RunError> {
-        self.find_fitting(selector, |run| {
-            root_id.is_none_or(|root| run.root_id.as_ref() == Some(root) && !is_of_one_step(run))
+        let Some(root) = root_id else {
+            return self.find_fitting(selector, |_| true);
+        };
+        let found = self.find_fitting(selector, |run| {
+            run.root_id.as_ref() == Some(root) && !is_of_one_step(run)
+        });
+        found.map_err(|error| match error {
+            RunError::NoRuns { unreadable: false } => unknown(selector, None),
+            error => error,
         })
     }
 
@@ -161,11 +168,17 @@ impl Catalog {
     /// The run of a selector; `last` is the newest that fits.
     fn find_fitting(&self, selector: &str, fits: impl Fn(&RunEntry) -> bool) -> Result<RunEntry, RunError> {
         if let Some(back) = back_from_last(selector) {
-            let found = self.list()?.into_iter().rev().filter(fits).nth(back);
-            return found.ok_or_else(|| unknown(selector, None));
+            let found = self.survey()?;
+            let none = match found.runs.is_empty() {
+                true => RunError::NoRuns {
+                    unreadable: !found.unreadable.is_empty(),
+                },
+                false => unknown(selector, None),
+            };
+            return found.runs.into_iter().rev().filter(fits).nth(back).ok_or(none);
         }
         let (place, name) = self.locate(selector)?;
-        read_entry(&place, &name)?.ok_or_else(|| unknown(selector, None))
+        read_entry(&place, &name)?.ok_or_else(|| no_run(&place, &name))
     }
 
     /// The directory of a run, which may be damaged: where it is, and its name there.
@@ -235,6 +248,14 @@ pub(crate) fn unknown(selector: &str, nearest: Option<&str>) -> RunError {
     RunError::UnknownRun {
         selector: selector.to_owned(),
         nearest: nearest.map(str::to_owned),
+    }
+}
+
+/// That a directory is no run, though it may have been meant to become one.
+pub(crate) fn no_run(place: &Dir, name: &str) -> RunError {
+    match place.open_dir_optional(Path::new(name).join(DOT_RUN)) {
+        Ok(Some(_)) => RunError::NoJournal(place.path().join(name)),
+        _ => unknown(name, None),
     }
 }
 

@@ -99,7 +99,8 @@ impl Changes {
     #[must_use]
     pub fn between(compared_with: Origin, before: &Compared, after: &Compared) -> Self {
         let mut changes = Vec::new();
-        if before.node_type != after.node_type {
+        // The original system did not write it down.
+        if before.node_type != after.node_type && !before.node_type.is_empty() {
             let types = (Some(before.node_type.as_str()), Some(after.node_type.as_str()));
             changes.push(Change::of(ChangeKind::NodeType, "type", types));
         }
@@ -211,5 +212,35 @@ fn collect(value: &Value, place: String, found: &mut BTreeMap<String, String>) {
         other => {
             found.insert(place, other.to_string());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{ChangeKind, Changes, Compared, Origin};
+
+    fn kinds(before: &str, after: &str) -> Vec<ChangeKind> {
+        let compared = |node_type: &str, prompt: &str| Compared {
+            node_type: node_type.to_owned(),
+            settings: json!({ "prompt": prompt }),
+            ..Compared::default()
+        };
+        let origin = Origin {
+            run_id: "run_1".parse().unwrap(),
+            path: "root.step".parse().unwrap(),
+        };
+        let found = Changes::between(origin, &compared(before, "a"), &compared(after, "b"));
+        found.changes.iter().map(|change| change.kind).collect()
+    }
+
+    #[test]
+    fn a_node_type_that_nobody_wrote_down_is_no_other_one() {
+        assert_eq!(
+            kinds("command", "callback"),
+            [ChangeKind::NodeType, ChangeKind::Setting]
+        );
+        assert_eq!(kinds("", "command"), [ChangeKind::Setting]);
     }
 }

@@ -378,10 +378,10 @@ impl RunContext {
             (None, _) => None,
             (Some(selector), alone) => {
                 let selected = match alone {
-                    true => program.select_step(selector),
-                    false => program.select(selector),
+                    true => program.select_step(selector).map_err(RunError::Step),
+                    false => program.select(selector).map_err(RunError::EntryPoint),
                 };
-                let path = selected.map_err(RunError::EntryPoint)?.first();
+                let path = selected?.first();
                 Some(EntryPoint { path, alone })
             }
         };

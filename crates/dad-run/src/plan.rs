@@ -170,7 +170,7 @@ impl RerunPlan {
 
     fn saved(&self) -> String {
         let usage = self.saves();
-        match (usage.total_tokens, usage.cost) {
+        match (usage.total_tokens, usage.cost.filter(|cost| *cost > 0.0)) {
             (0, _) => String::new(),
             (tokens, None) => format!(" (saves {tokens} tokens)"),
             (tokens, Some(cost)) => format!(" (saves {tokens} tokens, ${cost:.4})"),
@@ -452,6 +452,9 @@ impl Planner<'_> {
     }
 
     fn not_reached(&self, reason: String) -> RunError {
+        if self.entry.alone {
+            return self.step_not_reached(reason);
+        }
         RunError::EntryPointNotReached {
             path: self.entry.path.clone(),
             reason,
@@ -459,7 +462,18 @@ impl Planner<'_> {
         }
     }
 
+    fn step_not_reached(&self, reason: String) -> RunError {
+        RunError::StepNotReached {
+            path: self.entry.path.clone(),
+            reason,
+            run: self.parent.to_string(),
+        }
+    }
+
     fn nothing(&self, path: &HierarchyPath, state: &str) -> RunError {
+        if self.entry.alone {
+            return self.step_not_reached(format!("`{path}` {state}"));
+        }
         RunError::NothingToReuse {
             path: path.clone(),
             state: state.to_owned(),

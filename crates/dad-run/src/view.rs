@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -236,6 +237,12 @@ impl RunView {
     #[must_use]
     pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// What it is found by: the name of its directory, which is its id unless somebody renamed it.
+    #[must_use]
+    pub fn name(&self) -> Cow<'_, str> {
+        self.dir().file_name().unwrap_or_default().to_string_lossy()
     }
 
     /// Whether it was made by the original system, which kept no journal.

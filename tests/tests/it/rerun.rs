@@ -447,7 +447,7 @@ async fn one_step_executes_alone_with_what_it_had() {
         );
     }
     let output = env.run(&["run", "step", "last", "all"]).expect(2);
-    insta::assert_snapshot!(env.shown(&output.stderr), @"error[unknown_entry_point]: the entry point cannot be used: `all` names no step or component; there are flow_root.all.ask, flow_root.all.more");
+    insta::assert_snapshot!(env.shown(&output.stderr), @"error[unknown_path]: `all` is a component, and a step is wanted; in it there are flow_root.all.ask, flow_root.all.more");
 }
 
 #[test]
@@ -458,7 +458,7 @@ fn a_step_in_a_loop_that_did_not_begin_cannot_execute_alone() {
     drop(env.run(&["run", "flow", "flow.yaml"]).expect(1));
     let output = env.unchanged(&["run", "step", "last", "iter_0.ask"]).expect(2);
     insta::assert_snapshot!(env.shown(&output.stderr), @"
-    error[nothing_to_reuse]: `flow_root.all` lies before the entry point but has not begun in `run_00000000_000000_000001`
+    error[step_not_reached]: `flow_root.all.iter_0.ask` was not reached in `run_00000000_000000_000001`: `flow_root.all` has not begun
       hint: name a run that came to this step; `dhenara runs list` shows them
     ");
 }

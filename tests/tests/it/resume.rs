@@ -192,7 +192,7 @@ elements:
     insta::assert_snapshot!(shown, @"
     ---- stderr
     error[corrupt]: `[root]/project/runs/run_00000000_000000_000001/flow_root/first/result.json` is not the file that was recorded: its digest differs
-      hint: restore the file, or start from an earlier step
+      hint: restore the file, or start a re-run whose entry point is its step or one before it
     ---- exit code 2
     ");
 
