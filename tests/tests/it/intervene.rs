@@ -241,6 +241,8 @@ elements:
     let result =
         std::fs::read_to_string(env.last_run().join("flow_root/limited/component_result.json")).unwrap();
     assert!(result.contains("did not finish within 1.0 s"), "{result}");
+    let slow = env.run(&["runs", "show", "last", "slow", "--json"]).expect(0);
+    insta::assert_snapshot!(slow.json("cli_runs_show")["result"]["error"]["message"].as_str().unwrap(), @"the step was cancelled: `flow_root.limited` did not finish within [time]");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! What errors say of runs, and whether the command they name next is one that works.
 
+use std::path::Path;
+
 use dhenara::StepStatus;
 
-use crate::harness::TestEnvironment;
+use crate::harness::{TestEnvironment, read_json};
 
 /// Fails in the first iteration; the step behind is not reached.
 const LOOP: &str = "\
@@ -232,4 +234,48 @@ fn a_run_whose_directory_was_renamed_is_called_as_it_is_found() {
     let refused = env.unchanged(&["resume", "renamed"]).expect(2);
     assert!(refused.stderr.contains("--previous-run-id renamed "), "{refused}");
     drop(env.run(&["run", "step", "renamed", "good"]).expect(0));
+}
+
+#[test]
+fn an_effect_that_is_not_attempted_again_says_so() {
+    let env = TestEnvironment::new();
+    let flow = |retry: &str| {
+        format!(
+            "schema_version: 1\nkind: flow\nelements:\n  - {{ node: fails, type: command, retry: {{ {retry}, \
+             initial_delay: 0 }}, settings: {{ commands: ['false'] }} }}\n"
+        )
+    };
+    env.write("flow.yaml", &flow("max_attempts: 3"));
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(1));
+    insta::assert_snapshot!(env.unchanged(&["runs", "show", "last"]).expect(0), @"
+    run_00000000_000000_000001  failed
+      error     flow_root.fails: `false` ended with exit code 1
+      hint      it was not attempted again, because it may have had effects: `retry: { repeat_effects: true }` allows that
+      made      0000-00-00 00:00:00 UTC, took [time]
+      steps     0 completed, 1 failed
+      size      5 files, [size]
+      artifacts [root]/project/runs/run_00000000_000000_000001
+      next      dhenara resume run_00000000_000000_000001
+      flow_root  failed
+        ✗ fails                         [time]  failed  1 command  `false` ended with exit code 1
+    ---- exit code 0
+    ");
+    let error = read_json(&env.last_run().join("flow_root/fails/result.json"))["error"].clone();
+    assert!(
+        error["hint"].as_str().unwrap().contains("repeat_effects"),
+        "{error}"
+    );
+    let says_nothing = |run: &Path| {
+        let error = read_json(&run.join("flow_root/fails/result.json"))["error"].clone();
+        assert!(error["hint"].is_null(), "{error}");
+    };
+    for retry in [
+        "max_attempts: 1",
+        "max_attempts: 2, repeat_effects: true",
+        "max_attempts: 2, when: [other]",
+    ] {
+        env.write("flow.yaml", &flow(retry));
+        drop(env.run(&["run", "flow", "flow.yaml"]).expect(1));
+        says_nothing(&env.last_run());
+    }
 }
