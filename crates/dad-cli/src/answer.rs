@@ -46,23 +46,24 @@ pub(crate) fn answer(
     if !answer_question(view.dir(), &open.id, answer)? {
         let message = format!(
             "the question `{}` of `{}` has been answered already",
-            open.id, view.run_id
+            open.id,
+            view.name()
         );
         let mut error = CommandError::usage("already_answered", message);
         error.exit_code = exit_code::REFUSED;
         return Err(error.with_hint(format!(
             "`dhenara resume {}` goes on with that answer",
-            view.run_id
+            view.name()
         )));
     }
     if view.status == RunStatus::Running || options.no_resume {
         let next = match view.status {
             RunStatus::Running => "the process that drives the run goes on with it".to_owned(),
-            _ => format!("`dhenara resume {}` goes on with it", view.run_id),
+            _ => format!("`dhenara resume {}` goes on with it", view.name()),
         };
         match options.json {
             true => json::print(json!({ "run_id": view.run_id, "question": open.id, "path": open.path })),
-            false => json::print_text(&format!("answered {} of {}; {next}", open.path, view.run_id)),
+            false => json::print_text(&format!("answered {} of {}; {next}", open.path, view.name())),
         }
         return Ok(exit_code::DONE);
     }
@@ -73,7 +74,7 @@ pub(crate) fn answer(
         json: options.json,
         ..ResumeOptions::default()
     };
-    resume(app, view.run_id.as_str(), &options)
+    resume(app, &view.name(), &options)
 }
 
 /// The question that is meant; it need not be said if there is only one.
@@ -88,11 +89,11 @@ fn choose(view: &RunView, which: Option<&str>) -> Result<OpenQuestion, CommandEr
             [only] => Ok((*only).clone()),
             [] => Err(CommandError::usage(
                 "no_question",
-                format!("`{}` asks nothing", view.run_id),
+                format!("`{}` asks nothing", view.name()),
             )),
             several => Err(CommandError::usage(
                 "ambiguous_question",
-                format!("`{}` asks several questions: {}", view.run_id, listed(several)),
+                format!("`{}` asks several questions: {}", view.name(), listed(several)),
             )
             .with_hint("name one by its path or its id")),
         };

@@ -6,7 +6,7 @@ use dad_core::AgentDefinition;
 use dad_events::Handler;
 use dad_runner::NodeRegistry;
 
-use crate::args::{Cli, Command, RunCommand, RunsCommand};
+use crate::args::{Cli, Command, Place, RunCommand, RunsCommand};
 use crate::error::CommandError;
 use crate::{
     answer, cancel, exit_code, json, remove, render, resume, run, runs, schema, show, step, validate,
@@ -65,11 +65,13 @@ impl App {
             Err(error) => return show_usage(&error),
         };
         let as_json = cli.command.wants_json();
+        let place = cli.command.place();
         // Handlers of a project ask by themselves, and know nothing of options.
         let _forbidden = cli.command.forbids_prompts().then(dad_terminal::forbid_prompts);
         match self.execute(cli.command) {
             Ok(code) => ExitCode::from(code),
             Err(error) => {
+                let error = error.in_place(&place);
                 if as_json {
                     json::print_error(&error);
                 } else if !error.told {
@@ -155,6 +157,35 @@ impl Command {
             Self::Answer { options, .. } => options.no_input,
             _ => false,
         }
+    }
+
+    /// Where it was told that runs are.
+    fn place(&self) -> Place {
+        let place = match self {
+            Self::Run(RunCommand::Agent { options, .. } | RunCommand::Flow { options, .. }) => &options.place,
+            Self::Run(RunCommand::Step { options, .. }) => &options.place,
+            Self::Resume { options, .. } => &options.place,
+            Self::Answer { options, .. } => &options.place,
+            Self::Render { options, .. } => &options.place,
+            Self::Runs(RunsCommand::Rm { removal, .. } | RunsCommand::Prune { removal, .. }) => {
+                &removal.place
+            }
+            Self::Cancel { place, .. }
+            | Self::Runs(
+                RunsCommand::List { place, .. }
+                | RunsCommand::Verify { place, .. }
+                | RunsCommand::Why { place, .. }
+                | RunsCommand::Show { place, .. },
+            ) => place,
+            Self::Validate { project_root, .. } => {
+                return Place {
+                    project_root: project_root.clone(),
+                    ..Place::default()
+                };
+            }
+            Self::Schema { .. } => return Place::default(),
+        };
+        place.clone()
     }
 
     fn wants_json(&self) -> bool {

@@ -1,9 +1,9 @@
-use dad_core::RunStatus;
-use dad_run::{RunView, request_cancel};
+use dad_core::{HierarchyPath, RunStatus, SelectError};
+use dad_run::{RunEntry, RunView, ViewEntry, request_cancel};
 
 use crate::args::Place;
 use crate::error::CommandError;
-use crate::runs::{catalog, select};
+use crate::runs::{catalog, not_found, selector, unreached};
 use crate::{exit_code, json};
 
 /// `dhenara cancel RUN [PATH]`.
@@ -11,29 +11,55 @@ pub(crate) fn cancel(run: &str, path: Option<&str>, place: &Place) -> Result<u8,
     let entry = catalog(place)?.find(run, None)?;
     let view = RunView::open(&entry.dir)?;
     if view.status != RunStatus::Running {
-        let message = format!("`{}` is {}: nobody drives it", view.run_id, view.status);
-        let mut error = CommandError::usage("not_running", message);
-        error.exit_code = exit_code::REFUSED;
-        return Err(error.with_hint("only what executes can be stopped; `dhenara runs list` shows what does"));
+        return Err(not_driven(&entry, view.status));
     }
-    let path = match path {
-        None => None,
-        Some(path) => {
-            let open = view
-                .entries
-                .iter()
-                .filter(|(_, entry)| !entry.status().is_terminal());
-            Some(select(path, open.map(|(path, _)| path), &entry)?.clone())
-        }
-    };
+    let path = path.map(|path| open_at(path, &view, &entry)).transpose()?;
     request_cancel(view.dir(), path.as_ref(), "dhenara cancel")?;
     let what = path.map_or_else(
-        || view.run_id.to_string(),
-        |path| format!("{path} of {}", view.run_id),
+        || entry.run_id.to_string(),
+        |path| format!("{path} of {}", entry.run_id),
     );
     json::print_text(&format!(
         "{what} is to stop; `dhenara runs show {}` tells how it ended",
-        view.run_id
+        entry.run_id
     ));
     Ok(exit_code::DONE)
+}
+
+/// That nobody drives a run who could stop it.
+fn not_driven(run: &RunEntry, status: RunStatus) -> CommandError {
+    let id = &run.run_id;
+    match status {
+        RunStatus::Waiting => {
+            let hint =
+                format!("answer it by `dhenara answer {id}`, or remove it by `dhenara runs rm {id} --force`");
+            refused(format!("`{id}` waits for an answer: nobody drives it until then")).with_hint(hint)
+        }
+        status => refused(format!("`{id}` is {status}: nobody drives it"))
+            .with_hint("only what executes can be stopped; `dhenara runs list` shows what does"),
+    }
+}
+
+fn refused(message: String) -> CommandError {
+    let mut error = CommandError::usage("not_running", message);
+    error.exit_code = exit_code::REFUSED;
+    error
+}
+
+/// The step or component that a person means and that has not ended.
+fn open_at(path: &str, view: &RunView, run: &RunEntry) -> Result<HierarchyPath, CommandError> {
+    let selector = selector(path)?;
+    let is_open = |entry: &ViewEntry| !entry.status().is_terminal();
+    let open = view.entries.iter().filter(|(_, entry)| is_open(entry));
+    let error = match selector.select(open.map(|(path, _)| path)) {
+        Err(error @ SelectError::Unknown { .. }) => error,
+        found => return found.cloned().map_err(|error| not_found(&error, run)),
+    };
+    let ended = selector.select(view.entries.keys()).ok();
+    let ended = ended.and_then(|path| Some((path, view.entries.get(path)?.status())));
+    Err(match (ended, unreached(&selector, view)) {
+        (Some((path, status)), _) => refused(format!("`{path}` has ended already: it is {status}")),
+        (None, Some(path)) => refused(format!("`{path}` is not reached yet")),
+        (None, None) => not_found(&error, run),
+    })
 }

@@ -4,8 +4,9 @@ use dad_models::ModelError;
 use dad_run::RunError;
 use dad_runner::Error;
 
+use crate::args::Place;
 use crate::exit_code;
-use crate::summary::aligned;
+use crate::summary::{aligned, hint_in};
 
 /// Why a command ended otherwise than well: what is said, and the exit code.
 #[derive(Debug)]
@@ -38,6 +39,14 @@ impl CommandError {
         self
     }
 
+    /// The same error with commands that find the runs of a place.
+    pub(crate) fn in_place(mut self, place: &Place) -> Self {
+        if let Some(hint) = &mut self.info.hint {
+            *hint = hint_in(hint, place);
+        }
+        self
+    }
+
     /// Says on standard error what went wrong and what to do next.
     pub(crate) fn show(&self) {
         match &self.problems {
@@ -63,7 +72,7 @@ impl CommandError {
 impl From<RunError> for CommandError {
     fn from(error: RunError) -> Self {
         let exit_code = match &error {
-            RunError::LeaseHeld(_)
+            RunError::LeaseHeld { .. }
             | RunError::LeaseOfAnotherHost(_)
             | RunError::RunInUse { .. }
             | RunError::RunWaiting(_)

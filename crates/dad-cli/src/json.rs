@@ -1,5 +1,6 @@
 use dad_core::SCHEMA_VERSION;
 use dad_definition::Problems;
+use dad_run::Unreadable;
 use dad_runner::RunReport;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -61,6 +62,13 @@ pub(crate) fn problems(problems: &Problems) -> Value {
         })
     });
     all.collect()
+}
+
+/// Runs that cannot be read.
+pub(crate) fn unreadable(runs: &[Unreadable]) -> Value {
+    runs.iter()
+        .map(|run| json!({ "run_dir": run.dir, "reason": run.reason }))
+        .collect()
 }
 
 /// A run as `--json` prints it.

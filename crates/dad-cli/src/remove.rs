@@ -47,10 +47,7 @@ pub(crate) fn prune(policy: &RetentionPolicy, removal: &Removal) -> Result<u8, C
     if removal.json {
         let mut document = report_json(&report, removal.dry_run);
         document["kept"] = plan.runs.iter().filter_map(kept_json).collect();
-        let unreadable = plan.unreadable.iter();
-        document["unreadable"] = unreadable
-            .map(|run| json!({ "run_dir": run.dir, "reason": run.reason }))
-            .collect();
+        document["unreadable"] = json::unreadable(&plan.unreadable);
         json::print(document);
     } else {
         tell(&report, removal.dry_run, Some((&plan, policy)));

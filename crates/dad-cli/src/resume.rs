@@ -30,7 +30,7 @@ pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8
     let view = RunView::open(&entry.dir)?;
     // Whatever became of its definition meanwhile: there is nothing to decide about.
     if view.sealed_status() == Some(RunStatus::Completed) {
-        return Err(RunError::AlreadyCompleted(view.run_id.to_string()).into());
+        return Err(RunError::AlreadyCompleted(view.name().into_owned()).into());
     }
     let recorded = view.definition()?;
     let secrets = known_secrets::of(&project_root, &environment);

@@ -1,10 +1,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use dad_core::{Definition, Element, ElementKind, NodeType, RunStatus, SecretRegistry};
-use dad_events::{EventBusConfig, Handler, NodeInputRequiredEvent, on};
+use dad_events::{Event, EventBusConfig, Handler, NodeInputRequiredEvent, RunIdentity, RunObserver, on};
 use dad_models::{Credentials, HttpClient, ModelCatalog, Models, ReplayClient};
 use dad_run::{
     RunContext, RunContextBuilder, RunView, SecretSource, find_project_root, find_project_root_from,
@@ -322,15 +323,23 @@ pub(crate) fn drive(
     let runtime = runtime()?;
     let changes = Arc::new(Changes::default());
     let stop = CancellationToken::new();
-    let mut context = context.cancelled_by(stop.clone()).observe(Arc::clone(&changes));
+    let begun = Arc::new(Begun::default());
+    let mut context = context
+        .cancelled_by(stop.clone())
+        .observe(Arc::clone(&changes))
+        .observe(Arc::clone(&begun));
     if environment.observability.unwrap_or(true) {
         context = context.observability_settings(dad_observability::ObservabilitySettings::default());
     }
     let context = context.build()?;
     install_log_layers(context.secrets().clone());
     let context_root = &context.dirs().project_root.clone();
+    let how_to_go_on = {
+        let invocation = invocation.clone();
+        move || begun.0.get().map(|run| invocation.command(&["resume", run]))
+    };
     let ended = runtime.block_on(async {
-        let interrupt = tokio::spawn(stop_on_interrupt(stop));
+        let interrupt = tokio::spawn(stop_on_interrupt(stop, how_to_go_on));
         let ended = runner(context).run().await;
         dad_terminal::prompts_closed().await;
         interrupt.abort();
@@ -367,7 +376,7 @@ fn tell_who_can_answer(
         let file = report.run_dir.join(file).join(dad_run::layout::QUESTIONS);
         let called = std::process::Command::new(program)
             .args(arguments)
-            .args([view.run_id.as_str(), open.path.as_str()])
+            .args([&*view.name(), open.path.as_str()])
             .arg(file.join(format!("{}.json", open.id)))
             .current_dir(project_root)
             .stdin(std::process::Stdio::null())
@@ -398,8 +407,26 @@ fn tell(report: &RunReport, changes: &Changes, as_json: bool, invocation: &Invoc
     }
 }
 
+/// Notes which run was begun.
+#[derive(Default)]
+struct Begun(OnceLock<String>);
+
+#[async_trait]
+impl RunObserver for Begun {
+    fn name(&self) -> &str {
+        "the run's name"
+    }
+
+    async fn start(&self, run: &Arc<RunIdentity>) {
+        let name = run.run_dir.file_name().unwrap_or_default();
+        self.0.get_or_init(|| name.to_string_lossy().into_owned());
+    }
+
+    async fn observe(&self, _: &[Arc<Event>]) {}
+}
+
 /// Ctrl-C or SIGTERM once stops the run cleanly; twice ends the process.
-async fn stop_on_interrupt(stop: CancellationToken) {
+async fn stop_on_interrupt(stop: CancellationToken, how_to_go_on: impl Fn() -> Option<String>) {
     if interrupted().await.is_err() {
         return;
     }
@@ -408,7 +435,10 @@ async fn stop_on_interrupt(stop: CancellationToken) {
     print_line("stopping the run; press Ctrl-C again to end at once");
     stop.cancel();
     if interrupted().await.is_ok() {
-        anstream::eprintln!("ended at once; `dhenara resume last` goes on with the run");
+        match how_to_go_on() {
+            Some(command) => anstream::eprintln!("ended at once; `{command}` goes on with the run"),
+            None => anstream::eprintln!("ended at once"),
+        }
         std::process::exit(i32::from(exit_code::CANCELLED));
     }
 }

@@ -1,7 +1,13 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dad_core::{HierarchyPath, PathSelector, RunStatus, Timestamp, format_duration, format_size};
-use dad_run::{Catalog, Dirs, OriginalRun, RunEntry, RunView, Verification, ViewEntry, find_project_root};
+use dad_core::{
+    HierarchyPath, PathSelector, RunStatus, SelectError, Timestamp, format_duration, format_size,
+};
+use dad_run::{
+    Catalog, Dirs, OriginalRun, RunEntry, RunError, RunView, Unreadable, Verification, ViewEntry,
+    find_project_root,
+};
 use dad_terminal::count;
 use serde_json::json;
 
@@ -27,19 +33,26 @@ pub(crate) fn catalog(place: &Place) -> Result<Catalog, CommandError> {
 /// `dhenara runs list`.
 pub(crate) fn list(place: &Place, with_size: bool, as_json: bool) -> Result<u8, CommandError> {
     let catalog = catalog(place)?;
-    let (runs, sizes): (Vec<RunEntry>, Vec<Option<u64>>) = if with_size {
-        let found = catalog.inventory()?.runs.into_iter();
-        found.map(|run| (run.entry, Some(run.bytes))).unzip()
+    let (runs, sizes, unreadable): (Vec<RunEntry>, Vec<Option<u64>>, Vec<Unreadable>) = if with_size {
+        let found = catalog.inventory()?;
+        let runs = found.runs.into_iter();
+        let (runs, sizes) = runs.map(|run| (run.entry, Some(run.bytes))).unzip();
+        (runs, sizes, found.unreadable)
     } else {
-        catalog.list()?.into_iter().map(|run| (run, None)).unzip()
+        let found = catalog.survey()?;
+        let sizes = vec![None; found.runs.len()];
+        (found.runs, sizes, found.unreadable)
     };
     if as_json {
         let runs = runs.iter().zip(&sizes);
         let runs = runs.map(|(run, bytes)| entry_json(run, *bytes));
-        json::print(json!({ "runs": runs.collect::<Vec<_>>() }));
+        json::print(json!({
+            "runs": runs.collect::<Vec<_>>(),
+            "unreadable": json::unreadable(&unreadable),
+        }));
         return Ok(exit_code::DONE);
     }
-    if runs.is_empty() {
+    if runs.is_empty() && unreadable.is_empty() {
         anstream::eprintln!("there are no runs yet; `dhenara run agent NAME` makes one");
     }
     let width = |text: fn(&RunEntry) -> String| runs.iter().map(|run| text(run).len()).max().unwrap_or(0);
@@ -51,6 +64,9 @@ pub(crate) fn list(place: &Place, with_size: bool, as_json: bool) -> Result<u8, 
     }
     if !lines.is_empty() {
         json::print_text(&lines);
+    }
+    for run in &unreadable {
+        anstream::eprintln!("left out: {}", dad_terminal::printable(&run.reason));
     }
     if let Some(run) = runs.iter().rfind(|run| run.status == RunStatus::Waiting) {
         let next = command_in(&["answer", run.run_id.as_str()], place);
@@ -105,7 +121,7 @@ const COLUMNS: [fn(&RunEntry) -> String; 6] = [
     },
     |run| {
         let cost = run.totals.and_then(|totals| totals.usage.cost);
-        cost.map(|cost| format!("${cost:.4}")).unwrap_or_default()
+        cost.and_then(dad_terminal::cost).unwrap_or_default()
     },
 ];
 
@@ -193,14 +209,34 @@ fn tell(view: &RunView, found: &Verification) {
 pub(crate) fn why(run: &str, path: &str, place: &Place, as_json: bool) -> Result<u8, CommandError> {
     let entry = catalog(place)?.find(run, None)?;
     let view = RunView::open(&entry.dir)?;
-    let is_step = |entry: &ViewEntry| !matches!(entry, ViewEntry::Component { .. });
-    let steps = view
-        .entries
-        .iter()
-        .filter(|(_, entry)| is_step(entry))
-        .map(|(path, _)| path);
-    crate::why::why(&view, select(path, steps, &entry)?, as_json)?;
+    let path = step_of(&selector(path)?, &view).map_err(|error| not_found(&error, &entry))?;
+    crate::why::why(&view, &path, as_json)?;
     Ok(exit_code::DONE)
+}
+
+/// The step that a person means, be it one that the run did not come to.
+fn step_of(selector: &PathSelector, view: &RunView) -> Result<HierarchyPath, SelectError> {
+    let is_step = |entry: &ViewEntry| !matches!(entry, ViewEntry::Component { .. });
+    let (steps, components): (Vec<_>, Vec<_>) = view.entries.iter().partition(|(_, entry)| is_step(entry));
+    let paths = |entries: Vec<(_, _)>| entries.into_iter().map(|(path, _)| path).collect::<Vec<_>>();
+    let (steps, components) = (paths(steps), paths(components));
+    match selector.select(steps.iter().copied()) {
+        Err(error @ SelectError::Unknown { .. }) => match selector.select(components) {
+            Ok(component) => Err(SelectError::not_a_step(selector, component, steps)),
+            Err(_) => unreached(selector, view).ok_or(error),
+        },
+        found => found.cloned(),
+    }
+}
+
+/// The step or component of the definition that a selector means.
+pub(crate) fn unreached(selector: &PathSelector, view: &RunView) -> Option<HierarchyPath> {
+    let definition = view.definition().ok()?;
+    let selector = selector.without_iterations()?;
+    let steps = definition.steps.keys();
+    let around = |path: &HierarchyPath| std::iter::successors(Some(path.clone()), HierarchyPath::parent);
+    let all: BTreeSet<HierarchyPath> = steps.flat_map(around).collect();
+    selector.select(&all).ok().cloned()
 }
 
 /// `dhenara runs show RUN [PATH]`.
@@ -223,24 +259,50 @@ pub(crate) fn show(
     let view = RunView::open(&entry.dir)?;
     match path {
         None => show::run(&view, place, shown)?,
-        Some(path) => show::step(&view, select(path, view.entries.keys(), &entry)?, as_json)?,
+        Some(path) => {
+            let selector = selector(path)?;
+            let found = selector.select(view.entries.keys());
+            let found = found.map_err(|error| match unreached(&selector, &view) {
+                Some(path) if matches!(error, SelectError::Unknown { .. }) => not_reached(&path, &entry),
+                _ => not_found(&error, &entry),
+            });
+            show::step(&view, found?, as_json)?;
+        }
     }
     Ok(exit_code::DONE)
 }
 
+/// That the run did not come to a step or component of its definition.
+pub(crate) fn not_reached(path: &HierarchyPath, run: &RunEntry) -> CommandError {
+    let message = format!("`{path}` was not reached in `{}`", run.run_id);
+    CommandError::usage("not_reached", message).with_hint(lists_steps(run))
+}
+
+fn lists_steps(run: &RunEntry) -> String {
+    format!("`dhenara runs show {}` lists all steps", run.run_id)
+}
+
+/// What a person calls a step or component.
+pub(crate) fn selector(text: &str) -> Result<PathSelector, CommandError> {
+    Ok(text.parse().map_err(RunError::from)?)
+}
+
+/// Why a selector means no one step or component of a run.
+pub(crate) fn not_found(error: &SelectError, run: &RunEntry) -> CommandError {
+    let code = match error {
+        SelectError::Ambiguous { .. } => "ambiguous_path",
+        _ => "unknown_path",
+    };
+    CommandError::usage(code, error.to_string()).with_hint(lists_steps(run))
+}
+
 /// The component or step that a person means.
-pub(crate) fn select<'a>(
+fn select<'a>(
     path: &str,
     paths: impl Iterator<Item = &'a HierarchyPath>,
     run: &RunEntry,
 ) -> Result<&'a HierarchyPath, CommandError> {
-    let selector: PathSelector = path.parse().map_err(dad_run::RunError::from)?;
-    selector.select(paths).map_err(|error| {
-        let code = match error {
-            dad_core::SelectError::Ambiguous { .. } => "ambiguous_path",
-            _ => "unknown_path",
-        };
-        CommandError::usage(code, error.to_string())
-            .with_hint(format!("`dhenara runs show {}` lists all steps", run.run_id))
-    })
+    selector(path)?
+        .select(paths)
+        .map_err(|error| not_found(&error, run))
 }

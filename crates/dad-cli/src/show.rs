@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::args::Place;
 use crate::error::CommandError;
 use crate::runs::made_at;
-use crate::summary::{aligned, command_in};
+use crate::summary::{aligned, command_in, error_at};
 use crate::tree::Line;
 use crate::{json, tree};
 
@@ -86,7 +86,7 @@ fn rows(view: &RunView, place: &Place) -> Result<Vec<(&'static str, String)>, Co
         }
     }
     if let Some(error) = &view.error {
-        rows.push(("error", dad_terminal::printable(&error.message)));
+        rows.push(("error", error_at(error)));
         rows.extend(
             error
                 .hint
@@ -114,7 +114,7 @@ fn rows(view: &RunView, place: &Place) -> Result<Vec<(&'static str, String)>, Co
         ));
     }
     rows.push(("artifacts", view.dir().display().to_string()));
-    let run = view.run_id.as_str();
+    let run = &*view.name();
     let questions: Vec<_> = view.open_questions().collect();
     for open in &questions {
         let step = (questions.len() > 1).then_some(open.path.as_str());
@@ -128,7 +128,7 @@ fn rows(view: &RunView, place: &Place) -> Result<Vec<(&'static str, String)>, Co
     }
     let open = [RunStatus::Failed, RunStatus::Cancelled, RunStatus::Interrupted];
     if open.contains(&view.status) {
-        rows.push(("next", command_in(&["resume", view.run_id.as_str()], place)));
+        rows.push(("next", command_in(&["resume", run], place)));
     }
     Ok(rows)
 }
@@ -193,7 +193,7 @@ fn details(step: &StepCommitted) -> String {
             .as_ref()
             .map(|summary| dad_terminal::one_line(summary, 70)),
     );
-    parts.extend(step.cost.map(|cost| format!("${cost:.4}")));
+    parts.extend(step.cost.and_then(dad_terminal::cost));
     parts.extend(
         step.error
             .as_ref()

@@ -38,16 +38,9 @@ pub(crate) fn step(app: &App, run: &str, path: &str, options: &StepOptions) -> R
     // What the run was given when it was started counts, not what the environment says now.
     environment.variables.clear();
     context = given::apply(context, place, &options.given, &environment)?;
-    context = context.previous_run_id(view.run_id.as_str()).step_alone(path);
+    context = context.previous_run_id(entry.run_id.as_str()).step_alone(path);
     let invocation = Invocation::new(place, options.given.env.as_deref(), &project_root);
-    let driven = drive(context, &environment, options.json, &invocation, |context| {
+    drive(context, &environment, options.json, &invocation, |context| {
         Runner::new(definition, context)
-    });
-    driven.map_err(|error| match error.info.code.as_str() {
-        // An entry point, which is otherwise the way out, is nothing for a step alone.
-        "nothing_to_reuse" => {
-            error.with_hint("name a run that came to this step; `dhenara runs list` shows them")
-        }
-        _ => error,
     })
 }

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use dad_core::{NodeType, RunStatus, format_duration};
+use dad_core::{ErrorInfo, NodeType, RunStatus, format_duration};
 use dad_events::{Event, EventBody, RunObserver};
 use dad_run::{RunView, find_project_root};
 use dad_runner::RunReport;
@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::args::Place;
 
 /// What the next command has to say again, so that it can be written out.
+#[derive(Clone)]
 pub(crate) struct Invocation {
     /// Where runs are.
     place: Vec<String>,
@@ -33,6 +34,41 @@ impl Invocation {
         }
     }
 }
+
+impl Invocation {
+    /// A command line that goes on with what was begun.
+    pub(crate) fn command(&self, words: &[&str]) -> String {
+        let place = self.place.iter().map(String::as_str);
+        let env = self.env.iter().flat_map(|env| ["--env", env.as_str()]);
+        line(words.iter().copied().chain(place).chain(env))
+    }
+}
+
+/// A hint whose commands are those for this place.
+pub(crate) fn hint_in(hint: &str, place: &Place) -> String {
+    let options = place_words(place);
+    if options.is_empty() {
+        return hint.to_owned();
+    }
+    let options = quoted(options.iter().map(String::as_str)).join(" ");
+    let parts = hint.split('`').enumerate().map(|(index, part)| {
+        let says_no_place = !part.contains("--project-root") && !part.contains("--run-root");
+        match index % 2 == 1 && says_no_place && COMMANDS_AT_A_PLACE.iter().any(|it| part.starts_with(it)) {
+            true => format!("{part} {options}"),
+            false => part.to_owned(),
+        }
+    });
+    parts.collect::<Vec<_>>().join("`")
+}
+
+/// The commands that take where runs are.
+const COMMANDS_AT_A_PLACE: [&str; 5] = [
+    "dhenara run ",
+    "dhenara runs ",
+    "dhenara resume ",
+    "dhenara answer ",
+    "dhenara cancel ",
+];
 
 /// A command line that goes on in the same place.
 pub(crate) fn command_in(words: &[&str], place: &Place) -> String {
@@ -56,6 +92,14 @@ fn place_words(place: &Place) -> Vec<String> {
 
 /// A command line that a shell reads back as these words.
 fn line<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let words = quoted(words);
+    std::iter::once("dhenara".to_owned())
+        .chain(words)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
     let quoted = words.map(|word| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@,+".contains(c);
         match !word.is_empty() && word.chars().all(plain) {
@@ -63,10 +107,7 @@ fn line<'a>(words: impl Iterator<Item = &'a str>) -> String {
             false => format!("'{}'", word.replace('\'', r"'\''")),
         }
     });
-    std::iter::once("dhenara".to_owned())
-        .chain(quoted)
-        .collect::<Vec<_>>()
-        .join(" ")
+    quoted.collect()
 }
 
 /// Notes where files were changed, to be told at the end.
@@ -163,29 +204,19 @@ pub(crate) fn show_summary(
     row("steps", &steps);
     let usage = &report.totals.usage;
     if usage.calls > 0 {
-        let cost = usage
-            .cost
-            .map_or("unknown price".to_owned(), |cost| format!("${cost:.4}"));
+        let cost = match usage.cost {
+            None => Some("unknown price".to_owned()),
+            Some(cost) => dad_terminal::cost(cost),
+        };
+        let calls = count(usage.calls, "call");
+        let parts = [Some(calls), Some(count(usage.total_tokens, "token")), cost];
         row(
             "model",
-            &format!(
-                "{}, {}, {cost}",
-                count(usage.calls, "call"),
-                count(usage.total_tokens, "token")
-            ),
+            &parts.into_iter().flatten().collect::<Vec<_>>().join(", "),
         );
     }
     if let Some(error) = &report.error {
-        // Some messages name the place themselves.
-        let path = error
-            .path
-            .as_ref()
-            .filter(|path| !error.message.contains(path.as_str()));
-        let place = path.map(|path| format!("{path}: ")).unwrap_or_default();
-        row(
-            "error",
-            &format!("{place}{}", dad_terminal::printable(&error.message)),
-        );
+        row("error", &error_at(error));
         if let Some(hint) = &error.hint {
             row("hint", &dad_terminal::printable(hint));
         }
@@ -206,6 +237,17 @@ pub(crate) fn show_summary(
     row("next", &next_command(report, view, invocation));
 }
 
+/// An error with where it happened.
+pub(crate) fn error_at(error: &ErrorInfo) -> String {
+    // Some messages name the place themselves.
+    let path = error
+        .path
+        .as_ref()
+        .filter(|path| !error.message.contains(path.as_str()));
+    let place = path.map(|path| format!("{path}: ")).unwrap_or_default();
+    format!("{place}{}", dad_terminal::printable(&error.message))
+}
+
 fn row(name: &str, text: &str) {
     anstream::eprintln!("  {DIM}{name:<9}{DIM:#} {}", aligned(text, 12));
 }
@@ -217,17 +259,12 @@ pub(crate) fn aligned(text: &str, column: usize) -> String {
 
 /// What a person most likely wants to do next.
 fn next_command(report: &RunReport, view: Option<&RunView>, invocation: &Invocation) -> String {
-    let run = report.run_id.as_str();
+    let name = report.run_dir.file_name().unwrap_or_default().to_string_lossy();
+    let run = &*name;
     let place = invocation.place.iter().map(String::as_str);
     match report.status {
-        RunStatus::Waiting => {
-            let env = invocation.env.iter().flat_map(|env| ["--env", env.as_str()]);
-            line(["answer", run].into_iter().chain(place).chain(env))
-        }
-        RunStatus::Failed | RunStatus::Cancelled => {
-            let env = invocation.env.iter().flat_map(|env| ["--env", env.as_str()]);
-            line(["resume", run].into_iter().chain(place).chain(env))
-        }
+        RunStatus::Waiting => invocation.command(&["answer", run]),
+        RunStatus::Failed | RunStatus::Cancelled => invocation.command(&["resume", run]),
         _ => {
             let last = view.and_then(|view| view.steps().last().map(|step| step.path.to_string()));
             let words = ["runs", "show", run].into_iter().chain(last.as_deref());

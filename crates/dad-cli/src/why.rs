@@ -2,14 +2,17 @@
 
 use dad_core::HierarchyPath;
 use dad_events::Origin;
-use dad_run::{Change, Changes, ControlKind, Edit, Reason, RecordBody, RunView, StepCommitted, layout};
-use dad_terminal::{BOLD, DIM, cut, mark, printable};
+use dad_run::{
+    Change, ChangeKind, Changes, ControlKind, Edit, Reason, RecordBody, RunView, StepCommitted, layout,
+    shorten_diff,
+};
+use dad_terminal::{BOLD, DIM, mark, printable};
 use serde_json::json;
 
 use crate::error::CommandError;
 use crate::json;
 
-/// Longer lines of a difference are cut here; `changes.json` has them whole.
+/// Longer lines of a difference are shown around what differs; `changes.json` has more of them.
 const LINE: usize = 240;
 
 /// What the journal and the files of a step say of why it was executed or reused.
@@ -66,8 +69,14 @@ fn explain(view: &RunView, path: &HierarchyPath) -> Result<Explanation, CommandE
     let mut begun = false;
     for record in view.records_of(path)? {
         match record.body {
-            RecordBody::StepStarted { reason, after, .. } => {
-                found.attempts += 1;
+            RecordBody::StepStarted {
+                attempt,
+                reason,
+                after,
+                ..
+            } => {
+                // One that was interrupted and gone on with is the same.
+                found.attempts = found.attempts.max(attempt.into());
                 begun = true;
                 found.unexecuted = None;
                 // Why it was repeated does not say why it was executed at all.
@@ -177,17 +186,17 @@ fn shown(origin: &Origin, path: &HierarchyPath) -> String {
 }
 
 fn tell_change(change: &Change) {
-    let name = format!(
-        "  {} {BOLD}{}{BOLD:#}",
-        change.kind.as_str(),
-        printable(&change.name)
-    );
+    let name = match change.kind {
+        // There is only one.
+        ChangeKind::NodeType => format!("  {BOLD}{}{BOLD:#}", change.kind.as_str()),
+        kind => format!("  {} {BOLD}{}{BOLD:#}", kind.as_str(), printable(&change.name)),
+    };
     let text = |text: &Option<String>| text.as_deref().map(printable);
     match (text(&change.before), text(&change.after), &change.diff) {
         (_, _, Some(diff)) => {
             json::print_text(&name);
-            for line in diff.lines() {
-                json::print_text(&format!("    {}", cut(line, LINE)));
+            for line in shorten_diff(diff, LINE).lines() {
+                json::print_text(&format!("    {}", printable(line)));
             }
         }
         (Some(before), Some(after), None) => json::print_text(&format!("{name}: {before} → {after}")),

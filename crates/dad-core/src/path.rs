@@ -219,6 +219,16 @@ pub enum SelectError {
         /// How many more there are.
         more: usize,
     },
+    /// A component matches where a step is wanted.
+    #[error("`{selector}` is a component, and a step is wanted{}", within(steps, *more))]
+    NotAStep {
+        /// What was looked for.
+        selector: String,
+        /// The first of the steps in it.
+        steps: Vec<String>,
+        /// How many more there are.
+        more: usize,
+    },
     /// Several places of the definition match.
     #[error("`{selector}` is ambiguous; it may mean {}", candidates.join(", "))]
     Ambiguous {
@@ -238,6 +248,31 @@ fn instead(nearest: Option<&str>, known: &[String], more: usize) -> String {
         (None, [], _) => "; there are none".to_owned(),
         (None, known, 0) => format!("; there are {}", known.join(", ")),
         (None, known, more) => format!("; there are {} and {more} more", known.join(", ")),
+    }
+}
+
+fn within(steps: &[String], more: usize) -> String {
+    match (steps, more) {
+        ([], _) => String::new(),
+        (steps, 0) => format!("; in it there are {}", steps.join(", ")),
+        (steps, more) => format!("; in it there are {} and {more} more", steps.join(", ")),
+    }
+}
+
+impl SelectError {
+    /// That a selector names a component where one of `steps` is wanted.
+    pub fn not_a_step<'a>(
+        selector: &PathSelector,
+        component: &HierarchyPath,
+        steps: impl IntoIterator<Item = &'a HierarchyPath>,
+    ) -> Self {
+        let mut within = steps.into_iter().filter(|step| step.is_within(component));
+        let named = within.by_ref().take(MOST_NAMED);
+        Self::NotAStep {
+            selector: selector.to_string(),
+            steps: named.map(ToString::to_string).collect(),
+            more: within.count(),
+        }
     }
 }
 
@@ -273,6 +308,12 @@ impl PathSelector {
             }
         }
         wanted.peek().is_none()
+    }
+
+    /// The selector without iterations, `None` if it is made of nothing else: what it names in the definition.
+    #[must_use]
+    pub fn without_iterations(&self) -> Option<Self> {
+        self.0.without_iterations().as_str().parse().ok()
     }
 
     /// The one place of the definition this selector names among `paths`. An exact match wins over suffixes.

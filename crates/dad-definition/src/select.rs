@@ -33,10 +33,16 @@ impl Program {
     /// Finds the step that a selector names.
     ///
     /// # Errors
-    /// As [`Program::select`].
+    /// As [`Program::select`], and [`SelectError::NotAStep`] for a component.
     pub fn select_step(&self, selector: &PathSelector) -> Result<Selected, SelectError> {
         let steps: Vec<HierarchyPath> = self.steps().map(|step| step.path.clone()).collect();
-        self.select_among(selector, &steps)
+        let found = self.select_among(selector, &steps);
+        match (&found, self.select(selector)) {
+            (Err(SelectError::Unknown { .. }), Ok(component)) => {
+                Err(SelectError::not_a_step(selector, &component.path, &steps))
+            }
+            _ => found,
+        }
     }
 
     fn select_among(

@@ -194,7 +194,8 @@ impl State {
 
 fn amount(usage: &Usage) -> String {
     let calls = dad_core::count(usage.calls, "call");
-    let cost = usage.cost.map(|cost| format!(", ${cost:.4}")).unwrap_or_default();
+    let paid = usage.cost.filter(|cost| *cost > 0.0);
+    let cost = paid.map(|cost| format!(", ${cost:.4}")).unwrap_or_default();
     format!("{} tokens in {calls}{cost}", usage.total_tokens)
 }
 

@@ -9,6 +9,7 @@ use crate::layout::{DOT_RUN, DOT_TRACE, JOURNAL, METADATA, PLAN};
 use crate::lease;
 use crate::plan::RerunPlan;
 use crate::record::{RecordBody, Totals};
+use crate::retention::Unreadable;
 
 /// The runs of a run root: found by looking, in the run root and one directory below it at most.
 #[derive(Clone, Debug)]
@@ -38,6 +39,15 @@ pub struct RunEntry {
     pub totals: Option<Totals>,
     /// How many questions wait for an answer.
     pub open_questions: u64,
+}
+
+/// What there is in a run root, as a list shows it.
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    /// The runs, oldest first.
+    pub runs: Vec<RunEntry>,
+    /// Runs that cannot be read, by directory.
+    pub unreadable: Vec<Unreadable>,
 }
 
 impl RunEntry {
@@ -81,20 +91,34 @@ impl Catalog {
         Ok(open)
     }
 
-    /// All runs, oldest first. A directory that cannot be read as a run is left out: [`Catalog::find`] says why.
+    /// All runs, oldest first. A run that cannot be read is left out: [`Catalog::survey`] says which and why.
     ///
     /// # Errors
     /// If a run root that exists cannot be listed.
     pub fn list(&self) -> Result<Vec<RunEntry>, RunError> {
-        let mut runs = Vec::new();
+        Ok(self.survey()?.runs)
+    }
+
+    /// All runs, and those that cannot be read with the reason.
+    ///
+    /// # Errors
+    /// As [`Catalog::list`].
+    pub fn survey(&self) -> Result<Survey, RunError> {
+        let mut found = Survey::default();
         for (place, names) in self.candidates()? {
-            let entries = names
-                .iter()
-                .filter_map(|name| read_entry(&place, name).ok().flatten());
-            runs.extend(entries);
+            for name in &names {
+                match read_entry(&place, name) {
+                    Ok(entry) => found.runs.extend(entry),
+                    Err(error) => found.unreadable.push(Unreadable {
+                        dir: place.path().join(name),
+                        reason: error.to_info().message,
+                    }),
+                }
+            }
         }
-        runs.sort_by(|a, b| a.order().cmp(&b.order()));
-        Ok(runs)
+        found.runs.sort_by(|a, b| a.order().cmp(&b.order()));
+        found.unreadable.sort_by(|a, b| a.dir.cmp(&b.dir));
+        Ok(found)
     }
 
     /// The directories that may be runs.
@@ -120,8 +144,15 @@ impl Catalog {
     /// [`RunError::UnknownRun`] with the nearest id, [`RunError::AmbiguousRun`] with the candidates, or why the run
     /// cannot be read.
     pub fn find(&self, selector: &str, root_id: Option<&ElementId>) -> Result<RunEntry, RunError> {
-        self.find_fitting(selector, |run| {
-            root_id.is_none_or(|root| run.root_id.as_ref() == Some(root) && !is_of_one_step(run))
+        let Some(root) = root_id else {
+            return self.find_fitting(selector, |_| true);
+        };
+        let found = self.find_fitting(selector, |run| {
+            run.root_id.as_ref() == Some(root) && !is_of_one_step(run)
+        });
+        found.map_err(|error| match error {
+            RunError::NoRuns { unreadable: false } => unknown(selector, None),
+            error => error,
         })
     }
 
@@ -137,11 +168,17 @@ impl Catalog {
     /// The run of a selector; `last` is the newest that fits.
     fn find_fitting(&self, selector: &str, fits: impl Fn(&RunEntry) -> bool) -> Result<RunEntry, RunError> {
         if let Some(back) = back_from_last(selector) {
-            let found = self.list()?.into_iter().rev().filter(fits).nth(back);
-            return found.ok_or_else(|| unknown(selector, None));
+            let found = self.survey()?;
+            let none = match found.runs.is_empty() {
+                true => RunError::NoRuns {
+                    unreadable: !found.unreadable.is_empty(),
+                },
+                false => unknown(selector, None),
+            };
+            return found.runs.into_iter().rev().filter(fits).nth(back).ok_or(none);
         }
         let (place, name) = self.locate(selector)?;
-        read_entry(&place, &name)?.ok_or_else(|| unknown(selector, None))
+        read_entry(&place, &name)?.ok_or_else(|| no_run(&place, &name))
     }
 
     /// The directory of a run, which may be damaged: where it is, and its name there.
@@ -211,6 +248,14 @@ pub(crate) fn unknown(selector: &str, nearest: Option<&str>) -> RunError {
     RunError::UnknownRun {
         selector: selector.to_owned(),
         nearest: nearest.map(str::to_owned),
+    }
+}
+
+/// That a directory is no run, though it may have been meant to become one.
+pub(crate) fn no_run(place: &Dir, name: &str) -> RunError {
+    match place.open_dir_optional(Path::new(name).join(DOT_RUN)) {
+        Ok(Some(_)) => RunError::NoJournal(place.path().join(name)),
+        _ => unknown(name, None),
     }
 }
 

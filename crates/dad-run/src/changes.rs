@@ -7,8 +7,12 @@ use dad_events::Origin;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::excerpt::shorten_diff;
+
 /// Texts above this length, or of several lines, are shown as a diff.
 const SHORT: usize = 120;
+/// Longer lines of a diff are kept around what differs, in characters: a whole one may leave no place for what it became.
+const LONGEST_LINE: usize = 4096;
 /// No diff is longer, in bytes: it is an explanation, the values themselves stand in the results.
 const LONGEST_DIFF: usize = 64 * 1024;
 
@@ -36,7 +40,7 @@ pub struct Change {
     /// What it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// Of long texts: a unified diff.
+    /// Of long texts: a unified diff; of very long lines what differs and some text around it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diff: Option<String>,
 }
@@ -90,11 +94,13 @@ pub struct Compared {
 }
 
 impl Changes {
-    /// Compares a step with what it was.
+    /// Compares a step with what it was. Secrets are to be masked in both: long lines are cut, and what is left of a
+    /// secret behind a cut nobody recognises.
     #[must_use]
     pub fn between(compared_with: Origin, before: &Compared, after: &Compared) -> Self {
         let mut changes = Vec::new();
-        if before.node_type != after.node_type {
+        // The original system did not write it down.
+        if before.node_type != after.node_type && !before.node_type.is_empty() {
             let types = (Some(before.node_type.as_str()), Some(after.node_type.as_str()));
             changes.push(Change::of(ChangeKind::NodeType, "type", types));
         }
@@ -162,11 +168,12 @@ impl Change {
 
 fn unified(before: &str, after: &str) -> String {
     let diff = similar::TextDiff::from_lines(before, after);
-    let mut text = diff
+    let whole = diff
         .unified_diff()
         .context_radius(2)
         .missing_newline_hint(false)
         .to_string();
+    let mut text = shorten_diff(&whole, LONGEST_LINE);
     if text.len() > LONGEST_DIFF {
         let end = (0..=LONGEST_DIFF).rev().find(|at| text.is_char_boundary(*at));
         text.truncate(end.unwrap_or(0));
@@ -205,5 +212,35 @@ fn collect(value: &Value, place: String, found: &mut BTreeMap<String, String>) {
         other => {
             found.insert(place, other.to_string());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{ChangeKind, Changes, Compared, Origin};
+
+    fn kinds(before: &str, after: &str) -> Vec<ChangeKind> {
+        let compared = |node_type: &str, prompt: &str| Compared {
+            node_type: node_type.to_owned(),
+            settings: json!({ "prompt": prompt }),
+            ..Compared::default()
+        };
+        let origin = Origin {
+            run_id: "run_1".parse().unwrap(),
+            path: "root.step".parse().unwrap(),
+        };
+        let found = Changes::between(origin, &compared(before, "a"), &compared(after, "b"));
+        found.changes.iter().map(|change| change.kind).collect()
+    }
+
+    #[test]
+    fn a_node_type_that_nobody_wrote_down_is_no_other_one() {
+        assert_eq!(
+            kinds("command", "callback"),
+            [ChangeKind::NodeType, ChangeKind::Setting]
+        );
+        assert_eq!(kinds("", "command"), [ChangeKind::Setting]);
     }
 }

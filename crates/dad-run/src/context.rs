@@ -24,7 +24,9 @@ use crate::layout::{DOT_RUN, DOT_TRACE, PLAN, RUNS, STAGE, STATIC_INPUTS, STATIC
 use crate::lease;
 use crate::masking::copy_files;
 use crate::original::OriginalRun;
-use crate::plan::{Decision, EntryPoint, PlannedStep, RerunPlan, plan_by_fingerprint, plan_from_entry_point};
+use crate::plan::{
+    Decision, EntryPoint, PlannedStep, RerunPlan, distinct_places, plan_by_fingerprint, plan_from_entry_point,
+};
 use crate::preview::RunPreview;
 use crate::projection::{write_json, write_new_json};
 use crate::record::RecordBody;
@@ -385,10 +387,10 @@ impl RunContext {
             (None, _) => None,
             (Some(selector), alone) => {
                 let selected = match alone {
-                    true => program.select_step(selector),
-                    false => program.select(selector),
+                    true => program.select_step(selector).map_err(RunError::Step),
+                    false => program.select(selector).map_err(RunError::EntryPoint),
                 };
-                let path = selected.map_err(RunError::EntryPoint)?.first();
+                let path = selected?.first();
                 Some(EntryPoint { path, alone })
             }
         };
@@ -417,7 +419,7 @@ impl RunContext {
             root_parent: parents_plan
                 .as_ref()
                 .map_or_else(|| parent.run_id.clone(), |plan| plan.root_parent.clone()),
-            ancestors: parent.places().chain(ancestors).collect(),
+            ancestors: distinct_places(parent.places().chain(ancestors)),
             entry_point: entry.map(|entry| entry.path),
             alone: *alone,
             fresh: *fresh,

@@ -52,6 +52,15 @@ pub enum RunError {
         /// The most similar run id.
         nearest: Option<String>,
     },
+    /// No run at all where one is asked for.
+    #[error("there are no runs{}", if *unreadable { " that can be read" } else { "" })]
+    NoRuns {
+        /// Whether there are some that cannot be read.
+        unreadable: bool,
+    },
+    /// A directory of a run that was not begun.
+    #[error("`{}` has no journal with a first record: no run was made there yet, or its journal is lost", .0.display())]
+    NoJournal(PathBuf),
     /// Several runs fit.
     #[error("`{selector}` fits several runs: {}", candidates.join(", "))]
     AmbiguousRun {
@@ -69,6 +78,19 @@ pub enum RunError {
     /// An entry point without a run to start from.
     #[error("the entry point `{0}` needs a previous run")]
     EntryPointWithoutPreviousRun(String),
+    /// What was to be executed alone.
+    #[error("{0}")]
+    Step(#[source] SelectError),
+    /// The run that a step is to be executed of alone did not come to it.
+    #[error("`{path}` was not reached in `{run}`: {reason}")]
+    StepNotReached {
+        /// The step.
+        path: HierarchyPath,
+        /// What the run decided instead, or did not come to.
+        reason: String,
+        /// The run.
+        run: String,
+    },
     /// Something that only a re-run can do.
     #[error(
         "what executes again, what is asked again, or what is changed in a result, can only be said of a re-run"
@@ -227,8 +249,15 @@ pub enum RunError {
     #[error("`{0}` is completed, there is nothing to go on with")]
     AlreadyCompleted(String),
     /// Somebody else drives the run.
-    #[error("the run is driven by {0}")]
-    LeaseHeld(String),
+    #[error("the run is driven by {holder}")]
+    LeaseHeld {
+        /// The run.
+        run: String,
+        /// Who drives it.
+        holder: String,
+        /// Whether the lease was to be stolen.
+        steal: bool,
+    },
     /// A process on another machine was the last to drive the run, and its lock cannot be seen from here.
     #[error("the run was driven by {0}, and on this file system it cannot be told whether it still is")]
     LeaseOfAnotherHost(String),
@@ -302,7 +331,7 @@ impl RunError {
             Self::RunExists(_) => "run_exists",
             Self::RunRoot { .. } => "run_root",
             Self::RunRootSubpath(_) => "run_root_subpath",
-            Self::UnknownRun { .. } => "unknown_run",
+            Self::UnknownRun { .. } | Self::NoRuns { .. } | Self::NoJournal(_) => "unknown_run",
             Self::AmbiguousRun { .. } => "ambiguous_run",
             Self::Path(_) => "path",
             Self::EntryPoint(SelectError::Ambiguous { .. }) => "ambiguous_entry_point",
@@ -311,6 +340,7 @@ impl RunError {
             Self::NoPreviousRun => "no_previous_run",
             Self::EntryPointAndExecute => "entry_point_and_execute",
             Self::EditWithoutEntryPoint => "edit_without_entry_point",
+            Self::StepNotReached { .. } => "step_not_reached",
             Self::Execute(_) | Self::Ask(_) => "unknown_step",
             Self::NothingAsks(_) => "nothing_asks",
             Self::NotReady(_) => "not_ready",
@@ -327,15 +357,17 @@ impl RunError {
             Self::Journal { .. } => "journal_damaged",
             Self::NewerVersion { .. } => "newer_version",
             Self::Corrupt { .. } => "corrupt",
-            Self::Settle(SelectError::Ambiguous { .. }) => "ambiguous_path",
-            Self::Settle(_) => "unknown_path",
+            Self::Settle(SelectError::Ambiguous { .. }) | Self::Step(SelectError::Ambiguous { .. }) => {
+                "ambiguous_path"
+            }
+            Self::Settle(_) | Self::Step(_) => "unknown_path",
             Self::SettledTwice(_) => "settled_twice",
             Self::NothingToSettle(_) => "nothing_to_settle",
             Self::Unresponsive { .. } => "unresponsive",
             Self::OriginalSystem(_) => "original_system",
             Self::NothingToResume => "nothing_to_resume",
             Self::AlreadyCompleted(_) => "already_completed",
-            Self::LeaseHeld(_) | Self::LeaseOfAnotherHost(_) | Self::RunInUse { .. } => "lease_held",
+            Self::LeaseHeld { .. } | Self::LeaseOfAnotherHost(_) | Self::RunInUse { .. } => "lease_held",
             Self::RunWaiting(_) => "run_waiting",
             Self::RunNeeded { .. } => "run_needed",
             Self::CatalogLocked(_) => "catalog_locked",
@@ -352,6 +384,14 @@ impl RunError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::UnknownRun { .. } => Some("`dhenara runs list` shows the runs there are".to_owned()),
+            Self::NoRuns { unreadable: true } => Some("`dhenara runs list` tells why".to_owned()),
+            Self::NoRuns { unreadable: false } => Some("`dhenara run agent NAME` makes one".to_owned()),
+            Self::NoJournal(_) => {
+                Some("`dhenara runs prune` removes what a crash left of a run that was being made".to_owned())
+            }
+            Self::StepNotReached { .. } => {
+                Some("name a run that came to this step; `dhenara runs list` shows them".to_owned())
+            }
             Self::EntryPointAndExecute => {
                 Some("leave out `--entry-point`, or `--execute` and `--fresh`".to_owned())
             }
@@ -387,12 +427,19 @@ impl RunError {
             Self::NewerVersion { found, .. } => Some(format!(
                 "install a version of dhenara that reads schema version {found}"
             )),
-            Self::Corrupt { .. } => Some("restore the file, or start from an earlier step".to_owned()),
-            Self::Project { .. } => Some("name the project by `--project-root DIR`".to_owned()),
-            Self::LeaseHeld(_) => Some(
-                "wait until it ends, or stop it by `dhenara cancel RUN`; `dhenara runs show RUN` tells how far it is"
-                    .to_owned(),
+            Self::Corrupt { .. } => Some(
+                "restore the file, or start a re-run whose entry point is its step or one before it".to_owned(),
             ),
+            Self::Project { .. } => Some("name the project by `--project-root DIR`".to_owned()),
+            Self::LeaseHeld { run, steal, .. } => {
+                let lives = match steal {
+                    true => "`--steal-lease` takes a run from a process that cannot be seen from here, and this one is alive: ",
+                    false => "",
+                };
+                Some(format!(
+                    "{lives}wait until it ends, or stop it by `dhenara cancel {run}`; `dhenara runs show {run}` tells how far it is"
+                ))
+            }
             Self::RunInUse { run, .. } => {
                 Some(format!("wait until it ends, or stop it by `dhenara cancel {run}`"))
             }
@@ -418,7 +465,7 @@ impl RunError {
                 | Self::Ended
                 | Self::NotAnEnd(..)
                 | Self::NoRuntime
-                | Self::LeaseHeld(_)
+                | Self::LeaseHeld { .. }
                 | Self::RunInUse { .. }
                 | Self::RunWaiting(_)
                 | Self::RunNeeded { .. }

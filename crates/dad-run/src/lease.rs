@@ -47,7 +47,7 @@ pub(crate) fn acquire(dot_run: &Dir, steal: bool) -> Result<FileLock, RunError> 
 
 /// Takes the lease of a run where `is_local` says on which directories locks are known to hold.
 fn acquire_where(dot_run: &Dir, steal: bool, is_local: fn(&Path) -> bool) -> Result<FileLock, RunError> {
-    let mut lock = lock(dot_run)?;
+    let mut lock = lock(dot_run, steal)?;
     if !steal && let Some(holder) = foreign_holder_where(dot_run, is_local)? {
         return Err(RunError::LeaseOfAnotherHost(holder.to_string()));
     }
@@ -65,7 +65,7 @@ fn acquire_where(dot_run: &Dir, steal: bool, is_local: fn(&Path) -> bool) -> Res
 /// Locks the lease. While it names nobody who lives, it is held by somebody who only looks whether it is held, or by
 /// somebody who has yet to write who it is: neither is to be taken for a process that drives the run and cannot be
 /// named.
-fn lock(dot_run: &Dir) -> Result<FileLock, RunError> {
+fn lock(dot_run: &Dir, steal: bool) -> Result<FileLock, RunError> {
     for _ in 0..MOMENTS {
         if let Some(lock) = dot_run.lock(LEASE)? {
             return Ok(lock);
@@ -75,7 +75,12 @@ fn lock(dot_run: &Dir) -> Result<FileLock, RunError> {
         }
         std::thread::sleep(MOMENT);
     }
-    Err(RunError::LeaseHeld(holder(dot_run)))
+    let run = dot_run.path().parent().and_then(Path::file_name);
+    Err(RunError::LeaseHeld {
+        run: run.unwrap_or_default().to_string_lossy().into_owned(),
+        holder: holder(dot_run),
+        steal,
+    })
 }
 
 /// Whether a process drives the run.
@@ -183,7 +188,7 @@ mod tests {
         let dot_run = Dir::open(place.path()).unwrap();
         let held = acquire(&dot_run, false).unwrap();
         let refused = acquire(&dot_run, true).unwrap_err();
-        assert!(matches!(refused, RunError::LeaseHeld(_)), "{refused}");
+        assert!(matches!(refused, RunError::LeaseHeld { .. }), "{refused}");
         drop(held);
         drop(acquire(&dot_run, false).unwrap());
     }

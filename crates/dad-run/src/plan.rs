@@ -60,6 +60,27 @@ pub struct RunPlace {
     pub project_root: PathBuf,
 }
 
+/// Each place once. Of a run whose roots are not known there, those are taken from where it was driven before.
+pub(crate) fn distinct_places(places: impl IntoIterator<Item = RunPlace>) -> Vec<RunPlace> {
+    let mut found: Vec<RunPlace> = Vec::new();
+    for mut place in places {
+        if place.run_root.as_os_str().is_empty() {
+            let of_run = |other: &&RunPlace| other.run_id == place.run_id;
+            let same_dir = found
+                .iter()
+                .find(|other| of_run(other) && other.run_dir == place.run_dir);
+            if let Some(known) = same_dir.or_else(|| found.iter().rfind(of_run)) {
+                place.run_root.clone_from(&known.run_root);
+                place.project_root.clone_from(&known.project_root);
+            }
+        }
+        if !found.contains(&place) {
+            found.push(place);
+        }
+    }
+    found
+}
+
 /// What is meant to happen to one step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlannedStep {
@@ -152,7 +173,7 @@ impl RerunPlan {
 
     fn saved(&self) -> String {
         let usage = self.saves();
-        match (usage.total_tokens, usage.cost) {
+        match (usage.total_tokens, usage.cost.filter(|cost| *cost > 0.0)) {
             (0, _) => String::new(),
             (tokens, None) => format!(" (saves {tokens} tokens)"),
             (tokens, Some(cost)) => format!(" (saves {tokens} tokens, ${cost:.4})"),
@@ -434,6 +455,9 @@ impl Planner<'_> {
     }
 
     fn not_reached(&self, reason: String) -> RunError {
+        if self.entry.alone {
+            return self.step_not_reached(reason);
+        }
         RunError::EntryPointNotReached {
             path: self.entry.path.clone(),
             reason,
@@ -441,7 +465,18 @@ impl Planner<'_> {
         }
     }
 
+    fn step_not_reached(&self, reason: String) -> RunError {
+        RunError::StepNotReached {
+            path: self.entry.path.clone(),
+            reason,
+            run: self.parent.to_string(),
+        }
+    }
+
     fn nothing(&self, path: &HierarchyPath, state: &str) -> RunError {
+        if self.entry.alone {
+            return self.step_not_reached(format!("`{path}` {state}"));
+        }
         RunError::NothingToReuse {
             path: path.clone(),
             state: state.to_owned(),

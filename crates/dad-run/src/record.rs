@@ -298,6 +298,14 @@ pub struct Totals {
     pub usage: Usage,
 }
 
+impl StepCommitted {
+    /// Whether it left files. What was settled by hand did not.
+    #[must_use]
+    pub fn has_files(&self) -> bool {
+        !self.artifacts.is_empty()
+    }
+}
+
 impl Totals {
     /// Adds the totals of a part.
     pub fn add(&mut self, other: &Self) {

@@ -12,7 +12,7 @@ use dad_core::{RunId, RunStatus, Timestamp};
 use dad_fs::{Dir, Durability, EntryKind, FileLock, FsError};
 use serde::Serialize;
 
-use crate::catalog::{Catalog, RunEntry, back_from_last, read_entry, unknown};
+use crate::catalog::{Catalog, RunEntry, back_from_last, no_run, read_entry};
 use crate::error::RunError;
 use crate::layout::{CATALOG_LOCK, DOT_RUN, DOT_TRACE, LEASE, STATIC_INPUTS, TRASH};
 use crate::lease;
@@ -328,7 +328,7 @@ impl Catalog {
                 Ok(Some(entry)) => entry,
                 // What is damaged may be removed as well, but not what never was a run.
                 Err(_) if dot_run.is_some() => damaged_entry(&dir, &name)?,
-                Ok(None) => return Err(unknown(selector, None)),
+                Ok(None) => return Err(no_run(&place, &name)),
                 Err(error) => return Err(error),
             };
             if let Some(dot_run) = &dot_run

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -20,7 +21,7 @@ use crate::error::RunError;
 use crate::journal::{JournalEnd, read_journal};
 use crate::layout::{COMPONENT_RESULT, DOT_RUN, PLAN, QUESTIONS, RESULT};
 use crate::lease;
-use crate::plan::{Recorded, RerunPlan, RunPlace};
+use crate::plan::{Recorded, RerunPlan, RunPlace, distinct_places};
 use crate::question::Question;
 use crate::record::{ControlKind, LoopItems, Record, RecordBody, StepCommitted, StoredValue, Totals};
 use crate::recorded::{RecordedDefinition, read_definition};
@@ -241,6 +242,12 @@ impl RunView {
         self.dir.path()
     }
 
+    /// What it is found by: the name of its directory, which is its id unless somebody renamed it.
+    #[must_use]
+    pub fn name(&self) -> Cow<'_, str> {
+        self.dir().file_name().unwrap_or_default().to_string_lossy()
+    }
+
     /// Whether it was made by the original system, which kept no journal.
     #[must_use]
     pub fn is_original(&self) -> bool {
@@ -274,7 +281,10 @@ impl RunView {
         on_error: OnError,
     ) -> (Option<&StepCommitted>, Fit) {
         let is_result = |step: &&StepCommitted| is_result(step, on_error);
-        let own = self.step(path);
+        // What was settled by hand others go on from, but it did nothing that could fit.
+        let own = self
+            .step(path)
+            .filter(|step| step.has_files() || !is_result(step));
         if own
             .filter(is_result)
             .is_some_and(|step| step.fingerprint == Some(fingerprint))
@@ -305,14 +315,14 @@ impl RunView {
         self.step(found)
     }
 
-    /// Where it was driven, by one process after the other, and where it lies now.
+    /// Where it was driven, and where it lies now, each place once.
     pub fn places(&self) -> impl Iterator<Item = RunPlace> {
         let now = RunPlace {
             run_id: self.run_id.to_string(),
             run_dir: self.dir.path().to_path_buf(),
             ..RunPlace::default()
         };
-        self.places.iter().cloned().chain([now])
+        distinct_places(self.places.iter().cloned().chain([now])).into_iter()
     }
 
     /// The step with an effect that was executed first.

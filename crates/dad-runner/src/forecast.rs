@@ -98,6 +98,15 @@ struct Around<'f> {
     frame: &'f Arc<Frame>,
     /// What decides whether they are reached at all, or what their variables are.
     waits_for: &'f [HierarchyPath],
+    /// Whether they are reached, whatever is decided on the way.
+    is_reached: bool,
+}
+
+/// What a component stands in.
+struct Outside<'f> {
+    parent: Option<&'f Arc<Frame>>,
+    waits_for: Vec<HierarchyPath>,
+    is_reached: bool,
 }
 
 type BoxedLook<'a> = Pin<Box<dyn Future<Output = Result<(), RunError>> + Send + 'a>>;
@@ -133,7 +142,12 @@ impl<'a> Forecast<'a> {
         let path = root.path.clone();
         let mut given = preview.given_component_variables(&path)?;
         given.extend(preview.scope().given_variables.clone());
-        self.component(root, path, None, &given, Vec::new()).await?;
+        let inside = Outside {
+            parent: None,
+            waits_for: Vec::new(),
+            is_reached: true,
+        };
+        self.component(root, path, inside, &given).await?;
         Ok(self.steps)
     }
 
@@ -158,11 +172,15 @@ impl<'a> Forecast<'a> {
         &'s mut self,
         component: &'s Component,
         path: HierarchyPath,
-        parent: Option<&'s Arc<Frame>>,
+        outside: Outside<'s>,
         given: &'s Map<String, serde_json::Value>,
-        mut waits_for: Vec<HierarchyPath>,
     ) -> BoxedLook<'s> {
         Box::pin(async move {
+            let Outside {
+                parent,
+                mut waits_for,
+                is_reached,
+            } = outside;
             waits_for.extend(self.unsure_of(&component.references, &path));
             if component.asks() && (self.asks_again(&path) || self.preview.input(&path)?.is_none()) {
                 waits_for.push(path.clone());
@@ -180,6 +198,7 @@ impl<'a> Forecast<'a> {
                 path: &path,
                 frame: &frame,
                 waits_for: &waits_for,
+                is_reached,
             };
             match &component.content {
                 Content::Sequence { elements, finally } => {
@@ -336,9 +355,12 @@ impl<'a> Forecast<'a> {
                 ProgramElement::Node(node) => self.step(node, path, around).await?,
                 ProgramElement::Component(component) => {
                     let given = self.preview.given_component_variables(&path)?;
-                    let waits_for = around.waits_for.to_vec();
-                    self.component(component, path, Some(around.frame), &given, waits_for)
-                        .await?;
+                    let outside = Outside {
+                        parent: Some(around.frame),
+                        waits_for: around.waits_for.to_vec(),
+                        is_reached: around.is_reached,
+                    };
+                    self.component(component, path, outside, &given).await?;
                 }
                 _ => {}
             }
@@ -391,6 +413,13 @@ impl<'a> Forecast<'a> {
                     }
                     _ => (Decision::Execute, reason, Usage::default(), kind),
                 }
+            }
+            // Whatever it will be given.
+            None if around.is_reached
+                && let Some(reason) = self.asked_reason(&path) =>
+            {
+                let kind = self.guessed_kind(node).await;
+                (Decision::Execute, reason, Usage::default(), kind)
             }
             None => {
                 waits_for.sort();
@@ -473,6 +502,14 @@ impl<'a> Forecast<'a> {
         self.ask.iter().any(|selected| selected.covers(path))
     }
 
+    fn asked_reason(&self, path: &HierarchyPath) -> Option<Reason> {
+        match self.asked(path) {
+            Asked::Nothing => None,
+            Asked::Execute => Some(Reason::Asked),
+            Asked::Fresh => Some(Reason::Fresh),
+        }
+    }
+
     fn asked(&self, path: &HierarchyPath) -> Asked {
         match self.execute.iter().any(|selected| selected.covers(path)) {
             _ if self.fresh => Asked::Fresh,
@@ -491,6 +528,7 @@ fn later<'f>(path: &'f HierarchyPath, around: Around<'f>, control: &'f [Hierarch
     Around {
         path,
         waits_for,
+        is_reached: false,
         ..around
     }
 }

@@ -35,6 +35,9 @@ use crate::walk::{Ended, Inside, Walk};
 /// How long a node that was asked to stop may take to return.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// The code of a step that was asked to stop and did.
+const CANCELLED: &str = "cancelled";
+
 /// What stands for no time limit: a century.
 const NO_LIMIT: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
@@ -354,7 +357,7 @@ impl Step<'_> {
         let field = |result: &Value, name: &str| result.get(name).cloned().unwrap_or_default();
         // What stands in files is masked.
         let redactor = run.secrets().redactor();
-        let mut compared = Compared {
+        let compared = Compared {
             node_type: self.node.node_type.to_string(),
             settings: (*settings).clone(),
             input: input.cloned().unwrap_or_default(),
@@ -363,7 +366,6 @@ impl Step<'_> {
                 _ => BTreeMap::new(),
             },
         };
-        redactor.redact_json(&mut compared.settings);
         // What was settled by hand has nothing to be compared with.
         let Some(result) = parent.step_file::<Value>(&known.path, RESULT)? else {
             return Ok(None);
@@ -378,10 +380,15 @@ impl Step<'_> {
             input: field(&result, "input"),
             reads: reads.unwrap_or_default().reads,
         };
-        let normalised = |compared: Compared| Compared {
-            settings: self.walk.normaliser.value(&compared.settings),
-            input: self.walk.normaliser.value(&compared.input),
-            ..compared
+        // The previous run may have known fewer secrets.
+        let normalised = |mut compared: Compared| {
+            redactor.redact_json(&mut compared.settings);
+            redactor.redact_json(&mut compared.input);
+            Compared {
+                settings: self.walk.normaliser.value(&compared.settings),
+                input: self.walk.normaliser.value(&compared.input),
+                ..compared
+            }
         };
         let origin = origin_of(known, &parent.run_id);
         Ok(Some(Changes::between(
@@ -396,7 +403,11 @@ impl Step<'_> {
         match (self.walk.run.parent(), self.inside.side) {
             (None, _) => Reason::FirstExecution,
             (Some(_), Side::Alone) => Reason::Alone,
-            (Some(parent), Side::Undecided) if parent.step(&self.path).is_none() => Reason::NoResult,
+            (Some(parent), Side::Undecided)
+                if parent.step(&self.path).is_none_or(|step| !step.has_files()) =>
+            {
+                Reason::NoResult
+            }
             (Some(_), Side::Undecided) => Reason::Changed,
             (Some(_), _) => Reason::FromEntryPoint,
         }
@@ -458,16 +469,18 @@ impl Step<'_> {
                 .attempt(start, execution, std::mem::take(&mut memos), left)
                 .await?;
             attempt.spent_before = spent;
-            let Some(error) = &attempt.error else {
+            let worth_it = is_worth_another(&policy, &attempt) && !self.stop.is_cancelled();
+            let Some(error) = &mut attempt.error else {
                 return Ok(attempt);
             };
-            let again = may_repeat(&policy, execution.world, &attempt) && !self.stop.is_cancelled();
-            let pause = pauses
-                .next()
-                .map(|pause| pause.max(attempt.kind.retry_after.unwrap_or_default()));
-            let Some(pause) = pause.filter(|_| again) else {
+            let Some(pause) = pauses.next().filter(|_| worth_it) else {
                 return Ok(attempt);
             };
+            if !may_repeat(&policy, execution.world) {
+                say_why_it_ends(error);
+                return Ok(attempt);
+            }
+            let pause = pause.max(attempt.kind.retry_after.unwrap_or_default());
             let retry_at = self.walk.run.now() + pause;
             let usage = attempt.output.usage;
             self.walk
@@ -562,6 +575,11 @@ impl Step<'_> {
             staged.write_outcome_text(&text)?;
         }
         if let Some(error) = &mut error {
+            if error.code == CANCELLED
+                && let Some(why) = walk.out_of_time(path)
+            {
+                error.message = format!("{}: {why}", error.message);
+            }
             redact_error(&redactor, error);
         }
         Ok(Attempt {
@@ -771,7 +789,7 @@ async fn within_limits(
             let limit = dad_core::format_duration(limit);
             NodeError::new("timed_out", format!("the step did not finish within {limit}"))
         }
-        _ => NodeError::new("cancelled", "the step was cancelled").permanent(),
+        _ => NodeError::new(CANCELLED, "the step was cancelled").permanent(),
     };
     Some((stopped, Err(error.with_partial(*partial))))
 }
@@ -792,10 +810,23 @@ fn backoff(policy: &RetryPolicy) -> ExponentialBuilder {
         .with_max_times(policy.max_attempts.saturating_sub(1) as usize)
 }
 
-/// Whether a failed attempt may be followed by another: effects are repeated only where the definition says so.
-fn may_repeat(policy: &RetryPolicy, world: &World, attempt: &Attempt) -> bool {
+/// Whether another attempt may succeed where this one failed.
+fn is_worth_another(policy: &RetryPolicy, attempt: &Attempt) -> bool {
     let code = attempt.error.as_ref().map_or("", |error| error.code.as_str());
-    let worth_it = policy.when.is_empty() || policy.when.iter().any(|when| when == code);
-    let allowed = world.kind() != Kind::Effect || policy.repeat_effects;
-    attempt.kind.retryable && attempt.status != StepStatus::Cancelled && worth_it && allowed
+    let is_meant = policy.when.is_empty() || policy.when.iter().any(|when| when == code);
+    attempt.kind.retryable && attempt.status != StepStatus::Cancelled && is_meant
+}
+
+/// Effects are repeated only where the definition says so.
+fn may_repeat(policy: &RetryPolicy, world: &World) -> bool {
+    world.kind() != Kind::Effect || policy.repeat_effects
+}
+
+/// Whoever wrote `retry` waits for attempts that never come.
+fn say_why_it_ends(error: &mut ErrorInfo) {
+    let why = "it was not attempted again, because it may have had effects: `retry: { repeat_effects: true }` allows that";
+    error.hint = Some(match error.hint.take() {
+        None => why.to_owned(),
+        Some(hint) => format!("{hint}; {why}"),
+    });
 }

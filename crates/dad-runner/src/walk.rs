@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use dad_core::{Digest, ErrorInfo, FirstFailure, HierarchyPath, StepStatus};
@@ -41,6 +41,8 @@ pub(crate) struct Walk {
     ask: Vec<Selected>,
     /// The steps that are on their way.
     pub(crate) busy: Busy,
+    /// What ran out of time, and how that is told of the steps in it that are stopped.
+    out_of_time: Mutex<Vec<(HierarchyPath, String)>>,
 }
 
 /// What a step or component came to. `status` is what it means for the component around it: a failure that was
@@ -112,8 +114,24 @@ impl Walk {
             execute: selected(plan.map_or(none, |plan| &plan.execute), &run),
             ask: selected(plan.map_or(none, |plan| &plan.ask), &run),
             busy: Busy::default(),
+            out_of_time: Mutex::default(),
             run,
         }
+    }
+
+    /// Asks everything at a place to stop because there is no time left.
+    fn stop_at(&self, path: &HierarchyPath, stop: &CancellationToken, why: String) {
+        let mut out_of_time = self.out_of_time.lock().unwrap_or_else(PoisonError::into_inner);
+        out_of_time.push((path.clone(), why));
+        drop(out_of_time);
+        stop.cancel();
+    }
+
+    /// Why a step is stopped for want of time, if it is.
+    pub(crate) fn out_of_time(&self, step: &HierarchyPath) -> Option<String> {
+        let out_of_time = self.out_of_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = out_of_time.iter().find(|(path, _)| step.is_within(path));
+        found.map(|(_, why)| why.clone())
     }
 
     /// Whether one step executes and nothing else.
@@ -189,7 +207,9 @@ impl Walk {
             biased;
             ended = &mut walk => return ended,
             () = tokio::time::sleep(left) => {
-                stop.cancel();
+                let budget = self.run.budget();
+                let why = format!("the run was driven as long as its budget ({budget}) allows");
+                self.stop_at(&root.path, &stop, why);
                 walk.await?
             }
         };
@@ -505,7 +525,9 @@ impl Walk {
             biased;
             facts = &mut content => return facts,
             () = tokio::time::sleep(limit) => {
-                inside.stop.cancel();
+                let path = &inside.entered.path;
+                let within = dad_core::format_duration(limit);
+                self.stop_at(path, inside.stop, format!("`{path}` did not finish within {within}"));
                 content.await?
             }
         };

@@ -62,6 +62,12 @@ pub const fn waits_for(kind: QuestionKind) -> &'static str {
     }
 }
 
+/// What was paid, `None` for nothing.
+#[must_use]
+pub fn cost(dollars: f64) -> Option<String> {
+    (dollars > 0.0).then(|| format!("${dollars:.4}"))
+}
+
 /// What was consumed, in words; empty for nothing.
 #[must_use]
 pub fn usage(usage: &Usage) -> String {
@@ -69,9 +75,7 @@ pub fn usage(usage: &Usage) -> String {
     if usage.total_tokens > 0 {
         parts.push(count(usage.total_tokens, "token"));
     }
-    if let Some(cost) = usage.cost {
-        parts.push(format!("${cost:.4}"));
-    }
+    parts.extend(usage.cost.and_then(cost));
     parts.join(", ")
 }
 
@@ -119,4 +123,25 @@ pub fn path_name(path: &HierarchyPath) -> String {
     shown.extend(around.take_while(|segment| !matches!(Segment::of(segment), Segment::Element(_))));
     shown.reverse();
     shown.join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use dad_core::Usage;
+
+    use super::usage;
+
+    #[test]
+    fn a_cost_of_nothing_is_not_told() {
+        let consumed = |cost| {
+            usage(&Usage {
+                total_tokens: 2,
+                cost,
+                ..Usage::default()
+            })
+        };
+        assert_eq!(consumed(Some(0.0)), "2 tokens");
+        assert_eq!(consumed(None), "2 tokens");
+        assert_eq!(consumed(Some(0.25)), "2 tokens, $0.2500");
+    }
 }

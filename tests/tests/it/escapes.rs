@@ -475,7 +475,7 @@ fn records_of_runs_and_settings_of_projects_are_not_changed() {
     drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
     let run = env.last_run();
     let mut told = String::new();
-    let all = of_run.iter().map(|path| path.to_string()).chain(in_project);
+    let all = of_run.iter().map(ToString::to_string).chain(in_project);
     for (place, path) in all.enumerate() {
         for kind in ["create_file", "delete_file", "delete_directory", "move_file"] {
             let step = run.join(format!("flow_root/n{}_{kind}", place * 3));

@@ -331,12 +331,9 @@ fn a_second_interrupt_ends_the_process_at_once() {
     let _ = interrupt_in("waits");
     let child = interrupt_in("cleans");
     let output = env.finish(running).expect(130);
-    assert!(
-        output
-            .stderr
-            .contains("ended at once; `dhenara resume last` goes on"),
-        "{output}"
-    );
+    let told = env.shown(&output.stderr);
+    let goes_on = "ended at once; `dhenara resume run_00000000_000000_000001` goes on with the run";
+    assert!(told.contains(goes_on), "{told}");
     let shown = env.run(&["runs", "show", "last", "--json"]).expect(0);
     assert_eq!(shown.json("cli_runs_show")["status"], "interrupted");
 

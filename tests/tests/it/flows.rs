@@ -507,7 +507,7 @@ fn what_a_run_keeps_beside_its_steps_is_verified() {
     insta::assert_snapshot!(env.unchanged(&["resume", "last", "--definition", "recorded"]).expect(2), @"
     ---- stderr
     error[corrupt]: `[root]/project/runs/run_00000000_000000_000001/.run/definition.json` is not the file that was recorded: its digest differs
-      hint: restore the file, or start from an earlier step
+      hint: restore the file, or start a re-run whose entry point is its step or one before it
     ---- exit code 2
     ");
     insta::assert_snapshot!(verify().expect(1), @"

@@ -242,6 +242,8 @@ elements:
     let result =
         std::fs::read_to_string(env.last_run().join("flow_root/limited/component_result.json")).unwrap();
     assert!(result.contains("did not finish within 1.0 s"), "{result}");
+    let slow = env.run(&["runs", "show", "last", "slow", "--json"]).expect(0);
+    insta::assert_snapshot!(slow.json("cli_runs_show")["result"]["error"]["message"].as_str().unwrap(), @"the step was cancelled: `flow_root.limited` did not finish within [time]");
 }
 
 #[test]
@@ -258,9 +260,11 @@ fn a_second_driver_is_refused_and_told_who_drives() {
     assert!(
         refused
             .stderr
-            .contains("hint: wait until it ends, or stop it by `dhenara cancel RUN`"),
+            .contains("hint: `--steal-lease` takes a run from a process that cannot be seen from here"),
         "{refused}"
     );
+    let refused = env.run(&["resume", "last"]).expect(4);
+    insta::assert_snapshot!(env.shown(refused.stderr.split("hint").nth(1).unwrap()), @": wait until it ends, or stop it by `dhenara cancel run_00000000_000000_000001`; `dhenara runs show run_00000000_000000_000001` tells how far it is");
     drop(env.run(&["cancel", "last"]).expect(0));
     drop(env.finish(running).expect(130));
 }

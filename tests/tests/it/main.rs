@@ -52,4 +52,5 @@ mod talks;
 #[cfg(unix)]
 mod terminal;
 mod together;
+mod told;
 mod tutorial;

@@ -105,7 +105,10 @@ fn what_cannot_be_rendered_is_told() {
             &["render", "lister", "aks", "--var", "task=x"],
             "there are lister_root.main.list, lister_root.main.files.ask",
         ),
-        (&["render", "lister", "main", "--var", "task=x"], "names no step"),
+        (
+            &["render", "lister", "main", "--var", "task=x"],
+            "is a component, and a step is wanted",
+        ),
         (&["render", "lister", "ask", "--run", "run_1"], "run_1"),
         (
             &["render", "lister", "files.iter_7.ask", "--run", "last"],

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use crate::harness::TestEnvironment;
+use crate::harness::{TestEnvironment, read_json};
 
 /// A server that answers every prompt with a text of its own, and counts.
 async fn model_server(env: &TestEnvironment) -> MockServer {
@@ -472,7 +472,7 @@ async fn one_step_executes_alone_with_what_it_had() {
         );
     }
     let output = env.run(&["run", "step", "last", "all"]).expect(2);
-    insta::assert_snapshot!(env.shown(&output.stderr), @"error[unknown_entry_point]: the entry point cannot be used: `all` names no step or component; there are flow_root.all.ask, flow_root.all.more");
+    insta::assert_snapshot!(env.shown(&output.stderr), @"error[unknown_path]: `all` is a component, and a step is wanted; in it there are flow_root.all.ask, flow_root.all.more");
 }
 
 #[test]
@@ -483,7 +483,7 @@ fn a_step_in_a_loop_that_did_not_begin_cannot_execute_alone() {
     drop(env.run(&["run", "flow", "flow.yaml"]).expect(1));
     let output = env.unchanged(&["run", "step", "last", "iter_0.ask"]).expect(2);
     insta::assert_snapshot!(env.shown(&output.stderr), @"
-    error[nothing_to_reuse]: `flow_root.all` lies before the entry point but has not begun in `run_00000000_000000_000001`
+    error[step_not_reached]: `flow_root.all.iter_0.ask` was not reached in `run_00000000_000000_000001`: `flow_root.all` has not begun
       hint: name a run that came to this step; `dhenara runs list` shows them
     ");
 }
@@ -589,7 +589,7 @@ fn a_result_that_cannot_be_taken_over_fails_its_step() {
     failed rerun_00000000_000000_000002 in [time]
       steps     2 completed, of them 2 reused, 1 failed
       error     flow_root.two: `[root]/project/runs/run_00000000_000000_000001/flow_root/two/outcome.json` is not the file that was recorded: it has 2 bytes, recorded were 67
-      hint      restore the file, or start from an earlier step
+      hint      restore the file, or start a re-run whose entry point is its step or one before it
       artifacts [root]/project/runs/rerun_00000000_000000_000002
       next      dhenara resume rerun_00000000_000000_000002
     ");
@@ -597,4 +597,228 @@ fn a_result_that_cannot_be_taken_over_fails_its_step() {
     // What could not be taken executes.
     drop(env.run(&["resume", "last"]).expect(0));
     drop(env.run(&["runs", "verify", "last"]).expect(0));
+}
+
+/// A step with one long line, in which `mid` and `tail` stand.
+fn long_line(env: &TestEnvironment) {
+    let filling = "x".repeat(3000);
+    let text = format!("{filling} $var{{mid}} {filling} $var{{tail}}");
+    let flow = format!(
+        "schema_version: 1\nkind: flow\nvariables: {{ mid: M, tail: T }}\nelements:\n  - {{ node: say, type: command, \
+         settings: {{ commands: [[test, \"{text}\"]] }} }}\n"
+    );
+    env.write("flow.yaml", &flow);
+}
+
+#[test]
+fn a_long_line_is_shown_around_what_changed() {
+    let env = TestEnvironment::new();
+    long_line(&env);
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
+    assert_eq!(rerun(&env, &["--var", "tail=Q"]), ["say"]);
+    let why = env.run(&["runs", "why", "last", "say"]).expect(0);
+    insta::assert_snapshot!(why, @"
+    ✓ flow_root.say
+      executed: its settings, its input or what it reads changed
+      compared with run_00000000_000000_000001
+      setting commands[0][1]
+        @@ -1 +1 @@
+        -…xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx T
+        +…xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx Q
+    ---- exit code 0
+    ");
+    assert_eq!(rerun(&env, &["--var", "tail=R", "--var", "mid=N"]), ["say"]);
+    let why = env.run(&["runs", "why", "last", "say"]).expect(0);
+    insta::assert_snapshot!(why, @"
+    ✓ flow_root.say
+      executed: its settings, its input or what it reads changed
+      compared with rerun_00000000_000000_000002
+      setting commands[0][1]
+        @@ -1 +1 @@
+        -…xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx M xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx Q
+        +…xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx N xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx R
+    ---- exit code 0
+    ");
+    // More than any line of a difference is long.
+    drop(rerun(&env, &["--var", &format!("mid={}", "y".repeat(100_000))]));
+    drop(rerun(&env, &["--var", &format!("mid={}z", "y".repeat(100_000))]));
+    let changes: Value = read_json(&env.last_run().join("flow_root/say/changes.json"));
+    let diff = changes["changes"][0]["diff"].as_str().unwrap();
+    let lines: Vec<&str> = diff.lines().skip(1).collect();
+    assert!(
+        lines[0].contains("yy xx") && lines[1].contains("yyz xx"),
+        "{diff}"
+    );
+}
+
+#[test]
+fn no_part_of_a_secret_is_left_where_a_long_line_is_cut() {
+    let env = TestEnvironment::new();
+    long_line(&env);
+    let secret = "sk-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ".repeat(20);
+    let near = format!("tail={secret} A");
+    drop(env.run(&["run", "flow", "flow.yaml", "--var", &near]).expect(0));
+    // Only now it is known to be one: the run before has it as it is.
+    env.write(
+        ".dhenara/.secrets/.credentials.yaml",
+        &format!("openai: {{ api_key: {secret} }}\n"),
+    );
+    drop(rerun(&env, &["--var", &near.replace(" A", " B")]));
+    let why = env.run(&["runs", "why", "last", "say"]).expect(0);
+    insta::assert_snapshot!(why, @"
+    ✓ flow_root.say
+      executed: its settings, its input or what it reads changed
+      compared with run_00000000_000000_000001
+      setting commands[0][1]
+        @@ -1 +1 @@
+        -…xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx [redacted] A
+        +…xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx [redacted] B
+    ---- exit code 0
+    ");
+    let changes = std::fs::read_to_string(env.last_run().join("flow_root/say/changes.json")).unwrap();
+    for text in [why.stdout, changes] {
+        for part in ["012345", "UVWXYZ", "mnopqr"] {
+            assert!(!text.contains(part), "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_was_settled_by_hand_has_no_result_to_compare_with() {
+    let env = TestEnvironment::new();
+    env.write(
+        "flow.yaml",
+        "schema_version: 1\nkind: flow\nelements:\n  - { node: a, type: command, settings: { commands: ['false'] } }\n  \
+         - { node: b, type: command, settings: { commands: ['true'] } }\n",
+    );
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(1));
+    drop(env.run(&["resume", "last", "--skip", "a"]).expect(0));
+    let dry = [
+        "run",
+        "flow",
+        "flow.yaml",
+        "--previous-run-id",
+        "last",
+        "--dry-run",
+    ];
+    insta::assert_snapshot!(env.unchanged(&dry).expect(0), @"
+    execute  flow_root.a  the previous run has no result
+    execute  flow_root.b  a step with an effect was executed before it
+    ---- stderr
+    re-run of run_00000000_000000_000001: 0 reused, 2 to execute
+    ---- exit code 0
+    ");
+    drop(
+        env.run(&["run", "flow", "flow.yaml", "--previous-run-id", "last"])
+            .expect(1),
+    );
+    let why = env.run(&["runs", "why", "last", "a"]).expect(0);
+    insta::assert_snapshot!(why, @"
+    ✗ flow_root.a
+      executed: the previous run has no result
+    ---- exit code 0
+    ");
+}
+
+#[test]
+fn a_plan_names_each_place_where_a_run_was_driven_once() {
+    let env = TestEnvironment::new();
+    let flow = "schema_version: 1\nkind: flow\nelements:\n  - { node: a, type: command, settings: { commands: [\"test -e \
+                $var{project_root}/open\"] } }\n";
+    env.write("flow.yaml", flow);
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(1));
+    drop(env.run(&["resume", "last"]).expect(1));
+    env.write("open", "");
+    drop(env.run(&["resume", "last"]).expect(0));
+    let places = || {
+        let plan = read_json(&env.last_run().join(".run/plan.json"));
+        plan["ancestors"].as_array().unwrap().clone()
+    };
+    assert!(rerun(&env, &[]).is_empty());
+    let first = places();
+    assert_eq!(first.len(), 1, "{first:#?}");
+    let project = env.project();
+    let runs = project.join("runs");
+    assert_eq!(first[0]["run_root"], *runs.to_string_lossy());
+    assert_eq!(first[0]["project_root"], *project.to_string_lossy());
+
+    // As plans were written before.
+    let plan = env.last_run().join(".run/plan.json");
+    let mut old = read_json(&plan);
+    let unknown = json!({ "run_id": first[0]["run_id"], "run_dir": first[0]["run_dir"], "run_root": "", "project_root": "" });
+    old["ancestors"] = json!([first[0], first[0], unknown]);
+    std::fs::write(&plan, old.to_string()).unwrap();
+    assert!(rerun(&env, &[]).is_empty());
+    let second = places();
+    assert_eq!(second.len(), 2, "{second:#?}");
+    assert_eq!(second[1], first[0]);
+
+    // A run that was moved is known by both of its places.
+    let (run, moved) = (env.last_run(), project.join("elsewhere"));
+    std::fs::create_dir(&moved).unwrap();
+    std::fs::rename(&run, moved.join(run.file_name().unwrap())).unwrap();
+    let args = [
+        "run",
+        "flow",
+        "flow.yaml",
+        "--run-root",
+        "elsewhere",
+        "--previous-run-id",
+        "last",
+    ];
+    drop(env.run(&args).expect(0));
+    let third = places();
+    let dirs: Vec<&Value> = third.iter().map(|place| &place["run_dir"]).collect();
+    assert_eq!(dirs.len(), 4, "{third:#?}");
+    assert!(third.iter().all(|place| place["run_root"] != ""), "{third:#?}");
+}
+
+#[test]
+fn all_executes_that_was_asked_for_whatever_it_depends_on() {
+    let env = TestEnvironment::new();
+    let flow = r#"schema_version: 1
+kind: flow
+elements:
+  - { node: a, type: command, settings: { commands: [[echo, a]] } }
+  - { node: b, type: command, settings: { commands: [[echo, "$expr{ $hier{a}.outcome.results[0].stdout }"]] } }
+  - subflow: inner
+    variables: { said: "$expr{ $hier{b}.outcome.results[0].stdout }" }
+    elements:
+      - { node: c, type: command, settings: { commands: [[echo, "$expr{said}"]] } }
+  - conditional: maybe
+    statement: "$expr{ len($hier{b}.outcome.results[0].stdout) > 1 }"
+    true_branch:
+      - { node: d, type: command, settings: { commands: [[echo, d]] } }
+"#;
+    env.write("flow.yaml", flow);
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(0));
+    let dry = |more: &[&str]| {
+        let dry = [
+            "run",
+            "flow",
+            "flow.yaml",
+            "--previous-run-id",
+            "last",
+            "--dry-run",
+        ];
+        env.unchanged(&[&dry, more].concat()).expect(0)
+    };
+    insta::assert_snapshot!(dry(&["--fresh"]), @"
+    execute  flow_root.a  asked for by `--fresh`
+    execute  flow_root.b  asked for by `--fresh`
+    execute  flow_root.inner.c  asked for by `--fresh`
+    depends  flow_root.maybe.is_true.d  decided when the re-run is there; depends on flow_root.maybe
+    ---- stderr
+    re-run of run_00000000_000000_000001: 0 reused, 3 to execute, 1 decided on the way
+    ---- exit code 0
+    ");
+    insta::assert_snapshot!(dry(&["--execute", "a", "--execute", "c"]), @"
+    execute  flow_root.a  asked for by `--execute`
+    depends  flow_root.b  decided when the re-run is there; depends on flow_root.a
+    execute  flow_root.inner.c  asked for by `--execute`
+    depends  flow_root.maybe.is_true.d  decided when the re-run is there; depends on flow_root.maybe
+    ---- stderr
+    re-run of run_00000000_000000_000001: 0 reused, 2 to execute, 2 decided on the way
+    ---- exit code 0
+    ");
 }

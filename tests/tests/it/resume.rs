@@ -192,7 +192,7 @@ elements:
     insta::assert_snapshot!(shown, @"
     ---- stderr
     error[corrupt]: `[root]/project/runs/run_00000000_000000_000001/flow_root/first/result.json` is not the file that was recorded: its digest differs
-      hint: restore the file, or start from an earlier step
+      hint: restore the file, or start a re-run whose entry point is its step or one before it
     ---- exit code 2
     ");
 
@@ -263,6 +263,8 @@ fn a_killed_run_goes_on_and_its_children_are_ended_first() {
         [json!(1), json!(1)],
         "an interrupted attempt keeps its number"
     );
+    let why = env.run(&["runs", "why", "last", "gate", "--json"]).expect(0);
+    assert_eq!(why.json("cli_runs_why")["attempts"], 1);
     let seqs: Vec<u64> = journal(&run)
         .iter()
         .map(|record| record["seq"].as_u64().unwrap())

@@ -119,6 +119,51 @@ fn the_list_tells_sizes_and_what_can_be_gone_on_with() {
     );
 }
 
+#[test]
+fn the_list_tells_which_runs_it_cannot_read() {
+    let env = TestEnvironment::new();
+    env.is_checked();
+    env.write("many.yaml", &MANY.replace("range(30)", "range(1)"));
+    for prefix in ["a", "b"] {
+        drop(
+            env.run(&["run", "flow", "many.yaml", "--run-id-prefix", prefix])
+                .expect(0),
+        );
+    }
+    let runs = env.runs();
+    let damage = |run: &std::path::Path, with: &dyn Fn(&str) -> String| {
+        let journal = run.join(".run/journal.jsonl");
+        let text = std::fs::read_to_string(&journal).unwrap();
+        std::fs::write(journal, with(&text)).unwrap();
+    };
+    damage(&runs[0], &|text| {
+        text.replacen(r#""schema_version":1"#, r#""schema_version":9"#, 1)
+    });
+    let list = env.unchanged(&["runs", "list"]).expect(0);
+    insta::assert_snapshot!(list, @"
+    completed   b_run_00000000_000000_000002  many_root  0000-00-00 00:00:00 UTC  [time]  1 step
+    ---- stderr
+    left out: `[root]/project/runs/a_run_00000000_000000_000001/.run/journal.jsonl` has schema version 9; this program reads up to 1
+    ---- exit code 0
+    ");
+    damage(&runs[1], &|text| format!("garbage{text}"));
+    insta::assert_snapshot!(env.unchanged(&["runs", "list"]).expect(0), @"
+    ---- stderr
+    left out: `[root]/project/runs/a_run_00000000_000000_000001/.run/journal.jsonl` has schema version 9; this program reads up to 1
+    left out: `[root]/project/runs/b_run_00000000_000000_000002/.run/journal.jsonl` cannot be read: expected value at line 1 column 1
+    ---- exit code 0
+    ");
+    for more in [&[][..], &["--size"]] {
+        let args = [&["runs", "list", "--json"], more].concat();
+        let list = env.unchanged(&args).expect(0).json("cli_runs_list");
+        assert_eq!(list["runs"].as_array().map(Vec::len), Some(0));
+        let unreadable = list["unreadable"].as_array().unwrap().iter();
+        let dirs: Vec<&str> = unreadable.map(|run| run["run_dir"].as_str().unwrap()).collect();
+        let there: Vec<_> = runs.iter().map(|run| run.to_string_lossy()).collect();
+        assert_eq!(dirs, there);
+    }
+}
+
 fn size_of(dir: &std::path::Path) -> u64 {
     let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
     let sizes = entries.map(|entry| match entry.file_type().unwrap().is_dir() {

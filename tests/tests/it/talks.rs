@@ -91,7 +91,7 @@ fn one_talks_with_the_chatbot_of_the_file() {
 
     completed run_00000000_000000_000001 in [time]
       steps     3 completed
-      model     3 calls, 156 tokens, $0.0000
+      model     3 calls, 156 tokens
       artifacts [root]/project/runs/run_00000000_000000_000001
       next      dhenara runs show run_00000000_000000_000001 chatbot_root.conversation.turn.iter_2.reply
     ");

@@ -125,6 +125,6 @@ async fn a_run_that_is_driven_is_not_taken_over() {
         .run()
         .await
         .unwrap_err();
-    assert!(matches!(error, Error::Run(RunError::LeaseHeld(_))), "{error}");
+    assert!(matches!(error, Error::Run(RunError::LeaseHeld { .. })), "{error}");
     drop(running);
 }
