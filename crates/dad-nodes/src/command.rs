@@ -324,6 +324,14 @@ impl Node for CommandExecutor {
             message,
             hint: Some("name a secret in `env_vars`, as `$secret{NAME}`, and use the variable".to_owned()),
         };
+        let unnameable = env_texts(unrendered)
+            .filter(|(name, _)| name.is_empty() || name.contains(['=', '\0']))
+            .map(|(name, _)| SettingsProblem {
+                place: format!("env_vars.{name}"),
+                code: "env_vars",
+                message: format!("`{name}` cannot be the name of an environment variable"),
+                hint: None,
+            });
         let misnamed = env_texts(unrendered).filter_map(|(name, text)| {
             let message = secret_text::pieces(text)?.err()?;
             Some(secret(format!("env_vars.{name}"), message))
@@ -337,7 +345,13 @@ impl Node for CommandExecutor {
                     secret(place, message.to_owned())
                 })
             });
-        commands.chain(misnamed).chain(elsewhere).collect()
+        let fixed = fixed_timeout(unrendered);
+        commands
+            .chain(unnameable)
+            .chain(misnamed)
+            .chain(elsewhere)
+            .chain(fixed)
+            .collect()
     }
 
     fn prepare_settings(unrendered: &Value) -> Option<Value> {
@@ -399,6 +413,18 @@ impl Node for CommandExecutor {
         let ran = run_all(&settings, input.as_ref(), &commands, cx).await?;
         ran.output(&settings)
     }
+}
+
+/// A time limit that is written as a number and can be none.
+fn fixed_timeout(unrendered: &Value) -> Option<SettingsProblem> {
+    let timeout = unrendered.get("timeout")?.as_f64()?;
+    let is_none = Duration::try_from_secs_f64(timeout).map_or(true, |limit| limit.is_zero());
+    is_none.then(|| SettingsProblem {
+        place: "timeout".to_owned(),
+        code: "timeout",
+        message: "`timeout` must be a positive number of seconds".to_owned(),
+        hint: None,
+    })
 }
 
 /// The commands that a shell reads, with their positions.
@@ -549,6 +575,7 @@ impl Ran {
     ) -> bool {
         let Finished {
             code,
+            signal,
             stdout,
             stderr,
             timed_out,
@@ -572,7 +599,11 @@ impl Ran {
                 ),
                 (_, _, None) => (
                     "command_failed",
-                    format!("`{shown}` was ended by a signal{}", last_line(&stderr)),
+                    format!(
+                        "`{shown}` was ended by {}{}",
+                        signal.unwrap_or("a signal"),
+                        last_line(&stderr)
+                    ),
                 ),
             });
         }
@@ -626,12 +657,15 @@ fn parse_output(form: CommandOutput, text: &str) -> Result<Option<Value>, String
         CommandOutput::Text => Ok(None),
         CommandOutput::Json => serde_json::from_str(text).map(Some).map_err(wrong),
         CommandOutput::Jsonl => {
-            let lines = text.lines().filter(|line| !line.trim().is_empty());
+            let lines = text.lines().enumerate();
+            let lines = lines.filter(|(_, line)| !line.trim().is_empty());
+            let read = |(index, line): (usize, &str)| {
+                serde_json::from_str(line).map_err(|error| format!("line {}: {}", index + 1, wrong(error)))
+            };
             lines
-                .map(serde_json::from_str)
+                .map(read)
                 .collect::<Result<Vec<Value>, _>>()
                 .map(|all| Some(all.into()))
-                .map_err(wrong)
         }
     }
 }

@@ -58,6 +58,8 @@ pub(crate) struct Program<'a> {
 pub(crate) struct Finished {
     /// Exit code; `None` if a signal ended it.
     pub(crate) code: Option<i32>,
+    /// The name of the signal that ended it.
+    pub(crate) signal: Option<&'static str>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     pub(crate) timed_out: bool,
@@ -153,6 +155,7 @@ pub(crate) async fn run(
     let whole = status.code().is_some() && !timed_out && !abandoned && !cx.is_cancelled();
     Ok(Finished {
         code: status.code(),
+        signal: signal_of(status),
         stdout: out.finish(whole)?,
         stderr: err.finish(whole)?,
         timed_out,
@@ -297,13 +300,46 @@ fn spawn(program: &Program<'_>) -> Result<Child, NodeError> {
 
 fn spawn_error(error: &io::Error, name: &str, working_dir: &Path) -> NodeError {
     if !working_dir.is_dir() {
-        let message = format!("the working directory `{}` does not exist", working_dir.display());
+        let what = match working_dir.exists() {
+            true => "is no directory",
+            false => "does not exist",
+        };
+        let message = format!("the working directory `{}` {what}", working_dir.display());
         return NodeError::new("working_dir", message).permanent();
     }
     NodeError::new(
         "command_not_started",
         format!("`{name}` cannot be started: {error}"),
     )
+}
+
+/// What ended a program that did not end itself.
+#[cfg(unix)]
+fn signal_of(status: std::process::ExitStatus) -> Option<&'static str> {
+    use std::os::unix::process::ExitStatusExt;
+
+    use rustix::process::Signal as Number;
+    let name = match Number::from_named_raw(status.signal()?)? {
+        Number::ABORT => "SIGABRT",
+        Number::BUS => "SIGBUS",
+        Number::FPE => "SIGFPE",
+        Number::HUP => "SIGHUP",
+        Number::ILL => "SIGILL",
+        Number::INT => "SIGINT",
+        Number::KILL => "SIGKILL",
+        Number::PIPE => "SIGPIPE",
+        Number::SEGV => "SIGSEGV",
+        Number::TERM => "SIGTERM",
+        Number::XCPU => "SIGXCPU, the limit of `cpu_seconds`",
+        Number::XFSZ => "SIGXFSZ, the limit of `file_size_mib`",
+        _ => return None,
+    };
+    Some(name)
+}
+
+#[cfg(not(unix))]
+fn signal_of(_: std::process::ExitStatus) -> Option<&'static str> {
+    None
 }
 
 async fn feed(stdin: Option<ChildStdin>, text: Option<&str>) -> Result<(), NodeError> {

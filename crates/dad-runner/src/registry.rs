@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dad_core::NodeType;
+use dad_core::{NodeType, nearest};
 use dad_definition::{CallbackInfo, NodeElement, NodeTypeInfo, NodeTypes};
 use dad_run::{PreparedRun, RunError, RunHandle};
 use schemars::generate::SchemaSettings;
@@ -241,10 +241,8 @@ pub(crate) fn parse<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
 /// Reads an input; `settings_override` belongs to every input and is taken off before.
 fn parse_input<N: Node>(input: &Value) -> Result<N::Input, String> {
     let fields = input.as_object().ok_or("an input must be an object")?;
-    if let Some(patch) = fields.get("settings_override")
-        && !patch.is_object()
-    {
-        return Err("`settings_override` must be an object".to_owned());
+    if let Some(patch) = fields.get("settings_override") {
+        check_override::<N>(patch)?;
     }
     let mut rest = fields.clone();
     rest.remove("settings_override");
@@ -252,6 +250,31 @@ fn parse_input<N: Node>(input: &Value) -> Result<N::Input, String> {
         // A node that takes nothing from outside has `()` as its input, whose JSON is null.
         true => parse::<N::Input>(&Value::Object(rest)).or_else(|_| parse(&Value::Null)),
         false => parse(&Value::Object(rest)),
+    }
+}
+
+/// Refuses to override what no definition can write: settings that are prepared from others, and misspelt ones.
+fn check_override<N: Node>(patch: &Value) -> Result<(), String> {
+    let patch = patch.as_object().ok_or("`settings_override` must be an object")?;
+    let schema = schema::<N::Settings>();
+    let Some(known) = schema["properties"].as_object() else {
+        return Ok(());
+    };
+    if schema["additionalProperties"] != false {
+        return Ok(());
+    }
+    let names = || known.keys().map(String::as_str);
+    match patch.keys().find(|name| !known.contains_key(*name)) {
+        None => Ok(()),
+        Some(name) => Err(match nearest(name, names()) {
+            Some(near) => {
+                format!("`settings_override.{name}`: there is no such setting; did you mean `{near}`?")
+            }
+            None => format!(
+                "`settings_override.{name}`: there is no such setting; there are: {}",
+                names().collect::<Vec<_>>().join(", ")
+            ),
+        }),
     }
 }
 

@@ -587,3 +587,45 @@ fn options_that_are_not_there() {
     ---- exit code 2
     ");
 }
+
+#[test]
+fn settings_of_a_command_that_can_be_none() {
+    let env = TestEnvironment::new();
+    let flow = |settings: &str| {
+        format!(
+            "schema_version: 1\nkind: flow\nelements:\n  - {{ node: say, type: command, settings: {{ commands: [[echo]], {settings} }} }}\n"
+        )
+    };
+    env.write("flow.yaml", &flow("timeout: -1, env_vars: { 'A=B': x }"));
+    let refused = env.unchanged(&["validate", "flow.yaml"]).expect(2);
+    assert!(
+        refused
+            .stderr
+            .contains("`timeout` must be a positive number of seconds"),
+        "{refused}"
+    );
+    assert!(
+        refused
+            .stderr
+            .contains("`A=B` cannot be the name of an environment variable"),
+        "{refused}"
+    );
+    env.write("flow.yaml", &flow("timeout: 9"));
+    // What the system makes of a setting is no setting.
+    for (name, told) in [
+        ("secret_env", "there are: "),
+        ("comands", "did you mean `commands`?"),
+    ] {
+        let input = format!("say={{\"settings_override\":{{\"{name}\":{{}}}}}}");
+        let refused = env
+            .unchanged(&["run", "flow", "flow.yaml", "--input", &input])
+            .expect(2);
+        assert!(
+            refused
+                .stderr
+                .contains(&format!("`settings_override.{name}`: there is no such setting")),
+            "{refused}"
+        );
+        assert!(refused.stderr.contains(told), "{refused}");
+    }
+}

@@ -163,6 +163,29 @@ async fn what_cannot_be_started_is_a_clear_error() {
     );
     assert_eq!(report.totals.counts.failed, 1);
     assert_eq!(StepStatus::Failed.as_str(), "failed");
+    #[expect(clippy::disallowed_methods, reason = "a test makes a file")]
+    std::fs::write(project.path().join("plain"), "").unwrap();
+    let plain = project.path().join("plain").display().to_string();
+    let report = run(command(settings("ls", Some(&plain))), project.path()).await;
+    let message = error(&report).message;
+    assert!(message.ends_with("plain` is no directory"), "{message}");
+}
+
+#[tokio::test]
+async fn what_ended_a_command_and_where_its_output_is_wrong_is_told() {
+    let project = tempfile::tempdir().unwrap();
+    let message = async |text: &str, output: Option<CommandOutput>| {
+        let settings = CommandNodeSettings {
+            commands: vec![text.into()],
+            output,
+            ..Default::default()
+        };
+        error(&run(command(settings), project.path()).await).message
+    };
+    let killed = message("kill -9 $$", None).await;
+    assert!(killed.ends_with("was ended by SIGKILL"), "{killed}");
+    let lines = message("echo '{}'; echo; echo '{'", Some(CommandOutput::Jsonl)).await;
+    assert!(lines.starts_with("line 3: the standard output is not"), "{lines}");
 }
 
 #[tokio::test]
