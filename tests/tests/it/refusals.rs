@@ -629,3 +629,45 @@ fn settings_of_a_command_that_can_be_none() {
         assert!(refused.stderr.contains(told), "{refused}");
     }
 }
+
+#[test]
+fn operations_on_files_that_lack_a_field() {
+    let env = TestEnvironment::new();
+    let operations = r#"{ type: create_file, path: a }, { type: edit_file, edits: [] }, { type: delete_file }, { type: move_file, source: a },
+      { type: search_files }, { type: create_file, path: "$var{project_root}/a", content: null }, { type: list_directory }, { type: get_file_info, paths: [a] }"#;
+    env.write("flow.yaml", &format!("schema_version: 1\nkind: flow\nelements:\n  - node: change\n    type: file_operation\n    settings:\n      operations: [{operations}]\n"));
+    insta::assert_snapshot!(env.unchanged(&["validate", "flow.yaml"]).expect(2), @r#"
+    flow.yaml: 6 problems
+    ---- stderr
+    flow.yaml:7:20: error[missing_field]: `content` is missing
+      |
+    7 |       operations: [{ type: create_file, path: a }, { type: edit_file, edits: [] }, { type: delete_fi…
+      |                    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    flow.yaml:7:52: error[missing_field]: `path` is missing
+      |
+    7 | …[{ type: create_file, path: a }, { type: edit_file, edits: [] }, { type: delete_file }, { type: move…
+      |                                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    flow.yaml:7:84: error[missing_field]: `path` or `paths` is missing
+      |
+    7 | … { type: edit_file, edits: [] }, { type: delete_file }, { type: move_file, source: a },
+      |                                   ^^^^^^^^^^^^^^^^^^^^^
+
+    flow.yaml:7:107: error[missing_field]: `destination` is missing
+      |
+    7 | …ts: [] }, { type: delete_file }, { type: move_file, source: a },
+      |                                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    flow.yaml:8:7: error[missing_field]: `search_config` is missing
+      |
+    8 |       { type: search_files }, { type: create_file, path: "$var{project_root}/a", content: null }, {…
+      |       ^^^^^^^^^^^^^^^^^^^^^^
+
+    flow.yaml:8:31: error[missing_field]: `content` is missing
+      |
+    8 |       { type: search_files }, { type: create_file, path: "$var{project_root}/a", content: null }, {…
+      |                               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    ---- exit code 2
+    "#);
+}

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use dad_core::{Digest, Redactor};
+use dad_definition::SettingsProblem;
 use dad_fs::{Dir, Durability, Gate};
 use dad_run::RunHandle;
 use dad_runner::{Node, NodeContext, NodeError, NodeOutput, World};
@@ -168,6 +169,20 @@ pub enum FileOperationType {
 }
 
 impl FileOperationType {
+    /// The fields that an operation needs, of several one.
+    const fn needs(self) -> &'static [&'static [&'static str]] {
+        match self {
+            Self::CreateFile => &[&["path"], &["content"]],
+            Self::EditFile => &[&["path"], &["edits"]],
+            Self::DeleteFile | Self::CreateDirectory | Self::DeleteDirectory | Self::GetFileInfo => {
+                &[&["path", "paths"]]
+            }
+            Self::MoveFile => &[&["source"], &["destination"]],
+            Self::SearchFiles => &[&["search_config"]],
+            Self::ListDirectory | Self::ListAllowedDirectories => &[],
+        }
+    }
+
     const fn is_look(self) -> bool {
         matches!(
             self,
@@ -211,6 +226,27 @@ impl Node for FileOperationExecutor {
 
     async fn world(&self, _: &FileOperationNodeSettings) -> Result<World, NodeError> {
         Ok(World::Effect)
+    }
+
+    fn check_settings(unrendered: &Value) -> Vec<SettingsProblem> {
+        let operations = unrendered.get("operations").and_then(Value::as_array);
+        let operations = operations.into_iter().flatten().enumerate();
+        let problem = |(index, operation): (usize, &Value)| {
+            let kind = FileOperationType::deserialize(operation.get("type")?).ok()?;
+            let needs = kind.needs().iter();
+            let is_there = |name: &str| operation.get(name).is_some_and(|value| !value.is_null());
+            let missing = needs
+                .copied()
+                .find(|names| !names.iter().any(|name| is_there(name)))?;
+            let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
+            Some(SettingsProblem {
+                place: format!("operations[{index}]"),
+                code: "missing_field",
+                message: format!("{} is missing", names.join(" or ")),
+                hint: None,
+            })
+        };
+        operations.filter_map(problem).collect()
     }
 
     async fn preview(

@@ -119,9 +119,12 @@ async fn all_operations_are_made_or_none() {
         ),
         (edit("missing.txt", "x", "y"), "not_found", "does not exist"),
         (
-            of(FileOperationType::CreateFile, "x"),
+            FileOperation {
+                search_config: Some(SearchConfig::default()),
+                ..of(FileOperationType::SearchFiles, ".")
+            },
             "missing_field",
-            "`content` is missing",
+            "`search_config.pattern` is missing",
         ),
         (create("../out.txt", "x"), "outside", "leads out of"),
         (create("/etc/out.txt", "x"), "outside", "leads out of"),
