@@ -154,7 +154,12 @@ impl Repository<'_> {
         }
         let stderr = String::from_utf8_lossy(&output.stderr);
         let message = format!("git failed in `{}`: {}", self.dir.display(), stderr.trim());
-        Err(NodeError::new("git", message)
-            .with_hint("`stage` and `commit` need `base_directory` to be in a git repository"))
+        Err(NodeError::new("git", message).with_hint(match stderr.contains("not a git repository") {
+            true => "`stage` and `commit` need `base_directory` to be in a git repository; the files are changed",
+            false => {
+                "the files are changed, and only git was not told of them: once its reason is gone, `dhenara resume` does \
+                 that"
+            }
+        }))
     }
 }

@@ -28,7 +28,7 @@ impl Drawing {
 
     pub(super) fn add(&mut self, at: &Spot<'_>) {
         if at.depth <= self.limit && (self.files || at.kind == EntryKind::Dir) {
-            self.entries.push((at.depth, text_of(at.name).0));
+            self.entries.push((at.depth, in_one_line(&text_of(at.name).0)));
         }
     }
 
@@ -54,5 +54,27 @@ impl Drawing {
         }
         lines[1..].reverse();
         lines.join("\n")
+    }
+}
+
+/// A name without characters that would end its line.
+fn in_one_line(name: &str) -> String {
+    let mut shown = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c.is_control() {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stays_in_its_line() {
+        assert_eq!(in_one_line("é\n├── mine\u{1b}[2J"), r"é\n├── mine\u{1b}[2J");
     }
 }
