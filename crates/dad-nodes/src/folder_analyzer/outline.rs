@@ -37,7 +37,11 @@ impl<'a> Outliner<'a> {
             .trees
             .of(language, text)
             .ok_or("the file is too intricate for an outline")?;
-        Ok(Some(super::syntax::outline(language, &tree, text, self.level)))
+        let outline = super::syntax::outline(language, &tree, text, self.level);
+        match outline.trim().is_empty() && tree.root_node().has_error() {
+            true => Err("the file is not of the language that its name says"),
+            false => Ok(Some(outline)),
+        }
     }
 
     /// A text without what is to be left out. Of a language that is not known, only blank lines are.

@@ -97,6 +97,20 @@ fn outlines_tell_as_much_as_asked_for() {
 }
 
 #[test]
+fn a_file_that_is_of_another_language_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "no.py", "((((( this is % not $$ it )\n");
+    write(dir.path(), "half.py", "def f(): pass\n((((\n");
+    write(dir.path(), "empty.py", "");
+    let operation = json!({ "operation_type": "analyze_folder", "content_read_mode": "structure" });
+    let result = one(dir.path(), operation);
+    assert_eq!(
+        result["errors"],
+        json!(["no.py: the file is not of the language that its name says"])
+    );
+}
+
+#[test]
 fn contents_are_stripped_by_their_trees() {
     let dir = sources();
     for exclusions in [
