@@ -45,6 +45,18 @@ pub enum ModelError {
         /// How long the provider wants to be left alone.
         retry_after: Option<Duration>,
     },
+    /// The provider sent the call elsewhere, where it was not made: neither key nor prompt are for another address.
+    #[error(
+        "`{model}` answered with HTTP status {status}, a redirect to `{location}`, which is not followed"
+    )]
+    Redirected {
+        /// The model.
+        model: String,
+        /// The HTTP status.
+        status: u16,
+        /// Where it wanted to be asked.
+        location: String,
+    },
     /// The provider could not be reached, or the connection broke.
     #[error("`{model}` could not be reached: {reason}")]
     Connection {
@@ -140,7 +152,9 @@ impl ModelError {
             Self::Status { body: said, .. } | Self::Answer { reason: said, .. } => {
                 *said = shorten(&redactor.redact(said));
             }
-            Self::Connection { reason, .. } => *reason = redactor.redact(reason).into_owned(),
+            Self::Connection { reason: said, .. } | Self::Redirected { location: said, .. } => {
+                *said = redactor.redact(said).into_owned();
+            }
             _ => {}
         }
         self
@@ -155,6 +169,7 @@ impl ModelError {
             Self::NoCredentials { .. } => "no_credentials",
             Self::Status { status: 429, .. } => "rate_limited",
             Self::Status { .. } => "model_status",
+            Self::Redirected { .. } => "model_redirect",
             Self::Connection { .. } => "model_connection",
             Self::TimedOut { .. } => "model_timeout",
             Self::Request { .. } => "model_request",
@@ -172,6 +187,10 @@ impl ModelError {
             Self::UnknownProvider { .. } => {
                 Some("add the provider with its `base_url` to `.dhenara/models.yaml`".to_owned())
             }
+            Self::Redirected { .. } => Some(
+                "if it is to be asked there, write that as its `base_url` into `.dhenara/models.yaml`"
+                    .to_owned(),
+            ),
             Self::NotRecorded { .. } | Self::NotInRun { .. } => {
                 Some("record the run again with a live model".to_owned())
             }

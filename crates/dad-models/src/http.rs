@@ -1,5 +1,4 @@
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -13,8 +12,6 @@ use genai::chat::{
 };
 use genai::resolver::{AuthData, Endpoint, ServiceTargetResolver};
 use genai::{ModelIden, ServiceTarget};
-use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
 use rustls_platform_verifier::BuilderVerifierExt;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -26,6 +23,7 @@ use crate::client::{
 };
 use crate::credentials::Credentials;
 use crate::error::ModelError;
+use crate::failure::model_error;
 use crate::limits::{Gate, Limits};
 
 /// Asks providers over HTTP, each by its own protocol.
@@ -136,7 +134,8 @@ impl HttpClient {
 }
 
 /// A client with the certificates this system trusts. Its cryptography is given to it alone: nothing is installed for
-/// the whole process.
+/// the whole process. It follows no redirect: the key, which some providers take in a header of their own, and the prompt
+/// go to nobody but the address that was configured.
 fn connections() -> Result<reqwest::Client, Box<dyn std::error::Error>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -145,6 +144,7 @@ fn connections() -> Result<reqwest::Client, Box<dyn std::error::Error>> {
         .with_no_client_auth();
     Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
+        .redirect(reqwest::redirect::Policy::none())
         .build()?)
 }
 
@@ -473,61 +473,4 @@ fn set_option(options: ChatOptions, name: &str, value: &Value) -> Option<ChatOpt
         }
         _ => return None,
     })
-}
-
-fn model_error(model: &str, error: genai::Error) -> ModelError {
-    let model = model.to_owned();
-    match error {
-        genai::Error::HttpError {
-            status,
-            body,
-            headers,
-            ..
-        } => status_error(model, status, &body, &headers),
-        genai::Error::WebModelCall { webc_error, .. } | genai::Error::WebAdapterCall { webc_error, .. } => {
-            web_error(model, webc_error)
-        }
-        other => ModelError::Answer {
-            model,
-            reason: other.to_string(),
-        },
-    }
-}
-
-fn web_error(model: String, error: genai::webc::Error) -> ModelError {
-    match error {
-        genai::webc::Error::ResponseFailedStatus {
-            status,
-            body,
-            headers,
-        } => status_error(model, status, &body, &headers),
-        genai::webc::Error::Reqwest(error) => {
-            let info = dad_core::ErrorInfo::from_error("", &error);
-            ModelError::Connection {
-                model,
-                reason: info.message,
-            }
-        }
-        other => ModelError::Answer {
-            model,
-            reason: other.to_string(),
-        },
-    }
-}
-
-fn status_error(model: String, status: StatusCode, body: &str, headers: &HeaderMap) -> ModelError {
-    ModelError::Status {
-        model,
-        status: status.as_u16(),
-        body: body.to_owned(),
-        retry_after: retry_after(headers),
-    }
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let header = |name: &str| headers.get(name)?.to_str().ok();
-    let milliseconds = header("retry-after-ms").and_then(|text| text.parse().ok());
-    let seconds = header("retry-after").and_then(|text| text.parse::<f64>().ok());
-    let seconds = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    milliseconds.map(Duration::from_millis).or(seconds)
 }

@@ -8,6 +8,7 @@ mod catalog;
 mod client;
 mod credentials;
 mod error;
+mod failure;
 mod http;
 mod limits;
 mod replay;

@@ -297,6 +297,51 @@ async fn every_protocol_says_what_was_refused() {
 }
 
 #[tokio::test]
+async fn neither_key_nor_prompt_follow_a_redirect() {
+    for protocol in &PROTOCOLS {
+        let elsewhere = MockServer::start().await;
+        for (place, streams) in protocol.paths.iter().zip([false, true]) {
+            let location = format!("{}{place}", elsewhere.uri());
+            let redirect = ResponseTemplate::new(307).insert_header("location", location.as_str());
+            let server = server(place, redirect).await;
+            let client = client(protocol.name, &server.uri());
+            let (request, call) = (request(), call());
+            let answered = match streams {
+                false => client.complete(&request, &call).await,
+                true => client.stream(&request, &call, &|_| {}).await,
+            };
+            let error = answered.unwrap_err();
+            assert!(
+                error.to_string().contains(&location) && !error.is_retryable() && error.is_of_this_model(),
+                "{}: {error}",
+                protocol.name
+            );
+        }
+        assert!(elsewhere.received_requests().await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_refused_says_why_and_how_long() {
+    for protocol in &PROTOCOLS {
+        let busy = ResponseTemplate::new(429)
+            .insert_header("retry-after", "7")
+            .set_body_string("slow down");
+        let server = server(protocol.paths[1], busy).await;
+        let error = client(protocol.name, &server.uri())
+            .stream(&request(), &call(), &|_| {})
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.code(), error.retry_after()),
+            ("rate_limited", Some(Duration::from_secs(7))),
+            "{}: {error}",
+            protocol.name
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_provider_that_wants_to_be_left_alone_is_for_all_calls() {
     let busy = MockServer::start().await;
     let slow_down = ResponseTemplate::new(429)

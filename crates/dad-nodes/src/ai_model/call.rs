@@ -29,6 +29,7 @@ const OF_THE_MODEL: &[&str] = &[
     "no_credentials",
     "rate_limited",
     "model_status",
+    "model_redirect",
     "model_connection",
     "model_timeout",
     "model_answer",
