@@ -36,7 +36,7 @@ pub struct Provider {
     pub base_url: String,
     /// How it is spoken to.
     pub protocol: Protocol,
-    /// Whether it wants an API key.
+    /// Whether it wants an API key: one that does not is given one all the same if it is configured.
     pub wants_key: bool,
 }
 
@@ -192,7 +192,7 @@ impl ModelCatalog {
     }
 }
 
-/// Servers on this machine are asked without a key.
+/// Servers on this machine are asked without a key where none is configured.
 fn is_local(base_url: &str) -> bool {
     ["http://localhost", "http://127.0.0.1", "http://[::1]"]
         .iter()

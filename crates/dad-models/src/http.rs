@@ -57,10 +57,12 @@ impl HttpClient {
 
     /// A client that asks exactly one endpoint: the model's name must not decide whom it speaks to.
     fn client_for(&self, target: &Target) -> Result<genai::Client, ModelError> {
-        let auth = match target.provider.wants_key {
-            true => AuthData::from_single(self.credentials.api_key(&target.provider.name)?.expose_secret()),
-            false => AuthData::from_single("none"),
+        let provider = &target.provider.name;
+        let key = match target.provider.wants_key {
+            true => Some(self.credentials.api_key(provider)?),
+            false => self.credentials.optional_api_key(provider)?,
         };
+        let auth = AuthData::from_single(key.as_ref().map_or("none", ExposeSecret::expose_secret));
         let endpoint = Endpoint::from_owned(target.provider.base_url.clone());
         let adapter = match target.provider.protocol {
             Protocol::OpenAi => AdapterKind::OpenAI,

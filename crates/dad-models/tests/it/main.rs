@@ -173,6 +173,23 @@ async fn keys_are_read_only_when_they_are_needed() {
 }
 
 #[tokio::test]
+async fn a_server_on_this_machine_is_given_a_key_if_there_is_one() {
+    let server = server(answer("{}")).await;
+    let project = project(&server.uri());
+    drop(client(&project).complete(&request("Hi"), &call(1)).await.unwrap());
+    std::fs::create_dir(project.path().join(".dhenara/.secrets")).unwrap();
+    let file = project.path().join(".dhenara/.secrets/.credentials.yaml");
+    std::fs::write(file, "local:\n  api_key: sk-of-this-machine\n").unwrap();
+    drop(client(&project).complete(&request("Hi"), &call(1)).await.unwrap());
+    let sent = server.received_requests().await.unwrap();
+    let keys: Vec<&str> = sent
+        .iter()
+        .map(|request| request.headers["authorization"].to_str().unwrap())
+        .collect();
+    assert_eq!(keys, ["Bearer none", "Bearer sk-of-this-machine"]);
+}
+
+#[tokio::test]
 async fn a_recording_is_played_again_by_step_and_call() {
     let server = server(answer("recorded")).await;
     let response = client(&project(&server.uri()))
