@@ -397,6 +397,37 @@ async fn files_and_earlier_steps_stand_before_the_prompt() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_file_is_not_waited_for_and_a_link_is_followed() {
+    let scripted = Scripted::new(vec![says("seen")]).await;
+    let project = scripted.env.project();
+    let pipe = std::process::Command::new("mkfifo")
+        .arg(project.join("pipe"))
+        .status();
+    assert!(pipe.unwrap().success());
+    scripted.env.write("notes.md", "longer than the path of the link");
+    std::os::unix::fs::symlink("notes.md", project.join("link.md")).unwrap();
+    let ask = |file: &str| {
+        node("").replace(
+            "prompt: Count the checks.",
+            &format!("prompt: {{ text: Look., files: [\"$var{{project_root}}/{file}\"] }}"),
+        )
+    };
+    for file in ["pipe", ".dhenara"] {
+        scripted.flow(&ask(file));
+        let refused = scripted.run(&[]).expect(1);
+        assert!(
+            refused.stderr.contains("it is not a regular file"),
+            "{file}: {refused}"
+        );
+    }
+    scripted.flow(&ask("link.md"));
+    drop(scripted.run(&[]).expect(0));
+    let told = scripted.asked().await[0]["messages"].to_string();
+    assert!(told.contains("longer than the path of the link"), "{told}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn files_in_answers_become_artifacts() {
     // Of the protocols that are spoken here, Google's has images in answers.
