@@ -80,6 +80,22 @@ pub struct ModelEntry {
     pub aliases: Vec<String>,
 }
 
+impl ModelEntry {
+    /// What is wrong with its price: a negative one would give back what was spent.
+    fn wrong_price(&self) -> Option<String> {
+        let Price { input, output } = self.price?;
+        let wrong = [("input", input), ("output", output)]
+            .into_iter()
+            .find(|(_, price)| !price.is_finite() || *price < 0.0);
+        wrong.map(|(field, price)| {
+            format!(
+                "the price of `{}` has `{field}: {price}`; it must be a number of US dollars, 0 or more",
+                self.name
+            )
+        })
+    }
+}
+
 /// The models that can be asked for by name.
 #[derive(Clone, Debug, Default)]
 pub struct ModelCatalog {
@@ -115,8 +131,12 @@ impl ModelCatalog {
             reason,
         };
         let value = dad_definition::load_data(&path).map_err(|problems| unreadable(problems.to_string()))?;
-        let entries = serde_json::from_value(value).map_err(|error| unreadable(error.to_string()))?;
-        Ok(Self { entries })
+        let entries: Vec<ModelEntry> =
+            serde_json::from_value(value).map_err(|error| unreadable(error.to_string()))?;
+        match entries.iter().find_map(ModelEntry::wrong_price) {
+            Some(wrong) => Err(unreadable(wrong)),
+            None => Ok(Self { entries }),
+        }
     }
 
     /// What a model charges; `None` if that is not known.

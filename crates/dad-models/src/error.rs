@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dad_core::Redactor;
+use dad_core::{Redactor, Usage};
 
 /// Why a model gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -57,9 +57,17 @@ pub enum ModelError {
         /// Where it wanted to be asked.
         location: String,
     },
-    /// The provider could not be reached, or the connection broke.
+    /// The provider could not be reached.
     #[error("`{model}` could not be reached: {reason}")]
     Connection {
+        /// The model.
+        model: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The connection broke after the call was made: what it took is not known.
+    #[error("the answer of `{model}` was cut: {reason}")]
+    Cut {
         /// The model.
         model: String,
         /// What happened.
@@ -88,6 +96,8 @@ pub enum ModelError {
         model: String,
         /// What is wrong with it.
         reason: String,
+        /// What it took, if it says so.
+        usage: Option<Usage>,
     },
     /// A run that is replayed has no answer for a request.
     #[error("`{}` holds no answer to what `{path}` asks{}", run.display(), told(nearest))]
@@ -152,7 +162,9 @@ impl ModelError {
             Self::Status { body: said, .. } | Self::Answer { reason: said, .. } => {
                 *said = shorten(&redactor.redact(said));
             }
-            Self::Connection { reason: said, .. } | Self::Redirected { location: said, .. } => {
+            Self::Connection { reason: said, .. }
+            | Self::Cut { reason: said, .. }
+            | Self::Redirected { location: said, .. } => {
                 *said = redactor.redact(said).into_owned();
             }
             _ => {}
@@ -170,7 +182,7 @@ impl ModelError {
             Self::Status { status: 429, .. } => "rate_limited",
             Self::Status { .. } => "model_status",
             Self::Redirected { .. } => "model_redirect",
-            Self::Connection { .. } => "model_connection",
+            Self::Connection { .. } | Self::Cut { .. } => "model_connection",
             Self::TimedOut { .. } => "model_timeout",
             Self::Request { .. } => "model_request",
             Self::Answer { .. } => "model_answer",
@@ -207,6 +219,21 @@ impl ModelError {
         }
     }
 
+    /// What the call took although it failed: nothing where no provider was reached, and no more than a call where it was
+    /// refused. `None` where that is not known, because the provider was asked and does not tell.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        match self {
+            Self::Answer { usage, .. } => *usage,
+            Self::Cut { .. } | Self::TimedOut { .. } => None,
+            Self::Status { .. } | Self::Redirected { .. } => Some(Usage {
+                calls: 1,
+                ..Usage::default()
+            }),
+            _ => Some(Usage::default()),
+        }
+    }
+
     /// Whether another model may be asked instead: everything that is a matter of this one.
     #[must_use]
     pub const fn is_of_this_model(&self) -> bool {
@@ -221,7 +248,7 @@ impl ModelError {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Status { status, .. } => *status == 429 || *status == 408 || *status >= 500,
-            Self::Connection { .. } | Self::TimedOut { .. } | Self::Answer { .. } => true,
+            Self::Connection { .. } | Self::Cut { .. } | Self::TimedOut { .. } | Self::Answer { .. } => true,
             _ => false,
         }
     }

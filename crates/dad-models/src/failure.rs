@@ -20,7 +20,17 @@ pub(crate) fn model_error(model: &str, error: genai::Error) -> ModelError {
             web_error(model, webc_error)
         }
         genai::Error::WebStream { error, .. } => stream_error(model, error),
-        other => unusable(model, other.to_string()),
+        error @ (genai::Error::ChatResponse { .. }
+        | genai::Error::StreamParse { .. }
+        | genai::Error::InvalidJsonResponseElement { .. }
+        | genai::Error::NoChatResponse { .. }
+        | genai::Error::JsonValueExt(_)
+        | genai::Error::SerdeJson(_)) => unusable(model, error.to_string()),
+        // Everything else is found before anything is sent.
+        other => ModelError::Request {
+            model: model.to_owned(),
+            reason: other.to_string(),
+        },
     }
 }
 
@@ -52,13 +62,15 @@ fn unusable(model: &str, reason: String) -> ModelError {
     ModelError::Answer {
         model: model.to_owned(),
         reason,
+        usage: None,
     }
 }
 
 fn connection_error(model: &str, error: &reqwest::Error) -> ModelError {
-    ModelError::Connection {
-        model: model.to_owned(),
-        reason: ErrorInfo::from_error("", error).message,
+    let (model, reason) = (model.to_owned(), ErrorInfo::from_error("", error).message);
+    match error.is_connect() || error.is_builder() {
+        true => ModelError::Connection { model, reason },
+        false => ModelError::Cut { model, reason },
     }
 }
 

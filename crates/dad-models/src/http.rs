@@ -3,12 +3,11 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use dad_core::Usage;
 use futures_util::StreamExt;
 use genai::adapter::AdapterKind;
 use genai::chat::{
-    BinarySource, ChatMessage, ChatOptions, ChatRequest, ChatResponseFormat, ChatStreamEvent, ContentPart,
-    JsonSpec, MessageContent, ReasoningEffort, StopReason, StreamEnd, Tool, ToolResponse,
+    ChatMessage, ChatOptions, ChatRequest, ChatResponseFormat, ChatStreamEvent, ContentPart, JsonSpec,
+    MessageContent, ReasoningEffort, Tool, ToolResponse,
 };
 use genai::resolver::{AuthData, Endpoint, ServiceTargetResolver};
 use genai::{ModelIden, ServiceTarget};
@@ -16,10 +15,11 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
+use crate::answered::{self, Answered};
 use crate::catalog::{ModelCatalog, Price, Protocol, Target};
 use crate::client::{
-    CallContext, FinishReason, Message, MessageFile, ModelClient, ModelOptions, ModelRequest, ModelResponse,
-    OnText, ResponseFile, Role, ToolCall, ToolChoice,
+    CallContext, Message, MessageFile, ModelClient, ModelOptions, ModelRequest, ModelResponse, OnText, Role,
+    ToolChoice,
 };
 use crate::credentials::Credentials;
 use crate::error::ModelError;
@@ -180,18 +180,18 @@ async fn whole(
     request: &ModelRequest,
     options: &ChatOptions,
 ) -> Result<ModelResponse, ModelError> {
+    // Of an answer that the library cannot read, more can be read here.
+    let options = options.clone().with_capture_raw_body(true);
     let answer = client
-        .exec_chat(&target.model, chat_request(request), Some(options))
+        .exec_chat(&target.model, chat_request(request), Some(&options))
         .await;
-    let answer = answer.map_err(|error| model_error(&request.model, error))?;
-    let answered = Answered {
-        model: answer.provider_model_iden.model_name.to_string(),
-        content: answer.content,
-        reasoning: answer.reasoning_content,
-        stop: answer.stop_reason,
-        usage: answer.usage,
-    };
-    answered.response(target)
+    match answer {
+        Ok(answer) => Answered::from(answer).response(target),
+        Err(genai::Error::ChatResponseGeneration {
+            response_body, cause, ..
+        }) => answered::unread(target, &response_body, cause),
+        Err(error) => Err(model_error(&request.model, error)),
+    }
 }
 
 /// Reads a stream to its end. One that is cut before its end is no answer.
@@ -217,119 +217,18 @@ async fn streamed(
     while let Some(event) = stream.next().await {
         match event.map_err(failed)? {
             ChatStreamEvent::Chunk(chunk) => on_text(&chunk.content),
-            ChatStreamEvent::End(end) => return ended(target, end),
+            // Providers close a stream by saying why; one that was cut has no reason.
+            ChatStreamEvent::End(end) if end.captured_stop_reason.is_some() => {
+                return Answered::of_stream(target, end).response(target);
+            }
+            ChatStreamEvent::End(_) => break,
             _ => {}
         }
     }
-    Err(ModelError::Connection {
+    Err(ModelError::Cut {
         model: request.model.clone(),
-        reason: "the stream was cut before its end".to_owned(),
+        reason: "the stream ended before the answer did".to_owned(),
     })
-}
-
-fn ended(target: &Target, end: StreamEnd) -> Result<ModelResponse, ModelError> {
-    // Providers close a stream by saying why; one that was cut has no reason.
-    if end.captured_stop_reason.is_none() {
-        return Err(ModelError::Connection {
-            model: target.model.clone(),
-            reason: "the stream was cut before its end".to_owned(),
-        });
-    }
-    let answered = Answered {
-        model: target.model.clone(),
-        content: end.captured_content.unwrap_or_default(),
-        reasoning: end.captured_reasoning_content,
-        stop: end.captured_stop_reason,
-        usage: end.captured_usage.unwrap_or_default(),
-    };
-    answered.response(target)
-}
-
-/// What a provider answered, at once or piece by piece.
-struct Answered {
-    model: String,
-    content: MessageContent,
-    reasoning: Option<String>,
-    stop: Option<StopReason>,
-    usage: genai::chat::Usage,
-}
-
-impl Answered {
-    fn response(self, target: &Target) -> Result<ModelResponse, ModelError> {
-        let tool_calls = self.content.tool_calls().into_iter().map(tool_call).collect();
-        let files = self
-            .content
-            .binaries()
-            .into_iter()
-            .filter_map(|binary| match &binary.source {
-                BinarySource::Base64(base64) => Some(ResponseFile {
-                    media_type: binary.content_type.clone(),
-                    base64: base64.to_string(),
-                }),
-                BinarySource::Url(_) => None,
-            });
-        let mut response = ModelResponse {
-            files: files.collect(),
-            tool_calls,
-            text: self.content.joined_texts().unwrap_or_default(),
-            model: self.model,
-            provider: target.provider.name.clone(),
-            reasoning: self.reasoning,
-            finish_reason: finish_reason(self.stop.as_ref()),
-            usage: usage(target, &self.usage),
-        };
-        if !response.tool_calls.is_empty() {
-            // Some providers say `stop` all the same.
-            response.finish_reason = FinishReason::ToolCall;
-        }
-        let is_empty =
-            response.text.is_empty() && response.tool_calls.is_empty() && response.files.is_empty();
-        match is_empty && response.finish_reason == FinishReason::Completed {
-            true => Err(ModelError::Answer {
-                model: target.model.clone(),
-                reason: "it holds no text".to_owned(),
-            }),
-            false => Ok(response),
-        }
-    }
-}
-
-fn tool_call(call: &genai::chat::ToolCall) -> ToolCall {
-    ToolCall {
-        id: call.call_id.clone(),
-        name: call.fn_name.clone(),
-        // Some providers send the arguments as a text of JSON.
-        arguments: match &call.fn_arguments {
-            Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| text.clone().into()),
-            other => other.clone(),
-        },
-        signatures: call.thought_signatures.clone().unwrap_or_default(),
-    }
-}
-
-fn usage(target: &Target, told: &genai::chat::Usage) -> Usage {
-    let count = |tokens: Option<i32>| tokens.and_then(|tokens| u64::try_from(tokens).ok()).unwrap_or(0);
-    let (prompt_tokens, completion_tokens) = (count(told.prompt_tokens), count(told.completion_tokens));
-    let mut usage = Usage {
-        calls: 1,
-        prompt_tokens,
-        completion_tokens,
-        // Not every provider adds up.
-        total_tokens: count(told.total_tokens).max(prompt_tokens + completion_tokens),
-        cost: None,
-    };
-    usage.cost = target.price.map(|price| price.cost(&usage));
-    usage
-}
-
-fn finish_reason(stop: Option<&StopReason>) -> FinishReason {
-    match stop {
-        Some(StopReason::Completed(_) | StopReason::StopSequence(_)) | None => FinishReason::Completed,
-        Some(StopReason::MaxTokens(_)) => FinishReason::Length,
-        Some(StopReason::ContentFilter(_)) => FinishReason::ContentFilter,
-        Some(StopReason::ToolCall(_)) => FinishReason::ToolCall,
-        Some(StopReason::Other(_)) => FinishReason::Other,
-    }
 }
 
 fn chat_request(request: &ModelRequest) -> ChatRequest {
@@ -369,7 +268,11 @@ fn chat_message(message: &Message) -> ChatMessage {
         ContentPart::ToolCall(genai::chat::ToolCall {
             call_id: call.id.clone(),
             fn_name: call.name.clone(),
-            fn_arguments: call.arguments.clone(),
+            // Not every provider takes back what its model wrote instead of an object.
+            fn_arguments: match call.arguments.is_object() {
+                true => call.arguments.clone(),
+                false => json!({}),
+            },
             thought_signatures: Some(call.signatures.clone()).filter(|signatures| !signatures.is_empty()),
         })
     }));

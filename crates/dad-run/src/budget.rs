@@ -230,6 +230,12 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    /// What was reserved.
+    #[must_use]
+    pub fn estimate(&self) -> Estimate {
+        self.estimate
+    }
+
     /// What the call took.
     pub fn spend(mut self, usage: Usage) {
         self.spent = usage;

@@ -289,6 +289,29 @@ async fn a_model_calls_commands_and_nodes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn arguments_that_are_no_json_are_told_to_the_model() {
+    let broken = json!({ "id": "call_look", "type": "function", "function": { "name": "look", "arguments": "{not json" } });
+    let broken = json!({ "role": "assistant", "content": null, "tool_calls": [broken] });
+    let scripted = Scripted::new(vec![body(&broken, "tool_calls"), says("enough")]).await;
+    scripted.flow(&node(
+        "tools: [{ name: look, command: [echo, seen], parameters: {} }]",
+    ));
+    drop(scripted.run(&[]).expect(0));
+    let asked = scripted.asked().await;
+    assert_eq!(asked.len(), 2);
+    let told = asked[1]["messages"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap()
+        .to_string();
+    assert!(
+        told.contains("not a JSON object") && told.contains("{not json"),
+        "{told}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_never_stops_calling_ends_at_its_bound() {
     let scripted = Scripted::new(vec![calls("look", &json!({}))]).await;
     let tools =
@@ -502,6 +525,54 @@ async fn a_budget_stops_before_the_call_that_would_exceed_it() {
         let stopped = scripted.run(&["--budget", budget]).expect(1);
         assert!(stopped.stderr.contains(told), "{budget}: {stopped}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_were_paid_for_count_also_if_they_failed() {
+    let nothing = body(&json!({ "role": "assistant", "content": null }), "stop");
+    let scripted = Scripted::new(vec![nothing]).await;
+    scripted.flow(&node("").replace(
+        "    settings:",
+        "    retry: { max_attempts: 3, initial_delay: 0 }\n    settings:",
+    ));
+    let stopped = scripted.run(&["--budget", "calls=5"]).expect(1);
+    assert!(
+        stopped.stderr.contains("budget_exceeded") || stopped.stderr.contains("5 calls"),
+        "{stopped}"
+    );
+    assert_eq!(scripted.asked().await.len(), 5);
+    let usage = RunView::open(scripted.env.last_run()).unwrap().totals.usage;
+    assert_eq!((usage.calls, usage.total_tokens), (5, 1500));
+
+    // What one model took stands in the record also if another one answers.
+    let nothing = body(&json!({ "role": "assistant", "content": null }), "stop");
+    let scripted = Scripted::new(vec![nothing, says("from the big one")]).await;
+    scripted.flow(&node("retries: 0"));
+    drop(scripted.run(&[]).expect(0));
+    let usage = RunView::open(scripted.env.last_run()).unwrap().totals.usage;
+    assert_eq!((usage.calls, usage.total_tokens), (2, 600));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_provider_does_not_tell_is_taken_to_be_what_was_reserved() {
+    let untold = ResponseTemplate::new(200).set_body_json(json!({
+        "choices": [{ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": "done" } }],
+    }));
+    let scripted = Scripted::new(vec![untold]).await;
+    let elements = "  - for_each: all\n    statement: \"$expr{range(10)}\"\n    body:\n      - { node: ask, type: ai_model_call, settings: { models: [local/tiny], \
+                    prompt: Count., model_call_config: { max_output_tokens: 290 } } }\n";
+    scripted.env.write(
+        "flow.yaml",
+        &format!("schema_version: 1\nkind: flow\nelements:\n{elements}"),
+    );
+    drop(scripted.run(&["--budget", "tokens=1000"]).expect(1));
+    assert_eq!(scripted.asked().await.len(), 3);
+    let usage = RunView::open(scripted.env.last_run()).unwrap().totals.usage;
+    assert_eq!((usage.calls, usage.total_tokens), (3, 900));
+    assert!(
+        (usage.cost.unwrap() - 3.0 * (10.0 + 2.0 * 290.0) / 1e6).abs() < 1e-9,
+        "{usage:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -259,6 +259,42 @@ async fn every_protocol_knows_schemas_tools_images_and_limits() {
 }
 
 #[tokio::test]
+async fn arguments_that_are_no_json_are_told_as_they_are() {
+    let Protocol {
+        name, paths, tool, ..
+    } = &PROTOCOLS[0];
+    for (arguments, read) in [("{not json", json!("{not json")), ("", json!({}))] {
+        let mut body = tool();
+        body["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] = arguments.into();
+        let server = server(paths[0], ResponseTemplate::new(200).set_body_json(body)).await;
+        let asked = client(name, &server.uri());
+        let response = asked.complete(&request(), &call()).await.unwrap();
+        assert_eq!(response.tool_calls[0].arguments, read);
+        assert_eq!(
+            (
+                response.finish_reason,
+                response.usage.total_tokens,
+                response.model.as_str()
+            ),
+            (FinishReason::ToolCall, 15, "tiny-2")
+        );
+        // It goes back as an object, because there are servers that take nothing else.
+        let mut again = request();
+        again.messages.push(Message {
+            tool_calls: response.tool_calls,
+            ..Message::new(Role::Assistant, "")
+        });
+        again.messages.push(Message::new(Role::User, "Again."));
+        drop(asked.complete(&again, &call()).await.unwrap());
+        let sent = sent(&server).await;
+        assert_eq!(
+            sent["messages"][2]["tool_calls"][0]["function"]["arguments"],
+            "{}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn every_protocol_says_what_was_refused() {
     for protocol in &PROTOCOLS {
         let refused =

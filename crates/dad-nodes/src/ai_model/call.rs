@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::ai_model::answer::{StructuredSchema, mask_files, save_files};
 use crate::ai_model::attached::read_all;
-use crate::ai_model::spending::{Bound, unknown_price};
+use crate::ai_model::spending::{Bound, told, unknown_price};
 use crate::ai_model::stream::Pieces;
 use crate::ai_model::tools::Tools;
 use crate::ai_model::{AIModelCallConfig, AIModelNodeSettings};
@@ -50,6 +50,7 @@ pub(super) struct Conversation<'a> {
     cx: &'a NodeContext,
     request: ModelRequest,
     tools: Tools,
+    /// What the step took so far, with what was said to other models before.
     usage: Usage,
     repairs: u32,
     rounds: u32,
@@ -61,6 +62,7 @@ impl<'a> Conversation<'a> {
         schema: Option<&'a StructuredSchema>,
         models: &'a Models,
         model: &str,
+        spent: Usage,
         cx: &'a NodeContext,
     ) -> Result<Self, NodeError> {
         let config = settings.config();
@@ -75,30 +77,25 @@ impl<'a> Conversation<'a> {
             cx,
             request,
             tools,
-            usage: Usage::default(),
+            usage: spent,
             repairs: 0,
             rounds: 0,
         })
     }
 
-    /// Asks, lets tools be called and answers be repaired, until there is an answer.
+    /// Asks, lets tools be called and answers be repaired, until there is an answer. What was paid for was paid for also if
+    /// there is none.
     pub(super) async fn hold(mut self) -> Result<NodeOutput, NodeError> {
-        match self.talk().await {
-            Ok(output) => Ok(output),
-            Err(mut error) => {
-                // What was paid for was paid for all the same.
-                if error.partial.usage.is_zero() {
-                    error.partial.usage = self.usage;
-                }
-                Err(error)
-            }
+        let mut ended = self.talk().await;
+        if let Err(error) = &mut ended {
+            error.partial.usage = self.usage;
         }
+        ended
     }
 
     async fn talk(&mut self) -> Result<NodeOutput, NodeError> {
         loop {
             let response = self.call().await?;
-            self.usage += response.usage;
             if !response.tool_calls.is_empty() && !self.tools.is_empty() {
                 self.call_tools(response).await?;
                 continue;
@@ -169,14 +166,20 @@ impl<'a> Conversation<'a> {
     }
 
     /// Makes a call, again if it failed for a while.
-    async fn call(&self) -> Result<ModelResponse, NodeError> {
+    async fn call(&mut self) -> Result<ModelResponse, NodeError> {
         let mut pauses = self.pauses()?;
         loop {
             let failed = match self.once().await {
-                Ok(response) => return Ok(response),
-                Err(error) if error.retryable && is_of_the_model(&error) => error,
-                Err(error) => return Err(error),
+                Ok(response) => {
+                    self.usage += response.usage;
+                    return Ok(response);
+                }
+                Err(error) => error,
             };
+            self.usage += failed.partial.usage;
+            if !(failed.retryable && is_of_the_model(&failed)) {
+                return Err(failed);
+            }
             let Some(pause) = pauses.next() else {
                 return Err(failed);
             };
@@ -251,23 +254,32 @@ impl<'a> Conversation<'a> {
             places: self.cx.run().places().into(),
             ..CallContext::new(self.cx.path().clone())
         };
-        let answered = match self.config.streaming.unwrap_or(false) {
-            false => self.models.0.complete(&self.request, &call).await,
-            true => {
-                let pieces = Pieces::new(self.cx)?;
-                let answered = self
-                    .models
-                    .0
-                    .stream(&self.request, &call, &|piece| pieces.push(piece))
-                    .await;
-                pieces.finish(answered.is_ok())?;
-                answered
-            }
-        };
-        let mut response = answered.map_err(|error| node_error(&error))?;
-        reservation.spend(response.usage);
+        let (answered, kept) = self.ask(&call).await?;
+        let usage = bound.taken(told(&answered), reservation.estimate());
+        reservation.spend(usage);
+        let paid_for = |error: NodeError| error.with_partial(NodeOutput::default().with_usage(usage));
+        kept.map_err(paid_for)?;
+        let mut response = answered.map_err(|error| paid_for(node_error(&error)))?;
+        response.usage = usage;
         mask_files(&mut response, &self.cx.redactor());
         Ok(response)
+    }
+
+    /// Asks the model, and says whether what arrived piece by piece could be kept.
+    async fn ask(
+        &self,
+        call: &CallContext,
+    ) -> Result<(Result<ModelResponse, ModelError>, Result<(), NodeError>), NodeError> {
+        let client = &self.models.0;
+        if !self.config.streaming.unwrap_or(false) {
+            return Ok((client.complete(&self.request, call).await, Ok(())));
+        }
+        let pieces = Pieces::new(self.cx)?;
+        let answered = client
+            .stream(&self.request, call, &|piece| pieces.push(piece))
+            .await;
+        let kept = pieces.finish(answered.is_ok());
+        Ok((answered, kept))
     }
 
     fn timeout(&self) -> Result<Option<Duration>, NodeError> {

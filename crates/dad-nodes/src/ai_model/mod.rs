@@ -368,7 +368,8 @@ impl Node for AIModelExecutor {
                 cx.redactor().redact_json(&mut state);
                 cx.replace_state(&state)?;
             }
-            let conversation = Conversation::begin(&settings, schema.as_ref(), &models, model, cx)?;
+            let spent = failed.partial.usage;
+            let conversation = Conversation::begin(&settings, schema.as_ref(), &models, model, spent, cx)?;
             match conversation.hold().await {
                 Ok(output) => return Ok(output),
                 Err(error) if call::is_of_the_model(&error) => failed = error,

@@ -168,6 +168,12 @@ impl Tools {
                 call.name
             )));
         }
+        if !call.arguments.is_object() {
+            let written = &call.arguments;
+            return Ok(told_error(&format!(
+                "the arguments are not a JSON object: {written}"
+            )));
+        }
         let validator = tool.validator.as_ref();
         if let Some(misfits) = validator.and_then(|validator| misfits(validator, &call.arguments, TOLD)) {
             return Ok(told_error(&format!("the arguments do not fit: {misfits}")));
