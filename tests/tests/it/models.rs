@@ -289,6 +289,54 @@ async fn a_model_calls_commands_and_nodes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_model_pays_through_its_tools_counts_once() {
+    let inner = json!({ "models": ["local/big"], "prompt": "Count them." });
+    let scripted = Scripted::new(vec![
+        calls("ai_model_call", &inner),
+        says("two"),
+        calls("burn", &json!({})),
+        says("done"),
+    ])
+    .await;
+    let tools = "tools: [ai_model_call, { name: burn, requires_approval: true, command: [echo, burned], parameters: { type: object } }]";
+    scripted.flow(&node(tools));
+    drop(scripted.run(&[]).expect(3));
+    let done = scripted.env.run(&["answer", "last", "--approve"]).expect(0);
+    assert!(done.stderr.contains("4 calls, 1200 tokens"), "{done}");
+    let asked = scripted.asked().await;
+    let models: Vec<&str> = asked.iter().map(|body| body["model"].as_str().unwrap()).collect();
+    assert_eq!(models, ["tiny", "big", "tiny", "tiny"], "nothing is asked twice");
+    let view = RunView::open(scripted.env.last_run()).unwrap();
+    assert_eq!(
+        (view.totals.usage.calls, view.totals.usage.total_tokens),
+        (4, 1200)
+    );
+    let result = read_json(&scripted.env.last_run().join("flow_root/ask/result.json"));
+    assert_eq!(result["usage_total_tokens"], 1200);
+    let memos = read_lines(&scripted.env.last_run().join("flow_root/ask/memo.jsonl"));
+    let numbers: Vec<String> = memos
+        .iter()
+        .map(|memo| format!("{} {}", memo["name"].as_str().unwrap(), memo["number"]))
+        .collect();
+    insta::assert_snapshot!(numbers.join("\n"), @"
+    model_call 1
+    model_call 2
+    tool_ai_model_call 1
+    model_call 3
+    tool_burn 1
+    model_call 4
+    ");
+
+    // Also if the tool fails.
+    let inner = json!({ "models": ["local/big"], "prompt": "Count them.", "model_call_config": { "structured_output": { "schema": false, "repairs": 0 } } });
+    let scripted = Scripted::new(vec![calls("ai_model_call", &inner), says("two"), says("done")]).await;
+    scripted.flow(&node("tools: [ai_model_call]"));
+    drop(scripted.run(&[]).expect(0));
+    let view = RunView::open(scripted.env.last_run()).unwrap();
+    assert_eq!(view.totals.usage.calls, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn arguments_that_are_no_json_are_told_to_the_model() {
     let broken = json!({ "id": "call_look", "type": "function", "function": { "name": "look", "arguments": "{not json" } });
     let broken = json!({ "role": "assistant", "content": null, "tool_calls": [broken] });

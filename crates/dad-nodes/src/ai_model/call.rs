@@ -137,7 +137,12 @@ impl<'a> Conversation<'a> {
             ..Message::new(Role::Assistant, response.text)
         });
         for call in response.tool_calls {
-            let result = self.tools.call(&call, self.cx).await?;
+            let called = self.tools.call(&call, self.cx).await;
+            self.usage += match &called {
+                Ok(called) => called.usage(),
+                Err(error) => error.partial.usage,
+            };
+            let result = called?.told();
             self.request.messages.push(Message {
                 tool_call_id: Some(call.id.clone()),
                 tool_calls: vec![call],
