@@ -34,7 +34,7 @@ pub enum ModelError {
         hint: String,
     },
     /// The provider refused.
-    #[error("`{model}` answered with HTTP status {status}: {body}")]
+    #[error("`{model}` answered with HTTP status {status}: {body}{}", alone(*retry_after))]
     Status {
         /// The model.
         model: String,
@@ -44,6 +44,14 @@ pub enum ModelError {
         body: String,
         /// How long the provider wants to be left alone.
         retry_after: Option<Duration>,
+    },
+    /// The call was not made, because the provider wants to be left alone for longer than it is waited for.
+    #[error("`{model}` was not asked: its provider wants to be left alone for another {}", dad_core::format_duration(*pause))]
+    LeftAlone {
+        /// The model.
+        model: String,
+        /// How long from now.
+        pause: Duration,
     },
     /// The provider sent the call elsewhere, where it was not made: neither key nor prompt are for another address.
     #[error(
@@ -138,6 +146,16 @@ fn told(nearest: &Option<(String, String)>) -> String {
     }
 }
 
+fn alone(pause: Option<Duration>) -> String {
+    let told = |pause| {
+        format!(
+            "; it wants to be left alone for {}",
+            dad_core::format_duration(pause)
+        )
+    };
+    pause.map(told).unwrap_or_default()
+}
+
 fn near(nearest: &Option<String>) -> String {
     nearest
         .as_ref()
@@ -179,7 +197,7 @@ impl ModelError {
             Self::UnknownModel { .. } => "unknown_model",
             Self::UnknownProvider { .. } => "unknown_provider",
             Self::NoCredentials { .. } => "no_credentials",
-            Self::Status { status: 429, .. } => "rate_limited",
+            Self::Status { status: 429, .. } | Self::LeftAlone { .. } => "rate_limited",
             Self::Status { .. } => "model_status",
             Self::Redirected { .. } => "model_redirect",
             Self::Connection { .. } | Self::Cut { .. } => "model_connection",
@@ -215,6 +233,7 @@ impl ModelError {
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
+            Self::LeftAlone { pause, .. } => Some(*pause),
             _ => None,
         }
     }
@@ -248,7 +267,11 @@ impl ModelError {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Status { status, .. } => *status == 429 || *status == 408 || *status >= 500,
-            Self::Connection { .. } | Self::Cut { .. } | Self::TimedOut { .. } | Self::Answer { .. } => true,
+            Self::LeftAlone { .. }
+            | Self::Connection { .. }
+            | Self::Cut { .. }
+            | Self::TimedOut { .. }
+            | Self::Answer { .. } => true,
             _ => false,
         }
     }

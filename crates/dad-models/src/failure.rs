@@ -1,12 +1,15 @@
 //! What went wrong with a call, from the errors of the library that makes it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use dad_core::ErrorInfo;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, LOCATION};
 
 use crate::error::ModelError;
+
+/// The longest pause that is reckoned with: clocks end somewhere.
+const LONGEST: Duration = Duration::from_hours(24 * 365);
 
 pub(crate) fn model_error(model: &str, error: genai::Error) -> ModelError {
     match error {
@@ -92,10 +95,21 @@ fn status_error(model: &str, status: StatusCode, body: String, headers: &HeaderM
     }
 }
 
+/// How long the provider wants to be left alone, as it says in milliseconds, in seconds, or by when that is over.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let header = |name: &str| headers.get(name)?.to_str().ok();
+    let header = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let milliseconds = header("retry-after-ms").and_then(|text| text.parse().ok());
-    let seconds = header("retry-after").and_then(|text| text.parse::<f64>().ok());
-    let seconds = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    milliseconds.map(Duration::from_millis).or(seconds)
+    let pause = milliseconds.map(Duration::from_millis).or_else(|| {
+        let text = header("retry-after")?;
+        match text.parse() {
+            Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+            Err(_) => until(httpdate::parse_http_date(text).ok()?),
+        }
+    });
+    pause.map(|pause| pause.min(LONGEST))
+}
+
+/// How long it is until then; `None` if it is over.
+fn until(time: SystemTime) -> Option<Duration> {
+    time.duration_since(SystemTime::now()).ok()
 }

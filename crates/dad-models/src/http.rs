@@ -110,7 +110,11 @@ impl HttpClient {
         let target = self.catalog.find(&request.model)?;
         let client = self.client_for(&target)?;
         let options = chat_options(&target, request, call)?;
-        let _passed = self.gate.pass(&target.provider.name).await;
+        let passed = self.gate.pass(&target.provider.name).await;
+        let _passed = passed.map_err(|pause| ModelError::LeftAlone {
+            model: request.model.clone(),
+            pause,
+        })?;
         let asked = async {
             match on_text {
                 None => whole(&client, &target, request, &options).await,

@@ -186,6 +186,38 @@ async fn calls_that_failed_for_a_while_are_made_again_and_others_go_to_the_next_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_is_too_long_is_not_waited_for() {
+    let alone = ResponseTemplate::new(429)
+        .insert_header("retry-after", "100000")
+        .set_body_string("not today");
+    let scripted = Scripted::new(vec![alone.clone()]).await;
+    scripted.flow(&node("").replace(
+        "    settings:",
+        "    retry: { max_attempts: 3, initial_delay: 0 }\n    settings:",
+    ));
+    let failed = scripted.run(&[]).expect(1);
+    assert!(
+        failed.stderr.contains("left alone for another 27h 46m"),
+        "{failed}"
+    );
+    assert!(failed.stderr.contains("max_retry_delay"), "{failed}");
+    assert_eq!(scripted.asked().await.len(), 1, "both models are of one provider");
+
+    // A provider of its own answers instead.
+    let other = Scripted::new(vec![says("from the other one")]).await;
+    let scripted = Scripted::new(vec![alone]).await;
+    let models = std::fs::read_to_string(scripted.env.project().join(".dhenara/models.yaml")).unwrap();
+    let elsewhere = format!(
+        "- {{ name: other/big, base_url: \"{}/v1\" }}\n",
+        other.server.uri()
+    );
+    scripted.env.write(".dhenara/models.yaml", &(models + &elsewhere));
+    scripted.flow(&node("").replace("local/big", "other/big"));
+    let done = scripted.run(&[]).expect(0);
+    assert!(done.stdout.contains("from the other one"), "{done}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_model_may_be_named_for_all() {
     let scripted = Scripted::new(vec![says("done")]).await;
     scripted.flow(&node(""));

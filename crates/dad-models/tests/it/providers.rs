@@ -409,6 +409,46 @@ async fn a_provider_that_wants_to_be_left_alone_is_for_all_calls() {
 }
 
 #[tokio::test]
+async fn a_pause_may_be_told_as_a_date() {
+    let then = std::time::SystemTime::now() + Duration::from_secs(30);
+    for (told, at_least) in [
+        (httpdate::fmt_http_date(then), Some(Duration::from_secs(20))),
+        ("Wed, 21 Oct 2015 07:28:00 GMT".to_owned(), None),
+        ("soon".to_owned(), None),
+        ("1e300".to_owned(), None),
+        ("1e18".to_owned(), Some(Duration::from_hours(24 * 365))),
+    ] {
+        let busy = ResponseTemplate::new(429).insert_header("retry-after", told.as_str());
+        let server = server("/v1/chat/completions", busy).await;
+        let error = client("openai", &server.uri())
+            .complete(&request(), &call())
+            .await
+            .unwrap_err();
+        let pause = error.retry_after();
+        assert!(
+            pause >= at_least && pause.is_some() == at_least.is_some(),
+            "{told}: {pause:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_long_for_a_provider_that_wants_to_be_left_alone() {
+    let busy = ResponseTemplate::new(429).insert_header("retry-after", "100000");
+    let server = server("/v1/chat/completions", busy).await;
+    let client = client("openai", &server.uri());
+    drop(client.complete(&request(), &call()).await.unwrap_err());
+    let error = client.complete(&request(), &call()).await.unwrap_err();
+    assert!(
+        error.to_string().contains("left alone for another 27h 46m"),
+        "{error}"
+    );
+    assert!(error.code() == "rate_limited" && error.is_of_this_model() && error.retry_after().is_some());
+    assert!(error.usage().unwrap().is_zero());
+    assert_eq!(server.received_requests().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn calls_keep_to_the_limits_of_their_client() {
     let body = ResponseTemplate::new(200)
         .set_body_json((PROTOCOLS[0].text)())

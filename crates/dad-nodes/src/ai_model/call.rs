@@ -172,7 +172,8 @@ impl<'a> Conversation<'a> {
 
     /// Makes a call, again if it failed for a while.
     async fn call(&mut self) -> Result<ModelResponse, NodeError> {
-        let mut pauses = self.pauses()?;
+        let longest = seconds("max_retry_delay", self.config.max_retry_delay, 60.0)?;
+        let mut pauses = self.pauses(longest)?;
         loop {
             let failed = match self.once().await {
                 Ok(response) => {
@@ -184,6 +185,9 @@ impl<'a> Conversation<'a> {
             self.usage += failed.partial.usage;
             if !(failed.retryable && is_of_the_model(&failed)) {
                 return Err(failed);
+            }
+            if failed.retry_after.is_some_and(|pause| pause > longest) {
+                return Err(not_waited_for(failed, longest));
             }
             let Some(pause) = pauses.next() else {
                 return Err(failed);
@@ -199,16 +203,8 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn pauses(&self) -> Result<impl Iterator<Item = Duration> + use<>, NodeError> {
-        let seconds = |name: &str, value: Option<f64>, default: f64| {
-            let value = value.unwrap_or(default);
-            Duration::try_from_secs_f64(value).map_err(|_| {
-                let message = format!("`{name}` is {value}; it must be a number of seconds");
-                NodeError::new("settings", message).permanent()
-            })
-        };
+    fn pauses(&self, longest: Duration) -> Result<impl Iterator<Item = Duration> + use<>, NodeError> {
         let first = seconds("retry_delay", self.config.retry_delay, 1.0)?;
-        let longest = seconds("max_retry_delay", self.config.max_retry_delay, 60.0)?;
         Ok(ExponentialBuilder::default()
             .with_jitter()
             .with_min_delay(first.min(longest))
@@ -293,6 +289,23 @@ impl<'a> Conversation<'a> {
             NodeError::new("settings", "`timeout` must be a positive number of seconds").permanent()
         })
     }
+}
+
+fn seconds(name: &str, value: Option<f64>, default: f64) -> Result<Duration, NodeError> {
+    let value = value.unwrap_or(default);
+    Duration::try_from_secs_f64(value).map_err(|_| {
+        let message = format!("`{name}` is {value}; it must be a number of seconds");
+        NodeError::new("settings", message).permanent()
+    })
+}
+
+/// A failure after which the provider wants to be left alone for longer than a step waits. Nobody else is to wait for it.
+fn not_waited_for(mut failed: NodeError, longest: Duration) -> NodeError {
+    failed.retry_after = None;
+    let longest = dad_core::format_duration(longest);
+    let hint =
+        format!("name another model in `models`, or wait for it by a longer `max_retry_delay` ({longest})");
+    failed.with_hint(hint).permanent()
 }
 
 fn cancelled() -> NodeError {
