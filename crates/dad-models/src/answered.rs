@@ -1,7 +1,11 @@
 //! What a provider answered, by whichever protocol, at once or piece by piece.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use dad_core::Usage;
-use genai::chat::{BinarySource, ChatResponse, ContentPart, MessageContent, StopReason, StreamEnd};
+use genai::chat::{
+    BinarySource, ChatOptions, ChatResponse, ContentPart, MessageContent, StopReason, StreamEnd,
+};
 use serde_json::{Value, json};
 
 use crate::catalog::{Protocol, Target};
@@ -29,10 +33,12 @@ impl From<ChatResponse> for Answered {
 }
 
 impl Answered {
-    pub(crate) fn of_stream(target: &Target, end: StreamEnd) -> Self {
+    pub(crate) fn of_stream(target: &Target, end: StreamEnd, files: Vec<ContentPart>) -> Self {
+        let mut content = end.captured_content.unwrap_or_default();
+        content.extend(files);
         Self {
             model: target.model.clone(),
-            content: end.captured_content.unwrap_or_default(),
+            content,
             reasoning: end.captured_reasoning_content,
             stop: end.captured_stop_reason,
             usage: end.captured_usage.unwrap_or_default(),
@@ -93,6 +99,48 @@ impl Answered {
             }),
             false => Ok(response),
         }
+    }
+}
+
+/// The files in a stream of Google's, which the library leaves out of what it hands on.
+#[derive(Clone, Default)]
+pub(crate) struct StreamedFiles(Arc<Mutex<Vec<ContentPart>>>);
+
+impl StreamedFiles {
+    pub(crate) fn collected_by(&self, options: ChatOptions, protocol: Protocol) -> ChatOptions {
+        if protocol != Protocol::Google {
+            return options;
+        }
+        let files = self.clone();
+        options.with_raw_frame_fn(move |_, frame| files.collect(frame.data))
+    }
+
+    /// Keeps the files of one piece of an answer; what cannot be read as one the library complains of.
+    fn collect(&self, piece: &str) {
+        if !piece.contains("inlineData") {
+            return;
+        }
+        let piece: Value = serde_json::from_str(piece).unwrap_or_default();
+        let parts = piece
+            .pointer("/candidates/0/content/parts")
+            .and_then(Value::as_array);
+        let file = |part: &Value| {
+            let text = |name: &str| part.get("inlineData")?.get(name)?.as_str();
+            Some(ContentPart::from_binary_base64(
+                text("mimeType")?,
+                text("data")?,
+                None,
+            ))
+        };
+        self.files().extend(parts.into_iter().flatten().filter_map(file));
+    }
+
+    pub(crate) fn take(&self) -> Vec<ContentPart> {
+        std::mem::take(&mut *self.files())
+    }
+
+    fn files(&self) -> MutexGuard<'_, Vec<ContentPart>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

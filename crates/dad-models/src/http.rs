@@ -15,7 +15,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::answered::{self, Answered};
+use crate::answered::{self, Answered, StreamedFiles};
 use crate::catalog::{ModelCatalog, Price, Protocol, Target};
 use crate::client::{
     CallContext, Message, MessageFile, ModelClient, ModelOptions, ModelRequest, ModelResponse, OnText, Role,
@@ -212,6 +212,8 @@ async fn streamed(
         .with_capture_usage(true)
         .with_capture_tool_calls(true)
         .with_capture_reasoning_content(true);
+    let files = StreamedFiles::default();
+    let options = files.collected_by(options, target.provider.protocol);
     let failed = |error| model_error(&request.model, error);
     let answer = client
         .exec_chat_stream(&target.model, chat_request(request), Some(&options))
@@ -223,7 +225,7 @@ async fn streamed(
             ChatStreamEvent::Chunk(chunk) => on_text(&chunk.content),
             // Providers close a stream by saying why; one that was cut has no reason.
             ChatStreamEvent::End(end) if end.captured_stop_reason.is_some() => {
-                return Answered::of_stream(target, end).response(target);
+                return Answered::of_stream(target, end, files.take()).response(target);
             }
             ChatStreamEvent::End(_) => break,
             _ => {}

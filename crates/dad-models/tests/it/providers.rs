@@ -194,6 +194,33 @@ async fn every_protocol_answers_whole_and_as_a_stream() {
 }
 
 #[tokio::test]
+async fn images_in_a_stream_are_kept() {
+    let image = |data: &str| json!({ "inlineData": { "mimeType": "image/png", "data": data } });
+    let piece = |parts: Value, finish: Value| {
+        let candidate =
+            json!({ "content": { "parts": parts, "role": "model" }, "finishReason": finish, "index": 0 });
+        format!("data: {}\n\n", json!({ "candidates": [candidate] }))
+    };
+    let pieces = [
+        piece(json!([{ "text": "a dot" }, image("AQID")]), Value::Null),
+        piece(json!([image("BAUG")]), "STOP".into()),
+    ];
+    let body = ResponseTemplate::new(200).set_body_raw(pieces.concat(), "text/event-stream");
+    let server = server(PROTOCOLS[2].paths[1], body).await;
+    let response = client("google", &server.uri())
+        .stream(&request(), &call(), &|_| {})
+        .await
+        .unwrap();
+    let files: Vec<(&str, &str)> = response
+        .files
+        .iter()
+        .map(|file| (file.media_type.as_str(), file.base64.as_str()))
+        .collect();
+    assert_eq!(files, [("image/png", "AQID"), ("image/png", "BAUG")]);
+    assert_eq!(response.text, "a dot");
+}
+
+#[tokio::test]
 async fn every_protocol_knows_schemas_tools_images_and_limits() {
     for protocol in &PROTOCOLS {
         let body = ResponseTemplate::new(200).set_body_json((protocol.tool)());
