@@ -155,6 +155,38 @@ async fn an_answer_of_the_wrong_shape_is_repaired() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_cut_or_held_back_is_told_as_such() {
+    let schema = "structured_output: { schema: { type: object, required: [n], properties: { n: { type: integer } } } }";
+    let some = |finish: &str| body(&json!({ "role": "assistant", "content": "{\"n\": " }), finish);
+    let scripted = Scripted::new(vec![some("length")]).await;
+    scripted.flow(&node(schema));
+    let failed = scripted.run(&[]).expect(1);
+    assert!(failed.stderr.contains("cut at its longest length"), "{failed}");
+    assert_eq!(scripted.asked().await.len(), 3, "it is repaired");
+    assert!(
+        scripted.asked().await[1]["messages"]
+            .to_string()
+            .contains("cut at its longest length")
+    );
+
+    let scripted = Scripted::new(vec![some("content_filter")]).await;
+    scripted.flow(&node(schema));
+    let failed = scripted.run(&[]).expect(1);
+    assert!(
+        failed.stderr.contains("`local/big` held its answer back"),
+        "{failed}"
+    );
+    assert_eq!(scripted.asked().await.len(), 2, "each model once");
+
+    let nothing = body(&json!({ "role": "assistant", "content": "" }), "content_filter");
+    let scripted = Scripted::new(vec![nothing, some("content_filter")]).await;
+    scripted.flow(&node(""));
+    let done = scripted.run(&[]).expect(0);
+    assert!(done.stderr.contains("cut by a content filter"), "{done}");
+    assert_eq!(scripted.asked().await.len(), 2, "an answer without text is none");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_that_failed_for_a_while_are_made_again_and_others_go_to_the_next_model() {
     let busy = ResponseTemplate::new(503).set_body_string("later");
     let scripted = Scripted::new(vec![busy.clone(), busy.clone(), says("done")]).await;

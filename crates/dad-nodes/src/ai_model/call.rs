@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::Usage;
-use dad_models::{CallContext, MODEL_CALL, Message, ModelError, ModelRequest, ModelResponse, Models, Role};
+use dad_models::{
+    CallContext, FinishReason, MODEL_CALL, Message, ModelError, ModelRequest, ModelResponse, Models, Role,
+};
 use dad_runner::{NodeContext, NodeError, NodeOutput};
 use serde_json::{Value, json};
 
@@ -34,6 +36,7 @@ const OF_THE_MODEL: &[&str] = &[
     "model_timeout",
     "model_answer",
     "model_request",
+    "content_filter",
 ];
 
 /// Whether another model may be asked instead.
@@ -100,11 +103,19 @@ impl<'a> Conversation<'a> {
                 self.call_tools(response).await?;
                 continue;
             }
+            let is_held_back = response.finish_reason == FinishReason::ContentFilter;
             let Some(schema) = self.schema else {
+                if is_held_back && response.text.is_empty() && response.files.is_empty() {
+                    return Err(self.held_back(&response));
+                }
                 return self.output(&response, json!({ "text": &response.text }));
             };
-            match schema.read(&response.text) {
+            match schema
+                .read(&response.text)
+                .map_err(|problem| cut(&response, problem))
+            {
                 Ok(structured) => return self.output(&response, json!({ "structured": structured })),
+                Err(_) if is_held_back => return Err(self.held_back(&response)),
                 Err(problem) if self.repairs < schema.repairs => self.ask_for_repair(response, &problem),
                 Err(problem) => {
                     let partial =
@@ -113,6 +124,19 @@ impl<'a> Conversation<'a> {
                 }
             }
         }
+    }
+
+    /// That the answer is of no use because a filter held it back. Asking the same again would not help.
+    fn held_back(&self, response: &ModelResponse) -> NodeError {
+        let message = format!(
+            "`{}` held its answer back by a content filter",
+            self.request.model
+        );
+        let partial = NodeOutput::new(json!({ "text": &response.text, "files": [] }));
+        NodeError::new("content_filter", message)
+            .with_hint("change what is asked, or name another model in `models`")
+            .with_partial(partial)
+            .permanent()
     }
 
     fn ask_for_repair(&mut self, response: ModelResponse, problem: &str) {
@@ -163,7 +187,15 @@ impl<'a> Conversation<'a> {
             0 | 1 => String::new(),
             calls => format!("{calls} calls, "),
         };
-        let summary = format!("{}, {calls}{} tokens", response.model, self.usage.total_tokens);
+        let note = match response.finish_reason {
+            FinishReason::Length => ", cut at its longest length",
+            FinishReason::ContentFilter => ", cut by a content filter",
+            _ => "",
+        };
+        let summary = format!(
+            "{}, {calls}{} tokens{note}",
+            response.model, self.usage.total_tokens
+        );
         Ok(NodeOutput::new(outcome)
             .with_output(json!({ "data": { "response": told } }))
             .with_usage(self.usage)
@@ -288,6 +320,16 @@ impl<'a> Conversation<'a> {
         limit.map_err(|_| {
             NodeError::new("settings", "`timeout` must be a positive number of seconds").permanent()
         })
+    }
+}
+
+/// A problem of an answer, with that it was cut, if it was.
+fn cut(response: &ModelResponse, problem: String) -> String {
+    match response.finish_reason {
+        FinishReason::Length => {
+            format!("the answer was cut at its longest length, which `max_output_tokens` says; {problem}")
+        }
+        _ => problem,
     }
 }
 
