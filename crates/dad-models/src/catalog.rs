@@ -159,14 +159,9 @@ impl ModelCatalog {
         };
         let provider = entry.and_then(|entry| entry.provider.as_deref()).or(before);
         let Some(provider) = provider else {
-            let known = self
-                .entries
-                .iter()
-                .flat_map(|entry| entry.aliases.iter().chain([&entry.name]));
-            let nearest = nearest(name, known.map(String::as_str)).map(str::to_owned);
             return Err(ModelError::UnknownModel {
                 name: name.to_owned(),
-                nearest,
+                nearest: self.nearest(name),
             });
         };
         let base_url = entry.and_then(|entry| entry.base_url.as_deref());
@@ -177,6 +172,13 @@ impl ModelCatalog {
                 .unwrap_or_else(|| after.to_owned()),
             price: entry.and_then(|entry| entry.price),
         })
+    }
+
+    /// The most similar name that the project has for a model.
+    fn nearest(&self, name: &str) -> Option<String> {
+        let entries = self.entries.iter();
+        let known = entries.flat_map(|entry| entry.aliases.iter().chain([&entry.name]));
+        nearest(name, known.map(String::as_str)).map(str::to_owned)
     }
 
     fn provider(
@@ -198,6 +200,7 @@ impl ModelCatalog {
                 model: model.to_owned(),
                 provider: name.to_owned(),
                 known: builtin_providers().into_keys().collect::<Vec<_>>().join(", "),
+                nearest: self.nearest(model),
             })?;
         let slash = if base_url.ends_with('/') { "" } else { "/" };
         Ok(Provider {
@@ -263,6 +266,12 @@ mod tests {
         assert_eq!(
             error,
             "`codr` is not a known model; write `provider/model`, did you mean `coder`?"
+        );
+        let error = catalog.find("locl/coder").unwrap_err().to_string();
+        assert!(
+            error
+                .starts_with("the provider `locl` of `locl/coder` is not known, did you mean `local/coder`?"),
+            "{error}"
         );
         assert!(
             catalog

@@ -16,7 +16,10 @@ pub enum ModelError {
         nearest: Option<String>,
     },
     /// A provider that nobody declares.
-    #[error("the provider `{provider}` of `{model}` is not known; known are {known}")]
+    #[error(
+        "the provider `{provider}` of `{model}` is not known{}; known are {known}",
+        near(nearest)
+    )]
     UnknownProvider {
         /// The model's whole name.
         model: String,
@@ -24,6 +27,8 @@ pub enum ModelError {
         provider: String,
         /// The providers there are.
         known: String,
+        /// The most similar name of a model there is.
+        nearest: Option<String>,
     },
     /// No key for a provider that wants one.
     #[error("there is no API key for `{provider}`")]

@@ -632,7 +632,12 @@ async fn a_budget_stops_before_the_call_that_would_exceed_it() {
     for (budget, told) in [
         ("calls=2", "2 calls"),
         ("cost=0.001", "$0.0005"),
-        ("calls=0", "0 calls"),
+        (
+            "calls=0",
+            "the next call is one more than fits, and of the budget of the run (0 calls) 0 tokens",
+        ),
+        ("calls=0", "--budget calls=N`"),
+        ("calls=9,cost=0.001", "--budget cost=N,calls=N`"),
     ] {
         let stopped = scripted.run(&["--budget", budget]).expect(1);
         assert!(stopped.stderr.contains(told), "{budget}: {stopped}");
@@ -731,7 +736,7 @@ async fn a_budget_of_money_needs_prices_and_a_node_may_have_one() {
     assert!(
         stopped
             .stderr
-            .contains("of the budget of `flow_root.ask` (1 calls)"),
+            .contains("of the budget of `flow_root.ask` (1 call)"),
         "{stopped}"
     );
     assert_eq!(scripted.asked().await.len(), 1);
