@@ -250,6 +250,24 @@ async fn a_pause_that_is_too_long_is_not_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn settings_that_never_fit_are_found_before_anything_is_executed() {
+    let scripted = Scripted::new(vec![says("never")]).await;
+    scripted.flow(&node(
+        "timeout: -1, tools: [{ name: a, command: [], parameters: {} }], tool_choice: { name: b }, structured_output: { schema: { type: 5 } }",
+    ));
+    let refused = scripted.run(&[]).expect(2);
+    for told in [
+        "`timeout` is -1",
+        "the list is empty",
+        "there is no tool `b`",
+        "is wrong: ",
+    ] {
+        assert!(refused.stderr.contains(told), "{told}: {refused}");
+    }
+    assert!(scripted.asked().await.is_empty() && scripted.env.runs().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_model_may_be_named_for_all() {
     let scripted = Scripted::new(vec![says("done")]).await;
     scripted.flow(&node(""));

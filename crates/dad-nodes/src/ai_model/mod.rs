@@ -3,6 +3,7 @@
 mod answer;
 mod attached;
 mod call;
+mod checks;
 mod made_up;
 mod spending;
 mod stream;
@@ -295,7 +296,7 @@ impl Node for AIModelExecutor {
     }
 
     fn check_settings(unrendered: &Value) -> Vec<SettingsProblem> {
-        tools::problems(unrendered)
+        checks::problems(unrendered)
     }
 
     /// What a source is named by becomes a reference, so that it is resolved with the definition, is in the fingerprint, and

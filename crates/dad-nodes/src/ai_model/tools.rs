@@ -1,7 +1,6 @@
 //! What a model may call: functions of the application, nodes and commands.
 
 use dad_core::{Digest, Usage};
-use dad_definition::SettingsProblem;
 use dad_models::{ToolCall, ToolSpec};
 use dad_runner::{NodeContext, NodeError, NodeOutput};
 use schemars::JsonSchema;
@@ -79,35 +78,6 @@ impl From<ToolChoice> for dad_models::ToolChoice {
             ToolChoice::Tool { name } => Self::Tool { name },
         }
     }
-}
-
-/// What is wrong with tools as they are written.
-pub(super) fn problems(unrendered: &Value) -> Vec<SettingsProblem> {
-    let tools = unrendered
-        .pointer("/model_call_config/tools")
-        .and_then(Value::as_array);
-    let written = tools.into_iter().flatten().enumerate();
-    let problem = |(index, tool): (usize, &Value)| {
-        let fields = tool.as_object()?;
-        let kinds = ["callback", "node", "command"];
-        let count = kinds.iter().filter(|kind| fields.contains_key(**kind)).count();
-        let message = match (
-            count,
-            fields.contains_key("command"),
-            fields.contains_key("parameters"),
-        ) {
-            (1, true, false) => "a command needs `parameters`, the JSON Schema of what the model gives",
-            (1, ..) => return None,
-            _ => "a tool is exactly one of `callback`, `node` and `command`",
-        };
-        Some(SettingsProblem {
-            place: format!("model_call_config.tools[{index}]"),
-            code: "wrong_tool",
-            message: message.to_owned(),
-            hint: None,
-        })
-    };
-    written.filter_map(problem).collect()
 }
 
 /// The tools of one conversation.
@@ -352,27 +322,6 @@ mod tests {
         assert_eq!(
             filled(&argv, &given),
             ["grep", "-c", "a b; rm -rf /", "3", "{other}", "a{file}"]
-        );
-    }
-
-    #[test]
-    fn a_tool_is_one_thing() {
-        let tools = json!([
-            "name",
-            { "name": "a", "callback": "b" },
-            { "name": "a", "callback": "b", "node": "c" },
-            { "name": "a" },
-            { "name": "a", "command": ["ls"] },
-        ]);
-        let found = problems(&json!({ "model_call_config": { "tools": tools } }));
-        let places: Vec<&str> = found.iter().map(|problem| problem.place.as_str()).collect();
-        assert_eq!(
-            places,
-            [
-                "model_call_config.tools[2]",
-                "model_call_config.tools[3]",
-                "model_call_config.tools[4]"
-            ]
         );
     }
 }
