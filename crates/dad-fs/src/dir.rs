@@ -657,21 +657,20 @@ impl Dir {
     pub fn read_regular(&self, name: &str, longest: u64) -> FsResult<(Vec<u8>, Option<u32>)> {
         let mut options = OpenOptions::new().read(true).clone();
         options.follow(FollowSymlinks::No).nonblock(true);
-        let read = || -> io::Result<(Vec<u8>, Option<u32>)> {
-            let file = self.dir.open_with(plain(name)?, &options)?.into_std();
-            let metadata = file.metadata()?;
-            if !metadata.is_file() {
-                return Err(invalid("it is not a regular file"));
-            }
-            if metadata.len() > longest {
-                let why = format!("it has {} bytes, and at most {longest} are read", metadata.len());
-                return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
-            }
-            let mut bytes = Vec::new();
-            file.take(longest.saturating_add(1)).read_to_end(&mut bytes)?;
-            Ok((bytes, permission_bits(&metadata)))
-        };
+        let read = || read_whole(&self.dir.open_with(plain(name)?, &options)?.into_std(), longest);
         read().context("read", || self.full(name))
+    }
+
+    /// As [`read_regular`](Self::read_regular) for any path inside, through symbolic links that stay inside.
+    ///
+    /// # Errors
+    /// If it is missing, outside, no regular file, longer than `longest`, or unreadable.
+    pub fn read_regular_inside(&self, path: impl AsRef<Path>, longest: u64) -> FsResult<Vec<u8>> {
+        let path = path.as_ref();
+        let mut options = OpenOptions::new().read(true).clone();
+        options.nonblock(true);
+        let read = || read_whole(&self.dir.open_with(path, &options)?.into_std(), longest);
+        Ok(read().context("read", || self.full(path))?.0)
     }
 
     /// As [`replace`](Self::replace) for a file by its plain name, through a temporary file with a name of the caller's
@@ -773,6 +772,21 @@ impl fmt::Debug for Dir {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Dir").field(&self.path).finish()
     }
+}
+
+/// The content and permission bits of an open file, if it is a regular one.
+fn read_whole(file: &std::fs::File, longest: u64) -> io::Result<(Vec<u8>, Option<u32>)> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(invalid("it is not a regular file"));
+    }
+    if metadata.len() > longest {
+        let why = format!("it has {} bytes, and at most {longest} are read", metadata.len());
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+    }
+    let mut bytes = Vec::new();
+    file.take(longest.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok((bytes, permission_bits(&metadata)))
 }
 
 /// A name for a temporary file, which [`Dir::entries`] leaves out; `tag` tells it from others.

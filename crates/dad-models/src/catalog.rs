@@ -36,7 +36,7 @@ pub struct Provider {
     pub base_url: String,
     /// How it is spoken to.
     pub protocol: Protocol,
-    /// Whether it wants an API key.
+    /// Whether it wants an API key: one that does not is given one all the same if it is configured.
     pub wants_key: bool,
 }
 
@@ -80,6 +80,22 @@ pub struct ModelEntry {
     pub aliases: Vec<String>,
 }
 
+impl ModelEntry {
+    /// What is wrong with its price: a negative one would give back what was spent.
+    fn wrong_price(&self) -> Option<String> {
+        let Price { input, output } = self.price?;
+        let wrong = [("input", input), ("output", output)]
+            .into_iter()
+            .find(|(_, price)| !price.is_finite() || *price < 0.0);
+        wrong.map(|(field, price)| {
+            format!(
+                "the price of `{}` has `{field}: {price}`; it must be a number of US dollars, 0 or more",
+                self.name
+            )
+        })
+    }
+}
+
 /// The models that can be asked for by name.
 #[derive(Clone, Debug, Default)]
 pub struct ModelCatalog {
@@ -115,8 +131,12 @@ impl ModelCatalog {
             reason,
         };
         let value = dad_definition::load_data(&path).map_err(|problems| unreadable(problems.to_string()))?;
-        let entries = serde_json::from_value(value).map_err(|error| unreadable(error.to_string()))?;
-        Ok(Self { entries })
+        let entries: Vec<ModelEntry> =
+            serde_json::from_value(value).map_err(|error| unreadable(error.to_string()))?;
+        match entries.iter().find_map(ModelEntry::wrong_price) {
+            Some(wrong) => Err(unreadable(wrong)),
+            None => Ok(Self { entries }),
+        }
     }
 
     /// What a model charges; `None` if that is not known.
@@ -139,14 +159,9 @@ impl ModelCatalog {
         };
         let provider = entry.and_then(|entry| entry.provider.as_deref()).or(before);
         let Some(provider) = provider else {
-            let known = self
-                .entries
-                .iter()
-                .flat_map(|entry| entry.aliases.iter().chain([&entry.name]));
-            let nearest = nearest(name, known.map(String::as_str)).map(str::to_owned);
             return Err(ModelError::UnknownModel {
                 name: name.to_owned(),
-                nearest,
+                nearest: self.nearest(name),
             });
         };
         let base_url = entry.and_then(|entry| entry.base_url.as_deref());
@@ -157,6 +172,13 @@ impl ModelCatalog {
                 .unwrap_or_else(|| after.to_owned()),
             price: entry.and_then(|entry| entry.price),
         })
+    }
+
+    /// The most similar name that the project has for a model.
+    fn nearest(&self, name: &str) -> Option<String> {
+        let entries = self.entries.iter();
+        let known = entries.flat_map(|entry| entry.aliases.iter().chain([&entry.name]));
+        nearest(name, known.map(String::as_str)).map(str::to_owned)
     }
 
     fn provider(
@@ -178,6 +200,7 @@ impl ModelCatalog {
                 model: model.to_owned(),
                 provider: name.to_owned(),
                 known: builtin_providers().into_keys().collect::<Vec<_>>().join(", "),
+                nearest: self.nearest(model),
             })?;
         let slash = if base_url.ends_with('/') { "" } else { "/" };
         Ok(Provider {
@@ -192,7 +215,7 @@ impl ModelCatalog {
     }
 }
 
-/// Servers on this machine are asked without a key.
+/// Servers on this machine are asked without a key where none is configured.
 fn is_local(base_url: &str) -> bool {
     ["http://localhost", "http://127.0.0.1", "http://[::1]"]
         .iter()
@@ -243,6 +266,12 @@ mod tests {
         assert_eq!(
             error,
             "`codr` is not a known model; write `provider/model`, did you mean `coder`?"
+        );
+        let error = catalog.find("locl/coder").unwrap_err().to_string();
+        assert!(
+            error
+                .starts_with("the provider `locl` of `locl/coder` is not known, did you mean `local/coder`?"),
+            "{error}"
         );
         assert!(
             catalog

@@ -48,6 +48,18 @@ impl Credentials {
         Ok(key)
     }
 
+    /// The key of a provider that can do without; `None` if nobody has configured one.
+    ///
+    /// # Errors
+    /// Why the credentials file cannot be read.
+    pub(crate) fn optional_api_key(&self, provider: &str) -> Result<Option<SecretString>, ModelError> {
+        match self.api_key(provider) {
+            Ok(key) => Ok(Some(key)),
+            Err(ModelError::NoCredentials { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What masks the keys that were given out.
     pub(crate) fn redactor(&self) -> Redactor {
         self.secrets.redactor()

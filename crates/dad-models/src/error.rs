@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dad_core::Redactor;
+use dad_core::{Redactor, Usage};
 
 /// Why a model gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +16,10 @@ pub enum ModelError {
         nearest: Option<String>,
     },
     /// A provider that nobody declares.
-    #[error("the provider `{provider}` of `{model}` is not known; known are {known}")]
+    #[error(
+        "the provider `{provider}` of `{model}` is not known{}; known are {known}",
+        near(nearest)
+    )]
     UnknownProvider {
         /// The model's whole name.
         model: String,
@@ -24,6 +27,8 @@ pub enum ModelError {
         provider: String,
         /// The providers there are.
         known: String,
+        /// The most similar name of a model there is.
+        nearest: Option<String>,
     },
     /// No key for a provider that wants one.
     #[error("there is no API key for `{provider}`")]
@@ -34,7 +39,7 @@ pub enum ModelError {
         hint: String,
     },
     /// The provider refused.
-    #[error("`{model}` answered with HTTP status {status}: {body}")]
+    #[error("`{model}` answered with HTTP status {status}: {body}{}", alone(*retry_after))]
     Status {
         /// The model.
         model: String,
@@ -45,9 +50,37 @@ pub enum ModelError {
         /// How long the provider wants to be left alone.
         retry_after: Option<Duration>,
     },
-    /// The provider could not be reached, or the connection broke.
+    /// The call was not made, because the provider wants to be left alone for longer than it is waited for.
+    #[error("`{model}` was not asked: its provider wants to be left alone for another {}", dad_core::format_duration(*pause))]
+    LeftAlone {
+        /// The model.
+        model: String,
+        /// How long from now.
+        pause: Duration,
+    },
+    /// The provider sent the call elsewhere, where it was not made: neither key nor prompt are for another address.
+    #[error(
+        "`{model}` answered with HTTP status {status}, a redirect to `{location}`, which is not followed"
+    )]
+    Redirected {
+        /// The model.
+        model: String,
+        /// The HTTP status.
+        status: u16,
+        /// Where it wanted to be asked.
+        location: String,
+    },
+    /// The provider could not be reached.
     #[error("`{model}` could not be reached: {reason}")]
     Connection {
+        /// The model.
+        model: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The connection broke after the call was made: what it took is not known.
+    #[error("the answer of `{model}` was cut: {reason}")]
+    Cut {
         /// The model.
         model: String,
         /// What happened.
@@ -76,6 +109,8 @@ pub enum ModelError {
         model: String,
         /// What is wrong with it.
         reason: String,
+        /// What it took, if it says so.
+        usage: Option<Usage>,
     },
     /// A run that is replayed has no answer for a request.
     #[error("`{}` holds no answer to what `{path}` asks{}", run.display(), told(nearest))]
@@ -116,6 +151,16 @@ fn told(nearest: &Option<(String, String)>) -> String {
     }
 }
 
+fn alone(pause: Option<Duration>) -> String {
+    let told = |pause| {
+        format!(
+            "; it wants to be left alone for {}",
+            dad_core::format_duration(pause)
+        )
+    };
+    pause.map(told).unwrap_or_default()
+}
+
 fn near(nearest: &Option<String>) -> String {
     nearest
         .as_ref()
@@ -140,7 +185,11 @@ impl ModelError {
             Self::Status { body: said, .. } | Self::Answer { reason: said, .. } => {
                 *said = shorten(&redactor.redact(said));
             }
-            Self::Connection { reason, .. } => *reason = redactor.redact(reason).into_owned(),
+            Self::Connection { reason: said, .. }
+            | Self::Cut { reason: said, .. }
+            | Self::Redirected { location: said, .. } => {
+                *said = redactor.redact(said).into_owned();
+            }
             _ => {}
         }
         self
@@ -153,9 +202,10 @@ impl ModelError {
             Self::UnknownModel { .. } => "unknown_model",
             Self::UnknownProvider { .. } => "unknown_provider",
             Self::NoCredentials { .. } => "no_credentials",
-            Self::Status { status: 429, .. } => "rate_limited",
+            Self::Status { status: 429, .. } | Self::LeftAlone { .. } => "rate_limited",
             Self::Status { .. } => "model_status",
-            Self::Connection { .. } => "model_connection",
+            Self::Redirected { .. } => "model_redirect",
+            Self::Connection { .. } | Self::Cut { .. } => "model_connection",
             Self::TimedOut { .. } => "model_timeout",
             Self::Request { .. } => "model_request",
             Self::Answer { .. } => "model_answer",
@@ -172,6 +222,10 @@ impl ModelError {
             Self::UnknownProvider { .. } => {
                 Some("add the provider with its `base_url` to `.dhenara/models.yaml`".to_owned())
             }
+            Self::Redirected { .. } => Some(
+                "if it is to be asked there, write that as its `base_url` into `.dhenara/models.yaml`"
+                    .to_owned(),
+            ),
             Self::NotRecorded { .. } | Self::NotInRun { .. } => {
                 Some("record the run again with a live model".to_owned())
             }
@@ -184,7 +238,23 @@ impl ModelError {
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
+            Self::LeftAlone { pause, .. } => Some(*pause),
             _ => None,
+        }
+    }
+
+    /// What the call took although it failed: nothing where no provider was reached, and no more than a call where it was
+    /// refused. `None` where that is not known, because the provider was asked and does not tell.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        match self {
+            Self::Answer { usage, .. } => *usage,
+            Self::Cut { .. } | Self::TimedOut { .. } => None,
+            Self::Status { .. } | Self::Redirected { .. } => Some(Usage {
+                calls: 1,
+                ..Usage::default()
+            }),
+            _ => Some(Usage::default()),
         }
     }
 
@@ -202,7 +272,11 @@ impl ModelError {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Status { status, .. } => *status == 429 || *status == 408 || *status >= 500,
-            Self::Connection { .. } | Self::TimedOut { .. } | Self::Answer { .. } => true,
+            Self::LeftAlone { .. }
+            | Self::Connection { .. }
+            | Self::Cut { .. }
+            | Self::TimedOut { .. }
+            | Self::Answer { .. } => true,
             _ => false,
         }
     }

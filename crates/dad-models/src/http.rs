@@ -1,31 +1,29 @@
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use dad_core::Usage;
 use futures_util::StreamExt;
 use genai::adapter::AdapterKind;
 use genai::chat::{
-    BinarySource, ChatMessage, ChatOptions, ChatRequest, ChatResponseFormat, ChatStreamEvent, ContentPart,
-    JsonSpec, MessageContent, ReasoningEffort, StopReason, StreamEnd, Tool, ToolResponse,
+    ChatMessage, ChatOptions, ChatRequest, ChatResponseFormat, ChatStreamEvent, ContentPart, JsonSpec,
+    MessageContent, ReasoningEffort, Tool, ToolResponse,
 };
 use genai::resolver::{AuthData, Endpoint, ServiceTargetResolver};
 use genai::{ModelIden, ServiceTarget};
-use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
 use rustls_platform_verifier::BuilderVerifierExt;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
+use crate::answered::{self, Answered, StreamedFiles};
 use crate::catalog::{ModelCatalog, Price, Protocol, Target};
 use crate::client::{
-    CallContext, FinishReason, Message, MessageFile, ModelClient, ModelOptions, ModelRequest, ModelResponse,
-    OnText, ResponseFile, Role, ToolCall, ToolChoice,
+    CallContext, Message, MessageFile, ModelClient, ModelOptions, ModelRequest, ModelResponse, OnText, Role,
+    ToolChoice,
 };
 use crate::credentials::Credentials;
 use crate::error::ModelError;
+use crate::failure::model_error;
 use crate::limits::{Gate, Limits};
 
 /// Asks providers over HTTP, each by its own protocol.
@@ -59,10 +57,12 @@ impl HttpClient {
 
     /// A client that asks exactly one endpoint: the model's name must not decide whom it speaks to.
     fn client_for(&self, target: &Target) -> Result<genai::Client, ModelError> {
-        let auth = match target.provider.wants_key {
-            true => AuthData::from_single(self.credentials.api_key(&target.provider.name)?.expose_secret()),
-            false => AuthData::from_single("none"),
+        let provider = &target.provider.name;
+        let key = match target.provider.wants_key {
+            true => Some(self.credentials.api_key(provider)?),
+            false => self.credentials.optional_api_key(provider)?,
         };
+        let auth = AuthData::from_single(key.as_ref().map_or("none", ExposeSecret::expose_secret));
         let endpoint = Endpoint::from_owned(target.provider.base_url.clone());
         let adapter = match target.provider.protocol {
             Protocol::OpenAi => AdapterKind::OpenAI,
@@ -110,7 +110,11 @@ impl HttpClient {
         let target = self.catalog.find(&request.model)?;
         let client = self.client_for(&target)?;
         let options = chat_options(&target, request, call)?;
-        let _passed = self.gate.pass(&target.provider.name).await;
+        let passed = self.gate.pass(&target.provider.name).await;
+        let _passed = passed.map_err(|pause| ModelError::LeftAlone {
+            model: request.model.clone(),
+            pause,
+        })?;
         let asked = async {
             match on_text {
                 None => whole(&client, &target, request, &options).await,
@@ -136,7 +140,8 @@ impl HttpClient {
 }
 
 /// A client with the certificates this system trusts. Its cryptography is given to it alone: nothing is installed for
-/// the whole process.
+/// the whole process. It follows no redirect: the key, which some providers take in a header of their own, and the prompt
+/// go to nobody but the address that was configured.
 fn connections() -> Result<reqwest::Client, Box<dyn std::error::Error>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -145,6 +150,7 @@ fn connections() -> Result<reqwest::Client, Box<dyn std::error::Error>> {
         .with_no_client_auth();
     Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
+        .redirect(reqwest::redirect::Policy::none())
         .build()?)
 }
 
@@ -178,18 +184,18 @@ async fn whole(
     request: &ModelRequest,
     options: &ChatOptions,
 ) -> Result<ModelResponse, ModelError> {
+    // Of an answer that the library cannot read, more can be read here.
+    let options = options.clone().with_capture_raw_body(true);
     let answer = client
-        .exec_chat(&target.model, chat_request(request), Some(options))
+        .exec_chat(&target.model, chat_request(request), Some(&options))
         .await;
-    let answer = answer.map_err(|error| model_error(&request.model, error))?;
-    let answered = Answered {
-        model: answer.provider_model_iden.model_name.to_string(),
-        content: answer.content,
-        reasoning: answer.reasoning_content,
-        stop: answer.stop_reason,
-        usage: answer.usage,
-    };
-    answered.response(target)
+    match answer {
+        Ok(answer) => Answered::from(answer).response(target),
+        Err(genai::Error::ChatResponseGeneration {
+            response_body, cause, ..
+        }) => answered::unread(target, &response_body, cause),
+        Err(error) => Err(model_error(&request.model, error)),
+    }
 }
 
 /// Reads a stream to its end. One that is cut before its end is no answer.
@@ -206,6 +212,8 @@ async fn streamed(
         .with_capture_usage(true)
         .with_capture_tool_calls(true)
         .with_capture_reasoning_content(true);
+    let files = StreamedFiles::default();
+    let options = files.collected_by(options, target.provider.protocol);
     let failed = |error| model_error(&request.model, error);
     let answer = client
         .exec_chat_stream(&target.model, chat_request(request), Some(&options))
@@ -215,119 +223,18 @@ async fn streamed(
     while let Some(event) = stream.next().await {
         match event.map_err(failed)? {
             ChatStreamEvent::Chunk(chunk) => on_text(&chunk.content),
-            ChatStreamEvent::End(end) => return ended(target, end),
+            // Providers close a stream by saying why; one that was cut has no reason.
+            ChatStreamEvent::End(end) if end.captured_stop_reason.is_some() => {
+                return Answered::of_stream(target, end, files.take()).response(target);
+            }
+            ChatStreamEvent::End(_) => break,
             _ => {}
         }
     }
-    Err(ModelError::Connection {
+    Err(ModelError::Cut {
         model: request.model.clone(),
-        reason: "the stream was cut before its end".to_owned(),
+        reason: "the stream ended before the answer did".to_owned(),
     })
-}
-
-fn ended(target: &Target, end: StreamEnd) -> Result<ModelResponse, ModelError> {
-    // Providers close a stream by saying why; one that was cut has no reason.
-    if end.captured_stop_reason.is_none() {
-        return Err(ModelError::Connection {
-            model: target.model.clone(),
-            reason: "the stream was cut before its end".to_owned(),
-        });
-    }
-    let answered = Answered {
-        model: target.model.clone(),
-        content: end.captured_content.unwrap_or_default(),
-        reasoning: end.captured_reasoning_content,
-        stop: end.captured_stop_reason,
-        usage: end.captured_usage.unwrap_or_default(),
-    };
-    answered.response(target)
-}
-
-/// What a provider answered, at once or piece by piece.
-struct Answered {
-    model: String,
-    content: MessageContent,
-    reasoning: Option<String>,
-    stop: Option<StopReason>,
-    usage: genai::chat::Usage,
-}
-
-impl Answered {
-    fn response(self, target: &Target) -> Result<ModelResponse, ModelError> {
-        let tool_calls = self.content.tool_calls().into_iter().map(tool_call).collect();
-        let files = self
-            .content
-            .binaries()
-            .into_iter()
-            .filter_map(|binary| match &binary.source {
-                BinarySource::Base64(base64) => Some(ResponseFile {
-                    media_type: binary.content_type.clone(),
-                    base64: base64.to_string(),
-                }),
-                BinarySource::Url(_) => None,
-            });
-        let mut response = ModelResponse {
-            files: files.collect(),
-            tool_calls,
-            text: self.content.joined_texts().unwrap_or_default(),
-            model: self.model,
-            provider: target.provider.name.clone(),
-            reasoning: self.reasoning,
-            finish_reason: finish_reason(self.stop.as_ref()),
-            usage: usage(target, &self.usage),
-        };
-        if !response.tool_calls.is_empty() {
-            // Some providers say `stop` all the same.
-            response.finish_reason = FinishReason::ToolCall;
-        }
-        let is_empty =
-            response.text.is_empty() && response.tool_calls.is_empty() && response.files.is_empty();
-        match is_empty && response.finish_reason == FinishReason::Completed {
-            true => Err(ModelError::Answer {
-                model: target.model.clone(),
-                reason: "it holds no text".to_owned(),
-            }),
-            false => Ok(response),
-        }
-    }
-}
-
-fn tool_call(call: &genai::chat::ToolCall) -> ToolCall {
-    ToolCall {
-        id: call.call_id.clone(),
-        name: call.fn_name.clone(),
-        // Some providers send the arguments as a text of JSON.
-        arguments: match &call.fn_arguments {
-            Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| text.clone().into()),
-            other => other.clone(),
-        },
-        signatures: call.thought_signatures.clone().unwrap_or_default(),
-    }
-}
-
-fn usage(target: &Target, told: &genai::chat::Usage) -> Usage {
-    let count = |tokens: Option<i32>| tokens.and_then(|tokens| u64::try_from(tokens).ok()).unwrap_or(0);
-    let (prompt_tokens, completion_tokens) = (count(told.prompt_tokens), count(told.completion_tokens));
-    let mut usage = Usage {
-        calls: 1,
-        prompt_tokens,
-        completion_tokens,
-        // Not every provider adds up.
-        total_tokens: count(told.total_tokens).max(prompt_tokens + completion_tokens),
-        cost: None,
-    };
-    usage.cost = target.price.map(|price| price.cost(&usage));
-    usage
-}
-
-fn finish_reason(stop: Option<&StopReason>) -> FinishReason {
-    match stop {
-        Some(StopReason::Completed(_) | StopReason::StopSequence(_)) | None => FinishReason::Completed,
-        Some(StopReason::MaxTokens(_)) => FinishReason::Length,
-        Some(StopReason::ContentFilter(_)) => FinishReason::ContentFilter,
-        Some(StopReason::ToolCall(_)) => FinishReason::ToolCall,
-        Some(StopReason::Other(_)) => FinishReason::Other,
-    }
 }
 
 fn chat_request(request: &ModelRequest) -> ChatRequest {
@@ -367,7 +274,11 @@ fn chat_message(message: &Message) -> ChatMessage {
         ContentPart::ToolCall(genai::chat::ToolCall {
             call_id: call.id.clone(),
             fn_name: call.name.clone(),
-            fn_arguments: call.arguments.clone(),
+            // Not every provider takes back what its model wrote instead of an object.
+            fn_arguments: match call.arguments.is_object() {
+                true => call.arguments.clone(),
+                false => json!({}),
+            },
             thought_signatures: Some(call.signatures.clone()).filter(|signatures| !signatures.is_empty()),
         })
     }));
@@ -473,61 +384,4 @@ fn set_option(options: ChatOptions, name: &str, value: &Value) -> Option<ChatOpt
         }
         _ => return None,
     })
-}
-
-fn model_error(model: &str, error: genai::Error) -> ModelError {
-    let model = model.to_owned();
-    match error {
-        genai::Error::HttpError {
-            status,
-            body,
-            headers,
-            ..
-        } => status_error(model, status, &body, &headers),
-        genai::Error::WebModelCall { webc_error, .. } | genai::Error::WebAdapterCall { webc_error, .. } => {
-            web_error(model, webc_error)
-        }
-        other => ModelError::Answer {
-            model,
-            reason: other.to_string(),
-        },
-    }
-}
-
-fn web_error(model: String, error: genai::webc::Error) -> ModelError {
-    match error {
-        genai::webc::Error::ResponseFailedStatus {
-            status,
-            body,
-            headers,
-        } => status_error(model, status, &body, &headers),
-        genai::webc::Error::Reqwest(error) => {
-            let info = dad_core::ErrorInfo::from_error("", &error);
-            ModelError::Connection {
-                model,
-                reason: info.message,
-            }
-        }
-        other => ModelError::Answer {
-            model,
-            reason: other.to_string(),
-        },
-    }
-}
-
-fn status_error(model: String, status: StatusCode, body: &str, headers: &HeaderMap) -> ModelError {
-    ModelError::Status {
-        model,
-        status: status.as_u16(),
-        body: body.to_owned(),
-        retry_after: retry_after(headers),
-    }
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let header = |name: &str| headers.get(name)?.to_str().ok();
-    let milliseconds = header("retry-after-ms").and_then(|text| text.parse().ok());
-    let seconds = header("retry-after").and_then(|text| text.parse::<f64>().ok());
-    let seconds = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    milliseconds.map(Duration::from_millis).or(seconds)
 }

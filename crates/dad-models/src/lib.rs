@@ -4,10 +4,12 @@
 //! answers from recorded exchanges; what asks cannot tell them apart. Models are named `provider/model`; a project
 //! adds providers, endpoints and prices in `.dhenara/models.yaml` ([`ModelCatalog`]).
 
+mod answered;
 mod catalog;
 mod client;
 mod credentials;
 mod error;
+mod failure;
 mod http;
 mod limits;
 mod replay;

@@ -5,7 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// How long a provider that wants to be left alone is waited for here: as long as a step waits by default before it asks
+/// again. Whoever may wait longer knows that itself.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Limits of a client, for all runs that are given it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -59,7 +63,10 @@ impl Gate {
     }
 
     /// Waits until a provider may be asked. The time limit of whoever waits stands still.
-    pub(crate) async fn pass(&self, provider: &str) -> Passed {
+    ///
+    /// # Errors
+    /// If it wants to be left alone for longer than is waited here: how long.
+    pub(crate) async fn pass(&self, provider: &str) -> Result<Passed, Duration> {
         let _waiting = dad_events::pause_time_limit();
         let permit = match &self.permits {
             // It is never closed.
@@ -71,9 +78,11 @@ impl Gate {
         }
         loop {
             let closed = self.state().closed.get(provider).copied();
-            match closed.filter(|until| *until > Instant::now()) {
-                Some(until) => sleep_until(until).await,
-                None => return Passed(permit),
+            let left = closed.map(|until| until.saturating_duration_since(Instant::now()));
+            match left.unwrap_or_default() {
+                Duration::ZERO => return Ok(Passed(permit)),
+                left if left > LONGEST_WAIT => return Err(left),
+                left => sleep(left).await,
             }
         }
     }

@@ -66,9 +66,9 @@ pub struct Estimate {
 
 /// A call that would exceed a budget.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("the next call may take {needs}, and of the budget of {whose} ({budget}) {spent}")]
+#[error("the next call {needs}, and of the budget of {whose} ({budget}) {spent}")]
 pub struct BudgetExceeded {
-    /// What the call may take.
+    /// What the call may take, or that it is one too many.
     pub needs: String,
     /// The step, or `the run`.
     pub whose: String,
@@ -158,9 +158,10 @@ impl State {
             Some(step) => (format!("`{path}`"), step),
             None => ("the run".to_owned(), &self.run),
         };
-        let needs = match account.budget.cost {
-            Some(_) => format!("${:.4}, {} tokens", estimate.cost, estimate.tokens),
-            None => format!("{} tokens", estimate.tokens),
+        let needs = match (account.available().calls, account.budget.cost) {
+            (Some(0), _) => "is one more than fits".to_owned(),
+            (_, Some(_)) => format!("may take ${:.4}, {} tokens", estimate.cost, estimate.tokens),
+            (_, None) => format!("may take {} tokens", estimate.tokens),
         };
         BudgetExceeded {
             needs,
@@ -231,6 +232,12 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    /// What was reserved.
+    #[must_use]
+    pub fn estimate(&self) -> Estimate {
+        self.estimate
+    }
+
     /// What the call took.
     pub fn spend(mut self, usage: Usage) {
         self.spent = usage;

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use dad_core::{Digest, Usage};
@@ -18,7 +19,7 @@ struct State {
     file: Option<AppendFile>,
     /// With `Durability::Disk`: whether the file's name is on the disk.
     is_named: bool,
-    /// Names with the number of exchanges begun.
+    /// Names with the highest number that an exchange has.
     begun: Vec<(String, u32)>,
     /// Exchanges of an interrupted attempt, not answered from yet.
     recorded: Vec<MemoLine>,
@@ -43,7 +44,7 @@ impl Memo {
             state: Mutex::new(State {
                 file,
                 is_named: false,
-                begun: Vec::new(),
+                begun: highest(&recorded),
                 recorded,
                 counted: Usage::default(),
                 lost: None,
@@ -74,20 +75,22 @@ impl Memo {
     /// Begins an exchange: its number, and its memo if an interrupted attempt has it.
     pub(crate) fn begin(&self, name: &str, digest: Digest) -> (u32, Option<MemoLine>) {
         let mut state = self.state();
-        let number = match state.begun.iter_mut().find(|(begun, _)| begun == name) {
+        // Not by its number: what a recorded exchange did within itself had numbers too, and is not begun again.
+        let fits = |line: &MemoLine| line.name == name && line.request_digest == digest;
+        if let Some(index) = state.recorded.iter().position(fits) {
+            let line = state.recorded.remove(index);
+            return (line.number, Some(line));
+        }
+        match state.begun.iter_mut().find(|(begun, _)| begun == name) {
             Some((_, number)) => {
                 *number += 1;
-                *number
+                (*number, None)
             }
             None => {
                 state.begun.push((name.to_owned(), 1));
-                1
+                (1, None)
             }
-        };
-        let fits =
-            |line: &MemoLine| line.name == name && line.number == number && line.request_digest == digest;
-        let found = state.recorded.iter().position(fits);
-        (number, found.map(|index| state.recorded.swap_remove(index)))
+        }
     }
 
     /// Gives the number of an exchange back that failed: a continued attempt counts only those that finished.
@@ -119,6 +122,19 @@ impl Memo {
         }
         Ok(())
     }
+}
+
+/// The highest number of each name. Whatever is not recorded comes after it.
+fn highest(recorded: &[MemoLine]) -> Vec<(String, u32)> {
+    let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
+    for line in recorded {
+        let highest = numbers.entry(&line.name).or_default();
+        *highest = line.number.max(*highest);
+    }
+    numbers
+        .into_iter()
+        .map(|(name, number)| (name.to_owned(), number))
+        .collect()
 }
 
 fn write(

@@ -316,15 +316,26 @@ impl From<dad_run::RunError> for NodeError {
     }
 }
 
+/// What a budget limits, as it is written on the command line.
+fn limits(budget: &Budget) -> String {
+    let limits = [
+        budget.tokens.map(|_| "tokens=N"),
+        budget.cost.map(|_| "cost=N"),
+        budget.calls.map(|_| "calls=N"),
+    ];
+    limits.into_iter().flatten().collect::<Vec<_>>().join(",")
+}
+
 impl From<dad_run::BudgetExceeded> for NodeError {
     fn from(exceeded: dad_run::BudgetExceeded) -> Self {
-        let whose = if exceeded.whose == "the run" {
-            "`dhenara resume RUN --budget tokens=N,cost=N` goes on with more"
+        let hint = if exceeded.whose == "the run" {
+            let limits = limits(&exceeded.budget);
+            format!("`dhenara resume RUN --budget {limits}` goes on with more")
         } else {
-            "raise `budget` of the node, and go on by `dhenara resume RUN --definition current`"
+            "raise `budget` of the node, and go on by `dhenara resume RUN --definition current`".to_owned()
         };
         Self::new("budget_exceeded", exceeded.to_string())
-            .with_hint(whose)
+            .with_hint(hint)
             .permanent()
     }
 }

@@ -155,6 +155,38 @@ async fn an_answer_of_the_wrong_shape_is_repaired() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_cut_or_held_back_is_told_as_such() {
+    let schema = "structured_output: { schema: { type: object, required: [n], properties: { n: { type: integer } } } }";
+    let some = |finish: &str| body(&json!({ "role": "assistant", "content": "{\"n\": " }), finish);
+    let scripted = Scripted::new(vec![some("length")]).await;
+    scripted.flow(&node(schema));
+    let failed = scripted.run(&[]).expect(1);
+    assert!(failed.stderr.contains("cut at its longest length"), "{failed}");
+    assert_eq!(scripted.asked().await.len(), 3, "it is repaired");
+    assert!(
+        scripted.asked().await[1]["messages"]
+            .to_string()
+            .contains("cut at its longest length")
+    );
+
+    let scripted = Scripted::new(vec![some("content_filter")]).await;
+    scripted.flow(&node(schema));
+    let failed = scripted.run(&[]).expect(1);
+    assert!(
+        failed.stderr.contains("`local/big` held its answer back"),
+        "{failed}"
+    );
+    assert_eq!(scripted.asked().await.len(), 2, "each model once");
+
+    let nothing = body(&json!({ "role": "assistant", "content": "" }), "content_filter");
+    let scripted = Scripted::new(vec![nothing, some("content_filter")]).await;
+    scripted.flow(&node(""));
+    let done = scripted.run(&[]).expect(0);
+    assert!(done.stderr.contains("cut by a content filter"), "{done}");
+    assert_eq!(scripted.asked().await.len(), 2, "an answer without text is none");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_that_failed_for_a_while_are_made_again_and_others_go_to_the_next_model() {
     let busy = ResponseTemplate::new(503).set_body_string("later");
     let scripted = Scripted::new(vec![busy.clone(), busy.clone(), says("done")]).await;
@@ -183,6 +215,56 @@ async fn calls_that_failed_for_a_while_are_made_again_and_others_go_to_the_next_
         "{failed}"
     );
     assert_eq!(scripted.asked().await.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_is_too_long_is_not_waited_for() {
+    let alone = ResponseTemplate::new(429)
+        .insert_header("retry-after", "100000")
+        .set_body_string("not today");
+    let scripted = Scripted::new(vec![alone.clone()]).await;
+    scripted.flow(&node("").replace(
+        "    settings:",
+        "    retry: { max_attempts: 3, initial_delay: 0 }\n    settings:",
+    ));
+    let failed = scripted.run(&[]).expect(1);
+    assert!(
+        failed.stderr.contains("left alone for another 27h 46m"),
+        "{failed}"
+    );
+    assert!(failed.stderr.contains("max_retry_delay"), "{failed}");
+    assert_eq!(scripted.asked().await.len(), 1, "both models are of one provider");
+
+    // A provider of its own answers instead.
+    let other = Scripted::new(vec![says("from the other one")]).await;
+    let scripted = Scripted::new(vec![alone]).await;
+    let models = std::fs::read_to_string(scripted.env.project().join(".dhenara/models.yaml")).unwrap();
+    let elsewhere = format!(
+        "- {{ name: other/big, base_url: \"{}/v1\" }}\n",
+        other.server.uri()
+    );
+    scripted.env.write(".dhenara/models.yaml", &(models + &elsewhere));
+    scripted.flow(&node("").replace("local/big", "other/big"));
+    let done = scripted.run(&[]).expect(0);
+    assert!(done.stdout.contains("from the other one"), "{done}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_never_fit_are_found_before_anything_is_executed() {
+    let scripted = Scripted::new(vec![says("never")]).await;
+    scripted.flow(&node(
+        "timeout: -1, tools: [{ name: a, command: [], parameters: {} }], tool_choice: { name: b }, structured_output: { schema: { type: 5 } }",
+    ));
+    let refused = scripted.run(&[]).expect(2);
+    for told in [
+        "`timeout` is -1",
+        "the list is empty",
+        "there is no tool `b`",
+        "is wrong: ",
+    ] {
+        assert!(refused.stderr.contains(told), "{told}: {refused}");
+    }
+    assert!(scripted.asked().await.is_empty() && scripted.env.runs().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -285,6 +367,77 @@ async fn a_model_calls_commands_and_nodes() {
             "tool_run",
             "model_call"
         ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_model_pays_through_its_tools_counts_once() {
+    let inner = json!({ "models": ["local/big"], "prompt": "Count them." });
+    let scripted = Scripted::new(vec![
+        calls("ai_model_call", &inner),
+        says("two"),
+        calls("burn", &json!({})),
+        says("done"),
+    ])
+    .await;
+    let tools = "tools: [ai_model_call, { name: burn, requires_approval: true, command: [echo, burned], parameters: { type: object } }]";
+    scripted.flow(&node(tools));
+    drop(scripted.run(&[]).expect(3));
+    let done = scripted.env.run(&["answer", "last", "--approve"]).expect(0);
+    assert!(done.stderr.contains("4 calls, 1200 tokens"), "{done}");
+    let asked = scripted.asked().await;
+    let models: Vec<&str> = asked.iter().map(|body| body["model"].as_str().unwrap()).collect();
+    assert_eq!(models, ["tiny", "big", "tiny", "tiny"], "nothing is asked twice");
+    let view = RunView::open(scripted.env.last_run()).unwrap();
+    assert_eq!(
+        (view.totals.usage.calls, view.totals.usage.total_tokens),
+        (4, 1200)
+    );
+    let result = read_json(&scripted.env.last_run().join("flow_root/ask/result.json"));
+    assert_eq!(result["usage_total_tokens"], 1200);
+    let memos = read_lines(&scripted.env.last_run().join("flow_root/ask/memo.jsonl"));
+    let numbers: Vec<String> = memos
+        .iter()
+        .map(|memo| format!("{} {}", memo["name"].as_str().unwrap(), memo["number"]))
+        .collect();
+    insta::assert_snapshot!(numbers.join("\n"), @"
+    model_call 1
+    model_call 2
+    tool_ai_model_call 1
+    model_call 3
+    tool_burn 1
+    model_call 4
+    ");
+
+    // Also if the tool fails.
+    let inner = json!({ "models": ["local/big"], "prompt": "Count them.", "model_call_config": { "structured_output": { "schema": false, "repairs": 0 } } });
+    let scripted = Scripted::new(vec![calls("ai_model_call", &inner), says("two"), says("done")]).await;
+    scripted.flow(&node("tools: [ai_model_call]"));
+    drop(scripted.run(&[]).expect(0));
+    let view = RunView::open(scripted.env.last_run()).unwrap();
+    assert_eq!(view.totals.usage.calls, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn arguments_that_are_no_json_are_told_to_the_model() {
+    let broken = json!({ "id": "call_look", "type": "function", "function": { "name": "look", "arguments": "{not json" } });
+    let broken = json!({ "role": "assistant", "content": null, "tool_calls": [broken] });
+    let scripted = Scripted::new(vec![body(&broken, "tool_calls"), says("enough")]).await;
+    scripted.flow(&node(
+        "tools: [{ name: look, command: [echo, seen], parameters: {} }]",
+    ));
+    drop(scripted.run(&[]).expect(0));
+    let asked = scripted.asked().await;
+    assert_eq!(asked.len(), 2);
+    let told = asked[1]["messages"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap()
+        .to_string();
+    assert!(
+        told.contains("not a JSON object") && told.contains("{not json"),
+        "{told}"
     );
 }
 
@@ -397,6 +550,37 @@ async fn files_and_earlier_steps_stand_before_the_prompt() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_file_is_not_waited_for_and_a_link_is_followed() {
+    let scripted = Scripted::new(vec![says("seen")]).await;
+    let project = scripted.env.project();
+    let pipe = std::process::Command::new("mkfifo")
+        .arg(project.join("pipe"))
+        .status();
+    assert!(pipe.unwrap().success());
+    scripted.env.write("notes.md", "longer than the path of the link");
+    std::os::unix::fs::symlink("notes.md", project.join("link.md")).unwrap();
+    let ask = |file: &str| {
+        node("").replace(
+            "prompt: Count the checks.",
+            &format!("prompt: {{ text: Look., files: [\"$var{{project_root}}/{file}\"] }}"),
+        )
+    };
+    for file in ["pipe", ".dhenara"] {
+        scripted.flow(&ask(file));
+        let refused = scripted.run(&[]).expect(1);
+        assert!(
+            refused.stderr.contains("it is not a regular file"),
+            "{file}: {refused}"
+        );
+    }
+    scripted.flow(&ask("link.md"));
+    drop(scripted.run(&[]).expect(0));
+    let told = scripted.asked().await[0]["messages"].to_string();
+    assert!(told.contains("longer than the path of the link"), "{told}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn files_in_answers_become_artifacts() {
     // Of the protocols that are spoken here, Google's has images in answers.
@@ -466,11 +650,64 @@ async fn a_budget_stops_before_the_call_that_would_exceed_it() {
     for (budget, told) in [
         ("calls=2", "2 calls"),
         ("cost=0.001", "$0.0005"),
-        ("calls=0", "0 calls"),
+        (
+            "calls=0",
+            "the next call is one more than fits, and of the budget of the run (0 calls) 0 tokens",
+        ),
+        ("calls=0", "--budget calls=N`"),
+        ("calls=9,cost=0.001", "--budget cost=N,calls=N`"),
     ] {
         let stopped = scripted.run(&["--budget", budget]).expect(1);
         assert!(stopped.stderr.contains(told), "{budget}: {stopped}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_were_paid_for_count_also_if_they_failed() {
+    let nothing = body(&json!({ "role": "assistant", "content": null }), "stop");
+    let scripted = Scripted::new(vec![nothing]).await;
+    scripted.flow(&node("").replace(
+        "    settings:",
+        "    retry: { max_attempts: 3, initial_delay: 0 }\n    settings:",
+    ));
+    let stopped = scripted.run(&["--budget", "calls=5"]).expect(1);
+    assert!(
+        stopped.stderr.contains("budget_exceeded") || stopped.stderr.contains("5 calls"),
+        "{stopped}"
+    );
+    assert_eq!(scripted.asked().await.len(), 5);
+    let usage = RunView::open(scripted.env.last_run()).unwrap().totals.usage;
+    assert_eq!((usage.calls, usage.total_tokens), (5, 1500));
+
+    // What one model took stands in the record also if another one answers.
+    let nothing = body(&json!({ "role": "assistant", "content": null }), "stop");
+    let scripted = Scripted::new(vec![nothing, says("from the big one")]).await;
+    scripted.flow(&node("retries: 0"));
+    drop(scripted.run(&[]).expect(0));
+    let usage = RunView::open(scripted.env.last_run()).unwrap().totals.usage;
+    assert_eq!((usage.calls, usage.total_tokens), (2, 600));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_provider_does_not_tell_is_taken_to_be_what_was_reserved() {
+    let untold = ResponseTemplate::new(200).set_body_json(json!({
+        "choices": [{ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": "done" } }],
+    }));
+    let scripted = Scripted::new(vec![untold]).await;
+    let elements = "  - for_each: all\n    statement: \"$expr{range(10)}\"\n    body:\n      - { node: ask, type: ai_model_call, settings: { models: [local/tiny], \
+                    prompt: Count., model_call_config: { max_output_tokens: 290 } } }\n";
+    scripted.env.write(
+        "flow.yaml",
+        &format!("schema_version: 1\nkind: flow\nelements:\n{elements}"),
+    );
+    drop(scripted.run(&["--budget", "tokens=1000"]).expect(1));
+    assert_eq!(scripted.asked().await.len(), 3);
+    let usage = RunView::open(scripted.env.last_run()).unwrap().totals.usage;
+    assert_eq!((usage.calls, usage.total_tokens), (3, 900));
+    assert!(
+        (usage.cost.unwrap() - 3.0 * (10.0 + 2.0 * 290.0) / 1e6).abs() < 1e-9,
+        "{usage:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -517,7 +754,7 @@ async fn a_budget_of_money_needs_prices_and_a_node_may_have_one() {
     assert!(
         stopped
             .stderr
-            .contains("of the budget of `flow_root.ask` (1 calls)"),
+            .contains("of the budget of `flow_root.ask` (1 call)"),
         "{stopped}"
     );
     assert_eq!(scripted.asked().await.len(), 1);

@@ -5,7 +5,7 @@ use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::harness::{TestEnvironment, read_json, records};
-use crate::models::{Scripted, node, says};
+use crate::models::{Scripted, calls, node, says};
 
 const AGENT: &str = "\
 schema_version: 1
@@ -125,4 +125,30 @@ async fn what_a_cancelled_step_has_paid_for_is_not_paid_for_again() {
     assert_eq!(calls, [&json!(2), &json!(1), &json!(1)], "each counts once");
     let begun = records(&run, "step_started");
     assert!(begun.iter().all(|record| record["attempt"] == 1), "{begun:?}");
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_cancelled_step_has_paid_for_through_its_tools_counts_once() {
+    let late = says("late").set_delay(std::time::Duration::from_mins(2));
+    let inner = json!({ "models": ["local/big"], "prompt": "Count them." });
+    let call = || calls("ai_model_call", &inner);
+    let answers = vec![call(), says("two"), late.clone(), says("done")];
+    let scripted = Scripted::new(answers).await;
+    scripted.flow(&node("tools: [ai_model_call]"));
+    cancel_during(&scripted, &["run", "flow", "flow.yaml", "--budget", "calls=3"], 3).await;
+    drop(scripted.env.run(&["resume", "last"]).expect(0));
+    assert_eq!(scripted.asked().await.len(), 4);
+    let ended = records(&scripted.env.last_run(), "step_committed");
+    let counts: Vec<_> = ended.iter().map(|record| &record["usage"]["calls"]).collect();
+    assert_eq!(counts, [&json!(2), &json!(1)]);
+    // The third call would have exceeded a budget of two.
+    let scripted = Scripted::new(vec![call(), says("two"), late, says("done")]).await;
+    scripted.flow(&node("tools: [ai_model_call]"));
+    cancel_during(&scripted, &["run", "flow", "flow.yaml", "--budget", "calls=3"], 3).await;
+    let stopped = scripted
+        .env
+        .run(&["resume", "last", "--budget", "calls=2"])
+        .expect(1);
+    assert!(stopped.stderr.contains("2 calls"), "{stopped}");
 }

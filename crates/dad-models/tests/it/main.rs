@@ -173,6 +173,23 @@ async fn keys_are_read_only_when_they_are_needed() {
 }
 
 #[tokio::test]
+async fn a_server_on_this_machine_is_given_a_key_if_there_is_one() {
+    let server = server(answer("{}")).await;
+    let project = project(&server.uri());
+    drop(client(&project).complete(&request("Hi"), &call(1)).await.unwrap());
+    std::fs::create_dir(project.path().join(".dhenara/.secrets")).unwrap();
+    let file = project.path().join(".dhenara/.secrets/.credentials.yaml");
+    std::fs::write(file, "local:\n  api_key: sk-of-this-machine\n").unwrap();
+    drop(client(&project).complete(&request("Hi"), &call(1)).await.unwrap());
+    let sent = server.received_requests().await.unwrap();
+    let keys: Vec<&str> = sent
+        .iter()
+        .map(|request| request.headers["authorization"].to_str().unwrap())
+        .collect();
+    assert_eq!(keys, ["Bearer none", "Bearer sk-of-this-machine"]);
+}
+
+#[tokio::test]
 async fn a_recording_is_played_again_by_step_and_call() {
     let server = server(answer("recorded")).await;
     let response = client(&project(&server.uri()))
@@ -235,6 +252,58 @@ async fn a_key_that_a_provider_tells_back_is_masked_before_its_answer_is_shorten
             assert!(!told.contains(&KEY[..8]), "{before}: {told}");
         }
     }
+}
+
+#[test]
+fn a_price_that_cannot_be_charged_is_refused() {
+    for price in ["-1.0", "1e999", ".nan"] {
+        let project = project("http://127.0.0.1:9");
+        let file = project.path().join(".dhenara/models.yaml");
+        let models = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, models.replace("output: 2.0", &format!("output: {price}"))).unwrap();
+        let error = ModelCatalog::load(project.path()).unwrap_err().to_string();
+        assert!(error.contains("models.yaml"), "{price}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_failed_call_took_is_known_or_said_not_to_be() {
+    let no_text = json!({
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": null}}],
+        "usage": {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500},
+    });
+    let mut untold = no_text.clone();
+    untold.as_object_mut().unwrap().remove("usage");
+    let mut unreadable = no_text.clone();
+    unreadable["choices"][0]["message"]["tool_calls"] = "none".into();
+    let cases = [
+        (ResponseTemplate::new(200).set_body_json(no_text), Some((1, 1500))),
+        (
+            ResponseTemplate::new(200).set_body_json(unreadable),
+            Some((1, 1500)),
+        ),
+        (ResponseTemplate::new(200).set_body_json(untold), None),
+        (ResponseTemplate::new(200).set_body_string("not json"), None),
+        (ResponseTemplate::new(503), Some((1, 0))),
+    ];
+    for (response, expected) in cases {
+        let server = server(response).await;
+        let error = client(&project(&server.uri()))
+            .complete(&request("Hi"), &call(1))
+            .await
+            .unwrap_err();
+        let usage = error.usage().map(|usage| (usage.calls, usage.total_tokens));
+        assert_eq!(usage, expected, "{error}");
+        assert!(
+            !error.to_string().contains("Be brief."),
+            "the request is not told back: {error}"
+        );
+    }
+    let nobody = client(&project("http://127.0.0.1:9"))
+        .complete(&request("Hi"), &call(1))
+        .await
+        .unwrap_err();
+    assert!(nobody.usage().unwrap().is_zero());
 }
 
 #[test]

@@ -194,6 +194,33 @@ async fn every_protocol_answers_whole_and_as_a_stream() {
 }
 
 #[tokio::test]
+async fn images_in_a_stream_are_kept() {
+    let image = |data: &str| json!({ "inlineData": { "mimeType": "image/png", "data": data } });
+    let piece = |parts: Value, finish: Value| {
+        let candidate =
+            json!({ "content": { "parts": parts, "role": "model" }, "finishReason": finish, "index": 0 });
+        format!("data: {}\n\n", json!({ "candidates": [candidate] }))
+    };
+    let pieces = [
+        piece(json!([{ "text": "a dot" }, image("AQID")]), Value::Null),
+        piece(json!([image("BAUG")]), "STOP".into()),
+    ];
+    let body = ResponseTemplate::new(200).set_body_raw(pieces.concat(), "text/event-stream");
+    let server = server(PROTOCOLS[2].paths[1], body).await;
+    let response = client("google", &server.uri())
+        .stream(&request(), &call(), &|_| {})
+        .await
+        .unwrap();
+    let files: Vec<(&str, &str)> = response
+        .files
+        .iter()
+        .map(|file| (file.media_type.as_str(), file.base64.as_str()))
+        .collect();
+    assert_eq!(files, [("image/png", "AQID"), ("image/png", "BAUG")]);
+    assert_eq!(response.text, "a dot");
+}
+
+#[tokio::test]
 async fn every_protocol_knows_schemas_tools_images_and_limits() {
     for protocol in &PROTOCOLS {
         let body = ResponseTemplate::new(200).set_body_json((protocol.tool)());
@@ -259,6 +286,42 @@ async fn every_protocol_knows_schemas_tools_images_and_limits() {
 }
 
 #[tokio::test]
+async fn arguments_that_are_no_json_are_told_as_they_are() {
+    let Protocol {
+        name, paths, tool, ..
+    } = &PROTOCOLS[0];
+    for (arguments, read) in [("{not json", json!("{not json")), ("", json!({}))] {
+        let mut body = tool();
+        body["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] = arguments.into();
+        let server = server(paths[0], ResponseTemplate::new(200).set_body_json(body)).await;
+        let asked = client(name, &server.uri());
+        let response = asked.complete(&request(), &call()).await.unwrap();
+        assert_eq!(response.tool_calls[0].arguments, read);
+        assert_eq!(
+            (
+                response.finish_reason,
+                response.usage.total_tokens,
+                response.model.as_str()
+            ),
+            (FinishReason::ToolCall, 15, "tiny-2")
+        );
+        // It goes back as an object, because there are servers that take nothing else.
+        let mut again = request();
+        again.messages.push(Message {
+            tool_calls: response.tool_calls,
+            ..Message::new(Role::Assistant, "")
+        });
+        again.messages.push(Message::new(Role::User, "Again."));
+        drop(asked.complete(&again, &call()).await.unwrap());
+        let sent = sent(&server).await;
+        assert_eq!(
+            sent["messages"][2]["tool_calls"][0]["function"]["arguments"],
+            "{}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn every_protocol_says_what_was_refused() {
     for protocol in &PROTOCOLS {
         let refused =
@@ -297,6 +360,51 @@ async fn every_protocol_says_what_was_refused() {
 }
 
 #[tokio::test]
+async fn neither_key_nor_prompt_follow_a_redirect() {
+    for protocol in &PROTOCOLS {
+        let elsewhere = MockServer::start().await;
+        for (place, streams) in protocol.paths.iter().zip([false, true]) {
+            let location = format!("{}{place}", elsewhere.uri());
+            let redirect = ResponseTemplate::new(307).insert_header("location", location.as_str());
+            let server = server(place, redirect).await;
+            let client = client(protocol.name, &server.uri());
+            let (request, call) = (request(), call());
+            let answered = match streams {
+                false => client.complete(&request, &call).await,
+                true => client.stream(&request, &call, &|_| {}).await,
+            };
+            let error = answered.unwrap_err();
+            assert!(
+                error.to_string().contains(&location) && !error.is_retryable() && error.is_of_this_model(),
+                "{}: {error}",
+                protocol.name
+            );
+        }
+        assert!(elsewhere.received_requests().await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_refused_says_why_and_how_long() {
+    for protocol in &PROTOCOLS {
+        let busy = ResponseTemplate::new(429)
+            .insert_header("retry-after", "7")
+            .set_body_string("slow down");
+        let server = server(protocol.paths[1], busy).await;
+        let error = client(protocol.name, &server.uri())
+            .stream(&request(), &call(), &|_| {})
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.code(), error.retry_after()),
+            ("rate_limited", Some(Duration::from_secs(7))),
+            "{}: {error}",
+            protocol.name
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_provider_that_wants_to_be_left_alone_is_for_all_calls() {
     let busy = MockServer::start().await;
     let slow_down = ResponseTemplate::new(429)
@@ -325,6 +433,46 @@ async fn a_provider_that_wants_to_be_left_alone_is_for_all_calls() {
         "{:?}",
         began.elapsed()
     );
+}
+
+#[tokio::test]
+async fn a_pause_may_be_told_as_a_date() {
+    let then = std::time::SystemTime::now() + Duration::from_secs(30);
+    for (told, at_least) in [
+        (httpdate::fmt_http_date(then), Some(Duration::from_secs(20))),
+        ("Wed, 21 Oct 2015 07:28:00 GMT".to_owned(), None),
+        ("soon".to_owned(), None),
+        ("1e300".to_owned(), None),
+        ("1e18".to_owned(), Some(Duration::from_hours(24 * 365))),
+    ] {
+        let busy = ResponseTemplate::new(429).insert_header("retry-after", told.as_str());
+        let server = server("/v1/chat/completions", busy).await;
+        let error = client("openai", &server.uri())
+            .complete(&request(), &call())
+            .await
+            .unwrap_err();
+        let pause = error.retry_after();
+        assert!(
+            pause >= at_least && pause.is_some() == at_least.is_some(),
+            "{told}: {pause:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_long_for_a_provider_that_wants_to_be_left_alone() {
+    let busy = ResponseTemplate::new(429).insert_header("retry-after", "100000");
+    let server = server("/v1/chat/completions", busy).await;
+    let client = client("openai", &server.uri());
+    drop(client.complete(&request(), &call()).await.unwrap_err());
+    let error = client.complete(&request(), &call()).await.unwrap_err();
+    assert!(
+        error.to_string().contains("left alone for another 27h 46m"),
+        "{error}"
+    );
+    assert!(error.code() == "rate_limited" && error.is_of_this_model() && error.retry_after().is_some());
+    assert!(error.usage().unwrap().is_zero());
+    assert_eq!(server.received_requests().await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -20,6 +20,9 @@ pub(super) const REPAIRS: u32 = 2;
 /// How many problems of an answer are told.
 const TOLD: usize = 5;
 
+/// How many places of an answer are tried where JSON may begin.
+const TRIED: usize = 1000;
+
 /// The name of the schema of operations that a `file_operation` node makes.
 const FILE_OPERATIONS: &str = "builtin:file_operations";
 
@@ -55,14 +58,21 @@ impl StructuredSchema {
         &self.schema
     }
 
-    /// Reads an answer as JSON, also out of a code fence, and checks it. The error is for the model.
+    /// Reads an answer as JSON, also out of a code fence or from between words: the first value that obeys the schema. The
+    /// error is for the model.
     pub(super) fn read(&self, text: &str) -> Result<Value, String> {
-        let value: Value =
-            parse(text).map_err(|error| format!("the answer is not the JSON that was asked for: {error}"))?;
-        match misfits(&self.validator, &value, TOLD) {
-            None => Ok(value),
-            Some(misfits) => Err(format!("the answer does not obey its schema: {misfits}")),
+        let found = found(text);
+        let mut misfit = None;
+        for value in found.values {
+            match misfits(&self.validator, &value, TOLD) {
+                None => return Ok(value),
+                Some(told) => misfit = misfit.or(Some(told)),
+            }
         }
+        Err(match (misfit, found.error) {
+            (Some(misfits), _) => format!("the answer does not obey its schema: {misfits}"),
+            (None, error) => format!("the answer is not the JSON that was asked for{error}"),
+        })
     }
 }
 
@@ -97,22 +107,87 @@ fn file_operations() -> Value {
     schema
 }
 
-/// JSON as it is, else in the first code fence.
-fn parse(text: &str) -> Result<Value, serde_json::Error> {
-    let whole = serde_json::from_str(text.trim());
-    match (whole, fenced(text)) {
-        (Err(_), Some(inside)) => serde_json::from_str(inside),
-        (whole, _) => whole,
+/// What of an answer can be read as JSON.
+struct Found {
+    /// The answer itself, else what stands in it: in a fence that says so, in any other fence, between words.
+    values: Vec<Value>,
+    /// Why nothing can be read, with a colon before it.
+    error: String,
+}
+
+fn found(text: &str) -> Found {
+    let whole = match serde_json::from_str(text.trim()) {
+        Ok(value) => {
+            let values = vec![value];
+            return Found {
+                values,
+                error: String::new(),
+            };
+        }
+        Err(error) => error,
+    };
+    let (named, other): (Vec<_>, Vec<_>) =
+        fences(text).partition(|(word, _)| word.eq_ignore_ascii_case("json"));
+    let fenced: Vec<_> = named
+        .iter()
+        .chain(&other)
+        .map(|(_, inside)| first_value(inside))
+        .collect();
+    let error = match (fenced.first(), named.is_empty()) {
+        (Some(Err(error)), false) => error.to_string(),
+        _ => whole.to_string(),
+    };
+    let fenced = fenced.into_iter().filter_map(|read| Some(read.ok()?.0));
+    Found {
+        values: fenced.chain(between_words(text)).collect(),
+        error: format!(": {error}"),
     }
 }
 
-/// What stands in the first code fence.
-fn fenced(text: &str) -> Option<&str> {
-    let (_, rest) = text.split_once("```")?;
-    // The word behind the fence says what is in it.
-    let (_, inside) = rest.split_once('\n')?;
-    let (inside, _) = inside.split_once("```")?;
-    Some(inside.trim())
+/// What follows each fence, with the word behind it that says what is in it. Where it ends its JSON says itself, because
+/// there may be fences in its texts.
+fn fences(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.match_indices("```").map(|(at, fence)| {
+        let rest = &text[at + fence.len()..];
+        rest.split_at(rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len()))
+    })
+}
+
+/// The JSON that a text begins with, and how long it is.
+fn first_value(text: &str) -> Result<(Value, usize), serde_json::Error> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter();
+    // Without any text there is no value; a parser says so best.
+    let value = values.next().unwrap_or_else(|| serde_json::from_str(""))?;
+    Ok((value, values.byte_offset()))
+}
+
+/// Objects and lists that stand in a text. Parts of one that is broken or cut are none: they are not the whole answer.
+fn between_words(text: &str) -> Vec<Value> {
+    let mut values = Vec::new();
+    let mut next = 0;
+    for (at, _) in text.match_indices(['{', '[']).take(TRIED) {
+        if at < next || is_part(&text[..at]) {
+            continue;
+        }
+        match first_value(&text[at..]) {
+            Ok((value, len)) => {
+                values.push(value);
+                next = at + len;
+            }
+            Err(error) if error.is_eof() => break,
+            Err(_) => {}
+        }
+    }
+    values
+}
+
+/// Whether what follows a text is a part of JSON that began in it.
+fn is_part(before: &str) -> bool {
+    let before = before.trim_end();
+    let item = before.strip_suffix(',').map(str::trim_end);
+    before.ends_with(['[', '{'])
+        || before.ends_with("\":")
+        || item.is_some_and(|item| item.ends_with(|c: char| "}]\"".contains(c) || c.is_ascii_digit()))
 }
 
 /// Masks secrets in the files of an answer. As base64, as they would be masked otherwise, nothing could be read of them.
@@ -213,10 +288,27 @@ mod tests {
             "{\"n\": 1}",
             "```json\n{\"n\": 1}\n```",
             "Here it is:\n```\n{\"n\": 1}\n```\nDone.",
+            "```json {\"n\": 1} ```",
+            "Here it is: {\"n\": 1} as asked.",
+            "Not {this}, [that] or {\"m\": 2}, but {\"n\": 1}",
+            "```python\nprint([1])\n```\n```json\n{\"n\": 1}\n```",
+            "```JSON\n{\"n\": 1, \"text\": \"```sh\\nls\\n```\"}\n```",
         ] {
-            assert_eq!(schema.read(text), Ok(json!({"n": 1})), "{text}");
+            assert_eq!(
+                schema.read(text).map(|value| value["n"].clone()),
+                Ok(json!(1)),
+                "{text}"
+            );
         }
         assert!(schema.read("{\"n\": \"x\"}").unwrap_err().contains("`/n`"));
+        for part in [
+            "[{\"n\": 1}, {\"n\": 2",
+            "{\"a\": oops, \"b\": {\"n\": 1}}",
+            "[oops, 3, {\"n\": 1}, {\"n\": 1}]",
+            "{\"all\": {\"n\": 1}}",
+        ] {
+            assert!(schema.read(part).is_err(), "{part}");
+        }
         assert!(
             schema
                 .read("no")

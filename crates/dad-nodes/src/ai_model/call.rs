@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::Usage;
-use dad_models::{CallContext, MODEL_CALL, Message, ModelError, ModelRequest, ModelResponse, Models, Role};
+use dad_models::{
+    CallContext, FinishReason, MODEL_CALL, Message, ModelError, ModelRequest, ModelResponse, Models, Role,
+};
 use dad_runner::{NodeContext, NodeError, NodeOutput};
 use serde_json::{Value, json};
 
 use crate::ai_model::answer::{StructuredSchema, mask_files, save_files};
 use crate::ai_model::attached::read_all;
-use crate::ai_model::spending::{Bound, unknown_price};
+use crate::ai_model::spending::{Bound, told, unknown_price};
 use crate::ai_model::stream::Pieces;
 use crate::ai_model::tools::Tools;
 use crate::ai_model::{AIModelCallConfig, AIModelNodeSettings};
@@ -29,10 +31,12 @@ const OF_THE_MODEL: &[&str] = &[
     "no_credentials",
     "rate_limited",
     "model_status",
+    "model_redirect",
     "model_connection",
     "model_timeout",
     "model_answer",
     "model_request",
+    "content_filter",
 ];
 
 /// Whether another model may be asked instead.
@@ -49,6 +53,7 @@ pub(super) struct Conversation<'a> {
     cx: &'a NodeContext,
     request: ModelRequest,
     tools: Tools,
+    /// What the step took so far, with what was said to other models before.
     usage: Usage,
     repairs: u32,
     rounds: u32,
@@ -60,6 +65,7 @@ impl<'a> Conversation<'a> {
         schema: Option<&'a StructuredSchema>,
         models: &'a Models,
         model: &str,
+        spent: Usage,
         cx: &'a NodeContext,
     ) -> Result<Self, NodeError> {
         let config = settings.config();
@@ -74,39 +80,42 @@ impl<'a> Conversation<'a> {
             cx,
             request,
             tools,
-            usage: Usage::default(),
+            usage: spent,
             repairs: 0,
             rounds: 0,
         })
     }
 
-    /// Asks, lets tools be called and answers be repaired, until there is an answer.
+    /// Asks, lets tools be called and answers be repaired, until there is an answer. What was paid for was paid for also if
+    /// there is none.
     pub(super) async fn hold(mut self) -> Result<NodeOutput, NodeError> {
-        match self.talk().await {
-            Ok(output) => Ok(output),
-            Err(mut error) => {
-                // What was paid for was paid for all the same.
-                if error.partial.usage.is_zero() {
-                    error.partial.usage = self.usage;
-                }
-                Err(error)
-            }
+        let mut ended = self.talk().await;
+        if let Err(error) = &mut ended {
+            error.partial.usage = self.usage;
         }
+        ended
     }
 
     async fn talk(&mut self) -> Result<NodeOutput, NodeError> {
         loop {
             let response = self.call().await?;
-            self.usage += response.usage;
             if !response.tool_calls.is_empty() && !self.tools.is_empty() {
                 self.call_tools(response).await?;
                 continue;
             }
+            let is_held_back = response.finish_reason == FinishReason::ContentFilter;
             let Some(schema) = self.schema else {
+                if is_held_back && response.text.is_empty() && response.files.is_empty() {
+                    return Err(self.held_back(&response));
+                }
                 return self.output(&response, json!({ "text": &response.text }));
             };
-            match schema.read(&response.text) {
+            match schema
+                .read(&response.text)
+                .map_err(|problem| cut(&response, problem))
+            {
                 Ok(structured) => return self.output(&response, json!({ "structured": structured })),
+                Err(_) if is_held_back => return Err(self.held_back(&response)),
                 Err(problem) if self.repairs < schema.repairs => self.ask_for_repair(response, &problem),
                 Err(problem) => {
                     let partial =
@@ -115,6 +124,19 @@ impl<'a> Conversation<'a> {
                 }
             }
         }
+    }
+
+    /// That the answer is of no use because a filter held it back. Asking the same again would not help.
+    fn held_back(&self, response: &ModelResponse) -> NodeError {
+        let message = format!(
+            "`{}` held its answer back by a content filter",
+            self.request.model
+        );
+        let partial = NodeOutput::new(json!({ "text": &response.text, "files": [] }));
+        NodeError::new("content_filter", message)
+            .with_hint("change what is asked, or name another model in `models`")
+            .with_partial(partial)
+            .permanent()
     }
 
     fn ask_for_repair(&mut self, response: ModelResponse, problem: &str) {
@@ -139,7 +161,12 @@ impl<'a> Conversation<'a> {
             ..Message::new(Role::Assistant, response.text)
         });
         for call in response.tool_calls {
-            let result = self.tools.call(&call, self.cx).await?;
+            let called = self.tools.call(&call, self.cx).await;
+            self.usage += match &called {
+                Ok(called) => called.usage(),
+                Err(error) => error.partial.usage,
+            };
+            let result = called?.told();
             self.request.messages.push(Message {
                 tool_call_id: Some(call.id.clone()),
                 tool_calls: vec![call],
@@ -160,7 +187,15 @@ impl<'a> Conversation<'a> {
             0 | 1 => String::new(),
             calls => format!("{calls} calls, "),
         };
-        let summary = format!("{}, {calls}{} tokens", response.model, self.usage.total_tokens);
+        let note = match response.finish_reason {
+            FinishReason::Length => ", cut at its longest length",
+            FinishReason::ContentFilter => ", cut by a content filter",
+            _ => "",
+        };
+        let summary = format!(
+            "{}, {calls}{} tokens{note}",
+            response.model, self.usage.total_tokens
+        );
         Ok(NodeOutput::new(outcome)
             .with_output(json!({ "data": { "response": told } }))
             .with_usage(self.usage)
@@ -168,14 +203,24 @@ impl<'a> Conversation<'a> {
     }
 
     /// Makes a call, again if it failed for a while.
-    async fn call(&self) -> Result<ModelResponse, NodeError> {
-        let mut pauses = self.pauses()?;
+    async fn call(&mut self) -> Result<ModelResponse, NodeError> {
+        let longest = seconds("max_retry_delay", self.config.max_retry_delay, 60.0)?;
+        let mut pauses = self.pauses(longest)?;
         loop {
             let failed = match self.once().await {
-                Ok(response) => return Ok(response),
-                Err(error) if error.retryable && is_of_the_model(&error) => error,
-                Err(error) => return Err(error),
+                Ok(response) => {
+                    self.usage += response.usage;
+                    return Ok(response);
+                }
+                Err(error) => error,
             };
+            self.usage += failed.partial.usage;
+            if !(failed.retryable && is_of_the_model(&failed)) {
+                return Err(failed);
+            }
+            if failed.retry_after.is_some_and(|pause| pause > longest) {
+                return Err(not_waited_for(failed, longest));
+            }
             let Some(pause) = pauses.next() else {
                 return Err(failed);
             };
@@ -190,16 +235,8 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn pauses(&self) -> Result<impl Iterator<Item = Duration> + use<>, NodeError> {
-        let seconds = |name: &str, value: Option<f64>, default: f64| {
-            let value = value.unwrap_or(default);
-            Duration::try_from_secs_f64(value).map_err(|_| {
-                let message = format!("`{name}` is {value}; it must be a number of seconds");
-                NodeError::new("settings", message).permanent()
-            })
-        };
+    fn pauses(&self, longest: Duration) -> Result<impl Iterator<Item = Duration> + use<>, NodeError> {
         let first = seconds("retry_delay", self.config.retry_delay, 1.0)?;
-        let longest = seconds("max_retry_delay", self.config.max_retry_delay, 60.0)?;
         Ok(ExponentialBuilder::default()
             .with_jitter()
             .with_min_delay(first.min(longest))
@@ -250,23 +287,32 @@ impl<'a> Conversation<'a> {
             places: self.cx.run().places().into(),
             ..CallContext::new(self.cx.path().clone())
         };
-        let answered = match self.config.streaming.unwrap_or(false) {
-            false => self.models.0.complete(&self.request, &call).await,
-            true => {
-                let pieces = Pieces::new(self.cx)?;
-                let answered = self
-                    .models
-                    .0
-                    .stream(&self.request, &call, &|piece| pieces.push(piece))
-                    .await;
-                pieces.finish(answered.is_ok())?;
-                answered
-            }
-        };
-        let mut response = answered.map_err(|error| node_error(&error))?;
-        reservation.spend(response.usage);
+        let (answered, kept) = self.ask(&call).await?;
+        let usage = bound.taken(told(&answered), reservation.estimate());
+        reservation.spend(usage);
+        let paid_for = |error: NodeError| error.with_partial(NodeOutput::default().with_usage(usage));
+        kept.map_err(paid_for)?;
+        let mut response = answered.map_err(|error| paid_for(node_error(&error)))?;
+        response.usage = usage;
         mask_files(&mut response, &self.cx.redactor());
         Ok(response)
+    }
+
+    /// Asks the model, and says whether what arrived piece by piece could be kept.
+    async fn ask(
+        &self,
+        call: &CallContext,
+    ) -> Result<(Result<ModelResponse, ModelError>, Result<(), NodeError>), NodeError> {
+        let client = &self.models.0;
+        if !self.config.streaming.unwrap_or(false) {
+            return Ok((client.complete(&self.request, call).await, Ok(())));
+        }
+        let pieces = Pieces::new(self.cx)?;
+        let answered = client
+            .stream(&self.request, call, &|piece| pieces.push(piece))
+            .await;
+        let kept = pieces.finish(answered.is_ok());
+        Ok((answered, kept))
     }
 
     fn timeout(&self) -> Result<Option<Duration>, NodeError> {
@@ -275,6 +321,33 @@ impl<'a> Conversation<'a> {
             NodeError::new("settings", "`timeout` must be a positive number of seconds").permanent()
         })
     }
+}
+
+/// A problem of an answer, with that it was cut, if it was.
+fn cut(response: &ModelResponse, problem: String) -> String {
+    match response.finish_reason {
+        FinishReason::Length => {
+            format!("the answer was cut at its longest length, which `max_output_tokens` says; {problem}")
+        }
+        _ => problem,
+    }
+}
+
+fn seconds(name: &str, value: Option<f64>, default: f64) -> Result<Duration, NodeError> {
+    let value = value.unwrap_or(default);
+    Duration::try_from_secs_f64(value).map_err(|_| {
+        let message = format!("`{name}` is {value}; it must be a number of seconds");
+        NodeError::new("settings", message).permanent()
+    })
+}
+
+/// A failure after which the provider wants to be left alone for longer than a step waits. Nobody else is to wait for it.
+fn not_waited_for(mut failed: NodeError, longest: Duration) -> NodeError {
+    failed.retry_after = None;
+    let longest = dad_core::format_duration(longest);
+    let hint =
+        format!("name another model in `models`, or wait for it by a longer `max_retry_delay` ({longest})");
+    failed.with_hint(hint).permanent()
 }
 
 fn cancelled() -> NodeError {

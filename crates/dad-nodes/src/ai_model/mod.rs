@@ -3,6 +3,7 @@
 mod answer;
 mod attached;
 mod call;
+mod checks;
 mod made_up;
 mod spending;
 mod stream;
@@ -295,7 +296,7 @@ impl Node for AIModelExecutor {
     }
 
     fn check_settings(unrendered: &Value) -> Vec<SettingsProblem> {
-        tools::problems(unrendered)
+        checks::problems(unrendered)
     }
 
     /// What a source is named by becomes a reference, so that it is resolved with the definition, is in the fingerprint, and
@@ -368,7 +369,8 @@ impl Node for AIModelExecutor {
                 cx.redactor().redact_json(&mut state);
                 cx.replace_state(&state)?;
             }
-            let conversation = Conversation::begin(&settings, schema.as_ref(), &models, model, cx)?;
+            let spent = failed.partial.usage;
+            let conversation = Conversation::begin(&settings, schema.as_ref(), &models, model, spent, cx)?;
             match conversation.hold().await {
                 Ok(output) => return Ok(output),
                 Err(error) if call::is_of_the_model(&error) => failed = error,

@@ -1,6 +1,7 @@
 //! What a call may take of the budgets.
 
-use dad_models::{ModelRequest, Models, Price};
+use dad_core::Usage;
+use dad_models::{ModelError, ModelRequest, ModelResponse, Models, Price};
 use dad_run::{Available, Estimate};
 use dad_runner::{NodeError, Start};
 use serde_json::Value;
@@ -58,8 +59,29 @@ impl Bound {
         }
     }
 
+    /// What a call took: what the provider told, or what was reserved for it where it told nothing, so that a budget holds
+    /// also then.
+    pub(super) fn taken(&self, told: Option<Usage>, reserved: Estimate) -> Usage {
+        told.unwrap_or_else(|| Usage {
+            calls: 1,
+            prompt_tokens: self.prompt.min(reserved.tokens),
+            completion_tokens: reserved.tokens.saturating_sub(self.prompt),
+            total_tokens: reserved.tokens,
+            cost: self.price.map(|_| reserved.cost),
+        })
+    }
+
     fn cost_of_prompt(&self, price: Price) -> f64 {
         price.input * self.prompt as f64 / 1e6
+    }
+}
+
+/// What a call took, if the provider told.
+pub(super) fn told(answered: &Result<ModelResponse, ModelError>) -> Option<Usage> {
+    match answered {
+        // A client that does not count a call asks nobody.
+        Ok(response) => Some(response.usage).filter(|usage| usage.calls == 0 || usage.total_tokens > 0),
+        Err(error) => error.usage(),
     }
 }
 

@@ -1,7 +1,6 @@
 //! What a model may call: functions of the application, nodes and commands.
 
-use dad_core::Digest;
-use dad_definition::SettingsProblem;
+use dad_core::{Digest, Usage};
 use dad_models::{ToolCall, ToolSpec};
 use dad_runner::{NodeContext, NodeError, NodeOutput};
 use schemars::JsonSchema;
@@ -81,35 +80,6 @@ impl From<ToolChoice> for dad_models::ToolChoice {
     }
 }
 
-/// What is wrong with tools as they are written.
-pub(super) fn problems(unrendered: &Value) -> Vec<SettingsProblem> {
-    let tools = unrendered
-        .pointer("/model_call_config/tools")
-        .and_then(Value::as_array);
-    let written = tools.into_iter().flatten().enumerate();
-    let problem = |(index, tool): (usize, &Value)| {
-        let fields = tool.as_object()?;
-        let kinds = ["callback", "node", "command"];
-        let count = kinds.iter().filter(|kind| fields.contains_key(**kind)).count();
-        let message = match (
-            count,
-            fields.contains_key("command"),
-            fields.contains_key("parameters"),
-        ) {
-            (1, true, false) => "a command needs `parameters`, the JSON Schema of what the model gives",
-            (1, ..) => return None,
-            _ => "a tool is exactly one of `callback`, `node` and `command`",
-        };
-        Some(SettingsProblem {
-            place: format!("model_call_config.tools[{index}]"),
-            code: "wrong_tool",
-            message: message.to_owned(),
-            hint: None,
-        })
-    };
-    written.filter_map(problem).collect()
-}
-
 /// The tools of one conversation.
 #[derive(Default)]
 pub(super) struct Tools(Vec<Ready>);
@@ -151,10 +121,10 @@ impl Tools {
 
     /// Calls a tool, or takes what came of it from the memo of an interrupted attempt. What goes wrong is told to the model,
     /// which may know better; only what stops the step is an error.
-    pub(super) async fn call(&mut self, call: &ToolCall, cx: &NodeContext) -> Result<String, NodeError> {
+    pub(super) async fn call(&mut self, call: &ToolCall, cx: &NodeContext) -> Result<Called, NodeError> {
         let Some(index) = self.0.iter().position(|tool| tool.spec.name == call.name) else {
             let names: Vec<&str> = self.0.iter().map(|tool| tool.spec.name.as_str()).collect();
-            return Ok(told_error(&format!(
+            return Ok(Called::refused(&format!(
                 "there is no tool `{}`; there are {}",
                 call.name,
                 names.join(", ")
@@ -163,37 +133,81 @@ impl Tools {
         let tool = &mut self.0[index];
         tool.calls += 1;
         if let Some(most) = tool.max_calls.filter(|most| tool.calls > *most) {
-            return Ok(told_error(&format!(
+            return Ok(Called::refused(&format!(
                 "`{}` may be called {most} times and no more",
                 call.name
             )));
         }
+        if !call.arguments.is_object() {
+            let written = &call.arguments;
+            return Ok(Called::refused(&format!(
+                "the arguments are not a JSON object: {written}"
+            )));
+        }
         let validator = tool.validator.as_ref();
         if let Some(misfits) = validator.and_then(|validator| misfits(validator, &call.arguments, TOLD)) {
-            return Ok(told_error(&format!("the arguments do not fit: {misfits}")));
+            return Ok(Called::refused(&format!("the arguments do not fit: {misfits}")));
         }
         let request = json!({ "tool": call.name, "arguments": call.arguments });
         let name = format!("tool_{}", call.name);
-        let made = cx.memo(&name, &request, |_| tool.make(call, &request, cx)).await;
-        made.map(|result: Value| match result {
-            Value::String(text) => text,
-            other => other.to_string(),
-        })
+        let make = |_| tool.make(call, &request, cx);
+        cx.exchange(&name, &request, make, Called::usage).await
     }
 }
 
-fn told_error(reason: &str) -> String {
-    json!({ "error": reason }).to_string()
+/// What came of a call of a tool, as its memo has it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Called {
+    /// With what was paid for within the call.
+    Counted(Counted),
+    /// The result alone, as memos had it at first.
+    Plain(Value),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Counted {
+    result: Value,
+    usage: Usage,
+}
+
+impl Called {
+    fn new(result: Value, usage: Usage) -> Self {
+        Self::Counted(Counted { result, usage })
+    }
+
+    /// That the tool was not called, and why.
+    fn refused(reason: &str) -> Self {
+        Self::new(json!({ "error": reason }), Usage::default())
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        match self {
+            Self::Counted(counted) => counted.usage,
+            Self::Plain(_) => Usage::default(),
+        }
+    }
+
+    /// What the model is told.
+    pub(super) fn told(self) -> String {
+        match self {
+            Self::Counted(Counted { result, .. }) | Self::Plain(result) => match result {
+                Value::String(text) => text,
+                other => other.to_string(),
+            },
+        }
+    }
 }
 
 impl Ready {
-    async fn make(&self, call: &ToolCall, request: &Value, cx: &NodeContext) -> Result<Value, NodeError> {
+    async fn make(&self, call: &ToolCall, request: &Value, cx: &NodeContext) -> Result<Called, NodeError> {
         if self.requires_approval {
             let preview = format!("{} {}", call.name, call.arguments);
             let fingerprint = Digest::of_json(request);
             if let Err(denied) = cx.approve(request.clone(), preview, fingerprint).await {
                 return match denied.info.code.as_str() {
-                    "denied" => Ok(json!({ "error": denied.info.message })),
+                    "denied" => Ok(Called::refused(&denied.info.message)),
                     _ => Err(denied),
                 };
             }
@@ -206,9 +220,15 @@ impl Ready {
             }
         };
         match called {
-            Ok(output) => Ok(result_of(output)),
+            Ok(output) => {
+                let usage = output.usage;
+                Ok(Called::new(result_of(output), usage))
+            }
             Err(error) if error.info.code == "cancelled" || cx.is_cancelled() => Err(error),
-            Err(error) => Ok(json!({ "error": error.info.message, "outcome": error.partial.outcome })),
+            Err(error) => {
+                let result = json!({ "error": error.info.message, "outcome": error.partial.outcome });
+                Ok(Called::new(result, error.partial.usage))
+            }
         }
     }
 }
@@ -302,27 +322,6 @@ mod tests {
         assert_eq!(
             filled(&argv, &given),
             ["grep", "-c", "a b; rm -rf /", "3", "{other}", "a{file}"]
-        );
-    }
-
-    #[test]
-    fn a_tool_is_one_thing() {
-        let tools = json!([
-            "name",
-            { "name": "a", "callback": "b" },
-            { "name": "a", "callback": "b", "node": "c" },
-            { "name": "a" },
-            { "name": "a", "command": ["ls"] },
-        ]);
-        let found = problems(&json!({ "model_call_config": { "tools": tools } }));
-        let places: Vec<&str> = found.iter().map(|problem| problem.place.as_str()).collect();
-        assert_eq!(
-            places,
-            [
-                "model_call_config.tools[2]",
-                "model_call_config.tools[3]",
-                "model_call_config.tools[4]"
-            ]
         );
     }
 }

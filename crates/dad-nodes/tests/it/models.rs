@@ -120,7 +120,8 @@ async fn the_next_model_is_asked_when_one_fails() {
     );
     assert_eq!(
         (report.totals.usage.calls, report.totals.usage.cost),
-        (1, Some(0.5))
+        (2, Some(0.5)),
+        "one that was refused is a call that costs nothing"
     );
 }
 

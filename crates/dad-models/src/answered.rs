@@ -1,0 +1,242 @@
+//! What a provider answered, by whichever protocol, at once or piece by piece.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dad_core::Usage;
+use genai::chat::{
+    BinarySource, ChatOptions, ChatResponse, ContentPart, MessageContent, StopReason, StreamEnd,
+};
+use serde_json::{Value, json};
+
+use crate::catalog::{Protocol, Target};
+use crate::client::{FinishReason, ModelResponse, ResponseFile, ToolCall};
+use crate::error::ModelError;
+
+pub(crate) struct Answered {
+    model: String,
+    content: MessageContent,
+    reasoning: Option<String>,
+    stop: Option<StopReason>,
+    usage: genai::chat::Usage,
+}
+
+impl From<ChatResponse> for Answered {
+    fn from(answer: ChatResponse) -> Self {
+        Self {
+            model: answer.provider_model_iden.model_name.to_string(),
+            content: answer.content,
+            reasoning: answer.reasoning_content,
+            stop: answer.stop_reason,
+            usage: answer.usage,
+        }
+    }
+}
+
+impl Answered {
+    pub(crate) fn of_stream(target: &Target, end: StreamEnd, files: Vec<ContentPart>) -> Self {
+        let mut content = end.captured_content.unwrap_or_default();
+        content.extend(files);
+        Self {
+            model: target.model.clone(),
+            content,
+            reasoning: end.captured_reasoning_content,
+            stop: end.captured_stop_reason,
+            usage: end.captured_usage.unwrap_or_default(),
+        }
+    }
+
+    /// An answer in the protocol of OpenAI that calls tools, whatever it wrote as their arguments.
+    fn of_body(target: &Target, body: &Value) -> Option<Self> {
+        let choice = body.pointer("/choices/0")?;
+        let calls = choice.pointer("/message/tool_calls")?.as_array()?;
+        let text_at = |pointer: &str| choice.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let text = text_at("/message/content").map(ContentPart::from_text);
+        let calls = calls.iter().map(call_in).collect::<Option<Vec<_>>>()?;
+        let named = body.get("model").and_then(Value::as_str);
+        Some(Self {
+            model: named.unwrap_or(&target.model).to_owned(),
+            content: MessageContent::from_parts(text.into_iter().chain(calls).collect::<Vec<_>>()),
+            reasoning: text_at("/message/reasoning").or_else(|| text_at("/message/reasoning_content")),
+            stop: text_at("/finish_reason").map(StopReason::from),
+            usage: usage_in(body),
+        })
+    }
+
+    pub(crate) fn response(self, target: &Target) -> Result<ModelResponse, ModelError> {
+        let tool_calls = self.content.tool_calls().into_iter().map(tool_call).collect();
+        let files = self
+            .content
+            .binaries()
+            .into_iter()
+            .filter_map(|binary| match &binary.source {
+                BinarySource::Base64(base64) => Some(ResponseFile {
+                    media_type: binary.content_type.clone(),
+                    base64: base64.to_string(),
+                }),
+                BinarySource::Url(_) => None,
+            });
+        let mut response = ModelResponse {
+            files: files.collect(),
+            tool_calls,
+            text: self.content.joined_texts().unwrap_or_default(),
+            model: self.model,
+            provider: target.provider.name.clone(),
+            reasoning: self.reasoning,
+            finish_reason: finish_reason(self.stop.as_ref()),
+            usage: usage(target, &self.usage),
+        };
+        if !response.tool_calls.is_empty() {
+            // Some providers say `stop` all the same.
+            response.finish_reason = FinishReason::ToolCall;
+        }
+        let is_empty =
+            response.text.is_empty() && response.tool_calls.is_empty() && response.files.is_empty();
+        match is_empty && response.finish_reason == FinishReason::Completed {
+            true => Err(ModelError::Answer {
+                model: target.model.clone(),
+                reason: "it holds no text".to_owned(),
+                usage: told(response.usage),
+            }),
+            false => Ok(response),
+        }
+    }
+}
+
+/// The files in a stream of Google's, which the library leaves out of what it hands on.
+#[derive(Clone, Default)]
+pub(crate) struct StreamedFiles(Arc<Mutex<Vec<ContentPart>>>);
+
+impl StreamedFiles {
+    pub(crate) fn collected_by(&self, options: ChatOptions, protocol: Protocol) -> ChatOptions {
+        if protocol != Protocol::Google {
+            return options;
+        }
+        let files = self.clone();
+        options.with_raw_frame_fn(move |_, frame| files.collect(frame.data))
+    }
+
+    /// Keeps the files of one piece of an answer; what cannot be read as one the library complains of.
+    fn collect(&self, piece: &str) {
+        if !piece.contains("inlineData") {
+            return;
+        }
+        let piece: Value = serde_json::from_str(piece).unwrap_or_default();
+        let parts = piece
+            .pointer("/candidates/0/content/parts")
+            .and_then(Value::as_array);
+        let file = |part: &Value| {
+            let text = |name: &str| part.get("inlineData")?.get(name)?.as_str();
+            Some(ContentPart::from_binary_base64(
+                text("mimeType")?,
+                text("data")?,
+                None,
+            ))
+        };
+        self.files().extend(parts.into_iter().flatten().filter_map(file));
+    }
+
+    pub(crate) fn take(&self) -> Vec<ContentPart> {
+        std::mem::take(&mut *self.files())
+    }
+
+    fn files(&self) -> MutexGuard<'_, Vec<ContentPart>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An answer that the library could not read: it reads no calls of tools whose arguments are not JSON, which is for the
+/// model to mend. Of any other, what it took is read all the same.
+pub(crate) fn unread(target: &Target, body: &Value, cause: String) -> Result<ModelResponse, ModelError> {
+    let readable = match target.provider.protocol {
+        Protocol::OpenAi => Answered::of_body(target, body),
+        _ => None,
+    };
+    match readable {
+        Some(answered) => answered.response(target),
+        None => Err(ModelError::Answer {
+            model: target.model.clone(),
+            reason: cause,
+            usage: told(usage(target, &usage_in(body))),
+        }),
+    }
+}
+
+fn call_in(call: &Value) -> Option<ContentPart> {
+    let function = call.get("function")?;
+    Some(ContentPart::ToolCall(genai::chat::ToolCall {
+        call_id: call.get("id")?.as_str()?.to_owned(),
+        fn_name: function.get("name")?.as_str()?.to_owned(),
+        fn_arguments: function.get("arguments").cloned().unwrap_or_default(),
+        thought_signatures: None,
+    }))
+}
+
+fn tool_call(call: &genai::chat::ToolCall) -> ToolCall {
+    ToolCall {
+        id: call.call_id.clone(),
+        name: call.fn_name.clone(),
+        arguments: match &call.fn_arguments {
+            // So some call a tool that takes nothing.
+            Value::Null => json!({}),
+            Value::String(text) if text.trim().is_empty() => json!({}),
+            // Some providers send the arguments as a text of JSON.
+            Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| text.clone().into()),
+            other => other.clone(),
+        },
+        signatures: call.thought_signatures.clone().unwrap_or_default(),
+    }
+}
+
+/// What the body of an answer says that it took, by the names of all protocols.
+fn usage_in(body: &Value) -> genai::chat::Usage {
+    let count = |pointers: &[&str]| {
+        let found = pointers
+            .iter()
+            .find_map(|pointer| body.pointer(pointer)?.as_i64());
+        found.and_then(|tokens| i32::try_from(tokens).ok())
+    };
+    genai::chat::Usage {
+        prompt_tokens: count(&[
+            "/usage/prompt_tokens",
+            "/usage/input_tokens",
+            "/usageMetadata/promptTokenCount",
+        ]),
+        completion_tokens: count(&[
+            "/usage/completion_tokens",
+            "/usage/output_tokens",
+            "/usageMetadata/candidatesTokenCount",
+        ]),
+        total_tokens: count(&["/usage/total_tokens", "/usageMetadata/totalTokenCount"]),
+        ..genai::chat::Usage::default()
+    }
+}
+
+/// What a call took, if the provider told.
+fn told(usage: Usage) -> Option<Usage> {
+    Some(usage).filter(|usage| usage.total_tokens > 0)
+}
+
+fn usage(target: &Target, told: &genai::chat::Usage) -> Usage {
+    let count = |tokens: Option<i32>| tokens.and_then(|tokens| u64::try_from(tokens).ok()).unwrap_or(0);
+    let (prompt_tokens, completion_tokens) = (count(told.prompt_tokens), count(told.completion_tokens));
+    let mut usage = Usage {
+        calls: 1,
+        prompt_tokens,
+        completion_tokens,
+        // Not every provider adds up.
+        total_tokens: count(told.total_tokens).max(prompt_tokens + completion_tokens),
+        cost: None,
+    };
+    usage.cost = target.price.map(|price| price.cost(&usage));
+    usage
+}
+
+fn finish_reason(stop: Option<&StopReason>) -> FinishReason {
+    match stop {
+        Some(StopReason::Completed(_) | StopReason::StopSequence(_)) | None => FinishReason::Completed,
+        Some(StopReason::MaxTokens(_)) => FinishReason::Length,
+        Some(StopReason::ContentFilter(_)) => FinishReason::ContentFilter,
+        Some(StopReason::ToolCall(_)) => FinishReason::ToolCall,
+        Some(StopReason::Other(_)) => FinishReason::Other,
+    }
+}
