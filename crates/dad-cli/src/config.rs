@@ -42,7 +42,7 @@ pub(crate) struct Environment {
     /// The file with API keys.
     #[serde(default)]
     pub(crate) credentials: Option<PathBuf>,
-    /// The files of all environments: what stands in one is a secret in each.
+    /// The files of all environments, this one's too: what stands in one is a secret in each.
     #[serde(skip)]
     pub(crate) all_credentials: Vec<PathBuf>,
     /// A directory of recorded exchanges; models answer from it and no network is used.

@@ -14,11 +14,8 @@ const ENDS: [&str; 4] = ["_API_KEY", "_TOKEN", "_SECRET", "_PASSWORD"];
 /// may show one long before a model is asked with it.
 pub(crate) fn of(project_root: &Path, environment: &Environment) -> SecretRegistry {
     let secrets = SecretRegistry::new();
-    let files = environment
-        .all_credentials
-        .iter()
-        .map(|file| Some(file.as_path()));
-    for file in files.chain([environment.credentials.as_deref(), None]) {
+    let files = environment.all_credentials.iter();
+    for file in files.map(|file| Some(file.as_path())).chain([None]) {
         // A file that cannot be read is an error for who needs a key of it, and a run without model calls needs none.
         if let Ok(all) = dad_definition::load_data(&credentials_file(project_root, file)) {
             add_all(&all, &secrets);

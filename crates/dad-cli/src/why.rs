@@ -3,8 +3,8 @@
 use dad_core::HierarchyPath;
 use dad_events::Origin;
 use dad_run::{
-    Change, ChangeKind, Changes, ControlKind, Edit, Reason, RecordBody, RunView, StepCommitted, layout,
-    shorten_diff,
+    Change, ChangeKind, Changes, ControlKind, Edit, Reason, RecordBody, RerunPlan, RunView, StepCommitted,
+    layout, shorten_diff,
 };
 use dad_terminal::{BOLD, DIM, mark, printable};
 use serde_json::json;
@@ -103,9 +103,7 @@ fn explain(view: &RunView, path: &HierarchyPath) -> Result<Explanation, CommandE
     }
     if found.edited_from.is_some() {
         let plan = view.plan()?;
-        let edits = plan
-            .iter()
-            .flat_map(|plan| plan.inherited_edits.iter().chain(&plan.edits));
+        let edits = plan.iter().flat_map(RerunPlan::all_edits);
         found.edits = edits.filter(|edit| edit.path == *path).cloned().collect();
     }
     if found.reason == Some(Reason::Changed) {

@@ -664,9 +664,7 @@ fn run_options(options: &Options, plan: Option<&RerunPlan>) -> Map<String, Value
 
 /// The changes that an earlier run made to results which a re-run of it may take.
 fn edits_in(parent: &RunView, plan: Option<&RerunPlan>) -> Vec<Edit> {
-    let all = plan
-        .iter()
-        .flat_map(|plan| plan.inherited_edits.iter().chain(&plan.edits));
+    let all = plan.into_iter().flat_map(RerunPlan::all_edits);
     let is_there = |edit: &&Edit| {
         let step = parent.step(&edit.path);
         step.is_some_and(|step| step.edited_from.is_some())

@@ -242,6 +242,11 @@ pub struct EntryPoint {
 }
 
 impl RerunPlan {
+    /// Every change of a result that the line of re-runs knows of, the earlier ones first.
+    pub fn all_edits(&self) -> impl Iterator<Item = &Edit> {
+        self.inherited_edits.iter().chain(&self.edits)
+    }
+
     /// What is changed in the result of a step that is taken.
     pub fn edits_of(&self, path: &HierarchyPath) -> impl Iterator<Item = &Edit> {
         self.edits.iter().filter(move |edit| edit.path == *path)

@@ -439,7 +439,7 @@ elements:
 #[cfg(unix)]
 #[test]
 fn what_stands_under_finally_runs_after_an_interrupt_in_a_loop() {
-    for signal in ["-INT", "-TERM"] {
+    for signal in ["INT", "TERM"] {
         interrupt_in_a_loop(signal);
     }
 }
@@ -465,14 +465,7 @@ finally:
     while env.runs().pop().is_none_or(|run| process_started(&run).is_none()) {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    let pid = running.id().to_string();
-    assert!(
-        env.command("kill", &env.project())
-            .args([signal, &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    env.signal(&running, signal);
     let _ = env.finish(running).expect(130);
     let run = env.last_run();
     let cleaned = read_json(&run.join("long_root/clean/outcome.json"));

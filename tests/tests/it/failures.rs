@@ -272,7 +272,7 @@ fn a_run_that_is_interrupted_at_the_keyboard_is_cancelled() {
         }
     };
     let kill = |args: &[&str]| env.command("kill", &env.project()).args(args).output().unwrap();
-    assert!(kill(&["-INT", &running.id().to_string()]).status.success());
+    env.signal(&running, "INT");
     let output = env.finish(running).expect(130);
     insta::assert_snapshot!(output, @r"
     ---- stderr
@@ -325,7 +325,7 @@ fn a_second_interrupt_ends_the_process_at_once() {
                 None => std::thread::sleep(Duration::from_millis(10)),
             }
         };
-        assert!(kill(&["-INT", &running.id().to_string()]).status.success());
+        env.signal(&running, "INT");
         child
     };
     let _ = interrupt_in("waits");

@@ -118,6 +118,14 @@ impl TestEnvironment {
         piped.spawn().unwrap()
     }
 
+    /// Sends a signal to a command that was started, such as `INT`.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, child: &Child, name: &str) {
+        let mut kill = self.command("kill", &self.project());
+        let sent = kill.arg(format!("-{name}")).arg(child.id().to_string()).status();
+        assert!(sent.unwrap().success(), "{name}");
+    }
+
     /// Waits for a command.
     pub(crate) fn finish(&self, child: Child) -> CommandOutput {
         self.ended(child.wait_with_output().unwrap())

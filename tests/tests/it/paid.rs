@@ -81,9 +81,7 @@ async fn cancel_during(scripted: &Scripted, args: &[&str], nth: usize) {
         assert!(running.try_wait().unwrap().is_none(), "it waits for an answer");
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    let pid = running.id().to_string();
-    let sent = std::process::Command::new("kill").args(["-INT", &pid]).status();
-    assert!(sent.unwrap().success());
+    scripted.env.signal(&running, "INT");
     drop(scripted.env.finish(running).expect(130));
 }
 

@@ -14,6 +14,9 @@ use crate::harness::{CommandOutput, TestEnvironment, read_json};
 /// A credential with everything that encoders change.
 pub(crate) const KEY: &str = "sk-T0p/S3cr+et=Key~42 is&so";
 
+/// A credential that may be the name of a file.
+pub(crate) const NAME: &str = "sk-NameOfAFile-0987654321";
+
 const FLOW: &str = r#"schema_version: 1
 kind: flow
 root_id: flow_root

@@ -15,10 +15,7 @@ use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::harness::{TestEnvironment, read_json};
-use crate::secrets::{KEY, assert_clean, assert_runs_clean, forms};
-
-/// A credential that may be the name of a file.
-const NAME: &str = "sk-NameOfAFile-0987654321";
+use crate::secrets::{KEY, NAME, assert_clean, assert_runs_clean, forms};
 
 #[track_caller]
 fn assert_no_key(what: &str, bytes: &[u8]) {

@@ -15,10 +15,7 @@ use wiremock::ResponseTemplate;
 use crate::harness::{CommandOutput, TestEnvironment, read_json, read_lines};
 use crate::models::{Scripted, calls, node, says, streams};
 use crate::nodes::context;
-use crate::secrets::{KEY, assert_clean, assert_runs_clean, forms, needles};
-
-/// A credential that may be the name of a file.
-const NAME: &str = "sk-NameOfAFile-0987654321";
+use crate::secrets::{KEY, NAME, assert_clean, assert_runs_clean, forms, needles};
 
 /// Neither the key in any form nor one half of it.
 #[track_caller]
