@@ -18,6 +18,7 @@ mod control;
 mod definition;
 mod duration;
 mod id;
+pub mod json;
 mod panic;
 mod path;
 mod result;
