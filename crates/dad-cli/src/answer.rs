@@ -23,6 +23,7 @@ pub(crate) fn answer(
 ) -> Result<u8, CommandError> {
     let entry = run_catalog(&options.place, options.env.as_deref())?.find_unfinished(run)?;
     let view = RunView::open(&entry.dir)?;
+    view.check_origin(options.trust)?;
     let open = choose(&view, which)?;
     let question = view.question(&open.id)?;
     // An answer is a file of the run before the process that drives it has seen it.
@@ -72,6 +73,7 @@ pub(crate) fn answer(
         env: options.env.clone(),
         no_input: options.no_input,
         json: options.json,
+        trust: options.trust,
         ..ResumeOptions::default()
     };
     resume(app, &view.name(), &options)

@@ -255,6 +255,9 @@ pub(crate) struct ResumeOptions {
     /// Take the run over from a process on another machine, of which it cannot be told whether it still drives it.
     #[arg(long)]
     pub(crate) steal_lease: bool,
+    /// Resume a run that was driven last on another machine or in another directory: you trust what it would execute.
+    #[arg(long)]
+    pub(crate) trust: bool,
     /// What the run may consume from now on, with what it consumed before.
     #[arg(long, value_name = "cost=2.00,tokens=200k,calls=40,wall_time=30m")]
     pub(crate) budget: Option<Budget>,
@@ -316,9 +319,13 @@ pub(crate) struct AnswerOptions {
     /// Agree that the step executes as it is.
     #[arg(long, conflicts_with_all = ["input", "deny"])]
     pub(crate) approve: bool,
-    /// Only leave the answer, for whoever goes on with the run.
+    /// Only record the answer, without resuming the run.
     #[arg(long)]
     pub(crate) no_resume: bool,
+    /// Answer and resume a run that was driven last on another machine or in another directory: you trust what it would
+    /// execute.
+    #[arg(long)]
+    pub(crate) trust: bool,
     /// Never ask at the terminal.
     #[arg(long)]
     pub(crate) no_input: bool,
@@ -336,6 +343,10 @@ pub(crate) struct StepOptions {
     /// Which definition the step is taken from; by default the one there is now.
     #[arg(long, value_enum)]
     pub(crate) definition: Option<DefinitionChoice>,
+    /// Start from a run that was driven last on another machine or in another directory: you trust what the step would
+    /// execute.
+    #[arg(long)]
+    pub(crate) trust: bool,
     /// Never ask at the terminal.
     #[arg(long)]
     pub(crate) no_input: bool,

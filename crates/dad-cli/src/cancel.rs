@@ -15,6 +15,11 @@ pub(crate) fn cancel(run: &str, path: Option<&str>, place: &Place) -> Result<u8,
     }
     let path = path.map(|path| open_at(path, &view, &entry)).transpose()?;
     request_cancel(view.dir(), path.as_ref(), "dhenara cancel")?;
+    // A run that comes to rest looks for messages first: one that still runs now takes this one.
+    let status = catalog(place)?.find(entry.run_id.as_str(), None)?.status;
+    if ![RunStatus::Running, RunStatus::Cancelled].contains(&status) {
+        return Err(not_driven(&entry, status));
+    }
     let what = path.map_or_else(
         || entry.run_id.to_string(),
         |path| format!("{path} of {}", entry.run_id),
@@ -26,16 +31,20 @@ pub(crate) fn cancel(run: &str, path: Option<&str>, place: &Place) -> Result<u8,
     Ok(exit_code::DONE)
 }
 
-/// That nobody drives a run who could stop it.
+/// That no process drives a run that could stop it.
 fn not_driven(run: &RunEntry, status: RunStatus) -> CommandError {
     let id = &run.run_id;
     match status {
         RunStatus::Waiting => {
-            let hint =
-                format!("answer it by `dhenara answer {id}`, or remove it by `dhenara runs rm {id} --force`");
-            refused(format!("`{id}` waits for an answer: nobody drives it until then")).with_hint(hint)
+            let hint = format!(
+                "answer with `dhenara answer {id}`, deny with `dhenara answer {id} --deny REASON`, or remove the run with `dhenara runs rm {id} --force`"
+            );
+            refused(format!(
+                "`{id}` waits for an answer: no process drives it until then"
+            ))
+            .with_hint(hint)
         }
-        status => refused(format!("`{id}` is {status}: nobody drives it"))
+        status => refused(format!("`{id}` is {status}: no process drives it"))
             .with_hint("only what executes can be stopped; `dhenara runs list` shows what does"),
     }
 }

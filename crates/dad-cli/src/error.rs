@@ -1,7 +1,7 @@
 use dad_core::{ErrorInfo, RunStatus};
 use dad_definition::Problems;
 use dad_models::ModelError;
-use dad_run::RunError;
+use dad_run::{RunError, RunErrorKind};
 use dad_runner::Error;
 
 use crate::args::Place;
@@ -71,15 +71,11 @@ impl CommandError {
 
 impl From<RunError> for CommandError {
     fn from(error: RunError) -> Self {
-        let exit_code = match &error {
-            RunError::LeaseHeld { .. }
-            | RunError::LeaseOfAnotherHost(_)
-            | RunError::RunInUse { .. }
-            | RunError::RunWaiting(_)
-            | RunError::RunNeeded { .. }
-            | RunError::CatalogLocked(_) => exit_code::REFUSED,
-            error if error.is_usage() => exit_code::USAGE,
-            _ => exit_code::FAILED,
+        let exit_code = match error.kind() {
+            RunErrorKind::Usage => exit_code::USAGE,
+            RunErrorKind::Refused => exit_code::REFUSED,
+            RunErrorKind::Damage => exit_code::DAMAGE,
+            RunErrorKind::Failure => exit_code::FAILED,
         };
         let info = Box::new(error.to_info());
         match error {
@@ -117,11 +113,18 @@ impl From<Error> for CommandError {
     fn from(error: Error) -> Self {
         match error {
             Error::Run(error) => error.into(),
-            Error::Broken { source, .. } => Self {
-                exit_code: exit_code::FAILED,
-                told: true,
-                ..(*source).into()
-            },
+            Error::Broken { source, .. } => {
+                let error = Self::from(*source);
+                Self {
+                    exit_code: match error.exit_code {
+                        exit_code::DAMAGE => exit_code::DAMAGE,
+                        // The run began: it is not its caller who asked for something that cannot be.
+                        _ => exit_code::FAILED,
+                    },
+                    told: true,
+                    ..error
+                }
+            }
             error => {
                 let status = error.report().map_or(RunStatus::Failed, |report| report.status);
                 let recorded = error.report().and_then(|report| report.error.clone());

@@ -10,5 +10,7 @@ pub const USAGE: u8 = 2;
 pub const WAITING: u8 = 3;
 /// Refused: somebody has to decide, for example because another process drives the run.
 pub const REFUSED: u8 = 4;
+/// A run is damaged, or of a newer version than this program reads.
+pub const DAMAGE: u8 = 5;
 /// The run was cancelled.
 pub const CANCELLED: u8 = 130;

@@ -1,5 +1,6 @@
 //! What the command line gives to a run from outside.
 
+use dad_core::json::{JsonError, parse_external};
 use dad_run::RunContextBuilder;
 use serde_json::{Map, Value};
 
@@ -80,8 +81,17 @@ pub(crate) fn json_option<'a>(
 
 pub(crate) fn json_of(text: &str, option: &str) -> Result<Value, CommandError> {
     let json = text_of(text, option)?;
-    serde_json::from_str(&json).map_err(|error| {
-        CommandError::usage("option", format!("`{option} …={text}` is not JSON: {error}"))
-            .with_hint("write a text in double quotes inside single quotes: '\"text\"'")
+    parse_external(&json).map_err(|error| match &error {
+        JsonError::Syntax(reason) => {
+            CommandError::usage("option", format!("`{option} …={text}` is not JSON: {reason}"))
+                .with_hint("write a text in double quotes inside single quotes: '\"text\"'")
+        }
+        _ => {
+            let refused = CommandError::usage("option", format!("`{option}`: {error}"));
+            match error.hint() {
+                Some(hint) => refused.with_hint(hint),
+                None => refused,
+            }
+        }
     })
 }

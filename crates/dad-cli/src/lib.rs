@@ -30,6 +30,7 @@ mod run;
 mod runs;
 mod schema;
 mod show;
+mod signals;
 mod step;
 mod summary;
 mod tree;

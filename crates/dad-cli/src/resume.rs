@@ -32,6 +32,7 @@ pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8
     if view.sealed_status() == Some(RunStatus::Completed) {
         return Err(RunError::AlreadyCompleted(view.name().into_owned()).into());
     }
+    view.check_origin(options.trust)?;
     let recorded = view.definition()?;
     let secrets = known_secrets::of(&project_root, &environment);
     let definition = choose(
@@ -73,6 +74,7 @@ pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8
     }
     context = context
         .steal_lease(options.steal_lease)
+        .trust(options.trust)
         .budget(options.budget.unwrap_or_default());
     let invocation = Invocation::new(place, options.env.as_deref(), &project_root);
     drive(context, &environment, options.json, &invocation, |context| {

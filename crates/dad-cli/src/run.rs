@@ -1,20 +1,16 @@
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use dad_core::{Definition, Element, ElementKind, NodeType, RunStatus, SecretRegistry};
-use dad_events::{Event, EventBusConfig, Handler, NodeInputRequiredEvent, RunIdentity, RunObserver, on};
+use dad_events::{EventBusConfig, Handler, NodeInputRequiredEvent, on};
 use dad_models::{Credentials, HttpClient, ModelCatalog, Models, ReplayClient};
 use dad_run::{
     RunContext, RunContextBuilder, RunView, SecretSource, find_project_root, find_project_root_from,
 };
 use dad_runner::{NodeRegistry, RunReport, Runner};
-use dad_terminal::{
-    ask_approval, ask_component_input, ask_node_input_with, editor_is_open, forbid_prompts, is_interactive,
-    print_line,
-};
+use dad_terminal::{ask_approval, ask_component_input, ask_node_input_with, is_interactive};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::filter::LevelFilter;
@@ -27,6 +23,7 @@ use crate::definitions::{self, Found};
 use crate::error::CommandError;
 use crate::notes::{NotedProgress, Notes};
 use crate::resume::run_catalog;
+use crate::signals::{Begun, stop_on_signal};
 use crate::summary::{Changes, Invocation, show_summary};
 use crate::{exit_code, given, json, known_secrets};
 
@@ -334,12 +331,12 @@ pub(crate) fn drive(
     let context = context.build()?;
     install_log_layers(context.secrets().clone());
     let context_root = &context.dirs().project_root.clone();
-    let how_to_go_on = {
+    let resume_command = {
         let invocation = invocation.clone();
-        move || begun.0.get().map(|run| invocation.command(&["resume", run]))
+        move |run: &str| invocation.command(&["resume", run])
     };
     let ended = runtime.block_on(async {
-        let interrupt = tokio::spawn(stop_on_interrupt(stop, how_to_go_on));
+        let interrupt = tokio::spawn(stop_on_signal(stop, begun, resume_command));
         let ended = runner(context).run().await;
         dad_terminal::prompts_closed().await;
         interrupt.abort();
@@ -404,67 +401,6 @@ fn tell(report: &RunReport, changes: &Changes, as_json: bool, invocation: &Invoc
         None => {}
         Some(Value::String(text)) => json::print_text(text),
         Some(other) => json::print_text(&serde_json::to_string_pretty(other).unwrap_or_default()),
-    }
-}
-
-/// Notes which run was begun.
-#[derive(Default)]
-struct Begun(OnceLock<String>);
-
-#[async_trait]
-impl RunObserver for Begun {
-    fn name(&self) -> &str {
-        "the run's name"
-    }
-
-    async fn start(&self, run: &Arc<RunIdentity>) {
-        let name = run.run_dir.file_name().unwrap_or_default();
-        self.0.get_or_init(|| name.to_string_lossy().into_owned());
-    }
-
-    async fn observe(&self, _: &[Arc<Event>]) {}
-}
-
-/// Ctrl-C or SIGTERM once stops the run cleanly; twice ends the process.
-async fn stop_on_interrupt(stop: CancellationToken, how_to_go_on: impl Fn() -> Option<String>) {
-    if interrupted().await.is_err() {
-        return;
-    }
-    // Nobody is asked for a run that stops; a prompt that is open goes.
-    let _forbidden = forbid_prompts();
-    print_line("stopping the run; press Ctrl-C again to end at once");
-    stop.cancel();
-    if interrupted().await.is_ok() {
-        match how_to_go_on() {
-            Some(command) => anstream::eprintln!("ended at once; `{command}` goes on with the run"),
-            None => anstream::eprintln!("ended at once"),
-        }
-        std::process::exit(i32::from(exit_code::CANCELLED));
-    }
-}
-
-#[cfg(unix)]
-async fn interrupted() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        pressed = pressed() => pressed,
-        _ = terminate.recv() => Ok(()),
-    }
-}
-
-#[cfg(not(unix))]
-async fn interrupted() -> std::io::Result<()> {
-    pressed().await
-}
-
-/// Ctrl-C, except where it is a key of the editor in which the person writes an answer.
-async fn pressed() -> io::Result<()> {
-    loop {
-        tokio::signal::ctrl_c().await?;
-        if !editor_is_open() {
-            return Ok(());
-        }
     }
 }
 

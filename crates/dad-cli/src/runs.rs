@@ -68,11 +68,14 @@ pub(crate) fn list(place: &Place, with_size: bool, as_json: bool) -> Result<u8, 
     for run in &unreadable {
         anstream::eprintln!("left out: {}", dad_terminal::printable(&run.reason));
     }
-    if let Some(run) = runs.iter().rfind(|run| run.status == RunStatus::Waiting) {
+    if let Some(run) = runs
+        .iter()
+        .rfind(|run| run.status == RunStatus::Waiting && run.is_from_here())
+    {
         let next = command_in(&["answer", run.run_id.as_str()], place);
         anstream::eprintln!("the newest that waits is answered by `{next}`");
     }
-    if let Some(run) = runs.iter().rfind(|run| can_resume(run)) {
+    if let Some(run) = runs.iter().rfind(|run| can_resume(run) && run.is_from_here()) {
         let next = command_in(&["resume", run.run_id.as_str()], place);
         anstream::eprintln!("the newest that did not complete goes on with `{next}`");
     }
@@ -183,7 +186,7 @@ fn told(view: &RunView, found: &Verification, as_json: bool) -> u8 {
     }
     match is_whole {
         true => exit_code::DONE,
-        false => exit_code::FAILED,
+        false => exit_code::DAMAGE,
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) fn step(app: &App, run: &str, path: &str, options: &StepOptions) -> R
     let dirs = Dirs::new(&project_root, run_root, place.run_root_subpath.as_deref())?;
     let entry = dirs.catalog().find_whole(run)?;
     let view = RunView::open(&entry.dir)?;
+    view.check_origin(options.trust)?;
     let recorded = view.definition()?;
     let secrets = known_secrets::of(&project_root, &environment);
     let now = match options.definition {
@@ -38,7 +39,10 @@ pub(crate) fn step(app: &App, run: &str, path: &str, options: &StepOptions) -> R
     // What the run was given when it was started counts, not what the environment says now.
     environment.variables.clear();
     context = given::apply(context, place, &options.given, &environment)?;
-    context = context.previous_run_id(entry.run_id.as_str()).step_alone(path);
+    context = context
+        .previous_run_id(entry.run_id.as_str())
+        .step_alone(path)
+        .trust(options.trust);
     let invocation = Invocation::new(place, options.given.env.as_deref(), &project_root);
     drive(context, &environment, options.json, &invocation, |context| {
         Runner::new(definition, context)

@@ -6,6 +6,10 @@ use serde_json::Value;
 /// readers stop at 128.
 pub const MAX_JSON_DEPTH: usize = 100;
 
+/// Deepest nesting of a value that is recorded, such as rendered settings or an outcome: more than that of JSON from
+/// outside, which may be a part of it. Its files put a few levels around it.
+pub const MAX_RECORDED_DEPTH: usize = 115;
+
 /// Why JSON from outside is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -14,10 +18,12 @@ pub enum JsonError {
     #[error("{0}")]
     Syntax(String),
     /// Lists and objects lie too deep within each other.
-    #[error("the value at `{place}` lies deeper than {MAX_JSON_DEPTH} lists and objects within each other")]
+    #[error("the value at `{place}` lies deeper than {most} lists and objects within each other")]
     TooDeep {
         /// Where, as `items[3].name`.
         place: String,
+        /// The deepest there may be.
+        most: usize,
     },
     /// An integer that does not fit into 64 bits, which a reader would round.
     #[error(
@@ -84,17 +90,27 @@ pub fn parse_external(text: &str) -> Result<Value, JsonError> {
 /// # Errors
 /// [`JsonError::TooDeep`].
 pub fn check(value: &Value) -> Result<(), JsonError> {
-    let mut path = Vec::new();
-    check_within(value, &mut path)
+    check_within(value, &mut Vec::new(), MAX_JSON_DEPTH)
 }
 
-fn check_within<'a>(value: &'a Value, path: &mut Vec<Step<'a>>) -> Result<(), JsonError> {
-    if matches!(value, Value::Array(_) | Value::Object(_)) && path.len() >= MAX_JSON_DEPTH {
-        return Err(JsonError::TooDeep { place: place(path) });
+/// Checks a value that is about to be recorded and that may hold others, from outside or not.
+///
+/// # Errors
+/// [`JsonError::TooDeep`] beyond [`MAX_RECORDED_DEPTH`].
+pub fn check_recorded(value: &Value) -> Result<(), JsonError> {
+    check_within(value, &mut Vec::new(), MAX_RECORDED_DEPTH)
+}
+
+fn check_within<'a>(value: &'a Value, path: &mut Vec<Step<'a>>, most: usize) -> Result<(), JsonError> {
+    if matches!(value, Value::Array(_) | Value::Object(_)) && path.len() >= most {
+        return Err(JsonError::TooDeep {
+            place: place(path),
+            most,
+        });
     }
     let mut within = |step: Step<'a>, item: &'a Value| {
         path.push(step);
-        check_within(item, path)?;
+        check_within(item, path, most)?;
         path.pop();
         Ok(())
     };
@@ -160,7 +176,10 @@ fn scan(text: &str) -> Result<(), JsonError> {
         index += 1;
         match byte {
             b'{' | b'[' if path.len() >= MAX_JSON_DEPTH => {
-                return Err(JsonError::TooDeep { place: place(&path) });
+                return Err(JsonError::TooDeep {
+                    place: place(&path),
+                    most: MAX_JSON_DEPTH,
+                });
             }
             b'{' => {
                 path.push(Step::Written(""));

@@ -62,6 +62,7 @@ impl Slot {
             reason,
         };
         let value = json_of(path, answer)?;
+        dad_core::json::check(&value).map_err(|error| wrong(error.to_string()))?;
         (self.check)(&value).map_err(wrong)?;
         let mut slot = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
         if slot.is_some() {

@@ -1,4 +1,3 @@
-use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
@@ -8,7 +7,7 @@ use std::time::SystemTime;
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir as CapDir, File, OpenOptions};
+use cap_std::fs::{Dir as CapDir, OpenOptions};
 
 use crate::Durability;
 use crate::append::AppendFile;
@@ -230,9 +229,29 @@ impl Dir {
     pub fn replace(&self, name: impl AsRef<Path>, bytes: &[u8], durability: Durability) -> FsResult<()> {
         let name = name.as_ref();
         let temp = self.write_temp(name, bytes, durability)?;
-        let change = Change::Rename(&self.full(&temp));
-        self.change("replace", name, change, |dir| dir.rename(&temp, dir, name))
-            .inspect_err(|_| self.discard(&temp))?;
+        self.replace_by(name, (self, &temp), durability)
+    }
+
+    /// As [`replace`](Self::replace), with the temporary file in another directory of the same file system: for
+    /// directories in which others keep files, where what a crash leaves could not be told from theirs.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn replace_through_dir(
+        &self,
+        temporary: &Self,
+        name: &str,
+        bytes: &[u8],
+        durability: Durability,
+    ) -> FsResult<()> {
+        let temp = temporary.write_temp(Path::new(name), bytes, durability)?;
+        self.replace_by(Path::new(name), (temporary, &temp), durability)
+    }
+
+    fn replace_by(&self, name: &Path, (from, temp): (&Self, &Path), durability: Durability) -> FsResult<()> {
+        let change = Change::Rename(&from.full(temp));
+        self.change("replace", name, change, |dir| from.dir.rename(temp, dir, name))
+            .inspect_err(|_| from.discard(temp))?;
         self.sync_name_if(name, durability)
     }
 
@@ -345,15 +364,10 @@ impl Dir {
     /// If it cannot be opened.
     pub fn append(&self, name: impl AsRef<Path>) -> FsResult<AppendFile> {
         let name = name.as_ref();
-        let options = OpenOptions::new().append(true).create(true).clone();
         let file = self.change("open", name, Change::OpenFile, |dir| {
-            dir.open_with(name, &options)
+            open_regular(dir, name, OpenOptions::new().append(true).create(true))
         })?;
-        Ok(AppendFile::new(
-            file.into_std(),
-            self.full(name),
-            self.gate.clone(),
-        ))
+        Ok(AppendFile::new(file, self.full(name), self.gate.clone()))
     }
 
     /// Opens a file of lines to append to, made if it is missing. A last line without its end, as the death of a process
@@ -397,11 +411,21 @@ impl Dir {
     /// If it cannot be opened or locked.
     pub fn lock(&self, name: impl AsRef<Path>) -> FsResult<Option<FileLock>> {
         let name = name.as_ref();
-        let options = OpenOptions::new().read(true).write(true).create(true).clone();
         let file = self.change("lock", name, Change::OpenFile, |dir| {
-            dir.open_with(name, &options)
+            open_regular(dir, name, OpenOptions::new().read(true).write(true).create(true))
         })?;
-        FileLock::exclusive(file.into_std(), self.full(name))
+        FileLock::exclusive(file, self.full(name), self.gate.clone())
+    }
+
+    /// As [`lock`](Self::lock) for a file that exists already: it is not made.
+    ///
+    /// # Errors
+    /// If it is missing, or cannot be opened or locked.
+    pub fn lock_existing(&self, name: impl AsRef<Path>) -> FsResult<Option<FileLock>> {
+        let name = name.as_ref();
+        let opened = open_regular(&self.dir, name, OpenOptions::new().read(true).write(true));
+        let file = opened.context("lock", || self.full(name))?;
+        FileLock::exclusive(file, self.full(name), self.gate.clone())
     }
 
     /// Whether somebody holds the lock of a file; a missing file is held by nobody.
@@ -410,10 +434,9 @@ impl Dir {
     /// If the file cannot be opened or asked.
     pub fn is_locked(&self, name: impl AsRef<Path>) -> FsResult<bool> {
         let name = name.as_ref();
-        let opened = self.dir.open(name).context("open", || self.full(name));
-        match optional(opened)? {
+        match optional(self.open_file(name))? {
             None => Ok(false),
-            Some(file) => Ok(FileLock::shared(file.into_std(), self.full(name))?.is_none()),
+            Some(file) => Ok(FileLock::shared(file, self.full(name))?.is_none()),
         }
     }
 
@@ -433,10 +456,15 @@ impl Dir {
     /// The content of a file.
     ///
     /// # Errors
-    /// If it is missing, outside or unreadable.
+    /// If it is missing, outside, no regular file, or unreadable.
     pub fn read(&self, name: impl AsRef<Path>) -> FsResult<Vec<u8>> {
         let name = name.as_ref();
-        self.dir.read(name).context("read", || self.full(name))
+        let read = || {
+            let mut bytes = Vec::new();
+            open_regular(&self.dir, name, OpenOptions::new().read(true))?.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        read().context("read", || self.full(name))
     }
 
     /// The content of a file that is to have `len` bytes: of a longer one the first byte that is too much and no more.
@@ -468,13 +496,10 @@ impl Dir {
     /// Opens a file for reading.
     ///
     /// # Errors
-    /// If it is missing, outside or unreadable.
+    /// If it is missing, outside, no regular file, or unreadable.
     pub fn open_file(&self, name: impl AsRef<Path>) -> FsResult<std::fs::File> {
         let name = name.as_ref();
-        self.dir
-            .open(name)
-            .map(File::into_std)
-            .context("open", || self.full(name))
+        open_regular(&self.dir, name, OpenOptions::new().read(true)).context("open", || self.full(name))
     }
 
     /// What stands under a name, symbolic links not followed; `None` if nothing does.
@@ -703,25 +728,6 @@ impl Dir {
         self.sync_name_if(Path::new(name), durability)
     }
 
-    /// All entries, also those that [`entries`](Self::entries) leaves out; sorted by name.
-    ///
-    /// # Errors
-    /// If the directory cannot be read.
-    pub fn all_entries(&self) -> FsResult<Vec<(OsString, EntryKind)>> {
-        let read = || -> io::Result<Vec<(OsString, EntryKind)>> {
-            let entries = self.dir.entries()?;
-            entries
-                .map(|entry| {
-                    let entry = entry?;
-                    Ok((entry.file_name(), EntryKind::of(entry.file_type()?)))
-                })
-                .collect()
-        };
-        let mut entries = read().context("list", || self.path.to_path_buf())?;
-        entries.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(entries)
-    }
-
     /// Locks the directory itself for one holder, by whatever path others open it, without a file for it; `None` if
     /// somebody holds it. Where directories cannot be locked (on Windows, and on some network file systems) the lock keeps
     /// nobody out.
@@ -734,7 +740,7 @@ impl Dir {
             return Ok(Some(FileLock::of_nothing(path())));
         }
         let file = self.dir.open(".").context("lock", path)?.into_std();
-        match FileLock::exclusive(file, path()) {
+        match FileLock::exclusive(file, path(), self.gate.clone()) {
             Err(error) if is_not_lockable(&error) => Ok(Some(FileLock::of_nothing(path()))),
             locked => locked,
         }
@@ -771,6 +777,16 @@ impl EntryKind {
 impl fmt::Debug for Dir {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Dir").field(&self.path).finish()
+    }
+}
+
+/// Opens a regular file. A pipe, a terminal or another device that stands in its place is refused at once: opening or
+/// reading it could wait for ever.
+fn open_regular(dir: &CapDir, name: &Path, options: &mut OpenOptions) -> io::Result<std::fs::File> {
+    let file = dir.open_with(name, options.nonblock(true))?.into_std();
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(invalid("it is not a regular file")),
     }
 }
 

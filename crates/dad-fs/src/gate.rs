@@ -28,6 +28,8 @@ pub enum Change<'a> {
     Write(&'a [u8]),
     /// Adds bytes to the end of a file.
     Append(&'a [u8]),
+    /// Writes bytes over those at the beginning of a file, which is no longer than they are.
+    Overwrite(&'a [u8]),
     /// Cuts a file to a length.
     Truncate(u64),
     /// Makes a file with the content of this one.
@@ -49,7 +51,7 @@ impl Change<'_> {
     #[must_use]
     pub const fn bytes(&self) -> usize {
         match self {
-            Self::Write(bytes) | Self::Append(bytes) => bytes.len(),
+            Self::Write(bytes) | Self::Append(bytes) | Self::Overwrite(bytes) => bytes.len(),
             _ => 0,
         }
     }
@@ -130,7 +132,7 @@ impl Gate {
         change: Change<'_>,
         open: impl FnOnce() -> io::Result<W>,
     ) -> Result<W, (usize, io::Error)> {
-        let (Change::Write(bytes) | Change::Append(bytes)) = change else {
+        let (Change::Write(bytes) | Change::Append(bytes) | Change::Overwrite(bytes)) = change else {
             return Err((0, io::ErrorKind::Unsupported.into()));
         };
         let none = |error| (0, error);

@@ -2,6 +2,7 @@ use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 
 use crate::error::{Context, FsError, FsResult};
+use crate::gate::{Change, Gate};
 
 /// A lock on a file, held until it is dropped or the process ends.
 #[derive(Debug)]
@@ -10,31 +11,42 @@ pub struct FileLock {
     /// `None` where nothing can be locked.
     file: Option<File>,
     path: PathBuf,
+    gate: Gate,
 }
 
 impl FileLock {
     /// Locks the file for one holder; `None` if somebody holds it.
-    pub(crate) fn exclusive(file: File, path: PathBuf) -> FsResult<Option<Self>> {
+    pub(crate) fn exclusive(file: File, path: PathBuf, gate: Gate) -> FsResult<Option<Self>> {
         let outcome = file.try_lock();
-        Self::from_outcome(file, outcome, path)
+        Self::from_outcome(file, outcome, path, gate)
     }
 
     /// Locks the file for readers; `None` if somebody holds it for writing.
     pub(crate) fn shared(file: File, path: PathBuf) -> FsResult<Option<Self>> {
         let outcome = file.try_lock_shared();
-        Self::from_outcome(file, outcome, path)
+        Self::from_outcome(file, outcome, path, Gate::default())
     }
 
     /// What stands for a lock where there can be none.
-    pub(crate) const fn of_nothing(path: PathBuf) -> Self {
-        Self { file: None, path }
+    pub(crate) fn of_nothing(path: PathBuf) -> Self {
+        Self {
+            file: None,
+            path,
+            gate: Gate::default(),
+        }
     }
 
-    fn from_outcome(file: File, outcome: Result<(), TryLockError>, path: PathBuf) -> FsResult<Option<Self>> {
+    fn from_outcome(
+        file: File,
+        outcome: Result<(), TryLockError>,
+        path: PathBuf,
+        gate: Gate,
+    ) -> FsResult<Option<Self>> {
         match outcome {
             Ok(()) => Ok(Some(Self {
                 file: Some(file),
                 path,
+                gate,
             })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => Err(FsError::new("lock", path, source)),
@@ -47,22 +59,26 @@ impl FileLock {
     /// # Errors
     /// If the file cannot be written.
     pub fn write_content(&mut self, bytes: &[u8]) -> FsResult<()> {
-        use std::io::{Seek, Write};
+        use std::io::Seek;
         let Some(file) = &mut self.file else {
             return Ok(());
         };
+        let path = &self.path;
         let old = file.metadata().and_then(|old| {
             file.rewind()?;
             Ok(usize::try_from(old.len()).unwrap_or(0))
         });
+        let old = old.context("write the lock file", || path.clone())?;
         // In one call and as long as what stands there: a process that dies in between leaves no half of it, and a
         // disk that is full has the room already.
-        let text = old.map(|old| {
-            let mut text = bytes.to_vec();
-            text.resize(text.len().max(old), b'\n');
-            text
-        });
-        text.and_then(|text| file.write_all(&text))
-            .context("write the lock file", || self.path.clone())
+        let mut text = bytes.to_vec();
+        text.resize(text.len().max(old), b'\n');
+        let written = self
+            .gate
+            .write("write", path, Change::Overwrite(&text), || Ok(&mut *file));
+        written
+            .map(drop)
+            .map_err(|(_, error)| error)
+            .context("write the lock file", || path.clone())
     }
 }

@@ -56,7 +56,7 @@ fn mode(_: &Metadata) -> Option<u32> {
 }
 
 impl Dir {
-    /// Everything in the directory, whatever its name is made of, sorted by name.
+    /// Everything in the directory, sorted by name: also what [`entries`](Self::entries) leaves out.
     ///
     /// # Errors
     /// If the directory cannot be read.

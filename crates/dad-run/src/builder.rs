@@ -42,6 +42,7 @@ pub(crate) struct Options {
     pub(crate) edits: Vec<(String, Value)>,
     pub(crate) settle: Vec<(String, Settled)>,
     pub(crate) steal_lease: bool,
+    pub(crate) trust: bool,
     pub(crate) variables: Map<String, Value>,
     pub(crate) inputs: Vec<UnresolvedInput>,
     pub(crate) static_inputs: Option<PathBuf>,
@@ -92,6 +93,7 @@ impl RunContextBuilder {
                 edits: Vec::new(),
                 settle: Vec::new(),
                 steal_lease: false,
+                trust: false,
                 variables: Map::new(),
                 inputs: Vec::new(),
                 static_inputs: None,
@@ -188,6 +190,14 @@ impl RunContextBuilder {
     #[must_use]
     pub fn steal_lease(mut self, steal: bool) -> Self {
         self.options.steal_lease = steal;
+        self
+    }
+
+    /// Trusts a run that was driven last on another machine or in another directory: what its files say is executed when it
+    /// is resumed, or when one of its steps executes alone. Otherwise that is [`RunError::ForeignRun`](crate::RunError).
+    #[must_use]
+    pub fn trust(mut self, trust: bool) -> Self {
+        self.options.trust = trust;
         self
     }
 

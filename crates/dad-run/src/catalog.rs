@@ -175,7 +175,7 @@ impl Catalog {
                 },
                 false => unknown(selector, None),
             };
-            return found.runs.into_iter().rev().filter(fits).nth(back).ok_or(none);
+            return newest(found.runs, fits, back).map_err(|foreign| foreign.unwrap_or(none));
         }
         let (place, name) = self.locate(selector)?;
         read_entry(&place, &name)?.ok_or_else(|| no_run(&place, &name))
@@ -211,14 +211,11 @@ impl Catalog {
 
 /// Whether a run is of one step that was executed alone: who starts from the last run means a whole one.
 fn is_of_one_step(run: &RunEntry) -> bool {
-    let Some(bytes) = run
-        .parent
-        .as_ref()
-        .and_then(|_| std::fs::read(run.dir.join(DOT_RUN).join(PLAN)).ok())
-    else {
+    if run.parent.is_none() {
         return false;
-    };
-    serde_json::from_slice::<RerunPlan>(&bytes).is_ok_and(|plan| plan.alone)
+    }
+    let plan = Dir::open(&run.dir).and_then(|dir| dir.read(Path::new(DOT_RUN).join(PLAN)));
+    plan.is_ok_and(|plan| serde_json::from_slice::<RerunPlan>(&plan).is_ok_and(|plan| plan.alone))
 }
 
 /// How many runs before the newest `last` or `last~N` means.
@@ -239,8 +236,29 @@ impl Catalog {
             return self.find(selector, None);
         }
         let unfinished = |run: &RunEntry| run.root_id.is_some() && run.status != RunStatus::Completed;
-        let found = self.list()?.into_iter().rfind(unfinished);
-        found.ok_or(RunError::NothingToResume)
+        newest(self.list()?, unfinished, 0).map_err(|foreign| foreign.unwrap_or(RunError::NothingToResume))
+    }
+}
+
+/// The run that `last` means: of those that fit and were driven last on this machine and in their directory, the newest but
+/// `back`. If only others fit, the error names the newest of them.
+fn newest(
+    runs: Vec<RunEntry>,
+    fits: impl Fn(&RunEntry) -> bool,
+    back: usize,
+) -> Result<RunEntry, Option<RunError>> {
+    let mut foreign = None;
+    let fitting = runs.into_iter().rev().filter(fits);
+    let mut from_here = fitting.filter(|run| {
+        let is_from_here = run.is_from_here();
+        if !is_from_here && foreign.is_none() {
+            foreign = Some(RunError::OnlyForeignRuns(run.run_id.to_string()));
+        }
+        is_from_here
+    });
+    match from_here.nth(back) {
+        Some(run) => Ok(run),
+        None => Err(foreign),
     }
 }
 

@@ -9,7 +9,7 @@ use dad_core::{
 };
 use dad_definition::{NodeTypes, Program, check_executable, compile};
 use dad_events::EventBusBuilder;
-use dad_fs::{Dir, Durability, FileLock};
+use dad_fs::{Dir, Durability};
 use serde_json::{Map, Value, json};
 
 use crate::builder::{Options, RunContextBuilder};
@@ -18,10 +18,11 @@ use crate::clock::random_suffix;
 use crate::drive::{Opened, drive};
 use crate::edit::Edit;
 use crate::error::RunError;
-use crate::inputs::{GivenInputs, find_static_inputs, read_static_inputs};
+use crate::inbox::Inbox;
+use crate::inputs::{GivenInputs, check_external, find_static_inputs, read_static_inputs};
 use crate::journal::JournalWriter;
 use crate::layout::{DOT_RUN, DOT_TRACE, PLAN, RUNS, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE};
-use crate::lease;
+use crate::lease::{self, Lease};
 use crate::masking::copy_files;
 use crate::original::OriginalRun;
 use crate::plan::{
@@ -287,8 +288,23 @@ impl RunContext {
     }
 
     fn open_input_dir(&self) -> Result<Option<Dir>, RunError> {
-        let open = |path: &PathBuf| Dir::open(path).map_err(|error| RunError::unreadable(path, error.source));
-        self.options.input_dir.as_ref().map(open).transpose()
+        let Some(path) = &self.options.input_dir else {
+            return Ok(None);
+        };
+        let unusable = |reason: String| RunError::InputFile {
+            path: path.clone(),
+            reason,
+        };
+        let dir = Dir::open(path).map_err(|error| unusable(error.source.to_string()))?;
+        let real = path.canonicalize().map_err(|error| unusable(error.to_string()))?;
+        let roots = [&self.dirs.run_root, &self.dirs.effective_run_root];
+        match roots.into_iter().find(|root| real_path(root).starts_with(&real)) {
+            Some(root) => Err(unusable(format!(
+                "the run root `{}` lies in it, so that each run would copy all runs before it",
+                root.display()
+            ))),
+            None => Ok(Some(dir)),
+        }
     }
 
     /// Compiles a definition and refuses what could not be executed.
@@ -320,6 +336,9 @@ impl RunContext {
                 name: name.clone(),
                 nearest,
             });
+        }
+        for (name, value) in given {
+            check_external(&format!("the variable `{name}`"), value)?;
         }
         match missing_variable(program, given) {
             // It asks for what is missing before it is entered.
@@ -361,6 +380,9 @@ impl RunContext {
         };
         let entry = self.dirs.catalog().find(selector, Some(&self.root_id))?;
         let view = open_any(&entry)?;
+        if self.options.alone && !view.is_original() {
+            view.check_origin(self.options.trust)?;
+        }
         // It knew no fingerprints.
         if view.is_original() && self.entry_point.is_none() {
             return Err(RunError::OriginalSystem(entry.run_id.to_string()));
@@ -440,6 +462,7 @@ impl RunContext {
         let edits = self.options.edits.iter().map(|(target, value)| {
             let mut value = value.clone();
             redactor.redact_json(&mut value);
+            check_external(&format!("the value of `{target}`"), &value)?;
             let edit = Edit::parse(target, value, program)?;
             match plan.step(&edit.path).map(|step| &step.decision) {
                 Some(Decision::Reuse { .. }) => {
@@ -462,7 +485,7 @@ impl RunContext {
     fn create(self, prepared: Prepared) -> Result<ActiveRun, RunError> {
         let created_at = self.options.clock.now();
         let (run_id, dir) = self.create_dir(created_at, prepared.plan.is_some())?;
-        let (dot_run, lease) = begin_lease(&dir)?;
+        let (dot_run, mut lease) = begin_lease(&dir)?;
         let scope = self.scope_of(run_id.as_str(), dir.path(), prepared.given.clone());
         let Options {
             durability,
@@ -492,6 +515,7 @@ impl RunContext {
         let variables = Value::Object(scope.given_variables.clone());
         let variables = store_value(&dot_run, variables, plainly)?;
         let mut journal = JournalWriter::create(&dot_run)?;
+        lease.lock_journal(&dot_run)?;
         if *durability == Durability::Disk {
             dir.sync_tree()?;
             self.sync_run_root()?;
@@ -518,6 +542,7 @@ impl RunContext {
             stage,
             trace,
             lease,
+            inbox: Inbox::default(),
             journal,
             run_id,
             created_at,
@@ -612,6 +637,17 @@ impl RunContext {
     }
 }
 
+/// A path without the symbolic links in the part of it that is there.
+fn real_path(path: &Path) -> PathBuf {
+    let there = path
+        .ancestors()
+        .find_map(|above| Some((above, above.canonicalize().ok()?)));
+    match there {
+        Some((above, real)) => real.join(path.strip_prefix(above).unwrap_or(Path::new(""))),
+        None => path.to_path_buf(),
+    }
+}
+
 /// A variable that must be given and is not.
 #[must_use]
 pub fn missing_variable<'p>(program: &'p Program, given: &Map<String, Value>) -> Option<&'p String> {
@@ -639,9 +675,10 @@ pub(crate) fn open_any(entry: &RunEntry) -> Result<RunView, RunError> {
     }
 }
 
-fn begin_lease(dir: &Dir) -> Result<(Dir, FileLock), RunError> {
+fn begin_lease(dir: &Dir) -> Result<(Dir, Lease), RunError> {
     let dot_run = dir.create_dir(DOT_RUN)?;
-    let lease = lease::acquire(&dot_run, false)?;
+    let mut lease = lease::acquire(&dot_run, false)?;
+    lease.sign(&dot_run)?;
     Ok((dot_run, lease))
 }
 

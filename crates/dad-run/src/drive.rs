@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use dad_core::{HierarchyPath, RunId, RunStatus, Timestamp};
 use dad_events::{RunIdentity, RunReader};
-use dad_fs::{Dir, FileLock};
+use dad_fs::Dir;
 use tokio::sync::Notify;
 
 use crate::batch::Batch;
@@ -17,6 +17,7 @@ use crate::error::RunError;
 use crate::inbox::{Inbox, MessageBody};
 use crate::inner::{RunInner, State};
 use crate::journal::JournalWriter;
+use crate::lease::Lease;
 use crate::machine;
 use crate::question::Answer;
 use crate::reader::ResultReader;
@@ -33,7 +34,8 @@ pub(crate) struct Opened {
     pub(crate) dot_run: Dir,
     pub(crate) stage: Dir,
     pub(crate) trace: Dir,
-    pub(crate) lease: FileLock,
+    pub(crate) lease: Lease,
+    pub(crate) inbox: Inbox,
     pub(crate) journal: JournalWriter,
     pub(crate) run_id: RunId,
     pub(crate) created_at: Timestamp,
@@ -77,9 +79,8 @@ pub(crate) fn drive(
     let settled = before
         .map(|view| view.open_ends().settled.clone())
         .unwrap_or_default();
-    let (inbox, mut answers) = Inbox::open(&opened.dot_run)?;
-    let is_open = |id: &String| before.is_some_and(|view| view.open_ends().questions.contains_key(id));
-    answers.retain(|id, _| is_open(id));
+    let mut inbox = opened.inbox;
+    let answers = answers_meanwhile(&mut inbox, &opened.dot_run, before)?;
     let in_definition = program.definition.budget.unwrap_or_default();
     let in_history = before.map(|view| view.open_ends().budget).unwrap_or_default();
     let budget = in_definition
@@ -121,6 +122,7 @@ pub(crate) fn drive(
         started: Instant::now(),
         epoch: epoch + 1,
         answer_came: Notify::new(),
+        inbox: Mutex::new(inbox),
         state: Mutex::new(State {
             journal: opened.journal,
             batch: Batch::default(),
@@ -136,45 +138,73 @@ pub(crate) fn drive(
             answers,
             settled,
             cancelled: Vec::new(),
-            executing: HashMap::new(),
+            stoppable: HashMap::new(),
         }),
     };
     inner
         .metadata(RunStatus::Running, None, None)
         .write(&inner.trace, inner.durability)?;
-    let run = ActiveRun::new(inner);
-    tokio::spawn(watch_inbox(run.inner().this.clone(), inbox));
-    Ok(run)
+    Ok(ActiveRun::new(inner))
+}
+
+/// The answers that came while nothing drove the run, by question. What else has come is left for the inbox's watcher.
+fn answers_meanwhile(
+    inbox: &mut Inbox,
+    dot_run: &Dir,
+    before: Option<&RunView>,
+) -> Result<HashMap<String, Answer>, RunError> {
+    let mut answers = HashMap::new();
+    for received in inbox.new_messages(dot_run)? {
+        match Answer::of(received.message.clone()) {
+            Some((question, answer)) => drop(answers.insert(question, answer)),
+            None => inbox.put_back(&received),
+        }
+    }
+    let is_open = |id: &String| before.is_some_and(|view| view.open_ends().questions.contains_key(id));
+    answers.retain(|id, _| is_open(id));
+    Ok(answers)
 }
 
 /// Does what other processes ask for, until the run has ended.
-async fn watch_inbox(run: Weak<RunInner>, mut inbox: Inbox) {
+pub(crate) async fn watch_inbox(run: Weak<RunInner>) {
     loop {
-        tokio::time::sleep(INBOX_INTERVAL).await;
-        let Some(run) = RunHandle::of(&run) else { return };
-        if let Err(error) = read_inbox(&run, &mut inbox) {
-            match error {
-                RunError::Ended => return,
-                error => tracing::warn!(%error, "what other processes ask for cannot be read"),
-            }
+        let Some(handle) = RunHandle::of(&run) else { return };
+        if handle.inner().ended.load(Ordering::Acquire) {
+            return;
         }
+        handle.read_inbox();
+        drop(handle);
+        tokio::time::sleep(INBOX_INTERVAL).await;
     }
 }
 
-fn read_inbox(run: &RunHandle, inbox: &mut Inbox) -> Result<(), RunError> {
-    if run.inner().ended.load(Ordering::Acquire) {
-        return Err(RunError::Ended);
-    }
-    for message in inbox.new_messages(&run.inner().dot_run)? {
-        match message.body {
-            MessageBody::Cancel { path } => run.cancel(path.as_ref(), &message.source)?,
-            _ => {
-                if let Some((question, answer)) = Answer::of(message) {
-                    run.inner().state().answers.insert(question, answer);
-                    run.inner().answer_came.notify_waiters();
+impl RunHandle {
+    /// Does what other processes have asked for since the last look: a run looks several times a second, and at once
+    /// before it comes to rest. Trouble with one message delays that message alone.
+    pub fn read_inbox(&self) {
+        let inner = self.inner();
+        let mut inbox = inner.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        let messages = match inbox.new_messages(&inner.dot_run) {
+            Ok(messages) => messages,
+            Err(error) => {
+                tracing::warn!(%error, "the messages to the run cannot be read");
+                return;
+            }
+        };
+        for received in messages {
+            let message = &received.message;
+            if let MessageBody::Cancel { path } = &message.body {
+                match self.cancel(path.as_ref(), &message.source) {
+                    Ok(()) | Err(RunError::Ended) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "a cancel cannot be recorded yet");
+                        inbox.put_back(&received);
+                    }
                 }
+            } else if let Some((question, answer)) = Answer::of(received.message) {
+                inner.state().answers.insert(question, answer);
+                inner.answer_came.notify_waiters();
             }
         }
     }
-    Ok(())
 }

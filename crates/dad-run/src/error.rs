@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dad_core::{ErrorInfo, HierarchyPath, IdError, PathError, RunIdError, SelectError, StepStatus};
 use dad_definition::Problems;
@@ -184,7 +184,54 @@ pub enum RunError {
     /// An input that comes too late.
     #[error("`{0}` has already started; register its input before")]
     InputTooLate(HierarchyPath),
-    /// A file that cannot be read as what it should be.
+    /// A file or directory that the caller gave and that cannot be used.
+    #[error("`{}` cannot be used: {reason}", path.display())]
+    InputFile {
+        /// The file or directory.
+        path: PathBuf,
+        /// What is wrong, and where in the file.
+        reason: String,
+    },
+    /// A value that could not be read again if it was recorded.
+    #[error("{what} cannot be recorded: {reason}")]
+    Unrecordable {
+        /// What it is, in words.
+        what: String,
+        /// Why not, and where in it.
+        reason: String,
+    },
+    /// A record that is longer than a line of the journal may be.
+    #[error("a record of {bytes} bytes cannot be written: at most {most} stand in one line of the journal")]
+    RecordTooLong {
+        /// Its length.
+        bytes: usize,
+        /// The longest there may be.
+        most: usize,
+    },
+    /// A message to a run that is longer than a driver reads.
+    #[error("the answer has {bytes} bytes; at most {most} are accepted")]
+    MessageTooLong {
+        /// Its length.
+        bytes: usize,
+        /// The longest there may be.
+        most: u64,
+    },
+    /// The run was made, or driven last, on another machine or in another directory.
+    #[error("`{run}` was driven {}, and is now at `{}`", last_driven(host, driven_in.as_deref()), dir.display())]
+    ForeignRun {
+        /// The run.
+        run: String,
+        /// Where it is.
+        dir: PathBuf,
+        /// The machine that drove it last; `None` if its journal does not say.
+        host: Option<String>,
+        /// Where it was then.
+        driven_in: Option<PathBuf>,
+    },
+    /// All runs that fit were driven on another machine or in another directory.
+    #[error("no run of this machine and directory fits; the newest other one is `{0}`")]
+    OnlyForeignRuns(String),
+    /// A file of a run that cannot be read as what it should be.
     #[error("`{}` cannot be read: {reason}", path.display())]
     Unreadable {
         /// The file.
@@ -294,6 +341,9 @@ pub enum RunError {
     /// A call after the end of the run.
     #[error("the run has ended")]
     Ended,
+    /// A step was cancelled before what it was about to do began.
+    #[error("`{0}` was cancelled")]
+    Stopped(HierarchyPath),
     /// A step was recorded as something that cannot end it.
     #[error("`{0}` cannot end as {1}")]
     NotAnEnd(HierarchyPath, StepStatus),
@@ -303,6 +353,27 @@ pub enum RunError {
     /// A file operation.
     #[error(transparent)]
     Fs(#[from] FsError),
+}
+
+fn last_driven(host: &Option<String>, dir: Option<&Path>) -> String {
+    match (host, dir) {
+        (Some(host), Some(dir)) => format!("on `{host}` in `{}`", dir.display()),
+        (Some(host), None) => format!("on `{host}`"),
+        (None, _) => "by an unknown process".to_owned(),
+    }
+}
+
+/// Who has to do something about a [`RunError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunErrorKind {
+    /// The caller asked for something that cannot be; nothing was changed.
+    Usage,
+    /// The caller has to decide something first.
+    Refused,
+    /// Files of a run are damaged, or of a newer version.
+    Damage,
+    /// Something failed on the way.
+    Failure,
 }
 
 fn no_run(selector: &str) -> String {
@@ -353,6 +424,13 @@ impl RunError {
             Self::UnknownInput { .. } => "unknown_input",
             Self::InvalidInput { .. } => "invalid_input",
             Self::InputTooLate(_) => "input_too_late",
+            Self::InputFile { .. } => "input_file",
+            Self::Unrecordable { .. } => "unrecordable",
+            Self::RecordTooLong { .. } => "record_too_long",
+            Self::MessageTooLong { .. } => "message_too_long",
+            Self::ForeignRun { .. } => "foreign_run",
+            Self::OnlyForeignRuns(_) => "only_foreign_runs",
+            Self::Stopped(_) => "cancelled",
             Self::Unreadable { .. } => "unreadable",
             Self::Journal { .. } => "journal_damaged",
             Self::NewerVersion { .. } => "newer_version",
@@ -452,25 +530,87 @@ impl RunError {
                 Some("bring the run back to where it was, or start from the beginning".to_owned())
             }
             Self::RunRoot { .. } => Some("choose another place by `--run-root DIR`".to_owned()),
+            Self::MessageTooLong { .. } => {
+                Some("write long texts to a file and answer with its path".to_owned())
+            }
+            Self::ForeignRun { run, .. } => Some(format!(
+                "look at what it would execute with `dhenara runs show {run}`; if you trust its origin, name the run and add `--trust`"
+            )),
+            Self::OnlyForeignRuns(run) => Some(format!(
+                "name it by its id: `dhenara runs show {run}` shows what it would execute, and `resume`, `answer` and `run step` also ask for `--trust`"
+            )),
             _ => None,
         }
     }
 
-    /// Whether the caller asked for something that cannot be, as opposed to something that went wrong.
+    /// Who has to do something about it.
     #[must_use]
-    pub const fn is_usage(&self) -> bool {
-        !matches!(
-            self,
-            Self::Fs(_)
-                | Self::Ended
-                | Self::NotAnEnd(..)
-                | Self::NoRuntime
-                | Self::LeaseHeld { .. }
-                | Self::RunInUse { .. }
-                | Self::RunWaiting(_)
-                | Self::RunNeeded { .. }
-                | Self::CatalogLocked(_)
-        )
+    pub const fn kind(&self) -> RunErrorKind {
+        // Without a rest, so that a new error has to say what it is.
+        match self {
+            Self::Definition(_)
+            | Self::Project { .. }
+            | Self::RootId(_)
+            | Self::RunId(_)
+            | Self::RunIdPrefix(_)
+            | Self::RunExists(_)
+            | Self::RunRoot { .. }
+            | Self::RunRootSubpath(_)
+            | Self::UnknownRun { .. }
+            | Self::NoRuns { .. }
+            | Self::NoJournal(_)
+            | Self::AmbiguousRun { .. }
+            | Self::Path(_)
+            | Self::EntryPoint(_)
+            | Self::EntryPointWithoutPreviousRun(_)
+            | Self::Step(_)
+            | Self::StepNotReached { .. }
+            | Self::NoPreviousRun
+            | Self::EntryPointAndExecute
+            | Self::EditWithoutEntryPoint
+            | Self::Execute(_)
+            | Self::NotReady(_)
+            | Self::Ask(_)
+            | Self::NothingAsks(_)
+            | Self::OtherRoot { .. }
+            | Self::EntryPointNotReached { .. }
+            | Self::Edit { .. }
+            | Self::NothingToReuse { .. }
+            | Self::MissingVariable(_)
+            | Self::UnknownVariable { .. }
+            | Self::UnknownInput { .. }
+            | Self::InvalidInput { .. }
+            | Self::InputTooLate(_)
+            | Self::InputFile { .. }
+            | Self::Unrecordable { .. }
+            | Self::MessageTooLong { .. }
+            | Self::Settle(_)
+            | Self::SettledTwice(_)
+            | Self::NothingToSettle(_)
+            | Self::OriginalSystem(_)
+            | Self::NothingToResume
+            | Self::AlreadyCompleted(_)
+            | Self::ParentGone { .. } => RunErrorKind::Usage,
+            Self::ForeignRun { .. }
+            | Self::OnlyForeignRuns(_)
+            | Self::LeaseHeld { .. }
+            | Self::LeaseOfAnotherHost(_)
+            | Self::RunInUse { .. }
+            | Self::RunWaiting(_)
+            | Self::RunNeeded { .. }
+            | Self::CatalogLocked(_) => RunErrorKind::Refused,
+            Self::Unreadable { .. }
+            | Self::Journal { .. }
+            | Self::NewerVersion { .. }
+            | Self::Corrupt { .. } => RunErrorKind::Damage,
+            Self::RecordTooLong { .. }
+            | Self::Unresponsive { .. }
+            | Self::Ended
+            | Self::Stopped(_)
+            | Self::NotAnEnd(..)
+            | Self::NoRuntime
+            | Self::Fs(_) => RunErrorKind::Failure,
+        }
     }
 
     /// Whether a result of the previous run cannot be taken, which is no fault of the run's own directory.

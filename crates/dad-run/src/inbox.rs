@@ -1,10 +1,11 @@
 //! What other processes tell the one that drives a run: a file each, under a name that only one of them gets.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::io::Read;
 use std::path::Path;
 
 use dad_core::{HierarchyPath, SCHEMA_VERSION, Timestamp};
-use dad_fs::{Dir, Durability};
+use dad_fs::{Dir, Durability, Entry, FsError, FsResult};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -12,7 +13,9 @@ use crate::clock::random_suffix;
 use crate::error::RunError;
 use crate::layout::{DOT_RUN, INBOX};
 use crate::projection::to_file_text;
-use crate::question::Answer;
+
+/// The longest message that is sent or read, in bytes.
+const LONGEST_MESSAGE: u64 = 16 * 1024 * 1024;
 
 /// What is told to a run from outside: the content of a file of `.run/inbox/`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,7 +77,6 @@ pub fn request_cancel(run_dir: &Path, path: Option<&HierarchyPath>, source: &str
 
 /// Puts a message into the inbox of a run under a name of its own; `false` if the name is taken.
 pub(crate) fn send(run_dir: &Path, name: &str, source: &str, body: MessageBody) -> Result<bool, RunError> {
-    let inbox = Dir::open(run_dir)?.open_dir(DOT_RUN)?.create_dir_all(INBOX)?;
     let message = Message {
         schema_version: SCHEMA_VERSION,
         at: Timestamp::now(),
@@ -82,42 +84,110 @@ pub(crate) fn send(run_dir: &Path, name: &str, source: &str, body: MessageBody) 
         body,
     };
     let bytes = to_file_text(name, &message)?;
-    // Whoever answers is told that it counts: it has to be there after a loss of power too.
+    if bytes.len() as u64 > LONGEST_MESSAGE {
+        return Err(RunError::MessageTooLong {
+            bytes: bytes.len(),
+            most: LONGEST_MESSAGE,
+        });
+    }
+    let inbox = Dir::open(run_dir)?.open_dir(DOT_RUN)?.create_dir_all(INBOX)?;
+    // Its sender learns that it counts: it has to be there after a loss of power too.
     Ok(inbox.publish(name, &bytes, Durability::Disk)?)
 }
 
 /// The inbox of a run as its driver sees it.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
+    /// Messages that need not be looked at again.
     seen: HashSet<String>,
+    /// Messages that the driver has warned of and looks at again: why they cannot be read may pass.
+    warned: HashSet<String>,
+    /// Messages that were there before this process became the driver. A cancel among them was meant for an earlier one.
+    earlier: HashSet<String>,
+}
+
+/// A message and the name of its file.
+#[derive(Debug)]
+pub(crate) struct Received {
+    name: String,
+    pub(crate) message: Message,
 }
 
 impl Inbox {
-    /// An inbox, and the answers that came while nobody drove the run. What else lies in it was meant for an earlier
-    /// driver.
-    pub(crate) fn open(dot_run: &Dir) -> Result<(Self, HashMap<String, Answer>), RunError> {
+    /// The inbox of a run whose lease this process is about to take. To be called before that: whoever sends a cancel
+    /// afterwards may have seen the lease, and means this driver.
+    pub(crate) fn before_lease(dot_run: &Dir) -> Result<Self, RunError> {
         let mut inbox = Self::default();
-        let messages = inbox.new_messages(dot_run)?;
-        Ok((inbox, messages.into_iter().filter_map(Answer::of).collect()))
+        if let Some(dir) = dot_run.open_dir_optional(INBOX)? {
+            inbox
+                .earlier
+                .extend(dir.entries()?.into_iter().map(|entry| entry.name));
+        }
+        Ok(inbox)
     }
 
-    /// What has come since it was asked last. What cannot be read is passed over: it came from outside.
-    pub(crate) fn new_messages(&mut self, dot_run: &Dir) -> Result<Vec<Message>, RunError> {
+    /// The messages that have come since the last call; of those that were there before this process became the driver
+    /// only answers. What cannot be read is passed over: anyone may write there.
+    pub(crate) fn new_messages(&mut self, dot_run: &Dir) -> Result<Vec<Received>, RunError> {
         let Some(dir) = dot_run.open_dir_optional(INBOX)? else {
             return Ok(Vec::new());
         };
         let mut found = Vec::new();
-        for entry in dir.entries()? {
-            if !self.seen.insert(entry.name.clone()) {
+        for Entry { name, .. } in dir.entries()? {
+            if self.seen.contains(&name) {
                 continue;
             }
-            match serde_json::from_slice::<Message>(&dir.read(&entry.name)?) {
-                Ok(message) => found.push(message),
+            match read_message(&dir, &name) {
+                Ok(Ok(message)) => {
+                    self.seen.insert(name.clone());
+                    let is_old = self.earlier.contains(&name) && !message.is_answer();
+                    if !is_old {
+                        found.push(Received { name, message });
+                    }
+                }
+                Ok(Err(reason)) => {
+                    tracing::warn!(file = name, reason, "a message to the run is ignored");
+                    self.seen.insert(name);
+                }
                 Err(error) => {
-                    tracing::warn!(file = entry.name, %error, "a message to the run cannot be read");
+                    if self.warned.insert(name.clone()) {
+                        tracing::warn!(file = name, %error, "a message to the run cannot be read yet");
+                    }
                 }
             }
         }
         Ok(found)
+    }
+
+    /// Has a message given out again: what it asks for could not be done.
+    pub(crate) fn put_back(&mut self, received: &Received) {
+        self.seen.remove(&received.name);
+    }
+}
+
+/// A message, or why what stands there is none and never will be. An error of the file system may pass.
+fn read_message(inbox: &Dir, name: &str) -> FsResult<Result<Message, String>> {
+    let Some((file, len)) = inbox.open_regular(name)? else {
+        return Ok(Err("it is not a regular file".to_owned()));
+    };
+    if len > LONGEST_MESSAGE {
+        return Ok(Err(format!(
+            "it has {len} bytes, and at most {LONGEST_MESSAGE} are read"
+        )));
+    }
+    let mut bytes = Vec::new();
+    file.take(LONGEST_MESSAGE)
+        .read_to_end(&mut bytes)
+        .map_err(|source| FsError {
+            operation: "read",
+            path: inbox.path().join(name),
+            source,
+        })?;
+    Ok(serde_json::from_slice(&bytes).map_err(|error| error.to_string()))
+}
+
+impl Message {
+    const fn is_answer(&self) -> bool {
+        matches!(self.body, MessageBody::Answer { .. } | MessageBody::Deny { .. })
     }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use dad_core::{ErrorInfo, FirstFailure, HierarchyPath, RunStatus, SecretRegistry, Timestamp};
 use dad_definition::NodeTypes;
 use dad_events::{Event, EventBody, EventBus, RunEnded, RunIdentity};
-use dad_fs::{Dir, Durability, FileLock};
+use dad_fs::{Dir, Durability};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -16,8 +16,10 @@ use crate::batch::{Batch, closes_batch};
 use crate::budget::Accounts;
 use crate::clock::Clock;
 use crate::error::RunError;
+use crate::inbox::Inbox;
 use crate::inputs::GivenInputs;
 use crate::journal::JournalWriter;
+use crate::lease::Lease;
 use crate::machine;
 use crate::masking::mask_left_files;
 use crate::plan::{RerunPlan, RunPlace};
@@ -27,7 +29,7 @@ use crate::reader::ResultReader;
 use crate::record::{Driver, RecordBody, Totals};
 use crate::resources::Resources;
 use crate::resume::{Interrupted, Settled};
-use crate::run::SealedRun;
+use crate::run::{SealedRun, Stop};
 
 pub(crate) struct RunInner {
     pub(crate) identity: Arc<RunIdentity>,
@@ -61,6 +63,7 @@ pub(crate) struct RunInner {
     pub(crate) epoch: u32,
     /// Told when an answer has come from outside.
     pub(crate) answer_came: Notify,
+    pub(crate) inbox: Mutex<Inbox>,
     pub(crate) state: Mutex<State>,
 }
 
@@ -68,7 +71,7 @@ pub(crate) struct RunInner {
 pub(crate) struct State {
     pub(crate) journal: JournalWriter,
     pub(crate) batch: Batch,
-    pub(crate) lease: Option<FileLock>,
+    pub(crate) lease: Option<Lease>,
     pub(crate) totals: Totals,
     pub(crate) first_failures: Vec<FirstFailure>,
     pub(crate) inputs: GivenInputs,
@@ -87,8 +90,8 @@ pub(crate) struct State {
     pub(crate) settled: HashMap<HierarchyPath, Settled>,
     /// What is to stop, beside the whole run.
     pub(crate) cancelled: Vec<HierarchyPath>,
-    /// Steps that execute, and what stops each.
-    pub(crate) executing: HashMap<HierarchyPath, CancellationToken>,
+    /// Steps and components that have begun and not ended, and what stops each.
+    pub(crate) stoppable: HashMap<HierarchyPath, Stop>,
 }
 
 impl std::fmt::Debug for RunInner {
@@ -154,6 +157,7 @@ impl RunInner {
             epoch: self.epoch,
             pid: std::process::id(),
             host: machine::host(),
+            boot_id: machine::boot_id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             git_commit: self.git_commit.clone(),
         }
@@ -222,7 +226,7 @@ impl RunInner {
 
     fn write_projections(&self, sealed: &SealedRun) -> Result<(), RunError> {
         let completed_at = Some(self.clock.now());
-        Summary::new(self, sealed, completed_at).write(&self.dir, self.durability)?;
+        Summary::new(self, sealed, completed_at).write((&self.dir, &self.dot_run), self.durability)?;
         self.metadata(sealed.status, completed_at, Some(sealed))
             .write(&self.trace, self.durability)
     }

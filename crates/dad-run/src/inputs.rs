@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use dad_core::json;
 use dad_core::{HierarchyPath, PathSelector, nearest};
 use dad_definition::{Component, NodeTypes, Program, Selected};
 use serde_json::{Map, Value};
@@ -74,6 +75,7 @@ impl GivenInputs {
             (None, Some(component)) => check_component_input(component, program, &given.value),
             (None, None) => Err("a branch takes no input".to_owned()),
         };
+        let checked = checked.and_then(|()| json::check(&given.value).map_err(|error| error.to_string()));
         checked.map_err(|reason| RunError::InvalidInput {
             path: path.clone(),
             origin: given.source.clone(),
@@ -148,12 +150,40 @@ pub fn variables_of(input: &Value) -> Map<String, Value> {
     variables.cloned().unwrap_or_default()
 }
 
+/// Refuses a value from outside that could not be read again if it was recorded.
+pub(crate) fn check_external(what: &str, value: &Value) -> Result<(), RunError> {
+    json::check(value).map_err(|error| RunError::Unrecordable {
+        what: what.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
 /// Reads a file of static inputs: an object whose keys are paths or unambiguous suffixes. A file that a person writes
 /// need not say its version; the one in a run directory does.
 pub(crate) fn read_static_inputs(path: &Path) -> Result<Vec<UnresolvedInput>, RunError> {
-    let bytes = std::fs::read(path).map_err(|e| RunError::unreadable(path, e))?;
-    let mut map: Map<String, Value> = serde_json::from_slice(&bytes)
-        .map_err(|e| RunError::unreadable(path, format!("it must be an object of inputs by step: {e}")))?;
+    let bytes = std::fs::read(path).map_err(|error| RunError::InputFile {
+        path: path.to_path_buf(),
+        reason: error.to_string(),
+    })?;
+    parse_static_inputs(path, &bytes)
+}
+
+/// Static inputs in the text of a file.
+pub(crate) fn parse_static_inputs(path: &Path, bytes: &[u8]) -> Result<Vec<UnresolvedInput>, RunError> {
+    let unusable = |reason: String| RunError::InputFile {
+        path: path.to_path_buf(),
+        reason,
+    };
+    let text = std::str::from_utf8(bytes).map_err(|error| unusable(error.to_string()))?;
+    let mut map: Map<String, Value> = match json::parse_external(text) {
+        Ok(Value::Object(map)) => map,
+        Ok(_) => return Err(unusable("it must be an object of inputs by step".to_owned())),
+        Err(error) => {
+            return Err(unusable(format!(
+                "it must be an object of inputs by step: {error}"
+            )));
+        }
+    };
     // A step may have this id, but an input is never a number.
     if let Some(version) = map.get("schema_version").filter(|version| version.is_number()) {
         check_version(version, path)?;

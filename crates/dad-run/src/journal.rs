@@ -1,13 +1,15 @@
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use dad_core::{SCHEMA_VERSION, Timestamp};
 use dad_fs::{AppendFile, Dir};
+use serde::Deserialize;
 
 use crate::error::RunError;
 use crate::layout::JOURNAL;
-use crate::record::{Record, RecordBody};
+use crate::record::{Driver, Record, RecordBody};
 
 /// No record is longer, in bytes; large fields are kept elsewhere.
 pub(crate) const MAX_RECORD: usize = 64 * 1024;
@@ -74,7 +76,10 @@ impl JournalWriter {
         self.line.remove(start);
         self.line.push(b'\n');
         match self.line.len() {
-            len if len > MAX_RECORD => Err(unwritable(format!("a record of {len} bytes is too long"))),
+            bytes if bytes > MAX_RECORD => Err(RunError::RecordTooLong {
+                bytes,
+                most: MAX_RECORD,
+            }),
             _ => Ok(()),
         }
     }
@@ -161,6 +166,37 @@ pub(crate) fn first_and_last(mut file: File, path: &Path) -> Result<Option<(Reco
     let last_line = whole.rsplit(|b| *b == b'\n').next().unwrap_or(whole);
     let last = serde_json::from_slice(last_line).map_err(|e| unreadable(&e))?;
     Ok(Some((first, last)))
+}
+
+/// The process that drove a run last. Of the other records only the type is read.
+pub(crate) fn last_driver(dot_run: &Dir) -> Result<Option<Driver>, RunError> {
+    #[derive(Deserialize)]
+    struct Kind<'a> {
+        #[serde(borrow, rename = "type")]
+        name: Cow<'a, str>,
+    }
+    let path = dot_run.path().join(JOURNAL);
+    let mut reader = BufReader::with_capacity(256 * 1024, dot_run.open_file(JOURNAL)?);
+    let mut last = None;
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line);
+        read.map_err(|e| RunError::unreadable(&path, e))?;
+        // The end, or a line that a crash has torn.
+        if line.last() != Some(&b'\n') {
+            return Ok(last);
+        }
+        let unreadable = |e: serde_json::Error| RunError::unreadable(&path, e);
+        let kind: Kind<'_> = serde_json::from_slice(&line).map_err(unreadable)?;
+        if !["run_started", "run_resumed"].contains(&&*kind.name) {
+            continue;
+        }
+        let record: Record = serde_json::from_slice(&line).map_err(unreadable)?;
+        if let RecordBody::RunStarted(driver) | RecordBody::RunResumed(driver) = record.body {
+            last = Some(driver);
+        }
+    }
 }
 
 fn check_version(record: &Record, path: &Path) -> Result<(), RunError> {

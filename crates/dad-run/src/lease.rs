@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dad_core::SCHEMA_VERSION;
@@ -9,6 +9,7 @@ use crate::error::RunError;
 use crate::journal::first_and_last;
 use crate::layout::{JOURNAL, LEASE};
 use crate::machine;
+use crate::origin::Session;
 use crate::record::RecordBody;
 
 /// How long somebody who holds the lease is given to let go of it, or to write who it is.
@@ -23,6 +24,8 @@ pub(crate) struct Holder {
     pid: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     boot_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    run_dir: Option<PathBuf>,
 }
 
 impl Holder {
@@ -39,27 +42,78 @@ impl std::fmt::Display for Holder {
     }
 }
 
-/// Takes the lease of a run. The lock of a process on another machine cannot be seen on every file system: unless the
+/// The lock of the process that drives a run.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    lease: FileLock,
+    /// The journal itself is locked as well: whoever removes the lease, as programs do that keep directories in step with
+    /// others, does not let a second driver in.
+    journal: Option<FileLock>,
+}
+
+impl Lease {
+    /// Writes who holds it.
+    pub(crate) fn sign(&mut self, dot_run: &Dir) -> Result<(), RunError> {
+        let holder = Holder {
+            schema_version: SCHEMA_VERSION,
+            host: machine::host(),
+            pid: std::process::id(),
+            boot_id: machine::boot_id(),
+            run_dir: dot_run.path().parent().map(Path::to_path_buf),
+        };
+        let text = serde_json::to_vec(&holder).map_err(|e| RunError::unreadable(LEASE, e))?;
+        Ok(self.lease.write_content(&text)?)
+    }
+
+    /// Locks the journal of a run that is being made, once it is there.
+    pub(crate) fn lock_journal(&mut self, dot_run: &Dir) -> Result<(), RunError> {
+        self.journal = lock_journal(dot_run)?;
+        Ok(())
+    }
+}
+
+/// Locks the journal for its driver, if there is one.
+fn lock_journal(dot_run: &Dir) -> Result<Option<FileLock>, RunError> {
+    // There a lock keeps the driver itself from writing through another handle.
+    if cfg!(windows) {
+        return Ok(None);
+    }
+    for _ in 0..MOMENTS {
+        match dot_run.lock_existing(JOURNAL) {
+            Ok(Some(lock)) => return Ok(Some(lock)),
+            // A reader only looks whether it is held, and lets go at once.
+            Ok(None) => std::thread::sleep(MOMENT),
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(held(dot_run, false))
+}
+
+/// Takes the lease of a run, to be [signed](Lease::sign) once it is clear that this process drives it. The lock of a process on another machine cannot be seen on every file system: unless the
 /// run was sealed, such a process counts as its driver until somebody steals the lease.
-pub(crate) fn acquire(dot_run: &Dir, steal: bool) -> Result<FileLock, RunError> {
+pub(crate) fn acquire(dot_run: &Dir, steal: bool) -> Result<Lease, RunError> {
     acquire_where(dot_run, steal, machine::is_known_local)
 }
 
 /// Takes the lease of a run where `is_local` says on which directories locks are known to hold.
-fn acquire_where(dot_run: &Dir, steal: bool, is_local: fn(&Path) -> bool) -> Result<FileLock, RunError> {
-    let mut lock = lock(dot_run, steal)?;
+fn acquire_where(dot_run: &Dir, steal: bool, is_local: fn(&Path) -> bool) -> Result<Lease, RunError> {
+    let lease = lock(dot_run, steal)?;
+    let journal = lock_journal(dot_run)?;
     if !steal && let Some(holder) = foreign_holder_where(dot_run, is_local)? {
         return Err(RunError::LeaseOfAnotherHost(holder.to_string()));
     }
-    let holder = Holder {
-        schema_version: SCHEMA_VERSION,
-        host: machine::host(),
-        pid: std::process::id(),
-        boot_id: machine::boot_id(),
-    };
-    let text = serde_json::to_vec(&holder).map_err(|e| RunError::unreadable(LEASE, e))?;
-    lock.write_content(&text)?;
-    Ok(lock)
+    Ok(Lease { lease, journal })
+}
+
+/// Who took the lease last, for a run that was not begun: its journal names no driver.
+pub(crate) fn last_session(dot_run: &Dir) -> Option<Session> {
+    let holder = read_holder(dot_run)?;
+    Some(Session {
+        host: holder.host,
+        boot_id: holder.boot_id,
+        run_dir: holder.run_dir?,
+    })
 }
 
 /// Locks the lease. While it names nobody who lives, it is held by somebody who only looks whether it is held, or by
@@ -75,17 +129,22 @@ fn lock(dot_run: &Dir, steal: bool) -> Result<FileLock, RunError> {
         }
         std::thread::sleep(MOMENT);
     }
+    Err(held(dot_run, steal))
+}
+
+fn held(dot_run: &Dir, steal: bool) -> RunError {
     let run = dot_run.path().parent().and_then(Path::file_name);
-    Err(RunError::LeaseHeld {
+    RunError::LeaseHeld {
         run: run.unwrap_or_default().to_string_lossy().into_owned(),
         holder: holder(dot_run),
         steal,
-    })
+    }
 }
 
 /// Whether a process drives the run.
 pub(crate) fn is_held(dot_run: &Dir) -> Result<bool, RunError> {
-    Ok(dot_run.is_locked(LEASE)? || foreign_holder(dot_run)?.is_some())
+    let is_locked = dot_run.is_locked(LEASE)? || (cfg!(unix) && dot_run.is_locked(JOURNAL)?);
+    Ok(is_locked || foreign_holder(dot_run)?.is_some())
 }
 
 fn is_sealed(dot_run: &Dir) -> Result<bool, RunError> {
@@ -134,6 +193,7 @@ mod tests {
             host: "elsewhere.example".to_owned(),
             pid: 7,
             boot_id: None,
+            run_dir: None,
         };
         let mut lease = dir.lock(LEASE).unwrap().unwrap();
         lease
@@ -167,7 +227,10 @@ mod tests {
             "{refused}"
         );
         assert!(refused.hint().unwrap().contains("--steal-lease"));
-        drop(acquire_where(&dot_run, true, |_| false).unwrap());
+        acquire_where(&dot_run, true, |_| false)
+            .unwrap()
+            .sign(&dot_run)
+            .unwrap();
         assert_eq!(read_holder(&dot_run).unwrap().host, machine::host());
         drop(acquire_where(&dot_run, false, |_| false).unwrap());
     }

@@ -41,6 +41,7 @@ mod machine;
 mod masking;
 mod memo;
 mod normalise;
+mod origin;
 mod original;
 mod parse;
 mod plan;
@@ -73,7 +74,7 @@ pub use dad_events::QuestionKind;
 pub use dad_fs::Durability;
 pub use decide::{Asked, Facts, Fit, Kind, Known, Reason, Verdict, decide, is_result};
 pub use edit::Edit;
-pub use error::RunError;
+pub use error::{RunError, RunErrorKind};
 pub use excerpt::shorten_diff;
 pub use inbox::{Message, MessageBody, request_cancel};
 pub use inputs::GivenInput;
@@ -81,6 +82,7 @@ pub use inputs::{check_component_input, variables_of};
 pub use machine::process_start_time;
 pub use memo::MemoLine;
 pub use normalise::Normaliser;
+pub use origin::LeftProcess;
 pub use original::{OriginalElement, OriginalRun};
 pub use plan::{
     Decision, EntryPoint, PlannedStep, Recorded, RerunPlan, RunPlace, Side, origin_of, plan_by_fingerprint,
@@ -103,8 +105,7 @@ pub use retention::{
     Unreadable, plan_prune,
 };
 pub use run::{
-    ActiveRun, ComponentEnd, EnteredComponent, ExecutingStep, Items, LoopStart, RunHandle, RunScope,
-    SealedRun,
+    ActiveRun, ComponentEnd, EnteredComponent, Items, LoopStart, RunHandle, RunScope, SealedRun, Stoppable,
 };
 pub use secrets::{SecretError, SecretSource, credentials_file};
 pub use step::{CommitDetails, StagedStep, StepStart};

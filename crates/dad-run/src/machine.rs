@@ -79,11 +79,25 @@ pub(crate) fn may_be_alive(_: u32) -> bool {
     true
 }
 
+/// Whether a process group is the one of this process.
+#[cfg(unix)]
+pub(crate) fn is_own_group(pgid: u32) -> bool {
+    let own = rustix::process::getpgrp().as_raw_nonzero().get();
+    u32::try_from(own) == Ok(pgid)
+}
+
+/// Whether a process group is the one of this process.
+#[cfg(not(unix))]
+pub(crate) fn is_own_group(_: u32) -> bool {
+    false
+}
+
 #[cfg(unix)]
 fn kill_group(pgid: u32) {
     use rustix::process::{Pid, Signal, kill_process_group};
     let pid = i32::try_from(pgid).ok().and_then(Pid::from_raw);
-    if let Some(pid) = pid {
+    // kill(2) takes 1 for every process there is.
+    if let Some(pid) = pid.filter(|pid| !pid.is_init()) {
         // A group that is gone already is what was wanted.
         let _ = kill_process_group(pid, Signal::KILL);
     }

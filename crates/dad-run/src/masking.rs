@@ -1,6 +1,8 @@
 //! Files in a run that others wrote, without the secrets in them: those it was given, and those that nodes make.
 
 use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 use dad_core::Redactor;
 use dad_fs::{Dir, Durability, EntryKind, FsResult, temporary_name};
@@ -24,27 +26,40 @@ const MASKED_WHEN_WRITTEN: [&str; 9] = [
     WORLD,
 ];
 
-/// Copies the regular files and directories of `source` into `target`, with secrets masked, also in names.
+/// Copies the regular files and directories of `source` into `target`, with secrets masked, also in names. What is
+/// neither is left out with a warning.
 pub(crate) fn copy_files(source: &Dir, target: &Dir, redactor: &Redactor) -> FsResult<()> {
-    for entry in source.entries()? {
-        let name = redactor.redact(&entry.name);
-        match entry.kind {
-            EntryKind::File if has_secret(source, &entry.name, redactor)? => {
-                tell(&source.path().join(&*name));
-                write_masked((source, &entry.name), (target, &name), redactor)?;
+    for (name, kind) in source.names()? {
+        let masked = masked_name(&name, redactor);
+        match kind {
+            EntryKind::File if has_secret(source, &name, redactor)? => {
+                tell(&source.path().join(&masked));
+                write_masked((source, &name), (target, &masked), redactor)?;
             }
-            EntryKind::File => drop(source.copy_file(&entry.name, target, &*name)?),
+            EntryKind::File => drop(source.copy_file(&name, target, &masked)?),
             EntryKind::Dir => {
-                copy_files(
-                    &source.open_dir(&entry.name)?,
-                    &target.create_dir(&*name)?,
-                    redactor,
-                )?;
+                copy_files(&source.open_dir(&name)?, &target.create_dir(&masked)?, redactor)?;
             }
-            EntryKind::Symlink | EntryKind::Other => {}
+            EntryKind::Symlink => left_out(&source.path().join(&masked), "a symbolic link"),
+            EntryKind::Other => left_out(&source.path().join(&masked), "neither a file nor a directory"),
         }
     }
     Ok(())
+}
+
+fn left_out(path: &Path, what: &str) {
+    tracing::warn!(
+        "`{}` is {what}: it is not copied to the inputs of the run",
+        path.display()
+    );
+}
+
+/// A name with the secrets in it masked. One that is not UTF-8 stays as it is unless it holds a secret.
+fn masked_name<'a>(name: &'a OsStr, redactor: &Redactor) -> Cow<'a, OsStr> {
+    match redactor.redact(&name.to_string_lossy()) {
+        Cow::Borrowed(_) => name.into(),
+        Cow::Owned(masked) => OsString::from(masked).into(),
+    }
 }
 
 /// Masks secrets in the files that a node made in the directory of its step, also in their names.
@@ -68,27 +83,27 @@ pub(crate) fn mask_left_files(run: &Dir, root_id: &str, redactor: &Redactor) -> 
 }
 
 fn mask_files(dir: &Dir, redactor: &Redactor, except: &[&str]) -> FsResult<()> {
-    for entry in dir.entries()? {
-        let name = &*entry.name;
-        match entry.kind {
-            _ if except.contains(&name) => continue,
-            EntryKind::File if has_secret(dir, name, redactor)? => {
-                let masked = temporary_name("masked");
-                write_masked((dir, name), (dir, &masked), redactor)?;
-                dir.rename(&masked, dir, name, Durability::Process)?;
-                tell(&dir.path().join(&*redactor.redact(name)));
+    for (name, kind) in dir.names()? {
+        match kind {
+            _ if except.iter().any(|except| name == **except) => continue,
+            EntryKind::File if has_secret(dir, &name, redactor)? => {
+                let masked = free_name(dir, &temporary_name("masked"))?;
+                write_masked((dir, &name), (dir, OsStr::new(&masked)), redactor)?;
+                dir.rename(&masked, dir, &name, Durability::Process)?;
+                tell(&dir.path().join(masked_name(&name, redactor)));
             }
-            EntryKind::Dir => mask_files(&dir.open_dir(name)?, redactor, &[])?,
+            EntryKind::Dir => mask_files(&dir.open_dir(&name)?, redactor, &[])?,
             EntryKind::File | EntryKind::Symlink | EntryKind::Other => {}
         }
-        if let Cow::Owned(masked) = redactor.redact(name) {
-            dir.rename(name, dir, free_name(dir, &masked)?, Durability::Process)?;
+        if let Cow::Owned(masked) = masked_name(&name, redactor) {
+            let free = free_name(dir, &masked.to_string_lossy())?;
+            dir.rename(&name, dir, free, Durability::Process)?;
         }
     }
     Ok(())
 }
 
-fn has_secret(dir: &Dir, name: &str, redactor: &Redactor) -> FsResult<bool> {
+fn has_secret(dir: &Dir, name: &OsStr, redactor: &Redactor) -> FsResult<bool> {
     if redactor.is_empty() {
         return Ok(false);
     }
@@ -98,7 +113,7 @@ fn has_secret(dir: &Dir, name: &str, redactor: &Redactor) -> FsResult<bool> {
     Ok(stream.has_masked())
 }
 
-fn write_masked(from: (&Dir, &str), to: (&Dir, &str), redactor: &Redactor) -> FsResult<()> {
+fn write_masked(from: (&Dir, &OsStr), to: (&Dir, &OsStr), redactor: &Redactor) -> FsResult<()> {
     let mut file = to.0.append(to.1)?;
     let mut stream = redactor.stream();
     let mut written = Ok(());
@@ -111,6 +126,6 @@ fn write_masked(from: (&Dir, &str), to: (&Dir, &str), redactor: &Redactor) -> Fs
     file.append(&stream.finish_bytes())
 }
 
-fn tell(file: &std::path::Path) {
+fn tell(file: &Path) {
     tracing::warn!(file = %file.display(), "a secret in a file is masked in the run");
 }

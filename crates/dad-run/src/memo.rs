@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use dad_core::{Digest, SCHEMA_VERSION, Timestamp};
+use dad_fs::Dir;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -49,7 +50,23 @@ impl MemoLine {
     /// # Errors
     /// If the file cannot be read, or a whole line is no memo.
     pub fn read_file(path: &Path) -> Result<Vec<Self>, RunError> {
-        let text = std::fs::read_to_string(path).map_err(|e| RunError::unreadable(path, e))?;
+        let (parent, name) = (path.parent(), path.file_name());
+        let (Some(parent), Some(name)) = (parent, name) else {
+            return Err(RunError::unreadable(path, "it is not the path of a file"));
+        };
+        Self::parse(path, Dir::open(parent)?.read(name)?)
+    }
+
+    /// As [`read_file`](Self::read_file) for a file below a directory; no lines if it is missing.
+    pub(crate) fn read_in(dir: &Dir, name: &Path) -> Result<Vec<Self>, RunError> {
+        match dir.read_optional(name)? {
+            Some(bytes) => Self::parse(&dir.path().join(name), bytes),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn parse(path: &Path, bytes: Vec<u8>) -> Result<Vec<Self>, RunError> {
+        let text = String::from_utf8(bytes).map_err(|e| RunError::unreadable(path, e))?;
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         let lines = whole.lines().enumerate().filter(|(_, line)| !line.is_empty());
         let parse = |(index, line): (usize, &str)| {

@@ -129,8 +129,12 @@ impl Summary {
         }
     }
 
-    pub(crate) fn write(&self, run_dir: &Dir, durability: Durability) -> Result<(), RunError> {
-        write_json(run_dir, RUN_SUMMARY, self, durability)
+    pub(crate) fn write(
+        &self,
+        (run_dir, dot_run): (&Dir, &Dir),
+        durability: Durability,
+    ) -> Result<(), RunError> {
+        write_json_beside_others((run_dir, dot_run), RUN_SUMMARY, self, durability)
     }
 }
 
@@ -153,7 +157,17 @@ pub(crate) fn write_json(
     Ok(dir.replace(name, &to_file_text(name, value)?, durability)?)
 }
 
-/// Writes a new file into a directory that nobody reads yet.
+/// As [`write_json`] in a directory in which commands may keep files: the temporary file is made in `.run`.
+pub(crate) fn write_json_beside_others(
+    (dir, dot_run): (&Dir, &Dir),
+    name: &str,
+    value: &impl Serialize,
+    durability: Durability,
+) -> Result<(), RunError> {
+    Ok(dir.replace_through_dir(dot_run, name, &to_file_text(name, value)?, durability)?)
+}
+
+/// Writes a new file into a directory that has no readers yet.
 pub(crate) fn write_new_json(
     dir: &Dir,
     name: &str,
@@ -171,15 +185,27 @@ pub(crate) fn write_new_json(
 
 /// An error short enough for a journal record.
 pub(crate) fn shorten(error: &ErrorInfo) -> ErrorInfo {
-    const LONGEST: usize = 4000;
-    let cut = |text: &str| match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
-        None => text.to_owned(),
-    };
     ErrorInfo {
-        code: error.code.clone(),
-        message: cut(&error.message),
-        hint: error.hint.as_deref().map(cut),
+        code: error.code.chars().take(200).collect(),
+        message: shorten_text(&error.message, 16 * 1024),
+        hint: error.hint.as_deref().map(|hint| shorten_text(hint, 4 * 1024)),
         path: error.path.clone(),
     }
+}
+
+/// A text that takes at most about `most` bytes in a journal record; of a longer one its beginning and its length.
+pub(crate) fn shorten_text(text: &str, most: usize) -> String {
+    let mut taken = 0;
+    for (at, c) in text.char_indices() {
+        taken += match c {
+            '"' | '\\' => 2,
+            // As `\u0000`.
+            c if c.is_ascii_control() => 6,
+            c => c.len_utf8(),
+        };
+        if taken > most {
+            return format!("{}… ({} bytes)", &text[..at], text.len());
+        }
+    }
+    text.to_owned()
 }

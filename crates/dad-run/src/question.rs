@@ -11,10 +11,11 @@ use tokio::sync::futures::Notified;
 
 use crate::error::RunError;
 use crate::inbox::{Message, MessageBody, send};
+use crate::inputs::check_external;
 use crate::layout::QUESTIONS;
-use crate::projection::to_file_text;
+use crate::projection::{shorten_text, to_file_text};
 use crate::record::RecordBody;
-use crate::run::RunHandle;
+use crate::run::{RunHandle, SOURCE};
 use crate::values::store_value;
 use crate::view::OpenQuestion;
 
@@ -245,7 +246,7 @@ impl RunHandle {
             kind: answer.kind,
             fingerprint: answer.fingerprint,
             id: answer.question.map(str::to_owned),
-            source: answer.source.to_owned(),
+            source: shorten_text(answer.source, SOURCE),
             input: store_value(&inner.dot_run, answer.value.clone(), inner.durability)?,
         };
         inner.record(&body, None).map(drop)
@@ -274,10 +275,13 @@ impl Answer {
 /// Returns whether this was the first answer.
 ///
 /// # Errors
-/// If the answer cannot be written.
+/// If the answer nests too deep or is too long to be recorded, or cannot be written.
 pub fn answer_question(run_dir: &Path, question: &str, answer: Answer) -> Result<bool, RunError> {
     let question = question.to_owned();
     let name = format!("{question}.json");
+    if let Answer::Given { value, .. } = &answer {
+        check_external("the answer", value)?;
+    }
     let (source, body) = match answer {
         Answer::Given { source, value } => (
             source,

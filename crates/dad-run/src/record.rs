@@ -273,6 +273,9 @@ pub struct Driver {
     pub pid: u32,
     /// Its machine.
     pub host: String,
+    /// What tells this start of the machine from others, where the system says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
     /// The version of dad-run.
     pub version: String,
     /// The run directory, as this process names it.

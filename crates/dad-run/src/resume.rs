@@ -13,16 +13,18 @@ use crate::context::{Prepared, RunContext, open_any};
 use crate::decide::is_result;
 use crate::drive::{Opened, drive};
 use crate::error::RunError;
-use crate::inputs::read_static_inputs;
+use crate::inbox::Inbox;
+use crate::inputs::parse_static_inputs;
 use crate::journal::JournalWriter;
 use crate::layout::{ATTEMPTS, DOT_RUN, DOT_TRACE, MEMO, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE, VALUES};
+use crate::lease;
 use crate::masking::mask_made_files;
 use crate::memo::MemoLine;
+use crate::origin::LeftProcess;
 use crate::plan::{Decision, PlannedStep, RerunPlan};
 use crate::record::{ControlKind, StepCommitted};
 use crate::run::ActiveRun;
 use crate::view::{RunView, ViewEntry};
-use crate::{lease, machine};
 
 impl ActiveRun {
     /// Notes that a step is settled by hand: it is not executed.
@@ -114,8 +116,9 @@ impl RunContext {
     /// [`RunView::definition`].
     ///
     /// # Errors
-    /// If somebody else drives the run, if it is completed, if its journal is damaged, or if the definition does not
-    /// fit.
+    /// If another process drives the run, if it is completed, if it was driven last on another machine or in another
+    /// directory and is not [trusted](crate::RunContextBuilder::trust), if its journal is damaged, or if the definition
+    /// does not fit.
     pub fn resume_run(
         self,
         run_dir: &Path,
@@ -127,7 +130,8 @@ impl RunContext {
         let program = Arc::new(self.program(definition.as_ref())?);
         let dir = Dir::open_with(run_dir, self.options.gate.clone())?;
         let dot_run = dir.open_dir(DOT_RUN)?;
-        let lease = lease::acquire(&dot_run, self.options.steal_lease)?;
+        let inbox = Inbox::before_lease(&dot_run)?;
+        let mut lease = lease::acquire(&dot_run, self.options.steal_lease)?;
         // Only now, because until then its driver may have written more.
         let view = RunView::open(run_dir)?;
         if view.root_id != self.root_id {
@@ -140,14 +144,16 @@ impl RunContext {
         if view.sealed_status() == Some(RunStatus::Completed) {
             return Err(RunError::AlreadyCompleted(view.run_id.to_string()));
         }
+        view.check_origin(self.options.trust)?;
+        lease.sign(&dot_run)?;
         let settle = self.options.settle.iter().map(|(selector, settled)| {
             let path = unsettled(selector, &view, &program)?;
             Ok((path, settled.clone()))
         });
         let settle = settle.collect::<Result<Vec<_>, RunError>>()?;
         check_settled_once(&settle)?;
-        for (pgid, start_time) in view.open_ends().children.values() {
-            machine::end_group(*pgid, *start_time);
+        for LeftProcess { path, pgid, reason } in view.end_children() {
+            tracing::warn!("process group {pgid} of `{path}` is left alone, and may still execute: {reason}");
         }
         let plan = view.plan()?;
         let parent = match &plan {
@@ -168,13 +174,14 @@ impl RunContext {
         let given = view.given_variables()?;
         let scope = self.scope_of(view.run_id.as_str(), dir.path(), given);
         let mut inputs = self.resolve_inputs(&program)?;
-        let recorded = dir.path().join(STATIC_INPUTS).join(STATIC_INPUTS_FILE);
-        if recorded.is_file() {
-            for input in read_static_inputs(&recorded)? {
+        let recorded = Path::new(STATIC_INPUTS).join(STATIC_INPUTS_FILE);
+        if let Some(bytes) = dir.read_optional(&recorded)? {
+            for input in parse_static_inputs(&dir.path().join(recorded), &bytes)? {
                 inputs.add(input, &program, &*self.options.types)?;
             }
         }
-        for place in [&dir, &dot_run, &trace] {
+        // Only where no command has a reason to keep files.
+        for place in [&dot_run, &trace] {
             place.remove_temporaries()?;
         }
         if let Some(values) = dot_run.open_dir_optional(VALUES)? {
@@ -191,6 +198,7 @@ impl RunContext {
             dot_run,
             stage,
             lease,
+            inbox,
         };
         let prepared = Prepared {
             program,
@@ -266,7 +274,16 @@ fn clear_stage(
         let attempt = match entry {
             ViewEntry::Running { attempt, .. } => attempt,
             ViewEntry::Step(step) if step.status == StepStatus::Cancelled => {
-                interrupted.insert(path.clone(), cancelled(dir, step)?);
+                let had_failed = view.open_ends().failed.get(path) == Some(&step.attempt);
+                let going_on = match had_failed {
+                    // It was cancelled in the pause behind a failed attempt: the next one begins with nothing.
+                    true => Interrupted {
+                        attempt: step.attempt + 1,
+                        memos: Vec::new(),
+                    },
+                    false => cancelled(dir, step)?,
+                };
+                interrupted.insert(path.clone(), going_on);
                 continue;
             }
             _ => continue,
@@ -303,11 +320,8 @@ fn clear_stage(
 
 /// An attempt that was cancelled: what its exchanges took is in its record.
 fn cancelled(dir: &Dir, step: &StepCommitted) -> Result<Interrupted, RunError> {
-    let file = dir.path().join(step.path.to_relative_dir()).join(MEMO);
-    let mut memos = match file.is_file() {
-        true => MemoLine::read_file(&file)?,
-        false => Vec::new(),
-    };
+    let file = step.path.to_relative_dir().join(MEMO);
+    let mut memos = MemoLine::read_in(dir, &file)?;
     memos.iter_mut().for_each(|memo| memo.is_counted = true);
     Ok(Interrupted {
         attempt: step.attempt,
@@ -320,11 +334,10 @@ fn memos_of(attempts: &Dir, names: &[String]) -> Result<Vec<MemoLine>, RunError>
     let mut longest = Vec::new();
     for entry in attempts.entries()? {
         let number = entry.name.split('_').next().unwrap_or_default();
-        let memo = attempts.path().join(&entry.name).join(MEMO);
-        if !names.iter().any(|name| name == number) || !memo.is_file() {
+        if !names.iter().any(|name| name == number) {
             continue;
         }
-        let memos = MemoLine::read_file(&memo)?;
+        let memos = MemoLine::read_in(attempts, &Path::new(&entry.name).join(MEMO))?;
         if memos.len() > longest.len() {
             longest = memos;
         }

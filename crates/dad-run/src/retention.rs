@@ -179,7 +179,9 @@ pub fn plan_prune(found: Inventory, policy: &RetentionPolicy, now: Timestamp) ->
         }
         newer_bytes = newer_bytes.saturating_add(run.bytes);
         newer_runs += 1;
-        let is_young = |age: Duration| run.entry.last_record_at.is_none_or(|at| is_younger(at, age, now));
+        // The later of the two: a clock that was put back may have dated the last record before the first.
+        let last_used = run.entry.created_at.max(run.entry.last_record_at);
+        let is_young = |age: Duration| last_used.is_none_or(|at| is_younger(at, age, now));
         let reasons = [
             (
                 run.held || run.entry.status == RunStatus::Running,

@@ -18,17 +18,24 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use crate::drive::watch_inbox;
 use crate::error::RunError;
 use crate::inner::RunInner;
-use crate::inputs::{GivenInput, UnresolvedInput};
+use crate::inputs::{GivenInput, UnresolvedInput, check_external};
 use crate::layout::{ATTEMPTS, COMPONENT_RESULT};
 use crate::plan::{RerunPlan, RunPlace};
-use crate::projection::{self};
+use crate::projection::{self, shorten_text};
 use crate::record::{ControlKind, LoopItems, RangeBounds, RecordBody, Totals};
 use crate::resources::Resources;
 use crate::resume::{Interrupted, Settled};
 use crate::values::store_value;
 use crate::view::RunView;
+
+/// How much of a reason given from outside is recorded, in bytes.
+const CONTROL_TEXT: usize = 4 * 1024;
+
+/// How much of the name of a message's sender is recorded, in bytes.
+pub(crate) const SOURCE: usize = 256;
 
 /// How many failures a component or run names.
 const FIRST_FAILURES: usize = 10;
@@ -75,17 +82,33 @@ impl RunScope {
     }
 }
 
-/// A step that executes; dropped when it has ended.
+/// A step or component that a cancel of it reaches; dropped when it has ended.
 #[derive(Debug)]
-pub struct ExecutingStep {
+#[must_use = "a cancel does not reach what is dropped"]
+pub struct Stoppable {
     run: RunHandle,
     path: HierarchyPath,
 }
 
-impl Drop for ExecutingStep {
+impl Drop for Stoppable {
     fn drop(&mut self) {
-        self.run.inner.state().executing.remove(&self.path);
+        self.run.inner.state().stoppable.remove(&self.path);
     }
+}
+
+/// What stops a step or component, and what shields it.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    token: CancellationToken,
+    /// The component in whose `finally` it stands.
+    shield: Option<HierarchyPath>,
+}
+
+/// Whether a cancel of `cancelled` reaches `path`. The `finally` of a component executes however the component ended: what
+/// is in it is reached only by a cancel of something inside that component.
+fn reaches(cancelled: &HierarchyPath, path: &HierarchyPath, shield: Option<&HierarchyPath>) -> bool {
+    let is_inside = |shield: &HierarchyPath| cancelled != shield && cancelled.is_within(shield);
+    path.is_within(cancelled) && shield.is_none_or(is_inside)
 }
 
 /// How a run ended.
@@ -220,6 +243,12 @@ impl ActiveRun {
     /// As there.
     pub async fn seal(mut self, status: RunStatus, error: Option<ErrorInfo>) -> Result<SealedRun, RunError> {
         self.ended = true;
+        // A cancel that was sent before the run came to rest was accepted, and has to stand in the journal.
+        self.handle.read_inbox();
+        let status = match status {
+            RunStatus::Waiting if self.handle.inner.cancelled.is_cancelled() => RunStatus::Cancelled,
+            status => status,
+        };
         let sealed = self.handle.inner.seal(status, error);
         let warnings = self.handle.inner.bus.close().await;
         let mut sealed = sealed?;
@@ -366,7 +395,9 @@ impl RunHandle {
             false => RecordBody::RunStarted(driver),
             true => RecordBody::RunResumed(driver),
         };
-        self.inner.record(&body, Some(event)).map(drop)
+        self.inner.record(&body, Some(event))?;
+        tokio::spawn(watch_inbox(Weak::clone(&self.inner.this)));
+        Ok(())
     }
 
     /// What the run did before this process took it over, if it is resumed.
@@ -425,9 +456,6 @@ impl RunHandle {
         if self.inner.durability == Durability::Disk {
             // Those above it have been entered before and are there.
             self.inner.dir.sync_name(&name)?;
-        }
-        if self.history().is_some() {
-            dir.remove_temporaries()?;
         }
         self.inner.state().started.insert(path.without_iterations());
         let variables = store_value(&self.inner.dot_run, variables.into(), self.inner.durability)?;
@@ -588,7 +616,8 @@ impl RunHandle {
             error,
         });
         // The file before the event, so that a handler finds it.
-        projection::write_json(dir, COMPONENT_RESULT, &result, inner.durability)?;
+        let place = (dir, &inner.dot_run);
+        projection::write_json_beside_others(place, COMPONENT_RESULT, &result, inner.durability)?;
         inner.record(&body, Some(event)).map(drop)
     }
 
@@ -636,10 +665,11 @@ impl RunHandle {
         self.inner.record_in(&mut state, &body, event, false).map(drop)
     }
 
-    /// Notes a child process of a step.
+    /// Records a child process of a step, which waits until this returns before it executes anything.
     ///
     /// # Errors
-    /// If the run has ended or the record cannot be written.
+    /// [`RunError::Stopped`] if the step was cancelled meanwhile, so that the child must not execute; else if the run has
+    /// ended or the record cannot be written.
     pub fn process_started(
         &self,
         path: &HierarchyPath,
@@ -651,7 +681,12 @@ impl RunHandle {
             pgid,
             start_time,
         };
-        self.inner.record(&body, None).map(drop)
+        let mut state = self.inner.state();
+        let stop = state.stoppable.get(path);
+        if stop.is_some_and(|stop| stop.token.is_cancelled()) {
+            return Err(RunError::Stopped(path.clone()));
+        }
+        self.inner.record_in(&mut state, &body, None, false).map(drop)
     }
 
     /// Notes that somebody outside intervenes.
@@ -665,10 +700,15 @@ impl RunHandle {
         source: &str,
         value: Option<Value>,
     ) -> Result<(), RunError> {
+        let value = value.map(|value| match value {
+            // A message that was longer lies whole in the inbox.
+            Value::String(text) => shorten_text(&text, CONTROL_TEXT).into(),
+            value => value,
+        });
         let body = RecordBody::Control {
             kind,
             path: path.cloned(),
-            source: source.to_owned(),
+            source: shorten_text(source, SOURCE),
             value,
         };
         self.inner.record(&body, None).map(drop)
@@ -679,36 +719,61 @@ impl RunHandle {
     /// # Errors
     /// If the run has ended or the record cannot be written.
     pub fn cancel(&self, path: Option<&HierarchyPath>, source: &str) -> Result<(), RunError> {
-        self.control(ControlKind::Cancel, path, source, None)?;
+        let body = RecordBody::Control {
+            kind: ControlKind::Cancel,
+            path: path.cloned(),
+            source: shorten_text(source, SOURCE),
+            value: None,
+        };
+        // One critical section for the record and the tokens: what asks for its token in another one begins before the
+        // record, or not at all.
+        let mut state = self.inner.state();
+        self.inner.record_in(&mut state, &body, None, false)?;
         let Some(path) = path else {
             self.inner.cancelled.cancel();
             return Ok(());
         };
-        let mut state = self.inner.state();
         state.cancelled.push(path.clone());
-        let executing = state.executing.iter().filter(|(step, _)| step.is_within(path));
-        executing.for_each(|(_, token)| token.cancel());
+        for (stoppable, stop) in &state.stoppable {
+            if reaches(path, stoppable, stop.shield.as_ref()) {
+                stop.token.cancel();
+            }
+        }
         self.inner.any_cancelled.store(true, Ordering::Release);
         Ok(())
     }
 
-    /// Whether a place is to stop, beside the whole run.
+    /// Whether a step or component was cancelled by itself or with a component around it, beside the whole run. `shield` is
+    /// the component in whose `finally` it stands, if it does.
     #[must_use]
-    pub fn is_cancelled_at(&self, path: &HierarchyPath) -> bool {
-        let is_in = |cancelled: &HierarchyPath| path.is_within(cancelled);
-        self.inner.any_cancelled.load(Ordering::Acquire) && self.inner.state().cancelled.iter().any(is_in)
+    pub fn is_cancelled_at(&self, path: &HierarchyPath, shield: Option<&HierarchyPath>) -> bool {
+        let reached = |cancelled: &HierarchyPath| reaches(cancelled, path, shield);
+        self.inner.any_cancelled.load(Ordering::Acquire) && self.inner.state().cancelled.iter().any(reached)
     }
 
-    /// Makes known that a step executes, so that it can be stopped by `token`; until the guard is dropped.
-    #[must_use]
-    pub fn executing(&self, path: &HierarchyPath, token: &CancellationToken) -> ExecutingStep {
+    /// Has `token` cancelled when a step or component is cancelled, until the guard is dropped; at once if it was cancelled
+    /// before. `shield` as in [`is_cancelled_at`](Self::is_cancelled_at).
+    pub fn stoppable(
+        &self,
+        path: &HierarchyPath,
+        token: &CancellationToken,
+        shield: Option<&HierarchyPath>,
+    ) -> Stoppable {
+        let stop = Stop {
+            token: token.clone(),
+            shield: shield.cloned(),
+        };
         let mut state = self.inner.state();
-        state.executing.insert(path.clone(), token.clone());
-        if state.cancelled.iter().any(|cancelled| path.is_within(cancelled)) {
+        if state
+            .cancelled
+            .iter()
+            .any(|cancelled| reaches(cancelled, path, shield))
+        {
             token.cancel();
         }
+        state.stoppable.insert(path.clone(), stop);
         drop(state);
-        ExecutingStep {
+        Stoppable {
             run: self.clone(),
             path: path.clone(),
         }
@@ -755,6 +820,7 @@ impl RunHandle {
         path: Option<&HierarchyPath>,
         mut payload: Value,
     ) -> Result<u64, RunError> {
+        check_external(&format!("the payload of `{name}`"), &payload)?;
         self.inner.secrets.redactor().redact_json(&mut payload);
         let stored = store_value(&self.inner.dot_run, payload.clone(), self.inner.durability)?;
         let body = RecordBody::Custom {

@@ -11,6 +11,7 @@ use dad_events::{EventBody, StepEnded, StepStarted};
 use dad_fs::{Dir, Durability, EntryKind, FsResult};
 use serde::Serialize;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::changes::Changes;
 use crate::decide::Reason;
@@ -20,12 +21,15 @@ use crate::inner::{RunInner, State};
 use crate::layout::{ATTEMPTS, CHANGES, OUTCOME, OUTCOME_TEXT, RESULT, STATE, WORLD};
 use crate::masking::mask_made_files;
 use crate::plan::origin_of;
-use crate::projection;
+use crate::projection::{self, shorten_text};
 use crate::record::{ArtifactList, RecordBody, StepCommitted, Totals};
 use crate::recorded::Versioned;
 use crate::resume::free_name;
 use crate::run::{EnteredComponent, RunHandle};
 use crate::values::store_artifacts;
+
+/// How much of the line that says what a step did is recorded, in bytes.
+const SUMMARY: usize = 2 * 1024;
 
 /// A step that executes: the directory it works in until it is committed.
 #[derive(Debug)]
@@ -192,8 +196,44 @@ impl RunHandle {
         &self,
         path: &HierarchyPath,
         node_type: &NodeType,
-        start: StepStart,
+        start: &StepStart,
     ) -> Result<StagedStep, RunError> {
+        let inner = self.inner();
+        let seq = self.step_started(&mut inner.state(), path, node_type, start)?;
+        self.stage_step(path, node_type, start.attempt, seq)
+    }
+
+    /// Begins an attempt of a step, as [`begin_step`](Self::begin_step) does, unless `stop` was cancelled before its record
+    /// could be written: `None` then. So no attempt begins behind the record of a cancel.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn begin_attempt(
+        &self,
+        path: &HierarchyPath,
+        node_type: &NodeType,
+        start: &StepStart,
+        stop: &CancellationToken,
+    ) -> Result<Option<StagedStep>, RunError> {
+        let inner = self.inner();
+        let seq = {
+            let mut state = inner.state();
+            // Tokens are cancelled in the critical section of the journal that records the cancel.
+            if stop.is_cancelled() {
+                return Ok(None);
+            }
+            self.step_started(&mut state, path, node_type, start)?
+        };
+        self.stage_step(path, node_type, start.attempt, seq).map(Some)
+    }
+
+    fn step_started(
+        &self,
+        state: &mut State,
+        path: &HierarchyPath,
+        node_type: &NodeType,
+        start: &StepStart,
+    ) -> Result<u64, RunError> {
         let inner = self.inner();
         let StepStart {
             attempt,
@@ -203,22 +243,29 @@ impl RunHandle {
         } = start;
         let body = RecordBody::StepStarted {
             path: path.clone(),
-            attempt,
-            reason,
-            after,
-            effect,
+            attempt: *attempt,
+            reason: *reason,
+            after: after.clone(),
+            effect: *effect,
         };
         let event = EventBody::StepStarted(StepStarted {
             path: path.clone(),
             node_type: node_type.clone(),
-            attempt,
+            attempt: *attempt,
         });
-        let seq = {
-            let mut state = inner.state();
-            state.started.insert(path.without_iterations());
-            inner.void(&mut state, path);
-            inner.record_in(&mut state, &body, Some(event), false)?
-        };
+        state.started.insert(path.without_iterations());
+        inner.void(state, path);
+        inner.record_in(state, &body, Some(event), false)
+    }
+
+    fn stage_step(
+        &self,
+        path: &HierarchyPath,
+        node_type: &NodeType,
+        attempt: u32,
+        seq: u64,
+    ) -> Result<StagedStep, RunError> {
+        let inner = self.inner();
         self.clear_final(path, seq)?;
         inner.stage.make_dir(seq.to_string())?;
         Ok(StagedStep {
@@ -286,7 +333,7 @@ impl RunHandle {
             usage: Usage { cost: None, ..usage },
             cost: usage.cost,
             duration_ms: u64::try_from(details.duration.as_millis()).unwrap_or(u64::MAX),
-            summary: details.summary,
+            summary: details.summary.map(|summary| shorten_text(&summary, SUMMARY)),
             error: result.error.as_ref().map(projection::shorten),
         };
         let name = staged.name();
@@ -338,7 +385,7 @@ impl RunHandle {
             usage: Usage::default(),
             cost: None,
             duration_ms: 0,
-            summary,
+            summary: summary.map(|summary| shorten_text(&summary, SUMMARY)),
             error: error.as_ref().map(projection::shorten),
         };
         inner.may_block(|| inner.publish(component, None, node_type, committed, error, true))

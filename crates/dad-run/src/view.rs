@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dad_core::{
@@ -21,6 +21,7 @@ use crate::error::RunError;
 use crate::journal::{JournalEnd, read_journal};
 use crate::layout::{COMPONENT_RESULT, DOT_RUN, PLAN, QUESTIONS, RESULT};
 use crate::lease;
+use crate::origin::{Child, Session};
 use crate::plan::{Recorded, RerunPlan, RunPlace, distinct_places};
 use crate::question::Question;
 use crate::record::{ControlKind, LoopItems, Record, RecordBody, StepCommitted, StoredValue, Totals};
@@ -80,8 +81,12 @@ pub(crate) struct OpenEnds {
     /// The `step_started` records of the last attempt of steps that did not end well, which name what they left: several
     /// if the attempt was gone on with and interrupted again.
     pub(crate) started: HashMap<HierarchyPath, Vec<u64>>,
-    /// Process group and start time of a child of each step that did not end.
-    pub(crate) children: HashMap<HierarchyPath, (u32, Option<u64>)>,
+    /// A child of each step that did not end.
+    pub(crate) children: HashMap<HierarchyPath, Child>,
+    /// The process that drove it last.
+    pub(crate) session: Option<Arc<Session>>,
+    /// The last attempt of each step that failed and was to be followed by another, unless that began.
+    pub(crate) failed: HashMap<HierarchyPath, u32>,
     /// Steps that somebody settled by hand.
     pub(crate) settled: HashMap<HierarchyPath, Settled>,
     /// The first step with an effect that was executed.
@@ -561,6 +566,10 @@ impl RunView {
         }
     }
 
+    pub(crate) fn dot_run(&self) -> &Dir {
+        &self.dot_run
+    }
+
     pub(crate) fn handle(&self) -> &Dir {
         &self.dir
     }
@@ -656,6 +665,7 @@ impl Fold {
                 self.driven_until(before);
                 self.driven_since = Some(record.at);
                 self.open.epoch = driver.epoch;
+                self.open.session = Some(Arc::new(Session::from(&driver)));
                 if let Some((run_id, ..)) = &self.created {
                     self.places.push(RunPlace {
                         run_id: run_id.to_string(),
@@ -704,6 +714,7 @@ impl Fold {
                     self.entries.get(&path),
                     Some(ViewEntry::Running { attempt: before, .. }) if *before == attempt
                 );
+                self.open.failed.remove(&path);
                 let started = self.open.started.entry(path.clone()).or_default();
                 if !goes_on {
                     started.clear();
@@ -723,7 +734,12 @@ impl Fold {
                 pgid,
                 start_time,
             } => {
-                self.open.children.insert(path, (pgid, start_time));
+                let child = Child {
+                    pgid,
+                    start_time,
+                    session: self.open.session.clone(),
+                };
+                self.open.children.insert(path, child);
             }
             RecordBody::AttemptFailed {
                 path, attempt, usage, ..
@@ -731,6 +747,7 @@ impl Fold {
                 self.totals.usage += usage;
                 self.open.started.remove(&path);
                 self.open.children.remove(&path);
+                self.open.failed.insert(path.clone(), attempt);
                 let entry = ViewEntry::Running {
                     attempt: attempt + 1,
                     started_at: record.at,
@@ -745,6 +762,7 @@ impl Fold {
                 self.open.children.remove(&step.path);
                 if step.status == StepStatus::Completed {
                     self.open.started.remove(&step.path);
+                    self.open.failed.remove(&step.path);
                 }
                 self.totals.add(&step.totals());
                 match self.entries.entry(step.path.clone()) {

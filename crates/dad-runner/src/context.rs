@@ -2,6 +2,7 @@ use std::any::Any;
 use std::future::Future;
 use std::sync::Arc;
 
+use dad_core::json::check_recorded;
 use dad_core::{Digest, HierarchyPath, NodeType, Redactor, StepStatus, Usage};
 use dad_fs::Dir;
 use dad_run::layout::CUSTOM_ARTIFACTS;
@@ -231,7 +232,7 @@ impl NodeContext {
                 ..NodeError::new("denied", "").permanent()
             }),
             Approval::Pending(StepStatus::Cancelled) => {
-                Err(NodeError::new("cancelled", "nobody was asked any more").permanent())
+                Err(NodeError::new("cancelled", "the step is to stop").permanent())
             }
             Approval::Pending(_) => Err(NodeError::suspended()),
         }
@@ -308,6 +309,11 @@ impl NodeContext {
             }
             return Ok(response);
         }
+        // Nothing is paid for or changed behind a stop; what was recorded before it is still given.
+        if self.is_cancelled() {
+            self.memo.give_back(name);
+            return Err(NodeError::new("cancelled", "the step is to stop").permanent());
+        }
         let made = make(number).await;
         let mut response = match made {
             Ok(response) => serde_json::to_value(response).map_err(broken)?,
@@ -316,7 +322,11 @@ impl NodeContext {
                 return Err(error);
             }
         };
-        // What goes on from here is what stands in the file.
+        check_recorded(&response).map_err(|error| {
+            let message = format!("what came back from `{name}` cannot be recorded: {error}");
+            NodeError::new(error.code(), message).permanent()
+        })?;
+        // What the node continues with is what stands in the file.
         self.redactor().redact_json(&mut response);
         let line = MemoLine::new(name, number, request, response.clone(), self.run.now());
         self.memo.finish(&self.run, &self.staged, line)?;

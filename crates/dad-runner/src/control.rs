@@ -81,9 +81,14 @@ impl Walk {
                 }
             },
         };
-        if !is_decided {
-            self.run.loop_started(path, &self.loop_start(&over))?;
-        }
+        let over = match is_decided {
+            true => over,
+            false => {
+                let start = self.loop_start(over);
+                self.run.loop_started(path, &start)?;
+                Over::recorded(start)
+            }
+        };
         let frame = |iteration: u64| {
             let variables = over.variables(for_each, iteration);
             let path = path.iteration(iteration);
@@ -315,26 +320,22 @@ impl Walk {
         }
     }
 
-    fn loop_start(&self, over: &Over) -> LoopStart {
-        let items = match &over.items {
+    /// What a loop goes over, as it is recorded.
+    fn loop_start(&self, over: Over) -> LoopStart {
+        let count = over.items.len();
+        let items = match over.items {
             OverItems::Range(Range {
                 start, stop, step, ..
-            }) => Items::Range(RangeBounds {
-                start: *start,
-                stop: *stop,
-                step: *step,
-            }),
+            }) => Items::Range(RangeBounds { start, stop, step }),
             OverItems::List(items) => {
-                // What JSON cannot hold stands in no result either.
-                let items = items.iter().map(|item| item.to_json().unwrap_or_default());
-                let mut items: serde_json::Value = items.collect();
+                let mut items = serde_json::Value::Array(items);
                 self.run.secrets().redactor().redact_json(&mut items);
                 Items::List(items)
             }
         };
         LoopStart {
             items,
-            count: over.items.len(),
+            count,
             start_index: over.start_index,
         }
     }

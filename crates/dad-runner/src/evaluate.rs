@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dad_core::json::check_recorded;
 use dad_core::{ErrorInfo, HierarchyPath, OnLimit};
 use dad_definition::{Component, Expression, ForEachLoop, NodeElement, TreeError};
 use dad_run::{Items, LoopStart, RangeBounds};
@@ -18,7 +19,8 @@ pub(crate) struct Over {
 
 pub(crate) enum OverItems {
     Range(Range),
-    List(Vec<Value>),
+    /// As they are recorded: a run sees the same before and after it is resumed.
+    List(Vec<Json>),
 }
 
 impl OverItems {
@@ -32,7 +34,10 @@ impl OverItems {
     fn get(&self, iteration: u64) -> Option<Value> {
         match self {
             Self::Range(range) => range.get(iteration).map(Value::from),
-            Self::List(items) => items.get(usize::try_from(iteration).ok()?).cloned(),
+            Self::List(items) => {
+                let item = items.get(usize::try_from(iteration).ok()?)?;
+                Some(Value::from(item.clone()))
+            }
         }
     }
 
@@ -48,9 +53,7 @@ impl Over {
     pub(crate) fn recorded(start: LoopStart) -> Self {
         let items = match start.items {
             Items::Range(RangeBounds { start, stop, step }) => OverItems::Range(Range { start, stop, step }),
-            Items::List(serde_json::Value::Array(items)) => {
-                OverItems::List(items.into_iter().map(Value::from).collect())
-            }
+            Items::List(Json::Array(items)) => OverItems::List(items),
             Items::List(_) => OverItems::List(Vec::new()),
         };
         Self {
@@ -160,10 +163,16 @@ impl<'a> Evaluator<'a> {
             let evaluated = variable.value.render(&scope, &Limits::default());
             drop(scope);
             values = so_far.into_variables();
-            match evaluated {
+            let recordable = evaluated
+                .map_err(|error| ErrorInfo::from_error("template", &error))
+                .and_then(|value| match check_recorded(&value) {
+                    Ok(()) => Ok(value),
+                    Err(error) => Err(ErrorInfo::from_error(error.code(), &error)),
+                });
+            match recordable {
                 Ok(value) => values.push((variable.name.clone(), Value::from(value))),
                 Err(error) => {
-                    let mut info = ErrorInfo::from_error("template", &error).at(path);
+                    let mut info = error.at(path);
                     info.message = format!(
                         "the variable `{}` cannot be evaluated: {}",
                         variable.name, info.message
@@ -239,7 +248,7 @@ impl<'a> Evaluator<'a> {
                     );
                     ErrorInfo::new("condition", message)
                 })?;
-                OverItems::List(items.collect())
+                OverItems::List(recordable(items)?)
             }
         };
         let count = items.len();
@@ -257,6 +266,24 @@ impl<'a> Evaluator<'a> {
         }
         Ok(Over { items, start_index })
     }
+}
+
+/// The items of a loop as they are recorded.
+fn recordable(items: impl Iterator<Item = Value>) -> Result<Vec<Json>, ErrorInfo> {
+    let unfit = |index: usize, reason: &dyn std::fmt::Display, hint: Option<&str>| {
+        let message = format!("item {index} of `statement` (the first is 0) cannot be recorded: {reason}");
+        let error = ErrorInfo::new("loop_item", message);
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    };
+    let item = |(index, item): (usize, Value)| {
+        let item = item.to_json().map_err(|error| unfit(index, &error, None))?;
+        check_recorded(&item).map_err(|error| unfit(index, &error, error.hint()))?;
+        Ok(item)
+    };
+    items.enumerate().map(item).collect()
 }
 
 fn described(value: &Value) -> String {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use dad_core::json::check_recorded;
 use dad_core::{
     Digest, ErrorInfo, FirstFailure, HierarchyPath, NodeType, RetryPolicy, SCHEMA_VERSION, StepResult,
     StepStatus, Timestamp, Usage,
 };
 use dad_definition::{NodeElement, TreeError};
-use dad_events::TimeLimit;
 use dad_run::layout::{RESULT, WORLD};
 use dad_run::{
     Changes, CommitDetails, Compared, Facts, Interrupted, Kind, Known, MemoLine, Reason, RunError, Settled,
@@ -28,18 +28,11 @@ use crate::context::NodeContext;
 use crate::evaluate::Rendered;
 use crate::fingerprint::fingerprint;
 use crate::input::{Asker, Input, carry_input, input};
+use crate::limits::{CANCELLED, GRACE, within_limits};
 use crate::node::{NodeError, NodeOutput, ReadSet, World};
+use crate::output::{recordable, redact_error, redact_output};
 use crate::registry::ErasedNode;
 use crate::walk::{Ended, Inside, Walk};
-
-/// How long a node that was asked to stop may take to return.
-const GRACE: Duration = Duration::from_secs(10);
-
-/// The code of a step that was asked to stop and did.
-const CANCELLED: &str = "cancelled";
-
-/// What stands for no time limit: a century.
-const NO_LIMIT: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// How one attempt ended.
 struct Attempt {
@@ -53,6 +46,14 @@ struct Attempt {
     /// Whether it changed something outside the run.
     effect: bool,
     duration: Duration,
+}
+
+/// What executing a step came to.
+enum Executed {
+    /// Its last attempt.
+    Ended(Box<Attempt>),
+    /// The step was stopped before its first attempt began.
+    Stopped,
 }
 
 /// What kind of failure an attempt ended with.
@@ -113,6 +114,7 @@ pub(crate) async fn take_step(
         inside,
         created_at: walk.run.now(),
     };
+    let _stoppable = walk.run.stoppable(&step.path, &step.stop, inside.phase.shield());
     let mut busy = walk.busy.step();
     walk.run.bus().caught_up().await;
 
@@ -142,7 +144,7 @@ pub(crate) async fn take_step(
         Input::Is(input) => input,
         Input::Fails(error) => return step.fail_before_execution(None, error),
         Input::Denied(reason) => return step.settle(Settled::Failed(Some(reason))),
-        Input::Pending(status) => return Ok(Ended::pending(status)),
+        Input::Pending(status) => return step.rest(status),
     };
     let executor = &*step.executor()?;
     let (rendered, world, fingerprint, decided) = loop {
@@ -174,11 +176,11 @@ pub(crate) async fn take_step(
             Approval::Granted => break (rendered, world, fingerprint, decided),
             Approval::Edited(edited) => input = Some(edited),
             Approval::Denied(error) => return step.end_by_hand(StepStatus::Failed, Some(error), None),
-            Approval::Pending(status) => return Ok(Ended::pending(status)),
+            Approval::Pending(status) => return step.rest(status),
         }
     };
     // Execute.
-    let attempt = step
+    let executed = step
         .execute(Execution {
             executor,
             decided: &decided,
@@ -187,11 +189,15 @@ pub(crate) async fn take_step(
             input: input.as_ref(),
         })
         .await?;
+    let attempt = match executed {
+        Executed::Ended(attempt) => attempt,
+        Executed::Stopped => return step.rest(StepStatus::Cancelled),
+    };
     if attempt.kind.suspends {
         return Ok(Ended::pending(StepStatus::Waiting));
     }
     // Record, and with it announce.
-    step.commit(attempt, input, rendered, Some(fingerprint)).await
+    step.commit(*attempt, input, rendered, Some(fingerprint)).await
 }
 
 impl Step<'_> {
@@ -232,6 +238,19 @@ impl Step<'_> {
             }
         };
         self.end_by_hand(status, error, summary)
+    }
+
+    /// Comes to rest without having been executed. If the step itself was cancelled, that is recorded, so that its
+    /// question is closed; when the whole run stops, the question stays open for a later answer.
+    fn rest(&self, status: StepStatus) -> Result<Ended, RunError> {
+        let shield = self.inside.phase.shield();
+        if status != StepStatus::Cancelled || !self.walk.run.is_cancelled_at(&self.path, shield) {
+            return Ok(Ended::pending(status));
+        }
+        let error = ErrorInfo::new(CANCELLED, "the step was cancelled before it executed");
+        let mut ended = self.end_by_hand(StepStatus::Cancelled, Some(error), None)?;
+        ended.status = StepStatus::Cancelled;
+        Ok(ended)
     }
 
     /// Ends without having been executed.
@@ -280,7 +299,12 @@ impl Step<'_> {
         let Inside { frame, entered, .. } = self.inside;
         let evaluator = self.walk.evaluator();
         let rendered = evaluator.settings(self.node, &self.path, &entered.path, frame, input);
-        rendered.map_err(|error| template_error(&error))
+        let rendered = rendered.map_err(|error| template_error(&error))?;
+        check_recorded(&rendered.settings).map_err(|error| {
+            let message = format!("the rendered settings cannot be recorded: {error}");
+            ErrorInfo::new(error.code(), message)
+        })?;
+        Ok(rendered)
     }
 
     fn executor(&self) -> Result<Arc<dyn ErasedNode>, RunError> {
@@ -413,25 +437,25 @@ impl Step<'_> {
         }
     }
 
-    async fn execute(&self, execution: Execution<'_>) -> Result<Attempt, RunError> {
+    async fn execute(&self, execution: Execution<'_>) -> Result<Executed, RunError> {
         let Execution { world, settings, .. } = execution;
+        self.pause(pause_before(settings)).await;
         if world.kind() == Kind::Effect {
             // Only the first is told as the reason of those behind it.
             let _ = self.walk.effect_executed.set(self.path.clone());
         }
-        self.rest(pause_before(settings)).await;
-        let attempt = self.attempts(execution).await?;
-        self.rest(pause_after(settings)).await;
-        Ok(attempt)
+        let executed = self.attempts(execution).await?;
+        self.pause(pause_after(settings)).await;
+        Ok(executed)
     }
 
     /// Attempts up to the first that succeeds or is not worth another.
-    async fn attempts(&self, execution: Execution<'_>) -> Result<Attempt, RunError> {
-        let _executing = self.walk.run.executing(&self.path, &self.stop);
+    async fn attempts(&self, execution: Execution<'_>) -> Result<Executed, RunError> {
         let budget = self.node.options.budget.unwrap_or_default();
         let _account = (!budget.is_unlimited()).then(|| self.walk.run.open_account(&self.path, budget));
         let began = Instant::now();
         let mut spent = Usage::default();
+        let mut before: Option<Attempt> = None;
         let policy = self.node.options.retry.clone().unwrap_or_default();
         let mut pauses = backoff(&policy).build();
         // An attempt that was interrupted or cancelled keeps its number; one that failed is followed by another.
@@ -465,20 +489,31 @@ impl Step<'_> {
             let left = budget
                 .wall_time
                 .map(|limit| limit.saturating_sub(began.elapsed()));
+            let run = &self.walk.run;
+            let node_type = &self.node.node_type;
+            let Some(staged) = run.begin_attempt(&self.path, node_type, &start, &self.stop)? else {
+                return Ok(match before {
+                    None => Executed::Stopped,
+                    Some(failed) => Executed::Ended(self.stopped_in_pause(failed, spent).into()),
+                });
+            };
+            if let Some(failed) = before.take() {
+                run.discard_attempt(&failed.staged)?;
+            }
             let mut attempt = self
-                .attempt(start, execution, std::mem::take(&mut memos), left)
+                .attempt(staged, execution, std::mem::take(&mut memos), left)
                 .await?;
             attempt.spent_before = spent;
             let worth_it = is_worth_another(&policy, &attempt) && !self.stop.is_cancelled();
             let Some(error) = &mut attempt.error else {
-                return Ok(attempt);
+                return Ok(Executed::Ended(attempt.into()));
             };
             let Some(pause) = pauses.next().filter(|_| worth_it) else {
-                return Ok(attempt);
+                return Ok(Executed::Ended(attempt.into()));
             };
             if !may_repeat(&policy, execution.world) {
                 say_why_it_ends(error);
-                return Ok(attempt);
+                return Ok(Executed::Ended(attempt.into()));
             }
             let pause = pause.max(attempt.kind.retry_after.unwrap_or_default());
             let retry_at = self.walk.run.now() + pause;
@@ -487,15 +522,35 @@ impl Step<'_> {
                 .run
                 .attempt_failed(&self.path, number, error, retry_at, usage)?;
             spent += usage;
-            self.walk.run.discard_attempt(&attempt.staged)?;
-            self.rest(Some(pause)).await;
+            before = Some(attempt);
+            self.pause(Some(pause)).await;
             number += 1;
             reason = Reason::Retry;
         }
     }
 
-    /// Waits, unless the run is cancelled meanwhile.
-    async fn rest(&self, pause: Option<Duration>) {
+    /// An attempt that failed, and behind which the step was stopped instead of being attempted again: its files stay the
+    /// step's own. What it consumed stands in the record of its failure.
+    fn stopped_in_pause(&self, mut attempt: Attempt, spent: Usage) -> Attempt {
+        attempt.status = StepStatus::Cancelled;
+        attempt.spent_before = spent;
+        attempt.output.usage = Usage::default();
+        let failure = attempt
+            .error
+            .take()
+            .map(|error| error.message)
+            .unwrap_or_default();
+        let mut message = "the step was cancelled while it waited to be attempted again".to_owned();
+        if let Some(why) = self.walk.out_of_time(&self.path) {
+            message = format!("{message}: {why}");
+        }
+        let message = format!("{message}; the last attempt failed: {failure}");
+        attempt.error = Some(ErrorInfo::new(CANCELLED, message).at(&self.path));
+        attempt
+    }
+
+    /// Waits, unless the step is stopped meanwhile.
+    async fn pause(&self, pause: Option<Duration>) {
         if let Some(pause) = pause {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -506,7 +561,7 @@ impl Step<'_> {
 
     async fn attempt(
         &self,
-        start: StepStart,
+        staged: StagedStep,
         execution: Execution<'_>,
         memos: Vec<MemoLine>,
         wall_time: Option<Duration>,
@@ -518,7 +573,7 @@ impl Step<'_> {
             ..
         } = execution;
         let Self { walk, node, path, .. } = self;
-        let staged = Arc::new(walk.run.begin_step(path, &node.node_type, start)?);
+        let staged = Arc::new(staged);
         if let World::Reads(reads) = execution.world {
             staged.write_world(&reads.masked(&walk.run.secrets().redactor()))?;
         }
@@ -545,7 +600,8 @@ impl Step<'_> {
                 staged.write_state(&state)?;
             }
             let executed = AssertUnwindSafe(executor.execute(settings, input, &cx)).catch_unwind();
-            executed.await.unwrap_or_else(|panic| Err(panicked(&*panic)))
+            let executed = executed.await.unwrap_or_else(|panic| Err(panicked(&*panic)));
+            recordable(executed)
         };
         let limit = [node.options.timeout, wall_time].into_iter().flatten().min();
         let Some((status, ended)) = within_limits(ended.instrument(span), limit, &stop).await else {
@@ -603,7 +659,7 @@ impl Step<'_> {
             after: None,
             effect: false,
         };
-        let staged = walk.run.begin_step(path, &node.node_type, start)?;
+        let staged = walk.run.begin_step(path, &node.node_type, &start)?;
         let mut error = error.at(path);
         redact_error(&walk.run.secrets().redactor(), &mut error);
         let mut attempt = Attempt {
@@ -736,70 +792,6 @@ fn template_error(error: &TreeError) -> ErrorInfo {
 fn panicked(panic: &(dyn std::any::Any + Send)) -> NodeError {
     let message = dad_core::panic_message(panic);
     NodeError::new("node_panicked", format!("the node panicked: {message}")).permanent()
-}
-
-fn redact_error(redactor: &dad_core::Redactor, error: &mut ErrorInfo) {
-    error.message = redactor.redact(&error.message).into_owned();
-    if let Some(hint) = &mut error.hint {
-        *hint = redactor.redact(hint).into_owned();
-    }
-}
-
-fn redact_output(redactor: &dad_core::Redactor, output: &mut NodeOutput) {
-    redactor.redact_json(&mut output.outcome);
-    if let Some(all) = &mut output.output {
-        redactor.redact_json(all);
-    }
-    if let Some(summary) = &mut output.summary {
-        *summary = redactor.redact(summary).into_owned();
-    }
-}
-
-/// Waits for an attempt; at its time limit, or when the run is cancelled, asks it to stop and waits a little longer.
-/// `None` if it has not returned then: what it still does nobody knows.
-async fn within_limits(
-    attempt: impl Future<Output = Result<NodeOutput, NodeError>>,
-    limit: Option<Duration>,
-    stop: &CancellationToken,
-) -> Option<(StepStatus, Result<NodeOutput, NodeError>)> {
-    // Waiting for a person or for one's turn at a provider does not count.
-    let clock = TimeLimit::new(limit.unwrap_or(NO_LIMIT));
-    let mut attempt = std::pin::pin!(clock.scope(attempt));
-    let deadline = async {
-        match limit {
-            Some(_) => clock.run_out().await,
-            None => std::future::pending().await,
-        }
-    };
-    let stopped = tokio::select! {
-        // A node that returns because it was asked to stop must not be taken for one that failed by itself.
-        biased;
-        () = stop.cancelled() => StepStatus::Cancelled,
-        () = deadline => StepStatus::TimedOut,
-        ended = &mut attempt => return Some((status_of(&ended), ended)),
-    };
-    stop.cancel();
-    let partial = match tokio::time::timeout(GRACE, attempt).await.ok()? {
-        // It finished all the same: what it did counts.
-        Ok(output) => return Some((StepStatus::Completed, Ok(output))),
-        Err(error) => error.partial,
-    };
-    let error = match (stopped, limit) {
-        (StepStatus::TimedOut, Some(limit)) => {
-            let limit = dad_core::format_duration(limit);
-            NodeError::new("timed_out", format!("the step did not finish within {limit}"))
-        }
-        _ => NodeError::new(CANCELLED, "the step was cancelled").permanent(),
-    };
-    Some((stopped, Err(error.with_partial(*partial))))
-}
-
-fn status_of(ended: &Result<NodeOutput, NodeError>) -> StepStatus {
-    if ended.is_ok() {
-        StepStatus::Completed
-    } else {
-        StepStatus::Failed
-    }
 }
 
 fn backoff(policy: &RetryPolicy) -> ExponentialBuilder {

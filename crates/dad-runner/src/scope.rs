@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dad_core::{ElementId, HierarchyPath, Segment, StepResult};
 use dad_definition::{References, Target, TargetSegment};
 use dad_run::{ResultReader, RunError, RunPreview, RunScope};
-use dad_template::{Scope, ScopeError, Value};
+use dad_template::{Scope, ScopeError, ToJsonError, Value};
 use serde_json::{Map, Value as Json};
 
 /// How many bytes of results, as files have them, are kept for templates to read again.
@@ -86,11 +86,10 @@ impl Frame {
     }
 
     /// The component's own variables, for the journal.
-    pub(crate) fn to_json(&self) -> Map<String, Json> {
-        let json = |value: &Value| value.to_json().unwrap_or(Json::Null);
+    pub(crate) fn to_json(&self) -> Result<Map<String, Json>, ToJsonError> {
         self.variables
             .iter()
-            .map(|(name, value)| (name.clone(), json(value)))
+            .map(|(name, value)| Ok((name.clone(), value.to_json()?)))
             .collect()
     }
 

@@ -94,7 +94,15 @@ impl BusyStep<'_> {
             // Steps that stand beside this one begin when they are polled for the first time.
             tokio::task::yield_now().await;
             if self.busy.count.load(Ordering::Acquire) == 0 {
-                return run.take_answer(question).ok_or(StepStatus::Waiting);
+                // An answer or a cancel that was accepted already counts.
+                run.read_inbox();
+                if let Some(answer) = run.take_answer(question) {
+                    return Ok(answer);
+                }
+                return Err(match stop.is_cancelled() {
+                    true => StepStatus::Cancelled,
+                    false => StepStatus::Waiting,
+                });
             }
             tokio::select! {
                 () = changed => {}

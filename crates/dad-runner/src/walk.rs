@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use dad_core::{Digest, ErrorInfo, FirstFailure, HierarchyPath, StepStatus};
 use dad_definition::{Component, Content, Expression, NodeElement, ProgramElement, Selected};
@@ -54,11 +53,22 @@ pub(crate) struct Ended {
     pub(crate) failures: Vec<FirstFailure>,
 }
 
-/// Whether a cancellation still counts: what stands under `finally` runs to its end.
+/// Whether the stop of a run or component still counts: the elements of a `finally` run to their end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(crate) enum Phase<'a> {
     Body,
-    Finally,
+    /// The `finally` of the component at this path.
+    Finally(&'a HierarchyPath),
+}
+
+impl<'a> Phase<'a> {
+    /// The component whose `finally` executes: only a cancel of something inside it stops anything here.
+    pub(crate) const fn shield(self) -> Option<&'a HierarchyPath> {
+        match self {
+            Self::Body => None,
+            Self::Finally(component) => Some(component),
+        }
+    }
 }
 
 /// What a run of a whole definition came to.
@@ -76,7 +86,7 @@ pub(crate) struct Inside<'a> {
     pub(crate) entered: &'a EnteredComponent,
     /// Fires when nothing more is begun here, and what executes is to stop.
     pub(crate) stop: &'a CancellationToken,
-    pub(crate) phase: Phase,
+    pub(crate) phase: Phase<'a>,
     /// Where it stands relative to the entry point of a re-run.
     pub(crate) side: Side,
 }
@@ -160,7 +170,8 @@ impl Walk {
         let program = Arc::clone(self.run.program());
         let root = &program.root;
         let side = Side::of_root(&root.path, self.entry_point.as_ref());
-        let stop = self.run.cancelled();
+        let stop = &self.run.cancelled().child_token();
+        let _stoppable = self.run.stoppable(&root.path, stop, None);
         let asked = match self.asked_variables(root, &root.path, stop, side).await? {
             Ok(asked) => asked,
             Err(ended) => {
@@ -178,7 +189,7 @@ impl Walk {
             missing.to_info().at(&root.path)
         });
         let error = missing.or(error);
-        let ended = self.root_in_time(root, (&frame, error), side).await?;
+        let ended = self.root_in_time(root, (&frame, error), stop, side).await?;
         let output = match &program.output {
             // A step that executes alone leaves out what others would have given.
             Some(output) if ended.status == StepStatus::Completed && !self.is_alone() => {
@@ -195,13 +206,16 @@ impl Walk {
         self: &Arc<Self>,
         root: &Component,
         variables: (&Arc<Frame>, Option<ErrorInfo>),
+        stop: &CancellationToken,
         side: Side,
     ) -> Result<Ended, RunError> {
         let Some(left) = self.run.wall_time_left() else {
-            let phase = (Phase::Body, self.run.cancelled());
-            return self.enter(root, &root.path, variables, phase, side).await;
+            return self
+                .enter(root, &root.path, variables, (Phase::Body, stop), side)
+                .await;
         };
-        let stop = self.run.cancelled().child_token();
+        let cancelled = stop;
+        let stop = cancelled.child_token();
         let mut walk = Box::pin(self.enter(root, &root.path, variables, (Phase::Body, &stop), side));
         let mut ended = tokio::select! {
             biased;
@@ -214,7 +228,7 @@ impl Walk {
             }
         };
         // What ended well all the same did so in time.
-        if ended.status == StepStatus::Cancelled && !self.run.cancelled().is_cancelled() {
+        if ended.status == StepStatus::Cancelled && !cancelled.is_cancelled() {
             let budget = self.run.budget();
             let message = format!("the run was driven as long as its budget ({budget}) allows");
             let error = ErrorInfo::new("budget_exceeded", message)
@@ -264,18 +278,20 @@ impl Walk {
     ) -> BoxedWalk<'a> {
         Box::pin(async move {
             let Inside {
-                frame,
-                phase,
-                side,
-                stop,
-                ..
+                frame, phase, side, ..
             } = inside;
             if let Some(ended) = self.ended_before(component, &path, phase) {
                 return Ok(ended);
             }
+            let stop = &inside.stop.child_token();
+            let _stoppable = self.run.stoppable(&path, stop, phase.shield());
             let asked = self.asked_variables(component, &path, stop, side).await?;
             let mut given = match asked {
                 Ok(asked) => asked.unwrap_or_default(),
+                Err(Ended {
+                    status: StepStatus::Cancelled,
+                    ..
+                }) => return self.rest(component, &path, StepStatus::Cancelled, phase),
                 Err(ended) => return Ok(ended),
             };
             let (frame, error) = loop {
@@ -287,7 +303,7 @@ impl Walk {
                     Approval::Granted => break (frame, error),
                     Approval::Edited(input) => given = variables_of(&input),
                     Approval::Denied(error) => return self.refuse(component, &path, error),
-                    Approval::Pending(status) => return Ok(Ended::pending(status)),
+                    Approval::Pending(status) => return self.rest(component, &path, status, phase),
                 }
             };
             self.enter(component, &path, (&frame, error), (phase, stop), side)
@@ -324,7 +340,7 @@ impl Walk {
         frame: &Frame,
         stop: &CancellationToken,
     ) -> Result<Approval, RunError> {
-        let variables = serde_json::Value::Object(self.recorded_variables(frame));
+        let variables = serde_json::Value::Object(self.recorded_variables(path, frame)?);
         let normalised = self.normaliser.value(&variables);
         let intent = Intent {
             asker: Some(Asker::Component(component)),
@@ -350,9 +366,26 @@ impl Walk {
         self.leave(component, &entered, all, Facts::default())
     }
 
+    /// Comes to rest without entering a component. If the component itself was cancelled, that is recorded, so that its
+    /// question is closed; when the whole run stops, the question stays open for a later answer.
+    fn rest(
+        &self,
+        component: &Component,
+        path: &HierarchyPath,
+        status: StepStatus,
+        phase: Phase<'_>,
+    ) -> Result<Ended, RunError> {
+        if status != StepStatus::Cancelled || !self.run.is_cancelled_at(path, phase.shield()) {
+            return Ok(Ended::pending(status));
+        }
+        let entered = self.run.enter_component(path, component.kind, Map::new())?;
+        let all = Ended::pending(StepStatus::Cancelled);
+        self.leave(component, &entered, all, Facts::default())
+    }
+
     /// How a component ended before the run was resumed, if that stands. What is under `finally` executes again, because
     /// what it follows is entered again.
-    fn ended_before(&self, component: &Component, path: &HierarchyPath, phase: Phase) -> Option<Ended> {
+    fn ended_before(&self, component: &Component, path: &HierarchyPath, phase: Phase<'_>) -> Option<Ended> {
         let history = self.run.history().filter(|_| phase == Phase::Body)?;
         let ViewEntry::Component {
             status,
@@ -374,7 +407,7 @@ impl Walk {
         &self,
         body: &[ProgramElement],
         path: &HierarchyPath,
-        phase: Phase,
+        phase: Phase<'_>,
     ) -> Option<Ended> {
         let mut all = Ended::nothing();
         self.run.history()?;
@@ -395,7 +428,7 @@ impl Walk {
         &self,
         node: &NodeElement,
         path: &HierarchyPath,
-        phase: Phase,
+        phase: Phase<'_>,
     ) -> Option<Ended> {
         let history = self.run.history().filter(|_| phase == Phase::Body)?;
         let step = history.step(path)?;
@@ -439,17 +472,15 @@ impl Walk {
         component: &Component,
         path: &HierarchyPath,
         (frame, error): (&Arc<Frame>, Option<ErrorInfo>),
-        (phase, stop): (Phase, &CancellationToken),
+        (phase, stop): (Phase<'_>, &CancellationToken),
         side: Side,
     ) -> Result<Ended, RunError> {
-        let values = self.recorded_variables(frame);
+        let values = self.recorded_variables(path, frame)?;
         let entered = &self.run.enter_component(path, component.kind, values)?;
-        let limit = component.options.timeout;
-        let own_stop = limit.map(|_| stop.child_token());
         let inside = Inside {
             frame,
             entered,
-            stop: own_stop.as_ref().unwrap_or(stop),
+            stop,
             phase,
             side,
         };
@@ -459,7 +490,7 @@ impl Walk {
                 all.fail(path, error);
                 Facts::default()
             }
-            None => self.within_limit(component, limit, inside, &mut all).await?,
+            None => self.within_limit(component, inside, &mut all).await?,
         };
         // What waits has not come to its end.
         if let Content::Sequence { elements, finally } = &component.content
@@ -467,7 +498,7 @@ impl Walk {
         {
             let mut last = Ended::nothing();
             let inside = Inside {
-                phase: Phase::Finally,
+                phase: Phase::Finally(path),
                 stop: &CancellationToken::new(),
                 ..inside
             };
@@ -513,13 +544,15 @@ impl Walk {
     async fn within_limit(
         self: &Arc<Self>,
         component: &Component,
-        limit: Option<Duration>,
         inside: Inside<'_>,
         all: &mut Ended,
     ) -> Result<Facts, RunError> {
-        let Some(limit) = limit else {
+        let Some(limit) = component.options.timeout else {
             return self.content(component, inside, all).await;
         };
+        let cancelled = inside.stop;
+        let stop = &cancelled.child_token();
+        let inside = Inside { stop, ..inside };
         let mut content = Box::pin(self.content(component, inside, all));
         let facts = tokio::select! {
             biased;
@@ -532,7 +565,7 @@ impl Walk {
             }
         };
         // What ended well all the same did so in time.
-        if all.status == StepStatus::Cancelled && !self.run.cancelled().is_cancelled() {
+        if all.status == StepStatus::Cancelled && !cancelled.is_cancelled() {
             let limit = dad_core::format_duration(limit);
             let message = format!("what is in it did not finish within {limit}");
             all.status = StepStatus::TimedOut;
@@ -631,7 +664,7 @@ impl Walk {
         if inside.side == Side::Outside {
             return Ok(Ended::nothing());
         }
-        if self.is_stopped(inside) || (inside.phase == Phase::Body && self.run.is_cancelled_at(&path)) {
+        if self.is_stopped(inside) || self.run.is_cancelled_at(&path, inside.phase.shield()) {
             return Ok(Ended {
                 status: StepStatus::Cancelled,
                 ..Ended::nothing()
@@ -649,11 +682,19 @@ impl Walk {
         inside.stop.is_cancelled() || (inside.phase == Phase::Body && self.run.cancelled().is_cancelled())
     }
 
-    fn recorded_variables(&self, frame: &Frame) -> Map<String, serde_json::Value> {
-        let mut values = frame.to_json();
+    fn recorded_variables(
+        &self,
+        path: &HierarchyPath,
+        frame: &Frame,
+    ) -> Result<Map<String, serde_json::Value>, RunError> {
+        let values = frame.to_json().map_err(|error| RunError::Unrecordable {
+            what: format!("a variable of `{path}`"),
+            reason: error.to_string(),
+        });
+        let mut values = values?;
         let redactor = self.run.secrets().redactor();
         values.values_mut().for_each(|value| redactor.redact_json(value));
-        values
+        Ok(values)
     }
 }
 

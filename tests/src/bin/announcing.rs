@@ -196,10 +196,10 @@ fn announce(line: &str) {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [project, flow, what] = words.as_slice() else {
+    let [project, flow, what, run @ ..] = words.as_slice() else {
         return ExitCode::from(2);
     };
-    match drive(project, flow, what).await {
+    match drive(project, flow, what, run.first()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{}", ErrorInfo::from_error("failed", &*error).message);
@@ -208,7 +208,13 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn drive(project: &str, flow: &str, what: &str) -> Result<(), Box<dyn std::error::Error>> {
+/// Makes a run, or resumes one: the newest of this place, or one by its id wherever it was made.
+async fn drive(
+    project: &str,
+    flow: &str,
+    what: &str,
+    run: Option<&String>,
+) -> Result<(), Box<dyn std::error::Error>> {
     let flow = match flow {
         "load" => load()?,
         "exchange" => exchange()?,
@@ -223,10 +229,14 @@ async fn drive(project: &str, flow: &str, what: &str) -> Result<(), Box<dyn std:
     let context = RunContext::builder("scenario", project)
         .nodes(NodeRegistry::new().register::<Paid>().register::<Mending>())
         .register_event_handlers([tell])
+        .trust(run.is_some())
         .build()?;
     let run = match what {
         "resume" => {
-            let unfinished = context.dirs().catalog().find_unfinished("last")?;
+            let unfinished = context
+                .dirs()
+                .catalog()
+                .find_unfinished(run.map_or("last", String::as_str))?;
             context.resume_run(&unfinished.dir, &flow)?
         }
         _ => context.setup_run(&flow)?,

@@ -276,6 +276,7 @@ impl FaultInjector for Log {
             Change::CreateDir => json!({ "change": "create_dir" }),
             Change::OpenFile => json!({ "change": "open_file" }),
             Change::Write(bytes) => json!({ "change": "write", "text": text(bytes) }),
+            Change::Overwrite(bytes) => json!({ "change": "overwrite", "text": text(bytes) }),
             Change::Append(bytes) => json!({ "change": "append", "text": text(bytes) }),
             Change::Truncate(len) => json!({ "change": "truncate", "len": len }),
             Change::Copy(from) => json!({ "change": "copy", "from": from }),

@@ -263,18 +263,41 @@ fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> {
     found.map(|entry| entry.unwrap().path())
 }
 
+/// A copy of a project with its runs, as if they had been made there: otherwise they are those of another directory.
+pub(crate) fn copy_all(source: &Path, target: &Path) {
+    copy_tree(source, target);
+    record_as_driven_in(source, target);
+}
+
+/// Has the runs of a project that was copied from `source` say that they were driven where they are now.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what a test begins with, not a part of a run"
+)]
+pub(crate) fn record_as_driven_in(source: &Path, target: &Path) {
+    let (from, to) = (source.to_str().unwrap(), target.to_str().unwrap());
+    for run in std::fs::read_dir(target.join("runs")).into_iter().flatten() {
+        let dot_run = run.unwrap().path().join(".run");
+        for file in ["journal.jsonl", "lease"].map(|name| dot_run.join(name)) {
+            if let Ok(text) = std::fs::read_to_string(&file) {
+                std::fs::write(&file, text.replace(from, to)).unwrap();
+            }
+        }
+    }
+}
+
 /// Copies a directory with everything in it.
 #[expect(
     clippy::disallowed_methods,
     reason = "what a test begins with, not a part of a run"
 )]
-pub(crate) fn copy_all(source: &Path, target: &Path) {
+fn copy_tree(source: &Path, target: &Path) {
     std::fs::create_dir_all(target).unwrap();
     for entry in std::fs::read_dir(source).unwrap() {
         let entry = entry.unwrap();
         let to = target.join(entry.file_name());
         match entry.file_type().unwrap().is_dir() {
-            true => copy_all(&entry.path(), &to),
+            true => copy_tree(&entry.path(), &to),
             false => drop(std::fs::copy(entry.path(), to).unwrap()),
         }
     }

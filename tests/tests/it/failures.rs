@@ -9,6 +9,7 @@ use dhenara::{FlowBuilder, RunStatus, RunView};
 use serde_json::Value;
 
 use crate::harness::{TestEnvironment, journal, read_json, records};
+use crate::intervene::wait_for;
 use crate::nodes::{TalkerSettings, context};
 
 const FLOW: &str = r#"schema_version: 1
@@ -332,13 +333,14 @@ fn a_second_interrupt_ends_the_process_at_once() {
     let child = interrupt_in("cleans");
     let output = env.finish(running).expect(130);
     let told = env.shown(&output.stderr);
-    let goes_on = "ended at once; `dhenara resume run_00000000_000000_000001` goes on with the run";
+    let goes_on = "ended at once; resume the run with `dhenara resume run_00000000_000000_000001`";
     assert!(told.contains(goes_on), "{told}");
     let shown = env.run(&["runs", "show", "last", "--json"]).expect(0);
     assert_eq!(shown.json("cli_runs_show")["status"], "interrupted");
 
     let is_alive = || kill(&["-0", "--", &format!("-{child}")]).status.success();
-    assert!(is_alive(), "nobody was left to end it");
+    // The second signal ends what the run started; otherwise it would execute for ten minutes.
+    wait_for("the end of the child", || !is_alive());
     env.write("open", "");
     let _ = env.run(&["resume", "last"]).expect(0);
     while is_alive() {

@@ -464,15 +464,15 @@ fn a_run_is_verified_file_by_file() {
     let step = env.last_run().join("hello_root/greet");
     std::fs::write(step.join("outcome.json"), "{}").unwrap();
     std::fs::remove_file(step.join("stdout.log")).unwrap();
-    insta::assert_snapshot!(verify("last").expect(1), @r"
+    insta::assert_snapshot!(verify("last").expect(5), @r"
     hello_root/greet/outcome.json: it is not the file that was recorded
     hello_root/greet/stdout.log: it is missing
     run_00000000_000000_000002: 1 step, 6 files, 2 of them not as recorded
-    ---- exit code 1
+    ---- exit code 5
     ");
     let json = env
         .run(&["runs", "verify", "last", "--project-root", ".", "--json"])
-        .expect(1)
+        .expect(5)
         .json("cli_runs_verify");
     assert_eq!(
         (&json["whole"], &json["found"]["files"]),
@@ -504,16 +504,16 @@ fn what_a_run_keeps_beside_its_steps_is_verified() {
     let definition = run.join(".run/definition.json");
     let whole = std::fs::read_to_string(&definition).unwrap();
     std::fs::write(&definition, whole.replace("\"false\"", "\"true\"")).unwrap();
-    insta::assert_snapshot!(env.unchanged(&["resume", "last", "--definition", "recorded"]).expect(2), @"
+    insta::assert_snapshot!(env.unchanged(&["resume", "last", "--definition", "recorded"]).expect(5), @"
     ---- stderr
     error[corrupt]: `[root]/project/runs/run_00000000_000000_000001/.run/definition.json` is not the file that was recorded: its digest differs
       hint: restore the file, or start a re-run whose entry point is its step or one before it
-    ---- exit code 2
+    ---- exit code 5
     ");
-    insta::assert_snapshot!(verify().expect(1), @"
+    insta::assert_snapshot!(verify().expect(5), @"
     .run/definition.json: it is not the file that was recorded
     run_00000000_000000_000001: 1 step, 7 files, 1 of them not as recorded
-    ---- exit code 1
+    ---- exit code 5
     ");
     std::fs::remove_file(&definition).unwrap();
     let values = run.join(".run/values");
@@ -525,11 +525,11 @@ fn what_a_run_keeps_beside_its_steps_is_verified() {
         .path();
     std::fs::remove_file(value).unwrap();
     insta::with_settings!({ filters => [("[0-9a-f]{64}", "[digest]")] }, {
-        insta::assert_snapshot!(verify().expect(1), @"
+        insta::assert_snapshot!(verify().expect(5), @"
         .run/values/[digest].json: it is missing
         .run/definition.json: it is missing
         run_00000000_000000_000001: 1 step, 7 files, 2 of them not as recorded
-        ---- exit code 1
+        ---- exit code 5
         ");
     });
     std::fs::remove_dir_all(&run).unwrap();

@@ -365,6 +365,14 @@ pub(crate) fn journal(run: &Path) -> Vec<Value> {
     read_lines(&run.join(".run/journal.jsonl"))
 }
 
+/// Changes the records of a run.
+pub(crate) fn edit_journal(run: &Path, change: impl Fn(&mut Value)) {
+    let mut records = journal(run);
+    records.iter_mut().for_each(change);
+    let text: String = records.iter().map(|record| format!("{record}\n")).collect();
+    std::fs::write(run.join(".run/journal.jsonl"), text).unwrap();
+}
+
 /// The records of a type.
 pub(crate) fn records(run: &Path, kind: &str) -> Vec<Value> {
     journal(run)

@@ -8,7 +8,7 @@ use dhenara::run::{RunView, ViewEntry};
 use crate::harness::TestEnvironment;
 
 /// Waits until something is there; a test that waits in vain fails.
-fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_there() {
         assert!(
@@ -64,7 +64,7 @@ fn another_process_stops_a_run() {
     assert_eq!(status(&env, "last_one"), Some(StepStatus::Completed));
     insta::assert_snapshot!(env.run(&["cancel", "last"]).expect(4), @"
     ---- stderr
-    error[not_running]: `run_00000000_000000_000001` is cancelled: nobody drives it
+    error[not_running]: `run_00000000_000000_000001` is cancelled: no process drives it
       hint: only what executes can be stopped; `dhenara runs list` shows what does
     ---- exit code 4
     ");

@@ -25,12 +25,16 @@ mod events;
 mod failures;
 mod file_changes;
 mod flows;
+mod foreign_runs;
 mod formats;
 mod frozen;
 mod full_disk;
+#[cfg(unix)]
+mod hostile_files;
 mod intervene;
 mod json;
 mod kills;
+mod lossless;
 mod models;
 mod original;
 mod paid;
@@ -47,6 +51,7 @@ mod secrets_in_files;
 #[cfg(unix)]
 mod secrets_of_models;
 mod shown;
+mod stops;
 #[cfg(unix)]
 mod talks;
 #[cfg(unix)]

@@ -139,10 +139,10 @@ fn they_are_verified_as_far_as_they_can_be() {
         &format!("runs/{run}/autocoder_root/main_flow/code_generator/outcome.json"),
         "{",
     );
-    insta::assert_snapshot!(env.unchanged(&["runs", "verify", run]).expect(1), @"
+    insta::assert_snapshot!(env.unchanged(&["runs", "verify", run]).expect(5), @"
     autocoder_root/main_flow/code_generator/outcome.json: it is no JSON: EOF while parsing an object at line 1 column 1
     run_20261123_022713_9d6211: 3 steps, 8 files, 1 of them cannot be read
-    ---- exit code 1
+    ---- exit code 5
     ");
 }
 

@@ -17,7 +17,7 @@ use dhenara::RunStatus;
 use dhenara::run::RunView;
 use serde_json::Value;
 
-use crate::crashes::{call, outcomes};
+use crate::crashes::{call, outcomes, record_as_driven_in};
 use crate::harness::{TestEnvironment, read_lines, tell};
 
 type Id = usize;
@@ -172,6 +172,12 @@ impl Disk {
                 let file = self.file(bytes(), Vec::new());
                 assert!(self.names(dir).insert(name, file).is_none(), "{line}");
             }
+            "overwrite" => {
+                let id = self.find(&path).unwrap();
+                if let Inode::File { live, .. } = &mut self.inodes[id] {
+                    *live = bytes();
+                }
+            }
             "append" => {
                 let id = self.find(&path).unwrap();
                 let Inode::File {
@@ -240,13 +246,15 @@ impl Disk {
     }
 }
 
-fn write_state(state: &State, project: &Path) {
+/// Writes what a disk kept of the project at `from` to another place, as if it had been made there.
+fn write_state(state: &State, from: &Path, project: &Path) {
     for (path, content) in state {
         match content {
             None => std::fs::create_dir_all(project.join(path)).unwrap(),
             Some(content) => std::fs::write(project.join(path), content).unwrap(),
         }
     }
+    record_as_driven_in(from, project);
 }
 
 /// What the run had told when the power went.
@@ -312,7 +320,7 @@ fn every_loss(phase: &str, prepare: fn(&TestEnvironment), at_least: usize) {
             }
             let env = TestEnvironment::new();
             env.is_checked();
-            write_state(&state, &env.project());
+            write_state(&state, &disk.root, &env.project());
             check(&env, &told, known, phase, &at);
             // Who goes on with a disk like one before comes to the same again.
             if before.is_none() {

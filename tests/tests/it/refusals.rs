@@ -366,12 +366,12 @@ fn inputs_that_do_not_fit() {
     env.write("inputs.json", r#"{ "first.greet": "#);
     insta::assert_snapshot!(refused(&env, &["--static-inputs", "inputs.json"]), @"
     ---- stderr
-    error[unreadable]: `inputs.json` cannot be read: it must be an object of inputs by step: EOF while parsing a value at line 1 column 17
+    error[input_file]: `inputs.json` cannot be used: it must be an object of inputs by step: EOF while parsing a value at line 1 column 17
     ---- exit code 2
     ");
     insta::assert_snapshot!(refused(&env, &["--static-inputs", "nowhere.json"]), @"
     ---- stderr
-    error[unreadable]: `nowhere.json` cannot be read: No such file or directory (os error 2)
+    error[input_file]: `nowhere.json` cannot be used: No such file or directory (os error 2)
     ---- exit code 2
     ");
     insta::assert_snapshot!(refused(&env, &["--input", r#"first.greet={"env_var": {}}"#]), @"

@@ -188,12 +188,12 @@ elements:
     let output = env.run(&["resume", "last"]).expect(1);
     let told = output.stderr.lines().find(|line| line.contains("behind: "));
     insta::assert_snapshot!(env.shown(told.unwrap()), @"  error     flow_root.behind: cannot evaluate `commands[0][1]`: cannot look up the step `first`: `[root]/project/runs/run_00000000_000000_000001/flow_root/first/result.json` is not the file that was recorded: its digest differs");
-    let shown = env.unchanged(&["runs", "show", "last", "first"]).expect(2);
+    let shown = env.unchanged(&["runs", "show", "last", "first"]).expect(5);
     insta::assert_snapshot!(shown, @"
     ---- stderr
     error[corrupt]: `[root]/project/runs/run_00000000_000000_000001/flow_root/first/result.json` is not the file that was recorded: its digest differs
       hint: restore the file, or start a re-run whose entry point is its step or one before it
-    ---- exit code 2
+    ---- exit code 5
     ");
 
     // What it was is good again.

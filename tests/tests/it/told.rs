@@ -107,8 +107,8 @@ fn what_has_ended_or_waits_cannot_be_stopped() {
     drop(env.run(&["run", "flow", "asks.yaml"]).expect(3));
     insta::assert_snapshot!(env.unchanged(&["cancel", "last"]).expect(4), @"
     ---- stderr
-    error[not_running]: `run_00000000_000000_000002` waits for an answer: nobody drives it until then
-      hint: answer it by `dhenara answer run_00000000_000000_000002`, or remove it by `dhenara runs rm run_00000000_000000_000002 --force`
+    error[not_running]: `run_00000000_000000_000002` waits for an answer: no process drives it until then
+      hint: answer with `dhenara answer run_00000000_000000_000002`, deny with `dhenara answer run_00000000_000000_000002 --deny REASON`, or remove the run with `dhenara runs rm run_00000000_000000_000002 --force`
     ---- exit code 4
     ");
 }
@@ -191,7 +191,7 @@ fn commands_in_hints_find_the_runs_of_the_place_that_was_named() {
     ");
     insta::assert_snapshot!(refused(&["cancel", "last"]).expect(4), @"
     ---- stderr
-    error[not_running]: `run_00000000_000000_000001` is failed: nobody drives it
+    error[not_running]: `run_00000000_000000_000001` is failed: no process drives it
       hint: only what executes can be stopped; `dhenara runs list --project-root [root]/project` shows what does
     ---- exit code 4
     ");
@@ -215,7 +215,7 @@ fn a_run_whose_directory_was_renamed_is_called_as_it_is_found() {
         shown.stdout.contains("  next      dhenara resume renamed\n"),
         "{shown}"
     );
-    let again = env.run(&["resume", "renamed"]).expect(1);
+    let again = env.run(&["resume", "renamed", "--trust"]).expect(1);
     assert!(
         again.stderr.contains("  next      dhenara resume renamed\n"),
         "{again}"

@@ -510,7 +510,7 @@ impl<'a> Tree<'a> {
     ) -> Result<BTreeMap<Result<String, String>, EntryKind>, NodeError> {
         let mut children = BTreeMap::new();
         if let Some(dir) = self.roots.directory(place)? {
-            for (name, kind) in dir.all_entries()? {
+            for (name, kind) in dir.names()? {
                 let name = name
                     .into_string()
                     .map_err(|name| name.to_string_lossy().into_owned());

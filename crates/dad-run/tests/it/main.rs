@@ -57,7 +57,7 @@ fn commit_one(run: &ActiveRun) {
         .enter_component(&"flow".parse().unwrap(), ComponentKind::Flow, Map::new())
         .unwrap();
     let path = "flow.one".parse().unwrap();
-    let staged = run.begin_step(&path, &ANYTHING, StepStart::first()).unwrap();
+    let staged = run.begin_step(&path, &ANYTHING, &StepStart::first()).unwrap();
     staged
         .dir()
         .unwrap()

@@ -126,7 +126,8 @@ fn is_kept_for_itself(run: &StoredRun, all: &[StoredRun], policy: &RetentionPoli
     };
     let from_here = &ours[place..];
     let last = policy.keep_last.is_some_and(|last| from_here.len() <= last);
-    let used_ago = now().as_second() - run.entry.last_record_at.unwrap().as_second();
+    let used_at = run.entry.last_record_at.max(run.entry.created_at);
+    let used_ago = now().as_second() - used_at.unwrap().as_second();
     let young = policy
         .keep_age
         .is_some_and(|age| used_ago < 0 || used_ago.unsigned_abs() < age.as_secs());

@@ -16,6 +16,8 @@ pub(crate) fn registry() -> NodeRegistry {
         .register::<Flaky>()
         .register::<Sleeper>()
         .register::<Panics>()
+        .register::<Exaggerates>()
+        .register::<Persists>()
 }
 
 /// Gives back what it is told; its world is what its settings say.
@@ -188,6 +190,86 @@ impl Node for Panics {
         _: &NodeContext,
     ) -> Result<NodeOutput, NodeError> {
         panic!("as it does")
+    }
+}
+
+/// Gives more than a record can hold.
+#[derive(Default)]
+pub(crate) struct Exaggerates;
+
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ExaggeratesSettings {
+    /// Levels of lists within each other in the outcome.
+    #[serde(default)]
+    depth: usize,
+    /// Letters of the summary.
+    #[serde(default)]
+    summary: usize,
+    /// Whether it fails with all that.
+    #[serde(default)]
+    fails: bool,
+}
+
+#[async_trait]
+impl Node for Exaggerates {
+    type Settings = ExaggeratesSettings;
+    type Input = ();
+    const TYPE: &'static str = "exaggerates";
+
+    async fn execute(
+        &self,
+        settings: ExaggeratesSettings,
+        _: Option<()>,
+        _: &NodeContext,
+    ) -> Result<NodeOutput, NodeError> {
+        let outcome = (0..settings.depth).fold(json!("inside"), |inner, _| json!([inner]));
+        let text = "\"ü\u{1}".repeat(settings.summary / 3);
+        let output = NodeOutput {
+            usage: dad_core::Usage {
+                calls: 1,
+                ..dad_core::Usage::default()
+            },
+            ..NodeOutput::new(outcome)
+        };
+        match settings.fails {
+            false => Ok(output.with_summary(text)),
+            true => Err(NodeError::new("word_".repeat(50_000), &text)
+                .with_hint(&text)
+                .with_partial(output)),
+        }
+    }
+}
+
+/// Tries another exchange after it was asked to stop, which would leave a record.
+#[derive(Default)]
+pub(crate) struct Persists;
+
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct PersistsSettings {}
+
+#[async_trait]
+impl Node for Persists {
+    type Settings = PersistsSettings;
+    type Input = ();
+    const TYPE: &'static str = "persists";
+
+    async fn execute(
+        &self,
+        _: PersistsSettings,
+        _: Option<()>,
+        cx: &NodeContext,
+    ) -> Result<NodeOutput, NodeError> {
+        let first = cx
+            .memo("pay", &json!("first"), |number| async move { Ok(number) })
+            .await?;
+        cx.cancelled().await;
+        let second = cx
+            .memo("pay", &json!("second"), |number| async move {
+                cx.run().custom("paid", Some(cx.path()), json!(number))?;
+                Ok(number)
+            })
+            .await?;
+        Ok(NodeOutput::new(json!([first, second])))
     }
 }
 

@@ -321,3 +321,92 @@ async fn pauses_and_the_outcome_as_text_belong_to_every_node() {
             .contains("\"x\"")
     );
 }
+
+#[tokio::test]
+async fn no_exchange_is_made_behind_a_stop() {
+    let project = tempfile::tempdir().unwrap();
+    let persists = node("persists", json!({}));
+    let flow = FlowBuilder::new()
+        .node(
+            "in_time",
+            persists
+                .clone()
+                .timeout(Duration::from_millis(50))
+                .on_error(OnError::Continue),
+        )
+        .node("cancelled", persists)
+        .build()
+        .unwrap();
+    let stop = CancellationToken::new();
+    let context = context(project.path())
+        .cancelled_by(stop.clone())
+        .build()
+        .unwrap();
+    let running = tokio::spawn(FlowRunner::new(flow, context).run());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    stop.cancel();
+    let report = report(running.await.unwrap());
+    let ended = [
+        ("flow.in_time", StepStatus::TimedOut),
+        ("flow.cancelled", StepStatus::Cancelled),
+    ];
+    assert_eq!(
+        statuses(&report),
+        ended.map(|(path, status)| (path.to_owned(), status))
+    );
+    let journal = std::fs::read_to_string(report.run_dir.join(".run/journal.jsonl")).unwrap();
+    assert!(
+        !journal.contains("\"custom\""),
+        "nothing is paid for behind a stop: {journal}"
+    );
+    for step in ["in_time", "cancelled"] {
+        let memos =
+            std::fs::read_to_string(report.run_dir.join("flow").join(step).join("memo.jsonl")).unwrap();
+        assert_eq!(memos.lines().count(), 1, "{step}");
+    }
+    assert_tidy(&report);
+}
+
+#[tokio::test]
+async fn what_a_record_cannot_hold_is_shortened_or_fails_its_step() {
+    let project = tempfile::tempdir().unwrap();
+    let exaggerates = |settings: serde_json::Value| node("exaggerates", settings).on_error(OnError::Continue);
+    let flow = FlowBuilder::new()
+        .node("long", exaggerates(json!({ "summary": 300_000 })))
+        .node(
+            "longer",
+            exaggerates(json!({ "summary": 300_000, "fails": true })),
+        )
+        .node(
+            "fits",
+            exaggerates(json!({ "depth": dad_core::json::MAX_RECORDED_DEPTH })),
+        )
+        .node("deep", exaggerates(json!({ "depth": 126 })))
+        .node(
+            "deeper",
+            exaggerates(json!({ "depth": 200, "summary": 3, "fails": true })),
+        )
+        .node("behind", echo("$expr{ len($hier{fits}.outcome) }"))
+        .build()
+        .unwrap();
+    let report = run(flow, project.path()).await.unwrap();
+    let view = RunView::open(&report.run_dir).unwrap();
+    let step = |name: &str| view.step(&path(&format!("flow.{name}"))).unwrap();
+    let summary = step("long").summary.clone().unwrap();
+    assert!(
+        summary.len() < 3000 && summary.ends_with(" bytes)"),
+        "{}",
+        summary.len()
+    );
+    assert_eq!(step("longer").status, StepStatus::Failed);
+    assert_eq!(step("fits").status, StepStatus::Completed);
+    let error = step("deep").error.clone().unwrap();
+    assert_eq!(error.code, "json_too_deep", "{error}");
+    for name in ["deep", "deeper", "longer"] {
+        let step = step(name);
+        assert_eq!((step.status, step.usage.calls), (StepStatus::Failed, 1), "{name}");
+        assert!(view.result(&step.path).is_ok(), "{name} can be read");
+    }
+    assert_eq!(view.verify().unwrap().damage, []);
+    assert_tidy(&report);
+}
