@@ -53,4 +53,5 @@ mod talks;
 mod terminal;
 mod together;
 mod told;
+mod tool_calls;
 mod tutorial;

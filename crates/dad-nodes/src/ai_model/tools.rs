@@ -1,5 +1,6 @@
 //! What a model may call: functions of the application, nodes and commands.
 
+use dad_core::json::{JsonError, check, parse_external};
 use dad_core::{Digest, Usage};
 use dad_models::{ToolCall, ToolSpec};
 use dad_runner::{NodeContext, NodeError, NodeOutput};
@@ -138,11 +139,8 @@ impl Tools {
                 call.name
             )));
         }
-        if !call.arguments.is_object() {
-            let written = &call.arguments;
-            return Ok(Called::refused(&format!(
-                "the arguments are not a JSON object: {written}"
-            )));
+        if let Some(refused) = unreadable(&call.arguments) {
+            return Ok(Called::refused(&refused));
         }
         let validator = tool.validator.as_ref();
         if let Some(misfits) = validator.and_then(|validator| misfits(validator, &call.arguments, TOLD)) {
@@ -180,6 +178,15 @@ impl Called {
     /// That the tool was not called, and why.
     fn refused(reason: &str) -> Self {
         Self::new(json!({ "error": reason }), Usage::default())
+    }
+
+    /// That the tool was not called, because of its arguments only the beginning may have arrived.
+    pub(super) fn cut(call: &ToolCall) -> Self {
+        Self::refused(&format!(
+            "`{}` was not called: the answer was cut at its longest length, which `max_output_tokens` says; call it with \
+             shorter arguments",
+            call.name
+        ))
     }
 
     pub(super) fn usage(&self) -> Usage {
@@ -230,6 +237,36 @@ impl Ready {
                 Ok(Called::new(result, error.partial.usage))
             }
         }
+    }
+}
+
+/// Why arguments cannot be taken as the model wrote them.
+fn unreadable(arguments: &Value) -> Option<String> {
+    let read = match arguments {
+        Value::String(text) => parse_external(text),
+        other => check(other).map(|()| Value::Null),
+    };
+    match read {
+        Err(JsonError::Syntax(_)) => Some(format!("the arguments are not a JSON object: {arguments}")),
+        Err(error) => Some(format!("the arguments cannot be used: {error}")),
+        Ok(_) if !arguments.is_object() => Some(format!("the arguments are not a JSON object: {arguments}")),
+        Ok(_) => rounded(arguments).map(|number| {
+            format!(
+                "the arguments hold the number {number}, which may be a rounded integer; write it as a text"
+            )
+        }),
+    }
+}
+
+/// A number that may have been an integer beyond 64 bits: some protocols bring arguments whose text is not known.
+fn rounded(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) if number.is_f64() => number
+            .as_f64()
+            .filter(|number| number.fract() == 0.0 && number.abs() >= 2_f64.powi(63)),
+        Value::Array(items) => items.iter().find_map(rounded),
+        Value::Object(fields) => fields.values().find_map(rounded),
+        _ => None,
     }
 }
 
