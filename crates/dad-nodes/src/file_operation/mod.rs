@@ -8,6 +8,7 @@ mod place;
 mod plan;
 mod protected;
 mod tree;
+mod vouched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -255,7 +256,8 @@ impl Node for FileOperationExecutor {
         input: Option<&FileOperationNodeInput>,
         run: &RunHandle,
     ) -> Result<String, NodeError> {
-        let request = Request::new(settings, input, run)?;
+        let mut request = Request::new(settings, input, run)?;
+        request.vouched = vouched::by_previous_run(run, None, &request.base, &request.operations);
         blocking(move || request.preview()).await
     }
 
@@ -275,7 +277,9 @@ impl Node for FileOperationExecutor {
         input: Option<FileOperationNodeInput>,
         cx: &NodeContext,
     ) -> Result<NodeOutput, NodeError> {
-        let request = Request::new(&settings, input.as_ref(), cx.run())?;
+        let mut request = Request::new(&settings, input.as_ref(), cx.run())?;
+        request.vouched =
+            vouched::by_previous_run(cx.run(), Some(cx.path()), &request.base, &request.operations);
         let base = request.base.clone();
         let roots = request.roots(cx.dir()?.gate())?;
         // Held until git has been told as well.
@@ -326,6 +330,8 @@ struct Request {
     relative_only: bool,
     protected: protected::Protected,
     operations: Vec<FileOperation>,
+    /// Those that the previous run made.
+    vouched: BTreeSet<usize>,
     rules: tree::Rules,
 }
 
@@ -359,6 +365,7 @@ impl Request {
             protected: protected::Protected::new(run),
             relative_only: settings.use_relative_paths.unwrap_or(false),
             operations,
+            vouched: BTreeSet::new(),
             rules: tree::Rules {
                 with_diff: settings.return_diff_format.unwrap_or(true),
                 preserve_indentation: settings.preserve_indentation.unwrap_or(false),
@@ -409,7 +416,8 @@ impl Request {
             with_diff: true,
             ..self.rules
         };
-        let planned = tree::Tree::new(&roots, BTreeMap::new()).plan(&self.operations, rules);
+        let tree = tree::Tree::new(&roots, BTreeMap::new());
+        let planned = tree.vouched(self.vouched.clone()).plan(&self.operations, rules);
         if let Some(failure) = planned.failure.filter(|_| !rules.keep) {
             return Err(failure);
         }
@@ -446,7 +454,7 @@ struct Work {
 /// What the operations came to.
 struct Changed {
     results: Vec<Value>,
-    /// Files that were changed, or had been already.
+    /// Files that this step changed, in this attempt or in one before.
     touched: BTreeSet<place::Place>,
     /// Why some were not, where the others are kept.
     failure: Option<NodeError>,
@@ -460,7 +468,8 @@ impl Work {
         {
             return self.go_on(change);
         }
-        let mut tree = tree::Tree::new(&self.roots, BTreeMap::new());
+        let tree = tree::Tree::new(&self.roots, BTreeMap::new());
+        let mut tree = tree.vouched(self.request.vouched.clone());
         let planned = tree.plan(&self.request.operations, self.request.rules);
         let failure = self.failure(&planned);
         if let Some(failure) = &failure
@@ -486,7 +495,9 @@ impl Work {
     fn go_on(&self, mut change: plan::Change) -> Result<Changed, NodeError> {
         let mut failure = None;
         if change.lacks_contents() || self.request.rules.keep {
-            let mut tree = tree::Tree::new(&self.roots, change.known()?);
+            let planned = change.plan.results.iter().map(|planned| &planned.result);
+            let made = vouched::succeeded(&self.request.operations, planned);
+            let mut tree = tree::Tree::new(&self.roots, change.known()?).vouched(made);
             let planned = tree.plan(&self.request.operations, self.request.rules);
             for (_, state) in tree.changes().values() {
                 if let tree::State::File(content) = state {
