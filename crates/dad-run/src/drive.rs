@@ -1,11 +1,13 @@
 //! From a directory that is there to a run that is driven.
 
 use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use dad_core::{HierarchyPath, RunId, RunStatus, Timestamp};
+use dad_core::{Digest, HierarchyPath, RunId, RunStatus, Timestamp};
+use dad_definition::SpanMap;
 use dad_events::{RunIdentity, RunReader};
 use dad_fs::{Dir, FileLock};
 use tokio::sync::Notify;
@@ -109,6 +111,7 @@ pub(crate) fn drive(
         secrets: options.secrets,
         resources: options.resources,
         types: options.types,
+        definition_files: files_of(options.spans.as_ref(), &dirs.project_root),
         reader,
         accounts: Accounts::new(budget, totals.usage),
         plan,
@@ -145,6 +148,19 @@ pub(crate) fn drive(
     let run = ActiveRun::new(inner);
     tokio::spawn(watch_inbox(run.inner().this.clone(), inbox));
     Ok(run)
+}
+
+/// The files of a definition, which names them from the project, and those outside of it as they were given.
+fn files_of(spans: Option<&SpanMap>, project_root: &Path) -> Vec<PathBuf> {
+    let files = spans.into_iter().flat_map(SpanMap::files);
+    let found = |(shown, _): (&str, Digest)| {
+        let in_project = project_root.join(shown);
+        match in_project.exists() {
+            true => in_project,
+            false => std::path::absolute(shown).unwrap_or(in_project),
+        }
+    };
+    files.map(found).collect()
 }
 
 /// Does what other processes ask for, until the run has ended.

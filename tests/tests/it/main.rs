@@ -35,6 +35,8 @@ mod models;
 mod original;
 mod paid;
 mod power;
+#[cfg(unix)]
+mod protected;
 mod prune;
 mod refusals;
 mod render;

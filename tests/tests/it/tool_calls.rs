@@ -36,7 +36,9 @@ async fn a_call_of_a_cut_answer_is_not_made() {
     assert!(!scripted.env.project().join("made").exists());
     let told = told(&scripted).await;
     assert!(
-        told.contains("`note` was not called: the answer was cut at its longest length, which `max_output_tokens` says"),
+        told.contains(
+            "`note` was not called: the answer was cut at its longest length, which `max_output_tokens` says"
+        ),
         "{told}"
     );
 }
@@ -55,7 +57,10 @@ async fn a_call_of_an_answer_that_was_held_back_is_not_made() {
 async fn arguments_that_cannot_be_kept_are_told() {
     let deep = format!("{{\"a\":{}1{}}}", "[".repeat(110), "]".repeat(110));
     for (arguments, wanted) in [
-        ("{\"n\":123456789012345678901}", "at `n` does not fit into 64 bits"),
+        (
+            "{\"n\":123456789012345678901}",
+            "at `n` does not fit into 64 bits",
+        ),
         (&deep, "lies deeper than 100 lists and objects"),
         ("{\"n\":", "are not a JSON object"),
     ] {

@@ -515,6 +515,7 @@ impl<'a> Tree<'a> {
                     }
                     EntryKind::File => None,
                 };
+                let refused = refused.or_else(|| self.roots.protection(&child));
                 if let Some(why) = refused {
                     let message = format!("`{}` {why}", self.roots.shown(&child));
                     return Err(NodeError::new("outside", message));
