@@ -28,6 +28,7 @@ mod flows;
 mod formats;
 mod frozen;
 mod full_disk;
+mod git;
 mod intervene;
 mod json;
 mod kills;

@@ -77,6 +77,12 @@ pub struct FileOperationNodeSettings {
     pub commit_message: Option<String>,
 }
 
+impl FileOperationNodeSettings {
+    fn uses_git(&self) -> bool {
+        self.commit.unwrap_or(false) || self.stage.unwrap_or(false)
+    }
+}
+
 /// What becomes of operations if another one fails. The step fails either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -287,6 +293,10 @@ impl Node for FileOperationExecutor {
             true => lock::lock(&roots, cx).await?,
             false => Vec::new(),
         };
+        let repositories = match settings.uses_git() {
+            true => git::Repositories::find(request.changed_files(&roots), cx).await?,
+            false => git::Repositories::default(),
+        };
         let work = Work {
             step: cx.dir()?.clone(),
             left: cx.run().left_behind(cx.path())?,
@@ -301,7 +311,7 @@ impl Node for FileOperationExecutor {
             Ok((work, changed))
         })
         .await?;
-        let recorded = record_in_git(&settings, &work.roots, &changed.touched, cx).await;
+        let recorded = record_in_git(&settings, &repositories, (&work.roots, &changed.touched), cx).await;
         let mut output = Output::new(base, changed.results);
         match recorded {
             Ok(git) => output.git = git,
@@ -389,6 +399,24 @@ impl Request {
             !operation.operation_type.is_look() && operation.dry_run != Some(true)
         };
         self.operations.iter().any(changes)
+    }
+
+    /// The files and directories that operations change, as far as their paths are allowed.
+    fn changed_files(&self, roots: &place::Roots) -> Vec<PathBuf> {
+        let changing = self
+            .operations
+            .iter()
+            .filter(|operation| !operation.operation_type.is_look() && operation.dry_run != Some(true));
+        let named = changing.flat_map(|operation| {
+            let one = [&operation.path, &operation.source, &operation.destination];
+            let several = operation.paths.iter().flatten();
+            one.into_iter().flatten().chain(several)
+        });
+        let place = |path: &String| roots.place(Some(path), "path").ok();
+        named
+            .filter_map(place)
+            .map(|place| roots.real(place.root).join(place.path))
+            .collect()
     }
 
     /// Stands for everything that decides what is changed.
@@ -617,29 +645,38 @@ impl Output {
 /// Tells git of the touched files and of nothing else.
 async fn record_in_git(
     settings: &FileOperationNodeSettings,
-    roots: &place::Roots,
-    touched: &BTreeSet<place::Place>,
+    repositories: &git::Repositories,
+    (roots, touched): (&place::Roots, &BTreeSet<place::Place>),
     cx: &NodeContext,
 ) -> Result<Option<Value>, NodeError> {
-    let commit = settings.commit.unwrap_or(false);
-    if !commit && !settings.stage.unwrap_or(false) {
+    if !settings.uses_git() {
         return Ok(None);
     }
-    let mut by_root: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-    for place in touched {
-        by_root.entry(place.root).or_default().push(place.path.clone());
-    }
+    let files = touched
+        .iter()
+        .map(|place| (roots.real(place.root).join(&place.path), place.path.clone()));
     let mut told = git::Recorded::default();
-    for (root, paths) in by_root {
-        let repository = git::Repository {
-            dir: roots.real(root),
-            cx,
-        };
-        let staged = repository.stage(&paths, &mut told).await?;
-        if commit {
-            let message = settings.commit_message.as_deref().unwrap_or("Change files");
-            repository.commit(&staged, message, &mut told).await?;
+    let recorded = async {
+        for (repository, paths) in repositories.of(files, cx).await? {
+            let staged = repository.stage(&paths, &mut told).await?;
+            if settings.commit.unwrap_or(false) {
+                let message = settings.commit_message.as_deref().unwrap_or("Change files");
+                repository.commit(&staged, message, &mut told).await?;
+            }
         }
+        Ok(())
+    };
+    match recorded.await {
+        Ok(()) => Ok(Some(json!(told))),
+        Err(error) => Err(with_git_hint(error)),
     }
-    Ok(Some(json!(told)))
+}
+
+fn with_git_hint(error: NodeError) -> NodeError {
+    match error.info.hint {
+        Some(_) => error,
+        None => error.with_hint(
+            "the files are changed, and only git was not told of them: once its reason is gone, `dhenara resume` does that",
+        ),
+    }
 }
