@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
@@ -46,9 +47,9 @@ impl Repositories {
         let mut repositories = Self::default();
         for file in files {
             let near = nearest(&file).ok_or_else(|| none(&file))?;
-            if !repositories.found.contains_key(&near) {
-                let tree = top_level(&near, cx).await?;
-                repositories.found.insert(near, tree);
+            if let Entry::Vacant(place) = repositories.found.entry(near) {
+                let tree = top_level(place.key(), cx).await?;
+                place.insert(tree);
             }
         }
         Ok(repositories)

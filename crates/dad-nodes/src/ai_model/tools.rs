@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::ai_model::answer::misfits;
+use crate::written;
+
+/// The node type that runs commands.
+const COMMAND: &str = "command";
 
 /// How many misfits of arguments are told.
 const TOLD: usize = 3;
@@ -47,6 +51,9 @@ pub struct ToolSettings {
     /// Whether somebody must agree to each call.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub requires_approval: bool,
+    /// Whether a shell may read as code what the model gives.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_generated: bool,
     /// How often it may be called in one step; more often is told to the model as an error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_calls: Option<u32>,
@@ -92,6 +99,7 @@ struct Ready {
     validator: Option<jsonschema::Validator>,
     target: Target,
     requires_approval: bool,
+    allow_generated: bool,
     max_calls: Option<u32>,
     calls: u32,
 }
@@ -220,10 +228,18 @@ impl Ready {
             }
         }
         let called = match &self.target {
+            Target::Registered(name) if name == COMMAND && self.allow_generated => {
+                cx.check_call(COMMAND, &call.arguments)?;
+                let mut settings = call.arguments.clone();
+                settings["written"] = json!({ "allow_generated": true });
+                cx.call_prepared(COMMAND, &settings).await
+            }
             Target::Registered(name) => cx.call(name, &call.arguments).await,
             Target::Command(argv) => {
                 let command = filled(argv, &call.arguments);
-                cx.call("command", &json!({ "commands": [command] })).await
+                let written = written::of_tool(argv, &command, self.allow_generated);
+                let settings = json!({ "commands": [command], "written": written });
+                cx.call_prepared(COMMAND, &settings).await
             }
         };
         match called {
@@ -330,6 +346,7 @@ fn ready(tool: &Tool, cx: &NodeContext) -> Result<Ready, NodeError> {
         },
         target,
         requires_approval: settings.requires_approval,
+        allow_generated: settings.allow_generated,
         max_calls: settings.max_calls,
         calls: 0,
     })
