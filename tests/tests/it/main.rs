@@ -35,6 +35,7 @@ mod json;
 mod json_outside;
 mod kills;
 mod models;
+mod named_models;
 mod original;
 mod paid;
 mod power;
