@@ -1,12 +1,10 @@
 //! What a provider answered, by whichever protocol, at once or piece by piece.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
 
-use dad_core::Usage;
-use genai::chat::{
-    BinarySource, ChatOptions, ChatResponse, ContentPart, MessageContent, StopReason, StreamEnd,
-};
-use serde_json::{Value, json};
+use dad_core::{Usage, json};
+use genai::chat::{BinarySource, ChatResponse, ContentPart, MessageContent, StopReason, StreamEnd};
+use serde_json::Value;
 
 use crate::catalog::{Protocol, Target};
 use crate::client::{FinishReason, ModelResponse, ResponseFile, ToolCall};
@@ -22,9 +20,14 @@ pub(crate) struct Answered {
 
 impl From<ChatResponse> for Answered {
     fn from(answer: ChatResponse) -> Self {
+        let written = answer
+            .captured_raw_body
+            .as_ref()
+            .map(arguments_in)
+            .unwrap_or_default();
         Self {
             model: answer.provider_model_iden.model_name.to_string(),
-            content: answer.content,
+            content: with_arguments(answer.content, &written),
             reasoning: answer.reasoning_content,
             stop: answer.stop_reason,
             usage: answer.usage,
@@ -33,9 +36,16 @@ impl From<ChatResponse> for Answered {
 }
 
 impl Answered {
-    pub(crate) fn of_stream(target: &Target, end: StreamEnd, files: Vec<ContentPart>) -> Self {
-        let mut content = end.captured_content.unwrap_or_default();
-        content.extend(files);
+    /// What a stream came to: what the library made of it, with the arguments of calls as they were `written`, and what
+    /// was `tapped`.
+    pub(crate) fn of_stream(
+        target: &Target,
+        end: StreamEnd,
+        written: &Written,
+        tapped: Vec<ContentPart>,
+    ) -> Self {
+        let mut content = with_arguments(end.captured_content.unwrap_or_default(), written);
+        content.extend(tapped);
         Self {
             model: target.model.clone(),
             content,
@@ -85,7 +95,11 @@ impl Answered {
             finish_reason: finish_reason(self.stop.as_ref()),
             usage: usage(target, &self.usage),
         };
-        if !response.tool_calls.is_empty() {
+        let is_whole = matches!(
+            response.finish_reason,
+            FinishReason::Completed | FinishReason::Other
+        );
+        if !response.tool_calls.is_empty() && is_whole {
             // Some providers say `stop` all the same.
             response.finish_reason = FinishReason::ToolCall;
         }
@@ -99,48 +113,6 @@ impl Answered {
             }),
             false => Ok(response),
         }
-    }
-}
-
-/// The files in a stream of Google's, which the library leaves out of what it hands on.
-#[derive(Clone, Default)]
-pub(crate) struct StreamedFiles(Arc<Mutex<Vec<ContentPart>>>);
-
-impl StreamedFiles {
-    pub(crate) fn collected_by(&self, options: ChatOptions, protocol: Protocol) -> ChatOptions {
-        if protocol != Protocol::Google {
-            return options;
-        }
-        let files = self.clone();
-        options.with_raw_frame_fn(move |_, frame| files.collect(frame.data))
-    }
-
-    /// Keeps the files of one piece of an answer; what cannot be read as one the library complains of.
-    fn collect(&self, piece: &str) {
-        if !piece.contains("inlineData") {
-            return;
-        }
-        let piece: Value = serde_json::from_str(piece).unwrap_or_default();
-        let parts = piece
-            .pointer("/candidates/0/content/parts")
-            .and_then(Value::as_array);
-        let file = |part: &Value| {
-            let text = |name: &str| part.get("inlineData")?.get(name)?.as_str();
-            Some(ContentPart::from_binary_base64(
-                text("mimeType")?,
-                text("data")?,
-                None,
-            ))
-        };
-        self.files().extend(parts.into_iter().flatten().filter_map(file));
-    }
-
-    pub(crate) fn take(&self) -> Vec<ContentPart> {
-        std::mem::take(&mut *self.files())
-    }
-
-    fn files(&self) -> MutexGuard<'_, Vec<ContentPart>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -161,6 +133,34 @@ pub(crate) fn unread(target: &Target, body: &Value, cause: String) -> Result<Mod
     }
 }
 
+/// Arguments of calls as the model wrote them, by the ids of the calls. The library rounds integers when it reads them.
+pub(crate) type Written = HashMap<String, String>;
+
+/// The arguments in the body of an answer in the protocol of OpenAI, the only one that has them as text.
+fn arguments_in(body: &Value) -> Written {
+    let calls = body
+        .pointer("/choices/0/message/tool_calls")
+        .and_then(Value::as_array);
+    let written = |call: &Value| {
+        let arguments = call.pointer("/function/arguments")?.as_str()?;
+        Some((call.get("id")?.as_str()?.to_owned(), arguments.to_owned()))
+    };
+    calls.into_iter().flatten().filter_map(written).collect()
+}
+
+fn with_arguments(content: MessageContent, written: &Written) -> MessageContent {
+    let parts = content.into_parts().into_iter().map(|part| match part {
+        ContentPart::ToolCall(mut call) => {
+            if let Some(text) = written.get(&call.call_id).filter(|text| !text.is_empty()) {
+                call.fn_arguments = Value::String(text.clone());
+            }
+            ContentPart::ToolCall(call)
+        }
+        other => other,
+    });
+    MessageContent::from_parts(parts.collect::<Vec<_>>())
+}
+
 fn call_in(call: &Value) -> Option<ContentPart> {
     let function = call.get("function")?;
     Some(ContentPart::ToolCall(genai::chat::ToolCall {
@@ -177,10 +177,10 @@ fn tool_call(call: &genai::chat::ToolCall) -> ToolCall {
         name: call.fn_name.clone(),
         arguments: match &call.fn_arguments {
             // So some call a tool that takes nothing.
-            Value::Null => json!({}),
-            Value::String(text) if text.trim().is_empty() => json!({}),
-            // Some providers send the arguments as a text of JSON.
-            Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| text.clone().into()),
+            Value::Null => Value::Object(serde_json::Map::new()),
+            Value::String(text) if text.trim().is_empty() => Value::Object(serde_json::Map::new()),
+            // What cannot be read without loss stays a text, and is told to the model.
+            Value::String(text) => json::parse_external(text).unwrap_or_else(|_| text.clone().into()),
             other => other.clone(),
         },
         signatures: call.thought_signatures.clone().unwrap_or_default(),

@@ -94,6 +94,12 @@ pub enum ModelError {
         /// The limit.
         limit: Duration,
     },
+    /// The server sent nothing for longer than a client waits for the next byte.
+    #[error("`{model}` sent nothing for as long as `idle_timeout` allows")]
+    Silent {
+        /// The model.
+        model: String,
+    },
     /// The request cannot be made to this provider.
     #[error("`{model}` cannot be asked: {reason}")]
     Request {
@@ -206,7 +212,7 @@ impl ModelError {
             Self::Status { .. } => "model_status",
             Self::Redirected { .. } => "model_redirect",
             Self::Connection { .. } | Self::Cut { .. } => "model_connection",
-            Self::TimedOut { .. } => "model_timeout",
+            Self::TimedOut { .. } | Self::Silent { .. } => "model_timeout",
             Self::Request { .. } => "model_request",
             Self::Answer { .. } => "model_answer",
             Self::NotRecorded { .. } | Self::NotInRun { .. } => "not_recorded",
@@ -224,6 +230,10 @@ impl ModelError {
             }
             Self::Redirected { .. } => Some(
                 "if it is to be asked there, write that as its `base_url` into `.dhenara/models.yaml`"
+                    .to_owned(),
+            ),
+            Self::Silent { .. } => Some(
+                "raise `idle_timeout` in `limits` of the environment in `.dhenara/config.yaml` (600 seconds by default)"
                     .to_owned(),
             ),
             Self::NotRecorded { .. } | Self::NotInRun { .. } => {
@@ -249,7 +259,7 @@ impl ModelError {
     pub fn usage(&self) -> Option<Usage> {
         match self {
             Self::Answer { usage, .. } => *usage,
-            Self::Cut { .. } | Self::TimedOut { .. } => None,
+            Self::Cut { .. } | Self::TimedOut { .. } | Self::Silent { .. } => None,
             Self::Status { .. } | Self::Redirected { .. } => Some(Usage {
                 calls: 1,
                 ..Usage::default()
@@ -276,6 +286,7 @@ impl ModelError {
             | Self::Connection { .. }
             | Self::Cut { .. }
             | Self::TimedOut { .. }
+            | Self::Silent { .. }
             | Self::Answer { .. } => true,
             _ => false,
         }

@@ -71,6 +71,9 @@ fn unusable(model: &str, reason: String) -> ModelError {
 
 fn connection_error(model: &str, error: &reqwest::Error) -> ModelError {
     let (model, reason) = (model.to_owned(), ErrorInfo::from_error("", error).message);
+    if error.is_timeout() && !error.is_connect() {
+        return ModelError::Silent { model };
+    }
     match error.is_connect() || error.is_builder() {
         true => ModelError::Connection { model, reason },
         false => ModelError::Cut { model, reason },

@@ -1,4 +1,6 @@
+use std::num::NonZeroU64;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -15,7 +17,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::answered::{self, Answered, StreamedFiles};
+use crate::answered::{self, Answered, Written};
 use crate::catalog::{ModelCatalog, Price, Protocol, Target};
 use crate::client::{
     CallContext, Message, MessageFile, ModelClient, ModelOptions, ModelRequest, ModelResponse, OnText, Role,
@@ -25,6 +27,13 @@ use crate::credentials::Credentials;
 use crate::error::ModelError;
 use crate::failure::model_error;
 use crate::limits::{Gate, Limits};
+use crate::tapped::Tap;
+
+/// How long a server may take to be connected by default.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a server may send nothing by default: as long as the clients of OpenAI and Anthropic wait.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Asks providers over HTTP, each by its own protocol.
 #[derive(Debug)]
@@ -32,6 +41,9 @@ pub struct HttpClient {
     catalog: ModelCatalog,
     credentials: Credentials,
     gate: Gate,
+    /// How long a server may take to be connected, and to say nothing.
+    connect_timeout: Duration,
+    idle_timeout: Duration,
     /// One pool of connections, made when the first request is.
     connections: OnceLock<reqwest::Client>,
 }
@@ -44,6 +56,8 @@ impl HttpClient {
             catalog,
             credentials,
             gate: Gate::default(),
+            connect_timeout: CONNECT_TIMEOUT,
+            idle_timeout: IDLE_TIMEOUT,
             connections: OnceLock::new(),
         }
     }
@@ -51,6 +65,12 @@ impl HttpClient {
     /// The same with limits for all runs that share it.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
+        let seconds = |limit: Option<NonZeroU64>, default| {
+            limit.map_or(default, |limit| Duration::from_secs(limit.get()))
+        };
+        self.connect_timeout = seconds(limits.connect_timeout, CONNECT_TIMEOUT);
+        self.idle_timeout = seconds(limits.idle_timeout, IDLE_TIMEOUT);
+        self.connections = OnceLock::new();
         self.gate = Gate::new(limits);
         self
     }
@@ -93,10 +113,11 @@ impl HttpClient {
         if let Some(made) = self.connections.get() {
             return Ok(made.clone());
         }
-        let made = connections().map_err(|error| ModelError::Connection {
-            model: model.to_owned(),
-            reason: dad_core::ErrorInfo::from_error("", &*error).message,
-        })?;
+        let made =
+            connections(self.connect_timeout, self.idle_timeout).map_err(|error| ModelError::Connection {
+                model: model.to_owned(),
+                reason: dad_core::ErrorInfo::from_error("", &*error).message,
+            })?;
         Ok(self.connections.get_or_init(|| made).clone())
     }
 
@@ -142,7 +163,7 @@ impl HttpClient {
 /// A client with the certificates this system trusts. Its cryptography is given to it alone: nothing is installed for
 /// the whole process. It follows no redirect: the key, which some providers take in a header of their own, and the prompt
 /// go to nobody but the address that was configured.
-fn connections() -> Result<reqwest::Client, Box<dyn std::error::Error>> {
+fn connections(connect: Duration, idle: Duration) -> Result<reqwest::Client, Box<dyn std::error::Error>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
@@ -151,6 +172,8 @@ fn connections() -> Result<reqwest::Client, Box<dyn std::error::Error>> {
     Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(connect)
+        .read_timeout(idle)
         .build()?)
 }
 
@@ -210,22 +233,36 @@ async fn streamed(
         .clone()
         .with_capture_content(true)
         .with_capture_usage(true)
-        .with_capture_tool_calls(true)
+        // The library takes the index that an OpenAI server chooses for the length of a list.
+        .with_capture_tool_calls(target.provider.protocol != Protocol::OpenAi)
         .with_capture_reasoning_content(true);
-    let files = StreamedFiles::default();
-    let options = files.collected_by(options, target.provider.protocol);
+    let tap = Tap::default();
+    let options = tap.on(options, target.provider.protocol);
     let failed = |error| model_error(&request.model, error);
     let answer = client
         .exec_chat_stream(&target.model, chat_request(request), Some(&options))
         .await
         .map_err(failed)?;
     let mut stream = answer.stream;
+    let mut written = Written::default();
     while let Some(event) = stream.next().await {
+        if tap.is_too_long() {
+            return Err(ModelError::Answer {
+                model: request.model.clone(),
+                reason: "the stream is longer than 128 MiB".to_owned(),
+                usage: None,
+            });
+        }
         match event.map_err(failed)? {
             ChatStreamEvent::Chunk(chunk) => on_text(&chunk.content),
+            ChatStreamEvent::ToolCallChunk(chunk) => {
+                if let Value::String(arguments) = chunk.tool_call.fn_arguments {
+                    written.insert(chunk.tool_call.call_id, arguments);
+                }
+            }
             // Providers close a stream by saying why; one that was cut has no reason.
             ChatStreamEvent::End(end) if end.captured_stop_reason.is_some() => {
-                return Answered::of_stream(target, end, files.take()).response(target);
+                return Answered::of_stream(target, end, &written, tap.take()).response(target);
             }
             ChatStreamEvent::End(_) => break,
             _ => {}

@@ -13,6 +13,7 @@ mod failure;
 mod http;
 mod limits;
 mod replay;
+mod tapped;
 
 pub use catalog::{ModelCatalog, ModelEntry, Price, Protocol, Provider};
 pub use client::{

@@ -1,6 +1,7 @@
 //! How often and how many at a time a client asks, for all runs that share it.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,12 @@ pub struct Limits {
     /// How many calls may begin within a minute; they are spread over it.
     #[serde(default)]
     pub requests_per_minute: Option<u32>,
+    /// Seconds that a server may take to be connected; 30 by default.
+    #[serde(default)]
+    pub connect_timeout: Option<NonZeroU64>,
+    /// Seconds that a server may send nothing, before its answer and within it; 600 by default.
+    #[serde(default)]
+    pub idle_timeout: Option<NonZeroU64>,
 }
 
 /// Lets calls pass one after the other as the limits allow, and none while a provider wants to be left alone.
@@ -50,6 +57,7 @@ impl Gate {
         let Limits {
             max_concurrency,
             requests_per_minute,
+            ..
         } = limits;
         Self {
             permits: max_concurrency.map(|count| Arc::new(Semaphore::new(count.max(1)))),

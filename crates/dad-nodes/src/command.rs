@@ -1,8 +1,11 @@
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dad_core::json::{JsonError, check, parse_external};
 use dad_definition::SettingsProblem;
+use dad_fs::Dir;
 use dad_run::RunHandle;
 use dad_run::layout::{STDERR, STDOUT};
 use dad_runner::{Node, NodeContext, NodeError, NodeOutput, World};
@@ -15,9 +18,13 @@ use crate::process::{self, Finished, Logs, Program};
 use crate::secret_text::{self, SecretPiece};
 use crate::settings_node::settings_node;
 use crate::shell::{self, CommandText, Refusal};
+use crate::written::{self, Ready, Written};
 
 /// Seconds one command may take by default: long enough for a build.
 const DEFAULT_TIMEOUT: f64 = 600.0;
+
+/// The longest standard output that is read as JSON, in bytes.
+const LONGEST_OUTPUT: u64 = 32 * 1024 * 1024;
 
 settings_node!(
     /// Programs and shell commands.
@@ -45,6 +52,11 @@ pub struct CommandNodeSettings {
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     #[schemars(skip)]
     pub secret_env: IndexMap<String, Vec<SecretPiece>>,
+    /// Which commands the definition has itself, found before it is rendered.
+    #[doc(hidden)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub written: Option<Written>,
     /// What each command may consume; as much as this process by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<CommandLimits>,
@@ -63,7 +75,8 @@ pub struct CommandNodeSettings {
     /// How the standard output of the last command is read; as text by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<CommandOutput>,
-    /// Whether a command may be nothing but a placeholder, whose value a shell then reads as code.
+    /// Whether a shell may read text as code that does not stand in the definition: values, answers of models, inputs.
+    /// Only the definition itself can say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_generated: Option<bool>,
     /// Exit codes besides 0 that are no failure.
@@ -129,14 +142,6 @@ pub enum CommandLine {
     Shell(String),
     /// A program and its arguments. Numbers and booleans among them are given as text.
     Arguments(#[schemars(with = "Vec<Argument>")] Vec<String>),
-    /// A text for `sh -c` whose placeholders were taken out.
-    #[doc(hidden)]
-    #[schemars(skip)]
-    Script {
-        script: String,
-        arguments: Vec<Value>,
-        shown: String,
-    },
 }
 
 /// What may stand among arguments, for the schema.
@@ -157,13 +162,6 @@ impl<'de> Deserialize<'de> for CommandLine {
     }
 }
 
-#[derive(Deserialize)]
-struct Script {
-    script: String,
-    arguments: Vec<Value>,
-    shown: String,
-}
-
 impl CommandLine {
     fn from_json(value: Value) -> Result<Self, String> {
         match value {
@@ -177,19 +175,9 @@ impl CommandLine {
                 });
                 Ok(Self::Arguments(arguments.collect::<Result<_, _>>()?))
             }
-            other => {
-                let wrong = format!("a command is a text or a list of arguments, not `{other}`");
-                let Script {
-                    script,
-                    arguments,
-                    shown,
-                } = serde_json::from_value(other).map_err(|_| wrong)?;
-                Ok(Self::Script {
-                    script,
-                    arguments,
-                    shown,
-                })
-            }
+            other => Err(format!(
+                "a command is a text or a list of arguments, not `{other}`"
+            )),
         }
     }
 }
@@ -206,50 +194,8 @@ impl<const N: usize> From<[&str; N]> for CommandLine {
     }
 }
 
-impl CommandLine {
-    fn argv(&self) -> Vec<String> {
-        match self {
-            Self::Shell(text) => vec!["sh".to_owned(), "-c".to_owned(), text.clone()],
-            Self::Arguments(arguments) => arguments.clone(),
-            Self::Script {
-                script, arguments, ..
-            } => {
-                let values = arguments
-                    .iter()
-                    .map(|value| dad_template::Value::from(value).to_text());
-                // What follows the script is the name of the shell, then its parameters.
-                ["sh", "-c", script, "sh"]
-                    .into_iter()
-                    .map(str::to_owned)
-                    .chain(values)
-                    .collect()
-            }
-        }
-    }
-
-    /// The command as somebody would type it.
-    fn typed(&self) -> String {
-        match self {
-            Self::Arguments(arguments) => {
-                let quoted: Vec<_> = arguments.iter().map(|argument| quoted(argument)).collect();
-                quoted.join(" ")
-            }
-            Self::Shell(text) => text.clone(),
-            Self::Script { shown, .. } => shown.clone(),
-        }
-    }
-
-    fn shown(&self) -> String {
-        match self {
-            Self::Shell(text) => text.clone(),
-            Self::Arguments(arguments) => arguments.join(" "),
-            Self::Script { shown, .. } => shown.clone(),
-        }
-    }
-}
-
 /// An argument as a shell would read it back.
-fn quoted(argument: &str) -> String {
+pub(crate) fn quoted(argument: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
     match !argument.is_empty() && argument.chars().all(is_plain) {
         true => argument.to_owned(),
@@ -310,14 +256,14 @@ impl Node for CommandExecutor {
                 Ok(_) => return None,
                 Err(refusal) => refusal,
             };
-            Some(SettingsProblem {
-                place: format!("commands[{index}]"),
-                code: refusal.code,
-                message: refusal.message,
-                hint: Some(refusal.hint),
-            })
+            Some(refusal.at(format!("commands[{index}]")))
         };
-        let commands = shell_strings(unrendered).filter_map(problem);
+        let strings = shell_strings(unrendered).filter_map(problem);
+        let lists = shell_lists(unrendered).filter_map(|(index, words)| {
+            let refusal = generated_command(written::generated_among(words).filter(|_| !generated)?);
+            Some(refusal.at(format!("commands[{index}]")))
+        });
+        let commands = strings.chain(lists).chain(unfixed_permission(unrendered));
         let secret = |place: String, message: String| SettingsProblem {
             place,
             code: "secret",
@@ -355,24 +301,23 @@ impl Node for CommandExecutor {
     }
 
     fn prepare_settings(unrendered: &Value) -> Option<Value> {
-        let scripts: Vec<(usize, Value)> = shell_strings(unrendered)
-            .filter_map(|(index, text)| match shell::read(text)? {
-                Ok(CommandText::Script(script)) => Some((index, script.to_settings(text))),
-                _ => None,
-            })
-            .collect();
+        let written = written::found(unrendered);
         let mut prepared = unrendered.clone();
-        for (index, script) in &scripts {
-            prepared["commands"][*index] = script.clone();
-        }
         let secrets: serde_json::Map<String, Value> = env_texts(unrendered)
             .filter_map(|(name, text)| Some((name.to_owned(), secret_text::pieces(text)?.ok()?)))
             .collect();
-        let is_prepared = !scripts.is_empty() || !secrets.is_empty();
+        let is_prepared = written.is_some() || !secrets.is_empty();
+        if let Some(written) = written {
+            prepared["written"] = written;
+        }
         if !secrets.is_empty() {
             prepared["secret_env"] = secrets.into();
         }
         is_prepared.then_some(prepared)
+    }
+
+    fn fingerprinted_settings(settings: &Value) -> Option<Value> {
+        written::counted(settings)
     }
 
     async fn preview(
@@ -381,8 +326,8 @@ impl Node for CommandExecutor {
         input: Option<&CommandNodeInput>,
         run: &RunHandle,
     ) -> Result<String, NodeError> {
-        let commands = commands(settings, input).iter();
-        let lines: Vec<String> = commands.map(|command| format!("$ {}", command.typed())).collect();
+        let commands = ready(settings, input)?.into_iter();
+        let lines: Vec<String> = commands.map(|command| format!("$ {}", command.typed)).collect();
         Ok(format!(
             "in {}\n{}",
             working_dir(settings, run).display(),
@@ -396,7 +341,10 @@ impl Node for CommandExecutor {
         input: Option<&CommandNodeInput>,
         cx: &NodeContext,
     ) -> Result<Option<Value>, NodeError> {
-        let commands = commands(settings, input);
+        let commands: Vec<Value> = ready(settings, input)?
+            .into_iter()
+            .map(|ready| ready.state)
+            .collect();
         let working_dir = working_dir(settings, cx.run());
         Ok(Some(
             json!({ "commands": commands, "working_dir": working_dir, "env_vars": settings.env_vars }),
@@ -409,9 +357,9 @@ impl Node for CommandExecutor {
         input: Option<CommandNodeInput>,
         cx: &NodeContext,
     ) -> Result<NodeOutput, NodeError> {
-        let commands = commands(&settings, input.as_ref()).to_vec();
+        let commands = ready(&settings, input.as_ref())?;
         let ran = run_all(&settings, input.as_ref(), &commands, cx).await?;
-        ran.output(&settings)
+        ran.output(&settings, cx.dir()?)
     }
 }
 
@@ -479,9 +427,41 @@ fn generated_command(text: &str) -> Refusal {
     }
 }
 
-fn commands<'a>(settings: &'a CommandNodeSettings, input: Option<&'a CommandNodeInput>) -> &'a [CommandLine] {
+impl Refusal {
+    fn at(self, place: String) -> SettingsProblem {
+        SettingsProblem {
+            place,
+            code: self.code,
+            message: self.message,
+            hint: Some(self.hint),
+        }
+    }
+}
+
+/// A permission that a value would give.
+fn unfixed_permission(unrendered: &Value) -> Option<SettingsProblem> {
+    let text = unrendered.get("allow_generated")?.as_str()?;
+    let refusal = Refusal {
+        code: "generated_command",
+        message: format!("`allow_generated` is `{text}`; only the definition can give it"),
+        hint: "write `true` or `false`".to_owned(),
+    };
+    Some(refusal.at("allow_generated".to_owned()))
+}
+
+/// The commands that run. What the compiler found written counts for the definition's own; of others, and of those that
+/// came since, nothing is known.
+fn ready(settings: &CommandNodeSettings, input: Option<&CommandNodeInput>) -> Result<Vec<Ready>, NodeError> {
     let given = input.and_then(|input| input.commands.as_deref());
-    given.unwrap_or(&settings.commands)
+    let commands = given.unwrap_or(&settings.commands);
+    written::ready(commands, settings.written.as_ref().unwrap_or(&Written::default()))
+}
+
+/// The lists of arguments, with their positions.
+fn shell_lists(unrendered: &Value) -> impl Iterator<Item = (usize, &[Value])> {
+    let commands = unrendered.get("commands").and_then(Value::as_array);
+    let commands = commands.into_iter().flatten().enumerate();
+    commands.filter_map(|(index, command)| Some((index, command.as_array()?.as_slice())))
 }
 
 fn working_dir(settings: &CommandNodeSettings, run: &RunHandle) -> PathBuf {
@@ -498,8 +478,9 @@ fn working_dir(settings: &CommandNodeSettings, run: &RunHandle) -> PathBuf {
 struct Ran {
     results: Vec<Value>,
     succeeded: usize,
-    /// Standard output of the last command.
+    /// Standard output of the last command, shortened if it is long, and how long it is.
     last: String,
+    last_len: u64,
     /// Why the first failed command failed.
     failure: Option<(&'static str, String)>,
 }
@@ -507,7 +488,7 @@ struct Ran {
 async fn run_all(
     settings: &CommandNodeSettings,
     input: Option<&CommandNodeInput>,
-    commands: &[CommandLine],
+    commands: &[Ready],
     cx: &NodeContext,
 ) -> Result<Ran, NodeError> {
     let seconds = settings.timeout.unwrap_or(DEFAULT_TIMEOUT);
@@ -527,7 +508,7 @@ async fn run_all(
     };
     let mut ran = Ran::default();
     for command in commands {
-        let argv = limits.around(command.argv());
+        let argv = limits.around(command.argv.clone());
         let program = Program {
             argv: &argv,
             working_dir: &dir,
@@ -568,7 +549,7 @@ fn environment(
 impl Ran {
     fn add(
         &mut self,
-        command: &CommandLine,
+        command: &Ready,
         finished: Finished,
         settings: &CommandNodeSettings,
         cancelled: bool,
@@ -577,13 +558,14 @@ impl Ran {
             code,
             signal,
             stdout,
+            stdout_len,
             stderr,
             timed_out,
             abandoned,
         } = finished;
         let allowed = code.is_some_and(|code| code == 0 || settings.allow_exit_codes.contains(&code));
         let success = allowed && !timed_out;
-        let shown = command.shown();
+        let shown = &command.shown;
         if success {
             self.succeeded += 1;
         } else if self.failure.is_none() {
@@ -618,12 +600,44 @@ impl Ran {
             result["abandoned"] = true.into();
         }
         self.last = stdout;
+        self.last_len = stdout_len;
         success
     }
 
-    fn output(self, settings: &CommandNodeSettings) -> Result<NodeOutput, NodeError> {
+    /// The standard output of the last command as its log has it, of which the result may keep less.
+    fn whole_last(&self, dir: &Dir) -> Result<String, String> {
+        if self.last.len() as u64 == self.last_len {
+            return Ok(self.last.clone());
+        }
+        let most = LONGEST_OUTPUT >> 20;
+        let len = usize::try_from(self.last_len)
+            .ok()
+            .filter(|_| self.last_len <= LONGEST_OUTPUT)
+            .ok_or_else(|| {
+                format!(
+                    "the standard output has {} bytes, and `output` reads at most {most} MiB; {STDOUT} has all of it",
+                    self.last_len
+                )
+            })?;
+        let mut end = VecDeque::new();
+        let read = dir.read_chunks(STDOUT, |chunk| {
+            end.extend(chunk);
+            end.drain(..end.len().saturating_sub(len));
+        });
+        read.map_err(|error| error.to_string())?;
+        String::from_utf8(end.into()).map_err(|error| error.to_string())
+    }
+
+    fn output(self, settings: &CommandNodeSettings, dir: &Dir) -> Result<NodeOutput, NodeError> {
         let executed = self.results.len();
         let failed = executed - self.succeeded;
+        let parsed = match settings.output {
+            Some(CommandOutput::Text) | None => None,
+            Some(form) if self.failure.is_none() => {
+                Some(self.whole_last(dir).and_then(|text| parse_output(form, &text)))
+            }
+            _ => None,
+        };
         let mut outcome = json!({
             "all_succeeded": self.failure.is_none(),
             "commands_executed": executed,
@@ -631,10 +645,6 @@ impl Ran {
             "failed_commands": failed,
             "results": self.results,
         });
-        let parsed = match settings.output {
-            Some(form) if self.failure.is_none() => parse_output(form, &self.last).transpose(),
-            _ => None,
-        };
         let mut failure = self.failure;
         match parsed {
             Some(Ok(structured)) => outcome["structured"] = structured,
@@ -649,25 +659,22 @@ impl Ran {
     }
 }
 
-fn parse_output(form: CommandOutput, text: &str) -> Result<Option<Value>, String> {
-    let wrong = |error: serde_json::Error| {
-        format!("the standard output is not the JSON that `output` promises: {error}")
+fn parse_output(form: CommandOutput, text: &str) -> Result<Value, String> {
+    let wrong = |error: JsonError| {
+        let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+        format!("the standard output is not the JSON that `output` promises: {error}{hint}")
     };
-    match form {
-        CommandOutput::Text => Ok(None),
-        CommandOutput::Json => serde_json::from_str(text).map(Some).map_err(wrong),
-        CommandOutput::Jsonl => {
-            let lines = text.lines().enumerate();
-            let lines = lines.filter(|(_, line)| !line.trim().is_empty());
-            let read = |(index, line): (usize, &str)| {
-                serde_json::from_str(line).map_err(|error| format!("line {}: {}", index + 1, wrong(error)))
-            };
-            lines
-                .map(read)
-                .collect::<Result<Vec<Value>, _>>()
-                .map(|all| Some(all.into()))
-        }
+    if form != CommandOutput::Jsonl {
+        return parse_external(text).map_err(wrong);
     }
+    let lines = text.lines().enumerate();
+    let lines = lines.filter(|(_, line)| !line.trim().is_empty());
+    let read = |(index, line): (usize, &str)| {
+        parse_external(line).map_err(|error| format!("line {}: {}", index + 1, wrong(error)))
+    };
+    let values: Value = lines.map(read).collect::<Result<_, _>>()?;
+    check(&values).map_err(wrong)?;
+    Ok(values)
 }
 
 /// The last line of what a program complained about, for its error.

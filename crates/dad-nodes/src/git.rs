@@ -1,4 +1,6 @@
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
@@ -13,10 +15,120 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How many paths one call gets; a command line has a limit.
 const PATHS_AT_ONCE: usize = 500;
 
+/// What git is told of every time: nothing that lies in the tree is executed, be it a hook or a monitor of files, and no
+/// directory is taken for a repository because its files look like one. Paths are literal: a name with a star means the
+/// file of that name.
+const ALWAYS: [&str; 7] = [
+    "--literal-pathspecs",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "safe.bareRepository=explicit",
+];
+
+/// The working trees of files, found before any of them is changed.
+#[derive(Debug, Default)]
+pub(crate) struct Repositories {
+    /// By the nearest directory with a `.git`.
+    found: BTreeMap<PathBuf, PathBuf>,
+}
+
+impl Repositories {
+    /// Finds the repository of each file. Changes nothing.
+    ///
+    /// # Errors
+    /// If one lies in none.
+    pub(crate) async fn find(
+        files: impl IntoIterator<Item = PathBuf>,
+        cx: &NodeContext,
+    ) -> Result<Self, NodeError> {
+        let mut repositories = Self::default();
+        for file in files {
+            let near = nearest(&file).ok_or_else(|| none(&file))?;
+            if let Entry::Vacant(place) = repositories.found.entry(near) {
+                let tree = top_level(place.key(), cx).await?;
+                place.insert(tree);
+            }
+        }
+        Ok(repositories)
+    }
+
+    /// The working trees, as long as they are still those that were found, each with its files: the path in it, and the
+    /// name that results have for it.
+    pub(crate) async fn of<'a>(
+        &self,
+        files: impl IntoIterator<Item = (PathBuf, String)>,
+        cx: &'a NodeContext,
+    ) -> Result<Vec<(Repository<'a>, Paths)>, NodeError> {
+        let mut trees: BTreeMap<&PathBuf, Paths> = BTreeMap::new();
+        for (file, shown) in files {
+            let tree = nearest(&file).and_then(|near| self.found.get(&near));
+            let tree = tree.ok_or_else(|| changed(&file))?;
+            let path = file.strip_prefix(tree).map_err(|_| changed(&file))?;
+            let path = path.to_string_lossy().into_owned();
+            trees.entry(tree).or_default().insert(path, shown);
+        }
+        let mut repositories = Vec::new();
+        for (tree, paths) in trees {
+            if top_level(tree, cx).await? != *tree {
+                return Err(changed(tree));
+            }
+            let dir = tree.clone();
+            repositories.push((Repository { dir, cx }, paths));
+        }
+        Ok(repositories)
+    }
+}
+
+/// Paths in a working tree, with the names that results have for them.
+pub(crate) type Paths = BTreeMap<String, String>;
+
+/// The nearest directory above a file that may be a working tree.
+fn nearest(file: &Path) -> Option<PathBuf> {
+    let above = file.ancestors().skip(1);
+    above
+        .filter(|dir| dir.is_dir())
+        .find(|dir| dir.join(".git").symlink_metadata().is_ok())
+        .map(Path::to_path_buf)
+}
+
+async fn top_level(dir: &Path, cx: &NodeContext) -> Result<PathBuf, NodeError> {
+    let dir = dir.to_path_buf();
+    let repository = Repository { dir, cx };
+    let printed = repository.git(&["rev-parse", "--show-toplevel"], &[]).await?;
+    let printed = String::from_utf8_lossy(&printed);
+    let tree = Path::new(printed.trim_end_matches(['\n', '\r']));
+    tree.canonicalize().map_err(|error| {
+        let message = format!("the repository `{}` cannot be opened: {error}", tree.display());
+        NodeError::new("git", message)
+    })
+}
+
+fn none(file: &Path) -> NodeError {
+    let message = format!(
+        "`{}` lies in no git repository; nothing was changed",
+        file.display()
+    );
+    NodeError::new("git", message)
+        .with_hint("leave `stage` and `commit` out, or call `git init` in the directory above")
+        .permanent()
+}
+
+fn changed(place: &Path) -> NodeError {
+    let message = format!(
+        "the repository of `{}` is not the one that was found before the files were changed",
+        place.display()
+    );
+    NodeError::new("git", message)
+        .with_hint("the files are changed; look at the repository before it is used again")
+}
+
 /// A working tree, as a step uses it.
 pub(crate) struct Repository<'a> {
-    pub(crate) dir: &'a Path,
-    pub(crate) cx: &'a NodeContext,
+    dir: PathBuf,
+    cx: &'a NodeContext,
 }
 
 /// What git was told.
@@ -35,11 +147,9 @@ pub(crate) struct Recorded {
 impl Repository<'_> {
     /// Puts the given paths, changed or removed, into the index; those it ignores are left out, and told. Returns those
     /// that are in the index.
-    pub(crate) async fn stage(
-        &self,
-        paths: &[String],
-        told: &mut Recorded,
-    ) -> Result<Vec<String>, NodeError> {
+    pub(crate) async fn stage(&self, shown: &Paths, told: &mut Recorded) -> Result<Vec<String>, NodeError> {
+        let paths: Vec<String> = shown.keys().cloned().collect();
+        let name = |path: &String| shown.get(path).unwrap_or(path).clone();
         let mut staged = Vec::new();
         for paths in paths.chunks(PATHS_AT_ONCE) {
             let known = self.listed(&["ls-files", "-z", "--"], paths).await?;
@@ -55,7 +165,7 @@ impl Repository<'_> {
             for path in paths {
                 let is_there = self.dir.join(path).symlink_metadata().is_ok();
                 match (known.contains(path), ignored.contains(path)) {
-                    (false, true) if is_there => told.ignored.push(path.clone()),
+                    (false, true) if is_there => told.ignored.push(name(path)),
                     // Neither there nor in the index: a file that came and went.
                     (false, _) if !is_there => {}
                     _ => staged.push(path.clone()),
@@ -65,12 +175,11 @@ impl Repository<'_> {
         for paths in staged.chunks(PATHS_AT_ONCE) {
             self.git(&["add", "--all", "--"], paths).await?;
         }
-        told.staged.extend(staged.iter().cloned());
+        told.staged.extend(staged.iter().map(name));
         Ok(staged)
     }
 
-    /// Commits the given paths and nothing else of the index, if they differ from the last commit. Hooks do not run: they
-    /// may be files that operations have just written.
+    /// Commits the given paths and nothing else of the index, if they differ from the last commit.
     pub(crate) async fn commit(
         &self,
         paths: &[String],
@@ -85,15 +194,7 @@ impl Repository<'_> {
         if !differing {
             return Ok(());
         }
-        let arguments = [
-            "-c",
-            "core.hooksPath=/dev/null",
-            "commit",
-            "--quiet",
-            "--message",
-            message,
-            "--",
-        ];
+        let arguments = ["commit", "--quiet", "--message", message, "--"];
         self.git(&arguments, paths).await?;
         let commit = self.git(&["rev-parse", "HEAD"], &[]).await?;
         told.commits
@@ -125,12 +226,11 @@ impl Repository<'_> {
 
     async fn call(&self, arguments: &[&str], paths: &[String]) -> Result<Output, NodeError> {
         let mut command = Command::new("git");
-        // Paths are literal: a name with a star means the file of that name.
         command
-            .arg("--literal-pathspecs")
+            .args(ALWAYS)
             .args(arguments)
             .args(paths)
-            .current_dir(self.dir)
+            .current_dir(&self.dir)
             .stdin(std::process::Stdio::null())
             .kill_on_drop(true);
         // Variables such as GIT_DIR would make git work on another repository than the one asked for.
@@ -142,7 +242,7 @@ impl Repository<'_> {
         let output = tokio::select! {
             output = command.output() => output,
             () = self.cx.cancelled() => {
-                return Err(NodeError::new("cancelled", "git was stopped; the files are changed"));
+                return Err(NodeError::new("cancelled", "git was stopped"));
             }
         };
         output.map_err(|error| NodeError::new("git", format!("`git` cannot be started: {error}")))
@@ -154,12 +254,6 @@ impl Repository<'_> {
         }
         let stderr = String::from_utf8_lossy(&output.stderr);
         let message = format!("git failed in `{}`: {}", self.dir.display(), stderr.trim());
-        Err(NodeError::new("git", message).with_hint(match stderr.contains("not a git repository") {
-            true => "`stage` and `commit` need `base_directory` to be in a git repository; the files are changed",
-            false => {
-                "the files are changed, and only git was not told of them: once its reason is gone, `dhenara resume` does \
-                 that"
-            }
-        }))
+        Err(NodeError::new("git", message))
     }
 }

@@ -28,6 +28,7 @@ mod serde_forms;
 mod settings_node;
 mod shell;
 pub mod testing;
+mod written;
 
 use dad_runner::NodeRegistry;
 
@@ -49,6 +50,8 @@ pub use folder_analyzer::{
 #[doc(hidden)]
 pub use secret_text::SecretPiece;
 pub use serde_forms::{ObjectTemplate, OneOrMany};
+#[doc(hidden)]
+pub use written::{Written, WrittenCommand, WrittenPart};
 
 /// A registry with the built-in nodes.
 #[must_use]

@@ -61,6 +61,8 @@ pub(crate) struct Finished {
     /// The name of the signal that ended it.
     pub(crate) signal: Option<&'static str>,
     pub(crate) stdout: String,
+    /// How many bytes of it the log has got.
+    pub(crate) stdout_len: u64,
     pub(crate) stderr: String,
     pub(crate) timed_out: bool,
     /// Whether a process that left the group still holds its output, of which nothing more is read.
@@ -153,11 +155,13 @@ pub(crate) async fn run(
     let status = status.map_err(|error| NodeError::from_error("command", &error))?;
     // What was ended from outside may have been in the midst of a word.
     let whole = status.code().is_some() && !timed_out && !abandoned && !cx.is_cancelled();
+    let (stdout, stdout_len) = out.finish(whole)?;
     Ok(Finished {
         code: status.code(),
         signal: signal_of(status),
-        stdout: out.finish(whole)?,
-        stderr: err.finish(whole)?,
+        stdout,
+        stdout_len,
+        stderr: err.finish(whole)?.0,
         timed_out,
         abandoned,
     })
@@ -392,7 +396,7 @@ impl<'a, P: AsyncRead + Unpin> Capture<'a, P> {
         }
     }
 
-    fn finish(mut self, whole: bool) -> Result<String, NodeError> {
+    fn finish(mut self, whole: bool) -> Result<(String, u64), NodeError> {
         let mut last = self.masked.push(&String::from_utf8_lossy(&self.carry));
         last += &match whole {
             true => self.masked.finish(),
@@ -402,7 +406,8 @@ impl<'a, P: AsyncRead + Unpin> Capture<'a, P> {
             self.log.append(last.as_bytes())?;
             self.kept.push(&last);
         }
-        Ok(self.kept.into_text())
+        let len = self.kept.len;
+        Ok((self.kept.into_text(), len))
     }
 }
 

@@ -8,11 +8,10 @@
 use dad_template::{Part, Template};
 use serde_json::{Value, json};
 
-/// A command string made safe: what the shell reads, and the templates of its arguments.
+/// A command string made safe: its parts, with templates in the place of values.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Script {
-    pub(crate) text: String,
-    pub(crate) arguments: Vec<String>,
+    pub(crate) parts: Vec<Value>,
 }
 
 /// Why a placeholder cannot stand where it does.
@@ -34,13 +33,6 @@ pub(crate) enum CommandText {
     Generated,
 }
 
-impl Script {
-    /// The command as rendered settings hold it; `shown` is for people.
-    pub(crate) fn to_settings(&self, shown: &str) -> Value {
-        json!({ "script": dad_template::escape(&self.text), "arguments": self.arguments, "shown": shown })
-    }
-}
-
 /// Looks at a command string; `None` if it is no template, which is reported elsewhere.
 pub(crate) fn read(text: &str) -> Option<Result<CommandText, Refusal>> {
     let template = Template::parse(text).ok()?;
@@ -55,28 +47,22 @@ pub(crate) fn read(text: &str) -> Option<Result<CommandText, Refusal>> {
 
 fn to_script(text: &str, template: &Template) -> Result<Script, Refusal> {
     let mut reader = Reader::default();
-    let mut script = Script {
-        text: String::new(),
-        arguments: Vec::new(),
-    };
+    let mut parts = Vec::new();
     for part in template.parts() {
         match part {
             Part::Text { text, .. } => {
                 reader.text(text);
-                script.text.push_str(text);
+                parts.push(json!({ "text": dad_template::escape(text) }));
             }
             Part::Placeholder(placeholder) => {
                 let source = placeholder.source().to_owned();
-                let number = script.arguments.len() + 1;
-                let parameter = reader
-                    .parameter(number)
-                    .map_err(|place| refuse(place, &source, text))?;
-                script.text.push_str(&parameter);
-                script.arguments.push(source);
+                let is_within = reader.is_within().map_err(|place| refuse(place, &source, text))?;
+                let kind = if is_within { "within" } else { "value" };
+                parts.push(json!({ kind: source }));
             }
         }
     }
-    Ok(script)
+    Ok(Script { parts })
 }
 
 /// Where a placeholder is refused.
@@ -168,8 +154,8 @@ impl Reader {
         }
     }
 
-    /// How a placeholder is written at this place.
-    fn parameter(&mut self, number: usize) -> Result<String, Place> {
+    /// Whether a placeholder at this place stands within double quotes, or as if it did.
+    fn is_within(&mut self) -> Result<bool, Place> {
         let place = match (self.escaped, &self.here, self.stack.last()) {
             (true, ..) => Some(Place::AfterBackslash),
             (_, HereDocument::Body { .. } | HereDocument::Word(_), _) => Some(Place::HereDocument),
@@ -183,10 +169,8 @@ impl Reader {
         }
         self.pending.clear();
         self.word_start = false;
-        Ok(match self.stack.last() {
-            Some(Context::Double | Context::Parameter) => format!("${{{number}}}"),
-            _ => format!("\"${{{number}}}\""),
-        })
+        let innermost = self.stack.last();
+        Ok(matches!(innermost, Some(Context::Double | Context::Parameter)))
     }
 
     fn character(&mut self, c: char) {
@@ -356,7 +340,10 @@ mod tests {
                 }
                 Part::Placeholder(_) => {
                     number += 1;
-                    out.push_str(&reader.parameter(number)?);
+                    out.push_str(&match reader.is_within()? {
+                        true => format!("${{{number}}}"),
+                        false => format!("\"${{{number}}}\""),
+                    });
                 }
             }
         }

@@ -1,11 +1,13 @@
 //! From a directory that is there to a run that is driven.
 
 use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use dad_core::{HierarchyPath, RunId, RunStatus, Timestamp};
+use dad_core::{Digest, HierarchyPath, RunId, RunStatus, Timestamp};
+use dad_definition::SpanMap;
 use dad_events::{RunIdentity, RunReader};
 use dad_fs::Dir;
 use tokio::sync::Notify;
@@ -110,6 +112,7 @@ pub(crate) fn drive(
         secrets: options.secrets,
         resources: options.resources,
         types: options.types,
+        definition_files: files_of(options.spans.as_ref(), &dirs.project_root),
         reader,
         accounts: Accounts::new(budget, totals.usage),
         plan,
@@ -163,6 +166,19 @@ fn answers_meanwhile(
     let is_open = |id: &String| before.is_some_and(|view| view.open_ends().questions.contains_key(id));
     answers.retain(|id, _| is_open(id));
     Ok(answers)
+}
+
+/// The files of a definition, which names them from the project, and those outside of it as they were given.
+fn files_of(spans: Option<&SpanMap>, project_root: &Path) -> Vec<PathBuf> {
+    let files = spans.into_iter().flat_map(SpanMap::files);
+    let found = |(shown, _): (&str, Digest)| {
+        let in_project = project_root.join(shown);
+        match in_project.exists() {
+            true => in_project,
+            false => std::path::absolute(shown).unwrap_or(in_project),
+        }
+    };
+    files.map(found).collect()
 }
 
 /// Does what other processes ask for, until the run has ended.

@@ -1,6 +1,7 @@
 //! What a run is inside, and the critical section of its journal.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
@@ -47,6 +48,8 @@ pub(crate) struct RunInner {
     pub(crate) secrets: SecretRegistry,
     pub(crate) resources: Resources,
     pub(crate) types: Arc<dyn NodeTypes>,
+    /// What the definition was read from.
+    pub(crate) definition_files: Vec<PathBuf>,
     /// Definition, variables and results, for those who only read.
     pub(crate) reader: ResultReader,
     pub(crate) plan: Option<RerunPlan>,

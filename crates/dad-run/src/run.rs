@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -303,6 +304,12 @@ impl RunHandle {
     #[must_use]
     pub fn program(&self) -> &Arc<Program> {
         &self.inner.reader.program
+    }
+
+    /// The files that the definition was read from, itself first; none if it was built in Rust.
+    #[must_use]
+    pub fn definition_files(&self) -> &[PathBuf] {
+        &self.inner.definition_files
     }
 
     /// The node types it was checked with.

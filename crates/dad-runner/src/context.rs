@@ -197,7 +197,26 @@ impl NodeContext {
     /// # Errors
     /// If there is none of that name, or what it fails with.
     pub async fn call(&self, name: &str, arguments: &Value) -> Result<NodeOutput, NodeError> {
-        let called = self.walk.registry.called(name, arguments);
+        self.check_call(name, arguments)?;
+        self.call_prepared(name, arguments).await
+    }
+
+    /// Refuses to call a node type with settings that no definition can write, such as those that are prepared from others.
+    ///
+    /// # Errors
+    /// `settings` with the first of them.
+    pub fn check_call(&self, name: &str, arguments: &Value) -> Result<(), NodeError> {
+        let checked = self.walk.registry.check_call(name, arguments);
+        checked.map_err(|reason| NodeError::new("settings", format!("in settings, {reason}")).permanent())
+    }
+
+    /// As [`call`](Self::call), with settings that the node made itself: they may hold those that are prepared from
+    /// others. Nothing of a model, an input or a file may reach those.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn call_prepared(&self, name: &str, settings: &Value) -> Result<NodeOutput, NodeError> {
+        let called = self.walk.registry.called(name, settings);
         let (node, settings) = called.ok_or_else(|| {
             let message = format!("`{name}` is neither a callback nor a node type");
             NodeError::new("unknown_tool", message).permanent()

@@ -476,7 +476,8 @@ impl<'a> Forecast<'a> {
         let Ok(world) = executor.world(&rendered.settings).await else {
             return Ok(None);
         };
-        let settings = &rendered.settings;
+        let counted = executor.fingerprinted_settings(&rendered.settings);
+        let settings = counted.as_ref().unwrap_or(&rendered.settings);
         let fingerprint = fingerprint(
             &self.normaliser,
             (&node.node_type, node.version),

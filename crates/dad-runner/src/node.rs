@@ -99,6 +99,13 @@ pub trait Node: Send + Sync + 'static {
         None
     }
 
+    /// Rendered settings as their fingerprint has them, if it leaves out what [`prepare_settings`](Self::prepare_settings)
+    /// added: a fingerprint stays the same as long as the step does the same.
+    fn fingerprinted_settings(settings: &Value) -> Option<Value> {
+        let _ = settings;
+        None
+    }
+
     /// Variables that the node's own settings declare, with their defaults; null for those without one.
     fn prompt_variables(unrendered: &Value) -> Map<String, Value> {
         let _ = unrendered;

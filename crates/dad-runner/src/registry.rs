@@ -163,6 +163,18 @@ impl NodeRegistry {
         callbacks.chain(self.nodes.keys().map(String::as_str)).collect()
     }
 
+    /// Refuses to call a node type with settings that are prepared from others, which no caller can give.
+    pub(crate) fn check_call(&self, name: &str, arguments: &Value) -> Result<(), String> {
+        let node = self
+            .nodes
+            .get(name)
+            .filter(|_| !self.callbacks.contains_key(name));
+        match (node, arguments.as_object()) {
+            (Some(node), Some(arguments)) => check_names(&node.info.settings_schema, arguments, ""),
+            _ => Ok(()),
+        }
+    }
+
     /// What is called by a name, and the settings that it is called with.
     pub(crate) fn called(&self, name: &str, arguments: &Value) -> Option<(Arc<dyn ErasedNode>, Value)> {
         match self.callbacks.get(name) {
@@ -256,7 +268,11 @@ fn parse_input<N: Node>(input: &Value) -> Result<N::Input, String> {
 /// Refuses to override what no definition can write: settings that are prepared from others, and misspelt ones.
 fn check_override<N: Node>(patch: &Value) -> Result<(), String> {
     let patch = patch.as_object().ok_or("`settings_override` must be an object")?;
-    let schema = schema::<N::Settings>();
+    check_names(&schema::<N::Settings>(), patch, "settings_override.")
+}
+
+/// Refuses settings that a schema does not have.
+fn check_names(schema: &Value, given: &serde_json::Map<String, Value>, within: &str) -> Result<(), String> {
     let Some(known) = schema["properties"].as_object() else {
         return Ok(());
     };
@@ -264,14 +280,12 @@ fn check_override<N: Node>(patch: &Value) -> Result<(), String> {
         return Ok(());
     }
     let names = || known.keys().map(String::as_str);
-    match patch.keys().find(|name| !known.contains_key(*name)) {
+    match given.keys().find(|name| !known.contains_key(*name)) {
         None => Ok(()),
         Some(name) => Err(match nearest(name, names()) {
-            Some(near) => {
-                format!("`settings_override.{name}`: there is no such setting; did you mean `{near}`?")
-            }
+            Some(near) => format!("`{within}{name}`: there is no such setting; did you mean `{near}`?"),
             None => format!(
-                "`settings_override.{name}`: there is no such setting; there are: {}",
+                "`{within}{name}`: there is no such setting; there are: {}",
                 names().collect::<Vec<_>>().join(", ")
             ),
         }),
@@ -281,6 +295,8 @@ fn check_override<N: Node>(patch: &Value) -> Result<(), String> {
 /// A node whose types are hidden, so that nodes of all types stand in one registry.
 #[async_trait]
 pub(crate) trait ErasedNode: Send + Sync {
+    fn fingerprinted_settings(&self, settings: &Value) -> Option<Value>;
+
     async fn world(&self, settings: &Value) -> Result<World, NodeError>;
 
     fn check_start(&self, unrendered: &Value, start: &Start<'_>) -> Result<(), NodeError>;
@@ -320,6 +336,10 @@ fn input_of<N: Node>(input: Option<&Value>) -> Result<Option<N::Input>, NodeErro
 
 #[async_trait]
 impl<N: Node> ErasedNode for N {
+    fn fingerprinted_settings(&self, settings: &Value) -> Option<Value> {
+        N::fingerprinted_settings(settings)
+    }
+
     async fn world(&self, settings: &Value) -> Result<World, NodeError> {
         Node::world(self, &settings_of::<N>(settings)?).await
     }
@@ -374,6 +394,10 @@ where
     F: Fn(A, NodeContext) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<R, NodeError>> + Send + 'static,
 {
+    fn fingerprinted_settings(&self, _: &Value) -> Option<Value> {
+        None
+    }
+
     async fn world(&self, _: &Value) -> Result<World, NodeError> {
         Ok(self.world.clone())
     }

@@ -330,6 +330,8 @@ impl Step<'_> {
             node_type, version, ..
         } = self.node;
         let normaliser = &self.walk.normaliser;
+        let counted = executor.fingerprinted_settings(settings);
+        let settings = counted.as_ref().unwrap_or(settings);
         let fingerprint = fingerprint(normaliser, (node_type, *version), settings, input, &world);
         Ok((world, fingerprint))
     }

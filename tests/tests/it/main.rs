@@ -25,20 +25,27 @@ mod events;
 mod failures;
 mod file_changes;
 mod flows;
+#[cfg(unix)]
 mod foreign_runs;
 mod formats;
 mod frozen;
 mod full_disk;
+mod generated;
+mod git;
 #[cfg(unix)]
 mod hostile_files;
 mod intervene;
 mod json;
+mod json_outside;
 mod kills;
 mod lossless;
 mod models;
+mod named_models;
 mod original;
 mod paid;
 mod power;
+#[cfg(unix)]
+mod protected;
 mod prune;
 mod refusals;
 mod render;
@@ -51,6 +58,7 @@ mod secrets_in_files;
 #[cfg(unix)]
 mod secrets_of_models;
 mod shown;
+#[cfg(unix)]
 mod stops;
 #[cfg(unix)]
 mod talks;
@@ -58,4 +66,5 @@ mod talks;
 mod terminal;
 mod together;
 mod told;
+mod tool_calls;
 mod tutorial;

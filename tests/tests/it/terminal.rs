@@ -478,7 +478,10 @@ fn nobody_is_asked_without_a_terminal_or_with_no_input() {
 
 #[test]
 fn a_command_is_asked_for() {
-    let env = asking_flow("command", "{ commands: [[echo, hello], \"echo $WHO\"] }");
+    let env = asking_flow(
+        "command",
+        "{ commands: [[echo, hello], \"echo $WHO\"], allow_generated: true }",
+    );
     let terminal = env.dhenara_at_terminal(&RUN);
     terminal.shows("to choose").press(DOWN).press(ENTER);
     talk(

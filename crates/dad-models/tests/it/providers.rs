@@ -484,6 +484,7 @@ async fn calls_keep_to_the_limits_of_their_client() {
     let one_at_a_time = Limits {
         max_concurrency: Some(1),
         requests_per_minute: None,
+        ..Limits::default()
     };
     let limited = client("openai", &server.uri()).with_limits(one_at_a_time);
     let (request, call) = (request(), call());
@@ -499,6 +500,7 @@ async fn calls_keep_to_the_limits_of_their_client() {
     let spread = Limits {
         max_concurrency: None,
         requests_per_minute: Some(300),
+        ..Limits::default()
     };
     let limited = client("openai", &server.uri()).with_limits(spread);
     let began = Instant::now();
@@ -573,4 +575,232 @@ async fn slow_bytes_arrive_and_a_call_has_its_time() {
         matches!(error, ModelError::TimedOut { .. }) && error.is_retryable(),
         "{error:?}"
     );
+}
+
+/// A stream in the protocol of OpenAI that is made of some deltas, and why it ended.
+fn chunks(deltas: &[Value], reason: &str) -> String {
+    let chunk = |delta: &Value, reason: Value| {
+        let choices = json!([{ "index": 0, "delta": delta, "finish_reason": reason }]);
+        format!(
+            "data: {}\n\n",
+            json!({ "id": "1", "model": "tiny", "choices": choices })
+        )
+    };
+    let mut text: String = deltas.iter().map(|delta| chunk(delta, Value::Null)).collect();
+    text.push_str(&chunk(&json!({}), json!(reason)));
+    text + "data: [DONE]\n\n"
+}
+
+async fn streamed(protocol: &str, place: &str, body: String) -> Result<ModelResponse, ModelError> {
+    let server = server(
+        place,
+        ResponseTemplate::new(200).set_body_raw(body, "text/event-stream"),
+    )
+    .await;
+    client(protocol, &server.uri())
+        .stream(&request(), &call(), &|_| {})
+        .await
+}
+
+async fn streamed_calls(pieces: &[Value]) -> Vec<(String, String, Value)> {
+    let deltas: Vec<Value> = pieces
+        .iter()
+        .map(|piece| json!({ "tool_calls": [piece] }))
+        .collect();
+    let body = chunks(&deltas, "tool_calls");
+    let response = streamed("openai", "/v1/chat/completions", body).await.unwrap();
+    let calls = response.tool_calls.into_iter();
+    calls.map(|call| (call.id, call.name, call.arguments)).collect()
+}
+
+#[tokio::test]
+async fn streamed_calls_are_made_once_however_they_are_numbered() {
+    let whole = |index: Value, id: Value, name: &str| {
+        let arguments = json!({ "of": name }).to_string();
+        json!({ "index": index, "id": id, "function": { "name": name, "arguments": arguments } })
+    };
+    let called = |id: &str, name: &str| (id.to_owned(), name.to_owned(), json!({ "of": name }));
+    let odd = [
+        json!(0),
+        json!(3),
+        json!(u32::MAX),
+        json!(-1),
+        json!(1e300),
+        json!("a"),
+        Value::Null,
+    ];
+    for index in &odd {
+        let calls = streamed_calls(&[whole(index.clone(), json!("x"), "one")]).await;
+        assert_eq!(calls, [called("x", "one")], "{index}");
+        // In pieces, the id and name with the first or with each.
+        for repeated in [false, true] {
+            let mut pieces = Vec::new();
+            for (number, text) in ["{\"of\"", ":\"o", "ne\"}"].iter().enumerate() {
+                let mut piece = json!({ "index": index, "function": { "arguments": text } });
+                if number == 0 || repeated {
+                    piece["id"] = "x".into();
+                    piece["function"]["name"] = "one".into();
+                }
+                pieces.push(piece);
+            }
+            let calls = streamed_calls(&pieces).await;
+            assert_eq!(calls, [called("x", "one")], "{index} {repeated}");
+        }
+    }
+    // Several: in any order, all with one number, without numbers, without ids.
+    let calls = streamed_calls(&[
+        whole(json!(7), json!("x"), "one"),
+        whole(json!(2), json!("y"), "two"),
+    ])
+    .await;
+    assert_eq!(calls, [called("x", "one"), called("y", "two")]);
+    for index in [json!(0), Value::Null] {
+        let calls = streamed_calls(&[
+            whole(index.clone(), json!("x"), "one"),
+            whole(index.clone(), json!("y"), "two"),
+        ])
+        .await;
+        assert_eq!(calls, [called("x", "one"), called("y", "two")], "{index}");
+        let calls = streamed_calls(&[
+            whole(index.clone(), Value::Null, "one"),
+            whole(index.clone(), json!(""), "two"),
+            whole(index, json!("call_0"), "three"),
+        ])
+        .await;
+        let ids: Vec<&str> = calls.iter().map(|(id, ..)| id.as_str()).collect();
+        assert_eq!(ids, ["call_1", "call_2", "call_0"], "no two have one id");
+    }
+    // Two calls whose pieces come by turns.
+    let piece = |index: u32, text: &str| json!({ "index": index, "function": { "arguments": text } });
+    let begin = |index: u32, id: &str, name: &str| json!({ "index": index, "id": id, "function": { "name": name, "arguments": "" } });
+    let calls = streamed_calls(&[
+        begin(5, "x", "one"),
+        begin(9, "y", "two"),
+        piece(5, "{\"of\":"),
+        piece(9, "{\"of\":"),
+        piece(5, "\"one\"}"),
+        piece(9, "\"two\"}"),
+    ])
+    .await;
+    assert_eq!(calls, [called("x", "one"), called("y", "two")]);
+}
+
+#[tokio::test]
+async fn a_call_of_an_answer_that_was_cut_says_so() {
+    let call = json!({ "index": 0, "id": "x", "function": { "name": "one", "arguments": "{}" } });
+    for (reason, wanted) in [
+        ("length", FinishReason::Length),
+        ("content_filter", FinishReason::ContentFilter),
+        ("stop", FinishReason::ToolCall),
+        ("tool_calls", FinishReason::ToolCall),
+    ] {
+        let body = chunks(&[json!({ "tool_calls": [call] })], reason);
+        let response = streamed("openai", "/v1/chat/completions", body).await.unwrap();
+        assert_eq!(
+            (response.finish_reason, response.tool_calls.len()),
+            (wanted, 1),
+            "{reason}"
+        );
+    }
+    for (protocol, changed, reason, wanted) in [
+        (0, "/choices/0/finish_reason", "length", FinishReason::Length),
+        (1, "/stop_reason", "max_tokens", FinishReason::Length),
+        (1, "/stop_reason", "refusal", FinishReason::ContentFilter),
+        (
+            1,
+            "/stop_reason",
+            "model_context_window_exceeded",
+            FinishReason::Length,
+        ),
+        (
+            2,
+            "/candidates/0/finishReason",
+            "MAX_TOKENS",
+            FinishReason::Length,
+        ),
+    ] {
+        let protocol = &PROTOCOLS[protocol];
+        let mut body = (protocol.tool)();
+        *body.pointer_mut(changed).unwrap() = reason.into();
+        let server = server(protocol.paths[0], ResponseTemplate::new(200).set_body_json(body)).await;
+        let client = client(protocol.name, &server.uri());
+        let response = client.complete(&request(), &self::call()).await.unwrap();
+        assert_eq!(
+            (response.finish_reason, response.tool_calls.len()),
+            (wanted, 1),
+            "{reason}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn integers_in_arguments_are_not_rounded() {
+    const LARGE: &str = "{\"n\":123456789012345678901}";
+    let piece = json!({ "index": 0, "id": "x", "function": { "name": "one", "arguments": LARGE } });
+    let streamed_by_openai = streamed_calls(&[piece]).await.remove(0).2;
+    assert_eq!(streamed_by_openai, LARGE, "as text, which no tool takes");
+
+    let mut body = (PROTOCOLS[0].tool)();
+    body["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] = LARGE.into();
+    let whole = server(
+        PROTOCOLS[0].paths[0],
+        ResponseTemplate::new(200).set_body_json(body),
+    )
+    .await;
+    let client = client("openai", &whole.uri());
+    let response = client.complete(&request(), &call()).await.unwrap();
+    assert_eq!(response.tool_calls[0].arguments, LARGE);
+
+    let event = |data: &Value| format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap());
+    let body: String = [
+        json!({ "type": "message_start", "message": { "id": "1", "content": [], "usage": { "input_tokens": 1, "output_tokens": 1 } } }),
+        json!({ "type": "content_block_start", "index": 4, "content_block": { "type": "tool_use", "id": "x", "name": "one", "input": {} } }),
+        json!({ "type": "content_block_delta", "index": 4, "delta": { "type": "input_json_delta", "partial_json": LARGE } }),
+        json!({ "type": "content_block_stop", "index": 4 }),
+        json!({ "type": "message_delta", "delta": { "stop_reason": "tool_use" }, "usage": { "output_tokens": 2 } }),
+        json!({ "type": "message_stop" }),
+    ]
+    .iter()
+    .map(event)
+    .collect();
+    let response = streamed("anthropic", "/v1/messages", body).await.unwrap();
+    assert_eq!(response.tool_calls[0].arguments, LARGE);
+    assert_eq!(response.tool_calls.len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_given_up() {
+    let idle = Limits {
+        idle_timeout: std::num::NonZeroU64::new(1),
+        ..Limits::default()
+    };
+    // It takes connections and never answers.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("http://{}", listener.local_addr().unwrap());
+    let client_of = |url: &str| client("openai", url).with_limits(idle);
+    let pieces: Vec<String> = PROTOCOLS[0]
+        .stream
+        .split_inclusive("\n\n")
+        .map(str::to_owned)
+        .collect();
+    let stalled = raw_server(pieces, Duration::from_secs(5));
+    let (request, call) = (request(), call());
+    for (url, streams) in [(&silent, false), (&silent, true), (&stalled, true)] {
+        let client = client_of(url);
+        let asked = match streams {
+            true => client.stream(&request, &call, &|_| {}).await,
+            false => client.complete(&request, &call).await,
+        };
+        let error = asked.unwrap_err();
+        assert!(matches!(error, ModelError::Silent { .. }), "{error:?}");
+        assert_eq!((error.code(), error.is_retryable()), ("model_timeout", true));
+        assert!(error.hint().unwrap().contains("idle_timeout"));
+        assert_eq!(error.usage(), None, "what it took is not known");
+    }
+    // Comments of an event stream are bytes.
+    let mut pieces = vec![": still here\n\n".to_owned(); 6];
+    pieces.push(PROTOCOLS[0].stream.to_owned());
+    let slow = raw_server(pieces, Duration::from_millis(400));
+    let answered = client_of(&slow).stream(&request, &call, &|_| {}).await.unwrap();
+    assert_eq!(answered.text, "Hello Ada");
 }

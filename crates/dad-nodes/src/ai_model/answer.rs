@@ -4,11 +4,13 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use dad_core::json::{JsonError, parse_external};
 use dad_core::{Digest, Redactor};
 use dad_fs::Durability;
 use dad_models::{ModelResponse, ResponseFile};
 use dad_run::layout::CUSTOM_ARTIFACTS;
 use dad_runner::{NodeContext, NodeError};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::ai_model::AIModelNodeSettings;
@@ -116,7 +118,7 @@ struct Found {
 }
 
 fn found(text: &str) -> Found {
-    let whole = match serde_json::from_str(text.trim()) {
+    let whole = match parse_external(text.trim()) {
         Ok(value) => {
             let values = vec![value];
             return Found {
@@ -154,11 +156,36 @@ fn fences(text: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// The JSON that a text begins with, and how long it is.
-fn first_value(text: &str) -> Result<(Value, usize), serde_json::Error> {
-    let mut values = serde_json::Deserializer::from_str(text).into_iter();
-    // Without any text there is no value; a parser says so best.
-    let value = values.next().unwrap_or_else(|| serde_json::from_str(""))?;
-    Ok((value, values.byte_offset()))
+fn first_value(text: &str) -> Result<(Value, usize), First> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    match values.next() {
+        Some(Ok(_)) => {
+            let len = values.byte_offset();
+            let value = parse_external(&text[..len]).map_err(|error| First::Refused(error, len))?;
+            Ok((value, len))
+        }
+        Some(Err(error)) if error.is_eof() => Err(First::Cut(error.to_string())),
+        Some(Err(error)) => Err(First::None(error.to_string())),
+        None => Err(First::None("it is empty".to_owned())),
+    }
+}
+
+/// Why a text begins with no JSON that can be taken.
+enum First {
+    None(String),
+    /// It ends before the value does.
+    Cut(String),
+    /// It is JSON, of some length, that cannot be recorded as it is.
+    Refused(JsonError, usize),
+}
+
+impl std::fmt::Display for First {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::None(reason) | Self::Cut(reason) => f.write_str(reason),
+            Self::Refused(error, _) => write!(f, "{error}"),
+        }
+    }
 }
 
 /// Objects and lists that stand in a text. Parts of one that is broken or cut are none: they are not the whole answer.
@@ -174,8 +201,10 @@ fn between_words(text: &str) -> Vec<Value> {
                 values.push(value);
                 next = at + len;
             }
-            Err(error) if error.is_eof() => break,
-            Err(_) => {}
+            Err(First::Cut(_)) => break,
+            // Parts of it are not the whole answer.
+            Err(First::Refused(_, len)) => next = at + len,
+            Err(First::None(_)) => {}
         }
     }
     values

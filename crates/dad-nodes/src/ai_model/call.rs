@@ -15,7 +15,7 @@ use crate::ai_model::answer::{StructuredSchema, mask_files, save_files};
 use crate::ai_model::attached::read_all;
 use crate::ai_model::spending::{Bound, told, unknown_price};
 use crate::ai_model::stream::Pieces;
-use crate::ai_model::tools::Tools;
+use crate::ai_model::tools::{Called, Tools};
 use crate::ai_model::{AIModelCallConfig, AIModelNodeSettings};
 
 /// How often a call is made again that failed for a while.
@@ -99,11 +99,14 @@ impl<'a> Conversation<'a> {
     async fn talk(&mut self) -> Result<NodeOutput, NodeError> {
         loop {
             let response = self.call().await?;
+            let is_held_back = response.finish_reason == FinishReason::ContentFilter;
+            if is_held_back && !response.tool_calls.is_empty() {
+                return Err(self.held_back(&response));
+            }
             if !response.tool_calls.is_empty() && !self.tools.is_empty() {
                 self.call_tools(response).await?;
                 continue;
             }
-            let is_held_back = response.finish_reason == FinishReason::ContentFilter;
             let Some(schema) = self.schema else {
                 if is_held_back && response.text.is_empty() && response.files.is_empty() {
                     return Err(self.held_back(&response));
@@ -156,12 +159,16 @@ impl<'a> Conversation<'a> {
             let hint = "raise `max_tool_rounds`, or say in the prompt when it is done";
             return Err(NodeError::new("tool_rounds", message).with_hint(hint).permanent());
         }
+        let is_cut = response.finish_reason == FinishReason::Length;
         self.request.messages.push(Message {
             tool_calls: response.tool_calls.clone(),
             ..Message::new(Role::Assistant, response.text)
         });
         for call in response.tool_calls {
-            let called = self.tools.call(&call, self.cx).await;
+            let called = match is_cut {
+                true => Ok(Called::cut(&call)),
+                false => self.tools.call(&call, self.cx).await,
+            };
             self.usage += match &called {
                 Ok(called) => called.usage(),
                 Err(error) => error.partial.usage,

@@ -7,6 +7,7 @@ use dad_definition::SettingsProblem;
 use serde_json::Value;
 
 use crate::ai_model::answer::StructuredSchema;
+use crate::written;
 
 /// How much a model may think, in words.
 const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
@@ -27,6 +28,7 @@ pub(super) fn problems(unrendered: &Value) -> Vec<SettingsProblem> {
         .enumerate()
         .flat_map(|(index, tool)| tool_problem(index, tool));
     of_tools
+        .chain(generated_code(tools))
         .chain(same_names(tools))
         .chain(wrong_choice(config, tools))
         .chain(SECONDS.iter().filter_map(|name| wrong_seconds(config, name)))
@@ -71,6 +73,31 @@ fn tool_problem(index: usize, tool: &Value) -> Option<SettingsProblem> {
         format!("`parameters` is no JSON Schema: {error}")
     };
     Some(problem(&format!("tools[{index}]"), "wrong_tool", message))
+}
+
+/// Tools whose shell would read a value as code, and permissions that a value would give.
+fn generated_code(tools: &[Value]) -> Vec<SettingsProblem> {
+    let found = tools.iter().enumerate().filter_map(|(index, tool)| {
+        let allowed = tool.get("allow_generated").unwrap_or(&Value::Bool(false));
+        if !allowed.is_boolean() {
+            let message = format!("`allow_generated` is `{allowed}`; only the definition can give it");
+            return Some((index, message, "write `true` or `false`"));
+        }
+        let words = tool.get("command")?.as_array()?;
+        let text = written::generated_among(words).filter(|_| *allowed == Value::Bool(false))?;
+        let message = format!("`{text}` would let a shell read a value as code");
+        Some((
+            index,
+            message,
+            "say `allow_generated: true`, or give the value as an argument",
+        ))
+    });
+    found
+        .map(|(index, message, hint)| SettingsProblem {
+            hint: Some(hint.to_owned()),
+            ..problem(&format!("tools[{index}]"), "generated_command", message)
+        })
+        .collect()
 }
 
 fn name_of(tool: &Value) -> Option<&str> {
@@ -176,6 +203,10 @@ mod tests {
             { "name": "f", "command": ["ls"], "parameters": { "type": 5 } },
             { "name": "g", "command": ["ls"], "parameters": { "type": "$var{kind}" } },
             command("name"),
+            { "name": "h", "command": ["sh", "-c", "cat $var{file}"], "parameters": {} },
+            { "name": "i", "command": ["sh", "-c", "{text}"], "parameters": {}, "allow_generated": "$var{yes}" },
+            { "name": "j", "command": ["sh", "-c", "cat \"$1\"", "sh", "$var{file}"], "parameters": {} },
+            { "name": "k", "command": ["sh", "-c", "cat $var{file}"], "parameters": {}, "allow_generated": true },
         ]);
         check(
             &json!({ "tools": tools, "tool_choice": { "name": "nam" } }),
@@ -185,6 +216,8 @@ mod tests {
                 ("tools[4]", "needs `parameters`"),
                 ("tools[5]", "the list is empty"),
                 ("tools[6]", "no JSON Schema"),
+                ("tools[9]", "would let a shell read a value as code"),
+                ("tools[10]", "only the definition can give it"),
                 ("tools[8]", "there is a tool `name` already"),
                 ("tool_choice", "there is no tool `nam`"),
             ],

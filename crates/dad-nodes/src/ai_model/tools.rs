@@ -1,5 +1,6 @@
 //! What a model may call: functions of the application, nodes and commands.
 
+use dad_core::json::{JsonError, check, parse_external};
 use dad_core::{Digest, Usage};
 use dad_models::{ToolCall, ToolSpec};
 use dad_runner::{NodeContext, NodeError, NodeOutput};
@@ -8,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::ai_model::answer::misfits;
+use crate::written;
+
+/// The node type that runs commands.
+const COMMAND: &str = "command";
 
 /// How many misfits of arguments are told.
 const TOLD: usize = 3;
@@ -46,6 +51,9 @@ pub struct ToolSettings {
     /// Whether somebody must agree to each call.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub requires_approval: bool,
+    /// Whether a shell may read as code what the model gives.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_generated: bool,
     /// How often it may be called in one step; more often is told to the model as an error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_calls: Option<u32>,
@@ -91,6 +99,7 @@ struct Ready {
     validator: Option<jsonschema::Validator>,
     target: Target,
     requires_approval: bool,
+    allow_generated: bool,
     max_calls: Option<u32>,
     calls: u32,
 }
@@ -138,11 +147,8 @@ impl Tools {
                 call.name
             )));
         }
-        if !call.arguments.is_object() {
-            let written = &call.arguments;
-            return Ok(Called::refused(&format!(
-                "the arguments are not a JSON object: {written}"
-            )));
+        if let Some(refused) = unreadable(&call.arguments) {
+            return Ok(Called::refused(&refused));
         }
         let validator = tool.validator.as_ref();
         if let Some(misfits) = validator.and_then(|validator| misfits(validator, &call.arguments, TOLD)) {
@@ -182,6 +188,15 @@ impl Called {
         Self::new(json!({ "error": reason }), Usage::default())
     }
 
+    /// That the tool was not called, because of its arguments only the beginning may have arrived.
+    pub(super) fn cut(call: &ToolCall) -> Self {
+        Self::refused(&format!(
+            "`{}` was not called: the answer was cut at its longest length, which `max_output_tokens` says; call it with \
+             shorter arguments",
+            call.name
+        ))
+    }
+
     pub(super) fn usage(&self) -> Usage {
         match self {
             Self::Counted(counted) => counted.usage,
@@ -213,10 +228,18 @@ impl Ready {
             }
         }
         let called = match &self.target {
+            Target::Registered(name) if name == COMMAND && self.allow_generated => {
+                cx.check_call(COMMAND, &call.arguments)?;
+                let mut settings = call.arguments.clone();
+                settings["written"] = json!({ "allow_generated": true });
+                cx.call_prepared(COMMAND, &settings).await
+            }
             Target::Registered(name) => cx.call(name, &call.arguments).await,
             Target::Command(argv) => {
                 let command = filled(argv, &call.arguments);
-                cx.call("command", &json!({ "commands": [command] })).await
+                let written = written::of_tool(argv, &command, self.allow_generated);
+                let settings = json!({ "commands": [command], "written": written });
+                cx.call_prepared(COMMAND, &settings).await
             }
         };
         match called {
@@ -230,6 +253,36 @@ impl Ready {
                 Ok(Called::new(result, error.partial.usage))
             }
         }
+    }
+}
+
+/// Why arguments cannot be taken as the model wrote them.
+fn unreadable(arguments: &Value) -> Option<String> {
+    let read = match arguments {
+        Value::String(text) => parse_external(text),
+        other => check(other).map(|()| Value::Null),
+    };
+    match read {
+        Err(JsonError::Syntax(_)) => Some(format!("the arguments are not a JSON object: {arguments}")),
+        Err(error) => Some(format!("the arguments cannot be used: {error}")),
+        Ok(_) if !arguments.is_object() => Some(format!("the arguments are not a JSON object: {arguments}")),
+        Ok(_) => rounded(arguments).map(|number| {
+            format!(
+                "the arguments hold the number {number}, which may be a rounded integer; write it as a text"
+            )
+        }),
+    }
+}
+
+/// A number that may have been an integer beyond 64 bits: some protocols bring arguments whose text is not known.
+fn rounded(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) if number.is_f64() => number
+            .as_f64()
+            .filter(|number| number.fract() == 0.0 && number.abs() >= 2_f64.powi(63)),
+        Value::Array(items) => items.iter().find_map(rounded),
+        Value::Object(fields) => fields.values().find_map(rounded),
+        _ => None,
     }
 }
 
@@ -293,6 +346,7 @@ fn ready(tool: &Tool, cx: &NodeContext) -> Result<Ready, NodeError> {
         },
         target,
         requires_approval: settings.requires_approval,
+        allow_generated: settings.allow_generated,
         max_calls: settings.max_calls,
         calls: 0,
     })

@@ -16,16 +16,28 @@ const DIFF_TIME: Duration = Duration::from_millis(500);
 /// The lines that are looked through for the place that was perhaps meant.
 const LINES_LOOKED_AT: usize = 5_000;
 
+/// How many places of a text are told that must have one.
+const MOST_PLACES: usize = 20;
+
+/// How replacements are made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct How {
+    /// Whether texts are also found without their indentation.
+    pub(crate) preserve_indentation: bool,
+    /// Whether a record says that they were made before, so that one whose result stands there is not made upon itself.
+    pub(crate) is_vouched: bool,
+}
+
 /// Makes replacements one after the other.
 pub(crate) fn apply_edits(
     path: &str,
     text: String,
     edits: &[FileEdit],
-    preserve_indentation: bool,
+    how: How,
 ) -> Result<String, NodeError> {
     let mut text = text;
     for (index, edit) in edits.iter().enumerate() {
-        text = apply_edit(text, edit, preserve_indentation).map_err(|(code, message)| {
+        text = apply_edit(text, edit, how).map_err(|(code, message)| {
             NodeError::new(code, format!("edit {} of `{path}`: {message}", index + 1))
         })?;
     }
@@ -34,18 +46,17 @@ pub(crate) fn apply_edits(
 
 type Refused = (&'static str, String);
 
-fn apply_edit(text: String, edit: &FileEdit, preserve_indentation: bool) -> Result<String, Refused> {
+fn apply_edit(text: String, edit: &FileEdit, how: How) -> Result<String, Refused> {
     let FileEdit { old_text, new_text } = edit;
     if old_text.is_empty() {
         return Err(("empty_edit", "`old_text` is empty".to_owned()));
     }
-    if is_made(&text, old_text, new_text) {
+    if how.is_vouched && is_made(&text, old_text, new_text) {
         return Ok(text);
     }
-    let places: Vec<usize> = text.match_indices(old_text.as_str()).map(|(at, _)| at).collect();
-    match places.as_slice() {
+    match places(&text, old_text).as_slice() {
         [_] => Ok(text.replacen(old_text.as_str(), new_text, 1)),
-        [] if preserve_indentation => indented(&text, old_text, new_text),
+        [] if how.preserve_indentation => indented(&text, old_text, new_text),
         [] => Err(not_found(&text, old_text)),
         several => {
             let lines = several.iter().map(|at| text[..*at].matches('\n').count() + 1);
@@ -54,15 +65,24 @@ fn apply_edit(text: String, edit: &FileEdit, preserve_indentation: bool) -> Resu
     }
 }
 
-/// Whether a replacement was made before, so that it is not made upon itself: its result stands there, and what it
-/// replaces stands nowhere else.
+/// Where a text stands, places that overlap each other among them, as many as are told.
+fn places(text: &str, wanted: &str) -> Vec<usize> {
+    let step = wanted.chars().next().map_or(1, char::len_utf8);
+    let next = |from: usize| Some(from + text.get(from..)?.find(wanted)?);
+    std::iter::successors(next(0), |at| next(at + step))
+        .take(MOST_PLACES)
+        .collect()
+}
+
+/// Whether a replacement that was made before still stands: its result is there, and what it replaces stands nowhere
+/// else.
 fn is_made(text: &str, old: &str, new: &str) -> bool {
     if new.trim().is_empty() || old == new {
         return false;
     }
-    let there = text.matches(new).count();
-    let left = text.matches(old).count();
-    match new.matches(old).count() {
+    let there = places(text, new).len();
+    let left = places(text, old).len();
+    match places(new, old).len() {
         0 => there == 1 && left == 0,
         within => there > 0 && left == within * there,
     }
@@ -70,9 +90,12 @@ fn is_made(text: &str, old: &str, new: &str) -> bool {
 
 fn ambiguous(lines: impl Iterator<Item = usize>) -> Refused {
     let lines: Vec<String> = lines.map(|line| line.to_string()).collect();
+    let count = match lines.len() {
+        MOST_PLACES => format!("{MOST_PLACES} times or more"),
+        count => format!("{count} times"),
+    };
     let message = format!(
-        "the text stands there {} times, at lines {}; give more of what is around it",
-        lines.len(),
+        "the text stands there {count}, at lines {}; give more of what is around it",
         lines.join(", ")
     );
     ("edit_ambiguous", message)
@@ -229,11 +252,25 @@ mod tests {
     use super::*;
 
     fn edit(text: &str, old: &str, new: &str, indentation: bool) -> Result<String, String> {
+        edit_vouched(text, old, new, indentation, false)
+    }
+
+    fn edit_vouched(
+        text: &str,
+        old: &str,
+        new: &str,
+        preserve_indentation: bool,
+        is_vouched: bool,
+    ) -> Result<String, String> {
+        let how = How {
+            preserve_indentation,
+            is_vouched,
+        };
         let edit = FileEdit {
             old_text: old.to_owned(),
             new_text: new.to_owned(),
         };
-        apply_edits("f", text.to_owned(), &[edit], indentation).map_err(|error| error.info.message)
+        apply_edits("f", text.to_owned(), &[edit], how).map_err(|error| error.info.message)
     }
 
     #[test]
@@ -282,11 +319,40 @@ mod tests {
     }
 
     #[test]
-    fn what_was_made_is_not_made_again() {
-        assert_eq!(edit("x = 12\n", "x = 1", "x = 12", false).unwrap(), "x = 12\n");
-        assert_eq!(edit("b\n", "a", "b", false).unwrap(), "b\n");
+    fn what_a_record_says_was_made_is_not_made_again() {
+        let again = |text, old, new| edit_vouched(text, old, new, false, true);
+        assert_eq!(again("x = 12\n", "x = 1", "x = 12").unwrap(), "x = 12\n");
+        assert_eq!(again("b\n", "a", "b").unwrap(), "b\n");
         // A result that stands everywhere says nothing.
-        assert!(edit("}\n}\n", "a", "}", false).is_err());
-        assert!(edit("x = 12\nx = 1\n", "x = 1", "x = 12", false).is_err());
+        assert!(again("}\n}\n", "a", "}").is_err());
+        assert!(again("x = 12\nx = 1\n", "x = 1", "x = 12").is_err());
+    }
+
+    #[test]
+    fn what_no_record_says_was_made_is_not_taken_for_made() {
+        for (text, old, new) in [
+            ("verbose = false\n", "debug = true", "debug = false"),
+            ("verbose = false\n", "true", "false"),
+            ("return a + b;\n", "return a + b;  // TODO", "return a + b;"),
+            ("foo()\r\nbar()\r\n", "foo()\nbar()", "foo()"),
+        ] {
+            let refused = edit(text, old, new, false).unwrap_err();
+            assert!(refused.contains("is not in the file"), "{refused}");
+        }
+        assert_eq!(edit("x = 12\n", "x = 1", "x = 12", false).unwrap(), "x = 122\n");
+    }
+
+    #[test]
+    fn a_text_that_overlaps_itself_is_ambiguous() {
+        let three = "x = 1\nx = 1\nx = 1\n";
+        assert_eq!(
+            edit(three, "x = 1\nx = 1\n", "x = 2\nx = 1\n", false).unwrap_err(),
+            "edit 1 of `f`: the text stands there 2 times, at lines 1, 2; give more of what is around it"
+        );
+        assert!(edit("aaa", "aa", "b", false).is_err());
+        assert!(edit("ééé", "éé", "b", false).is_err());
+        assert_eq!(edit("éé\n", "éé", "b", false).unwrap(), "b\n");
+        let many = edit(&"a\n".repeat(100_000), "a\n", "b", false).unwrap_err();
+        assert!(many.contains("20 times or more"), "{many}");
     }
 }

@@ -8,6 +8,7 @@ mod place;
 mod plan;
 mod protected;
 mod tree;
+mod vouched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -74,6 +75,12 @@ pub struct FileOperationNodeSettings {
     /// The message of the commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit_message: Option<String>,
+}
+
+impl FileOperationNodeSettings {
+    fn uses_git(&self) -> bool {
+        self.commit.unwrap_or(false) || self.stage.unwrap_or(false)
+    }
 }
 
 /// What becomes of operations if another one fails. The step fails either way.
@@ -255,7 +262,8 @@ impl Node for FileOperationExecutor {
         input: Option<&FileOperationNodeInput>,
         run: &RunHandle,
     ) -> Result<String, NodeError> {
-        let request = Request::new(settings, input, run)?;
+        let mut request = Request::new(settings, input, run)?;
+        request.vouched = vouched::by_previous_run(run, None, &request.base, &request.operations);
         blocking(move || request.preview()).await
     }
 
@@ -275,13 +283,19 @@ impl Node for FileOperationExecutor {
         input: Option<FileOperationNodeInput>,
         cx: &NodeContext,
     ) -> Result<NodeOutput, NodeError> {
-        let request = Request::new(&settings, input.as_ref(), cx.run())?;
+        let mut request = Request::new(&settings, input.as_ref(), cx.run())?;
+        request.vouched =
+            vouched::by_previous_run(cx.run(), Some(cx.path()), &request.base, &request.operations);
         let base = request.base.clone();
         let roots = request.roots(cx.dir()?.gate())?;
         // Held until git has been told as well.
         let _locks = match request.changes_something() {
             true => lock::lock(&roots, cx).await?,
             false => Vec::new(),
+        };
+        let repositories = match settings.uses_git() {
+            true => git::Repositories::find(request.changed_files(&roots), cx).await?,
+            false => git::Repositories::default(),
         };
         let work = Work {
             step: cx.dir()?.clone(),
@@ -297,7 +311,7 @@ impl Node for FileOperationExecutor {
             Ok((work, changed))
         })
         .await?;
-        let recorded = record_in_git(&settings, &work.roots, &changed.touched, cx).await;
+        let recorded = record_in_git(&settings, &repositories, (&work.roots, &changed.touched), cx).await;
         let mut output = Output::new(base, changed.results);
         match recorded {
             Ok(git) => output.git = git,
@@ -326,6 +340,8 @@ struct Request {
     relative_only: bool,
     protected: protected::Protected,
     operations: Vec<FileOperation>,
+    /// Those that the previous run made.
+    vouched: BTreeSet<usize>,
     rules: tree::Rules,
 }
 
@@ -359,6 +375,7 @@ impl Request {
             protected: protected::Protected::new(run),
             relative_only: settings.use_relative_paths.unwrap_or(false),
             operations,
+            vouched: BTreeSet::new(),
             rules: tree::Rules {
                 with_diff: settings.return_diff_format.unwrap_or(true),
                 preserve_indentation: settings.preserve_indentation.unwrap_or(false),
@@ -382,6 +399,24 @@ impl Request {
             !operation.operation_type.is_look() && operation.dry_run != Some(true)
         };
         self.operations.iter().any(changes)
+    }
+
+    /// The files and directories that operations change, as far as their paths are allowed.
+    fn changed_files(&self, roots: &place::Roots) -> Vec<PathBuf> {
+        let changing = self
+            .operations
+            .iter()
+            .filter(|operation| !operation.operation_type.is_look() && operation.dry_run != Some(true));
+        let named = changing.flat_map(|operation| {
+            let one = [&operation.path, &operation.source, &operation.destination];
+            let several = operation.paths.iter().flatten();
+            one.into_iter().flatten().chain(several)
+        });
+        let place = |path: &String| roots.place(Some(path), "path").ok();
+        named
+            .filter_map(place)
+            .map(|place| roots.real(place.root).join(place.path))
+            .collect()
     }
 
     /// Stands for everything that decides what is changed.
@@ -409,7 +444,8 @@ impl Request {
             with_diff: true,
             ..self.rules
         };
-        let planned = tree::Tree::new(&roots, BTreeMap::new()).plan(&self.operations, rules);
+        let tree = tree::Tree::new(&roots, BTreeMap::new());
+        let planned = tree.vouched(self.vouched.clone()).plan(&self.operations, rules);
         if let Some(failure) = planned.failure.filter(|_| !rules.keep) {
             return Err(failure);
         }
@@ -446,7 +482,7 @@ struct Work {
 /// What the operations came to.
 struct Changed {
     results: Vec<Value>,
-    /// Files that were changed, or had been already.
+    /// Files that this step changed, in this attempt or in one before.
     touched: BTreeSet<place::Place>,
     /// Why some were not, where the others are kept.
     failure: Option<NodeError>,
@@ -460,7 +496,8 @@ impl Work {
         {
             return self.go_on(change);
         }
-        let mut tree = tree::Tree::new(&self.roots, BTreeMap::new());
+        let tree = tree::Tree::new(&self.roots, BTreeMap::new());
+        let mut tree = tree.vouched(self.request.vouched.clone());
         let planned = tree.plan(&self.request.operations, self.request.rules);
         let failure = self.failure(&planned);
         if let Some(failure) = &failure
@@ -486,7 +523,9 @@ impl Work {
     fn go_on(&self, mut change: plan::Change) -> Result<Changed, NodeError> {
         let mut failure = None;
         if change.lacks_contents() || self.request.rules.keep {
-            let mut tree = tree::Tree::new(&self.roots, change.known()?);
+            let planned = change.plan.results.iter().map(|planned| &planned.result);
+            let made = vouched::succeeded(&self.request.operations, planned);
+            let mut tree = tree::Tree::new(&self.roots, change.known()?).vouched(made);
             let planned = tree.plan(&self.request.operations, self.request.rules);
             for (_, state) in tree.changes().values() {
                 if let tree::State::File(content) = state {
@@ -606,29 +645,38 @@ impl Output {
 /// Tells git of the touched files and of nothing else.
 async fn record_in_git(
     settings: &FileOperationNodeSettings,
-    roots: &place::Roots,
-    touched: &BTreeSet<place::Place>,
+    repositories: &git::Repositories,
+    (roots, touched): (&place::Roots, &BTreeSet<place::Place>),
     cx: &NodeContext,
 ) -> Result<Option<Value>, NodeError> {
-    let commit = settings.commit.unwrap_or(false);
-    if !commit && !settings.stage.unwrap_or(false) {
+    if !settings.uses_git() {
         return Ok(None);
     }
-    let mut by_root: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-    for place in touched {
-        by_root.entry(place.root).or_default().push(place.path.clone());
-    }
+    let files = touched
+        .iter()
+        .map(|place| (roots.real(place.root).join(&place.path), place.path.clone()));
     let mut told = git::Recorded::default();
-    for (root, paths) in by_root {
-        let repository = git::Repository {
-            dir: roots.real(root),
-            cx,
-        };
-        let staged = repository.stage(&paths, &mut told).await?;
-        if commit {
-            let message = settings.commit_message.as_deref().unwrap_or("Change files");
-            repository.commit(&staged, message, &mut told).await?;
+    let recorded = async {
+        for (repository, paths) in repositories.of(files, cx).await? {
+            let staged = repository.stage(&paths, &mut told).await?;
+            if settings.commit.unwrap_or(false) {
+                let message = settings.commit_message.as_deref().unwrap_or("Change files");
+                repository.commit(&staged, message, &mut told).await?;
+            }
         }
+        Ok(())
+    };
+    match recorded.await {
+        Ok(()) => Ok(Some(json!(told))),
+        Err(error) => Err(with_git_hint(error)),
     }
-    Ok(Some(json!(told)))
+}
+
+fn with_git_hint(error: NodeError) -> NodeError {
+    match error.info.hint {
+        Some(_) => error,
+        None => error.with_hint(
+            "the files are changed, and only git was not told of them: once its reason is gone, `dhenara resume` does that",
+        ),
+    }
 }

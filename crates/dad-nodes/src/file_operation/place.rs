@@ -168,13 +168,16 @@ impl Roots {
         if place.is_root() {
             return Err(outside(shown, "is the base directory itself"));
         }
-        match self
-            .protected
-            .reason(&self.dirs[place.root].real.join(&place.path))
-        {
+        match self.protection(&place) {
             Some(reason) => Err(outside(shown, reason)),
             None => Ok(place),
         }
+    }
+
+    /// Why what stands at a place is not to be changed.
+    pub(crate) fn protection(&self, place: &Place) -> Option<&'static str> {
+        self.protected
+            .reason(&self.dirs[place.root].real.join(&place.path))
     }
 
     /// The place a path names, which may be one of the directories.

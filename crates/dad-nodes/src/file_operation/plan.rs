@@ -30,7 +30,7 @@ pub(crate) struct Plan {
     /// In the order in which they are made.
     pub(crate) targets: Vec<Target>,
     /// The result of each operation, with the places it concerns.
-    results: Vec<PlannedResult>,
+    pub(crate) results: Vec<PlannedResult>,
     /// The files that git is told of.
     pub(crate) touched: BTreeSet<Place>,
 }
@@ -64,8 +64,8 @@ enum Mark {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct PlannedResult {
-    result: Value,
+pub(crate) struct PlannedResult {
+    pub(crate) result: Value,
     touched: Vec<Place>,
 }
 

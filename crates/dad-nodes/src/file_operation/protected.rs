@@ -1,54 +1,153 @@
 //! What no operation changes, whatever a model asks for: the records of runs, by which they are gone on with and believed,
-//! and the settings of a project, which name commands and hold keys.
+//! the settings of a project, which name commands and hold keys, and the definition that is being executed. What holds one
+//! of them is neither removed nor moved.
 
 use std::path::{Path, PathBuf};
 
 use dad_run::RunHandle;
-use dad_run::layout::{DOT_RUN, DOT_TRACE, JOURNAL, RUN_SUMMARY, STATIC_INPUTS};
+use dad_run::layout::{
+    CATALOG_LOCK, DOT_RUN, DOT_TRACE, GLOBAL_DATA, JOURNAL, RUN_SUMMARY, STATIC_INPUTS, TRASH,
+};
+use serde_json::Value;
 
-use super::place::{has_short_form, plain_name};
+use super::place::{has_short_form, plain_name, segments};
 
 /// The settings of a project.
 const SETTINGS: &str = ".dhenara";
 
-/// The run that operations belong to.
+/// What operations of a run leave alone. Paths are kept as the plain names in them, so that they are known in every
+/// spelling that some file system takes for the same.
 #[derive(Clone, Debug)]
 pub(crate) struct Protected {
     /// Without links.
     run_dir: PathBuf,
     root_id: String,
+    run_roots: Vec<RunRoot>,
+    /// The files that the definition was read from.
+    definition: Vec<Vec<String>>,
+}
+
+#[derive(Clone, Debug)]
+struct RunRoot {
+    names: Vec<String>,
+    /// Whether the project lies in it, so that not everything in it is the runs'.
+    holds_project: bool,
 }
 
 impl Protected {
     pub(crate) fn new(run: &RunHandle) -> Self {
         let identity = run.identity();
-        let run_dir = &identity.run_dir;
+        let variables = &run.scope().run_variables;
+        let directory = |name: &str| {
+            let text = variables.get(name).and_then(Value::as_str);
+            text.map(|text| real(Path::new(text)))
+        };
+        let project = directory("project_root");
+        let run_roots = ["run_root", "effective_run_root"]
+            .into_iter()
+            .filter_map(directory);
+        let run_root = |root: PathBuf| RunRoot {
+            names: plain_names(&root),
+            holds_project: project.as_ref().is_some_and(|project| project.starts_with(&root)),
+        };
+        // A file that is reached by a link is both: the link, and what it leads to.
+        let both = |file: &PathBuf| {
+            let link = file.parent().zip(file.file_name());
+            let link = link.map(|(dir, name)| real(dir).join(name));
+            [link, Some(real(file))]
+        };
         Self {
-            run_dir: run_dir.canonicalize().unwrap_or_else(|_| run_dir.clone()),
+            run_dir: real(&identity.run_dir),
             root_id: identity.root_id.as_str().to_owned(),
+            run_roots: run_roots.map(run_root).collect(),
+            definition: run
+                .definition_files()
+                .iter()
+                .flat_map(both)
+                .flatten()
+                .map(|file| plain_names(&file))
+                .collect(),
         }
     }
 
     /// Why a path, absolute and without links, is not to be changed.
     pub(crate) fn reason(&self, path: &Path) -> Option<&'static str> {
-        let names: Vec<String> = super::place::segments(path)
-            .map(|name| plain_name(&name))
-            .collect();
-        if names.iter().any(|name| is_name_of(name, SETTINGS)) {
+        let names = plain_names(path);
+        let has = |wanted: &str| names.iter().any(|name| is_name_of(name, wanted));
+        if has(SETTINGS) {
             return Some("belongs to the settings of a project");
         }
         if self.run_dir.starts_with(path) {
             return Some("holds the directory of this run");
         }
-        let run = path.ancestors().find(|dir| is_run(dir))?;
-        if !is_same(run, &self.run_dir) {
-            return Some("belongs to another run");
+        if let Some(run) = path.ancestors().find(|dir| is_run(dir)) {
+            if !is_same(run, &self.run_dir) {
+                return Some("belongs to another run");
+            }
+            let first = names.get(segments(run).count())?;
+            let records = [DOT_RUN, DOT_TRACE, STATIC_INPUTS, RUN_SUMMARY, &self.root_id];
+            if records.iter().any(|record| is_name_of(first, record)) {
+                return Some("belongs to the records of this run");
+            }
         }
-        let first = names.get(super::place::segments(run).count())?;
-        let records = [DOT_RUN, DOT_TRACE, STATIC_INPUTS, RUN_SUMMARY, &self.root_id];
-        let is_record = records.iter().any(|record| is_name_of(first, record));
-        is_record.then_some("belongs to the records of this run")
+        if has(DOT_RUN) || has(DOT_TRACE) {
+            return Some("belongs to the records of a run");
+        }
+        self.of_run_root(path, &names)
+            .or_else(|| self.of_definition(&names))
     }
+
+    fn of_run_root(&self, path: &Path, names: &[String]) -> Option<&'static str> {
+        if path.starts_with(&self.run_dir) {
+            return None;
+        }
+        let reason = |root: &RunRoot| {
+            if root.names.starts_with(names) {
+                return Some("holds the directories of runs");
+            }
+            let first = names.strip_prefix(root.names.as_slice())?.first()?;
+            let is_of_runs = !root.holds_project
+                || is_run_id(first)
+                || [TRASH, CATALOG_LOCK].iter().any(|name| is_name_of(first, name));
+            is_of_runs.then_some("lies among the directories of runs")
+        };
+        let is_shared = |root: &RunRoot| {
+            let rest = names.strip_prefix(root.names.as_slice());
+            rest.and_then(<[String]>::first)
+                .is_some_and(|first| is_name_of(first, GLOBAL_DATA))
+        };
+        match self.run_roots.iter().any(is_shared) {
+            true => None,
+            false => self.run_roots.iter().find_map(reason),
+        }
+    }
+
+    fn of_definition(&self, names: &[String]) -> Option<&'static str> {
+        let reason = |file: &Vec<String>| match (names.starts_with(file), file.starts_with(names)) {
+            (true, _) => Some("belongs to the definition of this run"),
+            (_, true) => Some("holds the definition of this run"),
+            _ => None,
+        };
+        self.definition.iter().find_map(reason)
+    }
+}
+
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
+}
+
+fn plain_names(path: &Path) -> Vec<String> {
+    segments(path).map(|name| plain_name(&name)).collect()
+}
+
+/// Whether a plain name is an id that runs get: `[<prefix>_](run|rerun)_<date>_<time>_<6 hex>`.
+fn is_run_id(name: &str) -> bool {
+    let mut parts = name.rsplit('_');
+    let (random, time, date, word) = (parts.next(), parts.next(), parts.next(), parts.next());
+    let is = |part: Option<&str>, len: usize, radix: u32| {
+        part.is_some_and(|part| part.len() == len && part.chars().all(|c| c.is_digit(radix)))
+    };
+    matches!(word, Some("run" | "rerun")) && is(date, 8, 10) && is(time, 6, 10) && is(random, 6, 16)
 }
 
 /// Whether a name is the one of something, as a file system may read it.

@@ -1,13 +1,14 @@
 //! The files as they will be: all contents are computed here before anything is changed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use dad_fs::EntryKind;
 use dad_runner::NodeError;
 use serde_json::{Value, json};
 
-use super::edit::{apply_edits, diff};
+use super::edit::{How, apply_edits, diff};
 use super::place::{Place, Roots, is_git_data, missing};
 use super::{FileOperation, FileOperationType, look};
 
@@ -83,7 +84,7 @@ pub(crate) struct Planned {
 #[derive(Debug)]
 pub(crate) struct Planning {
     pub(crate) result: Value,
-    /// What it changes, or found as it was to be.
+    /// What it changes.
     pub(crate) touched: Vec<Place>,
 }
 
@@ -104,6 +105,12 @@ pub(crate) struct Tree<'a> {
     known: BTreeMap<Place, State>,
     before: BTreeMap<Place, State>,
     after: BTreeMap<Place, State>,
+    /// The operations, by position, of which a record says that they were made.
+    vouched: BTreeSet<usize>,
+    /// Whether the operation being planned is one of them.
+    is_vouched: bool,
+    /// What `after` held where the operation being planned set something, the first last.
+    undo: Vec<(Place, Option<State>)>,
     bytes: u64,
 }
 
@@ -114,14 +121,24 @@ impl<'a> Tree<'a> {
             known,
             before: BTreeMap::new(),
             after: BTreeMap::new(),
+            vouched: BTreeSet::new(),
+            is_vouched: false,
+            undo: Vec::new(),
             bytes: 0,
         }
+    }
+
+    /// The same where a record says of some operations, by position, that they were made.
+    pub(crate) fn vouched(mut self, vouched: BTreeSet<usize>) -> Self {
+        self.vouched = vouched;
+        self
     }
 
     /// Plans operations, each upon what those before it come to.
     pub(crate) fn plan(&mut self, operations: &[FileOperation], rules: Rules) -> Planned {
         let mut planned = Planned::default();
         for (index, operation) in operations.iter().enumerate() {
+            self.is_vouched = self.vouched.contains(&index);
             for path in paths_of(operation) {
                 if rules.fail_fast && planned.failure.is_some() {
                     return planned;
@@ -143,7 +160,7 @@ impl<'a> Tree<'a> {
         path: Option<&str>,
         rules: Rules,
     ) -> Result<Planning, NodeError> {
-        let saved = self.after.clone();
+        self.undo.clear();
         let mut planning = self.operation(operation, path, rules);
         if operation.dry_run == Some(true)
             && let Ok(planning) = &mut planning
@@ -152,9 +169,18 @@ impl<'a> Tree<'a> {
             planning.touched.clear();
         }
         if planning.is_err() || operation.dry_run == Some(true) {
-            self.after = saved;
+            self.take_back();
         }
         planning
+    }
+
+    fn take_back(&mut self) {
+        for (place, state) in std::mem::take(&mut self.undo).into_iter().rev() {
+            match state {
+                Some(state) => drop(self.after.insert(place, state)),
+                None => drop(self.after.remove(&place)),
+            }
+        }
     }
 
     fn operation(
@@ -268,7 +294,8 @@ impl<'a> Tree<'a> {
             );
             return Err(NodeError::new("exists", message));
         }
-        self.after.insert(place.clone(), state);
+        let was = self.after.insert(place.clone(), state);
+        self.undo.push((place.clone(), was));
         Ok(())
     }
 
@@ -338,12 +365,12 @@ impl<'a> Tree<'a> {
         let mut result = done(operation, &shown);
         if before.is_same(&after) {
             result["unchanged"] = true.into();
-        } else {
-            if rules.with_diff {
-                result["diff"] = diff(&shown, before.bytes(), after.bytes()).into();
-            }
-            self.set(&place, after)?;
+            return Ok(Planning::of(result));
         }
+        if rules.with_diff {
+            result["diff"] = diff(&shown, before.bytes(), after.bytes()).into();
+        }
+        self.set(&place, after)?;
         Ok(Planning {
             result,
             touched: vec![place],
@@ -362,7 +389,11 @@ impl<'a> Tree<'a> {
         let content = self.file(place)?.ok_or_else(|| not_found(&shown))?;
         let text = std::str::from_utf8(&content.bytes)
             .map_err(|_| NodeError::new("not_text", format!("`{shown}` is not text in UTF-8")))?;
-        apply_edits(&shown, text.to_owned(), edits, rules.preserve_indentation)
+        let how = How {
+            preserve_indentation: rules.preserve_indentation,
+            is_vouched: self.is_vouched,
+        };
+        apply_edits(&shown, text.to_owned(), edits, how)
     }
 
     fn create_directory(&mut self, operation: &FileOperation, place: Place) -> Result<Planning, NodeError> {
@@ -421,12 +452,11 @@ impl<'a> Tree<'a> {
         let mut result = done(operation, &from);
         result["destination"] = to.clone().into();
         let moved = match (self.state(&source)?, self.state(&target)?) {
-            (State::Absent, State::Absent) => return Err(not_found(&from)),
-            (State::Absent, _) => {
+            (State::Absent, State::File(_) | State::Directory) if self.is_vouched => {
                 result["unchanged"] = true.into();
-                let touched = vec![source, target];
-                return Ok(Planning { result, touched });
+                return Ok(Planning::of(result));
             }
+            (State::Absent, _) => return Err(not_found(&from)),
             (_, State::File(_) | State::Directory) => {
                 return Err(NodeError::new("exists", format!("`{to}` exists")));
             }
@@ -485,6 +515,7 @@ impl<'a> Tree<'a> {
                     }
                     EntryKind::File => None,
                 };
+                let refused = refused.or_else(|| self.roots.protection(&child));
                 if let Some(why) = refused {
                     let message = format!("`{}` {why}", self.roots.shown(&child));
                     return Err(NodeError::new("outside", message));
@@ -519,7 +550,8 @@ impl<'a> Tree<'a> {
         }
         let planned = self
             .after
-            .iter()
+            .range((Bound::Excluded(place), Bound::Unbounded))
+            .take_while(|(at, _)| at.root == place.root && at.path.starts_with(&place.path))
             .filter(|(at, _)| at.parent().as_ref() == Some(place));
         for (at, state) in planned {
             let name = Ok(at.name().to_owned());
@@ -544,17 +576,16 @@ impl<'a> Tree<'a> {
         self.after.get(place)
     }
 
-    /// The files among the places that operations changed or found as they were to be.
+    /// The files among the places that operations changed, without those that are as they were before.
     pub(crate) fn touched_files(&self, planned: &Planned) -> BTreeSet<Place> {
-        let is_directory = |place: &Place| {
-            let states = [self.before.get(place), self.after.get(place)];
-            states
-                .into_iter()
-                .flatten()
-                .any(|state| matches!(state, State::Directory))
+        let changes = self.changes();
+        let is_changed_file = |place: &&Place| {
+            changes.get(place).is_some_and(|(before, after)| {
+                !matches!(before, State::Directory) && !matches!(after, State::Directory)
+            })
         };
         let touched = planned.results.iter().flat_map(|planning| &planning.touched);
-        touched.filter(|place| !is_directory(place)).cloned().collect()
+        touched.filter(is_changed_file).cloned().collect()
     }
 
     /// What is to be changed.

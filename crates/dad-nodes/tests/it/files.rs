@@ -87,20 +87,11 @@ async fn operations_build_on_each_other_and_a_repetition_changes_nothing() {
         .to_owned();
     assert!(diff.contains("-two\n+2\n"), "{diff}");
 
-    let again = run(
-        node(tree.path(), vec![operations[4].clone(), operations[5].clone()]),
-        project.path(),
-    )
-    .await;
-    let results = outcome(&again)["results"].clone();
-    assert!(
-        results
-            .as_array()
-            .unwrap()
-            .iter()
-            .all(|result| result["unchanged"] == true),
-        "{results}"
-    );
+    // Without a record that says so, no edit is taken for made.
+    let again = run(node(tree.path(), vec![operations[4].clone()]), project.path()).await;
+    assert_eq!(error(&again).code, "edit_not_found");
+    let gone = run(node(tree.path(), vec![operations[5].clone()]), project.path()).await;
+    assert_eq!(outcome(&gone)["results"][0]["unchanged"], true);
 }
 
 #[tokio::test]
@@ -222,9 +213,21 @@ async fn touched_files_and_nothing_else_are_staged_and_committed() {
     assert_eq!(report.error, None);
     let shown = git(tree.path(), &["show", "--name-only", "--format=%s"]).unwrap();
     assert_eq!(String::from_utf8_lossy(&shown.stdout), "Change two\n\na.txt\n");
-    let report = run(with(true, vec![edit("a.txt", "2", "zwei")]), project.path()).await;
+    // What somebody has not finished is not committed because the file is as it was to be.
+    std::fs::write(tree.path().join("a.txt"), "half done").unwrap();
+    let report = run(with(true, vec![create("a.txt", "half done")]), project.path()).await;
     assert_eq!(report.error, None, "nothing to commit is no failure");
     assert_eq!(outcome(&report)["results"][0]["unchanged"], json!(true));
+    assert_eq!(outcome(&report)["git"], json!({ "staged": [] }));
+    let there_and_back = vec![edit("a.txt", "half", "all"), edit("a.txt", "all", "half")];
+    let report = run(with(true, there_and_back), project.path()).await;
+    assert_eq!(report.error, None);
+    assert_eq!(outcome(&report)["git"], json!({ "staged": [] }));
+    let status = git(tree.path(), &["status", "--porcelain"]).unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&status.stdout),
+        " M a.txt\nA  \"b c.txt\"\n?? other.txt\n"
+    );
 }
 
 #[tokio::test]
@@ -559,4 +562,86 @@ async fn contents_with_secrets_are_not_kept_and_computed_again() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn only_a_record_makes_a_change_be_taken_for_made() {
+    let (project, tree) = (tempfile::tempdir().unwrap(), tree());
+    std::fs::write(tree.path().join("c.toml"), "debug = true\nverbose = false\n").unwrap();
+    let move_file = |source: &str, destination: &str| FileOperation {
+        operation_type: FileOperationType::MoveFile,
+        source: Some(source.into()),
+        destination: Some(destination.into()),
+        ..Default::default()
+    };
+    for (operation, code) in [
+        (
+            edit("c.toml", "silent = true", "verbose = false"),
+            "edit_not_found",
+        ),
+        (
+            edit("c.toml", "debug = true  # x", "debug = true"),
+            "edit_not_found",
+        ),
+        (move_file("wrong.txt", "a.txt"), "not_found"),
+        (move_file("wrong.txt", "nowhere.txt"), "not_found"),
+    ] {
+        let report = run(node(tree.path(), vec![operation]), project.path()).await;
+        assert_eq!(error(&report).code, code);
+    }
+    let several = FileOperation {
+        edits: Some(vec![
+            FileEdit {
+                old_text: "debug = true".to_owned(),
+                new_text: "debug = 0".to_owned(),
+            },
+            FileEdit {
+                old_text: "silent = true".to_owned(),
+                new_text: "verbose = false".to_owned(),
+            },
+        ]),
+        ..edit("c.toml", "", "")
+    };
+    let report = run(node(tree.path(), vec![several]), project.path()).await;
+    assert_eq!(error(&report).code, "edit_not_found");
+    assert_eq!(read(&tree, "c.toml"), "debug = true\nverbose = false\n");
+
+    // The run before says that it made them; of what it did not make it says nothing.
+    let operations = vec![
+        edit("c.toml", "debug = true", "debug = 0"),
+        move_file("a.txt", "b.txt"),
+    ];
+    let flow = |operations: Vec<FileOperation>| {
+        dad_definition::FlowBuilder::new()
+            .node("step", node(tree.path(), operations))
+            .build()
+            .unwrap()
+    };
+    let rerun = async |operations: Vec<FileOperation>, previous: Option<&str>| {
+        let mut context =
+            dad_run::RunContext::builder("flow", project.path()).nodes(dad_nodes::builtin_nodes());
+        if let Some(previous) = previous {
+            context = context.previous_run_id(previous).start_hierarchy_path("step");
+        }
+        let ran = dad_runner::FlowRunner::new(flow(operations), context.build().unwrap()).run();
+        match ran.await {
+            Ok(report) => report,
+            Err(error) => error.report().unwrap().clone(),
+        }
+    };
+    let first = rerun(operations.clone(), None).await;
+    assert_eq!(first.error, None);
+    let id = first.run_id.to_string();
+    let again = rerun(operations.clone(), Some(&id)).await;
+    assert_eq!(again.error, None);
+    let results = outcome(&again)["results"].clone();
+    assert!(
+        results[0]["unchanged"] == true && results[1]["unchanged"] == true,
+        "{results}"
+    );
+    let other = edit("c.toml", "silent = true", "verbose = false");
+    let more = rerun(vec![operations[0].clone(), other], Some(&id)).await;
+    let refused = error(&more);
+    assert_eq!(refused.code, "edit_not_found");
+    assert!(refused.message.contains("operation 2"), "{}", refused.message);
 }

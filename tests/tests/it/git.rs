@@ -1,0 +1,159 @@
+//! What git is told of a step's changes, and that nothing which a step wrote is executed by it.
+#![cfg(unix)]
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::harness::{TestEnvironment, has_git, read_json};
+
+fn git(tree: &Path, arguments: &[&str]) -> String {
+    let identity = ["-c", "user.name=t", "-c", "user.email=t@localhost"];
+    let output = Command::new("git")
+        .args(identity)
+        .args(arguments)
+        .current_dir(tree)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A project that is a repository with one commit, and a user for more of them; `None` without git.
+fn repository() -> Option<TestEnvironment> {
+    if !has_git() {
+        return None;
+    }
+    let env = TestEnvironment::new();
+    env.write("src/lib.rs", "fn old() {}\n");
+    env.write(".gitignore", "runs/\nflow.json\nPWNED\n");
+    begin(&env.project());
+    Some(env)
+}
+
+fn begin(tree: &Path) {
+    git(tree, &["init", "--quiet"]);
+    git(tree, &["config", "user.name", "t"]);
+    git(tree, &["config", "user.email", "t@localhost"]);
+    git(tree, &["add", "--all"]);
+    git(
+        tree,
+        &["commit", "--quiet", "--allow-empty", "--message", "before"],
+    );
+}
+
+/// Makes operations and commits them; the result of the step.
+fn commit(env: &TestEnvironment, base: &str, operations: &Value) -> Value {
+    let settings = json!({ "base_directory": base, "commit": true, "operations": operations });
+    let flow = json!({ "schema_version": 1, "kind": "flow", "elements": [
+        { "node": "change", "type": "file_operation", "on_error": "continue", "settings": settings } ] });
+    env.write("flow.json", &flow.to_string());
+    drop(env.run(&["run", "flow", "flow.json"]).expect(0));
+    read_json(&env.last_run().join("flow_root/change/result.json"))
+}
+
+#[track_caller]
+fn nothing_was_executed(env: &TestEnvironment) {
+    let marks = ["project/PWNED", "project/src/PWNED", "home/PWNED"];
+    for mark in marks {
+        assert!(!env.path(mark).exists(), "{mark}");
+    }
+}
+
+fn create(path: &str, content: &str) -> Value {
+    json!({ "type": "create_file", "path": path, "content": content })
+}
+
+/// A script that leaves a mark.
+fn script(env: &TestEnvironment) -> String {
+    format!("#!/bin/sh\ntouch '{}'\n", env.project().join("PWNED").display())
+}
+
+#[test]
+fn files_that_look_like_a_repository_are_none() {
+    let Some(env) = repository() else { return };
+    let program = env.project().join("src/run.sh").display().to_string();
+    let config = format!(
+        "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tworktree = .\n\tfsmonitor = \"sh '{program}'\"\n\thooksPath = .\n"
+    );
+    let operations = json!([
+        create("run.sh", &script(&env)),
+        create("HEAD", "ref: refs/heads/main\n"),
+        create("objects/keep", ""),
+        create("refs/keep", ""),
+        create("config", &config),
+    ]);
+    let result = commit(&env, "$var{project_root}/src", &operations);
+    nothing_was_executed(&env);
+    assert_eq!(result["execution_status"], "completed", "{result}");
+    let shown = git(&env.project(), &["show", "--name-only", "--format=%s"]);
+    assert_eq!(
+        shown,
+        "Change files\n\nsrc/HEAD\nsrc/config\nsrc/objects/keep\nsrc/refs/keep\nsrc/run.sh\n"
+    );
+}
+
+#[test]
+fn neither_hooks_nor_monitors_in_the_tree_are_executed() {
+    let Some(env) = repository() else { return };
+    let project = env.project();
+    git(&project, &["config", "core.hooksPath", ".githooks"]);
+    git(&project, &["config", "core.fsmonitor", ".githooks/monitor"]);
+    let hooks = [
+        "post-index-change",
+        "pre-commit",
+        "commit-msg",
+        "post-commit",
+        "reference-transaction",
+        "monitor",
+    ];
+    let mut operations = vec![create("src/new.rs", "fn new() {}\n")];
+    for hook in hooks {
+        // Executable, as one that an operation moves there.
+        let tool = env.write(&format!("tools/{hook}"), &script(&env));
+        let mut permissions = std::fs::metadata(&tool).unwrap().permissions();
+        std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
+        std::fs::set_permissions(&tool, permissions).unwrap();
+        let (source, destination) = (format!("tools/{hook}"), format!(".githooks/{hook}"));
+        operations.push(json!({ "type": "move_file", "source": source, "destination": destination }));
+    }
+    let result = commit(&env, "$var{project_root}", &json!(operations));
+    nothing_was_executed(&env);
+    assert_eq!(result["execution_status"], "completed", "{result}");
+    assert_eq!(result["outcome"]["git"]["commits"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn each_file_is_recorded_in_its_own_repository() {
+    let Some(env) = repository() else { return };
+    env.write("nested/inner.txt", "inner\n");
+    begin(&env.project().join("nested"));
+    let operations = json!([create("nested/new/a.txt", "a"), create("b.txt", "b")]);
+    let result = commit(&env, "$var{project_root}", &operations);
+    let told = &result["outcome"]["git"];
+    assert_eq!(told["staged"], json!(["b.txt", "nested/new/a.txt"]), "{result}");
+    assert_eq!(told["commits"].as_array().unwrap().len(), 2);
+    let last = |tree: &Path| git(tree, &["show", "--name-only", "--format=%s"]);
+    assert_eq!(last(&env.project()), "Change files\n\nb.txt\n");
+    assert_eq!(last(&env.project().join("nested")), "Change files\n\nnew/a.txt\n");
+}
+
+#[test]
+fn without_a_repository_nothing_is_changed() {
+    if !has_git() {
+        return;
+    }
+    let env = TestEnvironment::new();
+    let result = commit(&env, "$var{project_root}", &json!([create("new.txt", "new")]));
+    assert_eq!(result["execution_status"], "failed");
+    let message = env.shown(result["error"]["message"].as_str().unwrap());
+    insta::assert_snapshot!(message, @"`[root]/project/new.txt` lies in no git repository; nothing was changed");
+    assert!(!env.project().join("new.txt").exists());
+
+    // A directory that is called as one is none either.
+    std::fs::create_dir(env.project().join(".git")).unwrap();
+    let result = commit(&env, "$var{project_root}", &json!([create("new.txt", "new")]));
+    assert_eq!(result["error"]["code"], "git", "{result}");
+    assert!(!env.project().join("new.txt").exists());
+}
