@@ -152,11 +152,11 @@ async fn tools_neither_get_nor_leave_a_credential() {
     let text = "parameters: { type: object, required: [text], properties: { text: { type: string } } }";
     let tools = format!(
         "tools: [{{ name: say, command: [echo, \"{{text}}\"], {text} }}, \
-         {{ name: forms, command: [sh, -c, \"cat forms.txt forms.txt >&2; cat forms.txt; exit 3\"], parameters: {{ type: object }} }}, \
+         {{ name: forms, command: [sh, -c, 'cat $0 $0 >&2; cat $0; exit 3', forms.txt], parameters: {{ type: object }} }}, \
          {{ name: ask, requires_approval: true, command: [echo, \"{{text}}\"], {text} }}]"
     );
     // Tools work where the step does.
-    let tools = tools.replace("forms.txt", "$var{project_root}/forms.txt");
+    let tools = tools.replace("forms.txt", "\"$var{project_root}/forms.txt\"");
     scripted.flow(&node(&tools));
     let waiting = scripted.run(&["--json"]).expect(3);
     let shown = scripted.env.run(&["runs", "show", "last", "ask"]).expect(0);
