@@ -12,7 +12,7 @@ use crate::config::environment;
 use crate::error::CommandError;
 use crate::resume::{project_root_or_here, resume, run_catalog};
 use crate::run::runtime;
-use crate::{exit_code, given, json, known_secrets};
+use crate::{exit_code, given, json, known_secrets, out};
 
 /// `dhenara answer RUN [PATH|QUESTION_ID]`.
 pub(crate) fn answer(
@@ -62,8 +62,8 @@ pub(crate) fn answer(
             _ => format!("`dhenara resume {}` goes on with it", view.name()),
         };
         match options.json {
-            true => json::print(json!({ "run_id": view.run_id, "question": open.id, "path": open.path })),
-            false => json::print_text(&format!("answered {} of {}; {next}", open.path, view.name())),
+            true => json::print(json!({ "run_id": view.run_id, "question": open.id, "path": open.path }))?,
+            false => out::lines(&format!("answered {} of {}; {next}", open.path, view.name()))?,
         }
         return Ok(exit_code::DONE);
     }

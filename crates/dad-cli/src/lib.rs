@@ -23,6 +23,7 @@ mod json;
 mod known_secrets;
 mod notes;
 mod original;
+mod out;
 mod remove;
 mod render;
 mod resume;

@@ -28,7 +28,7 @@ use crate::error::CommandError;
 use crate::notes::{NotedProgress, Notes};
 use crate::resume::run_catalog;
 use crate::summary::{Changes, Invocation, show_summary};
-use crate::{exit_code, given, json, known_secrets};
+use crate::{exit_code, given, json, known_secrets, out};
 
 /// `dhenara run agent NAME`.
 pub(crate) fn agent(app: &App, name: &str, options: &RunOptions) -> Result<u8, CommandError> {
@@ -225,7 +225,7 @@ impl<W: io::Write> io::Write for Masked<W> {
 
 fn show_warnings(found: &Found) {
     for warning in &found.warnings {
-        anstream::eprintln!("{warning}");
+        print_line(&warning.to_string());
     }
 }
 
@@ -288,19 +288,19 @@ fn dry_run(
     if options.json {
         json::print(
             json!({ "dry_run": true, "steps": program.steps().map(|s| &s.path).collect::<Vec<_>>(), "plan": plan }),
-        );
+        )?;
         return Ok(exit_code::DONE);
     }
     match plan {
         None => {
             for step in program.steps() {
-                json::print_text(&format!("execute  {}  {}", step.path, step.node_type));
+                out::lines(&format!("execute  {}  {}", step.path, step.node_type))?;
             }
         }
         Some(plan) => {
-            anstream::eprintln!("{}", plan.summary());
+            print_line(&plan.summary());
             for step in &plan.steps {
-                json::print_text(&crate::show::planned_line(step));
+                out::lines(&crate::show::planned_line(step))?;
             }
         }
     }
@@ -350,7 +350,7 @@ pub(crate) fn drive(
         if report.status == RunStatus::Waiting {
             tell_who_can_answer(report, &environment.on_waiting, context_root)?;
         }
-        tell(report, &changes, as_json, invocation);
+        tell(report, &changes, as_json, invocation)?;
     }
     match ended {
         Ok(report) if report.status == RunStatus::Waiting => Ok(exit_code::WAITING),
@@ -388,22 +388,26 @@ fn tell_who_can_answer(
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         };
-        anstream::eprintln!("warning: `on_waiting`: `{program}`: {trouble}");
+        print_line(&format!("warning: `on_waiting`: `{program}`: {trouble}"));
     }
     Ok(())
 }
 
-fn tell(report: &RunReport, changes: &Changes, as_json: bool, invocation: &Invocation) {
+fn tell(
+    report: &RunReport,
+    changes: &Changes,
+    as_json: bool,
+    invocation: &Invocation,
+) -> Result<(), CommandError> {
     if as_json {
-        json::print(json::report(report));
-        return;
+        return json::print(json::report(report));
     }
     let view = RunView::open(&report.run_dir).ok();
     show_summary(report, view.as_ref(), changes, invocation);
     match &report.output {
-        None => {}
-        Some(Value::String(text)) => json::print_text(text),
-        Some(other) => json::print_text(&serde_json::to_string_pretty(other).unwrap_or_default()),
+        None => Ok(()),
+        Some(Value::String(text)) => out::exact(text),
+        Some(other) => out::document(other),
     }
 }
 
@@ -436,8 +440,8 @@ async fn stop_on_interrupt(stop: CancellationToken, how_to_go_on: impl Fn() -> O
     stop.cancel();
     if interrupted().await.is_ok() {
         match how_to_go_on() {
-            Some(command) => anstream::eprintln!("ended at once; `{command}` goes on with the run"),
-            None => anstream::eprintln!("ended at once"),
+            Some(command) => print_line(&format!("ended at once; `{command}` goes on with the run")),
+            None => print_line("ended at once"),
         }
         std::process::exit(i32::from(exit_code::CANCELLED));
     }

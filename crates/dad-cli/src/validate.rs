@@ -3,14 +3,14 @@ use std::path::{Path, PathBuf};
 use dad_core::ElementId;
 use dad_definition::{Checked, Problems, check_executable, check_file, compile};
 use dad_run::find_project_root;
-use dad_terminal::count;
+use dad_terminal::{count, print_line};
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::definitions::{self, Found, agent_file, agents_of, name_of};
 use crate::error::CommandError;
 use crate::run::project_of;
-use crate::{exit_code, json};
+use crate::{exit_code, json, out};
 
 /// A definition to be checked.
 enum Subject {
@@ -40,9 +40,9 @@ pub(crate) fn validate(
         .map(|subject| verdict(app, subject, &project_root))
         .collect();
     if as_json {
-        json::print(document(&verdicts));
+        json::print(document(&verdicts))?;
     } else {
-        verdicts.iter().for_each(tell);
+        verdicts.iter().try_for_each(tell)?;
     }
     let valid = verdicts.iter().all(|verdict| verdict.outcome.is_ok());
     Ok(if valid { exit_code::DONE } else { exit_code::USAGE })
@@ -156,22 +156,26 @@ fn verdict(app: &App, subject: &Subject, project_root: &Path) -> Verdict {
     }
 }
 
-fn tell(verdict: &Verdict) {
+fn tell(verdict: &Verdict) -> Result<(), CommandError> {
     for warning in &verdict.warnings {
-        anstream::eprintln!("{}", dad_terminal::printable(warning));
+        print_line(&format!("{}", dad_terminal::printable(warning)));
     }
     match &verdict.outcome {
-        Ok(steps) => json::print_text(&format!(
+        Ok(steps) => out::lines(&format!(
             "{}: valid, {}",
             verdict.what,
             count(*steps as u64, "step")
-        )),
+        ))?,
         Err(problems) => {
-            anstream::eprintln!("{}", dad_terminal::printable(problems.to_string().trim_end()));
+            print_line(&format!(
+                "{}",
+                dad_terminal::printable(problems.to_string().trim_end())
+            ));
             let found = count(problems.as_slice().len() as u64, "problem");
-            json::print_text(&format!("{}: {found}", verdict.what));
+            out::lines(&format!("{}: {found}", verdict.what))?;
         }
     }
+    Ok(())
 }
 
 fn document(verdicts: &[Verdict]) -> Value {

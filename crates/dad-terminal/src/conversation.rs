@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, MutexGuard, oneshot};
 use crate::error::TerminalError;
 use crate::path::{self, PathOptions};
 use crate::prompt::{self, Item, KeptRaw, Line, Menu, Widget};
-use crate::screen::{Taken, is_interactive};
+use crate::screen::{Taken, is_interactive, write_line};
 use crate::text::{BOLD, DIM, printable};
 
 /// Whose turn it is: prompts share the one terminal of the process. Fair, so that steps are asked in their order.
@@ -121,7 +121,9 @@ impl Conversation {
     pub async fn about(path: &HierarchyPath) -> Result<Self, TerminalError> {
         let mut conversation = Self::begin().await?;
         let (sign, style) = crate::text::mark(dad_core::StepStatus::Waiting, false);
-        anstream::eprintln!("{style}{sign}{style:#} {BOLD}{path}{BOLD:#} {DIM}asks for its input{DIM:#}");
+        write_line(&format!(
+            "{style}{sign}{style:#} {BOLD}{path}{BOLD:#} {DIM}asks for its input{DIM:#}"
+        ));
         conversation.indent = "  ";
         Ok(conversation)
     }
@@ -129,7 +131,7 @@ impl Conversation {
     /// Says something between two questions.
     pub fn tell(&self, text: &str) {
         for line in printable(text).lines() {
-            anstream::eprintln!("{}{DIM}{line}{DIM:#}", self.indent);
+            write_line(&format!("{}{DIM}{line}{DIM:#}", self.indent));
         }
     }
 
@@ -284,7 +286,10 @@ impl Conversation {
     pub async fn long_text(&self, prompt: &str, begun: &str) -> Result<String, TerminalError> {
         if let Some(editor) = prompt::editor() {
             let prompt = printable(prompt);
-            anstream::eprintln!("{}{BOLD}{prompt}{BOLD:#}{DIM}in {editor} …{DIM:#}", self.indent);
+            write_line(&format!(
+                "{}{BOLD}{prompt}{BOLD:#}{DIM}in {editor} …{DIM:#}",
+                self.indent
+            ));
             match self.edited(editor, begun).await {
                 Err(failed @ TerminalError::Editor { .. }) => {
                     self.tell(&format!("{failed}; type it here instead"));

@@ -263,5 +263,6 @@ fn cells(number: usize) -> u16 {
 
 fn put(out: &mut Vec<u8>, rows: &[String]) {
     // In this mode a line feed goes down and not back.
-    out.extend_from_slice(coloured(&rows.join("\r\n")).as_bytes());
+    let rows: Vec<String> = rows.iter().map(|row| coloured(row)).collect();
+    out.extend_from_slice(rows.join("\r\n").as_bytes());
 }
