@@ -255,6 +255,24 @@ impl Conversation {
         self.choose(prompt, items, at).await
     }
 
+    /// Lets choose one of several, beginning at `at`, where the choice cannot be taken back, and returns its index: keys
+    /// that were pressed before the choice appeared do not make it. Begin at the choice that does nothing.
+    ///
+    /// # Errors
+    /// As [`choice`](Self::choice).
+    pub async fn decision<S: AsRef<str>>(
+        &self,
+        prompt: &str,
+        options: &[S],
+        at: usize,
+    ) -> Result<usize, TerminalError> {
+        let items = options
+            .iter()
+            .map(|option| Item::new(option.as_ref(), ""))
+            .collect();
+        self.decide(prompt, items, at).await
+    }
+
     /// Lets choose any number of several, those at `marked` to begin with, and returns their indices in ascending order.
     ///
     /// # Errors
@@ -346,7 +364,21 @@ impl Conversation {
         items: Vec<Item>,
         at: usize,
     ) -> Result<usize, TerminalError> {
-        let menu = Menu::one(&self.indented(prompt), items, at);
+        self.chosen(Menu::one(&self.indented(prompt), items, at)).await
+    }
+
+    /// As [`decision`](Self::decision), with what the options mean.
+    pub(crate) async fn decide(
+        &self,
+        prompt: &str,
+        items: Vec<Item>,
+        at: usize,
+    ) -> Result<usize, TerminalError> {
+        self.chosen(Menu::one(&self.indented(prompt), items, at).deciding())
+            .await
+    }
+
+    async fn chosen(&self, menu: Menu) -> Result<usize, TerminalError> {
         let chosen = self.ask(menu).await?;
         chosen.first().copied().ok_or(TerminalError::Ended)
     }

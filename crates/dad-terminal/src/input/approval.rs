@@ -58,7 +58,10 @@ async fn ask(
     let conversation = Conversation::begin().await?;
     show(question);
     loop {
-        let answer = match conversation.choice("Shall it be executed?", &CHOICES, 0).await? {
+        let answer = match conversation
+            .decision("Shall it be executed?", &CHOICES, 1)
+            .await?
+        {
             0 => json!({ "approve": true }),
             1 => {
                 let parse = |typed: &str| Ok(typed.trim().to_owned());
