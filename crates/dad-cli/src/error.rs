@@ -52,7 +52,7 @@ impl CommandError {
     pub(crate) fn show(&self) {
         match &self.problems {
             Some(problems) => {
-                print_line(&format!("{}", printable(problems.to_string().trim_end())));
+                print_line(&printable(problems.to_string().trim_end()));
             }
             None => {
                 let red = anstyle::Style::new()

@@ -34,6 +34,7 @@ mod show;
 mod step;
 mod summary;
 mod tree;
+mod user;
 mod validate;
 mod why;
 

@@ -7,9 +7,8 @@ use async_trait::async_trait;
 use dad_core::{Definition, Element, ElementKind, NodeType, RunStatus, SecretRegistry};
 use dad_events::{Event, EventBusConfig, Handler, NodeInputRequiredEvent, RunIdentity, RunObserver, on};
 use dad_models::{Credentials, HttpClient, ModelCatalog, Models, ReplayClient};
-use dad_run::{
-    RunContext, RunContextBuilder, RunView, SecretSource, find_project_root, find_project_root_from,
-};
+use dad_nodes::passed_environment;
+use dad_run::{RunContext, RunContextBuilder, RunView, SecretSource};
 use dad_runner::{NodeRegistry, RunReport, Runner};
 use dad_terminal::{
     ask_approval, ask_component_input, ask_node_input_with, editor_is_open, forbid_prompts, is_interactive,
@@ -28,6 +27,7 @@ use crate::error::CommandError;
 use crate::notes::{NotedProgress, Notes};
 use crate::resume::run_catalog;
 use crate::summary::{Changes, Invocation, show_summary};
+use crate::user::{User, user};
 use crate::{exit_code, given, json, known_secrets, out};
 
 /// `dhenara run agent NAME`.
@@ -59,16 +59,40 @@ fn in_element(element: &mut Element, model: &str) {
 
 /// The project that is named, or the one around the current directory.
 pub(crate) fn project_root(place: &Place) -> Result<PathBuf, CommandError> {
-    match &place.project_root {
-        Some(root) => Ok(root.clone()),
-        None => Ok(find_project_root()?),
+    project_at(place.project_root.as_deref())
+}
+
+/// The project that is named, or the one around the current directory. It is one that the user trusts.
+pub(crate) fn project_at(named: Option<&Path>) -> Result<PathBuf, CommandError> {
+    let trust = user()?.trust();
+    match named {
+        Some(root) => {
+            trust.check(root)?;
+            Ok(root.to_path_buf())
+        }
+        None => Ok(trust.find_project_root()?),
+    }
+}
+
+/// The project, or where there is none the current directory, which has the runs of the flows in it.
+pub(crate) fn project_root_or_here(place: &Place) -> Result<PathBuf, CommandError> {
+    or_here(project_root(place), Path::new("."))
+}
+
+/// A project that was found, or the directory where there is none. One that is there and cannot be used stays an error.
+pub(crate) fn or_here(found: Result<PathBuf, CommandError>, dir: &Path) -> Result<PathBuf, CommandError> {
+    match found {
+        Err(error) if error.info.code == "project" => {
+            Ok(dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf()))
+        }
+        found => found,
     }
 }
 
 /// `dhenara run flow FILE`.
 pub(crate) fn flow(app: &App, file: &Path, options: &RunOptions) -> Result<u8, CommandError> {
     let project_root = match &options.place.project_root {
-        Some(root) => root.clone(),
+        Some(root) => project_at(Some(root))?,
         None => project_of(file)?,
     };
     check_project(&project_root)?;
@@ -86,7 +110,8 @@ pub(crate) fn project_of(file: &Path) -> Result<PathBuf, CommandError> {
     };
     let file = file.canonicalize().map_err(unreadable)?;
     let dir = file.parent().unwrap_or(Path::new("/"));
-    Ok(find_project_root_from(dir).unwrap_or_else(|_| dir.to_path_buf()))
+    let found = user()?.trust().find_project_root_from(dir);
+    or_here(found.map_err(CommandError::from), dir)
 }
 
 fn check_project(project_root: &Path) -> Result<(), CommandError> {
@@ -101,7 +126,7 @@ fn run(app: &App, found: Found, project_root: &Path, options: &RunOptions) -> Re
         ask_one_model(&mut found.definition, model);
     }
     let environment = environment(project_root, options.given.env.as_deref())?;
-    let secrets = known_secrets::of(project_root, &environment);
+    let secrets = dad_run::known_secrets(project_root);
     let mut context = base_context(
         app,
         &found.root_id,
@@ -149,7 +174,8 @@ pub(crate) fn base_context(
     no_input: bool,
 ) -> Result<RunContextBuilder, CommandError> {
     let notes = Notes::default();
-    let models = models(project_root, environment, &secrets, &notes)?;
+    let user = user()?;
+    let models = models(project_root, environment, &user, &secrets, &notes)?;
     let interactive = !no_input && is_interactive();
     let mut events = EventBusConfig::default();
     if let Some(seconds) = environment.ask_timeout {
@@ -161,6 +187,7 @@ pub(crate) fn base_context(
         .nodes(app.nodes.clone())
         .environment(&environment.name)
         .secrets(secrets)
+        .trust(user.trust())
         .resource(Arc::new(models))
         .resource(Arc::new(SecretSource::new(
             project_root,
@@ -233,6 +260,7 @@ fn show_warnings(found: &Found) {
 fn models(
     project_root: &Path,
     environment: &Environment,
+    user: &User,
     secrets: &SecretRegistry,
     notes: &Notes,
 ) -> Result<Models, CommandError> {
@@ -242,7 +270,8 @@ fn models(
         return Ok(Models::new(ReplayClient::new(project_root.join(cassette), tell)));
     }
     let credentials = Credentials::new(project_root, environment.credentials.as_deref(), secrets.clone());
-    let client = HttpClient::new(ModelCatalog::load(project_root)?, credentials);
+    let catalog = ModelCatalog::load(project_root)?.allow_keys(&user.allow_key);
+    let client = HttpClient::new(catalog, credentials);
     Ok(Models::new(client.with_limits(environment.limits)))
 }
 
@@ -379,6 +408,8 @@ fn tell_who_can_answer(
             .args([&*view.name(), open.path.as_str()])
             .arg(file.join(format!("{}.json", open.id)))
             .current_dir(project_root)
+            .env_clear()
+            .envs(passed_environment())
             .stdin(std::process::Stdio::null())
             // Standard output is the run's own.
             .stdout(io::stderr())

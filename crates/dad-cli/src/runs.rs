@@ -4,24 +4,19 @@ use std::time::Duration;
 use dad_core::{
     HierarchyPath, PathSelector, RunStatus, SelectError, Timestamp, format_duration, format_size,
 };
-use dad_run::{
-    Catalog, Dirs, OriginalRun, RunEntry, RunError, RunView, Unreadable, Verification, ViewEntry,
-    find_project_root,
-};
+use dad_run::{Catalog, Dirs, OriginalRun, RunEntry, RunError, RunView, Unreadable, Verification, ViewEntry};
 use dad_terminal::{count, print_line};
 use serde_json::json;
 
 use crate::args::Place;
 use crate::error::CommandError;
+use crate::run::project_root_or_here;
 use crate::summary::command_in;
 use crate::{exit_code, json, original, out, show};
 
 pub(crate) fn catalog(place: &Place) -> Result<Catalog, CommandError> {
-    let project_root = match &place.project_root {
-        Some(root) => root.clone(),
-        // Runs of a flow without a project lie beside it.
-        None => find_project_root().unwrap_or_else(|_| ".".into()),
-    };
+    // Runs of a flow without a project lie beside it.
+    let project_root = project_root_or_here(place)?;
     let dirs = Dirs::new(
         &project_root,
         place.run_root.as_deref(),

@@ -5,10 +5,10 @@ use crate::app::App;
 use crate::args::{DefinitionChoice, StepOptions};
 use crate::config::environment;
 use crate::error::CommandError;
+use crate::given;
 use crate::resume::current;
 use crate::run::{base_context, drive, project_root};
 use crate::summary::Invocation;
-use crate::{given, known_secrets};
 
 /// `dhenara run step RUN PATH`.
 pub(crate) fn step(app: &App, run: &str, path: &str, options: &StepOptions) -> Result<u8, CommandError> {
@@ -20,7 +20,7 @@ pub(crate) fn step(app: &App, run: &str, path: &str, options: &StepOptions) -> R
     let entry = dirs.catalog().find_whole(run)?;
     let view = RunView::open(&entry.dir)?;
     let recorded = view.definition()?;
-    let secrets = known_secrets::of(&project_root, &environment);
+    let secrets = dad_run::known_secrets(&project_root);
     let now = match options.definition {
         Some(DefinitionChoice::Recorded) => None,
         _ => current(app, &dirs.project_root, &secrets, &view, &recorded)?,

@@ -2,14 +2,13 @@ use std::path::{Path, PathBuf};
 
 use dad_core::ElementId;
 use dad_definition::{Checked, Problems, check_executable, check_file, compile};
-use dad_run::find_project_root;
 use dad_terminal::{count, print_line};
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::definitions::{self, Found, agent_file, agents_of, name_of};
 use crate::error::CommandError;
-use crate::run::project_of;
+use crate::run::{or_here, project_at, project_of};
 use crate::{exit_code, json, out};
 
 /// A definition to be checked.
@@ -67,7 +66,7 @@ fn subjects(
     name: Option<&str>,
     project_root: Option<&Path>,
 ) -> Result<(PathBuf, Vec<Subject>), CommandError> {
-    let root = || project_root.map_or_else(find_project_root, |root| Ok(root.to_path_buf()));
+    let root = || project_at(project_root);
     let built_in = app.agents.iter().map(|(name, _)| name);
     let Some(name) = name else {
         let root = root()?;
@@ -86,17 +85,22 @@ fn subjects(
         return Ok((root, subjects));
     };
     if let Some(number) = built_in.clone().position(|known| known == name) {
-        return Ok((root().unwrap_or_default(), vec![Subject::BuiltIn(number)]));
+        let root = or_here(root(), Path::new(""))?;
+        return Ok((root, vec![Subject::BuiltIn(number)]));
     }
-    if let Ok(root) = root()
-        && ElementId::new(name).is_ok()
-    {
-        let file = agent_file(app, &root, name)?;
-        return Ok((root, vec![Subject::File(file, name.to_owned())]));
+    if ElementId::new(name).is_ok() {
+        match root() {
+            Err(error) if error.info.code == "project" => {}
+            root => {
+                let root = root?;
+                let file = agent_file(app, &root, name)?;
+                return Ok((root, vec![Subject::File(file, name.to_owned())]));
+            }
+        }
     }
     let file = PathBuf::from(name);
     let root = match project_root {
-        Some(root) => root.to_path_buf(),
+        Some(root) => project_at(Some(root))?,
         None => project_of(&file)?,
     };
     let name = name_of_definition(&file);
@@ -158,7 +162,7 @@ fn verdict(app: &App, subject: &Subject, project_root: &Path) -> Verdict {
 
 fn tell(verdict: &Verdict) -> Result<(), CommandError> {
     for warning in &verdict.warnings {
-        print_line(&format!("{}", dad_terminal::printable(warning)));
+        print_line(&dad_terminal::printable(warning));
     }
     match &verdict.outcome {
         Ok(steps) => out::lines(&format!(
@@ -167,10 +171,7 @@ fn tell(verdict: &Verdict) -> Result<(), CommandError> {
             count(*steps as u64, "step")
         ))?,
         Err(problems) => {
-            print_line(&format!(
-                "{}",
-                dad_terminal::printable(problems.to_string().trim_end())
-            ));
+            print_line(&dad_terminal::printable(problems.to_string().trim_end()));
             let found = count(problems.as_slice().len() as u64, "problem");
             out::lines(&format!("{}: {found}", verdict.what))?;
         }

@@ -15,6 +15,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::context::{Dirs, RunContext};
 use crate::error::RunError;
 use crate::inputs::{GivenInput, UnresolvedInput};
+use crate::known_secrets::add_known;
+use crate::project::ProjectTrust;
 use crate::resources::Resources;
 use crate::resume::Settled;
 
@@ -50,6 +52,8 @@ pub(crate) struct Options {
     pub(crate) environment: String,
     pub(crate) resources: Resources,
     pub(crate) secrets: SecretRegistry,
+    pub(crate) masks_known_keys: bool,
+    pub(crate) trust: ProjectTrust,
     pub(crate) spans: Option<SpanMap>,
     pub(crate) interactive: bool,
     pub(crate) cancelled: CancellationToken,
@@ -100,6 +104,8 @@ impl RunContextBuilder {
                 environment: "default".to_owned(),
                 resources: Resources::default(),
                 secrets: SecretRegistry::new(),
+                masks_known_keys: true,
+                trust: ProjectTrust::default(),
                 spans: None,
                 interactive: false,
                 cancelled: CancellationToken::new(),
@@ -317,10 +323,27 @@ impl RunContextBuilder {
         self
     }
 
-    /// The registry of secrets, if the application masks them elsewhere too.
+    /// The registry of secrets that the run masks with, for an application that knows more of them or masks elsewhere too.
+    /// The keys that the project and the environment hold are added to it, as [`known_secrets`](crate::known_secrets)
+    /// names them.
     #[must_use]
     pub fn secrets(mut self, secrets: SecretRegistry) -> Self {
         self.options.secrets = secrets;
+        self
+    }
+
+    /// Whose projects the run obeys, beside those of the user of this process and of the administrator.
+    #[must_use]
+    pub fn trust(mut self, trust: ProjectTrust) -> Self {
+        self.options.trust = trust;
+        self
+    }
+
+    /// Leaves the keys that the project and the environment hold unmasked in what the run writes. Secrets of the
+    /// registry that it was given, and those that its steps resolve, are masked all the same.
+    #[must_use]
+    pub fn unmasked(mut self) -> Self {
+        self.options.masks_known_keys = false;
         self
     }
 
@@ -383,7 +406,7 @@ impl RunContextBuilder {
     /// Checks what can be checked without a definition. Paths are absolute from here on.
     ///
     /// # Errors
-    /// If the project is no directory, the root id is not valid, or an entry point is given without a previous run.
+    /// If the project is no directory or belongs to another user, the root id is not valid, or an entry point is given without a previous run.
     pub fn build(self) -> Result<RunContext, RunError> {
         let Self {
             root_id,
@@ -401,7 +424,11 @@ impl RunContextBuilder {
             options.run_root.as_deref(),
             options.run_root_subpath.as_deref(),
         )?;
+        options.trust.check(&dirs.project_root)?;
         check_rerun_options(&options)?;
+        if options.masks_known_keys {
+            add_known(&dirs.project_root, &options.secrets);
+        }
         let entry_point = options.entry_point.as_deref().map(str::parse).transpose()?;
         Ok(RunContext {
             root_id,

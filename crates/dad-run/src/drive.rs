@@ -130,6 +130,7 @@ pub(crate) fn drive(
             inputs,
             started: HashSet::new(),
             interrupted: opened.interrupted,
+            root_ended: None,
             open_questions: 0,
             asked: HashMap::new(),
             taken: HashSet::new(),

@@ -18,6 +18,7 @@ mod commands;
 mod concurrency;
 mod control;
 mod crashes;
+mod ends;
 mod escapes;
 #[cfg(unix)]
 mod escapes_reading;
@@ -33,6 +34,8 @@ mod json;
 mod kills;
 mod models;
 mod original;
+#[cfg(unix)]
+mod output;
 mod paid;
 mod power;
 mod prune;
@@ -53,4 +56,6 @@ mod talks;
 mod terminal;
 mod together;
 mod told;
+#[cfg(unix)]
+mod trust;
 mod tutorial;
