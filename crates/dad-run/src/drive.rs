@@ -63,17 +63,19 @@ pub(crate) fn drive(
         inputs,
         ..
     } = prepared;
+    let before = opened.history.as_ref();
+    let (epoch, totals) = before.map_or_else(Default::default, |view| (view.open_ends().epoch, view.totals));
+    let epoch = epoch + 1;
     let identity = Arc::new(RunIdentity {
         run_id: opened.run_id,
         root_id,
         run_dir: opened.dir.path().to_path_buf(),
         trace_dir: opened.trace.path().to_path_buf(),
+        session: epoch,
         previous_run_id: plan.as_ref().map(|plan| plan.parent.clone()),
         secrets: options.secrets.clone(),
         reader: RunReader::default(),
     });
-    let before = opened.history.as_ref();
-    let (epoch, totals) = before.map_or_else(Default::default, |view| (view.open_ends().epoch, view.totals));
     let settled = before
         .map(|view| view.open_ends().settled.clone())
         .unwrap_or_default();
@@ -119,7 +121,7 @@ pub(crate) fn drive(
         ended: AtomicBool::new(false),
         created_at: opened.created_at,
         started: Instant::now(),
-        epoch: epoch + 1,
+        epoch,
         answer_came: Notify::new(),
         state: Mutex::new(State {
             journal: opened.journal,

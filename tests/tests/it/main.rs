@@ -56,6 +56,7 @@ mod talks;
 mod terminal;
 mod together;
 mod told;
+mod traces;
 #[cfg(unix)]
 mod trust;
 mod tutorial;
