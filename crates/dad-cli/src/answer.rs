@@ -8,11 +8,10 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::args::{AnswerOptions, ResumeOptions};
-use crate::config::environment;
 use crate::error::CommandError;
-use crate::resume::{project_root_or_here, resume, run_catalog};
-use crate::run::runtime;
-use crate::{exit_code, given, json, known_secrets};
+use crate::resume::{resume, run_catalog};
+use crate::run::{project_root_or_here, runtime};
+use crate::{exit_code, given, json, out};
 
 /// `dhenara answer RUN [PATH|QUESTION_ID]`.
 pub(crate) fn answer(
@@ -27,9 +26,8 @@ pub(crate) fn answer(
     let open = choose(&view, which)?;
     let question = view.question(&open.id)?;
     // An answer is a file of the run before the process that drives it has seen it.
-    let project_root = project_root_or_here(&options.place);
-    let environment = environment(&project_root, options.env.as_deref())?;
-    let known = known_secrets::of(&project_root, &environment).redactor();
+    let project_root = project_root_or_here(&options.place)?;
+    let known = dad_run::known_secrets(&project_root).redactor();
     let answer = match &options.deny {
         Some(reason) => Answer::Denied {
             source: "dhenara answer".to_owned(),
@@ -63,8 +61,8 @@ pub(crate) fn answer(
             _ => format!("`dhenara resume {}` goes on with it", view.name()),
         };
         match options.json {
-            true => json::print(json!({ "run_id": view.run_id, "question": open.id, "path": open.path })),
-            false => json::print_text(&format!("answered {} of {}; {next}", open.path, view.name())),
+            true => json::print(json!({ "run_id": view.run_id, "question": open.id, "path": open.path }))?,
+            false => out::lines(&format!("answered {} of {}; {next}", open.path, view.name()))?,
         }
         return Ok(exit_code::DONE);
     }

@@ -5,11 +5,12 @@ use clap::error::ErrorKind;
 use dad_core::AgentDefinition;
 use dad_events::Handler;
 use dad_runner::NodeRegistry;
+use dad_terminal::print_line;
 
 use crate::args::{Cli, Command, Place, RunCommand, RunsCommand};
 use crate::error::CommandError;
 use crate::{
-    answer, cancel, exit_code, json, remove, render, resume, run, runs, schema, show, step, validate,
+    answer, cancel, exit_code, json, out, remove, render, resume, run, runs, schema, show, step, validate,
 };
 
 /// The command with what a project adds to it.
@@ -72,9 +73,8 @@ impl App {
             Ok(code) => ExitCode::from(code),
             Err(error) => {
                 let error = error.in_place(&place);
-                if as_json {
-                    json::print_error(&error);
-                } else if !error.told {
+                let is_printed = as_json && error.info.code != out::CODE && json::print_error(&error).is_ok();
+                if !is_printed && (as_json || !error.told) {
                     error.show();
                 }
                 ExitCode::from(error.exit_code)
@@ -133,7 +133,7 @@ impl App {
                 let shown = show::Shown { all, json };
                 runs::show(&run, path.as_deref(), &place, &shown)
             }
-            Command::Schema { kind } => Ok(schema::print(kind, &self.nodes)),
+            Command::Schema { kind } => schema::print(kind, &self.nodes),
         }
     }
 }
@@ -210,11 +210,17 @@ impl Command {
 
 /// Help and version go to standard output, everything else is an error.
 fn show_usage(error: &clap::Error) -> ExitCode {
-    // A closed pipe is no reason to complain.
-    let _ = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::from(exit_code::DONE),
-        _ => ExitCode::from(exit_code::USAGE),
+    let shown = error.render().ansi().to_string();
+    if !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        print_line(shown.trim_end());
+        return ExitCode::from(exit_code::USAGE);
+    }
+    match out::lines(&shown) {
+        Ok(()) => ExitCode::from(exit_code::DONE),
+        Err(error) => {
+            error.show();
+            ExitCode::from(error.exit_code)
+        }
     }
 }
 

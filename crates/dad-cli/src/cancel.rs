@@ -4,7 +4,7 @@ use dad_run::{RunEntry, RunView, ViewEntry, request_cancel};
 use crate::args::Place;
 use crate::error::CommandError;
 use crate::runs::{catalog, not_found, selector, unreached};
-use crate::{exit_code, json};
+use crate::{exit_code, out};
 
 /// `dhenara cancel RUN [PATH]`.
 pub(crate) fn cancel(run: &str, path: Option<&str>, place: &Place) -> Result<u8, CommandError> {
@@ -24,10 +24,10 @@ pub(crate) fn cancel(run: &str, path: Option<&str>, place: &Place) -> Result<u8,
         || entry.run_id.to_string(),
         |path| format!("{path} of {}", entry.run_id),
     );
-    json::print_text(&format!(
+    out::lines(&format!(
         "{what} is to stop; `dhenara runs show {}` tells how it ended",
         entry.run_id
-    ));
+    ))?;
     Ok(exit_code::DONE)
 }
 

@@ -42,9 +42,6 @@ pub(crate) struct Environment {
     /// The file with API keys.
     #[serde(default)]
     pub(crate) credentials: Option<PathBuf>,
-    /// The files of all environments, this one's too: what stands in one is a secret in each.
-    #[serde(skip)]
-    pub(crate) all_credentials: Vec<PathBuf>,
     /// A directory of recorded exchanges; models answer from it and no network is used.
     #[serde(default)]
     pub(crate) cassette: Option<PathBuf>,
@@ -81,10 +78,8 @@ pub(crate) fn environment(project_root: &Path, name: Option<&str>) -> Result<Env
         (None, None | Some(DEFAULT)) => Environment::default(),
         (None, Some(name)) => return Err(unknown(name, &path, &config)),
     };
-    let environments = config.environments.into_values();
     Ok(Environment {
         name: wanted.to_owned(),
-        all_credentials: environments.filter_map(|other| other.credentials).collect(),
         ..environment
     })
 }

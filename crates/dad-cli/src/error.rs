@@ -3,6 +3,7 @@ use dad_definition::Problems;
 use dad_models::ModelError;
 use dad_run::{RunError, RunErrorKind};
 use dad_runner::Error;
+use dad_terminal::{print_line, printable};
 
 use crate::args::Place;
 use crate::exit_code;
@@ -51,7 +52,7 @@ impl CommandError {
     pub(crate) fn show(&self) {
         match &self.problems {
             Some(problems) => {
-                anstream::eprintln!("{}", dad_terminal::printable(problems.to_string().trim_end()));
+                print_line(&printable(problems.to_string().trim_end()));
             }
             None => {
                 let red = anstyle::Style::new()
@@ -60,9 +61,9 @@ impl CommandError {
                 let ErrorInfo {
                     code, message, hint, ..
                 } = &*self.info;
-                anstream::eprintln!("{red}error{red:#}[{code}]: {}", dad_terminal::printable(message));
+                print_line(&format!("{red}error{red:#}[{code}]: {}", printable(message)));
                 if let Some(hint) = hint {
-                    anstream::eprintln!("  hint: {}", aligned(&dad_terminal::printable(hint), 8));
+                    print_line(&format!("  hint: {}", aligned(&printable(hint), 8)));
                 }
             }
         }

@@ -2,39 +2,21 @@ use dad_core::SCHEMA_VERSION;
 use dad_definition::Problems;
 use dad_run::Unreadable;
 use dad_runner::RunReport;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::error::CommandError;
+use crate::out;
 
-/// Prints one document on standard output; a reader that went away is no error.
-pub(crate) fn print(mut document: Value) {
+/// Prints one document on standard output.
+pub(crate) fn print(mut document: Value) -> Result<(), CommandError> {
     if let Some(fields) = document.as_object_mut() {
         fields.shift_insert(0, "schema_version".to_owned(), SCHEMA_VERSION.into());
     }
-    let text = serde_json::to_string_pretty(&document).unwrap_or_default();
-    print_text(&text);
+    out::document(&document)
 }
 
-/// Prints a document that says its version itself, piece by piece as it is made.
-pub(crate) fn print_large(document: &impl Serialize) {
-    use std::io::Write;
-    let mut out = std::io::BufWriter::new(anstream::stdout().lock());
-    let written = serde_json::to_writer_pretty(&mut out, document);
-    if written.is_ok() {
-        let _ = writeln!(out).and_then(|()| out.flush());
-    }
-}
-
-/// Prints a text as lines on standard output; a reader that went away is no error.
-pub(crate) fn print_text(text: &str) {
-    use std::io::Write;
-    let mut out = anstream::stdout().lock();
-    let end = if text.ends_with('\n') { "" } else { "\n" };
-    let _ = write!(out, "{text}{end}").and_then(|()| out.flush());
-}
-
-pub(crate) fn print_error(error: &CommandError) {
+/// Prints an error as a document.
+pub(crate) fn print_error(error: &CommandError) -> Result<(), CommandError> {
     let mut document = json!({ "code": error.info.code, "message": error.info.message });
     if let Some(path) = &error.info.path {
         document["path"] = json!(path);
@@ -45,7 +27,7 @@ pub(crate) fn print_error(error: &CommandError) {
     if let Some(problems) = &error.problems {
         document["problems"] = self::problems(problems);
     }
-    print(json!({ "error": document }));
+    print(json!({ "error": document }))
 }
 
 /// Problems of definitions, each with its place.

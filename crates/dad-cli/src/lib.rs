@@ -23,6 +23,7 @@ mod json;
 mod known_secrets;
 mod notes;
 mod original;
+mod out;
 mod remove;
 mod render;
 mod resume;
@@ -34,6 +35,7 @@ mod signals;
 mod step;
 mod summary;
 mod tree;
+mod user;
 mod validate;
 mod why;
 

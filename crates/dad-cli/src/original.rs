@@ -6,10 +6,10 @@ use dad_terminal::{BOLD, DIM, mark, run_style};
 use serde_json::{Value, json};
 
 use crate::error::CommandError;
-use crate::json;
+use crate::{json, out};
 
 /// Shows a run and its tree.
-pub(crate) fn run(run: &OriginalRun, as_json: bool) {
+pub(crate) fn run(run: &OriginalRun, as_json: bool) -> Result<(), CommandError> {
     let entry = &run.entry;
     if as_json {
         json::print(json!({
@@ -21,24 +21,25 @@ pub(crate) fn run(run: &OriginalRun, as_json: bool) {
             "created_at": entry.created_at,
             "last_record_at": entry.last_record_at,
             "steps": run.elements.iter().map(element_json).collect::<Vec<_>>(),
-        }));
-        return;
+        }))?;
+        return Ok(());
     }
     let style = run_style(entry.status);
-    json::print_text(&format!(
+    out::lines(&format!(
         "{BOLD}{}{BOLD:#}  {style}{}{style:#}  {DIM}by the original system{DIM:#}",
         entry.run_id, entry.status
-    ));
+    ))?;
     if let Some(parent) = &run.parent {
-        json::print_text(&format!("  {DIM}from{DIM:#}      {parent}"));
+        out::lines(&format!("  {DIM}from{DIM:#}      {parent}"))?;
     }
     if let Some(created_at) = entry.created_at {
-        json::print_text(&format!("  {DIM}made{DIM:#}      {created_at}"));
+        out::lines(&format!("  {DIM}made{DIM:#}      {created_at}"))?;
     }
-    json::print_text(&format!("  {DIM}artifacts{DIM:#} {}", entry.dir.display()));
+    out::lines(&format!("  {DIM}artifacts{DIM:#} {}", entry.dir.display()))?;
     for element in &run.elements {
-        json::print_text(&element_line(element));
+        out::lines(&element_line(element))?;
     }
+    Ok(())
 }
 
 fn element_json(element: &OriginalElement) -> Value {
@@ -77,19 +78,19 @@ pub(crate) fn step(run: &OriginalRun, path: &HierarchyPath, as_json: bool) -> Re
         None => Value::Null,
     };
     if as_json {
-        json::print(json!({ "original": true, "path": path, "status": status, "result": result }));
+        json::print(json!({ "original": true, "path": path, "status": status, "result": result }))?;
         return Ok(());
     }
     let word = status.map(StepStatus::as_str).unwrap_or_default();
-    json::print_text(format!("{BOLD}{path}{BOLD:#}  {word}").trim_end());
+    out::lines(format!("{BOLD}{path}{BOLD:#}  {word}").trim_end())?;
     for part in ["input", "outcome", "error"] {
         if let Some(value) = result.get(part) {
-            json::print_text(&format!("{BOLD}{part}{BOLD:#}"));
+            out::lines(&format!("{BOLD}{part}{BOLD:#}"))?;
             let text = serde_json::to_string_pretty(value).unwrap_or_default();
-            json::print_text(&dad_terminal::printable(&text));
+            out::lines(&dad_terminal::printable(&text))?;
         }
     }
     let dir = run.entry.dir.join(path.to_relative_dir());
-    json::print_text(&format!("{BOLD}files{BOLD:#} {}", dir.display()));
+    out::lines(&format!("{BOLD}files{BOLD:#} {}", dir.display()))?;
     Ok(())
 }

@@ -7,13 +7,13 @@ use dad_core::{Timestamp, format_size};
 use dad_run::{
     KeepReason, Leftover, PlannedRun, PrunePlan, PruneReport, RetentionPolicy, RunEntry, StoredRun,
 };
-use dad_terminal::{DIM, count, run_style};
+use dad_terminal::{DIM, count, print_line, run_style};
 use serde_json::{Value, json};
 
 use crate::args::Removal;
 use crate::error::CommandError;
 use crate::runs::catalog;
-use crate::{exit_code, json};
+use crate::{exit_code, json, out};
 
 /// The rules of the command line.
 pub(crate) fn policy(
@@ -48,9 +48,9 @@ pub(crate) fn prune(policy: &RetentionPolicy, removal: &Removal) -> Result<u8, C
         let mut document = report_json(&report, removal.dry_run);
         document["kept"] = plan.runs.iter().filter_map(kept_json).collect();
         document["unreadable"] = json::unreadable(&plan.unreadable);
-        json::print(document);
+        json::print(document)?;
     } else {
-        tell(&report, removal.dry_run, Some((&plan, policy)));
+        tell(&report, removal.dry_run, Some((&plan, policy)))?;
     }
     Ok(exit_code_of(&report))
 }
@@ -67,9 +67,9 @@ pub(crate) fn rm(runs: &[String], force: bool, removal: &Removal) -> Result<u8, 
         false => catalog.remove(&runs)?,
     };
     if removal.json {
-        json::print(report_json(&report, removal.dry_run));
+        json::print(report_json(&report, removal.dry_run))?;
     } else {
-        tell(&report, removal.dry_run, None);
+        tell(&report, removal.dry_run, None)?;
     }
     Ok(match report.in_use.is_empty() {
         true => exit_code_of(&report),
@@ -120,7 +120,11 @@ fn freed(report: &PruneReport) -> u64 {
 }
 
 /// Says what was done, or would be; of a plan that is only shown also what stays, and why.
-fn tell(report: &PruneReport, dry_run: bool, plan: Option<(&PrunePlan, &RetentionPolicy)>) {
+fn tell(
+    report: &PruneReport,
+    dry_run: bool,
+    plan: Option<(&PrunePlan, &RetentionPolicy)>,
+) -> Result<(), CommandError> {
     let ids = plan
         .iter()
         .flat_map(|(plan, _)| plan.runs.iter().map(|planned| &planned.run));
@@ -144,36 +148,40 @@ fn tell(report: &PruneReport, dry_run: bool, plan: Option<(&PrunePlan, &Retentio
                             .join("; ")
                     ),
                 };
-                json::print_text(&line);
+                out::lines(&line)?;
             }
         }
         None => {
             for run in &report.removed {
-                json::print_text(&run_line(verb, run, width));
+                out::lines(&run_line(verb, run, width))?;
             }
         }
     }
     for Leftover { path, bytes, .. } in &report.leftovers {
-        json::print_text(&format!(
+        out::lines(&format!(
             "{verb:<7} {}  {:>8}  {DIM}left by a crash{DIM:#}",
             path.display(),
             format_size(*bytes)
-        ));
+        ))?;
     }
     for run in &report.in_use {
-        json::print_text(&format!("kept    {run}  {DIM}somebody uses it now{DIM:#}"));
+        out::lines(&format!("kept    {run}  {DIM}somebody uses it now{DIM:#}"))?;
     }
     if let Some((plan, _)) = plan {
         for run in &plan.unreadable {
-            anstream::eprintln!("left alone: {}", dad_terminal::printable(&run.reason));
+            print_line(&format!("left alone: {}", dad_terminal::printable(&run.reason)));
             let id = run.dir.file_name().unwrap_or_default().to_string_lossy();
-            anstream::eprintln!("  hint: `dhenara runs rm {id}` removes it all the same");
+            print_line(&format!("  hint: `dhenara runs rm {id}` removes it all the same"));
         }
     }
     for failure in &report.failures {
-        anstream::eprintln!("cannot remove {}: {}", shown(&failure.path), failure.reason);
+        print_line(&format!(
+            "cannot remove {}: {}",
+            shown(&failure.path),
+            failure.reason
+        ));
     }
-    json::print_text(&in_short(report, dry_run, plan.map(|(plan, _)| plan)));
+    out::lines(&in_short(report, dry_run, plan.map(|(plan, _)| plan)))
 }
 
 fn run_line(verb: &str, run: &StoredRun, width: usize) -> String {

@@ -10,7 +10,7 @@ use crate::args::RenderOptions;
 use crate::config::environment;
 use crate::error::CommandError;
 use crate::validate::find_one;
-use crate::{exit_code, given, json};
+use crate::{exit_code, given, json, out};
 
 /// `dhenara render NAME PATH`: what one step would execute, and where it comes from.
 pub(crate) fn render(
@@ -36,32 +36,33 @@ pub(crate) fn render(
     let selector: PathSelector = path.parse().map_err(dad_run::RunError::from)?;
     let step = render_step(&preview, &selector).map_err(CommandError::from_info)?;
     if options.json {
-        json::print(json!(step));
+        json::print(json!(step))?;
     } else {
-        tell(&step);
+        tell(&step)?;
     }
     Ok(exit_code::DONE)
 }
 
-fn tell(step: &RenderedStep) {
-    json::print_text(&format!(
+fn tell(step: &RenderedStep) -> Result<(), CommandError> {
+    out::lines(&format!(
         "{BOLD}{}{BOLD:#}  {DIM}{}{DIM:#}",
         step.path, step.node_type
-    ));
-    json::print_text(&dad_terminal::printable(to_yaml_value(&step.settings).trim_end()));
+    ))?;
+    out::lines(&dad_terminal::printable(to_yaml_value(&step.settings).trim_end()))?;
     if step.origins.is_empty() {
-        return;
+        return Ok(());
     }
     let width = |text: fn(&dad_runner::ValueOrigin) -> &str| {
         let widths = step.origins.iter().map(|origin| text(origin).chars().count());
         widths.max().unwrap_or(0).min(50)
     };
     let (place, reference) = (width(|origin| &origin.place), width(|origin| &origin.reference));
-    json::print_text(&format!("\n{BOLD}from{BOLD:#}"));
+    out::lines(&format!("\n{BOLD}from{BOLD:#}"))?;
     for origin in &step.origins {
-        json::print_text(&format!(
+        out::lines(&format!(
             "  {:place$}  {:reference$}  {DIM}{}{DIM:#}",
             origin.place, origin.reference, origin.origin
-        ));
+        ))?;
     }
+    Ok(())
 }

@@ -10,14 +10,14 @@ use crate::app::App;
 use crate::args::{DefinitionChoice, Given, Place, ResumeOptions};
 use crate::config::environment;
 use crate::error::CommandError;
-use crate::known_secrets::{self, without_keys};
-use crate::run::{base_context, drive, durability, project_root};
+use crate::known_secrets::without_keys;
+use crate::run::{base_context, drive, durability, project_root_or_here};
 use crate::summary::Invocation;
 use crate::{exit_code, given};
 
 /// `dhenara resume RUN`.
 pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8, CommandError> {
-    let project_root = project_root_or_here(&options.place);
+    let project_root = project_root_or_here(&options.place)?;
     let environment = environment(&project_root, options.env.as_deref())?;
     let place = &options.place;
     let run_root = place.run_root.as_ref().or(environment.run_root.as_ref());
@@ -34,7 +34,7 @@ pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8
     }
     view.check_origin(options.trust)?;
     let recorded = view.definition()?;
-    let secrets = known_secrets::of(&project_root, &environment);
+    let secrets = dad_run::known_secrets(&project_root);
     let definition = choose(
         app,
         &dirs.project_root,
@@ -74,7 +74,7 @@ pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8
     }
     context = context
         .steal_lease(options.steal_lease)
-        .trust(options.trust)
+        .trust_run(options.trust)
         .budget(options.budget.unwrap_or_default());
     let invocation = Invocation::new(place, options.env.as_deref(), &project_root);
     drive(context, &environment, options.json, &invocation, |context| {
@@ -90,14 +90,9 @@ fn settled(text: &str) -> (&str, Option<String>) {
     }
 }
 
-/// The project, or where there is none the current directory, which has the runs of the flows in it.
-pub(crate) fn project_root_or_here(place: &Place) -> PathBuf {
-    project_root(place).unwrap_or_else(|_| Path::new(".").canonicalize().unwrap_or_default())
-}
-
 /// Where the runs of an environment are.
 pub(crate) fn run_catalog(place: &Place, env: Option<&str>) -> Result<Catalog, CommandError> {
-    let project_root = project_root_or_here(place);
+    let project_root = project_root_or_here(place)?;
     let environment = environment(&project_root, env)?;
     let run_root = place.run_root.as_deref().or(environment.run_root.as_deref());
     Ok(Dirs::new(&project_root, run_root, place.run_root_subpath.as_deref())?.catalog())

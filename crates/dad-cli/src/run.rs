@@ -6,11 +6,10 @@ use std::time::Duration;
 use dad_core::{Definition, Element, ElementKind, NodeType, RunStatus, SecretRegistry};
 use dad_events::{EventBusConfig, Handler, NodeInputRequiredEvent, on};
 use dad_models::{Credentials, HttpClient, ModelCatalog, Models, ReplayClient};
-use dad_run::{
-    RunContext, RunContextBuilder, RunView, SecretSource, find_project_root, find_project_root_from,
-};
+use dad_nodes::passed_environment;
+use dad_run::{RunContext, RunContextBuilder, RunView, SecretSource};
 use dad_runner::{NodeRegistry, RunReport, Runner};
-use dad_terminal::{ask_approval, ask_component_input, ask_node_input_with, is_interactive};
+use dad_terminal::{ask_approval, ask_component_input, ask_node_input_with, is_interactive, print_line};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::filter::LevelFilter;
@@ -25,7 +24,8 @@ use crate::notes::{NotedProgress, Notes};
 use crate::resume::run_catalog;
 use crate::signals::{Begun, stop_on_signal};
 use crate::summary::{Changes, Invocation, show_summary};
-use crate::{exit_code, given, json, known_secrets};
+use crate::user::{User, user};
+use crate::{exit_code, given, json, known_secrets, out};
 
 /// `dhenara run agent NAME`.
 pub(crate) fn agent(app: &App, name: &str, options: &RunOptions) -> Result<u8, CommandError> {
@@ -56,16 +56,40 @@ fn in_element(element: &mut Element, model: &str) {
 
 /// The project that is named, or the one around the current directory.
 pub(crate) fn project_root(place: &Place) -> Result<PathBuf, CommandError> {
-    match &place.project_root {
-        Some(root) => Ok(root.clone()),
-        None => Ok(find_project_root()?),
+    project_at(place.project_root.as_deref())
+}
+
+/// The project that is named, or the one around the current directory. It is one that the user trusts.
+pub(crate) fn project_at(named: Option<&Path>) -> Result<PathBuf, CommandError> {
+    let trust = user()?.trust();
+    match named {
+        Some(root) => {
+            trust.check(root)?;
+            Ok(root.to_path_buf())
+        }
+        None => Ok(trust.find_project_root()?),
+    }
+}
+
+/// The project, or where there is none the current directory, which has the runs of the flows in it.
+pub(crate) fn project_root_or_here(place: &Place) -> Result<PathBuf, CommandError> {
+    or_here(project_root(place), Path::new("."))
+}
+
+/// A project that was found, or the directory where there is none. One that is there and cannot be used stays an error.
+pub(crate) fn or_here(found: Result<PathBuf, CommandError>, dir: &Path) -> Result<PathBuf, CommandError> {
+    match found {
+        Err(error) if error.info.code == "project" => {
+            Ok(dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf()))
+        }
+        found => found,
     }
 }
 
 /// `dhenara run flow FILE`.
 pub(crate) fn flow(app: &App, file: &Path, options: &RunOptions) -> Result<u8, CommandError> {
     let project_root = match &options.place.project_root {
-        Some(root) => root.clone(),
+        Some(root) => project_at(Some(root))?,
         None => project_of(file)?,
     };
     check_project(&project_root)?;
@@ -83,7 +107,8 @@ pub(crate) fn project_of(file: &Path) -> Result<PathBuf, CommandError> {
     };
     let file = file.canonicalize().map_err(unreadable)?;
     let dir = file.parent().unwrap_or(Path::new("/"));
-    Ok(find_project_root_from(dir).unwrap_or_else(|_| dir.to_path_buf()))
+    let found = user()?.trust().find_project_root_from(dir);
+    or_here(found.map_err(CommandError::from), dir)
 }
 
 fn check_project(project_root: &Path) -> Result<(), CommandError> {
@@ -98,7 +123,7 @@ fn run(app: &App, found: Found, project_root: &Path, options: &RunOptions) -> Re
         ask_one_model(&mut found.definition, model);
     }
     let environment = environment(project_root, options.given.env.as_deref())?;
-    let secrets = known_secrets::of(project_root, &environment);
+    let secrets = dad_run::known_secrets(project_root);
     let mut context = base_context(
         app,
         &found.root_id,
@@ -146,7 +171,8 @@ pub(crate) fn base_context(
     no_input: bool,
 ) -> Result<RunContextBuilder, CommandError> {
     let notes = Notes::default();
-    let models = models(project_root, environment, &secrets, &notes)?;
+    let user = user()?;
+    let models = models(project_root, environment, &user, &secrets, &notes)?;
     let interactive = !no_input && is_interactive();
     let mut events = EventBusConfig::default();
     if let Some(seconds) = environment.ask_timeout {
@@ -158,6 +184,7 @@ pub(crate) fn base_context(
         .nodes(app.nodes.clone())
         .environment(&environment.name)
         .secrets(secrets)
+        .project_trust(user.trust())
         .resource(Arc::new(models))
         .resource(Arc::new(SecretSource::new(
             project_root,
@@ -222,7 +249,7 @@ impl<W: io::Write> io::Write for Masked<W> {
 
 fn show_warnings(found: &Found) {
     for warning in &found.warnings {
-        anstream::eprintln!("{warning}");
+        print_line(&warning.to_string());
     }
 }
 
@@ -230,6 +257,7 @@ fn show_warnings(found: &Found) {
 fn models(
     project_root: &Path,
     environment: &Environment,
+    user: &User,
     secrets: &SecretRegistry,
     notes: &Notes,
 ) -> Result<Models, CommandError> {
@@ -239,7 +267,8 @@ fn models(
         return Ok(Models::new(ReplayClient::new(project_root.join(cassette), tell)));
     }
     let credentials = Credentials::new(project_root, environment.credentials.as_deref(), secrets.clone());
-    let client = HttpClient::new(ModelCatalog::load(project_root)?, credentials);
+    let catalog = ModelCatalog::load(project_root)?.allow_keys(&user.allow_key);
+    let client = HttpClient::new(catalog, credentials);
     Ok(Models::new(client.with_limits(environment.limits)))
 }
 
@@ -285,19 +314,19 @@ fn dry_run(
     if options.json {
         json::print(
             json!({ "dry_run": true, "steps": program.steps().map(|s| &s.path).collect::<Vec<_>>(), "plan": plan }),
-        );
+        )?;
         return Ok(exit_code::DONE);
     }
     match plan {
         None => {
             for step in program.steps() {
-                json::print_text(&format!("execute  {}  {}", step.path, step.node_type));
+                out::lines(&format!("execute  {}  {}", step.path, step.node_type))?;
             }
         }
         Some(plan) => {
-            anstream::eprintln!("{}", plan.summary());
+            print_line(&plan.summary());
             for step in &plan.steps {
-                json::print_text(&crate::show::planned_line(step));
+                out::lines(&crate::show::planned_line(step))?;
             }
         }
     }
@@ -347,7 +376,7 @@ pub(crate) fn drive(
         if report.status == RunStatus::Waiting {
             tell_who_can_answer(report, &environment.on_waiting, context_root)?;
         }
-        tell(report, &changes, as_json, invocation);
+        tell(report, &changes, as_json, invocation)?;
     }
     match ended {
         Ok(report) if report.status == RunStatus::Waiting => Ok(exit_code::WAITING),
@@ -376,6 +405,8 @@ fn tell_who_can_answer(
             .args([&*view.name(), open.path.as_str()])
             .arg(file.join(format!("{}.json", open.id)))
             .current_dir(project_root)
+            .env_clear()
+            .envs(passed_environment())
             .stdin(std::process::Stdio::null())
             // Standard output is the run's own.
             .stdout(io::stderr())
@@ -385,22 +416,26 @@ fn tell_who_can_answer(
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         };
-        anstream::eprintln!("warning: `on_waiting`: `{program}`: {trouble}");
+        print_line(&format!("warning: `on_waiting`: `{program}`: {trouble}"));
     }
     Ok(())
 }
 
-fn tell(report: &RunReport, changes: &Changes, as_json: bool, invocation: &Invocation) {
+fn tell(
+    report: &RunReport,
+    changes: &Changes,
+    as_json: bool,
+    invocation: &Invocation,
+) -> Result<(), CommandError> {
     if as_json {
-        json::print(json::report(report));
-        return;
+        return json::print(json::report(report));
     }
     let view = RunView::open(&report.run_dir).ok();
     show_summary(report, view.as_ref(), changes, invocation);
     match &report.output {
-        None => {}
-        Some(Value::String(text)) => json::print_text(text),
-        Some(other) => json::print_text(&serde_json::to_string_pretty(other).unwrap_or_default()),
+        None => Ok(()),
+        Some(Value::String(text)) => out::exact(text),
+        Some(other) => out::document(other),
     }
 }
 

@@ -4,24 +4,19 @@ use std::time::Duration;
 use dad_core::{
     HierarchyPath, PathSelector, RunStatus, SelectError, Timestamp, format_duration, format_size,
 };
-use dad_run::{
-    Catalog, Dirs, OriginalRun, RunEntry, RunError, RunView, Unreadable, Verification, ViewEntry,
-    find_project_root,
-};
-use dad_terminal::count;
+use dad_run::{Catalog, Dirs, OriginalRun, RunEntry, RunError, RunView, Unreadable, Verification, ViewEntry};
+use dad_terminal::{count, print_line};
 use serde_json::json;
 
 use crate::args::Place;
 use crate::error::CommandError;
+use crate::run::project_root_or_here;
 use crate::summary::command_in;
-use crate::{exit_code, json, original, show};
+use crate::{exit_code, json, original, out, show};
 
 pub(crate) fn catalog(place: &Place) -> Result<Catalog, CommandError> {
-    let project_root = match &place.project_root {
-        Some(root) => root.clone(),
-        // Runs of a flow without a project lie beside it.
-        None => find_project_root().unwrap_or_else(|_| ".".into()),
-    };
+    // Runs of a flow without a project lie beside it.
+    let project_root = project_root_or_here(place)?;
     let dirs = Dirs::new(
         &project_root,
         place.run_root.as_deref(),
@@ -49,11 +44,11 @@ pub(crate) fn list(place: &Place, with_size: bool, as_json: bool) -> Result<u8, 
         json::print(json!({
             "runs": runs.collect::<Vec<_>>(),
             "unreadable": json::unreadable(&unreadable),
-        }));
+        }))?;
         return Ok(exit_code::DONE);
     }
     if runs.is_empty() && unreadable.is_empty() {
-        anstream::eprintln!("there are no runs yet; `dhenara run agent NAME` makes one");
+        print_line("there are no runs yet; `dhenara run agent NAME` makes one");
     }
     let width = |text: fn(&RunEntry) -> String| runs.iter().map(|run| text(run).len()).max().unwrap_or(0);
     let widths = COLUMNS.map(width);
@@ -63,21 +58,21 @@ pub(crate) fn list(place: &Place, with_size: bool, as_json: bool) -> Result<u8, 
         lines.push('\n');
     }
     if !lines.is_empty() {
-        json::print_text(&lines);
+        out::lines(&lines)?;
     }
     for run in &unreadable {
-        anstream::eprintln!("left out: {}", dad_terminal::printable(&run.reason));
+        print_line(&format!("left out: {}", dad_terminal::printable(&run.reason)));
     }
     if let Some(run) = runs
         .iter()
         .rfind(|run| run.status == RunStatus::Waiting && run.is_from_here())
     {
         let next = command_in(&["answer", run.run_id.as_str()], place);
-        anstream::eprintln!("the newest that waits is answered by `{next}`");
+        print_line(&format!("the newest that waits is answered by `{next}`"));
     }
     if let Some(run) = runs.iter().rfind(|run| can_resume(run) && run.is_from_here()) {
         let next = command_in(&["resume", run.run_id.as_str()], place);
-        anstream::eprintln!("the newest that did not complete goes on with `{next}`");
+        print_line(&format!("the newest that did not complete goes on with `{next}`"));
     }
     Ok(exit_code::DONE)
 }
@@ -169,34 +164,34 @@ fn entry_line(run: &RunEntry, bytes: Option<u64>, widths: [usize; COLUMNS.len()]
 pub(crate) fn verify(run: &str, place: &Place, as_json: bool) -> Result<u8, CommandError> {
     let entry = catalog(place)?.find(run, None)?;
     if let Some(original) = OriginalRun::open(entry.clone())? {
-        return Ok(told(&original.view()?, &original.verify()?, as_json));
+        return told(&original.view()?, &original.verify()?, as_json);
     }
     let view = RunView::open(&entry.dir)?;
     let found = view.verify()?;
-    Ok(told(&view, &found, as_json))
+    told(&view, &found, as_json)
 }
 
 /// Tells what was found, and gives the exit code.
-fn told(view: &RunView, found: &Verification, as_json: bool) -> u8 {
+fn told(view: &RunView, found: &Verification, as_json: bool) -> Result<u8, CommandError> {
     let is_whole = found.damage.is_empty();
     if as_json {
-        json::print(json!({ "run_id": view.run_id, "whole": is_whole, "torn": view.torn, "found": found }));
+        json::print(json!({ "run_id": view.run_id, "whole": is_whole, "torn": view.torn, "found": found }))?;
     } else {
-        tell(view, found);
+        tell(view, found)?;
     }
-    match is_whole {
+    Ok(match is_whole {
         true => exit_code::DONE,
         false => exit_code::DAMAGE,
-    }
+    })
 }
 
-fn tell(view: &RunView, found: &Verification) {
+fn tell(view: &RunView, found: &Verification) -> Result<(), CommandError> {
     if view.torn {
-        json::print_text("the last line of the journal was cut off by a crash and is ignored");
+        out::lines("the last line of the journal was cut off by a crash and is ignored")?;
     }
     for damage in &found.damage {
         let file = damage.path.strip_prefix(view.dir()).unwrap_or(&damage.path);
-        json::print_text(&format!("{}: {}", file.display(), damage.reason));
+        out::lines(&format!("{}: {}", file.display(), damage.reason))?;
     }
     let (steps, files) = (count(found.steps, "step"), count(found.files, "file"));
     let verdict = match found.damage.len() as u64 {
@@ -205,7 +200,7 @@ fn tell(view: &RunView, found: &Verification) {
         damaged if view.is_original() => format!("{damaged} of them cannot be read"),
         damaged => format!("{damaged} of them not as recorded"),
     };
-    json::print_text(&format!("{}: {steps}, {files}, {verdict}", view.run_id));
+    out::lines(&format!("{}: {steps}, {files}, {verdict}", view.run_id))
 }
 
 /// `dhenara runs why RUN PATH`.
@@ -254,7 +249,7 @@ pub(crate) fn show(
     if let Some(original) = OriginalRun::open(entry.clone())? {
         let paths = original.elements.iter().map(|element| &element.path);
         match path {
-            None => original::run(&original, as_json),
+            None => original::run(&original, as_json)?,
             Some(path) => original::step(&original, select(path, paths, &entry)?, as_json)?,
         }
         return Ok(exit_code::DONE);

@@ -17,7 +17,7 @@ use crate::error::CommandError;
 use crate::runs::made_at;
 use crate::summary::{aligned, command_in, error_at};
 use crate::tree::Line;
-use crate::{json, tree};
+use crate::{json, out, tree};
 
 /// A line of a plan.
 pub(crate) fn planned_line(step: &PlannedStep) -> String {
@@ -44,7 +44,7 @@ pub(crate) struct Shown {
 /// Shows a run and its tree.
 pub(crate) fn run(view: &RunView, place: &Place, shown: &Shown) -> Result<(), CommandError> {
     if shown.json {
-        json::print_large(&run_json(view));
+        out::document(&run_json(view))?;
         return Ok(());
     }
     let mut text = String::new();
@@ -70,7 +70,7 @@ pub(crate) fn run(view: &RunView, place: &Place, shown: &Shown) -> Result<(), Co
             Line::Gap(gap) => gap.to_string(),
         });
     }
-    json::print_text(&text);
+    out::lines(&text)?;
     Ok(())
 }
 
@@ -274,17 +274,17 @@ fn entry_json(path: &HierarchyPath, entry: &ViewEntry) -> Value {
 }
 
 /// What a step asks, in full.
-fn print_question(question: &Question) {
-    json::print_text(&format!(
+fn print_question(question: &Question) -> Result<(), CommandError> {
+    out::lines(&format!(
         "{BOLD}{}{BOLD:#} ({})",
         waits_for(question.kind),
         question.id
-    ));
+    ))?;
     let about = match question.preview.as_str() {
         "" => serde_json::to_string_pretty(&question.settings).unwrap_or_default(),
         preview => preview.to_owned(),
     };
-    json::print_text(&dad_terminal::printable(&about));
+    out::lines(&dad_terminal::printable(&about))
 }
 
 /// Shows one step: what it was given, what it did, what came out, and its files.
@@ -295,16 +295,16 @@ pub(crate) fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Resul
             .get(path)
             .map_or(StepStatus::Pending, ViewEntry::status);
         if as_json {
-            json::print(json!({ "path": path, "status": status }));
+            json::print(json!({ "path": path, "status": status }))?;
         } else {
-            json::print_text(&format!("{BOLD}{path}{BOLD:#}  {status}"));
+            out::lines(&format!("{BOLD}{path}{BOLD:#}  {status}"))?;
             for open in view.open_questions().filter(|open| open.path == *path) {
-                print_question(&view.question(&open.id)?);
+                print_question(&view.question(&open.id)?)?;
             }
-            json::print_text(&format!(
+            out::lines(&format!(
                 "  {DIM}artifacts{DIM:#} {}",
                 view.dir_of(path).display()
-            ));
+            ))?;
         }
         return Ok(());
     };
@@ -315,27 +315,27 @@ pub(crate) fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Resul
         view.result(path)?
     };
     if as_json {
-        json::print(json!({ "path": path, "committed": step, "artifacts": artifacts, "result": result }));
+        json::print(json!({ "path": path, "committed": step, "artifacts": artifacts, "result": result }))?;
         return Ok(());
     }
     let (sign, style) = mark(step.status, step.is_taken());
-    json::print_text(&format!(
+    out::lines(&format!(
         "{style}{sign}{style:#} {BOLD}{path}{BOLD:#}  {}",
         details(step)
-    ));
+    ))?;
     for part in ["input", "settings", "outcome", "error"] {
         if let Some(value) = result.get(part) {
-            json::print_text(&format!("{BOLD}{part}{BOLD:#}"));
+            out::lines(&format!("{BOLD}{part}{BOLD:#}"))?;
             let text = serde_json::to_string_pretty(value).unwrap_or_default();
-            json::print_text(&dad_terminal::printable(&text));
+            out::lines(&dad_terminal::printable(&text))?;
         }
     }
     // What was settled by hand has none.
     if !artifacts.is_empty() {
-        json::print_text(&format!("{BOLD}files{BOLD:#} {}", view.dir_of(path).display()));
+        out::lines(&format!("{BOLD}files{BOLD:#} {}", view.dir_of(path).display()))?;
     }
     for artifact in artifacts {
-        json::print_text(&format!("  {:>10}  {}", artifact.len, artifact.name));
+        out::lines(&format!("  {:>10}  {}", artifact.len, artifact.name))?;
     }
     Ok(())
 }

@@ -5,10 +5,10 @@ use crate::app::App;
 use crate::args::{DefinitionChoice, StepOptions};
 use crate::config::environment;
 use crate::error::CommandError;
+use crate::given;
 use crate::resume::current;
 use crate::run::{base_context, drive, project_root};
 use crate::summary::Invocation;
-use crate::{given, known_secrets};
 
 /// `dhenara run step RUN PATH`.
 pub(crate) fn step(app: &App, run: &str, path: &str, options: &StepOptions) -> Result<u8, CommandError> {
@@ -21,7 +21,7 @@ pub(crate) fn step(app: &App, run: &str, path: &str, options: &StepOptions) -> R
     let view = RunView::open(&entry.dir)?;
     view.check_origin(options.trust)?;
     let recorded = view.definition()?;
-    let secrets = known_secrets::of(&project_root, &environment);
+    let secrets = dad_run::known_secrets(&project_root);
     let now = match options.definition {
         Some(DefinitionChoice::Recorded) => None,
         _ => current(app, &dirs.project_root, &secrets, &view, &recorded)?,
@@ -42,7 +42,7 @@ pub(crate) fn step(app: &App, run: &str, path: &str, options: &StepOptions) -> R
     context = context
         .previous_run_id(entry.run_id.as_str())
         .step_alone(path)
-        .trust(options.trust);
+        .trust_run(options.trust);
     let invocation = Invocation::new(place, options.given.env.as_deref(), &project_root);
     drive(context, &environment, options.json, &invocation, |context| {
         Runner::new(definition, context)

@@ -6,7 +6,7 @@ use dad_core::{ErrorInfo, NodeType, RunStatus, format_duration};
 use dad_events::{Event, EventBody, RunObserver};
 use dad_run::{RunView, find_project_root};
 use dad_runner::RunReport;
-use dad_terminal::{DIM, count, run_style};
+use dad_terminal::{DIM, count, print_line, run_style};
 use serde_json::Value;
 
 use crate::args::Place;
@@ -184,13 +184,13 @@ pub(crate) fn show_summary(
 ) {
     let style = run_style(report.status).bold();
     let counts = &report.totals.counts;
-    anstream::eprintln!();
-    anstream::eprintln!(
+    print_line("");
+    print_line(&format!(
         "{style}{}{style:#} {} in {}",
         report.status,
         report.run_id,
         format_duration(report.duration)
-    );
+    ));
     let mut steps = format!("{} completed", counts.completed);
     if counts.reused > 0 {
         steps += &format!(", of them {} reused", counts.reused);
@@ -249,7 +249,7 @@ pub(crate) fn error_at(error: &ErrorInfo) -> String {
 }
 
 fn row(name: &str, text: &str) {
-    anstream::eprintln!("  {DIM}{name:<9}{DIM:#} {}", aligned(text, 12));
+    print_line(&format!("  {DIM}{name:<9}{DIM:#} {}", aligned(text, 12)));
 }
 
 /// A text whose further lines begin at a column.

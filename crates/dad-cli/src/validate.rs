@@ -2,15 +2,14 @@ use std::path::{Path, PathBuf};
 
 use dad_core::ElementId;
 use dad_definition::{Checked, Problems, check_executable, check_file, compile};
-use dad_run::find_project_root;
-use dad_terminal::count;
+use dad_terminal::{count, print_line};
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::definitions::{self, Found, agent_file, agents_of, name_of};
 use crate::error::CommandError;
-use crate::run::project_of;
-use crate::{exit_code, json};
+use crate::run::{or_here, project_at, project_of};
+use crate::{exit_code, json, out};
 
 /// A definition to be checked.
 enum Subject {
@@ -40,9 +39,9 @@ pub(crate) fn validate(
         .map(|subject| verdict(app, subject, &project_root))
         .collect();
     if as_json {
-        json::print(document(&verdicts));
+        json::print(document(&verdicts))?;
     } else {
-        verdicts.iter().for_each(tell);
+        verdicts.iter().try_for_each(tell)?;
     }
     let valid = verdicts.iter().all(|verdict| verdict.outcome.is_ok());
     Ok(if valid { exit_code::DONE } else { exit_code::USAGE })
@@ -67,7 +66,7 @@ fn subjects(
     name: Option<&str>,
     project_root: Option<&Path>,
 ) -> Result<(PathBuf, Vec<Subject>), CommandError> {
-    let root = || project_root.map_or_else(find_project_root, |root| Ok(root.to_path_buf()));
+    let root = || project_at(project_root);
     let built_in = app.agents.iter().map(|(name, _)| name);
     let Some(name) = name else {
         let root = root()?;
@@ -86,17 +85,22 @@ fn subjects(
         return Ok((root, subjects));
     };
     if let Some(number) = built_in.clone().position(|known| known == name) {
-        return Ok((root().unwrap_or_default(), vec![Subject::BuiltIn(number)]));
+        let root = or_here(root(), Path::new(""))?;
+        return Ok((root, vec![Subject::BuiltIn(number)]));
     }
-    if let Ok(root) = root()
-        && ElementId::new(name).is_ok()
-    {
-        let file = agent_file(app, &root, name)?;
-        return Ok((root, vec![Subject::File(file, name.to_owned())]));
+    if ElementId::new(name).is_ok() {
+        match root() {
+            Err(error) if error.info.code == "project" => {}
+            root => {
+                let root = root?;
+                let file = agent_file(app, &root, name)?;
+                return Ok((root, vec![Subject::File(file, name.to_owned())]));
+            }
+        }
     }
     let file = PathBuf::from(name);
     let root = match project_root {
-        Some(root) => root.to_path_buf(),
+        Some(root) => project_at(Some(root))?,
         None => project_of(&file)?,
     };
     let name = name_of_definition(&file);
@@ -156,22 +160,23 @@ fn verdict(app: &App, subject: &Subject, project_root: &Path) -> Verdict {
     }
 }
 
-fn tell(verdict: &Verdict) {
+fn tell(verdict: &Verdict) -> Result<(), CommandError> {
     for warning in &verdict.warnings {
-        anstream::eprintln!("{}", dad_terminal::printable(warning));
+        print_line(&dad_terminal::printable(warning));
     }
     match &verdict.outcome {
-        Ok(steps) => json::print_text(&format!(
+        Ok(steps) => out::lines(&format!(
             "{}: valid, {}",
             verdict.what,
             count(*steps as u64, "step")
-        )),
+        ))?,
         Err(problems) => {
-            anstream::eprintln!("{}", dad_terminal::printable(problems.to_string().trim_end()));
+            print_line(&dad_terminal::printable(problems.to_string().trim_end()));
             let found = count(problems.as_slice().len() as u64, "problem");
-            json::print_text(&format!("{}: {found}", verdict.what));
+            out::lines(&format!("{}: {found}", verdict.what))?;
         }
     }
+    Ok(())
 }
 
 fn document(verdicts: &[Verdict]) -> Value {

@@ -10,7 +10,7 @@ use dad_terminal::{BOLD, DIM, mark, printable};
 use serde_json::json;
 
 use crate::error::CommandError;
-use crate::json;
+use crate::{json, out};
 
 /// Longer lines of a difference are shown around what differs; `changes.json` has more of them.
 const LINE: usize = 240;
@@ -48,10 +48,10 @@ pub(crate) fn why(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result
             "edited_from": explanation.edited_from,
             "edits": explanation.edits,
             "changes": explanation.changes,
-        }));
+        }))?;
         return Ok(());
     }
-    tell(view, path, &explanation);
+    tell(view, path, &explanation)?;
     Ok(())
 }
 
@@ -143,7 +143,7 @@ impl Explanation {
     }
 }
 
-fn tell(view: &RunView, path: &HierarchyPath, explanation: &Explanation) {
+fn tell(view: &RunView, path: &HierarchyPath, explanation: &Explanation) -> Result<(), CommandError> {
     let entry = view.entries.get(path);
     let taken = explanation
         .reused_from
@@ -151,7 +151,7 @@ fn tell(view: &RunView, path: &HierarchyPath, explanation: &Explanation) {
         .or(explanation.edited_from.as_ref());
     let status = entry.map(dad_run::ViewEntry::status);
     let (sign, style) = mark(status.unwrap_or(dad_core::StepStatus::Pending), taken.is_some());
-    json::print_text(&format!("{style}{sign}{style:#} {BOLD}{path}{BOLD:#}"));
+    out::lines(&format!("{style}{sign}{style:#} {BOLD}{path}{BOLD:#}"))?;
     let what = match (taken, explanation.attempts) {
         (Some(origin), _) => format!("taken from {}", shown(origin, path)),
         (None, 0) => "not executed".to_owned(),
@@ -159,20 +159,21 @@ fn tell(view: &RunView, path: &HierarchyPath, explanation: &Explanation) {
         (None, 1) => "executed".to_owned(),
         (None, attempts) => format!("executed, {attempts} attempts"),
     };
-    json::print_text(&format!("  {what}: {}", explanation.because()));
+    out::lines(&format!("  {what}: {}", explanation.because()))?;
     for edit in &explanation.edits {
-        json::print_text(&format!(
+        out::lines(&format!(
             "  {DIM}changed{DIM:#}  {edit} = {}",
             printable(&edit.value.to_string())
-        ));
+        ))?;
     }
     if let Some(changes) = &explanation.changes {
         let origin = shown(&changes.compared_with, path);
-        json::print_text(&format!("  {DIM}compared with{DIM:#} {origin}"));
+        out::lines(&format!("  {DIM}compared with{DIM:#} {origin}"))?;
         for change in &changes.changes {
-            tell_change(change);
+            tell_change(change)?;
         }
     }
+    Ok(())
 }
 
 /// Where a result comes from; the place only if it is another one.
@@ -183,7 +184,7 @@ fn shown(origin: &Origin, path: &HierarchyPath) -> String {
     }
 }
 
-fn tell_change(change: &Change) {
+fn tell_change(change: &Change) -> Result<(), CommandError> {
     let name = match change.kind {
         // There is only one.
         ChangeKind::NodeType => format!("  {BOLD}{}{BOLD:#}", change.kind.as_str()),
@@ -192,14 +193,15 @@ fn tell_change(change: &Change) {
     let text = |text: &Option<String>| text.as_deref().map(printable);
     match (text(&change.before), text(&change.after), &change.diff) {
         (_, _, Some(diff)) => {
-            json::print_text(&name);
+            out::lines(&name)?;
             for line in shorten_diff(diff, LINE).lines() {
-                json::print_text(&format!("    {}", printable(line)));
+                out::lines(&format!("    {}", printable(line)))?;
             }
         }
-        (Some(before), Some(after), None) => json::print_text(&format!("{name}: {before} → {after}")),
-        (Some(before), None, None) => json::print_text(&format!("{name}: gone, was {before}")),
-        (None, Some(after), None) => json::print_text(&format!("{name}: new, {after}")),
-        (None, None, None) => json::print_text(&name),
+        (Some(before), Some(after), None) => out::lines(&format!("{name}: {before} → {after}"))?,
+        (Some(before), None, None) => out::lines(&format!("{name}: gone, was {before}"))?,
+        (None, Some(after), None) => out::lines(&format!("{name}: new, {after}"))?,
+        (None, None, None) => out::lines(&name)?,
     }
+    Ok(())
 }

@@ -2,6 +2,7 @@ use std::error::Error;
 use std::fmt;
 use std::ops::Range;
 
+use dad_core::{is_printable, printable};
 use serde::Serialize;
 
 use crate::place::Place;
@@ -56,7 +57,7 @@ impl Problem {
         Self {
             code,
             severity: Severity::Error,
-            message: printable(&message.into()).replace('\n', "\\n"),
+            message: in_message(&message.into()).replace('\n', "\\n"),
             file: None,
             line: None,
             column: None,
@@ -72,7 +73,7 @@ impl Problem {
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(printable(&hint.into()));
+        self.hint = Some(in_message(&hint.into()));
         self
     }
 
@@ -138,20 +139,9 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("`{shown}`")
 }
 
-/// A text of a message with the characters that act on a terminal as escapes, because messages contain texts of
-/// users. Line breaks stay: a hint may show corrected lines.
-fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        let acts = character.is_control() && character != '\n'
-            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if acts {
-            out.extend(character.escape_default());
-        } else {
-            out.push(character);
-        }
-    }
-    out
+/// A text of users within a message: line breaks stay, for a hint may show corrected lines.
+fn in_message(text: &str) -> String {
+    printable(text).replace('\t', "\\t")
 }
 
 /// Collects problems, never more than anybody reads.
@@ -311,7 +301,7 @@ impl fmt::Display for Problem {
 
 fn write_problem(f: &mut fmt::Formatter<'_>, problem: &Problem, source: Option<&SourceFile>) -> fmt::Result {
     if let Some(file) = &problem.file {
-        write!(f, "{}:", printable(file))?;
+        write!(f, "{}:", in_message(file))?;
         if let (Some(line), Some(column)) = (problem.line, problem.column) {
             write!(f, "{line}:{column}:")?;
         }
@@ -328,7 +318,7 @@ fn write_problem(f: &mut fmt::Formatter<'_>, problem: &Problem, source: Option<&
         write_excerpt(f, &source.text, line, column, span)?;
     }
     if let (Some(path), None) = (&problem.path, &problem.line) {
-        write!(f, "\n  = at: {}", printable(path))?;
+        write!(f, "\n  = at: {}", in_message(path))?;
     }
     if let Some(hint) = &problem.hint {
         write!(f, "\n  = hint: {hint}")?;
@@ -390,7 +380,7 @@ fn write_excerpt(
 fn visible(character: char) -> char {
     match character {
         '\t' => ' ',
-        other if other.is_control() => '\u{fffd}',
-        other => other,
+        other if is_printable(other) => other,
+        _ => '\u{fffd}',
     }
 }

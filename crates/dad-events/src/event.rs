@@ -89,6 +89,8 @@ pub struct RunIdentity {
     pub run_dir: PathBuf,
     /// Where observers write, absolute; exists when the first event is published.
     pub trace_dir: PathBuf,
+    /// Which of the processes that drive the run one after the other this is, from 1.
+    pub session: u32,
     /// The run it was started from.
     pub previous_run_id: Option<RunId>,
     /// The run's secrets, to be masked by whoever writes text that did not come through the run.

@@ -4,6 +4,8 @@ use std::path::Path;
 use dad_core::{Usage, nearest};
 use serde::{Deserialize, Serialize};
 
+use crate::address::{is_local, is_named_by, is_same_server};
+use crate::credentials::environment_variable;
 use crate::error::ModelError;
 
 /// Where a project names its models.
@@ -36,7 +38,8 @@ pub struct Provider {
     pub base_url: String,
     /// How it is spoken to.
     pub protocol: Protocol,
-    /// Whether it wants an API key: one that does not is given one all the same if it is configured.
+    /// Whether it wants an API key. A server on this machine does not, and is asked with the one that is configured, if
+    /// there is one.
     pub wants_key: bool,
 }
 
@@ -100,6 +103,9 @@ impl ModelEntry {
 #[derive(Clone, Debug, Default)]
 pub struct ModelCatalog {
     entries: Vec<ModelEntry>,
+    /// Of a project's own file: which keys it may send where, by the user's word. The entries of an application are its
+    /// own, and so is what they do.
+    allowed_keys: Option<Vec<String>>,
 }
 
 /// A model that was found: whom to ask, by which name, at what price.
@@ -108,23 +114,39 @@ pub(crate) struct Target {
     pub(crate) provider: Provider,
     pub(crate) model: String,
     pub(crate) price: Option<Price>,
+    /// Whether a key may be sent that is the user's and not the project's.
+    pub(crate) takes_keys_of_user: bool,
 }
 
 impl ModelCatalog {
     /// A catalogue of given entries.
     #[must_use]
     pub fn new(entries: Vec<ModelEntry>) -> Self {
-        Self { entries }
+        Self {
+            entries,
+            allowed_keys: None,
+        }
     }
 
-    /// Reads the models of a project; a project without `.dhenara/models.yaml` has none of its own.
+    /// The same, whose models may be sent the keys of these environment variables, or any key of the environment to
+    /// these servers (`HOST` or `HOST:PORT`), wherever the project's file says they answer. It is for the user to say
+    /// that, and not for a file of the project.
+    #[must_use]
+    pub fn allow_keys(mut self, allowed: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.allowed_keys = Some(allowed.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Reads the models of a project; a project without `.dhenara/models.yaml` has none of its own. What the file says of
+    /// addresses is the project's word: a key of the environment goes to the provider's own server alone, unless
+    /// [`allow_keys`](Self::allow_keys) says more.
     ///
     /// # Errors
     /// If the file is there and is not a list of models.
     pub fn load(project_root: &Path) -> Result<Self, ModelError> {
         let path = project_root.join(FILE);
         if !path.is_file() {
-            return Ok(Self::default());
+            return Ok(Self::default().allow_keys([] as [String; 0]));
         }
         let unreadable = |reason: String| ModelError::Unreadable {
             path: path.clone(),
@@ -135,7 +157,7 @@ impl ModelCatalog {
             serde_json::from_value(value).map_err(|error| unreadable(error.to_string()))?;
         match entries.iter().find_map(ModelEntry::wrong_price) {
             Some(wrong) => Err(unreadable(wrong)),
-            None => Ok(Self { entries }),
+            None => Ok(Self::new(entries).allow_keys([] as [String; 0])),
         }
     }
 
@@ -165,13 +187,28 @@ impl ModelCatalog {
             });
         };
         let base_url = entry.and_then(|entry| entry.base_url.as_deref());
+        let provider = self.provider(provider, base_url, entry.and_then(|entry| entry.protocol), full)?;
         Ok(Target {
-            provider: self.provider(provider, base_url, entry.and_then(|entry| entry.protocol), full)?,
+            takes_keys_of_user: self.takes_keys_of_user(&provider),
+            provider,
             model: entry
                 .and_then(|entry| entry.model.clone())
                 .unwrap_or_else(|| after.to_owned()),
             price: entry.and_then(|entry| entry.price),
         })
+    }
+
+    fn takes_keys_of_user(&self, provider: &Provider) -> bool {
+        let Some(allowed) = &self.allowed_keys else {
+            return true;
+        };
+        let own = builtin_providers().get(provider.name.as_str()).copied();
+        let is_own = own.is_some_and(|(own, _)| is_same_server(own, &provider.base_url));
+        let variable = environment_variable(&provider.name);
+        is_own
+            || allowed
+                .iter()
+                .any(|entry| *entry == variable || is_named_by(&provider.base_url, entry))
     }
 
     /// The most similar name that the project has for a model.
@@ -213,13 +250,6 @@ impl ModelCatalog {
             wants_key: !is_local(base_url),
         })
     }
-}
-
-/// Servers on this machine are asked without a key where none is configured.
-fn is_local(base_url: &str) -> bool {
-    ["http://localhost", "http://127.0.0.1", "http://[::1]"]
-        .iter()
-        .any(|local| base_url.starts_with(local))
 }
 
 /// Where known providers answer, and how they are spoken to.

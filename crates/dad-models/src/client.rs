@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dad_core::{Digest, HierarchyPath, Usage};
+use dad_core::{Digest, HierarchyPath, SecretRegistry, Usage};
 use dad_run::RunPlace;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -45,6 +45,15 @@ pub trait ModelClient: Send + Sync {
     fn price(&self, model: &str) -> Result<Option<Price>, ModelError> {
         let _ = model;
         Ok(None)
+    }
+
+    /// Refuses a model that must not be asked, before anything of a run executes.
+    ///
+    /// # Errors
+    /// Why it must not be asked.
+    fn check(&self, model: &str) -> Result<(), ModelError> {
+        let _ = model;
+        Ok(())
     }
 }
 
@@ -257,6 +266,8 @@ pub struct CallContext {
     pub timeout: Option<Duration>,
     /// Where the run and those it was started from were driven: what of the machine may stand in the request.
     pub places: Arc<[RunPlace]>,
+    /// The secrets of the run. A client adds the key that it asks with before it uses it.
+    pub secrets: SecretRegistry,
 }
 
 impl CallContext {
@@ -270,6 +281,7 @@ impl CallContext {
             max_output_tokens: None,
             timeout: None,
             places: Arc::new([]),
+            secrets: SecretRegistry::new(),
         }
     }
 }

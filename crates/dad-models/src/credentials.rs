@@ -4,6 +4,8 @@ use dad_core::{Redactor, SecretRegistry};
 use dad_run::{SecretError, SecretSource};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::address::server;
+use crate::catalog::Target;
 use crate::error::ModelError;
 
 /// API keys by provider: from the project's credentials file, else from the environment. Nothing is read before a key
@@ -11,6 +13,8 @@ use crate::error::ModelError;
 #[derive(Clone, Debug)]
 pub struct Credentials {
     source: SecretSource,
+    /// Whether the credentials file belongs to the project.
+    is_of_project: bool,
     secrets: SecretRegistry,
 }
 
@@ -18,8 +22,10 @@ impl Credentials {
     /// The credentials of a project; `file` replaces the usual one. Keys that are given out are masked by `secrets`.
     #[must_use]
     pub fn new(project_root: &Path, file: Option<&Path>, secrets: SecretRegistry) -> Self {
+        let source = SecretSource::new(project_root, file);
         Self {
-            source: SecretSource::new(project_root, file),
+            is_of_project: lies_in(project_root, source.file()),
+            source,
             secrets,
         }
     }
@@ -29,35 +35,70 @@ impl Credentials {
     /// # Errors
     /// [`ModelError::NoCredentials`] with the lines to write, or why the file cannot be read.
     pub fn api_key(&self, provider: &str) -> Result<SecretString, ModelError> {
-        let variable = environment_variable(provider);
-        let key = match self.stored(provider)? {
-            Some(key) => Some(key),
-            None => std::env::var(&variable).ok(),
-        };
-        let key = key
-            .filter(|key| !key.trim().is_empty())
-            .ok_or_else(|| ModelError::NoCredentials {
-                provider: provider.to_owned(),
-                hint: format!(
-                    "set {variable}, or write into {}:\n{provider}:\n  api_key: …",
-                    self.source.file().display()
-                ),
-            })?;
-        let key = SecretString::from(key.trim().to_owned());
+        let (key, _) = self.found(provider)?;
         self.secrets.add(key.expose_secret());
         Ok(key)
     }
 
-    /// The key of a provider that can do without; `None` if nobody has configured one.
+    /// The key that a model is asked with, masked by `secrets` too; `None` where the provider wants none and there is
+    /// none.
     ///
     /// # Errors
-    /// Why the credentials file cannot be read.
-    pub(crate) fn optional_api_key(&self, provider: &str) -> Result<Option<SecretString>, ModelError> {
-        match self.api_key(provider) {
-            Ok(key) => Ok(Some(key)),
-            Err(ModelError::NoCredentials { .. }) => Ok(None),
-            Err(error) => Err(error),
+    /// Why there is no key, or [`ModelError::KeyNotAllowed`] if it must not be sent there.
+    pub(crate) fn key_for(
+        &self,
+        model: &str,
+        target: &Target,
+        secrets: &SecretRegistry,
+    ) -> Result<Option<SecretString>, ModelError> {
+        let provider = &target.provider;
+        let (key, whose) = match self.found(&provider.name) {
+            Err(ModelError::NoCredentials { .. }) if !provider.wants_key => return Ok(None),
+            found => found?,
+        };
+        if let Whose::User(key) = whose
+            && !target.takes_keys_of_user
+        {
+            return Err(ModelError::KeyNotAllowed {
+                model: model.to_owned(),
+                address: server(&provider.base_url),
+                key,
+                file: self.source.file().to_path_buf(),
+                provider: provider.name.clone(),
+            });
         }
+        self.secrets.add(key.expose_secret());
+        secrets.add(key.expose_secret());
+        Ok(Some(key))
+    }
+
+    /// The key of a provider, and whose it is.
+    fn found(&self, provider: &str) -> Result<(SecretString, Whose), ModelError> {
+        let variable = environment_variable(provider);
+        let (key, whose) = match self.stored(provider)? {
+            Some(key) if self.is_of_project => (Some(key), Whose::Project),
+            Some(key) => {
+                let file = self.source.file().display();
+                let named = format!("in `{file}`, which is no file of the project");
+                (Some(key), Whose::User(named))
+            }
+            None => {
+                let key = std::env::var(&variable).ok();
+                (
+                    key,
+                    Whose::User(format!("in the environment variable `{variable}`")),
+                )
+            }
+        };
+        let key = key.as_deref().map(str::trim).filter(|key| !key.is_empty());
+        let key = key.ok_or_else(|| ModelError::NoCredentials {
+            provider: provider.to_owned(),
+            hint: format!(
+                "set {variable}, or write into {}:\n{provider}:\n  api_key: …",
+                self.source.file().display()
+            ),
+        })?;
+        Ok((SecretString::from(key.to_owned()), whose))
     }
 
     /// What masks the keys that were given out.
@@ -91,7 +132,25 @@ fn unreadable(error: SecretError) -> ModelError {
     }
 }
 
-fn environment_variable(provider: &str) -> String {
+/// Whose word a key is.
+enum Whose {
+    /// It stands in a file of the project, which may send it where it wants.
+    Project,
+    /// It stands elsewhere; where, in words.
+    User(String),
+}
+
+/// Whether a file lies in a directory, whatever links lead to it.
+fn lies_in(dir: &Path, file: &Path) -> bool {
+    match (dir.canonicalize(), file.canonicalize()) {
+        (Ok(dir), Ok(file)) => file.starts_with(dir),
+        // Of a file that is not there no key comes.
+        _ => true,
+    }
+}
+
+/// The environment variable with the key of a provider.
+pub(crate) fn environment_variable(provider: &str) -> String {
     let upper = provider
         .to_uppercase()
         .replace(|c: char| !c.is_ascii_alphanumeric(), "_");

@@ -38,6 +38,23 @@ pub enum ModelError {
         /// What to write where.
         hint: String,
     },
+    /// A file of the project says that a model answers elsewhere than its provider does, and the key is the user's.
+    #[error(
+        "`{model}` would be asked at `{address}`, which is not the provider's own server, with the key {key}: a file of \
+         the project does not decide where that key goes"
+    )]
+    KeyNotAllowed {
+        /// The model.
+        model: String,
+        /// The server: scheme, host and port.
+        address: String,
+        /// Where the key stands, in words.
+        key: String,
+        /// The credentials file of the project.
+        file: PathBuf,
+        /// The provider, as the credentials file names it.
+        provider: String,
+    },
     /// The provider refused.
     #[error("`{model}` answered with HTTP status {status}: {body}{}", alone(*retry_after))]
     Status {
@@ -208,6 +225,7 @@ impl ModelError {
             Self::UnknownModel { .. } => "unknown_model",
             Self::UnknownProvider { .. } => "unknown_provider",
             Self::NoCredentials { .. } => "no_credentials",
+            Self::KeyNotAllowed { .. } => "key_not_allowed",
             Self::Status { status: 429, .. } | Self::LeftAlone { .. } => "rate_limited",
             Self::Status { .. } => "model_status",
             Self::Redirected { .. } => "model_redirect",
@@ -225,6 +243,22 @@ impl ModelError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoCredentials { hint, .. } => Some(hint.clone()),
+            Self::KeyNotAllowed {
+                address,
+                file,
+                provider,
+                ..
+            } => {
+                let host = address
+                    .split_once("://")
+                    .map_or(address.as_str(), |(_, host)| host);
+                Some(format!(
+                    "if the key is meant for this server, allow it in your own configuration, \
+                     ~/.config/dhenara/config.yaml:\nallow_key: [\"{host}\"]\nor write the server's own key into {}:\n{provider}:\n  \
+                     api_key: …",
+                    file.display()
+                ))
+            }
             Self::UnknownProvider { .. } => {
                 Some("add the provider with its `base_url` to `.dhenara/models.yaml`".to_owned())
             }
@@ -273,7 +307,10 @@ impl ModelError {
     pub const fn is_of_this_model(&self) -> bool {
         !matches!(
             self,
-            Self::NotRecorded { .. } | Self::NotInRun { .. } | Self::Unreadable { .. }
+            Self::NotRecorded { .. }
+                | Self::NotInRun { .. }
+                | Self::Unreadable { .. }
+                | Self::KeyNotAllowed { .. }
         )
     }
 

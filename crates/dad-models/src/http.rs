@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use dad_core::SecretRegistry;
 use futures_util::StreamExt;
 use genai::adapter::AdapterKind;
 use genai::chat::{
@@ -76,12 +77,13 @@ impl HttpClient {
     }
 
     /// A client that asks exactly one endpoint: the model's name must not decide whom it speaks to.
-    fn client_for(&self, target: &Target) -> Result<genai::Client, ModelError> {
-        let provider = &target.provider.name;
-        let key = match target.provider.wants_key {
-            true => Some(self.credentials.api_key(provider)?),
-            false => self.credentials.optional_api_key(provider)?,
-        };
+    fn client_for(
+        &self,
+        name: &str,
+        target: &Target,
+        call: &CallContext,
+    ) -> Result<genai::Client, ModelError> {
+        let key = self.credentials.key_for(name, target, &call.secrets)?;
         let auth = AuthData::from_single(key.as_ref().map_or("none", ExposeSecret::expose_secret));
         let endpoint = Endpoint::from_owned(target.provider.base_url.clone());
         let adapter = match target.provider.protocol {
@@ -129,7 +131,7 @@ impl HttpClient {
         on_text: Option<OnText<'_>>,
     ) -> Result<ModelResponse, ModelError> {
         let target = self.catalog.find(&request.model)?;
-        let client = self.client_for(&target)?;
+        let client = self.client_for(&request.model, &target, call)?;
         let options = chat_options(&target, request, call)?;
         let passed = self.gate.pass(&target.provider.name).await;
         let _passed = passed.map_err(|pause| ModelError::LeftAlone {
@@ -198,6 +200,17 @@ impl ModelClient for HttpClient {
 
     fn price(&self, model: &str) -> Result<Option<Price>, ModelError> {
         self.catalog.price(model)
+    }
+
+    fn check(&self, model: &str) -> Result<(), ModelError> {
+        let Ok(target) = self.catalog.find(model) else {
+            // A name that is not known is told of where the model is asked, for another may be asked before.
+            return Ok(());
+        };
+        match self.credentials.key_for(model, &target, &SecretRegistry::new()) {
+            Err(error @ ModelError::KeyNotAllowed { .. }) => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! answers from recorded exchanges; what asks cannot tell them apart. Models are named `provider/model`; a project
 //! adds providers, endpoints and prices in `.dhenara/models.yaml` ([`ModelCatalog`]).
 
+mod address;
 mod answered;
 mod catalog;
 mod client;

@@ -47,6 +47,7 @@ pub use folder_analyzer::{
     ContentExclusion, ContentReadMode, FolderAnalysisOperation, FolderAnalyzerNode, FolderAnalyzerNodeInput,
     FolderAnalyzerSettings, FolderOperationType, StructureDetailLevel, analyze_folders,
 };
+pub use process::passed_environment;
 #[doc(hidden)]
 pub use secret_text::SecretPiece;
 pub use serde_forms::{ObjectTemplate, OneOrMany};

@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
@@ -32,6 +33,13 @@ const PASSED_VARIABLES: &[&str] = &[
     "PATHEXT",
     "COMSPEC",
 ];
+
+/// What a program that is started by the command line gets of the environment of this process: no keys.
+pub fn passed_environment() -> impl Iterator<Item = (&'static str, OsString)> {
+    PASSED_VARIABLES
+        .iter()
+        .filter_map(|name| Some((*name, std::env::var_os(name)?)))
+}
 
 /// How much of an output a result holds at its beginning and at its end, in bytes; the log files hold all of it.
 const KEPT: usize = 128 * 1024;

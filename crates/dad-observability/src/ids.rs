@@ -7,11 +7,14 @@ pub(crate) fn trace_id(run_id: &str) -> TraceId {
     TraceId::from_bytes(bytes)
 }
 
-/// The span of a step or component; the empty path is the run itself.
-pub(crate) fn span_id(run_id: &str, path: &str) -> SpanId {
+/// The span of a step or component in one session of a run; the empty path is the session itself. Each session has spans
+/// of its own, because a component that is entered again begins and ends again.
+pub(crate) fn span_id(run_id: &str, session: u32, path: &str) -> SpanId {
     let mut hasher = blake3::Hasher::new();
     hasher
         .update(run_id.as_bytes())
+        .update(b"\n")
+        .update(session.to_string().as_bytes())
         .update(b"\n")
         .update(path.as_bytes());
     let mut bytes = [0; 8];

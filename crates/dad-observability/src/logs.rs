@@ -107,6 +107,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RunLogLayer {
 pub(crate) struct RunLogs {
     service_name: String,
     run_id: String,
+    session: u32,
     least: LogLevel,
     secrets: SecretRegistry,
     state: Mutex<State>,
@@ -124,6 +125,7 @@ impl RunLogs {
         Self {
             service_name,
             run_id: run.run_id.to_string(),
+            session: run.session,
             least,
             secrets: run.secrets.clone(),
             state: Mutex::new(State {
@@ -160,7 +162,9 @@ impl RunLogs {
             }),
             attributes,
             trace_id: trace_id(&self.run_id).to_bytes().to_vec(),
-            span_id: span_id(&self.run_id, &step.path).to_bytes().to_vec(),
+            span_id: span_id(&self.run_id, self.session, &step.path)
+                .to_bytes()
+                .to_vec(),
             ..LogRecord::default()
         };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -17,7 +17,7 @@ use crate::traces::Traces;
 pub struct FileTelemetry {
     settings: ObservabilitySettings,
     /// The log layer of the subscriber that was in force where the settings were given, if it has one.
-    layer: Option<RunLogLayer>,
+    given: Option<RunLogLayer>,
     state: Mutex<State>,
 }
 
@@ -26,6 +26,8 @@ struct State {
     traces: Option<(Traces, LineFile)>,
     metrics: Option<(Metrics, LineFile)>,
     logs: Option<Arc<RunLogs>>,
+    /// The layer that routes log events here.
+    layer: Option<RunLogLayer>,
     run_id: String,
     warnings: Vec<String>,
 }
@@ -34,11 +36,9 @@ impl FileTelemetry {
     /// An observer that writes what `settings` enable.
     #[must_use]
     pub fn new(settings: ObservabilitySettings) -> Self {
-        let find = |dispatch: &Dispatch| dispatch.downcast_ref::<RunLogLayer>().cloned();
-        let layer = tracing::dispatcher::get_default(find);
         Self {
             settings,
-            layer,
+            given: layer_in_force(),
             state: Mutex::default(),
         }
     }
@@ -48,7 +48,27 @@ impl FileTelemetry {
     }
 }
 
+/// The log layer of the subscriber that is in force, if it has one.
+fn layer_in_force() -> Option<RunLogLayer> {
+    let find = |dispatch: &Dispatch| dispatch.downcast_ref::<RunLogLayer>().cloned();
+    tracing::dispatcher::get_default(find)
+}
+
 impl State {
+    /// Has the log events of the run routed here, as soon as there is a layer that routes: an application may install its
+    /// subscriber before or after it makes the settings, and while the run goes on.
+    fn route(&mut self, given: Option<&RunLogLayer>) {
+        if self.layer.is_some() {
+            return;
+        }
+        let Some(logs) = &self.logs else { return };
+        let found = layer_in_force().or_else(|| given.cloned());
+        if let Some(layer) = &found {
+            layer.add(&self.run_id, Arc::clone(logs));
+        }
+        self.layer = found;
+    }
+
     fn open(&mut self, trace_dir: &Path, name: &str) -> Option<LineFile> {
         match LineFile::open(trace_dir, name) {
             Ok(file) => Some(file),
@@ -104,15 +124,14 @@ impl RunObserver for FileTelemetry {
                 self.settings.root_log_level,
                 file,
             ));
-            if let Some(layer) = &self.layer {
-                layer.add(run.run_id.as_str(), Arc::clone(&logs));
-            }
             state.logs = Some(logs);
+            state.route(self.given.as_ref());
         }
     }
 
     async fn observe(&self, events: &[Arc<Event>]) {
         let mut state = self.state();
+        state.route(self.given.as_ref());
         for event in events {
             if let Some((traces, _)) = &mut state.traces {
                 traces.observe(event);
@@ -128,7 +147,7 @@ impl RunObserver for FileTelemetry {
 
     async fn finish(&self) -> Vec<String> {
         let mut state = self.state();
-        if let Some(layer) = &self.layer {
+        if let Some(layer) = state.layer.take() {
             layer.remove(&state.run_id);
         }
         state.write_traces();

@@ -26,12 +26,27 @@ impl LineFile {
 
     /// Appends a request.
     pub(crate) fn write(&mut self, request: &impl Serialize) -> Result<(), String> {
+        let mut request = serde_json::to_value(request).map_err(|error| error.to_string())?;
+        leave_out_nulls(&mut request);
         self.line.clear();
-        serde_json::to_writer(&mut self.line, request).map_err(|error| error.to_string())?;
+        serde_json::to_writer(&mut self.line, &request).map_err(|error| error.to_string())?;
         self.line.push(b'\n');
         self.file
             .append(&self.line)
             .map_err(|error| format!("{error}: {}", error.source))
+    }
+}
+
+/// Leaves out fields without a value. The library writes them as null, which readers of OTLP/JSON refuse where a number or
+/// an object is expected.
+fn leave_out_nulls(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(leave_out_nulls);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(leave_out_nulls),
+        _ => {}
     }
 }
 

@@ -1,11 +1,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dad_core::{ErrorInfo, HierarchyPath, Segment, Timestamp, Usage};
+use dad_core::{ErrorInfo, HierarchyPath, RunStatus, Segment, StepStatus, Timestamp, Usage};
 use dad_events::{Event, EventBody, RunIdentity, StepEnded};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::trace::v1::span::{Event as SpanEvent, SpanKind};
+use opentelemetry_proto::tonic::trace::v1::span::{Event as SpanEvent, Link, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 
@@ -30,6 +30,17 @@ struct Open {
     events: Vec<SpanEvent>,
 }
 
+/// What is known of a span when it ends.
+struct Ended<'a> {
+    name: String,
+    began: Timestamp,
+    attributes: Vec<KeyValue>,
+    events: Vec<SpanEvent>,
+    /// Whether it came to its end, and does not wait for an answer.
+    is_done: bool,
+    error: Option<&'a ErrorInfo>,
+}
+
 impl Traces {
     pub(crate) fn new(run: Arc<RunIdentity>, service_name: String) -> Self {
         Self {
@@ -52,99 +63,128 @@ impl Traces {
                 }
             }
             EventBody::StepEnded(ended) => {
-                self.end(event, &ended.path, step_attributes(ended), ended.error.as_ref());
+                self.end(
+                    event,
+                    &ended.path,
+                    ended.status,
+                    step_attributes(ended),
+                    ended.error.as_ref(),
+                );
             }
             EventBody::ComponentEnded(ended) => {
                 let attributes = vec![
                     attribute(names::STATUS, ended.status.as_str()),
                     attribute("dad.kind", ended.kind.as_str()),
                 ];
-                self.end(event, &ended.path, attributes, ended.error.as_ref());
+                self.end(event, &ended.path, ended.status, attributes, ended.error.as_ref());
             }
             EventBody::RunEnded(ended) => {
+                self.end_all(event);
                 let mut attributes = vec![attribute(names::STATUS, ended.status.as_str())];
                 attributes.extend(usage_attributes(&ended.usage));
-                let began = self.began.unwrap_or(event.at);
-                let name = format!("run {}", self.run.root_id);
                 self.push(
                     event,
                     "",
-                    name,
-                    began,
-                    attributes,
-                    (Vec::new(), ended.error.as_ref()),
+                    Ended {
+                        name: format!("run {}", self.run.root_id),
+                        began: self.began.unwrap_or(event.at),
+                        attributes,
+                        events: Vec::new(),
+                        is_done: ended.status != RunStatus::Waiting,
+                        error: ended.error.as_ref(),
+                    },
                 );
             }
             _ => {}
         }
     }
 
+    /// A step or component begins, and what is around it has begun by then: a session goes on inside components that an
+    /// earlier one has entered.
     fn begin(&mut self, path: &HierarchyPath, at: Timestamp) {
+        let around = std::iter::successors(path.parent(), HierarchyPath::parent);
+        let around = around.filter(|path| has_span(path.leaf()));
         // Another attempt of a step that is open belongs to the same span.
-        self.open.entry(path.clone()).or_insert_with(|| Open {
-            began: at,
-            events: Vec::new(),
-        });
+        for path in around.chain([path.clone()]) {
+            self.open.entry(path).or_insert_with(|| Open {
+                began: at,
+                events: Vec::new(),
+            });
+        }
     }
 
     fn end(
         &mut self,
         event: &Event,
         path: &HierarchyPath,
+        status: StepStatus,
         mut attributes: Vec<KeyValue>,
         error: Option<&ErrorInfo>,
     ) {
         // A reused step never began: its span is a point in time.
-        let open = self.open.remove(path).unwrap_or(Open {
-            began: event.at,
-            events: Vec::new(),
-        });
+        self.begin(path, event.at);
+        let Some(open) = self.open.remove(path) else {
+            return;
+        };
         attributes.push(attribute(names::PATH, path.to_string()));
         self.push(
             event,
             path.as_str(),
-            path.leaf().to_owned(),
-            open.began,
-            attributes,
-            (open.events, error),
+            Ended {
+                name: path.leaf().to_owned(),
+                began: open.began,
+                attributes,
+                events: open.events,
+                is_done: status != StepStatus::Waiting,
+                error,
+            },
         );
     }
 
-    fn push(
-        &mut self,
-        event: &Event,
-        path: &str,
-        name: String,
-        began: Timestamp,
-        mut attributes: Vec<KeyValue>,
-        (events, error): (Vec<SpanEvent>, Option<&ErrorInfo>),
-    ) {
-        let run_id = self.run.run_id.as_str();
+    /// Ends what is still open when the session ends, so that every span has its parent.
+    fn end_all(&mut self, event: &Event) {
+        let mut open: Vec<HierarchyPath> = self.open.keys().cloned().collect();
+        open.sort_by_key(|path| std::cmp::Reverse(path.segments().count()));
+        for path in open {
+            self.end(event, &path, StepStatus::Waiting, Vec::new(), None);
+        }
+    }
+
+    fn push(&mut self, event: &Event, path: &str, ended: Ended<'_>) {
+        let Ended {
+            name,
+            began,
+            mut attributes,
+            events,
+            is_done,
+            error,
+        } = ended;
+        let (run_id, session) = (self.run.run_id.as_str(), self.run.session);
         if let Some(seq) = event.seq.and_then(|seq| i64::try_from(seq).ok()) {
             attributes.push(attribute(names::SEQ, seq));
         }
         if let Some(error) = error {
             attributes.push(attribute(names::ERROR_TYPE, error.code.clone()));
         }
+        let (code, message) = match error {
+            Some(error) => (StatusCode::Error, error.message.clone()),
+            None if is_done => (StatusCode::Ok, String::new()),
+            None => (StatusCode::Unset, String::new()),
+        };
         self.done.push(Span {
             trace_id: trace_id(run_id).to_bytes().to_vec(),
-            span_id: span_id(run_id, path).to_bytes().to_vec(),
-            parent_span_id: parent_of(run_id, path),
+            span_id: span_id(run_id, session, path).to_bytes().to_vec(),
+            parent_span_id: parent_of(run_id, session, path),
             name,
             kind: SpanKind::Internal.into(),
             start_time_unix_nano: nanos(began),
             end_time_unix_nano: nanos(event.at),
             attributes,
             events,
-            status: Some(match error {
-                None => Status {
-                    code: StatusCode::Ok.into(),
-                    message: String::new(),
-                },
-                Some(error) => Status {
-                    code: StatusCode::Error.into(),
-                    message: error.message.clone(),
-                },
+            links: session_before(run_id, session, path),
+            status: Some(Status {
+                code: code.into(),
+                message,
             }),
             ..Span::default()
         });
@@ -170,22 +210,36 @@ impl Traces {
     }
 }
 
-/// The span around another: that of the component around it, of the run for a root, none for the run. Iterations and
-/// branches have no spans.
-fn parent_of(run_id: &str, path: &str) -> Vec<u8> {
+/// The span around another: that of the component around it, of the session for a root, none for the session.
+fn parent_of(run_id: &str, session: u32, path: &str) -> Vec<u8> {
     if path.is_empty() {
         return Vec::new();
     }
-    let is_part = |segment: &str| !matches!(Segment::of(segment), Segment::Element(_));
     let mut around = path;
     while let Some((parent, _)) = around.rsplit_once('.') {
-        let leaf = parent.rsplit('.').next().unwrap_or(parent);
-        if !is_part(leaf) {
-            return span_id(run_id, parent).to_bytes().to_vec();
+        if has_span(parent.rsplit('.').next().unwrap_or(parent)) {
+            return span_id(run_id, session, parent).to_bytes().to_vec();
         }
         around = parent;
     }
-    span_id(run_id, "").to_bytes().to_vec()
+    span_id(run_id, session, "").to_bytes().to_vec()
+}
+
+/// Iterations and branches have no spans.
+fn has_span(leaf: &str) -> bool {
+    matches!(Segment::of(leaf), Segment::Element(_))
+}
+
+/// The link from a session to the one that drove the run before it.
+fn session_before(run_id: &str, session: u32, path: &str) -> Vec<Link> {
+    if !path.is_empty() || session <= 1 {
+        return Vec::new();
+    }
+    vec![Link {
+        trace_id: trace_id(run_id).to_bytes().to_vec(),
+        span_id: span_id(run_id, session - 1, "").to_bytes().to_vec(),
+        ..Link::default()
+    }]
 }
 
 fn failed_attempt(at: Timestamp, error: &ErrorInfo) -> SpanEvent {

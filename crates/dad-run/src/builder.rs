@@ -15,6 +15,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::context::{Dirs, RunContext};
 use crate::error::RunError;
 use crate::inputs::{GivenInput, UnresolvedInput};
+use crate::known_secrets::add_known;
+use crate::project::ProjectTrust;
 use crate::resources::Resources;
 use crate::resume::Settled;
 
@@ -42,7 +44,7 @@ pub(crate) struct Options {
     pub(crate) edits: Vec<(String, Value)>,
     pub(crate) settle: Vec<(String, Settled)>,
     pub(crate) steal_lease: bool,
-    pub(crate) trust: bool,
+    pub(crate) trust_run: bool,
     pub(crate) variables: Map<String, Value>,
     pub(crate) inputs: Vec<UnresolvedInput>,
     pub(crate) static_inputs: Option<PathBuf>,
@@ -51,6 +53,8 @@ pub(crate) struct Options {
     pub(crate) environment: String,
     pub(crate) resources: Resources,
     pub(crate) secrets: SecretRegistry,
+    pub(crate) masks_known_keys: bool,
+    pub(crate) project_trust: ProjectTrust,
     pub(crate) spans: Option<SpanMap>,
     pub(crate) interactive: bool,
     pub(crate) cancelled: CancellationToken,
@@ -93,7 +97,7 @@ impl RunContextBuilder {
                 edits: Vec::new(),
                 settle: Vec::new(),
                 steal_lease: false,
-                trust: false,
+                trust_run: false,
                 variables: Map::new(),
                 inputs: Vec::new(),
                 static_inputs: None,
@@ -102,6 +106,8 @@ impl RunContextBuilder {
                 environment: "default".to_owned(),
                 resources: Resources::default(),
                 secrets: SecretRegistry::new(),
+                masks_known_keys: true,
+                project_trust: ProjectTrust::default(),
                 spans: None,
                 interactive: false,
                 cancelled: CancellationToken::new(),
@@ -196,8 +202,8 @@ impl RunContextBuilder {
     /// Trusts a run that was driven last on another machine or in another directory: what its files say is executed when it
     /// is resumed, or when one of its steps executes alone. Otherwise that is [`RunError::ForeignRun`](crate::RunError).
     #[must_use]
-    pub fn trust(mut self, trust: bool) -> Self {
-        self.options.trust = trust;
+    pub fn trust_run(mut self, trust: bool) -> Self {
+        self.options.trust_run = trust;
         self
     }
 
@@ -327,10 +333,27 @@ impl RunContextBuilder {
         self
     }
 
-    /// The registry of secrets, if the application masks them elsewhere too.
+    /// The registry of secrets that the run masks with, for an application that knows more of them or masks elsewhere too.
+    /// The keys that the project and the environment hold are added to it, as [`known_secrets`](crate::known_secrets)
+    /// names them.
     #[must_use]
     pub fn secrets(mut self, secrets: SecretRegistry) -> Self {
         self.options.secrets = secrets;
+        self
+    }
+
+    /// Whose projects the run obeys, beside those of the user of this process and of the administrator.
+    #[must_use]
+    pub fn project_trust(mut self, trust: ProjectTrust) -> Self {
+        self.options.project_trust = trust;
+        self
+    }
+
+    /// Leaves the keys that the project and the environment hold unmasked in what the run writes. Secrets of the
+    /// registry that it was given, and those that its steps resolve, are masked all the same.
+    #[must_use]
+    pub fn unmasked(mut self) -> Self {
+        self.options.masks_known_keys = false;
         self
     }
 
@@ -393,7 +416,7 @@ impl RunContextBuilder {
     /// Checks what can be checked without a definition. Paths are absolute from here on.
     ///
     /// # Errors
-    /// If the project is no directory, the root id is not valid, or an entry point is given without a previous run.
+    /// If the project is no directory or belongs to another user, the root id is not valid, or an entry point is given without a previous run.
     pub fn build(self) -> Result<RunContext, RunError> {
         let Self {
             root_id,
@@ -411,7 +434,11 @@ impl RunContextBuilder {
             options.run_root.as_deref(),
             options.run_root_subpath.as_deref(),
         )?;
+        options.project_trust.check(&dirs.project_root)?;
         check_rerun_options(&options)?;
+        if options.masks_known_keys {
+            add_known(&dirs.project_root, &options.secrets);
+        }
         let entry_point = options.entry_point.as_deref().map(str::parse).transpose()?;
         Ok(RunContext {
             root_id,

@@ -381,7 +381,7 @@ impl RunContext {
         let entry = self.dirs.catalog().find(selector, Some(&self.root_id))?;
         let view = open_any(&entry)?;
         if self.options.alone && !view.is_original() {
-            view.check_origin(self.options.trust)?;
+            view.check_origin(self.options.trust_run)?;
         }
         // It knew no fingerprints.
         if view.is_original() && self.entry_point.is_none() {

@@ -67,17 +67,19 @@ pub(crate) fn drive(
         inputs,
         ..
     } = prepared;
+    let before = opened.history.as_ref();
+    let (epoch, totals) = before.map_or_else(Default::default, |view| (view.open_ends().epoch, view.totals));
+    let epoch = epoch + 1;
     let identity = Arc::new(RunIdentity {
         run_id: opened.run_id,
         root_id,
         run_dir: opened.dir.path().to_path_buf(),
         trace_dir: opened.trace.path().to_path_buf(),
+        session: epoch,
         previous_run_id: plan.as_ref().map(|plan| plan.parent.clone()),
         secrets: options.secrets.clone(),
         reader: RunReader::default(),
     });
-    let before = opened.history.as_ref();
-    let (epoch, totals) = before.map_or_else(Default::default, |view| (view.open_ends().epoch, view.totals));
     let settled = before
         .map(|view| view.open_ends().settled.clone())
         .unwrap_or_default();
@@ -123,7 +125,7 @@ pub(crate) fn drive(
         ended: AtomicBool::new(false),
         created_at: opened.created_at,
         started: Instant::now(),
-        epoch: epoch + 1,
+        epoch,
         answer_came: Notify::new(),
         inbox: Mutex::new(inbox),
         state: Mutex::new(State {
@@ -135,6 +137,7 @@ pub(crate) fn drive(
             inputs,
             started: HashSet::new(),
             interrupted: opened.interrupted,
+            root_ended: None,
             open_questions: 0,
             asked: HashMap::new(),
             taken: HashSet::new(),

@@ -1,6 +1,8 @@
 use std::path::{Path, PathBuf};
 
-use dad_core::{ErrorInfo, HierarchyPath, IdError, PathError, RunIdError, SelectError, StepStatus};
+use dad_core::{
+    ErrorInfo, HierarchyPath, IdError, PathError, RunId, RunIdError, RunStatus, SelectError, StepStatus,
+};
 use dad_definition::Problems;
 use dad_fs::FsError;
 
@@ -18,6 +20,16 @@ pub enum RunError {
         path: PathBuf,
         /// What is wrong.
         reason: String,
+    },
+    /// A project whose configuration belongs to another user, who could let commands run and send keys elsewhere by it.
+    #[error("`{}` belongs to another user (number {owner}): the project `{}` is not obeyed", path.display(), project_root.display())]
+    ForeignProject {
+        /// The project.
+        project_root: PathBuf,
+        /// What belongs to the other user.
+        path: PathBuf,
+        /// The other user's number.
+        owner: u32,
     },
     /// An id of a root component.
     #[error("the root id is not valid: {0}")]
@@ -347,6 +359,27 @@ pub enum RunError {
     /// A step was recorded as something that cannot end it.
     #[error("`{0}` cannot end as {1}")]
     NotAnEnd(HierarchyPath, StepStatus),
+    /// A status that no run ends with.
+    #[error("a run cannot end as {0}; it ends as completed, failed, cancelled or waiting")]
+    NotARunEnd(RunStatus),
+    /// A run that was called completed while a question of it is open. It was sealed as waiting.
+    #[error("`{run}` is not completed: the question `{question}` of `{path}` is open")]
+    QuestionOpen {
+        /// The run.
+        run: RunId,
+        /// The step or component that asks.
+        path: HierarchyPath,
+        /// The id of its question.
+        question: String,
+    },
+    /// A run that was called completed although its root component did not complete. It was sealed as what it came to.
+    #[error("the run is not completed: `{path}` is {status}")]
+    RootNotCompleted {
+        /// The root component.
+        path: HierarchyPath,
+        /// Its status.
+        status: StepStatus,
+    },
     /// No tokio runtime to deliver events with.
     #[error("a run must be set up inside a tokio runtime")]
     NoRuntime,
@@ -396,6 +429,7 @@ impl RunError {
         match self {
             Self::Definition(_) => "definition",
             Self::Project { .. } => "project",
+            Self::ForeignProject { .. } => "foreign_project",
             Self::RootId(_) => "root_id",
             Self::RunId(_) => "run_id",
             Self::RunIdPrefix(_) => "run_id_prefix",
@@ -452,6 +486,9 @@ impl RunError {
             Self::ParentGone { .. } => "parent_gone",
             Self::Ended => "run_ended",
             Self::NotAnEnd(..) => "not_an_end",
+            Self::NotARunEnd(_) => "not_a_run_end",
+            Self::QuestionOpen { .. } => "question_open",
+            Self::RootNotCompleted { .. } => "root_not_completed",
             Self::NoRuntime => "no_runtime",
             Self::Fs(_) => "file_operation",
         }
@@ -508,6 +545,11 @@ impl RunError {
             Self::Corrupt { .. } => Some(
                 "restore the file, or start a re-run whose entry point is its step or one before it".to_owned(),
             ),
+            Self::ForeignProject { project_root, .. } => Some(format!(
+                "name your own project by `--project-root DIR`; if you trust this one, write into \
+                 ~/.config/dhenara/config.yaml:\ntrusted_projects: [\"{}\"]",
+                project_root.display()
+            )),
             Self::Project { .. } => Some("name the project by `--project-root DIR`".to_owned()),
             Self::LeaseHeld { run, steal, .. } => {
                 let lives = match steal {
@@ -528,6 +570,12 @@ impl RunError {
             Self::CatalogLocked(_) => Some("try again when it is done".to_owned()),
             Self::ParentGone { .. } => {
                 Some("bring the run back to where it was, or start from the beginning".to_owned())
+            }
+            Self::QuestionOpen { run, .. } => Some(format!(
+                "the run waits: `dhenara answer {run}` answers it; end a run as its report says, by `report.status`"
+            )),
+            Self::RootNotCompleted { .. } => {
+                Some("end a run as its report says, by `report.status`".to_owned())
             }
             Self::RunRoot { .. } => Some("choose another place by `--run-root DIR`".to_owned()),
             Self::MessageTooLong { .. } => {
@@ -550,6 +598,7 @@ impl RunError {
         match self {
             Self::Definition(_)
             | Self::Project { .. }
+            | Self::ForeignProject { .. }
             | Self::RootId(_)
             | Self::RunId(_)
             | Self::RunIdPrefix(_)
@@ -608,6 +657,9 @@ impl RunError {
             | Self::Ended
             | Self::Stopped(_)
             | Self::NotAnEnd(..)
+            | Self::NotARunEnd(_)
+            | Self::QuestionOpen { .. }
+            | Self::RootNotCompleted { .. }
             | Self::NoRuntime
             | Self::Fs(_) => RunErrorKind::Failure,
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-use dad_core::{ErrorInfo, FirstFailure, HierarchyPath, RunStatus, SecretRegistry, Timestamp};
+use dad_core::{ErrorInfo, FirstFailure, HierarchyPath, RunStatus, SecretRegistry, StepStatus, Timestamp};
 use dad_definition::NodeTypes;
 use dad_events::{Event, EventBody, EventBus, RunEnded, RunIdentity};
 use dad_fs::{Dir, Durability};
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::batch::{Batch, closes_batch};
 use crate::budget::Accounts;
 use crate::clock::Clock;
+use crate::end::RunEnd;
 use crate::error::RunError;
 use crate::inbox::Inbox;
 use crate::inputs::GivenInputs;
@@ -31,6 +32,7 @@ use crate::record::{Driver, RecordBody, Totals};
 use crate::resources::Resources;
 use crate::resume::{Interrupted, Settled};
 use crate::run::{SealedRun, Stop};
+use crate::view::RunView;
 
 pub(crate) struct RunInner {
     pub(crate) identity: Arc<RunIdentity>,
@@ -81,6 +83,8 @@ pub(crate) struct State {
     pub(crate) started: HashSet<HierarchyPath>,
     /// Attempts that a resumed run goes on with.
     pub(crate) interrupted: HashMap<HierarchyPath, Interrupted>,
+    /// How the root component ended, once it has.
+    pub(crate) root_ended: Option<StepStatus>,
     /// How many steps wait for an answer.
     pub(crate) open_questions: u64,
     /// How often each step or component has asked in this process.
@@ -127,6 +131,11 @@ impl RunInner {
         }
         let at = self.clock.now();
         let seq = state.journal.append(at, body)?;
+        if let RecordBody::ComponentCompleted { path, status, .. } = body
+            && *path == self.identity.root_path()
+        {
+            state.root_ended = Some(*status);
+        }
         let event = event.map(|body| Event {
             seq: Some(seq),
             at,
@@ -171,7 +180,35 @@ impl RunInner {
         self.reader.scope.place()
     }
 
-    pub(crate) fn seal(&self, status: RunStatus, error: Option<ErrorInfo>) -> Result<SealedRun, RunError> {
+    /// Why the run cannot be called completed, and what it is instead.
+    pub(crate) fn is_not_completed(&self) -> Result<Option<(RunEnd, RunError)>, RunError> {
+        let (asks, root_ended) = {
+            let state = self.state();
+            (state.open_questions > 0, state.root_ended)
+        };
+        if asks && let Some(open) = RunView::open(self.dir.path())?.open_questions().next() {
+            let error = RunError::QuestionOpen {
+                run: self.identity.run_id.clone(),
+                path: open.path.clone(),
+                question: open.id.clone(),
+            };
+            return Ok(Some((RunEnd::Waiting, error)));
+        }
+        let end = match root_ended {
+            None | Some(StepStatus::Completed) => return Ok(None),
+            Some(StepStatus::Cancelled) => RunEnd::Cancelled,
+            Some(StepStatus::Waiting) => RunEnd::Waiting,
+            Some(_) => RunEnd::Failed,
+        };
+        let error = RunError::RootNotCompleted {
+            path: self.identity.root_path(),
+            status: root_ended.unwrap_or(StepStatus::Unknown),
+        };
+        Ok(Some((end, error)))
+    }
+
+    pub(crate) fn seal(&self, end: RunEnd, error: Option<ErrorInfo>) -> Result<SealedRun, RunError> {
+        let status = RunStatus::from(end);
         let root_id = self.identity.root_id.as_str();
         let masked = mask_left_files(&self.dir, root_id, &self.secrets.redactor());
         let unmasked = |error| format!("secrets may stand in files beside the records: {error}");

@@ -117,7 +117,7 @@ impl RunContext {
     ///
     /// # Errors
     /// If another process drives the run, if it is completed, if it was driven last on another machine or in another
-    /// directory and is not [trusted](crate::RunContextBuilder::trust), if its journal is damaged, or if the definition
+    /// directory and is not [trusted](crate::RunContextBuilder::trust_run), if its journal is damaged, or if the definition
     /// does not fit.
     pub fn resume_run(
         self,
@@ -144,7 +144,7 @@ impl RunContext {
         if view.sealed_status() == Some(RunStatus::Completed) {
             return Err(RunError::AlreadyCompleted(view.run_id.to_string()));
         }
-        view.check_origin(self.options.trust)?;
+        view.check_origin(self.options.trust_run)?;
         lease.sign(&dot_run)?;
         let settle = self.options.settle.iter().map(|(selector, settled)| {
             let path = unsettled(selector, &view, &program)?;

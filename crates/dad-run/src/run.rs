@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::drive::watch_inbox;
+use crate::end::RunEnd;
 use crate::error::RunError;
 use crate::inner::RunInner;
 use crate::inputs::{GivenInput, UnresolvedInput, check_external};
@@ -227,31 +228,47 @@ impl ActiveRun {
     /// listener has what happened.
     ///
     /// # Errors
-    /// If the record or a projection of it cannot be written, or the status is not one a run can be sealed with.
+    /// If the record or a projection of it cannot be written. [`RunError::QuestionOpen`] and
+    /// [`RunError::RootNotCompleted`] if the run is called completed and is not; it is then sealed as what it is, so that a
+    /// question that is open can still be answered.
     pub fn complete_run(
         self,
-        status: RunStatus,
+        end: RunEnd,
         error: Option<&dyn Error>,
     ) -> impl Future<Output = Result<SealedRun, RunError>> + Send + use<> {
         // Turned into its recorded form before anything waits, so that the future can be sent between threads.
         let error = error.map(|error| ErrorInfo::from_error("run_failed", error));
-        self.seal(status, error)
+        self.seal(end, error)
     }
 
     /// As [`complete_run`](Self::complete_run), with an error that says its code, place and hint.
     ///
     /// # Errors
     /// As there.
-    pub async fn seal(mut self, status: RunStatus, error: Option<ErrorInfo>) -> Result<SealedRun, RunError> {
+    pub async fn seal(mut self, end: RunEnd, error: Option<ErrorInfo>) -> Result<SealedRun, RunError> {
         self.ended = true;
         // A cancel that was sent before the run came to rest was accepted, and has to stand in the journal.
         self.handle.read_inbox();
-        let status = match status {
-            RunStatus::Waiting if self.handle.inner.cancelled.is_cancelled() => RunStatus::Cancelled,
-            status => status,
+        let inner = &self.handle.inner;
+        let end = match end {
+            RunEnd::Waiting if inner.cancelled.is_cancelled() => RunEnd::Cancelled,
+            end => end,
         };
-        let sealed = self.handle.inner.seal(status, error);
-        let warnings = self.handle.inner.bus.close().await;
+        let refused = match end {
+            RunEnd::Completed => inner.is_not_completed(),
+            _ => Ok(None),
+        };
+        let sealed = match refused {
+            Ok(None) => inner.seal(end, error),
+            Ok(Some((end, refused))) => {
+                let error = (end == RunEnd::Failed).then(|| refused.to_info());
+                inner.seal(end, error).and(Err(refused))
+            }
+            Err(unread) => inner
+                .seal(RunEnd::Failed, Some(unread.to_info()))
+                .and(Err(unread)),
+        };
+        let warnings = inner.bus.close().await;
         let mut sealed = sealed?;
         sealed.warnings.extend(warnings);
         Ok(sealed)
@@ -266,7 +283,7 @@ impl Drop for ActiveRun {
         let inner = Arc::clone(&self.handle.inner);
         inner.cancelled.cancel();
         let error = ErrorInfo::new("abandoned", "the run was dropped before it was completed");
-        if let Err(error) = inner.seal(RunStatus::Failed, Some(error)) {
+        if let Err(error) = inner.seal(RunEnd::Failed, Some(error)) {
             tracing::error!(run_id = %inner.identity.run_id, %error, "an abandoned run could not be sealed");
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {

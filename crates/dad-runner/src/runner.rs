@@ -7,7 +7,7 @@ use dad_core::{
     AgentDefinition, Definition, ErrorInfo, FirstFailure, FlowDefinition, RunId, RunStatus, StepStatus,
 };
 use dad_definition::NodeTypes;
-use dad_run::{ActiveRun, RunContext, RunError, RunHandle, SealedRun, Totals};
+use dad_run::{ActiveRun, RunContext, RunEnd, RunError, RunHandle, SealedRun, Totals};
 use serde_json::Value;
 
 use crate::error::Error;
@@ -133,7 +133,7 @@ async fn run_whole(run: ActiveRun) -> Result<RunReport, Error> {
         Err(error) => {
             // The seal may fail for the same reason, and the first error is the one that explains it.
             let info = error.to_info();
-            let sealed = run.seal(RunStatus::Failed, Some(info.clone())).await;
+            let sealed = run.seal(RunEnd::Failed, Some(info.clone())).await;
             let sealed = sealed.unwrap_or_else(|_| handle.unsealed(info));
             return Err(broken(&handle, sealed, error));
         }
@@ -169,7 +169,7 @@ pub(crate) fn registry_of(types: &dyn NodeTypes, place: &Path) -> Result<NodeReg
         })
 }
 
-fn verdict(walk: WalkEnded) -> (RunStatus, Option<ErrorInfo>, Option<Value>) {
+fn verdict(walk: WalkEnded) -> (RunEnd, Option<ErrorInfo>, Option<Value>) {
     let first = walk
         .ended
         .failures
@@ -177,11 +177,11 @@ fn verdict(walk: WalkEnded) -> (RunStatus, Option<ErrorInfo>, Option<Value>) {
         .next()
         .map(|failure| failure.error.at(&failure.path));
     match (walk.ended.status, walk.output) {
-        (StepStatus::Completed, Ok(output)) => (RunStatus::Completed, None, output),
-        (StepStatus::Completed, Err(error)) => (RunStatus::Failed, Some(error), None),
-        (StepStatus::Waiting, _) => (RunStatus::Waiting, None, None),
-        (StepStatus::Cancelled, _) => (RunStatus::Cancelled, first, None),
-        _ => (RunStatus::Failed, first, None),
+        (StepStatus::Completed, Ok(output)) => (RunEnd::Completed, None, output),
+        (StepStatus::Completed, Err(error)) => (RunEnd::Failed, Some(error), None),
+        (StepStatus::Waiting, _) => (RunEnd::Waiting, None, None),
+        (StepStatus::Cancelled, _) => (RunEnd::Cancelled, first, None),
+        _ => (RunEnd::Failed, first, None),
     }
 }
 
@@ -206,7 +206,7 @@ fn report_within(run: &RunHandle, ended: WalkEnded, duration: Duration) -> RunRe
     report(
         run,
         SealedRun {
-            status,
+            status: status.into(),
             error,
             totals,
             first_failures,

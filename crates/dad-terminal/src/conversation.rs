@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, MutexGuard, oneshot};
 use crate::error::TerminalError;
 use crate::path::{self, PathOptions};
 use crate::prompt::{self, Item, KeptRaw, Line, Menu, Widget};
-use crate::screen::{Taken, is_interactive};
+use crate::screen::{Taken, is_interactive, write_line};
 use crate::text::{BOLD, DIM, printable};
 
 /// Whose turn it is: prompts share the one terminal of the process. Fair, so that steps are asked in their order.
@@ -121,7 +121,9 @@ impl Conversation {
     pub async fn about(path: &HierarchyPath) -> Result<Self, TerminalError> {
         let mut conversation = Self::begin().await?;
         let (sign, style) = crate::text::mark(dad_core::StepStatus::Waiting, false);
-        anstream::eprintln!("{style}{sign}{style:#} {BOLD}{path}{BOLD:#} {DIM}asks for its input{DIM:#}");
+        write_line(&format!(
+            "{style}{sign}{style:#} {BOLD}{path}{BOLD:#} {DIM}asks for its input{DIM:#}"
+        ));
         conversation.indent = "  ";
         Ok(conversation)
     }
@@ -129,7 +131,7 @@ impl Conversation {
     /// Says something between two questions.
     pub fn tell(&self, text: &str) {
         for line in printable(text).lines() {
-            anstream::eprintln!("{}{DIM}{line}{DIM:#}", self.indent);
+            write_line(&format!("{}{DIM}{line}{DIM:#}", self.indent));
         }
     }
 
@@ -253,6 +255,24 @@ impl Conversation {
         self.choose(prompt, items, at).await
     }
 
+    /// Lets choose one of several, beginning at `at`, where the choice cannot be taken back, and returns its index: keys
+    /// that were pressed before the choice appeared do not make it. Begin at the choice that does nothing.
+    ///
+    /// # Errors
+    /// As [`choice`](Self::choice).
+    pub async fn decision<S: AsRef<str>>(
+        &self,
+        prompt: &str,
+        options: &[S],
+        at: usize,
+    ) -> Result<usize, TerminalError> {
+        let items = options
+            .iter()
+            .map(|option| Item::new(option.as_ref(), ""))
+            .collect();
+        self.decide(prompt, items, at).await
+    }
+
     /// Lets choose any number of several, those at `marked` to begin with, and returns their indices in ascending order.
     ///
     /// # Errors
@@ -284,7 +304,10 @@ impl Conversation {
     pub async fn long_text(&self, prompt: &str, begun: &str) -> Result<String, TerminalError> {
         if let Some(editor) = prompt::editor() {
             let prompt = printable(prompt);
-            anstream::eprintln!("{}{BOLD}{prompt}{BOLD:#}{DIM}in {editor} …{DIM:#}", self.indent);
+            write_line(&format!(
+                "{}{BOLD}{prompt}{BOLD:#}{DIM}in {editor} …{DIM:#}",
+                self.indent
+            ));
             match self.edited(editor, begun).await {
                 Err(failed @ TerminalError::Editor { .. }) => {
                     self.tell(&format!("{failed}; type it here instead"));
@@ -341,7 +364,21 @@ impl Conversation {
         items: Vec<Item>,
         at: usize,
     ) -> Result<usize, TerminalError> {
-        let menu = Menu::one(&self.indented(prompt), items, at);
+        self.chosen(Menu::one(&self.indented(prompt), items, at)).await
+    }
+
+    /// As [`decision`](Self::decision), with what the options mean.
+    pub(crate) async fn decide(
+        &self,
+        prompt: &str,
+        items: Vec<Item>,
+        at: usize,
+    ) -> Result<usize, TerminalError> {
+        self.chosen(Menu::one(&self.indented(prompt), items, at).deciding())
+            .await
+    }
+
+    async fn chosen(&self, menu: Menu) -> Result<usize, TerminalError> {
         let chosen = self.ask(menu).await?;
         chosen.first().copied().ok_or(TerminalError::Ended)
     }

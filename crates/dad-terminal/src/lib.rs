@@ -60,6 +60,6 @@ pub use screen::{
     Lines, PromptsForbidden, editor_is_open, forbid_prompts, is_interactive, print_line, stderr,
 };
 pub use text::{
-    BOLD, DIM, cost, counts, cut, mark, one_line, path_indent, path_name, printable, run_style, usage,
-    waits_for,
+    BOLD, DIM, cost, counts, cut, mark, one_line, only_colours, path_indent, path_name, printable, run_style,
+    usage, waits_for,
 };

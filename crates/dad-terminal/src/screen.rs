@@ -12,6 +12,7 @@ use anstream::ColorChoice;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::error::TerminalError;
+use crate::text::only_colours;
 
 static SCREEN: LazyLock<Mutex<Screen>> = LazyLock::new(Mutex::default);
 
@@ -140,12 +141,21 @@ pub(crate) fn is_forbidden() -> bool {
     screen().forbidden > 0
 }
 
-/// A text as it may be written to standard error: without colours where they are not wanted.
+/// A text as it may be written to standard error: nothing but colours acts on the terminal, and they are left out where
+/// they are not wanted.
 pub(crate) fn coloured(text: &str) -> String {
+    let text = only_colours(text);
     match anstream::AutoStream::choice(&std::io::stderr()) {
-        ColorChoice::Never => anstream::adapter::strip_str(text).to_string(),
-        _ => text.to_owned(),
+        ColorChoice::Never => anstream::adapter::strip_str(&text).to_string(),
+        _ => text,
     }
+}
+
+/// Writes a line to standard error at once, also while a prompt is open.
+pub(crate) fn write_line(line: &str) {
+    let line = coloured(line) + "\n";
+    // A standard error that cannot be written changes nothing for a run, and there is no other place to say so.
+    drop(std::io::stderr().write_all(line.as_bytes()));
 }
 
 impl Screen {
@@ -157,7 +167,7 @@ impl Screen {
             }
             held.lines.push_back(line.to_owned());
         } else if self.spinners.is_empty() {
-            anstream::eprintln!("{line}");
+            write_line(line);
         } else {
             // A terminal that went away is no reason to fail a run.
             drop(self.bars.println(coloured(line)));

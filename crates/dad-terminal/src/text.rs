@@ -2,19 +2,34 @@ use anstyle::{AnsiColor, Style};
 use dad_core::{HierarchyPath, RunStatus, Segment, StatusCounts, StepStatus, Usage, count};
 use dad_events::QuestionKind;
 
-/// Text without control characters other than line feeds and tabs, which could move the cursor or change the terminal.
+pub use dad_core::printable;
+
+/// A text with its colours as a terminal may show it: nothing but the colours acts on it, everything else is
+/// [`printable`].
 ///
 /// ```
-/// assert_eq!(dad_terminal::printable("a\u{1b}[31mb\n"), "a[31mb\n");
+/// assert_eq!(dad_terminal::only_colours("\u{1b}[31mred\u{1b}[2J"), "\u{1b}[31mred\\u{1b}[2J");
 /// ```
 #[must_use]
-pub fn printable(text: &str) -> String {
-    // The bidirectional controls can make a line read otherwise than it is.
-    let harmless = |c: &char| {
-        (!c.is_control() || matches!(c, '\n' | '\t'))
-            && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().filter(harmless).collect()
+pub fn only_colours(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("\u{1b}[") {
+        let (before, escape) = rest.split_at(at);
+        shown += &printable(before);
+        let parameters = escape[2..].trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
+        match parameters.strip_prefix('m') {
+            Some(behind) => {
+                shown += &escape[..escape.len() - behind.len()];
+                rest = behind;
+            }
+            None => {
+                shown += &printable(&escape[..2]);
+                rest = &escape[2..];
+            }
+        }
+    }
+    shown + &printable(rest)
 }
 
 /// A text as one line of at most `width` characters.

@@ -76,7 +76,7 @@ pub use dad_nodes::{
 #[cfg(feature = "observability")]
 pub use dad_observability::ObservabilitySettings;
 pub use dad_run::{
-    ActiveRun, Catalog, Durability, RunContext, RunError, RunHandle, RunView, find_project_root,
+    ActiveRun, Catalog, Durability, RunContext, RunEnd, RunError, RunHandle, RunView, find_project_root,
 };
 pub use dad_runner::{
     AgentRunner, Error, FlowRunner, Node, NodeContext, NodeError, NodeOutput, NodeRegistry, ReadSet,

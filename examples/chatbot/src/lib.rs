@@ -89,17 +89,15 @@ pub enum Partner {
 /// # Errors
 /// If the project cannot be used, or the run fails.
 pub async fn talk(project: &Path, partner: Partner) -> Result<String, Box<dyn Error>> {
-    let secrets = SecretRegistry::new();
     let models = match partner {
         Partner::Recorded => Models::new(ReplayClient::new(project.join("cassettes/chatbot"), |_| {})),
         Partner::Model => {
-            let credentials = Credentials::new(project, None, secrets.clone());
+            let credentials = Credentials::new(project, None, SecretRegistry::new());
             Models::new(HttpClient::new(ModelCatalog::load(project)?, credentials))
         }
     };
     let context = RunContext::builder("chatbot_root", project)
         .nodes(builtin_nodes())
-        .secrets(secrets)
         .resource(Arc::new(models))
         .on(ask)
         .build()?;

@@ -12,8 +12,8 @@ use dhenara::nodes::{
 use dhenara::{
     AIModelNode, AgentBuilder, AgentDefinition, AgentRunner, CommandNode, Error, FileOperationNode,
     FlowBuilder, FlowDefinition, FlowRunner, FolderAnalyzerNode, HandlerError, NodeInputRequiredEvent,
-    NodeType, ObjectTemplate, ObservabilitySettings, Prompt, RunContext, RunError, RunReport, RunStatus,
-    async_input, builtin_nodes, get_ai_model_node_input, get_folder_analyzer_node_input, on,
+    NodeType, ObjectTemplate, ObservabilitySettings, Prompt, RunContext, RunEnd, RunError, RunReport,
+    RunStatus, async_input, builtin_nodes, get_ai_model_node_input, get_folder_analyzer_node_input, on,
     print_component_completion, print_node_completion,
 };
 
@@ -83,16 +83,18 @@ pub async fn run_lifecycle(project_root: &Path) -> Result<RunReport, Error> {
         .build()?;
     let run = run_context.setup_run(&my_agent)?;
 
-    match AgentRunner::within(&my_agent, &run).run().await {
-        Ok(result) => {
-            run.complete_run(RunStatus::Completed, None).await?;
-            Ok(result)
-        }
-        Err(error) => {
-            run.complete_run(RunStatus::Failed, Some(&error)).await?;
-            Err(error)
-        }
-    }
+    let ended = AgentRunner::within(&my_agent, &run).run().await;
+    let report = ended.as_ref().ok().or_else(|| ended.as_ref().err()?.report());
+    let end = match report.map(|report| report.status) {
+        Some(RunStatus::Completed) => RunEnd::Completed,
+        // A question is open; an answer continues the run.
+        Some(RunStatus::Waiting) => RunEnd::Waiting,
+        Some(RunStatus::Cancelled) => RunEnd::Cancelled,
+        _ => RunEnd::Failed,
+    };
+    let error = ended.as_ref().err().map(|error| error as &dyn std::error::Error);
+    run.complete_run(end, error).await?;
+    ended
 }
 
 /// *Re-runs and Continuations*: a run that starts from a previous one at a node.

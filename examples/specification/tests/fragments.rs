@@ -1,7 +1,7 @@
 //! The fragments of the specification do what the specification says.
 
 use dad_tests::TestProject;
-use dhenara::{ObservabilitySettings, RunError, RunStatus, RunView, StepStatus};
+use dhenara::{ObservabilitySettings, RunEnd, RunError, RunStatus, RunView, StepStatus};
 use specification::{
     continue_from, create_a_run_context, implementation_flow, my_agent, run_agent_and_flow, run_lifecycle,
     set_up_an_agent_runner, static_inputs,
@@ -17,7 +17,7 @@ async fn a_context_is_set_up_with_a_prefix() {
         "{}",
         identity.run_id
     );
-    run.complete_run(RunStatus::Completed, None).await.unwrap();
+    run.complete_run(RunEnd::Completed, None).await.unwrap();
     for file in ["trace.jsonl", "metrics.jsonl", "logs.jsonl", "dad_metadata.json"] {
         assert!(identity.trace_dir.join(file).is_file(), "{file}");
     }
@@ -95,7 +95,7 @@ async fn static_inputs_come_from_code_and_file() {
             .join("static_inputs/static_inputs.json")
             .is_file()
     );
-    run.complete_run(RunStatus::Cancelled, None).await.unwrap();
+    run.complete_run(RunEnd::Cancelled, None).await.unwrap();
     assert!(matches!(
         give(r#"{"node4": {}}"#),
         Err(RunError::UnknownInput { .. })

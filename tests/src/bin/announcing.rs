@@ -24,7 +24,7 @@ use dhenara::models::{
 use dhenara::{
     ConditionalBuilder, ErrorInfo, FlowBuilder, FlowDefinition, FlowRunner, ForEachBuilder, Node,
     NodeBuilder, NodeContext, NodeError, NodeOutput, NodeRegistry, NodeType, RepeatBuilder, RunContext,
-    RunStatus,
+    RunEnd,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -229,7 +229,7 @@ async fn drive(
     let context = RunContext::builder("scenario", project)
         .nodes(NodeRegistry::new().register::<Paid>().register::<Mending>())
         .register_event_handlers([tell])
-        .trust(run.is_some())
+        .trust_run(run.is_some())
         .build()?;
     let run = match what {
         "resume" => {
@@ -243,12 +243,12 @@ async fn drive(
     };
     match FlowRunner::within(&flow, &run).run().await {
         Ok(report) => {
-            run.seal(report.status, None).await?;
+            run.seal(report.status.try_into()?, None).await?;
             Ok(())
         }
         Err(error) => {
             // It explains why, and the seal may fail for the same reason.
-            drop(run.complete_run(RunStatus::Failed, Some(&error)).await);
+            drop(run.complete_run(RunEnd::Failed, Some(&error)).await);
             Err(error.into())
         }
     }

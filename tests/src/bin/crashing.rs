@@ -28,7 +28,7 @@ use dhenara::run::{Dirs, RetentionPolicy, plan_prune};
 use dhenara::{
     ActiveRun, ConditionalBuilder, Durability, ErrorInfo, FlowBuilder, FlowDefinition, FlowRunner,
     ForEachBuilder, Node, NodeBuilder, NodeContext, NodeError, NodeOutput, NodeType, RepeatBuilder,
-    RunContext, RunStatus, World,
+    RunContext, RunEnd, World,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -378,12 +378,12 @@ async fn drive(
     }
     match FlowRunner::within(&flow, &run).run().await {
         Ok(report) => {
-            run.seal(report.status, None).await?;
+            run.seal(report.status.try_into()?, None).await?;
             Ok(())
         }
         Err(error) => {
             // It explains why, and the seal may fail for the same reason.
-            drop(run.complete_run(RunStatus::Failed, Some(&error)).await);
+            drop(run.complete_run(RunEnd::Failed, Some(&error)).await);
             Err(error.into())
         }
     }

@@ -9,7 +9,7 @@ use dhenara::events::ComponentInputRequiredEvent;
 use dhenara::models::Models;
 use dhenara::run::{Answer, RunContextBuilder, RunView, answer_question};
 use dhenara::runner::Runner;
-use dhenara::{HandlerError, NodeInputRequiredEvent, RunStatus};
+use dhenara::{HandlerError, NodeInputRequiredEvent, RunEnd, RunStatus};
 use serde_json::{Map, Value, json};
 
 use crate::harness::{TestEnvironment, records};
@@ -242,6 +242,6 @@ async fn an_input_may_come_until_its_step_has_started() {
         .register_node_static_input("table.ask", node_input("late"))
         .unwrap_err();
     assert_eq!(late.code(), "input_too_late");
-    drop(run.complete_run(RunStatus::Completed, None).await.unwrap());
+    drop(run.complete_run(RunEnd::Completed, None).await.unwrap());
     check_answers(&report.run_dir, "register_node_static_input");
 }

@@ -11,7 +11,7 @@ use dhenara::nodes::{AIModelNodeInput, AIModelNodeSettings, Prompt, PromptVariab
 use dhenara::runner::Runner;
 use dhenara::{
     AIModelNode, ComponentExecutionCompletedEvent, EventType, FlowBuilder, FlowDefinition, FlowRunner,
-    HandlerError, NodeExecutionCompletedEvent, NodeInputRequiredEvent, NodeType, RunStatus, on,
+    HandlerError, NodeExecutionCompletedEvent, NodeInputRequiredEvent, NodeType, RunEnd, RunStatus, on,
 };
 use serde_json::{Value, json};
 
@@ -265,7 +265,7 @@ async fn whoever_was_too_slow_can_read_back_what_they_missed() {
         panic!("the queue goes on behind what was missed");
     };
     assert_eq!(last.event_type(), EventType::Custom);
-    drop(run.complete_run(RunStatus::Completed, None).await.unwrap());
+    drop(run.complete_run(RunEnd::Completed, None).await.unwrap());
 }
 
 /// The number of the newest record.
@@ -359,7 +359,7 @@ async fn nothing_a_listener_does_changes_a_run() {
     let run = builder.build().unwrap().setup_run(&definition()).unwrap();
     let _slow = run.bus().subscribe(1);
     let report = Runner::within(&definition(), &run).run().await.unwrap();
-    let sealed = run.complete_run(RunStatus::Completed, None).await.unwrap();
+    let sealed = run.complete_run(RunEnd::Completed, None).await.unwrap();
     assert_eq!(content(&report.run_dir), content(&undisturbed.run_dir));
     let published = counts.lock().unwrap().clone();
     assert!(

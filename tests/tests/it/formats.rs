@@ -10,7 +10,7 @@ use dhenara::models::Models;
 use dhenara::nodes::{AIModelNodeSettings, CommandNodeSettings};
 use dhenara::{
     AIModelNode, CommandNode, FlowBuilder, FlowDefinition, FlowRunner, NodeBuilder, ObservabilitySettings,
-    RunStatus, RunView,
+    RunEnd, RunView,
 };
 use serde_json::{Value, json};
 
@@ -158,7 +158,7 @@ async fn the_definition_of_a_run_reads_back_as_it_was() {
     assert_eq!(Vec::from_iter(read.steps), steps);
     let created = journal(&run.identity().run_dir).remove(0);
     assert_eq!(created["definition_digest"], compiled.digest.to_string());
-    let _ = run.complete_run(RunStatus::Completed, None).await.unwrap();
+    let _ = run.complete_run(RunEnd::Completed, None).await.unwrap();
 }
 
 #[test]

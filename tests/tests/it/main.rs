@@ -18,6 +18,7 @@ mod commands;
 mod concurrency;
 mod control;
 mod crashes;
+mod ends;
 mod escapes;
 #[cfg(unix)]
 mod escapes_reading;
@@ -42,6 +43,8 @@ mod lossless;
 mod models;
 mod named_models;
 mod original;
+#[cfg(unix)]
+mod output;
 mod paid;
 mod power;
 #[cfg(unix)]
@@ -67,4 +70,7 @@ mod terminal;
 mod together;
 mod told;
 mod tool_calls;
+mod traces;
+#[cfg(unix)]
+mod trust;
 mod tutorial;

@@ -483,7 +483,7 @@ async fn a_run_id_that_is_taken() {
     insta::assert_snapshot!(error, @"there is already a run `by_hand`");
     assert_eq!(env.runs().len(), 1);
     let _ = first
-        .complete_run(dhenara::RunStatus::Completed, None)
+        .complete_run(dhenara::RunEnd::Completed, None)
         .await
         .unwrap();
     assert!(set_up().is_err());

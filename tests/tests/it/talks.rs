@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use serde_json::json;
 
 use crate::harness::{TestEnvironment, read_json, records, workspace};
-use crate::pty::{AtEnd, DOWN, ENTER};
+use crate::pty::{AtEnd, DOWN, ENTER, UP};
 use crate::terminal::{talk, without_head};
 
 fn chatbot() -> TestEnvironment {
@@ -162,20 +162,20 @@ fn somebody_approves_changes_or_denies_at_the_terminal() {
     talk(
         &terminal,
         &[
-            ("flow_root.first needs approval", DOWN),
             ("› do not execute it", DOWN),
             ("› change its input", ENTER),
             (
                 "The input, as JSON",
                 "\x7f\x7f{\"commands\": [[\"echo\", \"1\"]]}\r\r",
             ),
-            ("$ echo 1", ENTER),
+            ("› do not execute it", UP),
+            ("› execute it", ENTER),
         ],
     );
     talk(
         &terminal,
         &[
-            ("flow_root.second needs approval", DOWN),
+            ("flow_root.second needs approval", ""),
             ("› do not execute it", ENTER),
             ("Why not?", "too many\r"),
         ],
@@ -217,4 +217,48 @@ fn somebody_approves_changes_or_denies_at_the_terminal() {
         answers.last().unwrap()["input"]["value"],
         json!({ "approve": false, "reason": "too many" })
     );
+}
+
+#[test]
+fn keys_that_were_pressed_before_an_approval_was_asked_for_do_not_give_it() {
+    let env = TestEnvironment::new();
+    let flow = r#"schema_version: 1
+kind: flow
+variables: { who: you, how: loud }
+pre_events: [component_input_required]
+elements:
+  - { node: first, type: command, requires_approval: true, settings: { commands: ["touch $var{project_root}/made"] } }
+"#;
+    env.write("flow.yaml", flow);
+    let terminal = env.dhenara_at_terminal(&["run", "flow", "flow.yaml"]);
+    // One Enter for each variable, and many more before the approval is asked for.
+    terminal.shows("who").press(&ENTER.repeat(12));
+    terminal.shows("› do not execute it").still();
+    terminal.shows("› do not execute it").press(ENTER);
+    terminal.shows("Why not?").press(ENTER);
+    let AtEnd { status, .. } = terminal.ends();
+    assert_eq!(status, "exit status: 1");
+    assert!(!env.project().join("made").exists());
+}
+
+#[test]
+fn keys_that_were_pressed_before_commands_were_shown_do_not_run_them() {
+    let env = TestEnvironment::new();
+    let flow = r#"schema_version: 1
+kind: flow
+variables: { who: you }
+pre_events: [component_input_required]
+elements:
+  - { node: first, type: command, pre_events: [node_input_required], settings: { commands: ["touch $var{project_root}/made"] } }
+"#;
+    env.write("flow.yaml", flow);
+    let terminal = env.dhenara_at_terminal(&["run", "flow", "flow.yaml"]);
+    terminal.shows("who").press(&ENTER.repeat(12));
+    terminal.shows("› run these").still();
+    assert!(!env.project().join("made").exists());
+    terminal.shows("› run these").press(ENTER);
+    terminal.shows("environment variable").press(ENTER);
+    let AtEnd { status, .. } = terminal.ends();
+    assert_eq!(status, "exit status: 0");
+    assert!(env.project().join("made").exists());
 }

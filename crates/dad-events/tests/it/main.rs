@@ -23,6 +23,7 @@ fn identity() -> Arc<RunIdentity> {
         root_id: "root".parse().unwrap(),
         run_dir: "/r".into(),
         trace_dir: "/r/.trace".into(),
+        session: 1,
         previous_run_id: None,
         secrets: SecretRegistry::new(),
         reader: RunReader::default(),

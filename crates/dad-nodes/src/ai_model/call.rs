@@ -292,6 +292,7 @@ impl<'a> Conversation<'a> {
             max_output_tokens: Some(longest.into_inner()).filter(|longest| *longest < u32::MAX),
             timeout: self.timeout()?,
             places: self.cx.run().places().into(),
+            secrets: self.cx.run().secrets().clone(),
             ..CallContext::new(self.cx.path().clone())
         };
         let (answered, kept) = self.ask(&call).await?;
@@ -361,7 +362,7 @@ fn cancelled() -> NodeError {
     NodeError::new("cancelled", "the call was given up")
 }
 
-fn node_error(error: &ModelError) -> NodeError {
+pub(super) fn node_error(error: &ModelError) -> NodeError {
     let mut failed = NodeError::from_error(error.code(), error);
     if let Some(hint) = error.hint() {
         failed = failed.with_hint(hint);

@@ -313,7 +313,7 @@ impl Node for AIModelExecutor {
     }
 
     fn check_start(unrendered: &Value, start: &Start<'_>) -> Result<(), NodeError> {
-        spending::check_prices(unrendered, start)
+        spending::check_models(unrendered, start)
     }
 
     async fn preview(

@@ -6,6 +6,8 @@ use dad_run::{Available, Estimate};
 use dad_runner::{NodeError, Start};
 use serde_json::Value;
 
+use super::call::node_error;
+
 /// The longest answer that is reckoned with, in tokens, where nothing says how long it may be.
 const USUAL_ANSWER: u64 = 4096;
 
@@ -108,9 +110,9 @@ fn prompt_tokens(request: &ModelRequest) -> u64 {
     (bytes as u64).div_ceil(BYTES) + MESSAGE * request.messages.len() as u64 + FILE * files
 }
 
-/// Refuses a budget of money for models whose price is not known.
-pub(super) fn check_prices(unrendered: &Value, start: &Start<'_>) -> Result<(), NodeError> {
-    let (Some(_), Some(models)) = (start.budget.cost, start.resources.get::<Models>()) else {
+/// Refuses models that must not be asked, and a budget of money for models whose price is not known.
+pub(super) fn check_models(unrendered: &Value, start: &Start<'_>) -> Result<(), NodeError> {
+    let Some(models) = start.resources.get::<Models>() else {
         return Ok(());
     };
     let test_mode = unrendered.pointer("/model_call_config/test_mode");
@@ -120,8 +122,9 @@ pub(super) fn check_prices(unrendered: &Value, start: &Start<'_>) -> Result<(), 
     let names = unrendered.get("models").and_then(Value::as_array);
     let names = names.into_iter().flatten().filter_map(Value::as_str);
     for name in names.filter(|name| !name.contains('$')) {
+        models.0.check(name).map_err(|error| node_error(&error))?;
         // A model that is not known is told of where it is asked.
-        if let Ok(None) = models.0.price(name) {
+        if start.budget.cost.is_some() && matches!(models.0.price(name), Ok(None)) {
             return Err(unknown_price(name));
         }
     }

@@ -538,7 +538,7 @@ async fn contents_with_secrets_are_not_kept_and_computed_again() {
             .resume_run(&run_dir, &flow)
             .unwrap();
         let report = dad_runner::FlowRunner::within(&flow, &run).run().await.unwrap();
-        run.seal(report.status, None).await.unwrap();
+        run.seal(report.status.try_into().unwrap(), None).await.unwrap();
         for file in ["one.env", "two.env"] {
             assert_eq!(read(&tree, file), format!("KEY={SECRET}\nnew\n"));
         }

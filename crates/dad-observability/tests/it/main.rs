@@ -26,6 +26,7 @@ fn identity(dir: &Path) -> Arc<RunIdentity> {
         root_id: "root".parse().unwrap(),
         run_dir: dir.to_path_buf(),
         trace_dir: dir.to_path_buf(),
+        session: 1,
         previous_run_id: None,
         secrets,
         reader: RunReader::default(),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use dad_core::{RunStatus, Timestamp};
-use dad_run::{Clock, KeepReason, RetentionPolicy, RunView, plan_prune};
+use dad_run::{Clock, KeepReason, RetentionPolicy, RunEnd, RunView, plan_prune};
 use dad_tests::TestProject;
 
 use crate::{catalog, commit_one, context, flow};
@@ -31,7 +31,7 @@ async fn a_clock_that_goes_backwards_harms_nothing() {
     let first = with_clock().setup_run(&flow()).unwrap();
     let dir = first.identity().run_dir.clone();
     commit_one(&first);
-    first.complete_run(RunStatus::Failed, None).await.unwrap();
+    first.complete_run(RunEnd::Failed, None).await.unwrap();
     let view = RunView::open(&dir).unwrap();
     assert_eq!(view.created_at, begin);
     assert!(view.last_record_at < view.created_at);
@@ -42,7 +42,7 @@ async fn a_clock_that_goes_backwards_harms_nothing() {
 
     // What was resumed keeps what it did, and its journal stays one.
     let resumed = with_clock().resume_run(&dir, &flow()).unwrap();
-    resumed.complete_run(RunStatus::Completed, None).await.unwrap();
+    resumed.complete_run(RunEnd::Completed, None).await.unwrap();
     let view = RunView::open(&dir).unwrap();
     assert_eq!((view.status, view.steps().count()), (RunStatus::Completed, 1));
     assert!(view.verify().unwrap().damage.is_empty());
@@ -50,7 +50,7 @@ async fn a_clock_that_goes_backwards_harms_nothing() {
     // A run that was made later stands before one that was made earlier, as their times say.
     let second = with_clock().setup_run(&flow()).unwrap();
     let second_id = second.identity().run_id.clone();
-    second.complete_run(RunStatus::Completed, None).await.unwrap();
+    second.complete_run(RunEnd::Completed, None).await.unwrap();
     let listed = catalog(project.path()).list().unwrap();
     assert_eq!(listed[0].run_id, second_id);
     assert_eq!(listed[1].dir, dir);

@@ -14,7 +14,8 @@ use dad_core::{
 };
 use dad_definition::{FlowBuilder, NodeBuilder, NodeTypeInfo, NodeTypes};
 use dad_run::{
-    ActiveRun, Catalog, CommitDetails, NewAnswer, RunContext, RunContextBuilder, RunError, RunView, StepStart,
+    ActiveRun, Catalog, CommitDetails, NewAnswer, RunContext, RunContextBuilder, RunEnd, RunError, RunView,
+    StepStart,
 };
 use dad_tests::TestProject;
 use serde_json::{Map, Value, json};
@@ -119,7 +120,7 @@ async fn a_run_is_readable_while_it_is_driven_and_after() {
         ["custom-artifacts/extra.txt", "outcome.json", "result.json"]
     );
     let handle = run.handle();
-    run.complete_run(RunStatus::Completed, None).await.unwrap();
+    run.complete_run(RunEnd::Completed, None).await.unwrap();
     assert!(matches!(
         handle.custom("late", None, Value::Null),
         Err(RunError::Ended)
@@ -154,7 +155,7 @@ async fn a_torn_line_is_expected_and_damage_before_it_is_not() {
     let run = set_up(project.path());
     let dir = run.identity().run_dir.clone();
     commit_one(&run);
-    run.complete_run(RunStatus::Completed, None).await.unwrap();
+    run.complete_run(RunEnd::Completed, None).await.unwrap();
     let project = project.into_unchecked();
     let whole = std::fs::read_to_string(journal(&dir)).unwrap();
 
@@ -189,7 +190,7 @@ async fn unknown_records_are_read_and_newer_directories_refused() {
     let project = TestProject::new();
     let run = set_up(project.path());
     let dir = run.identity().run_dir.clone();
-    run.complete_run(RunStatus::Completed, None).await.unwrap();
+    run.complete_run(RunEnd::Completed, None).await.unwrap();
     let _project = project.into_unchecked();
     let whole = std::fs::read_to_string(journal(&dir)).unwrap();
     let seq = whole.lines().count() + 1;
@@ -219,7 +220,7 @@ async fn large_fields_stand_beside_the_journal() {
     let input = json!({ "text": "x".repeat(100_000) });
     let path = "flow.one".parse().unwrap();
     run.answered(NewAnswer::input(&path, "test", &input)).unwrap();
-    run.complete_run(RunStatus::Cancelled, None).await.unwrap();
+    run.complete_run(RunEnd::Cancelled, None).await.unwrap();
     let longest = std::fs::read_to_string(journal(&dir))
         .unwrap()
         .lines()
@@ -242,7 +243,7 @@ async fn runs_are_found_by_id_prefix_and_last() {
             .setup_run(&flow())
             .unwrap();
         ids.push(run.identity().run_id.clone());
-        run.complete_run(RunStatus::Completed, None).await.unwrap();
+        run.complete_run(RunEnd::Completed, None).await.unwrap();
     }
     let catalog = catalog(project.path());
     assert_eq!(catalog.find("a_", None).unwrap().run_id, ids[0]);
@@ -312,7 +313,7 @@ async fn the_definition_is_read_back_with_the_digests_of_its_steps() {
         .map(|step| (step.path.clone(), step.digest))
         .collect();
     assert_eq!(Vec::from_iter(recorded.steps), steps);
-    run.complete_run(RunStatus::Completed, None).await.unwrap();
+    run.complete_run(RunEnd::Completed, None).await.unwrap();
 
     let _project = project.into_unchecked();
     let file = dir.join(".run/definition.json");
@@ -346,7 +347,7 @@ async fn static_inputs_may_say_their_version() {
     };
     let run = give(json!({ "one": { "n": 1 } })).unwrap();
     let dir = run.identity().run_dir.clone();
-    run.complete_run(RunStatus::Completed, None).await.unwrap();
+    run.complete_run(RunEnd::Completed, None).await.unwrap();
     let written = std::fs::read(dir.join("static_inputs/static_inputs.json")).unwrap();
     let written: Value = serde_json::from_slice(&written).unwrap();
     assert_eq!(written, json!({ "schema_version": 1, "flow.one": { "n": 1 } }));
@@ -354,7 +355,7 @@ async fn static_inputs_may_say_their_version() {
     let run = give(written).unwrap();
     let given = run.given_input(&"flow.one".parse().unwrap()).unwrap();
     assert_eq!(given.value, json!({ "n": 1 }));
-    run.complete_run(RunStatus::Completed, None).await.unwrap();
+    run.complete_run(RunEnd::Completed, None).await.unwrap();
     let newer = give(json!({ "schema_version": 9, "one": {} })).unwrap_err();
     assert!(
         matches!(newer, RunError::NewerVersion { found: 9, .. }),
@@ -441,7 +442,7 @@ async fn with_the_disk_nothing_is_announced_before_it_is_synced() {
     );
 
     run.custom("last", None, json!(4)).unwrap();
-    run.complete_run(RunStatus::Completed, None).await.unwrap();
+    run.complete_run(RunEnd::Completed, None).await.unwrap();
     assert_eq!(
         (told(&mut subscription).len(), synced.journal()),
         (2, 1),
@@ -460,7 +461,7 @@ async fn without_the_disk_nothing_is_synced() {
         .setup_run(&flow())
         .unwrap();
     commit_one(&run);
-    run.complete_run(RunStatus::Completed, None).await.unwrap();
+    run.complete_run(RunEnd::Completed, None).await.unwrap();
     assert_eq!(synced.0.lock().unwrap().len(), 0);
 }
 
@@ -484,5 +485,5 @@ async fn a_step_is_synced_before_its_record_on_several_threads_too() {
             "{name} in {files:?}"
         );
     }
-    run.complete_run(RunStatus::Completed, None).await.unwrap();
+    run.complete_run(RunEnd::Completed, None).await.unwrap();
 }

@@ -6,7 +6,7 @@ use super::form;
 use super::question::{checked, quietly};
 use crate::conversation::Conversation;
 use crate::error::TerminalError;
-use crate::screen::is_interactive;
+use crate::screen::{is_interactive, write_line};
 use crate::text::{BOLD, DIM, mark, printable};
 
 /// What a person is to agree to.
@@ -58,7 +58,10 @@ async fn ask(
     let conversation = Conversation::begin().await?;
     show(question);
     loop {
-        let answer = match conversation.choice("Shall it be executed?", &CHOICES, 0).await? {
+        let answer = match conversation
+            .decision("Shall it be executed?", &CHOICES, 1)
+            .await?
+        {
             0 => json!({ "approve": true }),
             1 => {
                 let parse = |typed: &str| Ok(typed.trim().to_owned());
@@ -88,12 +91,14 @@ async fn ask(
 fn show(question: &ApprovalQuestion<'_>) {
     let (sign, style) = mark(StepStatus::Waiting, false);
     let path = question.path;
-    anstream::eprintln!("{style}{sign}{style:#} {BOLD}{path}{BOLD:#} {DIM}needs approval{DIM:#}");
+    write_line(&format!(
+        "{style}{sign}{style:#} {BOLD}{path}{BOLD:#} {DIM}needs approval{DIM:#}"
+    ));
     let about = match question.preview {
         "" => serde_json::to_string_pretty(question.settings).unwrap_or_default(),
         preview => preview.to_owned(),
     };
     for line in printable(&about).lines() {
-        anstream::eprintln!("  {line}");
+        write_line(&format!("  {line}"));
     }
 }

@@ -87,7 +87,7 @@ async fn ask_commands(
             conversation.tell(&format!("$ {command}"));
         }
         let items = vec![Item::new("run these", ""), Item::new("run others", "")];
-        if conversation.choose("Which commands?", items, 0).await? == 0 {
+        if conversation.decide("Which commands?", items, 0).await? == 0 {
             return Ok(None);
         }
     }

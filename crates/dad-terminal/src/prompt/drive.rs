@@ -14,6 +14,9 @@ use crate::screen::{coloured, is_forbidden};
 /// How often a prompt looks whether it is still wanted.
 const TICK: Duration = Duration::from_millis(50);
 
+/// After how long without a key all that were pressed before have come.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// A key that was pressed, as far as prompts tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
@@ -73,6 +76,9 @@ pub(crate) fn drive<W: Widget>(
     stop: &AtomicBool,
 ) -> Result<W::Answer, TerminalError> {
     let mut painter = Painter::default();
+    if widget.ignores_earlier_keys() && discard_keys()? == Discarded::Interrupt {
+        return Err(TerminalError::Interrupted);
+    }
     loop {
         painter.paint(&widget)?;
         let flow = match next(stop)? {
@@ -104,6 +110,25 @@ pub(crate) fn drive<W: Widget>(
             }
         }
     }
+}
+
+#[derive(PartialEq)]
+enum Discarded {
+    Keys,
+    /// Ctrl-C was among them, which is meant for the program whenever it is pressed.
+    Interrupt,
+}
+
+/// Takes the keys that were pressed until now, and pastes too.
+fn discard_keys() -> std::io::Result<Discarded> {
+    while wait(Duration::ZERO)? == Terminal::Open && crossterm::event::poll(PAUSE)? {
+        if let Event::Key(event) = crossterm::event::read()?
+            && Key::of(event) == Key::Ctrl('c')
+        {
+            return Ok(Discarded::Interrupt);
+        }
+    }
+    Ok(Discarded::Keys)
 }
 
 enum Happened {
@@ -263,5 +288,6 @@ fn cells(number: usize) -> u16 {
 
 fn put(out: &mut Vec<u8>, rows: &[String]) {
     // In this mode a line feed goes down and not back.
-    out.extend_from_slice(coloured(&rows.join("\r\n")).as_bytes());
+    let rows: Vec<String> = rows.iter().map(|row| coloured(row)).collect();
+    out.extend_from_slice(rows.join("\r\n").as_bytes());
 }

@@ -31,6 +31,8 @@ pub(crate) struct Menu {
     at: usize,
     /// Which are marked, where several can be chosen.
     marked: Option<Vec<bool>>,
+    /// Whether it decides about something that cannot be taken back.
+    decides: bool,
 }
 
 impl Menu {
@@ -40,6 +42,15 @@ impl Menu {
             at: at.min(items.len().saturating_sub(1)),
             items,
             marked: None,
+            decides: false,
+        }
+    }
+
+    /// The same, for something that cannot be taken back: only a key that is pressed when the choice is seen makes it.
+    pub(crate) fn deciding(self) -> Self {
+        Self {
+            decides: true,
+            ..self
         }
     }
 
@@ -146,6 +157,10 @@ impl Widget for Menu {
     }
 
     fn paste(&mut self, _: &str) {}
+
+    fn ignores_earlier_keys(&self) -> bool {
+        self.decides
+    }
 }
 
 #[cfg(test)]

@@ -35,6 +35,11 @@ pub(crate) trait Widget {
 
     /// Text that was pasted: its line feeds are no keys.
     fn paste(&mut self, text: &str);
+
+    /// Whether keys that were pressed before it appeared are meant for something else.
+    fn ignores_earlier_keys(&self) -> bool {
+        false
+    }
 }
 
 /// Where a key leads.
