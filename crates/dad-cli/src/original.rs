@@ -6,6 +6,7 @@ use dad_terminal::{BOLD, DIM, mark, run_style};
 use serde_json::{Value, json};
 
 use crate::error::CommandError;
+use crate::summary::place_of;
 use crate::{json, out};
 
 /// Shows a run and its tree.
@@ -35,7 +36,7 @@ pub(crate) fn run(run: &OriginalRun, as_json: bool) -> Result<(), CommandError> 
     if let Some(created_at) = entry.created_at {
         out::lines(&format!("  {DIM}made{DIM:#}      {created_at}"))?;
     }
-    out::lines(&format!("  {DIM}artifacts{DIM:#} {}", entry.dir.display()))?;
+    out::lines(&format!("  {DIM}artifacts{DIM:#} {}", place_of(&entry.dir)))?;
     for element in &run.elements {
         out::lines(&element_line(element))?;
     }
@@ -91,6 +92,6 @@ pub(crate) fn step(run: &OriginalRun, path: &HierarchyPath, as_json: bool) -> Re
         }
     }
     let dir = run.entry.dir.join(path.to_relative_dir());
-    out::lines(&format!("{BOLD}files{BOLD:#} {}", dir.display()))?;
+    out::lines(&format!("{BOLD}files{BOLD:#} {}", place_of(&dir)))?;
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::args::RenderOptions;
 use crate::config::environment;
 use crate::error::CommandError;
+use crate::user::user;
 use crate::validate::find_one;
 use crate::{exit_code, given, json, out};
 
@@ -24,7 +25,8 @@ pub(crate) fn render(
     let environment = environment(&project_root, options.given.env.as_deref())?;
     let mut context = RunContext::builder(&found.root_id, &project_root)
         .nodes(app.nodes.clone())
-        .environment(&environment.name);
+        .environment(&environment.name)
+        .trust(user()?.trust());
     if let Some(spans) = found.spans {
         context = context.spans(spans);
     }

@@ -5,7 +5,7 @@ use dad_core::{
     HierarchyPath, PathSelector, RunStatus, SelectError, Timestamp, format_duration, format_size,
 };
 use dad_run::{Catalog, Dirs, OriginalRun, RunEntry, RunError, RunView, Unreadable, Verification, ViewEntry};
-use dad_terminal::{count, print_line};
+use dad_terminal::{count, print_line, printable};
 use serde_json::json;
 
 use crate::args::Place;
@@ -61,7 +61,7 @@ pub(crate) fn list(place: &Place, with_size: bool, as_json: bool) -> Result<u8, 
         out::lines(&lines)?;
     }
     for run in &unreadable {
-        print_line(&format!("left out: {}", dad_terminal::printable(&run.reason)));
+        print_line(&format!("left out: {}", printable(&run.reason)));
     }
     if let Some(run) = runs
         .iter()
@@ -191,7 +191,7 @@ fn tell(view: &RunView, found: &Verification) -> Result<(), CommandError> {
     }
     for damage in &found.damage {
         let file = damage.path.strip_prefix(view.dir()).unwrap_or(&damage.path);
-        out::lines(&format!("{}: {}", file.display(), damage.reason))?;
+        out::lines(&printable(&format!("{}: {}", file.display(), damage.reason)))?;
     }
     let (steps, files) = (count(found.steps, "step"), count(found.files, "file"));
     let verdict = match found.damage.len() as u64 {

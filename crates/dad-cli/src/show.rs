@@ -8,13 +8,14 @@ use dad_core::{
 use dad_run::{
     Decision, OpenQuestion, PlannedStep, Question, QuestionKind, RunView, StepCommitted, Totals, ViewEntry,
 };
-use dad_terminal::{BOLD, DIM, count, mark, path_indent, path_name, run_style, waits_for};
+use dad_terminal::{BOLD, DIM, count, mark, path_indent, path_name, printable, run_style, waits_for};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::args::Place;
 use crate::error::CommandError;
 use crate::runs::made_at;
+use crate::summary::place_of;
 use crate::summary::{aligned, command_in, error_at};
 use crate::tree::Line;
 use crate::{json, out, tree};
@@ -58,7 +59,10 @@ pub(crate) fn run(view: &RunView, place: &Place, shown: &Shown) -> Result<(), Co
         view.run_id, view.status
     ));
     for (name, value) in rows(view, place)? {
-        print(&format!("  {DIM}{name:<9}{DIM:#} {}", aligned(&value, 12)));
+        print(&format!(
+            "  {DIM}{name:<9}{DIM:#} {}",
+            aligned(&printable(&value), 12)
+        ));
     }
     if view.torn {
         print("  the last line of the journal was cut off by a crash and is ignored");
@@ -87,12 +91,7 @@ fn rows(view: &RunView, place: &Place) -> Result<Vec<(&'static str, String)>, Co
     }
     if let Some(error) = &view.error {
         rows.push(("error", error_at(error)));
-        rows.extend(
-            error
-                .hint
-                .as_ref()
-                .map(|hint| ("hint", dad_terminal::printable(hint))),
-        );
+        rows.extend(error.hint.as_ref().map(|hint| ("hint", hint.clone())));
     }
     let took = Duration::try_from(view.last_record_at.duration_since(view.created_at));
     let took = took.ok().filter(|_| view.status != RunStatus::Running);
@@ -284,7 +283,7 @@ fn print_question(question: &Question) -> Result<(), CommandError> {
         "" => serde_json::to_string_pretty(&question.settings).unwrap_or_default(),
         preview => preview.to_owned(),
     };
-    out::lines(&dad_terminal::printable(&about))
+    out::lines(&printable(&about))
 }
 
 /// Shows one step: what it was given, what it did, what came out, and its files.
@@ -303,7 +302,7 @@ pub(crate) fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Resul
             }
             out::lines(&format!(
                 "  {DIM}artifacts{DIM:#} {}",
-                view.dir_of(path).display()
+                place_of(&view.dir_of(path))
             ))?;
         }
         return Ok(());
@@ -327,12 +326,12 @@ pub(crate) fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Resul
         if let Some(value) = result.get(part) {
             out::lines(&format!("{BOLD}{part}{BOLD:#}"))?;
             let text = serde_json::to_string_pretty(value).unwrap_or_default();
-            out::lines(&dad_terminal::printable(&text))?;
+            out::lines(&printable(&text))?;
         }
     }
     // What was settled by hand has none.
     if !artifacts.is_empty() {
-        out::lines(&format!("{BOLD}files{BOLD:#} {}", view.dir_of(path).display()))?;
+        out::lines(&format!("{BOLD}files{BOLD:#} {}", place_of(&view.dir_of(path))))?;
     }
     for artifact in artifacts {
         out::lines(&format!("  {:>10}  {}", artifact.len, artifact.name))?;

@@ -6,7 +6,7 @@ use dad_core::{ErrorInfo, NodeType, RunStatus, format_duration};
 use dad_events::{Event, EventBody, RunObserver};
 use dad_run::{RunView, find_project_root};
 use dad_runner::RunReport;
-use dad_terminal::{DIM, count, print_line, run_style};
+use dad_terminal::{DIM, count, print_line, printable, run_style};
 use serde_json::Value;
 
 use crate::args::Place;
@@ -218,7 +218,7 @@ pub(crate) fn show_summary(
     if let Some(error) = &report.error {
         row("error", &error_at(error));
         if let Some(hint) = &error.hint {
-            row("hint", &dad_terminal::printable(hint));
+            row("hint", hint);
         }
     }
     for open in view.into_iter().flat_map(RunView::open_questions) {
@@ -245,11 +245,19 @@ pub(crate) fn error_at(error: &ErrorInfo) -> String {
         .as_ref()
         .filter(|path| !error.message.contains(path.as_str()));
     let place = path.map(|path| format!("{path}: ")).unwrap_or_default();
-    format!("{place}{}", dad_terminal::printable(&error.message))
+    format!("{place}{}", printable(&error.message))
+}
+
+/// A path as a terminal may show it.
+pub(crate) fn place_of(path: &Path) -> String {
+    printable(&path.display().to_string())
 }
 
 fn row(name: &str, text: &str) {
-    print_line(&format!("  {DIM}{name:<9}{DIM:#} {}", aligned(text, 12)));
+    print_line(&format!(
+        "  {DIM}{name:<9}{DIM:#} {}",
+        aligned(&printable(text), 12)
+    ));
 }
 
 /// A text whose further lines begin at a column.

@@ -9,7 +9,7 @@ use crate::error::CommandError;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct User {
-    /// Projects that are obeyed whoever owns them.
+    /// Projects of other users that are obeyed.
     #[serde(default)]
     trusted_projects: Vec<PathBuf>,
     /// Environment variables whose keys may be sent where a project says, and servers that any may be sent to.

@@ -129,8 +129,8 @@ impl ModelCatalog {
     }
 
     /// The same, whose models may be sent the keys of these environment variables, or any key of the environment to
-    /// these servers (`HOST` or `HOST:PORT`), wherever the project's file says they answer. It is for the user to say
-    /// that, and not for a file of the project.
+    /// these servers (`HOST` or `HOST:PORT`), wherever the project's file says they answer. The user says so, and no
+    /// file of the project.
     #[must_use]
     pub fn allow_keys(mut self, allowed: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.allowed_keys = Some(allowed.into_iter().map(Into::into).collect());

@@ -83,7 +83,7 @@ impl Credentials {
                 (Some(key), Whose::User(named))
             }
             None => {
-                let key = std::env::var(&variable).ok();
+                let key = self.source.in_environment(&variable).map_err(unreadable)?;
                 (
                     key,
                     Whose::User(format!("in the environment variable `{variable}`")),
@@ -125,6 +125,10 @@ impl Credentials {
 fn unreadable(error: SecretError) -> ModelError {
     match error {
         SecretError::Unreadable { path, reason } => ModelError::Unreadable { path, reason },
+        SecretError::NotText { name } => ModelError::Unreadable {
+            path: name.into(),
+            reason: "the value of this environment variable is no UTF-8 text".to_owned(),
+        },
         SecretError::Missing { ref file, .. } => ModelError::Unreadable {
             path: file.clone(),
             reason: error.to_string(),

@@ -204,7 +204,7 @@ impl ModelClient for HttpClient {
 
     fn check(&self, model: &str) -> Result<(), ModelError> {
         let Ok(target) = self.catalog.find(model) else {
-            // A name that is not known is told of where the model is asked, for another may be asked before.
+            // An unknown name is an error where the model is asked: another model may be asked before.
             return Ok(());
         };
         match self.credentials.key_for(model, &target, &SecretRegistry::new()) {

@@ -53,7 +53,7 @@ impl Dirs {
     /// Makes the paths absolute; a relative run root lies in the project.
     ///
     /// # Errors
-    /// If the project is no directory, or the subpath leads out of the run root.
+    /// If the project is no directory, its path or that of the run root is no UTF-8 text, or the subpath leads out of the run root.
     pub fn new(
         project_root: &Path,
         run_root: Option<&Path>,
@@ -66,6 +66,14 @@ impl Dirs {
         let project_root = std::fs::canonicalize(project_root).map_err(|e| refused(e.to_string()))?;
         std::fs::read_dir(&project_root).map_err(|e| refused(e.to_string()))?;
         let run_root = project_root.join(run_root.unwrap_or(Path::new(RUNS)));
+        for path in [&project_root, &run_root] {
+            if path.to_str().is_none() {
+                return Err(RunError::Project {
+                    path: path.clone(),
+                    reason: "its path is no UTF-8 text, as which records hold it".to_owned(),
+                });
+            }
+        }
         let effective_run_root = match subpath.filter(|subpath| !subpath.is_empty()) {
             None => run_root.clone(),
             Some(subpath) => {

@@ -35,14 +35,14 @@ pub fn find_project_root_from(start: &Path) -> Result<PathBuf, RunError> {
 }
 
 /// Whose projects are obeyed. A project decides which commands run and which servers are asked, so it must belong to the
-/// user of this process or to the administrator: anybody can put a `.dhenara` into a directory that all may write to.
+/// user of this process or to the administrator: any user can put a `.dhenara` into a directory that all may write to.
 #[derive(Clone, Debug, Default)]
 pub struct ProjectTrust {
     trusted: Vec<PathBuf>,
 }
 
 impl ProjectTrust {
-    /// Trusts these projects too, whoever owns them. It is for the user to say that, and not for a file of the project.
+    /// Trusts these projects of other users too. The user says so, and no file of the project.
     #[must_use]
     pub fn new(trusted: impl IntoIterator<Item = PathBuf>) -> Self {
         let trusted = trusted.into_iter();
@@ -103,8 +103,8 @@ impl ProjectTrust {
     }
 }
 
-/// The first of a path and what its links lead to that belongs to another user, with the number of that user. What is not
-/// there belongs to no one.
+/// The first of a path and what its links lead to that belongs to another user, with the number of that user. A path that
+/// does not exist has no owner.
 #[cfg(unix)]
 #[must_use]
 pub fn foreign_owner(path: &Path) -> Option<(PathBuf, u32)> {

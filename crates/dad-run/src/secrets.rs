@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
@@ -35,6 +36,12 @@ pub enum SecretError {
         /// The credentials file.
         file: PathBuf,
     },
+    /// The environment has it, but not as text.
+    #[error("the environment variable `{name}` is no UTF-8 text")]
+    NotText {
+        /// What was asked for.
+        name: String,
+    },
     /// The file is not what it should be. What stands in it is not told.
     #[error("the credentials in `{}` cannot be read: {reason}", path.display())]
     Unreadable {
@@ -54,7 +61,7 @@ impl SecretError {
                 "set {name} in the environment, or write into {}:\nsecrets:\n  {name}: …",
                 file.display()
             )),
-            Self::Unreadable { .. } => None,
+            Self::NotText { .. } | Self::Unreadable { .. } => None,
         }
     }
 }
@@ -84,7 +91,7 @@ impl SecretSource {
     pub fn get(&self, name: &str) -> Result<SecretString, SecretError> {
         let found = match self.stored(name)? {
             Some(found) => Some(found),
-            None => self.in_environment(name),
+            None => self.in_environment(name)?,
         };
         let found = found.filter(|secret| !secret.is_empty());
         found.map(SecretString::from).ok_or_else(|| SecretError::Missing {
@@ -93,12 +100,20 @@ impl SecretSource {
         })
     }
 
-    fn in_environment(&self, name: &str) -> Option<String> {
+    /// The environment variable of a name, if the source may ask for it.
+    ///
+    /// # Errors
+    /// [`SecretError::NotText`] if its value is no UTF-8 text.
+    pub fn in_environment(&self, name: &str) -> Result<Option<String>, SecretError> {
         let is_allowed = self
             .variables
             .as_ref()
             .is_none_or(|allowed| allowed.contains(name));
-        is_allowed.then(|| std::env::var(name).ok()).flatten()
+        let value = is_allowed.then(|| std::env::var_os(name)).flatten();
+        let text = value.map(OsString::into_string).transpose();
+        text.map_err(|_| SecretError::NotText {
+            name: name.to_owned(),
+        })
     }
 
     /// The credentials file.

@@ -70,7 +70,7 @@ async fn a_run_from_rust_masks_the_keys_of_its_project() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_a_model_is_asked_with_is_masked_whoever_made_the_client() {
+async fn a_key_that_a_model_is_asked_with_is_masked_with_any_client() {
     let scripted = Scripted::new(vec![says("hello")]).await;
     let env = &scripted.env;
     // No configuration names the file, so nothing knows of it before the client reads it.

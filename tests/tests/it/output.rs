@@ -153,7 +153,7 @@ fn a_result_that_cannot_be_written_is_a_failure() {
             "{args:?}: {output}"
         );
     }
-    // An error that cannot be printed as JSON is told on standard error.
+    // An error that cannot be printed as JSON goes to standard error.
     let refused = into_full(&["run", "flow", "none.yaml", "--json"]).expect(2);
     assert!(refused.stderr.contains("error[unreadable]"), "{refused}");
 }
@@ -260,6 +260,21 @@ fn a_directory_and_an_argument_may_have_any_name() {
         let output = ended(&env, command).expect(2);
         assert!(output.stderr.contains("error"), "{output}");
     }
+    // As a project or for its runs it is refused, because records hold paths as text.
+    let calls: [&[&OsStr]; 2] = [
+        &["--project-root".as_ref(), dir.as_os_str()],
+        &["--run-root".as_ref(), dir.as_os_str()],
+    ];
+    for args in calls {
+        let mut command = dhenara(&env);
+        command
+            .args(RUN)
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let output = ended(&env, command).expect(2);
+        assert!(output.stderr.contains("its path is no UTF-8 text"), "{output}");
+    }
     // In a project: its runs are kept at the project's root.
     let mut command = dhenara(&env);
     command
@@ -268,4 +283,42 @@ fn a_directory_and_an_argument_may_have_any_name() {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     assert_eq!(ended(&env, command).expect(0).stdout, "done\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_no_text_is_told_as_such() {
+    let scripted = crate::models::Scripted::new(vec![crate::models::says("hello")]).await;
+    let env = &scripted.env;
+    scripted
+        .flow("  - { node: ask, type: ai_model_call, settings: { models: [openai/gpt-5], prompt: Hi } }\n");
+    let mut command = dhenara(env);
+    command
+        .args(RUN)
+        .env("OPENAI_API_KEY", OsStr::from_bytes(b"\xffkey"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let failed = ended(env, command).expect(1);
+    assert!(
+        failed.stderr.contains(
+            "`OPENAI_API_KEY` cannot be read: the value of this environment variable is no UTF-8 text"
+        ),
+        "{failed}"
+    );
+    env.write(
+        "flow.yaml",
+        "schema_version: 1\nkind: flow\nelements:\n  - { node: a, type: command, settings: { env_vars: { T: \"$secret{DEPLOY}\" }, commands: [[\"true\"]] } }\n",
+    );
+    let mut command = dhenara(env);
+    command
+        .args(RUN)
+        .env("DEPLOY", OsStr::from_bytes(b"\xffkey"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let failed = ended(env, command).expect(1);
+    assert!(
+        failed
+            .stderr
+            .contains("the environment variable `DEPLOY` is no UTF-8 text"),
+        "{failed}"
+    );
 }

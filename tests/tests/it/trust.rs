@@ -12,7 +12,7 @@ use wiremock::MockServer;
 use crate::harness::{CommandOutput, TestEnvironment, tell};
 use crate::models::{Scripted, says};
 
-/// The number of a user that is nobody here.
+/// The number of another user.
 const OTHER: u32 = 65_534;
 
 const FLOW: &str = "schema_version: 1\nkind: flow\nelements:\n  - { node: a, type: command, settings: { commands: [[\"true\"]] } }\n";
@@ -161,7 +161,13 @@ fn the_user_can_trust_a_project_and_no_one_else_can_for_the_user() {
     let trusting = format!("trusted_projects: [\"{}\"]\n", env.project().display());
     user_config(&env, &trusting);
     drop(env.run(&RUN).expect(0));
-    drop(env.run(&["runs", "show", "last"]).expect(0));
+    for args in [
+        &["runs", "show", "last"][..],
+        &["render", "flow.yaml", "a"],
+        &["validate", "flow.yaml"],
+    ] {
+        drop(env.run(args).expect(0));
+    }
 
     // Where the user's configuration is, the XDG specification says.
     let elsewhere = env.path("tmp/xdg");
@@ -263,7 +269,10 @@ async fn a_project_does_not_send_a_key_of_the_environment_elsewhere() {
 
     // A name that comes of a template is known when the step is.
     let templated = "  - { node: ask, type: ai_model_call, settings: { models: [\"$var{provider}/gpt-5\"], prompt: Hi } }\n";
-    scripted.flow(templated);
+    env.write(
+        "flow.yaml",
+        &format!("schema_version: 1\nkind: flow\nrequired: [provider]\nelements:\n{templated}"),
+    );
     let mut args = RUN.to_vec();
     args.extend(["--var", "provider=openai"]);
     let failed = run_with(env, &key, &args).expect(1);

@@ -233,3 +233,67 @@ async fn log_events_go_to_the_run_whose_step_they_happened_in() {
     assert_eq!(records[0]["severityText"], "INFO");
     assert!(!logs[0].to_string().contains("sk-very-secret"));
 }
+
+/// Gives a run to settings and lets a step log while `install` has the subscriber in force; the records that are written.
+async fn logged_with(install: impl Fn(Moment) -> bool) -> usize {
+    let dir = tempfile::tempdir().unwrap();
+    let mut guard = None;
+    let mut reach = |moment| {
+        if install(moment) {
+            let subscriber = tracing_subscriber::registry().with(dad_observability::layer());
+            guard = Some(tracing::subscriber::set_default(subscriber));
+        }
+    };
+    let run = identity(dir.path());
+    reach(Moment::Settings);
+    let mut bus = EventBus::builder();
+    bus.observe(ObservabilitySettings::default());
+    reach(Moment::Start);
+    let bus = bus.start(&run);
+    reach(Moment::Events);
+    for (seq, body) in (1..).zip(events().into_iter().take(4)) {
+        bus.publish(Event {
+            seq: Some(seq),
+            at: Timestamp::now(),
+            run: Arc::clone(&run),
+            body,
+        });
+    }
+    // A span that is written proves that the observer has seen the events.
+    let written = || std::fs::metadata(dir.path().join("trace.jsonl")).is_ok_and(|file| file.len() > 0);
+    while !written() {
+        tokio::task::yield_now().await;
+    }
+    let span = tracing::info_span!(
+        "dad.step",
+        dad.run_id = run.run_id.as_str(),
+        dad.path = "root.step"
+    );
+    span.in_scope(|| tracing::info!("mine"));
+    bus.close().await;
+    let logs = lines(dir.path(), "logs.jsonl");
+    logs.iter()
+        .map(|line| {
+            line["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+                .as_array()
+                .unwrap()
+                .len()
+        })
+        .sum()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+/// What the subscriber is installed before.
+enum Moment {
+    Settings,
+    Start,
+    Events,
+}
+
+#[tokio::test]
+async fn log_events_arrive_whenever_the_subscriber_is_installed() {
+    for chosen in [Moment::Settings, Moment::Start, Moment::Events] {
+        assert_eq!(logged_with(|moment| moment == chosen).await, 1, "{chosen:?}");
+    }
+    assert_eq!(logged_with(|_| false).await, 0);
+}
