@@ -26,7 +26,7 @@ pub(crate) fn render(
     let mut context = RunContext::builder(&found.root_id, &project_root)
         .nodes(app.nodes.clone())
         .environment(&environment.name)
-        .trust(user()?.trust());
+        .project_trust(user()?.trust());
     if let Some(spans) = found.spans {
         context = context.spans(spans);
     }
