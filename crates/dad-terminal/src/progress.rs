@@ -308,7 +308,7 @@ mod tests {
         };
         insta::assert_snapshot!(plain(&step_line(&failed, "code_generator")), @r"
             ✗ code_generator                1.2 s
-              line one [2Jline two
+              line one \u{1b}[2Jline two
         ");
 
         let run_id: RunId = "run_20251123_141516_000001".parse().unwrap();
@@ -345,7 +345,7 @@ mod tests {
     fn text_from_outside_cannot_move_the_cursor() {
         assert_eq!(
             one_line("a\u{1b}]0;title\u{7}b\r\n c\u{202e}d", 40),
-            "a]0;titleb cd"
+            r"a\u{1b}]0;title\u{7}b c\u{202e}d"
         );
         assert_eq!(one_line("0123456789", 5), "0123…");
     }

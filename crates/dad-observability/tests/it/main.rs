@@ -282,8 +282,8 @@ async fn logged_with(install: impl Fn(Moment) -> bool) -> usize {
         .sum()
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
 /// What the subscriber is installed before.
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Moment {
     Settings,
     Start,

@@ -249,9 +249,9 @@ mod tests {
     #[test]
     fn names_from_outside_cannot_move_the_cursor() {
         let menu = Menu::one("Which\x1b[2J?", vec![Item::new("a\nb\x1b]0;c\x07", "")], 7);
-        assert_snapshot!(looks(&menu), @"
-        Which[2J?
-          › a b]0;c
+        assert_snapshot!(looks(&menu), @r"
+        Which\u{1b}[2J?
+          › a b\u{1b}]0;c\u{7}
           ↑ ↓ to move, Enter to choose
         ");
     }
