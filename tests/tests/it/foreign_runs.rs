@@ -312,7 +312,7 @@ fn a_second_driver_is_kept_out_when_the_lease_is_removed() {
         "flow.yaml",
         &FLOW.replace(
             "[[test, -e,",
-            "[[sh, -c, 'until test -e $0; do sleep 0.05; done',",
+            "[[sh, -c, 'for i in $(seq 2000); do test -e $0 && break; sleep 0.05; done',",
         ),
     );
     let driver = env.start(&["run", "flow", "flow.yaml"]);

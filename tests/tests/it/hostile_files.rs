@@ -145,7 +145,7 @@ elements:
   - parallel: both
     elements:
       - { node: asks, type: command, requires_approval: true, settings: { commands: [[echo, approved]] } }
-      - { node: long, type: command, settings: { commands: [\"until test -e $var{project_root}/open; do sleep 0.05; done\"] } }
+      - { node: long, type: command, settings: { commands: [\"for i in $(seq 2000); do test -e $var{project_root}/open && break; sleep 0.05; done\"] } }
 ";
 
 /// Puts things into an inbox that are no messages.

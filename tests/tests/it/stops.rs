@@ -1,6 +1,7 @@
 //! A stop stops: nothing begins behind its record, `finally` runs all the same, and no accepted cancel is lost.
 
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -192,7 +193,7 @@ elements:
       - subflow: part
         requires_approval: true
         elements: [ { node: inner, type: command, settings: { commands: [[echo, executed]] } } ]
-      - { node: long, type: command, settings: { commands: [\"until test -e $var{project_root}/open; do sleep 0.05; done\"] } }
+      - { node: long, type: command, settings: { commands: [\"for i in $(seq 2000); do test -e $var{project_root}/open && break; sleep 0.05; done\"] } }
 ";
 
 #[test]
@@ -321,22 +322,30 @@ async fn a_cancel_that_comes_before_a_run_rests_is_not_passed_over() {
     assert!(view.step(&"resting.cleans".parse().unwrap()).is_some());
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 const HANGS_UP: &str = "\
 schema_version: 1
 kind: flow
 elements:
-  - { node: waits, type: command, settings: { commands: [\"until test -e $var{project_root}/open; do sleep 0.05; done\"] } }
+  - { node: waits, type: command, settings: { commands: [\"for i in $(seq 2000); do test -e $var{project_root}/open && break; sleep 0.05; done\"] } }
 finally:
   - { node: cleans, type: command, settings: { commands: [[echo, cleaned]] } }
 ";
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn a_closed_terminal_stops_a_run_and_finally_runs() {
     let env = TestEnvironment::new();
     env.write("flow.yaml", HANGS_UP);
-    let running = env.start(&["run", "flow", "flow.yaml"]);
+    // The tests themselves may have been started by `nohup`.
+    let mut command = env.command("env", &env.project());
+    let program = env!("CARGO_BIN_EXE_dhenara-under-test");
+    let running = command
+        .args(["--default-signal=HUP", program, "run", "flow", "flow.yaml"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     wait_for("the step", || has_record(&env, "process_started", ".waits"));
     // The shell and the system both send it.
     env.signal(&running, "HUP");
@@ -355,7 +364,12 @@ fn a_run_that_was_started_to_outlive_its_terminal_does() {
     let mut command = env.command("sh", &env.project());
     // As `nohup` does it.
     let script = format!("trap '' HUP; exec {program} run flow flow.yaml");
-    let running = command.args(["-c", &script]).spawn().unwrap();
+    let running = command
+        .args(["-c", &script])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     wait_for("the step", || has_record(&env, "process_started", ".waits"));
     env.signal(&running, "HUP");
     env.write("open", "");
