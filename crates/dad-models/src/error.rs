@@ -253,8 +253,8 @@ impl ModelError {
                     .split_once("://")
                     .map_or(address.as_str(), |(_, host)| host);
                 Some(format!(
-                    "if the key is meant for this server, allow it in your own configuration, \
-                     ~/.config/dhenara/config.yaml:\nallow_key: [\"{host}\"]\nor write the server's own key into {}:\n{provider}:\n  \
+                    "if the key is meant for this server, allow it in `dhenara/config.yaml` in your configuration \
+                     directory ($XDG_CONFIG_HOME, else ~/.config):\nallow_key: [\"{host}\"]\nor write the server's own key into {}:\n{provider}:\n  \
                      api_key: …",
                     file.display()
                 ))

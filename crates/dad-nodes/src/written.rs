@@ -10,7 +10,15 @@ use crate::command::{CommandLine, quoted};
 use crate::shell::{self, CommandText};
 
 /// Programs that read an argument as code if an option says so.
-const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "ksh", "zsh", "busybox"];
+const SHELLS: &[&str] = &[
+    "sh", "bash", "dash", "ash", "ksh", "mksh", "yash", "zsh", "rbash", "fish", "csh", "tcsh",
+];
+
+/// Programs that start the program which their arguments name.
+const STARTERS: &[&str] = &[
+    "busybox", "chroot", "command", "doas", "env", "exec", "ionice", "nice", "nohup", "setsid", "stdbuf",
+    "sudo", "time", "timeout", "xargs",
+];
 
 /// What the compiler found written in the commands of a definition.
 #[doc(hidden)]
@@ -65,7 +73,7 @@ pub(crate) struct Ready {
     pub(crate) argv: Vec<String>,
     /// As results name it.
     pub(crate) shown: String,
-    /// As somebody would type it, to the same effect.
+    /// As a user would type it, to the same effect.
     pub(crate) typed: String,
     /// As `state.json` has it.
     pub(crate) state: Value,
@@ -134,19 +142,48 @@ pub(crate) fn of_tool(argv: &[String], filled: &[Value], allow_generated: bool) 
     }
 }
 
-/// The argument that a shell among the programs reads as code.
+/// The argument that a shell reads as code, in a list of arguments: the first behind its options, if one of them is `-c`.
+/// Without `-c` that argument is a script, whose own options are not the shell's.
 fn code_among(words: &[Value]) -> Option<&Value> {
-    let program = words.first()?.as_str()?;
-    let name = program.rsplit('/').next().unwrap_or(program);
-    if !SHELLS.contains(&name) {
-        return None;
+    let text = |word: &Value| word.as_str().map(str::to_owned).unwrap_or_default();
+    let mut words = words[shell_among(words)? + 1..].iter();
+    let mut reads_code = false;
+    while let Some(word) = words.next() {
+        let option = text(word);
+        if option == "-" || option == "--" {
+            return words.next().filter(|_| reads_code);
+        }
+        if option.starts_with("--") {
+            // These take a file.
+            if ["--rcfile", "--init-file"].contains(&&*option) {
+                words.next();
+            }
+            continue;
+        }
+        if option.len() < 2 || !option.starts_with(['-', '+']) {
+            return Some(word).filter(|_| reads_code);
+        }
+        reads_code |= option.starts_with('-') && option.contains('c');
+        // The name of an option follows, as in `-eo pipefail`.
+        if option.ends_with(['o', 'O']) {
+            words.next();
+        }
     }
-    let is_option = |word: &Value| {
-        let letters = word.as_str().and_then(|word| word.strip_prefix('-'));
-        letters.is_some_and(|letters| !letters.starts_with('-') && letters.contains('c'))
+    None
+}
+
+/// Where the shell stands that a list of arguments starts, by itself or through programs that start the one they are given.
+fn shell_among(words: &[Value]) -> Option<usize> {
+    let name = |word: &Value| {
+        let program = word.as_str()?;
+        Some(program.rsplit('/').next().unwrap_or(program).to_owned())
     };
-    let at = words.iter().skip(1).position(is_option)?;
-    words.get(at + 2)
+    let is = |word: &Value, known: &[&str]| name(word).is_some_and(|name| known.contains(&&*name));
+    match words.first()? {
+        first if is(first, SHELLS) => Some(0),
+        first if is(first, STARTERS) => words.iter().position(|word| is(word, SHELLS)),
+        _ => None,
+    }
 }
 
 /// Where a literal list of arguments gives a shell something generated.
@@ -255,5 +292,38 @@ fn script(parts: &[WrittenPart], shown: &str) -> Ready {
         shown: shown.to_owned(),
         typed,
         state,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_of_a_shell_is_found_behind_its_options() {
+        let cases: &[(&[&str], Option<&str>)] = &[
+            (&["sh", "-c", "code"], Some("code")),
+            (&["/bin/bash", "-lc", "code", "name"], Some("code")),
+            (&["sh", "-c", "-e", "code"], Some("code")),
+            (&["bash", "-c", "--", "code"], Some("code")),
+            (&["bash", "-e", "-c", "code"], Some("code")),
+            (&["bash", "-eo", "pipefail", "-c", "code"], Some("code")),
+            (&["bash", "--rcfile", "-c", "script", "-c", "word"], None),
+            (&["bash", "--norc", "-c", "code"], Some("code")),
+            (&["bash", "+x", "-c", "code"], Some("code")),
+            (&["bash", "script.sh", "-branch", "word"], None),
+            (&["bash", "script.sh", "-c", "word"], None),
+            (&["sh", "-", "-c", "word"], None),
+            (&["sh", "-c"], None),
+            (&["env", "A=b", "sh", "-c", "code"], Some("code")),
+            (&["timeout", "5", "nice", "bash", "-c", "code"], Some("code")),
+            (&["busybox", "sh", "-c", "code"], Some("code")),
+            (&["grep", "-c", "sh", "file"], None),
+        ];
+        for (words, wanted) in cases {
+            let words: Vec<Value> = words.iter().map(|word| (*word).into()).collect();
+            let found = code_among(&words).and_then(Value::as_str);
+            assert_eq!(found, *wanted, "{words:?}");
+        }
     }
 }

@@ -547,7 +547,8 @@ impl RunError {
             ),
             Self::ForeignProject { project_root, .. } => Some(format!(
                 "name your own project by `--project-root DIR`; if you trust this one, write into \
-                 ~/.config/dhenara/config.yaml:\ntrusted_projects: [\"{}\"]",
+                 `dhenara/config.yaml` in your configuration directory ($XDG_CONFIG_HOME, else ~/.config):\n\
+                 trusted_projects: [\"{}\"]",
                 project_root.display()
             )),
             Self::Project { .. } => Some("name the project by `--project-root DIR`".to_owned()),

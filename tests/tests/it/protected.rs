@@ -97,6 +97,22 @@ fn no_run_is_forged_and_none_is_changed() {
 }
 
 #[test]
+fn the_configuration_of_the_user_is_protected() {
+    let env = project();
+    env.write("home/.config/dhenara/config.yaml", "allow_key: []\n");
+    for path in [
+        "home/.config/dhenara/config.yaml",
+        "home/.config/dhenara",
+        "home/.Config/Dhenara/new",
+    ] {
+        untouched(&env, PROJECT, path, &[]);
+    }
+    let above = json!({ "type": "delete_directory", "path": "home" });
+    let refused = refusal(&env, PROJECT, &above, &[]).unwrap_or_default();
+    assert!(refused.contains("the user's own configuration"), "{refused}");
+}
+
+#[test]
 fn the_run_root_that_was_given_is_protected() {
     let env = project();
     std::fs::create_dir_all(env.project().join("out/here")).unwrap();

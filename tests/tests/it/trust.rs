@@ -61,7 +61,7 @@ fn a_project_of_another_user_is_not_obeyed() {
     assert_snapshot!(env.refused(&RUN), @r#"
     ---- stderr
     error[foreign_project]: `[root]/project/.dhenara` belongs to another user (number 65534): the project `[root]/project` is not obeyed
-      hint: name your own project by `--project-root DIR`; if you trust this one, write into ~/.config/dhenara/config.yaml:
+      hint: name your own project by `--project-root DIR`; if you trust this one, write into `dhenara/config.yaml` in your configuration directory ($XDG_CONFIG_HOME, else ~/.config):
             trusted_projects: ["[root]/project"]
     ---- exit code 2
     "#);
@@ -257,7 +257,7 @@ async fn a_project_does_not_send_a_key_of_the_environment_elsewhere() {
     assert_snapshot!(refused.to_string().replace(&port, "PORT"), @r#"
     ---- stderr
     error[not_ready]: `flow_root.ask`: `openai/gpt-5` would be asked at `http://127.0.0.1:PORT`, which is not the provider's own server, with the key in the environment variable `OPENAI_API_KEY`: a file of the project does not decide where that key goes
-      hint: if the key is meant for this server, allow it in your own configuration, ~/.config/dhenara/config.yaml:
+      hint: if the key is meant for this server, allow it in `dhenara/config.yaml` in your configuration directory ($XDG_CONFIG_HOME, else ~/.config):
             allow_key: ["127.0.0.1:PORT"]
             or write the server's own key into [root]/project/.dhenara/.secrets/.credentials.yaml:
             openai:

@@ -15,6 +15,9 @@ use super::place::{has_short_form, plain_name, segments};
 /// The settings of a project.
 const SETTINGS: &str = ".dhenara";
 
+/// The user's own configuration, below `.config`: it says which projects are obeyed and which keys may be sent where.
+const USER_SETTINGS: &str = "dhenara";
+
 /// What operations of a run leave alone. Paths are kept as the plain names in them, so that they are known in every
 /// spelling that some file system takes for the same.
 #[derive(Clone, Debug)]
@@ -76,6 +79,11 @@ impl Protected {
         let has = |wanted: &str| names.iter().any(|name| is_name_of(name, wanted));
         if has(SETTINGS) {
             return Some("belongs to the settings of a project");
+        }
+        let is_of_user =
+            |pair: &[String]| is_name_of(&pair[0], ".config") && is_name_of(&pair[1], USER_SETTINGS);
+        if names.windows(2).any(is_of_user) {
+            return Some("belongs to the user's own configuration");
         }
         if self.run_dir.starts_with(path) {
             return Some("holds the directory of this run");
