@@ -389,6 +389,8 @@ impl Dir {
     /// The length of a file up to its last line feed.
     fn whole_lines(&self, name: &Path, len: u64) -> FsResult<u64> {
         const CHUNK: u64 = 64 * 1024;
+        /// No line is longer.
+        const LONGEST: u64 = 64 * 1024 * 1024;
         let mut end = len;
         let mut file = self.open_file(name)?;
         while end > 0 {
@@ -399,6 +401,10 @@ impl Dir {
                 .context("read", || self.full(name))?;
             if let Some(at) = chunk.iter().rposition(|byte| *byte == b'\n') {
                 return Ok(start + at as u64 + 1);
+            }
+            if len - start > LONGEST {
+                let why = invalid("its last line is longer than 64 MiB");
+                return Err(FsError::new("append to", self.full(name), why));
             }
             end = start;
         }
@@ -453,18 +459,13 @@ impl Dir {
         Ok(())
     }
 
-    /// The content of a file.
+    /// The content of a file, which is at most 1 GiB.
     ///
     /// # Errors
-    /// If it is missing, outside, no regular file, or unreadable.
+    /// If it is missing, outside, no regular file, longer, or unreadable.
     pub fn read(&self, name: impl AsRef<Path>) -> FsResult<Vec<u8>> {
-        let name = name.as_ref();
-        let read = || {
-            let mut bytes = Vec::new();
-            open_regular(&self.dir, name, OpenOptions::new().read(true))?.read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        read().context("read", || self.full(name))
+        const LONGEST: u64 = 1 << 30;
+        self.read_regular_inside(name, LONGEST)
     }
 
     /// The content of a file that is to have `len` bytes: of a longer one the first byte that is too much and no more.

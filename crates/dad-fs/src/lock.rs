@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use crate::error::{Context, FsError, FsResult};
 use crate::gate::{Change, Gate};
 
+/// The longest content that is written over, in bytes.
+const LONGEST: u64 = 64 * 1024;
+
 /// A lock on a file, held until it is dropped or the process ends.
 #[derive(Debug)]
 #[must_use = "the lock is released when this is dropped"]
@@ -66,6 +69,11 @@ impl FileLock {
         let path = &self.path;
         let old = file.metadata().and_then(|old| {
             file.rewind()?;
+            if old.len() > LONGEST {
+                // No holder wrote that.
+                file.set_len(0)?;
+                return Ok(0);
+            }
             Ok(usize::try_from(old.len()).unwrap_or(0))
         });
         let old = old.context("write the lock file", || path.clone())?;

@@ -229,7 +229,11 @@ pub enum RunError {
         most: u64,
     },
     /// The run was made, or driven last, on another machine or in another directory.
-    #[error("`{run}` was driven {}, and is now at `{}`", last_driven(host, driven_in.as_deref()), dir.display())]
+    #[error(
+        "`{run}` was driven {}, and this is `{}` on `{here}`",
+        last_driven(host.as_deref(), driven_in.as_deref()),
+        dir.display()
+    )]
     ForeignRun {
         /// The run.
         run: String,
@@ -237,11 +241,13 @@ pub enum RunError {
         dir: PathBuf,
         /// The machine that drove it last; `None` if its journal does not say.
         host: Option<String>,
+        /// This machine.
+        here: String,
         /// Where it was then.
         driven_in: Option<PathBuf>,
     },
     /// All runs that fit were driven on another machine or in another directory.
-    #[error("no run of this machine and directory fits; the newest other one is `{0}`")]
+    #[error("there is no such run that was driven here; the newest from elsewhere is `{0}`")]
     OnlyForeignRuns(String),
     /// A file of a run that cannot be read as what it should be.
     #[error("`{}` cannot be read: {reason}", path.display())]
@@ -388,7 +394,7 @@ pub enum RunError {
     Fs(#[from] FsError),
 }
 
-fn last_driven(host: &Option<String>, dir: Option<&Path>) -> String {
+fn last_driven(host: Option<&str>, dir: Option<&Path>) -> String {
     match (host, dir) {
         (Some(host), Some(dir)) => format!("on `{host}` in `{}`", dir.display()),
         (Some(host), None) => format!("on `{host}`"),
@@ -582,12 +588,14 @@ impl RunError {
             Self::MessageTooLong { .. } => {
                 Some("write long texts to a file and answer with its path".to_owned())
             }
-            Self::ForeignRun { run, .. } => Some(format!(
-                "look at what it would execute with `dhenara runs show {run}`; if you trust its origin, name the run and add `--trust`"
-            )),
-            Self::OnlyForeignRuns(run) => Some(format!(
-                "name it by its id: `dhenara runs show {run}` shows what it would execute, and `resume`, `answer` and `run step` also ask for `--trust`"
-            )),
+            Self::ForeignRun { .. } => Some(
+                "its `.run/definition.json` says what it would execute; if you trust its origin, add `--trust`".to_owned(),
+            ),
+            Self::OnlyForeignRuns(_) => Some(
+                "name it by its id; `resume`, `answer` and `run step` also ask for `--trust`, because its \
+                 `.run/definition.json` says what they execute"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

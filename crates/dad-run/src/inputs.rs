@@ -161,10 +161,16 @@ pub(crate) fn check_external(what: &str, value: &Value) -> Result<(), RunError> 
 /// Reads a file of static inputs: an object whose keys are paths or unambiguous suffixes. A file that a person writes
 /// need not say its version; the one in a run directory does.
 pub(crate) fn read_static_inputs(path: &Path) -> Result<Vec<UnresolvedInput>, RunError> {
-    let bytes = std::fs::read(path).map_err(|error| RunError::InputFile {
+    let unusable = |reason: String| RunError::InputFile {
         path: path.to_path_buf(),
-        reason: error.to_string(),
-    })?;
+        reason,
+    };
+    let metadata = std::fs::metadata(path).map_err(|error| unusable(error.to_string()))?;
+    if !metadata.is_file() {
+        // A pipe would be waited for, perhaps for ever.
+        return Err(unusable("it is not a regular file".to_owned()));
+    }
+    let bytes = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
     parse_static_inputs(path, &bytes)
 }
 

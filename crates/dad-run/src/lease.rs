@@ -167,7 +167,8 @@ fn foreign_holder_where(dot_run: &Dir, is_local: fn(&Path) -> bool) -> Result<Op
 }
 
 fn read_holder(dot_run: &Dir) -> Option<Holder> {
-    serde_json::from_slice(&dot_run.read(LEASE).ok()?).ok()
+    const LONGEST: u64 = 64 * 1024;
+    serde_json::from_slice(&dot_run.read_regular_inside(LEASE, LONGEST).ok()?).ok()
 }
 
 /// Who holds the lease, in words.

@@ -40,9 +40,13 @@ impl Session {
     }
 }
 
-fn is_same_dir(a: &Path, b: &Path) -> bool {
+/// Whether a recorded path is the one of a run directory.
+fn is_same_dir(recorded: &Path, run_dir: &Path) -> bool {
+    // Anything else would mean this directory wherever it is read.
+    let is_whole = recorded.is_absolute() && !["/proc", "/dev"].iter().any(|dir| recorded.starts_with(dir));
     // One of them may lead through a symbolic link; a directory that is gone is no other one's.
-    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+    let is_same = || matches!((recorded.canonicalize(), run_dir.canonicalize()), (Ok(a), Ok(b)) if a == b);
+    is_whole && (recorded == run_dir || is_same())
 }
 
 /// A process group that a step started and of which no end is recorded.
@@ -132,6 +136,7 @@ impl RunView {
             run: self.name().into_owned(),
             dir: self.dir().to_path_buf(),
             host,
+            here: machine::host(),
             driven_in,
         })
     }
@@ -164,6 +169,9 @@ mod tests {
     #[test]
     fn no_number_of_a_journal_names_every_process_or_the_own_ones() {
         let run_dir = Path::new("/");
+        for elsewhere in ["", ".", "..", "/proc/self/cwd", "/dev/fd/3"] {
+            assert!(!is_same_dir(Path::new(elsewhere), run_dir), "{elsewhere}");
+        }
         let session = Arc::new(Session {
             host: machine::host(),
             boot_id: machine::boot_id().or_else(|| Some("a start".to_owned())),

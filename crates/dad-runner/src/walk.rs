@@ -506,6 +506,10 @@ impl Walk {
             self.list(finally, inside, &mut passed, &mut last).await?;
             all.add(last);
         }
+        // Also if the cancel came when only `finally` was left, or what was stopped had finished all the same.
+        if all.status != StepStatus::Waiting && self.run.is_cancelled_at(path, phase.shield()) {
+            all.cancel();
+        }
         self.leave(component, entered, all, facts)
     }
 

@@ -137,6 +137,42 @@ fn a_pipe_in_the_place_of_a_journal_hides_no_other_run() {
     env.is_checked();
 }
 
+#[test]
+fn no_file_of_a_run_is_read_or_scanned_whatever_its_length() {
+    let env = TestEnvironment::new();
+    env.write("flow.yaml", WAITS);
+    drop(env.run(&["run", "flow", "flow.yaml", "--no-input"]).expect(3));
+    let run = env.last_run();
+    for name in [
+        ".run/lease",
+        ".run/definition.json",
+        ".run/spans.json",
+        ".trace/trace.jsonl",
+    ] {
+        let file = run.join(name);
+        let before = std::fs::read(&file).unwrap();
+        // Takes no room on the disk.
+        std::fs::File::options()
+            .write(true)
+            .open(&file)
+            .unwrap()
+            .set_len(30 << 30)
+            .unwrap();
+        let began = Instant::now();
+        drop(ends(&env, &["resume", "last", "--no-input"]));
+        assert!(began.elapsed() < PATIENCE, "{name}");
+        std::fs::write(&file, before).unwrap();
+    }
+    let pipe = env.project().join("inputs.json");
+    make_pipe(&pipe);
+    let refused = ends(
+        &env,
+        &["run", "flow", "flow.yaml", "--static-inputs", "inputs.json"],
+    );
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    env.is_checked();
+}
+
 const LIVES: &str = "\
 schema_version: 1
 kind: flow

@@ -182,6 +182,25 @@ fn what_stands_in_a_finally_can_be_cancelled_by_itself() {
     }
 }
 
+#[test]
+fn a_cancel_of_a_component_counts_when_only_its_finally_is_left() {
+    let env = TestEnvironment::new();
+    let open = "for i in $(seq 2000); do test -e $var{project_root}/open && break; sleep 0.05; done";
+    let flow = FINALLY
+        .replace("[[sleep, '600']]", "[[\"true\"]]")
+        .replace("\"$expr{ false }\"", "\"$expr{ true }\"")
+        .replace("sleep 0.3; echo swept", &format!("{open}; echo swept"));
+    env.write("flow.yaml", &flow);
+    let running = env.start(&["run", "flow", "flow.yaml"]);
+    wait_for("the finally", || has_record(&env, "process_started", ".inner"));
+    drop(env.run(&["cancel", "last", "s"]).expect(0));
+    wait_for("the record", || has_record(&env, "control", "c.s"));
+    env.write("open", "");
+    drop(env.finish(running).expect(130));
+    assert_eq!(status(&env, "c.s"), Some(StepStatus::Cancelled));
+    assert_eq!(status(&env, "c.s.cleanup"), Some(StepStatus::Completed));
+}
+
 const WAITING: &str = "\
 schema_version: 1
 kind: flow
