@@ -179,7 +179,7 @@ fn tool_call(call: &genai::chat::ToolCall) -> ToolCall {
             // So some call a tool that takes nothing.
             Value::Null => Value::Object(serde_json::Map::new()),
             Value::String(text) if text.trim().is_empty() => Value::Object(serde_json::Map::new()),
-            // What cannot be read without loss stays a text, and is told to the model.
+            // What cannot be read without loss stays a text, and the model gets the reason.
             Value::String(text) => json::parse_external(text).unwrap_or_else(|_| text.clone().into()),
             other => other.clone(),
         },

@@ -15,7 +15,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How many paths one call gets; a command line has a limit.
 const PATHS_AT_ONCE: usize = 500;
 
-/// What git is told of every time: nothing that lies in the tree is executed, be it a hook or a monitor of files, and no
+/// The options of every call of git: nothing that lies in the tree is executed, be it a hook or a monitor of files, and no
 /// directory is taken for a repository because its files look like one. Paths are literal: a name with a star means the
 /// file of that name.
 const ALWAYS: [&str; 7] = [

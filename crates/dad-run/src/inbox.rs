@@ -114,8 +114,8 @@ pub(crate) struct Received {
 }
 
 impl Inbox {
-    /// The inbox of a run whose lease this process is about to take. To be called before that: whoever sends a cancel
-    /// afterwards may have seen the lease, and means this driver.
+    /// The inbox of a run whose lease this process is about to take. To be called before that: the sender of a
+    /// later cancel may have seen the lease, and means this driver.
     pub(crate) fn before_lease(dot_run: &Dir) -> Result<Self, RunError> {
         let mut inbox = Self::default();
         if let Some(dir) = dot_run.open_dir_optional(INBOX)? {

@@ -46,8 +46,8 @@ impl std::fmt::Display for Holder {
 #[derive(Debug)]
 pub(crate) struct Lease {
     lease: FileLock,
-    /// The journal itself is locked as well: whoever removes the lease, as programs do that keep directories in step with
-    /// others, does not let a second driver in.
+    /// The journal itself is locked as well: a program that removes the lease, as those do which keep directories in step
+    /// with others, lets no second driver in.
     journal: Option<FileLock>,
 }
 

@@ -120,8 +120,8 @@ impl RunView {
         left
     }
 
-    /// Refuses a run that was driven last on another machine or in another directory, unless it is trusted: whoever made
-    /// it decided what resuming it executes.
+    /// Refuses a run that was driven last on another machine or in another directory, unless it is trusted: its maker
+    /// decided what resuming it executes.
     ///
     /// # Errors
     /// [`RunError::ForeignRun`] with where it was driven.

@@ -18,7 +18,7 @@ pub(crate) const CANCELLED: &str = "cancelled";
 const NO_LIMIT: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Waits for an attempt; at its time limit, or when the run is cancelled, asks it to stop and waits a little longer.
-/// `None` if it has not returned then: what it still does nobody knows.
+/// `None` if it has not returned then: what it still does is unknown.
 pub(crate) async fn within_limits(
     attempt: impl Future<Output = Result<NodeOutput, NodeError>>,
     limit: Option<Duration>,

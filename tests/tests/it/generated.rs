@@ -52,7 +52,7 @@ fn a_value_is_no_code_wherever_it_stands() {
         flow(&env, &json!({ "commands": commands }), &json!({}), &variables);
         refused(&env, &[]);
     }
-    // What the compiler makes of a command is taken from nobody else.
+    // What the compiler makes of a command is taken from no other source.
     let inner = json!([{ "script": MARK, "arguments": [], "shown": "echo hello" }]);
     let written = json!({ "allow_generated": true, "commands": [{ "text": MARK }] });
     let variables = json!({ "inner": inner, "yes": true });

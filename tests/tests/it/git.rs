@@ -1,4 +1,4 @@
-//! What git is told of a step's changes, and that nothing which a step wrote is executed by it.
+//! What git records of a step's changes, and that it executes nothing which a step wrote.
 #![cfg(unix)]
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Calls of tools that arrived in part, or hold what cannot be kept: none is made, and the model is told why.
+//! Calls of tools that arrived in part, or hold what cannot be kept: none is made, and the model gets the reason.
 
 use serde_json::{Value, json};
 

@@ -213,7 +213,7 @@ async fn touched_files_and_nothing_else_are_staged_and_committed() {
     assert_eq!(report.error, None);
     let shown = git(tree.path(), &["show", "--name-only", "--format=%s"]).unwrap();
     assert_eq!(String::from_utf8_lossy(&shown.stdout), "Change two\n\na.txt\n");
-    // What somebody has not finished is not committed because the file is as it was to be.
+    // A user's unfinished work is not committed because the file is as it was to be.
     std::fs::write(tree.path().join("a.txt"), "half done").unwrap();
     let report = run(with(true, vec![create("a.txt", "half done")]), project.path()).await;
     assert_eq!(report.error, None, "nothing to commit is no failure");
