@@ -26,16 +26,25 @@ impl LineFile {
 
     /// Appends a request.
     pub(crate) fn write(&mut self, request: &impl Serialize) -> Result<(), String> {
-        let mut request = serde_json::to_value(request).map_err(|error| error.to_string())?;
-        leave_out_nulls(&mut request);
+        let wrong = |error: serde_json::Error| error.to_string();
         self.line.clear();
-        serde_json::to_writer(&mut self.line, &request).map_err(|error| error.to_string())?;
+        serde_json::to_writer(&mut self.line, request).map_err(wrong)?;
+        // Most lines have none, and need not be read again.
+        if self.line.windows(NULL.len()).any(|bytes| bytes == NULL) {
+            let mut request = serde_json::from_slice(&self.line).map_err(wrong)?;
+            leave_out_nulls(&mut request);
+            self.line.clear();
+            serde_json::to_writer(&mut self.line, &request).map_err(wrong)?;
+        }
         self.line.push(b'\n');
         self.file
             .append(&self.line)
             .map_err(|error| format!("{error}: {}", error.source))
     }
 }
+
+/// A field without a value, as the library writes it.
+const NULL: &[u8] = b":null";
 
 /// Leaves out fields without a value. The library writes them as null, which readers of OTLP/JSON refuse where a number or
 /// an object is expected.
