@@ -165,7 +165,7 @@ fn tell(
         ))?;
     }
     for run in &report.in_use {
-        out::lines(&format!("kept    {run}  {DIM}somebody uses it now{DIM:#}"))?;
+        out::lines(&format!("kept    {run}  {DIM}a process uses it now{DIM:#}"))?;
     }
     if let Some((plan, _)) = plan {
         for run in &plan.unreadable {

@@ -68,11 +68,11 @@ pub(crate) fn list(place: &Place, with_size: bool, as_json: bool) -> Result<u8, 
         .rfind(|run| run.status == RunStatus::Waiting && run.is_from_here())
     {
         let next = command_in(&["answer", run.run_id.as_str()], place);
-        print_line(&format!("the newest that waits is answered by `{next}`"));
+        print_line(&format!("answer the newest waiting run with `{next}`"));
     }
     if let Some(run) = runs.iter().rfind(|run| can_resume(run) && run.is_from_here()) {
         let next = command_in(&["resume", run.run_id.as_str()], place);
-        print_line(&format!("the newest that did not complete goes on with `{next}`"));
+        print_line(&format!("resume the newest unfinished run with `{next}`"));
     }
     Ok(exit_code::DONE)
 }

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::drive::watch_inbox;
 use crate::end::RunEnd;
 use crate::error::RunError;
-use crate::inner::RunInner;
+use crate::inner::{RunInner, State};
 use crate::inputs::{GivenInput, UnresolvedInput, check_external};
 use crate::layout::{ATTEMPTS, COMPONENT_RESULT};
 use crate::plan::{RerunPlan, RunPlace};
@@ -724,6 +724,17 @@ impl RunHandle {
         source: &str,
         value: Option<Value>,
     ) -> Result<(), RunError> {
+        self.control_in(&mut self.inner.state(), kind, path, source, value)
+    }
+
+    fn control_in(
+        &self,
+        state: &mut State,
+        kind: ControlKind,
+        path: Option<&HierarchyPath>,
+        source: &str,
+        value: Option<Value>,
+    ) -> Result<(), RunError> {
         let value = value.map(|value| match value {
             // A message that was longer lies whole in the inbox.
             Value::String(text) => shorten_text(&text, CONTROL_TEXT).into(),
@@ -735,7 +746,7 @@ impl RunHandle {
             source: shorten_text(source, SOURCE),
             value,
         };
-        self.inner.record(&body, None).map(drop)
+        self.inner.record_in(state, &body, None, false).map(drop)
     }
 
     /// Stops the run, or one step or component of it, because somebody outside wants it.
@@ -743,16 +754,10 @@ impl RunHandle {
     /// # Errors
     /// If the run has ended or the record cannot be written.
     pub fn cancel(&self, path: Option<&HierarchyPath>, source: &str) -> Result<(), RunError> {
-        let body = RecordBody::Control {
-            kind: ControlKind::Cancel,
-            path: path.cloned(),
-            source: shorten_text(source, SOURCE),
-            value: None,
-        };
         // One critical section for the record and the tokens: what asks for its token in another one begins before the
         // record, or not at all.
         let mut state = self.inner.state();
-        self.inner.record_in(&mut state, &body, None, false)?;
+        self.control_in(&mut state, ControlKind::Cancel, path, source, None)?;
         let Some(path) = path else {
             self.inner.cancelled.cancel();
             return Ok(());

@@ -360,9 +360,19 @@ impl Walk {
         path: &HierarchyPath,
         error: ErrorInfo,
     ) -> Result<Ended, RunError> {
-        let entered = self.run.enter_component(path, component.kind, Map::new())?;
         let mut all = Ended::nothing();
         all.fail(path, error.at(path));
+        self.end_unentered(component, path, all)
+    }
+
+    /// Records how a component ended without anything in it having been executed.
+    fn end_unentered(
+        &self,
+        component: &Component,
+        path: &HierarchyPath,
+        all: Ended,
+    ) -> Result<Ended, RunError> {
+        let entered = self.run.enter_component(path, component.kind, Map::new())?;
         self.leave(component, &entered, all, Facts::default())
     }
 
@@ -378,9 +388,7 @@ impl Walk {
         if status != StepStatus::Cancelled || !self.run.is_cancelled_at(path, phase.shield()) {
             return Ok(Ended::pending(status));
         }
-        let entered = self.run.enter_component(path, component.kind, Map::new())?;
-        let all = Ended::pending(StepStatus::Cancelled);
-        self.leave(component, &entered, all, Facts::default())
+        self.end_unentered(component, path, Ended::pending(StepStatus::Cancelled))
     }
 
     /// How a component ended before the run was resumed, if that stands. What is under `finally` executes again, because

@@ -248,11 +248,7 @@ impl Conversation {
         options: &[S],
         at: usize,
     ) -> Result<usize, TerminalError> {
-        let items = options
-            .iter()
-            .map(|option| Item::new(option.as_ref(), ""))
-            .collect();
-        self.choose(prompt, items, at).await
+        self.choose(prompt, items(options), at).await
     }
 
     /// Lets choose one of several, beginning at `at`, where the choice cannot be taken back, and returns its index: keys
@@ -266,11 +262,7 @@ impl Conversation {
         options: &[S],
         at: usize,
     ) -> Result<usize, TerminalError> {
-        let items = options
-            .iter()
-            .map(|option| Item::new(option.as_ref(), ""))
-            .collect();
-        self.decide(prompt, items, at).await
+        self.decide(prompt, items(options), at).await
     }
 
     /// Lets choose any number of several, those at `marked` to begin with, and returns their indices in ascending order.
@@ -580,6 +572,12 @@ pub async fn ask_choices<S: AsRef<str>>(
         .await?
         .choices(prompt, options, marked)
         .await
+}
+
+/// Options without an explanation, as a menu has them.
+fn items<S: AsRef<str>>(options: &[S]) -> Vec<Item> {
+    let item = |option: &S| Item::new(option.as_ref(), "");
+    options.iter().map(item).collect()
 }
 
 #[cfg(test)]

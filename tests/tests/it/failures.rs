@@ -187,7 +187,7 @@ async fn a_run_that_is_dropped_is_sealed_as_abandoned() {
     insta::assert_snapshot!(list, @"
     failed      run_00000000_000000_000001  dropped_flow  0000-00-00 00:00:00 UTC  [time]  0 steps
     ---- stderr
-    the newest that did not complete goes on with `dhenara resume run_00000000_000000_000001`
+    resume the newest unfinished run with `dhenara resume run_00000000_000000_000001`
     ---- exit code 0
     ");
 }
@@ -200,7 +200,7 @@ fn a_run_whose_process_leaves_it_is_interrupted() {
     insta::assert_snapshot!(list, @"
     interrupted run_00000000_000000_000001  abandoned_flow  0000-00-00 00:00:00 UTC  [time]
     ---- stderr
-    the newest that did not complete goes on with `dhenara resume run_00000000_000000_000001`
+    resume the newest unfinished run with `dhenara resume run_00000000_000000_000001`
     ---- exit code 0
     ");
     // Nothing was written to find that out.
@@ -216,7 +216,7 @@ fn a_run_whose_process_dies_in_a_step_is_interrupted() {
     insta::assert_snapshot!(env.run(&["runs", "list"]).expect(0), @"
     interrupted run_00000000_000000_000001  abandoned_flow  0000-00-00 00:00:00 UTC  [time]
     ---- stderr
-    the newest that did not complete goes on with `dhenara resume run_00000000_000000_000001`
+    resume the newest unfinished run with `dhenara resume run_00000000_000000_000001`
     ---- exit code 0
     ");
     insta::assert_snapshot!(env.run(&["runs", "show", "last"]).expect(0), @"

@@ -3,30 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
 use dad_tests::check_run_dir;
 
 use crate::crashes::{call, copy_all};
-use crate::harness::{TestEnvironment, has_git, tell};
+use crate::harness::{TestEnvironment, git, has_git, tell};
 
 /// The operations of the whole run that there are at least.
 const AT_LEAST: u64 = 107;
 
 /// The file that somebody edits.
 const EDITED: &str = "zuletzt.txt";
-
-fn git(tree: &Path, arguments: &[&str]) -> String {
-    let identity = ["-c", "user.name=t", "-c", "user.email=t@localhost"];
-    let output = Command::new("git")
-        .args(identity)
-        .args(arguments)
-        .current_dir(tree)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
 
 /// A project with a tree that is committed, but for a file that is none of the run's business.
 fn prepare(env: &TestEnvironment) {

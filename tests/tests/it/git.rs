@@ -2,23 +2,10 @@
 #![cfg(unix)]
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{TestEnvironment, has_git, read_json};
-
-fn git(tree: &Path, arguments: &[&str]) -> String {
-    let identity = ["-c", "user.name=t", "-c", "user.email=t@localhost"];
-    let output = Command::new("git")
-        .args(identity)
-        .args(arguments)
-        .current_dir(tree)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
+use crate::harness::{TestEnvironment, git, has_git, read_json};
 
 /// A project that is a repository with one commit, and a user for more of them; `None` without git.
 fn repository() -> Option<TestEnvironment> {

@@ -408,3 +408,16 @@ pub(crate) fn has_git() -> bool {
     }
     found
 }
+
+/// Calls git in a working tree, as a user with a name; what it prints.
+pub(crate) fn git(tree: &Path, arguments: &[&str]) -> String {
+    let identity = ["-c", "user.name=t", "-c", "user.email=t@localhost"];
+    let output = Command::new("git")
+        .args(identity)
+        .args(arguments)
+        .current_dir(tree)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}

@@ -101,7 +101,7 @@ fn the_list_tells_sizes_and_what_can_be_gone_on_with() {
     failed      run_00000000_000000_000001  fails_root  0000-00-00 00:00:00 UTC  [time]  1 step
     completed   run_00000000_000000_000002  many_root   0000-00-00 00:00:00 UTC  [time]  2 steps
     ---- stderr
-    the newest that did not complete goes on with `dhenara resume run_00000000_000000_000001`
+    resume the newest unfinished run with `dhenara resume run_00000000_000000_000001`
     ---- exit code 0
     ");
     let list = env
