@@ -5,8 +5,8 @@ use std::fmt;
 use dad_core::{OnError, Reuse, StepStatus};
 use serde::{Deserialize, Serialize};
 
+use crate::journal::record::StepCommitted;
 use crate::plan::Side;
-use crate::record::StepCommitted;
 
 /// What the previous run has of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -537,6 +537,7 @@ impl Walk {
                 first_failures: &all.failures,
                 iterations: facts.iterations,
                 branch: facts.branch,
+                absorbed: component.options.on_error.absorbs(all.status),
             },
         )?;
         if all.status != StepStatus::Waiting {
