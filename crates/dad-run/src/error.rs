@@ -267,6 +267,26 @@ pub enum RunError {
         /// The version that knows them.
         version: String,
     },
+    /// A journal that is whole.
+    #[error("the journal of `{0}` is whole: there is nothing to repair")]
+    NothingToRepair(String),
+    /// Steps that may have had an effect, of which the user has to say what becomes of them.
+    #[error(
+        "it is not known how far steps of `{run}` with an effect got: {}",
+        steps.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ")
+    )]
+    Undecided {
+        /// The run.
+        run: String,
+        /// The steps.
+        steps: Vec<HierarchyPath>,
+    },
+    /// A decision about a step of which all is known.
+    #[error("nothing is to be decided about `{0}`: the damage does not concern it")]
+    NotUncertain(HierarchyPath),
+    /// A result that no whole line has.
+    #[error("no whole line of the journal has a result of `{0}` that could be accepted")]
+    NothingToAccept(HierarchyPath),
     /// The operating system gave no random numbers.
     #[error("the operating system gave no random numbers: {0}")]
     Random(String),
@@ -511,6 +531,10 @@ impl RunError {
             Self::NewerRecords { .. } => "newer_records",
             Self::Contradiction(_) => "contradiction",
             Self::Random(_) => "random",
+            Self::NothingToRepair(_) => "nothing_to_repair",
+            Self::Undecided { .. } => "undecided",
+            Self::NotUncertain(_) => "not_uncertain",
+            Self::NothingToAccept(_) => "nothing_to_accept",
             Self::Stopped(_) => "cancelled",
             Self::Unreadable { .. } => "unreadable",
             Self::Journal { .. } => "journal_damaged",
@@ -637,6 +661,10 @@ impl RunError {
                  `.run/definition.json` says what they execute"
                     .to_owned(),
             ),
+            Self::Undecided { .. } => Some(
+                "for each of them, `--redo PATH` executes it again, `--accept PATH` takes its result, and `--skip PATH` passes it over".to_owned(),
+            ),
+            Self::NothingToAccept(path) => Some(format!("`--redo {path}` or `--skip {path}`")),
             Self::NewerRecords { version, .. } => Some(format!("install version {version} or newer")),
             Self::Journal { .. } => Some(
                 "`dhenara runs repair RUN --dry-run` shows what of the run is whole and what continuing it would do"
@@ -694,10 +722,14 @@ impl RunError {
             | Self::OriginalSystem(_)
             | Self::NothingToResume
             | Self::AlreadyCompleted(_)
+            | Self::NothingToRepair(_)
+            | Self::NotUncertain(_)
+            | Self::NothingToAccept(_)
             | Self::ParentGone { .. } => RunErrorKind::Usage,
             Self::ForeignRun { .. }
             | Self::OnlyForeignRuns(_)
             | Self::NewerRecords { .. }
+            | Self::Undecided { .. }
             | Self::LeaseHeld { .. }
             | Self::LeaseOfAnotherHost(_)
             | Self::RunInUse { .. }

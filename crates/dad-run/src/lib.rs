@@ -53,6 +53,7 @@ mod projection;
 mod question;
 mod reader;
 mod recorded;
+mod repair;
 mod replay;
 mod resources;
 mod resume;
@@ -101,6 +102,7 @@ pub use projection::{Metadata, Summary};
 pub use question::{Answer, NewAnswer, NewQuestion, Question, answer_question};
 pub use reader::ResultReader;
 pub use recorded::{DefinitionChanges, RecordedDefinition};
+pub use repair::{Repair, RepairDecision, UncertainStep};
 pub use resources::Resources;
 pub use resume::{Interrupted, Settled};
 pub use retention::{

@@ -69,6 +69,7 @@ impl JournalWriter {
                 keep_torn(dot_run, end)?;
                 file.truncate(end.len)?;
             }
+            Tail::Damaged => file.truncate(end.len)?,
         }
         Ok(Self {
             file,
@@ -176,6 +177,8 @@ pub(crate) enum Tail {
     Unterminated,
     /// With a part of a record, as a crash leaves it.
     Torn,
+    /// With lines that were changed, of which there is a copy.
+    Damaged,
 }
 
 /// What reading a journal gave.
@@ -232,6 +235,7 @@ pub(crate) fn read_journal(
 }
 
 /// The lines of a journal, with their line feeds, none longer than a record may be.
+#[derive(Debug)]
 pub(crate) struct Lines {
     reader: BufReader<File>,
     line: Vec<u8>,
@@ -291,10 +295,11 @@ impl LineError {
 }
 
 /// Checks the lines of a journal, one after the other.
+#[derive(Debug)]
 pub(crate) struct Checker<'k> {
     key: Option<&'k OriginKey>,
     pub(crate) records: u64,
-    len: u64,
+    pub(crate) len: u64,
     /// 0 before the first line.
     format: u32,
     pub(crate) link: Link,
@@ -324,7 +329,7 @@ impl<'k> Checker<'k> {
     }
 
     /// Whether a line without its line feed is whole all the same.
-    fn continues(&self, line: &[u8]) -> bool {
+    pub(crate) fn continues(&self, line: &[u8]) -> bool {
         let before = if self.format == 2 { &self.link.sum } else { &NO_SUM };
         Sealed::read(line).is_some_and(|sealed| sealed.is_whole(before))
     }
@@ -365,6 +370,7 @@ impl<'k> Checker<'k> {
         let begun = match &record.body {
             RecordBody::RunCreated { schema_version, .. } => Some(*schema_version),
             RecordBody::RunResumed(start) => start.schema_version,
+            RecordBody::Repaired { schema_version, .. } => *schema_version,
             _ => None,
         };
         if let Some(newer) = begun.filter(|version| *version > JOURNAL_FORMAT) {
@@ -373,11 +379,8 @@ impl<'k> Checker<'k> {
         let format = match (self.format, begun) {
             (0, Some(version)) => version.min(JOURNAL_FORMAT),
             (1, Some(2)) if is_sealed => {
-                let RecordBody::RunResumed(start) = &record.body else {
-                    return Err(LineError::damage("it cannot begin a new format"));
-                };
                 let digest = Digest::from(self.digest.finalize());
-                if start.prev != Some(digest) {
+                if prev_of(&record.body) != Some(digest) {
                     return Err(LineError::damage("the lines before it were changed"));
                 }
                 2
@@ -402,7 +405,7 @@ impl<'k> Checker<'k> {
         let is_by = sealed.is_by(key, &self.link.mac);
         let vouches_for_all_before = match &record.body {
             RecordBody::RunCreated { .. } => true,
-            RecordBody::RunResumed(start) => start.prev.is_some(),
+            RecordBody::RunResumed(_) | RecordBody::Repaired { .. } => prev_of(&record.body).is_some(),
             RecordBody::Trusted { trusts } => trusts.as_bytes() == self.link.sum,
             _ => false,
         };
@@ -438,6 +441,15 @@ impl<'k> Checker<'k> {
             origin,
             newer: self.newer,
         }
+    }
+}
+
+/// What the first line of the second format says of the lines before it.
+fn prev_of(body: &RecordBody) -> Option<Digest> {
+    match body {
+        RecordBody::RunResumed(start) => start.prev,
+        RecordBody::Repaired { prev, .. } => *prev,
+        _ => None,
     }
 }
 

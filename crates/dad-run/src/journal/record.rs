@@ -65,6 +65,12 @@ pub enum RecordBody {
         aside: String,
         /// Steps of which it is not known how far they got.
         uncertain: StoredValue,
+        /// Of a run that was begun in an older format: the format from this line on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        schema_version: Option<u32>,
+        /// Of a run that was begun in an older format: digest of all lines before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prev: Option<Digest>,
     },
     /// A process begins to drive the run.
     RunStarted(SessionStart),

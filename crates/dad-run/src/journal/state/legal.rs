@@ -25,6 +25,7 @@ impl Progress {
     /// | `attempt_failed` | while that attempt executes |
     /// | `step_committed` | for the attempt that was begun; without one for a result that is taken over or settled by hand |
     /// | `control`, `custom`, `run_sealed` | while the run is driven |
+    /// | `step_committed`, `control` | behind `repaired`: what the user decided about an uncertain step |
     ///
     /// # Errors
     /// Why it may not.
@@ -38,6 +39,7 @@ impl Progress {
             RecordBody::RunResumed(start) => self.is_begun().and_then(|()| self.is_epoch(start.driver.epoch)),
             RecordBody::Trusted { .. } | RecordBody::Repaired { .. } => self.is_begun(),
             RecordBody::Unknown => Ok(()),
+            RecordBody::StepCommitted(_) | RecordBody::Control { .. } if self.tally.is_repaired => Ok(()),
             _ if !self.tally.is_driven => Err("no process drives the run".to_owned()),
             RecordBody::ComponentStarted { path, .. } => self.may_enter(path),
             RecordBody::BranchTaken { path, .. } | RecordBody::LoopStarted { path, .. } => {

@@ -25,6 +25,8 @@ pub(crate) struct Tally {
     pub(crate) session: Option<Arc<Session>>,
     /// Whether records of steps may follow: a process has begun to drive it and not sealed it.
     pub(crate) is_driven: bool,
+    /// Whether the journal was repaired since: what its user decided about uncertain steps may follow.
+    pub(crate) is_repaired: bool,
     /// How it was sealed last; `None` if it is driven or was interrupted.
     pub(crate) sealed: Option<RunStatus>,
     pub(crate) error: Option<ErrorInfo>,
@@ -73,7 +75,15 @@ impl Tally {
             RecordBody::RunStarted(start) | RecordBody::RunResumed(start) => {
                 self.session_started(start, last_at, at);
             }
-            RecordBody::Trusted { .. } | RecordBody::Repaired { .. } => self.is_driven = false,
+            RecordBody::Trusted { .. } => self.is_driven = false,
+            RecordBody::Repaired { schema_version, .. } => {
+                self.driven_until(last_at);
+                self.format = schema_version.unwrap_or(self.format);
+                self.is_driven = false;
+                self.is_repaired = true;
+                self.sealed = None;
+                self.error = None;
+            }
             RecordBody::Inputs {
                 options,
                 static_inputs_digest,
@@ -145,6 +155,7 @@ impl Tally {
         self.session = Some(Arc::new(Session::from(start)));
         self.definition = start.definition.or(self.definition);
         self.is_driven = true;
+        self.is_repaired = false;
         self.sealed = None;
         self.error = None;
         self.root_ended = None;
