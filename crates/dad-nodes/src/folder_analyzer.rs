@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use dad_core::Redactor;
 use dad_fs::EntryKind;
-use dad_runner::{Node, NodeContext, NodeError, NodeOutput, ReadSet, World};
+use dad_runner::{BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, ReadSet, World};
 use serde_json::{Value, json};
 
 use analysis::Tally;
@@ -49,43 +49,61 @@ const PREVIEW: &str = "content_preview";
 #[derive(Debug, Default)]
 pub(crate) struct FolderAnalyzerExecutor;
 
-#[async_trait]
 impl Node for FolderAnalyzerExecutor {
     type Settings = FolderAnalyzerSettings;
     type Input = FolderAnalyzerNodeInput;
+    type Outcome = Value;
     const TYPE: &'static str = "folder_analyzer";
     const VERSION: u32 = 2;
 
-    async fn world(&self, settings: &FolderAnalyzerSettings) -> Result<World, NodeError> {
+    fn bind(
+        &self,
+        settings: FolderAnalyzerSettings,
+        _: Option<FolderAnalyzerNodeInput>,
+        _: &BindContext<'_>,
+    ) -> Result<Bound, NodeError> {
+        Ok(Box::new(Looking(Arc::new(Request::new(settings)?))))
+    }
+}
+
+/// What is looked at, and how.
+struct Request {
+    settings: FolderAnalyzerSettings,
+    operations: Vec<FolderAnalysisOperation>,
+}
+
+impl Request {
+    fn new(mut settings: FolderAnalyzerSettings) -> Result<Self, NodeError> {
+        let operations = std::mem::take(&mut settings.operations);
+        let operations = crate::serde_forms::operations(operations, settings.operations_template.as_ref())?;
+        Ok(Self { settings, operations })
+    }
+}
+
+/// A look at files that is about to be taken.
+struct Looking(Arc<Request>);
+
+#[async_trait]
+impl BoundStep for Looking {
+    async fn world(&self) -> Result<World, NodeError> {
         // A relative base lies in the run directory, which is new for every run, so nothing there is compared.
-        let Some(base) = settings
-            .base_directory
-            .clone()
-            .map(PathBuf::from)
-            .filter(|base| base.is_absolute())
-        else {
+        let base = self.0.settings.base_directory.as_ref().map(PathBuf::from);
+        let Some(base) = base.filter(|base| base.is_absolute()) else {
             return Ok(World::Effect);
         };
-        let settings = settings.clone();
+        let request = Arc::clone(&self.0);
         blocking(
-            move |stop| reads(&base, &settings, stop).map(World::Reads),
+            move |stop| reads(&base, &request, stop).map(World::Reads),
             std::future::pending(),
         )
         .await
     }
 
-    async fn execute(
-        &self,
-        settings: FolderAnalyzerSettings,
-        _: Option<FolderAnalyzerNodeInput>,
-        cx: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
-        let base = cx
-            .run()
-            .identity()
-            .run_dir
-            .join(settings.base_directory.as_deref().unwrap_or("."));
-        let mut analyzed = blocking(move |stop| analyze(&base, &settings, stop), cx.cancelled()).await;
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
+        let base = self.0.settings.base_directory.as_deref().unwrap_or(".");
+        let base = cx.run().identity().run_dir.join(base);
+        let request = Arc::clone(&self.0);
+        let mut analyzed = blocking(move |stop| analyze(&base, &request, stop), cx.cancelled()).await;
         let outcome = match &mut analyzed {
             Ok(output) => &mut output.outcome,
             Err(error) => &mut error.partial.outcome,
@@ -134,10 +152,6 @@ async fn blocking<T: Send + 'static>(
     ended.unwrap_or_else(|error| Err(NodeError::from_error("folder_analyzer", &error)))
 }
 
-fn operations(settings: &FolderAnalyzerSettings) -> Result<Vec<FolderAnalysisOperation>, NodeError> {
-    crate::serde_forms::operations(&settings.operations, settings.operations_template.as_ref())
-}
-
 /// Looks at files without a run: what a step with these settings does. Blocks until it is done, or until `stop` is set.
 ///
 /// # Errors
@@ -147,7 +161,7 @@ pub fn analyze_folders(
     settings: &FolderAnalyzerSettings,
     stop: &AtomicBool,
 ) -> Result<NodeOutput, NodeError> {
-    analyze(base_directory, settings, stop)
+    analyze(base_directory, &Request::new(settings.clone())?, stop)
 }
 
 fn paths(operation: &FolderAnalysisOperation) -> Vec<&str> {
@@ -158,13 +172,13 @@ fn paths(operation: &FolderAnalysisOperation) -> Vec<&str> {
 }
 
 /// Everything the operations would read, with sizes and times of change.
-fn reads(base: &Path, settings: &FolderAnalyzerSettings, stop: &AtomicBool) -> Result<ReadSet, NodeError> {
-    let ground = Ground::open(base, settings)?;
+fn reads(base: &Path, request: &Request, stop: &AtomicBool) -> Result<ReadSet, NodeError> {
+    let ground = Ground::open(base, &request.settings)?;
     let mut stamps = Stamps {
         ground: &ground,
         reads: ReadSet::default(),
     };
-    for operation in &operations(settings)? {
+    for operation in &request.operations {
         for path in paths(operation) {
             let looked = ground.place(path).and_then(|place| {
                 stamps.start(&place)?;
@@ -264,15 +278,11 @@ fn visit(
     Ok(())
 }
 
-fn analyze(
-    base: &Path,
-    settings: &FolderAnalyzerSettings,
-    stop: &AtomicBool,
-) -> Result<NodeOutput, NodeError> {
-    let ground = Ground::open(base, settings)?;
-    let fail_fast = settings.fail_fast.unwrap_or(true);
+fn analyze(base: &Path, request: &Request, stop: &AtomicBool) -> Result<NodeOutput, NodeError> {
+    let ground = Ground::open(base, &request.settings)?;
+    let fail_fast = request.settings.fail_fast.unwrap_or(true);
     let mut report = Report::default();
-    for operation in &operations(settings)? {
+    for operation in &request.operations {
         report.operation(&ground, operation, stop);
         if report.failure.is_some() && fail_fast {
             break;

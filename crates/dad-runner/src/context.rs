@@ -17,7 +17,8 @@ use tracing::Instrument;
 
 use crate::approval::{Approval, Intent};
 use crate::memo::Memo;
-use crate::node::{NodeError, NodeOutput};
+use crate::node_error::NodeError;
+use crate::output::NodeOutput;
 use crate::walk::Walk;
 
 /// What a node has beside its settings and input. Cheap to clone: clones are the same step.
@@ -195,33 +196,14 @@ impl NodeContext {
     /// belongs to the step.
     ///
     /// # Errors
-    /// If there is none of that name, or what it fails with.
+    /// If there is none of that name, `settings` if no definition could write them, or what it fails with.
     pub async fn call(&self, name: &str, arguments: &Value) -> Result<NodeOutput, NodeError> {
-        self.check_call(name, arguments)?;
-        self.call_prepared(name, arguments).await
-    }
-
-    /// Refuses to call a node type with settings that no definition can write, such as those that are prepared from others.
-    ///
-    /// # Errors
-    /// `settings` with the first of them.
-    pub fn check_call(&self, name: &str, arguments: &Value) -> Result<(), NodeError> {
-        let checked = self.walk.registry.check_call(name, arguments);
-        checked.map_err(|reason| NodeError::new("settings", format!("in settings, {reason}")).permanent())
-    }
-
-    /// As [`call`](Self::call), with settings that the node made itself: they may hold those that are prepared from
-    /// others. Nothing of a model, an input or a file may reach those.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn call_prepared(&self, name: &str, settings: &Value) -> Result<NodeOutput, NodeError> {
-        let called = self.walk.registry.called(name, settings);
-        let (node, settings) = called.ok_or_else(|| {
+        let step = self.walk.registry.call(name, arguments).ok_or_else(|| {
             let message = format!("`{name}` is neither a callback nor a node type");
             NodeError::new("unknown_tool", message).permanent()
         })?;
-        Box::pin(node.execute(&settings, None, self)).await
+        let step = step?;
+        Box::pin(step.execute(self)).await
     }
 
     /// Asks whether something may be done in the midst of this step; `fingerprint` stands for what it is. If nobody answers,
@@ -246,10 +228,7 @@ impl NodeContext {
         let mut busy = self.walk.busy.inside();
         match intent.approval(&self.run, &mut busy, &self.cancelled).await? {
             Approval::Granted | Approval::Edited(_) => Ok(()),
-            Approval::Denied(error) => Err(NodeError {
-                info: error,
-                ..NodeError::new("denied", "").permanent()
-            }),
+            Approval::Denied(error) => Err(NodeError::from_info(error).permanent()),
             Approval::Pending(StepStatus::Cancelled) => {
                 Err(NodeError::new("cancelled", "the step is to stop").permanent())
             }

@@ -6,7 +6,8 @@ use dad_core::StepStatus;
 use dad_events::TimeLimit;
 use tokio_util::sync::CancellationToken;
 
-use crate::node::{NodeError, NodeOutput};
+use crate::node_error::NodeError;
+use crate::output::NodeOutput;
 
 /// How long a node that was asked to stop may take to return.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);

@@ -6,7 +6,7 @@ use dad_fs::{AppendFile, Durability};
 use dad_run::layout::MEMO;
 use dad_run::{MemoLine, RunError, RunHandle, StagedStep};
 
-use crate::node::NodeError;
+use crate::node_error::NodeError;
 
 /// The memos of one attempt of a step.
 #[derive(Debug)]

@@ -148,7 +148,8 @@ fn analyzer(base: &Path, place: &Path, row: &Row) -> Outcome<(Duration, usize)> 
         return step(place, settings);
     }
     let start = Instant::now();
-    let output = analyze_folders(base, &settings, &AtomicBool::new(false))?;
+    let output =
+        analyze_folders(base, &settings, &AtomicBool::new(false)).map_err(|error| error.info.message)?;
     let time = start.elapsed();
     let result = &output.outcome["results"][0];
     let files = match result["files_found"].as_array() {

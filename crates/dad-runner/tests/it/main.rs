@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed expectation of a test may panic")]
 
+mod binding;
 mod control;
 mod nodes;
 mod reruns;
