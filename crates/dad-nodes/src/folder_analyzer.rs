@@ -17,12 +17,13 @@ mod words;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use dad_core::Redactor;
 use dad_fs::EntryKind;
-use dad_runner::{BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, ReadSet, World};
+use dad_runner::{
+    BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, ReadSet, Stop, World, look,
+};
 use serde_json::{Value, json};
 
 use analysis::Tally;
@@ -92,18 +93,14 @@ impl BoundStep for Looking {
             return Ok(World::Effect);
         };
         let request = Arc::clone(&self.0);
-        blocking(
-            move |stop| reads(&base, &request, stop).map(World::Reads),
-            std::future::pending(),
-        )
-        .await
+        look(move |stop| reads(&base, &request, stop).map(World::Reads)).await
     }
 
     async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
         let base = self.0.settings.base_directory.as_deref().unwrap_or(".");
         let base = cx.run().identity().run_dir.join(base);
         let request = Arc::clone(&self.0);
-        let mut analyzed = blocking(move |stop| analyze(&base, &request, stop), cx.cancelled()).await;
+        let mut analyzed = cx.blocking(move |stop| analyze(&base, &request, stop)).await;
         let outcome = match &mut analyzed {
             Ok(output) => &mut output.outcome,
             Err(error) => &mut error.partial.outcome,
@@ -134,24 +131,6 @@ fn mask_cut_contents(outcome: &mut Value, redactor: &Redactor) {
     }
 }
 
-/// Works where waiting is no harm, and asks the work to stop when `cancelled` resolves.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce(&AtomicBool) -> Result<T, NodeError> + Send + 'static,
-    cancelled: impl Future<Output = ()> + Send,
-) -> Result<T, NodeError> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let theirs = Arc::clone(&stop);
-    let mut task = tokio::task::spawn_blocking(move || work(&theirs));
-    let ended = tokio::select! {
-        ended = &mut task => ended,
-        () = cancelled => {
-            stop.store(true, Ordering::Relaxed);
-            task.await
-        }
-    };
-    ended.unwrap_or_else(|error| Err(NodeError::from_error("folder_analyzer", &error)))
-}
-
 /// Looks at files without a run: what a step with these settings does. Blocks until it is done, or until `stop` is set.
 ///
 /// # Errors
@@ -159,7 +138,7 @@ async fn blocking<T: Send + 'static>(
 pub fn analyze_folders(
     base_directory: &Path,
     settings: &FolderAnalyzerSettings,
-    stop: &AtomicBool,
+    stop: &Stop,
 ) -> Result<NodeOutput, NodeError> {
     analyze(base_directory, &Request::new(settings.clone())?, stop)
 }
@@ -172,7 +151,7 @@ fn paths(operation: &FolderAnalysisOperation) -> Vec<&str> {
 }
 
 /// Everything the operations would read, with sizes and times of change.
-fn reads(base: &Path, request: &Request, stop: &AtomicBool) -> Result<ReadSet, NodeError> {
+fn reads(base: &Path, request: &Request, stop: &Stop) -> Result<ReadSet, NodeError> {
     let ground = Ground::open(base, &request.settings)?;
     let mut stamps = Stamps {
         ground: &ground,
@@ -268,7 +247,7 @@ fn visit(
     place: &Place<'_>,
     operation: &FolderAnalysisOperation,
     levels: usize,
-    stop: &AtomicBool,
+    stop: &Stop,
     visit: &mut dyn Visit,
 ) -> Result<(), NodeError> {
     if let Some(dir) = place.dir()? {
@@ -278,7 +257,7 @@ fn visit(
     Ok(())
 }
 
-fn analyze(base: &Path, request: &Request, stop: &AtomicBool) -> Result<NodeOutput, NodeError> {
+fn analyze(base: &Path, request: &Request, stop: &Stop) -> Result<NodeOutput, NodeError> {
     let ground = Ground::open(base, &request.settings)?;
     let fail_fast = request.settings.fail_fast.unwrap_or(true);
     let mut report = Report::default();
@@ -307,7 +286,7 @@ struct Report {
 }
 
 impl Report {
-    fn operation(&mut self, ground: &Ground, operation: &FolderAnalysisOperation, stop: &AtomicBool) {
+    fn operation(&mut self, ground: &Ground, operation: &FolderAnalysisOperation, stop: &Stop) {
         let looked = Looked::at(ground, operation, &paths(operation), stop);
         self.errors.extend(looked.errors.iter().cloned());
         self.words_read += looked.words_read;

@@ -16,6 +16,7 @@
 //! ```
 
 mod approval;
+mod blocking;
 mod callback;
 mod common;
 mod context;
@@ -41,10 +42,12 @@ mod settings;
 mod waiting;
 mod walk;
 
+pub use blocking::{Stop, look};
 pub use context::NodeContext;
 pub use erased::node_type_info;
 pub use error::Error;
 pub use forecast::forecast;
+pub use limits::Guard;
 pub use node::{BindContext, Bound, BoundStep, Node, Preview, ReadSet, Start, World};
 pub use node_error::{AsError, NodeError};
 pub use output::NodeOutput;

@@ -97,6 +97,12 @@ impl NodeError {
         self
     }
 
+    /// That the code of the node panicked.
+    pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let message = dad_core::panic_message(panic);
+        Self::new("node_panicked", format!("the node panicked: {message}")).permanent()
+    }
+
     fn of_run(error: &RunError) -> Self {
         Self::from_info(error.to_info()).permanent()
     }

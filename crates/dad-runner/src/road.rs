@@ -29,7 +29,7 @@ use crate::erased::ErasedNode;
 use crate::evaluate::Rendered;
 use crate::fingerprint::{Fingerprinted, fitting};
 use crate::input::{Asker, Input, carry_input, input};
-use crate::limits::{CANCELLED, GRACE, within_limits};
+use crate::limits::{CANCELLED, LONGEST_STOP, Life, within_limits};
 use crate::node::{BindContext, Bound, BoundStep, ReadSet, World};
 use crate::node_error::NodeError;
 use crate::output::{NodeOutput, recordable, redact_error, redact_output};
@@ -254,7 +254,9 @@ impl Step<'_> {
         }
         let error = ErrorInfo::new(CANCELLED, "the step was cancelled before it executed");
         let mut ended = self.end_by_hand(StepStatus::Cancelled, Some(error), None)?;
-        ended.status = StepStatus::Cancelled;
+        if !self.absorbs(StepStatus::Cancelled) {
+            ended.status = StepStatus::Cancelled;
+        }
         Ok(ended)
     }
 
@@ -274,7 +276,7 @@ impl Step<'_> {
             totals,
             ..Ended::nothing()
         };
-        if let Some(error) = error.filter(|_| !self.node.options.on_error.absorbs(status)) {
+        if let Some(error) = error.filter(|_| !self.absorbs(status)) {
             ended.fail(&self.path, error);
         }
         Ok(ended)
@@ -582,11 +584,11 @@ impl Step<'_> {
             path.as_str(),
             &node.node_type,
         );
-        let stop = self.stop.child_token();
+        let life = Arc::new(Life::new(self.stop.child_token()));
         let cx = NodeContext::new(
             Arc::clone(walk),
             staged.clone(),
-            stop.clone(),
+            Arc::clone(&life),
             span.clone(),
             memos,
         )?;
@@ -597,14 +599,17 @@ impl Step<'_> {
                 staged.write_state(&state)?;
             }
             let executed = AssertUnwindSafe(bound.execute(&cx)).catch_unwind();
-            let executed = executed.await.unwrap_or_else(|panic| Err(panicked(&*panic)));
+            let executed = executed
+                .await
+                .unwrap_or_else(|panic| Err(NodeError::panicked(&*panic)));
             recordable(executed)
         };
-        let limit = [node.options.timeout, wall_time].into_iter().flatten().min();
-        let Some((status, ended)) = within_limits(ended.instrument(span), limit, &stop).await else {
+        let own = self.inside.phase.limit(node.options.timeout, path);
+        let limit = [own, wall_time].into_iter().flatten().min();
+        let Some((status, ended)) = within_limits(ended.instrument(span), limit, &life).await else {
             return Err(RunError::Unresponsive {
                 path: path.clone(),
-                grace: GRACE,
+                grace: LONGEST_STOP,
             });
         };
         if let Some(error) = cx.take_lost_memo() {
@@ -752,6 +757,13 @@ impl Step<'_> {
         )
     }
 
+    /// Whether the component around goes on although the step ended so.
+    fn absorbs(&self, status: StepStatus) -> bool {
+        let shield = self.inside.phase.shield();
+        let on_error = self.node.options.on_error;
+        self.walk.absorbs(on_error, status, &self.path, shield)
+    }
+
     fn ended(&self, attempt: &Attempt) -> Ended {
         let mut totals = Totals {
             usage: attempt.output.usage,
@@ -759,7 +771,7 @@ impl Step<'_> {
         };
         totals.usage += attempt.spent_before;
         totals.counts.add(attempt.status, false);
-        let absorbed = self.node.options.on_error.absorbs(attempt.status);
+        let absorbed = self.absorbs(attempt.status);
         let failure = attempt.error.clone().map(|error| FirstFailure {
             path: self.path.clone(),
             error,
@@ -784,11 +796,6 @@ fn step_span(run_id: &str, path: &str, node_type: &NodeType) -> tracing::Span {
 
 fn template_error(error: &TreeError) -> ErrorInfo {
     ErrorInfo::from_error("template", error)
-}
-
-fn panicked(panic: &(dyn std::any::Any + Send)) -> NodeError {
-    let message = dad_core::panic_message(panic);
-    NodeError::new("node_panicked", format!("the node panicked: {message}")).permanent()
 }
 
 fn backoff(policy: &RetryPolicy) -> ExponentialBuilder {

@@ -17,9 +17,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dad_core::{Digest, Redactor};
 use dad_definition::{Compiled, SettingsProblem};
-use dad_fs::{Dir, Durability, Gate};
+use dad_fs::{Dir, Durability, FileLock, Gate};
 use dad_run::RunHandle;
-use dad_runner::{BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, Preview};
+use dad_runner::{
+    BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, Preview, Stop, look,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -291,7 +293,7 @@ impl BoundStep for Operations {
     async fn preview(&self, run: &RunHandle) -> Result<Preview, NodeError> {
         let mut request = self.request(run);
         request.vouched = vouched::by_previous_run(run, None, &request.base, &request.operations);
-        blocking(move || request.preview()).await
+        look(move |_| request.preview()).await
     }
 
     fn state(&self, cx: &NodeContext) -> Result<Option<Value>, NodeError> {
@@ -308,8 +310,7 @@ impl BoundStep for Operations {
             vouched::by_previous_run(cx.run(), Some(cx.path()), &request.base, &request.operations);
         let base = request.base.clone();
         let roots = request.roots(cx.dir()?.gate())?;
-        // Held until git has been told as well.
-        let _locks = match request.changes_something() {
+        let locks = match request.changes_something() {
             true => lock::lock(&roots, cx).await?,
             false => Vec::new(),
         };
@@ -318,6 +319,7 @@ impl BoundStep for Operations {
             false => git::Repositories::default(),
         };
         let work = Work {
+            _locks: locks,
             step: cx.dir()?.clone(),
             left: cx.run().left_behind(cx.path())?,
             name: format!("{}\n{}", cx.run().identity().run_id, cx.path()),
@@ -326,11 +328,12 @@ impl BoundStep for Operations {
             request,
             roots,
         };
-        let (work, changed) = blocking(move || {
-            let changed = work.change()?;
-            Ok((work, changed))
-        })
-        .await?;
+        let (work, changed) = cx
+            .blocking(move |stop| {
+                let changed = work.change(stop)?;
+                Ok((work, changed))
+            })
+            .await?;
         let recorded = record_in_git(settings, &repositories, (&work.roots, &changed.touched), cx).await;
         let mut output = Output::new(base, changed.results);
         match recorded {
@@ -342,13 +345,6 @@ impl BoundStep for Operations {
             Some(failure) => Err(failure.with_partial(output.into_node_output())),
         }
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, NodeError> + Send + 'static,
-) -> Result<T, NodeError> {
-    let worked = tokio::task::spawn_blocking(work).await;
-    worked.unwrap_or_else(|error| Err(NodeError::from_error("file_operation", &error)))
 }
 
 /// What is to be done, with everything that decides about it.
@@ -487,6 +483,8 @@ impl Request {
 struct Work {
     request: Request,
     roots: place::Roots,
+    /// Held until git has been told as well, and in any case as long as this changes something.
+    _locks: Vec<FileLock>,
     /// The directory of the step.
     step: Dir,
     /// What attempts before this one left.
@@ -507,12 +505,12 @@ struct Changed {
 }
 
 impl Work {
-    fn change(&self) -> Result<Changed, NodeError> {
+    fn change(&self, stop: &Stop) -> Result<Changed, NodeError> {
         let digest = self.request.digest();
         if self.request.changes_something()
             && let Some(change) = plan::Change::of_an_attempt_before(&self.left, &self.roots, digest)?
         {
-            return self.go_on(change);
+            return self.go_on(change, stop);
         }
         let tree = tree::Tree::new(&self.roots, BTreeMap::new());
         let mut tree = tree.vouched(self.request.vouched.clone());
@@ -528,7 +526,7 @@ impl Work {
         let touched = change.plan.touched.clone();
         if !change.plan.targets.is_empty() {
             change.write(&self.step, self.durability)?;
-            self.apply(&change)?;
+            self.apply(&change, stop)?;
         }
         Ok(Changed {
             results,
@@ -538,7 +536,7 @@ impl Work {
     }
 
     /// Completes what an interrupted attempt began, as it was planned then.
-    fn go_on(&self, mut change: plan::Change) -> Result<Changed, NodeError> {
+    fn go_on(&self, mut change: plan::Change, stop: &Stop) -> Result<Changed, NodeError> {
         let mut failure = None;
         if change.lacks_contents() || self.request.rules.keep {
             let planned = change.plan.results.iter().map(|planned| &planned.result);
@@ -553,7 +551,7 @@ impl Work {
             failure = self.failure(&planned).filter(|_| self.request.rules.keep);
         }
         change.write(&self.step, self.durability)?;
-        let had = self.apply(&change)?;
+        let had = self.apply(&change, stop)?;
         Ok(Changed {
             results: change.results(&had),
             touched: change.plan.touched,
@@ -561,9 +559,9 @@ impl Work {
         })
     }
 
-    fn apply(&self, change: &plan::Change) -> Result<BTreeSet<place::Place>, NodeError> {
+    fn apply(&self, change: &plan::Change, stop: &Stop) -> Result<BTreeSet<place::Place>, NodeError> {
         let rollback = !self.request.rules.keep;
-        let failed = match change.apply(&self.roots, self.durability, rollback) {
+        let failed = match change.apply(&self.roots, self.durability, rollback, stop) {
             Ok(had) => return Ok(had),
             Err(failed) => failed,
         };

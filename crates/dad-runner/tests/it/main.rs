@@ -8,6 +8,7 @@ mod nodes;
 mod reruns;
 mod resume;
 mod steps;
+mod stopping;
 
 use std::path::Path;
 

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,6 +20,7 @@ pub(crate) fn registry() -> NodeRegistry {
         .register::<Panics>()
         .register::<Exaggerates>()
         .register::<Persists>()
+        .register::<Blocks>()
 }
 
 /// Gives back what it is told; its world is what its settings say.
@@ -153,7 +155,20 @@ pub(crate) struct Sleeper;
 pub(crate) struct SleeperSettings {
     seconds: u64,
     #[serde(default)]
-    stubborn: bool,
+    listens: Listens,
+}
+
+/// How a sleeper takes that it is to stop.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Listens {
+    /// It returns.
+    #[default]
+    Yes,
+    /// It knows nothing of it.
+    No,
+    /// It asks and sleeps on.
+    InVain,
 }
 
 impl Node for Sleeper {
@@ -176,7 +191,10 @@ impl Node for Sleeper {
 impl BoundStep for SleeperSettings {
     async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
         let sleep = tokio::time::sleep(Duration::from_secs(self.seconds));
-        if self.stubborn {
+        if self.listens == Listens::InVain {
+            assert!(!cx.is_cancelled());
+        }
+        if self.listens != Listens::Yes {
             sleep.await;
             return Ok(NodeOutput::new(json!("slept")));
         }
@@ -339,5 +357,51 @@ impl BoundStep for CostlySettings {
             },
             ..NodeOutput::new(json!("done"))
         })
+    }
+}
+
+/// Blocks a thread until the test lets it go, or until it is asked to stop, if it listens.
+#[derive(Default)]
+pub(crate) struct Blocks;
+
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct BlocksSettings {
+    listens: bool,
+}
+
+/// The door that a [`Blocks`] waits behind, and whether it has come there.
+#[derive(Debug, Default)]
+pub(crate) struct Door {
+    pub(crate) is_open: AtomicBool,
+    pub(crate) is_reached: AtomicBool,
+}
+
+impl Node for Blocks {
+    type Settings = BlocksSettings;
+    type Input = ();
+    type Outcome = Value;
+    const TYPE: &'static str = "blocks";
+
+    fn bind(&self, settings: BlocksSettings, _: Option<()>, _: &BindContext<'_>) -> Result<Bound, NodeError> {
+        Ok(Box::new(settings))
+    }
+}
+
+#[async_trait]
+impl BoundStep for BlocksSettings {
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
+        let (door, listens) = (cx.resource::<Door>().unwrap(), self.listens);
+        cx.blocking(move |stop| {
+            door.is_reached.store(true, Ordering::SeqCst);
+            while !door.is_open.load(Ordering::SeqCst) {
+                if listens && stop.is_set() {
+                    let partial = NodeOutput::new(json!("as far as it got"));
+                    return Err(NodeError::new("stopped", "asked to stop").with_partial(partial));
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(NodeOutput::new(json!("through")))
+        })
+        .await
     }
 }
