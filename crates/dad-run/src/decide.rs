@@ -183,7 +183,8 @@ impl Known {
 /// a step that was skipped.
 #[must_use]
 pub fn is_result(step: &StepCommitted, on_error: OnError) -> bool {
-    matches!(step.status, StepStatus::Completed | StepStatus::Skipped) || on_error.absorbs(step.status)
+    let stands = matches!(step.status, StepStatus::Completed | StepStatus::Skipped);
+    stands || step.absorbed || on_error.absorbs(step.status)
 }
 
 /// Decides about a step of a re-run.

@@ -283,7 +283,8 @@ impl Behind {
                 step.committed = None;
             }
             RecordBody::StepCommitted(committed) => {
-                self.step(committed.path.clone()).committed = Some(committed);
+                let path = committed.path.clone();
+                self.step(path).committed = Some(committed);
             }
             _ => {}
         }

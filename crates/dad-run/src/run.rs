@@ -706,6 +706,13 @@ impl RunHandle {
         self.inner.record(&body, event).map(drop)
     }
 
+    /// What the environment of a child process must hold as [`TOKEN_VARIABLE`](crate::TOKEN_VARIABLE): by it a later driver
+    /// tells the children of this one from other processes.
+    #[must_use]
+    pub fn process_token(&self) -> &str {
+        &self.inner.token
+    }
+
     /// Records a child process of a step, which waits until this returns before it executes anything.
     ///
     /// # Errors

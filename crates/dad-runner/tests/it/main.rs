@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed expectation of a test may panic")]
 
+mod binding;
 mod control;
 mod nodes;
 mod reruns;
 mod resume;
 mod steps;
+mod stopping;
 
 use std::path::Path;
 
