@@ -303,7 +303,7 @@ fn resealed(text: &str) -> String {
     clippy::disallowed_methods,
     reason = "what a test begins with, not a part of a run"
 )]
-fn copy_tree(source: &Path, target: &Path) {
+pub(crate) fn copy_tree(source: &Path, target: &Path) {
     std::fs::create_dir_all(target).unwrap();
     for entry in std::fs::read_dir(source).unwrap() {
         let entry = entry.unwrap();

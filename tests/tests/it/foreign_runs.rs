@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::crashes::copy_all;
+use crate::crashes::copy_tree;
 use crate::failures::process_started;
 use crate::harness::{TestEnvironment, edit_journal, edit_journal_elsewhere, journal, records};
 use crate::intervene::wait_for;
@@ -320,26 +320,13 @@ fn a_resumed_copy_leaves_the_processes_of_the_original_alone() {
     let (env, own) = killed();
     let copy = TestEnvironment::new();
     drop(env.run(&["runs", "list"]).expect(0));
-    copy_dir(&env.project(), &copy.project());
+    // It still says where it was made.
+    copy_tree(&env.project(), &copy.project());
     drop(copy.run(&["resume", &id(&copy), "--trust"]).expect(0));
     assert!(group_is_alive(own));
     // The original ends it.
     drop(env.run(&["resume", "last"]).expect(0));
     wait_for("the end of the group", || !group_is_alive(own));
-}
-
-/// A copy that still says where it was made.
-fn copy_dir(from: &Path, to: &Path) {
-    copy_all(from, to);
-    for run in std::fs::read_dir(to.join("runs")).unwrap() {
-        let journal = run.unwrap().path().join(".run/journal.jsonl");
-        let text = std::fs::read_to_string(&journal).unwrap();
-        std::fs::write(
-            &journal,
-            text.replace(to.to_str().unwrap(), from.to_str().unwrap()),
-        )
-        .unwrap();
-    }
 }
 
 #[test]
