@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dad_core::{SecretRegistry, StreamRedactor};
 use dad_fs::AppendFile;
-use dad_run::process_start_time;
+use dad_run::{TOKEN_VARIABLE, process_start_time};
 use dad_runner::{Guard, NodeContext, NodeError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
@@ -116,7 +116,7 @@ pub(crate) async fn run(
     logs: &mut Logs,
     cx: &NodeContext,
 ) -> Result<Finished, NodeError> {
-    let mut child = spawn(program)?;
+    let mut child = spawn(program, cx.run().process_token())?;
     let group = Group {
         id: child.id(),
         guard: Some(cx.guard()),
@@ -311,7 +311,7 @@ async fn let_begin(mut stdin: Option<ChildStdin>, program: &Program<'_>) -> Opti
     stdin.filter(|_| program.stdin.is_some())
 }
 
-fn spawn(program: &Program<'_>) -> Result<Child, NodeError> {
+fn spawn(program: &Program<'_>, token: &str) -> Result<Child, NodeError> {
     let (name, arguments) = program
         .argv
         .split_first()
@@ -322,6 +322,7 @@ fn spawn(program: &Program<'_>) -> Result<Child, NodeError> {
         .current_dir(program.working_dir)
         .env_clear()
         .envs(program.env.iter().map(|(name, value)| (name, value)))
+        .env(TOKEN_VARIABLE, token)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

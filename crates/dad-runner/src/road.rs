@@ -271,12 +271,13 @@ impl Step<'_> {
         let run = &self.walk.run;
         let error = error.map(|error| error.at(&self.path));
         let end = (status, error.clone());
-        let totals = run.settle_step(self.inside.entered, &self.path, node_type, end, summary)?;
+        let absorbed = self.absorbs(status);
+        let totals = run.settle_step(self.inside.entered, &self.path, node_type, end, summary, absorbed)?;
         let mut ended = Ended {
             totals,
             ..Ended::nothing()
         };
-        if let Some(error) = error.filter(|_| !self.absorbs(status)) {
+        if let Some(error) = error.filter(|_| !absorbed) {
             ended.fail(&self.path, error);
         }
         Ok(ended)
@@ -753,6 +754,7 @@ impl Step<'_> {
                 duration: attempt.duration,
                 summary,
                 effect: attempt.effect,
+                absorbed: self.absorbs(attempt.status),
             },
         )
     }

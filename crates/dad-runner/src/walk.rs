@@ -559,6 +559,8 @@ impl Walk {
         mut all: Ended,
         (facts, phase): (Facts, Phase<'_>),
     ) -> Result<Ended, RunError> {
+        let on_error = component.options.on_error;
+        let absorbed = self.absorbs(on_error, all.status, &entered.path, phase.shield());
         self.run.leave_component(
             entered,
             &ComponentEnd {
@@ -567,6 +569,7 @@ impl Walk {
                 first_failures: &all.failures,
                 iterations: facts.iterations,
                 branch: facts.branch,
+                absorbed,
             },
         )?;
         if all.status != StepStatus::Waiting {
@@ -575,8 +578,7 @@ impl Walk {
                     .custom(name, Some(&entered.path), serde_json::Value::Null)?;
             }
         }
-        let on_error = component.options.on_error;
-        if self.absorbs(on_error, all.status, &entered.path, phase.shield()) {
+        if absorbed {
             all.status = StepStatus::Completed;
             all.failures.clear();
         }

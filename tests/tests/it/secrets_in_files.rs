@@ -137,7 +137,9 @@ async fn files_that_a_node_makes_are_masked() {
                 initial_delay: 0.01 } }\n";
     let definition = load_str(text, "flow.yaml", None, None).unwrap().definition;
     let context = || {
-        let context = RunContext::builder("flow_root", env.project()).nodes(nodes.clone());
+        let context = RunContext::builder("flow_root", env.project())
+            .origin_key(dad_tests::origin_key())
+            .nodes(nodes.clone());
         context.secrets(secrets.clone()).build().unwrap()
     };
     // Its second attempt is interrupted while it waits.

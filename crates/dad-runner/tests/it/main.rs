@@ -18,7 +18,9 @@ use dad_runner::{Error, FlowRunner, RunReport};
 
 /// A context of a run of `flow` in a project.
 fn context(project: &Path) -> RunContextBuilder {
-    RunContext::builder("flow", project).nodes(nodes::registry())
+    RunContext::builder("flow", project)
+        .origin_key(dad_tests::origin_key())
+        .nodes(nodes::registry())
 }
 
 async fn run(flow: FlowDefinition, project: &Path) -> Result<RunReport, Error> {
