@@ -338,6 +338,9 @@ pub enum RunError {
     /// A step that is to be settled by hand and has ended well, or of which there may be several.
     #[error("`{0}` cannot be settled: it has ended well, or its iteration is not said")]
     NothingToSettle(HierarchyPath),
+    /// A run that is to be driven a second time at once.
+    #[error("the run is driven already: there is one driver at a time")]
+    AlreadyDriven,
     /// A node that was asked to stop and did not.
     #[error("`{path}` did not stop within {grace} of being asked to", grace = dad_core::format_duration(*grace))]
     Unresponsive {
@@ -546,6 +549,7 @@ impl RunError {
             Self::Settle(_) | Self::Step(_) => "unknown_path",
             Self::SettledTwice(_) => "settled_twice",
             Self::NothingToSettle(_) => "nothing_to_settle",
+            Self::AlreadyDriven => "already_driven",
             Self::Unresponsive { .. } => "unresponsive",
             Self::OriginalSystem(_) => "original_system",
             Self::NothingToResume => "nothing_to_resume",
@@ -745,6 +749,7 @@ impl RunError {
             | Self::Random(_)
             | Self::RecordTooLong { .. }
             | Self::Unresponsive { .. }
+            | Self::AlreadyDriven
             | Self::Ended
             | Self::Stopped(_)
             | Self::NotAnEnd(..)

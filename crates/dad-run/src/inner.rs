@@ -62,6 +62,8 @@ pub(crate) struct RunInner {
     pub(crate) interactive: bool,
     pub(crate) cancelled: CancellationToken,
     pub(crate) ended: AtomicBool,
+    /// Whether there is a driver.
+    pub(crate) is_driven: AtomicBool,
     /// Whether anything but the whole run is to stop.
     pub(crate) any_cancelled: AtomicBool,
     pub(crate) created_at: Timestamp,

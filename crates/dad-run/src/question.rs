@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::futures::Notified;
 
+use crate::driver::RunDriver;
 use crate::error::RunError;
 use crate::inbox::{Message, MessageBody, send};
 use crate::inputs::check_external;
@@ -16,7 +17,7 @@ use crate::journal::record::RecordBody;
 use crate::journal::values::store_value;
 use crate::layout::QUESTIONS;
 use crate::projection::{shorten_text, to_file_text};
-use crate::run::{RunHandle, SOURCE};
+use crate::run::SOURCE;
 use crate::view::OpenQuestion;
 
 /// The content of `.run/questions/<id>.json`: written before its record.
@@ -118,7 +119,7 @@ pub enum Answer {
     },
 }
 
-impl RunHandle {
+impl RunDriver {
     /// Asks a question that others may answer later, and gives its id. Asked again, it is the same question.
     ///
     /// # Errors
@@ -152,7 +153,7 @@ impl RunHandle {
             id: id.clone(),
             path: path.clone(),
             kind,
-            asked_at: self.now(),
+            asked_at: self.handle().now(),
             node_type,
             schema,
             settings,

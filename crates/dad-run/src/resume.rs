@@ -31,7 +31,15 @@ impl ActiveRun {
     /// Notes that a step is settled by hand: it is not executed.
     fn settle(&self, path: &HierarchyPath, settled: &Settled) -> Result<(), RunError> {
         let reason = settled.reason().cloned();
-        self.control(settled.kind(), Some(path), "resume", reason.map(Into::into))
+        let inner = self.inner();
+        let state = &mut inner.state();
+        inner.control(
+            state,
+            settled.kind(),
+            Some(path),
+            "resume",
+            reason.map(Into::into),
+        )
     }
 }
 
@@ -226,7 +234,9 @@ impl RunContext {
         let run = drive(opened, prepared, scope, self)?;
         run.handle().start()?;
         if !budget.is_unlimited() {
-            run.control(ControlKind::Budget, None, "resume", Some(json!(budget)))?;
+            let inner = run.inner();
+            let state = &mut inner.state();
+            inner.control(state, ControlKind::Budget, None, "resume", Some(json!(budget)))?;
         }
         for (path, settled) in settle {
             run.settle(&path, &settled)?;

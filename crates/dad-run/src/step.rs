@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::changes::Changes;
 use crate::decide::Reason;
+use crate::driver::RunDriver;
 use crate::edit::Edit;
 use crate::error::RunError;
 use crate::inner::{RunInner, State};
@@ -26,7 +27,7 @@ use crate::plan::origin_of;
 use crate::projection::{self, shorten_text};
 use crate::recorded::Versioned;
 use crate::resume::free_name;
-use crate::run::{EnteredComponent, RunHandle};
+use crate::run::EnteredComponent;
 
 /// How much of the line that says what a step did is recorded, in bytes.
 const SUMMARY: usize = 2 * 1024;
@@ -189,7 +190,7 @@ impl StagedStep {
     }
 }
 
-impl RunHandle {
+impl RunDriver {
     /// Begins to execute a step: its record, and the directory it works in.
     ///
     /// # Errors
@@ -274,7 +275,7 @@ impl RunHandle {
             path: path.clone(),
             node_type: node_type.clone(),
             attempt,
-            started_at: self.now(),
+            started_at: self.handle().now(),
             seq,
             stage: inner.stage.clone(),
             durability: inner.durability,

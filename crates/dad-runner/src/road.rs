@@ -12,10 +12,11 @@ use dad_core::{
     StepStatus, Timestamp, Usage,
 };
 use dad_definition::{NodeElement, TreeError};
+use dad_run::driver::{CommitDetails, Interrupted, StagedStep, StepStart};
 use dad_run::layout::{RESULT, WORLD};
 use dad_run::{
-    Changes, CommitDetails, Compared, Facts, Interrupted, Kind, Known, MemoLine, Reason, RunError, Settled,
-    Side, StagedStep, StepCommitted, StepStart, Totals, Verdict, decide, origin_of,
+    Changes, Compared, Facts, Kind, Known, MemoLine, Reason, RunError, Settled, Side, StepCommitted, Totals,
+    Verdict, decide, origin_of,
 };
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -115,20 +116,22 @@ pub(crate) async fn take_step(
         inside,
         created_at: walk.run.now(),
     };
-    let _stoppable = walk.run.stoppable(&step.path, &step.stop, inside.phase.shield());
+    let _stoppable = walk
+        .driver
+        .stoppable(&step.path, &step.stop, inside.phase.shield());
     let mut busy = walk.busy.step();
-    walk.run.bus().caught_up().await;
+    walk.driver.bus().caught_up().await;
 
     // Place: what is committed in this run stays; before the entry point of a re-run the recorded result counts.
     if let Some(ended) = walk.committed_before(node, &step.path, inside.phase) {
         return Ok(ended);
     }
-    if let Some(settled) = walk.run.settled(&step.path) {
+    if let Some(settled) = walk.driver.settled(&step.path) {
         return step.settle(settled);
     }
     if inside.side == Side::Before {
         // A re-run of this one is to find it here.
-        carry_input(&walk.run, &step.path)?;
+        carry_input(&walk.driver, &step.path)?;
         return step.reuse(&step.path, Reason::BeforeEntryPoint);
     }
     // Input: for deciding whether the step can be reused nobody has to be asked twice.
@@ -166,7 +169,7 @@ pub(crate) async fn take_step(
             input: input.as_ref(),
             world: &world,
         };
-        let fingerprint = fingerprinted.fingerprint(&walk.normaliser, &*bound, walk.run.salt());
+        let fingerprint = fingerprinted.fingerprint(&walk.normaliser, &*bound, walk.driver.salt());
         // Decide.
         let first_version = || fingerprinted.first_version(&walk.normaliser, &*bound);
         let decided = step.decide(&world, fingerprint, first_version);
@@ -177,7 +180,7 @@ pub(crate) async fn take_step(
             break (rendered, bound, world, fingerprint, decided);
         }
         let intent = step.intent(&*bound, &rendered.settings, fingerprint).await;
-        match intent.approval(&walk.run, &mut busy, &step.stop).await? {
+        match intent.approval(&walk.driver, &mut busy, &step.stop).await? {
             Approval::Granted => break (rendered, bound, world, fingerprint, decided),
             Approval::Edited(edited) => input = Some(edited),
             Approval::Denied(error) => return step.end_by_hand(StepStatus::Failed, Some(error), None),
@@ -210,7 +213,7 @@ impl Step<'_> {
         let node_type = &self.node.node_type;
         let taken = self
             .walk
-            .run
+            .driver
             .reuse_step(self.inside.entered, &self.path, node_type, from, reason);
         let totals = match taken {
             Ok(totals) => totals,
@@ -249,7 +252,7 @@ impl Step<'_> {
     /// question is closed; when the whole run stops, the question stays open for a later answer.
     fn rest(&self, status: StepStatus) -> Result<Ended, RunError> {
         let shield = self.inside.phase.shield();
-        if status != StepStatus::Cancelled || !self.walk.run.is_cancelled_at(&self.path, shield) {
+        if status != StepStatus::Cancelled || !self.walk.driver.is_cancelled_at(&self.path, shield) {
             return Ok(Ended::pending(status));
         }
         let error = ErrorInfo::new(CANCELLED, "the step was cancelled before it executed");
@@ -268,11 +271,12 @@ impl Step<'_> {
         summary: Option<String>,
     ) -> Result<Ended, RunError> {
         let node_type = &self.node.node_type;
-        let run = &self.walk.run;
+        let driver = &self.walk.driver;
         let error = error.map(|error| error.at(&self.path));
         let end = (status, error.clone());
         let absorbed = self.absorbs(status);
-        let totals = run.settle_step(self.inside.entered, &self.path, node_type, end, summary, absorbed)?;
+        let totals =
+            driver.settle_step(self.inside.entered, &self.path, node_type, end, summary, absorbed)?;
         let mut ended = Ended {
             totals,
             ..Ended::nothing()
@@ -457,17 +461,17 @@ impl Step<'_> {
     /// Attempts up to the first that succeeds or is not worth another.
     async fn attempts(&self, execution: Execution<'_>) -> Result<Executed, RunError> {
         let budget = self.node.options.budget.unwrap_or_default();
-        let _account = (!budget.is_unlimited()).then(|| self.walk.run.open_account(&self.path, budget));
+        let _account = (!budget.is_unlimited()).then(|| self.walk.driver.open_account(&self.path, budget));
         let began = Instant::now();
         let mut spent = Usage::default();
         let mut before: Option<Attempt> = None;
         let policy = self.node.options.retry.clone().unwrap_or_default();
         let mut pauses = backoff(&policy).build();
         // An attempt that was interrupted or cancelled keeps its number; one that failed is followed by another.
-        let interrupted = self.walk.run.take_interrupted(&self.path);
+        let interrupted = self.walk.driver.take_interrupted(&self.path);
         let failed = || {
             self.walk
-                .run
+                .driver
                 .history()?
                 .step(&self.path)
                 .map(|failed| failed.attempt + 1)
@@ -494,16 +498,16 @@ impl Step<'_> {
             let left = budget
                 .wall_time
                 .map(|limit| limit.saturating_sub(began.elapsed()));
-            let run = &self.walk.run;
+            let driver = &self.walk.driver;
             let node_type = &self.node.node_type;
-            let Some(staged) = run.begin_attempt(&self.path, node_type, &start, &self.stop)? else {
+            let Some(staged) = driver.begin_attempt(&self.path, node_type, &start, &self.stop)? else {
                 return Ok(match before {
                     None => Executed::Stopped,
                     Some(failed) => Executed::Ended(self.stopped_in_pause(failed, spent).into()),
                 });
             };
             if let Some(failed) = before.take() {
-                run.discard_attempt(&failed.staged)?;
+                driver.discard_attempt(&failed.staged)?;
             }
             let mut attempt = self
                 .attempt(staged, execution, std::mem::take(&mut memos), left)
@@ -524,7 +528,7 @@ impl Step<'_> {
             let retry_at = self.walk.run.now() + pause;
             let usage = attempt.output.usage;
             self.walk
-                .run
+                .driver
                 .attempt_failed(&self.path, number, error, retry_at, usage)?;
             spent += usage;
             before = Some(attempt);
@@ -662,7 +666,7 @@ impl Step<'_> {
             after: None,
             effect: false,
         };
-        let staged = walk.run.begin_step(path, &node.node_type, &start)?;
+        let staged = walk.driver.begin_step(path, &node.node_type, &start)?;
         let mut error = error.at(path);
         redact_error(&walk.run.secrets().redactor(), &mut error);
         let mut attempt = Attempt {
@@ -677,7 +681,7 @@ impl Step<'_> {
         };
         let ended = self.ended(&attempt);
         let (result, details) = self.result_of(&mut attempt, input, None, Vec::new(), None);
-        walk.run
+        walk.driver
             .commit_step(self.inside.entered, &attempt.staged, &result, details)?;
         Ok(ended)
     }
@@ -693,10 +697,10 @@ impl Step<'_> {
         let ended = self.ended(&attempt);
         let (result, details) = self.result_of(&mut attempt, input, Some(settings), reads, fingerprint);
         self.walk
-            .run
+            .driver
             .commit_step(self.inside.entered, &attempt.staged, &result, details)?;
         for name in &self.node.options.post_events {
-            self.walk.run.custom(name, Some(&self.path), Value::Null)?;
+            self.walk.driver.custom(name, Some(&self.path), Value::Null)?;
         }
         Ok(ended)
     }

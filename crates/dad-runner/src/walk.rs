@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use dad_core::{Digest, ErrorInfo, FirstFailure, HierarchyPath, OnError, StepStatus};
 use dad_definition::{Component, Content, Expression, NodeElement, ProgramElement, Selected};
+use dad_run::driver::{ComponentEnd, EnteredComponent, RunDriver};
 use dad_run::{
-    Asked, ComponentEnd, EnteredComponent, EntryPoint, Normaliser, RerunPlan, RunError, RunHandle, RunView,
-    Side, Totals, ViewEntry, is_result, missing_variable, variables_of,
+    Asked, EntryPoint, Normaliser, RerunPlan, RunError, RunHandle, RunView, Side, Totals, ViewEntry,
+    is_result, missing_variable, variables_of,
 };
 use dad_template::Limits;
 use futures_util::future::join_all;
@@ -31,6 +32,8 @@ const FINALLY_LIMIT: Duration = Duration::from_mins(10);
 
 /// What all steps of one run share.
 pub(crate) struct Walk {
+    /// By it everything is recorded; nodes only have `run`.
+    pub(crate) driver: RunDriver,
     pub(crate) run: RunHandle,
     pub(crate) registry: NodeRegistry,
     pub(crate) cache: Arc<ResultCache>,
@@ -120,25 +123,27 @@ pub(crate) struct Facts {
 type BoxedWalk<'a> = Pin<Box<dyn Future<Output = Result<Ended, RunError>> + Send + 'a>>;
 
 impl Walk {
-    pub(crate) fn new(run: RunHandle, registry: NodeRegistry) -> Self {
+    pub(crate) fn new(driver: RunDriver, registry: NodeRegistry) -> Self {
+        let run = driver.handle().clone();
         let cache = Arc::<ResultCache>::default();
         run.identity().reader.set(Arc::new(Reader {
             results: run.result_reader().clone(),
             cache: Arc::clone(&cache),
         }));
         let none = &Vec::new();
-        let plan = run.plan();
+        let plan = driver.plan();
         Self {
             normaliser: Normaliser::of_places(run.places()),
             registry,
             cache,
-            effects: Effects::after(run.history().and_then(RunView::first_effect)),
+            effects: Effects::after(driver.history().and_then(RunView::first_effect)),
             entry_point: plan.and_then(RerunPlan::entry),
             execute: selected(plan.map_or(none, |plan| &plan.execute), &run),
             ask: selected(plan.map_or(none, |plan| &plan.ask), &run),
             busy: Busy::default(),
             out_of_time: Mutex::default(),
             run,
+            driver,
         }
     }
 
@@ -159,7 +164,8 @@ impl Walk {
         path: &HierarchyPath,
         shield: Option<&HierarchyPath>,
     ) -> bool {
-        let is_of_element = || !self.run.cancelled().is_cancelled() && self.run.is_cancelled_at(path, shield);
+        let is_of_element =
+            || !self.driver.cancelled().is_cancelled() && self.driver.is_cancelled_at(path, shield);
         on_error.absorbs(status)
             || (status == StepStatus::Cancelled && on_error == OnError::Continue && is_of_element())
     }
@@ -178,7 +184,7 @@ impl Walk {
 
     /// What was asked for of a step when the re-run was started.
     pub(crate) fn asked(&self, path: &HierarchyPath) -> Asked {
-        if self.run.plan().is_some_and(|plan| plan.fresh) {
+        if self.driver.plan().is_some_and(|plan| plan.fresh) {
             Asked::Fresh
         } else if self.execute.iter().any(|selected| selected.covers(path)) {
             Asked::Execute
@@ -197,8 +203,8 @@ impl Walk {
         let program = Arc::clone(self.run.program());
         let root = &program.root;
         let side = Side::of_root(&root.path, self.entry_point.as_ref());
-        let stop = &self.run.cancelled().child_token();
-        let _stoppable = self.run.stoppable(&root.path, stop, None);
+        let stop = &self.driver.cancelled().child_token();
+        let _stoppable = self.driver.stoppable(&root.path, stop, None);
         let asked = match self.asked_variables(root, &root.path, stop, side).await? {
             Ok(asked) => asked,
             Err(ended) => {
@@ -236,7 +242,7 @@ impl Walk {
         stop: &CancellationToken,
         side: Side,
     ) -> Result<Ended, RunError> {
-        let Some(left) = self.run.wall_time_left() else {
+        let Some(left) = self.driver.wall_time_left() else {
             return self
                 .enter(
                     root,
@@ -260,7 +266,7 @@ impl Walk {
             biased;
             ended = &mut walk => return ended,
             () = tokio::time::sleep(left) => {
-                let budget = self.run.budget();
+                let budget = self.driver.budget();
                 let why = format!("the run was driven as long as its budget ({budget}) allows");
                 self.stop_at(&root.path, &stop, why);
                 walk.await?
@@ -268,7 +274,7 @@ impl Walk {
         };
         // What ended well all the same did so in time.
         if ended.status == StepStatus::Cancelled && !cancelled.is_cancelled() {
-            let budget = self.run.budget();
+            let budget = self.driver.budget();
             let message = format!("the run was driven as long as its budget ({budget}) allows");
             let error = ErrorInfo::new("budget_exceeded", message)
                 .with_hint("`dhenara resume RUN --budget wall_time=N` goes on with more");
@@ -327,7 +333,7 @@ impl Walk {
                 return Ok(ended);
             }
             let stop = &inside.stop.child_token();
-            let _stoppable = self.run.stoppable(&path, stop, phase.shield());
+            let _stoppable = self.driver.stoppable(&path, stop, phase.shield());
             let asked = self.asked_variables(component, &path, stop, side).await?;
             let mut given = match asked {
                 Ok(asked) => asked.unwrap_or_default(),
@@ -393,7 +399,7 @@ impl Walk {
             preview: String::new(),
             fingerprint: Digest::of_json(&json!({ "kind": component.kind, "variables": normalised })),
         };
-        intent.approval(&self.run, &mut self.busy.step(), stop).await
+        intent.approval(&self.driver, &mut self.busy.step(), stop).await
     }
 
     /// Ends a component as failed that is not entered: what is in it does not execute, `finally` neither.
@@ -417,7 +423,7 @@ impl Walk {
         all: Ended,
         phase: Phase<'_>,
     ) -> Result<Ended, RunError> {
-        let entered = self.run.enter_component(path, component.kind, Map::new())?;
+        let entered = self.driver.enter_component(path, component.kind, Map::new())?;
         self.leave(component, &entered, all, (Facts::default(), phase))
     }
 
@@ -430,7 +436,7 @@ impl Walk {
         status: StepStatus,
         phase: Phase<'_>,
     ) -> Result<Ended, RunError> {
-        if status != StepStatus::Cancelled || !self.run.is_cancelled_at(path, phase.shield()) {
+        if status != StepStatus::Cancelled || !self.driver.is_cancelled_at(path, phase.shield()) {
             return Ok(Ended::pending(status));
         }
         self.end_unentered(component, path, Ended::pending(StepStatus::Cancelled), phase)
@@ -439,7 +445,7 @@ impl Walk {
     /// How a component ended before the run was resumed, if that stands. What is under `finally` executes again, because
     /// what it follows is entered again.
     fn ended_before(&self, component: &Component, path: &HierarchyPath, phase: Phase<'_>) -> Option<Ended> {
-        let history = self.run.history().filter(|_| phase == Phase::Body)?;
+        let history = self.driver.history().filter(|_| phase == Phase::Body)?;
         let ViewEntry::Component {
             status,
             totals: Some(totals),
@@ -463,7 +469,7 @@ impl Walk {
         phase: Phase<'_>,
     ) -> Option<Ended> {
         let mut all = Ended::nothing();
-        self.run.history()?;
+        self.driver.history()?;
         for element in body {
             let path = path.child(element.id());
             all.add(match element {
@@ -483,7 +489,7 @@ impl Walk {
         path: &HierarchyPath,
         phase: Phase<'_>,
     ) -> Option<Ended> {
-        let history = self.run.history().filter(|_| phase == Phase::Body)?;
+        let history = self.driver.history().filter(|_| phase == Phase::Body)?;
         let step = history.step(path)?;
         is_result(step, node.options.on_error).then(|| Ended {
             totals: step.totals(),
@@ -499,7 +505,7 @@ impl Walk {
         parent: Option<&Arc<Frame>>,
         given: &Map<String, serde_json::Value>,
     ) -> Result<(Arc<Frame>, Option<ErrorInfo>), RunError> {
-        let recorded = self.run.history().map(|history| history.variables(path));
+        let recorded = self.driver.history().map(|history| history.variables(path));
         let recorded = recorded.transpose()?.flatten();
         let complete = |recorded: &Map<String, serde_json::Value>| {
             component
@@ -529,7 +535,7 @@ impl Walk {
         (side, effects): (Side, &Effects),
     ) -> Result<Ended, RunError> {
         let values = self.recorded_variables(path, frame)?;
-        let entered = &self.run.enter_component(path, component.kind, values)?;
+        let entered = &self.driver.enter_component(path, component.kind, values)?;
         let inside = Inside {
             frame,
             entered,
@@ -561,7 +567,7 @@ impl Walk {
             all.add(last);
         }
         // Also if the cancel came when only `finally` was left, or what was stopped had finished all the same.
-        if all.status != StepStatus::Waiting && self.run.is_cancelled_at(path, phase.shield()) {
+        if all.status != StepStatus::Waiting && self.driver.is_cancelled_at(path, phase.shield()) {
             all.cancel();
         }
         self.leave(component, entered, all, (facts, phase))
@@ -577,7 +583,7 @@ impl Walk {
     ) -> Result<Ended, RunError> {
         let on_error = component.options.on_error;
         let absorbed = self.absorbs(on_error, all.status, &entered.path, phase.shield());
-        self.run.leave_component(
+        self.driver.leave_component(
             entered,
             &ComponentEnd {
                 status: all.status,
@@ -590,7 +596,7 @@ impl Walk {
         )?;
         if all.status != StepStatus::Waiting {
             for name in &component.options.post_events {
-                self.run
+                self.driver
                     .custom(name, Some(&entered.path), serde_json::Value::Null)?;
             }
         }
@@ -739,7 +745,7 @@ impl Walk {
         if inside.side == Side::Outside {
             return Ok(Ended::nothing());
         }
-        if self.is_stopped(inside) || self.run.is_cancelled_at(&path, inside.phase.shield()) {
+        if self.is_stopped(inside) || self.driver.is_cancelled_at(&path, inside.phase.shield()) {
             return Ok(Ended {
                 status: StepStatus::Cancelled,
                 ..Ended::nothing()
@@ -754,7 +760,7 @@ impl Walk {
 
     /// Whether nothing more is begun.
     pub(crate) fn is_stopped(&self, inside: Inside<'_>) -> bool {
-        inside.stop.is_cancelled() || (inside.phase == Phase::Body && self.run.cancelled().is_cancelled())
+        inside.stop.is_cancelled() || (inside.phase == Phase::Body && self.driver.cancelled().is_cancelled())
     }
 
     fn recorded_variables(

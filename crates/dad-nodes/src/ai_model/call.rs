@@ -1,6 +1,7 @@
 //! A conversation with one model, up to an answer that can be used.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -8,6 +9,7 @@ use dad_core::Usage;
 use dad_models::{
     CallContext, FinishReason, MODEL_CALL, Message, ModelError, ModelRequest, ModelResponse, Models, Role,
 };
+use dad_run::Reservation;
 use dad_runner::{NodeContext, NodeError, NodeOutput};
 use serde_json::{Value, json};
 
@@ -78,6 +80,8 @@ pub(super) struct Conversation<'a> {
     tools: Tools,
     /// What the step took so far, with what was said to other models before.
     usage: Usage,
+    /// What calls took that were given up before they were answered.
+    lost: Mutex<Usage>,
     repairs: u32,
     rounds: u32,
 }
@@ -100,6 +104,7 @@ impl<'a> Conversation<'a> {
             request,
             tools,
             usage: spent,
+            lost: Mutex::default(),
             repairs: 0,
             rounds: 0,
         })
@@ -111,6 +116,7 @@ impl<'a> Conversation<'a> {
         let mut ended = self.talk().await;
         if let Err(error) = &mut ended {
             error.partial.usage = self.usage;
+            error.partial.usage += *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         }
         ended
     }
@@ -314,9 +320,14 @@ impl<'a> Conversation<'a> {
             secrets: self.cx.run().secrets().clone(),
             ..CallContext::new(self.cx.path().clone())
         };
-        let (answered, kept) = self.ask(&call).await?;
-        let usage = bound.taken(told(&answered), reservation.estimate());
-        reservation.spend(usage);
+        let pieces = self.pieces()?;
+        let unanswered = Unanswered {
+            reservation: Some(reservation),
+            bound: &bound,
+            lost: &self.lost,
+        };
+        let (answered, kept) = self.ask(&call, pieces).await;
+        let usage = unanswered.answered(told(&answered));
         let paid_for = |error: NodeError| error.with_partial(NodeOutput::default().with_usage(usage));
         kept.map_err(paid_for)?;
         let mut response = answered.map_err(|error| paid_for(node_error(&error)))?;
@@ -325,21 +336,57 @@ impl<'a> Conversation<'a> {
         Ok(response)
     }
 
+    /// Where the answer goes as it arrives, if it is to be told piece by piece.
+    fn pieces(&self) -> Result<Option<Pieces<'_>>, NodeError> {
+        let streams = self.step.config.streaming.unwrap_or(false);
+        streams.then(|| Pieces::new(self.cx)).transpose()
+    }
+
     /// Asks the model, and says whether what arrived piece by piece could be kept.
     async fn ask(
         &self,
         call: &CallContext,
-    ) -> Result<(Result<ModelResponse, ModelError>, Result<(), NodeError>), NodeError> {
+        pieces: Option<Pieces<'_>>,
+    ) -> (Result<ModelResponse, ModelError>, Result<(), NodeError>) {
         let client = &self.models.0;
-        if !self.step.config.streaming.unwrap_or(false) {
-            return Ok((client.complete(&self.request, call).await, Ok(())));
-        }
-        let pieces = Pieces::new(self.cx)?;
+        let Some(pieces) = pieces else {
+            return (client.complete(&self.request, call).await, Ok(()));
+        };
         let answered = client
             .stream(&self.request, call, &|piece| pieces.push(piece))
             .await;
         let kept = pieces.finish(answered.is_ok());
-        Ok((answered, kept))
+        (answered, kept)
+    }
+}
+
+/// A call that is being made. If it is dropped before it is answered, it counts as paid for: nobody knows how much of it the
+/// provider has done.
+struct Unanswered<'a> {
+    reservation: Option<Reservation>,
+    bound: &'a Bound,
+    lost: &'a Mutex<Usage>,
+}
+
+impl Unanswered<'_> {
+    /// Settles the call with the usage that the provider reported, and gives what it took.
+    fn answered(mut self, told: Option<Usage>) -> Usage {
+        self.settle(told).unwrap_or_default()
+    }
+
+    fn settle(&mut self, told: Option<Usage>) -> Option<Usage> {
+        let reservation = self.reservation.take()?;
+        let usage = self.bound.taken(told, reservation.estimate());
+        reservation.spend(usage);
+        Some(usage)
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some(usage) = self.settle(None) {
+            *self.lost.lock().unwrap_or_else(PoisonError::into_inner) += usage;
+        }
     }
 }
 
