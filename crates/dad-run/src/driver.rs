@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use dad_core::{
-    ComponentKind, ComponentResult, ErrorInfo, HierarchyPath, RunStatus, SCHEMA_VERSION, StepStatus,
+    Clean, ComponentKind, ComponentResult, ErrorInfo, HierarchyPath, RunStatus, SCHEMA_VERSION, StepStatus,
     Timestamp, Usage,
 };
 use dad_events::{AttemptFailed, ComponentEnded, ComponentStarted, Event, EventBody, EventBus, TextStreamed};
@@ -143,7 +143,7 @@ impl RunDriver {
         &self,
         path: &HierarchyPath,
         kind: ComponentKind,
-        variables: Map<String, Value>,
+        variables: Clean<Map<String, Value>>,
     ) -> Result<EnteredComponent, RunError> {
         let name = path.to_relative_dir();
         let dir = self.inner().dir.create_dir_all(&name)?;
@@ -152,7 +152,11 @@ impl RunDriver {
             self.inner().dir.sync_name(&name)?;
         }
         self.inner().state().started.insert(path.without_iterations());
-        let variables = store_value(&self.inner().dot_run, variables.into(), self.inner().durability)?;
+        let variables = store_value(
+            &self.inner().dot_run,
+            variables.into_inner().into(),
+            self.inner().durability,
+        )?;
         let body = RecordBody::ComponentStarted {
             path: path.clone(),
             kind,
@@ -325,10 +329,11 @@ impl RunDriver {
         &self,
         path: &HierarchyPath,
         attempt: u32,
-        error: &ErrorInfo,
+        error: &Clean<ErrorInfo>,
         retry_at: Timestamp,
         usage: Usage,
     ) -> Result<(), RunError> {
+        let error = error.get();
         let failed = AttemptFailed {
             path: path.clone(),
             attempt,
