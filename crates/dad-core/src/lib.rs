@@ -18,6 +18,7 @@ mod clean;
 mod control;
 mod definition;
 mod duration;
+mod fingerprint;
 mod id;
 pub mod json;
 mod panic;
@@ -42,6 +43,7 @@ pub use definition::{
     ElementOptions, FlowDefinition, NodeDefinition, NodeType, OnError, RetryPolicy, Reuse, SCHEMA_VERSION,
 };
 pub use duration::{ParseDurationError, format_duration, parse_duration};
+pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use id::{ElementId, IdError, MAX_ID_LENGTH, RESERVED_IDS};
 pub use jiff::Timestamp;
 pub use panic::panic_message;

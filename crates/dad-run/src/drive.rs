@@ -73,6 +73,10 @@ pub(crate) fn drive(
     let before = opened.history.as_ref();
     let epoch = opened.journal.progress().tally.epoch + 1;
     let usage = opened.journal.progress().tally.totals.usage;
+    let created = opened.journal.progress().tally.created.as_ref();
+    let salt = created
+        .and_then(|created| created.salt.clone())
+        .unwrap_or_default();
     let identity = Arc::new(RunIdentity {
         run_id: opened.run_id,
         root_id,
@@ -128,6 +132,7 @@ pub(crate) fn drive(
         started: Instant::now(),
         epoch,
         token: random_hex()?,
+        salt,
         environment: options.environment,
         upgraded_from: opened.upgraded_from,
         answer_came: Notify::new(),

@@ -474,6 +474,12 @@ impl RunDriver {
         self.inner().reader.history.as_deref()
     }
 
+    /// What digests of values that must not be guessed are made with; a re-run has that of its parent.
+    #[must_use]
+    pub fn salt(&self) -> &str {
+        &self.inner().salt
+    }
+
     /// The plan, if this is a re-run.
     #[must_use]
     pub fn plan(&self) -> Option<&RerunPlan> {

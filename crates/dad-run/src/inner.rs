@@ -73,6 +73,8 @@ pub(crate) struct RunInner {
     pub(crate) epoch: u32,
     /// What the environment of its children holds, so that they can be told from other processes.
     pub(crate) token: String,
+    /// What digests of values that must not be guessed are made with.
+    pub(crate) salt: String,
     /// The environment of the project that it uses.
     pub(crate) environment: String,
     /// Of a run that was begun in the first format: digest of all lines before this process resumed it.

@@ -241,24 +241,30 @@ impl Walk {
         let walks = iterations.map(|(iteration, part, side)| async move {
             let mut ended = Ended::nothing();
             begun.fetch_add(1, Ordering::AcqRel);
-            self.part_at(
-                &for_each.body,
-                &part,
-                &frame(iteration),
-                Inside { side, ..inside },
-                &mut ended,
-            )
-            .await?;
+            let effects = inside.effects.branch();
+            let inside = Inside {
+                side,
+                effects: &effects,
+                ..inside
+            };
+            self.part_at(&for_each.body, &part, &frame(iteration), inside, &mut ended)
+                .await?;
             if ended.status.is_failure() {
                 failed.store(true, Ordering::Release);
             }
-            Ok(ended)
+            Ok((ended, effects.first().map(|first| (iteration, first.clone()))))
         });
         let mut walks = stream::iter(walks).buffer_unordered(for_each.max_concurrency as usize);
-        let mut broken = None;
+        let (mut broken, mut first_effect) = (None, None);
         while let Some(ended) = walks.next().await {
             match ended {
-                Ok(ended) => all.add(ended),
+                Ok((ended, effect)) => {
+                    all.add(ended);
+                    first_effect = first_effect
+                        .into_iter()
+                        .chain(effect)
+                        .min_by_key(|(iteration, _)| *iteration);
+                }
                 Err(error) => {
                     failed.store(true, Ordering::Release);
                     broken.get_or_insert(error);
@@ -266,6 +272,9 @@ impl Walk {
             }
         }
         drop(walks);
+        if let Some((_, first)) = first_effect {
+            inside.effects.note(&first);
+        }
         let begun_all = begun.load(Ordering::Acquire) == count;
         if !begun_all && self.is_stopped(inside) {
             all.cancel();

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::json::check_recorded;
 use dad_core::{
-    Clean, Digest, ErrorInfo, FirstFailure, HierarchyPath, NodeType, Redactor, RetryPolicy, SCHEMA_VERSION,
-    StepResult, StepStatus, StepValues, Timestamp, Usage,
+    Clean, ErrorInfo, Fingerprint, FirstFailure, HierarchyPath, NodeType, Redactor, RetryPolicy,
+    SCHEMA_VERSION, StepResult, StepStatus, StepValues, Timestamp, Usage,
 };
 use dad_definition::{NodeElement, TreeError};
 use dad_run::driver::{CommitDetails, Interrupted, StagedStep, StepStart};
@@ -170,10 +170,10 @@ pub(crate) async fn take_step(
             input: given,
             world: &world,
         };
-        let fingerprint = fingerprinted.digest(&walk.normaliser);
+        let fingerprint = fingerprinted.fingerprint(&walk.normaliser, &*bound, walk.driver.salt());
         // Decide.
-        let former = || fingerprinted.former_digest(&walk.normaliser, &*bound);
-        let decided = step.decide(&world, fingerprint, former);
+        let first_version = || fingerprinted.first_version(&walk.normaliser, &*bound);
+        let decided = step.decide(&world, fingerprint, first_version);
         if let (Verdict::Reuse, Some(known)) = (decided.verdict, decided.known) {
             return step.reuse(&known.path, decided.reason);
         }
@@ -291,7 +291,7 @@ impl Step<'_> {
     }
 
     /// What a person is to agree to before it executes.
-    async fn intent(&self, bound: &dyn BoundStep, settings: &Value, fingerprint: Digest) -> Intent<'_> {
+    async fn intent(&self, bound: &dyn BoundStep, settings: &Value, fingerprint: Fingerprint) -> Intent<'_> {
         let preview = bound.preview(&self.walk.run).await;
         let redactor = self.walk.run.secrets().redactor();
         Intent {
@@ -304,7 +304,7 @@ impl Step<'_> {
                 preview.map_or_else(|error| format!("it will fail: {error}"), |preview| preview.shown),
                 &redactor,
             ),
-            fingerprint,
+            fingerprint: fingerprint.digest(),
         }
     }
 
@@ -349,8 +349,8 @@ impl Step<'_> {
     fn decide(
         &self,
         world: &World,
-        fingerprint: Digest,
-        former: impl FnOnce() -> Option<Digest>,
+        fingerprint: Fingerprint,
+        first_version: impl FnOnce() -> Fingerprint,
     ) -> Decided<'_> {
         let Self { walk, node, .. } = self;
         let Some(parent) = walk.run.parent() else {
@@ -361,8 +361,8 @@ impl Step<'_> {
                 after: None,
             };
         };
-        let (known, fit) = fitting(parent, &self.path, node, (fingerprint, former));
-        let after = walk.effect_executed.get().cloned();
+        let (known, fit) = fitting(parent, &self.path, node, (fingerprint, first_version));
+        let after = self.inside.effects.first().cloned();
         let (verdict, reason) = decide(&Facts {
             side: self.inside.side,
             known: Known::of(known, node.options.on_error),
@@ -458,7 +458,7 @@ impl Step<'_> {
         self.pause(pause_before(settings)).await;
         if world.kind() == Kind::Effect {
             // Only the first is told as the reason of those behind it.
-            let _ = self.walk.effect_executed.set(self.path.clone());
+            self.inside.effects.note(&self.path);
         }
         let executed = self.attempts(execution).await?;
         self.pause(pause_after(settings)).await;
@@ -697,7 +697,7 @@ impl Step<'_> {
         mut attempt: Attempt,
         input: Option<Clean<Value>>,
         rendered: Rendered,
-        fingerprint: Option<Digest>,
+        fingerprint: Option<Fingerprint>,
     ) -> Result<Ended, RunError> {
         let Rendered { settings, reads, .. } = rendered;
         let ended = self.ended(&attempt);
@@ -718,7 +718,7 @@ impl Step<'_> {
         input: Option<Clean<Value>>,
         settings: Option<Value>,
         reads: Vec<String>,
-        fingerprint: Option<Digest>,
+        fingerprint: Option<Fingerprint>,
     ) -> (Clean<StepResult>, CommitDetails) {
         let Self { walk, node, .. } = self;
         let CleanOutput {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dad_core::{Clean, Digest, ErrorInfo, FirstFailure, HierarchyPath, OnError, StepStatus};
@@ -18,6 +18,7 @@ use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::approval::{Approval, Intent};
+use crate::effects::Effects;
 use crate::evaluate::Evaluator;
 use crate::input::{Asker, Input, input};
 use crate::reader::Reader;
@@ -38,7 +39,7 @@ pub(crate) struct Walk {
     pub(crate) cache: Arc<ResultCache>,
     pub(crate) normaliser: Normaliser,
     /// The first step with an effect that this run has executed.
-    pub(crate) effect_executed: OnceLock<HierarchyPath>,
+    effects: Effects,
     /// Where a re-run begins to execute, if it does at one place.
     pub(crate) entry_point: Option<EntryPoint>,
     /// What a re-run was asked to execute.
@@ -106,6 +107,8 @@ pub(crate) struct Inside<'a> {
     pub(crate) phase: Phase<'a>,
     /// Where it stands relative to the entry point of a re-run.
     pub(crate) side: Side,
+    /// What was executed before.
+    pub(crate) effects: &'a Effects,
 }
 
 /// What executing a component gave beside what its steps came to.
@@ -122,10 +125,6 @@ type BoxedWalk<'a> = Pin<Box<dyn Future<Output = Result<Ended, RunError>> + Send
 impl Walk {
     pub(crate) fn new(driver: RunDriver, registry: NodeRegistry) -> Self {
         let run = driver.handle().clone();
-        let effect_executed = OnceLock::new();
-        if let Some(effect) = driver.history().and_then(RunView::first_effect) {
-            effect_executed.get_or_init(|| effect.clone());
-        }
         let cache = Arc::<ResultCache>::default();
         run.identity().reader.set(Arc::new(Reader {
             results: run.result_reader().clone(),
@@ -137,7 +136,7 @@ impl Walk {
             normaliser: Normaliser::of_places(run.places()),
             registry,
             cache,
-            effect_executed,
+            effects: Effects::after(driver.history().and_then(RunView::first_effect)),
             entry_point: plan.and_then(RerunPlan::entry),
             execute: selected(plan.map_or(none, |plan| &plan.execute), &run),
             ask: selected(plan.map_or(none, |plan| &plan.ask), &run),
@@ -245,12 +244,24 @@ impl Walk {
     ) -> Result<Ended, RunError> {
         let Some(left) = self.driver.wall_time_left() else {
             return self
-                .enter(root, &root.path, variables, (Phase::Body, stop), side)
+                .enter(
+                    root,
+                    &root.path,
+                    variables,
+                    (Phase::Body, stop),
+                    (side, &self.effects),
+                )
                 .await;
         };
         let cancelled = stop;
         let stop = cancelled.child_token();
-        let mut walk = Box::pin(self.enter(root, &root.path, variables, (Phase::Body, &stop), side));
+        let mut walk = Box::pin(self.enter(
+            root,
+            &root.path,
+            variables,
+            (Phase::Body, &stop),
+            (side, &self.effects),
+        ));
         let mut ended = tokio::select! {
             biased;
             ended = &mut walk => return ended,
@@ -309,7 +320,11 @@ impl Walk {
     ) -> BoxedWalk<'a> {
         Box::pin(async move {
             let Inside {
-                frame, phase, side, ..
+                frame,
+                phase,
+                side,
+                effects,
+                ..
             } = inside;
             if let Some(ended) = self.ended_before(component, &path, phase) {
                 return Ok(ended);
@@ -337,7 +352,7 @@ impl Walk {
                     Approval::Pending(status) => return self.rest(component, &path, status, phase),
                 }
             };
-            self.enter(component, &path, (&frame, error), (phase, stop), side)
+            self.enter(component, &path, (&frame, error), (phase, stop), (side, effects))
                 .await
         })
     }
@@ -516,7 +531,7 @@ impl Walk {
         path: &HierarchyPath,
         (frame, error): (&Arc<Frame>, Option<ErrorInfo>),
         (phase, stop): (Phase<'_>, &CancellationToken),
-        side: Side,
+        (side, effects): (Side, &Effects),
     ) -> Result<Ended, RunError> {
         let values = self.recorded_variables(path, frame)?;
         let entered = &self.driver.enter_component(path, component.kind, values)?;
@@ -526,6 +541,7 @@ impl Walk {
             stop,
             phase,
             side,
+            effects,
         };
         let mut all = Ended::nothing();
         let facts = match error {
@@ -695,16 +711,27 @@ impl Walk {
         all: &mut Ended,
     ) -> Result<(), RunError> {
         let mut passed = false;
-        let walks = elements.iter().map(|element| {
+        let branches: Vec<Effects> = elements.iter().map(|_| inside.effects.branch()).collect();
+        let walks = elements.iter().zip(&branches).map(|(element, effects)| {
             let path = inside.entered.path.child(element.id());
             let side = inside
                 .side
                 .of_child(&path, self.entry_point.as_ref(), &mut passed);
-            self.element(element, path, Inside { side, ..inside })
+            let inside = Inside {
+                side,
+                effects,
+                ..inside
+            };
+            self.element(element, path, inside)
         });
         for ended in join_all(walks).await {
             all.add(ended?);
         }
+        branches
+            .iter()
+            .filter_map(Effects::first)
+            .take(1)
+            .for_each(|first| inside.effects.note(first));
         Ok(())
     }
 
