@@ -14,6 +14,7 @@
 
 mod budget;
 mod canonical;
+mod clean;
 mod control;
 mod definition;
 mod duration;
@@ -35,6 +36,7 @@ mod usage;
 
 pub use budget::{Budget, ParseBudgetError};
 pub use canonical::{Digest, ParseDigestError, canonical_json};
+pub use clean::{Clean, Redact, StepValues};
 pub use control::{Callback, Conditional, ForEach, OnExhausted, OnLimit, Parallel, Repeat};
 pub use definition::{
     AgentDefinition, ComponentBody, ComponentKind, Definition, DefinitionKind, Element, ElementKind,

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use dad_core::{
-    ComponentKind, ComponentResult, ErrorInfo, HierarchyPath, RunStatus, StepStatus, Timestamp, Usage,
+    Clean, ComponentKind, ComponentResult, ErrorInfo, HierarchyPath, RunStatus, StepStatus, Timestamp, Usage,
 };
 use dad_events::{AttemptFailed, ComponentEnded, ComponentStarted, Event, EventBody, EventBus, TextStreamed};
 use dad_fs::Durability;
@@ -142,7 +142,7 @@ impl RunDriver {
         &self,
         path: &HierarchyPath,
         kind: ComponentKind,
-        variables: Map<String, Value>,
+        variables: Clean<Map<String, Value>>,
     ) -> Result<EnteredComponent, RunError> {
         let name = path.to_relative_dir();
         let dir = self.inner().dir.create_dir_all(&name)?;
@@ -151,7 +151,11 @@ impl RunDriver {
             self.inner().dir.sync_name(&name)?;
         }
         self.inner().state().started.insert(path.without_iterations());
-        let variables = store_value(&self.inner().dot_run, variables.into(), self.inner().durability)?;
+        let variables = store_value(
+            &self.inner().dot_run,
+            variables.into_inner().into(),
+            self.inner().durability,
+        )?;
         let body = RecordBody::ComponentStarted {
             path: path.clone(),
             kind,
@@ -324,10 +328,11 @@ impl RunDriver {
         &self,
         path: &HierarchyPath,
         attempt: u32,
-        error: &ErrorInfo,
+        error: &Clean<ErrorInfo>,
         retry_at: Timestamp,
         usage: Usage,
     ) -> Result<(), RunError> {
+        let error = error.get();
         let failed = AttemptFailed {
             path: path.clone(),
             attempt,

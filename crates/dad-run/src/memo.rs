@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use dad_core::{Digest, Timestamp};
+use dad_core::{Clean, Digest, Timestamp};
 use dad_fs::Dir;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -31,17 +31,23 @@ pub struct MemoLine {
 }
 
 impl MemoLine {
-    /// A line of the present format.
+    /// A line of the present format. The digest is that of the request itself, before secrets in it were masked.
     #[must_use]
-    pub fn new(name: &str, number: u32, request: Value, response: Value, at: Timestamp) -> Self {
+    pub fn new(
+        (name, number): (&str, u32),
+        request_digest: Digest,
+        request: Clean<Value>,
+        response: Clean<Value>,
+        at: Timestamp,
+    ) -> Self {
         Self {
             schema_version: format::MEMO,
             name: name.to_owned(),
             number,
             at,
-            request_digest: Digest::of_json(&request),
-            request,
-            response,
+            request_digest,
+            request: request.into_inner(),
+            response: response.into_inner(),
             is_counted: false,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dad_core::{Digest, HierarchyPath, NodeType, Timestamp};
+use dad_core::{Clean, Digest, HierarchyPath, NodeType, Timestamp};
 use dad_events::{EventBody, QuestionAsked, QuestionKind};
 use dad_fs::Durability;
 use serde::{Deserialize, Serialize};
@@ -62,9 +62,9 @@ pub struct NewQuestion {
     /// JSON Schema of the answer.
     pub schema: Value,
     /// Settings or variables.
-    pub settings: Value,
+    pub settings: Clean<Value>,
     /// What it would do, for people.
-    pub preview: String,
+    pub preview: Clean<String>,
     /// What an approval holds for.
     pub fingerprint: Option<Digest>,
 }
@@ -82,14 +82,14 @@ pub struct NewAnswer<'a> {
     pub source: &'a str,
     /// What an approval holds for.
     pub fingerprint: Option<Digest>,
-    /// The answer, without secrets.
-    pub value: &'a Value,
+    /// The answer.
+    pub value: &'a Clean<Value>,
 }
 
 impl<'a> NewAnswer<'a> {
     /// The input of a step or component, which nobody was asked for from outside.
     #[must_use]
-    pub const fn input(path: &'a HierarchyPath, source: &'a str, value: &'a Value) -> Self {
+    pub const fn input(path: &'a HierarchyPath, source: &'a str, value: &'a Clean<Value>) -> Self {
         Self {
             path,
             kind: QuestionKind::Input,
@@ -149,7 +149,7 @@ impl RunDriver {
         };
         let digest = Digest::of(format!("{path}\n{kind}\n{before}").as_bytes());
         let id = format!("{kind}_{}", &digest.to_string()[..12]);
-        let mut question = Question {
+        let question = Question {
             schema_version: format::QUESTION,
             id: id.clone(),
             path: path.clone(),
@@ -157,13 +157,10 @@ impl RunDriver {
             asked_at: self.handle().now(),
             node_type,
             schema,
-            settings,
-            preview,
+            settings: settings.into_inner(),
+            preview: preview.into_inner(),
             fingerprint,
         };
-        let redactor = inner.secrets.redactor();
-        redactor.redact_json(&mut question.settings);
-        question.preview = redactor.redact(&question.preview).into_owned();
         let questions = inner.dot_run.create_dir_all(QUESTIONS)?;
         let name = format!("{id}.json");
         let text = to_file_text(&name, &question)?;
@@ -247,7 +244,7 @@ impl RunDriver {
             fingerprint: answer.fingerprint,
             id: answer.question.map(str::to_owned),
             source: shorten_text(answer.source, SOURCE),
-            input: store_value(&inner.dot_run, answer.value.clone(), inner.durability)?,
+            input: store_value(&inner.dot_run, answer.value.get().clone(), inner.durability)?,
         };
         inner.record(&body, None).map(drop)
     }

@@ -4,8 +4,8 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use dad_core::{
-    ComponentKind, Digest, ErrorInfo, FirstFailure, HierarchyPath, RunStatus, SecretRegistry, StepStatus,
-    Timestamp,
+    Clean, ComponentKind, Digest, ErrorInfo, FirstFailure, HierarchyPath, RunStatus, SecretRegistry,
+    StepStatus, Timestamp,
 };
 use dad_definition::{NodeTypes, Program};
 use dad_events::{EventBody, RunIdentity, RunStarted};
@@ -234,11 +234,9 @@ impl ActiveRun {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn write_output(&self, output: &Value) -> Result<(), RunError> {
+    pub fn write_output(&self, output: &Clean<Value>) -> Result<(), RunError> {
         let inner = &self.handle.inner;
-        let mut output = output.clone();
-        inner.secrets.redactor().redact_json(&mut output);
-        let text = projection::to_file_text(OUTPUT, &output)?;
+        let text = projection::to_file_text(OUTPUT, output.get())?;
         inner
             .dir
             .replace_through_dir(&inner.dot_run, OUTPUT, &text, inner.durability)?;

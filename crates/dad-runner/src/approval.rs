@@ -1,6 +1,6 @@
 //! Somebody's agreement before something executes.
 
-use dad_core::{Digest, ErrorInfo, HierarchyPath, NodeType, StepStatus};
+use dad_core::{Clean, Digest, ErrorInfo, HierarchyPath, NodeType, StepStatus};
 use dad_events::{ApprovalRequiredEvent, QuestionKind};
 use dad_run::driver::{NewAnswer, NewQuestion, RunDriver};
 use dad_run::{Answer, ApprovalAnswer, RunError, approval_schema};
@@ -18,9 +18,9 @@ pub(crate) struct Intent<'a> {
     /// The type of the node; `None` for a component.
     pub(crate) node_type: Option<&'a NodeType>,
     /// Settings or variables, rendered.
-    pub(crate) settings: Value,
+    pub(crate) settings: Clean<Value>,
     /// What it would do, for people.
-    pub(crate) preview: String,
+    pub(crate) preview: Clean<String>,
     /// What the agreement holds for.
     pub(crate) fingerprint: Digest,
 }
@@ -30,7 +30,7 @@ pub(crate) enum Approval {
     /// It may execute.
     Granted,
     /// It is to be worked out again with another input, which is recorded.
-    Edited(Value),
+    Edited(Clean<Value>),
     /// It may not.
     Denied(ErrorInfo),
     /// It comes to rest without an answer.
@@ -47,7 +47,7 @@ struct Said {
 impl Intent<'_> {
     /// Asks until somebody has said something, unless somebody agreed to the same before the run was resumed.
     pub(crate) async fn approval(
-        mut self,
+        self,
         driver: &RunDriver,
         busy: &mut BusyStep<'_>,
         stop: &CancellationToken,
@@ -56,9 +56,6 @@ impl Intent<'_> {
         if history.is_some_and(|history| history.is_approved(self.path, self.fingerprint)) {
             return Ok(Approval::Granted);
         }
-        let redactor = driver.handle().secrets().redactor();
-        redactor.redact_json(&mut self.settings);
-        self.preview = redactor.redact(&self.preview).into_owned();
         let kind = QuestionKind::Approval;
         let early = driver.answered_meanwhile(self.path, kind, Some(self.fingerprint))?;
         let said = match early {
@@ -69,7 +66,11 @@ impl Intent<'_> {
                 said = self.ask_handlers(driver) => said,
             },
         };
-        let mut said = match said {
+        let Said {
+            source,
+            question,
+            value,
+        } = match said {
             Some(said) => said,
             None => {
                 let question = driver.ask(self.question(driver))?;
@@ -80,24 +81,24 @@ impl Intent<'_> {
             }
         };
         // By what is known now: it may have taken long.
-        driver.handle().secrets().redactor().redact_json(&mut said.value);
+        let value = Clean::redact(value, &driver.handle().secrets().redactor());
         // It was checked by whoever sent it, but anybody may write a file.
-        if let Err(reason) = check(&self.check_input(driver), &said.value) {
+        if let Err(reason) = check(&self.check_input(driver), value.get()) {
             let message = format!("in the answer, {reason}");
             return Ok(Approval::Denied(ErrorInfo::new("invalid_input", message)));
         }
         driver.answered(NewAnswer {
             path: self.path,
             kind,
-            question: said.question.as_deref(),
-            source: &said.source,
+            question: question.as_deref(),
+            source: &source,
             fingerprint: Some(self.fingerprint),
-            value: &said.value,
+            value: &value,
         })?;
-        Ok(match ApprovalAnswer::parse(&said.value) {
+        Ok(match ApprovalAnswer::parse(value.get()) {
             Ok(ApprovalAnswer::Yes) => Approval::Granted,
             Ok(ApprovalAnswer::Edited(input)) => {
-                Approval::Edited(record_edited(driver, self.path, &said.source, input)?)
+                Approval::Edited(record_edited(driver, self.path, &source, input)?)
             }
             Ok(ApprovalAnswer::No(reason)) => {
                 let reason = reason.unwrap_or_else(|| "without a reason".to_owned());
@@ -119,8 +120,8 @@ impl Intent<'_> {
         let event = ApprovalRequiredEvent::new(
             driver.handle().identity().clone(),
             (self.path.clone(), self.node_type.cloned()),
-            self.settings.clone(),
-            self.preview.clone(),
+            self.settings.get().clone(),
+            self.preview.get().clone(),
             Box::new(move |answer| check(&input, answer)),
         );
         driver.bus().ask(&event).await;

@@ -3,7 +3,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use dad_core::json::check_recorded;
-use dad_core::{Digest, HierarchyPath, NodeType, Redactor, StepStatus, Usage};
+use dad_core::{Clean, Digest, HierarchyPath, NodeType, Redactor, StepStatus, Usage};
 use dad_fs::Dir;
 use dad_run::driver::StagedStep;
 use dad_run::layout::CUSTOM_ARTIFACTS;
@@ -274,6 +274,11 @@ impl NodeContext {
         preview: String,
         fingerprint: Digest,
     ) -> Result<(), NodeError> {
+        let redactor = self.redactor();
+        let (settings, preview) = (
+            Clean::redact(settings, &redactor),
+            Clean::redact(preview, &redactor),
+        );
         let intent = Intent {
             asker: None,
             path: self.path(),
@@ -300,8 +305,9 @@ impl NodeContext {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn replace_state(&self, state: &Value) -> Result<(), NodeError> {
-        Ok(self.staged.replace_state(state)?)
+    pub fn replace_state(&self, state: Value) -> Result<(), NodeError> {
+        let state = Clean::redact(state, &self.redactor());
+        Ok(self.staged.replace_state(&state)?)
     }
 
     /// Reserves what a call may take of the budgets of the step and the run; waits while others have reserved what it
@@ -374,16 +380,21 @@ impl NodeContext {
         }
         let response = make(number).await?;
         begun.keep();
-        let mut response = serde_json::to_value(response).map_err(broken)?;
+        let response = serde_json::to_value(response).map_err(broken)?;
         check_recorded(&response).map_err(|error| {
             let message = format!("what came back from `{name}` cannot be recorded: {error}");
             NodeError::new(error.code(), message).permanent()
         })?;
+        let redactor = self.redactor();
+        let (request, response) = (
+            Clean::redact(request, &redactor),
+            Clean::redact(response, &redactor),
+        );
         // What the node continues with is what stands in the file.
-        self.redactor().redact_json(&mut response);
-        let line = MemoLine::new(name, number, request, response.clone(), self.run.now());
-        self.memo.finish(&self.walk.driver, &self.staged, line)?;
-        serde_json::from_value(response).map_err(broken)
+        let told = response.get().clone();
+        let line = MemoLine::new((name, number), digest, request, response, self.run.now());
+        self.memo.finish(&self.walk.driver, &self.staged, &line)?;
+        serde_json::from_value(told).map_err(broken)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dad_core::{ErrorInfo, HierarchyPath, StepStatus};
+use dad_core::{Clean, ErrorInfo, HierarchyPath, StepStatus};
 use dad_definition::{Component, NodeElement, Program};
 use dad_events::{AnswerCheck, ComponentInputRequiredEvent, NodeInputRequiredEvent, QuestionKind};
 use dad_run::driver::{NewAnswer, NewQuestion, RunDriver};
@@ -16,7 +16,7 @@ use crate::walk::Walk;
 /// What asking for an input came to.
 pub(crate) enum Input {
     /// This is it, if there is one.
-    Is(Option<Value>),
+    Is(Option<Clean<Value>>),
     /// It is not one.
     Fails(ErrorInfo),
     /// Somebody said that there will be none, and why.
@@ -63,7 +63,7 @@ pub(crate) async fn input(
     // Answered before the run was resumed: asked once, recorded once.
     let answered = driver.history().map(|history| history.input(path)).transpose()?;
     if let Some(value) = answered.flatten() {
-        return Ok(Input::Is(Some(value)));
+        return Ok(Input::Is(Some(Clean::from_store(value))));
     }
     let found = match known_before(walk, asker, path)? {
         Some(found) => found,
@@ -144,17 +144,17 @@ pub(crate) fn record_edited(
     path: &HierarchyPath,
     source: &str,
     value: Value,
-) -> Result<Value, RunError> {
+) -> Result<Clean<Value>, RunError> {
     record(driver, path, Found::new(source, value))
 }
 
-fn record(driver: &RunDriver, path: &HierarchyPath, found: Found) -> Result<Value, RunError> {
+fn record(driver: &RunDriver, path: &HierarchyPath, found: Found) -> Result<Clean<Value>, RunError> {
     let Found {
         source,
         question,
-        mut value,
+        value,
     } = found;
-    driver.handle().secrets().redactor().redact_json(&mut value);
+    let value = Clean::redact(value, &driver.handle().secrets().redactor());
     driver.answered(NewAnswer {
         question: question.as_deref(),
         ..NewAnswer::input(path, &source, &value)
@@ -228,8 +228,8 @@ impl Asker<'_> {
             kind: QuestionKind::Input,
             node_type,
             schema: self.schema(driver),
-            settings,
-            preview: String::new(),
+            settings: Clean::redact(settings, &driver.handle().secrets().redactor()),
+            preview: Clean::default(),
             fingerprint: None,
         }
     }

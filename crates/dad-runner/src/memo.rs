@@ -107,12 +107,9 @@ impl Memo {
         &self,
         driver: &RunDriver,
         staged: &StagedStep,
-        mut line: MemoLine,
+        line: &MemoLine,
     ) -> Result<(), NodeError> {
-        let redactor = driver.handle().secrets().redactor();
-        redactor.redact_json(&mut line.request);
-        redactor.redact_json(&mut line.response);
-        let text = to_line(&line).map_err(|e| NodeError::from_error("memo", &e))?;
+        let text = to_line(line).map_err(|e| NodeError::from_error("memo", &e))?;
         let mut state = self.state();
         let State { file, is_named, .. } = &mut *state;
         // With the records so far, because whoever goes on finds the memos by the record that the step was begun.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::json::check_recorded;
 use dad_core::{
-    ErrorInfo, Fingerprint, FirstFailure, HierarchyPath, NodeType, RetryPolicy, StepResult, StepStatus,
-    Timestamp, Usage,
+    Clean, ErrorInfo, Fingerprint, FirstFailure, HierarchyPath, NodeType, Redactor, RetryPolicy, StepResult,
+    StepStatus, StepValues, Timestamp, Usage,
 };
 use dad_definition::{NodeElement, TreeError};
 use dad_run::driver::{CommitDetails, Interrupted, StagedStep, StepStart};
@@ -33,15 +33,15 @@ use crate::input::{Asker, Input, carry_input, input};
 use crate::limits::{CANCELLED, LONGEST_STOP, Life, within_limits};
 use crate::node::{BindContext, Bound, BoundStep, ReadSet, World};
 use crate::node_error::NodeError;
-use crate::output::{NodeOutput, recordable, redact_error, redact_output};
+use crate::output::{CleanOutput, recordable};
 use crate::walk::{Ended, Inside, Walk};
 
 /// How one attempt ended.
 struct Attempt {
     staged: Arc<StagedStep>,
     status: StepStatus,
-    output: NodeOutput,
-    error: Option<ErrorInfo>,
+    output: CleanOutput,
+    error: Option<Clean<ErrorInfo>>,
     kind: FailureKind,
     /// What the attempts before it consumed.
     spent_before: Usage,
@@ -153,12 +153,13 @@ pub(crate) async fn take_step(
     let executor = step.executor()?;
     let (rendered, bound, world, fingerprint, decided) = loop {
         // Render.
-        let rendered = match step.render(input.as_ref()) {
+        let given = input.as_ref().map(Clean::get);
+        let rendered = match step.render(given) {
             Ok(rendered) => rendered,
             Err(error) => return step.fail_before_execution(input, error),
         };
         // Fingerprint.
-        let (bound, world) = match step.bind(&*executor, &rendered, input.as_ref()).await {
+        let (bound, world) = match step.bind(&*executor, &rendered, given).await {
             Ok(found) => found,
             Err(error) => return step.fail_before_execution(input, error.info),
         };
@@ -166,7 +167,7 @@ pub(crate) async fn take_step(
             node_type: &node.node_type,
             version: node.version,
             rendered: &rendered,
-            input: input.as_ref(),
+            input: given,
             world: &world,
         };
         let fingerprint = fingerprinted.fingerprint(&walk.normaliser, &*bound, walk.driver.salt());
@@ -194,7 +195,7 @@ pub(crate) async fn take_step(
             decided: &decided,
             world: &world,
             settings: &rendered.settings,
-            input: input.as_ref(),
+            input: input.as_ref().map(Clean::get),
         })
         .await?;
     let attempt = match executed {
@@ -272,7 +273,9 @@ impl Step<'_> {
     ) -> Result<Ended, RunError> {
         let node_type = &self.node.node_type;
         let driver = &self.walk.driver;
-        let error = error.map(|error| error.at(&self.path));
+        let redactor = self.walk.run.secrets().redactor();
+        let error = error.map(|error| Clean::redact(error.at(&self.path), &redactor));
+        let summary = summary.map(|summary| Clean::redact(summary, &redactor));
         let end = (status, error.clone());
         let absorbed = self.absorbs(status);
         let totals =
@@ -282,7 +285,7 @@ impl Step<'_> {
             ..Ended::nothing()
         };
         if let Some(error) = error.filter(|_| !absorbed) {
-            ended.fail(&self.path, error);
+            ended.fail(&self.path, error.into_inner());
         }
         Ok(ended)
     }
@@ -290,13 +293,17 @@ impl Step<'_> {
     /// What a person is to agree to before it executes.
     async fn intent(&self, bound: &dyn BoundStep, settings: &Value, fingerprint: Fingerprint) -> Intent<'_> {
         let preview = bound.preview(&self.walk.run).await;
+        let redactor = self.walk.run.secrets().redactor();
         Intent {
             asker: Some(Asker::Node(self.node)),
             path: &self.path,
             node_type: Some(&self.node.node_type),
-            settings: settings.clone(),
+            settings: Clean::render(settings.clone(), &redactor),
             // The person who is asked wants to know that as well.
-            preview: preview.map_or_else(|error| format!("it will fail: {error}"), |preview| preview.shown),
+            preview: Clean::redact(
+                preview.map_or_else(|error| format!("it will fail: {error}"), |preview| preview.shown),
+                &redactor,
+            ),
             fingerprint: fingerprint.digest(),
         }
     }
@@ -521,7 +528,7 @@ impl Step<'_> {
                 return Ok(Executed::Ended(attempt.into()));
             };
             if !may_repeat(&policy, execution.world) {
-                say_why_it_ends(error);
+                *error = why_it_ends(error.get().clone(), &self.walk.run.secrets().redactor());
                 return Ok(Executed::Ended(attempt.into()));
             }
             let pause = pause.max(attempt.kind.retry_after.unwrap_or_default());
@@ -544,17 +551,15 @@ impl Step<'_> {
         attempt.status = StepStatus::Cancelled;
         attempt.spent_before = spent;
         attempt.output.usage = Usage::default();
-        let failure = attempt
-            .error
-            .take()
-            .map(|error| error.message)
-            .unwrap_or_default();
+        let failure = attempt.error.take().map(Clean::into_inner);
+        let failure = failure.map(|error| error.message).unwrap_or_default();
         let mut message = "the step was cancelled while it waited to be attempted again".to_owned();
         if let Some(why) = self.walk.out_of_time(&self.path) {
             message = format!("{message}: {why}");
         }
         let message = format!("{message}; the last attempt failed: {failure}");
-        attempt.error = Some(ErrorInfo::new(CANCELLED, message).at(&self.path));
+        let error = ErrorInfo::new(CANCELLED, message).at(&self.path);
+        attempt.error = Some(Clean::render(error, &self.walk.run.secrets().redactor()));
         attempt
     }
 
@@ -599,9 +604,8 @@ impl Step<'_> {
         )?;
         let began = Instant::now();
         let ended = async {
-            if let Some(mut state) = bound.state(&cx)? {
-                cx.redactor().redact_json(&mut state);
-                staged.write_state(&state)?;
+            if let Some(state) = bound.state(&cx)? {
+                staged.write_state(&Clean::redact(state, &cx.redactor()))?;
             }
             let executed = AssertUnwindSafe(bound.execute(&cx)).catch_unwind();
             let executed = executed
@@ -633,9 +637,9 @@ impl Step<'_> {
             }
         };
         output.usage -= cx.counted_before();
-        redact_output(&redactor, &mut output);
-        if let Some(text) = outcome_text(settings, &output.outcome) {
-            staged.write_outcome_text(&text)?;
+        let output = CleanOutput::of(output, &redactor);
+        if let Some(text) = outcome_text(settings, output.outcome.get()) {
+            staged.write_outcome_text(&Clean::render(text, &redactor))?;
         }
         if let Some(error) = &mut error {
             if error.code == CANCELLED
@@ -643,13 +647,12 @@ impl Step<'_> {
             {
                 error.message = format!("{}: {why}", error.message);
             }
-            redact_error(&redactor, error);
         }
         Ok(Attempt {
             staged,
             status,
             output,
-            error,
+            error: error.map(|error| Clean::redact(error, &redactor)),
             kind,
             spent_before: Usage::default(),
             effect: execution.world.kind() == Kind::Effect,
@@ -658,7 +661,11 @@ impl Step<'_> {
     }
 
     /// Fails a step that could not even begin; it leaves a result that says why.
-    fn fail_before_execution(&self, input: Option<Value>, error: ErrorInfo) -> Result<Ended, RunError> {
+    fn fail_before_execution(
+        &self,
+        input: Option<Clean<Value>>,
+        error: ErrorInfo,
+    ) -> Result<Ended, RunError> {
         let Self { walk, node, path, .. } = self;
         let start = StepStart {
             attempt: 1,
@@ -667,12 +674,11 @@ impl Step<'_> {
             effect: false,
         };
         let staged = walk.driver.begin_step(path, &node.node_type, &start)?;
-        let mut error = error.at(path);
-        redact_error(&walk.run.secrets().redactor(), &mut error);
+        let error = Clean::redact(error.at(path), &walk.run.secrets().redactor());
         let mut attempt = Attempt {
             staged: Arc::new(staged),
             status: StepStatus::Failed,
-            output: NodeOutput::default(),
+            output: CleanOutput::default(),
             error: Some(error),
             kind: FailureKind::default(),
             spent_before: Usage::default(),
@@ -689,7 +695,7 @@ impl Step<'_> {
     async fn commit(
         &self,
         mut attempt: Attempt,
-        input: Option<Value>,
+        input: Option<Clean<Value>>,
         rendered: Rendered,
         fingerprint: Option<Fingerprint>,
     ) -> Result<Ended, RunError> {
@@ -709,16 +715,13 @@ impl Step<'_> {
     fn result_of(
         &self,
         attempt: &mut Attempt,
-        input: Option<Value>,
-        mut settings: Option<Value>,
+        input: Option<Clean<Value>>,
+        settings: Option<Value>,
         reads: Vec<String>,
         fingerprint: Option<Fingerprint>,
-    ) -> (StepResult, CommitDetails) {
+    ) -> (Clean<StepResult>, CommitDetails) {
         let Self { walk, node, .. } = self;
-        if let Some(settings) = &mut settings {
-            walk.run.secrets().redactor().redact_json(settings);
-        }
-        let NodeOutput {
+        let CleanOutput {
             outcome,
             output,
             usage,
@@ -734,11 +737,11 @@ impl Step<'_> {
             node_identifier: node.id.to_string(),
             node_type: node.node_type.to_string(),
             execution_status: attempt.status,
-            input,
-            settings,
-            output,
-            outcome: Some(outcome).filter(|outcome| !outcome.is_null()),
-            error: attempt.error.take(),
+            input: None,
+            settings: None,
+            output: None,
+            outcome: None,
+            error: None,
             attempt: attempt.staged.attempt,
             fingerprint,
             created_at: self.created_at,
@@ -750,6 +753,13 @@ impl Step<'_> {
             usage_total_tokens: None,
         };
         result.set_usage(&usage);
+        let result = result.with_values(StepValues {
+            input,
+            settings: settings.map(|settings| Clean::render(settings, &walk.run.secrets().redactor())),
+            output,
+            outcome: Some(outcome).filter(|outcome| !outcome.get().is_null()),
+            error: attempt.error.take(),
+        });
         (
             result,
             CommitDetails {
@@ -780,7 +790,7 @@ impl Step<'_> {
         let absorbed = self.absorbs(attempt.status);
         let failure = attempt.error.clone().map(|error| FirstFailure {
             path: self.path.clone(),
-            error,
+            error: error.into_inner(),
         });
         let status = if absorbed {
             StepStatus::Completed
@@ -814,7 +824,10 @@ fn backoff(policy: &RetryPolicy) -> ExponentialBuilder {
 
 /// Whether another attempt may succeed where this one failed.
 fn is_worth_another(policy: &RetryPolicy, attempt: &Attempt) -> bool {
-    let code = attempt.error.as_ref().map_or("", |error| error.code.as_str());
+    let code = attempt
+        .error
+        .as_ref()
+        .map_or("", |error| error.get().code.as_str());
     let is_meant = policy.when.is_empty() || policy.when.iter().any(|when| when == code);
     attempt.kind.retryable && attempt.status != StepStatus::Cancelled && is_meant
 }
@@ -824,11 +837,12 @@ fn may_repeat(policy: &RetryPolicy, world: &World) -> bool {
     world.kind() != Kind::Effect || policy.repeat_effects
 }
 
-/// Whoever wrote `retry` waits for attempts that never come.
-fn say_why_it_ends(error: &mut ErrorInfo) {
+/// The error with that no attempt follows: the author of `retry` expects one.
+fn why_it_ends(mut error: ErrorInfo, redactor: &Redactor) -> Clean<ErrorInfo> {
     let why = "it was not attempted again, because it may have had effects: `retry: { repeat_effects: true }` allows that";
     error.hint = Some(match error.hint.take() {
         None => why.to_owned(),
         Some(hint) => format!("{hint}; {why}"),
     });
+    Clean::render(error, redactor)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dad_core::{
-    AgentDefinition, Definition, ErrorInfo, FirstFailure, FlowDefinition, RunId, RunStatus, StepStatus,
+    AgentDefinition, Clean, Definition, ErrorInfo, FirstFailure, FlowDefinition, RunId, RunStatus, StepStatus,
 };
 use dad_definition::NodeTypes;
 use dad_run::driver::RunDriver;
@@ -176,7 +176,7 @@ pub(crate) fn registry_of(types: &dyn NodeTypes, place: &Path) -> Result<NodeReg
         })
 }
 
-fn verdict(walk: WalkEnded) -> (RunEnd, Option<ErrorInfo>, Option<Value>) {
+fn verdict(walk: WalkEnded) -> (RunEnd, Option<ErrorInfo>, Option<Clean<Value>>) {
     let first = walk
         .ended
         .failures
@@ -192,13 +192,13 @@ fn verdict(walk: WalkEnded) -> (RunEnd, Option<ErrorInfo>, Option<Value>) {
     }
 }
 
-fn report(run: &RunHandle, sealed: SealedRun, output: Option<Value>) -> RunReport {
+fn report(run: &RunHandle, sealed: SealedRun, output: Option<Clean<Value>>) -> RunReport {
     let identity = run.identity();
     RunReport {
         run_id: identity.run_id.clone(),
         run_dir: identity.run_dir.clone(),
         status: sealed.status,
-        output,
+        output: output.map(Clean::into_inner),
         error: sealed.error,
         totals: sealed.totals,
         first_failures: sealed.first_failures,

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dad_core::{Digest, ErrorInfo, FirstFailure, HierarchyPath, OnError, StepStatus};
+use dad_core::{Clean, Digest, ErrorInfo, FirstFailure, HierarchyPath, OnError, StepStatus};
 use dad_definition::{Component, Content, Expression, NodeElement, ProgramElement, Selected};
 use dad_run::driver::{ComponentEnd, EnteredComponent, RunDriver};
 use dad_run::{
@@ -92,7 +92,7 @@ impl<'a> Phase<'a> {
 /// What a run of a whole definition came to.
 pub(crate) struct WalkEnded {
     pub(crate) ended: Ended,
-    pub(crate) output: Result<Option<serde_json::Value>, ErrorInfo>,
+    pub(crate) output: Result<Option<Clean<serde_json::Value>>, ErrorInfo>,
 }
 
 /// Where elements stand: what is around them in the run.
@@ -291,15 +291,12 @@ impl Walk {
         output: &Expression,
         root: &Component,
         frame: &Arc<Frame>,
-    ) -> Result<serde_json::Value, ErrorInfo> {
+    ) -> Result<Clean<serde_json::Value>, ErrorInfo> {
         let scope = self.evaluator().scope(output, root, &root.path, frame);
         let rendered = output.value.render(&scope, &Limits::default());
         // A template may have put the parts of a secret together.
         let redactor = self.run.secrets().redactor();
-        let masked = rendered.map(|mut output| {
-            redactor.redact_json(&mut output);
-            output
-        });
+        let masked = rendered.map(|output| Clean::render(output, &redactor));
         masked.map_err(|error| {
             let mut info = ErrorInfo::from_error("output", &error);
             info.message = format!("`output` cannot be evaluated: {}", info.message);
@@ -350,7 +347,7 @@ impl Walk {
                 }
                 match self.component_approval(component, &path, &frame, stop).await? {
                     Approval::Granted => break (frame, error),
-                    Approval::Edited(input) => given = variables_of(&input),
+                    Approval::Edited(input) => given = variables_of(input.get()),
                     Approval::Denied(error) => return self.refuse(component, &path, error),
                     Approval::Pending(status) => return self.rest(component, &path, status, phase),
                 }
@@ -372,7 +369,7 @@ impl Walk {
         let asker = Asker::Component(component);
         let mut busy = self.busy.step();
         Ok(match input(self, asker, path, side, &mut busy, stop).await? {
-            Input::Is(input) => Ok(input.map(|input| variables_of(&input))),
+            Input::Is(input) => Ok(input.map(|input| variables_of(input.get()))),
             Input::Fails(error) => Err(self.refuse(component, path, error)?),
             Input::Denied(reason) => {
                 Err(self.refuse(component, path, ErrorInfo::new("failed_by_hand", reason))?)
@@ -389,14 +386,14 @@ impl Walk {
         frame: &Frame,
         stop: &CancellationToken,
     ) -> Result<Approval, RunError> {
-        let variables = serde_json::Value::Object(self.recorded_variables(path, frame)?);
-        let normalised = self.normaliser.value(&variables);
+        let variables = self.recorded_variables(path, frame)?.into_json();
+        let normalised = self.normaliser.value(variables.get());
         let intent = Intent {
             asker: Some(Asker::Component(component)),
             path,
             node_type: None,
             settings: variables,
-            preview: String::new(),
+            preview: Clean::default(),
             fingerprint: Digest::of_json(&json!({ "kind": component.kind, "variables": normalised })),
         };
         intent.approval(&self.driver, &mut self.busy.step(), stop).await
@@ -423,7 +420,9 @@ impl Walk {
         all: Ended,
         phase: Phase<'_>,
     ) -> Result<Ended, RunError> {
-        let entered = self.driver.enter_component(path, component.kind, Map::new())?;
+        let entered = self
+            .driver
+            .enter_component(path, component.kind, Clean::default())?;
         self.leave(component, &entered, all, (Facts::default(), phase))
     }
 
@@ -767,15 +766,12 @@ impl Walk {
         &self,
         path: &HierarchyPath,
         frame: &Frame,
-    ) -> Result<Map<String, serde_json::Value>, RunError> {
+    ) -> Result<Clean<Map<String, serde_json::Value>>, RunError> {
         let values = frame.to_json().map_err(|error| RunError::Unrecordable {
             what: format!("a variable of `{path}`"),
             reason: error.to_string(),
         });
-        let mut values = values?;
-        let redactor = self.run.secrets().redactor();
-        values.values_mut().for_each(|value| redactor.redact_json(value));
-        Ok(values)
+        Ok(Clean::render(values?, &self.run.secrets().redactor()))
     }
 }
 

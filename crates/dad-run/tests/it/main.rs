@@ -9,12 +9,14 @@ mod retention;
 
 use std::path::{Path, PathBuf};
 
-use dad_core::{ComponentKind, FlowDefinition, NodeType, RunStatus, StepResult, StepStatus, Timestamp};
+use dad_core::{
+    Clean, ComponentKind, FlowDefinition, NodeType, RunStatus, StepResult, StepStatus, StepValues, Timestamp,
+};
 use dad_definition::{FlowBuilder, NodeBuilder, NodeTypeInfo, NodeTypes};
 use dad_run::driver::{CommitDetails, NewAnswer, StepStart};
 use dad_run::{ActiveRun, Catalog, RunContext, RunContextBuilder, RunEnd, RunError, RunView};
 use dad_tests::TestProject;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// One node type that takes anything.
 struct Anything(NodeTypeInfo);
@@ -55,7 +57,7 @@ fn commit_one(run: &ActiveRun) {
     let driver = run.driver().unwrap();
     assert!(matches!(run.driver(), Err(RunError::AlreadyDriven)));
     let root = driver
-        .enter_component(&"flow".parse().unwrap(), ComponentKind::Flow, Map::new())
+        .enter_component(&"flow".parse().unwrap(), ComponentKind::Flow, Clean::default())
         .unwrap();
     let path = "flow.one".parse().unwrap();
     let staged = driver.begin_step(&path, &ANYTHING, &StepStart::first()).unwrap();
@@ -76,7 +78,7 @@ fn commit_one(run: &ActiveRun) {
         input: None,
         settings: None,
         output: None,
-        outcome: Some(json!({ "n": 1 })),
+        outcome: None,
         error: None,
         attempt: 1,
         fingerprint: None,
@@ -88,6 +90,10 @@ fn commit_one(run: &ActiveRun) {
         usage_completion_tokens: None,
         usage_total_tokens: None,
     };
+    let result = result.with_values(StepValues {
+        outcome: Some(Clean::from_store(json!({ "n": 1 }))),
+        ..StepValues::default()
+    });
     driver
         .commit_step(&root, &staged, &result, CommitDetails::default())
         .unwrap();
@@ -246,7 +252,7 @@ async fn large_fields_stand_beside_the_journal() {
     let path = "flow.one".parse().unwrap();
     run.driver()
         .unwrap()
-        .answered(NewAnswer::input(&path, "test", &input))
+        .answered(NewAnswer::input(&path, "test", &Clean::from_store(input.clone())))
         .unwrap();
     run.complete_run(RunEnd::Cancelled, None).await.unwrap();
     let longest = std::fs::read_to_string(journal(&dir))
@@ -466,7 +472,11 @@ async fn with_the_disk_nothing_is_announced_before_it_is_synced() {
     let third = run.control().custom("third", None, json!(3)).unwrap();
     run.driver()
         .unwrap()
-        .answered(NewAnswer::input(&"flow.one".parse().unwrap(), "test", &json!({})))
+        .answered(NewAnswer::input(
+            &"flow.one".parse().unwrap(),
+            "test",
+            &Clean::from_store(json!({})),
+        ))
         .unwrap();
     assert_eq!(
         (told(&mut subscription), synced.journal()),
