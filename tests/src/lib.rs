@@ -5,10 +5,12 @@
 //! committed step against the length and digest in the journal. A file that is of no known kind is a problem, so that
 //! no format comes into being without its schema.
 
+mod journal;
 mod project;
 mod run_dir;
 mod schemas;
 
+pub use journal::{hex_key, origin_key, seal};
 pub use project::TestProject;
 pub use run_dir::{RunFiles, check_run_dir, find_run_dirs, validate_run_dir};
 pub use schemas::{Schemas, format_dir};

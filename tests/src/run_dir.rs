@@ -116,6 +116,8 @@ fn kind(file: &str) -> Option<Kind> {
     let segments: Vec<&str> = file.split('/').collect();
     match segments.as_slice() {
         [".run", "definition.json"] => Some(Kind::Document("definition")),
+        [".run", "definitions", _] => Some(Kind::Document("definition")),
+        [".run", "torn", _] | ["output.json"] => Some(Kind::Opaque),
         [".run", "spans.json"] => Some(Kind::Document("spans")),
         [".run", "journal.jsonl"] => Some(Kind::Lines("journal")),
         [".run", "plan.json"] => Some(Kind::Document("plan")),
@@ -317,7 +319,7 @@ impl Check<'_> {
         let outside = |file: &str| {
             file.starts_with('.')
                 || file.starts_with("static_inputs/")
-                || file == "run_summary.json"
+                || ["run_summary.json", "output.json"].contains(&file)
                 || file.ends_with("component_result.json")
         };
         for file in self.found.files.clone() {

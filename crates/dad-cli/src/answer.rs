@@ -11,6 +11,7 @@ use crate::args::{AnswerOptions, ResumeOptions};
 use crate::error::CommandError;
 use crate::resume::{resume, run_catalog};
 use crate::run::{project_root_or_here, runtime};
+use crate::runs::{check_origin, open};
 use crate::{exit_code, given, json, out};
 
 /// `dhenara answer RUN [PATH|QUESTION_ID]`.
@@ -21,8 +22,8 @@ pub(crate) fn answer(
     options: &AnswerOptions,
 ) -> Result<u8, CommandError> {
     let entry = run_catalog(&options.place, options.env.as_deref())?.find_unfinished(run)?;
-    let view = RunView::open(&entry.dir)?;
-    view.check_origin(options.trust)?;
+    let view = open(&entry)?;
+    check_origin(&view, options.trust)?;
     let open = choose(&view, which)?;
     let question = view.question(&open.id)?;
     // An answer is a file of the run before the process that drives it has seen it.

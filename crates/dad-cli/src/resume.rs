@@ -12,6 +12,7 @@ use crate::config::environment;
 use crate::error::CommandError;
 use crate::known_secrets::without_keys;
 use crate::run::{base_context, drive, durability, project_root_or_here};
+use crate::runs::{check_origin, open, own_runs};
 use crate::summary::Invocation;
 use crate::{exit_code, given};
 
@@ -26,13 +27,13 @@ pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8
         run_root.map(PathBuf::as_path),
         place.run_root_subpath.as_deref(),
     )?;
-    let entry = dirs.catalog().find_unfinished(run)?;
-    let view = RunView::open(&entry.dir)?;
+    let entry = own_runs(dirs.catalog())?.find_unfinished(run)?;
+    let view = open(&entry)?;
     // Whatever became of its definition meanwhile: there is nothing to decide about.
     if view.sealed_status() == Some(RunStatus::Completed) {
         return Err(RunError::AlreadyCompleted(view.name().into_owned()).into());
     }
-    view.check_origin(options.trust)?;
+    check_origin(&view, options.trust)?;
     let recorded = view.definition()?;
     let secrets = dad_run::known_secrets(&project_root);
     let definition = choose(
@@ -95,7 +96,7 @@ pub(crate) fn run_catalog(place: &Place, env: Option<&str>) -> Result<Catalog, C
     let project_root = project_root_or_here(place)?;
     let environment = environment(&project_root, env)?;
     let run_root = place.run_root.as_deref().or(environment.run_root.as_deref());
-    Ok(Dirs::new(&project_root, run_root, place.run_root_subpath.as_deref())?.catalog())
+    own_runs(Dirs::new(&project_root, run_root, place.run_root_subpath.as_deref())?.catalog())
 }
 
 /// The definition to go on with. If the one there is now differs from the recorded one, somebody has to say.

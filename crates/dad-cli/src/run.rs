@@ -24,7 +24,7 @@ use crate::notes::{NotedProgress, Notes};
 use crate::resume::run_catalog;
 use crate::signals::{Begun, stop_on_signal};
 use crate::summary::{Changes, Invocation, show_summary};
-use crate::user::{User, user};
+use crate::user::{User, origin_key, user};
 use crate::{exit_code, given, json, known_secrets, out};
 
 /// `dhenara run agent NAME`.
@@ -185,6 +185,8 @@ pub(crate) fn base_context(
         .environment(&environment.name)
         .secrets(secrets)
         .project_trust(user.trust())
+        .origin_key(origin_key()?)
+        .trust_unsigned_runs(user.trusts_unsigned())
         .resource(Arc::new(models))
         .resource(Arc::new(SecretSource::new(
             project_root,

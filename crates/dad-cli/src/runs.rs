@@ -12,6 +12,7 @@ use crate::args::Place;
 use crate::error::CommandError;
 use crate::run::project_root_or_here;
 use crate::summary::command_in;
+use crate::user::{origin_key, user};
 use crate::{exit_code, json, original, out, show};
 
 pub(crate) fn catalog(place: &Place) -> Result<Catalog, CommandError> {
@@ -22,7 +23,26 @@ pub(crate) fn catalog(place: &Place) -> Result<Catalog, CommandError> {
         place.run_root.as_deref(),
         place.run_root_subpath.as_deref(),
     )?;
-    Ok(dirs.catalog())
+    own_runs(dirs.catalog())
+}
+
+/// A catalogue that tells the runs of this user from others.
+pub(crate) fn own_runs(catalog: Catalog) -> Result<Catalog, CommandError> {
+    let catalog = catalog.with_origin_key(origin_key()?);
+    Ok(catalog.trusting_unsigned(user()?.trusts_unsigned()))
+}
+
+/// Reads a run, and looks whose it is.
+pub(crate) fn open(run: &RunEntry) -> Result<RunView, CommandError> {
+    Ok(RunView::open_with(&run.dir, origin_key()?.as_ref())?)
+}
+
+/// Refuses a run that is not the user's own, unless the user trusts it.
+pub(crate) fn check_origin(view: &RunView, trust: bool) -> Result<(), CommandError> {
+    match trust {
+        true => Ok(()),
+        false => Ok(view.check_origin(user()?.trusts_unsigned())?),
+    }
 }
 
 /// `dhenara runs list`.
@@ -65,12 +85,12 @@ pub(crate) fn list(place: &Place, with_size: bool, as_json: bool) -> Result<u8, 
     }
     if let Some(run) = runs
         .iter()
-        .rfind(|run| run.status == RunStatus::Waiting && run.is_from_here())
+        .rfind(|run| run.status == RunStatus::Waiting && catalog.may_mean(run))
     {
         let next = command_in(&["answer", run.run_id.as_str()], place);
         print_line(&format!("answer the newest waiting run with `{next}`"));
     }
-    if let Some(run) = runs.iter().rfind(|run| can_resume(run) && run.is_from_here()) {
+    if let Some(run) = runs.iter().rfind(|run| can_resume(run) && catalog.may_mean(run)) {
         let next = command_in(&["resume", run.run_id.as_str()], place);
         print_line(&format!("resume the newest unfinished run with `{next}`"));
     }
@@ -166,7 +186,7 @@ pub(crate) fn verify(run: &str, place: &Place, as_json: bool) -> Result<u8, Comm
     if let Some(original) = OriginalRun::open(entry.clone())? {
         return told(&original.view()?, &original.verify()?, as_json);
     }
-    let view = RunView::open(&entry.dir)?;
+    let view = open(&entry)?;
     let found = view.verify()?;
     told(&view, &found, as_json)
 }
@@ -206,7 +226,7 @@ fn tell(view: &RunView, found: &Verification) -> Result<(), CommandError> {
 /// `dhenara runs why RUN PATH`.
 pub(crate) fn why(run: &str, path: &str, place: &Place, as_json: bool) -> Result<u8, CommandError> {
     let entry = catalog(place)?.find(run, None)?;
-    let view = RunView::open(&entry.dir)?;
+    let view = open(&entry)?;
     let path = step_of(&selector(path)?, &view).map_err(|error| not_found(&error, &entry))?;
     crate::why::why(&view, &path, as_json)?;
     Ok(exit_code::DONE)
@@ -254,7 +274,7 @@ pub(crate) fn show(
         }
         return Ok(exit_code::DONE);
     }
-    let view = RunView::open(&entry.dir)?;
+    let view = open(&entry)?;
     match path {
         None => show::run(&view, place, shown)?,
         Some(path) => {

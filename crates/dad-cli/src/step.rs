@@ -1,4 +1,4 @@
-use dad_run::{Dirs, RunView};
+use dad_run::Dirs;
 use dad_runner::Runner;
 
 use crate::app::App;
@@ -8,6 +8,7 @@ use crate::error::CommandError;
 use crate::given;
 use crate::resume::current;
 use crate::run::{base_context, drive, project_root};
+use crate::runs::{check_origin, open, own_runs};
 use crate::summary::Invocation;
 
 /// `dhenara run step RUN PATH`.
@@ -17,9 +18,9 @@ pub(crate) fn step(app: &App, run: &str, path: &str, options: &StepOptions) -> R
     let place = &options.place;
     let run_root = place.run_root.as_deref().or(environment.run_root.as_deref());
     let dirs = Dirs::new(&project_root, run_root, place.run_root_subpath.as_deref())?;
-    let entry = dirs.catalog().find_whole(run)?;
-    let view = RunView::open(&entry.dir)?;
-    view.check_origin(options.trust)?;
+    let entry = own_runs(dirs.catalog())?.find_whole(run)?;
+    let view = open(&entry)?;
+    check_origin(&view, options.trust)?;
     let recorded = view.definition()?;
     let secrets = dad_run::known_secrets(&project_root);
     let now = match options.definition {

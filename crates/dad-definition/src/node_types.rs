@@ -1,7 +1,10 @@
 use std::any::Any;
+use std::sync::Arc;
 
 use dad_core::NodeType;
 use serde_json::{Map, Value};
+
+use crate::tree::TemplateTree;
 
 /// What [`compile()`](crate::compile()) asks about the node types that are registered.
 ///
@@ -42,18 +45,37 @@ pub struct NodeTypeInfo {
     pub settings_schema: Value,
     /// JSON Schema of the input.
     pub input_schema: Value,
-    /// Settings that are known but refused: dotted key and the reason, a clause for people.
-    pub unsupported: &'static [(&'static str, &'static str)],
-    /// The variables that a node of this type adds to the scope of its own settings: from the unrendered settings,
-    /// names with their defaults, null for those without one.
-    pub prompt_variables: fn(&Value) -> Map<String, Value>,
-    /// Looks for what a schema cannot say, in unrendered settings.
-    pub check_settings: fn(&Value) -> Vec<SettingsProblem>,
-    /// Makes other settings to be rendered in place of those of the definition, `None` to render those. Called with
-    /// settings in which nothing is wrong; problems are reported of the definition's own.
-    pub prepare_settings: fn(&Value) -> Option<Value>,
+    /// Looks at settings as the definition has them, with the texts of their templates.
+    pub compile: fn(&Value) -> Compiled,
+    /// Checks settings as values of the node's own type, as far as they can be before their templates are rendered.
+    pub check_settings: fn(&TemplateTree) -> Vec<SettingsProblem>,
     /// Checks an input against the type of the node; the error names the field and what was expected.
     pub check_input: fn(&Value) -> Result<(), String>,
+}
+
+/// The result of looking at settings before they are rendered.
+#[derive(Clone, Debug, Default)]
+pub struct Compiled {
+    /// Problems that only the text of the definition shows, such as a template where none may stand.
+    pub problems: Vec<SettingsProblem>,
+    /// Variables that a node of this type adds to the scope of its own settings, with their defaults, null for those without
+    /// one.
+    pub prompt_variables: Map<String, Value>,
+    /// Settings to be rendered in place of the definition's; they say the same in another way that the definition could say
+    /// it too.
+    pub settings: Option<Value>,
+    /// A compiled form, for the steps that are bound to these settings.
+    pub prepared: Option<Prepared>,
+}
+
+/// A compiled form of settings. It is kept beside them and never becomes part of them, so that no input, model or file can
+/// give one.
+#[derive(Clone, Debug)]
+pub struct Prepared<V = Value> {
+    /// The part that does not depend on templates, in a type of the node's own.
+    pub found: Arc<dyn Any + Send + Sync>,
+    /// The values in it, rendered in the scope of the settings; part of the fingerprint unless null.
+    pub values: V,
 }
 
 /// Something wrong with the settings of a node that only its type can know.
@@ -69,6 +91,22 @@ pub struct SettingsProblem {
     pub hint: Option<String>,
 }
 
+impl SettingsProblem {
+    /// The code of a setting that is known but refused. Nothing else is said of its place.
+    pub const UNSUPPORTED: &'static str = "unsupported_setting";
+
+    /// A setting that is known but refused, with the reason, a clause for people.
+    #[must_use]
+    pub fn unsupported(key: &str, reason: &str) -> Self {
+        Self {
+            place: key.to_owned(),
+            code: Self::UNSUPPORTED,
+            message: format!("`{key}` is not supported: {reason}"),
+            hint: None,
+        }
+    }
+}
+
 impl NodeTypeInfo {
     /// A type whose settings may be any object and which adds no variables.
     #[must_use]
@@ -77,10 +115,8 @@ impl NodeTypeInfo {
             version,
             settings_schema: Value::Bool(true),
             input_schema: Value::Bool(true),
-            unsupported: &[],
-            prompt_variables: |_| Map::new(),
+            compile: |_| Compiled::default(),
             check_settings: |_| Vec::new(),
-            prepare_settings: |_| None,
             check_input: |_| Ok(()),
         }
     }

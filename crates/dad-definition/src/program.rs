@@ -6,6 +6,7 @@ use dad_core::{
 };
 use serde_json::{Map, Value};
 
+use crate::node_types::Prepared;
 use crate::reference::References;
 use crate::tree::TemplateTree;
 
@@ -171,6 +172,8 @@ pub struct NodeElement {
     pub place: String,
     /// The settings, to be rendered; of a callback its function and arguments.
     pub settings: TemplateTree,
+    /// A compiled form of the settings, with values to be rendered beside them.
+    pub prepared: Option<Prepared<TemplateTree>>,
     /// The settings as the definition has them, with the texts of their templates.
     pub unrendered: Value,
     /// What any element may have.

@@ -116,6 +116,24 @@ impl TemplateTree {
         }
     }
 
+    /// The value with the texts of its templates in their places.
+    #[must_use]
+    pub fn unrendered(&self) -> Value {
+        match self {
+            Self::Literal(value) => value.clone(),
+            Self::Template(template) => template.source().into(),
+            Self::Array(items) => items.iter().map(Self::unrendered).collect(),
+            Self::Object(fields) => {
+                let fields = fields.iter();
+                Value::Object(
+                    fields
+                        .map(|(key, field)| (key.clone(), field.unrendered()))
+                        .collect(),
+                )
+            }
+        }
+    }
+
     /// Whether there is no template in it.
     #[must_use]
     pub const fn is_literal(&self) -> bool {

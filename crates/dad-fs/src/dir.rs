@@ -103,6 +103,11 @@ impl Dir {
         &self.gate
     }
 
+    /// The handle that keeps names inside.
+    pub(crate) fn capability(&self) -> &CapDir {
+        &self.dir
+    }
+
     fn full(&self, name: impl AsRef<Path>) -> PathBuf {
         join(&self.path, name.as_ref())
     }
@@ -792,7 +797,7 @@ fn open_regular(dir: &CapDir, name: &Path, options: &mut OpenOptions) -> io::Res
 }
 
 /// The content and permission bits of an open file, if it is a regular one.
-fn read_whole(file: &std::fs::File, longest: u64) -> io::Result<(Vec<u8>, Option<u32>)> {
+pub(crate) fn read_whole(file: &std::fs::File, longest: u64) -> io::Result<(Vec<u8>, Option<u32>)> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(invalid("it is not a regular file"));

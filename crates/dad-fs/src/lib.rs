@@ -21,6 +21,7 @@ mod error;
 mod gate;
 mod lock;
 mod look;
+mod private;
 mod scratch;
 
 pub use append::AppendFile;

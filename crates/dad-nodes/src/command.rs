@@ -1,18 +1,19 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use dad_core::json::{JsonError, check, parse_external};
-use dad_definition::SettingsProblem;
+use dad_definition::{Compiled, Prepared, SettingsProblem};
 use dad_fs::Dir;
 use dad_run::RunHandle;
 use dad_run::layout::{STDERR, STDOUT};
-use dad_runner::{Node, NodeContext, NodeError, NodeOutput, World};
+use dad_runner::{BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, Preview};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::process::{self, Finished, Logs, Program};
 use crate::secret_text::{self, SecretPiece};
@@ -47,16 +48,6 @@ pub struct CommandNodeSettings {
     /// which only the command sees.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub env_vars: IndexMap<String, String>,
-    /// Values of environment variables with secrets in them, taken apart.
-    #[doc(hidden)]
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
-    #[schemars(skip)]
-    pub secret_env: IndexMap<String, Vec<SecretPiece>>,
-    /// Which commands the definition has itself, found before it is rendered.
-    #[doc(hidden)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(skip)]
-    pub written: Option<Written>,
     /// What each command may consume; as much as this process by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<CommandLimits>,
@@ -234,145 +225,207 @@ pub struct CommandNodeInput {
 #[derive(Debug, Default)]
 pub(crate) struct CommandExecutor;
 
-#[async_trait]
 impl Node for CommandExecutor {
     type Settings = CommandNodeSettings;
     type Input = CommandNodeInput;
+    type Outcome = Value;
     const TYPE: &'static str = "command";
-    const UNSUPPORTED: &'static [(&'static str, &'static str)] = &[(
-        "shell",
-        "write a command as a string for a shell, or as a list for none",
-    )];
+    const DEFINITION_ONLY: &'static [&'static str] = &["allow_generated"];
 
-    async fn world(&self, _: &CommandNodeSettings) -> Result<World, NodeError> {
-        Ok(World::Effect)
-    }
-
-    fn check_settings(unrendered: &Value) -> Vec<SettingsProblem> {
-        let generated = unrendered.get("allow_generated") == Some(&Value::Bool(true));
-        let problem = |(index, text): (usize, &str)| {
-            let refusal = match shell::read(text)? {
-                Ok(CommandText::Generated) if !generated => generated_command(text),
-                Ok(_) => return None,
-                Err(refusal) => refusal,
-            };
-            Some(refusal.at(format!("commands[{index}]")))
-        };
-        let strings = shell_strings(unrendered).filter_map(problem);
-        let lists = shell_lists(unrendered).filter_map(|(index, words)| {
-            let refusal = generated_command(written::generated_among(words).filter(|_| !generated)?);
-            Some(refusal.at(format!("commands[{index}]")))
-        });
-        let commands = strings.chain(lists).chain(unfixed_permission(unrendered));
-        let secret = |place: String, message: String| SettingsProblem {
-            place,
-            code: "secret",
-            message,
-            hint: Some("name a secret in `env_vars`, as `$secret{NAME}`, and use the variable".to_owned()),
-        };
-        let unnameable = env_texts(unrendered)
-            .filter(|(name, _)| name.is_empty() || name.contains(['=', '\0']))
-            .map(|(name, _)| SettingsProblem {
-                place: format!("env_vars.{name}"),
-                code: "env_vars",
-                message: format!("`{name}` cannot be the name of an environment variable"),
-                hint: None,
-            });
-        let misnamed = env_texts(unrendered).filter_map(|(name, text)| {
-            let message = secret_text::pieces(text)?.err()?;
-            Some(secret(format!("env_vars.{name}"), message))
-        });
-        let elsewhere = texts_beside_env(unrendered)
-            .into_iter()
-            .filter_map(|(place, text)| {
-                matches!(secret_text::pieces(text), Some(Ok(_))).then(|| {
-                    let message =
-                        "a secret stands where everybody could read it: `$secret{}` is only for `env_vars`";
-                    secret(place, message.to_owned())
-                })
-            });
-        let fixed = fixed_timeout(unrendered);
-        commands
-            .chain(unnameable)
-            .chain(misnamed)
-            .chain(elsewhere)
-            .chain(fixed)
-            .collect()
-    }
-
-    fn prepare_settings(unrendered: &Value) -> Option<Value> {
-        let written = written::found(unrendered);
-        let mut prepared = unrendered.clone();
-        let secrets: serde_json::Map<String, Value> = env_texts(unrendered)
-            .filter_map(|(name, text)| Some((name.to_owned(), secret_text::pieces(text)?.ok()?)))
-            .collect();
-        let is_prepared = written.is_some() || !secrets.is_empty();
-        if let Some(written) = written {
-            prepared["written"] = written;
-        }
-        if !secrets.is_empty() {
-            prepared["secret_env"] = secrets.into();
-        }
-        is_prepared.then_some(prepared)
-    }
-
-    fn fingerprinted_settings(settings: &Value) -> Option<Value> {
-        written::counted(settings)
-    }
-
-    async fn preview(
-        &self,
-        settings: &CommandNodeSettings,
-        input: Option<&CommandNodeInput>,
-        run: &RunHandle,
-    ) -> Result<String, NodeError> {
-        let commands = ready(settings, input)?.into_iter();
-        let lines: Vec<String> = commands.map(|command| format!("$ {}", command.typed)).collect();
-        Ok(format!(
-            "in {}\n{}",
-            working_dir(settings, run).display(),
-            lines.join("\n")
-        ))
-    }
-
-    fn state(
-        &self,
-        settings: &CommandNodeSettings,
-        input: Option<&CommandNodeInput>,
-        cx: &NodeContext,
-    ) -> Result<Option<Value>, NodeError> {
-        let commands: Vec<Value> = ready(settings, input)?
-            .into_iter()
-            .map(|ready| ready.state)
-            .collect();
-        let working_dir = working_dir(settings, cx.run());
-        Ok(Some(
-            json!({ "commands": commands, "working_dir": working_dir, "env_vars": settings.env_vars }),
-        ))
-    }
-
-    async fn execute(
+    fn bind(
         &self,
         settings: CommandNodeSettings,
         input: Option<CommandNodeInput>,
-        cx: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
-        let commands = ready(&settings, input.as_ref())?;
-        let ran = run_all(&settings, input.as_ref(), &commands, cx).await?;
-        ran.output(&settings, cx.dir()?)
+        cx: &BindContext<'_>,
+    ) -> Result<Bound, NodeError> {
+        // Of settings that were not compiled nothing is known to be written.
+        let step = match cx.prepared() {
+            Some((compiled, values)) => CommandStep::new(settings, input, compiled, values.clone()),
+            None => CommandStep::new(settings, input, Arc::default(), Value::Null),
+        };
+        Ok(Box::new(step?))
+    }
+
+    fn check(settings: &CommandNodeSettings) -> Vec<SettingsProblem> {
+        let problem = |place: String, code, message| SettingsProblem {
+            place,
+            code,
+            message,
+            hint: None,
+        };
+        let timeout = settings
+            .timeout
+            .filter(|seconds| Duration::try_from_secs_f64(*seconds).map_or(true, |limit| limit.is_zero()));
+        let timeout = timeout.map(|_| {
+            let message = "`timeout` must be a positive number of seconds".to_owned();
+            problem("timeout".to_owned(), "timeout", message)
+        });
+        let names = settings.env_vars.keys();
+        let unnameable = names.filter(|name| name.is_empty() || name.contains(['=', '\0']));
+        let unnameable = unnameable.map(|name| {
+            let message = format!("`{name}` cannot be the name of an environment variable");
+            problem(format!("env_vars.{name}"), "env_vars", message)
+        });
+        unnameable.chain(timeout).collect()
+    }
+
+    fn compile(unrendered: &Value) -> Compiled {
+        let (written, commands) = Written::found(unrendered);
+        let secrets: Map<String, Value> = env_texts(unrendered)
+            .filter_map(|(name, text)| Some((name.to_owned(), secret_text::pieces(text)?.ok()?)))
+            .collect();
+        let values = match commands.is_null() && secrets.is_empty() {
+            true => Value::Null,
+            false => json!({ "commands": commands, "env_vars": secrets }),
+        };
+        Compiled {
+            problems: problems_of_text(unrendered),
+            prepared: Some(Prepared {
+                found: Arc::new(written),
+                values,
+            }),
+            ..Compiled::default()
+        }
     }
 }
 
-/// A time limit that is written as a number and can be none.
-fn fixed_timeout(unrendered: &Value) -> Option<SettingsProblem> {
-    let timeout = unrendered.get("timeout")?.as_f64()?;
-    let is_none = Duration::try_from_secs_f64(timeout).map_or(true, |limit| limit.is_zero());
-    is_none.then(|| SettingsProblem {
-        place: "timeout".to_owned(),
-        code: "timeout",
-        message: "`timeout` must be a positive number of seconds".to_owned(),
-        hint: None,
-    })
+/// Commands that are about to run.
+pub(crate) struct CommandStep {
+    settings: CommandNodeSettings,
+    /// Environment variables that were given from outside.
+    given: IndexMap<String, String>,
+    commands: Vec<Ready>,
+    timeout: Duration,
+    /// Values of environment variables with secrets in them, taken apart.
+    secrets: IndexMap<String, Vec<SecretPiece>>,
+    written: Arc<Written>,
+    /// The values in what is written, and in the environment.
+    values: Value,
+}
+
+impl CommandStep {
+    /// What was written counts for the author's own; of other commands, and of those that came since, nothing is known.
+    pub(crate) fn new(
+        settings: CommandNodeSettings,
+        input: Option<CommandNodeInput>,
+        written: Arc<Written>,
+        values: Value,
+    ) -> Result<Self, NodeError> {
+        let input = input.unwrap_or_default();
+        let commands = input.commands.as_ref().unwrap_or(&settings.commands);
+        let seconds = settings.timeout.unwrap_or(DEFAULT_TIMEOUT);
+        let internal = |error: serde_json::Error| NodeError::from_error("settings", &error).permanent();
+        Ok(Self {
+            commands: written.ready(commands, &values["commands"])?,
+            // That it is a number of seconds has been checked.
+            timeout: Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX),
+            secrets: match &values["env_vars"] {
+                Value::Null => IndexMap::new(),
+                pieces => IndexMap::deserialize(pieces).map_err(internal)?,
+            },
+            given: input.env_vars,
+            settings,
+            written,
+            values,
+        })
+    }
+}
+
+#[async_trait]
+impl BoundStep for CommandStep {
+    async fn preview(&self, run: &RunHandle) -> Result<Preview, NodeError> {
+        let dir = working_dir(&self.settings, run);
+        let lines = self.commands.iter().map(|command| format!("$ {}", command.typed));
+        let lines: Vec<String> = lines.collect();
+        let argv: Vec<&[String]> = self
+            .commands
+            .iter()
+            .map(|command| command.argv.as_slice())
+            .collect();
+        let environment: Vec<&String> = self.settings.env_vars.keys().chain(self.given.keys()).collect();
+        Ok(Preview {
+            facts: json!({
+                "commands": argv,
+                "working_dir": dir,
+                "environment": environment,
+                "inherit_env": self.settings.inherit_env,
+            }),
+            shown: format!("in {}\n{}", dir.display(), lines.join("\n")),
+        })
+    }
+
+    fn state(&self, cx: &NodeContext) -> Result<Option<Value>, NodeError> {
+        let commands: Vec<&Value> = self.commands.iter().map(|ready| &ready.state).collect();
+        let working_dir = working_dir(&self.settings, cx.run());
+        Ok(Some(
+            json!({ "commands": commands, "working_dir": working_dir, "env_vars": self.settings.env_vars }),
+        ))
+    }
+
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
+        let ran = self.run_all(cx).await?;
+        ran.output(&self.settings, cx.dir()?)
+    }
+
+    fn formerly_fingerprinted(&self, settings: &Value) -> Option<Value> {
+        if self.values.is_null() {
+            return None;
+        }
+        let mut settings = settings.clone();
+        self.written.formerly(&mut settings, &self.values["commands"]);
+        if !self.secrets.is_empty() {
+            settings["secret_env"] = self.values["env_vars"].clone();
+        }
+        Some(settings)
+    }
+}
+
+/// Problems of settings that only their texts show.
+fn problems_of_text(unrendered: &Value) -> Vec<SettingsProblem> {
+    let generated = unrendered.get("allow_generated") == Some(&Value::Bool(true));
+    let problem = |(index, text): (usize, &str)| {
+        let refusal = match shell::read(text)? {
+            Ok(CommandText::Generated) if !generated => generated_command(text),
+            Ok(_) => return None,
+            Err(refusal) => refusal,
+        };
+        Some(refusal.at(format!("commands[{index}]")))
+    };
+    let strings = shell_strings(unrendered).filter_map(problem);
+    let lists = shell_lists(unrendered).filter_map(|(index, words)| {
+        let refusal = generated_command(&written::generated_among(words).filter(|_| !generated)?);
+        Some(refusal.at(format!("commands[{index}]")))
+    });
+    let secret = |place: String, message: String| SettingsProblem {
+        place,
+        code: "secret",
+        message,
+        hint: Some("name a secret in `env_vars`, as `$secret{NAME}`, and use the variable".to_owned()),
+    };
+    let misnamed = env_texts(unrendered).filter_map(|(name, text)| {
+        let message = secret_text::pieces(text)?.err()?;
+        Some(secret(format!("env_vars.{name}"), message))
+    });
+    let elsewhere = texts_beside_env(unrendered)
+        .into_iter()
+        .filter_map(|(place, text)| {
+            matches!(secret_text::pieces(text), Some(Ok(_))).then(|| {
+                let message =
+                    "a secret stands where everybody could read it: `$secret{}` is only for `env_vars`";
+                secret(place, message.to_owned())
+            })
+        });
+    let shell = unrendered.get("shell").map(|_| {
+        let reason = "write a command as a string for a shell, or as a list for none";
+        SettingsProblem::unsupported("shell", reason)
+    });
+    strings
+        .chain(lists)
+        .chain(unfixed_permission(unrendered))
+        .chain(misnamed)
+        .chain(elsewhere)
+        .chain(shell)
+        .collect()
 }
 
 /// The commands that a shell reads, with their positions.
@@ -449,14 +502,6 @@ fn unfixed_permission(unrendered: &Value) -> Option<SettingsProblem> {
     Some(refusal.at("allow_generated".to_owned()))
 }
 
-/// The commands that run. What the compiler found written counts for the definition's own; of others, and of those that
-/// came since, nothing is known.
-fn ready(settings: &CommandNodeSettings, input: Option<&CommandNodeInput>) -> Result<Vec<Ready>, NodeError> {
-    let given = input.and_then(|input| input.commands.as_deref());
-    let commands = given.unwrap_or(&settings.commands);
-    written::ready(commands, settings.written.as_ref().unwrap_or(&Written::default()))
-}
-
 /// The lists of arguments, with their positions.
 fn shell_lists(unrendered: &Value) -> impl Iterator<Item = (usize, &[Value])> {
     let commands = unrendered.get("commands").and_then(Value::as_array);
@@ -485,65 +530,49 @@ struct Ran {
     failure: Option<(&'static str, String)>,
 }
 
-async fn run_all(
-    settings: &CommandNodeSettings,
-    input: Option<&CommandNodeInput>,
-    commands: &[Ready],
-    cx: &NodeContext,
-) -> Result<Ran, NodeError> {
-    let seconds = settings.timeout.unwrap_or(DEFAULT_TIMEOUT);
-    let timeout = Duration::try_from_secs_f64(seconds).map_err(|_| {
-        NodeError::new(
-            "settings",
-            format!("`timeout` is {seconds}; it must be a number of seconds"),
-        )
-        .permanent()
-    })?;
-    let env = environment(settings, input, cx)?;
-    let limits = settings.limits.unwrap_or_default();
-    let dir = working_dir(settings, cx.run());
-    let mut logs = Logs {
-        stdout: cx.dir()?.append(STDOUT)?,
-        stderr: cx.dir()?.append(STDERR)?,
-    };
-    let mut ran = Ran::default();
-    for command in commands {
-        let argv = limits.around(command.argv.clone());
-        let program = Program {
-            argv: &argv,
-            working_dir: &dir,
-            env: &env,
-            stdin: settings.stdin.as_deref(),
-            timeout,
+impl CommandStep {
+    async fn run_all(&self, cx: &NodeContext) -> Result<Ran, NodeError> {
+        let settings = &self.settings;
+        let env = self.environment(cx)?;
+        let limits = settings.limits.unwrap_or_default();
+        let dir = working_dir(settings, cx.run());
+        let mut logs = Logs {
+            stdout: cx.dir()?.append(STDOUT)?,
+            stderr: cx.dir()?.append(STDERR)?,
         };
-        let finished = process::run(&program, &mut logs, cx).await?;
-        let success = ran.add(command, finished, settings, cx.is_cancelled());
-        if cx.is_cancelled() || (!success && settings.fail_fast.unwrap_or(true)) {
-            break;
+        let mut ran = Ran::default();
+        for command in &self.commands {
+            let argv = limits.around(command.argv.clone());
+            let program = Program {
+                argv: &argv,
+                working_dir: &dir,
+                env: &env,
+                stdin: settings.stdin.as_deref(),
+                timeout: self.timeout,
+            };
+            let finished = process::run(&program, &mut logs, cx).await?;
+            let success = ran.add(command, finished, settings, cx.is_cancelled());
+            if cx.is_cancelled() || (!success && settings.fail_fast.unwrap_or(true)) {
+                break;
+            }
         }
+        Ok(ran)
     }
-    Ok(ran)
-}
 
-/// The environment of the commands. What is given as input is data: no secret is named in it.
-fn environment(
-    settings: &CommandNodeSettings,
-    input: Option<&CommandNodeInput>,
-    cx: &NodeContext,
-) -> Result<Vec<(String, String)>, NodeError> {
-    secret_text::mask(
-        process::inherited_secrets(&settings.inherit_env),
-        cx.run().secrets(),
-    );
-    let mut given = settings.env_vars.clone();
-    for (name, pieces) in &settings.secret_env {
-        // Another value may have been given since, which is data as well.
-        if given.get(name) == Some(&secret_text::shown(pieces)) {
-            given.insert(name.clone(), secret_text::resolve(pieces, cx)?);
+    /// The environment of the commands. What is given as input is data: no secret is named in it.
+    fn environment(&self, cx: &NodeContext) -> Result<Vec<(String, String)>, NodeError> {
+        let inherited = &self.settings.inherit_env;
+        secret_text::mask(process::inherited_secrets(inherited), cx.run().secrets());
+        let mut given = self.settings.env_vars.clone();
+        for (name, pieces) in &self.secrets {
+            // Another value may have been given since, which is data as well.
+            if given.get(name) == Some(&secret_text::shown(pieces)) {
+                given.insert(name.clone(), secret_text::resolve(pieces, cx)?);
+            }
         }
+        given.extend(self.given.clone());
+        Ok(process::environment(inherited, given.into_iter()))
     }
-    given.extend(input.into_iter().flat_map(|input| input.env_vars.clone()));
-    Ok(process::environment(&settings.inherit_env, given.into_iter()))
 }
 
 impl Ran {

@@ -17,12 +17,13 @@ mod words;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use dad_core::Redactor;
 use dad_fs::EntryKind;
-use dad_runner::{Node, NodeContext, NodeError, NodeOutput, ReadSet, World};
+use dad_runner::{
+    BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, ReadSet, Stop, World, look,
+};
 use serde_json::{Value, json};
 
 use analysis::Tally;
@@ -49,43 +50,57 @@ const PREVIEW: &str = "content_preview";
 #[derive(Debug, Default)]
 pub(crate) struct FolderAnalyzerExecutor;
 
-#[async_trait]
 impl Node for FolderAnalyzerExecutor {
     type Settings = FolderAnalyzerSettings;
     type Input = FolderAnalyzerNodeInput;
+    type Outcome = Value;
     const TYPE: &'static str = "folder_analyzer";
     const VERSION: u32 = 2;
 
-    async fn world(&self, settings: &FolderAnalyzerSettings) -> Result<World, NodeError> {
-        // A relative base lies in the run directory, which is new for every run, so nothing there is compared.
-        let Some(base) = settings
-            .base_directory
-            .clone()
-            .map(PathBuf::from)
-            .filter(|base| base.is_absolute())
-        else {
-            return Ok(World::Effect);
-        };
-        let settings = settings.clone();
-        blocking(
-            move |stop| reads(&base, &settings, stop).map(World::Reads),
-            std::future::pending(),
-        )
-        .await
-    }
-
-    async fn execute(
+    fn bind(
         &self,
         settings: FolderAnalyzerSettings,
         _: Option<FolderAnalyzerNodeInput>,
-        cx: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
-        let base = cx
-            .run()
-            .identity()
-            .run_dir
-            .join(settings.base_directory.as_deref().unwrap_or("."));
-        let mut analyzed = blocking(move |stop| analyze(&base, &settings, stop), cx.cancelled()).await;
+        _: &BindContext<'_>,
+    ) -> Result<Bound, NodeError> {
+        Ok(Box::new(Looking(Arc::new(Request::new(settings)?))))
+    }
+}
+
+/// What is looked at, and how.
+struct Request {
+    settings: FolderAnalyzerSettings,
+    operations: Vec<FolderAnalysisOperation>,
+}
+
+impl Request {
+    fn new(mut settings: FolderAnalyzerSettings) -> Result<Self, NodeError> {
+        let operations = std::mem::take(&mut settings.operations);
+        let operations = crate::serde_forms::operations(operations, settings.operations_template.as_ref())?;
+        Ok(Self { settings, operations })
+    }
+}
+
+/// A look at files that is about to be taken.
+struct Looking(Arc<Request>);
+
+#[async_trait]
+impl BoundStep for Looking {
+    async fn world(&self) -> Result<World, NodeError> {
+        // A relative base lies in the run directory, which is new for every run, so nothing there is compared.
+        let base = self.0.settings.base_directory.as_ref().map(PathBuf::from);
+        let Some(base) = base.filter(|base| base.is_absolute()) else {
+            return Ok(World::Effect);
+        };
+        let request = Arc::clone(&self.0);
+        look(move |stop| reads(&base, &request, stop).map(World::Reads)).await
+    }
+
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
+        let base = self.0.settings.base_directory.as_deref().unwrap_or(".");
+        let base = cx.run().identity().run_dir.join(base);
+        let request = Arc::clone(&self.0);
+        let mut analyzed = cx.blocking(move |stop| analyze(&base, &request, stop)).await;
         let outcome = match &mut analyzed {
             Ok(output) => &mut output.outcome,
             Err(error) => &mut error.partial.outcome,
@@ -116,28 +131,6 @@ fn mask_cut_contents(outcome: &mut Value, redactor: &Redactor) {
     }
 }
 
-/// Works where waiting is no harm, and asks the work to stop when `cancelled` resolves.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce(&AtomicBool) -> Result<T, NodeError> + Send + 'static,
-    cancelled: impl Future<Output = ()> + Send,
-) -> Result<T, NodeError> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let theirs = Arc::clone(&stop);
-    let mut task = tokio::task::spawn_blocking(move || work(&theirs));
-    let ended = tokio::select! {
-        ended = &mut task => ended,
-        () = cancelled => {
-            stop.store(true, Ordering::Relaxed);
-            task.await
-        }
-    };
-    ended.unwrap_or_else(|error| Err(NodeError::from_error("folder_analyzer", &error)))
-}
-
-fn operations(settings: &FolderAnalyzerSettings) -> Result<Vec<FolderAnalysisOperation>, NodeError> {
-    crate::serde_forms::operations(&settings.operations, settings.operations_template.as_ref())
-}
-
 /// Looks at files without a run: what a step with these settings does. Blocks until it is done, or until `stop` is set.
 ///
 /// # Errors
@@ -145,9 +138,9 @@ fn operations(settings: &FolderAnalyzerSettings) -> Result<Vec<FolderAnalysisOpe
 pub fn analyze_folders(
     base_directory: &Path,
     settings: &FolderAnalyzerSettings,
-    stop: &AtomicBool,
+    stop: &Stop,
 ) -> Result<NodeOutput, NodeError> {
-    analyze(base_directory, settings, stop)
+    analyze(base_directory, &Request::new(settings.clone())?, stop)
 }
 
 fn paths(operation: &FolderAnalysisOperation) -> Vec<&str> {
@@ -158,13 +151,13 @@ fn paths(operation: &FolderAnalysisOperation) -> Vec<&str> {
 }
 
 /// Everything the operations would read, with sizes and times of change.
-fn reads(base: &Path, settings: &FolderAnalyzerSettings, stop: &AtomicBool) -> Result<ReadSet, NodeError> {
-    let ground = Ground::open(base, settings)?;
+fn reads(base: &Path, request: &Request, stop: &Stop) -> Result<ReadSet, NodeError> {
+    let ground = Ground::open(base, &request.settings)?;
     let mut stamps = Stamps {
         ground: &ground,
         reads: ReadSet::default(),
     };
-    for operation in &operations(settings)? {
+    for operation in &request.operations {
         for path in paths(operation) {
             let looked = ground.place(path).and_then(|place| {
                 stamps.start(&place)?;
@@ -254,7 +247,7 @@ fn visit(
     place: &Place<'_>,
     operation: &FolderAnalysisOperation,
     levels: usize,
-    stop: &AtomicBool,
+    stop: &Stop,
     visit: &mut dyn Visit,
 ) -> Result<(), NodeError> {
     if let Some(dir) = place.dir()? {
@@ -264,15 +257,11 @@ fn visit(
     Ok(())
 }
 
-fn analyze(
-    base: &Path,
-    settings: &FolderAnalyzerSettings,
-    stop: &AtomicBool,
-) -> Result<NodeOutput, NodeError> {
-    let ground = Ground::open(base, settings)?;
-    let fail_fast = settings.fail_fast.unwrap_or(true);
+fn analyze(base: &Path, request: &Request, stop: &Stop) -> Result<NodeOutput, NodeError> {
+    let ground = Ground::open(base, &request.settings)?;
+    let fail_fast = request.settings.fail_fast.unwrap_or(true);
     let mut report = Report::default();
-    for operation in &operations(settings)? {
+    for operation in &request.operations {
         report.operation(&ground, operation, stop);
         if report.failure.is_some() && fail_fast {
             break;
@@ -297,7 +286,7 @@ struct Report {
 }
 
 impl Report {
-    fn operation(&mut self, ground: &Ground, operation: &FolderAnalysisOperation, stop: &AtomicBool) {
+    fn operation(&mut self, ground: &Ground, operation: &FolderAnalysisOperation, stop: &Stop) {
         let looked = Looked::at(ground, operation, &paths(operation), stop);
         self.errors.extend(looked.errors.iter().cloned());
         self.words_read += looked.words_read;

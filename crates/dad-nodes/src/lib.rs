@@ -48,11 +48,7 @@ pub use folder_analyzer::{
     FolderAnalyzerSettings, FolderOperationType, StructureDetailLevel, analyze_folders,
 };
 pub use process::passed_environment;
-#[doc(hidden)]
-pub use secret_text::SecretPiece;
 pub use serde_forms::{ObjectTemplate, OneOrMany};
-#[doc(hidden)]
-pub use written::{Written, WrittenCommand, WrittenPart};
 
 /// A registry with the built-in nodes.
 #[must_use]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use dad_core::{SecretRegistry, StreamRedactor};
 use dad_fs::AppendFile;
-use dad_run::process_start_time;
-use dad_runner::{NodeContext, NodeError};
+use dad_run::{TOKEN_VARIABLE, process_start_time};
+use dad_runner::{Guard, NodeContext, NodeError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 
@@ -116,9 +116,12 @@ pub(crate) async fn run(
     logs: &mut Logs,
     cx: &NodeContext,
 ) -> Result<Finished, NodeError> {
-    let mut child = spawn(program)?;
-    let group = Group(child.id());
-    if let Some(pgid) = group.0 {
+    let mut child = spawn(program, cx.run().process_token())?;
+    let group = Group {
+        id: child.id(),
+        guard: Some(cx.guard()),
+    };
+    if let Some(pgid) = group.id {
         cx.run()
             .process_started(cx.path(), pgid, process_start_time(pgid))?;
     }
@@ -186,12 +189,34 @@ async fn within(
     }
 }
 
-/// A process group; it does not outlive this.
-struct Group(Option<u32>);
+/// A process group. It is ended when this is dropped, and its step is not over before.
+struct Group {
+    id: Option<u32>,
+    guard: Option<Guard>,
+}
 
 impl Drop for Group {
     fn drop(&mut self) {
-        signal_group(self.0, Signal::Kill);
+        signal_group(self.id, Signal::Kill);
+        let (id, guard) = (self.id, self.guard.take());
+        if has_members(id)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            // Killed is not gone yet: what it has open is still being closed.
+            runtime.spawn(async move {
+                gone(id).await;
+                drop(guard);
+            });
+        }
+    }
+}
+
+/// Waits until a process group has no members, but no longer than they may take to end.
+async fn gone(group: Option<u32>) {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let since = tokio::time::Instant::now();
+    while has_members(group) && since.elapsed() < DRAIN {
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -204,14 +229,14 @@ impl Group {
         talk: &mut (impl Future<Output = Result<(), NodeError>> + Unpin),
         heard: &mut bool,
     ) -> Result<io::Result<std::process::ExitStatus>, NodeError> {
-        signal_group(self.0, Signal::Terminate);
+        signal_group(self.id, Signal::Terminate);
         let mut grace = std::pin::pin!(tokio::time::sleep(TERM_GRACE));
         let mut is_over = false;
         loop {
             tokio::select! {
                 status = child.wait() => {
                     // Grandchildren that ignored the request are still in the group.
-                    signal_group(self.0, Signal::Kill);
+                    signal_group(self.id, Signal::Kill);
                     return Ok(status);
                 }
                 talked = &mut *talk, if !*heard => {
@@ -220,7 +245,7 @@ impl Group {
                 }
                 () = &mut grace, if !is_over => {
                     is_over = true;
-                    signal_group(self.0, Signal::Kill);
+                    signal_group(self.id, Signal::Kill);
                     // Where there are no groups, at least the child itself ends.
                     drop(child.start_kill());
                 }
@@ -230,13 +255,9 @@ impl Group {
 
     /// Ends what a program that has ended left running in its group.
     async fn end_leftovers(&self) {
-        const PAUSE: Duration = Duration::from_millis(20);
-        signal_group(self.0, Signal::Terminate);
-        let since = tokio::time::Instant::now();
-        while has_members(self.0) && since.elapsed() < DRAIN {
-            tokio::time::sleep(PAUSE).await;
-        }
-        signal_group(self.0, Signal::Kill);
+        signal_group(self.id, Signal::Terminate);
+        gone(self.id).await;
+        signal_group(self.id, Signal::Kill);
     }
 }
 
@@ -290,7 +311,7 @@ async fn let_begin(mut stdin: Option<ChildStdin>, program: &Program<'_>) -> Opti
     stdin.filter(|_| program.stdin.is_some())
 }
 
-fn spawn(program: &Program<'_>) -> Result<Child, NodeError> {
+fn spawn(program: &Program<'_>, token: &str) -> Result<Child, NodeError> {
     let (name, arguments) = program
         .argv
         .split_first()
@@ -301,6 +322,7 @@ fn spawn(program: &Program<'_>) -> Result<Child, NodeError> {
         .current_dir(program.working_dir)
         .env_clear()
         .envs(program.env.iter().map(|(name, value)| (name, value)))
+        .env(TOKEN_VARIABLE, token)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -13,7 +13,7 @@ const BEGIN: &str = "$secret{";
 /// A piece of a value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum SecretPiece {
+pub(crate) enum SecretPiece {
     /// Text, rendered like any other.
     Text(String),
     /// The name of a secret.

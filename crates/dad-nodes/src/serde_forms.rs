@@ -48,12 +48,12 @@ impl From<&str> for OneOrMany<String> {
 }
 
 /// The operations of a node: written one by one, or the value of a template.
-pub(crate) fn operations<T: Clone + serde::de::DeserializeOwned>(
-    written: &[T],
+pub(crate) fn operations<T: serde::de::DeserializeOwned>(
+    mut written: Vec<T>,
     template: Option<&ObjectTemplate>,
 ) -> Result<Vec<T>, dad_runner::NodeError> {
     let Some(ObjectTemplate(value)) = template else {
-        return Ok(written.to_vec());
+        return Ok(written);
     };
     let wrong = |error: serde_path_to_error::Error<serde_json::Error>| {
         let place = error.path().to_string();
@@ -64,5 +64,6 @@ pub(crate) fn operations<T: Clone + serde::de::DeserializeOwned>(
         dad_runner::NodeError::new("operations_template", message).permanent()
     };
     let more: Vec<T> = serde_path_to_error::deserialize(value).map_err(wrong)?;
-    Ok(written.iter().cloned().chain(more).collect())
+    written.extend(more);
+    Ok(written)
 }

@@ -1,9 +1,10 @@
-//! Which text a shell may read as code: what the author of the definition wrote. The compiler says so beside the commands,
-//! in a setting that no definition, input or model can give; a text that it does not vouch for was generated.
+//! The text that a shell may read as code: the text that the author of the definition wrote. The compiler keeps it beside
+//! the settings, where no input, model or file can put anything; a text that it does not vouch for was generated.
+
+use std::borrow::Cow;
 
 use dad_runner::NodeError;
 use dad_template::Template;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::command::{CommandLine, quoted};
@@ -20,51 +21,28 @@ const STARTERS: &[&str] = &[
     "sudo", "time", "timeout", "xargs",
 ];
 
-/// What the compiler found written in the commands of a definition.
-#[doc(hidden)]
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Written {
-    /// Whether the definition lets a shell read generated text.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub allow_generated: bool,
-    /// For each command what was written of it, if a shell reads it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub commands: Vec<Option<WrittenCommand>>,
+/// The text that an author wrote for shells, in the commands of a definition or in a tool.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Written {
+    /// Whether the author lets a shell read generated text.
+    pub(crate) allow_generated: bool,
+    /// For each command its text, if a shell reads one.
+    commands: Vec<Option<Script>>,
 }
 
-/// A text that the author wrote for a shell.
-#[doc(hidden)]
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WrittenCommand {
-    /// With its values, as the commands have it.
-    pub text: String,
-    /// Its parts; none if it has no values.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub parts: Vec<WrittenPart>,
-}
+/// A text for a shell, with places for values.
+#[derive(Clone, Debug)]
+struct Script(Vec<Part>);
 
 /// A part of a text for a shell.
-#[doc(hidden)]
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WrittenPart {
+#[derive(Clone, Debug)]
+enum Part {
     /// What the shell reads.
     Text(String),
     /// A value that stands for itself.
-    Value(Value),
+    Value,
     /// A value within double quotes.
-    Within(Value),
-}
-
-impl WrittenPart {
-    const fn value(&self) -> Option<&Value> {
-        match self {
-            Self::Text(_) => None,
-            Self::Value(value) | Self::Within(value) => Some(value),
-        }
-    }
+    Within,
 }
 
 /// A command that may run.
@@ -79,89 +57,197 @@ pub(crate) struct Ready {
     pub(crate) state: Value,
 }
 
-/// What stands written in unrendered settings; `None` if that is nothing which a shell reads.
-pub(crate) fn found(unrendered: &Value) -> Option<Value> {
-    let commands = unrendered.get("commands").and_then(Value::as_array);
-    let commands: Vec<Value> = commands.into_iter().flatten().map(of_command).collect();
-    let allowed = unrendered.get("allow_generated") == Some(&Value::Bool(true));
-    if !allowed && commands.iter().all(Value::is_null) {
-        return None;
-    }
-    Some(json!({ "allow_generated": allowed, "commands": commands }))
-}
-
-fn of_command(command: &Value) -> Value {
-    let text = match command {
-        Value::Array(words) => match code_among(words.as_slice()) {
-            Some(text) => text,
-            None => return Value::Null,
-        },
-        command => command,
-    };
-    let Some(text) = text.as_str() else {
-        return Value::Null;
-    };
-    match (shell::read(text), command) {
-        (Some(Ok(CommandText::Plain)), _) => json!({ "text": text }),
-        (Some(Ok(CommandText::Script(script))), Value::String(_)) => {
-            json!({ "text": text, "parts": script.parts })
-        }
-        _ => Value::Null,
-    }
-}
-
-/// Rendered settings as their fingerprint has them: the script and its arguments in the place of what is written beside.
-pub(crate) fn counted(settings: &Value) -> Option<Value> {
-    let written = settings.get("written")?;
-    let written: Written = serde_json::from_value(written.clone()).ok()?;
-    let mut counted = settings.clone();
-    counted.as_object_mut()?.shift_remove("written");
-    let commands = counted.get_mut("commands").and_then(Value::as_array_mut);
-    for (command, found) in commands.into_iter().flatten().zip(written.commands) {
-        let found = found.filter(|found| !found.parts.is_empty() && command.as_str() == Some(&found.text));
-        if let Some(WrittenCommand { text, parts }) = found {
-            let arguments: Vec<&Value> = parts.iter().filter_map(WrittenPart::value).collect();
-            *command =
-                json!({ "script": script(&parts, &text).argv[2], "arguments": arguments, "shown": text });
+impl Written {
+    /// The text in unrendered settings, and for each command the parts that are to be rendered: texts, and values, each in a
+    /// list of its own. Null for a command without values, and if there is none with values.
+    pub(crate) fn found(unrendered: &Value) -> (Self, Value) {
+        let commands = unrendered.get("commands").and_then(Value::as_array);
+        let found = commands.into_iter().flatten().map(Script::found);
+        let (commands, values): (Vec<_>, Vec<_>) = found.unzip();
+        let written = Self {
+            allow_generated: unrendered.get("allow_generated") == Some(&Value::Bool(true)),
+            commands,
+        };
+        match values.iter().all(Value::is_null) {
+            true => (written, Value::Null),
+            false => (written, values.into()),
         }
     }
-    Some(counted)
+
+    /// The text in the command of a tool: the code of a shell, unless a model gave it.
+    pub(crate) fn of_tool(argv: &[String], filled: &[String], allow_generated: bool) -> Self {
+        let code = code_among(filled).filter(|code| code_among(argv) == Some(code));
+        Self {
+            allow_generated,
+            commands: vec![code.map(Script::plain)],
+        }
+    }
+
+    /// The commands as they run, with their rendered parts.
+    ///
+    /// # Errors
+    /// If a shell would read generated text as code and the author does not allow it.
+    pub(crate) fn ready(&self, commands: &[CommandLine], parts: &Value) -> Result<Vec<Ready>, NodeError> {
+        let one = |(index, command): (usize, &CommandLine)| {
+            // Another command may have been given since.
+            let written = |text: &str| self.script(index, parts).filter(|ready| ready.shown == text);
+            match command {
+                CommandLine::Shell(text) => match written(text) {
+                    Some(ready) => Ok(ready),
+                    None if self.allow_generated => Ok(plain(text)),
+                    None => Err(generated(text)),
+                },
+                CommandLine::Arguments(words) => {
+                    let code = code_among(words).filter(|_| !self.allow_generated);
+                    match code.filter(|code| written(code).is_none()) {
+                        Some(code) => Err(generated(code)),
+                        None => Ok(arguments(words)),
+                    }
+                }
+            }
+        };
+        commands.iter().enumerate().map(one).collect()
+    }
+
+    fn script(&self, index: usize, parts: &Value) -> Option<Ready> {
+        self.commands.get(index)?.as_ref()?.ready(&parts[index])
+    }
+
+    /// The commands in rendered settings as fingerprints had them while their compiled form stood there too: the script and
+    /// its arguments.
+    pub(crate) fn formerly(&self, settings: &mut Value, parts: &Value) {
+        let commands = settings.get_mut("commands").and_then(Value::as_array_mut);
+        let parts = parts.as_array().into_iter().flatten().enumerate();
+        for (command, (index, own)) in commands.into_iter().flatten().zip(parts) {
+            let values = own
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|part| part.get(0));
+            let values: Vec<&Value> = values.collect();
+            let ready = self.commands[index].as_ref().and_then(|script| script.ready(own));
+            if let Some(ready) =
+                ready.filter(|ready| !values.is_empty() && command.as_str() == Some(&ready.shown))
+            {
+                *command = json!({ "script": ready.argv[2], "arguments": values, "shown": ready.shown });
+            }
+        }
+    }
 }
 
-/// What the author of a tool wrote of its command: the code of a shell, unless a model gave it.
-pub(crate) fn of_tool(argv: &[String], filled: &[Value], allow_generated: bool) -> Written {
-    let of_author: Vec<Value> = argv.iter().map(|word| word.as_str().into()).collect();
-    let fixed = code_among(filled).filter(|code| code_among(&of_author) == Some(code));
-    let command = fixed.and_then(Value::as_str).map(|code| WrittenCommand {
-        text: code.to_owned(),
-        parts: Vec::new(),
-    });
-    Written {
-        allow_generated,
-        commands: vec![command],
+impl Script {
+    /// The text of a command, and its parts to be rendered.
+    fn found(command: &Value) -> (Option<Self>, Value) {
+        let text = match command {
+            Value::Array(words) => {
+                let words = words
+                    .iter()
+                    .map(|word| word.as_str().unwrap_or_default().to_owned());
+                code_among(&words.collect::<Vec<_>>()).map(str::to_owned)
+            }
+            command => command.as_str().map(str::to_owned),
+        };
+        let read = text.as_deref().and_then(|text| shell::read(text)?.ok());
+        match (read, text) {
+            (Some(CommandText::Plain), Some(text)) => {
+                (literal(&text).as_deref().map(Self::plain), Value::Null)
+            }
+            (Some(CommandText::Script(script)), _) if command.is_string() => Self::of(&script.parts),
+            _ => (None, Value::Null),
+        }
     }
+
+    fn plain(text: &str) -> Self {
+        Self(vec![Part::Text(text.to_owned())])
+    }
+
+    fn of(written: &[Value]) -> (Option<Self>, Value) {
+        let part = |part: &Value| {
+            let (kind, template) = part.as_object()?.iter().next()?;
+            Some(match kind.as_str() {
+                "text" => (Part::Text(literal(template.as_str()?)?), template.clone()),
+                "within" => (Part::Within, json!([template])),
+                _ => (Part::Value, json!([template])),
+            })
+        };
+        let parts: Option<Vec<(Part, Value)>> = written.iter().map(part).collect();
+        match parts {
+            Some(parts) => {
+                let (parts, values): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+                (Some(Self(parts)), values.into())
+            }
+            None => (None, Value::Null),
+        }
+    }
+
+    /// The command as it runs: values travel as arguments of the shell.
+    fn ready(&self, rendered: &Value) -> Option<Ready> {
+        if let [Part::Text(text)] = self.0.as_slice() {
+            return Some(plain(text));
+        }
+        let (mut script, mut typed, mut shown) = (String::new(), String::new(), String::new());
+        let mut values = Vec::new();
+        for (index, part) in self.0.iter().enumerate() {
+            if let Part::Text(text) = part {
+                for all in [&mut script, &mut typed, &mut shown] {
+                    all.push_str(text);
+                }
+                continue;
+            }
+            let text = dad_template::Value::from(rendered.get(index)?.get(0)?).to_text();
+            shown.push_str(&text);
+            let number = values.len() + 1;
+            if matches!(part, Part::Within) {
+                typed.extend(text.chars().flat_map(escaped));
+                script.push_str(&format!("${{{number}}}"));
+            } else {
+                typed.push_str(&quoted(&text));
+                script.push_str(&format!("\"${{{number}}}\""));
+            }
+            values.push(text);
+        }
+        let state = json!({ "script": script, "arguments": values, "shown": shown });
+        // What follows the script is the name of the shell, then its parameters.
+        let argv = ["sh", "-c", &script, "sh"].map(str::to_owned).into_iter();
+        Some(Ready {
+            argv: argv.chain(values).collect(),
+            shown,
+            typed,
+            state,
+        })
+    }
+}
+
+/// A character within double quotes.
+fn escaped(c: char) -> impl Iterator<Item = char> {
+    let special = matches!(c, '"' | '$' | '`' | '\\');
+    special.then_some('\\').into_iter().chain([c])
+}
+
+/// The text of a template without values.
+fn literal(text: &str) -> Option<String> {
+    let template = Template::parse(text).ok()?;
+    template.as_literal().map(Cow::into_owned)
 }
 
 /// The argument that a shell reads as code, in a list of arguments: the first behind its options, if one of them is `-c`.
 /// Without `-c` that argument is a script, whose own options are not the shell's.
-fn code_among(words: &[Value]) -> Option<&Value> {
-    let text = |word: &Value| word.as_str().map(str::to_owned).unwrap_or_default();
-    let mut words = words[shell_among(words)? + 1..].iter();
+fn code_among(words: &[String]) -> Option<&str> {
+    let mut words = words[shell_among(words)? + 1..].iter().map(String::as_str);
     let mut reads_code = false;
-    while let Some(word) = words.next() {
-        let option = text(word);
+    while let Some(option) = words.next() {
         if option == "-" || option == "--" {
             return words.next().filter(|_| reads_code);
         }
         if option.starts_with("--") {
             // These take a file.
-            if ["--rcfile", "--init-file"].contains(&&*option) {
+            if ["--rcfile", "--init-file"].contains(&option) {
                 words.next();
             }
             continue;
         }
         if option.len() < 2 || !option.starts_with(['-', '+']) {
-            return Some(word).filter(|_| reads_code);
+            return Some(option).filter(|_| reads_code);
         }
         reads_code |= option.starts_with('-') && option.contains('c');
         // The name of an option follows, as in `-eo pipefail`.
@@ -173,12 +259,8 @@ fn code_among(words: &[Value]) -> Option<&Value> {
 }
 
 /// Where the shell stands that a list of arguments starts, by itself or through programs that start the one they are given.
-fn shell_among(words: &[Value]) -> Option<usize> {
-    let name = |word: &Value| {
-        let program = word.as_str()?;
-        Some(program.rsplit('/').next().unwrap_or(program).to_owned())
-    };
-    let is = |word: &Value, known: &[&str]| name(word).is_some_and(|name| known.contains(&&*name));
+fn shell_among(words: &[String]) -> Option<usize> {
+    let is = |word: &String, known: &[&str]| known.contains(&word.rsplit('/').next().unwrap_or(word));
     match words.first()? {
         first if is(first, SHELLS) => Some(0),
         first if is(first, STARTERS) => words.iter().position(|word| is(word, SHELLS)),
@@ -186,44 +268,15 @@ fn shell_among(words: &[Value]) -> Option<usize> {
     }
 }
 
-/// Where a literal list of arguments gives a shell something generated.
-pub(crate) fn generated_among(words: &[Value]) -> Option<&str> {
-    let text = code_among(words)?.as_str()?;
-    match Template::parse(text).ok()?.as_literal() {
-        Some(_) => None,
-        None => Some(text),
-    }
-}
-
-/// The commands as they run.
-///
-/// # Errors
-/// If a shell would read generated text as code and the definition does not allow it.
-pub(crate) fn ready(commands: &[CommandLine], written: &Written) -> Result<Vec<Ready>, NodeError> {
-    let one = |(index, command): (usize, &CommandLine)| {
-        let is_this = |found: &&WrittenCommand, text: &str| found.text == text;
-        let found = |text: &str| {
-            let same = written.commands.get(index).and_then(Option::as_ref);
-            same.filter(|found| is_this(found, text))
-        };
-        match command {
-            CommandLine::Shell(text) => match found(text) {
-                Some(found) if !found.parts.is_empty() => Ok(script(&found.parts, text)),
-                Some(_) => Ok(plain(text)),
-                None if written.allow_generated => Ok(plain(text)),
-                None => Err(generated(text)),
-            },
-            CommandLine::Arguments(words) => {
-                let values: Vec<Value> = words.iter().map(|word| word.as_str().into()).collect();
-                let code = code_among(&values).and_then(Value::as_str);
-                match code.filter(|code| found(code).is_none() && !written.allow_generated) {
-                    Some(code) => Err(generated(code)),
-                    None => Ok(arguments(words)),
-                }
-            }
-        }
-    };
-    commands.iter().enumerate().map(one).collect()
+/// The generated text that an unrendered list of arguments gives to a shell.
+pub(crate) fn generated_among(words: &[Value]) -> Option<String> {
+    let words = words
+        .iter()
+        .map(|word| word.as_str().unwrap_or_default().to_owned());
+    let words: Vec<String> = words.collect();
+    let code = code_among(&words)?;
+    let is_generated = Template::parse(code).is_ok_and(|code| code.as_literal().is_none());
+    is_generated.then(|| code.to_owned())
 }
 
 fn generated(text: &str) -> NodeError {
@@ -256,45 +309,6 @@ fn arguments(words: &[String]) -> Ready {
     }
 }
 
-/// A text whose values travel as arguments.
-fn script(parts: &[WrittenPart], shown: &str) -> Ready {
-    let (mut script, mut typed) = (String::new(), String::new());
-    let mut values = Vec::new();
-    for part in parts {
-        match part {
-            WrittenPart::Text(text) => {
-                script.push_str(text);
-                typed.push_str(text);
-            }
-            WrittenPart::Value(value) => {
-                let text = dad_template::Value::from(value).to_text();
-                typed.push_str(&quoted(&text));
-                values.push(text);
-                script.push_str(&format!("\"${{{}}}\"", values.len()));
-            }
-            WrittenPart::Within(value) => {
-                let text = dad_template::Value::from(value).to_text();
-                let special = |c: char| matches!(c, '"' | '$' | '`' | '\\');
-                for c in text.chars() {
-                    typed.extend(special(c).then_some('\\'));
-                    typed.push(c);
-                }
-                values.push(text);
-                script.push_str(&format!("${{{}}}", values.len()));
-            }
-        }
-    }
-    let state = json!({ "script": script, "arguments": values, "shown": shown });
-    // What follows the script is the name of the shell, then its parameters.
-    let argv = ["sh", "-c", &script, "sh"].map(str::to_owned).into_iter();
-    Ready {
-        argv: argv.chain(values).collect(),
-        shown: shown.to_owned(),
-        typed,
-        state,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,9 +335,8 @@ mod tests {
             (&["grep", "-c", "sh", "file"], None),
         ];
         for (words, wanted) in cases {
-            let words: Vec<Value> = words.iter().map(|word| (*word).into()).collect();
-            let found = code_among(&words).and_then(Value::as_str);
-            assert_eq!(found, *wanted, "{words:?}");
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            assert_eq!(code_among(&words), *wanted, "{words:?}");
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::error::RunError;
 use crate::inner::{RunInner, State};
-use crate::record::RecordBody;
+use crate::journal::record::RecordBody;
 use crate::run::RunHandle;
 
 /// How long records may wait for the disk, and their events to be published.

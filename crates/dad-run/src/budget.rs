@@ -289,7 +289,7 @@ impl RunHandle {
     pub fn wall_time_left(&self) -> Option<Duration> {
         let before = self
             .history()
-            .map_or(Duration::ZERO, |view| view.open_ends().driven);
+            .map_or(Duration::ZERO, |view| view.progress().tally.driven);
         let limit = self.budget().wall_time?;
         Some(limit.saturating_sub(before))
     }

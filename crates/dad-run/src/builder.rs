@@ -16,6 +16,7 @@ use crate::context::{Dirs, RunContext};
 use crate::error::RunError;
 use crate::inputs::{GivenInput, UnresolvedInput};
 use crate::known_secrets::add_known;
+use crate::origin_key::OriginKey;
 use crate::project::ProjectTrust;
 use crate::resources::Resources;
 use crate::resume::Settled;
@@ -45,6 +46,8 @@ pub(crate) struct Options {
     pub(crate) settle: Vec<(String, Settled)>,
     pub(crate) steal_lease: bool,
     pub(crate) trust_run: bool,
+    pub(crate) trust_unsigned: bool,
+    pub(crate) origin_key: Option<OriginKey>,
     pub(crate) variables: Map<String, Value>,
     pub(crate) inputs: Vec<UnresolvedInput>,
     pub(crate) static_inputs: Option<PathBuf>,
@@ -98,6 +101,8 @@ impl RunContextBuilder {
                 settle: Vec::new(),
                 steal_lease: false,
                 trust_run: false,
+                trust_unsigned: false,
+                origin_key: None,
                 variables: Map::new(),
                 inputs: Vec::new(),
                 static_inputs: None,
@@ -199,11 +204,27 @@ impl RunContextBuilder {
         self
     }
 
-    /// Trusts a run that was driven last on another machine or in another directory: what its files say is executed when it
-    /// is resumed, or when one of its steps executes alone. Otherwise that is [`RunError::ForeignRun`](crate::RunError).
+    /// The key that the journal of the run is signed with, and that those of earlier runs are checked with. Without one, no
+    /// run can be told to be the user's own.
+    #[must_use]
+    pub fn origin_key(mut self, key: impl Into<Option<OriginKey>>) -> Self {
+        self.options.origin_key = key.into();
+        self
+    }
+
+    /// Trusts a run that is not the user's own: what its files say is executed when it is resumed, or when one of its steps
+    /// executes alone. Otherwise that is [`RunError::ForeignRun`](crate::RunError). With an [origin key](Self::origin_key) a
+    /// run that is resumed so is the user's own from then on.
     #[must_use]
     pub fn trust_run(mut self, trust: bool) -> Self {
         self.options.trust_run = trust;
+        self
+    }
+
+    /// Trusts every run that is not signed, as [`trust_run`](Self::trust_run) trusts one: for users without a key.
+    #[must_use]
+    pub fn trust_unsigned_runs(mut self, trust: bool) -> Self {
+        self.options.trust_unsigned = trust;
         self
     }
 

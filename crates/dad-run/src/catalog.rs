@@ -4,11 +4,13 @@ use dad_core::{ElementId, RunId, RunStatus, Timestamp, nearest};
 use dad_fs::{Dir, EntryKind, FsError, Gate};
 
 use crate::error::RunError;
-use crate::journal::first_and_last;
+use crate::journal::file::{Ends, first_and_last};
+use crate::journal::record::{RecordBody, Totals};
 use crate::layout::{DOT_RUN, DOT_TRACE, JOURNAL, METADATA, PLAN};
 use crate::lease;
+use crate::origin::Origin;
+use crate::origin_key::OriginKey;
 use crate::plan::RerunPlan;
-use crate::record::{RecordBody, Totals};
 use crate::retention::Unreadable;
 
 /// The runs of a run root: found by looking, in the run root and one directory below it at most.
@@ -16,6 +18,8 @@ use crate::retention::Unreadable;
 pub struct Catalog {
     places: Vec<PathBuf>,
     gate: Gate,
+    key: Option<OriginKey>,
+    trusts_unsigned: bool,
 }
 
 /// A run as a list shows it.
@@ -39,6 +43,8 @@ pub struct RunEntry {
     pub totals: Option<Totals>,
     /// How many questions wait for an answer.
     pub open_questions: u64,
+    /// Whose run it is, by its last record; [`RunView::origin`](crate::RunView::origin) looks at all of them.
+    pub origin: Origin,
 }
 
 /// What there is in a run root, as a list shows it.
@@ -68,7 +74,31 @@ impl Catalog {
         Self {
             places,
             gate: Gate::default(),
+            key: None,
+            trusts_unsigned: false,
         }
+    }
+
+    /// Tells runs of the user from others by this key; `last` and beginnings of ids then name only the user's.
+    #[must_use]
+    pub fn with_origin_key(mut self, key: impl Into<Option<OriginKey>>) -> Self {
+        self.key = key.into();
+        self
+    }
+
+    /// Takes runs that are not signed for the user's own.
+    #[must_use]
+    pub fn trusting_unsigned(mut self, trust: bool) -> Self {
+        self.trusts_unsigned = trust;
+        self
+    }
+
+    /// Whether `last`, the beginning of an id and proposals may name a run: only one of the user's own, if there is a key to
+    /// tell that by. A run of the original system executes nothing.
+    #[must_use]
+    pub fn may_mean(&self, run: &RunEntry) -> bool {
+        let is_trusted = self.trusts_unsigned && run.origin == Origin::Unsigned;
+        self.key.is_none() || is_trusted || run.root_id.is_none() || run.origin == Origin::Mine
     }
 
     /// Has the changes that it makes pass a gate.
@@ -107,7 +137,7 @@ impl Catalog {
         let mut found = Survey::default();
         for (place, names) in self.candidates()? {
             for name in &names {
-                match read_entry(&place, name) {
+                match read_entry(&place, name, self.key.as_ref()) {
                     Ok(entry) => found.runs.extend(entry),
                     Err(error) => found.unreadable.push(Unreadable {
                         dir: place.path().join(name),
@@ -175,10 +205,17 @@ impl Catalog {
                 },
                 false => unknown(selector, None),
             };
-            return newest(found.runs, fits, back).map_err(|foreign| foreign.unwrap_or(none));
+            return self
+                .newest(found.runs, fits, back)
+                .map_err(|foreign| foreign.unwrap_or(none));
         }
         let (place, name) = self.locate(selector)?;
-        read_entry(&place, &name)?.ok_or_else(|| no_run(&place, &name))
+        let entry = read_entry(&place, &name, self.key.as_ref())?.ok_or_else(|| no_run(&place, &name))?;
+        // Only a whole id names a run of somebody else.
+        match name == selector || self.may_mean(&entry) {
+            true => Ok(entry),
+            false => Err(RunError::OnlyForeignRuns(name)),
+        }
     }
 
     /// The directory of a run, which may be damaged: where it is, and its name there.
@@ -236,29 +273,30 @@ impl Catalog {
             return self.find(selector, None);
         }
         let unfinished = |run: &RunEntry| run.root_id.is_some() && run.status != RunStatus::Completed;
-        newest(self.list()?, unfinished, 0).map_err(|foreign| foreign.unwrap_or(RunError::NothingToResume))
+        let found = self.newest(self.list()?, unfinished, 0);
+        found.map_err(|foreign| foreign.unwrap_or(RunError::NothingToResume))
     }
-}
 
-/// The run that `last` means: of those that fit and were driven last on this machine and in their directory, the newest but
-/// `back`. If only others fit, the error names the newest of them.
-fn newest(
-    runs: Vec<RunEntry>,
-    fits: impl Fn(&RunEntry) -> bool,
-    back: usize,
-) -> Result<RunEntry, Option<RunError>> {
-    let mut foreign = None;
-    let fitting = runs.into_iter().rev().filter(fits);
-    let mut from_here = fitting.filter(|run| {
-        let is_from_here = run.is_from_here();
-        if !is_from_here && foreign.is_none() {
-            foreign = Some(RunError::OnlyForeignRuns(run.run_id.to_string()));
+    /// The run that `last` means: of the user's own that fit, the newest but `back`. If only others fit, the error names the
+    /// newest of them.
+    fn newest(
+        &self,
+        runs: Vec<RunEntry>,
+        fits: impl Fn(&RunEntry) -> bool,
+        back: usize,
+    ) -> Result<RunEntry, Option<RunError>> {
+        let mut foreign = None;
+        let fitting = runs.into_iter().rev().filter(fits);
+        let mut own = fitting.filter(|run| {
+            if !self.may_mean(run) && foreign.is_none() {
+                foreign = Some(RunError::OnlyForeignRuns(run.run_id.to_string()));
+            }
+            self.may_mean(run)
+        });
+        match own.nth(back) {
+            Some(run) => Ok(run),
+            None => Err(foreign),
         }
-        is_from_here
-    });
-    match from_here.nth(back) {
-        Some(run) => Ok(run),
-        None => Err(foreign),
     }
 }
 
@@ -278,7 +316,11 @@ pub(crate) fn no_run(place: &Dir, name: &str) -> RunError {
 }
 
 /// Reads the first and last record of a run; `None` for a directory that is no run, or not yet one.
-pub(crate) fn read_entry(place: &Dir, name: &str) -> Result<Option<RunEntry>, RunError> {
+pub(crate) fn read_entry(
+    place: &Dir,
+    name: &str,
+    key: Option<&OriginKey>,
+) -> Result<Option<RunEntry>, RunError> {
     let Ok(run_id) = name.parse::<RunId>() else {
         return Ok(None);
     };
@@ -290,7 +332,7 @@ pub(crate) fn read_entry(place: &Dir, name: &str) -> Result<Option<RunEntry>, Ru
         Err(error) => return Err(error.into()),
     };
     let path = place.path().join(&dot_run).join(JOURNAL);
-    let Some((first, last)) = first_and_last(journal, &path)? else {
+    let Some(Ends { first, last, origin }) = first_and_last(journal, &path, key)? else {
         return Ok(None);
     };
     let RecordBody::RunCreated { root_id, parent, .. } = first.body else {
@@ -325,6 +367,7 @@ pub(crate) fn read_entry(place: &Dir, name: &str) -> Result<Option<RunEntry>, Ru
         parent,
         totals,
         open_questions,
+        origin,
     }))
 }
 
@@ -375,5 +418,6 @@ fn read_original(dir: &Dir, run_id: RunId) -> Result<Option<RunEntry>, RunError>
         parent: None,
         totals: None,
         open_questions: 0,
+        origin: Origin::Unsigned,
     }))
 }

@@ -2,6 +2,8 @@ use std::hash::{BuildHasher, Hasher};
 
 use dad_core::Timestamp;
 
+use crate::error::RunError;
+
 /// Where a run gets the time from.
 pub trait Clock: Send + Sync {
     /// The present time.
@@ -16,6 +18,13 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
+}
+
+/// 16 random bytes as hexadecimal digits, which cannot be guessed.
+pub(crate) fn random_hex() -> Result<String, RunError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| RunError::Random(error.to_string()))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// A number that differs between runs of one second; it guards against collisions, not against guessing.

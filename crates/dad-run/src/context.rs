@@ -4,8 +4,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use dad_core::{
-    Budget, Definition, ElementId, HierarchyPath, PathSelector, Redactor, RunId, RunKind, SCHEMA_VERSION,
-    SecretRegistry, Timestamp, nearest,
+    Budget, Definition, Digest, ElementId, HierarchyPath, PathSelector, Redactor, RunId, RunKind,
+    SCHEMA_VERSION, SecretRegistry, Timestamp, nearest,
 };
 use dad_definition::{NodeTypes, Program, check_executable, compile};
 use dad_events::EventBusBuilder;
@@ -14,28 +14,29 @@ use serde_json::{Map, Value, json};
 
 use crate::builder::{Options, RunContextBuilder};
 use crate::catalog::{Catalog, RunEntry};
-use crate::clock::random_suffix;
+use crate::clock::{random_hex, random_suffix};
 use crate::drive::{Opened, drive};
 use crate::edit::Edit;
 use crate::error::RunError;
 use crate::inbox::Inbox;
 use crate::inputs::{GivenInputs, check_external, find_static_inputs, read_static_inputs};
-use crate::journal::JournalWriter;
+use crate::journal::file::{JOURNAL_FORMAT, JournalWriter};
+use crate::journal::record::RecordBody;
+use crate::journal::values::store_value;
 use crate::layout::{DOT_RUN, DOT_TRACE, PLAN, RUNS, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE};
 use crate::lease::{self, Lease};
 use crate::masking::copy_files;
+use crate::origin_key::OriginKey;
 use crate::original::OriginalRun;
 use crate::plan::{
     Decision, EntryPoint, PlannedStep, RerunPlan, distinct_places, plan_by_fingerprint, plan_from_entry_point,
 };
 use crate::preview::RunPreview;
-use crate::projection::{write_json, write_new_json};
-use crate::record::RecordBody;
+use crate::projection::{to_file_text, write_new_json};
 use crate::recorded::{Versioned, write_definition};
 use crate::resources::Resources;
 use crate::run::{ActiveRun, RunScope};
 use crate::step::outcome_of;
-use crate::values::store_value;
 use crate::view::RunView;
 
 /// Where the runs of a project are.
@@ -386,10 +387,10 @@ impl RunContext {
         let Some(selector) = &self.options.previous_run_id else {
             return Ok(None);
         };
-        let entry = self.dirs.catalog().find(selector, Some(&self.root_id))?;
-        let view = open_any(&entry)?;
-        if self.options.alone && !view.is_original() {
-            view.check_origin(self.options.trust_run)?;
+        let entry = self.catalog().find(selector, Some(&self.root_id))?;
+        let view = open_any(&entry, self.options.origin_key.as_ref())?;
+        if self.options.alone && !view.is_original() && !self.options.trust_run {
+            view.check_origin(self.options.trust_unsigned)?;
         }
         // It knew no fingerprints.
         if view.is_original() && self.entry_point.is_none() {
@@ -403,6 +404,17 @@ impl RunContext {
             });
         }
         Ok(Some(Arc::new(view)))
+    }
+
+    /// The runs there are, as this context tells the user's own from others.
+    pub(crate) fn catalog(&self) -> Catalog {
+        let Options {
+            origin_key,
+            trust_unsigned,
+            ..
+        } = &self.options;
+        let catalog = self.dirs.catalog().with_origin_key(origin_key.clone());
+        catalog.trusting_unsigned(*trust_unsigned)
     }
 
     fn make_plan(&self, program: &Program, parent: &RunView) -> Result<RerunPlan, RunError> {
@@ -513,16 +525,23 @@ impl RunContext {
         // Written plainly, because with `Durability::Disk` the whole directory is synced before its first record.
         let plainly = Durability::Process;
         write_definition(&dot_run, program, spans.as_ref(), plainly)?;
-        if let Some(plan) = plan {
-            write_new_json(&dot_run, PLAN, plan, plainly)?;
-        }
+        let plan_digest = match plan {
+            Some(plan) => Some(write_new_json(&dot_run, PLAN, plan, plainly)?.blake3),
+            None => None,
+        };
         let redactor = secrets.redactor();
-        write_static_inputs(&dir, inputs, (input_dir.as_ref(), &redactor), plainly)?;
+        let static_inputs_digest =
+            write_static_inputs(&dir, inputs, (input_dir.as_ref(), &redactor), plainly)?;
         let stage = dot_run.create_dir(STAGE)?;
         let trace = dir.create_dir(DOT_TRACE)?;
         let variables = Value::Object(scope.given_variables.clone());
         let variables = store_value(&dot_run, variables, plainly)?;
-        let mut journal = JournalWriter::create(&dot_run)?;
+        let key = self.options.origin_key.clone();
+        let key_id = key.as_ref().map(OriginKey::id);
+        // A re-run compares digests with those of its parent.
+        let inherited = prepared.parent.as_ref().and_then(|parent| parent.salt());
+        let salt = inherited.map_or_else(random_hex, |salt| Ok(salt.to_owned()))?;
+        let mut journal = JournalWriter::create(&dot_run, key)?;
         lease.lock_journal(&dot_run)?;
         if *durability == Durability::Disk {
             dir.sync_tree()?;
@@ -531,15 +550,24 @@ impl RunContext {
         journal.append(
             created_at,
             &RecordBody::RunCreated {
-                schema_version: SCHEMA_VERSION,
+                schema_version: JOURNAL_FORMAT,
                 run_id: run_id.clone(),
                 root_id: self.root_id.clone(),
                 definition_digest: program.digest,
                 parent: plan.as_ref().map(|plan| plan.parent.clone()),
+                plan_digest,
+                key_id,
+                salt: Some(salt),
             },
+            None,
         )?;
         let options = run_options(&self.options, plan.as_ref());
-        journal.append(clock.now(), &RecordBody::Inputs { variables, options })?;
+        let inputs = RecordBody::Inputs {
+            variables,
+            options,
+            static_inputs_digest,
+        };
+        journal.append(clock.now(), &inputs, None)?;
         if *durability == Durability::Disk {
             journal.sync()?;
         }
@@ -556,6 +584,7 @@ impl RunContext {
             created_at,
             history: None,
             interrupted: HashMap::new(),
+            upgraded_from: None,
         };
         drive(opened, prepared, scope, self)
     }
@@ -676,9 +705,9 @@ fn asks_again(selector: &str, program: &Program) -> Result<String, RunError> {
 }
 
 /// A run to start from, also one of the original system.
-pub(crate) fn open_any(entry: &RunEntry) -> Result<RunView, RunError> {
+pub(crate) fn open_any(entry: &RunEntry, key: Option<&OriginKey>) -> Result<RunView, RunError> {
     match OriginalRun::open(entry.clone())? {
-        None => RunView::open(&entry.dir),
+        None => RunView::open_with(&entry.dir, key),
         Some(original) => original.view(),
     }
 }
@@ -722,18 +751,16 @@ fn write_static_inputs(
     inputs: &GivenInputs,
     (input_dir, redactor): (Option<&Dir>, &Redactor),
     durability: Durability,
-) -> Result<(), RunError> {
+) -> Result<Option<Digest>, RunError> {
     let target = run_dir.create_dir(STATIC_INPUTS)?;
     if let Some(source) = input_dir {
         copy_files(source, &target, redactor)?;
     }
     if inputs.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    write_json(
-        &target,
-        STATIC_INPUTS_FILE,
-        &Versioned::new(inputs.to_json()),
-        durability,
-    )
+    let text = to_file_text(STATIC_INPUTS_FILE, &Versioned::new(inputs.to_json()))?;
+    // A file of that name may have been copied there.
+    target.replace(STATIC_INPUTS_FILE, &text, durability)?;
+    Ok(Some(Digest::of(&text)))
 }

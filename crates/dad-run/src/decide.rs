@@ -5,8 +5,8 @@ use std::fmt;
 use dad_core::{OnError, Reuse, StepStatus};
 use serde::{Deserialize, Serialize};
 
+use crate::journal::record::StepCommitted;
 use crate::plan::Side;
-use crate::record::StepCommitted;
 
 /// What the previous run has of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +183,8 @@ impl Known {
 /// a step that was skipped.
 #[must_use]
 pub fn is_result(step: &StepCommitted, on_error: OnError) -> bool {
-    matches!(step.status, StepStatus::Completed | StepStatus::Skipped) || on_error.absorbs(step.status)
+    let stands = matches!(step.status, StepStatus::Completed | StepStatus::Skipped);
+    stands || step.absorbed || on_error.absorbs(step.status)
 }
 
 /// Decides about a step of a re-run.

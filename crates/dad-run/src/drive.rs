@@ -14,11 +14,12 @@ use tokio::sync::Notify;
 
 use crate::batch::Batch;
 use crate::budget::Accounts;
+use crate::clock::random_hex;
 use crate::context::{Prepared, RunContext};
 use crate::error::RunError;
 use crate::inbox::{Inbox, MessageBody};
 use crate::inner::{RunInner, State};
-use crate::journal::JournalWriter;
+use crate::journal::file::JournalWriter;
 use crate::lease::Lease;
 use crate::machine;
 use crate::question::Answer;
@@ -44,6 +45,8 @@ pub(crate) struct Opened {
     /// What the run did before, if it is resumed.
     pub(crate) history: Option<RunView>,
     pub(crate) interrupted: HashMap<HierarchyPath, Interrupted>,
+    /// Of a run that was begun in the first format: digest of all lines so far.
+    pub(crate) upgraded_from: Option<Digest>,
 }
 
 /// Takes the wheel of a run: everything is there, and its metadata says that it runs.
@@ -68,8 +71,8 @@ pub(crate) fn drive(
         ..
     } = prepared;
     let before = opened.history.as_ref();
-    let (epoch, totals) = before.map_or_else(Default::default, |view| (view.open_ends().epoch, view.totals));
-    let epoch = epoch + 1;
+    let epoch = opened.journal.progress().tally.epoch + 1;
+    let usage = opened.journal.progress().tally.totals.usage;
     let identity = Arc::new(RunIdentity {
         run_id: opened.run_id,
         root_id,
@@ -80,13 +83,10 @@ pub(crate) fn drive(
         secrets: options.secrets.clone(),
         reader: RunReader::default(),
     });
-    let settled = before
-        .map(|view| view.open_ends().settled.clone())
-        .unwrap_or_default();
     let mut inbox = opened.inbox;
     let answers = answers_meanwhile(&mut inbox, &opened.dot_run, before)?;
     let in_definition = program.definition.budget.unwrap_or_default();
-    let in_history = before.map(|view| view.open_ends().budget).unwrap_or_default();
+    let in_history = opened.journal.progress().tally.budget;
     let budget = in_definition
         .overridden_by(in_history)
         .overridden_by(options.budget);
@@ -116,7 +116,7 @@ pub(crate) fn drive(
         types: options.types,
         definition_files: files_of(options.spans.as_ref(), &dirs.project_root),
         reader,
-        accounts: Accounts::new(budget, totals.usage),
+        accounts: Accounts::new(budget, usage),
         plan,
         interactive: options.interactive,
         // Somebody who cancels this run does not cancel others that were given the same token.
@@ -126,23 +126,24 @@ pub(crate) fn drive(
         created_at: opened.created_at,
         started: Instant::now(),
         epoch,
+        token: random_hex()?,
+        environment: options.environment,
+        upgraded_from: opened.upgraded_from,
         answer_came: Notify::new(),
         inbox: Mutex::new(inbox),
         state: Mutex::new(State {
             journal: opened.journal,
             batch: Batch::default(),
             lease: Some(opened.lease),
-            totals,
             first_failures: Vec::new(),
             inputs,
             started: HashSet::new(),
+            output: None,
             interrupted: opened.interrupted,
-            root_ended: None,
             open_questions: 0,
             asked: HashMap::new(),
             taken: HashSet::new(),
             answers,
-            settled,
             cancelled: Vec::new(),
             stoppable: HashMap::new(),
         }),
@@ -166,7 +167,7 @@ fn answers_meanwhile(
             None => inbox.put_back(&received),
         }
     }
-    let is_open = |id: &String| before.is_some_and(|view| view.open_ends().questions.contains_key(id));
+    let is_open = |id: &String| before.is_some_and(|view| view.progress().open.questions.contains_key(id));
     answers.retain(|id, _| is_open(id));
     Ok(answers)
 }

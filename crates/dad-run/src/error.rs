@@ -6,6 +6,8 @@ use dad_core::{
 use dad_definition::Problems;
 use dad_fs::FsError;
 
+use crate::origin::Origin;
+
 /// Why a run could not be set up, driven or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -228,27 +230,69 @@ pub enum RunError {
         /// The longest there may be.
         most: u64,
     },
-    /// The run was made, or driven last, on another machine or in another directory.
+    /// The run is not the user's own, or that cannot be told.
     #[error(
-        "`{run}` was driven {}, and this is `{}` on `{here}`",
-        last_driven(host.as_deref(), driven_in.as_deref()),
-        dir.display()
+        "`{run}` {}; it was driven last {}",
+        why_foreign(*origin),
+        last_driven(host.as_deref(), driven_in.as_deref())
     )]
     ForeignRun {
         /// The run.
         run: String,
         /// Where it is.
         dir: PathBuf,
+        /// What its journal says of its origin.
+        origin: Origin,
         /// The machine that drove it last; `None` if its journal does not say.
         host: Option<String>,
-        /// This machine.
-        here: String,
         /// Where it was then.
         driven_in: Option<PathBuf>,
     },
-    /// All runs that fit were driven on another machine or in another directory.
-    #[error("there is no such run that was driven here; the newest from elsewhere is `{0}`")]
+    /// No run that fits is the user's own.
+    #[error("no such run is signed with your key; of the others the newest is `{0}`")]
     OnlyForeignRuns(String),
+    /// The key that tells the user's own runs from those of others.
+    #[error("the origin key{} cannot be used: {reason}", in_file(path.as_deref()))]
+    OriginKey {
+        /// Its file; `None` if it was given otherwise.
+        path: Option<PathBuf>,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A run that was driven by a newer version, with records that this one does not know.
+    #[error("`{run}` has records of dad-run {version}, which this version does not know")]
+    NewerRecords {
+        /// The run.
+        run: String,
+        /// The version that knows them.
+        version: String,
+    },
+    /// A journal that is whole.
+    #[error("the journal of `{0}` is whole: there is nothing to repair")]
+    NothingToRepair(String),
+    /// Steps that may have had an effect, of which the user has to say what becomes of them.
+    #[error(
+        "it is not known how far steps of `{run}` with an effect got: {}",
+        steps.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ")
+    )]
+    Undecided {
+        /// The run.
+        run: String,
+        /// The steps.
+        steps: Vec<HierarchyPath>,
+    },
+    /// A decision about a step of which all is known.
+    #[error("nothing is to be decided about `{0}`: the damage does not concern it")]
+    NotUncertain(HierarchyPath),
+    /// A result that no whole line has.
+    #[error("no whole line of the journal has a result of `{0}` that could be accepted")]
+    NothingToAccept(HierarchyPath),
+    /// The operating system gave no random numbers.
+    #[error("the operating system gave no random numbers: {0}")]
+    Random(String),
+    /// A record that may not follow those before it.
+    #[error("a record of the run contradicts those before it: {0}")]
+    Contradiction(String),
     /// A file of a run that cannot be read as what it should be.
     #[error("`{}` cannot be read: {reason}", path.display())]
     Unreadable {
@@ -422,6 +466,19 @@ fn no_run(selector: &str) -> String {
     }
 }
 
+fn why_foreign(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Mine => "is yours",
+        Origin::Foreign => "is not signed with your key, or was changed since",
+        Origin::Unsigned => "is not signed, so that it may be anybody's",
+        Origin::Unchecked => "is signed, and there is no key here to check that with",
+    }
+}
+
+fn in_file(path: Option<&Path>) -> String {
+    path.map_or_else(String::new, |path| format!(" in `{}`", path.display()))
+}
+
 fn hint_nearest(nearest: Option<&str>) -> String {
     nearest
         .map(|name| format!("; did you mean `{name}`?"))
@@ -470,6 +527,14 @@ impl RunError {
             Self::MessageTooLong { .. } => "message_too_long",
             Self::ForeignRun { .. } => "foreign_run",
             Self::OnlyForeignRuns(_) => "only_foreign_runs",
+            Self::OriginKey { .. } => "origin_key",
+            Self::NewerRecords { .. } => "newer_records",
+            Self::Contradiction(_) => "contradiction",
+            Self::Random(_) => "random",
+            Self::NothingToRepair(_) => "nothing_to_repair",
+            Self::Undecided { .. } => "undecided",
+            Self::NotUncertain(_) => "not_uncertain",
+            Self::NothingToAccept(_) => "nothing_to_accept",
             Self::Stopped(_) => "cancelled",
             Self::Unreadable { .. } => "unreadable",
             Self::Journal { .. } => "journal_damaged",
@@ -596,6 +661,15 @@ impl RunError {
                  `.run/definition.json` says what they execute"
                     .to_owned(),
             ),
+            Self::Undecided { .. } => Some(
+                "for each of them, `--redo PATH` executes it again, `--accept PATH` takes its result, and `--skip PATH` passes it over".to_owned(),
+            ),
+            Self::NothingToAccept(path) => Some(format!("`--redo {path}` or `--skip {path}`")),
+            Self::NewerRecords { version, .. } => Some(format!("install version {version} or newer")),
+            Self::Journal { .. } => Some(
+                "`dhenara runs repair RUN --dry-run` shows what of the run is whole and what continuing it would do"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }
@@ -648,9 +722,14 @@ impl RunError {
             | Self::OriginalSystem(_)
             | Self::NothingToResume
             | Self::AlreadyCompleted(_)
+            | Self::NothingToRepair(_)
+            | Self::NotUncertain(_)
+            | Self::NothingToAccept(_)
             | Self::ParentGone { .. } => RunErrorKind::Usage,
             Self::ForeignRun { .. }
             | Self::OnlyForeignRuns(_)
+            | Self::NewerRecords { .. }
+            | Self::Undecided { .. }
             | Self::LeaseHeld { .. }
             | Self::LeaseOfAnotherHost(_)
             | Self::RunInUse { .. }
@@ -661,7 +740,10 @@ impl RunError {
             | Self::Journal { .. }
             | Self::NewerVersion { .. }
             | Self::Corrupt { .. } => RunErrorKind::Damage,
-            Self::RecordTooLong { .. }
+            Self::OriginKey { .. }
+            | Self::Contradiction(_)
+            | Self::Random(_)
+            | Self::RecordTooLong { .. }
             | Self::Unresponsive { .. }
             | Self::Ended
             | Self::Stopped(_)

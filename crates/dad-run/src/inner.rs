@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-use dad_core::{ErrorInfo, FirstFailure, HierarchyPath, RunStatus, SecretRegistry, StepStatus, Timestamp};
+use dad_core::{
+    Digest, ErrorInfo, FirstFailure, HierarchyPath, RunStatus, SecretRegistry, StepStatus, Timestamp,
+};
 use dad_definition::NodeTypes;
 use dad_events::{Event, EventBody, EventBus, RunEnded, RunIdentity};
 use dad_fs::{Dir, Durability};
@@ -20,7 +22,9 @@ use crate::end::RunEnd;
 use crate::error::RunError;
 use crate::inbox::Inbox;
 use crate::inputs::GivenInputs;
-use crate::journal::JournalWriter;
+use crate::journal::file::{JOURNAL_FORMAT, JournalWriter};
+use crate::journal::record::{Driver, RecordBody, SessionStart, StepCommitted};
+use crate::journal::state::voided_by;
 use crate::lease::Lease;
 use crate::machine;
 use crate::masking::mask_left_files;
@@ -28,9 +32,8 @@ use crate::plan::{RerunPlan, RunPlace};
 use crate::projection::{self, Metadata, Summary};
 use crate::question::Answer;
 use crate::reader::ResultReader;
-use crate::record::{Driver, RecordBody, Totals};
 use crate::resources::Resources;
-use crate::resume::{Interrupted, Settled};
+use crate::resume::Interrupted;
 use crate::run::{SealedRun, Stop};
 use crate::view::RunView;
 
@@ -66,6 +69,12 @@ pub(crate) struct RunInner {
     pub(crate) git_commit: Option<String>,
     /// How many processes have driven the run, this one included.
     pub(crate) epoch: u32,
+    /// What the environment of its children holds, so that they can be told from other processes.
+    pub(crate) token: String,
+    /// The environment of the project that it uses.
+    pub(crate) environment: String,
+    /// Of a run that was begun in the first format: digest of all lines before this process resumed it.
+    pub(crate) upgraded_from: Option<Digest>,
     /// Told when an answer has come from outside.
     pub(crate) answer_came: Notify,
     pub(crate) inbox: Mutex<Inbox>,
@@ -77,14 +86,13 @@ pub(crate) struct State {
     pub(crate) journal: JournalWriter,
     pub(crate) batch: Batch,
     pub(crate) lease: Option<Lease>,
-    pub(crate) totals: Totals,
     pub(crate) first_failures: Vec<FirstFailure>,
     pub(crate) inputs: GivenInputs,
     pub(crate) started: HashSet<HierarchyPath>,
-    /// Attempts that a resumed run goes on with.
+    /// Digest of `output.json`, once it is written.
+    pub(crate) output: Option<Digest>,
+    /// Attempts that a resumed run continues.
     pub(crate) interrupted: HashMap<HierarchyPath, Interrupted>,
-    /// How the root component ended, once it has.
-    pub(crate) root_ended: Option<StepStatus>,
     /// How many steps wait for an answer.
     pub(crate) open_questions: u64,
     /// How often each step or component has asked in this process.
@@ -93,8 +101,6 @@ pub(crate) struct State {
     pub(crate) taken: HashSet<String>,
     /// Answers from outside that no step has taken yet, by question.
     pub(crate) answers: HashMap<String, Answer>,
-    /// Steps that are settled by hand.
-    pub(crate) settled: HashMap<HierarchyPath, Settled>,
     /// What is to stop, beside the whole run.
     pub(crate) cancelled: Vec<HierarchyPath>,
     /// Steps and components that have begun and not ended, and what stops each.
@@ -130,12 +136,8 @@ impl RunInner {
             return Err(RunError::Ended);
         }
         let at = self.clock.now();
-        let seq = state.journal.append(at, body)?;
-        if let RecordBody::ComponentCompleted { path, status, .. } = body
-            && *path == self.identity.root_path()
-        {
-            state.root_ended = Some(*status);
-        }
+        let voided = self.voided_by(&state.journal, body);
+        let seq = state.journal.append(at, body, voided)?;
         let event = event.map(|body| Event {
             seq: Some(seq),
             at,
@@ -160,6 +162,14 @@ impl RunInner {
         Ok(seq)
     }
 
+    /// How a step ended before this process resumed the run, if a record voids that.
+    fn voided_by(&self, journal: &JournalWriter, body: &RecordBody) -> Option<&StepCommitted> {
+        let history = self.reader.history.as_deref()?;
+        let path = voided_by(body, &journal.progress().open)?;
+        // Only once: what is voided here has no end from before any more.
+        history.step(path).filter(|_| self.reader.void(path))
+    }
+
     pub(crate) fn driver(&self) -> Driver {
         let place = self.place();
         Driver {
@@ -175,6 +185,18 @@ impl RunInner {
         }
     }
 
+    /// The session of this process, for its first record.
+    pub(crate) fn session(&self) -> SessionStart {
+        SessionStart {
+            driver: self.driver(),
+            schema_version: self.upgraded_from.map(|_| JOURNAL_FORMAT),
+            prev: self.upgraded_from,
+            definition: Some(self.reader.program.digest),
+            token: Some(self.token.clone()),
+            environment: Some(self.environment.clone()),
+        }
+    }
+
     /// Where the run is driven.
     pub(crate) fn place(&self) -> RunPlace {
         self.reader.scope.place()
@@ -184,7 +206,10 @@ impl RunInner {
     pub(crate) fn is_not_completed(&self) -> Result<Option<(RunEnd, RunError)>, RunError> {
         let (asks, root_ended) = {
             let state = self.state();
-            (state.open_questions > 0, state.root_ended)
+            (
+                state.open_questions > 0,
+                state.journal.progress().tally.root_ended,
+            )
         };
         if asks && let Some(open) = RunView::open(self.dir.path())?.open_questions().next() {
             let error = RunError::QuestionOpen {
@@ -214,7 +239,7 @@ impl RunInner {
         let unmasked = |error| format!("secrets may stand in files beside the records: {error}");
         let warnings = masked.err().map(unmasked).into_iter().collect();
         let mut state = self.state();
-        let totals = state.totals;
+        let totals = state.journal.progress().tally.totals;
         let duration = self.started.elapsed();
         let body = RecordBody::RunSealed {
             status,
@@ -224,6 +249,7 @@ impl RunInner {
                 RunStatus::Waiting => state.open_questions,
                 _ => 0,
             },
+            output: state.output.filter(|_| status == RunStatus::Completed),
         };
         let recorded = self.record_in(&mut state, &body, None, false);
         self.ended.store(true, Ordering::Release);

@@ -6,10 +6,14 @@ pub const DOT_RUN: &str = ".run";
 pub const DOT_TRACE: &str = ".trace";
 /// Below [`DOT_RUN`]: the resolved definition.
 pub const DEFINITION: &str = "definition.json";
+/// Below [`DOT_RUN`]: every definition that the run executed, by digest.
+pub const DEFINITIONS: &str = "definitions";
 /// Below [`DOT_RUN`]: where each part of the definition was written.
 pub const SPANS: &str = "spans.json";
 /// Below [`DOT_RUN`]: the append-only record of everything that counts.
 pub const JOURNAL: &str = "journal.jsonl";
+/// Below [`DOT_RUN`]: what was taken out of the journal because it was torn or damaged.
+pub const TORN: &str = "torn";
 /// Below [`DOT_RUN`]: of a re-run, what it was started from.
 pub const PLAN: &str = "plan.json";
 /// Below [`DOT_RUN`]: locked while a process drives the run.
@@ -30,6 +34,8 @@ pub const METADATA: &str = "dad_metadata.json";
 pub const STATIC_INPUTS: &str = "static_inputs";
 /// Inputs by step, in [`STATIC_INPUTS`] and beside agents.
 pub const STATIC_INPUTS_FILE: &str = "static_inputs.json";
+/// What the definition's `output` came to.
+pub const OUTPUT: &str = "output.json";
 /// Totals of the run.
 pub const RUN_SUMMARY: &str = "run_summary.json";
 /// Totals of a component, in its directory.

@@ -6,11 +6,10 @@ use dad_fs::{Dir, FileLock};
 use serde::{Deserialize, Serialize};
 
 use crate::error::RunError;
-use crate::journal::first_and_last;
+use crate::journal::file::first_and_last;
+use crate::journal::record::RecordBody;
 use crate::layout::{JOURNAL, LEASE};
 use crate::machine;
-use crate::origin::Session;
-use crate::record::RecordBody;
 
 /// How long somebody who holds the lease is given to let go of it, or to write who it is.
 const MOMENTS: u32 = 50;
@@ -106,16 +105,6 @@ fn acquire_where(dot_run: &Dir, steal: bool, is_local: fn(&Path) -> bool) -> Res
     Ok(Lease { lease, journal })
 }
 
-/// Who took the lease last, for a run that was not begun: its journal names no driver.
-pub(crate) fn last_session(dot_run: &Dir) -> Option<Session> {
-    let holder = read_holder(dot_run)?;
-    Some(Session {
-        host: holder.host,
-        boot_id: holder.boot_id,
-        run_dir: holder.run_dir?,
-    })
-}
-
 /// Locks the lease. While it names nobody who lives, it is held by somebody who only looks whether it is held, or by
 /// somebody who has yet to write who it is: neither is to be taken for a process that drives the run and cannot be
 /// named.
@@ -149,8 +138,8 @@ pub(crate) fn is_held(dot_run: &Dir) -> Result<bool, RunError> {
 
 fn is_sealed(dot_run: &Dir) -> Result<bool, RunError> {
     let path = dot_run.path().join(JOURNAL);
-    let ends = first_and_last(dot_run.open_file(JOURNAL)?, &path)?;
-    Ok(ends.is_some_and(|(_, last)| matches!(last.body, RecordBody::RunSealed { .. })))
+    let ends = first_and_last(dot_run.open_file(JOURNAL)?, &path, None)?;
+    Ok(ends.is_some_and(|ends| matches!(ends.last.body, RecordBody::RunSealed { .. })))
 }
 
 /// A holder on another machine whose lock cannot be seen from here.
@@ -184,7 +173,7 @@ mod tests {
     use dad_tests::TestProject;
 
     use super::*;
-    use crate::record::{Record, Totals};
+    use crate::journal::record::{Record, Totals};
 
     /// The `.run` of a run that a process of another machine drove, and whether it sealed it.
     fn driven_elsewhere(place: &Path, sealed: bool) -> Dir {
@@ -205,6 +194,7 @@ mod tests {
             error: None,
             totals: Totals::default(),
             open_questions: 0,
+            output: None,
         };
         let body = if sealed { end } else { RecordBody::Unknown };
         let record = Record {

@@ -44,16 +44,16 @@ mod masking;
 mod memo;
 mod normalise;
 mod origin;
+mod origin_key;
 mod original;
-mod parse;
 mod plan;
 mod preview;
 mod project;
 mod projection;
 mod question;
 mod reader;
-mod record;
 mod recorded;
+mod repair;
 mod replay;
 mod resources;
 mod resume;
@@ -61,7 +61,6 @@ mod retention;
 mod run;
 mod secrets;
 mod step;
-mod values;
 mod verify;
 mod view;
 
@@ -82,11 +81,16 @@ pub use excerpt::shorten_diff;
 pub use inbox::{Message, MessageBody, request_cancel};
 pub use inputs::GivenInput;
 pub use inputs::{check_component_input, variables_of};
+pub use journal::record::{
+    ArtifactList, ControlKind, Driver, LoopItems, RangeBounds, Record, RecordBody, SessionStart,
+    StepCommitted, StoredRef, StoredValue, Totals,
+};
 pub use known_secrets::known_secrets;
-pub use machine::process_start_time;
+pub use machine::{TOKEN_VARIABLE, process_start_time};
 pub use memo::MemoLine;
 pub use normalise::Normaliser;
-pub use origin::LeftProcess;
+pub use origin::{LeftProcess, Origin};
+pub use origin_key::OriginKey;
 pub use original::{OriginalElement, OriginalRun};
 pub use plan::{
     Decision, EntryPoint, PlannedStep, Recorded, RerunPlan, RunPlace, Side, origin_of, plan_by_fingerprint,
@@ -97,11 +101,8 @@ pub use project::{ProjectTrust, find_project_root, find_project_root_from, forei
 pub use projection::{Metadata, Summary};
 pub use question::{Answer, NewAnswer, NewQuestion, Question, answer_question};
 pub use reader::ResultReader;
-pub use record::{
-    ArtifactList, ControlKind, Driver, LoopItems, RangeBounds, Record, RecordBody, StepCommitted, StoredRef,
-    StoredValue, Totals,
-};
 pub use recorded::{DefinitionChanges, RecordedDefinition};
+pub use repair::{Repair, RepairDecision, UncertainStep};
 pub use resources::Resources;
 pub use resume::{Interrupted, Settled};
 pub use retention::{

@@ -1,5 +1,8 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// The environment variable in which the children of a run have the token of its driver.
+pub const TOKEN_VARIABLE: &str = "DHENARA_SESSION";
 
 /// The name of this machine.
 pub(crate) fn host() -> String {
@@ -20,21 +23,30 @@ pub fn process_start_time(pid: u32) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
-/// Ends a process group of a run whose process died, if it is still the one that was recorded.
-pub(crate) fn end_group(pgid: u32, start_time: Option<u64>) {
-    // Without a start time it cannot be told from a group that was given the same number later.
-    let Some(start_time) = start_time else {
-        return;
-    };
-    let is_ours = match process_start_time(pgid) {
-        Some(found) => found == start_time,
-        // The number is not given to another process as long as there is a group of it.
-        None => has_members(pgid, start_time),
-    };
-    if is_ours {
-        kill_group(pgid);
-        wait_for_end(pgid, start_time);
+/// Ends a process group of a run whose driver died, if it is still the one that was recorded; else says why it was left.
+pub(crate) fn end_group(pgid: u32, start_time: Option<u64>, token: &str) -> Option<String> {
+    let start_time = start_time.unwrap_or(0);
+    if !has_members(pgid, start_time) {
+        return None;
     }
+    if !has_token(pgid, token) {
+        return Some("none of its processes has the token of the run in its environment".to_owned());
+    }
+    kill_group(pgid);
+    wait_for_end(pgid, start_time);
+    None
+}
+
+/// Whether the environment of a process of a group holds the token of a run.
+fn has_token(pgid: u32, token: &str) -> bool {
+    let wanted = format!("{TOKEN_VARIABLE}={token}");
+    let has_it = |environment: Vec<u8>| {
+        environment
+            .split(|b| *b == 0)
+            .any(|entry| entry == wanted.as_bytes())
+    };
+    let mut members = processes().filter(|process| is_member(process, pgid, 0));
+    members.any(|process| std::fs::read(process.join("environ")).is_ok_and(has_it))
 }
 
 /// Waits until nothing of a group that was killed executes any more, which takes a moment.
@@ -51,17 +63,27 @@ fn wait_for_end(pgid: u32, start_time: u64) {
 
 /// Whether a process group has processes that execute and were started no sooner than its first.
 fn has_members(pgid: u32, start_time: u64) -> bool {
-    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes().any(|process| is_member(&process, pgid, start_time))
+}
+
+/// The processes of this machine, as directories of `/proc`.
+fn processes() -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.map(|entry| entry.path())
+}
+
+/// Whether a process executes, belongs to a group, and was started no sooner than that.
+fn is_member(process: &Path, pgid: u32, start_time: u64) -> bool {
     let is_member = |stat: &str| {
         let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-        // One that has ended and is only not yet asked for executes nothing.
+        // One that has ended and waits for its parent executes nothing.
         let executes = !matches!(fields.next()?, "Z" | "X");
         let group: u32 = fields.nth(1)?.parse().ok()?;
         let started: u64 = fields.nth(16)?.parse().ok()?;
         Some(executes && group == pgid && started >= start_time)
     };
-    let mut stats = processes.filter_map(|process| std::fs::read_to_string(process.path().join("stat")).ok());
-    stats.any(|stat| is_member(&stat) == Some(true))
+    let stat = std::fs::read_to_string(process.join("stat"));
+    stat.is_ok_and(|stat| is_member(&stat) == Some(true))
 }
 
 /// Whether there may be a process of that number; where the system does not say, there may.

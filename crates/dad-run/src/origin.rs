@@ -1,18 +1,29 @@
-//! Where a run was driven: whether it is a run of this machine and directory, and which processes it left there.
+//! Whose run it is, where it was driven, and which processes it left there.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dad_core::HierarchyPath;
-use dad_fs::Dir;
 
-use crate::catalog::RunEntry;
 use crate::error::RunError;
-use crate::journal::last_driver;
-use crate::layout::DOT_RUN;
-use crate::record::Driver;
+use crate::journal::record::SessionStart;
+use crate::machine;
 use crate::view::RunView;
-use crate::{lease, machine};
+
+/// Whose run it is, as far as a reader can tell from its journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// A driver with this key wrote it, or its user trusted what was written before.
+    Mine,
+    /// It was signed with another key, or changed since.
+    Foreign,
+    /// It was not signed: by a driver without a key, or by a version that did not sign.
+    Unsigned,
+    /// It was signed, and the reader has no key to check that with.
+    #[default]
+    Unchecked,
+}
 
 /// The process that drove a run for a while, as its journal names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,22 +32,19 @@ pub(crate) struct Session {
     /// `None` where the system does not say, and in journals that were written before it was recorded.
     pub(crate) boot_id: Option<String>,
     pub(crate) run_dir: PathBuf,
+    /// What the environment of its children holds.
+    pub(crate) token: Option<String>,
 }
 
-impl From<&Driver> for Session {
-    fn from(driver: &Driver) -> Self {
+impl From<&SessionStart> for Session {
+    fn from(start: &SessionStart) -> Self {
+        let driver = &start.driver;
         Self {
             host: driver.host.clone(),
             boot_id: driver.boot_id.clone(),
             run_dir: driver.run_dir.clone(),
+            token: start.token.clone(),
         }
-    }
-}
-
-impl Session {
-    /// Whether it drove the run on this machine and in this directory.
-    pub(crate) fn is_of(&self, run_dir: &Path) -> bool {
-        self.host == machine::host() && is_same_dir(&self.run_dir, run_dir)
     }
 }
 
@@ -50,10 +58,12 @@ fn is_same_dir(recorded: &Path, run_dir: &Path) -> bool {
 }
 
 /// A process group that a step started and of which no end is recorded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Child {
     pub(crate) pgid: u32,
     pub(crate) start_time: Option<u64>,
+    /// What its environment holds.
+    pub(crate) token: Option<String>,
     /// The session that recorded it; `None` if the journal has a child before its first driver.
     pub(crate) session: Option<Arc<Session>>,
 }
@@ -86,7 +96,10 @@ impl Child {
             return Some(format!("it belongs to the run in `{dir}`"));
         }
         if session.boot_id.is_none() {
-            return Some("it is not recorded since which start of the machine it executes".to_owned());
+            return Some("the journal does not say since which start of the machine it executes".to_owned());
+        }
+        if self.token.is_none() || self.token != session.token {
+            return Some("the journal does not say how to tell it from other processes".to_owned());
         }
         None
     }
@@ -99,66 +112,53 @@ impl Child {
 }
 
 impl RunView {
-    /// Ends the process groups that steps of the run started and that may still execute. A group is ended only if it was
-    /// started on this machine since its last start, by a process that drove the run in this directory: the number alone
-    /// may meanwhile belong to processes of others. The rest is returned.
+    /// Ends the process groups that steps of the run started and that still execute. A group is ended only if a process
+    /// that drove the run in this directory started it, on this machine since its last start, and a member's environment
+    /// holds the token of that session: the number alone may meanwhile belong to processes of others. The rest is returned.
     #[must_use]
     pub fn end_children(&self) -> Vec<LeftProcess> {
         let mut left = Vec::new();
-        for (path, child) in &self.open_ends().children {
-            match child.doubt(self.dir()) {
-                Some(reason) => left.push(LeftProcess {
-                    path: path.clone(),
-                    pgid: child.pgid,
-                    reason,
-                }),
-                None if child.is_of_another_boot() => {}
-                None => machine::end_group(child.pgid, child.start_time),
-            }
+        for (path, step) in &self.progress().open.steps {
+            let Some(child) = &step.child else { continue };
+            let doubt = match child.doubt(self.dir()) {
+                None if child.is_of_another_boot() => None,
+                None => machine::end_group(
+                    child.pgid,
+                    child.start_time,
+                    child.token.as_deref().unwrap_or_default(),
+                ),
+                // What has ended needs no mention.
+                doubt => doubt.filter(|_| machine::may_be_alive(child.pgid)),
+            };
+            left.extend(doubt.map(|reason| LeftProcess {
+                path: path.clone(),
+                pgid: child.pgid,
+                reason,
+            }));
         }
         left.sort_by(|a, b| a.path.cmp(&b.path));
         left
     }
 
-    /// Refuses a run that was driven last on another machine or in another directory, unless it is trusted: its maker
-    /// decided what resuming it executes.
+    /// Refuses a run that is not the user's: its maker decided what resuming it executes. `unsigned` allows runs that nobody
+    /// signed.
     ///
     /// # Errors
     /// [`RunError::ForeignRun`] with where it was driven.
-    pub fn check_origin(&self, trust: bool) -> Result<(), RunError> {
-        let recorded = self.open_ends().session.as_deref().cloned();
-        let last = recorded.or_else(|| lease::last_session(self.dot_run()));
-        if trust || last.as_ref().is_some_and(|session| session.is_of(self.dir())) {
-            return Ok(());
+    pub fn check_origin(&self, unsigned: bool) -> Result<(), RunError> {
+        match self.origin() {
+            Origin::Mine => return Ok(()),
+            Origin::Unsigned if unsigned => return Ok(()),
+            _ => {}
         }
-        let (host, driven_in) = last.map(|last| (last.host, last.run_dir)).unzip();
+        let session = self.progress().tally.session.as_deref();
         Err(RunError::ForeignRun {
             run: self.name().into_owned(),
             dir: self.dir().to_path_buf(),
-            host,
-            here: machine::host(),
-            driven_in,
+            origin: self.origin(),
+            host: session.map(|session| session.host.clone()),
+            driven_in: session.map(|session| session.run_dir.clone()),
         })
-    }
-}
-
-impl RunEntry {
-    /// Whether the run was driven last on this machine and in this directory. `last` and proposals never name another one.
-    /// A run of the original system says neither, and executes nothing.
-    #[must_use]
-    pub fn is_from_here(&self) -> bool {
-        if self.root_id.is_none() {
-            return true;
-        }
-        let Ok(dot_run) = Dir::open(&self.dir).and_then(|dir| dir.open_dir(DOT_RUN)) else {
-            return false;
-        };
-        let Ok(driver) = last_driver(&dot_run) else {
-            return false;
-        };
-        let last = driver.as_ref().map(Session::from);
-        last.or_else(|| lease::last_session(&dot_run))
-            .is_some_and(|session| session.is_of(&self.dir))
     }
 }
 
@@ -176,10 +176,12 @@ mod tests {
             host: machine::host(),
             boot_id: machine::boot_id().or_else(|| Some("a start".to_owned())),
             run_dir: run_dir.to_path_buf(),
+            token: Some("token".to_owned()),
         });
         let child = |pgid: u32| Child {
             pgid,
             start_time: machine::process_start_time(1),
+            token: Some("token".to_owned()),
             session: Some(Arc::clone(&session)),
         };
         let is_own = |pgid: &u32| machine::is_own_group(*pgid);

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::catalog::RunEntry;
 use crate::error::RunError;
+use crate::journal::record::{ArtifactList, Record, RecordBody, StepCommitted};
 use crate::layout::{COMPONENT_RESULT, CUSTOM_ARTIFACTS, DOT_TRACE, METADATA, RESULT, STATIC_INPUTS};
-use crate::record::{ArtifactList, Record, RecordBody, StepCommitted};
 use crate::step::digest_files;
 use crate::verify::{Damage, Verification};
 use crate::view::RunView;
@@ -74,6 +74,9 @@ impl OriginalRun {
         let root_id = root_id.ok_or_else(|| RunError::unreadable(self.dir.path(), "it has no component"))?;
         let at = self.entry.created_at.unwrap_or(Timestamp::UNIX_EPOCH);
         let mut bodies = vec![RecordBody::RunCreated {
+            plan_digest: None,
+            key_id: None,
+            salt: None,
             schema_version: SCHEMA_VERSION,
             run_id: self.entry.run_id.clone(),
             root_id,
@@ -160,6 +163,7 @@ impl OriginalRun {
             duration_ms: 0,
             summary: None,
             error: None,
+            absorbed: false,
         }))))
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::decide::{Asked, Facts, Fit, Kind, Known, Reason, Verdict, decide};
 use crate::edit::Edit;
 use crate::error::RunError;
-use crate::record::StepCommitted;
+use crate::journal::record::StepCommitted;
 
 /// What a re-run means to do, made before it starts and written to `.run/plan.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::RunError;
 use crate::inner::RunInner;
+use crate::journal::record::Driver;
 use crate::layout::{METADATA, RUN_SUMMARY};
-use crate::record::Driver;
 use crate::run::SealedRun;
 
 /// The content of `.trace/dad_metadata.json`, written from the journal and never read as truth.

@@ -12,11 +12,11 @@ use tokio::sync::futures::Notified;
 use crate::error::RunError;
 use crate::inbox::{Message, MessageBody, send};
 use crate::inputs::check_external;
+use crate::journal::record::RecordBody;
+use crate::journal::values::store_value;
 use crate::layout::QUESTIONS;
 use crate::projection::{shorten_text, to_file_text};
-use crate::record::RecordBody;
 use crate::run::{RunHandle, SOURCE};
-use crate::values::store_value;
 use crate::view::OpenQuestion;
 
 /// The content of `.run/questions/<id>.json`: written before its record.
@@ -141,8 +141,6 @@ impl RunHandle {
         let in_history = self.history().map_or(0, |view| view.times_asked(&path));
         let before = {
             let mut state = inner.state();
-            // It will execute, if it does, after the answer.
-            inner.void(&mut state, &path);
             let here = state.asked.entry(path.clone()).or_default();
             *here += 1;
             in_history + *here - 1

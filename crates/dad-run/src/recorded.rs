@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::RunError;
-use crate::layout::{DEFINITION, SPANS};
-use crate::projection::write_new_json;
+use crate::layout::{DEFINITION, DEFINITIONS, SPANS};
+use crate::projection::{to_file_text, write_new_json};
 
 /// The definition of a run as its directory has it.
 #[derive(Clone, Debug)]
@@ -83,6 +83,39 @@ struct DefinitionFile<T> {
     steps: IndexMap<HierarchyPath, Digest>,
 }
 
+impl<'p> DefinitionFile<&'p Definition> {
+    fn of(program: &'p Program) -> Self {
+        let steps = program.steps().map(|step| (step.path.clone(), step.digest));
+        Self {
+            definition: &program.definition,
+            steps: steps.collect(),
+        }
+    }
+}
+
+/// The name of a definition in `.run/definitions/`.
+fn file_name(digest: Digest) -> String {
+    format!("{digest}.json")
+}
+
+/// Writes the definition that a resumed run executes, unless it executed that before.
+pub(crate) fn record_definition(
+    dot_run: &Dir,
+    program: &Program,
+    durability: Durability,
+) -> Result<(), RunError> {
+    let all = dot_run.create_dir_all(DEFINITIONS)?;
+    let name = file_name(program.digest);
+    if all.kind(&name)?.is_none() {
+        let text = to_file_text(&name, &Versioned::new(DefinitionFile::of(program)))?;
+        all.publish(&name, &text, durability)?;
+    }
+    if durability == Durability::Disk {
+        dot_run.sync()?;
+    }
+    Ok(())
+}
+
 /// Writes the definition of a run that is made, and where its parts come from.
 pub(crate) fn write_definition(
     dot_run: &Dir,
@@ -90,27 +123,32 @@ pub(crate) fn write_definition(
     spans: Option<&SpanMap>,
     durability: Durability,
 ) -> Result<(), RunError> {
-    let file = DefinitionFile {
-        definition: &*program.definition,
-        steps: program
-            .steps()
-            .map(|step| (step.path.clone(), step.digest))
-            .collect(),
-    };
-    write_new_json(dot_run, DEFINITION, &Versioned::new(file), durability)?;
+    let file = DefinitionFile::of(program);
+    let file = Versioned::new(file);
+    write_new_json(dot_run, DEFINITION, &file, durability)?;
+    let all = dot_run.create_dir(DEFINITIONS)?;
+    write_new_json(&all, &file_name(program.digest), &file, durability)?;
     if let Some(spans) = spans {
         write_new_json(dot_run, SPANS, &Versioned::new(spans), durability)?;
     }
     Ok(())
 }
 
-/// Reads the definition of a run back, which must be the one that the journal has the digest of.
+/// Reads the definition of a run back, which must be the one that the journal has the digest of: among those that the run
+/// executed, or the one that it began with.
 pub(crate) fn read_definition(
     dot_run: &Dir,
     recorded: Option<Digest>,
 ) -> Result<RecordedDefinition, RunError> {
-    let path = dot_run.path().join(DEFINITION);
-    let file: DefinitionFile<Value> = decode(&dot_run.read(DEFINITION)?, &path)?;
+    let executed = recorded.map(|digest| Path::new(DEFINITIONS).join(file_name(digest)));
+    let read =
+        executed.map(|name| Ok::<_, RunError>(dot_run.read_optional(&name)?.map(|bytes| (name, bytes))));
+    let (name, bytes) = match read.transpose()?.flatten() {
+        Some(read) => read,
+        None => (DEFINITION.into(), dot_run.read(DEFINITION)?),
+    };
+    let path = dot_run.path().join(name);
+    let file: DefinitionFile<Value> = decode(&bytes, &path)?;
     if recorded.is_some_and(|recorded| recorded != Digest::of_json(&file.definition)) {
         return Err(RunError::Corrupt {
             path,

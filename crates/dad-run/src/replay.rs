@@ -1,6 +1,5 @@
 //! Events that a listener missed, made again from the journal.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +10,12 @@ use dad_events::{
 };
 
 use crate::error::RunError;
-use crate::journal::read_journal;
+use crate::journal::file::read_journal;
+use crate::journal::record::{Record, RecordBody, StepCommitted};
+use crate::journal::state::{Progress, between};
+use crate::journal::values::load_value;
 use crate::plan::RerunPlan;
-use crate::record::{Record, RecordBody, StepCommitted};
 use crate::run::RunHandle;
-use crate::values::load_value;
 
 impl RunHandle {
     /// The events whose journal records come after number `seq`, in the journal's order: what a slow listener was told
@@ -26,12 +26,11 @@ impl RunHandle {
     pub fn events_since(&self, seq: u64) -> Result<Vec<Event>, RunError> {
         let mut replay = Replay {
             run: self,
-            entered: HashMap::new(),
-            driven_since: None,
+            progress: Progress::default(),
         };
         let mut events = Vec::new();
         let mut failed = None;
-        read_journal(&self.inner().dot_run, |record| {
+        read_journal(&self.inner().dot_run, None, |record| {
             let (number, at) = (record.seq, record.at);
             match replay.event(record) {
                 Ok(Some(body)) if number > seq => events.push(Event {
@@ -43,6 +42,7 @@ impl RunHandle {
                 Ok(_) => {}
                 Err(error) => drop(failed.get_or_insert(error)),
             }
+            Ok(())
         })?;
         failed.map_or(Ok(events), Err)
     }
@@ -51,17 +51,21 @@ impl RunHandle {
 /// What of the records before an event is part of it.
 struct Replay<'a> {
     run: &'a RunHandle,
-    entered: HashMap<HierarchyPath, Timestamp>,
-    driven_since: Option<Timestamp>,
+    progress: Progress,
 }
 
 impl Replay<'_> {
     /// The event that was published with a record, if one was.
     fn event(&mut self, record: Record) -> Result<Option<EventBody>, RunError> {
         let at = record.at;
+        let Progress { tally, open } = &self.progress;
+        let driven_since = tally.driven_since;
+        let entered = record.body.path().and_then(|path| open.components.get(path));
+        let entered_at = entered.map(|component| component.entered_at);
+        self.progress.apply(record.seq, at, &record.body, None);
         Ok(Some(match record.body {
-            RecordBody::RunStarted(_) => self.run_started(at, false),
-            RecordBody::RunResumed(_) => self.run_started(at, true),
+            RecordBody::RunStarted(_) => self.run_started(false),
+            RecordBody::RunResumed(_) => self.run_started(true),
             RecordBody::RunSealed {
                 status,
                 error,
@@ -72,10 +76,9 @@ impl Replay<'_> {
                 error,
                 counts: totals.counts,
                 usage: totals.usage,
-                duration: between(self.driven_since, at),
+                duration: time_from(driven_since, at),
             }),
             RecordBody::ComponentStarted { path, kind, .. } => {
-                self.entered.insert(path.clone(), at);
                 EventBody::ComponentStarted(ComponentStarted { path, kind })
             }
             RecordBody::ComponentCompleted {
@@ -93,7 +96,7 @@ impl Replay<'_> {
                     status,
                     counts: totals.counts,
                     usage: totals.usage,
-                    duration: between(self.entered.remove(&path), at),
+                    duration: time_from(entered_at, at),
                     error,
                     path,
                 })
@@ -128,8 +131,7 @@ impl Replay<'_> {
         }))
     }
 
-    fn run_started(&mut self, at: Timestamp, resumed: bool) -> EventBody {
-        self.driven_since = Some(at);
+    fn run_started(&self, resumed: bool) -> EventBody {
         EventBody::RunStarted(RunStarted {
             resumed,
             steps: self.run.program().steps().count(),
@@ -161,9 +163,6 @@ impl Replay<'_> {
     }
 }
 
-fn between(since: Option<Timestamp>, at: Timestamp) -> Duration {
-    // A clock that went backwards measured nothing.
-    since.map_or(Duration::ZERO, |since| {
-        at.duration_since(since).try_into().unwrap_or_default()
-    })
+fn time_from(since: Option<Timestamp>, at: Timestamp) -> Duration {
+    since.map_or(Duration::ZERO, |since| between(since, at))
 }

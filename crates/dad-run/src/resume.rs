@@ -15,28 +15,23 @@ use crate::drive::{Opened, drive};
 use crate::error::RunError;
 use crate::inbox::Inbox;
 use crate::inputs::parse_static_inputs;
-use crate::journal::JournalWriter;
+use crate::journal::file::{JOURNAL_FORMAT, JournalWriter};
+use crate::journal::record::{ControlKind, RecordBody, StepCommitted};
 use crate::layout::{ATTEMPTS, DOT_RUN, DOT_TRACE, MEMO, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE, VALUES};
 use crate::lease;
 use crate::masking::mask_made_files;
 use crate::memo::MemoLine;
-use crate::origin::LeftProcess;
+use crate::origin::{LeftProcess, Origin};
 use crate::plan::{Decision, PlannedStep, RerunPlan};
-use crate::record::{ControlKind, StepCommitted};
+use crate::recorded::record_definition;
 use crate::run::ActiveRun;
 use crate::view::{RunView, ViewEntry};
 
 impl ActiveRun {
     /// Notes that a step is settled by hand: it is not executed.
-    fn settle(&self, path: &HierarchyPath, settled: Settled) -> Result<(), RunError> {
+    fn settle(&self, path: &HierarchyPath, settled: &Settled) -> Result<(), RunError> {
         let reason = settled.reason().cloned();
-        self.control(settled.kind(), Some(path), "resume", reason.map(Into::into))?;
-        self.handle()
-            .inner()
-            .state()
-            .settled
-            .insert(path.clone(), settled);
-        Ok(())
+        self.control(settled.kind(), Some(path), "resume", reason.map(Into::into))
     }
 }
 
@@ -133,7 +128,13 @@ impl RunContext {
         let inbox = Inbox::before_lease(&dot_run)?;
         let mut lease = lease::acquire(&dot_run, self.options.steal_lease)?;
         // Only now, because until then its driver may have written more.
-        let view = RunView::open(run_dir)?;
+        let view = RunView::open_with(run_dir, self.options.origin_key.as_ref())?;
+        if let Some(version) = view.journal_end().newer.clone() {
+            return Err(RunError::NewerRecords {
+                run: view.run_id.to_string(),
+                version,
+            });
+        }
         if view.root_id != self.root_id {
             return Err(RunError::OtherRoot {
                 run: view.run_id.to_string(),
@@ -144,7 +145,10 @@ impl RunContext {
         if view.sealed_status() == Some(RunStatus::Completed) {
             return Err(RunError::AlreadyCompleted(view.run_id.to_string()));
         }
-        view.check_origin(self.options.trust_run)?;
+        if !self.options.trust_run {
+            view.check_origin(self.options.trust_unsigned)?;
+        }
+        view.check_inputs()?;
         lease.sign(&dot_run)?;
         let settle = self.options.settle.iter().map(|(selector, settled)| {
             let path = unsettled(selector, &view, &program)?;
@@ -187,9 +191,19 @@ impl RunContext {
         if let Some(values) = dot_run.open_dir_optional(VALUES)? {
             values.remove_temporaries()?;
         }
+        record_definition(&dot_run, &program, durability)?;
+        let end = view.journal_end();
+        let key = self.options.origin_key.clone();
+        let mut journal = JournalWriter::resume(&dot_run, (end, view.progress().clone()), key)?;
+        // The first line in the second format vouches for those before it by itself.
+        if end.format == JOURNAL_FORMAT && view.origin() != Origin::Mine && journal.is_signed() {
+            let trusts = journal.last_sum();
+            journal.append(self.options.clock.now(), &RecordBody::Trusted { trusts }, None)?;
+        }
         let opened = Opened {
             trace,
-            journal: JournalWriter::resume(&dot_run, &view.journal_end())?,
+            journal,
+            upgraded_from: end.digest,
             run_id: view.run_id.clone(),
             created_at: view.created_at,
             history: Some(view),
@@ -215,7 +229,7 @@ impl RunContext {
             run.control(ControlKind::Budget, None, "resume", Some(json!(budget)))?;
         }
         for (path, settled) in settle {
-            run.settle(&path, settled)?;
+            run.settle(&path, &settled)?;
         }
         Ok(run)
     }
@@ -223,9 +237,11 @@ impl RunContext {
     /// The run that a re-run was started from; `None` if it was removed and nothing is taken from it any more.
     fn parent_of(&self, plan: &RerunPlan, view: &RunView) -> Result<Option<RunView>, RunError> {
         let parent = plan.parent.as_str();
-        match self.dirs.catalog().find(parent, Some(&self.root_id)) {
+        match self.catalog().find(parent, Some(&self.root_id)) {
             // The beginning of another id is not the run that is meant.
-            Ok(entry) if entry.run_id == plan.parent => open_any(&entry).map(Some),
+            Ok(entry) if entry.run_id == plan.parent => {
+                open_any(&entry, self.options.origin_key.as_ref()).map(Some)
+            }
             Ok(_) | Err(RunError::UnknownRun { .. } | RunError::AmbiguousRun { .. }) => {
                 match needs_parent(plan, view) {
                     true => Err(RunError::ParentGone {
@@ -274,7 +290,7 @@ fn clear_stage(
         let attempt = match entry {
             ViewEntry::Running { attempt, .. } => attempt,
             ViewEntry::Step(step) if step.status == StepStatus::Cancelled => {
-                let had_failed = view.open_ends().failed.get(path) == Some(&step.attempt);
+                let had_failed = view.left(path).and_then(|left| left.failed) == Some(step.attempt);
                 let going_on = match had_failed {
                     // It was cancelled in the pause behind a failed attempt: the next one begins with nothing.
                     true => Interrupted {
@@ -292,7 +308,7 @@ fn clear_stage(
             attempt: *attempt,
             memos: Vec::new(),
         };
-        let started = view.open_ends().started.get(path).map_or(&[][..], Vec::as_slice);
+        let started = view.left(path).map_or(&[][..], |left| &left.started);
         let names: Vec<String> = started.iter().map(ToString::to_string).collect();
         // It stands under its final name already if the process died between the rename and the record.
         let last = path.to_relative_dir();

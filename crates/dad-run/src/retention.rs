@@ -16,6 +16,7 @@ use crate::catalog::{Catalog, RunEntry, back_from_last, no_run, read_entry};
 use crate::error::RunError;
 use crate::layout::{CATALOG_LOCK, DOT_RUN, DOT_TRACE, LEASE, STATIC_INPUTS, TRASH};
 use crate::lease;
+use crate::origin::Origin;
 use crate::resume::{free_name, needs_parent};
 use crate::view::RunView;
 
@@ -326,7 +327,7 @@ impl Catalog {
             }
             let dir = place.open_dir(&name)?;
             let dot_run = dir.open_dir_optional(DOT_RUN)?;
-            let entry = match read_entry(&place, &name) {
+            let entry = match read_entry(&place, &name, None) {
                 Ok(Some(entry)) => entry,
                 // What is damaged may be removed as well, but not what never was a run.
                 Err(_) if dot_run.is_some() => damaged_entry(&dir, &name)?,
@@ -457,7 +458,7 @@ impl<'a> Removal<'a> {
     fn run(&mut self, run: &'a StoredRun) {
         let is_same = |place: &Dir, name: &str| {
             // What cannot be read now was not readable when it was decided on either.
-            let last = read_entry(place, name)
+            let last = read_entry(place, name, None)
                 .ok()
                 .flatten()
                 .map(|entry| entry.last_record_at);
@@ -471,7 +472,7 @@ impl<'a> Removal<'a> {
     }
 
     fn orphan(&mut self, orphan: &'a Leftover) {
-        let is_same = |place: &Dir, name: &str| matches!(read_entry(place, name), Ok(None));
+        let is_same = |place: &Dir, name: &str| matches!(read_entry(place, name, None), Ok(None));
         match self.to_trash(&name_of(&orphan.path), is_same) {
             Ok(Some(name)) => self.delete.push((name, Gone::Leftover(orphan))),
             // It became a run.
@@ -553,7 +554,7 @@ fn lock(place: &Dir) -> Result<FileLock, RunError> {
 
 /// Looks at one directory of a run root.
 fn look_at(place: &Dir, name: &str, found: &mut Inventory) -> Result<(), RunError> {
-    match read_entry(place, name)? {
+    match read_entry(place, name, None)? {
         Some(entry) => {
             let dir = place.open_dir(name)?;
             let dot_run = dir.open_dir_optional(DOT_RUN)?;
@@ -623,6 +624,7 @@ fn damaged_entry(dir: &Dir, name: &str) -> Result<RunEntry, RunError> {
         parent: None,
         totals: None,
         open_questions: 0,
+        origin: Origin::default(),
     })
 }
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use dad_core::{
-    ComponentKind, ComponentResult, ErrorInfo, FirstFailure, HierarchyPath, RunStatus, SCHEMA_VERSION,
-    SecretRegistry, StepStatus, Timestamp, Usage,
+    ComponentKind, ComponentResult, Digest, ErrorInfo, FirstFailure, HierarchyPath, RunStatus,
+    SCHEMA_VERSION, SecretRegistry, StepStatus, Timestamp, Usage,
 };
 use dad_definition::{NodeTypes, Program};
 use dad_events::{
@@ -24,13 +24,14 @@ use crate::end::RunEnd;
 use crate::error::RunError;
 use crate::inner::{RunInner, State};
 use crate::inputs::{GivenInput, UnresolvedInput, check_external};
-use crate::layout::{ATTEMPTS, COMPONENT_RESULT};
+use crate::journal::record::{ControlKind, LoopItems, RangeBounds, RecordBody, Totals};
+use crate::journal::values::store_value;
+use crate::layout::{ATTEMPTS, COMPONENT_RESULT, OUTPUT};
+use crate::machine;
 use crate::plan::{RerunPlan, RunPlace};
 use crate::projection::{self, shorten_text};
-use crate::record::{ControlKind, LoopItems, RangeBounds, RecordBody, Totals};
 use crate::resources::Resources;
 use crate::resume::{Interrupted, Settled};
-use crate::values::store_value;
 use crate::view::RunView;
 
 /// How much of a reason given from outside is recorded, in bytes.
@@ -154,6 +155,8 @@ pub struct ComponentEnd<'a> {
     pub iterations: Option<u64>,
     /// Of a conditional: which branch was taken.
     pub branch: Option<bool>,
+    /// Whether the run continues behind it although it failed.
+    pub absorbed: bool,
 }
 
 /// What a loop goes over, as it was decided once.
@@ -221,6 +224,22 @@ impl ActiveRun {
             return Err(RunError::InputTooLate(path));
         }
         state.inputs = inputs;
+        Ok(())
+    }
+
+    /// Writes `output.json`: what the definition's `output` came to. The record that seals the run as completed names it.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_output(&self, output: &Value) -> Result<(), RunError> {
+        let inner = &self.handle.inner;
+        let mut output = output.clone();
+        inner.secrets.redactor().redact_json(&mut output);
+        let text = projection::to_file_text(OUTPUT, &output)?;
+        inner
+            .dir
+            .replace_through_dir(&inner.dot_run, OUTPUT, &text, inner.durability)?;
+        inner.state().output = Some(Digest::of(&text));
         Ok(())
     }
 
@@ -408,7 +427,7 @@ impl RunHandle {
 
     /// Begins to execute the run: the record of the driver, and the event.
     pub(crate) fn start(&self) -> Result<(), RunError> {
-        let driver = self.inner.driver();
+        let session = self.inner.session();
         let resumed = self.history().is_some();
         let event = EventBody::RunStarted(RunStarted {
             resumed,
@@ -416,8 +435,8 @@ impl RunHandle {
             plan: self.inner.plan.as_ref().map(RerunPlan::summary),
         });
         let body = match resumed {
-            false => RecordBody::RunStarted(driver),
-            true => RecordBody::RunResumed(driver),
+            false => RecordBody::RunStarted(session),
+            true => RecordBody::RunResumed(session),
         };
         self.inner.record(&body, Some(event))?;
         tokio::spawn(watch_inbox(Weak::clone(&self.inner.this)));
@@ -444,14 +463,12 @@ impl RunHandle {
     /// # Errors
     /// If the directories cannot be opened.
     pub fn left_behind(&self, path: &HierarchyPath) -> Result<Vec<Dir>, RunError> {
-        let started = self
-            .history()
-            .and_then(|history| history.open_ends().started.get(path));
+        let started = self.history().and_then(|history| history.left(path));
         let Some(attempts) = self.inner.dot_run.open_dir_optional(ATTEMPTS)? else {
             return Ok(Vec::new());
         };
         let mut left = Vec::new();
-        for seq in started.into_iter().flatten().rev() {
+        for seq in started.into_iter().flat_map(|left| left.started.iter().rev()) {
             let is_of = |name: &str| name.split('_').next() == Some(seq.to_string().as_str());
             for entry in attempts
                 .entries()?
@@ -598,6 +615,7 @@ impl RunHandle {
             first_failures,
             iterations,
             branch,
+            absorbed,
         } = *end;
         if !matches!(status, StepStatus::Completed) && !status.is_failure() && status != StepStatus::Waiting {
             return Err(RunError::NotAnEnd(path.clone(), status));
@@ -629,6 +647,7 @@ impl RunHandle {
             totals,
             iterations,
             error: error.as_ref().map(projection::shorten),
+            absorbed,
         };
         let event = EventBody::ComponentEnded(ComponentEnded {
             path: path.clone(),
@@ -651,7 +670,7 @@ impl RunHandle {
         SealedRun {
             status: RunStatus::Failed,
             error: Some(error),
-            totals: self.inner.state().totals,
+            totals: self.inner.state().journal.progress().tally.totals,
             first_failures: Vec::new(),
             duration: self.inner.started.elapsed(),
             warnings: Vec::new(),
@@ -683,10 +702,15 @@ impl RunHandle {
             retry_at,
             usage,
         };
-        let mut state = self.inner.state();
-        state.totals.usage += usage;
         let event = Some(EventBody::AttemptFailed(failed));
-        self.inner.record_in(&mut state, &body, event, false).map(drop)
+        self.inner.record(&body, event).map(drop)
+    }
+
+    /// What the environment of a child process must hold as [`TOKEN_VARIABLE`](crate::TOKEN_VARIABLE): by it a later driver
+    /// tells the children of this one from other processes.
+    #[must_use]
+    pub fn process_token(&self) -> &str {
+        &self.inner.token
     }
 
     /// Records a child process of a step, which waits until this returns before it executes anything.
@@ -704,6 +728,9 @@ impl RunHandle {
             path: path.clone(),
             pgid,
             start_time,
+            host: Some(machine::host()),
+            boot_id: machine::boot_id(),
+            token: Some(self.inner.token.clone()),
         };
         let mut state = self.inner.state();
         let stop = state.stoppable.get(path);
@@ -822,7 +849,14 @@ impl RunHandle {
     pub fn settled(&self, path: &HierarchyPath) -> Option<Settled> {
         // Asked at every step, and only resumed runs have any.
         self.history()?;
-        self.inner.state().settled.get(path).cloned()
+        self.inner
+            .state()
+            .journal
+            .progress()
+            .open
+            .settled
+            .get(path)
+            .cloned()
     }
 
     /// Tells listeners a piece of a text that a step is about to have in its outcome; `text` holds no secrets. It is not

@@ -18,15 +18,15 @@ use crate::decide::Reason;
 use crate::edit::Edit;
 use crate::error::RunError;
 use crate::inner::{RunInner, State};
+use crate::journal::record::{ArtifactList, RecordBody, StepCommitted, Totals};
+use crate::journal::values::store_artifacts;
 use crate::layout::{ATTEMPTS, CHANGES, OUTCOME, OUTCOME_TEXT, RESULT, STATE, WORLD};
 use crate::masking::mask_made_files;
 use crate::plan::origin_of;
 use crate::projection::{self, shorten_text};
-use crate::record::{ArtifactList, RecordBody, StepCommitted, Totals};
 use crate::recorded::Versioned;
 use crate::resume::free_name;
 use crate::run::{EnteredComponent, RunHandle};
-use crate::values::store_artifacts;
 
 /// How much of the line that says what a step did is recorded, in bytes.
 const SUMMARY: usize = 2 * 1024;
@@ -89,6 +89,8 @@ pub struct CommitDetails {
     pub summary: Option<String>,
     /// Whether it changed something outside the run, so that to do it twice is not the same as to do it once.
     pub effect: bool,
+    /// Whether the run continues behind it although it failed.
+    pub absorbed: bool,
 }
 
 impl StagedStep {
@@ -247,6 +249,7 @@ impl RunHandle {
             reason: *reason,
             after: after.clone(),
             effect: *effect,
+            session: Some(inner.epoch),
         };
         let event = EventBody::StepStarted(StepStarted {
             path: path.clone(),
@@ -254,7 +257,6 @@ impl RunHandle {
             attempt: *attempt,
         });
         state.started.insert(path.without_iterations());
-        inner.void(state, path);
         inner.record_in(state, &body, Some(event), false)
     }
 
@@ -292,8 +294,8 @@ impl RunHandle {
             return Ok(());
         }
         let attempts = inner.dot_run.create_dir_all(ATTEMPTS)?;
-        let started = history.open_ends().started.get(path);
-        let before = started.and_then(|seqs| seqs.last()).copied().unwrap_or(seq);
+        let started = history.left(path).and_then(|left| left.started.last());
+        let before = started.copied().unwrap_or(seq);
         let free = free_name(&attempts, &before.to_string())?;
         Ok(inner.dir.rename(&name, &attempts, free, inner.durability)?)
     }
@@ -335,6 +337,7 @@ impl RunHandle {
             duration_ms: u64::try_from(details.duration.as_millis()).unwrap_or(u64::MAX),
             summary: details.summary.map(|summary| shorten_text(&summary, SUMMARY)),
             error: result.error.as_ref().map(projection::shorten),
+            absorbed: details.absorbed,
         };
         let name = staged.name();
         let error = result.error.clone();
@@ -364,13 +367,10 @@ impl RunHandle {
         node_type: &NodeType,
         (status, error): (StepStatus, Option<ErrorInfo>),
         summary: Option<String>,
+        absorbed: bool,
     ) -> Result<Totals, RunError> {
         let inner = self.inner();
-        let seq = {
-            let mut state = inner.state();
-            inner.void(&mut state, path);
-            state.journal.next_seq()
-        };
+        let seq = inner.state().journal.next_seq();
         self.clear_final(path, seq)?;
         let committed = StepCommitted {
             path: path.clone(),
@@ -387,6 +387,7 @@ impl RunHandle {
             duration_ms: 0,
             summary: summary.map(|summary| shorten_text(&summary, SUMMARY)),
             error: error.as_ref().map(projection::shorten),
+            absorbed,
         };
         inner.may_block(|| inner.publish(component, None, node_type, committed, error, true))
     }
@@ -418,17 +419,20 @@ impl RunHandle {
             run: parent.run_id.to_string(),
         })?;
         // A reused step has no `step_started` record; the number of the record to come names its stage.
-        let seq = {
-            let mut state = inner.state();
-            inner.void(&mut state, path);
-            state.journal.next_seq()
-        };
+        let seq = inner.state().journal.next_seq();
         let name = format!("{seq}_{}", Digest::of(path.as_str().as_bytes()).short());
         self.clear_final(path, seq)?;
         // What was settled by hand has no files.
         if step.artifacts.is_empty() {
             let end = (step.status, step.error.clone());
-            return self.settle_step(component, path, node_type, end, step.summary.clone());
+            return self.settle_step(
+                component,
+                path,
+                node_type,
+                end,
+                step.summary.clone(),
+                step.absorbed,
+            );
         }
         let edits: Vec<&Edit> = inner.plan.iter().flat_map(|plan| plan.edits_of(path)).collect();
         // Neither directory is opened: most steps have two files.
@@ -475,20 +479,6 @@ impl RunHandle {
 }
 
 impl RunInner {
-    /// How a step ended before counts no longer when a resumed run executes it again; what it consumed still does.
-    pub(crate) fn void(&self, state: &mut State, path: &HierarchyPath) {
-        let earlier = self
-            .reader
-            .history
-            .as_deref()
-            .and_then(|history| history.step(path));
-        if let Some(earlier) = earlier
-            && self.reader.void(path)
-        {
-            state.totals.counts.remove(&earlier.totals().counts);
-        }
-    }
-
     /// The rename, the record and the event, one after the other with nothing between. Returns what the step adds to the
     /// totals.
     fn publish(
@@ -534,7 +524,6 @@ impl RunInner {
                 .rename(stage_name, &component.dir, &leaf, self.durability)?;
         }
         self.record_in(&mut state, &body, Some(event), effect)?;
-        state.totals.add(&totals);
         if state.first_failures.len() < 10 {
             state.first_failures.extend(failure);
         }

@@ -1,35 +1,33 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::OnceLock;
 
 use dad_core::{
-    ArtifactRef, Budget, Digest, ElementId, ErrorInfo, HierarchyPath, OnError, RunId, RunStatus, StepStatus,
+    ArtifactRef, Digest, ElementId, ErrorInfo, HierarchyPath, OnError, RunId, RunStatus, StepStatus,
     Timestamp,
 };
 use dad_events::QuestionKind;
 use dad_fs::Dir;
 use indexmap::IndexMap;
-use indexmap::map::Entry;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::decide::{Fit, is_result};
 use crate::error::RunError;
-use crate::journal::{JournalEnd, read_journal};
-use crate::layout::{COMPONENT_RESULT, DOT_RUN, PLAN, QUESTIONS, RESULT};
+use crate::journal::file::{JournalEnd, Tail, read_journal};
+use crate::journal::record::{LoopItems, Record, StepCommitted, Totals};
+use crate::journal::state::{Left, Progress, RunState};
+use crate::journal::values::{load_artifacts, load_value};
+use crate::layout::{COMPONENT_RESULT, DOT_RUN, PLAN, QUESTIONS, RESULT, STATIC_INPUTS, STATIC_INPUTS_FILE};
 use crate::lease;
-use crate::origin::{Child, Session};
+use crate::origin::Origin;
+use crate::origin_key::OriginKey;
 use crate::plan::{Recorded, RerunPlan, RunPlace, distinct_places};
 use crate::question::Question;
-use crate::record::{ControlKind, LoopItems, Record, RecordBody, StepCommitted, StoredValue, Totals};
 use crate::recorded::{RecordedDefinition, read_definition};
-use crate::resume::Settled;
 use crate::run::{Items, LoopStart};
 use crate::step::read_artifact;
-use crate::values::{load_artifacts, load_value};
 
 /// A run read from its journal, in one pass.
 #[derive(Debug)]
@@ -56,60 +54,11 @@ pub struct RunView {
     pub entries: IndexMap<HierarchyPath, ViewEntry>,
     /// Whether the last line of the journal was cut off.
     pub torn: bool,
-    answers: IndexMap<HierarchyPath, StoredValue>,
-    decisions: Decisions,
-    given: Option<StoredValue>,
-    sealed: Option<RunStatus>,
-    open: OpenEnds,
+    /// What beside this the journal comes to, without the entries.
+    state: RunState,
     end: JournalEnd,
-    places: Vec<RunPlace>,
-    /// Of the definition, as its first record says; none of the original system.
-    definition_digest: Option<Digest>,
     /// Steps in loops by their place in the definition and their fingerprint; made when it is first asked for.
     in_loops: OnceLock<HashMap<(HierarchyPath, Digest), HierarchyPath>>,
-}
-
-/// What somebody needs who goes on with the run.
-#[derive(Debug, Default)]
-pub(crate) struct OpenEnds {
-    /// How many processes have driven it.
-    pub(crate) epoch: u32,
-    /// How often each step asked.
-    pub(crate) asked: HashMap<HierarchyPath, u32>,
-    /// Questions without an answer, by id.
-    pub(crate) questions: IndexMap<String, OpenQuestion>,
-    /// The `step_started` records of the last attempt of steps that did not end well, which name what they left: several
-    /// if the attempt was gone on with and interrupted again.
-    pub(crate) started: HashMap<HierarchyPath, Vec<u64>>,
-    /// A child of each step that did not end.
-    pub(crate) children: HashMap<HierarchyPath, Child>,
-    /// The process that drove it last.
-    pub(crate) session: Option<Arc<Session>>,
-    /// The last attempt of each step that failed and was to be followed by another, unless that began.
-    pub(crate) failed: HashMap<HierarchyPath, u32>,
-    /// Steps that somebody settled by hand.
-    pub(crate) settled: HashMap<HierarchyPath, Settled>,
-    /// The first step with an effect that was executed.
-    pub(crate) effect: Option<HierarchyPath>,
-    /// How long it was driven, by one process after the other.
-    pub(crate) driven: Duration,
-    /// What it was told that it may consume, beside what the definition says.
-    pub(crate) budget: Budget,
-    /// What somebody agreed to last, of each step and component.
-    approved: HashMap<HierarchyPath, Digest>,
-    /// Variables of components that did not end well.
-    variables: HashMap<HierarchyPath, StoredValue>,
-}
-
-/// What was decided in a run, by conditional or loop.
-#[derive(Debug, Default)]
-struct Decisions {
-    branches: HashMap<HierarchyPath, bool>,
-    /// The items, how many there are, and the number of the first iteration.
-    loops: HashMap<HierarchyPath, (LoopItems, u64, i64)>,
-    /// The last iteration that was decided on, and whether it ended the loop: of those before it is known that they
-    /// did not.
-    ends: HashMap<HierarchyPath, (u64, bool)>,
 }
 
 /// A component or step of a [`RunView`].
@@ -170,6 +119,14 @@ impl RunView {
     /// # Errors
     /// [`RunError::OriginalSystem`] for runs without a journal, else what is wrong with the journal, by line.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, RunError> {
+        Self::open_with(dir, None)
+    }
+
+    /// Reads a run as [`open`](Self::open) does, and looks whether a driver with this key wrote it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_with(dir: impl AsRef<Path>, key: Option<&OriginKey>) -> Result<Self, RunError> {
         let dir = Dir::open(dir)?;
         let name = || {
             dir.path()
@@ -181,63 +138,59 @@ impl RunView {
         let dot_run = dir
             .open_dir_optional(DOT_RUN)?
             .ok_or_else(|| RunError::OriginalSystem(name()))?;
-        let mut fold = Fold::default();
-        let end = read_journal(&dot_run, |record| fold.apply(record))?;
-        let status = match fold.sealed {
+        let mut state = RunState::default();
+        let end = read_journal(&dot_run, key, |record| state.apply_read(record))?;
+        let tally = &state.progress.tally;
+        let status = match tally.sealed {
             Some(status) => status,
             None if lease::is_held(&dot_run)? => RunStatus::Running,
-            None if fold.started => RunStatus::Interrupted,
+            None if tally.epoch > 0 => RunStatus::Interrupted,
             None => RunStatus::Initialized,
         };
-        Self::of_fold(dir, dot_run, status, fold, end)
+        Self::of_state(dir, dot_run, status, state, end)
     }
 
-    /// A run of which somebody else says what our journal would have said.
+    /// A run of which the records of another system say what a journal would have said.
     pub(crate) fn of_records(
         dir: Dir,
         status: RunStatus,
         records: impl Iterator<Item = Record>,
     ) -> Result<Self, RunError> {
-        let mut fold = Fold::default();
-        records.for_each(|record| fold.apply(record));
-        Self::of_fold(dir.clone(), dir, status, fold, JournalEnd::default())
+        let mut state = RunState::default();
+        records.for_each(|record| state.apply(record));
+        Self::of_state(dir.clone(), dir, status, state, JournalEnd::default())
     }
 
-    fn of_fold(
+    fn of_state(
         dir: Dir,
         dot_run: Dir,
         status: RunStatus,
-        fold: Fold,
+        mut state: RunState,
         end: JournalEnd,
     ) -> Result<Self, RunError> {
-        let Some((run_id, root_id, created_at)) = fold.created else {
+        let tally = &state.progress.tally;
+        let Some(created) = tally.created.clone() else {
             return Err(RunError::unreadable(
                 dot_run.path(),
                 "its journal has no first record yet",
             ));
         };
         Ok(Self {
-            run_id,
-            root_id,
+            run_id: created.run_id,
+            root_id: created.root_id,
             status,
-            error: fold.error,
-            parent: fold.parent,
-            created_at,
-            last_record_at: fold.last_at.unwrap_or(created_at),
-            totals: fold.totals,
-            entries: fold.entries,
-            torn: end.torn,
-            answers: fold.answers,
-            decisions: fold.decisions,
-            given: fold.given,
-            sealed: fold.sealed,
-            open: fold.open,
+            error: tally.error.clone(),
+            parent: created.parent,
+            created_at: created.at,
+            last_record_at: tally.last_at.unwrap_or(created.at),
+            totals: tally.totals,
+            torn: end.tail == Tail::Torn,
+            entries: std::mem::take(&mut state.entries.entries),
             end,
-            places: fold.places,
-            definition_digest: fold.definition_digest,
             in_loops: OnceLock::new(),
             dot_run,
             dir,
+            state,
         })
     }
 
@@ -327,13 +280,13 @@ impl RunView {
             run_dir: self.dir.path().to_path_buf(),
             ..RunPlace::default()
         };
-        distinct_places(self.places.iter().cloned().chain([now])).into_iter()
+        distinct_places(self.state.entries.places.iter().cloned().chain([now])).into_iter()
     }
 
     /// The step with an effect that was executed first.
     #[must_use]
     pub fn first_effect(&self) -> Option<&HierarchyPath> {
-        self.open.effect.as_ref()
+        self.state.progress.tally.effect.as_ref()
     }
 
     /// The records of one step, read from the journal again.
@@ -342,7 +295,7 @@ impl RunView {
     /// If the journal cannot be read.
     pub fn records_of(&self, path: &HierarchyPath) -> Result<Vec<Record>, RunError> {
         let mut found = Vec::new();
-        read_journal(&self.dot_run, |record| {
+        self.each_record(|record| {
             if record.body.path() == Some(path) {
                 found.push(record);
             }
@@ -413,12 +366,53 @@ impl RunView {
     /// # Errors
     /// If it is missing, not the one that was recorded, or of a newer version.
     pub fn definition(&self) -> Result<RecordedDefinition, RunError> {
-        read_definition(&self.dot_run, self.definition_digest)
+        read_definition(&self.dot_run, self.state.progress.tally.definition)
+    }
+
+    /// Digest of the definition that its last driver executes; none of a run of the original system.
+    #[must_use]
+    pub fn definition_digest(&self) -> Option<Digest> {
+        self.state
+            .progress
+            .tally
+            .definition
+            .filter(|_| !self.is_original())
+    }
+
+    /// What digests of values that must not be guessed are made with in it; none of a run that was made before there was
+    /// such a thing.
+    #[must_use]
+    pub fn salt(&self) -> Option<&str> {
+        self.state.progress.tally.created.as_ref()?.salt.as_deref()
+    }
+
+    /// Refuses a run whose plan or static inputs are not the ones that were recorded: a driver obeys both.
+    pub(crate) fn check_inputs(&self) -> Result<(), RunError> {
+        let created = self.state.progress.tally.created.as_ref();
+        let recorded = created.map(|created| (created.plan_digest, created.static_inputs_digest));
+        let (plan, static_inputs) = recorded.unwrap_or_default();
+        let is_recorded = |dir: &Dir, name: &Path, digest: Option<Digest>| {
+            let Some(digest) = digest else { return Ok(()) };
+            match Digest::of(&dir.read(name)?) == digest {
+                true => Ok(()),
+                false => Err(RunError::Corrupt {
+                    path: dir.path().join(name),
+                    reason: "its digest differs".to_owned(),
+                }),
+            }
+        };
+        is_recorded(&self.dot_run, Path::new(PLAN), plan)?;
+        let file = Path::new(STATIC_INPUTS).join(STATIC_INPUTS_FILE);
+        is_recorded(&self.dir, &file, static_inputs)
     }
 
     /// Every record of the journal once more.
-    pub(crate) fn each_record(&self, each: impl FnMut(Record)) -> Result<(), RunError> {
-        read_journal(&self.dot_run, each).map(drop)
+    pub(crate) fn each_record(&self, mut each: impl FnMut(Record)) -> Result<(), RunError> {
+        let each = |record| {
+            each(record);
+            Ok(())
+        };
+        read_journal(&self.dot_run, None, each).map(drop)
     }
 
     /// What it was started from, if it is a re-run.
@@ -440,7 +434,9 @@ impl RunView {
     /// # Errors
     /// If it was kept apart and cannot be read.
     pub fn input(&self, path: &HierarchyPath) -> Result<Option<Value>, RunError> {
-        self.answers
+        self.state
+            .entries
+            .answers
             .get(path)
             .map(|stored| load_value(&self.dot_run, stored))
             .transpose()
@@ -449,23 +445,23 @@ impl RunView {
     /// The inputs that steps and components were given, in the order in which they were recorded.
     pub fn inputs(&self) -> impl Iterator<Item = Result<(&HierarchyPath, Value), RunError>> {
         let load = |(path, stored)| Ok((path, load_value(&self.dot_run, stored)?));
-        self.answers.iter().map(load)
+        self.state.entries.answers.iter().map(load)
     }
 
     /// Whether somebody agreed that a step or component executes as it is about to.
     #[must_use]
     pub fn is_approved(&self, path: &HierarchyPath, fingerprint: Digest) -> bool {
-        self.open.approved.get(path) == Some(&fingerprint)
+        self.state.entries.approved.get(path) == Some(&fingerprint)
     }
 
     /// The questions that wait for an answer, in the order in which they were asked.
     pub fn open_questions(&self) -> impl Iterator<Item = &OpenQuestion> {
-        self.open.questions.values()
+        self.state.progress.open.questions.values()
     }
 
     /// How many questions a step has asked.
     pub(crate) fn times_asked(&self, path: &HierarchyPath) -> u32 {
-        self.open.asked.get(path).copied().unwrap_or(0)
+        self.state.entries.asked.get(path).copied().unwrap_or(0)
     }
 
     /// What a question asks.
@@ -481,15 +477,27 @@ impl RunView {
     /// How it was sealed last, `None` if it is driven or was interrupted.
     #[must_use]
     pub fn sealed_status(&self) -> Option<RunStatus> {
-        self.sealed
+        self.state.progress.tally.sealed
     }
 
-    pub(crate) fn open_ends(&self) -> &OpenEnds {
-        &self.open
+    /// What the driver that continues the run begins with.
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.state.progress
     }
 
-    pub(crate) fn journal_end(&self) -> JournalEnd {
-        self.end
+    /// What a step left that did not end well.
+    pub(crate) fn left(&self, path: &HierarchyPath) -> Option<&Left> {
+        self.state.entries.left.get(path)
+    }
+
+    pub(crate) fn journal_end(&self) -> &JournalEnd {
+        &self.end
+    }
+
+    /// Whose run it is.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.end.origin
     }
 
     /// The variables of a component that did not end well, as they were evaluated when it was entered.
@@ -497,7 +505,7 @@ impl RunView {
     /// # Errors
     /// If they were kept apart and cannot be read.
     pub fn variables(&self, path: &HierarchyPath) -> Result<Option<Map<String, Value>>, RunError> {
-        let stored = self.open.variables.get(path);
+        let stored = self.state.entries.variables.get(path);
         let value = stored
             .map(|stored| load_value(&self.dot_run, stored))
             .transpose()?;
@@ -512,7 +520,12 @@ impl RunView {
     /// # Errors
     /// If they were kept apart and cannot be read.
     pub fn given_variables(&self) -> Result<Map<String, Value>, RunError> {
-        let given = self.given.as_ref().map(|given| load_value(&self.dot_run, given));
+        let given = self
+            .state
+            .entries
+            .given
+            .as_ref()
+            .map(|given| load_value(&self.dot_run, given));
         Ok(match given.transpose()? {
             Some(Value::Object(variables)) => variables,
             _ => Map::new(),
@@ -533,7 +546,7 @@ impl RunView {
     /// Which branch a conditional took.
     #[must_use]
     pub fn branch(&self, path: &HierarchyPath) -> Option<bool> {
-        self.decisions.branches.get(path).copied()
+        self.state.entries.branches.get(path).copied()
     }
 
     /// What a loop went over.
@@ -541,7 +554,7 @@ impl RunView {
     /// # Errors
     /// If the items were kept apart and cannot be read.
     pub fn loop_start(&self, path: &HierarchyPath) -> Result<Option<LoopStart>, RunError> {
-        let Some((items, count, start_index)) = self.decisions.loops.get(path) else {
+        let Some((items, count, start_index)) = self.state.entries.loops.get(path) else {
             return Ok(None);
         };
         let items = match items {
@@ -558,16 +571,12 @@ impl RunView {
     /// Whether a loop ended after an iteration, if that was decided.
     #[must_use]
     pub fn loop_decided(&self, path: &HierarchyPath, iteration: u64) -> Option<bool> {
-        let (last, stop) = *self.decisions.ends.get(path)?;
+        let (last, stop) = *self.state.entries.ends.get(path)?;
         match iteration.cmp(&last) {
             std::cmp::Ordering::Less => Some(false),
             std::cmp::Ordering::Equal => Some(stop),
             std::cmp::Ordering::Greater => None,
         }
-    }
-
-    pub(crate) fn dot_run(&self) -> &Dir {
-        &self.dot_run
     }
 
     pub(crate) fn handle(&self) -> &Dir {
@@ -585,8 +594,8 @@ impl Recorded for RunView {
     }
 
     fn iterations(&self, path: &HierarchyPath) -> (Option<u64>, Option<(u64, bool)>) {
-        let items = self.decisions.loops.get(path).map(|(_, count, _)| *count);
-        (items, self.decisions.ends.get(path).copied())
+        let items = self.state.entries.loops.get(path).map(|(_, count, _)| *count);
+        (items, self.state.entries.ends.get(path).copied())
     }
 }
 
@@ -596,268 +605,5 @@ pub(crate) fn read_result(run: &Dir, path: &HierarchyPath) -> Result<Option<Vec<
     match run.read_optional(dir.join(RESULT))? {
         Some(bytes) => Ok(Some(bytes)),
         None => Ok(run.read_optional(dir.join(COMPONENT_RESULT))?),
-    }
-}
-
-/// Whether the answer to a question for approval is yes; it is never so long that it is kept apart.
-fn says_yes(answer: &StoredValue) -> bool {
-    match answer {
-        StoredValue::Value(answer) => answer.get("approve") == Some(&Value::Bool(true)),
-        StoredValue::Stored(_) => false,
-    }
-}
-
-#[derive(Default)]
-struct Fold {
-    created: Option<(RunId, ElementId, Timestamp)>,
-    parent: Option<RunId>,
-    started: bool,
-    sealed: Option<RunStatus>,
-    error: Option<ErrorInfo>,
-    last_at: Option<Timestamp>,
-    totals: Totals,
-    definition_digest: Option<Digest>,
-    entries: IndexMap<HierarchyPath, ViewEntry>,
-    answers: IndexMap<HierarchyPath, StoredValue>,
-    decisions: Decisions,
-    given: Option<StoredValue>,
-    open: OpenEnds,
-    places: Vec<RunPlace>,
-    driven_since: Option<Timestamp>,
-}
-
-impl Fold {
-    /// Adds the time in which a process drove the run: of one that died, up to its last record.
-    fn driven_until(&mut self, end: Option<Timestamp>) {
-        if let (Some(since), Some(end)) = (self.driven_since.take(), end) {
-            // A clock that went backwards measured nothing.
-            self.open.driven += Duration::try_from(end.duration_since(since)).unwrap_or_default();
-        }
-    }
-
-    /// What executes again, or asks to, voids how it ended before; what that consumed stays consumed.
-    fn void(&mut self, path: &HierarchyPath) {
-        if let Some(ViewEntry::Step(voided)) = self.entries.get(path) {
-            self.totals.counts.remove(&voided.totals().counts);
-        }
-    }
-
-    fn budgeted(&mut self, budget: Option<&Value>) {
-        let budget = budget.and_then(|budget| Budget::deserialize(budget).ok());
-        self.open.budget = self.open.budget.overridden_by(budget.unwrap_or_default());
-    }
-
-    fn apply(&mut self, record: Record) {
-        let before = self.last_at.replace(record.at);
-        match record.body {
-            RecordBody::RunCreated {
-                run_id,
-                root_id,
-                parent,
-                definition_digest,
-                ..
-            } => {
-                self.created = Some((run_id, root_id, record.at));
-                self.definition_digest = Some(definition_digest);
-                self.parent = parent;
-            }
-            RecordBody::RunStarted(driver) | RecordBody::RunResumed(driver) => {
-                self.driven_until(before);
-                self.driven_since = Some(record.at);
-                self.open.epoch = driver.epoch;
-                self.open.session = Some(Arc::new(Session::from(&driver)));
-                if let Some((run_id, ..)) = &self.created {
-                    self.places.push(RunPlace {
-                        run_id: run_id.to_string(),
-                        run_dir: driver.run_dir,
-                        run_root: driver.run_root,
-                        project_root: driver.project_root,
-                    });
-                }
-                self.started = true;
-                self.sealed = None;
-                self.error = None;
-            }
-            RecordBody::ComponentStarted { path, variables, .. } => {
-                self.open.questions.retain(|_, open| open.path != path);
-                self.open.variables.insert(path.clone(), variables);
-                let entry = ViewEntry::Component {
-                    status: StepStatus::Running,
-                    totals: None,
-                };
-                self.entries.insert(path, entry);
-            }
-            RecordBody::ComponentCompleted {
-                path, status, totals, ..
-            } => {
-                if status == StepStatus::Completed {
-                    self.open.variables.remove(&path);
-                }
-                self.entries.insert(
-                    path,
-                    ViewEntry::Component {
-                        status,
-                        totals: Some(totals),
-                    },
-                );
-            }
-            RecordBody::StepStarted {
-                path,
-                attempt,
-                effect,
-                ..
-            } => {
-                if effect {
-                    self.open.effect.get_or_insert_with(|| path.clone());
-                }
-                let goes_on = matches!(
-                    self.entries.get(&path),
-                    Some(ViewEntry::Running { attempt: before, .. }) if *before == attempt
-                );
-                self.open.failed.remove(&path);
-                let started = self.open.started.entry(path.clone()).or_default();
-                if !goes_on {
-                    started.clear();
-                }
-                started.push(record.seq);
-                self.void(&path);
-                self.entries.insert(
-                    path,
-                    ViewEntry::Running {
-                        attempt,
-                        started_at: record.at,
-                    },
-                );
-            }
-            RecordBody::ProcessStarted {
-                path,
-                pgid,
-                start_time,
-            } => {
-                let child = Child {
-                    pgid,
-                    start_time,
-                    session: self.open.session.clone(),
-                };
-                self.open.children.insert(path, child);
-            }
-            RecordBody::AttemptFailed {
-                path, attempt, usage, ..
-            } => {
-                self.totals.usage += usage;
-                self.open.started.remove(&path);
-                self.open.children.remove(&path);
-                self.open.failed.insert(path.clone(), attempt);
-                let entry = ViewEntry::Running {
-                    attempt: attempt + 1,
-                    started_at: record.at,
-                };
-                self.entries.insert(path, entry);
-            }
-            RecordBody::StepCommitted(mut step) => {
-                self.open.settled.remove(&step.path);
-                self.open.questions.retain(|_, open| open.path != step.path);
-                // What is settled by hand, or taken over, was not begun again.
-                self.void(&step.path);
-                self.open.children.remove(&step.path);
-                if step.status == StepStatus::Completed {
-                    self.open.started.remove(&step.path);
-                    self.open.failed.remove(&step.path);
-                }
-                self.totals.add(&step.totals());
-                match self.entries.entry(step.path.clone()) {
-                    Entry::Occupied(mut entry) => {
-                        // One text for both: of very many steps the paths alone take much memory.
-                        step.path = entry.key().clone();
-                        entry.insert(ViewEntry::Step(step));
-                    }
-                    Entry::Vacant(entry) => drop(entry.insert(ViewEntry::Step(step))),
-                }
-            }
-            RecordBody::Question { id, path, kind, .. } => {
-                // What is about to happen may have changed since it was asked before.
-                let same = |open: &OpenQuestion| open.path == path && open.kind == kind;
-                self.open.questions.retain(|_, open| !same(open));
-                let since = record.at;
-                *self.open.asked.entry(path.clone()).or_default() += 1;
-                // A step that asks in the midst of its execution is gone on with.
-                if !matches!(self.entries.get(&path), Some(ViewEntry::Running { .. })) {
-                    self.void(&path);
-                    let waiting = ViewEntry::Waiting { since, kind };
-                    self.entries.insert(path.clone(), waiting);
-                }
-                let open = OpenQuestion {
-                    id: id.clone(),
-                    path,
-                    kind,
-                };
-                self.open.questions.insert(id, open);
-            }
-            RecordBody::Answered {
-                path,
-                kind,
-                fingerprint,
-                id,
-                input,
-                ..
-            } => {
-                if let Some(id) = id {
-                    self.open.questions.shift_remove(&id);
-                }
-                match (kind, fingerprint) {
-                    (QuestionKind::Input, _) => drop(self.answers.insert(path, input)),
-                    (QuestionKind::Approval, Some(fingerprint)) if says_yes(&input) => {
-                        self.open.approved.insert(path, fingerprint);
-                    }
-                    _ => {}
-                }
-            }
-            RecordBody::Inputs { variables, options } => {
-                self.given = Some(variables);
-                self.budgeted(options.get("budget"));
-            }
-            RecordBody::Control {
-                kind: ControlKind::Budget,
-                value,
-                ..
-            } => self.budgeted(value.as_ref()),
-            RecordBody::BranchTaken { path, branch } => {
-                self.decisions.branches.insert(path, branch);
-            }
-            RecordBody::LoopStarted {
-                path,
-                items,
-                count,
-                start_index,
-            } => {
-                self.decisions.loops.insert(path, (items, count, start_index));
-            }
-            RecordBody::LoopDecided {
-                path,
-                iteration,
-                stop,
-            } => {
-                self.decisions.ends.insert(path, (iteration, stop));
-            }
-            RecordBody::Control {
-                kind,
-                path: Some(path),
-                value,
-                ..
-            } => {
-                let reason = value.and_then(|value| value.as_str().map(str::to_owned));
-                match kind {
-                    ControlKind::Skip => drop(self.open.settled.insert(path, Settled::Skipped(reason))),
-                    ControlKind::Fail => drop(self.open.settled.insert(path, Settled::Failed(reason))),
-                    _ => {}
-                }
-            }
-            RecordBody::RunSealed { status, error, .. } => {
-                self.driven_until(Some(record.at));
-                self.sealed = Some(status);
-                self.error = error;
-            }
-            _ => {}
-        }
     }
 }

@@ -11,13 +11,16 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use tokio_util::sync::WaitForCancellationFuture;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use crate::approval::{Approval, Intent};
+use crate::blocking::{Stop, run_blocking};
+use crate::limits::{Guard, Life};
 use crate::memo::Memo;
-use crate::node::{NodeError, NodeOutput};
+use crate::node_error::NodeError;
+use crate::output::NodeOutput;
 use crate::walk::Walk;
 
 /// What a node has beside its settings and input. Cheap to clone: clones are the same step.
@@ -27,7 +30,7 @@ pub struct NodeContext {
     run: RunHandle,
     staged: Arc<StagedStep>,
     memo: Arc<Memo>,
-    cancelled: CancellationToken,
+    life: Arc<Life>,
     span: tracing::Span,
 }
 
@@ -35,7 +38,7 @@ impl NodeContext {
     pub(crate) fn new(
         walk: Arc<Walk>,
         staged: Arc<StagedStep>,
-        cancelled: CancellationToken,
+        life: Arc<Life>,
         span: tracing::Span,
         memos: Vec<MemoLine>,
     ) -> Result<Self, RunError> {
@@ -46,7 +49,7 @@ impl NodeContext {
             run,
             staged,
             memo,
-            cancelled,
+            life,
             span,
         })
     }
@@ -148,15 +151,16 @@ impl NodeContext {
         self.run.secrets().redactor()
     }
 
-    /// Resolves when the step is to stop: by its time limit or because the run was cancelled.
+    /// Resolves when the step is to stop: by its time limit or because the run was cancelled. A node that calls this has ten
+    /// seconds from then on to return; any other is dropped at once.
     pub fn cancelled(&self) -> WaitForCancellationFuture<'_> {
-        self.cancelled.cancelled()
+        self.life.listen().cancelled()
     }
 
-    /// Whether the step is to stop.
+    /// Whether the step is to stop; a node that looks has time to return, as after [`cancelled`](Self::cancelled).
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.cancelled.is_cancelled()
+        self.life.listen().is_cancelled()
     }
 
     /// Starts a task whose log events belong to this step, and which does not outlive it: it is aborted when its handle is
@@ -166,7 +170,36 @@ impl NodeContext {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        AbortOnDropHandle::new(tokio::spawn(future.instrument(self.span.clone())))
+        let guard = self.guard();
+        let task = async move {
+            let _guard = guard;
+            future.await
+        };
+        AbortOnDropHandle::new(tokio::spawn(task.instrument(self.span.clone())))
+    }
+
+    /// Runs work that blocks, away from the threads that must not wait; nodes run it in no other way. When the step is to
+    /// stop, `stop` is set: the work looks at it between its operations and returns, with what it did taken back or written
+    /// down. The attempt is over only when the work has returned; work that goes on for more than a minute fails the run.
+    ///
+    /// # Errors
+    /// What the work returns, or that it panicked.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Stop) -> Result<T, NodeError> + Send + 'static,
+    ) -> Result<T, NodeError> {
+        let guard = self.guard();
+        let guarded = move |stop: &Stop| {
+            let _guard = guard;
+            work(stop)
+        };
+        run_blocking(guarded, self.span.clone(), self.cancelled()).await
+    }
+
+    /// Keeps the attempt from being over until the guard is dropped, for what may outlive the future of the step, such as
+    /// processes. It has a minute to be dropped after the step was asked to stop.
+    pub fn guard(&self) -> Guard {
+        self.life.guard()
     }
 
     /// A key by which a server can tell that a request is a repetition: the same for the same run, step, attempt and
@@ -195,33 +228,14 @@ impl NodeContext {
     /// belongs to the step.
     ///
     /// # Errors
-    /// If there is none of that name, or what it fails with.
+    /// If there is none of that name, `settings` if no definition could write them, or what it fails with.
     pub async fn call(&self, name: &str, arguments: &Value) -> Result<NodeOutput, NodeError> {
-        self.check_call(name, arguments)?;
-        self.call_prepared(name, arguments).await
-    }
-
-    /// Refuses to call a node type with settings that no definition can write, such as those that are prepared from others.
-    ///
-    /// # Errors
-    /// `settings` with the first of them.
-    pub fn check_call(&self, name: &str, arguments: &Value) -> Result<(), NodeError> {
-        let checked = self.walk.registry.check_call(name, arguments);
-        checked.map_err(|reason| NodeError::new("settings", format!("in settings, {reason}")).permanent())
-    }
-
-    /// As [`call`](Self::call), with settings that the node made itself: they may hold those that are prepared from
-    /// others. Nothing of a model, an input or a file may reach those.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn call_prepared(&self, name: &str, settings: &Value) -> Result<NodeOutput, NodeError> {
-        let called = self.walk.registry.called(name, settings);
-        let (node, settings) = called.ok_or_else(|| {
+        let step = self.walk.registry.call(name, arguments).ok_or_else(|| {
             let message = format!("`{name}` is neither a callback nor a node type");
             NodeError::new("unknown_tool", message).permanent()
         })?;
-        Box::pin(node.execute(&settings, None, self)).await
+        let step = step?;
+        Box::pin(step.execute(self)).await
     }
 
     /// Asks whether something may be done in the midst of this step; `fingerprint` stands for what it is. If nobody answers,
@@ -244,12 +258,9 @@ impl NodeContext {
             fingerprint,
         };
         let mut busy = self.walk.busy.inside();
-        match intent.approval(&self.run, &mut busy, &self.cancelled).await? {
+        match intent.approval(&self.run, &mut busy, self.life.listen()).await? {
             Approval::Granted | Approval::Edited(_) => Ok(()),
-            Approval::Denied(error) => Err(NodeError {
-                info: error,
-                ..NodeError::new("denied", "").permanent()
-            }),
+            Approval::Denied(error) => Err(NodeError::from_info(error).permanent()),
             Approval::Pending(StepStatus::Cancelled) => {
                 Err(NodeError::new("cancelled", "the step is to stop").permanent())
             }
@@ -329,18 +340,13 @@ impl NodeContext {
             return Ok(response);
         }
         // Nothing is paid for or changed behind a stop; what was recorded before it is still given.
-        if self.is_cancelled() {
-            self.memo.give_back(name);
+        let begun = self.memo.guard(name);
+        if self.life.stop.is_cancelled() {
             return Err(NodeError::new("cancelled", "the step is to stop").permanent());
         }
-        let made = make(number).await;
-        let mut response = match made {
-            Ok(response) => serde_json::to_value(response).map_err(broken)?,
-            Err(error) => {
-                self.memo.give_back(name);
-                return Err(error);
-            }
-        };
+        let response = make(number).await?;
+        begun.keep();
+        let mut response = serde_json::to_value(response).map_err(broken)?;
         check_recorded(&response).map_err(|error| {
             let message = format!("what came back from `{name}` cannot be recorded: {error}");
             NodeError::new(error.code(), message).permanent()

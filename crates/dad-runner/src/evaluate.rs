@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dad_core::json::check_recorded;
 use dad_core::{ErrorInfo, HierarchyPath, OnLimit};
-use dad_definition::{Component, Expression, ForEachLoop, NodeElement, TreeError};
+use dad_definition::{Component, Expression, ForEachLoop, NodeElement, Prepared, TemplateTree, TreeError};
 use dad_run::{Items, LoopStart, RangeBounds};
 use dad_template::{Limits, Range, Value};
 use serde_json::{Map, Value as Json};
@@ -76,6 +76,8 @@ impl Over {
 /// What rendering gave.
 pub(crate) struct Rendered {
     pub(crate) settings: Json,
+    /// The compiled form of the settings, its values rendered.
+    pub(crate) prepared: Option<Prepared>,
     pub(crate) reads: Vec<String>,
 }
 
@@ -127,11 +129,19 @@ impl<'a> Evaluator<'a> {
         scope.prompt_variables = Some(given.unwrap_or(&none));
         scope.defaults = Some(&node.prompt_variables);
         let mut settings = node.settings.render(&scope, &Limits::default())?;
+        let render = |prepared: &Prepared<TemplateTree>| -> Result<Prepared, TreeError> {
+            Ok(Prepared {
+                found: Arc::clone(&prepared.found),
+                values: prepared.values.render(&scope, &Limits::default())?,
+            })
+        };
+        let prepared = node.prepared.as_ref().map(render).transpose()?;
         if let Some(patch) = field("settings_override") {
             json_patch::merge(&mut settings, patch);
         }
         Ok(Rendered {
             settings,
+            prepared,
             reads: scope.into_reads(),
         })
     }

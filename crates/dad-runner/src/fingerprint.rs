@@ -1,30 +1,72 @@
-use dad_core::{Digest, NodeType};
-use dad_run::Normaliser;
+//! Fingerprints: by them a re-run knows the steps that would do the same again.
+
+use dad_core::{Digest, HierarchyPath, NodeType};
+use dad_definition::NodeElement;
+use dad_run::{Fit, Normaliser, RunView, StepCommitted};
 use serde_json::{Value, json};
 
-use crate::node::World;
+use crate::evaluate::Rendered;
+use crate::node::{BoundStep, World};
 
-/// The digest of all that decides what a step does, whichever run it stands in.
-#[must_use]
-pub(crate) fn fingerprint(
-    normaliser: &Normaliser,
-    (node_type, version): (&NodeType, u32),
-    settings: &Value,
-    input: Option<&Value>,
-    world: &World,
-) -> Digest {
-    let world = match world {
-        World::Pure => json!("pure"),
-        World::Reads(reads) => json!({ "reads": reads.digest() }),
-        World::Effect => json!("effect"),
-    };
-    Digest::of_json(&json!({
-        "node_type": node_type,
-        "version": version,
-        "settings": normaliser.value(settings),
-        "input": input.map(|input| normaliser.value(input)),
-        "world": world,
-    }))
+/// All that decides what a step does.
+#[derive(Clone, Copy)]
+pub(crate) struct Fingerprinted<'a> {
+    pub(crate) node_type: &'a NodeType,
+    pub(crate) version: u32,
+    pub(crate) rendered: &'a Rendered,
+    pub(crate) input: Option<&'a Value>,
+    pub(crate) world: &'a World,
+}
+
+impl Fingerprinted<'_> {
+    /// Its digest, the same in whichever run the step stands.
+    pub(crate) fn digest(&self, normaliser: &Normaliser) -> Digest {
+        let prepared = self.rendered.prepared.as_ref();
+        let values = prepared
+            .map(|prepared| &prepared.values)
+            .filter(|values| !values.is_null());
+        self.digest_with(normaliser, &self.rendered.settings, values)
+    }
+
+    /// The digest that runs recorded while compiled forms stood among the settings, if it was another one.
+    pub(crate) fn former_digest(&self, normaliser: &Normaliser, bound: &dyn BoundStep) -> Option<Digest> {
+        let settings = bound.formerly_fingerprinted(&self.rendered.settings)?;
+        Some(self.digest_with(normaliser, &settings, None))
+    }
+
+    fn digest_with(&self, normaliser: &Normaliser, settings: &Value, prepared: Option<&Value>) -> Digest {
+        let world = match self.world {
+            World::Pure => json!("pure"),
+            World::Reads(reads) => json!({ "reads": reads.digest() }),
+            World::Effect => json!("effect"),
+        };
+        let mut document = json!({
+            "node_type": self.node_type,
+            "version": self.version,
+            "settings": normaliser.value(settings),
+            "input": self.input.map(|input| normaliser.value(input)),
+            "world": world,
+        });
+        if let Some(prepared) = prepared {
+            document["prepared"] = normaliser.value(prepared);
+        }
+        Digest::of_json(&document)
+    }
+}
+
+/// The result of the previous run that fits a step, by its fingerprint or by the one that it had formerly.
+pub(crate) fn fitting<'a>(
+    parent: &'a RunView,
+    path: &HierarchyPath,
+    node: &NodeElement,
+    (fingerprint, former): (Digest, impl FnOnce() -> Option<Digest>),
+) -> (Option<&'a StepCommitted>, Fit) {
+    let on_error = node.options.on_error;
+    let found = parent.fitting(path, fingerprint, on_error);
+    match found.1 {
+        Fit::Differs => former().map_or(found, |former| parent.fitting(path, former, on_error)),
+        Fit::Same | Fit::OtherIteration => found,
+    }
 }
 
 #[cfg(test)]
@@ -42,13 +84,19 @@ mod tests {
 
     fn of(run: &str, world: &World) -> Digest {
         let settings = json!({"prompt": format!("see /p/runs/{run}/x of {run}, not /p/runs/shared")});
-        fingerprint(
-            &normaliser(run),
-            (&NodeType::AI_MODEL_CALL, 1),
-            &settings,
-            None,
+        let rendered = Rendered {
+            settings,
+            prepared: None,
+            reads: Vec::new(),
+        };
+        let fingerprinted = Fingerprinted {
+            node_type: &NodeType::AI_MODEL_CALL,
+            version: 1,
+            rendered: &rendered,
+            input: None,
             world,
-        )
+        };
+        fingerprinted.digest(&normaliser(run))
     }
 
     fn reads(stamp: &str) -> World {

@@ -19,7 +19,8 @@ use dad_template::Value;
 use serde_json::Map;
 
 use crate::evaluate::Evaluator;
-use crate::fingerprint::fingerprint;
+use crate::fingerprint::{Fingerprinted, fitting};
+use crate::node::BindContext;
 use crate::registry::NodeRegistry;
 use crate::scope::{Evidence, Frame, ResultCache, read_name};
 
@@ -107,6 +108,13 @@ struct Outside<'f> {
     parent: Option<&'f Arc<Frame>>,
     waits_for: Vec<HierarchyPath>,
     is_reached: bool,
+}
+
+/// A step as it will be.
+struct Foreseen {
+    fingerprint: dad_core::Digest,
+    former: Option<dad_core::Digest>,
+    kind: Kind,
 }
 
 type BoxedLook<'a> = Pin<Box<dyn Future<Output = Result<(), RunError>> + Send + 'a>>;
@@ -378,10 +386,13 @@ impl<'a> Forecast<'a> {
         waits_for.extend(self.unsure_of(&node.references, &path));
         let parent = self.preview.results();
         let (decision, reason, saves, kind) = match self.rendered(node, &path, around, &waits_for).await? {
-            Some((fingerprint, kind)) => {
-                let on_error = node.options.on_error;
+            Some(Foreseen {
+                fingerprint,
+                former,
+                kind,
+            }) => {
                 let (known, fit) = parent.map_or((None, Fit::Differs), |parent| {
-                    parent.fitting(&path, fingerprint, on_error)
+                    fitting(parent, &path, node, (fingerprint, || former))
                 });
                 let (verdict, reason) = decide(&Facts {
                     side: Side::Undecided,
@@ -450,14 +461,14 @@ impl<'a> Forecast<'a> {
         Ok(())
     }
 
-    /// The fingerprint that a step will have, if that is certain.
+    /// What a step will be, if that is certain.
     async fn rendered(
         &self,
         node: &NodeElement,
         path: &HierarchyPath,
         around: Around<'_>,
         waits_for: &[HierarchyPath],
-    ) -> Result<Option<(dad_core::Digest, Kind)>, RunError> {
+    ) -> Result<Option<Foreseen>, RunError> {
         if !waits_for.is_empty() || self.steps.len() >= MOST_STEPS {
             return Ok(None);
         }
@@ -473,29 +484,35 @@ impl<'a> Forecast<'a> {
         let (Ok(rendered), Some(executor)) = (rendered, self.registry.leaf(node)) else {
             return Ok(None);
         };
-        let Ok(world) = executor.world(&rendered.settings).await else {
+        let cx = BindContext::new(rendered.prepared.as_ref());
+        let Ok(bound) = executor.bind(&rendered.settings, input.as_ref(), &cx) else {
             return Ok(None);
         };
-        let counted = executor.fingerprinted_settings(&rendered.settings);
-        let settings = counted.as_ref().unwrap_or(&rendered.settings);
-        let fingerprint = fingerprint(
-            &self.normaliser,
-            (&node.node_type, node.version),
-            settings,
-            input.as_ref(),
-            &world,
-        );
-        Ok(Some((fingerprint, world.kind())))
+        let Ok(world) = bound.world().await else {
+            return Ok(None);
+        };
+        let fingerprinted = Fingerprinted {
+            node_type: &node.node_type,
+            version: node.version,
+            rendered: &rendered,
+            input: input.as_ref(),
+            world: &world,
+        };
+        Ok(Some(Foreseen {
+            fingerprint: fingerprinted.digest(&self.normaliser),
+            former: fingerprinted.former_digest(&self.normaliser, &*bound),
+            kind: world.kind(),
+        }))
     }
 
     /// What kind a step is whose settings are not known yet.
     async fn guessed_kind(&self, node: &NodeElement) -> Kind {
-        match self.registry.leaf(node) {
-            Some(executor) => {
-                let world = executor.world(&node.unrendered).await;
-                world.map_or(Kind::Effect, |world| world.kind())
-            }
-            None => Kind::Effect,
+        let Some(executor) = self.registry.leaf(node) else {
+            return Kind::Effect;
+        };
+        match executor.bind(&node.unrendered, None, &BindContext::default()) {
+            Ok(bound) => bound.world().await.map_or(Kind::Effect, |world| world.kind()),
+            Err(_) => Kind::Effect,
         }
     }
 

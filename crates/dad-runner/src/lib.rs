@@ -1,43 +1,27 @@
 //! The road of a step: nodes, their registry, and the runners of agents and flows.
 //!
-//! A [`Node`] is what a leaf of a definition does. [`NodeRegistry`] knows nodes by the names definitions use. The
-//! runners, [`AgentRunner`] and [`FlowRunner`], take a definition through a run: every step is placed, given its
-//! input, rendered, fingerprinted, decided, executed, recorded and announced, in this order, by one function.
+//! A [`Node`] is a type of leaf; it binds settings and input to a [`BoundStep`], which does the work. [`NodeRegistry`] knows
+//! nodes by the names definitions use, and functions. The runners, [`AgentRunner`] and [`FlowRunner`], take a definition
+//! through a run: every step is placed, given its input, rendered, bound, fingerprinted, decided, executed, recorded and
+//! announced, in this order, by one function.
 //!
 //! ```
-//! use async_trait::async_trait;
-//! use dad_runner::{Node, NodeContext, NodeError, NodeOutput, NodeRegistry};
-//! use schemars::JsonSchema;
-//! use serde::Deserialize;
-//! use serde_json::json;
+//! use dad_runner::{NodeContext, NodeError, NodeRegistry};
 //!
-//! #[derive(Default)]
-//! struct Greeter;
-//!
-//! #[derive(Deserialize, JsonSchema)]
-//! struct Greeting {
-//!     name: String,
+//! async fn greet((): (), cx: NodeContext) -> Result<String, NodeError> {
+//!     Ok(format!("Hello from {}", cx.path()))
 //! }
 //!
-//! #[async_trait]
-//! impl Node for Greeter {
-//!     type Settings = Greeting;
-//!     type Input = ();
-//!     const TYPE: &'static str = "greeter";
-//!
-//!     async fn execute(&self, settings: Greeting, _: Option<()>, _: &NodeContext) -> Result<NodeOutput, NodeError> {
-//!         Ok(NodeOutput::new(json!({ "text": format!("Hello, {}", settings.name) })))
-//!     }
-//! }
-//!
-//! let registry = NodeRegistry::new().register::<Greeter>();
-//! assert_eq!(registry.type_names(), ["greeter"]);
+//! let registry = NodeRegistry::new().callback("greet", greet);
 //! ```
 
 mod approval;
+mod blocking;
+mod callback;
 mod common;
 mod context;
 mod control;
+mod erased;
 mod error;
 mod evaluate;
 mod fingerprint;
@@ -46,6 +30,7 @@ mod input;
 mod limits;
 mod memo;
 mod node;
+mod node_error;
 mod output;
 mod reader;
 mod registry;
@@ -53,13 +38,19 @@ mod render;
 mod road;
 mod runner;
 mod scope;
+mod settings;
 mod waiting;
 mod walk;
 
+pub use blocking::{Stop, look};
 pub use context::NodeContext;
+pub use erased::node_type_info;
 pub use error::Error;
 pub use forecast::forecast;
-pub use node::{Node, NodeError, NodeOutput, ReadSet, Start, World};
-pub use registry::{NodeRegistry, node_type_info};
+pub use limits::Guard;
+pub use node::{BindContext, Bound, BoundStep, Node, Preview, ReadSet, Start, World};
+pub use node_error::{AsError, NodeError};
+pub use output::NodeOutput;
+pub use registry::NodeRegistry;
 pub use render::{RenderedStep, ValueOrigin, render_step};
 pub use runner::{AgentRunner, FlowRunner, RunReport, Runner};

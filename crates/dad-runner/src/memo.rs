@@ -6,7 +6,7 @@ use dad_fs::{AppendFile, Durability};
 use dad_run::layout::MEMO;
 use dad_run::{MemoLine, RunError, RunHandle, StagedStep};
 
-use crate::node::NodeError;
+use crate::node_error::NodeError;
 
 /// The memos of one attempt of a step.
 #[derive(Debug)]
@@ -93,11 +93,11 @@ impl Memo {
         }
     }
 
-    /// Gives the number of an exchange back that failed: a continued attempt counts only those that finished.
-    pub(crate) fn give_back(&self, name: &str) {
-        let mut state = self.state();
-        if let Some((_, number)) = state.begun.iter_mut().find(|(begun, _)| begun == name) {
-            *number = number.saturating_sub(1);
+    /// A number of an exchange that was begun.
+    pub(crate) const fn guard<'a>(&'a self, name: &'a str) -> Begun<'a> {
+        Begun {
+            memo: self,
+            name: Some(name),
         }
     }
 
@@ -121,6 +121,31 @@ impl Memo {
             return Err(told.permanent());
         }
         Ok(())
+    }
+}
+
+/// An exchange that is being made. Its number is given back if it fails or is dropped: a continued attempt counts only those
+/// that finished.
+#[derive(Debug)]
+pub(crate) struct Begun<'a> {
+    memo: &'a Memo,
+    name: Option<&'a str>,
+}
+
+impl Begun<'_> {
+    /// Keeps the number, because the exchange was made.
+    pub(crate) fn keep(mut self) {
+        self.name = None;
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        let Some(name) = self.name else { return };
+        let mut state = self.memo.state();
+        if let Some((_, number)) = state.begun.iter_mut().find(|(begun, _)| begun == name) {
+            *number = number.saturating_sub(1);
+        }
     }
 }
 

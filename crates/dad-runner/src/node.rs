@@ -1,115 +1,202 @@
+//! Nodes: what a leaf of a definition does.
+
+use std::any::Any;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use dad_core::{Budget, Digest, ErrorInfo, Redactor, Usage};
-use dad_definition::SettingsProblem;
+use dad_core::{Budget, Digest, Redactor};
+use dad_definition::{Compiled, Prepared, SettingsProblem};
 use dad_run::{Kind, Resources, RunHandle};
 use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::context::NodeContext;
+use crate::node_error::NodeError;
+use crate::output::NodeOutput;
 
-/// What a leaf of a definition does. Open for implementation; methods added later have default bodies.
+/// A type of leaf that definitions may use. Open for implementation; methods added later have default bodies.
 ///
-/// Settings arrive rendered: an executor never sees a template.
-#[async_trait]
+/// A node makes a step of settings and input; the step does the work. Often the settings are the step:
+///
+/// ```
+/// use async_trait::async_trait;
+/// use dad_runner::{BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, NodeRegistry};
+/// use schemars::JsonSchema;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Deserialize, JsonSchema)]
+/// struct Greeting { name: String }
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Greeted { text: String }
+///
+/// #[derive(Default)]
+/// struct Greeter;
+///
+/// impl Node for Greeter {
+///     type Settings = Greeting;
+///     type Input = ();
+///     type Outcome = Greeted;
+///     const TYPE: &'static str = "greeter";
+///
+///     fn bind(&self, greeting: Greeting, _: Option<()>, _: &BindContext<'_>) -> Result<Bound<Greeted>, NodeError> {
+///         Ok(Box::new(greeting))
+///     }
+/// }
+///
+/// #[async_trait]
+/// impl BoundStep<Greeted> for Greeting {
+///     async fn execute(&self, _: &NodeContext) -> Result<NodeOutput<Greeted>, NodeError> {
+///         Ok(NodeOutput::new(Greeted { text: format!("Hello, {}", self.name) }))
+///     }
+/// }
+///
+/// let registry = NodeRegistry::new().register::<Greeter>();
+/// ```
 pub trait Node: Send + Sync + 'static {
     /// The settings, as a definition writes them.
-    type Settings: DeserializeOwned + JsonSchema + Send + Sync;
+    type Settings: DeserializeOwned + JsonSchema;
     /// What can be given to the node from outside; `()` for nothing but `settings_override`.
-    type Input: DeserializeOwned + JsonSchema + Send + Sync;
+    type Input: DeserializeOwned + JsonSchema;
+    /// What other steps use of its result; `Value` for one without a type.
+    type Outcome: Serialize + DeserializeOwned + Send + 'static;
 
     /// The name definitions use.
     const TYPE: &'static str;
     /// To be raised by hand whenever the node does something else with the same settings; part of every fingerprint.
     const VERSION: u32 = 1;
-    /// Settings that are known but not supported: dotted key, and why.
-    const UNSUPPORTED: &'static [(&'static str, &'static str)] = &[];
+    /// Settings that only a definition can give: an input that overrides one of them is refused, and so is a model that
+    /// calls the node with one.
+    const DEFINITION_ONLY: &'static [&'static str] = &[];
 
-    /// Executes the step.
+    /// Makes a step of rendered settings: it never sees a template. Whatever can be compiled of them, such as patterns and
+    /// schemas, is compiled here, once; another attempt executes the same step, an edited input is bound anew. Nothing is
+    /// read or changed.
     ///
     /// # Errors
-    /// [`NodeError`] fails the attempt; an outcome it carries is recorded as far as the node got.
-    async fn execute(
+    /// If the settings or the input cannot be meant; the step fails before it executes.
+    fn bind(
         &self,
         settings: Self::Settings,
         input: Option<Self::Input>,
-        cx: &NodeContext,
-    ) -> Result<NodeOutput, NodeError>;
+        cx: &BindContext<'_>,
+    ) -> Result<Bound<Self::Outcome>, NodeError>;
 
-    /// What beside settings and input decides the result.
+    /// Problems of settings that their type cannot express. The compiler asks before the templates are rendered, as far as
+    /// the settings can be read then, and leaves out problems of places that hold a template; before a step is bound it is
+    /// asked again, and the first problem fails the step.
+    fn check(settings: &Self::Settings) -> Vec<SettingsProblem> {
+        let _ = settings;
+        Vec::new()
+    }
+
+    /// Looks at settings as the definition has them, with the texts of their templates: problems of those texts, variables
+    /// that they declare, and a compiled form that [`bind`](Self::bind) is given.
+    fn compile(unrendered: &Value) -> Compiled {
+        let _ = unrendered;
+        Compiled::default()
+    }
+
+    /// Refuses, before anything of a run executes, what could not be executed with what the run is given. Templates are not
+    /// rendered yet: their texts stand in the settings.
+    ///
+    /// # Errors
+    /// What is missing; the run is not made.
+    fn check_start(settings: &Self::Settings, start: &Start<'_>) -> Result<(), NodeError> {
+        let _ = (settings, start);
+        Ok(())
+    }
+}
+
+/// A step as a node bound it.
+pub type Bound<O = Value> = Box<dyn BoundStep<O>>;
+
+/// A step that can be looked at and executed, every time with the same settings and input. Open for implementation; methods
+/// added later have default bodies.
+#[async_trait]
+pub trait BoundStep<O = Value>: Send + Sync + 'static {
+    /// Executes the step; called again for another attempt.
+    ///
+    /// # Errors
+    /// [`NodeError`] fails the attempt; an outcome it carries is recorded as far as the node got.
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput<O>, NodeError>;
+
+    /// What the result depends on besides settings and input.
     ///
     /// # Errors
     /// If what would be read cannot be looked at.
-    async fn world(&self, settings: &Self::Settings) -> Result<World, NodeError> {
-        let _ = settings;
+    async fn world(&self) -> Result<World, NodeError> {
         Ok(World::Effect)
     }
 
-    /// What executing it would do, in words for whoever is to agree: the command, the differences of files. Empty if the
+    /// What executing it would do, for the person who is to agree: the command, the differences of files. Empty if the
     /// settings say it all. Nothing is changed.
     ///
     /// # Errors
     /// Why it would fail.
-    async fn preview(
-        &self,
-        settings: &Self::Settings,
-        input: Option<&Self::Input>,
-        run: &RunHandle,
-    ) -> Result<String, NodeError> {
-        let _ = (settings, input, run);
-        Ok(String::new())
+    async fn preview(&self, run: &RunHandle) -> Result<Preview, NodeError> {
+        let _ = run;
+        Ok(Preview::default())
     }
 
     /// What is about to be executed, for `state.json`; written before the execution.
     ///
     /// # Errors
-    /// If it cannot be told what would be executed; the attempt fails.
-    fn state(
-        &self,
-        settings: &Self::Settings,
-        input: Option<&Self::Input>,
-        cx: &NodeContext,
-    ) -> Result<Option<Value>, NodeError> {
-        let _ = (settings, input, cx);
+    /// If it is not known what would be executed; the attempt fails.
+    fn state(&self, cx: &NodeContext) -> Result<Option<Value>, NodeError> {
+        let _ = cx;
         Ok(None)
     }
 
-    /// Refuses, before anything of a run executes, what could not be executed with what the run is given. Of settings whose
-    /// value is a template nothing is known yet.
-    ///
-    /// # Errors
-    /// What is missing; the run is not made.
-    fn check_start(unrendered: &Value, start: &Start<'_>) -> Result<(), NodeError> {
-        let _ = (unrendered, start);
-        Ok(())
-    }
-
-    /// Problems of unrendered settings that their schema cannot say.
-    fn check_settings(unrendered: &Value) -> Vec<SettingsProblem> {
-        let _ = unrendered;
-        Vec::new()
-    }
-
-    /// Other settings to be rendered in place of those the definition has, where a value needs another road than text.
-    fn prepare_settings(unrendered: &Value) -> Option<Value> {
-        let _ = unrendered;
-        None
-    }
-
-    /// Rendered settings as their fingerprint has them, if it leaves out what [`prepare_settings`](Self::prepare_settings)
-    /// added: a fingerprint stays the same as long as the step does the same.
-    fn fingerprinted_settings(settings: &Value) -> Option<Value> {
+    /// The settings as fingerprints had them before compiled forms were kept apart, if those were others; it only serves to
+    /// compare with runs of that time.
+    #[doc(hidden)]
+    fn formerly_fingerprinted(&self, settings: &Value) -> Option<Value> {
         let _ = settings;
         None
     }
+}
 
-    /// Variables that the node's own settings declare, with their defaults; null for those without one.
-    fn prompt_variables(unrendered: &Value) -> Map<String, Value> {
-        let _ = unrendered;
-        Map::new()
+/// What a node has while it binds a step, beside settings and input.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BindContext<'a> {
+    prepared: Option<&'a Prepared>,
+}
+
+impl<'a> BindContext<'a> {
+    pub(crate) const fn new(prepared: Option<&'a Prepared>) -> Self {
+        Self { prepared }
+    }
+
+    /// The form that [`Node::compile`] prepared, with its values rendered. `None` if it prepared none, and for settings that
+    /// are in no definition, such as those that a model calls the node with.
+    #[must_use]
+    pub fn prepared<T: Any + Send + Sync>(&self) -> Option<(Arc<T>, &'a Value)> {
+        let prepared = self.prepared?;
+        let found = Arc::clone(&prepared.found).downcast().ok()?;
+        Some((found, &prepared.values))
+    }
+}
+
+/// What executing a step would do.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Preview {
+    /// The same for programs: everything that decides what is done, without times and temporary paths. Null if settings and
+    /// input do.
+    pub facts: Value,
+    /// In words.
+    pub shown: String,
+}
+
+impl From<String> for Preview {
+    fn from(shown: String) -> Self {
+        Self {
+            facts: Value::Null,
+            shown,
+        }
     }
 }
 
@@ -122,7 +209,7 @@ pub struct Start<'a> {
     pub resources: &'a Resources,
 }
 
-/// What beside its settings and input decides what a step does.
+/// What a step's result depends on besides settings and input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum World {
     /// Nothing.
@@ -187,168 +274,5 @@ impl World {
             Self::Reads(_) => Kind::Reads,
             Self::Effect => Kind::Effect,
         }
-    }
-}
-
-/// What a node returns.
-#[derive(Clone, Debug, Default)]
-pub struct NodeOutput {
-    /// What other steps use.
-    pub outcome: Value,
-    /// Everything else worth keeping, in the node's own shape.
-    pub output: Option<Value>,
-    /// What it consumed.
-    pub usage: Usage,
-    /// What it did, in one line.
-    pub summary: Option<String>,
-}
-
-impl NodeOutput {
-    /// An output that is only an outcome.
-    #[must_use]
-    pub fn new(outcome: Value) -> Self {
-        Self {
-            outcome,
-            ..Self::default()
-        }
-    }
-
-    /// The same with everything else worth keeping.
-    #[must_use]
-    pub fn with_output(mut self, output: Value) -> Self {
-        self.output = Some(output);
-        self
-    }
-
-    /// The same with what it consumed.
-    #[must_use]
-    pub fn with_usage(mut self, usage: Usage) -> Self {
-        self.usage = usage;
-        self
-    }
-
-    /// The same with what it did, in one line.
-    #[must_use]
-    pub fn with_summary(mut self, summary: impl Into<String>) -> Self {
-        self.summary = Some(summary.into());
-        self
-    }
-}
-
-/// Why a node failed.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{}", info.message)]
-pub struct NodeError {
-    /// What is recorded.
-    pub info: ErrorInfo,
-    /// What it returned as far as it got.
-    pub partial: Box<NodeOutput>,
-    /// Whether another attempt may succeed.
-    pub retryable: bool,
-    /// The shortest pause before it, where somebody asked for one.
-    pub retry_after: Option<Duration>,
-    /// Whether the step comes to rest until somebody has answered, instead of failing.
-    pub(crate) suspends: bool,
-}
-
-impl NodeError {
-    /// A failure with a stable code and a message that says what happened, where, and what was expected.
-    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            info: ErrorInfo::new(code, message),
-            partial: Box::default(),
-            retryable: true,
-            retry_after: None,
-            suspends: false,
-        }
-    }
-
-    /// A failure from an error and its causes.
-    pub fn from_error(code: impl Into<String>, error: &dyn std::error::Error) -> Self {
-        Self {
-            info: ErrorInfo::from_error(code, error),
-            partial: Box::default(),
-            retryable: true,
-            retry_after: None,
-            suspends: false,
-        }
-    }
-
-    /// The same with what to do next.
-    #[must_use]
-    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.info = self.info.with_hint(hint);
-        self
-    }
-
-    /// The same with what the node returned as far as it got.
-    #[must_use]
-    pub fn with_partial(mut self, partial: NodeOutput) -> Self {
-        self.partial = Box::new(partial);
-        self
-    }
-
-    /// That the step comes to rest until somebody has answered a question.
-    pub(crate) fn suspended() -> Self {
-        Self {
-            suspends: true,
-            ..Self::new("suspended", "the step waits for an answer").permanent()
-        }
-    }
-
-    /// The same with the shortest pause before another attempt.
-    #[must_use]
-    pub fn retry_after(mut self, pause: Duration) -> Self {
-        self.retry_after = Some(pause);
-        self
-    }
-
-    /// The same, but another attempt is of no use.
-    #[must_use]
-    pub fn permanent(mut self) -> Self {
-        self.retryable = false;
-        self
-    }
-}
-
-impl From<dad_run::RunError> for NodeError {
-    fn from(error: dad_run::RunError) -> Self {
-        Self {
-            info: error.to_info(),
-            partial: Box::default(),
-            retryable: false,
-            retry_after: None,
-            suspends: false,
-        }
-    }
-}
-
-/// What a budget limits, as it is written on the command line.
-fn limits(budget: &Budget) -> String {
-    let limits = [
-        budget.tokens.map(|_| "tokens=N"),
-        budget.cost.map(|_| "cost=N"),
-        budget.calls.map(|_| "calls=N"),
-    ];
-    limits.into_iter().flatten().collect::<Vec<_>>().join(",")
-}
-
-impl From<dad_run::BudgetExceeded> for NodeError {
-    fn from(exceeded: dad_run::BudgetExceeded) -> Self {
-        let hint = if exceeded.whose == "the run" {
-            let limits = limits(&exceeded.budget);
-            format!("`dhenara resume RUN --budget {limits}` goes on with more")
-        } else {
-            "raise `budget` of the node, and go on by `dhenara resume RUN --definition current`".to_owned()
-        };
-        Self::new("budget_exceeded", exceeded.to_string())
-            .with_hint(hint)
-            .permanent()
-    }
-}
-
-impl From<dad_fs::FsError> for NodeError {
-    fn from(error: dad_fs::FsError) -> Self {
-        Self::from_error("file_operation", &error)
     }
 }

@@ -25,13 +25,14 @@ use tracing::Instrument;
 use crate::approval::{Approval, Intent};
 use crate::common::{outcome_text, pause_after, pause_before};
 use crate::context::NodeContext;
+use crate::erased::ErasedNode;
 use crate::evaluate::Rendered;
-use crate::fingerprint::fingerprint;
+use crate::fingerprint::{Fingerprinted, fitting};
 use crate::input::{Asker, Input, carry_input, input};
-use crate::limits::{CANCELLED, GRACE, within_limits};
-use crate::node::{NodeError, NodeOutput, ReadSet, World};
-use crate::output::{recordable, redact_error, redact_output};
-use crate::registry::ErasedNode;
+use crate::limits::{CANCELLED, LONGEST_STOP, Life, within_limits};
+use crate::node::{BindContext, Bound, BoundStep, ReadSet, World};
+use crate::node_error::NodeError;
+use crate::output::{NodeOutput, recordable, redact_error, redact_output};
 use crate::walk::{Ended, Inside, Walk};
 
 /// How one attempt ended.
@@ -70,7 +71,7 @@ struct FailureKind {
 /// What is executed, again for every attempt.
 #[derive(Clone, Copy)]
 struct Execution<'a> {
-    executor: &'a dyn ErasedNode,
+    bound: &'a dyn BoundStep,
     decided: &'a Decided<'a>,
     world: &'a World,
     settings: &'a Value,
@@ -146,34 +147,38 @@ pub(crate) async fn take_step(
         Input::Denied(reason) => return step.settle(Settled::Failed(Some(reason))),
         Input::Pending(status) => return step.rest(status),
     };
-    let executor = &*step.executor()?;
-    let (rendered, world, fingerprint, decided) = loop {
+    let executor = step.executor()?;
+    let (rendered, bound, world, fingerprint, decided) = loop {
         // Render.
         let rendered = match step.render(input.as_ref()) {
             Ok(rendered) => rendered,
             Err(error) => return step.fail_before_execution(input, error),
         };
         // Fingerprint.
-        let (world, fingerprint) = match step
-            .fingerprint(executor, &rendered.settings, input.as_ref())
-            .await
-        {
+        let (bound, world) = match step.bind(&*executor, &rendered, input.as_ref()).await {
             Ok(found) => found,
             Err(error) => return step.fail_before_execution(input, error.info),
         };
+        let fingerprinted = Fingerprinted {
+            node_type: &node.node_type,
+            version: node.version,
+            rendered: &rendered,
+            input: input.as_ref(),
+            world: &world,
+        };
+        let fingerprint = fingerprinted.digest(&walk.normaliser);
         // Decide.
-        let decided = step.decide(&world, fingerprint);
+        let former = || fingerprinted.former_digest(&walk.normaliser, &*bound);
+        let decided = step.decide(&world, fingerprint, former);
         if let (Verdict::Reuse, Some(known)) = (decided.verdict, decided.known) {
             return step.reuse(&known.path, decided.reason);
         }
         if !node.options.requires_approval {
-            break (rendered, world, fingerprint, decided);
+            break (rendered, bound, world, fingerprint, decided);
         }
-        let intent = step
-            .intent(executor, &rendered.settings, input.as_ref(), fingerprint)
-            .await;
+        let intent = step.intent(&*bound, &rendered.settings, fingerprint).await;
         match intent.approval(&walk.run, &mut busy, &step.stop).await? {
-            Approval::Granted => break (rendered, world, fingerprint, decided),
+            Approval::Granted => break (rendered, bound, world, fingerprint, decided),
             Approval::Edited(edited) => input = Some(edited),
             Approval::Denied(error) => return step.end_by_hand(StepStatus::Failed, Some(error), None),
             Approval::Pending(status) => return step.rest(status),
@@ -182,7 +187,7 @@ pub(crate) async fn take_step(
     // Execute.
     let executed = step
         .execute(Execution {
-            executor,
+            bound: &*bound,
             decided: &decided,
             world: &world,
             settings: &rendered.settings,
@@ -249,7 +254,9 @@ impl Step<'_> {
         }
         let error = ErrorInfo::new(CANCELLED, "the step was cancelled before it executed");
         let mut ended = self.end_by_hand(StepStatus::Cancelled, Some(error), None)?;
-        ended.status = StepStatus::Cancelled;
+        if !self.absorbs(StepStatus::Cancelled) {
+            ended.status = StepStatus::Cancelled;
+        }
         Ok(ended)
     }
 
@@ -264,33 +271,28 @@ impl Step<'_> {
         let run = &self.walk.run;
         let error = error.map(|error| error.at(&self.path));
         let end = (status, error.clone());
-        let totals = run.settle_step(self.inside.entered, &self.path, node_type, end, summary)?;
+        let absorbed = self.absorbs(status);
+        let totals = run.settle_step(self.inside.entered, &self.path, node_type, end, summary, absorbed)?;
         let mut ended = Ended {
             totals,
             ..Ended::nothing()
         };
-        if let Some(error) = error.filter(|_| !self.node.options.on_error.absorbs(status)) {
+        if let Some(error) = error.filter(|_| !absorbed) {
             ended.fail(&self.path, error);
         }
         Ok(ended)
     }
 
-    /// What somebody is to agree to before it executes.
-    async fn intent(
-        &self,
-        executor: &dyn ErasedNode,
-        settings: &Value,
-        input: Option<&Value>,
-        fingerprint: Digest,
-    ) -> Intent<'_> {
-        let preview = executor.preview(settings, input, &self.walk.run).await;
+    /// What a person is to agree to before it executes.
+    async fn intent(&self, bound: &dyn BoundStep, settings: &Value, fingerprint: Digest) -> Intent<'_> {
+        let preview = bound.preview(&self.walk.run).await;
         Intent {
             asker: Some(Asker::Node(self.node)),
             path: &self.path,
             node_type: Some(&self.node.node_type),
             settings: settings.clone(),
-            // Whoever is asked wants to know that as well.
-            preview: preview.unwrap_or_else(|error| format!("it will fail: {error}")),
+            // The person who is asked wants to know that as well.
+            preview: preview.map_or_else(|error| format!("it will fail: {error}"), |preview| preview.shown),
             fingerprint,
         }
     }
@@ -319,25 +321,26 @@ impl Step<'_> {
             })
     }
 
-    async fn fingerprint(
+    /// Binds settings and input, and looks at what the step depends on besides.
+    async fn bind(
         &self,
         executor: &dyn ErasedNode,
-        settings: &Value,
+        rendered: &Rendered,
         input: Option<&Value>,
-    ) -> Result<(World, Digest), NodeError> {
-        let world = executor.world(settings).await?;
-        let NodeElement {
-            node_type, version, ..
-        } = self.node;
-        let normaliser = &self.walk.normaliser;
-        let counted = executor.fingerprinted_settings(settings);
-        let settings = counted.as_ref().unwrap_or(settings);
-        let fingerprint = fingerprint(normaliser, (node_type, *version), settings, input, &world);
-        Ok((world, fingerprint))
+    ) -> Result<(Bound, World), NodeError> {
+        let cx = BindContext::new(rendered.prepared.as_ref());
+        let bound = executor.bind(&rendered.settings, input, &cx)?;
+        let world = bound.world().await?;
+        Ok((bound, world))
     }
 
     /// Whether the step executes, or the parent run's result stands for it.
-    fn decide(&self, world: &World, fingerprint: Digest) -> Decided<'_> {
+    fn decide(
+        &self,
+        world: &World,
+        fingerprint: Digest,
+        former: impl FnOnce() -> Option<Digest>,
+    ) -> Decided<'_> {
         let Self { walk, node, .. } = self;
         let Some(parent) = walk.run.parent() else {
             return Decided {
@@ -347,7 +350,7 @@ impl Step<'_> {
                 after: None,
             };
         };
-        let (known, fit) = parent.fitting(&self.path, fingerprint, node.options.on_error);
+        let (known, fit) = fitting(parent, &self.path, node, (fingerprint, former));
         let after = walk.effect_executed.get().cloned();
         let (verdict, reason) = decide(&Facts {
             side: self.inside.side,
@@ -568,12 +571,7 @@ impl Step<'_> {
         memos: Vec<MemoLine>,
         wall_time: Option<Duration>,
     ) -> Result<Attempt, RunError> {
-        let Execution {
-            executor,
-            settings,
-            input,
-            ..
-        } = execution;
+        let Execution { bound, settings, .. } = execution;
         let Self { walk, node, path, .. } = self;
         let staged = Arc::new(staged);
         if let World::Reads(reads) = execution.world {
@@ -587,29 +585,32 @@ impl Step<'_> {
             path.as_str(),
             &node.node_type,
         );
-        let stop = self.stop.child_token();
+        let life = Arc::new(Life::new(self.stop.child_token()));
         let cx = NodeContext::new(
             Arc::clone(walk),
             staged.clone(),
-            stop.clone(),
+            Arc::clone(&life),
             span.clone(),
             memos,
         )?;
         let began = Instant::now();
         let ended = async {
-            if let Some(mut state) = executor.state(settings, input, &cx)? {
+            if let Some(mut state) = bound.state(&cx)? {
                 cx.redactor().redact_json(&mut state);
                 staged.write_state(&state)?;
             }
-            let executed = AssertUnwindSafe(executor.execute(settings, input, &cx)).catch_unwind();
-            let executed = executed.await.unwrap_or_else(|panic| Err(panicked(&*panic)));
+            let executed = AssertUnwindSafe(bound.execute(&cx)).catch_unwind();
+            let executed = executed
+                .await
+                .unwrap_or_else(|panic| Err(NodeError::panicked(&*panic)));
             recordable(executed)
         };
-        let limit = [node.options.timeout, wall_time].into_iter().flatten().min();
-        let Some((status, ended)) = within_limits(ended.instrument(span), limit, &stop).await else {
+        let own = self.inside.phase.limit(node.options.timeout, path);
+        let limit = [own, wall_time].into_iter().flatten().min();
+        let Some((status, ended)) = within_limits(ended.instrument(span), limit, &life).await else {
             return Err(RunError::Unresponsive {
                 path: path.clone(),
-                grace: GRACE,
+                grace: LONGEST_STOP,
             });
         };
         if let Some(error) = cx.take_lost_memo() {
@@ -688,7 +689,7 @@ impl Step<'_> {
         rendered: Rendered,
         fingerprint: Option<Digest>,
     ) -> Result<Ended, RunError> {
-        let Rendered { settings, reads } = rendered;
+        let Rendered { settings, reads, .. } = rendered;
         let ended = self.ended(&attempt);
         let (result, details) = self.result_of(&mut attempt, input, Some(settings), reads, fingerprint);
         self.walk
@@ -753,8 +754,16 @@ impl Step<'_> {
                 duration: attempt.duration,
                 summary,
                 effect: attempt.effect,
+                absorbed: self.absorbs(attempt.status),
             },
         )
+    }
+
+    /// Whether the component around goes on although the step ended so.
+    fn absorbs(&self, status: StepStatus) -> bool {
+        let shield = self.inside.phase.shield();
+        let on_error = self.node.options.on_error;
+        self.walk.absorbs(on_error, status, &self.path, shield)
     }
 
     fn ended(&self, attempt: &Attempt) -> Ended {
@@ -764,7 +773,7 @@ impl Step<'_> {
         };
         totals.usage += attempt.spent_before;
         totals.counts.add(attempt.status, false);
-        let absorbed = self.node.options.on_error.absorbs(attempt.status);
+        let absorbed = self.absorbs(attempt.status);
         let failure = attempt.error.clone().map(|error| FirstFailure {
             path: self.path.clone(),
             error,
@@ -789,11 +798,6 @@ fn step_span(run_id: &str, path: &str, node_type: &NodeType) -> tracing::Span {
 
 fn template_error(error: &TreeError) -> ErrorInfo {
     ErrorInfo::from_error("template", error)
-}
-
-fn panicked(panic: &(dyn std::any::Any + Send)) -> NodeError {
-    let message = dad_core::panic_message(panic);
-    NodeError::new("node_panicked", format!("the node panicked: {message}")).permanent()
 }
 
 fn backoff(policy: &RetryPolicy) -> ExponentialBuilder {

@@ -138,7 +138,10 @@ async fn run_whole(run: ActiveRun) -> Result<RunReport, Error> {
             return Err(broken(&handle, sealed, error));
         }
     };
-    let (status, error, output) = verdict(ended);
+    let (mut status, mut error, mut output) = verdict(ended);
+    if let Some(Err(unwritten)) = output.as_ref().map(|output| run.write_output(output)) {
+        (status, error, output) = (RunEnd::Failed, Some(unwritten.to_info()), None);
+    }
     match run.seal(status, error).await {
         Ok(sealed) => Error::from_report(report(&handle, sealed, output)),
         Err(error) => Err(broken(&handle, handle.unsealed(error.to_info()), error)),

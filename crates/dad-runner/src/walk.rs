@@ -3,8 +3,9 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
-use dad_core::{Digest, ErrorInfo, FirstFailure, HierarchyPath, StepStatus};
+use dad_core::{Digest, ErrorInfo, FirstFailure, HierarchyPath, OnError, StepStatus};
 use dad_definition::{Component, Content, Expression, NodeElement, ProgramElement, Selected};
 use dad_run::{
     Asked, ComponentEnd, EnteredComponent, EntryPoint, Normaliser, RerunPlan, RunError, RunHandle, RunView,
@@ -23,6 +24,9 @@ use crate::registry::NodeRegistry;
 use crate::road::take_step;
 use crate::scope::{Frame, ResultCache};
 use crate::waiting::Busy;
+
+/// The time limit of an element of `finally` that has none of its own.
+const FINALLY_LIMIT: Duration = Duration::from_mins(10);
 
 /// What all steps of one run share.
 pub(crate) struct Walk {
@@ -62,6 +66,16 @@ pub(crate) enum Phase<'a> {
 }
 
 impl<'a> Phase<'a> {
+    /// The time limit of an element at a path: elements of `finally`, which no stop of the run reaches, have one in any case.
+    pub(crate) fn limit(self, own: Option<Duration>, path: &HierarchyPath) -> Option<Duration> {
+        match self {
+            Self::Finally(component) if path.parent().as_ref() == Some(component) => {
+                own.or(Some(FINALLY_LIMIT))
+            }
+            _ => own,
+        }
+    }
+
     /// The component whose `finally` executes: only a cancel of something inside it stops anything here.
     pub(crate) const fn shield(self) -> Option<&'a HierarchyPath> {
         match self {
@@ -135,6 +149,20 @@ impl Walk {
         out_of_time.push((path.clone(), why));
         drop(out_of_time);
         stop.cancel();
+    }
+
+    /// Whether the component around an element goes on however it ended: a failure is absorbed by the element's own word, a
+    /// cancel only if it was one of the element, or of a component around it, and not of the whole run.
+    pub(crate) fn absorbs(
+        &self,
+        on_error: OnError,
+        status: StepStatus,
+        path: &HierarchyPath,
+        shield: Option<&HierarchyPath>,
+    ) -> bool {
+        let is_of_element = || !self.run.cancelled().is_cancelled() && self.run.is_cancelled_at(path, shield);
+        on_error.absorbs(status)
+            || (status == StepStatus::Cancelled && on_error == OnError::Continue && is_of_element())
     }
 
     /// Why a step is stopped for want of time, if it is.
@@ -362,7 +390,8 @@ impl Walk {
     ) -> Result<Ended, RunError> {
         let mut all = Ended::nothing();
         all.fail(path, error.at(path));
-        self.end_unentered(component, path, all)
+        // A failure is absorbed wherever it stands.
+        self.end_unentered(component, path, all, Phase::Body)
     }
 
     /// Records how a component ended without anything in it having been executed.
@@ -371,9 +400,10 @@ impl Walk {
         component: &Component,
         path: &HierarchyPath,
         all: Ended,
+        phase: Phase<'_>,
     ) -> Result<Ended, RunError> {
         let entered = self.run.enter_component(path, component.kind, Map::new())?;
-        self.leave(component, &entered, all, Facts::default())
+        self.leave(component, &entered, all, (Facts::default(), phase))
     }
 
     /// Comes to rest without entering a component. If the component itself was cancelled, that is recorded, so that its
@@ -388,7 +418,7 @@ impl Walk {
         if status != StepStatus::Cancelled || !self.run.is_cancelled_at(path, phase.shield()) {
             return Ok(Ended::pending(status));
         }
-        self.end_unentered(component, path, Ended::pending(StepStatus::Cancelled))
+        self.end_unentered(component, path, Ended::pending(StepStatus::Cancelled), phase)
     }
 
     /// How a component ended before the run was resumed, if that stands. What is under `finally` executes again, because
@@ -518,7 +548,7 @@ impl Walk {
         if all.status != StepStatus::Waiting && self.run.is_cancelled_at(path, phase.shield()) {
             all.cancel();
         }
-        self.leave(component, entered, all, facts)
+        self.leave(component, entered, all, (facts, phase))
     }
 
     /// Notes how a component ended, and what that means for the one around it.
@@ -527,8 +557,10 @@ impl Walk {
         component: &Component,
         entered: &EnteredComponent,
         mut all: Ended,
-        facts: Facts,
+        (facts, phase): (Facts, Phase<'_>),
     ) -> Result<Ended, RunError> {
+        let on_error = component.options.on_error;
+        let absorbed = self.absorbs(on_error, all.status, &entered.path, phase.shield());
         self.run.leave_component(
             entered,
             &ComponentEnd {
@@ -537,6 +569,7 @@ impl Walk {
                 first_failures: &all.failures,
                 iterations: facts.iterations,
                 branch: facts.branch,
+                absorbed,
             },
         )?;
         if all.status != StepStatus::Waiting {
@@ -545,7 +578,7 @@ impl Walk {
                     .custom(name, Some(&entered.path), serde_json::Value::Null)?;
             }
         }
-        if component.options.on_error.absorbs(all.status) {
+        if absorbed {
             all.status = StepStatus::Completed;
             all.failures.clear();
         }
@@ -559,7 +592,10 @@ impl Walk {
         inside: Inside<'_>,
         all: &mut Ended,
     ) -> Result<Facts, RunError> {
-        let Some(limit) = component.options.timeout else {
+        let Some(limit) = inside
+            .phase
+            .limit(component.options.timeout, &inside.entered.path)
+        else {
             return self.content(component, inside, all).await;
         };
         let cancelled = inside.stop;

@@ -79,8 +79,8 @@ pub use dad_run::{
     ActiveRun, Catalog, Durability, RunContext, RunEnd, RunError, RunHandle, RunView, find_project_root,
 };
 pub use dad_runner::{
-    AgentRunner, Error, FlowRunner, Node, NodeContext, NodeError, NodeOutput, NodeRegistry, ReadSet,
-    RunReport, World,
+    AgentRunner, BindContext, Bound, BoundStep, Error, FlowRunner, Node, NodeContext, NodeError, NodeOutput,
+    NodeRegistry, ReadSet, RunReport, World,
 };
 #[cfg(feature = "terminal")]
 pub use dad_terminal::{

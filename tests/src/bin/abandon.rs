@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use async_trait::async_trait;
 use dhenara::{
-    FlowBuilder, FlowDefinition, FlowRunner, Node, NodeBuilder, NodeContext, NodeError, NodeOutput,
-    NodeRegistry, NodeType, ObservabilitySettings, RunContext,
+    BindContext, Bound, BoundStep, FlowBuilder, FlowDefinition, FlowRunner, Node, NodeBuilder, NodeContext,
+    NodeError, NodeOutput, NodeRegistry, NodeType, ObservabilitySettings, RunContext,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,19 +22,21 @@ struct StepSettings {
     abort: bool,
 }
 
-#[async_trait]
 impl Node for Step {
     type Settings = StepSettings;
     type Input = ();
+    type Outcome = Value;
     const TYPE: &'static str = "step";
 
-    async fn execute(
-        &self,
-        settings: StepSettings,
-        _: Option<()>,
-        cx: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
-        if settings.abort {
+    fn bind(&self, settings: StepSettings, _: Option<()>, _: &BindContext<'_>) -> Result<Bound, NodeError> {
+        Ok(Box::new(settings))
+    }
+}
+
+#[async_trait]
+impl BoundStep for StepSettings {
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
+        if self.abort {
             let answer = |_| async { Ok(json!("paid for")) };
             cx.memo::<Value, _>("question", &json!("what?"), answer).await?;
             std::process::abort();
@@ -66,6 +68,7 @@ async fn main() -> ExitCode {
 async fn begin(project: &str, abort: bool) -> Result<(), Box<dyn std::error::Error>> {
     let flow = flow(abort)?;
     let context = RunContext::builder("abandoned_flow", project)
+        .origin_key(dad_tests::origin_key())
         .nodes(NodeRegistry::new().register::<Step>())
         .observability_settings(ObservabilitySettings::default())
         .build()?;

@@ -22,9 +22,9 @@ use dhenara::models::{
     ModelResponse, Role,
 };
 use dhenara::{
-    ConditionalBuilder, ErrorInfo, FlowBuilder, FlowDefinition, FlowRunner, ForEachBuilder, Node,
-    NodeBuilder, NodeContext, NodeError, NodeOutput, NodeRegistry, NodeType, RepeatBuilder, RunContext,
-    RunEnd,
+    BindContext, Bound, BoundStep, ConditionalBuilder, ErrorInfo, FlowBuilder, FlowDefinition, FlowRunner,
+    ForEachBuilder, Node, NodeBuilder, NodeContext, NodeError, NodeOutput, NodeRegistry, NodeType,
+    RepeatBuilder, RunContext, RunEnd,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,21 +41,23 @@ struct PaidSettings {
     exchanges: u32,
 }
 
-#[async_trait]
 impl Node for Paid {
     type Settings = PaidSettings;
     type Input = ();
+    type Outcome = Value;
     const TYPE: &'static str = "paid";
 
-    async fn execute(
-        &self,
-        settings: PaidSettings,
-        _: Option<()>,
-        cx: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
+    fn bind(&self, settings: PaidSettings, _: Option<()>, _: &BindContext<'_>) -> Result<Bound, NodeError> {
+        Ok(Box::new(settings))
+    }
+}
+
+#[async_trait]
+impl BoundStep for PaidSettings {
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
         let mut answers = Vec::new();
-        for number in 1..=settings.exchanges {
-            let request = json!({ "text": settings.text, "number": number });
+        for number in 1..=self.exchanges {
+            let request = json!({ "text": self.text, "number": number });
             let exchange = async |number| {
                 pay(cx, &format!("{} {number}", cx.path()))?;
                 tokio::time::sleep(Duration::from_millis(2)).await;
@@ -64,9 +66,7 @@ impl Node for Paid {
             let answer: Value = cx.memo("exchange", &request, exchange).await?;
             answers.push(answer);
         }
-        Ok(NodeOutput::new(
-            json!({ "text": settings.text, "answers": answers }),
-        ))
+        Ok(NodeOutput::new(json!({ "text": self.text, "answers": answers })))
     }
 }
 
@@ -98,18 +98,25 @@ struct MendingSettings {
     model: String,
 }
 
-#[async_trait]
 impl Node for Mending {
     type Settings = MendingSettings;
     type Input = ();
+    type Outcome = Value;
     const TYPE: &'static str = "mending";
 
-    async fn execute(
+    fn bind(
         &self,
         settings: MendingSettings,
         _: Option<()>,
-        cx: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
+        _: &BindContext<'_>,
+    ) -> Result<Bound, NodeError> {
+        Ok(Box::new(settings))
+    }
+}
+
+#[async_trait]
+impl BoundStep for MendingSettings {
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
         let failed = |error: &dyn std::error::Error| NodeError::from_error("model", error);
         let catalog = ModelCatalog::load(project(cx)).map_err(|error| failed(&error))?;
         let credentials = Credentials::new(project(cx), None, cx.run().secrets().clone());
@@ -122,7 +129,7 @@ impl Node for Mending {
             }
             messages.push(Message::new(Role::User, question));
             let request = ModelRequest {
-                model: settings.model.clone(),
+                model: self.model.clone(),
                 system: Vec::new(),
                 messages: messages.clone(),
                 options: ModelOptions::default(),
@@ -227,6 +234,7 @@ async fn drive(
         Ok(())
     });
     let context = RunContext::builder("scenario", project)
+        .origin_key(dad_tests::origin_key())
         .nodes(NodeRegistry::new().register::<Paid>().register::<Mending>())
         .register_event_handlers([tell])
         .trust_run(run.is_some())

@@ -25,13 +25,13 @@ use dhenara::terminal::{
     ask_yes_no,
 };
 use dhenara::{
-    AIModelNode, CommandNode, ErrorInfo, FlowBuilder, FlowDefinition, FlowRunner, Node, NodeBuilder,
-    NodeContext, NodeError, NodeOutput, NodeType, Prompt, RunContext, async_input, builtin_nodes, on,
-    print_node_completion,
+    AIModelNode, BindContext, Bound, BoundStep, CommandNode, ErrorInfo, FlowBuilder, FlowDefinition,
+    FlowRunner, Node, NodeBuilder, NodeContext, NodeError, NodeOutput, NodeType, Prompt, RunContext,
+    async_input, builtin_nodes, on, print_node_completion,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use specification::node_input_event_handler;
 
 /// A model that gives every prompt back.
@@ -90,19 +90,28 @@ enum Tone {
     Cold,
 }
 
-#[async_trait]
 impl Node for Greeting {
     type Settings = GreetingSettings;
     type Input = GreetingInput;
+    type Outcome = Value;
     const TYPE: &'static str = "greeting";
 
-    async fn execute(
+    fn bind(
         &self,
         _: GreetingSettings,
         input: Option<GreetingInput>,
-        _: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
-        Ok(NodeOutput::new(json!(input)))
+        _: &BindContext<'_>,
+    ) -> Result<Bound, NodeError> {
+        Ok(Box::new(Greet(input)))
+    }
+}
+
+struct Greet(Option<GreetingInput>);
+
+#[async_trait]
+impl BoundStep for Greet {
+    async fn execute(&self, _: &NodeContext) -> Result<NodeOutput, NodeError> {
+        Ok(NodeOutput::new(json!(self.0)))
     }
 }
 
@@ -177,6 +186,7 @@ async fn main() -> ExitCode {
 
 async fn run(project: &str, what: &str) -> Result<(), Box<dyn std::error::Error>> {
     let context = RunContext::builder("flow_root", project)
+        .origin_key(dad_tests::origin_key())
         .nodes(builtin_nodes().register::<Greeting>())
         .resource(Arc::new(Models::new(Echo)));
     let (flow, context) = match what {

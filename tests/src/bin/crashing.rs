@@ -26,9 +26,9 @@ use dhenara::events::{Delivery, EventBody, Subscription};
 use dhenara::fs::{Change, Fault, FaultInjector, Gate, Operation};
 use dhenara::run::{Dirs, RetentionPolicy, plan_prune};
 use dhenara::{
-    ActiveRun, ConditionalBuilder, Durability, ErrorInfo, FlowBuilder, FlowDefinition, FlowRunner,
-    ForEachBuilder, Node, NodeBuilder, NodeContext, NodeError, NodeOutput, NodeType, RepeatBuilder,
-    RunContext, RunEnd, World,
+    ActiveRun, BindContext, Bound, BoundStep, ConditionalBuilder, Durability, ErrorInfo, FlowBuilder,
+    FlowDefinition, FlowRunner, ForEachBuilder, Node, NodeBuilder, NodeContext, NodeError, NodeOutput,
+    NodeType, RepeatBuilder, RunContext, RunEnd, World,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,29 +44,31 @@ struct PaidSettings {
     exchanges: u32,
 }
 
-#[async_trait]
 impl Node for Paid {
     type Settings = PaidSettings;
     type Input = ();
+    type Outcome = Value;
     const TYPE: &'static str = "paid";
 
-    async fn world(&self, settings: &PaidSettings) -> Result<World, NodeError> {
+    fn bind(&self, settings: PaidSettings, _: Option<()>, _: &BindContext<'_>) -> Result<Bound, NodeError> {
+        Ok(Box::new(settings))
+    }
+}
+
+#[async_trait]
+impl BoundStep for PaidSettings {
+    async fn world(&self) -> Result<World, NodeError> {
         // A step that changes something closes its batch of records, one that is only paid for does it by its memos.
-        Ok(match settings.exchanges {
+        Ok(match self.exchanges {
             2 => World::Effect,
             _ => World::Pure,
         })
     }
 
-    async fn execute(
-        &self,
-        settings: PaidSettings,
-        _: Option<()>,
-        cx: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
         let mut answers = Vec::new();
-        for number in 1..=settings.exchanges {
-            let request = json!({ "text": settings.text, "number": number });
+        for number in 1..=self.exchanges {
+            let request = json!({ "text": self.text, "number": number });
             let answer: Value = cx
                 .memo("exchange", &request, |number| {
                     pay(cx, &format!("{} {number}", cx.path()));
@@ -78,9 +80,7 @@ impl Node for Paid {
             }
             answers.push(answer);
         }
-        Ok(NodeOutput::new(
-            json!({ "text": settings.text, "answers": answers }),
-        ))
+        Ok(NodeOutput::new(json!({ "text": self.text, "answers": answers })))
     }
 }
 
@@ -352,6 +352,7 @@ async fn drive(
         _ => flow()?,
     };
     let mut context = RunContext::builder("scenario", project)
+        .origin_key(dad_tests::origin_key())
         .nodes(dhenara::builtin_nodes().register::<Paid>())
         .gate(gate);
     if let Some(log) = log {

@@ -44,7 +44,11 @@ fn stdout_of(run_dir: &std::path::Path, step: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_from_rust_masks_the_keys_of_its_project() {
     let (env, definition) = with_keys();
-    let context = || RunContext::builder("flow_root", env.project()).nodes(builtin_nodes());
+    let context = || {
+        RunContext::builder("flow_root", env.project())
+            .origin_key(dad_tests::origin_key())
+            .nodes(builtin_nodes())
+    };
     let registry = SecretRegistry::new();
     registry.add("pin");
     for context in [context(), context().secrets(registry)] {
@@ -83,6 +87,7 @@ async fn a_key_that_a_model_is_asked_with_is_masked_with_any_client() {
     let credentials = Credentials::new(&project, Some(file), SecretRegistry::new());
     let client = HttpClient::new(ModelCatalog::load(&project).unwrap(), credentials);
     let context = RunContext::builder("flow_root", &project)
+        .origin_key(dad_tests::origin_key())
         .nodes(builtin_nodes())
         .resource(Arc::new(Models::new(client)));
     let report = Runner::new(definition, context.build().unwrap())
@@ -107,7 +112,9 @@ fn asking() -> FlowDefinition {
 async fn a_run_with_an_open_question_is_not_completed() {
     let env = TestEnvironment::new();
     let definition = asking();
-    let context = RunContext::builder("flow_root", env.project()).nodes(builtin_nodes());
+    let context = RunContext::builder("flow_root", env.project())
+        .origin_key(dad_tests::origin_key())
+        .nodes(builtin_nodes());
     let run = context.build().unwrap().setup_run(&definition).unwrap();
     let dir = run.identity().run_dir.clone();
     let report = FlowRunner::within(&definition, &run).run().await.unwrap();
@@ -138,7 +145,9 @@ async fn a_run_whose_root_failed_is_not_completed() {
         (absorbed.as_str(), RunStatus::Completed),
     ] {
         let definition = FlowDefinition::try_from(flow(elements)).unwrap();
-        let context = RunContext::builder("flow_root", env.project()).nodes(builtin_nodes());
+        let context = RunContext::builder("flow_root", env.project())
+            .origin_key(dad_tests::origin_key())
+            .nodes(builtin_nodes());
         let run = context.build().unwrap().setup_run(&definition).unwrap();
         let dir = run.identity().run_dir.clone();
         let ended = FlowRunner::within(&definition, &run).run().await;

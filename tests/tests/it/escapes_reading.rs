@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use dhenara::definition::load_file;
 use dhenara::nodes::{FolderAnalyzerSettings, analyze_folders};
+use dhenara::runner::Stop;
 use serde_json::{Value, json};
 
 /// What stands outside of the project and must not be told.
@@ -138,7 +139,7 @@ fn read(project: &Path, way: Way, path: &str) -> Came {
 fn look(project: &Path, operation: impl Into<Value>) -> Came {
     let settings = json!({ "operations": [operation.into()] });
     let settings: FolderAnalyzerSettings = serde_json::from_value(settings).unwrap();
-    match analyze_folders(project, &settings, &AtomicBool::new(false)) {
+    match analyze_folders(project, &settings, &Stop::default()) {
         Ok(output) => Came::Read(output.outcome.to_string()),
         Err(error) => Came::Refused {
             code: error.info.code.clone(),

@@ -104,7 +104,6 @@ fn an_input_is_no_code() {
         json!({ "commands": [["sh", "-c", MARK]] }),
         json!({ "settings_override": { "commands": [MARK] } }),
         json!({ "settings_override": { "commands": ["echo mine", MARK] } }),
-        json!({ "settings_override": { "commands": [MARK], "allow_generated": true } }),
     ];
     for input in &inputs {
         refused(&env, &["--input", &format!("step={input}")]);
@@ -114,6 +113,8 @@ fn an_input_is_no_code() {
     for input in [
         json!({ "commands": [{ "script": MARK, "arguments": [], "shown": "echo hello" }] }),
         json!({ "settings_override": { "written": { "allow_generated": true } } }),
+        json!({ "settings_override": { "commands": [MARK], "allow_generated": true } }),
+        json!({ "settings_override": { "allow_generated": null } }),
     ] {
         let output = env.run(&["run", "flow", "flow.json", "--input", &format!("step={input}")]);
         assert_eq!(output.code, Some(2), "{output}");
@@ -247,6 +248,11 @@ async fn what_a_model_gives_a_tool_is_no_code() {
         (
             format!("node: command, {any}"),
             json!({ "commands": [MARK], "allow_generated": true }),
+            "only the definition can give it",
+        ),
+        (
+            format!("node: command, {any}"),
+            json!({ "commands": [MARK], "allow_generated": false }),
             "a shell would read it as code",
         ),
         (
@@ -293,4 +299,66 @@ async fn what_a_model_gives_a_tool_is_no_code() {
         assert!(answer.contains(told), "{settings}: {answer}");
         nothing_ran(&scripted.env);
     }
+}
+
+#[test]
+fn settings_are_shown_as_an_author_could_write_them() {
+    let env = TestEnvironment::new();
+    env.write(
+        ".dhenara/.secrets/.credentials.yaml",
+        "TOKEN: a-token-of-some-length\n",
+    );
+    let settings = json!({
+        "commands": ["echo $expr{ word } \"$var{word}\"", "echo plain", ["echo", "$var{word}"]],
+        "env_vars": { "KEY": "$var{word} $secret{TOKEN}" },
+    });
+    flow(
+        &env,
+        &settings,
+        &json!({ "requires_approval": true }),
+        &json!({ "word": "a b" }),
+    );
+    let shown = json!({
+        "commands": ["echo a b \"a b\"", "echo plain", ["echo", "a b"]],
+        "env_vars": { "KEY": "a b $secret{TOKEN}" },
+    });
+    let rendered = env.run(&["render", "flow.json", "step", "--json"]).expect(0);
+    assert_eq!(rendered.json("cli_render")["settings"], shown, "{rendered}");
+    drop(env.run(&["run", "flow", "flow.json", "--no-input"]).expect(3));
+    let run = env.last_run();
+    let questions = std::fs::read_dir(run.join(".run/questions")).unwrap();
+    for question in questions {
+        assert_eq!(read_json(&question.unwrap().path())["settings"], shown);
+    }
+    drop(env.run(&["answer", "last", "--approve"]).expect(0));
+    assert_eq!(
+        read_json(&run.join("flow_root/step/result.json"))["settings"],
+        shown
+    );
+}
+
+#[test]
+fn a_value_and_the_same_text_are_two_commands() {
+    let env = TestEnvironment::new();
+    let variables = json!({ "word": "*" });
+    let run = |command: &str, executed: usize| {
+        flow(&env, &json!({ "commands": [command] }), &json!({}), &variables);
+        let previous = match env.runs().is_empty() {
+            true => Vec::new(),
+            false => vec!["--previous-run-id", "last"],
+        };
+        drop(
+            env.run(&[&["run", "flow", "flow.json"], &previous[..]].concat())
+                .expect(0),
+        );
+        let view = dhenara::run::RunView::open(env.last_run()).unwrap();
+        let steps = view.steps().filter(|step| !step.is_taken()).count();
+        assert_eq!(steps, executed, "{command}");
+    };
+    run("echo $var{word} *", 1);
+    run("echo $var{word} *", 0);
+    // Their texts are the same, and in each another word is a pattern.
+    run("echo * $var{word}", 1);
+    run("echo * *", 1);
+    run("echo * *", 0);
 }

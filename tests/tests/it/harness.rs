@@ -104,6 +104,7 @@ impl TestEnvironment {
             .stdin(Stdio::null())
             .env_clear()
             .env("HOME", self.path("home"))
+            .env("DHENARA_ORIGIN_KEY", dad_tests::hex_key())
             .env("TMPDIR", self.path("tmp"));
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
@@ -365,12 +366,11 @@ pub(crate) fn journal(run: &Path) -> Vec<Value> {
     read_lines(&run.join(".run/journal.jsonl"))
 }
 
-/// Changes the records of a run.
+/// Changes the records of a run as a driver with the key of the tests would have written them.
 pub(crate) fn edit_journal(run: &Path, change: impl Fn(&mut Value)) {
     let mut records = journal(run);
     records.iter_mut().for_each(change);
-    let text: String = records.iter().map(|record| format!("{record}\n")).collect();
-    std::fs::write(run.join(".run/journal.jsonl"), text).unwrap();
+    std::fs::write(run.join(".run/journal.jsonl"), dad_tests::seal(&records)).unwrap();
 }
 
 /// The records of a type.

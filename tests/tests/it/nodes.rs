@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use dhenara::models::{CallContext, ModelClient, ModelError, ModelRequest, ModelResponse};
 use dhenara::run::RunContextBuilder;
 use dhenara::{
-    Node, NodeBuilder, NodeContext, NodeError, NodeOutput, NodeRegistry, NodeType, RunContext, builtin_nodes,
+    BindContext, Bound, BoundStep, Node, NodeBuilder, NodeContext, NodeError, NodeOutput, NodeRegistry,
+    NodeType, RunContext, builtin_nodes,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,19 +31,21 @@ impl TalkerSettings {
     }
 }
 
-#[async_trait]
 impl Node for Talker {
     type Settings = TalkerSettings;
     type Input = ();
+    type Outcome = serde_json::Value;
     const TYPE: &'static str = "talker";
 
-    async fn execute(
-        &self,
-        settings: TalkerSettings,
-        _: Option<()>,
-        cx: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
-        let token = settings.token;
+    fn bind(&self, settings: TalkerSettings, _: Option<()>, _: &BindContext<'_>) -> Result<Bound, NodeError> {
+        Ok(Box::new(settings))
+    }
+}
+
+#[async_trait]
+impl BoundStep for TalkerSettings {
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
+        let token = self.token.clone();
         tracing::info!(%token, "the node says {token}");
         tokio::task::yield_now().await;
         let theirs = token.clone();
@@ -86,5 +89,7 @@ pub(crate) fn registry() -> NodeRegistry {
 
 /// A context for a run in `project`.
 pub(crate) fn context(root_id: &str, project: &Path) -> RunContextBuilder {
-    RunContext::builder(root_id, project).nodes(registry())
+    RunContext::builder(root_id, project)
+        .origin_key(dad_tests::origin_key())
+        .nodes(registry())
 }

@@ -1,6 +1,7 @@
 //! No credential stands in a file of a run that somebody else wrote: one it was given, or one that a node made.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -9,7 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dhenara::definition::load_str;
 use dhenara::runner::Runner;
-use dhenara::{Node, NodeContext, NodeError, NodeOutput, RunContext, RunStatus, World, builtin_nodes};
+use dhenara::{
+    BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, RunContext, RunStatus, World,
+    builtin_nodes,
+};
 use serde_json::{Value, json};
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -85,19 +89,28 @@ fn set_executable(file: &Path) {
 
 /// Leaves the key in files of its own; then it fails, waits or succeeds.
 #[derive(Default)]
-struct Leaves(AtomicU32);
+struct Leaves(Arc<AtomicU32>);
 
-#[async_trait]
 impl Node for Leaves {
-    type Settings = Value;
+    type Settings = ();
     type Input = ();
+    type Outcome = Value;
     const TYPE: &'static str = "leaves";
 
-    async fn world(&self, _: &Value) -> Result<World, NodeError> {
+    fn bind(&self, (): (), _: Option<()>, _: &BindContext<'_>) -> Result<Bound, NodeError> {
+        Ok(Box::new(Leaving(Arc::clone(&self.0))))
+    }
+}
+
+struct Leaving(Arc<AtomicU32>);
+
+#[async_trait]
+impl BoundStep for Leaving {
+    async fn world(&self) -> Result<World, NodeError> {
         Ok(World::Pure)
     }
 
-    async fn execute(&self, _: Value, _: Option<()>, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
         let plainly = dhenara::Durability::Process;
         let artifacts = cx.artifacts()?;
         let deep = artifacts.create_dir_all("deep")?;
@@ -124,7 +137,9 @@ async fn files_that_a_node_makes_are_masked() {
                 initial_delay: 0.01 } }\n";
     let definition = load_str(text, "flow.yaml", None, None).unwrap().definition;
     let context = || {
-        let context = RunContext::builder("flow_root", env.project()).nodes(nodes.clone());
+        let context = RunContext::builder("flow_root", env.project())
+            .origin_key(dad_tests::origin_key())
+            .nodes(nodes.clone());
         context.secrets(secrets.clone()).build().unwrap()
     };
     // Its second attempt is interrupted while it waits.

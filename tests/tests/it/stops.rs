@@ -292,7 +292,11 @@ async fn a_cancel_that_comes_while_a_run_is_taken_over_counts() {
         )
         .build()
         .unwrap();
-    let builder = || RunContext::builder("taken", env.project()).nodes(builtin_nodes());
+    let builder = || {
+        RunContext::builder("taken", env.project())
+            .origin_key(dad_tests::origin_key())
+            .nodes(builtin_nodes())
+    };
     let failed = FlowRunner::new(flow.clone(), builder().build().unwrap())
         .run()
         .await;
@@ -329,6 +333,7 @@ async fn a_cancel_that_comes_before_a_run_rests_is_not_passed_over() {
         is_sent: Arc::default(),
     });
     let context = RunContext::builder("resting", env.project())
+        .origin_key(dad_tests::origin_key())
         .nodes(builtin_nodes())
         .run_id(id)
         .gate(gate)

@@ -15,11 +15,11 @@ use std::error::Error;
 use std::hint::black_box;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use dhenara::nodes::{FolderAnalyzerNode, FolderAnalyzerSettings, analyze_folders};
+use dhenara::runner::Stop;
 use dhenara::{FlowBuilder, FlowRunner, RunContext, builtin_nodes};
 use ignore::WalkBuilder;
 use serde_json::{Value, json};
@@ -148,7 +148,7 @@ fn analyzer(base: &Path, place: &Path, row: &Row) -> Outcome<(Duration, usize)> 
         return step(place, settings);
     }
     let start = Instant::now();
-    let output = analyze_folders(base, &settings, &AtomicBool::new(false))?;
+    let output = analyze_folders(base, &settings, &Stop::default()).map_err(|error| error.info.message)?;
     let time = start.elapsed();
     let result = &output.outcome["results"][0];
     let files = match result["files_found"].as_array() {

@@ -21,10 +21,10 @@ use async_trait::async_trait;
 use dhenara::definition::NodeBuilder;
 use dhenara::run::{Dirs, RunView};
 use dhenara::{
-    FlowBuilder, FlowDefinition, FlowRunner, ForEachBuilder, Node, NodeContext, NodeError, NodeOutput,
-    NodeRegistry, NodeType, RunContext, World,
+    BindContext, Bound, BoundStep, FlowBuilder, FlowDefinition, FlowRunner, ForEachBuilder, Node,
+    NodeContext, NodeError, NodeOutput, NodeRegistry, NodeType, RunContext, World,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use xtask::bench;
 
 /// Any failure ends the measurement.
@@ -178,22 +178,24 @@ fn peak_kib(status: &str) -> Option<u64> {
 #[derive(Default)]
 struct Nothing;
 
-#[async_trait]
 impl Node for Nothing {
-    type Settings = Map<String, Value>;
+    type Settings = ();
     type Input = ();
+    type Outcome = Value;
     const TYPE: &'static str = "nothing";
 
-    async fn execute(
-        &self,
-        _: Self::Settings,
-        _: Option<()>,
-        _: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
+    fn bind(&self, (): (), _: Option<()>, _: &BindContext<'_>) -> Result<Bound, NodeError> {
+        Ok(Box::new(Self))
+    }
+}
+
+#[async_trait]
+impl BoundStep for Nothing {
+    async fn execute(&self, _: &NodeContext) -> Result<NodeOutput, NodeError> {
         Ok(NodeOutput::new(json!({})))
     }
 
-    async fn world(&self, _: &Self::Settings) -> Result<World, NodeError> {
+    async fn world(&self) -> Result<World, NodeError> {
         Ok(World::Pure)
     }
 }

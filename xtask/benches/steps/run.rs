@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use dhenara::definition::NodeBuilder;
 use dhenara::{
-    FlowBuilder, FlowDefinition, FlowRunner, Node, NodeContext, NodeError, NodeOutput, NodeRegistry,
-    NodeType, ObservabilitySettings, RunContext, World,
+    BindContext, Bound, BoundStep, FlowBuilder, FlowDefinition, FlowRunner, Node, NodeContext, NodeError,
+    NodeOutput, NodeRegistry, NodeType, ObservabilitySettings, RunContext, World,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::Outcome;
 
@@ -17,22 +17,24 @@ use crate::Outcome;
 #[derive(Default)]
 struct Nothing;
 
-#[async_trait]
 impl Node for Nothing {
-    type Settings = Map<String, Value>;
+    type Settings = ();
     type Input = ();
+    type Outcome = Value;
     const TYPE: &'static str = "nothing";
 
-    async fn execute(
-        &self,
-        _: Self::Settings,
-        _: Option<()>,
-        _: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
+    fn bind(&self, (): (), _: Option<()>, _: &BindContext<'_>) -> Result<Bound, NodeError> {
+        Ok(Box::new(Self))
+    }
+}
+
+#[async_trait]
+impl BoundStep for Nothing {
+    async fn execute(&self, _: &NodeContext) -> Result<NodeOutput, NodeError> {
         Ok(NodeOutput::new(json!({})))
     }
 
-    async fn world(&self, _: &Self::Settings) -> Result<World, NodeError> {
+    async fn world(&self) -> Result<World, NodeError> {
         Ok(World::Effect)
     }
 }

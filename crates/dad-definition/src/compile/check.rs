@@ -5,30 +5,20 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use crate::compile::schema::{Checker, Finding};
-use crate::compile::view::{Kind, View};
+use crate::compile::view::View;
 use crate::node_types::NodeTypeInfo;
 use crate::place::Place;
 use crate::tree::TemplateTree;
 
-/// What is wrong with the settings of a node.
+/// What is wrong with the settings of a node; nothing is said of places that are settled.
 pub(super) fn settings(
     info: &NodeTypeInfo,
     settings: &TemplateTree,
     place: &Place,
-    broken: &HashSet<String>,
+    settled: &mut HashSet<String>,
 ) -> Vec<Finding> {
     let view = View::of(settings);
     let mut findings = Vec::new();
-    // Said once, with the reason, and not again as an unknown key.
-    let mut settled: HashSet<String> = broken.clone();
-    for (key, reason) in info.unsupported {
-        let steps: Vec<&str> = key.split('.').collect();
-        refuse(view, &steps, place, &mut |place| {
-            let message = format!("`{key}` is not supported: {reason}");
-            settled.insert(place.to_string());
-            findings.push(Finding::at_key("unsupported_setting", message, place));
-        });
-    }
     for (key, schema) in common_settings() {
         let declared = info
             .settings_schema
@@ -38,7 +28,7 @@ pub(super) fn settings(
             continue;
         };
         let place = place.key(key);
-        let mut found = Checker::new(&schema, &settled).check(field, &place);
+        let mut found = Checker::new(&schema, settled).check(field, &place);
         if key == "record_settings" && !found.is_empty() {
             let message = "`record_settings` may only be `{ outcome: { file_format: text } }`: \
                            all runs have one layout, so that every tool can read them";
@@ -47,7 +37,7 @@ pub(super) fn settings(
         findings.extend(found);
         settled.insert(place.to_string());
     }
-    findings.extend(Checker::new(&info.settings_schema, &settled).check(view, place));
+    findings.extend(Checker::new(&info.settings_schema, settled).check(view, place));
     findings
 }
 
@@ -89,26 +79,4 @@ pub(crate) fn common_settings() -> [(&'static str, Value); 3] {
         ("sleep_after", seconds("Seconds to wait after it executed.")),
         ("record_settings", record),
     ]
-}
-
-/// Calls `found` with every place of a dotted key; lists on the way are searched element by element.
-fn refuse(view: View<'_>, steps: &[&str], place: &Place, found: &mut dyn FnMut(&Place)) {
-    if view.kind() == Kind::List {
-        for (index, item) in view.items().into_iter().enumerate() {
-            refuse(item, steps, &place.index(index), found);
-        }
-        return;
-    }
-    let Some((step, rest)) = steps.split_first() else {
-        return;
-    };
-    let Some(field) = view.field(step) else {
-        return;
-    };
-    let place = place.key(step);
-    if rest.is_empty() {
-        found(&place);
-    } else {
-        refuse(field, rest, &place, found);
-    }
 }

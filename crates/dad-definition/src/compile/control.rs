@@ -142,6 +142,7 @@ impl Compiler<'_> {
                 ("function".to_owned(), function),
                 ("args".to_owned(), args),
             ]),
+            prepared: None,
             unrendered: json!({ "function": callback.function, "args": callback.args }),
             options: element.options.clone(),
             digest: digest_of(element),

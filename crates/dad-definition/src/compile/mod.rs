@@ -22,7 +22,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use crate::compile::outline::{Asker, Outline};
-use crate::node_types::{NodeTypeInfo, NodeTypes};
+use crate::node_types::{Compiled, NodeTypeInfo, NodeTypes, Prepared, SettingsProblem};
 use crate::place::Place;
 use crate::problem::{Problem, Problems, Report, quoted};
 use crate::program::{
@@ -318,8 +318,13 @@ impl Compiler<'_> {
         if info.is_none() {
             self.unknown_type(&node.node_type, &place.key("type"));
         }
-        let prompt_variables = info
-            .map(|info| (info.prompt_variables)(&node.settings))
+        let Compiled {
+            mut problems,
+            prompt_variables,
+            settings: replaced,
+            prepared,
+        } = info
+            .map(|info| (info.compile)(&node.settings))
             .unwrap_or_default();
         for name in prompt_variables
             .keys()
@@ -340,22 +345,25 @@ impl Compiler<'_> {
             None => References::default(),
         };
         if let Some(info) = info {
-            self.settings(info, &settings, &settings_place);
-            self.own_checks(info, &node.settings, &settings_place);
+            problems.extend((info.check_settings)(&settings));
+            self.settings(info, &settings, &problems, &settings_place);
+            self.own_problems(problems, &settings_place);
         }
-        let prepared = info
-            .filter(|_| !self.report.has_errors())
-            .and_then(|info| (info.prepare_settings)(&node.settings));
-        let settings = match &prepared {
-            Some(prepared) => {
-                let prepared = self.tree(prepared, &settings_place);
+        let is_wrong = self.report.has_errors();
+        let settings = match replaced.filter(|_| !is_wrong) {
+            Some(replaced) => {
+                let replaced = self.tree(&replaced, &settings_place);
                 let asker = Asker::Element(number);
                 // What was made into a reference only now.
-                references.extend(self.references(&prepared, &settings_place, asker, &prompt_variables));
-                prepared
+                references.extend(self.references(&replaced, &settings_place, asker, &prompt_variables));
+                replaced
             }
             None => settings,
         };
+        let prepared = prepared.filter(|_| !is_wrong).map(|prepared| Prepared {
+            values: self.tree(&prepared.values, &settings_place),
+            found: prepared.found,
+        });
         let item = self.outline.item(number);
         NodeElement {
             path: item.path.clone(),
@@ -365,6 +373,7 @@ impl Compiler<'_> {
             version: info.map_or(0, |info| info.version),
             place: place.to_string(),
             settings,
+            prepared,
             unrendered: node.settings.clone(),
             options: element.options.clone(),
             digest: digest_of(element),
@@ -387,20 +396,35 @@ impl Compiler<'_> {
         self.report.add(problem.at(self.spans, place));
     }
 
-    fn settings(&mut self, info: &NodeTypeInfo, settings: &TemplateTree, place: &Place) {
-        for finding in check::settings(info, settings, place, &self.broken) {
+    fn settings(
+        &mut self,
+        info: &NodeTypeInfo,
+        settings: &TemplateTree,
+        own: &[SettingsProblem],
+        place: &Place,
+    ) {
+        // Said once, with the reason, and not again as an unknown key.
+        let unsupported = own
+            .iter()
+            .filter(|problem| problem.code == SettingsProblem::UNSUPPORTED);
+        let unsupported = unsupported.map(|problem| own_place(place, &problem.place).to_string());
+        let mut settled: HashSet<String> = unsupported.chain(self.broken.iter().cloned()).collect();
+        for finding in check::settings(info, settings, place, &mut settled) {
             self.report.add(finding.into_problem(self.spans));
         }
     }
 
-    /// What the node type itself finds.
-    fn own_checks(&mut self, info: &NodeTypeInfo, unrendered: &Value, place: &Place) {
-        for found in (info.check_settings)(unrendered) {
-            let problem = Problem::new(found.code, found.message);
-            let at = place.join(&Place::from_text(found.place));
-            self.report.add(Problem {
+    /// Reports what the node type itself found.
+    fn own_problems(&mut self, problems: Vec<SettingsProblem>, place: &Place) {
+        for found in problems {
+            let at = own_place(place, &found.place);
+            let problem = Problem {
                 hint: found.hint,
-                ..problem.at(self.spans, &at)
+                ..Problem::new(found.code, found.message)
+            };
+            self.report.add(match found.code {
+                SettingsProblem::UNSUPPORTED => problem.at_key(self.spans, &at),
+                _ => problem.at(self.spans, &at),
             });
         }
     }
@@ -417,4 +441,9 @@ impl Compiler<'_> {
             },
         )
     }
+}
+
+/// A place that a node type names in its settings.
+fn own_place(settings: &Place, named: &str) -> Place {
+    settings.join(&Place::from_text(named.to_owned()))
 }

@@ -31,16 +31,12 @@ const KEPT: &[&str] = &[
 
 /// The settings of a node type, added to `$defs`.
 pub(super) fn open_settings(info: &NodeTypeInfo, name: &str, defs: &mut Map<String, Value>) -> Value {
-    let mut document = info.settings_schema.clone();
-    for (key, _) in info.unsupported {
-        let steps: Vec<&str> = key.split('.').collect();
-        leave_out(&mut document, "", &steps, 0);
-    }
+    let document = &info.settings_schema;
     let common = common_settings()
         .into_iter()
         .filter(|(key, _)| document["properties"].get(key).is_none());
     let common: Vec<(&str, Value)> = common.collect();
-    open(&document, &format!("node.{}", encoded(name)), &common, defs)
+    open(document, &format!("node.{}", encoded(name)), &common, defs)
 }
 
 /// The arguments of a function, added to `$defs`.
@@ -74,39 +70,6 @@ fn encoded(name: &str) -> String {
         }
     }
     encoded
-}
-
-/// Removes the property of a dotted key; lists on the way are gone through.
-fn leave_out(document: &mut Value, at: &str, steps: &[&str], hops: usize) {
-    let (Some((step, rest)), Some(schema)) = (steps.split_first(), document.pointer_mut(at)) else {
-        return;
-    };
-    if rest.is_empty()
-        && let Some(Value::Object(properties)) = schema.get_mut("properties")
-    {
-        properties.shift_remove(*step);
-    }
-    let mut next: Vec<String> = Vec::new();
-    if let Some(target) = schema["$ref"]
-        .as_str()
-        .and_then(|target| target.strip_prefix('#'))
-    {
-        next.push(target.to_owned());
-    }
-    for keyword in ["allOf", "anyOf", "oneOf", "prefixItems"] {
-        let count = schema[keyword].as_array().map_or(0, Vec::len);
-        next.extend((0..count).map(|index| format!("{at}/{keyword}/{index}")));
-    }
-    if schema["items"].is_object() {
-        next.push(format!("{at}/items"));
-    }
-    let property = format!("{at}/properties/{step}");
-    if hops < MAX_HOPS {
-        for at in next {
-            leave_out(document, &at, steps, hops + 1);
-        }
-    }
-    leave_out(document, &property, rest, 0);
 }
 
 struct Opening<'a> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use dad_core::{ComponentKind, Digest, NodeType};
-use dad_definition::{NodeTypeInfo, NodeTypes, Program, TemplateTree, compile};
+use dad_definition::{Compiled, NodeTypeInfo, NodeTypes, Program, TemplateTree, compile};
 use dad_template::{Limits, Value};
 use serde_json::json;
 
@@ -257,7 +257,10 @@ fn a_type_that_forgets_to_refuse_unknown_keys_does_not_accept_them() {
     }
     let types = Types(NodeTypeInfo {
         settings_schema: schemars::schema_for!(Lenient).to_value(),
-        prompt_variables: |settings| settings["names"].as_object().cloned().unwrap_or_default(),
+        compile: |settings| Compiled {
+            prompt_variables: settings["names"].as_object().cloned().unwrap_or_default(),
+            ..Compiled::default()
+        },
         ..NodeTypeInfo::any(1)
     });
     let told = |settings: &str| -> Vec<String> {

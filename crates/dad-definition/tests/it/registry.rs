@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dad_core::NodeType;
-use dad_definition::{NodeTypeInfo, NodeTypes};
+use dad_definition::{Compiled, NodeTypeInfo, NodeTypes, SettingsProblem};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -118,7 +118,6 @@ pub(crate) struct ModelCallConfig {
     pub(crate) structured_output: Option<Value>,
     #[serde(default)]
     pub(crate) options: Map<String, Value>,
-    pub(crate) streaming: Option<bool>,
 }
 
 pub(crate) struct Registry(BTreeMap<&'static str, NodeTypeInfo>);
@@ -126,44 +125,45 @@ pub(crate) struct Registry(BTreeMap<&'static str, NodeTypeInfo>);
 impl Registry {
     pub(crate) fn new() -> Self {
         Self(BTreeMap::from([
-            ("command", info::<CommandSettings>(&[], |_| Map::new())),
-            ("folder_analyzer", info::<FolderSettings>(&[], |_| Map::new())),
-            ("file_operation", info::<FileSettings>(&[], |_| Map::new())),
+            ("command", info::<CommandSettings>()),
+            ("folder_analyzer", info::<FolderSettings>()),
+            ("file_operation", info::<FileSettings>()),
             (
                 "ai_model_call",
-                info::<ModelSettings>(
-                    &[(
-                        "model_call_config.streaming",
-                        "answers are always streamed to disk",
-                    )],
-                    prompt_variables,
-                ),
+                NodeTypeInfo {
+                    compile: compile_model_call,
+                    ..info::<ModelSettings>()
+                },
             ),
         ]))
     }
 }
 
-fn info<T: JsonSchema>(
-    unsupported: &'static [(&'static str, &'static str)],
-    prompt_variables: fn(&Value) -> Map<String, Value>,
-) -> NodeTypeInfo {
+fn info<T: JsonSchema>() -> NodeTypeInfo {
     NodeTypeInfo {
-        version: 1,
         settings_schema: schemars::schema_for!(T).to_value(),
-        unsupported,
-        prompt_variables,
         ..NodeTypeInfo::any(1)
     }
 }
 
-fn prompt_variables(settings: &Value) -> Map<String, Value> {
+fn compile_model_call(settings: &Value) -> Compiled {
     let declared = settings.pointer("/prompt/variables").and_then(Value::as_object);
     let default = |value: &Value| value.get("default").cloned().unwrap_or_default();
-    declared
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| (name.clone(), default(value)))
-        .collect()
+    let prompt_variables = declared.into_iter().flatten();
+    let streams = settings.pointer("/model_call_config/streaming").is_some();
+    let refused = streams.then(|| {
+        SettingsProblem::unsupported(
+            "model_call_config.streaming",
+            "answers are always streamed to disk",
+        )
+    });
+    Compiled {
+        problems: refused.into_iter().collect(),
+        prompt_variables: prompt_variables
+            .map(|(name, value)| (name.clone(), default(value)))
+            .collect(),
+        ..Compiled::default()
+    }
 }
 
 impl NodeTypes for Registry {

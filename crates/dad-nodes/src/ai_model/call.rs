@@ -1,6 +1,7 @@
 //! A conversation with one model, up to an answer that can be used.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -8,18 +9,23 @@ use dad_core::Usage;
 use dad_models::{
     CallContext, FinishReason, MODEL_CALL, Message, ModelError, ModelRequest, ModelResponse, Models, Role,
 };
+use dad_run::Reservation;
 use dad_runner::{NodeContext, NodeError, NodeOutput};
 use serde_json::{Value, json};
 
-use crate::ai_model::answer::{StructuredSchema, mask_files, save_files};
+use crate::ai_model::answer::{mask_files, save_files};
 use crate::ai_model::attached::read_all;
 use crate::ai_model::spending::{Bound, told, unknown_price};
 use crate::ai_model::stream::Pieces;
 use crate::ai_model::tools::{Called, Tools};
-use crate::ai_model::{AIModelCallConfig, AIModelNodeSettings};
+use crate::ai_model::{AIModelCallConfig, ModelCall};
 
 /// How often a call is made again that failed for a while.
 const RETRIES: u32 = 2;
+
+/// The pause before the first of those calls, and the longest.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
 
 /// How often a model is asked again with the results of tools.
 const TOOL_ROUNDS: u32 = 10;
@@ -44,43 +50,61 @@ pub(super) fn is_of_the_model(error: &NodeError) -> bool {
     OF_THE_MODEL.contains(&error.info.code.as_str())
 }
 
+/// The times of calls. That the settings hold numbers of seconds has been checked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pauses {
+    /// Before a call is made again for the first time.
+    first: Duration,
+    longest: Duration,
+    /// The longest time of one call.
+    timeout: Option<Duration>,
+}
+
+impl Pauses {
+    pub(super) fn of(config: &AIModelCallConfig) -> Self {
+        let seconds = |seconds: Option<f64>| Duration::try_from_secs_f64(seconds?).ok();
+        Self {
+            first: seconds(config.retry_delay).unwrap_or(RETRY_DELAY),
+            longest: seconds(config.max_retry_delay).unwrap_or(MAX_RETRY_DELAY),
+            timeout: seconds(config.timeout),
+        }
+    }
+}
+
 /// What is said with one model.
 pub(super) struct Conversation<'a> {
-    settings: &'a AIModelNodeSettings,
-    config: AIModelCallConfig,
-    schema: Option<&'a StructuredSchema>,
+    step: &'a ModelCall,
     models: &'a Models,
     cx: &'a NodeContext,
     request: ModelRequest,
     tools: Tools,
     /// What the step took so far, with what was said to other models before.
     usage: Usage,
+    /// What calls took that were given up before they were answered.
+    lost: Mutex<Usage>,
     repairs: u32,
     rounds: u32,
 }
 
 impl<'a> Conversation<'a> {
     pub(super) fn begin(
-        settings: &'a AIModelNodeSettings,
-        schema: Option<&'a StructuredSchema>,
+        step: &'a ModelCall,
         models: &'a Models,
         model: &str,
         spent: Usage,
         cx: &'a NodeContext,
     ) -> Result<Self, NodeError> {
-        let config = settings.config();
-        let tools = Tools::new(&config.tools, cx)?;
-        let mut request = settings.request(model, read_all(settings, cx)?)?;
+        let tools = step.tools(cx)?;
+        let mut request = step.request(model, read_all(&step.settings, cx)?)?;
         request.options.tools = tools.specs();
         Ok(Self {
-            settings,
-            config,
-            schema,
+            step,
             models,
             cx,
             request,
             tools,
             usage: spent,
+            lost: Mutex::default(),
             repairs: 0,
             rounds: 0,
         })
@@ -92,6 +116,7 @@ impl<'a> Conversation<'a> {
         let mut ended = self.talk().await;
         if let Err(error) = &mut ended {
             error.partial.usage = self.usage;
+            error.partial.usage += *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         }
         ended
     }
@@ -107,7 +132,7 @@ impl<'a> Conversation<'a> {
                 self.call_tools(response).await?;
                 continue;
             }
-            let Some(schema) = self.schema else {
+            let Some(schema) = &self.step.schema else {
                 if is_held_back && response.text.is_empty() && response.files.is_empty() {
                     return Err(self.held_back(&response));
                 }
@@ -152,7 +177,7 @@ impl<'a> Conversation<'a> {
     }
 
     async fn call_tools(&mut self, response: ModelResponse) -> Result<(), NodeError> {
-        let most = self.config.max_tool_rounds.unwrap_or(TOOL_ROUNDS);
+        let most = self.step.config.max_tool_rounds.unwrap_or(TOOL_ROUNDS);
         self.rounds += 1;
         if self.rounds > most {
             let message = format!("the model still wants tools to be called after {most} rounds");
@@ -184,7 +209,7 @@ impl<'a> Conversation<'a> {
     }
 
     fn output(&self, response: &ModelResponse, mut outcome: Value) -> Result<NodeOutput, NodeError> {
-        outcome["files"] = save_files(self.settings, response, self.cx)?.into();
+        outcome["files"] = save_files(&self.step.settings, response, self.cx)?.into();
         let mut told = json!(response);
         if let Some(fields) = told.as_object_mut() {
             // Their bytes are artifacts.
@@ -211,8 +236,8 @@ impl<'a> Conversation<'a> {
 
     /// Makes a call, again if it failed for a while.
     async fn call(&mut self) -> Result<ModelResponse, NodeError> {
-        let longest = seconds("max_retry_delay", self.config.max_retry_delay, 60.0)?;
-        let mut pauses = self.pauses(longest)?;
+        let Pauses { longest, .. } = self.step.pauses;
+        let mut pauses = self.pauses();
         loop {
             let failed = match self.once().await {
                 Ok(response) => {
@@ -242,14 +267,14 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn pauses(&self, longest: Duration) -> Result<impl Iterator<Item = Duration> + use<>, NodeError> {
-        let first = seconds("retry_delay", self.config.retry_delay, 1.0)?;
-        Ok(ExponentialBuilder::default()
+    fn pauses(&self) -> impl Iterator<Item = Duration> + use<> {
+        let Pauses { first, longest, .. } = self.step.pauses;
+        ExponentialBuilder::default()
             .with_jitter()
             .with_min_delay(first.min(longest))
             .with_max_delay(longest)
-            .with_max_times(self.config.retries.unwrap_or(RETRIES) as usize)
-            .build())
+            .with_max_times(self.step.config.retries.unwrap_or(RETRIES) as usize)
+            .build()
     }
 
     /// Makes one call, or takes its answer from the memo of an interrupted attempt.
@@ -290,14 +315,19 @@ impl<'a> Conversation<'a> {
             number,
             idempotency_key: self.cx.idempotency_key(&format!("{MODEL_CALL}.{number}")),
             max_output_tokens: Some(longest.into_inner()).filter(|longest| *longest < u32::MAX),
-            timeout: self.timeout()?,
+            timeout: self.step.pauses.timeout,
             places: self.cx.run().places().into(),
             secrets: self.cx.run().secrets().clone(),
             ..CallContext::new(self.cx.path().clone())
         };
-        let (answered, kept) = self.ask(&call).await?;
-        let usage = bound.taken(told(&answered), reservation.estimate());
-        reservation.spend(usage);
+        let pieces = self.pieces()?;
+        let unanswered = Unanswered {
+            reservation: Some(reservation),
+            bound: &bound,
+            lost: &self.lost,
+        };
+        let (answered, kept) = self.ask(&call, pieces).await;
+        let usage = unanswered.answered(told(&answered));
         let paid_for = |error: NodeError| error.with_partial(NodeOutput::default().with_usage(usage));
         kept.map_err(paid_for)?;
         let mut response = answered.map_err(|error| paid_for(node_error(&error)))?;
@@ -306,28 +336,57 @@ impl<'a> Conversation<'a> {
         Ok(response)
     }
 
+    /// Where the answer goes as it arrives, if it is to be told piece by piece.
+    fn pieces(&self) -> Result<Option<Pieces<'_>>, NodeError> {
+        let streams = self.step.config.streaming.unwrap_or(false);
+        streams.then(|| Pieces::new(self.cx)).transpose()
+    }
+
     /// Asks the model, and says whether what arrived piece by piece could be kept.
     async fn ask(
         &self,
         call: &CallContext,
-    ) -> Result<(Result<ModelResponse, ModelError>, Result<(), NodeError>), NodeError> {
+        pieces: Option<Pieces<'_>>,
+    ) -> (Result<ModelResponse, ModelError>, Result<(), NodeError>) {
         let client = &self.models.0;
-        if !self.config.streaming.unwrap_or(false) {
-            return Ok((client.complete(&self.request, call).await, Ok(())));
-        }
-        let pieces = Pieces::new(self.cx)?;
+        let Some(pieces) = pieces else {
+            return (client.complete(&self.request, call).await, Ok(()));
+        };
         let answered = client
             .stream(&self.request, call, &|piece| pieces.push(piece))
             .await;
         let kept = pieces.finish(answered.is_ok());
-        Ok((answered, kept))
+        (answered, kept)
+    }
+}
+
+/// A call that is being made. If it is dropped before it is answered, it counts as paid for: nobody knows how much of it the
+/// provider has done.
+struct Unanswered<'a> {
+    reservation: Option<Reservation>,
+    bound: &'a Bound,
+    lost: &'a Mutex<Usage>,
+}
+
+impl Unanswered<'_> {
+    /// Settles the call with the usage that the provider reported, and gives what it took.
+    fn answered(mut self, told: Option<Usage>) -> Usage {
+        self.settle(told).unwrap_or_default()
     }
 
-    fn timeout(&self) -> Result<Option<Duration>, NodeError> {
-        let limit = self.config.timeout.map(Duration::try_from_secs_f64).transpose();
-        limit.map_err(|_| {
-            NodeError::new("settings", "`timeout` must be a positive number of seconds").permanent()
-        })
+    fn settle(&mut self, told: Option<Usage>) -> Option<Usage> {
+        let reservation = self.reservation.take()?;
+        let usage = self.bound.taken(told, reservation.estimate());
+        reservation.spend(usage);
+        Some(usage)
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some(usage) = self.settle(None) {
+            *self.lost.lock().unwrap_or_else(PoisonError::into_inner) += usage;
+        }
     }
 }
 
@@ -339,14 +398,6 @@ fn cut(response: &ModelResponse, problem: String) -> String {
         }
         _ => problem,
     }
-}
-
-fn seconds(name: &str, value: Option<f64>, default: f64) -> Result<Duration, NodeError> {
-    let value = value.unwrap_or(default);
-    Duration::try_from_secs_f64(value).map_err(|_| {
-        let message = format!("`{name}` is {value}; it must be a number of seconds");
-        NodeError::new("settings", message).permanent()
-    })
 }
 
 /// A failure after which the provider wants to be left alone for longer than a step waits. Nobody else is to wait for it.

@@ -7,32 +7,49 @@ use dad_definition::SettingsProblem;
 use serde_json::Value;
 
 use crate::ai_model::answer::StructuredSchema;
+use crate::ai_model::{AIModelCallConfig, AIModelNodeSettings, Tool, ToolChoice};
 use crate::written;
 
 /// How much a model may think, in words.
 const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
-/// Settings that are numbers of seconds.
-const SECONDS: &[&str] = &["timeout", "retry_delay", "max_retry_delay"];
+/// Problems of the settings themselves.
+pub(super) fn problems(settings: &AIModelNodeSettings) -> Vec<SettingsProblem> {
+    let Some(config) = &settings.model_call_config else {
+        return Vec::new();
+    };
+    let tools = config.tools.iter().enumerate();
+    let seconds = [
+        ("timeout", config.timeout),
+        ("retry_delay", config.retry_delay),
+        ("max_retry_delay", config.max_retry_delay),
+    ];
+    tools
+        .filter_map(|(index, tool)| tool_problem(index, tool))
+        .chain(same_names(&config.tools))
+        .chain(wrong_choice(config))
+        .chain(
+            seconds
+                .into_iter()
+                .filter_map(|(name, seconds)| wrong_seconds(name, seconds?)),
+        )
+        .chain(wrong_effort(config))
+        .collect()
+}
 
-pub(super) fn problems(unrendered: &Value) -> Vec<SettingsProblem> {
+/// Problems that only the texts of a definition show, and those of schemas, which a step would compile again.
+pub(super) fn problems_of_text(unrendered: &Value) -> Vec<SettingsProblem> {
     let Some(config) = unrendered.get("model_call_config") else {
         return Vec::new();
     };
-    let tools = config
-        .get("tools")
-        .and_then(Value::as_array)
-        .map_or(&[][..], Vec::as_slice);
-    let of_tools = tools
-        .iter()
-        .enumerate()
-        .flat_map(|(index, tool)| tool_problem(index, tool));
-    of_tools
-        .chain(generated_code(tools))
-        .chain(same_names(tools))
-        .chain(wrong_choice(config, tools))
-        .chain(SECONDS.iter().filter_map(|name| wrong_seconds(config, name)))
-        .chain(wrong_effort(config))
+    let tools = config.get("tools").and_then(Value::as_array);
+    let tools = tools.into_iter().flatten().enumerate();
+    tools
+        .flat_map(|(index, tool)| {
+            wrong_parameters(index, tool)
+                .into_iter()
+                .chain(generated_code(index, tool))
+        })
         .chain(wrong_schema(config))
         .collect()
 }
@@ -49,79 +66,94 @@ fn problem(place: &str, code: &'static str, message: impl Into<String>) -> Setti
 /// Whether no template stands in a value. A few others count as if one did.
 fn is_fixed(value: &Value) -> bool {
     match value {
-        Value::String(text) => !(text.contains('$') && text.contains('{')),
+        Value::String(text) => is_fixed_text(text),
         Value::Array(items) => items.iter().all(is_fixed),
         Value::Object(fields) => fields.values().all(is_fixed),
         _ => true,
     }
 }
 
-fn tool_problem(index: usize, tool: &Value) -> Option<SettingsProblem> {
-    let fields = tool.as_object()?;
-    let kinds = ["callback", "node", "command"];
-    let count = kinds.iter().filter(|kind| fields.contains_key(**kind)).count();
-    let parameters = fields.get("parameters").filter(|parameters| is_fixed(parameters));
-    let command = fields.get("command").and_then(Value::as_array);
-    let message = if count != 1 {
-        "a tool is exactly one of `callback`, `node` and `command`".to_owned()
-    } else if command.is_some_and(Vec::is_empty) {
-        "a command begins with a program; the list is empty".to_owned()
-    } else if command.is_some() && !fields.contains_key("parameters") {
-        "a command needs `parameters`, the JSON Schema of what the model gives".to_owned()
+fn is_fixed_text(text: &str) -> bool {
+    !(text.contains('$') && text.contains('{'))
+}
+
+fn tool_problem(index: usize, tool: &Tool) -> Option<SettingsProblem> {
+    let Tool::Settings(tool) = tool else { return None };
+    let kinds = [
+        tool.callback.is_some(),
+        tool.node.is_some(),
+        tool.command.is_some(),
+    ];
+    let message = if kinds.into_iter().filter(|is_there| *is_there).count() != 1 {
+        "a tool is exactly one of `callback`, `node` and `command`"
+    } else if tool.command.as_ref().is_some_and(Vec::is_empty) {
+        "a command begins with a program; the list is empty"
+    } else if tool.command.is_some() && tool.parameters.is_none() {
+        "a command needs `parameters`, the JSON Schema of what the model gives"
     } else {
-        let error = jsonschema::validator_for(parameters?).err()?;
-        format!("`parameters` is no JSON Schema: {error}")
+        return None;
     };
     Some(problem(&format!("tools[{index}]"), "wrong_tool", message))
 }
 
-/// Tools whose shell would read a value as code, and permissions that a value would give.
-fn generated_code(tools: &[Value]) -> Vec<SettingsProblem> {
-    let found = tools.iter().enumerate().filter_map(|(index, tool)| {
-        let allowed = tool.get("allow_generated").unwrap_or(&Value::Bool(false));
-        if !allowed.is_boolean() {
-            let message = format!("`allow_generated` is `{allowed}`; only the definition can give it");
-            return Some((index, message, "write `true` or `false`"));
+fn wrong_parameters(index: usize, tool: &Value) -> Option<SettingsProblem> {
+    let parameters = tool.get("parameters").filter(|parameters| is_fixed(parameters))?;
+    let error = jsonschema::validator_for(parameters).err()?;
+    let message = format!("`parameters` is no JSON Schema: {error}");
+    Some(problem(&format!("tools[{index}]"), "wrong_tool", message))
+}
+
+/// A tool whose shell would read a value as code, or a permission that a value would give.
+fn generated_code(index: usize, tool: &Value) -> Option<SettingsProblem> {
+    let allowed = tool.get("allow_generated").unwrap_or(&Value::Bool(false));
+    let (message, hint) = match allowed {
+        Value::Bool(true) => return None,
+        Value::Bool(false) => {
+            let text = written::generated_among(tool.get("command")?.as_array()?)?;
+            (
+                format!("`{text}` would let a shell read a value as code"),
+                "say `allow_generated: true`, or give the value as an argument",
+            )
         }
-        let words = tool.get("command")?.as_array()?;
-        let text = written::generated_among(words).filter(|_| *allowed == Value::Bool(false))?;
-        let message = format!("`{text}` would let a shell read a value as code");
-        Some((
-            index,
-            message,
-            "say `allow_generated: true`, or give the value as an argument",
-        ))
-    });
-    found
-        .map(|(index, message, hint)| SettingsProblem {
-            hint: Some(hint.to_owned()),
-            ..problem(&format!("tools[{index}]"), "generated_command", message)
-        })
-        .collect()
+        allowed => (
+            format!("`allow_generated` is `{allowed}`; only the definition can give it"),
+            "write `true` or `false`",
+        ),
+    };
+    Some(SettingsProblem {
+        hint: Some(hint.to_owned()),
+        ..problem(&format!("tools[{index}]"), "generated_command", message)
+    })
 }
 
-fn name_of(tool: &Value) -> Option<&str> {
-    tool.as_str().or_else(|| tool.get("name")?.as_str())
+fn name_of(tool: &Tool) -> &str {
+    match tool {
+        Tool::Name(name) => name,
+        Tool::Settings(settings) => &settings.name,
+    }
 }
 
-fn same_names(tools: &[Value]) -> Vec<SettingsProblem> {
+fn same_names(tools: &[Tool]) -> Vec<SettingsProblem> {
     let mut known = HashSet::new();
-    let again = tools.iter().enumerate().filter_map(|(index, tool)| {
-        let name = name_of(tool)?;
-        (!known.insert(name)).then(|| {
-            let message =
-                format!("there is a tool `{name}` already, and a model tells them apart by their names");
-            problem(&format!("tools[{index}]"), "wrong_tool", message)
-        })
+    let again = tools.iter().map(name_of).enumerate();
+    let again = again.filter(|(_, name)| !known.insert(*name));
+    let again = again.map(|(index, name)| {
+        let message =
+            format!("there is a tool `{name}` already, and a model tells them apart by their names");
+        problem(&format!("tools[{index}]"), "wrong_tool", message)
     });
     again.collect()
 }
 
-fn wrong_choice(config: &Value, tools: &[Value]) -> Option<SettingsProblem> {
-    let name = config.pointer("/tool_choice/name")?;
-    let names: Vec<&str> = tools.iter().filter_map(name_of).collect();
-    let are_known = is_fixed(name) && names.iter().all(|name| !name.contains('$'));
-    let name = name.as_str().filter(|name| are_known && !names.contains(name))?;
+fn wrong_choice(config: &AIModelCallConfig) -> Option<SettingsProblem> {
+    let Some(ToolChoice::Tool { name }) = &config.tool_choice else {
+        return None;
+    };
+    let names: Vec<&str> = config.tools.iter().map(name_of).collect();
+    // Before they are rendered, any name may come out of a template.
+    if names.contains(&name.as_str()) || !names.iter().all(|name| is_fixed_text(name)) {
+        return None;
+    }
     let near = dad_core::nearest(name, names.iter().copied());
     Some(SettingsProblem {
         hint: near.map(|near| format!("did you mean `{near}`?")),
@@ -129,20 +161,14 @@ fn wrong_choice(config: &Value, tools: &[Value]) -> Option<SettingsProblem> {
     })
 }
 
-fn wrong_seconds(config: &Value, name: &str) -> Option<SettingsProblem> {
-    let seconds = config.get(name)?.as_f64()?;
-    let wrong = Duration::try_from_secs_f64(seconds).is_err();
-    wrong.then(|| {
-        let message = format!("`{name}` is {seconds}; it must be a number of seconds, 0 or more");
-        problem(name, "wrong_setting", message)
-    })
+fn wrong_seconds(name: &str, seconds: f64) -> Option<SettingsProblem> {
+    Duration::try_from_secs_f64(seconds).err()?;
+    let message = format!("`{name}` is {seconds}; it must be a number of seconds, 0 or more");
+    Some(problem(name, "wrong_setting", message))
 }
 
-fn wrong_effort(config: &Value) -> Option<SettingsProblem> {
-    let effort = config
-        .get("reasoning_effort")
-        .filter(|effort| is_fixed(effort))?
-        .as_str()?;
+fn wrong_effort(config: &AIModelCallConfig) -> Option<SettingsProblem> {
+    let effort = config.reasoning_effort.as_deref()?;
     (!EFFORTS.contains(&effort)).then(|| {
         let near = dad_core::nearest(effort, EFFORTS.iter().copied());
         let known = EFFORTS.join(", ");
@@ -170,16 +196,33 @@ fn wrong_schema(config: &Value) -> Option<SettingsProblem> {
 
 #[cfg(test)]
 mod tests {
+    use dad_core::NodeType;
+    use dad_definition::{FlowBuilder, NodeBuilder, compile};
     use serde_json::json;
 
     use super::*;
 
     #[track_caller]
     fn check(config: &Value, expected: &[(&str, &str)]) {
-        let found = problems(&json!({ "model_call_config": config }));
-        let told: Vec<String> = found
+        let settings = json!({ "models": ["a/b"], "prompt": "x", "model_call_config": config });
+        let variables = ["kind", "yes", "file", "x", "t", "effort", "schema"];
+        let ask = NodeBuilder::new(NodeType::AI_MODEL_CALL, settings);
+        let flow = FlowBuilder::new()
+            .required(variables)
+            .node("ask", ask)
+            .build()
+            .unwrap();
+        let root = "root".parse().unwrap();
+        let compiled = compile(flow.definition(), &root, &crate::builtin_nodes(), None);
+        let problems = compiled.err();
+        let told: Vec<String> = problems
             .iter()
-            .map(|problem| format!("{}: {}", problem.place, problem.message))
+            .flat_map(|problems| problems.iter())
+            .map(|problem| {
+                let place = problem.path.as_deref().unwrap_or_default();
+                let place = place.trim_start_matches("elements[0].settings.");
+                format!("{place}: {}", problem.message)
+            })
             .collect();
         assert_eq!(told.len(), expected.len(), "{told:?}");
         for (told, (place, message)) in told.iter().zip(expected) {
@@ -211,13 +254,13 @@ mod tests {
         check(
             &json!({ "tools": tools, "tool_choice": { "name": "nam" } }),
             &[
+                ("tools[6]", "no JSON Schema"),
+                ("tools[9]", "would let a shell read a value as code"),
+                ("tools[10]", "only the definition can give it"),
                 ("tools[2]", "exactly one"),
                 ("tools[3]", "exactly one"),
                 ("tools[4]", "needs `parameters`"),
                 ("tools[5]", "the list is empty"),
-                ("tools[6]", "no JSON Schema"),
-                ("tools[9]", "would let a shell read a value as code"),
-                ("tools[10]", "only the definition can give it"),
                 ("tools[8]", "there is a tool `name` already"),
                 ("tool_choice", "there is no tool `nam`"),
             ],

@@ -10,12 +10,15 @@ mod stream;
 mod tools;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use dad_definition::SettingsProblem;
+use dad_definition::{Compiled, SettingsProblem};
 use dad_models::{Message, ModelOptions, ModelRequest, Models, Role};
 use dad_run::RunHandle;
-use dad_runner::{Node, NodeContext, NodeError, NodeOutput, ReadSet, Start, World};
+use dad_runner::{
+    BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, Preview, ReadSet, Start, World,
+};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,7 +30,8 @@ pub use tools::{Tool, ToolChoice, ToolSettings};
 use crate::serde_forms::OneOrMany;
 use crate::settings_node::settings_node;
 use answer::{REPAIRS, StructuredSchema};
-use call::Conversation;
+use call::{Conversation, Pauses};
+use tools::{ReadyTool, Tools};
 
 settings_node!(
     /// A call of a language model.
@@ -265,19 +269,108 @@ impl PromptVariables {
 #[derive(Debug, Default)]
 pub(crate) struct AIModelExecutor;
 
-#[async_trait]
 impl Node for AIModelExecutor {
     type Settings = AIModelNodeSettings;
     type Input = AIModelNodeInput;
+    type Outcome = Value;
     const TYPE: &'static str = "ai_model_call";
 
-    async fn world(&self, settings: &AIModelNodeSettings) -> Result<World, NodeError> {
-        let config = settings.model_call_config.as_ref();
-        if config.is_some_and(|config| !config.tools.is_empty()) {
+    fn bind(
+        &self,
+        settings: AIModelNodeSettings,
+        input: Option<AIModelNodeInput>,
+        _: &BindContext<'_>,
+    ) -> Result<Bound, NodeError> {
+        check_allowed(&settings, input.as_ref())?;
+        Ok(Box::new(ModelCall::new(settings)?))
+    }
+
+    fn check(settings: &AIModelNodeSettings) -> Vec<SettingsProblem> {
+        checks::problems(settings)
+    }
+
+    fn compile(unrendered: &Value) -> Compiled {
+        let variables = unrendered.pointer("/prompt/variables").and_then(Value::as_object);
+        let variables = variables.into_iter().flatten();
+        let default = |variable: &Value| variable.get("default").cloned().unwrap_or(Value::Null);
+        Compiled {
+            problems: checks::problems_of_text(unrendered),
+            prompt_variables: variables
+                .map(|(name, variable)| (name.clone(), default(variable)))
+                .collect(),
+            settings: with_references(unrendered),
+            prepared: None,
+        }
+    }
+
+    fn check_start(settings: &AIModelNodeSettings, start: &Start<'_>) -> Result<(), NodeError> {
+        spending::check_models(settings, start)
+    }
+}
+
+/// Settings whose sources are references, which are resolved with the definition, count in the fingerprint, and stand as
+/// their values in the rendered settings.
+fn with_references(unrendered: &Value) -> Option<Value> {
+    let sources = unrendered.get("context_sources")?.as_array()?;
+    let reference = |name: &Value| match name.as_str() {
+        Some(name) if !name.contains('$') => format!("$expr{{ $hier{{{name}}}.outcome }}").into(),
+        _ => name.clone(),
+    };
+    let mut settings = unrendered.clone();
+    settings["context_sources"] = sources.iter().map(reference).collect();
+    Some(settings)
+}
+
+/// A call that is about to be made.
+pub(crate) struct ModelCall {
+    settings: AIModelNodeSettings,
+    config: AIModelCallConfig,
+    schema: Option<StructuredSchema>,
+    pauses: Pauses,
+    /// Made when the first model is asked: only then the functions and node types are known that a model may call.
+    tools: OnceLock<Arc<[ReadyTool]>>,
+}
+
+impl ModelCall {
+    fn new(mut settings: AIModelNodeSettings) -> Result<Self, NodeError> {
+        let config = settings.model_call_config.take().unwrap_or_default();
+        let schema = config.structured_output.as_ref();
+        let schema = schema
+            .map(|output| StructuredSchema::new(&output.schema, output.repairs.unwrap_or(REPAIRS)))
+            .transpose()?;
+        Ok(Self {
+            schema,
+            pauses: Pauses::of(&config),
+            config,
+            settings,
+            tools: OnceLock::new(),
+        })
+    }
+
+    fn tools(&self, cx: &NodeContext) -> Result<Tools, NodeError> {
+        let ready = match self.tools.get() {
+            Some(ready) => Arc::clone(ready),
+            None => {
+                let ready = tools::ready(&self.config.tools, cx)?;
+                Arc::clone(self.tools.get_or_init(|| ready))
+            }
+        };
+        Ok(Tools::new(ready))
+    }
+
+    fn first_model(&self) -> Result<&String, NodeError> {
+        self.settings.models.first().ok_or_else(no_models)
+    }
+}
+
+#[async_trait]
+impl BoundStep for ModelCall {
+    async fn world(&self) -> Result<World, NodeError> {
+        if !self.config.tools.is_empty() {
             // Nothing is known of what a tool changes.
             return Ok(World::Effect);
         }
-        let files: Vec<&PromptFile> = settings.prompts().flat_map(Prompt::files).collect();
+        let files: Vec<&PromptFile> = self.settings.prompts().flat_map(Prompt::files).collect();
         if files.is_empty() {
             return Ok(World::Pure);
         }
@@ -285,92 +378,37 @@ impl Node for AIModelExecutor {
         Ok(World::Reads(reads.collect::<Result<ReadSet, NodeError>>()?))
     }
 
-    fn prompt_variables(unrendered: &Value) -> Map<String, Value> {
-        let variables = unrendered.pointer("/prompt/variables").and_then(Value::as_object);
-        let default = |variable: &Value| variable.get("default").cloned().unwrap_or(Value::Null);
-        variables
-            .into_iter()
-            .flatten()
-            .map(|(name, variable)| (name.clone(), default(variable)))
-            .collect()
-    }
-
-    fn check_settings(unrendered: &Value) -> Vec<SettingsProblem> {
-        checks::problems(unrendered)
-    }
-
-    /// What a source is named by becomes a reference, so that it is resolved with the definition, is in the fingerprint, and
-    /// stands as its value in the rendered settings.
-    fn prepare_settings(unrendered: &Value) -> Option<Value> {
-        let sources = unrendered.get("context_sources")?.as_array()?;
-        let reference = |name: &Value| match name.as_str() {
-            Some(name) if !name.contains('$') => format!("$expr{{ $hier{{{name}}}.outcome }}").into(),
-            _ => name.clone(),
-        };
-        let mut prepared = unrendered.clone();
-        prepared["context_sources"] = sources.iter().map(reference).collect();
-        Some(prepared)
-    }
-
-    fn check_start(unrendered: &Value, start: &Start<'_>) -> Result<(), NodeError> {
-        spending::check_models(unrendered, start)
-    }
-
-    async fn preview(
-        &self,
-        settings: &AIModelNodeSettings,
-        input: Option<&AIModelNodeInput>,
-        _: &RunHandle,
-    ) -> Result<String, NodeError> {
-        check_allowed(settings, input)?;
-        let model = settings.models.first().ok_or_else(no_models)?;
-        let request = settings.request(model, Vec::new())?;
+    async fn preview(&self, _: &RunHandle) -> Result<Preview, NodeError> {
+        let request = self.request(self.first_model()?, Vec::new())?;
         let system = request.system.iter().map(|text| format!("system: {text}"));
         let messages = request.messages.iter();
         let messages = messages.map(|message| format!("{}: {}", message.role.as_str(), message.text));
         let lines: Vec<String> = system.chain(messages).collect();
-        Ok(format!(
-            "to {}\n{}",
-            settings.models.join(", else "),
-            lines.join("\n")
-        ))
+        let models = self.settings.models.join(", else ");
+        Ok(format!("to {models}\n{}", lines.join("\n")).into())
     }
 
-    fn state(
-        &self,
-        settings: &AIModelNodeSettings,
-        input: Option<&AIModelNodeInput>,
-        _: &NodeContext,
-    ) -> Result<Option<Value>, NodeError> {
-        check_allowed(settings, input)?;
-        let model = settings.models.first().ok_or_else(no_models)?;
-        Ok(Some(settings.state(model)?))
+    fn state(&self, _: &NodeContext) -> Result<Option<Value>, NodeError> {
+        Ok(Some(self.state_of(self.first_model()?)?))
     }
 
-    async fn execute(
-        &self,
-        settings: AIModelNodeSettings,
-        input: Option<AIModelNodeInput>,
-        cx: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
-        check_allowed(&settings, input.as_ref())?;
-        let schema = settings.schema()?;
-        if settings.config().test_mode == Some(true) {
-            return Ok(made_up::output(&settings, schema.as_ref()));
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
+        if self.config.test_mode == Some(true) {
+            return Ok(made_up::output(&self.settings, self.schema.as_ref()));
         }
         let models = cx.resource::<Models>().ok_or_else(|| {
             NodeError::new("no_model_client", "the run was given no model client").permanent()
         })?;
         let mut failed = no_models();
-        for (index, model) in settings.models.iter().enumerate() {
+        for (index, model) in self.settings.models.iter().enumerate() {
             if index > 0 {
                 // The model that is asked stands in the file, not the one that failed.
-                let mut state = settings.state(model)?;
+                let mut state = self.state_of(model)?;
                 cx.redactor().redact_json(&mut state);
                 cx.replace_state(&state)?;
             }
             let spent = failed.partial.usage;
-            let conversation = Conversation::begin(&settings, schema.as_ref(), &models, model, spent, cx)?;
+            let conversation = Conversation::begin(self, &models, model, spent, cx)?;
             match conversation.hold().await {
                 Ok(output) => return Ok(output),
                 Err(error) if call::is_of_the_model(&error) => failed = error,
@@ -388,25 +426,15 @@ fn no_models() -> NodeError {
 }
 
 impl AIModelNodeSettings {
-    fn config(&self) -> AIModelCallConfig {
-        self.model_call_config.clone().unwrap_or_default()
-    }
-
     /// All messages that are written in the settings.
     fn prompts(&self) -> impl Iterator<Item = &Prompt> {
         self.context.iter().chain(&self.prompt)
     }
+}
 
-    fn schema(&self) -> Result<Option<StructuredSchema>, NodeError> {
-        let wanted = self.model_call_config.as_ref();
-        let wanted = wanted.and_then(|config| config.structured_output.as_ref());
-        wanted
-            .map(|output| StructuredSchema::new(&output.schema, output.repairs.unwrap_or(REPAIRS)))
-            .transpose()
-    }
-
+impl ModelCall {
     /// What is about to be asked, for `state.json`.
-    fn state(&self, model: &str) -> Result<Value, NodeError> {
+    fn state_of(&self, model: &str) -> Result<Value, NodeError> {
         let request = self.request(model, Vec::new())?;
         let prompt = request
             .messages
@@ -415,8 +443,8 @@ impl AIModelNodeSettings {
         let before = request.messages.len().saturating_sub(1);
         Ok(json!({
             "ai_model": model,
-            "models": self.models,
-            "model_call_config": self.model_call_config,
+            "models": self.settings.models,
+            "model_call_config": self.config,
             "prompt": prompt,
             "context": request.messages[..before],
             "instructions": request.system,
@@ -425,19 +453,19 @@ impl AIModelNodeSettings {
 
     /// What a model is asked first, with the files of its messages by position.
     fn request(&self, model: &str, files: Vec<attached::Attached>) -> Result<ModelRequest, NodeError> {
-        let prompt = self.prompt.as_ref().ok_or_else(|| {
+        let Self { settings, config, .. } = self;
+        let prompt = settings.prompt.as_ref().ok_or_else(|| {
             NodeError::new("no_prompt", "`prompt` is missing")
                 .with_hint("write what the model is asked")
                 .permanent()
         })?;
-        let config = self.config();
-        let system = self.system_instructions.as_ref();
+        let system = settings.system_instructions.as_ref();
         let system = system.map(|all| all.as_slice().to_vec()).unwrap_or_default();
         let mut by_prompt: BTreeMap<usize, Vec<_>> = BTreeMap::new();
         for attached in files {
             by_prompt.entry(attached.prompt).or_default().push(attached.file);
         }
-        let written = self.context.iter().chain([prompt]).enumerate();
+        let written = settings.context.iter().chain([prompt]).enumerate();
         let mut messages: Vec<Message> = written
             .map(|(index, prompt)| Message {
                 files: by_prompt.remove(&index).unwrap_or_default(),
@@ -445,13 +473,13 @@ impl AIModelNodeSettings {
             })
             .collect();
         let at = messages.len() - 1;
-        let sources = self
+        let sources = settings
             .context_sources
             .iter()
             .map(|outcome| Message::new(Role::User, text_of(outcome)));
         messages.splice(at..at, sources);
-        let schema = self.schema()?.map(|schema| schema.for_model().clone());
-        let effort = match (config.reasoning, config.reasoning_effort) {
+        let schema = self.schema.as_ref().map(|schema| schema.for_model().clone());
+        let effort = match (config.reasoning, config.reasoning_effort.clone()) {
             (Some(false), _) => Some("none".to_owned()),
             (Some(true), None) if config.max_reasoning_tokens.is_none() => Some("medium".to_owned()),
             (_, effort) => effort,
@@ -468,9 +496,9 @@ impl AIModelNodeSettings {
                     .max_reasoning_tokens
                     .filter(|_| config.reasoning != Some(false)),
                 tools: Vec::new(),
-                tool_choice: config.tool_choice.map(Into::into),
-                metadata: config.metadata,
-                other: config.options,
+                tool_choice: config.tool_choice.clone().map(Into::into),
+                metadata: config.metadata.clone(),
+                other: config.options.clone(),
             },
         })
     }

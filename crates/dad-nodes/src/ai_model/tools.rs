@@ -1,15 +1,18 @@
 //! What a model may call: functions of the application, nodes and commands.
 
+use std::sync::Arc;
+
 use dad_core::json::{JsonError, check, parse_external};
 use dad_core::{Digest, Usage};
 use dad_models::{ToolCall, ToolSpec};
-use dad_runner::{NodeContext, NodeError, NodeOutput};
+use dad_runner::{BoundStep, NodeContext, NodeError, NodeOutput};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::ai_model::answer::misfits;
-use crate::written;
+use crate::command::{CommandLine, CommandNodeSettings, CommandStep};
+use crate::written::Written;
 
 /// The node type that runs commands.
 const COMMAND: &str = "command";
@@ -89,11 +92,14 @@ impl From<ToolChoice> for dad_models::ToolChoice {
 }
 
 /// The tools of one conversation.
-#[derive(Default)]
-pub(super) struct Tools(Vec<Ready>);
+pub(super) struct Tools {
+    ready: Arc<[ReadyTool]>,
+    /// How often each was called.
+    calls: Vec<u32>,
+}
 
 /// A tool that can be called.
-struct Ready {
+pub(crate) struct ReadyTool {
     spec: ToolSpec,
     /// Checks arguments; a schema that is none checks nothing.
     validator: Option<jsonschema::Validator>,
@@ -101,7 +107,6 @@ struct Ready {
     requires_approval: bool,
     allow_generated: bool,
     max_calls: Option<u32>,
-    calls: u32,
 }
 
 enum Target {
@@ -111,37 +116,33 @@ enum Target {
 }
 
 impl Tools {
-    pub(super) fn new(written: &[Tool], cx: &NodeContext) -> Result<Self, NodeError> {
-        Ok(Self(
-            written
-                .iter()
-                .map(|tool| ready(tool, cx))
-                .collect::<Result<_, _>>()?,
-        ))
+    pub(super) fn new(ready: Arc<[ReadyTool]>) -> Self {
+        let calls = vec![0; ready.len()];
+        Self { ready, calls }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ready.is_empty()
     }
 
     pub(super) fn specs(&self) -> Vec<ToolSpec> {
-        self.0.iter().map(|tool| tool.spec.clone()).collect()
+        self.ready.iter().map(|tool| tool.spec.clone()).collect()
     }
 
     /// Calls a tool, or takes what came of it from the memo of an interrupted attempt. What goes wrong is told to the model,
     /// which may know better; only what stops the step is an error.
     pub(super) async fn call(&mut self, call: &ToolCall, cx: &NodeContext) -> Result<Called, NodeError> {
-        let Some(index) = self.0.iter().position(|tool| tool.spec.name == call.name) else {
-            let names: Vec<&str> = self.0.iter().map(|tool| tool.spec.name.as_str()).collect();
+        let Some(index) = self.ready.iter().position(|tool| tool.spec.name == call.name) else {
+            let names: Vec<&str> = self.ready.iter().map(|tool| tool.spec.name.as_str()).collect();
             return Ok(Called::refused(&format!(
                 "there is no tool `{}`; there are {}",
                 call.name,
                 names.join(", ")
             )));
         };
-        let tool = &mut self.0[index];
-        tool.calls += 1;
-        if let Some(most) = tool.max_calls.filter(|most| tool.calls > *most) {
+        let (tool, calls) = (&self.ready[index], &mut self.calls[index]);
+        *calls += 1;
+        if let Some(most) = tool.max_calls.filter(|most| *calls > *most) {
             return Ok(Called::refused(&format!(
                 "`{}` may be called {most} times and no more",
                 call.name
@@ -215,7 +216,7 @@ impl Called {
     }
 }
 
-impl Ready {
+impl ReadyTool {
     async fn make(&self, call: &ToolCall, request: &Value, cx: &NodeContext) -> Result<Called, NodeError> {
         if self.requires_approval {
             let preview = format!("{} {}", call.name, call.arguments);
@@ -229,18 +230,10 @@ impl Ready {
         }
         let called = match &self.target {
             Target::Registered(name) if name == COMMAND && self.allow_generated => {
-                cx.check_call(COMMAND, &call.arguments)?;
-                let mut settings = call.arguments.clone();
-                settings["written"] = json!({ "allow_generated": true });
-                cx.call_prepared(COMMAND, &settings).await
+                run_permitted(&call.arguments, cx).await
             }
             Target::Registered(name) => cx.call(name, &call.arguments).await,
-            Target::Command(argv) => {
-                let command = filled(argv, &call.arguments);
-                let written = written::of_tool(argv, &command, self.allow_generated);
-                let settings = json!({ "commands": [command], "written": written });
-                cx.call_prepared(COMMAND, &settings).await
-            }
+            Target::Command(argv) => self.run(argv, &call.arguments, cx).await,
         };
         match called {
             Ok(output) => {
@@ -254,6 +247,34 @@ impl Ready {
             }
         }
     }
+}
+
+impl ReadyTool {
+    /// Runs a command with what the model gave in the place of parameters.
+    async fn run(
+        &self,
+        argv: &[String],
+        arguments: &Value,
+        cx: &NodeContext,
+    ) -> Result<NodeOutput, NodeError> {
+        let filled = filled(argv, arguments);
+        let written = Written::of_tool(argv, &filled, self.allow_generated);
+        let settings = CommandNodeSettings {
+            commands: vec![CommandLine::Arguments(filled)],
+            ..CommandNodeSettings::default()
+        };
+        let step = CommandStep::new(settings, None, Arc::new(written), Value::Null)?;
+        Box::pin(step.execute(cx)).await
+    }
+}
+
+/// Runs commands that a model gave, also in a shell.
+async fn run_permitted(settings: &Value, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
+    let settings = CommandNodeSettings::deserialize(settings)
+        .map_err(|error| NodeError::new("settings", format!("in settings, {error}")).permanent())?;
+    let written = Written::of_tool(&[], &[], true);
+    let step = CommandStep::new(settings, None, Arc::new(written), Value::Null)?;
+    Box::pin(step.execute(cx)).await
 }
 
 /// Why arguments cannot be taken as the model wrote them.
@@ -297,18 +318,23 @@ fn result_of(output: NodeOutput) -> Value {
 }
 
 /// A command with what the model gave in the place of parameters, each a whole argument.
-fn filled(argv: &[String], arguments: &Value) -> Vec<Value> {
+fn filled(argv: &[String], arguments: &Value) -> Vec<String> {
     let argument = |written: &String| {
         let name = written.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
         match name.and_then(|name| arguments.get(name)) {
-            Some(given) => dad_template::Value::from(given).to_text().into(),
-            None => Value::from(written.as_str()),
+            Some(given) => dad_template::Value::from(given).to_text(),
+            None => written.clone(),
         }
     };
     argv.iter().map(argument).collect()
 }
 
-fn ready(tool: &Tool, cx: &NodeContext) -> Result<Ready, NodeError> {
+/// The tools that settings name.
+pub(super) fn ready(tools: &[Tool], cx: &NodeContext) -> Result<Arc<[ReadyTool]>, NodeError> {
+    tools.iter().map(|tool| ready_tool(tool, cx)).collect()
+}
+
+fn ready_tool(tool: &Tool, cx: &NodeContext) -> Result<ReadyTool, NodeError> {
     let settings = match tool {
         Tool::Name(name) => ToolSettings {
             name: name.clone(),
@@ -337,7 +363,7 @@ fn ready(tool: &Tool, cx: &NodeContext) -> Result<Ready, NodeError> {
         .parameters
         .or(schema)
         .unwrap_or_else(|| Value::Object(Map::new()));
-    Ok(Ready {
+    Ok(ReadyTool {
         validator: jsonschema::validator_for(&schema).ok(),
         spec: ToolSpec {
             name: settings.name,
@@ -348,7 +374,6 @@ fn ready(tool: &Tool, cx: &NodeContext) -> Result<Ready, NodeError> {
         requires_approval: settings.requires_approval,
         allow_generated: settings.allow_generated,
         max_calls: settings.max_calls,
-        calls: 0,
     })
 }
 

@@ -12,13 +12,16 @@ mod vouched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use dad_core::{Digest, Redactor};
-use dad_definition::SettingsProblem;
-use dad_fs::{Dir, Durability, Gate};
+use dad_definition::{Compiled, SettingsProblem};
+use dad_fs::{Dir, Durability, FileLock, Gate};
 use dad_run::RunHandle;
-use dad_runner::{Node, NodeContext, NodeError, NodeOutput, World};
+use dad_runner::{
+    BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, Preview, Stop, look,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -222,20 +225,37 @@ pub struct FileOperationNodeInput {
 
 /// Executes `file_operation`.
 #[derive(Debug, Default)]
-pub(crate) struct FileOperationExecutor;
+pub(crate) struct FileOperationExecutor {
+    protected: Arc<protected::ProtectedOfRuns>,
+}
 
-#[async_trait]
 impl Node for FileOperationExecutor {
     type Settings = FileOperationNodeSettings;
     type Input = FileOperationNodeInput;
+    type Outcome = Value;
     const TYPE: &'static str = "file_operation";
     const VERSION: u32 = 2;
 
-    async fn world(&self, _: &FileOperationNodeSettings) -> Result<World, NodeError> {
-        Ok(World::Effect)
+    fn bind(
+        &self,
+        mut settings: FileOperationNodeSettings,
+        input: Option<FileOperationNodeInput>,
+        _: &BindContext<'_>,
+    ) -> Result<Bound, NodeError> {
+        let written = std::mem::take(&mut settings.operations);
+        let operations = match input.and_then(|input| input.operations) {
+            Some(given) => given,
+            None => crate::serde_forms::operations(written, settings.operations_template.take().as_ref())?,
+        };
+        Ok(Box::new(Operations {
+            settings,
+            operations: operations.into(),
+            protected: Arc::clone(&self.protected),
+        }))
     }
 
-    fn check_settings(unrendered: &Value) -> Vec<SettingsProblem> {
+    /// What is missing in a rendered operation fails that operation alone.
+    fn compile(unrendered: &Value) -> Compiled {
         let operations = unrendered.get("operations").and_then(Value::as_array);
         let operations = operations.into_iter().flatten().enumerate();
         let problem = |(index, operation): (usize, &Value)| {
@@ -253,43 +273,44 @@ impl Node for FileOperationExecutor {
                 hint: None,
             })
         };
-        operations.filter_map(problem).collect()
+        Compiled {
+            problems: operations.filter_map(problem).collect(),
+            ..Compiled::default()
+        }
     }
+}
 
-    async fn preview(
-        &self,
-        settings: &FileOperationNodeSettings,
-        input: Option<&FileOperationNodeInput>,
-        run: &RunHandle,
-    ) -> Result<String, NodeError> {
-        let mut request = Request::new(settings, input, run)?;
+/// Operations that are about to be made.
+struct Operations {
+    /// Without the operations.
+    settings: FileOperationNodeSettings,
+    operations: Arc<[FileOperation]>,
+    protected: Arc<protected::ProtectedOfRuns>,
+}
+
+#[async_trait]
+impl BoundStep for Operations {
+    async fn preview(&self, run: &RunHandle) -> Result<Preview, NodeError> {
+        let mut request = self.request(run);
         request.vouched = vouched::by_previous_run(run, None, &request.base, &request.operations);
-        blocking(move || request.preview()).await
+        look(move |_| request.preview()).await
     }
 
-    fn state(
-        &self,
-        settings: &FileOperationNodeSettings,
-        input: Option<&FileOperationNodeInput>,
-        cx: &NodeContext,
-    ) -> Result<Option<Value>, NodeError> {
-        let Request { base, operations, .. } = Request::new(settings, input, cx.run())?;
-        Ok(Some(json!({ "base_directory": base, "operations": operations })))
+    fn state(&self, cx: &NodeContext) -> Result<Option<Value>, NodeError> {
+        let base = self.base(cx.run());
+        Ok(Some(
+            json!({ "base_directory": base, "operations": *self.operations }),
+        ))
     }
 
-    async fn execute(
-        &self,
-        settings: FileOperationNodeSettings,
-        input: Option<FileOperationNodeInput>,
-        cx: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
-        let mut request = Request::new(&settings, input.as_ref(), cx.run())?;
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
+        let settings = &self.settings;
+        let mut request = self.request(cx.run());
         request.vouched =
             vouched::by_previous_run(cx.run(), Some(cx.path()), &request.base, &request.operations);
         let base = request.base.clone();
         let roots = request.roots(cx.dir()?.gate())?;
-        // Held until git has been told as well.
-        let _locks = match request.changes_something() {
+        let locks = match request.changes_something() {
             true => lock::lock(&roots, cx).await?,
             false => Vec::new(),
         };
@@ -298,6 +319,7 @@ impl Node for FileOperationExecutor {
             false => git::Repositories::default(),
         };
         let work = Work {
+            _locks: locks,
             step: cx.dir()?.clone(),
             left: cx.run().left_behind(cx.path())?,
             name: format!("{}\n{}", cx.run().identity().run_id, cx.path()),
@@ -306,12 +328,13 @@ impl Node for FileOperationExecutor {
             request,
             roots,
         };
-        let (work, changed) = blocking(move || {
-            let changed = work.change()?;
-            Ok((work, changed))
-        })
-        .await?;
-        let recorded = record_in_git(&settings, &repositories, (&work.roots, &changed.touched), cx).await;
+        let (work, changed) = cx
+            .blocking(move |stop| {
+                let changed = work.change(stop)?;
+                Ok((work, changed))
+            })
+            .await?;
+        let recorded = record_in_git(settings, &repositories, (&work.roots, &changed.touched), cx).await;
         let mut output = Output::new(base, changed.results);
         match recorded {
             Ok(git) => output.git = git,
@@ -324,13 +347,6 @@ impl Node for FileOperationExecutor {
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, NodeError> + Send + 'static,
-) -> Result<T, NodeError> {
-    let worked = tokio::task::spawn_blocking(work).await;
-    worked.unwrap_or_else(|error| Err(NodeError::from_error("file_operation", &error)))
-}
-
 /// What is to be done, with everything that decides about it.
 struct Request {
     base: PathBuf,
@@ -338,28 +354,24 @@ struct Request {
     /// Both, as they are also called after the project was moved.
     directories: Vec<PathBuf>,
     relative_only: bool,
-    protected: protected::Protected,
-    operations: Vec<FileOperation>,
+    protected: Arc<protected::Protected>,
+    operations: Arc<[FileOperation]>,
     /// Those that the previous run made.
     vouched: BTreeSet<usize>,
     rules: tree::Rules,
 }
 
-impl Request {
-    fn new(
-        settings: &FileOperationNodeSettings,
-        input: Option<&FileOperationNodeInput>,
-        run: &RunHandle,
-    ) -> Result<Self, NodeError> {
-        let operations = match input.and_then(|input| input.operations.clone()) {
-            Some(given) => given,
-            None => {
-                crate::serde_forms::operations(&settings.operations, settings.operations_template.as_ref())?
-            }
-        };
-        // Relative directories are taken from the run directory.
+impl Operations {
+    /// Relative directories are taken from the run directory.
+    fn base(&self, run: &RunHandle) -> PathBuf {
+        let base = self.settings.base_directory.as_deref().unwrap_or(".");
+        run.identity().run_dir.join(base)
+    }
+
+    fn request(&self, run: &RunHandle) -> Request {
+        let settings = &self.settings;
         let run_dir = &run.identity().run_dir;
-        let base = run_dir.join(settings.base_directory.as_deref().unwrap_or("."));
+        let base = self.base(run);
         let allowed = settings.allowed_directories.iter();
         let allowed: Vec<PathBuf> = allowed.map(|dir| run_dir.join(dir)).collect();
         let project = run.scope().run_variables.get("project_root");
@@ -368,13 +380,13 @@ impl Request {
             dir.strip_prefix(project)
                 .map_or_else(|_| dir.clone(), PathBuf::from)
         };
-        Ok(Self {
+        Request {
             directories: std::iter::once(&base).chain(&allowed).map(in_project).collect(),
             base,
             allowed,
-            protected: protected::Protected::new(run),
+            protected: self.protected.of(run),
             relative_only: settings.use_relative_paths.unwrap_or(false),
-            operations,
+            operations: Arc::clone(&self.operations),
             vouched: BTreeSet::new(),
             rules: tree::Rules {
                 with_diff: settings.return_diff_format.unwrap_or(true),
@@ -382,15 +394,17 @@ impl Request {
                 fail_fast: settings.fail_fast.unwrap_or(false),
                 keep: settings.on_failure.unwrap_or_default() == OnFailure::Keep,
             },
-        })
+        }
     }
+}
 
+impl Request {
     fn roots(&self, gate: &Gate) -> Result<place::Roots, NodeError> {
         place::Roots::open(
             self.base.clone(),
             self.allowed.clone(),
             self.relative_only,
-            (gate, self.protected.clone()),
+            (gate, Arc::clone(&self.protected)),
         )
     }
 
@@ -429,7 +443,7 @@ impl Request {
         } = self.rules;
         Digest::of_json(&json!({
             "directories": self.directories,
-            "operations": self.operations,
+            "operations": *self.operations,
             "relative_only": self.relative_only,
             "preserve_indentation": preserve_indentation,
             "fail_fast": fail_fast,
@@ -438,7 +452,7 @@ impl Request {
     }
 
     /// The differences that all changes together would make.
-    fn preview(&self) -> Result<String, NodeError> {
+    fn preview(&self) -> Result<Preview, NodeError> {
         let roots = self.roots(&Gate::default())?;
         let rules = tree::Rules {
             with_diff: true,
@@ -461,7 +475,7 @@ impl Request {
             lines.push(text("diff"));
         }
         lines.retain(|line| !line.is_empty());
-        Ok(lines.join("\n"))
+        Ok(lines.join("\n").into())
     }
 }
 
@@ -469,6 +483,8 @@ impl Request {
 struct Work {
     request: Request,
     roots: place::Roots,
+    /// Held until git has been told as well, and in any case as long as this changes something.
+    _locks: Vec<FileLock>,
     /// The directory of the step.
     step: Dir,
     /// What attempts before this one left.
@@ -489,12 +505,12 @@ struct Changed {
 }
 
 impl Work {
-    fn change(&self) -> Result<Changed, NodeError> {
+    fn change(&self, stop: &Stop) -> Result<Changed, NodeError> {
         let digest = self.request.digest();
         if self.request.changes_something()
             && let Some(change) = plan::Change::of_an_attempt_before(&self.left, &self.roots, digest)?
         {
-            return self.go_on(change);
+            return self.go_on(change, stop);
         }
         let tree = tree::Tree::new(&self.roots, BTreeMap::new());
         let mut tree = tree.vouched(self.request.vouched.clone());
@@ -510,7 +526,7 @@ impl Work {
         let touched = change.plan.touched.clone();
         if !change.plan.targets.is_empty() {
             change.write(&self.step, self.durability)?;
-            self.apply(&change)?;
+            self.apply(&change, stop)?;
         }
         Ok(Changed {
             results,
@@ -520,7 +536,7 @@ impl Work {
     }
 
     /// Completes what an interrupted attempt began, as it was planned then.
-    fn go_on(&self, mut change: plan::Change) -> Result<Changed, NodeError> {
+    fn go_on(&self, mut change: plan::Change, stop: &Stop) -> Result<Changed, NodeError> {
         let mut failure = None;
         if change.lacks_contents() || self.request.rules.keep {
             let planned = change.plan.results.iter().map(|planned| &planned.result);
@@ -535,7 +551,7 @@ impl Work {
             failure = self.failure(&planned).filter(|_| self.request.rules.keep);
         }
         change.write(&self.step, self.durability)?;
-        let had = self.apply(&change)?;
+        let had = self.apply(&change, stop)?;
         Ok(Changed {
             results: change.results(&had),
             touched: change.plan.touched,
@@ -543,9 +559,9 @@ impl Work {
         })
     }
 
-    fn apply(&self, change: &plan::Change) -> Result<BTreeSet<place::Place>, NodeError> {
+    fn apply(&self, change: &plan::Change, stop: &Stop) -> Result<BTreeSet<place::Place>, NodeError> {
         let rollback = !self.request.rules.keep;
-        let failed = match change.apply(&self.roots, self.durability, rollback) {
+        let failed = match change.apply(&self.roots, self.durability, rollback, stop) {
             Ok(had) => return Ok(had),
             Err(failed) => failed,
         };

@@ -1,4 +1,5 @@
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use dad_fs::{Dir, Durability, EntryKind, Gate};
 use dad_runner::NodeError;
@@ -69,7 +70,7 @@ impl Place {
 pub(crate) struct Roots {
     dirs: Vec<Root>,
     relative_only: bool,
-    protected: Protected,
+    protected: Arc<Protected>,
 }
 
 #[derive(Debug)]
@@ -112,7 +113,7 @@ impl Roots {
         base: PathBuf,
         allowed: Vec<PathBuf>,
         relative_only: bool,
-        (gate, protected): (&Gate, Protected),
+        (gate, protected): (&Gate, Arc<Protected>),
     ) -> Result<Self, NodeError> {
         let mut dirs = vec![Root::open(base, "base_directory", gate)?];
         let mut others = Vec::new();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use dad_core::{Digest, Redactor, SCHEMA_VERSION};
 use dad_fs::{Dir, Durability, EntryKind, temporary_name};
 use dad_run::layout::FILE_CHANGES;
-use dad_runner::NodeError;
+use dad_runner::{NodeError, Stop};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -336,6 +336,7 @@ impl Change {
         roots: &Roots,
         durability: Durability,
         taken_back: bool,
+        stop: &Stop,
     ) -> Result<BTreeSet<Place>, Box<Failed>> {
         if self.goes_on {
             self.remove_temporaries(roots).map_err(Failed::before)?;
@@ -344,7 +345,11 @@ impl Change {
         let mut had = BTreeSet::new();
         let mut made: Vec<&Target> = Vec::new();
         for target in &self.plan.targets {
-            match self.make(target, roots, durability) {
+            let changed = match stop.is_set() {
+                true => Err(stopped()),
+                false => self.make(target, roots, durability),
+            };
+            match changed {
                 Ok(true) => made.push(target),
                 Ok(false) => {
                     had.insert(target.place.clone());
@@ -542,6 +547,11 @@ impl Failed {
             tried_back: false,
         })
     }
+}
+
+/// That the step was asked to stop between two changes.
+fn stopped() -> NodeError {
+    NodeError::new("cancelled", "the step was asked to stop while files were changed").permanent()
 }
 
 fn conflict(names: &str, made: usize, of: usize) -> NodeError {

@@ -3,7 +3,9 @@
 //! of them is neither removed nor moved.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use dad_events::RunIdentity;
 use dad_run::RunHandle;
 use dad_run::layout::{
     CATALOG_LOCK, DOT_RUN, DOT_TRACE, GLOBAL_DATA, JOURNAL, RUN_SUMMARY, STATIC_INPUTS, TRASH,
@@ -37,8 +39,31 @@ struct RunRoot {
     holds_project: bool,
 }
 
+/// The protected paths of the runs that are driven now. They are resolved once a run and not before every step: who could
+/// put a link in the place of a directory around them could as well change what is in it, because operations of the run
+/// refuse both and nothing else asks here.
+#[derive(Debug, Default)]
+pub(crate) struct ProtectedOfRuns(Mutex<Vec<(Weak<RunIdentity>, Arc<Protected>)>>);
+
+impl ProtectedOfRuns {
+    pub(crate) fn of(&self, run: &RunHandle) -> Arc<Protected> {
+        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A run that is continued later has another identity, even if it is the same run.
+        runs.retain(|(run, _)| run.strong_count() > 0);
+        let identity = Arc::downgrade(run.identity());
+        match runs.iter().find(|(known, _)| known.ptr_eq(&identity)) {
+            Some((_, protected)) => Arc::clone(protected),
+            None => {
+                let protected = Arc::new(Protected::new(run));
+                runs.push((identity, Arc::clone(&protected)));
+                protected
+            }
+        }
+    }
+}
+
 impl Protected {
-    pub(crate) fn new(run: &RunHandle) -> Self {
+    fn new(run: &RunHandle) -> Self {
         let identity = run.identity();
         let variables = &run.scope().run_variables;
         let directory = |name: &str| {

@@ -3,11 +3,11 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Take};
-use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use dad_core::Timestamp;
 use dad_fs::{Dir, EntryKind, Look};
+use dad_runner::Stop;
 use serde_json::{Map, Value, json};
 
 use super::language::Language;
@@ -62,11 +62,7 @@ enum Loaded {
 }
 
 impl<'a> Contents<'a> {
-    pub(super) fn new(
-        operation: &'a FolderAnalysisOperation,
-        mode: ContentReadMode,
-        stop: &'a AtomicBool,
-    ) -> Self {
+    pub(super) fn new(operation: &'a FolderAnalysisOperation, mode: ContentReadMode, stop: &'a Stop) -> Self {
         Self {
             mode,
             exclusions: &operation.content_exclusions,

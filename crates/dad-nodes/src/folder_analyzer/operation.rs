@@ -1,10 +1,9 @@
 //! One operation on its paths.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use dad_fs::EntryKind;
-use dad_runner::NodeError;
+use dad_runner::{NodeError, Stop};
 use serde_json::{Map, Value, json};
 
 use super::analysis::{Analysis, Tally};
@@ -40,7 +39,7 @@ impl Looked {
         ground: &Ground,
         operation: &FolderAnalysisOperation,
         paths: &[&str],
-        stop: &AtomicBool,
+        stop: &Stop,
     ) -> Self {
         let mut contents = Contents::new(operation, mode_of(operation), stop);
         let (mut found, mut errors, mut failure) = (Vec::new(), Vec::new(), None);
@@ -140,7 +139,7 @@ fn look(
     path: &str,
     operation: &FolderAnalysisOperation,
     contents: &mut Contents<'_>,
-    stop: &AtomicBool,
+    stop: &Stop,
 ) -> Result<Found, NodeError> {
     let place = ground.place(path)?;
     let is_dir = place.dir()?.is_some();
@@ -211,7 +210,7 @@ fn folder(
     operation: &FolderAnalysisOperation,
     contents: &mut Contents<'_>,
     draws: bool,
-    stop: &AtomicBool,
+    stop: &Stop,
 ) -> Result<Found, NodeError> {
     let drawing = draws.then(|| drawing(operation));
     let mut analysis = Analysis::new(ground, &place.path, operation, contents, drawing);
@@ -236,7 +235,7 @@ fn walk_or_one(
     place: &Place<'_>,
     operation: &FolderAnalysisOperation,
     levels: usize,
-    stop: &AtomicBool,
+    stop: &Stop,
     visitor: &mut dyn Visit,
 ) -> Result<(), NodeError> {
     if place.dir()?.is_some() {

@@ -1,9 +1,8 @@
 //! Outlines of source files, and source files without comments.
 
-use std::sync::atomic::AtomicBool;
-
 use super::language::Language;
 use super::{ContentExclusion, StructureDetailLevel};
+use dad_runner::Stop;
 
 /// Makes outlines; keeps what is dear to make.
 pub(super) struct Outliner<'a> {
@@ -12,12 +11,12 @@ pub(super) struct Outliner<'a> {
     #[cfg(feature = "outline")]
     level: StructureDetailLevel,
     #[cfg(not(feature = "outline"))]
-    _stop: std::marker::PhantomData<&'a AtomicBool>,
+    _stop: std::marker::PhantomData<&'a Stop>,
 }
 
 #[cfg(feature = "outline")]
 impl<'a> Outliner<'a> {
-    pub(super) fn new(level: StructureDetailLevel, stop: &'a AtomicBool) -> Self {
+    pub(super) fn new(level: StructureDetailLevel, stop: &'a Stop) -> Self {
         Self {
             trees: super::syntax::Trees::new(stop),
             level,
@@ -64,7 +63,7 @@ impl<'a> Outliner<'a> {
 
 #[cfg(not(feature = "outline"))]
 impl<'a> Outliner<'a> {
-    pub(super) fn new(_: StructureDetailLevel, _: &'a AtomicBool) -> Self {
+    pub(super) fn new(_: StructureDetailLevel, _: &'a Stop) -> Self {
         Self {
             _stop: std::marker::PhantomData,
         }

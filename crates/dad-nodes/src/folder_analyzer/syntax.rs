@@ -1,9 +1,9 @@
 //! Syntax trees, and outlines made from them.
 
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use dad_runner::Stop;
 use tree_sitter::{Node, ParseOptions, ParseState, Parser, Tree};
 
 use super::StructureDetailLevel;
@@ -25,11 +25,11 @@ const BODY_LINES: usize = 10;
 /// Parses texts.
 pub(super) struct Trees<'a> {
     parser: Parser,
-    stop: &'a AtomicBool,
+    stop: &'a Stop,
 }
 
 impl<'a> Trees<'a> {
-    pub(super) fn new(stop: &'a AtomicBool) -> Self {
+    pub(super) fn new(stop: &'a Stop) -> Self {
         Self {
             parser: Parser::new(),
             stop,
@@ -41,7 +41,7 @@ impl<'a> Trees<'a> {
         self.parser.set_language(&language.grammar()?).ok()?;
         let (begin, stop) = (Instant::now(), self.stop);
         let mut check = |_: &ParseState| {
-            if begin.elapsed() > MAX_TIME || stop.load(Ordering::Relaxed) {
+            if begin.elapsed() > MAX_TIME || stop.is_set() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())

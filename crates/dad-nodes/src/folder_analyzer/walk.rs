@@ -2,10 +2,9 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use dad_fs::{Dir, EntryKind};
-use dad_runner::NodeError;
+use dad_runner::{NodeError, Stop};
 
 use super::rules::Rules;
 
@@ -44,7 +43,7 @@ pub(super) fn walk(
     path: &Path,
     rules: Rules,
     levels: usize,
-    stop: &AtomicBool,
+    stop: &Stop,
     visit: &mut dyn Visit,
 ) -> Result<(), NodeError> {
     let levels = levels.min(MAX_LEVELS);
@@ -61,7 +60,7 @@ pub(super) fn walk(
 struct Walk<'a> {
     rules: Rules,
     levels: usize,
-    stop: &'a AtomicBool,
+    stop: &'a Stop,
     visit: &'a mut dyn Visit,
 }
 
@@ -79,7 +78,7 @@ impl Walk<'_> {
             self.visit.problem(path, problem);
         }
         for (name, kind) in &names {
-            if self.stop.load(Ordering::Relaxed) {
+            if self.stop.is_set() {
                 return Err(NodeError::new(
                     "cancelled",
                     "the analysis was stopped before its end",

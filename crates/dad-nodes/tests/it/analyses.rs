@@ -1,14 +1,14 @@
 //! The folder analyzer alone: modes, limits, languages, and what is not as it should be.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use dad_nodes::{FolderAnalyzerSettings, analyze_folders};
+use dad_runner::Stop;
 use serde_json::{Value, json};
 
 fn analyze(base: &Path, settings: impl Into<Value>) -> Value {
     let settings: FolderAnalyzerSettings = serde_json::from_value(settings.into()).unwrap();
-    match analyze_folders(base, &settings, &AtomicBool::new(false)) {
+    match analyze_folders(base, &settings, &Stop::default()) {
         Ok(output) => json!({ "outcome": output.outcome, "data": output.output.unwrap()["data"] }),
         Err(error) => json!({
             "failed": { "code": error.info.code, "message": error.info.message },
@@ -392,7 +392,11 @@ fn an_analysis_can_be_stopped() {
     let dir = tree();
     let settings =
         serde_json::from_value(json!({ "operations": [{ "operation_type": "find_files" }] })).unwrap();
-    let error = analyze_folders(dir.path(), &settings, &AtomicBool::new(true)).unwrap_err();
+    let stop = Stop::default();
+    stop.set();
+    let stop = Stop::default();
+    stop.set();
+    let error = analyze_folders(dir.path(), &settings, &stop).unwrap_err();
     assert_eq!(error.info.code, "cancelled");
 }
 

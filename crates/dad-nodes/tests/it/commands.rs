@@ -207,7 +207,9 @@ async fn no_value_is_read_by_the_shell_in_any_quoting_position() {
         .node("step", step)
         .build()
         .unwrap();
-    let context = dad_run::RunContext::builder("flow", project.path()).nodes(dad_nodes::builtin_nodes());
+    let context = dad_run::RunContext::builder("flow", project.path())
+        .origin_key(dad_tests::origin_key())
+        .nodes(dad_nodes::builtin_nodes());
     let report = dad_runner::FlowRunner::new(flow, context.build().unwrap())
         .run()
         .await
@@ -319,7 +321,9 @@ async fn a_secret_that_is_missing_or_in_the_wrong_place_is_told() {
             .node("step", node)
             .build()
             .unwrap();
-        let context = dad_run::RunContext::builder("flow", project.path()).nodes(dad_nodes::builtin_nodes());
+        let context = dad_run::RunContext::builder("flow", project.path())
+            .origin_key(dad_tests::origin_key())
+            .nodes(dad_nodes::builtin_nodes());
         let refused = dad_runner::FlowRunner::new(flow, context.build().unwrap())
             .run()
             .await

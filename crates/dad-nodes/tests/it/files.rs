@@ -462,6 +462,7 @@ async fn a_change_that_cannot_be_finished_is_taken_back() {
         .build()
         .unwrap();
     let context = dad_run::RunContext::builder("flow", project.path())
+        .origin_key(dad_tests::origin_key())
         .nodes(dad_nodes::builtin_nodes())
         .gate(fail_at(2));
     let ended = dad_runner::FlowRunner::new(flow, context.build().unwrap())
@@ -522,8 +523,9 @@ async fn contents_with_secrets_are_not_kept_and_computed_again() {
         let context = |gate| {
             let secrets = dad_core::SecretRegistry::new();
             assert!(secrets.add(SECRET));
-            let context =
-                dad_run::RunContext::builder("flow", project.path()).nodes(dad_nodes::builtin_nodes());
+            let context = dad_run::RunContext::builder("flow", project.path())
+                .origin_key(dad_tests::origin_key())
+                .nodes(dad_nodes::builtin_nodes());
             context.secrets(secrets).gate(gate).build().unwrap()
         };
         let real = tree.path().canonicalize().unwrap();
@@ -618,8 +620,9 @@ async fn only_a_record_makes_a_change_be_taken_for_made() {
             .unwrap()
     };
     let rerun = async |operations: Vec<FileOperation>, previous: Option<&str>| {
-        let mut context =
-            dad_run::RunContext::builder("flow", project.path()).nodes(dad_nodes::builtin_nodes());
+        let mut context = dad_run::RunContext::builder("flow", project.path())
+            .origin_key(dad_tests::origin_key())
+            .nodes(dad_nodes::builtin_nodes());
         if let Some(previous) = previous {
             context = context.previous_run_id(previous).start_hierarchy_path("step");
         }

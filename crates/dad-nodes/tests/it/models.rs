@@ -1,4 +1,5 @@
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dad_core::Usage;
@@ -29,11 +30,10 @@ impl ModelClient for Scripted {
             .lock()
             .unwrap()
             .push(format!("{} {}", call.number, request.model));
-        let (model, answer) = self
-            .answers
-            .iter()
-            .find(|(model, _)| *model == request.model)
-            .unwrap();
+        let answers = &mut self.answers.iter();
+        let Some((model, answer)) = answers.find(|(model, _)| *model == request.model) else {
+            return std::future::pending().await;
+        };
         match answer {
             Ok(text) => Ok(ModelResponse {
                 usage: Usage {
@@ -123,6 +123,26 @@ async fn the_next_model_is_asked_when_one_fails() {
         (2, Some(0.5)),
         "one that was refused is a call that costs nothing"
     );
+}
+
+#[tokio::test]
+async fn a_call_that_was_given_up_counts_as_paid_for() {
+    let mut settings = settings(&["a/x"]);
+    settings.model_call_config = Some(AIModelCallConfig {
+        max_output_tokens: Some(100),
+        ..Default::default()
+    });
+    let project = tempfile::tempdir().unwrap();
+    let node = AIModelNode { settings }
+        .builder()
+        .timeout(Duration::from_millis(50));
+    let models = Some(Models::new(Scripted::default()));
+    let report = run_with(node, project.path(), models).await;
+    assert_eq!(report.error.unwrap().code, "timed_out");
+    let usage = report.totals.usage;
+    assert_eq!(usage.calls, 1);
+    // The longest answer, and more for what was asked.
+    assert!((101..200).contains(&usage.total_tokens), "{usage:?}");
 }
 
 #[tokio::test]

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use dad_core::{RunStatus, Timestamp};
-use dad_run::{Catalog, Inventory, KeepReason, RetentionPolicy, RunEntry, StoredRun, Totals, plan_prune};
+use dad_run::{
+    Catalog, Inventory, KeepReason, Origin, RetentionPolicy, RunEntry, StoredRun, Totals, plan_prune,
+};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -85,6 +87,7 @@ fn inventory(cases: &[Case]) -> Inventory {
                 parent: None,
                 totals: Some(Totals::default()),
                 open_questions: 0,
+                origin: Origin::Mine,
             },
             held: case.held,
             bytes: case.bytes,

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed expectation of a test may panic")]
 
+mod binding;
 mod control;
 mod nodes;
 mod reruns;
 mod resume;
 mod steps;
+mod stopping;
 
 use std::path::Path;
 
@@ -16,7 +18,9 @@ use dad_runner::{Error, FlowRunner, RunReport};
 
 /// A context of a run of `flow` in a project.
 fn context(project: &Path) -> RunContextBuilder {
-    RunContext::builder("flow", project).nodes(nodes::registry())
+    RunContext::builder("flow", project)
+        .origin_key(dad_tests::origin_key())
+        .nodes(nodes::registry())
 }
 
 async fn run(flow: FlowDefinition, project: &Path) -> Result<RunReport, Error> {

@@ -1,10 +1,12 @@
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use dad_core::NodeType;
 use dad_definition::NodeBuilder;
-use dad_runner::{Node, NodeContext, NodeError, NodeOutput, NodeRegistry, World};
+use dad_runner::{
+    BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, NodeRegistry, World,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,6 +20,7 @@ pub(crate) fn registry() -> NodeRegistry {
         .register::<Panics>()
         .register::<Exaggerates>()
         .register::<Persists>()
+        .register::<Blocks>()
 }
 
 /// Gives back what it is told; its world is what its settings say.
@@ -49,31 +52,43 @@ pub(crate) struct EchoInput {
     prompt_variables: serde_json::Map<String, Value>,
 }
 
-#[async_trait]
 impl Node for Echo {
     type Settings = EchoSettings;
     type Input = EchoInput;
+    type Outcome = Value;
     const TYPE: &'static str = "echo";
 
-    async fn world(&self, settings: &EchoSettings) -> Result<World, NodeError> {
-        Ok(match settings.world {
+    fn bind(
+        &self,
+        settings: EchoSettings,
+        input: Option<EchoInput>,
+        _: &BindContext<'_>,
+    ) -> Result<Bound, NodeError> {
+        Ok(Box::new(EchoStep { settings, input }))
+    }
+}
+
+struct EchoStep {
+    settings: EchoSettings,
+    input: Option<EchoInput>,
+}
+
+#[async_trait]
+impl BoundStep for EchoStep {
+    async fn world(&self) -> Result<World, NodeError> {
+        Ok(match self.settings.world {
             EchoWorld::Pure => World::Pure,
             EchoWorld::Effect => World::Effect,
         })
     }
 
-    async fn execute(
-        &self,
-        settings: EchoSettings,
-        input: Option<EchoInput>,
-        cx: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
         let calls = cx
-            .memo("call", &settings.value, |number| async move { Ok(number) })
+            .memo("call", &self.settings.value, |number| async move { Ok(number) })
             .await?;
-        let given = input.map(|input| input.prompt_variables);
-        let output = NodeOutput::new(json!({ "value": settings.value, "calls": calls, "given": given }));
-        match settings.fail {
+        let given = self.input.as_ref().map(|input| &input.prompt_variables);
+        let output = NodeOutput::new(json!({ "value": self.settings.value, "calls": calls, "given": given }));
+        match self.settings.fail {
             false => Ok(output.with_summary("echoed")),
             true => Err(NodeError::new("told_to_fail", "the settings say so").with_partial(output)),
         }
@@ -98,35 +113,34 @@ pub(crate) fn node(node_type: &'static str, settings: Value) -> NodeBuilder {
 
 /// Fails until its attempt has a number.
 #[derive(Default)]
-pub(crate) struct Flaky {
-    executions: AtomicU32,
-}
+pub(crate) struct Flaky;
 
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct FlakySettings {
     succeeds_at: u32,
 }
 
-#[async_trait]
 impl Node for Flaky {
     type Settings = FlakySettings;
     type Input = ();
+    type Outcome = Value;
     const TYPE: &'static str = "flaky";
 
-    async fn world(&self, _: &FlakySettings) -> Result<World, NodeError> {
+    fn bind(&self, settings: FlakySettings, _: Option<()>, _: &BindContext<'_>) -> Result<Bound, NodeError> {
+        Ok(Box::new(settings))
+    }
+}
+
+#[async_trait]
+impl BoundStep for FlakySettings {
+    async fn world(&self) -> Result<World, NodeError> {
         Ok(World::Pure)
     }
 
-    async fn execute(
-        &self,
-        settings: FlakySettings,
-        _: Option<()>,
-        cx: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
         cx.artifacts()?
             .write_new("note.txt", b"one attempt", dad_fs::Durability::Process)?;
-        self.executions.fetch_add(1, Ordering::Relaxed);
-        match cx.attempt() >= settings.succeeds_at {
+        match cx.attempt() >= self.succeeds_at {
             true => Ok(NodeOutput::new(json!({ "attempt": cx.attempt() }))),
             false => Err(NodeError::new("not_yet", "another attempt may succeed")),
         }
@@ -141,23 +155,46 @@ pub(crate) struct Sleeper;
 pub(crate) struct SleeperSettings {
     seconds: u64,
     #[serde(default)]
-    stubborn: bool,
+    listens: Listens,
 }
 
-#[async_trait]
+/// How a sleeper takes that it is to stop.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Listens {
+    /// It returns.
+    #[default]
+    Yes,
+    /// It knows nothing of it.
+    No,
+    /// It asks and sleeps on.
+    InVain,
+}
+
 impl Node for Sleeper {
     type Settings = SleeperSettings;
     type Input = ();
+    type Outcome = Value;
     const TYPE: &'static str = "sleeper";
 
-    async fn execute(
+    fn bind(
         &self,
         settings: SleeperSettings,
         _: Option<()>,
-        cx: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
-        let sleep = tokio::time::sleep(Duration::from_secs(settings.seconds));
-        if settings.stubborn {
+        _: &BindContext<'_>,
+    ) -> Result<Bound, NodeError> {
+        Ok(Box::new(settings))
+    }
+}
+
+#[async_trait]
+impl BoundStep for SleeperSettings {
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
+        let sleep = tokio::time::sleep(Duration::from_secs(self.seconds));
+        if self.listens == Listens::InVain {
+            assert!(!cx.is_cancelled());
+        }
+        if self.listens != Listens::Yes {
             sleep.await;
             return Ok(NodeOutput::new(json!("slept")));
         }
@@ -177,18 +214,20 @@ pub(crate) struct Panics;
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct PanicsSettings {}
 
-#[async_trait]
 impl Node for Panics {
     type Settings = PanicsSettings;
     type Input = ();
+    type Outcome = Value;
     const TYPE: &'static str = "panics";
 
-    async fn execute(
-        &self,
-        _: PanicsSettings,
-        _: Option<()>,
-        _: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
+    fn bind(&self, settings: PanicsSettings, _: Option<()>, _: &BindContext<'_>) -> Result<Bound, NodeError> {
+        Ok(Box::new(settings))
+    }
+}
+
+#[async_trait]
+impl BoundStep for PanicsSettings {
+    async fn execute(&self, _: &NodeContext) -> Result<NodeOutput, NodeError> {
         panic!("as it does")
     }
 }
@@ -210,20 +249,27 @@ pub(crate) struct ExaggeratesSettings {
     fails: bool,
 }
 
-#[async_trait]
 impl Node for Exaggerates {
     type Settings = ExaggeratesSettings;
     type Input = ();
+    type Outcome = Value;
     const TYPE: &'static str = "exaggerates";
 
-    async fn execute(
+    fn bind(
         &self,
         settings: ExaggeratesSettings,
         _: Option<()>,
-        _: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
-        let outcome = (0..settings.depth).fold(json!("inside"), |inner, _| json!([inner]));
-        let text = "\"ü\u{1}".repeat(settings.summary / 3);
+        _: &BindContext<'_>,
+    ) -> Result<Bound, NodeError> {
+        Ok(Box::new(settings))
+    }
+}
+
+#[async_trait]
+impl BoundStep for ExaggeratesSettings {
+    async fn execute(&self, _: &NodeContext) -> Result<NodeOutput, NodeError> {
+        let outcome = (0..self.depth).fold(json!("inside"), |inner, _| json!([inner]));
+        let text = "\"ü\u{1}".repeat(self.summary / 3);
         let output = NodeOutput {
             usage: dad_core::Usage {
                 calls: 1,
@@ -231,7 +277,7 @@ impl Node for Exaggerates {
             },
             ..NodeOutput::new(outcome)
         };
-        match settings.fails {
+        match self.fails {
             false => Ok(output.with_summary(text)),
             true => Err(NodeError::new("word_".repeat(50_000), &text)
                 .with_hint(&text)
@@ -247,18 +293,25 @@ pub(crate) struct Persists;
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct PersistsSettings {}
 
-#[async_trait]
 impl Node for Persists {
     type Settings = PersistsSettings;
     type Input = ();
+    type Outcome = Value;
     const TYPE: &'static str = "persists";
 
-    async fn execute(
+    fn bind(
         &self,
-        _: PersistsSettings,
+        settings: PersistsSettings,
         _: Option<()>,
-        cx: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
+        _: &BindContext<'_>,
+    ) -> Result<Bound, NodeError> {
+        Ok(Box::new(settings))
+    }
+}
+
+#[async_trait]
+impl BoundStep for PersistsSettings {
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
         let first = cx
             .memo("pay", &json!("first"), |number| async move { Ok(number) })
             .await?;
@@ -282,25 +335,73 @@ pub(crate) struct CostlySettings {
     tokens: u64,
 }
 
-#[async_trait]
 impl Node for Costly {
     type Settings = CostlySettings;
     type Input = ();
+    type Outcome = Value;
     const TYPE: &'static str = "costly";
 
-    async fn execute(
-        &self,
-        settings: CostlySettings,
-        _: Option<()>,
-        _: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
+    fn bind(&self, settings: CostlySettings, _: Option<()>, _: &BindContext<'_>) -> Result<Bound, NodeError> {
+        Ok(Box::new(settings))
+    }
+}
+
+#[async_trait]
+impl BoundStep for CostlySettings {
+    async fn execute(&self, _: &NodeContext) -> Result<NodeOutput, NodeError> {
         Ok(NodeOutput {
             usage: dad_core::Usage {
                 calls: 1,
-                total_tokens: settings.tokens,
+                total_tokens: self.tokens,
                 ..dad_core::Usage::default()
             },
             ..NodeOutput::new(json!("done"))
         })
+    }
+}
+
+/// Blocks a thread until the test lets it go, or until it is asked to stop, if it listens.
+#[derive(Default)]
+pub(crate) struct Blocks;
+
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct BlocksSettings {
+    listens: bool,
+}
+
+/// The door that a [`Blocks`] waits behind, and whether it has come there.
+#[derive(Debug, Default)]
+pub(crate) struct Door {
+    pub(crate) is_open: AtomicBool,
+    pub(crate) is_reached: AtomicBool,
+}
+
+impl Node for Blocks {
+    type Settings = BlocksSettings;
+    type Input = ();
+    type Outcome = Value;
+    const TYPE: &'static str = "blocks";
+
+    fn bind(&self, settings: BlocksSettings, _: Option<()>, _: &BindContext<'_>) -> Result<Bound, NodeError> {
+        Ok(Box::new(settings))
+    }
+}
+
+#[async_trait]
+impl BoundStep for BlocksSettings {
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
+        let (door, listens) = (cx.resource::<Door>().unwrap(), self.listens);
+        cx.blocking(move |stop| {
+            door.is_reached.store(true, Ordering::SeqCst);
+            while !door.is_open.load(Ordering::SeqCst) {
+                if listens && stop.is_set() {
+                    let partial = NodeOutput::new(json!("as far as it got"));
+                    return Err(NodeError::new("stopped", "asked to stop").with_partial(partial));
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(NodeOutput::new(json!("through")))
+        })
+        .await
     }
 }

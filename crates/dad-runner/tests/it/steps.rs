@@ -3,8 +3,8 @@ use std::time::Duration;
 use dad_core::{OnError, RetryPolicy, RunStatus, SecretRegistry, StepStatus};
 use dad_definition::FlowBuilder;
 use dad_events::{HandlerError, NodeInputRequiredEvent};
-use dad_run::{RunError, RunView};
-use dad_runner::{Error, FlowRunner};
+use dad_run::RunView;
+use dad_runner::FlowRunner;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -156,50 +156,6 @@ async fn a_step_ends_at_its_time_limit() {
     assert_eq!(report.error.as_ref().unwrap().code, "timed_out");
     assert_eq!(report.status, RunStatus::Failed);
     assert_tidy(&report);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_node_that_does_not_stop_fails_the_run_by_name() {
-    let project = tempfile::tempdir().unwrap();
-    let sleeper = node("sleeper", json!({"seconds": 3600, "stubborn": true})).timeout(Duration::from_secs(5));
-    let flow = FlowBuilder::new()
-        .parallel(
-            "both",
-            FlowBuilder::new()
-                .node("sleeper", sleeper.on_error(OnError::Continue))
-                .node("other", node("sleeper", json!({"seconds": 20}))),
-        )
-        .node("behind", echo(1))
-        .build()
-        .unwrap();
-    let began = tokio::time::Instant::now();
-    let error = run(flow, project.path()).await.unwrap_err();
-    let Error::Broken { source, report } = &error else {
-        panic!("{error}");
-    };
-    let RunError::Unresponsive { path, .. } = &**source else {
-        panic!("{error}");
-    };
-    assert_eq!(path.as_str(), "flow.both.sleeper");
-    assert_eq!(report.status, RunStatus::Failed);
-    assert!(
-        error.to_string().contains("did not stop within 10.0 s"),
-        "{error}"
-    );
-    let runs = dad_tests::find_run_dirs(project.path());
-    let view = RunView::open(&runs[0]).unwrap();
-    assert_eq!(view.status, RunStatus::Failed);
-    assert_eq!(view.error.as_ref().unwrap().code, "unresponsive");
-    let ended: Vec<_> = view
-        .steps()
-        .map(|step| (step.path.to_string(), step.status))
-        .collect();
-    assert_eq!(
-        ended,
-        [("flow.both.other".to_owned(), StepStatus::Completed)],
-        "siblings finish, it is not committed"
-    );
-    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

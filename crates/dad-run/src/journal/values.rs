@@ -3,8 +3,8 @@ use dad_fs::{Dir, Durability};
 use serde_json::Value;
 
 use crate::error::RunError;
+use crate::journal::record::{ArtifactList, StoredRef, StoredValue};
 use crate::layout::VALUES;
-use crate::record::{ArtifactList, StoredRef, StoredValue};
 
 /// Fields above this length, in bytes of JSON, are kept outside the journal.
 const INLINE_LIMIT: usize = 4096;

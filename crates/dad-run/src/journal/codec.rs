@@ -1,17 +1,32 @@
-//! Reading a record in one pass. What serde derives for a flattened, tagged enum keeps every field in between twice,
+//! A record as a line, written and read in one pass. What serde derives for a flattened, tagged enum keeps every field in between twice,
 //! which costs several times as much, and a run has two records for each of its steps.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io::Write;
 
-use dad_core::HierarchyPath;
+use dad_core::{HierarchyPath, Timestamp};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::record::{Record, RecordBody};
 use crate::decide::Reason;
-use crate::record::{Record, RecordBody};
+use crate::error::RunError;
+use crate::layout::JOURNAL;
+
+/// Writes a record as a line, without its line feed.
+pub(crate) fn encode(line: &mut Vec<u8>, seq: u64, at: Timestamp, body: &RecordBody) -> Result<(), RunError> {
+    let unwritable = |reason: String| RunError::unreadable(JOURNAL, reason);
+    line.clear();
+    // `seq` and `at` stand first in every line; serde's flatten would build a map for it.
+    write!(line, "{{\"seq\":{seq},\"at\":\"{at}\"").map_err(|e| unwritable(e.to_string()))?;
+    let brace = line.len();
+    serde_json::to_writer(&mut *line, body).map_err(|e| unwritable(e.to_string()))?;
+    line[brace] = b',';
+    Ok(())
+}
 
 /// A text of the line, copied only if it has escapes.
 #[derive(Deserialize)]
@@ -27,6 +42,8 @@ struct Started {
     after: Option<HierarchyPath>,
     #[serde(default)]
     effect: bool,
+    #[serde(default)]
+    session: Option<u32>,
 }
 
 impl From<Started> for RecordBody {
@@ -37,6 +54,7 @@ impl From<Started> for RecordBody {
             reason,
             after,
             effect,
+            session,
         } = started;
         Self::StepStarted {
             path,
@@ -44,6 +62,7 @@ impl From<Started> for RecordBody {
             reason,
             after,
             effect,
+            session,
         }
     }
 }
@@ -117,6 +136,7 @@ mod tests {
                 reason,
                 after,
                 effect,
+                session: None,
             } = &record.body
             else {
                 panic!("{record:?}");

@@ -40,17 +40,51 @@ pub enum RecordBody {
         /// The run it was started from.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parent: Option<RunId>,
+        /// Digest of `plan.json`, of a re-run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan_digest: Option<Digest>,
+        /// What the key is called that its driver signs with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key_id: Option<String>,
+        /// What digests of values that must not be guessed are made with: 32 hexadecimal digits, the same in re-runs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        salt: Option<String>,
+    },
+    /// The user decided that a run of another origin is resumed as one of theirs.
+    Trusted {
+        /// The sum of the line before.
+        trusts: String,
+    },
+    /// The journal was damaged, and the user continues with its whole beginning.
+    Repaired {
+        /// The length in bytes of what was kept.
+        cut_at: u64,
+        /// The sum of the last line that was kept.
+        kept_sum: String,
+        /// The copy of the damaged journal, a name in `.run/torn/`.
+        aside: String,
+        /// Steps of which it is not known how far they got.
+        uncertain: StoredValue,
+        /// Of a run that was begun in an older format: the format from this line on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        schema_version: Option<u32>,
+        /// Of a run that was begun in an older format: digest of all lines before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prev: Option<Digest>,
     },
     /// A process begins to drive the run.
-    RunStarted(Driver),
+    RunStarted(SessionStart),
     /// Another process goes on.
-    RunResumed(Driver),
+    RunResumed(SessionStart),
     /// What was given from outside.
     Inputs {
         /// Variables by name.
         variables: StoredValue,
         /// How the run was started.
         options: Map<String, Value>,
+        /// Digest of `static_inputs/static_inputs.json`, if there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        static_inputs_digest: Option<Digest>,
     },
     /// A component was entered.
     ComponentStarted {
@@ -75,6 +109,9 @@ pub enum RecordBody {
         /// The first failure, shortened.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<ErrorInfo>,
+        /// Whether the run continues behind it although it failed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        absorbed: bool,
     },
     /// A conditional decided.
     BranchTaken {
@@ -146,6 +183,9 @@ pub enum RecordBody {
         /// Whether it has an effect, after which what depends on the world cannot be reused.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         effect: bool,
+        /// The epoch of the driver that began it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<u32>,
     },
     /// A child process was started.
     ProcessStarted {
@@ -156,6 +196,15 @@ pub enum RecordBody {
         /// When it was started, in clock ticks since boot where the system tells.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         start_time: Option<u64>,
+        /// The machine that it executes on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<String>,
+        /// Which start of that machine.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        boot_id: Option<String>,
+        /// What its environment holds as the token of its driver.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
     },
     /// An attempt failed and another will follow.
     AttemptFailed {
@@ -208,6 +257,9 @@ pub enum RecordBody {
         /// How many questions wait for an answer.
         #[serde(default, skip_serializing_if = "is_zero")]
         open_questions: u64,
+        /// Digest of `output.json`, if the definition has an output.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Digest>,
     },
     /// A record of a newer version.
     #[serde(other)]
@@ -292,6 +344,29 @@ pub struct Driver {
     pub git_commit: Option<String>,
 }
 
+/// The beginning of a session: the time in which one process drives the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionStart {
+    /// The process.
+    #[serde(flatten)]
+    pub driver: Driver,
+    /// Of a run that was begun in an older format: the format from this line on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema_version: Option<u32>,
+    /// Of a run that was begun in an older format: digest of all lines before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prev: Option<Digest>,
+    /// Digest of the definition that it executes, in `.run/definitions/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<Digest>,
+    /// What the environment of its children holds, so that they can be told from other processes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// The environment of the project that it uses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+}
+
 /// What the steps of a component or run came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
@@ -358,6 +433,9 @@ pub struct StepCommitted {
     /// Why it ended otherwise than well, shortened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorInfo>,
+    /// Whether the run continues behind it although it failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub absorbed: bool,
 }
 
 impl StepCommitted {
@@ -419,6 +497,7 @@ impl RecordBody {
             Self::Question { schema, .. } => schema,
             Self::Answered { input, .. } => input,
             Self::Custom { payload, .. } => payload,
+            Self::Repaired { uncertain, .. } => uncertain,
             Self::StepCommitted(step) => match &step.artifacts {
                 ArtifactList::Stored { stored } => return Some(*stored),
                 ArtifactList::Inline(_) => return None,

@@ -1,0 +1,182 @@
+//! What binds each line of a journal to the lines before it.
+//!
+//! A line of format 2 ends with `"sum"`: the first 8 bytes of blake3 over the sum of the line before (16 zeros for the
+//! first line) and the line without its sum. A driver that has an [`OriginKey`] puts `"mac"` before it: the first 16 bytes
+//! of keyed blake3 over the code of the line before (32 zeros if it has none) and the line without both. The sum shows
+//! damage to every reader; the code shows its author to those who have the key.
+
+use blake3::Hasher;
+
+use crate::origin_key::OriginKey;
+
+/// A sum as it stands in a line: 8 bytes in lower-case hexadecimal digits.
+pub(crate) type Sum = [u8; 16];
+/// A code as it stands in a line: 16 bytes in lower-case hexadecimal digits.
+pub(crate) type Mac = [u8; 32];
+
+/// Before the first line.
+pub(crate) const NO_SUM: Sum = [b'0'; 16];
+/// Before the first line with a code.
+const NO_MAC: Mac = [b'0'; 32];
+
+const SUM_FIELD: &[u8] = b",\"sum\":\"";
+const MAC_FIELD: &[u8] = b",\"mac\":\"";
+const END: &[u8] = b"\"}";
+
+/// The end of a chain: what the next line is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub(crate) sum: Sum,
+    pub(crate) mac: Mac,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self {
+            sum: NO_SUM,
+            mac: NO_MAC,
+        }
+    }
+}
+
+impl Link {
+    /// Ends a line, a JSON object without its line feed, and returns what the next one is bound to.
+    pub(crate) fn seal(&self, line: &mut Vec<u8>, key: Option<&OriginKey>) -> Self {
+        let mut next = Self { mac: NO_MAC, ..*self };
+        if let Some(key) = key {
+            next.mac = mac_of(key, &self.mac, line);
+            append(line, MAC_FIELD, &next.mac);
+        }
+        next.sum = sum_of(&self.sum, line);
+        append(line, SUM_FIELD, &next.sum);
+        next
+    }
+}
+
+/// A line taken apart, with what it says of itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sealed<'a> {
+    /// The line without its sum and its last brace.
+    summed: &'a [u8],
+    /// The line without its code, its sum and its last brace; `None` if it has no code.
+    signed: Option<&'a [u8]>,
+    /// What the line says that the next one is bound to.
+    pub(crate) stated: Link,
+}
+
+impl<'a> Sealed<'a> {
+    /// Takes a line, without its line feed, apart; `None` if it does not end with a sum.
+    pub(crate) fn read(line: &'a [u8]) -> Option<Self> {
+        let (summed, sum) = split(line.strip_suffix(END)?, SUM_FIELD)?;
+        // The brace is what `split` left out.
+        let (signed, mac) = match summed.strip_suffix(b"\"").and_then(|text| split(text, MAC_FIELD)) {
+            Some((signed, mac)) => (Some(signed), mac),
+            None => (None, NO_MAC),
+        };
+        Some(Self {
+            summed,
+            signed,
+            stated: Link { sum, mac },
+        })
+    }
+
+    /// Whether the line is the one that was written behind a line with that sum.
+    pub(crate) fn is_whole(&self, before: &Sum) -> bool {
+        hash_sum(before, &[self.summed, b"}"]) == self.stated.sum
+    }
+
+    /// Whether the line has a code at all.
+    pub(crate) const fn has_mac(&self) -> bool {
+        self.signed.is_some()
+    }
+
+    /// Whether the line was written by a driver that has the key, behind a line with that code.
+    pub(crate) fn is_by(&self, key: &OriginKey, before: &Mac) -> bool {
+        self.signed
+            .is_some_and(|signed| hash_mac(key, before, &[signed, b"}"]) == self.stated.mac)
+    }
+}
+
+fn append(line: &mut Vec<u8>, field: &[u8], digits: &[u8]) {
+    line.pop();
+    for part in [field, digits, END] {
+        line.extend_from_slice(part);
+    }
+}
+
+/// Takes a field of hexadecimal digits off the end of a text.
+fn split<'a, const N: usize>(text: &'a [u8], field: &[u8]) -> Option<(&'a [u8], [u8; N])> {
+    let (rest, digits) = text.split_last_chunk::<N>()?;
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    digits.iter().all(is_digit).then_some(())?;
+    Some((rest.strip_suffix(field)?, *digits))
+}
+
+fn sum_of(before: &Sum, line: &[u8]) -> Sum {
+    hash_sum(before, &[line])
+}
+
+fn mac_of(key: &OriginKey, before: &Mac, line: &[u8]) -> Mac {
+    hash_mac(key, before, &[line])
+}
+
+fn hash_sum(before: &Sum, parts: &[&[u8]]) -> Sum {
+    digits(Hasher::new(), before, parts)
+}
+
+fn hash_mac(key: &OriginKey, before: &Mac, parts: &[&[u8]]) -> Mac {
+    digits(key.journal_hasher(), before, parts)
+}
+
+/// The first bytes of a hash in hexadecimal digits, as many as there is room for.
+fn digits<const N: usize>(mut hasher: Hasher, before: &[u8; N], parts: &[&[u8]]) -> [u8; N] {
+    hasher.update(before);
+    for part in parts {
+        hasher.update(part);
+    }
+    let text = hasher.finalize().to_hex();
+    let mut digits = [0; N];
+    digits.copy_from_slice(&text.as_bytes()[..N]);
+    digits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_bound_to_those_before_it_and_to_its_author() {
+        let key = OriginKey::from_bytes([7; 32]);
+        let mut first = br#"{"seq":1,"type":"a"}"#.to_vec();
+        let after_first = Link::default().seal(&mut first, Some(&key));
+        let mut second = br#"{"seq":2,"type":"b"}"#.to_vec();
+        after_first.seal(&mut second, Some(&key));
+        assert_eq!(
+            String::from_utf8_lossy(&second),
+            r#"{"seq":2,"type":"b","mac":"a61e05eb6c0c996b019684c544d42292","sum":"e6edc7dcc4d36e5f"}"#,
+            "the second format stays what it is"
+        );
+
+        let read = Sealed::read(&second).unwrap();
+        assert!(read.is_whole(&after_first.sum));
+        assert!(!read.is_whole(&NO_SUM), "it stands behind another line");
+        assert!(read.is_by(&key, &after_first.mac));
+        assert!(!read.is_by(&OriginKey::from_bytes([8; 32]), &after_first.mac));
+
+        for bit in 0..second.len() * 8 {
+            let mut flipped = second.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let is_whole = Sealed::read(&flipped).is_some_and(|line| line.is_whole(&after_first.sum));
+            assert!(!is_whole, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_a_key_has_a_sum_alone() {
+        let mut line = br#"{"seq":1}"#.to_vec();
+        Link::default().seal(&mut line, None);
+        let read = Sealed::read(&line).unwrap();
+        assert!(read.is_whole(&NO_SUM) && !read.has_mac());
+        assert!(Sealed::read(br#"{"seq":1}"#).is_none());
+    }
+}

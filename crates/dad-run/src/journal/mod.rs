@@ -1,0 +1,17 @@
+//! The journal of a run: the only source of its status.
+//!
+//! # Architecture
+//! * `record`: what a line says. These are format types: what is added to them is optional, and what is in them stays.
+//! * `codec`: a line as bytes, read and written in one pass.
+//! * `chain`: what binds a line to those before it, the sum and the code of its author.
+//! * `file`: the writer of a journal, and its readers.
+//! * `values`: fields that are too long for a line.
+//! * `state`: what a sequence of records comes to. The driver, views, resume and missed events all interpret records by
+//!   it.
+
+pub(crate) mod chain;
+pub(crate) mod codec;
+pub(crate) mod file;
+pub(crate) mod record;
+pub(crate) mod state;
+pub(crate) mod values;

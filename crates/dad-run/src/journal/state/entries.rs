@@ -1,0 +1,211 @@
+use std::collections::HashMap;
+
+use dad_core::{Digest, HierarchyPath, StepStatus, Timestamp};
+use dad_events::QuestionKind;
+use indexmap::IndexMap;
+use indexmap::map::Entry;
+use serde_json::Value;
+
+use super::Progress;
+use super::open::Open;
+use crate::journal::record::{Driver, LoopItems, RecordBody, StepCommitted, StoredValue};
+use crate::plan::RunPlace;
+use crate::view::ViewEntry;
+
+/// What readers want to know of a run beside its [`Progress`].
+#[derive(Debug, Default)]
+pub(crate) struct Entries {
+    /// Components and steps in the order in which they were entered.
+    pub(crate) entries: IndexMap<HierarchyPath, ViewEntry>,
+    /// What steps and components were given, in the order in which it was recorded.
+    pub(crate) answers: IndexMap<HierarchyPath, StoredValue>,
+    /// The variables that the run was given.
+    pub(crate) given: Option<StoredValue>,
+    /// How often each step or component asked.
+    pub(crate) asked: HashMap<HierarchyPath, u32>,
+    /// What a person agreed to last, of each step and component.
+    pub(crate) approved: HashMap<HierarchyPath, Digest>,
+    pub(crate) branches: HashMap<HierarchyPath, bool>,
+    /// The items of each loop, how many there are, and the number of the first iteration.
+    pub(crate) loops: HashMap<HierarchyPath, (LoopItems, u64, i64)>,
+    /// The last iteration of each loop that was decided on, and whether it ended the loop: those before did not.
+    pub(crate) ends: HashMap<HierarchyPath, (u64, bool)>,
+    /// Variables of components that did not end well.
+    pub(crate) variables: HashMap<HierarchyPath, StoredValue>,
+    /// Of steps that did not end well.
+    pub(crate) left: HashMap<HierarchyPath, Left>,
+    /// Where the run was driven.
+    pub(crate) places: Vec<RunPlace>,
+}
+
+/// What a step left that did not end well.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Left {
+    /// The `step_started` records of its last attempt, which name its directories: several if the attempt was interrupted,
+    /// continued, and interrupted again.
+    pub(crate) started: Vec<u64>,
+    /// The last attempt that failed and was to be followed by another, unless that began.
+    pub(crate) failed: Option<u32>,
+}
+
+impl Entries {
+    /// The step at a path, if it ended.
+    pub(crate) fn step(&self, path: &HierarchyPath) -> Option<&StepCommitted> {
+        match self.entries.get(path)? {
+            ViewEntry::Step(step) => Some(step),
+            _ => None,
+        }
+    }
+
+    /// Refuses a second end of a step that was not begun again: what is settled by hand had not ended well.
+    pub(crate) fn check(&self, body: &RecordBody, open: &Open) -> Result<(), String> {
+        let RecordBody::StepCommitted(step) = body else {
+            return Ok(());
+        };
+        let earlier = self.step(&step.path);
+        let is_settled_twice = earlier.is_some_and(|earlier| {
+            earlier.status == StepStatus::Completed
+                && !step.is_taken()
+                && !open.steps.contains_key(&step.path)
+        });
+        match is_settled_twice {
+            true => Err(format!("`{}` has ended already", step.path)),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn apply(&mut self, seq: u64, at: Timestamp, body: RecordBody, progress: &Progress) {
+        match body {
+            RecordBody::RunStarted(start) | RecordBody::RunResumed(start) => {
+                self.driver(start.driver, progress);
+            }
+            RecordBody::Inputs { variables, .. } => self.given = Some(variables),
+            RecordBody::ComponentStarted { path, variables, .. } => self.component_started(path, variables),
+            RecordBody::ComponentCompleted {
+                path, status, totals, ..
+            } => {
+                if status == StepStatus::Completed {
+                    self.variables.remove(&path);
+                }
+                let totals = Some(totals);
+                self.entries.insert(path, ViewEntry::Component { status, totals });
+            }
+            RecordBody::BranchTaken { path, branch } => drop(self.branches.insert(path, branch)),
+            RecordBody::LoopStarted {
+                path,
+                items,
+                count,
+                start_index,
+            } => drop(self.loops.insert(path, (items, count, start_index))),
+            RecordBody::LoopDecided {
+                path,
+                iteration,
+                stop,
+            } => drop(self.ends.insert(path, (iteration, stop))),
+            RecordBody::Question { path, kind, .. } => self.question(path, kind, at),
+            RecordBody::Answered {
+                path,
+                kind,
+                fingerprint,
+                input,
+                ..
+            } => self.answered(path, kind, fingerprint, input),
+            RecordBody::StepStarted { path, attempt, .. } => self.step_started(path, attempt, seq, at),
+            RecordBody::AttemptFailed { path, attempt, .. } => {
+                let left = self.left.entry(path.clone()).or_default();
+                *left = Left {
+                    started: Vec::new(),
+                    failed: Some(attempt),
+                };
+                let running = ViewEntry::Running {
+                    attempt: attempt.saturating_add(1),
+                    started_at: at,
+                };
+                self.entries.insert(path, running);
+            }
+            RecordBody::StepCommitted(step) => self.step_committed(step),
+            _ => {}
+        }
+    }
+
+    fn driver(&mut self, driver: Driver, progress: &Progress) {
+        if let Some(created) = &progress.tally.created {
+            self.places.push(RunPlace {
+                run_id: created.run_id.to_string(),
+                run_dir: driver.run_dir,
+                run_root: driver.run_root,
+                project_root: driver.project_root,
+            });
+        }
+    }
+
+    fn component_started(&mut self, path: HierarchyPath, variables: StoredValue) {
+        self.variables.insert(path.clone(), variables);
+        let entry = ViewEntry::Component {
+            status: StepStatus::Running,
+            totals: None,
+        };
+        self.entries.insert(path, entry);
+    }
+
+    fn question(&mut self, path: HierarchyPath, kind: QuestionKind, since: Timestamp) {
+        *self.asked.entry(path.clone()).or_default() += 1;
+        // A step that asks while it executes continues with the answer.
+        if !matches!(self.entries.get(&path), Some(ViewEntry::Running { .. })) {
+            self.entries.insert(path, ViewEntry::Waiting { since, kind });
+        }
+    }
+
+    fn answered(
+        &mut self,
+        path: HierarchyPath,
+        kind: QuestionKind,
+        fingerprint: Option<Digest>,
+        input: StoredValue,
+    ) {
+        match (kind, fingerprint) {
+            (QuestionKind::Input, _) => drop(self.answers.insert(path, input)),
+            (QuestionKind::Approval, Some(fingerprint)) if says_yes(&input) => {
+                self.approved.insert(path, fingerprint);
+            }
+            _ => {}
+        }
+    }
+
+    fn step_started(&mut self, path: HierarchyPath, attempt: u32, seq: u64, started_at: Timestamp) {
+        let continues = matches!(
+            self.entries.get(&path),
+            Some(ViewEntry::Running { attempt: before, .. }) if *before == attempt
+        );
+        let left = self.left.entry(path.clone()).or_default();
+        left.failed = None;
+        if !continues {
+            left.started.clear();
+        }
+        left.started.push(seq);
+        let running = ViewEntry::Running { attempt, started_at };
+        self.entries.insert(path, running);
+    }
+
+    fn step_committed(&mut self, mut step: Box<StepCommitted>) {
+        if step.status == StepStatus::Completed {
+            self.left.remove(&step.path);
+        }
+        match self.entries.entry(step.path.clone()) {
+            Entry::Occupied(mut entry) => {
+                // One text for both: of very many steps the paths alone take much memory.
+                step.path = entry.key().clone();
+                entry.insert(ViewEntry::Step(step));
+            }
+            Entry::Vacant(entry) => drop(entry.insert(ViewEntry::Step(step))),
+        }
+    }
+}
+
+/// Whether the answer to a question for approval is yes; it is never so long that it is kept apart.
+fn says_yes(answer: &StoredValue) -> bool {
+    match answer {
+        StoredValue::Value(answer) => answer.get("approve") == Some(&Value::Bool(true)),
+        StoredValue::Stored(_) => false,
+    }
+}

@@ -1,0 +1,84 @@
+//! What a sequence of records comes to: the one interpreter of the journal.
+//!
+//! A [`RunState`] has three parts. [`Tally`] has a constant size; [`Open`] holds what has not ended, and grows with depth and
+//! concurrency; [`Entries`] hold everything else, for readers. The driver of a run keeps the first two as a [`Progress`]
+//! and applies each record that it appends; views, resume and missed events apply each record that they read. So a run that
+//! is resumed is in the state in which its driver left it.
+//!
+//! Which record may follow which is the table of [`Progress::check`]. A driver refuses to append a record that may not
+//! follow, and a reader takes it for damage.
+
+mod entries;
+mod legal;
+mod open;
+mod tally;
+
+use dad_core::{HierarchyPath, Timestamp};
+
+pub(crate) use self::entries::{Entries, Left};
+pub(crate) use self::open::Open;
+pub(crate) use self::tally::{Tally, between};
+use super::record::{Record, RecordBody, StepCommitted};
+
+/// What the driver of a run knows of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Progress {
+    pub(crate) tally: Tally,
+    pub(crate) open: Open,
+}
+
+impl Progress {
+    /// Takes a record in. `before` is how its step ended before, if the record voids that.
+    pub(crate) fn apply(
+        &mut self,
+        seq: u64,
+        at: Timestamp,
+        body: &RecordBody,
+        before: Option<&StepCommitted>,
+    ) {
+        self.tally.apply(seq, at, body, before);
+        self.open.apply(at, body, &self.tally);
+    }
+}
+
+/// What a reader knows of a run.
+#[derive(Debug, Default)]
+pub(crate) struct RunState {
+    pub(crate) progress: Progress,
+    pub(crate) entries: Entries,
+}
+
+impl RunState {
+    /// Takes a record of a journal in. The first format did not say which record may follow which.
+    ///
+    /// # Errors
+    /// Why it may not follow those before it.
+    pub(crate) fn apply_read(&mut self, record: Record) -> Result<(), String> {
+        if self.progress.tally.format >= 2 {
+            self.progress.check(&record.body)?;
+            self.entries.check(&record.body, &self.progress.open)?;
+        }
+        self.apply(record);
+        Ok(())
+    }
+
+    /// Takes a record in.
+    pub(crate) fn apply(&mut self, record: Record) {
+        let Record { seq, at, body } = record;
+        let before = voided_by(&body, &self.progress.open).and_then(|path| self.entries.step(path));
+        self.progress.apply(seq, at, &body, before);
+        self.entries.apply(seq, at, body, &self.progress);
+    }
+}
+
+/// The step whose earlier end no longer counts once a record is there.
+pub(crate) fn voided_by<'r>(body: &'r RecordBody, open: &Open) -> Option<&'r HierarchyPath> {
+    match body {
+        RecordBody::StepStarted { path, .. } => Some(path),
+        // What is settled by hand, or taken over, was not begun again.
+        RecordBody::StepCommitted(step) => Some(&step.path),
+        // A step that asks while it executes has been begun again already.
+        RecordBody::Question { path, .. } => Some(path).filter(|path| !open.executes(path)),
+        _ => None,
+    }
+}

@@ -1,0 +1,100 @@
+//! The key that says whose run it is.
+
+use std::fmt;
+use std::path::Path;
+
+use blake3::Hasher;
+use dad_fs::Dir;
+
+use crate::error::RunError;
+
+/// The name of the key's file in a directory of a user's state.
+const FILE: &str = "origin.key";
+/// What the key of a journal's codes is derived for.
+const JOURNAL_CONTEXT: &str = "dhenara 2026 journal";
+/// What the name of a key is derived for.
+const ID_CONTEXT: &str = "dhenara 2026 key id";
+/// What the key of previews is derived for.
+const PREVIEW_CONTEXT: &str = "dhenara 2026 preview";
+
+/// The secret of a user or team by which they tell their own runs from those of others: drivers sign each line of a journal
+/// with it.
+///
+/// Whoever has it can make runs that look like its owner's, so that no process which a run starts is given it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OriginKey {
+    bytes: [u8; 32],
+    journal: [u8; 32],
+}
+
+impl OriginKey {
+    /// A key from its 32 bytes, which should be random.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        let journal = blake3::derive_key(JOURNAL_CONTEXT, &bytes);
+        Self { bytes, journal }
+    }
+
+    /// A key from 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// [`RunError::OriginKey`] if it is anything else; the error does not repeat the text.
+    pub fn from_hex(text: &str) -> Result<Self, RunError> {
+        let bytes = blake3::Hash::from_hex(text.trim());
+        let bytes = bytes.map_err(|_| RunError::OriginKey {
+            path: None,
+            reason: "it must be 64 hexadecimal digits".to_owned(),
+        })?;
+        Ok(Self::from_bytes(*bytes.as_bytes()))
+    }
+
+    /// Reads the key in a directory of a user's state, such as `~/.local/state/dhenara`. If there is none yet, one is made:
+    /// the directory can then be entered by its owner alone, and the file read by nobody else.
+    ///
+    /// # Errors
+    /// [`RunError::OriginKey`] if the file belongs to another user, if other users can read it, or if it is unreadable or
+    /// no key.
+    pub fn load_or_create(state_dir: &Path) -> Result<Self, RunError> {
+        let path = state_dir.join(FILE);
+        let refused = |reason: String| RunError::OriginKey {
+            path: Some(path.clone()),
+            reason,
+        };
+        let failed = |error: dad_fs::FsError| refused(error.source.to_string());
+        let dir = Dir::create_private(state_dir).map_err(failed)?;
+        if dir.kind(FILE).map_err(failed)?.is_none() {
+            let mut bytes = [0; 32];
+            getrandom::fill(&mut bytes).map_err(|error| refused(error.to_string()))?;
+            let text = format!("{}\n", blake3::Hash::from_bytes(bytes).to_hex());
+            // Another process may have made one meanwhile: then that one counts.
+            dir.publish_private(FILE, text.as_bytes()).map_err(failed)?;
+        }
+        let text = dir.read_private(FILE, 1024).map_err(failed)?;
+        let text = String::from_utf8(text).map_err(|_| refused("it is no text".to_owned()))?;
+        Self::from_hex(&text).map_err(|_| refused("it must be 64 hexadecimal digits".to_owned()))
+    }
+
+    /// What the key is called in journals; it says nothing about the key.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let id = blake3::Hash::from_bytes(blake3::derive_key(ID_CONTEXT, &self.bytes));
+        id.to_hex()[..16].to_owned()
+    }
+
+    /// Hashes the codes of a journal.
+    pub(crate) fn journal_hasher(&self) -> Hasher {
+        Hasher::new_keyed(&self.journal)
+    }
+
+    /// Hashes previews.
+    #[must_use]
+    pub fn preview_hasher(&self) -> Hasher {
+        Hasher::new_keyed(&blake3::derive_key(PREVIEW_CONTEXT, &self.bytes))
+    }
+}
+
+impl fmt::Debug for OriginKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OriginKey").field(&self.id()).finish()
+    }
+}
