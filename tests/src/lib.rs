@@ -10,7 +10,7 @@ mod project;
 mod run_dir;
 mod schemas;
 
-pub use journal::{hex_key, origin_key, seal};
+pub use journal::{hex_key, origin_key, seal, seal_with, with_sums};
 pub use project::TestProject;
 pub use run_dir::{RunFiles, check_run_dir, find_run_dirs, validate_run_dir};
 pub use schemas::{Schemas, format_dir};

@@ -10,7 +10,8 @@ use dad_terminal::print_line;
 use crate::args::{Cli, Command, Place, RunCommand, RunsCommand};
 use crate::error::CommandError;
 use crate::{
-    answer, cancel, exit_code, json, out, remove, render, resume, run, runs, schema, show, step, validate,
+    answer, cancel, exit_code, json, out, remove, render, repair, resume, run, runs, schema, show, step,
+    validate,
 };
 
 /// The command with what a project adds to it.
@@ -117,6 +118,7 @@ impl App {
                 remove::prune(&policy, &removal)
             }
             Command::Runs(RunsCommand::Verify { run, place, json }) => runs::verify(&run, &place, json),
+            Command::Runs(RunsCommand::Repair { run, options }) => repair::repair(&run, &options),
             Command::Runs(RunsCommand::Why {
                 run,
                 path,
@@ -170,6 +172,7 @@ impl Command {
             Self::Runs(RunsCommand::Rm { removal, .. } | RunsCommand::Prune { removal, .. }) => {
                 &removal.place
             }
+            Self::Runs(RunsCommand::Repair { options, .. }) => &options.place,
             Self::Cancel { place, .. }
             | Self::Runs(
                 RunsCommand::List { place, .. }
@@ -203,6 +206,7 @@ impl Command {
                 | RunsCommand::Show { json, .. },
             ) => *json,
             Self::Runs(RunsCommand::Rm { removal, .. } | RunsCommand::Prune { removal, .. }) => removal.json,
+            Self::Runs(RunsCommand::Repair { options, .. }) => options.json,
             Self::Cancel { .. } | Self::Schema { .. } => false,
         }
     }

@@ -160,6 +160,14 @@ pub(crate) enum RunsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Make a run with a damaged journal one that can be resumed: its whole beginning stays, and steps with an effect of
+    /// which it is not known how far they got are decided about.
+    Repair {
+        /// Its id, or a unique beginning of it.
+        run: String,
+        #[command(flatten)]
+        options: RepairOptions,
+    },
     /// Say why a step was executed or reused, and what changed.
     Why {
         /// Its id, a unique beginning of it, `last`, or `last~N` for the Nth before it.
@@ -197,6 +205,28 @@ pub(crate) struct Removal {
     /// Say what would be removed, without removing it.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How a run is repaired.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct RepairOptions {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Say what is damaged and which steps are uncertain, without changing anything.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Execute an uncertain step again when the run is resumed.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) redo: Vec<String>,
+    /// Take the result of an uncertain step as a whole line behind the damage has it.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) accept: Vec<String>,
+    /// Count an uncertain step as skipped.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) skip: Vec<String>,
     /// Print one JSON document.
     #[arg(long)]
     pub(crate) json: bool,
@@ -255,7 +285,7 @@ pub(crate) struct ResumeOptions {
     /// Take the run over from a process on another machine, of which it cannot be told whether it still drives it.
     #[arg(long)]
     pub(crate) steal_lease: bool,
-    /// Resume a run that was driven last on another machine or in another directory: you trust what it would execute.
+    /// Resume a run that is not signed with your key: you trust what it would execute.
     #[arg(long)]
     pub(crate) trust: bool,
     /// What the run may consume from now on, with what it consumed before.
@@ -322,8 +352,7 @@ pub(crate) struct AnswerOptions {
     /// Only record the answer, without resuming the run.
     #[arg(long)]
     pub(crate) no_resume: bool,
-    /// Answer and resume a run that was driven last on another machine or in another directory: you trust what it would
-    /// execute.
+    /// Answer and resume a run that is not signed with your key: you trust what it would execute.
     #[arg(long)]
     pub(crate) trust: bool,
     /// Never ask at the terminal.

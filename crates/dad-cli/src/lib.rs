@@ -26,6 +26,7 @@ mod original;
 mod out;
 mod remove;
 mod render;
+mod repair;
 mod resume;
 mod run;
 mod runs;

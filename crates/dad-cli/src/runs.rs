@@ -4,7 +4,9 @@ use std::time::Duration;
 use dad_core::{
     HierarchyPath, PathSelector, RunStatus, SelectError, Timestamp, format_duration, format_size,
 };
-use dad_run::{Catalog, Dirs, OriginalRun, RunEntry, RunError, RunView, Unreadable, Verification, ViewEntry};
+use dad_run::{
+    Catalog, Dirs, Origin, OriginalRun, RunEntry, RunError, RunView, Unreadable, Verification, ViewEntry,
+};
 use dad_terminal::{count, print_line, printable};
 use serde_json::json;
 
@@ -195,7 +197,13 @@ pub(crate) fn verify(run: &str, place: &Place, as_json: bool) -> Result<u8, Comm
 fn told(view: &RunView, found: &Verification, as_json: bool) -> Result<u8, CommandError> {
     let is_whole = found.damage.is_empty();
     if as_json {
-        json::print(json!({ "run_id": view.run_id, "whole": is_whole, "torn": view.torn, "found": found }))?;
+        json::print(json!({
+            "run_id": view.run_id,
+            "origin": view.origin(),
+            "whole": is_whole,
+            "torn": view.torn,
+            "found": found,
+        }))?;
     } else {
         tell(view, found)?;
     }
@@ -205,9 +213,22 @@ fn told(view: &RunView, found: &Verification, as_json: bool) -> Result<u8, Comma
     })
 }
 
+/// What a user should know of a run that is not their own.
+fn foreign(origin: Origin) -> Option<&'static str> {
+    match origin {
+        Origin::Mine => None,
+        Origin::Foreign => Some("it is not signed with your key, or was changed since"),
+        Origin::Unchecked => Some("its origin was not checked, because there is no key here"),
+        _ => Some("it is not signed"),
+    }
+}
+
 fn tell(view: &RunView, found: &Verification) -> Result<(), CommandError> {
     if view.torn {
         out::lines("the last line of the journal was cut off by a crash and is ignored")?;
+    }
+    if let Some(origin) = foreign(view.origin()).filter(|_| !view.is_original()) {
+        out::lines(origin)?;
     }
     for damage in &found.damage {
         let file = damage.path.strip_prefix(view.dir()).unwrap_or(&damage.path);

@@ -218,6 +218,15 @@ impl Catalog {
         }
     }
 
+    /// The directory of the run of an id, or of a unique beginning of one, though its journal may be damaged.
+    ///
+    /// # Errors
+    /// [`RunError::UnknownRun`] with the nearest id, or [`RunError::AmbiguousRun`] with the candidates.
+    pub fn find_dir(&self, selector: &str) -> Result<PathBuf, RunError> {
+        let (place, name) = self.locate(selector)?;
+        Ok(place.path().join(name))
+    }
+
     /// The directory of a run, which may be damaged: where it is, and its name there.
     pub(crate) fn locate(&self, selector: &str) -> Result<(Dir, String), RunError> {
         let candidates = self.candidates()?;

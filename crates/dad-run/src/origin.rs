@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dad_core::HierarchyPath;
+use serde::Serialize;
 
 use crate::error::RunError;
 use crate::journal::record::SessionStart;
@@ -11,7 +12,8 @@ use crate::machine;
 use crate::view::RunView;
 
 /// Whose run it is, as far as a reader can tell from its journal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Origin {
     /// A driver with this key wrote it, or its user trusted what was written before.

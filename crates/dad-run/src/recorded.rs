@@ -147,8 +147,26 @@ pub(crate) fn read_definition(
         Some(read) => read,
         None => (DEFINITION.into(), dot_run.read(DEFINITION)?),
     };
+    parse_definition(dot_run, &name, &bytes, recorded)
+}
+
+/// Reads a file that must hold the definition of a digest.
+pub(crate) fn read_definition_file(
+    dot_run: &Dir,
+    name: &Path,
+    recorded: Option<Digest>,
+) -> Result<RecordedDefinition, RunError> {
+    parse_definition(dot_run, name, &dot_run.read(name)?, recorded)
+}
+
+fn parse_definition(
+    dot_run: &Dir,
+    name: &Path,
+    bytes: &[u8],
+    recorded: Option<Digest>,
+) -> Result<RecordedDefinition, RunError> {
     let path = dot_run.path().join(name);
-    let file: DefinitionFile<Value> = decode(&bytes, &path)?;
+    let file: DefinitionFile<Value> = decode(bytes, &path)?;
     if recorded.is_some_and(|recorded| recorded != Digest::of_json(&file.definition)) {
         return Err(RunError::Corrupt {
             path,

@@ -1,13 +1,14 @@
 //! Whether the files of a run are those that its journal names.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dad_fs::FsError;
 use serde::Serialize;
 
 use crate::error::RunError;
-use crate::layout::{DEFINITION, DOT_RUN, VALUES};
+use crate::layout::{DEFINITION, DEFINITIONS, DOT_RUN, VALUES};
+use crate::recorded::read_definition_file;
 use crate::step::digest_file;
 use crate::view::RunView;
 
@@ -55,7 +56,8 @@ impl RunView {
         }
         if !self.is_original() {
             self.verify_values(&mut found)?;
-            self.verify_definition(&mut found)?;
+            self.verify_definitions(&mut found)?;
+            self.verify_named(&mut found)?;
         }
         Ok(found)
     }
@@ -79,19 +81,53 @@ impl RunView {
         Ok(())
     }
 
-    fn verify_definition(&self, found: &mut Verification) -> Result<(), RunError> {
+    /// The definitions that the run executed stand under their digests; the first has a copy for people.
+    fn verify_definitions(&self, found: &mut Verification) -> Result<(), RunError> {
         let dot_run = self.handle().open_dir(DOT_RUN)?;
-        found.files += 1;
-        found.bytes += dot_run.len(DEFINITION)?.unwrap_or(0);
-        let path = dot_run.path().join(DEFINITION);
-        match self.definition() {
-            Ok(_) => {}
-            Err(RunError::Fs(error)) => found.note(path, Err(error)),
-            Err(RunError::Corrupt { .. }) => found.note(path, Ok(false)),
-            Err(error) => found.damage.push(Damage {
-                path,
-                reason: error.to_string(),
-            }),
+        let mut named = vec![(
+            Path::new(DEFINITION).to_path_buf(),
+            self.first_definition_digest(),
+        )];
+        if let Some(all) = dot_run.open_dir_optional(DEFINITIONS)? {
+            named.extend(all.entries()?.into_iter().map(|entry| {
+                let digest = entry
+                    .name
+                    .strip_suffix(".json")
+                    .and_then(|digest| digest.parse().ok());
+                (Path::new(DEFINITIONS).join(&entry.name), digest)
+            }));
+            // The one that is executed has to be there.
+            let last = self
+                .definition_digest()
+                .map(|digest| Path::new(DEFINITIONS).join(format!("{digest}.json")));
+            if let Some(last) = last.filter(|last| named.iter().all(|(name, _)| name != last)) {
+                named.push((last, self.definition_digest()));
+            }
+        }
+        for (name, digest) in named {
+            let path = dot_run.path().join(&name);
+            found.files += 1;
+            found.bytes += dot_run.len(&name)?.unwrap_or(0);
+            match read_definition_file(&dot_run, &name, digest) {
+                Ok(_) => {}
+                Err(RunError::Fs(error)) => found.note(path, Err(error)),
+                Err(RunError::Corrupt { .. }) => found.note(path, Ok(false)),
+                Err(error) => found.damage.push(Damage {
+                    path,
+                    reason: error.to_string(),
+                }),
+            }
+        }
+        Ok(())
+    }
+
+    /// What the journal names beside steps and values.
+    fn verify_named(&self, found: &mut Verification) -> Result<(), RunError> {
+        for (name, digest) in self.named_files() {
+            let is = digest_file(self.handle(), &name.to_string_lossy(), String::new());
+            found.files += 1;
+            found.bytes += is.as_ref().map_or(0, |is| is.len);
+            found.note(self.dir().join(name), is.map(|is| is.blake3 == digest));
         }
         Ok(())
     }

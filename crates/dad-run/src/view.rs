@@ -19,7 +19,9 @@ use crate::journal::file::{JournalEnd, Tail, read_journal};
 use crate::journal::record::{LoopItems, Record, StepCommitted, Totals};
 use crate::journal::state::{Left, Progress, RunState};
 use crate::journal::values::{load_artifacts, load_value};
-use crate::layout::{COMPONENT_RESULT, DOT_RUN, PLAN, QUESTIONS, RESULT, STATIC_INPUTS, STATIC_INPUTS_FILE};
+use crate::layout::{
+    COMPONENT_RESULT, DOT_RUN, OUTPUT, PLAN, QUESTIONS, RESULT, STATIC_INPUTS, STATIC_INPUTS_FILE,
+};
 use crate::lease;
 use crate::origin::Origin;
 use crate::origin_key::OriginKey;
@@ -379,6 +381,27 @@ impl RunView {
             .filter(|_| !self.is_original())
     }
 
+    /// Digest of the definition that it was made with.
+    pub(crate) fn first_definition_digest(&self) -> Option<Digest> {
+        let created = self.state.progress.tally.created.as_ref();
+        created.map(|created| created.definition)
+    }
+
+    /// The files that the journal names beside those of steps, values and definitions.
+    pub(crate) fn named_files(&self) -> Vec<(PathBuf, Digest)> {
+        let tally = &self.state.progress.tally;
+        let created = tally.created.as_ref();
+        let plan = created.and_then(|created| created.plan_digest);
+        let static_inputs = created.and_then(|created| created.static_inputs_digest);
+        let named = [
+            (Path::new(DOT_RUN).join(PLAN), plan),
+            (Path::new(STATIC_INPUTS).join(STATIC_INPUTS_FILE), static_inputs),
+            (OUTPUT.into(), tally.output),
+        ];
+        let is_named = |(name, digest): (PathBuf, Option<Digest>)| Some((name, digest?));
+        named.into_iter().filter_map(is_named).collect()
+    }
+
     /// What digests of values that must not be guessed are made with in it; none of a run that was made before there was
     /// such a thing.
     #[must_use]
@@ -388,22 +411,16 @@ impl RunView {
 
     /// Refuses a run whose plan or static inputs are not the ones that were recorded: a driver obeys both.
     pub(crate) fn check_inputs(&self) -> Result<(), RunError> {
-        let created = self.state.progress.tally.created.as_ref();
-        let recorded = created.map(|created| (created.plan_digest, created.static_inputs_digest));
-        let (plan, static_inputs) = recorded.unwrap_or_default();
-        let is_recorded = |dir: &Dir, name: &Path, digest: Option<Digest>| {
-            let Some(digest) = digest else { return Ok(()) };
-            match Digest::of(&dir.read(name)?) == digest {
-                true => Ok(()),
-                false => Err(RunError::Corrupt {
-                    path: dir.path().join(name),
+        for (name, digest) in self.named_files() {
+            // The output is written anew.
+            if name != Path::new(OUTPUT) && Digest::of(&self.dir.read(&name)?) != digest {
+                return Err(RunError::Corrupt {
+                    path: self.dir.path().join(name),
                     reason: "its digest differs".to_owned(),
-                }),
+                });
             }
-        };
-        is_recorded(&self.dot_run, Path::new(PLAN), plan)?;
-        let file = Path::new(STATIC_INPUTS).join(STATIC_INPUTS_FILE);
-        is_recorded(&self.dir, &file, static_inputs)
+        }
+        Ok(())
     }
 
     /// Every record of the journal once more.

@@ -70,6 +70,7 @@ fn it_analyses_asks_and_changes() {
     let files: Vec<String> = validate_run_dir(&run).files.into_iter().collect();
     insta::assert_snapshot!(files.join("\n"), @"
     .run/definition.json
+    .run/definitions/[digest].json
     .run/journal.jsonl
     .run/lease
     .run/spans.json
@@ -98,6 +99,7 @@ fn it_analyses_asks_and_changes() {
     autocoder_root/main_flow/working_copy/state.json
     autocoder_root/main_flow/working_copy/stderr.log
     autocoder_root/main_flow/working_copy/stdout.log
+    output.json
     run_summary.json
     ");
 

@@ -103,8 +103,8 @@ async fn fifty_runs_keep_to_themselves() {
             assert!(foreign.is_empty(), "{file} of run {number} speaks of another run");
             with_token += usize::from(!found.is_empty());
         }
-        // Result, outcome and two artifacts of each step, definition, journal, logs.
-        assert_eq!(with_token, 3 * 4 + 3, "of run {number}");
+        // Result, outcome and two artifacts of each step, definition and its copy, journal, logs.
+        assert_eq!(with_token, 3 * 4 + 4, "of run {number}");
         assert_eq!(
             log_bodies(&report.run_dir, &token(number)),
             6,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use dad_tests::{check_run_dir, find_run_dirs};
 use dhenara::core::Timestamp;
 use dhenara::run::{RetentionPolicy, RunView, plan_prune};
+use serde_json::Value;
 
 use crate::harness::{TestEnvironment, tell};
 
@@ -277,13 +278,24 @@ pub(crate) fn copy_all(source: &Path, target: &Path) {
 pub(crate) fn record_as_driven_in(source: &Path, target: &Path) {
     let (from, to) = (source.to_str().unwrap(), target.to_str().unwrap());
     for run in std::fs::read_dir(target.join("runs")).into_iter().flatten() {
-        let dot_run = run.unwrap().path().join(".run");
-        for file in ["journal.jsonl", "lease"].map(|name| dot_run.join(name)) {
-            if let Ok(text) = std::fs::read_to_string(&file) {
-                std::fs::write(&file, text.replace(from, to)).unwrap();
-            }
+        let journal = run.unwrap().path().join(".run/journal.jsonl");
+        if let Ok(text) = std::fs::read_to_string(&journal) {
+            std::fs::write(&journal, resealed(&text.replace(from, to))).unwrap();
         }
     }
+}
+
+/// A journal with new sums, if its format has any. What a crash left of its last line stays.
+fn resealed(text: &str) -> String {
+    if !text.starts_with("{") || !text.contains(r#""schema_version":2"#) {
+        return text.to_owned();
+    }
+    let (whole, tail) = text.rsplit_once('\n').unwrap_or(("", text));
+    let records: Vec<Value> = whole
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    dad_tests::seal(&records) + tail
 }
 
 /// Copies a directory with everything in it.
@@ -291,7 +303,7 @@ pub(crate) fn record_as_driven_in(source: &Path, target: &Path) {
     clippy::disallowed_methods,
     reason = "what a test begins with, not a part of a run"
 )]
-fn copy_tree(source: &Path, target: &Path) {
+pub(crate) fn copy_tree(source: &Path, target: &Path) {
     std::fs::create_dir_all(target).unwrap();
     for entry in std::fs::read_dir(source).unwrap() {
         let entry = entry.unwrap();

@@ -458,7 +458,7 @@ fn a_run_is_verified_file_by_file() {
     }
     let verify = |run: &str| env.unchanged(&["runs", "verify", run, "--project-root", "."]);
     insta::assert_snapshot!(verify("last").expect(0), @r"
-    run_00000000_000000_000002: 1 step, 6 files, all as recorded
+    run_00000000_000000_000002: 1 step, 8 files, all as recorded
     ---- exit code 0
     ");
     let step = env.last_run().join("hello_root/greet");
@@ -467,7 +467,7 @@ fn a_run_is_verified_file_by_file() {
     insta::assert_snapshot!(verify("last").expect(5), @r"
     hello_root/greet/outcome.json: it is not the file that was recorded
     hello_root/greet/stdout.log: it is missing
-    run_00000000_000000_000002: 1 step, 6 files, 2 of them not as recorded
+    run_00000000_000000_000002: 1 step, 8 files, 2 of them not as recorded
     ---- exit code 5
     ");
     let json = env
@@ -476,7 +476,7 @@ fn a_run_is_verified_file_by_file() {
         .json("cli_runs_verify");
     assert_eq!(
         (&json["whole"], &json["found"]["files"]),
-        (&json!(false), &json!(6))
+        (&json!(false), &json!(8))
     );
     // The one before it is whole.
     let _ = verify("last~1").expect(0);
@@ -497,22 +497,26 @@ fn what_a_run_keeps_beside_its_steps_is_verified() {
         .expect(1);
     let verify = || env.unchanged(&["runs", "verify", "last"]);
     insta::assert_snapshot!(verify().expect(0), @"
-    run_00000000_000000_000001: 1 step, 7 files, all as recorded
+    run_00000000_000000_000001: 1 step, 8 files, all as recorded
     ---- exit code 0
     ");
     let run = env.last_run();
-    let definition = run.join(".run/definition.json");
+    let executed = std::fs::read_dir(run.join(".run/definitions")).unwrap().next();
+    let definition = executed.unwrap().unwrap().path();
     let whole = std::fs::read_to_string(&definition).unwrap();
     std::fs::write(&definition, whole.replace("\"false\"", "\"true\"")).unwrap();
+    let mut with_digests = insta::Settings::clone_current();
+    with_digests.add_filter("[0-9a-f]{64}", "[digest]");
+    let _digests = with_digests.bind_to_scope();
     insta::assert_snapshot!(env.unchanged(&["resume", "last", "--definition", "recorded"]).expect(5), @"
     ---- stderr
-    error[corrupt]: `[root]/project/runs/run_00000000_000000_000001/.run/definition.json` is not the file that was recorded: its digest differs
+    error[corrupt]: `[root]/project/runs/run_00000000_000000_000001/.run/definitions/[digest].json` is not the file that was recorded: its digest differs
       hint: restore the file, or start a re-run whose entry point is its step or one before it
     ---- exit code 5
     ");
     insta::assert_snapshot!(verify().expect(5), @"
-    .run/definition.json: it is not the file that was recorded
-    run_00000000_000000_000001: 1 step, 7 files, 1 of them not as recorded
+    .run/definitions/[digest].json: it is not the file that was recorded
+    run_00000000_000000_000001: 1 step, 8 files, 1 of them not as recorded
     ---- exit code 5
     ");
     std::fs::remove_file(&definition).unwrap();
@@ -524,14 +528,12 @@ fn what_a_run_keeps_beside_its_steps_is_verified() {
         .unwrap()
         .path();
     std::fs::remove_file(value).unwrap();
-    insta::with_settings!({ filters => [("[0-9a-f]{64}", "[digest]")] }, {
-        insta::assert_snapshot!(verify().expect(5), @"
-        .run/values/[digest].json: it is missing
-        .run/definition.json: it is missing
-        run_00000000_000000_000001: 1 step, 7 files, 2 of them not as recorded
-        ---- exit code 5
-        ");
-    });
+    insta::assert_snapshot!(verify().expect(5), @"
+    .run/values/[digest].json: it is missing
+    .run/definitions/[digest].json: it is missing
+    run_00000000_000000_000001: 1 step, 8 files, 2 of them not as recorded
+    ---- exit code 5
+    ");
     std::fs::remove_dir_all(&run).unwrap();
 }
 

@@ -1,14 +1,13 @@
-//! Runs that were driven on another machine or in another directory: what they name is touched only if the user trusts
-//! them.
+//! Runs of other users and of other machines: what they name is touched only if the user trusts them.
 
 use std::path::Path;
 use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::crashes::copy_all;
+use crate::crashes::copy_tree;
 use crate::failures::process_started;
-use crate::harness::{TestEnvironment, edit_journal, journal, records};
+use crate::harness::{TestEnvironment, edit_journal, edit_journal_elsewhere, journal, records};
 use crate::intervene::wait_for;
 
 const FLOW: &str = "\
@@ -25,9 +24,9 @@ fn id(env: &TestEnvironment) -> String {
     env.last_run().file_name().unwrap().to_str().unwrap().to_owned()
 }
 
-/// Has the journal of a run say that other machines drove it.
+/// Has a driver of another user write the journal of a run, on another machine.
 fn driven_elsewhere(run: &Path) {
-    edit_journal(run, |record| {
+    edit_journal_elsewhere(run, |record| {
         if record["host"].is_string() {
             record["host"] = json!("elsewhere.example");
         }
@@ -83,14 +82,16 @@ fn a_run_of_another_machine_is_resumed_only_if_it_is_named_and_trusted() {
     env.write("open", "");
     insta::assert_snapshot!(env.unchanged(&["resume", "last"]).expect(4), @"
     ---- stderr
-    error[only_foreign_runs]: there is no such run that was driven here; the newest from elsewhere is `run_00000000_000000_000002`
+    error[only_foreign_runs]: no such run is signed with your key; of the others the newest is `run_00000000_000000_000002`
       hint: name it by its id; `resume`, `answer` and `run step` also ask for `--trust`, because its `.run/definition.json` says what they execute
     ---- exit code 4
     ");
     let refused = env.unchanged(&["resume", &foreign]).expect(4);
     assert!(refused.stderr.contains("error[foreign_run]"), "{refused}");
     assert!(
-        refused.stderr.contains("was driven on `elsewhere.example` in `"),
+        refused
+            .stderr
+            .contains("it was driven last on `elsewhere.example` in `"),
         "{refused}"
     );
     assert!(refused.stderr.contains("add `--trust`"), "{refused}");
@@ -114,47 +115,81 @@ fn a_run_of_another_machine_is_resumed_only_if_it_is_named_and_trusted() {
 }
 
 #[test]
-fn a_copy_of_a_run_is_another_run() {
+fn a_run_that_was_moved_is_still_the_users_own() {
     let env = TestEnvironment::new();
     env.write("flow.yaml", FLOW);
     drop(env.run(&["run", "flow", "flow.yaml"]).expect(1));
     env.write("open", "");
-    let copy = env.project().join("copy");
-    let copied = std::process::Command::new("cp")
-        .arg("-a")
-        .arg(env.project().join("runs"))
-        .arg(&copy)
-        .status();
-    assert!(copied.unwrap().success());
-    let refused = env.run(&["resume", "last", "--run-root", "copy"]).expect(4);
-    assert!(refused.stderr.contains("error[only_foreign_runs]"), "{refused}");
-    let refused = env.run(&["resume", &id(&env), "--run-root", "copy"]).expect(4);
-    assert!(refused.stderr.contains("error[foreign_run]"), "{refused}");
-    drop(env.run(&["resume", "last"]).expect(0));
+    std::fs::rename(env.project().join("runs"), env.project().join("moved")).unwrap();
+    drop(env.run(&["resume", "last", "--run-root", "moved"]).expect(0));
+    assert!(env.project().join("acted").exists());
 }
 
-/// What a run looks like that was written by hand: it names no process that drove it.
+/// What a run looks like that was written by hand: nothing in it is signed.
 #[test]
-fn a_run_that_no_process_drove_is_not_taken_for_one_of_this_machine() {
+fn a_run_that_is_not_signed_is_resumed_only_if_it_is_trusted() {
     let env = TestEnvironment::new();
     env.write("flow.yaml", FLOW);
     drop(env.run(&["run", "flow", "flow.yaml"]).expect(1));
-    let run = env.last_run();
-    let lines: Vec<String> = journal(&run)[..2].iter().map(Value::to_string).collect();
-    std::fs::write(run.join(".run/journal.jsonl"), lines.join("\n") + "\n").unwrap();
-    std::fs::remove_dir_all(run.join("f")).unwrap();
-    // Its own lease says where it was made.
-    drop(env.run(&["resume", "last"]).expect(1));
-    std::fs::write(run.join(".run/journal.jsonl"), lines.join("\n") + "\n").unwrap();
-    std::fs::remove_dir_all(run.join("f")).unwrap();
-    std::fs::write(run.join(".run/lease"), "").unwrap();
-    drop(env.run(&["resume", "last"]).expect(4));
-    let refused = env.run(&["resume", &id(&env)]).expect(4);
-    assert!(
-        refused.stderr.contains("driven by an unknown process"),
-        "{refused}"
-    );
-    env.is_checked();
+    env.write("open", "");
+    let file = env.last_run().join(".run/journal.jsonl");
+    let unsigned: Vec<Value> = journal(&env.last_run())
+        .into_iter()
+        .map(|mut record| {
+            record.as_object_mut().unwrap().shift_remove("mac");
+            record
+        })
+        .collect();
+    std::fs::write(&file, dad_tests::seal(&unsigned)).unwrap();
+    drop(env.unchanged(&["resume", "last"]).expect(4));
+    let run = id(&env);
+    let refused = env.unchanged(&["resume", &run]).expect(4);
+    assert!(refused.stderr.contains("is not signed"), "{refused}");
+    // A line with a code of another key, or one that only says that the run is trusted, changes nothing.
+    let mut forged = unsigned.clone();
+    let seq = forged.len() + 1;
+    let trusts = forged[seq - 2]["sum"].clone();
+    forged.push(json!({ "seq": seq, "at": forged[0]["at"], "type": "trusted", "trusts": trusts, "mac": "" }));
+    std::fs::write(&file, dad_tests::seal_with(&forged, &[9; 32])).unwrap();
+    drop(env.unchanged(&["resume", &run]).expect(4));
+    std::fs::write(&file, dad_tests::seal(&unsigned)).unwrap();
+
+    drop(env.run(&["resume", &run, "--trust"]).expect(0));
+    assert_eq!(records(&env.last_run(), "trusted").len(), 1);
+    // From here on it is the user's own.
+    drop(env.run(&["runs", "verify", "last"]).expect(0));
+}
+
+/// Nobody who has not the key can change what a resume obeys.
+#[test]
+fn a_changed_run_is_no_longer_the_users_own() {
+    let env = TestEnvironment::new();
+    env.write("flow.yaml", FLOW);
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(1));
+    env.write("open", "");
+    let run = id(&env);
+    let file = env.last_run().join(".run/journal.jsonl");
+    let own = std::fs::read_to_string(&file).unwrap();
+    let records = journal(&env.last_run());
+    for number in 0..records.len() {
+        let mut changed = records.clone();
+        changed[number]["at"] = json!("2020-01-01T00:00:00Z");
+        // Its sums are right, and the codes of the other lines are the user's own.
+        let mut text = String::new();
+        for (line, record) in dad_tests::seal(&changed).lines().zip(&records) {
+            let mut kept: Value = serde_json::from_str(line).unwrap();
+            kept["mac"] = record["mac"].clone();
+            text += &format!("{kept}\n");
+        }
+        std::fs::write(&file, dad_tests::with_sums(&text)).unwrap();
+        let refused = env.unchanged(&["resume", &run]).expect(4);
+        assert!(
+            refused.stderr.contains("error[foreign_run]"),
+            "{number}: {refused}"
+        );
+    }
+    std::fs::write(&file, own).unwrap();
+    drop(env.run(&["resume", &run]).expect(0));
 }
 
 #[test]
@@ -176,27 +211,6 @@ fn a_question_of_another_machine_is_answered_only_if_its_run_is_trusted() {
     );
     drop(env.run(&["answer", &run, "--approve", "--trust"]).expect(0));
     assert!(env.project().join("acted").exists());
-}
-
-#[test]
-fn a_recorded_directory_that_is_here_wherever_it_is_read_is_none() {
-    let env = TestEnvironment::new();
-    env.write("flow.yaml", FLOW);
-    drop(env.run(&["run", "flow", "flow.yaml"]).expect(1));
-    env.write("open", "");
-    let run = id(&env);
-    for dir in [
-        format!("runs/{run}"),
-        format!("/proc/self/cwd/runs/{run}"),
-        String::new(),
-    ] {
-        edit_journal(&env.last_run(), |record| {
-            if record["run_dir"].is_string() {
-                record["run_dir"] = json!(dir);
-            }
-        });
-        drop(env.unchanged(&["resume", "last"]).expect(4));
-    }
 }
 
 /// A process group of its own whose leader has ended, as a command leaves it that starts another in the background.
@@ -260,7 +274,8 @@ type Change = fn(&mut Value);
 #[cfg(target_os = "linux")]
 #[test]
 fn only_process_groups_of_this_machine_boot_and_directory_are_ended() {
-    let cases: [(Change, Option<&str>); 4] = [
+    let cases: [(Change, Option<&str>); 5] = [
+        (|_| (), Some("none of its processes has the token of the run")),
         (
             |record| record["host"] = json!("elsewhere.example"),
             Some("it was started on `elsewhere.example`"),
@@ -305,26 +320,13 @@ fn a_resumed_copy_leaves_the_processes_of_the_original_alone() {
     let (env, own) = killed();
     let copy = TestEnvironment::new();
     drop(env.run(&["runs", "list"]).expect(0));
-    copy_dir(&env.project(), &copy.project());
+    // It still says where it was made.
+    copy_tree(&env.project(), &copy.project());
     drop(copy.run(&["resume", &id(&copy), "--trust"]).expect(0));
     assert!(group_is_alive(own));
     // The original ends it.
     drop(env.run(&["resume", "last"]).expect(0));
     wait_for("the end of the group", || !group_is_alive(own));
-}
-
-/// A copy that still says where it was made.
-fn copy_dir(from: &Path, to: &Path) {
-    copy_all(from, to);
-    for run in std::fs::read_dir(to.join("runs")).unwrap() {
-        let journal = run.unwrap().path().join(".run/journal.jsonl");
-        let text = std::fs::read_to_string(&journal).unwrap();
-        std::fs::write(
-            &journal,
-            text.replace(to.to_str().unwrap(), from.to_str().unwrap()),
-        )
-        .unwrap();
-    }
 }
 
 #[test]

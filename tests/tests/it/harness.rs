@@ -373,6 +373,17 @@ pub(crate) fn edit_journal(run: &Path, change: impl Fn(&mut Value)) {
     std::fs::write(run.join(".run/journal.jsonl"), dad_tests::seal(&records)).unwrap();
 }
 
+/// As [`edit_journal`], but a driver with another key wrote it.
+pub(crate) fn edit_journal_elsewhere(run: &Path, change: impl Fn(&mut Value)) {
+    let mut records = journal(run);
+    records.iter_mut().for_each(change);
+    std::fs::write(
+        run.join(".run/journal.jsonl"),
+        dad_tests::seal_with(&records, &[9; 32]),
+    )
+    .unwrap();
+}
+
 /// The records of a type.
 pub(crate) fn records(run: &Path, kind: &str) -> Vec<Value> {
     journal(run)

@@ -302,7 +302,7 @@ fn damage_has_an_exit_code_of_its_own() {
     let run = env.last_run().file_name().unwrap().to_str().unwrap().to_owned();
     for damaged in [
         format!("{whole}garbage\n"),
-        whole.replace("\"schema_version\":1", "\"schema_version\":99"),
+        whole.replace("\"schema_version\":2", "\"schema_version\":99"),
     ] {
         std::fs::write(&journal, damaged).unwrap();
         for args in [

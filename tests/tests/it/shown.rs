@@ -1,8 +1,10 @@
 //! What `runs show` and `runs list` leave out, and what they add.
 
-use crate::harness::TestEnvironment;
+use serde_json::json;
+
 #[cfg(target_os = "linux")]
 use crate::harness::tell;
+use crate::harness::{TestEnvironment, edit_journal};
 
 const MANY: &str = r#"schema_version: 1
 kind: flow
@@ -136,21 +138,23 @@ fn the_list_tells_which_runs_it_cannot_read() {
         let text = std::fs::read_to_string(&journal).unwrap();
         std::fs::write(journal, with(&text)).unwrap();
     };
-    damage(&runs[0], &|text| {
-        text.replacen(r#""schema_version":1"#, r#""schema_version":9"#, 1)
+    edit_journal(&runs[0], |record| {
+        if record["type"] == "run_created" {
+            record["schema_version"] = json!(9);
+        }
     });
     let list = env.unchanged(&["runs", "list"]).expect(0);
     insta::assert_snapshot!(list, @"
     completed   b_run_00000000_000000_000002  many_root  0000-00-00 00:00:00 UTC  [time]  1 step
     ---- stderr
-    left out: `[root]/project/runs/a_run_00000000_000000_000001/.run/journal.jsonl` has schema version 9; this program reads up to 1
+    left out: `[root]/project/runs/a_run_00000000_000000_000001/.run/journal.jsonl` has schema version 9; this program reads up to 2
     ---- exit code 0
     ");
     damage(&runs[1], &|text| format!("garbage{text}"));
     insta::assert_snapshot!(env.unchanged(&["runs", "list"]).expect(0), @"
     ---- stderr
-    left out: `[root]/project/runs/a_run_00000000_000000_000001/.run/journal.jsonl` has schema version 9; this program reads up to 1
-    left out: `[root]/project/runs/b_run_00000000_000000_000002/.run/journal.jsonl` cannot be read: expected value at line 1 column 1
+    left out: `[root]/project/runs/a_run_00000000_000000_000001/.run/journal.jsonl` has schema version 9; this program reads up to 2
+    left out: `[root]/project/runs/b_run_00000000_000000_000002/.run/journal.jsonl` is damaged at line 1: its sum differs: it, or the line before it, was changed
     ---- exit code 0
     ");
     for more in [&[][..], &["--size"]] {

@@ -295,7 +295,7 @@ impl LineError {
 }
 
 /// Checks the lines of a journal, one after the other.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Checker<'k> {
     key: Option<&'k OriginKey>,
     pub(crate) records: u64,

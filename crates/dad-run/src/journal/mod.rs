@@ -15,3 +15,6 @@ pub(crate) mod file;
 pub(crate) mod record;
 pub(crate) mod state;
 pub(crate) mod values;
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ impl Progress {
     /// | `run_created` | first |
     /// | `inputs` | second |
     /// | `run_started` | third |
-    /// | `run_resumed` | behind those three or later; the epoch rises by one |
+    /// | `run_resumed` | behind the first; the epoch rises by one |
     /// | `trusted`, `repaired` | where `run_resumed` may stand, and only that follows |
     /// | `component_started` | in a component of this session, or as the root; not twice in a session |
     /// | `branch_taken`, `loop_started` | once in a component of this session |
@@ -78,9 +78,9 @@ impl Progress {
     }
 
     fn is_begun(&self) -> Result<(), String> {
-        match self.tally.seq >= 2 {
+        match self.tally.seq >= 1 {
             true => Ok(()),
-            false => Err("the run has no inputs yet".to_owned()),
+            false => Err("the run was not made yet".to_owned()),
         }
     }
 

@@ -40,6 +40,8 @@ pub(crate) struct Tally {
     /// How long it was driven, by one process after the other.
     pub(crate) driven: Duration,
     pub(crate) driven_since: Option<Timestamp>,
+    /// Digest of the output, of a run that was sealed with one.
+    pub(crate) output: Option<Digest>,
     /// Digest of the definition that the last driver executes.
     pub(crate) definition: Option<Digest>,
 }
@@ -50,6 +52,7 @@ pub(crate) struct Created {
     pub(crate) at: Timestamp,
     pub(crate) run_id: RunId,
     pub(crate) root_id: ElementId,
+    pub(crate) definition: Digest,
     pub(crate) parent: Option<RunId>,
     pub(crate) plan_digest: Option<Digest>,
     pub(crate) static_inputs_digest: Option<Digest>,
@@ -111,7 +114,13 @@ impl Tally {
             }
             RecordBody::AttemptFailed { usage, .. } => self.totals.usage += *usage,
             RecordBody::StepCommitted(step) => self.totals.add(&step.totals()),
-            RecordBody::RunSealed { status, error, .. } => {
+            RecordBody::RunSealed {
+                status,
+                error,
+                output,
+                ..
+            } => {
+                self.output = *output;
                 self.driven_until(Some(at));
                 self.is_driven = false;
                 self.sealed = Some(*status);
@@ -139,6 +148,7 @@ impl Tally {
                 at,
                 run_id: run_id.clone(),
                 root_id: root_id.clone(),
+                definition: *definition_digest,
                 parent: parent.clone(),
                 plan_digest: *plan_digest,
                 static_inputs_digest: None,
