@@ -9,11 +9,12 @@ use std::str::FromStr;
 use async_trait::async_trait;
 use dhenara::core::StatusCounts;
 use dhenara::definition::{NodeBuilder, check_file};
-use dhenara::run::RunContextBuilder;
+use dhenara::run::{OriginKey, RunContextBuilder};
 use dhenara::template::{Limits, Template, Value as TemplateValue};
 use dhenara::{
-    FlowBuilder, FlowDefinition, FlowRunner, ForEachBuilder, Node, NodeContext, NodeError, NodeOutput,
-    NodeRegistry, NodeType, OnExhausted, RepeatBuilder, RunContext, World, builtin_nodes,
+    BindContext, Bound, BoundStep, FlowBuilder, FlowDefinition, FlowRunner, ForEachBuilder, Node,
+    NodeContext, NodeError, NodeOutput, NodeRegistry, NodeType, OnExhausted, RepeatBuilder, RunContext,
+    World, builtin_nodes,
 };
 use serde_json::{Map, Value, json};
 
@@ -101,26 +102,30 @@ impl Scenario {
     }
 }
 
-/// A node that does nothing, and whose result may be reused.
+/// A node that does nothing, and whose result may be reused: its settings.
 #[derive(Default)]
 struct Nothing;
 
-#[async_trait]
 impl Node for Nothing {
     type Settings = Map<String, Value>;
     type Input = ();
+    type Outcome = Value;
     const TYPE: &'static str = "nothing";
 
-    async fn execute(
-        &self,
-        settings: Self::Settings,
-        _: Option<()>,
-        _: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
-        Ok(NodeOutput::new(Value::Object(settings)))
+    fn bind(&self, settings: Self::Settings, _: Option<()>, _: &BindContext<'_>) -> Result<Bound, NodeError> {
+        Ok(Box::new(Settings(settings)))
+    }
+}
+
+struct Settings(Map<String, Value>);
+
+#[async_trait]
+impl BoundStep for Settings {
+    async fn execute(&self, _: &NodeContext) -> Result<NodeOutput, NodeError> {
+        Ok(NodeOutput::new(Value::Object(self.0.clone())))
     }
 
-    async fn world(&self, _: &Self::Settings) -> Result<World, NodeError> {
+    async fn world(&self) -> Result<World, NodeError> {
         Ok(World::Pure)
     }
 }
@@ -133,7 +138,9 @@ fn run_dir(project: &Path) -> PathBuf {
 }
 
 fn context(project: &Path) -> RunContextBuilder {
-    RunContext::builder("flow", project).nodes(builtin_nodes().register::<Nothing>())
+    RunContext::builder("flow", project)
+        .origin_key(OriginKey::from_bytes([7; 32]))
+        .nodes(builtin_nodes().register::<Nothing>())
 }
 
 /// Drives a run to its end on this one thread.
