@@ -62,6 +62,7 @@ mod secrets;
 mod secrets_in_files;
 #[cfg(unix)]
 mod secrets_of_models;
+mod shell_values;
 mod shown;
 #[cfg(unix)]
 mod stops;
