@@ -460,6 +460,8 @@ pub enum RunErrorKind {
     Damage,
     /// Something failed on the way.
     Failure,
+    /// This program contradicts itself.
+    Bug,
 }
 
 fn no_run(selector: &str) -> String {
@@ -663,6 +665,7 @@ impl RunError {
                  `.run/definition.json` says what they execute"
                     .to_owned(),
             ),
+            Self::Contradiction(_) => Some("this is a bug of dhenara; please report it".to_owned()),
             Self::Undecided { .. } => Some(
                 "for each of them, `--redo PATH` executes it again, `--accept PATH` takes its result, and `--skip PATH` passes it over".to_owned(),
             ),
@@ -742,8 +745,8 @@ impl RunError {
             | Self::Journal { .. }
             | Self::NewerVersion { .. }
             | Self::Corrupt { .. } => RunErrorKind::Damage,
+            Self::Contradiction(_) => RunErrorKind::Bug,
             Self::OriginKey { .. }
-            | Self::Contradiction(_)
             | Self::Random(_)
             | Self::RecordTooLong { .. }
             | Self::Unresponsive { .. }
