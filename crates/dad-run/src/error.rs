@@ -671,10 +671,13 @@ impl RunError {
             ),
             Self::NothingToAccept(path) => Some(format!("`--redo {path}` or `--skip {path}`")),
             Self::NewerRecords { version, .. } => Some(format!("install version {version} or newer")),
-            Self::Journal { .. } => Some(
-                "`dhenara runs repair RUN --dry-run` shows what of the run is whole and what continuing it would do"
-                    .to_owned(),
-            ),
+            Self::Journal { path, .. } => {
+                let run = path.parent().and_then(Path::parent).and_then(Path::file_name);
+                let run = run.unwrap_or_default().to_string_lossy();
+                Some(format!(
+                    "`dhenara runs repair {run} --dry-run` shows what is whole, and what repairing it would keep"
+                ))
+            }
             _ => None,
         }
     }

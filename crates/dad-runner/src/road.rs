@@ -674,12 +674,11 @@ impl Step<'_> {
         if let Some(text) = outcome_text(settings, output.outcome.get()) {
             staged.write_outcome_text(&Clean::render(text, &redactor))?;
         }
-        if let Some(error) = &mut error {
-            if error.code == CANCELLED
-                && let Some(why) = walk.out_of_time(path)
-            {
-                error.message = format!("{}: {why}", error.message);
-            }
+        if let Some(error) = &mut error
+            && error.code == CANCELLED
+            && let Some(why) = walk.out_of_time(path)
+        {
+            error.message = format!("{}: {why}", error.message);
         }
         Ok(Attempt {
             staged,

@@ -330,6 +330,6 @@ elements:
         std::fs::read_to_string(&file).unwrap(),
         "two\nand the user's own line\n"
     );
-    let answers = crate::harness::records(&env.last_run(), "answered");
+    let answers = records(&env.last_run(), "answered");
     assert_eq!(answers.len(), 1, "only what was agreed to counts: {answers:?}");
 }
