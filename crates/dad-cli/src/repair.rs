@@ -29,14 +29,16 @@ pub(crate) fn repair(run: &str, options: &RepairOptions) -> Result<u8, CommandEr
         json::print(document(&name, &found, &decided, options.dry_run))?;
     } else {
         tell(&run_dir, &found, &decided, options)?;
-        let next = match options.dry_run {
-            true => "nothing was changed",
-            false => "the journal is whole again",
+        let command = match options.dry_run {
+            true => command_in(&["runs", "repair", &name], &options.place),
+            false => command_in(&["resume", &name], &options.place),
         };
-        print_line(&format!(
-            "{next}; `{}` continues the run",
-            command_in(&["resume", &name], &options.place)
-        ));
+        print_line(&match options.dry_run {
+            true => format!(
+                "nothing was changed; `{command}`, with a decision about each undecided step, repairs it"
+            ),
+            false => format!("the journal is whole again; `{command}` continues the run"),
+        });
     }
     Ok(exit_code::DONE)
 }
