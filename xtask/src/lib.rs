@@ -2,12 +2,14 @@
 //!
 //! The checks are plain functions over data, so that their tests can show that they fail where they should:
 //! [`layers::check`] over the output of `cargo metadata`, [`tidy::check`] over the files of the repository. [`ci`] is
-//! everything that continuous integration does, and [`bench`](mod@bench) measures what steps, templates and looking at runs cost.
+//! everything that continuous integration does, [`bench`](mod@bench)
+//! measures what steps, templates and looking at runs cost, and [`profile`] counts their instructions.
 
 pub mod bench;
 pub mod ci;
 pub mod layers;
 pub mod process;
+pub mod profile;
 pub mod tidy;
 
 use std::path::Path;

@@ -144,6 +144,9 @@ pub struct StepResult {
 }
 
 impl StepResult {
+    /// The version of the format of `result.json`.
+    pub const FORMAT: u32 = 2;
+
     /// Sets the usage fields; left out when nothing was consumed.
     pub fn set_usage(&mut self, usage: &Usage) {
         if usage.is_zero() {
@@ -288,4 +291,9 @@ pub struct ComponentResult {
     pub agg_usage_completion_tokens: u64,
     /// Tokens sent and received by its executed steps.
     pub agg_usage_total_tokens: u64,
+}
+
+impl ComponentResult {
+    /// The version of the format of `component_result.json`.
+    pub const FORMAT: u32 = 1;
 }

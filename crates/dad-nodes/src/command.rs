@@ -129,7 +129,7 @@ impl CommandLimits {
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum CommandLine {
-    /// A text for `sh -c`. Placeholders in it become positional parameters: values reach the shell only as arguments.
+    /// A text for `sh -c`. Values in it are never read as code: each reaches a program as one word.
     Shell(String),
     /// A program and its arguments. Numbers and booleans among them are given as text.
     Arguments(#[schemars(with = "Vec<Argument>")] Vec<String>),
@@ -594,7 +594,7 @@ impl Ran {
         } = finished;
         let allowed = code.is_some_and(|code| code == 0 || settings.allow_exit_codes.contains(&code));
         let success = allowed && !timed_out;
-        let shown = &command.shown;
+        let shown = &command.typed;
         if success {
             self.succeeded += 1;
         } else if self.failure.is_none() {

@@ -6,8 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use dad_core::{
-    Clean, ComponentKind, ComponentResult, ErrorInfo, HierarchyPath, RunStatus, SCHEMA_VERSION, StepStatus,
-    Timestamp, Usage,
+    Clean, ComponentKind, ComponentResult, ErrorInfo, HierarchyPath, RunStatus, StepStatus, Timestamp, Usage,
 };
 use dad_events::{AttemptFailed, ComponentEnded, ComponentStarted, Event, EventBody, EventBus, TextStreamed};
 use dad_fs::Durability;
@@ -279,7 +278,7 @@ impl RunDriver {
         }
         let inner = self.inner();
         let result = ComponentResult {
-            schema_version: SCHEMA_VERSION,
+            schema_version: ComponentResult::FORMAT,
             path: path.clone(),
             executable_type: *kind,
             component_id: path.leaf().to_owned(),

@@ -621,9 +621,7 @@ impl RunError {
                 "restore the file, or start a re-run whose entry point is its step or one before it".to_owned(),
             ),
             Self::ForeignProject { project_root, .. } => Some(format!(
-                "name your own project by `--project-root DIR`; if you trust this one, write into \
-                 `dhenara/config.yaml` in your configuration directory ($XDG_CONFIG_HOME, else ~/.config):\n\
-                 trusted_projects: [\"{}\"]",
+                "name your own project by `--project-root DIR`; if you trust this one, `dhenara trust {}` obeys it",
                 project_root.display()
             )),
             Self::Project { .. } => Some("name the project by `--project-root DIR`".to_owned()),

@@ -20,9 +20,10 @@ use crate::budget::Accounts;
 use crate::clock::Clock;
 use crate::end::RunEnd;
 use crate::error::RunError;
+use crate::format;
 use crate::inbox::Inbox;
 use crate::inputs::GivenInputs;
-use crate::journal::file::{JOURNAL_FORMAT, JournalWriter};
+use crate::journal::file::JournalWriter;
 use crate::journal::record::{Driver, RecordBody, SessionStart, StepCommitted};
 use crate::journal::state::voided_by;
 use crate::lease::Lease;
@@ -193,7 +194,7 @@ impl RunInner {
     pub(crate) fn session(&self) -> SessionStart {
         SessionStart {
             driver: self.driver(),
-            schema_version: self.upgraded_from.map(|_| JOURNAL_FORMAT),
+            schema_version: self.upgraded_from.map(|_| format::JOURNAL),
             prev: self.upgraded_from,
             definition: Some(self.reader.program.digest),
             token: Some(self.token.clone()),

@@ -34,6 +34,7 @@ mod edit;
 mod end;
 mod error;
 mod excerpt;
+mod format;
 mod inbox;
 mod inner;
 mod inputs;

@@ -1,11 +1,12 @@
 use std::path::Path;
 
-use dad_core::{Clean, Digest, SCHEMA_VERSION, Timestamp};
+use dad_core::{Clean, Digest, Timestamp};
 use dad_fs::Dir;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::RunError;
+use crate::format;
 
 /// One line of `memo.jsonl`: a paid or effectful exchange inside a step. It is also the format of cassettes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +41,7 @@ impl MemoLine {
         at: Timestamp,
     ) -> Self {
         Self {
-            schema_version: SCHEMA_VERSION,
+            schema_version: format::MEMO,
             name: name.to_owned(),
             number,
             at,

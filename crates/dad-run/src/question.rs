@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dad_core::{Clean, Digest, HierarchyPath, NodeType, SCHEMA_VERSION, Timestamp};
+use dad_core::{Clean, Digest, HierarchyPath, NodeType, Timestamp};
 use dad_events::{EventBody, QuestionAsked, QuestionKind};
 use dad_fs::Durability;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use tokio::sync::futures::Notified;
 
 use crate::driver::RunDriver;
 use crate::error::RunError;
+use crate::format;
 use crate::inbox::{Message, MessageBody, send};
 use crate::inputs::check_external;
 use crate::journal::record::RecordBody;
@@ -149,7 +150,7 @@ impl RunDriver {
         let digest = Digest::of(format!("{path}\n{kind}\n{before}").as_bytes());
         let id = format!("{kind}_{}", &digest.to_string()[..12]);
         let question = Question {
-            schema_version: SCHEMA_VERSION,
+            schema_version: format::QUESTION,
             id: id.clone(),
             path: path.clone(),
             kind,

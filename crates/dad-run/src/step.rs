@@ -18,6 +18,7 @@ use crate::decide::Reason;
 use crate::driver::RunDriver;
 use crate::edit::Edit;
 use crate::error::RunError;
+use crate::format;
 use crate::inner::{RunInner, State};
 use crate::journal::record::{ArtifactList, RecordBody, StepCommitted, Totals};
 use crate::journal::values::store_artifacts;
@@ -117,7 +118,7 @@ impl StagedStep {
     /// # Errors
     /// If it cannot be written.
     pub fn write_world(&self, reads: &impl Serialize) -> Result<(), RunError> {
-        let reads = Versioned::new(reads);
+        let reads = Versioned::new(format::WORLD, reads);
         projection::write_new_json(self.dir()?, WORLD, &reads, Durability::Process).map(drop)
     }
 

@@ -518,6 +518,13 @@ impl RunView {
         &self.end
     }
 
+    /// The run without what people said in it: in a run that is not the user's own, others may have said it.
+    pub(crate) fn without_answers(mut self) -> Self {
+        self.state.entries.answers.clear();
+        self.state.entries.approved.clear();
+        self
+    }
+
     /// Whose run it is.
     #[must_use]
     pub fn origin(&self) -> Origin {

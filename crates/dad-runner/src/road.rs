@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::json::check_recorded;
 use dad_core::{
-    Clean, ErrorInfo, Fingerprint, FirstFailure, HierarchyPath, NodeType, Redactor, RetryPolicy,
-    SCHEMA_VERSION, StepResult, StepStatus, StepValues, Timestamp, Usage,
+    Clean, ErrorInfo, Fingerprint, FirstFailure, HierarchyPath, NodeType, Redactor, RetryPolicy, StepResult,
+    StepStatus, StepValues, Timestamp, Usage,
 };
 use dad_definition::{NodeElement, TreeError};
 use dad_run::driver::{CommitDetails, Interrupted, StagedStep, StepStart};
@@ -728,7 +728,7 @@ impl Step<'_> {
             summary,
         } = std::mem::take(&mut attempt.output);
         let mut result = StepResult {
-            schema_version: SCHEMA_VERSION,
+            schema_version: StepResult::FORMAT,
             path: self.path.clone(),
             executable_type: match node.function {
                 Some(_) => "callback".to_owned(),

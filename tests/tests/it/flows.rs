@@ -373,7 +373,7 @@ fn runs_are_listed_and_shown() {
       "failed_commands": 0,
       "results": [
         {
-          "command": "echo Hello, world!",
+          "command": "echo 'Hello, world!'",
           "returncode": 0,
           "stdout": "Hello, world!\n",
           "stderr": "",

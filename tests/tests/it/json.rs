@@ -43,7 +43,7 @@ fn of_a_run_that_failed() {
     insta::assert_json_snapshot!(document["error"], @r#"
     {
       "code": "command_failed",
-      "message": "`sh -c exit \"$1\" sh 3` ended with exit code 3",
+      "message": "`sh -c 'exit \"$1\"' sh 3` ended with exit code 3",
       "path": "flow_root.ends"
     }
     "#);

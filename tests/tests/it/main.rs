@@ -35,6 +35,8 @@ mod generated;
 mod git;
 #[cfg(unix)]
 mod hostile_files;
+#[cfg(unix)]
+mod hostile_run;
 mod intervene;
 mod json;
 mod json_outside;
@@ -60,6 +62,7 @@ mod secrets;
 mod secrets_in_files;
 #[cfg(unix)]
 mod secrets_of_models;
+mod shell_values;
 mod shown;
 #[cfg(unix)]
 mod stops;

@@ -33,7 +33,7 @@ fn of_many_iterations_those_are_shown_that_say_something() {
           ✓ iter_1.try                    [time]  1 command
           ✓ iter_2.try                    [time]  1 command
           … 12 more iterations, all completed; `--all` shows them
-          ✗ iter_15.try                   [time]  failed  1 command  `sh -c test $1 != 15 sh 15` ended with exit code 1
+          ✗ iter_15.try                   [time]  failed  1 command  `sh -c 'test $1 != 15' sh 15` ended with exit code 1
           … 11 more iterations, all completed; `--all` shows them
           ✓ iter_27.try                   [time]  1 command
           ✓ iter_28.try                   [time]  1 command

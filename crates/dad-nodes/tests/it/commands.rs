@@ -37,7 +37,7 @@ async fn the_outcome_has_the_shape_of_the_original() {
             "successful_commands": 2,
             "failed_commands": 0,
             "results": [
-                {"command": "echo $HOME; `x`", "returncode": 0, "stdout": "$HOME; `x`\n", "stderr": "", "success": true},
+                {"command": "echo '$HOME; `x`'", "returncode": 0, "stdout": "$HOME; `x`\n", "stderr": "", "success": true},
                 {"command": "echo $MYVAR; echo careful >&2", "returncode": 0, "stdout": "given\n", "stderr": "careful\n", "success": true},
             ],
         })
@@ -195,7 +195,7 @@ async fn no_value_is_read_by_the_shell_in_any_quoting_position() {
     let hostile = format!("'; touch {0}; '\"$(touch {0})`touch {0}`\n* \\", marker.display());
     let commands = vec![
         "printf '%s|' $expr{hostile} \"a $expr{hostile} b\" x$expr{hostile}".into(),
-        "printf '%s|' \"$(printf '%s' \"$expr{hostile}\")\" ${HOME:+$expr{number}}".into(),
+        "printf '%s|' \"$(printf '%s' \"$expr{hostile}\")\" ${HOME:+}$expr{number}".into(),
     ];
     let step = command(CommandNodeSettings {
         commands,

@@ -10,8 +10,7 @@ mod retention;
 use std::path::{Path, PathBuf};
 
 use dad_core::{
-    Clean, ComponentKind, FlowDefinition, NodeType, RunStatus, SCHEMA_VERSION, StepResult, StepStatus,
-    StepValues, Timestamp,
+    Clean, ComponentKind, FlowDefinition, NodeType, RunStatus, StepResult, StepStatus, StepValues, Timestamp,
 };
 use dad_definition::{FlowBuilder, NodeBuilder, NodeTypeInfo, NodeTypes};
 use dad_run::driver::{CommitDetails, NewAnswer, StepStart};
@@ -70,7 +69,7 @@ fn commit_one(run: &ActiveRun) {
         .write_new("extra.txt", b"kept", dad_fs::Durability::Process)
         .unwrap();
     let result = StepResult {
-        schema_version: SCHEMA_VERSION,
+        schema_version: StepResult::FORMAT,
         path,
         executable_type: "flow_node".to_owned(),
         node_identifier: "one".to_owned(),

@@ -1,0 +1,497 @@
+//! What commands do with their arguments and their input: which of them are code.
+//!
+//! A list, and so never complete: a program that is not in it may read an argument as code too. What is in it is refused, so
+//! that the usual ways of writing code around a value lead to the right form instead.
+
+use std::ops::Range;
+
+use tree_sitter::{Node, Tree};
+
+use super::place::{Marked, Reason, code_hint};
+
+/// Programs that read an argument as code if an option says so, and their input if there is none.
+pub(crate) const SHELLS: &[&str] = &[
+    "sh", "bash", "dash", "ash", "ksh", "mksh", "yash", "zsh", "rbash", "fish", "csh", "tcsh",
+];
+
+/// Programs that start the program which their arguments name.
+const STARTERS: &[&str] = &[
+    "builtin", "busybox", "chroot", "command", "coproc", "doas", "env", "exec", "ionice", "nice", "nohup",
+    "setsid", "stdbuf", "sudo", "time", "timeout", "xargs",
+];
+
+/// Interpreters, with the letters and the names of the options behind which code stands.
+const INTERPRETERS: &[(&str, &str, &[&str])] = &[
+    ("python", "c", &[]),
+    ("pypy", "c", &[]),
+    ("perl", "eE", &[]),
+    ("ruby", "e", &[]),
+    ("node", "ep", &["--eval", "--print"]),
+    ("bun", "ep", &["--eval", "--print"]),
+    ("php", "r", &["--run"]),
+    ("lua", "e", &[]),
+    ("Rscript", "e", &[]),
+];
+
+/// Programs that take options behind other arguments too, with those behind which code stands.
+const TOLERANT: &[(&str, char, &[&str])] = &[
+    ("flock", 'c', &["--command"]),
+    ("mariadb", 'e', &["--execute"]),
+    ("mysql", 'e', &["--execute"]),
+    ("psql", 'c', &["--command"]),
+    ("runuser", 'c', &["--command"]),
+    ("script", 'c', &["--command"]),
+    ("su", 'c', &["--command", "--session-command"]),
+];
+
+/// Commands behind which another command stands that may be one of the shell's own.
+const BEFORE_BUILTINS: &[&str] = &["builtin", "command", "coproc", "time"];
+
+/// Words that begin and end parts of a script; the grammar takes one for a command where it does not expect it.
+const RESERVED: &[&str] = &[
+    "!", "[[", "case", "do", "done", "elif", "else", "esac", "fi", "for", "function", "if", "in", "select",
+    "then", "until", "while", "{", "}",
+];
+
+/// Options of `ssh` that have an argument.
+const SSH_OPTIONS: &str = "BbcDEeFIiJLlmOopQRSWw";
+
+/// Programs whose first argument is code, unless an option names a file of it.
+const AWKS: &[&str] = &["awk", "gawk", "mawk", "nawk"];
+
+/// Commands that take every argument for code, for a name whose subscripts are code, or for a number to be calculated.
+pub(super) const EVALUATORS: &[&str] = &[
+    "alias",
+    "declare",
+    "eval",
+    "getopts",
+    "let",
+    "mapfile",
+    "parallel",
+    "read",
+    "readarray",
+    "trap",
+    "typeset",
+    "unset",
+    "watch",
+];
+
+/// A word of a command, with [`PLACE`] for each placeholder and [`EXPANDED`] for what the shell puts there.
+struct Word {
+    text: String,
+    range: Range<usize>,
+}
+
+/// Characters that no script holds.
+const PLACE: char = '\u{0}';
+const EXPANDED: char = '\u{1}';
+
+impl Word {
+    fn has_place(&self) -> bool {
+        self.text.contains(PLACE)
+    }
+
+    /// The name of a program without its directory.
+    fn program(&self) -> &str {
+        self.text.rsplit('/').next().unwrap_or(&self.text)
+    }
+}
+
+/// Refuses placeholders that are read as code; the place of the first one, and why.
+pub(super) fn check(marked: &Marked<'_>, tree: &Tree) -> Result<(), (usize, Reason)> {
+    let mut commands = Vec::new();
+    collect(tree.root_node(), &mut commands);
+    for command in commands {
+        check_command(marked, command)?;
+    }
+    Ok(())
+}
+
+fn collect<'t>(node: Node<'t>, commands: &mut Vec<Node<'t>>) {
+    if node.kind() == "command" {
+        commands.push(node);
+    }
+    let mut cursor = node.walk();
+    let children: Vec<Node<'t>> = node.children(&mut cursor).collect();
+    for child in children {
+        collect(child, commands);
+    }
+}
+
+fn check_command(marked: &Marked<'_>, command: Node<'_>) -> Result<(), (usize, Reason)> {
+    let words = words_of(marked, command);
+    let holds = |range: &Range<usize>| {
+        let within = |place: &Range<usize>| range.start <= place.start && place.end <= range.end;
+        marked.places.iter().position(within)
+    };
+    let mut names = words
+        .iter()
+        .skip_while(|word| BEFORE_BUILTINS.contains(&word.program()));
+    if let Some(name) = names.next() {
+        if RESERVED.contains(&name.text.as_str()) {
+            let stands = format!("in a script whose `{}` is not understood here", name.text);
+            return Err((
+                0,
+                Reason::new(
+                    stands,
+                    "write it in another way, such as `( … )`, or give the value in `env_vars`",
+                ),
+            ));
+        }
+        if let Some(place) = holds(&name.range).filter(|_| may_be_builtin(name)) {
+            let hint = "write the program, or a list of arguments, which no shell reads: `[\"{}\", …]`";
+            return Err((
+                place,
+                Reason::new(
+                    "in the place of the command, which could be one of the shell's own",
+                    hint,
+                ),
+            ));
+        }
+    }
+    let reads = Reads::of(&words);
+    for index in reads.code {
+        if let Some(place) = holds(&words[index].range) {
+            let stands = format!("in what `{}` reads as code", reads.program);
+            return Err((place, Reason::new(stands, code_hint(&reads.program))));
+        }
+    }
+    match reads.input {
+        true => check_input(marked, command, &reads.program),
+        false => Ok(()),
+    }
+}
+
+/// Whether a name could be that of a command of the shell: one with a slash is a file.
+fn may_be_builtin(name: &Word) -> bool {
+    name.has_place() && !name.text.contains('/')
+}
+
+/// Refuses placeholders in what flows into a command: pipelines and here-documents around it.
+fn check_input(marked: &Marked<'_>, command: Node<'_>, program: &str) -> Result<(), (usize, Reason)> {
+    let mut flow = None;
+    let mut node = command;
+    while let Some(parent) = node.parent() {
+        if matches!(
+            parent.kind(),
+            "pipeline" | "redirected_statement" | "heredoc_redirect"
+        ) {
+            flow = Some(parent);
+        }
+        node = parent;
+    }
+    let Some(flow) = flow else { return Ok(()) };
+    let range = flow.byte_range();
+    let is_read = |place: &Range<usize>| {
+        let node = flow.named_descendant_for_byte_range(place.start, place.end);
+        // The name of a file is not what is in it.
+        let is_name = node
+            .and_then(|node| node.parent())
+            .is_some_and(|parent| parent.kind() == "file_redirect");
+        range.start <= place.start && place.end <= range.end && !is_name
+    };
+    match marked.places.iter().position(is_read) {
+        Some(place) => {
+            let stands = format!("in what `{program}` reads as code from its input");
+            Err((place, Reason::new(stands, code_hint(program))))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The program that reads an argument as code, for the argument that begins at a byte of the script.
+pub(super) fn reader_of(marked: &Marked<'_>, command: Node<'_>, start: usize) -> Option<String> {
+    let words = words_of(marked, command);
+    let reads = Reads::of(&words);
+    let is_code = reads
+        .code
+        .iter()
+        .any(|index| words[*index].range.contains(&start));
+    is_code.then_some(reads.program)
+}
+
+/// What a command reads as code.
+#[derive(Debug, Default, PartialEq)]
+struct Reads {
+    /// The program that reads it.
+    program: String,
+    /// Its arguments that are code, by their positions.
+    code: Vec<usize>,
+    /// Whether its input is code.
+    input: bool,
+}
+
+impl Reads {
+    fn of(words: &[Word]) -> Self {
+        let mut reads = Self::default();
+        let is_started = words
+            .first()
+            .is_some_and(|first| STARTERS.contains(&first.program()));
+        for (index, word) in words.iter().enumerate() {
+            let program = word.program();
+            let arguments = &words[index + 1..];
+            let is_command = words[..index]
+                .iter()
+                .all(|before| STARTERS.contains(&before.program()));
+            let (mut code, input) = match by_itself(program, arguments).filter(|_| is_command) {
+                Some(found) => found,
+                None => by_option(program, arguments),
+            };
+            // Elsewhere the name of a program may be a plain word: an option has to say that code follows.
+            if !(is_command || is_started) || word.has_place() {
+                let has_option = |at: &usize| arguments[..*at].iter().any(|word| word.text.starts_with('-'));
+                code.retain(has_option);
+            }
+            let input = input && (is_command || is_started);
+            if reads.program.is_empty() && (!code.is_empty() || input) {
+                reads.program = program.replace(PLACE, "…");
+            }
+            // What `xargs` reads becomes arguments, of code too.
+            let by_xargs = is_started && words[0].program() == "xargs" && !code.is_empty();
+            reads.input |= input || by_xargs;
+            reads.code.extend(code.into_iter().map(|at| at + index + 1));
+        }
+        reads
+    }
+}
+
+/// The positions of code among the arguments of a command for which it needs no option, and whether its input is code.
+fn by_itself(program: &str, arguments: &[Word]) -> Option<(Vec<usize>, bool)> {
+    match program {
+        _ if EVALUATORS.contains(&program) => Some(((0..arguments.len()).collect(), program == "parallel")),
+        "test" => Some((test_names(arguments), false)),
+        // An option that is a value could take the next one for a name.
+        "printf" => {
+            let is_open = arguments
+                .first()
+                .is_some_and(|first| first.text.starts_with(PLACE));
+            let names = arguments
+                .first()
+                .is_some_and(|first| first.text.starts_with("-v"));
+            let code = if is_open || names {
+                (usize::from(is_open)..arguments.len()).collect()
+            } else {
+                Vec::new()
+            };
+            Some((code, false))
+        }
+        "." | "source" => Some((Vec::new(), arguments.first().is_some_and(is_standard_input))),
+        "at" | "batch" => Some((Vec::new(), true)),
+        "ssh" => Some(ssh_code(arguments)),
+        _ if AWKS.contains(&program) => Some((awk_code(arguments), false)),
+        _ => None,
+    }
+}
+
+/// The positions of code among the arguments of an interpreter, and whether its input is code.
+fn by_option(program: &str, arguments: &[Word]) -> (Vec<usize>, bool) {
+    let base = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    if SHELLS.contains(&program) {
+        return code_behind(arguments, "c", &[]);
+    }
+    if program.contains(PLACE) {
+        return (code_behind(arguments, "ce", &[]).0, false);
+    }
+    if let Some((_, letter, names)) = TOLERANT.iter().find(|(name, ..)| *name == program) {
+        let code = code_anywhere(arguments, *letter, names);
+        let is_shell = ["runuser", "su"].contains(&program) && code.is_empty();
+        return (code, is_shell);
+    }
+    match INTERPRETERS.iter().find(|(name, ..)| *name == base) {
+        Some((_, letters, names)) => code_behind(arguments, letters, names),
+        None => (Vec::new(), false),
+    }
+}
+
+/// What `test` could take for names of variables, whose subscripts bash executes.
+fn test_names(arguments: &[Word]) -> Vec<usize> {
+    let is_name = |at: &usize| {
+        let operator = &arguments[*at - 1].text;
+        operator == "-v" || operator.starts_with(PLACE)
+    };
+    (1..arguments.len()).filter(is_name).collect()
+}
+
+/// The arguments behind the name of the host, which a shell there reads, or else its input.
+fn ssh_code(arguments: &[Word]) -> (Vec<usize>, bool) {
+    let mut index = 0;
+    while let Some(option) = arguments
+        .get(index)
+        .map(|word| word.text.as_str())
+        .filter(|text| text.starts_with('-'))
+    {
+        index += 1 + usize::from(option.len() == 2 && option.ends_with(|c| SSH_OPTIONS.contains(c)));
+    }
+    let code: Vec<usize> = (index + 1..arguments.len()).collect();
+    let has_command = !code.is_empty();
+    (code, !has_command)
+}
+
+/// The positions of code behind an option, wherever that stands.
+fn code_anywhere(arguments: &[Word], letter: char, names: &[&str]) -> Vec<usize> {
+    let mut code = Vec::new();
+    for (index, word) in arguments.iter().enumerate() {
+        let text = word.text.as_str();
+        let is_name = |name: &&str| text.strip_prefix(*name).is_some_and(|rest| rest.starts_with('='));
+        let is_short = text.starts_with('-') && !text.starts_with("--") && text.contains(letter);
+        if names.iter().any(is_name) || (is_short && word.has_place()) {
+            code.push(index);
+        }
+        if names.contains(&text) || is_short {
+            code.push(index + 1);
+        }
+    }
+    within(code, arguments)
+}
+
+fn is_standard_input(word: &Word) -> bool {
+    ["-", "/dev/fd/0", "/dev/stdin"].contains(&word.text.as_str())
+}
+
+/// The positions of code among the arguments of an interpreter, and whether it reads its input as code.
+fn code_behind(arguments: &[Word], letters: &str, names: &[&str]) -> (Vec<usize>, bool) {
+    let mut code = Vec::new();
+    let mut index = 0;
+    let mut reads_code = false;
+    while let Some(word) = arguments.get(index) {
+        let text = word.text.as_str();
+        if text
+            .split_once('=')
+            .is_some_and(|(name, _)| names.contains(&name))
+        {
+            code.push(index);
+            reads_code = true;
+        } else if names.contains(&text) {
+            code.extend([index + 1]);
+            reads_code = true;
+            index += 1;
+        } else if text == "--" || text == "-" {
+            if reads_code && code.is_empty() {
+                code.push(index + 1);
+            }
+            return (
+                within(code, arguments),
+                !reads_code && arguments.len() == index + 1,
+            );
+        } else if text.starts_with("--") {
+            // These take a file.
+            index += usize::from(["--rcfile", "--init-file"].contains(&text));
+        } else if text.len() > 1 && text.starts_with(['-', '+']) {
+            let has_letter = text.starts_with('-') && text.contains(|c| letters.contains(c));
+            // Code may stand in the same word, or be the next one.
+            if has_letter {
+                reads_code = true;
+                if word.has_place() {
+                    code.push(index);
+                }
+            }
+            // The name of an option follows, as in `-eo pipefail`.
+            index += usize::from(text.ends_with(['o', 'O']) && letters == "c");
+        } else if text.starts_with(PLACE) && arguments[index + 1..].iter().any(Word::has_place) && !reads_code
+        {
+            // The value could be the option, and the next one its code.
+            code.extend(index + 1..arguments.len());
+            return (code, false);
+        } else {
+            let is_input = is_standard_input(word);
+            if reads_code && code.is_empty() {
+                code.push(index);
+            }
+            return (code, is_input);
+        }
+        index += 1;
+    }
+    (within(code, arguments), !reads_code)
+}
+
+fn within(mut code: Vec<usize>, arguments: &[Word]) -> Vec<usize> {
+    code.retain(|index| *index < arguments.len());
+    code
+}
+
+fn awk_code(arguments: &[Word]) -> Vec<usize> {
+    let mut index = 0;
+    while let Some(word) = arguments.get(index) {
+        match word.text.as_str() {
+            "-f" | "--file" => return Vec::new(),
+            "-v" | "-F" | "--assign" | "--field-separator" => index += 1,
+            "-e" | "--source" => return within(vec![index + 1], arguments),
+            "--" => return within(vec![index + 1], arguments),
+            option if option.starts_with('-') && option.len() > 1 => {}
+            _ => return vec![index],
+        }
+        index += 1;
+    }
+    Vec::new()
+}
+
+/// The argument that a shell reads as code, in a list of arguments: the first behind its options, if one of them is `-c`.
+/// Without `-c` that argument is a script, whose own options are not the shell's.
+pub(crate) fn code_among(words: &[String]) -> Option<&str> {
+    let shell = shell_among(words)?;
+    let arguments: Vec<Word> = words[shell + 1..]
+        .iter()
+        .map(|word| Word {
+            text: word.clone(),
+            range: 0..0,
+        })
+        .collect();
+    let (code, _) = code_behind(&arguments, "c", &[]);
+    words.get(shell + 1 + code.first()?).map(String::as_str)
+}
+
+/// Where the shell stands that a list of arguments starts, by itself or through programs that start the one they are given.
+fn shell_among(words: &[String]) -> Option<usize> {
+    let is = |word: &String, known: &[&str]| known.contains(&word.rsplit('/').next().unwrap_or(word));
+    match words.first()? {
+        first if is(first, SHELLS) => Some(0),
+        first if is(first, STARTERS) => words.iter().position(|word| is(word, SHELLS)),
+        _ => None,
+    }
+}
+
+/// The words of a command: its name and its arguments.
+fn words_of(marked: &Marked<'_>, command: Node<'_>) -> Vec<Word> {
+    let mut cursor = command.walk();
+    let children: Vec<Node<'_>> = command.named_children(&mut cursor).collect();
+    let is_word = |node: &Node<'_>| {
+        !matches!(
+            node.kind(),
+            "variable_assignment" | "file_redirect" | "herestring_redirect" | "heredoc_redirect"
+        )
+    };
+    let word = |node: Node<'_>| Word {
+        text: text_of(marked, node),
+        range: node.byte_range(),
+    };
+    children.into_iter().filter(is_word).map(word).collect()
+}
+
+fn text_of(marked: &Marked<'_>, node: Node<'_>) -> String {
+    let range = node.byte_range();
+    let raw = &marked.text[range.clone()];
+    match node.kind() {
+        "raw_string" => raw.trim_matches('\'').to_owned(),
+        "word" | "number" | "string_content" => with_places(marked, range).replace('\\', ""),
+        "command_name" | "concatenation" | "string" => {
+            let mut cursor = node.walk();
+            let pieces: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
+            pieces.into_iter().map(|piece| text_of(marked, piece)).collect()
+        }
+        _ => EXPANDED.to_string(),
+    }
+}
+
+fn with_places(marked: &Marked<'_>, range: Range<usize>) -> String {
+    let mut text = String::new();
+    let mut at = range.start;
+    for place in &marked.places {
+        if place.start >= at && place.end <= range.end {
+            text.push_str(&marked.text[at..place.start]);
+            text.push(PLACE);
+            at = place.end;
+        }
+    }
+    text.push_str(&marked.text[at..range.end]);
+    text
+}
