@@ -127,7 +127,7 @@ impl RunDriver {
         self.inner().custom(name, path, payload)
     }
 
-    /// The attempt that a step is to go on with because it was interrupted; given once.
+    /// The interrupted attempt that a step continues; given once.
     #[must_use]
     pub fn take_interrupted(&self, path: &HierarchyPath) -> Option<Interrupted> {
         // Asked at every step, and only resumed runs have any.
@@ -187,7 +187,7 @@ impl RunDriver {
         path: &HierarchyPath,
     ) -> Result<EnteredComponent, RunError> {
         let dir = match self.history() {
-            // Nobody else makes directories here: it is not there yet.
+            // Only the driver makes directories here, so it is not there yet.
             None => component.dir.create_dir(path.leaf())?,
             Some(_) => component.dir.create_dir_all(path.leaf())?,
         };

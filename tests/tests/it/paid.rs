@@ -102,7 +102,7 @@ async fn what_a_cancelled_step_has_paid_for_is_not_paid_for_again() {
     scripted.flow(&node(&format!(
         "structured_output: {{ schema: {schema}, repairs: 5 }}"
     )));
-    // A call that is given up counts: nobody knows how much of it the provider has done.
+    // A call that is given up counts too: the provider may have done any part of it.
     let run = ["run", "flow", "flow.yaml", "--budget", "calls=6"];
     // The third is under way.
     cancel_during(&scripted, &run, 3).await;

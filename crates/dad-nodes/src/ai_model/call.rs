@@ -360,8 +360,8 @@ impl<'a> Conversation<'a> {
     }
 }
 
-/// A call that is being made. If it is dropped before it is answered, it counts as paid for: nobody knows how much of it the
-/// provider has done.
+/// A call that is being made. If it is dropped before it is answered, it counts as paid for: the provider may have done any
+/// part of it.
 struct Unanswered<'a> {
     reservation: Option<Reservation>,
     bound: &'a Bound,

@@ -113,8 +113,8 @@ fn prompt_tokens(request: &ModelRequest) -> u64 {
 /// Refuses models that must not be asked, and a budget of money for models whose price is not known.
 pub(super) fn check_models(settings: &AIModelNodeSettings, start: &Start<'_>) -> Result<(), NodeError> {
     let config = settings.model_call_config.as_ref();
-    let asks_nobody = config.is_some_and(|config| config.test_mode == Some(true));
-    let Some(models) = start.resources.get::<Models>().filter(|_| !asks_nobody) else {
+    let is_made_up = config.is_some_and(|config| config.test_mode == Some(true));
+    let Some(models) = start.resources.get::<Models>().filter(|_| !is_made_up) else {
         return Ok(());
     };
     for name in settings.models.iter().filter(|name| !name.contains('$')) {
