@@ -81,6 +81,14 @@ fn a_placeholder_becomes_one_quoted_word() {
             "find $var{d} -exec sh -c 'echo \"$1\"' _ {} \\;",
             "find \"${dad_1}\" -exec sh -c 'echo \"$1\"' _ {} \\;",
         ),
+        (
+            "sh -c \"$code\" sh $var{a} $var{b}",
+            "sh -c \"$code\" sh \"${dad_1}\" \"${dad_2}\"",
+        ),
+        (
+            "python3 \"$script\" $var{a} $var{b}",
+            "python3 \"$script\" \"${dad_1}\" \"${dad_2}\"",
+        ),
         ("bash < $var{f}", "bash < \"${dad_1}\""),
         ("ssh -p 22 $var{host} uptime", "ssh -p 22 \"${dad_1}\" uptime"),
     ];
@@ -284,6 +292,11 @@ fn what_a_program_reads_as_code_holds_no_value() {
         ("test $var{a} $var{b}", "test", "a fixed name"),
         ("let x=$var{x}", "let", "a fixed name"),
         ("watch \"ls $var{d}\"", "watch", "env_vars"),
+        ("\"$@\"eval a $var{x}", "eval", "leave `eval` out"),
+        ("$nothing eval a $var{x}", "eval", "leave `eval` out"),
+        ("$1eval a $var{x}", "eval", "leave `eval` out"),
+        ("e$(true)val $var{x}", "eval", "leave `eval` out"),
+        ("sh $options -c \"$var{x}\"", "sh", "\"$1\""),
         ("/bin/$var{tool} -c $var{x}", "…", "env_vars"),
     ];
     for (text, program, hint) in cases {
@@ -312,6 +325,16 @@ fn the_hint_for_code_in_single_quotes_is_never_to_change_the_quotes() {
             "{text}: {refused}"
         );
     }
+}
+
+#[test]
+fn a_script_may_be_nested_deeply_and_be_long() {
+    let nested = format!("{}echo $var{{x}}{}", "( ".repeat(500), ")".repeat(500));
+    assert!(script(&nested).is_ok());
+    let refused = format!("{}echo '$var{{x}}'{}", "{ ".repeat(500), "; }".repeat(500));
+    assert!(script(&refused).is_err());
+    let long = format!("{}echo $var{{x}}", "echo 'a' \"b\"\n".repeat(2_000));
+    assert!(script(&long).is_ok());
 }
 
 #[test]
