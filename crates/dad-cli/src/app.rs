@@ -11,7 +11,7 @@ use crate::args::{Cli, Command, Place, RunCommand, RunsCommand};
 use crate::error::CommandError;
 use crate::{
     answer, cancel, exit_code, json, out, remove, render, repair, resume, run, runs, schema, show, step,
-    validate,
+    user, validate,
 };
 
 /// The command with what a project adds to it.
@@ -135,6 +135,7 @@ impl App {
                 let shown = show::Shown { all, json };
                 runs::show(&run, path.as_deref(), &place, &shown)
             }
+            Command::Trust { dir } => user::trust(&dir),
             Command::Schema { kind } => schema::print(kind, &self.nodes),
         }
     }
@@ -186,7 +187,7 @@ impl Command {
                     ..Place::default()
                 };
             }
-            Self::Schema { .. } => return Place::default(),
+            Self::Trust { .. } | Self::Schema { .. } => return Place::default(),
         };
         place.clone()
     }
@@ -207,7 +208,7 @@ impl Command {
             ) => *json,
             Self::Runs(RunsCommand::Rm { removal, .. } | RunsCommand::Prune { removal, .. }) => removal.json,
             Self::Runs(RunsCommand::Repair { options, .. }) => options.json,
-            Self::Cancel { .. } | Self::Schema { .. } => false,
+            Self::Cancel { .. } | Self::Trust { .. } | Self::Schema { .. } => false,
         }
     }
 }

@@ -67,6 +67,12 @@ pub(crate) enum Command {
     /// Look at the runs there are.
     #[command(subcommand)]
     Runs(RunsCommand),
+    /// Obey a project that belongs to another user from now on: its configuration decides which commands run and where keys
+    /// go.
+    Trust {
+        /// The project.
+        dir: PathBuf,
+    },
     /// Print the JSON Schema of definitions, for editors.
     Schema {
         /// What is defined.

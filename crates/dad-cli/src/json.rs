@@ -1,4 +1,3 @@
-use dad_core::SCHEMA_VERSION;
 use dad_definition::Problems;
 use dad_run::Unreadable;
 use dad_runner::RunReport;
@@ -7,10 +6,13 @@ use serde_json::{Value, json};
 use crate::error::CommandError;
 use crate::out;
 
+/// The version of the documents that the command prints.
+pub(crate) const FORMAT: u32 = 1;
+
 /// Prints one document on standard output.
 pub(crate) fn print(mut document: Value) -> Result<(), CommandError> {
     if let Some(fields) = document.as_object_mut() {
-        fields.shift_insert(0, "schema_version".to_owned(), SCHEMA_VERSION.into());
+        fields.shift_insert(0, "schema_version".to_owned(), FORMAT.into());
     }
     out::document(&document)
 }

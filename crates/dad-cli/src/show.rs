@@ -2,8 +2,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use dad_core::{
-    ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, SCHEMA_VERSION, StepStatus, Timestamp,
-    format_duration, format_size,
+    ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, StepStatus, Timestamp, format_duration,
+    format_size,
 };
 use dad_run::{
     Decision, OpenQuestion, PlannedStep, Question, QuestionKind, RunView, StepCommitted, Totals, ViewEntry,
@@ -229,7 +229,7 @@ impl Serialize for Steps<'_> {
 
 fn run_json(view: &RunView) -> RunDocument<'_> {
     RunDocument {
-        schema_version: SCHEMA_VERSION,
+        schema_version: json::FORMAT,
         run_id: &view.run_id,
         run_dir: view.dir(),
         root_id: &view.root_id,

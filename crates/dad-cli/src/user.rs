@@ -1,9 +1,12 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use dad_fs::{Dir, Durability, FsError};
 use dad_run::{OriginKey, ProjectTrust, foreign_owner};
+use dad_terminal::{print_line, printable};
 use serde::Deserialize;
 
 use crate::error::CommandError;
+use crate::exit_code;
 
 /// What the user of this process allows projects: the file of the user, and of no project.
 #[derive(Debug, Default, Deserialize)]
@@ -28,24 +31,96 @@ enum RunTrust {
     Unsigned,
 }
 
-/// Reads `dhenara/config.yaml` of the user's configuration directory; a user without the file allows nothing.
+/// The file of the projects that `dhenara trust` was told about, a path a line.
+const TRUSTED: &str = "trusted_projects";
+
+/// Reads the user's configuration; a user without any allows nothing.
 pub(crate) fn user() -> Result<User, CommandError> {
-    let Some(path) = file() else {
+    let Some(dir) = configuration() else {
         return Ok(User::default());
     };
+    let mut user = configured(&dir.join("config.yaml"))?;
+    let trusted = dir.join(TRUSTED);
+    if trusted.is_file() {
+        check_owner(&trusted)?;
+        let text = read_trusted(&dir)?;
+        user.trusted_projects.extend(text.lines().map(PathBuf::from));
+    }
+    Ok(user)
+}
+
+/// `dhenara trust DIR`: the user obeys a project of another user from now on.
+pub(crate) fn trust(project: &Path) -> Result<u8, CommandError> {
+    let wrong = |path: &Path, reason: String| {
+        CommandError::usage("project", format!("`{}`: {reason}", path.display()))
+    };
+    let project = project
+        .canonicalize()
+        .map_err(|error| wrong(project, error.to_string()))?;
+    let Some(path) = project
+        .to_str()
+        .filter(|path| !path.contains('\n') && project.is_dir())
+    else {
+        return Err(wrong(
+            &project,
+            "it is no directory whose path is one line of text".to_owned(),
+        ));
+    };
+    let Some(dir) = configuration() else {
+        let error = CommandError::usage("user_config", "there is no directory for your configuration");
+        return Err(error.with_hint("set HOME or XDG_CONFIG_HOME"));
+    };
+    let unwritable = |error: FsError| CommandError::usage("user_config", error.to_string());
+    let mut trusted = read_trusted(&dir)?;
+    if !trusted.lines().any(|line| line == path) {
+        trusted.push_str(&format!("{path}\n"));
+        let dir = Dir::create_private(&dir).map_err(unwritable)?;
+        let written = dir.replace(TRUSTED, trusted.as_bytes(), Durability::Disk);
+        written.map_err(unwritable)?;
+    }
+    print_line(&format!(
+        "the project `{}` is obeyed from now on",
+        printable(path)
+    ));
+    Ok(exit_code::DONE)
+}
+
+fn read_trusted(dir: &Path) -> Result<String, CommandError> {
+    let wrong = |reason: String| {
+        CommandError::usage(
+            "user_config",
+            format!("`{}`: {reason}", dir.join(TRUSTED).display()),
+        )
+    };
+    if !dir.is_dir() {
+        return Ok(String::new());
+    }
+    let read = Dir::open(dir).and_then(|dir| dir.read_optional(TRUSTED));
+    let bytes = read.map_err(|error| wrong(error.source.to_string()))?;
+    String::from_utf8(bytes.unwrap_or_default()).map_err(|error| wrong(error.to_string()))
+}
+
+fn check_owner(path: &Path) -> Result<(), CommandError> {
+    let Some((other, owner)) = foreign_owner(path) else {
+        return Ok(());
+    };
+    let reason = format!(
+        "`{}`: `{}` belongs to another user (number {owner}), and your own configuration must be yours",
+        path.display(),
+        other.display()
+    );
+    let error = CommandError::usage("user_config", reason);
+    Err(error.with_hint("set HOME or XDG_CONFIG_HOME to a directory of yours"))
+}
+
+fn configured(path: &Path) -> Result<User, CommandError> {
     if !path.is_file() {
         return Ok(User::default());
     }
+    check_owner(path)?;
     let wrong =
         |reason: String| CommandError::usage("user_config", format!("`{}`: {reason}", path.display()));
-    if let Some((other, owner)) = foreign_owner(&path) {
-        let error = wrong(format!(
-            "`{}` belongs to another user (number {owner}), and your own configuration must be yours",
-            other.display()
-        ));
-        return Err(error.with_hint("set HOME or XDG_CONFIG_HOME to a directory of yours"));
-    }
-    let value = dad_definition::load_data(&path)?;
+    let value = dad_definition::load_data(path)?;
     if value.is_null() {
         return Ok(User::default());
     }
@@ -74,9 +149,10 @@ impl User {
     }
 }
 
-fn file() -> Option<PathBuf> {
+/// The directory of the user's configuration.
+fn configuration() -> Option<PathBuf> {
     let configuration = directory("XDG_CONFIG_HOME").or_else(|| Some(directory("HOME")?.join(".config")));
-    Some(configuration?.join("dhenara/config.yaml"))
+    Some(configuration?.join("dhenara"))
 }
 
 /// A directory that the environment names. As the XDG specification has it, a path that is not absolute does not count.

@@ -14,9 +14,11 @@
 
 mod budget;
 mod canonical;
+mod clean;
 mod control;
 mod definition;
 mod duration;
+mod fingerprint;
 mod id;
 pub mod json;
 mod panic;
@@ -34,12 +36,14 @@ mod usage;
 
 pub use budget::{Budget, ParseBudgetError};
 pub use canonical::{Digest, ParseDigestError, canonical_json};
+pub use clean::{Clean, Redact, StepValues};
 pub use control::{Callback, Conditional, ForEach, OnExhausted, OnLimit, Parallel, Repeat};
 pub use definition::{
     AgentDefinition, ComponentBody, ComponentKind, Definition, DefinitionKind, Element, ElementKind,
     ElementOptions, FlowDefinition, NodeDefinition, NodeType, OnError, RetryPolicy, Reuse, SCHEMA_VERSION,
 };
 pub use duration::{ParseDurationError, format_duration, parse_duration};
+pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use id::{ElementId, IdError, MAX_ID_LENGTH, RESERVED_IDS};
 pub use jiff::Timestamp;
 pub use panic::panic_message;

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::canonical::Digest;
 use crate::definition::ComponentKind;
+use crate::fingerprint::Fingerprint;
 use crate::path::HierarchyPath;
 use crate::status::StepStatus;
 use crate::usage::Usage;
@@ -117,9 +118,9 @@ pub struct StepResult {
     pub error: Option<ErrorInfo>,
     /// Number of the attempt that ended the step, from 1.
     pub attempt: u32,
-    /// Digest of all that decides what the step does.
+    /// All that decides what the step does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fingerprint: Option<Digest>,
+    pub fingerprint: Option<Fingerprint>,
     /// When the step was reached.
     pub created_at: Timestamp,
     /// When its last attempt began to execute.
@@ -143,6 +144,9 @@ pub struct StepResult {
 }
 
 impl StepResult {
+    /// The version of the format of `result.json`.
+    pub const FORMAT: u32 = 2;
+
     /// Sets the usage fields; left out when nothing was consumed.
     pub fn set_usage(&mut self, usage: &Usage) {
         if usage.is_zero() {
@@ -287,4 +291,9 @@ pub struct ComponentResult {
     pub agg_usage_completion_tokens: u64,
     /// Tokens sent and received by its executed steps.
     pub agg_usage_total_tokens: u64,
+}
+
+impl ComponentResult {
+    /// The version of the format of `component_result.json`.
+    pub const FORMAT: u32 = 1;
 }

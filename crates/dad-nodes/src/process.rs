@@ -122,8 +122,7 @@ pub(crate) async fn run(
         guard: Some(cx.guard()),
     };
     if let Some(pgid) = group.id {
-        cx.run()
-            .process_started(cx.path(), pgid, process_start_time(pgid))?;
+        cx.process_started(pgid, process_start_time(pgid))?;
     }
     let stdin = let_begin(child.stdin.take(), program).await;
     let mut out = Capture::new(child.stdout.take(), &mut logs.stdout, cx.run().secrets());

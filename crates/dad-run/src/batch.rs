@@ -7,6 +7,7 @@ use dad_events::Event;
 use dad_fs::Durability;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use crate::driver::RunDriver;
 use crate::error::RunError;
 use crate::inner::{RunInner, State};
 use crate::journal::record::RecordBody;
@@ -66,6 +67,7 @@ impl RunInner {
         let run = self.this.clone();
         self.runtime.spawn(async move {
             tokio::time::sleep(GATHER).await;
+            #[expect(clippy::disallowed_methods, reason = "it belongs to no step")]
             let closed = tokio::task::spawn_blocking(move || {
                 let Some(run) = run.upgrade() else {
                     return;
@@ -101,7 +103,9 @@ impl RunHandle {
     pub fn durability(&self) -> Durability {
         self.inner().durability
     }
+}
 
+impl RunDriver {
     /// Does what waits for the disk, such as writing down an exchange that was paid for, and then, with
     /// [`Durability::Disk`], waits until every record so far is on the disk too.
     ///

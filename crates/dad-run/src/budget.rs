@@ -8,6 +8,7 @@ use std::time::Duration;
 use dad_core::{Budget, HierarchyPath, Usage};
 use tokio::sync::Notify;
 
+use crate::driver::RunDriver;
 use crate::run::RunHandle;
 
 /// How many of those who spent are named.
@@ -246,7 +247,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        let accounts = self.run.accounts();
+        let accounts = &self.run.inner().accounts;
         let mut state = accounts.state();
         for account in state.accounts(&self.path) {
             account.release(&self.estimate, self.spent);
@@ -269,11 +270,11 @@ pub struct StepAccount {
 
 impl Drop for StepAccount {
     fn drop(&mut self) {
-        self.run.accounts().state().steps.remove(&self.path);
+        self.run.inner().accounts.state().steps.remove(&self.path);
     }
 }
 
-impl RunHandle {
+impl RunDriver {
     fn accounts(&self) -> &Accounts {
         &self.inner().accounts
     }
@@ -302,7 +303,7 @@ impl RunHandle {
         };
         self.accounts().state().steps.insert(path.clone(), account);
         StepAccount {
-            run: self.clone(),
+            run: self.handle().clone(),
             path: path.clone(),
         }
     }
@@ -330,7 +331,7 @@ impl RunHandle {
                 if available.fits(&wanted) {
                     state.accounts(path).for_each(|account| account.reserve(&wanted));
                     return Ok(Reservation {
-                        run: self.clone(),
+                        run: self.handle().clone(),
                         path: path.clone(),
                         estimate: wanted,
                         spent: Usage::default(),

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use dad_core::SCHEMA_VERSION;
 use dad_events::Origin;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::excerpt::shorten_diff;
+use crate::format;
 
 /// Texts above this length, or of several lines, are shown as a diff.
 const SHORT: usize = 120;
@@ -117,7 +117,7 @@ impl Changes {
             changes.push(Change::of(ChangeKind::Version, &after.node_type, (None, None)));
         }
         Self {
-            schema_version: SCHEMA_VERSION,
+            schema_version: format::CHANGES,
             compared_with,
             changes,
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dad_core::{
     Budget, Definition, Digest, ElementId, HierarchyPath, PathSelector, Redactor, RunId, RunKind,
-    SCHEMA_VERSION, SecretRegistry, Timestamp, nearest,
+    SecretRegistry, Timestamp, nearest,
 };
 use dad_definition::{NodeTypes, Program, check_executable, compile};
 use dad_events::EventBusBuilder;
@@ -18,9 +18,10 @@ use crate::clock::{random_hex, random_suffix};
 use crate::drive::{Opened, drive};
 use crate::edit::Edit;
 use crate::error::RunError;
+use crate::format;
 use crate::inbox::Inbox;
 use crate::inputs::{GivenInputs, check_external, find_static_inputs, read_static_inputs};
-use crate::journal::file::{JOURNAL_FORMAT, JournalWriter};
+use crate::journal::file::JournalWriter;
 use crate::journal::record::RecordBody;
 use crate::journal::values::store_value;
 use crate::layout::{DOT_RUN, DOT_TRACE, PLAN, RUNS, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE};
@@ -388,7 +389,7 @@ impl RunContext {
             return Ok(None);
         };
         let entry = self.catalog().find(selector, Some(&self.root_id))?;
-        let view = open_any(&entry, self.options.origin_key.as_ref())?;
+        let view = self.open_previous(&entry)?;
         if self.options.alone && !view.is_original() && !self.options.trust_run {
             view.check_origin(self.options.trust_unsigned)?;
         }
@@ -415,6 +416,18 @@ impl RunContext {
         } = &self.options;
         let catalog = self.dirs.catalog().with_origin_key(origin_key.clone());
         catalog.trusting_unsigned(*trust_unsigned)
+    }
+
+    /// The run that another one is started from. Its results may be taken whoever made it, but what people said in it counts
+    /// only if it is the user's own.
+    pub(crate) fn open_previous(&self, entry: &RunEntry) -> Result<RunView, RunError> {
+        let view = open_any(entry, self.options.origin_key.as_ref())?;
+        // Without a key nobody can tell.
+        let is_own = self.options.origin_key.is_none()
+            || self.options.trust_run
+            || view.is_original()
+            || view.check_origin(self.options.trust_unsigned).is_ok();
+        Ok(if is_own { view } else { view.without_answers() })
     }
 
     fn make_plan(&self, program: &Program, parent: &RunView) -> Result<RerunPlan, RunError> {
@@ -456,7 +469,7 @@ impl RunContext {
             .iter()
             .flat_map(|plan| plan.ancestors.iter().cloned());
         let mut plan = RerunPlan {
-            schema_version: SCHEMA_VERSION,
+            schema_version: format::PLAN,
             parent: parent.run_id.clone(),
             root_parent: parents_plan
                 .as_ref()
@@ -550,7 +563,7 @@ impl RunContext {
         journal.append(
             created_at,
             &RecordBody::RunCreated {
-                schema_version: JOURNAL_FORMAT,
+                schema_version: format::JOURNAL,
                 run_id: run_id.clone(),
                 root_id: self.root_id.clone(),
                 definition_digest: program.digest,
@@ -759,7 +772,10 @@ fn write_static_inputs(
     if inputs.is_empty() {
         return Ok(None);
     }
-    let text = to_file_text(STATIC_INPUTS_FILE, &Versioned::new(inputs.to_json()))?;
+    let text = to_file_text(
+        STATIC_INPUTS_FILE,
+        &Versioned::new(format::STATIC_INPUTS, inputs.to_json()),
+    )?;
     // A file of that name may have been copied there.
     target.replace(STATIC_INPUTS_FILE, &text, durability)?;
     Ok(Some(Digest::of(&text)))

@@ -25,7 +25,7 @@ use crate::machine;
 use crate::question::Answer;
 use crate::reader::ResultReader;
 use crate::resume::Interrupted;
-use crate::run::{ActiveRun, RunHandle, RunScope};
+use crate::run::{ActiveRun, RunScope};
 use crate::view::RunView;
 
 /// How often it is looked for what other processes ask for.
@@ -73,6 +73,10 @@ pub(crate) fn drive(
     let before = opened.history.as_ref();
     let epoch = opened.journal.progress().tally.epoch + 1;
     let usage = opened.journal.progress().tally.totals.usage;
+    let created = opened.journal.progress().tally.created.as_ref();
+    let salt = created
+        .and_then(|created| created.salt.clone())
+        .unwrap_or_default();
     let identity = Arc::new(RunIdentity {
         run_id: opened.run_id,
         root_id,
@@ -123,10 +127,12 @@ pub(crate) fn drive(
         cancelled: options.cancelled.child_token(),
         any_cancelled: AtomicBool::new(false),
         ended: AtomicBool::new(false),
+        is_driven: AtomicBool::new(false),
         created_at: opened.created_at,
         started: Instant::now(),
         epoch,
         token: random_hex()?,
+        salt,
         environment: options.environment,
         upgraded_from: opened.upgraded_from,
         answer_came: Notify::new(),
@@ -188,23 +194,22 @@ fn files_of(spans: Option<&SpanMap>, project_root: &Path) -> Vec<PathBuf> {
 /// Does what other processes ask for, until the run has ended.
 pub(crate) async fn watch_inbox(run: Weak<RunInner>) {
     loop {
-        let Some(handle) = RunHandle::of(&run) else { return };
-        if handle.inner().ended.load(Ordering::Acquire) {
+        let Some(run) = run.upgrade() else { return };
+        if run.ended.load(Ordering::Acquire) {
             return;
         }
-        handle.read_inbox();
-        drop(handle);
+        run.read_inbox();
+        drop(run);
         tokio::time::sleep(INBOX_INTERVAL).await;
     }
 }
 
-impl RunHandle {
+impl RunInner {
     /// Does what other processes have asked for since the last look: a run looks several times a second, and at once
     /// before it comes to rest. Trouble with one message delays that message alone.
-    pub fn read_inbox(&self) {
-        let inner = self.inner();
-        let mut inbox = inner.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        let messages = match inbox.new_messages(&inner.dot_run) {
+    pub(crate) fn read_inbox(&self) {
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        let messages = match inbox.new_messages(&self.dot_run) {
             Ok(messages) => messages,
             Err(error) => {
                 tracing::warn!(%error, "the messages to the run cannot be read");
@@ -222,8 +227,8 @@ impl RunHandle {
                     }
                 }
             } else if let Some((question, answer)) = Answer::of(received.message) {
-                inner.state().answers.insert(question, answer);
-                inner.answer_came.notify_waiters();
+                self.state().answers.insert(question, answer);
+                self.answer_came.notify_waiters();
             }
         }
     }

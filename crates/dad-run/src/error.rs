@@ -338,6 +338,9 @@ pub enum RunError {
     /// A step that is to be settled by hand and has ended well, or of which there may be several.
     #[error("`{0}` cannot be settled: it has ended well, or its iteration is not said")]
     NothingToSettle(HierarchyPath),
+    /// A run that is to be driven a second time at once.
+    #[error("the run is driven already: there is one driver at a time")]
+    AlreadyDriven,
     /// A node that was asked to stop and did not.
     #[error("`{path}` did not stop within {grace} of being asked to", grace = dad_core::format_duration(*grace))]
     Unresponsive {
@@ -546,6 +549,7 @@ impl RunError {
             Self::Settle(_) | Self::Step(_) => "unknown_path",
             Self::SettledTwice(_) => "settled_twice",
             Self::NothingToSettle(_) => "nothing_to_settle",
+            Self::AlreadyDriven => "already_driven",
             Self::Unresponsive { .. } => "unresponsive",
             Self::OriginalSystem(_) => "original_system",
             Self::NothingToResume => "nothing_to_resume",
@@ -617,9 +621,7 @@ impl RunError {
                 "restore the file, or start a re-run whose entry point is its step or one before it".to_owned(),
             ),
             Self::ForeignProject { project_root, .. } => Some(format!(
-                "name your own project by `--project-root DIR`; if you trust this one, write into \
-                 `dhenara/config.yaml` in your configuration directory ($XDG_CONFIG_HOME, else ~/.config):\n\
-                 trusted_projects: [\"{}\"]",
+                "name your own project by `--project-root DIR`; if you trust this one, `dhenara trust {}` obeys it",
                 project_root.display()
             )),
             Self::Project { .. } => Some("name the project by `--project-root DIR`".to_owned()),
@@ -745,6 +747,7 @@ impl RunError {
             | Self::Random(_)
             | Self::RecordTooLong { .. }
             | Self::Unresponsive { .. }
+            | Self::AlreadyDriven
             | Self::Ended
             | Self::Stopped(_)
             | Self::NotAnEnd(..)

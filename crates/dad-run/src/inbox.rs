@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
 
-use dad_core::{HierarchyPath, SCHEMA_VERSION, Timestamp};
+use dad_core::{HierarchyPath, Timestamp};
 use dad_fs::{Dir, Durability, Entry, FsError, FsResult};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::clock::random_suffix;
 use crate::error::RunError;
+use crate::format;
 use crate::layout::{DOT_RUN, INBOX};
 use crate::projection::to_file_text;
 
@@ -78,7 +79,7 @@ pub fn request_cancel(run_dir: &Path, path: Option<&HierarchyPath>, source: &str
 /// Puts a message into the inbox of a run under a name of its own; `false` if the name is taken.
 pub(crate) fn send(run_dir: &Path, name: &str, source: &str, body: MessageBody) -> Result<bool, RunError> {
     let message = Message {
-        schema_version: SCHEMA_VERSION,
+        schema_version: format::INBOX,
         at: Timestamp::now(),
         source: source.to_owned(),
         body,

@@ -20,9 +20,10 @@ use crate::budget::Accounts;
 use crate::clock::Clock;
 use crate::end::RunEnd;
 use crate::error::RunError;
+use crate::format;
 use crate::inbox::Inbox;
 use crate::inputs::GivenInputs;
-use crate::journal::file::{JOURNAL_FORMAT, JournalWriter};
+use crate::journal::file::JournalWriter;
 use crate::journal::record::{Driver, RecordBody, SessionStart, StepCommitted};
 use crate::journal::state::voided_by;
 use crate::lease::Lease;
@@ -62,6 +63,8 @@ pub(crate) struct RunInner {
     pub(crate) interactive: bool,
     pub(crate) cancelled: CancellationToken,
     pub(crate) ended: AtomicBool,
+    /// Whether there is a driver.
+    pub(crate) is_driven: AtomicBool,
     /// Whether anything but the whole run is to stop.
     pub(crate) any_cancelled: AtomicBool,
     pub(crate) created_at: Timestamp,
@@ -71,6 +74,8 @@ pub(crate) struct RunInner {
     pub(crate) epoch: u32,
     /// What the environment of its children holds, so that they can be told from other processes.
     pub(crate) token: String,
+    /// What digests of values that must not be guessed are made with.
+    pub(crate) salt: String,
     /// The environment of the project that it uses.
     pub(crate) environment: String,
     /// Of a run that was begun in the first format: digest of all lines before this process resumed it.
@@ -189,7 +194,7 @@ impl RunInner {
     pub(crate) fn session(&self) -> SessionStart {
         SessionStart {
             driver: self.driver(),
-            schema_version: self.upgraded_from.map(|_| JOURNAL_FORMAT),
+            schema_version: self.upgraded_from.map(|_| format::JOURNAL),
             prev: self.upgraded_from,
             definition: Some(self.reader.program.digest),
             token: Some(self.token.clone()),

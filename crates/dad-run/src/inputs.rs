@@ -7,6 +7,7 @@ use dad_definition::{Component, NodeTypes, Program, Selected};
 use serde_json::{Map, Value};
 
 use crate::error::RunError;
+use crate::format;
 use crate::recorded::check_version;
 
 /// The only field of an input of a component.
@@ -192,7 +193,7 @@ pub(crate) fn parse_static_inputs(path: &Path, bytes: &[u8]) -> Result<Vec<Unres
     };
     // A step may have this id, but an input is never a number.
     if let Some(version) = map.get("schema_version").filter(|version| version.is_number()) {
-        check_version(version, path)?;
+        check_version(version, path, format::STATIC_INPUTS)?;
         map.shift_remove("schema_version");
     }
     let source = format!("`{}`", path.display());

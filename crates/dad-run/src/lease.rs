@@ -1,11 +1,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dad_core::SCHEMA_VERSION;
 use dad_fs::{Dir, FileLock};
 use serde::{Deserialize, Serialize};
 
 use crate::error::RunError;
+use crate::format;
 use crate::journal::file::first_and_last;
 use crate::journal::record::RecordBody;
 use crate::layout::{JOURNAL, LEASE};
@@ -54,7 +54,7 @@ impl Lease {
     /// Writes who holds it.
     pub(crate) fn sign(&mut self, dot_run: &Dir) -> Result<(), RunError> {
         let holder = Holder {
-            schema_version: SCHEMA_VERSION,
+            schema_version: format::LEASE,
             host: machine::host(),
             pid: std::process::id(),
             boot_id: machine::boot_id(),
@@ -179,7 +179,7 @@ mod tests {
     fn driven_elsewhere(place: &Path, sealed: bool) -> Dir {
         let dir = Dir::open(place).unwrap();
         let holder = Holder {
-            schema_version: SCHEMA_VERSION,
+            schema_version: format::LEASE,
             host: "elsewhere.example".to_owned(),
             pid: 7,
             boot_id: None,

@@ -26,12 +26,15 @@ mod catalog;
 mod changes;
 mod clock;
 mod context;
+mod control;
 mod decide;
 mod drive;
+pub mod driver;
 mod edit;
 mod end;
 mod error;
 mod excerpt;
+mod format;
 mod inbox;
 mod inner;
 mod inputs;
@@ -65,7 +68,7 @@ mod verify;
 mod view;
 
 pub use approval::{ApprovalAnswer, approval_schema};
-pub use budget::{Available, BudgetExceeded, Estimate, Reservation, StepAccount};
+pub use budget::{Available, BudgetExceeded, Estimate, Reservation};
 pub use builder::RunContextBuilder;
 pub use catalog::{Catalog, RunEntry, Survey};
 pub use changes::{Change, ChangeKind, Changes, Compared};
@@ -99,20 +102,17 @@ pub use plan::{
 pub use preview::RunPreview;
 pub use project::{ProjectTrust, find_project_root, find_project_root_from, foreign_owner};
 pub use projection::{Metadata, Summary};
-pub use question::{Answer, NewAnswer, NewQuestion, Question, answer_question};
+pub use question::{Answer, Question, answer_question};
 pub use reader::ResultReader;
 pub use recorded::{DefinitionChanges, RecordedDefinition};
 pub use repair::{Repair, RepairDecision, UncertainStep};
 pub use resources::Resources;
-pub use resume::{Interrupted, Settled};
+pub use resume::Settled;
 pub use retention::{
     Failure, Inventory, KeepReason, Leftover, PlannedRun, PrunePlan, PruneReport, RetentionPolicy, StoredRun,
     Unreadable, plan_prune,
 };
-pub use run::{
-    ActiveRun, ComponentEnd, EnteredComponent, Items, LoopStart, RunHandle, RunScope, SealedRun, Stoppable,
-};
+pub use run::{ActiveRun, RunHandle, RunScope, SealedRun};
 pub use secrets::{SecretError, SecretSource, credentials_file};
-pub use step::{CommitDetails, StagedStep, StepStart};
 pub use verify::{Damage, Verification};
 pub use view::{OpenQuestion, RunView, ViewEntry};

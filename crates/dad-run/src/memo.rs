@@ -1,11 +1,12 @@
 use std::path::Path;
 
-use dad_core::{Digest, SCHEMA_VERSION, Timestamp};
+use dad_core::{Clean, Digest, Timestamp};
 use dad_fs::Dir;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::RunError;
+use crate::format;
 
 /// One line of `memo.jsonl`: a paid or effectful exchange inside a step. It is also the format of cassettes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,17 +31,23 @@ pub struct MemoLine {
 }
 
 impl MemoLine {
-    /// A line of the present format.
+    /// A line of the present format. The digest is that of the request itself, before secrets in it were masked.
     #[must_use]
-    pub fn new(name: &str, number: u32, request: Value, response: Value, at: Timestamp) -> Self {
+    pub fn new(
+        (name, number): (&str, u32),
+        request_digest: Digest,
+        request: Clean<Value>,
+        response: Clean<Value>,
+        at: Timestamp,
+    ) -> Self {
         Self {
-            schema_version: SCHEMA_VERSION,
+            schema_version: format::MEMO,
             name: name.to_owned(),
             number,
             at,
-            request_digest: Digest::of_json(&request),
-            request,
-            response,
+            request_digest,
+            request: request.into_inner(),
+            response: response.into_inner(),
             is_counted: false,
         }
     }

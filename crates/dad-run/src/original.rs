@@ -1,8 +1,6 @@
 //! Runs of the original system, as far as their directories can be read.
 
-use dad_core::{
-    Digest, ElementId, HierarchyPath, RunId, SCHEMA_VERSION, Segment, StepStatus, Timestamp, Usage,
-};
+use dad_core::{Digest, ElementId, HierarchyPath, RunId, Segment, StepStatus, Timestamp, Usage};
 use dad_fs::{Dir, EntryKind};
 use serde_json::Value;
 
@@ -77,7 +75,7 @@ impl OriginalRun {
             plan_digest: None,
             key_id: None,
             salt: None,
-            schema_version: SCHEMA_VERSION,
+            schema_version: 1,
             run_id: self.entry.run_id.clone(),
             root_id,
             definition_digest: Digest::of(b""),

@@ -1,11 +1,12 @@
 use dad_core::{
-    ArtifactRef, Digest, ElementId, ErrorInfo, FirstFailure, HierarchyPath, RunId, RunStatus, SCHEMA_VERSION,
-    StatusCounts, Timestamp,
+    ArtifactRef, Digest, ElementId, ErrorInfo, FirstFailure, HierarchyPath, RunId, RunStatus, StatusCounts,
+    Timestamp,
 };
 use dad_fs::{Dir, Durability};
 use serde::{Deserialize, Serialize};
 
 use crate::error::RunError;
+use crate::format;
 use crate::inner::RunInner;
 use crate::journal::record::Driver;
 use crate::layout::{METADATA, RUN_SUMMARY};
@@ -56,7 +57,7 @@ impl Metadata {
         sealed: Option<&SealedRun>,
     ) -> Self {
         Self {
-            schema_version: SCHEMA_VERSION,
+            schema_version: format::RUN_SUMMARY,
             run_id: run.identity.run_id.clone(),
             root_component_id: run.identity.root_id.clone(),
             status,
@@ -113,7 +114,7 @@ impl Summary {
     pub(crate) fn new(run: &RunInner, sealed: &SealedRun, completed_at: Option<Timestamp>) -> Self {
         let usage = sealed.totals.usage;
         Self {
-            schema_version: SCHEMA_VERSION,
+            schema_version: format::METADATA,
             run_id: run.identity.run_id.clone(),
             root_component_id: run.identity.root_id.clone(),
             status: sealed.status,

@@ -2,21 +2,23 @@
 
 use std::path::Path;
 
-use dad_core::{Digest, HierarchyPath, NodeType, SCHEMA_VERSION, Timestamp};
+use dad_core::{Clean, Digest, HierarchyPath, NodeType, Timestamp};
 use dad_events::{EventBody, QuestionAsked, QuestionKind};
 use dad_fs::Durability;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::futures::Notified;
 
+use crate::driver::RunDriver;
 use crate::error::RunError;
+use crate::format;
 use crate::inbox::{Message, MessageBody, send};
 use crate::inputs::check_external;
 use crate::journal::record::RecordBody;
 use crate::journal::values::store_value;
 use crate::layout::QUESTIONS;
 use crate::projection::{shorten_text, to_file_text};
-use crate::run::{RunHandle, SOURCE};
+use crate::run::SOURCE;
 use crate::view::OpenQuestion;
 
 /// The content of `.run/questions/<id>.json`: written before its record.
@@ -60,9 +62,9 @@ pub struct NewQuestion {
     /// JSON Schema of the answer.
     pub schema: Value,
     /// Settings or variables.
-    pub settings: Value,
+    pub settings: Clean<Value>,
     /// What it would do, for people.
-    pub preview: String,
+    pub preview: Clean<String>,
     /// What an approval holds for.
     pub fingerprint: Option<Digest>,
 }
@@ -80,14 +82,14 @@ pub struct NewAnswer<'a> {
     pub source: &'a str,
     /// What an approval holds for.
     pub fingerprint: Option<Digest>,
-    /// The answer, without secrets.
-    pub value: &'a Value,
+    /// The answer.
+    pub value: &'a Clean<Value>,
 }
 
 impl<'a> NewAnswer<'a> {
     /// The input of a step or component, which nobody was asked for from outside.
     #[must_use]
-    pub const fn input(path: &'a HierarchyPath, source: &'a str, value: &'a Value) -> Self {
+    pub const fn input(path: &'a HierarchyPath, source: &'a str, value: &'a Clean<Value>) -> Self {
         Self {
             path,
             kind: QuestionKind::Input,
@@ -118,7 +120,7 @@ pub enum Answer {
     },
 }
 
-impl RunHandle {
+impl RunDriver {
     /// Asks a question that others may answer later, and gives its id. Asked again, it is the same question.
     ///
     /// # Errors
@@ -147,21 +149,18 @@ impl RunHandle {
         };
         let digest = Digest::of(format!("{path}\n{kind}\n{before}").as_bytes());
         let id = format!("{kind}_{}", &digest.to_string()[..12]);
-        let mut question = Question {
-            schema_version: SCHEMA_VERSION,
+        let question = Question {
+            schema_version: format::QUESTION,
             id: id.clone(),
             path: path.clone(),
             kind,
-            asked_at: self.now(),
+            asked_at: self.handle().now(),
             node_type,
             schema,
-            settings,
-            preview,
+            settings: settings.into_inner(),
+            preview: preview.into_inner(),
             fingerprint,
         };
-        let redactor = inner.secrets.redactor();
-        redactor.redact_json(&mut question.settings);
-        question.preview = redactor.redact(&question.preview).into_owned();
         let questions = inner.dot_run.create_dir_all(QUESTIONS)?;
         let name = format!("{id}.json");
         let text = to_file_text(&name, &question)?;
@@ -245,7 +244,7 @@ impl RunHandle {
             fingerprint: answer.fingerprint,
             id: answer.question.map(str::to_owned),
             source: shorten_text(answer.source, SOURCE),
-            input: store_value(&inner.dot_run, answer.value.clone(), inner.durability)?,
+            input: store_value(&inner.dot_run, answer.value.get().clone(), inner.durability)?,
         };
         inner.record(&body, None).map(drop)
     }

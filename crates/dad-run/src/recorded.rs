@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dad_core::{Definition, Digest, HierarchyPath, SCHEMA_VERSION};
+use dad_core::{Definition, Digest, HierarchyPath};
 use dad_definition::{Program, SpanMap, load_str};
 use dad_fs::{Dir, Durability};
 use indexmap::IndexMap;
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::RunError;
+use crate::format;
 use crate::layout::{DEFINITION, DEFINITIONS, SPANS};
 use crate::projection::{to_file_text, write_new_json};
 
@@ -69,9 +70,9 @@ pub(crate) struct Versioned<T> {
 }
 
 impl<T> Versioned<T> {
-    pub(crate) const fn new(content: T) -> Self {
+    pub(crate) const fn new(schema_version: u32, content: T) -> Self {
         Self {
-            schema_version: SCHEMA_VERSION,
+            schema_version,
             content,
         }
     }
@@ -107,7 +108,10 @@ pub(crate) fn record_definition(
     let all = dot_run.create_dir_all(DEFINITIONS)?;
     let name = file_name(program.digest);
     if all.kind(&name)?.is_none() {
-        let text = to_file_text(&name, &Versioned::new(DefinitionFile::of(program)))?;
+        let text = to_file_text(
+            &name,
+            &Versioned::new(format::DEFINITION_FILE, DefinitionFile::of(program)),
+        )?;
         all.publish(&name, &text, durability)?;
     }
     if durability == Durability::Disk {
@@ -124,12 +128,12 @@ pub(crate) fn write_definition(
     durability: Durability,
 ) -> Result<(), RunError> {
     let file = DefinitionFile::of(program);
-    let file = Versioned::new(file);
+    let file = Versioned::new(format::DEFINITION_FILE, file);
     write_new_json(dot_run, DEFINITION, &file, durability)?;
     let all = dot_run.create_dir(DEFINITIONS)?;
     write_new_json(&all, &file_name(program.digest), &file, durability)?;
     if let Some(spans) = spans {
-        write_new_json(dot_run, SPANS, &Versioned::new(spans), durability)?;
+        write_new_json(dot_run, SPANS, &Versioned::new(format::SPANS, spans), durability)?;
     }
     Ok(())
 }
@@ -166,7 +170,7 @@ fn parse_definition(
     recorded: Option<Digest>,
 ) -> Result<RecordedDefinition, RunError> {
     let path = dot_run.path().join(name);
-    let file: DefinitionFile<Value> = decode(bytes, &path)?;
+    let file: DefinitionFile<Value> = decode(bytes, &path, format::DEFINITION_FILE)?;
     if recorded.is_some_and(|recorded| recorded != Digest::of_json(&file.definition)) {
         return Err(RunError::Corrupt {
             path,
@@ -177,7 +181,7 @@ fn parse_definition(
     let loaded = load_str(&file.definition.to_string(), &shown, None, None)
         .map_err(|problems| RunError::unreadable(&path, problems))?;
     let spans = match dot_run.read_optional(SPANS)? {
-        Some(bytes) => Some(decode(&bytes, &dot_run.path().join(SPANS))?),
+        Some(bytes) => Some(decode(&bytes, &dot_run.path().join(SPANS), format::SPANS)?),
         None => None,
     };
     Ok(RecordedDefinition {
@@ -187,27 +191,27 @@ fn parse_definition(
     })
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T, RunError> {
+fn decode<T: DeserializeOwned>(bytes: &[u8], path: &Path, supported: u32) -> Result<T, RunError> {
     let value: Value = serde_json::from_slice(bytes).map_err(|e| RunError::unreadable(path, e))?;
     if let Some(version) = value.get("schema_version") {
-        check_version(version, path)?;
+        check_version(version, path, supported)?;
     }
     serde_json::from_value(value).map_err(|e| RunError::unreadable(path, e))
 }
 
 /// Refuses a document of a newer version, and one whose version is none.
-pub(crate) fn check_version(version: &Value, path: &Path) -> Result<(), RunError> {
+pub(crate) fn check_version(version: &Value, path: &Path, supported: u32) -> Result<(), RunError> {
     let found = version.as_u64().and_then(|version| u32::try_from(version).ok());
     match found {
-        Some(found @ 1..) if found <= SCHEMA_VERSION => Ok(()),
+        Some(found @ 1..) if found <= supported => Ok(()),
         Some(found @ 1..) => Err(RunError::NewerVersion {
             path: path.into(),
             found,
-            supported: SCHEMA_VERSION,
+            supported,
         }),
         _ => Err(RunError::unreadable(
             path,
-            format!("`schema_version` must be {SCHEMA_VERSION}"),
+            format!("`schema_version` must be {supported}"),
         )),
     }
 }

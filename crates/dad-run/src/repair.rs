@@ -10,8 +10,9 @@ use serde_json::json;
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::RunError;
+use crate::format;
 use crate::journal::chain::{Sealed, Sum};
-use crate::journal::file::{Checker, JOURNAL_FORMAT, JournalWriter, LineError, Lines, Tail};
+use crate::journal::file::{Checker, JournalWriter, LineError, Lines, Tail};
 use crate::journal::record::{ControlKind, Record, RecordBody, StepCommitted};
 use crate::journal::state::RunState;
 use crate::journal::values::{load_artifacts, store_value};
@@ -134,7 +135,7 @@ impl Repair {
             kept_sum,
             aside,
             uncertain: store_value(&dot_run, json!(paths), Durability::Disk)?,
-            schema_version: end.digest.map(|_| JOURNAL_FORMAT),
+            schema_version: end.digest.map(|_| format::JOURNAL),
             prev: end.digest,
         };
         let clock = SystemClock;

@@ -135,7 +135,7 @@ impl Replay<'_> {
         EventBody::RunStarted(RunStarted {
             resumed,
             steps: self.run.program().steps().count(),
-            plan: self.run.plan().map(RerunPlan::summary),
+            plan: self.run.inner().plan.as_ref().map(RerunPlan::summary),
         })
     }
 

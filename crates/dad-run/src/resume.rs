@@ -9,13 +9,14 @@ use dad_definition::Program;
 use dad_fs::{Dir, Durability, EntryKind, FsResult};
 use serde_json::json;
 
-use crate::context::{Prepared, RunContext, open_any};
+use crate::context::{Prepared, RunContext};
 use crate::decide::is_result;
 use crate::drive::{Opened, drive};
 use crate::error::RunError;
+use crate::format;
 use crate::inbox::Inbox;
 use crate::inputs::parse_static_inputs;
-use crate::journal::file::{JOURNAL_FORMAT, JournalWriter};
+use crate::journal::file::JournalWriter;
 use crate::journal::record::{ControlKind, RecordBody, StepCommitted};
 use crate::layout::{ATTEMPTS, DOT_RUN, DOT_TRACE, MEMO, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE, VALUES};
 use crate::lease;
@@ -31,7 +32,15 @@ impl ActiveRun {
     /// Notes that a step is settled by hand: it is not executed.
     fn settle(&self, path: &HierarchyPath, settled: &Settled) -> Result<(), RunError> {
         let reason = settled.reason().cloned();
-        self.control(settled.kind(), Some(path), "resume", reason.map(Into::into))
+        let inner = self.inner();
+        let state = &mut inner.state();
+        inner.control(
+            state,
+            settled.kind(),
+            Some(path),
+            "resume",
+            reason.map(Into::into),
+        )
     }
 }
 
@@ -196,7 +205,7 @@ impl RunContext {
         let key = self.options.origin_key.clone();
         let mut journal = JournalWriter::resume(&dot_run, (end, view.progress().clone()), key)?;
         // The first line in the second format vouches for those before it by itself.
-        if end.format == JOURNAL_FORMAT && view.origin() != Origin::Mine && journal.is_signed() {
+        if end.format == format::JOURNAL && view.origin() != Origin::Mine && journal.is_signed() {
             let trusts = journal.last_sum();
             journal.append(self.options.clock.now(), &RecordBody::Trusted { trusts }, None)?;
         }
@@ -226,7 +235,9 @@ impl RunContext {
         let run = drive(opened, prepared, scope, self)?;
         run.handle().start()?;
         if !budget.is_unlimited() {
-            run.control(ControlKind::Budget, None, "resume", Some(json!(budget)))?;
+            let inner = run.inner();
+            let state = &mut inner.state();
+            inner.control(state, ControlKind::Budget, None, "resume", Some(json!(budget)))?;
         }
         for (path, settled) in settle {
             run.settle(&path, &settled)?;
@@ -239,9 +250,7 @@ impl RunContext {
         let parent = plan.parent.as_str();
         match self.catalog().find(parent, Some(&self.root_id)) {
             // The beginning of another id is not the run that is meant.
-            Ok(entry) if entry.run_id == plan.parent => {
-                open_any(&entry, self.options.origin_key.as_ref()).map(Some)
-            }
+            Ok(entry) if entry.run_id == plan.parent => self.open_previous(&entry).map(Some),
             Ok(_) | Err(RunError::UnknownRun { .. } | RunError::AmbiguousRun { .. }) => {
                 match needs_parent(plan, view) {
                     true => Err(RunError::ParentGone {

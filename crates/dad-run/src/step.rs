@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dad_core::{
-    ArtifactRef, Digest, ErrorInfo, FirstFailure, HierarchyPath, NodeType, Redactor, StepResult, StepStatus,
-    Timestamp, Usage,
+    ArtifactRef, Clean, Digest, ErrorInfo, FirstFailure, HierarchyPath, NodeType, Redactor, StepResult,
+    StepStatus, Timestamp, Usage,
 };
 use dad_events::{EventBody, StepEnded, StepStarted};
 use dad_fs::{Dir, Durability, EntryKind, FsResult};
@@ -15,8 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::changes::Changes;
 use crate::decide::Reason;
+use crate::driver::RunDriver;
 use crate::edit::Edit;
 use crate::error::RunError;
+use crate::format;
 use crate::inner::{RunInner, State};
 use crate::journal::record::{ArtifactList, RecordBody, StepCommitted, Totals};
 use crate::journal::values::store_artifacts;
@@ -26,7 +28,7 @@ use crate::plan::origin_of;
 use crate::projection::{self, shorten_text};
 use crate::recorded::Versioned;
 use crate::resume::free_name;
-use crate::run::{EnteredComponent, RunHandle};
+use crate::run::EnteredComponent;
 
 /// How much of the line that says what a step did is recorded, in bytes.
 const SUMMARY: usize = 2 * 1024;
@@ -86,7 +88,7 @@ pub struct CommitDetails {
     /// Of the last attempt.
     pub duration: Duration,
     /// What it did, in one line.
-    pub summary: Option<String>,
+    pub summary: Option<Clean<String>>,
     /// Whether it changed something outside the run, so that to do it twice is not the same as to do it once.
     pub effect: bool,
     /// Whether the run continues behind it although it failed.
@@ -116,7 +118,7 @@ impl StagedStep {
     /// # Errors
     /// If it cannot be written.
     pub fn write_world(&self, reads: &impl Serialize) -> Result<(), RunError> {
-        let reads = Versioned::new(reads);
+        let reads = Versioned::new(format::WORLD, reads);
         projection::write_new_json(self.dir()?, WORLD, &reads, Durability::Process).map(drop)
     }
 
@@ -144,7 +146,7 @@ impl StagedStep {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn replace_state(&self, state: &Value) -> Result<(), RunError> {
+    pub fn replace_state(&self, state: &Clean<Value>) -> Result<(), RunError> {
         projection::write_json(self.dir()?, STATE, state, self.durability)
     }
 
@@ -152,7 +154,7 @@ impl StagedStep {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn write_state(&self, state: &Value) -> Result<(), RunError> {
+    pub fn write_state(&self, state: &Clean<Value>) -> Result<(), RunError> {
         projection::write_new_json(self.dir()?, STATE, state, self.durability).map(drop)
     }
 }
@@ -181,15 +183,15 @@ impl StagedStep {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn write_outcome_text(&self, text: &str) -> Result<(), RunError> {
+    pub fn write_outcome_text(&self, text: &Clean<String>) -> Result<(), RunError> {
         // It is synced with the rest of the directory when the step is committed.
         Ok(self
             .dir()?
-            .write_new(OUTCOME_TEXT, text.as_bytes(), Durability::Process)?)
+            .write_new(OUTCOME_TEXT, text.get().as_bytes(), Durability::Process)?)
     }
 }
 
-impl RunHandle {
+impl RunDriver {
     /// Begins to execute a step: its record, and the directory it works in.
     ///
     /// # Errors
@@ -274,7 +276,7 @@ impl RunHandle {
             path: path.clone(),
             node_type: node_type.clone(),
             attempt,
-            started_at: self.now(),
+            started_at: self.handle().now(),
             seq,
             stage: inner.stage.clone(),
             durability: inner.durability,
@@ -308,10 +310,10 @@ impl RunHandle {
         &self,
         component: &EnteredComponent,
         staged: &StagedStep,
-        result: &StepResult,
+        result: &Clean<StepResult>,
         details: CommitDetails,
     ) -> Result<(), RunError> {
-        let inner = self.inner();
+        let (inner, result) = (self.inner(), result.get());
         if !matches!(result.execution_status, StepStatus::Completed) && !result.execution_status.is_failure()
         {
             return Err(RunError::NotAnEnd(staged.path.clone(), result.execution_status));
@@ -335,7 +337,9 @@ impl RunHandle {
             usage: Usage { cost: None, ..usage },
             cost: usage.cost,
             duration_ms: u64::try_from(details.duration.as_millis()).unwrap_or(u64::MAX),
-            summary: details.summary.map(|summary| shorten_text(&summary, SUMMARY)),
+            summary: details
+                .summary
+                .map(|summary| shorten_text(summary.get(), SUMMARY)),
             error: result.error.as_ref().map(projection::shorten),
             absorbed: details.absorbed,
         };
@@ -365,11 +369,12 @@ impl RunHandle {
         component: &EnteredComponent,
         path: &HierarchyPath,
         node_type: &NodeType,
-        (status, error): (StepStatus, Option<ErrorInfo>),
-        summary: Option<String>,
+        (status, error): (StepStatus, Option<Clean<ErrorInfo>>),
+        summary: Option<Clean<String>>,
         absorbed: bool,
     ) -> Result<Totals, RunError> {
         let inner = self.inner();
+        let error = error.map(Clean::into_inner);
         let seq = inner.state().journal.next_seq();
         self.clear_final(path, seq)?;
         let committed = StepCommitted {
@@ -385,7 +390,7 @@ impl RunHandle {
             usage: Usage::default(),
             cost: None,
             duration_ms: 0,
-            summary: summary.map(|summary| shorten_text(&summary, SUMMARY)),
+            summary: summary.map(|summary| shorten_text(summary.get(), SUMMARY)),
             error: error.as_ref().map(projection::shorten),
             absorbed,
         };
@@ -424,15 +429,15 @@ impl RunHandle {
         self.clear_final(path, seq)?;
         // What was settled by hand has no files.
         if step.artifacts.is_empty() {
-            let end = (step.status, step.error.clone());
-            return self.settle_step(
-                component,
-                path,
-                node_type,
-                end,
-                step.summary.clone(),
-                step.absorbed,
-            );
+            // The previous run may have known fewer secrets.
+            let redactor = inner.secrets.redactor();
+            let error = step.error.clone().map(|error| Clean::redact(error, &redactor));
+            let summary = step
+                .summary
+                .clone()
+                .map(|summary| Clean::redact(summary, &redactor));
+            let end = (step.status, error);
+            return self.settle_step(component, path, node_type, end, summary, step.absorbed);
         }
         let edits: Vec<&Edit> = inner.plan.iter().flat_map(|plan| plan.edits_of(path)).collect();
         // Neither directory is opened: most steps have two files.

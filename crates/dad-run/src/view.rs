@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use dad_core::{
-    ArtifactRef, Digest, ElementId, ErrorInfo, HierarchyPath, OnError, RunId, RunStatus, StepStatus,
-    Timestamp,
+    ArtifactRef, Digest, ElementId, ErrorInfo, Fingerprint, HierarchyPath, OnError, RunId, RunStatus,
+    StepStatus, Timestamp,
 };
 use dad_events::QuestionKind;
 use dad_fs::Dir;
@@ -60,7 +60,7 @@ pub struct RunView {
     state: RunState,
     end: JournalEnd,
     /// Steps in loops by their place in the definition and their fingerprint; made when it is first asked for.
-    in_loops: OnceLock<HashMap<(HierarchyPath, Digest), HierarchyPath>>,
+    in_loops: OnceLock<HashMap<(HierarchyPath, Fingerprint), HierarchyPath>>,
 }
 
 /// A component or step of a [`RunView`].
@@ -237,7 +237,7 @@ impl RunView {
     pub fn fitting(
         &self,
         path: &HierarchyPath,
-        fingerprint: Digest,
+        fingerprint: Fingerprint,
         on_error: OnError,
     ) -> (Option<&StepCommitted>, Fit) {
         let is_result = |step: &&StepCommitted| is_result(step, on_error);
@@ -257,8 +257,15 @@ impl RunView {
         }
     }
 
+    /// Whether steps of it have fingerprints of the first version.
+    #[must_use]
+    pub fn has_first_fingerprints(&self) -> bool {
+        let fingerprint = self.steps().find_map(|step| step.fingerprint);
+        fingerprint.is_some_and(|fingerprint| fingerprint.version() == 1)
+    }
+
     /// Another iteration's step that has a fingerprint: of several the first that ended.
-    fn in_another_iteration(&self, path: &HierarchyPath, fingerprint: Digest) -> Option<&StepCommitted> {
+    fn in_another_iteration(&self, path: &HierarchyPath, fingerprint: Fingerprint) -> Option<&StepCommitted> {
         let in_loops = self.in_loops.get_or_init(|| {
             let mut found = HashMap::new();
             for step in self.steps() {
@@ -509,6 +516,13 @@ impl RunView {
 
     pub(crate) fn journal_end(&self) -> &JournalEnd {
         &self.end
+    }
+
+    /// The run without what people said in it: in a run that is not the user's own, others may have said it.
+    pub(crate) fn without_answers(mut self) -> Self {
+        self.state.entries.answers.clear();
+        self.state.entries.approved.clear();
+        self
     }
 
     /// Whose run it is.

@@ -1,8 +1,9 @@
 //! Somebody's agreement before something executes.
 
-use dad_core::{Digest, ErrorInfo, HierarchyPath, NodeType, StepStatus};
+use dad_core::{Clean, Digest, ErrorInfo, HierarchyPath, NodeType, StepStatus};
 use dad_events::{ApprovalRequiredEvent, QuestionKind};
-use dad_run::{Answer, ApprovalAnswer, NewAnswer, NewQuestion, RunError, RunHandle, approval_schema};
+use dad_run::driver::{NewAnswer, NewQuestion, RunDriver};
+use dad_run::{Answer, ApprovalAnswer, RunError, approval_schema};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -17,9 +18,9 @@ pub(crate) struct Intent<'a> {
     /// The type of the node; `None` for a component.
     pub(crate) node_type: Option<&'a NodeType>,
     /// Settings or variables, rendered.
-    pub(crate) settings: Value,
+    pub(crate) settings: Clean<Value>,
     /// What it would do, for people.
-    pub(crate) preview: String,
+    pub(crate) preview: Clean<String>,
     /// What the agreement holds for.
     pub(crate) fingerprint: Digest,
 }
@@ -29,7 +30,7 @@ pub(crate) enum Approval {
     /// It may execute.
     Granted,
     /// It is to be worked out again with another input, which is recorded.
-    Edited(Value),
+    Edited(Clean<Value>),
     /// It may not.
     Denied(ErrorInfo),
     /// It comes to rest without an answer.
@@ -46,57 +47,58 @@ struct Said {
 impl Intent<'_> {
     /// Asks until somebody has said something, unless somebody agreed to the same before the run was resumed.
     pub(crate) async fn approval(
-        mut self,
-        run: &RunHandle,
+        self,
+        driver: &RunDriver,
         busy: &mut BusyStep<'_>,
         stop: &CancellationToken,
     ) -> Result<Approval, RunError> {
-        let history = run.history();
+        let history = driver.history();
         if history.is_some_and(|history| history.is_approved(self.path, self.fingerprint)) {
             return Ok(Approval::Granted);
         }
-        let redactor = run.secrets().redactor();
-        redactor.redact_json(&mut self.settings);
-        self.preview = redactor.redact(&self.preview).into_owned();
         let kind = QuestionKind::Approval;
-        let early = run.answered_meanwhile(self.path, kind, Some(self.fingerprint))?;
+        let early = driver.answered_meanwhile(self.path, kind, Some(self.fingerprint))?;
         let said = match early {
             Some((question, answer)) => Some(said_outside(answer, question)),
             None => tokio::select! {
                 // A handler is not waited for when the run stops; the question stays for whoever answers later.
                 () = stop.cancelled() => None,
-                said = self.ask_handlers(run) => said,
+                said = self.ask_handlers(driver) => said,
             },
         };
-        let mut said = match said {
+        let Said {
+            source,
+            question,
+            value,
+        } = match said {
             Some(said) => said,
             None => {
-                let question = run.ask(self.question(run))?;
-                match busy.wait(run, &question, stop).await {
+                let question = driver.ask(self.question(driver))?;
+                match busy.wait(driver, &question, stop).await {
                     Ok(answer) => said_outside(answer, question),
                     Err(status) => return Ok(Approval::Pending(status)),
                 }
             }
         };
         // By what is known now: it may have taken long.
-        run.secrets().redactor().redact_json(&mut said.value);
+        let value = Clean::redact(value, &driver.handle().secrets().redactor());
         // It was checked by whoever sent it, but anybody may write a file.
-        if let Err(reason) = check(&self.check_input(run), &said.value) {
+        if let Err(reason) = check(&self.check_input(driver), value.get()) {
             let message = format!("in the answer, {reason}");
             return Ok(Approval::Denied(ErrorInfo::new("invalid_input", message)));
         }
-        run.answered(NewAnswer {
+        driver.answered(NewAnswer {
             path: self.path,
             kind,
-            question: said.question.as_deref(),
-            source: &said.source,
+            question: question.as_deref(),
+            source: &source,
             fingerprint: Some(self.fingerprint),
-            value: &said.value,
+            value: &value,
         })?;
-        Ok(match ApprovalAnswer::parse(&said.value) {
+        Ok(match ApprovalAnswer::parse(value.get()) {
             Ok(ApprovalAnswer::Yes) => Approval::Granted,
             Ok(ApprovalAnswer::Edited(input)) => {
-                Approval::Edited(record_edited(run, self.path, &said.source, input)?)
+                Approval::Edited(record_edited(driver, self.path, &source, input)?)
             }
             Ok(ApprovalAnswer::No(reason)) => {
                 let reason = reason.unwrap_or_else(|| "without a reason".to_owned());
@@ -106,23 +108,23 @@ impl Intent<'_> {
         })
     }
 
-    fn check_input(&self, run: &RunHandle) -> dad_events::AnswerCheck {
+    fn check_input(&self, driver: &RunDriver) -> dad_events::AnswerCheck {
         match self.asker {
-            Some(asker) => asker.check(run),
+            Some(asker) => asker.check(driver),
             None => Box::new(|_| Err("there is no input that could be changed".to_owned())),
         }
     }
 
-    async fn ask_handlers(&self, run: &RunHandle) -> Option<Said> {
-        let input = self.check_input(run);
+    async fn ask_handlers(&self, driver: &RunDriver) -> Option<Said> {
+        let input = self.check_input(driver);
         let event = ApprovalRequiredEvent::new(
-            run.identity().clone(),
+            driver.handle().identity().clone(),
             (self.path.clone(), self.node_type.cloned()),
-            self.settings.clone(),
-            self.preview.clone(),
+            self.settings.get().clone(),
+            self.preview.get().clone(),
             Box::new(move |answer| check(&input, answer)),
         );
-        run.bus().ask(&event).await;
+        driver.bus().ask(&event).await;
         let value = event.answer()?;
         Some(Said {
             source: "event handler".to_owned(),
@@ -131,12 +133,16 @@ impl Intent<'_> {
         })
     }
 
-    fn question(&self, run: &RunHandle) -> NewQuestion {
+    fn question(&self, driver: &RunDriver) -> NewQuestion {
         NewQuestion {
             path: self.path.clone(),
             kind: QuestionKind::Approval,
             node_type: self.node_type.cloned(),
-            schema: approval_schema(&self.asker.map_or(Value::Bool(false), |asker| asker.schema(run))),
+            schema: approval_schema(
+                &self
+                    .asker
+                    .map_or(Value::Bool(false), |asker| asker.schema(driver)),
+            ),
             settings: self.settings.clone(),
             preview: self.preview.clone(),
             fingerprint: Some(self.fingerprint),

@@ -45,6 +45,7 @@ pub async fn look<T: Send + 'static>(
 }
 
 /// Runs work in a thread of its own; it is asked to stop when `cancelled` resolves or this is dropped.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub(crate) async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce(&Stop) -> Result<T, NodeError> + Send + 'static,
     span: Span,

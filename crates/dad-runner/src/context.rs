@@ -3,10 +3,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use dad_core::json::check_recorded;
-use dad_core::{Digest, HierarchyPath, NodeType, Redactor, StepStatus, Usage};
+use dad_core::{Clean, Digest, HierarchyPath, NodeType, Redactor, StepStatus, Usage};
 use dad_fs::Dir;
+use dad_run::driver::StagedStep;
 use dad_run::layout::CUSTOM_ARTIFACTS;
-use dad_run::{Available, Estimate, MemoLine, Reservation, RunError, RunHandle, SecretSource, StagedStep};
+use dad_run::{Available, Estimate, MemoLine, Reservation, RunError, RunHandle, SecretSource};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -67,6 +68,30 @@ impl NodeContext {
     #[must_use]
     pub fn run(&self) -> &RunHandle {
         &self.run
+    }
+
+    /// Records a child process of the step, by its group, before it is let execute anything: a run that is continued ends it
+    /// if it is still there.
+    ///
+    /// # Errors
+    /// If the step was cancelled meanwhile, so that the child must not execute, or the record cannot be written.
+    pub fn process_started(&self, pgid: u32, start_time: Option<u64>) -> Result<(), NodeError> {
+        Ok(self.walk.driver.process_started(self.path(), pgid, start_time)?)
+    }
+
+    /// Tells listeners a piece of a text that the step is about to have in its outcome; `text` holds no secrets. It is not
+    /// recorded.
+    pub fn stream_text(&self, text: String) {
+        self.walk.driver.stream_text(self.path(), text);
+    }
+
+    /// Publishes an event of the step by a name of the application's own, and records it.
+    ///
+    /// # Errors
+    /// If the record cannot be written.
+    pub fn custom(&self, name: &str, payload: Value) -> Result<(), NodeError> {
+        self.walk.driver.custom(name, Some(self.path()), payload)?;
+        Ok(())
     }
 
     /// The step.
@@ -249,6 +274,11 @@ impl NodeContext {
         preview: String,
         fingerprint: Digest,
     ) -> Result<(), NodeError> {
+        let redactor = self.redactor();
+        let (settings, preview) = (
+            Clean::redact(settings, &redactor),
+            Clean::redact(preview, &redactor),
+        );
         let intent = Intent {
             asker: None,
             path: self.path(),
@@ -258,7 +288,10 @@ impl NodeContext {
             fingerprint,
         };
         let mut busy = self.walk.busy.inside();
-        match intent.approval(&self.run, &mut busy, self.life.listen()).await? {
+        match intent
+            .approval(&self.walk.driver, &mut busy, self.life.listen())
+            .await?
+        {
             Approval::Granted | Approval::Edited(_) => Ok(()),
             Approval::Denied(error) => Err(NodeError::from_info(error).permanent()),
             Approval::Pending(StepStatus::Cancelled) => {
@@ -272,8 +305,9 @@ impl NodeContext {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn replace_state(&self, state: &Value) -> Result<(), NodeError> {
-        Ok(self.staged.replace_state(state)?)
+    pub fn replace_state(&self, state: Value) -> Result<(), NodeError> {
+        let state = Clean::redact(state, &self.redactor());
+        Ok(self.staged.replace_state(&state)?)
     }
 
     /// Reserves what a call may take of the budgets of the step and the run; waits while others have reserved what it
@@ -285,7 +319,7 @@ impl NodeContext {
         &self,
         estimate: impl Fn(&Available) -> Estimate + Send,
     ) -> Result<Reservation, NodeError> {
-        Ok(self.run.reserve(self.path(), estimate).await?)
+        Ok(self.walk.driver.reserve(self.path(), estimate).await?)
     }
 
     /// Makes a paid or effectful exchange: `make` is given its number among those of `name` in this step, from 1.
@@ -333,7 +367,7 @@ impl NodeContext {
         {
             let response: R = serde_json::from_value(response).map_err(broken)?;
             let usage = usage(&response);
-            self.run.spent_before(self.path(), usage, is_counted);
+            self.walk.driver.spent_before(self.path(), usage, is_counted);
             if is_counted {
                 self.memo.count_before(usage);
             }
@@ -346,16 +380,21 @@ impl NodeContext {
         }
         let response = make(number).await?;
         begun.keep();
-        let mut response = serde_json::to_value(response).map_err(broken)?;
+        let response = serde_json::to_value(response).map_err(broken)?;
         check_recorded(&response).map_err(|error| {
             let message = format!("what came back from `{name}` cannot be recorded: {error}");
             NodeError::new(error.code(), message).permanent()
         })?;
+        let redactor = self.redactor();
+        let (request, response) = (
+            Clean::redact(request, &redactor),
+            Clean::redact(response, &redactor),
+        );
         // What the node continues with is what stands in the file.
-        self.redactor().redact_json(&mut response);
-        let line = MemoLine::new(name, number, request, response.clone(), self.run.now());
-        self.memo.finish(&self.run, &self.staged, line)?;
-        serde_json::from_value(response).map_err(broken)
+        let told = response.get().clone();
+        let line = MemoLine::new((name, number), digest, request, response, self.run.now());
+        self.memo.finish(&self.walk.driver, &self.staged, &line)?;
+        serde_json::from_value(told).map_err(broken)
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dad_core::{ErrorInfo, HierarchyPath, OnExhausted, StepStatus};
 use dad_definition::{Component, Content, Expression, ForEachLoop, ProgramElement, RepeatLoop};
-use dad_run::{EntryPoint, Items, LoopStart, RangeBounds, RunError, RunView, Side};
+use dad_run::driver::{Items, LoopStart};
+use dad_run::{EntryPoint, RangeBounds, RunError, RunView, Side};
 use dad_template::{Range, Value};
 use futures_util::stream::{self, StreamExt};
 
@@ -30,7 +31,7 @@ impl Walk {
             return Err(unsupported(&component.path));
         };
         let path = &inside.entered.path;
-        let decided = self.run.history().and_then(|history| history.branch(path));
+        let decided = self.driver.history().and_then(|history| history.branch(path));
         let recorded = self.recorded(inside.side).and_then(|parent| parent.branch(path));
         let taken = match decided.or(recorded) {
             Some(taken) => taken,
@@ -46,7 +47,7 @@ impl Walk {
             },
         };
         if decided.is_none() {
-            self.run.branch_taken(path, taken)?;
+            self.driver.branch_taken(path, taken)?;
         }
         let list = if taken { true_branch } else { false_branch };
         let mut passed = taken_is_behind(inside, taken, self.entry_point.as_ref());
@@ -67,7 +68,7 @@ impl Walk {
         all: &mut Ended,
     ) -> Result<Facts, RunError> {
         let path = &inside.entered.path;
-        let decided = self.run.history().map(|history| history.loop_start(path));
+        let decided = self.driver.history().map(|history| history.loop_start(path));
         let decided = decided.transpose()?.flatten();
         let is_decided = decided.is_some();
         let recorded = self.recorded(inside.side).map(|parent| parent.loop_start(path));
@@ -85,7 +86,7 @@ impl Walk {
             true => over,
             false => {
                 let start = self.loop_start(over);
-                self.run.loop_started(path, &start)?;
+                self.driver.loop_started(path, &start)?;
                 Over::recorded(start)
             }
         };
@@ -170,7 +171,7 @@ impl Walk {
                 continue;
             };
             let decided = self
-                .run
+                .driver
                 .history()
                 .and_then(|history| history.loop_decided(path, iteration));
             let stop = match decided {
@@ -183,7 +184,7 @@ impl Walk {
                             return Ok((iteration + 1, false));
                         }
                     };
-                    self.run.loop_decided(path, iteration, stop)?;
+                    self.driver.loop_decided(path, iteration, stop)?;
                     stop
                 }
             };
@@ -240,24 +241,30 @@ impl Walk {
         let walks = iterations.map(|(iteration, part, side)| async move {
             let mut ended = Ended::nothing();
             begun.fetch_add(1, Ordering::AcqRel);
-            self.part_at(
-                &for_each.body,
-                &part,
-                &frame(iteration),
-                Inside { side, ..inside },
-                &mut ended,
-            )
-            .await?;
+            let effects = inside.effects.branch();
+            let inside = Inside {
+                side,
+                effects: &effects,
+                ..inside
+            };
+            self.part_at(&for_each.body, &part, &frame(iteration), inside, &mut ended)
+                .await?;
             if ended.status.is_failure() {
                 failed.store(true, Ordering::Release);
             }
-            Ok(ended)
+            Ok((ended, effects.first().map(|first| (iteration, first.clone()))))
         });
         let mut walks = stream::iter(walks).buffer_unordered(for_each.max_concurrency as usize);
-        let mut broken = None;
+        let (mut broken, mut first_effect) = (None, None);
         while let Some(ended) = walks.next().await {
             match ended {
-                Ok(ended) => all.add(ended),
+                Ok((ended, effect)) => {
+                    all.add(ended);
+                    first_effect = first_effect
+                        .into_iter()
+                        .chain(effect)
+                        .min_by_key(|(iteration, _)| *iteration);
+                }
                 Err(error) => {
                     failed.store(true, Ordering::Release);
                     broken.get_or_insert(error);
@@ -265,6 +272,9 @@ impl Walk {
             }
         }
         drop(walks);
+        if let Some((_, first)) = first_effect {
+            inside.effects.note(&first);
+        }
         let begun_all = begun.load(Ordering::Acquire) == count;
         if !begun_all && self.is_stopped(inside) {
             all.cancel();
@@ -303,7 +313,7 @@ impl Walk {
             all.add(ended);
             return Ok(());
         }
-        let entered = &self.run.enter_part(inside.entered, path)?;
+        let entered = &self.driver.enter_part(inside.entered, path)?;
         let inside = Inside {
             frame,
             entered,

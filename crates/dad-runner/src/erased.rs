@@ -107,6 +107,10 @@ impl<O: Serialize + Send + 'static> BoundStep for Untyped<O> {
         self.0.state(cx)
     }
 
+    fn environment(&self) -> Vec<(String, Option<String>)> {
+        self.0.environment()
+    }
+
     fn formerly_fingerprinted(&self, settings: &Value) -> Option<Value> {
         self.0.formerly_fingerprinted(settings)
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use dad_core::json::check_recorded;
 use dad_core::{ErrorInfo, HierarchyPath, OnLimit};
 use dad_definition::{Component, Expression, ForEachLoop, NodeElement, Prepared, TemplateTree, TreeError};
-use dad_run::{Items, LoopStart, RangeBounds};
+use dad_run::RangeBounds;
+use dad_run::driver::{Items, LoopStart};
 use dad_template::{Limits, Range, Value};
 use serde_json::{Map, Value as Json};
 

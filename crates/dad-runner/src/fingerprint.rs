@@ -1,6 +1,6 @@
 //! Fingerprints: by them a re-run knows the steps that would do the same again.
 
-use dad_core::{Digest, HierarchyPath, NodeType};
+use dad_core::{Digest, Fingerprint, HierarchyPath, NodeType};
 use dad_definition::NodeElement;
 use dad_run::{Fit, Normaliser, RunView, StepCommitted};
 use serde_json::{Value, json};
@@ -19,52 +19,67 @@ pub(crate) struct Fingerprinted<'a> {
 }
 
 impl Fingerprinted<'_> {
-    /// Its digest, the same in whichever run the step stands.
-    pub(crate) fn digest(&self, normaliser: &Normaliser) -> Digest {
+    /// The fingerprint, the same in whichever run the step stands. `salt` is that of the run: the values of environment
+    /// variables must not be guessed from it.
+    pub(crate) fn fingerprint(
+        &self,
+        normaliser: &Normaliser,
+        bound: &dyn BoundStep,
+        salt: &str,
+    ) -> Fingerprint {
+        let mut document = self.document(normaliser, &self.rendered.settings);
         let prepared = self.rendered.prepared.as_ref();
-        let values = prepared
-            .map(|prepared| &prepared.values)
-            .filter(|values| !values.is_null());
-        self.digest_with(normaliser, &self.rendered.settings, values)
+        let values = prepared.map(|prepared| &prepared.values);
+        if let Some(values) = values.filter(|values| !values.is_null()) {
+            document["prepared"] = normaliser.value(values);
+        }
+        let environment = bound.environment();
+        if !environment.is_empty() {
+            document["environment"] = json!(salted(salt, &environment));
+        }
+        Fingerprint::new(Digest::of_json(&document))
     }
 
-    /// The digest that runs recorded while compiled forms stood among the settings, if it was another one.
-    pub(crate) fn former_digest(&self, normaliser: &Normaliser, bound: &dyn BoundStep) -> Option<Digest> {
-        let settings = bound.formerly_fingerprinted(&self.rendered.settings)?;
-        Some(self.digest_with(normaliser, &settings, None))
+    /// The fingerprint of the first version, in which compiled forms stood among the settings.
+    pub(crate) fn first_version(&self, normaliser: &Normaliser, bound: &dyn BoundStep) -> Fingerprint {
+        let settings = bound.formerly_fingerprinted(&self.rendered.settings);
+        let settings = settings.as_ref().unwrap_or(&self.rendered.settings);
+        Fingerprint::first_version(Digest::of_json(&self.document(normaliser, settings)))
     }
 
-    fn digest_with(&self, normaliser: &Normaliser, settings: &Value, prepared: Option<&Value>) -> Digest {
+    fn document(&self, normaliser: &Normaliser, settings: &Value) -> Value {
         let world = match self.world {
             World::Pure => json!("pure"),
             World::Reads(reads) => json!({ "reads": reads.digest() }),
             World::Effect => json!("effect"),
         };
-        let mut document = json!({
+        json!({
             "node_type": self.node_type,
             "version": self.version,
             "settings": normaliser.value(settings),
             "input": self.input.map(|input| normaliser.value(input)),
             "world": world,
-        });
-        if let Some(prepared) = prepared {
-            document["prepared"] = normaliser.value(prepared);
-        }
-        Digest::of_json(&document)
+        })
     }
 }
 
-/// The result of the previous run that fits a step, by its fingerprint or by the one that it had formerly.
+/// Stands for the values of environment variables.
+fn salted(salt: &str, environment: &[(String, Option<String>)]) -> Digest {
+    Digest::of_json(&json!({ "salt": salt, "environment": environment }))
+}
+
+/// The result of the previous run that fits a step. Runs of earlier versions recorded fingerprints of the first version.
 pub(crate) fn fitting<'a>(
     parent: &'a RunView,
     path: &HierarchyPath,
     node: &NodeElement,
-    (fingerprint, former): (Digest, impl FnOnce() -> Option<Digest>),
+    (fingerprint, first_version): (Fingerprint, impl FnOnce() -> Fingerprint),
 ) -> (Option<&'a StepCommitted>, Fit) {
     let on_error = node.options.on_error;
     let found = parent.fitting(path, fingerprint, on_error);
     match found.1 {
-        Fit::Differs => former().map_or(found, |former| parent.fitting(path, former, on_error)),
+        Fit::Differs if parent.has_first_fingerprints() => parent.fitting(path, first_version(), on_error),
+        Fit::Differs => found,
         Fit::Same | Fit::OtherIteration => found,
     }
 }
@@ -82,7 +97,7 @@ mod tests {
         ])
     }
 
-    fn of(run: &str, world: &World) -> Digest {
+    fn of(run: &str, world: &World) -> Value {
         let settings = json!({"prompt": format!("see /p/runs/{run}/x of {run}, not /p/runs/shared")});
         let rendered = Rendered {
             settings,
@@ -96,7 +111,7 @@ mod tests {
             input: None,
             world,
         };
-        fingerprinted.digest(&normaliser(run))
+        fingerprinted.document(&normaliser(run), &rendered.settings)
     }
 
     fn reads(stamp: &str) -> World {

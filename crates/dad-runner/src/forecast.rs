@@ -112,8 +112,8 @@ struct Outside<'f> {
 
 /// A step as it will be.
 struct Foreseen {
-    fingerprint: dad_core::Digest,
-    former: Option<dad_core::Digest>,
+    fingerprint: dad_core::Fingerprint,
+    first_version: dad_core::Fingerprint,
     kind: Kind,
 }
 
@@ -388,11 +388,11 @@ impl<'a> Forecast<'a> {
         let (decision, reason, saves, kind) = match self.rendered(node, &path, around, &waits_for).await? {
             Some(Foreseen {
                 fingerprint,
-                former,
+                first_version,
                 kind,
             }) => {
                 let (known, fit) = parent.map_or((None, Fit::Differs), |parent| {
-                    fitting(parent, &path, node, (fingerprint, || former))
+                    fitting(parent, &path, node, (fingerprint, || first_version))
                 });
                 let (verdict, reason) = decide(&Facts {
                     side: Side::Undecided,
@@ -498,9 +498,10 @@ impl<'a> Forecast<'a> {
             input: input.as_ref(),
             world: &world,
         };
+        let salt = self.preview.results().and_then(RunView::salt);
         Ok(Some(Foreseen {
-            fingerprint: fingerprinted.digest(&self.normaliser),
-            former: fingerprinted.former_digest(&self.normaliser, &*bound),
+            fingerprint: fingerprinted.fingerprint(&self.normaliser, &*bound, salt.unwrap_or_default()),
+            first_version: fingerprinted.first_version(&self.normaliser, &*bound),
             kind: world.kind(),
         }))
     }

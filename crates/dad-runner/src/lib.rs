@@ -21,6 +21,7 @@ mod callback;
 mod common;
 mod context;
 mod control;
+mod effects;
 mod erased;
 mod error;
 mod evaluate;

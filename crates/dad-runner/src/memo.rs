@@ -3,8 +3,9 @@ use std::sync::{Mutex, PoisonError};
 
 use dad_core::{Digest, Usage};
 use dad_fs::{AppendFile, Durability};
+use dad_run::driver::{RunDriver, StagedStep};
 use dad_run::layout::MEMO;
-use dad_run::{MemoLine, RunError, RunHandle, StagedStep};
+use dad_run::{MemoLine, RunError};
 
 use crate::node_error::NodeError;
 
@@ -104,18 +105,17 @@ impl Memo {
     /// Appends a finished exchange.
     pub(crate) fn finish(
         &self,
-        run: &RunHandle,
+        driver: &RunDriver,
         staged: &StagedStep,
-        mut line: MemoLine,
+        line: &MemoLine,
     ) -> Result<(), NodeError> {
-        let redactor = run.secrets().redactor();
-        redactor.redact_json(&mut line.request);
-        redactor.redact_json(&mut line.response);
-        let text = to_line(&line).map_err(|e| NodeError::from_error("memo", &e))?;
+        let text = to_line(line).map_err(|e| NodeError::from_error("memo", &e))?;
         let mut state = self.state();
         let State { file, is_named, .. } = &mut *state;
         // With the records so far, because whoever goes on finds the memos by the record that the step was begun.
-        if let Err(error) = run.make_durable(|| write(file, is_named, staged, run.durability(), &text)) {
+        if let Err(error) =
+            driver.make_durable(|| write(file, is_named, staged, driver.handle().durability(), &text))
+        {
             let told = NodeError::from_error("memo", &error);
             state.lost = Some(error);
             return Err(told.permanent());

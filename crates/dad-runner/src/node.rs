@@ -151,6 +151,11 @@ pub trait BoundStep<O = Value>: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// Environment variables of this process whose values count in the fingerprint, by name.
+    fn environment(&self) -> Vec<(String, Option<String>)> {
+        Vec::new()
+    }
+
     /// The settings as fingerprints had them before compiled forms were kept apart, if those were others; it only serves to
     /// compare with runs of that time.
     #[doc(hidden)]

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use dad_core::json::check_recorded;
-use dad_core::{ErrorInfo, Redactor, Usage};
+use dad_core::{Clean, Redactor, Usage};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -133,19 +133,22 @@ pub(crate) fn recordable(executed: Result<NodeOutput, NodeError>) -> Result<Node
     }
 }
 
-pub(crate) fn redact_error(redactor: &Redactor, error: &mut ErrorInfo) {
-    error.message = redactor.redact(&error.message).into_owned();
-    if let Some(hint) = &mut error.hint {
-        *hint = redactor.redact(hint).into_owned();
-    }
+/// The output of a node without secrets, as it is recorded.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CleanOutput {
+    pub(crate) outcome: Clean<Value>,
+    pub(crate) output: Option<Clean<Value>>,
+    pub(crate) usage: Usage,
+    pub(crate) summary: Option<Clean<String>>,
 }
 
-pub(crate) fn redact_output(redactor: &Redactor, output: &mut NodeOutput) {
-    redactor.redact_json(&mut output.outcome);
-    if let Some(all) = &mut output.output {
-        redactor.redact_json(all);
-    }
-    if let Some(summary) = &mut output.summary {
-        *summary = redactor.redact(summary).into_owned();
+impl CleanOutput {
+    pub(crate) fn of(output: NodeOutput, redactor: &Redactor) -> Self {
+        Self {
+            outcome: Clean::redact(output.outcome, redactor),
+            output: output.output.map(|output| Clean::redact(output, redactor)),
+            usage: output.usage,
+            summary: output.summary.map(|summary| Clean::redact(summary, redactor)),
+        }
     }
 }

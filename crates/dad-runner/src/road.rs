@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::json::check_recorded;
 use dad_core::{
-    Digest, ErrorInfo, FirstFailure, HierarchyPath, NodeType, RetryPolicy, SCHEMA_VERSION, StepResult,
-    StepStatus, Timestamp, Usage,
+    Clean, ErrorInfo, Fingerprint, FirstFailure, HierarchyPath, NodeType, Redactor, RetryPolicy, StepResult,
+    StepStatus, StepValues, Timestamp, Usage,
 };
 use dad_definition::{NodeElement, TreeError};
+use dad_run::driver::{CommitDetails, Interrupted, StagedStep, StepStart};
 use dad_run::layout::{RESULT, WORLD};
 use dad_run::{
-    Changes, CommitDetails, Compared, Facts, Interrupted, Kind, Known, MemoLine, Reason, RunError, Settled,
-    Side, StagedStep, StepCommitted, StepStart, Totals, Verdict, decide, origin_of,
+    Changes, Compared, Facts, Kind, Known, MemoLine, Reason, RunError, Settled, Side, StepCommitted, Totals,
+    Verdict, decide, origin_of,
 };
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -32,15 +33,15 @@ use crate::input::{Asker, Input, carry_input, input};
 use crate::limits::{CANCELLED, LONGEST_STOP, Life, within_limits};
 use crate::node::{BindContext, Bound, BoundStep, ReadSet, World};
 use crate::node_error::NodeError;
-use crate::output::{NodeOutput, recordable, redact_error, redact_output};
+use crate::output::{CleanOutput, recordable};
 use crate::walk::{Ended, Inside, Walk};
 
 /// How one attempt ended.
 struct Attempt {
     staged: Arc<StagedStep>,
     status: StepStatus,
-    output: NodeOutput,
-    error: Option<ErrorInfo>,
+    output: CleanOutput,
+    error: Option<Clean<ErrorInfo>>,
     kind: FailureKind,
     /// What the attempts before it consumed.
     spent_before: Usage,
@@ -115,20 +116,22 @@ pub(crate) async fn take_step(
         inside,
         created_at: walk.run.now(),
     };
-    let _stoppable = walk.run.stoppable(&step.path, &step.stop, inside.phase.shield());
+    let _stoppable = walk
+        .driver
+        .stoppable(&step.path, &step.stop, inside.phase.shield());
     let mut busy = walk.busy.step();
-    walk.run.bus().caught_up().await;
+    walk.driver.bus().caught_up().await;
 
     // Place: what is committed in this run stays; before the entry point of a re-run the recorded result counts.
     if let Some(ended) = walk.committed_before(node, &step.path, inside.phase) {
         return Ok(ended);
     }
-    if let Some(settled) = walk.run.settled(&step.path) {
+    if let Some(settled) = walk.driver.settled(&step.path) {
         return step.settle(settled);
     }
     if inside.side == Side::Before {
         // A re-run of this one is to find it here.
-        carry_input(&walk.run, &step.path)?;
+        carry_input(&walk.driver, &step.path)?;
         return step.reuse(&step.path, Reason::BeforeEntryPoint);
     }
     // Input: for deciding whether the step can be reused nobody has to be asked twice.
@@ -150,12 +153,13 @@ pub(crate) async fn take_step(
     let executor = step.executor()?;
     let (rendered, bound, world, fingerprint, decided) = loop {
         // Render.
-        let rendered = match step.render(input.as_ref()) {
+        let given = input.as_ref().map(Clean::get);
+        let rendered = match step.render(given) {
             Ok(rendered) => rendered,
             Err(error) => return step.fail_before_execution(input, error),
         };
         // Fingerprint.
-        let (bound, world) = match step.bind(&*executor, &rendered, input.as_ref()).await {
+        let (bound, world) = match step.bind(&*executor, &rendered, given).await {
             Ok(found) => found,
             Err(error) => return step.fail_before_execution(input, error.info),
         };
@@ -163,13 +167,13 @@ pub(crate) async fn take_step(
             node_type: &node.node_type,
             version: node.version,
             rendered: &rendered,
-            input: input.as_ref(),
+            input: given,
             world: &world,
         };
-        let fingerprint = fingerprinted.digest(&walk.normaliser);
+        let fingerprint = fingerprinted.fingerprint(&walk.normaliser, &*bound, walk.driver.salt());
         // Decide.
-        let former = || fingerprinted.former_digest(&walk.normaliser, &*bound);
-        let decided = step.decide(&world, fingerprint, former);
+        let first_version = || fingerprinted.first_version(&walk.normaliser, &*bound);
+        let decided = step.decide(&world, fingerprint, first_version);
         if let (Verdict::Reuse, Some(known)) = (decided.verdict, decided.known) {
             return step.reuse(&known.path, decided.reason);
         }
@@ -177,7 +181,7 @@ pub(crate) async fn take_step(
             break (rendered, bound, world, fingerprint, decided);
         }
         let intent = step.intent(&*bound, &rendered.settings, fingerprint).await;
-        match intent.approval(&walk.run, &mut busy, &step.stop).await? {
+        match intent.approval(&walk.driver, &mut busy, &step.stop).await? {
             Approval::Granted => break (rendered, bound, world, fingerprint, decided),
             Approval::Edited(edited) => input = Some(edited),
             Approval::Denied(error) => return step.end_by_hand(StepStatus::Failed, Some(error), None),
@@ -191,7 +195,7 @@ pub(crate) async fn take_step(
             decided: &decided,
             world: &world,
             settings: &rendered.settings,
-            input: input.as_ref(),
+            input: input.as_ref().map(Clean::get),
         })
         .await?;
     let attempt = match executed {
@@ -210,7 +214,7 @@ impl Step<'_> {
         let node_type = &self.node.node_type;
         let taken = self
             .walk
-            .run
+            .driver
             .reuse_step(self.inside.entered, &self.path, node_type, from, reason);
         let totals = match taken {
             Ok(totals) => totals,
@@ -249,7 +253,7 @@ impl Step<'_> {
     /// question is closed; when the whole run stops, the question stays open for a later answer.
     fn rest(&self, status: StepStatus) -> Result<Ended, RunError> {
         let shield = self.inside.phase.shield();
-        if status != StepStatus::Cancelled || !self.walk.run.is_cancelled_at(&self.path, shield) {
+        if status != StepStatus::Cancelled || !self.walk.driver.is_cancelled_at(&self.path, shield) {
             return Ok(Ended::pending(status));
         }
         let error = ErrorInfo::new(CANCELLED, "the step was cancelled before it executed");
@@ -268,32 +272,39 @@ impl Step<'_> {
         summary: Option<String>,
     ) -> Result<Ended, RunError> {
         let node_type = &self.node.node_type;
-        let run = &self.walk.run;
-        let error = error.map(|error| error.at(&self.path));
+        let driver = &self.walk.driver;
+        let redactor = self.walk.run.secrets().redactor();
+        let error = error.map(|error| Clean::redact(error.at(&self.path), &redactor));
+        let summary = summary.map(|summary| Clean::redact(summary, &redactor));
         let end = (status, error.clone());
         let absorbed = self.absorbs(status);
-        let totals = run.settle_step(self.inside.entered, &self.path, node_type, end, summary, absorbed)?;
+        let totals =
+            driver.settle_step(self.inside.entered, &self.path, node_type, end, summary, absorbed)?;
         let mut ended = Ended {
             totals,
             ..Ended::nothing()
         };
         if let Some(error) = error.filter(|_| !absorbed) {
-            ended.fail(&self.path, error);
+            ended.fail(&self.path, error.into_inner());
         }
         Ok(ended)
     }
 
     /// What a person is to agree to before it executes.
-    async fn intent(&self, bound: &dyn BoundStep, settings: &Value, fingerprint: Digest) -> Intent<'_> {
+    async fn intent(&self, bound: &dyn BoundStep, settings: &Value, fingerprint: Fingerprint) -> Intent<'_> {
         let preview = bound.preview(&self.walk.run).await;
+        let redactor = self.walk.run.secrets().redactor();
         Intent {
             asker: Some(Asker::Node(self.node)),
             path: &self.path,
             node_type: Some(&self.node.node_type),
-            settings: settings.clone(),
+            settings: Clean::render(settings.clone(), &redactor),
             // The person who is asked wants to know that as well.
-            preview: preview.map_or_else(|error| format!("it will fail: {error}"), |preview| preview.shown),
-            fingerprint,
+            preview: Clean::redact(
+                preview.map_or_else(|error| format!("it will fail: {error}"), |preview| preview.shown),
+                &redactor,
+            ),
+            fingerprint: fingerprint.digest(),
         }
     }
 
@@ -338,8 +349,8 @@ impl Step<'_> {
     fn decide(
         &self,
         world: &World,
-        fingerprint: Digest,
-        former: impl FnOnce() -> Option<Digest>,
+        fingerprint: Fingerprint,
+        first_version: impl FnOnce() -> Fingerprint,
     ) -> Decided<'_> {
         let Self { walk, node, .. } = self;
         let Some(parent) = walk.run.parent() else {
@@ -350,8 +361,8 @@ impl Step<'_> {
                 after: None,
             };
         };
-        let (known, fit) = fitting(parent, &self.path, node, (fingerprint, former));
-        let after = walk.effect_executed.get().cloned();
+        let (known, fit) = fitting(parent, &self.path, node, (fingerprint, first_version));
+        let after = self.inside.effects.first().cloned();
         let (verdict, reason) = decide(&Facts {
             side: self.inside.side,
             known: Known::of(known, node.options.on_error),
@@ -447,7 +458,7 @@ impl Step<'_> {
         self.pause(pause_before(settings)).await;
         if world.kind() == Kind::Effect {
             // Only the first is told as the reason of those behind it.
-            let _ = self.walk.effect_executed.set(self.path.clone());
+            self.inside.effects.note(&self.path);
         }
         let executed = self.attempts(execution).await?;
         self.pause(pause_after(settings)).await;
@@ -457,17 +468,17 @@ impl Step<'_> {
     /// Attempts up to the first that succeeds or is not worth another.
     async fn attempts(&self, execution: Execution<'_>) -> Result<Executed, RunError> {
         let budget = self.node.options.budget.unwrap_or_default();
-        let _account = (!budget.is_unlimited()).then(|| self.walk.run.open_account(&self.path, budget));
+        let _account = (!budget.is_unlimited()).then(|| self.walk.driver.open_account(&self.path, budget));
         let began = Instant::now();
         let mut spent = Usage::default();
         let mut before: Option<Attempt> = None;
         let policy = self.node.options.retry.clone().unwrap_or_default();
         let mut pauses = backoff(&policy).build();
         // An attempt that was interrupted or cancelled keeps its number; one that failed is followed by another.
-        let interrupted = self.walk.run.take_interrupted(&self.path);
+        let interrupted = self.walk.driver.take_interrupted(&self.path);
         let failed = || {
             self.walk
-                .run
+                .driver
                 .history()?
                 .step(&self.path)
                 .map(|failed| failed.attempt + 1)
@@ -494,16 +505,16 @@ impl Step<'_> {
             let left = budget
                 .wall_time
                 .map(|limit| limit.saturating_sub(began.elapsed()));
-            let run = &self.walk.run;
+            let driver = &self.walk.driver;
             let node_type = &self.node.node_type;
-            let Some(staged) = run.begin_attempt(&self.path, node_type, &start, &self.stop)? else {
+            let Some(staged) = driver.begin_attempt(&self.path, node_type, &start, &self.stop)? else {
                 return Ok(match before {
                     None => Executed::Stopped,
                     Some(failed) => Executed::Ended(self.stopped_in_pause(failed, spent).into()),
                 });
             };
             if let Some(failed) = before.take() {
-                run.discard_attempt(&failed.staged)?;
+                driver.discard_attempt(&failed.staged)?;
             }
             let mut attempt = self
                 .attempt(staged, execution, std::mem::take(&mut memos), left)
@@ -517,14 +528,14 @@ impl Step<'_> {
                 return Ok(Executed::Ended(attempt.into()));
             };
             if !may_repeat(&policy, execution.world) {
-                say_why_it_ends(error);
+                *error = why_it_ends(error.get().clone(), &self.walk.run.secrets().redactor());
                 return Ok(Executed::Ended(attempt.into()));
             }
             let pause = pause.max(attempt.kind.retry_after.unwrap_or_default());
             let retry_at = self.walk.run.now() + pause;
             let usage = attempt.output.usage;
             self.walk
-                .run
+                .driver
                 .attempt_failed(&self.path, number, error, retry_at, usage)?;
             spent += usage;
             before = Some(attempt);
@@ -540,17 +551,15 @@ impl Step<'_> {
         attempt.status = StepStatus::Cancelled;
         attempt.spent_before = spent;
         attempt.output.usage = Usage::default();
-        let failure = attempt
-            .error
-            .take()
-            .map(|error| error.message)
-            .unwrap_or_default();
+        let failure = attempt.error.take().map(Clean::into_inner);
+        let failure = failure.map(|error| error.message).unwrap_or_default();
         let mut message = "the step was cancelled while it waited to be attempted again".to_owned();
         if let Some(why) = self.walk.out_of_time(&self.path) {
             message = format!("{message}: {why}");
         }
         let message = format!("{message}; the last attempt failed: {failure}");
-        attempt.error = Some(ErrorInfo::new(CANCELLED, message).at(&self.path));
+        let error = ErrorInfo::new(CANCELLED, message).at(&self.path);
+        attempt.error = Some(Clean::render(error, &self.walk.run.secrets().redactor()));
         attempt
     }
 
@@ -595,9 +604,8 @@ impl Step<'_> {
         )?;
         let began = Instant::now();
         let ended = async {
-            if let Some(mut state) = bound.state(&cx)? {
-                cx.redactor().redact_json(&mut state);
-                staged.write_state(&state)?;
+            if let Some(state) = bound.state(&cx)? {
+                staged.write_state(&Clean::redact(state, &cx.redactor()))?;
             }
             let executed = AssertUnwindSafe(bound.execute(&cx)).catch_unwind();
             let executed = executed
@@ -629,9 +637,9 @@ impl Step<'_> {
             }
         };
         output.usage -= cx.counted_before();
-        redact_output(&redactor, &mut output);
-        if let Some(text) = outcome_text(settings, &output.outcome) {
-            staged.write_outcome_text(&text)?;
+        let output = CleanOutput::of(output, &redactor);
+        if let Some(text) = outcome_text(settings, output.outcome.get()) {
+            staged.write_outcome_text(&Clean::render(text, &redactor))?;
         }
         if let Some(error) = &mut error {
             if error.code == CANCELLED
@@ -639,13 +647,12 @@ impl Step<'_> {
             {
                 error.message = format!("{}: {why}", error.message);
             }
-            redact_error(&redactor, error);
         }
         Ok(Attempt {
             staged,
             status,
             output,
-            error,
+            error: error.map(|error| Clean::redact(error, &redactor)),
             kind,
             spent_before: Usage::default(),
             effect: execution.world.kind() == Kind::Effect,
@@ -654,7 +661,11 @@ impl Step<'_> {
     }
 
     /// Fails a step that could not even begin; it leaves a result that says why.
-    fn fail_before_execution(&self, input: Option<Value>, error: ErrorInfo) -> Result<Ended, RunError> {
+    fn fail_before_execution(
+        &self,
+        input: Option<Clean<Value>>,
+        error: ErrorInfo,
+    ) -> Result<Ended, RunError> {
         let Self { walk, node, path, .. } = self;
         let start = StepStart {
             attempt: 1,
@@ -662,13 +673,12 @@ impl Step<'_> {
             after: None,
             effect: false,
         };
-        let staged = walk.run.begin_step(path, &node.node_type, &start)?;
-        let mut error = error.at(path);
-        redact_error(&walk.run.secrets().redactor(), &mut error);
+        let staged = walk.driver.begin_step(path, &node.node_type, &start)?;
+        let error = Clean::redact(error.at(path), &walk.run.secrets().redactor());
         let mut attempt = Attempt {
             staged: Arc::new(staged),
             status: StepStatus::Failed,
-            output: NodeOutput::default(),
+            output: CleanOutput::default(),
             error: Some(error),
             kind: FailureKind::default(),
             spent_before: Usage::default(),
@@ -677,7 +687,7 @@ impl Step<'_> {
         };
         let ended = self.ended(&attempt);
         let (result, details) = self.result_of(&mut attempt, input, None, Vec::new(), None);
-        walk.run
+        walk.driver
             .commit_step(self.inside.entered, &attempt.staged, &result, details)?;
         Ok(ended)
     }
@@ -685,18 +695,18 @@ impl Step<'_> {
     async fn commit(
         &self,
         mut attempt: Attempt,
-        input: Option<Value>,
+        input: Option<Clean<Value>>,
         rendered: Rendered,
-        fingerprint: Option<Digest>,
+        fingerprint: Option<Fingerprint>,
     ) -> Result<Ended, RunError> {
         let Rendered { settings, reads, .. } = rendered;
         let ended = self.ended(&attempt);
         let (result, details) = self.result_of(&mut attempt, input, Some(settings), reads, fingerprint);
         self.walk
-            .run
+            .driver
             .commit_step(self.inside.entered, &attempt.staged, &result, details)?;
         for name in &self.node.options.post_events {
-            self.walk.run.custom(name, Some(&self.path), Value::Null)?;
+            self.walk.driver.custom(name, Some(&self.path), Value::Null)?;
         }
         Ok(ended)
     }
@@ -705,23 +715,20 @@ impl Step<'_> {
     fn result_of(
         &self,
         attempt: &mut Attempt,
-        input: Option<Value>,
-        mut settings: Option<Value>,
+        input: Option<Clean<Value>>,
+        settings: Option<Value>,
         reads: Vec<String>,
-        fingerprint: Option<Digest>,
-    ) -> (StepResult, CommitDetails) {
+        fingerprint: Option<Fingerprint>,
+    ) -> (Clean<StepResult>, CommitDetails) {
         let Self { walk, node, .. } = self;
-        if let Some(settings) = &mut settings {
-            walk.run.secrets().redactor().redact_json(settings);
-        }
-        let NodeOutput {
+        let CleanOutput {
             outcome,
             output,
             usage,
             summary,
         } = std::mem::take(&mut attempt.output);
         let mut result = StepResult {
-            schema_version: SCHEMA_VERSION,
+            schema_version: StepResult::FORMAT,
             path: self.path.clone(),
             executable_type: match node.function {
                 Some(_) => "callback".to_owned(),
@@ -730,11 +737,11 @@ impl Step<'_> {
             node_identifier: node.id.to_string(),
             node_type: node.node_type.to_string(),
             execution_status: attempt.status,
-            input,
-            settings,
-            output,
-            outcome: Some(outcome).filter(|outcome| !outcome.is_null()),
-            error: attempt.error.take(),
+            input: None,
+            settings: None,
+            output: None,
+            outcome: None,
+            error: None,
             attempt: attempt.staged.attempt,
             fingerprint,
             created_at: self.created_at,
@@ -746,6 +753,13 @@ impl Step<'_> {
             usage_total_tokens: None,
         };
         result.set_usage(&usage);
+        let result = result.with_values(StepValues {
+            input,
+            settings: settings.map(|settings| Clean::render(settings, &walk.run.secrets().redactor())),
+            output,
+            outcome: Some(outcome).filter(|outcome| !outcome.get().is_null()),
+            error: attempt.error.take(),
+        });
         (
             result,
             CommitDetails {
@@ -776,7 +790,7 @@ impl Step<'_> {
         let absorbed = self.absorbs(attempt.status);
         let failure = attempt.error.clone().map(|error| FirstFailure {
             path: self.path.clone(),
-            error,
+            error: error.into_inner(),
         });
         let status = if absorbed {
             StepStatus::Completed
@@ -810,7 +824,10 @@ fn backoff(policy: &RetryPolicy) -> ExponentialBuilder {
 
 /// Whether another attempt may succeed where this one failed.
 fn is_worth_another(policy: &RetryPolicy, attempt: &Attempt) -> bool {
-    let code = attempt.error.as_ref().map_or("", |error| error.code.as_str());
+    let code = attempt
+        .error
+        .as_ref()
+        .map_or("", |error| error.get().code.as_str());
     let is_meant = policy.when.is_empty() || policy.when.iter().any(|when| when == code);
     attempt.kind.retryable && attempt.status != StepStatus::Cancelled && is_meant
 }
@@ -820,11 +837,12 @@ fn may_repeat(policy: &RetryPolicy, world: &World) -> bool {
     world.kind() != Kind::Effect || policy.repeat_effects
 }
 
-/// Whoever wrote `retry` waits for attempts that never come.
-fn say_why_it_ends(error: &mut ErrorInfo) {
+/// The error with that no attempt follows: the author of `retry` expects one.
+fn why_it_ends(mut error: ErrorInfo, redactor: &Redactor) -> Clean<ErrorInfo> {
     let why = "it was not attempted again, because it may have had effects: `retry: { repeat_effects: true }` allows that";
     error.hint = Some(match error.hint.take() {
         None => why.to_owned(),
         Some(hint) => format!("{hint}; {why}"),
     });
+    Clean::render(error, redactor)
 }

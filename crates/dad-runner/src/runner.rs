@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dad_core::{
-    AgentDefinition, Definition, ErrorInfo, FirstFailure, FlowDefinition, RunId, RunStatus, StepStatus,
+    AgentDefinition, Clean, Definition, ErrorInfo, FirstFailure, FlowDefinition, RunId, RunStatus, StepStatus,
 };
 use dad_definition::NodeTypes;
+use dad_run::driver::RunDriver;
 use dad_run::{ActiveRun, RunContext, RunEnd, RunError, RunHandle, SealedRun, Totals};
 use serde_json::Value;
 
@@ -33,7 +34,7 @@ enum Life {
     /// The runner goes on with a run that did not complete, and ends it.
     Resumed(Box<RunContext>, PathBuf),
     /// Somebody else ends the run.
-    Within(RunHandle),
+    Within(Box<Result<RunDriver, RunError>>),
 }
 
 /// What a run came to.
@@ -93,7 +94,9 @@ impl<D: AsRef<Definition>> Runner<D> {
             Life::Resumed(context, run_dir) => {
                 run_whole(context.resume_run(&run_dir, &self.definition)?).await
             }
-            Life::Within(run) => {
+            Life::Within(driver) => {
+                let driver = (*driver)?;
+                let run = driver.handle().clone();
                 if *run.program().definition != *self.definition.as_ref() {
                     let reason = "the run was set up for another definition".to_owned();
                     return Err(RunError::Unreadable {
@@ -103,7 +106,7 @@ impl<D: AsRef<Definition>> Runner<D> {
                     .into());
                 }
                 let began = Instant::now();
-                let ended = execute(&run).await?;
+                let ended = execute(driver).await?;
                 Error::from_report(report_within(&run, ended, began.elapsed()))
             }
         }
@@ -115,7 +118,7 @@ impl<D: AsRef<Definition> + Clone> Runner<D> {
     pub fn within(definition: &D, run: &ActiveRun) -> Self {
         Self {
             definition: definition.clone(),
-            life: Life::Within(run.handle()),
+            life: Life::Within(Box::new(run.driver())),
         }
     }
 }
@@ -127,14 +130,14 @@ impl<D> std::fmt::Debug for Runner<D> {
 }
 
 async fn run_whole(run: ActiveRun) -> Result<RunReport, Error> {
-    let handle = run.handle();
-    let ended = match execute(&handle).await {
+    let (handle, control) = (run.handle(), run.control());
+    let ended = match execute(run.driver()?).await {
         Ok(ended) => ended,
         Err(error) => {
             // The seal may fail for the same reason, and the first error is the one that explains it.
             let info = error.to_info();
             let sealed = run.seal(RunEnd::Failed, Some(info.clone())).await;
-            let sealed = sealed.unwrap_or_else(|_| handle.unsealed(info));
+            let sealed = sealed.unwrap_or_else(|_| control.unsealed(info));
             return Err(broken(&handle, sealed, error));
         }
     };
@@ -144,7 +147,7 @@ async fn run_whole(run: ActiveRun) -> Result<RunReport, Error> {
     }
     match run.seal(status, error).await {
         Ok(sealed) => Error::from_report(report(&handle, sealed, output)),
-        Err(error) => Err(broken(&handle, handle.unsealed(error.to_info()), error)),
+        Err(error) => Err(broken(&handle, control.unsealed(error.to_info()), error)),
     }
 }
 
@@ -155,9 +158,10 @@ fn broken(run: &RunHandle, sealed: SealedRun, source: RunError) -> Error {
     }
 }
 
-async fn execute(run: &RunHandle) -> Result<WalkEnded, RunError> {
+async fn execute(driver: RunDriver) -> Result<WalkEnded, RunError> {
+    let run = driver.handle();
     let registry = registry_of(&**run.node_types(), &run.identity().run_dir)?;
-    Arc::new(Walk::new(run.clone(), registry)).root().await
+    Arc::new(Walk::new(driver, registry)).root().await
 }
 
 /// The registry the context was built with, in its own type.
@@ -172,7 +176,7 @@ pub(crate) fn registry_of(types: &dyn NodeTypes, place: &Path) -> Result<NodeReg
         })
 }
 
-fn verdict(walk: WalkEnded) -> (RunEnd, Option<ErrorInfo>, Option<Value>) {
+fn verdict(walk: WalkEnded) -> (RunEnd, Option<ErrorInfo>, Option<Clean<Value>>) {
     let first = walk
         .ended
         .failures
@@ -188,13 +192,13 @@ fn verdict(walk: WalkEnded) -> (RunEnd, Option<ErrorInfo>, Option<Value>) {
     }
 }
 
-fn report(run: &RunHandle, sealed: SealedRun, output: Option<Value>) -> RunReport {
+fn report(run: &RunHandle, sealed: SealedRun, output: Option<Clean<Value>>) -> RunReport {
     let identity = run.identity();
     RunReport {
         run_id: identity.run_id.clone(),
         run_dir: identity.run_dir.clone(),
         status: sealed.status,
-        output,
+        output: output.map(Clean::into_inner),
         error: sealed.error,
         totals: sealed.totals,
         first_failures: sealed.first_failures,

@@ -5,7 +5,8 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dad_core::StepStatus;
-use dad_run::{Answer, RunHandle};
+use dad_run::Answer;
+use dad_run::driver::RunDriver;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -52,18 +53,18 @@ impl BusyStep<'_> {
     /// else goes on, or as cancelled, because it is to stop.
     pub(crate) async fn wait(
         &mut self,
-        run: &RunHandle,
+        driver: &RunDriver,
         question: &str,
         stop: &CancellationToken,
     ) -> Result<Answer, StepStatus> {
         let is_inside = self.waits;
-        run.waits(true);
+        driver.waits(true);
         self.waits = true;
         self.busy.one_less();
-        let waited = self.wait_inside(run, question, stop).await;
+        let waited = self.wait_inside(driver, question, stop).await;
         let goes_on = !matches!(waited, Err(StepStatus::Waiting));
         if goes_on {
-            run.waits(false);
+            driver.waits(false);
         }
         // A step that asked in the midst of its execution ends by itself, whatever came of it.
         if goes_on || is_inside {
@@ -75,17 +76,17 @@ impl BusyStep<'_> {
 
     async fn wait_inside(
         &self,
-        run: &RunHandle,
+        driver: &RunDriver,
         question: &str,
         stop: &CancellationToken,
     ) -> Result<Answer, StepStatus> {
         loop {
             // Before it is looked, so that nothing that happens meanwhile is missed.
             let mut changed = pin!(self.busy.changed.notified());
-            let mut came = pin!(run.answer_came());
+            let mut came = pin!(driver.answer_came());
             changed.as_mut().enable();
             came.as_mut().enable();
-            if let Some(answer) = run.take_answer(question) {
+            if let Some(answer) = driver.take_answer(question) {
                 return Ok(answer);
             }
             if stop.is_cancelled() {
@@ -95,8 +96,8 @@ impl BusyStep<'_> {
             tokio::task::yield_now().await;
             if self.busy.count.load(Ordering::Acquire) == 0 {
                 // An answer or a cancel that was accepted already counts.
-                run.read_inbox();
-                if let Some(answer) = run.take_answer(question) {
+                driver.read_inbox();
+                if let Some(answer) = driver.take_answer(question) {
                     return Ok(answer);
                 }
                 return Err(match stop.is_cancelled() {

@@ -2,14 +2,15 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dad_core::{Digest, ErrorInfo, FirstFailure, HierarchyPath, OnError, StepStatus};
+use dad_core::{Clean, Digest, ErrorInfo, FirstFailure, HierarchyPath, OnError, StepStatus};
 use dad_definition::{Component, Content, Expression, NodeElement, ProgramElement, Selected};
+use dad_run::driver::{ComponentEnd, EnteredComponent, RunDriver};
 use dad_run::{
-    Asked, ComponentEnd, EnteredComponent, EntryPoint, Normaliser, RerunPlan, RunError, RunHandle, RunView,
-    Side, Totals, ViewEntry, is_result, missing_variable, variables_of,
+    Asked, EntryPoint, Normaliser, RerunPlan, RunError, RunHandle, RunView, Side, Totals, ViewEntry,
+    is_result, missing_variable, variables_of,
 };
 use dad_template::Limits;
 use futures_util::future::join_all;
@@ -17,6 +18,7 @@ use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::approval::{Approval, Intent};
+use crate::effects::Effects;
 use crate::evaluate::Evaluator;
 use crate::input::{Asker, Input, input};
 use crate::reader::Reader;
@@ -30,12 +32,14 @@ const FINALLY_LIMIT: Duration = Duration::from_mins(10);
 
 /// What all steps of one run share.
 pub(crate) struct Walk {
+    /// By it everything is recorded; nodes only have `run`.
+    pub(crate) driver: RunDriver,
     pub(crate) run: RunHandle,
     pub(crate) registry: NodeRegistry,
     pub(crate) cache: Arc<ResultCache>,
     pub(crate) normaliser: Normaliser,
     /// The first step with an effect that this run has executed.
-    pub(crate) effect_executed: OnceLock<HierarchyPath>,
+    effects: Effects,
     /// Where a re-run begins to execute, if it does at one place.
     pub(crate) entry_point: Option<EntryPoint>,
     /// What a re-run was asked to execute.
@@ -88,7 +92,7 @@ impl<'a> Phase<'a> {
 /// What a run of a whole definition came to.
 pub(crate) struct WalkEnded {
     pub(crate) ended: Ended,
-    pub(crate) output: Result<Option<serde_json::Value>, ErrorInfo>,
+    pub(crate) output: Result<Option<Clean<serde_json::Value>>, ErrorInfo>,
 }
 
 /// Where elements stand: what is around them in the run.
@@ -103,6 +107,8 @@ pub(crate) struct Inside<'a> {
     pub(crate) phase: Phase<'a>,
     /// Where it stands relative to the entry point of a re-run.
     pub(crate) side: Side,
+    /// What was executed before.
+    pub(crate) effects: &'a Effects,
 }
 
 /// What executing a component gave beside what its steps came to.
@@ -117,29 +123,27 @@ pub(crate) struct Facts {
 type BoxedWalk<'a> = Pin<Box<dyn Future<Output = Result<Ended, RunError>> + Send + 'a>>;
 
 impl Walk {
-    pub(crate) fn new(run: RunHandle, registry: NodeRegistry) -> Self {
-        let effect_executed = OnceLock::new();
-        if let Some(effect) = run.history().and_then(RunView::first_effect) {
-            effect_executed.get_or_init(|| effect.clone());
-        }
+    pub(crate) fn new(driver: RunDriver, registry: NodeRegistry) -> Self {
+        let run = driver.handle().clone();
         let cache = Arc::<ResultCache>::default();
         run.identity().reader.set(Arc::new(Reader {
             results: run.result_reader().clone(),
             cache: Arc::clone(&cache),
         }));
         let none = &Vec::new();
-        let plan = run.plan();
+        let plan = driver.plan();
         Self {
             normaliser: Normaliser::of_places(run.places()),
             registry,
             cache,
-            effect_executed,
+            effects: Effects::after(driver.history().and_then(RunView::first_effect)),
             entry_point: plan.and_then(RerunPlan::entry),
             execute: selected(plan.map_or(none, |plan| &plan.execute), &run),
             ask: selected(plan.map_or(none, |plan| &plan.ask), &run),
             busy: Busy::default(),
             out_of_time: Mutex::default(),
             run,
+            driver,
         }
     }
 
@@ -160,7 +164,8 @@ impl Walk {
         path: &HierarchyPath,
         shield: Option<&HierarchyPath>,
     ) -> bool {
-        let is_of_element = || !self.run.cancelled().is_cancelled() && self.run.is_cancelled_at(path, shield);
+        let is_of_element =
+            || !self.driver.cancelled().is_cancelled() && self.driver.is_cancelled_at(path, shield);
         on_error.absorbs(status)
             || (status == StepStatus::Cancelled && on_error == OnError::Continue && is_of_element())
     }
@@ -179,7 +184,7 @@ impl Walk {
 
     /// What was asked for of a step when the re-run was started.
     pub(crate) fn asked(&self, path: &HierarchyPath) -> Asked {
-        if self.run.plan().is_some_and(|plan| plan.fresh) {
+        if self.driver.plan().is_some_and(|plan| plan.fresh) {
             Asked::Fresh
         } else if self.execute.iter().any(|selected| selected.covers(path)) {
             Asked::Execute
@@ -198,8 +203,8 @@ impl Walk {
         let program = Arc::clone(self.run.program());
         let root = &program.root;
         let side = Side::of_root(&root.path, self.entry_point.as_ref());
-        let stop = &self.run.cancelled().child_token();
-        let _stoppable = self.run.stoppable(&root.path, stop, None);
+        let stop = &self.driver.cancelled().child_token();
+        let _stoppable = self.driver.stoppable(&root.path, stop, None);
         let asked = match self.asked_variables(root, &root.path, stop, side).await? {
             Ok(asked) => asked,
             Err(ended) => {
@@ -237,19 +242,31 @@ impl Walk {
         stop: &CancellationToken,
         side: Side,
     ) -> Result<Ended, RunError> {
-        let Some(left) = self.run.wall_time_left() else {
+        let Some(left) = self.driver.wall_time_left() else {
             return self
-                .enter(root, &root.path, variables, (Phase::Body, stop), side)
+                .enter(
+                    root,
+                    &root.path,
+                    variables,
+                    (Phase::Body, stop),
+                    (side, &self.effects),
+                )
                 .await;
         };
         let cancelled = stop;
         let stop = cancelled.child_token();
-        let mut walk = Box::pin(self.enter(root, &root.path, variables, (Phase::Body, &stop), side));
+        let mut walk = Box::pin(self.enter(
+            root,
+            &root.path,
+            variables,
+            (Phase::Body, &stop),
+            (side, &self.effects),
+        ));
         let mut ended = tokio::select! {
             biased;
             ended = &mut walk => return ended,
             () = tokio::time::sleep(left) => {
-                let budget = self.run.budget();
+                let budget = self.driver.budget();
                 let why = format!("the run was driven as long as its budget ({budget}) allows");
                 self.stop_at(&root.path, &stop, why);
                 walk.await?
@@ -257,7 +274,7 @@ impl Walk {
         };
         // What ended well all the same did so in time.
         if ended.status == StepStatus::Cancelled && !cancelled.is_cancelled() {
-            let budget = self.run.budget();
+            let budget = self.driver.budget();
             let message = format!("the run was driven as long as its budget ({budget}) allows");
             let error = ErrorInfo::new("budget_exceeded", message)
                 .with_hint("`dhenara resume RUN --budget wall_time=N` goes on with more");
@@ -274,15 +291,12 @@ impl Walk {
         output: &Expression,
         root: &Component,
         frame: &Arc<Frame>,
-    ) -> Result<serde_json::Value, ErrorInfo> {
+    ) -> Result<Clean<serde_json::Value>, ErrorInfo> {
         let scope = self.evaluator().scope(output, root, &root.path, frame);
         let rendered = output.value.render(&scope, &Limits::default());
         // A template may have put the parts of a secret together.
         let redactor = self.run.secrets().redactor();
-        let masked = rendered.map(|mut output| {
-            redactor.redact_json(&mut output);
-            output
-        });
+        let masked = rendered.map(|output| Clean::render(output, &redactor));
         masked.map_err(|error| {
             let mut info = ErrorInfo::from_error("output", &error);
             info.message = format!("`output` cannot be evaluated: {}", info.message);
@@ -306,13 +320,17 @@ impl Walk {
     ) -> BoxedWalk<'a> {
         Box::pin(async move {
             let Inside {
-                frame, phase, side, ..
+                frame,
+                phase,
+                side,
+                effects,
+                ..
             } = inside;
             if let Some(ended) = self.ended_before(component, &path, phase) {
                 return Ok(ended);
             }
             let stop = &inside.stop.child_token();
-            let _stoppable = self.run.stoppable(&path, stop, phase.shield());
+            let _stoppable = self.driver.stoppable(&path, stop, phase.shield());
             let asked = self.asked_variables(component, &path, stop, side).await?;
             let mut given = match asked {
                 Ok(asked) => asked.unwrap_or_default(),
@@ -329,12 +347,12 @@ impl Walk {
                 }
                 match self.component_approval(component, &path, &frame, stop).await? {
                     Approval::Granted => break (frame, error),
-                    Approval::Edited(input) => given = variables_of(&input),
+                    Approval::Edited(input) => given = variables_of(input.get()),
                     Approval::Denied(error) => return self.refuse(component, &path, error),
                     Approval::Pending(status) => return self.rest(component, &path, status, phase),
                 }
             };
-            self.enter(component, &path, (&frame, error), (phase, stop), side)
+            self.enter(component, &path, (&frame, error), (phase, stop), (side, effects))
                 .await
         })
     }
@@ -351,7 +369,7 @@ impl Walk {
         let asker = Asker::Component(component);
         let mut busy = self.busy.step();
         Ok(match input(self, asker, path, side, &mut busy, stop).await? {
-            Input::Is(input) => Ok(input.map(|input| variables_of(&input))),
+            Input::Is(input) => Ok(input.map(|input| variables_of(input.get()))),
             Input::Fails(error) => Err(self.refuse(component, path, error)?),
             Input::Denied(reason) => {
                 Err(self.refuse(component, path, ErrorInfo::new("failed_by_hand", reason))?)
@@ -368,17 +386,17 @@ impl Walk {
         frame: &Frame,
         stop: &CancellationToken,
     ) -> Result<Approval, RunError> {
-        let variables = serde_json::Value::Object(self.recorded_variables(path, frame)?);
-        let normalised = self.normaliser.value(&variables);
+        let variables = self.recorded_variables(path, frame)?.into_json();
+        let normalised = self.normaliser.value(variables.get());
         let intent = Intent {
             asker: Some(Asker::Component(component)),
             path,
             node_type: None,
             settings: variables,
-            preview: String::new(),
+            preview: Clean::default(),
             fingerprint: Digest::of_json(&json!({ "kind": component.kind, "variables": normalised })),
         };
-        intent.approval(&self.run, &mut self.busy.step(), stop).await
+        intent.approval(&self.driver, &mut self.busy.step(), stop).await
     }
 
     /// Ends a component as failed that is not entered: what is in it does not execute, `finally` neither.
@@ -402,7 +420,9 @@ impl Walk {
         all: Ended,
         phase: Phase<'_>,
     ) -> Result<Ended, RunError> {
-        let entered = self.run.enter_component(path, component.kind, Map::new())?;
+        let entered = self
+            .driver
+            .enter_component(path, component.kind, Clean::default())?;
         self.leave(component, &entered, all, (Facts::default(), phase))
     }
 
@@ -415,7 +435,7 @@ impl Walk {
         status: StepStatus,
         phase: Phase<'_>,
     ) -> Result<Ended, RunError> {
-        if status != StepStatus::Cancelled || !self.run.is_cancelled_at(path, phase.shield()) {
+        if status != StepStatus::Cancelled || !self.driver.is_cancelled_at(path, phase.shield()) {
             return Ok(Ended::pending(status));
         }
         self.end_unentered(component, path, Ended::pending(StepStatus::Cancelled), phase)
@@ -424,7 +444,7 @@ impl Walk {
     /// How a component ended before the run was resumed, if that stands. What is under `finally` executes again, because
     /// what it follows is entered again.
     fn ended_before(&self, component: &Component, path: &HierarchyPath, phase: Phase<'_>) -> Option<Ended> {
-        let history = self.run.history().filter(|_| phase == Phase::Body)?;
+        let history = self.driver.history().filter(|_| phase == Phase::Body)?;
         let ViewEntry::Component {
             status,
             totals: Some(totals),
@@ -448,7 +468,7 @@ impl Walk {
         phase: Phase<'_>,
     ) -> Option<Ended> {
         let mut all = Ended::nothing();
-        self.run.history()?;
+        self.driver.history()?;
         for element in body {
             let path = path.child(element.id());
             all.add(match element {
@@ -468,7 +488,7 @@ impl Walk {
         path: &HierarchyPath,
         phase: Phase<'_>,
     ) -> Option<Ended> {
-        let history = self.run.history().filter(|_| phase == Phase::Body)?;
+        let history = self.driver.history().filter(|_| phase == Phase::Body)?;
         let step = history.step(path)?;
         is_result(step, node.options.on_error).then(|| Ended {
             totals: step.totals(),
@@ -484,7 +504,7 @@ impl Walk {
         parent: Option<&Arc<Frame>>,
         given: &Map<String, serde_json::Value>,
     ) -> Result<(Arc<Frame>, Option<ErrorInfo>), RunError> {
-        let recorded = self.run.history().map(|history| history.variables(path));
+        let recorded = self.driver.history().map(|history| history.variables(path));
         let recorded = recorded.transpose()?.flatten();
         let complete = |recorded: &Map<String, serde_json::Value>| {
             component
@@ -511,16 +531,17 @@ impl Walk {
         path: &HierarchyPath,
         (frame, error): (&Arc<Frame>, Option<ErrorInfo>),
         (phase, stop): (Phase<'_>, &CancellationToken),
-        side: Side,
+        (side, effects): (Side, &Effects),
     ) -> Result<Ended, RunError> {
         let values = self.recorded_variables(path, frame)?;
-        let entered = &self.run.enter_component(path, component.kind, values)?;
+        let entered = &self.driver.enter_component(path, component.kind, values)?;
         let inside = Inside {
             frame,
             entered,
             stop,
             phase,
             side,
+            effects,
         };
         let mut all = Ended::nothing();
         let facts = match error {
@@ -545,7 +566,7 @@ impl Walk {
             all.add(last);
         }
         // Also if the cancel came when only `finally` was left, or what was stopped had finished all the same.
-        if all.status != StepStatus::Waiting && self.run.is_cancelled_at(path, phase.shield()) {
+        if all.status != StepStatus::Waiting && self.driver.is_cancelled_at(path, phase.shield()) {
             all.cancel();
         }
         self.leave(component, entered, all, (facts, phase))
@@ -561,7 +582,7 @@ impl Walk {
     ) -> Result<Ended, RunError> {
         let on_error = component.options.on_error;
         let absorbed = self.absorbs(on_error, all.status, &entered.path, phase.shield());
-        self.run.leave_component(
+        self.driver.leave_component(
             entered,
             &ComponentEnd {
                 status: all.status,
@@ -574,7 +595,7 @@ impl Walk {
         )?;
         if all.status != StepStatus::Waiting {
             for name in &component.options.post_events {
-                self.run
+                self.driver
                     .custom(name, Some(&entered.path), serde_json::Value::Null)?;
             }
         }
@@ -690,16 +711,27 @@ impl Walk {
         all: &mut Ended,
     ) -> Result<(), RunError> {
         let mut passed = false;
-        let walks = elements.iter().map(|element| {
+        let branches: Vec<Effects> = elements.iter().map(|_| inside.effects.branch()).collect();
+        let walks = elements.iter().zip(&branches).map(|(element, effects)| {
             let path = inside.entered.path.child(element.id());
             let side = inside
                 .side
                 .of_child(&path, self.entry_point.as_ref(), &mut passed);
-            self.element(element, path, Inside { side, ..inside })
+            let inside = Inside {
+                side,
+                effects,
+                ..inside
+            };
+            self.element(element, path, inside)
         });
         for ended in join_all(walks).await {
             all.add(ended?);
         }
+        branches
+            .iter()
+            .filter_map(Effects::first)
+            .take(1)
+            .for_each(|first| inside.effects.note(first));
         Ok(())
     }
 
@@ -712,7 +744,7 @@ impl Walk {
         if inside.side == Side::Outside {
             return Ok(Ended::nothing());
         }
-        if self.is_stopped(inside) || self.run.is_cancelled_at(&path, inside.phase.shield()) {
+        if self.is_stopped(inside) || self.driver.is_cancelled_at(&path, inside.phase.shield()) {
             return Ok(Ended {
                 status: StepStatus::Cancelled,
                 ..Ended::nothing()
@@ -727,22 +759,19 @@ impl Walk {
 
     /// Whether nothing more is begun.
     pub(crate) fn is_stopped(&self, inside: Inside<'_>) -> bool {
-        inside.stop.is_cancelled() || (inside.phase == Phase::Body && self.run.cancelled().is_cancelled())
+        inside.stop.is_cancelled() || (inside.phase == Phase::Body && self.driver.cancelled().is_cancelled())
     }
 
     fn recorded_variables(
         &self,
         path: &HierarchyPath,
         frame: &Frame,
-    ) -> Result<Map<String, serde_json::Value>, RunError> {
+    ) -> Result<Clean<Map<String, serde_json::Value>>, RunError> {
         let values = frame.to_json().map_err(|error| RunError::Unrecordable {
             what: format!("a variable of `{path}`"),
             reason: error.to_string(),
         });
-        let mut values = values?;
-        let redactor = self.run.secrets().redactor();
-        values.values_mut().for_each(|value| redactor.redact_json(value));
-        Ok(values)
+        Ok(Clean::render(values?, &self.run.secrets().redactor()))
     }
 }
 

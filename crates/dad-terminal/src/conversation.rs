@@ -101,6 +101,7 @@ impl Conversation {
         // From here on whoever asks waits for a person, also while others have their turn.
         let limit = pause_time_limit();
         let turn = TURN.lock().await;
+        #[expect(clippy::disallowed_methods, reason = "a terminal is no step")]
         drop(tokio::task::spawn_blocking(|| std::thread::sleep(SETTLE)).await);
         let turn = Turn {
             keys: Keys::default(),
@@ -418,6 +419,7 @@ impl Conversation {
         let stop = Arc::clone(&close.0);
         let turn = Arc::clone(&self.turn);
         let (sender, receiver) = oneshot::channel();
+        #[expect(clippy::disallowed_methods, reason = "a terminal is no step")]
         tokio::task::spawn_blocking(move || {
             let keys = turn.keys.0.clone();
             let done = work(&keys, &stop);

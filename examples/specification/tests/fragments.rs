@@ -86,7 +86,8 @@ async fn static_inputs_come_from_code_and_file() {
     };
     let run = give(r#"{"flow1.node3": {"commands": [["echo", "given"]]}}"#).unwrap();
     assert!(
-        run.given_input(&"my_agent.flow1.node2".parse().unwrap())
+        run.handle()
+            .given_input(&"my_agent.flow1.node2".parse().unwrap())
             .is_some()
     );
     assert!(

@@ -232,7 +232,7 @@ impl Log {
 
     fn listen(&self, run: &ActiveRun) {
         let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
-        *announced = Some(run.bus().subscribe(100_000));
+        *announced = Some(run.control().bus().subscribe(100_000));
     }
 
     /// Notes what was published since it was called last. A handler may hear of it later, but never sooner.

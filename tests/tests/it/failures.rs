@@ -165,12 +165,12 @@ async fn a_run_that_is_dropped_is_sealed_as_abandoned() {
     let context = context("dropped_flow", &env.project()).build().unwrap();
     let run = context.setup_run(&flow).unwrap();
     let dir = run.identity().run_dir.clone();
-    let (handle, cancelled) = (run.handle(), run.cancelled().clone());
+    let (handle, control) = (run.handle(), run.control());
     assert_eq!(RunView::open(&dir).unwrap().status, RunStatus::Running);
     drop(run);
 
-    assert!(cancelled.is_cancelled());
-    let refused = handle.custom("too_late", None, Value::Null).unwrap_err();
+    assert!(handle.is_cancelled());
+    let refused = control.custom("too_late", None, Value::Null).unwrap_err();
     assert_eq!(refused.code(), "run_ended");
     let view = RunView::open(&dir).unwrap();
     assert_eq!(view.status, RunStatus::Failed);

@@ -1,5 +1,6 @@
 //! Flows from files: without a project, with variables and inputs, shown afterwards.
 
+use dhenara::core::{Clean, Digest};
 use dhenara::run::MemoLine;
 use serde_json::{Value, json};
 
@@ -246,7 +247,10 @@ elements:
         "usage": { "calls": 1, "prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8 }
     });
     let at = "2025-11-23T14:15:16Z".parse().unwrap();
-    let line = serde_json::to_string(&MemoLine::new("model_call", 1, request, response, at)).unwrap();
+    let digest = Digest::of_json(&request);
+    let (request, response) = (Clean::from_store(request), Clean::from_store(response));
+    let line = MemoLine::new(("model_call", 1), digest, request, response, at);
+    let line = serde_json::to_string(&line).unwrap();
     env.write("tape/ask_root/ask/memo.jsonl", &(line + "\n"));
     env
 }

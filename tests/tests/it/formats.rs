@@ -146,11 +146,11 @@ async fn the_definition_of_a_run_reads_back_as_it_was() {
     let run = context.setup_run(&flow).unwrap();
     let view = RunView::open(&run.identity().run_dir).unwrap();
     let read = view.definition().unwrap();
-    assert_eq!(read.definition, *run.program().definition);
+    assert_eq!(read.definition, *run.handle().program().definition);
     assert_eq!(read.definition, *flow.definition());
     assert!(read.spans.is_none(), "it was built in Rust");
     let compiled = compile(&read.definition, &view.root_id, &registry(), None).unwrap();
-    assert_eq!(compiled.digest, run.program().digest);
+    assert_eq!(compiled.digest, run.handle().program().digest);
     let steps: Vec<_> = compiled
         .steps()
         .map(|step| (step.path.clone(), step.digest))

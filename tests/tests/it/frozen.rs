@@ -128,12 +128,41 @@ fn the_failed_one_can_be_gone_on_with() {
         executed(&env.last_run()),
         ["broken_root.bad", "broken_root.behind"]
     );
-    // It was made on another machine.
+    // It is not signed: the first format knew no signatures.
     drop(env.run(&["resume", FAILED]).expect(4));
     drop(env.run(&["resume", FAILED, "--trust"]).expect(0));
     let view = RunView::open(run_dir(&env, FAILED)).unwrap();
     assert_eq!(view.sealed_status(), Some(RunStatus::Completed));
     assert_eq!(view.steps().count(), 3);
+}
+
+#[test]
+fn one_that_is_trusted_once_continues_in_the_second_format() {
+    let env = environment();
+    // Nothing is mended: it fails again.
+    drop(env.run(&["resume", FAILED, "--trust"]).expect(1));
+    let run = run_dir(&env, FAILED);
+    let text = std::fs::read_to_string(run.join(".run/journal.jsonl")).unwrap();
+    let (old, new) = text.split_at(text.find("\"type\":\"run_resumed\"").unwrap());
+    assert!(!old.contains("\"sum\""), "the first format stays as it was");
+    assert!(
+        new.lines()
+            .all(|line| line.ends_with("\"}") && line.contains("\"mac\""))
+    );
+    assert!(new.starts_with("\"type\":\"run_resumed\"") && new.contains("\"schema_version\":2"));
+
+    // From then on it is the user's own, and what was written before cannot be changed.
+    env.write("mended", "");
+    let changed = text.replacen("\"attempt\":1", "\"attempt\":2", 1);
+    std::fs::write(run.join(".run/journal.jsonl"), changed).unwrap();
+    let damaged = env.unchanged(&["resume", FAILED]).expect(5);
+    assert!(
+        damaged.stderr.contains("the lines before it were changed"),
+        "{damaged}"
+    );
+    std::fs::write(run.join(".run/journal.jsonl"), &text).unwrap();
+    drop(env.run(&["resume", FAILED]).expect(0));
+    drop(env.run(&["runs", "verify", FAILED]).expect(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,6 +35,8 @@ mod generated;
 mod git;
 #[cfg(unix)]
 mod hostile_files;
+#[cfg(unix)]
+mod hostile_run;
 mod intervene;
 mod json;
 mod json_outside;

@@ -59,8 +59,7 @@ impl BoundStep for TalkerSettings {
         artifacts.write_new("token.txt", token.as_bytes(), dhenara::Durability::Process)?;
         let deeper = artifacts.create_dir_all("deeper/still")?;
         deeper.write_new("token.txt", token.as_bytes(), dhenara::Durability::Process)?;
-        cx.run()
-            .custom("said", Some(cx.path()), json!({ "token": token }))?;
+        cx.custom("said", json!({ "token": token }))?;
         Ok(NodeOutput::new(json!({ "token": token })).with_summary(token))
     }
 }

@@ -102,7 +102,8 @@ async fn what_a_cancelled_step_has_paid_for_is_not_paid_for_again() {
     scripted.flow(&node(&format!(
         "structured_output: {{ schema: {schema}, repairs: 5 }}"
     )));
-    let run = ["run", "flow", "flow.yaml", "--budget", "calls=4"];
+    // A call that is given up counts: nobody knows how much of it the provider has done.
+    let run = ["run", "flow", "flow.yaml", "--budget", "calls=6"];
     // The third is under way.
     cancel_during(&scripted, &run, 3).await;
     // It is made again, and the one behind it is under way.
@@ -117,10 +118,14 @@ async fn what_a_cancelled_step_has_paid_for_is_not_paid_for_again() {
 
     let run = scripted.env.last_run();
     let summary = read_json(&run.join("run_summary.json"));
-    assert_eq!(summary["agg_usage_total_tokens"], 1200, "{summary}");
+    let tokens = summary["agg_usage_total_tokens"].as_u64().unwrap();
+    assert!(
+        tokens > 1200,
+        "four answers, and what was reserved for the others: {summary}"
+    );
     let ended = records(&run, "step_committed");
     let calls: Vec<_> = ended.iter().map(|record| &record["usage"]["calls"]).collect();
-    assert_eq!(calls, [&json!(2), &json!(1), &json!(1)], "each counts once");
+    assert_eq!(calls, [&json!(3), &json!(2), &json!(1)], "each counts once");
     let begun = records(&run, "step_started");
     assert!(begun.iter().all(|record| record["attempt"] == 1), "{begun:?}");
 }
@@ -134,13 +139,13 @@ async fn what_a_cancelled_step_has_paid_for_through_its_tools_counts_once() {
     let answers = vec![call(), says("two"), late.clone(), says("done")];
     let scripted = Scripted::new(answers).await;
     scripted.flow(&node("tools: [ai_model_call]"));
-    cancel_during(&scripted, &["run", "flow", "flow.yaml", "--budget", "calls=3"], 3).await;
+    cancel_during(&scripted, &["run", "flow", "flow.yaml", "--budget", "calls=4"], 3).await;
     drop(scripted.env.run(&["resume", "last"]).expect(0));
     assert_eq!(scripted.asked().await.len(), 4);
     let ended = records(&scripted.env.last_run(), "step_committed");
     let counts: Vec<_> = ended.iter().map(|record| &record["usage"]["calls"]).collect();
-    assert_eq!(counts, [&json!(2), &json!(1)]);
-    // The third call would have exceeded a budget of two.
+    assert_eq!(counts, [&json!(3), &json!(1)]);
+    // A third call would have exceeded a budget of two.
     let scripted = Scripted::new(vec![call(), says("two"), late, says("done")]).await;
     scripted.flow(&node("tools: [ai_model_call]"));
     cancel_during(&scripted, &["run", "flow", "flow.yaml", "--budget", "calls=3"], 3).await;

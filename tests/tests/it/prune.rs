@@ -392,7 +392,7 @@ fn a_damaged_run_is_removed_only_by_name() {
     std::fs::write(&journal, "no record\n").unwrap();
     let output = env.run(&["runs", "prune", "--keep-last", "0"]).expect(0);
     insta::assert_snapshot!(env.shown(&output.stderr), @"
-    left alone: `[root]/project/runs/run_00000000_000000_000001/.run/journal.jsonl` cannot be read: expected ident at line 1 column 2
+    left alone: `[root]/project/runs/run_00000000_000000_000001/.run/journal.jsonl` is damaged at line 1: expected ident at line 1 column 2
       hint: `dhenara runs rm run_00000000_000000_000001` removes it all the same
     ");
     assert!(journal.is_file());

@@ -61,8 +61,7 @@ fn a_project_of_another_user_is_not_obeyed() {
     assert_snapshot!(env.refused(&RUN), @r#"
     ---- stderr
     error[foreign_project]: `[root]/project/.dhenara` belongs to another user (number 65534): the project `[root]/project` is not obeyed
-      hint: name your own project by `--project-root DIR`; if you trust this one, write into `dhenara/config.yaml` in your configuration directory ($XDG_CONFIG_HOME, else ~/.config):
-            trusted_projects: ["[root]/project"]
+      hint: name your own project by `--project-root DIR`; if you trust this one, `dhenara trust [root]/project` obeys it
     ---- exit code 2
     "#);
     for args in [
@@ -158,6 +157,16 @@ fn the_user_can_trust_a_project_and_no_one_else_can_for_the_user() {
     if !give_away(&env.project().join(".dhenara")) {
         return;
     }
+    drop(env.run(&["trust", "."]).expect(0));
+    drop(env.run(&["trust", "."]).expect(0));
+    drop(env.run(&RUN).expect(0));
+    let trusted = env.path("home/.config/dhenara/trusted_projects");
+    let lines = std::fs::read_to_string(&trusted).unwrap();
+    assert_eq!(lines, format!("{}\n", env.project().display()));
+    std::fs::remove_file(&trusted).unwrap();
+    drop(env.run(&RUN).expect(2));
+    drop(env.run(&["trust", "missing"]).expect(2));
+
     let trusting = format!("trusted_projects: [\"{}\"]\n", env.project().display());
     user_config(&env, &trusting);
     drop(env.run(&RUN).expect(0));

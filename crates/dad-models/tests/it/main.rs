@@ -8,6 +8,7 @@ mod providers;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use dad_core::Clean;
 use dad_core::SecretRegistry;
 use dad_models::{
     CallContext, Credentials, FinishReason, HttpClient, Message, ModelCatalog, ModelClient, ModelError,
@@ -202,10 +203,10 @@ async fn a_recording_is_played_again_by_step_and_call() {
     let request_json = serde_json::to_value(request("one\ntwo")).unwrap();
     let response_json = serde_json::to_value(&response).unwrap();
     let line = MemoLine::new(
-        "model_call",
-        1,
-        request_json,
-        response_json,
+        ("model_call", 1),
+        dad_core::Digest::of_json(&request_json),
+        Clean::from_store(request_json),
+        Clean::from_store(response_json),
         dad_core::Timestamp::now(),
     );
     std::fs::write(

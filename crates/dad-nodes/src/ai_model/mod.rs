@@ -403,9 +403,7 @@ impl BoundStep for ModelCall {
         for (index, model) in self.settings.models.iter().enumerate() {
             if index > 0 {
                 // The model that is asked stands in the file, not the one that failed.
-                let mut state = self.state_of(model)?;
-                cx.redactor().redact_json(&mut state);
-                cx.replace_state(&state)?;
+                cx.replace_state(self.state_of(model)?)?;
             }
             let spent = failed.partial.usage;
             let conversation = Conversation::begin(self, &models, model, spent, cx)?;

@@ -50,7 +50,7 @@ impl<'a> Pieces<'a> {
         if let Err(error) = state.file.append(text.as_bytes()) {
             state.failed.get_or_insert(error.into());
         }
-        self.cx.run().stream_text(self.cx.path(), text);
+        self.cx.stream_text(text);
     }
 
     /// Passes on what was held back; a stream that is not `whole` may have broken within a secret.

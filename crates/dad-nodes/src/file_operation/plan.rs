@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dad_core::{Digest, Redactor, SCHEMA_VERSION};
+use dad_core::{Digest, Redactor};
 use dad_fs::{Dir, Durability, EntryKind, temporary_name};
 use dad_run::layout::FILE_CHANGES;
 use dad_runner::{NodeError, Stop};
@@ -14,6 +14,9 @@ use serde_json::Value;
 
 use super::place::{Place, Roots};
 use super::tree::{Content, Planned, State, Tree};
+
+/// The version of the format of `file_changes/plan.json`.
+const FORMAT: u32 = 1;
 
 const PLAN: &str = "plan.json";
 /// The name of a plan whose changes were taken back.
@@ -215,7 +218,7 @@ impl Change {
             }
         };
         let plan = Plan {
-            schema_version: SCHEMA_VERSION,
+            schema_version: FORMAT,
             request_digest,
             roots: tree.roots.real_paths().into_iter().map(PathBuf::from).collect(),
             targets,

@@ -16,12 +16,10 @@ use super::state::Progress;
 #[cfg(debug_assertions)]
 use super::state::RunState;
 use crate::error::RunError;
+use crate::format;
 use crate::layout::{JOURNAL, TORN};
 use crate::origin::Origin;
 use crate::origin_key::OriginKey;
-
-/// The version of the journal's format.
-pub(crate) const JOURNAL_FORMAT: u32 = 2;
 
 /// No record is longer, in bytes; large fields are kept elsewhere.
 pub(crate) const MAX_RECORD: usize = 64 * 1024;
@@ -280,7 +278,7 @@ impl LineError {
                 return RunError::NewerVersion {
                     path: path.into(),
                     found,
-                    supported: JOURNAL_FORMAT,
+                    supported: format::JOURNAL,
                 };
             }
             Self::TooLong => format!("it is longer than {MAX_RECORD} bytes"),
@@ -373,11 +371,11 @@ impl<'k> Checker<'k> {
             RecordBody::Repaired { schema_version, .. } => *schema_version,
             _ => None,
         };
-        if let Some(newer) = begun.filter(|version| *version > JOURNAL_FORMAT) {
+        if let Some(newer) = begun.filter(|version| *version > format::JOURNAL) {
             return Err(LineError::Newer(newer));
         }
         let format = match (self.format, begun) {
-            (0, Some(version)) => version.min(JOURNAL_FORMAT),
+            (0, Some(version)) => version.min(format::JOURNAL),
             (1, Some(2)) if is_sealed => {
                 let digest = Digest::from(self.digest.finalize());
                 if prev_of(&record.body) != Some(digest) {

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
 use dad_core::{
-    ArtifactRef, ComponentKind, Digest, ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, StatusCounts,
-    StepStatus, Timestamp, Usage,
+    ArtifactRef, ComponentKind, Digest, ElementId, ErrorInfo, Fingerprint, HierarchyPath, RunId, RunStatus,
+    StatusCounts, StepStatus, Timestamp, Usage,
 };
 use dad_events::{Origin, QuestionKind};
 use serde::{Deserialize, Serialize};
@@ -401,9 +401,9 @@ pub struct StepCommitted {
     pub attempt: u32,
     /// How it ended.
     pub status: StepStatus,
-    /// Digest of all that decides what the step does.
+    /// All that decides what the step does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fingerprint: Option<Digest>,
+    pub fingerprint: Option<Fingerprint>,
     /// Its files; none for a skipped step.
     #[serde(default, skip_serializing_if = "ArtifactList::is_empty")]
     pub artifacts: ArtifactList,

@@ -1,6 +1,8 @@
 //! Damage of a journal that holds a record of each type, at every bit and in every order.
 
-use dad_core::{ComponentKind, Digest, ErrorInfo, HierarchyPath, RunStatus, StepStatus, Timestamp, Usage};
+use dad_core::{
+    ComponentKind, Digest, ErrorInfo, Fingerprint, HierarchyPath, RunStatus, StepStatus, Timestamp, Usage,
+};
 use dad_events::QuestionKind;
 use dad_fs::Dir;
 use serde_json::{Value, json};
@@ -94,7 +96,7 @@ fn ended(at: &str, attempt: u32, status: StepStatus) -> RecordBody {
         path: path(at),
         attempt,
         status,
-        fingerprint: Some(Digest::of(at.as_bytes())),
+        fingerprint: Some(Fingerprint::new(Digest::of(at.as_bytes()))),
         artifacts: ArtifactList::Inline(vec![artifact]),
         reused_from: None,
         edited_from: None,

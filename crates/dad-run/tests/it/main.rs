@@ -10,15 +10,13 @@ mod retention;
 use std::path::{Path, PathBuf};
 
 use dad_core::{
-    ComponentKind, FlowDefinition, NodeType, RunStatus, SCHEMA_VERSION, StepResult, StepStatus, Timestamp,
+    Clean, ComponentKind, FlowDefinition, NodeType, RunStatus, StepResult, StepStatus, StepValues, Timestamp,
 };
 use dad_definition::{FlowBuilder, NodeBuilder, NodeTypeInfo, NodeTypes};
-use dad_run::{
-    ActiveRun, Catalog, CommitDetails, NewAnswer, RunContext, RunContextBuilder, RunEnd, RunError, RunView,
-    StepStart,
-};
+use dad_run::driver::{CommitDetails, NewAnswer, StepStart};
+use dad_run::{ActiveRun, Catalog, RunContext, RunContextBuilder, RunEnd, RunError, RunView};
 use dad_tests::TestProject;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// One node type that takes anything.
 struct Anything(NodeTypeInfo);
@@ -56,11 +54,13 @@ fn set_up(project: &Path) -> ActiveRun {
 
 /// Executes and commits the step `flow.one`.
 fn commit_one(run: &ActiveRun) {
-    let root = run
-        .enter_component(&"flow".parse().unwrap(), ComponentKind::Flow, Map::new())
+    let driver = run.driver().unwrap();
+    assert!(matches!(run.driver(), Err(RunError::AlreadyDriven)));
+    let root = driver
+        .enter_component(&"flow".parse().unwrap(), ComponentKind::Flow, Clean::default())
         .unwrap();
     let path = "flow.one".parse().unwrap();
-    let staged = run.begin_step(&path, &ANYTHING, &StepStart::first()).unwrap();
+    let staged = driver.begin_step(&path, &ANYTHING, &StepStart::first()).unwrap();
     staged
         .dir()
         .unwrap()
@@ -69,7 +69,7 @@ fn commit_one(run: &ActiveRun) {
         .write_new("extra.txt", b"kept", dad_fs::Durability::Process)
         .unwrap();
     let result = StepResult {
-        schema_version: SCHEMA_VERSION,
+        schema_version: StepResult::FORMAT,
         path,
         executable_type: "flow_node".to_owned(),
         node_identifier: "one".to_owned(),
@@ -78,7 +78,7 @@ fn commit_one(run: &ActiveRun) {
         input: None,
         settings: None,
         output: None,
-        outcome: Some(json!({ "n": 1 })),
+        outcome: None,
         error: None,
         attempt: 1,
         fingerprint: None,
@@ -90,7 +90,12 @@ fn commit_one(run: &ActiveRun) {
         usage_completion_tokens: None,
         usage_total_tokens: None,
     };
-    run.commit_step(&root, &staged, &result, CommitDetails::default())
+    let result = result.with_values(StepValues {
+        outcome: Some(Clean::from_store(json!({ "n": 1 }))),
+        ..StepValues::default()
+    });
+    driver
+        .commit_step(&root, &staged, &result, CommitDetails::default())
         .unwrap();
 }
 
@@ -121,12 +126,14 @@ async fn a_run_is_readable_while_it_is_driven_and_after() {
         names,
         ["custom-artifacts/extra.txt", "outcome.json", "result.json"]
     );
-    let handle = run.handle();
+    let (control, driver) = (run.control(), run.driver().unwrap());
     run.complete_run(RunEnd::Completed, None).await.unwrap();
     assert!(matches!(
-        handle.custom("late", None, Value::Null),
+        control.custom("late", None, Value::Null),
         Err(RunError::Ended)
     ));
+    let late = driver.branch_taken(&"flow.two".parse().unwrap(), true);
+    assert!(matches!(late, Err(RunError::Ended)));
     assert_eq!(
         catalog(project.path()).find("last", None).unwrap().status,
         RunStatus::Completed
@@ -148,7 +155,7 @@ async fn a_dropped_run_is_abandoned_and_a_forgotten_one_interrupted() {
         (view.status, view.error.unwrap().code.as_str()),
         (RunStatus::Failed, "abandoned")
     );
-    assert!(handle.cancelled().is_cancelled());
+    assert!(handle.is_cancelled());
 }
 
 #[tokio::test]
@@ -243,7 +250,10 @@ async fn large_fields_stand_beside_the_journal() {
     let dir = run.identity().run_dir.clone();
     let input = json!({ "text": "x".repeat(100_000) });
     let path = "flow.one".parse().unwrap();
-    run.answered(NewAnswer::input(&path, "test", &input)).unwrap();
+    run.driver()
+        .unwrap()
+        .answered(NewAnswer::input(&path, "test", &Clean::from_store(input.clone())))
+        .unwrap();
     run.complete_run(RunEnd::Cancelled, None).await.unwrap();
     let longest = std::fs::read_to_string(journal(&dir))
         .unwrap()
@@ -332,6 +342,7 @@ async fn the_definition_is_read_back_with_the_digests_of_its_steps() {
     let recorded = RunView::open(&dir).unwrap().definition().unwrap();
     assert_eq!(recorded.definition, *flow().definition());
     let steps: Vec<_> = run
+        .handle()
         .program()
         .steps()
         .map(|step| (step.path.clone(), step.digest))
@@ -378,7 +389,7 @@ async fn static_inputs_may_say_their_version() {
     assert_eq!(written, json!({ "schema_version": 1, "flow.one": { "n": 1 } }));
 
     let run = give(written).unwrap();
-    let given = run.given_input(&"flow.one".parse().unwrap()).unwrap();
+    let given = run.handle().given_input(&"flow.one".parse().unwrap()).unwrap();
     assert_eq!(given.value, json!({ "n": 1 }));
     run.complete_run(RunEnd::Completed, None).await.unwrap();
     let newer = give(json!({ "schema_version": 9, "one": {} })).unwrap_err();
@@ -437,12 +448,12 @@ async fn with_the_disk_nothing_is_announced_before_it_is_synced() {
         .unwrap()
         .setup_run(&flow())
         .unwrap();
-    let mut subscription = run.bus().subscribe(100);
+    let mut subscription = run.control().bus().subscribe(100);
     synced.journal();
 
     // Records that may wait gather; the task that closes their batch syncs once for all of them.
-    let first = run.custom("first", None, json!(1)).unwrap();
-    let second = run.custom("second", None, json!(2)).unwrap();
+    let first = run.control().custom("first", None, json!(1)).unwrap();
+    let second = run.control().custom("second", None, json!(2)).unwrap();
     assert_eq!((told(&mut subscription), synced.journal()), (vec![], 0));
     let waited = std::time::Instant::now();
     let mut announced = Vec::new();
@@ -458,15 +469,21 @@ async fn with_the_disk_nothing_is_announced_before_it_is_synced() {
     assert_eq!(synced.journal(), 1);
 
     // An answer may not wait, and takes along what came before it.
-    let third = run.custom("third", None, json!(3)).unwrap();
-    run.answered(NewAnswer::input(&"flow.one".parse().unwrap(), "test", &json!({})))
+    let third = run.control().custom("third", None, json!(3)).unwrap();
+    run.driver()
+        .unwrap()
+        .answered(NewAnswer::input(
+            &"flow.one".parse().unwrap(),
+            "test",
+            &Clean::from_store(json!({})),
+        ))
         .unwrap();
     assert_eq!(
         (told(&mut subscription), synced.journal()),
         (vec![Some(third)], 1)
     );
 
-    run.custom("last", None, json!(4)).unwrap();
+    run.control().custom("last", None, json!(4)).unwrap();
     run.complete_run(RunEnd::Completed, None).await.unwrap();
     assert_eq!(
         (told(&mut subscription).len(), synced.journal()),

@@ -318,7 +318,7 @@ impl BoundStep for PersistsSettings {
         cx.cancelled().await;
         let second = cx
             .memo("pay", &json!("second"), |number| async move {
-                cx.run().custom("paid", Some(cx.path()), json!(number))?;
+                cx.custom("paid", json!(number))?;
                 Ok(number)
             })
             .await?;

@@ -1,0 +1,86 @@
+//! What is done to a run from outside while it is driven.
+
+use std::sync::atomic::Ordering;
+
+use dad_core::HierarchyPath;
+use dad_events::{Custom, EventBody};
+use serde_json::Value;
+
+use crate::error::RunError;
+use crate::inner::{RunInner, State};
+use crate::inputs::check_external;
+use crate::journal::record::{ControlKind, RecordBody};
+use crate::journal::values::store_value;
+use crate::projection::shorten_text;
+use crate::run::{SOURCE, reaches};
+
+/// How much of a reason given from outside is recorded, in bytes.
+const CONTROL_TEXT: usize = 4 * 1024;
+
+impl RunInner {
+    /// Records that a person outside intervenes.
+    pub(crate) fn control(
+        &self,
+        state: &mut State,
+        kind: ControlKind,
+        path: Option<&HierarchyPath>,
+        source: &str,
+        value: Option<Value>,
+    ) -> Result<(), RunError> {
+        let value = value.map(|value| match value {
+            // A message that was longer lies whole in the inbox.
+            Value::String(text) => shorten_text(&text, CONTROL_TEXT).into(),
+            value => value,
+        });
+        let body = RecordBody::Control {
+            kind,
+            path: path.cloned(),
+            source: shorten_text(source, SOURCE),
+            value,
+        };
+        self.record_in(state, &body, None, false).map(drop)
+    }
+
+    /// Stops the run, or one step or component of it, because a person outside wants it.
+    pub(crate) fn cancel(&self, path: Option<&HierarchyPath>, source: &str) -> Result<(), RunError> {
+        // One critical section for the record and the tokens: what asks for its token in another one begins before the
+        // record, or not at all.
+        let mut state = self.state();
+        self.control(&mut state, ControlKind::Cancel, path, source, None)?;
+        let Some(path) = path else {
+            self.cancelled.cancel();
+            return Ok(());
+        };
+        state.cancelled.push(path.clone());
+        for (stoppable, stop) in &state.stoppable {
+            if reaches(path, stoppable, stop.shield.as_ref()) {
+                stop.token.cancel();
+            }
+        }
+        self.any_cancelled.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Publishes an event of the application and records it.
+    pub(crate) fn custom(
+        &self,
+        name: &str,
+        path: Option<&HierarchyPath>,
+        mut payload: Value,
+    ) -> Result<u64, RunError> {
+        check_external(&format!("the payload of `{name}`"), &payload)?;
+        self.secrets.redactor().redact_json(&mut payload);
+        let stored = store_value(&self.dot_run, payload.clone(), self.durability)?;
+        let body = RecordBody::Custom {
+            name: name.to_owned(),
+            path: path.cloned(),
+            payload: stored,
+        };
+        let event = Custom {
+            name: name.to_owned(),
+            path: path.cloned(),
+            payload,
+        };
+        self.record(&body, Some(EventBody::Custom(event)))
+    }
+}
