@@ -106,6 +106,14 @@ pub(super) fn decide(texts: &[Option<String>], sources: &[String]) -> Result<Vec
         // Shells differ in where it ends, and so in what is quoted behind it.
         return Err(marked.refuse(0, dialect("in a script with `$'…'`")));
     }
+    if nodes(&tree).any(has_word_behind) {
+        // The grammar takes it for the name of a file, and so the command for another one.
+        let reason = Reason::new(
+            "in a script with a word behind a redirection",
+            "write the command and its arguments before their redirections",
+        );
+        return Err(marked.refuse(0, reason));
+    }
     let mut quotings = Vec::new();
     let mut around = Vec::new();
     for place in 0..marked.places.len() {
@@ -312,7 +320,9 @@ impl<'a> Marked<'a> {
     }
 
     fn single_quotes(&self, quoted: Node<'_>) -> Reason {
-        let is_all = |place: &Range<usize>| quoted.byte_range() == (place.start - 1..place.end + 1);
+        let is_all = |place: &Range<usize>| {
+            quoted.start_byte() + 1 == place.start && quoted.end_byte() == place.end + 1
+        };
         let hint = match self.is_code(quoted) {
             Some(program) => code_hint(&program),
             None if self.places.iter().any(is_all) => "write `\"{}\"`".to_owned(),
@@ -536,6 +546,21 @@ pub(super) fn nodes(tree: &Tree) -> impl Iterator<Item = Node<'_>> {
         waiting[from..].reverse();
         Some(node)
     })
+}
+
+/// Whether a redirection has a word behind its file or its document.
+fn has_word_behind(redirect: Node<'_>) -> bool {
+    let mut cursor = redirect.walk();
+    match redirect.kind() {
+        "file_redirect" => {
+            redirect
+                .children_by_field_name("destination", &mut cursor)
+                .count()
+                > 1
+        }
+        "heredoc_redirect" => redirect.child_by_field_name("argument").is_some(),
+        _ => false,
+    }
 }
 
 fn arithmetic() -> Reason {

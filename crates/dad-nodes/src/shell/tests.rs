@@ -35,6 +35,7 @@ fn a_placeholder_becomes_one_quoted_word() {
         ("echo \\' $expr{x}", "echo \\' \"${dad_1}\""),
         ("(echo $expr{x})", "(echo \"${dad_1}\")"),
         ("! grep -q $var{x} f", "! grep -q \"${dad_1}\" f"),
+        (">&2 echo $var{x}", ">&2 echo \"${dad_1}\""),
         ("cmd > $var{x} 2>&1", "cmd > \"${dad_1}\" 2>&1"),
         (
             "x=$var{a}$var{b}; export A=$var{c}",
@@ -227,7 +228,32 @@ fn anywhere_else_a_placeholder_is_refused_with_the_right_form() {
         ("PS4=$var{x}; set -x", "the value of `PS4`", "another name"),
         ("[ -v $var{x} ]", "among the arguments of `[ -v`", "name=$var{x}"),
         ("! { eval \"$var{x}\"; }", "`{` is not understood", "`( … )`"),
+        (
+            "echo $var{x} | eval > f a",
+            "behind a redirection",
+            "before their redirections",
+        ),
         ("time { eval \"$var{x}\"; }", "`{` is not understood", "`( … )`"),
+        (
+            "eval > f a $var{x}",
+            "behind a redirection",
+            "before their redirections",
+        ),
+        (
+            "cat <<EOF $var{x}\na\nEOF",
+            "behind a redirection",
+            "before their redirections",
+        ),
+        (
+            "$var{x} '$var{y}'",
+            "in the place of the command",
+            "[\"$var{x}\", …]",
+        ),
+        (
+            "'a' '$var{y}' $var{x}",
+            "inside single quotes",
+            "write `\"$var{y}\"`",
+        ),
         ("dad_1=2; echo $var{x}", "`dad_1`", "another name"),
     ];
     for (text, message, hint) in cases {
@@ -265,6 +291,7 @@ fn what_a_program_reads_as_code_holds_no_value() {
         ("ls | xargs sh -c \"echo $var{x}\"", "sh", "\"$1\""),
         ("find . -exec sh -c \"echo $var{x}\" \\;", "sh", "\"$1\""),
         ("echo $var{x} | sh", "sh", "\"$1\""),
+        ("echo $var{x} | > f sh", "sh", "\"$1\""),
         ("echo $var{x} | sudo bash -s", "bash", "\"$1\""),
         ("{ echo $var{x}; } | tee f | sh", "sh", "\"$1\""),
         ("cat <<EOF | sh\n$var{x}\nEOF", "sh", "\"$1\""),
