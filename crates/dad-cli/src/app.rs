@@ -1,3 +1,4 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -70,7 +71,9 @@ impl App {
         let place = cli.command.place();
         // Handlers of a project ask by themselves, and know nothing of options.
         let _forbidden = cli.command.forbids_prompts().then(dad_terminal::forbid_prompts);
-        match self.execute(cli.command) {
+        // The hook has printed what happened.
+        let executed = catch_unwind(AssertUnwindSafe(|| self.execute(cli.command)));
+        match executed.unwrap_or_else(|_| Err(CommandError::bug())) {
             Ok(code) => ExitCode::from(code),
             Err(error) => {
                 let error = error.in_place(&place);

@@ -35,6 +35,14 @@ impl CommandError {
         }
     }
 
+    /// That this program has panicked.
+    pub(crate) fn bug() -> Self {
+        let message = "dhenara has a bug: what it says above should never happen";
+        let mut error = Self::usage("bug", message).with_hint("please report it, with what was printed");
+        error.exit_code = exit_code::BUG;
+        error
+    }
+
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.info.hint = Some(hint.into());
         self
@@ -77,6 +85,7 @@ impl From<RunError> for CommandError {
             RunErrorKind::Refused => exit_code::REFUSED,
             RunErrorKind::Damage => exit_code::DAMAGE,
             RunErrorKind::Failure => exit_code::FAILED,
+            RunErrorKind::Bug => exit_code::BUG,
         };
         let info = Box::new(error.to_info());
         match error {

@@ -12,5 +12,7 @@ pub const WAITING: u8 = 3;
 pub const REFUSED: u8 = 4;
 /// A run is damaged, or of a newer version than this program reads.
 pub const DAMAGE: u8 = 5;
+/// A bug of this program.
+pub const BUG: u8 = 70;
 /// The run was cancelled.
 pub const CANCELLED: u8 = 130;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use blake3::Hasher;
 use dad_core::{Digest, HierarchyPath, RunId, RunStatus, Timestamp};
 use dad_definition::SpanMap;
 use dad_events::{RunIdentity, RunReader};
@@ -22,6 +23,7 @@ use crate::inner::{RunInner, State};
 use crate::journal::file::JournalWriter;
 use crate::lease::Lease;
 use crate::machine;
+use crate::origin_key::OriginKey;
 use crate::question::Answer;
 use crate::reader::ResultReader;
 use crate::resume::Interrupted;
@@ -132,6 +134,7 @@ pub(crate) fn drive(
         started: Instant::now(),
         epoch,
         token: random_hex()?,
+        facts_hasher: facts_hasher(options.origin_key.as_ref(), &salt),
         salt,
         environment: options.environment,
         upgraded_from: opened.upgraded_from,
@@ -158,6 +161,13 @@ pub(crate) fn drive(
         .metadata(RunStatus::Running, None, None)
         .write(&inner.trace, inner.durability)?;
     Ok(ActiveRun::new(inner))
+}
+
+fn facts_hasher(key: Option<&OriginKey>, salt: &str) -> Hasher {
+    match key {
+        Some(key) => key.preview_hasher(),
+        None => Hasher::new_derive_key(&format!("dhenara 2026 preview {salt}")),
+    }
 }
 
 /// The answers that came while nothing drove the run, by question. What else has come is left for the inbox's watcher.

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use dad_core::{
-    Clean, ComponentKind, ComponentResult, ErrorInfo, HierarchyPath, RunStatus, StepStatus, Timestamp, Usage,
+    Clean, ComponentKind, ComponentResult, Digest, ErrorInfo, HierarchyPath, RunStatus, StepStatus,
+    Timestamp, Usage, canonical_json,
 };
 use dad_events::{AttemptFailed, ComponentEnded, ComponentStarted, Event, EventBody, EventBus, TextStreamed};
 use dad_fs::Durability;
@@ -471,6 +472,15 @@ impl RunDriver {
     #[must_use]
     pub fn history(&self) -> Option<&RunView> {
         self.inner().reader.history.as_deref()
+    }
+
+    /// The digest of what a person is shown before something executes. It is made with the user's key, or with the salt of the
+    /// run, so that nothing can be guessed from it.
+    #[must_use]
+    pub fn facts_digest(&self, facts: &Value) -> Digest {
+        let mut hasher = self.inner().facts_hasher.clone();
+        hasher.update(canonical_json(facts).as_bytes());
+        hasher.finalize().into()
     }
 
     /// What digests of values that must not be guessed are made with; a re-run has that of its parent.

@@ -460,6 +460,8 @@ pub enum RunErrorKind {
     Damage,
     /// Something failed on the way.
     Failure,
+    /// This program contradicts itself.
+    Bug,
 }
 
 fn no_run(selector: &str) -> String {
@@ -663,15 +665,19 @@ impl RunError {
                  `.run/definition.json` says what they execute"
                     .to_owned(),
             ),
+            Self::Contradiction(_) => Some("this is a bug of dhenara; please report it".to_owned()),
             Self::Undecided { .. } => Some(
                 "for each of them, `--redo PATH` executes it again, `--accept PATH` takes its result, and `--skip PATH` passes it over".to_owned(),
             ),
             Self::NothingToAccept(path) => Some(format!("`--redo {path}` or `--skip {path}`")),
             Self::NewerRecords { version, .. } => Some(format!("install version {version} or newer")),
-            Self::Journal { .. } => Some(
-                "`dhenara runs repair RUN --dry-run` shows what of the run is whole and what continuing it would do"
-                    .to_owned(),
-            ),
+            Self::Journal { path, .. } => {
+                let run = path.parent().and_then(Path::parent).and_then(Path::file_name);
+                let run = run.unwrap_or_default().to_string_lossy();
+                Some(format!(
+                    "`dhenara runs repair {run} --dry-run` shows what is whole, and what repairing it would keep"
+                ))
+            }
             _ => None,
         }
     }
@@ -742,8 +748,8 @@ impl RunError {
             | Self::Journal { .. }
             | Self::NewerVersion { .. }
             | Self::Corrupt { .. } => RunErrorKind::Damage,
+            Self::Contradiction(_) => RunErrorKind::Bug,
             Self::OriginKey { .. }
-            | Self::Contradiction(_)
             | Self::Random(_)
             | Self::RecordTooLong { .. }
             | Self::Unresponsive { .. }

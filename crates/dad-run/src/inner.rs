@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
+use blake3::Hasher;
 use dad_core::{
     Digest, ErrorInfo, FirstFailure, HierarchyPath, RunStatus, SecretRegistry, StepStatus, Timestamp,
 };
@@ -76,6 +77,8 @@ pub(crate) struct RunInner {
     pub(crate) token: String,
     /// What digests of values that must not be guessed are made with.
     pub(crate) salt: String,
+    /// Hashes what people are shown before something executes.
+    pub(crate) facts_hasher: Hasher,
     /// The environment of the project that it uses.
     pub(crate) environment: String,
     /// Of a run that was begun in the first format: digest of all lines before this process resumed it.

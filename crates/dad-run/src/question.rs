@@ -45,9 +45,9 @@ pub struct Question {
     /// Of an approval: what it would do, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub preview: String,
-    /// Of an approval: what it holds for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fingerprint: Option<Digest>,
+    /// Of an approval: digest of what was shown, which it holds for.
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "fingerprint")]
+    pub facts: Option<Digest>,
 }
 
 /// A question to be asked; see [`Question`] for its fields.
@@ -66,7 +66,7 @@ pub struct NewQuestion {
     /// What it would do, for people.
     pub preview: Clean<String>,
     /// What an approval holds for.
-    pub fingerprint: Option<Digest>,
+    pub facts: Option<Digest>,
 }
 
 /// An answer to be recorded.
@@ -81,7 +81,7 @@ pub struct NewAnswer<'a> {
     /// Who gave it, for people.
     pub source: &'a str,
     /// What an approval holds for.
-    pub fingerprint: Option<Digest>,
+    pub facts: Option<Digest>,
     /// The answer.
     pub value: &'a Clean<Value>,
 }
@@ -95,7 +95,7 @@ impl<'a> NewAnswer<'a> {
             kind: QuestionKind::Input,
             question: None,
             source,
-            fingerprint: None,
+            facts: None,
             value,
         }
     }
@@ -127,7 +127,7 @@ impl RunDriver {
     /// If the run has ended, or the question cannot be written.
     pub fn ask(&self, asked: NewQuestion) -> Result<String, RunError> {
         let inner = self.inner();
-        if let Some(id) = self.asked_before(&asked.path, asked.kind, asked.fingerprint)? {
+        if let Some(id) = self.asked_before(&asked.path, asked.kind, asked.facts)? {
             return Ok(id);
         }
         let NewQuestion {
@@ -137,7 +137,7 @@ impl RunDriver {
             schema,
             settings,
             preview,
-            fingerprint,
+            facts,
         } = asked;
         // One that was answered or settled otherwise is asked anew: what lies in the inbox for it no longer counts.
         let in_history = self.history().map_or(0, |view| view.times_asked(&path));
@@ -159,7 +159,7 @@ impl RunDriver {
             schema,
             settings: settings.into_inner(),
             preview: preview.into_inner(),
-            fingerprint,
+            facts,
         };
         let questions = inner.dot_run.create_dir_all(QUESTIONS)?;
         let name = format!("{id}.json");
@@ -192,9 +192,9 @@ impl RunDriver {
         &self,
         path: &HierarchyPath,
         kind: QuestionKind,
-        fingerprint: Option<Digest>,
+        facts: Option<Digest>,
     ) -> Result<Option<(String, Answer)>, RunError> {
-        let Some(id) = self.asked_before(path, kind, fingerprint)? else {
+        let Some(id) = self.asked_before(path, kind, facts)? else {
             return Ok(None);
         };
         Ok(self.take_answer(&id).map(|answer| (id, answer)))
@@ -205,7 +205,7 @@ impl RunDriver {
         &self,
         path: &HierarchyPath,
         kind: QuestionKind,
-        fingerprint: Option<Digest>,
+        facts: Option<Digest>,
     ) -> Result<Option<String>, RunError> {
         let inner = self.inner();
         let Some(history) = self.history() else {
@@ -219,7 +219,7 @@ impl RunDriver {
             return Ok(None);
         }
         // An approval of something else is another question.
-        let same = fingerprint.is_none() || history.question(&open.id)?.fingerprint == fingerprint;
+        let same = facts.is_none() || history.question(&open.id)?.facts == facts;
         Ok(same.then(|| open.id.clone()))
     }
 
@@ -241,7 +241,7 @@ impl RunDriver {
         let body = RecordBody::Answered {
             path: answer.path.clone(),
             kind: answer.kind,
-            fingerprint: answer.fingerprint,
+            facts: answer.facts,
             id: answer.question.map(str::to_owned),
             source: shorten_text(answer.source, SOURCE),
             input: store_value(&inner.dot_run, answer.value.get().clone(), inner.durability)?,

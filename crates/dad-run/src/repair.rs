@@ -142,7 +142,11 @@ impl Repair {
         journal.append(clock.now(), &repaired, None)?;
         for step in accepted {
             let before = state.entries.step(&step.path);
-            journal.append(clock.now(), &RecordBody::StepCommitted(step.clone()), before)?;
+            journal.append(
+                clock.now(),
+                &RecordBody::StepCommitted(Box::new(step.clone())),
+                before,
+            )?;
         }
         for (path, _) in decided
             .iter()
@@ -166,7 +170,7 @@ impl Repair {
         dir: &Dir,
         dot_run: &Dir,
         decided: &[(HierarchyPath, RepairDecision)],
-    ) -> Result<Vec<Box<StepCommitted>>, RunError> {
+    ) -> Result<Vec<StepCommitted>, RunError> {
         let mut accepted = Vec::new();
         for (path, decision) in decided {
             let Some(step) = self.uncertain.iter().find(|step| step.path == *path) else {
@@ -182,7 +186,7 @@ impl Repair {
             for artifact in load_artifacts(dot_run, &committed.artifacts)? {
                 read_artifact((dir, &place), &artifact)?;
             }
-            accepted.push(committed.clone());
+            accepted.push(StepCommitted::clone(committed));
         }
         Ok(accepted)
     }
@@ -279,19 +283,19 @@ impl Behind {
         self.readable += 1;
         match record.body {
             RecordBody::StepStarted { path, effect, .. } => {
-                let step = self.step(path);
+                let step = self.step(&path);
                 step.has_effect |= effect;
                 step.committed = None;
             }
             RecordBody::StepCommitted(committed) => {
                 let path = committed.path.clone();
-                self.step(path).committed = Some(committed);
+                self.step(&path).committed = Some(committed);
             }
             _ => {}
         }
     }
 
-    fn step(&mut self, path: HierarchyPath) -> &mut UncertainStep {
+    fn step(&mut self, path: &HierarchyPath) -> &mut UncertainStep {
         let step = || UncertainStep {
             path: path.clone(),
             has_effect: false,
@@ -314,9 +318,15 @@ impl Behind {
             };
             if found.kind(RESULT)?.is_some() {
                 if state.entries.step(&path).is_none() {
-                    let is_new = !self.steps.contains_key(&path);
-                    let step = self.step(path);
-                    step.has_effect |= is_new;
+                    // The line that said how it ended is the damaged one, or was lost: it came before the others.
+                    if !self.steps.contains_key(&path) {
+                        let step = UncertainStep {
+                            path: path.clone(),
+                            has_effect: true,
+                            committed: None,
+                        };
+                        self.steps.shift_insert(0, path, step);
+                    }
                 }
                 continue;
             }

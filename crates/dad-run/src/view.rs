@@ -474,8 +474,11 @@ impl RunView {
 
     /// Whether somebody agreed that a step or component executes as it is about to.
     #[must_use]
-    pub fn is_approved(&self, path: &HierarchyPath, fingerprint: Digest) -> bool {
-        self.state.entries.approved.get(path) == Some(&fingerprint)
+    pub fn is_approved(&self, path: &HierarchyPath, facts: Digest) -> bool {
+        let approved = self.state.entries.approved.get(path);
+        // What had begun may have changed what it was shown with.
+        let had_begun = matches!(self.entries.get(path), Some(ViewEntry::Running { .. }));
+        approved.is_some_and(|approved| had_begun || *approved == facts)
     }
 
     /// The questions that wait for an answer, in the order in which they were asked.

@@ -21,8 +21,8 @@ pub(crate) struct Intent<'a> {
     pub(crate) settings: Clean<Value>,
     /// What it would do, for people.
     pub(crate) preview: Clean<String>,
-    /// What the agreement holds for.
-    pub(crate) fingerprint: Digest,
+    /// Digest of what is shown, which the agreement holds for.
+    pub(crate) facts: Digest,
 }
 
 /// What came of asking for an agreement.
@@ -53,11 +53,11 @@ impl Intent<'_> {
         stop: &CancellationToken,
     ) -> Result<Approval, RunError> {
         let history = driver.history();
-        if history.is_some_and(|history| history.is_approved(self.path, self.fingerprint)) {
+        if history.is_some_and(|history| history.is_approved(self.path, self.facts)) {
             return Ok(Approval::Granted);
         }
         let kind = QuestionKind::Approval;
-        let early = driver.answered_meanwhile(self.path, kind, Some(self.fingerprint))?;
+        let early = driver.answered_meanwhile(self.path, kind, Some(self.facts))?;
         let said = match early {
             Some((question, answer)) => Some(said_outside(answer, question)),
             None => tokio::select! {
@@ -92,7 +92,7 @@ impl Intent<'_> {
             kind,
             question: question.as_deref(),
             source: &source,
-            fingerprint: Some(self.fingerprint),
+            facts: Some(self.facts),
             value: &value,
         })?;
         Ok(match ApprovalAnswer::parse(value.get()) {
@@ -145,7 +145,7 @@ impl Intent<'_> {
             ),
             settings: self.settings.clone(),
             preview: self.preview.clone(),
-            fingerprint: Some(self.fingerprint),
+            facts: Some(self.facts),
         }
     }
 }

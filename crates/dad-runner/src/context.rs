@@ -263,17 +263,12 @@ impl NodeContext {
         Box::pin(step.execute(self)).await
     }
 
-    /// Asks whether something may be done in the midst of this step; `fingerprint` stands for what it is. If nobody answers,
+    /// Asks whether something may be done in the midst of this step; `facts` is what it is. If nobody answers,
     /// the step comes to rest, and goes on with its memos once somebody has answered.
     ///
     /// # Errors
     /// `denied` with the reason. Any other error has to be returned by the node as it is.
-    pub async fn approve(
-        &self,
-        settings: Value,
-        preview: String,
-        fingerprint: Digest,
-    ) -> Result<(), NodeError> {
+    pub async fn approve(&self, settings: Value, preview: String, facts: &Value) -> Result<(), NodeError> {
         let redactor = self.redactor();
         let (settings, preview) = (
             Clean::redact(settings, &redactor),
@@ -285,7 +280,7 @@ impl NodeContext {
             node_type: Some(self.node_type()),
             settings,
             preview,
-            fingerprint,
+            facts: self.walk.driver.facts_digest(facts),
         };
         let mut busy = self.walk.busy.inside();
         match intent

@@ -230,7 +230,7 @@ impl Asker<'_> {
             schema: self.schema(driver),
             settings: Clean::redact(settings, &driver.handle().secrets().redactor()),
             preview: Clean::default(),
-            fingerprint: None,
+            facts: None,
         }
     }
 

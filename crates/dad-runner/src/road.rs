@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::json::check_recorded;
 use dad_core::{
-    Clean, ErrorInfo, Fingerprint, FirstFailure, HierarchyPath, NodeType, Redactor, RetryPolicy, StepResult,
-    StepStatus, StepValues, Timestamp, Usage,
+    Clean, Digest, ErrorInfo, Fingerprint, FirstFailure, HierarchyPath, NodeType, Redactor, RetryPolicy,
+    StepResult, StepStatus, StepValues, Timestamp, Usage,
 };
 use dad_definition::{NodeElement, TreeError};
 use dad_run::driver::{CommitDetails, Interrupted, StagedStep, StepStart};
@@ -19,7 +19,7 @@ use dad_run::{
     Verdict, decide, origin_of,
 };
 use futures_util::FutureExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -101,6 +101,14 @@ struct Step<'a> {
     created_at: Timestamp,
 }
 
+/// How often a person is asked about a step whose effects change before it can execute.
+const MAX_ASKED_AGAIN: u32 = 3;
+
+fn world_unstable() -> ErrorInfo {
+    let message = format!("what it would do changed {MAX_ASKED_AGAIN} times after a person had agreed to it");
+    ErrorInfo::new("world_unstable", message).with_hint("stop what changes it meanwhile, then resume the run")
+}
+
 /// Takes one step along the road.
 pub(crate) async fn take_step(
     walk: &Arc<Walk>,
@@ -151,6 +159,7 @@ pub(crate) async fn take_step(
         Input::Pending(status) => return step.rest(status),
     };
     let executor = step.executor()?;
+    let mut asked_again = 0;
     let (rendered, bound, world, fingerprint, decided) = loop {
         // Render.
         let given = input.as_ref().map(Clean::get);
@@ -180,9 +189,19 @@ pub(crate) async fn take_step(
         if !node.options.requires_approval {
             break (rendered, bound, world, fingerprint, decided);
         }
-        let intent = step.intent(&*bound, &rendered.settings, fingerprint).await;
+        let intent = step.intent(&*bound, &rendered, given).await;
+        let shown = intent.facts;
         match intent.approval(&walk.driver, &mut busy, &step.stop).await? {
-            Approval::Granted => break (rendered, bound, world, fingerprint, decided),
+            Approval::Granted => {
+                // The person may have thought for long, and the world does not wait.
+                if step.facts(&*bound, &rendered, given).await.0 == shown {
+                    break (rendered, bound, world, fingerprint, decided);
+                }
+                asked_again += 1;
+                if asked_again == MAX_ASKED_AGAIN {
+                    return step.fail_before_execution(input, world_unstable());
+                }
+            }
             Approval::Edited(edited) => input = Some(edited),
             Approval::Denied(error) => return step.end_by_hand(StepStatus::Failed, Some(error), None),
             Approval::Pending(status) => return step.rest(status),
@@ -291,21 +310,35 @@ impl Step<'_> {
     }
 
     /// What a person is to agree to before it executes.
-    async fn intent(&self, bound: &dyn BoundStep, settings: &Value, fingerprint: Fingerprint) -> Intent<'_> {
-        let preview = bound.preview(&self.walk.run).await;
+    async fn intent(&self, bound: &dyn BoundStep, rendered: &Rendered, input: Option<&Value>) -> Intent<'_> {
+        let (facts, shown) = self.facts(bound, rendered, input).await;
         let redactor = self.walk.run.secrets().redactor();
         Intent {
             asker: Some(Asker::Node(self.node)),
             path: &self.path,
             node_type: Some(&self.node.node_type),
-            settings: Clean::render(settings.clone(), &redactor),
-            // The person who is asked wants to know that as well.
-            preview: Clean::redact(
-                preview.map_or_else(|error| format!("it will fail: {error}"), |preview| preview.shown),
-                &redactor,
-            ),
-            fingerprint: fingerprint.digest(),
+            settings: Clean::render(rendered.settings.clone(), &redactor),
+            preview: Clean::redact(shown, &redactor),
+            facts,
         }
+    }
+
+    /// What executing the step would do: its digest, and in words.
+    async fn facts(
+        &self,
+        bound: &dyn BoundStep,
+        rendered: &Rendered,
+        input: Option<&Value>,
+    ) -> (Digest, String) {
+        let preview = bound.preview(&self.walk.run).await;
+        // The person who is asked wants to know that it will fail as well.
+        let preview = preview.unwrap_or_else(|error| format!("it will fail: {error}").into());
+        let facts = match preview.facts {
+            Value::Null => json!({ "settings": rendered.settings, "input": input, "shown": preview.shown }),
+            facts => facts,
+        };
+        let facts = json!({ "node_type": self.node.node_type, "facts": facts });
+        (self.walk.driver.facts_digest(&facts), preview.shown)
     }
 
     fn render(&self, input: Option<&Value>) -> Result<Rendered, ErrorInfo> {
@@ -641,12 +674,11 @@ impl Step<'_> {
         if let Some(text) = outcome_text(settings, output.outcome.get()) {
             staged.write_outcome_text(&Clean::render(text, &redactor))?;
         }
-        if let Some(error) = &mut error {
-            if error.code == CANCELLED
-                && let Some(why) = walk.out_of_time(path)
-            {
-                error.message = format!("{}: {why}", error.message);
-            }
+        if let Some(error) = &mut error
+            && error.code == CANCELLED
+            && let Some(why) = walk.out_of_time(path)
+        {
+            error.message = format!("{}: {why}", error.message);
         }
         Ok(Attempt {
             staged,

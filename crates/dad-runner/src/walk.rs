@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dad_core::{Clean, Digest, ErrorInfo, FirstFailure, HierarchyPath, OnError, StepStatus};
+use dad_core::{Clean, ErrorInfo, FirstFailure, HierarchyPath, OnError, StepStatus};
 use dad_definition::{Component, Content, Expression, NodeElement, ProgramElement, Selected};
 use dad_run::driver::{ComponentEnd, EnteredComponent, RunDriver};
 use dad_run::{
@@ -394,7 +394,9 @@ impl Walk {
             node_type: None,
             settings: variables,
             preview: Clean::default(),
-            fingerprint: Digest::of_json(&json!({ "kind": component.kind, "variables": normalised })),
+            facts: self
+                .driver
+                .facts_digest(&json!({ "kind": component.kind, "variables": normalised })),
         };
         intent.approval(&self.driver, &mut self.busy.step(), stop).await
     }

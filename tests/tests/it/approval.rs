@@ -160,7 +160,7 @@ fn an_approval_holds_for_what_was_shown_and_is_asked_only_for_what_executes() {
     assert!(
         approved
             .iter()
-            .all(|record| record["kind"] == "approval" && record["fingerprint"].is_string())
+            .all(|record| record["kind"] == "approval" && record["facts"].is_string())
     );
     // Nothing changed: the steps are reused without a question, the component is entered and asks.
     let again = ["run", "flow", "flow.yaml", "--previous-run-id", "last"];
@@ -295,4 +295,41 @@ async fn secrets_are_in_no_question() {
             "{text}"
         );
     }
+}
+
+/// What a person agreed to is what happens: when the files change meanwhile, the person is asked about the new change.
+#[test]
+fn an_approval_does_not_cover_what_changed_after_it_was_shown() {
+    let env = TestEnvironment::new();
+    env.write(
+        "flow.yaml",
+        "\
+schema_version: 1
+kind: flow
+root_id: f
+elements:
+  - node: edits
+    type: file_operation
+    requires_approval: true
+    settings:
+      base_directory: \"$var{project_root}/tree\"
+      operations: [{ type: edit_file, path: a.txt, edits: [{ old_text: one, new_text: two }] }]
+",
+    );
+    let file = env.write("tree/a.txt", "one\n");
+    drop(env.run(&["run", "flow", "flow.yaml", "--no-input"]).expect(3));
+    std::fs::write(&file, "one\nand the user's own line\n").unwrap();
+    // The answer is to the question that was shown.
+    drop(env.run(&["answer", "last", "--approve", "--no-input"]).expect(3));
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        "one\nand the user's own line\n"
+    );
+    drop(env.run(&["answer", "last", "--approve", "--no-input"]).expect(0));
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        "two\nand the user's own line\n"
+    );
+    let answers = records(&env.last_run(), "answered");
+    assert_eq!(answers.len(), 1, "only what was agreed to counts: {answers:?}");
 }

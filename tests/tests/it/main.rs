@@ -54,6 +54,7 @@ mod protected;
 mod prune;
 mod refusals;
 mod render;
+mod repair;
 mod rerun;
 mod resume;
 #[cfg(unix)]

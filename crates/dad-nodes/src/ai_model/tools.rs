@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use dad_core::Usage;
 use dad_core::json::{JsonError, check, parse_external};
-use dad_core::{Digest, Usage};
 use dad_models::{ToolCall, ToolSpec};
 use dad_runner::{BoundStep, NodeContext, NodeError, NodeOutput};
 use schemars::JsonSchema;
@@ -220,8 +220,7 @@ impl ReadyTool {
     async fn make(&self, call: &ToolCall, request: &Value, cx: &NodeContext) -> Result<Called, NodeError> {
         if self.requires_approval {
             let preview = format!("{} {}", call.name, call.arguments);
-            let fingerprint = Digest::of_json(request);
-            if let Err(denied) = cx.approve(request.clone(), preview, fingerprint).await {
+            if let Err(denied) = cx.approve(request.clone(), preview, request).await {
                 return match denied.info.code.as_str() {
                     "denied" => Ok(Called::refused(&denied.info.message)),
                     _ => Err(denied),

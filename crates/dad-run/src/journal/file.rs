@@ -268,8 +268,8 @@ pub(crate) enum LineError {
 }
 
 impl LineError {
-    fn damage(reason: impl ToString) -> Self {
-        Self::Damage(reason.to_string())
+    fn damage(reason: impl std::fmt::Display) -> Self {
+        Self::Damage(format!("{reason}"))
     }
 
     pub(crate) fn at(self, path: &Path, line: u64) -> RunError {

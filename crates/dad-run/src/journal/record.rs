@@ -158,9 +158,9 @@ pub enum RecordBody {
         /// What was asked for.
         #[serde(default, skip_serializing_if = "is_input")]
         kind: QuestionKind,
-        /// Of an approval: what it holds for.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        fingerprint: Option<Digest>,
+        /// Of an approval: digest of what was shown, which it holds for.
+        #[serde(default, skip_serializing_if = "Option::is_none", alias = "fingerprint")]
+        facts: Option<Digest>,
         /// The question, if one was asked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<String>,

@@ -210,7 +210,7 @@ fn bodies() -> Vec<RecordBody> {
         RecordBody::Answered {
             path: path("asks"),
             kind: QuestionKind::Approval,
-            fingerprint: Some(Digest::of(b"asks")),
+            facts: Some(Digest::of(b"asks")),
             id: Some("approval_1".to_owned()),
             source: "a person".to_owned(),
             input: StoredValue::Value(json!({ "approve": true })),

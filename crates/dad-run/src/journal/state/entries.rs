@@ -106,10 +106,10 @@ impl Entries {
             RecordBody::Answered {
                 path,
                 kind,
-                fingerprint,
+                facts,
                 input,
                 ..
-            } => self.answered(path, kind, fingerprint, input),
+            } => self.answered(path, kind, facts, input),
             RecordBody::StepStarted { path, attempt, .. } => self.step_started(path, attempt, seq, at),
             RecordBody::AttemptFailed { path, attempt, .. } => {
                 let left = self.left.entry(path.clone()).or_default();
@@ -160,13 +160,13 @@ impl Entries {
         &mut self,
         path: HierarchyPath,
         kind: QuestionKind,
-        fingerprint: Option<Digest>,
+        facts: Option<Digest>,
         input: StoredValue,
     ) {
-        match (kind, fingerprint) {
+        match (kind, facts) {
             (QuestionKind::Input, _) => drop(self.answers.insert(path, input)),
-            (QuestionKind::Approval, Some(fingerprint)) if says_yes(&input) => {
-                self.approved.insert(path, fingerprint);
+            (QuestionKind::Approval, Some(facts)) if says_yes(&input) => {
+                self.approved.insert(path, facts);
             }
             _ => {}
         }
@@ -188,6 +188,8 @@ impl Entries {
     }
 
     fn step_committed(&mut self, mut step: Box<StepCommitted>) {
+        // An approval covers one visit of its step, with its retries.
+        self.approved.remove(&step.path);
         if step.status == StepStatus::Completed {
             self.left.remove(&step.path);
         }

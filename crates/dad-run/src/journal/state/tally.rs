@@ -102,16 +102,12 @@ impl Tally {
                 value,
                 ..
             } => self.budgeted(value.as_ref()),
-            RecordBody::ComponentCompleted { path, status, .. } => {
-                if path.parent().is_none() {
-                    self.root_ended = Some(*status);
-                }
+            RecordBody::ComponentCompleted { path, status, .. } if path.parent().is_none() => {
+                self.root_ended = Some(*status);
             }
-            RecordBody::StepStarted { path, effect, .. } => {
-                if *effect && self.effect.is_none() {
-                    self.effect = Some(path.clone());
-                }
-            }
+            RecordBody::StepStarted {
+                path, effect: true, ..
+            } if self.effect.is_none() => self.effect = Some(path.clone()),
             RecordBody::AttemptFailed { usage, .. } => self.totals.usage += *usage,
             RecordBody::StepCommitted(step) => self.totals.add(&step.totals()),
             RecordBody::RunSealed {
