@@ -444,6 +444,13 @@ fn shell_among(words: &[String]) -> Option<usize> {
     }
 }
 
+/// Whether two words of the grammar are one, by what is between them: it takes escaped blanks, and the ends of lines that
+/// are continued, for blanks.
+fn is_one(between: &str) -> bool {
+    let joined = between.replace("\\\n", "").replace("\\\r\n", "");
+    joined.is_empty() || joined.contains('\\')
+}
+
 /// The words of a command: its name and its arguments.
 fn words_of(marked: &Marked<'_>, command: Node<'_>) -> Vec<Word> {
     let mut cursor = command.walk();
@@ -462,7 +469,18 @@ fn words_of(marked: &Marked<'_>, command: Node<'_>) -> Vec<Word> {
             range: node.byte_range(),
         }
     };
-    children.into_iter().filter(is_word).map(word).collect()
+    let mut words: Vec<Word> = Vec::new();
+    for found in children.into_iter().filter(is_word).map(word) {
+        match words.last_mut() {
+            Some(last) if is_one(&marked.text[last.range.end..found.range.start]) => {
+                last.text.push_str(&found.text);
+                last.is_open &= found.is_open;
+                last.range.end = found.range.end;
+            }
+            _ => words.push(found),
+        }
+    }
+    words
 }
 
 fn text_of(marked: &Marked<'_>, node: Node<'_>) -> String {

@@ -35,6 +35,7 @@ fn a_placeholder_becomes_one_quoted_word() {
         ("echo \\' $expr{x}", "echo \\' \"${dad_1}\""),
         ("(echo $expr{x})", "(echo \"${dad_1}\")"),
         ("! grep -q $var{x} f", "! grep -q \"${dad_1}\" f"),
+        ("echo a\\ b \\\n $var{x}", "echo a\\ b \\\n \"${dad_1}\""),
         (">&2 echo $var{x}", ">&2 echo \"${dad_1}\""),
         ("cmd > $var{x} 2>&1", "cmd > \"${dad_1}\" 2>&1"),
         (
@@ -244,11 +245,7 @@ fn anywhere_else_a_placeholder_is_refused_with_the_right_form() {
             "behind a redirection",
             "before their redirections",
         ),
-        (
-            "$var{x} '$var{y}'",
-            "in the place of the command",
-            "[\"$var{x}\", …]",
-        ),
+        ("$var{x} '$var{y}'", "inside single quotes", "write `\"$var{y}\"`"),
         (
             "'a' '$var{y}' $var{x}",
             "inside single quotes",
@@ -319,6 +316,8 @@ fn what_a_program_reads_as_code_holds_no_value() {
         ("test $var{a} $var{b}", "test", "a fixed name"),
         ("let x=$var{x}", "let", "a fixed name"),
         ("watch \"ls $var{d}\"", "watch", "env_vars"),
+        ("sh -c [\\ \\;$var{x}", "sh", "\"$1\""),
+        ("ev\\\nal a $var{x}", "eval", "leave `eval` out"),
         ("\"$@\"eval a $var{x}", "eval", "leave `eval` out"),
         ("$nothing eval a $var{x}", "eval", "leave `eval` out"),
         ("$1eval a $var{x}", "eval", "leave `eval` out"),
