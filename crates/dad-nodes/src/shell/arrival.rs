@@ -373,3 +373,167 @@ fn a_value_that_no_argument_can_hold_is_refused_with_the_right_form() {
     let longest = with("x".repeat(128 * 1024 - 1)).unwrap();
     assert_eq!(output("sh", &longest.argv[1..]).len(), 128 * 1024);
 }
+
+/// Pieces of scripts, of which most orders make no sense, and some one that nobody thought of.
+const TOKENS: &[&str] = &[
+    "$var{v}",
+    "$var{v}",
+    "$var{v}",
+    "$var{v}",
+    " ",
+    " ",
+    " ",
+    " ",
+    "\n",
+    "\"",
+    "\"",
+    "'",
+    "`",
+    "$(",
+    ")",
+    "((",
+    "))",
+    "$((",
+    "{ ",
+    "; }",
+    ";",
+    " | ",
+    " && ",
+    " || ",
+    " & ",
+    " <<EOF\n",
+    "\nEOF\n",
+    " <<'EOF'\n",
+    " <<-EOF\n",
+    "if ",
+    "; then ",
+    "; fi",
+    "for x in ",
+    "; do ",
+    "; done",
+    "case ",
+    " in ",
+    ") ",
+    ";; ",
+    "esac",
+    "eval ",
+    "eval ",
+    "sh -c ",
+    "sh ",
+    "bash ",
+    "x=",
+    "y=",
+    "export ",
+    "[ ",
+    " ]",
+    "[[ ",
+    " ]]",
+    "${x:-",
+    "}",
+    "\\",
+    "#",
+    "$x",
+    "\"$x\"",
+    "a",
+    "*",
+    "$'",
+    "! ",
+    "=",
+    " = ",
+    "test ",
+    "printf ",
+    "read ",
+    ": ",
+    "trap ",
+    "cat ",
+    "set -- ",
+    "xargs ",
+    "env ",
+    " > ",
+    "/dev/null",
+    " < ",
+    "time ",
+    "command ",
+    "<(",
+    "~",
+    "let ",
+    "declare ",
+    "-v ",
+    "-i ",
+    "-c ",
+    "-eq ",
+    "1",
+    "+",
+    "[",
+    "]",
+    ",",
+    "%",
+    "$",
+    "\"$@\"",
+    "$1",
+    "shift",
+    "local ",
+    "unset ",
+    "awk ",
+    "perl ",
+    "-e ",
+    "find . -exec ",
+    " \\;",
+    ". ",
+    "/dev/stdin",
+    "-s",
+    "2>&1",
+    "function ",
+    "PS4=",
+    "set -x",
+    "IFS=",
+];
+
+#[test]
+fn what_compiles_executes_no_value() {
+    // `PWNED` is printed only by the shell that executes one of them.
+    let values = [
+        "$(printf PW%s NED)",
+        "`printf PW%s NED`",
+        "; printf PW%s NED",
+        "\nprintf PW%s NED\n",
+        "a[$(printf PW%s NED)]",
+        "\"; printf PW%s NED; \"",
+        "EOF\nprintf PW%s NED\n",
+        "printf PW%s NED",
+        "eval",
+        "-c",
+        "-v",
+    ];
+    let mut numbers = Numbers(20_251_123);
+    let mut executed = 0;
+    while executed < 200 {
+        let length = 2 + numbers.below(12);
+        let text: String = (0..length).map(|_| TOKENS[numbers.below(TOKENS.len())]).collect();
+        let Some(Ok(CommandText::Script(script))) = read(&text) else {
+            continue;
+        };
+        executed += 1;
+        let values: Vec<String> = script
+            .placeholders()
+            .map(|_| values[numbers.below(values.len())].to_owned())
+            .collect();
+        let filled = script.with(&values).unwrap();
+        for shell in shells() {
+            // A file that is named by a value is no value of the next script.
+            let place = tempfile::tempdir().unwrap();
+            let mut command = Command::new(shell);
+            command
+                .args(&filled.argv[1..])
+                .current_dir(place.path())
+                .stdin(Stdio::null());
+            let output = command.output().unwrap();
+            let told = [output.stdout, output.stderr].concat();
+            let files = std::fs::read_dir(place.path()).unwrap();
+            let files = files.map(|file| std::fs::read(file.unwrap().path()).unwrap_or_default());
+            let is_there = |text: Vec<u8>| String::from_utf8_lossy(&text).contains("PWNED");
+            let is_executed = files.chain([told]).any(is_there);
+            assert!(!is_executed, "{shell}: {text:?} with {values:?}");
+        }
+    }
+}

@@ -102,9 +102,17 @@ pub(super) fn decide(texts: &[Option<String>], sources: &[String]) -> Result<Vec
         format!("{apart}{}_", variable(number))
     });
     let tree = marked.parse()?;
-    if has_kind(tree.root_node(), "ansi_c_string") {
+    if nodes(&tree).any(|node| node.kind() == "ansi_c_string") {
         // Shells differ in where it ends, and so in what is quoted behind it.
         return Err(marked.refuse(0, dialect("in a script with `$'…'`")));
+    }
+    if nodes(&tree).any(has_word_behind) {
+        // The grammar takes it for the name of a file, and so the command for another one.
+        let reason = Reason::new(
+            "in a script with a word behind a redirection",
+            "write the command and its arguments before their redirections",
+        );
+        return Err(marked.refuse(0, reason));
     }
     let mut quotings = Vec::new();
     let mut around = Vec::new();
@@ -167,8 +175,9 @@ impl<'a> Marked<'a> {
             Err(_) => None,
         };
         let tree = tree.ok_or_else(|| self.unreadable(0))?;
-        match first_error(tree.root_node()) {
-            Some(error) => Err(self.unreadable(error.start_byte())),
+        let error = nodes(&tree).find(|node| node.is_error() || node.is_missing());
+        match error.map(|error| error.start_byte()) {
+            Some(at) => Err(self.unreadable(at)),
             None => Ok(tree),
         }
     }
@@ -187,7 +196,7 @@ impl<'a> Marked<'a> {
     }
 
     /// A piece of the script with its placeholders as they are written, and short.
-    pub(super) fn shown(&self, piece: &str) -> String {
+    fn shown(&self, piece: &str) -> String {
         let mut shown = piece.trim().to_owned();
         for (index, source) in self.sources.iter().enumerate().rev() {
             let number = index + 1;
@@ -221,7 +230,7 @@ impl<'a> Marked<'a> {
         }
     }
 
-    fn text_of(&self, node: Node<'_>) -> &str {
+    pub(super) fn text_of(&self, node: Node<'_>) -> &str {
         &self.text[node.byte_range()]
     }
 
@@ -311,21 +320,13 @@ impl<'a> Marked<'a> {
     }
 
     fn single_quotes(&self, quoted: Node<'_>) -> Reason {
+        let is_all = |place: &Range<usize>| {
+            quoted.start_byte() + 1 == place.start && quoted.end_byte() == place.end + 1
+        };
         let hint = match self.is_code(quoted) {
             Some(program) => code_hint(&program),
-            None => {
-                let text = self.text_of(quoted);
-                let end = |quotes: &str| if quotes == "''" { "" } else { "…" };
-                match text.len() > 2
-                    && self
-                        .places
-                        .iter()
-                        .any(|place| quoted.byte_range() == (place.start - 1..place.end + 1))
-                {
-                    true => "write `\"{}\"`".to_owned(),
-                    false => format!("end the single quotes before it: `'{0}'\"{{}}\"'{0}'`", end(text)),
-                }
-            }
+            None if self.places.iter().any(is_all) => "write `\"{}\"`".to_owned(),
+            None => "end the single quotes before it: `'…'\"{}\"'…'`".to_owned(),
         };
         Reason::new(
             "inside single quotes, where the shell would not put its value",
@@ -372,7 +373,6 @@ impl<'a> Marked<'a> {
             "process_substitution" => Err(dialect("inside `<( … )`")),
             "herestring_redirect" => Err(dialect("behind `<<<`")),
             "array" => Err(dialect("inside an array")),
-            "heredoc_redirect" if is_field("descriptor") => Err(unknown()),
             "file_redirect" if self.is_descriptor(node, inner) => Err(Reason::new(
                 "in the place of a file descriptor",
                 "write the number of the descriptor",
@@ -535,19 +535,32 @@ const WITHIN_A_WORD: &[&str] = &[
     "word",
 ];
 
-fn has_kind(node: Node<'_>, kind: &str) -> bool {
-    let mut cursor = node.walk();
-    let mut children = node.children(&mut cursor);
-    node.kind() == kind || children.any(|child| has_kind(child, kind))
+/// All nodes of a script, each before those in it; without recursion, as scripts may be nested without a limit.
+pub(super) fn nodes(tree: &Tree) -> impl Iterator<Item = Node<'_>> {
+    let mut waiting = vec![tree.root_node()];
+    std::iter::from_fn(move || {
+        let node = waiting.pop()?;
+        let mut cursor = node.walk();
+        let from = waiting.len();
+        waiting.extend(node.children(&mut cursor));
+        waiting[from..].reverse();
+        Some(node)
+    })
 }
 
-fn first_error(node: Node<'_>) -> Option<Node<'_>> {
-    if node.is_error() || node.is_missing() {
-        return Some(node);
+/// Whether a redirection has a word behind its file or its document.
+fn has_word_behind(redirect: Node<'_>) -> bool {
+    let mut cursor = redirect.walk();
+    match redirect.kind() {
+        "file_redirect" => {
+            redirect
+                .children_by_field_name("destination", &mut cursor)
+                .count()
+                > 1
+        }
+        "heredoc_redirect" => redirect.child_by_field_name("argument").is_some(),
+        _ => false,
     }
-    let mut cursor = node.walk();
-    let children: Vec<Node<'_>> = node.children(&mut cursor).filter(Node::has_error).collect();
-    children.into_iter().find_map(first_error)
 }
 
 fn arithmetic() -> Reason {

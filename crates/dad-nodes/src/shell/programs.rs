@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use tree_sitter::{Node, Tree};
 
-use super::place::{Marked, Reason, code_hint};
+use super::place::{Marked, Reason, code_hint, nodes};
 
 /// Programs that read an argument as code if an option says so, and their input if there is none.
 pub(crate) const SHELLS: &[&str] = &[
@@ -76,15 +76,17 @@ pub(super) const EVALUATORS: &[&str] = &[
     "watch",
 ];
 
-/// A word of a command, with [`PLACE`] for each placeholder and [`EXPANDED`] for what the shell puts there.
+/// A word of a command, with [`PLACE`] for each placeholder.
 struct Word {
+    /// Without what the shell expands in it, which may be nothing.
     text: String,
+    /// Whether the shell decides what it is, and whether it is there.
+    is_open: bool,
     range: Range<usize>,
 }
 
-/// Characters that no script holds.
+/// A character that no script holds.
 const PLACE: char = '\u{0}';
-const EXPANDED: char = '\u{1}';
 
 impl Word {
     fn has_place(&self) -> bool {
@@ -99,23 +101,9 @@ impl Word {
 
 /// Refuses placeholders that are read as code; the place of the first one, and why.
 pub(super) fn check(marked: &Marked<'_>, tree: &Tree) -> Result<(), (usize, Reason)> {
-    let mut commands = Vec::new();
-    collect(tree.root_node(), &mut commands);
-    for command in commands {
-        check_command(marked, command)?;
-    }
-    Ok(())
-}
-
-fn collect<'t>(node: Node<'t>, commands: &mut Vec<Node<'t>>) {
-    if node.kind() == "command" {
-        commands.push(node);
-    }
-    let mut cursor = node.walk();
-    let children: Vec<Node<'t>> = node.children(&mut cursor).collect();
-    for child in children {
-        collect(child, commands);
-    }
+    nodes(tree)
+        .filter(|node| node.kind() == "command")
+        .try_for_each(|command| check_command(marked, command))
 }
 
 fn check_command(marked: &Marked<'_>, command: Node<'_>) -> Result<(), (usize, Reason)> {
@@ -232,7 +220,7 @@ impl Reads {
             let arguments = &words[index + 1..];
             let is_command = words[..index]
                 .iter()
-                .all(|before| STARTERS.contains(&before.program()));
+                .all(|before| before.is_open || STARTERS.contains(&before.program()));
             let (mut code, input) = match by_itself(program, arguments).filter(|_| is_command) {
                 Some(found) => found,
                 None => by_option(program, arguments),
@@ -352,10 +340,13 @@ fn is_standard_input(word: &Word) -> bool {
 fn code_behind(arguments: &[Word], letters: &str, names: &[&str]) -> (Vec<usize>, bool) {
     let mut code = Vec::new();
     let mut index = 0;
-    let mut reads_code = false;
+    let (mut reads_code, mut is_open) = (false, false);
     while let Some(word) = arguments.get(index) {
         let text = word.text.as_str();
-        if text
+        if word.is_open && !reads_code {
+            // Options, a script, or nothing.
+            is_open = true;
+        } else if text
             .split_once('=')
             .is_some_and(|(name, _)| names.contains(&name))
         {
@@ -387,7 +378,9 @@ fn code_behind(arguments: &[Word], letters: &str, names: &[&str]) -> (Vec<usize>
             }
             // The name of an option follows, as in `-eo pipefail`.
             index += usize::from(text.ends_with(['o', 'O']) && letters == "c");
-        } else if text.starts_with(PLACE) && arguments[index + 1..].iter().any(Word::has_place) && !reads_code
+        } else if text.starts_with(PLACE)
+            && arguments[index + 1..].iter().any(Word::has_place)
+            && !(reads_code || is_open)
         {
             // The value could be the option, and the next one its code.
             code.extend(index + 1..arguments.len());
@@ -401,7 +394,7 @@ fn code_behind(arguments: &[Word], letters: &str, names: &[&str]) -> (Vec<usize>
         }
         index += 1;
     }
-    (within(code, arguments), !reads_code)
+    (within(code, arguments), !reads_code && !is_open)
 }
 
 fn within(mut code: Vec<usize>, arguments: &[Word]) -> Vec<usize> {
@@ -433,6 +426,7 @@ pub(crate) fn code_among(words: &[String]) -> Option<&str> {
         .iter()
         .map(|word| Word {
             text: word.clone(),
+            is_open: false,
             range: 0..0,
         })
         .collect();
@@ -450,6 +444,13 @@ fn shell_among(words: &[String]) -> Option<usize> {
     }
 }
 
+/// Whether two words of the grammar are one, by what is between them: it takes escaped blanks, and the ends of lines that
+/// are continued, for blanks.
+fn is_one(between: &str) -> bool {
+    let joined = between.replace("\\\n", "").replace("\\\r\n", "");
+    joined.is_empty() || joined.contains('\\')
+}
+
 /// The words of a command: its name and its arguments.
 fn words_of(marked: &Marked<'_>, command: Node<'_>) -> Vec<Word> {
     let mut cursor = command.walk();
@@ -460,11 +461,26 @@ fn words_of(marked: &Marked<'_>, command: Node<'_>) -> Vec<Word> {
             "variable_assignment" | "file_redirect" | "herestring_redirect" | "heredoc_redirect"
         )
     };
-    let word = |node: Node<'_>| Word {
-        text: text_of(marked, node),
-        range: node.byte_range(),
+    let word = |node: Node<'_>| {
+        let text = text_of(marked, node);
+        Word {
+            is_open: text.is_empty() && marked.text_of(node).contains(['$', '`']),
+            text,
+            range: node.byte_range(),
+        }
     };
-    children.into_iter().filter(is_word).map(word).collect()
+    let mut words: Vec<Word> = Vec::new();
+    for found in children.into_iter().filter(is_word).map(word) {
+        match words.last_mut() {
+            Some(last) if is_one(&marked.text[last.range.end..found.range.start]) => {
+                last.text.push_str(&found.text);
+                last.is_open &= found.is_open;
+                last.range.end = found.range.end;
+            }
+            _ => words.push(found),
+        }
+    }
+    words
 }
 
 fn text_of(marked: &Marked<'_>, node: Node<'_>) -> String {
@@ -478,7 +494,13 @@ fn text_of(marked: &Marked<'_>, node: Node<'_>) -> String {
             let pieces: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
             pieces.into_iter().map(|piece| text_of(marked, piece)).collect()
         }
-        _ => EXPANDED.to_string(),
+        // `$1x` is the first parameter and an `x`, which the grammar takes for one name.
+        "simple_expansion" => {
+            let name = raw.trim_start_matches('$');
+            let rest = name.strip_prefix(|c: char| c.is_ascii_digit());
+            rest.unwrap_or_default().to_owned()
+        }
+        _ => String::new(),
     }
 }
 

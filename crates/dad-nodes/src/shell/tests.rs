@@ -35,6 +35,8 @@ fn a_placeholder_becomes_one_quoted_word() {
         ("echo \\' $expr{x}", "echo \\' \"${dad_1}\""),
         ("(echo $expr{x})", "(echo \"${dad_1}\")"),
         ("! grep -q $var{x} f", "! grep -q \"${dad_1}\" f"),
+        ("echo a\\ b \\\n $var{x}", "echo a\\ b \\\n \"${dad_1}\""),
+        (">&2 echo $var{x}", ">&2 echo \"${dad_1}\""),
         ("cmd > $var{x} 2>&1", "cmd > \"${dad_1}\" 2>&1"),
         (
             "x=$var{a}$var{b}; export A=$var{c}",
@@ -80,6 +82,14 @@ fn a_placeholder_becomes_one_quoted_word() {
         (
             "find $var{d} -exec sh -c 'echo \"$1\"' _ {} \\;",
             "find \"${dad_1}\" -exec sh -c 'echo \"$1\"' _ {} \\;",
+        ),
+        (
+            "sh -c \"$code\" sh $var{a} $var{b}",
+            "sh -c \"$code\" sh \"${dad_1}\" \"${dad_2}\"",
+        ),
+        (
+            "python3 \"$script\" $var{a} $var{b}",
+            "python3 \"$script\" \"${dad_1}\" \"${dad_2}\"",
         ),
         ("bash < $var{f}", "bash < \"${dad_1}\""),
         ("ssh -p 22 $var{host} uptime", "ssh -p 22 \"${dad_1}\" uptime"),
@@ -219,7 +229,28 @@ fn anywhere_else_a_placeholder_is_refused_with_the_right_form() {
         ("PS4=$var{x}; set -x", "the value of `PS4`", "another name"),
         ("[ -v $var{x} ]", "among the arguments of `[ -v`", "name=$var{x}"),
         ("! { eval \"$var{x}\"; }", "`{` is not understood", "`( … )`"),
+        (
+            "echo $var{x} | eval > f a",
+            "behind a redirection",
+            "before their redirections",
+        ),
         ("time { eval \"$var{x}\"; }", "`{` is not understood", "`( … )`"),
+        (
+            "eval > f a $var{x}",
+            "behind a redirection",
+            "before their redirections",
+        ),
+        (
+            "cat <<EOF $var{x}\na\nEOF",
+            "behind a redirection",
+            "before their redirections",
+        ),
+        ("$var{x} '$var{y}'", "inside single quotes", "write `\"$var{y}\"`"),
+        (
+            "'a' '$var{y}' $var{x}",
+            "inside single quotes",
+            "write `\"$var{y}\"`",
+        ),
         ("dad_1=2; echo $var{x}", "`dad_1`", "another name"),
     ];
     for (text, message, hint) in cases {
@@ -257,6 +288,7 @@ fn what_a_program_reads_as_code_holds_no_value() {
         ("ls | xargs sh -c \"echo $var{x}\"", "sh", "\"$1\""),
         ("find . -exec sh -c \"echo $var{x}\" \\;", "sh", "\"$1\""),
         ("echo $var{x} | sh", "sh", "\"$1\""),
+        ("echo $var{x} | > f sh", "sh", "\"$1\""),
         ("echo $var{x} | sudo bash -s", "bash", "\"$1\""),
         ("{ echo $var{x}; } | tee f | sh", "sh", "\"$1\""),
         ("cat <<EOF | sh\n$var{x}\nEOF", "sh", "\"$1\""),
@@ -284,6 +316,13 @@ fn what_a_program_reads_as_code_holds_no_value() {
         ("test $var{a} $var{b}", "test", "a fixed name"),
         ("let x=$var{x}", "let", "a fixed name"),
         ("watch \"ls $var{d}\"", "watch", "env_vars"),
+        ("sh -c [\\ \\;$var{x}", "sh", "\"$1\""),
+        ("ev\\\nal a $var{x}", "eval", "leave `eval` out"),
+        ("\"$@\"eval a $var{x}", "eval", "leave `eval` out"),
+        ("$nothing eval a $var{x}", "eval", "leave `eval` out"),
+        ("$1eval a $var{x}", "eval", "leave `eval` out"),
+        ("e$(true)val $var{x}", "eval", "leave `eval` out"),
+        ("sh $options -c \"$var{x}\"", "sh", "\"$1\""),
         ("/bin/$var{tool} -c $var{x}", "…", "env_vars"),
     ];
     for (text, program, hint) in cases {
@@ -312,6 +351,16 @@ fn the_hint_for_code_in_single_quotes_is_never_to_change_the_quotes() {
             "{text}: {refused}"
         );
     }
+}
+
+#[test]
+fn a_script_may_be_nested_deeply_and_be_long() {
+    let nested = format!("{}echo $var{{x}}{}", "( ".repeat(500), ")".repeat(500));
+    assert!(script(&nested).is_ok());
+    let refused = format!("{}echo '$var{{x}}'{}", "{ ".repeat(500), "; }".repeat(500));
+    assert!(script(&refused).is_err());
+    let long = format!("{}echo $var{{x}}", "echo 'a' \"b\"\n".repeat(2_000));
+    assert!(script(&long).is_ok());
 }
 
 #[test]
