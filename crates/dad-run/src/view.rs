@@ -475,10 +475,14 @@ impl RunView {
     /// Whether somebody agreed that a step or component executes as it is about to.
     #[must_use]
     pub fn is_approved(&self, path: &HierarchyPath, facts: Digest) -> bool {
-        let approved = self.state.entries.approved.get(path);
-        // What had begun may have changed what it was shown with.
+        self.state.entries.approved.get(path) == Some(&facts)
+    }
+
+    /// Whether a step had begun as a person agreed to, and not ended: it may have changed what it was shown with.
+    #[must_use]
+    pub fn began_as_approved(&self, path: &HierarchyPath) -> bool {
         let had_begun = matches!(self.entries.get(path), Some(ViewEntry::Running { .. }));
-        approved.is_some_and(|approved| had_begun || *approved == facts)
+        had_begun && self.state.entries.approved.contains_key(path)
     }
 
     /// The questions that wait for an answer, in the order in which they were asked.

@@ -52,8 +52,11 @@ impl Intent<'_> {
         busy: &mut BusyStep<'_>,
         stop: &CancellationToken,
     ) -> Result<Approval, RunError> {
-        let history = driver.history();
-        if history.is_some_and(|history| history.is_approved(self.path, self.facts)) {
+        // What a step asks in the midst of its execution is something else than that it may begin.
+        let may_begin = self.asker.is_some();
+        if driver.history().is_some_and(|history| {
+            history.is_approved(self.path, self.facts) || (may_begin && history.began_as_approved(self.path))
+        }) {
             return Ok(Approval::Granted);
         }
         let kind = QuestionKind::Approval;

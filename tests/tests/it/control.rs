@@ -417,7 +417,7 @@ elements:
       |
     8 | … command, settings: { commands: ["echo '$expr{greeting}'"], timeout: soon } }
       |                                   ^^^^^^^^^^^^^^^^^^^^^^^^
-      = hint: write echo "$expr{greeting}"
+      = hint: write `"$expr{greeting}"`
 
     flows/report.yaml:8:94: error[wrong_type]: expected a number, found the text `soon`
       |

@@ -506,7 +506,7 @@ fn a_placeholder_where_a_shell_would_not_put_its_value() {
       |
     9 |           echo 'this run is $expr{run_id}'
       |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      = hint: write echo "this run is $expr{run_id}"
+      = hint: end the single quotes before it: `'…'"$expr{run_id}"'…'`
     ---- exit code 2
     "#);
     let here = shell("          cat << END\n          $expr{run_id}\n          END");
