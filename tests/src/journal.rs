@@ -35,24 +35,15 @@ pub fn with_sums(text: &str) -> String {
         .lines()
         .map(|line| match serde_json::from_str::<Value>(line) {
             Ok(mut record) => {
-                if let Some(fields) = record.as_object_mut() {
-                    fields.shift_remove("sum");
-                }
-                sum = sum_of(&sum, &record);
-                record["sum"] = sum.as_str().into();
+                let mac = take(&mut record, "mac");
+                take(&mut record, "sum");
+                let line = hash(&sum, &record);
+                sum = end(&mut record, &line, mac);
                 format!("{record}\n")
             }
             Err(error) => panic!("{line}: {error}"),
         });
     lines.collect()
-}
-
-fn sum_of(before: &str, record: &Value) -> String {
-    let mut hasher = blake3::Hasher::new();
-    hasher
-        .update(before.as_bytes())
-        .update(record.to_string().as_bytes());
-    hasher.finalize().to_hex()[..16].to_owned()
 }
 
 /// As [`seal`], with another key.
@@ -64,24 +55,43 @@ pub fn seal_with(records: &[Value], key: &[u8; 32]) -> String {
     let mut text = String::new();
     for record in records {
         let mut record = record.clone();
-        let Some(fields) = record.as_object_mut() else {
-            continue;
-        };
-        fields.shift_remove("sum");
-        let is_signed = fields.shift_remove("mac").is_some();
-        if is_signed {
+        let is_signed = take(&mut record, "mac").is_some();
+        take(&mut record, "sum");
+        let line = hash(&sum, &record);
+        let signed = is_signed.then(|| {
             let mut hasher = blake3::Hasher::new_keyed(&key);
-            hasher
-                .update(mac.as_bytes())
-                .update(record.to_string().as_bytes());
-            mac = hasher.finalize().to_hex()[..32].to_owned();
-            record["mac"] = mac.as_str().into();
-        } else {
-            mac = "0".repeat(32);
-        }
-        sum = sum_of(&sum, &record);
-        record["sum"] = sum.as_str().into();
+            hasher.update(mac.as_bytes()).update(line.finalize().as_bytes());
+            hasher.finalize().to_hex()[..32].to_owned()
+        });
+        mac = signed.clone().unwrap_or_else(|| "0".repeat(32));
+        sum = end(&mut record, &line, signed);
         text += &format!("{record}\n");
     }
     text
+}
+
+/// What the code and the sum of a line are made of.
+fn hash(sum_before: &str, record: &Value) -> blake3::Hasher {
+    let mut hasher = blake3::Hasher::new();
+    hasher
+        .update(sum_before.as_bytes())
+        .update(record.to_string().as_bytes());
+    hasher
+}
+
+/// Puts code and sum at the end of a line, and returns the sum.
+fn end(record: &mut Value, line: &blake3::Hasher, mac: Option<String>) -> String {
+    let mut hasher = line.clone();
+    if let Some(mac) = mac {
+        hasher.update(mac.as_bytes());
+        record["mac"] = mac.into();
+    }
+    let sum = hasher.finalize().to_hex()[..16].to_owned();
+    record["sum"] = sum.as_str().into();
+    sum
+}
+
+fn take(record: &mut Value, field: &str) -> Option<String> {
+    let taken = record.as_object_mut()?.shift_remove(field)?;
+    Some(taken.as_str().unwrap_or_default().to_owned())
 }

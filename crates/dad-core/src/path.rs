@@ -52,6 +52,13 @@ impl Segment<'_> {
     }
 }
 
+/// A path equals, and hashes like, its text.
+impl std::borrow::Borrow<str> for HierarchyPath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl HierarchyPath {
     /// The path of a root component.
     #[must_use]

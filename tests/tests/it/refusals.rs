@@ -509,13 +509,13 @@ fn a_placeholder_where_a_shell_would_not_put_its_value() {
       = hint: end the single quotes before it: `'…'"$expr{run_id}"'…'`
     ---- exit code 2
     "#);
-    let here = shell("          cat << END\n          $expr{run_id}\n          END");
+    let here = shell("          cat << 'END'\n          $expr{run_id}\n          END");
     insta::assert_snapshot!(here.refused(&FLOW), @r#"
     ---- stderr
     flow.yaml:9:11: error[placeholder_in_shell]: `$expr{run_id}` stands in a here-document, where the shell would not put its value
       |
-    9 |           cat << END
-      |           ^^^^^^^^^^
+    9 |           cat << 'END'
+      |           ^^^^^^^^^^^^
       = hint: use `stdin: "$expr{run_id}"` of the node
     ---- exit code 2
     "#);

@@ -1,9 +1,10 @@
 //! What binds each line of a journal to the lines before it.
 //!
-//! A line of format 2 ends with `"sum"`: the first 8 bytes of blake3 over the sum of the line before (16 zeros for the
-//! first line) and the line without its sum. A driver that has an [`OriginKey`] puts `"mac"` before it: the first 16 bytes
-//! of keyed blake3 over the code of the line before (32 zeros if it has none) and the line without both. The sum shows
-//! damage to every reader; the code shows its author to those who have the key.
+//! Let `H` be blake3 over the sum of the line before (16 zeros for the first line) and the line without its code and its sum.
+//! A driver that has an [`OriginKey`] ends the line with `"mac"`: the first 16 bytes of keyed blake3 over the code of the line
+//! before (32 zeros if it has none) and the 32 bytes of `H`. Every line of format 2 ends with `"sum"`: the first 8 bytes of
+//! blake3 over what `H` was made of, and then the code as it stands in the line, if there is one. So each line is hashed once.
+//! The sum shows damage to every reader; the code shows its author to those who have the key.
 
 use blake3::Hasher;
 
@@ -42,24 +43,25 @@ impl Default for Link {
 impl Link {
     /// Ends a line, a JSON object without its line feed, and returns what the next one is bound to.
     pub(crate) fn seal(&self, line: &mut Vec<u8>, key: Option<&OriginKey>) -> Self {
-        let mut next = Self { mac: NO_MAC, ..*self };
+        let mut hasher = hash_line(&self.sum, &[line]);
+        let mut mac = NO_MAC;
         if let Some(key) = key {
-            next.mac = mac_of(key, &self.mac, line);
-            append(line, MAC_FIELD, &next.mac);
+            mac = mac_of(key, &self.mac, &hasher);
+            append(line, MAC_FIELD, &mac);
+            hasher.update(&mac);
         }
-        next.sum = sum_of(&self.sum, line);
-        append(line, SUM_FIELD, &next.sum);
-        next
+        let sum = digits(&hasher);
+        append(line, SUM_FIELD, &sum);
+        Self { sum, mac }
     }
 }
 
 /// A line taken apart, with what it says of itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sealed<'a> {
-    /// The line without its sum and its last brace.
-    summed: &'a [u8],
-    /// The line without its code, its sum and its last brace; `None` if it has no code.
-    signed: Option<&'a [u8]>,
+    /// The line without its code, its sum and its last brace.
+    body: &'a [u8],
+    has_mac: bool,
     /// What the line says that the next one is bound to.
     pub(crate) stated: Link,
 }
@@ -69,31 +71,36 @@ impl<'a> Sealed<'a> {
     pub(crate) fn read(line: &'a [u8]) -> Option<Self> {
         let (summed, sum) = split(line.strip_suffix(END)?, SUM_FIELD)?;
         // The brace is what `split` left out.
-        let (signed, mac) = match summed.strip_suffix(b"\"").and_then(|text| split(text, MAC_FIELD)) {
-            Some((signed, mac)) => (Some(signed), mac),
-            None => (None, NO_MAC),
-        };
+        let signed = summed.strip_suffix(b"\"").and_then(|text| split(text, MAC_FIELD));
+        let (body, mac) = signed.unwrap_or((summed, NO_MAC));
         Some(Self {
-            summed,
-            signed,
+            body,
+            has_mac: signed.is_some(),
             stated: Link { sum, mac },
         })
     }
 
     /// Whether the line is the one that was written behind a line with that sum.
     pub(crate) fn is_whole(&self, before: &Sum) -> bool {
-        hash_sum(before, &[self.summed, b"}"]) == self.stated.sum
+        let mut hasher = self.hash(before);
+        if self.has_mac {
+            hasher.update(&self.stated.mac);
+        }
+        digits(&hasher) == self.stated.sum
     }
 
     /// Whether the line has a code at all.
     pub(crate) const fn has_mac(&self) -> bool {
-        self.signed.is_some()
+        self.has_mac
     }
 
-    /// Whether the line was written by a driver that has the key, behind a line with that code.
-    pub(crate) fn is_by(&self, key: &OriginKey, before: &Mac) -> bool {
-        self.signed
-            .is_some_and(|signed| hash_mac(key, before, &[signed, b"}"]) == self.stated.mac)
+    /// Whether the line was written by a driver that has the key, behind a line that states this.
+    pub(crate) fn is_by(&self, key: &OriginKey, before: &Link) -> bool {
+        self.has_mac && mac_of(key, &before.mac, &self.hash(&before.sum)) == self.stated.mac
+    }
+
+    fn hash(&self, before: &Sum) -> Hasher {
+        hash_line(before, &[self.body, b"}"])
     }
 }
 
@@ -112,31 +119,31 @@ fn split<'a, const N: usize>(text: &'a [u8], field: &[u8]) -> Option<(&'a [u8], 
     Some((rest.strip_suffix(field)?, *digits))
 }
 
-fn sum_of(before: &Sum, line: &[u8]) -> Sum {
-    hash_sum(before, &[line])
-}
-
-fn mac_of(key: &OriginKey, before: &Mac, line: &[u8]) -> Mac {
-    hash_mac(key, before, &[line])
-}
-
-fn hash_sum(before: &Sum, parts: &[&[u8]]) -> Sum {
-    digits(Hasher::new(), before, parts)
-}
-
-fn hash_mac(key: &OriginKey, before: &Mac, parts: &[&[u8]]) -> Mac {
-    digits(key.journal_hasher(), before, parts)
-}
-
-/// The first bytes of a hash in hexadecimal digits, as many as there is room for.
-fn digits<const N: usize>(mut hasher: Hasher, before: &[u8; N], parts: &[&[u8]]) -> [u8; N] {
+fn hash_line(before: &Sum, parts: &[&[u8]]) -> Hasher {
+    let mut hasher = Hasher::new();
     hasher.update(before);
     for part in parts {
         hasher.update(part);
     }
-    let text = hasher.finalize().to_hex();
+    hasher
+}
+
+fn mac_of(key: &OriginKey, before: &Mac, line: &Hasher) -> Mac {
+    let mut hasher = key.journal_hasher();
+    hasher.update(before);
+    hasher.update(line.finalize().as_bytes());
+    digits(&hasher)
+}
+
+/// The first bytes of a hash in hexadecimal digits, as many as there is room for.
+fn digits<const N: usize>(hasher: &Hasher) -> [u8; N] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let hash = hasher.finalize();
     let mut digits = [0; N];
-    digits.copy_from_slice(&text.as_bytes()[..N]);
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(hash.as_bytes()) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
     digits
 }
 
@@ -153,15 +160,15 @@ mod tests {
         after_first.seal(&mut second, Some(&key));
         assert_eq!(
             String::from_utf8_lossy(&second),
-            r#"{"seq":2,"type":"b","mac":"a61e05eb6c0c996b019684c544d42292","sum":"e6edc7dcc4d36e5f"}"#,
+            r#"{"seq":2,"type":"b","mac":"bc6c65cc302721b23ad77c9da0dd515e","sum":"fdedd8ef6246659b"}"#,
             "the second format stays what it is"
         );
 
         let read = Sealed::read(&second).unwrap();
         assert!(read.is_whole(&after_first.sum));
         assert!(!read.is_whole(&NO_SUM), "it stands behind another line");
-        assert!(read.is_by(&key, &after_first.mac));
-        assert!(!read.is_by(&OriginKey::from_bytes([8; 32]), &after_first.mac));
+        assert!(read.is_by(&key, &after_first));
+        assert!(!read.is_by(&OriginKey::from_bytes([8; 32]), &after_first));
 
         for bit in 0..second.len() * 8 {
             let mut flipped = second.clone();

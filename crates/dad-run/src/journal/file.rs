@@ -400,7 +400,7 @@ impl<'k> Checker<'k> {
         let Some(sealed) = sealed else { return };
         self.is_signed |= sealed.has_mac();
         let Some(key) = self.key else { return };
-        let is_by = sealed.is_by(key, &self.link.mac);
+        let is_by = sealed.is_by(key, &self.link);
         let vouches_for_all_before = match &record.body {
             RecordBody::RunCreated { .. } => true,
             RecordBody::RunResumed(_) | RecordBody::Repaired { .. } => prev_of(&record.body).is_some(),
@@ -509,7 +509,7 @@ pub(crate) fn first_and_last(
     let origin = match (sealed.filter(Sealed::has_mac), key) {
         (None, _) => Origin::Unsigned,
         (Some(_), None) => Origin::Unchecked,
-        (Some(sealed), Some(key)) if sealed.is_by(key, &link.mac) => Origin::Mine,
+        (Some(sealed), Some(key)) if sealed.is_by(key, &link) => Origin::Mine,
         (Some(_), Some(_)) => Origin::Foreign,
     };
     Ok(Some(Ends { first, last, origin }))

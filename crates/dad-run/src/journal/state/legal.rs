@@ -92,21 +92,21 @@ impl Progress {
     }
 
     fn may_enter(&self, path: &HierarchyPath) -> Result<(), String> {
-        if self.is_entered(path) {
+        if self.is_entered(path.as_str()) {
             return Err(format!("`{path}` was entered already"));
         }
         self.is_in_component(path)
     }
 
     /// Whether a component was entered in this session and not left.
-    fn is_entered(&self, path: &HierarchyPath) -> bool {
+    fn is_entered(&self, path: &str) -> bool {
         let component = self.open.components.get(path);
         component.is_some_and(|component| component.epoch == self.tally.epoch)
     }
 
     fn is_in_component(&self, path: &HierarchyPath) -> Result<(), String> {
         match component_around(path) {
-            Some(around) if !self.is_entered(&around) => {
+            Some(around) if !self.is_entered(around) => {
                 Err(format!("`{path}` lies in `{around}`, which was not entered"))
             }
             _ => Ok(()),
@@ -114,7 +114,12 @@ impl Progress {
     }
 
     fn may_decide(&self, path: &HierarchyPath) -> Result<(), String> {
-        match self.open.components.get(path).filter(|_| self.is_entered(path)) {
+        match self
+            .open
+            .components
+            .get(path)
+            .filter(|_| self.is_entered(path.as_str()))
+        {
             Some(component) if !component.is_decided => Ok(()),
             Some(_) => Err(format!("what `{path}` executes was decided already")),
             None => Err(format!("`{path}` was not entered")),
@@ -122,7 +127,12 @@ impl Progress {
     }
 
     fn may_go_round(&self, path: &HierarchyPath, iteration: u64) -> Result<(), String> {
-        match self.open.components.get(path).filter(|_| self.is_entered(path)) {
+        match self
+            .open
+            .components
+            .get(path)
+            .filter(|_| self.is_entered(path.as_str()))
+        {
             Some(component) if component.last_iteration.is_some_and(|last| last >= iteration) => Err(
                 format!("the end of `{path}` was decided already for iteration {iteration}"),
             ),
@@ -132,7 +142,7 @@ impl Progress {
     }
 
     fn may_leave(&self, path: &HierarchyPath, status: StepStatus) -> Result<(), String> {
-        if !self.is_entered(path) {
+        if !self.is_entered(path.as_str()) {
             return Err(format!("`{path}` was not entered"));
         }
         if status != StepStatus::Completed {
@@ -207,10 +217,13 @@ impl Progress {
 }
 
 /// The component that a step or component lies in: iterations and branches are parts of one. `None` for the root.
-fn component_around(path: &HierarchyPath) -> Option<HierarchyPath> {
-    let mut around = path.parent()?;
-    while !matches!(Segment::of(around.leaf()), Segment::Element(_)) {
-        around = around.parent()?;
+fn component_around(path: &HierarchyPath) -> Option<&str> {
+    let mut around = path.as_str();
+    loop {
+        around = around.rsplit_once('.')?.0;
+        let leaf = around.rsplit('.').next().unwrap_or(around);
+        if matches!(Segment::of(leaf), Segment::Element(_)) {
+            return Some(around);
+        }
     }
-    Some(around)
 }
