@@ -252,7 +252,7 @@ pub(crate) fn open_question_json(open: &OpenQuestion) -> Value {
 
 fn entry_json(path: &HierarchyPath, entry: &ViewEntry) -> Value {
     match entry {
-        ViewEntry::Component { status, totals } => {
+        ViewEntry::Component { status, totals, .. } => {
             json!({ "path": path, "kind": "component", "status": status, "totals": totals })
         }
         ViewEntry::Waiting { since, kind } => {

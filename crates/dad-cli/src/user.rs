@@ -27,7 +27,7 @@ pub(crate) struct User {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum RunTrust {
-    /// Those that nobody signed.
+    /// Unsigned ones.
     Unsigned,
 }
 
@@ -138,7 +138,7 @@ fn configured(path: &Path) -> Result<User, CommandError> {
 }
 
 impl User {
-    /// Whether runs that nobody signed count as the user's own.
+    /// Whether unsigned runs count as the user's own.
     pub(crate) fn trusts_unsigned(&self) -> bool {
         self.trust == Some(RunTrust::Unsigned)
     }

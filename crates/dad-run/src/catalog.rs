@@ -211,7 +211,7 @@ impl Catalog {
         }
         let (place, name) = self.locate(selector)?;
         let entry = read_entry(&place, &name, self.key.as_ref())?.ok_or_else(|| no_run(&place, &name))?;
-        // Only a whole id names a run of somebody else.
+        // Only a whole id names a run of another user.
         match name == selector || self.may_mean(&entry) {
             true => Ok(entry),
             false => Err(RunError::OnlyForeignRuns(name)),

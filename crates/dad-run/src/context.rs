@@ -418,11 +418,11 @@ impl RunContext {
         catalog.trusting_unsigned(*trust_unsigned)
     }
 
-    /// The run that another one is started from. Its results may be taken whoever made it, but what people said in it counts
+    /// The run that another one is started from. Its results may be taken if others made it too, but what people said in it counts
     /// only if it is the user's own.
     pub(crate) fn open_previous(&self, entry: &RunEntry) -> Result<RunView, RunError> {
         let view = open_any(entry, self.options.origin_key.as_ref())?;
-        // Without a key nobody can tell.
+        // Without a key that cannot be told.
         let is_own = self.options.origin_key.is_none()
             || self.options.trust_run
             || view.is_original()

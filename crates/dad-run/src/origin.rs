@@ -142,8 +142,8 @@ impl RunView {
         left
     }
 
-    /// Refuses a run that is not the user's: its maker decided what resuming it executes. `unsigned` allows runs that nobody
-    /// signed.
+    /// Refuses a run that is not the user's: its maker decided what resuming it executes. `unsigned` allows unsigned
+    /// runs.
     ///
     /// # Errors
     /// [`RunError::ForeignRun`] with where it was driven.

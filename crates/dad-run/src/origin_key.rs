@@ -20,7 +20,7 @@ const PREVIEW_CONTEXT: &str = "dhenara 2026 preview";
 /// The secret of a user or team by which they tell their own runs from those of others: drivers sign each line of a journal
 /// with it.
 ///
-/// Whoever has it can make runs that look like its owner's, so that no process which a run starts is given it.
+/// A holder of the key can make runs that look like its owner's, so that no process which a run starts is given it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OriginKey {
     bytes: [u8; 32],
@@ -49,7 +49,7 @@ impl OriginKey {
     }
 
     /// Reads the key in a directory of a user's state, such as `~/.local/state/dhenara`. If there is none yet, one is made:
-    /// the directory can then be entered by its owner alone, and the file read by nobody else.
+    /// the directory can then be entered by its owner alone, and the file be read by no other user.
     ///
     /// # Errors
     /// [`RunError::OriginKey`] if the file belongs to another user, if other users can read it, or if it is unreadable or

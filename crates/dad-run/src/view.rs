@@ -72,6 +72,8 @@ pub enum ViewEntry {
         status: StepStatus,
         /// What its steps came to, once it ended.
         totals: Option<Totals>,
+        /// Whether the run continues behind it although it failed or was cancelled.
+        absorbed: bool,
     },
     /// A step that has started and not ended.
     Running {

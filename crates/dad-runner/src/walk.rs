@@ -450,11 +450,13 @@ impl Walk {
         let ViewEntry::Component {
             status,
             totals: Some(totals),
+            absorbed,
         } = history.entries.get(path)?
         else {
             return None;
         };
-        let stands = *status == StepStatus::Completed || component.options.on_error.absorbs(*status);
+        let stands =
+            *absorbed || *status == StepStatus::Completed || component.options.on_error.absorbs(*status);
         stands.then(|| Ended {
             totals: *totals,
             ..Ended::nothing()

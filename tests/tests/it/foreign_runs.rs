@@ -160,7 +160,7 @@ fn a_run_that_is_not_signed_is_resumed_only_if_it_is_trusted() {
     drop(env.run(&["runs", "verify", "last"]).expect(0));
 }
 
-/// Nobody who has not the key can change what a resume obeys.
+/// Without the key, what a resume obeys cannot be changed.
 #[test]
 fn a_changed_run_is_no_longer_the_users_own() {
     let env = TestEnvironment::new();

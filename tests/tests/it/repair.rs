@@ -74,7 +74,7 @@ fn a_damaged_run_is_repaired_and_does_nothing_twice() {
         .expect(0);
     let planned = planned.json("cli_runs_repair");
     assert_eq!(planned["uncertain"][1]["path"], json!("f.c"));
-    // What had an effect is decided about by the user, and by nobody else.
+    // What had an effect is decided about by the user alone.
     insta::assert_snapshot!(env.unchanged(&["runs", "repair", &run]).expect(4), @"
     ---- stderr
     error[undecided]: it is not known how far steps of `run_00000000_000000_000001` with an effect got: `f.b`, `f.c`, `f.d`

@@ -399,3 +399,33 @@ fn a_run_that_was_started_to_outlive_its_terminal_does() {
     env.write("open", "");
     drop(env.finish(running).expect(0));
 }
+
+#[test]
+fn what_was_cancelled_and_absorbed_is_not_entered_again() {
+    let env = TestEnvironment::new();
+    env.write(
+        "flow.yaml",
+        "\
+schema_version: 1
+kind: flow
+root_id: r
+elements:
+  - subflow: inner
+    on_error: continue
+    elements:
+      - { node: long, type: command, settings: { commands: [\"echo long >> $var{project_root}/log; sleep 60\"] } }
+  - { node: step, type: command, on_error: continue, settings: { commands: [\"echo step >> $var{project_root}/log; sleep 60\"] } }
+  - { node: behind, type: command, settings: { commands: [\"test -e $var{project_root}/mended\"] } }
+",
+    );
+    let running = env.start(&["run", "flow", "flow.yaml"]);
+    wait_for("the step", || has_record(&env, "process_started", "inner.long"));
+    drop(env.run(&["cancel", "last", "inner"]).expect(0));
+    wait_for("the other step", || has_record(&env, "process_started", "r.step"));
+    drop(env.run(&["cancel", "last", "step"]).expect(0));
+    drop(env.finish(running).expect(1));
+    env.write("mended", "");
+    drop(env.run(&["resume", "last"]).expect(0));
+    let log = std::fs::read_to_string(env.project().join("log")).unwrap();
+    assert_eq!(log, "long\nstep\n");
+}

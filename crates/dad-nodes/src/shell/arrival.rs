@@ -374,7 +374,7 @@ fn a_value_that_no_argument_can_hold_is_refused_with_the_right_form() {
     assert_eq!(output("sh", &longest.argv[1..]).len(), 128 * 1024);
 }
 
-/// Pieces of scripts, of which most orders make no sense, and some one that nobody thought of.
+/// Pieces of scripts, of which most orders make no sense, and some an unexpected one.
 const TOKENS: &[&str] = &[
     "$var{v}",
     "$var{v}",

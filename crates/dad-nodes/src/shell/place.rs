@@ -76,7 +76,7 @@ pub(super) struct Marked<'a> {
     sources: &'a [String],
 }
 
-/// Why a placeholder is refused, before it is told which.
+/// Why a placeholder is refused, without the placeholder.
 pub(super) struct Reason {
     /// Behind "stands".
     pub(super) stands: String,

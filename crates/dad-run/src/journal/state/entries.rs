@@ -82,13 +82,22 @@ impl Entries {
             RecordBody::Inputs { variables, .. } => self.given = Some(variables),
             RecordBody::ComponentStarted { path, variables, .. } => self.component_started(path, variables),
             RecordBody::ComponentCompleted {
-                path, status, totals, ..
+                path,
+                status,
+                totals,
+                absorbed,
+                ..
             } => {
                 if status == StepStatus::Completed {
                     self.variables.remove(&path);
                 }
                 let totals = Some(totals);
-                self.entries.insert(path, ViewEntry::Component { status, totals });
+                let entry = ViewEntry::Component {
+                    status,
+                    totals,
+                    absorbed,
+                };
+                self.entries.insert(path, entry);
             }
             RecordBody::BranchTaken { path, branch } => drop(self.branches.insert(path, branch)),
             RecordBody::LoopStarted {
@@ -144,6 +153,7 @@ impl Entries {
         let entry = ViewEntry::Component {
             status: StepStatus::Running,
             totals: None,
+            absorbed: false,
         };
         self.entries.insert(path, entry);
     }
