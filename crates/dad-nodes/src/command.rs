@@ -266,7 +266,15 @@ impl Node for CommandExecutor {
             let message = format!("`{name}` cannot be the name of an environment variable");
             problem(format!("env_vars.{name}"), "env_vars", message)
         });
-        unnameable.chain(timeout).collect()
+        let origin_key = settings
+            .inherit_env
+            .iter()
+            .position(|name| name == process::ORIGIN_KEY);
+        let origin_key = origin_key.map(|index| {
+            let message = format!("`{}` signs runs, and no command is given it", process::ORIGIN_KEY);
+            problem(format!("inherit_env[{index}]"), "inherit_env", message)
+        });
+        unnameable.chain(timeout).chain(origin_key).collect()
     }
 
     fn compile(unrendered: &Value) -> Compiled {
@@ -365,6 +373,10 @@ impl BoundStep for CommandStep {
     async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
         let ran = self.run_all(cx).await?;
         ran.output(&self.settings, cx.dir()?)
+    }
+
+    fn environment(&self) -> Vec<(String, Option<String>)> {
+        process::inherited(&self.settings.inherit_env)
     }
 
     fn formerly_fingerprinted(&self, settings: &Value) -> Option<Value> {

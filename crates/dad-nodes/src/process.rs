@@ -50,6 +50,9 @@ const TERM_GRACE: Duration = Duration::from_secs(1);
 /// Time for what was printed to arrive, after the program has ended.
 const DRAIN: Duration = Duration::from_millis(300);
 
+/// The variable that may hold the user's origin key, with which runs are signed: no child of a run gets it.
+pub(crate) const ORIGIN_KEY: &str = "DHENARA_ORIGIN_KEY";
+
 /// Names of environment variables that end so hold secrets.
 const SECRET_ENDINGS: &[&str] = &["_TOKEN", "_KEY", "_SECRET", "_PASSWORD", "_CREDENTIALS"];
 
@@ -88,24 +91,33 @@ pub(crate) fn environment(
     inherit: &[String],
     given: impl Iterator<Item = (String, String)>,
 ) -> Vec<(String, String)> {
-    let names = PASSED_VARIABLES
+    let inherit = inherit
         .iter()
-        .copied()
-        .chain(inherit.iter().map(String::as_str));
+        .map(String::as_str)
+        .filter(|name| *name != ORIGIN_KEY);
+    let names = PASSED_VARIABLES.iter().copied().chain(inherit);
     let passed = names.filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)));
     passed.chain(given).collect()
 }
 
 /// The values of variables that are passed on by name and hold secrets by theirs.
 pub(crate) fn inherited_secrets(inherit: &[String]) -> impl Iterator<Item = String> {
-    let is_secret = |name: &&String| {
-        let upper = name.to_uppercase();
-        SECRET_ENDINGS.iter().any(|ending| upper.ends_with(ending))
-    };
-    inherit
-        .iter()
-        .filter(is_secret)
-        .filter_map(|name| std::env::var(name).ok())
+    let secret = inherit.iter().filter(|name| is_secret(name));
+    secret.filter_map(|name| std::env::var(name).ok())
+}
+
+/// The variables that are passed on by name, with their values. Those of secrets are left out: a key that was changed does
+/// not make the step another one.
+pub(crate) fn inherited(inherit: &[String]) -> Vec<(String, Option<String>)> {
+    let plain = inherit.iter().filter(|name| !is_secret(name));
+    plain
+        .map(|name| (name.clone(), std::env::var(name).ok()))
+        .collect()
+}
+
+fn is_secret(name: &str) -> bool {
+    let upper = name.to_uppercase();
+    SECRET_ENDINGS.iter().any(|ending| upper.ends_with(ending))
 }
 
 /// Runs a program in a process group of its own, which is ended as a whole: on timeout and cancellation, and when the

@@ -512,11 +512,11 @@ fn a_placeholder_where_a_shell_would_not_put_its_value() {
     let here = shell("          cat << 'END'\n          $expr{run_id}\n          END");
     insta::assert_snapshot!(here.refused(&FLOW), @r#"
     ---- stderr
-    flow.yaml:9:11: error[placeholder_in_shell]: `$expr{run_id}` stands in a here-document, where the shell would not put its value
+    flow.yaml:9:11: error[placeholder_in_shell]: `$expr{run_id}` stands in a here-document that begins with `'END'`, where the shell puts no values (line 2)
       |
     9 |           cat << 'END'
       |           ^^^^^^^^^^^^
-      = hint: use `stdin: "$expr{run_id}"` of the node
+      = hint: take the quotes away from that word, or give the text with `stdin` of the node
     ---- exit code 2
     "#);
     let generated = shell("          $expr{run_id}");

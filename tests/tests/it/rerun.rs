@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use crate::harness::{TestEnvironment, read_json};
+use crate::harness::{TestEnvironment, read_json, records};
 
 /// A server that answers every prompt with a text of its own, and counts.
 async fn model_server(env: &TestEnvironment) -> MockServer {
@@ -827,4 +827,42 @@ elements:
     re-run of run_00000000_000000_000001: 0 reused, 2 to execute, 2 decided on the way
     ---- exit code 0
     ");
+}
+
+#[test]
+fn the_value_of_an_inherited_variable_counts() {
+    let env = TestEnvironment::new();
+    let flow = |names: &str| {
+        format!(
+            "schema_version: 1\nkind: flow\nroot_id: f\nelements:\n  - {{ node: says, type: command, settings: {{ inherit_env: [{names}], commands: [\"echo \\\"$GREETING\\\"\"] }} }}\n"
+        )
+    };
+    env.write("flow.yaml", &flow("GREETING, API_KEY"));
+    let run = |previous: &[&str], greeting: &str, key: &str| {
+        let mut command = env.command(env!("CARGO_BIN_EXE_dhenara-under-test"), &env.project());
+        let args = [&["run", "flow", "flow.yaml"][..], previous].concat();
+        let output = command
+            .args(args)
+            .env("GREETING", greeting)
+            .env("API_KEY", key)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        records(&env.last_run(), "step_started").len()
+    };
+    let again = ["--previous-run-id", "last"];
+    assert_eq!(run(&[], "hello", "a-key-of-some-length"), 1);
+    // A key that was changed does not make the step another one.
+    assert_eq!(run(&again, "hello", "another-key-of-some-length"), 0);
+    assert_eq!(run(&again, "good morning", "a-key-of-some-length"), 1);
+    let journal = std::fs::read_to_string(env.last_run().join(".run/journal.jsonl")).unwrap();
+    assert!(journal.contains("\"fingerprint\":\"2:"), "{journal}");
+
+    env.write("flow.yaml", &flow("DHENARA_ORIGIN_KEY"));
+    let refused = env.refused(&["run", "flow", "flow.yaml"]);
+    assert!(refused.stderr.contains("no command is given it"), "{refused}");
 }
