@@ -390,8 +390,8 @@ impl RunContext {
         };
         let entry = self.catalog().find(selector, Some(&self.root_id))?;
         let view = self.open_previous(&entry)?;
-        if self.options.alone && !view.is_original() && !self.options.trust_run {
-            view.check_origin(self.options.trust_unsigned)?;
+        if self.options.alone && !view.is_original() {
+            self.check_origin(&view)?;
         }
         // It knew no fingerprints.
         if view.is_original() && self.entry_point.is_none() {
@@ -418,15 +418,21 @@ impl RunContext {
         catalog.trusting_unsigned(*trust_unsigned)
     }
 
-    /// The run that another one is started from. Its results may be taken if others made it too, but what people said in it counts
-    /// only if it is the user's own.
+    /// Refuses a run that is neither the user's own nor trusted.
+    pub(crate) fn check_origin(&self, view: &RunView) -> Result<(), RunError> {
+        match self.options.trust_run {
+            true => Ok(()),
+            false => view.check_origin(self.options.trust_unsigned),
+        }
+    }
+
+    /// The run that another one is started from. Results may be taken from a run of another user too, but what people said in
+    /// it counts only if it is the user's own.
     pub(crate) fn open_previous(&self, entry: &RunEntry) -> Result<RunView, RunError> {
         let view = open_any(entry, self.options.origin_key.as_ref())?;
-        // Without a key that cannot be told.
-        let is_own = self.options.origin_key.is_none()
-            || self.options.trust_run
-            || view.is_original()
-            || view.check_origin(self.options.trust_unsigned).is_ok();
+        // Without a key there is no telling.
+        let is_own =
+            self.options.origin_key.is_none() || view.is_original() || self.check_origin(&view).is_ok();
         Ok(if is_own { view } else { view.without_answers() })
     }
 

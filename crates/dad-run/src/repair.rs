@@ -22,6 +22,9 @@ use crate::origin_key::OriginKey;
 use crate::resume::free_name;
 use crate::step::read_artifact;
 
+/// Below `.run/torn/`: where the repaired journal is written.
+const MENDED: &str = "mended";
+
 /// What there is to repair in the journal of a run.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -123,12 +126,17 @@ impl Repair {
         let torn = dot_run.create_dir_all(TORN)?;
         let aside = free_name(&torn, "journal.jsonl")?;
         dot_run.copy_file(JOURNAL, &torn, &aside)?;
-        torn.sync_tree()?;
-        dot_run.sync()?;
+        // Written beside the journal and renamed over it: without what was decided its beginning would be a run that executes
+        // uncertain steps again.
+        if torn.kind(MENDED)?.is_some() {
+            torn.remove_dir_all(MENDED)?;
+        }
+        let mended = torn.create_dir(MENDED)?;
+        dot_run.copy_file(JOURNAL, &mended, JOURNAL)?;
         let mut end = checker.end(Tail::Whole);
         end.tail = Tail::Damaged;
         let kept_sum = String::from_utf8_lossy(&end.link.sum).into_owned();
-        let mut journal = JournalWriter::resume(&dot_run, (&end, state.progress), key)?;
+        let mut journal = JournalWriter::resume(&mended, (&end, state.progress), key)?;
         let paths: Vec<&HierarchyPath> = repair.uncertain.iter().map(|step| &step.path).collect();
         let repaired = RecordBody::Repaired {
             cut_at: repair.cut_at,
@@ -161,6 +169,9 @@ impl Repair {
             journal.append(clock.now(), &skipped, None)?;
         }
         journal.sync()?;
+        torn.sync_tree()?;
+        mended.rename(JOURNAL, &dot_run, JOURNAL, Durability::Disk)?;
+        torn.remove_dir(MENDED)?;
         Ok(repair)
     }
 

@@ -154,9 +154,7 @@ impl RunContext {
         if view.sealed_status() == Some(RunStatus::Completed) {
             return Err(RunError::AlreadyCompleted(view.run_id.to_string()));
         }
-        if !self.options.trust_run {
-            view.check_origin(self.options.trust_unsigned)?;
-        }
+        self.check_origin(&view)?;
         view.check_inputs()?;
         lease.sign(&dot_run)?;
         let settle = self.options.settle.iter().map(|(selector, settled)| {

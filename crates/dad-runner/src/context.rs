@@ -263,8 +263,8 @@ impl NodeContext {
         Box::pin(step.execute(self)).await
     }
 
-    /// Asks whether something may be done in the midst of this step; `facts` is what it is. If nobody answers,
-    /// the step comes to rest, and goes on with its memos once somebody has answered.
+    /// Asks whether something may be done in the midst of this step; `facts` is what it is. Without an answer the
+    /// step comes to rest, and continues from its memos once there is one.
     ///
     /// # Errors
     /// `denied` with the reason. Any other error has to be returned by the node as it is.

@@ -217,6 +217,20 @@ fn no_command_starts_what_a_run_of_another_user_names() {
             assert!(!acts || output.code != Some(0), "{what}: {args:?}\n{output}");
         }
     }
+    // Neither does repairing it say that it is trusted.
+    let env = TestEnvironment::new();
+    env.is_checked();
+    copy_tree(&prepared.project(), &env.project());
+    let run = env.project().join("runs").join(&name);
+    CHANGES[4].1(&run);
+    let file = run.join(".run/journal.jsonl");
+    let damaged = std::fs::read_to_string(&file).unwrap() + "damage\n";
+    std::fs::write(&file, damaged).unwrap();
+    drop(call(&env, &["runs", "repair", &name]).expect(0));
+    drop(call(&env, &["runs", "verify", &name]).expect(0));
+    drop(call(&env, &["resume", &name, "--no-input"]).expect(4));
+    drop(call(&env, &["resume", "last", "--no-input"]).expect(4));
+
     // The user's word lets it execute.
     let answered = call(&prepared, &["resume", &name, "--no-input", "--trust"]).expect(3);
     drop(answered);

@@ -403,7 +403,8 @@ impl<'k> Checker<'k> {
         let is_by = sealed.is_by(key, &self.link);
         let vouches_for_all_before = match &record.body {
             RecordBody::RunCreated { .. } => true,
-            RecordBody::RunResumed(_) | RecordBody::Repaired { .. } => prev_of(&record.body).is_some(),
+            // To repair a run is not to trust it: `repaired` vouches for nothing.
+            RecordBody::RunResumed(start) => start.prev.is_some(),
             RecordBody::Trusted { trusts } => trusts.as_bytes() == self.link.sum,
             _ => false,
         };
