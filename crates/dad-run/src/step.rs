@@ -288,10 +288,10 @@ impl RunDriver {
     /// record of the new one: from there on the earlier one is void.
     fn clear_final(&self, path: &HierarchyPath, seq: u64) -> Result<(), RunError> {
         let inner = self.inner();
-        let name = path.to_relative_dir();
         let Some(history) = self.history() else {
             return Ok(());
         };
+        let name = path.to_relative_dir();
         if inner.dir.kind(&name)?.is_none() {
             return Ok(());
         }

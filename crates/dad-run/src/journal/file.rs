@@ -9,7 +9,7 @@ use dad_core::{Digest, Timestamp};
 use dad_fs::{AppendFile, Dir, Durability};
 use semver::Version;
 
-use super::chain::{Link, NO_SUM, Sealed};
+use super::chain::{Link, Sealed, Verified};
 use super::codec::encode;
 use super::record::{Record, RecordBody, StepCommitted};
 use super::state::Progress;
@@ -301,6 +301,8 @@ pub(crate) struct Checker<'k> {
     /// 0 before the first line.
     format: u32,
     pub(crate) link: Link,
+    /// What the line that was checked says that the next one is bound to.
+    checked: Option<Link>,
     /// Of all lines, as long as the format has no sums.
     digest: Hasher,
     is_signed: bool,
@@ -318,6 +320,7 @@ impl<'k> Checker<'k> {
             len: 0,
             format: 0,
             link: Link::default(),
+            checked: None,
             digest: Hasher::new(),
             is_signed: false,
             is_mine: false,
@@ -328,20 +331,21 @@ impl<'k> Checker<'k> {
 
     /// Whether a line without its line feed is whole all the same.
     pub(crate) fn continues(&self, line: &[u8]) -> bool {
-        let before = if self.format == 2 { &self.link.sum } else { &NO_SUM };
-        Sealed::read(line).is_some_and(|sealed| sealed.is_whole(before))
+        Sealed::read(line).is_some_and(|sealed| sealed.is_whole(&self.link.sum))
     }
 
     /// Reads a line, without its line feed, and refuses it unless it follows those before it.
     pub(crate) fn check(&mut self, line: &[u8]) -> Result<Record, LineError> {
         let sealed = Sealed::read(line);
-        let before = if self.format == 2 { &self.link.sum } else { &NO_SUM };
-        if sealed.is_some_and(|sealed| !sealed.is_whole(before)) {
+        let verified = sealed.map(|sealed| sealed.verify(&self.link, self.key));
+        if verified.is_some_and(|verified| !verified.is_whole) {
             return Err(LineError::damage(
                 "its sum differs: it, or the line before it, was changed",
             ));
         }
-        let record: Record = serde_json::from_slice(line).map_err(LineError::damage)?;
+        // Looked at once here, and not again for each text in it.
+        let text = std::str::from_utf8(line).map_err(LineError::damage)?;
+        let record: Record = serde_json::from_str(text).map_err(LineError::damage)?;
         if record.seq != self.records + 1 {
             return Err(LineError::Damage(format!(
                 "record {} stands where {} was expected",
@@ -350,7 +354,10 @@ impl<'k> Checker<'k> {
             )));
         }
         self.check_format(&record, sealed.is_some())?;
-        self.note_origin(&record, sealed);
+        if let (Some(sealed), Some(verified)) = (sealed, verified) {
+            self.note_origin(&record, sealed, verified);
+        }
+        self.checked = sealed.map(|sealed| sealed.stated);
         if let RecordBody::RunStarted(start) | RecordBody::RunResumed(start) = &record.body {
             self.version = Some(start.driver.version.clone());
         }
@@ -396,11 +403,8 @@ impl<'k> Checker<'k> {
         }
     }
 
-    fn note_origin(&mut self, record: &Record, sealed: Option<Sealed<'_>>) {
-        let Some(sealed) = sealed else { return };
+    fn note_origin(&mut self, record: &Record, sealed: Sealed<'_>, verified: Verified) {
         self.is_signed |= sealed.has_mac();
-        let Some(key) = self.key else { return };
-        let is_by = sealed.is_by(key, &self.link);
         let vouches_for_all_before = match &record.body {
             RecordBody::RunCreated { .. } => true,
             // To repair a run is not to trust it: `repaired` vouches for nothing.
@@ -408,13 +412,13 @@ impl<'k> Checker<'k> {
             RecordBody::Trusted { trusts } => trusts.as_bytes() == self.link.sum,
             _ => false,
         };
-        self.is_mine = is_by && (self.is_mine || vouches_for_all_before);
+        self.is_mine = verified.is_mine && (self.is_mine || vouches_for_all_before);
     }
 
-    /// Takes a line that was checked for the last one.
+    /// Takes the line that was checked for the last one.
     pub(crate) fn accept(&mut self, line: &[u8], len: usize) {
-        if let Some(sealed) = Sealed::read(line).filter(|_| self.format == 2) {
-            self.link = sealed.stated;
+        if let Some(link) = self.checked.take() {
+            self.link = link;
         } else {
             self.digest.update(line);
             self.digest.update(b"\n");
@@ -510,7 +514,7 @@ pub(crate) fn first_and_last(
     let origin = match (sealed.filter(Sealed::has_mac), key) {
         (None, _) => Origin::Unsigned,
         (Some(_), None) => Origin::Unchecked,
-        (Some(sealed), Some(key)) if sealed.is_by(key, &link) => Origin::Mine,
+        (Some(sealed), Some(_)) if sealed.verify(&link, key).is_mine => Origin::Mine,
         (Some(_), Some(_)) => Origin::Foreign,
     };
     Ok(Some(Ends { first, last, origin }))
