@@ -16,6 +16,7 @@ use super::state::Progress;
 #[cfg(debug_assertions)]
 use super::state::RunState;
 use crate::error::RunError;
+use crate::files::{RunFiles, in_dot_run};
 use crate::format;
 use crate::layout::{JOURNAL, TORN};
 use crate::origin::Origin;
@@ -79,7 +80,9 @@ impl JournalWriter {
             #[cfg(debug_assertions)]
             shadow: {
                 let mut shadow = RunState::default();
-                read_journal(dot_run, None, |record| shadow.apply_read(record))?;
+                let lines = Lines::of(dot_run.open_file(JOURNAL)?);
+                let path = dot_run.path().join(JOURNAL);
+                read_lines(lines, &path, None, |record| shadow.apply_read(record))?;
                 shadow
             },
         })
@@ -202,19 +205,27 @@ pub(crate) struct JournalEnd {
 /// Reads a journal from its beginning and checks each line against those before it. A torn last line is expected after a
 /// crash; damage before it is an error.
 pub(crate) fn read_journal(
-    dot_run: &Dir,
+    run: &dyn RunFiles,
+    key: Option<&OriginKey>,
+    each: impl FnMut(Record) -> Result<(), String>,
+) -> Result<JournalEnd, RunError> {
+    let name = in_dot_run(JOURNAL);
+    read_lines(Lines::of(run.open(&name)?), &run.path_of(&name), key, each)
+}
+
+pub(super) fn read_lines(
+    mut lines: Lines<impl Read>,
+    path: &Path,
     key: Option<&OriginKey>,
     mut each: impl FnMut(Record) -> Result<(), String>,
 ) -> Result<JournalEnd, RunError> {
-    let path = dot_run.path().join(JOURNAL);
-    let mut lines = Lines::open(dot_run)?;
     let mut checker = Checker::new(key);
     let mut tail = Tail::Whole;
-    while let Some(line) = lines.next().map_err(|e| RunError::unreadable(&path, e))? {
+    while let Some(line) = lines.next().map_err(|e| RunError::unreadable(path, e))? {
         let text = line.strip_suffix(b"\n");
         let Some(text) = text.or_else(|| checker.continues(line).then_some(line)) else {
             if line.len() >= MAX_RECORD {
-                return Err(LineError::TooLong.at(&path, checker.records + 1));
+                return Err(LineError::TooLong.at(path, checker.records + 1));
             }
             tail = Tail::Torn;
             break;
@@ -224,27 +235,27 @@ pub(crate) fn read_journal(
         }
         let record = checker
             .check(text)
-            .map_err(|error| error.at(&path, checker.records + 1))?;
+            .map_err(|error| error.at(path, checker.records + 1))?;
         checker.accept(text, line.len());
         let line = checker.records;
-        each(record).map_err(|reason| LineError::Damage(reason).at(&path, line))?;
+        each(record).map_err(|reason| LineError::Damage(reason).at(path, line))?;
     }
     Ok(checker.end(tail))
 }
 
 /// The lines of a journal, with their line feeds, none longer than a record may be.
 #[derive(Debug)]
-pub(crate) struct Lines {
-    reader: BufReader<File>,
+pub(crate) struct Lines<R> {
+    reader: BufReader<R>,
     line: Vec<u8>,
 }
 
-impl Lines {
-    pub(crate) fn open(dot_run: &Dir) -> Result<Self, RunError> {
-        Ok(Self {
-            reader: BufReader::with_capacity(256 * 1024, dot_run.open_file(JOURNAL)?),
+impl<R: Read> Lines<R> {
+    pub(crate) fn of(journal: R) -> Self {
+        Self {
+            reader: BufReader::with_capacity(256 * 1024, journal),
             line: Vec::new(),
-        })
+        }
     }
 
     /// The next line; `None` at the end. One that is too long comes in pieces, without a line feed.
