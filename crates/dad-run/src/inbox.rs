@@ -116,7 +116,9 @@ fn meant_session(dir: &Dir, dot_run: &Dir) -> Result<Option<u32>, RunError> {
     let mut last = (0, false);
     let read = read_journal(dir, None, |record| {
         match record.body {
-            RecordBody::RunStarted(start) | RecordBody::RunResumed(start) => last = (start.driver.epoch, false),
+            RecordBody::RunStarted(start) | RecordBody::RunResumed(start) => {
+                last = (start.driver.epoch, false);
+            }
             RecordBody::RunSealed { .. } => last.1 = true,
             _ => {}
         }
