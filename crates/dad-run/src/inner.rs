@@ -31,7 +31,7 @@ use crate::lease::Lease;
 use crate::machine;
 use crate::masking::mask_left_files;
 use crate::plan::{RerunPlan, RunPlace};
-use crate::projection::{self, Metadata, Summary};
+use crate::projection::{Metadata, Summary};
 use crate::question::Answer;
 use crate::reader::ResultReader;
 use crate::resources::Resources;
@@ -251,7 +251,7 @@ impl RunInner {
         let duration = self.started.elapsed();
         let body = RecordBody::RunSealed {
             status,
-            error: error.as_ref().map(projection::shorten),
+            error: error.as_ref().map(Into::into),
             totals,
             open_questions: match status {
                 RunStatus::Waiting => state.open_questions,

@@ -90,6 +90,7 @@ pub use journal::record::{
     ArtifactList, ControlKind, Driver, LoopItems, RangeBounds, Record, RecordBody, SessionStart,
     StepCommitted, StoredRef, StoredValue, Totals,
 };
+pub use journal::text::{RecordSource, RecordText, RecordedError};
 pub use known_secrets::known_secrets;
 pub use machine::{TOKEN_VARIABLE, process_start_time};
 pub use memo::MemoLine;

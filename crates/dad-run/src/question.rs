@@ -17,8 +17,7 @@ use crate::inputs::check_external;
 use crate::journal::record::RecordBody;
 use crate::journal::values::store_value;
 use crate::layout::QUESTIONS;
-use crate::projection::{shorten_text, to_file_text};
-use crate::run::SOURCE;
+use crate::projection::to_file_text;
 use crate::view::OpenQuestion;
 
 /// The content of `.run/questions/<id>.json`: written before its record.
@@ -243,7 +242,7 @@ impl RunDriver {
             kind: answer.kind,
             facts: answer.facts,
             id: answer.question.map(str::to_owned),
-            source: shorten_text(answer.source, SOURCE),
+            source: answer.source.into(),
             input: store_value(&inner.dot_run, answer.value.get().clone(), inner.durability)?,
         };
         inner.record(&body, None).map(drop)

@@ -22,12 +22,9 @@ use crate::inputs::{GivenInput, UnresolvedInput};
 use crate::journal::record::{RangeBounds, RecordBody, Totals};
 use crate::layout::{ATTEMPTS, OUTPUT};
 use crate::plan::{RerunPlan, RunPlace};
-use crate::projection::{self};
+use crate::projection;
 use crate::resources::Resources;
 use crate::view::RunView;
-
-/// How much of the name of a message's sender is recorded, in bytes.
-pub(crate) const SOURCE: usize = 256;
 
 /// How many failures a component or run names.
 pub(crate) const FIRST_FAILURES: usize = 10;

@@ -1,13 +1,14 @@
 use std::path::PathBuf;
 
 use dad_core::{
-    ArtifactRef, ComponentKind, Digest, ElementId, ErrorInfo, Fingerprint, HierarchyPath, RunId, RunStatus,
+    ArtifactRef, ComponentKind, Digest, ElementId, Fingerprint, HierarchyPath, RunId, RunStatus,
     StatusCounts, StepStatus, Timestamp, Usage,
 };
 use dad_events::{Origin, QuestionKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::text::{RecordSource, RecordText, RecordedError};
 use crate::decide::Reason;
 
 /// One line of the journal.
@@ -108,7 +109,7 @@ pub enum RecordBody {
         iterations: Option<u64>,
         /// The first failure, shortened.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        error: Option<ErrorInfo>,
+        error: Option<RecordedError>,
         /// Whether the run continues behind it although it failed.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         absorbed: bool,
@@ -165,7 +166,7 @@ pub enum RecordBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<String>,
         /// Who gave it.
-        source: String,
+        source: RecordSource,
         /// The input.
         input: StoredValue,
     },
@@ -213,7 +214,7 @@ pub enum RecordBody {
         /// From 1.
         attempt: u32,
         /// Why.
-        error: ErrorInfo,
+        error: RecordedError,
         /// When the next one begins.
         retry_at: Timestamp,
         /// What it consumed all the same.
@@ -230,7 +231,7 @@ pub enum RecordBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path: Option<HierarchyPath>,
         /// Who it was, for people.
-        source: String,
+        source: RecordSource,
         /// Why, or how much.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         value: Option<Value>,
@@ -238,7 +239,7 @@ pub enum RecordBody {
     /// An event of the application.
     Custom {
         /// Its name.
-        name: String,
+        name: RecordText<{ 4 * 1024 }>,
         /// Where it was published.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path: Option<HierarchyPath>,
@@ -251,7 +252,7 @@ pub enum RecordBody {
         status: RunStatus,
         /// Why, if not well.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        error: Option<ErrorInfo>,
+        error: Option<RecordedError>,
         /// Of all steps.
         totals: Totals,
         /// How many questions wait for an answer.
@@ -429,10 +430,10 @@ pub struct StepCommitted {
     pub duration_ms: u64,
     /// What it did, in one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub summary: Option<String>,
+    pub summary: Option<RecordText<{ 2 * 1024 }>>,
     /// Why it ended otherwise than well, shortened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<ErrorInfo>,
+    pub error: Option<RecordedError>,
     /// Whether the run continues behind it although it failed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub absorbed: bool,

@@ -106,8 +106,10 @@ fn ended(at: &str, attempt: u32, status: StepStatus) -> RecordBody {
         usage: Usage::default(),
         cost: Some(0.5),
         duration_ms: 3,
-        summary: Some("it did something".to_owned()),
-        error: status.is_failure().then(|| ErrorInfo::new("failed", "it failed")),
+        summary: Some("it did something".into()),
+        error: status
+            .is_failure()
+            .then(|| (&ErrorInfo::new("failed", "it failed")).into()),
         absorbed: false,
     }))
 }
@@ -145,14 +147,14 @@ fn bodies() -> Vec<RecordBody> {
         RecordBody::AttemptFailed {
             path: path("first"),
             attempt: 1,
-            error: ErrorInfo::new("failed", "it failed"),
+            error: (&ErrorInfo::new("failed", "it failed")).into(),
             retry_at: Timestamp::UNIX_EPOCH,
             usage: Usage::default(),
         },
         begun("first", 2, 1),
         ended("first", 2, StepStatus::Completed),
         RecordBody::Custom {
-            name: "told".to_owned(),
+            name: "told".into(),
             path: Some(path("first")),
             payload: StoredValue::Value(json!(null)),
         },
@@ -213,7 +215,7 @@ fn bodies() -> Vec<RecordBody> {
             kind: QuestionKind::Approval,
             facts: Some(Digest::of(b"asks")),
             id: Some("approval_1".to_owned()),
-            source: "a person".to_owned(),
+            source: "a person".into(),
             input: StoredValue::Value(json!({ "approve": true })),
         },
         begun("asks", 1, 2),
@@ -229,7 +231,7 @@ fn bodies() -> Vec<RecordBody> {
         RecordBody::Control {
             kind: ControlKind::Skip,
             path: Some(path("asks")),
-            source: "repair".to_owned(),
+            source: "repair".into(),
             value: Some("it is not needed".into()),
         },
         RecordBody::RunResumed(session(3)),
@@ -237,7 +239,7 @@ fn bodies() -> Vec<RecordBody> {
         RecordBody::Control {
             kind: ControlKind::Budget,
             path: None,
-            source: "resume".to_owned(),
+            source: "resume".into(),
             value: Some(json!({ "calls": 3 })),
         },
         left("", StepStatus::Failed),

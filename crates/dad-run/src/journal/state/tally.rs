@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::journal::record::{ControlKind, RecordBody, SessionStart, StepCommitted, Totals};
+use crate::journal::text::RecordedError;
 use crate::origin::Session;
 
 /// What is known of a run as a whole.
@@ -120,7 +121,7 @@ impl Tally {
                 self.driven_until(Some(at));
                 self.is_driven = false;
                 self.sealed = Some(*status);
-                self.error.clone_from(error);
+                self.error = error.clone().map(RecordedError::into_inner);
             }
             _ => {}
         }
