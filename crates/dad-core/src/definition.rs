@@ -150,6 +150,14 @@ pub struct Definition {
 }
 
 impl Definition {
+    /// Lets every step that asks a model ask these, the first that answers.
+    pub fn ask_models(&mut self, models: &[String]) {
+        let body = &mut self.body;
+        for element in body.elements.iter_mut().chain(&mut body.finally) {
+            element.ask_models(models);
+        }
+    }
+
     /// An empty definition.
     #[must_use]
     pub fn new(kind: DefinitionKind) -> Self {
@@ -287,6 +295,19 @@ pub enum ElementKind {
     Repeat(Repeat),
     /// Elements that may run at the same time.
     Parallel(Parallel),
+}
+
+impl Element {
+    fn ask_models(&mut self, models: &[String]) {
+        if let ElementKind::Node(node) = &mut self.kind
+            && node.node_type == NodeType::AI_MODEL_CALL
+        {
+            node.settings["models"] = models.into();
+        }
+        for inner in self.kind.elements_mut() {
+            inner.ask_models(models);
+        }
+    }
 }
 
 impl ElementKind {

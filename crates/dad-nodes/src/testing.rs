@@ -129,7 +129,9 @@ fn recorded_context(run_dir: &Path, project: &Path) -> Result<RunContextBuilder,
     let recorded = RunView::open(run_dir)?;
     let mut context = RunContext::builder(recorded.root_id.as_str(), project)
         .nodes(builtin_nodes())
-        .resource(Arc::new(Models::new(ReplayClient::of_run(run_dir)?)));
+        .unmasked()
+        .offline(true)
+        .resource(Arc::new(Models::offline(ReplayClient::of_run(run_dir)?)));
     for (name, value) in recorded.given_variables()? {
         context = context.variable(name, value);
     }

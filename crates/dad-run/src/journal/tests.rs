@@ -18,6 +18,7 @@ use super::state::RunState;
 use crate::decide::Reason;
 use crate::layout::JOURNAL;
 use crate::origin_key::OriginKey;
+use crate::settings::RunSettings;
 
 fn path(text: &str) -> HierarchyPath {
     format!("all.{text}").parse().unwrap()
@@ -44,7 +45,8 @@ fn session(epoch: u32) -> SessionStart {
         prev: None,
         definition: Some(Digest::of(b"definition")),
         token: Some("token".to_owned()),
-        environment: None,
+        settings: RunSettings::default(),
+        overrides: Vec::new(),
     }
 }
 
