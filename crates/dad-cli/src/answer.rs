@@ -9,9 +9,8 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::args::{AnswerOptions, ResumeOptions};
 use crate::error::CommandError;
-use crate::resume::{resume, run_catalog};
-use crate::run::{project_root_or_here, runtime};
-use crate::runs::{check_origin, open};
+use crate::resume::resume;
+use crate::run::runtime;
 use crate::{exit_code, given, json, out};
 
 /// `dhenara answer RUN [PATH|QUESTION_ID]`.
@@ -21,14 +20,16 @@ pub(crate) fn answer(
     which: Option<&str>,
     options: &AnswerOptions,
 ) -> Result<u8, CommandError> {
-    let entry = run_catalog(&options.place, options.env.as_deref())?.find_unfinished(run)?;
-    let view = open(&entry)?;
-    check_origin(&view, options.trust)?;
+    let project = app.project_or_here(&options.place)?;
+    let entry = project.own_runs()?.find_unfinished(run)?;
+    let view = project.view(&entry)?;
+    if !options.trust {
+        project.check_origin(&view)?;
+    }
     let open = choose(&view, which)?;
     let question = view.question(&open.id)?;
     // An answer is a file of the run before the process that drives it has seen it.
-    let project_root = project_root_or_here(&options.place)?;
-    let known = dad_run::known_secrets(&project_root).redactor();
+    let known = project.secrets().redactor();
     let answer = match &options.deny {
         Some(reason) => Answer::Denied {
             source: "dhenara answer".to_owned(),
@@ -70,6 +71,7 @@ pub(crate) fn answer(
     let options = ResumeOptions {
         place: options.place.clone(),
         env: options.env.clone(),
+        driving: options.driving.clone(),
         no_input: options.no_input,
         json: options.json,
         trust: options.trust,

@@ -98,6 +98,17 @@ impl Project {
         Ok(self)
     }
 
+    /// The same in the environment that a run recorded, unless one was named.
+    ///
+    /// # Errors
+    /// [`ProjectError::UnknownEnvironment`] if it is not there any more.
+    pub fn in_environment_of(self, run: &RunView) -> Result<Self, ProjectError> {
+        match self.names_environment {
+            true => Ok(self),
+            false => self.in_environment(run.settings().environment()),
+        }
+    }
+
     /// The same in an environment that a run recorded.
     pub(crate) fn in_environment(mut self, name: &str) -> Result<Self, ProjectError> {
         self.environment = self.config.environment(&self.root, Some(name))?;
