@@ -84,6 +84,58 @@ pub fn canonical_json(value: &Value) -> String {
     out
 }
 
+/// Canonical JSON of an object whose fields are given in the order of their keys, so that it needs no map.
+#[derive(Clone, Debug, Default)]
+pub struct CanonicalObject {
+    text: String,
+    #[cfg(debug_assertions)]
+    last: String,
+}
+
+impl CanonicalObject {
+    /// An object without fields.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            text: String::with_capacity(512),
+            #[cfg(debug_assertions)]
+            last: String::new(),
+        }
+    }
+
+    /// Adds a field. Its key comes after those before it.
+    pub fn field(&mut self, key: &str, value: &Value) -> &mut Self {
+        self.key(key);
+        write_canonical(value, &mut self.text);
+        self
+    }
+
+    /// Adds a field that is a text. Its key comes after those before it.
+    pub fn text(&mut self, key: &str, text: &str) -> &mut Self {
+        self.key(key);
+        write_text(text, &mut self.text);
+        self
+    }
+
+    fn key(&mut self, key: &str) {
+        #[cfg(debug_assertions)]
+        {
+            assert!(*self.last < *key, "`{key}` comes before `{}`", self.last);
+            key.clone_into(&mut self.last);
+        }
+        self.text.push(if self.text.is_empty() { '{' } else { ',' });
+        write_text(key, &mut self.text);
+        self.text.push(':');
+    }
+
+    /// The digest of the object, as [`Digest::of_json`] gives it.
+    #[must_use]
+    pub fn digest(mut self) -> Digest {
+        self.text.push_str(if self.text.is_empty() { "{}" } else { "}" });
+        Digest::of(self.text.as_bytes())
+    }
+}
+
 fn write_canonical(value: &Value, out: &mut String) {
     match value {
         Value::Array(items) => {
@@ -138,6 +190,15 @@ mod tests {
         let other = json!({"a": {"x": null, "y": [1, 2.0]}, "b": 1});
         assert_eq!(canonical_json(&one), r#"{"a":{"x":null,"y":[1,2.0]},"b":1}"#);
         assert_eq!(Digest::of_json(&one), Digest::of_json(&other));
+    }
+
+    #[test]
+    fn an_object_can_be_written_without_a_map() {
+        let whole = json!({"a": "x", "b": {"d": [1, null], "c": 2.0}});
+        let mut object = CanonicalObject::new();
+        object.text("a", "x").field("b", &whole["b"]);
+        assert_eq!(object.digest(), Digest::of_json(&whole));
+        assert_eq!(CanonicalObject::new().digest(), Digest::of_json(&json!({})));
     }
 
     #[test]

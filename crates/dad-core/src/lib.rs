@@ -35,7 +35,7 @@ mod text;
 mod usage;
 
 pub use budget::{Budget, ParseBudgetError};
-pub use canonical::{Digest, ParseDigestError, canonical_json};
+pub use canonical::{CanonicalObject, Digest, ParseDigestError, canonical_json};
 pub use clean::{Clean, Redact, StepValues};
 pub use control::{Callback, Conditional, ForEach, OnExhausted, OnLimit, Parallel, Repeat};
 pub use definition::{

@@ -75,7 +75,11 @@ impl HierarchyPath {
     /// The path of iteration `index` below this loop.
     #[must_use]
     pub fn iteration(&self, index: u64) -> Self {
-        self.join(&format!("iter_{index}"))
+        let mut path = String::with_capacity(self.0.len() + ".iter_".len() + 20);
+        path.push_str(&self.0);
+        path.push_str(".iter_");
+        path.push_str(&index.to_string());
+        Self(path.into())
     }
 
     /// The path of a branch below this conditional.
@@ -85,7 +89,7 @@ impl HierarchyPath {
     }
 
     fn join(&self, segment: &str) -> Self {
-        Self(format!("{}.{segment}", self.0).into())
+        Self([&self.0, ".", segment].concat().into())
     }
 
     /// The path as dotted text.
@@ -97,13 +101,22 @@ impl HierarchyPath {
     /// The last segment.
     #[must_use]
     pub fn leaf(&self) -> &str {
-        self.0.rsplit('.').next().unwrap_or(&self.0)
+        self.split_leaf().1
+    }
+
+    /// The enclosing path, if there is one, and the last segment.
+    fn split_leaf(&self) -> (Option<&str>, &str) {
+        // Paths are too short for the search that `str` does.
+        match self.0.bytes().rposition(|byte| byte == b'.') {
+            Some(dot) => (Some(&self.0[..dot]), &self.0[dot + 1..]),
+            None => (None, &self.0),
+        }
     }
 
     /// The enclosing path, `None` for a root.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
-        self.0.rsplit_once('.').map(|(parent, _)| Self(parent.into()))
+        self.split_leaf().0.map(|parent| Self(parent.into()))
     }
 
     /// The segments from the root down.
@@ -127,18 +140,26 @@ impl HierarchyPath {
     /// The directory of this path relative to the run directory.
     #[must_use]
     pub fn to_relative_dir(&self) -> PathBuf {
-        self.segments().collect()
+        self.0.replace('.', std::path::MAIN_SEPARATOR_STR).into()
     }
 
     /// The path without iterations: the place in the definition. Branches stay, because both may have a step of one id.
     #[must_use]
     pub fn without_iterations(&self) -> Self {
-        let is_iteration = |segment: &str| matches!(Segment::of(segment), Segment::Iteration(_));
-        if !self.segments().any(is_iteration) {
+        if !self.0.contains("iter_") {
             return self.clone();
         }
-        let kept: Vec<&str> = self.segments().filter(|segment| !is_iteration(segment)).collect();
-        Self(kept.join(".").into())
+        let mut kept = String::with_capacity(self.0.len());
+        for segment in self.segments() {
+            if matches!(Segment::of(segment), Segment::Iteration(_)) {
+                continue;
+            }
+            if !kept.is_empty() {
+                kept.push('.');
+            }
+            kept.push_str(segment);
+        }
+        Self(kept.into())
     }
 }
 

@@ -33,9 +33,12 @@ impl AppendFile {
     /// If the bytes cannot be written.
     pub fn append(&mut self, bytes: &[u8]) -> FsResult<()> {
         self.refuse_if_broken("append to")?;
-        let written = self
-            .gate
-            .write("append to", &self.path, Change::Append(bytes), || Ok(&self.file));
+        let written = self.gate.write(
+            "append to",
+            || &self.path,
+            Change::Append(bytes),
+            || Ok(&self.file),
+        );
         let Err((written, error)) = written else {
             return Ok(());
         };
@@ -71,7 +74,7 @@ impl AppendFile {
         self.refuse_if_broken("sync")?;
         let synced = self
             .gate
-            .pass("sync", &self.path, Change::SyncFile)
+            .pass("sync", || &self.path, Change::SyncFile)
             .and_then(|()| self.file.sync_data())
             .context("sync", || self.path.clone());
         if synced.is_err() {
@@ -86,7 +89,7 @@ impl AppendFile {
     /// If the file cannot be cut.
     pub fn truncate(&self, len: u64) -> FsResult<()> {
         self.gate
-            .pass("truncate", &self.path, Change::Truncate(len))
+            .pass("truncate", || &self.path, Change::Truncate(len))
             .and_then(|()| self.file.set_len(len))
             .context("truncate", || self.path.clone())
     }

@@ -12,7 +12,7 @@ use cap_std::fs::{Dir as CapDir, OpenOptions};
 use crate::Durability;
 use crate::append::AppendFile;
 use crate::error::{Context, FsError, FsResult, join, optional};
-use crate::gate::{Change, Gate};
+use crate::gate::{Change, Gate, Place};
 use crate::lock::FileLock;
 
 /// Names of temporary files start so; a crash may leave one behind.
@@ -84,7 +84,7 @@ impl Dir {
     pub fn create_all_with(path: impl AsRef<Path>, gate: Gate) -> FsResult<Self> {
         let path = path.as_ref();
         if !path.is_dir() {
-            gate.pass("create the directory", path, Change::CreateDir)
+            gate.pass("create the directory", || path, Change::CreateDir)
                 .and_then(|()| CapDir::create_ambient_dir_all(path, ambient_authority()))
                 .context("create the directory", || path.into())?;
         }
@@ -112,6 +112,13 @@ impl Dir {
         join(&self.path, name.as_ref())
     }
 
+    fn place<'a>(&'a self, name: &'a (impl AsRef<Path> + ?Sized)) -> Place<'a> {
+        Place {
+            dir: &self.path,
+            name: name.as_ref(),
+        }
+    }
+
     /// Passes the gate and makes one change.
     fn change<T>(
         &self,
@@ -120,11 +127,11 @@ impl Dir {
         change: Change<'_>,
         act: impl FnOnce(&CapDir) -> io::Result<T>,
     ) -> FsResult<T> {
-        let path = self.full(name);
+        let path = || self.full(name);
         self.gate
-            .pass(operation, &path, change)
+            .pass(operation, path, change)
             .and_then(|()| act(&self.dir))
-            .context(operation, || path)
+            .context(operation, path)
     }
 
     fn wrap(&self, dir: CapDir, name: &Path) -> Self {
@@ -199,16 +206,16 @@ impl Dir {
     /// If the file exists or cannot be written; then nothing of it remains.
     pub fn write_new(&self, name: impl AsRef<Path>, bytes: &[u8], durability: Durability) -> FsResult<()> {
         let name = name.as_ref();
-        let path = self.full(name);
+        let path = || self.full(name);
         let mut is_made = false;
-        let written = self.gate.write("write", &path, Change::Write(bytes), || {
+        let written = self.gate.write("write", path, Change::Write(bytes), || {
             let options = OpenOptions::new().write(true).create_new(true).clone();
             let file = self.dir.open_with(name, &options)?.into_std();
             is_made = true;
             Ok(file)
         });
         let synced = written
-            .map_err(|(_, error)| FsError::new("write", &path, error))
+            .map_err(|(_, error)| FsError::new("write", path(), error))
             .and_then(|file| match durability {
                 Durability::Process => Ok(()),
                 Durability::Disk => self.sync_opened(&file, name),
@@ -220,11 +227,11 @@ impl Dir {
     }
 
     fn sync_opened(&self, file: &std::fs::File, name: &Path) -> FsResult<()> {
-        let path = self.full(name);
+        let path = || self.full(name);
         self.gate
-            .pass("sync", &path, Change::SyncFile)
+            .pass("sync", path, Change::SyncFile)
             .and_then(|()| file.sync_all())
-            .context("sync", || path)
+            .context("sync", path)
     }
 
     /// Gives a file new content: complete, or as it was before.
@@ -254,7 +261,7 @@ impl Dir {
     }
 
     fn replace_by(&self, name: &Path, (from, temp): (&Self, &Path), durability: Durability) -> FsResult<()> {
-        let change = Change::Rename(&from.full(temp));
+        let change = Change::Rename(from.place(temp));
         self.change("replace", name, change, |dir| from.dir.rename(temp, dir, name))
             .inspect_err(|_| from.discard(temp))?;
         self.sync_name_if(name, durability)
@@ -269,7 +276,7 @@ impl Dir {
     pub fn publish(&self, name: impl AsRef<Path>, bytes: &[u8], durability: Durability) -> FsResult<bool> {
         let name = name.as_ref();
         let temp = self.write_temp(name, bytes, durability)?;
-        let change = Change::Link(&self.full(&temp));
+        let change = Change::Link(self.place(&temp));
         let linked = self.change("publish", name, change, |dir| dir.hard_link(&temp, dir, name));
         self.discard(&temp);
         let is_new = match linked {
@@ -608,7 +615,7 @@ impl Dir {
         durability: Durability,
     ) -> FsResult<()> {
         let (from, to) = (from.as_ref(), to.as_ref());
-        let change = Change::Rename(&self.full(from));
+        let change = Change::Rename(self.place(from));
         to_dir.change("move to", to, change, |target| self.dir.rename(from, target, to))?;
         // The new name first: a loss of power between the two may leave both, but never neither.
         to_dir.sync_name_if(to, durability)?;
@@ -666,7 +673,7 @@ impl Dir {
                 return Err(FsError::new("copy", self.full(from), why));
             }
         }
-        let change = Change::Copy(&self.full(from));
+        let change = Change::Copy(self.place(from));
         to_dir.change("copy to", to, change, |target| self.dir.copy(from, target, to))
     }
 
@@ -726,7 +733,7 @@ impl Dir {
                 .context("set the permissions of", || self.full(temporary))
                 .inspect_err(|_| self.discard(Path::new(temporary)))?;
         }
-        let change = Change::Rename(&self.full(temporary));
+        let change = Change::Rename(self.place(temporary));
         self.change("replace", Path::new(name), change, |dir| {
             dir.rename(temporary, dir, name)
         })

@@ -1,6 +1,6 @@
 use std::fmt;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,6 +15,21 @@ pub struct Operation<'a> {
     pub path: &'a Path,
     /// What it does, so that it can be done again elsewhere.
     pub change: Change<'a>,
+}
+
+/// A name in a directory, put together only where it is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    pub(crate) dir: &'a Path,
+    pub(crate) name: &'a Path,
+}
+
+impl Place<'_> {
+    /// The whole path.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.dir.join(self.name)
+    }
 }
 
 /// What an operation does to the file system.
@@ -33,11 +48,11 @@ pub enum Change<'a> {
     /// Cuts a file to a length.
     Truncate(u64),
     /// Makes a file with the content of this one.
-    Copy(&'a Path),
+    Copy(Place<'a>),
     /// Moves this file or directory here; what stood here is replaced.
-    Rename(&'a Path),
+    Rename(Place<'a>),
     /// Gives this file one more name, if that is free.
-    Link(&'a Path),
+    Link(Place<'a>),
     /// Removes a file, or a directory with everything in it.
     Remove,
     /// Waits until the content of a file is on the disk.
@@ -116,7 +131,12 @@ impl Gate {
     }
 
     /// Lets an operation pass that happens as a whole or not at all.
-    pub(crate) fn pass(&self, name: &'static str, path: &Path, change: Change<'_>) -> io::Result<()> {
+    pub(crate) fn pass<P: AsRef<Path>>(
+        &self,
+        name: &'static str,
+        path: impl FnOnce() -> P,
+        change: Change<'_>,
+    ) -> io::Result<()> {
         self.ask(name, path, change).map_err(|fault| match fault {
             Fault::Refused(error) => error,
             Fault::Short { end, .. } => end(),
@@ -125,10 +145,10 @@ impl Gate {
 
     /// Lets an operation pass that writes bytes, and writes them to what `open` gives. Beside the error is how many
     /// were written.
-    pub(crate) fn write<W: Write>(
+    pub(crate) fn write<W: Write, P: AsRef<Path>>(
         &self,
         name: &'static str,
-        path: &Path,
+        path: impl FnOnce() -> P,
         change: Change<'_>,
         open: impl FnOnce() -> io::Result<W>,
     ) -> Result<W, (usize, io::Error)> {
@@ -152,14 +172,20 @@ impl Gate {
         }
     }
 
-    fn ask(&self, name: &'static str, path: &Path, change: Change<'_>) -> Result<(), Fault> {
+    /// The path is worked out only for those who look at it.
+    fn ask<P: AsRef<Path>>(
+        &self,
+        name: &'static str,
+        path: impl FnOnce() -> P,
+        change: Change<'_>,
+    ) -> Result<(), Fault> {
         let number = self.inner.passed.fetch_add(1, Ordering::Relaxed);
         match &self.inner.injector {
             None => Ok(()),
             Some(injector) => injector.before(&Operation {
                 number,
                 name,
-                path,
+                path: path().as_ref(),
                 change,
             }),
         }

@@ -83,7 +83,7 @@ impl FileLock {
         text.resize(text.len().max(old), b'\n');
         let written = self
             .gate
-            .write("write", path, Change::Overwrite(&text), || Ok(&mut *file));
+            .write("write", || path, Change::Overwrite(&text), || Ok(&mut *file));
         written
             .map(drop)
             .map_err(|(_, error)| error)

@@ -1,6 +1,6 @@
 //! From a directory that is there to a run that is driven.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -154,7 +154,7 @@ pub(crate) fn drive(
             taken: HashSet::new(),
             answers,
             cancelled: Vec::new(),
-            stoppable: HashMap::new(),
+            stoppable: BTreeMap::new(),
         }),
     };
     inner

@@ -1,6 +1,6 @@
 //! What a run is inside, and the critical section of its journal.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -115,7 +115,7 @@ pub(crate) struct State {
     /// What is to stop, beside the whole run.
     pub(crate) cancelled: Vec<HierarchyPath>,
     /// Steps and components that have begun and not ended, and what stops each.
-    pub(crate) stoppable: HashMap<HierarchyPath, Stop>,
+    pub(crate) stoppable: BTreeMap<HierarchyPath, Stop>,
 }
 
 impl std::fmt::Debug for RunInner {

@@ -123,9 +123,9 @@ impl OriginKey {
         id.to_hex()[..16].to_owned()
     }
 
-    /// Hashes the codes of a journal.
-    pub(crate) fn journal_hasher(&self) -> Hasher {
-        Hasher::new_keyed(&self.journal)
+    /// The code of a line of a journal.
+    pub(crate) fn code(&self, line: &[u8]) -> blake3::Hash {
+        blake3::keyed_hash(&self.journal, line)
     }
 
     /// Hashes previews.

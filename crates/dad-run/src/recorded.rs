@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::RunError;
+use crate::files::{RunFiles, in_dot_run};
 use crate::format;
 use crate::layout::{DEFINITION, DEFINITIONS, SPANS};
 use crate::projection::{to_file_text, write_new_json};
@@ -141,35 +142,35 @@ pub(crate) fn write_definition(
 /// Reads the definition of a run back, which must be the one that the journal has the digest of: among those that the run
 /// executed, or the one that it began with.
 pub(crate) fn read_definition(
-    dot_run: &Dir,
+    run: &dyn RunFiles,
     recorded: Option<Digest>,
 ) -> Result<RecordedDefinition, RunError> {
-    let executed = recorded.map(|digest| Path::new(DEFINITIONS).join(file_name(digest)));
-    let read =
-        executed.map(|name| Ok::<_, RunError>(dot_run.read_optional(&name)?.map(|bytes| (name, bytes))));
+    let executed = recorded.map(|digest| in_dot_run(DEFINITIONS).join(file_name(digest)));
+    let read = executed.map(|name| Ok::<_, RunError>(run.read_optional(&name)?.map(|bytes| (name, bytes))));
+    let first = in_dot_run(DEFINITION);
     let (name, bytes) = match read.transpose()?.flatten() {
         Some(read) => read,
-        None => (DEFINITION.into(), dot_run.read(DEFINITION)?),
+        None => (first.clone(), run.read(&first)?),
     };
-    parse_definition(dot_run, &name, &bytes, recorded)
+    parse_definition(run, &name, &bytes, recorded)
 }
 
 /// Reads a file that must hold the definition of a digest.
 pub(crate) fn read_definition_file(
-    dot_run: &Dir,
+    run: &dyn RunFiles,
     name: &Path,
     recorded: Option<Digest>,
 ) -> Result<RecordedDefinition, RunError> {
-    parse_definition(dot_run, name, &dot_run.read(name)?, recorded)
+    parse_definition(run, name, &run.read(name)?, recorded)
 }
 
 fn parse_definition(
-    dot_run: &Dir,
+    run: &dyn RunFiles,
     name: &Path,
     bytes: &[u8],
     recorded: Option<Digest>,
 ) -> Result<RecordedDefinition, RunError> {
-    let path = dot_run.path().join(name);
+    let path = run.path_of(name);
     let file: DefinitionFile<Value> = decode(bytes, &path, format::DEFINITION_FILE)?;
     if recorded.is_some_and(|recorded| recorded != Digest::of_json(&file.definition)) {
         return Err(RunError::Corrupt {
@@ -180,8 +181,9 @@ fn parse_definition(
     let shown = path.to_string_lossy();
     let loaded = load_str(&file.definition.to_string(), &shown, None, None)
         .map_err(|problems| RunError::unreadable(&path, problems))?;
-    let spans = match dot_run.read_optional(SPANS)? {
-        Some(bytes) => Some(decode(&bytes, &dot_run.path().join(SPANS), format::SPANS)?),
+    let name = in_dot_run(SPANS);
+    let spans = match run.read_optional(&name)? {
+        Some(bytes) => Some(decode(&bytes, &run.path_of(&name), format::SPANS)?),
         None => None,
     };
     Ok(RecordedDefinition {

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::RunError;
+use crate::files::in_dot_run;
 use crate::format;
 use crate::journal::chain::{Sealed, Sum};
 use crate::journal::file::{Checker, JournalWriter, LineError, Lines, Tail};
@@ -75,8 +76,7 @@ impl Repair {
     /// If the journal cannot be read at all, is of a newer version, or has not even a whole first record.
     pub fn find(run_dir: impl AsRef<Path>) -> Result<Option<Self>, RunError> {
         let dir = Dir::open(run_dir.as_ref())?;
-        let dot_run = dir.open_dir(DOT_RUN)?;
-        Ok(scan(&dir, &dot_run, None)?.map(|scanned| scanned.repair))
+        Ok(scan(&dir, None)?.map(|scanned| scanned.repair))
     }
 
     /// Steps that the user has to decide about before the run can be repaired.
@@ -104,7 +104,7 @@ impl Repair {
         let dot_run = dir.open_dir(DOT_RUN)?;
         let mut lease = lease::acquire(&dot_run, false)?;
         // Only now, because until then its driver may have written more.
-        let scanned = scan(&dir, &dot_run, key.as_ref())?;
+        let scanned = scan(&dir, key.as_ref())?;
         let Some(Scanned {
             repair,
             state,
@@ -120,7 +120,7 @@ impl Repair {
                 steps: undecided,
             });
         }
-        let accepted = repair.accepted(&dir, &dot_run, decided)?;
+        let accepted = repair.accepted(&dir, decided)?;
         lease.sign(&dot_run)?;
 
         let torn = dot_run.create_dir_all(TORN)?;
@@ -179,7 +179,6 @@ impl Repair {
     fn accepted(
         &self,
         dir: &Dir,
-        dot_run: &Dir,
         decided: &[(HierarchyPath, RepairDecision)],
     ) -> Result<Vec<StepCommitted>, RunError> {
         let mut accepted = Vec::new();
@@ -194,7 +193,7 @@ impl Repair {
                 return Err(RunError::NothingToAccept(path.clone()));
             };
             let place = path.to_relative_dir();
-            for artifact in load_artifacts(dot_run, &committed.artifacts)? {
+            for artifact in load_artifacts(dir, &committed.artifacts)? {
                 read_artifact((dir, &place), &artifact)?;
             }
             accepted.push(StepCommitted::clone(committed));
@@ -211,10 +210,11 @@ struct Scanned<'k> {
 }
 
 /// Reads a journal up to its damage and looks behind it; `None` if there is none.
-fn scan<'k>(dir: &Dir, dot_run: &Dir, key: Option<&'k OriginKey>) -> Result<Option<Scanned<'k>>, RunError> {
-    let path = dot_run.path().join(JOURNAL);
+fn scan<'k>(dir: &Dir, key: Option<&'k OriginKey>) -> Result<Option<Scanned<'k>>, RunError> {
+    let name = in_dot_run(JOURNAL);
+    let path = dir.path().join(&name);
     let unreadable = |e| RunError::unreadable(&path, e);
-    let mut lines = Lines::open(dot_run)?;
+    let mut lines = Lines::of(dir.open_file(&name)?);
     let mut checker = Checker::new(key);
     let mut state = RunState::default();
     let mut damaged = None;

@@ -30,7 +30,7 @@ impl RunHandle {
         };
         let mut events = Vec::new();
         let mut failed = None;
-        read_journal(&self.inner().dot_run, None, |record| {
+        read_journal(&self.inner().dir, None, |record| {
             let (number, at) = (record.seq, record.at);
             match replay.event(record) {
                 Ok(Some(body)) if number > seq => events.push(Event {
@@ -125,7 +125,7 @@ impl Replay<'_> {
             RecordBody::Custom { name, path, payload } => EventBody::Custom(Custom {
                 name,
                 path,
-                payload: load_value(&self.run.inner().dot_run, &payload)?,
+                payload: load_value(&self.run.inner().dir, &payload)?,
             }),
             _ => return Ok(None),
         }))

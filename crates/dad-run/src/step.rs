@@ -18,6 +18,7 @@ use crate::decide::Reason;
 use crate::driver::RunDriver;
 use crate::edit::Edit;
 use crate::error::RunError;
+use crate::files::RunFiles;
 use crate::format;
 use crate::inner::{RunInner, State};
 use crate::journal::record::{ArtifactList, RecordBody, StepCommitted, Totals};
@@ -288,10 +289,10 @@ impl RunDriver {
     /// record of the new one: from there on the earlier one is void.
     fn clear_final(&self, path: &HierarchyPath, seq: u64) -> Result<(), RunError> {
         let inner = self.inner();
-        let name = path.to_relative_dir();
         let Some(history) = self.history() else {
             return Ok(());
         };
+        let name = path.to_relative_dir();
         if inner.dir.kind(&name)?.is_none() {
             return Ok(());
         }
@@ -444,7 +445,7 @@ impl RunDriver {
         let stage = (&inner.stage, Path::new(&name));
         inner.stage.make_dir(&name)?;
         let source_name = from.to_relative_dir();
-        let source = (parent.handle(), &*source_name);
+        let source = (parent.files(), &*source_name);
         let taken = take_files(source, parent.artifacts(step)?, &edits, stage).inspect_err(|_| {
             // What was copied is nobody's; that it could not be taken is what counts.
             drop(inner.stage.remove_dir_all(&name));
@@ -576,7 +577,7 @@ pub(crate) fn digest_file(dir: &Dir, file: &str, name: String) -> FsResult<Artif
 
 /// Copies the files of a step into a stage, with the edits of its outcome.
 fn take_files(
-    source: Place<'_>,
+    source: Source<'_>,
     recorded: Vec<ArtifactRef>,
     edits: &[&Edit],
     stage: Place<'_>,
@@ -606,7 +607,7 @@ pub(crate) fn outcome_of(result: &Value) -> Value {
 }
 
 /// The result of a step with its outcome changed.
-fn edited_result(source: Place<'_>, artifact: &ArtifactRef, edits: &[&Edit]) -> Result<Value, RunError> {
+fn edited_result(source: Source<'_>, artifact: &ArtifactRef, edits: &[&Edit]) -> Result<Value, RunError> {
     let bytes = read_artifact(source, artifact)?;
     let mut result: Value =
         serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(full_path(source, artifact), e))?;
@@ -631,12 +632,15 @@ fn write_edited(stage: &Dir, result: &Value) -> Result<[ArtifactRef; 2], RunErro
 /// A directory by its name in another one.
 type Place<'a> = (&'a Dir, &'a Path);
 
-fn full_path((dir, name): Place<'_>, artifact: &ArtifactRef) -> PathBuf {
-    dir.path().join(name).join(&artifact.name)
+/// The directory of a step by its name in a run.
+pub(crate) type Source<'a> = (&'a dyn RunFiles, &'a Path);
+
+fn full_path((run, name): Source<'_>, artifact: &ArtifactRef) -> PathBuf {
+    run.path_of(&name.join(&artifact.name))
 }
 
 /// Copies one file of a step.
-fn copy_artifact(source: Place<'_>, artifact: &ArtifactRef, target: Place<'_>) -> Result<(), RunError> {
+fn copy_artifact(source: Source<'_>, artifact: &ArtifactRef, target: Place<'_>) -> Result<(), RunError> {
     let bytes = read_artifact(source, artifact)?;
     let (target, name) = target;
     if let Some((dir, _)) = artifact.name.rsplit_once('/') {
@@ -646,21 +650,22 @@ fn copy_artifact(source: Place<'_>, artifact: &ArtifactRef, target: Place<'_>) -
 }
 
 /// Reads one file of a step and refuses it unless it is the one that was recorded.
-pub(crate) fn read_artifact(source: Place<'_>, artifact: &ArtifactRef) -> Result<Vec<u8>, RunError> {
+pub(crate) fn read_artifact(source: Source<'_>, artifact: &ArtifactRef) -> Result<Vec<u8>, RunError> {
     let corrupt = |reason: String| RunError::Corrupt {
         path: full_path(source, artifact),
         reason,
     };
-    let (dir, name) = source;
-    let bytes = dir
-        .read_expected(name.join(&artifact.name), artifact.len)
+    let (run, name) = source;
+    let file = name.join(&artifact.name);
+    let bytes = run
+        .read_expected(&file, artifact.len)
         .map_err(|error| match error.is_not_found() {
             true => corrupt("it is missing".to_owned()),
             false => error.into(),
         })?;
     if bytes.len() as u64 != artifact.len {
         // Of a longer one no more was read than shows that it is.
-        let len = dir.len(name.join(&artifact.name))?.unwrap_or_default();
+        let len = run.len(&file)?.unwrap_or_default();
         return Err(corrupt(format!(
             "it has {len} bytes, recorded were {}",
             artifact.len

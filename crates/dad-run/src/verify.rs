@@ -1,15 +1,15 @@
 //! Whether the files of a run are those that its journal names.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use dad_fs::FsError;
 use serde::Serialize;
 
 use crate::error::RunError;
-use crate::layout::{DEFINITION, DEFINITIONS, DOT_RUN, VALUES};
+use crate::files::in_dot_run;
+use crate::layout::{DEFINITION, DEFINITIONS, VALUES};
 use crate::recorded::read_definition_file;
-use crate::step::digest_file;
 use crate::view::RunView;
 
 /// What looking at every file of a run gave.
@@ -50,7 +50,7 @@ impl RunView {
                 found.files += 1;
                 found.bytes += artifact.len;
                 let file = step.path.to_relative_dir().join(&artifact.name);
-                let is = digest_file(self.handle(), &file.to_string_lossy(), artifact.name.clone());
+                let is = self.files().digest(&file, artifact.name.clone());
                 found.note(self.dir().join(file), is.map(|is| is == artifact));
             }
         }
@@ -66,49 +66,45 @@ impl RunView {
     fn verify_values(&self, found: &mut Verification) -> Result<(), RunError> {
         let mut names = BTreeSet::new();
         self.each_record(|record| names.extend(record.body.stored().map(|stored| stored.file_name())))?;
-        let dot_run = self.handle().open_dir(DOT_RUN)?;
-        if let Some(values) = dot_run.open_dir_optional(VALUES)? {
-            names.extend(values.entries()?.into_iter().map(|entry| entry.name));
-        }
+        let values = self.files().list_optional(&in_dot_run(VALUES))?;
+        names.extend(values.into_iter().map(|entry| entry.name));
         for name in names {
-            let file = format!("{VALUES}/{name}");
-            let is = digest_file(&dot_run, &file, name.clone());
+            let file = in_dot_run(VALUES).join(&name);
+            let is = self.files().digest(&file, name.clone());
             found.files += 1;
             found.bytes += is.as_ref().map_or(0, |is| is.len);
             let fits = is.map(|is| name == format!("{}.json", is.blake3));
-            found.note(dot_run.path().join(file), fits);
+            found.note(self.dir().join(file), fits);
         }
         Ok(())
     }
 
     /// The definitions that the run executed stand under their digests; the first has a copy for people.
     fn verify_definitions(&self, found: &mut Verification) -> Result<(), RunError> {
-        let dot_run = self.handle().open_dir(DOT_RUN)?;
-        let mut named = vec![(
-            Path::new(DEFINITION).to_path_buf(),
-            self.first_definition_digest(),
-        )];
-        if let Some(all) = dot_run.open_dir_optional(DEFINITIONS)? {
-            named.extend(all.entries()?.into_iter().map(|entry| {
+        let mut named = vec![(in_dot_run(DEFINITION), self.first_definition_digest())];
+        let definitions = in_dot_run(DEFINITIONS);
+        let all = self.files().list_optional(&definitions)?;
+        if !all.is_empty() {
+            named.extend(all.into_iter().map(|entry| {
                 let digest = entry
                     .name
                     .strip_suffix(".json")
                     .and_then(|digest| digest.parse().ok());
-                (Path::new(DEFINITIONS).join(&entry.name), digest)
+                (definitions.join(&entry.name), digest)
             }));
             // The one that is executed has to be there.
             let last = self
                 .definition_digest()
-                .map(|digest| Path::new(DEFINITIONS).join(format!("{digest}.json")));
+                .map(|digest| definitions.join(format!("{digest}.json")));
             if let Some(last) = last.filter(|last| named.iter().all(|(name, _)| name != last)) {
                 named.push((last, self.definition_digest()));
             }
         }
         for (name, digest) in named {
-            let path = dot_run.path().join(&name);
+            let path = self.dir().join(&name);
             found.files += 1;
-            found.bytes += dot_run.len(&name)?.unwrap_or(0);
-            match read_definition_file(&dot_run, &name, digest) {
+            found.bytes += self.files().len(&name)?.unwrap_or(0);
+            match read_definition_file(self.files(), &name, digest) {
                 Ok(_) => {}
                 Err(RunError::Fs(error)) => found.note(path, Err(error)),
                 Err(RunError::Corrupt { .. }) => found.note(path, Ok(false)),
@@ -124,7 +120,7 @@ impl RunView {
     /// What the journal names beside steps and values.
     fn verify_named(&self, found: &mut Verification) -> Result<(), RunError> {
         for (name, digest) in self.named_files() {
-            let is = digest_file(self.handle(), &name.to_string_lossy(), String::new());
+            let is = self.files().digest(&name, String::new());
             found.files += 1;
             found.bytes += is.as_ref().map_or(0, |is| is.len);
             found.note(self.dir().join(name), is.map(|is| is.blake3 == digest));

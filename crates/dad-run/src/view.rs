@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use dad_core::{
     ArtifactRef, Digest, ElementId, ErrorInfo, Fingerprint, HierarchyPath, OnError, RunId, RunStatus,
@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::decide::{Fit, is_result};
 use crate::error::RunError;
+use crate::files::{RunFiles, in_dot_run};
 use crate::journal::file::{JournalEnd, Tail, read_journal};
 use crate::journal::record::{LoopItems, Record, StepCommitted, Totals};
 use crate::journal::state::{Left, Progress, RunState};
@@ -35,8 +36,7 @@ use crate::step::read_artifact;
 /// A run read from its journal, in one pass.
 #[derive(Debug)]
 pub struct RunView {
-    dir: Dir,
-    dot_run: Dir,
+    files: Arc<dyn RunFiles>,
     /// Its id.
     pub run_id: RunId,
     /// Its root component.
@@ -143,16 +143,33 @@ impl RunView {
         let dot_run = dir
             .open_dir_optional(DOT_RUN)?
             .ok_or_else(|| RunError::OriginalSystem(name()))?;
+        Self::read(Arc::new(dir), key, || lease::is_held(&dot_run))
+    }
+
+    /// Reads a run whose files are kept anywhere. Whether a process drives it is not known: one that was not sealed counts as
+    /// interrupted.
+    ///
+    /// # Errors
+    /// What is wrong with the journal, by line.
+    pub fn of_files(files: Arc<dyn RunFiles>, key: Option<&OriginKey>) -> Result<Self, RunError> {
+        Self::read(files, key, || Ok(false))
+    }
+
+    fn read(
+        files: Arc<dyn RunFiles>,
+        key: Option<&OriginKey>,
+        is_driven: impl FnOnce() -> Result<bool, RunError>,
+    ) -> Result<Self, RunError> {
         let mut state = RunState::default();
-        let end = read_journal(&dot_run, key, |record| state.apply_read(record))?;
+        let end = read_journal(&*files, key, |record| state.apply_read(record))?;
         let tally = &state.progress.tally;
         let status = match tally.sealed {
             Some(status) => status,
-            None if lease::is_held(&dot_run)? => RunStatus::Running,
+            None if is_driven()? => RunStatus::Running,
             None if tally.epoch > 0 => RunStatus::Interrupted,
             None => RunStatus::Initialized,
         };
-        Self::of_state(dir, dot_run, status, state, end)
+        Self::of_state(files, status, state, end)
     }
 
     /// A run of which the records of another system say what a journal would have said.
@@ -163,12 +180,11 @@ impl RunView {
     ) -> Result<Self, RunError> {
         let mut state = RunState::default();
         records.for_each(|record| state.apply(record));
-        Self::of_state(dir.clone(), dir, status, state, JournalEnd::default())
+        Self::of_state(Arc::new(dir), status, state, JournalEnd::default())
     }
 
     fn of_state(
-        dir: Dir,
-        dot_run: Dir,
+        files: Arc<dyn RunFiles>,
         status: RunStatus,
         mut state: RunState,
         end: JournalEnd,
@@ -176,7 +192,7 @@ impl RunView {
         let tally = &state.progress.tally;
         let Some(created) = tally.created.clone() else {
             return Err(RunError::unreadable(
-                dot_run.path(),
+                files.path_of(Path::new(DOT_RUN)),
                 "its journal has no first record yet",
             ));
         };
@@ -193,8 +209,7 @@ impl RunView {
             entries: std::mem::take(&mut state.entries.entries),
             end,
             in_loops: OnceLock::new(),
-            dot_run,
-            dir,
+            files,
             state,
         })
     }
@@ -202,7 +217,7 @@ impl RunView {
     /// The run directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
-        self.dir.path()
+        self.files.run_dir()
     }
 
     /// What it is found by: the name of its directory, which is its id unless somebody renamed it.
@@ -289,7 +304,7 @@ impl RunView {
     pub fn places(&self) -> impl Iterator<Item = RunPlace> {
         let now = RunPlace {
             run_id: self.run_id.to_string(),
-            run_dir: self.dir.path().to_path_buf(),
+            run_dir: self.dir().to_path_buf(),
             ..RunPlace::default()
         };
         distinct_places(self.state.entries.places.iter().cloned().chain([now])).into_iter()
@@ -318,7 +333,7 @@ impl RunView {
     /// The directory of a step or component.
     #[must_use]
     pub fn dir_of(&self, path: &HierarchyPath) -> PathBuf {
-        self.dir.path().join(path.to_relative_dir())
+        self.files.path_of(&path.to_relative_dir())
     }
 
     /// The files of a step.
@@ -326,7 +341,7 @@ impl RunView {
     /// # Errors
     /// If their list was kept apart and cannot be read.
     pub fn artifacts(&self, step: &StepCommitted) -> Result<Vec<ArtifactRef>, RunError> {
-        load_artifacts(&self.dot_run, &step.artifacts)
+        load_artifacts(self.files(), &step.artifacts)
     }
 
     /// The result of a step as its file has it.
@@ -337,9 +352,9 @@ impl RunView {
         let name = path.to_relative_dir().join(RESULT);
         let bytes = match self.recorded_result(path)? {
             Some(bytes) => bytes,
-            None => self.dir.read(&name)?,
+            None => self.files().read(&name)?,
         };
-        serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(self.dir.path().join(name), e))
+        serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(self.files.path_of(&name), e))
     }
 
     /// The result of a step, if the journal has its digest; the original system's has none.
@@ -349,7 +364,7 @@ impl RunView {
         };
         let artifacts = self.artifacts(step)?;
         let recorded = artifacts.iter().find(|artifact| artifact.name == RESULT);
-        let place = (&self.dir, &*path.to_relative_dir());
+        let place = (self.files(), &*path.to_relative_dir());
         recorded
             .map(|recorded| read_artifact(place, recorded))
             .transpose()
@@ -365,12 +380,12 @@ impl RunView {
         name: &str,
     ) -> Result<Option<T>, RunError> {
         let name = path.to_relative_dir().join(name);
-        let Some(bytes) = self.dir.read_optional(&name)? else {
+        let Some(bytes) = self.files().read_optional(&name)? else {
             return Ok(None);
         };
         serde_json::from_slice(&bytes)
             .map(Some)
-            .map_err(|e| RunError::unreadable(self.dir.path().join(name), e))
+            .map_err(|e| RunError::unreadable(self.files.path_of(&name), e))
     }
 
     /// The definition that it executes, and the digest of each of its steps.
@@ -378,7 +393,7 @@ impl RunView {
     /// # Errors
     /// If it is missing, not the one that was recorded, or of a newer version.
     pub fn definition(&self) -> Result<RecordedDefinition, RunError> {
-        read_definition(&self.dot_run, self.state.progress.tally.definition)
+        read_definition(self.files(), self.state.progress.tally.definition)
     }
 
     /// Digest of the definition that its last driver executes; none of a run of the original system.
@@ -433,9 +448,9 @@ impl RunView {
     pub(crate) fn check_inputs(&self) -> Result<(), RunError> {
         for (name, digest) in self.named_files() {
             // The output is written anew.
-            if name != Path::new(OUTPUT) && Digest::of(&self.dir.read(&name)?) != digest {
+            if name != Path::new(OUTPUT) && Digest::of(&self.files().read(&name)?) != digest {
                 return Err(RunError::Corrupt {
-                    path: self.dir.path().join(name),
+                    path: self.files.path_of(&name),
                     reason: "its digest differs".to_owned(),
                 });
             }
@@ -449,7 +464,7 @@ impl RunView {
             each(record);
             Ok(())
         };
-        read_journal(&self.dot_run, None, each).map(drop)
+        read_journal(self.files(), None, each).map(drop)
     }
 
     /// What it was started from, if it is a re-run.
@@ -457,10 +472,11 @@ impl RunView {
     /// # Errors
     /// If the plan is there and cannot be read.
     pub fn plan(&self) -> Result<Option<RerunPlan>, RunError> {
-        let Some(bytes) = self.dot_run.read_optional(PLAN)? else {
+        let name = in_dot_run(PLAN);
+        let Some(bytes) = self.files().read_optional(&name)? else {
             return Ok(None);
         };
-        let path = self.dot_run.path().join(PLAN);
+        let path = self.files.path_of(&name);
         serde_json::from_slice(&bytes)
             .map(Some)
             .map_err(|e| RunError::unreadable(path, e))
@@ -475,13 +491,13 @@ impl RunView {
             .entries
             .answers
             .get(path)
-            .map(|stored| load_value(&self.dot_run, stored))
+            .map(|stored| load_value(self.files(), stored))
             .transpose()
     }
 
     /// The inputs that steps and components were given, in the order in which they were recorded.
     pub fn inputs(&self) -> impl Iterator<Item = Result<(&HierarchyPath, Value), RunError>> {
-        let load = |(path, stored)| Ok((path, load_value(&self.dot_run, stored)?));
+        let load = |(path, stored)| Ok((path, load_value(self.files(), stored)?));
         self.state.entries.answers.iter().map(load)
     }
 
@@ -513,9 +529,9 @@ impl RunView {
     /// # Errors
     /// If its file is missing or damaged.
     pub fn question(&self, id: &str) -> Result<Question, RunError> {
-        let name = Path::new(QUESTIONS).join(format!("{id}.json"));
-        let bytes = self.dot_run.read(&name)?;
-        serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(self.dot_run.path().join(name), e))
+        let name = in_dot_run(QUESTIONS).join(format!("{id}.json"));
+        let bytes = self.files().read(&name)?;
+        serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(self.files.path_of(&name), e))
     }
 
     /// How it was sealed last, `None` if it is driven or was interrupted.
@@ -558,7 +574,7 @@ impl RunView {
     pub fn variables(&self, path: &HierarchyPath) -> Result<Option<Map<String, Value>>, RunError> {
         let stored = self.state.entries.variables.get(path);
         let value = stored
-            .map(|stored| load_value(&self.dot_run, stored))
+            .map(|stored| load_value(self.files(), stored))
             .transpose()?;
         Ok(value.and_then(|value| match value {
             Value::Object(variables) => Some(variables),
@@ -576,7 +592,7 @@ impl RunView {
             .entries
             .given
             .as_ref()
-            .map(|given| load_value(&self.dot_run, given));
+            .map(|given| load_value(self.files(), given));
         Ok(match given.transpose()? {
             Some(Value::Object(variables)) => variables,
             _ => Map::new(),
@@ -590,7 +606,7 @@ impl RunView {
     pub fn result_bytes(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
         match self.recorded_result(path)? {
             Some(bytes) => Ok(Some(bytes)),
-            None => read_result(&self.dir, path),
+            None => read_result(self.files(), path),
         }
     }
 
@@ -610,7 +626,7 @@ impl RunView {
         };
         let items = match items {
             LoopItems::Range(bounds) => Items::Range(*bounds),
-            LoopItems::List(stored) => Items::List(load_value(&self.dot_run, stored)?),
+            LoopItems::List(stored) => Items::List(load_value(self.files(), stored)?),
         };
         Ok(Some(LoopStart {
             items,
@@ -630,8 +646,9 @@ impl RunView {
         }
     }
 
-    pub(crate) fn handle(&self) -> &Dir {
-        &self.dir
+    /// Its files.
+    pub(crate) fn files(&self) -> &dyn RunFiles {
+        &*self.files
     }
 }
 
@@ -651,10 +668,10 @@ impl Recorded for RunView {
 }
 
 /// The result of a step or component in a run directory.
-pub(crate) fn read_result(run: &Dir, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
+pub(crate) fn read_result(run: &dyn RunFiles, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
     let dir = path.to_relative_dir();
-    match run.read_optional(dir.join(RESULT))? {
+    match run.read_optional(&dir.join(RESULT))? {
         Some(bytes) => Ok(Some(bytes)),
-        None => Ok(run.read_optional(dir.join(COMPONENT_RESULT))?),
+        None => Ok(run.read_optional(&dir.join(COMPONENT_RESULT))?),
     }
 }

@@ -1,6 +1,6 @@
 //! Fingerprints: by them a re-run knows the steps that would do the same again.
 
-use dad_core::{Digest, Fingerprint, HierarchyPath, NodeType};
+use dad_core::{CanonicalObject, Digest, Fingerprint, HierarchyPath, NodeType};
 use dad_definition::NodeElement;
 use dad_run::{Fit, Normaliser, RunView, StepCommitted};
 use serde_json::{Value, json};
@@ -27,39 +27,46 @@ impl Fingerprinted<'_> {
         bound: &dyn BoundStep,
         salt: &str,
     ) -> Fingerprint {
-        let mut document = self.document(normaliser, &self.rendered.settings);
         let prepared = self.rendered.prepared.as_ref();
         let values = prepared.map(|prepared| &prepared.values);
-        if let Some(values) = values.filter(|values| !values.is_null()) {
-            document["prepared"] = normaliser.value(values);
-        }
+        let values = values.filter(|values| !values.is_null());
         let environment = bound.environment();
-        if !environment.is_empty() {
-            document["environment"] = json!(salted(salt, &environment));
-        }
-        Fingerprint::new(Digest::of_json(&document))
+        let environment = (!environment.is_empty()).then(|| salted(salt, &environment));
+        Fingerprint::new(self.digest(normaliser, &self.rendered.settings, values, environment))
     }
 
     /// The fingerprint of the first version, in which compiled forms stood among the settings.
     pub(crate) fn first_version(&self, normaliser: &Normaliser, bound: &dyn BoundStep) -> Fingerprint {
         let settings = bound.formerly_fingerprinted(&self.rendered.settings);
         let settings = settings.as_ref().unwrap_or(&self.rendered.settings);
-        Fingerprint::first_version(Digest::of_json(&self.document(normaliser, settings)))
+        Fingerprint::first_version(self.digest(normaliser, settings, None, None))
     }
 
-    fn document(&self, normaliser: &Normaliser, settings: &Value) -> Value {
-        let world = match self.world {
-            World::Pure => json!("pure"),
-            World::Reads(reads) => json!({ "reads": reads.digest() }),
-            World::Effect => json!("effect"),
+    fn digest(
+        &self,
+        normaliser: &Normaliser,
+        settings: &Value,
+        prepared: Option<&Value>,
+        environment: Option<Digest>,
+    ) -> Digest {
+        let mut document = CanonicalObject::new();
+        if let Some(environment) = environment {
+            document.text("environment", &environment.to_string());
+        }
+        let input = self.input.map_or(Value::Null, |input| normaliser.value(input));
+        document.field("input", &input);
+        document.text("node_type", self.node_type.as_str());
+        if let Some(prepared) = prepared {
+            document.field("prepared", &normaliser.value(prepared));
+        }
+        document.field("settings", &normaliser.value(settings));
+        document.field("version", &self.version.into());
+        match self.world {
+            World::Pure => document.text("world", "pure"),
+            World::Reads(reads) => document.field("world", &json!({ "reads": reads.digest() })),
+            World::Effect => document.text("world", "effect"),
         };
-        json!({
-            "node_type": self.node_type,
-            "version": self.version,
-            "settings": normaliser.value(settings),
-            "input": self.input.map(|input| normaliser.value(input)),
-            "world": world,
-        })
+        document.digest()
     }
 }
 
@@ -97,7 +104,7 @@ mod tests {
         ])
     }
 
-    fn of(run: &str, world: &World) -> Value {
+    fn of(run: &str, world: &World) -> Digest {
         let settings = json!({"prompt": format!("see /p/runs/{run}/x of {run}, not /p/runs/shared")});
         let rendered = Rendered {
             settings,
@@ -111,7 +118,7 @@ mod tests {
             input: None,
             world,
         };
-        fingerprinted.document(&normaliser(run), &rendered.settings)
+        fingerprinted.digest(&normaliser(run), &rendered.settings, None, None)
     }
 
     fn reads(stamp: &str) -> World {

@@ -6,7 +6,7 @@
 //! blake3 over what `H` was made of, and then the code as it stands in the line, if there is one. So each line is hashed once.
 //! The sum shows damage to every reader; the code shows its author to those who have the key.
 
-use blake3::Hasher;
+use blake3::{Hash, Hasher};
 
 use crate::origin_key::OriginKey;
 
@@ -50,10 +50,19 @@ impl Link {
             append(line, MAC_FIELD, &mac);
             hasher.update(&mac);
         }
-        let sum = digits(&hasher);
+        let sum = digits(&hasher.finalize());
         append(line, SUM_FIELD, &sum);
         Self { sum, mac }
     }
+}
+
+/// What a line that was compared with what it says of itself is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verified {
+    /// The line that was written there.
+    pub(crate) is_whole: bool,
+    /// Written by a driver that has the key.
+    pub(crate) is_mine: bool,
 }
 
 /// A line taken apart, with what it says of itself.
@@ -82,11 +91,11 @@ impl<'a> Sealed<'a> {
 
     /// Whether the line is the one that was written behind a line with that sum.
     pub(crate) fn is_whole(&self, before: &Sum) -> bool {
-        let mut hasher = self.hash(before);
-        if self.has_mac {
-            hasher.update(&self.stated.mac);
-        }
-        digits(&hasher) == self.stated.sum
+        let before = Link {
+            sum: *before,
+            mac: NO_MAC,
+        };
+        self.verify(&before, None).is_whole
     }
 
     /// Whether the line has a code at all.
@@ -94,9 +103,18 @@ impl<'a> Sealed<'a> {
         self.has_mac
     }
 
-    /// Whether the line was written by a driver that has the key, behind a line that states this.
-    pub(crate) fn is_by(&self, key: &OriginKey, before: &Link) -> bool {
-        self.has_mac && mac_of(key, &before.mac, &self.hash(&before.sum)) == self.stated.mac
+    /// Compares the line with what it says of itself, behind a line that states this. Hashes it once.
+    pub(crate) fn verify(&self, before: &Link, key: Option<&OriginKey>) -> Verified {
+        let mut hasher = self.hash(&before.sum);
+        let is_by = |key| self.has_mac && mac_of(key, &before.mac, &hasher) == self.stated.mac;
+        let is_mine = key.is_some_and(is_by);
+        if self.has_mac {
+            hasher.update(&self.stated.mac);
+        }
+        Verified {
+            is_whole: digits(&hasher.finalize()) == self.stated.sum,
+            is_mine,
+        }
     }
 
     fn hash(&self, before: &Sum) -> Hasher {
@@ -129,16 +147,15 @@ fn hash_line(before: &Sum, parts: &[&[u8]]) -> Hasher {
 }
 
 fn mac_of(key: &OriginKey, before: &Mac, line: &Hasher) -> Mac {
-    let mut hasher = key.journal_hasher();
-    hasher.update(before);
-    hasher.update(line.finalize().as_bytes());
-    digits(&hasher)
+    let mut coded = [0; 64];
+    coded[..32].copy_from_slice(before);
+    coded[32..].copy_from_slice(line.finalize().as_bytes());
+    digits(&key.code(&coded))
 }
 
 /// The first bytes of a hash in hexadecimal digits, as many as there is room for.
-fn digits<const N: usize>(hasher: &Hasher) -> [u8; N] {
+fn digits<const N: usize>(hash: &Hash) -> [u8; N] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let hash = hasher.finalize();
     let mut digits = [0; N];
     for (pair, byte) in digits.chunks_exact_mut(2).zip(hash.as_bytes()) {
         pair[0] = DIGITS[usize::from(byte >> 4)];
@@ -167,8 +184,9 @@ mod tests {
         let read = Sealed::read(&second).unwrap();
         assert!(read.is_whole(&after_first.sum));
         assert!(!read.is_whole(&NO_SUM), "it stands behind another line");
-        assert!(read.is_by(&key, &after_first));
-        assert!(!read.is_by(&OriginKey::from_bytes([8; 32]), &after_first));
+        assert!(read.verify(&after_first, Some(&key)).is_mine);
+        let other = OriginKey::from_bytes([8; 32]);
+        assert!(!read.verify(&after_first, Some(&other)).is_mine);
 
         for bit in 0..second.len() * 8 {
             let mut flipped = second.clone();

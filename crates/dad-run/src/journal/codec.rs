@@ -7,11 +7,11 @@ use std::io::Write;
 
 use dad_core::{HierarchyPath, Timestamp};
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::record::{Record, RecordBody};
+use super::record::{ArtifactList, Record, RecordBody, StoredRef};
 use crate::decide::Reason;
 use crate::error::RunError;
 use crate::layout::JOURNAL;
@@ -67,6 +67,29 @@ impl From<Started> for RecordBody {
     }
 }
 
+/// The fields of [`RecordBody::LoopDecided`].
+#[derive(Deserialize)]
+struct Decided {
+    path: HierarchyPath,
+    iteration: u64,
+    stop: bool,
+}
+
+impl From<Decided> for RecordBody {
+    fn from(decided: Decided) -> Self {
+        let Decided {
+            path,
+            iteration,
+            stop,
+        } = decided;
+        Self::LoopDecided {
+            path,
+            iteration,
+            stop,
+        }
+    }
+}
+
 struct RecordVisitor;
 
 impl<'de> Deserialize<'de> for Record {
@@ -95,6 +118,7 @@ impl<'de> Visitor<'de> for RecordVisitor {
                     let body = match &*kind {
                         "step_started" => Started::deserialize(rest)?.into(),
                         "step_committed" => RecordBody::StepCommitted(Box::deserialize(rest)?),
+                        "loop_decided" => Decided::deserialize(rest)?.into(),
                         _ => {
                             fields.insert(key.into_owned(), kind.into_owned().into());
                             continue;
@@ -112,6 +136,37 @@ impl<'de> Visitor<'de> for RecordVisitor {
             at: at.ok_or_else(|| Error::missing_field("at"))?,
             body: RecordBody::deserialize(Value::Object(fields)).map_err(Error::custom)?,
         })
+    }
+}
+
+struct ArtifactsVisitor;
+
+/// The field of [`ArtifactList::Stored`].
+#[derive(Deserialize)]
+struct StoredList {
+    stored: StoredRef,
+}
+
+impl<'de> Deserialize<'de> for ArtifactList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ArtifactsVisitor)
+    }
+}
+
+impl<'de> Visitor<'de> for ArtifactsVisitor {
+    type Value = ArtifactList;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of artifacts, or where it is stored")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<ArtifactList, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(ArtifactList::Inline)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<ArtifactList, A::Error> {
+        let StoredList { stored } = StoredList::deserialize(MapAccessDeserializer::new(fields))?;
+        Ok(ArtifactList::Stored { stored })
     }
 }
 

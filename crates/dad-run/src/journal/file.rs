@@ -9,13 +9,14 @@ use dad_core::{Digest, Timestamp};
 use dad_fs::{AppendFile, Dir, Durability};
 use semver::Version;
 
-use super::chain::{Link, NO_SUM, Sealed};
+use super::chain::{Link, Sealed, Verified};
 use super::codec::encode;
 use super::record::{Record, RecordBody, StepCommitted};
 use super::state::Progress;
 #[cfg(debug_assertions)]
 use super::state::RunState;
 use crate::error::RunError;
+use crate::files::{RunFiles, in_dot_run};
 use crate::format;
 use crate::layout::{JOURNAL, TORN};
 use crate::origin::Origin;
@@ -79,7 +80,9 @@ impl JournalWriter {
             #[cfg(debug_assertions)]
             shadow: {
                 let mut shadow = RunState::default();
-                read_journal(dot_run, None, |record| shadow.apply_read(record))?;
+                let lines = Lines::of(dot_run.open_file(JOURNAL)?);
+                let path = dot_run.path().join(JOURNAL);
+                read_lines(lines, &path, None, |record| shadow.apply_read(record))?;
                 shadow
             },
         })
@@ -202,19 +205,27 @@ pub(crate) struct JournalEnd {
 /// Reads a journal from its beginning and checks each line against those before it. A torn last line is expected after a
 /// crash; damage before it is an error.
 pub(crate) fn read_journal(
-    dot_run: &Dir,
+    run: &dyn RunFiles,
+    key: Option<&OriginKey>,
+    each: impl FnMut(Record) -> Result<(), String>,
+) -> Result<JournalEnd, RunError> {
+    let name = in_dot_run(JOURNAL);
+    read_lines(Lines::of(run.open(&name)?), &run.path_of(&name), key, each)
+}
+
+pub(super) fn read_lines(
+    mut lines: Lines<impl Read>,
+    path: &Path,
     key: Option<&OriginKey>,
     mut each: impl FnMut(Record) -> Result<(), String>,
 ) -> Result<JournalEnd, RunError> {
-    let path = dot_run.path().join(JOURNAL);
-    let mut lines = Lines::open(dot_run)?;
     let mut checker = Checker::new(key);
     let mut tail = Tail::Whole;
-    while let Some(line) = lines.next().map_err(|e| RunError::unreadable(&path, e))? {
+    while let Some(line) = lines.next().map_err(|e| RunError::unreadable(path, e))? {
         let text = line.strip_suffix(b"\n");
         let Some(text) = text.or_else(|| checker.continues(line).then_some(line)) else {
             if line.len() >= MAX_RECORD {
-                return Err(LineError::TooLong.at(&path, checker.records + 1));
+                return Err(LineError::TooLong.at(path, checker.records + 1));
             }
             tail = Tail::Torn;
             break;
@@ -224,27 +235,27 @@ pub(crate) fn read_journal(
         }
         let record = checker
             .check(text)
-            .map_err(|error| error.at(&path, checker.records + 1))?;
+            .map_err(|error| error.at(path, checker.records + 1))?;
         checker.accept(text, line.len());
         let line = checker.records;
-        each(record).map_err(|reason| LineError::Damage(reason).at(&path, line))?;
+        each(record).map_err(|reason| LineError::Damage(reason).at(path, line))?;
     }
     Ok(checker.end(tail))
 }
 
 /// The lines of a journal, with their line feeds, none longer than a record may be.
 #[derive(Debug)]
-pub(crate) struct Lines {
-    reader: BufReader<File>,
+pub(crate) struct Lines<R> {
+    reader: BufReader<R>,
     line: Vec<u8>,
 }
 
-impl Lines {
-    pub(crate) fn open(dot_run: &Dir) -> Result<Self, RunError> {
-        Ok(Self {
-            reader: BufReader::with_capacity(256 * 1024, dot_run.open_file(JOURNAL)?),
+impl<R: Read> Lines<R> {
+    pub(crate) fn of(journal: R) -> Self {
+        Self {
+            reader: BufReader::with_capacity(256 * 1024, journal),
             line: Vec::new(),
-        })
+        }
     }
 
     /// The next line; `None` at the end. One that is too long comes in pieces, without a line feed.
@@ -301,6 +312,8 @@ pub(crate) struct Checker<'k> {
     /// 0 before the first line.
     format: u32,
     pub(crate) link: Link,
+    /// What the line that was checked says that the next one is bound to.
+    checked: Option<Link>,
     /// Of all lines, as long as the format has no sums.
     digest: Hasher,
     is_signed: bool,
@@ -318,6 +331,7 @@ impl<'k> Checker<'k> {
             len: 0,
             format: 0,
             link: Link::default(),
+            checked: None,
             digest: Hasher::new(),
             is_signed: false,
             is_mine: false,
@@ -328,20 +342,21 @@ impl<'k> Checker<'k> {
 
     /// Whether a line without its line feed is whole all the same.
     pub(crate) fn continues(&self, line: &[u8]) -> bool {
-        let before = if self.format == 2 { &self.link.sum } else { &NO_SUM };
-        Sealed::read(line).is_some_and(|sealed| sealed.is_whole(before))
+        Sealed::read(line).is_some_and(|sealed| sealed.is_whole(&self.link.sum))
     }
 
     /// Reads a line, without its line feed, and refuses it unless it follows those before it.
     pub(crate) fn check(&mut self, line: &[u8]) -> Result<Record, LineError> {
         let sealed = Sealed::read(line);
-        let before = if self.format == 2 { &self.link.sum } else { &NO_SUM };
-        if sealed.is_some_and(|sealed| !sealed.is_whole(before)) {
+        let verified = sealed.map(|sealed| sealed.verify(&self.link, self.key));
+        if verified.is_some_and(|verified| !verified.is_whole) {
             return Err(LineError::damage(
                 "its sum differs: it, or the line before it, was changed",
             ));
         }
-        let record: Record = serde_json::from_slice(line).map_err(LineError::damage)?;
+        // Looked at once here, and not again for each text in it.
+        let text = std::str::from_utf8(line).map_err(LineError::damage)?;
+        let record: Record = serde_json::from_str(text).map_err(LineError::damage)?;
         if record.seq != self.records + 1 {
             return Err(LineError::Damage(format!(
                 "record {} stands where {} was expected",
@@ -350,7 +365,10 @@ impl<'k> Checker<'k> {
             )));
         }
         self.check_format(&record, sealed.is_some())?;
-        self.note_origin(&record, sealed);
+        if let (Some(sealed), Some(verified)) = (sealed, verified) {
+            self.note_origin(&record, sealed, verified);
+        }
+        self.checked = sealed.map(|sealed| sealed.stated);
         if let RecordBody::RunStarted(start) | RecordBody::RunResumed(start) = &record.body {
             self.version = Some(start.driver.version.clone());
         }
@@ -396,11 +414,8 @@ impl<'k> Checker<'k> {
         }
     }
 
-    fn note_origin(&mut self, record: &Record, sealed: Option<Sealed<'_>>) {
-        let Some(sealed) = sealed else { return };
+    fn note_origin(&mut self, record: &Record, sealed: Sealed<'_>, verified: Verified) {
         self.is_signed |= sealed.has_mac();
-        let Some(key) = self.key else { return };
-        let is_by = sealed.is_by(key, &self.link);
         let vouches_for_all_before = match &record.body {
             RecordBody::RunCreated { .. } => true,
             // To repair a run is not to trust it: `repaired` vouches for nothing.
@@ -408,13 +423,13 @@ impl<'k> Checker<'k> {
             RecordBody::Trusted { trusts } => trusts.as_bytes() == self.link.sum,
             _ => false,
         };
-        self.is_mine = is_by && (self.is_mine || vouches_for_all_before);
+        self.is_mine = verified.is_mine && (self.is_mine || vouches_for_all_before);
     }
 
-    /// Takes a line that was checked for the last one.
+    /// Takes the line that was checked for the last one.
     pub(crate) fn accept(&mut self, line: &[u8], len: usize) {
-        if let Some(sealed) = Sealed::read(line).filter(|_| self.format == 2) {
-            self.link = sealed.stated;
+        if let Some(link) = self.checked.take() {
+            self.link = link;
         } else {
             self.digest.update(line);
             self.digest.update(b"\n");
@@ -510,7 +525,7 @@ pub(crate) fn first_and_last(
     let origin = match (sealed.filter(Sealed::has_mac), key) {
         (None, _) => Origin::Unsigned,
         (Some(_), None) => Origin::Unchecked,
-        (Some(sealed), Some(key)) if sealed.is_by(key, &link) => Origin::Mine,
+        (Some(sealed), Some(_)) if sealed.verify(&link, key).is_mine => Origin::Mine,
         (Some(_), Some(_)) => Origin::Foreign,
     };
     Ok(Some(Ends { first, last, origin }))

@@ -554,7 +554,7 @@ impl StoredRef {
 }
 
 /// The artifacts of a step, kept in the record or, when there are very many, in `.run/values/`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum ArtifactList {
     /// The list itself.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::chain::Link;
 use super::codec::encode;
-use super::file::{Checker, JournalEnd, JournalWriter, LineError, Tail, read_journal};
+use super::file::{Checker, JournalEnd, JournalWriter, LineError, Lines, Tail, read_lines};
 use super::record::{
     ArtifactList, ControlKind, Driver, LoopItems, RangeBounds, Record, RecordBody, SessionStart,
     StepCommitted, StoredValue, Totals,
@@ -265,6 +265,16 @@ fn journal_of(bodies: &[RecordBody]) -> Vec<Vec<u8>> {
     lines
 }
 
+/// Reads the journal that lies in a directory.
+fn read_in(
+    dir: &Dir,
+    key: Option<&OriginKey>,
+    each: impl FnMut(Record) -> Result<(), String>,
+) -> Result<JournalEnd, crate::RunError> {
+    let lines = Lines::of(dir.open_file(JOURNAL)?);
+    read_lines(lines, &dir.path().join(JOURNAL), key, each)
+}
+
 /// Reads a journal as readers do.
 fn read(bytes: &[u8]) -> Result<(RunState, JournalEnd), crate::RunError> {
     let place = tempfile_dir();
@@ -272,7 +282,7 @@ fn read(bytes: &[u8]) -> Result<(RunState, JournalEnd), crate::RunError> {
     dir.write_new(JOURNAL, bytes, dad_fs::Durability::Process)
         .unwrap();
     let mut state = RunState::default();
-    let end = read_journal(&dir, Some(&key()), |record| state.apply_read(record))?;
+    let end = read_in(&dir, Some(&key()), |record| state.apply_read(record))?;
     Ok((state, end))
 }
 
@@ -406,7 +416,7 @@ fn a_driver_writes_only_what_a_reader_accepts() {
         for other in &bodies {
             let is_refused = journal.progress().check(other).is_err();
             let mut reader = RunState::default();
-            read_journal(&dir, None, |record| reader.apply_read(record)).ok();
+            read_in(&dir, None, |record| reader.apply_read(record)).ok();
             if reader.progress.tally.format >= 2 {
                 let record = Record {
                     seq: number as u64 + 1,
@@ -425,7 +435,7 @@ fn a_driver_writes_only_what_a_reader_accepts() {
             .append(Timestamp::UNIX_EPOCH, body, before.as_ref())
             .unwrap();
         let mut reader = RunState::default();
-        read_journal(&dir, None, |record| reader.apply_read(record)).unwrap();
+        read_in(&dir, None, |record| reader.apply_read(record)).unwrap();
         assert_eq!(reader.progress, *journal.progress(), "{number}");
         seen = reader;
     }

@@ -3,6 +3,7 @@ use dad_fs::{Dir, Durability};
 use serde_json::Value;
 
 use crate::error::RunError;
+use crate::files::{RunFiles, in_dot_run};
 use crate::journal::record::{ArtifactList, StoredRef, StoredValue};
 use crate::layout::VALUES;
 
@@ -61,28 +62,31 @@ fn store_bytes(dot_run: &Dir, bytes: &[u8], durability: Durability) -> Result<St
 }
 
 /// Reads a value of a record back.
-pub(crate) fn load_value(dot_run: &Dir, value: &StoredValue) -> Result<Value, RunError> {
+pub(crate) fn load_value(run: &dyn RunFiles, value: &StoredValue) -> Result<Value, RunError> {
     match value {
         StoredValue::Value(value) => Ok(value.clone()),
-        StoredValue::Stored(stored) => load_stored(dot_run, stored),
+        StoredValue::Stored(stored) => load_stored(run, stored),
     }
 }
 
 /// Reads a list of artifacts of a record back.
 pub(crate) fn load_artifacts(
-    dot_run: &Dir,
+    run: &dyn RunFiles,
     list: &ArtifactList,
 ) -> Result<Vec<dad_core::ArtifactRef>, RunError> {
     match list {
         ArtifactList::Inline(artifacts) => Ok(artifacts.clone()),
-        ArtifactList::Stored { stored } => load_stored(dot_run, stored),
+        ArtifactList::Stored { stored } => load_stored(run, stored),
     }
 }
 
-fn load_stored<T: serde::de::DeserializeOwned>(dot_run: &Dir, stored: &StoredRef) -> Result<T, RunError> {
-    let values = dot_run.open_dir(VALUES)?;
-    let path = values.path().join(stored.file_name());
-    let bytes = values.read(stored.file_name())?;
+fn load_stored<T: serde::de::DeserializeOwned>(
+    run: &dyn RunFiles,
+    stored: &StoredRef,
+) -> Result<T, RunError> {
+    let name = in_dot_run(VALUES).join(stored.file_name());
+    let path = run.path_of(&name);
+    let bytes = run.read(&name)?;
     if Digest::of(&bytes) != stored.blake3 {
         return Err(RunError::Corrupt {
             path,

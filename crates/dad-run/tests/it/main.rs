@@ -5,6 +5,7 @@
 
 mod clock;
 mod decisions;
+mod files;
 mod retention;
 
 use std::path::{Path, PathBuf};

@@ -218,12 +218,15 @@ impl Progress {
 
 /// The component that a step or component lies in: iterations and branches are parts of one. `None` for the root.
 fn component_around(path: &HierarchyPath) -> Option<&str> {
-    let mut around = path.as_str();
+    // Paths are too short for the search that `str` does.
+    let dot = |text: &str| text.bytes().rposition(|byte| byte == b'.');
+    let mut around = &path.as_str()[..dot(path.as_str())?];
     loop {
-        around = around.rsplit_once('.')?.0;
-        let leaf = around.rsplit('.').next().unwrap_or(around);
+        let above = dot(around);
+        let leaf = above.map_or(around, |dot| &around[dot + 1..]);
         if matches!(Segment::of(leaf), Segment::Element(_)) {
             return Some(around);
         }
+        around = &around[..above?];
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use dad_core::{ComponentKind, HierarchyPath, Timestamp};
 use dad_events::QuestionKind;
@@ -13,12 +13,12 @@ use crate::view::OpenQuestion;
 /// What of a run has begun and not ended.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Open {
-    pub(crate) components: HashMap<HierarchyPath, OpenComponent>,
-    pub(crate) steps: HashMap<HierarchyPath, OpenStep>,
+    pub(crate) components: BTreeMap<HierarchyPath, OpenComponent>,
+    pub(crate) steps: BTreeMap<HierarchyPath, OpenStep>,
     /// Questions without an answer, by id.
     pub(crate) questions: IndexMap<String, OpenQuestion>,
     /// Steps that the user settled by hand, until that is recorded as their end.
-    pub(crate) settled: HashMap<HierarchyPath, Settled>,
+    pub(crate) settled: BTreeMap<HierarchyPath, Settled>,
 }
 
 /// A component that was entered and not left.
