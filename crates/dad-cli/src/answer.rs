@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::args::{AnswerOptions, ResumeOptions};
 use crate::error::CommandError;
-use crate::resume::resume;
+use crate::resume::resume_in;
 use crate::run::runtime;
 use crate::{exit_code, given, json, out};
 
@@ -77,7 +77,7 @@ pub(crate) fn answer(
         trust: options.trust,
         ..ResumeOptions::default()
     };
-    resume(app, &view.name(), &options)
+    resume_in(app, project, &view.name(), &options)
 }
 
 /// The question that is meant; it need not be said if there is only one.

@@ -15,7 +15,16 @@ use crate::summary::Invocation;
 
 /// `dhenara resume RUN`.
 pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8, CommandError> {
-    let project = app.project_or_here(&options.place)?;
+    resume_in(app, app.project_or_here(&options.place)?, run, options)
+}
+
+/// Resumes a run of a project that was opened before.
+pub(crate) fn resume_in(
+    app: &App,
+    project: Project,
+    run: &str,
+    options: &ResumeOptions,
+) -> Result<u8, CommandError> {
     let project = driven(project, options.env.as_deref(), &options.driving)?;
     let entry = project.own_runs()?.find_unfinished(run)?;
     let view = project.view(&entry)?;

@@ -60,7 +60,7 @@ impl Project {
         if !self.budget.is_unlimited() {
             context = context.budget(self.budget);
         }
-        project.client_of(context, &recorded)
+        project.client_of(context, (run, &recorded))
     }
 
     /// The context of a run that is continued in an environment that is named anew. The run that its answers come from stays.
@@ -75,7 +75,7 @@ impl Project {
         let replays_run =
             matches!(&recorded.replay, Some(source) if matches!(source.from, ReplayFrom::Run(_)));
         match &self.client {
-            Client::Configured if replays_run => self.client_of(context, recorded),
+            Client::Configured if replays_run => self.client_of(context, (run, recorded)),
             Client::Configured => {
                 let cassette = self.cassette()?;
                 let context = context.offline(cassette.is_some());
@@ -159,11 +159,13 @@ impl Project {
     fn client_of(
         &self,
         context: RunContextBuilder,
-        recorded: &RunSettings,
+        (run, recorded): (&RunView, &RunSettings),
     ) -> Result<RunContextBuilder, ProjectError> {
         let limits = match &recorded.limits {
-            // Limits of a newer version stand beside those that this one knows.
-            Some(limits) => Limits::deserialize(limits).unwrap_or(self.settings().limits),
+            Some(limits) => Limits::deserialize(limits).map_err(|error| RunError::Unreadable {
+                path: run.dir().to_path_buf(),
+                reason: format!("the limits that it recorded: {error}"),
+            })?,
             None => self.settings().limits,
         };
         let replay = match (&self.client, &recorded.replay) {
@@ -218,15 +220,16 @@ impl Project {
         };
         let client = match &source.from {
             ReplayFrom::Run(run) => {
-                let found = self.runs()?.find(run.as_str(), None);
-                // The beginning of another id is not the run that is meant.
-                let found = found.and_then(|entry| match entry.run_id == *run {
-                    true => Ok(entry),
-                    false => Err(RunError::UnknownRun {
-                        selector: run.to_string(),
-                        nearest: None,
-                    }),
-                });
+                let missing = || RunError::UnknownRun {
+                    selector: run.to_string(),
+                    nearest: None,
+                };
+                let found = match self.runs()?.find(run.as_str(), None) {
+                    // The beginning of another id is not the run that is meant.
+                    Ok(entry) if entry.run_id != *run => Err(missing()),
+                    Err(RunError::UnknownRun { .. } | RunError::AmbiguousRun { .. }) => Err(missing()),
+                    found => found,
+                };
                 let entry = found.map_err(|error| gone(error.into()))?;
                 replay_of(&entry).map_err(gone)?.0
             }

@@ -101,7 +101,7 @@ impl RunSettings {
             environment: given.environment.clone().or_else(|| recorded.environment.clone()),
             models: models.clone(),
             limits: given.limits.clone().or_else(|| recorded.limits.clone()),
-            budget: budget.or(recorded.budget),
+            budget: budget.or(recorded.budget).filter(|budget| !budget.is_unlimited()),
             replay,
             offline: given.offline.or(recorded.offline),
             configuration: configuration.clone(),
@@ -122,6 +122,7 @@ impl RunSettings {
     pub(crate) fn resolved(mut self) -> Self {
         self.environment = Some(self.environment().to_owned());
         self.budget = self.budget.filter(|budget| !budget.is_unlimited());
+        self.offline = self.offline.filter(|offline| *offline);
         self
     }
 }

@@ -16,6 +16,7 @@ mod asking;
 mod autocoder;
 mod commands;
 mod concurrency;
+mod continued;
 mod control;
 mod crashes;
 mod ends;
@@ -49,6 +50,7 @@ mod original;
 mod output;
 mod paid;
 mod power;
+mod project;
 #[cfg(unix)]
 mod protected;
 mod prune;
