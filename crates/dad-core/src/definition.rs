@@ -301,8 +301,9 @@ impl Element {
     fn ask_models(&mut self, models: &[String]) {
         if let ElementKind::Node(node) = &mut self.kind
             && node.node_type == NodeType::AI_MODEL_CALL
+            && let Some(settings) = node.settings.as_object_mut()
         {
-            node.settings["models"] = models.into();
+            settings.insert("models".to_owned(), models.into());
         }
         for inner in self.kind.elements_mut() {
             inner.ask_models(models);

@@ -57,7 +57,7 @@ pub trait ModelClient: Send + Sync {
     }
 }
 
-/// A client that opens no connection: one that answers from records, or by itself. Who implements it for a type promises
+/// A client that opens no connection: one that answers from records, or by itself. To implement it for a type is to promise
 /// that; a run without network takes no other client.
 pub trait OfflineClient: ModelClient {}
 

@@ -241,6 +241,14 @@ impl Project {
         }
     }
 
+    /// The models of the project, which send keys where its user allows.
+    ///
+    /// # Errors
+    /// If `.dhenara/models.yaml` is no list of models.
+    pub fn model_catalog(&self) -> Result<ModelCatalog, ProjectError> {
+        Ok(ModelCatalog::load(self.root())?.allow_keys(self.user().allowed_keys()))
+    }
+
     /// The client that asks providers over the network.
     fn http(&self, limits: Limits) -> Result<Models, ProjectError> {
         let is_shared = limits == self.settings().limits;
@@ -252,8 +260,10 @@ impl Project {
             self.settings().credentials.as_deref(),
             self.secrets().clone(),
         );
-        let catalog = ModelCatalog::load(self.root())?.allow_keys(self.user().allowed_keys());
-        let client = HttpClient::new(catalog, credentials.variables(self.user().variables()));
+        let client = HttpClient::new(
+            self.model_catalog()?,
+            credentials.variables(self.user().variables()),
+        );
         let models = Models::new(client.with_limits(limits));
         Ok(match is_shared {
             true => self.http.get_or_init(|| models).clone(),

@@ -200,7 +200,7 @@ impl User {
     /// run that is signed.
     pub(crate) fn origin_key_to_choose(&self) -> Result<Option<OriginKey>, ProjectError> {
         match self.origin_key()? {
-            None if self.state_dir().is_some() => Ok(Some(OriginKey::of_nobody()?)),
+            None if self.state_dir().is_some() => Ok(Some(OriginKey::unused()?)),
             found => Ok(found),
         }
     }

@@ -94,11 +94,11 @@ impl OriginKey {
         }
     }
 
-    /// A key that no run is signed with, for a user who has none: no run that is signed is theirs.
+    /// A key that no run is signed with, for a user who has no key: no run that is signed is theirs.
     ///
     /// # Errors
     /// If the operating system gives no random numbers.
-    pub fn of_nobody() -> Result<Self, RunError> {
+    pub fn unused() -> Result<Self, RunError> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(|error| RunError::Random(error.to_string()))?;
         Ok(Self::from_bytes(bytes))

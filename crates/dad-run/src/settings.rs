@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_online_leaves_the_recorded_answers() {
+    fn going_online_leaves_the_recorded_answers() {
         let given = RunSettings {
             environment: Some("default".to_owned()),
             offline: Some(false),

@@ -267,7 +267,7 @@ async fn a_cassette_holds_too_and_is_taken_anew_by_its_environment() {
     assert_eq!(resumed(&run)["overrides"], json!(["replay"]));
     assert_eq!(scripted.asked().await.len(), asked, "no network was used");
 
-    // Who names an environment with a network wants it.
+    // A user who names an environment with a network wants it.
     drop(env.run(&with(&RUN, &["--env", "offline"])).expect(3));
     drop(env.run(&with(&APPROVE, &["--env", "default"])).expect(0));
     let resumed = resumed(&env.last_run());

@@ -34,7 +34,7 @@ fn with_a_run() -> (TestEnvironment, String) {
 }
 
 #[test]
-fn who_has_no_place_for_a_key_reads_all_the_same() {
+fn a_user_without_a_place_for_a_key_reads_runs_all_the_same() {
     let (env, id) = with_a_run();
     std::fs::write(env.path("home/file"), "").unwrap();
     let home = env.path("home/file/home");
@@ -70,7 +70,7 @@ fn who_has_no_place_for_a_key_reads_all_the_same() {
 }
 
 #[test]
-fn who_only_reads_gets_no_key_and_a_bad_one_stays_an_error() {
+fn reading_makes_no_key_and_a_bad_one_stays_an_error() {
     let (env, id) = with_a_run();
     let home = env.path("home");
     let key = home.join(".local/state/dhenara/origin.key");
