@@ -1,10 +1,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 use dad_core::AgentDefinition;
 use dad_events::Handler;
+use dad_project::User;
 use dad_runner::NodeRegistry;
 use dad_terminal::print_line;
 
@@ -20,6 +22,8 @@ pub struct App {
     pub(crate) nodes: NodeRegistry,
     pub(crate) agents: Vec<(String, AgentDefinition)>,
     pub(crate) handlers: Box<dyn Fn() -> Vec<Handler> + Send + Sync>,
+    /// Whose process this is, once it was asked.
+    pub(crate) user: OnceLock<User>,
 }
 
 impl Default for App {
@@ -36,6 +40,7 @@ impl App {
             nodes: dad_nodes::builtin_nodes(),
             agents: Vec::new(),
             handlers: Box::new(Vec::new),
+            user: OnceLock::new(),
         }
     }
 
@@ -144,7 +149,7 @@ impl App {
                 let shown = show::Shown { all, json };
                 runs::show(self, &run, path.as_deref(), &place, &shown)
             }
-            Command::Trust { dir } => trust::trust(&dir),
+            Command::Trust { dir } => trust::trust(self, &dir),
             Command::Schema { kind } => schema::print(kind, &self.nodes),
         }
     }

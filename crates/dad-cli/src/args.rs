@@ -287,6 +287,13 @@ pub(crate) struct Driving {
     pub(crate) budget: Option<Budget>,
 }
 
+impl Driving {
+    /// Whether anything is said.
+    pub(crate) const fn is_said(&self) -> bool {
+        self.model.is_some() || self.replay.is_some() || self.budget.is_some()
+    }
+}
+
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ResumeOptions {
     #[command(flatten)]
@@ -380,7 +387,7 @@ pub(crate) struct AnswerOptions {
     #[arg(long, conflicts_with_all = ["input", "deny"])]
     pub(crate) approve: bool,
     /// Only record the answer, without resuming the run.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["model", "replay", "budget"])]
     pub(crate) no_resume: bool,
     /// Answer and resume a run that is not signed with your key: you trust what it would execute.
     #[arg(long)]

@@ -10,9 +10,18 @@ use crate::args::{Driving, Place};
 use crate::error::CommandError;
 
 impl App {
+    /// The user of this process, whose environment and configuration are read once.
+    pub(crate) fn user(&self) -> Result<&User, CommandError> {
+        if let Some(user) = self.user.get() {
+            return Ok(user);
+        }
+        let user = User::from_environment()?;
+        Ok(self.user.get_or_init(|| user))
+    }
+
     /// The project that is named, or the one around the current directory.
     pub(crate) fn project(&self, place: &Place) -> Result<Project, CommandError> {
-        let user = User::from_environment()?;
+        let user = self.user()?;
         let project = match &place.project_root {
             Some(root) => user.open(root)?,
             None => user.find(current_dir()?)?,
@@ -22,7 +31,7 @@ impl App {
 
     /// The project, or where there is none the current directory, which has the runs of the flows in it.
     pub(crate) fn project_or_here(&self, place: &Place) -> Result<Project, CommandError> {
-        let user = User::from_environment()?;
+        let user = self.user()?;
         let project = match &place.project_root {
             Some(root) => user.open(root)?,
             None => user.find_or_here(current_dir()?)?,
@@ -40,7 +49,7 @@ impl App {
             reason: error.to_string(),
         })?;
         let dir = file.parent().unwrap_or(Path::new("/"));
-        let project = User::from_environment()?.find_or_here(dir)?;
+        let project = self.user()?.find_or_here(dir)?;
         Ok(self.added_to(project, place))
     }
 

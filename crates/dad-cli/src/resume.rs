@@ -1,4 +1,6 @@
-use dad_core::RunStatus;
+use std::path::PathBuf;
+
+use dad_core::{Definition, RunStatus};
 use dad_project::Project;
 use dad_run::{RunContextBuilder, RunError, RunView, Settled};
 use dad_runner::Runner;
@@ -15,17 +17,7 @@ use crate::summary::Invocation;
 
 /// `dhenara resume RUN`.
 pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8, CommandError> {
-    resume_in(app, app.project_or_here(&options.place)?, run, options)
-}
-
-/// Resumes a run of a project that was opened before.
-pub(crate) fn resume_in(
-    app: &App,
-    project: Project,
-    run: &str,
-    options: &ResumeOptions,
-) -> Result<u8, CommandError> {
-    let project = driven(project, options.env.as_deref(), &options.driving)?;
+    let project = app.project_or_here(&options.place)?;
     let entry = project.own_runs()?.find_unfinished(run)?;
     let view = project.view(&entry)?;
     // Whatever became of its definition meanwhile: there is nothing to decide about.
@@ -35,19 +27,53 @@ pub(crate) fn resume_in(
     if !options.trust {
         project.check_origin(&view)?;
     }
-    let (project, notes) = noted(project.in_environment_of(&view)?);
-    let definition = project.definition_of(&view, options.definition.map(Into::into))?;
-    warn_of_keys(&project, &definition);
-    let context = continued(app, &project, &view, notes, options.no_input)?;
-    let context = given_to(context, &view, options)?;
-    let invocation = Invocation::new(&options.place, project.root());
-    drive(
-        context,
-        project.settings(),
-        options.json,
-        &invocation,
-        |context| Runner::resume(definition, context, entry.dir),
-    )
+    Resumption::new(app, project, &view, options)?.drive(options)
+}
+
+/// A run that nothing keeps from being resumed.
+pub(crate) struct Resumption {
+    project: Project,
+    definition: Definition,
+    context: RunContextBuilder,
+    run_dir: PathBuf,
+}
+
+impl Resumption {
+    pub(crate) fn new(
+        app: &App,
+        project: Project,
+        view: &RunView,
+        options: &ResumeOptions,
+    ) -> Result<Self, CommandError> {
+        let project = driven(project, options.env.as_deref(), &options.driving)?;
+        let (project, notes) = noted(project.in_environment_of(view)?);
+        let definition = project.definition_of(view, options.definition.map(Into::into))?;
+        warn_of_keys(&project, &definition);
+        let context = continued(app, &project, view, notes, options.no_input)?;
+        Ok(Self {
+            context: given_to(context, view, options)?,
+            run_dir: view.dir().to_path_buf(),
+            project,
+            definition,
+        })
+    }
+
+    pub(crate) fn drive(self, options: &ResumeOptions) -> Result<u8, CommandError> {
+        let Self {
+            project,
+            definition,
+            context,
+            run_dir,
+        } = self;
+        let invocation = Invocation::new(&options.place, project.root());
+        drive(
+            context,
+            project.settings(),
+            options.json,
+            &invocation,
+            |context| Runner::resume(definition, context, run_dir),
+        )
+    }
 }
 
 /// The context of a run that is continued: as it was recorded, and if that differs from what the configuration says now, a line

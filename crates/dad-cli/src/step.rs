@@ -12,12 +12,12 @@ use crate::summary::Invocation;
 /// `dhenara run step RUN PATH`.
 pub(crate) fn step(app: &App, run: &str, path: &str, options: &StepOptions) -> Result<u8, CommandError> {
     let project = app.project(&options.place)?;
-    let project = driven(project, options.given.env.as_deref(), &options.driving)?;
     let entry = project.own_runs()?.find_whole(run)?;
     let view = project.view(&entry)?;
     if !options.trust {
         project.check_origin(&view)?;
     }
+    let project = driven(project, options.given.env.as_deref(), &options.driving)?;
     let (project, notes) = noted(project.in_environment_of(&view)?);
     let definition = match options.definition {
         Some(DefinitionChoice::Recorded) => view.definition()?.definition,

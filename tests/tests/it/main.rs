@@ -50,6 +50,7 @@ mod original;
 mod output;
 mod paid;
 mod power;
+#[cfg(unix)]
 mod project;
 #[cfg(unix)]
 mod protected;

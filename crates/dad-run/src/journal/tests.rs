@@ -247,6 +247,28 @@ fn bodies() -> Vec<RecordBody> {
     bodies
 }
 
+#[test]
+fn settings_that_were_recorded_with_the_inputs_alone_count() {
+    let mut started = RunState::default();
+    let options = json!({ "environment": "ci", "interactive": true, "budget": { "calls": 2 } });
+    let inputs = RecordBody::Inputs {
+        variables: StoredValue::Value(json!({})),
+        options: options.as_object().unwrap().clone(),
+        static_inputs_digest: None,
+    };
+    let bodies = [bodies()[0].clone(), inputs, RecordBody::RunStarted(session(1))];
+    for (body, seq) in bodies.into_iter().zip(1..) {
+        started.apply(Record {
+            seq,
+            at: Timestamp::UNIX_EPOCH,
+            body,
+        });
+    }
+    let tally = &started.progress.tally;
+    assert_eq!(tally.settings.environment(), "ci");
+    assert_eq!(tally.budget.calls, Some(2));
+}
+
 /// The journal of records, signed, and where each line begins.
 fn journal_of(bodies: &[RecordBody]) -> Vec<Vec<u8>> {
     let mut link = Link::default();

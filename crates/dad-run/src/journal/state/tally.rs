@@ -163,7 +163,10 @@ impl Tally {
         self.format = start.schema_version.unwrap_or(self.format);
         self.session = Some(Arc::new(Session::from(start)));
         self.definition = start.definition.or(self.definition);
-        self.settings = start.settings.clone();
+        // Older versions recorded the environment with the inputs alone.
+        if start.settings.environment.is_some() {
+            self.settings = start.settings.clone();
+        }
         self.budgeted(start.settings.budget);
         self.is_driven = true;
         self.is_repaired = false;
