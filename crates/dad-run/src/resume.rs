@@ -116,7 +116,8 @@ fn check_settled_once(settle: &[(HierarchyPath, Settled)]) -> Result<(), RunErro
 impl RunContext {
     /// Goes on with a run in its own directory: what is committed stays, what was decided is not decided again, and
     /// what did not commit executes. `definition` is what still executes is taken from, usually
-    /// [`RunView::definition`].
+    /// [`RunView::definition`]. It is driven with what it recorded ([`RunView::settings`]) where this context gives nothing
+    /// else: its environment, the models it asks, its budget, and whether it has a network.
     ///
     /// # Errors
     /// If another process drives the run, if it is completed, if it was driven last on another machine or in another
