@@ -26,6 +26,8 @@ struct Explanation {
     edited_from: Option<Origin>,
     edits: Vec<Edit>,
     changes: Option<Changes>,
+    /// What the step uses and re-runs do not compare, as its settings name it.
+    not_compared: Vec<String>,
 }
 
 /// Says it on standard output.
@@ -48,6 +50,7 @@ pub(crate) fn why(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result
             "edited_from": explanation.edited_from,
             "edits": explanation.edits,
             "changes": explanation.changes,
+            "not_compared": explanation.not_compared,
         }))?;
         return Ok(());
     }
@@ -65,6 +68,7 @@ fn explain(view: &RunView, path: &HierarchyPath) -> Result<Explanation, CommandE
         edited_from: None,
         edits: Vec::new(),
         changes: None,
+        not_compared: Vec::new(),
     };
     let mut begun = false;
     for record in view.records_of(path)? {
@@ -108,6 +112,10 @@ fn explain(view: &RunView, path: &HierarchyPath) -> Result<Explanation, CommandE
     }
     if found.reason == Some(Reason::Changed) {
         found.changes = view.step_file(path, layout::CHANGES)?;
+    }
+    // Whoever wonders why a step was reused may have changed what does not count.
+    if found.reused_from.is_some() {
+        found.not_compared = dad_nodes::not_compared(&view.result(path)?["settings"]);
     }
     Ok(found)
 }
@@ -164,6 +172,12 @@ fn tell(view: &RunView, path: &HierarchyPath, explanation: &Explanation) -> Resu
         out::lines(&format!(
             "  {DIM}changed{DIM:#}  {edit} = {}",
             printable(&edit.value.to_string())
+        ))?;
+    }
+    for name in &explanation.not_compared {
+        out::lines(&format!(
+            "  {DIM}not compared{DIM:#}  the value of `{}`",
+            printable(name)
         ))?;
     }
     if let Some(changes) = &explanation.changes {

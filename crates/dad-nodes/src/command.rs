@@ -51,9 +51,9 @@ pub struct CommandNodeSettings {
     /// What each command may consume; as much as this process by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<CommandLimits>,
-    /// Names of environment variables of this process that are passed on beside the usual ones.
+    /// Environment variables of this process that are passed on beside the usual ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub inherit_env: Vec<String>,
+    pub inherit_env: Vec<InheritedVariable>,
     /// Seconds each command may take; 600 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<f64>,
@@ -73,6 +73,76 @@ pub struct CommandNodeSettings {
     /// Exit codes besides 0 that are no failure.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_exit_codes: Vec<i32>,
+}
+
+/// A variable of this process that a command is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum InheritedVariable {
+    /// Its name. A re-run compares its value, unless the name is one of a secret.
+    Name(String),
+    /// Its name, and whether its value counts.
+    Variable(CountedVariable),
+}
+
+/// A variable, and whether its value counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CountedVariable {
+    /// Its name.
+    pub name: String,
+    /// Whether a re-run executes the step again if the value is another one; true by default.
+    #[serde(default = "counts")]
+    pub fingerprint: bool,
+}
+
+const fn counts() -> bool {
+    true
+}
+
+impl From<&str> for InheritedVariable {
+    fn from(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
+}
+
+impl InheritedVariable {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Name(name) => name,
+            Self::Variable(variable) => &variable.name,
+        }
+    }
+
+    /// Whether a re-run compares its value: a key that was changed does not make the step another one.
+    #[must_use]
+    pub fn is_compared(&self) -> bool {
+        let counts = match self {
+            Self::Name(_) => true,
+            Self::Variable(variable) => variable.fingerprint,
+        };
+        counts && !process::is_secret(self.name())
+    }
+}
+
+/// What recorded settings of a command use and a re-run does not compare, as the settings name it.
+#[must_use]
+pub fn not_compared(settings: &Value) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for (_, text) in env_texts(settings) {
+        found.extend(secret_text::named(text));
+    }
+    let inherited = settings
+        .get("inherit_env")
+        .map(Vec::<InheritedVariable>::deserialize);
+    let inherited = inherited.and_then(Result::ok).unwrap_or_default();
+    let inherited = inherited.iter().filter(|variable| !variable.is_compared());
+    found.extend(inherited.map(|variable| variable.name().to_owned()));
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// What a command and each of its processes may consume. The shell sets the limits, by `ulimit`.
@@ -269,7 +339,7 @@ impl Node for CommandExecutor {
         let origin_key = settings
             .inherit_env
             .iter()
-            .position(|name| name == process::ORIGIN_KEY);
+            .position(|variable| variable.name() == process::ORIGIN_KEY);
         let origin_key = origin_key.map(|index| {
             let message = format!("`{}` signs runs, and no command is given it", process::ORIGIN_KEY);
             problem(format!("inherit_env[{index}]"), "inherit_env", message)
@@ -376,7 +446,12 @@ impl BoundStep for CommandStep {
     }
 
     fn environment(&self) -> Vec<(String, Option<String>)> {
-        process::inherited(&self.settings.inherit_env)
+        let compared = self
+            .settings
+            .inherit_env
+            .iter()
+            .filter(|variable| variable.is_compared());
+        process::values_of(compared.map(InheritedVariable::name))
     }
 
     fn formerly_fingerprinted(&self, settings: &Value) -> Option<Value> {
@@ -573,8 +648,8 @@ impl CommandStep {
 
     /// The environment of the commands. What is given as input is data: no secret is named in it.
     fn environment(&self, cx: &NodeContext) -> Result<Vec<(String, String)>, NodeError> {
-        let inherited = &self.settings.inherit_env;
-        secret_text::mask(process::inherited_secrets(inherited), cx.run().secrets());
+        let inherited = || self.settings.inherit_env.iter().map(InheritedVariable::name);
+        secret_text::mask(process::inherited_secrets(inherited()), cx.run().secrets());
         let mut given = self.settings.env_vars.clone();
         for (name, pieces) in &self.secrets {
             // Another value may have been given since, which is data as well.
@@ -583,7 +658,7 @@ impl CommandStep {
             }
         }
         given.extend(self.given.clone());
-        Ok(process::environment(inherited, given.into_iter()))
+        Ok(process::environment(inherited(), given.into_iter()))
     }
 }
 

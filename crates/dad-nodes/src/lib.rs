@@ -38,6 +38,7 @@ pub use ai_model::{
 };
 pub use command::{
     CommandLimits, CommandLine, CommandNode, CommandNodeInput, CommandNodeSettings, CommandOutput,
+    CountedVariable, InheritedVariable, not_compared,
 };
 pub use file_operation::{
     FileEdit, FileOperation, FileOperationNode, FileOperationNodeInput, FileOperationNodeSettings,

@@ -87,35 +87,30 @@ pub(crate) struct Logs {
 }
 
 /// Environment of a child: the passed variables, those named, then those given.
-pub(crate) fn environment(
-    inherit: &[String],
+pub(crate) fn environment<'a>(
+    inherit: impl Iterator<Item = &'a str>,
     given: impl Iterator<Item = (String, String)>,
 ) -> Vec<(String, String)> {
-    let inherit = inherit
-        .iter()
-        .map(String::as_str)
-        .filter(|name| *name != ORIGIN_KEY);
+    let inherit = inherit.filter(|name| *name != ORIGIN_KEY);
     let names = PASSED_VARIABLES.iter().copied().chain(inherit);
     let passed = names.filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)));
     passed.chain(given).collect()
 }
 
 /// The values of variables that are passed on by name and hold secrets by theirs.
-pub(crate) fn inherited_secrets(inherit: &[String]) -> impl Iterator<Item = String> {
-    let secret = inherit.iter().filter(|name| is_secret(name));
+pub(crate) fn inherited_secrets<'a>(inherit: impl Iterator<Item = &'a str>) -> impl Iterator<Item = String> {
+    let secret = inherit.filter(|name| is_secret(name));
     secret.filter_map(|name| std::env::var(name).ok())
 }
 
-/// The variables that are passed on by name, with their values. Those of secrets are left out: a key that was changed does
-/// not make the step another one.
-pub(crate) fn inherited(inherit: &[String]) -> Vec<(String, Option<String>)> {
-    let plain = inherit.iter().filter(|name| !is_secret(name));
-    plain
-        .map(|name| (name.clone(), std::env::var(name).ok()))
-        .collect()
+/// Variables with their values.
+pub(crate) fn values_of<'a>(names: impl Iterator<Item = &'a str>) -> Vec<(String, Option<String>)> {
+    let value = |name: &str| (name.to_owned(), std::env::var(name).ok());
+    names.map(value).collect()
 }
 
-fn is_secret(name: &str) -> bool {
+/// Whether a variable holds a secret, by its name.
+pub(crate) fn is_secret(name: &str) -> bool {
     let upper = name.to_uppercase();
     SECRET_ENDINGS.iter().any(|ending| upper.ends_with(ending))
 }

@@ -73,6 +73,12 @@ pub(crate) fn shown(pieces: &[SecretPiece]) -> String {
     shown.collect()
 }
 
+/// The secrets that a recorded text names, each as it stands there.
+pub(crate) fn named(text: &str) -> impl Iterator<Item = String> {
+    let behind = text.split(BEGIN).skip(1);
+    behind.filter_map(|rest| Some(format!("{BEGIN}{}}}", rest.split_once('}')?.0)))
+}
+
 /// The value, which from now on is masked.
 pub(crate) fn resolve(pieces: &[SecretPiece], cx: &NodeContext) -> Result<String, NodeError> {
     let mut value = String::new();

@@ -91,7 +91,7 @@ pub(crate) fn drive(
         secrets: options.secrets.clone(),
         reader: RunReader::default(),
     });
-    let mut inbox = opened.inbox;
+    let mut inbox = opened.inbox.in_session(epoch);
     let answers = answers_meanwhile(&mut inbox, &opened.dot_run, before)?;
     let in_definition = program.definition.budget.unwrap_or_default();
     let budget = in_definition.overridden_by(settings.budget.unwrap_or_default());

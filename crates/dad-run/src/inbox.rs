@@ -12,7 +12,10 @@ use serde_json::Value;
 use crate::clock::random_suffix;
 use crate::error::RunError;
 use crate::format;
+use crate::journal::file::read_journal;
+use crate::journal::record::RecordBody;
 use crate::layout::{DOT_RUN, INBOX};
+use crate::lease;
 use crate::projection::to_file_text;
 
 /// The longest message that is sent or read, in bytes.
@@ -27,6 +30,9 @@ pub struct Message {
     pub at: Timestamp,
     /// Who wrote it, for people.
     pub source: String,
+    /// The session that it is meant for, counted from 1: the one that drove the run when it was written, else the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u32>,
     /// What it says.
     #[serde(flatten)]
     pub body: MessageBody,
@@ -62,7 +68,8 @@ pub enum MessageBody {
     Unknown,
 }
 
-/// Asks the process that drives a run to stop it, or one step or component of it. That it does so stands in the journal.
+/// Asks the process that drives a run to stop it, or one step or component of it. That it does so stands in the journal. If no
+/// process drives the run, the next one that does is asked.
 ///
 /// # Errors
 /// If the request cannot be written.
@@ -78,10 +85,17 @@ pub fn request_cancel(run_dir: &Path, path: Option<&HierarchyPath>, source: &str
 
 /// Puts a message into the inbox of a run under a name of its own; `false` if the name is taken.
 pub(crate) fn send(run_dir: &Path, name: &str, source: &str, body: MessageBody) -> Result<bool, RunError> {
+    let dir = Dir::open(run_dir)?;
+    let dot_run = dir.open_dir(DOT_RUN)?;
     let message = Message {
         schema_version: format::INBOX,
         at: Timestamp::now(),
         source: source.to_owned(),
+        epoch: match body {
+            MessageBody::Cancel { .. } => meant_session(&dir, &dot_run)?,
+            // An answer names its question, whichever session takes it.
+            _ => None,
+        },
         body,
     };
     let bytes = to_file_text(name, &message)?;
@@ -91,9 +105,28 @@ pub(crate) fn send(run_dir: &Path, name: &str, source: &str, body: MessageBody) 
             most: LONGEST_MESSAGE,
         });
     }
-    let inbox = Dir::open(run_dir)?.open_dir(DOT_RUN)?.create_dir_all(INBOX)?;
+    let inbox = dot_run.create_dir_all(INBOX)?;
     // Its sender learns that it counts: it has to be there after a loss of power too.
     Ok(inbox.publish(name, &bytes, Durability::Disk)?)
+}
+
+/// The session that drives a run, else the next one. `None` if its journal cannot be read: a process that drives it does not
+/// need to be told.
+fn meant_session(dir: &Dir, dot_run: &Dir) -> Result<Option<u32>, RunError> {
+    let mut last = (0, false);
+    let read = read_journal(dir, None, |record| {
+        match record.body {
+            RecordBody::RunStarted(start) | RecordBody::RunResumed(start) => {
+                last = (start.driver.epoch, false);
+            }
+            RecordBody::RunSealed { .. } => last.1 = true,
+            _ => {}
+        }
+        Ok(())
+    });
+    let (epoch, is_sealed) = last;
+    let is_driven = !is_sealed && lease::is_held(dot_run)?;
+    Ok(read.ok().map(|_| epoch.saturating_add(u32::from(!is_driven))))
 }
 
 /// The inbox of a run as its driver sees it.
@@ -103,8 +136,11 @@ pub(crate) struct Inbox {
     seen: HashSet<String>,
     /// Messages that the driver has warned of and looks at again: why they cannot be read may pass.
     warned: HashSet<String>,
-    /// Messages that were there before this process became the driver. A cancel among them was meant for an earlier one.
+    /// Messages that were there before this process became the driver. A cancel among them was meant for an earlier one, unless
+    /// it says otherwise.
     earlier: HashSet<String>,
+    /// The session of this process.
+    epoch: u32,
 }
 
 /// A message and the name of its file.
@@ -127,8 +163,13 @@ impl Inbox {
         Ok(inbox)
     }
 
+    /// Says which session the driver is.
+    pub(crate) fn in_session(self, epoch: u32) -> Self {
+        Self { epoch, ..self }
+    }
+
     /// The messages that have come since the last call; of those that were there before this process became the driver
-    /// only answers. What cannot be read is passed over: anyone may write there.
+    /// only answers, and what is meant for its session. What cannot be read is passed over: anyone may write there.
     pub(crate) fn new_messages(&mut self, dot_run: &Dir) -> Result<Vec<Received>, RunError> {
         let Some(dir) = dot_run.open_dir_optional(INBOX)? else {
             return Ok(Vec::new());
@@ -141,7 +182,8 @@ impl Inbox {
             match read_message(&dir, &name) {
                 Ok(Ok(message)) => {
                     self.seen.insert(name.clone());
-                    let is_old = self.earlier.contains(&name) && !message.is_answer();
+                    let is_meant = message.is_answer() || message.epoch == Some(self.epoch);
+                    let is_old = self.earlier.contains(&name) && !is_meant;
                     if !is_old {
                         found.push(Received { name, message });
                     }

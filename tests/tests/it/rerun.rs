@@ -858,9 +858,29 @@ fn the_value_of_an_inherited_variable_counts() {
     assert_eq!(run(&[], "hello", "a-key-of-some-length"), 1);
     // A key that was changed does not make the step another one.
     assert_eq!(run(&again, "hello", "another-key-of-some-length"), 0);
+    let why = env.run(&["runs", "why", "last", "says"]).expect(0);
+    insta::assert_snapshot!(env.shown(&why.stdout), @"
+    ↺ f.says
+      taken from run_00000000_000000_000001: nothing it depends on changed
+      not compared  the value of `API_KEY`
+    ");
     assert_eq!(run(&again, "good morning", "a-key-of-some-length"), 1);
     let journal = std::fs::read_to_string(env.last_run().join(".run/journal.jsonl")).unwrap();
     assert!(journal.contains("\"fingerprint\":\"2:"), "{journal}");
+
+    env.write(
+        "flow.yaml",
+        &flow("{ name: GREETING, fingerprint: false }, API_KEY"),
+    );
+    assert_eq!(
+        run(&again, "hello", "a-key-of-some-length"),
+        1,
+        "the settings are others"
+    );
+    assert_eq!(run(&again, "good night", "a-key-of-some-length"), 0);
+    let why = env.run(&["runs", "why", "last", "says", "--json"]).expect(0);
+    let why = why.json("cli_runs_why");
+    assert_eq!(why["not_compared"], json!(["API_KEY", "GREETING"]));
 
     env.write("flow.yaml", &flow("DHENARA_ORIGIN_KEY"));
     let refused = env.refused(&["run", "flow", "flow.yaml"]);

@@ -319,6 +319,36 @@ async fn a_cancel_that_comes_while_a_run_is_taken_over_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_while_nothing_drives_the_run_stops_the_next_session_and_no_later_one() {
+    let env = TestEnvironment::new();
+    let open = env.project().join("open");
+    let deployed = env.project().join("deployed");
+    let flow = FlowBuilder::new()
+        .node("gate", command(&["test", "-e", open.to_str().unwrap()]))
+        .node("deploy", command(&["touch", deployed.to_str().unwrap()]))
+        .build()
+        .unwrap();
+    let context = || {
+        RunContext::builder("rests", env.project())
+            .origin_key(dad_tests::origin_key())
+            .nodes(builtin_nodes())
+            .build()
+            .unwrap()
+    };
+    let failed = FlowRunner::new(flow.clone(), context()).run().await;
+    let run_dir = failed.unwrap_err().report().unwrap().run_dir.clone();
+    std::fs::write(&open, "").unwrap();
+    request_cancel(&run_dir, None, "test").unwrap();
+
+    let next = FlowRunner::resume(flow.clone(), context(), &run_dir).run().await;
+    assert!(matches!(next, Err(Error::Cancelled { .. })), "{next:?}");
+    assert!(!deployed.exists());
+    FlowRunner::resume(flow, context(), &run_dir).run().await.unwrap();
+    assert!(deployed.exists());
+    assert_eq!(records(&run_dir, "control").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_that_comes_before_a_run_rests_is_not_passed_over() {
     let env = TestEnvironment::new();
     let flow = FlowBuilder::new()
