@@ -30,6 +30,7 @@ impl Project {
         let environment = self.settings();
         context = self.with_environment(context, environment);
         match &self.client {
+            _ if self.only_looks => Ok(context),
             Client::Configured => self.answered(context, environment.limits, self.cassette()?),
             _ => self.answered(context, environment.limits, None),
         }

@@ -111,8 +111,10 @@ impl Project {
 
     /// The same in an environment that a run recorded.
     pub(crate) fn in_environment(mut self, name: &str) -> Result<Self, ProjectError> {
-        self.environment = self.config.environment(&self.root, Some(name))?;
-        self.http = Arc::default();
+        if self.environment.name != name {
+            self.environment = self.config.environment(&self.root, Some(name))?;
+            self.http = Arc::default();
+        }
         Ok(self)
     }
 
@@ -191,7 +193,8 @@ impl Project {
         self
     }
 
-    /// The same for looking alone: a context of it makes no origin key for a user who has none yet.
+    /// The same for looking alone: a context of it makes no origin key for a user who has none yet, and has no client of
+    /// models.
     #[must_use]
     pub fn only_looks(mut self) -> Self {
         self.only_looks = true;

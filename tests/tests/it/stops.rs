@@ -330,6 +330,7 @@ async fn a_cancel_while_nothing_drives_the_run_stops_the_next_session_and_no_lat
         .unwrap();
     let context = || {
         RunContext::builder("rests", env.project())
+            .unmasked()
             .origin_key(dad_tests::origin_key())
             .nodes(builtin_nodes())
             .build()
