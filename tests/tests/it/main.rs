@@ -19,6 +19,7 @@ mod concurrency;
 mod continued;
 mod control;
 mod crashes;
+mod damaged;
 mod ends;
 mod escapes;
 #[cfg(unix)]
