@@ -406,6 +406,11 @@ impl RunView {
             .filter(|_| !self.is_original())
     }
 
+    /// Whether its format has definitions under their digests.
+    pub(crate) const fn has_definitions(&self) -> bool {
+        self.state.progress.tally.format >= 2
+    }
+
     /// Digest of the definition that it was made with.
     pub(crate) fn first_definition_digest(&self) -> Option<Digest> {
         let created = self.state.progress.tally.created.as_ref();
