@@ -476,8 +476,8 @@ fn damaged_records_with_right_sums_panic_no_reader() {
     let (mut told, mut accepted) = (0, 0);
     for round in 0..600 {
         let mut damaged = records.clone();
-        for _ in 0..=draw.next(3) {
-            let number = draw.next(damaged.len());
+        for _ in 0..=draw.below(3) {
+            let number = draw.below(damaged.len());
             draw.damage(&mut damaged[number]);
         }
         let text = match round % 6 {
