@@ -18,6 +18,7 @@
 //! # Ok::<(), dad_run::RunError>(())
 //! ```
 
+mod adopt;
 mod approval;
 mod batch;
 mod budget;
@@ -40,7 +41,6 @@ mod inbox;
 mod inner;
 mod inputs;
 mod journal;
-mod known_secrets;
 pub mod layout;
 mod lease;
 mod machine;
@@ -64,10 +64,12 @@ mod resume;
 mod retention;
 mod run;
 mod secrets;
+mod settings;
 mod step;
 mod verify;
 mod view;
 
+pub use adopt::adopted;
 pub use approval::{ApprovalAnswer, approval_schema};
 pub use budget::{Available, BudgetExceeded, Estimate, Reservation};
 pub use builder::RunContextBuilder;
@@ -91,7 +93,6 @@ pub use journal::record::{
     StepCommitted, StoredRef, StoredValue, Totals,
 };
 pub use journal::text::{RecordSource, RecordText, RecordedError};
-pub use known_secrets::known_secrets;
 pub use machine::{TOKEN_VARIABLE, process_start_time};
 pub use memo::MemoLine;
 pub use normalise::Normaliser;
@@ -116,6 +117,7 @@ pub use retention::{
     Unreadable, plan_prune,
 };
 pub use run::{ActiveRun, RunHandle, RunScope, SealedRun};
-pub use secrets::{SecretError, SecretSource, credentials_file};
+pub use secrets::{SecretError, SecretSource, Variables, credentials_file};
+pub use settings::{ReplayFrom, ReplaySource, RunSettings};
 pub use verify::{Damage, Verification};
 pub use view::{OpenQuestion, RunView, ViewEntry};

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::text::{RecordSource, RecordText, RecordedError};
 use crate::decide::Reason;
+use crate::settings::RunSettings;
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -346,7 +347,7 @@ pub struct Driver {
 }
 
 /// The beginning of a session: the time in which one process drives the run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionStart {
     /// The process.
     #[serde(flatten)]
@@ -363,9 +364,12 @@ pub struct SessionStart {
     /// What the environment of its children holds, so that they can be told from other processes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
-    /// The environment of the project that it uses.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub environment: Option<String>,
+    /// What it drives the run with.
+    #[serde(flatten)]
+    pub settings: RunSettings,
+    /// Of a resumed run: the names of those settings that were given anew, and differ from what was recorded before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<String>,
 }
 
 /// What the steps of a component or run came to.

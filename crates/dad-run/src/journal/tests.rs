@@ -19,6 +19,7 @@ use super::state::RunState;
 use crate::decide::Reason;
 use crate::layout::JOURNAL;
 use crate::origin_key::OriginKey;
+use crate::settings::RunSettings;
 
 fn path(text: &str) -> HierarchyPath {
     format!("all.{text}").parse().unwrap()
@@ -45,7 +46,8 @@ fn session(epoch: u32) -> SessionStart {
         prev: None,
         definition: Some(Digest::of(b"definition")),
         token: Some("token".to_owned()),
-        environment: None,
+        settings: RunSettings::default(),
+        overrides: Vec::new(),
     }
 }
 
@@ -246,6 +248,28 @@ fn bodies() -> Vec<RecordBody> {
         sealed(RunStatus::Failed),
     ]);
     bodies
+}
+
+#[test]
+fn settings_that_were_recorded_with_the_inputs_alone_count() {
+    let mut started = RunState::default();
+    let options = json!({ "environment": "ci", "interactive": true, "budget": { "calls": 2 } });
+    let inputs = RecordBody::Inputs {
+        variables: StoredValue::Value(json!({})),
+        options: options.as_object().unwrap().clone(),
+        static_inputs_digest: None,
+    };
+    let bodies = [bodies()[0].clone(), inputs, RecordBody::RunStarted(session(1))];
+    for (body, seq) in bodies.into_iter().zip(1..) {
+        started.apply(Record {
+            seq,
+            at: Timestamp::UNIX_EPOCH,
+            body,
+        });
+    }
+    let tally = &started.progress.tally;
+    assert_eq!(tally.settings.environment(), "ci");
+    assert_eq!(tally.budget.calls, Some(2));
 }
 
 /// The journal of records, signed, and where each line begins.
