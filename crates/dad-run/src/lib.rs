@@ -64,7 +64,9 @@ mod resume;
 mod retention;
 mod run;
 mod secrets;
+mod shown;
 mod step;
+mod subject;
 mod verify;
 mod view;
 
@@ -98,8 +100,8 @@ pub use origin::{LeftProcess, Origin};
 pub use origin_key::OriginKey;
 pub use original::{OriginalElement, OriginalRun};
 pub use plan::{
-    Decision, EntryPoint, PlannedStep, Recorded, RerunPlan, RunPlace, Side, origin_of, plan_by_fingerprint,
-    plan_from_entry_point,
+    Decision, EntryPoint, PlannedAnswer, PlannedStep, Recorded, RerunPlan, RunPlace, Side, origin_of,
+    plan_by_fingerprint, plan_from_entry_point,
 };
 pub use preview::RunPreview;
 pub use project::{ProjectTrust, find_project_root, find_project_root_from, foreign_owner};
@@ -116,5 +118,7 @@ pub use retention::{
 };
 pub use run::{ActiveRun, RunHandle, RunScope, SealedRun};
 pub use secrets::{SecretError, SecretSource, credentials_file};
+pub use shown::{FactsFile, Shown};
+pub use subject::{About, AnswerWish, AnsweredBy, AskedAgain, Recalled, Subject};
 pub use verify::{Damage, Verification};
 pub use view::{OpenQuestion, RunView, ViewEntry};

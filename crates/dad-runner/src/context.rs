@@ -277,16 +277,14 @@ impl NodeContext {
         let intent = Intent {
             asker: None,
             path: self.path(),
+            subject: None,
             node_type: Some(self.node_type()),
             settings,
             preview,
             facts: self.walk.driver.facts_digest(facts),
         };
         let mut busy = self.walk.busy.inside();
-        match intent
-            .approval(&self.walk.driver, &mut busy, self.life.listen())
-            .await?
-        {
+        match intent.approval(&self.walk, &mut busy, self.life.listen()).await? {
             Approval::Granted | Approval::Edited(_) => Ok(()),
             Approval::Denied(error) => Err(NodeError::from_info(error).permanent()),
             Approval::Pending(StepStatus::Cancelled) => {
