@@ -5,11 +5,13 @@
 //! committed step against the length and digest in the journal. A file that is of no known kind is a problem, so that
 //! no format comes into being without its schema.
 
+mod draw;
 mod journal;
 mod project;
 mod run_dir;
 mod schemas;
 
+pub use draw::Draw;
 pub use journal::{hex_key, origin_key, seal, seal_with, with_sums};
 pub use project::TestProject;
 pub use run_dir::{RunFiles, check_run_dir, find_run_dirs, validate_run_dir};

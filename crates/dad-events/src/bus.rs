@@ -170,11 +170,14 @@ impl EventBus {
     /// Publishes an event. Never waits; whoever publishes must do it in the journal's order, inside its critical
     /// section.
     pub fn publish(&self, event: Event) {
+        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        if feeds.is_empty() && self.observers.is_none() {
+            return;
+        }
         let event = Arc::new(event);
         if let Some(observers) = &self.observers {
             observers.push(Arc::clone(&event));
         }
-        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
         feeds.retain(|feed| feed.push(&event));
     }
 

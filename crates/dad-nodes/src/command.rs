@@ -19,7 +19,7 @@ use crate::process::{self, Finished, Logs, Program};
 use crate::secret_text::{self, SecretPiece};
 use crate::settings_node::settings_node;
 use crate::shell::{self, CommandText, Refusal};
-use crate::written::{self, Ready, Written};
+use crate::written::{self, Read, Ready, Written};
 
 /// Seconds one command may take by default: long enough for a build.
 const DEFAULT_TIMEOUT: f64 = 600.0;
@@ -348,7 +348,9 @@ impl Node for CommandExecutor {
     }
 
     fn compile(unrendered: &Value) -> Compiled {
-        let (written, commands) = Written::found(unrendered);
+        let read = read_commands(unrendered);
+        let problems = problems_of_text(unrendered, &read);
+        let (written, commands) = Written::found(unrendered, read);
         let secrets: Map<String, Value> = env_texts(unrendered)
             .filter_map(|(name, text)| Some((name.to_owned(), secret_text::pieces(text)?.ok()?)))
             .collect();
@@ -357,7 +359,7 @@ impl Node for CommandExecutor {
             false => json!({ "commands": commands, "env_vars": secrets }),
         };
         Compiled {
-            problems: problems_of_text(unrendered),
+            problems,
             prepared: Some(Prepared {
                 found: Arc::new(written),
                 values,
@@ -477,13 +479,13 @@ impl BoundStep for CommandStep {
 }
 
 /// Problems of settings that only their texts show.
-fn problems_of_text(unrendered: &Value) -> Vec<SettingsProblem> {
+fn problems_of_text(unrendered: &Value, read: &[Option<Read>]) -> Vec<SettingsProblem> {
     let generated = unrendered.get("allow_generated") == Some(&Value::Bool(true));
     let problem = |(index, text): (usize, &str)| {
-        let refusal = match shell::read(text)? {
+        let refusal = match read.get(index)?.as_ref()? {
             Ok(CommandText::Generated) if !generated => generated_command(text),
             Ok(_) => return None,
-            Err(refusal) => refusal,
+            Err(refusal) => refusal.clone(),
         };
         Some(refusal.at(format!("commands[{index}]")))
     };
@@ -522,6 +524,13 @@ fn problems_of_text(unrendered: &Value) -> Vec<SettingsProblem> {
         .chain(elsewhere)
         .chain(shell)
         .collect()
+}
+
+/// Each command of unrendered settings as the compiler reads it; `None` for one that no shell reads.
+fn read_commands(unrendered: &Value) -> Vec<Option<Read>> {
+    let commands = unrendered.get("commands").and_then(Value::as_array);
+    let read = |command: &Value| shell::read(command.as_str()?);
+    commands.into_iter().flatten().map(read).collect()
 }
 
 /// The commands that a shell reads, with their positions.

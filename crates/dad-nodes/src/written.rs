@@ -8,7 +8,7 @@ use dad_template::Template;
 use serde_json::{Value, json};
 
 use crate::command::{CommandLine, quoted};
-use crate::shell::{self, CommandText, Refusal, ShellScript, code_among};
+use crate::shell::{CommandText, Refusal, ShellScript, code_among};
 
 /// The text that an author wrote for shells, in the commands of a definition or in a tool.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,9 @@ pub(crate) struct Written {
     /// For each command its text, if a shell reads one.
     commands: Vec<Option<Text>>,
 }
+
+/// What was found in a command string.
+pub(crate) type Read = Result<CommandText, Refusal>;
 
 /// A text for a shell.
 #[derive(Clone, Debug)]
@@ -39,11 +42,14 @@ pub(crate) struct Ready {
 }
 
 impl Written {
-    /// The text in unrendered settings, and for each command its parts, which are to be rendered. Null for a command without
-    /// values, and if there is none with values.
-    pub(crate) fn found(unrendered: &Value) -> (Self, Value) {
+    /// The text in unrendered settings, of which each command for a shell was read, and for each command its parts, which are
+    /// to be rendered. Null for a command without values, and if there is none with values.
+    pub(crate) fn found(unrendered: &Value, read: Vec<Option<Read>>) -> (Self, Value) {
         let commands = unrendered.get("commands").and_then(Value::as_array);
-        let commands: Vec<Option<Text>> = commands.into_iter().flatten().map(Text::found).collect();
+        let commands = commands.into_iter().flatten().zip(read);
+        let commands: Vec<Option<Text>> = commands
+            .map(|(command, read)| Text::found(command, read))
+            .collect();
         let values = commands.iter().map(|text| match text {
             Some(Text::Script(script)) => script.templates(),
             _ => Value::Null,
@@ -135,14 +141,13 @@ fn values(parts: &Value) -> impl Iterator<Item = &Value> {
 
 impl Text {
     /// The text of a command that a shell reads, as far as it may read it.
-    fn found(command: &Value) -> Option<Self> {
+    fn found(command: &Value, read: Option<Read>) -> Option<Self> {
         if let Value::Array(words) = command {
             let words: Vec<String> = texts(words).collect();
             return literal(code_among(&words)?).map(Self::Plain);
         }
-        let text = command.as_str()?;
-        match shell::read(text)?.ok()? {
-            CommandText::Plain => literal(text).map(Self::Plain),
+        match read?.ok()? {
+            CommandText::Plain => literal(command.as_str()?).map(Self::Plain),
             CommandText::Script(script) => Some(Self::Script(script)),
             CommandText::Generated => None,
         }

@@ -100,27 +100,38 @@ impl Repair {
         key: Option<OriginKey>,
         decided: &[(HierarchyPath, RepairDecision)],
     ) -> Result<Self, RunError> {
-        let dir = Dir::open(run_dir.as_ref())?;
+        Self::apply_in(&Dir::open(run_dir.as_ref())?, key, decided)
+    }
+
+    /// Repairs the journal as [`apply`](Self::apply) does, in a run directory that is open already.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn apply_in(
+        dir: &Dir,
+        key: Option<OriginKey>,
+        decided: &[(HierarchyPath, RepairDecision)],
+    ) -> Result<Self, RunError> {
         let dot_run = dir.open_dir(DOT_RUN)?;
         let mut lease = lease::acquire(&dot_run, false)?;
         // Only now, because until then its driver may have written more.
-        let scanned = scan(&dir, key.as_ref())?;
+        let scanned = scan(dir, key.as_ref())?;
         let Some(Scanned {
             repair,
             state,
             checker,
         }) = scanned
         else {
-            return Err(RunError::NothingToRepair(name_of(&dir)));
+            return Err(RunError::NothingToRepair(name_of(dir)));
         };
         let undecided: Vec<HierarchyPath> = repair.undecided(decided).map(|step| step.path.clone()).collect();
         if !undecided.is_empty() {
             return Err(RunError::Undecided {
-                run: name_of(&dir),
+                run: name_of(dir),
                 steps: undecided,
             });
         }
-        let accepted = repair.accepted(&dir, decided)?;
+        let accepted = repair.accepted(dir, decided)?;
         lease.sign(&dot_run)?;
 
         let torn = dot_run.create_dir_all(TORN)?;

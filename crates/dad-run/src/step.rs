@@ -45,8 +45,8 @@ pub struct StagedStep {
     pub attempt: u32,
     /// When it began to execute.
     pub started_at: Timestamp,
-    /// The number of its `step_started` record, which names the directory.
-    seq: u64,
+    /// The name of the directory in the stage: the number of its `step_started` record.
+    name: String,
     stage: Dir,
     durability: Durability,
     /// Opened when somebody asks for it: most steps write nothing of their own, and need not be listed either.
@@ -105,13 +105,8 @@ impl StagedStep {
         if let Some(dir) = self.dir.get() {
             return Ok(dir);
         }
-        let dir = self.stage.open_dir(self.name())?;
+        let dir = self.stage.open_dir(&self.name)?;
         Ok(self.dir.get_or_init(|| dir))
-    }
-
-    /// The name of the directory in the stage.
-    fn name(&self) -> String {
-        self.seq.to_string()
     }
 
     /// Writes `world.json`: what the step reads beside its settings and input.
@@ -172,7 +167,7 @@ impl StagedStep {
 
     /// Writes a file of the record, without opening the directory only for it.
     fn write_json(&self, name: &str, value: &impl Serialize) -> Result<ArtifactRef, RunError> {
-        let place = format!("{}/{name}", self.seq);
+        let place = [&self.name, "/", name].concat();
         let artifact = projection::write_new_json(&self.stage, &place, value, Durability::Process)?;
         Ok(ArtifactRef {
             name: name.to_owned(),
@@ -272,13 +267,14 @@ impl RunDriver {
     ) -> Result<StagedStep, RunError> {
         let inner = self.inner();
         self.clear_final(path, seq)?;
-        inner.stage.make_dir(seq.to_string())?;
+        let name = seq.to_string();
+        inner.stage.make_dir(&name)?;
         Ok(StagedStep {
             path: path.clone(),
             node_type: node_type.clone(),
             attempt,
             started_at: self.handle().now(),
-            seq,
+            name,
             stage: inner.stage.clone(),
             durability: inner.durability,
             dir: OnceLock::new(),
@@ -344,10 +340,9 @@ impl RunDriver {
             error: result.error.as_ref().map(projection::shorten),
             absorbed: details.absorbed,
         };
-        let name = staged.name();
         let error = result.error.clone();
         let publish = || {
-            let stage = Some(name.as_str());
+            let stage = Some(staged.name.as_str());
             inner.publish(
                 component,
                 stage,
@@ -476,11 +471,11 @@ impl RunDriver {
     pub fn discard_attempt(&self, staged: &StagedStep) -> Result<(), RunError> {
         let inner = self.inner();
         let attempts = inner.dot_run.create_dir_all(ATTEMPTS)?;
-        let name = staged.name();
+        let name = &staged.name;
         if let Some(dir) = staged.dir.get() {
             mask_made_files(dir, &inner.secrets.redactor())?;
         }
-        Ok(inner.stage.rename(&name, &attempts, &name, inner.durability)?)
+        Ok(inner.stage.rename(name, &attempts, name, inner.durability)?)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Drives one scenario and dies, or has an operation fail, at a given change of the file system:
-//! `crashing PROJECT run|rerun|again|resume|prune|change|change-resume|command|command-resume OPERATION die|full|io|short|torn|none`, where `short` writes half of the
+//! `crashing PROJECT run|rerun|again|resume|prune|repair|change|change-resume|command|command-resume OPERATION die|full|io|short|torn|none`, where `short` writes half of the
 //! bytes and fails, and `torn` writes half of them and dies. With `log=FILE` in the place of these, the run is one of
 //! `Durability::Disk`, and every change is written to the file with what was announced before it.
 //!
 //! `change` is one step that changes twenty things in the directory `tree` of the project, which is a git repository.
 //! `command` is two commands, one after the other, that leave the numbers of their processes in the file `ran`.
+//! `repair` repairs the newest run, and accepts every result that can be accepted.
 //! `rerun` starts from the newest run at an entry point, `again` without one.
 //!
 //! One thread, so that an operation has the same number every time. Prints how many there were.
@@ -24,7 +25,7 @@ use async_trait::async_trait;
 use dhenara::core::Timestamp;
 use dhenara::events::{Delivery, EventBody, Subscription};
 use dhenara::fs::{Change, Fault, FaultInjector, Gate, Operation};
-use dhenara::run::{Dirs, RetentionPolicy, plan_prune};
+use dhenara::run::{Dirs, Repair, RepairDecision, RetentionPolicy, UncertainStep, plan_prune};
 use dhenara::{
     ActiveRun, BindContext, Bound, BoundStep, ConditionalBuilder, Durability, ErrorInfo, FlowBuilder,
     FlowDefinition, FlowRunner, ForEachBuilder, Node, NodeBuilder, NodeContext, NodeError, NodeOutput,
@@ -337,14 +338,37 @@ fn prune(project: &str, gate: Gate) -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
+/// Repairs the newest run.
+fn repair(project: &str, gate: Gate) -> Result<(), Box<dyn std::error::Error>> {
+    let runs = std::path::Path::new(project).join("runs");
+    let newest = dhenara::fs::Dir::open(&runs)?
+        .entries()?
+        .pop()
+        .ok_or("there is no run")?;
+    let dir = dhenara::fs::Dir::open_with(runs.join(newest.name), gate)?;
+    let found = Repair::find(dir.path())?.ok_or("there is nothing to repair")?;
+    let decide = |step: &UncertainStep| {
+        let decision = match step.committed {
+            Some(_) => RepairDecision::Accept,
+            None => RepairDecision::Redo,
+        };
+        (step.path.clone(), decision)
+    };
+    let decided: Vec<_> = found.uncertain.iter().map(decide).collect();
+    Repair::apply_in(&dir, Some(dad_tests::origin_key()), &decided)?;
+    Ok(())
+}
+
 async fn drive(
     project: &str,
     what: &str,
     gate: Gate,
     log: Option<&Log>,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    if what == "prune" {
-        return prune(project, gate);
+    match what {
+        "prune" => return prune(project, gate),
+        "repair" => return repair(project, gate),
+        _ => {}
     }
     let flow = match what {
         "change" | "change-resume" => change_flow(project)?,

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use dad_tests::{check_run_dir, find_run_dirs};
 use dhenara::core::Timestamp;
-use dhenara::run::{RetentionPolicy, RunView, plan_prune};
+use dhenara::run::{Repair, RetentionPolicy, RunView, plan_prune};
 use serde_json::Value;
 
-use crate::harness::{TestEnvironment, tell};
+use crate::harness::{TestEnvironment, records, tell};
 
 /// What a call of the scenario came to.
 pub(crate) struct Call {
@@ -392,4 +392,68 @@ fn a_resume_survives_every_operation() {
         |env| assert_eq!(call(env, "run", 45, "die").code, Some(86)),
         100,
     );
+}
+
+/// Flips a bit in the end of a step of the only run.
+fn damage(env: &TestEnvironment, step: &str) {
+    let run = find_run_dirs(&env.project()).pop().unwrap();
+    let journal = run.join(".run/journal.jsonl");
+    let mut bytes = std::fs::read(&journal).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    let end = format!("\"type\":\"step_committed\",\"path\":\"scenario.{step}\"");
+    let at = text.find(&end).unwrap_or_else(|| panic!("{step} has not ended"));
+    bytes[at + 3] ^= 1;
+    std::fs::write(&journal, bytes).unwrap();
+}
+
+/// At every moment of a repair the run is either damaged as before, or repaired as a whole.
+#[test]
+fn a_repair_survives_every_operation() {
+    let prepared = TestEnvironment::new();
+    // Behind the loops.
+    assert_eq!(call(&prepared, "run", 90, "die").code, Some(86));
+    damage(&prepared, "rounds.iter_0.ask");
+    prepared.is_checked();
+    let paid_before = exchanges(&prepared);
+    let copy = || {
+        let env = TestEnvironment::new();
+        copy_tree(&prepared.project(), &env.project());
+        env.is_checked();
+        let run = find_run_dirs(&env.project()).pop().unwrap();
+        (env, run)
+    };
+    let finish = |env: &TestEnvironment, at: &str| {
+        let resumed = call(env, "resume", u64::MAX, "none");
+        assert_eq!(resumed.code, Some(0), "{at}: {}", resumed.stderr);
+        (outcomes(&check(env, at, true).pop().unwrap()), exchanges(env))
+    };
+    let (env, _) = copy();
+    let whole = call(&env, "repair", u64::MAX, "none");
+    assert_eq!(whole.code, Some(0), "{}", whole.stderr);
+    let (wanted, paid) = finish(&env, "undisturbed");
+    // The step whose end is damaged is paid for again, and those that had not ended.
+    assert!(paid > paid_before);
+    tell(&format!("crashes: repair has {} operations", whole.operations));
+    assert!(whole.operations >= 20, "only {} operations", whole.operations);
+    for how in ["die", "io", "full"] {
+        for operation in 0..whole.operations {
+            let at = format!("repair, {how} at {operation}");
+            let (env, run) = copy();
+            let damaged = Repair::find(&run).unwrap().unwrap();
+            let disturbed = call(&env, "repair", operation, how);
+            if how == "die" {
+                assert_eq!(disturbed.code, Some(86), "{at}: {}", disturbed.stderr);
+            }
+            match Repair::find(&run).unwrap() {
+                Some(still) => {
+                    assert_ne!(disturbed.code, Some(0), "{at}");
+                    assert_eq!((still.line, still.kept), (damaged.line, damaged.kept), "{at}");
+                    let again = call(&env, "repair", u64::MAX, "none");
+                    assert_eq!(again.code, Some(0), "{at}: {}", again.stderr);
+                }
+                None => assert_eq!(records(&run, "repaired").len(), 1, "{at}"),
+            }
+            assert_eq!(finish(&env, &at), (wanted.clone(), paid), "{at}");
+        }
+    }
 }

@@ -18,6 +18,7 @@ mod commands;
 mod concurrency;
 mod control;
 mod crashes;
+mod damaged;
 mod ends;
 mod escapes;
 #[cfg(unix)]

@@ -259,32 +259,30 @@ impl<'a> Checker<'a> {
         hops: usize,
         out: &mut Vec<Finding>,
     ) {
-        let findings = |schema: &Value| {
-            let mut findings = Vec::new();
-            self.value(schema, view, place, hops, &mut findings);
-            findings
-        };
-        let tried: Vec<(&Value, Vec<Finding>)> = alternatives
-            .iter()
-            .map(|schema| (self.resolved(schema), findings(schema)))
-            .collect();
-        if tried.iter().any(|(_, findings)| findings.is_empty()) {
+        let alternatives: Vec<&Value> = alternatives.iter().map(|schema| self.resolved(schema)).collect();
+        let words: Vec<&Value> = alternatives.iter().flat_map(|schema| constants(schema)).collect();
+        // Nothing is put into words about the others if one is the very value.
+        if view.literal().is_some_and(|value| words.contains(&value)) {
             return;
         }
-        let words: Vec<&Value> = tried.iter().flat_map(|(schema, _)| constants(schema)).collect();
-        let of_kind: Vec<&(&Value, Vec<Finding>)> = tried
-            .iter()
-            .filter(|(schema, _)| {
-                schema
-                    .as_object()
-                    .is_none_or(|schema| self.accepts_kind(schema, view.kind()))
-            })
-            .collect();
+        let is_of_kind = |schema: &&Value| {
+            let schema = schema.as_object();
+            schema.is_none_or(|schema| self.accepts_kind(schema, view.kind()))
+        };
+        let mut of_kind: Vec<(&Value, Vec<Finding>)> = Vec::new();
+        for schema in alternatives.iter().copied().filter(is_of_kind) {
+            let mut findings = Vec::new();
+            self.value(schema, view, place, hops, &mut findings);
+            if findings.is_empty() {
+                return;
+            }
+            of_kind.push((schema, findings));
+        }
         if of_kind.is_empty() {
             let mut wanted: Vec<String> = Vec::new();
-            for word in tried
+            for word in alternatives
                 .iter()
-                .filter_map(|(schema, _)| schema.as_object())
+                .filter_map(|schema| schema.as_object())
                 .flat_map(type_words)
             {
                 if !wanted.contains(&word) {

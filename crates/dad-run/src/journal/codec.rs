@@ -8,7 +8,7 @@ use std::io::Write;
 use dad_core::{HierarchyPath, Timestamp};
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::record::{ArtifactList, Record, RecordBody, StoredRef};
@@ -119,9 +119,13 @@ impl<'de> Visitor<'de> for RecordVisitor {
                         "step_started" => Started::deserialize(rest)?.into(),
                         "step_committed" => RecordBody::StepCommitted(Box::deserialize(rest)?),
                         "loop_decided" => Decided::deserialize(rest)?.into(),
-                        _ => {
-                            fields.insert(key.into_owned(), kind.into_owned().into());
-                            continue;
+                        kind => {
+                            let tagged = Tagged {
+                                kind: Some(kind),
+                                is_named: false,
+                                rest: map,
+                            };
+                            RecordBody::deserialize(MapAccessDeserializer::new(tagged))?
                         }
                     };
                     return Ok(Record { seq, at, body });
@@ -136,6 +140,31 @@ impl<'de> Visitor<'de> for RecordVisitor {
             at: at.ok_or_else(|| Error::missing_field("at"))?,
             body: RecordBody::deserialize(Value::Object(fields)).map_err(Error::custom)?,
         })
+    }
+}
+
+/// The fields of a record behind its type, which was read already.
+struct Tagged<'a, A> {
+    kind: Option<&'a str>,
+    is_named: bool,
+    rest: A,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Tagged<'_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+        if std::mem::replace(&mut self.is_named, true) {
+            return self.rest.next_key_seed(seed);
+        }
+        seed.deserialize("type".into_deserializer()).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        match self.kind.take() {
+            Some(kind) => seed.deserialize(kind.into_deserializer()),
+            None => self.rest.next_value_seed(seed),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use dad_core::{
 };
 use dad_events::QuestionKind;
 use dad_fs::Dir;
+use dad_tests::Draw;
 use serde_json::{Value, json};
 
 use super::chain::Link;
@@ -451,60 +452,6 @@ fn a_driver_writes_only_what_a_reader_accepts() {
     }
 }
 
-/// Numbers that are drawn the same way each time.
-struct Draw(u64);
-
-impl Draw {
-    fn next(&mut self, below: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % below
-    }
-}
-
-/// Changes something in a record.
-fn damage(value: &mut Value, draw: &mut Draw) {
-    match value {
-        Value::Object(fields) if !fields.is_empty() => {
-            let number = draw.next(fields.len());
-            let name = fields.keys().nth(number).unwrap().clone();
-            match draw.next(6) {
-                0 => drop(fields.shift_remove(&name)),
-                1 => {
-                    fields.insert(name + "x", json!([1, { "a": null }]));
-                }
-                _ => damage(&mut fields[&name], draw),
-            }
-        }
-        Value::Array(items) if !items.is_empty() => {
-            let number = draw.next(items.len());
-            damage(&mut items[number], draw);
-        }
-        other => {
-            let values = [
-                json!(null),
-                json!(-1),
-                json!(u64::MAX),
-                json!(1e300),
-                json!(""),
-                json!("all"),
-                json!("all.first"),
-                json!("../../../etc"),
-                json!("all.each.iter_99999999999999999999.x"),
-                json!("x".repeat(70_000)),
-                json!("step_committed"),
-                json!("completed"),
-                json!(true),
-                json!({}),
-                json!([[[[]]]]),
-            ];
-            *other = values[draw.next(values.len())].clone();
-        }
-    }
-}
-
 /// Damaged records with right sums, signed with the key of the reader.
 #[test]
 fn damaged_records_with_right_sums_panic_no_reader() {
@@ -513,13 +460,13 @@ fn damaged_records_with_right_sums_panic_no_reader() {
         .iter()
         .map(|line| serde_json::from_slice(line).unwrap())
         .collect();
-    let mut draw = Draw(1);
+    let mut draw = Draw::new(1);
     let (mut told, mut accepted) = (0, 0);
     for round in 0..600 {
         let mut damaged = records.clone();
-        for _ in 0..=draw.next(3) {
-            let number = draw.next(damaged.len());
-            damage(&mut damaged[number], &mut draw);
+        for _ in 0..=draw.below(3) {
+            let number = draw.below(damaged.len());
+            draw.damage(&mut damaged[number]);
         }
         let text = match round % 6 {
             0 => damaged.iter().map(|record| format!("{record}\n")).collect(),
