@@ -305,6 +305,10 @@ fn print_question(view: &RunView, question: &Question) -> Result<(), CommandErro
         preview => preview.to_owned(),
     };
     out::lines(&printable(&about))?;
+    if let Some(before) = &question.previous_input {
+        let before = printable(&before.to_string());
+        out::lines(&format!("  {DIM}answered before{DIM:#} {before}"))?;
+    }
     match view.facts_file(question)? {
         Some(file) => out::lines(&format!("  {DIM}all of it{DIM:#} {}", place_of(&file))),
         None => Ok(()),

@@ -20,6 +20,7 @@ use crate::approval::{Approval, Intent};
 use crate::blocking::{Stop, run_blocking};
 use crate::limits::{Guard, Life};
 use crate::memo::Memo;
+use crate::node::Preview;
 use crate::node_error::NodeError;
 use crate::output::NodeOutput;
 use crate::walk::Walk;
@@ -261,6 +262,17 @@ impl NodeContext {
         })?;
         let step = step?;
         Box::pin(step.execute(self)).await
+    }
+
+    /// What [`call`](Self::call) would do, for the person who is to agree. Of a call that will fail it is why; nothing is known
+    /// of callbacks.
+    pub async fn preview(&self, name: &str, arguments: &Value) -> Preview {
+        let preview = match self.walk.registry.call(name, arguments) {
+            Some(Ok(step)) => step.preview(&self.run).await,
+            Some(Err(error)) => Err(error),
+            None => Ok(Preview::default()),
+        };
+        preview.unwrap_or_else(|error| Preview::failing(&error))
     }
 
     /// Asks whether something may be done in the midst of this step; `facts` is what it is. Without an answer the

@@ -31,7 +31,7 @@ use crate::evaluate::Rendered;
 use crate::fingerprint::{Fingerprinted, fitting};
 use crate::input::{Asker, AskingPlace, Input, carry_input, input};
 use crate::limits::{CANCELLED, LONGEST_STOP, Life, within_limits};
-use crate::node::{BindContext, Bound, BoundStep, ReadSet, World};
+use crate::node::{BindContext, Bound, BoundStep, Preview, ReadSet, World};
 use crate::node_error::NodeError;
 use crate::output::{CleanOutput, recordable};
 use crate::walk::{Ended, Inside, Walk};
@@ -337,8 +337,7 @@ impl Step<'_> {
         input: Option<&Value>,
     ) -> (Digest, String) {
         let preview = bound.preview(&self.walk.run).await;
-        // The person who is asked wants to know that it will fail as well.
-        let preview = preview.unwrap_or_else(|error| format!("it will fail: {error}").into());
+        let preview = preview.unwrap_or_else(|error| Preview::failing(&error));
         let facts = match preview.facts {
             Value::Null => json!({ "settings": rendered.settings, "input": input, "shown": preview.shown }),
             facts => facts,

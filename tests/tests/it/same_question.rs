@@ -199,6 +199,11 @@ fn a_question_about_something_else_is_asked_again_with_the_answer_before() {
     let question = view.question(&open.id).unwrap();
     let before: Value = serde_json::from_str(&answer("yes")).unwrap();
     assert_eq!(question.previous_input, Some(before));
+    let shown = env.run(&["runs", "show", "last", "ask"]).expect(0);
+    assert!(
+        shown.stdout.contains(&format!("answered before {}", answer("yes"))),
+        "{shown}"
+    );
     let asked = &records(&env.last_run(), "question")[0];
     assert_eq!(
         asked["asked_again"],
@@ -352,6 +357,9 @@ fn what_is_asked_for_belongs_to_the_question() {
     drop(env.run(&rerun(&[])).expect(3));
     let asked = &records(&env.last_run(), "question")[0];
     assert_eq!(asked["asked_again"], json!({ "differs": ["schema"] }));
+    let why = env.run(&["runs", "why", "last", "part"]);
+    insta::assert_snapshot!(why, @"
+    ");
 }
 
 #[test]
