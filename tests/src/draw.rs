@@ -14,7 +14,6 @@ impl Draw {
     }
 
     /// A number below a bound.
-    #[expect(clippy::cast_possible_truncation, reason = "31 bits are left of it")]
     pub const fn below(&mut self, bound: usize) -> usize {
         self.0 = self
             .0

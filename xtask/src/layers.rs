@@ -24,6 +24,7 @@ pub const LAYERS: &[(&str, u8)] = &[
     ("dad-runner", 3),
     ("dad-models", 3),
     ("dad-nodes", 4),
+    ("dad-project", 5),
     ("dad-terminal", 5),
     ("dhenara", 6),
     ("dad-cli", 8),

@@ -30,6 +30,11 @@ pub fn workspace_root() -> &'static Path {
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+/// Compiles the program of `docs/projects.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/projects.md")]
+struct Projects;
+
 /// Executes the node of `docs/extending.md`.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/extending.md")]

@@ -37,6 +37,17 @@ const MACHINE_PATHS: &[&str] = &[
     concat!("/Us", "ers/"),
 ];
 
+/// The source files that read the environment of the process: of its user one, of what describes the terminal and the editor
+/// two, and those that pass it on to children.
+const READS_ENVIRONMENT: &[&str] = &[
+    "crates/dad-project/src/user.rs",
+    "crates/dad-terminal/src/screen.rs",
+    "crates/dad-terminal/src/prompt/editor.rs",
+    "crates/dad-nodes/src/git.rs",
+    "crates/dad-nodes/src/process.rs",
+    "crates/dad-nodes/src/shell/arrival.rs",
+];
+
 const README: &str = "README.md";
 const HELLO: &str = "examples/hello/hello.yaml";
 
@@ -184,6 +195,13 @@ fn check_source(file: &SourceFile, findings: &mut Vec<Finding>) {
         line: None,
         message,
     };
+    let is_library = file.path.starts_with("crates/") && file.path.contains("/src/");
+    let reads = file.text.contains(concat!("std::env", "::var"));
+    if is_library && reads && !READS_ENVIRONMENT.contains(&file.path.as_str()) {
+        findings.push(whole(
+            "reads the environment, which `dad_project::User` does once for all".to_owned(),
+        ));
+    }
     let is_root = file.path.ends_with("/src/lib.rs");
     if is_root && !file.text.starts_with("//!") {
         findings.push(whole("begins without module documentation".to_owned()));
@@ -349,6 +367,16 @@ mod tests {
         let finding = format!("docs/a.md:1: `{place}` exists on one machine only");
         check_file("docs/a.md", &format!("see {place}tree\n"), &[&finding]);
         check_file("docs/a.md", &format!("see runs{place}tree\n"), &[]);
+    }
+
+    #[test]
+    fn one_crate_reads_the_environment_of_the_user() {
+        let text = concat!("let home = std::env", "::var_os(\"HOME\");\n");
+        let path = "crates/dad-run/src/secrets.rs";
+        let finding = format!("{path}: reads the environment, which `dad_project::User` does once for all");
+        check_file(path, text, &[&finding]);
+        check_file("crates/dad-project/src/user.rs", text, &[]);
+        check_file("crates/dad-run/tests/it/main.rs", text, &[]);
     }
 
     #[test]

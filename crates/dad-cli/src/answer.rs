@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use dad_core::{PathSelector, RunStatus};
+use dad_core::{PathSelector, Redactor, RunStatus};
 use dad_run::{Answer, ApprovalAnswer, OpenQuestion, Question, QuestionKind, RunView, answer_question};
 use dad_terminal::{
     ApprovalQuestion, NodeQuestion, TerminalError, ask_approval_answer, ask_question, ask_variables,
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::args::{AnswerOptions, ResumeOptions};
 use crate::error::CommandError;
-use crate::resume::{resume, run_catalog};
-use crate::run::{project_root_or_here, runtime};
-use crate::runs::{check_origin, open};
-use crate::{exit_code, given, json, out};
+use crate::given::json_of;
+use crate::resume::Resumption;
+use crate::run::runtime;
+use crate::{exit_code, json, out};
 
 /// `dhenara answer RUN [PATH|QUESTION_ID]`.
 pub(crate) fn answer(
@@ -23,62 +23,92 @@ pub(crate) fn answer(
     which: Option<&str>,
     options: &AnswerOptions,
 ) -> Result<u8, CommandError> {
-    let entry = run_catalog(&options.place, options.env.as_deref())?.find_unfinished(run)?;
-    let view = open(&entry)?;
-    check_origin(&view, options.trust)?;
-    let open = choose(&view, which)?;
-    let question = view.question(&open.id)?;
-    // An answer is a file of the run before the process that drives it has seen it.
-    let project_root = project_root_or_here(&options.place)?;
-    let known = dad_run::known_secrets(&project_root).redactor();
-    let answer = match &options.deny {
-        Some(reason) => Answer::Denied {
-            source: "dhenara answer".to_owned(),
-            reason: known.redact(reason).into_owned(),
-        },
-        None => {
-            let facts_file = view.facts_file(&question)?;
-            let mut value = value(app, (&question, facts_file.as_deref()), options)?;
-            known.redact_json(&mut value);
-            Answer::Given {
-                source: "dhenara answer".to_owned(),
-                value,
-            }
-        }
-    };
-    if !answer_question(view.dir(), &open.id, answer)? {
+    let project = app.project_or_here(&options.place)?;
+    let entry = project.own_runs()?.find_unfinished(run)?;
+    let view = project.view(&entry)?;
+    if !options.trust {
+        project.check_origin(&view)?;
+    }
+    if view.status == RunStatus::Running && options.driving.is_said() {
         let message = format!(
-            "the question `{}` of `{}` has been answered already",
-            open.id,
+            "`{}` is driven by a process already, which keeps what it began with",
             view.name()
         );
-        let mut error = CommandError::usage("already_answered", message);
-        error.exit_code = exit_code::REFUSED;
-        return Err(error.with_hint(format!(
-            "`dhenara resume {}` goes on with that answer",
-            view.name()
-        )));
+        return Err(CommandError::usage("already_driven", message)
+            .with_hint("leave out `--model`, `--replay` and `--budget`"));
     }
-    if view.status == RunStatus::Running || options.no_resume {
-        let next = match view.status {
-            RunStatus::Running => "the process that drives the run goes on with it".to_owned(),
-            _ => format!("`dhenara resume {}` goes on with it", view.name()),
-        };
-        match options.json {
-            true => json::print(json!({ "run_id": view.run_id, "question": open.id, "path": open.path }))?,
-            false => out::lines(&format!("answered {} of {}; {next}", open.path, view.name()))?,
+    let open = choose(&view, which)?;
+    let question = view.question(&open.id)?;
+    // What keeps the run from being resumed is said before the answer is a file of it.
+    let resumption = match view.status == RunStatus::Running || options.no_resume {
+        true => None,
+        false => {
+            let options = resuming(options);
+            Some((Resumption::new(app, project.clone(), &view, &options)?, options))
         }
-        return Ok(exit_code::DONE);
+    };
+    // An answer is a file of the run before the process that drives it has seen it.
+    let facts_file = view.facts_file(&question)?;
+    let asked = (&question, facts_file.as_deref());
+    let answer = given(app, asked, options, &project.secrets().redactor())?;
+    if !answer_question(view.dir(), &open.id, answer)? {
+        return Err(already_answered(&view, &open));
     }
-    let options = ResumeOptions {
+    match resumption {
+        Some((resumption, options)) => resumption.drive(&options),
+        None => told(&view, &open, options),
+    }
+}
+
+/// The answer as it is recorded, with known secrets masked.
+fn given(
+    app: &App,
+    asked: (&Question, Option<&Path>),
+    options: &AnswerOptions,
+    known: &Redactor,
+) -> Result<Answer, CommandError> {
+    let source = "dhenara answer".to_owned();
+    if let Some(reason) = &options.deny {
+        let reason = known.redact(reason).into_owned();
+        return Ok(Answer::Denied { source, reason });
+    }
+    let mut value = value(app, asked, options)?;
+    known.redact_json(&mut value);
+    Ok(Answer::Given { source, value })
+}
+
+fn already_answered(view: &RunView, open: &OpenQuestion) -> CommandError {
+    let name = view.name();
+    let message = format!("the question `{}` of `{name}` has been answered already", open.id);
+    let mut error = CommandError::usage("already_answered", message);
+    error.exit_code = exit_code::REFUSED;
+    error.with_hint(format!("`dhenara resume {name}` goes on with that answer"))
+}
+
+/// How a run is resumed behind an answer.
+fn resuming(options: &AnswerOptions) -> ResumeOptions {
+    ResumeOptions {
         place: options.place.clone(),
         env: options.env.clone(),
+        driving: options.driving.clone(),
         no_input: options.no_input,
         json: options.json,
         trust: options.trust,
         ..ResumeOptions::default()
+    }
+}
+
+/// Says that an answer was recorded, and who continues the run with it.
+fn told(view: &RunView, open: &OpenQuestion, options: &AnswerOptions) -> Result<u8, CommandError> {
+    let next = match view.status {
+        RunStatus::Running => "the process that drives the run goes on with it".to_owned(),
+        _ => format!("`dhenara resume {}` goes on with it", view.name()),
     };
-    resume(app, &view.name(), &options)
+    match options.json {
+        true => json::print(json!({ "run_id": view.run_id, "question": open.id, "path": open.path }))?,
+        false => out::lines(&format!("answered {} of {}; {next}", open.path, view.name()))?,
+    }
+    Ok(exit_code::DONE)
 }
 
 /// The question that is meant; it need not be said if there is only one.
@@ -131,7 +161,7 @@ fn value(
         }
         _ if options.approve => Ok(json!({ "approve": true })),
         Some(text) => {
-            let value = given::json_of(text, "--input")?;
+            let value = json_of(text, "--input")?;
             check(&value)
                 .map_err(|reason| CommandError::usage("invalid_input", format!("in the answer, {reason}")))?;
             Ok(value)

@@ -1,10 +1,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 use dad_core::AgentDefinition;
 use dad_events::Handler;
+use dad_project::User;
 use dad_runner::NodeRegistry;
 use dad_terminal::print_line;
 
@@ -12,7 +14,7 @@ use crate::args::{Cli, Command, Place, RunCommand, RunsCommand};
 use crate::error::CommandError;
 use crate::{
     answer, cancel, exit_code, json, out, remove, render, repair, resume, run, runs, schema, show, step,
-    user, validate,
+    trust, validate,
 };
 
 /// The command with what a project adds to it.
@@ -20,6 +22,8 @@ pub struct App {
     pub(crate) nodes: NodeRegistry,
     pub(crate) agents: Vec<(String, AgentDefinition)>,
     pub(crate) handlers: Box<dyn Fn() -> Vec<Handler> + Send + Sync>,
+    /// Whose process this is, once it was asked.
+    pub(crate) user: OnceLock<User>,
 }
 
 impl Default for App {
@@ -36,6 +40,7 @@ impl App {
             nodes: dad_nodes::builtin_nodes(),
             agents: Vec::new(),
             handlers: Box::new(Vec::new),
+            user: OnceLock::new(),
         }
     }
 
@@ -97,20 +102,26 @@ impl App {
                 question,
                 options,
             } => answer::answer(self, &run, question.as_deref(), &options),
-            Command::Cancel { run, path, place } => cancel::cancel(&run, path.as_deref(), &place),
+            Command::Cancel { run, path, place } => cancel::cancel(self, &run, path.as_deref(), &place),
             Command::Validate {
                 name,
                 project_root,
                 json,
-            } => validate::validate(self, name.as_deref(), project_root.as_deref(), json),
+            } => {
+                let place = Place {
+                    project_root,
+                    ..Place::default()
+                };
+                validate::validate(self, name.as_deref(), &place, json)
+            }
             Command::Render {
                 name,
                 path,
                 run,
                 options,
             } => render::render(self, &name, &path, run.as_deref(), &options),
-            Command::Runs(RunsCommand::List { place, size, json }) => runs::list(&place, size, json),
-            Command::Runs(RunsCommand::Rm { run, force, removal }) => remove::rm(&run, force, &removal),
+            Command::Runs(RunsCommand::List { place, size, json }) => runs::list(self, &place, size, json),
+            Command::Runs(RunsCommand::Rm { run, force, removal }) => remove::rm(self, &run, force, &removal),
             Command::Runs(RunsCommand::Prune {
                 keep_last,
                 keep_days,
@@ -118,16 +129,16 @@ impl App {
                 removal,
             }) => {
                 let policy = remove::policy(keep_last, keep_days, max_size);
-                remove::prune(&policy, &removal)
+                remove::prune(self, &policy, &removal)
             }
-            Command::Runs(RunsCommand::Verify { run, place, json }) => runs::verify(&run, &place, json),
-            Command::Runs(RunsCommand::Repair { run, options }) => repair::repair(&run, &options),
+            Command::Runs(RunsCommand::Verify { run, place, json }) => runs::verify(self, &run, &place, json),
+            Command::Runs(RunsCommand::Repair { run, options }) => repair::repair(self, &run, &options),
             Command::Runs(RunsCommand::Why {
                 run,
                 path,
                 place,
                 json,
-            }) => runs::why(&run, &path, &place, json),
+            }) => runs::why(self, &run, &path, &place, json),
             Command::Runs(RunsCommand::Show {
                 run,
                 path,
@@ -136,9 +147,9 @@ impl App {
                 json,
             }) => {
                 let shown = show::Shown { all, json };
-                runs::show(&run, path.as_deref(), &place, &shown)
+                runs::show(self, &run, path.as_deref(), &place, &shown)
             }
-            Command::Trust { dir } => user::trust(&dir),
+            Command::Trust { dir } => trust::trust(self, &dir),
             Command::Schema { kind } => schema::print(kind, &self.nodes),
         }
     }

@@ -272,11 +272,33 @@ pub(crate) struct Given {
     pub(crate) static_inputs: Option<PathBuf>,
 }
 
+/// What a run is driven with. It is recorded, and holds when the run is continued unless it is said anew.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Driving {
+    /// Ask this model in the place of those that the definition names, in every step that asks one.
+    #[arg(long, value_name = "PROVIDER/MODEL")]
+    pub(crate) model: Option<String>,
+    /// Answer requests to models from a run that made the same ones; no network is used.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) replay: Option<String>,
+    /// What the run may consume, in the place of what the definition and the environment say; of a run that is continued,
+    /// with what it consumed before.
+    #[arg(long, value_name = "cost=2.00,tokens=200k,calls=40,wall_time=30m")]
+    pub(crate) budget: Option<Budget>,
+}
+
+impl Driving {
+    /// Whether anything is said.
+    pub(crate) const fn is_said(&self) -> bool {
+        self.model.is_some() || self.replay.is_some() || self.budget.is_some()
+    }
+}
+
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ResumeOptions {
     #[command(flatten)]
     pub(crate) place: Place,
-    /// An environment of `.dhenara/config.yaml`.
+    /// An environment of `.dhenara/config.yaml`, in the place of the recorded one.
     #[arg(long, value_name = "NAME")]
     pub(crate) env: Option<String>,
     /// Which definition to go on with, if it changed since the run was started.
@@ -294,9 +316,8 @@ pub(crate) struct ResumeOptions {
     /// Resume a run that is not signed with your key: you trust what it would execute.
     #[arg(long)]
     pub(crate) trust: bool,
-    /// What the run may consume from now on, with what it consumed before.
-    #[arg(long, value_name = "cost=2.00,tokens=200k,calls=40,wall_time=30m")]
-    pub(crate) budget: Option<Budget>,
+    #[command(flatten)]
+    pub(crate) driving: Driving,
     /// Give a step its input.
     #[arg(long = "input", value_name = "PATH=JSON|@FILE")]
     pub(crate) inputs: Vec<String>,
@@ -312,8 +333,7 @@ pub(crate) struct ResumeOptions {
 }
 
 /// What a run promises to survive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum DurabilityChoice {
     /// The end of its process, however it comes.
     Process,
@@ -339,13 +359,24 @@ pub(crate) enum DefinitionChoice {
     Current,
 }
 
+impl From<DefinitionChoice> for dad_project::DefinitionChoice {
+    fn from(choice: DefinitionChoice) -> Self {
+        match choice {
+            DefinitionChoice::Recorded => Self::Recorded,
+            DefinitionChoice::Current => Self::Current,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct AnswerOptions {
     #[command(flatten)]
     pub(crate) place: Place,
-    /// An environment of `.dhenara/config.yaml`.
+    /// An environment of `.dhenara/config.yaml`, in the place of the recorded one.
     #[arg(long, value_name = "NAME")]
     pub(crate) env: Option<String>,
+    #[command(flatten)]
+    pub(crate) driving: Driving,
     /// The answer; asked for at the terminal if left out.
     #[arg(long, value_name = "JSON|@FILE", conflicts_with = "deny")]
     pub(crate) input: Option<String>,
@@ -356,7 +387,7 @@ pub(crate) struct AnswerOptions {
     #[arg(long, conflicts_with_all = ["input", "deny"])]
     pub(crate) approve: bool,
     /// Only record the answer, without resuming the run.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["model", "replay", "budget"])]
     pub(crate) no_resume: bool,
     /// Answer and resume a run that is not signed with your key: you trust what it would execute.
     #[arg(long)]
@@ -375,6 +406,8 @@ pub(crate) struct StepOptions {
     pub(crate) place: Place,
     #[command(flatten)]
     pub(crate) given: Given,
+    #[command(flatten)]
+    pub(crate) driving: Driving,
     /// Which definition the step is taken from; by default the one there is now.
     #[arg(long, value_enum)]
     pub(crate) definition: Option<DefinitionChoice>,
@@ -407,15 +440,8 @@ pub(crate) struct RunOptions {
     pub(crate) place: Place,
     #[command(flatten)]
     pub(crate) given: Given,
-    /// Ask this model in the place of those that the definition names, in every step that asks one.
-    #[arg(long, value_name = "PROVIDER/MODEL")]
-    pub(crate) model: Option<String>,
-    /// Answer requests to models from a run that made the same ones; no network is used.
-    #[arg(long, value_name = "RUN")]
-    pub(crate) replay: Option<String>,
-    /// What the run may consume, in the place of what the definition and the environment say.
-    #[arg(long, value_name = "cost=2.00,tokens=200k,calls=40,wall_time=30m")]
-    pub(crate) budget: Option<Budget>,
+    #[command(flatten)]
+    pub(crate) driving: Driving,
     /// A word before the run id.
     #[arg(long, value_name = "WORD")]
     pub(crate) run_id_prefix: Option<String>,

@@ -1,14 +1,16 @@
 use dad_core::{HierarchyPath, RunStatus, SelectError};
 use dad_run::{RunEntry, RunView, ViewEntry, request_cancel};
 
+use crate::app::App;
 use crate::args::Place;
 use crate::error::CommandError;
-use crate::runs::{catalog, not_found, selector, unreached};
+use crate::runs::{not_found, selector, unreached};
 use crate::{exit_code, out};
 
 /// `dhenara cancel RUN [PATH]`.
-pub(crate) fn cancel(run: &str, path: Option<&str>, place: &Place) -> Result<u8, CommandError> {
-    let entry = catalog(place)?.find(run, None)?;
+pub(crate) fn cancel(app: &App, run: &str, path: Option<&str>, place: &Place) -> Result<u8, CommandError> {
+    let catalog = app.project_or_here(place)?.own_runs()?;
+    let entry = catalog.find(run, None)?;
     let view = RunView::open(&entry.dir)?;
     if view.status != RunStatus::Running {
         return Err(not_driven(&entry, view.status));
@@ -16,7 +18,7 @@ pub(crate) fn cancel(run: &str, path: Option<&str>, place: &Place) -> Result<u8,
     let path = path.map(|path| open_at(path, &view, &entry)).transpose()?;
     request_cancel(view.dir(), path.as_ref(), "dhenara cancel")?;
     // A run that comes to rest looks for messages first: one that still runs now takes this one.
-    let status = catalog(place)?.find(entry.run_id.as_str(), None)?.status;
+    let status = catalog.find(entry.run_id.as_str(), None)?.status;
     if ![RunStatus::Running, RunStatus::Cancelled].contains(&status) {
         return Err(not_driven(&entry, status));
     }

@@ -1,6 +1,6 @@
 use dad_core::{ErrorInfo, RunStatus};
 use dad_definition::Problems;
-use dad_models::ModelError;
+use dad_project::ProjectError;
 use dad_run::{RunError, RunErrorKind};
 use dad_runner::Error;
 use dad_terminal::{print_line, printable};
@@ -80,13 +80,7 @@ impl CommandError {
 
 impl From<RunError> for CommandError {
     fn from(error: RunError) -> Self {
-        let exit_code = match error.kind() {
-            RunErrorKind::Usage => exit_code::USAGE,
-            RunErrorKind::Refused => exit_code::REFUSED,
-            RunErrorKind::Damage => exit_code::DAMAGE,
-            RunErrorKind::Failure => exit_code::FAILED,
-            RunErrorKind::Bug => exit_code::BUG,
-        };
+        let exit_code = exit_code_of(error.kind());
         let info = Box::new(error.to_info());
         match error {
             RunError::Definition(problems) => Self {
@@ -111,11 +105,25 @@ impl From<Problems> for CommandError {
     }
 }
 
-impl From<ModelError> for CommandError {
-    fn from(error: ModelError) -> Self {
-        let mut info = ErrorInfo::from_error(error.code(), &error);
-        info.hint = error.hint();
-        Self::from_info(info)
+impl From<ProjectError> for CommandError {
+    fn from(error: ProjectError) -> Self {
+        match error {
+            ProjectError::Run(error) => error.into(),
+            error => Self {
+                exit_code: exit_code_of(error.kind()),
+                ..Self::from_info(error.to_info())
+            },
+        }
+    }
+}
+
+const fn exit_code_of(kind: RunErrorKind) -> u8 {
+    match kind {
+        RunErrorKind::Usage => exit_code::USAGE,
+        RunErrorKind::Refused => exit_code::REFUSED,
+        RunErrorKind::Damage => exit_code::DAMAGE,
+        RunErrorKind::Failure => exit_code::FAILED,
+        RunErrorKind::Bug => exit_code::BUG,
     }
 }
 

@@ -2,26 +2,16 @@
 
 use dad_core::json::{JsonError, parse_external};
 use dad_run::RunContextBuilder;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::args::{Given, Place};
-use crate::config::Environment;
+use crate::args::Given;
 use crate::error::CommandError;
 
-/// Gives a context where its runs are, its variables and its inputs; what the command line says comes before the
-/// environment.
+/// Gives a context its variables and its inputs; what the command line says comes before the environment.
 pub(crate) fn apply(
     mut context: RunContextBuilder,
-    place: &Place,
     given: &Given,
-    environment: &Environment,
 ) -> Result<RunContextBuilder, CommandError> {
-    if let Some(root) = place.run_root.as_ref().or(environment.run_root.as_ref()) {
-        context = context.run_root(root);
-    }
-    if let Some(subpath) = &place.run_root_subpath {
-        context = context.run_root_subpath(subpath);
-    }
     if let Some(file) = &given.static_inputs {
         context = context.static_inputs(file);
     }
@@ -29,16 +19,12 @@ pub(crate) fn apply(
         let (path, value) = json_option(input, "--input", "PATH=JSON")?;
         context = context.node_input(path, value, "--input");
     }
-    let mut variables: Map<String, Value> = environment.variables.clone();
     for var in &given.vars {
         let (name, text) = split(var, "--var", "NAME=VALUE")?;
-        variables.insert(name.to_owned(), text_of(text, "--var")?.into());
+        context = context.variable(name, text_of(text, "--var")?);
     }
     for var in &given.json_vars {
         let (name, value) = json_option(var, "--var-json", "NAME=JSON")?;
-        variables.insert(name.to_owned(), value);
-    }
-    for (name, value) in variables {
         context = context.variable(name, value);
     }
     Ok(context)

@@ -10,9 +10,9 @@ use dad_run::{
 use dad_terminal::{DIM, count, print_line, run_style};
 use serde_json::{Value, json};
 
+use crate::app::App;
 use crate::args::Removal;
 use crate::error::CommandError;
-use crate::runs::catalog;
 use crate::{exit_code, json, out};
 
 /// The rules of the command line.
@@ -29,12 +29,12 @@ pub(crate) fn policy(
 }
 
 /// `dhenara runs prune`.
-pub(crate) fn prune(policy: &RetentionPolicy, removal: &Removal) -> Result<u8, CommandError> {
+pub(crate) fn prune(app: &App, policy: &RetentionPolicy, removal: &Removal) -> Result<u8, CommandError> {
     if policy.is_empty() {
         let error = CommandError::usage("no_rule", "nothing says which runs to keep");
         return Err(error.with_hint("give `--keep-last N`, `--keep-days D` or `--max-size SIZE`"));
     }
-    let catalog = catalog(&removal.place)?;
+    let catalog = app.project_or_here(&removal.place)?.runs_in_root()?;
     let plan = dad_run::plan_prune(catalog.inventory()?, policy, Timestamp::now());
     let report = match removal.dry_run {
         true => PruneReport {
@@ -56,8 +56,8 @@ pub(crate) fn prune(policy: &RetentionPolicy, removal: &Removal) -> Result<u8, C
 }
 
 /// `dhenara runs rm RUN...`.
-pub(crate) fn rm(runs: &[String], force: bool, removal: &Removal) -> Result<u8, CommandError> {
-    let catalog = catalog(&removal.place)?;
+pub(crate) fn rm(app: &App, runs: &[String], force: bool, removal: &Removal) -> Result<u8, CommandError> {
+    let catalog = app.project_or_here(&removal.place)?.own_runs()?;
     let runs = catalog.find_removable(runs, force)?;
     let report = match removal.dry_run {
         true => PruneReport {

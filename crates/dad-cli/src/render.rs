@@ -1,15 +1,13 @@
 use dad_core::PathSelector;
 use dad_definition::to_yaml_value;
-use dad_run::RunContext;
 use dad_runner::{RenderedStep, render_step};
 use dad_terminal::{BOLD, DIM};
 use serde_json::json;
 
 use crate::app::App;
-use crate::args::RenderOptions;
-use crate::config::environment;
+use crate::args::{Driving, RenderOptions};
 use crate::error::CommandError;
-use crate::user::user;
+use crate::place::driven;
 use crate::validate::find_one;
 use crate::{exit_code, given, json, out};
 
@@ -21,19 +19,9 @@ pub(crate) fn render(
     run: Option<&str>,
     options: &RenderOptions,
 ) -> Result<u8, CommandError> {
-    let (project_root, found) = find_one(app, name, options.place.project_root.as_deref())?;
-    let environment = environment(&project_root, options.given.env.as_deref())?;
-    let mut context = RunContext::builder(&found.root_id, &project_root)
-        .nodes(app.nodes.clone())
-        .environment(&environment.name)
-        .project_trust(user()?.trust());
-    if let Some(spans) = found.spans {
-        context = context.spans(spans);
-    }
-    if let Some(dir) = found.dir {
-        context = context.definition_dir(dir);
-    }
-    let context = given::apply(context, &options.place, &options.given, &environment)?;
+    let (project, found) = find_one(app, name, &options.place)?;
+    let project = driven(project, options.given.env.as_deref(), &Driving::default())?.only_looks();
+    let context = given::apply(project.context_for(&found)?, &options.given)?;
     let preview = context.build()?.preview(&found.definition, run)?;
     let selector: PathSelector = path.parse().map_err(dad_run::RunError::from)?;
     let step = render_step(&preview, &selector).map_err(CommandError::from_info)?;

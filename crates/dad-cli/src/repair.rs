@@ -5,16 +5,17 @@ use dad_run::{Repair, RepairDecision, RunError, UncertainStep};
 use dad_terminal::{count, print_line, printable};
 use serde_json::{Value, json};
 
+use crate::app::App;
 use crate::args::RepairOptions;
 use crate::error::CommandError;
-use crate::runs::{catalog, selector};
+use crate::runs::selector;
 use crate::summary::command_in;
-use crate::user::origin_key;
 use crate::{exit_code, json, out};
 
 /// `dhenara runs repair RUN`.
-pub(crate) fn repair(run: &str, options: &RepairOptions) -> Result<u8, CommandError> {
-    let run_dir = catalog(&options.place)?.find_dir(run)?;
+pub(crate) fn repair(app: &App, run: &str, options: &RepairOptions) -> Result<u8, CommandError> {
+    let project = app.project_or_here(&options.place)?;
+    let run_dir = project.own_runs()?.find_dir(run)?;
     let name = run_dir
         .file_name()
         .unwrap_or_default()
@@ -23,7 +24,7 @@ pub(crate) fn repair(run: &str, options: &RepairOptions) -> Result<u8, CommandEr
     let found = Repair::find(&run_dir)?.ok_or(RunError::NothingToRepair(name.clone()))?;
     let decided = decisions(&found, options)?;
     if !options.dry_run {
-        Repair::apply(&run_dir, origin_key()?, &decided)?;
+        Repair::apply(&run_dir, project.user().origin_key_to_drive()?, &decided)?;
     }
     if options.json {
         json::print(document(&name, &found, &decided, options.dry_run))?;

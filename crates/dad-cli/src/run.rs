@@ -1,13 +1,12 @@
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use dad_core::{Definition, Element, ElementKind, NodeType, RunStatus, SecretRegistry};
-use dad_events::{EventBusConfig, Handler, NodeInputRequiredEvent, on};
-use dad_models::{Credentials, HttpClient, ModelCatalog, Models, ReplayClient};
+use dad_core::{Definition, RunStatus, SecretRegistry};
+use dad_events::{Handler, NodeInputRequiredEvent, on};
 use dad_nodes::passed_environment;
-use dad_run::{RunContext, RunContextBuilder, RunView, SecretSource};
+use dad_project::{Environment, FoundDefinition, Project};
+use dad_run::{RunContext, RunContextBuilder, RunView};
 use dad_runner::{NodeRegistry, RunReport, Runner};
 use dad_terminal::{ask_approval, ask_component_input, ask_node_input_with, is_interactive, print_line};
 use serde_json::{Value, json};
@@ -16,201 +15,77 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
 use crate::app::App;
-use crate::args::{DurabilityChoice, Place, RunOptions};
-use crate::config::{Environment, environment};
-use crate::definitions::{self, Found};
+use crate::args::RunOptions;
 use crate::error::CommandError;
 use crate::notes::{NotedProgress, Notes};
-use crate::resume::run_catalog;
+use crate::place::driven;
 use crate::signals::{Begun, stop_on_signal};
 use crate::summary::{Changes, Invocation, show_summary};
-use crate::user::{User, origin_key, user};
-use crate::{exit_code, given, json, known_secrets, out};
+use crate::{exit_code, given, json, out};
 
 /// `dhenara run agent NAME`.
 pub(crate) fn agent(app: &App, name: &str, options: &RunOptions) -> Result<u8, CommandError> {
-    let project_root = project_root(&options.place)?;
-    check_project(&project_root)?;
-    let found = definitions::agent(app, &project_root, name)?;
-    run(app, found, &project_root, options)
-}
-
-/// Lets every step that asks a model ask this one.
-fn ask_one_model(definition: &mut Definition, model: &str) {
-    let body = &mut definition.body;
-    for element in body.elements.iter_mut().chain(&mut body.finally) {
-        in_element(element, model);
-    }
-}
-
-fn in_element(element: &mut Element, model: &str) {
-    if let ElementKind::Node(node) = &mut element.kind
-        && node.node_type == NodeType::AI_MODEL_CALL
-    {
-        node.settings["models"] = json!([model]);
-    }
-    for inner in element.kind.elements_mut() {
-        in_element(inner, model);
-    }
-}
-
-/// The project that is named, or the one around the current directory.
-pub(crate) fn project_root(place: &Place) -> Result<PathBuf, CommandError> {
-    project_at(place.project_root.as_deref())
-}
-
-/// The project that is named, or the one around the current directory. It is one that the user trusts.
-pub(crate) fn project_at(named: Option<&Path>) -> Result<PathBuf, CommandError> {
-    let trust = user()?.trust();
-    match named {
-        Some(root) => {
-            trust.check(root)?;
-            Ok(root.to_path_buf())
-        }
-        None => Ok(trust.find_project_root()?),
-    }
-}
-
-/// The project, or where there is none the current directory, which has the runs of the flows in it.
-pub(crate) fn project_root_or_here(place: &Place) -> Result<PathBuf, CommandError> {
-    or_here(project_root(place), Path::new("."))
-}
-
-/// A project that was found, or the directory where there is none. One that is there and cannot be used stays an error.
-pub(crate) fn or_here(found: Result<PathBuf, CommandError>, dir: &Path) -> Result<PathBuf, CommandError> {
-    match found {
-        Err(error) if error.info.code == "project" => {
-            Ok(dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf()))
-        }
-        found => found,
-    }
+    let project = app.project(&options.place)?;
+    let found = project.agent(name)?;
+    run(app, project, &found, options)
 }
 
 /// `dhenara run flow FILE`.
 pub(crate) fn flow(app: &App, file: &Path, options: &RunOptions) -> Result<u8, CommandError> {
-    let project_root = match &options.place.project_root {
-        Some(root) => project_at(Some(root))?,
-        None => project_of(file)?,
-    };
-    check_project(&project_root)?;
-    let found = definitions::flow(app, file, &project_root)?;
-    run(app, found, &project_root, options)
+    let project = app.project_of(file, &options.place)?;
+    let found = project.flow(file)?;
+    run(app, project, &found, options)
 }
 
-/// The project a file lies in; a file outside of any is its own, with its runs beside it.
-pub(crate) fn project_of(file: &Path) -> Result<PathBuf, CommandError> {
-    let unreadable = |error: io::Error| {
-        CommandError::usage(
-            "unreadable",
-            format!("`{}` cannot be read: {error}", file.display()),
-        )
-    };
-    let file = file.canonicalize().map_err(unreadable)?;
-    let dir = file.parent().unwrap_or(Path::new("/"));
-    let found = user()?.trust().find_project_root_from(dir);
-    or_here(found.map_err(CommandError::from), dir)
-}
-
-fn check_project(project_root: &Path) -> Result<(), CommandError> {
-    dad_run::Dirs::new(project_root, None, None)?;
-    Ok(())
-}
-
-fn run(app: &App, found: Found, project_root: &Path, options: &RunOptions) -> Result<u8, CommandError> {
-    show_warnings(&found);
-    let mut found = found;
-    if let Some(model) = &options.model {
-        ask_one_model(&mut found.definition, model);
-    }
-    let environment = environment(project_root, options.given.env.as_deref())?;
-    let secrets = dad_run::known_secrets(project_root);
-    let mut context = base_context(
-        app,
-        &found.root_id,
-        project_root,
-        &environment,
-        secrets.clone(),
-        options.no_input,
-    )?;
-    if let Some(run) = &options.replay {
-        let entry = run_catalog(&options.place, options.given.env.as_deref())?.find(run, None)?;
-        context = context.resource(Arc::new(Models::new(ReplayClient::of_run(&entry.dir)?)));
-    }
-    context = durability(context, options.durability, &environment);
-    if let Some(spans) = found.spans {
-        context = context.spans(spans);
-    }
-    if let Some(dir) = found.dir {
-        context = context.definition_dir(dir);
-    }
-    context = given::apply(context, &options.place, &options.given, &environment)?;
-    context = context.budget(
-        environment
-            .budget
-            .overridden_by(options.budget.unwrap_or_default()),
-    );
-    context = apply_options(context, options)?;
-    let masked = known_secrets::without_keys(&found.definition, &secrets)?;
-    let definition = masked.unwrap_or(found.definition);
-    if options.dry_run {
-        return dry_run(app, context, &definition, options);
-    }
-    let invocation = Invocation::new(&options.place, options.given.env.as_deref(), project_root);
-    drive(context, &environment, options.json, &invocation, |context| {
-        Runner::new(definition, context)
-    })
-}
-
-/// A context with what every run of this program has.
-pub(crate) fn base_context(
+fn run(
     app: &App,
-    root_id: &str,
-    project_root: &Path,
-    environment: &Environment,
-    secrets: SecretRegistry,
-    no_input: bool,
-) -> Result<RunContextBuilder, CommandError> {
-    let notes = Notes::default();
-    let user = user()?;
-    let models = models(project_root, environment, &user, &secrets, &notes)?;
-    let interactive = !no_input && is_interactive();
-    let mut events = EventBusConfig::default();
-    if let Some(seconds) = environment.ask_timeout {
-        let limit = Duration::try_from_secs_f64(seconds);
-        events.ask_timeout = limit
-            .map_err(|error| CommandError::usage("config", format!("`ask_timeout` is {seconds}: {error}")))?;
+    project: Project,
+    found: &FoundDefinition,
+    options: &RunOptions,
+) -> Result<u8, CommandError> {
+    show_warnings(&project, found);
+    let mut project = driven(project, options.given.env.as_deref(), &options.driving)?;
+    if options.dry_run {
+        project = project.only_looks();
     }
-    let context = RunContext::builder(root_id, project_root)
-        .nodes(app.nodes.clone())
-        .environment(&environment.name)
-        .secrets(secrets)
-        .project_trust(user.trust())
-        .origin_key(origin_key()?)
-        .trust_unsigned_runs(user.trusts_unsigned())
-        .resource(Arc::new(models))
-        .resource(Arc::new(SecretSource::new(
-            project_root,
-            environment.credentials.as_deref(),
-        )))
+    let (project, notes) = noted(project);
+    let mut context = told(app, project.context_for(found)?, notes, options.no_input);
+    if let Some(choice) = options.durability {
+        context = context.durability(choice.into());
+    }
+    context = given::apply(context, &options.given)?;
+    context = apply_options(context, options)?;
+    if options.dry_run {
+        return dry_run(app, context, &found.definition, options);
+    }
+    let invocation = Invocation::new(&options.place, project.root());
+    let definition = found.definition.clone();
+    drive(
+        context,
+        project.settings(),
+        options.json,
+        &invocation,
+        |context| Runner::new(definition, context),
+    )
+}
+
+/// A project whose cassette tells of its answers, and where it does.
+pub(crate) fn noted(project: Project) -> (Project, Notes) {
+    let notes = Notes::default();
+    let told = notes.clone();
+    (project.on_replay_note(move |note| told.add(note.clone())), notes)
+}
+
+/// A context with those who are told of the run, and who answer in it.
+pub(crate) fn told(app: &App, context: RunContextBuilder, notes: Notes, no_input: bool) -> RunContextBuilder {
+    let interactive = !no_input && is_interactive();
+    let context = context
         .observe(Arc::new(NotedProgress::new(notes)))
         .register_event_handlers((app.handlers)())
-        .event_config(events)
         .interactive(interactive);
-    Ok(match interactive {
+    match interactive {
         true => context.register_event_handlers(ask_at_terminal(app.nodes.clone())),
         false => context,
-    })
-}
-
-/// Gives a context what the run promises to survive; the command line comes before the environment.
-pub(crate) fn durability(
-    context: RunContextBuilder,
-    option: Option<DurabilityChoice>,
-    environment: &Environment,
-) -> RunContextBuilder {
-    match option.or(environment.durability) {
-        Some(choice) => context.durability(choice.into()),
-        None => context,
     }
 }
 
@@ -249,29 +124,21 @@ impl<W: io::Write> io::Write for Masked<W> {
     }
 }
 
-fn show_warnings(found: &Found) {
+fn show_warnings(project: &Project, found: &FoundDefinition) {
     for warning in &found.warnings {
         print_line(&warning.to_string());
     }
+    warn_of_keys(project, &found.definition);
 }
 
-/// The model client of the environment: recorded exchanges, or providers over the network.
-fn models(
-    project_root: &Path,
-    environment: &Environment,
-    user: &User,
-    secrets: &SecretRegistry,
-    notes: &Notes,
-) -> Result<Models, CommandError> {
-    if let Some(cassette) = &environment.cassette {
-        let notes = notes.clone();
-        let tell = move |note: &dad_models::ReplayNote| notes.add(note.clone());
-        return Ok(Models::new(ReplayClient::new(project_root.join(cassette), tell)));
+/// Says that keys stand in a definition, which is a file of its run.
+pub(crate) fn warn_of_keys(project: &Project, definition: &Definition) {
+    if project.holds_secrets(definition) {
+        print_line(
+            "warning: a key stands in the definition; the run sees `[redacted]` in its place: leave keys to the credentials \
+             file or the environment",
+        );
     }
-    let credentials = Credentials::new(project_root, environment.credentials.as_deref(), secrets.clone());
-    let catalog = ModelCatalog::load(project_root)?.allow_keys(&user.allow_key);
-    let client = HttpClient::new(catalog, credentials);
-    Ok(Models::new(client.with_limits(environment.limits)))
 }
 
 fn apply_options(

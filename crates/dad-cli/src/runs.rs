@@ -4,52 +4,20 @@ use std::time::Duration;
 use dad_core::{
     HierarchyPath, PathSelector, RunStatus, SelectError, Timestamp, format_duration, format_size,
 };
-use dad_run::{
-    Catalog, Dirs, Origin, OriginalRun, RunEntry, RunError, RunView, Unreadable, Verification, ViewEntry,
-};
+use dad_run::{Origin, OriginalRun, RunEntry, RunError, RunView, Unreadable, Verification, ViewEntry};
 use dad_terminal::{count, print_line, printable};
 use serde_json::json;
 
+use crate::app::App;
 use crate::args::Place;
 use crate::error::CommandError;
-use crate::run::project_root_or_here;
 use crate::summary::command_in;
-use crate::user::{origin_key, user};
 use crate::{exit_code, json, original, out, show};
 
-pub(crate) fn catalog(place: &Place) -> Result<Catalog, CommandError> {
-    // Runs of a flow without a project lie beside it.
-    let project_root = project_root_or_here(place)?;
-    let dirs = Dirs::new(
-        &project_root,
-        place.run_root.as_deref(),
-        place.run_root_subpath.as_deref(),
-    )?;
-    own_runs(dirs.catalog())
-}
-
-/// A catalogue that tells the runs of this user from others.
-pub(crate) fn own_runs(catalog: Catalog) -> Result<Catalog, CommandError> {
-    let catalog = catalog.with_origin_key(origin_key()?);
-    Ok(catalog.trusting_unsigned(user()?.trusts_unsigned()))
-}
-
-/// Reads a run, and looks whose it is.
-pub(crate) fn open(run: &RunEntry) -> Result<RunView, CommandError> {
-    Ok(RunView::open_with(&run.dir, origin_key()?.as_ref())?)
-}
-
-/// Refuses a run that is not the user's own, unless the user trusts it.
-pub(crate) fn check_origin(view: &RunView, trust: bool) -> Result<(), CommandError> {
-    match trust {
-        true => Ok(()),
-        false => Ok(view.check_origin(user()?.trusts_unsigned())?),
-    }
-}
-
 /// `dhenara runs list`.
-pub(crate) fn list(place: &Place, with_size: bool, as_json: bool) -> Result<u8, CommandError> {
-    let catalog = catalog(place)?;
+pub(crate) fn list(app: &App, place: &Place, with_size: bool, as_json: bool) -> Result<u8, CommandError> {
+    // What is proposed below is never a run of another user.
+    let catalog = app.project_or_here(place)?.own_runs()?;
     let (runs, sizes, unreadable): (Vec<RunEntry>, Vec<Option<u64>>, Vec<Unreadable>) = if with_size {
         let found = catalog.inventory()?;
         let runs = found.runs.into_iter();
@@ -183,12 +151,13 @@ fn entry_line(run: &RunEntry, bytes: Option<u64>, widths: [usize; COLUMNS.len()]
 }
 
 /// `dhenara runs verify RUN`.
-pub(crate) fn verify(run: &str, place: &Place, as_json: bool) -> Result<u8, CommandError> {
-    let entry = catalog(place)?.find(run, None)?;
+pub(crate) fn verify(app: &App, run: &str, place: &Place, as_json: bool) -> Result<u8, CommandError> {
+    let project = app.project_or_here(place)?;
+    let entry = project.runs()?.find(run, None)?;
     if let Some(original) = OriginalRun::open(entry.clone())? {
         return told(&original.view()?, &original.verify()?, as_json);
     }
-    let view = open(&entry)?;
+    let view = project.view(&entry)?;
     let found = view.verify()?;
     told(&view, &found, as_json)
 }
@@ -245,9 +214,16 @@ fn tell(view: &RunView, found: &Verification) -> Result<(), CommandError> {
 }
 
 /// `dhenara runs why RUN PATH`.
-pub(crate) fn why(run: &str, path: &str, place: &Place, as_json: bool) -> Result<u8, CommandError> {
-    let entry = catalog(place)?.find(run, None)?;
-    let view = open(&entry)?;
+pub(crate) fn why(
+    app: &App,
+    run: &str,
+    path: &str,
+    place: &Place,
+    as_json: bool,
+) -> Result<u8, CommandError> {
+    let project = app.project_or_here(place)?;
+    let entry = project.runs()?.find(run, None)?;
+    let view = project.view(&entry)?;
     let path = step_of(&selector(path)?, &view).map_err(|error| not_found(&error, &entry))?;
     crate::why::why(&view, &path, as_json)?;
     Ok(exit_code::DONE)
@@ -280,13 +256,15 @@ pub(crate) fn unreached(selector: &PathSelector, view: &RunView) -> Option<Hiera
 
 /// `dhenara runs show RUN [PATH]`.
 pub(crate) fn show(
+    app: &App,
     run: &str,
     path: Option<&str>,
     place: &Place,
     shown: &show::Shown,
 ) -> Result<u8, CommandError> {
     let as_json = shown.json;
-    let entry = catalog(place)?.find(run, None)?;
+    let project = app.project_or_here(place)?;
+    let entry = project.runs()?.find(run, None)?;
     if let Some(original) = OriginalRun::open(entry.clone())? {
         let paths = original.elements.iter().map(|element| &element.path);
         match path {
@@ -295,7 +273,7 @@ pub(crate) fn show(
         }
         return Ok(exit_code::DONE);
     }
-    let view = open(&entry)?;
+    let view = project.view(&entry)?;
     match path {
         None => show::run(&view, place, shown)?,
         Some(path) => {

@@ -16,11 +16,10 @@ use crate::args::Place;
 pub(crate) struct Invocation {
     /// Where runs are.
     place: Vec<String>,
-    env: Option<String>,
 }
 
 impl Invocation {
-    pub(crate) fn new(place: &Place, env: Option<&str>, project_root: &Path) -> Self {
+    pub(crate) fn new(place: &Place, project_root: &Path) -> Self {
         let mut place = place.clone();
         // The next command is typed in this directory, from where the project may not be found.
         if !find_project_root().is_ok_and(|found| found == project_root) {
@@ -30,7 +29,6 @@ impl Invocation {
         }
         Self {
             place: place_words(&place),
-            env: env.map(str::to_owned),
         }
     }
 }
@@ -39,8 +37,7 @@ impl Invocation {
     /// A command line that goes on with what was begun.
     pub(crate) fn command(&self, words: &[&str]) -> String {
         let place = self.place.iter().map(String::as_str);
-        let env = self.env.iter().flat_map(|env| ["--env", env.as_str()]);
-        line(words.iter().copied().chain(place).chain(env))
+        line(words.iter().copied().chain(place))
     }
 }
 

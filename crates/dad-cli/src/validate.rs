@@ -2,13 +2,13 @@ use std::path::{Path, PathBuf};
 
 use dad_core::ElementId;
 use dad_definition::{Checked, Problems, check_executable, check_file, compile};
+use dad_project::{FoundDefinition, Project, name_of_definition};
 use dad_terminal::{count, print_line};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::definitions::{self, Found, agent_file, agents_of, name_of};
+use crate::args::Place;
 use crate::error::CommandError;
-use crate::run::{or_here, project_at, project_of};
 use crate::{exit_code, json, out};
 
 /// A definition to be checked.
@@ -30,13 +30,13 @@ struct Verdict {
 pub(crate) fn validate(
     app: &App,
     name: Option<&str>,
-    project_root: Option<&Path>,
+    place: &Place,
     as_json: bool,
 ) -> Result<u8, CommandError> {
-    let (project_root, subjects) = subjects(app, name, project_root)?;
+    let (project, subjects) = subjects(app, name, place)?;
     let verdicts: Vec<Verdict> = subjects
         .iter()
-        .map(|subject| verdict(app, subject, &project_root))
+        .map(|subject| verdict(app, subject, project.root()))
         .collect();
     if as_json {
         json::print(document(&verdicts))?;
@@ -51,70 +51,52 @@ pub(crate) fn validate(
 pub(crate) fn find_one(
     app: &App,
     name: &str,
-    project_root: Option<&Path>,
-) -> Result<(PathBuf, Found), CommandError> {
-    let (project_root, subjects) = subjects(app, Some(name), project_root)?;
+    place: &Place,
+) -> Result<(Project, FoundDefinition), CommandError> {
+    let (project, subjects) = subjects(app, Some(name), place)?;
     let found = match subjects.into_iter().next() {
-        Some(Subject::File(file, name)) => definitions::load(app, &file, &project_root, &name)?,
-        _ => definitions::agent(app, &project_root, name)?,
+        Some(Subject::File(file, _)) => project.definition_in(&file)?,
+        _ => project.agent(name)?,
     };
-    Ok((project_root, found))
+    Ok((project, found))
 }
 
-fn subjects(
-    app: &App,
-    name: Option<&str>,
-    project_root: Option<&Path>,
-) -> Result<(PathBuf, Vec<Subject>), CommandError> {
-    let root = || project_at(project_root);
-    let built_in = app.agents.iter().map(|(name, _)| name);
+fn subjects(app: &App, name: Option<&str>, place: &Place) -> Result<(Project, Vec<Subject>), CommandError> {
     let Some(name) = name else {
-        let root = root()?;
-        let files = agents_of(&root).into_iter().map(|name| {
-            let file = agent_file(app, &root, &name)?;
-            Ok(Subject::File(file, name))
-        });
-        let mut subjects = files.collect::<Result<Vec<_>, CommandError>>()?;
-        subjects.extend((0..app.agents.len()).map(Subject::BuiltIn));
-        if subjects.is_empty() {
-            let message = format!("there are no agents in `{}`", root.display());
-            return Err(
-                CommandError::usage("no_agents", message).with_hint("name a file: `dhenara validate FILE`")
-            );
-        }
-        return Ok((root, subjects));
+        return all_subjects(app.project(place)?);
     };
-    if let Some(number) = built_in.clone().position(|known| known == name) {
-        let root = or_here(root(), Path::new(""))?;
-        return Ok((root, vec![Subject::BuiltIn(number)]));
+    if let Some(number) = app.agents.iter().position(|(known, _)| known == name) {
+        return Ok((app.project_or_here(place)?, vec![Subject::BuiltIn(number)]));
     }
     if ElementId::new(name).is_ok() {
-        match root() {
+        match app.project(place) {
             Err(error) if error.info.code == "project" => {}
-            root => {
-                let root = root?;
-                let file = agent_file(app, &root, name)?;
-                return Ok((root, vec![Subject::File(file, name.to_owned())]));
+            project => {
+                let project = project?;
+                let file = project.agent_file(name)?;
+                return Ok((project, vec![Subject::File(file, name.to_owned())]));
             }
         }
     }
     let file = PathBuf::from(name);
-    let root = match project_root {
-        Some(root) => project_at(Some(root))?,
-        None => project_of(&file)?,
-    };
+    let project = app.project_of(&file, place)?;
     let name = name_of_definition(&file);
-    Ok((root, vec![Subject::File(file, name)]))
+    Ok((project, vec![Subject::File(file, name)]))
 }
 
-/// An agent is called after its directory, every other definition after its file.
-fn name_of_definition(file: &Path) -> String {
-    let directory = file.parent().and_then(Path::file_name);
-    match directory {
-        Some(directory) if file.file_stem().is_some_and(|stem| stem == "agent") => {
-            name_of(Path::new(directory))
+fn all_subjects(project: Project) -> Result<(Project, Vec<Subject>), CommandError> {
+    let files = project.agents_in_files().into_iter().map(|name| {
+        let file = project.agent_file(&name)?;
+        Ok(Subject::File(file, name))
+    });
+    let mut subjects = files.collect::<Result<Vec<_>, CommandError>>()?;
+    subjects.extend((0..project.agents_built_in().len()).map(Subject::BuiltIn));
+    match subjects.is_empty() {
+        true => {
+            let message = format!("there are no agents in `{}`", project.root().display());
+            Err(CommandError::usage("no_agents", message).with_hint("name a file: `dhenara validate FILE`"))
         }
-        _ => name_of(file),
+        false => Ok((project, subjects)),
     }
 }
 

@@ -124,16 +124,16 @@ fn explain(view: &RunView, path: &HierarchyPath) -> Result<Explanation, CommandE
             RecordBody::Answered {
                 kind: QuestionKind::Input,
                 by: Some(by),
-                asked,
+                asked: Some(_),
                 asked_again,
                 from,
                 source,
                 ..
-            } if asked.is_some() || from.is_some() => {
+            } => {
                 let asked_before = found.answer.take().and_then(|answer| answer.asked_again);
                 found.answer = Some(AnswerTold {
                     by: Some(by),
-                    source: Some(source),
+                    source: Some(source.into_inner()),
                     from,
                     asked_again: asked_again.or(asked_before),
                 });

@@ -150,6 +150,14 @@ pub struct Definition {
 }
 
 impl Definition {
+    /// Lets every step that asks a model ask these, the first that answers.
+    pub fn ask_models(&mut self, models: &[String]) {
+        let body = &mut self.body;
+        for element in body.elements.iter_mut().chain(&mut body.finally) {
+            element.ask_models(models);
+        }
+    }
+
     /// An empty definition.
     #[must_use]
     pub fn new(kind: DefinitionKind) -> Self {
@@ -287,6 +295,20 @@ pub enum ElementKind {
     Repeat(Repeat),
     /// Elements that may run at the same time.
     Parallel(Parallel),
+}
+
+impl Element {
+    fn ask_models(&mut self, models: &[String]) {
+        if let ElementKind::Node(node) = &mut self.kind
+            && node.node_type == NodeType::AI_MODEL_CALL
+            && let Some(settings) = node.settings.as_object_mut()
+        {
+            settings.insert("models".to_owned(), models.into());
+        }
+        for inner in self.kind.elements_mut() {
+            inner.ask_models(models);
+        }
+    }
 }
 
 impl ElementKind {

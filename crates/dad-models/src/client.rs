@@ -57,14 +57,44 @@ pub trait ModelClient: Send + Sync {
     }
 }
 
-/// The model client of a run, as a resource of its context.
+/// A client that opens no connection: one that answers from records, or by itself. To implement it for a type is to promise
+/// that; a run without network takes no other client.
+pub trait OfflineClient: ModelClient {}
+
+/// The model client of a run, as a resource of its context. It is given out to a run without network only if its type says
+/// that it opens no connection.
 #[derive(Clone)]
-pub struct Models(pub Arc<dyn ModelClient>);
+pub struct Models {
+    client: Arc<dyn ModelClient>,
+    is_offline: bool,
+}
 
 impl Models {
-    /// Wraps a client.
+    /// A client that may open connections.
     pub fn new(client: impl ModelClient + 'static) -> Self {
-        Self(Arc::new(client))
+        Self {
+            client: Arc::new(client),
+            is_offline: false,
+        }
+    }
+
+    /// A client that opens no connection.
+    pub fn offline(client: impl OfflineClient + 'static) -> Self {
+        Self {
+            client: Arc::new(client),
+            is_offline: true,
+        }
+    }
+
+    /// The client, for a run that is or is not without network.
+    ///
+    /// # Errors
+    /// [`ModelError::Offline`] if the run is without network and the client may open connections.
+    pub fn client(&self, run_is_offline: bool) -> Result<&dyn ModelClient, ModelError> {
+        match run_is_offline && !self.is_offline {
+            true => Err(ModelError::Offline),
+            false => Ok(&*self.client),
+        }
     }
 }
 

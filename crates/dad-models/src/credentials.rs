@@ -1,15 +1,15 @@
 use std::path::Path;
 
 use dad_core::{Redactor, SecretRegistry};
-use dad_run::{SecretError, SecretSource};
+use dad_run::{SecretError, SecretSource, Variables};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::address::server;
 use crate::catalog::Target;
 use crate::error::ModelError;
 
-/// API keys by provider: from the project's credentials file, else from the environment. Nothing is read before a key
-/// is asked for, so that runs without model calls need none.
+/// API keys by provider: from the project's credentials file, else from the environment variables that it is given. The file
+/// is not read before a key is asked for, so that runs without model calls need none.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     source: SecretSource,
@@ -19,7 +19,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// The credentials of a project; `file` replaces the usual one. Keys that are given out are masked by `secrets`.
+    /// The credentials in the file of a project; `file` replaces the usual one. Keys that are given out are masked by `secrets`.
     #[must_use]
     pub fn new(project_root: &Path, file: Option<&Path>, secrets: SecretRegistry) -> Self {
         let source = SecretSource::new(project_root, file);
@@ -28,6 +28,13 @@ impl Credentials {
             source,
             secrets,
         }
+    }
+
+    /// The same, with the keys of environment variables where the file has none.
+    #[must_use]
+    pub fn variables(mut self, variables: Variables) -> Self {
+        self.source = self.source.variables(variables);
+        self
     }
 
     /// The key of a provider.

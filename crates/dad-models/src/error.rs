@@ -135,6 +135,9 @@ pub enum ModelError {
         /// What it took, if it says so.
         usage: Option<Usage>,
     },
+    /// A run without network was given a client that may open connections.
+    #[error("no model is asked over a network in this run, and its client of models may open connections")]
+    Offline,
     /// A run that is replayed has no answer for a request.
     #[error("`{}` holds no answer to what `{path}` asks{}", run.display(), told(nearest))]
     NotInRun {
@@ -231,6 +234,7 @@ impl ModelError {
             Self::Redirected { .. } => "model_redirect",
             Self::Connection { .. } | Self::Cut { .. } => "model_connection",
             Self::TimedOut { .. } | Self::Silent { .. } => "model_timeout",
+            Self::Offline => "offline",
             Self::Request { .. } => "model_request",
             Self::Answer { .. } => "model_answer",
             Self::NotRecorded { .. } | Self::NotInRun { .. } => "not_recorded",
@@ -264,6 +268,10 @@ impl ModelError {
             }
             Self::Redirected { .. } => Some(
                 "if it is to be asked there, write that as its `base_url` into `.dhenara/models.yaml`"
+                    .to_owned(),
+            ),
+            Self::Offline => Some(
+                "give it a client that answers from recorded exchanges, by `Models::offline`; a re-run of it may go online"
                     .to_owned(),
             ),
             Self::Silent { .. } => Some(
@@ -309,6 +317,7 @@ impl ModelError {
             self,
             Self::NotRecorded { .. }
                 | Self::NotInRun { .. }
+                | Self::Offline
                 | Self::Unreadable { .. }
                 | Self::KeyNotAllowed { .. }
         )

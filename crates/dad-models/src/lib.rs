@@ -19,7 +19,7 @@ mod tapped;
 pub use catalog::{ModelCatalog, ModelEntry, Price, Protocol, Provider};
 pub use client::{
     CallContext, FinishReason, Message, MessageFile, ModelClient, ModelOptions, ModelRequest, ModelResponse,
-    Models, OnText, ResponseFile, Role, ToolCall, ToolChoice, ToolSpec,
+    Models, OfflineClient, OnText, ResponseFile, Role, ToolCall, ToolChoice, ToolSpec,
 };
 pub use credentials::Credentials;
 pub use error::ModelError;

@@ -13,20 +13,20 @@ use tokio::time::{Instant, sleep, sleep_until};
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Limits of a client, for all runs that are given it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// How many calls may be made at the same time.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_concurrency: Option<usize>,
     /// How many calls may begin within a minute; they are spread over it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<u32>,
     /// Seconds that a server may take to be connected; 30 by default.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_timeout: Option<NonZeroU64>,
     /// Seconds that a server may send nothing, before its answer and within it; 600 by default.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<NonZeroU64>,
 }
 

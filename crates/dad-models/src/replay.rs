@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
 use crate::catalog::Price;
-use crate::client::{CallContext, ModelClient, ModelRequest, ModelResponse};
+use crate::client::{CallContext, ModelClient, ModelRequest, ModelResponse, OfflineClient};
 use crate::error::ModelError;
 
 /// The name of model calls among the memos of a step.
@@ -98,6 +98,60 @@ impl ReplayClient {
     }
 }
 
+impl ReplayClient {
+    /// Digest of the exchanges that it answers from: another one says that they are not those of before.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn digest(&self) -> Result<Digest, ModelError> {
+        match &self.source {
+            Source::Cassette(cassette) => digest_of_directory(&cassette.dir),
+            Source::Run(recorded) => Ok(recorded.digest),
+        }
+    }
+}
+
+impl OfflineClient for ReplayClient {}
+
+/// Digest of the model calls below a directory that is laid out like a run.
+fn digest_of_directory(cassette: &Path) -> Result<Digest, ModelError> {
+    let mut exchanges = Exchanges::default();
+    let mut open = vec![cassette.to_path_buf()];
+    while let Some(dir) = open.pop() {
+        let failed = |error: std::io::Error| unreadable(dir.clone(), error);
+        for entry in std::fs::read_dir(&dir).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_type().map_err(failed)?.is_dir() {
+                open.push(entry.path());
+            } else if entry.file_name() == MEMO {
+                let step = dir.strip_prefix(cassette).unwrap_or(&dir);
+                let lines = lines_of(&entry.path())?;
+                lines
+                    .iter()
+                    .try_for_each(|line| exchanges.add(&step.to_string_lossy(), line))?;
+            }
+        }
+    }
+    Ok(exchanges.digest())
+}
+
+/// What a digest of exchanges is made of: a line for each, with its place and the digest of what it says.
+#[derive(Default)]
+struct Exchanges(BTreeSet<String>);
+
+impl Exchanges {
+    fn add(&mut self, step: &str, line: &MemoLine) -> Result<(), ModelError> {
+        let text = serde_json::to_vec(line).map_err(|error| unreadable(PathBuf::from(step), error))?;
+        self.0
+            .insert(format!("{step} {} {}\n", line.number, Digest::of(&text)));
+        Ok(())
+    }
+
+    fn digest(&self) -> Digest {
+        Digest::of(self.0.iter().map(String::as_str).collect::<String>().as_bytes())
+    }
+}
+
 impl std::fmt::Debug for ReplayClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let dir = match &self.source {
@@ -167,6 +221,7 @@ fn unreadable(path: PathBuf, reason: impl std::fmt::Display) -> ModelError {
 struct Recorded {
     dir: PathBuf,
     normaliser: Normaliser,
+    digest: Digest,
     /// Of equal requests the answers in the order in which they were given.
     by_digest: HashMap<Digest, Vec<Place>>,
     /// How many answers to each request were given so far.
@@ -185,8 +240,10 @@ impl Recorded {
         let view = RunView::open(run_dir).map_err(|error| unreadable(run_dir.to_path_buf(), error))?;
         let normaliser = Normaliser::of_places(view.places());
         let mut by_digest: HashMap<Digest, Vec<Place>> = HashMap::new();
+        let mut exchanges = Exchanges::default();
         for step in view.steps() {
             for line in model_calls(run_dir, &step.path)? {
+                exchanges.add(step.path.as_str(), &line)?;
                 let place = Place {
                     step: step.path.clone(),
                     number: line.number,
@@ -198,6 +255,7 @@ impl Recorded {
         Ok(Self {
             dir: run_dir.to_path_buf(),
             normaliser,
+            digest: exchanges.digest(),
             by_digest,
             given: Mutex::default(),
         })
@@ -263,10 +321,15 @@ impl Recorded {
 /// The model calls of a step.
 fn model_calls(run_dir: &Path, step: &HierarchyPath) -> Result<Vec<MemoLine>, ModelError> {
     let file = run_dir.join(step.to_relative_dir()).join(MEMO);
-    if !file.is_file() {
-        return Ok(Vec::new());
+    match file.is_file() {
+        true => lines_of(&file),
+        false => Ok(Vec::new()),
     }
-    let mut lines = MemoLine::read_file(&file).map_err(|error| unreadable(file, error))?;
+}
+
+/// The model calls in a file of memos.
+fn lines_of(file: &Path) -> Result<Vec<MemoLine>, ModelError> {
+    let mut lines = MemoLine::read_file(file).map_err(|error| unreadable(file.to_path_buf(), error))?;
     lines.retain(|line| line.name == MODEL_CALL);
     Ok(lines)
 }

@@ -66,6 +66,9 @@ pub enum ReplayError {
 
 /// Executes an agent or flow with what a run recorded: its models' answers, by the digest of the request, the variables it
 /// was given, and the inputs its steps and components were given. Everything else is executed, in a directory of its own.
+///
+/// No secret is known, so that a run whose prompts held masked keys is replayed with the registry that masks them:
+/// `.context(|context| context.secrets(registry))`.
 pub fn replay<D: AsRef<Definition>>(run_dir: impl Into<PathBuf>, definition: D) -> Replay<D> {
     Replay {
         run_dir: run_dir.into(),
@@ -129,7 +132,9 @@ fn recorded_context(run_dir: &Path, project: &Path) -> Result<RunContextBuilder,
     let recorded = RunView::open(run_dir)?;
     let mut context = RunContext::builder(recorded.root_id.as_str(), project)
         .nodes(builtin_nodes())
-        .resource(Arc::new(Models::new(ReplayClient::of_run(run_dir)?)));
+        .unmasked()
+        .offline(true)
+        .resource(Arc::new(Models::offline(ReplayClient::of_run(run_dir)?)));
     for (name, value) in recorded.given_variables()? {
         context = context.variable(name, value);
     }

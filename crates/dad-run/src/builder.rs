@@ -1,9 +1,10 @@
 //! Gathering what a run needs.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dad_core::{Budget, ElementId, RunId, RunKind, SecretRegistry, Timestamp};
+use dad_core::{Budget, Digest, ElementId, RunId, RunKind, SecretRegistry, Timestamp};
 use dad_definition::{NodeTypes, SpanMap};
 use dad_events::{EventBus, EventBusBuilder, EventBusConfig, Handler, IntoObserver};
 use dad_fs::{Durability, Gate};
@@ -15,11 +16,11 @@ use crate::clock::{Clock, SystemClock};
 use crate::context::{Dirs, RunContext};
 use crate::error::RunError;
 use crate::inputs::{GivenInput, UnresolvedInput};
-use crate::known_secrets::add_known;
 use crate::origin_key::OriginKey;
 use crate::project::ProjectTrust;
 use crate::resources::Resources;
 use crate::resume::Settled;
+use crate::settings::{ReplaySource, RunSettings};
 
 /// Gathers what a run needs beside its definition.
 pub struct RunContextBuilder {
@@ -42,7 +43,6 @@ pub(crate) struct Options {
     pub(crate) execute: Vec<String>,
     pub(crate) ask: Vec<String>,
     pub(crate) reuse_answers: Vec<String>,
-    pub(crate) budget: Budget,
     pub(crate) edits: Vec<(String, Value)>,
     pub(crate) settle: Vec<(String, Settled)>,
     pub(crate) steal_lease: bool,
@@ -54,10 +54,11 @@ pub(crate) struct Options {
     pub(crate) static_inputs: Option<PathBuf>,
     pub(crate) definition_dir: Option<PathBuf>,
     pub(crate) input_dir: Option<PathBuf>,
-    pub(crate) environment: String,
+    pub(crate) settings: RunSettings,
     pub(crate) resources: Resources,
     pub(crate) secrets: SecretRegistry,
-    pub(crate) masks_known_keys: bool,
+    /// Whether its caller has said what is masked.
+    pub(crate) says_secrets: bool,
     pub(crate) project_trust: ProjectTrust,
     pub(crate) spans: Option<SpanMap>,
     pub(crate) interactive: bool,
@@ -98,7 +99,6 @@ impl RunContextBuilder {
                 execute: Vec::new(),
                 ask: Vec::new(),
                 reuse_answers: Vec::new(),
-                budget: Budget::default(),
                 edits: Vec::new(),
                 settle: Vec::new(),
                 steal_lease: false,
@@ -110,10 +110,10 @@ impl RunContextBuilder {
                 static_inputs: None,
                 definition_dir: None,
                 input_dir: None,
-                environment: "default".to_owned(),
+                settings: RunSettings::default(),
                 resources: Resources::default(),
                 secrets: SecretRegistry::new(),
-                masks_known_keys: true,
+                says_secrets: false,
                 project_trust: ProjectTrust::default(),
                 spans: None,
                 interactive: false,
@@ -350,10 +350,49 @@ impl RunContextBuilder {
         self
     }
 
-    /// The name of the environment, as templates see it.
+    /// The name of the environment, as templates see it. A run that is resumed keeps its own unless another is given here,
+    /// and so with [models](Self::ask_models), [limits](Self::limits), [budget](Self::budget), [replay](Self::replay) and
+    /// [network](Self::offline): what is given is recorded as an override.
     #[must_use]
     pub fn environment(mut self, name: impl Into<String>) -> Self {
-        self.options.environment = name.into();
+        self.options.settings.environment = Some(name.into());
+        self
+    }
+
+    /// The models that every step asks, the first that answers, in the place of those that the definition names.
+    #[must_use]
+    pub fn ask_models(mut self, models: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.options.settings.models = models.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The limits of the client that is given as a resource, to be recorded.
+    #[must_use]
+    pub fn limits(mut self, limits: Value) -> Self {
+        self.options.settings.limits = Some(limits);
+        self
+    }
+
+    /// Where the client that is given as a resource has its answers from, to be recorded.
+    #[must_use]
+    pub fn replay(mut self, source: ReplaySource) -> Self {
+        self.options.settings.replay = Some(source);
+        self
+    }
+
+    /// Whether the run is without network: then a client of models is refused unless its type says that it opens no
+    /// connection. A run that was recorded so stays so, until `false` is given when it is resumed.
+    #[must_use]
+    pub fn offline(mut self, offline: bool) -> Self {
+        self.options.settings.offline = Some(offline);
+        self
+    }
+
+    /// Digests of what the configuration of the environment says, to be recorded: see
+    /// [`RunSettings::configuration`].
+    #[must_use]
+    pub fn configuration(mut self, digests: BTreeMap<String, Digest>) -> Self {
+        self.options.settings.configuration = digests;
         self
     }
 
@@ -364,12 +403,12 @@ impl RunContextBuilder {
         self
     }
 
-    /// The registry of secrets that the run masks with, for an application that knows more of them or masks elsewhere too.
-    /// The keys that the project and the environment hold are added to it, as [`known_secrets`](crate::known_secrets)
-    /// names them.
+    /// The registry of secrets that the run masks with: all that are known before its first step. A project that is opened
+    /// by the crate `dad-project` gives its contexts the keys that it and its user's environment hold.
     #[must_use]
     pub fn secrets(mut self, secrets: SecretRegistry) -> Self {
         self.options.secrets = secrets;
+        self.options.says_secrets = true;
         self
     }
 
@@ -380,11 +419,11 @@ impl RunContextBuilder {
         self
     }
 
-    /// Leaves the keys that the project and the environment hold unmasked in what the run writes. Secrets of the
-    /// registry that it was given, and those that its steps resolve, are masked all the same.
+    /// Says that no secret is known before the first step of the run. Those that its steps resolve are masked all the same,
+    /// from then on.
     #[must_use]
     pub fn unmasked(mut self) -> Self {
-        self.options.masks_known_keys = false;
+        self.options.says_secrets = true;
         self
     }
 
@@ -426,7 +465,7 @@ impl RunContextBuilder {
     /// what it spent before.
     #[must_use]
     pub fn budget(mut self, budget: Budget) -> Self {
-        self.options.budget = budget;
+        self.options.settings.budget = Some(budget);
         self
     }
 
@@ -447,7 +486,8 @@ impl RunContextBuilder {
     /// Checks what can be checked without a definition. Paths are absolute from here on.
     ///
     /// # Errors
-    /// If the project is no directory or belongs to another user, the root id is not valid, or an entry point is given without a previous run.
+    /// If the project is no directory or belongs to another user, the root id is not valid, an entry point is given without a
+    /// previous run, or neither [`secrets`](Self::secrets) nor [`unmasked`](Self::unmasked) was called.
     pub fn build(self) -> Result<RunContext, RunError> {
         let Self {
             root_id,
@@ -467,14 +507,16 @@ impl RunContextBuilder {
         )?;
         options.project_trust.check(&dirs.project_root)?;
         check_rerun_options(&options)?;
-        if options.masks_known_keys {
-            add_known(&dirs.project_root, &options.secrets);
+        if !options.says_secrets {
+            return Err(RunError::NoSecrets);
         }
         let entry_point = options.entry_point.as_deref().map(str::parse).transpose()?;
         Ok(RunContext {
             root_id,
             dirs,
             entry_point,
+            settings: options.settings.clone(),
+            overrides: Vec::new(),
             options,
             bus,
         })

@@ -79,6 +79,15 @@ impl Catalog {
         }
     }
 
+    /// The same with the runs of another run root.
+    #[must_use]
+    pub fn and_in(mut self, run_root: &Path) -> Self {
+        if self.places.iter().all(|place| place != run_root) {
+            self.places.push(run_root.to_path_buf());
+        }
+        self
+    }
+
     /// Tells runs of the user from others by this key; `last` and beginnings of ids then name only the user's.
     #[must_use]
     pub fn with_origin_key(mut self, key: impl Into<Option<OriginKey>>) -> Self {

@@ -12,6 +12,7 @@ use dad_events::EventBusBuilder;
 use dad_fs::{Dir, Durability};
 use serde_json::{Map, Value, json};
 
+use crate::adopt::adopted;
 use crate::builder::{Options, RunContextBuilder};
 use crate::catalog::{Catalog, RunEntry};
 use crate::clock::{random_hex, random_suffix};
@@ -38,6 +39,7 @@ use crate::projection::{to_file_text, write_new_json};
 use crate::recorded::{Versioned, write_definition};
 use crate::resources::Resources;
 use crate::run::{ActiveRun, RunScope};
+use crate::settings::RunSettings;
 use crate::step::outcome_of;
 use crate::view::RunView;
 
@@ -108,6 +110,10 @@ pub struct RunContext {
     pub(crate) root_id: ElementId,
     pub(crate) dirs: Dirs,
     pub(crate) entry_point: Option<PathSelector>,
+    /// What the run is driven with: what is given, and of a run that is resumed what was recorded beside.
+    pub(crate) settings: RunSettings,
+    /// Which of them were recorded otherwise.
+    pub(crate) overrides: Vec<String>,
     pub(crate) options: Options,
     pub(crate) bus: EventBusBuilder,
 }
@@ -171,7 +177,13 @@ impl PreparedRun {
     #[must_use]
     pub fn budget(&self) -> Budget {
         let in_definition = self.prepared.program.definition.budget.unwrap_or_default();
-        in_definition.overridden_by(self.context.options.budget)
+        in_definition.overridden_by(self.context.settings.budget.unwrap_or_default())
+    }
+
+    /// Whether it asks no model over a network.
+    #[must_use]
+    pub fn is_offline(&self) -> bool {
+        self.context.settings.is_offline()
     }
 
     /// What it is given to work with.
@@ -248,8 +260,12 @@ impl RunContext {
     ///
     /// # Errors
     /// Whatever is wrong with the definition, the previous run, the entry point, the variables or the inputs.
-    pub fn prepare_run(self, definition: &impl AsRef<Definition>) -> Result<PreparedRun, RunError> {
-        let prepared = self.prepare(definition.as_ref())?;
+    pub fn prepare_run(mut self, definition: &impl AsRef<Definition>) -> Result<PreparedRun, RunError> {
+        let parent = self.open_parent()?;
+        if let Some(parent) = parent.as_ref().filter(|_| self.options.alone) {
+            self.take_up(&parent.settings());
+        }
+        let prepared = self.prepare(definition.as_ref(), parent)?;
         Ok(PreparedRun {
             context: self,
             prepared,
@@ -266,10 +282,14 @@ impl RunContext {
         self.prepare_run(definition)?.start()
     }
 
-    fn prepare(&self, definition: &Definition) -> Result<Prepared, RunError> {
+    /// Takes up what a run was driven with, where nothing else is given.
+    pub(crate) fn take_up(&mut self, recorded: &RunSettings) {
+        (self.settings, self.overrides) = recorded.overridden_by(&self.options.settings);
+    }
+
+    fn prepare(&self, definition: &Definition, parent: Option<Arc<RunView>>) -> Result<Prepared, RunError> {
         let program = self.program(definition)?;
         let inputs = self.resolve_inputs(&program)?;
-        let parent = self.open_parent()?;
         let recorded = parent
             .as_ref()
             .map(|parent| parent.given_variables())
@@ -321,9 +341,15 @@ impl RunContext {
 
     /// Compiles a definition and refuses what could not be executed.
     pub(crate) fn program(&self, definition: &Definition) -> Result<Program, RunError> {
-        let Options { types, spans, .. } = &self.options;
-        let program = compile(definition, &self.root_id, &**types, spans.as_ref())?;
-        check_executable(definition, spans.as_ref())?;
+        let Options {
+            types,
+            spans,
+            secrets,
+            ..
+        } = &self.options;
+        let definition = adopted(definition, &self.settings.models, secrets)?;
+        let program = compile(&definition, &self.root_id, &**types, spans.as_ref())?;
+        check_executable(&definition, spans.as_ref())?;
         Ok(program)
     }
 
@@ -592,7 +618,7 @@ impl RunContext {
             },
             None,
         )?;
-        let options = run_options(&self.options, plan.as_ref());
+        let options = self.run_options(plan.as_ref())?;
         let inputs = RecordBody::Inputs {
             variables,
             options,
@@ -678,6 +704,24 @@ impl RunContext {
         }
     }
 
+    /// How the run was started, for the journal.
+    fn run_options(&self, plan: Option<&RerunPlan>) -> Result<Map<String, Value>, RunError> {
+        let settings = serde_json::to_value(self.settings.clone().resolved());
+        let settings = settings.map_err(|error| RunError::Unrecordable {
+            what: "what the run is driven with".to_owned(),
+            reason: error.to_string(),
+        })?;
+        let mut given = settings.as_object().cloned().unwrap_or_default();
+        given.insert("interactive".to_owned(), self.options.interactive.into());
+        if let Some(entry) = plan.and_then(|plan| plan.entry_point.as_ref()) {
+            given.insert("entry_point".to_owned(), json!(entry));
+        }
+        if let Some(subpath) = &self.options.run_root_subpath {
+            given.insert("run_root_subpath".to_owned(), subpath.clone().into());
+        }
+        Ok(given)
+    }
+
     /// What templates see of a run of some name and place.
     pub(crate) fn scope_of(
         &self,
@@ -693,7 +737,7 @@ impl RunContext {
             ("effective_run_root", text(&self.dirs.effective_run_root)),
             ("project_root", text(&self.dirs.project_root)),
             ("static_inputs_dir", text(&run_dir.join(STATIC_INPUTS))),
-            ("environment", Value::from(self.options.environment.as_str())),
+            ("environment", Value::from(self.settings.environment())),
         ];
         RunScope {
             run_variables: run_variables
@@ -748,23 +792,6 @@ fn begin_lease(dir: &Dir) -> Result<(Dir, Lease), RunError> {
     let mut lease = lease::acquire(&dot_run, false)?;
     lease.sign(&dot_run)?;
     Ok((dot_run, lease))
-}
-
-/// How the run was started, for the journal.
-fn run_options(options: &Options, plan: Option<&RerunPlan>) -> Map<String, Value> {
-    let mut given = Map::new();
-    given.insert("environment".to_owned(), options.environment.clone().into());
-    given.insert("interactive".to_owned(), options.interactive.into());
-    if !options.budget.is_unlimited() {
-        given.insert("budget".to_owned(), json!(options.budget));
-    }
-    if let Some(entry) = plan.and_then(|plan| plan.entry_point.as_ref()) {
-        given.insert("entry_point".to_owned(), json!(entry));
-    }
-    if let Some(subpath) = &options.run_root_subpath {
-        given.insert("run_root_subpath".to_owned(), subpath.clone().into());
-    }
-    given
 }
 
 /// The changes that an earlier run made to results which a re-run of it may take.

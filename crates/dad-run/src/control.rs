@@ -10,9 +10,9 @@ use crate::error::RunError;
 use crate::inner::{RunInner, State};
 use crate::inputs::check_external;
 use crate::journal::record::{ControlKind, RecordBody};
+use crate::journal::text::RecordText;
 use crate::journal::values::store_value;
-use crate::projection::shorten_text;
-use crate::run::{SOURCE, reaches};
+use crate::run::reaches;
 
 /// How much of a reason given from outside is recorded, in bytes.
 const CONTROL_TEXT: usize = 4 * 1024;
@@ -29,13 +29,13 @@ impl RunInner {
     ) -> Result<(), RunError> {
         let value = value.map(|value| match value {
             // A message that was longer lies whole in the inbox.
-            Value::String(text) => shorten_text(&text, CONTROL_TEXT).into(),
+            Value::String(text) => RecordText::<CONTROL_TEXT>::from(&*text).into_inner().into(),
             value => value,
         });
         let body = RecordBody::Control {
             kind,
             path: path.cloned(),
-            source: shorten_text(source, SOURCE),
+            source: source.into(),
             value,
         };
         self.record_in(state, &body, None, false).map(drop)
@@ -72,7 +72,7 @@ impl RunInner {
         self.secrets.redactor().redact_json(&mut payload);
         let stored = store_value(&self.dot_run, payload.clone(), self.durability)?;
         let body = RecordBody::Custom {
-            name: name.to_owned(),
+            name: name.into(),
             path: path.cloned(),
             payload: stored,
         };

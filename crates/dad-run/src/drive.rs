@@ -61,6 +61,8 @@ pub(crate) fn drive(
     let RunContext {
         root_id,
         dirs,
+        settings,
+        overrides,
         options,
         bus,
         ..
@@ -92,10 +94,7 @@ pub(crate) fn drive(
     let mut inbox = opened.inbox.in_session(epoch);
     let answers = answers_meanwhile(&mut inbox, &opened.dot_run, before)?;
     let in_definition = program.definition.budget.unwrap_or_default();
-    let in_history = opened.journal.progress().tally.budget;
-    let budget = in_definition
-        .overridden_by(in_history)
-        .overridden_by(options.budget);
+    let budget = in_definition.overridden_by(settings.budget.unwrap_or_default());
     let reader = ResultReader {
         dir: opened.dir.clone(),
         program,
@@ -136,7 +135,8 @@ pub(crate) fn drive(
         token: random_hex()?,
         facts_hasher: facts_hasher(options.origin_key.as_ref(), &salt),
         salt,
-        environment: options.environment,
+        settings: settings.resolved(),
+        overrides,
         upgraded_from: opened.upgraded_from,
         answer_came: Notify::new(),
         inbox: Mutex::new(inbox),

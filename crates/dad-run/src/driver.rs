@@ -303,7 +303,7 @@ impl RunDriver {
             status,
             totals,
             iterations,
-            error: error.as_ref().map(projection::shorten),
+            error: error.as_ref().map(Into::into),
             absorbed,
         };
         let event = EventBody::ComponentEnded(ComponentEnded {
@@ -343,7 +343,7 @@ impl RunDriver {
         let body = RecordBody::AttemptFailed {
             path: path.clone(),
             attempt,
-            error: projection::shorten(error),
+            error: error.into(),
             retry_at,
             usage,
         };

@@ -33,6 +33,9 @@ pub enum RunError {
         /// The other user's number.
         owner: u32,
     },
+    /// A context that does not say which secrets its run masks.
+    #[error("the context does not say which secrets the run masks")]
+    NoSecrets,
     /// An id of a root component.
     #[error("the root id is not valid: {0}")]
     RootId(#[source] IdError),
@@ -501,6 +504,7 @@ impl RunError {
             Self::Definition(_) => "definition",
             Self::Project { .. } => "project",
             Self::ForeignProject { .. } => "foreign_project",
+            Self::NoSecrets => "no_secrets",
             Self::RootId(_) => "root_id",
             Self::RunId(_) => "run_id",
             Self::RunIdPrefix(_) => "run_id_prefix",
@@ -622,6 +626,15 @@ impl RunError {
             Self::AlreadyCompleted(run) => Some(format!(
                 "start a re-run from it: `--previous-run-id {run} --entry-point PATH`"
             )),
+            Self::OriginKey { path, .. } => Some(match path {
+                Some(_) => "`DHENARA_STATE_DIR` names another directory for the state of this user".to_owned(),
+                None => "it comes from DHENARA_ORIGIN_KEY".to_owned(),
+            }),
+            Self::NoSecrets => Some(
+                "write `dhenara::Project::open(dir)?.context(root)?`, whose runs mask the keys of project and user; or \
+                 `.secrets(registry)`, or `.unmasked()` for a run that knows none"
+                    .to_owned(),
+            ),
             Self::RunExists(_) => Some("choose another id, or leave it out".to_owned()),
             Self::NewerVersion { found, .. } => Some(format!(
                 "install a version of dhenara that reads schema version {found}"
@@ -697,6 +710,7 @@ impl RunError {
             Self::Definition(_)
             | Self::Project { .. }
             | Self::ForeignProject { .. }
+            | Self::NoSecrets
             | Self::RootId(_)
             | Self::RunId(_)
             | Self::RunIdPrefix(_)

@@ -31,12 +31,13 @@ use crate::lease::Lease;
 use crate::machine;
 use crate::masking::mask_left_files;
 use crate::plan::{RerunPlan, RunPlace};
-use crate::projection::{self, Metadata, Summary};
+use crate::projection::{Metadata, Summary};
 use crate::question::Answer;
 use crate::reader::ResultReader;
 use crate::resources::Resources;
 use crate::resume::Interrupted;
 use crate::run::{SealedRun, Stop};
+use crate::settings::RunSettings;
 use crate::view::RunView;
 
 pub(crate) struct RunInner {
@@ -79,8 +80,10 @@ pub(crate) struct RunInner {
     pub(crate) salt: String,
     /// Hashes what people are shown before something executes.
     pub(crate) facts_hasher: Hasher,
-    /// The environment of the project that it uses.
-    pub(crate) environment: String,
+    /// What this process drives it with.
+    pub(crate) settings: RunSettings,
+    /// Which of it was recorded otherwise.
+    pub(crate) overrides: Vec<String>,
     /// Of a run that was begun in the first format: digest of all lines before this process resumed it.
     pub(crate) upgraded_from: Option<Digest>,
     /// Told when an answer has come from outside.
@@ -201,7 +204,8 @@ impl RunInner {
             prev: self.upgraded_from,
             definition: Some(self.reader.program.digest),
             token: Some(self.token.clone()),
-            environment: Some(self.environment.clone()),
+            settings: self.settings.clone(),
+            overrides: self.overrides.clone(),
         }
     }
 
@@ -251,7 +255,7 @@ impl RunInner {
         let duration = self.started.elapsed();
         let body = RecordBody::RunSealed {
             status,
-            error: error.as_ref().map(projection::shorten),
+            error: error.as_ref().map(Into::into),
             totals,
             open_questions: match status {
                 RunStatus::Waiting => state.open_questions,

@@ -18,6 +18,7 @@
 //! # Ok::<(), dad_run::RunError>(())
 //! ```
 
+mod adopt;
 mod approval;
 mod batch;
 mod budget;
@@ -40,7 +41,6 @@ mod inbox;
 mod inner;
 mod inputs;
 mod journal;
-mod known_secrets;
 pub mod layout;
 mod lease;
 mod machine;
@@ -64,12 +64,14 @@ mod resume;
 mod retention;
 mod run;
 mod secrets;
+mod settings;
 mod shown;
 mod step;
 mod subject;
 mod verify;
 mod view;
 
+pub use adopt::adopted;
 pub use approval::{ApprovalAnswer, approval_schema};
 pub use budget::{Available, BudgetExceeded, Estimate, Reservation};
 pub use builder::RunContextBuilder;
@@ -92,7 +94,7 @@ pub use journal::record::{
     ArtifactList, ControlKind, Driver, LoopItems, RangeBounds, Record, RecordBody, SessionStart,
     StepCommitted, StoredRef, StoredValue, Totals,
 };
-pub use known_secrets::known_secrets;
+pub use journal::text::{RecordSource, RecordText, RecordedError};
 pub use machine::{TOKEN_VARIABLE, process_start_time};
 pub use memo::MemoLine;
 pub use normalise::Normaliser;
@@ -117,8 +119,9 @@ pub use retention::{
     Unreadable, plan_prune,
 };
 pub use run::{ActiveRun, RunHandle, RunScope, SealedRun};
-pub use secrets::{SecretError, SecretSource, credentials_file};
+pub use secrets::{SecretError, SecretSource, Variables, credentials_file};
+pub use settings::{ReplayFrom, ReplaySource, RunSettings};
 pub use shown::{FactsFile, Shown};
-pub use subject::{About, AnswerWish, AnsweredBy, AskedAgain, Recalled, Subject};
+pub use subject::{About, AnswerWish, AnsweredBy, AskedAgain, PartName, Recalled, Subject};
 pub use verify::{Damage, Verification};
 pub use view::{OpenQuestion, RunView, ViewEntry};

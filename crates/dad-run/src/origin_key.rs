@@ -1,10 +1,11 @@
 //! The key that says whose run it is.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use blake3::Hasher;
-use dad_fs::Dir;
+use dad_fs::{Dir, FsError};
 
 use crate::error::RunError;
 
@@ -60,7 +61,7 @@ impl OriginKey {
             path: Some(path.clone()),
             reason,
         };
-        let failed = |error: dad_fs::FsError| refused(error.source.to_string());
+        let failed = |error: FsError| refused(error.source.to_string());
         let dir = Dir::create_private(state_dir).map_err(failed)?;
         if dir.kind(FILE).map_err(failed)?.is_none() {
             let mut bytes = [0; 32];
@@ -69,7 +70,48 @@ impl OriginKey {
             // Another process may have made one meanwhile: then that one counts.
             dir.publish_private(FILE, text.as_bytes()).map_err(failed)?;
         }
-        let text = dir.read_private(FILE, 1024).map_err(failed)?;
+        Self::read(&dir)
+    }
+
+    /// Reads the key as [`load_or_create`](Self::load_or_create) does, and makes nothing: `None` if there is no key yet.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load(state_dir: &Path) -> Result<Option<Self>, RunError> {
+        let failed = |error: FsError| RunError::OriginKey {
+            path: Some(state_dir.join(FILE)),
+            reason: error.source.to_string(),
+        };
+        let is_missing =
+            |error: &FsError| [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind());
+        let dir = match Dir::open(state_dir) {
+            Err(error) if is_missing(&error) => return Ok(None),
+            dir => dir.map_err(failed)?,
+        };
+        match dir.kind(FILE).map_err(failed)? {
+            None => Ok(None),
+            Some(_) => Self::read(&dir).map(Some),
+        }
+    }
+
+    /// A key that no run is signed with, for a user who has no key: no run that is signed is theirs.
+    ///
+    /// # Errors
+    /// If the operating system gives no random numbers.
+    pub fn unused() -> Result<Self, RunError> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(|error| RunError::Random(error.to_string()))?;
+        Ok(Self::from_bytes(bytes))
+    }
+
+    fn read(dir: &Dir) -> Result<Self, RunError> {
+        let refused = |reason: String| RunError::OriginKey {
+            path: Some(dir.path().join(FILE)),
+            reason,
+        };
+        let text = dir
+            .read_private(FILE, 1024)
+            .map_err(|error| refused(error.source.to_string()))?;
         let text = String::from_utf8(text).map_err(|_| refused("it is no text".to_owned()))?;
         Self::from_hex(&text).map_err(|_| refused("it must be 64 hexadecimal digits".to_owned()))
     }

@@ -183,30 +183,3 @@ pub(crate) fn write_new_json(
         blake3: Digest::of(&text),
     })
 }
-
-/// An error short enough for a journal record.
-pub(crate) fn shorten(error: &ErrorInfo) -> ErrorInfo {
-    ErrorInfo {
-        code: error.code.chars().take(200).collect(),
-        message: shorten_text(&error.message, 16 * 1024),
-        hint: error.hint.as_deref().map(|hint| shorten_text(hint, 4 * 1024)),
-        path: error.path.clone(),
-    }
-}
-
-/// A text that takes at most about `most` bytes in a journal record; of a longer one its beginning and its length.
-pub(crate) fn shorten_text(text: &str, most: usize) -> String {
-    let mut taken = 0;
-    for (at, c) in text.char_indices() {
-        taken += match c {
-            '"' | '\\' => 2,
-            // As `\u0000`.
-            c if c.is_ascii_control() => 6,
-            c => c.len_utf8(),
-        };
-        if taken > most {
-            return format!("{}… ({} bytes)", &text[..at], text.len());
-        }
-    }
-    text.to_owned()
-}

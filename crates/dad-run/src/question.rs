@@ -17,8 +17,7 @@ use crate::inputs::check_external;
 use crate::journal::record::RecordBody;
 use crate::journal::values::store_value;
 use crate::layout::QUESTIONS;
-use crate::projection::{shorten_text, to_file_text};
-use crate::run::SOURCE;
+use crate::projection::to_file_text;
 use crate::shown::{FactsFile, Shown};
 use crate::subject::{AnsweredBy, AskedAgain, Subject};
 use crate::view::OpenQuestion;
@@ -264,7 +263,7 @@ impl RunDriver {
             kind: answer.kind,
             facts: answer.facts,
             id: answer.question.map(str::to_owned),
-            source: shorten_text(answer.source, SOURCE),
+            source: answer.source.into(),
             by: Some(answer.by),
             from: answer.from.cloned(),
             asked: answer.subject.map(|subject| subject.asked),

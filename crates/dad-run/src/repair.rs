@@ -174,7 +174,7 @@ impl Repair {
             let skipped = RecordBody::Control {
                 kind: ControlKind::Skip,
                 path: Some(path.clone()),
-                source: "repair".to_owned(),
+                source: "repair".into(),
                 value: None,
             };
             journal.append(clock.now(), &skipped, None)?;

@@ -13,6 +13,7 @@ use crate::error::RunError;
 use crate::journal::file::read_journal;
 use crate::journal::record::{Record, RecordBody, StepCommitted};
 use crate::journal::state::{Progress, between};
+use crate::journal::text::{RecordText, RecordedError};
 use crate::journal::values::load_value;
 use crate::plan::RerunPlan;
 use crate::run::RunHandle;
@@ -73,7 +74,7 @@ impl Replay<'_> {
                 ..
             } => EventBody::RunEnded(RunEnded {
                 status,
-                error,
+                error: error.map(RecordedError::into_inner),
                 counts: totals.counts,
                 usage: totals.usage,
                 duration: time_from(driven_since, at),
@@ -97,7 +98,7 @@ impl Replay<'_> {
                     counts: totals.counts,
                     usage: totals.usage,
                     duration: time_from(entered_at, at),
-                    error,
+                    error: error.map(RecordedError::into_inner),
                     path,
                 })
             }
@@ -118,12 +119,12 @@ impl Replay<'_> {
             } => EventBody::AttemptFailed(AttemptFailed {
                 path,
                 attempt,
-                error,
+                error: error.into_inner(),
                 retry_at,
             }),
             RecordBody::StepCommitted(step) => EventBody::StepEnded(self.step_ended(*step)),
             RecordBody::Custom { name, path, payload } => EventBody::Custom(Custom {
-                name,
+                name: name.into_inner(),
                 path,
                 payload: load_value(&self.run.inner().dir, &payload)?,
             }),
@@ -150,8 +151,8 @@ impl Replay<'_> {
             attempt: step.attempt,
             reused_from: step.reused_from,
             edited_from: step.edited_from,
-            summary: step.summary,
-            error: step.error,
+            summary: step.summary.map(RecordText::into_inner),
+            error: step.error.map(RecordedError::into_inner),
         }
     }
 

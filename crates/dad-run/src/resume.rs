@@ -7,7 +7,6 @@ use std::sync::Arc;
 use dad_core::{Definition, HierarchyPath, PathSelector, Redactor, RunStatus, SelectError, StepStatus};
 use dad_definition::Program;
 use dad_fs::{Dir, Durability, EntryKind, FsResult};
-use serde_json::json;
 
 use crate::context::{Prepared, RunContext};
 use crate::decide::is_result;
@@ -117,21 +116,21 @@ fn check_settled_once(settle: &[(HierarchyPath, Settled)]) -> Result<(), RunErro
 impl RunContext {
     /// Goes on with a run in its own directory: what is committed stays, what was decided is not decided again, and
     /// what did not commit executes. `definition` is what still executes is taken from, usually
-    /// [`RunView::definition`].
+    /// [`RunView::definition`]. It is driven with what it recorded ([`RunView::settings`]) where this context gives nothing
+    /// else: its environment, the models it asks, its budget, and whether it has a network.
     ///
     /// # Errors
     /// If another process drives the run, if it is completed, if it was driven last on another machine or in another
     /// directory and is not [trusted](crate::RunContextBuilder::trust_run), if its journal is damaged, or if the definition
     /// does not fit.
     pub fn resume_run(
-        self,
+        mut self,
         run_dir: &Path,
         definition: &impl AsRef<Definition>,
     ) -> Result<ActiveRun, RunError> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(RunError::NoRuntime);
         }
-        let program = Arc::new(self.program(definition.as_ref())?);
         let dir = Dir::open_with(run_dir, self.options.gate.clone())?;
         let dot_run = dir.open_dir(DOT_RUN)?;
         let inbox = Inbox::before_lease(&dot_run)?;
@@ -156,6 +155,8 @@ impl RunContext {
         }
         self.check_origin(&view)?;
         view.check_inputs()?;
+        self.take_up(&view.settings());
+        let program = Arc::new(self.program(definition.as_ref())?);
         lease.sign(&dot_run)?;
         let settle = self.options.settle.iter().map(|(selector, settled)| {
             let path = unsettled(selector, &view, &program)?;
@@ -229,14 +230,8 @@ impl RunContext {
             given: serde_json::Map::new(),
             input_dir: None,
         };
-        let budget = self.options.budget;
         let run = drive(opened, prepared, scope, self)?;
         run.handle().start()?;
-        if !budget.is_unlimited() {
-            let inner = run.inner();
-            let state = &mut inner.state();
-            inner.control(state, ControlKind::Budget, None, "resume", Some(json!(budget)))?;
-        }
         for (path, settled) in settle {
             run.settle(&path, &settled)?;
         }

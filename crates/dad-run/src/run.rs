@@ -4,8 +4,8 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use dad_core::{
-    Clean, ComponentKind, Digest, ErrorInfo, FirstFailure, HierarchyPath, RunStatus, SecretRegistry,
-    StepStatus, Timestamp,
+    Clean, ComponentKind, Definition, Digest, ErrorInfo, FirstFailure, HierarchyPath, RunStatus,
+    SecretRegistry, StepStatus, Timestamp,
 };
 use dad_definition::{NodeTypes, Program};
 use dad_events::{EventBody, RunIdentity, RunStarted};
@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use crate::adopt::adopted;
 use crate::drive::watch_inbox;
 use crate::end::RunEnd;
 use crate::error::RunError;
@@ -22,12 +23,10 @@ use crate::inputs::{GivenInput, UnresolvedInput};
 use crate::journal::record::{RangeBounds, RecordBody, Totals};
 use crate::layout::{ATTEMPTS, OUTPUT};
 use crate::plan::{RerunPlan, RunPlace};
-use crate::projection::{self};
+use crate::projection;
 use crate::resources::Resources;
+use crate::settings::RunSettings;
 use crate::view::RunView;
-
-/// How much of the name of a message's sender is recorded, in bytes.
-pub(crate) const SOURCE: usize = 256;
 
 /// How many failures a component or run names.
 pub(crate) const FIRST_FAILURES: usize = 10;
@@ -445,6 +444,22 @@ impl RunHandle {
             }
         }
         Ok(left)
+    }
+
+    /// What it is driven with.
+    #[must_use]
+    pub fn settings(&self) -> &RunSettings {
+        &self.inner.settings
+    }
+
+    /// Whether it executes a definition that its caller gave: as it is, but for the models that were chosen for the run, and
+    /// for known secrets in it.
+    ///
+    /// # Errors
+    /// If the definition cannot be read without the secrets in it.
+    pub fn executes(&self, definition: &Definition) -> Result<bool, RunError> {
+        let adopted = adopted(definition, &self.inner.settings.models, &self.inner.secrets)?;
+        Ok(*self.program().definition == *adopted)
     }
 
     /// What the environment of a child process must hold as [`TOKEN_VARIABLE`](crate::TOKEN_VARIABLE): by it a later driver

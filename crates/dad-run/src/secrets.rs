@@ -1,6 +1,8 @@
-use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use secrecy::SecretString;
 use serde_json::Value;
@@ -14,15 +16,49 @@ pub fn credentials_file(project_root: &Path, file: Option<&Path>) -> PathBuf {
     project_root.join(file.unwrap_or(Path::new(FILE)))
 }
 
-/// Where secrets of a run come from: the project's credentials file, else the environment. Nothing is read before a
-/// secret is asked for, so that runs that need none need no file.
+/// Environment variables, as a program read them once and gives them on: libraries read none by themselves.
+#[derive(Clone, Default)]
+pub struct Variables(Arc<BTreeMap<OsString, OsString>>);
+
+impl Variables {
+    /// The value of a variable.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// All variables with their values, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+}
+
+impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Variables {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
+        let variables = variables.into_iter();
+        Self(Arc::new(
+            variables
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        ))
+    }
+}
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Their values may be keys.
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Where secrets of a run come from: the project's credentials file, else the environment variables that it is given. The
+/// file is not read before a secret is asked for, so that runs that need none need no file.
 ///
-/// A run has it as a resource; without one it is that of its project, with the whole environment.
+/// A run has it as a resource; without one it is the credentials file of its project.
 #[derive(Clone, Debug)]
 pub struct SecretSource {
     file: PathBuf,
-    /// The variables that may be asked for; `None` for all.
-    variables: Option<BTreeSet<String>>,
+    variables: Variables,
 }
 
 /// Why there is no secret.
@@ -67,19 +103,19 @@ impl SecretError {
 }
 
 impl SecretSource {
-    /// The secrets of a project; `file` replaces its usual credentials file.
+    /// The secrets in the credentials file of a project; `file` replaces the usual one.
     #[must_use]
     pub fn new(project_root: &Path, file: Option<&Path>) -> Self {
         Self {
             file: credentials_file(project_root, file),
-            variables: None,
+            variables: Variables::default(),
         }
     }
 
-    /// The same, but of the environment only these variables.
+    /// The same, with environment variables where the file has none of the name.
     #[must_use]
-    pub fn only_variables(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.variables = Some(names.into_iter().map(Into::into).collect());
+    pub fn variables(mut self, variables: Variables) -> Self {
+        self.variables = variables;
         self
     }
 
@@ -100,16 +136,12 @@ impl SecretSource {
         })
     }
 
-    /// The environment variable of a name, if the source may ask for it.
+    /// The environment variable of a name, if the source was given it.
     ///
     /// # Errors
     /// [`SecretError::NotText`] if its value is no UTF-8 text.
     pub fn in_environment(&self, name: &str) -> Result<Option<String>, SecretError> {
-        let is_allowed = self
-            .variables
-            .as_ref()
-            .is_none_or(|allowed| allowed.contains(name));
-        let value = is_allowed.then(|| std::env::var_os(name)).flatten();
+        let value = self.variables.get(name).map(OsStr::to_owned);
         let text = value.map(OsString::into_string).transpose();
         text.map_err(|_| SecretError::NotText {
             name: name.to_owned(),
@@ -177,7 +209,8 @@ mod tests {
                 .unwrap();
         };
         write("secrets: { DEPLOY: deploy-me }\nopenai: { api_key: sk-1 }\nplain: text\n");
-        let source = SecretSource::new(dir.path(), Some(&file)).only_variables(["PATH"]);
+        let source =
+            SecretSource::new(dir.path(), Some(&file)).variables([("PATH", "/bin")].into_iter().collect());
         for (name, wanted) in [("DEPLOY", "deploy-me"), ("openai", "sk-1"), ("plain", "text")] {
             assert_eq!(source.get(name).unwrap().expose_secret(), wanted);
         }

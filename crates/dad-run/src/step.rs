@@ -22,17 +22,15 @@ use crate::files::RunFiles;
 use crate::format;
 use crate::inner::{RunInner, State};
 use crate::journal::record::{ArtifactList, RecordBody, StepCommitted, Totals};
+use crate::journal::text::{RecordText, RecordedError};
 use crate::journal::values::store_artifacts;
 use crate::layout::{ATTEMPTS, CHANGES, OUTCOME, OUTCOME_TEXT, RESULT, STATE, WORLD};
 use crate::masking::mask_made_files;
 use crate::plan::origin_of;
-use crate::projection::{self, shorten_text};
+use crate::projection;
 use crate::recorded::Versioned;
 use crate::resume::free_name;
 use crate::run::EnteredComponent;
-
-/// How much of the line that says what a step did is recorded, in bytes.
-const SUMMARY: usize = 2 * 1024;
 
 /// A step that executes: the directory it works in until it is committed.
 #[derive(Debug)]
@@ -334,10 +332,8 @@ impl RunDriver {
             usage: Usage { cost: None, ..usage },
             cost: usage.cost,
             duration_ms: u64::try_from(details.duration.as_millis()).unwrap_or(u64::MAX),
-            summary: details
-                .summary
-                .map(|summary| shorten_text(summary.get(), SUMMARY)),
-            error: result.error.as_ref().map(projection::shorten),
+            summary: details.summary.map(|summary| summary.get().as_str().into()),
+            error: result.error.as_ref().map(Into::into),
             absorbed: details.absorbed,
         };
         let error = result.error.clone();
@@ -386,8 +382,8 @@ impl RunDriver {
             usage: Usage::default(),
             cost: None,
             duration_ms: 0,
-            summary: summary.map(|summary| shorten_text(summary.get(), SUMMARY)),
-            error: error.as_ref().map(projection::shorten),
+            summary: summary.map(|summary| summary.get().as_str().into()),
+            error: error.as_ref().map(Into::into),
             absorbed,
         };
         inner.may_block(|| inner.publish(component, None, node_type, committed, error, true))
@@ -427,11 +423,14 @@ impl RunDriver {
         if step.artifacts.is_empty() {
             // The previous run may have known fewer secrets.
             let redactor = inner.secrets.redactor();
-            let error = step.error.clone().map(|error| Clean::redact(error, &redactor));
+            let error = step
+                .error
+                .clone()
+                .map(|error| Clean::redact(error.into_inner(), &redactor));
             let summary = step
                 .summary
                 .clone()
-                .map(|summary| Clean::redact(summary, &redactor));
+                .map(|summary| Clean::redact(summary.into_inner(), &redactor));
             let end = (step.status, error);
             return self.settle_step(component, path, node_type, end, summary, step.absorbed);
         }
@@ -460,7 +459,7 @@ impl RunDriver {
             artifacts: store_artifacts(&inner.dot_run, ArtifactList::Inline(artifacts), inner.durability)?,
             ..step.clone()
         };
-        let error = committed.error.clone();
+        let error = committed.error.clone().map(RecordedError::into_inner);
         inner.may_block(|| inner.publish(component, Some(&name), node_type, committed, error, false))
     }
 
@@ -505,7 +504,7 @@ impl RunInner {
             usage: committed.full_usage(),
             reused_from: committed.reused_from.clone(),
             edited_from: committed.edited_from.clone(),
-            summary: committed.summary.clone(),
+            summary: committed.summary.clone().map(RecordText::into_inner),
             error: error.clone(),
             dir: step_dir(component, &leaf),
         });

@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use crate::error::RunError;
 use crate::journal::record::StoredValue;
-use crate::projection::shorten_text;
+use crate::journal::text::RecordText;
 use crate::view::RunView;
 
 /// No more parts of a subject are recorded by name; its digest counts all of them.
 const MOST_PARTS: usize = 32;
 
-/// The longest name of a part, in bytes.
-const PART_NAME: usize = 120;
+/// The name of a part of a [`Subject`].
+pub type PartName = RecordText<120>;
 
 /// The part that holds what is asked for.
 const SCHEMA: &str = "schema";
@@ -33,7 +33,7 @@ pub struct Subject {
     /// Stands for all of it.
     pub asked: Digest,
     /// The parts by name, each with the beginning of its digest, so that it can be said which of them differs.
-    pub parts: BTreeMap<String, String>,
+    pub parts: BTreeMap<PartName, String>,
 }
 
 impl Subject {
@@ -55,25 +55,26 @@ impl Subject {
         Self {
             asked: Digest::of_json(&asked),
             parts: recorded
-                .map(|(name, digest)| (shorten_text(name, PART_NAME), digest[..16].to_owned()))
+                .map(|(name, digest)| (PartName::from(*name), digest[..16].to_owned()))
                 .collect(),
         }
     }
 
     /// As a record has it; of runs that did not record what they asked there is none.
-    pub(crate) fn recorded(asked: Option<Digest>, parts: BTreeMap<String, String>) -> Option<Self> {
+    pub(crate) fn recorded(asked: Option<Digest>, parts: BTreeMap<PartName, String>) -> Option<Self> {
         asked.map(|asked| Self { asked, parts })
     }
 
     /// Whether both are about the same item, or neither stands in a loop.
     fn has_item_of(&self, other: &Self) -> bool {
-        self.parts.get(ITEM) == other.parts.get(ITEM)
+        let item = PartName::from(ITEM);
+        self.parts.get(&item) == other.parts.get(&item)
     }
 
     /// The names of the parts that differ.
-    fn differing(&self, other: &Self) -> Vec<String> {
-        let names: BTreeSet<&String> = self.parts.keys().chain(other.parts.keys()).collect();
-        let differs = |name: &&String| self.parts.get(*name) != other.parts.get(*name);
+    fn differing(&self, other: &Self) -> Vec<PartName> {
+        let names: BTreeSet<&PartName> = self.parts.keys().chain(other.parts.keys()).collect();
+        let differs = |name: &&PartName| self.parts.get(*name) != other.parts.get(*name);
         names.into_iter().filter(differs).cloned().collect()
     }
 }
@@ -115,7 +116,7 @@ pub enum AnsweredBy {
 #[non_exhaustive]
 pub enum AskedAgain {
     /// These parts of the question are others.
-    Differs(Vec<String>),
+    Differs(Vec<PartName>),
     /// The previous run did not record what it asked.
     NotRecorded,
     /// The user wanted to be asked.
@@ -316,9 +317,9 @@ mod tests {
         for other in &others {
             assert_ne!(first.asked, other.asked, "{other:?}");
         }
-        assert_eq!(first.differing(&others[0]), ["item"]);
-        assert_eq!(first.differing(&others[1]), ["greeting"]);
-        assert_eq!(first.differing(&others[2]), ["greeting"]);
+        assert_eq!(first.differing(&others[0]), ["item".into()]);
+        assert_eq!(first.differing(&others[1]), ["greeting".into()]);
+        assert_eq!(first.differing(&others[2]), ["greeting".into()]);
     }
 
     #[test]

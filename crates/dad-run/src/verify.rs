@@ -91,7 +91,8 @@ impl RunView {
         let mut named = vec![(in_dot_run(DEFINITION), self.first_definition_digest())];
         let definitions = in_dot_run(DEFINITIONS);
         let all = self.files().list_optional(&definitions)?;
-        if !all.is_empty() {
+        // Runs of the first format have none of them.
+        if self.has_definitions() || !all.is_empty() {
             named.extend(all.into_iter().map(|entry| {
                 let digest = entry
                     .name

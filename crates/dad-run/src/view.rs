@@ -30,6 +30,7 @@ use crate::plan::{Recorded, RerunPlan, RunPlace, distinct_places};
 use crate::question::Question;
 use crate::recorded::{RecordedDefinition, read_definition};
 use crate::run::{Items, LoopStart};
+use crate::settings::RunSettings;
 use crate::step::read_artifact;
 use crate::subject::{AnswersByQuestion, RecordedAnswer};
 
@@ -408,6 +409,11 @@ impl RunView {
             .filter(|_| !self.is_original())
     }
 
+    /// Whether its format has definitions under their digests.
+    pub(crate) const fn has_definitions(&self) -> bool {
+        self.state.progress.tally.format >= 2
+    }
+
     /// Digest of the definition that it was made with.
     pub(crate) fn first_definition_digest(&self) -> Option<Digest> {
         let created = self.state.progress.tally.created.as_ref();
@@ -427,6 +433,16 @@ impl RunView {
         ];
         let is_named = |(name, digest): (PathBuf, Option<Digest>)| Some((name, digest?));
         named.into_iter().filter_map(is_named).collect()
+    }
+
+    /// What it was driven with last, and a process that resumes it takes up.
+    #[must_use]
+    pub fn settings(&self) -> RunSettings {
+        let tally = &self.state.progress.tally;
+        RunSettings {
+            budget: Some(tally.budget).filter(|budget| !budget.is_unlimited()),
+            ..tally.settings.clone()
+        }
     }
 
     /// What digests of values that must not be guessed are made with in it; none of a run that was made before there was

@@ -229,6 +229,8 @@ pub struct Start<'a> {
     pub budget: Budget,
     /// Clients and pools.
     pub resources: &'a Resources,
+    /// Whether the run asks no model over a network.
+    pub is_offline: bool,
 }
 
 /// What a step's result depends on besides settings and input.

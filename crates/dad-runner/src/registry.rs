@@ -139,6 +139,7 @@ impl NodeRegistry {
                     .budget()
                     .overridden_by(node.options.budget.unwrap_or_default()),
                 resources: prepared.resources(),
+                is_offline: prepared.is_offline(),
             };
             let checked = executor.check_start(&node.settings, &start);
             checked.map_err(|error| RunError::NotReady(Box::new(error.info.at(&node.path))))?;

@@ -97,7 +97,7 @@ impl<D: AsRef<Definition>> Runner<D> {
             Life::Within(driver) => {
                 let driver = (*driver)?;
                 let run = driver.handle().clone();
-                if *run.program().definition != *self.definition.as_ref() {
+                if !run.executes(self.definition.as_ref())? {
                     let reason = "the run was set up for another definition".to_owned();
                     return Err(RunError::Unreadable {
                         path: run.identity().run_dir.clone(),

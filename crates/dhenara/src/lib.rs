@@ -4,27 +4,36 @@
 //! programs need stand at the root.
 //!
 //! ```
-//! use dhenara::{FlowBuilder, FlowRunner, RunContext, builtin_nodes};
+//! # #[cfg(feature = "project")]
+//! # mod example {
 //! use dhenara::nodes::{CommandNode, CommandNodeSettings};
+//! use dhenara::project::User;
+//! use dhenara::{FlowBuilder, FlowRunner};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let project = dad_tests::TestProject::new();
+//! # pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = dad_tests::TestProject::new();
+//! # let user = User::from_variables(Default::default())?;
 //! let flow = FlowBuilder::new()
 //!     .node("greet", CommandNode {
 //!         settings: CommandNodeSettings { commands: vec![["echo", "hello"].into()], ..Default::default() },
 //!     })
 //!     .build()?;
-//! let context = RunContext::builder("hello", project.path()).nodes(builtin_nodes()).build()?;
+//! let project = user.open(dir.path())?; // `Project::open(dir)` for the user of this process
+//! let context = project.context("hello")?.build()?;
 //! let report = FlowRunner::new(flow, context).run().await?;
 //! assert!(report.run_dir.join("hello/greet/result.json").is_file());
 //! # Ok(())
 //! # }
+//! # }
+//! # #[cfg(feature = "project")]
+//! # example::main().unwrap();
 //! ```
 //!
 //! # Features
 //! - `nodes` (default): the built-in nodes and the model clients they use.
 //! - `observability` (default): traces, metrics and logs of a run.
+//! - `project` (default): a project directory with its configuration, opened for its user.
 //! - `terminal` (default): prompts, printers and live progress.
 
 #[doc(inline)]
@@ -47,6 +56,9 @@ pub use dad_nodes::testing;
 #[cfg(feature = "observability")]
 #[doc(inline)]
 pub use dad_observability as observability;
+#[cfg(feature = "project")]
+#[doc(inline)]
+pub use dad_project as project;
 #[doc(inline)]
 pub use dad_run as run;
 #[doc(inline)]
@@ -75,6 +87,8 @@ pub use dad_nodes::{
 };
 #[cfg(feature = "observability")]
 pub use dad_observability::ObservabilitySettings;
+#[cfg(feature = "project")]
+pub use dad_project::{Project, ProjectError};
 pub use dad_run::{
     ActiveRun, Catalog, Durability, RunContext, RunEnd, RunError, RunHandle, RunView, find_project_root,
 };

@@ -5,15 +5,12 @@
 
 use std::error::Error;
 use std::path::Path;
-use std::sync::Arc;
 
-use dhenara::core::SecretRegistry;
 use dhenara::definition::Problems;
-use dhenara::models::{Credentials, HttpClient, ModelCatalog, Models, ReplayClient};
 use dhenara::nodes::{AIModelCallConfig, AIModelNodeSettings, OneOrMany, PromptVariable};
 use dhenara::{
     AIModelNode, AgentBuilder, AgentDefinition, AgentRunner, FlowBuilder, HandlerError,
-    NodeInputRequiredEvent, OnExhausted, Prompt, RepeatBuilder, RunContext, async_input, builtin_nodes,
+    NodeInputRequiredEvent, OnExhausted, Project, Prompt, RepeatBuilder, async_input,
     get_ai_model_node_input,
 };
 
@@ -80,7 +77,7 @@ pub async fn ask(event: NodeInputRequiredEvent) -> Result<(), HandlerError> {
 pub enum Partner {
     /// The model that the agent names.
     Model,
-    /// What a model said once, from the cassette of the project.
+    /// What a model said once, from the cassette of the environment `offline`.
     Recorded,
 }
 
@@ -89,18 +86,11 @@ pub enum Partner {
 /// # Errors
 /// If the project cannot be used, or the run fails.
 pub async fn talk(project: &Path, partner: Partner) -> Result<String, Box<dyn Error>> {
-    let models = match partner {
-        Partner::Recorded => Models::new(ReplayClient::new(project.join("cassettes/chatbot"), |_| {})),
-        Partner::Model => {
-            let credentials = Credentials::new(project, None, SecretRegistry::new());
-            Models::new(HttpClient::new(ModelCatalog::load(project)?, credentials))
-        }
-    };
-    let context = RunContext::builder("chatbot_root", project)
-        .nodes(builtin_nodes())
-        .resource(Arc::new(models))
-        .on(ask)
-        .build()?;
+    let project = Project::open(project)?.environment(match partner {
+        Partner::Recorded => "offline",
+        Partner::Model => "default",
+    })?;
+    let context = project.context("chatbot_root")?.on(ask).build()?;
     let report = AgentRunner::new(agent()?, context).run().await?;
     let last = report.output.unwrap_or_default();
     Ok(last.as_str().unwrap_or_default().to_owned())

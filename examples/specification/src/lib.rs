@@ -1,7 +1,8 @@
 //! The fragments of the specification in Rust, one function each, in the order of the specification.
 //!
-//! Every function takes the project it works in, so that the tests of this package can execute it.
+//! Every function takes the project it works in, as `Project::open` gives it, so that the tests of this package can execute it.
 
+use std::error::Error;
 use std::path::Path;
 
 use dhenara::definition::Problems;
@@ -10,10 +11,10 @@ use dhenara::nodes::{
     FolderAnalysisOperation, FolderAnalyzerSettings, FolderOperationType, PromptVariable,
 };
 use dhenara::{
-    AIModelNode, AgentBuilder, AgentDefinition, AgentRunner, CommandNode, Error, FileOperationNode,
-    FlowBuilder, FlowDefinition, FlowRunner, FolderAnalyzerNode, HandlerError, NodeInputRequiredEvent,
-    NodeType, ObjectTemplate, ObservabilitySettings, Prompt, RunContext, RunEnd, RunError, RunReport,
-    RunStatus, async_input, builtin_nodes, get_ai_model_node_input, get_folder_analyzer_node_input, on,
+    AIModelNode, AgentBuilder, AgentDefinition, AgentRunner, CommandNode, FileOperationNode, FlowBuilder,
+    FlowDefinition, FlowRunner, FolderAnalyzerNode, HandlerError, NodeInputRequiredEvent, NodeType,
+    ObjectTemplate, ObservabilitySettings, Project, ProjectError, Prompt, RunContext, RunEnd, RunReport,
+    RunStatus, async_input, get_ai_model_node_input, get_folder_analyzer_node_input, on,
     print_component_completion, print_node_completion,
 };
 
@@ -39,26 +40,29 @@ pub fn my_agent() -> Result<AgentDefinition, Problems> {
 /// # Errors
 /// If the run cannot be set up.
 pub fn create_a_run_context(
-    project_root: &Path,
+    project: &Project,
     my_observability_settings: ObservabilitySettings,
-) -> Result<dhenara::ActiveRun, RunError> {
-    let run_context = RunContext::builder("my_agent", project_root)
-        .run_root(project_root.join("runs"))
+) -> Result<dhenara::ActiveRun, ProjectError> {
+    let run_context = project
+        .context("my_agent")?
+        .run_root(project.root().join("runs"))
         .observability_settings(my_observability_settings)
         .run_id_prefix("test")
-        .nodes(builtin_nodes())
         .build()?;
-    run_context.setup_run(&my_agent()?)
+    Ok(run_context.setup_run(&my_agent()?)?)
 }
 
 /// *Setting up the Run Context*: handlers for questions and completions, then a runner.
 ///
 /// # Errors
 /// If the definition or the project is wrong.
-pub fn set_up_an_agent_runner(agent: AgentDefinition, project_root: &Path) -> Result<AgentRunner, RunError> {
+pub fn set_up_an_agent_runner(
+    agent: AgentDefinition,
+    project: &Project,
+) -> Result<AgentRunner, ProjectError> {
     let root_component_id = "autocoder_root";
-    let run_context = RunContext::builder(root_component_id, project_root)
-        .nodes(builtin_nodes())
+    let run_context = project
+        .context(root_component_id)?
         // `Some(settings)` switches tracing on.
         .observability_settings(None::<ObservabilitySettings>)
         // Useful when a project has several agents.
@@ -76,11 +80,9 @@ pub fn set_up_an_agent_runner(agent: AgentDefinition, project_root: &Path) -> Re
 ///
 /// # Errors
 /// Whatever the run failed with; it is sealed all the same.
-pub async fn run_lifecycle(project_root: &Path) -> Result<RunReport, Error> {
-    let my_agent = my_agent().map_err(RunError::from)?;
-    let run_context = RunContext::builder("my_agent", project_root)
-        .nodes(builtin_nodes())
-        .build()?;
+pub async fn run_lifecycle(project: &Project) -> Result<RunReport, Box<dyn Error>> {
+    let my_agent = my_agent()?;
+    let run_context = project.context("my_agent")?.build()?;
     let run = run_context.setup_run(&my_agent)?;
 
     let ended = AgentRunner::within(&my_agent, &run).run().await;
@@ -92,38 +94,36 @@ pub async fn run_lifecycle(project_root: &Path) -> Result<RunReport, Error> {
         Some(RunStatus::Cancelled) => RunEnd::Cancelled,
         _ => RunEnd::Failed,
     };
-    let error = ended.as_ref().err().map(|error| error as &dyn std::error::Error);
+    let error = ended.as_ref().err().map(|error| error as &dyn Error);
     run.complete_run(end, error).await?;
-    ended
+    Ok(ended?)
 }
 
 /// *Re-runs and Continuations*: a run that starts from a previous one at a node.
 ///
 /// # Errors
 /// If there is no such run or node, or the re-run fails.
-pub async fn continue_from(project_root: &Path, previous_run_id: &str) -> Result<RunReport, Error> {
-    let run_context = RunContext::builder("my_agent", project_root)
-        .nodes(builtin_nodes())
+pub async fn continue_from(project: &Project, previous_run_id: &str) -> Result<RunReport, Box<dyn Error>> {
+    let run_context = project
+        .context("my_agent")?
         .previous_run_id(previous_run_id)
         .start_hierarchy_path("my_agent.flow1.node3")
         .build()?;
-    AgentRunner::new(my_agent().map_err(RunError::from)?, run_context)
-        .run()
-        .await
+    Ok(AgentRunner::new(my_agent()?, run_context).run().await?)
 }
 
 /// *Static Inputs*: registered for a node, or read from a file.
 ///
 /// # Errors
 /// If there is no such node, or the input does not fit it.
-pub fn static_inputs(project_root: &Path, file: &Path) -> Result<RunContext, RunError> {
+pub fn static_inputs(project: &Project, file: &Path) -> Result<RunContext, ProjectError> {
     let mut input = CommandNodeInput::default();
     input.env_vars.insert("param1".to_owned(), "value1".to_owned());
-    RunContext::builder("my_agent", project_root)
-        .nodes(builtin_nodes())
+    let run_context = project
+        .context("my_agent")?
         .static_inputs(file)
-        .register_node_static_input("node2", input)
-        .build()
+        .register_node_static_input("node2", input);
+    Ok(run_context.build()?)
 }
 
 /// *Integration with Event System*: a handler that answers the questions of AI model nodes and folder analyzers.
@@ -150,15 +150,14 @@ pub async fn node_input_event_handler(event: NodeInputRequiredEvent) -> Result<(
 /// # Errors
 /// If one of the runs fails.
 pub async fn run_agent_and_flow(
-    project_root: &Path,
+    project: &Project,
     my_flow: FlowDefinition,
-) -> Result<[RunReport; 2], Error> {
+) -> Result<[RunReport; 2], Box<dyn Error>> {
     let context = |root: &str| {
-        RunContext::builder(root, project_root)
-            .nodes(builtin_nodes())
-            .build()
+        let context = project.context(root)?;
+        Ok::<_, ProjectError>(context.build()?)
     };
-    let runner = AgentRunner::new(my_agent().map_err(RunError::from)?, context("my_agent")?);
+    let runner = AgentRunner::new(my_agent()?, context("my_agent")?);
     let result = runner.run().await?;
 
     let flow_runner = FlowRunner::new(my_flow, context("my_flow")?);

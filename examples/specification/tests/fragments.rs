@@ -1,16 +1,29 @@
 //! The fragments of the specification do what the specification says.
 
 use dad_tests::TestProject;
-use dhenara::{ObservabilitySettings, RunEnd, RunError, RunStatus, RunView, StepStatus};
+use dhenara::project::User;
+use dhenara::{
+    ObservabilitySettings, Project, ProjectError, RunEnd, RunError, RunStatus, RunView, StepStatus,
+};
 use specification::{
     continue_from, create_a_run_context, implementation_flow, my_agent, run_agent_and_flow, run_lifecycle,
     set_up_an_agent_runner, static_inputs,
 };
 
+/// A project, and its directory as a user with a key for tests has opened it.
+fn opened() -> Result<(TestProject, Project), ProjectError> {
+    let dir = TestProject::new();
+    let variables = std::env::vars_os().filter(|(name, _)| name == "PATH");
+    let key = ("DHENARA_ORIGIN_KEY".into(), dad_tests::hex_key().into());
+    let user = User::from_variables(variables.chain([key]).collect())?;
+    let project = user.open(dir.path())?;
+    Ok((dir, project))
+}
+
 #[tokio::test]
 async fn a_context_is_set_up_with_a_prefix() {
-    let project = TestProject::new();
-    let run = create_a_run_context(project.path(), ObservabilitySettings::default()).unwrap();
+    let (_dir, project) = opened().unwrap();
+    let run = create_a_run_context(&project, ObservabilitySettings::default()).unwrap();
     let identity = run.identity().clone();
     assert!(
         identity.run_id.as_str().starts_with("test_run_"),
@@ -29,20 +42,16 @@ async fn a_context_is_set_up_with_a_prefix() {
 
 #[tokio::test]
 async fn a_runner_is_set_up_with_handlers() {
-    let project = TestProject::new();
-    let report = set_up_an_agent_runner(my_agent().unwrap(), project.path())
+    let (_dir, project) = opened().unwrap();
+    let report = set_up_an_agent_runner(my_agent().unwrap(), &project)
         .unwrap()
         .run()
         .await
         .unwrap();
     assert!(
-        report.run_dir.starts_with(
-            project
-                .path()
-                .canonicalize()
-                .unwrap()
-                .join("runs/agent_autocoder")
-        )
+        report
+            .run_dir
+            .starts_with(project.root().join("runs/agent_autocoder"))
     );
     assert!(
         report
@@ -54,12 +63,10 @@ async fn a_runner_is_set_up_with_handlers() {
 
 #[tokio::test]
 async fn a_run_lives_and_is_continued() {
-    let project = TestProject::new();
-    let report = run_lifecycle(project.path()).await.unwrap();
+    let (_dir, project) = opened().unwrap();
+    let report = run_lifecycle(&project).await.unwrap();
     assert_eq!(report.status, RunStatus::Completed);
-    let rerun = continue_from(project.path(), report.run_id.as_str())
-        .await
-        .unwrap();
+    let rerun = continue_from(&project, report.run_id.as_str()).await.unwrap();
     let view = RunView::open(&rerun.run_dir).unwrap();
     let step = |path: &str| view.step(&path.parse().unwrap()).unwrap().clone();
     assert_eq!(
@@ -72,15 +79,15 @@ async fn a_run_lives_and_is_continued() {
 
 #[tokio::test]
 async fn static_inputs_come_from_code_and_file() {
-    let project = TestProject::new();
-    let file = project.path().join("inputs.json");
+    let (dir, project) = opened().unwrap();
+    let file = dir.path().join("inputs.json");
     let give = |text: &str| {
         #[expect(
             clippy::disallowed_methods,
             reason = "a test makes the files a user would have"
         )]
         std::fs::write(&file, text).unwrap();
-        static_inputs(project.path(), &file)
+        static_inputs(&project, &file)
             .unwrap()
             .setup_run(&my_agent().unwrap())
     };
@@ -109,9 +116,9 @@ async fn static_inputs_come_from_code_and_file() {
 
 #[tokio::test]
 async fn agents_and_flows_have_runners() {
-    let project = TestProject::new();
+    let (_dir, project) = opened().unwrap();
     let flow = dhenara::FlowBuilder::new().build().unwrap();
-    for report in run_agent_and_flow(project.path(), flow).await.unwrap() {
+    for report in run_agent_and_flow(&project, flow).await.unwrap() {
         assert_eq!(report.status, RunStatus::Completed);
     }
 }

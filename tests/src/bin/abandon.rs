@@ -68,6 +68,7 @@ async fn main() -> ExitCode {
 async fn begin(project: &str, abort: bool) -> Result<(), Box<dyn std::error::Error>> {
     let flow = flow(abort)?;
     let context = RunContext::builder("abandoned_flow", project)
+        .unmasked()
         .origin_key(dad_tests::origin_key())
         .nodes(NodeRegistry::new().register::<Step>())
         .observability_settings(ObservabilitySettings::default())

@@ -234,6 +234,7 @@ async fn drive(
         Ok(())
     });
     let context = RunContext::builder("scenario", project)
+        .unmasked()
         .origin_key(dad_tests::origin_key())
         .nodes(NodeRegistry::new().register::<Paid>().register::<Mending>())
         .register_event_handlers([tell])

@@ -186,6 +186,7 @@ async fn main() -> ExitCode {
 
 async fn run(project: &str, what: &str) -> Result<(), Box<dyn std::error::Error>> {
     let context = RunContext::builder("flow_root", project)
+        .unmasked()
         .origin_key(dad_tests::origin_key())
         .nodes(builtin_nodes().register::<Greeting>())
         .resource(Arc::new(Models::new(Echo)));

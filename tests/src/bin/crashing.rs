@@ -376,6 +376,7 @@ async fn drive(
         _ => flow()?,
     };
     let mut context = RunContext::builder("scenario", project)
+        .unmasked()
         .origin_key(dad_tests::origin_key())
         .nodes(dhenara::builtin_nodes().register::<Paid>())
         .gate(gate);

@@ -242,6 +242,8 @@ async fn an_answer_is_used_at_once_while_the_process_lives() {
     env.write("flow.yaml", &flow(&elements));
     let running = env.start(&["run", "flow", "flow.yaml"]);
     wait_for_question(&env);
+    let refused = env.run(&["answer", "last", "--input", &input("quick"), "--model", "a/b"]);
+    assert!(refused.expect(2).stderr.contains("error[already_driven]"));
     drop(env.run(&["answer", "last", "--input", &input("quick")]).expect(0));
     let began = Instant::now();
     while !texts(&env).contains_key("flow_root.both.ask") {

@@ -145,6 +145,7 @@ async fn no_reader_is_misled_by_damaged_journals_with_right_sums() {
         drop(answer_question(&made, &question, answer));
         let context = |previous: Option<&str>| {
             let builder = RunContext::builder("f", env.project())
+                .unmasked()
                 .origin_key(key.clone())
                 .nodes(builtin_nodes());
             match previous {

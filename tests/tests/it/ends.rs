@@ -44,28 +44,23 @@ fn stdout_of(run_dir: &std::path::Path, step: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_from_rust_masks_the_keys_of_its_project() {
     let (env, definition) = with_keys();
-    let context = || {
-        RunContext::builder("flow_root", env.project())
-            .origin_key(dad_tests::origin_key())
-            .nodes(builtin_nodes())
-    };
-    let registry = SecretRegistry::new();
-    registry.add("pin");
-    for context in [context(), context().secrets(registry)] {
-        let report = Runner::new(definition.clone(), context.build().unwrap())
-            .run()
-            .await
-            .unwrap();
-        let shown = stdout_of(&report.run_dir, "shows");
-        assert_eq!(shown.matches("[redacted]").count(), 3, "{shown}");
-        for file in ["stdout.log", "result.json"] {
-            let text = std::fs::read_to_string(report.run_dir.join("flow_root/shows").join(file)).unwrap();
-            for key in [FILE_KEY, OTHER_KEY, "987123654"] {
-                assert!(!text.contains(key), "{file}: {text}");
-            }
+    let project = env.opened();
+    assert!(!project.secrets().add("pin"), "too short to be masked");
+    let context = project.context("flow_root").unwrap().build().unwrap();
+    let report = Runner::new(definition.clone(), context).run().await.unwrap();
+    let shown = stdout_of(&report.run_dir, "shows");
+    assert_eq!(shown.matches("[redacted]").count(), 3, "{shown}");
+    for file in ["stdout.log", "result.json"] {
+        let text = std::fs::read_to_string(report.run_dir.join("flow_root/shows").join(file)).unwrap();
+        for key in [FILE_KEY, OTHER_KEY, "987123654"] {
+            assert!(!text.contains(key), "{file}: {text}");
         }
     }
-    let report = Runner::new(definition, context().unmasked().build().unwrap())
+    let plain = || RunContext::builder("flow_root", env.project()).nodes(builtin_nodes());
+    let refused = plain().build().unwrap_err();
+    assert_eq!(refused.code(), "no_secrets");
+    assert!(refused.hint().unwrap().contains("`.unmasked()`"));
+    let report = Runner::new(definition, plain().unmasked().build().unwrap())
         .run()
         .await
         .unwrap();
@@ -87,6 +82,7 @@ async fn a_key_that_a_model_is_asked_with_is_masked_with_any_client() {
     let credentials = Credentials::new(&project, Some(file), SecretRegistry::new());
     let client = HttpClient::new(ModelCatalog::load(&project).unwrap(), credentials);
     let context = RunContext::builder("flow_root", &project)
+        .unmasked()
         .origin_key(dad_tests::origin_key())
         .nodes(builtin_nodes())
         .resource(Arc::new(Models::new(client)));
@@ -113,6 +109,7 @@ async fn a_run_with_an_open_question_is_not_completed() {
     let env = TestEnvironment::new();
     let definition = asking();
     let context = RunContext::builder("flow_root", env.project())
+        .unmasked()
         .origin_key(dad_tests::origin_key())
         .nodes(builtin_nodes());
     let run = context.build().unwrap().setup_run(&definition).unwrap();
@@ -146,6 +143,7 @@ async fn a_run_whose_root_failed_is_not_completed() {
     ] {
         let definition = FlowDefinition::try_from(flow(elements)).unwrap();
         let context = RunContext::builder("flow_root", env.project())
+            .unmasked()
             .origin_key(dad_tests::origin_key())
             .nodes(builtin_nodes());
         let run = context.build().unwrap().setup_run(&definition).unwrap();

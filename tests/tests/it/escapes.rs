@@ -109,6 +109,7 @@ impl Place {
         let flow = FlowBuilder::new().node("step", node).build();
         let flow = flow.map_err(|problems| format!("definition: {problems}"))?;
         let context = RunContext::builder("escape", self.env.project())
+            .unmasked()
             .origin_key(dad_tests::origin_key())
             .nodes(builtin_nodes())
             .gate(gate);

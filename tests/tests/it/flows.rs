@@ -306,7 +306,7 @@ fn a_node_whose_question_nobody_answers_lets_the_run_wait() {
       steps     0 completed
       asks      ask_root.ask
       artifacts [root]/project/runs/run_00000000_000000_000001
-      next      dhenara answer run_00000000_000000_000001 --env offline
+      next      dhenara answer run_00000000_000000_000001
     ---- exit code 3
     ");
 }

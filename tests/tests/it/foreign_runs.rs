@@ -242,7 +242,10 @@ fn killed() -> (TestEnvironment, u32) {
     let env = TestEnvironment::new();
     env.write(
         "flow.yaml",
-        &FLOW.replace("[[test, -e,", "[[sh, -c, 'test -e $0 || sleep 600',"),
+        &FLOW.replace(
+            "[[test, -e,",
+            "[[sh, -c, 'test -e $0 || { : > $0.began; sleep 600; }',",
+        ),
     );
     let mut driver = env.start(&["run", "flow", "flow.yaml"]);
     wait_for("the child", || {
@@ -250,6 +253,8 @@ fn killed() -> (TestEnvironment, u32) {
             .pop()
             .is_some_and(|run| process_started(&run).is_some())
     });
+    // Until it has looked, it may see what lets it end.
+    wait_for("its look", || env.project().join("open.began").exists());
     driver.kill().unwrap();
     driver.wait().unwrap();
     let started = process_started(&env.last_run()).unwrap();

@@ -8,6 +8,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::rc::Rc;
 
 use dad_tests::{Schemas, check_run_dir, find_run_dirs};
+use dhenara::Project;
+use dhenara::project::User;
 use serde_json::Value;
 
 /// A place of its own for a test. When it is dropped, every run directory in it is checked.
@@ -76,6 +78,14 @@ impl TestEnvironment {
                 std::fs::copy(entry.path(), to).unwrap();
             }
         }
+    }
+
+    /// The project, as a program of the user of this place opens it.
+    pub(crate) fn opened(&self) -> Project {
+        let home = self.path("home").into_os_string();
+        let key = ("DHENARA_ORIGIN_KEY", dad_tests::hex_key().into());
+        let user = User::from_variables([("HOME", home), key].into_iter().collect());
+        user.unwrap().open(self.project()).unwrap()
     }
 
     /// Calls `dhenara` in the project.

@@ -16,6 +16,7 @@ mod asking;
 mod autocoder;
 mod commands;
 mod concurrency;
+mod continued;
 mod control;
 mod crashes;
 mod damaged;
@@ -50,6 +51,8 @@ mod original;
 mod output;
 mod paid;
 mod power;
+#[cfg(unix)]
+mod project;
 #[cfg(unix)]
 mod protected;
 mod prune;

@@ -89,6 +89,7 @@ pub(crate) fn registry() -> NodeRegistry {
 /// A context for a run in `project`.
 pub(crate) fn context(root_id: &str, project: &Path) -> RunContextBuilder {
     RunContext::builder(root_id, project)
+        .unmasked()
         .origin_key(dad_tests::origin_key())
         .nodes(registry())
 }

@@ -201,7 +201,9 @@ fn a_question_about_something_else_is_asked_again_with_the_answer_before() {
     assert_eq!(question.previous_input, Some(before));
     let shown = env.run(&["runs", "show", "last", "ask"]).expect(0);
     assert!(
-        shown.stdout.contains(&format!("answered before {}", answer("yes"))),
+        shown
+            .stdout
+            .contains(&format!("answered before {}", answer("yes"))),
         "{shown}"
     );
     let asked = &records(&env.last_run(), "question")[0];
@@ -359,6 +361,10 @@ fn what_is_asked_for_belongs_to_the_question() {
     assert_eq!(asked["asked_again"], json!({ "differs": ["schema"] }));
     let why = env.run(&["runs", "why", "last", "part"]);
     insta::assert_snapshot!(why, @"
+    ? f.part
+      not executed: it has not been reached
+      input  not answered yet; asked again because what is asked for differs
+    ---- exit code 0
     ");
 }
 

@@ -294,6 +294,7 @@ async fn a_cancel_that_comes_while_a_run_is_taken_over_counts() {
         .unwrap();
     let builder = || {
         RunContext::builder("taken", env.project())
+            .unmasked()
             .origin_key(dad_tests::origin_key())
             .nodes(builtin_nodes())
     };
@@ -329,6 +330,7 @@ async fn a_cancel_while_nothing_drives_the_run_stops_the_next_session_and_no_lat
         .unwrap();
     let context = || {
         RunContext::builder("rests", env.project())
+            .unmasked()
             .origin_key(dad_tests::origin_key())
             .nodes(builtin_nodes())
             .build()
@@ -363,6 +365,7 @@ async fn a_cancel_that_comes_before_a_run_rests_is_not_passed_over() {
         is_sent: Arc::default(),
     });
     let context = RunContext::builder("resting", env.project())
+        .unmasked()
         .origin_key(dad_tests::origin_key())
         .nodes(builtin_nodes())
         .run_id(id)

@@ -210,6 +210,7 @@ fn a_program_in_rust_is_refused_too() {
     let project = env.project();
     let built = |trust: ProjectTrust| {
         RunContext::builder("flow_root", &project)
+            .unmasked()
             .origin_key(dad_tests::origin_key())
             .project_trust(trust)
             .build()

@@ -58,7 +58,9 @@ pub(crate) fn run_dir(project: &Path) -> PathBuf {
 }
 
 fn context(project: &Path) -> RunContextBuilder {
-    RunContext::builder("flow", project).nodes(NodeRegistry::new().register::<Nothing>())
+    RunContext::builder("flow", project)
+        .unmasked()
+        .nodes(NodeRegistry::new().register::<Nothing>())
 }
 
 /// Drives a run to its end and returns how long it took, with what was done before since `start`.

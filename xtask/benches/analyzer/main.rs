@@ -163,6 +163,7 @@ fn step(place: &Path, settings: FolderAnalyzerSettings) -> Outcome<(Duration, us
         .node("look", FolderAnalyzerNode { settings })
         .build()?;
     let context = RunContext::builder("flow", place)
+        .unmasked()
         .nodes(builtin_nodes())
         .build()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

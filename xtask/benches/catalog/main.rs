@@ -213,6 +213,7 @@ fn execute(project: &Path, flow: &FlowDefinition) -> Outcome<PathBuf> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let context = RunContext::builder("flow", project)
+            .unmasked()
             .nodes(NodeRegistry::new().register::<Nothing>())
             .build()?;
         Ok(FlowRunner::new(flow.clone(), context).run().await?.run_dir)

@@ -139,6 +139,7 @@ fn run_dir(project: &Path) -> PathBuf {
 
 fn context(project: &Path) -> RunContextBuilder {
     RunContext::builder("flow", project)
+        .unmasked()
         .origin_key(OriginKey::from_bytes([7; 32]))
         .nodes(builtin_nodes().register::<Nothing>())
 }

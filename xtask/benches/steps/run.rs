@@ -46,6 +46,7 @@ pub(crate) fn measure(project: &Path, steps: usize) -> Outcome<Duration> {
     let start = Instant::now();
     runtime.block_on(async {
         let context = RunContext::builder("flow", project)
+            .unmasked()
             .nodes(NodeRegistry::new().register::<Nothing>())
             .observability_settings(ObservabilitySettings::default())
             .build()?;

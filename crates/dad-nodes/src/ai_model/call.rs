@@ -7,7 +7,8 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::Usage;
 use dad_models::{
-    CallContext, FinishReason, MODEL_CALL, Message, ModelError, ModelRequest, ModelResponse, Models, Role,
+    CallContext, FinishReason, MODEL_CALL, Message, ModelClient, ModelError, ModelRequest, ModelResponse,
+    Role,
 };
 use dad_run::Reservation;
 use dad_runner::{NodeContext, NodeError, NodeOutput};
@@ -74,7 +75,7 @@ impl Pauses {
 /// What is said with one model.
 pub(super) struct Conversation<'a> {
     step: &'a ModelCall,
-    models: &'a Models,
+    client: &'a dyn ModelClient,
     cx: &'a NodeContext,
     request: ModelRequest,
     tools: Tools,
@@ -89,7 +90,7 @@ pub(super) struct Conversation<'a> {
 impl<'a> Conversation<'a> {
     pub(super) fn begin(
         step: &'a ModelCall,
-        models: &'a Models,
+        client: &'a dyn ModelClient,
         model: &str,
         spent: Usage,
         cx: &'a NodeContext,
@@ -99,7 +100,7 @@ impl<'a> Conversation<'a> {
         request.options.tools = tools.specs();
         Ok(Self {
             step,
-            models,
+            client,
             cx,
             request,
             tools,
@@ -293,7 +294,7 @@ impl<'a> Conversation<'a> {
 
     async fn pay(&self, number: u32) -> Result<ModelResponse, NodeError> {
         let model = &self.request.model;
-        let price = self.models.0.price(model).ok().flatten();
+        let price = self.client.price(model).ok().flatten();
         let bound = Bound::new(&self.request, price);
         // What the budgets allow is known when it is reserved.
         let (longest, unpayable) = (AtomicU32::new(u32::MAX), AtomicBool::new(false));
@@ -348,7 +349,7 @@ impl<'a> Conversation<'a> {
         call: &CallContext,
         pieces: Option<Pieces<'_>>,
     ) -> (Result<ModelResponse, ModelError>, Result<(), NodeError>) {
-        let client = &self.models.0;
+        let client = self.client;
         let Some(pieces) = pieces else {
             return (client.complete(&self.request, call).await, Ok(()));
         };

@@ -419,6 +419,10 @@ impl BoundStep for ModelCall {
         let models = cx.resource::<Models>().ok_or_else(|| {
             NodeError::new("no_model_client", "the run was given no model client").permanent()
         })?;
+        let offline = cx.run().settings().is_offline();
+        let client = models
+            .client(offline)
+            .map_err(|error| spending::refused(&error))?;
         let mut failed = no_models();
         for (index, model) in self.settings.models.iter().enumerate() {
             if index > 0 {
@@ -426,7 +430,7 @@ impl BoundStep for ModelCall {
                 cx.replace_state(self.state_of(model)?)?;
             }
             let spent = failed.partial.usage;
-            let conversation = Conversation::begin(self, &models, model, spent, cx)?;
+            let conversation = Conversation::begin(self, client, model, spent, cx)?;
             match conversation.hold().await {
                 Ok(output) => return Ok(output),
                 Err(error) if call::is_of_the_model(&error) => failed = error,

@@ -117,14 +117,20 @@ pub(super) fn check_models(settings: &AIModelNodeSettings, start: &Start<'_>) ->
     let Some(models) = start.resources.get::<Models>().filter(|_| !is_made_up) else {
         return Ok(());
     };
+    let client = models.client(start.is_offline).map_err(|error| refused(&error))?;
     for name in settings.models.iter().filter(|name| !name.contains('$')) {
-        models.0.check(name).map_err(|error| node_error(&error))?;
+        client.check(name).map_err(|error| node_error(&error))?;
         // A model that is not known is told of where it is asked.
-        if start.budget.cost.is_some() && matches!(models.0.price(name), Ok(None)) {
+        if start.budget.cost.is_some() && matches!(client.price(name), Ok(None)) {
             return Err(unknown_price(name));
         }
     }
     Ok(())
+}
+
+/// That a client is not to be asked in this run.
+pub(super) fn refused(error: &ModelError) -> NodeError {
+    node_error(error).permanent()
 }
 
 pub(super) fn unknown_price(model: &str) -> NodeError {

@@ -208,6 +208,7 @@ async fn no_value_is_read_by_the_shell_in_any_quoting_position() {
         .build()
         .unwrap();
     let context = dad_run::RunContext::builder("flow", project.path())
+        .unmasked()
         .origin_key(dad_tests::origin_key())
         .nodes(dad_nodes::builtin_nodes());
     let report = dad_runner::FlowRunner::new(flow, context.build().unwrap())
@@ -322,6 +323,7 @@ async fn a_secret_that_is_missing_or_in_the_wrong_place_is_told() {
             .build()
             .unwrap();
         let context = dad_run::RunContext::builder("flow", project.path())
+            .unmasked()
             .origin_key(dad_tests::origin_key())
             .nodes(dad_nodes::builtin_nodes());
         let refused = dad_runner::FlowRunner::new(flow, context.build().unwrap())

@@ -462,6 +462,7 @@ async fn a_change_that_cannot_be_finished_is_taken_back() {
         .build()
         .unwrap();
     let context = dad_run::RunContext::builder("flow", project.path())
+        .unmasked()
         .origin_key(dad_tests::origin_key())
         .nodes(dad_nodes::builtin_nodes())
         .gate(fail_at(2));
@@ -621,6 +622,7 @@ async fn only_a_record_makes_a_change_be_taken_for_made() {
     };
     let rerun = async |operations: Vec<FileOperation>, previous: Option<&str>| {
         let mut context = dad_run::RunContext::builder("flow", project.path())
+            .unmasked()
             .origin_key(dad_tests::origin_key())
             .nodes(dad_nodes::builtin_nodes());
         if let Some(previous) = previous {

@@ -28,6 +28,7 @@ async fn run(node: impl Into<NodeBuilder>, project: &Path) -> RunReport {
 async fn run_with(node: impl Into<NodeBuilder>, project: &Path, models: Option<Models>) -> RunReport {
     let flow = FlowBuilder::new().node("step", node).build().unwrap();
     let mut context = RunContext::builder("flow", project)
+        .unmasked()
         .origin_key(dad_tests::origin_key())
         .nodes(builtin_nodes());
     if let Some(models) = models {

@@ -5,6 +5,7 @@
 //! * `codec`: a line as bytes, read and written in one pass.
 //! * `chain`: what binds a line to those before it, the sum and the code of its author.
 //! * `file`: the writer of a journal, and its readers.
+//! * `text`: texts of records, which have a bound each.
 //! * `values`: fields that are too long for a line.
 //! * `state`: what a sequence of records comes to. The driver, views, resume and missed events all interpret records by
 //!   it.
@@ -14,6 +15,7 @@ pub(crate) mod codec;
 pub(crate) mod file;
 pub(crate) mod record;
 pub(crate) mod state;
+pub(crate) mod text;
 pub(crate) mod values;
 
 #[cfg(test)]

@@ -2,15 +2,17 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use dad_core::{
-    ArtifactRef, ComponentKind, Digest, ElementId, ErrorInfo, Fingerprint, HierarchyPath, RunId, RunStatus,
+    ArtifactRef, ComponentKind, Digest, ElementId, Fingerprint, HierarchyPath, RunId, RunStatus,
     StatusCounts, StepStatus, Timestamp, Usage,
 };
 use dad_events::{Origin, QuestionKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::text::{RecordSource, RecordText, RecordedError};
 use crate::decide::Reason;
-use crate::subject::{AnsweredBy, AskedAgain};
+use crate::settings::RunSettings;
+use crate::subject::{AnsweredBy, AskedAgain, PartName};
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -110,7 +112,7 @@ pub enum RecordBody {
         iterations: Option<u64>,
         /// The first failure, shortened.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        error: Option<ErrorInfo>,
+        error: Option<RecordedError>,
         /// Whether the run continues behind it although it failed.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         absorbed: bool,
@@ -157,7 +159,7 @@ pub enum RecordBody {
         asked: Option<Digest>,
         /// What `asked` is made of: the beginning of a digest by name.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        about: BTreeMap<String, String>,
+        about: BTreeMap<PartName, String>,
         /// Why it is asked although the previous run has an answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         asked_again: Option<AskedAgain>,
@@ -179,7 +181,7 @@ pub enum RecordBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<String>,
         /// Who gave it.
-        source: String,
+        source: RecordSource,
         /// How it came about.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<AnsweredBy>,
@@ -191,7 +193,7 @@ pub enum RecordBody {
         asked: Option<Digest>,
         /// What `asked` is made of: the beginning of a digest by name.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        about: BTreeMap<String, String>,
+        about: BTreeMap<PartName, String>,
         /// Why it was asked although the previous run has an answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         asked_again: Option<AskedAgain>,
@@ -242,7 +244,7 @@ pub enum RecordBody {
         /// From 1.
         attempt: u32,
         /// Why.
-        error: ErrorInfo,
+        error: RecordedError,
         /// When the next one begins.
         retry_at: Timestamp,
         /// What it consumed all the same.
@@ -259,7 +261,7 @@ pub enum RecordBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path: Option<HierarchyPath>,
         /// Who it was, for people.
-        source: String,
+        source: RecordSource,
         /// Why, or how much.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         value: Option<Value>,
@@ -267,7 +269,7 @@ pub enum RecordBody {
     /// An event of the application.
     Custom {
         /// Its name.
-        name: String,
+        name: RecordText<{ 4 * 1024 }>,
         /// Where it was published.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path: Option<HierarchyPath>,
@@ -280,7 +282,7 @@ pub enum RecordBody {
         status: RunStatus,
         /// Why, if not well.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        error: Option<ErrorInfo>,
+        error: Option<RecordedError>,
         /// Of all steps.
         totals: Totals,
         /// How many questions wait for an answer.
@@ -374,7 +376,7 @@ pub struct Driver {
 }
 
 /// The beginning of a session: the time in which one process drives the run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionStart {
     /// The process.
     #[serde(flatten)]
@@ -391,9 +393,12 @@ pub struct SessionStart {
     /// What the environment of its children holds, so that they can be told from other processes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
-    /// The environment of the project that it uses.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub environment: Option<String>,
+    /// What it drives the run with.
+    #[serde(flatten)]
+    pub settings: RunSettings,
+    /// Of a resumed run: the names of those settings that were given anew, and differ from what was recorded before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<String>,
 }
 
 /// What the steps of a component or run came to.
@@ -458,10 +463,10 @@ pub struct StepCommitted {
     pub duration_ms: u64,
     /// What it did, in one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub summary: Option<String>,
+    pub summary: Option<RecordText<{ 2 * 1024 }>>,
     /// Why it ended otherwise than well, shortened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<ErrorInfo>,
+    pub error: Option<RecordedError>,
     /// Whether the run continues behind it although it failed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub absorbed: bool,

@@ -21,6 +21,7 @@ use super::state::RunState;
 use crate::decide::Reason;
 use crate::layout::JOURNAL;
 use crate::origin_key::OriginKey;
+use crate::settings::RunSettings;
 use crate::subject::AnsweredBy;
 
 fn path(text: &str) -> HierarchyPath {
@@ -48,7 +49,8 @@ fn session(epoch: u32) -> SessionStart {
         prev: None,
         definition: Some(Digest::of(b"definition")),
         token: Some("token".to_owned()),
-        environment: None,
+        settings: RunSettings::default(),
+        overrides: Vec::new(),
     }
 }
 
@@ -109,8 +111,10 @@ fn ended(at: &str, attempt: u32, status: StepStatus) -> RecordBody {
         usage: Usage::default(),
         cost: Some(0.5),
         duration_ms: 3,
-        summary: Some("it did something".to_owned()),
-        error: status.is_failure().then(|| ErrorInfo::new("failed", "it failed")),
+        summary: Some("it did something".into()),
+        error: status
+            .is_failure()
+            .then(|| (&ErrorInfo::new("failed", "it failed")).into()),
         absorbed: false,
     }))
 }
@@ -148,14 +152,14 @@ fn bodies() -> Vec<RecordBody> {
         RecordBody::AttemptFailed {
             path: path("first"),
             attempt: 1,
-            error: ErrorInfo::new("failed", "it failed"),
+            error: (&ErrorInfo::new("failed", "it failed")).into(),
             retry_at: Timestamp::UNIX_EPOCH,
             usage: Usage::default(),
         },
         begun("first", 2, 1),
         ended("first", 2, StepStatus::Completed),
         RecordBody::Custom {
-            name: "told".to_owned(),
+            name: "told".into(),
             path: Some(path("first")),
             payload: StoredValue::Value(json!(null)),
         },
@@ -220,7 +224,7 @@ fn bodies() -> Vec<RecordBody> {
             kind: QuestionKind::Approval,
             facts: Some(Digest::of(b"asks")),
             id: Some("approval_1".to_owned()),
-            source: "a person".to_owned(),
+            source: "a person".into(),
             by: Some(AnsweredBy::Handler),
             from: None,
             asked: None,
@@ -241,7 +245,7 @@ fn bodies() -> Vec<RecordBody> {
         RecordBody::Control {
             kind: ControlKind::Skip,
             path: Some(path("asks")),
-            source: "repair".to_owned(),
+            source: "repair".into(),
             value: Some("it is not needed".into()),
         },
         RecordBody::RunResumed(session(3)),
@@ -249,13 +253,35 @@ fn bodies() -> Vec<RecordBody> {
         RecordBody::Control {
             kind: ControlKind::Budget,
             path: None,
-            source: "resume".to_owned(),
+            source: "resume".into(),
             value: Some(json!({ "calls": 3 })),
         },
         left("", StepStatus::Failed),
         sealed(RunStatus::Failed),
     ]);
     bodies
+}
+
+#[test]
+fn settings_that_were_recorded_with_the_inputs_alone_count() {
+    let mut started = RunState::default();
+    let options = json!({ "environment": "ci", "interactive": true, "budget": { "calls": 2 } });
+    let inputs = RecordBody::Inputs {
+        variables: StoredValue::Value(json!({})),
+        options: options.as_object().unwrap().clone(),
+        static_inputs_digest: None,
+    };
+    let bodies = [bodies()[0].clone(), inputs, RecordBody::RunStarted(session(1))];
+    for (body, seq) in bodies.into_iter().zip(1..) {
+        started.apply(Record {
+            seq,
+            at: Timestamp::UNIX_EPOCH,
+            body,
+        });
+    }
+    let tally = &started.progress.tally;
+    assert_eq!(tally.settings.environment(), "ci");
+    assert_eq!(tally.budget.calls, Some(2));
 }
 
 /// The journal of records, signed, and where each line begins.

@@ -39,6 +39,7 @@ const ANYTHING: NodeType = NodeType::from_static("anything");
 
 fn context(project: &Path) -> RunContextBuilder {
     RunContext::builder("flow", project)
+        .unmasked()
         .origin_key(dad_tests::origin_key())
         .nodes(Anything(NodeTypeInfo::any(1)))
 }

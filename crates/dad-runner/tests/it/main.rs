@@ -19,6 +19,7 @@ use dad_runner::{Error, FlowRunner, RunReport};
 /// A context of a run of `flow` in a project.
 fn context(project: &Path) -> RunContextBuilder {
     RunContext::builder("flow", project)
+        .unmasked()
         .origin_key(dad_tests::origin_key())
         .nodes(nodes::registry())
 }

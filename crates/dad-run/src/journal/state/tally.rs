@@ -5,10 +5,11 @@ use dad_core::{
     Budget, Digest, ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, StepStatus, Timestamp,
 };
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::journal::record::{ControlKind, RecordBody, SessionStart, StepCommitted, Totals};
+use crate::journal::text::RecordedError;
 use crate::origin::Session;
+use crate::settings::RunSettings;
 
 /// What is known of a run as a whole.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,6 +38,8 @@ pub(crate) struct Tally {
     pub(crate) effect: Option<HierarchyPath>,
     /// What the run was told that it may consume, beside what the definition says.
     pub(crate) budget: Budget,
+    /// What it was driven with last.
+    pub(crate) settings: RunSettings,
     /// How long it was driven, by one process after the other.
     pub(crate) driven: Duration,
     pub(crate) driven_since: Option<Timestamp>,
@@ -95,13 +98,14 @@ impl Tally {
                 if let Some(created) = &mut self.created {
                     created.static_inputs_digest = *static_inputs_digest;
                 }
-                self.budgeted(options.get("budget"));
+                self.settings = RunSettings::deserialize(options).unwrap_or_default();
+                self.budgeted(self.settings.budget);
             }
             RecordBody::Control {
                 kind: ControlKind::Budget,
                 value,
                 ..
-            } => self.budgeted(value.as_ref()),
+            } => self.budgeted(value.as_ref().and_then(|budget| Budget::deserialize(budget).ok())),
             RecordBody::ComponentCompleted { path, status, .. } if path.parent().is_none() => {
                 self.root_ended = Some(*status);
             }
@@ -120,7 +124,7 @@ impl Tally {
                 self.driven_until(Some(at));
                 self.is_driven = false;
                 self.sealed = Some(*status);
-                self.error.clone_from(error);
+                self.error = error.clone().map(RecordedError::into_inner);
             }
             _ => {}
         }
@@ -160,6 +164,11 @@ impl Tally {
         self.format = start.schema_version.unwrap_or(self.format);
         self.session = Some(Arc::new(Session::from(start)));
         self.definition = start.definition.or(self.definition);
+        // Older versions recorded the environment with the inputs alone.
+        if start.settings.environment.is_some() {
+            self.settings = start.settings.clone();
+        }
+        self.budgeted(start.settings.budget);
         self.is_driven = true;
         self.is_repaired = false;
         self.sealed = None;
@@ -174,8 +183,7 @@ impl Tally {
         }
     }
 
-    fn budgeted(&mut self, budget: Option<&Value>) {
-        let budget = budget.and_then(|budget| Budget::deserialize(budget).ok());
+    fn budgeted(&mut self, budget: Option<Budget>) {
         self.budget = self.budget.overridden_by(budget.unwrap_or_default());
     }
 }

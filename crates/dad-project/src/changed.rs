@@ -1,0 +1,115 @@
+//! The definition that a run is continued with, which may have changed since the run was started.
+
+use dad_core::{Definition, HierarchyPath};
+use dad_definition::{Program, check_file, compile};
+use dad_run::{DefinitionChanges, RecordedDefinition, RunView, adopted};
+
+use crate::error::ProjectError;
+use crate::project::Project;
+
+/// Which definition a run is continued with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefinitionChoice {
+    /// The one it was started with.
+    Recorded,
+    /// The one there is now, for what still executes.
+    Current,
+}
+
+impl Project {
+    /// The definition to continue a run with. Without a choice it is the recorded one, which must be the one there is now.
+    ///
+    /// # Errors
+    /// [`ProjectError::DefinitionChanged`] with what differs, or what is wrong with the one that was chosen.
+    pub fn definition_of(
+        &self,
+        run: &RunView,
+        choice: Option<DefinitionChoice>,
+    ) -> Result<Definition, ProjectError> {
+        let recorded = run.definition()?;
+        if choice == Some(DefinitionChoice::Recorded) {
+            return Ok(recorded.definition);
+        }
+        let current = self.current(run, &recorded);
+        match (current, choice) {
+            (Ok(Some(program)), Some(_)) => Ok((*program.definition).clone()),
+            (Ok(None), Some(_)) => Err(ProjectError::NoDefinition),
+            (Err(error), Some(_)) => Err(error),
+            // A definition that was made in Rust by another program cannot change under this one.
+            (Ok(None), None) => Ok(recorded.definition),
+            (Ok(Some(program)), None) => match recorded.changes_to(&program) {
+                changes if changes.any => Err(ProjectError::DefinitionChanged(listed(&changes))),
+                _ => Ok(recorded.definition),
+            },
+            (Err(error), None) => Err(ProjectError::DefinitionChanged(format!(
+                "the one there is now has problems: {}",
+                error.to_info().message
+            ))),
+        }
+    }
+
+    /// The definition of a run as it is now: the file it was read from, or one that is built in; the recorded one if neither is
+    /// known.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn current_definition(&self, run: &RunView) -> Result<Definition, ProjectError> {
+        let recorded = run.definition()?;
+        let current = self.current(run, &recorded)?;
+        Ok(current.map_or(recorded.definition, |program| (*program.definition).clone()))
+    }
+
+    /// The definition as it is now, with what the run made of it: the models that it asks, and no secret.
+    fn current(&self, run: &RunView, recorded: &RecordedDefinition) -> Result<Option<Program>, ProjectError> {
+        let models = run.settings().models;
+        let file = recorded.spans.as_ref().and_then(|spans| spans.files().next());
+        if let Some((file, _)) = file {
+            let root_id = run.root_id.as_str();
+            let name = root_id.strip_suffix("_root").unwrap_or(root_id);
+            let checked = check_file(
+                &self.root().join(file),
+                Some(self.root()),
+                name,
+                self.node_registry(),
+            )?;
+            let definition = adopted(&checked.program.definition, &models, self.secrets())?;
+            if *definition == *checked.program.definition {
+                return Ok(Some(checked.program));
+            }
+            let program = compile(&definition, &run.root_id, self.node_registry(), None);
+            return program.map(Some).map_err(ProjectError::from);
+        }
+        let built_in = self.agents_built_in().iter();
+        let compiled = built_in.filter_map(|(_, agent)| {
+            let definition = adopted(agent.definition(), &models, self.secrets()).ok()?;
+            compile(&definition, &run.root_id, self.node_registry(), None).ok()
+        });
+        let mut of_root =
+            compiled.filter(|program| program.definition.root_id.as_ref() == Some(&run.root_id));
+        Ok(of_root.next())
+    }
+
+    /// Whether a definition holds known secrets, which its runs see as `[redacted]`.
+    #[must_use]
+    pub fn holds_secrets(&self, definition: &Definition) -> bool {
+        adopted(definition, &[], self.secrets()).is_ok_and(|masked| *masked != *definition)
+    }
+}
+
+/// What differs, in words.
+fn listed(changes: &DefinitionChanges) -> String {
+    let named = |word: &str, paths: &[HierarchyPath]| {
+        let names: Vec<&str> = paths.iter().map(HierarchyPath::as_str).collect();
+        (!names.is_empty()).then(|| format!("{word} {}", names.join(", ")))
+    };
+    let parts = [
+        named("changed", &changes.changed),
+        named("added", &changes.added),
+        named("removed", &changes.removed),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    match parts.is_empty() {
+        true => "its variables, conditions or loops differ".to_owned(),
+        false => parts.join("; "),
+    }
+}

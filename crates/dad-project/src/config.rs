@@ -1,0 +1,155 @@
+//! `.dhenara/config.yaml`: how runs differ from one environment to another.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dad_core::{Budget, Digest, SecretRegistry};
+use dad_models::Limits;
+use dad_run::Durability;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value, json};
+
+use crate::error::ProjectError;
+
+/// Where a project is configured.
+pub(crate) const FILE: &str = ".dhenara/config.yaml";
+
+/// The environment that holds where none is named.
+const DEFAULT: &str = "default";
+
+/// A project's configuration.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    #[serde(default)]
+    environments: BTreeMap<String, Environment>,
+}
+
+/// How a run differs in one environment: an entry of `environments` in `.dhenara/config.yaml`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Environment {
+    /// Its name, as templates see it.
+    #[serde(skip)]
+    pub name: String,
+    /// Where runs are kept.
+    #[serde(default)]
+    pub run_root: Option<PathBuf>,
+    /// What runs may consume, in the place of what their definition says.
+    #[serde(default)]
+    pub budget: Budget,
+    /// Variables of the root component; what is given otherwise comes before them.
+    #[serde(default)]
+    pub variables: Map<String, Value>,
+    /// The file with API keys.
+    #[serde(default)]
+    pub credentials: Option<PathBuf>,
+    /// A directory of recorded exchanges; models answer from it and no network is used.
+    #[serde(default)]
+    pub cassette: Option<PathBuf>,
+    /// Whether the command writes traces, metrics and logs; true by default.
+    #[serde(default)]
+    pub observability: Option<bool>,
+    /// A program and its arguments, which the command calls for each question of a run that waits.
+    #[serde(default)]
+    pub on_waiting: Vec<String>,
+    /// How many calls are made to models at a time, and in a minute.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How long a handler of the project may think about a question, in seconds in the file; 60 by default. The time in
+    /// which a person is at a prompt is not counted.
+    #[serde(default, deserialize_with = "seconds")]
+    pub ask_timeout: Option<Duration>,
+    /// What runs promise to survive: the end of the process by default.
+    #[serde(default, deserialize_with = "durability")]
+    pub durability: Option<Durability>,
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let seconds = Option::<f64>::deserialize(deserializer)?;
+    let duration = seconds.map(|seconds| {
+        Duration::try_from_secs_f64(seconds).map_err(|error| format!("`ask_timeout` is {seconds}: {error}"))
+    });
+    duration.transpose().map_err(serde::de::Error::custom)
+}
+
+fn durability<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Durability>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Name {
+        Process,
+        Disk,
+    }
+    let name = Option::<Name>::deserialize(deserializer)?;
+    Ok(name.map(|name| match name {
+        Name::Process => Durability::Process,
+        Name::Disk => Durability::Disk,
+    }))
+}
+
+impl Config {
+    /// Reads the configuration of a project; one without has no environments of its own.
+    pub(crate) fn read(project_root: &Path) -> Result<Self, ProjectError> {
+        let path = project_root.join(FILE);
+        if !path.is_file() {
+            return Ok(Self::default());
+        }
+        let value = dad_definition::load_data(&path)?;
+        if value.is_null() {
+            return Ok(Self::default());
+        }
+        serde_json::from_value(value).map_err(|error| ProjectError::Config {
+            path,
+            reason: error.to_string(),
+        })
+    }
+
+    /// The environment of a name, or the default one.
+    pub(crate) fn environment(
+        &self,
+        project_root: &Path,
+        name: Option<&str>,
+    ) -> Result<Environment, ProjectError> {
+        let wanted = name.unwrap_or(DEFAULT);
+        let environment = match self.environments.get(wanted) {
+            Some(environment) => environment.clone(),
+            None if wanted == DEFAULT => Environment::default(),
+            None => {
+                return Err(ProjectError::UnknownEnvironment {
+                    name: wanted.to_owned(),
+                    path: project_root.join(FILE),
+                    known: self.environments.keys().cloned().collect(),
+                });
+            }
+        };
+        Ok(Environment {
+            name: wanted.to_owned(),
+            ..environment
+        })
+    }
+
+    /// All environments.
+    pub(crate) fn environments(&self) -> impl Iterator<Item = &Environment> {
+        self.environments.values()
+    }
+}
+
+impl Environment {
+    /// Digests of what it says of things that are recorded with a run, by their names. Secrets in them do not count.
+    pub(crate) fn digests(&self, secrets: &SecretRegistry) -> BTreeMap<String, Digest> {
+        let redactor = secrets.redactor();
+        let said = [
+            ("budget", json!(self.budget)),
+            ("cassette", json!(self.cassette)),
+            ("limits", json!(self.limits)),
+            ("variables", json!(self.variables)),
+        ];
+        let digests = said.map(|(name, mut value)| {
+            redactor.redact_json(&mut value);
+            (name.to_owned(), Digest::of_json(&value))
+        });
+        digests.into_iter().collect()
+    }
+}

@@ -1,0 +1,281 @@
+//! From a project to the context of a run: of a new one, or of one that is continued as it was recorded.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use dad_events::EventBusConfig;
+use dad_models::{Credentials, HttpClient, Limits, ModelCatalog, Models, ReplayClient};
+use dad_run::{
+    ReplayFrom, ReplaySource, RunContext, RunContextBuilder, RunError, RunSettings, RunView, SecretSource,
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::config::{Environment, FILE};
+use crate::definitions::FoundDefinition;
+use crate::error::ProjectError;
+use crate::project::{Client, Project, replay_of};
+
+impl Project {
+    /// The context of a new run of the component `root_id`: with everything that the project, its environment and its user
+    /// say. What is said on it afterwards comes before that.
+    ///
+    /// # Errors
+    /// If the origin key, the models or the recorded exchanges of the project cannot be used.
+    pub fn context(&self, root_id: impl Into<String>) -> Result<RunContextBuilder, ProjectError> {
+        let mut context = self.plain_context(root_id)?;
+        for (name, value) in &self.settings().variables {
+            context = context.variable(name, value.clone());
+        }
+        let environment = self.settings();
+        context = self.with_environment(context, environment);
+        match &self.client {
+            _ if self.only_looks => Ok(context),
+            Client::Configured => self.answered(context, environment.limits, self.cassette()?),
+            _ => self.answered(context, environment.limits, None),
+        }
+    }
+
+    /// The context of a new run of a definition that was found in the project.
+    ///
+    /// # Errors
+    /// As [`context`](Self::context).
+    pub fn context_for(&self, found: &FoundDefinition) -> Result<RunContextBuilder, ProjectError> {
+        Ok(found.placed(self.context(&found.root_id)?))
+    }
+
+    /// The context of a run that is [resumed](dad_run::RunContext::resume_run), or of which a step
+    /// [executes alone](RunContextBuilder::step_alone): as it was recorded, whatever the configuration says now. What was said
+    /// on the project (an environment by name, a model, a budget, a replay) is an override, which the run records.
+    ///
+    /// # Errors
+    /// As [`context`](Self::context); [`ProjectError::ReplayGone`] or [`ProjectError::ReplayChanged`] if the run has its answers
+    /// of models from where there are none any more, or others.
+    pub fn context_of(&self, run: &RunView) -> Result<RunContextBuilder, ProjectError> {
+        let recorded = run.settings();
+        if self.names_environment() {
+            return self.context_in_another(run, &recorded);
+        }
+        let project = self.clone().in_environment(recorded.environment())?;
+        let mut context = project.plain_context(run.root_id.as_str())?;
+        if !self.budget.is_unlimited() {
+            context = context.budget(self.budget);
+        }
+        project.client_of(context, (run, &recorded))
+    }
+
+    /// The context of a run that is continued in an environment that is named anew. The run that its answers come from stays.
+    fn context_in_another(
+        &self,
+        run: &RunView,
+        recorded: &RunSettings,
+    ) -> Result<RunContextBuilder, ProjectError> {
+        let context = self.plain_context(run.root_id.as_str())?;
+        let environment = self.settings();
+        let context = self.with_environment(context, environment);
+        let replays_run =
+            matches!(&recorded.replay, Some(source) if matches!(source.from, ReplayFrom::Run(_)));
+        match &self.client {
+            Client::Configured if replays_run => self.client_of(context, (run, recorded)),
+            Client::Configured => {
+                let cassette = self.cassette()?;
+                let context = context.offline(cassette.is_some());
+                self.answered(context, environment.limits, cassette)
+            }
+            _ => self.answered(context, environment.limits, None),
+        }
+    }
+
+    /// What of the environment's configuration differs now from what a run was started with, which holds; `None` if nothing
+    /// does, or if the environment was named anew.
+    ///
+    /// # Errors
+    /// If the environment is not there any more.
+    pub fn changes_since(&self, run: &RunView) -> Result<Option<String>, ProjectError> {
+        let recorded = run.settings();
+        if self.names_environment() || recorded.configuration.is_empty() {
+            return Ok(None);
+        }
+        let name = recorded.environment();
+        let now = self.clone().in_environment(name)?;
+        let now = now.settings().digests(self.secrets());
+        let changed: Vec<String> = now
+            .iter()
+            .filter(|(field, digest)| recorded.configuration.get(*field) != Some(digest))
+            .map(|(field, _)| format!("`{field}`"))
+            .collect();
+        Ok((!changed.is_empty()).then(|| {
+            format!(
+                "{} of the environment `{name}` in `{FILE}` changed since the run was started, and the run keeps what it \
+                 was started with; `--env {name}` takes what stands there now",
+                changed.join(", ")
+            )
+        }))
+    }
+
+    /// What every context of this project and user has.
+    fn plain_context(&self, root_id: impl Into<String>) -> Result<RunContextBuilder, ProjectError> {
+        let user = self.user();
+        let key = match self.only_looks {
+            true => user.origin_key()?,
+            false => user.origin_key_to_drive()?,
+        };
+        let environment = self.settings();
+        let mut events = EventBusConfig::default();
+        if let Some(limit) = environment.ask_timeout {
+            events.ask_timeout = limit;
+        }
+        let secrets = SecretSource::new(self.root(), environment.credentials.as_deref());
+        let mut context = RunContext::builder(root_id, self.root())
+            .nodes(self.node_registry().clone())
+            .secrets(self.secrets().clone())
+            .project_trust(user.trust())
+            .origin_key(key)
+            .trust_unsigned_runs(user.trusts_unsigned())
+            .resource(Arc::new(secrets.variables(user.variables())))
+            .ask_models(self.models.clone())
+            .event_config(events);
+        if let Some(root) = self.root_of_runs() {
+            context = context.run_root(root);
+        }
+        if let Some(subpath) = self.subpath_of_runs() {
+            context = context.run_root_subpath(subpath);
+        }
+        Ok(match environment.durability {
+            Some(durability) => context.durability(durability),
+            None => context,
+        })
+    }
+
+    /// Gives a context what the environment says that is recorded with a run.
+    fn with_environment(&self, context: RunContextBuilder, environment: &Environment) -> RunContextBuilder {
+        context
+            .environment(&environment.name)
+            .configuration(environment.digests(self.secrets()))
+            .limits(json!(environment.limits))
+            .budget(environment.budget.overridden_by(self.budget))
+    }
+
+    /// Gives a context the client that was chosen, or one for what a run recorded.
+    fn client_of(
+        &self,
+        context: RunContextBuilder,
+        (run, recorded): (&RunView, &RunSettings),
+    ) -> Result<RunContextBuilder, ProjectError> {
+        let limits = match &recorded.limits {
+            Some(limits) => Limits::deserialize(limits).map_err(|error| RunError::Unreadable {
+                path: run.dir().to_path_buf(),
+                reason: format!("the limits that it recorded: {error}"),
+            })?,
+            None => self.settings().limits,
+        };
+        let replay = match (&self.client, &recorded.replay) {
+            (Client::Configured, Some(source)) => Some((self.recorded_client(source)?, source.clone())),
+            _ => None,
+        };
+        self.answered(context, limits, replay)
+    }
+
+    /// Gives a context the client that answers what models are asked.
+    fn answered(
+        &self,
+        context: RunContextBuilder,
+        limits: Limits,
+        recorded: Option<(ReplayClient, ReplaySource)>,
+    ) -> Result<RunContextBuilder, ProjectError> {
+        Ok(match (&self.client, recorded) {
+            (Client::Given(models), _) => context.resource(Arc::new(models.clone())),
+            (Client::Replay(client, source), _) => replayed(context, client.clone(), source.clone()),
+            (Client::Configured, Some((client, source))) => replayed(context, client, source),
+            (Client::Configured, None) => context.resource(Arc::new(self.http(limits)?)),
+        })
+    }
+
+    /// The client of the environment's cassette, if it has one.
+    fn cassette(&self) -> Result<Option<(ReplayClient, ReplaySource)>, ProjectError> {
+        let Some(cassette) = &self.settings().cassette else {
+            return Ok(None);
+        };
+        let client = self.cassette_client(cassette);
+        let source = ReplaySource {
+            digest: client.digest()?,
+            from: ReplayFrom::Cassette(cassette.clone()),
+        };
+        Ok(Some((client, source)))
+    }
+
+    fn cassette_client(&self, cassette: &Path) -> ReplayClient {
+        let tell = Arc::clone(&self.on_note);
+        ReplayClient::new(self.root().join(cassette), move |note| tell(note))
+    }
+
+    /// The client that answers from what a run recorded as its source, which must be as it was.
+    fn recorded_client(&self, source: &ReplaySource) -> Result<ReplayClient, ProjectError> {
+        let from = match &source.from {
+            ReplayFrom::Run(run) => run.to_string(),
+            ReplayFrom::Cassette(cassette) => cassette.display().to_string(),
+        };
+        let gone = |error: ProjectError| ProjectError::ReplayGone {
+            from: from.clone(),
+            reason: error.to_string(),
+        };
+        let client = match &source.from {
+            ReplayFrom::Run(run) => {
+                let missing = || RunError::UnknownRun {
+                    selector: run.to_string(),
+                    nearest: None,
+                };
+                let found = match self.runs()?.find(run.as_str(), None) {
+                    // The beginning of another id is not the run that is meant.
+                    Ok(entry) if entry.run_id != *run => Err(missing()),
+                    Err(RunError::UnknownRun { .. } | RunError::AmbiguousRun { .. }) => Err(missing()),
+                    found => found,
+                };
+                let entry = found.map_err(|error| gone(error.into()))?;
+                replay_of(&entry).map_err(gone)?.0
+            }
+            ReplayFrom::Cassette(cassette) => self.cassette_client(cassette),
+        };
+        match client.digest().map_err(|error| gone(error.into()))? == source.digest {
+            true => Ok(client),
+            false => Err(ProjectError::ReplayChanged { from }),
+        }
+    }
+
+    /// The models of the project, which send keys where its user allows.
+    ///
+    /// # Errors
+    /// If `.dhenara/models.yaml` is no list of models.
+    pub fn model_catalog(&self) -> Result<ModelCatalog, ProjectError> {
+        Ok(ModelCatalog::load(self.root())?.allow_keys(self.user().allowed_keys()))
+    }
+
+    /// The client that asks providers over the network.
+    fn http(&self, limits: Limits) -> Result<Models, ProjectError> {
+        let is_shared = limits == self.settings().limits;
+        if let Some(models) = self.http.get().filter(|_| is_shared) {
+            return Ok(models.clone());
+        }
+        let credentials = Credentials::new(
+            self.root(),
+            self.settings().credentials.as_deref(),
+            self.secrets().clone(),
+        );
+        let client = HttpClient::new(
+            self.model_catalog()?,
+            credentials.variables(self.user().variables()),
+        );
+        let models = Models::new(client.with_limits(limits));
+        Ok(match is_shared {
+            true => self.http.get_or_init(|| models).clone(),
+            false => models,
+        })
+    }
+}
+
+fn replayed(context: RunContextBuilder, client: ReplayClient, source: ReplaySource) -> RunContextBuilder {
+    context
+        .resource(Arc::new(Models::offline(client)))
+        .replay(source)
+        .offline(true)
+}

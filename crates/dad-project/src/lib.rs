@@ -1,0 +1,50 @@
+//! A project directory, opened for its user: configuration, environments, credentials, models, definitions and runs.
+//!
+//! A [`Project`] is what the `dhenara` command works with, and a program works with the same: its runs mask the keys of the
+//! project and of the user's environment, are signed with the user's key, send no key where a file of the project alone says,
+//! and are continued as they were recorded.
+//!
+//! ```
+//! use dad_project::Project;
+//! use dad_runner::Runner;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = dad_tests::TestProject::new();
+//! # let flow = "schema_version: 1\nkind: flow\noutput: \"$var{environment}\"\nelements: []\n";
+//! # let files = dad_fs::Dir::open(dir.path())?;
+//! # files.create_dir(".dhenara")?;
+//! # files.replace(".dhenara/config.yaml", b"environments: { ci: {} }", dad_fs::Durability::Process)?;
+//! # files.replace("hello.yaml", flow.as_bytes(), dad_fs::Durability::Process)?;
+//! # let user = dad_project::User::from_variables([("DHENARA_ORIGIN_KEY", dad_tests::hex_key())].into_iter().collect())?;
+//! # let open = |dir| user.open(dir);
+//! let project = open(dir.path())?.environment("ci")?; // `Project::open(dir)` outside of tests
+//! let flow = project.flow(dir.path().join("hello.yaml"))?;
+//! let context = project.context_for(&flow)?.build()?;
+//! let report = Runner::new(flow, context).run().await?;
+//! assert_eq!(report.output, Some("ci".into()));
+//!
+//! let last = project.run("last")?;
+//! assert_eq!(last.settings().environment(), "ci");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! This is the only library that reads the environment of its user, when a [`User`] is made or a project is opened by
+//! [`Project::open`]; what is read then holds for as long as they live.
+
+mod changed;
+mod config;
+mod context;
+mod definitions;
+mod error;
+mod known_secrets;
+mod project;
+mod user;
+
+pub use changed::DefinitionChoice;
+pub use config::Environment;
+pub use definitions::{FoundDefinition, name_of_definition};
+pub use error::ProjectError;
+pub use project::Project;
+pub use user::User;
