@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use dad_core::{PathSelector, Redactor, RunStatus};
 use dad_run::{Answer, ApprovalAnswer, OpenQuestion, Question, QuestionKind, RunView, answer_question};
 use dad_terminal::{
@@ -47,7 +49,9 @@ pub(crate) fn answer(
         }
     };
     // An answer is a file of the run before the process that drives it has seen it.
-    let answer = given(app, &question, options, &project.secrets().redactor())?;
+    let facts_file = view.facts_file(&question)?;
+    let asked = (&question, facts_file.as_deref());
+    let answer = given(app, asked, options, &project.secrets().redactor())?;
     if !answer_question(view.dir(), &open.id, answer)? {
         return Err(already_answered(&view, &open));
     }
@@ -60,7 +64,7 @@ pub(crate) fn answer(
 /// The answer as it is recorded, with known secrets masked.
 fn given(
     app: &App,
-    question: &Question,
+    asked: (&Question, Option<&Path>),
     options: &AnswerOptions,
     known: &Redactor,
 ) -> Result<Answer, CommandError> {
@@ -69,7 +73,7 @@ fn given(
         let reason = known.redact(reason).into_owned();
         return Ok(Answer::Denied { source, reason });
     }
-    let mut value = value(app, question, options)?;
+    let mut value = value(app, asked, options)?;
     known.redact_json(&mut value);
     Ok(Answer::Given { source, value })
 }
@@ -145,7 +149,11 @@ fn choose(view: &RunView, which: Option<&str>) -> Result<OpenQuestion, CommandEr
 }
 
 /// What is answered: as the command line says, else as a person at the terminal says.
-fn value(app: &App, question: &Question, options: &AnswerOptions) -> Result<Value, CommandError> {
+fn value(
+    app: &App,
+    (question, facts_file): (&Question, Option<&Path>),
+    options: &AnswerOptions,
+) -> Result<Value, CommandError> {
     let check = |value: &Value| check(app, question, value);
     match &options.input {
         _ if options.approve && question.kind != QuestionKind::Approval => {
@@ -160,11 +168,14 @@ fn value(app: &App, question: &Question, options: &AnswerOptions) -> Result<Valu
             Ok(value)
         }
         None if is_interactive() => runtime()?
-            .block_on(ask_person(question, check))
+            .block_on(ask_person(question, facts_file, check))
             .map_err(|error| no_answer(question, &error)),
         None => {
             let message = format!("nothing is said to answer `{}` with", question.path);
-            Err(CommandError::usage("no_answer", message).with_hint(how_to_answer(question)))
+            let all =
+                facts_file.map(|file| format!("; all of what is asked about is in `{}`", file.display()));
+            let hint = how_to_answer(question).to_owned() + &all.unwrap_or_default();
+            Err(CommandError::usage("no_answer", message).with_hint(hint))
         }
     }
 }
@@ -181,6 +192,7 @@ fn how_to_answer(question: &Question) -> &'static str {
 /// Asks the person at the terminal.
 async fn ask_person(
     question: &Question,
+    facts_file: Option<&Path>,
     check: impl Fn(&Value) -> Result<(), String> + Sync,
 ) -> Result<Value, TerminalError> {
     let Question {
@@ -196,17 +208,20 @@ async fn ask_person(
                 path,
                 settings,
                 preview,
+                facts_file,
             };
             ask_approval_answer(&asked, check).await
         }
         (_, Some(node_type)) => {
             let mut asked = NodeQuestion::new(path.clone(), node_type.clone(), settings.clone());
             asked.schema = Some(question.schema.clone());
+            asked.previous_input.clone_from(&question.previous_input);
             ask_question(&asked, check).await
         }
         (_, None) => {
             let variables = settings.as_object().cloned().unwrap_or_default();
-            ask_variables(path, &variables, check).await
+            let before = question.previous_input.as_ref();
+            ask_variables(path, &variables, before, check).await
         }
     }
 }

@@ -457,9 +457,12 @@ pub(crate) struct RunOptions {
     /// Execute every step, whatever the previous run has.
     #[arg(long, conflicts_with = "entry_point")]
     pub(crate) fresh: bool,
-    /// Ask again for the input of a step or component, although the previous run has an answer.
+    /// Ask again for the input of a step or component, although the previous run has an answer to the same question.
     #[arg(long, value_name = "PATH")]
     pub(crate) ask: Vec<String>,
+    /// Take the answers of the previous run for a step or component, or for all that ask in it, whatever was asked there.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) reuse_answers: Vec<String>,
     /// Change a result that is taken from the previous run, for what executes behind it.
     #[arg(
         long = "set",

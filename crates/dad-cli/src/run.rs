@@ -161,6 +161,9 @@ fn apply_options(
     for selector in &options.ask {
         context = context.ask(selector);
     }
+    for selector in &options.reuse_answers {
+        context = context.reuse_answers(selector);
+    }
     for edit in &options.edits {
         let (target, value) = given::json_option(edit, "--set", "STEP.outcome.FIELD=JSON")?;
         context = context.set_outcome(target, value);
@@ -196,6 +199,9 @@ fn dry_run(
             print_line(&plan.summary());
             for step in &plan.steps {
                 out::lines(&crate::show::planned_line(step))?;
+            }
+            for answer in &plan.answers {
+                out::lines(&crate::show::planned_answer_line(answer, &plan.parent))?;
             }
         }
     }

@@ -6,7 +6,8 @@ use dad_core::{
     format_size,
 };
 use dad_run::{
-    Decision, OpenQuestion, PlannedStep, Question, QuestionKind, RunView, StepCommitted, Totals, ViewEntry,
+    AnsweredBy, Decision, OpenQuestion, PlannedAnswer, PlannedStep, Question, QuestionKind, RunView,
+    StepCommitted, Totals, ViewEntry,
 };
 use dad_terminal::{BOLD, DIM, count, mark, path_indent, path_name, printable, run_style, waits_for};
 use serde::{Serialize, Serializer};
@@ -32,6 +33,26 @@ pub(crate) fn planned_line(step: &PlannedStep) -> String {
         }
     };
     format!("{word:<8} {}  {DIM}{}{detail}{DIM:#}", step.path, step.reason)
+}
+
+/// What a re-run will do about a question, on one line.
+pub(crate) fn planned_answer_line(answer: &PlannedAnswer, parent: &RunId) -> String {
+    let (word, detail) = match (&answer.from, &answer.asked_again) {
+        (Some(from), _) => {
+            let place = match *from == answer.path {
+                true => String::new(),
+                false => format!(" {from}"),
+            };
+            let told = match answer.by {
+                Some(AnsweredBy::ReuseAnswers) => ", as `--reuse-answers` wants it",
+                _ => "",
+            };
+            ("answer", format!("answer reused, from {parent}{place}{told}"))
+        }
+        (None, Some(because)) => ("ask", format!("asked again because {because}")),
+        (None, None) => ("ask", "the previous run has no answer to it".to_owned()),
+    };
+    format!("{word:<8} {}  {DIM}{}{DIM:#}", answer.path, printable(&detail))
 }
 
 /// How a run is shown.
@@ -273,7 +294,7 @@ fn entry_json(path: &HierarchyPath, entry: &ViewEntry) -> Value {
 }
 
 /// What a step asks, in full.
-fn print_question(question: &Question) -> Result<(), CommandError> {
+fn print_question(view: &RunView, question: &Question) -> Result<(), CommandError> {
     out::lines(&format!(
         "{BOLD}{}{BOLD:#} ({})",
         waits_for(question.kind),
@@ -283,7 +304,15 @@ fn print_question(question: &Question) -> Result<(), CommandError> {
         "" => serde_json::to_string_pretty(&question.settings).unwrap_or_default(),
         preview => preview.to_owned(),
     };
-    out::lines(&printable(&about))
+    out::lines(&printable(&about))?;
+    if let Some(before) = &question.previous_input {
+        let before = printable(&before.to_string());
+        out::lines(&format!("  {DIM}answered before{DIM:#} {before}"))?;
+    }
+    match view.facts_file(question)? {
+        Some(file) => out::lines(&format!("  {DIM}all of it{DIM:#} {}", place_of(&file))),
+        None => Ok(()),
+    }
 }
 
 /// Shows one step: what it was given, what it did, what came out, and its files.
@@ -298,7 +327,7 @@ pub(crate) fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Resul
         } else {
             out::lines(&format!("{BOLD}{path}{BOLD:#}  {status}"))?;
             for open in view.open_questions().filter(|open| open.path == *path) {
-                print_question(&view.question(&open.id)?)?;
+                print_question(view, &view.question(&open.id)?)?;
             }
             out::lines(&format!(
                 "  {DIM}artifacts{DIM:#} {}",

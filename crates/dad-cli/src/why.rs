@@ -3,8 +3,8 @@
 use dad_core::HierarchyPath;
 use dad_events::Origin;
 use dad_run::{
-    Change, ChangeKind, Changes, ControlKind, Edit, Reason, RecordBody, RerunPlan, RunView, StepCommitted,
-    layout, shorten_diff,
+    AnsweredBy, AskedAgain, Change, ChangeKind, Changes, ControlKind, Edit, QuestionKind, Reason, RecordBody,
+    RerunPlan, RunView, StepCommitted, layout, shorten_diff,
 };
 use dad_terminal::{BOLD, DIM, mark, printable};
 use serde_json::json;
@@ -28,6 +28,17 @@ struct Explanation {
     changes: Option<Changes>,
     /// What the step uses and re-runs do not compare, as its settings name it.
     not_compared: Vec<String>,
+    /// How its input came about, if it asks for one.
+    answer: Option<AnswerTold>,
+}
+
+/// How the input of a step or component came about.
+#[derive(Default, serde::Serialize)]
+struct AnswerTold {
+    by: Option<AnsweredBy>,
+    source: Option<String>,
+    from: Option<Origin>,
+    asked_again: Option<AskedAgain>,
 }
 
 /// Says it on standard output.
@@ -51,6 +62,7 @@ pub(crate) fn why(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result
             "edits": explanation.edits,
             "changes": explanation.changes,
             "not_compared": explanation.not_compared,
+            "answer": explanation.answer,
         }))?;
         return Ok(());
     }
@@ -69,6 +81,7 @@ fn explain(view: &RunView, path: &HierarchyPath) -> Result<Explanation, CommandE
         edits: Vec::new(),
         changes: None,
         not_compared: Vec::new(),
+        answer: None,
     };
     let mut begun = false;
     for record in view.records_of(path)? {
@@ -98,6 +111,33 @@ fn explain(view: &RunView, path: &HierarchyPath) -> Result<Explanation, CommandE
                 kind: ControlKind::Skip | ControlKind::Fail,
                 ..
             } => begun = false,
+            RecordBody::Question {
+                asked: Some(_),
+                asked_again,
+                ..
+            } => {
+                found.answer = Some(AnswerTold {
+                    asked_again,
+                    ..AnswerTold::default()
+                });
+            }
+            RecordBody::Answered {
+                kind: QuestionKind::Input,
+                by: Some(by),
+                asked: Some(_),
+                asked_again,
+                from,
+                source,
+                ..
+            } => {
+                let asked_before = found.answer.take().and_then(|answer| answer.asked_again);
+                found.answer = Some(AnswerTold {
+                    by: Some(by),
+                    source: Some(source.into_inner()),
+                    from,
+                    asked_again: asked_again.or(asked_before),
+                });
+            }
             RecordBody::StepCommitted(step) if !std::mem::take(&mut begun) => {
                 (found.reason, found.after) = (None, None);
                 found.unexecuted = Some(without_execution(&step));
@@ -140,6 +180,28 @@ fn without_execution(step: &StepCommitted) -> String {
     }
 }
 
+impl AnswerTold {
+    fn in_words(&self, path: &HierarchyPath) -> String {
+        let from = self
+            .from
+            .as_ref()
+            .map(|origin| shown(origin, path))
+            .unwrap_or_default();
+        let how = match (self.by, &self.source) {
+            (Some(AnsweredBy::PreviousRun), _) => format!("answer reused, from {from}"),
+            (Some(AnsweredBy::ReuseAnswers), _) => {
+                format!("answer reused, from {from}, as `--reuse-answers` wants it")
+            }
+            (Some(_), Some(source)) => format!("answered ({source})"),
+            _ => "not answered yet".to_owned(),
+        };
+        match &self.asked_again {
+            Some(because) => format!("{how}; asked again because {because}"),
+            None => how,
+        }
+    }
+}
+
 impl Explanation {
     fn because(&self) -> String {
         match (&self.unexecuted, self.reason, &self.after) {
@@ -168,6 +230,12 @@ fn tell(view: &RunView, path: &HierarchyPath, explanation: &Explanation) -> Resu
         (None, attempts) => format!("executed, {attempts} attempts"),
     };
     out::lines(&format!("  {what}: {}", explanation.because()))?;
+    if let Some(answer) = &explanation.answer {
+        out::lines(&format!(
+            "  {DIM}input{DIM:#}  {}",
+            printable(&answer.in_words(path))
+        ))?;
+    }
     for edit in &explanation.edits {
         out::lines(&format!(
             "  {DIM}changed{DIM:#}  {edit} = {}",

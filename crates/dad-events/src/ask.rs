@@ -1,5 +1,6 @@
 use std::fmt;
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dad_core::{ComponentKind, HierarchyPath, NodeType};
@@ -23,6 +24,14 @@ pub enum AskError {
     /// The answer has the wrong shape.
     #[error("the answer for `{path}` does not fit: {reason}")]
     WrongShape {
+        /// The step or component.
+        path: HierarchyPath,
+        /// Which field, and what was expected.
+        reason: String,
+    },
+    /// An input of the previous run that does not fit the type it was asked for.
+    #[error("what `{path}` was given in the previous run does not fit the type asked for: {reason}")]
+    PreviousInput {
         /// The step or component.
         path: HierarchyPath,
         /// Which field, and what was expected.
@@ -170,7 +179,8 @@ pub struct NodeInputRequired {
     pub node_type: NodeType,
     /// Its settings, templates not rendered.
     pub settings: Value,
-    /// What the run this one was started from had been given.
+    /// What the run this one was started from was given, if it asked about the same item of each loop around: that run's
+    /// answer does not hold for the question, because something that it is about differs.
     pub previous_input: Option<Value>,
     slot: Slot,
 }
@@ -208,6 +218,14 @@ impl NodeInputRequiredEvent {
         self.slot.set(&self.path, input)
     }
 
+    /// What the run this one was started from was given, as the type of the input; `None` if there is nothing to offer.
+    ///
+    /// # Errors
+    /// [`AskError::PreviousInput`] if it does not fit the type.
+    pub fn previous_input<T: DeserializeOwned>(&self) -> Result<Option<T>, AskError> {
+        previous_as(&self.path, self.previous_input.as_ref())
+    }
+
     /// The node's settings as a type, templates not rendered.
     ///
     /// # Errors
@@ -229,7 +247,7 @@ pub struct ComponentInputRequired {
     /// The variables that an input may give other values, as the definition has them: templates not rendered, null for
     /// those that must be given.
     pub variables: Map<String, Value>,
-    /// What the run this one was started from had been given.
+    /// What the run this one was started from was given, as of a node.
     pub previous_input: Option<Value>,
     slot: Slot,
 }
@@ -272,6 +290,14 @@ impl ComponentInputRequiredEvent {
     pub fn set_input(&self, input: impl Serialize) -> Result<(), AskError> {
         self.slot.set(&self.path, input)
     }
+
+    /// What the run this one was started from was given, as a type; `None` if there is nothing to offer.
+    ///
+    /// # Errors
+    /// [`AskError::PreviousInput`] if it does not fit the type.
+    pub fn previous_input<T: DeserializeOwned>(&self) -> Result<Option<T>, AskError> {
+        previous_as(&self.path, self.previous_input.as_ref())
+    }
 }
 
 /// What a question for approval is about.
@@ -284,8 +310,11 @@ pub struct ApprovalRequired {
     pub node_type: Option<NodeType>,
     /// What would be executed: the settings of a node, or the variables of a component, rendered and without secrets.
     pub settings: Value,
-    /// What it would do, for people: the command, the files with their differences. Empty if the settings say it all.
+    /// What it would do, for people: the command, the files with their differences. Empty if the settings say it all; cut
+    /// if it is long.
     pub preview: String,
+    /// The file with all of what it would do, if `preview` is cut.
+    pub facts_file: Option<PathBuf>,
     slot: Slot,
 }
 
@@ -302,7 +331,7 @@ impl ApprovalRequiredEvent {
         run: Arc<RunIdentity>,
         (path, node_type): (HierarchyPath, Option<NodeType>),
         settings: Value,
-        preview: String,
+        (preview, facts_file): (String, Option<PathBuf>),
         check: AnswerCheck,
     ) -> Self {
         Self(Arc::new(ApprovalRequired {
@@ -311,6 +340,7 @@ impl ApprovalRequiredEvent {
             node_type,
             settings,
             preview,
+            facts_file,
             slot: Slot::new(check),
         }))
     }
@@ -358,6 +388,17 @@ impl ApprovalRequiredEvent {
 
 fn json_of(path: &HierarchyPath, value: impl Serialize) -> Result<Value, AskError> {
     serde_json::to_value(value).map_err(|error| AskError::WrongShape {
+        path: path.clone(),
+        reason: error.to_string(),
+    })
+}
+
+fn previous_as<T: DeserializeOwned>(
+    path: &HierarchyPath,
+    previous: Option<&Value>,
+) -> Result<Option<T>, AskError> {
+    let typed = previous.cloned().map(serde_json::from_value).transpose();
+    typed.map_err(|error| AskError::PreviousInput {
         path: path.clone(),
         reason: error.to_string(),
     })

@@ -369,6 +369,9 @@ impl Node for CommandExecutor {
     }
 }
 
+/// What the person who approves is to know: only what stands in the preview is compared again before it executes.
+const NOT_COVERED: &str = "(what the programs themselves read is not covered)";
+
 /// Commands that are about to run.
 pub(crate) struct CommandStep {
     settings: CommandNodeSettings,
@@ -416,21 +419,27 @@ impl BoundStep for CommandStep {
     async fn preview(&self, run: &RunHandle) -> Result<Preview, NodeError> {
         let dir = working_dir(&self.settings, run);
         let lines = self.commands.iter().map(|command| format!("$ {}", command.typed));
-        let lines: Vec<String> = lines.collect();
         let argv: Vec<&[String]> = self
             .commands
             .iter()
             .map(|command| command.argv.as_slice())
             .collect();
-        let environment: Vec<&String> = self.settings.env_vars.keys().chain(self.given.keys()).collect();
+        let stdin = self.settings.stdin.as_ref();
+        let stdin = stdin.map(|text| format!("each reads from its standard input:\n{text}"));
+        let place = format!("in {}", dir.display());
+        let shown = [place]
+            .into_iter()
+            .chain(lines)
+            .chain(stdin)
+            .chain([NOT_COVERED.to_owned()]);
         Ok(Preview {
             facts: json!({
                 "commands": argv,
                 "working_dir": dir,
-                "environment": environment,
-                "inherit_env": self.settings.inherit_env,
+                "settings": self.settings,
+                "given_env_vars": self.given,
             }),
-            shown: format!("in {}\n{}", dir.display(), lines.join("\n")),
+            shown: shown.collect::<Vec<_>>().join("\n"),
         })
     }
 

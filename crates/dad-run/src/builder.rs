@@ -42,6 +42,7 @@ pub(crate) struct Options {
     pub(crate) fresh: bool,
     pub(crate) execute: Vec<String>,
     pub(crate) ask: Vec<String>,
+    pub(crate) reuse_answers: Vec<String>,
     pub(crate) edits: Vec<(String, Value)>,
     pub(crate) settle: Vec<(String, Settled)>,
     pub(crate) steal_lease: bool,
@@ -97,6 +98,7 @@ impl RunContextBuilder {
                 fresh: false,
                 execute: Vec::new(),
                 ask: Vec::new(),
+                reuse_answers: Vec::new(),
                 edits: Vec::new(),
                 settle: Vec::new(),
                 steal_lease: false,
@@ -254,6 +256,14 @@ impl RunContextBuilder {
     #[must_use]
     pub fn ask(mut self, selector: impl Into<String>) -> Self {
         self.options.ask.push(selector.into());
+        self
+    }
+
+    /// A step or component that asks, or one with such in it, for which a re-run takes the answers of the previous run by
+    /// their paths, whatever was asked there. What is to be asked again is asked all the same.
+    #[must_use]
+    pub fn reuse_answers(mut self, selector: impl Into<String>) -> Self {
+        self.options.reuse_answers.push(selector.into());
         self
     }
 
@@ -529,15 +539,15 @@ fn check_rerun_options(options: &Options) -> Result<(), RunError> {
         fresh,
         execute,
         ask,
+        reuse_answers,
         edits,
         ..
     } = options;
     let by_fingerprint = *fresh || !execute.is_empty();
+    let asks = !ask.is_empty() || !reuse_answers.is_empty();
     match (previous_run_id, entry_point) {
         (None, Some(entry)) => Err(RunError::EntryPointWithoutPreviousRun(entry.clone())),
-        (None, None) if by_fingerprint || !ask.is_empty() || !edits.is_empty() => {
-            Err(RunError::NoPreviousRun)
-        }
+        (None, None) if by_fingerprint || asks || !edits.is_empty() => Err(RunError::NoPreviousRun),
         (_, Some(_)) if by_fingerprint => Err(RunError::EntryPointAndExecute),
         (_, None) if !edits.is_empty() => Err(RunError::EditWithoutEntryPoint),
         _ => Ok(()),

@@ -31,7 +31,8 @@ use crate::masking::copy_files;
 use crate::origin_key::OriginKey;
 use crate::original::OriginalRun;
 use crate::plan::{
-    Decision, EntryPoint, PlannedStep, RerunPlan, distinct_places, plan_by_fingerprint, plan_from_entry_point,
+    Decision, EntryPoint, PlannedAnswer, PlannedStep, RerunPlan, distinct_places, plan_by_fingerprint,
+    plan_from_entry_point,
 };
 use crate::preview::RunPreview;
 use crate::projection::{to_file_text, write_new_json};
@@ -198,9 +199,10 @@ impl PreparedRun {
     }
 
     /// Puts what was found out about its steps into the plan of a re-run.
-    pub fn refine_plan(&mut self, steps: Vec<PlannedStep>) {
+    pub fn refine_plan(&mut self, steps: Vec<PlannedStep>, answers: Vec<PlannedAnswer>) {
         if let Some(plan) = &mut self.prepared.plan {
             plan.steps = steps;
+            plan.answers = answers;
         }
     }
 
@@ -459,7 +461,11 @@ impl RunContext {
         // Without a key there is no telling.
         let is_own =
             self.options.origin_key.is_none() || view.is_original() || self.check_origin(&view).is_ok();
-        Ok(if is_own { view } else { view.without_answers() })
+        match is_own {
+            true => Ok(view),
+            false if self.options.reuse_answers.is_empty() => Ok(view.without_answers()),
+            false => Err(RunError::AnswersOfOthers(view.run_id)),
+        }
     }
 
     fn make_plan(&self, program: &Program, parent: &RunView) -> Result<RerunPlan, RunError> {
@@ -468,6 +474,7 @@ impl RunContext {
             fresh,
             execute,
             ask,
+            reuse_answers,
             ..
         } = &self.options;
         let entry = match (&self.entry_point, *alone) {
@@ -495,7 +502,7 @@ impl RunContext {
             let selected = program.select(&selector.parse()?).map_err(RunError::Execute)?;
             Ok(selected.to_string())
         });
-        let ask = ask.iter().map(|selector| asks_again(selector, program));
+        let asking = |selector: &String| asking(selector, program);
         let parents_plan = parent.plan()?;
         let ancestors = parents_plan
             .iter()
@@ -511,7 +518,12 @@ impl RunContext {
             alone: *alone,
             fresh: *fresh,
             execute: execute.collect::<Result<_, RunError>>()?,
-            ask: ask.collect::<Result<_, RunError>>()?,
+            ask: ask.iter().map(asking).collect::<Result<_, RunError>>()?,
+            reuse_answers: reuse_answers
+                .iter()
+                .map(asking)
+                .collect::<Result<_, RunError>>()?,
+            answers: Vec::new(),
             edits: Vec::new(),
             inherited_edits: edits_in(parent, parents_plan.as_ref()),
             steps,
@@ -754,8 +766,8 @@ pub fn missing_variable<'p>(program: &'p Program, given: &Map<String, Value>) ->
     program.required().iter().find(|name| !given.contains_key(*name))
 }
 
-/// What is to be asked again, as the plan has it.
-fn asks_again(selector: &str, program: &Program) -> Result<String, RunError> {
+/// What is to be asked again or answered as before, as the plan has it.
+fn asking(selector: &str, program: &Program) -> Result<String, RunError> {
     let selected = program.select(&selector.parse()?).map_err(RunError::Ask)?;
     let path = &selected.path;
     let nodes = program.steps().filter(|node| node.asks()).map(|node| &node.path);

@@ -110,9 +110,12 @@ pub enum RunError {
     },
     /// Something that only a re-run can do.
     #[error(
-        "what executes again, what is asked again, or what is changed in a result, can only be said of a re-run"
+        "what executes again, what is asked again or answered as before, or what is changed in a result, can only be said of a re-run"
     )]
     NoPreviousRun,
+    /// Answers that others may have given were to be used.
+    #[error("the answers in `{0}` do not count: it is not a run of yours")]
+    AnswersOfOthers(RunId),
     /// Two ways to say what executes.
     #[error("an entry point already says what executes")]
     EntryPointAndExecute,
@@ -515,6 +518,7 @@ impl RunError {
             Self::EntryPoint(_) => "unknown_entry_point",
             Self::EntryPointWithoutPreviousRun(_) => "entry_point_without_previous_run",
             Self::NoPreviousRun => "no_previous_run",
+            Self::AnswersOfOthers(_) => "answers_of_others",
             Self::EntryPointAndExecute => "entry_point_and_execute",
             Self::EditWithoutEntryPoint => "edit_without_entry_point",
             Self::StepNotReached { .. } => "step_not_reached",
@@ -609,6 +613,9 @@ impl RunError {
             Self::EntryPointWithoutPreviousRun(_) | Self::NoPreviousRun => {
                 Some("name it by `--previous-run-id RUN|last`".to_owned())
             }
+            Self::AnswersOfOthers(_) => Some(
+                "leave out `--reuse-answers` and answer its questions yourself".to_owned(),
+            ),
             Self::EntryPointNotReached { .. } => {
                 Some("name a step that was executed there, or the loop or conditional itself".to_owned())
             }
@@ -720,6 +727,7 @@ impl RunError {
             | Self::Step(_)
             | Self::StepNotReached { .. }
             | Self::NoPreviousRun
+            | Self::AnswersOfOthers(_)
             | Self::EntryPointAndExecute
             | Self::EditWithoutEntryPoint
             | Self::Execute(_)

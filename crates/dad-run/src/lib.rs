@@ -65,7 +65,9 @@ mod retention;
 mod run;
 mod secrets;
 mod settings;
+mod shown;
 mod step;
+mod subject;
 mod verify;
 mod view;
 
@@ -100,8 +102,8 @@ pub use origin::{LeftProcess, Origin};
 pub use origin_key::OriginKey;
 pub use original::{OriginalElement, OriginalRun};
 pub use plan::{
-    Decision, EntryPoint, PlannedStep, Recorded, RerunPlan, RunPlace, Side, origin_of, plan_by_fingerprint,
-    plan_from_entry_point,
+    Decision, EntryPoint, PlannedAnswer, PlannedStep, Recorded, RerunPlan, RunPlace, Side, origin_of,
+    plan_by_fingerprint, plan_from_entry_point,
 };
 pub use preview::RunPreview;
 pub use project::{ProjectTrust, find_project_root, find_project_root_from, foreign_owner};
@@ -119,5 +121,7 @@ pub use retention::{
 pub use run::{ActiveRun, RunHandle, RunScope, SealedRun};
 pub use secrets::{SecretError, SecretSource, Variables, credentials_file};
 pub use settings::{ReplayFrom, ReplaySource, RunSettings};
+pub use shown::{FactsFile, Shown};
+pub use subject::{About, AnswerWish, AnsweredBy, AskedAgain, PartName, Recalled, Subject};
 pub use verify::{Damage, Verification};
 pub use view::{OpenQuestion, RunView, ViewEntry};

@@ -9,6 +9,7 @@ use crate::decide::{Asked, Facts, Fit, Kind, Known, Reason, Verdict, decide};
 use crate::edit::Edit;
 use crate::error::RunError;
 use crate::journal::record::StepCommitted;
+use crate::subject::{AnsweredBy, AskedAgain};
 
 /// What a re-run means to do, made before it starts and written to `.run/plan.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,12 @@ pub struct RerunPlan {
     /// What is asked again although the parent run has an answer, as selectors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ask: Vec<String>,
+    /// What takes the answers of the parent run whatever was asked, as selectors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reuse_answers: Vec<String>,
+    /// What is meant to happen to questions, as far as that is certain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<PlannedAnswer>,
     /// What is changed in results that are taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
@@ -94,6 +101,22 @@ pub struct PlannedStep {
     /// What the step consumed when it was executed, if that is saved.
     #[serde(default, skip_serializing_if = "Usage::is_zero")]
     pub saves: Usage,
+}
+
+/// What is meant to happen to a question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedAnswer {
+    /// The step or component that asks.
+    pub path: HierarchyPath,
+    /// How it will be answered; `None` if it will ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<AnsweredBy>,
+    /// Where the parent run has the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<HierarchyPath>,
+    /// Why it will ask although the parent run has an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_again: Option<AskedAgain>,
 }
 
 /// What is meant to happen to a step.

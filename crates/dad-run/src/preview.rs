@@ -103,6 +103,12 @@ impl RunPreview {
         self.results.as_deref()
     }
 
+    /// What is given for a step or component before the run.
+    #[must_use]
+    pub fn given_input(&self, path: &HierarchyPath) -> Option<&GivenInput> {
+        self.inputs.get(path)
+    }
+
     /// The input that a step would have: what is given for it, else what the run recorded.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use dad_core::{Clean, Digest, HierarchyPath, NodeType, Timestamp};
-use dad_events::{EventBody, QuestionAsked, QuestionKind};
+use dad_events::{EventBody, Origin, QuestionAsked, QuestionKind};
 use dad_fs::Durability;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,6 +18,8 @@ use crate::journal::record::RecordBody;
 use crate::journal::values::store_value;
 use crate::layout::QUESTIONS;
 use crate::projection::to_file_text;
+use crate::shown::{FactsFile, Shown};
+use crate::subject::{AnsweredBy, AskedAgain, Subject};
 use crate::view::OpenQuestion;
 
 /// The content of `.run/questions/<id>.json`: written before its record.
@@ -47,6 +49,15 @@ pub struct Question {
     /// Of an approval: digest of what was shown, which it holds for.
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "fingerprint")]
     pub facts: Option<Digest>,
+    /// Of an approval: the file with all of what is shown, where `preview` is cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts_file: Option<FactsFile>,
+    /// Of an input: stands for what is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Digest>,
+    /// Of an input: what the previous run was given to a question about the same item; offered to the person who answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_input: Option<Value>,
 }
 
 /// A question to be asked; see [`Question`] for its fields.
@@ -63,9 +74,15 @@ pub struct NewQuestion {
     /// Settings or variables.
     pub settings: Clean<Value>,
     /// What it would do, for people.
-    pub preview: Clean<String>,
+    pub shown: Shown,
     /// What an approval holds for.
     pub facts: Option<Digest>,
+    /// What an input is asked about.
+    pub subject: Option<Subject>,
+    /// What the previous run was given.
+    pub previous_input: Option<Clean<Value>>,
+    /// Why it is asked although the previous run has an answer.
+    pub asked_again: Option<AskedAgain>,
 }
 
 /// An answer to be recorded.
@@ -79,25 +96,18 @@ pub struct NewAnswer<'a> {
     pub question: Option<&'a str>,
     /// Who gave it, for people.
     pub source: &'a str,
+    /// How it came about.
+    pub by: AnsweredBy,
+    /// Where the previous run has it, if it is taken from there.
+    pub from: Option<&'a Origin>,
     /// What an approval holds for.
     pub facts: Option<Digest>,
+    /// What an input was asked about; none if it is not asked for.
+    pub subject: Option<&'a Subject>,
+    /// Why it was asked although the previous run has an answer.
+    pub asked_again: Option<&'a AskedAgain>,
     /// The answer.
     pub value: &'a Clean<Value>,
-}
-
-impl<'a> NewAnswer<'a> {
-    /// The input of a step or component, which nobody was asked for from outside.
-    #[must_use]
-    pub const fn input(path: &'a HierarchyPath, source: &'a str, value: &'a Clean<Value>) -> Self {
-        Self {
-            path,
-            kind: QuestionKind::Input,
-            question: None,
-            source,
-            facts: None,
-            value,
-        }
-    }
 }
 
 /// What somebody said to a question.
@@ -135,9 +145,13 @@ impl RunDriver {
             node_type,
             schema,
             settings,
-            preview,
+            shown,
             facts,
+            subject,
+            previous_input,
+            asked_again,
         } = asked;
+        let (asked, about) = subject.map(|subject| (subject.asked, subject.parts)).unzip();
         // One that was answered or settled otherwise is asked anew: what lies in the inbox for it no longer counts.
         let in_history = self.history().map_or(0, |view| view.times_asked(&path));
         let before = {
@@ -157,8 +171,11 @@ impl RunDriver {
             node_type,
             schema,
             settings: settings.into_inner(),
-            preview: preview.into_inner(),
+            preview: shown.text.into_inner(),
             facts,
+            facts_file: shown.file,
+            asked,
+            previous_input: previous_input.map(Clean::into_inner),
         };
         let questions = inner.dot_run.create_dir_all(QUESTIONS)?;
         let name = format!("{id}.json");
@@ -172,6 +189,10 @@ impl RunDriver {
             path: path.clone(),
             kind,
             schema: store_value(&inner.dot_run, question.schema, inner.durability)?,
+            asked,
+            about: about.unwrap_or_default(),
+            asked_again,
+            facts_file: question.facts_file.map(|file| file.stored),
         };
         let event = EventBody::QuestionAsked(QuestionAsked {
             id: id.clone(),
@@ -243,6 +264,14 @@ impl RunDriver {
             facts: answer.facts,
             id: answer.question.map(str::to_owned),
             source: answer.source.into(),
+            by: Some(answer.by),
+            from: answer.from.cloned(),
+            asked: answer.subject.map(|subject| subject.asked),
+            about: answer
+                .subject
+                .map(|subject| subject.parts.clone())
+                .unwrap_or_default(),
+            asked_again: answer.asked_again.cloned(),
             input: store_value(&inner.dot_run, answer.value.get().clone(), inner.durability)?,
         };
         inner.record(&body, None).map(drop)

@@ -65,7 +65,10 @@ impl RunView {
     /// Large fields stand under the digest of their file. Those that a crash left without a record are looked at too.
     fn verify_values(&self, found: &mut Verification) -> Result<(), RunError> {
         let mut names = BTreeSet::new();
-        self.each_record(|record| names.extend(record.body.stored().map(|stored| stored.file_name())))?;
+        self.each_record(|record| {
+            names.extend(record.body.stored().map(|stored| stored.file_name()));
+            names.extend(record.body.stored_text().map(|stored| stored.text_file_name()));
+        })?;
         let values = self.files().list_optional(&in_dot_run(VALUES))?;
         names.extend(values.into_iter().map(|entry| entry.name));
         for name in names {
@@ -73,7 +76,11 @@ impl RunView {
             let is = self.files().digest(&file, name.clone());
             found.files += 1;
             found.bytes += is.as_ref().map_or(0, |is| is.len);
-            let fits = is.map(|is| name == format!("{}.json", is.blake3));
+            let fits = is.map(|is| {
+                ["json", "txt"]
+                    .map(|end| format!("{}.{end}", is.blake3))
+                    .contains(&name)
+            });
             found.note(self.dir().join(file), fits);
         }
         Ok(())

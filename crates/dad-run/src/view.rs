@@ -33,6 +33,7 @@ use crate::recorded::{RecordedDefinition, read_definition};
 use crate::run::{Items, LoopStart};
 use crate::settings::RunSettings;
 use crate::step::read_artifact;
+use crate::subject::{AnswersByQuestion, RecordedAnswer};
 
 /// A run read from its journal, in one pass.
 #[derive(Debug)]
@@ -63,6 +64,7 @@ pub struct RunView {
     end: JournalEnd,
     /// Steps in loops by their place in the definition and their fingerprint; made when it is first asked for.
     in_loops: OnceLock<HashMap<(HierarchyPath, Fingerprint), HierarchyPath>>,
+    by_question: AnswersByQuestion,
 }
 
 /// A component or step of a [`RunView`].
@@ -210,6 +212,7 @@ impl RunView {
             entries: std::mem::take(&mut state.entries.entries),
             end,
             in_loops: OnceLock::new(),
+            by_question: AnswersByQuestion::default(),
             files,
             state,
         })
@@ -504,18 +507,30 @@ impl RunView {
     /// # Errors
     /// If it was kept apart and cannot be read.
     pub fn input(&self, path: &HierarchyPath) -> Result<Option<Value>, RunError> {
-        self.state
-            .entries
-            .answers
-            .get(path)
-            .map(|stored| load_value(self.files(), stored))
+        self.answer_at(path)
+            .map(|answer| load_value(self.files(), &answer.input))
             .transpose()
+    }
+
+    /// What was recorded of the answer of a step or component.
+    pub(crate) fn answer_at(&self, path: &HierarchyPath) -> Option<&RecordedAnswer> {
+        self.answers().get(path)
+    }
+
+    /// What steps and components were given, in the order in which it was recorded first.
+    pub(crate) fn answers(&self) -> &IndexMap<HierarchyPath, RecordedAnswer> {
+        &self.state.entries.answers
+    }
+
+    pub(crate) fn by_question(&self) -> &AnswersByQuestion {
+        &self.by_question
     }
 
     /// The inputs that steps and components were given, in the order in which they were recorded.
     pub fn inputs(&self) -> impl Iterator<Item = Result<(&HierarchyPath, Value), RunError>> {
-        let load = |(path, stored)| Ok((path, load_value(self.files(), stored)?));
-        self.state.entries.answers.iter().map(load)
+        let load =
+            |(path, answer): (_, &RecordedAnswer)| Ok((path, load_value(self.files(), &answer.input)?));
+        self.answers().iter().map(load)
     }
 
     /// Whether somebody agreed that a step or component executes as it is about to.

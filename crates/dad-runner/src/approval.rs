@@ -3,18 +3,21 @@
 use dad_core::{Clean, Digest, ErrorInfo, HierarchyPath, NodeType, StepStatus};
 use dad_events::{ApprovalRequiredEvent, QuestionKind};
 use dad_run::driver::{NewAnswer, NewQuestion, RunDriver};
-use dad_run::{Answer, ApprovalAnswer, RunError, approval_schema};
+use dad_run::{Answer, AnsweredBy, ApprovalAnswer, RunError, Shown, Subject, approval_schema};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::input::{Asker, record_edited};
 use crate::waiting::BusyStep;
+use crate::walk::Walk;
 
 /// What somebody is to agree to.
 pub(crate) struct Intent<'a> {
     /// Whose input may be changed; `None` if there is none to change.
     pub(crate) asker: Option<Asker<'a>>,
     pub(crate) path: &'a HierarchyPath,
+    /// What its input is asked about; none if it is not asked for.
+    pub(crate) subject: Option<Subject>,
     /// The type of the node; `None` for a component.
     pub(crate) node_type: Option<&'a NodeType>,
     /// Settings or variables, rendered.
@@ -40,6 +43,7 @@ pub(crate) enum Approval {
 /// Who said what.
 struct Said {
     source: String,
+    by: AnsweredBy,
     question: Option<String>,
     value: Value,
 }
@@ -48,10 +52,11 @@ impl Intent<'_> {
     /// Asks until somebody has said something, unless somebody agreed to the same before the run was resumed.
     pub(crate) async fn approval(
         self,
-        driver: &RunDriver,
+        walk: &Walk,
         busy: &mut BusyStep<'_>,
         stop: &CancellationToken,
     ) -> Result<Approval, RunError> {
+        let driver = &walk.driver;
         // What a step asks in the midst of its execution is something else than that it may begin.
         let may_begin = self.asker.is_some();
         if driver.history().is_some_and(|history| {
@@ -61,22 +66,24 @@ impl Intent<'_> {
         }
         let kind = QuestionKind::Approval;
         let early = driver.answered_meanwhile(self.path, kind, Some(self.facts))?;
+        let shown = driver.shown(self.preview.clone())?;
         let said = match early {
             Some((question, answer)) => Some(said_outside(answer, question)),
             None => tokio::select! {
-                // A handler is not waited for when the run stops; the question stays for whoever answers later.
+                // A handler is not waited for when the run stops; the question stays for a later answer.
                 () = stop.cancelled() => None,
-                said = self.ask_handlers(driver) => said,
+                said = self.ask_handlers(driver, &shown) => said,
             },
         };
         let Said {
             source,
+            by,
             question,
             value,
         } = match said {
             Some(said) => said,
             None => {
-                let question = driver.ask(self.question(driver))?;
+                let question = driver.ask(self.question(walk, shown))?;
                 match busy.wait(driver, &question, stop).await {
                     Ok(answer) => said_outside(answer, question),
                     Err(status) => return Ok(Approval::Pending(status)),
@@ -95,13 +102,18 @@ impl Intent<'_> {
             kind,
             question: question.as_deref(),
             source: &source,
+            by,
+            from: None,
             facts: Some(self.facts),
+            subject: None,
+            asked_again: None,
             value: &value,
         })?;
         Ok(match ApprovalAnswer::parse(value.get()) {
             Ok(ApprovalAnswer::Yes) => Approval::Granted,
             Ok(ApprovalAnswer::Edited(input)) => {
-                Approval::Edited(record_edited(driver, self.path, &source, input)?)
+                let who = (by, source.as_str());
+                Approval::Edited(record_edited(driver, self.path, who, self.subject, input)?)
             }
             Ok(ApprovalAnswer::No(reason)) => {
                 let reason = reason.unwrap_or_else(|| "without a reason".to_owned());
@@ -118,25 +130,29 @@ impl Intent<'_> {
         }
     }
 
-    async fn ask_handlers(&self, driver: &RunDriver) -> Option<Said> {
+    async fn ask_handlers(&self, driver: &RunDriver, shown: &Shown) -> Option<Said> {
         let input = self.check_input(driver);
+        let run_dir = &driver.handle().identity().run_dir;
+        let file = shown.file.as_ref().map(|file| run_dir.join(&file.path));
         let event = ApprovalRequiredEvent::new(
             driver.handle().identity().clone(),
             (self.path.clone(), self.node_type.cloned()),
             self.settings.get().clone(),
-            self.preview.get().clone(),
+            (shown.text.get().clone(), file),
             Box::new(move |answer| check(&input, answer)),
         );
         driver.bus().ask(&event).await;
         let value = event.answer()?;
         Some(Said {
             source: "event handler".to_owned(),
+            by: AnsweredBy::Handler,
             question: None,
             value,
         })
     }
 
-    fn question(&self, driver: &RunDriver) -> NewQuestion {
+    fn question(&self, walk: &Walk, shown: Shown) -> NewQuestion {
+        let asked_in = walk.asked_in();
         NewQuestion {
             path: self.path.clone(),
             kind: QuestionKind::Approval,
@@ -144,11 +160,14 @@ impl Intent<'_> {
             schema: approval_schema(
                 &self
                     .asker
-                    .map_or(Value::Bool(false), |asker| asker.schema(driver)),
+                    .map_or(Value::Bool(false), |asker| asker.schema(&asked_in)),
             ),
             settings: self.settings.clone(),
-            preview: self.preview.clone(),
+            shown,
             facts: Some(self.facts),
+            subject: None,
+            previous_input: None,
+            asked_again: None,
         }
     }
 }
@@ -167,6 +186,7 @@ fn said_outside(answer: Answer, question: String) -> Said {
     };
     Said {
         source,
+        by: AnsweredBy::Outside,
         question: Some(question),
         value,
     }

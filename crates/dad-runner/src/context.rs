@@ -20,6 +20,7 @@ use crate::approval::{Approval, Intent};
 use crate::blocking::{Stop, run_blocking};
 use crate::limits::{Guard, Life};
 use crate::memo::Memo;
+use crate::node::Preview;
 use crate::node_error::NodeError;
 use crate::output::NodeOutput;
 use crate::walk::Walk;
@@ -263,6 +264,17 @@ impl NodeContext {
         Box::pin(step.execute(self)).await
     }
 
+    /// What [`call`](Self::call) would do, for the person who is to agree. Of a call that will fail it is why; nothing is known
+    /// of callbacks.
+    pub async fn preview(&self, name: &str, arguments: &Value) -> Preview {
+        let preview = match self.walk.registry.call(name, arguments) {
+            Some(Ok(step)) => step.preview(&self.run).await,
+            Some(Err(error)) => Err(error),
+            None => Ok(Preview::default()),
+        };
+        preview.unwrap_or_else(|error| Preview::failing(&error))
+    }
+
     /// Asks whether something may be done in the midst of this step; `facts` is what it is. Without an answer the
     /// step comes to rest, and continues from its memos once there is one.
     ///
@@ -277,16 +289,14 @@ impl NodeContext {
         let intent = Intent {
             asker: None,
             path: self.path(),
+            subject: None,
             node_type: Some(self.node_type()),
             settings,
             preview,
             facts: self.walk.driver.facts_digest(facts),
         };
         let mut busy = self.walk.busy.inside();
-        match intent
-            .approval(&self.walk.driver, &mut busy, self.life.listen())
-            .await?
-        {
+        match intent.approval(&self.walk, &mut busy, self.life.listen()).await? {
             Approval::Granted | Approval::Edited(_) => Ok(()),
             Approval::Denied(error) => Err(NodeError::from_info(error).permanent()),
             Approval::Pending(StepStatus::Cancelled) => {

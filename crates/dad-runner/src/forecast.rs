@@ -12,17 +12,20 @@ use dad_definition::{
     Selected,
 };
 use dad_run::{
-    Asked, Decision, Facts, Fit, Kind, Known, Normaliser, PlannedStep, PreparedRun, Reason, RerunPlan,
-    RunError, RunPreview, RunScope, RunView, Side, Verdict, decide, origin_of,
+    AnswerWish, Asked, Decision, Facts, Fit, Kind, Known, Normaliser, PlannedAnswer, PlannedStep,
+    PreparedRun, Reason, Recalled, RerunPlan, RunError, RunPreview, RunScope, RunView, Side, Verdict, decide,
+    origin_of, variables_of,
 };
 use dad_template::Value;
 use serde_json::Map;
 
 use crate::evaluate::Evaluator;
 use crate::fingerprint::{Fingerprinted, fitting};
+use crate::input::Asker;
 use crate::node::BindContext;
 use crate::registry::NodeRegistry;
 use crate::scope::{Evidence, Frame, ResultCache, read_name};
+use crate::subject::{AskedIn, Subjects};
 
 /// No more steps are rendered; those behind are decided when the re-run is there.
 const MOST_STEPS: usize = 1000;
@@ -39,8 +42,8 @@ pub async fn forecast(prepared: &mut PreparedRun, registry: &NodeRegistry) -> Re
     let Some(preview) = prepared.rerun_preview() else {
         return Ok(());
     };
-    let steps = Forecast::new(&preview, registry, plan).look(&preview).await?;
-    prepared.refine_plan(steps);
+    let (steps, answers) = Forecast::new(&preview, registry, plan).look().await?;
+    prepared.refine_plan(steps, answers);
     Ok(())
 }
 
@@ -83,7 +86,10 @@ struct Forecast<'a> {
     execute: Vec<Selected>,
     /// What is asked again.
     ask: Vec<Selected>,
+    /// What takes the answers of the previous run whatever was asked.
+    reuse_answers: Vec<Selected>,
     steps: Vec<PlannedStep>,
+    answers: Vec<PlannedAnswer>,
     /// Steps whose results will be others, or may be.
     unsure: Vec<HierarchyPath>,
     /// The first step with an effect that will execute, or may.
@@ -117,6 +123,13 @@ struct Foreseen {
     kind: Kind,
 }
 
+/// What a step or component will be given.
+enum ForeseenInput {
+    Is(Option<serde_json::Value>),
+    /// It will ask.
+    Asks,
+}
+
 type BoxedLook<'a> = Pin<Box<dyn Future<Output = Result<(), RunError>> + Send + 'a>>;
 
 impl<'a> Forecast<'a> {
@@ -138,25 +151,86 @@ impl<'a> Forecast<'a> {
             fresh: plan.fresh,
             execute: plan.execute.iter().filter_map(selected).collect(),
             ask: plan.ask.iter().filter_map(selected).collect(),
+            reuse_answers: plan.reuse_answers.iter().filter_map(selected).collect(),
             steps: Vec::new(),
+            answers: Vec::new(),
             unsure: Vec::new(),
             effect: None,
             effect_is_certain: false,
         }
     }
 
-    async fn look(mut self, preview: &RunPreview) -> Result<Vec<PlannedStep>, RunError> {
-        let root = &preview.program().root;
+    async fn look(mut self) -> Result<(Vec<PlannedStep>, Vec<PlannedAnswer>), RunError> {
+        let root = &self.preview.program().root;
         let path = root.path.clone();
-        let mut given = preview.given_component_variables(&path)?;
-        given.extend(preview.scope().given_variables.clone());
         let inside = Outside {
             parent: None,
             waits_for: Vec::new(),
             is_reached: true,
         };
-        self.component(root, path, inside, &given).await?;
-        Ok(self.steps)
+        self.component(root, path, inside).await?;
+        Ok((self.steps, self.answers))
+    }
+
+    /// What a step or component will be given, if all that it reads is certain.
+    fn input(
+        &mut self,
+        asker: Asker<'_>,
+        path: &HierarchyPath,
+        around: Option<&Arc<Frame>>,
+    ) -> Result<ForeseenInput, RunError> {
+        if let Some(given) = self.preview.given_input(path).filter(|_| around.is_some()) {
+            return Ok(ForeseenInput::Is(Some(given.value.clone())));
+        }
+        let subjects = Subjects {
+            asked_in: AskedIn {
+                program: self.preview.program(),
+                types: self.registry,
+                given: &self.preview.scope().given_variables,
+            },
+            evaluator: Evaluator {
+                run: &*self.shifted,
+                cache: &self.cache,
+            },
+            normaliser: &self.normaliser,
+            salt: self.preview.results().and_then(RunView::salt).unwrap_or_default(),
+        };
+        if !asker.asks(&subjects.asked_in) {
+            return Ok(ForeseenInput::Is(None));
+        }
+        let Some(parent) = self.preview.results() else {
+            return Ok(ForeseenInput::Asks);
+        };
+        let subject = subjects.of(asker, path, around);
+        let mut planned = PlannedAnswer {
+            path: path.clone(),
+            by: None,
+            from: None,
+            asked_again: None,
+        };
+        let input = match parent.recall(path, &subject, self.answer_wish(path)) {
+            Recalled::Answer { path, by } => {
+                planned.by = Some(by);
+                let input = parent.input(&path)?;
+                planned.from = Some(path);
+                ForeseenInput::Is(input)
+            }
+            Recalled::Asks { because, .. } => {
+                planned.asked_again = because;
+                ForeseenInput::Asks
+            }
+        };
+        self.answers.push(planned);
+        Ok(input)
+    }
+
+    fn answer_wish(&self, path: &HierarchyPath) -> AnswerWish {
+        let covers = |selected: &Selected| selected.covers(path);
+        match self.reuse_answers.iter().any(covers) {
+            _ if self.ask.iter().any(covers) => AnswerWish::AskAgain,
+            true => AnswerWish::ByPath,
+            false => AnswerWish::SameQuestion,
+        }
     }
 
     /// The places of a list of references whose results are not those of the previous run.
@@ -181,7 +255,6 @@ impl<'a> Forecast<'a> {
         component: &'s Component,
         path: HierarchyPath,
         outside: Outside<'s>,
-        given: &'s Map<String, serde_json::Value>,
     ) -> BoxedLook<'s> {
         Box::pin(async move {
             let Outside {
@@ -190,15 +263,22 @@ impl<'a> Forecast<'a> {
                 is_reached,
             } = outside;
             waits_for.extend(self.unsure_of(&component.references, &path));
-            if component.asks() && (self.asks_again(&path) || self.preview.input(&path)?.is_none()) {
-                waits_for.push(path.clone());
+            let mut given = Map::new();
+            if waits_for.is_empty() {
+                match self.input(Asker::Component(component), &path, parent)? {
+                    ForeseenInput::Is(input) => given = input.as_ref().map(variables_of).unwrap_or_default(),
+                    ForeseenInput::Asks => waits_for.push(path.clone()),
+                }
+            }
+            if parent.is_none() {
+                given.extend(self.preview.scope().given_variables.clone());
             }
             let shifted = Arc::clone(&self.shifted);
             let evaluator = Evaluator {
                 run: &*shifted,
                 cache: &self.cache,
             };
-            let (frame, error) = evaluator.variables(component, &path, parent, given);
+            let (frame, error) = evaluator.variables(component, &path, parent, &given);
             if error.is_some() && waits_for.is_empty() {
                 waits_for.push(path.clone());
             }
@@ -362,13 +442,12 @@ impl<'a> Forecast<'a> {
             match element {
                 ProgramElement::Node(node) => self.step(node, path, around).await?,
                 ProgramElement::Component(component) => {
-                    let given = self.preview.given_component_variables(&path)?;
                     let outside = Outside {
                         parent: Some(around.frame),
                         waits_for: around.waits_for.to_vec(),
                         is_reached: around.is_reached,
                     };
-                    self.component(component, path, outside, &given).await?;
+                    self.component(component, path, outside).await?;
                 }
                 _ => {}
             }
@@ -463,7 +542,7 @@ impl<'a> Forecast<'a> {
 
     /// What a step will be, if that is certain.
     async fn rendered(
-        &self,
+        &mut self,
         node: &NodeElement,
         path: &HierarchyPath,
         around: Around<'_>,
@@ -472,10 +551,9 @@ impl<'a> Forecast<'a> {
         if !waits_for.is_empty() || self.steps.len() >= MOST_STEPS {
             return Ok(None);
         }
-        let input = self.preview.input(path)?.map(|input| input.value);
-        if node.asks() && (input.is_none() || self.asks_again(path)) {
+        let ForeseenInput::Is(input) = self.input(Asker::Node(node), path, Some(around.frame))? else {
             return Ok(None);
-        }
+        };
         let evaluator = Evaluator {
             run: &*self.shifted,
             cache: &self.cache,
@@ -515,10 +593,6 @@ impl<'a> Forecast<'a> {
             Ok(bound) => bound.world().await.map_or(Kind::Effect, |world| world.kind()),
             Err(_) => Kind::Effect,
         }
-    }
-
-    fn asks_again(&self, path: &HierarchyPath) -> bool {
-        self.ask.iter().any(|selected| selected.covers(path))
     }
 
     fn asked_reason(&self, path: &HierarchyPath) -> Option<Reason> {

@@ -1,15 +1,20 @@
-//! What a step or component is given from outside: before the run, by a handler, or by somebody who answers later.
+//! What a step or component is given from outside: before the run, by a handler, or by a person who answers later.
 
 use std::sync::Arc;
 
 use dad_core::{Clean, ErrorInfo, HierarchyPath, StepStatus};
 use dad_definition::{Component, NodeElement, Program};
-use dad_events::{AnswerCheck, ComponentInputRequiredEvent, NodeInputRequiredEvent, QuestionKind};
+use dad_events::{AnswerCheck, ComponentInputRequiredEvent, NodeInputRequiredEvent, Origin, QuestionKind};
 use dad_run::driver::{NewAnswer, NewQuestion, RunDriver};
-use dad_run::{Answer, ControlKind, RunError, Side, check_component_input};
+use dad_run::{
+    Answer, AnsweredBy, AskedAgain, ControlKind, Recalled, RunError, RunView, Shown, Side, Subject,
+    check_component_input,
+};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::scope::Frame;
+use crate::subject::AskedIn;
 use crate::waiting::BusyStep;
 use crate::walk::Walk;
 
@@ -32,89 +37,146 @@ pub(crate) enum Asker<'a> {
     Component(&'a Component),
 }
 
+/// A step or component that may need an input, and where it stands.
+#[derive(Clone, Copy)]
+pub(crate) struct AskingPlace<'a> {
+    pub(crate) asker: Asker<'a>,
+    pub(crate) path: &'a HierarchyPath,
+    /// The variables around it; the root has none.
+    pub(crate) around: Option<&'a Arc<Frame>>,
+    pub(crate) side: Side,
+}
+
 /// Where an input came from.
 struct Found {
     source: String,
+    by: AnsweredBy,
+    from: Option<Origin>,
     question: Option<String>,
     value: Value,
 }
 
 impl Found {
-    fn new(source: impl Into<String>, value: Value) -> Self {
+    fn new(by: AnsweredBy, source: impl Into<String>, value: Value) -> Self {
         Self {
             source: source.into(),
+            by,
+            from: None,
             question: None,
             value,
         }
     }
+
+    fn previous(by: AnsweredBy, (value, origin): (Value, Origin)) -> Self {
+        Self {
+            from: Some(origin),
+            ..Self::new(by, "previous run", value)
+        }
+    }
 }
 
-/// The input of a step or component, recorded: given before the run, else, if it asks, the previous run's answer, else a
-/// handler's, else that of somebody outside.
+/// What is known of a question before it is asked.
+#[derive(Default)]
+struct AboutQuestion {
+    /// What it is about; none of an input that is not asked for.
+    subject: Option<Subject>,
+    /// The answer of the previous run that does not hold for it.
+    offered: Option<Value>,
+    asked_again: Option<AskedAgain>,
+}
+
+/// What was given, as it is recorded.
+struct NewInput {
+    found: Found,
+    about: AboutQuestion,
+}
+
+/// The input of a step or component, recorded: given before the run, else, if it asks, the previous run's answer to the same
+/// question, else a handler's, else that of a person outside.
 pub(crate) async fn input(
     walk: &Walk,
-    asker: Asker<'_>,
-    path: &HierarchyPath,
-    side: Side,
+    place: AskingPlace<'_>,
     busy: &mut BusyStep<'_>,
     stop: &CancellationToken,
 ) -> Result<Input, RunError> {
+    let AskingPlace {
+        asker, path, side, ..
+    } = place;
     let driver = &walk.driver;
     // Answered before the run was resumed: asked once, recorded once.
     let answered = driver.history().map(|history| history.input(path)).transpose()?;
     if let Some(value) = answered.flatten() {
         return Ok(Input::Is(Some(Clean::from_store(value))));
     }
-    let found = match known_before(walk, asker, path)? {
-        Some(found) => found,
+    let asks = asker.asks(&walk.asked_in());
+    let subject = asks.then(|| walk.subjects().of(asker, path, place.around));
+    let input = match known_before(walk, place, subject)? {
+        Known::Found(input) => input,
+        Known::Unfit(error) => return Ok(Input::Fails(error)),
         // For what is only taken over nobody is asked.
-        None if side == Side::Before || !asker.asks(driver) => return Ok(Input::Is(None)),
-        None => match ask(walk, asker, path, busy, stop).await? {
-            Asking::Answered(found) => found,
-            Asking::Ends(input) => return Ok(input),
+        Known::Nothing(_) if side == Side::Before || !asks => return Ok(Input::Is(None)),
+        Known::Nothing(about) => match ask(walk, (asker, path), &about, busy, stop).await? {
+            AskOutcome::Answered(found) => NewInput { found, about },
+            AskOutcome::Ends(input) => return Ok(input),
         },
     };
-    Ok(Input::Is(Some(record(driver, path, found)?)))
+    Ok(Input::Is(Some(record(driver, path, &input)?)))
 }
 
 /// Records the input of a step whose result is taken over.
 pub(crate) fn carry_input(driver: &RunDriver, path: &HierarchyPath) -> Result<(), RunError> {
-    match driver.handle().result_reader().previous_input(path)? {
-        Some(value) => record(driver, path, Found::new("previous run", value)).map(drop),
+    match driver.handle().parent() {
+        Some(parent) => match carried(parent, path)? {
+            Some(input) => record(driver, path, &input).map(drop),
+            None => Ok(()),
+        },
         None => Ok(()),
     }
 }
 
+/// The input that the previous run has at a path, with the question it answers there.
+fn carried(parent: &RunView, path: &HierarchyPath) -> Result<Option<NewInput>, RunError> {
+    let answer = parent.answer_of(path)?;
+    Ok(answer.map(|answer| NewInput {
+        found: Found::previous(AnsweredBy::PreviousRun, answer),
+        about: AboutQuestion {
+            subject: parent.subject(path).cloned(),
+            ..AboutQuestion::default()
+        },
+    }))
+}
+
 /// What asking came to.
-enum Asking {
+enum AskOutcome {
     Answered(Found),
     Ends(Input),
 }
 
-/// Asks handlers, then whoever may answer later; what was answered while nobody drove the run comes first.
+/// Asks handlers, then the people outside; what was answered while no process drove the run comes first.
 async fn ask(
     walk: &Walk,
-    asker: Asker<'_>,
-    path: &HierarchyPath,
+    (asker, path): (Asker<'_>, &HierarchyPath),
+    about: &AboutQuestion,
     busy: &mut BusyStep<'_>,
     stop: &CancellationToken,
-) -> Result<Asking, RunError> {
+) -> Result<AskOutcome, RunError> {
     let driver = &walk.driver;
     let (question, answer) = match driver.answered_meanwhile(path, QuestionKind::Input, None)? {
         Some(answered) => answered,
         None => {
             let handled = tokio::select! {
-                // A handler is not waited for when the run stops; the question stays for whoever answers later.
+                // A handler is not waited for when the run stops; the question stays for a later answer.
                 () = stop.cancelled() => None,
-                handled = asker.ask_handlers(walk, path) => handled?,
+                handled = asker.ask_handlers(walk, path, about.offered.clone()) => handled,
             };
             if let Some(value) = handled {
-                return Ok(Asking::Answered(Found::new("event handler", value)));
+                let found = Found::new(AnsweredBy::Handler, "event handler", value);
+                return Ok(AskOutcome::Answered(found));
             }
-            let question = driver.ask(asker.question(driver, path))?;
+            let question = driver.ask(asker.question(walk, path, about))?;
             match busy.wait(driver, &question, stop).await {
                 Ok(answer) => (question, answer),
-                Err(status) => return Ok(Asking::Ends(Input::Pending(status))),
+                Err(status) => return Ok(AskOutcome::Ends(Input::Pending(status))),
             }
         }
     };
@@ -122,84 +184,141 @@ async fn ask(
         Answer::Denied { source, reason } => {
             let told = Some(reason.clone().into());
             driver.control(ControlKind::Fail, Some(path), &source, told)?;
-            Asking::Ends(Input::Denied(reason))
+            AskOutcome::Ends(Input::Denied(reason))
         }
-        // It was checked by whoever sent it, but anybody may write a file.
+        // Its sender checked it, but any program may write a file.
         Answer::Given { source, value } => match asker.check(driver)(&value) {
-            Ok(()) => Asking::Answered(Found {
+            Ok(()) => AskOutcome::Answered(Found {
                 question: Some(question),
-                ..Found::new(source, value)
+                ..Found::new(AnsweredBy::Outside, source, value)
             }),
             Err(reason) => {
                 let message = format!("in the answer, {reason}");
-                Asking::Ends(Input::Fails(ErrorInfo::new("invalid_input", message)))
+                AskOutcome::Ends(Input::Fails(ErrorInfo::new("invalid_input", message)))
             }
         },
     })
 }
 
-/// Records an input that somebody wanted instead of the one before.
+/// Records the input that a person wanted instead of the one before; of an input that is asked for, `subject` is what about.
 pub(crate) fn record_edited(
     driver: &RunDriver,
     path: &HierarchyPath,
-    source: &str,
+    (by, source): (AnsweredBy, &str),
+    subject: Option<Subject>,
     value: Value,
 ) -> Result<Clean<Value>, RunError> {
-    record(driver, path, Found::new(source, value))
+    let input = NewInput {
+        found: Found::new(by, source, value),
+        about: AboutQuestion {
+            subject,
+            ..AboutQuestion::default()
+        },
+    };
+    record(driver, path, &input)
 }
 
-fn record(driver: &RunDriver, path: &HierarchyPath, found: Found) -> Result<Clean<Value>, RunError> {
-    let Found {
-        source,
-        question,
-        value,
-    } = found;
-    let value = Clean::redact(value, &driver.handle().secrets().redactor());
+fn record(driver: &RunDriver, path: &HierarchyPath, input: &NewInput) -> Result<Clean<Value>, RunError> {
+    let NewInput { found, about } = input;
+    let value = Clean::redact(found.value.clone(), &driver.handle().secrets().redactor());
     driver.answered(NewAnswer {
-        question: question.as_deref(),
-        ..NewAnswer::input(path, &source, &value)
+        path,
+        kind: QuestionKind::Input,
+        question: found.question.as_deref(),
+        source: &found.source,
+        by: found.by,
+        from: found.from.as_ref(),
+        facts: None,
+        subject: about.subject.as_ref(),
+        asked_again: about.asked_again.as_ref(),
+        value: &value,
     })?;
     Ok(value)
 }
 
+/// What is known of an input before a person is asked.
+enum Known {
+    Found(NewInput),
+    /// The answer of the previous run has another shape than the one that is asked for now.
+    Unfit(ErrorInfo),
+    Nothing(AboutQuestion),
+}
+
+fn unfit(origin: &Origin, reason: &str) -> ErrorInfo {
+    let message = format!(
+        "the answer of `{}` in `{}` does not fit: {reason}",
+        origin.path, origin.run_id
+    );
+    ErrorInfo::new("invalid_input", message).with_hint("`--ask PATH` asks again")
+}
+
 /// An input for which nobody has to be asked.
-fn known_before(walk: &Walk, asker: Asker<'_>, path: &HierarchyPath) -> Result<Option<Found>, RunError> {
+fn known_before(walk: &Walk, place: AskingPlace<'_>, subject: Option<Subject>) -> Result<Known, RunError> {
+    let AskingPlace {
+        asker, path, side, ..
+    } = place;
     let driver = &walk.driver;
-    if let Some(given) = driver.handle().given_input(path) {
-        // What an input gives to the root are variables of the run, and recorded as such.
-        return Ok(Some(Found::new(given.source, given.value)).filter(|_| !asker.is_root(driver)));
+    let nothing = |subject| AboutQuestion {
+        subject,
+        ..AboutQuestion::default()
+    };
+    // What an input gives to the root are variables of the run, and recorded as such.
+    let is_root = asker.is_root(driver.handle().program());
+    if let Some(given) = driver.handle().given_input(path).filter(|_| !is_root) {
+        return Ok(Known::Found(NewInput {
+            found: Found::new(AnsweredBy::Given, given.source, given.value),
+            about: nothing(subject),
+        }));
     }
-    let alone = driver.plan().is_some_and(|plan| plan.alone);
-    if !(asker.asks(driver) || alone) || walk.asks_again(path) {
-        return Ok(None);
+    let is_alone = driver.plan().is_some_and(|plan| plan.alone);
+    let Some(parent) = driver.handle().parent().filter(|_| subject.is_some() || is_alone) else {
+        return Ok(Known::Nothing(nothing(subject)));
+    };
+    // What is before the entry point stays as it is recorded, and a step alone has the input it had.
+    if side == Side::Before || is_alone {
+        let carried = carried(parent, path)?.filter(|_| !walk.asks_again(path));
+        return Ok(carried.map_or_else(|| Known::Nothing(nothing(subject)), Known::Found));
     }
-    let previous = driver
-        .handle()
-        .parent()
-        .map(|parent| parent.input(path))
-        .transpose()?;
-    Ok(previous.flatten().map(|value| Found::new("previous run", value)))
+    let Some(subject) = subject else {
+        return Ok(Known::Nothing(AboutQuestion::default()));
+    };
+    Ok(match parent.recall(path, &subject, walk.answer_wish(path)) {
+        Recalled::Answer { path, by } => match parent.answer_of(&path)? {
+            Some(answer) => match asker.check(driver)(&answer.0) {
+                Ok(()) => Known::Found(NewInput {
+                    found: Found::previous(by, answer),
+                    about: nothing(Some(subject)),
+                }),
+                Err(reason) => Known::Unfit(unfit(&answer.1, &reason)),
+            },
+            None => Known::Nothing(nothing(Some(subject))),
+        },
+        Recalled::Asks { offered, because } => Known::Nothing(AboutQuestion {
+            subject: Some(subject),
+            offered: offered.map(|path| parent.input(&path)).transpose()?.flatten(),
+            asked_again: because,
+        }),
+    })
 }
 
 impl Asker<'_> {
     /// Whether it asks if it was given nothing.
-    fn asks(self, driver: &RunDriver) -> bool {
+    pub(crate) fn asks(self, asked_in: &AskedIn<'_>) -> bool {
         match self {
             Self::Node(node) => node.asks(),
-            Self::Component(component) => component.asks() && !open_variables(component, driver).is_empty(),
+            Self::Component(component) => component.asks() && !open_variables(component, asked_in).is_empty(),
         }
     }
 
-    fn is_root(self, driver: &RunDriver) -> bool {
-        matches!(self, Self::Component(component) if component.path == driver.handle().program().root.path)
+    fn is_root(self, program: &Program) -> bool {
+        matches!(self, Self::Component(component) if component.path == program.root.path)
     }
 
-    async fn ask_handlers(self, walk: &Walk, path: &HierarchyPath) -> Result<Option<Value>, RunError> {
+    async fn ask_handlers(self, walk: &Walk, path: &HierarchyPath, previous: Option<Value>) -> Option<Value> {
         let driver = &walk.driver;
         let identity = driver.handle().identity().clone();
-        let previous = driver.handle().result_reader().previous_input(path)?;
         let check = self.check(driver);
-        Ok(match self {
+        match self {
             Self::Node(node) => {
                 let who = (path.clone(), node.node_type.clone());
                 let settings = node.unrendered.clone();
@@ -209,43 +328,46 @@ impl Asker<'_> {
             }
             Self::Component(component) => {
                 let who = (path.clone(), component.kind);
-                let variables = open_variables(component, driver);
+                let variables = open_variables(component, &walk.asked_in());
                 let event = ComponentInputRequiredEvent::new(identity, who, variables, previous, check);
                 driver.bus().ask(&event).await;
                 event.answer()
             }
-        })
+        }
     }
 
-    /// What is asked of whoever may answer later, from another process.
-    fn question(self, driver: &RunDriver, path: &HierarchyPath) -> NewQuestion {
+    /// What people outside are asked, who may answer later and from another process.
+    fn question(self, walk: &Walk, path: &HierarchyPath, about: &AboutQuestion) -> NewQuestion {
+        let asked_in = walk.asked_in();
         let (node_type, settings) = match self {
             Self::Node(node) => (Some(node.node_type.clone()), node.unrendered.clone()),
-            Self::Component(component) => (None, open_variables(component, driver).into()),
+            Self::Component(component) => (None, open_variables(component, &asked_in).into()),
         };
         NewQuestion {
             path: path.clone(),
             kind: QuestionKind::Input,
             node_type,
-            schema: self.schema(driver),
-            settings: Clean::redact(settings, &driver.handle().secrets().redactor()),
-            preview: Clean::default(),
+            schema: self.schema(&asked_in),
+            settings: Clean::redact(settings, &walk.run.secrets().redactor()),
+            shown: Shown::default(),
             facts: None,
+            subject: about.subject.clone(),
+            previous_input: about.offered.clone().map(Clean::from_store),
+            asked_again: about.asked_again.clone(),
         }
     }
 
     /// JSON Schema of its input.
-    pub(crate) fn schema(self, driver: &RunDriver) -> Value {
+    pub(crate) fn schema(self, asked_in: &AskedIn<'_>) -> Value {
         match self {
             Self::Node(node) => {
-                let info = driver.handle().node_types().node_type(&node.node_type);
+                let info = asked_in.types.node_type(&node.node_type);
                 info.map(|info| info.input_schema.clone()).unwrap_or_default()
             }
             Self::Component(component) => {
-                let variables = open_variables(component, driver);
-                let needed = |name: &&String| {
-                    self.is_root(driver) && driver.handle().program().required().contains(name)
-                };
+                let variables = open_variables(component, asked_in);
+                let program = asked_in.program;
+                let needed = |name: &&String| self.is_root(program) && program.required().contains(name);
                 let required: Vec<&String> = variables.keys().filter(needed).collect();
                 let properties: Map<String, Value> =
                     variables.keys().map(|name| (name.clone(), json!({}))).collect();
@@ -290,21 +412,16 @@ impl Asker<'_> {
 }
 
 /// The variables that an input may give: of the root those that were not given already, null for those that must be.
-fn open_variables(component: &Component, driver: &RunDriver) -> Map<String, Value> {
+pub(crate) fn open_variables(component: &Component, asked_in: &AskedIn<'_>) -> Map<String, Value> {
     let own = component.variables.iter();
     let own = own.map(|variable| (variable.name.clone(), variable.unrendered.clone()));
-    if component.path != driver.handle().program().root.path {
+    if component.path != asked_in.program.root.path {
         return own.collect();
     }
-    let required = driver
-        .handle()
-        .program()
-        .required()
-        .iter()
-        .map(|name| (name.clone(), Value::Null));
-    let given = &driver.handle().scope().given_variables;
+    let required = asked_in.program.required().iter();
+    let required = required.map(|name| (name.clone(), Value::Null));
     required
         .chain(own)
-        .filter(|(name, _)| !given.contains_key(name))
+        .filter(|(name, _)| !asked_in.given.contains_key(name))
         .collect()
 }

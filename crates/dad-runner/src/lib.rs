@@ -40,6 +40,7 @@ mod road;
 mod runner;
 mod scope;
 mod settings;
+mod subject;
 mod waiting;
 mod walk;
 

@@ -196,6 +196,23 @@ pub struct Preview {
     pub shown: String,
 }
 
+impl Preview {
+    /// Of what will fail: the person who is asked wants to know that as well.
+    #[must_use]
+    pub fn failing(error: &NodeError) -> Self {
+        format!("it will fail: {error}").into()
+    }
+
+    /// What is compared with a later preview: the facts, else what is shown.
+    #[must_use]
+    pub fn compared(&self) -> Value {
+        match &self.facts {
+            Value::Null => self.shown.clone().into(),
+            facts => facts.clone(),
+        }
+    }
+}
+
 impl From<String> for Preview {
     fn from(shown: String) -> Self {
         Self {

@@ -29,9 +29,9 @@ use crate::context::NodeContext;
 use crate::erased::ErasedNode;
 use crate::evaluate::Rendered;
 use crate::fingerprint::{Fingerprinted, fitting};
-use crate::input::{Asker, Input, carry_input, input};
+use crate::input::{Asker, AskingPlace, Input, carry_input, input};
 use crate::limits::{CANCELLED, LONGEST_STOP, Life, within_limits};
-use crate::node::{BindContext, Bound, BoundStep, ReadSet, World};
+use crate::node::{BindContext, Bound, BoundStep, Preview, ReadSet, World};
 use crate::node_error::NodeError;
 use crate::output::{CleanOutput, recordable};
 use crate::walk::{Ended, Inside, Walk};
@@ -143,16 +143,7 @@ pub(crate) async fn take_step(
         return step.reuse(&step.path, Reason::BeforeEntryPoint);
     }
     // Input: for deciding whether the step can be reused nobody has to be asked twice.
-    let mut input = match input(
-        walk,
-        Asker::Node(node),
-        &step.path,
-        inside.side,
-        &mut busy,
-        &step.stop,
-    )
-    .await?
-    {
+    let mut input = match input(walk, step.asking_place(), &mut busy, &step.stop).await? {
         Input::Is(input) => input,
         Input::Fails(error) => return step.fail_before_execution(None, error),
         Input::Denied(reason) => return step.settle(Settled::Failed(Some(reason))),
@@ -191,7 +182,7 @@ pub(crate) async fn take_step(
         }
         let intent = step.intent(&*bound, &rendered, given).await;
         let shown = intent.facts;
-        match intent.approval(&walk.driver, &mut busy, &step.stop).await? {
+        match intent.approval(walk, &mut busy, &step.stop).await? {
             Approval::Granted => {
                 // The person may have thought for long, and the world does not wait.
                 if step.facts(&*bound, &rendered, given).await.0 == shown {
@@ -202,7 +193,10 @@ pub(crate) async fn take_step(
                     return step.fail_before_execution(input, world_unstable());
                 }
             }
-            Approval::Edited(edited) => input = Some(edited),
+            Approval::Edited(edited) => {
+                input = Some(edited);
+                asked_again = 0;
+            }
             Approval::Denied(error) => return step.end_by_hand(StepStatus::Failed, Some(error), None),
             Approval::Pending(status) => return step.rest(status),
         }
@@ -309,13 +303,25 @@ impl Step<'_> {
         Ok(ended)
     }
 
+    fn asking_place(&self) -> AskingPlace<'_> {
+        AskingPlace {
+            asker: Asker::Node(self.node),
+            path: &self.path,
+            around: Some(self.inside.frame),
+            side: self.inside.side,
+        }
+    }
+
     /// What a person is to agree to before it executes.
     async fn intent(&self, bound: &dyn BoundStep, rendered: &Rendered, input: Option<&Value>) -> Intent<'_> {
         let (facts, shown) = self.facts(bound, rendered, input).await;
         let redactor = self.walk.run.secrets().redactor();
+        let AskingPlace { asker, around, .. } = self.asking_place();
+        let subjects = self.walk.subjects();
         Intent {
-            asker: Some(Asker::Node(self.node)),
+            asker: Some(asker),
             path: &self.path,
+            subject: self.node.asks().then(|| subjects.of(asker, &self.path, around)),
             node_type: Some(&self.node.node_type),
             settings: Clean::render(rendered.settings.clone(), &redactor),
             preview: Clean::redact(shown, &redactor),
@@ -331,8 +337,7 @@ impl Step<'_> {
         input: Option<&Value>,
     ) -> (Digest, String) {
         let preview = bound.preview(&self.walk.run).await;
-        // The person who is asked wants to know that it will fail as well.
-        let preview = preview.unwrap_or_else(|error| format!("it will fail: {error}").into());
+        let preview = preview.unwrap_or_else(|error| Preview::failing(&error));
         let facts = match preview.facts {
             Value::Null => json!({ "settings": rendered.settings, "input": input, "shown": preview.shown }),
             facts => facts,

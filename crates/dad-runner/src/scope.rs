@@ -101,6 +101,22 @@ impl Frame {
         }
     }
 
+    /// The items of the loops around, the innermost first. What tells an iteration from others is its first variable: the
+    /// item, or the number of the pass.
+    pub(crate) fn items(&self) -> Vec<&Value> {
+        let is_iteration = matches!(
+            self.path.typed_segments().next_back(),
+            Some(Segment::Iteration(_))
+        );
+        let own = self
+            .variables
+            .first()
+            .filter(|_| is_iteration)
+            .map(|(_, value)| value);
+        let around = self.parent.as_deref().map(Self::items).unwrap_or_default();
+        own.into_iter().chain(around).collect()
+    }
+
     fn get(&self, name: &str) -> Option<&Value> {
         let own = self.variables.iter().rfind(|(known, _)| known == name);
         match own {

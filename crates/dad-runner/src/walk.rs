@@ -9,8 +9,8 @@ use dad_core::{Clean, ErrorInfo, FirstFailure, HierarchyPath, OnError, StepStatu
 use dad_definition::{Component, Content, Expression, NodeElement, ProgramElement, Selected};
 use dad_run::driver::{ComponentEnd, EnteredComponent, RunDriver};
 use dad_run::{
-    Asked, EntryPoint, Normaliser, RerunPlan, RunError, RunHandle, RunView, Side, Totals, ViewEntry,
-    is_result, missing_variable, variables_of,
+    AnswerWish, Asked, EntryPoint, Normaliser, RerunPlan, RunError, RunHandle, RunView, Side, Totals,
+    ViewEntry, is_result, missing_variable, variables_of,
 };
 use dad_template::Limits;
 use futures_util::future::join_all;
@@ -20,11 +20,12 @@ use tokio_util::sync::CancellationToken;
 use crate::approval::{Approval, Intent};
 use crate::effects::Effects;
 use crate::evaluate::Evaluator;
-use crate::input::{Asker, Input, input};
+use crate::input::{Asker, AskingPlace, Input, input};
 use crate::reader::Reader;
 use crate::registry::NodeRegistry;
 use crate::road::take_step;
 use crate::scope::{Frame, ResultCache};
+use crate::subject::{AskedIn, Subjects};
 use crate::waiting::Busy;
 
 /// The time limit of an element of `finally` that has none of its own.
@@ -46,6 +47,8 @@ pub(crate) struct Walk {
     execute: Vec<Selected>,
     /// What a re-run asks again.
     ask: Vec<Selected>,
+    /// What takes the answers of the previous run whatever was asked.
+    reuse_answers: Vec<Selected>,
     /// The steps that are on their way.
     pub(crate) busy: Busy,
     /// What ran out of time, and how that is told of the steps in it that are stopped.
@@ -140,6 +143,7 @@ impl Walk {
             entry_point: plan.and_then(RerunPlan::entry),
             execute: selected(plan.map_or(none, |plan| &plan.execute), &run),
             ask: selected(plan.map_or(none, |plan| &plan.ask), &run),
+            reuse_answers: selected(plan.map_or(none, |plan| &plan.reuse_answers), &run),
             busy: Busy::default(),
             out_of_time: Mutex::default(),
             run,
@@ -198,6 +202,34 @@ impl Walk {
         self.ask.iter().any(|selected| selected.covers(path))
     }
 
+    /// What the user wants of the previous run's answers at a place.
+    pub(crate) fn answer_wish(&self, path: &HierarchyPath) -> AnswerWish {
+        match self.reuse_answers.iter().any(|selected| selected.covers(path)) {
+            _ if self.asks_again(path) => AnswerWish::AskAgain,
+            true => AnswerWish::ByPath,
+            false => AnswerWish::SameQuestion,
+        }
+    }
+
+    /// What questions are asked with.
+    pub(crate) fn asked_in(&self) -> AskedIn<'_> {
+        AskedIn {
+            program: self.run.program(),
+            types: &**self.run.node_types(),
+            given: &self.run.scope().given_variables,
+        }
+    }
+
+    /// Finds out what questions are about.
+    pub(crate) fn subjects(&self) -> Subjects<'_> {
+        Subjects {
+            asked_in: self.asked_in(),
+            evaluator: self.evaluator(),
+            normaliser: &self.normaliser,
+            salt: self.driver.salt(),
+        }
+    }
+
     /// Takes the whole program along.
     pub(crate) async fn root(self: &Arc<Self>) -> Result<WalkEnded, RunError> {
         let program = Arc::clone(self.run.program());
@@ -205,7 +237,13 @@ impl Walk {
         let side = Side::of_root(&root.path, self.entry_point.as_ref());
         let stop = &self.driver.cancelled().child_token();
         let _stoppable = self.driver.stoppable(&root.path, stop, None);
-        let asked = match self.asked_variables(root, &root.path, stop, side).await? {
+        let place = AskingPlace {
+            asker: Asker::Component(root),
+            path: &root.path,
+            around: None,
+            side,
+        };
+        let asked = match self.asked_variables(root, place, stop).await? {
             Ok(asked) => asked,
             Err(ended) => {
                 return Ok(WalkEnded {
@@ -331,7 +369,13 @@ impl Walk {
             }
             let stop = &inside.stop.child_token();
             let _stoppable = self.driver.stoppable(&path, stop, phase.shield());
-            let asked = self.asked_variables(component, &path, stop, side).await?;
+            let place = AskingPlace {
+                asker: Asker::Component(component),
+                path: &path,
+                around: Some(frame),
+                side,
+            };
+            let asked = self.asked_variables(component, place, stop).await?;
             let mut given = match asked {
                 Ok(asked) => asked.unwrap_or_default(),
                 Err(Ended {
@@ -345,7 +389,7 @@ impl Walk {
                 if error.is_some() || !component.options.requires_approval || side == Side::Before {
                     break (frame, error);
                 }
-                match self.component_approval(component, &path, &frame, stop).await? {
+                match self.component_approval(component, place, &frame, stop).await? {
                     Approval::Granted => break (frame, error),
                     Approval::Edited(input) => given = variables_of(input.get()),
                     Approval::Denied(error) => return self.refuse(component, &path, error),
@@ -362,13 +406,12 @@ impl Walk {
     async fn asked_variables(
         &self,
         component: &Component,
-        path: &HierarchyPath,
+        place: AskingPlace<'_>,
         stop: &CancellationToken,
-        side: Side,
     ) -> Result<Result<Option<Map<String, serde_json::Value>>, Ended>, RunError> {
-        let asker = Asker::Component(component);
+        let path = place.path;
         let mut busy = self.busy.step();
-        Ok(match input(self, asker, path, side, &mut busy, stop).await? {
+        Ok(match input(self, place, &mut busy, stop).await? {
             Input::Is(input) => Ok(input.map(|input| variables_of(input.get()))),
             Input::Fails(error) => Err(self.refuse(component, path, error)?),
             Input::Denied(reason) => {
@@ -382,15 +425,21 @@ impl Walk {
     async fn component_approval(
         &self,
         component: &Component,
-        path: &HierarchyPath,
+        place: AskingPlace<'_>,
         frame: &Frame,
         stop: &CancellationToken,
     ) -> Result<Approval, RunError> {
+        let AskingPlace {
+            asker, path, around, ..
+        } = place;
         let variables = self.recorded_variables(path, frame)?.into_json();
         let normalised = self.normaliser.value(variables.get());
         let intent = Intent {
-            asker: Some(Asker::Component(component)),
+            asker: Some(asker),
             path,
+            subject: asker
+                .asks(&self.asked_in())
+                .then(|| self.subjects().of(asker, path, around)),
             node_type: None,
             settings: variables,
             preview: Clean::default(),
@@ -398,7 +447,7 @@ impl Walk {
                 .driver
                 .facts_digest(&json!({ "kind": component.kind, "variables": normalised })),
         };
-        intent.approval(&self.driver, &mut self.busy.step(), stop).await
+        intent.approval(self, &mut self.busy.step(), stop).await
     }
 
     /// Ends a component as failed that is not entered: what is in it does not execute, `finally` neither.

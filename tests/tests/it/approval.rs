@@ -74,6 +74,7 @@ fn what_is_about_to_happen_is_shown_and_waits() {
     waits for approval (approval_5b7dcc35599e)
     in [root]/project/runs/run_00000000_000000_000001
     $ echo 'hello you'
+    (what the programs themselves read is not covered)
       artifacts [root]/project/runs/run_00000000_000000_000001/flow_root/say
     ---- exit code 0
     ");
@@ -332,4 +333,238 @@ elements:
     );
     let answers = records(&env.last_run(), "answered");
     assert_eq!(answers.len(), 1, "only what was agreed to counts: {answers:?}");
+}
+
+/// What is too long to be shown at once is shown up to a line that says how much more there is, and all of it is in a file.
+#[test]
+fn a_long_preview_is_cut_and_a_file_has_all_of_it() {
+    let env = TestEnvironment::new();
+    let content: String = (1..=1000).map(|n| format!("line {n} of many\n")).collect();
+    let settings = json!({
+        "base_directory": "$var{project_root}/tree",
+        "operations": [{ "type": "create_file", "path": "new.txt", "content": content + "key sk-very-secret-value\n" }],
+    });
+    let flow = json!({
+        "schema_version": 1, "kind": "flow", "root_id": "f",
+        "elements": [{ "node": "writes", "type": "file_operation", "requires_approval": true, "settings": settings }],
+    });
+    env.write("flow.json", &flow.to_string());
+    std::fs::create_dir_all(env.project().join("tree")).unwrap();
+    env.write(
+        ".dhenara/.secrets/.credentials.yaml",
+        "MY_KEY: sk-very-secret-value\n",
+    );
+    drop(env.run(&["run", "flow", "flow.json"]).expect(3));
+
+    let run = env.last_run();
+    let view = RunView::open(&run).unwrap();
+    let question = view.question(&view.open_questions().next().unwrap().id).unwrap();
+    let file = view.facts_file(&question).unwrap().unwrap();
+    let all = std::fs::read_to_string(&file).unwrap();
+    assert!(
+        all.contains("+line 1000 of many\n") && !all.contains("very-secret"),
+        "all of it, masked"
+    );
+    let (shown, end) = question.preview.rsplit_once('\n').unwrap();
+    assert!(all.starts_with(shown) && shown.lines().count() == 200, "{shown}");
+    let rest = all.lines().count() - 200;
+    let name = &question.facts_file.as_ref().unwrap().path;
+    assert!(
+        end.starts_with(&format!("[cut here: {rest} more lines, ")),
+        "{end}"
+    );
+    assert!(
+        end.ends_with(&format!("all of it is in {name} of the run]")),
+        "{end}"
+    );
+    assert_eq!(run.join(name), file);
+    let recorded = &records(&run, "question")[0]["facts_file"];
+    assert_eq!(
+        *recorded,
+        json!({ "blake3": question.facts_file.unwrap().stored.blake3, "len": all.len() })
+    );
+
+    let told = file.display().to_string();
+    let shown = env.run(&["runs", "show", "last", "writes"]).expect(0);
+    assert!(shown.stdout.contains(&format!("all of it {told}")), "{shown}");
+    let unanswered = env.run(&["answer", "last"]).expect(2);
+    assert!(unanswered.stderr.contains(&told), "{unanswered}");
+    drop(env.run(&["runs", "verify", "last"]).expect(0));
+
+    // One that was changed is not what the person is to agree to.
+    std::fs::write(&file, all.replace("line 900", "line nine hundred")).unwrap();
+    drop(env.run(&["runs", "verify", "last"]).expect(5));
+    for command in [
+        &["runs", "show", "last", "writes"][..],
+        &["answer", "last", "--approve"],
+    ] {
+        let refused = env.run(command).expect(5);
+        assert!(refused.stderr.contains("its digest differs"), "{refused}");
+    }
+    std::fs::write(&file, &all).unwrap();
+    drop(env.run(&["answer", "last", "--approve"]).expect(0));
+    let written = std::fs::read_to_string(env.project().join("tree/new.txt")).unwrap();
+    assert_eq!(written.lines().count(), 1001);
+}
+
+/// A definition with one step of each built-in type, all of which need approval.
+fn each_type() -> Value {
+    let settings = json!({
+        "ai_model_call": { "models": ["a/b"], "prompt": { "text": "Look at this.", "files": ["$var{project_root}/tree/old.txt"] } },
+        "command": { "commands": [["cat"], "echo $var{run_id}"], "stdin": "read me", "env_vars": { "A": "b" } },
+        "file_operation": {
+            "base_directory": "$var{project_root}/tree",
+            "operations": [
+                { "type": "edit_file", "path": "old.txt", "edits": [{ "old_text": "before", "new_text": "after" }] },
+                { "type": "create_file", "path": "deep/new.txt", "content": "new" },
+                { "type": "delete_directory", "path": "gone" },
+                { "type": "list_directory" },
+            ],
+        },
+        "folder_analyzer": { "base_directory": "$var{project_root}/tree", "operations": [{ "operation_type": "analyze_folder", "path": "." }] },
+    });
+    let step = |(name, settings): (&String, &Value)| json!({ "node": name, "type": name, "requires_approval": true, "settings": settings });
+    let steps: Vec<Value> = settings.as_object().unwrap().iter().map(step).collect();
+    json!({
+        "schema_version": 1, "kind": "flow", "root_id": "flow_root",
+        "elements": [{ "parallel": "all", "elements": steps }],
+    })
+}
+
+/// The digest of what each step shows, and the number of its questions.
+fn facts(run: &std::path::Path) -> Vec<(String, String)> {
+    let view = RunView::open(run).unwrap();
+    let mut found: Vec<_> = view
+        .open_questions()
+        .map(|open| {
+            let facts = view.question(&open.id).unwrap().facts.unwrap();
+            (open.path.leaf().to_owned(), facts.to_string())
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// Nothing but what would be done counts: neither the time, nor when a file was touched.
+#[tokio::test]
+async fn what_is_shown_twice_is_the_same_for_every_type_of_node() {
+    let env = project();
+    env.write("tree/gone/a.txt", "a");
+    let definition = load_str(&each_type().to_string(), "flow.json", None, None)
+        .unwrap()
+        .definition;
+    let report = Runner::new(definition.clone(), steps(&env).build().unwrap())
+        .run()
+        .await
+        .unwrap();
+    let first = facts(&report.run_dir);
+    let types: Vec<&str> = first.iter().map(|(name, _)| name.as_str()).collect();
+    let mut registered = dhenara::nodes::builtin_nodes()
+        .type_names()
+        .into_iter()
+        .map(str::to_owned)
+        .collect::<Vec<_>>();
+    registered.sort();
+    assert_eq!(types, registered, "a type without a step here");
+
+    let again = async || {
+        let context = steps(&env).build().unwrap();
+        drop(
+            Runner::resume(definition.clone(), context, &report.run_dir)
+                .run()
+                .await
+                .unwrap(),
+        );
+        facts(&report.run_dir)
+    };
+    env.write("tree/old.txt", "before\n");
+    assert_eq!(again().await, first);
+    assert_eq!(
+        records(&report.run_dir, "question").len(),
+        types.len(),
+        "asked once"
+    );
+
+    // What would be done differs: each file that is changed, read or sent, and what stands in a directory that goes.
+    env.write("tree/old.txt", "before and more\n");
+    env.write("tree/gone/b.txt", "b");
+    let differing: Vec<String> = again()
+        .await
+        .into_iter()
+        .filter(|facts| !first.contains(facts))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(differing, ["ai_model_call", "file_operation"]);
+}
+
+/// Approves each time, and changes the file that would be edited as often as it is told to; edits when the preview says so.
+async fn approved_while_it_changes(changes: u32, edits_at: Option<u32>) -> (Result<String, String>, u32) {
+    let env = project();
+    let file = env.project().join("tree/old.txt");
+    let flow = json!({
+        "schema_version": 1, "kind": "flow", "root_id": "flow_root",
+        "elements": [{ "node": "files", "type": "file_operation", "requires_approval": true, "settings": {
+            "base_directory": "$var{project_root}/tree",
+            "operations": [{ "type": "edit_file", "path": "old.txt", "edits": [{ "old_text": "before", "new_text": "after" }] }],
+        } }],
+    });
+    let definition = load_str(&flow.to_string(), "flow.json", None, None)
+        .unwrap()
+        .definition;
+    let asked: Arc<Mutex<u32>> = Arc::default();
+    let counts = Arc::clone(&asked);
+    let path = file.clone();
+    let handler = move |event: ApprovalRequiredEvent| {
+        let mut count = counts.lock().unwrap();
+        *count += 1;
+        let edits = edits_at == Some(*count);
+        if !edits && *count <= changes {
+            std::fs::write(&path, format!("before {count}\n")).unwrap();
+        }
+        async move {
+            match edits {
+                true => event.edit_input(json!({ "operations": [
+                    { "type": "edit_file", "path": "old.txt", "edits": [{ "old_text": "before", "new_text": "edited" }] }
+                ] }))?,
+                false => event.approve()?,
+            }
+            Ok::<_, HandlerError>(())
+        }
+    };
+    let report = Runner::new(definition, steps(&env).on(handler).build().unwrap())
+        .run()
+        .await;
+    let ended = match report {
+        Ok(_) => Ok(std::fs::read_to_string(&file).unwrap()),
+        Err(failed) => Err(failed.report().unwrap().error.clone().unwrap().code),
+    };
+    let count = *asked.lock().unwrap();
+    (ended, count)
+}
+
+#[tokio::test]
+async fn what_changes_while_it_is_asked_about_is_asked_again_three_times() {
+    let (ended, asked) = approved_while_it_changes(2, None).await;
+    assert_eq!((ended, asked), (Ok("after 2\n".to_owned()), 3));
+    let (ended, asked) = approved_while_it_changes(100, None).await;
+    assert_eq!((ended, asked), (Err("world_unstable".to_owned()), 3));
+    // What the person changes is another proposal, worked out anew.
+    let (ended, asked) = approved_while_it_changes(5, Some(3)).await;
+    assert_eq!((ended, asked), (Ok("edited 5\n".to_owned()), 6));
+}
+
+#[test]
+fn an_approval_of_the_previous_run_is_none_of_the_re_run() {
+    let env = project();
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(3));
+    for code in [3, 3, 0] {
+        drop(env.run(&["answer", "last", "--approve"]).expect(code));
+    }
+    let again = ["run", "flow", "flow.yaml", "--previous-run-id", "last"];
+    for more in [&["--fresh"][..], &["--execute", "say"], &["--entry-point", "say"]] {
+        drop(env.run(&[&again[..], more].concat()).expect(3));
+        let asked = records(&env.last_run(), "question");
+        assert_eq!(asked[0]["path"], "flow_root.say", "{more:?}");
+        drop(env.run(&["cancel", "last"]));
+    }
 }

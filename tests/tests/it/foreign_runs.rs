@@ -25,7 +25,7 @@ fn id(env: &TestEnvironment) -> String {
 }
 
 /// Has a driver of another user write the journal of a run, on another machine.
-fn driven_elsewhere(run: &Path) {
+pub(crate) fn driven_elsewhere(run: &Path) {
     edit_journal_elsewhere(run, |record| {
         if record["host"].is_string() {
             record["host"] = json!("elsewhere.example");

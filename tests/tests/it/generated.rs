@@ -180,7 +180,7 @@ fn what_is_shown_is_what_runs() {
         .unwrap()
         .path();
     let preview = read_json(&question)["preview"].as_str().unwrap().to_owned();
-    let typed: Vec<&str> = preview.lines().skip(1).collect();
+    let typed: Vec<&str> = preview.lines().filter(|line| line.starts_with("$ ")).collect();
     insta::assert_snapshot!(typed.join("\n"), @r#"
     $ printf '%s\n' 'a; touch PWNED' "<\$(touch PWNED) \"quoted\">"
     $ echo 'a; touch PWNED'

@@ -62,6 +62,8 @@ mod repair;
 mod rerun;
 mod resume;
 #[cfg(unix)]
+mod same_question;
+#[cfg(unix)]
 mod secrets;
 #[cfg(unix)]
 mod secrets_in_files;

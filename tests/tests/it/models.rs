@@ -504,6 +504,61 @@ async fn a_call_that_needs_approval_waits_and_nothing_is_paid_twice() {
     );
 }
 
+/// That an earlier call with the same arguments was agreed to says nothing about the next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_call_is_asked_about_although_its_arguments_are_those_of_an_earlier_one() {
+    let burn = || calls("burn", &json!({ "what": "paper" }));
+    let scripted = Scripted::new(vec![burn(), burn(), says("done")]).await;
+    let tools = "tools: [{ name: burn, requires_approval: true, command: [echo, burned, \"{what}\"], parameters: { type: object } }]";
+    scripted.flow(&node(tools));
+    drop(scripted.run(&[]).expect(3));
+    drop(scripted.env.run(&["answer", "last", "--approve"]).expect(3));
+    // Neither is it by resuming the run.
+    drop(scripted.env.run(&["resume", "last"]).expect(3));
+    let done = scripted
+        .env
+        .run(&["answer", "last", "--deny", "enough"])
+        .expect(0);
+    assert!(done.stdout.contains("done"), "{done}");
+    let last = scripted.asked().await[2]["messages"].to_string();
+    assert!(last.contains("burned paper") && last.contains("enough"), "{last}");
+}
+
+/// A call of a node is shown as the node shows it, and holds for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_asked_about_again_when_what_it_would_do_has_changed() {
+    // The answer names a directory that is known only when the project is there.
+    let scripted = Scripted::new(vec![says("done")]).await;
+    let arguments = json!({
+        "base_directory": scripted.env.project().join("tree"),
+        "operations": [{ "type": "edit_file", "path": "a.txt", "edits": [{ "old_text": "one", "new_text": "two" }] }],
+    });
+    let first = Mock::given(method("POST")).respond_with(calls("edit", &arguments));
+    first
+        .up_to_n_times(1)
+        .with_priority(1)
+        .mount(&scripted.server)
+        .await;
+    let file = scripted.env.write("tree/a.txt", "one\n");
+    let tools = "tools: [{ name: edit, requires_approval: true, node: file_operation }]";
+    scripted.flow(&node(tools));
+    drop(scripted.run(&[]).expect(3));
+    let shown = scripted.env.run(&["runs", "show", "last", "ask"]).expect(0);
+    assert!(shown.stdout.contains("-one\n+two\n"), "{shown}");
+    std::fs::write(&file, "one\nand the user's own line\n").unwrap();
+    drop(scripted.env.run(&["answer", "last", "--approve"]).expect(3));
+    let shown = scripted.env.run(&["runs", "show", "last", "ask"]).expect(0);
+    assert!(
+        shown.stdout.contains("-one\n+two\n and the user's own line\n"),
+        "{shown}"
+    );
+    let now = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(now, "one\nand the user's own line\n", "nobody agreed to that");
+    drop(scripted.env.run(&["answer", "last", "--approve"]).expect(0));
+    let now = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(now, "two\nand the user's own line\n");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn files_and_earlier_steps_stand_before_the_prompt() {
     let scripted = Scripted::new(vec![says("seen")]).await;

@@ -71,6 +71,7 @@ impl TestEnvironment {
             .current_dir(self.project())
             .env_clear()
             .env("HOME", self.path("home"))
+            .env("DHENARA_ORIGIN_KEY", dad_tests::hex_key())
             .env("TMPDIR", self.path("tmp"))
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("TERM", "xterm-256color")

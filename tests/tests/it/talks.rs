@@ -186,16 +186,19 @@ fn somebody_approves_changes_or_denies_at_the_terminal() {
     ? flow_root.first needs approval
       in [root]/project/runs/run_00000000_000000_000001
       $ echo one
+      (what the programs themselves read is not covered)
     Shall it be executed? change its input
     The input, as JSON {"commands": [["echo", "1"]]}
     ? flow_root.first needs approval
       in [root]/project/runs/run_00000000_000000_000001
       $ echo 1
+      (what the programs themselves read is not covered)
     Shall it be executed? execute it
       ✓ first                         [time]  1 command
     ? flow_root.second needs approval
       in [root]/project/runs/run_00000000_000000_000001
       $ echo two
+      (what the programs themselves read is not covered)
     Shall it be executed? do not execute it
     Why not? too many
       ✗ second                        [time]

@@ -282,7 +282,7 @@ async fn every_question_has_its_own_handlers() {
             identity(),
             who,
             json!({}),
-            preview.to_owned(),
+            (preview.to_owned(), None),
             Box::new(|_| Ok(())),
         )
     };

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use dad_core::Digest;
 use dad_fs::Dir;
 use dad_models::MessageFile;
+use dad_run::RunHandle;
 use dad_runner::{NodeContext, NodeError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -63,13 +65,23 @@ impl PromptFile {
         Ok((self.path().to_owned(), format!("{} {nanos}", metadata.len())))
     }
 
-    fn read(&self, cx: &NodeContext) -> Result<MessageFile, NodeError> {
+    /// Its path, and the digest of its content.
+    pub(super) fn fact(&self, run: &RunHandle) -> Result<(String, Digest), NodeError> {
         let path = absolute(self.path())?;
-        let (root, inside) = contained(path, cx)?;
+        Ok((self.path().to_owned(), Digest::of(&self.content(path, run)?)))
+    }
+
+    fn content(&self, path: &Path, run: &RunHandle) -> Result<Vec<u8>, NodeError> {
+        let (root, inside) = contained(path, run)?;
         let refused = |error: dad_fs::FsError| unreadable(self.path(), &NodeError::from(error).info.message);
         // Opened inside its root: a link that leads out is refused. What is no file might never end, or never begin.
         let dir = Dir::open(&root).map_err(refused)?;
-        let bytes = dir.read_regular_inside(&inside, LARGEST).map_err(refused)?;
+        dir.read_regular_inside(&inside, LARGEST).map_err(refused)
+    }
+
+    fn read(&self, cx: &NodeContext) -> Result<MessageFile, NodeError> {
+        let path = absolute(self.path())?;
+        let bytes = self.content(path, cx.run())?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         Ok(MessageFile::new(
             name.unwrap_or_default(),
@@ -115,8 +127,8 @@ fn absolute(path: &str) -> Result<&Path, NodeError> {
 }
 
 /// The directory of the run that a path lies in, and the path in it.
-fn contained(path: &Path, cx: &NodeContext) -> Result<(PathBuf, PathBuf), NodeError> {
-    let variables = &cx.run().scope().run_variables;
+fn contained(path: &Path, run: &RunHandle) -> Result<(PathBuf, PathBuf), NodeError> {
+    let variables = &run.scope().run_variables;
     let roots = ["run_dir", "run_root", "project_root"];
     let roots = roots
         .iter()

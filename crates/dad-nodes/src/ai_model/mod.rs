@@ -13,11 +13,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use dad_core::Digest;
 use dad_definition::{Compiled, SettingsProblem};
 use dad_models::{Message, ModelOptions, ModelRequest, Models, Role};
 use dad_run::RunHandle;
 use dad_runner::{
-    BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, Preview, ReadSet, Start, World,
+    BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, Preview, ReadSet, Start, Stop,
+    World, look,
 };
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -378,14 +380,32 @@ impl BoundStep for ModelCall {
         Ok(World::Reads(reads.collect::<Result<ReadSet, NodeError>>()?))
     }
 
-    async fn preview(&self, _: &RunHandle) -> Result<Preview, NodeError> {
+    async fn preview(&self, run: &RunHandle) -> Result<Preview, NodeError> {
         let request = self.request(self.first_model()?, Vec::new())?;
         let system = request.system.iter().map(|text| format!("system: {text}"));
         let messages = request.messages.iter();
         let messages = messages.map(|message| format!("{}: {}", message.role.as_str(), message.text));
         let lines: Vec<String> = system.chain(messages).collect();
         let models = self.settings.models.join(", else ");
-        Ok(format!("to {models}\n{}", lines.join("\n")).into())
+        let attached: Vec<PromptFile> = self.settings.prompts().flat_map(Prompt::files).cloned().collect();
+        let run = run.clone();
+        let facts = move |_: &Stop| attached.iter().map(|file| file.fact(&run)).collect();
+        let files: Vec<(String, Digest)> = look(facts).await?;
+        let named = files.iter().map(|(path, _)| format!("file: {path}"));
+        Ok(Preview {
+            facts: json!({
+                "settings": self.settings,
+                "model_call_config": self.config,
+                "messages": lines,
+                "files": files,
+            }),
+            shown: [format!("to {models}")]
+                .into_iter()
+                .chain(lines.iter().cloned())
+                .chain(named)
+                .collect::<Vec<_>>()
+                .join("\n"),
+        })
     }
 
     fn state(&self, _: &NodeContext) -> Result<Option<Value>, NodeError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dad_core::Usage;
 use dad_core::json::{JsonError, check, parse_external};
 use dad_models::{ToolCall, ToolSpec};
-use dad_runner::{BoundStep, NodeContext, NodeError, NodeOutput};
+use dad_runner::{BoundStep, NodeContext, NodeError, NodeOutput, Preview};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -16,6 +16,9 @@ use crate::written::Written;
 
 /// The node type that runs commands.
 const COMMAND: &str = "command";
+
+/// How often a person is asked about a call whose effects change meanwhile.
+const MOST_ASKED: u32 = 3;
 
 /// How many misfits of arguments are told.
 const TOLD: usize = 3;
@@ -157,7 +160,7 @@ impl Tools {
         }
         let request = json!({ "tool": call.name, "arguments": call.arguments });
         let name = format!("tool_{}", call.name);
-        let make = |_| tool.make(call, &request, cx);
+        let make = |number| tool.make((call, number), &request, cx);
         cx.exchange(&name, &request, make, Called::usage).await
     }
 }
@@ -217,22 +220,60 @@ impl Called {
 }
 
 impl ReadyTool {
-    async fn make(&self, call: &ToolCall, request: &Value, cx: &NodeContext) -> Result<Called, NodeError> {
-        if self.requires_approval {
-            let preview = format!("{} {}", call.name, call.arguments);
-            if let Err(denied) = cx.approve(request.clone(), preview, request).await {
-                return match denied.info.code.as_str() {
-                    "denied" => Ok(Called::refused(&denied.info.message)),
-                    _ => Err(denied),
-                };
+    /// Asks whether it may be called, again if what it would do has changed until the person had answered. Each call is asked
+    /// about, also one with the arguments of an earlier one.
+    async fn agreed(
+        &self,
+        (call, number): (&ToolCall, u32),
+        request: &Value,
+        cx: &NodeContext,
+    ) -> Result<(), NodeError> {
+        for _ in 0..MOST_ASKED {
+            let preview = self.preview(call, cx).await;
+            let shown = format!("{} {}\n{}", call.name, call.arguments, preview.shown);
+            let facts = json!({ "request": request, "call": number, "facts": preview.compared() });
+            cx.approve(request.clone(), shown.trim_end().to_owned(), &facts)
+                .await?;
+            if self.preview(call, cx).await.compared() == preview.compared() {
+                return Ok(());
             }
         }
-        let called = match &self.target {
-            Target::Registered(name) if name == COMMAND && self.allow_generated => {
-                run_permitted(&call.arguments, cx).await
-            }
-            Target::Registered(name) => cx.call(name, &call.arguments).await,
-            Target::Command(argv) => self.run(argv, &call.arguments, cx).await,
+        let message = format!(
+            "what `{}` would do changed {MOST_ASKED} times after a person had agreed to it",
+            call.name
+        );
+        Err(NodeError::new("world_unstable", message)
+            .with_hint("stop what changes it meanwhile, then resume the run")
+            .permanent())
+    }
+
+    /// What a call would do; of functions nothing more is known than their arguments.
+    async fn preview(&self, call: &ToolCall, cx: &NodeContext) -> Preview {
+        match (self.permitted(&call.arguments), &self.target) {
+            (Some(step), _) => preview_of(step, cx).await,
+            (None, Target::Registered(name)) => cx.preview(name, &call.arguments).await,
+            (None, Target::Command(argv)) => preview_of(self.filled(argv, &call.arguments), cx).await,
+        }
+    }
+
+    async fn make(
+        &self,
+        (call, number): (&ToolCall, u32),
+        request: &Value,
+        cx: &NodeContext,
+    ) -> Result<Called, NodeError> {
+        if self.requires_approval
+            && let Err(denied) = self.agreed((call, number), request, cx).await
+        {
+            return match denied.info.code.as_str() {
+                "denied" => Ok(Called::refused(&denied.info.message)),
+                _ => Err(denied),
+            };
+        }
+        let called = match (self.permitted(&call.arguments), &self.target) {
+            (Some(step), _) => execute(step, cx).await,
+            (None, Target::Registered(name)) => cx.call(name, &call.arguments).await,
+            (None, Target::Command(argv)) => execute(self.filled(argv, &call.arguments), cx).await,
         };
         match called {
             Ok(output) => {
@@ -249,31 +290,42 @@ impl ReadyTool {
 }
 
 impl ReadyTool {
-    /// Runs a command with what the model gave in the place of parameters.
-    async fn run(
-        &self,
-        argv: &[String],
-        arguments: &Value,
-        cx: &NodeContext,
-    ) -> Result<NodeOutput, NodeError> {
+    /// A command with what the model gave in the place of parameters.
+    fn filled(&self, argv: &[String], arguments: &Value) -> Result<CommandStep, NodeError> {
         let filled = filled(argv, arguments);
         let written = Written::of_tool(argv, &filled, self.allow_generated);
         let settings = CommandNodeSettings {
             commands: vec![CommandLine::Arguments(filled)],
             ..CommandNodeSettings::default()
         };
-        let step = CommandStep::new(settings, None, Arc::new(written), Value::Null)?;
-        Box::pin(step.execute(cx)).await
+        CommandStep::new(settings, None, Arc::new(written), Value::Null)
+    }
+
+    /// Commands that a model gave, also for a shell; `None` of any other tool.
+    fn permitted(&self, arguments: &Value) -> Option<Result<CommandStep, NodeError>> {
+        let is_permitted = |name: &String| name == COMMAND && self.allow_generated;
+        matches!(&self.target, Target::Registered(name) if is_permitted(name)).then(|| permitted(arguments))
     }
 }
 
-/// Runs commands that a model gave, also in a shell.
-async fn run_permitted(settings: &Value, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
+fn permitted(settings: &Value) -> Result<CommandStep, NodeError> {
     let settings = CommandNodeSettings::deserialize(settings)
         .map_err(|error| NodeError::new("settings", format!("in settings, {error}")).permanent())?;
     let written = Written::of_tool(&[], &[], true);
-    let step = CommandStep::new(settings, None, Arc::new(written), Value::Null)?;
-    Box::pin(step.execute(cx)).await
+    CommandStep::new(settings, None, Arc::new(written), Value::Null)
+}
+
+async fn execute(step: Result<CommandStep, NodeError>, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
+    Box::pin(step?.execute(cx)).await
+}
+
+/// What commands would do. Of those that will fail it is why.
+async fn preview_of(step: Result<CommandStep, NodeError>, cx: &NodeContext) -> Preview {
+    let preview = match step {
+        Ok(step) => step.preview(cx.run()).await,
+        Err(error) => Err(error),
+    };
+    preview.unwrap_or_else(|error| Preview::failing(&error))
 }
 
 /// Why arguments cannot be taken as the model wrote them.

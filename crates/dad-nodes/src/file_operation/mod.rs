@@ -353,6 +353,8 @@ struct Request {
     allowed: Vec<PathBuf>,
     /// Both, as they are also called after the project was moved.
     directories: Vec<PathBuf>,
+    /// As an author could write them, without the operations.
+    settings: Value,
     relative_only: bool,
     protected: Arc<protected::Protected>,
     operations: Arc<[FileOperation]>,
@@ -384,6 +386,7 @@ impl Operations {
             directories: std::iter::once(&base).chain(&allowed).map(in_project).collect(),
             base,
             allowed,
+            settings: json!(settings),
             protected: self.protected.of(run),
             relative_only: settings.use_relative_paths.unwrap_or(false),
             operations: Arc::clone(&self.operations),
@@ -458,8 +461,24 @@ impl Request {
             with_diff: true,
             ..self.rules
         };
-        let tree = tree::Tree::new(&roots, BTreeMap::new());
-        let planned = tree.vouched(self.vouched.clone()).plan(&self.operations, rules);
+        let mut tree = tree::Tree::new(&roots, BTreeMap::new()).vouched(self.vouched.clone());
+        let planned = tree.plan(&self.operations, rules);
+        let changes = tree.changes();
+        let files: BTreeMap<String, Value> = changes
+            .iter()
+            .map(|(place, (before, after))| {
+                let fact = json!({ "before": before.fact(), "after": after.fact() });
+                (roots.shown(place), fact)
+            })
+            .collect();
+        let failures = planned.results.iter().map(|planning| &planning.result["error"]);
+        let facts = json!({
+            "directories": self.directories,
+            "operations": *self.operations,
+            "settings": self.settings,
+            "files": files,
+            "failures": failures.collect::<Vec<_>>(),
+        });
         if let Some(failure) = planned.failure.filter(|_| !rules.keep) {
             return Err(failure);
         }
@@ -475,7 +494,10 @@ impl Request {
             lines.push(text("diff"));
         }
         lines.retain(|line| !line.is_empty());
-        Ok(lines.join("\n").into())
+        Ok(Preview {
+            facts,
+            shown: lines.join("\n"),
+        })
     }
 }
 

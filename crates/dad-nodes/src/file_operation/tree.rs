@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use dad_core::Digest;
 use dad_fs::EntryKind;
 use dad_runner::NodeError;
 use serde_json::{Value, json};
@@ -39,6 +40,15 @@ impl State {
             (Self::Absent, Self::Absent) | (Self::Directory, Self::Directory) => true,
             (Self::File(a), Self::File(b)) => Arc::ptr_eq(a, b) || a.bytes == b.bytes,
             _ => false,
+        }
+    }
+
+    /// What stands there, for comparing: null, `directory`, or the digest of a file.
+    pub(crate) fn fact(&self) -> Value {
+        match self {
+            Self::Absent => Value::Null,
+            Self::Directory => "directory".into(),
+            Self::File(content) => Digest::of(&content.bytes).to_string().into(),
         }
     }
 

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use dad_core::{
@@ -11,6 +12,7 @@ use serde_json::{Map, Value};
 use super::text::{RecordSource, RecordText, RecordedError};
 use crate::decide::Reason;
 use crate::settings::RunSettings;
+use crate::subject::{AnsweredBy, AskedAgain, PartName};
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -152,6 +154,18 @@ pub enum RecordBody {
         kind: QuestionKind,
         /// JSON Schema of the answer.
         schema: StoredValue,
+        /// Of an input: stands for what is asked, so that a re-run knows the same question.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Option<Digest>,
+        /// What `asked` is made of: the beginning of a digest by name.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        about: BTreeMap<PartName, String>,
+        /// Why it is asked although the previous run has an answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked_again: Option<AskedAgain>,
+        /// Of an approval: the file in `.run/values/` with all that is shown, where that is long.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        facts_file: Option<StoredRef>,
     },
     /// A step or component was given its input, or somebody said whether it may execute.
     Answered {
@@ -168,6 +182,21 @@ pub enum RecordBody {
         id: Option<String>,
         /// Who gave it.
         source: RecordSource,
+        /// How it came about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<AnsweredBy>,
+        /// Where the previous run has it, if it is taken from there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Origin>,
+        /// Of an input that is asked for: stands for what was asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Option<Digest>,
+        /// What `asked` is made of: the beginning of a digest by name.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        about: BTreeMap<PartName, String>,
+        /// Why it was asked although the previous run has an answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked_again: Option<AskedAgain>,
         /// The input.
         input: StoredValue,
     },
@@ -491,7 +520,15 @@ pub enum StoredValue {
 }
 
 impl RecordBody {
-    /// The file in `.run/values/` that the record names, if it names one.
+    /// The text for people in `.run/values/` that the record names, if it names one.
+    pub(crate) fn stored_text(&self) -> Option<StoredRef> {
+        match self {
+            Self::Question { facts_file, .. } => *facts_file,
+            _ => None,
+        }
+    }
+
+    /// The value in `.run/values/` that the record names, if it names one.
     pub(crate) fn stored(&self) -> Option<StoredRef> {
         let value = match self {
             Self::Inputs { variables, .. } | Self::ComponentStarted { variables, .. } => variables,
@@ -548,9 +585,21 @@ pub struct StoredRef {
 }
 
 impl StoredRef {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self {
+            blake3: Digest::of(bytes),
+            len: bytes.len() as u64,
+        }
+    }
+
     /// The name of the file.
     pub(crate) fn file_name(&self) -> String {
         format!("{}.json", self.blake3)
+    }
+
+    /// The name of the file if it holds a text for people.
+    pub(crate) fn text_file_name(&self) -> String {
+        format!("{}.txt", self.blake3)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Damage of a journal that holds a record of each type, at every bit and in every order.
 
+use std::collections::BTreeMap;
+
 use dad_core::{
     ComponentKind, Digest, ErrorInfo, Fingerprint, HierarchyPath, RunStatus, StepStatus, Timestamp, Usage,
 };
@@ -20,6 +22,7 @@ use crate::decide::Reason;
 use crate::layout::JOURNAL;
 use crate::origin_key::OriginKey;
 use crate::settings::RunSettings;
+use crate::subject::AnsweredBy;
 
 fn path(text: &str) -> HierarchyPath {
     format!("all.{text}").parse().unwrap()
@@ -194,6 +197,10 @@ fn bodies() -> Vec<RecordBody> {
         path: path("asks"),
         kind: QuestionKind::Approval,
         schema: StoredValue::Value(json!({})),
+        asked: None,
+        about: BTreeMap::new(),
+        asked_again: None,
+        facts_file: None,
     };
     let sealed = |status| RecordBody::RunSealed {
         status,
@@ -218,6 +225,11 @@ fn bodies() -> Vec<RecordBody> {
             facts: Some(Digest::of(b"asks")),
             id: Some("approval_1".to_owned()),
             source: "a person".into(),
+            by: Some(AnsweredBy::Handler),
+            from: None,
+            asked: None,
+            about: BTreeMap::new(),
+            asked_again: None,
             input: StoredValue::Value(json!({ "approve": true })),
         },
         begun("asks", 1, 2),

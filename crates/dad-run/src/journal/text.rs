@@ -7,7 +7,7 @@ use dad_core::ErrorInfo;
 use serde::{Deserialize, Serialize};
 
 /// A text that takes at most about `MOST` bytes in a record. Of a longer one there is its beginning and its length.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RecordText<const MOST: usize>(String);
 

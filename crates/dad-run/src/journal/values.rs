@@ -27,6 +27,13 @@ pub(crate) fn store_value(
     )?))
 }
 
+/// A text for people, in a file of its own.
+pub(crate) fn store_text(dot_run: &Dir, text: &str, durability: Durability) -> Result<StoredRef, RunError> {
+    let stored = StoredRef::of(text.as_bytes());
+    publish(dot_run, &stored.text_file_name(), text.as_bytes(), durability)?;
+    Ok(stored)
+}
+
 /// A list of artifacts for a record.
 pub(crate) fn store_artifacts(
     dot_run: &Dir,
@@ -47,18 +54,20 @@ pub(crate) fn store_artifacts(
 }
 
 fn store_bytes(dot_run: &Dir, bytes: &[u8], durability: Durability) -> Result<StoredRef, RunError> {
-    let stored = StoredRef {
-        blake3: Digest::of(bytes),
-        len: bytes.len() as u64,
-    };
+    let stored = StoredRef::of(bytes);
+    publish(dot_run, &stored.file_name(), bytes, durability)?;
+    Ok(stored)
+}
+
+fn publish(dot_run: &Dir, name: &str, bytes: &[u8], durability: Durability) -> Result<(), RunError> {
     let values = dot_run.create_dir_all(VALUES)?;
     // The name is the content's digest: if the file exists it is the same file.
-    values.publish(stored.file_name(), bytes, durability)?;
+    values.publish(name, bytes, durability)?;
     if durability == Durability::Disk {
         // Each time, because whoever made the directory may not have come to it yet.
         dot_run.sync()?;
     }
-    Ok(stored)
+    Ok(())
 }
 
 /// Reads a value of a record back.

@@ -11,11 +11,14 @@ mod retention;
 use std::path::{Path, PathBuf};
 
 use dad_core::{
-    Clean, ComponentKind, FlowDefinition, NodeType, RunStatus, StepResult, StepStatus, StepValues, Timestamp,
+    Clean, ComponentKind, FlowDefinition, HierarchyPath, NodeType, RunStatus, StepResult, StepStatus,
+    StepValues, Timestamp,
 };
 use dad_definition::{FlowBuilder, NodeBuilder, NodeTypeInfo, NodeTypes};
 use dad_run::driver::{CommitDetails, NewAnswer, StepStart};
-use dad_run::{ActiveRun, Catalog, RunContext, RunContextBuilder, RunEnd, RunError, RunView};
+use dad_run::{
+    ActiveRun, AnsweredBy, Catalog, QuestionKind, RunContext, RunContextBuilder, RunEnd, RunError, RunView,
+};
 use dad_tests::TestProject;
 use serde_json::{Value, json};
 
@@ -245,6 +248,22 @@ async fn unknown_records_are_read_and_newer_directories_refused() {
     assert!(newer.hint().unwrap().contains("install"));
 }
 
+/// An input that was given before the run.
+fn given<'a>(path: &'a HierarchyPath, value: &'a Clean<Value>) -> NewAnswer<'a> {
+    NewAnswer {
+        path,
+        kind: QuestionKind::Input,
+        question: None,
+        source: "test",
+        by: AnsweredBy::Given,
+        from: None,
+        facts: None,
+        subject: None,
+        asked_again: None,
+        value,
+    }
+}
+
 #[tokio::test]
 async fn large_fields_stand_beside_the_journal() {
     let project = TestProject::new();
@@ -254,7 +273,7 @@ async fn large_fields_stand_beside_the_journal() {
     let path = "flow.one".parse().unwrap();
     run.driver()
         .unwrap()
-        .answered(NewAnswer::input(&path, "test", &Clean::from_store(input.clone())))
+        .answered(given(&path, &Clean::from_store(input.clone())))
         .unwrap();
     run.complete_run(RunEnd::Cancelled, None).await.unwrap();
     let longest = std::fs::read_to_string(journal(&dir))
@@ -474,11 +493,7 @@ async fn with_the_disk_nothing_is_announced_before_it_is_synced() {
     let third = run.control().custom("third", None, json!(3)).unwrap();
     run.driver()
         .unwrap()
-        .answered(NewAnswer::input(
-            &"flow.one".parse().unwrap(),
-            "test",
-            &Clean::from_store(json!({})),
-        ))
+        .answered(given(&"flow.one".parse().unwrap(), &Clean::from_store(json!({}))))
         .unwrap();
     assert_eq!(
         (told(&mut subscription), synced.journal()),

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use dad_core::{HierarchyPath, StepStatus};
 use dad_events::{ApprovalRequiredEvent, HandlerError};
 use serde_json::{Value, json};
@@ -18,6 +20,8 @@ pub struct ApprovalQuestion<'a> {
     pub settings: &'a Value,
     /// What it would do; shown instead of the settings unless it is empty.
     pub preview: &'a str,
+    /// The file with all of what it would do, if `preview` is cut.
+    pub facts_file: Option<&'a Path>,
 }
 
 /// Shows at the terminal what is about to be executed and asks whether it may; a handler, usually the last. Without a
@@ -34,6 +38,7 @@ pub async fn ask_approval(event: ApprovalRequiredEvent) -> Result<(), HandlerErr
         path: &event.path,
         settings: &event.settings,
         preview: &event.preview,
+        facts_file: event.facts_file.as_deref(),
     };
     quietly(ask(&question, |answer| checked(event.set_answer(answer.clone()))).await)
 }
@@ -100,5 +105,11 @@ fn show(question: &ApprovalQuestion<'_>) {
     };
     for line in printable(&about).lines() {
         write_line(&format!("  {line}"));
+    }
+    if let Some(file) = question.facts_file {
+        write_line(&format!(
+            "  {DIM}all of it:{DIM:#} {}",
+            printable(&file.display().to_string())
+        ));
     }
 }

@@ -17,56 +17,80 @@ pub async fn ask_component_input(event: ComponentInputRequiredEvent) -> Result<(
     if !is_interactive() || event.handled() {
         return Ok(());
     }
-    let begun = match &event.previous_input {
-        Some(previous) => with_previous(&event.variables, previous),
-        None => event.variables.clone(),
-    };
-    quietly(ask(&event.path, &begun, |value| checked(event.set_input(value))).await)
+    let asked = offers(&event.variables, event.previous_input.as_ref());
+    quietly(ask(&event.path, &asked, |value| checked(event.set_input(value))).await)
 }
 
-/// Asks at the terminal for the variables of a component, again until `check` takes them. What the person leaves as it is
-/// is not among them; of those without a value (null) each has to be given.
+/// Asks at the terminal for the variables of a component, again until `check` takes them. What a previous run was given is
+/// offered. What stays as the definition has it is not among them; of those without a value (null) each has to be given.
 ///
 /// # Errors
 /// [`TerminalError::NoTerminal`] if nobody can be asked, or if the person ends the prompt.
 pub async fn ask_variables(
     path: &HierarchyPath,
     variables: &Map<String, Value>,
+    previous: Option<&Value>,
     check: impl Fn(&Value) -> Result<(), String> + Sync,
 ) -> Result<Value, TerminalError> {
-    ask(path, variables, |value| Ok(check(value))).await
+    ask(path, &offers(variables, previous), |value| Ok(check(value))).await
 }
 
-/// The variables with what a previous run had been given for them.
-fn with_previous(variables: &Map<String, Value>, previous: &Value) -> Map<String, Value> {
-    let given = |name: &str| previous.get("variables")?.get(name).cloned();
-    let begun = variables.iter();
-    begun
-        .map(|(name, value)| (name.clone(), given(name).unwrap_or_else(|| value.clone())))
-        .collect()
+/// A variable that is asked for.
+#[derive(Debug, PartialEq)]
+struct Offer<'a> {
+    name: &'a str,
+    /// As the definition has it; null if it has to be given.
+    defined: &'a Value,
+    /// What the person gets by Enter.
+    offered: &'a Value,
+}
+
+impl Offer<'_> {
+    fn default(&self) -> Option<String> {
+        (!self.offered.is_null()).then(|| text_of(self.offered))
+    }
+
+    /// What was typed as a value; `None` if it stays as the definition has it.
+    fn value(&self, typed: String) -> Option<Value> {
+        if !self.defined.is_null() && text_of(self.defined) == typed {
+            return None;
+        }
+        if !self.offered.is_null() && text_of(self.offered) == typed {
+            return Some(self.offered.clone());
+        }
+        // What is a text stays one, whatever it looks like.
+        let is_text = self.defined.is_null() || self.defined.is_string();
+        Some(match is_text {
+            true => typed.into(),
+            false => json_or_text(&typed),
+        })
+    }
+}
+
+/// The variables with what a previous run was given for them.
+fn offers<'a>(variables: &'a Map<String, Value>, previous: Option<&'a Value>) -> Vec<Offer<'a>> {
+    let given = |name: &str| previous?.get("variables")?.get(name);
+    let offer = |(name, defined): (&'a String, &'a Value)| Offer {
+        name,
+        defined,
+        offered: given(name).unwrap_or(defined),
+    };
+    variables.iter().map(offer).collect()
 }
 
 async fn ask(
     path: &HierarchyPath,
-    variables: &Map<String, Value>,
+    asked: &[Offer<'_>],
     take: impl Fn(&Value) -> Result<Result<(), String>, TerminalError> + Sync,
 ) -> Result<Value, TerminalError> {
     let conversation = Conversation::about(path).await?;
     loop {
         let mut given = Map::new();
-        for (name, value) in variables {
-            let prompt = format!("{name} ");
-            let default = (!value.is_null()).then(|| text_of(value));
-            // What is a text stays one, whatever it looks like.
-            let is_text = value.is_null() || value.is_string();
-            let typed = conversation.text(&prompt, default.as_deref()).await?;
-            if default.as_ref() != Some(&typed) {
-                let value = if is_text {
-                    typed.into()
-                } else {
-                    json_or_text(&typed)
-                };
-                given.insert(name.clone(), value);
+        for offer in asked {
+            let prompt = format!("{} ", offer.name);
+            let typed = conversation.text(&prompt, offer.default().as_deref()).await?;
+            if let Some(value) = offer.value(typed) {
+                given.insert(offer.name.to_owned(), value);
             }
         }
         let input = json!({ "variables": given });
@@ -82,12 +106,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_given_before_is_offered_again() {
-        let variables = json!({ "who": null, "greeting": "hello" });
-        let begun = with_previous(
-            variables.as_object().unwrap(),
-            &json!({ "variables": { "who": "Ada", "gone": 1 } }),
+    fn what_was_given_before_is_offered_and_given_by_enter() {
+        let variables = json!({ "greeting": "hello", "times": 2, "tone": "dry", "who": null });
+        let previous = json!({ "variables": { "greeting": "bye", "times": 3, "who": "Ada", "gone": 1 } });
+        let asked = offers(variables.as_object().unwrap(), Some(&previous));
+        let defaults: Vec<_> = asked.iter().map(|offer| offer.default().unwrap()).collect();
+        assert_eq!(defaults, ["bye", "3", "dry", "Ada"]);
+        let by_enter: Vec<_> = asked
+            .iter()
+            .map(|offer| offer.value(offer.default().unwrap()))
+            .collect();
+        assert_eq!(
+            by_enter,
+            [Some(json!("bye")), Some(json!(3)), None, Some(json!("Ada"))]
         );
-        assert_eq!(Value::Object(begun), json!({ "who": "Ada", "greeting": "hello" }));
+        assert_eq!(asked[0].value("hello".to_owned()), None);
+        assert_eq!(asked[1].value("4".to_owned()), Some(json!(4)));
+        assert_eq!(asked[3].value("4".to_owned()), Some(json!("4")));
     }
 }

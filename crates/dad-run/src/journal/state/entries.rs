@@ -10,6 +10,7 @@ use super::Progress;
 use super::open::Open;
 use crate::journal::record::{Driver, LoopItems, RecordBody, StepCommitted, StoredValue};
 use crate::plan::RunPlace;
+use crate::subject::{RecordedAnswer, Subject};
 use crate::view::ViewEntry;
 
 /// What readers want to know of a run beside its [`Progress`].
@@ -18,7 +19,7 @@ pub(crate) struct Entries {
     /// Components and steps in the order in which they were entered.
     pub(crate) entries: IndexMap<HierarchyPath, ViewEntry>,
     /// What steps and components were given, in the order in which it was recorded.
-    pub(crate) answers: IndexMap<HierarchyPath, StoredValue>,
+    pub(crate) answers: IndexMap<HierarchyPath, RecordedAnswer>,
     /// The variables that the run was given.
     pub(crate) given: Option<StoredValue>,
     /// How often each step or component asked.
@@ -116,9 +117,11 @@ impl Entries {
                 path,
                 kind,
                 facts,
+                asked,
+                about,
                 input,
                 ..
-            } => self.answered(path, kind, facts, input),
+            } => self.answered(path, (kind, facts), Subject::recorded(asked, about), input),
             RecordBody::StepStarted { path, attempt, .. } => self.step_started(path, attempt, seq, at),
             RecordBody::AttemptFailed { path, attempt, .. } => {
                 let left = self.left.entry(path.clone()).or_default();
@@ -169,12 +172,14 @@ impl Entries {
     fn answered(
         &mut self,
         path: HierarchyPath,
-        kind: QuestionKind,
-        facts: Option<Digest>,
+        (kind, facts): (QuestionKind, Option<Digest>),
+        subject: Option<Subject>,
         input: StoredValue,
     ) {
         match (kind, facts) {
-            (QuestionKind::Input, _) => drop(self.answers.insert(path, input)),
+            (QuestionKind::Input, _) => {
+                self.answers.insert(path, RecordedAnswer { input, subject });
+            }
             (QuestionKind::Approval, Some(facts)) if says_yes(&input) => {
                 self.approved.insert(path, facts);
             }

@@ -1,0 +1,248 @@
+//! What questions are about: the values that the templates of the asking step or component read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use dad_core::HierarchyPath;
+use dad_definition::{NodeTypes, Program, TemplateTree};
+use dad_events::QuestionKind;
+use dad_run::{About, Normaliser, Subject};
+use dad_template::{PathSegment, Reference, ReferenceKind, Scope, Template};
+use serde_json::{Map, Value, json};
+
+use crate::evaluate::Evaluator;
+use crate::input::{Asker, open_variables};
+use crate::scope::{Frame, Place, PlaceScope};
+
+/// What a question is asked with: the same whether the run is driven or only looked at.
+#[derive(Clone, Copy)]
+pub(crate) struct AskedIn<'a> {
+    pub(crate) program: &'a Program,
+    pub(crate) types: &'a dyn NodeTypes,
+    /// The variables that the run was given.
+    pub(crate) given: &'a Map<String, Value>,
+}
+
+/// Finds out what questions are about.
+#[derive(Clone, Copy)]
+pub(crate) struct Subjects<'a> {
+    pub(crate) asked_in: AskedIn<'a>,
+    pub(crate) evaluator: Evaluator<'a>,
+    pub(crate) normaliser: &'a Normaliser,
+    pub(crate) salt: &'a str,
+}
+
+impl Subjects<'_> {
+    /// What a step or component asks for its input about. `around` has the variables around it; the root has none.
+    pub(crate) fn of(&self, asker: Asker<'_>, path: &HierarchyPath, around: Option<&Arc<Frame>>) -> Subject {
+        let items = around.map(|frame| frame.items()).unwrap_or_default();
+        let items = items
+            .into_iter()
+            .map(|item| self.normaliser.value(&json_of(item)));
+        let about = About {
+            schema: self.schema(asker),
+            items: items.collect(),
+            reads: self.reads(asker, path, around),
+        };
+        Subject::new(self.salt, QuestionKind::Input, path, &about)
+    }
+
+    /// The shape of the answer; the variables of a prompt are a part of it.
+    fn schema(&self, asker: Asker<'_>) -> Value {
+        let schema = asker.schema(&self.asked_in);
+        match asker {
+            Asker::Node(node) if !node.prompt_variables.is_empty() => {
+                let names: Vec<&String> = node.prompt_variables.keys().collect();
+                json!({ "schema": schema, "variables": names })
+            }
+            _ => schema,
+        }
+    }
+
+    /// What the templates read besides what the answer gives.
+    fn reads(
+        &self,
+        asker: Asker<'_>,
+        path: &HierarchyPath,
+        around: Option<&Arc<Frame>>,
+    ) -> BTreeMap<String, Value> {
+        let (id, references) = match asker {
+            Asker::Node(node) => (&node.id, &node.references),
+            Asker::Component(component) => (&component.id, &component.references),
+        };
+        let frame = around.cloned().unwrap_or_else(|| self.root_frame(path));
+        let component = path.parent().unwrap_or_else(|| path.clone());
+        let place = Place {
+            id,
+            path,
+            component: &component,
+        };
+        let scope = PlaceScope::new(
+            (self.evaluator.run, self.evaluator.cache),
+            &frame,
+            references,
+            place,
+        );
+        let given = self.given_by_answer(asker);
+        let templates = templates(asker);
+        let mut reads = BTreeMap::new();
+        for reference in templates.iter().flat_map(|template| template.references()) {
+            let is_answer = reference.kind == ReferenceKind::Variable && given.contains(&reference.name);
+            if is_answer || PLACES.contains(&&*reference.name) {
+                continue;
+            }
+            if let Some(value) = read(&scope, reference) {
+                reads.insert(name_of(reference), self.normaliser.value(&value));
+            }
+        }
+        reads
+    }
+
+    /// The variables that the answer gives.
+    fn given_by_answer(&self, asker: Asker<'_>) -> BTreeSet<String> {
+        match asker {
+            Asker::Node(node) => node.prompt_variables.keys().cloned().collect(),
+            Asker::Component(component) => open_variables(component, &self.asked_in)
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect(),
+        }
+    }
+
+    /// What the variables of the root see: those that the run was given.
+    fn root_frame(&self, path: &HierarchyPath) -> Arc<Frame> {
+        let given = self.asked_in.given.iter();
+        let given = given.map(|(name, value)| (name.clone(), value.clone().into()));
+        Arc::new(Frame::new(path, given.collect(), None))
+    }
+}
+
+/// Variables that say where a step stands: that is a part of the question already, without the numbers of iterations.
+const PLACES: [&str; 3] = ["element_id", "element_hier_path", "component_hier_path"];
+
+fn templates(asker: Asker<'_>) -> Vec<&Template> {
+    let trees: Vec<&TemplateTree> = match asker {
+        Asker::Node(node) => {
+            let prepared = node.prepared.as_ref().map(|prepared| &prepared.values);
+            std::iter::once(&node.settings).chain(prepared).collect()
+        }
+        Asker::Component(component) => component
+            .variables
+            .iter()
+            .map(|variable| &variable.value)
+            .collect(),
+    };
+    let templates = trees.into_iter().flat_map(TemplateTree::templates);
+    templates.map(|(_, template)| template).collect()
+}
+
+/// What a reference comes to; `None` if it is not defined, which rendering says better.
+fn read(scope: &PlaceScope<'_>, reference: &Reference) -> Option<Value> {
+    let found = match reference.kind {
+        ReferenceKind::Variable => scope.variable(&reference.name),
+        ReferenceKind::Hier => scope.step(&reference.name),
+    };
+    let value = json_of(&found.ok().flatten()?);
+    let value = match (reference.kind, &reference.path[..]) {
+        (ReferenceKind::Hier, [] | [PathSegment::Index(_)]) => lasting(value),
+        _ => value,
+    };
+    Some(at(value, &reference.path))
+}
+
+/// The part of a value at a path, as far as the path leads in it.
+fn at(mut value: Value, path: &[PathSegment]) -> Value {
+    for segment in path {
+        value = match (segment, value) {
+            (PathSegment::Key(key), Value::Object(mut fields)) => fields.remove(key).unwrap_or_default(),
+            (PathSegment::Index(index), Value::Array(mut items)) => match position(*index, items.len()) {
+                Some(position) => items.swap_remove(position),
+                None => Value::Null,
+            },
+            (_, value) => return value,
+        };
+    }
+    value
+}
+
+fn position(index: i64, len: usize) -> Option<usize> {
+    let from_end = || len.checked_sub(usize::try_from(index.unsigned_abs()).ok()?);
+    let position = match index {
+        0.. => usize::try_from(index).ok(),
+        _ => from_end(),
+    };
+    position.filter(|position| *position < len)
+}
+
+/// What stays the same of whole results when a step is executed again and does the same: no times, attempts or costs.
+fn lasting(value: Value) -> Value {
+    const FIELDS: [&str; 8] = [
+        "execution_status",
+        "input",
+        "settings",
+        "output",
+        "outcome",
+        "error",
+        "iterations",
+        "branch",
+    ];
+    match value {
+        Value::Array(items) => items.into_iter().map(lasting).collect(),
+        Value::Object(mut fields) if fields.contains_key("execution_status") => {
+            fields.retain(|name, _| FIELDS.contains(&name.as_str()));
+            Value::Object(fields)
+        }
+        value => value,
+    }
+}
+
+/// A reference as an author writes it.
+fn name_of(reference: &Reference) -> String {
+    let sigil = match reference.kind {
+        ReferenceKind::Variable => "var",
+        ReferenceKind::Hier => "hier",
+    };
+    let mut name = format!("${sigil}{{{}}}", reference.name);
+    for segment in &reference.path {
+        match segment {
+            PathSegment::Key(key) => name.extend([".", key]),
+            PathSegment::Index(index) => name += &format!("[{index}]"),
+        }
+    }
+    name
+}
+
+/// As JSON; what has no JSON, such as a number beyond its range, as its text.
+fn json_of(value: &dad_template::Value) -> Value {
+    value.to_json().unwrap_or_else(|_| value.to_text().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_read_as_far_as_its_path_leads() {
+        let value = json!({ "outcome": { "results": [{ "stdout": "a" }, { "stdout": "b" }], "text": "t" } });
+        let read = |template: &str| {
+            let template = Template::parse(template).unwrap();
+            let reference = template.references()[0].clone();
+            (name_of(&reference), at(value.clone(), &reference.path))
+        };
+        assert_eq!(
+            read("$expr{$hier{x}.outcome.results[-1].stdout}"),
+            ("$hier{x}.outcome.results[-1].stdout".to_owned(), json!("b"))
+        );
+        assert_eq!(read("$expr{$hier{x}.outcome.results[2]}").1, json!(null));
+        assert_eq!(read("$expr{$hier{x}.outcome.text.upper()}").1, json!("t"));
+        assert_eq!(read("$expr{$hier{x}.outcome.none}").1, json!(null));
+        assert_eq!(read("$expr{x}").0, "$var{x}");
+    }
+
+    #[test]
+    fn times_and_costs_of_whole_results_do_not_count() {
+        let result = |at: &str, text: &str| json!([{ "execution_status": "completed", "started_at": at, "attempt": 1, "outcome": { "text": text } }]);
+        assert_eq!(lasting(result("1", "a")), lasting(result("2", "a")));
+        assert_ne!(lasting(result("1", "a")), lasting(result("1", "b")));
+    }
+}
