@@ -4,7 +4,7 @@ use dad_core::HierarchyPath;
 use dad_events::Origin;
 use dad_run::{
     AnsweredBy, AskedAgain, Change, ChangeKind, Changes, ControlKind, Edit, QuestionKind, Reason, RecordBody,
-    RerunPlan, RunView, StepCommitted, layout, shorten_diff,
+    RerunPlan, RunView, StepCommitted, ViewEntry, layout, shorten_diff,
 };
 use dad_terminal::{BOLD, DIM, mark, printable};
 use serde_json::json;
@@ -144,6 +144,13 @@ fn explain(view: &RunView, path: &HierarchyPath) -> Result<Explanation, CommandE
             }
             _ => {}
         }
+    }
+    if let (0, Some(ViewEntry::Waiting { kind, .. })) = (found.attempts, view.entries.get(path)) {
+        let what = match kind {
+            QuestionKind::Approval => "approval",
+            _ => "an answer",
+        };
+        found.unexecuted = Some(format!("it waits for {what}"));
     }
     if found.edited_from.is_some() {
         let plan = view.plan()?;
