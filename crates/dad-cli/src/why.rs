@@ -226,7 +226,7 @@ fn tell(view: &RunView, path: &HierarchyPath, explanation: &Explanation) -> Resu
         .reused_from
         .as_ref()
         .or(explanation.edited_from.as_ref());
-    let status = entry.map(dad_run::ViewEntry::status);
+    let status = entry.map(ViewEntry::status);
     let (sign, style) = mark(status.unwrap_or(dad_core::StepStatus::Pending), taken.is_some());
     out::lines(&format!("{style}{sign}{style:#} {BOLD}{path}{BOLD:#}"))?;
     let what = match (taken, explanation.attempts) {
