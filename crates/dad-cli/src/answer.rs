@@ -83,7 +83,9 @@ fn already_answered(view: &RunView, open: &OpenQuestion) -> CommandError {
     let message = format!("the question `{}` of `{name}` has been answered already", open.id);
     let mut error = CommandError::usage("already_answered", message);
     error.exit_code = exit_code::REFUSED;
-    error.with_hint(format!("`dhenara resume {name}` resumes the run with that answer"))
+    error.with_hint(format!(
+        "`dhenara resume {name}` resumes the run with that answer"
+    ))
 }
 
 /// How a run is resumed behind an answer.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use dad_core::HierarchyPath;
+use dad_core::{Clean, HierarchyPath};
 use dad_events::{Custom, EventBody};
 use serde_json::Value;
 
@@ -29,7 +29,10 @@ impl RunInner {
     ) -> Result<(), RunError> {
         let value = value.map(|value| match value {
             // A message that was longer lies whole in the inbox.
-            Value::String(text) => RecordText::<CONTROL_TEXT>::from(&*text).into_inner().into(),
+            Value::String(text) => {
+                let text = Clean::redact(text, &self.secrets.redactor()).into_inner();
+                RecordText::<CONTROL_TEXT>::from(&*text).into_inner().into()
+            }
             value => value,
         });
         let body = RecordBody::Control {

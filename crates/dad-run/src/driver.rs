@@ -224,7 +224,7 @@ impl RunDriver {
         let items = match items {
             Items::Range(bounds) => LoopItems::Range(*bounds),
             Items::List(list) => {
-                let stored = store_value(&self.inner().dot_run, list.clone(), self.inner().durability)?;
+                let stored = store_value(&self.inner().dot_run, list.get().clone(), self.inner().durability)?;
                 LoopItems::List(stored)
             }
         };

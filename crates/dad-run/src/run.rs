@@ -168,7 +168,7 @@ pub enum Items {
     /// Numbers, kept by their bounds.
     Range(RangeBounds),
     /// A JSON list.
-    List(Value),
+    List(Clean<Value>),
 }
 
 impl ActiveRun {

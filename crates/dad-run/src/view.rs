@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use dad_core::{
-    ArtifactRef, Digest, ElementId, ErrorInfo, Fingerprint, HierarchyPath, OnError, RunId, RunStatus,
+    ArtifactRef, Clean, Digest, ElementId, ErrorInfo, Fingerprint, HierarchyPath, OnError, RunId, RunStatus,
     StepStatus, Timestamp,
 };
 use dad_events::QuestionKind;
@@ -658,7 +658,7 @@ impl RunView {
         };
         let items = match items {
             LoopItems::Range(bounds) => Items::Range(*bounds),
-            LoopItems::List(stored) => Items::List(load_value(self.files(), stored)?),
+            LoopItems::List(stored) => Items::List(Clean::from_store(load_value(self.files(), stored)?)),
         };
         Ok(Some(LoopStart {
             items,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use dad_core::{ErrorInfo, HierarchyPath, OnExhausted, StepStatus};
+use dad_core::{Clean, ErrorInfo, HierarchyPath, OnExhausted, StepStatus};
 use dad_definition::{Component, Content, Expression, ForEachLoop, ProgramElement, RepeatLoop};
 use dad_run::driver::{Items, LoopStart};
 use dad_run::{EntryPoint, RangeBounds, RunError, RunView, Side};
@@ -337,11 +337,10 @@ impl Walk {
             OverItems::Range(Range {
                 start, stop, step, ..
             }) => Items::Range(RangeBounds { start, stop, step }),
-            OverItems::List(items) => {
-                let mut items = serde_json::Value::Array(items);
-                self.run.secrets().redactor().redact_json(&mut items);
-                Items::List(items)
-            }
+            OverItems::List(items) => Items::List(Clean::render(
+                serde_json::Value::Array(items),
+                &self.run.secrets().redactor(),
+            )),
         };
         LoopStart {
             items,

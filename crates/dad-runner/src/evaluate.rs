@@ -54,8 +54,10 @@ impl Over {
     pub(crate) fn recorded(start: LoopStart) -> Self {
         let items = match start.items {
             Items::Range(RangeBounds { start, stop, step }) => OverItems::Range(Range { start, stop, step }),
-            Items::List(Json::Array(items)) => OverItems::List(items),
-            Items::List(_) => OverItems::List(Vec::new()),
+            Items::List(items) => match items.into_inner() {
+                Json::Array(items) => OverItems::List(items),
+                _ => OverItems::List(Vec::new()),
+            },
         };
         Self {
             items,

@@ -126,6 +126,23 @@ elements:
 ";
 
 #[test]
+fn a_reason_for_a_step_that_is_settled_holds_no_key() {
+    const KEY: &str = "sk-OfTheReason-0987654321";
+    let env = TestEnvironment::new();
+    env.write("flow.yaml", FAILING);
+    env.write(
+        ".dhenara/.secrets/.credentials.yaml",
+        &format!("openai: {{ api_key: {KEY} }}\n"),
+    );
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(1));
+    let skip = format!("iter_0.bad=refused {KEY}");
+    drop(env.run(&["resume", "last", "--skip", &skip]).expect(1));
+    let journal = std::fs::read_to_string(env.last_run().join(".run/journal.jsonl")).unwrap();
+    assert!(journal.contains("refused "), "{journal}");
+    assert!(!journal.contains(KEY), "{journal}");
+}
+
+#[test]
 fn steps_are_settled_by_hand() {
     let env = TestEnvironment::new();
     env.write("flow.yaml", FAILING);
