@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::args::{AnswerOptions, ResumeOptions};
 use crate::error::CommandError;
+use crate::foreign::check_origin;
 use crate::given::json_of;
 use crate::resume::Resumption;
 use crate::run::runtime;
@@ -27,7 +28,7 @@ pub(crate) fn answer(
     let entry = project.own_runs()?.find_unfinished(run)?;
     let view = project.view(&entry)?;
     if !options.trust {
-        project.check_origin(&view)?;
+        check_origin(app, &project, &view)?;
     }
     if view.status == RunStatus::Running && options.driving.is_said() {
         let message = format!(

@@ -16,6 +16,7 @@ mod args;
 mod cancel;
 mod error;
 pub mod exit_code;
+mod foreign;
 mod given;
 mod json;
 mod notes;

@@ -9,6 +9,7 @@ use dad_terminal::{print_line, printable};
 use crate::app::App;
 use crate::args::{Given, ResumeOptions};
 use crate::error::CommandError;
+use crate::foreign::check_origin;
 use crate::given;
 use crate::notes::Notes;
 use crate::place::driven;
@@ -25,7 +26,7 @@ pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8
         return Err(RunError::AlreadyCompleted(view.name().into_owned()).into());
     }
     if !options.trust {
-        project.check_origin(&view)?;
+        check_origin(app, &project, &view)?;
     }
     Resumption::new(app, project, &view, options)?.drive(options)
 }

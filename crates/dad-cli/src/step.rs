@@ -3,6 +3,7 @@ use dad_runner::Runner;
 use crate::app::App;
 use crate::args::{DefinitionChoice, StepOptions};
 use crate::error::CommandError;
+use crate::foreign::check_origin;
 use crate::given;
 use crate::place::driven;
 use crate::resume::continued;
@@ -15,7 +16,7 @@ pub(crate) fn step(app: &App, run: &str, path: &str, options: &StepOptions) -> R
     let entry = project.own_runs()?.find_whole(run)?;
     let view = project.view(&entry)?;
     if !options.trust {
-        project.check_origin(&view)?;
+        check_origin(app, &project, &view)?;
     }
     let project = driven(project, options.given.env.as_deref(), &options.driving)?;
     let (project, notes) = noted(project.in_environment_of(&view)?);

@@ -23,6 +23,7 @@ use crate::inner::{RunInner, State};
 use crate::journal::file::JournalWriter;
 use crate::lease::Lease;
 use crate::machine;
+use crate::memo::MemoSeal;
 use crate::origin_key::OriginKey;
 use crate::question::Answer;
 use crate::reader::ResultReader;
@@ -81,8 +82,9 @@ pub(crate) fn drive(
     let salt = created
         .and_then(|created| created.salt.clone())
         .unwrap_or_default();
+    let run_id = opened.run_id;
     let identity = Arc::new(RunIdentity {
-        run_id: opened.run_id,
+        run_id: run_id.clone(),
         root_id,
         run_dir: opened.dir.path().to_path_buf(),
         trace_dir: opened.trace.path().to_path_buf(),
@@ -133,6 +135,7 @@ pub(crate) fn drive(
         started: Instant::now(),
         epoch,
         token: random_hex()?,
+        memo_seal: options.origin_key.as_ref().map(|key| MemoSeal::new(key, &run_id)),
         facts_hasher: facts_hasher(options.origin_key.as_ref(), &salt),
         salt,
         settings: settings.resolved(),

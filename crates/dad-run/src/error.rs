@@ -678,7 +678,7 @@ impl RunError {
                 Some("write long texts to a file and answer with its path".to_owned())
             }
             Self::ForeignRun { .. } => Some(
-                "its `.run/definition.json` says what it would execute; if you trust its origin, add `--trust`".to_owned(),
+                "look at what it would execute; if you trust its origin, add `--trust`".to_owned(),
             ),
             Self::OnlyForeignRuns(_) => Some(
                 "name it by its id; `resume`, `answer` and `run step` also ask for `--trust`, because its \

@@ -30,6 +30,7 @@ use crate::journal::state::voided_by;
 use crate::lease::Lease;
 use crate::machine;
 use crate::masking::mask_left_files;
+use crate::memo::MemoSeal;
 use crate::plan::{RerunPlan, RunPlace};
 use crate::projection::{Metadata, Summary};
 use crate::question::Answer;
@@ -80,6 +81,8 @@ pub(crate) struct RunInner {
     pub(crate) salt: String,
     /// Hashes what people are shown before something executes.
     pub(crate) facts_hasher: Hasher,
+    /// What memos are signed with, if there is an origin key.
+    pub(crate) memo_seal: Option<MemoSeal>,
     /// What this process drives it with.
     pub(crate) settings: RunSettings,
     /// Which of it was recorded otherwise.

@@ -1,12 +1,17 @@
 use std::path::Path;
 
-use dad_core::{Clean, Digest, Timestamp};
+use blake3::Hasher;
+use dad_core::{Clean, Digest, HierarchyPath, RunId, Timestamp};
 use dad_fs::Dir;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::driver::RunDriver;
 use crate::error::RunError;
 use crate::format;
+use crate::journal::chain::{END, MAC_FIELD, Mac, append, digits, split};
+use crate::layout::MEMO;
+use crate::origin_key::OriginKey;
 
 /// One line of `memo.jsonl`: a paid or effectful exchange inside a step. It is also the format of cassettes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,15 +69,35 @@ impl MemoLine {
         Self::parse(path, Dir::open(parent)?.read(name)?)
     }
 
-    /// As [`read_file`](Self::read_file) for a file below a directory; no lines if it is missing.
-    pub(crate) fn read_in(dir: &Dir, name: &Path) -> Result<Vec<Self>, RunError> {
-        match dir.read_optional(name)? {
-            Some(bytes) => Self::parse(&dir.path().join(name), bytes),
-            None => Ok(Vec::new()),
+    /// As [`read_file`](Self::read_file) for a file below a directory; no lines if it is missing. With a seal, those lines that
+    /// a driver with its key wrote: an exchange that is not certain is made again.
+    pub(crate) fn read_in(
+        dir: &Dir,
+        name: &Path,
+        (seal, step): (Option<&MemoSeal>, &HierarchyPath),
+    ) -> Result<Vec<Self>, RunError> {
+        let Some(mut bytes) = dir.read_optional(name)? else {
+            return Ok(Vec::new());
+        };
+        let path = dir.path().join(name);
+        if let Some(seal) = seal {
+            let lines = bytes.split_inclusive(|byte| *byte == b'\n');
+            let is_whole = |line: &&[u8]| line.ends_with(b"\n");
+            let (sealed, others): (Vec<_>, Vec<_>) =
+                lines.filter(is_whole).partition(|line| seal.is_on(step, line));
+            if !others.is_empty() {
+                let path = path.display();
+                tracing::warn!(
+                    "{} exchanges in `{path}` were not written with your key, and are made again",
+                    others.len()
+                );
+            }
+            bytes = sealed.concat();
         }
+        Self::parse(&path, bytes)
     }
 
-    fn parse(path: &Path, bytes: Vec<u8>) -> Result<Vec<Self>, RunError> {
+    pub(crate) fn parse(path: &Path, bytes: Vec<u8>) -> Result<Vec<Self>, RunError> {
         let text = String::from_utf8(bytes).map_err(|e| RunError::unreadable(path, e))?;
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         let lines = whole.lines().enumerate().filter(|(_, line)| !line.is_empty());
@@ -81,5 +106,61 @@ impl MemoLine {
                 .map_err(|e| RunError::unreadable(path, format!("line {}: {e}", index + 1)))
         };
         lines.map(parse).collect()
+    }
+}
+
+/// What the drivers of one run sign memos with. A line ends with `"mac"`: the first 16 bytes of keyed blake3 over the id of the
+/// run, the path of the step and the line without it.
+#[derive(Clone)]
+pub(crate) struct MemoSeal {
+    key: [u8; 32],
+    run_id: RunId,
+}
+
+impl MemoSeal {
+    pub(crate) fn new(key: &OriginKey, run_id: &RunId) -> Self {
+        Self {
+            key: key.memo_key(),
+            run_id: run_id.clone(),
+        }
+    }
+
+    /// Signs a line, a JSON object.
+    pub(crate) fn put_on(&self, step: &HierarchyPath, line: &mut Vec<u8>) {
+        let mac = self.mac(step, &[line]);
+        append(line, MAC_FIELD, &mac);
+    }
+
+    /// Whether a line, with its line feed, is signed.
+    fn is_on(&self, step: &HierarchyPath, line: &[u8]) -> bool {
+        let line = line.strip_suffix(b"\n").and_then(|line| line.strip_suffix(END));
+        let split: Option<(&[u8], Mac)> = line.and_then(|line| split(line, MAC_FIELD));
+        split.is_some_and(|(line, mac)| self.mac(step, &[line, b"}"]) == mac)
+    }
+
+    fn mac(&self, step: &HierarchyPath, line: &[&[u8]]) -> Mac {
+        let mut hasher = Hasher::new_keyed(&self.key);
+        for part in [self.run_id.as_str(), "\n", step.as_str(), "\n"] {
+            hasher.update(part.as_bytes());
+        }
+        for part in line {
+            hasher.update(part);
+        }
+        digits(&hasher.finalize())
+    }
+}
+
+impl RunDriver {
+    /// A line of the memo of a step, with its line feed: signed, if runs are.
+    ///
+    /// # Errors
+    /// If the exchange is no JSON.
+    pub fn memo_line(&self, step: &HierarchyPath, line: &MemoLine) -> Result<Vec<u8>, RunError> {
+        let mut text = serde_json::to_vec(line).map_err(|e| RunError::unreadable(MEMO, e))?;
+        if let Some(seal) = &self.inner().memo_seal {
+            seal.put_on(step, &mut text);
+        }
+        text.push(b'\n');
+        Ok(text)
     }
 }

@@ -17,6 +17,7 @@ const JOURNAL_CONTEXT: &str = "dhenara 2026 journal";
 const ID_CONTEXT: &str = "dhenara 2026 key id";
 /// What the key of previews is derived for.
 const PREVIEW_CONTEXT: &str = "dhenara 2026 preview";
+const MEMO_CONTEXT: &str = "dhenara 2026 memo";
 
 /// The secret of a user or team by which they tell their own runs from those of others: drivers sign each line of a journal
 /// with it.
@@ -126,6 +127,11 @@ impl OriginKey {
     /// The code of a line of a journal.
     pub(crate) fn code(&self, line: &[u8]) -> blake3::Hash {
         blake3::keyed_hash(&self.journal, line)
+    }
+
+    /// What lines of memos are signed with.
+    pub(crate) fn memo_key(&self) -> [u8; 32] {
+        blake3::derive_key(MEMO_CONTEXT, &self.bytes)
     }
 
     /// Hashes previews.

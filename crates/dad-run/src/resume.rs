@@ -20,7 +20,7 @@ use crate::journal::record::{ControlKind, RecordBody, StepCommitted};
 use crate::layout::{ATTEMPTS, DOT_RUN, DOT_TRACE, MEMO, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE, VALUES};
 use crate::lease;
 use crate::masking::mask_made_files;
-use crate::memo::MemoLine;
+use crate::memo::{MemoLine, MemoSeal};
 use crate::origin::{LeftProcess, Origin};
 use crate::plan::{Decision, PlannedStep, RerunPlan};
 use crate::recorded::record_definition;
@@ -182,7 +182,15 @@ impl RunContext {
             self.sync_run_root()?;
         }
         let redactor = self.options.secrets.redactor();
-        let interrupted = clear_stage(&dir, &dot_run, &stage, &view, (&redactor, durability))?;
+        let key = self.options.origin_key.as_ref();
+        let seal = key.map(|key| MemoSeal::new(key, &view.run_id));
+        let interrupted = clear_stage(
+            &dir,
+            (&dot_run, &stage),
+            &view,
+            (&redactor, durability),
+            seal.as_ref(),
+        )?;
         let given = view.given_variables()?;
         let scope = self.scope_of(view.run_id.as_str(), dir.path(), given);
         let mut inputs = self.resolve_inputs(&program)?;
@@ -281,10 +289,10 @@ pub(crate) fn needs_parent(plan: &RerunPlan, view: &RunView) -> bool {
 /// Moves what attempts left behind out of the stage, and finds those that can be gone on with.
 fn clear_stage(
     dir: &Dir,
-    dot_run: &Dir,
-    stage: &Dir,
+    (dot_run, stage): (&Dir, &Dir),
     view: &RunView,
     (redactor, durability): (&Redactor, Durability),
+    seal: Option<&MemoSeal>,
 ) -> Result<HashMap<HierarchyPath, Interrupted>, RunError> {
     let mut interrupted = HashMap::new();
     let attempts = dot_run.open_dir(ATTEMPTS)?;
@@ -299,7 +307,7 @@ fn clear_stage(
                         attempt: step.attempt + 1,
                         memos: Vec::new(),
                     },
-                    false => cancelled(dir, step)?,
+                    false => cancelled(view, step)?,
                 };
                 interrupted.insert(path.clone(), going_on);
                 continue;
@@ -323,7 +331,9 @@ fn clear_stage(
             }
         }
         // Only now, because whoever was interrupted while it went on with the run has moved some of them already.
-        going_on.memos = memos_of(&attempts, &names)?;
+        let vouched_at = view.progress().tally.vouched_at;
+        let seal = seal.filter(|_| started.last().is_none_or(|seq| *seq > vouched_at));
+        going_on.memos = memos_of(&attempts, &names, (seal, path))?;
         interrupted.insert(path.clone(), going_on);
     }
     for entry in stage.entries()? {
@@ -337,9 +347,8 @@ fn clear_stage(
 }
 
 /// An attempt that was cancelled: what its exchanges took is in its record.
-fn cancelled(dir: &Dir, step: &StepCommitted) -> Result<Interrupted, RunError> {
-    let file = step.path.to_relative_dir().join(MEMO);
-    let mut memos = MemoLine::read_in(dir, &file)?;
+fn cancelled(view: &RunView, step: &StepCommitted) -> Result<Interrupted, RunError> {
+    let mut memos = view.memos(step)?;
     memos.iter_mut().for_each(|memo| memo.is_counted = true);
     Ok(Interrupted {
         attempt: step.attempt,
@@ -348,14 +357,18 @@ fn cancelled(dir: &Dir, step: &StepCommitted) -> Result<Interrupted, RunError> {
 }
 
 /// The exchanges that an attempt finished. Each time it was gone on with it began with a copy, so the longest has all.
-fn memos_of(attempts: &Dir, names: &[String]) -> Result<Vec<MemoLine>, RunError> {
+fn memos_of(
+    attempts: &Dir,
+    names: &[String],
+    sealed: (Option<&MemoSeal>, &HierarchyPath),
+) -> Result<Vec<MemoLine>, RunError> {
     let mut longest = Vec::new();
     for entry in attempts.entries()? {
         let number = entry.name.split('_').next().unwrap_or_default();
         if !names.iter().any(|name| name == number) {
             continue;
         }
-        let memos = MemoLine::read_in(attempts, &Path::new(&entry.name).join(MEMO))?;
+        let memos = MemoLine::read_in(attempts, &Path::new(&entry.name).join(MEMO), sealed)?;
         if memos.len() > longest.len() {
             longest = memos;
         }

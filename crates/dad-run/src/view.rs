@@ -21,9 +21,10 @@ use crate::journal::record::{LoopItems, Record, StepCommitted, Totals};
 use crate::journal::state::{Left, Progress, RunState};
 use crate::journal::values::{load_artifacts, load_value};
 use crate::layout::{
-    COMPONENT_RESULT, DOT_RUN, OUTPUT, PLAN, QUESTIONS, RESULT, STATIC_INPUTS, STATIC_INPUTS_FILE,
+    COMPONENT_RESULT, DOT_RUN, MEMO, OUTPUT, PLAN, QUESTIONS, RESULT, STATIC_INPUTS, STATIC_INPUTS_FILE,
 };
 use crate::lease;
+use crate::memo::MemoLine;
 use crate::origin::Origin;
 use crate::origin_key::OriginKey;
 use crate::plan::{Recorded, RerunPlan, RunPlace, distinct_places};
@@ -371,6 +372,17 @@ impl RunView {
         recorded
             .map(|recorded| read_artifact(place, recorded))
             .transpose()
+    }
+
+    /// The exchanges of a step that ended, as they were recorded.
+    pub(crate) fn memos(&self, step: &StepCommitted) -> Result<Vec<MemoLine>, RunError> {
+        let artifacts = self.artifacts(step)?;
+        let Some(recorded) = artifacts.iter().find(|artifact| artifact.name == MEMO) else {
+            return Ok(Vec::new());
+        };
+        let name = step.path.to_relative_dir();
+        let bytes = read_artifact((self.files(), &name), recorded)?;
+        MemoLine::parse(&self.files.path_of(&name.join(MEMO)), bytes)
     }
 
     /// A JSON file of a step, `None` if it has none of that name.

@@ -45,7 +45,7 @@ impl NodeContext {
         memos: Vec<MemoLine>,
     ) -> Result<Self, RunError> {
         let run = walk.run.clone();
-        let memo = Arc::new(Memo::resume(memos, &staged)?);
+        let memo = Arc::new(Memo::resume(memos, &walk.driver, &staged)?);
         Ok(Self {
             walk,
             run,

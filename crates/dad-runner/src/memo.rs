@@ -32,12 +32,16 @@ struct State {
 
 impl Memo {
     /// The memos of an attempt. One that goes on with an interrupted one begins with a copy of its memos.
-    pub(crate) fn resume(recorded: Vec<MemoLine>, staged: &StagedStep) -> Result<Self, RunError> {
+    pub(crate) fn resume(
+        recorded: Vec<MemoLine>,
+        driver: &RunDriver,
+        staged: &StagedStep,
+    ) -> Result<Self, RunError> {
         let mut file = None;
         if !recorded.is_empty() {
             let mut copy = staged.dir()?.append(MEMO)?;
             for line in &recorded {
-                copy.append(&to_line(line).map_err(|e| RunError::unreadable(MEMO, e))?)?;
+                copy.append(&driver.memo_line(&staged.path, line)?)?;
             }
             file = Some(copy);
         }
@@ -109,7 +113,8 @@ impl Memo {
         staged: &StagedStep,
         line: &MemoLine,
     ) -> Result<(), NodeError> {
-        let text = to_line(line).map_err(|e| NodeError::from_error("memo", &e))?;
+        let text = driver.memo_line(&staged.path, line);
+        let text = text.map_err(|e| NodeError::from_error("memo", &e))?;
         let mut state = self.state();
         let State { file, is_named, .. } = &mut *state;
         // With the records so far, because whoever goes on finds the memos by the record that the step was begun.
@@ -182,10 +187,4 @@ fn write(
         }
     }
     Ok(())
-}
-
-fn to_line(line: &MemoLine) -> Result<Vec<u8>, serde_json::Error> {
-    let mut text = serde_json::to_vec(line)?;
-    text.push(b'\n');
-    Ok(text)
 }

@@ -259,7 +259,7 @@ fn check_swept(env: &TestEnvironment, runs: &[PathBuf], at: &str) {
     assert_eq!(entries(&trash).count(), 0, "{at}");
 }
 
-fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> {
+fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let found = std::fs::read_dir(dir).into_iter().flatten();
     found.map(|entry| entry.unwrap().path())
 }
@@ -456,4 +456,57 @@ fn a_repair_survives_every_operation() {
             assert_eq!(finish(&env, &at), (wanted.clone(), paid), "{at}");
         }
     }
+}
+
+/// The memo of the only attempt that was interrupted.
+fn interrupted_memo(env: &TestEnvironment) -> Option<PathBuf> {
+    let run = find_run_dirs(&env.project()).pop()?;
+    let mut memos = entries(&run.join(".run/stage")).map(|stage| stage.join("memo.jsonl"));
+    memos.find(|memo| memo.is_file())
+}
+
+#[test]
+fn a_resume_answers_from_no_memo_that_was_changed() {
+    let interrupted = || {
+        let env = TestEnvironment::new();
+        // Where the first of two exchanges of a step is written down, and the second is not.
+        let operation = (0..60).find(|operation| {
+            let env = TestEnvironment::new();
+            env.is_checked();
+            call(&env, "run", *operation, "die");
+            let memo = interrupted_memo(&env).map(|memo| std::fs::read_to_string(memo).unwrap());
+            memo.is_some_and(|memo| memo.lines().count() == 1 && exchanges(&env) == 2)
+        });
+        assert_eq!(call(&env, "run", operation.unwrap(), "die").code, Some(86));
+        env
+    };
+    let finish = |env: &TestEnvironment| {
+        let resumed = call(env, "resume", u64::MAX, "none");
+        assert_eq!(resumed.code, Some(0), "{}", resumed.stderr);
+        let run = check(env, "resumed", true).pop().unwrap();
+        (outcomes(&run), exchanges(env))
+    };
+    let (wanted, paid) = finish(&interrupted());
+
+    let env = interrupted();
+    let memo = interrupted_memo(&env).unwrap();
+    let text = std::fs::read_to_string(&memo).unwrap();
+    let changed = text.replacen("\"response\":1", "\"response\":7", 1);
+    assert_ne!(changed, text);
+    std::fs::write(&memo, changed).unwrap();
+    assert_eq!(
+        finish(&env),
+        (wanted.clone(), paid + 1),
+        "the exchange is made again"
+    );
+
+    // Nor from one without a code.
+    let env = interrupted();
+    let memo = interrupted_memo(&env).unwrap();
+    let text = std::fs::read_to_string(&memo).unwrap();
+    let mut line: Value = serde_json::from_str(&text).unwrap();
+    line.as_object_mut().unwrap().shift_remove("mac").unwrap();
+    line["response"] = 7.into();
+    std::fs::write(&memo, format!("{line}\n")).unwrap();
+    assert_eq!(finish(&env), (wanted, paid + 1));
 }

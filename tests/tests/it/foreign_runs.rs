@@ -95,6 +95,13 @@ fn a_run_of_another_machine_is_resumed_only_if_it_is_named_and_trusted() {
         "{refused}"
     );
     assert!(refused.stderr.contains("add `--trust`"), "{refused}");
+    // What the user would agree to.
+    assert!(refused.stderr.contains("would execute:\n"), "{refused}");
+    let acts = refused
+        .stderr
+        .lines()
+        .find(|line| line.starts_with("  f.acts  command  "));
+    assert!(acts.is_some_and(|acts| acts.contains("acted")), "{refused}");
     let refused = env.unchanged(&["run", "step", &foreign, "acts"]).expect(4);
     assert!(refused.stderr.contains("error[foreign_run]"), "{refused}");
     assert!(!env.project().join("acted").exists());

@@ -21,8 +21,8 @@ pub(crate) const NO_SUM: Sum = [b'0'; 16];
 const NO_MAC: Mac = [b'0'; 32];
 
 const SUM_FIELD: &[u8] = b",\"sum\":\"";
-const MAC_FIELD: &[u8] = b",\"mac\":\"";
-const END: &[u8] = b"\"}";
+pub(crate) const MAC_FIELD: &[u8] = b",\"mac\":\"";
+pub(crate) const END: &[u8] = b"\"}";
 
 /// The end of a chain: what the next line is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +122,8 @@ impl<'a> Sealed<'a> {
     }
 }
 
-fn append(line: &mut Vec<u8>, field: &[u8], digits: &[u8]) {
+/// Adds a field of hexadecimal digits to the end of an object.
+pub(crate) fn append(line: &mut Vec<u8>, field: &[u8], digits: &[u8]) {
     line.pop();
     for part in [field, digits, END] {
         line.extend_from_slice(part);
@@ -130,7 +131,7 @@ fn append(line: &mut Vec<u8>, field: &[u8], digits: &[u8]) {
 }
 
 /// Takes a field of hexadecimal digits off the end of a text.
-fn split<'a, const N: usize>(text: &'a [u8], field: &[u8]) -> Option<(&'a [u8], [u8; N])> {
+pub(crate) fn split<'a, const N: usize>(text: &'a [u8], field: &[u8]) -> Option<(&'a [u8], [u8; N])> {
     let (rest, digits) = text.split_last_chunk::<N>()?;
     let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     digits.iter().all(is_digit).then_some(())?;
@@ -154,7 +155,7 @@ fn mac_of(key: &OriginKey, before: &Mac, line: &Hasher) -> Mac {
 }
 
 /// The first bytes of a hash in hexadecimal digits, as many as there is room for.
-fn digits<const N: usize>(hash: &Hash) -> [u8; N] {
+pub(crate) fn digits<const N: usize>(hash: &Hash) -> [u8; N] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut digits = [0; N];
     for (pair, byte) in digits.chunks_exact_mut(2).zip(hash.as_bytes()) {

@@ -45,6 +45,8 @@ pub(crate) struct Tally {
     pub(crate) driven_since: Option<Timestamp>,
     /// Digest of the output, of a run that was sealed with one.
     pub(crate) output: Option<Digest>,
+    /// The last record that vouches for those before it: what they are about may be of any origin.
+    pub(crate) vouched_at: u64,
     /// Digest of the definition that the last driver executes.
     pub(crate) definition: Option<Digest>,
 }
@@ -79,9 +81,15 @@ impl Tally {
         match body {
             RecordBody::RunCreated { .. } => self.run_created(at, body),
             RecordBody::RunStarted(start) | RecordBody::RunResumed(start) => {
+                if start.prev.is_some() {
+                    self.vouched_at = seq;
+                }
                 self.session_started(start, last_at, at);
             }
-            RecordBody::Trusted { .. } => self.is_driven = false,
+            RecordBody::Trusted { .. } => {
+                self.is_driven = false;
+                self.vouched_at = seq;
+            }
             RecordBody::Repaired { schema_version, .. } => {
                 self.driven_until(last_at);
                 self.format = schema_version.unwrap_or(self.format);
