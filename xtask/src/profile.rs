@@ -74,7 +74,8 @@ const ORIGIN_KEY: (&str, &str) = (
 const RUN: &str = "run_20251123_000000_ffffff";
 
 const SCENARIOS: &[Scenario] = &[
-    executed("steps", "step", [50, 150]),
+    executed("steps", "pass", [50, 150]),
+    executed("listed_steps", "step", [50, 150]),
     executed("items", "step", [100, 300]),
     executed("look_ups", "pass", [25, 75]),
     executed("file_operations", "operation", [100, 300]),
@@ -100,11 +101,11 @@ const SCENARIOS: &[Scenario] = &[
     asked("runs_list", "run", [20, 60], "many_runs", &["runs", "list"]),
 ];
 
-/// The scenario whose system calls are counted as well.
-const CALLS_OF: &str = "steps";
-
-/// The name of that count among the figures.
-const SYSTEM_CALLS: &str = "steps_system_calls";
+/// The scenarios whose system calls are counted as well, and the names of those counts among the figures.
+const CALLS_OF: [(&str, &str); 2] = [
+    ("steps", "steps_system_calls"),
+    ("listed_steps", "listed_steps_system_calls"),
+];
 
 /// Figures by the names of the scenarios.
 type Figures = BTreeMap<String, f64>;
@@ -146,19 +147,19 @@ pub fn run(options: &[&str]) -> Result<(), TaskError> {
         .zip(&chosen)
         .map(|(figure, Scenario { name, unit, .. })| (*name, format!("{name}, each {unit}"), figure.round()))
         .collect();
-    if let Some(scenario) = chosen.iter().find(|scenario| scenario.name == CALLS_OF)
-        && let Some(calls) = system_calls(scenario, &programs)?
-    {
-        rows.push((
-            SYSTEM_CALLS,
-            format!("system calls, each {}", scenario.unit),
-            calls,
-        ));
+    for (scenario, name) in CALLS_OF {
+        let scenario = chosen.iter().find(|chosen| chosen.name == scenario);
+        if let Some(scenario) = scenario
+            && let Some(calls) = system_calls(scenario, &programs)?
+        {
+            let title = format!("system calls, each {} ({})", scenario.unit, scenario.name);
+            rows.push((name, title, calls));
+        }
     }
-    println!("{:<32} {:>12}   change", "", "instructions");
+    println!("{:<40} {:>12}   change", "", "instructions");
     for (name, title, figure) in rows {
         println!(
-            "{title:<32} {figure:>12}   {}",
+            "{title:<40} {figure:>12}   {}",
             change(figure, recorded_figures.get(name))
         );
         recorded_figures.insert(name.to_owned(), figure);

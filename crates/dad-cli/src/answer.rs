@@ -83,7 +83,7 @@ fn already_answered(view: &RunView, open: &OpenQuestion) -> CommandError {
     let message = format!("the question `{}` of `{name}` has been answered already", open.id);
     let mut error = CommandError::usage("already_answered", message);
     error.exit_code = exit_code::REFUSED;
-    error.with_hint(format!("`dhenara resume {name}` goes on with that answer"))
+    error.with_hint(format!("`dhenara resume {name}` resumes the run with that answer"))
 }
 
 /// How a run is resumed behind an answer.
@@ -102,8 +102,8 @@ fn resuming(options: &AnswerOptions) -> ResumeOptions {
 /// Says that an answer was recorded, and who continues the run with it.
 fn told(view: &RunView, open: &OpenQuestion, options: &AnswerOptions) -> Result<u8, CommandError> {
     let next = match view.status {
-        RunStatus::Running => "the process that drives the run goes on with it".to_owned(),
-        _ => format!("`dhenara resume {}` goes on with it", view.name()),
+        RunStatus::Running => "the process that drives the run uses it".to_owned(),
+        _ => format!("`dhenara resume {}` resumes the run with it", view.name()),
     };
     match options.json {
         true => json::print(json!({ "run_id": view.run_id, "question": open.id, "path": open.path }))?,

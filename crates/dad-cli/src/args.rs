@@ -350,7 +350,7 @@ impl From<DurabilityChoice> for dad_run::Durability {
     }
 }
 
-/// Which definition a run goes on with.
+/// Which definition a resumed run uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum DefinitionChoice {
     /// The one it was started with.

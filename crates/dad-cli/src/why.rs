@@ -4,7 +4,7 @@ use dad_core::HierarchyPath;
 use dad_events::Origin;
 use dad_run::{
     AnsweredBy, AskedAgain, Change, ChangeKind, Changes, ControlKind, Edit, QuestionKind, Reason, RecordBody,
-    RerunPlan, RunView, StepCommitted, layout, shorten_diff,
+    RerunPlan, RunView, StepCommitted, ViewEntry, layout, shorten_diff,
 };
 use dad_terminal::{BOLD, DIM, mark, printable};
 use serde_json::json;
@@ -145,6 +145,13 @@ fn explain(view: &RunView, path: &HierarchyPath) -> Result<Explanation, CommandE
             _ => {}
         }
     }
+    if let (0, Some(ViewEntry::Waiting { kind, .. })) = (found.attempts, view.entries.get(path)) {
+        let what = match kind {
+            QuestionKind::Approval => "approval",
+            _ => "an answer",
+        };
+        found.unexecuted = Some(format!("it waits for {what}"));
+    }
     if found.edited_from.is_some() {
         let plan = view.plan()?;
         let edits = plan.iter().flat_map(RerunPlan::all_edits);
@@ -219,7 +226,7 @@ fn tell(view: &RunView, path: &HierarchyPath, explanation: &Explanation) -> Resu
         .reused_from
         .as_ref()
         .or(explanation.edited_from.as_ref());
-    let status = entry.map(dad_run::ViewEntry::status);
+    let status = entry.map(ViewEntry::status);
     let (sign, style) = mark(status.unwrap_or(dad_core::StepStatus::Pending), taken.is_some());
     out::lines(&format!("{style}{sign}{style:#} {BOLD}{path}{BOLD:#}"))?;
     let what = match (taken, explanation.attempts) {

@@ -163,7 +163,7 @@ impl ProjectError {
                 DefinitionKind::Flow => "use `dhenara run flow FILE`".to_owned(),
             }),
             Self::DefinitionChanged(_) => Some(
-                "`--definition recorded` goes on with the one it was started with, \
+                "`--definition recorded` uses the one it was started with, \
                  `--definition current` with the one there is now"
                     .to_owned(),
             ),

@@ -30,7 +30,7 @@ pub struct MemoLine {
     pub request: Value,
     /// What came back.
     pub response: Value,
-    /// Whether what it took stands in an earlier record of the step, which was cancelled and gone on with.
+    /// Whether what it took stands in an earlier record of the step, which was cancelled and continued.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_counted: bool,
 }

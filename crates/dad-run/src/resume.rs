@@ -46,7 +46,7 @@ impl ActiveRun {
 /// An attempt of a step that was going on when its process died, or when it was cancelled.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupted {
-    /// Its number, which the attempt that goes on with it keeps.
+    /// Its number, which the attempt that continues it keeps.
     pub attempt: u32,
     /// The exchanges that it finished.
     pub memos: Vec<MemoLine>,

@@ -31,7 +31,7 @@ struct State {
 }
 
 impl Memo {
-    /// The memos of an attempt. One that goes on with an interrupted one begins with a copy of its memos.
+    /// The memos of an attempt. One that continues an interrupted one begins with a copy of its memos.
     pub(crate) fn resume(
         recorded: Vec<MemoLine>,
         driver: &RunDriver,

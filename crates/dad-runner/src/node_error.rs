@@ -110,7 +110,7 @@ impl NodeError {
     fn of_budget(exceeded: &BudgetExceeded) -> Self {
         let hint = if exceeded.whose == "the run" {
             let limits = limits(&exceeded.budget);
-            format!("`dhenara resume RUN --budget {limits}` goes on with more")
+            format!("`dhenara resume RUN --budget {limits}` resumes the run with more")
         } else {
             "raise `budget` of the node, and go on by `dhenara resume RUN --definition current`".to_owned()
         };

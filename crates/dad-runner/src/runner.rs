@@ -31,7 +31,7 @@ pub struct Runner<D> {
 enum Life {
     /// The runner sets up the run and ends it.
     Own(Box<RunContext>),
-    /// The runner goes on with a run that did not complete, and ends it.
+    /// The runner resumes a run that did not complete, and ends it.
     Resumed(Box<RunContext>, PathBuf),
     /// Somebody else ends the run.
     Within(Box<Result<RunDriver, RunError>>),
@@ -69,7 +69,7 @@ impl<D: AsRef<Definition>> Runner<D> {
         }
     }
 
-    /// A runner that goes on with a run that did not complete, in its own directory: what is committed stays.
+    /// A runner that resumes a run that did not complete, in its own directory: what is committed stays.
     pub fn resume(definition: D, context: RunContext, run_dir: impl Into<PathBuf>) -> Self {
         Self {
             definition,

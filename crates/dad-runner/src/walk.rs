@@ -315,7 +315,7 @@ impl Walk {
             let budget = self.driver.budget();
             let message = format!("the run was driven as long as its budget ({budget}) allows");
             let error = ErrorInfo::new("budget_exceeded", message)
-                .with_hint("`dhenara resume RUN --budget wall_time=N` goes on with more");
+                .with_hint("`dhenara resume RUN --budget wall_time=N` resumes the run with more");
             ended.status = StepStatus::Failed;
             // It comes before the steps that were stopped because of it.
             let path = root.path.clone();

@@ -288,7 +288,7 @@ async fn a_killed_run_is_answered_all_the_same() {
     insta::assert_snapshot!(second, @"
     ---- stderr
     error[already_answered]: the question `input_4ccfe8aec191` of `run_00000000_000000_000001` has been answered already
-      hint: `dhenara resume run_00000000_000000_000001` goes on with that answer
+      hint: `dhenara resume run_00000000_000000_000001` resumes the run with that answer
     ---- exit code 4
     ");
     drop(env.run(&["resume", "last"]).expect(0));

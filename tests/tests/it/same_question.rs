@@ -215,7 +215,7 @@ fn a_question_about_something_else_is_asked_again_with_the_answer_before() {
     let why = env.run(&["runs", "why", "last", "ask"]).expect(0);
     insta::assert_snapshot!(why, @"
     ? f.ask
-      not executed: it has not been reached
+      not executed: it waits for an answer
       input  not answered yet; asked again because `$hier{look}.outcome.results[0].stdout` differs
     ---- exit code 0
     ");
@@ -362,7 +362,7 @@ fn what_is_asked_for_belongs_to_the_question() {
     let why = env.run(&["runs", "why", "last", "part"]);
     insta::assert_snapshot!(why, @"
     ? f.part
-      not executed: it has not been reached
+      not executed: it waits for an answer
       input  not answered yet; asked again because what is asked for differs
     ---- exit code 0
     ");

@@ -428,7 +428,7 @@ fn at_the_end_of_input_the_run_waits_and_is_answered_at_the_terminal() {
     ");
     terminal.press("\x154\r");
     let AtEnd { stdout, status, .. } = terminal.ends();
-    assert_snapshot!(stdout, @"answered flow_root.ask of run_00000000_000000_000001; `dhenara resume run_00000000_000000_000001` goes on with it");
+    assert_snapshot!(stdout, @"answered flow_root.ask of run_00000000_000000_000001; `dhenara resume run_00000000_000000_000001` resumes the run with it");
     assert_eq!(status, "exit status: 0");
 
     // It is not asked again for what has been answered.

@@ -23,8 +23,10 @@ use crate::Outcome;
 /// One piece of the daily work of the run system.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Scenario {
-    /// Steps that do nothing.
+    /// Passes of a loop with a step that does nothing.
     Steps,
+    /// Steps that do nothing, one after the other.
+    ListedSteps,
     /// The items of a loop, each with a step that is given parts of its item.
     Items,
     /// Passes of a loop that look up two results of other steps.
@@ -53,6 +55,7 @@ impl FromStr for Scenario {
     fn from_str(name: &str) -> Result<Self, String> {
         Ok(match name {
             "steps" => Self::Steps,
+            "listed_steps" => Self::ListedSteps,
             "items" => Self::Items,
             "look_ups" => Self::LookUps,
             "file_operations" => Self::FileOperations,
@@ -89,6 +92,7 @@ impl Scenario {
     pub(crate) fn execute(self, project: &Path, units: usize) -> Outcome<()> {
         match self {
             Self::Steps => make_run(project, steps(units)?, RUN),
+            Self::ListedSteps => make_run(project, listed_steps(units)?, RUN),
             Self::Items => make_run(project, items(units)?, RUN),
             Self::LookUps => make_run(project, look_ups(units)?, RUN),
             Self::FileOperations => make_run(project, file_operations(units)?, RUN),
@@ -209,6 +213,14 @@ fn repeat(passes: usize, body: FlowBuilder) -> Outcome<FlowDefinition> {
 
 fn steps(units: usize) -> Outcome<FlowDefinition> {
     repeat(units, FlowBuilder::new().node("step", nothing(json!({}))))
+}
+
+fn listed_steps(units: usize) -> Outcome<FlowDefinition> {
+    let mut flow = FlowBuilder::new();
+    for number in 0..units {
+        flow = flow.node(&format!("step_{number}"), nothing(json!({})));
+    }
+    Ok(flow.build()?)
 }
 
 fn items(units: usize) -> Outcome<FlowDefinition> {

@@ -70,7 +70,8 @@ impl RecordedError {
 impl From<&ErrorInfo> for RecordedError {
     fn from(error: &ErrorInfo) -> Self {
         Self(ErrorInfo {
-            code: RecordText::<256>::from(&*error.code).into_inner(),
+            // A code is a word, also where it was cut.
+            code: error.code.chars().take(200).collect(),
             message: RecordText::<{ 16 * 1024 }>::from(&*error.message).into_inner(),
             hint: error
                 .hint
