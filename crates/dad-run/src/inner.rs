@@ -130,6 +130,12 @@ impl std::fmt::Debug for RunInner {
 }
 
 impl RunInner {
+    /// Whether what questions are about is recorded. A run that began in the first format has no salt, and a re-run of it, which
+    /// has one, could not compare.
+    pub(crate) fn tells_subjects(&self) -> bool {
+        !self.salt.is_empty()
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -151,6 +151,7 @@ impl RunDriver {
             previous_input,
             asked_again,
         } = asked;
+        let subject = subject.filter(|_| inner.tells_subjects());
         let (asked, about) = subject.map(|subject| (subject.asked, subject.parts)).unzip();
         // One that was answered or settled otherwise is asked anew: what lies in the inbox for it no longer counts.
         let in_history = self.history().map_or(0, |view| view.times_asked(&path));
@@ -220,6 +221,14 @@ impl RunDriver {
         Ok(self.take_answer(&id).map(|answer| (id, answer)))
     }
 
+    /// Whether a step or component waits for an answer since before the run was resumed.
+    #[must_use]
+    pub fn has_asked(&self, path: &HierarchyPath, kind: QuestionKind) -> bool {
+        let is_open = |open: &OpenQuestion| open.path == *path && open.kind == kind;
+        self.history()
+            .is_some_and(|history| history.open_questions().any(is_open))
+    }
+
     /// The same question, if the run asked it before it was resumed and nobody has answered it.
     fn asked_before(
         &self,
@@ -258,6 +267,7 @@ impl RunDriver {
     /// If the run has ended or the record cannot be written.
     pub fn answered(&self, answer: NewAnswer<'_>) -> Result<(), RunError> {
         let inner = self.inner();
+        let subject = answer.subject.filter(|_| inner.tells_subjects());
         let body = RecordBody::Answered {
             path: answer.path.clone(),
             kind: answer.kind,
@@ -266,11 +276,8 @@ impl RunDriver {
             source: answer.source.into(),
             by: Some(answer.by),
             from: answer.from.cloned(),
-            asked: answer.subject.map(|subject| subject.asked),
-            about: answer
-                .subject
-                .map(|subject| subject.parts.clone())
-                .unwrap_or_default(),
+            asked: subject.map(|subject| subject.asked),
+            about: subject.map(|subject| subject.parts.clone()).unwrap_or_default(),
             asked_again: answer.asked_again.cloned(),
             input: store_value(&inner.dot_run, answer.value.get().clone(), inner.durability)?,
         };

@@ -283,6 +283,10 @@ fn known_before(walk: &Walk, place: AskingPlace<'_>, subject: Option<Subject>) -
         return Ok(Known::Nothing(AboutQuestion::default()));
     };
     Ok(match parent.recall(path, &subject, walk.answer_wish(path)) {
+        // The people who were asked before the run was resumed answer it.
+        Recalled::Answer { .. } if driver.has_asked(path, QuestionKind::Input) => {
+            Known::Nothing(nothing(Some(subject)))
+        }
         Recalled::Answer { path, by } => match parent.answer_of(&path)? {
             Some(answer) => match asker.check(driver)(&answer.0) {
                 Ok(()) => Known::Found(NewInput {

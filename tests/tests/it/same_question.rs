@@ -523,3 +523,139 @@ async fn a_handler_has_the_answer_before_as_the_type_of_the_input() {
     assert_eq!(answered["asked_again"], json!({ "differs": ["$var{files}"] }));
     assert_eq!(answered["by"], "handler");
 }
+
+/// In loops within loops an answer belongs to the items of all of them, of a component too.
+#[tokio::test]
+async fn items_of_loops_within_loops_find_their_answers() {
+    let env = TestEnvironment::new();
+    let text = r#"
+schema_version: 1
+kind: flow
+root_id: f
+required: [rows, columns]
+elements:
+  - for_each: row
+    item_var: r
+    statement: "$expr{rows}"
+    body:
+      - for_each: column
+        item_var: c
+        statement: "$expr{columns}"
+        max_concurrency: 2
+        body:
+          - subflow: part
+            pre_events: [component_input_required]
+            variables: { word: none }
+            elements:
+              - { node: say, type: command, settings: { commands: [[echo, "$expr{r}$expr{c} $expr{word}"]] } }
+"#;
+    let definition = load_str(text, "flow.yaml", None, None).unwrap().definition;
+    let said = |run: &std::path::Path| {
+        let view = RunView::open(run).unwrap();
+        let mut said: Vec<String> = view
+            .steps()
+            .map(|step| {
+                let outcome: Value = view.step_file(&step.path, "outcome.json").unwrap().unwrap();
+                outcome["results"][0]["stdout"]
+                    .as_str()
+                    .unwrap()
+                    .trim_end()
+                    .to_owned()
+            })
+            .collect();
+        said.sort();
+        said
+    };
+    let run = async |rows: Value, columns: Value, previous: Option<&str>, word: &'static str| {
+        let answers = move |event: dhenara::events::ComponentInputRequiredEvent| async move {
+            let place: Vec<&str> = event
+                .path
+                .segments()
+                .filter(|part| part.starts_with("iter_"))
+                .collect();
+            let word = format!("{word} {}", place.join(" "));
+            Ok::<_, HandlerError>(event.set_input(json!({ "variables": { "word": word } }))?)
+        };
+        let mut builder = context("f", &env.project())
+            .variable("rows", rows)
+            .variable("columns", columns);
+        if let Some(previous) = previous {
+            builder = builder.previous_run_id(previous);
+        }
+        let context = builder.on(answers).build().unwrap();
+        let report = Runner::new(definition.clone(), context).run().await.unwrap();
+        said(&report.run_dir)
+    };
+    let first = run(json!(["x", "y"]), json!([1, 2]), None, "first").await;
+    let all = [
+        "x1 first iter_0 iter_0",
+        "x2 first iter_0 iter_1",
+        "y1 first iter_1 iter_0",
+        "y2 first iter_1 iter_1",
+    ];
+    assert_eq!(first, all);
+    let second = run(json!(["y", "x"]), json!([2, 3, 1]), Some("last"), "second").await;
+    let mut wanted: Vec<&str> = all
+        .into_iter()
+        .chain(["x3 second iter_1 iter_1", "y3 second iter_0 iter_1"])
+        .collect();
+    wanted.sort_unstable();
+    assert_eq!(second, wanted);
+}
+
+/// What was said in a turn is a part of the question of the next one that shows it.
+#[test]
+fn a_turn_behind_a_changed_answer_is_asked_again() {
+    let env = TestEnvironment::new();
+    let before = "$expr{ $hier{turn.previous.ask}.outcome.results[0].stdout || 'nothing' }";
+    let flow = TALK
+        .replace("TURNS", "3")
+        .replace("said: ", &format!("{before}, "));
+    env.write("flow.yaml", &flow);
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(3));
+    for (text, code) in [("a", 3), ("b", 3), ("c", 0)] {
+        drop(
+            env.run(&["answer", "last", "--input", &answer(text)])
+                .expect(code),
+        );
+    }
+    drop(env.run(&rerun(&["--fresh"])).expect(0));
+    // Another first turn: the second shows it, and is asked with what was said before.
+    drop(env.run(&rerun(&["--ask", "f.turn.iter_0.ask"])).expect(3));
+    drop(env.run(&["answer", "last", "--input", &answer("A")]).expect(3));
+    let asked = records(&env.last_run(), "question");
+    assert_eq!(asked[0]["asked_again"], "wanted");
+    assert_eq!(
+        asked[1]["asked_again"],
+        json!({ "differs": ["$hier{turn.previous.ask}.outcome.results[0].stdout"] })
+    );
+    let view = RunView::open(env.last_run()).unwrap();
+    let question = view.question(asked[1]["id"].as_str().unwrap()).unwrap();
+    let said: Value = serde_json::from_str(&answer("b")).unwrap();
+    assert_eq!(question.previous_input, Some(said));
+}
+
+/// A person who was asked is heard, also if the question has become that of the previous run in the meantime.
+#[test]
+fn an_answer_to_an_open_question_goes_before_that_of_the_previous_run() {
+    let env = TestEnvironment::new();
+    let known = topic("$expr{topic}");
+    env.write("flow.yaml", &known);
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(3));
+    drop(env.run(&["answer", "last", "--input", &answer("yes")]).expect(0));
+    env.write("flow.yaml", &topic("$expr{topic} of $var{run_root}"));
+    drop(env.run(&rerun(&[])).expect(3));
+    drop(
+        env.run(&["answer", "last", "--no-resume", "--input", &answer("no")])
+            .expect(0),
+    );
+    env.write("flow.yaml", &known);
+    drop(env.run(&["resume", "last", "--definition", "current"]).expect(0));
+    assert_eq!(printed(&env), ["is cats fine? no"]);
+    let why = env.run(&["runs", "why", "last", "ask"]).expect(0);
+    assert!(
+        why.stdout
+            .contains("answered (dhenara answer); asked again because `$var{run_root}` differs"),
+        "{why}"
+    );
+}
