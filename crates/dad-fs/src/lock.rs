@@ -90,3 +90,40 @@ impl FileLock {
             .context("write the lock file", || path.clone())
     }
 }
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // A child that was forked and has not come to its program yet has the file open as well: closing it here would leave
+        // the lock to the child.
+        if let Some(file) = &self.file {
+            drop(file.unlock());
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a file that no run owns")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_ends_although_another_handle_of_its_file_is_open() -> std::io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("lock");
+        let lock = || {
+            let file = File::options().create(true).append(true).open(&path)?;
+            FileLock::exclusive(file, path.clone(), Gate::default()).map_err(std::io::Error::other)
+        };
+        let held = lock()?;
+        // As a child has it between fork and exec.
+        let inherited = held
+            .as_ref()
+            .and_then(|held| held.file.as_ref()?.try_clone().ok());
+        assert!(held.is_some() && inherited.is_some());
+        assert!(lock()?.is_none());
+        drop(held);
+        assert!(lock()?.is_some());
+        drop(inherited);
+        Ok(())
+    }
+}
