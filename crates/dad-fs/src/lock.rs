@@ -102,7 +102,6 @@ impl Drop for FileLock {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "a file that no run owns")]
 mod tests {
     use super::*;
 
