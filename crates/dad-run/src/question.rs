@@ -190,6 +190,7 @@ impl RunDriver {
             path: path.clone(),
             kind,
             schema: store_value(&inner.dot_run, question.schema, inner.durability)?,
+            file: Some(Digest::of(&text)),
             asked,
             about: about.unwrap_or_default(),
             asked_again,

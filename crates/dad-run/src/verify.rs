@@ -127,7 +127,7 @@ impl RunView {
 
     /// What the journal names beside steps and values.
     fn verify_named(&self, found: &mut Verification) -> Result<(), RunError> {
-        for (name, digest) in self.named_files() {
+        for (name, digest) in self.named_files().into_iter().chain(self.asked_files()) {
             let is = self.files().digest(&name, String::new());
             found.files += 1;
             found.bytes += is.as_ref().map_or(0, |is| is.len);

@@ -106,6 +106,8 @@ pub struct OpenQuestion {
     pub path: HierarchyPath,
     /// What kind of answer is wanted.
     pub kind: QuestionKind,
+    /// Digest of its file, if the journal has it.
+    pub(crate) file: Option<Digest>,
 }
 
 impl ViewEntry {
@@ -432,7 +434,17 @@ impl RunView {
         created.map(|created| created.definition)
     }
 
-    /// The files that the journal names beside those of steps, values and definitions.
+    /// The files of questions that wait for an answer.
+    pub(crate) fn asked_files(&self) -> Vec<(PathBuf, Digest)> {
+        let open = self.state.progress.open.questions.values();
+        let named = open.filter_map(|open| {
+            let name = in_dot_run(QUESTIONS).join(format!("{}.json", open.id));
+            Some((name, open.file?))
+        });
+        named.collect()
+    }
+
+    /// The files that the journal names beside those of steps, values, definitions and questions.
     pub(crate) fn named_files(&self) -> Vec<(PathBuf, Digest)> {
         let tally = &self.state.progress.tally;
         let created = tally.created.as_ref();
@@ -559,10 +571,18 @@ impl RunView {
     /// What a question asks.
     ///
     /// # Errors
-    /// If its file is missing or damaged.
+    /// If its file is missing or damaged, or, while it waits for an answer, not the one that was recorded.
     pub fn question(&self, id: &str) -> Result<Question, RunError> {
         let name = in_dot_run(QUESTIONS).join(format!("{id}.json"));
         let bytes = self.files().read(&name)?;
+        let open = self.state.progress.open.questions.get(id);
+        let recorded = open.and_then(|open| open.file);
+        if recorded.is_some_and(|recorded| Digest::of(&bytes) != recorded) {
+            return Err(RunError::Corrupt {
+                path: self.files.path_of(&name),
+                reason: "its digest differs".to_owned(),
+            });
+        }
         serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(self.files.path_of(&name), e))
     }
 

@@ -568,3 +568,46 @@ fn an_approval_of_the_previous_run_is_none_of_the_re_run() {
         drop(env.run(&["cancel", "last"]));
     }
 }
+
+#[test]
+fn what_a_person_would_decide_by_is_what_was_asked() {
+    let env = TestEnvironment::new();
+    env.write(
+        "flow.yaml",
+        "schema_version: 1\nkind: flow\nroot_id: f\nelements:\n  - { node: act, type: command, requires_approval: true, settings: { commands: [[touch, \"$var{project_root}/acted\"]] } }\n",
+    );
+    drop(env.run(&["run", "flow", "flow.yaml"]).expect(3));
+    let run = env.last_run();
+    let question = std::fs::read_dir(run.join(".run/questions"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let asked = std::fs::read_to_string(&question).unwrap();
+    let other = asked.replace("touch", "echo");
+    assert_ne!(other, asked);
+    std::fs::write(&question, other).unwrap();
+    for args in [
+        &["answer", "last"][..],
+        &["answer", "last", "--input", "{\"approve\": true}"],
+    ] {
+        let refused = env.unchanged(args);
+        assert!(
+            refused.stderr.contains("its digest differs"),
+            "{args:?}: {refused}"
+        );
+    }
+    let verified = env.run(&["runs", "verify", "last"]).expect(5);
+    assert!(
+        verified.stdout.contains("it is not the file that was recorded"),
+        "{verified}"
+    );
+    assert!(!env.project().join("acted").exists());
+    std::fs::write(&question, asked).unwrap();
+    drop(
+        env.run(&["answer", "last", "--input", "{\"approve\": true}"])
+            .expect(0),
+    );
+    assert!(env.project().join("acted").exists());
+}

@@ -154,6 +154,9 @@ pub enum RecordBody {
         kind: QuestionKind,
         /// JSON Schema of the answer.
         schema: StoredValue,
+        /// Digest of `.run/questions/<id>.json`, by which a person decides.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<Digest>,
         /// Of an input: stands for what is asked, so that a re-run knows the same question.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         asked: Option<Digest>,

@@ -197,6 +197,7 @@ fn bodies() -> Vec<RecordBody> {
         path: path("asks"),
         kind: QuestionKind::Approval,
         schema: StoredValue::Value(json!({})),
+        file: None,
         asked: None,
         about: BTreeMap::new(),
         asked_again: None,

@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 
 use dad_core::{ComponentKind, HierarchyPath, Timestamp};
-use dad_events::QuestionKind;
 use indexmap::IndexMap;
 
 use super::tally::Tally;
@@ -74,7 +73,17 @@ impl Open {
             RecordBody::LoopDecided { path, iteration, .. } => {
                 self.component(path, |component| component.last_iteration = Some(*iteration));
             }
-            RecordBody::Question { id, path, kind, .. } => self.question(id, path, *kind, epoch),
+            RecordBody::Question {
+                id, path, kind, file, ..
+            } => {
+                let asked = OpenQuestion {
+                    id: id.clone(),
+                    path: path.clone(),
+                    kind: *kind,
+                    file: *file,
+                };
+                self.question(asked, epoch);
+            }
             RecordBody::Answered { id: Some(id), .. } => drop(self.questions.shift_remove(id)),
             RecordBody::StepStarted { path, attempt, .. } => {
                 let step = OpenStep {
@@ -133,16 +142,11 @@ impl Open {
         }
     }
 
-    fn question(&mut self, id: &str, path: &HierarchyPath, kind: QuestionKind, epoch: u32) {
+    fn question(&mut self, asked: OpenQuestion, epoch: u32) {
         // What is about to happen may have changed since it was asked before.
         self.questions
-            .retain(|_, open| open.path != *path || open.kind != kind);
-        let open = OpenQuestion {
-            id: id.to_owned(),
-            path: path.clone(),
-            kind,
-        };
-        self.questions.insert(id.to_owned(), open);
+            .retain(|_, open| open.path != asked.path || open.kind != asked.kind);
+        let path = &asked.path;
         // A step that asks while it executes continues with the answer.
         if !self.executes(path) {
             let step = OpenStep {
@@ -153,6 +157,7 @@ impl Open {
             };
             self.steps.insert(path.clone(), step);
         }
+        self.questions.insert(asked.id.clone(), asked);
     }
 
     fn process_started(&mut self, body: &RecordBody, tally: &Tally) {
