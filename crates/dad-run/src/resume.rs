@@ -321,21 +321,20 @@ fn clear_stage(
             memos: Vec::new(),
         };
         let started = view.left(path).map_or(&[][..], |left| &left.started);
-        let names: Vec<String> = started.iter().map(ToString::to_string).collect();
+        let number = started.last().map(ToString::to_string);
         // It stands under its final name already if the process died between the rename and the record.
         let last = path.to_relative_dir();
-        let left = names.last().map(|name| (stage, Path::new(name)));
+        let left = number.as_deref().map(|name| (stage, Path::new(name)));
         for (from, name) in left.into_iter().chain([(dir, last.as_path())]) {
             if from.kind(name)?.is_some() {
                 mask_made_files(&from.open_dir(name)?, redactor)?;
-                let wanted = names.last().map_or("unrecorded", String::as_str);
+                let wanted = number.as_deref().unwrap_or("unrecorded");
                 from.rename(name, &attempts, free_name(&attempts, wanted)?, durability)?;
             }
         }
         // Only now, because whoever was interrupted while it went on with the run has moved some of them already.
         let vouched_at = view.progress().tally.vouched_at;
-        let seal = seal.filter(|_| started.last().is_none_or(|seq| *seq > vouched_at));
-        going_on.memos = memos_of(&attempts, &names, (seal, path))?;
+        going_on.memos = memos_of(&attempts, started, (seal, path), vouched_at)?;
         interrupted.insert(path.clone(), going_on);
     }
     for entry in stage.entries()? {
@@ -361,16 +360,24 @@ fn cancelled(view: &RunView, step: &StepCommitted) -> Result<Interrupted, RunErr
 /// The exchanges that an attempt finished. Each time it was gone on with it began with a copy, so the longest has all.
 fn memos_of(
     attempts: &Dir,
-    names: &[String],
-    sealed: (Option<&MemoSeal>, &HierarchyPath),
+    started: &[u64],
+    (seal, path): (Option<&MemoSeal>, &HierarchyPath),
+    vouched_at: u64,
 ) -> Result<Vec<MemoLine>, RunError> {
     let mut longest = Vec::new();
     for entry in attempts.entries()? {
-        let number = entry.name.split('_').next().unwrap_or_default();
-        if !names.iter().any(|name| name == number) {
+        let number = entry
+            .name
+            .split('_')
+            .next()
+            .and_then(|number| number.parse().ok());
+        let Some(seq) = number.filter(|number| started.contains(number)) else {
             continue;
-        }
-        let memos = MemoLine::read_in(attempts, &Path::new(&entry.name).join(MEMO), sealed)?;
+        };
+        // What was there when the run was trusted may have been made by anyone.
+        let seal = seal.filter(|_| seq > vouched_at);
+        let file = Path::new(&entry.name).join(MEMO);
+        let memos = MemoLine::read_in(attempts, &file, (seal, path))?;
         if memos.len() > longest.len() {
             longest = memos;
         }
