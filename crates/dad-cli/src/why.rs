@@ -160,7 +160,7 @@ fn explain(view: &RunView, path: &HierarchyPath) -> Result<Explanation, CommandE
     if found.reason == Some(Reason::Changed) {
         found.changes = view.step_file(path, layout::CHANGES)?;
     }
-    // Whoever wonders why a step was reused may have changed what does not count.
+    // The user may have changed what does not count, and wonder.
     if found.reused_from.is_some() {
         found.not_compared = dad_nodes::not_compared(&view.result(path)?["settings"]);
     }

@@ -41,6 +41,17 @@ impl Fingerprint {
         self.digest
     }
 
+    /// As it is written.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::with_capacity(80);
+        if self.version > 1 {
+            text.push_str(&self.version.to_string());
+            text.push(':');
+        }
+        text.push_str(&self.digest.0.to_hex());
+        text
+    }
+
     /// The version of what was hashed.
     #[must_use]
     pub const fn version(&self) -> u32 {
@@ -50,10 +61,7 @@ impl Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.version {
-            1 => write!(f, "{}", self.digest),
-            version => write!(f, "{version}:{}", self.digest),
-        }
+        f.write_str(&self.text())
     }
 }
 

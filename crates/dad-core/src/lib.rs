@@ -47,7 +47,7 @@ pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use id::{ElementId, IdError, MAX_ID_LENGTH, RESERVED_IDS};
 pub use jiff::Timestamp;
 pub use panic::panic_message;
-pub use path::{HierarchyPath, PathError, PathSelector, Segment, SelectError};
+pub use path::{HierarchyPath, PathError, PathSelector, Segment, SelectError, component_around};
 pub use printable::{is_printable, printable};
 pub use result::{ArtifactRef, ComponentResult, ErrorInfo, FirstFailure, StatusCounts, StepResult};
 pub use run_id::{RunId, RunIdError, RunKind};

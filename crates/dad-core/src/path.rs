@@ -106,11 +106,7 @@ impl HierarchyPath {
 
     /// The enclosing path, if there is one, and the last segment.
     fn split_leaf(&self) -> (Option<&str>, &str) {
-        // Paths are too short for the search that `str` does.
-        match self.0.bytes().rposition(|byte| byte == b'.') {
-            Some(dot) => (Some(&self.0[..dot]), &self.0[dot + 1..]),
-            None => (None, &self.0),
-        }
+        split_leaf(&self.0)
     }
 
     /// The enclosing path, `None` for a root.
@@ -160,6 +156,27 @@ impl HierarchyPath {
             kept.push_str(segment);
         }
         Self(kept.into())
+    }
+}
+
+fn split_leaf(path: &str) -> (Option<&str>, &str) {
+    // Paths are too short for the search that `str` does.
+    match path.bytes().rposition(|byte| byte == b'.') {
+        Some(dot) => (Some(&path[..dot]), &path[dot + 1..]),
+        None => (None, path),
+    }
+}
+
+/// The path of the component that a step or component lies in: iterations and branches are parts of one. `None` for the root.
+#[must_use]
+pub fn component_around(path: &str) -> Option<&str> {
+    let mut around = split_leaf(path).0?;
+    loop {
+        let (above, leaf) = split_leaf(around);
+        if matches!(Segment::of(leaf), Segment::Element(_)) {
+            return Some(around);
+        }
+        around = above?;
     }
 }
 

@@ -46,16 +46,7 @@ impl<'de> Deserialize<'de> for Fingerprint {
 
 impl Serialize for Fingerprint {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.version() {
-            1 => self.digest().serialize(serializer),
-            version => {
-                let mut text = String::with_capacity(80);
-                text.push_str(&version.to_string());
-                text.push(':');
-                text.push_str(&self.digest().0.to_hex());
-                serializer.serialize_str(&text)
-            }
-        }
+        serializer.serialize_str(&self.text())
     }
 }
 

@@ -50,7 +50,10 @@ impl<T> Context<T> for io::Result<T> {
 }
 
 /// Turns a missing file into `None`.
-pub(crate) fn optional<T>(result: FsResult<T>) -> FsResult<Option<T>> {
+///
+/// # Errors
+/// Any other error of the operation.
+pub fn optional<T>(result: FsResult<T>) -> FsResult<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_not_found() => Ok(None),

@@ -26,7 +26,7 @@ mod scratch;
 
 pub use append::AppendFile;
 pub use dir::{Dir, Entry, EntryKind, is_plain_name, temporary_name};
-pub use error::{FsError, FsResult};
+pub use error::{FsError, FsResult, optional};
 pub use gate::{Change, Fault, FaultInjector, Gate, Operation, Place};
 pub use lock::FileLock;
 pub use look::Look;

@@ -1,7 +1,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dad_core::{ErrorInfo, HierarchyPath, RunStatus, Segment, StepStatus, Timestamp, Usage};
+use dad_core::{
+    ErrorInfo, HierarchyPath, RunStatus, Segment, StepStatus, Timestamp, Usage, component_around,
+};
 use dad_events::{Event, EventBody, RunIdentity, StepEnded};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -215,14 +217,9 @@ fn parent_of(run_id: &str, session: u32, path: &str) -> Vec<u8> {
     if path.is_empty() {
         return Vec::new();
     }
-    let mut around = path;
-    while let Some((parent, _)) = around.rsplit_once('.') {
-        if has_span(parent.rsplit('.').next().unwrap_or(parent)) {
-            return span_id(run_id, session, parent).to_bytes().to_vec();
-        }
-        around = parent;
-    }
-    span_id(run_id, session, "").to_bytes().to_vec()
+    // Iterations and branches have no spans.
+    let around = component_around(path).unwrap_or_default();
+    span_id(run_id, session, around).to_bytes().to_vec()
 }
 
 /// Iterations and branches have no spans.

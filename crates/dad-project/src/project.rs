@@ -158,7 +158,7 @@ impl Project {
         Ok(self)
     }
 
-    /// Is told of each answer that a cassette gives.
+    /// Calls a function with a note about each answer that a cassette gives.
     #[must_use]
     pub fn on_replay_note(mut self, tell: impl Fn(&ReplayNote) + Send + Sync + 'static) -> Self {
         self.on_note = Arc::new(tell);

@@ -4,9 +4,10 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use dad_core::ArtifactRef;
-use dad_fs::{Dir, Entry, FsError, FsResult};
+use dad_core::{ArtifactRef, Digest};
+use dad_fs::{Dir, Entry, FsError, FsResult, optional};
 
+use crate::error::RunError;
 use crate::layout::DOT_RUN;
 
 /// No file that is read as a whole is longer, in bytes.
@@ -73,6 +74,18 @@ impl dyn RunFiles + '_ {
         Ok(bytes)
     }
 
+    /// The content of a file that is recorded with its digest, and nothing else.
+    pub(crate) fn read_recorded(&self, name: &Path, digest: Digest) -> Result<Vec<u8>, RunError> {
+        let bytes = self.read(name)?;
+        if Digest::of(&bytes) == digest {
+            return Ok(bytes);
+        }
+        Err(RunError::Corrupt {
+            path: self.path_of(name),
+            reason: "its digest differs".to_owned(),
+        })
+    }
+
     /// The content of a file; `None` if there is none.
     pub(crate) fn read_optional(&self, name: &Path) -> FsResult<Option<Vec<u8>>> {
         optional(self.read(name))
@@ -118,13 +131,6 @@ impl dyn RunFiles + '_ {
             path: self.path_of(name),
             source,
         }
-    }
-}
-
-fn optional<T>(read: FsResult<T>) -> FsResult<Option<T>> {
-    match read {
-        Err(error) if error.is_not_found() => Ok(None),
-        read => read.map(Some),
     }
 }
 

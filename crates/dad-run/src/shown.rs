@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dad_core::{Clean, Digest};
+use dad_core::Clean;
 use serde::{Deserialize, Serialize};
 
 use crate::driver::RunDriver;
@@ -106,14 +106,8 @@ impl RunView {
             return Ok(None);
         };
         let name = in_dot_run(VALUES).join(file.stored.text_file_name());
-        let path = self.files().path_of(&name);
-        if Digest::of(&self.files().read(&name)?) == file.stored.blake3 {
-            return Ok(Some(path));
-        }
-        Err(RunError::Corrupt {
-            path,
-            reason: "its digest differs".to_owned(),
-        })
+        self.files().read_recorded(&name, file.stored.blake3)?;
+        Ok(Some(self.files().path_of(&name)))
     }
 }
 

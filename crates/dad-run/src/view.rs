@@ -480,11 +480,8 @@ impl RunView {
     pub(crate) fn check_inputs(&self) -> Result<(), RunError> {
         for (name, digest) in self.named_files() {
             // The output is written anew.
-            if name != Path::new(OUTPUT) && Digest::of(&self.files().read(&name)?) != digest {
-                return Err(RunError::Corrupt {
-                    path: self.files.path_of(&name),
-                    reason: "its digest differs".to_owned(),
-                });
+            if name != Path::new(OUTPUT) {
+                self.files().read_recorded(&name, digest)?;
             }
         }
         Ok(())
@@ -574,15 +571,11 @@ impl RunView {
     /// If its file is missing or damaged, or, while it waits for an answer, not the one that was recorded.
     pub fn question(&self, id: &str) -> Result<Question, RunError> {
         let name = in_dot_run(QUESTIONS).join(format!("{id}.json"));
-        let bytes = self.files().read(&name)?;
         let open = self.state.progress.open.questions.get(id);
-        let recorded = open.and_then(|open| open.file);
-        if recorded.is_some_and(|recorded| Digest::of(&bytes) != recorded) {
-            return Err(RunError::Corrupt {
-                path: self.files.path_of(&name),
-                reason: "its digest differs".to_owned(),
-            });
-        }
+        let bytes = match open.and_then(|open| open.file) {
+            Some(recorded) => self.files().read_recorded(&name, recorded)?,
+            None => self.files().read(&name)?,
+        };
         serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(self.files.path_of(&name), e))
     }
 

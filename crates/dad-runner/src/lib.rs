@@ -51,7 +51,7 @@ pub use error::Error;
 pub use forecast::forecast;
 pub use limits::Guard;
 pub use node::{BindContext, Bound, BoundStep, Node, Preview, ReadSet, Start, World};
-pub use node_error::{AsError, NodeError};
+pub use node_error::{AsError, MOST_ASKED, NodeError};
 pub use output::NodeOutput;
 pub use registry::NodeRegistry;
 pub use render::{RenderedStep, ValueOrigin, render_step};

@@ -11,6 +11,9 @@ use dad_run::{BudgetExceeded, RunError};
 
 use crate::output::NodeOutput;
 
+/// How often a person is asked about something whose effects change before it can execute.
+pub const MOST_ASKED: u32 = 3;
+
 /// The code of an error that a node passed on without one of its own.
 const FAILED: &str = "node_failed";
 
@@ -88,6 +91,16 @@ impl NodeError {
     pub fn retry_after(mut self, pause: Duration) -> Self {
         self.retry_after = Some(pause);
         self
+    }
+
+    /// That the world does not keep still between what a person is shown and what would be done. `what` would do it.
+    #[must_use]
+    pub fn world_unstable(what: &str) -> Self {
+        let message =
+            format!("what {what} would do changed {MOST_ASKED} times after a person had agreed to it");
+        Self::new("world_unstable", message)
+            .with_hint("stop what changes it meanwhile, then resume the run")
+            .permanent()
     }
 
     /// The same, but another attempt is of no use.

@@ -32,7 +32,7 @@ use crate::fingerprint::{Fingerprinted, fitting};
 use crate::input::{Asker, AskingPlace, Input, carry_input, input};
 use crate::limits::{CANCELLED, LONGEST_STOP, Life, within_limits};
 use crate::node::{BindContext, Bound, BoundStep, Preview, ReadSet, World};
-use crate::node_error::NodeError;
+use crate::node_error::{MOST_ASKED, NodeError};
 use crate::output::{CleanOutput, recordable};
 use crate::walk::{Ended, Inside, Walk};
 
@@ -99,14 +99,6 @@ struct Step<'a> {
     /// Fires when the step is to stop.
     stop: CancellationToken,
     created_at: Timestamp,
-}
-
-/// How often a person is asked about a step whose effects change before it can execute.
-const MAX_ASKED_AGAIN: u32 = 3;
-
-fn world_unstable() -> ErrorInfo {
-    let message = format!("what it would do changed {MAX_ASKED_AGAIN} times after a person had agreed to it");
-    ErrorInfo::new("world_unstable", message).with_hint("stop what changes it meanwhile, then resume the run")
 }
 
 /// Takes one step along the road.
@@ -189,8 +181,8 @@ pub(crate) async fn take_step(
                     break (rendered, bound, world, fingerprint, decided);
                 }
                 asked_again += 1;
-                if asked_again == MAX_ASKED_AGAIN {
-                    return step.fail_before_execution(input, world_unstable());
+                if asked_again == MOST_ASKED {
+                    return step.fail_before_execution(input, NodeError::world_unstable("it").info);
                 }
             }
             Approval::Edited(edited) => {

@@ -497,7 +497,7 @@ async fn what_is_shown_twice_is_the_same_for_every_type_of_node() {
     assert_eq!(differing, ["ai_model_call", "file_operation"]);
 }
 
-/// Approves each time, and changes the file that would be edited as often as it is told to; edits when the preview says so.
+/// Approves each time, and changes the file that would be edited `changes` times; edits the input when the preview says so.
 async fn approved_while_it_changes(changes: u32, edits_at: Option<u32>) -> (Result<String, String>, u32) {
     let env = project();
     let file = env.project().join("tree/old.txt");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dad_core::Usage;
 use dad_core::json::{JsonError, check, parse_external};
 use dad_models::{ToolCall, ToolSpec};
-use dad_runner::{BoundStep, NodeContext, NodeError, NodeOutput, Preview};
+use dad_runner::{BoundStep, MOST_ASKED, NodeContext, NodeError, NodeOutput, Preview};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -16,9 +16,6 @@ use crate::written::Written;
 
 /// The node type that runs commands.
 const COMMAND: &str = "command";
-
-/// How often a person is asked about a call whose effects change meanwhile.
-const MOST_ASKED: u32 = 3;
 
 /// How many misfits of arguments are told.
 const TOLD: usize = 3;
@@ -238,13 +235,7 @@ impl ReadyTool {
                 return Ok(());
             }
         }
-        let message = format!(
-            "what `{}` would do changed {MOST_ASKED} times after a person had agreed to it",
-            call.name
-        );
-        Err(NodeError::new("world_unstable", message)
-            .with_hint("stop what changes it meanwhile, then resume the run")
-            .permanent())
+        Err(NodeError::world_unstable(&format!("`{}`", call.name)))
     }
 
     /// What a call would do; of functions nothing more is known than their arguments.

@@ -1,4 +1,3 @@
-use dad_core::Digest;
 use dad_fs::{Dir, Durability};
 use serde_json::Value;
 
@@ -94,13 +93,6 @@ fn load_stored<T: serde::de::DeserializeOwned>(
     stored: &StoredRef,
 ) -> Result<T, RunError> {
     let name = in_dot_run(VALUES).join(stored.file_name());
-    let path = run.path_of(&name);
-    let bytes = run.read(&name)?;
-    if Digest::of(&bytes) != stored.blake3 {
-        return Err(RunError::Corrupt {
-            path,
-            reason: "its digest differs".to_owned(),
-        });
-    }
-    serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(path, e))
+    let bytes = run.read_recorded(&name, stored.blake3)?;
+    serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(run.path_of(&name), e))
 }

@@ -1,4 +1,4 @@
-use dad_core::{HierarchyPath, Segment, StepStatus};
+use dad_core::{HierarchyPath, StepStatus, component_around};
 
 use super::Progress;
 use super::open::{OpenStep, Phase};
@@ -105,7 +105,7 @@ impl Progress {
     }
 
     fn is_in_component(&self, path: &HierarchyPath) -> Result<(), String> {
-        match component_around(path) {
+        match component_around(path.as_str()) {
             Some(around) if !self.is_entered(around) => {
                 Err(format!("`{path}` lies in `{around}`, which was not entered"))
             }
@@ -213,20 +213,5 @@ impl Progress {
             true => Ok(()),
             false => Err(format!("attempt {} of `{path}` was not begun", step.attempt)),
         }
-    }
-}
-
-/// The component that a step or component lies in: iterations and branches are parts of one. `None` for the root.
-fn component_around(path: &HierarchyPath) -> Option<&str> {
-    // Paths are too short for the search that `str` does.
-    let dot = |text: &str| text.bytes().rposition(|byte| byte == b'.');
-    let mut around = &path.as_str()[..dot(path.as_str())?];
-    loop {
-        let above = dot(around);
-        let leaf = above.map_or(around, |dot| &around[dot + 1..]);
-        if matches!(Segment::of(leaf), Segment::Element(_)) {
-            return Some(around);
-        }
-        around = &around[..above?];
     }
 }
