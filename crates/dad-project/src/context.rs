@@ -141,6 +141,9 @@ impl Project {
         if let Some(subpath) = self.subpath_of_runs() {
             context = context.run_root_subpath(subpath);
         }
+        if let Some(share) = environment.share {
+            context = context.share(share);
+        }
         Ok(match environment.durability {
             Some(durability) => context.durability(durability),
             None => context,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dad_core::{Budget, Digest, ElementId, RunId, RunKind, SecretRegistry, Timestamp};
 use dad_definition::{NodeTypes, SpanMap};
 use dad_events::{EventBus, EventBusBuilder, EventBusConfig, Handler, IntoObserver};
-use dad_fs::{Durability, Gate};
+use dad_fs::{Durability, Gate, Share};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -64,6 +64,7 @@ pub(crate) struct Options {
     pub(crate) interactive: bool,
     pub(crate) cancelled: CancellationToken,
     pub(crate) durability: Durability,
+    pub(crate) share: Share,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) gate: Gate,
 }
@@ -119,6 +120,7 @@ impl RunContextBuilder {
                 interactive: false,
                 cancelled: CancellationToken::new(),
                 durability: Durability::Process,
+                share: Share::User,
                 clock: Arc::new(SystemClock),
                 gate: Gate::default(),
             },
@@ -458,6 +460,14 @@ impl RunContextBuilder {
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.options.durability = durability;
+        self
+    }
+
+    /// Which users of the machine may read the run: by default only the one of the process. A run that is resumed stays as its
+    /// directory is.
+    #[must_use]
+    pub fn share(mut self, share: Share) -> Self {
+        self.options.share = share;
         self
     }
 

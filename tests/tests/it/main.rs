@@ -51,6 +51,7 @@ mod original;
 mod output;
 mod paid;
 mod power;
+mod private_runs;
 #[cfg(unix)]
 mod project;
 #[cfg(unix)]
@@ -83,4 +84,5 @@ mod tool_calls;
 mod traces;
 #[cfg(unix)]
 mod trust;
+mod truth;
 mod tutorial;
