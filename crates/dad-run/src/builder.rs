@@ -405,6 +405,12 @@ impl RunContextBuilder {
         self
     }
 
+    /// The clients and pools that were given so far.
+    #[must_use]
+    pub fn resources(&self) -> &Resources {
+        &self.options.resources
+    }
+
     /// The registry of secrets that the run masks with: all that are known before its first step. A project that is opened
     /// by the crate `dad-project` gives its contexts the keys that it and its user's environment hold.
     #[must_use]

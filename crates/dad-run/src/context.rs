@@ -186,6 +186,12 @@ impl PreparedRun {
         self.context.settings.is_offline()
     }
 
+    /// Whether a step was given an input, in any iteration.
+    #[must_use]
+    pub fn is_given_input(&self, path: &HierarchyPath) -> bool {
+        self.prepared.inputs.has(path)
+    }
+
     /// What it is given to work with.
     #[must_use]
     pub fn resources(&self) -> &Resources {

@@ -57,6 +57,11 @@ impl GivenInputs {
         own.or(general).map(|input| &input.given)
     }
 
+    /// Whether a step has an input in any iteration.
+    pub(crate) fn has(&self, path: &HierarchyPath) -> bool {
+        self.0.contains_key(&path.without_iterations())
+    }
+
     /// Finds the step or component of an input and checks the input against what it takes.
     pub(crate) fn add(
         &mut self,

@@ -73,6 +73,7 @@ mod secrets_of_models;
 mod shell_values;
 mod shown;
 #[cfg(unix)]
+mod static_truth;
 mod stops;
 #[cfg(unix)]
 mod talks;
