@@ -10,6 +10,7 @@ mod nodes;
 #[cfg(unix)]
 mod pty;
 
+mod answering;
 mod answers;
 mod approval;
 mod asking;
