@@ -34,6 +34,7 @@ pub struct NodeContext {
     memo: Arc<Memo>,
     life: Arc<Life>,
     span: tracing::Span,
+    agreed: Option<Arc<Value>>,
 }
 
 impl NodeContext {
@@ -53,7 +54,22 @@ impl NodeContext {
             memo,
             life,
             span,
+            agreed: None,
         })
+    }
+
+    /// The same where a person agreed to what a preview has as its facts; `None` if nobody was asked.
+    #[must_use]
+    pub fn agreed_to(mut self, facts: Option<Value>) -> Self {
+        self.agreed = facts.map(Arc::new);
+        self
+    }
+
+    /// The [facts](Preview::facts) that the person saw who agreed to this very execution. What stands in them may be done;
+    /// whatever else needs an agreement was not agreed to.
+    #[must_use]
+    pub fn agreed(&self) -> Option<&Value> {
+        self.agreed.as_deref()
     }
 
     /// What the node was told that it consumed and that the run has counted already.

@@ -46,6 +46,8 @@ mod kills;
 mod lossless;
 mod models;
 mod named_models;
+#[cfg(unix)]
+mod obeyed;
 mod original;
 #[cfg(unix)]
 mod output;

@@ -22,6 +22,21 @@ pub(crate) struct Scripted {
 impl Scripted {
     pub(crate) async fn new(answers: Vec<ResponseTemplate>) -> Self {
         let server = MockServer::start().await;
+        let env = TestEnvironment::new();
+        let models = ["tiny", "big"].map(|name| {
+            format!(
+                "- {{ name: local/{name}, base_url: \"{}/v1\", price: {{ input: 1.0, output: 2.0 }} }}\n",
+                server.uri()
+            )
+        });
+        let unpriced = format!("- {{ name: local/free, base_url: \"{}/v1\" }}\n", server.uri());
+        env.write(".dhenara/models.yaml", &(models.concat() + &unpriced));
+        Self { env, server }.again(answers).await
+    }
+
+    /// The same place with a server that gives other answers.
+    pub(crate) async fn again(self, answers: Vec<ResponseTemplate>) -> Self {
+        self.server.reset().await;
         let queue = Mutex::new(VecDeque::from(answers));
         let answer = move |_: &Request| {
             let mut queue = queue.lock().unwrap();
@@ -32,18 +47,9 @@ impl Scripted {
         };
         Mock::given(method("POST"))
             .respond_with(answer)
-            .mount(&server)
+            .mount(&self.server)
             .await;
-        let env = TestEnvironment::new();
-        let models = ["tiny", "big"].map(|name| {
-            format!(
-                "- {{ name: local/{name}, base_url: \"{}/v1\", price: {{ input: 1.0, output: 2.0 }} }}\n",
-                server.uri()
-            )
-        });
-        let unpriced = format!("- {{ name: local/free, base_url: \"{}/v1\" }}\n", server.uri());
-        env.write(".dhenara/models.yaml", &(models.concat() + &unpriced));
-        Self { env, server }
+        self
     }
 
     pub(crate) fn flow(&self, elements: &str) {

@@ -217,14 +217,14 @@ impl Called {
 }
 
 impl ReadyTool {
-    /// Asks whether it may be called, again if what it would do has changed until the person had answered. Each call is asked
-    /// about, also one with the arguments of an earlier one.
+    /// Asks whether it may be called, again if what it would do has changed until the person had answered; the facts that the
+    /// person agreed to. Each call is asked about, also one with the arguments of an earlier one.
     async fn agreed(
         &self,
         (call, number): (&ToolCall, u32),
         request: &Value,
         cx: &NodeContext,
-    ) -> Result<(), NodeError> {
+    ) -> Result<Value, NodeError> {
         for _ in 0..MOST_ASKED {
             let preview = self.preview(call, cx).await;
             let shown = format!("{} {}\n{}", call.name, call.arguments, preview.shown);
@@ -232,7 +232,7 @@ impl ReadyTool {
             cx.approve(request.clone(), shown.trim_end().to_owned(), &facts)
                 .await?;
             if self.preview(call, cx).await.compared() == preview.compared() {
-                return Ok(());
+                return Ok(preview.facts);
             }
         }
         Err(NodeError::world_unstable(&format!("`{}`", call.name)))
@@ -253,14 +253,18 @@ impl ReadyTool {
         request: &Value,
         cx: &NodeContext,
     ) -> Result<Called, NodeError> {
-        if self.requires_approval
-            && let Err(denied) = self.agreed((call, number), request, cx).await
-        {
-            return match denied.info.code.as_str() {
-                "denied" => Ok(Called::refused(&denied.info.message)),
-                _ => Err(denied),
+        // What was agreed to of the step is not what the model does in it.
+        let mut agreed = None;
+        if self.requires_approval {
+            agreed = match self.agreed((call, number), request, cx).await {
+                Ok(facts) => Some(facts),
+                Err(denied) if denied.info.code == "denied" => {
+                    return Ok(Called::refused(&denied.info.message));
+                }
+                Err(error) => return Err(error),
             };
         }
+        let cx = &cx.clone().agreed_to(agreed);
         let called = match (self.permitted(&call.arguments), &self.target) {
             (Some(step), _) => execute(step, cx).await,
             (None, Target::Registered(name)) => cx.call(name, &call.arguments).await,
