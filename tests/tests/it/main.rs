@@ -65,6 +65,7 @@ mod rerun;
 mod resume;
 #[cfg(unix)]
 mod same_question;
+mod sandbox;
 #[cfg(unix)]
 mod secrets;
 #[cfg(unix)]
