@@ -53,7 +53,9 @@ pub use executable::check_executable;
 pub use globs::PathGlobs;
 pub use json_schema::definition_schema;
 pub use load::{Checked, Loaded, check_file, load_data, load_file, load_str};
-pub use node_types::{CallbackInfo, Compiled, NodeTypeInfo, NodeTypes, Prepared, SettingsProblem};
+pub use node_types::{
+    CallbackInfo, Compiled, NestedSettings, NodeTypeInfo, NodeTypes, Prepared, SettingsProblem,
+};
 pub use problem::{MAX_PROBLEMS, Problem, Problems, Severity};
 pub use program::{
     Component, Content, Expression, ForEachLoop, NodeElement, Program, ProgramElement, RepeatLoop, Variable,

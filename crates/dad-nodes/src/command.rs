@@ -13,7 +13,7 @@ use dad_runner::{BindContext, Bound, BoundStep, Node, NodeContext, NodeError, No
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::process::{self, Finished, Logs, Program};
 use crate::sandbox::{self, Confinement, Sandbox, is_its_own_failure};
@@ -360,9 +360,7 @@ impl Node for CommandExecutor {
         let read = read_commands(unrendered);
         let problems = problems_of_text(unrendered, &read);
         let (written, commands) = Written::found(unrendered, read);
-        let secrets: Map<String, Value> = env_texts(unrendered)
-            .filter_map(|(name, text)| Some((name.to_owned(), secret_text::pieces(text)?.ok()?)))
-            .collect();
+        let secrets = secret_text::pieces_of_variables(unrendered);
         let values = match commands.is_null() && secrets.is_empty() {
             true => Value::Null,
             false => json!({ "commands": commands, "env_vars": secrets }),

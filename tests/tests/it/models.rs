@@ -796,7 +796,7 @@ async fn a_budget_of_money_needs_prices_and_a_node_may_have_one() {
     scripted.flow(&node("").replace("local/tiny, local/big", "local/free"));
     insta::assert_snapshot!(scripted.run(&["--budget", "cost=1"]).expect(2), @"
     ---- stderr
-    error[not_ready]: `flow_root.ask`: there is a budget of money, and what `local/free` charges is not known
+    error[unknown_price]: `flow_root.ask`: there is a budget of money, and what `local/free` charges is not known
       hint: write its price in US dollars for a million tokens into .dhenara/models.yaml:
             - name: local/free
               price: { input: …, output: … }

@@ -356,3 +356,16 @@ fn an_input_cannot_allow_what_the_definition_does_not() {
     let refused = env.run(&["run", "flow", "flow.json", "--input", &format!("change={input}")]);
     assert_ne!(refused.code, Some(0), "{refused}");
 }
+
+#[test]
+fn a_directory_that_git_was_told_to_take_hooks_from_is_protected() {
+    let env = project();
+    env.write(
+        ".git/config",
+        "[user]\n\tname = t\n[Core]\n\thookspath = tools/git\n",
+    );
+    for path in ["tools/git/pre-commit", "Tools/GIT/post-checkout"] {
+        is_protected(&env, &create(path), path);
+    }
+    assert_eq!(refusal(&env, &create("tools/other"), &json!({})), None);
+}

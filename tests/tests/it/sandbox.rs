@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{CommandOutput, TestEnvironment, read_json};
+use crate::harness::{CommandOutput, TestEnvironment, has_sandbox, read_json};
 
 /// How long a test waits for something that takes moments.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -80,6 +80,9 @@ fn reading(paths: &[PathBuf]) -> String {
 
 #[test]
 fn no_credential_and_no_run_is_read() {
+    if !has_sandbox() {
+        return;
+    }
     let (env, secrets) = place();
     let script = reading(&secrets);
     let open = printed(&env, &script, &json!({}));
@@ -102,6 +105,9 @@ fn no_credential_and_no_run_is_read() {
 
 #[test]
 fn what_a_run_shares_is_read_and_its_records_are_not() {
+    if !has_sandbox() {
+        return;
+    }
     let (env, _) = place();
     let script = "cat '$var{run_root}/global_data/shared.txt'; ls -A \"$1/.run\" \"$1/$2\" 2>&1; \
                   echo x > '$var{run_root}/global_data/new' 2>&1; echo x > left.txt; ls";
@@ -130,6 +136,9 @@ const CONNECT: &str = "import socket, sys\nfor name in sys.argv[1:]:\n  s = sock
 
 #[test]
 fn no_unix_socket_is_reached() {
+    if !has_sandbox() {
+        return;
+    }
     use std::os::linux::net::SocketAddrExt;
     let (env, _) = place();
     let name = format!("dhenara-test-{}", std::process::id());
@@ -166,6 +175,9 @@ fn no_unix_socket_is_reached() {
 
 #[test]
 fn nothing_is_written_outside() {
+    if !has_sandbox() {
+        return;
+    }
     let (env, _) = place();
     env.write(".git/config", "[core]\n");
     let targets = [
@@ -218,6 +230,9 @@ fn nothing_is_written_outside() {
 
 #[test]
 fn paths_that_are_named_are_read_and_changed() {
+    if !has_sandbox() {
+        return;
+    }
     let (env, _) = place();
     std::fs::create_dir_all(env.path("home/notes")).unwrap();
     std::fs::write(env.path("home/notes/a"), "note\n").unwrap();
@@ -251,6 +266,9 @@ fn paths_that_are_named_are_read_and_changed() {
 
 #[test]
 fn no_network_is_used_unless_it_is_allowed() {
+    if !has_sandbox() {
+        return;
+    }
     let (env, _) = place();
     let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = server.local_addr().unwrap().port();
@@ -266,6 +284,9 @@ fn no_network_is_used_unless_it_is_allowed() {
 
 #[test]
 fn no_process_outside_is_seen_or_ended() {
+    if !has_sandbox() {
+        return;
+    }
     let (env, _) = place();
     let mut outside = std::process::Command::new("sleep").arg("86399").spawn().unwrap();
     let script = format!(
@@ -291,6 +312,9 @@ fn no_process_outside_is_seen_or_ended() {
 
 #[test]
 fn a_program_is_built_by_a_toolchain_that_path_names() {
+    if !has_sandbox() {
+        return;
+    }
     let (env, _) = place();
     let sysroot = std::process::Command::new("rustc")
         .args(["--print", "sysroot"])
@@ -336,6 +360,9 @@ fn executes(word: &str) -> bool {
 
 #[test]
 fn at_the_time_limit_all_of_it_ends() {
+    if !has_sandbox() {
+        return;
+    }
     let (env, _) = place();
     let word = format!("7{}", std::process::id());
     let script = format!("trap '' TERM; (setsid sleep {word} &); sleep {word}");
@@ -351,6 +378,9 @@ fn at_the_time_limit_all_of_it_ends() {
 
 #[test]
 fn a_command_whose_driver_died_is_ended_and_executed_again() {
+    if !has_sandbox() {
+        return;
+    }
     let (env, _) = place();
     let word = format!("8{}", std::process::id());
     let script = format!("echo x >> times; test $(wc -l < times) -gt 1 || sleep {word}; echo twice");
@@ -366,6 +396,9 @@ fn a_command_whose_driver_died_is_ended_and_executed_again() {
 
 #[test]
 fn what_it_prints_and_how_it_ends_is_told_as_of_any_command() {
+    if !has_sandbox() {
+        return;
+    }
     let (env, _) = place();
     let failed = run(
         &env,
@@ -450,6 +483,9 @@ fn a_machine_without_sandboxes_is_told_before_the_first_step() {
 
 #[test]
 fn a_machine_that_lost_its_sandboxes_is_told_by_a_resumed_step() {
+    if !has_sandbox() {
+        return;
+    }
     let (env, _) = place();
     let script = "test -e ready || { touch ready; exit 9; }";
     drop(run(&env, script, &json!({ "sandbox": true })).expect(1));
@@ -494,6 +530,9 @@ fn a_user_without_sandboxes_is_told_once_and_it_is_recorded() {
 
 #[test]
 fn a_user_who_requires_sandboxes_gets_one_for_every_command() {
+    if !has_sandbox() {
+        return;
+    }
     let (env, secrets) = place();
     std::fs::write(
         env.path("home/.config/dhenara/config.yaml"),
@@ -519,6 +558,9 @@ fn a_user_who_requires_sandboxes_gets_one_for_every_command() {
 
 #[test]
 fn settings_of_a_sandbox_are_checked_and_only_the_definition_gives_them() {
+    if !has_sandbox() {
+        return;
+    }
     let (env, _) = place();
     for wrong in [
         json!({ "sandbox": { "netwrok": true } }),
@@ -542,6 +584,9 @@ fn settings_of_a_sandbox_are_checked_and_only_the_definition_gives_them() {
 
 #[test]
 fn an_approval_shows_the_sandbox() {
+    if !has_sandbox() {
+        return;
+    }
     let (env, _) = place();
     let text = flow(
         "true",
@@ -567,6 +612,9 @@ fn an_approval_shows_the_sandbox() {
 
 #[test]
 fn a_place_of_credentials_that_is_a_link_is_hidden_where_it_leads() {
+    if !has_sandbox() {
+        return;
+    }
     let (env, _) = place();
     let real = env.path("home/dotfiles/ssh");
     std::fs::create_dir_all(&real).unwrap();
@@ -581,6 +629,9 @@ fn a_place_of_credentials_that_is_a_link_is_hidden_where_it_leads() {
 
 #[test]
 fn a_path_that_names_too_much_shows_nothing_of_it() {
+    if !has_sandbox() {
+        return;
+    }
     let (env, secrets) = place();
     env.write(
         "flow.json",
@@ -602,6 +653,9 @@ fn a_path_that_names_too_much_shows_nothing_of_it() {
 
 #[test]
 fn what_is_hidden_is_not_uncovered_from_within() {
+    if !has_sandbox() {
+        return;
+    }
     let (env, secrets) = place();
     let dhenara = env.path("project/.dhenara");
     let script = format!(
@@ -619,6 +673,9 @@ fn what_is_hidden_is_not_uncovered_from_within() {
 
 #[test]
 fn a_program_of_the_definition_does_not_take_the_place_of_the_sandbox() {
+    if !has_sandbox() {
+        return;
+    }
     let (env, secrets) = place();
     let fake = env.write("work/bin/bwrap", "#!/bin/sh\nshift $(($# - 3))\nexec \"$@\"\n");
     use std::os::unix::fs::PermissionsExt;

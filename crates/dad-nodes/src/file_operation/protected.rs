@@ -40,6 +40,8 @@ pub(crate) struct Protected {
     /// The files that the definition was read from.
     definition: Vec<Vec<String>>,
     project: Option<PathBuf>,
+    /// Where the repository of the project has its hooks, if that is no directory of its own data.
+    hooks: Option<Vec<String>>,
     /// What the definition allows of what tools obey.
     allowed: PathGlobs,
 }
@@ -115,6 +117,10 @@ impl Protected {
                 .flatten()
                 .map(|file| plain_names(&file))
                 .collect(),
+            hooks: project
+                .as_deref()
+                .and_then(hooks_path)
+                .map(|dir| plain_names(&dir)),
             project,
             // That they are globs has been checked with the definition.
             allowed: PathGlobs::new(&run.program().definition.allow_protected).unwrap_or_default(),
@@ -129,7 +135,15 @@ impl Protected {
             .as_ref()
             .and_then(|project| path.strip_prefix(project).ok());
         let relative = in_project.unwrap_or(path);
+        let is_hook = || {
+            self.hooks
+                .as_ref()
+                .is_some_and(|hooks| plain_names(path).starts_with(hooks))
+        };
         let why = why_obeyed(&plain_names(relative))
+            .or_else(|| {
+                is_hook().then_some("git executes the hooks in it, because `core.hooksPath` names it")
+            })
             .or_else(|| is_of_agent(path).then_some("it belongs to the definition of another agent"))?;
         let glob = segments(relative).collect::<Vec<_>>().join("/");
         let glob = match in_project {
@@ -204,6 +218,24 @@ impl Protected {
         };
         self.definition.iter().find_map(reason)
     }
+}
+
+/// The directory that the configuration of a repository names for its hooks.
+fn hooks_path(tree: &Path) -> Option<PathBuf> {
+    let config = std::fs::read_to_string(tree.join(".git/config")).ok()?;
+    let mut is_core = false;
+    let mut found = None;
+    for line in config.lines().map(str::trim) {
+        if line.starts_with('[') {
+            is_core = line.to_lowercase().starts_with("[core]");
+        } else if let Some((name, value)) = line.split_once('=')
+            && is_core
+            && name.trim().eq_ignore_ascii_case("hooksPath")
+        {
+            found = Some(tree.join(value.trim().trim_matches('"')));
+        }
+    }
+    found.map(|dir| real(&dir))
 }
 
 /// Whether a path lies in the directory of an agent.
