@@ -11,7 +11,7 @@ use dad_core::{
     Clean, Digest, ErrorInfo, Fingerprint, FirstFailure, HierarchyPath, NodeType, Redactor, RetryPolicy,
     StepResult, StepStatus, StepValues, Timestamp, Usage,
 };
-use dad_definition::{NodeElement, TreeError};
+use dad_definition::NodeElement;
 use dad_run::driver::{CommitDetails, Interrupted, StagedStep, StepStart};
 use dad_run::layout::{RESULT, WORLD};
 use dad_run::{
@@ -346,7 +346,7 @@ impl Step<'_> {
         let Inside { frame, entered, .. } = self.inside;
         let evaluator = self.walk.evaluator();
         let rendered = evaluator.settings(self.node, &self.path, &entered.path, frame, input);
-        let rendered = rendered.map_err(|error| template_error(&error))?;
+        let rendered = rendered?;
         check_recorded(&rendered.settings).map_err(|error| {
             let message = format!("the rendered settings cannot be recorded: {error}");
             ErrorInfo::new(error.code(), message)
@@ -842,10 +842,6 @@ impl Step<'_> {
 /// The span that log events of a step are routed by.
 fn step_span(run_id: &str, path: &str, node_type: &NodeType) -> tracing::Span {
     tracing::info_span!(target: "dhenara", "dad.step", dad.run_id = run_id, dad.path = path, dad.node_type = node_type.as_str())
-}
-
-fn template_error(error: &TreeError) -> ErrorInfo {
-    ErrorInfo::from_error("template", error)
 }
 
 fn backoff(policy: &RetryPolicy) -> ExponentialBuilder {

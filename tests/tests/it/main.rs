@@ -53,6 +53,7 @@ mod original;
 mod output;
 mod paid;
 mod power;
+mod private_runs;
 #[cfg(unix)]
 mod project;
 #[cfg(unix)]
@@ -75,6 +76,7 @@ mod secrets_of_models;
 mod shell_values;
 mod shown;
 #[cfg(unix)]
+mod static_truth;
 mod stops;
 #[cfg(unix)]
 mod talks;
@@ -86,4 +88,5 @@ mod tool_calls;
 mod traces;
 #[cfg(unix)]
 mod trust;
+mod truth;
 mod tutorial;
