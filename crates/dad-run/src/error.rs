@@ -530,7 +530,7 @@ fn hint_nearest(nearest: Option<&str>) -> String {
 impl RunError {
     /// A stable word for programs.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &str {
         match self {
             Self::Definition(_) => "definition",
             Self::Project { .. } => "project",
@@ -559,7 +559,7 @@ impl RunError {
             Self::StepNotReached { .. } => "step_not_reached",
             Self::Execute(_) | Self::Ask(_) => "unknown_step",
             Self::NothingAsks(_) => "nothing_asks",
-            Self::NotReady(_) => "not_ready",
+            Self::NotReady(info) => &info.code,
             Self::OtherRoot { .. } => "other_root",
             Self::Edit { .. } => "edit",
             Self::NothingToReuse { .. } => "nothing_to_reuse",

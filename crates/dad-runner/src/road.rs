@@ -77,6 +77,8 @@ struct Execution<'a> {
     world: &'a World,
     settings: &'a Value,
     input: Option<&'a Value>,
+    /// What the person saw who agreed.
+    agreed: Option<&'a Value>,
 }
 
 /// What was decided about a step, and why.
@@ -143,7 +145,7 @@ pub(crate) async fn take_step(
     };
     let executor = step.executor()?;
     let mut asked_again = 0;
-    let (rendered, bound, world, fingerprint, decided) = loop {
+    let (rendered, bound, world, fingerprint, decided, agreed) = loop {
         // Render.
         let given = input.as_ref().map(Clean::get);
         let rendered = match step.render(given) {
@@ -170,15 +172,16 @@ pub(crate) async fn take_step(
             return step.reuse(&known.path, decided.reason);
         }
         if !node.options.requires_approval {
-            break (rendered, bound, world, fingerprint, decided);
+            break (rendered, bound, world, fingerprint, decided, None);
         }
         let intent = step.intent(&*bound, &rendered, given).await;
         let shown = intent.facts;
         match intent.approval(walk, &mut busy, &step.stop).await? {
             Approval::Granted => {
                 // The person may have thought for long, and the world does not wait.
-                if step.facts(&*bound, &rendered, given).await.0 == shown {
-                    break (rendered, bound, world, fingerprint, decided);
+                let (facts, preview) = step.facts(&*bound, &rendered, given).await;
+                if facts == shown {
+                    break (rendered, bound, world, fingerprint, decided, Some(preview.facts));
                 }
                 asked_again += 1;
                 if asked_again == MOST_ASKED {
@@ -201,6 +204,7 @@ pub(crate) async fn take_step(
             world: &world,
             settings: &rendered.settings,
             input: input.as_ref().map(Clean::get),
+            agreed: agreed.as_ref(),
         })
         .await?;
     let attempt = match executed {
@@ -306,7 +310,7 @@ impl Step<'_> {
 
     /// What a person is to agree to before it executes.
     async fn intent(&self, bound: &dyn BoundStep, rendered: &Rendered, input: Option<&Value>) -> Intent<'_> {
-        let (facts, shown) = self.facts(bound, rendered, input).await;
+        let (facts, preview) = self.facts(bound, rendered, input).await;
         let redactor = self.walk.run.secrets().redactor();
         let AskingPlace { asker, around, .. } = self.asking_place();
         let subjects = self.walk.subjects();
@@ -316,26 +320,26 @@ impl Step<'_> {
             subject: self.node.asks().then(|| subjects.of(asker, &self.path, around)),
             node_type: Some(&self.node.node_type),
             settings: Clean::render(rendered.settings.clone(), &redactor),
-            preview: Clean::redact(shown, &redactor),
+            preview: Clean::redact(preview.shown, &redactor),
             facts,
         }
     }
 
-    /// What executing the step would do: its digest, and in words.
+    /// What executing the step would do, and the digest of it.
     async fn facts(
         &self,
         bound: &dyn BoundStep,
         rendered: &Rendered,
         input: Option<&Value>,
-    ) -> (Digest, String) {
+    ) -> (Digest, Preview) {
         let preview = bound.preview(&self.walk.run).await;
         let preview = preview.unwrap_or_else(|error| Preview::failing(&error));
-        let facts = match preview.facts {
+        let facts = match &preview.facts {
             Value::Null => json!({ "settings": rendered.settings, "input": input, "shown": preview.shown }),
-            facts => facts,
+            facts => facts.clone(),
         };
         let facts = json!({ "node_type": self.node.node_type, "facts": facts });
-        (self.walk.driver.facts_digest(&facts), preview.shown)
+        (self.walk.driver.facts_digest(&facts), preview)
     }
 
     fn render(&self, input: Option<&Value>) -> Result<Rendered, ErrorInfo> {
@@ -631,7 +635,8 @@ impl Step<'_> {
             Arc::clone(&life),
             span.clone(),
             memos,
-        )?;
+        )?
+        .agreed_to(execution.agreed.cloned());
         let began = Instant::now();
         let ended = async {
             if let Some(state) = bound.state(&cx)? {

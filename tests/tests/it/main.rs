@@ -47,6 +47,8 @@ mod kills;
 mod lossless;
 mod models;
 mod named_models;
+#[cfg(unix)]
+mod obeyed;
 mod original;
 #[cfg(unix)]
 mod output;
@@ -65,6 +67,7 @@ mod rerun;
 mod resume;
 #[cfg(unix)]
 mod same_question;
+mod sandbox;
 #[cfg(unix)]
 mod secrets;
 #[cfg(unix)]
