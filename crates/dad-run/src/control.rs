@@ -44,24 +44,48 @@ impl RunInner {
         self.record_in(state, &body, None, false).map(drop)
     }
 
-    /// Stops the run, or one step or component of it, because a person outside wants it.
+    /// Stops the run, or one step or component of it, because a person outside wants it: also if that cannot be recorded.
     pub(crate) fn cancel(&self, path: Option<&HierarchyPath>, source: &str) -> Result<(), RunError> {
-        // One critical section for the record and the tokens: what asks for its token in another one begins before the
-        // record, or not at all.
-        let mut state = self.state();
-        self.control(&mut state, ControlKind::Cancel, path, source, None)?;
+        self.cancel_in(&mut self.state(), path, source)
+    }
+
+    /// Whether the run is to stop: what the application asked for is done now, if it was not yet.
+    pub(crate) fn is_stopped(&self) -> bool {
+        if self.stop.is_asked() && !self.cancelled.is_cancelled() {
+            let mut state = self.state();
+            // Another thread may have looked as well.
+            if !self.cancelled.is_cancelled()
+                && let Err(error) = self.cancel_in(&mut state, None, self.stop.source())
+            {
+                tracing::warn!(%error, "the run is stopped, and that cannot be recorded");
+            }
+        }
+        self.cancelled.is_cancelled()
+    }
+
+    /// One critical section for the record and the tokens: what asks for its token in another one begins before the record, or
+    /// not at all.
+    fn cancel_in(
+        &self,
+        state: &mut State,
+        path: Option<&HierarchyPath>,
+        source: &str,
+    ) -> Result<(), RunError> {
+        let recorded = self.control(state, ControlKind::Cancel, path, source, None);
         let Some(path) = path else {
             self.cancelled.cancel();
-            return Ok(());
+            return recorded;
         };
-        state.cancelled.push(path.clone());
+        if !state.cancelled.contains(path) {
+            state.cancelled.push(path.clone());
+        }
         for (stoppable, stop) in &state.stoppable {
             if reaches(path, stoppable, stop.shield.as_ref()) {
                 stop.token.cancel();
             }
         }
         self.any_cancelled.store(true, Ordering::Release);
-        Ok(())
+        recorded
     }
 
     /// Publishes an event of the application and records it.

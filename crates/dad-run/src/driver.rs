@@ -495,6 +495,12 @@ impl RunDriver {
         self.inner().plan.as_ref()
     }
 
+    /// Whether the run is to stop. What the application asked for is recorded now, if it was not yet.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.inner().is_stopped()
+    }
+
     /// Fires when the run is to stop.
     #[must_use]
     pub fn cancelled(&self) -> &CancellationToken {

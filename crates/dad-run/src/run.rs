@@ -270,7 +270,7 @@ impl ActiveRun {
         self.handle.inner.read_inbox();
         let inner = &self.handle.inner;
         let end = match end {
-            RunEnd::Waiting if inner.cancelled.is_cancelled() => RunEnd::Cancelled,
+            RunEnd::Waiting if inner.is_stopped() => RunEnd::Cancelled,
             end => end,
         };
         let refused = match end {

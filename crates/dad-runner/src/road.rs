@@ -34,7 +34,7 @@ use crate::limits::{CANCELLED, LONGEST_STOP, Life, within_limits};
 use crate::node::{BindContext, Bound, BoundStep, Preview, ReadSet, World};
 use crate::node_error::{MOST_ASKED, NodeError};
 use crate::output::{CleanOutput, recordable};
-use crate::walk::{Ended, Inside, Walk};
+use crate::walk::{Ended, Inside, Walk, absorbs};
 
 /// How one attempt ended.
 struct Attempt {
@@ -47,6 +47,8 @@ struct Attempt {
     spent_before: Usage,
     /// Whether it changed something outside the run.
     effect: bool,
+    /// Whether the component around continues although it ended so; decided once, when it is recorded.
+    absorbed: bool,
     duration: Duration,
 }
 
@@ -151,9 +153,11 @@ pub(crate) async fn take_step(
             Err(error) => return step.fail_before_execution(input, error),
         };
         // Fingerprint.
-        let (bound, world) = match step.bind(&*executor, &rendered, given).await {
-            Ok(found) => found,
-            Err(error) => return step.fail_before_execution(input, error.info),
+        let bound = step.bind(&*executor, &rendered, given);
+        let (bound, world) = match step.unless_stopped(bound).await {
+            Some(Ok(found)) => found,
+            Some(Err(error)) => return step.fail_before_execution(input, error.info),
+            None => return step.rest(StepStatus::Cancelled),
         };
         let fingerprinted = Fingerprinted {
             node_type: &node.node_type,
@@ -172,13 +176,18 @@ pub(crate) async fn take_step(
         if !node.options.requires_approval {
             break (rendered, bound, world, fingerprint, decided);
         }
-        let intent = step.intent(&*bound, &rendered, given).await;
+        let Some(intent) = step.unless_stopped(step.intent(&*bound, &rendered, given)).await else {
+            return step.rest(StepStatus::Cancelled);
+        };
         let shown = intent.facts;
         match intent.approval(walk, &mut busy, &step.stop).await? {
             Approval::Granted => {
                 // The person may have thought for long, and the world does not wait.
-                if step.facts(&*bound, &rendered, given).await.0 == shown {
-                    break (rendered, bound, world, fingerprint, decided);
+                let now = step.facts(&*bound, &rendered, given);
+                match step.unless_stopped(now).await {
+                    Some((now, _)) if now == shown => break (rendered, bound, world, fingerprint, decided),
+                    Some(_) => {}
+                    None => return step.rest(StepStatus::Cancelled),
                 }
                 asked_again += 1;
                 if asked_again == MOST_ASKED {
@@ -254,16 +263,18 @@ impl Step<'_> {
         self.end_by_hand(status, error, summary)
     }
 
-    /// Comes to rest without having been executed. If the step itself was cancelled, that is recorded, so that its
-    /// question is closed; when the whole run stops, the question stays open for a later answer.
+    /// Comes to rest without having been executed, which is recorded if the step [ends](Walk::ends_unbegun) by that.
     fn rest(&self, status: StepStatus) -> Result<Ended, RunError> {
-        let shield = self.inside.phase.shield();
-        if status != StepStatus::Cancelled || !self.walk.driver.is_cancelled_at(&self.path, shield) {
+        let phase = self.inside.phase;
+        if status != StepStatus::Cancelled || !self.walk.ends_unbegun(&self.path, phase) {
             return Ok(Ended::pending(status));
         }
-        let error = ErrorInfo::new(CANCELLED, "the step was cancelled before it executed");
+        let why = self.walk.out_of_time(&self.path, phase);
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        let message = format!("the step was cancelled before it executed{why}");
+        let error = ErrorInfo::new(CANCELLED, message);
         let mut ended = self.end_by_hand(StepStatus::Cancelled, Some(error), None)?;
-        if !self.absorbs(StepStatus::Cancelled) {
+        if ended.status != StepStatus::Completed {
             ended.status = StepStatus::Cancelled;
         }
         Ok(ended)
@@ -584,13 +595,22 @@ impl Step<'_> {
         let failure = attempt.error.take().map(Clean::into_inner);
         let failure = failure.map(|error| error.message).unwrap_or_default();
         let mut message = "the step was cancelled while it waited to be attempted again".to_owned();
-        if let Some(why) = self.walk.out_of_time(&self.path) {
+        if let Some(why) = self.walk.out_of_time(&self.path, self.inside.phase) {
             message = format!("{message}: {why}");
         }
         let message = format!("{message}; the last attempt failed: {failure}");
         let error = ErrorInfo::new(CANCELLED, message).at(&self.path);
         attempt.error = Some(Clean::render(error, &self.walk.run.secrets().redactor()));
         attempt
+    }
+
+    /// Waits for a look at what is outside of the run, unless the step is stopped meanwhile: `None` then.
+    async fn unless_stopped<T>(&self, look: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            found = look => Some(found),
+            () = self.stop.cancelled() => None,
+        }
     }
 
     /// Waits, unless the step is stopped meanwhile.
@@ -673,7 +693,7 @@ impl Step<'_> {
         }
         if let Some(error) = &mut error
             && error.code == CANCELLED
-            && let Some(why) = walk.out_of_time(path)
+            && let Some(why) = walk.out_of_time(path, self.inside.phase)
         {
             error.message = format!("{}: {why}", error.message);
         }
@@ -685,6 +705,7 @@ impl Step<'_> {
             kind,
             spent_before: Usage::default(),
             effect: execution.world.kind() == Kind::Effect,
+            absorbed: false,
             duration: began.elapsed(),
         })
     }
@@ -712,8 +733,10 @@ impl Step<'_> {
             kind: FailureKind::default(),
             spent_before: Usage::default(),
             effect: false,
+            absorbed: false,
             duration: Duration::ZERO,
         };
+        attempt.absorbed = self.absorbs(attempt.status);
         let ended = self.ended(&attempt);
         let (result, details) = self.result_of(&mut attempt, input, None, Vec::new(), None);
         walk.driver
@@ -729,6 +752,7 @@ impl Step<'_> {
         fingerprint: Option<Fingerprint>,
     ) -> Result<Ended, RunError> {
         let Rendered { settings, reads, .. } = rendered;
+        attempt.absorbed = self.absorbs(attempt.status);
         let ended = self.ended(&attempt);
         let (result, details) = self.result_of(&mut attempt, input, Some(settings), reads, fingerprint);
         self.walk
@@ -797,16 +821,14 @@ impl Step<'_> {
                 duration: attempt.duration,
                 summary,
                 effect: attempt.effect,
-                absorbed: self.absorbs(attempt.status),
+                absorbed: attempt.absorbed,
             },
         )
     }
 
     /// Whether the component around goes on although the step ended so.
     fn absorbs(&self, status: StepStatus) -> bool {
-        let shield = self.inside.phase.shield();
-        let on_error = self.node.options.on_error;
-        self.walk.absorbs(on_error, status, &self.path, shield)
+        absorbs(self.node.options.on_error, status, self.inside.stop)
     }
 
     fn ended(&self, attempt: &Attempt) -> Ended {
@@ -816,7 +838,7 @@ impl Step<'_> {
         };
         totals.usage += attempt.spent_before;
         totals.counts.add(attempt.status, false);
-        let absorbed = self.absorbs(attempt.status);
+        let absorbed = attempt.absorbed;
         let failure = attempt.error.clone().map(|error| FirstFailure {
             path: self.path.clone(),
             error: error.into_inner(),

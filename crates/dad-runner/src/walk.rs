@@ -83,6 +83,12 @@ impl<'a> Phase<'a> {
         }
     }
 
+    /// Whether a stop of `stopped` reaches an element.
+    fn is_reached(self, element: &HierarchyPath, stopped: &HierarchyPath) -> bool {
+        let is_inside = |shield: &HierarchyPath| stopped != shield && stopped.is_within(shield);
+        element.is_within(stopped) && self.shield().is_none_or(is_inside)
+    }
+
     /// The component whose `finally` executes: only a cancel of something inside it stops anything here.
     pub(crate) const fn shield(self) -> Option<&'a HierarchyPath> {
         match self {
@@ -112,6 +118,23 @@ pub(crate) struct Inside<'a> {
     pub(crate) side: Side,
     /// What was executed before.
     pub(crate) effects: &'a Effects,
+}
+
+/// What stops a component.
+#[derive(Clone, Copy)]
+struct Stops<'a> {
+    phase: Phase<'a>,
+    /// Fires when what is around it is to stop.
+    around: &'a CancellationToken,
+    /// Fires when it is to stop itself.
+    own: &'a CancellationToken,
+}
+
+/// Whether what is around an element continues however it ended. A failure is absorbed by the element's own word, a cancel
+/// only if it was meant for the element or something in it: then what is around it is not to stop.
+pub(crate) fn absorbs(on_error: OnError, status: StepStatus, around: &CancellationToken) -> bool {
+    let absorbs_cancel = || on_error == OnError::Continue && !around.is_cancelled();
+    on_error.absorbs(status) || (status == StepStatus::Cancelled && absorbs_cancel())
 }
 
 /// What executing a component gave beside what its steps came to.
@@ -159,26 +182,21 @@ impl Walk {
         stop.cancel();
     }
 
-    /// Whether the component around an element goes on however it ended: a failure is absorbed by the element's own word, a
-    /// cancel only if it was one of the element, or of a component around it, and not of the whole run.
-    pub(crate) fn absorbs(
-        &self,
-        on_error: OnError,
-        status: StepStatus,
-        path: &HierarchyPath,
-        shield: Option<&HierarchyPath>,
-    ) -> bool {
-        let is_of_element =
-            || !self.driver.cancelled().is_cancelled() && self.driver.is_cancelled_at(path, shield);
-        on_error.absorbs(status)
-            || (status == StepStatus::Cancelled && on_error == OnError::Continue && is_of_element())
+    /// Why a step is stopped for want of time, if it is.
+    pub(crate) fn out_of_time(&self, step: &HierarchyPath, phase: Phase<'_>) -> Option<String> {
+        let out_of_time = self.out_of_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = out_of_time.iter().find(|(path, _)| phase.is_reached(step, path));
+        found.map(|(_, why)| why.clone())
     }
 
-    /// Why a step is stopped for want of time, if it is.
-    pub(crate) fn out_of_time(&self, step: &HierarchyPath) -> Option<String> {
+    /// Whether a step or component that is stopped before it has begun ends by that, so that its question is closed: it was
+    /// cancelled, or the time of a component around it is over. When the whole run stops it stays open, for the next session.
+    pub(crate) fn ends_unbegun(&self, path: &HierarchyPath, phase: Phase<'_>) -> bool {
+        let root = &self.run.program().root.path;
         let out_of_time = self.out_of_time.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = out_of_time.iter().find(|(path, _)| step.is_within(path));
-        found.map(|(_, why)| why.clone())
+        let mut timed_out = out_of_time.iter().filter(|(around, _)| around != root);
+        timed_out.any(|(around, _)| phase.is_reached(path, around))
+            || self.driver.is_cancelled_at(path, phase.shield())
     }
 
     /// Whether one step executes and nothing else.
@@ -235,7 +253,13 @@ impl Walk {
         let program = Arc::clone(self.run.program());
         let root = &program.root;
         let side = Side::of_root(&root.path, self.entry_point.as_ref());
-        let stop = &self.driver.cancelled().child_token();
+        let around = self.driver.cancelled();
+        let stop = &around.child_token();
+        let stops = Stops {
+            phase: Phase::Body,
+            around,
+            own: stop,
+        };
         let _stoppable = self.driver.stoppable(&root.path, stop, None);
         let place = AskingPlace {
             asker: Asker::Component(root),
@@ -243,7 +267,7 @@ impl Walk {
             around: None,
             side,
         };
-        let asked = match self.asked_variables(root, place, stop).await? {
+        let asked = match self.asked_variables(root, place, stops).await? {
             Ok(asked) => asked,
             Err(ended) => {
                 return Ok(WalkEnded {
@@ -260,7 +284,7 @@ impl Walk {
             missing.to_info().at(&root.path)
         });
         let error = missing.or(error);
-        let ended = self.root_in_time(root, (&frame, error), stop, side).await?;
+        let ended = self.root_in_time(root, (&frame, error), stops, side).await?;
         let output = match &program.output {
             // A step that executes alone leaves out what others would have given.
             Some(output) if ended.status == StepStatus::Completed && !self.is_alone() => {
@@ -277,29 +301,18 @@ impl Walk {
         self: &Arc<Self>,
         root: &Component,
         variables: (&Arc<Frame>, Option<ErrorInfo>),
-        stop: &CancellationToken,
+        stops: Stops<'_>,
         side: Side,
     ) -> Result<Ended, RunError> {
         let Some(left) = self.driver.wall_time_left() else {
             return self
-                .enter(
-                    root,
-                    &root.path,
-                    variables,
-                    (Phase::Body, stop),
-                    (side, &self.effects),
-                )
+                .enter(root, &root.path, variables, stops, (side, &self.effects))
                 .await;
         };
-        let cancelled = stop;
+        let cancelled = stops.own;
         let stop = cancelled.child_token();
-        let mut walk = Box::pin(self.enter(
-            root,
-            &root.path,
-            variables,
-            (Phase::Body, &stop),
-            (side, &self.effects),
-        ));
+        let stops = Stops { own: &stop, ..stops };
+        let mut walk = Box::pin(self.enter(root, &root.path, variables, stops, (side, &self.effects)));
         let mut ended = tokio::select! {
             biased;
             ended = &mut walk => return ended,
@@ -368,6 +381,11 @@ impl Walk {
                 return Ok(ended);
             }
             let stop = &inside.stop.child_token();
+            let stops = Stops {
+                phase,
+                around: inside.stop,
+                own: stop,
+            };
             let _stoppable = self.driver.stoppable(&path, stop, phase.shield());
             let place = AskingPlace {
                 asker: Asker::Component(component),
@@ -375,13 +393,13 @@ impl Walk {
                 around: Some(frame),
                 side,
             };
-            let asked = self.asked_variables(component, place, stop).await?;
+            let asked = self.asked_variables(component, place, stops).await?;
             let mut given = match asked {
                 Ok(asked) => asked.unwrap_or_default(),
                 Err(Ended {
                     status: StepStatus::Cancelled,
                     ..
-                }) => return self.rest(component, &path, StepStatus::Cancelled, phase),
+                }) => return self.rest(component, &path, StepStatus::Cancelled, stops),
                 Err(ended) => return Ok(ended),
             };
             let (frame, error) = loop {
@@ -392,11 +410,11 @@ impl Walk {
                 match self.component_approval(component, place, &frame, stop).await? {
                     Approval::Granted => break (frame, error),
                     Approval::Edited(input) => given = variables_of(input.get()),
-                    Approval::Denied(error) => return self.refuse(component, &path, error),
-                    Approval::Pending(status) => return self.rest(component, &path, status, phase),
+                    Approval::Denied(error) => return self.refuse(component, &path, error, stops),
+                    Approval::Pending(status) => return self.rest(component, &path, status, stops),
                 }
             };
-            self.enter(component, &path, (&frame, error), (phase, stop), (side, effects))
+            self.enter(component, &path, (&frame, error), stops, (side, effects))
                 .await
         })
     }
@@ -407,15 +425,16 @@ impl Walk {
         &self,
         component: &Component,
         place: AskingPlace<'_>,
-        stop: &CancellationToken,
+        stops: Stops<'_>,
     ) -> Result<Result<Option<Map<String, serde_json::Value>>, Ended>, RunError> {
         let path = place.path;
         let mut busy = self.busy.step();
-        Ok(match input(self, place, &mut busy, stop).await? {
+        Ok(match input(self, place, &mut busy, stops.own).await? {
             Input::Is(input) => Ok(input.map(|input| variables_of(input.get()))),
-            Input::Fails(error) => Err(self.refuse(component, path, error)?),
+            Input::Fails(error) => Err(self.refuse(component, path, error, stops)?),
             Input::Denied(reason) => {
-                Err(self.refuse(component, path, ErrorInfo::new("failed_by_hand", reason))?)
+                let error = ErrorInfo::new("failed_by_hand", reason);
+                Err(self.refuse(component, path, error, stops)?)
             }
             Input::Pending(status) => Err(Ended::pending(status)),
         })
@@ -456,11 +475,11 @@ impl Walk {
         component: &Component,
         path: &HierarchyPath,
         error: ErrorInfo,
+        stops: Stops<'_>,
     ) -> Result<Ended, RunError> {
         let mut all = Ended::nothing();
         all.fail(path, error.at(path));
-        // A failure is absorbed wherever it stands.
-        self.end_unentered(component, path, all, Phase::Body)
+        self.end_unentered(component, path, all, stops)
     }
 
     /// Records how a component ended without anything in it having been executed.
@@ -469,27 +488,26 @@ impl Walk {
         component: &Component,
         path: &HierarchyPath,
         all: Ended,
-        phase: Phase<'_>,
+        stops: Stops<'_>,
     ) -> Result<Ended, RunError> {
         let entered = self
             .driver
             .enter_component(path, component.kind, Clean::default())?;
-        self.leave(component, &entered, all, (Facts::default(), phase))
+        self.leave(component, &entered, all, (Facts::default(), stops))
     }
 
-    /// Comes to rest without entering a component. If the component itself was cancelled, that is recorded, so that its
-    /// question is closed; when the whole run stops, the question stays open for a later answer.
+    /// Comes to rest without entering a component, which is recorded if it [ends](Self::ends_unbegun) by that.
     fn rest(
         &self,
         component: &Component,
         path: &HierarchyPath,
         status: StepStatus,
-        phase: Phase<'_>,
+        stops: Stops<'_>,
     ) -> Result<Ended, RunError> {
-        if status != StepStatus::Cancelled || !self.driver.is_cancelled_at(path, phase.shield()) {
+        if status != StepStatus::Cancelled || !self.ends_unbegun(path, stops.phase) {
             return Ok(Ended::pending(status));
         }
-        self.end_unentered(component, path, Ended::pending(StepStatus::Cancelled), phase)
+        self.end_unentered(component, path, Ended::pending(StepStatus::Cancelled), stops)
     }
 
     /// How a component ended before the run was resumed, if that stands. What is under `finally` executes again, because
@@ -583,15 +601,16 @@ impl Walk {
         component: &Component,
         path: &HierarchyPath,
         (frame, error): (&Arc<Frame>, Option<ErrorInfo>),
-        (phase, stop): (Phase<'_>, &CancellationToken),
+        stops: Stops<'_>,
         (side, effects): (Side, &Effects),
     ) -> Result<Ended, RunError> {
+        let phase = stops.phase;
         let values = self.recorded_variables(path, frame)?;
         let entered = &self.driver.enter_component(path, component.kind, values)?;
         let inside = Inside {
             frame,
             entered,
-            stop,
+            stop: stops.own,
             phase,
             side,
             effects,
@@ -622,7 +641,7 @@ impl Walk {
         if all.status != StepStatus::Waiting && self.driver.is_cancelled_at(path, phase.shield()) {
             all.cancel();
         }
-        self.leave(component, entered, all, (facts, phase))
+        self.leave(component, entered, all, (facts, stops))
     }
 
     /// Notes how a component ended, and what that means for the one around it.
@@ -631,10 +650,9 @@ impl Walk {
         component: &Component,
         entered: &EnteredComponent,
         mut all: Ended,
-        (facts, phase): (Facts, Phase<'_>),
+        (facts, stops): (Facts, Stops<'_>),
     ) -> Result<Ended, RunError> {
-        let on_error = component.options.on_error;
-        let absorbed = self.absorbs(on_error, all.status, &entered.path, phase.shield());
+        let absorbed = absorbs(component.options.on_error, all.status, stops.around);
         self.driver.leave_component(
             entered,
             &ComponentEnd {
@@ -812,7 +830,7 @@ impl Walk {
 
     /// Whether nothing more is begun.
     pub(crate) fn is_stopped(&self, inside: Inside<'_>) -> bool {
-        inside.stop.is_cancelled() || (inside.phase == Phase::Body && self.driver.cancelled().is_cancelled())
+        inside.stop.is_cancelled() || (inside.phase == Phase::Body && self.driver.is_stopped())
     }
 
     fn recorded_variables(
