@@ -131,6 +131,9 @@ pub(crate) async fn take_step(
     if let Some(settled) = walk.driver.settled(&step.path) {
         return step.settle(settled);
     }
+    if step.stop.is_cancelled() {
+        return step.rest(StepStatus::Cancelled);
+    }
     if inside.side == Side::Before {
         // A re-run of this one is to find it here.
         carry_input(&walk.driver, &step.path)?;

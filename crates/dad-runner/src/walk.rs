@@ -387,6 +387,9 @@ impl Walk {
                 own: stop,
             };
             let _stoppable = self.driver.stoppable(&path, stop, phase.shield());
+            if stop.is_cancelled() {
+                return self.rest(component, &path, StepStatus::Cancelled, stops);
+            }
             let place = AskingPlace {
                 asker: Asker::Component(component),
                 path: &path,
@@ -815,11 +818,8 @@ impl Walk {
         if inside.side == Side::Outside {
             return Ok(Ended::nothing());
         }
-        if self.is_stopped(inside) || self.driver.is_cancelled_at(&path, inside.phase.shield()) {
-            return Ok(Ended {
-                status: StepStatus::Cancelled,
-                ..Ended::nothing()
-            });
+        if self.is_stopped(inside) {
+            return Ok(Ended::pending(StepStatus::Cancelled));
         }
         match element {
             ProgramElement::Node(node) => take_step(self, node, path, inside).await,

@@ -8,6 +8,7 @@ mod nodes;
 mod reruns;
 mod resume;
 mod steps;
+mod stop_cases;
 mod stop_table;
 mod stopping;
 
