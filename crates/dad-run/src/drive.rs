@@ -129,6 +129,7 @@ pub(crate) fn drive(
         interactive: options.interactive,
         stop: options.stop,
         cancelled: CancellationToken::new(),
+        ended_at_once: CancellationToken::new(),
         any_cancelled: AtomicBool::new(false),
         ended: AtomicBool::new(false),
         is_driven: AtomicBool::new(false),
@@ -213,12 +214,14 @@ pub(crate) async fn watch_inbox(run: Weak<RunInner>) {
             return;
         }
         let is_stopped = run.is_stopped();
+        let is_ended = run.ended_at_once.is_cancelled();
         run.read_inbox();
         let stop = run.stop.clone();
         drop(run);
         tokio::select! {
             () = tokio::time::sleep(INBOX_INTERVAL) => {}
-            () = stop.asked(), if !is_stopped => {}
+            () = stop.stopping().asked(), if !is_stopped => {}
+            () = stop.ending().asked(), if !is_ended => {}
         }
     }
 }

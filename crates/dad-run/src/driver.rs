@@ -507,6 +507,12 @@ impl RunDriver {
         &self.inner().cancelled
     }
 
+    /// Fires when what stands under `finally` is to stop as well.
+    #[must_use]
+    pub fn ended_at_once(&self) -> &CancellationToken {
+        &self.inner().ended_at_once
+    }
+
     /// Where events are published.
     #[must_use]
     pub fn bus(&self) -> &EventBus {

@@ -69,6 +69,8 @@ pub(crate) struct RunInner {
     pub(crate) stop: RunStop,
     /// Fires when the run is to stop, behind the record of that.
     pub(crate) cancelled: CancellationToken,
+    /// Fires when what stands under `finally` is to stop as well.
+    pub(crate) ended_at_once: CancellationToken,
     pub(crate) ended: AtomicBool,
     /// Whether there is a driver.
     pub(crate) is_driven: AtomicBool,

@@ -99,7 +99,7 @@ pub use journal::text::{RecordSource, RecordText, RecordedError};
 pub use machine::{TOKEN_VARIABLE, process_start_time};
 pub use memo::MemoLine;
 pub use normalise::Normaliser;
-pub use origin::{LeftProcess, Origin};
+pub use origin::{EndedProcess, LeftProcess, Origin};
 pub use origin_key::OriginKey;
 pub use original::{OriginalElement, OriginalRun};
 pub use plan::{

@@ -319,7 +319,7 @@ impl Walk {
             entered,
             ..inside
         };
-        self.list(body, inside, &mut false, all).await
+        self.list(body, inside, &mut false, all).await.map(drop)
     }
 
     /// The run whose decisions count at a place: the parent, before the entry point and around it.

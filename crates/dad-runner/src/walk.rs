@@ -629,16 +629,15 @@ impl Walk {
         // What waits has not come to its end.
         if let Content::Sequence { elements, finally } = &component.content
             && all.status != StepStatus::Waiting
+            && !finally.is_empty()
         {
-            let mut last = Ended::nothing();
             let inside = Inside {
                 phase: Phase::Finally(path),
-                stop: &CancellationToken::new(),
+                stop: &self.driver.ended_at_once().child_token(),
                 ..inside
             };
             let mut passed = self.is_passed(elements, inside);
-            self.list(finally, inside, &mut passed, &mut last).await?;
-            all.add(last);
+            all.add(self.finally(finally, inside, &mut passed).await?);
         }
         // Also if the cancel came when only `finally` was left, or what was stopped had finished all the same.
         if all.status != StepStatus::Waiting && self.driver.is_cancelled_at(path, phase.shield()) {
@@ -746,14 +745,14 @@ impl Walk {
         }
     }
 
-    /// Elements in order, up to the first that fails or the end of the run.
-    pub(crate) async fn list(
+    /// Elements in order, up to the first that does not end well, which is given.
+    pub(crate) async fn list<'e>(
         self: &Arc<Self>,
-        elements: &[ProgramElement],
+        elements: &'e [ProgramElement],
         inside: Inside<'_>,
         passed: &mut bool,
         all: &mut Ended,
-    ) -> Result<(), RunError> {
+    ) -> Result<Option<&'e ProgramElement>, RunError> {
         for element in elements {
             let path = inside.entered.path.child(element.id());
             let side = inside.side.of_child(&path, self.entry_point.as_ref(), passed);
@@ -761,10 +760,31 @@ impl Walk {
             let goes_on = ended.status == StepStatus::Completed;
             all.add(ended);
             if !goes_on {
-                return Ok(());
+                return Ok(Some(element));
             }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// The `finally` of a component. What a stop leaves of it undone is told.
+    async fn finally(
+        self: &Arc<Self>,
+        elements: &[ProgramElement],
+        inside: Inside<'_>,
+        passed: &mut bool,
+    ) -> Result<Ended, RunError> {
+        let mut ended = Ended::nothing();
+        let stopped_at = self.list(elements, inside, passed, &mut ended).await?;
+        if let Some(element) = stopped_at
+            && inside.stop.is_cancelled()
+        {
+            let component = &inside.entered.path;
+            let element = component.child(element.id());
+            tracing::warn!(
+                "the `finally` of `{component}` did not finish: `{element}` was stopped, and nothing behind it executes"
+            );
+        }
+        Ok(ended)
     }
 
     /// Whether the entry point is one of these elements, or in one.
@@ -830,7 +850,9 @@ impl Walk {
 
     /// Whether nothing more is begun.
     pub(crate) fn is_stopped(&self, inside: Inside<'_>) -> bool {
-        inside.stop.is_cancelled() || (inside.phase == Phase::Body && self.driver.is_stopped())
+        // Always asked, because it has what was asked for done.
+        let is_stopped = self.driver.is_stopped();
+        inside.stop.is_cancelled() || (inside.phase == Phase::Body && is_stopped)
     }
 
     fn recorded_variables(

@@ -74,6 +74,8 @@ mod shown;
 #[cfg(unix)]
 mod stops;
 #[cfg(unix)]
+mod stops_real;
+#[cfg(unix)]
 mod talks;
 #[cfg(unix)]
 mod terminal;

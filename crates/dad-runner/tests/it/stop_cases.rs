@@ -77,7 +77,10 @@ async fn a_run_that_is_stopped_before_its_first_step_executes_only_finally() {
     let journal = journal(&ended.run_dir);
     let stops = journal.matches(r#""type":"control","kind":"cancel","source":"SIGTERM""#);
     assert_eq!(stops.count(), 1, "{journal}");
-    assert!(journal.find("SIGTERM") < journal.find("step_started"), "{journal}");
+    assert!(
+        journal.find("SIGTERM") < journal.find("step_started"),
+        "{journal}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,7 +137,10 @@ async fn a_cancel_of_what_is_around_is_not_absorbed_inside() {
     assert_eq!(view.status, RunStatus::Cancelled);
     // The step was not what the user could do without.
     let again = context(project.path()).build().unwrap();
-    let resumed = FlowRunner::resume(flow(echo(2)), again, view.dir()).run().await.unwrap();
+    let resumed = FlowRunner::resume(flow(echo(2)), again, view.dir())
+        .run()
+        .await
+        .unwrap();
     let view = RunView::open(&resumed.run_dir).unwrap();
     let expected = [
         ("flow.part.step".to_owned(), StepStatus::Completed),
@@ -148,7 +154,10 @@ async fn a_branch_in_a_loop_is_cancelled_alone() {
     let project = tempfile::tempdir().unwrap();
     let group = FlowBuilder::new()
         .node("stuck", asleep().on_error(OnError::Continue))
-        .node("beside", node("sleeper", json!({ "seconds": 10, "listens": "yes" })));
+        .node(
+            "beside",
+            node("sleeper", json!({ "seconds": 10, "listens": "yes" })),
+        );
     let body = FlowBuilder::new().parallel("group", ParallelBuilder::new(group));
     let flow = FlowBuilder::new()
         .repeat("loop", RepeatBuilder::new("$expr{ index == 1 }", 2, body))
@@ -164,7 +173,10 @@ async fn a_branch_in_a_loop_is_cancelled_alone() {
     let found: Vec<StepStatus> = view.steps().map(|step| step.status).collect();
     let iteration = [StepStatus::Cancelled, StepStatus::Completed];
     assert_eq!(found, [iteration, iteration].concat());
-    assert_eq!((view.status, began.elapsed().as_secs()), (RunStatus::Completed, 20));
+    assert_eq!(
+        (view.status, began.elapsed().as_secs()),
+        (RunStatus::Completed, 20)
+    );
 }
 
 /// Refuses to append the record of a cancel some times, as a disk without room does.
@@ -177,7 +189,12 @@ impl FaultInjector for NoRoom {
             _ => false,
         };
         let less = |left: usize| left.checked_sub(1);
-        match is_cancel && self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).is_ok() {
+        match is_cancel
+            && self
+                .0
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, less)
+                .is_ok()
+        {
             true => Err(io::Error::from(io::ErrorKind::StorageFull).into()),
             false => Ok(()),
         }
@@ -189,7 +206,10 @@ async fn a_stop_that_cannot_be_recorded_is_obeyed_all_the_same() {
     let project = tempfile::tempdir().unwrap();
     let flow = FlowBuilder::new()
         .node("first", asleep())
-        .finally_node("cleanup", node("sleeper", json!({ "seconds": 60, "listens": "no" })))
+        .finally_node(
+            "cleanup",
+            node("sleeper", json!({ "seconds": 60, "listens": "no" })),
+        )
         .build()
         .unwrap();
     for by_message in [false, true] {
@@ -213,7 +233,12 @@ async fn a_stop_that_cannot_be_recorded_is_obeyed_all_the_same() {
             running.await.unwrap(),
             Err(dad_runner::Error::Cancelled { .. })
         ));
-        drop(active.complete_run(dad_run::RunEnd::Cancelled, None).await.unwrap());
+        drop(
+            active
+                .complete_run(dad_run::RunEnd::Cancelled, None)
+                .await
+                .unwrap(),
+        );
         // A message stays until it is recorded.
         let recorded = journal(&run_dir).matches(r#""type":"control""#).count();
         assert_eq!(recorded, usize::from(by_message));

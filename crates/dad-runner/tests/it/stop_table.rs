@@ -136,8 +136,10 @@ impl BoundStep for StagedSettings {
             }
             Does::Blocks => return cx.blocking(until_stopped).await,
             Does::Calls => {
-                cx.memo("call", &json!({}), |_| std::future::pending::<Result<u32, NodeError>>())
-                    .await?;
+                cx.memo("call", &json!({}), |_| {
+                    std::future::pending::<Result<u32, NodeError>>()
+                })
+                .await?;
             }
             Does::Fails => return Err(NodeError::new("not_yet", "another attempt may succeed")),
             Does::Queues => {
@@ -257,8 +259,9 @@ impl Cell {
 
     /// Whether the step is where the cause is to meet it.
     fn is_reached(&self, run_dir: &Path, executed: &Executed) -> bool {
-        let is_of_step =
-            |kind: &str| records(run_dir).any(|record| record["type"] == kind && record["path"] == self.step());
+        let is_of_step = |kind: &str| {
+            records(run_dir).any(|record| record["type"] == kind && record["path"] == self.step())
+        };
         match self.situation {
             "pause between attempts" => is_of_step("attempt_failed"),
             "waits for input" | "waits for approval" => is_of_step("question"),
@@ -282,7 +285,15 @@ impl Cell {
 
     /// Whether the whole run is stopped.
     fn is_of_run(&self) -> bool {
-        ["Ctrl-C", "SIGTERM", "SIGHUP", "cancel RUN", "timeout of the run", "wall time"].contains(&self.cause)
+        [
+            "Ctrl-C",
+            "SIGTERM",
+            "SIGHUP",
+            "cancel RUN",
+            "timeout of the run",
+            "wall time",
+        ]
+        .contains(&self.cause)
     }
 
     async fn row(&self) -> [String; 12] {
@@ -312,7 +323,8 @@ impl Cell {
             None => "not begun".to_owned(),
         };
         if self.situation == "in parallel" {
-            let is_stopped = self.is_of_run() || self.cause.ends_with("COMPONENT") || self.cause.ends_with("component");
+            let is_stopped =
+                self.is_of_run() || self.cause.ends_with("COMPONENT") || self.cause.ends_with("component");
             let expected = if is_stopped { "cancelled" } else { "completed" };
             assert_eq!(status("flow.top.part.group.beside"), expected, "{self:?}");
         }
@@ -323,7 +335,11 @@ impl Cell {
         };
         assert_eq!(status("flow.ends"), ends, "{self:?}");
         let behind = match self.situation {
-            "in a loop" => [status("flow.top.part.loop.iter_1.it"), status("flow.top.part.behind")].join(", "),
+            "in a loop" => [
+                status("flow.top.part.loop.iter_1.it"),
+                status("flow.top.part.behind"),
+            ]
+            .join(", "),
             _ => status("flow.top.part.behind"),
         };
         let of_step = records(&run_dir).filter(|record| record["path"] == self.step());
@@ -357,7 +373,13 @@ impl Cell {
     /// Behind the record of a stop of the run nothing begins but what stands under `finally`.
     fn nothing_begins_behind_the_stop(&self, run_dir: &Path) {
         let is_stop = |record: &Value| record["type"] == "control" && record["kind"] == "cancel";
-        let begins = ["step_started", "component_started", "loop_started", "branch_taken", "question"];
+        let begins = [
+            "step_started",
+            "component_started",
+            "loop_started",
+            "branch_taken",
+            "question",
+        ];
         let under_finally = ["flow.ends", "flow.top.part.sweep", "flow.top.part.behind"];
         let allowed = &under_finally[..2 + usize::from(self.situation == "in finally")];
         let all: Vec<Value> = records(run_dir).collect();
@@ -421,8 +443,13 @@ fn records(run_dir: &Path) -> impl Iterator<Item = Value> {
 /// The rows of the table, without what is said about them.
 fn expected() -> Vec<Vec<String>> {
     let rows = TABLE.lines().filter(|line| line.starts_with("| ")).skip(1);
-    rows.map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect())
-        .collect()
+    rows.map(|row| {
+        row.trim_matches('|')
+            .split('|')
+            .map(|cell| cell.trim().to_owned())
+            .collect()
+    })
+    .collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -432,16 +459,28 @@ async fn every_stop_does_what_the_table_says_wherever_it_meets_a_step() {
     for (number, cell) in Cell::all().enumerate() {
         let row = cell.row().await;
         let line = format!("| {} |", row.join(" | "));
-        let is_right = expected.get(number).is_some_and(|expected| expected[..row.len()] == row);
+        let is_right = expected
+            .get(number)
+            .is_some_and(|expected| expected[..row.len()] == row);
         // What the stop does not meet is not stopped.
-        let is_none = expected.get(number).is_some_and(|expected| expected[row.len()].starts_with("none"));
+        let is_none = expected
+            .get(number)
+            .is_some_and(|expected| expected[row.len()].starts_with("none"));
         let is_stopped = ["cancelled", "timed_out"].contains(&row[STEP].as_str());
         if !is_right || (is_none && is_stopped) {
             wrong.push(line.clone());
         }
         found.push(line);
     }
-    assert!(wrong.is_empty(), "{} rows differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} rows differ:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     assert_eq!(found.len(), expected.len());
-    assert!(expected.iter().flatten().all(|cell| !cell.is_empty()), "no cell is empty");
+    assert!(
+        expected.iter().flatten().all(|cell| !cell.is_empty()),
+        "no cell is empty"
+    );
 }
