@@ -517,7 +517,6 @@ impl Step<'_> {
         let mut spent = Usage::default();
         let mut before: Option<Attempt> = None;
         let policy = self.node.options.retry.clone().unwrap_or_default();
-        let mut pauses = backoff(&policy).build();
         // An attempt that was interrupted or cancelled keeps its number; one that failed is followed by another.
         let interrupted = self.walk.driver.take_interrupted(&self.path);
         let failed = || {
@@ -534,11 +533,14 @@ impl Step<'_> {
         };
         let Interrupted {
             attempt: mut number,
+            failed_before,
             mut memos,
         } = interrupted.unwrap_or_else(|| Interrupted {
             attempt: failed.unwrap_or(1),
-            memos: Vec::new(),
+            ..Interrupted::default()
         });
+        // Those that failed before a crash count.
+        let mut pauses = backoff(&policy).build().skip(failed_before as usize);
         loop {
             let start = StepStart {
                 attempt: number,

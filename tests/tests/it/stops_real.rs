@@ -400,3 +400,57 @@ fn a_run_in_the_background_of_a_shell_goes_on_behind_ctrl_c() {
     drop(env.finish(running).expect(0));
     assert_eq!(stops(&env), Vec::<Value>::new());
 }
+
+#[test]
+fn attempts_that_failed_before_a_crash_count() {
+    let env = TestEnvironment::new();
+    // The first attempt fails at once, the second executes until it is killed, all later ones fail.
+    let script =
+        "echo x >> $var{project_root}/log; test $(wc -l < $var{project_root}/log) -ne 2 || sleep 600; exit 7";
+    let retry = "retry: { max_attempts: 3, initial_delay: 0.05, max_delay: 0.1, repeat_effects: true },";
+    write_flow(&env, "", &command("it", script, retry));
+    let mut running = env.start(&["run", "flow", "flow.yaml"]);
+    wait_for("the second attempt", || {
+        has_record(&env, "attempt_failed", "it") && records(&env.last_run(), "process_started").len() == 2
+    });
+    running.kill().unwrap();
+    drop(env.finish(running));
+    let attempts = |kind: &str| -> Vec<u64> {
+        let of_step = records(&env.last_run(), kind).into_iter();
+        of_step
+            .filter(|record| record["path"] == "r.it")
+            .map(|record| record["attempt"].as_u64().unwrap())
+            .collect()
+    };
+    drop(env.run(&["resume", "last"]).expect(1));
+    // The one that was interrupted keeps its number, and there are three in all.
+    assert_eq!(attempts("step_started"), [1, 2, 2, 3]);
+    assert_eq!(attempts("attempt_failed"), [1, 2]);
+    // It ended in failure: a person who resumes it wants it attempted as often as the first time.
+    drop(env.run(&["resume", "last"]).expect(1));
+    assert_eq!(attempts("step_started"), [1, 2, 2, 3, 4, 5, 6]);
+    assert_eq!(attempts("attempt_failed"), [1, 2, 4, 5]);
+}
+
+#[test]
+fn a_pause_behind_a_failed_attempt_that_a_crash_ends_is_no_new_beginning() {
+    let env = TestEnvironment::new();
+    let retry = "retry: { max_attempts: 2, initial_delay: 60, max_delay: 60, repeat_effects: true },";
+    write_flow(&env, "", &command("it", "exit 7", retry));
+    for stop in ["KILL", "INT"] {
+        let running = env.start(&["run", "flow", "flow.yaml"]);
+        wait_for("the pause", || has_record(&env, "attempt_failed", "it"));
+        env.signal(&running, stop);
+        drop(env.finish(running));
+        // The last attempt is made at once, and none follows.
+        drop(env.run(&["resume", "last"]).expect(1));
+        let attempts = records(&env.last_run(), "step_started");
+        let of_step: Vec<&Value> = attempts
+            .iter()
+            .filter(|record| record["path"] == "r.it")
+            .collect();
+        let numbers: Vec<&Value> = of_step.iter().map(|record| &record["attempt"]).collect();
+        assert_eq!(numbers, [1, 2], "{stop}");
+        std::fs::remove_dir_all(env.last_run()).unwrap();
+    }
+}
