@@ -1,11 +1,16 @@
 //! What the command line gives to a run from outside.
 
+use std::io::Read;
+
 use dad_core::json::{JsonError, parse_external};
 use dad_run::RunContextBuilder;
 use serde_json::Value;
 
 use crate::args::Given;
 use crate::error::CommandError;
+
+/// The longest file that an option names, in bytes.
+const LONGEST_FILE: u64 = 64 << 20;
 
 /// Gives a context its variables and its inputs; what the command line says comes before the environment.
 pub(crate) fn apply(
@@ -47,12 +52,26 @@ fn text_of(text: &str, option: &str) -> Result<String, CommandError> {
     let Some(file) = text.strip_prefix('@') else {
         return Ok(text.to_owned());
     };
-    std::fs::read_to_string(file).map_err(|error| {
+    let text = read_text(file).map_err(|reason| {
         CommandError::usage(
             "unreadable",
-            format!("`{option}`: `{file}` cannot be read: {error}"),
+            format!("`{option}`: `{file}` cannot be read: {reason}"),
         )
-    })
+    })?;
+    // Editors put it there; it is no part of the text, as in definitions.
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// The text of a file, which may be a pipe.
+fn read_text(file: &str) -> Result<String, String> {
+    let mut text = String::new();
+    let read = std::fs::File::open(file)
+        .and_then(|file| file.take(LONGEST_FILE + 1).read_to_string(&mut text))
+        .map_err(|error| error.to_string())?;
+    match read as u64 > LONGEST_FILE {
+        true => Err(format!("it is longer than {} MiB", LONGEST_FILE >> 20)),
+        false => Ok(text),
+    }
 }
 
 /// A name and its JSON value, or that of a file after `@`.

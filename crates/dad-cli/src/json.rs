@@ -1,3 +1,4 @@
+use dad_core::ErrorInfo;
 use dad_definition::Problems;
 use dad_run::Unreadable;
 use dad_runner::RunReport;
@@ -43,6 +44,22 @@ pub(crate) fn problems(problems: &Problems) -> Value {
             "column": problem.column,
             "path": problem.path,
             "hint": problem.hint,
+        })
+    });
+    all.collect()
+}
+
+/// Steps that could not be executed, in the form of problems; the path is the step's.
+pub(crate) fn unready(errors: &[ErrorInfo]) -> Value {
+    let all = errors.iter().map(|error| {
+        json!({
+            "code": error.code,
+            "message": error.message,
+            "file": null,
+            "line": null,
+            "column": null,
+            "path": error.path,
+            "hint": error.hint,
         })
     });
     all.collect()

@@ -20,7 +20,8 @@ pub(crate) fn render(
     options: &RenderOptions,
 ) -> Result<u8, CommandError> {
     let (project, found) = find_one(app, name, &options.place)?;
-    let project = driven(project, options.given.env.as_deref(), &Driving::default())?.only_looks();
+    let project = driven(project, options.given.env.as_deref(), &Driving::default())?;
+    let project = project.only_looks().without_models();
     let context = given::apply(project.context_for(&found)?, &options.given)?;
     let preview = context.build()?.preview(&found.definition, run)?;
     let selector: PathSelector = path.parse().map_err(dad_run::RunError::from)?;

@@ -1,8 +1,9 @@
 use std::path::{Path, PathBuf};
 
-use dad_core::ElementId;
-use dad_definition::{Checked, Problems, check_executable, check_file, compile};
+use dad_core::{ElementId, ErrorInfo};
+use dad_definition::{Checked, NodeElement, Problems, Program, check_executable, check_file, compile};
 use dad_project::{FoundDefinition, Project, name_of_definition};
+use dad_runner::Start;
 use dad_terminal::{count, print_line};
 use serde_json::{Value, json};
 
@@ -22,8 +23,39 @@ enum Subject {
 /// What was found out about a definition.
 struct Verdict {
     what: String,
-    outcome: Result<usize, Problems>,
+    /// What it compiles to.
+    outcome: Result<Option<Program>, Problems>,
+    /// Steps that no model could be asked for, whatever the run is given.
+    unready: Vec<ErrorInfo>,
     warnings: Vec<String>,
+}
+
+impl Verdict {
+    fn is_valid(&self) -> bool {
+        self.outcome.is_ok() && self.unready.is_empty()
+    }
+
+    /// Looks for steps that have no model to ask. A key that is missing here may be there where the definition runs.
+    fn look_at_models(&mut self, app: &App, project: &Project) {
+        let Ok(Some(program)) = &self.outcome else { return };
+        let context = match project.clone().only_looks().context(program.root.path.as_str()) {
+            Ok(context) => context,
+            Err(error) => return self.warnings.push(error.to_string()),
+        };
+        let budget = program.definition.budget.unwrap_or_default();
+        let start = |node: &NodeElement| Start {
+            budget: budget.overridden_by(node.options.budget.unwrap_or_default()),
+            resources: context.resources(),
+            is_offline: false,
+            has_input: node.asks(),
+        };
+        for error in app.nodes.unready(program, start) {
+            match error.code == "no_credentials" {
+                true => self.warnings.push(format!("warning: {}", said(&error))),
+                false => self.unready.push(error),
+            }
+        }
+    }
 }
 
 /// `dhenara validate [NAME|FILE]`: checks everything, says everything, runs nothing.
@@ -36,14 +68,18 @@ pub(crate) fn validate(
     let (project, subjects) = subjects(app, name, place)?;
     let verdicts: Vec<Verdict> = subjects
         .iter()
-        .map(|subject| verdict(app, subject, project.root()))
+        .map(|subject| {
+            let mut verdict = verdict(app, subject, project.root());
+            verdict.look_at_models(app, &project);
+            verdict
+        })
         .collect();
     if as_json {
         json::print(document(&verdicts))?;
     } else {
         verdicts.iter().try_for_each(tell)?;
     }
-    let valid = verdicts.iter().all(|verdict| verdict.outcome.is_ok());
+    let valid = verdicts.iter().all(Verdict::is_valid);
     Ok(if valid { exit_code::DONE } else { exit_code::USAGE })
 }
 
@@ -111,12 +147,14 @@ fn verdict(app: &App, subject: &Subject, project_root: &Path) -> Verdict {
             match check_file(file, Some(project_root), name, &app.nodes) {
                 Ok(Checked { loaded, program, .. }) => Verdict {
                     what,
-                    outcome: Ok(program.steps().count()),
+                    outcome: Ok(Some(program)),
+                    unready: Vec::new(),
                     warnings: loaded.warnings.iter().map(ToString::to_string).collect(),
                 },
                 Err(problems) => Verdict {
                     what,
                     outcome: Err(problems),
+                    unready: Vec::new(),
                     warnings: Vec::new(),
                 },
             }
@@ -128,14 +166,15 @@ fn verdict(app: &App, subject: &Subject, project_root: &Path) -> Verdict {
                 .root_id
                 .clone()
                 .or_else(|| ElementId::new(format!("{name}_root")).ok());
-            let outcome = root_id.map_or(Ok(0), |root_id| {
+            let compiled = root_id.map(|root_id| {
                 let program = compile(definition, &root_id, &app.nodes, None)?;
                 check_executable(definition, None)?;
-                Ok(program.steps().count())
+                Ok(program)
             });
             Verdict {
                 what: name.clone(),
-                outcome,
+                outcome: compiled.transpose(),
+                unready: Vec::new(),
                 warnings: Vec::new(),
             }
         }
@@ -146,37 +185,61 @@ fn tell(verdict: &Verdict) -> Result<(), CommandError> {
     for warning in &verdict.warnings {
         print_line(&dad_terminal::printable(warning));
     }
-    match &verdict.outcome {
-        Ok(steps) => out::lines(&format!(
-            "{}: valid, {}",
-            verdict.what,
-            count(*steps as u64, "step")
-        ))?,
+    for error in &verdict.unready {
+        print_line(&dad_terminal::printable(&format!(
+            "error[{}]: {}",
+            error.code,
+            said(error)
+        )));
+    }
+    let found = match &verdict.outcome {
+        Ok(program) if verdict.unready.is_empty() => {
+            let steps = program.as_ref().map_or(0, |program| program.steps().count());
+            format!("valid, {}", count(steps as u64, "step"))
+        }
+        Ok(_) => count(verdict.unready.len() as u64, "problem"),
         Err(problems) => {
             print_line(&dad_terminal::printable(problems.to_string().trim_end()));
-            let found = count(problems.as_slice().len() as u64, "problem");
-            out::lines(&format!("{}: {found}", verdict.what))?;
+            count(problems.as_slice().len() as u64, "problem")
         }
-    }
+    };
+    out::lines(&format!("{}: {found}", verdict.what))?;
     Ok(())
+}
+
+/// What is wrong with a step, and what to do.
+fn said(error: &ErrorInfo) -> String {
+    let path = error
+        .path
+        .as_ref()
+        .map(|path| format!("`{path}`: "))
+        .unwrap_or_default();
+    let hint = error
+        .hint
+        .as_ref()
+        .map(|hint| format!("\n  hint: {}", hint.replace('\n', "\n        ")));
+    format!("{path}{}{}", error.message, hint.unwrap_or_default())
 }
 
 fn document(verdicts: &[Verdict]) -> Value {
     let definitions = verdicts.iter().map(|verdict| {
         let (steps, problems) = match &verdict.outcome {
-            Ok(steps) => (Some(*steps), json!([])),
+            Ok(program) => {
+                let steps = program.as_ref().map_or(0, |program| program.steps().count());
+                (Some(steps), json::unready(&verdict.unready))
+            }
             Err(problems) => (None, json::problems(problems)),
         };
         json!({
             "definition": verdict.what,
-            "valid": verdict.outcome.is_ok(),
+            "valid": verdict.is_valid(),
             "steps": steps,
             "problems": problems,
             "warnings": verdict.warnings,
         })
     });
     json!({
-        "valid": verdicts.iter().all(|verdict| verdict.outcome.is_ok()),
+        "valid": verdicts.iter().all(Verdict::is_valid),
         "definitions": definitions.collect::<Vec<_>>(),
     })
 }

@@ -6,6 +6,7 @@ use dad_core::{
     Budget, ComponentBody, ComponentKind, Conditional, Definition, Element, ElementKind, ElementOptions,
     ForEach, NodeDefinition, Repeat, SCHEMA_VERSION,
 };
+use dad_template::{Part, PlaceholderKind, Template};
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -208,6 +209,7 @@ impl Checks<'_> {
             let message = "what is looped over must be a list, or a template of a list or `range`";
             self.at(&statement, Problem::new("wrong_type", message));
         }
+        self.no_text(&for_each.statement, "what is looped over,", "a list", &statement);
         self.value(&for_each.statement, &statement, depth + 1);
         self.names(
             &[
@@ -267,13 +269,31 @@ impl Checks<'_> {
             let message = "a condition must be `true`, `false` or a template that becomes one of them";
             self.at(place, Problem::new("wrong_type", message));
         }
-        if let Value::String(text) = value
-            && !text.contains('$')
-        {
-            let message = format!("the condition {} is a text, never true or false", quoted(text));
-            let hint = format!("write it as an expression: `$expr{{{text}}}`");
-            self.at(place, Problem::new("wrong_type", message).hint(hint));
+        self.no_text(value, "the condition", "true or false", place);
+    }
+
+    /// Refuses a text that can only be a text: a template is the value of its placeholder only where nothing stands around
+    /// it.
+    fn no_text(&mut self, value: &Value, what: &str, wanted: &str, place: &Place) {
+        let Value::String(text) = value else { return };
+        // A template that cannot be parsed is reported when it is compiled.
+        let Ok(template) = Template::parse(text) else {
+            return;
+        };
+        if template.is_single_placeholder() {
+            return;
         }
+        let message = format!("{what} {} can only be a text, never {wanted}", quoted(text));
+        let inside = text.trim();
+        let alone = Template::parse(inside).is_ok_and(|template| template.is_single_placeholder());
+        let hint = match (alone, as_expression(&template)) {
+            (true, _) => format!("leave out the blanks around it: `{inside}`"),
+            (false, Some(expression)) => format!("write all of it as one expression: `{expression}`"),
+            (false, None) => {
+                format!("write one placeholder that is {wanted}: `$var{{NAME}}`, `$expr{{ … }}`")
+            }
+        };
+        self.at(place, Problem::new("wrong_type", message).hint(hint));
     }
 
     fn names(&mut self, names: &[(&str, &str)], place: &Place) {
@@ -406,4 +426,25 @@ fn is_identifier(name: &str) -> bool {
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// A text with placeholders as one placeholder, if that is what was meant: it can be parsed.
+fn as_expression(template: &Template) -> Option<String> {
+    if template.source().contains("$$") {
+        return None;
+    }
+    let mut expression = String::new();
+    for part in template.parts() {
+        match part {
+            Part::Text { text, .. } => expression += text,
+            Part::Placeholder(placeholder) if placeholder.kind() == PlaceholderKind::Expression => {
+                let inside = placeholder.source().strip_prefix("$expr{")?.strip_suffix('}')?;
+                expression += &format!("({})", inside.trim());
+            }
+            Part::Placeholder(placeholder) => expression += placeholder.source(),
+        }
+    }
+    let expression = format!("$expr{{ {} }}", expression.trim());
+    let parsed = Template::parse(&expression).ok()?;
+    parsed.is_single_placeholder().then_some(expression)
 }

@@ -14,6 +14,7 @@ use crate::append::AppendFile;
 use crate::error::{Context, FsError, FsResult, join, optional};
 use crate::gate::{Change, Gate, Place};
 use crate::lock::FileLock;
+use crate::share::Share;
 
 /// Names of temporary files start so; a crash may leave one behind.
 const TEMP_PREFIX: &str = ".tmp-";
@@ -29,6 +30,7 @@ pub struct Dir {
     dir: Arc<CapDir>,
     path: Arc<Path>,
     gate: Gate,
+    share: Share,
 }
 
 /// What kind of thing a directory entry is. Symbolic links are not followed.
@@ -74,6 +76,7 @@ impl Dir {
             dir: Arc::new(dir),
             path: path.into(),
             gate,
+            share: Share::default(),
         })
     }
 
@@ -89,6 +92,21 @@ impl Dir {
                 .context("create the directory", || path.into())?;
         }
         Self::open_with(path, gate)
+    }
+
+    /// The same directory; what is made by this handle, and by those of directories opened through it, is shared so.
+    #[must_use]
+    pub fn shared_with(self, share: Share) -> Self {
+        Self { share, ..self }
+    }
+
+    /// The same directory; what is made by this handle is shared with those who may read the directory.
+    ///
+    /// # Errors
+    /// If its mode cannot be read.
+    pub fn shared_as_it_is(self) -> FsResult<Self> {
+        let share = Share::of_dir(&self.dir).context("look at", || self.path.to_path_buf())?;
+        Ok(self.shared_with(share))
     }
 
     /// The path it was opened by.
@@ -139,6 +157,7 @@ impl Dir {
             dir: Arc::new(dir),
             path: self.full(name).into(),
             gate: self.gate.clone(),
+            share: self.share,
         }
     }
 
@@ -180,7 +199,7 @@ impl Dir {
     pub fn make_dir(&self, name: impl AsRef<Path>) -> FsResult<()> {
         let name = name.as_ref();
         self.change("create the directory", name, Change::CreateDir, |dir| {
-            dir.create_dir(name)
+            self.share.create_dir(dir, name, false)
         })
     }
 
@@ -194,7 +213,7 @@ impl Dir {
             return Ok(dir);
         }
         self.change("create the directory", name, Change::CreateDir, |dir| {
-            dir.create_dir_all(name)
+            self.share.create_dir(dir, name, true)
         })?;
         self.open_dir(name)
     }
@@ -209,8 +228,9 @@ impl Dir {
         let path = || self.full(name);
         let mut is_made = false;
         let written = self.gate.write("write", path, Change::Write(bytes), || {
-            let options = OpenOptions::new().write(true).create_new(true).clone();
-            let file = self.dir.open_with(name, &options)?.into_std();
+            let mut options = OpenOptions::new();
+            let options = self.share.options(options.write(true).create_new(true));
+            let file = self.dir.open_with(name, options)?.into_std();
             is_made = true;
             Ok(file)
         });
@@ -377,7 +397,8 @@ impl Dir {
     pub fn append(&self, name: impl AsRef<Path>) -> FsResult<AppendFile> {
         let name = name.as_ref();
         let file = self.change("open", name, Change::OpenFile, |dir| {
-            open_regular(dir, name, OpenOptions::new().append(true).create(true))
+            let mut options = OpenOptions::new();
+            open_regular(dir, name, self.share.options(options.append(true).create(true)))
         })?;
         Ok(AppendFile::new(file, self.full(name), self.gate.clone()))
     }
@@ -430,7 +451,9 @@ impl Dir {
     pub fn lock(&self, name: impl AsRef<Path>) -> FsResult<Option<FileLock>> {
         let name = name.as_ref();
         let file = self.change("lock", name, Change::OpenFile, |dir| {
-            open_regular(dir, name, OpenOptions::new().read(true).write(true).create(true))
+            let mut options = OpenOptions::new();
+            let options = options.read(true).write(true).create(true);
+            open_regular(dir, name, self.share.options(options))
         })?;
         FileLock::exclusive(file, self.full(name), self.gate.clone())
     }
@@ -659,22 +682,23 @@ impl Dir {
     /// If the source is no regular file, or the copy cannot be written.
     pub fn copy_file(&self, from: impl AsRef<Path>, to_dir: &Self, to: impl AsRef<Path>) -> FsResult<u64> {
         let (from, to) = (from.as_ref(), to.as_ref());
-        match self.kind(from)? {
-            Some(EntryKind::File) => {}
-            None => {
-                return Err(FsError::new(
-                    "copy",
-                    self.full(from),
-                    io::ErrorKind::NotFound.into(),
-                ));
-            }
-            Some(_) => {
-                let why = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
-                return Err(FsError::new("copy", self.full(from), why));
-            }
-        }
+        let metadata = self
+            .dir
+            .symlink_metadata(from)
+            .and_then(|metadata| match metadata.is_file() {
+                true => Ok(metadata),
+                false => Err(invalid("it is not a regular file")),
+            });
+        let metadata = metadata.context("copy", || self.full(from))?;
+        let narrowed = mode_of(&metadata).and_then(|mode| to_dir.share.narrowed(mode));
         let change = Change::Copy(self.place(from));
-        to_dir.change("copy to", to, change, |target| self.dir.copy(from, target, to))
+        to_dir.change("copy to", to, change, |target| {
+            let copied = self.dir.copy(from, target, to)?;
+            if let Some(mode) = narrowed {
+                set_permission_bits(target, to, mode)?;
+            }
+            Ok(copied)
+        })
     }
 
     /// Opens a directory of this one by its plain name, and not where a symbolic link of that name leads.
@@ -853,13 +877,24 @@ fn permission_bits(_: &std::fs::Metadata) -> Option<u32> {
 }
 
 #[cfg(unix)]
-fn set_permission_bits(dir: &CapDir, name: &str, mode: u32) -> io::Result<()> {
+fn mode_of(metadata: &cap_std::fs::Metadata) -> Option<u32> {
+    use cap_std::fs::MetadataExt;
+    Some(metadata.mode() & 0o777)
+}
+
+#[cfg(not(unix))]
+fn mode_of(_: &cap_std::fs::Metadata) -> Option<u32> {
+    None
+}
+
+#[cfg(unix)]
+fn set_permission_bits(dir: &CapDir, name: impl AsRef<Path>, mode: u32) -> io::Result<()> {
     use cap_std::fs::PermissionsExt;
     dir.set_permissions(name, cap_std::fs::Permissions::from_mode(mode & 0o777))
 }
 
 #[cfg(not(unix))]
-fn set_permission_bits(_: &CapDir, _: &str, _: u32) -> io::Result<()> {
+fn set_permission_bits(_: &CapDir, _: impl AsRef<Path>, _: u32) -> io::Result<()> {
     Ok(())
 }
 

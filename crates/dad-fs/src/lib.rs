@@ -23,6 +23,7 @@ mod lock;
 mod look;
 mod private;
 mod scratch;
+mod share;
 
 pub use append::AppendFile;
 pub use dir::{Dir, Entry, EntryKind, is_plain_name, temporary_name};
@@ -31,6 +32,7 @@ pub use gate::{Change, Fault, FaultInjector, Gate, Operation, Place};
 pub use lock::FileLock;
 pub use look::Look;
 pub use scratch::ScratchDir;
+pub use share::Share;
 
 /// What a finished write survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,18 +1,19 @@
 //! Directories and files for their owner alone.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir as CapDir, DirBuilder, OpenOptions};
+use cap_std::fs::{Dir as CapDir, OpenOptions};
 
-use crate::dir::{Dir, read_whole, temporary_name};
+use crate::dir::{Dir, read_whole};
 use crate::error::{Context, FsResult};
+use crate::share::Share;
 
 impl Dir {
     /// Opens a directory that only its owner can enter. It is made, with its parents, if it is missing; one that is there
-    /// keeps its permissions.
+    /// keeps its permissions. Files that are made in it are [`Share::User`]'s.
     ///
     /// # Errors
     /// If it cannot be made or opened.
@@ -21,41 +22,14 @@ impl Dir {
         if let (false, Some(parent), Some(name)) = (path.is_dir(), path.parent(), path.file_name()) {
             let made = CapDir::create_ambient_dir_all(parent, ambient_authority())
                 .and_then(|()| CapDir::open_ambient_dir(parent, ambient_authority()))
-                .and_then(|parent| parent.create_dir_with(name, &private_dir()));
+                .and_then(|parent| Share::User.create_dir(&parent, Path::new(name), false));
             match made {
                 // Another process was faster.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 made => made.context("create the directory", || path.into())?,
             }
         }
-        Self::open(path)
-    }
-
-    /// Gives content that only its owner can read a name that must be free, as [`publish`](Self::publish) does: complete, and
-    /// on the disk. Returns whether the name was free.
-    ///
-    /// # Errors
-    /// If the file cannot be written or linked.
-    pub fn publish_private(&self, name: &str, bytes: &[u8]) -> FsResult<bool> {
-        let temporary = temporary_name(&format!("{name}-{}", std::process::id()));
-        let dir = self.capability();
-        let publish = || {
-            // What a process of the same number left when it died.
-            drop(dir.remove_file(&temporary));
-            let mut file = dir.open_with(&temporary, &private_file())?.into_std();
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            let linked = dir.hard_link(&temporary, dir, name);
-            drop(dir.remove_file(&temporary));
-            match linked {
-                Ok(()) => Ok(true),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-                Err(error) => Err(error),
-            }
-        };
-        let is_new = publish().context("publish", || self.path().join(name))?;
-        self.sync()?;
-        Ok(is_new)
+        Ok(Self::open(path)?.shared_with(Share::User))
     }
 
     /// Reads a file that must belong to this user and be closed to all others. Symbolic links are not followed.
@@ -94,39 +68,19 @@ fn check_owner(_: &std::fs::Metadata) -> io::Result<()> {
     Ok(())
 }
 
-fn private_file() -> OpenOptions {
-    let mut options = OpenOptions::new().write(true).create_new(true).clone();
-    #[cfg(unix)]
-    {
-        use cap_std::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    options.clone()
-}
-
-fn private_dir() -> DirBuilder {
-    #[cfg_attr(not(unix), expect(unused_mut, reason = "modes are of Unix"))]
-    let mut builder = DirBuilder::new();
-    #[cfg(unix)]
-    {
-        use cap_std::fs::DirBuilderExt;
-        builder.mode(0o700);
-    }
-    builder
-}
-
 #[cfg(all(test, unix))]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::Durability;
 
     #[test]
     fn a_private_file_is_closed_to_others_and_an_open_one_is_refused() {
         let place = tempfile::tempdir().unwrap();
         let dir = Dir::create_private(place.path().join("a/state")).unwrap();
-        assert!(dir.publish_private("key", b"first").unwrap());
-        assert!(!dir.publish_private("key", b"second").unwrap());
+        assert!(dir.publish("key", b"first", Durability::Disk).unwrap());
+        assert!(!dir.publish("key", b"second", Durability::Disk).unwrap());
         assert_eq!(dir.read_private("key", 100).unwrap(), b"first");
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         let key = dir.path().join("key");

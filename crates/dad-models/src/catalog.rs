@@ -237,7 +237,10 @@ impl ModelCatalog {
                 model: model.to_owned(),
                 provider: name.to_owned(),
                 known: builtin_providers().into_keys().collect::<Vec<_>>().join(", "),
-                nearest: self.nearest(model),
+                nearest: self.nearest(model).or_else(|| {
+                    let provider = nearest(name, builtin_providers().into_keys())?;
+                    Some(format!("{provider}/{}", model.split_once('/')?.1))
+                }),
             })?;
         let slash = if base_url.ends_with('/') { "" } else { "/" };
         Ok(Provider {

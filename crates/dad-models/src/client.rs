@@ -47,10 +47,10 @@ pub trait ModelClient: Send + Sync {
         Ok(None)
     }
 
-    /// Refuses a model that must not be asked, before anything of a run executes.
+    /// Says before anything of a run executes whether a model can be asked with what the client has.
     ///
     /// # Errors
-    /// Why it must not be asked.
+    /// Why it cannot be asked, or [`ModelError::KeyNotAllowed`] if it must not be.
     fn check(&self, model: &str) -> Result<(), ModelError> {
         let _ = model;
         Ok(())

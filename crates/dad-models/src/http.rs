@@ -203,14 +203,9 @@ impl ModelClient for HttpClient {
     }
 
     fn check(&self, model: &str) -> Result<(), ModelError> {
-        let Ok(target) = self.catalog.find(model) else {
-            // An unknown name is an error where the model is asked: another model may be asked before.
-            return Ok(());
-        };
-        match self.credentials.key_for(model, &target, &SecretRegistry::new()) {
-            Err(error @ ModelError::KeyNotAllowed { .. }) => Err(error),
-            _ => Ok(()),
-        }
+        let target = self.catalog.find(model)?;
+        let key = self.credentials.key_for(model, &target, &SecretRegistry::new());
+        key.map(drop)
     }
 }
 

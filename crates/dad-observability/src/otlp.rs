@@ -19,7 +19,7 @@ pub(crate) struct LineFile {
 impl LineFile {
     pub(crate) fn open(trace_dir: &Path, name: &str) -> FsResult<Self> {
         Ok(Self {
-            file: Dir::open(trace_dir)?.append_lines(name)?,
+            file: Dir::open(trace_dir)?.shared_as_it_is()?.append_lines(name)?,
             line: Vec::new(),
         })
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dad_core::{Budget, Digest, SecretRegistry};
 use dad_models::Limits;
-use dad_run::Durability;
+use dad_run::{Durability, Share};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
@@ -65,6 +65,9 @@ pub struct Environment {
     /// What runs promise to survive: the end of the process by default.
     #[serde(default, deserialize_with = "durability")]
     pub durability: Option<Durability>,
+    /// Which users of the machine may read the runs: only this one by default.
+    #[serde(default, deserialize_with = "share")]
+    pub share: Option<Share>,
 }
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
@@ -86,6 +89,22 @@ fn durability<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Durab
     Ok(name.map(|name| match name {
         Name::Process => Durability::Process,
         Name::Disk => Durability::Disk,
+    }))
+}
+
+fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Share>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Name {
+        User,
+        Group,
+        All,
+    }
+    let name = Option::<Name>::deserialize(deserializer)?;
+    Ok(name.map(|name| match name {
+        Name::User => Share::User,
+        Name::Group => Share::Group,
+        Name::All => Share::All,
     }))
 }
 

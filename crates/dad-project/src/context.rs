@@ -30,7 +30,6 @@ impl Project {
         let environment = self.settings();
         context = self.with_environment(context, environment);
         match &self.client {
-            _ if self.only_looks => Ok(context),
             Client::Configured => self.answered(context, environment.limits, self.cassette()?),
             _ => self.answered(context, environment.limits, None),
         }
@@ -141,6 +140,9 @@ impl Project {
         if let Some(subpath) = self.subpath_of_runs() {
             context = context.run_root_subpath(subpath);
         }
+        if let Some(share) = environment.share {
+            context = context.share(share);
+        }
         Ok(match environment.durability {
             Some(durability) => context.durability(durability),
             None => context,
@@ -187,6 +189,7 @@ impl Project {
             (Client::Given(models), _) => context.resource(Arc::new(models.clone())),
             (Client::Replay(client, source), _) => replayed(context, client.clone(), source.clone()),
             (Client::Configured, Some((client, source))) => replayed(context, client, source),
+            (Client::None, _) => context,
             (Client::Configured, None) => context.resource(Arc::new(self.http(limits)?)),
         })
     }

@@ -44,6 +44,8 @@ pub(crate) enum Client {
     Given(Models),
     /// A run that made the same requests.
     Replay(ReplayClient, ReplaySource),
+    /// No client: no model is asked.
+    None,
 }
 
 impl Project {
@@ -193,8 +195,14 @@ impl Project {
         self
     }
 
-    /// The same for looking alone: a context of it makes no origin key for a user who has none yet, and has no client of
-    /// models.
+    /// The same, whose contexts have no client of models: for what asks none, such as rendering a step.
+    #[must_use]
+    pub fn without_models(mut self) -> Self {
+        self.client = Client::None;
+        self
+    }
+
+    /// The same for looking alone: a context of it makes no origin key for a user who has none yet.
     #[must_use]
     pub fn only_looks(mut self) -> Self {
         self.only_looks = true;

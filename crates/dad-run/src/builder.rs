@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dad_core::{Budget, Digest, ElementId, RunId, RunKind, SecretRegistry, Timestamp};
 use dad_definition::{NodeTypes, SpanMap};
 use dad_events::{EventBus, EventBusBuilder, EventBusConfig, Handler, IntoObserver};
-use dad_fs::{Durability, Gate};
+use dad_fs::{Durability, Gate, Share};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -64,6 +64,7 @@ pub(crate) struct Options {
     pub(crate) interactive: bool,
     pub(crate) stop: RunStop,
     pub(crate) durability: Durability,
+    pub(crate) share: Share,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) gate: Gate,
 }
@@ -119,6 +120,7 @@ impl RunContextBuilder {
                 interactive: false,
                 stop: RunStop::new(),
                 durability: Durability::Process,
+                share: Share::User,
                 clock: Arc::new(SystemClock),
                 gate: Gate::default(),
             },
@@ -403,6 +405,12 @@ impl RunContextBuilder {
         self
     }
 
+    /// The clients and pools that were given so far.
+    #[must_use]
+    pub fn resources(&self) -> &Resources {
+        &self.options.resources
+    }
+
     /// The registry of secrets that the run masks with: all that are known before its first step. A project that is opened
     /// by the crate `dad-project` gives its contexts the keys that it and its user's environment hold.
     #[must_use]
@@ -458,6 +466,14 @@ impl RunContextBuilder {
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.options.durability = durability;
+        self
+    }
+
+    /// Which users of the machine may read the run: by default only the one of the process. A run that is resumed stays as its
+    /// directory is.
+    #[must_use]
+    pub fn share(mut self, share: Share) -> Self {
+        self.options.share = share;
         self
     }
 

@@ -1,12 +1,12 @@
 use std::path::{Path, PathBuf};
 
 use dad_core::{ElementId, RunId, RunStatus, Timestamp, nearest};
-use dad_fs::{Dir, EntryKind, FsError, Gate};
+use dad_fs::{Dir, EntryKind, FsError, Gate, optional};
 
 use crate::error::RunError;
 use crate::journal::file::{Ends, first_and_last};
 use crate::journal::record::{RecordBody, Totals};
-use crate::layout::{DOT_RUN, DOT_TRACE, JOURNAL, METADATA, PLAN};
+use crate::layout::{DOT_RUN, DOT_TRACE, JOURNAL, LEASE, METADATA, PLAN};
 use crate::lease;
 use crate::origin::Origin;
 use crate::origin_key::OriginKey;
@@ -146,13 +146,21 @@ impl Catalog {
         let mut found = Survey::default();
         for (place, names) in self.candidates()? {
             for name in &names {
-                match read_entry(&place, name, self.key.as_ref()) {
-                    Ok(entry) => found.runs.extend(entry),
-                    Err(error) => found.unreadable.push(Unreadable {
-                        dir: place.path().join(name),
-                        reason: error.to_info().message,
-                    }),
-                }
+                let unreadable = match read_entry(&place, name, self.key.as_ref()) {
+                    Ok(Some(entry)) => {
+                        found.runs.push(entry);
+                        continue;
+                    }
+                    Ok(None) if died_before_its_first_record(&place, name)? => {
+                        RunError::NoJournal(place.path().join(name))
+                    }
+                    Ok(None) => continue,
+                    Err(error) => error,
+                };
+                found.unreadable.push(Unreadable {
+                    dir: place.path().join(name),
+                    reason: unreadable.to_info().message,
+                });
             }
         }
         found.runs.sort_by(|a, b| a.order().cmp(&b.order()));
@@ -331,6 +339,15 @@ pub(crate) fn no_run(place: &Dir, name: &str) -> RunError {
         Ok(Some(_)) => RunError::NoJournal(place.path().join(name)),
         _ => unknown(name, None),
     }
+}
+
+/// Whether a directory was to become a run, and the process that made it died before the first record was on the disk. While
+/// that process lives it holds the lease.
+pub(crate) fn died_before_its_first_record(place: &Dir, name: &str) -> Result<bool, RunError> {
+    let Some(dot_run) = optional(place.open_dir(Path::new(name).join(DOT_RUN)))? else {
+        return Ok(false);
+    };
+    Ok(dot_run.kind(LEASE)?.is_some() && !lease::is_held(&dot_run)?)
 }
 
 /// Reads the first and last record of a run; `None` for a directory that is no run, or not yet one.

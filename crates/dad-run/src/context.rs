@@ -9,7 +9,7 @@ use dad_core::{
 };
 use dad_definition::{NodeTypes, Program, check_executable, compile};
 use dad_events::EventBusBuilder;
-use dad_fs::{Dir, Durability};
+use dad_fs::{Dir, Durability, FsResult};
 use serde_json::{Map, Value, json};
 
 use crate::adopt::adopted;
@@ -184,6 +184,12 @@ impl PreparedRun {
     #[must_use]
     pub fn is_offline(&self) -> bool {
         self.context.settings.is_offline()
+    }
+
+    /// Whether a step was given an input, in any iteration.
+    #[must_use]
+    pub fn is_given_input(&self, path: &HierarchyPath) -> bool {
+        self.prepared.inputs.has(path)
     }
 
     /// What it is given to work with.
@@ -673,6 +679,7 @@ impl RunContext {
             run_id,
             run_id_prefix,
             gate,
+            share,
             ..
         } = &self.options;
         let place = &self.dirs.effective_run_root;
@@ -680,7 +687,13 @@ impl RunContext {
             path: place.clone(),
             source,
         };
+        let is_new = !self.dirs.run_root.exists();
         let root = Dir::create_all_with(place, gate.clone()).map_err(no_root)?;
+        if is_new {
+            let run_root = Dir::open_with(&self.dirs.run_root, gate.clone());
+            run_root.and_then(|dir| leave_to_git(&dir)).map_err(no_root)?;
+        }
+        let root = root.shared_with(*share);
         let kind = if is_rerun { RunKind::Rerun } else { RunKind::Run };
         loop {
             let id = match run_id {
@@ -785,6 +798,13 @@ pub(crate) fn open_any(entry: &RunEntry, key: Option<&OriginKey>) -> Result<RunV
         None => RunView::open_with(&entry.dir, key),
         Some(original) => original.view(),
     }
+}
+
+/// Has git leave out a new run root: runs hold prompts and answers, and belong to no commit unless the user wants it.
+fn leave_to_git(run_root: &Dir) -> FsResult<()> {
+    let text = "# Made with this directory. Without this file git sees the runs.\n*\n";
+    run_root.publish(".gitignore", text.as_bytes(), Durability::Process)?;
+    Ok(())
 }
 
 fn begin_lease(dir: &Dir) -> Result<(Dir, Lease), RunError> {

@@ -19,11 +19,11 @@ use crate::budget::Accounts;
 use crate::clock::random_hex;
 use crate::context::{Prepared, RunContext};
 use crate::error::RunError;
+use crate::git_commit::git_commit;
 use crate::inbox::{Inbox, MessageBody};
 use crate::inner::{RunInner, State};
 use crate::journal::file::JournalWriter;
 use crate::lease::Lease;
-use crate::machine;
 use crate::memo::MemoSeal;
 use crate::origin_key::OriginKey;
 use crate::question::Answer;
@@ -110,7 +110,7 @@ pub(crate) fn drive(
     let inner = RunInner {
         bus: bus.start(&identity),
         identity,
-        git_commit: machine::git_commit(&dirs.project_root),
+        git_commit: git_commit(&dirs.project_root),
         dir: opened.dir,
         dot_run: opened.dot_run,
         stage: opened.stage,

@@ -586,9 +586,9 @@ impl RunError {
             Self::UnknownRun { .. } => Some("`dhenara runs list` shows the runs there are".to_owned()),
             Self::NoRuns { unreadable: true } => Some("`dhenara runs list` tells why".to_owned()),
             Self::NoRuns { unreadable: false } => Some("`dhenara run agent NAME` makes one".to_owned()),
-            Self::NoJournal(_) => {
-                Some("`dhenara runs prune` removes what a crash left of a run that was being made".to_owned())
-            }
+            Self::NoJournal(dir) => dir
+                .file_name()
+                .map(|name| format!("`dhenara runs rm {}` removes it", name.to_string_lossy())),
             Self::StepNotReached { .. } => {
                 Some("name a run that came to this step; `dhenara runs list` shows them".to_owned())
             }

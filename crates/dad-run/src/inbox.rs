@@ -85,7 +85,7 @@ pub fn request_cancel(run_dir: &Path, path: Option<&HierarchyPath>, source: &str
 
 /// Puts a message into the inbox of a run under a name of its own; `false` if the name is taken.
 pub(crate) fn send(run_dir: &Path, name: &str, source: &str, body: MessageBody) -> Result<bool, RunError> {
-    let dir = Dir::open(run_dir)?;
+    let dir = Dir::open(run_dir)?.shared_as_it_is()?;
     let dot_run = dir.open_dir(DOT_RUN)?;
     let message = Message {
         schema_version: format::INBOX,

@@ -13,6 +13,9 @@ use crate::recorded::check_version;
 /// The only field of an input of a component.
 const VARIABLES: &str = "variables";
 
+/// The longest file of static inputs, in bytes.
+const LONGEST_FILE: u64 = 64 << 20;
+
 /// An input that was given before its step asked for it.
 #[derive(Clone, Debug)]
 pub struct GivenInput {
@@ -52,6 +55,11 @@ impl GivenInputs {
         let general = fitting.clone().next_back();
         let own = fitting.rfind(|input| input.selected.has_iterations());
         own.or(general).map(|input| &input.given)
+    }
+
+    /// Whether a step has an input in any iteration.
+    pub(crate) fn has(&self, path: &HierarchyPath) -> bool {
+        self.0.contains_key(&path.without_iterations())
     }
 
     /// Finds the step or component of an input and checks the input against what it takes.
@@ -170,6 +178,9 @@ pub(crate) fn read_static_inputs(path: &Path) -> Result<Vec<UnresolvedInput>, Ru
     if !metadata.is_file() {
         // A pipe would be waited for, perhaps for ever.
         return Err(unusable("it is not a regular file".to_owned()));
+    }
+    if metadata.len() > LONGEST_FILE {
+        return Err(unusable(format!("it is longer than {} MiB", LONGEST_FILE >> 20)));
     }
     let bytes = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
     parse_static_inputs(path, &bytes)

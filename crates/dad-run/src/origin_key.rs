@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use blake3::Hasher;
-use dad_fs::{Dir, FsError};
+use dad_fs::{Dir, Durability, FsError};
 
 use crate::error::RunError;
 
@@ -69,7 +69,8 @@ impl OriginKey {
             getrandom::fill(&mut bytes).map_err(|error| refused(error.to_string()))?;
             let text = format!("{}\n", blake3::Hash::from_bytes(bytes).to_hex());
             // Another process may have made one meanwhile: then that one counts.
-            dir.publish_private(FILE, text.as_bytes()).map_err(failed)?;
+            dir.publish(FILE, text.as_bytes(), Durability::Disk)
+                .map_err(failed)?;
         }
         Self::read(&dir)
     }

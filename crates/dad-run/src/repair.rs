@@ -100,7 +100,7 @@ impl Repair {
         key: Option<OriginKey>,
         decided: &[(HierarchyPath, RepairDecision)],
     ) -> Result<Self, RunError> {
-        Self::apply_in(&Dir::open(run_dir.as_ref())?, key, decided)
+        Self::apply_in(&Dir::open(run_dir.as_ref())?.shared_as_it_is()?, key, decided)
     }
 
     /// Repairs the journal as [`apply`](Self::apply) does, in a run directory that is open already.

@@ -145,7 +145,7 @@ impl RunContext {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(RunError::NoRuntime);
         }
-        let dir = Dir::open_with(run_dir, self.options.gate.clone())?;
+        let dir = Dir::open_with(run_dir, self.options.gate.clone())?.shared_as_it_is()?;
         let dot_run = dir.open_dir(DOT_RUN)?;
         let inbox = Inbox::before_lease(&dot_run)?;
         let mut lease = lease::acquire(&dot_run, self.options.steal_lease)?;

@@ -12,7 +12,7 @@ use dad_core::{RunId, RunStatus, Timestamp};
 use dad_fs::{Dir, Durability, EntryKind, FileLock, FsError};
 use serde::Serialize;
 
-use crate::catalog::{Catalog, RunEntry, back_from_last, no_run, read_entry};
+use crate::catalog::{Catalog, RunEntry, back_from_last, died_before_its_first_record, no_run, read_entry};
 use crate::error::RunError;
 use crate::layout::{CATALOG_LOCK, DOT_RUN, DOT_TRACE, LEASE, STATIC_INPUTS, TRASH};
 use crate::lease;
@@ -330,7 +330,7 @@ impl Catalog {
             let entry = match read_entry(&place, &name, None) {
                 Ok(Some(entry)) => entry,
                 // What is damaged may be removed as well, but not what never was a run.
-                Err(_) if dot_run.is_some() => damaged_entry(&dir, &name)?,
+                Err(_) | Ok(None) if dot_run.is_some() => damaged_entry(&dir, &name)?,
                 Ok(None) => return Err(no_run(&place, &name)),
                 Err(error) => return Err(error),
             };
@@ -565,7 +565,13 @@ fn look_at(place: &Dir, name: &str, found: &mut Inventory) -> Result<(), RunErro
                 entry,
             });
         }
-        None => found.leftovers.extend(orphan(place, name)?),
+        None => match orphan(place, name)? {
+            Some(orphan) => found.leftovers.push(orphan),
+            None if died_before_its_first_record(place, name)? => {
+                return Err(RunError::NoJournal(place.path().join(name)));
+            }
+            None => {}
+        },
     }
     Ok(())
 }

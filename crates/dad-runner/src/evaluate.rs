@@ -209,7 +209,7 @@ impl<'a> Evaluator<'a> {
         value.as_bool().ok_or_else(|| {
             let message = format!("`{name}` must be true or false, it is {}", described(&value));
             ErrorInfo::new("condition", message)
-                .with_hint("compare it: `… != null`, `len(…) > 0`, `… == \"…\"`")
+                .with_hint("compare it inside the braces: `$expr{ … != null }`, `$expr{ len(…) > 0 }`")
         })
     }
 

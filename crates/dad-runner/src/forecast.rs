@@ -30,21 +30,18 @@ use crate::subject::{AskedIn, Subjects};
 /// No more steps are rendered; those behind are decided when the re-run is there.
 const MOST_STEPS: usize = 1000;
 
-/// Looks ahead at a re-run and puts what it will do into its plan; does nothing if there is no previous run, or an entry
-/// point says what executes. Nothing is executed, and nobody is asked.
+/// Looks ahead at a run: puts what a re-run will do into its plan, unless an entry point says it, and checks that what executes
+/// has what it needs. Nothing is executed, and no person is asked.
 ///
 /// # Errors
-/// If the previous run cannot be read.
+/// If the previous run cannot be read; [`RunError::NotReady`] if a step lacks something, such as a model that can be asked.
 pub async fn forecast(prepared: &mut PreparedRun, registry: &NodeRegistry) -> Result<(), RunError> {
-    let Some(plan) = prepared.plan().filter(|plan| plan.entry_point.is_none()) else {
-        return Ok(());
-    };
-    let Some(preview) = prepared.rerun_preview() else {
-        return Ok(());
-    };
-    let (steps, answers) = Forecast::new(&preview, registry, plan).look().await?;
-    prepared.refine_plan(steps, answers);
-    Ok(())
+    let plan = prepared.plan().filter(|plan| plan.entry_point.is_none());
+    if let Some((plan, preview)) = plan.zip(prepared.rerun_preview()) {
+        let (steps, answers) = Forecast::new(&preview, registry, plan).look().await?;
+        prepared.refine_plan(steps, answers);
+    }
+    registry.check_start(prepared)
 }
 
 /// What a re-run will have: results of the previous run, some of them in another iteration.

@@ -231,6 +231,8 @@ pub struct Start<'a> {
     pub resources: &'a Resources,
     /// Whether the run asks no model over a network.
     pub is_offline: bool,
+    /// Whether an input may change the settings: the step asks for one, or was given one.
+    pub has_input: bool,
 }
 
 /// What a step's result depends on besides settings and input.

@@ -1,12 +1,12 @@
 //! The nodes and functions that definitions may use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 
-use dad_core::NodeType;
-use dad_definition::{CallbackInfo, NodeElement, NodeTypeInfo, NodeTypes};
-use dad_run::{PreparedRun, RunError};
+use dad_core::{ErrorInfo, HierarchyPath, NodeType};
+use dad_definition::{CallbackInfo, NodeElement, NodeTypeInfo, NodeTypes, Program};
+use dad_run::{Decision, PreparedRun, RunError};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -130,21 +130,45 @@ impl NodeRegistry {
         self.nodes.keys().map(String::as_str).collect()
     }
 
-    /// Refuses what could not be executed with what a run is given.
+    /// Refuses what could not be executed with what a run is given. Of a re-run only steps count that may execute.
     pub(crate) fn check_start(&self, prepared: &PreparedRun) -> Result<(), RunError> {
-        for node in prepared.program().steps() {
-            let Some(executor) = self.leaf(node) else { continue };
-            let start = Start {
-                budget: prepared
-                    .budget()
-                    .overridden_by(node.options.budget.unwrap_or_default()),
-                resources: prepared.resources(),
-                is_offline: prepared.is_offline(),
-            };
-            let checked = executor.check_start(&node.settings, &start);
-            checked.map_err(|error| RunError::NotReady(Box::new(error.info.at(&node.path))))?;
+        let executes: Option<HashSet<HierarchyPath>> = prepared.plan().map(|plan| {
+            let executes = plan
+                .steps
+                .iter()
+                .filter(|step| !matches!(step.decision, Decision::Reuse { .. }));
+            executes.map(|step| step.path.without_iterations()).collect()
+        });
+        let start = |node: &NodeElement| Start {
+            budget: prepared
+                .budget()
+                .overridden_by(node.options.budget.unwrap_or_default()),
+            resources: prepared.resources(),
+            is_offline: prepared.is_offline(),
+            has_input: node.asks() || prepared.is_given_input(&node.path),
+        };
+        let mut unready =
+            self.unready(prepared.program(), start)
+                .filter(|error| match (&executes, &error.path) {
+                    (Some(executes), Some(path)) => executes.contains(path),
+                    _ => true,
+                });
+        match unready.next() {
+            Some(error) => Err(RunError::NotReady(Box::new(error))),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// What keeps steps from being executed with what a run would be given, in the order of the definition.
+    pub fn unready<'a>(
+        &'a self,
+        program: &'a Program,
+        start: impl Fn(&NodeElement) -> Start<'a> + 'a,
+    ) -> impl Iterator<Item = ErrorInfo> + 'a {
+        program.steps().filter_map(move |node| {
+            let checked = self.leaf(node)?.check_start(&node.settings, &start(node));
+            Some(checked.err()?.info.at(&node.path))
+        })
     }
 
     /// JSON Schema of what a callback or node type is called with.

@@ -87,7 +87,6 @@ impl<D: AsRef<Definition>> Runner<D> {
             Life::Own(context) => {
                 let mut prepared = context.prepare_run(&self.definition)?;
                 let registry = registry_of(&**prepared.node_types(), prepared.effective_run_root())?;
-                registry.check_start(&prepared)?;
                 forecast(&mut prepared, &registry).await?;
                 run_whole(prepared.start()?).await
             }

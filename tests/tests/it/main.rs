@@ -51,6 +51,7 @@ mod original;
 mod output;
 mod paid;
 mod power;
+mod private_runs;
 #[cfg(unix)]
 mod project;
 #[cfg(unix)]
@@ -72,6 +73,7 @@ mod secrets_of_models;
 mod shell_values;
 mod shown;
 #[cfg(unix)]
+mod static_truth;
 mod stops;
 #[cfg(unix)]
 mod stops_real;
@@ -85,4 +87,5 @@ mod tool_calls;
 mod traces;
 #[cfg(unix)]
 mod trust;
+mod truth;
 mod tutorial;

@@ -273,7 +273,7 @@ async fn one_model_may_be_named_for_all() {
     scripted.flow(&node(""));
     drop(scripted.run(&["--model", "local/big"]).expect(0));
     assert_eq!(scripted.asked().await[0]["model"], "big");
-    let unknown = scripted.run(&["--model", "bigg"]).expect(1);
+    let unknown = scripted.run(&["--model", "bigg"]).expect(2);
     assert!(
         unknown.stderr.contains("`bigg` is not a known model"),
         "{unknown}"

@@ -429,7 +429,7 @@ fn an_environment_that_is_not_there() {
     );
     insta::assert_snapshot!(refused(&env, &["--env", "offline"]), @"
     ---- stderr
-    error[config]: `[root]/project/.dhenara/config.yaml`: unknown field `casette`, expected one of `run_root`, `budget`, `variables`, `credentials`, `cassette`, `observability`, `on_waiting`, `limits`, `ask_timeout`, `durability`
+    error[config]: `[root]/project/.dhenara/config.yaml`: unknown field `casette`, expected one of `run_root`, `budget`, `variables`, `credentials`, `cassette`, `observability`, `on_waiting`, `limits`, `ask_timeout`, `durability`, `share`
     ---- exit code 2
     ");
 }

@@ -29,6 +29,11 @@ elements:
 fn project() -> TestEnvironment {
     let env = TestEnvironment::new();
     env.write("agents/lister/agent.yaml", AGENT);
+    // A server that is not there.
+    env.write(
+        ".dhenara/models.yaml",
+        "- { name: test/model, base_url: \"http://127.0.0.1:9/v1\" }\n",
+    );
     env
 }
 

@@ -485,6 +485,10 @@ fn a_step_in_a_loop_that_did_not_begin_cannot_execute_alone() {
     let env = TestEnvironment::new();
     let fails = "elements:\n  - { node: bad, type: command, settings: { commands: [['false']] } }\n";
     env.write("flow.yaml", &LOOP.replace("elements:\n", fails));
+    env.write(
+        ".dhenara/models.yaml",
+        "- { name: local/tiny, base_url: \"http://127.0.0.1:9/v1\" }\n",
+    );
     drop(env.run(&["run", "flow", "flow.yaml"]).expect(1));
     let output = env.unchanged(&["run", "step", "last", "iter_0.ask"]).expect(2);
     insta::assert_snapshot!(env.shown(&output.stderr), @"

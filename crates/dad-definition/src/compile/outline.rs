@@ -390,16 +390,45 @@ impl Outline {
                     "unknown_step",
                     format!("{} names no step or component", quoted(name)),
                 );
-                match (self.with_field(name), nearest) {
-                    (Some((step, field)), _) => problem.hint(format!(
+                match (self.farther_in(name), self.with_field(name), nearest) {
+                    (Some(meant), _, _) => problem.hint(format!("did you mean `{meant}`?")),
+                    (None, Some((step, field)), _) => problem.hint(format!(
                         "only the name stands in the braces: `$hier{{{step}}}.{field}`"
                     )),
-                    (None, Some(nearest)) => problem.hint(format!("did you mean `{nearest}`?")),
-                    (None, None) => problem,
+                    (None, None, Some(nearest)) => problem.hint(format!("did you mean `{nearest}`?")),
+                    (None, None, None) => problem,
                 }
             }
             other => Problem::new("unknown_step", other.to_string()),
         }
+    }
+
+    /// The one step whose path has the ids of a name in their order and others between: the name leaves out a conditional.
+    fn farther_in(&self, name: &str) -> Option<String> {
+        let wanted: Vec<&str> = name.split('.').collect();
+        let mut fitting = self.items.iter().filter_map(|item| {
+            let around = std::iter::successors(Some(item), |item| Some(self.item(item.parent?)));
+            let mut around: Vec<&Item> = around.collect();
+            around.reverse();
+            let mut ids = around
+                .iter()
+                .filter(|item| !matches!(item.shape, Shape::Branch(_)));
+            let begins = wanted
+                .first()
+                .and_then(|first| ids.clone().position(|item| item.id.as_str() == *first));
+            let in_order = wanted.iter().all(|id| ids.any(|item| item.id.as_str() == *id));
+            let is_end = wanted.last() == Some(&item.id.as_str());
+            let named = around
+                .iter()
+                .filter(|item| !matches!(item.shape, Shape::Branch(_)))
+                .skip(begins?);
+            let is_plain = named
+                .clone()
+                .all(|item| !matches!(item.shape, Shape::Loop { .. }));
+            let path: Vec<&str> = named.map(|item| item.id.as_str()).collect();
+            (in_order && is_end && is_plain).then(|| path.join("."))
+        });
+        fitting.next().filter(|_| fitting.next().is_none())
     }
 
     /// Takes a name apart that goes on behind the name of a step.

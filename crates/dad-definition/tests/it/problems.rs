@@ -362,11 +362,11 @@ elements:
       |     ^^^^^^^^^^^
       = hint: list what is executed if the statement is true
 
-    agent.yaml:6:16: error[wrong_type]: the condition `len(x) > 0` is a text, never true or false
+    agent.yaml:6:16: error[wrong_type]: the condition `len(x) > 0` can only be a text, never true or false
       |
     6 |     statement: len(x) > 0
       |                ^^^^^^^^^^
-      = hint: write it as an expression: `$expr{len(x) > 0}`
+      = hint: write all of it as one expression: `$expr{ len(x) > 0 }`
 
     agent.yaml:9:16: error[wrong_type]: what is looped over must be a list, or a template of a list or `range`
       |
@@ -401,11 +401,11 @@ elements:
        |     ^^^^^^
       = hint: say how many passes there may be at most
 
-    agent.yaml:21:12: error[wrong_type]: the condition `no` is a text, never true or false
+    agent.yaml:21:12: error[wrong_type]: the condition `no` can only be a text, never true or false
        |
     21 |     until: 'no'
        |            ^^^^
-      = hint: write it as an expression: `$expr{no}`
+      = hint: write all of it as one expression: `$expr{ no }`
 
     agent.yaml:25:21: error[wrong_value]: there must be at least one pass
        |

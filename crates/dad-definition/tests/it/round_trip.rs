@@ -294,6 +294,11 @@ fn template() -> impl Strategy<Value = Value> {
     prop::sample::select(templates.to_vec()).prop_map(Value::from)
 }
 
+/// A template that may be more than a text.
+fn placeholder() -> impl Strategy<Value = Value> {
+    prop::sample::select(vec!["$expr{true}", "$var{a}", "$expr{ [1, 2] }"]).prop_map(Value::from)
+}
+
 fn any_node() -> impl Strategy<Value = NodeDefinition> {
     ("[a-z_]{1,9}", object()).prop_map(|(node_type, settings)| NodeDefinition {
         node_type: NodeType::new(node_type),
@@ -342,7 +347,7 @@ fn element(kind: DefinitionKind, node: BoxedStrategy<NodeDefinition>) -> BoxedSt
 }
 
 fn condition() -> impl Strategy<Value = Value> {
-    prop_oneof![any::<bool>().prop_map(Value::from), template()]
+    prop_oneof![any::<bool>().prop_map(Value::from), placeholder()]
 }
 
 fn conditional(element: BoxedStrategy<ElementKind>) -> impl Strategy<Value = ElementKind> {
@@ -363,7 +368,7 @@ fn conditional(element: BoxedStrategy<ElementKind>) -> impl Strategy<Value = Ele
 fn for_each(element: BoxedStrategy<ElementKind>) -> impl Strategy<Value = ElementKind> {
     let statement = prop_oneof![
         prop::collection::vec(value(), 0..3).prop_map(Value::from),
-        template()
+        placeholder()
     ];
     let start = prop_oneof![
         any::<i64>().prop_map(Value::from),

@@ -118,14 +118,29 @@ pub(super) fn check_models(settings: &AIModelNodeSettings, start: &Start<'_>) ->
         return Ok(());
     };
     let client = models.client(start.is_offline).map_err(|error| refused(&error))?;
+    let mut unusable = Vec::new();
     for name in settings.models.iter().filter(|name| !name.contains('$')) {
-        client.check(name).map_err(|error| node_error(&error))?;
-        // A model that is not known is told of where it is asked.
+        match client.check(name) {
+            Ok(()) => {}
+            Err(error @ ModelError::KeyNotAllowed { .. }) => return Err(node_error(&error)),
+            // Another model may be asked instead.
+            Err(error) => unusable.push(node_error(&error)),
+        }
         if start.budget.cost.is_some() && matches!(client.price(name), Ok(None)) {
             return Err(unknown_price(name));
         }
     }
-    Ok(())
+    let is_usable = start.has_input || unusable.len() < settings.models.len();
+    let mut unusable = unusable.into_iter().filter(|_| !is_usable);
+    match unusable.next() {
+        None => Ok(()),
+        Some(mut first) => {
+            for other in unusable {
+                first.info.message = format!("{}; {}", first.info.message, other.info.message);
+            }
+            Err(first)
+        }
+    }
 }
 
 /// That a client is not to be asked in this run.
