@@ -15,6 +15,7 @@ use tracing_subscriber::prelude::*;
 
 use crate::app::App;
 use crate::args::RunOptions;
+use crate::descriptors::descriptors;
 use crate::error::CommandError;
 use crate::notes::{NotedProgress, Notes};
 use crate::place::driven;
@@ -226,6 +227,7 @@ pub(crate) fn drive(
     let begun = Arc::new(Begun::default());
     let mut context = context
         .cancelled_by(stop.clone())
+        .resource(Arc::new(descriptors()))
         .observe(Arc::clone(&changes))
         .observe(Arc::clone(&begun));
     if environment.observability.unwrap_or(true) {

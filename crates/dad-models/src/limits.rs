@@ -76,7 +76,7 @@ impl Gate {
     /// # Errors
     /// If it wants to be left alone for longer than is waited here: how long.
     pub(crate) async fn pass(&self, provider: &str) -> Result<Passed, Duration> {
-        let _waiting = dad_events::pause_time_limit();
+        let waiting = dad_events::pause_time_limit();
         loop {
             self.opened(provider).await?;
             let permit = match &self.permits {
@@ -89,6 +89,7 @@ impl Gate {
             }
             // An answer to another call may have closed it meanwhile.
             if self.closed(provider).is_zero() {
+                waiting.end().await;
                 return Ok(Passed(permit));
             }
         }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
@@ -9,7 +10,7 @@ use dad_core::{
 };
 use dad_definition::{NodeTypes, Program};
 use dad_events::{EventBody, RunIdentity, RunStarted};
-use dad_fs::Dir;
+use dad_fs::{Dir, FsResult};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -129,9 +130,36 @@ pub struct EnteredComponent {
     /// Its place.
     pub path: HierarchyPath,
     pub(crate) kind: ComponentKind,
-    pub(crate) dir: Dir,
+    pub(crate) dir: ComponentDir,
     pub(crate) created_at: Timestamp,
     pub(crate) since: Instant,
+}
+
+/// The directory of a component.
+#[derive(Debug)]
+pub(crate) enum ComponentDir {
+    Open(Dir),
+    /// Opened where it is needed: components that execute at the same time keep no descriptor each.
+    Closed {
+        run: Dir,
+        name: PathBuf,
+    },
+}
+
+impl ComponentDir {
+    pub(crate) fn open(&self) -> FsResult<Cow<'_, Dir>> {
+        match self {
+            Self::Open(dir) => Ok(Cow::Borrowed(dir)),
+            Self::Closed { run, name } => run.open_dir(name).map(Cow::Owned),
+        }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        match self {
+            Self::Open(dir) => dir.path().to_path_buf(),
+            Self::Closed { run, name } => run.path().join(name),
+        }
+    }
 }
 
 /// How a component ended.

@@ -37,6 +37,7 @@ mod reader;
 mod registry;
 mod render;
 mod road;
+mod room;
 mod runner;
 mod scope;
 mod settings;

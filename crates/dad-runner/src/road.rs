@@ -12,6 +12,7 @@ use dad_core::{
     StepResult, StepStatus, StepValues, Timestamp, Usage,
 };
 use dad_definition::{NodeElement, TreeError};
+use dad_events::StepRoom;
 use dad_run::driver::{CommitDetails, Interrupted, StagedStep, StepStart};
 use dad_run::layout::{RESULT, WORLD};
 use dad_run::{
@@ -34,6 +35,7 @@ use crate::limits::{CANCELLED, LONGEST_STOP, Life, within_limits};
 use crate::node::{BindContext, Bound, BoundStep, Preview, ReadSet, World};
 use crate::node_error::{MOST_ASKED, NodeError};
 use crate::output::{CleanOutput, recordable};
+use crate::room::Room;
 use crate::walk::{Ended, Inside, Walk, absorbs};
 
 /// How one attempt ended.
@@ -50,6 +52,18 @@ struct Attempt {
     /// Whether the component around continues although it ended so; decided once, when it is recorded.
     absorbed: bool,
     duration: Duration,
+}
+
+impl Attempt {
+    /// The same while the step waits.
+    fn without_descriptor(mut self) -> Self {
+        self.staged = match Arc::try_unwrap(self.staged) {
+            Ok(staged) => Arc::new(staged.without_descriptor()),
+            // Something of the node still knows of it.
+            Err(staged) => staged,
+        };
+        self
+    }
 }
 
 /// What executing a step came to.
@@ -100,7 +114,17 @@ struct Step<'a> {
     inside: Inside<'a>,
     /// Fires when the step is to stop.
     stop: CancellationToken,
+    room: Arc<Room>,
     created_at: Timestamp,
+}
+
+/// Has a step's descriptors given back when it has ended, whatever still knows of it.
+struct FilesClosed<'a>(&'a Room);
+
+impl Drop for FilesClosed<'_> {
+    fn drop(&mut self) {
+        self.0.close_files();
+    }
 }
 
 /// Takes one step along the road.
@@ -112,6 +136,7 @@ pub(crate) async fn take_step(
 ) -> Result<Ended, RunError> {
     let step = Step {
         stop: inside.stop.child_token(),
+        room: Room::new(inside.branch, &walk.descriptors),
         walk,
         node,
         path,
@@ -121,7 +146,8 @@ pub(crate) async fn take_step(
     let _stoppable = walk
         .driver
         .stoppable(&step.path, &step.stop, inside.phase.shield());
-    let mut busy = walk.busy.step();
+    let mut busy = walk.busy.step(&step.room);
+    let _files = FilesClosed(&step.room);
     walk.driver.bus().caught_up().await;
 
     // Place: what is committed in this run stays; before the entry point of a re-run the recorded result counts.
@@ -149,6 +175,9 @@ pub(crate) async fn take_step(
     let executor = step.executor()?;
     let mut asked_again = 0;
     let (rendered, bound, world, fingerprint, decided) = loop {
+        if step.unless_stopped(step.room.open_files()).await.is_none() {
+            return step.rest(StepStatus::Cancelled);
+        }
         // Render.
         let given = input.as_ref().map(Clean::get);
         let rendered = match step.render(given) {
@@ -183,10 +212,15 @@ pub(crate) async fn take_step(
             return step.rest(StepStatus::Cancelled);
         };
         let shown = intent.facts;
+        // A person may be asked by a handler, too, and others are not to wait for that.
+        step.room.close_files();
         match intent.approval(walk, &mut busy, &step.stop).await? {
             Approval::Granted => {
                 // The person may have thought for long, and the world does not wait.
-                let now = step.facts(&*bound, &rendered, given);
+                let now = async {
+                    step.room.open_files().await;
+                    step.facts(&*bound, &rendered, given).await
+                };
                 match step.unless_stopped(now).await {
                     Some((now, _)) if now == shown => break (rendered, bound, world, fingerprint, decided),
                     Some(_) => {}
@@ -584,8 +618,10 @@ impl Step<'_> {
                 .driver
                 .attempt_failed(&self.path, number, error, retry_at, usage)?;
             spent += usage;
-            before = Some(attempt);
+            before = Some(attempt.without_descriptor());
+            self.room.leave();
             self.pause(Some(pause)).await;
+            self.room.back().await;
             number += 1;
             reason = Reason::Retry;
         }
@@ -649,7 +685,7 @@ impl Step<'_> {
             path.as_str(),
             &node.node_type,
         );
-        let life = Arc::new(Life::new(self.stop.child_token()));
+        let life = Arc::new(Life::new(self.stop.child_token(), Arc::clone(&self.room)));
         let cx = NodeContext::new(
             Arc::clone(walk),
             staged.clone(),

@@ -9,11 +9,10 @@ use dad_core::{Clean, ErrorInfo, FirstFailure, HierarchyPath, OnError, StepStatu
 use dad_definition::{Component, Content, Expression, NodeElement, ProgramElement, Selected};
 use dad_run::driver::{ComponentEnd, EnteredComponent, RunDriver};
 use dad_run::{
-    AnswerWish, Asked, EntryPoint, Normaliser, RerunPlan, RunError, RunHandle, RunView, Side, Totals,
-    ViewEntry, is_result, missing_variable, variables_of,
+    AnswerWish, Asked, Descriptors, EntryPoint, Normaliser, RerunPlan, RunError, RunHandle, RunView, Side,
+    Totals, ViewEntry, is_result, missing_variable, variables_of,
 };
 use dad_template::Limits;
-use futures_util::future::join_all;
 use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +23,7 @@ use crate::input::{Asker, AskingPlace, Input, input};
 use crate::reader::Reader;
 use crate::registry::NodeRegistry;
 use crate::road::take_step;
+use crate::room::{Branch, Branches, MOST_PARALLEL, Room};
 use crate::scope::{Frame, ResultCache};
 use crate::subject::{AskedIn, Subjects};
 use crate::waiting::Busy;
@@ -51,6 +51,8 @@ pub(crate) struct Walk {
     reuse_answers: Vec<Selected>,
     /// The steps that are on their way.
     pub(crate) busy: Busy,
+    /// What steps take before they open files.
+    pub(crate) descriptors: Descriptors,
     /// What ran out of time, and how that is told of the steps in it that are stopped.
     out_of_time: Mutex<Vec<(HierarchyPath, String)>>,
 }
@@ -118,12 +120,15 @@ pub(crate) struct Inside<'a> {
     pub(crate) side: Side,
     /// What was executed before.
     pub(crate) effects: &'a Effects,
+    /// The branch of the concurrent component around it, if there is one.
+    pub(crate) branch: Option<&'a Arc<Branch>>,
 }
 
-/// What stops a component.
+/// What stops a component, and the branch whose place it uses.
 #[derive(Clone, Copy)]
 struct Stops<'a> {
     phase: Phase<'a>,
+    branch: Option<&'a Arc<Branch>>,
     /// Fires when what is around it is to stop.
     around: &'a CancellationToken,
     /// Fires when it is to stop itself.
@@ -168,6 +173,10 @@ impl Walk {
             ask: selected(plan.map_or(none, |plan| &plan.ask), &run),
             reuse_answers: selected(plan.map_or(none, |plan| &plan.reuse_answers), &run),
             busy: Busy::default(),
+            descriptors: run
+                .resources()
+                .get::<Descriptors>()
+                .map_or_else(Descriptors::of_process, |given| (*given).clone()),
             out_of_time: Mutex::default(),
             run,
             driver,
@@ -257,6 +266,7 @@ impl Walk {
         let stop = &around.child_token();
         let stops = Stops {
             phase: Phase::Body,
+            branch: None,
             around,
             own: stop,
         };
@@ -383,6 +393,7 @@ impl Walk {
             let stop = &inside.stop.child_token();
             let stops = Stops {
                 phase,
+                branch: inside.branch,
                 around: inside.stop,
                 own: stop,
             };
@@ -410,7 +421,7 @@ impl Walk {
                 if error.is_some() || !component.options.requires_approval || side == Side::Before {
                     break (frame, error);
                 }
-                match self.component_approval(component, place, &frame, stop).await? {
+                match self.component_approval(component, place, &frame, stops).await? {
                     Approval::Granted => break (frame, error),
                     Approval::Edited(input) => given = variables_of(input.get()),
                     Approval::Denied(error) => return self.refuse(component, &path, error, stops),
@@ -431,7 +442,7 @@ impl Walk {
         stops: Stops<'_>,
     ) -> Result<Result<Option<Map<String, serde_json::Value>>, Ended>, RunError> {
         let path = place.path;
-        let mut busy = self.busy.step();
+        let mut busy = self.busy.step(&Room::new(stops.branch, &self.descriptors));
         Ok(match input(self, place, &mut busy, stops.own).await? {
             Input::Is(input) => Ok(input.map(|input| variables_of(input.get()))),
             Input::Fails(error) => Err(self.refuse(component, path, error, stops)?),
@@ -449,7 +460,7 @@ impl Walk {
         component: &Component,
         place: AskingPlace<'_>,
         frame: &Frame,
-        stop: &CancellationToken,
+        stops: Stops<'_>,
     ) -> Result<Approval, RunError> {
         let AskingPlace {
             asker, path, around, ..
@@ -469,7 +480,8 @@ impl Walk {
                 .driver
                 .facts_digest(&json!({ "kind": component.kind, "variables": normalised })),
         };
-        intent.approval(self, &mut self.busy.step(), stop).await
+        let mut busy = self.busy.step(&Room::new(stops.branch, &self.descriptors));
+        intent.approval(self, &mut busy, stops.own).await
     }
 
     /// Ends a component as failed that is not entered: what is in it does not execute, `finally` neither.
@@ -609,7 +621,8 @@ impl Walk {
     ) -> Result<Ended, RunError> {
         let phase = stops.phase;
         let values = self.recorded_variables(path, frame)?;
-        let entered = &self.driver.enter_component(path, component.kind, values)?;
+        let entered = self.driver.enter_component(path, component.kind, values)?;
+        let entered = &self.kept(entered, stops.branch);
         let inside = Inside {
             frame,
             entered,
@@ -617,6 +630,7 @@ impl Walk {
             phase,
             side,
             effects,
+            branch: stops.branch,
         };
         let mut all = Ended::nothing();
         let facts = match error {
@@ -644,6 +658,14 @@ impl Walk {
             all.cancel();
         }
         self.leave(component, entered, all, (facts, stops))
+    }
+
+    /// A component, iteration or branch with its directory open, unless many of them may be entered at the same time.
+    pub(crate) fn kept(&self, entered: EnteredComponent, branch: Option<&Arc<Branch>>) -> EnteredComponent {
+        match branch {
+            None => entered,
+            Some(_) => self.driver.without_descriptor(entered),
+        }
     }
 
     /// Notes how a component ended, and what that means for the one around it.
@@ -806,19 +828,29 @@ impl Walk {
     ) -> Result<(), RunError> {
         let mut passed = false;
         let branches: Vec<Effects> = elements.iter().map(|_| inside.effects.branch()).collect();
-        let walks = elements.iter().zip(&branches).map(|(element, effects)| {
+        let placed = elements.iter().zip(&branches).map(|(element, effects)| {
             let path = inside.entered.path.child(element.id());
             let side = inside
                 .side
                 .of_child(&path, self.entry_point.as_ref(), &mut passed);
+            (element, effects, path, side)
+        });
+        let walk = |(number, (element, effects, path, side)), branch: Arc<Branch>| async move {
             let inside = Inside {
                 side,
                 effects,
+                branch: Some(&branch),
                 ..inside
             };
-            self.element(element, path, inside)
-        });
-        for ended in join_all(walks).await {
+            (number, self.element(element, path, inside).await)
+        };
+        let mut ended = Vec::new();
+        let room = self.branches(MOST_PARALLEL, inside.branch);
+        room.execute(placed.enumerate(), walk, |branch| ended.push(branch))
+            .await;
+        // In the order of the definition, whichever ended first.
+        ended.sort_by_key(|(number, _)| *number);
+        for (_, ended) in ended {
             all.add(ended?);
         }
         branches
@@ -827,6 +859,16 @@ impl Walk {
             .take(1)
             .for_each(|first| inside.effects.note(first));
         Ok(())
+    }
+
+    /// The branches of a concurrent component.
+    pub(crate) fn branches<'a>(&'a self, limit: usize, around: Option<&'a Arc<Branch>>) -> Branches<'a> {
+        Branches {
+            limit,
+            steps: self.descriptors.steps(),
+            around,
+            busy: &self.busy,
+        }
     }
 
     async fn element(

@@ -63,6 +63,8 @@ mod repair;
 mod rerun;
 mod resume;
 #[cfg(unix)]
+mod room;
+#[cfg(unix)]
 mod same_question;
 #[cfg(unix)]
 mod secrets;

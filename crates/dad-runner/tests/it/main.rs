@@ -7,6 +7,7 @@ mod control;
 mod nodes;
 mod reruns;
 mod resume;
+mod room;
 mod steps;
 mod stop_cases;
 mod stop_table;
