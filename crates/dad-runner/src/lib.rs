@@ -38,6 +38,7 @@ mod reader;
 mod registry;
 mod render;
 mod road;
+mod room;
 mod runner;
 mod scope;
 mod settings;

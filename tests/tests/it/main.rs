@@ -66,6 +66,8 @@ mod repair;
 mod rerun;
 mod resume;
 #[cfg(unix)]
+mod room;
+#[cfg(unix)]
 mod same_question;
 mod sandbox;
 #[cfg(unix)]
@@ -79,6 +81,8 @@ mod shown;
 #[cfg(unix)]
 mod static_truth;
 mod stops;
+#[cfg(unix)]
+mod stops_real;
 #[cfg(unix)]
 mod talks;
 #[cfg(unix)]
