@@ -9,7 +9,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::json::check_recorded;
 use dad_core::{
     Clean, Digest, ErrorInfo, Fingerprint, FirstFailure, HierarchyPath, NodeType, Redactor, RetryPolicy,
-    StepResult, StepStatus, StepValues, Timestamp, Usage,
+    RuleDecision, StepResult, StepStatus, StepValues, Timestamp, Usage,
 };
 use dad_definition::NodeElement;
 use dad_events::StepRoom;
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::approval::{Approval, Intent};
+use crate::approval::{Agreement, Approval, Intent};
 use crate::common::{outcome_text, pause_after, pause_before};
 use crate::context::NodeContext;
 use crate::erased::ErasedNode;
@@ -207,7 +207,7 @@ pub(crate) async fn take_step(
         if let (Verdict::Reuse, Some(known)) = (decided.verdict, decided.known) {
             return step.reuse(&known.path, decided.reason);
         }
-        if !node.options.requires_approval {
+        if !node.options.requires_approval && !step.is_ruled(&rendered) {
             break (rendered, bound, world, fingerprint, decided, None);
         }
         let Some(intent) = step.unless_stopped(step.intent(&*bound, &rendered, given)).await else {
@@ -217,7 +217,7 @@ pub(crate) async fn take_step(
         // A person may be asked by a handler, too, and others are not to wait for that.
         step.room.close_files();
         match intent.approval(walk, &mut busy, &step.stop).await? {
-            Approval::Granted => {
+            Approval::Granted(by) => {
                 // The person may have thought for long, and the world does not wait.
                 let now = async {
                     step.room.open_files().await;
@@ -225,7 +225,8 @@ pub(crate) async fn take_step(
                 };
                 match step.unless_stopped(now).await {
                     Some((now, preview)) if now == shown => {
-                        break (rendered, bound, world, fingerprint, decided, Some(preview.facts));
+                        let agreed = (by == Agreement::Shown).then_some(preview.facts);
+                        break (rendered, bound, world, fingerprint, decided, agreed);
                     }
                     Some(_) => {}
                     None => return step.rest(StepStatus::Cancelled),
@@ -357,6 +358,16 @@ impl Step<'_> {
         }
     }
 
+    /// Whether a rule denies the step or has a person asked about it.
+    fn is_ruled(&self, rendered: &Rendered) -> bool {
+        let driver = &self.walk.driver;
+        driver.has_rules() && {
+            let settings = Clean::render(rendered.settings.clone(), &self.walk.run.secrets().redactor());
+            let ruling = driver.ruling(&self.path, (Some(&self.node.node_type), None), settings.get());
+            ruling.is_some_and(|ruling| ruling.rule.decision != RuleDecision::Allow)
+        }
+    }
+
     /// What a person is to agree to before it executes.
     async fn intent(&self, bound: &dyn BoundStep, rendered: &Rendered, input: Option<&Value>) -> Intent<'_> {
         let (facts, preview) = self.facts(bound, rendered, input).await;
@@ -370,6 +381,7 @@ impl Step<'_> {
             node_type: Some(&self.node.node_type),
             settings: Clean::render(rendered.settings.clone(), &redactor),
             preview: Clean::redact(preview.shown, &redactor),
+            tool: None,
             facts,
         }
     }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dad_core::{Clean, ErrorInfo, FirstFailure, HierarchyPath, OnError, StepStatus};
+use dad_core::{Clean, ErrorInfo, FirstFailure, HierarchyPath, OnError, RuleDecision, StepStatus};
 use dad_definition::{Component, Content, Expression, NodeElement, ProgramElement, Selected};
 use dad_run::driver::{ComponentEnd, EnteredComponent, RunDriver};
 use dad_run::{
@@ -418,11 +418,12 @@ impl Walk {
             };
             let (frame, error) = loop {
                 let (frame, error) = self.variables(component, &path, Some(frame), &given)?;
-                if error.is_some() || !component.options.requires_approval || side == Side::Before {
+                let is_asked_about = component.options.requires_approval || self.is_ruled(&path, &frame)?;
+                if error.is_some() || side == Side::Before || !is_asked_about {
                     break (frame, error);
                 }
                 match self.component_approval(component, place, &frame, stops).await? {
-                    Approval::Granted => break (frame, error),
+                    Approval::Granted(_) => break (frame, error),
                     Approval::Edited(input) => given = variables_of(input.get()),
                     Approval::Denied(error) => return self.refuse(component, &path, error, stops),
                     Approval::Pending(status) => return self.rest(component, &path, status, stops),
@@ -455,6 +456,16 @@ impl Walk {
     }
 
     /// Whether somebody agrees that a component is entered with these variables.
+    /// Whether a rule denies a component or has a person asked about it.
+    fn is_ruled(&self, path: &HierarchyPath, frame: &Frame) -> Result<bool, RunError> {
+        if !self.driver.has_rules() {
+            return Ok(false);
+        }
+        let variables = self.recorded_variables(path, frame)?.into_json();
+        let ruling = self.driver.ruling(path, (None, None), variables.get());
+        Ok(ruling.is_some_and(|ruling| ruling.rule.decision != RuleDecision::Allow))
+    }
+
     async fn component_approval(
         &self,
         component: &Component,
@@ -476,6 +487,7 @@ impl Walk {
             node_type: None,
             settings: variables,
             preview: Clean::default(),
+            tool: None,
             facts: self
                 .driver
                 .facts_digest(&json!({ "kind": component.kind, "variables": normalised })),
