@@ -14,6 +14,7 @@ mod answer;
 mod app;
 mod args;
 mod cancel;
+mod descriptors;
 mod error;
 pub mod exit_code;
 mod foreign;

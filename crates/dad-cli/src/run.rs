@@ -6,20 +6,20 @@ use dad_core::{Definition, RunStatus, SecretRegistry};
 use dad_events::{Handler, NodeInputRequiredEvent, on};
 use dad_nodes::passed_environment;
 use dad_project::{Environment, FoundDefinition, Project};
-use dad_run::{RunContext, RunContextBuilder, RunView};
+use dad_run::{RunContext, RunContextBuilder, RunStop, RunView};
 use dad_runner::{NodeRegistry, RunReport, Runner};
 use dad_terminal::{ask_approval, ask_component_input, ask_node_input_with, is_interactive, print_line};
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
 use crate::app::App;
 use crate::args::RunOptions;
+use crate::descriptors::descriptors;
 use crate::error::CommandError;
 use crate::notes::{NotedProgress, Notes};
 use crate::place::driven;
-use crate::signals::{Begun, stop_on_signal};
+use crate::signals::{Begun, Signals, stop_on_signal};
 use crate::summary::{Changes, Invocation, show_summary};
 use crate::{exit_code, given, json, out};
 
@@ -223,10 +223,11 @@ pub(crate) fn drive(
 ) -> Result<u8, CommandError> {
     let runtime = runtime()?;
     let changes = Arc::new(Changes::default());
-    let stop = CancellationToken::new();
+    let stop = RunStop::new();
     let begun = Arc::new(Begun::default());
     let mut context = context
         .cancelled_by(stop.clone())
+        .resource(Arc::new(descriptors()))
         .observe(Arc::clone(&changes))
         .observe(Arc::clone(&begun));
     if environment.observability.unwrap_or(true) {
@@ -240,12 +241,13 @@ pub(crate) fn drive(
         move |run: &str| invocation.command(&["resume", run])
     };
     let ended = runtime.block_on(async {
-        let interrupt = tokio::spawn(stop_on_signal(stop, begun, resume_command));
+        let signals = Signals::listen().map_err(|error| unheard(&error))?;
+        let interrupt = tokio::spawn(stop_on_signal(signals, stop, begun, resume_command));
         let ended = runner(context).run().await;
         dad_terminal::prompts_closed().await;
         interrupt.abort();
-        ended
-    });
+        Ok::<_, CommandError>(ended)
+    })?;
     let report = ended.as_ref().ok().or_else(|| ended.as_ref().err()?.report());
     if let Some(report) = report {
         if report.status == RunStatus::Waiting {
@@ -260,6 +262,13 @@ pub(crate) fn drive(
         Err(error) if as_json && error.report().is_some() => Ok(CommandError::from(error).exit_code),
         Err(error) => Err(error.into()),
     }
+}
+
+fn unheard(error: &io::Error) -> CommandError {
+    CommandError::usage(
+        "signals",
+        format!("signals that would stop the run cannot be received: {error}"),
+    )
 }
 
 /// Calls the command of the environment for each question that waits. That it fails does not fail the run.

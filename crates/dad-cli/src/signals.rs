@@ -1,16 +1,19 @@
 //! Signals that stop the run this process drives.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dad_events::{Event, RunIdentity, RunObserver};
-use dad_run::{LeftProcess, RunView};
-use dad_terminal::{editor_is_open, forbid_prompts, print_line};
-use tokio_util::sync::CancellationToken;
+use dad_run::{EndedProcess, RunStop, RunView};
+use dad_terminal::{forbid_prompts, print_line};
 
 use crate::exit_code;
+
+/// How long a run may take to end behind a second signal: programs that ignore a request are given a second.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Notes which run was begun.
 #[derive(Default)]
@@ -29,112 +32,166 @@ impl RunObserver for Begun {
     async fn observe(&self, _: &[Arc<Event>]) {}
 }
 
-/// The first Ctrl-C, SIGTERM or SIGHUP stops the run cleanly; the second ends its child processes and this process.
+/// The first Ctrl-C, SIGTERM or SIGHUP stops the run, the second also what stands under `finally`. If the run has not ended soon
+/// after that, or at a third, its child processes are ended and this process with them.
 pub(crate) async fn stop_on_signal(
-    stop: CancellationToken,
+    mut signals: Signals,
+    stop: RunStop,
     begun: Arc<Begun>,
     resume_command: impl Fn(&str) -> String,
 ) {
-    let first = async {
-        tokio::select! {
-            ended = interrupted() => ended,
-            hung_up = hung_up() => hung_up,
-        }
-    };
-    if first.await.is_err() {
-        return;
-    }
+    let first = signals.next().await;
     // No question is asked for a run that stops; an open prompt is closed.
     let _forbidden = forbid_prompts();
     print_line("stopping the run; press Ctrl-C again to end at once");
-    stop.cancel();
-    // Not SIGHUP: a terminal that closes sends it more than once.
-    if interrupted().await.is_err() {
-        return;
+    stop.stop(first);
+    let second = signals.next().await;
+    print_line("ending what still executes, `finally` too");
+    stop.stop_at_once(second);
+    tokio::select! {
+        () = tokio::time::sleep(PATIENCE) => {}
+        _ = signals.next() => {}
     }
-    match begun.0.get() {
-        Some(run_dir) => {
-            end_children(run_dir);
-            let run = run_dir.file_name().unwrap_or_default().to_string_lossy();
-            print_line(&format!(
-                "ended at once; resume the run with `{}`",
-                resume_command(&run)
-            ));
+    if let Some(run_dir) = begun.0.get().cloned() {
+        let run = run_dir
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let ended = tokio::task::spawn_blocking(move || end_children(&run_dir));
+        // Who cannot wait for that either ends this process alone.
+        tokio::select! {
+            _ = ended => {}
+            _ = signals.next() => {}
         }
-        None => print_line("ended at once"),
+        let command = resume_command(&run);
+        print_line(&format!("ended at once; resume the run with `{command}`"));
     }
     std::process::exit(i32::from(exit_code::CANCELLED));
 }
 
-/// Ends what the run's steps started, and says what it cannot end.
-fn end_children(run_dir: &PathBuf) {
-    match RunView::open(run_dir) {
-        Ok(view) => {
-            for LeftProcess { path, pgid, reason } in view.end_children() {
-                print_line(&format!(
-                    "process group {pgid} of `{path}` is left alone, and may still execute: {reason}"
-                ));
+/// Ends what the run's steps started, and says of each step that still executes what became of it.
+fn end_children(run_dir: &Path) {
+    let view = match RunView::open(run_dir) {
+        Ok(view) => view,
+        Err(error) => return print_line(&format!("processes of the run may still execute: {error}")),
+    };
+    for (path, process) in view.end_executing() {
+        let became = match process {
+            None => "it had no process of its own".to_owned(),
+            Some(EndedProcess { pgid, left: None }) => format!("its process group {pgid} was ended"),
+            Some(EndedProcess {
+                pgid,
+                left: Some(reason),
+            }) => format!("its process group {pgid} is left alone, and may still execute: {reason}"),
+        };
+        print_line(&format!("`{path}` did not end: {became}"));
+    }
+}
+
+/// The signals that stop a run. Those that this process was started to ignore, as `nohup` and shells in the background do it, stay
+/// ignored.
+#[cfg(unix)]
+pub(crate) struct Signals {
+    interrupt: Option<tokio::signal::unix::Signal>,
+    terminate: Option<tokio::signal::unix::Signal>,
+    hangup: Option<tokio::signal::unix::Signal>,
+    hung_up: Option<tokio::time::Instant>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    /// Begins to listen.
+    pub(crate) fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind: SignalKind| match is_ignored(kind.as_raw_value()) {
+            true => Ok(None),
+            false => signal(kind).map(Some),
+        };
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
+            hung_up: None,
+        })
+    }
+
+    /// The name of the next signal.
+    async fn next(&mut self) -> &'static str {
+        loop {
+            tokio::select! {
+                () = received(&mut self.interrupt) => {
+                    // There it is a key.
+                    if !dad_terminal::editor_is_open() {
+                        return "SIGINT";
+                    }
+                }
+                () = received(&mut self.terminate) => return "SIGTERM",
+                () = received(&mut self.hangup) => {
+                    if self.is_another_hangup() {
+                        return "SIGHUP";
+                    }
+                }
             }
         }
-        Err(error) => print_line(&format!("processes of the run may still execute: {error}")),
+    }
+
+    /// Whether a SIGHUP is not the same as the one before: of one terminal that closes, shell and system send one each.
+    fn is_another_hangup(&mut self) -> bool {
+        const SAME: Duration = Duration::from_secs(3);
+        let before = self.hung_up.replace(tokio::time::Instant::now());
+        before.is_none_or(|before| before.elapsed() > SAME)
     }
 }
 
 #[cfg(unix)]
-async fn interrupted() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        pressed = pressed() => pressed,
-        _ = terminate.recv() => Ok(()),
+async fn received(signal: &mut Option<tokio::signal::unix::Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
     }
 }
 
+/// Ctrl-C.
 #[cfg(not(unix))]
-async fn interrupted() -> io::Result<()> {
-    pressed().await
-}
+pub(crate) struct Signals;
 
-/// The terminal was closed, or the connection to it was lost.
-#[cfg(unix)]
-async fn hung_up() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    if ignores_hangup() {
-        return std::future::pending().await;
+#[cfg(not(unix))]
+impl Signals {
+    /// Begins to listen.
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Self)
     }
-    signal(SignalKind::hangup())?.recv().await;
-    Ok(())
+
+    /// The name of the next signal.
+    async fn next(&mut self) -> &'static str {
+        loop {
+            if tokio::signal::ctrl_c().await.is_err() {
+                return std::future::pending().await;
+            }
+            if !dad_terminal::editor_is_open() {
+                return "Ctrl-C";
+            }
+        }
+    }
 }
 
-#[cfg(not(unix))]
-async fn hung_up() -> io::Result<()> {
-    std::future::pending().await
-}
-
-/// Whether this process was started to outlive its terminal, as `nohup` does it: a handler of our own would undo that.
+/// Whether this process was started to ignore a signal: a handler of its own would undo that.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn ignores_hangup() -> bool {
-    // proc(5): the mask of ignored signals in hexadecimal; SIGHUP is the first.
+fn is_ignored(signal: i32) -> bool {
+    // proc(5): the mask of ignored signals in hexadecimal, the lowest bit for signal 1.
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask & 1 == 1)
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
-/// Whether this process was started to outlive its terminal. The system does not say it, but `nohup` redirects both
+/// Whether this process was started to ignore a signal. The system does not say it, but `nohup`, which ignores SIGHUP, redirects both
 /// outputs away from a terminal.
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
-fn ignores_hangup() -> bool {
+fn is_ignored(signal: i32) -> bool {
     use std::io::IsTerminal;
-    !io::stdout().is_terminal() && !io::stderr().is_terminal()
-}
-
-/// Ctrl-C, except where it is a key of the editor in which the user writes an answer.
-async fn pressed() -> io::Result<()> {
-    loop {
-        tokio::signal::ctrl_c().await?;
-        if !editor_is_open() {
-            return Ok(());
-        }
-    }
+    signal == tokio::signal::unix::SignalKind::hangup().as_raw_value()
+        && !io::stdout().is_terminal()
+        && !io::stderr().is_terminal()
 }

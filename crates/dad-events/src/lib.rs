@@ -43,6 +43,6 @@ pub use event::{
 };
 pub use handler::{EventPayload, Handler, HandlerArgument, HandlerError, on, on_any};
 pub use observer::{IntoObserver, RunObserver};
-pub use patience::{LimitPause, TimeLimit, pause_time_limit};
+pub use patience::{LimitPause, StepRoom, TimeLimit, pause_time_limit};
 pub use reader::{ReadRun, RunReader};
 pub use subscription::{Delivery, Subscription};

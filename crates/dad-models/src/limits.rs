@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// How long a provider that wants to be left alone is waited for here: as long as a step waits by default before it asks
-/// again. Whoever may wait longer knows that itself.
+/// again.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Limits of a client, for all runs that are given it.
@@ -73,29 +73,48 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until a provider may be asked. The time limit of whoever waits stands still.
+    /// Waits until a provider may be asked. The time limit of the step that waits stands still. A call that waits for a provider
+    /// that wants to be left alone keeps no other from passing.
     ///
     /// # Errors
     /// If it wants to be left alone for longer than is waited here: how long.
     pub(crate) async fn pass(&self, provider: &str) -> Result<Passed, Duration> {
-        let _waiting = dad_events::pause_time_limit();
-        let permit = match &self.permits {
-            // It is never closed.
-            Some(permits) => Arc::clone(permits).acquire_owned().await.ok(),
-            None => None,
-        };
-        if let Some(turn) = self.turn() {
-            sleep_until(turn).await;
-        }
+        let waiting = dad_events::pause_time_limit();
         loop {
-            let closed = self.state().closed.get(provider).copied();
-            let left = closed.map(|until| until.saturating_duration_since(Instant::now()));
-            match left.unwrap_or_default() {
-                Duration::ZERO => return Ok(Passed(permit)),
+            self.opened(provider).await?;
+            let permit = match &self.permits {
+                // It is never closed.
+                Some(permits) => Arc::clone(permits).acquire_owned().await.ok(),
+                None => None,
+            };
+            if let Some(turn) = self.turn() {
+                sleep_until(turn).await;
+            }
+            // An answer to another call may have closed it meanwhile.
+            if self.closed(provider).is_zero() {
+                waiting.end().await;
+                return Ok(Passed(permit));
+            }
+        }
+    }
+
+    /// Waits until a provider no longer wants to be left alone.
+    async fn opened(&self, provider: &str) -> Result<(), Duration> {
+        loop {
+            match self.closed(provider) {
+                Duration::ZERO => return Ok(()),
                 left if left > LONGEST_WAIT => return Err(left),
                 left => sleep(left).await,
             }
         }
+    }
+
+    /// How long a provider still wants to be left alone.
+    fn closed(&self, provider: &str) -> Duration {
+        let closed = self.state().closed.get(provider).copied();
+        closed
+            .map(|until| until.saturating_duration_since(Instant::now()))
+            .unwrap_or_default()
     }
 
     /// When this call may begin, if calls are spread.
@@ -114,5 +133,54 @@ impl Gate {
         let mut state = self.state();
         let closed = state.closed.entry(provider.to_owned()).or_insert(until);
         *closed = until.max(*closed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_provider_that_is_closed_holds_up_no_other() {
+        let gate = Arc::new(Gate::new(Limits {
+            max_concurrency: Some(1),
+            ..Limits::default()
+        }));
+        gate.close("busy", Duration::from_secs(50));
+        let began = Instant::now();
+        let waiting = tokio::spawn({
+            let gate = Arc::clone(&gate);
+            async move { gate.pass("busy").await.map(drop) }
+        });
+        tokio::task::yield_now().await;
+        for _ in 0..3 {
+            drop(gate.pass("other").await.unwrap());
+        }
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        waiting.await.unwrap().unwrap();
+        assert_eq!(began.elapsed(), Duration::from_secs(50));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_provider_that_closes_while_a_call_waits_for_its_turn_is_left_alone() {
+        let gate = Arc::new(Gate::new(Limits {
+            max_concurrency: Some(1),
+            ..Limits::default()
+        }));
+        let first = gate.pass("busy").await.unwrap();
+        let began = Instant::now();
+        let waiting = tokio::spawn({
+            let gate = Arc::clone(&gate);
+            async move { gate.pass("busy").await.map(drop) }
+        });
+        tokio::task::yield_now().await;
+        gate.close("busy", Duration::from_secs(20));
+        drop(first);
+        tokio::task::yield_now().await;
+        // The permit that came free is not kept by the call that has to wait.
+        drop(gate.pass("other").await.unwrap());
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        waiting.await.unwrap().unwrap();
+        assert_eq!(began.elapsed(), Duration::from_secs(20));
     }
 }

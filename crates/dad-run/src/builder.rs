@@ -10,7 +10,6 @@ use dad_events::{EventBus, EventBusBuilder, EventBusConfig, Handler, IntoObserve
 use dad_fs::{Durability, Gate, Share};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, SystemClock};
 use crate::context::{Dirs, RunContext};
@@ -21,6 +20,7 @@ use crate::project::ProjectTrust;
 use crate::resources::Resources;
 use crate::resume::Settled;
 use crate::settings::{ReplaySource, RunSettings};
+use crate::stop::RunStop;
 
 /// Gathers what a run needs beside its definition.
 pub struct RunContextBuilder {
@@ -62,7 +62,7 @@ pub(crate) struct Options {
     pub(crate) project_trust: ProjectTrust,
     pub(crate) spans: Option<Arc<SpanMap>>,
     pub(crate) interactive: bool,
-    pub(crate) cancelled: CancellationToken,
+    pub(crate) stop: RunStop,
     pub(crate) durability: Durability,
     pub(crate) share: Share,
     pub(crate) clock: Arc<dyn Clock>,
@@ -118,7 +118,7 @@ impl RunContextBuilder {
                 project_trust: ProjectTrust::default(),
                 spans: None,
                 interactive: false,
-                cancelled: CancellationToken::new(),
+                stop: RunStop::new(),
                 durability: Durability::Process,
                 share: Share::User,
                 clock: Arc::new(SystemClock),
@@ -442,10 +442,10 @@ impl RunContextBuilder {
         self
     }
 
-    /// A token by which the application stops the run.
+    /// What the application stops the run by: a [`RunStop`], which says why, or a token.
     #[must_use]
-    pub fn cancelled_by(mut self, token: CancellationToken) -> Self {
-        self.options.cancelled = token;
+    pub fn cancelled_by(mut self, stop: impl Into<RunStop>) -> Self {
+        self.options.stop = stop.into();
         self
     }
 

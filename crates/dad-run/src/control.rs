@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use dad_core::{Clean, HierarchyPath};
 use dad_events::{Custom, EventBody};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::RunError;
 use crate::inner::{RunInner, State};
@@ -13,6 +14,7 @@ use crate::journal::record::{ControlKind, RecordBody};
 use crate::journal::text::RecordText;
 use crate::journal::values::store_value;
 use crate::run::reaches;
+use crate::stop::Asked;
 
 /// How much of a reason given from outside is recorded, in bytes.
 const CONTROL_TEXT: usize = 4 * 1024;
@@ -44,24 +46,51 @@ impl RunInner {
         self.record_in(state, &body, None, false).map(drop)
     }
 
-    /// Stops the run, or one step or component of it, because a person outside wants it.
+    /// Whether the run is to stop: what the application asked for is done now, if it was not yet.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.obey(self.stop.stopping(), &self.cancelled, None);
+        self.obey(self.stop.ending(), &self.ended_at_once, Some("at once"));
+        self.cancelled.is_cancelled()
+    }
+
+    /// Records what the application asked for, and has the token of that cancelled.
+    fn obey(&self, asked: &Asked, token: &CancellationToken, how: Option<&str>) {
+        if !asked.is_asked() || token.is_cancelled() {
+            return;
+        }
+        let mut state = self.state();
+        // Another thread may have looked as well.
+        if token.is_cancelled() {
+            return;
+        }
+        let how = how.map(Value::from);
+        let recorded = self.control(&mut state, ControlKind::Cancel, None, asked.source(), how);
+        token.cancel();
+        if let Err(error) = recorded {
+            tracing::warn!(%error, "the run is stopped, and that cannot be recorded");
+        }
+    }
+
+    /// Stops the run, or one step or component of it, because a person outside wants it: also if that cannot be recorded.
     pub(crate) fn cancel(&self, path: Option<&HierarchyPath>, source: &str) -> Result<(), RunError> {
         // One critical section for the record and the tokens: what asks for its token in another one begins before the
         // record, or not at all.
         let mut state = self.state();
-        self.control(&mut state, ControlKind::Cancel, path, source, None)?;
+        let recorded = self.control(&mut state, ControlKind::Cancel, path, source, None);
         let Some(path) = path else {
             self.cancelled.cancel();
-            return Ok(());
+            return recorded;
         };
-        state.cancelled.push(path.clone());
+        if !state.cancelled.contains(path) {
+            state.cancelled.push(path.clone());
+        }
         for (stoppable, stop) in &state.stoppable {
             if reaches(path, stoppable, stop.shield.as_ref()) {
                 stop.token.cancel();
             }
         }
         self.any_cancelled.store(true, Ordering::Release);
-        Ok(())
+        recorded
     }
 
     /// Publishes an event of the application and records it.

@@ -12,6 +12,7 @@ use dad_definition::SpanMap;
 use dad_events::{RunIdentity, RunReader};
 use dad_fs::Dir;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::batch::Batch;
 use crate::budget::Accounts;
@@ -126,8 +127,9 @@ pub(crate) fn drive(
         accounts: Accounts::new(budget, usage),
         plan,
         interactive: options.interactive,
-        // Somebody who cancels this run does not cancel others that were given the same token.
-        cancelled: options.cancelled.child_token(),
+        stop: options.stop,
+        cancelled: CancellationToken::new(),
+        ended_at_once: CancellationToken::new(),
         any_cancelled: AtomicBool::new(false),
         ended: AtomicBool::new(false),
         is_driven: AtomicBool::new(false),
@@ -204,16 +206,23 @@ fn files_of(spans: Option<&SpanMap>, project_root: &Path) -> Vec<PathBuf> {
     files.map(found).collect()
 }
 
-/// Does what other processes ask for, until the run has ended.
+/// Does what the application and other processes ask for, until the run has ended.
 pub(crate) async fn watch_inbox(run: Weak<RunInner>) {
     loop {
         let Some(run) = run.upgrade() else { return };
         if run.ended.load(Ordering::Acquire) {
             return;
         }
+        let is_stopped = run.is_stopped();
+        let is_ended = run.ended_at_once.is_cancelled();
         run.read_inbox();
+        let stop = run.stop.clone();
         drop(run);
-        tokio::time::sleep(INBOX_INTERVAL).await;
+        tokio::select! {
+            () = tokio::time::sleep(INBOX_INTERVAL) => {}
+            () = stop.stopping().asked(), if !is_stopped => {}
+            () = stop.ending().asked(), if !is_ended => {}
+        }
     }
 }
 
@@ -235,7 +244,9 @@ impl RunInner {
                 match self.cancel(path.as_ref(), &message.source) {
                     Ok(()) | Err(RunError::Ended) => {}
                     Err(error) => {
-                        tracing::warn!(%error, "a cancel cannot be recorded yet");
+                        if inbox.warns_of(&received) {
+                            tracing::warn!(%error, "a cancel is obeyed, and cannot be recorded yet");
+                        }
                         inbox.put_back(&received);
                     }
                 }

@@ -25,7 +25,7 @@ use crate::plan::RerunPlan;
 use crate::projection;
 pub use crate::question::{NewAnswer, NewQuestion};
 pub use crate::resume::{Interrupted, Settled};
-use crate::run::{ActiveRun, FIRST_FAILURES, RunHandle, SealedRun, Stop, reaches};
+use crate::run::{ActiveRun, ComponentDir, FIRST_FAILURES, RunHandle, SealedRun, Stop, reaches};
 pub use crate::run::{ComponentEnd, EnteredComponent, Items, LoopStart, Stoppable};
 pub use crate::step::{CommitDetails, StagedStep, StepStart};
 use crate::view::RunView;
@@ -170,11 +170,24 @@ impl RunDriver {
         let entered = EnteredComponent {
             path: path.clone(),
             kind,
-            dir,
+            dir: ComponentDir::Open(dir),
             created_at: self.run.now(),
             since: Instant::now(),
         };
         Ok(entered)
+    }
+
+    /// The same component without a descriptor for its directory, which is opened where it is needed: for one of many that are
+    /// entered at the same time.
+    #[must_use]
+    pub fn without_descriptor(&self, component: EnteredComponent) -> EnteredComponent {
+        EnteredComponent {
+            dir: ComponentDir::Closed {
+                run: self.inner().dir.clone(),
+                name: component.path.to_relative_dir(),
+            },
+            ..component
+        }
     }
 
     /// Enters an iteration or branch of a component: a directory without records of its own.
@@ -186,17 +199,18 @@ impl RunDriver {
         component: &EnteredComponent,
         path: &HierarchyPath,
     ) -> Result<EnteredComponent, RunError> {
+        let around = component.dir.open()?;
         let dir = match self.history() {
             // Only the driver makes directories here, so it is not there yet.
-            None => component.dir.create_dir(path.leaf())?,
-            Some(_) => component.dir.create_dir_all(path.leaf())?,
+            None => around.create_dir(path.leaf())?,
+            Some(_) => around.create_dir_all(path.leaf())?,
         };
         if self.inner().durability == Durability::Disk {
-            component.dir.sync()?;
+            around.sync()?;
         }
         Ok(EnteredComponent {
             path: path.clone(),
-            dir,
+            dir: ComponentDir::Open(dir),
             ..*component
         })
     }
@@ -316,7 +330,8 @@ impl RunDriver {
             error,
         });
         // The file before the event, so that a handler finds it.
-        let place = (dir, &inner.dot_run);
+        let dir = dir.open()?;
+        let place = (&*dir, &inner.dot_run);
         projection::write_json_beside_others(place, COMPONENT_RESULT, &result, inner.durability)?;
         inner.record(&body, Some(event)).map(drop)
     }
@@ -495,10 +510,22 @@ impl RunDriver {
         self.inner().plan.as_ref()
     }
 
+    /// Whether the run is to stop. What the application asked for is recorded now, if it was not yet.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.inner().is_stopped()
+    }
+
     /// Fires when the run is to stop.
     #[must_use]
     pub fn cancelled(&self) -> &CancellationToken {
         &self.inner().cancelled
+    }
+
+    /// Fires when what stands under `finally` is to stop as well.
+    #[must_use]
+    pub fn ended_at_once(&self) -> &CancellationToken {
+        &self.inner().ended_at_once
     }
 
     /// Where events are published.

@@ -202,6 +202,11 @@ impl Inbox {
         Ok(found)
     }
 
+    /// Whether it is the first time that the driver warns of a message.
+    pub(crate) fn warns_of(&mut self, received: &Received) -> bool {
+        self.warned.insert(received.name.clone())
+    }
+
     /// Has a message given out again: what it asks for could not be done.
     pub(crate) fn put_back(&mut self, received: &Received) {
         self.seen.remove(&received.name);

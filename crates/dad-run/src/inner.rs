@@ -39,6 +39,7 @@ use crate::resources::Resources;
 use crate::resume::Interrupted;
 use crate::run::{SealedRun, Stop};
 use crate::settings::RunSettings;
+use crate::stop::RunStop;
 use crate::view::RunView;
 
 pub(crate) struct RunInner {
@@ -64,7 +65,12 @@ pub(crate) struct RunInner {
     pub(crate) plan: Option<RerunPlan>,
     pub(crate) accounts: Accounts,
     pub(crate) interactive: bool,
+    /// What the application stops the run by.
+    pub(crate) stop: RunStop,
+    /// Fires when the run is to stop, behind the record of that.
     pub(crate) cancelled: CancellationToken,
+    /// Fires when what stands under `finally` is to stop as well.
+    pub(crate) ended_at_once: CancellationToken,
     pub(crate) ended: AtomicBool,
     /// Whether there is a driver.
     pub(crate) is_driven: AtomicBool,

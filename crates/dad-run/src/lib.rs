@@ -19,6 +19,7 @@
 //! ```
 
 mod adopt;
+mod answering;
 mod approval;
 mod batch;
 mod budget;
@@ -29,6 +30,7 @@ mod clock;
 mod context;
 mod control;
 mod decide;
+mod descriptors;
 mod drive;
 pub mod driver;
 mod edit;
@@ -68,6 +70,7 @@ mod secrets;
 mod settings;
 mod shown;
 mod step;
+mod stop;
 mod subject;
 mod verify;
 mod view;
@@ -83,6 +86,7 @@ pub use context::{Dirs, PreparedRun, RunContext, missing_variable};
 pub use dad_events::QuestionKind;
 pub use dad_fs::{Durability, Share};
 pub use decide::{Asked, Facts, Fit, Kind, Known, Reason, Verdict, decide, is_result};
+pub use descriptors::{DescriptorPermit, Descriptors};
 pub use edit::Edit;
 pub use end::RunEnd;
 pub use error::{RunError, RunErrorKind};
@@ -99,7 +103,7 @@ pub use journal::text::{RecordSource, RecordText, RecordedError};
 pub use machine::{TOKEN_VARIABLE, process_start_time};
 pub use memo::MemoLine;
 pub use normalise::Normaliser;
-pub use origin::{LeftProcess, Origin};
+pub use origin::{EndedProcess, LeftProcess, Origin};
 pub use origin_key::OriginKey;
 pub use original::{OriginalElement, OriginalRun};
 pub use plan::{
@@ -109,7 +113,7 @@ pub use plan::{
 pub use preview::RunPreview;
 pub use project::{ProjectTrust, find_project_root, find_project_root_from, foreign_owner};
 pub use projection::{Metadata, Summary};
-pub use question::{Answer, Question, answer_question};
+pub use question::{Answer, Question};
 pub use reader::ResultReader;
 pub use recorded::{DefinitionChanges, RecordedDefinition};
 pub use repair::{Repair, RepairDecision, UncertainStep};
@@ -123,6 +127,7 @@ pub use run::{ActiveRun, RunHandle, RunScope, SealedRun};
 pub use secrets::{SecretError, SecretSource, Variables, credentials_file};
 pub use settings::{ReplayFrom, ReplaySource, RunSettings};
 pub use shown::{FactsFile, Shown};
+pub use stop::RunStop;
 pub use subject::{About, AnswerWish, AnsweredBy, AskedAgain, PartName, Recalled, Subject};
 pub use verify::{Damage, Verification};
 pub use view::{OpenQuestion, RunView, ViewEntry};

@@ -70,6 +70,15 @@ pub(crate) struct Child {
     pub(crate) session: Option<Arc<Session>>,
 }
 
+/// A process group that a step started, and that was to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedProcess {
+    /// The group.
+    pub pgid: u32,
+    /// Why it was left alone, if it was.
+    pub left: Option<String>,
+}
+
 /// A process group of a run that was left alone, because it cannot be told whether it is the run's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftProcess {
@@ -119,27 +128,39 @@ impl RunView {
     /// holds the token of that session: the number alone may meanwhile belong to processes of others. The rest is returned.
     #[must_use]
     pub fn end_children(&self) -> Vec<LeftProcess> {
-        let mut left = Vec::new();
-        for (path, step) in &self.progress().open.steps {
-            let Some(child) = &step.child else { continue };
-            let doubt = match child.doubt(self.dir()) {
-                None if child.is_of_another_boot() => None,
-                None => machine::end_group(
-                    child.pgid,
-                    child.start_time,
-                    child.token.as_deref().unwrap_or_default(),
-                ),
-                // What has ended needs no mention.
-                doubt => doubt.filter(|_| machine::may_be_alive(child.pgid)),
-            };
-            left.extend(doubt.map(|reason| LeftProcess {
-                path: path.clone(),
-                pgid: child.pgid,
-                reason,
-            }));
-        }
-        left.sort_by(|a, b| a.path.cmp(&b.path));
-        left
+        let left = |(path, ended): (HierarchyPath, Option<EndedProcess>)| {
+            let EndedProcess { pgid, left } = ended?;
+            left.map(|reason| LeftProcess { path, pgid, reason })
+        };
+        self.end_executing().into_iter().filter_map(left).collect()
+    }
+
+    /// As [`end_children`](Self::end_children), with each step that executes and what became of the process group that it started
+    /// last, if it started any.
+    #[must_use]
+    pub fn end_executing(&self) -> Vec<(HierarchyPath, Option<EndedProcess>)> {
+        let open = &self.progress().open;
+        let executing = open.steps.iter().filter(|(path, _)| open.executes(path));
+        executing
+            .map(|(path, step)| {
+                (
+                    path.clone(),
+                    step.child.as_ref().map(|child| self.end_child(child)),
+                )
+            })
+            .collect()
+    }
+
+    fn end_child(&self, child: &Child) -> EndedProcess {
+        let token = child.token.as_deref().unwrap_or_default();
+        let left = match child.doubt(self.dir()) {
+            None if child.is_of_another_boot() => None,
+            None => machine::end_group(child.pgid, child.start_time, token),
+            // What has ended needs no mention.
+            doubt => doubt.filter(|_| machine::may_be_alive(child.pgid)),
+        };
+        let pgid = child.pgid;
+        EndedProcess { pgid, left }
     }
 
     /// Refuses a run that is not the user's: its maker decided what resuming it executes. `unsigned` allows unsigned

@@ -48,8 +48,22 @@ impl ActiveRun {
 pub struct Interrupted {
     /// Its number, which the attempt that continues it keeps.
     pub attempt: u32,
+    /// How many attempts of the same visit of the step failed before it: they count against those that the step has.
+    pub failed_before: u32,
     /// The exchanges that it finished.
     pub memos: Vec<MemoLine>,
+}
+
+impl Interrupted {
+    /// An attempt that has finished no exchange.
+    fn at(view: &RunView, path: &HierarchyPath, attempt: u32) -> Self {
+        let ended = view.left(path).map_or(0, |left| left.ended);
+        Self {
+            attempt,
+            failed_before: attempt.saturating_sub(ended + 1),
+            memos: Vec::new(),
+        }
+    }
 }
 
 /// How somebody settled a step that did not end well.
@@ -305,10 +319,7 @@ fn clear_stage(
                 let had_failed = view.left(path).and_then(|left| left.failed) == Some(step.attempt);
                 let going_on = match had_failed {
                     // It was cancelled in the pause behind a failed attempt: the next one begins with nothing.
-                    true => Interrupted {
-                        attempt: step.attempt + 1,
-                        memos: Vec::new(),
-                    },
+                    true => Interrupted::at(view, path, step.attempt + 1),
                     false => cancelled(view, step)?,
                 };
                 interrupted.insert(path.clone(), going_on);
@@ -316,10 +327,7 @@ fn clear_stage(
             }
             _ => continue,
         };
-        let mut going_on = Interrupted {
-            attempt: *attempt,
-            memos: Vec::new(),
-        };
+        let mut going_on = Interrupted::at(view, path, *attempt);
         let started = view.left(path).map_or(&[][..], |left| &left.started);
         let number = started.last().map(ToString::to_string);
         // It stands under its final name already if the process died between the rename and the record.
@@ -352,8 +360,8 @@ fn cancelled(view: &RunView, step: &StepCommitted) -> Result<Interrupted, RunErr
     let mut memos = view.memos(step)?;
     memos.iter_mut().for_each(|memo| memo.is_counted = true);
     Ok(Interrupted {
-        attempt: step.attempt,
         memos,
+        ..Interrupted::at(view, &step.path, step.attempt)
     })
 }
 

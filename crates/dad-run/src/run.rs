@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::error::Error;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use dad_core::{
 };
 use dad_definition::{NodeTypes, Program, SpanMap};
 use dad_events::{EventBody, RunIdentity, RunStarted};
-use dad_fs::Dir;
+use dad_fs::{Dir, FsResult};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -143,9 +144,36 @@ pub struct EnteredComponent {
     /// Its place.
     pub path: HierarchyPath,
     pub(crate) kind: ComponentKind,
-    pub(crate) dir: Dir,
+    pub(crate) dir: ComponentDir,
     pub(crate) created_at: Timestamp,
     pub(crate) since: Instant,
+}
+
+/// The directory of a component.
+#[derive(Debug)]
+pub(crate) enum ComponentDir {
+    Open(Dir),
+    /// Opened where it is needed: components that execute at the same time keep no descriptor each.
+    Closed {
+        run: Dir,
+        name: PathBuf,
+    },
+}
+
+impl ComponentDir {
+    pub(crate) fn open(&self) -> FsResult<Cow<'_, Dir>> {
+        match self {
+            Self::Open(dir) => Ok(Cow::Borrowed(dir)),
+            Self::Closed { run, name } => run.open_dir(name).map(Cow::Owned),
+        }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        match self {
+            Self::Open(dir) => dir.path().to_path_buf(),
+            Self::Closed { run, name } => run.path().join(name),
+        }
+    }
 }
 
 /// How a component ended.
@@ -284,7 +312,7 @@ impl ActiveRun {
         self.handle.inner.read_inbox();
         let inner = &self.handle.inner;
         let end = match end {
-            RunEnd::Waiting if inner.cancelled.is_cancelled() => RunEnd::Cancelled,
+            RunEnd::Waiting if inner.is_stopped() => RunEnd::Cancelled,
             end => end,
         };
         let refused = match end {

@@ -49,6 +49,8 @@ pub struct StagedStep {
     durability: Durability,
     /// Opened when somebody asks for it: most steps write nothing of their own, and need not be listed either.
     dir: OnceLock<Dir>,
+    /// Whether it was open, and is not for now.
+    is_closed: bool,
 }
 
 /// Why a step begins to execute, and what that means for others.
@@ -107,6 +109,13 @@ impl StagedStep {
         Ok(self.dir.get_or_init(|| dir))
     }
 
+    /// The same step without a descriptor for its directory, which is opened again where it is needed: for one that waits.
+    #[must_use]
+    pub fn without_descriptor(mut self) -> Self {
+        self.is_closed |= self.dir.take().is_some();
+        self
+    }
+
     /// Writes `world.json`: what the step reads beside its settings and input.
     ///
     /// # Errors
@@ -154,9 +163,17 @@ impl StagedStep {
 }
 
 impl StagedStep {
+    /// The directory, if the step may have written into it.
+    fn written(&self) -> Result<Option<&Dir>, RunError> {
+        match self.dir.get().is_some() || self.is_closed {
+            true => self.dir().map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// Length and digest of what the step wrote itself, which from here on holds no secret.
     fn own_files(&self, redactor: &Redactor) -> Result<Vec<ArtifactRef>, RunError> {
-        let Some(dir) = self.dir.get() else {
+        let Some(dir) = self.written()? else {
             return Ok(Vec::with_capacity(2));
         };
         mask_made_files(dir, redactor)?;
@@ -276,6 +293,7 @@ impl RunDriver {
             stage: inner.stage.clone(),
             durability: inner.durability,
             dir: OnceLock::new(),
+            is_closed: false,
         })
     }
 
@@ -471,7 +489,7 @@ impl RunDriver {
         let inner = self.inner();
         let attempts = inner.dot_run.create_dir_all(ATTEMPTS)?;
         let name = &staged.name;
-        if let Some(dir) = staged.dir.get() {
+        if let Some(dir) = staged.written()? {
             mask_made_files(dir, &inner.secrets.redactor())?;
         }
         Ok(inner.stage.rename(name, &attempts, name, inner.durability)?)
@@ -520,8 +538,8 @@ impl RunInner {
             return Err(RunError::Ended);
         }
         if let Some(stage_name) = stage_name {
-            self.stage
-                .rename(stage_name, &component.dir, &leaf, self.durability)?;
+            let around = component.dir.open()?;
+            self.stage.rename(stage_name, &around, &leaf, self.durability)?;
         }
         self.record_in(&mut state, &body, Some(event), effect)?;
         if state.first_failures.len() < 10 {

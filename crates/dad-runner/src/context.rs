@@ -326,7 +326,7 @@ impl NodeContext {
             preview,
             facts: self.walk.driver.facts_digest(facts),
         };
-        let mut busy = self.walk.busy.inside();
+        let mut busy = self.walk.busy.inside(&self.life.room);
         match intent.approval(&self.walk, &mut busy, self.life.listen()).await? {
             Approval::Granted | Approval::Edited(_) => Ok(()),
             Approval::Denied(error) => Err(NodeError::from_info(error).permanent()),

@@ -8,9 +8,9 @@ use dad_definition::{Component, Content, Expression, ForEachLoop, ProgramElement
 use dad_run::driver::{Items, LoopStart};
 use dad_run::{EntryPoint, RangeBounds, RunError, RunView, Side};
 use dad_template::{Range, Value};
-use futures_util::stream::{self, StreamExt};
 
 use crate::evaluate::{Over, OverItems};
+use crate::room::Branch;
 use crate::scope::Frame;
 use crate::walk::{Ended, Facts, Inside, Walk, unsupported};
 
@@ -238,40 +238,38 @@ impl Walk {
                 .of_child(&part, self.entry_point.as_ref(), &mut passed);
             (iteration, part, side)
         });
-        let walks = iterations.map(|(iteration, part, side)| async move {
+        let walk = |(iteration, part, side), branch: Arc<Branch>| async move {
             let mut ended = Ended::nothing();
             begun.fetch_add(1, Ordering::AcqRel);
             let effects = inside.effects.branch();
             let inside = Inside {
                 side,
                 effects: &effects,
+                branch: Some(&branch),
                 ..inside
             };
             self.part_at(&for_each.body, &part, &frame(iteration), inside, &mut ended)
                 .await?;
-            if ended.status.is_failure() {
-                failed.store(true, Ordering::Release);
-            }
             Ok((ended, effects.first().map(|first| (iteration, first.clone()))))
-        });
-        let mut walks = stream::iter(walks).buffer_unordered(for_each.max_concurrency as usize);
+        };
         let (mut broken, mut first_effect) = (None, None);
-        while let Some(ended) = walks.next().await {
-            match ended {
-                Ok((ended, effect)) => {
-                    all.add(ended);
-                    first_effect = first_effect
-                        .into_iter()
-                        .chain(effect)
-                        .min_by_key(|(iteration, _)| *iteration);
-                }
-                Err(error) => {
-                    failed.store(true, Ordering::Release);
-                    broken.get_or_insert(error);
-                }
+        let ended = |ended: Result<(Ended, Option<(u64, HierarchyPath)>), RunError>| match ended {
+            Ok((ended, effect)) => {
+                failed.fetch_or(ended.status.is_failure(), Ordering::AcqRel);
+                all.add(ended);
+                first_effect = first_effect
+                    .take()
+                    .into_iter()
+                    .chain(effect)
+                    .min_by_key(|(iteration, _)| *iteration);
             }
-        }
-        drop(walks);
+            Err(error) => {
+                failed.store(true, Ordering::Release);
+                broken.get_or_insert(error);
+            }
+        };
+        let room = self.branches(for_each.max_concurrency as usize, inside.branch);
+        room.execute(iterations, walk, ended).await;
         if let Some((_, first)) = first_effect {
             inside.effects.note(&first);
         }
@@ -313,13 +311,14 @@ impl Walk {
             all.add(ended);
             return Ok(());
         }
-        let entered = &self.driver.enter_part(inside.entered, path)?;
+        let entered = self.driver.enter_part(inside.entered, path)?;
+        let entered = &self.kept(entered, inside.branch);
         let inside = Inside {
             frame,
             entered,
             ..inside
         };
-        self.list(body, inside, &mut false, all).await
+        self.list(body, inside, &mut false, all).await.map(drop)
     }
 
     /// The run whose decisions count at a place: the parent, before the entry point and around it.

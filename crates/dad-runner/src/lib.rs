@@ -16,6 +16,7 @@
 //! ```
 
 mod approval;
+mod asking;
 mod blocking;
 mod callback;
 mod common;
@@ -37,6 +38,7 @@ mod reader;
 mod registry;
 mod render;
 mod road;
+mod room;
 mod runner;
 mod scope;
 mod settings;

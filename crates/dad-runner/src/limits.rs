@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::node_error::NodeError;
 use crate::output::NodeOutput;
+use crate::room::Room;
 
 /// How long a node that listens for a stop may take to return.
 const GRACE: Duration = Duration::from_secs(10);
@@ -34,6 +35,8 @@ pub(crate) struct Life {
     listens: AtomicBool,
     guards: AtomicUsize,
     guard_dropped: Notify,
+    /// The room of its step.
+    pub(crate) room: Arc<Room>,
 }
 
 /// Keeps an attempt from being over: threads, processes and tasks may outlive the future of a step, and nothing is recorded
@@ -51,9 +54,10 @@ impl Drop for Guard {
 }
 
 impl Life {
-    pub(crate) fn new(stop: CancellationToken) -> Self {
+    pub(crate) fn new(stop: CancellationToken, room: Arc<Room>) -> Self {
         Self {
             stop,
+            room,
             listens: AtomicBool::new(false),
             guards: AtomicUsize::new(0),
             guard_dropped: Notify::new(),
@@ -116,7 +120,7 @@ async fn until_stopped(
     life: &Life,
 ) -> (Option<Instant>, (StepStatus, Result<NodeOutput, NodeError>)) {
     // Waiting for a person or for one's turn at a provider does not count.
-    let clock = TimeLimit::new(limit.unwrap_or(NO_LIMIT));
+    let clock = TimeLimit::of_step(limit.unwrap_or(NO_LIMIT), Arc::clone(&life.room) as _);
     let mut attempt = std::pin::pin!(clock.scope(attempt));
     let deadline = async {
         match limit {

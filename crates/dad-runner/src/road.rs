@@ -12,6 +12,7 @@ use dad_core::{
     StepResult, StepStatus, StepValues, Timestamp, Usage,
 };
 use dad_definition::NodeElement;
+use dad_events::StepRoom;
 use dad_run::driver::{CommitDetails, Interrupted, StagedStep, StepStart};
 use dad_run::layout::{RESULT, WORLD};
 use dad_run::{
@@ -34,7 +35,8 @@ use crate::limits::{CANCELLED, LONGEST_STOP, Life, within_limits};
 use crate::node::{BindContext, Bound, BoundStep, Preview, ReadSet, World};
 use crate::node_error::{MOST_ASKED, NodeError};
 use crate::output::{CleanOutput, recordable};
-use crate::walk::{Ended, Inside, Walk};
+use crate::room::Room;
+use crate::walk::{Ended, Inside, Walk, absorbs};
 
 /// How one attempt ended.
 struct Attempt {
@@ -47,7 +49,21 @@ struct Attempt {
     spent_before: Usage,
     /// Whether it changed something outside the run.
     effect: bool,
+    /// Whether the component around continues although it ended so; decided once, when it is recorded.
+    absorbed: bool,
     duration: Duration,
+}
+
+impl Attempt {
+    /// The same while the step waits.
+    fn without_descriptor(mut self) -> Self {
+        self.staged = match Arc::try_unwrap(self.staged) {
+            Ok(staged) => Arc::new(staged.without_descriptor()),
+            // Something of the node still knows of it.
+            Err(staged) => staged,
+        };
+        self
+    }
 }
 
 /// What executing a step came to.
@@ -100,7 +116,17 @@ struct Step<'a> {
     inside: Inside<'a>,
     /// Fires when the step is to stop.
     stop: CancellationToken,
+    room: Arc<Room>,
     created_at: Timestamp,
+}
+
+/// Has a step's descriptors given back when it has ended, whatever still knows of it.
+struct FilesClosed<'a>(&'a Room);
+
+impl Drop for FilesClosed<'_> {
+    fn drop(&mut self) {
+        self.0.close_files();
+    }
 }
 
 /// Takes one step along the road.
@@ -112,6 +138,7 @@ pub(crate) async fn take_step(
 ) -> Result<Ended, RunError> {
     let step = Step {
         stop: inside.stop.child_token(),
+        room: Room::new(inside.branch, &walk.descriptors),
         walk,
         node,
         path,
@@ -121,7 +148,8 @@ pub(crate) async fn take_step(
     let _stoppable = walk
         .driver
         .stoppable(&step.path, &step.stop, inside.phase.shield());
-    let mut busy = walk.busy.step();
+    let mut busy = walk.busy.step(&step.room);
+    let _files = FilesClosed(&step.room);
     walk.driver.bus().caught_up().await;
 
     // Place: what is committed in this run stays; before the entry point of a re-run the recorded result counts.
@@ -130,6 +158,9 @@ pub(crate) async fn take_step(
     }
     if let Some(settled) = walk.driver.settled(&step.path) {
         return step.settle(settled);
+    }
+    if step.stop.is_cancelled() {
+        return step.rest(StepStatus::Cancelled);
     }
     if inside.side == Side::Before {
         // A re-run of this one is to find it here.
@@ -146,6 +177,9 @@ pub(crate) async fn take_step(
     let executor = step.executor()?;
     let mut asked_again = 0;
     let (rendered, bound, world, fingerprint, decided, agreed) = loop {
+        if step.unless_stopped(step.room.open_files()).await.is_none() {
+            return step.rest(StepStatus::Cancelled);
+        }
         // Render.
         let given = input.as_ref().map(Clean::get);
         let rendered = match step.render(given) {
@@ -153,9 +187,11 @@ pub(crate) async fn take_step(
             Err(error) => return step.fail_before_execution(input, error),
         };
         // Fingerprint.
-        let (bound, world) = match step.bind(&*executor, &rendered, given).await {
-            Ok(found) => found,
-            Err(error) => return step.fail_before_execution(input, error.info),
+        let bound = step.bind(&*executor, &rendered, given);
+        let (bound, world) = match step.unless_stopped(bound).await {
+            Some(Ok(found)) => found,
+            Some(Err(error)) => return step.fail_before_execution(input, error.info),
+            None => return step.rest(StepStatus::Cancelled),
         };
         let fingerprinted = Fingerprinted {
             node_type: &node.node_type,
@@ -174,14 +210,25 @@ pub(crate) async fn take_step(
         if !node.options.requires_approval {
             break (rendered, bound, world, fingerprint, decided, None);
         }
-        let intent = step.intent(&*bound, &rendered, given).await;
+        let Some(intent) = step.unless_stopped(step.intent(&*bound, &rendered, given)).await else {
+            return step.rest(StepStatus::Cancelled);
+        };
         let shown = intent.facts;
+        // A person may be asked by a handler, too, and others are not to wait for that.
+        step.room.close_files();
         match intent.approval(walk, &mut busy, &step.stop).await? {
             Approval::Granted => {
                 // The person may have thought for long, and the world does not wait.
-                let (facts, preview) = step.facts(&*bound, &rendered, given).await;
-                if facts == shown {
-                    break (rendered, bound, world, fingerprint, decided, Some(preview.facts));
+                let now = async {
+                    step.room.open_files().await;
+                    step.facts(&*bound, &rendered, given).await
+                };
+                match step.unless_stopped(now).await {
+                    Some((now, preview)) if now == shown => {
+                        break (rendered, bound, world, fingerprint, decided, Some(preview.facts));
+                    }
+                    Some(_) => {}
+                    None => return step.rest(StepStatus::Cancelled),
                 }
                 asked_again += 1;
                 if asked_again == MOST_ASKED {
@@ -258,16 +305,18 @@ impl Step<'_> {
         self.end_by_hand(status, error, summary)
     }
 
-    /// Comes to rest without having been executed. If the step itself was cancelled, that is recorded, so that its
-    /// question is closed; when the whole run stops, the question stays open for a later answer.
+    /// Comes to rest without having been executed, which is recorded if the step [ends](Walk::ends_unbegun) by that.
     fn rest(&self, status: StepStatus) -> Result<Ended, RunError> {
-        let shield = self.inside.phase.shield();
-        if status != StepStatus::Cancelled || !self.walk.driver.is_cancelled_at(&self.path, shield) {
+        let phase = self.inside.phase;
+        if status != StepStatus::Cancelled || !self.walk.ends_unbegun(&self.path, phase) {
             return Ok(Ended::pending(status));
         }
-        let error = ErrorInfo::new(CANCELLED, "the step was cancelled before it executed");
+        let why = self.walk.out_of_time(&self.path, phase);
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        let message = format!("the step was cancelled before it executed{why}");
+        let error = ErrorInfo::new(CANCELLED, message);
         let mut ended = self.end_by_hand(StepStatus::Cancelled, Some(error), None)?;
-        if !self.absorbs(StepStatus::Cancelled) {
+        if ended.status != StepStatus::Completed {
             ended.status = StepStatus::Cancelled;
         }
         Ok(ended)
@@ -507,7 +556,6 @@ impl Step<'_> {
         let mut spent = Usage::default();
         let mut before: Option<Attempt> = None;
         let policy = self.node.options.retry.clone().unwrap_or_default();
-        let mut pauses = backoff(&policy).build();
         // An attempt that was interrupted or cancelled keeps its number; one that failed is followed by another.
         let interrupted = self.walk.driver.take_interrupted(&self.path);
         let failed = || {
@@ -524,11 +572,14 @@ impl Step<'_> {
         };
         let Interrupted {
             attempt: mut number,
+            failed_before,
             mut memos,
         } = interrupted.unwrap_or_else(|| Interrupted {
             attempt: failed.unwrap_or(1),
-            memos: Vec::new(),
+            ..Interrupted::default()
         });
+        // Those that failed before a crash count.
+        let mut pauses = backoff(&policy).build().skip(failed_before as usize);
         loop {
             let start = StepStart {
                 attempt: number,
@@ -572,8 +623,10 @@ impl Step<'_> {
                 .driver
                 .attempt_failed(&self.path, number, error, retry_at, usage)?;
             spent += usage;
-            before = Some(attempt);
+            before = Some(attempt.without_descriptor());
+            self.room.leave();
             self.pause(Some(pause)).await;
+            self.room.back().await;
             number += 1;
             reason = Reason::Retry;
         }
@@ -588,13 +641,22 @@ impl Step<'_> {
         let failure = attempt.error.take().map(Clean::into_inner);
         let failure = failure.map(|error| error.message).unwrap_or_default();
         let mut message = "the step was cancelled while it waited to be attempted again".to_owned();
-        if let Some(why) = self.walk.out_of_time(&self.path) {
+        if let Some(why) = self.walk.out_of_time(&self.path, self.inside.phase) {
             message = format!("{message}: {why}");
         }
         let message = format!("{message}; the last attempt failed: {failure}");
         let error = ErrorInfo::new(CANCELLED, message).at(&self.path);
         attempt.error = Some(Clean::render(error, &self.walk.run.secrets().redactor()));
         attempt
+    }
+
+    /// Waits for a look at what is outside of the run, unless the step is stopped meanwhile: `None` then.
+    async fn unless_stopped<T>(&self, look: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            found = look => Some(found),
+            () = self.stop.cancelled() => None,
+        }
     }
 
     /// Waits, unless the step is stopped meanwhile.
@@ -628,7 +690,7 @@ impl Step<'_> {
             path.as_str(),
             &node.node_type,
         );
-        let life = Arc::new(Life::new(self.stop.child_token()));
+        let life = Arc::new(Life::new(self.stop.child_token(), Arc::clone(&self.room)));
         let cx = NodeContext::new(
             Arc::clone(walk),
             staged.clone(),
@@ -678,7 +740,7 @@ impl Step<'_> {
         }
         if let Some(error) = &mut error
             && error.code == CANCELLED
-            && let Some(why) = walk.out_of_time(path)
+            && let Some(why) = walk.out_of_time(path, self.inside.phase)
         {
             error.message = format!("{}: {why}", error.message);
         }
@@ -690,6 +752,7 @@ impl Step<'_> {
             kind,
             spent_before: Usage::default(),
             effect: execution.world.kind() == Kind::Effect,
+            absorbed: false,
             duration: began.elapsed(),
         })
     }
@@ -717,8 +780,10 @@ impl Step<'_> {
             kind: FailureKind::default(),
             spent_before: Usage::default(),
             effect: false,
+            absorbed: false,
             duration: Duration::ZERO,
         };
+        attempt.absorbed = self.absorbs(attempt.status);
         let ended = self.ended(&attempt);
         let (result, details) = self.result_of(&mut attempt, input, None, Vec::new(), None);
         walk.driver
@@ -734,6 +799,7 @@ impl Step<'_> {
         fingerprint: Option<Fingerprint>,
     ) -> Result<Ended, RunError> {
         let Rendered { settings, reads, .. } = rendered;
+        attempt.absorbed = self.absorbs(attempt.status);
         let ended = self.ended(&attempt);
         let (result, details) = self.result_of(&mut attempt, input, Some(settings), reads, fingerprint);
         self.walk
@@ -802,16 +868,14 @@ impl Step<'_> {
                 duration: attempt.duration,
                 summary,
                 effect: attempt.effect,
-                absorbed: self.absorbs(attempt.status),
+                absorbed: attempt.absorbed,
             },
         )
     }
 
     /// Whether the component around goes on although the step ended so.
     fn absorbs(&self, status: StepStatus) -> bool {
-        let shield = self.inside.phase.shield();
-        let on_error = self.node.options.on_error;
-        self.walk.absorbs(on_error, status, &self.path, shield)
+        absorbs(self.node.options.on_error, status, self.inside.stop)
     }
 
     fn ended(&self, attempt: &Attempt) -> Ended {
@@ -821,7 +885,7 @@ impl Step<'_> {
         };
         totals.usage += attempt.spent_before;
         totals.counts.add(attempt.status, false);
-        let absorbed = self.absorbs(attempt.status);
+        let absorbed = attempt.absorbed;
         let failure = attempt.error.clone().map(|error| FirstFailure {
             path: self.path.clone(),
             error: error.into_inner(),

@@ -9,11 +9,10 @@ use dad_core::{Clean, ErrorInfo, FirstFailure, HierarchyPath, OnError, StepStatu
 use dad_definition::{Component, Content, Expression, NodeElement, ProgramElement, Selected};
 use dad_run::driver::{ComponentEnd, EnteredComponent, RunDriver};
 use dad_run::{
-    AnswerWish, Asked, EntryPoint, Normaliser, RerunPlan, RunError, RunHandle, RunView, Side, Totals,
-    ViewEntry, is_result, missing_variable, variables_of,
+    AnswerWish, Asked, Descriptors, EntryPoint, Normaliser, RerunPlan, RunError, RunHandle, RunView, Side,
+    Totals, ViewEntry, is_result, missing_variable, variables_of,
 };
 use dad_template::Limits;
-use futures_util::future::join_all;
 use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +23,7 @@ use crate::input::{Asker, AskingPlace, Input, input};
 use crate::reader::Reader;
 use crate::registry::NodeRegistry;
 use crate::road::take_step;
+use crate::room::{Branch, Branches, MOST_PARALLEL, Room};
 use crate::scope::{Frame, ResultCache};
 use crate::subject::{AskedIn, Subjects};
 use crate::waiting::Busy;
@@ -51,6 +51,8 @@ pub(crate) struct Walk {
     reuse_answers: Vec<Selected>,
     /// The steps that are on their way.
     pub(crate) busy: Busy,
+    /// What steps take before they open files.
+    pub(crate) descriptors: Descriptors,
     /// What ran out of time, and how that is told of the steps in it that are stopped.
     out_of_time: Mutex<Vec<(HierarchyPath, String)>>,
 }
@@ -83,6 +85,12 @@ impl<'a> Phase<'a> {
         }
     }
 
+    /// Whether a stop of `stopped` reaches an element.
+    fn is_reached(self, element: &HierarchyPath, stopped: &HierarchyPath) -> bool {
+        let is_inside = |shield: &HierarchyPath| stopped != shield && stopped.is_within(shield);
+        element.is_within(stopped) && self.shield().is_none_or(is_inside)
+    }
+
     /// The component whose `finally` executes: only a cancel of something inside it stops anything here.
     pub(crate) const fn shield(self) -> Option<&'a HierarchyPath> {
         match self {
@@ -112,6 +120,26 @@ pub(crate) struct Inside<'a> {
     pub(crate) side: Side,
     /// What was executed before.
     pub(crate) effects: &'a Effects,
+    /// The branch of the concurrent component around it, if there is one.
+    pub(crate) branch: Option<&'a Arc<Branch>>,
+}
+
+/// What stops a component, and the branch whose place it uses.
+#[derive(Clone, Copy)]
+struct Stops<'a> {
+    phase: Phase<'a>,
+    branch: Option<&'a Arc<Branch>>,
+    /// Fires when what is around it is to stop.
+    around: &'a CancellationToken,
+    /// Fires when it is to stop itself.
+    own: &'a CancellationToken,
+}
+
+/// Whether what is around an element continues however it ended. A failure is absorbed by the element's own word, a cancel
+/// only if it was meant for the element or something in it: then what is around it is not to stop.
+pub(crate) fn absorbs(on_error: OnError, status: StepStatus, around: &CancellationToken) -> bool {
+    let absorbs_cancel = || on_error == OnError::Continue && !around.is_cancelled();
+    on_error.absorbs(status) || (status == StepStatus::Cancelled && absorbs_cancel())
 }
 
 /// What executing a component gave beside what its steps came to.
@@ -145,6 +173,10 @@ impl Walk {
             ask: selected(plan.map_or(none, |plan| &plan.ask), &run),
             reuse_answers: selected(plan.map_or(none, |plan| &plan.reuse_answers), &run),
             busy: Busy::default(),
+            descriptors: run
+                .resources()
+                .get::<Descriptors>()
+                .map_or_else(Descriptors::of_process, |given| (*given).clone()),
             out_of_time: Mutex::default(),
             run,
             driver,
@@ -159,26 +191,21 @@ impl Walk {
         stop.cancel();
     }
 
-    /// Whether the component around an element goes on however it ended: a failure is absorbed by the element's own word, a
-    /// cancel only if it was one of the element, or of a component around it, and not of the whole run.
-    pub(crate) fn absorbs(
-        &self,
-        on_error: OnError,
-        status: StepStatus,
-        path: &HierarchyPath,
-        shield: Option<&HierarchyPath>,
-    ) -> bool {
-        let is_of_element =
-            || !self.driver.cancelled().is_cancelled() && self.driver.is_cancelled_at(path, shield);
-        on_error.absorbs(status)
-            || (status == StepStatus::Cancelled && on_error == OnError::Continue && is_of_element())
+    /// Why a step is stopped for want of time, if it is.
+    pub(crate) fn out_of_time(&self, step: &HierarchyPath, phase: Phase<'_>) -> Option<String> {
+        let out_of_time = self.out_of_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = out_of_time.iter().find(|(path, _)| phase.is_reached(step, path));
+        found.map(|(_, why)| why.clone())
     }
 
-    /// Why a step is stopped for want of time, if it is.
-    pub(crate) fn out_of_time(&self, step: &HierarchyPath) -> Option<String> {
+    /// Whether a step or component that is stopped before it has begun ends by that, so that its question is closed: it was
+    /// cancelled, or the time of a component around it is over. When the whole run stops it stays open, for the next session.
+    pub(crate) fn ends_unbegun(&self, path: &HierarchyPath, phase: Phase<'_>) -> bool {
+        let root = &self.run.program().root.path;
         let out_of_time = self.out_of_time.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = out_of_time.iter().find(|(path, _)| step.is_within(path));
-        found.map(|(_, why)| why.clone())
+        let mut timed_out = out_of_time.iter().filter(|(around, _)| around != root);
+        timed_out.any(|(around, _)| phase.is_reached(path, around))
+            || self.driver.is_cancelled_at(path, phase.shield())
     }
 
     /// Whether one step executes and nothing else.
@@ -235,7 +262,14 @@ impl Walk {
         let program = Arc::clone(self.run.program());
         let root = &program.root;
         let side = Side::of_root(&root.path, self.entry_point.as_ref());
-        let stop = &self.driver.cancelled().child_token();
+        let around = self.driver.cancelled();
+        let stop = &around.child_token();
+        let stops = Stops {
+            phase: Phase::Body,
+            branch: None,
+            around,
+            own: stop,
+        };
         let _stoppable = self.driver.stoppable(&root.path, stop, None);
         let place = AskingPlace {
             asker: Asker::Component(root),
@@ -243,7 +277,7 @@ impl Walk {
             around: None,
             side,
         };
-        let asked = match self.asked_variables(root, place, stop).await? {
+        let asked = match self.asked_variables(root, place, stops).await? {
             Ok(asked) => asked,
             Err(ended) => {
                 return Ok(WalkEnded {
@@ -260,7 +294,7 @@ impl Walk {
             missing.to_info().at(&root.path)
         });
         let error = missing.or(error);
-        let ended = self.root_in_time(root, (&frame, error), stop, side).await?;
+        let ended = self.root_in_time(root, (&frame, error), stops, side).await?;
         let output = match &program.output {
             // A step that executes alone leaves out what others would have given.
             Some(output) if ended.status == StepStatus::Completed && !self.is_alone() => {
@@ -277,29 +311,18 @@ impl Walk {
         self: &Arc<Self>,
         root: &Component,
         variables: (&Arc<Frame>, Option<ErrorInfo>),
-        stop: &CancellationToken,
+        stops: Stops<'_>,
         side: Side,
     ) -> Result<Ended, RunError> {
         let Some(left) = self.driver.wall_time_left() else {
             return self
-                .enter(
-                    root,
-                    &root.path,
-                    variables,
-                    (Phase::Body, stop),
-                    (side, &self.effects),
-                )
+                .enter(root, &root.path, variables, stops, (side, &self.effects))
                 .await;
         };
-        let cancelled = stop;
+        let cancelled = stops.own;
         let stop = cancelled.child_token();
-        let mut walk = Box::pin(self.enter(
-            root,
-            &root.path,
-            variables,
-            (Phase::Body, &stop),
-            (side, &self.effects),
-        ));
+        let stops = Stops { own: &stop, ..stops };
+        let mut walk = Box::pin(self.enter(root, &root.path, variables, stops, (side, &self.effects)));
         let mut ended = tokio::select! {
             biased;
             ended = &mut walk => return ended,
@@ -368,20 +391,29 @@ impl Walk {
                 return Ok(ended);
             }
             let stop = &inside.stop.child_token();
+            let stops = Stops {
+                phase,
+                branch: inside.branch,
+                around: inside.stop,
+                own: stop,
+            };
             let _stoppable = self.driver.stoppable(&path, stop, phase.shield());
+            if stop.is_cancelled() {
+                return self.rest(component, &path, StepStatus::Cancelled, stops);
+            }
             let place = AskingPlace {
                 asker: Asker::Component(component),
                 path: &path,
                 around: Some(frame),
                 side,
             };
-            let asked = self.asked_variables(component, place, stop).await?;
+            let asked = self.asked_variables(component, place, stops).await?;
             let mut given = match asked {
                 Ok(asked) => asked.unwrap_or_default(),
                 Err(Ended {
                     status: StepStatus::Cancelled,
                     ..
-                }) => return self.rest(component, &path, StepStatus::Cancelled, phase),
+                }) => return self.rest(component, &path, StepStatus::Cancelled, stops),
                 Err(ended) => return Ok(ended),
             };
             let (frame, error) = loop {
@@ -389,14 +421,14 @@ impl Walk {
                 if error.is_some() || !component.options.requires_approval || side == Side::Before {
                     break (frame, error);
                 }
-                match self.component_approval(component, place, &frame, stop).await? {
+                match self.component_approval(component, place, &frame, stops).await? {
                     Approval::Granted => break (frame, error),
                     Approval::Edited(input) => given = variables_of(input.get()),
-                    Approval::Denied(error) => return self.refuse(component, &path, error),
-                    Approval::Pending(status) => return self.rest(component, &path, status, phase),
+                    Approval::Denied(error) => return self.refuse(component, &path, error, stops),
+                    Approval::Pending(status) => return self.rest(component, &path, status, stops),
                 }
             };
-            self.enter(component, &path, (&frame, error), (phase, stop), (side, effects))
+            self.enter(component, &path, (&frame, error), stops, (side, effects))
                 .await
         })
     }
@@ -407,15 +439,16 @@ impl Walk {
         &self,
         component: &Component,
         place: AskingPlace<'_>,
-        stop: &CancellationToken,
+        stops: Stops<'_>,
     ) -> Result<Result<Option<Map<String, serde_json::Value>>, Ended>, RunError> {
         let path = place.path;
-        let mut busy = self.busy.step();
-        Ok(match input(self, place, &mut busy, stop).await? {
+        let mut busy = self.busy.step(&Room::new(stops.branch, &self.descriptors));
+        Ok(match input(self, place, &mut busy, stops.own).await? {
             Input::Is(input) => Ok(input.map(|input| variables_of(input.get()))),
-            Input::Fails(error) => Err(self.refuse(component, path, error)?),
+            Input::Fails(error) => Err(self.refuse(component, path, error, stops)?),
             Input::Denied(reason) => {
-                Err(self.refuse(component, path, ErrorInfo::new("failed_by_hand", reason))?)
+                let error = ErrorInfo::new("failed_by_hand", reason);
+                Err(self.refuse(component, path, error, stops)?)
             }
             Input::Pending(status) => Err(Ended::pending(status)),
         })
@@ -427,7 +460,7 @@ impl Walk {
         component: &Component,
         place: AskingPlace<'_>,
         frame: &Frame,
-        stop: &CancellationToken,
+        stops: Stops<'_>,
     ) -> Result<Approval, RunError> {
         let AskingPlace {
             asker, path, around, ..
@@ -447,7 +480,8 @@ impl Walk {
                 .driver
                 .facts_digest(&json!({ "kind": component.kind, "variables": normalised })),
         };
-        intent.approval(self, &mut self.busy.step(), stop).await
+        let mut busy = self.busy.step(&Room::new(stops.branch, &self.descriptors));
+        intent.approval(self, &mut busy, stops.own).await
     }
 
     /// Ends a component as failed that is not entered: what is in it does not execute, `finally` neither.
@@ -456,11 +490,11 @@ impl Walk {
         component: &Component,
         path: &HierarchyPath,
         error: ErrorInfo,
+        stops: Stops<'_>,
     ) -> Result<Ended, RunError> {
         let mut all = Ended::nothing();
         all.fail(path, error.at(path));
-        // A failure is absorbed wherever it stands.
-        self.end_unentered(component, path, all, Phase::Body)
+        self.end_unentered(component, path, all, stops)
     }
 
     /// Records how a component ended without anything in it having been executed.
@@ -469,27 +503,26 @@ impl Walk {
         component: &Component,
         path: &HierarchyPath,
         all: Ended,
-        phase: Phase<'_>,
+        stops: Stops<'_>,
     ) -> Result<Ended, RunError> {
         let entered = self
             .driver
             .enter_component(path, component.kind, Clean::default())?;
-        self.leave(component, &entered, all, (Facts::default(), phase))
+        self.leave(component, &entered, all, (Facts::default(), stops))
     }
 
-    /// Comes to rest without entering a component. If the component itself was cancelled, that is recorded, so that its
-    /// question is closed; when the whole run stops, the question stays open for a later answer.
+    /// Comes to rest without entering a component, which is recorded if it [ends](Self::ends_unbegun) by that.
     fn rest(
         &self,
         component: &Component,
         path: &HierarchyPath,
         status: StepStatus,
-        phase: Phase<'_>,
+        stops: Stops<'_>,
     ) -> Result<Ended, RunError> {
-        if status != StepStatus::Cancelled || !self.driver.is_cancelled_at(path, phase.shield()) {
+        if status != StepStatus::Cancelled || !self.ends_unbegun(path, stops.phase) {
             return Ok(Ended::pending(status));
         }
-        self.end_unentered(component, path, Ended::pending(StepStatus::Cancelled), phase)
+        self.end_unentered(component, path, Ended::pending(StepStatus::Cancelled), stops)
     }
 
     /// How a component ended before the run was resumed, if that stands. What is under `finally` executes again, because
@@ -583,18 +616,21 @@ impl Walk {
         component: &Component,
         path: &HierarchyPath,
         (frame, error): (&Arc<Frame>, Option<ErrorInfo>),
-        (phase, stop): (Phase<'_>, &CancellationToken),
+        stops: Stops<'_>,
         (side, effects): (Side, &Effects),
     ) -> Result<Ended, RunError> {
+        let phase = stops.phase;
         let values = self.recorded_variables(path, frame)?;
-        let entered = &self.driver.enter_component(path, component.kind, values)?;
+        let entered = self.driver.enter_component(path, component.kind, values)?;
+        let entered = &self.kept(entered, stops.branch);
         let inside = Inside {
             frame,
             entered,
-            stop,
+            stop: stops.own,
             phase,
             side,
             effects,
+            branch: stops.branch,
         };
         let mut all = Ended::nothing();
         let facts = match error {
@@ -607,22 +643,29 @@ impl Walk {
         // What waits has not come to its end.
         if let Content::Sequence { elements, finally } = &component.content
             && all.status != StepStatus::Waiting
+            && !finally.is_empty()
         {
-            let mut last = Ended::nothing();
             let inside = Inside {
                 phase: Phase::Finally(path),
-                stop: &CancellationToken::new(),
+                stop: &self.driver.ended_at_once().child_token(),
                 ..inside
             };
             let mut passed = self.is_passed(elements, inside);
-            self.list(finally, inside, &mut passed, &mut last).await?;
-            all.add(last);
+            all.add(self.finally(finally, inside, &mut passed).await?);
         }
         // Also if the cancel came when only `finally` was left, or what was stopped had finished all the same.
         if all.status != StepStatus::Waiting && self.driver.is_cancelled_at(path, phase.shield()) {
             all.cancel();
         }
-        self.leave(component, entered, all, (facts, phase))
+        self.leave(component, entered, all, (facts, stops))
+    }
+
+    /// A component, iteration or branch with its directory open, unless many of them may be entered at the same time.
+    pub(crate) fn kept(&self, entered: EnteredComponent, branch: Option<&Arc<Branch>>) -> EnteredComponent {
+        match branch {
+            None => entered,
+            Some(_) => self.driver.without_descriptor(entered),
+        }
     }
 
     /// Notes how a component ended, and what that means for the one around it.
@@ -631,10 +674,9 @@ impl Walk {
         component: &Component,
         entered: &EnteredComponent,
         mut all: Ended,
-        (facts, phase): (Facts, Phase<'_>),
+        (facts, stops): (Facts, Stops<'_>),
     ) -> Result<Ended, RunError> {
-        let on_error = component.options.on_error;
-        let absorbed = self.absorbs(on_error, all.status, &entered.path, phase.shield());
+        let absorbed = absorbs(component.options.on_error, all.status, stops.around);
         self.driver.leave_component(
             entered,
             &ComponentEnd {
@@ -725,14 +767,14 @@ impl Walk {
         }
     }
 
-    /// Elements in order, up to the first that fails or the end of the run.
-    pub(crate) async fn list(
+    /// Elements in order, up to the first that does not end well, which is given.
+    pub(crate) async fn list<'e>(
         self: &Arc<Self>,
-        elements: &[ProgramElement],
+        elements: &'e [ProgramElement],
         inside: Inside<'_>,
         passed: &mut bool,
         all: &mut Ended,
-    ) -> Result<(), RunError> {
+    ) -> Result<Option<&'e ProgramElement>, RunError> {
         for element in elements {
             let path = inside.entered.path.child(element.id());
             let side = inside.side.of_child(&path, self.entry_point.as_ref(), passed);
@@ -740,10 +782,31 @@ impl Walk {
             let goes_on = ended.status == StepStatus::Completed;
             all.add(ended);
             if !goes_on {
-                return Ok(());
+                return Ok(Some(element));
             }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// The `finally` of a component. What a stop leaves of it undone is told.
+    async fn finally(
+        self: &Arc<Self>,
+        elements: &[ProgramElement],
+        inside: Inside<'_>,
+        passed: &mut bool,
+    ) -> Result<Ended, RunError> {
+        let mut ended = Ended::nothing();
+        let stopped_at = self.list(elements, inside, passed, &mut ended).await?;
+        if let Some(element) = stopped_at
+            && inside.stop.is_cancelled()
+        {
+            let component = &inside.entered.path;
+            let element = component.child(element.id());
+            tracing::warn!(
+                "the `finally` of `{component}` did not finish: `{element}` was stopped, and nothing behind it executes"
+            );
+        }
+        Ok(ended)
     }
 
     /// Whether the entry point is one of these elements, or in one.
@@ -765,19 +828,29 @@ impl Walk {
     ) -> Result<(), RunError> {
         let mut passed = false;
         let branches: Vec<Effects> = elements.iter().map(|_| inside.effects.branch()).collect();
-        let walks = elements.iter().zip(&branches).map(|(element, effects)| {
+        let placed = elements.iter().zip(&branches).map(|(element, effects)| {
             let path = inside.entered.path.child(element.id());
             let side = inside
                 .side
                 .of_child(&path, self.entry_point.as_ref(), &mut passed);
+            (element, effects, path, side)
+        });
+        let walk = |(number, (element, effects, path, side)), branch: Arc<Branch>| async move {
             let inside = Inside {
                 side,
                 effects,
+                branch: Some(&branch),
                 ..inside
             };
-            self.element(element, path, inside)
-        });
-        for ended in join_all(walks).await {
+            (number, self.element(element, path, inside).await)
+        };
+        let mut ended = Vec::new();
+        let room = self.branches(MOST_PARALLEL, inside.branch);
+        room.execute(placed.enumerate(), walk, |branch| ended.push(branch))
+            .await;
+        // In the order of the definition, whichever ended first.
+        ended.sort_by_key(|(number, _)| *number);
+        for (_, ended) in ended {
             all.add(ended?);
         }
         branches
@@ -786,6 +859,16 @@ impl Walk {
             .take(1)
             .for_each(|first| inside.effects.note(first));
         Ok(())
+    }
+
+    /// The branches of a concurrent component.
+    pub(crate) fn branches<'a>(&'a self, limit: usize, around: Option<&'a Arc<Branch>>) -> Branches<'a> {
+        Branches {
+            limit,
+            steps: self.descriptors.steps(),
+            around,
+            busy: &self.busy,
+        }
     }
 
     async fn element(
@@ -797,11 +880,8 @@ impl Walk {
         if inside.side == Side::Outside {
             return Ok(Ended::nothing());
         }
-        if self.is_stopped(inside) || self.driver.is_cancelled_at(&path, inside.phase.shield()) {
-            return Ok(Ended {
-                status: StepStatus::Cancelled,
-                ..Ended::nothing()
-            });
+        if self.is_stopped(inside) {
+            return Ok(Ended::pending(StepStatus::Cancelled));
         }
         match element {
             ProgramElement::Node(node) => take_step(self, node, path, inside).await,
@@ -812,7 +892,9 @@ impl Walk {
 
     /// Whether nothing more is begun.
     pub(crate) fn is_stopped(&self, inside: Inside<'_>) -> bool {
-        inside.stop.is_cancelled() || (inside.phase == Phase::Body && self.driver.cancelled().is_cancelled())
+        // Always asked, because it has what was asked for done.
+        let is_stopped = self.driver.is_stopped();
+        inside.stop.is_cancelled() || (inside.phase == Phase::Body && is_stopped)
     }
 
     fn recorded_variables(

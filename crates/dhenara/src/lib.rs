@@ -90,7 +90,7 @@ pub use dad_observability::ObservabilitySettings;
 #[cfg(feature = "project")]
 pub use dad_project::{Project, ProjectError};
 pub use dad_run::{
-    ActiveRun, Catalog, Durability, RunContext, RunEnd, RunError, RunHandle, RunView, Share,
+    ActiveRun, Catalog, Durability, RunContext, RunEnd, RunError, RunHandle, RunStop, RunView, Share,
     find_project_root,
 };
 pub use dad_runner::{

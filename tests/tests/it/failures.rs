@@ -305,7 +305,7 @@ fn a_run_that_is_interrupted_at_the_keyboard_is_cancelled() {
 
 #[cfg(unix)]
 #[test]
-fn a_second_interrupt_ends_the_process_at_once() {
+fn a_second_interrupt_ends_finally_too() {
     let env = TestEnvironment::new();
     let step = |name: &str| {
         let script = "test -e $var{project_root}/open || sleep 600";
@@ -333,10 +333,15 @@ fn a_second_interrupt_ends_the_process_at_once() {
     let child = interrupt_in("cleans");
     let output = env.finish(running).expect(130);
     let told = env.shown(&output.stderr);
-    let goes_on = "ended at once; resume the run with `dhenara resume run_00000000_000000_000001`";
-    assert!(told.contains(goes_on), "{told}");
+    for line in [
+        "ending what still executes, `finally` too",
+        "the `finally` of `long_root` did not finish: `long_root.cleans` was stopped, and nothing behind it executes",
+        "next      dhenara resume run_00000000_000000_000001",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
     let shown = env.run(&["runs", "show", "last", "--json"]).expect(0);
-    assert_eq!(shown.json("cli_runs_show")["status"], "interrupted");
+    assert_eq!(shown.json("cli_runs_show")["status"], "cancelled");
 
     let is_alive = || kill(&["-0", "--", &format!("-{child}")]).status.success();
     // The second signal ends what the run started; otherwise it would execute for ten minutes.

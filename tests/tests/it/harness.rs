@@ -124,7 +124,16 @@ impl TestEnvironment {
 
     /// Starts `dhenara` in the project; [`finish`](Self::finish) waits for it.
     pub(crate) fn start(&self, args: &[&str]) -> Child {
-        let mut command = self.command(env!("CARGO_BIN_EXE_dhenara-under-test"), &self.project());
+        let program = env!("CARGO_BIN_EXE_dhenara-under-test");
+        let mut command = match cfg!(target_os = "linux") {
+            // The tests themselves may have been started to ignore signals, as shells do it in the background.
+            true => {
+                let mut command = self.command("env", &self.project());
+                command.args(["--default-signal=INT,HUP", program]);
+                command
+            }
+            false => self.command(program, &self.project()),
+        };
         let piped = command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
         piped.spawn().unwrap()
     }

@@ -10,6 +10,7 @@ mod nodes;
 #[cfg(unix)]
 mod pty;
 
+mod answering;
 mod answers;
 mod approval;
 mod asking;
@@ -65,6 +66,8 @@ mod repair;
 mod rerun;
 mod resume;
 #[cfg(unix)]
+mod room;
+#[cfg(unix)]
 mod same_question;
 mod sandbox;
 #[cfg(unix)]
@@ -79,6 +82,8 @@ mod sizes;
 #[cfg(unix)]
 mod static_truth;
 mod stops;
+#[cfg(unix)]
+mod stops_real;
 #[cfg(unix)]
 mod talks;
 #[cfg(unix)]

@@ -16,7 +16,7 @@ use crate::harness::{TestEnvironment, journal, read_json, records};
 use crate::intervene::wait_for;
 
 /// Whether the newest run has a record of a kind, about a path that ends so.
-fn has_record(env: &TestEnvironment, kind: &str, path: &str) -> bool {
+pub(crate) fn has_record(env: &TestEnvironment, kind: &str, path: &str) -> bool {
     let run = env.runs().pop();
     run.is_some_and(|run| {
         let text = std::fs::read_to_string(run.join(".run/journal.jsonl")).unwrap_or_default();
@@ -48,7 +48,7 @@ fn begun_behind_the_cancel(run: &Path) -> Vec<String> {
     kinds.filter(|kind| begins.contains(&kind.as_str())).collect()
 }
 
-fn status(env: &TestEnvironment, path: &str) -> Option<StepStatus> {
+pub(crate) fn status(env: &TestEnvironment, path: &str) -> Option<StepStatus> {
     let view = RunView::open(env.last_run()).unwrap();
     let found = view.entries.iter().find(|(entry, _)| entry.as_str() == path);
     found.map(|(_, entry)| entry.status())
@@ -394,15 +394,7 @@ finally:
 fn a_closed_terminal_stops_a_run_and_finally_runs() {
     let env = TestEnvironment::new();
     env.write("flow.yaml", HANGS_UP);
-    // The tests themselves may have been started by `nohup`.
-    let mut command = env.command("env", &env.project());
-    let program = env!("CARGO_BIN_EXE_dhenara-under-test");
-    let running = command
-        .args(["--default-signal=HUP", program, "run", "flow", "flow.yaml"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let running = env.start(&["run", "flow", "flow.yaml"]);
     wait_for("the step", || has_record(&env, "process_started", ".waits"));
     // The shell and the system both send it.
     env.signal(&running, "HUP");

@@ -7,7 +7,10 @@ mod control;
 mod nodes;
 mod reruns;
 mod resume;
+mod room;
 mod steps;
+mod stop_cases;
+mod stop_table;
 mod stopping;
 
 use std::path::Path;

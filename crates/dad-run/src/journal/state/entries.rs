@@ -47,6 +47,8 @@ pub(crate) struct Left {
     pub(crate) started: Vec<u64>,
     /// The last attempt that failed and was to be followed by another, unless that began.
     pub(crate) failed: Option<u32>,
+    /// The last attempt with which the step ended in failure; attempts behind it are those of a new visit.
+    pub(crate) ended: u32,
 }
 
 impl Entries {
@@ -125,10 +127,8 @@ impl Entries {
             RecordBody::StepStarted { path, attempt, .. } => self.step_started(path, attempt, seq, at),
             RecordBody::AttemptFailed { path, attempt, .. } => {
                 let left = self.left.entry(path.clone()).or_default();
-                *left = Left {
-                    started: Vec::new(),
-                    failed: Some(attempt),
-                };
+                left.started.clear();
+                left.failed = Some(attempt);
                 let running = ViewEntry::Running {
                     attempt: attempt.saturating_add(1),
                     started_at: at,
@@ -205,8 +205,14 @@ impl Entries {
     fn step_committed(&mut self, mut step: Box<StepCommitted>) {
         // An approval covers one visit of its step, with its retries.
         self.approved.remove(&step.path);
-        if step.status == StepStatus::Completed {
-            self.left.remove(&step.path);
+        match step.status {
+            StepStatus::Completed => drop(self.left.remove(&step.path)),
+            // It is gone on with as one that was interrupted.
+            StepStatus::Cancelled => {}
+            status if status.is_failure() => {
+                self.left.entry(step.path.clone()).or_default().ended = step.attempt;
+            }
+            _ => {}
         }
         match self.entries.entry(step.path.clone()) {
             Entry::Occupied(mut entry) => {

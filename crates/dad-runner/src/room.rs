@@ -1,0 +1,273 @@
+//! Room for what executes at the same time: places in concurrent components, and file descriptors.
+//!
+//! A branch of a concurrent component has a place in it, which counts as taken while anything in the branch executes, and is given
+//! back while all of it waits. A step takes file descriptors before its first file. What comes back takes its places from the
+//! outermost to the innermost, then descriptors, and holds nothing further in while it waits for one: so what is waited for is held
+//! only by what can go on.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use dad_run::{DescriptorPermit, Descriptors};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::waiting::Busy;
+
+/// How many elements of `parallel` may execute at the same time.
+pub(crate) const MOST_PARALLEL: usize = 64;
+
+/// A branch of a concurrent component.
+#[derive(Debug)]
+pub(crate) struct Branch {
+    places: Arc<Semaphore>,
+    around: Option<Arc<Branch>>,
+    state: Mutex<BranchState>,
+}
+
+#[derive(Debug)]
+struct BranchState {
+    /// How much of it executes: itself, or branches in it.
+    active: usize,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Branch {
+    fn begin(place: OwnedSemaphorePermit, around: Option<&Arc<Self>>) -> Arc<Self> {
+        if let Some(around) = around {
+            around.join();
+        }
+        Arc::new(Self {
+            places: Arc::clone(place.semaphore()),
+            around: around.cloned(),
+            state: Mutex::new(BranchState {
+                active: 1,
+                place: Some(place),
+            }),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, BranchState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more of it executes, while others do.
+    fn join(&self) {
+        self.state().active += 1;
+    }
+
+    /// One less of it executes.
+    fn leave(&self) {
+        let mut state = self.state();
+        state.active -= 1;
+        if state.active == 0 {
+            drop(state.place.take());
+            drop(state);
+            self.around.iter().for_each(|around| around.leave());
+        }
+    }
+
+    /// Its place is free, and the one around it is left to the caller.
+    fn end(&self) {
+        let mut state = self.state();
+        state.active -= 1;
+        drop(state.place.take());
+    }
+
+    /// One more of it executes, once there is a place for it.
+    fn enter(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            if self.is_joined() {
+                return;
+            }
+            // Given back if this is dropped before there is a place.
+            let mut entered = None;
+            if let Some(around) = &self.around {
+                around.enter().await;
+                entered = Some(Entered(around));
+            }
+            // It is never closed.
+            let place = Arc::clone(&self.places).acquire_owned().await.ok();
+            let mut state = self.state();
+            state.active += 1;
+            if state.active == 1 {
+                state.place = place;
+                std::mem::forget(entered);
+            }
+        })
+    }
+
+    fn is_joined(&self) -> bool {
+        let mut state = self.state();
+        let is_active = state.active > 0;
+        state.active += usize::from(is_active);
+        is_active
+    }
+
+    /// One more of it executes, whether there is a place for it or not.
+    fn enter_now(&self) {
+        if !self.is_joined() {
+            self.around.iter().for_each(|around| around.enter_now());
+            self.join();
+        }
+    }
+}
+
+/// A branch that was entered, and is left when this is dropped.
+struct Entered<'a>(&'a Branch);
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+/// The branches of a concurrent component, of which so many may execute at the same time.
+pub(crate) struct Branches<'a> {
+    pub(crate) limit: usize,
+    /// For how many steps there are descriptors.
+    pub(crate) steps: usize,
+    pub(crate) around: Option<&'a Arc<Branch>>,
+    pub(crate) busy: &'a Busy,
+}
+
+impl Branches<'_> {
+    /// Executes branches, begun in order as others end or wait. `each` makes one, `ended` is called for each that has ended. Of those
+    /// that wait no more are begun than there may be descriptors for.
+    pub(crate) async fn execute<I, F: Future<Output = T>, T>(
+        &self,
+        branches: impl Iterator<Item = I>,
+        each: impl Fn(I, Arc<Branch>) -> F,
+        mut ended: impl FnMut(T),
+    ) {
+        let places = Arc::new(Semaphore::new(self.limit));
+        let most_begun = self.limit.max(2 * self.steps);
+        let mut branches = branches.fuse();
+        let mut executing = FuturesUnordered::new();
+        let mut begins_more = true;
+        let mut has_left = false;
+        // The run does not come to rest while there is something to begin.
+        let mut busy = None;
+        loop {
+            let may_begin = begins_more && executing.len() < most_begun;
+            busy = may_begin.then(|| busy.take().unwrap_or_else(|| self.busy.begins()));
+            tokio::select! {
+                // What waits and comes back is before what has not begun: this asks anew each time.
+                biased;
+                Some(result) = executing.next(), if !executing.is_empty() => {
+                    ended(result);
+                    // The place around goes from branch to branch, and with the last one back to this.
+                    match has_left && executing.is_empty() {
+                        true => has_left = false,
+                        false => self.around.iter().for_each(|around| around.leave()),
+                    }
+                }
+                place = Arc::clone(&places).acquire_owned(), if may_begin => match (place, branches.next()) {
+                    (Ok(place), Some(item)) => {
+                        let branch = Branch::begin(place, self.around);
+                        let begins = self.busy.begins();
+                        let execution = each(item, Arc::clone(&branch));
+                        executing.push(async move {
+                            drop(begins);
+                            let result = execution.await;
+                            branch.end();
+                            result
+                        });
+                    }
+                    _ => {
+                        begins_more = false;
+                        if !executing.is_empty() {
+                            self.around.iter().for_each(|around| around.leave());
+                            has_left = true;
+                        }
+                    }
+                },
+                else => break,
+            }
+        }
+    }
+}
+
+/// The room of a step: its place in the branch it stands in, and its descriptors.
+#[derive(Debug)]
+pub(crate) struct Room {
+    branch: Option<Arc<Branch>>,
+    descriptors: Descriptors,
+    state: Mutex<RoomState>,
+}
+
+#[derive(Debug, Default)]
+struct RoomState {
+    /// Whether the place is given back.
+    is_away: bool,
+    /// Whether it needs descriptors when it is not.
+    needs_files: bool,
+    files: Option<DescriptorPermit>,
+}
+
+impl Room {
+    pub(crate) fn new(branch: Option<&Arc<Branch>>, descriptors: &Descriptors) -> Arc<Self> {
+        Arc::new(Self {
+            branch: branch.cloned(),
+            descriptors: descriptors.clone(),
+            state: Mutex::default(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, RoomState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until there are descriptors for the files of the step.
+    pub(crate) async fn open_files(&self) {
+        self.state().needs_files = true;
+        if self.state().files.is_none() {
+            let files = self.descriptors.acquire().await;
+            self.state().files = files;
+        }
+    }
+
+    /// The step has no open files any more.
+    pub(crate) fn close_files(&self) {
+        let mut state = self.state();
+        state.needs_files = false;
+        state.files = None;
+    }
+}
+
+#[async_trait]
+impl dad_events::StepRoom for Room {
+    fn leave(&self) {
+        let mut state = self.state();
+        state.files = None;
+        if !std::mem::replace(&mut state.is_away, true) {
+            self.branch.iter().for_each(|branch| branch.leave());
+        }
+    }
+
+    async fn back(&self) {
+        if !self.state().is_away {
+            return;
+        }
+        if let Some(branch) = &self.branch {
+            branch.enter().await;
+        }
+        let needs_files = {
+            let mut state = self.state();
+            state.is_away = false;
+            state.needs_files
+        };
+        if needs_files {
+            self.open_files().await;
+        }
+    }
+
+    fn back_now(&self) {
+        let mut state = self.state();
+        if std::mem::replace(&mut state.is_away, false) {
+            self.branch.iter().for_each(|branch| branch.enter_now());
+        }
+    }
+}

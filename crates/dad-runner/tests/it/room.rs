@@ -1,0 +1,266 @@
+//! How much executes at the same time: places in concurrent components, descriptors, and what gives them back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dad_core::{FlowDefinition, OnError, RetryPolicy, RunStatus};
+use dad_definition::{FlowBuilder, ForEachBuilder, NodeBuilder, ParallelBuilder};
+use dad_events::pause_time_limit;
+use dad_run::{Descriptors, RunView};
+use dad_runner::{
+    BindContext, Bound, BoundStep, FlowRunner, Node, NodeContext, NodeError, NodeOutput, RunReport, World,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::nodes::{echo, registry};
+use crate::{context, report};
+
+/// How many steps execute now, and the most that ever did.
+#[derive(Debug, Default)]
+struct Meter {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Meter {
+    fn more(&self) {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+    }
+
+    fn less(&self) {
+        self.now.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn most(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+}
+
+/// Executes for a second, and perhaps waits for its turn before that for five minutes.
+#[derive(Default)]
+struct Measured;
+
+#[derive(Deserialize, JsonSchema)]
+struct MeasuredSettings {
+    #[serde(default)]
+    queues: bool,
+    #[serde(default)]
+    fails_first: bool,
+}
+
+impl Node for Measured {
+    type Settings = MeasuredSettings;
+    type Input = serde_json::Value;
+    type Outcome = serde_json::Value;
+    const TYPE: &'static str = "measured";
+
+    fn bind(
+        &self,
+        settings: MeasuredSettings,
+        _: Option<serde_json::Value>,
+        _: &BindContext<'_>,
+    ) -> Result<Bound, NodeError> {
+        Ok(Box::new(settings))
+    }
+}
+
+#[async_trait]
+impl BoundStep for MeasuredSettings {
+    async fn world(&self) -> Result<World, NodeError> {
+        Ok(World::Pure)
+    }
+
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
+        let meter = cx.resource::<Meter>().unwrap();
+        if self.queues {
+            let pause = pause_time_limit();
+            tokio::time::sleep(Duration::from_mins(5)).await;
+            pause.end().await;
+        }
+        meter.more();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        meter.less();
+        match self.fails_first && cx.attempt() == 1 {
+            true => Err(NodeError::new("not_yet", "another attempt may succeed")),
+            false => Ok(NodeOutput::new(json!("done"))),
+        }
+    }
+}
+
+fn measured(settings: serde_json::Value) -> NodeBuilder {
+    crate::nodes::node("measured", settings)
+}
+
+fn plain() -> NodeBuilder {
+    measured(json!({}))
+}
+
+/// How a flow went, how long it took, and the most steps that executed at the same time.
+async fn went(flow: FlowDefinition, steps: usize) -> (RunReport, Duration, usize) {
+    let project = tempfile::tempdir().unwrap();
+    let meter = Arc::new(Meter::default());
+    let context = context(project.path())
+        .nodes(registry().register::<Measured>())
+        .resource(Arc::clone(&meter))
+        .resource(Arc::new(Descriptors::for_steps(steps)));
+    let began = tokio::time::Instant::now();
+    let ended = report(FlowRunner::new(flow, context.build().unwrap()).run().await);
+    drop(dad_tests::validate_run_dir(&ended.run_dir));
+    (ended, began.elapsed(), meter.most())
+}
+
+/// A flow of one group of as many equal elements.
+fn group(count: usize, element: impl Fn() -> NodeBuilder) -> FlowDefinition {
+    let elements = (0..count).fold(FlowBuilder::new(), |group, number| {
+        group.node(&format!("e{number}"), element())
+    });
+    FlowBuilder::new()
+        .parallel("group", ParallelBuilder::new(elements))
+        .build()
+        .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_group_sixty_four_elements_execute_at_the_same_time() {
+    let (ended, took, most) = went(group(150, plain), 1000).await;
+    assert_eq!((ended.status, most), (RunStatus::Completed, 64));
+    assert_eq!((ended.totals.counts.completed, took.as_secs()), (150, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn elements_of_a_group_are_begun_behind_one_that_failed() {
+    let bad = FlowBuilder::new().node("bad", crate::nodes::failing());
+    let group = (0..100).fold(bad, |group, number| group.node(&format!("e{number}"), plain()));
+    let flow = FlowBuilder::new()
+        .parallel("group", ParallelBuilder::new(group))
+        .build()
+        .unwrap();
+    let (ended, _, _) = went(flow, 1000).await;
+    assert_eq!(
+        (ended.status, ended.totals.counts.completed),
+        (RunStatus::Failed, 100)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_its_turn_gives_its_place_back() {
+    let elements = (0..200).fold(FlowBuilder::new(), |group, number| {
+        group.node(&format!("e{number}"), measured(json!({ "queues": number < 100 })))
+    });
+    let flow = FlowBuilder::new()
+        .parallel("group", ParallelBuilder::new(elements))
+        .build()
+        .unwrap();
+    let (ended, took, most) = went(flow, 1000).await;
+    // Those behind the hundred that wait have executed long before; then these take their places again.
+    assert_eq!((ended.status, most), (RunStatus::Completed, 64));
+    assert_eq!(took.as_secs(), 300 + 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_between_attempts_gives_the_place_and_the_descriptors_back() {
+    let retry = RetryPolicy {
+        max_attempts: 2,
+        initial_delay: Duration::from_mins(5),
+        max_delay: Duration::from_mins(5),
+        ..RetryPolicy::default()
+    };
+    let body = FlowBuilder::new().node("it", measured(json!({ "fails_first": true })).retry(retry));
+    let items: Vec<u32> = (0..20).collect();
+    let flow = FlowBuilder::new()
+        .for_each("loop", ForEachBuilder::new(json!(items), body).max_concurrency(4))
+        .build()
+        .unwrap();
+    let (ended, took, most) = went(flow, 10).await;
+    assert_eq!((ended.status, most), (RunStatus::Completed, 4));
+    // Twenty first attempts in fives, and the pauses of all at the same time.
+    assert!(took < Duration::from_mins(10), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_questions_of_a_loop_are_asked_before_the_run_rests() {
+    let body = FlowBuilder::new().node("it", echo("$expr{item}").requires_approval());
+    let items: Vec<u32> = (0..30).collect();
+    let flow = FlowBuilder::new()
+        .for_each("loop", ForEachBuilder::new(json!(items), body).max_concurrency(3))
+        .build()
+        .unwrap();
+    let (ended, _, _) = went(flow, 2).await;
+    assert_eq!(ended.status, RunStatus::Waiting);
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_in_groups_share_few_descriptors_without_a_dead_lock() {
+    let inner = || {
+        let elements = (0..5).fold(FlowBuilder::new(), |group, number| {
+            group.node(&format!("e{number}"), plain())
+        });
+        FlowBuilder::new()
+            .node("first", plain())
+            .parallel("group", ParallelBuilder::new(elements))
+            .node("behind", plain())
+    };
+    let body = FlowBuilder::new().subflow("part", inner()).node("after", plain());
+    let items: Vec<u32> = (0..4).collect();
+    let outer =
+        FlowBuilder::new().for_each("loop", ForEachBuilder::new(json!(items), body).max_concurrency(3));
+    let elements = (0..4).fold(FlowBuilder::new(), |group, number| {
+        group.subflow(&format!("s{number}"), outer.clone())
+    });
+    let flow = FlowBuilder::new()
+        .parallel("top", ParallelBuilder::new(elements))
+        .build()
+        .unwrap();
+    for steps in [1, 2, 7] {
+        let (ended, _, most) = went(flow.clone(), steps).await;
+        assert_eq!((ended.status, most), (RunStatus::Completed, steps));
+        assert_eq!(ended.totals.counts.completed, 4 * 4 * 8);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_iterations_are_entered_than_may_execute() {
+    let elements = (0..3).fold(FlowBuilder::new(), |group, number| {
+        group.node(&format!("e{number}"), plain())
+    });
+    let body = FlowBuilder::new()
+        .parallel("group", ParallelBuilder::new(elements))
+        .node("behind", plain());
+    let items: Vec<u32> = (0..12).collect();
+    let flow = FlowBuilder::new()
+        .for_each("loop", ForEachBuilder::new(json!(items), body).max_concurrency(4))
+        .build()
+        .unwrap();
+    let (ended, took, most) = went(flow, 1000).await;
+    // A place is kept from the group in an iteration to the step behind it: three rounds of two seconds.
+    assert_eq!(
+        (ended.status, took.as_secs(), most),
+        (RunStatus::Completed, 6, 12)
+    );
+    assert_eq!(ended.totals.counts.completed, 48);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_steps_that_wait_for_descriptors() {
+    let project = tempfile::tempdir().unwrap();
+    let meter = Arc::new(Meter::default());
+    let stop = dad_run::RunStop::new();
+    let context = context(project.path())
+        .nodes(registry().register::<Measured>())
+        .resource(Arc::clone(&meter))
+        .resource(Arc::new(Descriptors::for_steps(1)))
+        .cancelled_by(stop.clone());
+    let flow = group(60, || plain().on_error(OnError::Fail));
+    let running = tokio::spawn(FlowRunner::new(flow, context.build().unwrap()).run());
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    stop.stop("the test");
+    let ended = report(running.await.unwrap());
+    assert_eq!(ended.status, RunStatus::Cancelled);
+    let view = RunView::open(&ended.run_dir).unwrap();
+    assert_eq!(view.steps().count(), 3, "two have ended, and one was stopped");
+}
