@@ -16,16 +16,19 @@
 //! ```
 
 mod append;
+mod descent;
 mod dir;
 mod error;
 mod gate;
 mod lock;
 mod look;
 mod private;
+mod removal;
 mod scratch;
 mod share;
 
 pub use append::AppendFile;
+pub use descent::Descent;
 pub use dir::{Dir, Entry, EntryKind, is_plain_name, temporary_name};
 pub use error::{FsError, FsResult, optional};
 pub use gate::{Change, Fault, FaultInjector, Gate, Operation, Place};

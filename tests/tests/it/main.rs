@@ -79,6 +79,7 @@ mod secrets_in_files;
 mod secrets_of_models;
 mod shell_values;
 mod shown;
+mod sizes;
 #[cfg(unix)]
 mod static_truth;
 mod stops;
