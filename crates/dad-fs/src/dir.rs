@@ -14,6 +14,7 @@ use crate::append::AppendFile;
 use crate::error::{Context, FsError, FsResult, join, optional};
 use crate::gate::{Change, Gate, Place};
 use crate::lock::FileLock;
+use crate::patience::patiently;
 use crate::share::Share;
 
 /// Names of temporary files start so; a crash may leave one behind.
@@ -70,7 +71,7 @@ impl Dir {
     /// If there is no such directory.
     pub fn open_with(path: impl AsRef<Path>, gate: Gate) -> FsResult<Self> {
         let path = path.as_ref();
-        let dir = CapDir::open_ambient_dir(path, ambient_authority())
+        let dir = patiently(|| CapDir::open_ambient_dir(path, ambient_authority()))
             .context("open the directory", || path.into())?;
         Ok(Self {
             dir: Arc::new(dir),
@@ -167,10 +168,7 @@ impl Dir {
     /// If it is missing, not a directory, or outside.
     pub fn open_dir(&self, name: impl AsRef<Path>) -> FsResult<Self> {
         let name = name.as_ref();
-        let dir = self
-            .dir
-            .open_dir(name)
-            .context("open the directory", || self.full(name))?;
+        let dir = patiently(|| self.dir.open_dir(name)).context("open the directory", || self.full(name))?;
         Ok(self.wrap(dir, name))
     }
 
@@ -230,7 +228,7 @@ impl Dir {
         let written = self.gate.write("write", path, Change::Write(bytes), || {
             let mut options = OpenOptions::new();
             let options = self.share.options(options.write(true).create_new(true));
-            let file = self.dir.open_with(name, options)?.into_std();
+            let file = patiently(|| self.dir.open_with(name, options))?.into_std();
             is_made = true;
             Ok(file)
         });
@@ -364,7 +362,7 @@ impl Dir {
                     let name = Path::new(&entry.name);
                     // Only Windows wants more than a handle for reading.
                     let options = OpenOptions::new().read(true).write(cfg!(windows)).clone();
-                    let opened = self.dir.open_with(name, &options);
+                    let opened = patiently(|| self.dir.open_with(name, &options));
                     let file = opened.context("open", || self.full(name))?;
                     self.sync_opened(&file.into_std(), name)?;
                 }
@@ -386,7 +384,7 @@ impl Dir {
             } else {
                 name
             };
-            dir.open(inside)?.sync_all()
+            patiently(|| dir.open(inside))?.sync_all()
         })
     }
 
@@ -621,7 +619,7 @@ impl Dir {
             }
             Ok(entries)
         };
-        let mut entries = read().context("list", || self.path.to_path_buf())?;
+        let mut entries = patiently(read).context("list", || self.path.to_path_buf())?;
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
     }
@@ -706,7 +704,7 @@ impl Dir {
     /// # Errors
     /// If it is missing, not a directory, or a symbolic link, also one that took its place just now.
     pub fn open_dir_nofollow(&self, name: &str) -> FsResult<Self> {
-        let opened = plain(name).and_then(|name| self.dir.open_dir_nofollow(name));
+        let opened = patiently(|| self.dir.open_dir_nofollow(plain(name)?));
         let dir = opened.context("open the directory", || self.full(name))?;
         Ok(self.wrap(dir, Path::new(name)))
     }
@@ -720,7 +718,7 @@ impl Dir {
         let mut options = OpenOptions::new().read(true).clone();
         options.follow(FollowSymlinks::No).nonblock(true);
         let read = || read_whole(&self.dir.open_with(plain(name)?, &options)?.into_std(), longest);
-        read().context("read", || self.full(name))
+        patiently(read).context("read", || self.full(name))
     }
 
     /// As [`read_regular`](Self::read_regular) for any path inside, through symbolic links that stay inside.
@@ -732,7 +730,7 @@ impl Dir {
         let mut options = OpenOptions::new().read(true).clone();
         options.nonblock(true);
         let read = || read_whole(&self.dir.open_with(path, &options)?.into_std(), longest);
-        Ok(read().context("read", || self.full(path))?.0)
+        Ok(patiently(read).context("read", || self.full(path))?.0)
     }
 
     /// As [`replace`](Self::replace) for a file by its plain name, through a temporary file with a name of the caller's
@@ -776,7 +774,7 @@ impl Dir {
         if cfg!(windows) {
             return Ok(Some(FileLock::of_nothing(path())));
         }
-        let file = self.dir.open(".").context("lock", path)?.into_std();
+        let file = patiently(|| self.dir.open(".")).context("lock", path)?.into_std();
         match FileLock::exclusive(file, path(), self.gate.clone()) {
             Err(error) if is_not_lockable(&error) => Ok(Some(FileLock::of_nothing(path()))),
             locked => locked,
@@ -820,7 +818,8 @@ impl fmt::Debug for Dir {
 /// Opens a regular file. A pipe, a terminal or another device that stands in its place is refused at once: opening or
 /// reading it could wait for ever.
 fn open_regular(dir: &CapDir, name: &Path, options: &mut OpenOptions) -> io::Result<std::fs::File> {
-    let file = dir.open_with(name, options.nonblock(true))?.into_std();
+    options.nonblock(true);
+    let file = patiently(|| dir.open_with(name, options))?.into_std();
     match file.metadata()?.is_file() {
         true => Ok(file),
         false => Err(invalid("it is not a regular file")),

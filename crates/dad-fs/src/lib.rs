@@ -21,6 +21,7 @@ mod error;
 mod gate;
 mod lock;
 mod look;
+mod patience;
 mod private;
 mod scratch;
 mod share;

@@ -264,3 +264,17 @@ async fn a_stop_ends_steps_that_wait_for_descriptors() {
     let view = RunView::open(&ended.run_dir).unwrap();
     assert_eq!(view.steps().count(), 3, "two have ended, and one was stopped");
 }
+
+#[test]
+fn a_failure_for_want_of_descriptors_may_be_attempted_again() {
+    let of_run = |code: i32| {
+        let source = std::io::Error::from_raw_os_error(code);
+        NodeError::from(dad_run::RunError::from(dad_fs::FsError {
+            operation: "open",
+            path: "file".into(),
+            source,
+        }))
+    };
+    let (too_many, no_permission) = (24, 13);
+    assert!(of_run(too_many).retryable && !of_run(no_permission).retryable);
+}
