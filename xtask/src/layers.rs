@@ -49,6 +49,7 @@ pub const LIBRARIES: &[(&[&str], &[&str])] = &[
         &["dad-models"],
     ),
     (&["tree-sitter*", "ignore"], &["dad-nodes"]),
+    (&["globset"], &["dad-definition"]),
     (
         &[
             "indicatif",

@@ -1,7 +1,7 @@
 use std::path::Path;
 
-use dad_core::{PathSelector, Redactor, RunStatus};
-use dad_run::{Answer, ApprovalAnswer, OpenQuestion, Question, QuestionKind, RunView, answer_question};
+use dad_core::{Redactor, RunStatus};
+use dad_run::{Answer, OpenQuestion, Question, QuestionKind, RunView};
 use dad_terminal::{
     ApprovalQuestion, NodeQuestion, TerminalError, ask_approval_answer, ask_question, ask_variables,
     is_interactive,
@@ -38,7 +38,7 @@ pub(crate) fn answer(
         return Err(CommandError::usage("already_driven", message)
             .with_hint("leave out `--model`, `--replay` and `--budget`"));
     }
-    let open = choose(&view, which)?;
+    let open = view.open_question(which)?.clone();
     let question = view.question(&open.id)?;
     // What keeps the run from being resumed is said before the answer is a file of it.
     let resumption = match view.status == RunStatus::Running || options.no_resume {
@@ -51,19 +51,25 @@ pub(crate) fn answer(
     // An answer is a file of the run before the process that drives it has seen it.
     let facts_file = view.facts_file(&question)?;
     let asked = (&question, facts_file.as_deref());
-    let answer = given(app, asked, options, &project.secrets().redactor())?;
-    if !answer_question(view.dir(), &open.id, answer)? {
+    let check = |value: &Value| view.check_answer(&question, value, &app.nodes);
+    let answer = given(&check, asked, options, &project.secrets().redactor())?;
+    if !view.answer(Some(&open.id), answer, &app.nodes)? {
         return Err(already_answered(&view, &open));
     }
     match resumption {
-        Some((resumption, options)) => resumption.drive(&options),
+        Some((resumption, options)) => resumption
+            .drive(&options)
+            .map_err(|error| is_recorded(error, &view)),
         None => told(&view, &open, options),
     }
 }
 
+/// Says what of an answer does not fit.
+type Check<'a> = &'a (dyn Fn(&Value) -> Result<(), String> + Sync);
+
 /// The answer as it is recorded, with known secrets masked.
 fn given(
-    app: &App,
+    check: Check<'_>,
     asked: (&Question, Option<&Path>),
     options: &AnswerOptions,
     known: &Redactor,
@@ -73,9 +79,20 @@ fn given(
         let reason = known.redact(reason).into_owned();
         return Ok(Answer::Denied { source, reason });
     }
-    let mut value = value(app, asked, options)?;
+    let mut value = value(check, asked, options)?;
     known.redact_json(&mut value);
     Ok(Answer::Given { source, value })
+}
+
+/// That the run could not be resumed, and what became of the answer.
+fn is_recorded(mut error: CommandError, view: &RunView) -> CommandError {
+    error.info.message += "; the answer is recorded";
+    let resume = format!("`dhenara resume {}` resumes the run with it", view.name());
+    let hint = match error.info.hint.take() {
+        Some(hint) => format!("{hint}\n{resume}"),
+        None => resume,
+    };
+    error.with_hint(hint)
 }
 
 fn already_answered(view: &RunView, open: &OpenQuestion) -> CommandError {
@@ -114,49 +131,12 @@ fn told(view: &RunView, open: &OpenQuestion, options: &AnswerOptions) -> Result<
     Ok(exit_code::DONE)
 }
 
-/// The question that is meant; it need not be said if there is only one.
-fn choose(view: &RunView, which: Option<&str>) -> Result<OpenQuestion, CommandError> {
-    let open: Vec<&OpenQuestion> = view.open_questions().collect();
-    let listed = |open: &[&OpenQuestion]| {
-        let lines = open.iter().map(|open| format!("{} ({})", open.path, open.id));
-        lines.collect::<Vec<_>>().join(", ")
-    };
-    let Some(which) = which else {
-        return match open.as_slice() {
-            [only] => Ok((*only).clone()),
-            [] => Err(CommandError::usage(
-                "no_question",
-                format!("`{}` asks nothing", view.name()),
-            )),
-            several => Err(CommandError::usage(
-                "ambiguous_question",
-                format!("`{}` asks several questions: {}", view.name(), listed(several)),
-            )
-            .with_hint("name one by its path or its id")),
-        };
-    };
-    if let Some(open) = open.iter().find(|open| open.id == which) {
-        return Ok((*open).clone());
-    }
-    let selector: PathSelector = which.parse().map_err(dad_run::RunError::from)?;
-    let paths = open.iter().map(|open| &open.path);
-    let path = selector.select(paths).map_err(|error| {
-        CommandError::usage("unknown_question", error.to_string())
-            .with_hint(format!("open questions: {}", listed(&open)))
-    })?;
-    let found = open.iter().find(|open| open.path == *path);
-    found
-        .map(|open| (*open).clone())
-        .ok_or_else(|| CommandError::usage("unknown_question", format!("`{which}` asks nothing")))
-}
-
 /// What is answered: as the command line says, else as a person at the terminal says.
 fn value(
-    app: &App,
+    check: Check<'_>,
     (question, facts_file): (&Question, Option<&Path>),
     options: &AnswerOptions,
 ) -> Result<Value, CommandError> {
-    let check = |value: &Value| check(app, question, value);
     match &options.input {
         _ if options.approve && question.kind != QuestionKind::Approval => {
             let message = format!("`{}` asks for an input, not for approval", question.path);
@@ -231,54 +211,4 @@ async fn ask_person(
 fn no_answer(question: &Question, error: &TerminalError) -> CommandError {
     let message = format!("`{}` was not answered: {error}", question.path);
     CommandError::usage("no_answer", message).with_hint(how_to_answer(question))
-}
-
-fn check(app: &App, question: &Question, value: &Value) -> Result<(), String> {
-    if question.kind != QuestionKind::Approval {
-        return check_input(app, question, value);
-    }
-    match ApprovalAnswer::parse(value)? {
-        // What a model wants to be done in the midst of a step is not an input of the step.
-        ApprovalAnswer::Edited(_)
-            if question.schema.pointer("/oneOf/2/properties/input") == Some(&false.into()) =>
-        {
-            Err("there is no input that could be changed; approve or deny".to_owned())
-        }
-        ApprovalAnswer::Edited(input) => check_input(app, question, &input),
-        _ => Ok(()),
-    }
-}
-
-fn check_input(app: &App, question: &Question, input: &Value) -> Result<(), String> {
-    match &question.node_type {
-        // A type that this program does not know is checked by the one that drives the run.
-        Some(node_type) => {
-            let info = dad_definition::NodeTypes::node_type(&app.nodes, node_type);
-            info.map_or(Ok(()), |info| (info.check_input)(input))
-        }
-        None => check_variables(question, input),
-    }
-}
-
-/// Whether an answer for a component gives only variables that it asks for.
-fn check_variables(question: &Question, input: &Value) -> Result<(), String> {
-    let known: Vec<&str> = question
-        .settings
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, _)| name.as_str())
-        .collect();
-    let given = input.get("variables").and_then(Value::as_object);
-    let given = given.ok_or("expected {\"variables\": {NAME: VALUE}}")?;
-    match given.keys().find(|name| !known.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(name) => {
-            let near = dad_core::nearest(name, known.iter().copied());
-            let near = near
-                .map(|near| format!("; did you mean `{near}`?"))
-                .unwrap_or_default();
-            Err(format!("`{}` does not ask for `{name}`{near}", question.path))
-        }
-    }
 }

@@ -34,6 +34,10 @@ impl RunObserver for Begun {
 
 /// The first Ctrl-C, SIGTERM or SIGHUP stops the run, the second also what stands under `finally`. If the run has not ended soon
 /// after that, or at a third, its child processes are ended and this process with them.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is no node, and the process ends with it"
+)]
 pub(crate) async fn stop_on_signal(
     mut signals: Signals,
     stop: RunStop,

@@ -138,6 +138,9 @@ pub struct Definition {
     /// What the run may consume.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
+    /// Globs of files that steps may change although tools obey them without a person starting the tool.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow_protected: Vec<String>,
     /// The run's own result, evaluated before it is sealed as completed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
@@ -167,6 +170,7 @@ impl Definition {
             root_id: None,
             required: Vec::new(),
             budget: None,
+            allow_protected: Vec::new(),
             output: None,
             options: ElementOptions::default(),
             body: ComponentBody::default(),

@@ -24,6 +24,7 @@ mod compile;
 mod decode;
 mod emit;
 mod executable;
+mod globs;
 mod include;
 mod json;
 mod json_schema;
@@ -49,9 +50,12 @@ pub use build::{
 pub use compile::compile;
 pub use emit::{to_yaml, to_yaml_value};
 pub use executable::check_executable;
+pub use globs::PathGlobs;
 pub use json_schema::definition_schema;
 pub use load::{Checked, Loaded, check_file, load_data, load_file, load_str};
-pub use node_types::{CallbackInfo, Compiled, NodeTypeInfo, NodeTypes, Prepared, SettingsProblem};
+pub use node_types::{
+    CallbackInfo, Compiled, NestedSettings, NodeTypeInfo, NodeTypes, Prepared, SettingsProblem,
+};
 pub use problem::{MAX_PROBLEMS, Problem, Problems, Severity};
 pub use program::{
     Component, Content, Expression, ForEachLoop, NodeElement, Program, ProgramElement, RepeatLoop, Variable,

@@ -66,6 +66,18 @@ pub struct Compiled {
     pub settings: Option<Value>,
     /// A compiled form, for the steps that are bound to these settings.
     pub prepared: Option<Prepared>,
+    /// Settings of other node types that stand in these.
+    pub nested: Vec<NestedSettings>,
+}
+
+/// Some settings of a node type that stand in those of another one, such as what a definition fixes of a tool. They are checked
+/// as that type's; what they lack is given later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NestedSettings {
+    /// Where they stand, such as `model_call_config.tools[0].settings`.
+    pub place: String,
+    /// The type.
+    pub node_type: NodeType,
 }
 
 /// A compiled form of settings. It is kept beside them and never becomes part of them, so that no input, model or file can

@@ -2,7 +2,7 @@ use dad_core::Digest;
 use dad_template::{EvalError, Limits, Scope, Template};
 use serde_json::{Map, Value};
 
-use crate::place::Place;
+use crate::place::{Place, Step};
 
 /// A JSON value whose strings are templates.
 #[derive(Clone, Debug)]
@@ -134,6 +134,19 @@ impl TemplateTree {
         }
     }
 
+    /// What stands at steps into it.
+    pub(crate) fn at(&self, steps: &[Step]) -> Option<Self> {
+        let Some((step, rest)) = steps.split_first() else {
+            return Some(self.clone());
+        };
+        match (self, step) {
+            (Self::Object(fields), Step::Key(key)) => fields.iter().find(|(name, _)| name == key)?.1.at(rest),
+            (Self::Array(items), Step::Index(index)) => items.get(*index)?.at(rest),
+            (Self::Literal(value), _) => value_at(value, steps).cloned().map(Self::Literal),
+            _ => None,
+        }
+    }
+
     /// Whether there is no template in it.
     #[must_use]
     pub const fn is_literal(&self) -> bool {
@@ -167,6 +180,14 @@ impl TemplateTree {
             }
         }
     }
+}
+
+/// What stands at steps into a value.
+pub(crate) fn value_at<'v>(value: &'v Value, steps: &[Step]) -> Option<&'v Value> {
+    steps.iter().try_fold(value, |value, step| match step {
+        Step::Key(key) => value.get(key),
+        Step::Index(index) => value.get(*index),
+    })
 }
 
 fn evaluate(template: &Template, scope: &dyn Scope, limits: &Limits) -> Result<Value, RenderError> {

@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::decode::{INCLUDE_KEYS, not_allowed};
+use crate::globs::PathGlobs;
 use crate::place::Place;
 use crate::problem::{Problem, Report, quoted};
 use crate::program::component_kind;
@@ -52,6 +53,7 @@ pub(crate) fn validate(definition: &Definition, spans: &SpanMap, report: &mut Re
     if let Some(budget) = &definition.budget {
         checks.budget(budget, &root);
     }
+    checks.allow_protected(&definition.allow_protected);
     if let Some(output) = &definition.output {
         checks.value(output, &root.key("output"), 1);
     }
@@ -90,6 +92,20 @@ impl Checks<'_> {
                 );
                 let hint = "leave it out of `required` to make its value a default";
                 self.at(&place, Problem::new("duplicate_variable", message).hint(hint));
+            }
+        }
+    }
+
+    fn allow_protected(&mut self, globs: &[String]) {
+        let list = Place::root().key("allow_protected");
+        for (index, glob) in globs.iter().enumerate() {
+            if let Err(reason) = PathGlobs::check(glob) {
+                let message = format!("{} is no glob of paths: {reason}", quoted(glob));
+                let hint = "write a path from the project root, such as `.github/workflows/**`";
+                self.at(
+                    &list.index(index),
+                    Problem::new("wrong_value", message).hint(hint),
+                );
             }
         }
     }

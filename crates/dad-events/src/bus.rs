@@ -202,6 +202,12 @@ impl EventBus {
     /// Puts a question to the handlers in the order of their registration until one answers. A handler that fails,
     /// panics or thinks too long is named in the log and the next one is asked.
     pub async fn ask<Q: Question>(&self, question: &Q) {
+        self.ask_telling(question, &Notify::new()).await;
+    }
+
+    /// As [`ask`](Self::ask), and notifies `person_asked` once a handler asks a person, as
+    /// [`pause_time_limit`](crate::pause_time_limit) says.
+    pub async fn ask_telling<Q: Question>(&self, question: &Q, person_asked: &Notify) {
         if let (Some(observers), false) = (&self.observers, Q::handlers(&self.asks).is_empty()) {
             // Whoever is asked has been shown everything before.
             observers.below(0).await;
@@ -218,7 +224,7 @@ impl EventBus {
                     Err(panic) => Some(panicked(&*panic)),
                 }
             };
-            let trouble = match within(limit, asked).await {
+            let trouble = match within(limit, asked, person_asked).await {
                 Some(trouble) => trouble,
                 None => Some(format!(
                     "gave no answer within {}",
@@ -276,11 +282,19 @@ impl std::fmt::Debug for EventBus {
 }
 
 /// Waits for a handler, but no longer than `limit`; `None` if it has not returned by then.
-async fn within<F: Future>(limit: Duration, handler: F) -> Option<F::Output> {
+async fn within<F: Future>(limit: Duration, handler: F, person_asked: &Notify) -> Option<F::Output> {
     let limit = TimeLimit::new(limit);
-    match select(pin!(limit.scope(handler)), pin!(limit.run_out())).await {
-        Either::Left((returned, _)) => Some(returned),
-        Either::Right(((), _)) => None,
+    // A handler lets its limit stand still when it asks a person.
+    let telling = async {
+        limit.paused().await;
+        person_asked.notify_one();
+        std::future::pending::<std::convert::Infallible>().await
+    };
+    let (handler, run_out) = (pin!(limit.scope(handler)), pin!(limit.run_out()));
+    match select(select(handler, run_out), pin!(telling)).await {
+        Either::Left((Either::Left((returned, _)), _)) => Some(returned),
+        Either::Left((Either::Right(((), _)), _)) => None,
+        Either::Right((never, _)) => match never {},
     }
 }
 

@@ -302,9 +302,11 @@ pub struct AttemptFailed {
     pub retry_at: Timestamp,
 }
 
-/// A step or component asks, and nobody in the process answers: it waits for somebody outside.
+/// A step or component asks what can be answered from outside: no handler answers, or one of them asks a person.
 #[derive(Clone, Debug)]
 pub struct QuestionAsked {
+    /// Whether a handler asks a person for it now.
+    pub at_prompt: bool,
     /// The question's id.
     pub id: String,
     /// The step or component.

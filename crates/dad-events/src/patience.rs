@@ -36,6 +36,8 @@ struct Limit {
     state: Mutex<State>,
     changed: Notify,
     room: Option<Arc<dyn StepRoom>>,
+    /// Notified when it begins to stand still.
+    paused: Notify,
 }
 
 #[derive(Debug)]
@@ -71,12 +73,24 @@ impl TimeLimit {
             }),
             changed: Notify::new(),
             room,
+            paused: Notify::new(),
         }))
     }
 
     /// A future whose limit this is. It is not stopped by it: whoever polls both decides what happens.
     pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         LIMIT.scope(Arc::clone(&self.0), future)
+    }
+
+    /// Resolves once what runs in it has let it stand still.
+    pub(crate) async fn paused(&self) {
+        loop {
+            let changed = self.0.paused.notified();
+            if self.0.state().paused > 0 {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Resolves when the limit has run out.
@@ -115,6 +129,7 @@ pub fn pause_time_limit() -> LimitPause {
         }
         drop(state);
         limit.changed.notify_one();
+        limit.paused.notify_one();
     }
     LimitPause(limit)
 }

@@ -9,13 +9,14 @@ use dad_definition::{Compiled, Prepared, SettingsProblem};
 use dad_fs::Dir;
 use dad_run::RunHandle;
 use dad_run::layout::{STDERR, STDOUT};
-use dad_runner::{BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, Preview};
+use dad_runner::{BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, Preview, Start};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::process::{self, Finished, Logs, Program};
+use crate::sandbox::{self, Confinement, Sandbox, is_its_own_failure};
 use crate::secret_text::{self, SecretPiece};
 use crate::settings_node::settings_node;
 use crate::shell::{self, CommandText, Refusal};
@@ -51,6 +52,10 @@ pub struct CommandNodeSettings {
     /// What each command may consume; as much as this process by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<CommandLimits>,
+    /// What they see and may change: `true` for a sandbox without network, in which only the working directory can be changed.
+    /// Only the definition itself can say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Sandbox>,
     /// Environment variables of this process that are passed on beside the usual ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inherit_env: Vec<InheritedVariable>,
@@ -300,7 +305,7 @@ impl Node for CommandExecutor {
     type Input = CommandNodeInput;
     type Outcome = Value;
     const TYPE: &'static str = "command";
-    const DEFINITION_ONLY: &'static [&'static str] = &["allow_generated"];
+    const DEFINITION_ONLY: &'static [&'static str] = &["allow_generated", "sandbox"];
 
     fn bind(
         &self,
@@ -347,13 +352,15 @@ impl Node for CommandExecutor {
         unnameable.chain(timeout).chain(origin_key).collect()
     }
 
+    fn check_start(settings: &CommandNodeSettings, start: &Start<'_>) -> Result<(), NodeError> {
+        sandbox::check_start([settings.sandbox.as_ref()].into_iter(), start)
+    }
+
     fn compile(unrendered: &Value) -> Compiled {
         let read = read_commands(unrendered);
         let problems = problems_of_text(unrendered, &read);
         let (written, commands) = Written::found(unrendered, read);
-        let secrets: Map<String, Value> = env_texts(unrendered)
-            .filter_map(|(name, text)| Some((name.to_owned(), secret_text::pieces(text)?.ok()?)))
-            .collect();
+        let secrets = secret_text::pieces_of_variables(unrendered);
         let values = match commands.is_null() && secrets.is_empty() {
             true => Value::Null,
             false => json!({ "commands": commands, "env_vars": secrets }),
@@ -427,18 +434,24 @@ impl BoundStep for CommandStep {
         let stdin = self.settings.stdin.as_ref();
         let stdin = stdin.map(|text| format!("each reads from its standard input:\n{text}"));
         let place = format!("in {}", dir.display());
+        let confinement = Confinement::of(self.settings.sandbox.as_ref(), run);
         let shown = [place]
             .into_iter()
             .chain(lines)
             .chain(stdin)
+            .chain(confinement.shown())
             .chain([NOT_COVERED.to_owned()]);
+        let mut facts = json!({
+            "commands": argv,
+            "working_dir": dir,
+            "settings": self.settings,
+            "given_env_vars": self.given,
+        });
+        if let Some(sandbox) = confinement.recorded() {
+            facts["sandbox"] = sandbox;
+        }
         Ok(Preview {
-            facts: json!({
-                "commands": argv,
-                "working_dir": dir,
-                "settings": self.settings,
-                "given_env_vars": self.given,
-            }),
+            facts,
             shown: shown.collect::<Vec<_>>().join("\n"),
         })
     }
@@ -446,9 +459,12 @@ impl BoundStep for CommandStep {
     fn state(&self, cx: &NodeContext) -> Result<Option<Value>, NodeError> {
         let commands: Vec<&Value> = self.commands.iter().map(|ready| &ready.state).collect();
         let working_dir = working_dir(&self.settings, cx.run());
-        Ok(Some(
-            json!({ "commands": commands, "working_dir": working_dir, "env_vars": self.settings.env_vars }),
-        ))
+        let mut state =
+            json!({ "commands": commands, "working_dir": working_dir, "env_vars": self.settings.env_vars });
+        if let Some(sandbox) = Confinement::of(self.settings.sandbox.as_ref(), cx.run()).recorded() {
+            state["sandbox"] = sandbox;
+        }
+        Ok(Some(state))
     }
 
     async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
@@ -633,6 +649,8 @@ struct Ran {
     last_len: u64,
     /// Why the first failed command failed.
     failure: Option<(&'static str, String)>,
+    /// What they saw and could change, if a sandbox was wanted.
+    sandbox: Option<Value>,
 }
 
 impl CommandStep {
@@ -641,6 +659,8 @@ impl CommandStep {
         let env = self.environment(cx)?;
         let limits = settings.limits.unwrap_or_default();
         let dir = working_dir(settings, cx.run());
+        let confinement = Confinement::of(settings.sandbox.as_ref(), cx.run());
+        let sandbox = confinement.prefix(&dir, cx)?;
         let mut logs = Logs {
             stdout: cx.dir()?.append(STDOUT)?,
             stderr: cx.dir()?.append(STDERR)?,
@@ -648,19 +668,31 @@ impl CommandStep {
         let mut ran = Ran::default();
         for command in &self.commands {
             let argv = limits.around(command.argv.clone());
+            let argv = match &sandbox {
+                Some(sandbox) => sandbox.around(argv),
+                None => argv,
+            };
             let program = Program {
                 argv: &argv,
                 working_dir: &dir,
                 env: &env,
                 stdin: settings.stdin.as_deref(),
                 timeout: self.timeout,
+                ends_with_thread: sandbox.is_some(),
             };
             let finished = process::run(&program, &mut logs, cx).await?;
+            if let Some(sandbox) = &sandbox
+                && is_its_own_failure(&finished.stderr)
+            {
+                let sandbox = sandbox.clone();
+                cx.blocking(move |_| sandbox.probe()).await?;
+            }
             let success = ran.add(command, finished, settings, cx.is_cancelled());
             if cx.is_cancelled() || (!success && settings.fail_fast.unwrap_or(true)) {
                 break;
             }
         }
+        ran.sandbox = confinement.recorded();
         Ok(ran)
     }
 
@@ -779,6 +811,9 @@ impl Ran {
             "failed_commands": failed,
             "results": self.results,
         });
+        if let Some(sandbox) = self.sandbox {
+            outcome["sandbox"] = sandbox;
+        }
         let mut failure = self.failure;
         match parsed {
             Some(Ok(structured)) => outcome["structured"] = structured,

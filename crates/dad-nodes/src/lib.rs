@@ -23,6 +23,7 @@ mod file_operation;
 mod folder_analyzer;
 mod git;
 mod process;
+mod sandbox;
 mod secret_text;
 mod serde_forms;
 mod settings_node;
@@ -49,6 +50,7 @@ pub use folder_analyzer::{
     FolderAnalyzerSettings, FolderOperationType, StructureDetailLevel, analyze_folders,
 };
 pub use process::passed_environment;
+pub use sandbox::{Sandbox, SandboxBounds, SandboxHome, SandboxMode, SandboxPolicy};
 pub use serde_forms::{ObjectTemplate, OneOrMany};
 
 /// A registry with the built-in nodes.

@@ -63,6 +63,8 @@ pub(crate) struct Program<'a> {
     pub(crate) env: &'a [(String, String)],
     pub(crate) stdin: Option<&'a str>,
     pub(crate) timeout: Duration,
+    /// Whether it ends with the thread that started it, so that this is one of a process that stays.
+    pub(crate) ends_with_thread: bool,
 }
 
 /// How a program ended.
@@ -284,7 +286,11 @@ fn behind_gate(program: &Program<'_>, name: &str) -> Result<Command, NodeError> 
     } else {
         " </dev/null"
     };
-    let script = format!("read -r dad_word && test \"$dad_word\" = {BEGIN} || exit 0; exec \"$@\"{input}");
+    let execute = match program.ends_with_thread {
+        true => format!("\"$@\"{input}; exit $?"),
+        false => format!("exec \"$@\"{input}"),
+    };
+    let script = format!("read -r dad_word && test \"$dad_word\" = {BEGIN} || exit 0; {execute}");
     let mut command = Command::new("/bin/sh");
     command.args(["-c", &script, "sh", name]).process_group(0);
     Ok(command)

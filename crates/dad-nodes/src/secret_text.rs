@@ -6,7 +6,7 @@ use dad_runner::{NodeContext, NodeError};
 use dad_template::{Part, Template};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 const BEGIN: &str = "$secret{";
 
@@ -38,6 +38,15 @@ pub(crate) fn pieces(text: &str) -> Option<Result<Value, String>> {
         }
     }
     found.then_some(Ok(pieces.into()))
+}
+
+/// The pieces of the environment variables in unrendered settings of a command, for those with secrets in them.
+pub(crate) fn pieces_of_variables(unrendered: &Value) -> Map<String, Value> {
+    let variables = unrendered.get("env_vars").and_then(Value::as_object);
+    let variables = variables.into_iter().flatten();
+    variables
+        .filter_map(|(name, value)| Some((name.clone(), pieces(value.as_str()?)?.ok()?)))
+        .collect()
 }
 
 fn split(text: &str, pieces: &mut Vec<Value>) -> Result<bool, String> {

@@ -132,6 +132,7 @@ impl Project {
             .origin_key(key)
             .trust_unsigned_runs(user.trusts_unsigned())
             .resource(Arc::new(secrets.variables(user.variables())))
+            .resource(Arc::new(user.sandbox()))
             .ask_models(self.models.clone())
             .event_config(events);
         if let Some(root) = self.root_of_runs() {

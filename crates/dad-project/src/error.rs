@@ -124,7 +124,7 @@ impl From<Problems> for ProjectError {
 impl ProjectError {
     /// A stable word for programs.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &str {
         match self {
             Self::Run(error) => error.code(),
             Self::Model(error) => error.code(),

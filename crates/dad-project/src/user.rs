@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use dad_fs::{Dir, Durability, FsError};
+use dad_nodes::{SandboxMode, SandboxPolicy};
 use dad_run::{OriginKey, ProjectTrust, RunError, Variables, foreign_owner};
 use serde::Deserialize;
 
@@ -49,6 +50,9 @@ struct Config {
     /// Which runs beside the user's own are resumed without being asked about.
     #[serde(default)]
     trust: Option<RunTrust>,
+    /// Which commands execute in a sandbox.
+    #[serde(default)]
+    sandbox: SandboxMode,
 }
 
 /// Which runs a user trusts.
@@ -164,6 +168,14 @@ impl User {
     #[must_use]
     pub fn trusts_unsigned(&self) -> bool {
         self.0.config.trust == Some(RunTrust::Unsigned)
+    }
+
+    /// How their commands are executed. What no sandbox shows is the user's configuration, and the key that their runs are
+    /// signed with.
+    #[must_use]
+    pub fn sandbox(&self) -> SandboxPolicy {
+        let hidden = [self.state_dir(), configuration(&self.0.variables)];
+        SandboxPolicy::new(self.0.config.sandbox, hidden.into_iter().flatten())
     }
 
     /// Environment variables whose keys may be sent where a project says, and servers that any may be sent to.

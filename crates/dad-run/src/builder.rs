@@ -60,7 +60,7 @@ pub(crate) struct Options {
     /// Whether its caller has said what is masked.
     pub(crate) says_secrets: bool,
     pub(crate) project_trust: ProjectTrust,
-    pub(crate) spans: Option<SpanMap>,
+    pub(crate) spans: Option<Arc<SpanMap>>,
     pub(crate) interactive: bool,
     pub(crate) stop: RunStop,
     pub(crate) durability: Durability,
@@ -438,7 +438,7 @@ impl RunContextBuilder {
     /// Where the parts of the definition were written, for messages.
     #[must_use]
     pub fn spans(mut self, spans: SpanMap) -> Self {
-        self.options.spans = Some(spans);
+        self.options.spans = Some(Arc::new(spans));
         self
     }
 

@@ -354,8 +354,8 @@ impl RunContext {
             ..
         } = &self.options;
         let definition = adopted(definition, &self.settings.models, secrets)?;
-        let program = compile(&definition, &self.root_id, &**types, spans.as_ref())?;
-        check_executable(&definition, spans.as_ref())?;
+        let program = compile(&definition, &self.root_id, &**types, spans.as_deref())?;
+        check_executable(&definition, spans.as_deref())?;
         Ok(program)
     }
 
@@ -587,7 +587,7 @@ impl RunContext {
 
         // Written plainly, because with `Durability::Disk` the whole directory is synced before its first record.
         let plainly = Durability::Process;
-        write_definition(&dot_run, program, spans.as_ref(), plainly)?;
+        write_definition(&dot_run, program, spans.as_deref(), plainly)?;
         let plan_digest = match plan {
             Some(plan) => Some(write_new_json(&dot_run, PLAN, plan, plainly)?.blake3),
             None => None,
@@ -758,6 +758,7 @@ impl RunContext {
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),
             given_variables,
+            spans: self.options.spans.clone(),
         }
     }
 }

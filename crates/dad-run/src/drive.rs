@@ -122,7 +122,7 @@ pub(crate) fn drive(
         secrets: options.secrets,
         resources: options.resources,
         types: options.types,
-        definition_files: files_of(options.spans.as_ref(), &dirs.project_root),
+        definition_files: files_of(options.spans.as_deref(), &dirs.project_root),
         reader,
         accounts: Accounts::new(budget, usage),
         plan,

@@ -75,6 +75,37 @@ pub enum RunError {
         /// Whether there are some that cannot be read.
         unreadable: bool,
     },
+    /// A run that waits for no answer.
+    #[error("`{0}` asks nothing")]
+    NoQuestion(String),
+    /// A run that waits for several answers.
+    #[error("`{run}` asks several questions: {questions}")]
+    AmbiguousQuestion {
+        /// The run.
+        run: String,
+        /// The steps and components that ask, with the ids of their questions.
+        questions: String,
+    },
+    /// No question is meant by an id or path.
+    #[error("{}", no_such_question(.run, .which, *.is_there))]
+    UnknownQuestion {
+        /// The run.
+        run: String,
+        /// The id or path.
+        which: String,
+        /// Whether the run has such a step or component, which asks nothing.
+        is_there: bool,
+        /// The questions that are open.
+        questions: String,
+    },
+    /// An answer that has not the shape that its question wants.
+    #[error("in the answer for `{path}`, {reason}")]
+    InvalidAnswer {
+        /// The step or component that asks.
+        path: HierarchyPath,
+        /// Which field, and what was expected.
+        reason: String,
+    },
     /// A directory of a run that was not begun.
     #[error("`{}` has no journal with a first record: no run was made there yet, or its journal is lost", .0.display())]
     NoJournal(PathBuf),
@@ -499,7 +530,7 @@ fn hint_nearest(nearest: Option<&str>) -> String {
 impl RunError {
     /// A stable word for programs.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &str {
         match self {
             Self::Definition(_) => "definition",
             Self::Project { .. } => "project",
@@ -513,6 +544,10 @@ impl RunError {
             Self::RunRootSubpath(_) => "run_root_subpath",
             Self::UnknownRun { .. } | Self::NoRuns { .. } | Self::NoJournal(_) => "unknown_run",
             Self::AmbiguousRun { .. } => "ambiguous_run",
+            Self::NoQuestion(_) => "no_question",
+            Self::AmbiguousQuestion { .. } => "ambiguous_question",
+            Self::UnknownQuestion { .. } => "unknown_question",
+            Self::InvalidAnswer { .. } => "invalid_input",
             Self::Path(_) => "path",
             Self::EntryPoint(SelectError::Ambiguous { .. }) => "ambiguous_entry_point",
             Self::EntryPoint(_) => "unknown_entry_point",
@@ -524,7 +559,7 @@ impl RunError {
             Self::StepNotReached { .. } => "step_not_reached",
             Self::Execute(_) | Self::Ask(_) => "unknown_step",
             Self::NothingAsks(_) => "nothing_asks",
-            Self::NotReady(_) => "not_ready",
+            Self::NotReady(info) => &info.code,
             Self::OtherRoot { .. } => "other_root",
             Self::Edit { .. } => "edit",
             Self::NothingToReuse { .. } => "nothing_to_reuse",
@@ -586,6 +621,10 @@ impl RunError {
             Self::UnknownRun { .. } => Some("`dhenara runs list` shows the runs there are".to_owned()),
             Self::NoRuns { unreadable: true } => Some("`dhenara runs list` tells why".to_owned()),
             Self::NoRuns { unreadable: false } => Some("`dhenara run agent NAME` makes one".to_owned()),
+            Self::AmbiguousQuestion { .. } => Some("name one by its path or its id".to_owned()),
+            Self::UnknownQuestion { questions, .. } if !questions.is_empty() => {
+                Some(format!("open questions: {questions}"))
+            }
             Self::NoJournal(dir) => dir
                 .file_name()
                 .map(|name| format!("`dhenara runs rm {}` removes it", name.to_string_lossy())),
@@ -720,6 +759,10 @@ impl RunError {
             | Self::UnknownRun { .. }
             | Self::NoRuns { .. }
             | Self::NoJournal(_)
+            | Self::NoQuestion(_)
+            | Self::AmbiguousQuestion { .. }
+            | Self::UnknownQuestion { .. }
+            | Self::InvalidAnswer { .. }
             | Self::AmbiguousRun { .. }
             | Self::Path(_)
             | Self::EntryPoint(_)
@@ -818,5 +861,12 @@ impl RunError {
             path: path.into(),
             reason: format!("{reason}"),
         }
+    }
+}
+
+fn no_such_question(run: &str, which: &str, is_there: bool) -> String {
+    match is_there {
+        true => format!("`{which}` of `{run}` asks nothing"),
+        false => format!("`{which}` names no question of `{run}`, and no step or component that asks"),
     }
 }

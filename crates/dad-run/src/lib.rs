@@ -19,6 +19,7 @@
 //! ```
 
 mod adopt;
+mod answering;
 mod approval;
 mod batch;
 mod budget;
@@ -112,7 +113,7 @@ pub use plan::{
 pub use preview::RunPreview;
 pub use project::{ProjectTrust, find_project_root, find_project_root_from, foreign_owner};
 pub use projection::{Metadata, Summary};
-pub use question::{Answer, Question, answer_question};
+pub use question::{Answer, Question};
 pub use reader::ResultReader;
 pub use recorded::{DefinitionChanges, RecordedDefinition};
 pub use repair::{Repair, RepairDecision, UncertainStep};

@@ -1,7 +1,5 @@
 //! What a run asks that nobody in its process answers: the question survives the process, and so does the answer.
 
-use std::path::Path;
-
 use dad_core::{Clean, Digest, HierarchyPath, NodeType, Timestamp};
 use dad_events::{EventBody, Origin, QuestionAsked, QuestionKind};
 use dad_fs::Durability;
@@ -13,7 +11,6 @@ use crate::driver::RunDriver;
 use crate::error::RunError;
 use crate::format;
 use crate::inbox::{Message, MessageBody, send};
-use crate::inputs::check_external;
 use crate::journal::record::RecordBody;
 use crate::journal::values::store_value;
 use crate::layout::QUESTIONS;
@@ -81,8 +78,10 @@ pub struct NewQuestion {
     pub subject: Option<Subject>,
     /// What the previous run was given.
     pub previous_input: Option<Clean<Value>>,
-    /// Why it is asked although the previous run has an answer.
+    /// Why it is asked although there is an answer.
     pub asked_again: Option<AskedAgain>,
+    /// Whether a handler asks a person for it now.
+    pub at_prompt: bool,
 }
 
 /// An answer to be recorded.
@@ -150,6 +149,7 @@ impl RunDriver {
             subject,
             previous_input,
             asked_again,
+            at_prompt,
         } = asked;
         let subject = subject.filter(|_| inner.tells_subjects());
         let (asked, about) = subject.map(|subject| (subject.asked, subject.parts)).unzip();
@@ -197,6 +197,7 @@ impl RunDriver {
             facts_file: question.facts_file.map(|file| file.stored),
         };
         let event = EventBody::QuestionAsked(QuestionAsked {
+            at_prompt,
             id: id.clone(),
             path,
             kind,
@@ -262,6 +263,24 @@ impl RunDriver {
         Some(answer)
     }
 
+    /// Has the answer of a handler count for a question that others could answer too; `false` if one of them was first, whose
+    /// answer is there.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn claim_answer(&self, id: &str, source: &str, value: &Clean<Value>) -> Result<bool, RunError> {
+        let body = MessageBody::Answer {
+            question: id.to_owned(),
+            input: value.get().clone(),
+        };
+        let is_first = send(self.inner().dir.path(), &format!("{id}.json"), source, body)?;
+        match is_first {
+            true => drop(self.inner().state().taken.insert(id.to_owned())),
+            false => self.read_inbox(),
+        }
+        Ok(is_first)
+    }
+
     /// Notes what a step or component was given as its input, or what somebody said about executing it.
     ///
     /// # Errors
@@ -301,29 +320,4 @@ impl Answer {
             _ => None,
         }
     }
-}
-
-/// Answers a question of a run, whether a process drives it or not. Of several who try, one succeeds.
-///
-/// Returns whether this was the first answer.
-///
-/// # Errors
-/// If the answer nests too deep or is too long to be recorded, or cannot be written.
-pub fn answer_question(run_dir: &Path, question: &str, answer: Answer) -> Result<bool, RunError> {
-    let question = question.to_owned();
-    let name = format!("{question}.json");
-    if let Answer::Given { value, .. } = &answer {
-        check_external("the answer", value)?;
-    }
-    let (source, body) = match answer {
-        Answer::Given { source, value } => (
-            source,
-            MessageBody::Answer {
-                question,
-                input: value,
-            },
-        ),
-        Answer::Denied { source, reason } => (source, MessageBody::Deny { question, reason }),
-    };
-    send(run_dir, &name, &source, body)
 }

@@ -102,9 +102,12 @@ impl Replay<'_> {
                     path,
                 })
             }
-            RecordBody::Question { id, path, kind, .. } => {
-                EventBody::QuestionAsked(QuestionAsked { id, path, kind })
-            }
+            RecordBody::Question { id, path, kind, .. } => EventBody::QuestionAsked(QuestionAsked {
+                id,
+                path,
+                kind,
+                at_prompt: false,
+            }),
             RecordBody::StepStarted { path, attempt, .. } => EventBody::StepStarted(StepStarted {
                 node_type: self.node_type(&path),
                 path,

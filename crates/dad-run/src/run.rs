@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::error::Error;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use dad_core::{
     Clean, ComponentKind, Definition, Digest, ErrorInfo, FirstFailure, HierarchyPath, RunStatus,
     SecretRegistry, StepStatus, Timestamp,
 };
-use dad_definition::{NodeTypes, Program};
+use dad_definition::{NodeTypes, Program, SpanMap};
 use dad_events::{EventBody, RunIdentity, RunStarted};
 use dad_fs::{Dir, FsResult};
 use serde::Serialize;
@@ -56,9 +57,22 @@ pub struct RunScope {
     pub run_variables: Map<String, Value>,
     /// Variables given from outside, data and never templates.
     pub given_variables: Map<String, Value>,
+    /// Where the definition stands in files, if it does.
+    pub spans: Option<Arc<SpanMap>>,
 }
 
 impl RunScope {
+    /// Where bytes of a template stand, as `FILE:LINE:COLUMN`; `place` is that of the template in the definition, such as
+    /// `elements[0].settings.prompt`.
+    #[must_use]
+    pub fn position(&self, place: &str, template: &str, part: Range<usize>) -> Option<String> {
+        let spans = self.spans.as_ref()?;
+        let found = spans
+            .within(place, template, part)
+            .or_else(|| spans.nearest(place))?;
+        Some(format!("{}:{}:{}", found.file, found.line, found.column))
+    }
+
     /// Where the run is driven.
     pub(crate) fn place(&self) -> RunPlace {
         let variable = |name: &str| {

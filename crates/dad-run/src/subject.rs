@@ -110,7 +110,7 @@ pub enum AnsweredBy {
     Unknown,
 }
 
-/// Why a re-run asks although its previous run has an answer.
+/// Why a question is asked although there is an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -121,6 +121,8 @@ pub enum AskedAgain {
     NotRecorded,
     /// The user wanted to be asked.
     Wanted,
+    /// The answer that was given in this run has the wrong shape, and this is what is wrong with it.
+    Refused(String),
 }
 
 impl std::fmt::Display for AskedAgain {
@@ -136,6 +138,7 @@ impl std::fmt::Display for AskedAgain {
             },
             Self::NotRecorded => f.write_str("the previous run did not record what it asked"),
             Self::Wanted => f.write_str("`--ask` wants it"),
+            Self::Refused(reason) => write!(f, "the answer before did not fit: {reason}"),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Somebody's agreement before something executes.
 
 use dad_core::{Clean, Digest, ErrorInfo, HierarchyPath, NodeType, StepStatus};
-use dad_events::{ApprovalRequiredEvent, QuestionKind};
+use dad_events::{AnswerCheck, ApprovalRequiredEvent, QuestionKind};
 use dad_run::driver::{NewAnswer, NewQuestion, RunDriver};
-use dad_run::{Answer, AnsweredBy, ApprovalAnswer, RunError, Shown, Subject, approval_schema};
+use dad_run::{Answer, ApprovalAnswer, AskedAgain, RunError, Shown, Subject, approval_schema};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::asking::{Asking, Heard};
 use crate::input::{Asker, record_edited};
 use crate::waiting::BusyStep;
 use crate::walk::Walk;
@@ -40,14 +42,6 @@ pub(crate) enum Approval {
     Pending(StepStatus),
 }
 
-/// Who said what.
-struct Said {
-    source: String,
-    by: AnsweredBy,
-    question: Option<String>,
-    value: Value,
-}
-
 impl Intent<'_> {
     /// Asks until somebody has said something, unless somebody agreed to the same before the run was resumed.
     pub(crate) async fn approval(
@@ -64,42 +58,33 @@ impl Intent<'_> {
         }) {
             return Ok(Approval::Granted);
         }
-        let kind = QuestionKind::Approval;
-        let early = driver.answered_meanwhile(self.path, kind, Some(self.facts))?;
         let shown = driver.shown(self.preview.clone())?;
-        let said = match early {
-            Some((question, answer)) => Some(said_outside(answer, question)),
-            None => tokio::select! {
-                // A handler is not waited for when the run stops; the question stays for a later answer.
-                () = stop.cancelled() => None,
-                said = self.ask_handlers(driver, &shown) => said,
-            },
+        let person_asked = Notify::new();
+        let handlers = self.ask_handlers(driver, &shown, &person_asked);
+        let input = self.check_input(driver);
+        let asking = Asking {
+            driver,
+            path: self.path,
+            kind: QuestionKind::Approval,
+            facts: Some(self.facts),
+            check: &(Box::new(move |answer: &Value| check(&input, answer)) as AnswerCheck),
+            stop,
         };
-        let Said {
-            source,
-            by,
-            question,
-            value,
-        } = match said {
-            Some(said) => said,
-            None => {
-                let question = driver.ask(self.question(walk, shown))?;
-                match busy.wait(driver, &question, stop).await {
-                    Ok(answer) => said_outside(answer, question),
-                    Err(status) => return Ok(Approval::Pending(status)),
-                }
-            }
+        let question = |again| self.question(walk, shown.clone(), again);
+        let heard = match asking.hear((handlers, &person_asked), question, busy).await? {
+            Ok(heard) => heard,
+            Err(status) => return Ok(Approval::Pending(status)),
+        };
+        let Heard { by, question, answer } = heard;
+        let (source, value) = match answer {
+            Answer::Given { source, value } => (source, value),
+            Answer::Denied { source, reason } => (source, json!({ "approve": false, "reason": reason })),
         };
         // By what is known now: it may have taken long.
         let value = Clean::redact(value, &driver.handle().secrets().redactor());
-        // It was checked by whoever sent it, but anybody may write a file.
-        if let Err(reason) = check(&self.check_input(driver), value.get()) {
-            let message = format!("in the answer, {reason}");
-            return Ok(Approval::Denied(ErrorInfo::new("invalid_input", message)));
-        }
         driver.answered(NewAnswer {
             path: self.path,
-            kind,
+            kind: QuestionKind::Approval,
             question: question.as_deref(),
             source: &source,
             by,
@@ -123,14 +108,14 @@ impl Intent<'_> {
         })
     }
 
-    fn check_input(&self, driver: &RunDriver) -> dad_events::AnswerCheck {
+    fn check_input(&self, driver: &RunDriver) -> AnswerCheck {
         match self.asker {
             Some(asker) => asker.check(driver),
             None => Box::new(|_| Err("there is no input that could be changed".to_owned())),
         }
     }
 
-    async fn ask_handlers(&self, driver: &RunDriver, shown: &Shown) -> Option<Said> {
+    async fn ask_handlers(&self, driver: &RunDriver, shown: &Shown, person_asked: &Notify) -> Option<Value> {
         let input = self.check_input(driver);
         let run_dir = &driver.handle().identity().run_dir;
         let file = shown.file.as_ref().map(|file| run_dir.join(&file.path));
@@ -141,17 +126,11 @@ impl Intent<'_> {
             (shown.text.get().clone(), file),
             Box::new(move |answer| check(&input, answer)),
         );
-        driver.bus().ask(&event).await;
-        let value = event.answer()?;
-        Some(Said {
-            source: "event handler".to_owned(),
-            by: AnsweredBy::Handler,
-            question: None,
-            value,
-        })
+        driver.bus().ask_telling(&event, person_asked).await;
+        event.answer()
     }
 
-    fn question(&self, walk: &Walk, shown: Shown) -> NewQuestion {
+    fn question(&self, walk: &Walk, shown: Shown, asked_again: Option<AskedAgain>) -> NewQuestion {
         let asked_in = walk.asked_in();
         NewQuestion {
             path: self.path.clone(),
@@ -167,27 +146,15 @@ impl Intent<'_> {
             facts: Some(self.facts),
             subject: None,
             previous_input: None,
-            asked_again: None,
+            asked_again,
+            at_prompt: false,
         }
     }
 }
 
-fn check(input: &dad_events::AnswerCheck, answer: &Value) -> Result<(), String> {
+fn check(input: &AnswerCheck, answer: &Value) -> Result<(), String> {
     match ApprovalAnswer::parse(answer)? {
         ApprovalAnswer::Edited(edited) => input(&edited).map_err(|reason| format!("in `input`, {reason}")),
         ApprovalAnswer::Yes | ApprovalAnswer::No(_) => Ok(()),
-    }
-}
-
-fn said_outside(answer: Answer, question: String) -> Said {
-    let (source, value) = match answer {
-        Answer::Given { source, value } => (source, value),
-        Answer::Denied { source, reason } => (source, json!({ "approve": false, "reason": reason })),
-    };
-    Said {
-        source,
-        by: AnsweredBy::Outside,
-        question: Some(question),
-        value,
     }
 }

@@ -54,6 +54,10 @@ where
         Ok(())
     }
 
+    fn definition_only(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     fn check_start(&self, _: &TemplateTree, _: &Start<'_>) -> Result<(), NodeError> {
         Ok(())
     }

@@ -11,7 +11,7 @@ use dad_run::{Available, Estimate, MemoLine, Reservation, RunError, RunHandle, S
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio_util::sync::WaitForCancellationFuture;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
@@ -34,6 +34,7 @@ pub struct NodeContext {
     memo: Arc<Memo>,
     life: Arc<Life>,
     span: tracing::Span,
+    agreed: Option<Arc<Value>>,
 }
 
 impl NodeContext {
@@ -53,7 +54,22 @@ impl NodeContext {
             memo,
             life,
             span,
+            agreed: None,
         })
+    }
+
+    /// The same where a person agreed to what a preview has as its facts; `None` if nobody was asked.
+    #[must_use]
+    pub fn agreed_to(mut self, facts: Option<Value>) -> Self {
+        self.agreed = facts.map(Arc::new);
+        self
+    }
+
+    /// The [facts](Preview::facts) that the person saw who agreed to this very execution. What stands in them may be done;
+    /// whatever else needs an agreement was not agreed to.
+    #[must_use]
+    pub fn agreed(&self) -> Option<&Value> {
+        self.agreed.as_deref()
     }
 
     /// What the node was told that it consumed and that the run has counted already.
@@ -238,10 +254,11 @@ impl NodeContext {
             .to_owned()
     }
 
-    /// JSON Schema of what a callback or node type is called with; `None` if there is none of that name.
+    /// JSON Schema of what a callback or node type is called with, without the settings that the definition fixed; `None` if there
+    /// is none of that name.
     #[must_use]
-    pub fn call_schema(&self, name: &str) -> Option<Value> {
-        self.walk.registry.call_schema(name)
+    pub fn call_schema(&self, name: &str, fixed: &Map<String, Value>) -> Option<Value> {
+        self.walk.registry.call_schema(name, fixed)
     }
 
     /// The names of the callbacks and node types that can be called.
@@ -256,7 +273,21 @@ impl NodeContext {
     /// # Errors
     /// If there is none of that name, `settings` if no definition could write them, or what it fails with.
     pub async fn call(&self, name: &str, arguments: &Value) -> Result<NodeOutput, NodeError> {
-        let step = self.walk.registry.call(name, arguments).ok_or_else(|| {
+        self.call_with(name, &Map::new(), arguments).await
+    }
+
+    /// As [`call`](Self::call), with settings of a node type that the definition fixed: they stand in the place of those among the
+    /// arguments, and may be such that only a definition gives.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn call_with(
+        &self,
+        name: &str,
+        fixed: &Map<String, Value>,
+        arguments: &Value,
+    ) -> Result<NodeOutput, NodeError> {
+        let step = self.walk.registry.call(name, fixed, arguments).ok_or_else(|| {
             let message = format!("`{name}` is neither a callback nor a node type");
             NodeError::new("unknown_tool", message).permanent()
         })?;
@@ -264,10 +295,10 @@ impl NodeContext {
         Box::pin(step.execute(self)).await
     }
 
-    /// What [`call`](Self::call) would do, for the person who is to agree. Of a call that will fail it is why; nothing is known
-    /// of callbacks.
-    pub async fn preview(&self, name: &str, arguments: &Value) -> Preview {
-        let preview = match self.walk.registry.call(name, arguments) {
+    /// What [`call_with`](Self::call_with) would do, for the person who is to agree. Of a call that will fail it is why; nothing
+    /// is known of callbacks.
+    pub async fn preview(&self, name: &str, fixed: &Map<String, Value>, arguments: &Value) -> Preview {
+        let preview = match self.walk.registry.call(name, fixed, arguments) {
             Some(Ok(step)) => step.preview(&self.run).await,
             Some(Err(error)) => Err(error),
             None => Ok(Preview::default()),

@@ -18,6 +18,9 @@ pub(crate) trait ErasedNode: Send + Sync {
     fn bind(&self, settings: &Value, input: Option<&Value>, cx: &BindContext<'_>)
     -> Result<Bound, NodeError>;
 
+    /// Settings that a call must not give.
+    fn definition_only(&self) -> &'static [&'static str];
+
     /// Refuses settings that a call must not give.
     fn check_call(&self, settings: &Value) -> Result<(), String>;
 
@@ -42,6 +45,10 @@ impl<N: Node> ErasedNode for N {
         })?;
         let step = Node::bind(self, settings, input, cx)?;
         Ok(Box::new(Untyped(step)))
+    }
+
+    fn definition_only(&self) -> &'static [&'static str] {
+        N::DEFINITION_ONLY
     }
 
     fn check_call(&self, settings: &Value) -> Result<(), String> {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use dad_core::json::check_recorded;
 use dad_core::{ErrorInfo, HierarchyPath, OnLimit};
-use dad_definition::{Component, Expression, ForEachLoop, NodeElement, Prepared, TemplateTree, TreeError};
+use dad_definition::{
+    Component, Expression, ForEachLoop, NodeElement, Prepared, RenderError, TemplateTree, TreeError,
+};
 use dad_run::RangeBounds;
 use dad_run::driver::{Items, LoopStart};
 use dad_template::{Limits, Range, Value};
@@ -119,7 +121,7 @@ impl<'a> Evaluator<'a> {
         component: &HierarchyPath,
         frame: &Frame,
         input: Option<&Json>,
-    ) -> Result<Rendered, TreeError> {
+    ) -> Result<Rendered, ErrorInfo> {
         let none = Map::new();
         let field = |name: &str| input.and_then(|input| input.get(name));
         let place = Place {
@@ -131,14 +133,15 @@ impl<'a> Evaluator<'a> {
         let given = field("prompt_variables").and_then(Json::as_object);
         scope.prompt_variables = Some(given.unwrap_or(&none));
         scope.defaults = Some(&node.prompt_variables);
-        let mut settings = node.settings.render(&scope, &Limits::default())?;
+        let failed = |error: TreeError| self.failed(&error, &format!("{}.settings", node.place), None);
+        let mut settings = node.settings.render(&scope, &Limits::default()).map_err(failed)?;
         let render = |prepared: &Prepared<TemplateTree>| -> Result<Prepared, TreeError> {
             Ok(Prepared {
                 found: Arc::clone(&prepared.found),
                 values: prepared.values.render(&scope, &Limits::default())?,
             })
         };
-        let prepared = node.prepared.as_ref().map(render).transpose()?;
+        let prepared = node.prepared.as_ref().map(render).transpose().map_err(failed)?;
         if let Some(patch) = field("settings_override") {
             json_patch::merge(&mut settings, patch);
         }
@@ -176,21 +179,24 @@ impl<'a> Evaluator<'a> {
             let evaluated = variable.value.render(&scope, &Limits::default());
             drop(scope);
             values = so_far.into_variables();
+            let named = || format!("the variable `{}`", variable.name);
             let recordable = evaluated
-                .map_err(|error| ErrorInfo::from_error("template", &error))
+                .map_err(|error| {
+                    let place = format!("{}.variables.{}", component.place, variable.name);
+                    self.failed(&error, place.trim_start_matches('.'), Some(&named()))
+                })
                 .and_then(|value| match check_recorded(&value) {
                     Ok(()) => Ok(value),
-                    Err(error) => Err(ErrorInfo::from_error(error.code(), &error)),
+                    Err(error) => {
+                        let message = format!("{} cannot be recorded: {error}", named());
+                        Err(ErrorInfo::new(error.code(), message))
+                    }
                 });
             match recordable {
                 Ok(value) => values.push((variable.name.clone(), Value::from(value))),
                 Err(error) => {
-                    let mut info = error.at(path);
-                    info.message = format!(
-                        "the variable `{}` cannot be evaluated: {}",
-                        variable.name, info.message
-                    );
-                    return (Arc::new(Frame::new(path, values, parent.cloned())), Some(info));
+                    let frame = Frame::new(path, values, parent.cloned());
+                    return (Arc::new(frame), Some(error.at(path)));
                 }
             }
         }
@@ -226,10 +232,38 @@ impl<'a> Evaluator<'a> {
             .value
             .evaluate(&scope, &Limits::default())
             .map_err(|error| {
-                let mut info = ErrorInfo::from_error("template", &error);
-                info.message = format!("`{name}` cannot be evaluated: {}", info.message);
-                info
+                let place = match component.place.as_str() {
+                    "" => name.to_owned(),
+                    place => format!("{place}.{name}"),
+                };
+                self.failed(&error, &place, Some(&format!("`{name}`")))
             })
+    }
+
+    /// A template that could not be evaluated: where it stands in the files of the definition, why it failed, and what there is
+    /// instead.
+    pub(crate) fn failed(&self, error: &TreeError, place: &str, what: Option<&str>) -> ErrorInfo {
+        let separator = match error.pointer.as_str() {
+            "" => "",
+            pointer if pointer.starts_with('[') => "",
+            _ => ".",
+        };
+        let place = format!("{place}{separator}{}", error.pointer);
+        let (part, hint) = match &error.source {
+            RenderError::Eval(error) => (error.span().range(), error.hint_text()),
+            _ => (0..error.template.len(), None),
+        };
+        let at = self.run.scope().position(&place, &error.template, part);
+        let at = at.map(|at| format!(" ({at})")).unwrap_or_default();
+        let mut info = ErrorInfo::from_error("template", &error.source);
+        info.message = match what {
+            Some(what) => format!("cannot evaluate {what}{at}: {}", info.message),
+            None => format!("{error}{at}: {}", info.message),
+        };
+        match hint {
+            Some(hint) => info.with_hint(hint.into_owned()),
+            None => info,
+        }
     }
 
     pub(crate) fn over(

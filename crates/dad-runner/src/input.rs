@@ -11,8 +11,10 @@ use dad_run::{
     check_component_input,
 };
 use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::asking::{Asking, Heard};
 use crate::scope::Frame;
 use crate::subject::AskedIn;
 use crate::waiting::BusyStep;
@@ -152,7 +154,7 @@ enum AskOutcome {
     Ends(Input),
 }
 
-/// Asks handlers, then the people outside; what was answered while no process drove the run comes first.
+/// Asks handlers, then the people outside.
 async fn ask(
     walk: &Walk,
     (asker, path): (Asker<'_>, &HierarchyPath),
@@ -161,42 +163,36 @@ async fn ask(
     stop: &CancellationToken,
 ) -> Result<AskOutcome, RunError> {
     let driver = &walk.driver;
-    let (question, answer) = match driver.answered_meanwhile(path, QuestionKind::Input, None)? {
-        Some(answered) => answered,
-        None => {
-            let handled = tokio::select! {
-                // A handler is not waited for when the run stops; the question stays for a later answer.
-                () = stop.cancelled() => None,
-                handled = asker.ask_handlers(walk, path, about.offered.clone()) => handled,
-            };
-            if let Some(value) = handled {
-                let found = Found::new(AnsweredBy::Handler, "event handler", value);
-                return Ok(AskOutcome::Answered(found));
-            }
-            let question = driver.ask(asker.question(walk, path, about))?;
-            match busy.wait(driver, &question, stop).await {
-                Ok(answer) => (question, answer),
-                Err(status) => return Ok(AskOutcome::Ends(Input::Pending(status))),
-            }
-        }
+    let asking = Asking {
+        driver,
+        path,
+        kind: QuestionKind::Input,
+        facts: None,
+        check: &asker.check(driver),
+        stop,
     };
+    let person_asked = Notify::new();
+    let handlers = asker.ask_handlers(walk, path, about.offered.clone(), &person_asked);
+    let question = |again: Option<AskedAgain>| {
+        let mut question = asker.question(walk, path, about);
+        question.asked_again = again.or(question.asked_again);
+        question
+    };
+    let heard = match asking.hear((handlers, &person_asked), question, busy).await? {
+        Ok(heard) => heard,
+        Err(status) => return Ok(AskOutcome::Ends(Input::Pending(status))),
+    };
+    let Heard { by, question, answer } = heard;
     Ok(match answer {
         Answer::Denied { source, reason } => {
             let told = Some(reason.clone().into());
             driver.control(ControlKind::Fail, Some(path), &source, told)?;
             AskOutcome::Ends(Input::Denied(reason))
         }
-        // Its sender checked it, but any program may write a file.
-        Answer::Given { source, value } => match asker.check(driver)(&value) {
-            Ok(()) => AskOutcome::Answered(Found {
-                question: Some(question),
-                ..Found::new(AnsweredBy::Outside, source, value)
-            }),
-            Err(reason) => {
-                let message = format!("in the answer, {reason}");
-                AskOutcome::Ends(Input::Fails(ErrorInfo::new("invalid_input", message)))
-            }
-        },
+        Answer::Given { source, value } => AskOutcome::Answered(Found {
+            question,
+            ..Found::new(by, source, value)
+        }),
     })
 }
 
@@ -318,7 +314,13 @@ impl Asker<'_> {
         matches!(self, Self::Component(component) if component.path == program.root.path)
     }
 
-    async fn ask_handlers(self, walk: &Walk, path: &HierarchyPath, previous: Option<Value>) -> Option<Value> {
+    async fn ask_handlers(
+        self,
+        walk: &Walk,
+        path: &HierarchyPath,
+        previous: Option<Value>,
+        person_asked: &Notify,
+    ) -> Option<Value> {
         let driver = &walk.driver;
         let identity = driver.handle().identity().clone();
         let check = self.check(driver);
@@ -327,14 +329,14 @@ impl Asker<'_> {
                 let who = (path.clone(), node.node_type.clone());
                 let settings = node.unrendered.clone();
                 let event = NodeInputRequiredEvent::new(identity, who, settings, previous, check);
-                driver.bus().ask(&event).await;
+                driver.bus().ask_telling(&event, person_asked).await;
                 event.answer()
             }
             Self::Component(component) => {
                 let who = (path.clone(), component.kind);
                 let variables = open_variables(component, &walk.asked_in());
                 let event = ComponentInputRequiredEvent::new(identity, who, variables, previous, check);
-                driver.bus().ask(&event).await;
+                driver.bus().ask_telling(&event, person_asked).await;
                 event.answer()
             }
         }
@@ -358,6 +360,7 @@ impl Asker<'_> {
             subject: about.subject.clone(),
             previous_input: about.offered.clone().map(Clean::from_store),
             asked_again: about.asked_again.clone(),
+            at_prompt: false,
         }
     }
 

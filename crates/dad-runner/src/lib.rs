@@ -16,6 +16,7 @@
 //! ```
 
 mod approval;
+mod asking;
 mod blocking;
 mod callback;
 mod common;

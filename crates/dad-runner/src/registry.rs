@@ -10,7 +10,7 @@ use dad_run::{Decision, PreparedRun, RunError};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::callback::CallbackNode;
 use crate::context::NodeContext;
@@ -171,13 +171,16 @@ impl NodeRegistry {
         })
     }
 
-    /// JSON Schema of what a callback or node type is called with.
-    pub(crate) fn call_schema(&self, name: &str) -> Option<Value> {
-        let callback = self
-            .callbacks
-            .get(name)
-            .map(|callback| callback.info.args_schema.clone());
-        callback.or_else(|| Some(self.nodes.get(name)?.info.settings_schema.clone()))
+    /// JSON Schema of what a callback or node type is called with, without what only a definition gives and what it fixed.
+    pub(crate) fn call_schema(&self, name: &str, fixed: &Map<String, Value>) -> Option<Value> {
+        if let Some(callback) = self.callbacks.get(name) {
+            return Some(callback.info.args_schema.clone());
+        }
+        let Registered { info, node } = self.nodes.get(name)?;
+        let mut schema = info.settings_schema.clone();
+        let fixed = fixed.keys().map(String::as_str);
+        without(&mut schema, node.definition_only().iter().copied().chain(fixed));
+        Some(schema)
     }
 
     /// The names of callbacks and node types.
@@ -187,8 +190,13 @@ impl NodeRegistry {
     }
 
     /// The step that a call of a callback with arguments, else of a node type with settings, comes to; `None` if there is
-    /// none of that name.
-    pub(crate) fn call(&self, name: &str, arguments: &Value) -> Option<Result<Bound, NodeError>> {
+    /// none of that name. What the definition fixed of the settings is not among the arguments.
+    pub(crate) fn call(
+        &self,
+        name: &str,
+        fixed: &Map<String, Value>,
+        arguments: &Value,
+    ) -> Option<Result<Bound, NodeError>> {
         let cx = BindContext::default();
         if let Some(callback) = self.callbacks.get(name) {
             return Some(callback.node.bind(&json!({ "args": arguments }), None, &cx));
@@ -200,7 +208,7 @@ impl NodeRegistry {
         };
         let checked = known.and_then(|()| node.check_call(arguments));
         Some(match checked {
-            Ok(()) => node.bind(arguments, None, &cx),
+            Ok(()) => node.bind(&with_fixed(fixed, arguments), None, &cx),
             Err(reason) => {
                 let message = format!("in settings, {reason}");
                 Err(NodeError::new("settings", message).permanent())
@@ -213,6 +221,27 @@ impl NodeRegistry {
         match &leaf.function {
             Some(function) => Some(&self.callbacks.get(function)?.node),
             None => Some(&self.nodes.get(leaf.node_type.as_str())?.node),
+        }
+    }
+}
+
+/// Arguments with the settings that a definition fixed.
+fn with_fixed(fixed: &Map<String, Value>, arguments: &Value) -> Value {
+    let mut whole = arguments.clone();
+    if let Some(fields) = whole.as_object_mut() {
+        fields.extend(fixed.clone());
+    }
+    whole
+}
+
+/// Takes fields out of the JSON Schema of an object.
+fn without<'a>(schema: &mut Value, names: impl Iterator<Item = &'a str>) {
+    for name in names {
+        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.shift_remove(name);
+        }
+        if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+            required.retain(|known| known != name);
         }
     }
 }

@@ -61,7 +61,7 @@ pub fn render_step(preview: &RunPreview, selector: &PathSelector) -> Result<Rend
     let Surroundings { frame, component } = &surroundings;
     let rendered = evaluator
         .settings(node, &path, component, frame, value)
-        .map_err(|error| unrendered(&ErrorInfo::from_error("template", &error), preview, &path))?;
+        .map_err(|error| unrendered(&error, preview, &path))?;
     let source = input.as_ref().map_or("", |input| input.source.as_str());
     let given = value
         .and_then(|input| input.get("prompt_variables"))

@@ -11,7 +11,7 @@ use dad_core::{
     Clean, Digest, ErrorInfo, Fingerprint, FirstFailure, HierarchyPath, NodeType, Redactor, RetryPolicy,
     StepResult, StepStatus, StepValues, Timestamp, Usage,
 };
-use dad_definition::{NodeElement, TreeError};
+use dad_definition::NodeElement;
 use dad_events::StepRoom;
 use dad_run::driver::{CommitDetails, Interrupted, StagedStep, StepStart};
 use dad_run::layout::{RESULT, WORLD};
@@ -93,6 +93,8 @@ struct Execution<'a> {
     world: &'a World,
     settings: &'a Value,
     input: Option<&'a Value>,
+    /// What the person saw who agreed.
+    agreed: Option<&'a Value>,
 }
 
 /// What was decided about a step, and why.
@@ -174,7 +176,7 @@ pub(crate) async fn take_step(
     };
     let executor = step.executor()?;
     let mut asked_again = 0;
-    let (rendered, bound, world, fingerprint, decided) = loop {
+    let (rendered, bound, world, fingerprint, decided, agreed) = loop {
         if step.unless_stopped(step.room.open_files()).await.is_none() {
             return step.rest(StepStatus::Cancelled);
         }
@@ -206,7 +208,7 @@ pub(crate) async fn take_step(
             return step.reuse(&known.path, decided.reason);
         }
         if !node.options.requires_approval {
-            break (rendered, bound, world, fingerprint, decided);
+            break (rendered, bound, world, fingerprint, decided, None);
         }
         let Some(intent) = step.unless_stopped(step.intent(&*bound, &rendered, given)).await else {
             return step.rest(StepStatus::Cancelled);
@@ -222,7 +224,9 @@ pub(crate) async fn take_step(
                     step.facts(&*bound, &rendered, given).await
                 };
                 match step.unless_stopped(now).await {
-                    Some((now, _)) if now == shown => break (rendered, bound, world, fingerprint, decided),
+                    Some((facts, preview)) if facts == shown => {
+                        break (rendered, bound, world, fingerprint, decided, Some(preview.facts));
+                    }
                     Some(_) => {}
                     None => return step.rest(StepStatus::Cancelled),
                 }
@@ -247,6 +251,7 @@ pub(crate) async fn take_step(
             world: &world,
             settings: &rendered.settings,
             input: input.as_ref().map(Clean::get),
+            agreed: agreed.as_ref(),
         })
         .await?;
     let attempt = match executed {
@@ -354,7 +359,7 @@ impl Step<'_> {
 
     /// What a person is to agree to before it executes.
     async fn intent(&self, bound: &dyn BoundStep, rendered: &Rendered, input: Option<&Value>) -> Intent<'_> {
-        let (facts, shown) = self.facts(bound, rendered, input).await;
+        let (facts, preview) = self.facts(bound, rendered, input).await;
         let redactor = self.walk.run.secrets().redactor();
         let AskingPlace { asker, around, .. } = self.asking_place();
         let subjects = self.walk.subjects();
@@ -364,33 +369,33 @@ impl Step<'_> {
             subject: self.node.asks().then(|| subjects.of(asker, &self.path, around)),
             node_type: Some(&self.node.node_type),
             settings: Clean::render(rendered.settings.clone(), &redactor),
-            preview: Clean::redact(shown, &redactor),
+            preview: Clean::redact(preview.shown, &redactor),
             facts,
         }
     }
 
-    /// What executing the step would do: its digest, and in words.
+    /// What executing the step would do, and the digest of it.
     async fn facts(
         &self,
         bound: &dyn BoundStep,
         rendered: &Rendered,
         input: Option<&Value>,
-    ) -> (Digest, String) {
+    ) -> (Digest, Preview) {
         let preview = bound.preview(&self.walk.run).await;
         let preview = preview.unwrap_or_else(|error| Preview::failing(&error));
-        let facts = match preview.facts {
+        let facts = match &preview.facts {
             Value::Null => json!({ "settings": rendered.settings, "input": input, "shown": preview.shown }),
-            facts => facts,
+            facts => facts.clone(),
         };
         let facts = json!({ "node_type": self.node.node_type, "facts": facts });
-        (self.walk.driver.facts_digest(&facts), preview.shown)
+        (self.walk.driver.facts_digest(&facts), preview)
     }
 
     fn render(&self, input: Option<&Value>) -> Result<Rendered, ErrorInfo> {
         let Inside { frame, entered, .. } = self.inside;
         let evaluator = self.walk.evaluator();
         let rendered = evaluator.settings(self.node, &self.path, &entered.path, frame, input);
-        let rendered = rendered.map_err(|error| template_error(&error))?;
+        let rendered = rendered?;
         check_recorded(&rendered.settings).map_err(|error| {
             let message = format!("the rendered settings cannot be recorded: {error}");
             ErrorInfo::new(error.code(), message)
@@ -692,7 +697,8 @@ impl Step<'_> {
             Arc::clone(&life),
             span.clone(),
             memos,
-        )?;
+        )?
+        .agreed_to(execution.agreed.cloned());
         let began = Instant::now();
         let ended = async {
             if let Some(state) = bound.state(&cx)? {
@@ -900,10 +906,6 @@ impl Step<'_> {
 /// The span that log events of a step are routed by.
 fn step_span(run_id: &str, path: &str, node_type: &NodeType) -> tracing::Span {
     tracing::info_span!(target: "dhenara", "dad.step", dad.run_id = run_id, dad.path = path, dad.node_type = node_type.as_str())
-}
-
-fn template_error(error: &TreeError) -> ErrorInfo {
-    ErrorInfo::from_error("template", error)
 }
 
 fn backoff(policy: &RetryPolicy) -> ExponentialBuilder {

@@ -359,8 +359,8 @@ impl Walk {
         let redactor = self.run.secrets().redactor();
         let masked = rendered.map(|output| Clean::render(output, &redactor));
         masked.map_err(|error| {
-            let mut info = ErrorInfo::from_error("output", &error);
-            info.message = format!("`output` cannot be evaluated: {}", info.message);
+            let mut info = self.evaluator().failed(&error, "output", Some("`output`"));
+            info.code = "output".to_owned();
             info
         })
     }

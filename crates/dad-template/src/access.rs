@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::error::EvalError;
+use crate::error::{EvalError, shortened};
 use crate::limits::Meter;
 use crate::ops;
 use crate::value::{Range, Value};
@@ -20,7 +20,10 @@ pub(crate) fn attribute(value: &Value, name: &str) -> Result<Value> {
         return Err(EvalError::missing(format!("no member `{name}`")));
     }
     match value {
-        Value::Object(object) => object.get(name).cloned().ok_or_else(|| missing_key(name, value)),
+        Value::Object(object) => object
+            .get(name)
+            .cloned()
+            .ok_or_else(|| EvalError::missing_key(name, value)),
         other => {
             let error = EvalError::missing(format!("{} has no member `{name}`", other.type_name()));
             Err(match (name, other) {
@@ -31,39 +34,18 @@ pub(crate) fn attribute(value: &Value, name: &str) -> Result<Value> {
     }
 }
 
-fn missing_key(name: &str, value: &Value) -> EvalError {
-    let error = EvalError::missing(format!("no key `{}`", shortened(name)));
-    let Value::Object(object) = value else {
-        return error;
-    };
-    let mut keys: Vec<String> = object
-        .iter()
-        .take(8)
-        .map(|(key, _)| format!("`{}`", shortened(&key)))
-        .collect();
-    if object.len() > keys.len() {
-        keys.push("…".to_owned());
-    }
-    if keys.is_empty() {
-        error.hint("the object is empty")
-    } else {
-        error.hint(format!("it has {}", keys.join(", ")))
-    }
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(60).collect()
-}
-
 /// `value[index]`
 pub(crate) fn subscript(meter: &mut Meter, value: &Value, index: &Value) -> Result<Value> {
     match value {
         Value::Object(object) => match index {
-            Value::Str(key) => object.get(key).cloned().ok_or_else(|| missing_key(key, value)),
+            Value::Str(key) => object
+                .get(key)
+                .cloned()
+                .ok_or_else(|| EvalError::missing_key(key, value)),
             other => {
                 let key = ops::key(meter, other.clone())?;
                 let found = object.0.get(&key).cloned();
-                found.ok_or_else(|| missing_key(&other.to_text(), value))
+                found.ok_or_else(|| EvalError::missing_key(&other.to_text(), value))
             }
         },
         Value::Null => Err(EvalError::missing("null has no elements")),
@@ -84,7 +66,17 @@ pub(crate) fn subscript(meter: &mut Meter, value: &Value, index: &Value) -> Resu
 }
 
 fn outside(value: &Value) -> EvalError {
-    EvalError::missing(format!("the index is outside {}", value.type_name()))
+    let error = EvalError::missing(format!("the index is outside {}", value.type_name()));
+    let len = match value {
+        Value::List(items) => u64::try_from(items.len()).unwrap_or(u64::MAX),
+        Value::Range(range) => range.len(),
+        _ => return error,
+    };
+    match len {
+        0 => error.hint("it is empty"),
+        1 => error.hint("it has one item, whose index is 0"),
+        len => error.hint(format!("it has {len} items, 0 to {}", len - 1)),
+    }
 }
 
 fn position(index: &Value, len: u64, value: &Value) -> Result<u64> {

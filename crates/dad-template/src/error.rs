@@ -1,7 +1,10 @@
 //! What can be wrong with a template, and where.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+
+use crate::value::Value;
 
 /// A range of bytes in the source of a template, `start..end`.
 ///
@@ -130,6 +133,8 @@ struct Inner {
     kind: EvalErrorKind,
     message: String,
     hint: Option<String>,
+    /// A key that is missing, and the object that lacks it.
+    missing_key: Option<(String, Value)>,
     span: Option<Span>,
     source: Option<ScopeError>,
 }
@@ -140,6 +145,7 @@ impl EvalError {
             kind,
             message: message.into(),
             hint: None,
+            missing_key: None,
             span: None,
             source: None,
         }))
@@ -167,6 +173,14 @@ impl EvalError {
 
     pub(crate) fn limit(message: impl Into<String>) -> Self {
         Self::new(EvalErrorKind::Limit, message)
+    }
+
+    /// A key that an object lacks. What it has instead is looked up only when a person is to read it: `||` catches most of
+    /// these errors.
+    pub(crate) fn missing_key(name: &str, object: &Value) -> Self {
+        let mut error = Self::missing(format!("no key `{}`", shortened(name)));
+        error.0.missing_key = Some((name.to_owned(), object.clone()));
+        error
     }
 
     pub(crate) fn scope(what: &str, source: ScopeError) -> Self {
@@ -202,8 +216,12 @@ impl EvalError {
     }
 
     /// What to write instead, when that is known.
-    pub fn hint_text(&self) -> Option<&str> {
-        self.0.hint.as_deref()
+    pub fn hint_text(&self) -> Option<Cow<'_, str>> {
+        if let Some(hint) = &self.0.hint {
+            return Some(hint.into());
+        }
+        let (name, object) = self.0.missing_key.as_ref()?;
+        Some(keys_beside(name, object)?.into())
     }
 
     /// The expression that failed, in bytes of the template.
@@ -230,6 +248,42 @@ impl std::error::Error for EvalError {
             .as_ref()
             .map(|source| source as &(dyn std::error::Error + 'static))
     }
+}
+
+/// How many keys of an object a hint names.
+const SHOWN_KEYS: usize = 8;
+
+/// The key of an object that is most like one that it lacks, and those it has.
+fn keys_beside(name: &str, object: &Value) -> Option<String> {
+    let Value::Object(object) = object else {
+        return None;
+    };
+    let keys: Vec<_> = object.iter().map(|(key, _)| key).collect();
+    if keys.is_empty() {
+        return Some("the object is empty".to_owned());
+    }
+    let lower = name.to_lowercase();
+    let likeness = |key: &&Cow<'_, str>| strsim::jaro_winkler(&lower, &key.to_lowercase());
+    let nearest = keys.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    // As near as a slip of the keyboard.
+    let nearest = nearest.filter(|key| likeness(key) >= 0.8);
+    let mut shown: Vec<String> = keys
+        .iter()
+        .take(SHOWN_KEYS)
+        .map(|key| format!("`{}`", shortened(key)))
+        .collect();
+    if keys.len() > SHOWN_KEYS {
+        shown.push("…".to_owned());
+    }
+    let has = format!("it has {}", shown.join(", "));
+    Some(match nearest {
+        Some(nearest) => format!("did you mean `{}`? {has}", shortened(nearest)),
+        None => has,
+    })
+}
+
+pub(crate) fn shortened(text: &str) -> String {
+    text.chars().take(60).collect()
 }
 
 /// Why a [`Scope`](crate::Scope) could not answer, for example because a step's result cannot be read.

@@ -156,6 +156,8 @@ impl Progress {
                 }
             }
             EventBody::StepStarted(started) => self.begin(&started.path),
+            // The prompt shows it.
+            EventBody::QuestionAsked(asked) if asked.at_prompt => {}
             EventBody::QuestionAsked(asked) => {
                 let (sign, style) = mark(dad_core::StepStatus::Waiting, false);
                 let what = waits_for(asked.kind);

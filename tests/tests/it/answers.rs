@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dhenara::RunStatus;
-use dhenara::run::{Answer, RunView, answer_question};
+use dhenara::run::{Answer, RunView};
 use serde_json::{Value, json};
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -124,7 +124,7 @@ async fn an_answer_comes_from_another_process() {
     ");
     insta::assert_snapshot!(env.run(&["answer", "last", "behind", "--input", "{}"]).expect(2), @"
     ---- stderr
-    error[unknown_question]: `behind` names no step or component; there are flow_root.ask
+    error[unknown_question]: `behind` names no question of `run_00000000_000000_000001`, and no step or component that asks
       hint: open questions: flow_root.ask (input_6fdbdd12dee3)
     ---- exit code 2
     ");
@@ -330,17 +330,19 @@ fn of_two_who_answer_at_the_same_instant_one_is_accepted() {
     );
     drop(env.run(&["run", "flow", "flow.yaml"]).expect(3));
     let run = env.last_run();
-    assert_eq!(RunView::open(&run).unwrap().status, RunStatus::Waiting);
+    let view = RunView::open(&run).unwrap();
+    assert_eq!(view.status, RunStatus::Waiting);
+    let question = view.open_question(None).unwrap().id.clone();
+    let types = dhenara::builtin_nodes();
     for round in 0..1000 {
-        let question = format!("round_{round}");
         let barrier = std::sync::Barrier::new(2);
         let give = |who: &str| {
             barrier.wait();
             let answer = Answer::Given {
                 source: who.to_owned(),
-                value: json!(who),
+                value: json!({ "prompt_variables": { "who": who } }),
             };
-            answer_question(&run, &question, answer).unwrap()
+            view.answer(None, answer, &types).unwrap()
         };
         let (first, second) = std::thread::scope(|scope| {
             let other = scope.spawn(|| give("other"));
@@ -348,8 +350,12 @@ fn of_two_who_answer_at_the_same_instant_one_is_accepted() {
         });
         assert!(first != second, "round {round}: {first} and {second}");
         let file = run.join(".run/inbox").join(format!("{question}.json"));
-        let message: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-        assert_eq!(message["input"], if first { "one" } else { "other" });
+        let message: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        assert_eq!(
+            message["input"]["prompt_variables"]["who"],
+            if first { "one" } else { "other" }
+        );
+        std::fs::remove_file(file).unwrap();
     }
     // The same from processes.
     for _ in 0..5 {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dhenara::definition::load_str;
 use dhenara::events::ComponentInputRequiredEvent;
 use dhenara::models::Models;
-use dhenara::run::{Answer, RunContextBuilder, RunView, answer_question};
+use dhenara::run::{Answer, RunContextBuilder, RunView};
 use dhenara::runner::Runner;
 use dhenara::{HandlerError, NodeInputRequiredEvent, RunEnd, RunStatus};
 use serde_json::{Map, Value, json};
@@ -208,7 +208,11 @@ async fn answers_from_outside_reach_the_question_they_are_for() {
                 None => component_input(open.path.as_str()),
             };
             let source = "outside".to_owned();
-            assert!(answer_question(&run, &open.id, Answer::Given { source, value }).unwrap());
+            let answer = Answer::Given { source, value };
+            assert!(
+                view.answer(Some(&open.id), answer, &dhenara::builtin_nodes())
+                    .unwrap()
+            );
             answered += 1;
         }
         rounds += 1;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use dad_tests::Draw;
 use dhenara::core::Definition;
-use dhenara::run::{Answer, Catalog, Dirs, Origin, OriginKey, Repair, RunView, answer_question};
+use dhenara::run::{Answer, Catalog, Dirs, Origin, OriginKey, Repair, RunView};
 use dhenara::runner::Runner;
 use dhenara::{RunContext, builtin_nodes};
 use serde_json::{Value, json};
@@ -121,6 +121,11 @@ async fn no_reader_is_misled_by_damaged_journals_with_right_sums() {
             Ok(view) => {
                 read += 1;
                 read_all(&view);
+                let answer = Answer::Given {
+                    source: "test".to_owned(),
+                    value: json!({ "approve": false }),
+                };
+                drop(view.answer(Some(&question), answer, &builtin_nodes()));
                 let is_mine = view.origin() == Origin::Mine;
                 assert!(
                     !is_mine
@@ -138,11 +143,6 @@ async fn no_reader_is_misled_by_damaged_journals_with_right_sums() {
             catalog.find("last", None),
             catalog.find(&id, None),
         ));
-        let answer = Answer::Given {
-            source: "test".to_owned(),
-            value: json!({ "approved": false }),
-        };
-        drop(answer_question(&made, &question, answer));
         let context = |previous: Option<&str>| {
             let builder = RunContext::builder("f", env.project())
                 .unmasked()

@@ -427,14 +427,28 @@ pub(crate) fn workspace() -> PathBuf {
 
 /// Whether `git` can be called. Without it the examples that need it cannot run: the test says so and is over.
 pub(crate) fn has_git() -> bool {
-    let found = Command::new("git").arg("--version").output().is_ok();
+    has("git", &["--version"])
+}
+
+/// Whether bubblewrap makes sandboxes here.
+#[cfg(target_os = "linux")]
+pub(crate) fn has_sandbox() -> bool {
+    has(
+        "bwrap",
+        &["--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true"],
+    )
+}
+
+fn has(tool: &str, arguments: &[&str]) -> bool {
+    let output = Command::new(tool).args(arguments).output();
+    let found = output.is_ok_and(|output| output.status.success());
     if !found {
         assert_ne!(
             std::env::var("DHENARA_REQUIRE_TOOLS").as_deref(),
             Ok("1"),
-            "git not found, and DHENARA_REQUIRE_TOOLS is 1"
+            "{tool} does not work here, and DHENARA_REQUIRE_TOOLS is 1"
         );
-        tell("skipped: git not found");
+        tell(&format!("skipped: {tool} does not work here"));
     }
     found
 }

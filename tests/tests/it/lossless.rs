@@ -163,14 +163,13 @@ fn an_answer_that_nests_too_deep_leaves_the_question_open() {
     let deep = format!("{{\"settings_override\": {{\"env_vars\": {}}}}}", nested(120));
     drop(env.unchanged(&["answer", "last", "--input", &deep]).expect(2));
     let view = dhenara::run::RunView::open(env.last_run()).unwrap();
-    let id = view.open_questions().next().unwrap().id.clone();
     // So does a program's.
     let value = (0..120).fold(serde_json::json!({}), |inner, _| serde_json::json!([inner]));
     let answer = dhenara::run::Answer::Given {
         source: "a test".to_owned(),
         value,
     };
-    let refused = dhenara::run::answer_question(&env.last_run(), &id, answer).unwrap_err();
+    let refused = view.answer(None, answer, &dhenara::builtin_nodes()).unwrap_err();
     assert_eq!(refused.code(), "unrecordable", "{refused}");
     drop(env.run(&["answer", "last", "--input", "{}"]).expect(0));
 }

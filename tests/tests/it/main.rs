@@ -10,6 +10,7 @@ mod nodes;
 #[cfg(unix)]
 mod pty;
 
+mod answering;
 mod answers;
 mod approval;
 mod asking;
@@ -46,6 +47,8 @@ mod kills;
 mod lossless;
 mod models;
 mod named_models;
+#[cfg(unix)]
+mod obeyed;
 mod original;
 #[cfg(unix)]
 mod output;
@@ -66,6 +69,7 @@ mod resume;
 mod room;
 #[cfg(unix)]
 mod same_question;
+mod sandbox;
 #[cfg(unix)]
 mod secrets;
 #[cfg(unix)]

@@ -22,6 +22,21 @@ pub(crate) struct Scripted {
 impl Scripted {
     pub(crate) async fn new(answers: Vec<ResponseTemplate>) -> Self {
         let server = MockServer::start().await;
+        let env = TestEnvironment::new();
+        let models = ["tiny", "big"].map(|name| {
+            format!(
+                "- {{ name: local/{name}, base_url: \"{}/v1\", price: {{ input: 1.0, output: 2.0 }} }}\n",
+                server.uri()
+            )
+        });
+        let unpriced = format!("- {{ name: local/free, base_url: \"{}/v1\" }}\n", server.uri());
+        env.write(".dhenara/models.yaml", &(models.concat() + &unpriced));
+        Self { env, server }.again(answers).await
+    }
+
+    /// The same place with a server that gives other answers.
+    pub(crate) async fn again(self, answers: Vec<ResponseTemplate>) -> Self {
+        self.server.reset().await;
         let queue = Mutex::new(VecDeque::from(answers));
         let answer = move |_: &Request| {
             let mut queue = queue.lock().unwrap();
@@ -32,18 +47,9 @@ impl Scripted {
         };
         Mock::given(method("POST"))
             .respond_with(answer)
-            .mount(&server)
+            .mount(&self.server)
             .await;
-        let env = TestEnvironment::new();
-        let models = ["tiny", "big"].map(|name| {
-            format!(
-                "- {{ name: local/{name}, base_url: \"{}/v1\", price: {{ input: 1.0, output: 2.0 }} }}\n",
-                server.uri()
-            )
-        });
-        let unpriced = format!("- {{ name: local/free, base_url: \"{}/v1\" }}\n", server.uri());
-        env.write(".dhenara/models.yaml", &(models.concat() + &unpriced));
-        Self { env, server }
+        self
     }
 
     pub(crate) fn flow(&self, elements: &str) {
@@ -790,7 +796,7 @@ async fn a_budget_of_money_needs_prices_and_a_node_may_have_one() {
     scripted.flow(&node("").replace("local/tiny, local/big", "local/free"));
     insta::assert_snapshot!(scripted.run(&["--budget", "cost=1"]).expect(2), @"
     ---- stderr
-    error[not_ready]: `flow_root.ask`: there is a budget of money, and what `local/free` charges is not known
+    error[unknown_price]: `flow_root.ask`: there is a budget of money, and what `local/free` charges is not known
       hint: write its price in US dollars for a million tokens into .dhenara/models.yaml:
             - name: local/free
               price: { input: …, output: … }

@@ -43,7 +43,7 @@ fn a_step_is_rendered_with_the_results_of_a_run() {
     let without = ["render", "lister", "ask", "--var", "task=T"];
     insta::assert_snapshot!(env.unchanged(&without).expect(2), @r"
     ---- stderr
-    error[template]: `statement` cannot be evaluated: cannot evaluate the template: the step `list` is undefined
+    error[template]: cannot evaluate `statement` (agents/lister/agent.yaml:11:32): the step `list` is undefined
       hint: if it needs the result of a step, name a run that has one: `--run last`
     ---- exit code 2
     ");

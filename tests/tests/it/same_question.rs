@@ -384,7 +384,8 @@ fn at_the_terminal_the_answer_before_is_given_by_enter() {
     let changed = rerun(&["--var", "greeting=bye"]);
     let terminal = env.dhenara_at_terminal(&changed);
     talk(&terminal, &[("who", "\r"), ("deep", "\r")]);
-    assert_eq!(terminal.ends().status, "exit status: 0");
+    let end = terminal.ends();
+    assert_eq!(end.status, "exit status: 0", "{}", end.screen);
     assert_eq!(said(&env)["results"][0]["stdout"], "bye Ada\n");
     // The same by the command that answers a waiting run.
     drop(env.run(&rerun(&["--var", "greeting=good day"])).expect(3));

@@ -196,3 +196,45 @@ fn the_hint_for_a_step_behind_a_conditional_names_it() {
         "{refused}"
     );
 }
+
+#[test]
+fn a_template_that_fails_says_where_it_stands_and_what_there_is() {
+    let env = TestEnvironment::new();
+    let failed = |expression: &str, more: &str| {
+        env.write(
+            "flow.yaml",
+            &format!(
+                "schema_version: 1\nkind: flow\nvariables: {{ spec: {{ checks: [1], name: x }} }}\nelements:\n{STEP}  - {{ node: b, type: \
+                 command, settings: {{ commands: [[echo, \"$expr{{ {expression} }}\"]] }} }}\n{more}"
+            )
+            .replace("      - { node: a", "  - { node: a"),
+        );
+        let said = env.run(&RUN).expect(1).stderr;
+        let lines = said.lines().skip_while(|line| !line.starts_with("  error "));
+        lines
+            .take_while(|line| !line.starts_with("  artifacts"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    assert_snapshot!(failed("$hier{a}.outcome.results[0].stdot", ""), @r#"
+    error     flow_root.b: cannot evaluate `commands[0][1]` (flow.yaml:6:69): no key `stdot`
+    hint      did you mean `stdout`? it has `command`, `returncode`, `stdout`, `stderr`, `success`
+    "#);
+    assert_snapshot!(failed("spec.chekcs", ""), @r#"
+    error     flow_root.b: cannot evaluate `commands[0][1]` (flow.yaml:6:69): no key `chekcs`
+    hint      did you mean `checks`? it has `checks`, `name`
+    "#);
+    assert_snapshot!(failed("spec.checks[3]", ""), @r#"
+    error     flow_root.b: cannot evaluate `commands[0][1]` (flow.yaml:6:69): the index is outside a list
+    hint      it has one item, whose index is 0
+    "#);
+    assert_snapshot!(failed("spec.name", "  - { subflow: s, variables: { y: \"$expr{ spec.zebra }\" }, elements: [ { node: c, type: command, settings: { commands: [[\"true\"]] } } ] }\n"), @r#"
+    error     flow_root.s: cannot evaluate the variable `y` (flow.yaml:7:43): no key `zebra`
+    hint      it has `checks`, `name`
+    "#);
+    assert_snapshot!(failed("spec.name", "  - { conditional: s, statement: \"$expr{ spec.nam == 1 }\", true_branch: [ { node: c, type: command, settings: { commands: [[\"true\"]] } } ] }\n"), @r#"
+    error     flow_root.s: cannot evaluate `statement` (flow.yaml:7:42): no key `nam`
+    hint      did you mean `name`? it has `checks`, `name`
+    "#);
+    assert_snapshot!(failed("spec.name", "output:\n  - 1\n  - |-\n    The first line.\n    $expr{ 1 / 0 }\n"), @"  error     cannot evaluate `output` (flow.yaml:11:12): division by zero");
+}

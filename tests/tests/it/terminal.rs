@@ -361,7 +361,6 @@ fn ctrl_c_at_a_prompt_stops_the_run() {
         local/big
       ↑ ↓ to move, Enter to choose
     stopping the run; press Ctrl-C again to end at once
-      ? ask                           waits for an answer
     ✗ flow_root cancelled
 
     cancelled run_00000000_000000_000001 in [time]
@@ -396,7 +395,6 @@ fn at_the_end_of_input_the_run_waits_and_is_answered_at_the_terminal() {
       › local/tiny
         local/big
       ↑ ↓ to move, Enter to choose
-      ? ask                           waits for an answer
 
     waiting run_00000000_000000_000001 in [time]
       steps     0 completed

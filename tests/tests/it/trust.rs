@@ -267,7 +267,7 @@ async fn a_project_does_not_send_a_key_of_the_environment_elsewhere() {
     let port = scripted.server.address().port().to_string();
     assert_snapshot!(refused.to_string().replace(&port, "PORT"), @r#"
     ---- stderr
-    error[not_ready]: `flow_root.ask`: `openai/gpt-5` would be asked at `http://127.0.0.1:PORT`, which is not the provider's own server, with the key in the environment variable `OPENAI_API_KEY`: a file of the project does not decide where that key goes
+    error[key_not_allowed]: `flow_root.ask`: `openai/gpt-5` would be asked at `http://127.0.0.1:PORT`, which is not the provider's own server, with the key in the environment variable `OPENAI_API_KEY`: a file of the project does not decide where that key goes
       hint: if the key is meant for this server, allow it in `dhenara/config.yaml` in your configuration directory ($XDG_CONFIG_HOME, else ~/.config):
             allow_key: ["127.0.0.1:PORT"]
             or write the server's own key into [root]/project/.dhenara/.secrets/.credentials.yaml:

@@ -16,6 +16,7 @@ pub struct ComponentBuilder {
     pub(crate) root_id: Option<String>,
     pub(crate) required: Vec<String>,
     pub(crate) budget: Option<Budget>,
+    pub(crate) allow_protected: Vec<String>,
     pub(crate) output: Option<Value>,
     pub(crate) body: ComponentBody,
     pub(crate) options: ElementOptions,
@@ -35,6 +36,7 @@ impl ComponentBuilder {
             root_id: definition.root_id.as_ref().map(ToString::to_string),
             required: definition.required.clone(),
             budget: definition.budget,
+            allow_protected: definition.allow_protected.clone(),
             output: definition.output.clone(),
             options: definition.options.clone(),
             body: definition.body.clone(),
@@ -96,6 +98,7 @@ impl ComponentBuilder {
         let root_only = [
             ("required", !self.required.is_empty()),
             ("budget", self.budget.is_some()),
+            ("allow_protected", !self.allow_protected.is_empty()),
             ("output", self.output.is_some()),
         ];
         for (key, _) in root_only.into_iter().filter(|(_, given)| *given) {
@@ -136,6 +139,7 @@ impl ComponentBuilder {
         }
         definition.required = self.required;
         definition.budget = self.budget;
+        definition.allow_protected = self.allow_protected;
         definition.output = self.output;
         definition.body = self.body;
         let mut report = Report::default();

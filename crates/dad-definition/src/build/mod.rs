@@ -115,6 +115,14 @@ macro_rules! component_methods {
             self
         }
 
+        /// Lets steps change files that tools obey without a person starting the tool: globs of paths from the project root. Only
+        /// for the root.
+        pub fn allow_protected(mut self, globs: impl IntoIterator<Item = impl Into<String>>) -> Self {
+            let globs = globs.into_iter().map(Into::into);
+            self.inner.allow_protected.extend(globs);
+            self
+        }
+
         /// Adds a choice between two branches.
         pub fn conditional(mut self, id: &str, conditional: crate::ConditionalBuilder) -> Self {
             self.inner.add(id, conditional.into_element());

@@ -22,7 +22,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use crate::compile::outline::{Asker, Outline};
-use crate::node_types::{Compiled, NodeTypeInfo, NodeTypes, Prepared, SettingsProblem};
+use crate::node_types::{Compiled, NestedSettings, NodeTypeInfo, NodeTypes, Prepared, SettingsProblem};
 use crate::place::Place;
 use crate::problem::{Problem, Problems, Report, quoted};
 use crate::program::{
@@ -30,7 +30,7 @@ use crate::program::{
 };
 use crate::reference::References;
 use crate::spans::SpanMap;
-use crate::tree::{TemplateTree, digest_of};
+use crate::tree::{TemplateTree, digest_of, value_at};
 use crate::validate::{RUN_VARIABLES, validate};
 
 /// Checks a definition against the node types and makes it ready to run, with `root_id` as the id of its root.
@@ -323,6 +323,7 @@ impl Compiler<'_> {
             prompt_variables,
             settings: replaced,
             prepared,
+            nested,
         } = info
             .map(|info| (info.compile)(&node.settings))
             .unwrap_or_default();
@@ -348,6 +349,9 @@ impl Compiler<'_> {
             problems.extend((info.check_settings)(&settings));
             self.settings(info, &settings, &problems, &settings_place);
             self.own_problems(problems, &settings_place);
+        }
+        for nested in &nested {
+            self.nested(nested, (&settings, &node.settings), &settings_place);
         }
         let is_wrong = self.report.has_errors();
         let settings = match replaced.filter(|_| !is_wrong) {
@@ -380,6 +384,32 @@ impl Compiler<'_> {
             references,
             prompt_variables,
         }
+    }
+
+    /// Checks settings of another node type, of which some may be missing.
+    fn nested(
+        &mut self,
+        nested: &NestedSettings,
+        (settings, unrendered): (&TemplateTree, &Value),
+        place: &Place,
+    ) {
+        let found = self.types.node_type(&nested.node_type).cloned();
+        let Some(steps) = Place::parse(&nested.place) else {
+            return;
+        };
+        let (Some(mut info), Some(settings), Some(unrendered)) =
+            (found, settings.at(&steps), value_at(unrendered, &steps))
+        else {
+            return;
+        };
+        if let Some(schema) = info.settings_schema.as_object_mut() {
+            schema.remove("required");
+        }
+        let place = own_place(place, &nested.place);
+        let mut problems = (info.compile)(unrendered).problems;
+        problems.extend((info.check_settings)(&settings));
+        self.settings(&info, &settings, &problems, &place);
+        self.own_problems(problems, &place);
     }
 
     fn unknown_type(&mut self, node_type: &NodeType, place: &Place) {

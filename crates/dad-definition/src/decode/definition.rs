@@ -19,6 +19,7 @@ pub(crate) const ROOT_KEYS: &[&str] = &[
     "root_id",
     "required",
     "budget",
+    "allow_protected",
     "output",
 ];
 
@@ -44,6 +45,9 @@ pub(crate) fn definition(tree: &Tree, cx: &mut Cx) -> Option<Definition> {
     }
     if let Some((tree, place)) = fields.take("budget") {
         definition.budget = budget(tree, &place, cx);
+    }
+    if let Some((tree, place)) = fields.take("allow_protected") {
+        definition.allow_protected = texts(tree, &place, "a list of globs of paths", cx);
     }
     if let Some((tree, place)) = fields.take("output") {
         definition.output = Some(values::value(tree, &place, cx)).filter(|output| !output.is_null());

@@ -111,7 +111,10 @@ fn body_of(
         None => Vec::new(),
     };
     // They say how the file is run by itself.
-    for key in ["root_id", "output", "budget"].iter().chain(ROOT_OPTION_KEYS) {
+    for key in ["root_id", "output", "budget", "allow_protected"]
+        .iter()
+        .chain(ROOT_OPTION_KEYS)
+    {
         fields.take(key);
     }
     let body = definition::body(&mut fields, Some(kind), cx);

@@ -82,6 +82,12 @@ pub(super) fn root_keys(kind: ComponentKind) -> Value {
             "items": def("variable_name"),
         },
         "budget": budget("What the run may consume."),
+        "allow_protected": {
+            "description": "Globs, from the project root, of files that steps may change although tools obey them without a \
+                            person starting the tool, such as `.github/workflows/**`.",
+            "type": "array",
+            "items": { "type": "string", "minLength": 1 },
+        },
         "output": described(VALUE, "The run's own result, a template or a value with templates in it."),
         "pre_events": pre_events(),
         "post_events": post_events(),

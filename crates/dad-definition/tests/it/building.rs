@@ -105,6 +105,7 @@ description: All there is.
 io_description: A task in, a report out.
 variables: { checks: [build, test] }
 budget: { cost: 1.5, tokens: 1000, calls: 3 }
+allow_protected: [.github/workflows/]
 output: "$expr{ $hier{main.fix.last.test}.outcome }"
 elements:
   - flow: main
@@ -235,6 +236,7 @@ fn everything() -> AgentBuilder {
             calls: Some(3),
             ..Budget::default()
         })
+        .allow_protected([".github/workflows/"])
         .output("$expr{ $hier{main.fix.last.test}.outcome }")
         .flow("main", main)
         .conditional("any", any)

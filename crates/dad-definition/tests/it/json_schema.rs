@@ -270,6 +270,8 @@ fn what_is_wrong_is_refused_by_schema_and_loader() {
         body("elements: []\nrequired: [a, a]"),
         body("elements: []\nbudget: { cost: -1 }"),
         body("elements: []\nbudget: { dollars: 1 }"),
+        body("elements: []\nallow_protected: .envrc"),
+        body("elements: []\nallow_protected: ['']"),
         body("elements: []\nvariables: [a]"),
         body("elements: []\nvariables: { 1a: 1 }"),
         body("elements: []\nvariables: { a: { $file: 1 } }"),

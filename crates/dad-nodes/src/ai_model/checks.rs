@@ -25,7 +25,8 @@ pub(super) fn problems(settings: &AIModelNodeSettings) -> Vec<SettingsProblem> {
         ("max_retry_delay", config.max_retry_delay),
     ];
     tools
-        .filter_map(|(index, tool)| tool_problem(index, tool))
+        .flat_map(|(index, tool)| [tool_problem(index, tool), wrong_fixed(index, tool)])
+        .flatten()
         .chain(same_names(&config.tools))
         .chain(wrong_choice(config))
         .chain(
@@ -94,6 +95,43 @@ fn tool_problem(index: usize, tool: &Tool) -> Option<SettingsProblem> {
         return None;
     };
     Some(problem(&format!("tools[{index}]"), "wrong_tool", message))
+}
+
+/// What of a tool's fixed settings its type cannot refuse.
+fn wrong_fixed(index: usize, tool: &Tool) -> Option<SettingsProblem> {
+    let Tool::Settings(tool) = tool else { return None };
+    let has = |name: &str| tool.settings.contains_key(name);
+    let parameters = tool
+        .parameters
+        .as_ref()
+        .and_then(|schema| schema.get("properties")?.as_object());
+    let given_twice = parameters.and_then(|given| given.keys().find(|name| tool.node.is_some() && has(name)));
+    let (place, message) = if tool.callback.is_some() && !tool.settings.is_empty() {
+        (
+            "settings",
+            "`settings` belong to a `node` or `command`; a callback is given its arguments by the model"
+                .to_owned(),
+        )
+    } else if tool.command.is_some() && has("commands") {
+        (
+            "settings.commands",
+            "`commands` are what `command` of the tool says".to_owned(),
+        )
+    } else if has("allow_generated") {
+        (
+            "settings.allow_generated",
+            "`allow_generated` stands beside `settings`, not in them".to_owned(),
+        )
+    } else {
+        (
+            "parameters",
+            format!(
+                "the model gives `{}` by `parameters`, and `settings` fix it",
+                given_twice?
+            ),
+        )
+    };
+    Some(problem(&format!("tools[{index}].{place}"), "wrong_tool", message))
 }
 
 fn wrong_parameters(index: usize, tool: &Value) -> Option<SettingsProblem> {

@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use dad_core::Digest;
-use dad_definition::{Compiled, SettingsProblem};
+use dad_definition::{Compiled, Prepared, SettingsProblem};
 use dad_models::{Message, ModelOptions, ModelRequest, Models, Role};
 use dad_run::RunHandle;
 use dad_runner::{
@@ -29,6 +29,7 @@ use serde_json::{Map, Value, json};
 pub use attached::PromptFile;
 pub use tools::{Tool, ToolChoice, ToolSettings};
 
+use crate::sandbox;
 use crate::serde_forms::OneOrMany;
 use crate::settings_node::settings_node;
 use answer::{REPAIRS, StructuredSchema};
@@ -281,10 +282,11 @@ impl Node for AIModelExecutor {
         &self,
         settings: AIModelNodeSettings,
         input: Option<AIModelNodeInput>,
-        _: &BindContext<'_>,
+        cx: &BindContext<'_>,
     ) -> Result<Bound, NodeError> {
         check_allowed(&settings, input.as_ref())?;
-        Ok(Box::new(ModelCall::new(settings)?))
+        let secrets = cx.prepared::<()>().map_or(&Value::Null, |(_, secrets)| secrets);
+        Ok(Box::new(ModelCall::new(settings, secrets.clone())?))
     }
 
     fn check(settings: &AIModelNodeSettings) -> Vec<SettingsProblem> {
@@ -301,11 +303,20 @@ impl Node for AIModelExecutor {
                 .map(|(name, variable)| (name.clone(), default(variable)))
                 .collect(),
             settings: with_references(unrendered),
-            prepared: None,
+            prepared: Some(tools::secrets(unrendered))
+                .filter(|secrets| !secrets.is_empty())
+                .map(|secrets| Prepared {
+                    found: Arc::new(()),
+                    values: secrets.into(),
+                }),
+            nested: tools::nested(unrendered),
         }
     }
 
     fn check_start(settings: &AIModelNodeSettings, start: &Start<'_>) -> Result<(), NodeError> {
+        let tools = settings.model_call_config.iter().flat_map(|config| &config.tools);
+        let sandboxes = tools::sandboxes(tools);
+        sandbox::check_start(sandboxes.iter().map(Option::as_ref), start)?;
         spending::check_models(settings, start)
     }
 }
@@ -331,10 +342,12 @@ pub(crate) struct ModelCall {
     pauses: Pauses,
     /// Made when the first model is asked: only then the functions and node types are known that a model may call.
     tools: OnceLock<Arc<[ReadyTool]>>,
+    /// The secrets in what the definition fixed of tools, by their names.
+    secrets_of_tools: Value,
 }
 
 impl ModelCall {
-    fn new(mut settings: AIModelNodeSettings) -> Result<Self, NodeError> {
+    fn new(mut settings: AIModelNodeSettings, secrets_of_tools: Value) -> Result<Self, NodeError> {
         let config = settings.model_call_config.take().unwrap_or_default();
         let schema = config.structured_output.as_ref();
         let schema = schema
@@ -346,6 +359,7 @@ impl ModelCall {
             config,
             settings,
             tools: OnceLock::new(),
+            secrets_of_tools,
         })
     }
 
@@ -353,7 +367,7 @@ impl ModelCall {
         let ready = match self.tools.get() {
             Some(ready) => Arc::clone(ready),
             None => {
-                let ready = tools::ready(&self.config.tools, cx)?;
+                let ready = tools::ready(&self.config.tools, &self.secrets_of_tools, cx)?;
                 Arc::clone(self.tools.get_or_init(|| ready))
             }
         };

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use dad_core::Usage;
 use dad_core::json::{JsonError, check, parse_external};
+use dad_core::{NodeType, Usage};
+use dad_definition::NestedSettings;
 use dad_models::{ToolCall, ToolSpec};
-use dad_runner::{BoundStep, MOST_ASKED, NodeContext, NodeError, NodeOutput, Preview};
+use dad_runner::{BoundStep, MOST_ASKED, Node as _, NodeContext, NodeError, NodeOutput, Preview};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::ai_model::answer::misfits;
-use crate::command::{CommandLine, CommandNodeSettings, CommandStep};
+use crate::command::{CommandExecutor, CommandLine, CommandNodeSettings, CommandStep};
+use crate::sandbox::Sandbox;
+use crate::secret_text;
 use crate::written::Written;
 
 /// The node type that runs commands.
@@ -48,6 +51,10 @@ pub struct ToolSettings {
     /// A program and its arguments; one that is exactly `{name}` is what the model gives for that parameter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
+    /// Settings that the model does not give, of the node type or of the command: they are left out of what it is told, and
+    /// refused if it gives them.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub settings: Map<String, Value>,
     /// JSON Schema of what the model gives; needed for a command, else taken from the function or node type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Value>,
@@ -104,6 +111,10 @@ pub(crate) struct ReadyTool {
     /// Checks arguments; a schema that is none checks nothing.
     validator: Option<jsonschema::Validator>,
     target: Target,
+    /// What the definition fixed of the settings.
+    fixed: Map<String, Value>,
+    /// Of those, the environment variables with secrets in them, taken apart.
+    secrets: Value,
     requires_approval: bool,
     allow_generated: bool,
     max_calls: Option<u32>,
@@ -149,6 +160,9 @@ impl Tools {
             )));
         }
         if let Some(refused) = unreadable(&call.arguments) {
+            return Ok(Called::refused(&refused));
+        }
+        if let Some(refused) = tool.gives_fixed(&call.arguments) {
             return Ok(Called::refused(&refused));
         }
         let validator = tool.validator.as_ref();
@@ -217,14 +231,14 @@ impl Called {
 }
 
 impl ReadyTool {
-    /// Asks whether it may be called, again if what it would do has changed until the person had answered. Each call is asked
-    /// about, also one with the arguments of an earlier one.
+    /// Asks whether it may be called, again if what it would do has changed until the person had answered; the facts that the
+    /// person agreed to. Each call is asked about, also one with the arguments of an earlier one.
     async fn agreed(
         &self,
         (call, number): (&ToolCall, u32),
         request: &Value,
         cx: &NodeContext,
-    ) -> Result<(), NodeError> {
+    ) -> Result<Value, NodeError> {
         for _ in 0..MOST_ASKED {
             let preview = self.preview(call, cx).await;
             let shown = format!("{} {}\n{}", call.name, call.arguments, preview.shown);
@@ -232,7 +246,7 @@ impl ReadyTool {
             cx.approve(request.clone(), shown.trim_end().to_owned(), &facts)
                 .await?;
             if self.preview(call, cx).await.compared() == preview.compared() {
-                return Ok(());
+                return Ok(preview.facts);
             }
         }
         Err(NodeError::world_unstable(&format!("`{}`", call.name)))
@@ -242,7 +256,7 @@ impl ReadyTool {
     async fn preview(&self, call: &ToolCall, cx: &NodeContext) -> Preview {
         match (self.permitted(&call.arguments), &self.target) {
             (Some(step), _) => preview_of(step, cx).await,
-            (None, Target::Registered(name)) => cx.preview(name, &call.arguments).await,
+            (None, Target::Registered(name)) => cx.preview(name, &self.fixed, &call.arguments).await,
             (None, Target::Command(argv)) => preview_of(self.filled(argv, &call.arguments), cx).await,
         }
     }
@@ -253,17 +267,21 @@ impl ReadyTool {
         request: &Value,
         cx: &NodeContext,
     ) -> Result<Called, NodeError> {
-        if self.requires_approval
-            && let Err(denied) = self.agreed((call, number), request, cx).await
-        {
-            return match denied.info.code.as_str() {
-                "denied" => Ok(Called::refused(&denied.info.message)),
-                _ => Err(denied),
+        // What was agreed to of the step is not what the model does in it.
+        let mut agreed = None;
+        if self.requires_approval {
+            agreed = match self.agreed((call, number), request, cx).await {
+                Ok(facts) => Some(facts),
+                Err(denied) if denied.info.code == "denied" => {
+                    return Ok(Called::refused(&denied.info.message));
+                }
+                Err(error) => return Err(error),
             };
         }
+        let cx = &cx.clone().agreed_to(agreed);
         let called = match (self.permitted(&call.arguments), &self.target) {
             (Some(step), _) => execute(step, cx).await,
-            (None, Target::Registered(name)) => cx.call(name, &call.arguments).await,
+            (None, Target::Registered(name)) => cx.call_with(name, &self.fixed, &call.arguments).await,
             (None, Target::Command(argv)) => execute(self.filled(argv, &call.arguments), cx).await,
         };
         match called {
@@ -281,29 +299,60 @@ impl ReadyTool {
 }
 
 impl ReadyTool {
+    /// Why arguments are refused that the definition gives.
+    fn gives_fixed(&self, arguments: &Value) -> Option<String> {
+        if matches!(self.target, Target::Command(_)) {
+            return None;
+        }
+        let is_command = matches!(&self.target, Target::Registered(target) if target == COMMAND);
+        let is_permission = |name: &String, value: &Value| {
+            // A model fills in what it does not mean to give.
+            let is_meant = !value.is_null() && *value != false;
+            is_command && is_meant && CommandExecutor::DEFINITION_ONLY.contains(&name.as_str())
+        };
+        let mut given = arguments.as_object().into_iter().flatten();
+        let (name, _) =
+            given.find(|(name, value)| self.fixed.contains_key(*name) || is_permission(name, value))?;
+        Some(format!(
+            "`{name}`: only the definition can give it; call the tool without"
+        ))
+    }
+
     /// A command with what the model gave in the place of parameters.
     fn filled(&self, argv: &[String], arguments: &Value) -> Result<CommandStep, NodeError> {
         let filled = filled(argv, arguments);
         let written = Written::of_tool(argv, &filled, self.allow_generated);
         let settings = CommandNodeSettings {
             commands: vec![CommandLine::Arguments(filled)],
-            ..CommandNodeSettings::default()
+            ..command_settings(&Value::Object(self.fixed.clone()))?
         };
-        CommandStep::new(settings, None, Arc::new(written), Value::Null)
+        CommandStep::new(settings, None, Arc::new(written), self.secrets.clone())
     }
 
-    /// Commands that a model gave, also for a shell; `None` of any other tool.
+    /// Commands that a model gave, with what only the definition gives them; `None` of any other tool.
     fn permitted(&self, arguments: &Value) -> Option<Result<CommandStep, NodeError>> {
-        let is_permitted = |name: &String| name == COMMAND && self.allow_generated;
-        matches!(&self.target, Target::Registered(name) if is_permitted(name)).then(|| permitted(arguments))
+        let has_more = self.allow_generated || !self.secrets.is_null();
+        let is_permitted = |name: &String| name == COMMAND && has_more;
+        let is_permitted = matches!(&self.target, Target::Registered(name) if is_permitted(name));
+        is_permitted.then(|| self.commands(arguments))
+    }
+
+    fn commands(&self, arguments: &Value) -> Result<CommandStep, NodeError> {
+        let given = arguments.as_object().into_iter().flatten().chain(&self.fixed);
+        let whole = given.map(|(name, value)| (name.clone(), value.clone()));
+        let settings = command_settings(&Value::Object(whole.collect()))?;
+        let written = Written::of_tool(&[], &[], self.allow_generated);
+        CommandStep::new(settings, None, Arc::new(written), self.secrets.clone())
     }
 }
 
-fn permitted(settings: &Value) -> Result<CommandStep, NodeError> {
-    let settings = CommandNodeSettings::deserialize(settings)
-        .map_err(|error| NodeError::new("settings", format!("in settings, {error}")).permanent())?;
-    let written = Written::of_tool(&[], &[], true);
-    CommandStep::new(settings, None, Arc::new(written), Value::Null)
+fn command_settings(settings: &Value) -> Result<CommandNodeSettings, NodeError> {
+    let wrong = |reason: String| NodeError::new("settings", format!("in settings, {reason}")).permanent();
+    let settings = CommandNodeSettings::deserialize(settings).map_err(|error| wrong(error.to_string()))?;
+    match CommandExecutor::check(&settings).into_iter().next() {
+        Some(problem) => Err(wrong(format!("`{}`: {}", problem.place, problem.message))),
+        None => Ok(settings),
+    }
 }
 
 async fn execute(step: Result<CommandStep, NodeError>, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
@@ -371,12 +420,68 @@ fn filled(argv: &[String], arguments: &Value) -> Vec<String> {
     argv.iter().map(argument).collect()
 }
 
-/// The tools that settings name.
-pub(super) fn ready(tools: &[Tool], cx: &NodeContext) -> Result<Arc<[ReadyTool]>, NodeError> {
-    tools.iter().map(|tool| ready_tool(tool, cx)).collect()
+/// What the definition says of the tools of a step, with the environment variables of each that have secrets in them, taken
+/// apart, by its name.
+pub(super) fn secrets(unrendered: &Value) -> Map<String, Value> {
+    let secrets = |tool: &Value| {
+        let name = tool.get("name")?.as_str()?.to_owned();
+        let pieces = secret_text::pieces_of_variables(tool.get("settings")?);
+        (!pieces.is_empty()).then(|| (name, json!({ "commands": null, "env_vars": pieces })))
+    };
+    settings_of_tools(unrendered).filter_map(secrets).collect()
 }
 
-fn ready_tool(tool: &Tool, cx: &NodeContext) -> Result<ReadyTool, NodeError> {
+/// The tools in unrendered settings.
+pub(super) fn settings_of_tools(unrendered: &Value) -> impl Iterator<Item = &Value> {
+    let tools = unrendered
+        .pointer("/model_call_config/tools")
+        .and_then(Value::as_array);
+    tools.into_iter().flatten()
+}
+
+/// The settings of node types that the definition fixes for its tools.
+pub(super) fn nested(unrendered: &Value) -> Vec<NestedSettings> {
+    let nested = |(index, tool): (usize, &Value)| {
+        tool.get("settings")?;
+        let named = |key: &str| tool.get(key).and_then(Value::as_str);
+        let node_type = match tool.get("command") {
+            Some(_) => COMMAND,
+            None => named("node")?,
+        };
+        Some(NestedSettings {
+            place: format!("model_call_config.tools[{index}].settings"),
+            node_type: NodeType::new(node_type),
+        })
+    };
+    settings_of_tools(unrendered)
+        .enumerate()
+        .filter_map(nested)
+        .collect()
+}
+
+/// The sandbox of each tool that executes commands.
+pub(super) fn sandboxes<'a>(tools: impl Iterator<Item = &'a Tool>) -> Vec<Option<Sandbox>> {
+    let of_command = |tool: &Tool| match tool {
+        Tool::Name(name) => (name == COMMAND).then_some(None),
+        Tool::Settings(tool) => {
+            let is_command = tool.command.is_some() || tool.node.as_deref() == Some(COMMAND);
+            let wanted = || Sandbox::deserialize(tool.settings.get("sandbox")?).ok();
+            is_command.then(wanted)
+        }
+    };
+    tools.filter_map(of_command).collect()
+}
+
+/// The tools that settings name.
+pub(super) fn ready(
+    tools: &[Tool],
+    secrets: &Value,
+    cx: &NodeContext,
+) -> Result<Arc<[ReadyTool]>, NodeError> {
+    tools.iter().map(|tool| ready_tool(tool, secrets, cx)).collect()
+}
+
+fn ready_tool(tool: &Tool, secrets: &Value, cx: &NodeContext) -> Result<ReadyTool, NodeError> {
     let settings = match tool {
         Tool::Name(name) => ToolSettings {
             name: name.clone(),
@@ -388,7 +493,9 @@ fn ready_tool(tool: &Tool, cx: &NodeContext) -> Result<ReadyTool, NodeError> {
     let registered = settings.callback.or(settings.node);
     let (target, schema) = match (registered, settings.command) {
         (Some(name), None) => {
-            let schema = cx.call_schema(&name).ok_or_else(|| unknown(&name, cx))?;
+            let schema = cx
+                .call_schema(&name, &settings.settings)
+                .ok_or_else(|| unknown(&name, cx))?;
             (Target::Registered(name), Some(schema))
         }
         (None, Some(command)) => (Target::Command(command), None),
@@ -406,6 +513,8 @@ fn ready_tool(tool: &Tool, cx: &NodeContext) -> Result<ReadyTool, NodeError> {
         .or(schema)
         .unwrap_or_else(|| Value::Object(Map::new()));
     Ok(ReadyTool {
+        secrets: secrets[&settings.name].clone(),
+        fixed: settings.settings,
         validator: jsonschema::validator_for(&schema).ok(),
         spec: ToolSpec {
             name: settings.name,

@@ -4,6 +4,7 @@
 mod edit;
 mod lock;
 mod look;
+mod obeyed;
 mod place;
 mod plan;
 mod protected;
@@ -29,6 +30,9 @@ use serde_json::{Value, json};
 use crate::git;
 use crate::serde_forms::ObjectTemplate;
 use crate::settings_node::settings_node;
+
+/// The fact of a preview that names the files which tools obey.
+const PROTECTED: &str = "protected";
 
 settings_node!(
     /// Changing files.
@@ -308,6 +312,7 @@ impl BoundStep for Operations {
         let mut request = self.request(cx.run());
         request.vouched =
             vouched::by_previous_run(cx.run(), Some(cx.path()), &request.base, &request.operations);
+        request.agreed = agreed(cx);
         let base = request.base.clone();
         let roots = request.roots(cx.dir()?.gate())?;
         let locks = match request.changes_something() {
@@ -347,6 +352,16 @@ impl BoundStep for Operations {
     }
 }
 
+/// The files that tools obey and that the person saw who agreed.
+fn agreed(cx: &NodeContext) -> BTreeSet<String> {
+    let shown = cx.agreed().and_then(|facts| facts.get(PROTECTED)?.as_object());
+    shown
+        .into_iter()
+        .flatten()
+        .map(|(file, _)| file.clone())
+        .collect()
+}
+
 /// What is to be done, with everything that decides about it.
 struct Request {
     base: PathBuf,
@@ -360,6 +375,8 @@ struct Request {
     operations: Arc<[FileOperation]>,
     /// Those that the previous run made.
     vouched: BTreeSet<usize>,
+    /// The files that tools obey and that a person agreed to change.
+    agreed: BTreeSet<String>,
     rules: tree::Rules,
 }
 
@@ -391,6 +408,7 @@ impl Operations {
             relative_only: settings.use_relative_paths.unwrap_or(false),
             operations: Arc::clone(&self.operations),
             vouched: BTreeSet::new(),
+            agreed: BTreeSet::new(),
             rules: tree::Rules {
                 with_diff: settings.return_diff_format.unwrap_or(true),
                 preserve_indentation: settings.preserve_indentation.unwrap_or(false),
@@ -461,7 +479,8 @@ impl Request {
             with_diff: true,
             ..self.rules
         };
-        let mut tree = tree::Tree::new(&roots, BTreeMap::new()).vouched(self.vouched.clone());
+        let tree = tree::Tree::new(&roots, BTreeMap::new());
+        let mut tree = tree.vouched(self.vouched.clone()).agreed(None);
         let planned = tree.plan(&self.operations, rules);
         let changes = tree.changes();
         let files: BTreeMap<String, Value> = changes
@@ -472,17 +491,22 @@ impl Request {
             })
             .collect();
         let failures = planned.results.iter().map(|planning| &planning.result["error"]);
-        let facts = json!({
+        let mut facts = json!({
             "directories": self.directories,
             "operations": *self.operations,
             "settings": self.settings,
             "files": files,
             "failures": failures.collect::<Vec<_>>(),
         });
+        if !tree.obeyed.is_empty() {
+            facts[PROTECTED] = json!(tree.obeyed);
+        }
         if let Some(failure) = planned.failure.filter(|_| !rules.keep) {
             return Err(failure);
         }
         let mut lines = vec![format!("in {}", self.base.display())];
+        let protected = tree.obeyed.iter();
+        lines.extend(protected.map(|(file, why)| format!("protected: {} — {why}", file.escape_debug())));
         for (index, planning) in planned.results.iter().enumerate() {
             let text = |name: &str| planning.result[name].as_str().unwrap_or_default().to_owned();
             let note = match (&planning.result["unchanged"], &planning.result["error"]) {
@@ -535,7 +559,8 @@ impl Work {
             return self.go_on(change, stop);
         }
         let tree = tree::Tree::new(&self.roots, BTreeMap::new());
-        let mut tree = tree.vouched(self.request.vouched.clone());
+        let tree = tree.vouched(self.request.vouched.clone());
+        let mut tree = tree.agreed(Some(self.request.agreed.clone()));
         let planned = tree.plan(&self.request.operations, self.request.rules);
         let failure = self.failure(&planned);
         if let Some(failure) = &failure
@@ -563,7 +588,8 @@ impl Work {
         if change.lacks_contents() || self.request.rules.keep {
             let planned = change.plan.results.iter().map(|planned| &planned.result);
             let made = vouched::succeeded(&self.request.operations, planned);
-            let mut tree = tree::Tree::new(&self.roots, change.known()?).vouched(made);
+            let tree = tree::Tree::new(&self.roots, change.known()?).vouched(made);
+            let mut tree = tree.agreed(Some(self.request.agreed.clone()));
             let planned = tree.plan(&self.request.operations, self.request.rules);
             for (_, state) in tree.changes().values() {
                 if let tree::State::File(content) = state {

@@ -5,7 +5,7 @@ use dad_fs::{Dir, Durability, EntryKind, Gate};
 use dad_runner::NodeError;
 use serde::{Deserialize, Serialize};
 
-use super::protected::Protected;
+use super::protected::{Obeyed, Protected};
 
 /// Bytes a name may have on every file system we know.
 const LONGEST_NAME: usize = 255;
@@ -179,6 +179,12 @@ impl Roots {
     pub(crate) fn protection(&self, place: &Place) -> Option<&'static str> {
         self.protected
             .reason(&self.dirs[place.root].real.join(&place.path))
+    }
+
+    /// Which tool obeys what stands at a place, unless the definition allows to change it.
+    pub(crate) fn obeyed(&self, place: &Place) -> Option<Obeyed> {
+        let path = self.dirs[place.root].real.join(&place.path);
+        self.protected.obeyed(&path)
     }
 
     /// The place a path names, which may be one of the directories.
@@ -363,12 +369,20 @@ pub(crate) fn is_git_data(name: &str) -> bool {
     plain == ".git" || has_short_form(&plain, ".git")
 }
 
-/// Whether a plain name is the short one that some file systems give a longer one: six of its letters, and a number.
+/// Whether a plain name is the short one that some file systems give a longer one: six of its letters, a number, and three
+/// letters behind its last dot.
 pub(crate) fn has_short_form(plain: &str, long: &str) -> bool {
-    let letters = long.to_lowercase().replace('.', "");
-    let (base, number) = plain.rsplit_once('~').unwrap_or((plain, ""));
-    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    is_number && long.starts_with('.') && base == letters.chars().take(6).collect::<String>()
+    let long = long.trim_start_matches('.').to_lowercase();
+    let (stem, ending) = long.rsplit_once('.').unwrap_or((&long, ""));
+    let (short, short_ending) = plain.rsplit_once('.').unwrap_or((plain, ""));
+    let Some((letters, number)) = short.rsplit_once('~') else {
+        return false;
+    };
+    let first = |text: &str, most: usize| text.chars().filter(|c| *c != '.').take(most).collect::<String>();
+    !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+        && letters == first(stem, 6)
+        && short_ending.starts_with(&first(ending, 3))
 }
 
 /// A name as a file system may read it: without case, without what it ignores, and without the stream of it.
@@ -376,7 +390,8 @@ pub(crate) fn plain_name(name: &str) -> String {
     let is_ignored = |c: char| matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     let plain: String = name.chars().filter(|c| !is_ignored(*c)).collect();
     let plain = plain.split(':').next().unwrap_or_default();
-    plain.trim_end_matches(['.', ' ']).to_lowercase()
+    // By way of its capitals, so that also a ligature or a long s is the letters that it stands for.
+    plain.trim_end_matches(['.', ' ']).to_uppercase().to_lowercase()
 }
 
 #[cfg(test)]

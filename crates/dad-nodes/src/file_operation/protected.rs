@@ -1,10 +1,14 @@
-//! What no operation changes, whatever a model asks for: the records of runs, by which they are gone on with and believed,
+//! What no operation changes, whatever a model asks for: the records of runs, by which they are resumed and believed,
 //! the settings of a project, which name commands and hold keys, and the definition that is being executed. What holds one
 //! of them is neither removed nor moved.
+//!
+//! What tools obey by themselves, and definitions of other agents, change only where the running definition allows it or a
+//! person agreed to just that.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use dad_definition::PathGlobs;
 use dad_events::RunIdentity;
 use dad_run::RunHandle;
 use dad_run::layout::{
@@ -12,6 +16,7 @@ use dad_run::layout::{
 };
 use serde_json::Value;
 
+use super::obeyed::why_obeyed;
 use super::place::{has_short_form, plain_name, segments};
 
 /// The settings of a project.
@@ -19,6 +24,10 @@ const SETTINGS: &str = ".dhenara";
 
 /// The user's own configuration, below `.config`: it says which projects are obeyed and which keys may be sent where.
 const USER_SETTINGS: &str = "dhenara";
+
+/// The files that define an agent, in a directory of its name below one of this name.
+const AGENTS: &str = "agents";
+const AGENT_FILES: [&str; 2] = ["agent.yaml", "agent.json"];
 
 /// What operations of a run leave alone. Paths are kept as the plain names in them, so that they are known in every
 /// spelling that some file system takes for the same.
@@ -30,6 +39,19 @@ pub(crate) struct Protected {
     run_roots: Vec<RunRoot>,
     /// The files that the definition was read from.
     definition: Vec<Vec<String>>,
+    project: Option<PathBuf>,
+    /// Where the repository of the project has its hooks, if that is no directory of its own data.
+    hooks: Option<Vec<String>>,
+    /// What the definition allows of what tools obey.
+    allowed: PathGlobs,
+}
+
+/// Why a file is changed only with an agreement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Obeyed {
+    pub(crate) why: &'static str,
+    /// The glob that would allow it.
+    pub(crate) glob: String,
 }
 
 #[derive(Clone, Debug)]
@@ -95,7 +117,40 @@ impl Protected {
                 .flatten()
                 .map(|file| plain_names(&file))
                 .collect(),
+            hooks: project
+                .as_deref()
+                .and_then(hooks_path)
+                .map(|dir| plain_names(&dir)),
+            project,
+            // That they are globs has been checked with the definition.
+            allowed: PathGlobs::new(&run.program().definition.allow_protected).unwrap_or_default(),
         }
+    }
+
+    /// Why a path, absolute and without links, is changed only with an agreement, unless the definition allows it.
+    pub(crate) fn obeyed(&self, path: &Path) -> Option<Obeyed> {
+        // The directories around a project do not say what the files in it are.
+        let in_project = self
+            .project
+            .as_ref()
+            .and_then(|project| path.strip_prefix(project).ok());
+        let relative = in_project.unwrap_or(path);
+        let is_hook = || {
+            self.hooks
+                .as_ref()
+                .is_some_and(|hooks| plain_names(path).starts_with(hooks))
+        };
+        let why = why_obeyed(&plain_names(relative))
+            .or_else(|| {
+                is_hook().then_some("git executes the hooks in it, because `core.hooksPath` names it")
+            })
+            .or_else(|| is_of_agent(path).then_some("it belongs to the definition of another agent"))?;
+        let glob = segments(relative).collect::<Vec<_>>().join("/");
+        let glob = match in_project {
+            Some(_) => glob,
+            None => format!("/{glob}"),
+        };
+        (!self.allowed.allow(&glob)).then_some(Obeyed { why, glob })
     }
 
     /// Why a path, absolute and without links, is not to be changed.
@@ -147,7 +202,7 @@ impl Protected {
         let is_shared = |root: &RunRoot| {
             let rest = names.strip_prefix(root.names.as_slice());
             rest.and_then(<[String]>::first)
-                .is_some_and(|first| is_name_of(first, GLOBAL_DATA))
+                .is_some_and(|first| first == GLOBAL_DATA)
         };
         match self.run_roots.iter().any(is_shared) {
             true => None,
@@ -163,6 +218,34 @@ impl Protected {
         };
         self.definition.iter().find_map(reason)
     }
+}
+
+/// The directory that the configuration of a repository names for its hooks.
+fn hooks_path(tree: &Path) -> Option<PathBuf> {
+    let config = std::fs::read_to_string(tree.join(".git/config")).ok()?;
+    let mut is_core = false;
+    let mut found = None;
+    for line in config.lines().map(str::trim) {
+        if line.starts_with('[') {
+            is_core = line.to_lowercase().starts_with("[core]");
+        } else if let Some((name, value)) = line.split_once('=')
+            && is_core
+            && name.trim().eq_ignore_ascii_case("hooksPath")
+        {
+            found = Some(tree.join(value.trim().trim_matches('"')));
+        }
+    }
+    found.map(|dir| real(&dir))
+}
+
+/// Whether a path lies in the directory of an agent.
+fn is_of_agent(path: &Path) -> bool {
+    let is_agent = |dir: &Path| {
+        let around = dir.parent().and_then(Path::file_name);
+        around.is_some_and(|name| plain_name(&name.to_string_lossy()) == AGENTS)
+            && AGENT_FILES.iter().any(|file| dir.join(file).exists())
+    };
+    path.ancestors().any(is_agent)
 }
 
 fn real(path: &Path) -> PathBuf {

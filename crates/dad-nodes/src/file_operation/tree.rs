@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::edit::{How, apply_edits, diff};
 use super::place::{Place, Roots, is_git_data, missing};
+use super::protected::Obeyed;
 use super::{FileOperation, FileOperationType, look};
 
 /// The contents of all files of a change together, in bytes.
@@ -119,6 +120,11 @@ pub(crate) struct Tree<'a> {
     vouched: BTreeSet<usize>,
     /// Whether the operation being planned is one of them.
     is_vouched: bool,
+    /// The places, as they are shown, of files that tools obey and that a person agreed to change; `None` while it is looked at
+    /// what a person would have to agree to.
+    agreed: Option<BTreeSet<String>>,
+    /// What tools obey of what is changed, and why it counts as that.
+    pub(crate) obeyed: BTreeMap<String, &'static str>,
     /// What `after` held where the operation being planned set something, the first last.
     undo: Vec<(Place, Option<State>)>,
     bytes: u64,
@@ -133,6 +139,8 @@ impl<'a> Tree<'a> {
             after: BTreeMap::new(),
             vouched: BTreeSet::new(),
             is_vouched: false,
+            agreed: Some(BTreeSet::new()),
+            obeyed: BTreeMap::new(),
             undo: Vec::new(),
             bytes: 0,
         }
@@ -141,6 +149,12 @@ impl<'a> Tree<'a> {
     /// The same where a record says of some operations, by position, that they were made.
     pub(crate) fn vouched(mut self, vouched: BTreeSet<usize>) -> Self {
         self.vouched = vouched;
+        self
+    }
+
+    /// The same where a person agreed to change some files that tools obey; `None` to see which those are.
+    pub(crate) fn agreed(mut self, agreed: Option<BTreeSet<String>>) -> Self {
+        self.agreed = agreed;
         self
     }
 
@@ -290,6 +304,7 @@ impl<'a> Tree<'a> {
     /// Says what is to stand at a place. One that was a file does not become a directory, nor the other way round: between
     /// the two there would be nothing.
     fn set(&mut self, place: &Place, state: State) -> Result<(), NodeError> {
+        self.check_obeyed(place)?;
         let before = self.state_before(place)?;
         let kinds = (before.kind(), state.kind());
         if let (Some(before), Some(after)) = kinds
@@ -306,6 +321,24 @@ impl<'a> Tree<'a> {
         }
         let was = self.after.insert(place.clone(), state);
         self.undo.push((place.clone(), was));
+        Ok(())
+    }
+
+    /// Refuses to change what a tool obeys by itself, unless the definition allows it or a person agreed.
+    fn check_obeyed(&mut self, place: &Place) -> Result<(), NodeError> {
+        // What stands in the plan of an interrupted attempt was agreed to then.
+        if self.known.contains_key(place) {
+            return Ok(());
+        }
+        let Some(obeyed) = self.roots.obeyed(place) else {
+            return Ok(());
+        };
+        let shown = self.roots.shown(place);
+        match &self.agreed {
+            Some(agreed) if agreed.contains(&shown) => {}
+            Some(_) => return Err(protected(&shown, &obeyed)),
+            None => drop(self.obeyed.insert(shown, obeyed.why)),
+        }
         Ok(())
     }
 
@@ -344,12 +377,16 @@ impl<'a> Tree<'a> {
         bytes: Vec<u8>,
         rules: Rules,
     ) -> Result<Planning, NodeError> {
-        self.make_parents(&place)?;
         let before = self.file(&place)?;
         self.bytes += bytes.len() as u64;
         let mode = before.as_ref().and_then(|before| before.mode);
         let before = before.map_or(State::Absent, State::File);
         let after = State::File(Arc::new(Content { bytes, mode }));
+        if !before.is_same(&after) {
+            // Before its directories are, so that it is the file that is named.
+            self.check_obeyed(&place)?;
+        }
+        self.make_parents(&place)?;
         self.replace(operation, place, &before, after, rules)
     }
 
@@ -644,6 +681,15 @@ fn paths_of(operation: &FileOperation) -> Vec<Result<Option<String>, NodeError>>
         Some(_) if operation.path.is_some() => refused("it has both `path` and `paths`"),
         Some(paths) => paths.iter().map(|path| Ok(Some(path.clone()))).collect(),
     }
+}
+
+fn protected(shown: &str, obeyed: &Obeyed) -> NodeError {
+    let Obeyed { why, glob } = obeyed;
+    let message = format!(
+        "`{shown}` is protected: {why}; it is changed only if `allow_protected` of the definition has `{glob}`, or a person \
+         approves it (`requires_approval: true`)"
+    );
+    NodeError::new("protected_file", message)
 }
 
 pub(crate) fn done(operation: &FileOperation, shown: &str) -> Value {

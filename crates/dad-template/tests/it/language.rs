@@ -37,7 +37,7 @@ fn fails(source: &str) -> (&'static str, String, String) {
             (
                 error.code(),
                 error.to_string(),
-                error.hint_text().unwrap_or_default().to_owned(),
+                error.hint_text().unwrap_or_default().into_owned(),
             )
         }
     }

@@ -82,7 +82,11 @@ pub(crate) fn drive<W: Widget>(
     loop {
         painter.paint(&widget)?;
         let flow = match next(stop)? {
-            Happened::Stopped | Happened::Key(Key::Ctrl('c')) => {
+            Happened::Stopped => {
+                painter.withdraw()?;
+                return Err(TerminalError::Interrupted);
+            }
+            Happened::Key(Key::Ctrl('c')) => {
                 painter.leave()?;
                 return Err(TerminalError::Interrupted);
             }
@@ -247,6 +251,14 @@ impl Painter {
         widget.draw_settled(&mut canvas, answer);
         let mut out = self.erased()?;
         put(&mut out, &canvas.finish().rows);
+        out.extend_from_slice(b"\r\n");
+        write(&out)
+    }
+
+    /// Leaves only what was asked: the answer is no longer waited for, and may have come from elsewhere.
+    fn withdraw(&self) -> std::io::Result<()> {
+        let mut out = self.erased()?;
+        put(&mut out, self.shown.rows.get(..1).unwrap_or_default());
         out.extend_from_slice(b"\r\n");
         write(&out)
     }

@@ -124,6 +124,8 @@ impl Open {
 
     fn component_started(&mut self, path: &HierarchyPath, kind: ComponentKind, at: Timestamp, epoch: u32) {
         self.questions.retain(|_, open| open.path != *path);
+        // It asked before it was entered, and has its answer.
+        self.steps.remove(path);
         // What was decided before the run was resumed is not decided again.
         let before = self.components.get(path);
         let component = OpenComponent {
