@@ -35,9 +35,9 @@ pub trait StepRoom: std::fmt::Debug + Send + Sync {
 struct Limit {
     state: Mutex<State>,
     changed: Notify,
-    room: Option<Arc<dyn StepRoom>>,
     /// Notified when it begins to stand still.
     paused: Notify,
+    room: Option<Arc<dyn StepRoom>>,
 }
 
 #[derive(Debug)]
@@ -72,8 +72,8 @@ impl TimeLimit {
                 since: now,
             }),
             changed: Notify::new(),
-            room,
             paused: Notify::new(),
+            room,
         }))
     }
 

@@ -224,7 +224,7 @@ pub(crate) async fn take_step(
                     step.facts(&*bound, &rendered, given).await
                 };
                 match step.unless_stopped(now).await {
-                    Some((facts, preview)) if facts == shown => {
+                    Some((now, preview)) if now == shown => {
                         break (rendered, bound, world, fingerprint, decided, Some(preview.facts));
                     }
                     Some(_) => {}

@@ -19,7 +19,7 @@ fn refused(env: &TestEnvironment, code: &str) {
     for args in [&RUN[..], &[&RUN[..], &["--dry-run"]].concat()] {
         let said = env.run(args).expect(2);
         assert!(
-            said.stderr.contains("error[not_ready]: `flow_root.ask`"),
+            said.stderr.contains(&format!("error[{code}]: `flow_root.ask`")),
             "{said}"
         );
     }
@@ -53,7 +53,7 @@ fn models_that_cannot_be_asked_are_refused_before_the_first_step() {
     }
     assert_snapshot!(env.refused(&RUN), @r#"
     ---- stderr
-    error[not_ready]: `flow_root.ask`: there is no API key for `openai`; the provider `opnai` of `opnai/gpt-5` is not known, did you mean `openai/gpt-5`?; known are anthropic, gemini, google, ollama, openai, openrouter
+    error[no_credentials]: `flow_root.ask`: there is no API key for `openai`; the provider `opnai` of `opnai/gpt-5` is not known, did you mean `openai/gpt-5`?; known are anthropic, gemini, google, ollama, openai, openrouter
       hint: set OPENAI_API_KEY, or write into [root]/project/.dhenara/.secrets/.credentials.yaml:
             openai:
               api_key: …
@@ -97,7 +97,7 @@ fn a_re_run_that_asks_no_model_needs_no_key() {
     let again = |more: &[&str]| env.run(&[&RUN[..], &["--previous-run-id", "last"], more].concat());
     let refused = again(&[]).expect(2);
     assert!(
-        refused.stderr.contains("error[not_ready]: `flow_root.ask`"),
+        refused.stderr.contains("error[no_credentials]: `flow_root.ask`"),
         "{refused}"
     );
     env.write("flow.yaml", &text);
