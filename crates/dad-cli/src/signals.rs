@@ -74,6 +74,12 @@ pub(crate) async fn stop_on_signal(
     std::process::exit(i32::from(exit_code::CANCELLED));
 }
 
+/// Ends this process at the next signal: the run has ended.
+pub(crate) async fn exit_on_signal(mut signals: Signals) {
+    signals.next().await;
+    std::process::exit(i32::from(exit_code::CANCELLED));
+}
+
 /// Ends what the run's steps started, and says of each step that still executes what became of it.
 fn end_children(run_dir: &Path) {
     let view = match RunView::open(run_dir) {

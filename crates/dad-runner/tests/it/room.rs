@@ -103,9 +103,17 @@ fn plain() -> NodeBuilder {
 /// How a flow went, how long it took, and the most steps that executed at the same time.
 async fn went(flow: FlowDefinition, steps: usize) -> (RunReport, Duration, usize) {
     let project = tempfile::tempdir().unwrap();
+    went_in(project.path(), flow, steps).await
+}
+
+async fn went_in(
+    project: &std::path::Path,
+    flow: FlowDefinition,
+    steps: usize,
+) -> (RunReport, Duration, usize) {
     let meter = Arc::new(Meter::default());
-    let context = context(project.path())
-        .nodes(registry().register::<Measured>())
+    let context = context(project)
+        .nodes(registry().register::<Measured>().register::<Asks>())
         .resource(Arc::clone(&meter))
         .resource(Arc::new(Descriptors::for_steps(steps)));
     let began = tokio::time::Instant::now();
@@ -178,8 +186,8 @@ async fn a_pause_between_attempts_gives_the_place_and_the_descriptors_back() {
         .unwrap();
     let (ended, took, most) = went(flow, 10).await;
     assert_eq!((ended.status, most), (RunStatus::Completed, 4));
-    // Twenty first attempts in fives, and the pauses of all at the same time.
-    assert!(took < Duration::from_mins(10), "{took:?}");
+    // The pauses of all pass at the same time; one behind the other they would take more than 25 minutes.
+    assert!(took < Duration::from_mins(15), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -190,8 +198,56 @@ async fn all_questions_of_a_loop_are_asked_before_the_run_rests() {
         .for_each("loop", ForEachBuilder::new(json!(items), body).max_concurrency(3))
         .build()
         .unwrap();
-    let (ended, _, _) = went(flow, 2).await;
+    let project = tempfile::tempdir().unwrap();
+    let (ended, _, _) = went_in(project.path(), flow, 2).await;
     assert_eq!(ended.status, RunStatus::Waiting);
+    let view = RunView::open(&ended.run_dir).unwrap();
+    assert_eq!(view.open_questions().count(), 30);
+}
+
+/// Asks in the midst of its execution.
+#[derive(Default)]
+struct Asks;
+
+#[derive(Deserialize, JsonSchema)]
+struct AsksSettings {}
+
+impl Node for Asks {
+    type Settings = AsksSettings;
+    type Input = ();
+    type Outcome = serde_json::Value;
+    const TYPE: &'static str = "asks";
+
+    fn bind(&self, settings: AsksSettings, _: Option<()>, _: &BindContext<'_>) -> Result<Bound, NodeError> {
+        Ok(Box::new(settings))
+    }
+}
+
+#[async_trait]
+impl BoundStep for AsksSettings {
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
+        cx.approve(json!({}), "it".to_owned(), &json!("facts")).await?;
+        Ok(NodeOutput::new(json!("agreed")))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_in_the_midst_of_a_step_keeps_no_room() {
+    let project = tempfile::tempdir().unwrap();
+    let asking = (0..5).fold(FlowBuilder::new(), |group, number| {
+        group.node(&format!("a{number}"), crate::nodes::node("asks", json!({})))
+    });
+    let elements = (0..5).fold(asking, |group, number| group.node(&format!("e{number}"), plain()));
+    let flow = FlowBuilder::new()
+        .parallel("group", ParallelBuilder::new(elements))
+        .build()
+        .unwrap();
+    // There are descriptors for one step only.
+    let (ended, _, most) = went_in(project.path(), flow, 1).await;
+    assert_eq!((ended.status, most), (RunStatus::Waiting, 1));
+    assert_eq!(ended.totals.counts.completed, 5);
+    let view = RunView::open(&ended.run_dir).unwrap();
+    assert_eq!(view.open_questions().count(), 5);
 }
 
 #[tokio::test(start_paused = true)]
