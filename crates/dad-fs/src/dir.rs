@@ -15,6 +15,7 @@ use crate::error::{Context, FsError, FsResult, join, optional};
 use crate::gate::{Change, Gate, Place};
 use crate::lock::FileLock;
 use crate::patience::patiently;
+use crate::regular::{open_regular, read_whole};
 use crate::share::Share;
 
 /// Names of temporary files start so; a crash may leave one behind.
@@ -815,32 +816,6 @@ impl fmt::Debug for Dir {
     }
 }
 
-/// Opens a regular file. A pipe, a terminal or another device that stands in its place is refused at once: opening or
-/// reading it could wait for ever.
-fn open_regular(dir: &CapDir, name: &Path, options: &mut OpenOptions) -> io::Result<std::fs::File> {
-    options.nonblock(true);
-    let file = patiently(|| dir.open_with(name, options))?.into_std();
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(invalid("it is not a regular file")),
-    }
-}
-
-/// The content and permission bits of an open file, if it is a regular one.
-pub(crate) fn read_whole(file: &std::fs::File, longest: u64) -> io::Result<(Vec<u8>, Option<u32>)> {
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(invalid("it is not a regular file"));
-    }
-    if metadata.len() > longest {
-        let why = format!("it has {} bytes, and at most {longest} are read", metadata.len());
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
-    }
-    let mut bytes = Vec::new();
-    file.take(longest.saturating_add(1)).read_to_end(&mut bytes)?;
-    Ok((bytes, permission_bits(&metadata)))
-}
-
 /// A name for a temporary file, which [`Dir::entries`] leaves out; `tag` tells it from others.
 #[must_use]
 pub fn temporary_name(tag: &str) -> String {
@@ -854,7 +829,7 @@ fn plain(name: &str) -> io::Result<&Path> {
     }
 }
 
-fn invalid(why: &str) -> io::Error {
+pub(crate) fn invalid(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, why)
 }
 
@@ -862,17 +837,6 @@ fn invalid(why: &str) -> io::Error {
 fn is_not_lockable(error: &FsError) -> bool {
     const BAD_DESCRIPTOR: i32 = 9;
     error.kind() == io::ErrorKind::Unsupported || error.source.raw_os_error() == Some(BAD_DESCRIPTOR)
-}
-
-#[cfg(unix)]
-fn permission_bits(metadata: &std::fs::Metadata) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt;
-    Some(metadata.permissions().mode() & 0o777)
-}
-
-#[cfg(not(unix))]
-fn permission_bits(_: &std::fs::Metadata) -> Option<u32> {
-    None
 }
 
 #[cfg(unix)]

@@ -23,6 +23,7 @@ mod lock;
 mod look;
 mod patience;
 mod private;
+mod regular;
 mod scratch;
 mod share;
 
