@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::{Clean, ErrorInfo, NodeType, Redactor, RetryPolicy, StepStatus, Usage};
-use dad_events::StepRoom;
 use dad_run::driver::{Interrupted, StagedStep, StepStart};
 use dad_run::{Kind, MemoLine, Reason, RunError};
 use futures_util::FutureExt;
@@ -170,9 +169,7 @@ impl Step<'_> {
                 .attempt_failed(&self.path, number, error, retry_at, usage)?;
             spent += usage;
             before = Some(attempt.without_descriptor());
-            self.room.leave();
-            self.pause(Some(pause)).await;
-            self.room.back().await;
+            self.room.away(self.pause(Some(pause))).await;
             number += 1;
             reason = Reason::Retry;
         }

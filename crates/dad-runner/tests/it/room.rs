@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dad_core::{FlowDefinition, OnError, RetryPolicy, RunStatus};
+use dad_core::{Budget, FlowDefinition, OnError, RetryPolicy, RunStatus, Usage};
 use dad_definition::{FlowBuilder, ForEachBuilder, NodeBuilder, ParallelBuilder};
 use dad_events::pause_time_limit;
-use dad_run::{Descriptors, RunView};
+use dad_run::{Descriptors, Estimate, RunView};
 use dad_runner::{
     BindContext, Bound, BoundStep, FlowRunner, Node, NodeContext, NodeError, NodeOutput, RunReport, World,
 };
@@ -113,7 +113,12 @@ async fn went_in(
 ) -> (RunReport, Duration, usize) {
     let meter = Arc::new(Meter::default());
     let context = context(project)
-        .nodes(registry().register::<Measured>().register::<Asks>())
+        .nodes(
+            registry()
+                .register::<Measured>()
+                .register::<Asks>()
+                .register::<Reserves>(),
+        )
         .resource(Arc::clone(&meter))
         .resource(Arc::new(Descriptors::for_steps(steps)));
     let began = tokio::time::Instant::now();
@@ -333,4 +338,68 @@ fn a_failure_for_want_of_descriptors_may_be_attempted_again() {
     };
     let (too_many, no_permission) = (24, 13);
     assert!(of_run(too_many).retryable && !of_run(no_permission).retryable);
+}
+
+/// Reserves sixty tokens, waits for its turn for a minute, and spends ten.
+#[derive(Default)]
+struct Reserves;
+
+#[derive(Deserialize, JsonSchema)]
+struct ReservesSettings {}
+
+impl Node for Reserves {
+    type Settings = ReservesSettings;
+    type Input = ();
+    type Outcome = serde_json::Value;
+    const TYPE: &'static str = "reserves";
+
+    fn bind(
+        &self,
+        settings: ReservesSettings,
+        _: Option<()>,
+        _: &BindContext<'_>,
+    ) -> Result<Bound, NodeError> {
+        Ok(Box::new(settings))
+    }
+}
+
+#[async_trait]
+impl BoundStep for ReservesSettings {
+    async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
+        let estimate = Estimate {
+            tokens: 60,
+            cost: 0.0,
+        };
+        let reservation = cx.reserve(|_| estimate).await?;
+        let pause = pause_time_limit();
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        pause.end().await;
+        let usage = Usage {
+            total_tokens: 10,
+            ..Usage::default()
+        };
+        reservation.spend(usage);
+        Ok(NodeOutput::new(json!("spent")))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_budget_keeps_no_room_from_those_who_are_to_spend() {
+    let body = FlowBuilder::new().node("it", crate::nodes::node("reserves", json!({})));
+    let flow = FlowBuilder::new()
+        .for_each(
+            "loop",
+            ForEachBuilder::new(json!([1, 2, 3, 4, 5]), body).max_concurrency(2),
+        )
+        .budget(Budget {
+            tokens: Some(100),
+            ..Budget::default()
+        })
+        .build()
+        .unwrap();
+    for steps in [1, 1000] {
+        let went = tokio::time::timeout(Duration::from_hours(1), went(flow.clone(), steps));
+        let (ended, took, _) = went.await.expect("it comes to an end");
+        assert_eq!((ended.status, took.as_secs()), (RunStatus::Completed, 300));
+    }
 }
