@@ -12,6 +12,7 @@ use dad_run::{Descriptors, Estimate, RunView};
 use dad_runner::{
     BindContext, Bound, BoundStep, FlowRunner, Node, NodeContext, NodeError, NodeOutput, RunReport, World,
 };
+use dad_tests::Draw;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -401,5 +402,45 @@ async fn what_waits_for_a_budget_keeps_no_room_from_those_who_are_to_spend() {
         let went = tokio::time::timeout(Duration::from_hours(1), went(flow.clone(), steps));
         let (ended, took, _) = went.await.expect("it comes to an end");
         assert_eq!((ended.status, took.as_secs()), (RunStatus::Completed, 300));
+    }
+}
+
+/// A flow of groups and loops in each other, in which steps wait in all the ways there are.
+fn drawn(draw: &mut Draw, depth: usize) -> FlowBuilder {
+    let mut flow = FlowBuilder::new();
+    for number in 0..=draw.below(3) {
+        let id = format!("e{number}");
+        let retry = RetryPolicy {
+            max_attempts: 2,
+            ..RetryPolicy::default()
+        };
+        flow = match draw.below(if depth == 0 { 3 } else { 6 }) {
+            0 => flow.node(&id, plain()),
+            1 => flow.node(&id, measured(json!({ "queues": true }))),
+            2 => flow.node(&id, measured(json!({ "fails_first": true })).retry(retry)),
+            3 => flow.parallel(&id, ParallelBuilder::new(drawn(draw, depth - 1))),
+            4 => flow.subflow(&id, drawn(draw, depth - 1)),
+            _ => {
+                let count = 1 + draw.below(4);
+                let items: Vec<usize> = (0..=draw.below(5)).collect();
+                let body = drawn(draw, depth - 1);
+                let each = ForEachBuilder::new(json!(items), body);
+                flow.for_each(&id, each.max_concurrency(u32::try_from(count).unwrap()))
+            }
+        };
+    }
+    flow
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_way_of_waiting_leads_to_a_dead_lock() {
+    for seed in 0..40 {
+        let mut draw = Draw::new(seed);
+        let steps = 1 + draw.below(3);
+        let flow = drawn(&mut draw, 3).build().unwrap();
+        let went = tokio::time::timeout(Duration::from_hours(24), went(flow, steps));
+        let (ended, _, most) = went.await.unwrap_or_else(|_| panic!("{seed}: it does not end"));
+        assert_eq!(ended.status, RunStatus::Completed, "{seed}: {:?}", ended.error);
+        assert!(most <= steps, "{seed}: {most} of {steps}");
     }
 }
