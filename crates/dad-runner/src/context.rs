@@ -393,7 +393,9 @@ impl NodeContext {
         &self,
         estimate: impl Fn(&Available) -> Estimate + Send,
     ) -> Result<Reservation, NodeError> {
-        Ok(self.walk.driver.reserve(self.path(), estimate).await?)
+        // Those who are to spend may need the room before they do.
+        let reserved = self.walk.driver.reserve(self.path(), estimate);
+        Ok(self.life.room.away(reserved).await?)
     }
 
     /// Makes a paid or effectful exchange: `make` is given its number among those of `name` in this step, from 1.

@@ -17,6 +17,7 @@
 
 mod approval;
 mod asking;
+mod attempts;
 mod blocking;
 mod callback;
 mod common;
@@ -42,6 +43,7 @@ mod room;
 mod runner;
 mod scope;
 mod settings;
+mod stops;
 mod subject;
 mod waiting;
 mod walk;
