@@ -256,6 +256,7 @@ fn paths_that_are_named_are_read_and_changed() {
         ("~/.local/state/dhenara", "which no sandbox shows"),
         ("~/.config/dhenara/trusted_projects", "which no sandbox shows"),
         ("../.dhenara/.secrets", "which no sandbox shows"),
+        ("../runs/run_20250101_000000_aaaaaa", "which no sandbox shows"),
         ("/", "the whole file system"),
         ("nowhere", "No such file"),
     ] {
@@ -669,6 +670,18 @@ fn what_is_hidden_is_not_uncovered_from_within() {
     assert!(!told.contains(SECRET), "{told}");
     assert!(told.contains("-1"), "{told}");
     drop(secrets);
+}
+
+#[test]
+fn a_working_directory_in_another_run_does_not_show_its_records() {
+    if !has_sandbox() {
+        return;
+    }
+    let (env, _) = place();
+    let other = env.path("project/runs/run_20250101_000000_aaaaaa");
+    let script = "cat .run/note 2>&1; ls -A .run; ls -A .. ; true";
+    let told = printed(&env, script, &json!({ "sandbox": true, "working_dir": other }));
+    assert!(!told.contains(SECRET) && !told.contains("note\n"), "{told}");
 }
 
 #[test]
