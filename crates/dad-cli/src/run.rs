@@ -19,7 +19,7 @@ use crate::descriptors::descriptors;
 use crate::error::CommandError;
 use crate::notes::{NotedProgress, Notes};
 use crate::place::driven;
-use crate::signals::{Begun, Signals, stop_on_signal};
+use crate::signals::{Begun, Signals, exit_on_signal, stop_on_signal};
 use crate::summary::{Changes, Invocation, show_summary};
 use crate::{exit_code, given, json, out};
 
@@ -246,8 +246,14 @@ pub(crate) fn drive(
         let ended = runner(context).run().await;
         dad_terminal::prompts_closed().await;
         interrupt.abort();
+        // What remains is to tell how it went.
+        tokio::spawn(exit_on_signal(
+            Signals::listen().map_err(|error| unheard(&error))?,
+        ));
         Ok::<_, CommandError>(ended)
     })?;
+    // A thread that looks at files, or a step that did not stop, may never return.
+    let _runtime = InBackground(Some(runtime));
     let report = ended.as_ref().ok().or_else(|| ended.as_ref().err()?.report());
     if let Some(report) = report {
         if report.status == RunStatus::Waiting {
@@ -261,6 +267,17 @@ pub(crate) fn drive(
         // The document that was printed holds the error already.
         Err(error) if as_json && error.report().is_some() => Ok(CommandError::from(error).exit_code),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// A runtime whose threads are not waited for when this is dropped.
+struct InBackground(Option<tokio::runtime::Runtime>);
+
+impl Drop for InBackground {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

@@ -34,6 +34,10 @@ impl RunObserver for Begun {
 
 /// The first Ctrl-C, SIGTERM or SIGHUP stops the run, the second also what stands under `finally`. If the run has not ended soon
 /// after that, or at a third, its child processes are ended and this process with them.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is no node, and the process ends with it"
+)]
 pub(crate) async fn stop_on_signal(
     mut signals: Signals,
     stop: RunStop,
@@ -67,6 +71,12 @@ pub(crate) async fn stop_on_signal(
         let command = resume_command(&run);
         print_line(&format!("ended at once; resume the run with `{command}`"));
     }
+    std::process::exit(i32::from(exit_code::CANCELLED));
+}
+
+/// Ends this process at the next signal: the run has ended.
+pub(crate) async fn exit_on_signal(mut signals: Signals) {
+    signals.next().await;
     std::process::exit(i32::from(exit_code::CANCELLED));
 }
 

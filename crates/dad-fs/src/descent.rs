@@ -4,6 +4,7 @@ use std::path::Path;
 use cap_std::fs::OpenOptions;
 
 use crate::error::{Context, FsResult, optional};
+use crate::patience::patiently;
 use crate::{Dir, EntryKind};
 
 /// Directories that are still to be looked into, one at a time: however deep they lie, the stack does not grow, and no more
@@ -78,7 +79,7 @@ impl Dir {
                         let name = Path::new(&entry.name);
                         // Only Windows wants more than a handle for reading.
                         let options = OpenOptions::new().read(true).write(cfg!(windows)).clone();
-                        let opened = dir.cap().open_with(name, &options);
+                        let opened = patiently(|| dir.cap().open_with(name, &options));
                         let file = opened.context("open", || dir.full(name))?;
                         dir.sync_opened(&file.into_std(), name)?;
                     }

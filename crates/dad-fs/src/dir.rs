@@ -14,6 +14,8 @@ use crate::append::AppendFile;
 use crate::error::{Context, FsError, FsResult, join, optional};
 use crate::gate::{Change, Gate, Place};
 use crate::lock::FileLock;
+use crate::patience::patiently;
+use crate::regular::{open_regular, read_whole};
 use crate::removal::remove_tree;
 use crate::share::Share;
 
@@ -71,7 +73,7 @@ impl Dir {
     /// If there is no such directory.
     pub fn open_with(path: impl AsRef<Path>, gate: Gate) -> FsResult<Self> {
         let path = path.as_ref();
-        let dir = CapDir::open_ambient_dir(path, ambient_authority())
+        let dir = patiently(|| CapDir::open_ambient_dir(path, ambient_authority()))
             .context("open the directory", || path.into())?;
         Ok(Self {
             dir: Arc::new(dir),
@@ -168,10 +170,7 @@ impl Dir {
     /// If it is missing, not a directory, or outside.
     pub fn open_dir(&self, name: impl AsRef<Path>) -> FsResult<Self> {
         let name = name.as_ref();
-        let dir = self
-            .dir
-            .open_dir(name)
-            .context("open the directory", || self.full(name))?;
+        let dir = patiently(|| self.dir.open_dir(name)).context("open the directory", || self.full(name))?;
         Ok(self.wrap(dir, name))
     }
 
@@ -231,7 +230,7 @@ impl Dir {
         let written = self.gate.write("write", path, Change::Write(bytes), || {
             let mut options = OpenOptions::new();
             let options = self.share.options(options.write(true).create_new(true));
-            let file = self.dir.open_with(name, options)?.into_std();
+            let file = patiently(|| self.dir.open_with(name, options))?.into_std();
             is_made = true;
             Ok(file)
         });
@@ -365,7 +364,7 @@ impl Dir {
             } else {
                 name
             };
-            dir.open(inside)?.sync_all()
+            patiently(|| dir.open(inside))?.sync_all()
         })
     }
 
@@ -580,7 +579,7 @@ impl Dir {
             }
             Ok(entries)
         };
-        let mut entries = read().context("list", || self.path.to_path_buf())?;
+        let mut entries = patiently(read).context("list", || self.path.to_path_buf())?;
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
     }
@@ -665,7 +664,7 @@ impl Dir {
     /// # Errors
     /// If it is missing, not a directory, or a symbolic link, also one that took its place just now.
     pub fn open_dir_nofollow(&self, name: &str) -> FsResult<Self> {
-        let opened = plain(name).and_then(|name| self.dir.open_dir_nofollow(name));
+        let opened = patiently(|| self.dir.open_dir_nofollow(plain(name)?));
         let dir = opened.context("open the directory", || self.full(name))?;
         Ok(self.wrap(dir, Path::new(name)))
     }
@@ -679,7 +678,7 @@ impl Dir {
         let mut options = OpenOptions::new().read(true).clone();
         options.follow(FollowSymlinks::No).nonblock(true);
         let read = || read_whole(&self.dir.open_with(plain(name)?, &options)?.into_std(), longest);
-        read().context("read", || self.full(name))
+        patiently(read).context("read", || self.full(name))
     }
 
     /// As [`read_regular`](Self::read_regular) for any path inside, through symbolic links that stay inside.
@@ -691,7 +690,7 @@ impl Dir {
         let mut options = OpenOptions::new().read(true).clone();
         options.nonblock(true);
         let read = || read_whole(&self.dir.open_with(path, &options)?.into_std(), longest);
-        Ok(read().context("read", || self.full(path))?.0)
+        Ok(patiently(read).context("read", || self.full(path))?.0)
     }
 
     /// As [`replace`](Self::replace) for a file by its plain name, through a temporary file with a name of the caller's
@@ -735,7 +734,7 @@ impl Dir {
         if cfg!(windows) {
             return Ok(Some(FileLock::of_nothing(path())));
         }
-        let file = self.dir.open(".").context("lock", path)?.into_std();
+        let file = patiently(|| self.dir.open(".")).context("lock", path)?.into_std();
         match FileLock::exclusive(file, path(), self.gate.clone()) {
             Err(error) if is_not_lockable(&error) => Ok(Some(FileLock::of_nothing(path()))),
             locked => locked,
@@ -776,31 +775,6 @@ impl fmt::Debug for Dir {
     }
 }
 
-/// Opens a regular file. A pipe, a terminal or another device that stands in its place is refused at once: opening or
-/// reading it could wait for ever.
-fn open_regular(dir: &CapDir, name: &Path, options: &mut OpenOptions) -> io::Result<std::fs::File> {
-    let file = dir.open_with(name, options.nonblock(true))?.into_std();
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(invalid("it is not a regular file")),
-    }
-}
-
-/// The content and permission bits of an open file, if it is a regular one.
-pub(crate) fn read_whole(file: &std::fs::File, longest: u64) -> io::Result<(Vec<u8>, Option<u32>)> {
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(invalid("it is not a regular file"));
-    }
-    if metadata.len() > longest {
-        let why = format!("it has {} bytes, and at most {longest} are read", metadata.len());
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
-    }
-    let mut bytes = Vec::new();
-    file.take(longest.saturating_add(1)).read_to_end(&mut bytes)?;
-    Ok((bytes, permission_bits(&metadata)))
-}
-
 /// A name for a temporary file, which [`Dir::entries`] leaves out; `tag` tells it from others.
 #[must_use]
 pub fn temporary_name(tag: &str) -> String {
@@ -814,7 +788,7 @@ fn plain(name: &str) -> io::Result<&Path> {
     }
 }
 
-fn invalid(why: &str) -> io::Error {
+pub(crate) fn invalid(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, why)
 }
 
@@ -822,17 +796,6 @@ fn invalid(why: &str) -> io::Error {
 fn is_not_lockable(error: &FsError) -> bool {
     const BAD_DESCRIPTOR: i32 = 9;
     error.kind() == io::ErrorKind::Unsupported || error.source.raw_os_error() == Some(BAD_DESCRIPTOR)
-}
-
-#[cfg(unix)]
-fn permission_bits(metadata: &std::fs::Metadata) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt;
-    Some(metadata.permissions().mode() & 0o777)
-}
-
-#[cfg(not(unix))]
-fn permission_bits(_: &std::fs::Metadata) -> Option<u32> {
-    None
 }
 
 #[cfg(unix)]

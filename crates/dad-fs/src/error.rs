@@ -1,6 +1,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::patience::is_out_of_descriptors;
+
 /// A file operation that failed: what was tried, on what, and why.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {operation} `{}`", path.display())]
@@ -29,6 +31,12 @@ impl FsError {
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()
+    }
+
+    /// Whether it could not be opened because the process or the machine has no descriptor left, also after a while.
+    #[must_use]
+    pub fn is_out_of_descriptors(&self) -> bool {
+        is_out_of_descriptors(&self.source)
     }
 
     /// Whether the file or directory is missing.

@@ -10,6 +10,7 @@ use cap_std::fs::{Metadata, OpenOptions};
 
 use crate::dir::{Dir, EntryKind};
 use crate::error::{Context, FsResult, join, optional};
+use crate::patience::patiently;
 
 /// What can be told of an entry without opening it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +70,7 @@ impl Dir {
             }
             Ok(names)
         };
-        let mut names = read().context("list", || self.path().to_path_buf())?;
+        let mut names = patiently(read).context("list", || self.path().to_path_buf())?;
         names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         Ok(names)
     }
@@ -92,7 +93,7 @@ impl Dir {
     /// If it is missing, outside or unreadable.
     pub fn open_regular(&self, name: impl AsRef<Path>) -> FsResult<Option<(File, u64)>> {
         let name = name.as_ref();
-        let opened = match self.open_at_once(name) {
+        let opened = match patiently(|| self.open_at_once(name)) {
             // What the system says of a socket or a link differs from system to system, so it is asked what stands there.
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 let is_file = self.look(name)?.is_some_and(|look| look.kind == EntryKind::File);

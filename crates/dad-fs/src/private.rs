@@ -7,8 +7,9 @@ use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir as CapDir, OpenOptions};
 
-use crate::dir::{Dir, read_whole};
+use crate::dir::Dir;
 use crate::error::{Context, FsResult};
+use crate::regular::read_whole;
 use crate::share::Share;
 
 impl Dir {

@@ -12,7 +12,8 @@ const OF_OTHERS: u64 = 64;
 const MOST: u64 = 1 << 20;
 
 /// The file descriptors of this process, as permits: a step takes one before its first file. A process that drives several
-/// runs gives them the same as a [resource](crate::RunContextBuilder::resource); otherwise each run counts for itself.
+/// runs gives them the same as a [resource](crate::RunContextBuilder::resource); otherwise each run counts for itself. A run that is
+/// started in a step of another one gets its own: that step holds a permit until it has ended.
 #[derive(Clone, Debug)]
 pub struct Descriptors {
     permits: Arc<Semaphore>,

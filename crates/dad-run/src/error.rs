@@ -830,6 +830,12 @@ impl RunError {
         }
     }
 
+    /// Whether a file could not be opened because the process or the machine has no descriptor left: that may pass.
+    #[must_use]
+    pub fn is_out_of_descriptors(&self) -> bool {
+        matches!(self, Self::Fs(error) if error.is_out_of_descriptors())
+    }
+
     /// Whether a result of the previous run cannot be taken, which is no fault of the run's own directory.
     #[must_use]
     pub const fn is_of_parent(&self) -> bool {

@@ -17,6 +17,7 @@
 
 mod approval;
 mod asking;
+mod attempts;
 mod blocking;
 mod callback;
 mod common;
@@ -42,10 +43,12 @@ mod room;
 mod runner;
 mod scope;
 mod settings;
+mod stops;
 mod subject;
 mod waiting;
 mod walk;
 
+pub use approval::Agreement;
 pub use blocking::{Stop, look};
 pub use context::NodeContext;
 pub use erased::node_type_info;

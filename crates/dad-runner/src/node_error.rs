@@ -117,7 +117,12 @@ impl NodeError {
     }
 
     fn of_run(error: &RunError) -> Self {
-        Self::from_info(error.to_info()).permanent()
+        let failed = Self::from_info(error.to_info());
+        match error.is_out_of_descriptors() {
+            true => failed
+                .with_hint("others may have closed files by then; `ulimit -n` says how many may be open"),
+            false => failed.permanent(),
+        }
     }
 
     fn of_budget(exceeded: &BudgetExceeded) -> Self {

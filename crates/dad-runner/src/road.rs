@@ -1,122 +1,58 @@
 //! One step, from its place to its announcement.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::json::check_recorded;
 use dad_core::{
-    Clean, Digest, ErrorInfo, Fingerprint, FirstFailure, HierarchyPath, NodeType, Redactor, RetryPolicy,
-    StepResult, StepStatus, StepValues, Timestamp, Usage,
+    Clean, Digest, ErrorInfo, Fingerprint, FirstFailure, HierarchyPath, RuleDecision, StepResult, StepStatus,
+    StepValues, Timestamp, Usage,
 };
 use dad_definition::NodeElement;
-use dad_events::StepRoom;
-use dad_run::driver::{CommitDetails, Interrupted, StagedStep, StepStart};
+use dad_run::driver::{CommitDetails, StepStart};
 use dad_run::layout::{RESULT, WORLD};
 use dad_run::{
-    Changes, Compared, Facts, Kind, Known, MemoLine, Reason, RunError, Settled, Side, StepCommitted, Totals,
-    Verdict, decide, origin_of,
+    Changes, Compared, Facts, Known, Reason, RunError, Settled, Side, StepCommitted, Totals, Verdict, decide,
+    origin_of,
 };
-use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 
-use crate::approval::{Approval, Intent};
-use crate::common::{outcome_text, pause_after, pause_before};
-use crate::context::NodeContext;
+use crate::approval::{Agreement, Approval, Intent};
+use crate::attempts::{Attempt, Executed, Execution, FailureKind};
 use crate::erased::ErasedNode;
 use crate::evaluate::Rendered;
 use crate::fingerprint::{Fingerprinted, fitting};
 use crate::input::{Asker, AskingPlace, Input, carry_input, input};
-use crate::limits::{CANCELLED, LONGEST_STOP, Life, within_limits};
+use crate::limits::CANCELLED;
 use crate::node::{BindContext, Bound, BoundStep, Preview, ReadSet, World};
 use crate::node_error::{MOST_ASKED, NodeError};
-use crate::output::{CleanOutput, recordable};
+use crate::output::CleanOutput;
 use crate::room::Room;
-use crate::walk::{Ended, Inside, Walk, absorbs};
-
-/// How one attempt ended.
-struct Attempt {
-    staged: Arc<StagedStep>,
-    status: StepStatus,
-    output: CleanOutput,
-    error: Option<Clean<ErrorInfo>>,
-    kind: FailureKind,
-    /// What the attempts before it consumed.
-    spent_before: Usage,
-    /// Whether it changed something outside the run.
-    effect: bool,
-    /// Whether the component around continues although it ended so; decided once, when it is recorded.
-    absorbed: bool,
-    duration: Duration,
-}
-
-impl Attempt {
-    /// The same while the step waits.
-    fn without_descriptor(mut self) -> Self {
-        self.staged = match Arc::try_unwrap(self.staged) {
-            Ok(staged) => Arc::new(staged.without_descriptor()),
-            // Something of the node still knows of it.
-            Err(staged) => staged,
-        };
-        self
-    }
-}
-
-/// What executing a step came to.
-enum Executed {
-    /// Its last attempt.
-    Ended(Box<Attempt>),
-    /// The step was stopped before its first attempt began.
-    Stopped,
-}
-
-/// What kind of failure an attempt ended with.
-#[derive(Clone, Copy, Default)]
-struct FailureKind {
-    /// Whether another one may succeed.
-    retryable: bool,
-    /// Whether it waits for an answer; what it did so far is gone on with.
-    suspends: bool,
-    /// How long whoever refused wants to be left alone.
-    retry_after: Option<Duration>,
-}
-
-/// What is executed, again for every attempt.
-#[derive(Clone, Copy)]
-struct Execution<'a> {
-    bound: &'a dyn BoundStep,
-    decided: &'a Decided<'a>,
-    world: &'a World,
-    settings: &'a Value,
-    input: Option<&'a Value>,
-    /// What the person saw who agreed.
-    agreed: Option<&'a Value>,
-}
+use crate::stops::absorbs;
+use crate::walk::{Ended, Inside, Walk};
 
 /// What was decided about a step, and why.
-struct Decided<'a> {
+pub(crate) struct Decided<'a> {
     verdict: Verdict,
-    reason: Reason,
+    pub(crate) reason: Reason,
     /// What the parent run has of it.
     known: Option<&'a StepCommitted>,
     /// The step that had an effect before it.
-    after: Option<HierarchyPath>,
+    pub(crate) after: Option<HierarchyPath>,
 }
 
 /// A step on its way.
-struct Step<'a> {
-    walk: &'a Arc<Walk>,
-    node: &'a NodeElement,
+pub(crate) struct Step<'a> {
+    pub(crate) walk: &'a Arc<Walk>,
+    pub(crate) node: &'a NodeElement,
     /// Its place in the run.
-    path: HierarchyPath,
-    inside: Inside<'a>,
+    pub(crate) path: HierarchyPath,
+    pub(crate) inside: Inside<'a>,
     /// Fires when the step is to stop.
-    stop: CancellationToken,
-    room: Arc<Room>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) room: Arc<Room>,
     created_at: Timestamp,
 }
 
@@ -207,7 +143,7 @@ pub(crate) async fn take_step(
         if let (Verdict::Reuse, Some(known)) = (decided.verdict, decided.known) {
             return step.reuse(&known.path, decided.reason);
         }
-        if !node.options.requires_approval {
+        if !node.options.requires_approval && !step.is_ruled(&rendered) {
             break (rendered, bound, world, fingerprint, decided, None);
         }
         let Some(intent) = step.unless_stopped(step.intent(&*bound, &rendered, given)).await else {
@@ -217,7 +153,7 @@ pub(crate) async fn take_step(
         // A person may be asked by a handler, too, and others are not to wait for that.
         step.room.close_files();
         match intent.approval(walk, &mut busy, &step.stop).await? {
-            Approval::Granted => {
+            Approval::Granted(by) => {
                 // The person may have thought for long, and the world does not wait.
                 let now = async {
                     step.room.open_files().await;
@@ -225,7 +161,8 @@ pub(crate) async fn take_step(
                 };
                 match step.unless_stopped(now).await {
                     Some((now, preview)) if now == shown => {
-                        break (rendered, bound, world, fingerprint, decided, Some(preview.facts));
+                        let agreed = (by == Agreement::Shown).then_some(preview.facts);
+                        break (rendered, bound, world, fingerprint, decided, agreed);
                     }
                     Some(_) => {}
                     None => return step.rest(StepStatus::Cancelled),
@@ -357,6 +294,16 @@ impl Step<'_> {
         }
     }
 
+    /// Whether a rule denies the step or has a person asked about it.
+    fn is_ruled(&self, rendered: &Rendered) -> bool {
+        let driver = &self.walk.driver;
+        driver.has_rules() && {
+            let settings = Clean::render(rendered.settings.clone(), &self.walk.run.secrets().redactor());
+            let ruling = driver.ruling(&self.path, (Some(&self.node.node_type), None), settings.get());
+            ruling.is_some_and(|ruling| ruling.rule.decision != RuleDecision::Allow)
+        }
+    }
+
     /// What a person is to agree to before it executes.
     async fn intent(&self, bound: &dyn BoundStep, rendered: &Rendered, input: Option<&Value>) -> Intent<'_> {
         let (facts, preview) = self.facts(bound, rendered, input).await;
@@ -370,6 +317,7 @@ impl Step<'_> {
             node_type: Some(&self.node.node_type),
             settings: Clean::render(rendered.settings.clone(), &redactor),
             preview: Clean::redact(preview.shown, &redactor),
+            tool: None,
             facts,
         }
     }
@@ -464,7 +412,7 @@ impl Step<'_> {
     }
 
     /// What differs from the parent run, if that is why the step executes.
-    fn changes(&self, execution: &Execution<'_>) -> Result<Option<Changes>, RunError> {
+    pub(crate) fn changes(&self, execution: &Execution<'_>) -> Result<Option<Changes>, RunError> {
         let Execution {
             decided,
             world,
@@ -536,120 +484,6 @@ impl Step<'_> {
         }
     }
 
-    async fn execute(&self, execution: Execution<'_>) -> Result<Executed, RunError> {
-        let Execution { world, settings, .. } = execution;
-        self.pause(pause_before(settings)).await;
-        if world.kind() == Kind::Effect {
-            // Only the first is told as the reason of those behind it.
-            self.inside.effects.note(&self.path);
-        }
-        let executed = self.attempts(execution).await?;
-        self.pause(pause_after(settings)).await;
-        Ok(executed)
-    }
-
-    /// Attempts up to the first that succeeds or is not worth another.
-    async fn attempts(&self, execution: Execution<'_>) -> Result<Executed, RunError> {
-        let budget = self.node.options.budget.unwrap_or_default();
-        let _account = (!budget.is_unlimited()).then(|| self.walk.driver.open_account(&self.path, budget));
-        let began = Instant::now();
-        let mut spent = Usage::default();
-        let mut before: Option<Attempt> = None;
-        let policy = self.node.options.retry.clone().unwrap_or_default();
-        // An attempt that was interrupted or cancelled keeps its number; one that failed is followed by another.
-        let interrupted = self.walk.driver.take_interrupted(&self.path);
-        let failed = || {
-            self.walk
-                .driver
-                .history()?
-                .step(&self.path)
-                .map(|failed| failed.attempt + 1)
-        };
-        let failed = failed();
-        let mut reason = match interrupted.is_some() || failed.is_some() {
-            true => Reason::Resumed,
-            false => execution.decided.reason,
-        };
-        let Interrupted {
-            attempt: mut number,
-            failed_before,
-            mut memos,
-        } = interrupted.unwrap_or_else(|| Interrupted {
-            attempt: failed.unwrap_or(1),
-            ..Interrupted::default()
-        });
-        // Those that failed before a crash count.
-        let mut pauses = backoff(&policy).build().skip(failed_before as usize);
-        loop {
-            let start = StepStart {
-                attempt: number,
-                reason,
-                after: execution.decided.after.clone(),
-                effect: execution.world.kind() == Kind::Effect,
-            };
-            let left = budget
-                .wall_time
-                .map(|limit| limit.saturating_sub(began.elapsed()));
-            let driver = &self.walk.driver;
-            let node_type = &self.node.node_type;
-            let Some(staged) = driver.begin_attempt(&self.path, node_type, &start, &self.stop)? else {
-                return Ok(match before {
-                    None => Executed::Stopped,
-                    Some(failed) => Executed::Ended(self.stopped_in_pause(failed, spent).into()),
-                });
-            };
-            if let Some(failed) = before.take() {
-                driver.discard_attempt(&failed.staged)?;
-            }
-            let mut attempt = self
-                .attempt(staged, execution, std::mem::take(&mut memos), left)
-                .await?;
-            attempt.spent_before = spent;
-            let worth_it = is_worth_another(&policy, &attempt) && !self.stop.is_cancelled();
-            let Some(error) = &mut attempt.error else {
-                return Ok(Executed::Ended(attempt.into()));
-            };
-            let Some(pause) = pauses.next().filter(|_| worth_it) else {
-                return Ok(Executed::Ended(attempt.into()));
-            };
-            if !may_repeat(&policy, execution.world) {
-                *error = why_it_ends(error.get().clone(), &self.walk.run.secrets().redactor());
-                return Ok(Executed::Ended(attempt.into()));
-            }
-            let pause = pause.max(attempt.kind.retry_after.unwrap_or_default());
-            let retry_at = self.walk.run.now() + pause;
-            let usage = attempt.output.usage;
-            self.walk
-                .driver
-                .attempt_failed(&self.path, number, error, retry_at, usage)?;
-            spent += usage;
-            before = Some(attempt.without_descriptor());
-            self.room.leave();
-            self.pause(Some(pause)).await;
-            self.room.back().await;
-            number += 1;
-            reason = Reason::Retry;
-        }
-    }
-
-    /// An attempt that failed, and behind which the step was stopped instead of being attempted again: its files stay the
-    /// step's own. What it consumed stands in the record of its failure.
-    fn stopped_in_pause(&self, mut attempt: Attempt, spent: Usage) -> Attempt {
-        attempt.status = StepStatus::Cancelled;
-        attempt.spent_before = spent;
-        attempt.output.usage = Usage::default();
-        let failure = attempt.error.take().map(Clean::into_inner);
-        let failure = failure.map(|error| error.message).unwrap_or_default();
-        let mut message = "the step was cancelled while it waited to be attempted again".to_owned();
-        if let Some(why) = self.walk.out_of_time(&self.path, self.inside.phase) {
-            message = format!("{message}: {why}");
-        }
-        let message = format!("{message}; the last attempt failed: {failure}");
-        let error = ErrorInfo::new(CANCELLED, message).at(&self.path);
-        attempt.error = Some(Clean::render(error, &self.walk.run.secrets().redactor()));
-        attempt
-    }
-
     /// Waits for a look at what is outside of the run, unless the step is stopped meanwhile: `None` then.
     async fn unless_stopped<T>(&self, look: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
@@ -657,104 +491,6 @@ impl Step<'_> {
             found = look => Some(found),
             () = self.stop.cancelled() => None,
         }
-    }
-
-    /// Waits, unless the step is stopped meanwhile.
-    async fn pause(&self, pause: Option<Duration>) {
-        if let Some(pause) = pause {
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.stop.cancelled() => {}
-            }
-        }
-    }
-
-    async fn attempt(
-        &self,
-        staged: StagedStep,
-        execution: Execution<'_>,
-        memos: Vec<MemoLine>,
-        wall_time: Option<Duration>,
-    ) -> Result<Attempt, RunError> {
-        let Execution { bound, settings, .. } = execution;
-        let Self { walk, node, path, .. } = self;
-        let staged = Arc::new(staged);
-        if let World::Reads(reads) = execution.world {
-            staged.write_world(&reads.masked(&walk.run.secrets().redactor()))?;
-        }
-        if let Some(changes) = self.changes(&execution)? {
-            staged.write_changes(&changes)?;
-        }
-        let span = step_span(
-            walk.run.identity().run_id.as_str(),
-            path.as_str(),
-            &node.node_type,
-        );
-        let life = Arc::new(Life::new(self.stop.child_token(), Arc::clone(&self.room)));
-        let cx = NodeContext::new(
-            Arc::clone(walk),
-            staged.clone(),
-            Arc::clone(&life),
-            span.clone(),
-            memos,
-        )?
-        .agreed_to(execution.agreed.cloned());
-        let began = Instant::now();
-        let ended = async {
-            if let Some(state) = bound.state(&cx)? {
-                staged.write_state(&Clean::redact(state, &cx.redactor()))?;
-            }
-            let executed = AssertUnwindSafe(bound.execute(&cx)).catch_unwind();
-            let executed = executed
-                .await
-                .unwrap_or_else(|panic| Err(NodeError::panicked(&*panic)));
-            recordable(executed)
-        };
-        let own = self.inside.phase.limit(node.options.timeout, path);
-        let limit = [own, wall_time].into_iter().flatten().min();
-        let Some((status, ended)) = within_limits(ended.instrument(span), limit, &life).await else {
-            return Err(RunError::Unresponsive {
-                path: path.clone(),
-                grace: LONGEST_STOP,
-            });
-        };
-        if let Some(error) = cx.take_lost_memo() {
-            return Err(error);
-        }
-        let redactor = walk.run.secrets().redactor();
-        let (mut output, mut error, kind) = match ended {
-            Ok(output) => (output, None, FailureKind::default()),
-            Err(error) => {
-                let kind = FailureKind {
-                    retryable: error.retryable,
-                    suspends: error.suspends,
-                    retry_after: error.retry_after,
-                };
-                (*error.partial, Some(error.info.at(path)), kind)
-            }
-        };
-        output.usage -= cx.counted_before();
-        let output = CleanOutput::of(output, &redactor);
-        if let Some(text) = outcome_text(settings, output.outcome.get()) {
-            staged.write_outcome_text(&Clean::render(text, &redactor))?;
-        }
-        if let Some(error) = &mut error
-            && error.code == CANCELLED
-            && let Some(why) = walk.out_of_time(path, self.inside.phase)
-        {
-            error.message = format!("{}: {why}", error.message);
-        }
-        Ok(Attempt {
-            staged,
-            status,
-            output,
-            error: error.map(|error| Clean::redact(error, &redactor)),
-            kind,
-            spent_before: Usage::default(),
-            effect: execution.world.kind() == Kind::Effect,
-            absorbed: false,
-            duration: began.elapsed(),
-        })
     }
 
     /// Fails a step that could not even begin; it leaves a result that says why.
@@ -901,42 +637,4 @@ impl Step<'_> {
             failures: failure.filter(|_| !absorbed).into_iter().collect(),
         }
     }
-}
-
-/// The span that log events of a step are routed by.
-fn step_span(run_id: &str, path: &str, node_type: &NodeType) -> tracing::Span {
-    tracing::info_span!(target: "dhenara", "dad.step", dad.run_id = run_id, dad.path = path, dad.node_type = node_type.as_str())
-}
-
-fn backoff(policy: &RetryPolicy) -> ExponentialBuilder {
-    ExponentialBuilder::default()
-        .with_jitter()
-        .with_min_delay(policy.initial_delay)
-        .with_max_delay(policy.max_delay)
-        .with_max_times(policy.max_attempts.saturating_sub(1) as usize)
-}
-
-/// Whether another attempt may succeed where this one failed.
-fn is_worth_another(policy: &RetryPolicy, attempt: &Attempt) -> bool {
-    let code = attempt
-        .error
-        .as_ref()
-        .map_or("", |error| error.get().code.as_str());
-    let is_meant = policy.when.is_empty() || policy.when.iter().any(|when| when == code);
-    attempt.kind.retryable && attempt.status != StepStatus::Cancelled && is_meant
-}
-
-/// Effects are repeated only where the definition says so.
-fn may_repeat(policy: &RetryPolicy, world: &World) -> bool {
-    world.kind() != Kind::Effect || policy.repeat_effects
-}
-
-/// The error with that no attempt follows: the author of `retry` expects one.
-fn why_it_ends(mut error: ErrorInfo, redactor: &Redactor) -> Clean<ErrorInfo> {
-    let why = "it was not attempted again, because it may have had effects: `retry: { repeat_effects: true }` allows that";
-    error.hint = Some(match error.hint.take() {
-        None => why.to_owned(),
-        Some(hint) => format!("{hint}; {why}"),
-    });
-    Clean::render(error, redactor)
 }

@@ -6,11 +6,13 @@
 //! only by what can go on.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use dad_events::StepRoom;
 use dad_run::{DescriptorPermit, Descriptors};
+use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -108,9 +110,11 @@ impl Branch {
 
     /// One more of it executes, whether there is a place for it or not.
     fn enter_now(&self) {
-        if !self.is_joined() {
+        let mut state = self.state();
+        state.active += 1;
+        if state.active == 1 {
+            drop(state);
             self.around.iter().for_each(|around| around.enter_now());
-            self.join();
         }
     }
 }
@@ -229,6 +233,18 @@ impl Room {
         }
     }
 
+    /// Waits for something with the room given back. What is there at once needs none given back.
+    pub(crate) async fn away<T>(&self, waiting: impl Future<Output = T>) -> T {
+        let mut waiting = pin!(waiting);
+        if let Some(at_once) = (&mut waiting).now_or_never() {
+            return at_once;
+        }
+        let gone = Gone::new(self);
+        let found = waiting.await;
+        gone.ends().await;
+        found
+    }
+
     /// The step has no open files any more.
     pub(crate) fn close_files(&self) {
         let mut state = self.state();
@@ -237,8 +253,29 @@ impl Room {
     }
 }
 
+/// A step whose room is given back, until this is dropped.
+struct Gone<'a>(&'a Room);
+
+impl<'a> Gone<'a> {
+    fn new(room: &'a Room) -> Self {
+        room.leave();
+        Self(room)
+    }
+
+    /// Waits for room.
+    async fn ends(self) {
+        self.0.back().await;
+    }
+}
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        self.0.back_now();
+    }
+}
+
 #[async_trait]
-impl dad_events::StepRoom for Room {
+impl StepRoom for Room {
     fn leave(&self) {
         let mut state = self.state();
         state.files = None;

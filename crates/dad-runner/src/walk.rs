@@ -2,10 +2,9 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
-use dad_core::{Clean, ErrorInfo, FirstFailure, HierarchyPath, OnError, StepStatus};
+use dad_core::{Clean, ErrorInfo, FirstFailure, HierarchyPath, RuleDecision, StepStatus};
 use dad_definition::{Component, Content, Expression, NodeElement, ProgramElement, Selected};
 use dad_run::driver::{ComponentEnd, EnteredComponent, RunDriver};
 use dad_run::{
@@ -25,11 +24,9 @@ use crate::registry::NodeRegistry;
 use crate::road::take_step;
 use crate::room::{Branch, Branches, MOST_PARALLEL, Room};
 use crate::scope::{Frame, ResultCache};
+use crate::stops::{Phase, Stops, absorbs};
 use crate::subject::{AskedIn, Subjects};
 use crate::waiting::Busy;
-
-/// The time limit of an element of `finally` that has none of its own.
-const FINALLY_LIMIT: Duration = Duration::from_mins(10);
 
 /// What all steps of one run share.
 pub(crate) struct Walk {
@@ -54,7 +51,7 @@ pub(crate) struct Walk {
     /// What steps take before they open files.
     pub(crate) descriptors: Descriptors,
     /// What ran out of time, and how that is told of the steps in it that are stopped.
-    out_of_time: Mutex<Vec<(HierarchyPath, String)>>,
+    pub(crate) out_of_time: Mutex<Vec<(HierarchyPath, String)>>,
 }
 
 /// What a step or component came to. `status` is what it means for the component around it: a failure that was
@@ -64,40 +61,6 @@ pub(crate) struct Ended {
     pub(crate) status: StepStatus,
     pub(crate) totals: Totals,
     pub(crate) failures: Vec<FirstFailure>,
-}
-
-/// Whether the stop of a run or component still counts: the elements of a `finally` run to their end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase<'a> {
-    Body,
-    /// The `finally` of the component at this path.
-    Finally(&'a HierarchyPath),
-}
-
-impl<'a> Phase<'a> {
-    /// The time limit of an element at a path: elements of `finally`, which no stop of the run reaches, have one in any case.
-    pub(crate) fn limit(self, own: Option<Duration>, path: &HierarchyPath) -> Option<Duration> {
-        match self {
-            Self::Finally(component) if path.parent().as_ref() == Some(component) => {
-                own.or(Some(FINALLY_LIMIT))
-            }
-            _ => own,
-        }
-    }
-
-    /// Whether a stop of `stopped` reaches an element.
-    fn is_reached(self, element: &HierarchyPath, stopped: &HierarchyPath) -> bool {
-        let is_inside = |shield: &HierarchyPath| stopped != shield && stopped.is_within(shield);
-        element.is_within(stopped) && self.shield().is_none_or(is_inside)
-    }
-
-    /// The component whose `finally` executes: only a cancel of something inside it stops anything here.
-    pub(crate) const fn shield(self) -> Option<&'a HierarchyPath> {
-        match self {
-            Self::Body => None,
-            Self::Finally(component) => Some(component),
-        }
-    }
 }
 
 /// What a run of a whole definition came to.
@@ -122,24 +85,6 @@ pub(crate) struct Inside<'a> {
     pub(crate) effects: &'a Effects,
     /// The branch of the concurrent component around it, if there is one.
     pub(crate) branch: Option<&'a Arc<Branch>>,
-}
-
-/// What stops a component, and the branch whose place it uses.
-#[derive(Clone, Copy)]
-struct Stops<'a> {
-    phase: Phase<'a>,
-    branch: Option<&'a Arc<Branch>>,
-    /// Fires when what is around it is to stop.
-    around: &'a CancellationToken,
-    /// Fires when it is to stop itself.
-    own: &'a CancellationToken,
-}
-
-/// Whether what is around an element continues however it ended. A failure is absorbed by the element's own word, a cancel
-/// only if it was meant for the element or something in it: then what is around it is not to stop.
-pub(crate) fn absorbs(on_error: OnError, status: StepStatus, around: &CancellationToken) -> bool {
-    let absorbs_cancel = || on_error == OnError::Continue && !around.is_cancelled();
-    on_error.absorbs(status) || (status == StepStatus::Cancelled && absorbs_cancel())
 }
 
 /// What executing a component gave beside what its steps came to.
@@ -181,31 +126,6 @@ impl Walk {
             run,
             driver,
         }
-    }
-
-    /// Asks everything at a place to stop because there is no time left.
-    fn stop_at(&self, path: &HierarchyPath, stop: &CancellationToken, why: String) {
-        let mut out_of_time = self.out_of_time.lock().unwrap_or_else(PoisonError::into_inner);
-        out_of_time.push((path.clone(), why));
-        drop(out_of_time);
-        stop.cancel();
-    }
-
-    /// Why a step is stopped for want of time, if it is.
-    pub(crate) fn out_of_time(&self, step: &HierarchyPath, phase: Phase<'_>) -> Option<String> {
-        let out_of_time = self.out_of_time.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = out_of_time.iter().find(|(path, _)| phase.is_reached(step, path));
-        found.map(|(_, why)| why.clone())
-    }
-
-    /// Whether a step or component that is stopped before it has begun ends by that, so that its question is closed: it was
-    /// cancelled, or the time of a component around it is over. When the whole run stops it stays open, for the next session.
-    pub(crate) fn ends_unbegun(&self, path: &HierarchyPath, phase: Phase<'_>) -> bool {
-        let root = &self.run.program().root.path;
-        let out_of_time = self.out_of_time.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut timed_out = out_of_time.iter().filter(|(around, _)| around != root);
-        timed_out.any(|(around, _)| phase.is_reached(path, around))
-            || self.driver.is_cancelled_at(path, phase.shield())
     }
 
     /// Whether one step executes and nothing else.
@@ -418,11 +338,12 @@ impl Walk {
             };
             let (frame, error) = loop {
                 let (frame, error) = self.variables(component, &path, Some(frame), &given)?;
-                if error.is_some() || !component.options.requires_approval || side == Side::Before {
+                let is_asked_about = component.options.requires_approval || self.is_ruled(&path, &frame)?;
+                if error.is_some() || side == Side::Before || !is_asked_about {
                     break (frame, error);
                 }
                 match self.component_approval(component, place, &frame, stops).await? {
-                    Approval::Granted => break (frame, error),
+                    Approval::Granted(_) => break (frame, error),
                     Approval::Edited(input) => given = variables_of(input.get()),
                     Approval::Denied(error) => return self.refuse(component, &path, error, stops),
                     Approval::Pending(status) => return self.rest(component, &path, status, stops),
@@ -455,6 +376,16 @@ impl Walk {
     }
 
     /// Whether somebody agrees that a component is entered with these variables.
+    /// Whether a rule denies a component or has a person asked about it.
+    fn is_ruled(&self, path: &HierarchyPath, frame: &Frame) -> Result<bool, RunError> {
+        if !self.driver.has_rules() {
+            return Ok(false);
+        }
+        let variables = self.recorded_variables(path, frame)?.into_json();
+        let ruling = self.driver.ruling(path, (None, None), variables.get());
+        Ok(ruling.is_some_and(|ruling| ruling.rule.decision != RuleDecision::Allow))
+    }
+
     async fn component_approval(
         &self,
         component: &Component,
@@ -476,6 +407,7 @@ impl Walk {
             node_type: None,
             settings: variables,
             preview: Clean::default(),
+            tool: None,
             facts: self
                 .driver
                 .facts_digest(&json!({ "kind": component.kind, "variables": normalised })),
@@ -888,13 +820,6 @@ impl Walk {
             ProgramElement::Component(component) => self.component(component, path, inside).await,
             other => Err(unsupported(other.path())),
         }
-    }
-
-    /// Whether nothing more is begun.
-    pub(crate) fn is_stopped(&self, inside: Inside<'_>) -> bool {
-        // Always asked, because it has what was asked for done.
-        let is_stopped = self.driver.is_stopped();
-        inside.stop.is_cancelled() || (inside.phase == Phase::Body && is_stopped)
     }
 
     fn recorded_variables(

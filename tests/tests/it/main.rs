@@ -68,6 +68,7 @@ mod resume;
 #[cfg(unix)]
 mod room;
 #[cfg(unix)]
+mod rules;
 mod same_question;
 mod sandbox;
 #[cfg(unix)]

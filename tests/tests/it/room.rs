@@ -93,7 +93,7 @@ fn the_soft_limit_is_raised() {
     let program = env!("CARGO_BIN_EXE_dhenara-under-test");
     let script = format!("ulimit -Sn 64 && ulimit -Hn 512 && exec {program} run flow flow.yaml");
     let mut command = env.command("sh", &env.project());
-    assert!(command.args(["-c", &script]).status().unwrap().success());
+    assert!(command.args(["-c", &script]).output().unwrap().status.success());
     let log = std::fs::read_to_string(env.last_run().join("r/step/stdout.log")).unwrap();
     assert_eq!(log, "512\n");
     let view = dhenara::run::RunView::open(env.last_run()).unwrap();

@@ -454,3 +454,46 @@ fn a_pause_behind_a_failed_attempt_that_a_crash_ends_is_no_new_beginning() {
         std::fs::remove_dir_all(env.last_run()).unwrap();
     }
 }
+
+/// Starts a run of a node that never stops by itself.
+fn stubborn(env: &TestEnvironment, settings: &str) -> Child {
+    let elements = format!("{{ node: it, type: stubborn, settings: {settings} }}");
+    write_flow(env, "", &elements);
+    let mut command = env.command(env!("CARGO_BIN_EXE_stubborn"), &env.project());
+    let piped = command.args(["run", "flow", "flow.yaml"]);
+    piped
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn a_look_that_never_returns_holds_up_neither_the_run_nor_the_process() {
+    let env = TestEnvironment::new();
+    let running = stubborn(&env, "{ looks: true }");
+    wait_for("the run", || has_record(&env, "component_started", "r"));
+    env.signal(&running, "TERM");
+    drop(env.finish(running).expect(130));
+    assert_eq!(status(&env, "r.it"), None);
+    assert_eq!(status(&env, "r.ends"), COMPLETED);
+}
+
+#[test]
+fn work_that_never_returns_is_left_and_named_behind_a_second_signal() {
+    let env = TestEnvironment::new();
+    let running = stubborn(&env, "{}");
+    wait_for("the step", || has_record(&env, "step_started", "it"));
+    env.signal(&running, "TERM");
+    wait_for("the first stop", || has_record(&env, "control", ""));
+    env.signal(&running, "TERM");
+    let output = env.finish(running).expect(130);
+    tells(
+        &output,
+        &[
+            "`r.it` did not end: it had no process of its own",
+            "ended at once; resume the run with ",
+        ],
+    );
+    env.is_checked();
+}
