@@ -237,8 +237,10 @@ impl Mounts {
         self.hidden.extend(around.records());
         self.never.extend(around.records());
         let shared = roots().map(|root| root.join(GLOBAL_DATA));
-        let of_run = [Some(&around.run_dir), around.project.as_ref()];
-        let of_run = of_run.into_iter().flatten().cloned();
+        // A run root may hold the project, and most lie in it.
+        let is_in_root = |project: &&PathBuf| roots().any(|root| project.starts_with(root));
+        let project = around.project.as_ref().filter(is_in_root);
+        let of_run = [Some(&around.run_dir), project].into_iter().flatten().cloned();
         self.among_runs = shared.clone().chain(of_run).collect();
         self.runs.clone_from(&around.run_roots);
         let shared = shared.filter(|dir| dir.is_dir());
