@@ -378,6 +378,22 @@ fn at_the_time_limit_all_of_it_ends() {
 }
 
 #[test]
+fn at_the_time_limit_it_is_asked_first() {
+    if !has_sandbox() {
+        return;
+    }
+    let (env, _) = place();
+    let script = "trap 'echo bye > bye; exit 3' TERM; sleep 300 & wait";
+    let failed = run(&env, script, &json!({ "sandbox": true, "timeout": 2 })).expect(1);
+    assert!(
+        failed.stderr.contains("did not end within its time limit"),
+        "{failed}"
+    );
+    let word = std::fs::read_to_string(env.path("project/work/bye"));
+    assert_eq!(word.unwrap(), "bye\n");
+}
+
+#[test]
 fn a_command_whose_driver_died_is_ended_and_executed_again() {
     if !has_sandbox() {
         return;
