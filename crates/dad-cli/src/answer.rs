@@ -142,6 +142,7 @@ fn value(
             let message = format!("`{}` asks for an input, not for approval", question.path);
             Err(CommandError::usage("invalid_input", message).with_hint("write `--input JSON|@FILE`"))
         }
+        _ if options.approve && options.for_run => Ok(json!({ "approve": true, "for_run": true })),
         _ if options.approve => Ok(json!({ "approve": true })),
         Some(text) => {
             let value = json_of(text, "--input")?;

@@ -386,6 +386,9 @@ pub(crate) struct AnswerOptions {
     /// Agree that the step executes as it is.
     #[arg(long, conflicts_with_all = ["input", "deny"])]
     pub(crate) approve: bool,
+    /// With `--approve`: agree to the same, with the same arguments, for the rest of the run.
+    #[arg(long, requires = "approve")]
+    pub(crate) for_run: bool,
     /// Only record the answer, without resuming the run.
     #[arg(long, conflicts_with_all = ["model", "replay", "budget"])]
     pub(crate) no_resume: bool,

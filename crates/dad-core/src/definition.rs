@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::approval_rule::ApprovalRule;
 use crate::budget::Budget;
 use crate::control::{Callback, Conditional, ForEach, Parallel, Repeat};
 use crate::duration::format_duration;
@@ -141,6 +142,9 @@ pub struct Definition {
     /// Globs of files that steps may change although tools obey them without a person starting the tool.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allow_protected: Vec<String>,
+    /// Rules that decide about steps and calls of tools, or have a person asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<ApprovalRule>,
     /// The run's own result, evaluated before it is sealed as completed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
@@ -171,6 +175,7 @@ impl Definition {
             required: Vec::new(),
             budget: None,
             allow_protected: Vec::new(),
+            approvals: Vec::new(),
             output: None,
             options: ElementOptions::default(),
             body: ComponentBody::default(),

@@ -12,6 +12,7 @@
 //! # Ok::<(), dad_core::PathError>(())
 //! ```
 
+mod approval_rule;
 mod budget;
 mod canonical;
 mod clean;
@@ -34,6 +35,7 @@ mod suggest;
 mod text;
 mod usage;
 
+pub use approval_rule::{ApprovalRule, RuleDecision};
 pub use budget::{Budget, ParseBudgetError};
 pub use canonical::{CanonicalObject, Digest, ParseDigestError, canonical_json};
 pub use clean::{Clean, Redact, StepValues};

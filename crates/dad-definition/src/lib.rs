@@ -19,6 +19,7 @@
 //! # Ok::<(), dad_definition::Problems>(())
 //! ```
 
+mod approvals;
 mod build;
 mod compile;
 mod decode;
@@ -43,6 +44,7 @@ mod validate;
 mod value;
 mod yaml;
 
+pub use approvals::{Intended, ReadyRule, deciding};
 pub use build::{
     AgentBuilder, CallbackBuilder, ConditionalBuilder, Elements, FlowBuilder, ForEachBuilder, NodeBuilder,
     ParallelBuilder, RepeatBuilder,

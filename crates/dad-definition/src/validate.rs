@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use dad_core::{
-    Budget, ComponentBody, ComponentKind, Conditional, Definition, Element, ElementKind, ElementOptions,
-    ForEach, NodeDefinition, Repeat, SCHEMA_VERSION,
+    ApprovalRule, Budget, ComponentBody, ComponentKind, Conditional, Definition, Element, ElementKind,
+    ElementOptions, ForEach, NodeDefinition, Repeat, SCHEMA_VERSION,
 };
 use dad_template::{Part, PlaceholderKind, Template};
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use crate::approvals::ReadyRule;
 use crate::decode::{INCLUDE_KEYS, not_allowed};
 use crate::globs::PathGlobs;
 use crate::place::Place;
@@ -54,6 +55,7 @@ pub(crate) fn validate(definition: &Definition, spans: &SpanMap, report: &mut Re
         checks.budget(budget, &root);
     }
     checks.allow_protected(&definition.allow_protected);
+    checks.approvals(&definition.approvals);
     if let Some(output) = &definition.output {
         checks.value(output, &root.key("output"), 1);
     }
@@ -106,6 +108,15 @@ impl Checks<'_> {
                     &list.index(index),
                     Problem::new("wrong_value", message).hint(hint),
                 );
+            }
+        }
+    }
+
+    fn approvals(&mut self, rules: &[ApprovalRule]) {
+        let list = Place::root().key("approvals");
+        for (index, rule) in rules.iter().enumerate() {
+            if let Err(reason) = ReadyRule::new(rule.clone()) {
+                self.at(&list.index(index), Problem::new("wrong_value", reason));
             }
         }
     }

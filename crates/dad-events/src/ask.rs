@@ -353,6 +353,14 @@ impl ApprovalRequiredEvent {
         self.set_answer(json!({ "approve": true }))
     }
 
+    /// Agrees, and to the same in the rest of the run as well: the same step or tool with the same settings or arguments.
+    ///
+    /// # Errors
+    /// [`AskError::AlreadyAnswered`].
+    pub fn approve_for_run(&self) -> Result<(), AskError> {
+        self.set_answer(json!({ "approve": true, "for_run": true }))
+    }
+
     /// Refuses: the step or component fails with this reason.
     ///
     /// # Errors
@@ -369,7 +377,8 @@ impl ApprovalRequiredEvent {
         self.set_answer(json!({ "input": json_of(&self.path, input)? }))
     }
 
-    /// Answers in the form that is recorded: `{"approve": true}`, `{"approve": false, "reason": …}` or `{"input": …}`.
+    /// Answers in the form that is recorded: `{"approve": true}`, also with `"for_run": true`, `{"approve": false, "reason": …}` or
+    /// `{"input": …}`.
     ///
     /// # Errors
     /// [`AskError::AlreadyAnswered`], or [`AskError::WrongShape`], after which another answer can be given.

@@ -16,6 +16,7 @@ use crate::gate::{Change, Gate, Place};
 use crate::lock::FileLock;
 use crate::patience::patiently;
 use crate::regular::{open_regular, read_whole};
+use crate::removal::remove_tree;
 use crate::share::Share;
 
 /// Names of temporary files start so; a crash may leave one behind.
@@ -128,7 +129,7 @@ impl Dir {
         &self.dir
     }
 
-    fn full(&self, name: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn full(&self, name: impl AsRef<Path>) -> PathBuf {
         join(&self.path, name.as_ref())
     }
 
@@ -245,7 +246,7 @@ impl Dir {
         synced
     }
 
-    fn sync_opened(&self, file: &std::fs::File, name: &Path) -> FsResult<()> {
+    pub(crate) fn sync_opened(&self, file: &std::fs::File, name: &Path) -> FsResult<()> {
         let path = || self.full(name);
         self.gate
             .pass("sync", path, Change::SyncFile)
@@ -350,28 +351,6 @@ impl Dir {
     pub fn sync_path(&self, name: impl AsRef<Path>) -> FsResult<()> {
         let mut above = name.as_ref().ancestors().skip(1);
         above.try_for_each(|dir| self.sync_dir(dir))
-    }
-
-    /// Waits until all files and directories in this one are on the disk, and then its own names.
-    ///
-    /// # Errors
-    /// If one of them cannot be opened, or the operating system cannot promise it.
-    pub fn sync_tree(&self) -> FsResult<()> {
-        for entry in self.entries_where(|_| true)? {
-            match entry.kind {
-                EntryKind::File => {
-                    let name = Path::new(&entry.name);
-                    // Only Windows wants more than a handle for reading.
-                    let options = OpenOptions::new().read(true).write(cfg!(windows)).clone();
-                    let opened = patiently(|| self.dir.open_with(name, &options));
-                    let file = opened.context("open", || self.full(name))?;
-                    self.sync_opened(&file.into_std(), name)?;
-                }
-                EntryKind::Dir => self.open_dir(&entry.name)?.sync_tree()?,
-                EntryKind::Symlink | EntryKind::Other => {}
-            }
-        }
-        self.sync()
     }
 
     fn sync_dir(&self, name: &Path) -> FsResult<()> {
@@ -575,26 +554,6 @@ impl Dir {
         Ok(optional(modified)?.map(cap_std::time::SystemTime::into_std))
     }
 
-    /// The length of the files below this directory together, symbolic links not followed. What disappears meanwhile
-    /// does not count.
-    ///
-    /// # Errors
-    /// If a directory cannot be listed or a file cannot be asked about.
-    pub fn size(&self) -> FsResult<u64> {
-        let mut bytes = 0;
-        for entry in self.entries_where(|_| true)? {
-            bytes += match entry.kind {
-                EntryKind::Dir => {
-                    let inside = self.open_dir(&entry.name).and_then(|dir| dir.size());
-                    optional(inside)?.unwrap_or(0)
-                }
-                EntryKind::File => self.len(&entry.name)?.unwrap_or(0),
-                EntryKind::Symlink | EntryKind::Other => 0,
-            };
-        }
-        Ok(bytes)
-    }
-
     /// The entries, sorted by name, temporary files left out.
     ///
     /// # Errors
@@ -607,7 +566,7 @@ impl Dir {
         &self.dir
     }
 
-    fn entries_where(&self, wanted: impl Fn(&str) -> bool) -> FsResult<Vec<Entry>> {
+    pub(crate) fn entries_where(&self, wanted: impl Fn(&str) -> bool) -> FsResult<Vec<Entry>> {
         let read = || -> io::Result<Vec<Entry>> {
             let mut entries = Vec::new();
             for entry in self.dir.entries()? {
@@ -671,7 +630,7 @@ impl Dir {
     pub fn remove_dir_all(&self, name: impl AsRef<Path>) -> FsResult<()> {
         let name = name.as_ref();
         self.change("remove the directory", name, Change::Remove, |dir| {
-            dir.remove_dir_all(name)
+            remove_tree(dir, name)
         })
     }
 

@@ -16,6 +16,7 @@
 //! ```
 
 mod append;
+mod descent;
 mod dir;
 mod error;
 mod gate;
@@ -24,10 +25,12 @@ mod look;
 mod patience;
 mod private;
 mod regular;
+mod removal;
 mod scratch;
 mod share;
 
 pub use append::AppendFile;
+pub use descent::Descent;
 pub use dir::{Dir, Entry, EntryKind, is_plain_name, temporary_name};
 pub use error::{FsError, FsResult, optional};
 pub use gate::{Change, Fault, FaultInjector, Gate, Operation, Place};

@@ -135,6 +135,14 @@ pub enum ModelError {
         /// What it took, if it says so.
         usage: Option<Usage>,
     },
+    /// The answer does not end.
+    #[error("the answer of `{model}` is longer than {mib} MiB and was not read to its end")]
+    TooLong {
+        /// The model.
+        model: String,
+        /// How long it may be.
+        mib: u64,
+    },
     /// A run without network was given a client that may open connections.
     #[error("no model is asked over a network in this run, and its client of models may open connections")]
     Offline,
@@ -237,6 +245,7 @@ impl ModelError {
             Self::Offline => "offline",
             Self::Request { .. } => "model_request",
             Self::Answer { .. } => "model_answer",
+            Self::TooLong { .. } => "answer_too_long",
             Self::NotRecorded { .. } | Self::NotInRun { .. } => "not_recorded",
             Self::Unreadable { .. } => "unreadable",
         }
@@ -278,6 +287,10 @@ impl ModelError {
                 "raise `idle_timeout` in `limits` of the environment in `.dhenara/config.yaml` (600 seconds by default)"
                     .to_owned(),
             ),
+            Self::TooLong { .. } => Some(
+                "if it is meant to be that long, raise `answer_mib` in `limits` of the environment in `.dhenara/config.yaml`"
+                    .to_owned(),
+            ),
             Self::NotRecorded { .. } | Self::NotInRun { .. } => {
                 Some("record the run again with a live model".to_owned())
             }
@@ -301,7 +314,7 @@ impl ModelError {
     pub fn usage(&self) -> Option<Usage> {
         match self {
             Self::Answer { usage, .. } => *usage,
-            Self::Cut { .. } | Self::TimedOut { .. } | Self::Silent { .. } => None,
+            Self::Cut { .. } | Self::TimedOut { .. } | Self::Silent { .. } | Self::TooLong { .. } => None,
             Self::Status { .. } | Self::Redirected { .. } => Some(Usage {
                 calls: 1,
                 ..Usage::default()

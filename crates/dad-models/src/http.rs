@@ -36,6 +36,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a server may send nothing by default: as long as the clients of OpenAI and Anthropic wait.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// How long a streamed answer may be by default, in MiB.
+const ANSWER_MIB: u64 = 128;
+
 /// Asks providers over HTTP, each by its own protocol.
 #[derive(Debug)]
 pub struct HttpClient {
@@ -45,6 +48,8 @@ pub struct HttpClient {
     /// How long a server may take to be connected, and to say nothing.
     connect_timeout: Duration,
     idle_timeout: Duration,
+    /// How long a streamed answer may be, in MiB.
+    answer_mib: u64,
     /// One pool of connections, made when the first request is.
     connections: OnceLock<reqwest::Client>,
 }
@@ -59,6 +64,7 @@ impl HttpClient {
             gate: Gate::default(),
             connect_timeout: CONNECT_TIMEOUT,
             idle_timeout: IDLE_TIMEOUT,
+            answer_mib: ANSWER_MIB,
             connections: OnceLock::new(),
         }
     }
@@ -71,6 +77,7 @@ impl HttpClient {
         };
         self.connect_timeout = seconds(limits.connect_timeout, CONNECT_TIMEOUT);
         self.idle_timeout = seconds(limits.idle_timeout, IDLE_TIMEOUT);
+        self.answer_mib = limits.answer_mib.map_or(ANSWER_MIB, NonZeroU64::get);
         self.connections = OnceLock::new();
         self.gate = Gate::new(limits);
         self
@@ -141,7 +148,10 @@ impl HttpClient {
         let asked = async {
             match on_text {
                 None => whole(&client, &target, request, &options).await,
-                Some(on_text) => streamed(&client, &target, request, &options, on_text).await,
+                Some(on_text) => {
+                    let tap = Tap::of_at_most(self.answer_mib);
+                    streamed(&client, &target, (request, &options), tap, on_text).await
+                }
             }
         };
         let answered = match call.timeout {
@@ -174,6 +184,8 @@ fn connections(connect: Duration, idle: Duration) -> Result<reqwest::Client, Box
     Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
+        // A few bytes that are compressed may stand for more than there is memory.
+        .no_gzip()
         .connect_timeout(connect)
         .read_timeout(idle)
         .build()?)
@@ -233,8 +245,8 @@ async fn whole(
 async fn streamed(
     client: &genai::Client,
     target: &Target,
-    request: &ModelRequest,
-    options: &ChatOptions,
+    (request, options): (&ModelRequest, &ChatOptions),
+    tap: Tap,
     on_text: OnText<'_>,
 ) -> Result<ModelResponse, ModelError> {
     let options = options
@@ -244,7 +256,6 @@ async fn streamed(
         // The library takes the index that an OpenAI server chooses for the length of a list.
         .with_capture_tool_calls(target.provider.protocol != Protocol::OpenAi)
         .with_capture_reasoning_content(true);
-    let tap = Tap::default();
     let options = tap.on(options, target.provider.protocol);
     let failed = |error| model_error(&request.model, error);
     let answer = client
@@ -255,10 +266,9 @@ async fn streamed(
     let mut written = Written::default();
     while let Some(event) = stream.next().await {
         if tap.is_too_long() {
-            return Err(ModelError::Answer {
+            return Err(ModelError::TooLong {
                 model: request.model.clone(),
-                reason: "the stream is longer than 128 MiB".to_owned(),
-                usage: None,
+                mib: tap.most_mib(),
             });
         }
         match event.map_err(failed)? {

@@ -28,6 +28,9 @@ pub struct Limits {
     /// Seconds that a server may send nothing, before its answer and within it; 600 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<NonZeroU64>,
+    /// How long a streamed answer may be, in MiB; 128 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_mib: Option<NonZeroU64>,
 }
 
 /// Lets calls pass one after the other as the limits allow, and none while a provider wants to be left alone.

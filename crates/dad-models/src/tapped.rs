@@ -7,18 +7,19 @@ use serde_json::Value;
 
 use crate::catalog::Protocol;
 
-/// The longest stream that is read, in bytes as it arrives.
-const LONGEST: usize = 128 * 1024 * 1024;
-
 /// The pieces of a stream in the protocol of OpenAI or Google.
-#[derive(Clone, Default)]
-pub(crate) struct Tap(Arc<Mutex<Tapped>>);
+#[derive(Clone)]
+pub(crate) struct Tap {
+    tapped: Arc<Mutex<Tapped>>,
+    most_mib: u64,
+}
 
 #[derive(Default)]
 struct Tapped {
     files: Vec<ContentPart>,
     calls: Vec<StreamedCall>,
-    len: usize,
+    /// Bytes that arrived.
+    len: u64,
 }
 
 /// A call of a tool, as far as it has arrived.
@@ -32,6 +33,18 @@ struct StreamedCall {
 }
 
 impl Tap {
+    /// On a stream of at most so many MiB.
+    pub(crate) fn of_at_most(most_mib: u64) -> Self {
+        Self {
+            tapped: Arc::default(),
+            most_mib,
+        }
+    }
+
+    pub(crate) const fn most_mib(&self) -> u64 {
+        self.most_mib
+    }
+
     pub(crate) fn on(&self, options: ChatOptions, protocol: Protocol) -> ChatOptions {
         let tap = self.clone();
         options.with_raw_frame_fn(move |_, frame| tap.piece(protocol, frame.data))
@@ -39,7 +52,7 @@ impl Tap {
 
     /// Whether more arrived than an answer may be.
     pub(crate) fn is_too_long(&self) -> bool {
-        self.tapped().len > LONGEST
+        self.tapped().len > self.most_mib.saturating_mul(1 << 20)
     }
 
     /// What was taken, in the order of its arrival.
@@ -51,13 +64,13 @@ impl Tap {
     }
 
     fn tapped(&self) -> MutexGuard<'_, Tapped> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tapped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes what is wanted from one piece of an answer; the library complains of one that cannot be read.
     fn piece(&self, protocol: Protocol, piece: &str) {
         let mut tapped = self.tapped();
-        tapped.len = tapped.len.saturating_add(piece.len());
+        tapped.len = tapped.len.saturating_add(piece.len() as u64);
         let (sign, pointer) = match protocol {
             Protocol::OpenAi => ("tool_calls", "/choices/0/delta/tool_calls"),
             Protocol::Google => ("inlineData", "/candidates/0/content/parts"),

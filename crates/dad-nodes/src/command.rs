@@ -25,6 +25,9 @@ use crate::written::{self, Read, Ready, Written};
 /// Seconds one command may take by default: long enough for a build.
 const DEFAULT_TIMEOUT: f64 = 600.0;
 
+/// What each output of a command may have by default, in MiB: more than anybody reads, and no full disk.
+const OUTPUT_MIB: u64 = 256;
+
 /// The longest standard output that is read as JSON, in bytes.
 const LONGEST_OUTPUT: u64 = 32 * 1024 * 1024;
 
@@ -150,7 +153,7 @@ pub fn not_compared(settings: &Value) -> Vec<String> {
     found
 }
 
-/// What a command and each of its processes may consume. The shell sets the limits, by `ulimit`.
+/// What a command and each of its processes may consume. The shell sets the limits, by `ulimit`, but for that of its output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommandLimits {
@@ -160,7 +163,10 @@ pub struct CommandLimits {
     /// Address space of a process, in MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_mib: Option<u64>,
-    /// Size of a file that a process writes, in MiB.
+    /// What each of its two outputs may print, in MiB; 256 by default. A command that prints more is ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_mib: Option<u64>,
+    /// Size of a file that a process writes, in MiB. What it prints is in no file of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_size_mib: Option<u64>,
     /// Files that a process has open.
@@ -172,6 +178,11 @@ pub struct CommandLimits {
 }
 
 impl CommandLimits {
+    /// How many bytes of each output are kept.
+    fn longest_output(&self) -> u64 {
+        self.output_mib.unwrap_or(OUTPUT_MIB).saturating_mul(1 << 20)
+    }
+
     /// The command behind the limits; it replaces the shell that sets them.
     fn around(&self, argv: Vec<String>) -> Vec<String> {
         // In units of 512 and of 1024 bytes.
@@ -678,6 +689,7 @@ impl CommandStep {
                 env: &env,
                 stdin: settings.stdin.as_deref(),
                 timeout: self.timeout,
+                longest_output: limits.longest_output(),
                 ends_with_thread: sandbox.is_some(),
             };
             let finished = process::run(&program, &mut logs, cx).await?;
@@ -727,15 +739,23 @@ impl Ran {
             stdout_len,
             stderr,
             timed_out,
+            is_cut,
             abandoned,
         } = finished;
         let allowed = code.is_some_and(|code| code == 0 || settings.allow_exit_codes.contains(&code));
-        let success = allowed && !timed_out;
+        let success = allowed && !timed_out && !is_cut;
         let shown = &command.typed;
         if success {
             self.succeeded += 1;
         } else if self.failure.is_none() {
             self.failure = Some(match (timed_out, cancelled, code) {
+                _ if is_cut => (
+                    process::OUTPUT_TOO_LONG,
+                    format!(
+                        "`{shown}` printed more than {} MiB and was ended; `limits: {{ output_mib: … }}` allows more",
+                        settings.limits.unwrap_or_default().longest_output() >> 20
+                    ),
+                ),
                 (_, true, _) => ("cancelled", format!("`{shown}` was cancelled")),
                 (true, ..) => (
                     "command_timed_out",

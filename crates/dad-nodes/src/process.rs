@@ -41,6 +41,11 @@ pub fn passed_environment() -> impl Iterator<Item = (&'static str, OsString)> {
         .filter_map(|name| Some((*name, std::env::var_os(name)?)))
 }
 
+/// A variable of this process that is passed on.
+pub(crate) fn passed(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|_| PASSED_VARIABLES.contains(&name))
+}
+
 /// How much of an output a result holds at its beginning and at its end, in bytes; the log files hold all of it.
 const KEPT: usize = 128 * 1024;
 
@@ -49,6 +54,9 @@ const TERM_GRACE: Duration = Duration::from_secs(1);
 
 /// Time for what was printed to arrive, after the program has ended.
 const DRAIN: Duration = Duration::from_millis(300);
+
+/// The code of an output that is too long.
+pub(crate) const OUTPUT_TOO_LONG: &str = "output_too_long";
 
 /// The variable that may hold the user's origin key, with which runs are signed: no child of a run gets it.
 pub(crate) const ORIGIN_KEY: &str = "DHENARA_ORIGIN_KEY";
@@ -63,6 +71,8 @@ pub(crate) struct Program<'a> {
     pub(crate) env: &'a [(String, String)],
     pub(crate) stdin: Option<&'a str>,
     pub(crate) timeout: Duration,
+    /// How many bytes of each of its outputs are kept; one that prints more is ended.
+    pub(crate) longest_output: u64,
     /// Whether it ends with the thread that started it, so that this is one of a process that stays.
     pub(crate) ends_with_thread: bool,
 }
@@ -78,6 +88,8 @@ pub(crate) struct Finished {
     pub(crate) stdout_len: u64,
     pub(crate) stderr: String,
     pub(crate) timed_out: bool,
+    /// Whether it was ended because it printed too much.
+    pub(crate) is_cut: bool,
     /// Whether a process that left the group still holds its output, of which nothing more is read.
     pub(crate) abandoned: bool,
 }
@@ -134,9 +146,11 @@ pub(crate) async fn run(
         cx.process_started(pgid, process_start_time(pgid))?;
     }
     let stdin = let_begin(child.stdin.take(), program).await;
-    let mut out = Capture::new(child.stdout.take(), &mut logs.stdout, cx.run().secrets());
-    let mut err = Capture::new(child.stderr.take(), &mut logs.stderr, cx.run().secrets());
+    let longest = program.longest_output;
+    let mut out = Capture::new(child.stdout.take(), &mut logs.stdout, longest, cx.run().secrets());
+    let mut err = Capture::new(child.stderr.take(), &mut logs.stderr, longest, cx.run().secrets());
     let mut timed_out = false;
+    let mut is_cut = false;
     let mut abandoned = false;
     let status = {
         let talk = async { tokio::try_join!(feed(stdin, program.stdin), out.read(), err.read()).map(drop) };
@@ -147,8 +161,14 @@ pub(crate) async fn run(
             tokio::select! {
                 status = child.wait() => break Some(status),
                 talked = &mut talk, if !heard => {
-                    talked?;
                     heard = true;
+                    match talked {
+                        Err(error) if error.info.code == OUTPUT_TOO_LONG => {
+                            is_cut = true;
+                            break None;
+                        }
+                        talked => talked?,
+                    }
                 }
                 () = &mut limit => {
                     timed_out = true;
@@ -173,7 +193,7 @@ pub(crate) async fn run(
     };
     let status = status.map_err(|error| NodeError::from_error("command", &error))?;
     // What was ended from outside may have been in the midst of a word.
-    let whole = status.code().is_some() && !timed_out && !abandoned && !cx.is_cancelled();
+    let whole = status.code().is_some() && !timed_out && !is_cut && !abandoned && !cx.is_cancelled();
     let (stdout, stdout_len) = out.finish(whole)?;
     Ok(Finished {
         code: status.code(),
@@ -182,6 +202,7 @@ pub(crate) async fn run(
         stdout_len,
         stderr: err.finish(whole)?.0,
         timed_out,
+        is_cut,
         abandoned,
     })
 }
@@ -399,25 +420,40 @@ async fn feed(stdin: Option<ChildStdin>, text: Option<&str>) -> Result<(), NodeE
 /// Streams a pipe to its log, secrets masked, and keeps the beginning and the end.
 struct Capture<'a, P> {
     pipe: Option<P>,
-    log: &'a mut AppendFile,
     masked: StreamRedactor,
-    kept: Kept,
+    output: Output<'a>,
     /// Bytes of a character that was cut.
     carry: Vec<u8>,
 }
 
+/// Where an output goes.
+struct Output<'a> {
+    log: &'a mut AppendFile,
+    kept: Kept,
+    /// How many bytes the log may have, and whether there were more.
+    longest: u64,
+    is_full: bool,
+}
+
 impl<'a, P: AsyncRead + Unpin> Capture<'a, P> {
-    fn new(pipe: Option<P>, log: &'a mut AppendFile, secrets: &SecretRegistry) -> Self {
+    fn new(pipe: Option<P>, log: &'a mut AppendFile, longest: u64, secrets: &SecretRegistry) -> Self {
         Self {
             pipe,
-            log,
             masked: secrets.stream(),
-            kept: Kept::default(),
+            output: Output {
+                log,
+                kept: Kept::default(),
+                longest,
+                is_full: false,
+            },
             carry: Vec::new(),
         }
     }
 
     /// Reads to the end of the pipe. What was read stays if nobody waits for the rest.
+    ///
+    /// # Errors
+    /// [`OUTPUT_TOO_LONG`] when there is more than is kept.
     async fn read(&mut self) -> Result<(), NodeError> {
         let Some(pipe) = &mut self.pipe else {
             return Ok(());
@@ -433,8 +469,10 @@ impl<'a, P: AsyncRead + Unpin> Capture<'a, P> {
             }
             self.carry.extend_from_slice(&buffer[..read]);
             let text = self.masked.push(&take_text(&mut self.carry));
-            self.log.append(text.as_bytes())?;
-            self.kept.push(&text);
+            self.output.keep(&text)?;
+            if self.output.is_full {
+                return Err(NodeError::new(OUTPUT_TOO_LONG, "a program prints too much"));
+            }
         }
     }
 
@@ -444,12 +482,38 @@ impl<'a, P: AsyncRead + Unpin> Capture<'a, P> {
             true => self.masked.finish(),
             false => self.masked.finish_cut(),
         };
-        if !last.is_empty() {
-            self.log.append(last.as_bytes())?;
-            self.kept.push(&last);
+        if !last.is_empty() && !self.output.is_full {
+            self.output.keep(&last)?;
         }
-        let len = self.kept.len;
-        Ok((self.kept.into_text(), len))
+        let len = self.output.kept.len;
+        Ok((self.output.kept.into_text(), len))
+    }
+}
+
+impl Output<'_> {
+    /// Keeps a text as far as there is room, and says so behind the last that is kept.
+    fn keep(&mut self, text: &str) -> Result<(), NodeError> {
+        let left = self.longest.saturating_sub(self.kept.len);
+        let mut room = usize::try_from(left).unwrap_or(usize::MAX).min(text.len());
+        while !text.is_char_boundary(room) {
+            room -= 1;
+        }
+        self.add(&text[..room])?;
+        if room < text.len() {
+            self.is_full = true;
+            let note = format!(
+                "\n… cut at {} bytes, the limit of `output_mib` …\n",
+                self.kept.len
+            );
+            self.add(&note)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, text: &str) -> Result<(), NodeError> {
+        self.log.append(text.as_bytes())?;
+        self.kept.push(text);
+        Ok(())
     }
 }
 

@@ -129,6 +129,7 @@ impl Project {
             .nodes(self.node_registry().clone())
             .secrets(self.secrets().clone())
             .project_trust(user.trust())
+            .approval_rules(user.approval_rules().iter().cloned())
             .origin_key(key)
             .trust_unsigned_runs(user.trusts_unsigned())
             .resource(Arc::new(secrets.variables(user.variables())))

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use dad_core::ApprovalRule;
+use dad_definition::ReadyRule;
 use dad_fs::{Dir, Durability, FsError};
 use dad_nodes::{SandboxMode, SandboxPolicy};
 use dad_run::{OriginKey, ProjectTrust, RunError, Variables, foreign_owner};
@@ -53,6 +55,12 @@ struct Config {
     /// Which commands execute in a sandbox.
     #[serde(default)]
     sandbox: SandboxMode,
+    /// Rules that decide about steps and calls of tools in all runs of the user, or have them asked.
+    #[serde(default)]
+    approvals: Vec<ApprovalRule>,
+    /// The same, ready to be compared.
+    #[serde(skip)]
+    rules: Vec<ReadyRule>,
 }
 
 /// Which runs a user trusts.
@@ -170,6 +178,12 @@ impl User {
         self.0.config.trust == Some(RunTrust::Unsigned)
     }
 
+    /// Their rules for approvals.
+    #[must_use]
+    pub fn approval_rules(&self) -> &[ReadyRule] {
+        &self.0.config.rules
+    }
+
     /// How their commands are executed. What no sandbox shows is the user's configuration, and the key that their runs are
     /// signed with.
     #[must_use]
@@ -272,8 +286,13 @@ impl Config {
         if value.is_null() {
             return Ok(Self::default());
         }
-        let config: Self =
+        let mut config: Self =
             serde_json::from_value(value).map_err(|error| user_config(Some(path), error.to_string()))?;
+        for (index, rule) in config.approvals.iter().enumerate() {
+            let rule = ReadyRule::new(rule.clone())
+                .map_err(|reason| user_config(Some(path), format!("`approvals[{index}]`: {reason}")))?;
+            config.rules.push(rule);
+        }
         match config.trusted_projects.iter().find(|dir| !dir.is_absolute()) {
             Some(dir) => Err(ProjectError::UserConfig {
                 path: Some(path.to_path_buf()),

@@ -3,8 +3,12 @@ use serde_json::{Value, json};
 /// What somebody says to a question for approval.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ApprovalAnswer {
-    /// It executes as it is: `{"approve": true}`.
-    Yes,
+    /// It executes as it is: `{"approve": true}`; with `"for_run": true` the same executes in the rest of the run without a
+    /// question.
+    Yes {
+        /// Whether the same is agreed to for the rest of the run.
+        for_run: bool,
+    },
     /// It fails: `{"approve": false, "reason": "…"}`; the reason may be left out.
     No(Option<String>),
     /// It is worked out again with another input, and asked about again: `{"input": {…}}`.
@@ -17,12 +21,11 @@ impl ApprovalAnswer {
     /// # Errors
     /// Which field does not fit, and what was expected.
     pub fn parse(answer: &Value) -> Result<Self, String> {
-        const WANTED: &str =
-            "expected {\"approve\": true}, {\"approve\": false, \"reason\": …} or {\"input\": {…}}";
+        const WANTED: &str = "expected {\"approve\": true}, {\"approve\": true, \"for_run\": true}, {\"approve\": false, \"reason\": …} or {\"input\": {…}}";
         let fields = answer
             .as_object()
             .ok_or_else(|| format!("an approval is an object: {WANTED}"))?;
-        let known = ["approve", "reason", "input"];
+        let known = ["approve", "for_run", "reason", "input"];
         if let Some(unknown) = fields.keys().find(|key| !known.contains(&key.as_str())) {
             return Err(format!("unknown field `{unknown}`: {WANTED}"));
         }
@@ -31,10 +34,15 @@ impl ApprovalAnswer {
             Some(Value::String(reason)) => Some(reason.clone()),
             Some(_) => return Err("`reason` must be a text".to_owned()),
         };
+        let for_run = match fields.get("for_run") {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(for_run)) => *for_run,
+            Some(_) => return Err("`for_run` must be true or false".to_owned()),
+        };
         match (fields.get("approve"), fields.get("input")) {
-            (Some(Value::Bool(true)), None) if reason.is_none() => Ok(Self::Yes),
-            (Some(Value::Bool(false)), None) => Ok(Self::No(reason)),
-            (None, Some(input)) if reason.is_none() => Ok(Self::Edited(input.clone())),
+            (Some(Value::Bool(true)), None) if reason.is_none() => Ok(Self::Yes { for_run }),
+            (Some(Value::Bool(false)), None) if !for_run => Ok(Self::No(reason)),
+            (None, Some(input)) if reason.is_none() && !for_run => Ok(Self::Edited(input.clone())),
             _ => Err(WANTED.to_owned()),
         }
     }
@@ -50,7 +58,7 @@ pub fn approval_schema(input: &Value) -> Value {
                 "type": "object",
                 "required": ["approve"],
                 "additionalProperties": false,
-                "properties": { "approve": { "const": true } },
+                "properties": { "approve": { "const": true }, "for_run": { "type": "boolean" } },
             },
             {
                 "type": "object",

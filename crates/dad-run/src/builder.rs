@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dad_core::{Budget, Digest, ElementId, RunId, RunKind, SecretRegistry, Timestamp};
-use dad_definition::{NodeTypes, SpanMap};
+use dad_definition::{NodeTypes, ReadyRule, SpanMap};
 use dad_events::{EventBus, EventBusBuilder, EventBusConfig, Handler, IntoObserver};
 use dad_fs::{Durability, Gate, Share};
 use serde::Serialize;
@@ -65,6 +65,7 @@ pub(crate) struct Options {
     pub(crate) stop: RunStop,
     pub(crate) durability: Durability,
     pub(crate) share: Share,
+    pub(crate) approval_rules: Vec<ReadyRule>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) gate: Gate,
 }
@@ -121,6 +122,7 @@ impl RunContextBuilder {
                 stop: RunStop::new(),
                 durability: Durability::Process,
                 share: Share::User,
+                approval_rules: Vec::new(),
                 clock: Arc::new(SystemClock),
                 gate: Gate::default(),
             },
@@ -466,6 +468,14 @@ impl RunContextBuilder {
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.options.durability = durability;
+        self
+    }
+
+    /// Rules of the user that decide about steps and calls of tools, or have a person asked, beside those of the definition. Of a
+    /// run that is resumed the rules of now count.
+    #[must_use]
+    pub fn approval_rules(mut self, rules: impl IntoIterator<Item = ReadyRule>) -> Self {
+        self.options.approval_rules.extend(rules);
         self
     }
 

@@ -29,6 +29,7 @@ use crate::origin_key::OriginKey;
 use crate::question::Answer;
 use crate::reader::ResultReader;
 use crate::resume::Interrupted;
+use crate::rules::Rules;
 use crate::run::{ActiveRun, RunScope};
 use crate::view::RunView;
 
@@ -98,6 +99,11 @@ pub(crate) fn drive(
     let answers = answers_meanwhile(&mut inbox, &opened.dot_run, before)?;
     let in_definition = program.definition.budget.unwrap_or_default();
     let budget = in_definition.overridden_by(settings.budget.unwrap_or_default());
+    let rules = Rules::new(
+        &program.definition.approvals,
+        options.approval_rules,
+        opened.history.as_ref(),
+    )?;
     let reader = ResultReader {
         dir: opened.dir.clone(),
         program,
@@ -127,6 +133,7 @@ pub(crate) fn drive(
         accounts: Accounts::new(budget, usage),
         plan,
         interactive: options.interactive,
+        rules,
         stop: options.stop,
         cancelled: CancellationToken::new(),
         ended_at_once: CancellationToken::new(),

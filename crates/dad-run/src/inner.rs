@@ -37,6 +37,7 @@ use crate::question::Answer;
 use crate::reader::ResultReader;
 use crate::resources::Resources;
 use crate::resume::Interrupted;
+use crate::rules::Rules;
 use crate::run::{SealedRun, Stop};
 use crate::settings::RunSettings;
 use crate::stop::RunStop;
@@ -65,6 +66,7 @@ pub(crate) struct RunInner {
     pub(crate) plan: Option<RerunPlan>,
     pub(crate) accounts: Accounts,
     pub(crate) interactive: bool,
+    pub(crate) rules: Rules,
     /// What the application stops the run by.
     pub(crate) stop: RunStop,
     /// Fires when the run is to stop, behind the record of that.

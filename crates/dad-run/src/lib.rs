@@ -65,6 +65,7 @@ mod replay;
 mod resources;
 mod resume;
 mod retention;
+mod rules;
 mod run;
 mod secrets;
 mod settings;
@@ -123,6 +124,7 @@ pub use retention::{
     Failure, Inventory, KeepReason, Leftover, PlannedRun, PrunePlan, PruneReport, RetentionPolicy, StoredRun,
     Unreadable, plan_prune,
 };
+pub use rules::{RuleOrigin, Ruling};
 pub use run::{ActiveRun, RunHandle, RunScope, SealedRun};
 pub use secrets::{SecretError, SecretSource, Variables, credentials_file};
 pub use settings::{ReplayFrom, ReplaySource, RunSettings};

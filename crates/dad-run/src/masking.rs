@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use dad_core::Redactor;
-use dad_fs::{Dir, Durability, EntryKind, FsResult, temporary_name};
+use dad_fs::{Descent, Dir, Durability, EntryKind, FsResult, temporary_name};
 
 use crate::layout::{
     CHANGES, DOT_RUN, DOT_TRACE, FILE_CHANGES, MEMO, OUTCOME_TEXT, RUN_SUMMARY, STATE, STATIC_INPUTS, STDERR,
@@ -29,19 +29,27 @@ const MASKED_WHEN_WRITTEN: [&str; 9] = [
 /// Copies the regular files and directories of `source` into `target`, with secrets masked, also in names. What is
 /// neither is left out with a warning.
 pub(crate) fn copy_files(source: &Dir, target: &Dir, redactor: &Redactor) -> FsResult<()> {
-    for (name, kind) in source.names()? {
-        let masked = masked_name(&name, redactor);
-        match kind {
-            EntryKind::File if has_secret(source, &name, redactor)? => {
-                tell(&source.path().join(&masked));
-                write_masked((source, &name), (target, &masked), redactor)?;
+    let mut descent = Descent::into_dir(source.clone(), (target.clone(), None));
+    while let Some((source, (target, made))) = descent.next_dir()? {
+        let target = match made {
+            None => target,
+            Some(name) => target.create_dir(name)?,
+        };
+        for (name, kind) in source.names()? {
+            let masked = masked_name(&name, redactor);
+            match kind {
+                EntryKind::File if has_secret(&source, &name, redactor)? => {
+                    tell(&source.path().join(&masked));
+                    write_masked((&source, &name), (&target, &masked), redactor)?;
+                }
+                EntryKind::File => drop(source.copy_file(&name, &target, &masked)?),
+                EntryKind::Dir => {
+                    let made = Some(masked.into_owned());
+                    descent.add(&source, name, (target.clone(), made));
+                }
+                EntryKind::Symlink => left_out(&source.path().join(&masked), "a symbolic link"),
+                EntryKind::Other => left_out(&source.path().join(&masked), "neither a file nor a directory"),
             }
-            EntryKind::File => drop(source.copy_file(&name, target, &masked)?),
-            EntryKind::Dir => {
-                copy_files(&source.open_dir(&name)?, &target.create_dir(&masked)?, redactor)?;
-            }
-            EntryKind::Symlink => left_out(&source.path().join(&masked), "a symbolic link"),
-            EntryKind::Other => left_out(&source.path().join(&masked), "neither a file nor a directory"),
         }
     }
     Ok(())
@@ -83,21 +91,29 @@ pub(crate) fn mask_left_files(run: &Dir, root_id: &str, redactor: &Redactor) -> 
 }
 
 fn mask_files(dir: &Dir, redactor: &Redactor, except: &[&str]) -> FsResult<()> {
-    for (name, kind) in dir.names()? {
-        match kind {
-            _ if except.iter().any(|except| name == **except) => continue,
-            EntryKind::File if has_secret(dir, &name, redactor)? => {
-                let masked = free_name(dir, &temporary_name("masked"))?;
-                write_masked((dir, &name), (dir, OsStr::new(&masked)), redactor)?;
-                dir.rename(&masked, dir, &name, Durability::Process)?;
+    let mut descent = Descent::into_dir(dir.clone(), except);
+    while let Some((dir, except)) = descent.next_dir()? {
+        for (name, kind) in dir.names()? {
+            if except.iter().any(|except| name == **except) {
+                continue;
+            }
+            if kind == EntryKind::File && has_secret(&dir, &name, redactor)? {
+                let masked = free_name(&dir, &temporary_name("masked"))?;
+                write_masked((&dir, &name), (&dir, OsStr::new(&masked)), redactor)?;
+                dir.rename(&masked, &dir, &name, Durability::Process)?;
                 tell(&dir.path().join(masked_name(&name, redactor)));
             }
-            EntryKind::Dir => mask_files(&dir.open_dir(&name)?, redactor, &[])?,
-            EntryKind::File | EntryKind::Symlink | EntryKind::Other => {}
-        }
-        if let Cow::Owned(masked) = masked_name(&name, redactor) {
-            let free = free_name(dir, &masked.to_string_lossy())?;
-            dir.rename(&name, dir, free, Durability::Process)?;
+            let name = match masked_name(&name, redactor) {
+                Cow::Borrowed(_) => name,
+                Cow::Owned(masked) => {
+                    let free = free_name(&dir, &masked.to_string_lossy())?;
+                    dir.rename(&name, &dir, &free, Durability::Process)?;
+                    free.into()
+                }
+            };
+            if kind == EntryKind::Dir {
+                descent.add(&dir, name, &[]);
+            }
         }
     }
     Ok(())

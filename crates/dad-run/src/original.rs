@@ -182,6 +182,9 @@ fn json(dir: &Dir, name: &str) -> Value {
     serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
+/// How deep elements of a run may lie in each other.
+const DEEPEST: usize = 200;
+
 fn read_components(run: &Dir, found: &mut Vec<OriginalElement>) -> Result<(), RunError> {
     for entry in run.entries()? {
         let path = entry.name.parse::<HierarchyPath>().ok();
@@ -198,6 +201,11 @@ fn read_element(
     path: &HierarchyPath,
     found: &mut Vec<OriginalElement>,
 ) -> Result<String, RunError> {
+    if path.segments().count() > DEEPEST {
+        let reason = format!("its elements lie deeper than {DEEPEST} in each other");
+        let path = dir.path().to_path_buf();
+        return Err(RunError::Unreadable { path, reason });
+    }
     let result = json(dir, RESULT);
     let ended = result["created_at"].as_str().unwrap_or_default().to_owned();
     let status = result.get("execution_status");

@@ -1,10 +1,10 @@
 //! What a run asks that nobody in its process answers: the question survives the process, and so does the answer.
 
-use dad_core::{Clean, Digest, HierarchyPath, NodeType, Timestamp};
+use dad_core::{ApprovalRule, Clean, Digest, HierarchyPath, NodeType, Timestamp};
 use dad_events::{EventBody, Origin, QuestionAsked, QuestionKind};
 use dad_fs::Durability;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::futures::Notified;
 
 use crate::driver::RunDriver;
@@ -107,6 +107,8 @@ pub struct NewAnswer<'a> {
     pub asked_again: Option<&'a AskedAgain>,
     /// The answer.
     pub value: &'a Clean<Value>,
+    /// Of an approval: the rule that decided, or by which it counts for the rest of the run.
+    pub rule: Option<&'a ApprovalRule>,
 }
 
 /// What somebody said to a question.
@@ -300,8 +302,16 @@ impl RunDriver {
             about: subject.map(|subject| subject.parts.clone()).unwrap_or_default(),
             asked_again: answer.asked_again.cloned(),
             input: store_value(&inner.dot_run, answer.value.get().clone(), inner.durability)?,
+            rule: answer
+                .rule
+                .map(|rule| store_value(&inner.dot_run, json!(rule), inner.durability))
+                .transpose()?,
         };
-        inner.record(&body, None).map(drop)
+        inner.record(&body, None)?;
+        if let Some(rule) = answer.rule.filter(|_| answer.by != AnsweredBy::Rule) {
+            self.rule_the_rest(rule.clone());
+        }
+        Ok(())
     }
 
     /// Resolves when another answer has come.

@@ -8,7 +8,7 @@ use dad_core::{
     StepStatus, Timestamp, Usage,
 };
 use dad_events::{EventBody, StepEnded, StepStarted};
-use dad_fs::{Dir, Durability, EntryKind, FsResult};
+use dad_fs::{Descent, Dir, Durability, EntryKind, FsResult};
 use serde::Serialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -556,21 +556,20 @@ fn step_dir(component: &EnteredComponent, leaf: &str) -> PathBuf {
 /// Length and digest of every file below a stage.
 pub(crate) fn digest_files(dir: &Dir) -> Result<Vec<ArtifactRef>, RunError> {
     let mut found = Vec::new();
-    digest_into(dir, "", &mut found)?;
-    Ok(found)
-}
-
-fn digest_into(dir: &Dir, prefix: &str, found: &mut Vec<ArtifactRef>) -> FsResult<()> {
-    for entry in dir.entries()? {
-        let name = format!("{prefix}{}", entry.name);
-        match entry.kind {
-            EntryKind::File => found.push(digest_file(dir, &entry.name, name)?),
-            EntryKind::Dir => digest_into(&dir.open_dir(&entry.name)?, &format!("{name}/"), found)?,
-            // A link or device made by a node is not part of its result.
-            EntryKind::Symlink | EntryKind::Other => {}
+    let mut descent = Descent::into_dir(dir.clone(), String::new());
+    while let Some((dir, prefix)) = descent.next_dir()? {
+        for entry in dir.entries()? {
+            let name = format!("{prefix}{}", entry.name);
+            match entry.kind {
+                EntryKind::File => found.push(digest_file(&dir, &entry.name, name)?),
+                EntryKind::Dir => descent.add(&dir, entry.name, format!("{name}/")),
+                // A link or device made by a node is not part of its result.
+                EntryKind::Symlink | EntryKind::Other => {}
+            }
         }
     }
-    Ok(())
+    found.sort_by(|a: &ArtifactRef, b| a.name.split('/').cmp(b.name.split('/')));
+    Ok(found)
 }
 
 pub(crate) fn digest_file(dir: &Dir, file: &str, name: String) -> FsResult<ArtifactRef> {

@@ -103,6 +103,8 @@ pub enum AnsweredBy {
     Outside,
     /// The previous run asked the same question, or its result was taken without asking.
     PreviousRun,
+    /// A rule decided about an approval.
+    Rule,
     /// The previous run has it, and the user wanted it to be used whatever was asked.
     ReuseAnswers,
     /// In a way of a newer version.

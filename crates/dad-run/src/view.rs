@@ -17,7 +17,7 @@ use crate::decide::{Fit, is_result};
 use crate::error::RunError;
 use crate::files::{RunFiles, in_dot_run};
 use crate::journal::file::{JournalEnd, Tail, read_journal};
-use crate::journal::record::{LoopItems, Record, StepCommitted, Totals};
+use crate::journal::record::{LoopItems, Record, StepCommitted, StoredValue, Totals};
 use crate::journal::state::{Left, Progress, RunState};
 use crate::journal::values::{load_artifacts, load_value};
 use crate::layout::{
@@ -546,6 +546,10 @@ impl RunView {
     #[must_use]
     pub fn is_approved(&self, path: &HierarchyPath, facts: Digest) -> bool {
         self.state.entries.approved.get(path) == Some(&facts)
+    }
+
+    pub(crate) fn stored_run_rules(&self) -> &[StoredValue] {
+        &self.state.entries.run_rules
     }
 
     /// Whether a step had begun as a person agreed to, and not ended: it may have changed what it was shown with.

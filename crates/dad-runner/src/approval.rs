@@ -1,9 +1,11 @@
 //! Somebody's agreement before something executes.
 
-use dad_core::{Clean, Digest, ErrorInfo, HierarchyPath, NodeType, StepStatus};
+use dad_core::{Clean, Digest, ErrorInfo, HierarchyPath, NodeType, RuleDecision, StepStatus};
 use dad_events::{AnswerCheck, ApprovalRequiredEvent, QuestionKind};
 use dad_run::driver::{NewAnswer, NewQuestion, RunDriver};
-use dad_run::{Answer, ApprovalAnswer, AskedAgain, RunError, Shown, Subject, approval_schema};
+use dad_run::{
+    Answer, AnsweredBy, ApprovalAnswer, AskedAgain, Ruling, RunError, Shown, Subject, approval_schema,
+};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -26,14 +28,25 @@ pub(crate) struct Intent<'a> {
     pub(crate) settings: Clean<Value>,
     /// What it would do, for people.
     pub(crate) preview: Clean<String>,
+    /// The tool that a model wants to call, if that is what it is about.
+    pub(crate) tool: Option<&'a str>,
     /// Digest of what is shown, which the agreement holds for.
     pub(crate) facts: Digest,
+}
+
+/// Who agreed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agreement {
+    /// A person, or a handler, who was shown what it would do.
+    Shown,
+    /// A rule.
+    Rule,
 }
 
 /// What came of asking for an agreement.
 pub(crate) enum Approval {
     /// It may execute.
-    Granted,
+    Granted(Agreement),
     /// It is to be worked out again with another input, which is recorded.
     Edited(Clean<Value>),
     /// It may not.
@@ -51,12 +64,22 @@ impl Intent<'_> {
         stop: &CancellationToken,
     ) -> Result<Approval, RunError> {
         let driver = &walk.driver;
+        let ruling = self.ruling(driver);
+        if let Some(ruling) = ruling
+            .as_ref()
+            .filter(|ruling| ruling.rule.decision == RuleDecision::Deny)
+        {
+            return self.ruled(driver, ruling);
+        }
         // What a step asks in the midst of its execution is something else than that it may begin.
         let may_begin = self.asker.is_some();
         if driver.history().is_some_and(|history| {
             history.is_approved(self.path, self.facts) || (may_begin && history.began_as_approved(self.path))
         }) {
-            return Ok(Approval::Granted);
+            return Ok(Approval::Granted(Agreement::Shown));
+        }
+        if let Some(ruling) = ruling.filter(|ruling| ruling.rule.decision == RuleDecision::Allow) {
+            return self.ruled(driver, &ruling);
         }
         let shown = driver.shown(self.preview.clone())?;
         let person_asked = Notify::new();
@@ -82,6 +105,10 @@ impl Intent<'_> {
         };
         // By what is known now: it may have taken long.
         let value = Clean::redact(value, &driver.handle().secrets().redactor());
+        let parsed = ApprovalAnswer::parse(value.get());
+        let for_run = matches!(parsed, Ok(ApprovalAnswer::Yes { for_run: true }));
+        let rule =
+            for_run.then(|| driver.rule_for_run(self.path, (self.node_type, self.tool), self.arguments()));
         driver.answered(NewAnswer {
             path: self.path,
             kind: QuestionKind::Approval,
@@ -93,9 +120,10 @@ impl Intent<'_> {
             subject: None,
             asked_again: None,
             value: &value,
+            rule: rule.as_ref(),
         })?;
-        Ok(match ApprovalAnswer::parse(value.get()) {
-            Ok(ApprovalAnswer::Yes) => Approval::Granted,
+        Ok(match parsed {
+            Ok(ApprovalAnswer::Yes { .. }) => Approval::Granted(Agreement::Shown),
             Ok(ApprovalAnswer::Edited(input)) => {
                 let who = (by, source.as_str());
                 Approval::Edited(record_edited(driver, self.path, who, self.subject, input)?)
@@ -105,6 +133,50 @@ impl Intent<'_> {
                 Approval::Denied(ErrorInfo::new("denied", format!("it was not approved: {reason}")))
             }
             Err(reason) => Approval::Denied(ErrorInfo::new("invalid_input", reason)),
+        })
+    }
+
+    fn ruling(&self, driver: &RunDriver) -> Option<Ruling> {
+        let is_ruled = driver.has_rules();
+        let what = (self.node_type, self.tool);
+        is_ruled
+            .then(|| driver.ruling(self.path, what, self.arguments()))
+            .flatten()
+    }
+
+    /// What rules are about.
+    fn arguments(&self) -> &Value {
+        let settings = self.settings.get();
+        match self.tool {
+            Some(_) => &settings["arguments"],
+            None => settings,
+        }
+    }
+
+    /// Records what a rule decides.
+    fn ruled(&self, driver: &RunDriver, ruling: &Ruling) -> Result<Approval, RunError> {
+        let source = ruling.origin.in_words();
+        let is_allowed = ruling.rule.decision == RuleDecision::Allow;
+        let value = match is_allowed {
+            true => json!({ "approve": true }),
+            false => json!({ "approve": false, "reason": source }),
+        };
+        driver.answered(NewAnswer {
+            path: self.path,
+            kind: QuestionKind::Approval,
+            question: None,
+            source,
+            by: AnsweredBy::Rule,
+            from: None,
+            facts: Some(self.facts),
+            subject: None,
+            asked_again: None,
+            value: &Clean::redact(value, &driver.handle().secrets().redactor()),
+            rule: Some(&ruling.rule),
+        })?;
+        Ok(match is_allowed {
+            true => Approval::Granted(Agreement::Rule),
+            false => Approval::Denied(ErrorInfo::new("denied", format!("{source} denies it"))),
         })
     }
 
@@ -155,6 +227,6 @@ impl Intent<'_> {
 fn check(input: &AnswerCheck, answer: &Value) -> Result<(), String> {
     match ApprovalAnswer::parse(answer)? {
         ApprovalAnswer::Edited(edited) => input(&edited).map_err(|reason| format!("in `input`, {reason}")),
-        ApprovalAnswer::Yes | ApprovalAnswer::No(_) => Ok(()),
+        ApprovalAnswer::Yes { .. } | ApprovalAnswer::No(_) => Ok(()),
     }
 }

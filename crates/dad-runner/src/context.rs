@@ -3,7 +3,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use dad_core::json::check_recorded;
-use dad_core::{Clean, Digest, HierarchyPath, NodeType, Redactor, StepStatus, Usage};
+use dad_core::{Clean, Digest, HierarchyPath, NodeType, Redactor, RuleDecision, StepStatus, Usage};
 use dad_fs::Dir;
 use dad_run::driver::StagedStep;
 use dad_run::layout::CUSTOM_ARTIFACTS;
@@ -16,7 +16,7 @@ use tokio_util::sync::WaitForCancellationFuture;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
-use crate::approval::{Approval, Intent};
+use crate::approval::{Agreement, Approval, Intent};
 use crate::blocking::{Stop, run_blocking};
 use crate::limits::{Guard, Life};
 use crate::memo::Memo;
@@ -312,6 +312,42 @@ impl NodeContext {
     /// # Errors
     /// `denied` with the reason. Any other error has to be returned by the node as it is.
     pub async fn approve(&self, settings: Value, preview: String, facts: &Value) -> Result<(), NodeError> {
+        self.agree(None, settings, preview, facts).await.map(drop)
+    }
+
+    /// As [`approve`](Self::approve), for the call of a tool that a model wants: `settings` has its `arguments`, which rules may
+    /// be about. Says whether the person was shown it, or a rule agreed.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn approve_call(
+        &self,
+        tool: &str,
+        settings: Value,
+        preview: String,
+        facts: &Value,
+    ) -> Result<Agreement, NodeError> {
+        self.agree(Some(tool), settings, preview, facts).await
+    }
+
+    /// Whether a rule denies the call of a tool or has a person asked about it.
+    #[must_use]
+    pub fn is_ruled(&self, tool: &str, arguments: &Value) -> bool {
+        let driver = &self.walk.driver;
+        driver.has_rules() && {
+            let arguments = Clean::redact(arguments.clone(), &self.redactor());
+            let ruling = driver.ruling(self.path(), (None, Some(tool)), arguments.get());
+            ruling.is_some_and(|ruling| ruling.rule.decision != RuleDecision::Allow)
+        }
+    }
+
+    async fn agree(
+        &self,
+        tool: Option<&str>,
+        settings: Value,
+        preview: String,
+        facts: &Value,
+    ) -> Result<Agreement, NodeError> {
         let redactor = self.redactor();
         let (settings, preview) = (
             Clean::redact(settings, &redactor),
@@ -324,11 +360,13 @@ impl NodeContext {
             node_type: Some(self.node_type()),
             settings,
             preview,
+            tool,
             facts: self.walk.driver.facts_digest(facts),
         };
         let mut busy = self.walk.busy.inside(&self.life.room);
         match intent.approval(&self.walk, &mut busy, self.life.listen()).await? {
-            Approval::Granted | Approval::Edited(_) => Ok(()),
+            Approval::Granted(agreement) => Ok(agreement),
+            Approval::Edited(_) => Ok(Agreement::Shown),
             Approval::Denied(error) => Err(NodeError::from_info(error).permanent()),
             Approval::Pending(StepStatus::Cancelled) => {
                 Err(NodeError::new("cancelled", "the step is to stop").permanent())

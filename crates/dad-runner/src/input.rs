@@ -228,6 +228,7 @@ fn record(driver: &RunDriver, path: &HierarchyPath, input: &NewInput) -> Result<
         subject: about.subject.as_ref(),
         asked_again: about.asked_again.as_ref(),
         value: &value,
+        rule: None,
     })?;
     Ok(value)
 }

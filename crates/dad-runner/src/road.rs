@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use dad_core::json::check_recorded;
 use dad_core::{
-    Clean, Digest, ErrorInfo, Fingerprint, FirstFailure, HierarchyPath, StepResult, StepStatus, StepValues,
-    Timestamp, Usage,
+    Clean, Digest, ErrorInfo, Fingerprint, FirstFailure, HierarchyPath, RuleDecision, StepResult, StepStatus,
+    StepValues, Timestamp, Usage,
 };
 use dad_definition::NodeElement;
 use dad_run::driver::{CommitDetails, StepStart};
@@ -19,7 +19,7 @@ use dad_run::{
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::approval::{Approval, Intent};
+use crate::approval::{Agreement, Approval, Intent};
 use crate::attempts::{Attempt, Executed, Execution, FailureKind};
 use crate::erased::ErasedNode;
 use crate::evaluate::Rendered;
@@ -143,7 +143,7 @@ pub(crate) async fn take_step(
         if let (Verdict::Reuse, Some(known)) = (decided.verdict, decided.known) {
             return step.reuse(&known.path, decided.reason);
         }
-        if !node.options.requires_approval {
+        if !node.options.requires_approval && !step.is_ruled(&rendered) {
             break (rendered, bound, world, fingerprint, decided, None);
         }
         let Some(intent) = step.unless_stopped(step.intent(&*bound, &rendered, given)).await else {
@@ -153,7 +153,7 @@ pub(crate) async fn take_step(
         // A person may be asked by a handler, too, and others are not to wait for that.
         step.room.close_files();
         match intent.approval(walk, &mut busy, &step.stop).await? {
-            Approval::Granted => {
+            Approval::Granted(by) => {
                 // The person may have thought for long, and the world does not wait.
                 let now = async {
                     step.room.open_files().await;
@@ -161,7 +161,8 @@ pub(crate) async fn take_step(
                 };
                 match step.unless_stopped(now).await {
                     Some((now, preview)) if now == shown => {
-                        break (rendered, bound, world, fingerprint, decided, Some(preview.facts));
+                        let agreed = (by == Agreement::Shown).then_some(preview.facts);
+                        break (rendered, bound, world, fingerprint, decided, agreed);
                     }
                     Some(_) => {}
                     None => return step.rest(StepStatus::Cancelled),
@@ -293,6 +294,16 @@ impl Step<'_> {
         }
     }
 
+    /// Whether a rule denies the step or has a person asked about it.
+    fn is_ruled(&self, rendered: &Rendered) -> bool {
+        let driver = &self.walk.driver;
+        driver.has_rules() && {
+            let settings = Clean::render(rendered.settings.clone(), &self.walk.run.secrets().redactor());
+            let ruling = driver.ruling(&self.path, (Some(&self.node.node_type), None), settings.get());
+            ruling.is_some_and(|ruling| ruling.rule.decision != RuleDecision::Allow)
+        }
+    }
+
     /// What a person is to agree to before it executes.
     async fn intent(&self, bound: &dyn BoundStep, rendered: &Rendered, input: Option<&Value>) -> Intent<'_> {
         let (facts, preview) = self.facts(bound, rendered, input).await;
@@ -306,6 +317,7 @@ impl Step<'_> {
             node_type: Some(&self.node.node_type),
             settings: Clean::render(rendered.settings.clone(), &redactor),
             preview: Clean::redact(preview.shown, &redactor),
+            tool: None,
             facts,
         }
     }

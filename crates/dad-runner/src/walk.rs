@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use dad_core::{Clean, ErrorInfo, FirstFailure, HierarchyPath, StepStatus};
+use dad_core::{Clean, ErrorInfo, FirstFailure, HierarchyPath, RuleDecision, StepStatus};
 use dad_definition::{Component, Content, Expression, NodeElement, ProgramElement, Selected};
 use dad_run::driver::{ComponentEnd, EnteredComponent, RunDriver};
 use dad_run::{
@@ -338,11 +338,12 @@ impl Walk {
             };
             let (frame, error) = loop {
                 let (frame, error) = self.variables(component, &path, Some(frame), &given)?;
-                if error.is_some() || !component.options.requires_approval || side == Side::Before {
+                let is_asked_about = component.options.requires_approval || self.is_ruled(&path, &frame)?;
+                if error.is_some() || side == Side::Before || !is_asked_about {
                     break (frame, error);
                 }
                 match self.component_approval(component, place, &frame, stops).await? {
-                    Approval::Granted => break (frame, error),
+                    Approval::Granted(_) => break (frame, error),
                     Approval::Edited(input) => given = variables_of(input.get()),
                     Approval::Denied(error) => return self.refuse(component, &path, error, stops),
                     Approval::Pending(status) => return self.rest(component, &path, status, stops),
@@ -374,7 +375,17 @@ impl Walk {
         })
     }
 
-    /// Whether somebody agrees that a component is entered with these variables.
+    /// Whether a rule denies a component or has a person asked about it.
+    fn is_ruled(&self, path: &HierarchyPath, frame: &Frame) -> Result<bool, RunError> {
+        if !self.driver.has_rules() {
+            return Ok(false);
+        }
+        let variables = self.recorded_variables(path, frame)?.into_json();
+        let ruling = self.driver.ruling(path, (None, None), variables.get());
+        Ok(ruling.is_some_and(|ruling| ruling.rule.decision != RuleDecision::Allow))
+    }
+
+    /// Whether a person agrees that a component is entered with these variables.
     async fn component_approval(
         &self,
         component: &Component,
@@ -396,6 +407,7 @@ impl Walk {
             node_type: None,
             settings: variables,
             preview: Clean::default(),
+            tool: None,
             facts: self
                 .driver
                 .facts_digest(&json!({ "kind": component.kind, "variables": normalised })),

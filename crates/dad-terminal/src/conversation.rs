@@ -399,12 +399,32 @@ impl Conversation {
     }
 
     async fn edited(&self, editor: String, begun: &str) -> Result<String, TerminalError> {
-        let begun = begun.to_owned();
+        self.in_program(editor, begun.to_owned(), "md").await
+    }
+
+    /// Shows a long text in the person's pager; on the screen itself if there is none.
+    pub(crate) async fn read(&self, text: &str) -> Result<(), TerminalError> {
+        // A pager is an editor that changes nothing.
+        match self.in_program(prompt::pager(), text.to_owned(), "txt").await {
+            Err(TerminalError::Editor { .. }) => {
+                text.lines().for_each(|line| self.tell(line));
+                Ok(())
+            }
+            shown => shown.map(drop),
+        }
+    }
+
+    async fn in_program(
+        &self,
+        program: String,
+        text: String,
+        extension: &'static str,
+    ) -> Result<String, TerminalError> {
         let turn = Arc::clone(&self.turn);
         self.blocking(move |keys, stop| {
             keys.end();
             let _editing = turn.screen.editing();
-            prompt::edit(&editor, &begun, "md", stop)
+            prompt::edit(&program, &text, extension, stop)
         })
         .await
     }

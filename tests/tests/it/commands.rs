@@ -55,7 +55,7 @@ fn a_command_that_wants_to_stay_and_prints_without_end_is_ended() {
     );
     let flow = format!(
         "schema_version: 1\nkind: flow\nelements:\n  - node: print\n    type: command\n    settings: {{ commands: [[sh, \
-         print.sh]], working_dir: \"$var{{project_root}}\", timeout: {TIMEOUT} }}\n"
+         print.sh]], working_dir: \"$var{{project_root}}\", timeout: {TIMEOUT}, limits: {{ output_mib: 2048 }} }}\n"
     );
     env.write("flow.yaml", &flow);
     let mut child = env.start(&["run", "flow", "flow.yaml"]);

@@ -68,6 +68,7 @@ mod resume;
 #[cfg(unix)]
 mod room;
 #[cfg(unix)]
+mod rules;
 mod same_question;
 mod sandbox;
 #[cfg(unix)]
@@ -78,6 +79,7 @@ mod secrets_in_files;
 mod secrets_of_models;
 mod shell_values;
 mod shown;
+mod sizes;
 #[cfg(unix)]
 mod static_truth;
 mod stops;

@@ -259,7 +259,7 @@ async fn a_command_of_a_model_is_in_the_sandbox_that_the_definition_fixes() {
         ),
         (
             as_argument,
-            json!({ "file": "/root/../proc/1/root/root/.ssh/id" }),
+            json!({ "file": "/proc/1/root/home/.ssh/id" }),
             "No such file",
         ),
         // What the definition leaves open is not for a model to open further.

@@ -1,5 +1,6 @@
 use dad_core::{
-    Budget, ComponentBody, Definition, DefinitionKind, Element, ElementId, ElementKind, ElementOptions,
+    ApprovalRule, Budget, ComponentBody, Definition, DefinitionKind, Element, ElementId, ElementKind,
+    ElementOptions,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -17,6 +18,7 @@ pub struct ComponentBuilder {
     pub(crate) required: Vec<String>,
     pub(crate) budget: Option<Budget>,
     pub(crate) allow_protected: Vec<String>,
+    pub(crate) approvals: Vec<ApprovalRule>,
     pub(crate) output: Option<Value>,
     pub(crate) body: ComponentBody,
     pub(crate) options: ElementOptions,
@@ -37,6 +39,7 @@ impl ComponentBuilder {
             required: definition.required.clone(),
             budget: definition.budget,
             allow_protected: definition.allow_protected.clone(),
+            approvals: definition.approvals.clone(),
             output: definition.output.clone(),
             options: definition.options.clone(),
             body: definition.body.clone(),
@@ -99,6 +102,7 @@ impl ComponentBuilder {
             ("required", !self.required.is_empty()),
             ("budget", self.budget.is_some()),
             ("allow_protected", !self.allow_protected.is_empty()),
+            ("approvals", !self.approvals.is_empty()),
             ("output", self.output.is_some()),
         ];
         for (key, _) in root_only.into_iter().filter(|(_, given)| *given) {
@@ -140,6 +144,7 @@ impl ComponentBuilder {
         definition.required = self.required;
         definition.budget = self.budget;
         definition.allow_protected = self.allow_protected;
+        definition.approvals = self.approvals;
         definition.output = self.output;
         definition.body = self.body;
         let mut report = Report::default();

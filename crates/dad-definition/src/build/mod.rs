@@ -123,6 +123,12 @@ macro_rules! component_methods {
             self
         }
 
+        /// Adds rules that decide about steps and calls of tools, or have a person asked. Only for the root.
+        pub fn approvals(mut self, rules: impl IntoIterator<Item = dad_core::ApprovalRule>) -> Self {
+            self.inner.approvals.extend(rules);
+            self
+        }
+
         /// Adds a choice between two branches.
         pub fn conditional(mut self, id: &str, conditional: crate::ConditionalBuilder) -> Self {
             self.inner.add(id, conditional.into_element());

@@ -3,6 +3,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::decode::Cx;
+use crate::decode::approvals::approvals;
 use crate::decode::element::{elements, required_elements};
 use crate::decode::fields::{Fields, text, texts, word};
 use crate::decode::options::{OPTION_KEYS, ROOT_OPTION_KEYS, budget, root_options};
@@ -20,6 +21,7 @@ pub(crate) const ROOT_KEYS: &[&str] = &[
     "required",
     "budget",
     "allow_protected",
+    "approvals",
     "output",
 ];
 
@@ -48,6 +50,9 @@ pub(crate) fn definition(tree: &Tree, cx: &mut Cx) -> Option<Definition> {
     }
     if let Some((tree, place)) = fields.take("allow_protected") {
         definition.allow_protected = texts(tree, &place, "a list of globs of paths", cx);
+    }
+    if let Some((tree, place)) = fields.take("approvals") {
+        definition.approvals = approvals(tree, &place, cx);
     }
     if let Some((tree, place)) = fields.take("output") {
         definition.output = Some(values::value(tree, &place, cx)).filter(|output| !output.is_null());

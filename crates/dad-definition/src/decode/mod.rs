@@ -1,5 +1,6 @@
 //! From a tree with places to a [`Definition`], reporting everything that does not belong there.
 
+mod approvals;
 mod control;
 mod definition;
 mod element;

@@ -111,7 +111,7 @@ fn body_of(
         None => Vec::new(),
     };
     // They say how the file is run by itself.
-    for key in ["root_id", "output", "budget", "allow_protected"]
+    for key in ["root_id", "output", "budget", "allow_protected", "approvals"]
         .iter()
         .chain(ROOT_OPTION_KEYS)
     {

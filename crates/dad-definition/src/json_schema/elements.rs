@@ -88,6 +88,12 @@ pub(super) fn root_keys(kind: ComponentKind) -> Value {
             "type": "array",
             "items": { "type": "string", "minLength": 1 },
         },
+        "approvals": {
+            "description": "Rules that decide about steps and calls of tools, or have a person asked. Of those that hold the most \
+                            careful one counts: deny, ask, allow.",
+            "type": "array",
+            "items": approval_rule(),
+        },
         "output": described(VALUE, "The run's own result, a template or a value with templates in it."),
         "pre_events": pre_events(),
         "post_events": post_events(),
@@ -354,5 +360,30 @@ fn choice(key: &str, name: &str, of: &str, schema: &Value, document: &Value) -> 
     json!({
         "if": { "required": [key], "properties": { key: { "const": name } } },
         "then": { "required": required, "properties": { of: schema } },
+    })
+}
+
+fn approval_rule() -> Value {
+    json!({
+        "type": "object",
+        "required": ["decision"],
+        "additionalProperties": false,
+        "anyOf": [{ "required": ["tool"] }, { "required": ["node"] }, { "required": ["element"] }],
+        "not": {
+            "anyOf": [{ "required": ["tool", "node"] }, { "required": ["arguments", "exactly"] }],
+        },
+        "properties": {
+            "agent": { "description": "The root component of the run.", "type": "string" },
+            "element": { "description": "The step or component, as selectors name it.", "type": "string" },
+            "node": { "description": "The type of the node.", "type": "string" },
+            "tool": { "description": "The name of the tool that a model calls.", "type": "string" },
+            "arguments": {
+                "description": "A pattern of the rendered settings or of the arguments, with `$any`, `$glob`, `$one_of`, `$each` and \
+                                `$rest`. An `allow` names all of them.",
+                "type": "object",
+            },
+            "exactly": { "description": "The rendered settings or the arguments themselves." },
+            "decision": { "enum": ["allow", "ask", "deny"] },
+        },
     })
 }

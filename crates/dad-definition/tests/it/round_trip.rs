@@ -517,6 +517,8 @@ pub(crate) fn definition(
             wall_time: calls.map(|calls| Duration::from_millis(calls % 9_999_999)),
         });
         definition.allow_protected = vec!["**/.envrc".to_owned(); usize::from(has_id)];
+        let rule = json!({ "element": "a.b", "arguments": { "a": [{ "$rest": { "$any": true } }] }, "decision": "deny" });
+        definition.approvals = vec![serde_json::from_value(rule).unwrap(); usize::from(has_id)];
         definition.options.timeout = calls.map(|calls| Duration::from_millis(calls % 9_999 + 1));
         definition.options.post_events = vec!["ended".to_owned(); usize::from(has_id)];
         definition.output = Some(output).filter(|output| !output.is_null());

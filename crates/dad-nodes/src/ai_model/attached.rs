@@ -15,6 +15,9 @@ use crate::ai_model::{AIModelNodeSettings, Prompt};
 /// The largest file that is sent.
 const LARGEST: u64 = 20 << 20;
 
+/// The largest that the files of a call may be together: more than any provider takes.
+const LARGEST_TOGETHER: usize = 100 << 20;
+
 /// A file of a prompt: its path, or with its media type.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -105,14 +108,23 @@ impl Prompt {
 pub(super) fn read_all(settings: &AIModelNodeSettings, cx: &NodeContext) -> Result<Vec<Attached>, NodeError> {
     let prompts = settings.prompts().enumerate();
     let files = prompts.flat_map(|(prompt, written)| written.files().iter().map(move |file| (prompt, file)));
-    files
-        .map(|(prompt, file)| {
-            Ok(Attached {
-                prompt,
-                file: file.read(cx)?,
-            })
-        })
-        .collect()
+    let mut left = LARGEST_TOGETHER;
+    let mut read = Vec::new();
+    for (prompt, file) in files {
+        let attached = file.read(cx)?;
+        left = left.checked_sub(attached.bytes.len()).ok_or_else(|| {
+            let reason = format!(
+                "it and the files before it are larger than {} MiB",
+                LARGEST_TOGETHER >> 20
+            );
+            unreadable(file.path(), &reason)
+        })?;
+        read.push(Attached {
+            prompt,
+            file: attached,
+        });
+    }
+    Ok(read)
 }
 
 fn absolute(path: &str) -> Result<&Path, NodeError> {

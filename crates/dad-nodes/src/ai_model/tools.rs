@@ -6,7 +6,7 @@ use dad_core::json::{JsonError, check, parse_external};
 use dad_core::{NodeType, Usage};
 use dad_definition::NestedSettings;
 use dad_models::{ToolCall, ToolSpec};
-use dad_runner::{BoundStep, MOST_ASKED, Node as _, NodeContext, NodeError, NodeOutput, Preview};
+use dad_runner::{Agreement, BoundStep, MOST_ASKED, Node as _, NodeContext, NodeError, NodeOutput, Preview};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -238,15 +238,17 @@ impl ReadyTool {
         (call, number): (&ToolCall, u32),
         request: &Value,
         cx: &NodeContext,
-    ) -> Result<Value, NodeError> {
+    ) -> Result<Option<Value>, NodeError> {
         for _ in 0..MOST_ASKED {
             let preview = self.preview(call, cx).await;
             let shown = format!("{} {}\n{}", call.name, call.arguments, preview.shown);
             let facts = json!({ "request": request, "call": number, "facts": preview.compared() });
-            cx.approve(request.clone(), shown.trim_end().to_owned(), &facts)
+            let shown = shown.trim_end().to_owned();
+            let agreement = cx
+                .approve_call(&call.name, request.clone(), shown, &facts)
                 .await?;
             if self.preview(call, cx).await.compared() == preview.compared() {
-                return Ok(preview.facts);
+                return Ok((agreement == Agreement::Shown).then_some(preview.facts));
             }
         }
         Err(NodeError::world_unstable(&format!("`{}`", call.name)))
@@ -269,9 +271,9 @@ impl ReadyTool {
     ) -> Result<Called, NodeError> {
         // What was agreed to of the step is not what the model does in it.
         let mut agreed = None;
-        if self.requires_approval {
+        if self.requires_approval || cx.is_ruled(&call.name, &call.arguments) {
             agreed = match self.agreed((call, number), request, cx).await {
-                Ok(facts) => Some(facts),
+                Ok(facts) => facts,
                 Err(denied) if denied.info.code == "denied" => {
                     return Ok(Called::refused(&denied.info.message));
                 }

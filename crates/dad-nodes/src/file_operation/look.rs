@@ -5,7 +5,7 @@ use dad_runner::NodeError;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use serde_json::{Value, json};
 
-use super::place::{Place, is_git_data, missing};
+use super::place::{DEEPEST_PATH, Place, is_git_data, missing};
 use super::tree::{Planning, State, Tree, done, not_found};
 use super::{FileOperation, FileOperationType, SearchConfig};
 
@@ -162,8 +162,10 @@ impl Found {
                 if wanted.is_found(&path, &name, is_dir) {
                     self.matches.push(tree.roots.shown(&child));
                 }
-                if is_dir {
-                    open.push((child, path));
+                // A path of more names is no operation's.
+                match is_dir && child.path.split('/').count() < DEEPEST_PATH {
+                    true => open.push((child, path)),
+                    false => self.is_cut |= is_dir,
                 }
             }
         }

@@ -12,7 +12,7 @@ const LONGEST_NAME: usize = 255;
 
 /// Bytes a path may have, and names in it.
 const LONGEST_PATH: usize = 4096;
-const DEEPEST_PATH: usize = 200;
+pub(crate) const DEEPEST_PATH: usize = 200;
 
 /// Where something stands: in which of the directories, and under which path in it, normal and with `/`. The path of a
 /// directory itself is empty.

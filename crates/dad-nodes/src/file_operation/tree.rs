@@ -10,7 +10,7 @@ use dad_runner::NodeError;
 use serde_json::{Value, json};
 
 use super::edit::{How, apply_edits, diff};
-use super::place::{Place, Roots, is_git_data, missing};
+use super::place::{DEEPEST_PATH, Place, Roots, is_git_data, missing};
 use super::protected::Obeyed;
 use super::{FileOperation, FileOperationType, look};
 
@@ -566,6 +566,13 @@ impl<'a> Tree<'a> {
                 if let Some(why) = refused {
                     let message = format!("`{}` {why}", self.roots.shown(&child));
                     return Err(NodeError::new("outside", message));
+                }
+                if child.path.split('/').count() > DEEPEST_PATH {
+                    let message = format!(
+                        "`{}` is deeper than {DEEPEST_PATH} names; a command can do that",
+                        self.roots.shown(place)
+                    );
+                    return Err(NodeError::new("too_large", message));
                 }
                 found.push(child);
                 if found.len() > MOST_ENTRIES {

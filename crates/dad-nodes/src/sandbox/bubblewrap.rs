@@ -9,12 +9,13 @@ use dad_runner::NodeError;
 
 use super::mounts::Mounts;
 use super::{SandboxBounds, real};
+use crate::process::passed;
 
 /// The longest that a sandbox may take to execute nothing.
 const LONGEST_PROBE: Duration = Duration::from_secs(10);
 
 /// What stands before the arguments of a command that executes in a sandbox.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Prefix(Vec<String>);
 
 impl Prefix {
@@ -107,7 +108,7 @@ fn find() -> Result<PathBuf, NodeError> {
         let reason = "sandboxes are made by bubblewrap, which is for Linux alone";
         return Err(unavailable(reason, WITHOUT));
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = passed("PATH").unwrap_or_default();
     let mut places = std::env::split_paths(&path).filter(|dir| dir.is_absolute());
     let found = places.find_map(|dir| Some(dir.join("bwrap")).filter(|program| program.is_file()));
     found.ok_or_else(|| {

@@ -3,8 +3,10 @@
 mod bubblewrap;
 mod mounts;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use dad_run::RunHandle;
 use dad_run::layout::{DOT_RUN, DOT_TRACE};
@@ -98,6 +100,8 @@ pub struct SandboxPolicy {
     hidden: Vec<PathBuf>,
     /// Whether it was said that commands execute without the sandbox of their definition.
     is_said: AtomicBool,
+    /// The sandboxes that could be made.
+    made: Mutex<HashSet<Prefix>>,
 }
 
 impl SandboxPolicy {
@@ -107,7 +111,7 @@ impl SandboxPolicy {
         Self {
             mode,
             hidden: hidden.into_iter().collect(),
-            is_said: AtomicBool::new(false),
+            ..Self::default()
         }
     }
 
@@ -119,6 +123,16 @@ impl SandboxPolicy {
             (SandboxMode::Auto | SandboxMode::Required, Some(bounds)) => Confinement::In(bounds),
             (SandboxMode::Required, None) => Confinement::In(SandboxBounds::default()),
         }
+    }
+
+    /// Whether a sandbox can be made; each is tried once.
+    fn check(&self, sandbox: Prefix) -> Result<(), NodeError> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if !made.contains(&sandbox) {
+            sandbox.probe()?;
+            made.insert(sandbox);
+        }
+        Ok(())
     }
 
     fn say_once(&self) {
@@ -241,7 +255,7 @@ pub(crate) fn check_start<'a>(
             Confinement::In(bounds) => {
                 let mut mounts = Mounts::of_system(&bounds, &policy.hidden);
                 mounts.add_toolchains();
-                Prefix::new(&bounds, mounts, None)?.probe()?;
+                policy.check(Prefix::new(&bounds, mounts, None)?)?;
             }
         }
     }

@@ -11,6 +11,7 @@ use dad_runner::NodeError;
 
 use super::bubblewrap::text;
 use super::{Around, SandboxBounds, SandboxHome, real};
+use crate::process::passed;
 
 /// The system's own directories, beside `/lib32` and the like.
 const SYSTEM: [&str; 5] = ["/usr", "/bin", "/sbin", "/etc", "/opt"];
@@ -137,7 +138,7 @@ pub(crate) struct Mounts {
 impl Mounts {
     /// The system, and of the home directory what is wanted.
     pub(crate) fn of_system(bounds: &SandboxBounds, never: &[PathBuf]) -> Self {
-        let home = std::env::var_os("HOME").map(PathBuf::from);
+        let home = passed("HOME").map(PathBuf::from);
         let home = home.filter(|home| home.is_absolute()).map(|home| real(&home));
         let home = home.filter(|home| home.parent().is_some());
         let never: Vec<PathBuf> = never.iter().map(|dir| real(dir)).collect();
@@ -187,7 +188,7 @@ impl Mounts {
 
     /// The directories that `PATH` of this process names, with what the programs in them need.
     pub(crate) fn add_toolchains(&mut self) {
-        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = passed("PATH").unwrap_or_default();
         for named in std::env::split_paths(&path).filter(|dir| dir.is_absolute()) {
             let Ok(dir) = named.canonicalize() else { continue };
             // A toolchain has its libraries beside its programs.
@@ -199,7 +200,7 @@ impl Mounts {
                 None => self.show(dir.clone()),
             }
             if dir.join("rustup").is_file() {
-                let toolchains = std::env::var_os("RUSTUP_HOME").map(PathBuf::from);
+                let toolchains = passed("RUSTUP_HOME").map(PathBuf::from);
                 let toolchains = toolchains.or_else(|| Some(self.home.as_ref()?.join(".rustup")));
                 let toolchains = toolchains.and_then(|dir| dir.canonicalize().ok());
                 toolchains.into_iter().for_each(|dir| self.show(dir));

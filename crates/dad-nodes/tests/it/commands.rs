@@ -345,6 +345,7 @@ async fn limits_are_set_by_the_shell() {
             ["sh", "-c", "head -c 3000000 /dev/zero > big"].into(),
         ],
         limits: Some(CommandLimits {
+            output_mib: None,
             cpu_seconds: Some(7),
             memory_mib: Some(512),
             file_size_mib: Some(2),

@@ -202,6 +202,9 @@ pub enum RecordBody {
         asked_again: Option<AskedAgain>,
         /// The input.
         input: StoredValue,
+        /// Of an approval: the rule that decided, or the one by which it counts for the rest of the run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<StoredValue>,
     },
     /// A step begins to execute.
     StepStarted {
@@ -531,8 +534,19 @@ impl RecordBody {
         }
     }
 
-    /// The value in `.run/values/` that the record names, if it names one.
-    pub(crate) fn stored(&self) -> Option<StoredRef> {
+    /// The values in `.run/values/` that the record names.
+    pub(crate) fn stored(&self) -> impl Iterator<Item = StoredRef> {
+        let rule = match self {
+            Self::Answered {
+                rule: Some(StoredValue::Stored(stored)),
+                ..
+            } => Some(*stored),
+            _ => None,
+        };
+        self.stored_value().into_iter().chain(rule)
+    }
+
+    fn stored_value(&self) -> Option<StoredRef> {
         let value = match self {
             Self::Inputs { variables, .. } | Self::ComponentStarted { variables, .. } => variables,
             Self::LoopStarted {

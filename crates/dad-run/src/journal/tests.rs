@@ -226,6 +226,7 @@ fn bodies() -> Vec<RecordBody> {
             facts: Some(Digest::of(b"asks")),
             id: Some("approval_1".to_owned()),
             source: "a person".into(),
+            rule: None,
             by: Some(AnsweredBy::Handler),
             from: None,
             asked: None,

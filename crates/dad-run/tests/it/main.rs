@@ -261,6 +261,7 @@ fn given<'a>(path: &'a HierarchyPath, value: &'a Clean<Value>) -> NewAnswer<'a> 
         subject: None,
         asked_again: None,
         value,
+        rule: None,
     }
 }
 

@@ -8,8 +8,10 @@ use super::form;
 use super::question::{checked, quietly};
 use crate::conversation::Conversation;
 use crate::error::TerminalError;
+use crate::prompt::size;
 use crate::screen::{is_interactive, write_line};
 use crate::text::{BOLD, DIM, mark, printable};
+use dad_core::count;
 
 /// What a person is to agree to.
 #[derive(Clone, Copy, Debug)]
@@ -59,21 +61,35 @@ async fn ask(
     question: &ApprovalQuestion<'_>,
     take: impl Fn(&Value) -> Result<Result<(), String>, TerminalError> + Sync,
 ) -> Result<Value, TerminalError> {
-    const CHOICES: [&str; 3] = ["execute it", "do not execute it", "change its input"];
+    const CHOICES: [&str; 5] = [
+        "execute it, and the same again in this run",
+        "execute it",
+        "do not execute it",
+        "change its input",
+        "read all of it",
+    ];
+    /// What Enter chooses.
+    const DEFAULT: usize = 2;
     let conversation = Conversation::begin().await?;
-    show(question);
+    let is_cut = show(question);
+    let choices = if is_cut { &CHOICES[..] } else { &CHOICES[..4] };
     loop {
         let answer = match conversation
-            .decision("Shall it be executed?", &CHOICES, 1)
+            .decision("Shall it be executed?", choices, DEFAULT)
             .await?
         {
-            0 => json!({ "approve": true }),
-            1 => {
+            0 => json!({ "approve": true, "for_run": true }),
+            1 => json!({ "approve": true }),
+            2 => {
                 let parse = |typed: &str| Ok(typed.trim().to_owned());
                 match conversation.optional("Why not? ", parse).await? {
                     Some(reason) => json!({ "approve": false, "reason": reason }),
                     None => json!({ "approve": false }),
                 }
+            }
+            4 => {
+                conversation.read(&all_of(question)).await?;
+                continue;
             }
             _ => {
                 let text = conversation.long_text("The input, as JSON ", "{}").await?;
@@ -93,18 +109,28 @@ async fn ask(
     }
 }
 
-fn show(question: &ApprovalQuestion<'_>) {
+/// Rows that the question and its choices take, beside what it is about.
+const ROWS_OF_QUESTION: usize = 12;
+
+/// The least that is shown, in lines, however low the screen is.
+const FEWEST_LINES: usize = 5;
+
+/// Shows what it is about, as much as the screen holds; says whether that is not all.
+fn show(question: &ApprovalQuestion<'_>) -> bool {
     let (sign, style) = mark(StepStatus::Waiting, false);
     let path = question.path;
     write_line(&format!(
         "{style}{sign}{style:#} {BOLD}{path}{BOLD:#} {DIM}needs approval{DIM:#}"
     ));
-    let about = match question.preview {
-        "" => serde_json::to_string_pretty(question.settings).unwrap_or_default(),
-        preview => preview.to_owned(),
-    };
-    for line in printable(&about).lines() {
+    let about = printable(&about(question));
+    let lines: Vec<&str> = about.lines().collect();
+    let fitting = size().1.saturating_sub(ROWS_OF_QUESTION).max(FEWEST_LINES);
+    for line in lines.iter().take(fitting) {
         write_line(&format!("  {line}"));
+    }
+    let hidden = lines.len().saturating_sub(fitting);
+    if hidden > 0 {
+        write_line(&format!("  {DIM}… and {}{DIM:#}", count(hidden as u64, "line")));
     }
     if let Some(file) = question.facts_file {
         write_line(&format!(
@@ -112,4 +138,27 @@ fn show(question: &ApprovalQuestion<'_>) {
             printable(&file.display().to_string())
         ));
     }
+    hidden > 0 || question.facts_file.is_some()
+}
+
+/// What a person is to agree to.
+fn about(question: &ApprovalQuestion<'_>) -> String {
+    match question.preview {
+        "" => serde_json::to_string_pretty(question.settings).unwrap_or_default(),
+        preview => preview.to_owned(),
+    }
+}
+
+/// All of it, from its file if the preview is cut.
+fn all_of(question: &ApprovalQuestion<'_>) -> String {
+    let file = question.facts_file.map(std::fs::read_to_string);
+    let all = match file {
+        Some(Ok(text)) => text,
+        Some(Err(error)) => format!(
+            "{}\n(the file with the rest cannot be read: {error})",
+            about(question)
+        ),
+        None => about(question),
+    };
+    printable(&all)
 }

@@ -213,7 +213,7 @@ pub(super) fn write(bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// Columns and rows.
-fn size() -> (usize, usize) {
+pub(crate) fn size() -> (usize, usize) {
     match terminal::size() {
         Ok((columns, rows)) if columns > 0 && rows > 0 => (columns.into(), rows.into()),
         _ => (80, 24),

@@ -20,6 +20,14 @@ pub(crate) fn editor() -> Option<String> {
     named("VISUAL").or_else(|| named("EDITOR"))
 }
 
+/// The command that shows long texts: `PAGER`, else `less`.
+pub(crate) fn pager() -> String {
+    let named = std::env::var("PAGER")
+        .ok()
+        .filter(|value| !value.trim().is_empty());
+    named.unwrap_or_else(|| "less".to_owned())
+}
+
 /// Lets the person write a text in an editor, and returns it without the line feed at its end. If `stop` says that
 /// nobody waits for it any more, the editor is ended.
 pub(crate) fn edit(

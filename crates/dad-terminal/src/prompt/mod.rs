@@ -8,8 +8,8 @@ mod menu;
 mod raw;
 
 pub(crate) use canvas::{Canvas, Drawing};
-pub(crate) use drive::{Key, drive};
-pub(crate) use editor::{edit, editor};
+pub(crate) use drive::{Key, drive, size};
+pub(crate) use editor::{edit, editor, pager};
 pub(crate) use line::Line;
 pub(crate) use menu::{Item, Menu};
 pub(crate) use raw::KeptRaw;

@@ -10,7 +10,7 @@ use super::Progress;
 use super::open::Open;
 use crate::journal::record::{Driver, LoopItems, RecordBody, StepCommitted, StoredValue};
 use crate::plan::RunPlace;
-use crate::subject::{RecordedAnswer, Subject};
+use crate::subject::{AnsweredBy, RecordedAnswer, Subject};
 use crate::view::ViewEntry;
 
 /// What readers want to know of a run beside its [`Progress`].
@@ -24,6 +24,8 @@ pub(crate) struct Entries {
     pub(crate) given: Option<StoredValue>,
     /// How often each step or component asked.
     pub(crate) asked: HashMap<HierarchyPath, u32>,
+    /// What people agreed to for the rest of the run.
+    pub(crate) run_rules: Vec<StoredValue>,
     /// What a person agreed to last, of each step and component.
     pub(crate) approved: HashMap<HierarchyPath, Digest>,
     pub(crate) branches: HashMap<HierarchyPath, bool>,
@@ -122,8 +124,16 @@ impl Entries {
                 asked,
                 about,
                 input,
+                by,
+                rule,
                 ..
-            } => self.answered(path, (kind, facts), Subject::recorded(asked, about), input),
+            } => {
+                // What a rule decided is decided anew by the rules that there are.
+                let facts = facts.filter(|_| by != Some(AnsweredBy::Rule));
+                self.run_rules
+                    .extend(rule.filter(|_| by != Some(AnsweredBy::Rule)));
+                self.answered(path, (kind, facts), Subject::recorded(asked, about), input);
+            }
             RecordBody::StepStarted { path, attempt, .. } => self.step_started(path, attempt, seq, at),
             RecordBody::AttemptFailed { path, attempt, .. } => {
                 let left = self.left.entry(path.clone()).or_default();
