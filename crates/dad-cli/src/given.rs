@@ -1,5 +1,6 @@
 //! What the command line gives to a run from outside.
 
+use std::collections::HashSet;
 use std::io::Read;
 
 use dad_core::json::{JsonError, parse_external};
@@ -24,12 +25,22 @@ pub(crate) fn apply(
         let (path, value) = json_option(input, "--input", "PATH=JSON")?;
         context = context.node_input(path, value, "--input");
     }
+    let mut named = HashSet::new();
+    let mut once = |name: &str| match named.insert(name.to_owned()) {
+        true => Ok(()),
+        false => {
+            let message = format!("the variable `{name}` is given twice");
+            Err(CommandError::usage("option", message).with_hint("keep one of the two"))
+        }
+    };
     for var in &given.vars {
         let (name, text) = split(var, "--var", "NAME=VALUE")?;
+        once(name)?;
         context = context.variable(name, text_of(text, "--var")?);
     }
     for var in &given.json_vars {
         let (name, value) = json_option(var, "--var-json", "NAME=JSON")?;
+        once(name)?;
         context = context.variable(name, value);
     }
     Ok(context)

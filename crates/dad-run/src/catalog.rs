@@ -428,6 +428,10 @@ fn read_original(dir: &Dir, run_id: RunId) -> Result<Option<RunEntry>, RunError>
     };
     let metadata: serde_json::Value =
         serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(dir.path().join(&path), e))?;
+    // The original system gave its files no version: this one is of a run that has lost its journal.
+    if metadata.get("schema_version").is_some() {
+        return Err(RunError::NoJournal(dir.path().to_path_buf()));
+    }
     let status = match metadata.get("status").and_then(|status| status.as_str()) {
         Some("completed") => RunStatus::Completed,
         Some("failed") => RunStatus::Failed,

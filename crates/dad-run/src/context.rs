@@ -804,8 +804,12 @@ pub(crate) fn open_any(entry: &RunEntry, key: Option<&OriginKey>) -> Result<RunV
 /// Has git leave out a new run root: runs hold prompts and answers, and belong to no commit unless the user wants it.
 fn leave_to_git(run_root: &Dir) -> FsResult<()> {
     let text = "# Made with this directory. Without this file git sees the runs.\n*\n";
-    run_root.publish(".gitignore", text.as_bytes(), Durability::Process)?;
-    Ok(())
+    // Not through a temporary file: a crash would leave that beside the runs, and an empty file does no harm.
+    match run_root.write_new(".gitignore", text.as_bytes(), Durability::Process) {
+        // Another process was faster.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        written => written,
+    }
 }
 
 fn begin_lease(dir: &Dir) -> Result<(Dir, Lease), RunError> {

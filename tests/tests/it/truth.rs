@@ -227,3 +227,37 @@ fn a_result_that_the_journal_lacks_is_none() {
         None
     );
 }
+
+#[test]
+fn a_run_that_lost_its_records_is_not_taken_for_one_of_the_original_system() {
+    let env = TestEnvironment::new();
+    env.write("flow.yaml", FLOW);
+    drop(env.run(&RUN).expect(0));
+    let run = env.last_run();
+    std::fs::rename(run.join(".run"), env.path("tmp/aside")).unwrap();
+    env.is_checked();
+    let name = run.file_name().unwrap().to_str().unwrap();
+    let listed = env.run(&["runs", "list"]).expect(0);
+    assert!(
+        listed.stderr.contains("has no journal with a first record"),
+        "{listed}"
+    );
+    drop(env.run(&["runs", "verify", name]).expect(2));
+}
+
+#[test]
+fn a_variable_that_is_given_twice_is_refused() {
+    let env = TestEnvironment::new();
+    env.write(
+        "flow.yaml",
+        &FLOW.replace("elements:", "variables: { t: 0 }\nelements:"),
+    );
+    for twice in [
+        ["--var", "t=1", "--var", "t=2"],
+        ["--var", "t=1", "--var-json", "t=2"],
+    ] {
+        let said = env.refused(&[&RUN[..], &twice].concat());
+        assert!(said.stderr.contains("the variable `t` is given twice"), "{said}");
+    }
+    drop(env.run(&[&RUN[..], &["--var", "t=1"]].concat()).expect(0));
+}

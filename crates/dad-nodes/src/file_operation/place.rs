@@ -284,10 +284,12 @@ impl Roots {
 
     fn is_no_directory(&self, place: &Place, kind: EntryKind) -> NodeError {
         let shown = self.shown(place);
-        match kind {
-            EntryKind::Symlink => self.is_link(place),
-            _ => NodeError::new("not_a_directory", format!("`{shown}` is no directory")),
-        }
+        let what = match kind {
+            EntryKind::Symlink => return self.is_link(place),
+            EntryKind::File => "a file",
+            _ => "a device, socket or pipe",
+        };
+        NodeError::new("not_a_directory", format!("`{shown}` is {what}, not a directory"))
     }
 
     pub(crate) fn is_link(&self, place: &Place) -> NodeError {

@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use dad_core::json::parse_external;
 use dad_events::NodeInputRequiredEvent;
 use dad_nodes::{FileEdit, FileOperation, FileOperationNodeInput, FileOperationType, SearchConfig};
 use serde_json::Value;
@@ -158,8 +159,10 @@ fn read_operations(file: &Path) -> Result<Vec<FileOperation>, TerminalError> {
         path: file.to_owned(),
         reason,
     };
-    let text = std::fs::read(file).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    serde_json::from_slice(&text).map_err(|error| wrong(format!("holds no list of operations: {error}")))
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let no_list = |error: &dyn std::fmt::Display| wrong(format!("holds no list of operations: {error}"));
+    let operations = parse_external(&text).map_err(|error| no_list(&error))?;
+    serde_json::from_value(operations).map_err(|error| no_list(&error))
 }
 
 async fn ask_operations(
