@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
@@ -141,6 +142,7 @@ pub(crate) async fn run(
     let group = Group {
         id: child.id(),
         guard: Some(cx.guard()),
+        is_sandboxed: program.ends_with_thread,
     };
     if let Some(pgid) = group.id {
         cx.process_started(pgid, process_start_time(pgid))?;
@@ -222,6 +224,8 @@ async fn within(
 struct Group {
     id: Option<u32>,
     guard: Option<Guard>,
+    /// Whether it holds a sandbox, with which everything in it ends.
+    is_sandboxed: bool,
 }
 
 impl Drop for Group {
@@ -258,7 +262,7 @@ impl Group {
         talk: &mut (impl Future<Output = Result<(), NodeError>> + Unpin),
         heard: &mut bool,
     ) -> Result<io::Result<std::process::ExitStatus>, NodeError> {
-        signal_group(self.id, Signal::Terminate);
+        self.ask_to_end().await;
         let mut grace = std::pin::pin!(tokio::time::sleep(TERM_GRACE));
         let mut is_over = false;
         loop {
@@ -279,6 +283,17 @@ impl Group {
                     drop(child.start_kill());
                 }
             }
+        }
+    }
+
+    /// Asks every process to end; in a sandbox those in it, because it would end them all at once.
+    async fn ask_to_end(&self) {
+        let group = self.id.filter(|_| self.is_sandboxed);
+        let inside = tokio::task::spawn_blocking(move || group.map(inside).unwrap_or_default());
+        let inside = inside.await.unwrap_or_default();
+        match inside.is_empty() {
+            true => signal_group(self.id, Signal::Terminate),
+            false => inside.into_iter().for_each(terminate),
         }
     }
 
@@ -604,6 +619,46 @@ fn signal_group(group: Option<u32>, signal: Signal) {
 
 #[cfg(not(unix))]
 fn signal_group(_: Option<u32>, _: Signal) {}
+
+/// The processes in the sandbox of a group: what lies below the gate, the program that makes the sandbox, and the first
+/// process in it.
+fn inside(gate: u32) -> Vec<u32> {
+    const OF_SANDBOX: usize = 3;
+    let parent_of = |pid: u32| -> Option<u32> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    };
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let parents: HashMap<u32, u32> = pids.filter_map(|pid| Some((pid, parent_of(pid)?))).collect();
+    let is_inside = |pid: u32| {
+        let mut depth = 0;
+        let mut at = pid;
+        // Parents that changed meanwhile must not lead in a circle.
+        while at != gate && depth < parents.len() {
+            let Some(parent) = parents.get(&at) else {
+                return false;
+            };
+            at = *parent;
+            depth += 1;
+        }
+        at == gate && depth >= OF_SANDBOX
+    };
+    parents.keys().copied().filter(|pid| is_inside(*pid)).collect()
+}
+
+#[cfg(unix)]
+fn terminate(pid: u32) {
+    use rustix::process::{Pid, Signal, kill_process};
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    if let Some(pid) = pid.filter(|pid| !pid.is_init()) {
+        // One that is gone already is what was wanted.
+        let _ = kill_process(pid, Signal::TERM);
+    }
+}
+
+#[cfg(not(unix))]
+fn terminate(_: u32) {}
 
 /// Whether there are processes in a group, perhaps only such that have ended.
 #[cfg(unix)]

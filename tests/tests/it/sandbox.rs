@@ -256,6 +256,7 @@ fn paths_that_are_named_are_read_and_changed() {
         ("~/.local/state/dhenara", "which no sandbox shows"),
         ("~/.config/dhenara/trusted_projects", "which no sandbox shows"),
         ("../.dhenara/.secrets", "which no sandbox shows"),
+        ("../runs/run_20250101_000000_aaaaaa", "which no sandbox shows"),
         ("/", "the whole file system"),
         ("nowhere", "No such file"),
     ] {
@@ -374,6 +375,22 @@ fn at_the_time_limit_all_of_it_ends() {
     wait_for("the end of what the command started", || {
         (!executes(&word)).then_some(())
     });
+}
+
+#[test]
+fn at_the_time_limit_it_is_asked_first() {
+    if !has_sandbox() {
+        return;
+    }
+    let (env, _) = place();
+    let script = "trap 'echo bye > bye; exit 3' TERM; sleep 300 & wait";
+    let failed = run(&env, script, &json!({ "sandbox": true, "timeout": 2 })).expect(1);
+    assert!(
+        failed.stderr.contains("did not end within its time limit"),
+        "{failed}"
+    );
+    let word = std::fs::read_to_string(env.path("project/work/bye"));
+    assert_eq!(word.unwrap(), "bye\n");
 }
 
 #[test]
@@ -669,6 +686,18 @@ fn what_is_hidden_is_not_uncovered_from_within() {
     assert!(!told.contains(SECRET), "{told}");
     assert!(told.contains("-1"), "{told}");
     drop(secrets);
+}
+
+#[test]
+fn a_working_directory_in_another_run_does_not_show_its_records() {
+    if !has_sandbox() {
+        return;
+    }
+    let (env, _) = place();
+    let other = env.path("project/runs/run_20250101_000000_aaaaaa");
+    let script = "cat .run/note 2>&1; ls -A .run; ls -A .. ; true";
+    let told = printed(&env, script, &json!({ "sandbox": true, "working_dir": other }));
+    assert!(!told.contains(SECRET) && !told.contains("note\n"), "{told}");
 }
 
 #[test]

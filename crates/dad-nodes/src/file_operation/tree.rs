@@ -305,6 +305,10 @@ impl<'a> Tree<'a> {
     /// the two there would be nothing.
     fn set(&mut self, place: &Place, state: State) -> Result<(), NodeError> {
         self.check_obeyed(place)?;
+        self.put(place, state)
+    }
+
+    fn put(&mut self, place: &Place, state: State) -> Result<(), NodeError> {
         let before = self.state_before(place)?;
         let kinds = (before.kind(), state.kind());
         if let (Some(before), Some(after)) = kinds
@@ -350,7 +354,8 @@ impl<'a> Tree<'a> {
         self.make_parents(&parent)?;
         match self.state(&parent)? {
             State::Directory => Ok(()),
-            State::Absent => self.set(&parent, State::Directory),
+            // What they are made for is looked at by itself.
+            State::Absent => self.put(&parent, State::Directory),
             State::File(_) => {
                 let message = format!("`{}` is a file, not a directory", self.roots.shown(&parent));
                 Err(NodeError::new("not_a_directory", message))
@@ -377,16 +382,12 @@ impl<'a> Tree<'a> {
         bytes: Vec<u8>,
         rules: Rules,
     ) -> Result<Planning, NodeError> {
+        self.make_parents(&place)?;
         let before = self.file(&place)?;
         self.bytes += bytes.len() as u64;
         let mode = before.as_ref().and_then(|before| before.mode);
         let before = before.map_or(State::Absent, State::File);
         let after = State::File(Arc::new(Content { bytes, mode }));
-        if !before.is_same(&after) {
-            // Before its directories are, so that it is the file that is named.
-            self.check_obeyed(&place)?;
-        }
-        self.make_parents(&place)?;
         self.replace(operation, place, &before, after, rules)
     }
 

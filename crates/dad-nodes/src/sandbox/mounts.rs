@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use dad_run::layout::{
-    DOT_RUN, GLOBAL_DATA, METADATA, OUTPUT, RUN_SUMMARY, STATIC_INPUTS, STATIC_INPUTS_FILE, TRASH,
+    DOT_RUN, DOT_TRACE, GLOBAL_DATA, METADATA, OUTPUT, RUN_SUMMARY, STATIC_INPUTS, STATIC_INPUTS_FILE, TRASH,
 };
 use dad_runner::NodeError;
 
@@ -133,6 +133,9 @@ pub(crate) struct Mounts {
     whole: Vec<PathBuf>,
     /// The run directory's own records, which stay as they are where it is visible.
     unchanged: Vec<PathBuf>,
+    /// Where runs are, and what may be named there.
+    runs: Vec<PathBuf>,
+    among_runs: Vec<PathBuf>,
 }
 
 impl Mounts {
@@ -149,6 +152,8 @@ impl Mounts {
             never,
             home,
             unchanged: Vec::new(),
+            runs: Vec::new(),
+            among_runs: Vec::new(),
         };
         mounts.add_root(bounds.network);
         if let Some(home) = mounts.home.clone() {
@@ -231,9 +236,14 @@ impl Mounts {
             .extend(around.project.iter().map(|project| project.join(SETTINGS)));
         self.hidden.extend(around.records());
         self.never.extend(around.records());
-        let shared = roots()
-            .map(|root| root.join(GLOBAL_DATA))
-            .filter(|dir| dir.is_dir());
+        let shared = roots().map(|root| root.join(GLOBAL_DATA));
+        // A run root may hold the project, and most lie in it.
+        let is_in_root = |project: &&PathBuf| roots().any(|root| project.starts_with(root));
+        let project = around.project.as_ref().filter(is_in_root);
+        let of_run = [Some(&around.run_dir), project].into_iter().flatten().cloned();
+        self.among_runs = shared.clone().chain(of_run).collect();
+        self.runs.clone_from(&around.run_roots);
+        let shared = shared.filter(|dir| dir.is_dir());
         let shown: Vec<PathBuf> = shared.chain([around.step_dir.clone()]).collect();
         for dir in shown {
             self.by_path.insert(dir, Mount::Read);
@@ -285,11 +295,17 @@ impl Mounts {
                 "`{setting}` has the whole file system, of which a sandbox shows only parts"
             )));
         }
-        if self.is_never_shown(&real) {
+        if self.is_never_shown(&real) || self.is_of_another_run(&real) {
             let message = format!("`{setting}` has `{}`, which no sandbox shows", real.display());
             return Err(wrong(&message));
         }
         Ok(real)
+    }
+
+    /// Whether a path lies among runs and belongs to another one.
+    fn is_of_another_run(&self, path: &Path) -> bool {
+        let lies_in = |dirs: &[PathBuf]| dirs.iter().any(|dir| path.starts_with(dir));
+        lies_in(&self.runs) && !self.runs.iter().any(|root| root == path) && !lies_in(&self.among_runs)
     }
 
     /// Whether a path belongs to what records runs or configures them.
@@ -324,7 +340,8 @@ impl Mounts {
         let visible = visible.filter(|(_, mount)| matches!(mount, Mount::Read | Mount::Write));
         let visible: Vec<PathBuf> = visible.map(|(path, _)| path.clone()).collect();
         for dir in &visible {
-            self.hidden.push(dir.join(SETTINGS));
+            let records = [SETTINGS, DOT_RUN, DOT_TRACE].map(|name| dir.join(name));
+            self.hidden.extend(records);
             self.hidden.extend(runs_in(dir, &self.whole));
         }
         let mut hidden = std::mem::take(&mut self.hidden);
