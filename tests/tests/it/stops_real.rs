@@ -355,30 +355,6 @@ fn a_second_signal_ends_a_child_that_was_stopped() {
     nothing_is_left(&env, "stopped");
 }
 
-#[test]
-fn a_third_signal_ends_the_process_at_once_and_names_what_it_ended() {
-    let env = TestEnvironment::new();
-    let running = in_finally(&env, STUBBORN);
-    env.signal(&running, "INT");
-    wait_for("the second stop", || {
-        records(&env.last_run(), "control").len() == 2
-    });
-    env.signal(&running, "INT");
-    let output = env.finish(running).expect(130);
-    tells(
-        &output,
-        &[
-            "`r.cleans` did not end: its process group ",
-            "ended at once; resume the run with `dhenara resume ",
-        ],
-    );
-    nothing_is_left(&env, "third");
-    // The process may have ended in the midst of a write, as in a crash.
-    env.is_checked();
-    let shown = env.run(&["runs", "show", "last", "--json"]).expect(0);
-    assert_eq!(shown.json("cli_runs_show")["status"], "interrupted");
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn a_run_in_the_background_of_a_shell_goes_on_behind_ctrl_c() {
@@ -456,8 +432,8 @@ fn a_pause_behind_a_failed_attempt_that_a_crash_ends_is_no_new_beginning() {
 }
 
 /// Starts a run of a node that never stops by itself.
-fn stubborn(env: &TestEnvironment, settings: &str) -> Child {
-    let elements = format!("{{ node: it, type: stubborn, settings: {settings} }}");
+fn stubborn(env: &TestEnvironment, does: &str) -> Child {
+    let elements = format!("{{ node: it, type: stubborn, settings: {{ does: {does} }} }}");
     write_flow(env, "", &elements);
     let mut command = env.command(env!("CARGO_BIN_EXE_stubborn"), &env.project());
     let piped = command.args(["run", "flow", "flow.yaml"]);
@@ -471,7 +447,7 @@ fn stubborn(env: &TestEnvironment, settings: &str) -> Child {
 #[test]
 fn a_look_that_never_returns_holds_up_neither_the_run_nor_the_process() {
     let env = TestEnvironment::new();
-    let running = stubborn(&env, "{ looks: true }");
+    let running = stubborn(&env, "looks");
     wait_for("the run", || has_record(&env, "component_started", "r"));
     env.signal(&running, "TERM");
     drop(env.finish(running).expect(130));
@@ -479,14 +455,21 @@ fn a_look_that_never_returns_holds_up_neither_the_run_nor_the_process() {
     assert_eq!(status(&env, "r.ends"), COMPLETED);
 }
 
+/// A run whose step never ends, stopped twice.
+fn stopped_twice(env: &TestEnvironment, does: &str, behind: &str) -> Child {
+    let running = stubborn(env, does);
+    wait_for("the step", || has_record(env, behind, "it"));
+    for stops in 1..=2 {
+        env.signal(&running, "TERM");
+        wait_for("the stop", || records(&env.last_run(), "control").len() == stops);
+    }
+    running
+}
+
 #[test]
 fn work_that_never_returns_is_left_and_named_behind_a_second_signal() {
     let env = TestEnvironment::new();
-    let running = stubborn(&env, "{}");
-    wait_for("the step", || has_record(&env, "step_started", "it"));
-    env.signal(&running, "TERM");
-    wait_for("the first stop", || has_record(&env, "control", ""));
-    env.signal(&running, "TERM");
+    let running = stopped_twice(&env, "works", "step_started");
     let output = env.finish(running).expect(130);
     tells(
         &output,
@@ -495,5 +478,35 @@ fn work_that_never_returns_is_left_and_named_behind_a_second_signal() {
             "ended at once; resume the run with ",
         ],
     );
+    // The process ends in the midst of the run, as in a crash.
+    env.is_checked();
+}
+
+#[test]
+fn a_process_that_its_step_does_not_end_is_ended_by_force_and_named() {
+    let env = TestEnvironment::new();
+    let running = stopped_twice(&env, "starts", "process_started");
+    let output = env.finish(running).expect(130);
+    tells(&output, &["`r.it` did not end: its process group "]);
+    nothing_is_left(&env, "by force");
+    env.is_checked();
+}
+
+#[test]
+fn a_third_signal_ends_the_process_at_once() {
+    let env = TestEnvironment::new();
+    let running = stopped_twice(&env, "starts", "process_started");
+    env.signal(&running, "INT");
+    let output = env.finish(running).expect(130);
+    tells(
+        &output,
+        &[
+            "`r.it` did not end: its process group ",
+            "ended at once; resume the run with `dhenara resume ",
+        ],
+    );
+    nothing_is_left(&env, "third");
+    let shown = env.run(&["runs", "show", "last", "--json"]).expect(0);
+    assert_eq!(shown.json("cli_runs_show")["status"], "interrupted");
     env.is_checked();
 }
