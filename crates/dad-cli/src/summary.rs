@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use dad_core::{ErrorInfo, NodeType, RunStatus, format_duration};
+use dad_core::{ErrorInfo, NodeType, RunStatus, Usage, format_duration};
 use dad_events::{Event, EventBody, RunObserver};
 use dad_run::{RunView, find_project_root};
 use dad_runner::RunReport;
@@ -200,17 +200,8 @@ pub(crate) fn show_summary(
     }
     row("steps", &steps);
     let usage = &report.totals.usage;
-    if usage.calls > 0 {
-        let cost = match usage.cost {
-            None => Some("unknown price".to_owned()),
-            Some(cost) => dad_terminal::cost(cost),
-        };
-        let calls = count(usage.calls, "call");
-        let parts = [Some(calls), Some(count(usage.total_tokens, "token")), cost];
-        row(
-            "model",
-            &parts.into_iter().flatten().collect::<Vec<_>>().join(", "),
-        );
+    if usage.calls > 0 || usage.replayed > 0 {
+        row("model", &paid(usage));
     }
     if let Some(error) = &report.error {
         row("error", &error_at(error));
@@ -276,4 +267,21 @@ fn next_command(report: &RunReport, view: Option<&RunView>, invocation: &Invocat
             line(words.chain(place))
         }
     }
+}
+
+/// What calls of models took.
+fn paid(usage: &Usage) -> String {
+    let mut parts = Vec::new();
+    if usage.calls > 0 {
+        parts.push(count(usage.calls, "call"));
+        parts.push(count(usage.total_tokens, "token"));
+        parts.extend(match usage.cost {
+            None => Some("unknown price".to_owned()),
+            Some(cost) => dad_terminal::cost(cost),
+        });
+    }
+    if usage.replayed > 0 {
+        parts.push(format!("{} replayed", count(usage.replayed, "call")));
+    }
+    parts.join(", ")
 }

@@ -30,6 +30,7 @@ mod run_id;
 mod secret;
 mod serialize;
 mod size;
+mod spellings;
 mod status;
 mod suggest;
 mod text;

@@ -23,6 +23,14 @@ pub struct Usage {
     /// US dollars.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<f64>,
+    /// Model calls that were answered from recorded exchanges: they cost nothing and count nowhere else.
+    #[serde(default, skip_serializing_if = "is_none_replayed")]
+    pub replayed: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none_replayed(replayed: &u64) -> bool {
+    *replayed == 0
 }
 
 impl Usage {
@@ -40,6 +48,7 @@ impl SubAssign for Usage {
         self.prompt_tokens = self.prompt_tokens.saturating_sub(part.prompt_tokens);
         self.completion_tokens = self.completion_tokens.saturating_sub(part.completion_tokens);
         self.total_tokens = self.total_tokens.saturating_sub(part.total_tokens);
+        self.replayed = self.replayed.saturating_sub(part.replayed);
         if let (Some(cost), Some(part)) = (&mut self.cost, part.cost) {
             *cost = (*cost - part).max(0.0);
         }
@@ -52,6 +61,7 @@ impl AddAssign for Usage {
         self.prompt_tokens += other.prompt_tokens;
         self.completion_tokens += other.completion_tokens;
         self.total_tokens += other.total_tokens;
+        self.replayed += other.replayed;
         if let Some(cost) = other.cost {
             *self.cost.get_or_insert(0.0) += cost;
         }

@@ -225,7 +225,7 @@ fn usage(target: &Target, told: &genai::chat::Usage) -> Usage {
         completion_tokens,
         // Not every provider adds up.
         total_tokens: count(told.total_tokens).max(prompt_tokens + completion_tokens),
-        cost: None,
+        ..Usage::default()
     };
     usage.cost = target.price.map(|price| price.cost(&usage));
     usage

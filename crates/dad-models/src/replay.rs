@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use dad_core::{Digest, HierarchyPath};
+use dad_core::{Digest, HierarchyPath, Usage};
 use dad_run::layout::MEMO;
 use dad_run::{MemoLine, Normaliser, RunView};
 use serde_json::Value;
@@ -169,10 +169,16 @@ impl ModelClient for ReplayClient {
         request: &ModelRequest,
         call: &CallContext,
     ) -> Result<ModelResponse, ModelError> {
-        match &self.source {
+        let mut response = match &self.source {
             Source::Cassette(cassette) => cassette.answer(request, call),
             Source::Run(recorded) => recorded.answer(request, call),
-        }
+        }?;
+        // What it took was paid for where it was recorded.
+        response.usage = Usage {
+            replayed: 1,
+            ..Usage::default()
+        };
+        Ok(response)
     }
 
     /// Nothing is paid.

@@ -48,8 +48,11 @@ impl RunInner {
 
     /// Whether the run is to stop: what the application asked for is done now, if it was not yet.
     pub(crate) fn is_stopped(&self) -> bool {
-        self.obey(self.stop.stopping(), &self.cancelled, None);
-        self.obey(self.stop.ending(), &self.ended_at_once, Some("at once"));
+        // Asked at every step, and nothing is at most of them.
+        if self.stop.stopping().is_asked() {
+            self.obey(self.stop.stopping(), &self.cancelled, None);
+            self.obey(self.stop.ending(), &self.ended_at_once, Some("at once"));
+        }
         self.cancelled.is_cancelled()
     }
 

@@ -51,15 +51,20 @@ impl Descriptors {
         self.steps
     }
 
+    /// Descriptors for one more step, if there are some now.
+    #[must_use]
+    pub fn try_acquire(&self) -> Option<DescriptorPermit> {
+        Arc::clone(&self.permits)
+            .try_acquire_owned()
+            .ok()
+            .map(DescriptorPermit)
+    }
+
     /// Waits until there are descriptors for one more step.
     pub async fn acquire(&self) -> Option<DescriptorPermit> {
-        let permits = || Arc::clone(&self.permits);
-        let permit = match permits().try_acquire_owned() {
-            Ok(permit) => Some(permit),
-            // It is never closed.
-            Err(_) => permits().acquire_owned().await.ok(),
-        };
-        permit.map(DescriptorPermit)
+        // It is never closed.
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        permit.ok().map(DescriptorPermit)
     }
 }
 

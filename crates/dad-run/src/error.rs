@@ -75,6 +75,16 @@ pub enum RunError {
         /// Whether there are some that cannot be read.
         unreadable: bool,
     },
+    /// A step of which the journal has no result.
+    #[error("`{run}` has no result of `{path}`: {reason}")]
+    NoResult {
+        /// The run.
+        run: String,
+        /// The step.
+        path: HierarchyPath,
+        /// How it stands, or what there is instead.
+        reason: String,
+    },
     /// A run that waits for no answer.
     #[error("`{0}` asks nothing")]
     NoQuestion(String),
@@ -545,6 +555,7 @@ impl RunError {
             Self::UnknownRun { .. } | Self::NoRuns { .. } | Self::NoJournal(_) => "unknown_run",
             Self::AmbiguousRun { .. } => "ambiguous_run",
             Self::NoQuestion(_) => "no_question",
+            Self::NoResult { .. } => "no_result",
             Self::AmbiguousQuestion { .. } => "ambiguous_question",
             Self::UnknownQuestion { .. } => "unknown_question",
             Self::InvalidAnswer { .. } => "invalid_input",
@@ -760,6 +771,7 @@ impl RunError {
             | Self::NoRuns { .. }
             | Self::NoJournal(_)
             | Self::NoQuestion(_)
+            | Self::NoResult { .. }
             | Self::AmbiguousQuestion { .. }
             | Self::UnknownQuestion { .. }
             | Self::InvalidAnswer { .. }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use dad_core::{
     ArtifactRef, Clean, Digest, ElementId, ErrorInfo, Fingerprint, HierarchyPath, OnError, RunId, RunStatus,
-    StepStatus, Timestamp,
+    StepStatus, Timestamp, nearest,
 };
 use dad_events::QuestionKind;
 use dad_fs::Dir;
@@ -353,26 +353,46 @@ impl RunView {
     /// The result of a step as its file has it.
     ///
     /// # Errors
-    /// If the file is missing, is not the one that was recorded, or no JSON.
+    /// [`RunError::NoResult`] if the journal has none of that path, whatever lies in its place; or if the file is missing, is not
+    /// the one that was recorded, or no JSON.
     pub fn result(&self, path: &HierarchyPath) -> Result<Value, RunError> {
+        let bytes = self.recorded_file(path, RESULT)?;
+        let bytes = bytes.ok_or_else(|| self.no_result(path))?;
         let name = path.to_relative_dir().join(RESULT);
-        let bytes = match self.recorded_result(path)? {
-            Some(bytes) => bytes,
-            None => self.files().read(&name)?,
-        };
         serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(self.files.path_of(&name), e))
     }
 
-    /// The result of a step, if the journal has its digest; the original system's has none.
-    fn recorded_result(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
+    fn no_result(&self, path: &HierarchyPath) -> RunError {
+        let reason = match self.entries.get(path) {
+            Some(ViewEntry::Component { .. }) => "it is a component".to_owned(),
+            Some(entry) => format!("it is {}", entry.status()),
+            None => {
+                let steps = self.steps().map(|step| step.path.as_str());
+                let near = nearest(path.as_str(), steps).map(|near| format!(", did you mean `{near}`?"));
+                format!("it has no such step{}", near.unwrap_or_default())
+            }
+        };
+        RunError::NoResult {
+            run: self.name().into_owned(),
+            path: path.clone(),
+            reason,
+        }
+    }
+
+    /// A file of a step that ended, as it was recorded; `None` if the journal has none. The original system recorded nothing of
+    /// its files.
+    fn recorded_file(&self, path: &HierarchyPath, name: &str) -> Result<Option<Vec<u8>>, RunError> {
+        let dir = path.to_relative_dir();
         let Some(step) = self.step(path) else {
             return Ok(None);
         };
+        if self.is_original() {
+            return Ok(self.files().read_optional(&dir.join(name))?);
+        }
         let artifacts = self.artifacts(step)?;
-        let recorded = artifacts.iter().find(|artifact| artifact.name == RESULT);
-        let place = (self.files(), &*path.to_relative_dir());
+        let recorded = artifacts.iter().find(|artifact| artifact.name == name);
         recorded
-            .map(|recorded| read_artifact(place, recorded))
+            .map(|recorded| read_artifact((self.files(), &dir), recorded))
             .transpose()
     }
 
@@ -387,19 +407,19 @@ impl RunView {
         MemoLine::parse(&self.files.path_of(&name.join(MEMO)), bytes)
     }
 
-    /// A JSON file of a step, `None` if it has none of that name.
+    /// A JSON file of a step that ended, `None` if the journal has none of that name.
     ///
     /// # Errors
-    /// If the file cannot be read, or is no JSON of that shape.
+    /// If the file cannot be read, is not the one that was recorded, or is no JSON of that shape.
     pub fn step_file<T: DeserializeOwned>(
         &self,
         path: &HierarchyPath,
         name: &str,
     ) -> Result<Option<T>, RunError> {
-        let name = path.to_relative_dir().join(name);
-        let Some(bytes) = self.files().read_optional(&name)? else {
+        let Some(bytes) = self.recorded_file(path, name)? else {
             return Ok(None);
         };
+        let name = path.to_relative_dir().join(name);
         serde_json::from_slice(&bytes)
             .map(Some)
             .map_err(|e| RunError::unreadable(self.files.path_of(&name), e))
@@ -653,10 +673,16 @@ impl RunView {
     /// # Errors
     /// If it cannot be read, or is not the one that was recorded.
     pub fn result_bytes(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
-        match self.recorded_result(path)? {
+        match self.recorded_file(path, RESULT)? {
             Some(bytes) => Ok(Some(bytes)),
-            None => read_result(self.files(), path),
+            // What a component came to is a file for people, written again from the journal.
+            None if self.is_component(path) || self.is_original() => read_result(self.files(), path),
+            None => Ok(None),
         }
+    }
+
+    fn is_component(&self, path: &HierarchyPath) -> bool {
+        matches!(self.entries.get(path), Some(ViewEntry::Component { .. }))
     }
 
     /// Which branch a conditional took.

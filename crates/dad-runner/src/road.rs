@@ -113,7 +113,7 @@ pub(crate) async fn take_step(
     let executor = step.executor()?;
     let mut asked_again = 0;
     let (rendered, bound, world, fingerprint, decided, agreed) = loop {
-        if step.unless_stopped(step.room.open_files()).await.is_none() {
+        if !step.room.opens_files() && step.unless_stopped(step.room.open_files()).await.is_none() {
             return step.rest(StepStatus::Cancelled);
         }
         // Render.

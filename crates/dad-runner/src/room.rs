@@ -226,11 +226,20 @@ impl Room {
 
     /// Waits until there are descriptors for the files of the step.
     pub(crate) async fn open_files(&self) {
-        self.state().needs_files = true;
-        if self.state().files.is_none() {
+        if !self.opens_files() {
             let files = self.descriptors.acquire().await;
             self.state().files = files;
         }
+    }
+
+    /// Takes descriptors for the files of the step, if there are some now.
+    pub(crate) fn opens_files(&self) -> bool {
+        let mut state = self.state();
+        state.needs_files = true;
+        if state.files.is_none() {
+            state.files = self.descriptors.try_acquire();
+        }
+        state.files.is_some()
     }
 
     /// Waits for something with the room given back. What is there at once needs none given back.

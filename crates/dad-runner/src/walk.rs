@@ -375,7 +375,6 @@ impl Walk {
         })
     }
 
-    /// Whether somebody agrees that a component is entered with these variables.
     /// Whether a rule denies a component or has a person asked about it.
     fn is_ruled(&self, path: &HierarchyPath, frame: &Frame) -> Result<bool, RunError> {
         if !self.driver.has_rules() {
@@ -386,6 +385,7 @@ impl Walk {
         Ok(ruling.is_some_and(|ruling| ruling.rule.decision != RuleDecision::Allow))
     }
 
+    /// Whether a person agrees that a component is entered with these variables.
     async fn component_approval(
         &self,
         component: &Component,

@@ -91,6 +91,9 @@ pub fn usage(usage: &Usage) -> String {
         parts.push(count(usage.total_tokens, "token"));
     }
     parts.extend(usage.cost.and_then(cost));
+    if usage.replayed > 0 {
+        parts.push(format!("{} replayed", count(usage.replayed, "call")));
+    }
     parts.join(", ")
 }
 

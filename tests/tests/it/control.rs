@@ -384,11 +384,11 @@ elements:
       |                                  ^^^^^^
       = hint: no functions are registered; the application that runs the definition registers them: `builtin_nodes().callback("name", function)`
 
-    agents/shop/agent.yaml:10:20: error[wrong_type]: the condition `yes` is a text, never true or false
+    agents/shop/agent.yaml:10:20: error[wrong_type]: the condition `yes` can only be a text, never true or false
        |
     10 |         statement: yes
        |                    ^^^
-      = hint: write it as an expression: `$expr{yes}`
+      = hint: write all of it as one expression: `$expr{ yes }`
 
     flows/report.yaml:4:35: error[unknown_variable]: unknown variable `audeince`
       |

@@ -251,7 +251,12 @@ fn check_swept(env: &TestEnvironment, runs: &[PathBuf], at: &str) {
     let root = env.project().join("runs");
     let trash = root.join(dhenara::run::layout::TRASH);
     let mut left: Vec<PathBuf> = entries(&root).collect();
-    left.retain(|path| *path != trash && *path != root.join(dhenara::run::layout::CATALOG_LOCK));
+    let kept = [
+        trash.clone(),
+        root.join(dhenara::run::layout::CATALOG_LOCK),
+        root.join(".gitignore"),
+    ];
+    left.retain(|path| !kept.contains(path));
     left.sort();
     let mut wanted = runs.to_vec();
     wanted.sort();

@@ -63,6 +63,8 @@ mod prune;
 mod refusals;
 mod render;
 mod repair;
+mod replaced;
+mod replayed;
 mod rerun;
 mod resume;
 #[cfg(unix)]

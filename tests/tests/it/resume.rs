@@ -187,7 +187,7 @@ elements:
     std::fs::write(&file, recorded.replace("right", "wrong")).unwrap();
     let output = env.run(&["resume", "last"]).expect(1);
     let told = output.stderr.lines().find(|line| line.contains("behind: "));
-    insta::assert_snapshot!(env.shown(told.unwrap()), @"  error     flow_root.behind: cannot evaluate `commands[0][1]`: cannot look up the step `first`: `[root]/project/runs/run_00000000_000000_000001/flow_root/first/result.json` is not the file that was recorded: its digest differs");
+    insta::assert_snapshot!(env.shown(told.unwrap()), @"  error     flow_root.behind: cannot evaluate `commands[0][1]` (flow.yaml:6:66): cannot look up the step `first`: `[root]/project/runs/run_00000000_000000_000001/flow_root/first/result.json` is not the file that was recorded: its digest differs");
     let shown = env.unchanged(&["runs", "show", "last", "first"]).expect(5);
     insta::assert_snapshot!(shown, @"
     ---- stderr

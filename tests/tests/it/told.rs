@@ -157,7 +157,7 @@ fn a_directory_whose_journal_does_not_begin_is_there() {
     insta::assert_snapshot!(env.unchanged(&["runs", "show", &id]).expect(2), @"
     ---- stderr
     error[unknown_run]: `[root]/project/runs/run_00000000_000000_000001` has no journal with a first record: no run was made there yet, or its journal is lost
-      hint: `dhenara runs prune` removes what a crash left of a run that was being made
+      hint: `dhenara runs rm run_00000000_000000_000001` removes it
     ---- exit code 2
     ");
     std::fs::remove_file(&journal).unwrap();

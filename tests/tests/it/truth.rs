@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use dhenara::run::RunView;
 use insta::assert_snapshot;
 use serde_json::Value;
 
@@ -188,4 +189,41 @@ fn a_run_that_died_before_its_first_record_is_listed_as_that() {
     assert!(pruned.stderr.contains("left alone: "), "{pruned}");
     drop(env.run(&["runs", "rm", &name]).expect(0));
     assert!(!run.exists());
+}
+
+#[test]
+fn a_result_that_the_journal_lacks_is_none() {
+    let env = TestEnvironment::new();
+    env.write("flow.yaml", FLOW);
+    drop(env.run(&RUN).expect(0));
+    let run = env.last_run();
+    // As a crash between a rename and its record leaves one, and as anyone may put one there.
+    let made = run.join("flow_root/never");
+    std::fs::create_dir(&made).unwrap();
+    for (name, text) in [
+        ("result.json", "{\"outcome\": \"forged\"}"),
+        ("outcome.json", "\"forged\""),
+    ] {
+        std::fs::write(made.join(name), text).unwrap();
+    }
+    // The run directory is not as a run leaves it.
+    env.is_checked();
+    let view = RunView::open(&run).unwrap();
+    let path = "flow_root.never".parse().unwrap();
+    let refused = view.result(&path).unwrap_err();
+    assert_eq!(refused.code(), "no_result");
+    assert_eq!(view.result_bytes(&path).unwrap(), None);
+    assert_eq!(view.step_file::<Value>(&path, "outcome.json").unwrap(), None);
+    let near = view.result(&"flow_root.b".parse().unwrap()).unwrap_err();
+    assert!(near.to_string().contains("did you mean `flow_root.a`?"), "{near}");
+    assert!(view.result(&"flow_root.a".parse().unwrap()).is_ok());
+    let shown = env.run(&["runs", "show", "last", "never"]).expect(2);
+    assert!(!shown.to_string().contains("forged"), "{shown}");
+    // A file beside those that were recorded is none of the step's.
+    std::fs::write(run.join("flow_root/a/changes.json"), "{}").unwrap();
+    assert_eq!(
+        view.step_file::<Value>(&"flow_root.a".parse().unwrap(), "changes.json")
+            .unwrap(),
+        None
+    );
 }

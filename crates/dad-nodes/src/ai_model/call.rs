@@ -216,19 +216,17 @@ impl<'a> Conversation<'a> {
             // Their bytes are artifacts.
             fields.remove("files");
         }
-        let calls = match self.usage.calls {
-            0 | 1 => String::new(),
-            calls => format!("{calls} calls, "),
+        let took = match (self.usage.calls, self.usage.replayed) {
+            (0, 1..) => "replayed".to_owned(),
+            (0 | 1, _) => format!("{} tokens", self.usage.total_tokens),
+            (calls, _) => format!("{calls} calls, {} tokens", self.usage.total_tokens),
         };
         let note = match response.finish_reason {
             FinishReason::Length => ", cut at its longest length",
             FinishReason::ContentFilter => ", cut by a content filter",
             _ => "",
         };
-        let summary = format!(
-            "{}, {calls}{} tokens{note}",
-            response.model, self.usage.total_tokens
-        );
+        let summary = format!("{}, {took}{note}", response.model);
         Ok(NodeOutput::new(outcome)
             .with_output(json!({ "data": { "response": told } }))
             .with_usage(self.usage)

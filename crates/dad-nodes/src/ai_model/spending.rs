@@ -70,6 +70,7 @@ impl Bound {
             completion_tokens: reserved.tokens.saturating_sub(self.prompt),
             total_tokens: reserved.tokens,
             cost: self.price.map(|_| reserved.cost),
+            replayed: 0,
         })
     }
 
