@@ -8,7 +8,7 @@ use std::time::Duration;
 use dad_core::{SecretRegistry, StreamRedactor};
 use dad_fs::AppendFile;
 use dad_run::{TOKEN_VARIABLE, process_start_time};
-use dad_runner::{Guard, NodeContext, NodeError};
+use dad_runner::{Guard, NodeContext, NodeError, look};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 
@@ -289,7 +289,7 @@ impl Group {
     /// Asks every process to end; in a sandbox those in it, because it would end them all at once.
     async fn ask_to_end(&self) {
         let group = self.id.filter(|_| self.is_sandboxed);
-        let inside = tokio::task::spawn_blocking(move || group.map(inside).unwrap_or_default());
+        let inside = look(move |_| Ok(group.map(inside).unwrap_or_default()));
         let inside = inside.await.unwrap_or_default();
         match inside.is_empty() {
             true => signal_group(self.id, Signal::Terminate),
