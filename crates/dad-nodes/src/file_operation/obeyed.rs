@@ -1,10 +1,51 @@
 //! Files that a tool executes or obeys without a person starting it. The list is `obeyed_files.tsv`.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::place::has_short_form;
 
-static OBEYED: LazyLock<Vec<Obeyed>> = LazyLock::new(|| lines().map(Obeyed::read).collect());
+static OBEYED: LazyLock<List> = LazyLock::new(|| List::new(lines().map(Obeyed::read).collect()));
+
+/// The list, so that a name is not compared with each of its entries: every path of every operation is looked up.
+struct List {
+    all: Vec<Obeyed>,
+    /// Entries by their first name.
+    by_name: HashMap<String, Vec<usize>>,
+    /// Entries whose first name is only a beginning.
+    by_beginning: Vec<usize>,
+}
+
+impl List {
+    fn new(all: Vec<Obeyed>) -> Self {
+        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut by_beginning = Vec::new();
+        for (number, obeyed) in all.iter().enumerate() {
+            match obeyed.names.first() {
+                Some(Name::Is(name)) => by_name.entry(name.clone()).or_default().push(number),
+                _ => by_beginning.push(number),
+            }
+        }
+        Self {
+            all,
+            by_name,
+            by_beginning,
+        }
+    }
+
+    /// The first entry that some of the names, one behind the other, are.
+    fn find(&self, names: &[String]) -> Option<&Obeyed> {
+        // A short form may be one of any name.
+        if names.iter().any(|name| name.contains('~')) {
+            return self.all.iter().find(|obeyed| obeyed.is_among(names));
+        }
+        let named = names.iter().filter_map(|name| self.by_name.get(name)).flatten();
+        let mut numbers: Vec<usize> = named.chain(&self.by_beginning).copied().collect();
+        numbers.sort_unstable();
+        let mut entries = numbers.into_iter().map(|number| &self.all[number]);
+        entries.find(|obeyed| obeyed.is_among(names))
+    }
+}
 
 /// A file or directory of the list.
 struct Obeyed {
@@ -25,8 +66,7 @@ fn lines() -> impl Iterator<Item = &'static str> {
 
 /// What obeys a file of these plain names, or something around it.
 pub(crate) fn why_obeyed(names: &[String]) -> Option<&'static str> {
-    let found = OBEYED.iter().find(|obeyed| obeyed.is_among(names));
-    found.map(|obeyed| obeyed.why)
+    OBEYED.find(names).map(|obeyed| obeyed.why)
 }
 
 impl Obeyed {
