@@ -130,7 +130,7 @@ impl RunDriver {
     ) -> ApprovalRule {
         ApprovalRule {
             agent: Some(self.handle().identity().root_id.clone()),
-            element: path.without_iterations().as_str().parse::<PathSelector>().ok(),
+            element: Some(PathSelector::from(path.without_iterations())),
             node: node.filter(|_| tool.is_none()).cloned(),
             tool: tool.map(str::to_owned),
             exactly: Some(arguments.clone()),

@@ -1,4 +1,4 @@
-//! Somebody's agreement before something executes.
+//! The agreement of a person, handler or rule before something executes.
 
 use dad_core::{Clean, Digest, ErrorInfo, HierarchyPath, NodeType, RuleDecision, StepStatus};
 use dad_events::{AnswerCheck, ApprovalRequiredEvent, QuestionKind};
@@ -15,7 +15,7 @@ use crate::input::{Asker, record_edited};
 use crate::waiting::BusyStep;
 use crate::walk::Walk;
 
-/// What somebody is to agree to.
+/// What is to be agreed to.
 pub(crate) struct Intent<'a> {
     /// Whose input may be changed; `None` if there is none to change.
     pub(crate) asker: Option<Asker<'a>>,
@@ -56,7 +56,7 @@ pub(crate) enum Approval {
 }
 
 impl Intent<'_> {
-    /// Asks until somebody has said something, unless somebody agreed to the same before the run was resumed.
+    /// Asks until there is an answer, unless a person agreed to the same before the run was resumed.
     pub(crate) async fn approval(
         self,
         walk: &Walk,

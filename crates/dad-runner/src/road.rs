@@ -211,19 +211,19 @@ impl Step<'_> {
             .reuse_step(self.inside.entered, &self.path, node_type, from, reason);
         let totals = match taken {
             Ok(totals) => totals,
-            // The step fails: the run itself can go on, to what is to be done in any case.
+            // The step fails: the run itself continues, to what is to be done in any case.
             Err(error) if error.is_of_parent() => return self.fail_before_execution(None, error.to_info()),
             Err(error) => return Err(error),
         };
         Ok(Ended {
-            // What is reused is a result that others could go on from, a failure that was absorbed too.
+            // What is reused is a result that others could continue from, a failure that was absorbed too.
             status: StepStatus::Completed,
             totals,
             failures: Vec::new(),
         })
     }
 
-    /// Ends as somebody wants it who settled the step by hand.
+    /// Ends as the user wants it who settled the step by hand.
     fn settle(&self, settled: Settled) -> Result<Ended, RunError> {
         let mut summary = None;
         let (status, error) = match settled {
@@ -232,7 +232,7 @@ impl Step<'_> {
                 (StepStatus::Skipped, None)
             }
             Settled::Failed(reason) => {
-                let message = reason.unwrap_or_else(|| "somebody settled it so".to_owned());
+                let message = reason.unwrap_or_else(|| "it was settled so by hand".to_owned());
                 (
                     StepStatus::Failed,
                     Some(ErrorInfo::new("failed_by_hand", message)),

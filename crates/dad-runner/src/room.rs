@@ -300,11 +300,14 @@ impl StepRoom for Room {
         if let Some(branch) = &self.branch {
             branch.enter().await;
         }
-        let needs_files = {
+        let (was_away, needs_files) = {
             let mut state = self.state();
-            state.is_away = false;
-            state.needs_files
+            (std::mem::replace(&mut state.is_away, false), state.needs_files)
         };
+        if !was_away {
+            // Another part of the step came back meanwhile: one place is enough.
+            self.branch.iter().for_each(|branch| branch.leave());
+        }
         if needs_files {
             self.open_files().await;
         }
@@ -315,5 +318,24 @@ impl StepRoom for Room {
         if std::mem::replace(&mut state.is_away, false) {
             self.branch.iter().for_each(|branch| branch.enter_now());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn two_parts_of_a_step_that_come_back_take_one_place() {
+        let places = Arc::new(Semaphore::new(1));
+        let branch = Branch::begin(Arc::clone(&places).acquire_owned().await.unwrap(), None);
+        let room = Room::new(Some(&branch), &Descriptors::default());
+        room.leave();
+        let taken = Arc::clone(&places).acquire_owned().await.unwrap();
+        let both = async { tokio::join!(room.back(), room.back()) };
+        let (_, ()) = tokio::join!(both, async { drop(taken) });
+        assert_eq!(places.available_permits(), 0);
+        room.leave();
+        assert_eq!(places.available_permits(), 1);
     }
 }

@@ -147,7 +147,7 @@ impl SandboxPolicy {
 /// How a command executes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Confinement {
-    /// As nobody wants a sandbox.
+    /// Without a sandbox: neither the definition nor the user wants one.
     Unwanted,
     /// Without the sandbox of its definition, because the user wants none.
     Off,
@@ -160,7 +160,7 @@ impl Confinement {
         policy.confinement(wanted)
     }
 
-    /// As records have it; `None` where nobody wants a sandbox.
+    /// As records have it; `None` where no sandbox is wanted.
     pub(crate) fn recorded(&self) -> Option<Value> {
         match self {
             Self::Unwanted => None,
