@@ -19,6 +19,8 @@ pub struct Intended<'a> {
     pub tool: Option<&'a str>,
     /// Rendered settings, variables of a component, or the arguments of a tool.
     pub arguments: &'a Value,
+    /// What the call of a tool executes: the type of the node, and its settings.
+    pub target: Option<(&'a NodeType, &'a Value)>,
 }
 
 /// A rule that can be compared.
@@ -37,7 +39,7 @@ pub struct Intended<'a> {
 /// let path = "a_root.main.ask".parse()?;
 /// let holds = |command| {
 ///     let arguments = json!({ "command": command });
-///     rule.holds(&Intended { agent: "a_root", path: &path, node: None, tool: Some("run"), arguments: &arguments })
+///     rule.holds(&Intended { agent: "a_root", path: &path, node: None, tool: Some("run"), arguments: &arguments, target: None })
 /// };
 /// assert!(holds(json!(["cargo", "test", "--quiet"])));
 /// assert!(!holds(json!(["cargo", "tests"])) && !holds(json!("cargo test; rm -rf /")));
@@ -79,14 +81,19 @@ impl ReadyRule {
         &self.rule
     }
 
-    /// Whether the rule is about something that is to execute. An `allow` has to name the tool if it is about a call, and every
+    /// Whether the rule is about something that is to execute, for which a call stands by its tool and by the node behind it. An `allow` has to name the tool if it is about a call, and every
     /// argument that is given; for the others what they name is enough. What holds a masked value is not known exactly.
     #[must_use]
     pub fn holds(&self, intended: &Intended<'_>) -> bool {
         let rule = &self.rule;
         let allows = rule.decision == RuleDecision::Allow;
+        let target = intended.target.filter(|_| rule.node.is_some());
+        let (node, arguments) = match target {
+            Some((node, settings)) => (Some(node), settings),
+            None => (intended.node, intended.arguments),
+        };
         let is_known = rule.tool.is_some() || intended.tool.is_none();
-        if allows && (!is_known || (rule.exactly.is_some() && has_mask(intended.arguments))) {
+        if allows && (!is_known || (rule.exactly.is_some() && has_mask(arguments))) {
             return false;
         }
         let is =
@@ -96,7 +103,7 @@ impl ReadyRule {
             Some(intended.agent),
         ) && is(
             rule.node.as_ref().map(NodeType::as_str),
-            intended.node.map(NodeType::as_str),
+            node.map(NodeType::as_str),
         ) && is(rule.tool.as_deref(), intended.tool)
             && rule
                 .element
@@ -105,7 +112,7 @@ impl ReadyRule {
             && self
                 .pattern
                 .as_ref()
-                .is_none_or(|pattern| pattern.fits(intended.arguments, allows))
+                .is_none_or(|pattern| pattern.fits(arguments, allows))
     }
 }
 
@@ -280,6 +287,7 @@ mod tests {
             node: None,
             tool: Some("t"),
             arguments,
+            target: None,
         })
     }
 
@@ -383,6 +391,7 @@ mod tests {
             node: None,
             tool,
             arguments: &Value::Null,
+            target: None,
         };
         assert!(rule("allow").holds(&intended(None)) && !rule("allow").holds(&intended(Some("run"))));
         assert!(rule("deny").holds(&intended(Some("run"))) && rule("ask").holds(&intended(Some("run"))));
@@ -462,6 +471,7 @@ mod tests {
             node: None,
             tool: Some("t"),
             arguments: &Value::Null,
+            target: None,
         };
         let rules = [rule("allow"), rule("deny"), rule("ask")];
         let decides = |rules: &[ReadyRule]| deciding(rules, &intended).map(|rule| rule.rule().decision);

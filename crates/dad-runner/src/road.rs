@@ -9,7 +9,7 @@ use dad_core::{
     Clean, Digest, ErrorInfo, Fingerprint, FirstFailure, HierarchyPath, RuleDecision, StepResult, StepStatus,
     StepValues, Timestamp, Usage,
 };
-use dad_definition::NodeElement;
+use dad_definition::{Intended, NodeElement};
 use dad_run::driver::{CommitDetails, StepStart};
 use dad_run::layout::{RESULT, WORLD};
 use dad_run::{
@@ -299,7 +299,11 @@ impl Step<'_> {
         let driver = &self.walk.driver;
         driver.has_rules() && {
             let settings = Clean::render(rendered.settings.clone(), &self.walk.run.secrets().redactor());
-            let ruling = driver.ruling(&self.path, (Some(&self.node.node_type), None), settings.get());
+            let ruling = driver.ruling(&Intended {
+                node: Some(&self.node.node_type),
+                arguments: settings.get(),
+                ..driver.intended(&self.path)
+            });
             ruling.is_some_and(|ruling| ruling.rule.decision != RuleDecision::Allow)
         }
     }
@@ -317,7 +321,7 @@ impl Step<'_> {
             node_type: Some(&self.node.node_type),
             settings: Clean::render(rendered.settings.clone(), &redactor),
             preview: Clean::redact(preview.shown, &redactor),
-            tool: None,
+            call: None,
             facts,
         }
     }

@@ -339,6 +339,26 @@ async fn a_tool_that_needs_no_approval_is_denied_by_a_rule() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rule_about_a_node_denies_and_asks_about_tools_that_execute_it_and_allows_none() {
+    for (decision, code) in [("deny", 0), ("ask", 3), ("allow", 3)] {
+        let scripted = calling(&[json!({ "commands": [["true"], ["touch", "made"]] })]).await;
+        scripted.flow(&TOOL.replace("REQUIRED", if decision == "allow" { "true" } else { "false" }));
+        let commands = match decision {
+            "allow" => "{ $any: true }",
+            _ => "{ $some: [touch, { $rest: { $any: true } }] }",
+        };
+        user_rules(
+            &scripted.env,
+            &format!("[{{ node: command, arguments: {{ commands: {commands} }}, decision: {decision} }}]"),
+        );
+        drop(scripted.run(&["--no-input"]).expect(code));
+        let run = scripted.env.last_run();
+        assert!(!run.join("made").exists(), "{decision}");
+        assert_eq!(decided(&run).len(), usize::from(decision == "deny"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_agreement_for_the_run_takes_the_very_arguments() {
     // What looks like a pattern in arguments of a model is none.
     let any = json!({ "commands": [["echo", "a"]], "env_vars": { "$any": "x" } });
