@@ -721,13 +721,34 @@ fn a_link_that_a_command_made_shows_nothing() {
             "{settings}: {told}"
         );
     }
-    // The directory itself may be named, and a link around the project is the user's own.
+    // The directory itself may be named.
     let told = printed(
         &env,
         "cat ssh/id_ed25519",
         &json!({ "sandbox": { "read": [ssh] } }),
     );
     assert!(told.contains(SECRET), "{told}");
+}
+
+#[test]
+fn a_link_that_the_user_made_to_the_runs_is_followed() {
+    if !has_sandbox() {
+        return;
+    }
+    let (env, _) = place();
+    std::fs::rename(env.path("project/runs"), env.path("beside/runs")).unwrap();
+    symlink(env.path("beside/runs"), env.path("project/runs")).unwrap();
+    let settings = json!({
+        "sandbox": { "write": ["$var{run_root}/global_data"] },
+        "working_dir": "$var{run_dir}",
+    });
+    printed(
+        &env,
+        "echo more >> ../global_data/shared.txt; echo made > made",
+        &settings,
+    );
+    let shared = std::fs::read_to_string(env.path("beside/runs/global_data/shared.txt")).unwrap();
+    assert_eq!(shared, "shared\nmore\n");
 }
 
 #[test]

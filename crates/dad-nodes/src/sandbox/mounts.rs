@@ -141,8 +141,8 @@ pub(crate) struct Mounts {
     whole: Vec<PathBuf>,
     /// The run directory's own records, which stay as they are where it is visible.
     unchanged: Vec<PathBuf>,
-    /// Directories in which commands may have made links.
-    changed: Vec<PathBuf>,
+    /// Directories in which commands may have made links, as the run names them and without links.
+    changed: Vec<(PathBuf, PathBuf)>,
     /// Where runs are, and what may be named there.
     runs: Vec<PathBuf>,
     among_runs: Vec<PathBuf>,
@@ -254,7 +254,7 @@ impl Mounts {
         let of_run = [Some(&around.run_dir), project].into_iter().flatten().cloned();
         self.among_runs = shared.clone().chain(of_run).collect();
         self.runs.clone_from(&around.run_roots);
-        self.changed = around.project.iter().chain([&around.run_dir]).cloned().collect();
+        self.changed.clone_from(&around.named);
         let shared = shared.filter(|dir| dir.is_dir());
         let shown: Vec<PathBuf> = shared.chain([around.step_dir.clone()]).collect();
         for dir in shown {
@@ -267,7 +267,7 @@ impl Mounts {
     /// What the settings name.
     pub(crate) fn add_bounds(&mut self, bounds: &SandboxBounds, working_dir: &Path) -> Result<(), NodeError> {
         let from = self.working_dir(working_dir)?;
-        self.changed.push(from.clone());
+        self.changed.push((working_dir.to_path_buf(), from.clone()));
         for (paths, mount, setting) in [
             (&bounds.read, Mount::Read, "read"),
             (&bounds.write, Mount::Write, "write"),
@@ -317,15 +317,25 @@ impl Mounts {
     /// Whether a path goes through a link below a directory in which commands may have made it.
     fn is_led_away(&self, named: &Path, real_path: &Path) -> bool {
         let named = without_dots(named);
+        let spelled = self
+            .changed
+            .iter()
+            .map(|(spelled, base)| (&**spelled, base.clone()));
+        let spelled = spelled.filter(|(dir, _)| named.starts_with(dir));
+        // The outermost: what is further in may be such a link, and lead back to one of them.
         let mut around: Vec<&Path> = named.ancestors().collect();
         around.reverse();
-        let below = around.into_iter().find_map(|dir| {
-            let base = real(dir);
-            let rest = named.strip_prefix(dir).ok()?;
-            self.changed.contains(&base).then(|| base.join(rest))
-        });
+        let mut others = around.into_iter().map(|dir| (dir, real(dir)));
+        let other = others.find(|(_, base)| self.changed.iter().any(|(_, known)| known == base));
+        let nearest = spelled
+            .chain(other)
+            .max_by_key(|(dir, _)| dir.components().count());
         // A path that ends with the directory itself is joined with nothing.
-        below.is_some_and(|below| below.components().ne(real_path.components()))
+        let is_elsewhere = |rest: &Path, base: &Path| base.join(rest).components().ne(real_path.components());
+        nearest.is_some_and(|(dir, base)| {
+            let rest = named.strip_prefix(dir);
+            rest.is_ok_and(|rest| is_elsewhere(rest, &base))
+        })
     }
 
     fn named(&self, path: &str, from: &Path, setting: &str) -> Result<PathBuf, NodeError> {
