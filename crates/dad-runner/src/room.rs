@@ -26,6 +26,8 @@ pub(crate) const MOST_PARALLEL: usize = 64;
 pub(crate) struct Branch {
     places: Arc<Semaphore>,
     around: Option<Arc<Branch>>,
+    /// Held while it waits for a place: what comes back meanwhile needs none of its own.
+    entering: tokio::sync::Mutex<()>,
     state: Mutex<BranchState>,
 }
 
@@ -44,6 +46,7 @@ impl Branch {
         Arc::new(Self {
             places: Arc::clone(place.semaphore()),
             around: around.cloned(),
+            entering: tokio::sync::Mutex::default(),
             state: Mutex::new(BranchState {
                 active: 1,
                 place: Some(place),
@@ -81,6 +84,7 @@ impl Branch {
     /// One more of it executes, once there is a place for it.
     fn enter(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
+            let _entering = self.entering.lock().await;
             if self.is_joined() {
                 return;
             }

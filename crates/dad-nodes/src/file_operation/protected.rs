@@ -224,16 +224,15 @@ impl Protected {
 fn hooks_path(project: &Path) -> Option<PathBuf> {
     let tree = project.ancestors().find(|dir| dir.join(".git").exists())?;
     let git = git_dir(tree)?;
-    // A linked working tree has the configuration of its repository, and may have one of its own.
+    // A linked working tree has the configuration of its repository, and may have one of its own, which comes first.
     let common = std::fs::read_to_string(git.join("commondir")).unwrap_or_default();
     let configs = [
-        git.join(common.trim()).join("config"),
         git.join("config.worktree"),
+        git.join(common.trim()).join("config"),
     ];
-    let texts = configs
+    let named = configs
         .iter()
-        .filter_map(|path| std::fs::read_to_string(path).ok());
-    let named = texts.filter_map(|config| configured_hooks(&config)).last()?;
+        .find_map(|path| configured_hooks(&std::fs::read_to_string(path).ok()?))?;
     Some(real(&tree.join(named)))
 }
 
