@@ -381,10 +381,8 @@ impl Walk {
             return Ok(false);
         }
         let variables = self.recorded_variables(path, frame)?.into_json();
-        let ruling = self.driver.ruling(&Intended {
-            arguments: variables.get(),
-            ..self.driver.intended(path)
-        });
+        let (at, arguments) = (self.driver.intended(path), variables.get());
+        let ruling = self.driver.ruling(&Intended { arguments, ..at });
         Ok(ruling.is_some_and(|ruling| ruling.rule.decision != RuleDecision::Allow))
     }
 
