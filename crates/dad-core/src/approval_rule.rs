@@ -16,7 +16,7 @@ pub struct ApprovalRule {
     /// The step or component, as selectors name it; of a tool the step that calls the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub element: Option<PathSelector>,
-    /// The type of the node, if it is the step itself that executes.
+    /// The type of the node: of a step, and, for `deny` and `ask`, also of what stands behind the tool that a model calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<NodeType>,
     /// The name of the tool that a model calls.

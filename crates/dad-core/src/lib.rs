@@ -54,7 +54,7 @@ pub use path::{HierarchyPath, PathError, PathSelector, Segment, SelectError, com
 pub use printable::{is_printable, printable};
 pub use result::{ArtifactRef, ComponentResult, ErrorInfo, FirstFailure, StatusCounts, StepResult};
 pub use run_id::{RunId, RunIdError, RunKind};
-pub use secret::{Redactor, SecretRegistry, StreamRedactor};
+pub use secret::{Redactor, SecretRegistry, StreamRedactor, has_mask};
 pub use size::{ParseSizeError, count, format_size, parse_size};
 pub use status::{RunStatus, StepStatus};
 pub use suggest::nearest;

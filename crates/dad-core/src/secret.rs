@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::{Bound, Range};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, BuildError, Input, MatchKind};
 use serde_json::Value;
 
 use crate::spellings::{Spellings, is_of_encoding, spellings};
@@ -14,6 +14,19 @@ pub(crate) const MASK: &str = "[redacted]";
 
 /// Values shorter than this are refused as secrets: masking them would make unrelated text unreadable.
 pub(crate) const SHORTEST_SECRET: usize = 6;
+
+/// Whether a mask stands in any text of a JSON value: what it was made of is not known.
+#[must_use]
+pub fn has_mask(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(MASK),
+        Value::Array(items) => items.iter().any(has_mask),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(key, value)| key.contains(MASK) || has_mask(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
 
 /// The secrets known to one run, and what recognises them in text.
 ///
@@ -116,35 +129,77 @@ pub struct Redactor {
     longest: usize,
 }
 
+/// As much of each spelling as its automaton knows, in bytes: an automaton takes hundreds of bytes of memory for each.
+const HEAD: usize = 64;
+
+/// Finds spellings by their heads.
+struct Finder {
+    heads: AhoCorasick,
+    /// Of each head the spellings that begin with it, and those that it begins with, the longest first.
+    spellings: Vec<Vec<Vec<u8>>>,
+}
+
+impl Finder {
+    fn new(patterns: &BTreeSet<Vec<u8>>) -> Result<Self, BuildError> {
+        let head = |pattern: &Vec<u8>| pattern[..pattern.len().min(HEAD)].to_vec();
+        let mut heads: Vec<Vec<u8>> = patterns.iter().map(head).collect();
+        heads.dedup();
+        let with_head = |head: &Vec<u8>| {
+            let longer = patterns.range::<[u8], _>((Bound::Included(head.as_slice()), Bound::Unbounded));
+            let longer = longer.take_while(|pattern| pattern.starts_with(head));
+            let shorter = (1..head.len()).filter_map(|len| patterns.get(&head[..len]));
+            let mut all: Vec<Vec<u8>> = longer.chain(shorter).cloned().collect();
+            all.sort_unstable_by_key(|pattern| std::cmp::Reverse(pattern.len()));
+            all
+        };
+        let mut builder = AhoCorasick::builder();
+        Ok(Self {
+            heads: builder.match_kind(MatchKind::LeftmostLongest).build(&heads)?,
+            spellings: heads.iter().map(with_head).collect(),
+        })
+    }
+
+    /// Where spellings are, in order; of those that overlap the first.
+    fn find(&self, bytes: &[u8]) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        let mut at = 0;
+        while let Some(head) = self.heads.find(Input::new(bytes).range(at..)) {
+            let start = head.start();
+            let mut spellings = self.spellings[head.pattern().as_usize()].iter();
+            match spellings.find(|spelling| bytes[start..].starts_with(spelling)) {
+                Some(spelling) => {
+                    at = start + spelling.len();
+                    found.push(start..at);
+                }
+                None => at = start + 1,
+            }
+        }
+        found
+    }
+}
+
 /// Finds secrets.
 struct Search {
-    plain: AhoCorasick,
-    encoded: AhoCorasick,
+    plain: Finder,
+    encoded: Finder,
     /// The length of the shortest encoded spelling.
     shortest_encoded: usize,
 }
 
 impl Search {
     fn new(patterns: &Patterns) -> Option<Self> {
-        let automaton = |patterns: &BTreeSet<Vec<u8>>| {
-            let mut builder = AhoCorasick::builder();
-            builder
-                .match_kind(MatchKind::LeftmostLongest)
-                .build(patterns)
-                .ok()
-        };
         Some(Self {
-            plain: automaton(&patterns.plain)?,
-            encoded: automaton(&patterns.encoded)?,
+            plain: Finder::new(&patterns.plain).ok()?,
+            encoded: Finder::new(&patterns.encoded).ok()?,
             shortest_encoded: patterns.encoded.iter().map(Vec::len).min().unwrap_or(usize::MAX),
         })
     }
 
     /// Where secrets are, in order, each place once.
     fn find(&self, bytes: &[u8]) -> Vec<Range<usize>> {
-        let mut found: Vec<Range<usize>> = self.plain.find_iter(bytes).map(|found| found.range()).collect();
+        let mut found = self.plain.find(bytes);
         if self.may_be_encoded(bytes) {
-            found.extend(self.encoded.find_iter(bytes).map(|found| found.range()));
+            found.extend(self.encoded.find(bytes));
             merge(&mut found);
         }
         found
@@ -586,6 +641,29 @@ mod tests {
         let (first, second) = SECRET.split_at(7);
         let shown = stream.push(first) + &stream.push(second) + &stream.finish();
         assert_eq!(shown, MASK);
+    }
+
+    /// An automaton of the whole would take gigabytes.
+    #[test]
+    fn a_secret_of_many_pages_is_masked_and_what_begins_like_it_is_not() {
+        let long: String = (0..30_000).map(|number| format!("{number:05}/")).collect();
+        let registry = SecretRegistry::new();
+        assert!(registry.add(&long) && registry.add("00000/00001/"));
+        let redactor = registry.redactor();
+        let encoded = STANDARD.encode(&long);
+        assert_eq!(
+            redactor.redact(&format!("a {long} b {encoded} c")),
+            "a [redacted] b [redacted] c"
+        );
+        let (begun, rest) = long.split_at(1000);
+        assert_eq!(
+            redactor.redact(&format!("{begun}x{}", &rest[1..])),
+            format!("[redacted]{}x{}", &begun[12..], &rest[1..])
+        );
+        let mut stream = registry.stream();
+        let mut shown: String = [begun, rest, " b"].map(|piece| stream.push(piece)).concat();
+        shown += &stream.finish();
+        assert_eq!(shown, "[redacted] b");
     }
 
     #[test]

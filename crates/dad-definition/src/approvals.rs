@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dad_core::{ApprovalRule, HierarchyPath, NodeType, RuleDecision};
+use dad_core::{ApprovalRule, HierarchyPath, NodeType, RuleDecision, has_mask};
 use globset::{GlobBuilder, GlobMatcher};
 use serde_json::Value;
 
@@ -19,6 +19,8 @@ pub struct Intended<'a> {
     pub tool: Option<&'a str>,
     /// Rendered settings, variables of a component, or the arguments of a tool.
     pub arguments: &'a Value,
+    /// What the call of a tool executes: the type of the node, and its settings.
+    pub target: Option<(&'a NodeType, &'a Value)>,
 }
 
 /// A rule that can be compared.
@@ -37,7 +39,7 @@ pub struct Intended<'a> {
 /// let path = "a_root.main.ask".parse()?;
 /// let holds = |command| {
 ///     let arguments = json!({ "command": command });
-///     rule.holds(&Intended { agent: "a_root", path: &path, node: None, tool: Some("run"), arguments: &arguments })
+///     rule.holds(&Intended { agent: "a_root", path: &path, node: None, tool: Some("run"), arguments: &arguments, target: None })
 /// };
 /// assert!(holds(json!(["cargo", "test", "--quiet"])));
 /// assert!(!holds(json!(["cargo", "tests"])) && !holds(json!("cargo test; rm -rf /")));
@@ -66,7 +68,7 @@ impl ReadyRule {
             (Some(pattern), None) if !pattern.is_object() => {
                 return Err("`arguments` is an object, such as { path: … }".to_owned());
             }
-            (Some(pattern), None) => Some(Pattern::read(pattern)?),
+            (Some(pattern), None) => Some(Pattern::read(pattern, rule.decision)?),
             (None, Some(value)) => Some(Pattern::Equal(value.clone())),
             (None, None) => None,
         };
@@ -79,11 +81,21 @@ impl ReadyRule {
         &self.rule
     }
 
-    /// Whether the rule is about something that is to execute. An `allow` has to name every argument that is given; for the
-    /// others the arguments that it names are enough.
+    /// Whether the rule is about something that is to execute, for which a call stands by its tool and by the node behind it. An `allow` has to name the tool if it is about a call, and every
+    /// argument that is given; for the others what they name is enough. What holds a masked value is not known exactly.
     #[must_use]
     pub fn holds(&self, intended: &Intended<'_>) -> bool {
         let rule = &self.rule;
+        let allows = rule.decision == RuleDecision::Allow;
+        let target = intended.target.filter(|_| rule.node.is_some());
+        let (node, arguments) = match target {
+            Some((node, settings)) => (Some(node), settings),
+            None => (intended.node, intended.arguments),
+        };
+        let is_known = rule.tool.is_some() || intended.tool.is_none();
+        if allows && (!is_known || (rule.exactly.is_some() && has_mask(arguments))) {
+            return false;
+        }
         let is =
             |wanted: Option<&str>, found: Option<&str>| wanted.is_none_or(|wanted| found == Some(wanted));
         is(
@@ -91,16 +103,16 @@ impl ReadyRule {
             Some(intended.agent),
         ) && is(
             rule.node.as_ref().map(NodeType::as_str),
-            intended.node.map(NodeType::as_str),
+            node.map(NodeType::as_str),
         ) && is(rule.tool.as_deref(), intended.tool)
             && rule
                 .element
                 .as_ref()
                 .is_none_or(|element| element.matches(intended.path))
-            && self.pattern.as_ref().is_none_or(|pattern| {
-                let every = rule.decision == RuleDecision::Allow;
-                pattern.fits(intended.arguments, every)
-            })
+            && self
+                .pattern
+                .as_ref()
+                .is_none_or(|pattern| pattern.fits(arguments, allows))
     }
 }
 
@@ -126,6 +138,8 @@ enum Pattern {
     Glob(GlobMatcher),
     /// `{ $one_of: [a, b] }`
     OneOf(Vec<Pattern>),
+    /// `{ $some: … }`: a list of whose items one fits.
+    Some(Box<Pattern>),
     /// `{ $each: … }`: a list whose items all fit.
     Each(Box<Pattern>),
     /// A list item by item; `{ $rest: … }` as its last one is about all that follow.
@@ -134,22 +148,23 @@ enum Pattern {
 }
 
 impl Pattern {
-    fn read(value: &Value) -> Result<Self, String> {
+    fn read(value: &Value, decision: RuleDecision) -> Result<Self, String> {
+        let read = |value: &Value| Self::read(value, decision);
         match value {
             Value::Array(items) => {
                 let rest = items.last().and_then(|last| last.as_object()?.get("$rest"));
                 let single = items.split_last().map_or(&[][..], |(_, before)| before);
                 let items = if rest.is_some() { single } else { items };
-                let items = items.iter().map(Self::read).collect::<Result<_, _>>()?;
-                Ok(Self::List(items, rest.map(Self::read).transpose()?.map(Box::new)))
+                let items = items.iter().map(read).collect::<Result<_, _>>()?;
+                Ok(Self::List(items, rest.map(read).transpose()?.map(Box::new)))
             }
             Value::Object(fields) => match fields.iter().find(|(name, _)| name.starts_with('$')) {
-                Some((name, of)) if fields.len() == 1 => Self::matcher(name, of),
+                Some((name, of)) if fields.len() == 1 => Self::matcher(name, of, decision),
                 Some((name, _)) => Err(format!("`{name}` must be the only key")),
                 None => {
                     let fields = fields
                         .iter()
-                        .map(|(name, value)| Ok((name.clone(), Self::read(value)?)));
+                        .map(|(name, value)| Ok((name.clone(), read(value)?)));
                     fields.collect::<Result<_, String>>().map(Self::Object)
                 }
             },
@@ -157,7 +172,8 @@ impl Pattern {
         }
     }
 
-    fn matcher(name: &str, of: &Value) -> Result<Self, String> {
+    fn matcher(name: &str, of: &Value, decision: RuleDecision) -> Result<Self, String> {
+        let read = |value: &Value| Self::read(value, decision);
         match (name, of) {
             ("$any", Value::Bool(true)) => Ok(Self::Any),
             ("$any", _) => Err("`$any` is written { $any: true }".to_owned()),
@@ -169,14 +185,19 @@ impl Pattern {
             }
             ("$glob", _) => Err("`$glob` is a text, such as { $glob: \"src/**\" }".to_owned()),
             ("$one_of", Value::Array(items)) => {
-                let items = items.iter().map(Self::read).collect::<Result<_, _>>()?;
+                let items = items.iter().map(read).collect::<Result<_, _>>()?;
                 Ok(Self::OneOf(items))
             }
             ("$one_of", _) => Err("`$one_of` is a list".to_owned()),
-            ("$each", of) => Ok(Self::Each(Box::new(Self::read(of)?))),
+            ("$each", of) => Ok(Self::Each(Box::new(read(of)?))),
+            ("$some", _) if decision == RuleDecision::Allow => Err(
+                "`$some` is for `deny` and `ask`: an `allow` has to name every item, such as by `$each`"
+                    .to_owned(),
+            ),
+            ("$some", of) => Ok(Self::Some(Box::new(read(of)?))),
             ("$rest", _) => Err("`$rest` stands at the end of a list".to_owned()),
             _ => {
-                let known = ["$any", "$glob", "$one_of", "$each", "$rest"];
+                let known = ["$any", "$glob", "$one_of", "$each", "$some", "$rest"];
                 let near = dad_core::nearest(name, known).map(|near| format!(", did you mean `{near}`?"));
                 Err(format!(
                     "`{name}` is not known{}; there are {}",
@@ -187,12 +208,18 @@ impl Pattern {
         }
     }
 
-    /// Whether a value fits; with `every`, an object has no further fields but null ones.
+    /// Whether a value fits. With `every` it is to be all that is meant: an object has no further fields but null ones, a text has
+    /// one reading. Without, it fits if it may be what is meant, however it is spelt.
     fn fits(&self, value: &Value, every: bool) -> bool {
         match (self, value) {
+            (Self::Equal(Value::Number(wanted)), Value::Number(number)) if !every => {
+                wanted == number || wanted.as_f64() == number.as_f64()
+            }
             (Self::Equal(wanted), value) => wanted == value,
             (Self::Any, _) => true,
-            (Self::Glob(glob), Value::String(text)) => is_plain(text) && glob.is_match(text),
+            (Self::Glob(glob), Value::String(text)) if every => is_plain(text) && glob.is_match(text),
+            (Self::Glob(glob), Value::String(text)) => glob.is_match(text) || may_lead_to(glob, text),
+            (Self::Some(pattern), Value::Array(items)) => items.iter().any(|item| pattern.fits(item, every)),
             (Self::OneOf(patterns), value) => patterns.iter().any(|pattern| pattern.fits(value, every)),
             (Self::Each(pattern), Value::Array(items)) => items.iter().all(|item| pattern.fits(item, every)),
             (Self::List(patterns, rest), Value::Array(items)) => {
@@ -228,6 +255,21 @@ fn is_plain(text: &str) -> bool {
     !text.is_empty() && text.chars().all(is_plain) && !text.split('/').any(|name| name == "..")
 }
 
+/// Whether a text is a path to what a glob is about, written in a longer way; of one that leads out of where it begins it is not
+/// known.
+fn may_lead_to(glob: &GlobMatcher, text: &str) -> bool {
+    let mut names = Vec::new();
+    for name in text.split('/').filter(|name| !matches!(*name, "" | ".")) {
+        match name {
+            ".." if names.pop().is_none() => return true,
+            ".." => {}
+            name => names.push(name),
+        }
+    }
+    let root = if text.starts_with('/') { "/" } else { "" };
+    glob.is_match(format!("{root}{}", names.join("/")))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -245,6 +287,7 @@ mod tests {
             node: None,
             tool: Some("t"),
             arguments,
+            target: None,
         })
     }
 
@@ -290,6 +333,78 @@ mod tests {
     }
 
     #[test]
+    fn a_deny_is_about_a_path_however_it_is_written() {
+        let denied = |text: &str| {
+            holds(
+                &json!({ "arguments": { "p": { "$glob": "secrets/**" } }, "decision": "deny" }),
+                &json!({ "p": text }),
+            )
+        };
+        for text in [
+            "secrets/key",
+            "./secrets/key",
+            "secrets//key",
+            "src/../secrets/key",
+            "secrets/my key",
+            "secrets/$HOME",
+            "secrets/a\nb",
+            "../project/secrets/key",
+        ] {
+            assert!(denied(text), "{text:?}");
+        }
+        for text in ["src/secrets.rs", "src/../a.rs", "/secrets/key", "a b"] {
+            assert!(!denied(text), "{text:?}");
+        }
+        let absolute = json!({ "arguments": { "p": { "$glob": "/etc/**" } }, "decision": "ask" });
+        assert!(holds(&absolute, &json!({ "p": "/usr/..//etc/passwd" })));
+    }
+
+    #[test]
+    fn a_deny_is_about_a_number_however_it_is_written() {
+        let rule = |decision: &str| json!({ "arguments": { "n": 1 }, "decision": decision });
+        assert!(holds(&rule("deny"), &json!({ "n": 1.0 })) && holds(&rule("ask"), &json!({ "n": 1 })));
+        assert!(!holds(&rule("deny"), &json!({ "n": 2 })) && !holds(&rule("allow"), &json!({ "n": 1.0 })));
+    }
+
+    #[test]
+    fn a_deny_finds_one_item_of_a_list() {
+        let remove = json!({ "commands": { "$some": ["rm", { "$rest": { "$any": true } }] } });
+        let rule = json!({ "arguments": remove, "decision": "deny" });
+        assert!(holds(
+            &rule,
+            &json!({ "commands": [["true"], ["rm", "-r", "a"]] })
+        ));
+        assert!(!holds(&rule, &json!({ "commands": [["true"], ["echo", "rm"]] })));
+        assert!(!holds(&rule, &json!({ "commands": [] })));
+    }
+
+    #[test]
+    fn an_allow_of_a_step_does_not_allow_its_calls_of_tools() {
+        let path: HierarchyPath = "r.f.ask".parse().unwrap();
+        let rule = |decision: &str| {
+            ReadyRule::new(serde_json::from_value(json!({ "element": "ask", "decision": decision })).unwrap())
+                .unwrap()
+        };
+        let intended = |tool| Intended {
+            agent: "r",
+            path: &path,
+            node: None,
+            tool,
+            arguments: &Value::Null,
+            target: None,
+        };
+        assert!(rule("allow").holds(&intended(None)) && !rule("allow").holds(&intended(Some("run"))));
+        assert!(rule("deny").holds(&intended(Some("run"))) && rule("ask").holds(&intended(Some("run"))));
+    }
+
+    #[test]
+    fn an_agreement_to_a_masked_value_covers_no_other_that_is_masked() {
+        let given = json!({ "commands": [["curl", "-d", "[redacted]"]] });
+        let rule = |decision: &str| json!({ "exactly": given, "decision": decision });
+        assert!(!holds(&rule("allow"), &given) && holds(&rule("deny"), &given));
+    }
+
+    #[test]
     fn what_looks_like_a_pattern_in_arguments_is_none() {
         let given = json!({ "p": { "$any": true } });
         assert!(holds(&json!({ "exactly": given, "decision": "allow" }), &given));
@@ -328,6 +443,10 @@ mod tests {
                 "at the end of a list",
             ),
             (
+                json!({ "tool": "a", "arguments": { "a": { "$some": "x" } }, "decision": "allow" }),
+                "`$some` is for `deny` and `ask`",
+            ),
+            (
                 json!({ "tool": "a", "arguments": {}, "exactly": {}, "decision": "ask" }),
                 "exclude each other",
             ),
@@ -352,6 +471,7 @@ mod tests {
             node: None,
             tool: Some("t"),
             arguments: &Value::Null,
+            target: None,
         };
         let rules = [rule("allow"), rule("deny"), rule("ask")];
         let decides = |rules: &[ReadyRule]| deciding(rules, &intended).map(|rule| rule.rule().decision);

@@ -8,7 +8,7 @@ use dad_runner::{NodeContext, NodeError};
 use serde::Serialize;
 use tokio::process::Command;
 
-/// How often a command is tried again while somebody else holds the index, and the pause before.
+/// How often a command is tried again while another process holds the index, and the pause before.
 const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(100);
 

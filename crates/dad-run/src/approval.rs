@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-/// What somebody says to a question for approval.
+/// An answer to a question for approval.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ApprovalAnswer {
     /// It executes as it is: `{"approve": true}`; with `"for_run": true` the same executes in the rest of the run without a

@@ -1,4 +1,4 @@
-//! What other processes tell the one that drives a run: a file each, under a name that only one of them gets.
+//! What other processes say to the driver of a run: a file each, under a name that only one of them gets.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -21,7 +21,7 @@ use crate::projection::to_file_text;
 /// The longest message that is sent or read, in bytes.
 const LONGEST_MESSAGE: u64 = 16 * 1024 * 1024;
 
-/// What is told to a run from outside: the content of a file of `.run/inbox/`.
+/// A message to a run from outside: the content of a file of `.run/inbox/`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     /// Version of the format.

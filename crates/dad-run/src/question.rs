@@ -1,4 +1,4 @@
-//! What a run asks that nobody in its process answers: the question survives the process, and so does the answer.
+//! Questions that no handler in the process answers: they survive the process, and so do the answers.
 
 use dad_core::{ApprovalRule, Clean, Digest, HierarchyPath, NodeType, Timestamp};
 use dad_events::{EventBody, Origin, QuestionAsked, QuestionKind};
@@ -111,7 +111,7 @@ pub struct NewAnswer<'a> {
     pub rule: Option<&'a ApprovalRule>,
 }
 
-/// What somebody said to a question.
+/// What a person or program said to a question.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     /// The answer.
@@ -208,7 +208,7 @@ impl RunDriver {
         Ok(id)
     }
 
-    /// What somebody outside has said already to a question that the run asked before it was resumed, and its id; given
+    /// The answer from outside to a question that the run asked before it was resumed, and the id of the question; given
     /// once.
     ///
     /// # Errors
@@ -233,7 +233,7 @@ impl RunDriver {
             .is_some_and(|history| history.open_questions().any(is_open))
     }
 
-    /// The same question, if the run asked it before it was resumed and nobody has answered it.
+    /// The same question, if the run asked it before it was resumed and it has no answer.
     fn asked_before(
         &self,
         path: &HierarchyPath,
@@ -256,7 +256,7 @@ impl RunDriver {
         Ok(same.then(|| open.id.clone()))
     }
 
-    /// What somebody outside said to a question; given once.
+    /// The answer from outside to a question; given once.
     #[must_use]
     pub fn take_answer(&self, id: &str) -> Option<Answer> {
         let mut state = self.inner().state();
@@ -283,7 +283,7 @@ impl RunDriver {
         Ok(is_first)
     }
 
-    /// Notes what a step or component was given as its input, or what somebody said about executing it.
+    /// Notes what a step or component was given as its input, or what was answered about executing it.
     ///
     /// # Errors
     /// If the run has ended or the record cannot be written.

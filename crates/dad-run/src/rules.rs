@@ -3,7 +3,7 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use dad_core::{ApprovalRule, HierarchyPath, NodeType, PathSelector, RuleDecision};
+use dad_core::{ApprovalRule, HierarchyPath, PathSelector, RuleDecision};
 use dad_definition::{Intended, ReadyRule, deciding};
 use serde_json::Value;
 
@@ -74,28 +74,29 @@ impl Rules {
 }
 
 impl RunDriver {
+    /// The step or component at a path as rules are about it, before it is said what of it is to execute.
+    #[must_use]
+    pub fn intended<'a>(&'a self, path: &'a HierarchyPath) -> Intended<'a> {
+        Intended {
+            agent: self.handle().identity().root_id.as_str(),
+            path,
+            node: None,
+            tool: None,
+            arguments: &Value::Null,
+            target: None,
+        }
+    }
+
     /// The rule that decides about something, if there is one.
     #[must_use]
-    pub fn ruling(
-        &self,
-        path: &HierarchyPath,
-        (node, tool): (Option<&NodeType>, Option<&str>),
-        arguments: &Value,
-    ) -> Option<Ruling> {
+    pub fn ruling(&self, intended: &Intended<'_>) -> Option<Ruling> {
         let Rules {
             definition,
             user,
             run,
         } = &self.inner().rules;
         let run = run.read().unwrap_or_else(PoisonError::into_inner);
-        let intended = Intended {
-            agent: self.handle().identity().root_id.as_str(),
-            path,
-            node: node.filter(|_| tool.is_none()),
-            tool,
-            arguments,
-        };
-        let found = deciding(definition.iter().chain(user).chain(&*run), &intended)?;
+        let found = deciding(definition.iter().chain(user).chain(&*run), intended)?;
         let is_in = |rules: &[ReadyRule]| rules.iter().any(|rule| std::ptr::eq(rule, found));
         let origin = match (is_in(definition), is_in(user)) {
             (true, _) => RuleOrigin::Definition,
@@ -122,18 +123,13 @@ impl RunDriver {
 
     /// The rule that allows the same for the rest of the run: in all iterations of the loops around, with the very arguments.
     #[must_use]
-    pub fn rule_for_run(
-        &self,
-        path: &HierarchyPath,
-        (node, tool): (Option<&NodeType>, Option<&str>),
-        arguments: &Value,
-    ) -> ApprovalRule {
+    pub fn rule_for_run(&self, intended: &Intended<'_>) -> ApprovalRule {
         ApprovalRule {
             agent: Some(self.handle().identity().root_id.clone()),
-            element: path.without_iterations().as_str().parse::<PathSelector>().ok(),
-            node: node.filter(|_| tool.is_none()).cloned(),
-            tool: tool.map(str::to_owned),
-            exactly: Some(arguments.clone()),
+            element: Some(PathSelector::from(intended.path.without_iterations())),
+            node: intended.node.cloned(),
+            tool: intended.tool.map(str::to_owned),
+            exactly: Some(intended.arguments.clone()),
             decision: RuleDecision::Allow,
             ..ApprovalRule::default()
         }

@@ -562,7 +562,7 @@ impl RunView {
         self.answers().iter().map(load)
     }
 
-    /// Whether somebody agreed that a step or component executes as it is about to.
+    /// Whether a person agreed that a step or component executes as it is about to.
     #[must_use]
     pub fn is_approved(&self, path: &HierarchyPath, facts: Digest) -> bool {
         self.state.entries.approved.get(path) == Some(&facts)
@@ -627,6 +627,7 @@ impl RunView {
     pub(crate) fn without_answers(mut self) -> Self {
         self.state.entries.answers.clear();
         self.state.entries.approved.clear();
+        self.state.entries.run_rules.clear();
         self
     }
 

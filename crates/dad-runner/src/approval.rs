@@ -1,6 +1,7 @@
-//! Somebody's agreement before something executes.
+//! The agreement of a person, handler or rule before something executes.
 
-use dad_core::{Clean, Digest, ErrorInfo, HierarchyPath, NodeType, RuleDecision, StepStatus};
+use dad_core::{Clean, Digest, ErrorInfo, HierarchyPath, NodeType, Redactor, RuleDecision, StepStatus};
+use dad_definition::Intended;
 use dad_events::{AnswerCheck, ApprovalRequiredEvent, QuestionKind};
 use dad_run::driver::{NewAnswer, NewQuestion, RunDriver};
 use dad_run::{
@@ -15,7 +16,7 @@ use crate::input::{Asker, record_edited};
 use crate::waiting::BusyStep;
 use crate::walk::Walk;
 
-/// What somebody is to agree to.
+/// What is to be agreed to.
 pub(crate) struct Intent<'a> {
     /// Whose input may be changed; `None` if there is none to change.
     pub(crate) asker: Option<Asker<'a>>,
@@ -28,10 +29,60 @@ pub(crate) struct Intent<'a> {
     pub(crate) settings: Clean<Value>,
     /// What it would do, for people.
     pub(crate) preview: Clean<String>,
-    /// The tool that a model wants to call, if that is what it is about.
-    pub(crate) tool: Option<&'a str>,
+    /// The call of a tool that a model wants, if that is what it is about.
+    pub(crate) call: Option<CleanCall<'a>>,
     /// Digest of what is shown, which the agreement holds for.
     pub(crate) facts: Digest,
+}
+
+/// A call of a tool that a model wants.
+#[derive(Clone, Copy, Debug)]
+pub struct WantedCall<'a> {
+    /// The name of the tool.
+    pub tool: &'a str,
+    /// What the model gives.
+    pub arguments: &'a Value,
+    /// The type of the node behind the tool, else the name of the callback.
+    pub node: &'a NodeType,
+    /// The settings of that node, with what the definition fixed.
+    pub settings: &'a Value,
+}
+
+/// The same without secrets.
+pub(crate) struct CleanCall<'a> {
+    tool: &'a str,
+    arguments: Clean<Value>,
+    node: &'a NodeType,
+    settings: Clean<Value>,
+}
+
+impl<'a> CleanCall<'a> {
+    pub(crate) fn new(call: &WantedCall<'a>, redactor: &Redactor) -> Self {
+        Self {
+            tool: call.tool,
+            arguments: Clean::redact(call.arguments.clone(), redactor),
+            node: call.node,
+            settings: Clean::redact(call.settings.clone(), redactor),
+        }
+    }
+
+    /// As questions show it.
+    pub(crate) fn shown(&self, redactor: &Redactor) -> Clean<Value> {
+        Clean::render(
+            json!({ "tool": self.tool, "arguments": self.arguments.get() }),
+            redactor,
+        )
+    }
+
+    /// As rules are about it.
+    pub(crate) fn intended<'i>(&'i self, at: Intended<'i>) -> Intended<'i> {
+        Intended {
+            tool: Some(self.tool),
+            arguments: self.arguments.get(),
+            target: Some((self.node, self.settings.get())),
+            ..at
+        }
+    }
 }
 
 /// Who agreed.
@@ -56,7 +107,7 @@ pub(crate) enum Approval {
 }
 
 impl Intent<'_> {
-    /// Asks until somebody has said something, unless somebody agreed to the same before the run was resumed.
+    /// Asks until there is an answer, unless a person agreed to the same before the run was resumed.
     pub(crate) async fn approval(
         self,
         walk: &Walk,
@@ -107,8 +158,7 @@ impl Intent<'_> {
         let value = Clean::redact(value, &driver.handle().secrets().redactor());
         let parsed = ApprovalAnswer::parse(value.get());
         let for_run = matches!(parsed, Ok(ApprovalAnswer::Yes { for_run: true }));
-        let rule =
-            for_run.then(|| driver.rule_for_run(self.path, (self.node_type, self.tool), self.arguments()));
+        let rule = for_run.then(|| driver.rule_for_run(&self.intended(driver)));
         driver.answered(NewAnswer {
             path: self.path,
             kind: QuestionKind::Approval,
@@ -137,19 +187,22 @@ impl Intent<'_> {
     }
 
     fn ruling(&self, driver: &RunDriver) -> Option<Ruling> {
-        let is_ruled = driver.has_rules();
-        let what = (self.node_type, self.tool);
-        is_ruled
-            .then(|| driver.ruling(self.path, what, self.arguments()))
+        driver
+            .has_rules()
+            .then(|| driver.ruling(&self.intended(driver)))
             .flatten()
     }
 
     /// What rules are about.
-    fn arguments(&self) -> &Value {
-        let settings = self.settings.get();
-        match self.tool {
-            Some(_) => &settings["arguments"],
-            None => settings,
+    fn intended<'i>(&'i self, driver: &'i RunDriver) -> Intended<'i> {
+        let at = driver.intended(self.path);
+        match &self.call {
+            Some(call) => call.intended(at),
+            None => Intended {
+                node: self.node_type,
+                arguments: self.settings.get(),
+                ..at
+            },
         }
     }
 

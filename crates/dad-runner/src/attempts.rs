@@ -61,9 +61,9 @@ pub(crate) enum Executed {
 pub(crate) struct FailureKind {
     /// Whether another one may succeed.
     pub(crate) retryable: bool,
-    /// Whether it waits for an answer; what it did so far is gone on with.
+    /// Whether it waits for an answer; it continues from what it did so far.
     pub(crate) suspends: bool,
-    /// How long whoever refused wants to be left alone.
+    /// How long the provider that refused wants no other request.
     pub(crate) retry_after: Option<Duration>,
 }
 
@@ -85,7 +85,7 @@ impl Step<'_> {
         let Execution { world, settings, .. } = execution;
         self.pause(pause_before(settings)).await;
         if world.kind() == Kind::Effect {
-            // Only the first is told as the reason of those behind it.
+            // Only the first stands as the reason of those behind it.
             self.inside.effects.note(&self.path);
         }
         let executed = self.attempts(execution).await?;

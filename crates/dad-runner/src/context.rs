@@ -16,7 +16,7 @@ use tokio_util::sync::WaitForCancellationFuture;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
-use crate::approval::{Agreement, Approval, Intent};
+use crate::approval::{Agreement, Approval, CleanCall, Intent, WantedCall};
 use crate::blocking::{Stop, run_blocking};
 use crate::limits::{Guard, Life};
 use crate::memo::Memo;
@@ -312,61 +312,61 @@ impl NodeContext {
     /// # Errors
     /// `denied` with the reason. Any other error has to be returned by the node as it is.
     pub async fn approve(&self, settings: Value, preview: String, facts: &Value) -> Result<(), NodeError> {
+        let settings = Clean::redact(settings, &self.redactor());
         self.agree(None, settings, preview, facts).await.map(drop)
     }
 
-    /// As [`approve`](Self::approve), for the call of a tool that a model wants: `settings` has its `arguments`, which rules may
-    /// be about. Says whether the person was shown it, or a rule agreed.
+    /// As [`approve`](Self::approve), for the call of a tool that a model wants, which rules may be about. Says whether the person was
+    /// shown it, or a rule agreed.
     ///
     /// # Errors
     /// As there.
     pub async fn approve_call(
         &self,
-        tool: &str,
-        settings: Value,
+        call: &WantedCall<'_>,
         preview: String,
         facts: &Value,
     ) -> Result<Agreement, NodeError> {
-        self.agree(Some(tool), settings, preview, facts).await
+        let redactor = self.redactor();
+        let call = CleanCall::new(call, &redactor);
+        let settings = call.shown(&redactor);
+        self.agree(Some(call), settings, preview, facts).await
     }
 
     /// Whether a rule denies the call of a tool or has a person asked about it.
     #[must_use]
-    pub fn is_ruled(&self, tool: &str, arguments: &Value) -> bool {
+    pub fn is_ruled(&self, call: &WantedCall<'_>) -> bool {
         let driver = &self.walk.driver;
         driver.has_rules() && {
-            let arguments = Clean::redact(arguments.clone(), &self.redactor());
-            let ruling = driver.ruling(self.path(), (None, Some(tool)), arguments.get());
+            let call = CleanCall::new(call, &self.redactor());
+            let ruling = driver.ruling(&call.intended(driver.intended(self.path())));
             ruling.is_some_and(|ruling| ruling.rule.decision != RuleDecision::Allow)
         }
     }
 
     async fn agree(
         &self,
-        tool: Option<&str>,
-        settings: Value,
+        call: Option<CleanCall<'_>>,
+        settings: Clean<Value>,
         preview: String,
         facts: &Value,
     ) -> Result<Agreement, NodeError> {
-        let redactor = self.redactor();
-        let (settings, preview) = (
-            Clean::redact(settings, &redactor),
-            Clean::redact(preview, &redactor),
-        );
         let intent = Intent {
             asker: None,
             path: self.path(),
             subject: None,
             node_type: Some(self.node_type()),
             settings,
-            preview,
-            tool,
+            preview: Clean::redact(preview, &self.redactor()),
+            call,
             facts: self.walk.driver.facts_digest(facts),
         };
         let mut busy = self.walk.busy.inside(&self.life.room);
         match intent.approval(&self.walk, &mut busy, self.life.listen()).await? {
             Approval::Granted(agreement) => Ok(agreement),
-            Approval::Edited(_) => Ok(Agreement::Shown),
+            Approval::Edited(_) => {
+                Err(NodeError::new("denied", "there is no input that could be changed").permanent())
+            }
             Approval::Denied(error) => Err(NodeError::from_info(error).permanent()),
             Approval::Pending(StepStatus::Cancelled) => {
                 Err(NodeError::new("cancelled", "the step is to stop").permanent())

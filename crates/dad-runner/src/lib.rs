@@ -48,7 +48,7 @@ mod subject;
 mod waiting;
 mod walk;
 
-pub use approval::Agreement;
+pub use approval::{Agreement, WantedCall};
 pub use blocking::{Stop, look};
 pub use context::NodeContext;
 pub use erased::node_type_info;

@@ -9,7 +9,7 @@ use dad_core::{
     Clean, Digest, ErrorInfo, Fingerprint, FirstFailure, HierarchyPath, RuleDecision, StepResult, StepStatus,
     StepValues, Timestamp, Usage,
 };
-use dad_definition::NodeElement;
+use dad_definition::{Intended, NodeElement};
 use dad_run::driver::{CommitDetails, StepStart};
 use dad_run::layout::{RESULT, WORLD};
 use dad_run::{
@@ -211,19 +211,19 @@ impl Step<'_> {
             .reuse_step(self.inside.entered, &self.path, node_type, from, reason);
         let totals = match taken {
             Ok(totals) => totals,
-            // The step fails: the run itself can go on, to what is to be done in any case.
+            // The step fails: the run itself continues, to what is to be done in any case.
             Err(error) if error.is_of_parent() => return self.fail_before_execution(None, error.to_info()),
             Err(error) => return Err(error),
         };
         Ok(Ended {
-            // What is reused is a result that others could go on from, a failure that was absorbed too.
+            // What is reused is a result that others could continue from, a failure that was absorbed too.
             status: StepStatus::Completed,
             totals,
             failures: Vec::new(),
         })
     }
 
-    /// Ends as somebody wants it who settled the step by hand.
+    /// Ends as the user wants it who settled the step by hand.
     fn settle(&self, settled: Settled) -> Result<Ended, RunError> {
         let mut summary = None;
         let (status, error) = match settled {
@@ -232,7 +232,7 @@ impl Step<'_> {
                 (StepStatus::Skipped, None)
             }
             Settled::Failed(reason) => {
-                let message = reason.unwrap_or_else(|| "somebody settled it so".to_owned());
+                let message = reason.unwrap_or_else(|| "it was settled so by hand".to_owned());
                 (
                     StepStatus::Failed,
                     Some(ErrorInfo::new("failed_by_hand", message)),
@@ -299,7 +299,11 @@ impl Step<'_> {
         let driver = &self.walk.driver;
         driver.has_rules() && {
             let settings = Clean::render(rendered.settings.clone(), &self.walk.run.secrets().redactor());
-            let ruling = driver.ruling(&self.path, (Some(&self.node.node_type), None), settings.get());
+            let ruling = driver.ruling(&Intended {
+                node: Some(&self.node.node_type),
+                arguments: settings.get(),
+                ..driver.intended(&self.path)
+            });
             ruling.is_some_and(|ruling| ruling.rule.decision != RuleDecision::Allow)
         }
     }
@@ -317,7 +321,7 @@ impl Step<'_> {
             node_type: Some(&self.node.node_type),
             settings: Clean::render(rendered.settings.clone(), &redactor),
             preview: Clean::redact(preview.shown, &redactor),
-            tool: None,
+            call: None,
             facts,
         }
     }

@@ -26,6 +26,8 @@ pub(crate) const MOST_PARALLEL: usize = 64;
 pub(crate) struct Branch {
     places: Arc<Semaphore>,
     around: Option<Arc<Branch>>,
+    /// Held while it waits for a place: what comes back meanwhile needs none of its own.
+    entering: tokio::sync::Mutex<()>,
     state: Mutex<BranchState>,
 }
 
@@ -44,6 +46,7 @@ impl Branch {
         Arc::new(Self {
             places: Arc::clone(place.semaphore()),
             around: around.cloned(),
+            entering: tokio::sync::Mutex::default(),
             state: Mutex::new(BranchState {
                 active: 1,
                 place: Some(place),
@@ -81,6 +84,7 @@ impl Branch {
     /// One more of it executes, once there is a place for it.
     fn enter(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
+            let _entering = self.entering.lock().await;
             if self.is_joined() {
                 return;
             }
@@ -300,11 +304,14 @@ impl StepRoom for Room {
         if let Some(branch) = &self.branch {
             branch.enter().await;
         }
-        let needs_files = {
+        let (was_away, needs_files) = {
             let mut state = self.state();
-            state.is_away = false;
-            state.needs_files
+            (std::mem::replace(&mut state.is_away, false), state.needs_files)
         };
+        if !was_away {
+            // Another part of the step came back meanwhile: one place is enough.
+            self.branch.iter().for_each(|branch| branch.leave());
+        }
         if needs_files {
             self.open_files().await;
         }
@@ -315,5 +322,24 @@ impl StepRoom for Room {
         if std::mem::replace(&mut state.is_away, false) {
             self.branch.iter().for_each(|branch| branch.enter_now());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn two_parts_of_a_step_that_come_back_take_one_place() {
+        let places = Arc::new(Semaphore::new(1));
+        let branch = Branch::begin(Arc::clone(&places).acquire_owned().await.unwrap(), None);
+        let room = Room::new(Some(&branch), &Descriptors::default());
+        room.leave();
+        let taken = Arc::clone(&places).acquire_owned().await.unwrap();
+        let both = async { tokio::join!(room.back(), room.back()) };
+        let (_, ()) = tokio::join!(both, async { drop(taken) });
+        assert_eq!(places.available_permits(), 0);
+        room.leave();
+        assert_eq!(places.available_permits(), 1);
     }
 }

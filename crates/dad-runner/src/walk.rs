@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use dad_core::{Clean, ErrorInfo, FirstFailure, HierarchyPath, RuleDecision, StepStatus};
-use dad_definition::{Component, Content, Expression, NodeElement, ProgramElement, Selected};
+use dad_definition::{Component, Content, Expression, Intended, NodeElement, ProgramElement, Selected};
 use dad_run::driver::{ComponentEnd, EnteredComponent, RunDriver};
 use dad_run::{
     AnswerWish, Asked, Descriptors, EntryPoint, Normaliser, RerunPlan, RunError, RunHandle, RunView, Side,
@@ -381,7 +381,8 @@ impl Walk {
             return Ok(false);
         }
         let variables = self.recorded_variables(path, frame)?.into_json();
-        let ruling = self.driver.ruling(path, (None, None), variables.get());
+        let (at, arguments) = (self.driver.intended(path), variables.get());
+        let ruling = self.driver.ruling(&Intended { arguments, ..at });
         Ok(ruling.is_some_and(|ruling| ruling.rule.decision != RuleDecision::Allow))
     }
 
@@ -407,7 +408,7 @@ impl Walk {
             node_type: None,
             settings: variables,
             preview: Clean::default(),
-            tool: None,
+            call: None,
             facts: self
                 .driver
                 .facts_digest(&json!({ "kind": component.kind, "variables": normalised })),

@@ -570,6 +570,20 @@ fn an_approval_of_the_previous_run_is_none_of_the_re_run() {
 }
 
 #[test]
+fn an_approval_of_a_component_does_not_cover_its_next_visit() {
+    let env = TestEnvironment::new();
+    env.write(
+        "flow.yaml",
+        "schema_version: 1\nkind: flow\nelements:\n  - subflow: inner\n    requires_approval: true\n    elements:\n      \
+         - { node: fails, type: command, settings: { commands: [[test, -e, there]] } }\n",
+    );
+    drop(env.run(&["run", "flow", "flow.yaml", "--no-input"]).expect(3));
+    drop(env.run(&["answer", "last", "--approve", "--no-input"]).expect(1));
+    let said = env.run(&["resume", "last", "--no-input"]).expect(3);
+    assert!(said.stderr.contains("flow_root.inner"), "{said}");
+}
+
+#[test]
 fn what_a_person_would_decide_by_is_what_was_asked() {
     let env = TestEnvironment::new();
     env.write(

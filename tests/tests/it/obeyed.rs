@@ -368,4 +368,36 @@ fn a_directory_that_git_was_told_to_take_hooks_from_is_protected() {
         is_protected(&env, &create(path), path);
     }
     assert_eq!(refusal(&env, &create("tools/other"), &json!({})), None);
+    for config in [
+        "[core] hooksPath = tools/git",
+        "[core]\n\thooksPath = \"tools/git\" # ours",
+        "[core]\n\thooksPath = tools/git ; ours",
+        "[core \"x\"]\n\thooksPath = tools/x\n[ core ]\n\thooksPath = \"tools\"/git",
+    ] {
+        env.write(".git/config", config);
+        is_protected(&env, &create("tools/git/pre-commit"), "tools/git/pre-commit");
+    }
+}
+
+#[test]
+fn hooks_of_a_linked_working_tree_and_of_a_repository_around_the_project_are_protected() {
+    let env = project();
+    env.write(".git", "gitdir: ../repository/worktrees/a\n");
+    let own = env.path("repository/worktrees/a");
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::write(own.join("commondir"), "../..\n").unwrap();
+    let config = "[core]\n\thooksPath = tools/git\n";
+    std::fs::write(env.path("repository/config"), config).unwrap();
+    is_protected(&env, &create("tools/git/pre-commit"), "tools/git/pre-commit");
+    // The last word is that of the working tree itself.
+    let config = "[core]\n\thooksPath = tools/own\n";
+    std::fs::write(own.join("config.worktree"), config).unwrap();
+    is_protected(&env, &create("tools/own/pre-commit"), "tools/own/pre-commit");
+
+    let env = project();
+    let around = env.path(".git");
+    std::fs::create_dir_all(&around).unwrap();
+    let config = "[core]\n\thooksPath = project/tools/git\n";
+    std::fs::write(around.join("config"), config).unwrap();
+    is_protected(&env, &create("tools/git/pre-commit"), "tools/git/pre-commit");
 }

@@ -65,7 +65,9 @@ fn refused(env: &TestEnvironment) -> String {
 
 #[test]
 fn a_rule_of_the_definition_agrees_and_is_recorded() {
-    let env = environment("[{ element: say, arguments: { commands: [[echo, { $one_of: [one, two] }]], $REST }, decision: allow }]".replace(", $REST", "").as_str());
+    let env = environment(
+        "[{ element: say, arguments: { commands: [[echo, { $one_of: [one, two] }]] }, decision: allow }]",
+    );
     drop(env.run(&RUN).expect(0));
     let run = env.last_run();
     let by = "rule: a rule of the definition".to_owned();
@@ -165,7 +167,7 @@ fn rules_that_cannot_be_meant_are_refused_with_their_place() {
       |                                   ^^^^
       = hint: write `decision: allow`, `ask` or `deny`
 
-    flow.yaml:3:55: error[wrong_value]: `$golb` is not known, did you mean `$glob`?; there are $any, $glob, $one_of, $each, $rest
+    flow.yaml:3:55: error[wrong_value]: `$golb` is not known, did you mean `$glob`?; there are $any, $glob, $one_of, $each, $some, $rest
       |
     3 | … decision: allow }, { tool: x }, { tool: x, arguments: { a: { $golb: y } }, decision: ask }, { decis…
       |                                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
@@ -334,6 +336,26 @@ async fn a_tool_that_needs_no_approval_is_denied_by_a_rule() {
     );
     assert!(!scripted.env.last_run().join("made").exists());
     assert_eq!(decided(&scripted.env.last_run()).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_about_a_node_denies_and_asks_about_tools_that_execute_it_and_allows_none() {
+    for (decision, code) in [("deny", 0), ("ask", 3), ("allow", 3)] {
+        let scripted = calling(&[json!({ "commands": [["true"], ["touch", "made"]] })]).await;
+        scripted.flow(&TOOL.replace("REQUIRED", if decision == "allow" { "true" } else { "false" }));
+        let commands = match decision {
+            "allow" => "{ $any: true }",
+            _ => "{ $some: [touch, { $rest: { $any: true } }] }",
+        };
+        user_rules(
+            &scripted.env,
+            &format!("[{{ node: command, arguments: {{ commands: {commands} }}, decision: {decision} }}]"),
+        );
+        drop(scripted.run(&["--no-input"]).expect(code));
+        let run = scripted.env.last_run();
+        assert!(!run.join("made").exists(), "{decision}");
+        assert_eq!(decided(&run).len(), usize::from(decision == "deny"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

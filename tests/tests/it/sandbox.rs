@@ -688,6 +688,86 @@ fn what_is_hidden_is_not_uncovered_from_within() {
     drop(secrets);
 }
 
+/// A link that a command of one sandbox made does not show another one what it leads to.
+#[test]
+fn a_link_that_a_command_made_shows_nothing() {
+    if !has_sandbox() {
+        return;
+    }
+    let (env, _) = place();
+    let ssh = env.path("home/.ssh");
+    printed(
+        &env,
+        &format!("ln -s '{}' ssh; ln -s .. up", ssh.display()),
+        &json!({ "sandbox": true }),
+    );
+    let work = |rest: &str| format!("$var{{project_root}}/work{rest}");
+    for settings in [
+        json!({ "working_dir": work("/ssh"), "sandbox": true }),
+        json!({ "working_dir": work("/up/work/ssh"), "sandbox": true }),
+        json!({ "working_dir": work("/up"), "sandbox": true }),
+        json!({ "sandbox": { "write": ["ssh"] } }),
+        json!({ "sandbox": { "write": [work("/ssh")] } }),
+        json!({ "sandbox": { "read": ["../work/ssh/id_ed25519"] } }),
+    ] {
+        let said = run(&env, "cat id_ed25519 ssh/*; echo made > made", &settings).expect(1);
+        let told = format!("{}{}", said.stdout, said.stderr);
+        assert!(
+            told.contains("commands may have made that link"),
+            "{settings}: {told}"
+        );
+        assert!(
+            !told.contains(SECRET) && !ssh.join("made").exists(),
+            "{settings}: {told}"
+        );
+    }
+    // The directory itself may be named.
+    let told = printed(
+        &env,
+        "cat ssh/id_ed25519",
+        &json!({ "sandbox": { "read": [ssh] } }),
+    );
+    assert!(told.contains(SECRET), "{told}");
+}
+
+#[test]
+fn a_link_that_the_user_made_to_the_runs_is_followed() {
+    if !has_sandbox() {
+        return;
+    }
+    let (env, _) = place();
+    std::fs::rename(env.path("project/runs"), env.path("beside/runs")).unwrap();
+    symlink(env.path("beside/runs"), env.path("project/runs")).unwrap();
+    let settings = json!({
+        "sandbox": { "write": ["$var{run_root}/global_data"] },
+        "working_dir": "$var{run_dir}",
+    });
+    printed(
+        &env,
+        "echo more >> ../global_data/shared.txt; echo made > made",
+        &settings,
+    );
+    let shared = std::fs::read_to_string(env.path("beside/runs/global_data/shared.txt")).unwrap();
+    assert_eq!(shared, "shared\nmore\n");
+}
+
+#[test]
+fn the_settings_and_the_key_are_no_working_directory() {
+    if !has_sandbox() {
+        return;
+    }
+    let (env, _) = place();
+    for dir in ["home/.local/state/dhenara", "project/.dhenara"] {
+        let settings = json!({ "working_dir": env.path(dir), "sandbox": true });
+        let said = run(&env, "cat note .secrets/other; true", &settings).expect(1);
+        let told = format!("{}{}", said.stdout, said.stderr);
+        assert!(
+            told.contains("which no sandbox shows") && !told.contains(SECRET),
+            "{told}"
+        );
+    }
+}
+
 #[test]
 fn a_working_directory_in_another_run_does_not_show_its_records() {
     if !has_sandbox() {

@@ -378,8 +378,8 @@ fn approval_rule() -> Value {
             "node": { "description": "The type of the node.", "type": "string" },
             "tool": { "description": "The name of the tool that a model calls.", "type": "string" },
             "arguments": {
-                "description": "A pattern of the rendered settings or of the arguments, with `$any`, `$glob`, `$one_of`, `$each` and \
-                                `$rest`. An `allow` names all of them.",
+                "description": "A pattern of the rendered settings or of the arguments, with `$any`, `$glob`, `$one_of`, `$each`, \
+                                `$some` and `$rest`. An `allow` names all of them.",
                 "type": "object",
             },
             "exactly": { "description": "The rendered settings or the arguments themselves." },

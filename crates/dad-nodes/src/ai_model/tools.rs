@@ -6,7 +6,9 @@ use dad_core::json::{JsonError, check, parse_external};
 use dad_core::{NodeType, Usage};
 use dad_definition::NestedSettings;
 use dad_models::{ToolCall, ToolSpec};
-use dad_runner::{Agreement, BoundStep, MOST_ASKED, Node as _, NodeContext, NodeError, NodeOutput, Preview};
+use dad_runner::{
+    Agreement, BoundStep, MOST_ASKED, Node as _, NodeContext, NodeError, NodeOutput, Preview, WantedCall,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -236,6 +238,7 @@ impl ReadyTool {
     async fn agreed(
         &self,
         (call, number): (&ToolCall, u32),
+        wanted: &WantedCall<'_>,
         request: &Value,
         cx: &NodeContext,
     ) -> Result<Option<Value>, NodeError> {
@@ -244,9 +247,7 @@ impl ReadyTool {
             let shown = format!("{} {}\n{}", call.name, call.arguments, preview.shown);
             let facts = json!({ "request": request, "call": number, "facts": preview.compared() });
             let shown = shown.trim_end().to_owned();
-            let agreement = cx
-                .approve_call(&call.name, request.clone(), shown, &facts)
-                .await?;
+            let agreement = cx.approve_call(wanted, shown, &facts).await?;
             if self.preview(call, cx).await.compared() == preview.compared() {
                 return Ok((agreement == Agreement::Shown).then_some(preview.facts));
             }
@@ -271,8 +272,15 @@ impl ReadyTool {
     ) -> Result<Called, NodeError> {
         // What was agreed to of the step is not what the model does in it.
         let mut agreed = None;
-        if self.requires_approval || cx.is_ruled(&call.name, &call.arguments) {
-            agreed = match self.agreed((call, number), request, cx).await {
+        let (node, settings) = self.executed(&call.arguments);
+        let wanted = WantedCall {
+            tool: &call.name,
+            arguments: &call.arguments,
+            node: &node,
+            settings: &settings,
+        };
+        if self.requires_approval || cx.is_ruled(&wanted) {
+            agreed = match self.agreed((call, number), &wanted, request, cx).await {
                 Ok(facts) => facts,
                 Err(denied) if denied.info.code == "denied" => {
                     return Ok(Called::refused(&denied.info.message));
@@ -318,6 +326,19 @@ impl ReadyTool {
         Some(format!(
             "`{name}`: only the definition can give it; call the tool without"
         ))
+    }
+
+    /// What a call executes: the type of the node, or the name of the callback, and its settings.
+    fn executed(&self, arguments: &Value) -> (NodeType, Value) {
+        let (name, mut settings) = match &self.target {
+            Target::Registered(name) => (&**name, arguments.as_object().cloned().unwrap_or_default()),
+            Target::Command(argv) => {
+                let commands = json!([filled(argv, arguments)]);
+                (COMMAND, Map::from_iter([("commands".to_owned(), commands)]))
+            }
+        };
+        settings.extend(self.fixed.clone());
+        (NodeType::new(name.to_owned()), Value::Object(settings))
     }
 
     /// A command with what the model gave in the place of parameters.

@@ -220,22 +220,66 @@ impl Protected {
     }
 }
 
-/// The directory that the configuration of a repository names for its hooks.
-fn hooks_path(tree: &Path) -> Option<PathBuf> {
-    let config = std::fs::read_to_string(tree.join(".git/config")).ok()?;
+/// The directory that the configuration of the repository around a project names for its hooks.
+fn hooks_path(project: &Path) -> Option<PathBuf> {
+    let tree = project.ancestors().find(|dir| dir.join(".git").exists())?;
+    let git = git_dir(tree)?;
+    // A linked working tree has the configuration of its repository, and may have one of its own, which comes first.
+    let common = std::fs::read_to_string(git.join("commondir")).unwrap_or_default();
+    let configs = [
+        git.join("config.worktree"),
+        git.join(common.trim()).join("config"),
+    ];
+    let named = configs
+        .iter()
+        .find_map(|path| configured_hooks(&std::fs::read_to_string(path).ok()?))?;
+    Some(real(&tree.join(named)))
+}
+
+fn git_dir(tree: &Path) -> Option<PathBuf> {
+    let git = tree.join(".git");
+    if git.is_dir() {
+        return Some(git);
+    }
+    let link = std::fs::read_to_string(git).ok()?;
+    Some(tree.join(link.trim().strip_prefix("gitdir:")?.trim()))
+}
+
+/// The value of `core.hooksPath`.
+fn configured_hooks(config: &str) -> Option<String> {
     let mut is_core = false;
     let mut found = None;
     for line in config.lines().map(str::trim) {
-        if line.starts_with('[') {
-            is_core = line.to_lowercase().starts_with("[core]");
-        } else if let Some((name, value)) = line.split_once('=')
+        let section = line.strip_prefix('[').and_then(|line| line.split_once(']'));
+        if let Some((name, _)) = section {
+            is_core = name.trim().eq_ignore_ascii_case("core");
+        }
+        // A value may stand behind the name of its section.
+        let line = section.map_or(line, |(_, rest)| rest);
+        if let Some((name, value)) = line.split_once('=')
             && is_core
             && name.trim().eq_ignore_ascii_case("hooksPath")
         {
-            found = Some(tree.join(value.trim().trim_matches('"')));
+            found = Some(config_value(value));
         }
     }
-    found.map(|dir| real(&dir))
+    found.filter(|value| !value.is_empty())
+}
+
+/// A value of the configuration of git without its quotation marks, escapes and comment.
+fn config_value(written: &str) -> String {
+    let mut value = String::new();
+    let mut is_quoted = false;
+    let mut chars = written.trim().chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => is_quoted = !is_quoted,
+            '\\' => value.extend(chars.next()),
+            '#' | ';' if !is_quoted => break,
+            c => value.push(c),
+        }
+    }
+    value.trim_end().to_owned()
 }
 
 /// Whether a path lies in the directory of an agent.

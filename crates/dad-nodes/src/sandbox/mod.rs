@@ -147,7 +147,7 @@ impl SandboxPolicy {
 /// How a command executes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Confinement {
-    /// As nobody wants a sandbox.
+    /// Without a sandbox: neither the definition nor the user wants one.
     Unwanted,
     /// Without the sandbox of its definition, because the user wants none.
     Off,
@@ -160,7 +160,7 @@ impl Confinement {
         policy.confinement(wanted)
     }
 
-    /// As records have it; `None` where nobody wants a sandbox.
+    /// As records have it; `None` where no sandbox is wanted.
     pub(crate) fn recorded(&self) -> Option<Value> {
         match self {
             Self::Unwanted => None,
@@ -216,14 +216,20 @@ pub(crate) struct Around {
     step_dir: PathBuf,
     project: Option<PathBuf>,
     run_roots: Vec<PathBuf>,
+    /// All of them as the run names them, and without links.
+    named: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Around {
     fn of(cx: &NodeContext) -> Result<Self, NodeError> {
         let identity = cx.run().identity();
         let variables = &cx.run().scope().run_variables;
-        let directory = |name: &str| Some(real(Path::new(variables.get(name)?.as_str()?)));
+        let named = |name: &str| Some(PathBuf::from(variables.get(name)?.as_str()?));
+        let directory = |name: &str| named(name).map(|dir| real(&dir));
+        let all = ["project_root", "run_root", "effective_run_root"].into_iter();
+        let all = all.filter_map(named).chain([identity.run_dir.clone()]);
         Ok(Self {
+            named: all.map(|dir| (dir.clone(), real(&dir))).collect(),
             run_dir: real(&identity.run_dir),
             root_id: identity.root_id.as_str().to_owned(),
             step_dir: real(cx.dir()?.path()),

@@ -20,13 +20,21 @@ const SYSTEM: [&str; 5] = ["/usr", "/bin", "/sbin", "/etc", "/opt"];
 const OWN: [&str; 3] = ["/tmp", "/run", "/var/tmp"];
 
 /// What of `/etc` only a user with all rights can read, and no command has to.
-const SECRETS_OF_SYSTEM: [&str; 6] = [
+const SECRETS_OF_SYSTEM: [&str; 14] = [
     "/etc/shadow",
     "/etc/shadow-",
     "/etc/gshadow",
     "/etc/gshadow-",
     "/etc/krb5.keytab",
     "/etc/sudoers.d",
+    "/etc/ssl/private",
+    "/etc/letsencrypt",
+    "/etc/wireguard",
+    "/etc/kubernetes",
+    "/etc/NetworkManager/system-connections",
+    "/etc/ssh/ssh_host_rsa_key",
+    "/etc/ssh/ssh_host_ecdsa_key",
+    "/etc/ssh/ssh_host_ed25519_key",
 ];
 
 /// Places of credentials, and of sockets that stand for them, below the home directory. A name that ends in `*` begins so.
@@ -133,6 +141,8 @@ pub(crate) struct Mounts {
     whole: Vec<PathBuf>,
     /// The run directory's own records, which stay as they are where it is visible.
     unchanged: Vec<PathBuf>,
+    /// Directories in which commands may have made links, as the run names them and without links.
+    changed: Vec<(PathBuf, PathBuf)>,
     /// Where runs are, and what may be named there.
     runs: Vec<PathBuf>,
     among_runs: Vec<PathBuf>,
@@ -152,6 +162,7 @@ impl Mounts {
             never,
             home,
             unchanged: Vec::new(),
+            changed: Vec::new(),
             runs: Vec::new(),
             among_runs: Vec::new(),
         };
@@ -243,6 +254,7 @@ impl Mounts {
         let of_run = [Some(&around.run_dir), project].into_iter().flatten().cloned();
         self.among_runs = shared.clone().chain(of_run).collect();
         self.runs.clone_from(&around.run_roots);
+        self.changed.clone_from(&around.named);
         let shared = shared.filter(|dir| dir.is_dir());
         let shown: Vec<PathBuf> = shared.chain([around.step_dir.clone()]).collect();
         for dir in shown {
@@ -254,7 +266,8 @@ impl Mounts {
 
     /// What the settings name.
     pub(crate) fn add_bounds(&mut self, bounds: &SandboxBounds, working_dir: &Path) -> Result<(), NodeError> {
-        let from = real(working_dir);
+        let from = self.working_dir(working_dir)?;
+        self.changed.push((working_dir.to_path_buf(), from.clone()));
         for (paths, mount, setting) in [
             (&bounds.read, Mount::Read, "read"),
             (&bounds.write, Mount::Write, "write"),
@@ -264,15 +277,65 @@ impl Mounts {
                 self.by_path.insert(dir, mount.clone());
             }
         }
-        if working_dir.is_dir() {
-            if from.parent().is_none() {
-                return Err(wrong(
-                    "`working_dir` is the whole file system, of which a sandbox shows only parts",
-                ));
-            }
+        if from.is_dir() {
             self.by_path.insert(from, Mount::Write);
         }
         Ok(())
+    }
+
+    /// The working directory without links.
+    fn working_dir(&self, path: &Path) -> Result<PathBuf, NodeError> {
+        let real = real(path);
+        self.check("working_dir", path, &real)?;
+        Ok(real)
+    }
+
+    /// Refuses a path that shows what no sandbox shows, or that leads to something else than it names.
+    fn check(&self, setting: &str, named: &Path, real: &Path) -> Result<(), NodeError> {
+        if real.parent().is_none() {
+            return Err(wrong(&format!(
+                "`{setting}` is the whole file system, of which a sandbox shows only parts"
+            )));
+        }
+        if self.is_never_shown(real) {
+            let message = format!("`{setting}` has `{}`, which no sandbox shows", real.display());
+            return Err(wrong(&message));
+        }
+        if self.is_led_away(named, real) {
+            let message = format!(
+                "`{setting}` has `{}`, and a link in it leads to `{}`: commands may have made that link",
+                named.display(),
+                real.display()
+            );
+            return Err(
+                wrong(&message).with_hint(format!("if that is meant, name `{}` itself", real.display()))
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether a path goes through a link below a directory in which commands may have made it.
+    fn is_led_away(&self, named: &Path, real_path: &Path) -> bool {
+        let named = without_dots(named);
+        let spelled = self
+            .changed
+            .iter()
+            .map(|(spelled, base)| (&**spelled, base.clone()));
+        let spelled = spelled.filter(|(dir, _)| named.starts_with(dir));
+        // The outermost: what is further in may be such a link, and lead back to one of them.
+        let mut around: Vec<&Path> = named.ancestors().collect();
+        around.reverse();
+        let mut others = around.into_iter().map(|dir| (dir, real(dir)));
+        let other = others.find(|(_, base)| self.changed.iter().any(|(_, known)| known == base));
+        let nearest = spelled
+            .chain(other)
+            .max_by_key(|(dir, _)| dir.components().count());
+        // A path that ends with the directory itself is joined with nothing.
+        let is_elsewhere = |rest: &Path, base: &Path| base.join(rest).components().ne(real_path.components());
+        nearest.is_some_and(|(dir, base)| {
+            let rest = named.strip_prefix(dir);
+            rest.is_ok_and(|rest| is_elsewhere(rest, &base))
+        })
     }
 
     fn named(&self, path: &str, from: &Path, setting: &str) -> Result<PathBuf, NodeError> {
@@ -290,12 +353,8 @@ impl Mounts {
                 named.display()
             ))
         })?;
-        if real.parent().is_none() {
-            return Err(wrong(&format!(
-                "`{setting}` has the whole file system, of which a sandbox shows only parts"
-            )));
-        }
-        if self.is_never_shown(&real) || self.is_of_another_run(&real) {
+        self.check(setting, &named, &real)?;
+        if self.is_of_another_run(&real) {
             let message = format!("`{setting}` has `{}`, which no sandbox shows", real.display());
             return Err(wrong(&message));
         }
@@ -426,6 +485,19 @@ fn credentials(home: &Path) -> Vec<PathBuf> {
         entries.map(|entry| entry.path()).collect()
     };
     CREDENTIALS.iter().flat_map(found).collect()
+}
+
+/// A path whose `.` and `..` are worked out by its names alone.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(plain.pop()),
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 fn wrong(message: &str) -> NodeError {

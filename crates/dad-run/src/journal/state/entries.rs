@@ -93,6 +93,8 @@ impl Entries {
                 absorbed,
                 ..
             } => {
+                // An approval covers one visit of its component.
+                self.approved.remove(&path);
                 if status == StepStatus::Completed {
                     self.variables.remove(&path);
                 }
@@ -217,7 +219,7 @@ impl Entries {
         self.approved.remove(&step.path);
         match step.status {
             StepStatus::Completed => drop(self.left.remove(&step.path)),
-            // It is gone on with as one that was interrupted.
+            // It continues as one that was interrupted.
             StepStatus::Cancelled => {}
             status if status.is_failure() => {
                 self.left.entry(step.path.clone()).or_default().ended = step.attempt;
