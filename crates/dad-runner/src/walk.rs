@@ -465,6 +465,7 @@ impl Walk {
             status,
             totals: Some(totals),
             absorbed,
+            ..
         } = history.entries.get(path)?
         else {
             return None;

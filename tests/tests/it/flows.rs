@@ -90,7 +90,7 @@ fn a_dry_run_makes_nothing() {
         planned.stdout
     );
     insta::assert_snapshot!(planned, @"
-    reuse    hello_root.greet  nothing it depends on changed, from run_00000000_000000_000001
+    reuse    hello_root.greet  nothing that is compared changed, from run_00000000_000000_000001
     ---- stderr
     re-run of run_00000000_000000_000001: 1 reused, 0 to execute
     ---- exit code 0
