@@ -68,8 +68,13 @@ impl ResultReader {
     /// As there.
     pub fn read_result(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
         let before = self.history.as_ref();
-        let own = match before.filter(|_| !self.voided().contains(path)) {
-            Some(before) => before.result_bytes(path)?,
+        let before = before.filter(|_| !self.voided().contains(path));
+        let own = match before
+            .map(|before| before.result_bytes(path))
+            .transpose()?
+            .flatten()
+        {
+            Some(recorded) => Some(recorded),
             // What this process has recorded it has just written: of very many steps no digests are kept.
             None => read_result(&self.dir, path)?,
         };

@@ -31,11 +31,6 @@ async fn recorded() -> (Scripted, String) {
     let scripted = Scripted::new(vec![says("hello")]).await;
     let env = &scripted.env;
     env.write("flow.yaml", FLOW);
-    let models = std::fs::read_to_string(env.project().join(".dhenara/models.yaml")).unwrap();
-    let priced = models
-        .trim_end()
-        .replacen(" }", ", price: { input: 1000, output: 1000 } }", 1);
-    env.write(".dhenara/models.yaml", &priced);
     drop(env.run(&RUN).expect(3));
     drop(env.run(&APPROVE).expect(0));
     assert_eq!(scripted.asked().await.len(), 2);

@@ -161,12 +161,8 @@ fn a_directory_whose_journal_does_not_begin_is_there() {
     ---- exit code 2
     ");
     std::fs::remove_file(&journal).unwrap();
-    insta::assert_snapshot!(env.unchanged(&["runs", "rm", &id]).expect(2), @"
-    ---- stderr
-    error[unknown_run]: `[root]/project/runs/run_00000000_000000_000001` has no journal with a first record: no run was made there yet, or its journal is lost
-      hint: `dhenara runs prune` removes what a crash left of a run that was being made
-    ---- exit code 2
-    ");
+    drop(env.run(&["runs", "rm", &id]).expect(0));
+    assert!(!journal.parent().unwrap().exists());
     std::fs::create_dir(env.project().join("runs/notes")).unwrap();
     insta::assert_snapshot!(env.unchanged(&["runs", "show", "notes"]).expect(2), @"
     ---- stderr
