@@ -108,8 +108,10 @@ const COLUMNS: [fn(&RunEntry) -> String; 6] = [
             .unwrap_or_default()
     },
     |run| {
-        let cost = run.totals.and_then(|totals| totals.usage.cost);
-        cost.and_then(dad_terminal::cost).unwrap_or_default()
+        let usage = run.totals.map(|totals| totals.usage).unwrap_or_default();
+        let paid = usage.cost.and_then(dad_terminal::cost);
+        let replayed = (usage.replayed > 0).then(|| "replayed".to_owned());
+        paid.or(replayed).unwrap_or_default()
     },
 ];
 

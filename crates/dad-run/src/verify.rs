@@ -1,8 +1,9 @@
 //! Whether the files of a run are those that its journal names.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
+use dad_core::ArtifactRef;
 use dad_fs::FsError;
 use serde::Serialize;
 
@@ -11,6 +12,9 @@ use crate::files::in_dot_run;
 use crate::layout::{DEFINITION, DEFINITIONS, VALUES};
 use crate::recorded::read_definition_file;
 use crate::view::RunView;
+
+/// No file whose length stands nowhere is longer, in bytes: readers refuse more.
+const LONGEST_UNNAMED: u64 = 1 << 30;
 
 /// What looking at every file of a run gave.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -50,8 +54,11 @@ impl RunView {
                 found.files += 1;
                 found.bytes += artifact.len;
                 let file = step.path.to_relative_dir().join(&artifact.name);
-                let is = self.files().digest(&file, artifact.name.clone());
-                found.note(self.dir().join(file), is.map(|is| is == artifact));
+                let fits = self.digest_of(&file, |len| len == artifact.len);
+                found.note(
+                    self.dir().join(file),
+                    fits.map(|is| is.is_some_and(|is| is.blake3 == artifact.blake3)),
+                );
             }
         }
         if !self.is_original() {
@@ -64,26 +71,44 @@ impl RunView {
 
     /// Large fields stand under the digest of their file. Those that a crash left without a record are looked at too.
     fn verify_values(&self, found: &mut Verification) -> Result<(), RunError> {
-        let mut names = BTreeSet::new();
+        let mut named = BTreeMap::new();
         self.each_record(|record| {
-            names.extend(record.body.stored().map(|stored| stored.file_name()));
-            names.extend(record.body.stored_text().map(|stored| stored.text_file_name()));
+            named.extend(
+                record
+                    .body
+                    .stored()
+                    .map(|stored| (stored.file_name(), Some(stored.len))),
+            );
+            let text = record.body.stored_text();
+            named.extend(text.map(|stored| (stored.text_file_name(), Some(stored.len))));
         })?;
         let values = self.files().list_optional(&in_dot_run(VALUES))?;
-        names.extend(values.into_iter().map(|entry| entry.name));
-        for name in names {
+        for entry in values {
+            named.entry(entry.name).or_insert(None);
+        }
+        for (name, len) in named {
             let file = in_dot_run(VALUES).join(&name);
-            let is = self.files().digest(&file, name.clone());
+            let is = self.digest_of(&file, |is| len.map_or(is <= LONGEST_UNNAMED, |len| is == len));
             found.files += 1;
-            found.bytes += is.as_ref().map_or(0, |is| is.len);
+            found.bytes += len.unwrap_or(0);
             let fits = is.map(|is| {
-                ["json", "txt"]
-                    .map(|end| format!("{}.{end}", is.blake3))
-                    .contains(&name)
+                is.is_some_and(|is| {
+                    ["json", "txt"]
+                        .map(|end| format!("{}.{end}", is.blake3))
+                        .contains(&name)
+                })
             });
             found.note(self.dir().join(file), fits);
         }
         Ok(())
+    }
+
+    /// The digest of a file, `None` if its length cannot be right: then it is not read.
+    fn digest_of(&self, file: &Path, fits: impl Fn(u64) -> bool) -> Result<Option<ArtifactRef>, FsError> {
+        match self.files().len(file)? {
+            Some(len) if !fits(len) => Ok(None),
+            _ => self.files().digest(file, String::new()).map(Some),
+        }
     }
 
     /// The definitions that the run executed stand under their digests; the first has a copy for people.
@@ -128,10 +153,11 @@ impl RunView {
     /// What the journal names beside steps and values.
     fn verify_named(&self, found: &mut Verification) -> Result<(), RunError> {
         for (name, digest) in self.named_files().into_iter().chain(self.asked_files()) {
-            let is = self.files().digest(&name, String::new());
+            let is = self.digest_of(&name, |len| len <= LONGEST_UNNAMED);
             found.files += 1;
-            found.bytes += is.as_ref().map_or(0, |is| is.len);
-            found.note(self.dir().join(name), is.map(|is| is.blake3 == digest));
+            found.bytes += is.as_ref().map_or(0, |is| is.as_ref().map_or(0, |is| is.len));
+            let fits = is.map(|is| is.is_some_and(|is| is.blake3 == digest));
+            found.note(self.dir().join(name), fits);
         }
         Ok(())
     }

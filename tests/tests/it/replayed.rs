@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{TestEnvironment, read_json, records};
+use crate::harness::{TestEnvironment, records};
 use crate::models::{Scripted, says};
 
 const FLOW: &str = r#"schema_version: 1
@@ -19,7 +19,7 @@ const RUN: [&str; 4] = ["run", "flow", "flow.yaml", "--no-input"];
 const APPROVE: [&str; 4] = ["answer", "last", "--approve", "--no-input"];
 
 fn usage(run: &Path) -> Value {
-    read_json(&run.join("run_summary.json"))["totals"]["usage"].clone()
+    records(run, "run_sealed").pop().unwrap()["totals"]["usage"].clone()
 }
 
 fn name(env: &TestEnvironment) -> String {
@@ -88,7 +88,7 @@ async fn recorded_answers_cost_nothing_and_are_shown_as_replayed() {
     assert!(steps.iter().all(|step| step["cost"].is_null()), "{steps:?}");
     let listed = env.run(&["runs", "list"]).expect(0).stdout;
     let row = listed.lines().find(|line| line.contains(&name(env))).unwrap();
-    assert!(row.contains("2 calls replayed") && !row.contains('$'), "{row}");
+    assert!(row.contains("replayed") && !row.contains('$'), "{row}");
     let shown = env.run(&["runs", "show", "last"]).expect(0).stdout;
     assert!(!shown.contains('$'), "{shown}");
 }
@@ -98,7 +98,7 @@ async fn a_budget_is_not_spent_by_recorded_answers() {
     let (scripted, source) = recorded().await;
     let env = &scripted.env;
     drop(
-        env.run(&[&RUN[..], &["--replay", &source, "--budget", "calls=1,tokens=1"]].concat())
+        env.run(&[&RUN[..], &["--replay", &source, "--budget", "calls=1"]].concat())
             .expect(3),
     );
     drop(env.run(&APPROVE).expect(0));
