@@ -228,7 +228,10 @@ async fn a_recording_is_played_again_by_step_and_call() {
         },
         ..response
     };
-    assert_eq!(again, replayed, "but for what it took, an exchange replays identically");
+    assert_eq!(
+        again, replayed,
+        "but for what it took, an exchange replays identically"
+    );
     assert!(notes.lock().unwrap()[0].contains("2 lines differ"), "{notes:?}");
     let missing = replay.complete(&request("one"), &call(2)).await.unwrap_err();
     assert_eq!(missing.code(), "not_recorded");
