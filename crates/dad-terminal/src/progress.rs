@@ -249,7 +249,11 @@ fn step_line(ended: &StepEnded, name: &str) -> String {
         details.push(one_line(summary, 70));
     }
     let consumed = usage(&ended.usage);
-    if !consumed.is_empty() && !details.iter().any(|detail| detail.contains("tokens")) {
+    if !consumed.is_empty()
+        && !details
+            .iter()
+            .any(|detail| detail.contains("tokens") || detail.ends_with("replayed"))
+    {
         details.push(consumed);
     }
     let mut line = format!(
