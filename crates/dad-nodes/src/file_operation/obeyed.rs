@@ -61,7 +61,8 @@ impl Name {
             Self::Is(name) => plain == name,
             Self::BeginsWith(beginning) => plain.starts_with(beginning.as_str()),
         };
-        is || has_short_form(plain, name)
+        // Asked of each name and entry of the list, and hardly any has one.
+        is || (plain.contains('~') && has_short_form(plain, name))
     }
 }
 

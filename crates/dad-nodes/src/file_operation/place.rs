@@ -374,12 +374,12 @@ pub(crate) fn is_git_data(name: &str) -> bool {
 /// Whether a plain name is the short one that some file systems give a longer one: six of its letters, a number, and three
 /// letters behind its last dot.
 pub(crate) fn has_short_form(plain: &str, long: &str) -> bool {
-    let long = long.trim_start_matches('.').to_lowercase();
-    let (stem, ending) = long.rsplit_once('.').unwrap_or((&long, ""));
     let (short, short_ending) = plain.rsplit_once('.').unwrap_or((plain, ""));
     let Some((letters, number)) = short.rsplit_once('~') else {
         return false;
     };
+    let long = long.trim_start_matches('.').to_lowercase();
+    let (stem, ending) = long.rsplit_once('.').unwrap_or((&long, ""));
     let first = |text: &str, most: usize| text.chars().filter(|c| *c != '.').take(most).collect::<String>();
     !number.is_empty()
         && number.bytes().all(|byte| byte.is_ascii_digit())
