@@ -169,13 +169,17 @@ fn entry_line(path: &HierarchyPath, entry: &ViewEntry, is_driven: bool) -> Strin
     let indent = format!("  {}", path_indent(path));
     let name = path_name(path);
     match entry {
-        ViewEntry::Component { status, .. } => match status {
+        ViewEntry::Component { status, error, .. } => match status {
             StepStatus::Completed => format!("{indent}{BOLD}{name}{BOLD:#}"),
             // Nobody is at it any more.
             StepStatus::Running if !is_driven => {
                 format!("{indent}{BOLD}{name}{BOLD:#}  {DIM}did not end{DIM:#}")
             }
-            status => format!("{indent}{BOLD}{name}{BOLD:#}  {DIM}{status}{DIM:#}"),
+            status => {
+                let error = error.as_ref().and_then(|error| own_error(path, error));
+                let error = error.map_or(String::new(), |error| format!("  {error}"));
+                format!("{indent}{BOLD}{name}{BOLD:#}  {DIM}{status}{error}{DIM:#}")
+            }
         },
         ViewEntry::Waiting { kind, .. } => {
             let (sign, style) = mark(StepStatus::Waiting, false);
@@ -195,6 +199,12 @@ fn entry_line(path: &HierarchyPath, entry: &ViewEntry, is_driven: bool) -> Strin
             )
         }
     }
+}
+
+/// What failed in a component itself: what failed in one of its elements is shown there.
+fn own_error(path: &HierarchyPath, error: &ErrorInfo) -> Option<String> {
+    let is_own = error.path.as_ref() == Some(path);
+    is_own.then(|| dad_terminal::one_line(&error.message, 120))
 }
 
 fn details(step: &StepCommitted) -> String {
@@ -273,8 +283,17 @@ pub(crate) fn open_question_json(open: &OpenQuestion) -> Value {
 
 fn entry_json(path: &HierarchyPath, entry: &ViewEntry) -> Value {
     match entry {
-        ViewEntry::Component { status, totals, .. } => {
-            json!({ "path": path, "kind": "component", "status": status, "totals": totals })
+        ViewEntry::Component {
+            status,
+            totals,
+            error,
+            ..
+        } => {
+            let mut value = json!({ "path": path, "kind": "component", "status": status, "totals": totals });
+            if let Some(error) = error {
+                value["error"] = json!(error);
+            }
+            value
         }
         ViewEntry::Waiting { since, kind } => {
             json!({ "path": path, "kind": "step", "status": "waiting", "since": since, "asks_for": kind })
@@ -318,14 +337,23 @@ fn print_question(view: &RunView, question: &Question) -> Result<(), CommandErro
 /// Shows one step: what it was given, what it did, what came out, and its files.
 pub(crate) fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result<(), CommandError> {
     let Some(step) = view.step(path) else {
-        let status = view
-            .entries
-            .get(path)
-            .map_or(StepStatus::Pending, ViewEntry::status);
+        let entry = view.entries.get(path);
+        let status = entry.map_or(StepStatus::Pending, ViewEntry::status);
+        let error = match entry {
+            Some(ViewEntry::Component { error, .. }) => error.as_ref(),
+            _ => None,
+        };
         if as_json {
-            json::print(json!({ "path": path, "status": status }))?;
+            let mut document = json!({ "path": path, "status": status });
+            if let Some(error) = error {
+                document["error"] = json!(error);
+            }
+            json::print(document)?;
         } else {
             out::lines(&format!("{BOLD}{path}{BOLD:#}  {status}"))?;
+            if let Some(error) = error {
+                out::lines(&format!("  {DIM}error{DIM:#} {}", aligned(&error_at(error), 8)))?;
+            }
             for open in view.open_questions().filter(|open| open.path == *path) {
                 print_question(view, &view.question(&open.id)?)?;
             }

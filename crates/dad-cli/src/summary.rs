@@ -259,6 +259,8 @@ fn next_command(report: &RunReport, view: Option<&RunView>, invocation: &Invocat
     let run = &*name;
     let place = invocation.place.iter().map(String::as_str);
     match report.status {
+        // Its directory was removed, or its journal cannot be read: the list says which.
+        _ if view.is_none() => invocation.command(&["runs", "list"]),
         RunStatus::Waiting => invocation.command(&["answer", run]),
         RunStatus::Failed | RunStatus::Cancelled => invocation.command(&["resume", run]),
         _ => {

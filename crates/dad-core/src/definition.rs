@@ -467,7 +467,7 @@ impl OnError {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reuse {
-    /// If nothing it depends on changed.
+    /// If nothing that is compared changed.
     #[default]
     Auto,
     /// Whatever changed.

@@ -68,7 +68,7 @@ impl SecretRegistry {
     }
 
     /// Adds a value to be masked from now on, also where it occurs percent-encoded, escaped for JSON, HTML, shells or Python, in
-    /// hexadecimal digits, inside base64 (also of its JSON, and twice), or wrapped over lines, with or without a prefix of each line
+    /// hexadecimal digits, in base32, inside base64 (also of its JSON, and twice), or wrapped over lines, with or without a prefix of each line
     /// as in diffs and quotations. Of a value with several lines each that is encoded is masked by itself too.
     ///
     /// Returns whether the value can be masked: one below six bytes cannot.

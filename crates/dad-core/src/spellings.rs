@@ -32,6 +32,7 @@ pub(crate) fn spellings(secret: &str) -> Spellings {
     for (apostrophe, others) in [("&#39;", ""), ("&#x27;", ""), ("&#x27;", "+`="), ("&apos;", "")] {
         all.push(escape_in_html(secret, apostrophe, others));
     }
+    all.push(escape_in_html(secret, "&#39;", "").replace("&quot;", "&#34;"));
     for unescaped in LEFT_AS_THEY_ARE {
         let encoded = percent_encode(secret, unescaped);
         all.push(lowercase_escapes(&encoded));
@@ -41,7 +42,11 @@ pub(crate) fn spellings(secret: &str) -> Spellings {
         all.push(encoded);
     }
     all.extend(quoted(secret));
-    let mut encoded = in_digits(secret).to_vec();
+    for (before, between) in [("", " "), ("", ":"), ("%", "")] {
+        all.extend(in_digits(secret, before, between));
+    }
+    let mut encoded = in_digits(secret, "", "").to_vec();
+    encoded.extend((0..5).map(|offset| base32_core(secret.as_bytes(), offset)));
     for written in [secret, &escaped, &ascii] {
         for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
             encoded.extend(inside_base64(engine, written));
@@ -84,12 +89,33 @@ fn in_ascii(escaped: &str, upper: bool) -> String {
     text
 }
 
-/// Hexadecimal digits, as `xxd -p` and debuggers print them.
-fn in_digits(secret: &str) -> [String; 2] {
+/// Hexadecimal digits, as `xxd -p`, `od` and debuggers print them.
+fn in_digits(secret: &str, before: &str, between: &str) -> [String; 2] {
+    let joined = |digits: fn(u8) -> String| {
+        let bytes: Vec<String> = secret
+            .bytes()
+            .map(|byte| format!("{before}{}", digits(byte)))
+            .collect();
+        bytes.join(between)
+    };
     [
-        secret.bytes().map(|byte| format!("{byte:02x}")).collect(),
-        secret.bytes().map(|byte| format!("{byte:02X}")).collect(),
+        joined(|byte| format!("{byte:02x}")),
+        joined(|byte| format!("{byte:02X}")),
     ]
+}
+
+/// The base32 characters that depend on the secret alone when `offset` other bytes stand before it.
+fn base32_core(secret: &[u8], offset: usize) -> String {
+    const ALPHABET: [u8; 32] = *b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let bit = |at: usize| secret[at / 8] >> (7 - at % 8) & 1;
+    let first = (offset * 8).div_ceil(5);
+    let end = (offset + secret.len()) * 8 / 5;
+    let character = |index: usize| {
+        let at = index * 5 - offset * 8;
+        let value = (at..at + 5).fold(0, |value, at| value << 1 | bit(at));
+        char::from(ALPHABET[usize::from(value)])
+    };
+    (first..end).map(character).collect()
 }
 
 /// As shells and Python quote what holds quotation marks and other special characters; without the marks at its ends.
@@ -266,6 +292,31 @@ mod tests {
             (
                 "xxd -p",
                 "7333637233742f56612b6c75653d3d78395a712622c3a9274b37".to_owned(),
+            ),
+            (
+                "od -t x1",
+                "73 33 63 72 33 74 2f 56 61 2b 6c 75 65 3d 3d 78 39 5a 71 26 22 c3 a9 27 4b 37".to_owned(),
+            ),
+            (
+                "digits between colons",
+                "73:33:63:72:33:74:2F:56:61:2B:6C:75:65:3D:3D:78:39:5A:71:26:22:C3:A9:27:4B:37".to_owned(),
+            ),
+            (
+                "an address of escapes alone",
+                "%73%33%63%72%33%74%2f%56%61%2b%6c%75%65%3d%3d%78%39%5a%71%26%22%c3%a9%27%4b%37".to_owned(),
+            ),
+            (
+                "base32",
+                "OMZWG4RTOQXVMYJLNR2WKPJ5PA4VU4JGELB2SJ2LG4======".to_owned(),
+            ),
+            // Of `ab` before it.
+            (
+                "base32 behind two bytes",
+                "MFRHGM3DOIZXIL2WMEVWY5LFHU6XQOK2OETCFQ5JE5FTO===".to_owned(),
+            ),
+            (
+                "numbers of HTML",
+                "s3cr3t/Va+lue==x9Zq&amp;&#34;é&#39;K7".to_owned(),
             ),
             (
                 "hexadecimal",

@@ -584,6 +584,17 @@ impl Dir {
         Ok(entries)
     }
 
+    /// What a symbolic link leads to, as it is written in it.
+    ///
+    /// # Errors
+    /// If it is missing or no symbolic link.
+    pub fn link_target(&self, name: impl AsRef<Path>) -> FsResult<PathBuf> {
+        let name = name.as_ref();
+        self.dir
+            .read_link_contents(name)
+            .context("read the link", || self.path.join(name))
+    }
+
     /// Moves an entry to another directory of the same file system; an empty directory or a file there is replaced.
     ///
     /// # Errors

@@ -169,6 +169,15 @@ impl ModelCatalog {
         Ok(self.find(name)?.price)
     }
 
+    /// The name that an alias stands for; any other name is as it is.
+    #[must_use]
+    pub fn without_alias<'a>(&'a self, name: &'a str) -> &'a str {
+        let named = |entry: &&ModelEntry| entry.aliases.iter().any(|alias| alias == name);
+        let is_name = self.entries.iter().any(|entry| entry.name == name);
+        let entry = self.entries.iter().find(named).filter(|_| !is_name);
+        entry.map_or(name, |entry| &entry.name)
+    }
+
     /// The model of a name.
     pub(crate) fn find(&self, name: &str) -> Result<Target, ModelError> {
         let named =
@@ -215,6 +224,7 @@ impl ModelCatalog {
     fn nearest(&self, name: &str) -> Option<String> {
         let entries = self.entries.iter();
         let known = entries.flat_map(|entry| entry.aliases.iter().chain([&entry.name]));
+        let known = known.filter(|known| *known != name);
         nearest(name, known.map(String::as_str)).map(str::to_owned)
     }
 

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -364,6 +365,8 @@ impl Node for CommandExecutor {
     }
 
     fn check_start(settings: &CommandNodeSettings, start: &Start<'_>) -> Result<(), NodeError> {
+        process::check_texts(settings.inherit_env.iter().map(InheritedVariable::name))?;
+        secret_text::check_start(settings.env_vars.values(), start)?;
         sandbox::check_start([settings.sandbox.as_ref()].into_iter(), start)
     }
 
@@ -709,8 +712,9 @@ impl CommandStep {
     }
 
     /// The environment of the commands. What is given as input is data: no secret is named in it.
-    fn environment(&self, cx: &NodeContext) -> Result<Vec<(String, String)>, NodeError> {
+    fn environment(&self, cx: &NodeContext) -> Result<Vec<(String, OsString)>, NodeError> {
         let inherited = || self.settings.inherit_env.iter().map(InheritedVariable::name);
+        process::check_texts(inherited())?;
         secret_text::mask(process::inherited_secrets(inherited()), cx.run().secrets());
         let mut given = self.settings.env_vars.clone();
         for (name, pieces) in &self.secrets {

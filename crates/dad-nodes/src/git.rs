@@ -136,12 +136,18 @@ pub(crate) struct Repository<'a> {
 pub(crate) struct Recorded {
     /// Paths whose state is in the index.
     staged: Vec<String>,
-    /// Paths that the repository ignores.
+    /// Paths whose changes the repository ignores.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ignored: Vec<String>,
     /// Commits that were made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     commits: Vec<String>,
+}
+
+/// Whether an entry of the index is marked so that git does not look for changes: `assume-unchanged` or `skip-worktree`.
+fn is_not_looked_at(tag: &str) -> bool {
+    tag.bytes()
+        .all(|letter| letter.is_ascii_lowercase() || letter == b'S')
 }
 
 impl Repository<'_> {
@@ -152,7 +158,11 @@ impl Repository<'_> {
         let name = |path: &String| shown.get(path).unwrap_or(path).clone();
         let mut staged = Vec::new();
         for paths in paths.chunks(PATHS_AT_ONCE) {
-            let known = self.listed(&["ls-files", "-z", "--"], paths).await?;
+            let index = self.listed(&["ls-files", "-v", "-z", "--"], paths).await?;
+            let index: BTreeMap<&str, &str> = index
+                .iter()
+                .filter_map(|line| line.split_once(' ').map(|(tag, path)| (path, tag)))
+                .collect();
             let ignored = [
                 "ls-files",
                 "-z",
@@ -164,10 +174,11 @@ impl Repository<'_> {
             let ignored = self.listed(&ignored, paths).await?;
             for path in paths {
                 let is_there = self.dir.join(path).symlink_metadata().is_ok();
-                match (known.contains(path), ignored.contains(path)) {
-                    (false, true) if is_there => told.ignored.push(name(path)),
+                match (index.get(&**path), ignored.contains(path)) {
+                    (None, true) if is_there => told.ignored.push(name(path)),
                     // Neither there nor in the index: a file that came and went.
-                    (false, _) if !is_there => {}
+                    (None, _) if !is_there => {}
+                    (Some(tag), _) if is_not_looked_at(tag) => told.ignored.push(name(path)),
                     _ => staged.push(path.clone()),
                 }
             }

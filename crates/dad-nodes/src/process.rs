@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
@@ -69,7 +69,7 @@ const SECRET_ENDINGS: &[&str] = &["_TOKEN", "_KEY", "_SECRET", "_PASSWORD", "_CR
 pub(crate) struct Program<'a> {
     pub(crate) argv: &'a [String],
     pub(crate) working_dir: &'a Path,
-    pub(crate) env: &'a [(String, String)],
+    pub(crate) env: &'a [(String, OsString)],
     pub(crate) stdin: Option<&'a str>,
     pub(crate) timeout: Duration,
     /// How many bytes of each of its outputs are kept; one that prints more is ended.
@@ -105,11 +105,23 @@ pub(crate) struct Logs {
 pub(crate) fn environment<'a>(
     inherit: impl Iterator<Item = &'a str>,
     given: impl Iterator<Item = (String, String)>,
-) -> Vec<(String, String)> {
+) -> Vec<(String, OsString)> {
     let inherit = inherit.filter(|name| *name != ORIGIN_KEY);
     let names = PASSED_VARIABLES.iter().copied().chain(inherit);
-    let passed = names.filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)));
+    let passed = names.filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?)));
+    let given = given.map(|(name, value)| (name, value.into()));
     passed.chain(given).collect()
+}
+
+/// Refuses variables whose values are no text: neither could a secret in them be masked, nor are they compared by a re-run.
+pub(crate) fn check_texts<'a>(mut names: impl Iterator<Item = &'a str>) -> Result<(), NodeError> {
+    let is_other = |name: &&str| matches!(std::env::var(name), Err(std::env::VarError::NotUnicode(_)));
+    let Some(name) = names.find(is_other) else {
+        return Ok(());
+    };
+    let message = format!("the environment variable `{name}`, which `inherit_env` names, is no UTF-8 text");
+    let hint = "set it to a text, or give the command the name of a file that holds the bytes";
+    Err(NodeError::new("inherit_env", message).with_hint(hint).permanent())
 }
 
 /// The values of variables that are passed on by name and hold secrets by theirs.
@@ -339,7 +351,7 @@ fn is_there(program: &Program<'_>, name: &str) -> bool {
         return program.working_dir.join(name).exists();
     }
     let path = program.env.iter().find(|(variable, _)| variable == "PATH");
-    let path = path.map_or("/usr/local/bin:/usr/bin:/bin", |(_, path)| path.as_str());
+    let path = path.map_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"), |(_, path)| path);
     std::env::split_paths(path).any(|dir| program.working_dir.join(dir).join(name).is_file())
 }
 
@@ -389,10 +401,17 @@ fn spawn_error(error: &io::Error, name: &str, working_dir: &Path) -> NodeError {
         let message = format!("the working directory `{}` {what}", working_dir.display());
         return NodeError::new("working_dir", message).permanent();
     }
-    NodeError::new(
+    let error = NodeError::new(
         "command_not_started",
         format!("`{name}` cannot be started: {error}"),
-    )
+    );
+    match name.split_once(' ') {
+        Some((program, _)) if !program.is_empty() => error.with_hint(format!(
+            "the first item of a list is the program alone: give `{program}` and its arguments as items of their own, or write \
+             the command as one text, which a shell reads"
+        )),
+        _ => error,
+    }
 }
 
 /// What ended a program that did not end itself.

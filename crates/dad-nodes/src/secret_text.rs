@@ -2,7 +2,8 @@
 //! what a template puts there is never read as the name of a secret.
 
 use dad_core::SecretRegistry;
-use dad_runner::{NodeContext, NodeError};
+use dad_run::{SecretError, SecretSource};
+use dad_runner::{NodeContext, NodeError, Start};
 use dad_template::{Part, Template};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -86,6 +87,32 @@ pub(crate) fn shown(pieces: &[SecretPiece]) -> String {
 pub(crate) fn named(text: &str) -> impl Iterator<Item = String> {
     let behind = text.split(BEGIN).skip(1);
     behind.filter_map(|rest| Some(format!("{BEGIN}{}}}", rest.split_once('}')?.0)))
+}
+
+/// Refuses to start a run that lacks a secret which the environment of its commands names.
+pub(crate) fn check_start<'a>(
+    values: impl Iterator<Item = &'a String>,
+    start: &Start<'_>,
+) -> Result<(), NodeError> {
+    let Some(source) = start.resources.get::<SecretSource>().filter(|_| !start.has_input) else {
+        return Ok(());
+    };
+    for value in values {
+        let Some(Ok(pieces)) = pieces(value) else { continue };
+        let pieces = pieces.as_array().into_iter().flatten();
+        for name in pieces.filter_map(|piece| piece["secret"].as_str()) {
+            source.get(name).map_err(|error| missing(&error))?;
+        }
+    }
+    Ok(())
+}
+
+fn missing(error: &SecretError) -> NodeError {
+    let failed = NodeError::from_error("secret", error).permanent();
+    match error.hint() {
+        Some(hint) => failed.with_hint(hint),
+        None => failed,
+    }
 }
 
 /// The value, which from now on is masked.

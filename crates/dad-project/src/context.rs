@@ -112,6 +112,17 @@ impl Project {
         }))
     }
 
+    /// The models that every step asks, by their own names: an alias may stand for another one when the run is resumed.
+    fn asked_models(&self) -> Result<Vec<String>, ProjectError> {
+        // A client that was given has names of its own.
+        if self.models.is_empty() || matches!(self.client, Client::Given(_)) {
+            return Ok(self.models.clone());
+        }
+        let catalog = self.model_catalog()?;
+        let names = self.models.iter().map(|name| catalog.without_alias(name));
+        Ok(names.map(str::to_owned).collect())
+    }
+
     /// What every context of this project and user has.
     fn plain_context(&self, root_id: impl Into<String>) -> Result<RunContextBuilder, ProjectError> {
         let user = self.user();
@@ -134,7 +145,7 @@ impl Project {
             .trust_unsigned_runs(user.trusts_unsigned())
             .resource(Arc::new(secrets.variables(user.variables())))
             .resource(Arc::new(user.sandbox()))
-            .ask_models(self.models.clone())
+            .ask_models(self.asked_models()?)
             .event_config(events);
         if let Some(root) = self.root_of_runs() {
             context = context.run_root(root);

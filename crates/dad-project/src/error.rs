@@ -151,7 +151,10 @@ impl ProjectError {
             Self::Model(error) => error.hint(),
             Self::UserConfig { hint, .. } => hint.clone(),
             Self::UnknownEnvironment { name, known, .. } => {
-                let none = || "the file declares no environments".to_owned();
+                let none = || match known.is_empty() {
+                    true => "the file declares no environments; `--env default` uses none".to_owned(),
+                    false => format!("the file declares {}; `--env default` uses none", known.join(", ")),
+                };
                 Some(did_you_mean(name, known).unwrap_or_else(none))
             }
             Self::UnknownAgent { name, known, .. } => {

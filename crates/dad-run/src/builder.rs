@@ -1,5 +1,6 @@
 //! Gathering what a run needs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -525,6 +526,10 @@ impl RunContextBuilder {
         if let Some(prefix) = &options.run_id_prefix {
             RunId::generate(RunKind::Rerun, Some(prefix), Timestamp::UNIX_EPOCH, 0)
                 .map_err(|_| RunError::RunIdPrefix(prefix.chars().take(80).collect()))?;
+            // The name of a run stands in every file of it.
+            if let Cow::Owned(masked) = options.secrets.redactor().redact(prefix) {
+                return Err(RunError::RunIdPrefix(masked));
+            }
         }
         let dirs = Dirs::new(
             &project_root,

@@ -153,7 +153,7 @@ impl Reason {
             Self::Changed => "its settings, its input or what it reads changed",
             Self::AfterEffect => "a step with an effect was executed before it",
             Self::EffectElsewhere => "only another iteration had this effect",
-            Self::Unchanged => "nothing it depends on changed",
+            Self::Unchanged => "nothing that is compared changed",
             Self::UnchangedElsewhere => "another iteration did the same",
             Self::DecidedLater => "decided when the re-run is there",
             Self::Unknown => "for a reason this version does not know",

@@ -311,7 +311,10 @@ impl RunDriver {
             agg_usage_completion_tokens: totals.usage.completion_tokens,
             agg_usage_total_tokens: totals.usage.total_tokens,
         };
-        let error = first_failures.first().map(|failure| failure.error.clone());
+        let error = first_failures.first().map(|failure| ErrorInfo {
+            path: Some(failure.path.clone()),
+            ..failure.error.clone()
+        });
         let body = RecordBody::ComponentCompleted {
             path: path.clone(),
             status,

@@ -44,7 +44,7 @@ pub enum RunError {
     RunId(#[from] RunIdError),
     /// The prefix of run ids.
     #[error(
-        "the run id prefix `{0}` cannot be used: it is made of letters, digits, `_` and `-`, starts with a letter or digit, and the id with it is at most 200 bytes long"
+        "the run id prefix `{0}` cannot be used: it is made of letters, digits, `_` and `-`, starts with a letter or digit, holds no key, and the id with it is at most 200 bytes long"
     )]
     RunIdPrefix(String),
     /// A run id given by hand that exists.

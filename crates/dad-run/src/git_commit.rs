@@ -14,6 +14,13 @@ const LONGEST_LIST: u64 = 64 << 20;
 /// How often a reference may name another one.
 const MOST_LINKS: usize = 5;
 
+/// Where git keeps what all working trees of a repository share, such as `info/exclude`; `None` if a directory is not the top of a
+/// working tree.
+#[must_use]
+pub fn git_common_dir(top: &Path) -> Option<Dir> {
+    GitDir::of(top).map(|git| git.shared)
+}
+
 /// Where git keeps what belongs to one working tree.
 struct GitDir {
     /// `HEAD` is here.

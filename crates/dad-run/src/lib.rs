@@ -93,6 +93,7 @@ pub use end::RunEnd;
 pub use error::{RunError, RunErrorKind};
 pub use excerpt::shorten_diff;
 pub use files::RunFiles;
+pub use git_commit::git_common_dir;
 pub use inbox::{Message, MessageBody, request_cancel};
 pub use inputs::GivenInput;
 pub use inputs::{check_component_input, variables_of};

@@ -103,6 +103,12 @@ fn mask_files(dir: &Dir, redactor: &Redactor, except: &[&str]) -> FsResult<()> {
                 dir.rename(&masked, &dir, &name, Durability::Process)?;
                 tell(&dir.path().join(masked_name(&name, redactor)));
             }
+            if kind == EntryKind::Symlink && leads_to_secret(&dir, &name, redactor)? {
+                dir.remove_file(&name)?;
+                let link = dir.path().join(masked_name(&name, redactor));
+                tracing::warn!(link = %link.display(), "a link that leads to a name with a secret is removed from the run");
+                continue;
+            }
             let name = match masked_name(&name, redactor) {
                 Cow::Borrowed(_) => name,
                 Cow::Owned(masked) => {
@@ -117,6 +123,12 @@ fn mask_files(dir: &Dir, redactor: &Redactor, except: &[&str]) -> FsResult<()> {
         }
     }
     Ok(())
+}
+
+fn leads_to_secret(dir: &Dir, link: &OsStr, redactor: &Redactor) -> FsResult<bool> {
+    let target = dir.link_target(link)?;
+    let masked = redactor.redact_bytes(target.as_os_str().as_encoded_bytes());
+    Ok(matches!(masked, Cow::Owned(_)))
 }
 
 fn has_secret(dir: &Dir, name: &OsStr, redactor: &Redactor) -> FsResult<bool> {

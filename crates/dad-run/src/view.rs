@@ -78,6 +78,8 @@ pub enum ViewEntry {
         totals: Option<Totals>,
         /// Whether the run continues behind it although it failed or was cancelled.
         absorbed: bool,
+        /// The first failure in it, with the step or component where that happened.
+        error: Option<ErrorInfo>,
     },
     /// A step that has started and not ended.
     Running {

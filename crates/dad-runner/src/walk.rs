@@ -466,6 +466,7 @@ impl Walk {
             status,
             totals: Some(totals),
             absorbed,
+            ..
         } = history.entries.get(path)?
         else {
             return None;

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use dad_core::{HierarchyPath, format_duration};
+use dad_core::{ErrorInfo, HierarchyPath, format_duration};
 use dad_events::{
     ComponentEnded, Event, EventBody, RunIdentity, RunObserver, RunStarted, StepEnded, TextStreamed,
 };
@@ -220,12 +220,17 @@ fn component_line(ended: &ComponentEnded) -> Option<String> {
         return None;
     }
     let (mark, style) = mark(ended.status, false);
-    let line = format!(
+    let mut line = format!(
         "{}{style}{mark}{style:#} {} {}",
         path_indent(&ended.path),
         path_name(&ended.path),
         ended.status
     );
+    // What failed in one of its elements was told there.
+    let own = |error: &&ErrorInfo| error.path.as_ref() == Some(&ended.path);
+    if let Some(error) = ended.error.as_ref().filter(own) {
+        line += &error_line(&ended.path, error, style);
+    }
     Some(line)
 }
 
@@ -244,7 +249,11 @@ fn step_line(ended: &StepEnded, name: &str) -> String {
         details.push(one_line(summary, 70));
     }
     let consumed = usage(&ended.usage);
-    if !consumed.is_empty() && !details.iter().any(|detail| detail.contains("tokens")) {
+    if !consumed.is_empty()
+        && !details
+            .iter()
+            .any(|detail| detail.contains("tokens") || detail.ends_with("replayed"))
+    {
         details.push(consumed);
     }
     let mut line = format!(
@@ -253,21 +262,21 @@ fn step_line(ended: &StepEnded, name: &str) -> String {
         details.join("  ")
     );
     if let Some(error) = &ended.error {
-        let _ = write!(
-            line,
-            "\n{}  {style}{}{style:#}",
-            path_indent(&ended.path),
-            one_line(&error.message, 300)
-        );
+        line += &error_line(&ended.path, error, style);
     }
     line
+}
+
+fn error_line(path: &HierarchyPath, error: &ErrorInfo, style: anstyle::Style) -> String {
+    let message = one_line(&error.message, 300);
+    format!("\n{}  {style}{message}{style:#}", path_indent(path))
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use dad_core::{ErrorInfo, NodeType, RunId, StepStatus, Usage};
+    use dad_core::{NodeType, RunId, StepStatus, Usage};
     use dad_events::Origin;
 
     use super::*;

@@ -52,12 +52,12 @@ fn it_analyses_asks_and_changes() {
         ✓ working_copy                  [time]  1 command
         ✓ dynamic_repo_analysis         [time]  2 of 2 operations, 26 words
     note: autocoder_root.main_flow.code_generator: call 1 is answered from [root]/project/cassettes/autocoder, matched by path and call number; [number] lines differ between this prompt of 14 lines and the recorded one
-        ✓ code_generator                [time]  gpt-5.1, 1392 tokens
+        ✓ code_generator                [time]  gpt-5.1, replayed
         ✓ code_generator_file_ops       [time]  2 operations
 
     completed run_00000000_000000_000001 in [time]
       steps     4 completed
-      model     1 call, 1392 tokens, $0.0036
+      model     1 call replayed
       changed   in [root]/project/runs/global_data/workspace
                 created examples/hello/README.md
                 edited examples/hello/hello.yaml
@@ -159,12 +159,12 @@ fn a_rerun_takes_over_what_lies_before_the_entry_point() {
     The hello example greets the reader and has a README.
     ---- stderr
     rerun_00000000_000000_000002
-    re-run of run_00000000_000000_000001: 3 reused (saves 1392 tokens, $0.0036), 1 to execute, starting at autocoder_root.main_flow.code_generator_file_ops
+    re-run of run_00000000_000000_000001: 3 reused, 1 to execute, starting at autocoder_root.main_flow.code_generator_file_ops
     autocoder_root
       main_flow
         ↺ working_copy                  from run_00000000_000000_000001  1 command
         ↺ dynamic_repo_analysis         from run_00000000_000000_000001  2 of 2 operations, 26 words
-        ↺ code_generator                from run_00000000_000000_000001  gpt-5.1, 1392 tokens
+        ↺ code_generator                from run_00000000_000000_000001  gpt-5.1, replayed
         ✓ code_generator_file_ops       [time]  2 operations, 2 unchanged
 
     completed rerun_00000000_000000_000002 in [time]

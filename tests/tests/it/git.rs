@@ -144,3 +144,16 @@ fn without_a_repository_nothing_is_changed() {
     assert_eq!(result["error"]["code"], "git", "{result}");
     assert!(!env.project().join("new.txt").exists());
 }
+
+#[test]
+fn a_file_that_git_is_told_not_to_look_at_is_not_said_to_be_staged() {
+    for mark in ["--assume-unchanged", "--skip-worktree"] {
+        let Some(env) = repository() else { return };
+        git(&env.project(), &["update-index", mark, "src/lib.rs"]);
+        let operations = json!([create("src/lib.rs", "fn new() {}\n"), create("b.txt", "b")]);
+        let result = commit(&env, "$var{project_root}", &operations);
+        let told = &result["outcome"]["git"];
+        assert_eq!(told["staged"], json!(["b.txt"]), "{mark}: {result}");
+        assert_eq!(told["ignored"], json!(["src/lib.rs"]), "{mark}: {result}");
+    }
+}

@@ -46,6 +46,8 @@ mod json_outside;
 mod kills;
 mod lossless;
 mod models;
+#[cfg(unix)]
+mod more_truth;
 mod named_models;
 #[cfg(unix)]
 mod obeyed;

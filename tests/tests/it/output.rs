@@ -314,7 +314,7 @@ async fn a_key_that_is_no_text_is_told_as_such() {
         .env("DEPLOY", OsStr::from_bytes(b"\xffkey"))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let failed = ended(env, command).expect(1);
+    let failed = ended(env, command).expect(2);
     assert!(
         failed
             .stderr

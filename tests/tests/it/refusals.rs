@@ -456,7 +456,7 @@ fn a_run_root_that_leads_elsewhere() {
     ");
     insta::assert_snapshot!(refused(&env, &["--run-id-prefix", "../elsewhere"]), @"
     ---- stderr
-    error[run_id_prefix]: the run id prefix `../elsewhere` cannot be used: it is made of letters, digits, `_` and `-`, starts with a letter or digit, and the id with it is at most 200 bytes long
+    error[run_id_prefix]: the run id prefix `../elsewhere` cannot be used: it is made of letters, digits, `_` and `-`, starts with a letter or digit, holds no key, and the id with it is at most 200 bytes long
     ---- exit code 2
     ");
 }

@@ -113,16 +113,16 @@ async fn what_changed_executes_and_what_depends_on_it() {
         "--dry-run",
     ];
     insta::assert_snapshot!(env.unchanged(&dry).expect(0), @"
-    reuse    flow_root.s1  nothing it depends on changed, from run_00000000_000000_000001
-    reuse    flow_root.s2  nothing it depends on changed, from run_00000000_000000_000001
-    reuse    flow_root.s3  nothing it depends on changed, from run_00000000_000000_000001
-    reuse    flow_root.s4  nothing it depends on changed, from run_00000000_000000_000001
-    reuse    flow_root.s5  nothing it depends on changed, from run_00000000_000000_000001
-    reuse    flow_root.s6  nothing it depends on changed, from run_00000000_000000_000001
+    reuse    flow_root.s1  nothing that is compared changed, from run_00000000_000000_000001
+    reuse    flow_root.s2  nothing that is compared changed, from run_00000000_000000_000001
+    reuse    flow_root.s3  nothing that is compared changed, from run_00000000_000000_000001
+    reuse    flow_root.s4  nothing that is compared changed, from run_00000000_000000_000001
+    reuse    flow_root.s5  nothing that is compared changed, from run_00000000_000000_000001
+    reuse    flow_root.s6  nothing that is compared changed, from run_00000000_000000_000001
     execute  flow_root.s7  its settings, its input or what it reads changed
-    reuse    flow_root.s8  nothing it depends on changed, from run_00000000_000000_000001
+    reuse    flow_root.s8  nothing that is compared changed, from run_00000000_000000_000001
     depends  flow_root.s9  decided when the re-run is there; depends on flow_root.s7
-    reuse    flow_root.s10  nothing it depends on changed, from run_00000000_000000_000001
+    reuse    flow_root.s10  nothing that is compared changed, from run_00000000_000000_000001
     ---- stderr
     re-run of rerun_00000000_000000_000003: 8 reused (saves 77 tokens), 1 to execute, 1 decided on the way
     ---- exit code 0
@@ -143,7 +143,7 @@ async fn what_changed_executes_and_what_depends_on_it() {
     let why = env.run(&["runs", "why", "last", "s8"]).expect(0);
     insta::assert_snapshot!(env.shown(&why.stdout), @"
     ↺ flow_root.s8
-      taken from run_00000000_000000_000001: nothing it depends on changed
+      taken from run_00000000_000000_000001: nothing that is compared changed
     ");
 
     env.write("src/b.rs", "fn b() { a() }\n");
@@ -234,7 +234,7 @@ fn what_depends_on_the_world_executes_behind_an_effect() {
         "text=two",
     ];
     insta::assert_snapshot!(env.unchanged(&dry).expect(0), @"
-    reuse    flow_root.before  nothing it depends on changed, from run_00000000_000000_000001
+    reuse    flow_root.before  nothing that is compared changed, from run_00000000_000000_000001
     execute  flow_root.write  its settings, its input or what it reads changed
     execute  flow_root.look  a step with an effect was executed before it
     execute  flow_root.test  a step with an effect was executed before it
@@ -865,7 +865,7 @@ fn the_value_of_an_inherited_variable_counts() {
     let why = env.run(&["runs", "why", "last", "says"]).expect(0);
     insta::assert_snapshot!(env.shown(&why.stdout), @"
     ↺ f.says
-      taken from run_00000000_000000_000001: nothing it depends on changed
+      taken from run_00000000_000000_000001: nothing that is compared changed
       not compared  the value of `API_KEY`
     ");
     assert_eq!(run(&again, "good morning", "a-key-of-some-length"), 1);

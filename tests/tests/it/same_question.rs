@@ -239,8 +239,8 @@ fn a_re_run_says_before_it_begins_what_it_will_ask() {
     drop(env.run(&["run", "flow", "flow.yaml"]).expect(3));
     drop(env.run(&["answer", "last", "--input", &answer("yes")]).expect(0));
     insta::assert_snapshot!(env.run(&rerun(&["--dry-run"])).expect(0), @"
-    reuse    f.look  nothing it depends on changed, from run_00000000_000000_000001
-    reuse    f.ask  nothing it depends on changed, from run_00000000_000000_000001
+    reuse    f.look  nothing that is compared changed, from run_00000000_000000_000001
+    reuse    f.ask  nothing that is compared changed, from run_00000000_000000_000001
     answer   f.ask  answer reused, from run_00000000_000000_000001
     ---- stderr
     re-run of run_00000000_000000_000001: 2 reused, 0 to execute

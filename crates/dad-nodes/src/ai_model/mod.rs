@@ -455,7 +455,7 @@ impl BoundStep for ModelCall {
     }
 }
 
-fn no_models() -> NodeError {
+pub(super) fn no_models() -> NodeError {
     NodeError::new("no_models", "`models` names no model")
         .with_hint("write `models: [provider/model]`")
         .permanent()

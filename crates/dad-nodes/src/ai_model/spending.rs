@@ -115,6 +115,9 @@ fn prompt_tokens(request: &ModelRequest) -> u64 {
 pub(super) fn check_models(settings: &AIModelNodeSettings, start: &Start<'_>) -> Result<(), NodeError> {
     let config = settings.model_call_config.as_ref();
     let is_made_up = config.is_some_and(|config| config.test_mode == Some(true));
+    if settings.models.is_empty() && !is_made_up && !start.has_input {
+        return Err(super::no_models());
+    }
     let Some(models) = start.resources.get::<Models>().filter(|_| !is_made_up) else {
         return Ok(());
     };

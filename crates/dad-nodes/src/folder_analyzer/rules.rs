@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use dad_fs::{Dir, EntryKind};
+use dad_run::git_common_dir;
 use dad_runner::NodeError;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
@@ -155,20 +156,28 @@ impl Rules {
             level.git = self.file(dir, path, ".gitignore");
         }
         if level.is_repository {
-            level.exclude = self.file(dir, path, ".git/info/exclude");
+            level.exclude = match dir.kind(".git") {
+                Ok(Some(EntryKind::Dir)) => self.file(dir, path, ".git/info/exclude"),
+                // A linked working tree or a submodule.
+                _ => git_common_dir(path).and_then(|git| {
+                    self.file_at(&git, path, &git.path().join("info/exclude"), "info/exclude")
+                }),
+            };
         }
         level
     }
 
     fn file(&mut self, dir: &Dir, path: &Path, name: &str) -> Option<Gitignore> {
+        self.file_at(dir, path, &path.join(name), name)
+    }
+
+    /// The rules of a file in `dir` for what lies below `root`.
+    fn file_at(&mut self, dir: &Dir, root: &Path, file: &Path, name: &str) -> Option<Gitignore> {
         match read(dir, OsStr::new(name)) {
-            Ok(text) => self.parse(path, &path.join(name), &text),
+            Ok(text) => self.parse(root, file, &text),
             Err(error) if is_absent(&error) => None,
             Err(error) => {
-                let message = format!(
-                    "the rules in `{}` do not count: {error}",
-                    path.join(name).display()
-                );
+                let message = format!("the rules in `{}` do not count: {error}", file.display());
                 self.problems.push(message);
                 None
             }
@@ -178,7 +187,7 @@ impl Rules {
     fn parse(&mut self, root: &Path, file: &Path, text: &str) -> Option<Gitignore> {
         let mut builder = GitignoreBuilder::new(root);
         for line in text.trim_start_matches('\u{feff}').lines() {
-            if let Err(error) = builder.add_line(Some(file.to_path_buf()), line) {
+            if let Err(error) = builder.add_line(Some(file.to_path_buf()), &braces_as_text(line)) {
                 let message = format!("a rule in `{}` does not count: {error}", file.display());
                 self.problems.push(message);
             }
@@ -186,6 +195,23 @@ impl Rules {
         let matcher = builder.build().ok()?;
         (!matcher.is_empty()).then_some(matcher)
     }
+}
+
+/// A rule whose braces stand for themselves, as git reads them; the library takes them for alternatives.
+fn braces_as_text(rule: &str) -> String {
+    let (mut text, mut is_escaped, mut in_class) = (String::new(), false, false);
+    for c in rule.chars() {
+        match c {
+            _ if is_escaped => {}
+            '[' => in_class = true,
+            ']' => in_class = false,
+            '{' | '}' if !in_class => text.push('\\'),
+            _ => {}
+        }
+        text.push(c);
+        is_escaped = c == '\\' && !is_escaped;
+    }
+    text
 }
 
 fn is_absent(error: &io::Error) -> bool {

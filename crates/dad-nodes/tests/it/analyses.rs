@@ -69,6 +69,47 @@ fn tree() -> tempfile::TempDir {
     dir
 }
 
+#[test]
+fn the_rules_of_a_repository_hold_in_its_linked_working_trees_and_submodules() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path();
+    write(base, "main/.git/HEAD", "ref: refs/heads/main");
+    write(base, "main/.git/info/exclude", "private.txt\n");
+    write(base, "main/.git/worktrees/linked/HEAD", "ref: refs/heads/side");
+    write(base, "main/.git/worktrees/linked/commondir", "../..\n");
+    let link = base.join("main/.git/worktrees/linked");
+    write(base, "linked/.git", format!("gitdir: {}\n", link.display()));
+    write(base, "main/.git/modules/sub/HEAD", "ref: refs/heads/main");
+    write(base, "main/.git/modules/sub/info/exclude", "private.txt\n");
+    write(base, "main/sub/.git", "gitdir: ../.git/modules/sub\n");
+    for tree in ["linked", "main/sub"] {
+        write(base, &format!("{tree}/private.txt"), "mine");
+        write(base, &format!("{tree}/public.txt"), "ours");
+        let found = one(&base.join(tree), json!({ "operation_type": "find_files" }));
+        assert_eq!(found["files_found"], json!(["public.txt"]), "{tree}");
+    }
+}
+
+#[test]
+fn braces_in_rules_stand_for_themselves_as_git_reads_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = "*.py{}\n{one,two}.txt\n\\{three}\n[{]four\n";
+    write(dir.path(), ".gitignore", rules);
+    for name in [
+        "a.py",
+        "a.py{}",
+        "one.txt",
+        "{one,two}.txt",
+        "{three}",
+        "{four",
+        "four",
+    ] {
+        write(dir.path(), name, "");
+    }
+    let found = one(dir.path(), json!({ "operation_type": "find_files" }));
+    assert_eq!(found["files_found"], json!(["a.py", "four", "one.txt"]));
+}
+
 /// Each text of `field`, under the name of its file.
 fn texts(result: &Value, field: &str) -> String {
     let children = result["analysis"]["children"].as_array().unwrap();

@@ -186,7 +186,6 @@ async fn failures_are_named() {
         error(&ask(settings(&["a/x"]), &busy).await.report).code,
         "rate_limited"
     );
-    assert_eq!(error(&ask(settings(&[]), &busy).await.report).code, "no_models");
     let project = tempfile::tempdir().unwrap();
     let report = run_with(
         AIModelNode {

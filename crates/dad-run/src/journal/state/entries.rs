@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Progress;
 use super::open::Open;
 use crate::journal::record::{Driver, LoopItems, RecordBody, StepCommitted, StoredValue};
+use crate::journal::text::RecordedError;
 use crate::plan::RunPlace;
 use crate::subject::{AnsweredBy, RecordedAnswer, Subject};
 use crate::view::ViewEntry;
@@ -91,6 +92,7 @@ impl Entries {
                 status,
                 totals,
                 absorbed,
+                error,
                 ..
             } => {
                 // An approval covers one visit of its component.
@@ -103,6 +105,7 @@ impl Entries {
                     status,
                     totals,
                     absorbed,
+                    error: error.map(RecordedError::into_inner),
                 };
                 self.entries.insert(path, entry);
             }
@@ -169,6 +172,7 @@ impl Entries {
             status: StepStatus::Running,
             totals: None,
             absorbed: false,
+            error: None,
         };
         self.entries.insert(path, entry);
     }
