@@ -1,5 +1,5 @@
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
@@ -7,6 +7,9 @@ use std::time::Duration;
 use dad_runner::{NodeContext, NodeError};
 use serde::Serialize;
 use tokio::process::Command;
+
+use crate::git_hooks::Hooks;
+use crate::process::ORIGIN_KEY;
 
 /// How often a command is tried again while another process holds the index, and the pause before.
 const TRIES: u32 = 40;
@@ -33,6 +36,8 @@ const ALWAYS: [&str; 7] = [
 pub(crate) struct Repositories {
     /// By the nearest directory with a `.git`.
     found: BTreeMap<PathBuf, PathBuf>,
+    /// The hooks that commits execute, by working tree.
+    hooks: BTreeMap<PathBuf, Hooks>,
 }
 
 impl Repositories {
@@ -53,6 +58,24 @@ impl Repositories {
             }
         }
         Ok(repositories)
+    }
+
+    /// Has commits execute the hooks of the repositories as they are now. An attempt that was interrupted after this keeps what it
+    /// found.
+    ///
+    /// # Errors
+    /// If they cannot be compared.
+    pub(crate) async fn with_hooks(mut self, cx: &NodeContext) -> Result<Self, NodeError> {
+        let trees: BTreeSet<PathBuf> = self.found.values().cloned().collect();
+        for tree in trees {
+            let find = |_| async {
+                let dir = hooks_dir(&tree, cx).await?;
+                Hooks::now(dir, cx).await
+            };
+            let hooks = cx.memo("git_hooks", &tree, find).await?;
+            self.hooks.insert(tree.clone(), hooks);
+        }
+        Ok(self)
     }
 
     /// The working trees, as long as they are still those that were found, each with its files: the path in it, and the
@@ -76,7 +99,8 @@ impl Repositories {
                 return Err(changed(tree));
             }
             let dir = tree.clone();
-            repositories.push((Repository { dir, cx }, paths));
+            let hooks = self.hooks.get(tree).cloned();
+            repositories.push((Repository { dir, hooks, cx }, paths));
         }
         Ok(repositories)
     }
@@ -95,8 +119,7 @@ fn nearest(file: &Path) -> Option<PathBuf> {
 }
 
 async fn top_level(dir: &Path, cx: &NodeContext) -> Result<PathBuf, NodeError> {
-    let dir = dir.to_path_buf();
-    let repository = Repository { dir, cx };
+    let repository = Repository::plain(dir, cx);
     let printed = repository.git(&["rev-parse", "--show-toplevel"], &[]).await?;
     let printed = String::from_utf8_lossy(&printed);
     let tree = Path::new(printed.trim_end_matches(['\n', '\r']));
@@ -104,6 +127,26 @@ async fn top_level(dir: &Path, cx: &NodeContext) -> Result<PathBuf, NodeError> {
         let message = format!("the repository `{}` cannot be opened: {error}", tree.display());
         NodeError::new("git", message)
     })
+}
+
+/// Where the repository has its hooks: `core.hooksPath`, or the directory of its own.
+async fn hooks_dir(tree: &Path, cx: &NodeContext) -> Result<PathBuf, NodeError> {
+    let repository = Repository::plain(tree, cx);
+    // The options of every call say one, too; before it stands what the configuration says.
+    let printed = repository
+        .git(&["config", "--get-all", "--type=path", "core.hooksPath"], &[])
+        .await?;
+    let printed = String::from_utf8_lossy(&printed);
+    let configured = printed.lines().rfind(|line| *line != "/dev/null");
+    let dir = match configured {
+        Some(dir) => tree.join(dir),
+        None => {
+            let printed = repository.git(&["rev-parse", "--git-common-dir"], &[]).await?;
+            let printed = String::from_utf8_lossy(&printed);
+            tree.join(printed.trim_end_matches(['\n', '\r'])).join("hooks")
+        }
+    };
+    Ok(dir)
 }
 
 fn none(file: &Path) -> NodeError {
@@ -128,6 +171,8 @@ fn changed(place: &Path) -> NodeError {
 /// A working tree, as a step uses it.
 pub(crate) struct Repository<'a> {
     dir: PathBuf,
+    /// What commits execute.
+    hooks: Option<Hooks>,
     cx: &'a NodeContext,
 }
 
@@ -150,7 +195,16 @@ fn is_not_looked_at(tag: &str) -> bool {
         .all(|letter| letter.is_ascii_lowercase() || letter == b'S')
 }
 
-impl Repository<'_> {
+impl<'a> Repository<'a> {
+    /// Whose commits execute nothing.
+    fn plain(dir: &Path, cx: &'a NodeContext) -> Self {
+        Self {
+            dir: dir.to_path_buf(),
+            hooks: None,
+            cx,
+        }
+    }
+
     /// Puts the given paths, changed or removed, into the index; those it ignores are left out, and told. Returns those
     /// that are in the index.
     pub(crate) async fn stage(&self, shown: &Paths, told: &mut Recorded) -> Result<Vec<String>, NodeError> {
@@ -206,11 +260,38 @@ impl Repository<'_> {
             return Ok(());
         }
         let arguments = ["commit", "--quiet", "--message", message, "--"];
-        self.git(&arguments, paths).await?;
+        match &self.hooks {
+            Some(hooks) => self.commit_with(hooks, &arguments, paths).await?,
+            None => drop(self.git(&arguments, paths).await?),
+        }
         let commit = self.git(&["rev-parse", "HEAD"], &[]).await?;
         told.commits
             .push(String::from_utf8_lossy(&commit).trim().to_owned());
         Ok(())
+    }
+
+    async fn commit_with(
+        &self,
+        hooks: &Hooks,
+        arguments: &[&str],
+        paths: &[String],
+    ) -> Result<(), NodeError> {
+        hooks.check(self.cx).await?;
+        let finished = hooks.git(&self.dir, arguments, paths, self.cx).await?;
+        if finished.code == Some(0) {
+            return Ok(());
+        }
+        let said = [finished.stdout.trim(), finished.stderr.trim()].join("\n");
+        let how = match finished.timed_out {
+            true => "did not end in time",
+            false => "failed",
+        };
+        let message = format!(
+            "`git commit` with hooks {how} in `{}`: {}",
+            self.dir.display(),
+            said.trim()
+        );
+        Err(NodeError::new("git", message))
     }
 
     /// Which of the paths a listing names.
@@ -250,6 +331,7 @@ impl Repository<'_> {
                 command.env_remove(name);
             }
         }
+        command.env_remove(ORIGIN_KEY);
         let output = tokio::select! {
             output = command.output() => output,
             () = self.cx.cancelled() => {

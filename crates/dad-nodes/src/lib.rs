@@ -22,6 +22,7 @@ mod command;
 mod file_operation;
 mod folder_analyzer;
 mod git;
+mod git_hooks;
 mod process;
 mod sandbox;
 mod secret_text;

@@ -157,3 +157,80 @@ fn a_file_that_git_is_told_not_to_look_at_is_not_said_to_be_staged() {
         assert_eq!(told["ignored"], json!(["src/lib.rs"]), "{mark}: {result}");
     }
 }
+
+/// Makes operations and commits them with the hooks of the repository; how the step ended.
+fn commit_with_hooks(env: &TestEnvironment, operations: &Value) -> (String, Value) {
+    let settings = json!({ "base_directory": "$var{project_root}", "commit": true, "git_hooks": true, "operations": operations });
+    let flow = json!({ "schema_version": 1, "kind": "flow", "allow_protected": [".githooks/"], "elements": [
+        { "node": "change", "type": "file_operation", "on_error": "continue", "settings": settings } ] });
+    env.write("flow.json", &flow.to_string());
+    drop(env.run(&["run", "flow", "flow.json"]).expect(0));
+    let result = read_json(&env.last_run().join("flow_root/change/result.json"));
+    let code = result["error"]["code"].as_str().unwrap_or_default().to_owned();
+    (code, result)
+}
+
+fn hook(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn commits(env: &TestEnvironment) -> usize {
+    git(&env.project(), &["log", "--format=%s"]).lines().count()
+}
+
+#[test]
+fn hooks_of_before_the_step_are_executed_where_the_definition_says_so() {
+    let Some(env) = repository() else { return };
+    let mark = env.path("tmp/mark");
+    let says = format!("echo checked; env > '{}'", mark.display());
+    hook(&env.project().join(".git/hooks/pre-commit"), &says);
+    let (code, result) = commit_with_hooks(&env, &json!([create("src/new.rs", "")]));
+    assert_eq!((code.as_str(), commits(&env)), ("", 2), "{result}");
+    let seen = std::fs::read_to_string(&mark).unwrap();
+    assert!(!seen.contains("DHENARA_ORIGIN_KEY"), "no child gets the key");
+    let step = env.last_run().join("flow_root/change");
+    let printed =
+        ["stdout.log", "stderr.log"].map(|log| std::fs::read_to_string(step.join(log)).unwrap_or_default());
+    assert!(printed.concat().contains("checked"), "{printed:?}");
+
+    // One that refuses the commit fails the step, and says why.
+    hook(
+        &env.project().join(".git/hooks/pre-commit"),
+        "echo not like this >&2; exit 1",
+    );
+    let (code, result) = commit_with_hooks(&env, &json!([create("src/other.rs", "")]));
+    assert_eq!((code.as_str(), commits(&env)), ("git", 2), "{result}");
+    assert!(
+        result["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("not like this"),
+        "{result}"
+    );
+}
+
+#[test]
+fn hooks_that_a_step_wrote_are_not_executed() {
+    let Some(env) = repository() else { return };
+    git(&env.project(), &["config", "core.hooksPath", ".githooks"]);
+    hook(&env.project().join(".githooks/pre-commit"), "true");
+    git(&env.project(), &["add", ".githooks"]);
+    git(&env.project(), &["commit", "--quiet", "--message", "hooks"]);
+    for changed in [
+        json!([create(".githooks/pre-commit", &script(&env))]),
+        json!([create(".githooks/post-commit", &script(&env))]),
+        json!([{ "type": "delete_file", "path": ".githooks/pre-commit" }]),
+    ] {
+        let (code, result) = commit_with_hooks(&env, &changed);
+        assert_eq!(code, "git_hooks_changed", "{result}");
+        assert_eq!(commits(&env), 2);
+        nothing_was_executed(&env);
+        git(&env.project(), &["reset", "--quiet", "--hard"]);
+        git(&env.project(), &["clean", "--quiet", "-fd", ".githooks"]);
+    }
+    let (code, result) = commit_with_hooks(&env, &json!([create("src/new.rs", "")]));
+    assert_eq!((code.as_str(), commits(&env)), ("", 3), "{result}");
+}

@@ -82,6 +82,9 @@ pub struct FileOperationNodeSettings {
     /// The message of the commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit_message: Option<String>,
+    /// Whether a commit executes the hooks of the repository, if they are what they were before the step; false by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_hooks: Option<bool>,
 }
 
 impl FileOperationNodeSettings {
@@ -239,6 +242,7 @@ impl Node for FileOperationExecutor {
     type Outcome = Value;
     const TYPE: &'static str = "file_operation";
     const VERSION: u32 = 2;
+    const DEFINITION_ONLY: &'static [&'static str] = &["git_hooks"];
 
     fn bind(
         &self,
@@ -320,7 +324,13 @@ impl BoundStep for Operations {
             false => Vec::new(),
         };
         let repositories = match settings.uses_git() {
-            true => git::Repositories::find(request.changed_files(&roots), cx).await?,
+            true => {
+                let found = git::Repositories::find(request.changed_files(&roots), cx).await?;
+                match settings.git_hooks.unwrap_or(false) {
+                    true => found.with_hooks(cx).await?,
+                    false => found,
+                }
+            }
             false => git::Repositories::default(),
         };
         let work = Work {
