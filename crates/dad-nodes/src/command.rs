@@ -26,7 +26,7 @@ use crate::written::{self, Read, Ready, Written};
 /// Seconds one command may take by default: long enough for a build.
 const DEFAULT_TIMEOUT: f64 = 600.0;
 
-/// What each output of a command may have by default, in MiB: more than anybody reads, and no full disk.
+/// What each output of a command may have by default, in MiB: more than a person reads, and no full disk.
 const OUTPUT_MIB: u64 = 256;
 
 /// The longest standard output that is read as JSON, in bytes.

@@ -1,6 +1,6 @@
 //! Answering a question of a run from outside: which one is meant, and whether the answer has the shape that it wants.
 
-use dad_core::{PathSelector, nearest};
+use dad_core::PathSelector;
 use dad_definition::NodeTypes;
 use dad_events::QuestionKind;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::approval::ApprovalAnswer;
 use crate::error::RunError;
 use crate::inbox::{MessageBody, send};
-use crate::inputs::check_external;
+use crate::inputs::{check_external, check_variables};
 use crate::question::{Answer, Question};
 use crate::view::{OpenQuestion, RunView};
 
@@ -124,35 +124,10 @@ fn check_input(question: &Question, input: &Value, types: &dyn NodeTypes) -> Res
             let info = types.node_type(node_type);
             info.map_or(Ok(()), |info| (info.check_input)(input))
         }
-        None => check_variables(question, input),
-    }
-}
-
-/// Whether an answer for a component gives only variables that it asks for.
-fn check_variables(question: &Question, input: &Value) -> Result<(), String> {
-    let known: Vec<&str> = question
-        .settings
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, _)| name.as_str())
-        .collect();
-    let fields = input.as_object().into_iter().flatten();
-    if let Some((unknown, _)) = fields.into_iter().find(|(name, _)| *name != "variables") {
-        return Err(format!(
-            "unknown field `{unknown}`: expected {{\"variables\": {{NAME: VALUE}}}}"
-        ));
-    }
-    let given = input.get("variables").and_then(Value::as_object);
-    let given = given.ok_or("expected {\"variables\": {NAME: VALUE}}")?;
-    match given.keys().find(|name| !known.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(name) => {
-            let near = nearest(name, known.iter().copied());
-            let near = near
-                .map(|near| format!("; did you mean `{near}`?"))
-                .unwrap_or_default();
-            Err(format!("`{}` does not ask for `{name}`{near}", question.path))
+        None => {
+            let asked = question.settings.as_object().into_iter().flatten();
+            let names: Vec<&str> = asked.map(|(name, _)| name.as_str()).collect();
+            check_variables(&question.path, &names, input)
         }
     }
 }

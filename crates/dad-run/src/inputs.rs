@@ -124,14 +124,6 @@ impl GivenInputs {
 /// # Errors
 /// Which field does not fit, and what was expected.
 pub fn check_component_input(component: &Component, program: &Program, input: &Value) -> Result<(), String> {
-    let fields = input.as_object().ok_or("an input must be an object")?;
-    if let Some(key) = fields.keys().find(|key| *key != VARIABLES) {
-        return Err(format!(
-            "unknown field `{key}`, an input of a component has only `{VARIABLES}`"
-        ));
-    }
-    let variables = fields.get(VARIABLES).and_then(Value::as_object);
-    let variables = variables.ok_or(format!("`{VARIABLES}` must be an object of values by name"))?;
     let mut known: Vec<&str> = component
         .variables
         .iter()
@@ -140,16 +132,27 @@ pub fn check_component_input(component: &Component, program: &Program, input: &V
     if component.path == program.root.path {
         known = program.variable_names();
     }
-    match variables.keys().find(|name| !known.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(name) => {
-            let near = nearest(name, known.iter().copied());
-            let near = near
-                .map(|near| format!("; did you mean `{near}`?"))
-                .unwrap_or_default();
-            Err(format!("`{}` has no variable `{name}`{near}", component.path))
-        }
+    check_variables(&component.path, &known, input)
+}
+
+/// Whether an input of a component gives only variables that are known.
+pub(crate) fn check_variables(path: &HierarchyPath, known: &[&str], input: &Value) -> Result<(), String> {
+    let fields = input.as_object().ok_or("an input must be an object")?;
+    if let Some(key) = fields.keys().find(|key| *key != VARIABLES) {
+        return Err(format!(
+            "unknown field `{key}`, an input of a component has only `{VARIABLES}`"
+        ));
     }
+    let variables = fields.get(VARIABLES).and_then(Value::as_object);
+    let variables = variables.ok_or(format!("`{VARIABLES}` must be an object of values by name"))?;
+    let Some(unknown) = variables.keys().find(|name| !known.contains(&name.as_str())) else {
+        return Ok(());
+    };
+    let near = nearest(unknown, known.iter().copied());
+    let near = near
+        .map(|near| format!("; did you mean `{near}`?"))
+        .unwrap_or_default();
+    Err(format!("`{path}` takes no variable `{unknown}`{near}"))
 }
 
 /// The variables in an input of a component.

@@ -58,7 +58,7 @@ impl NodeContext {
         })
     }
 
-    /// The same where a person agreed to what a preview has as its facts; `None` if nobody was asked.
+    /// The same where a person agreed to what a preview has as its facts; `None` if no person was asked.
     #[must_use]
     pub fn agreed_to(mut self, facts: Option<Value>) -> Self {
         self.agreed = facts.map(Arc::new);

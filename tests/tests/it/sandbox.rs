@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const SECRET: &str = "the-secret-content";
 
-/// A place with things that nobody in a sandbox is to see, and their paths.
+/// A place with things that no sandbox is to show, and their paths.
 fn place() -> (TestEnvironment, Vec<PathBuf>) {
     let env = TestEnvironment::new();
     let mut secrets = Vec::new();

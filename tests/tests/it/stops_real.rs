@@ -11,7 +11,7 @@ use crate::harness::{CommandOutput, TestEnvironment, records};
 use crate::intervene::wait_for;
 use crate::stops::{has_record, status};
 
-/// A program that executes for ten minutes, whoever asks it to end.
+/// A program that executes for ten minutes, also if it is asked to end.
 const STUBBORN: &str = "trap '' TERM INT HUP; i=0; while test $i -lt 6000; do sleep 0.1; i=$((i + 1)); done";
 
 /// What stops a run.

@@ -22,7 +22,7 @@ fn a_file_that_cannot_be_opened_for_want_of_descriptors_is_tried_again() {
     limit.current = Some(64);
     setrlimit(Resource::Nofile, limit).unwrap();
 
-    // Somebody else closes files before long.
+    // Another thread closes files before long.
     let taken = take_all();
     let closing = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(300));
@@ -32,7 +32,7 @@ fn a_file_that_cannot_be_opened_for_want_of_descriptors_is_tried_again() {
     assert_eq!(dir.read("new").unwrap(), b"content");
     closing.join().unwrap();
 
-    // Nobody does.
+    // None does.
     let taken = take_all();
     let since = Instant::now();
     let refused = dir.read("there").unwrap_err();

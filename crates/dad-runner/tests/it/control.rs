@@ -532,7 +532,7 @@ async fn an_input_gives_a_component_other_variables() {
     for (input, wanted) in [
         (
             json!({ "variables": { "wrod": 1 } }),
-            "has no variable `wrod`; did you mean `word`?",
+            "takes no variable `wrod`; did you mean `word`?",
         ),
         (json!({ "word": 1 }), "unknown field `word`"),
         (json!([]), "an input must be an object"),
