@@ -75,10 +75,8 @@ fn a_command_that_wants_to_stay_and_prints_without_end_is_ended() {
         .as_f64()
         .unwrap()
         / 1000.0;
-    assert!(
-        took < TIMEOUT + 2.0 + 3.0,
-        "{took} s, with three for a machine under load"
-    );
+    // One that is not ended takes five minutes.
+    assert!(took < TIMEOUT + 60.0, "{took} s");
     let log = run.join("flow_root/print/stdout.log");
     let printed = std::fs::metadata(&log).unwrap().len();
     let outcome: Value =

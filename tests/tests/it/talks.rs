@@ -78,20 +78,20 @@ fn one_talks_with_the_chatbot_of_the_file() {
     ? chatbot_root.conversation.turn.iter_0.reply asks for its input
       message: Hi there
             Hello! What would you like to talk about?
-          ✓ iter_0.reply                  [time]  llama3.2, 52 tokens
+          ✓ iter_0.reply                  [time]  llama3.2, replayed
     ? chatbot_root.conversation.turn.iter_1.reply asks for its input
       message: Why do runs survive?
             A journal that is written before anything is announced: whatever crashes, what was said stay
     s said.
-          ✓ iter_1.reply                  [time]  llama3.2, 52 tokens
+          ✓ iter_1.reply                  [time]  llama3.2, replayed
     ? chatbot_root.conversation.turn.iter_2.reply asks for its input
       message: bye
             Goodbye, it was a pleasure.
-          ✓ iter_2.reply                  [time]  llama3.2, 52 tokens
+          ✓ iter_2.reply                  [time]  llama3.2, replayed
 
     completed run_00000000_000000_000001 in [time]
       steps     3 completed
-      model     3 calls, 156 tokens
+      model     3 calls replayed
       artifacts [root]/project/runs/run_00000000_000000_000001
       next      dhenara runs show run_00000000_000000_000001 chatbot_root.conversation.turn.iter_2.reply
     ");
