@@ -21,7 +21,7 @@ const PATHS_AT_ONCE: usize = 500;
 /// The options of every call of git: nothing that lies in the tree is executed, be it a hook or a monitor of files, and no
 /// directory is taken for a repository because its files look like one. Paths are literal: a name with a star means the
 /// file of that name.
-const ALWAYS: [&str; 7] = [
+pub(crate) const ALWAYS: [&str; 7] = [
     "--literal-pathspecs",
     "-c",
     "core.hooksPath=/dev/null",

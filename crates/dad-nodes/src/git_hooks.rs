@@ -10,6 +10,7 @@ use dad_runner::{NodeContext, NodeError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::git::ALWAYS;
 use crate::process::{self, Finished, Logs, Program};
 
 /// How long hooks may take.
@@ -71,18 +72,10 @@ impl Hooks {
         cx: &NodeContext,
     ) -> Result<Finished, NodeError> {
         let hooks = format!("core.hooksPath={}", self.dir.display());
-        let options = [
-            "git",
-            "--literal-pathspecs",
-            "-c",
-            "core.fsmonitor=false",
-            "-c",
-            "safe.bareRepository=explicit",
-            "-c",
-        ];
-        let argv: Vec<String> = options
-            .into_iter()
-            .chain([hooks.as_str()])
+        // Of a setting that is given twice, git takes the last.
+        let argv: Vec<String> = std::iter::once("git")
+            .chain(ALWAYS)
+            .chain(["-c", hooks.as_str()])
             .chain(arguments.iter().copied())
             .map(str::to_owned)
             .chain(paths.iter().cloned())

@@ -722,7 +722,7 @@ impl Walk {
         Ok(None)
     }
 
-    /// The `finally` of a component. What a stop leaves of it undone is told.
+    /// The `finally` of a component. What a stop leaves of it undone is recorded.
     async fn finally(
         self: &Arc<Self>,
         elements: &[ProgramElement],

@@ -53,7 +53,7 @@ pub struct ToolSettings {
     /// A program and its arguments; one that is exactly `{name}` is what the model gives for that parameter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
-    /// Settings that the model does not give, of the node type or of the command: they are left out of what it is told, and
+    /// Settings that the model does not give, of the node type or of the command: they are left out of the schema that it sees, and
     /// refused if it gives them.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub settings: Map<String, Value>,

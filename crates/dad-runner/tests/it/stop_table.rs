@@ -74,7 +74,7 @@ impl Executed {
     }
 }
 
-/// Does in its first execution what it is told to, and nothing later.
+/// Does in its first execution what the case demands, and nothing later.
 #[derive(Default)]
 struct Staged;
 
