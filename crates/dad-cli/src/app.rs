@@ -14,7 +14,7 @@ use crate::args::{Cli, Command, Place, RunCommand, RunsCommand};
 use crate::error::CommandError;
 use crate::{
     answer, cancel, exit_code, json, out, remove, render, repair, resume, run, runs, schema, show, step,
-    trust, validate,
+    trust, undo, validate,
 };
 
 /// The command with what a project adds to it.
@@ -133,6 +133,9 @@ impl App {
             }
             Command::Runs(RunsCommand::Verify { run, place, json }) => runs::verify(self, &run, &place, json),
             Command::Runs(RunsCommand::Repair { run, options }) => repair::repair(self, &run, &options),
+            Command::Runs(RunsCommand::Undo { run, path, options }) => {
+                undo::undo(self, &run, path.as_deref(), &options)
+            }
             Command::Runs(RunsCommand::Why {
                 run,
                 path,
@@ -188,6 +191,7 @@ impl Command {
                 &removal.place
             }
             Self::Runs(RunsCommand::Repair { options, .. }) => &options.place,
+            Self::Runs(RunsCommand::Undo { options, .. }) => &options.place,
             Self::Cancel { place, .. }
             | Self::Runs(
                 RunsCommand::List { place, .. }
@@ -222,6 +226,7 @@ impl Command {
             ) => *json,
             Self::Runs(RunsCommand::Rm { removal, .. } | RunsCommand::Prune { removal, .. }) => removal.json,
             Self::Runs(RunsCommand::Repair { options, .. }) => options.json,
+            Self::Runs(RunsCommand::Undo { options, .. }) => options.json,
             Self::Cancel { .. } | Self::Trust { .. } | Self::Schema { .. } => false,
         }
     }

@@ -174,6 +174,16 @@ pub(crate) enum RunsCommand {
         #[command(flatten)]
         options: RepairOptions,
     },
+    /// Take back what the file operations of a run changed: all of them, or those of one step. What was changed since is
+    /// named and left as it is.
+    Undo {
+        /// Its id, a unique beginning of it, `last`, or `last~N` for the Nth before it.
+        run: String,
+        /// The step, by its path or the end of it.
+        path: Option<String>,
+        #[command(flatten)]
+        options: UndoOptions,
+    },
     /// Say why a step was executed or reused, and what changed.
     Why {
         /// Its id, a unique beginning of it, `last`, or `last~N` for the Nth before it.
@@ -211,6 +221,22 @@ pub(crate) struct Removal {
     /// Say what would be removed, without removing it.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How changes of a run are taken back.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct UndoOptions {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Say what would be taken back, without changing anything.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Obey the records of a run of another user.
+    #[arg(long)]
+    pub(crate) trust: bool,
     /// Print one JSON document.
     #[arg(long)]
     pub(crate) json: bool,

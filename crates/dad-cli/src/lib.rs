@@ -37,6 +37,7 @@ mod step;
 mod summary;
 mod tree;
 mod trust;
+mod undo;
 mod validate;
 mod why;
 

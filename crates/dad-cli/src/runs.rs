@@ -232,7 +232,7 @@ pub(crate) fn why(
 }
 
 /// The step that a person means, be it one that the run did not come to.
-fn step_of(selector: &PathSelector, view: &RunView) -> Result<HierarchyPath, SelectError> {
+pub(crate) fn step_of(selector: &PathSelector, view: &RunView) -> Result<HierarchyPath, SelectError> {
     let is_step = |entry: &ViewEntry| !matches!(entry, ViewEntry::Component { .. });
     let (steps, components): (Vec<_>, Vec<_>) = view.entries.iter().partition(|(_, entry)| is_step(entry));
     let paths = |entries: Vec<(_, _)>| entries.into_iter().map(|(path, _)| path).collect::<Vec<_>>();

@@ -11,6 +11,7 @@ use cap_std::fs::{Dir as CapDir, OpenOptions};
 
 use crate::Durability;
 use crate::append::AppendFile;
+use crate::attributes::Attributes;
 use crate::error::{Context, FsError, FsResult, join, optional};
 use crate::gate::{Change, Gate, Place};
 use crate::lock::FileLock;
@@ -33,7 +34,7 @@ pub struct Dir {
     dir: Arc<CapDir>,
     path: Arc<Path>,
     gate: Gate,
-    share: Share,
+    pub(crate) share: Share,
 }
 
 /// What kind of thing a directory entry is. Symbolic links are not followed.
@@ -133,7 +134,7 @@ impl Dir {
         join(&self.path, name.as_ref())
     }
 
-    fn place<'a>(&'a self, name: &'a (impl AsRef<Path> + ?Sized)) -> Place<'a> {
+    pub(crate) fn place<'a>(&'a self, name: &'a (impl AsRef<Path> + ?Sized)) -> Place<'a> {
         Place {
             dir: &self.path,
             name: name.as_ref(),
@@ -141,7 +142,7 @@ impl Dir {
     }
 
     /// Passes the gate and makes one change.
-    fn change<T>(
+    pub(crate) fn change<T>(
         &self,
         operation: &'static str,
         name: &Path,
@@ -317,11 +318,11 @@ impl Dir {
     }
 
     /// Removes a file that is not needed; that it stays behind harms nobody.
-    fn discard(&self, name: &Path) {
+    pub(crate) fn discard(&self, name: &Path) {
         drop(self.dir.remove_file(name));
     }
 
-    fn sync_name_if(&self, name: &Path, durability: Durability) -> FsResult<()> {
+    pub(crate) fn sync_name_if(&self, name: &Path, durability: Durability) -> FsResult<()> {
         match durability {
             Durability::Process => Ok(()),
             Durability::Disk => self.sync_name(name),
@@ -680,15 +681,19 @@ impl Dir {
         Ok(self.wrap(dir, Path::new(name)))
     }
 
-    /// The content of a regular file by its plain name, with its permission bits where there are any. Symbolic links are
-    /// not followed, and nothing else that took the file's place is waited for.
+    /// The content of a regular file by its plain name, with what it has beside it. Symbolic links are not followed, and
+    /// nothing else that took the file's place is waited for.
     ///
     /// # Errors
     /// If it is missing, no regular file, longer than `longest`, or unreadable.
-    pub fn read_regular(&self, name: &str, longest: u64) -> FsResult<(Vec<u8>, Option<u32>)> {
+    pub fn read_regular(&self, name: &str, longest: u64) -> FsResult<(Vec<u8>, Attributes)> {
         let mut options = OpenOptions::new().read(true).clone();
         options.follow(FollowSymlinks::No).nonblock(true);
-        let read = || read_whole(&self.dir.open_with(plain(name)?, &options)?.into_std(), longest);
+        let read = || {
+            let file = self.dir.open_with(plain(name)?, &options)?.into_std();
+            let (bytes, metadata) = read_whole(&file, longest)?;
+            Ok((bytes, Attributes::of(&file, &metadata)?))
+        };
         patiently(read).context("read", || self.full(name))
     }
 
@@ -702,36 +707,6 @@ impl Dir {
         options.nonblock(true);
         let read = || read_whole(&self.dir.open_with(path, &options)?.into_std(), longest);
         Ok(patiently(read).context("read", || self.full(path))?.0)
-    }
-
-    /// As [`replace`](Self::replace) for a file by its plain name, through a temporary file with a name of the caller's
-    /// (see [`temporary_name`]), who so finds what a crash left of it. The file has the permission bits, if any are given.
-    ///
-    /// # Errors
-    /// If it cannot be written, or the temporary file exists.
-    pub fn replace_through(
-        &self,
-        name: &str,
-        temporary: &str,
-        bytes: &[u8],
-        mode: Option<u32>,
-        durability: Durability,
-    ) -> FsResult<()> {
-        for name in [name, temporary] {
-            plain(name).context("replace", || self.full(name))?;
-        }
-        self.write_new(temporary, bytes, durability)?;
-        if let Some(mode) = mode {
-            set_permission_bits(&self.dir, temporary, mode)
-                .context("set the permissions of", || self.full(temporary))
-                .inspect_err(|_| self.discard(Path::new(temporary)))?;
-        }
-        let change = Change::Rename(self.place(temporary));
-        self.change("replace", Path::new(name), change, |dir| {
-            dir.rename(temporary, dir, name)
-        })
-        .inspect_err(|_| self.discard(Path::new(temporary)))?;
-        self.sync_name_if(Path::new(name), durability)
     }
 
     /// Locks the directory itself for one holder, by whatever path others open it, without a file for it; `None` if
@@ -792,7 +767,7 @@ pub fn temporary_name(tag: &str) -> String {
     format!("{TEMP_PREFIX}{tag}")
 }
 
-fn plain(name: &str) -> io::Result<&Path> {
+pub(crate) fn plain(name: &str) -> io::Result<&Path> {
     match is_plain_name(name) {
         true => Ok(Path::new(name)),
         false => Err(invalid("it is not one plain name")),

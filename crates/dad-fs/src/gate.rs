@@ -53,6 +53,10 @@ pub enum Change<'a> {
     Rename(Place<'a>),
     /// Gives this file one more name, if that is free.
     Link(Place<'a>),
+    /// Makes a symbolic link with this text.
+    MakeLink(&'a str),
+    /// Sets permission bits, owner or times.
+    SetAttributes,
     /// Removes a file, or a directory with everything in it.
     Remove,
     /// Waits until the content of a file is on the disk.

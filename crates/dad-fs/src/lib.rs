@@ -16,6 +16,7 @@
 //! ```
 
 mod append;
+mod attributes;
 mod descent;
 mod dir;
 mod error;
@@ -30,6 +31,7 @@ mod scratch;
 mod share;
 
 pub use append::AppendFile;
+pub use attributes::Attributes;
 pub use descent::Descent;
 pub use dir::{Dir, Entry, EntryKind, is_plain_name, temporary_name};
 pub use error::{FsError, FsResult, optional};

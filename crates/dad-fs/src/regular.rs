@@ -1,5 +1,6 @@
 //! Regular files: nothing else is opened where one is expected.
 
+use std::fs::Metadata;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -24,8 +25,8 @@ pub(crate) fn open_regular(
     }
 }
 
-/// The content and permission bits of an open file, if it is a regular one.
-pub(crate) fn read_whole(file: &std::fs::File, longest: u64) -> io::Result<(Vec<u8>, Option<u32>)> {
+/// The content of an open file, if it is a regular one, and what it has beside it.
+pub(crate) fn read_whole(file: &std::fs::File, longest: u64) -> io::Result<(Vec<u8>, Metadata)> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(invalid("it is not a regular file"));
@@ -36,16 +37,5 @@ pub(crate) fn read_whole(file: &std::fs::File, longest: u64) -> io::Result<(Vec<
     }
     let mut bytes = Vec::new();
     file.take(longest.saturating_add(1)).read_to_end(&mut bytes)?;
-    Ok((bytes, permission_bits(&metadata)))
-}
-
-#[cfg(unix)]
-fn permission_bits(metadata: &std::fs::Metadata) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt;
-    Some(metadata.permissions().mode() & 0o777)
-}
-
-#[cfg(not(unix))]
-fn permission_bits(_: &std::fs::Metadata) -> Option<u32> {
-    None
+    Ok((bytes, metadata))
 }

@@ -5,7 +5,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use dad_runner::{NodeContext, NodeError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
 use crate::git_hooks::Hooks;
@@ -31,33 +31,118 @@ pub(crate) const ALWAYS: [&str; 7] = [
     "safe.bareRepository=explicit",
 ];
 
+/// Which of the variables that git reads a call gets from the user's environment: who commits, and the files of settings.
+/// Others, such as `GIT_DIR`, would make git work on another repository than the one asked for.
+const PASSED_ON: [&str; 9] = [
+    "GIT_AUTHOR_NAME",
+    "GIT_AUTHOR_EMAIL",
+    "GIT_AUTHOR_DATE",
+    "GIT_COMMITTER_NAME",
+    "GIT_COMMITTER_EMAIL",
+    "GIT_COMMITTER_DATE",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM",
+];
+
+/// The hooks that a commit executes.
+const COMMIT_HOOKS: [&str; 4] = ["pre-commit", "prepare-commit-msg", "commit-msg", "post-commit"];
+
+/// What a repository is in the middle of while one of these files is there, and what ends it.
+const UNDER_WAY: [(&str, &str); 5] = [
+    ("MERGE_HEAD", "merge"),
+    ("CHERRY_PICK_HEAD", "cherry-pick"),
+    ("REVERT_HEAD", "revert"),
+    ("rebase-merge", "rebase"),
+    ("rebase-apply", "rebase"),
+];
+
 /// The working trees of files, found before any of them is changed.
 #[derive(Debug, Default)]
 pub(crate) struct Repositories {
     /// By the nearest directory with a `.git`.
     found: BTreeMap<PathBuf, PathBuf>,
+    /// What is known of them before the first change, by working tree.
+    before: BTreeMap<PathBuf, Before>,
     /// The hooks that commits execute, by working tree.
     hooks: BTreeMap<PathBuf, Hooks>,
 }
 
+/// What a working tree was like before a step changed anything.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Before {
+    /// The paths among those of the step that had changes which were not committed.
+    changed: Vec<String>,
+    /// The hooks of the repository that a commit would execute.
+    hooks: Vec<String>,
+}
+
 impl Repositories {
-    /// Finds the repository of each file. Changes nothing.
+    /// Finds the repository of each file, and refuses before the first change what git would refuse after it. An attempt
+    /// that was interrupted after this keeps what it found.
     ///
     /// # Errors
-    /// If one lies in none.
-    pub(crate) async fn find(
-        files: impl IntoIterator<Item = PathBuf>,
+    /// If a file lies in none, a merge or the like is under way, a conflict is open, git is told not to look at a path, or it does not know who
+    /// commits.
+    pub(crate) async fn before_changes(
+        files: &[PathBuf],
+        commits: bool,
         cx: &NodeContext,
     ) -> Result<Self, NodeError> {
+        let found = match Self::find(files, cx).await {
+            Ok(found) => found.checked(files, commits, cx).await,
+            Err(error) => Err(error),
+        };
+        found.map_err(|mut error| {
+            error.info.message.push_str("; nothing was changed");
+            error
+        })
+    }
+
+    /// The repository of each file.
+    async fn find(files: &[PathBuf], cx: &NodeContext) -> Result<Self, NodeError> {
         let mut repositories = Self::default();
         for file in files {
-            let near = nearest(&file).ok_or_else(|| none(&file))?;
+            let near = nearest(file).ok_or_else(|| none(file))?;
             if let Entry::Vacant(place) = repositories.found.entry(near) {
                 let tree = top_level(place.key(), cx).await?;
                 place.insert(tree);
             }
         }
         Ok(repositories)
+    }
+
+    async fn checked(
+        mut self,
+        files: &[PathBuf],
+        commits: bool,
+        cx: &NodeContext,
+    ) -> Result<Self, NodeError> {
+        let named = files
+            .iter()
+            .map(|file| (file.clone(), file.display().to_string()));
+        for (tree, paths) in self.grouped(named)? {
+            let repository = Repository::plain(&tree, cx);
+            let paths: Vec<String> = paths.into_keys().collect();
+            repository.wait_for_index().await?;
+            if commits {
+                repository.check_commits().await?;
+            }
+            let look = |_| async {
+                repository.check_looked_at(&paths).await?;
+                let hooks = match commits {
+                    true => commit_hooks(&hooks_dir(&tree, cx).await?),
+                    false => Vec::new(),
+                };
+                Ok(Before {
+                    changed: repository.changed(&paths).await?,
+                    hooks,
+                })
+            };
+            let before = cx.memo("git_before", &(&tree, &paths), look).await?;
+            self.before.insert(tree, before);
+        }
+        Ok(self)
     }
 
     /// Has commits execute the hooks of the repositories as they are now. An attempt that was interrupted after this keeps what it
@@ -85,24 +170,37 @@ impl Repositories {
         files: impl IntoIterator<Item = (PathBuf, String)>,
         cx: &'a NodeContext,
     ) -> Result<Vec<(Repository<'a>, Paths)>, NodeError> {
-        let mut trees: BTreeMap<&PathBuf, Paths> = BTreeMap::new();
+        let mut repositories = Vec::new();
+        for (dir, paths) in self.grouped(files)? {
+            if top_level(&dir, cx).await? != dir {
+                return Err(changed(&dir));
+            }
+            let hooks = self.hooks.get(&dir).cloned();
+            let before = self.before.get(&dir).cloned().unwrap_or_default();
+            let repository = Repository {
+                dir,
+                before,
+                hooks,
+                cx,
+            };
+            repositories.push((repository, paths));
+        }
+        Ok(repositories)
+    }
+
+    fn grouped(
+        &self,
+        files: impl IntoIterator<Item = (PathBuf, String)>,
+    ) -> Result<BTreeMap<PathBuf, Paths>, NodeError> {
+        let mut trees: BTreeMap<PathBuf, Paths> = BTreeMap::new();
         for (file, shown) in files {
             let tree = nearest(&file).and_then(|near| self.found.get(&near));
             let tree = tree.ok_or_else(|| changed(&file))?;
             let path = file.strip_prefix(tree).map_err(|_| changed(&file))?;
             let path = path.to_string_lossy().into_owned();
-            trees.entry(tree).or_default().insert(path, shown);
+            trees.entry(tree.clone()).or_default().insert(path, shown);
         }
-        let mut repositories = Vec::new();
-        for (tree, paths) in trees {
-            if top_level(tree, cx).await? != *tree {
-                return Err(changed(tree));
-            }
-            let dir = tree.clone();
-            let hooks = self.hooks.get(tree).cloned();
-            repositories.push((Repository { dir, hooks, cx }, paths));
-        }
-        Ok(repositories)
+        Ok(trees)
     }
 }
 
@@ -149,14 +247,36 @@ async fn hooks_dir(tree: &Path, cx: &NodeContext) -> Result<PathBuf, NodeError> 
     Ok(dir)
 }
 
+/// The hooks in a directory that a commit would execute.
+fn commit_hooks(dir: &Path) -> Vec<String> {
+    let is_there = |name: &&&str| {
+        let metadata = dir.join(name).metadata();
+        metadata.is_ok_and(|metadata| metadata.is_file() && is_executable(&metadata))
+    };
+    let hooks = COMMIT_HOOKS.iter().filter(is_there);
+    hooks.map(|name| (*name).to_owned()).collect()
+}
+
+#[cfg(unix)]
+fn is_executable(metadata: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    metadata.permissions().mode() & 0o111 != 0
+}
+
+#[cfg(not(unix))]
+fn is_executable(_: &std::fs::Metadata) -> bool {
+    true
+}
+
+/// That git would refuse something, found before anything was changed.
+fn refused(message: String, hint: impl Into<String>) -> NodeError {
+    NodeError::new("git", message).with_hint(hint).permanent()
+}
+
 fn none(file: &Path) -> NodeError {
-    let message = format!(
-        "`{}` lies in no git repository; nothing was changed",
-        file.display()
-    );
-    NodeError::new("git", message)
-        .with_hint("leave `stage` and `commit` out, or call `git init` in the directory above")
-        .permanent()
+    let message = format!("`{}` lies in no git repository", file.display());
+    let hint = "leave `stage` and `commit` out, or call `git init` in the directory above";
+    refused(message, hint)
 }
 
 fn changed(place: &Path) -> NodeError {
@@ -171,6 +291,7 @@ fn changed(place: &Path) -> NodeError {
 /// A working tree, as a step uses it.
 pub(crate) struct Repository<'a> {
     dir: PathBuf,
+    before: Before,
     /// What commits execute.
     hooks: Option<Hooks>,
     cx: &'a NodeContext,
@@ -187,12 +308,12 @@ pub(crate) struct Recorded {
     /// Commits that were made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     commits: Vec<String>,
-}
-
-/// Whether an entry of the index is marked so that git does not look for changes: `assume-unchanged` or `skip-worktree`.
-fn is_not_looked_at(tag: &str) -> bool {
-    tag.bytes()
-        .all(|letter| letter.is_ascii_lowercase() || letter == b'S')
+    /// Paths that had changes of others before the step, which are staged or committed with those of the step.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    changed_before: Vec<String>,
+    /// Hooks of the repository that the commit did not execute.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hooks_not_executed: Vec<String>,
 }
 
 impl<'a> Repository<'a> {
@@ -200,9 +321,100 @@ impl<'a> Repository<'a> {
     fn plain(dir: &Path, cx: &'a NodeContext) -> Self {
         Self {
             dir: dir.to_path_buf(),
+            before: Before::default(),
             hooks: None,
             cx,
         }
+    }
+
+    /// Waits until no other process holds the index, for a while.
+    async fn wait_for_index(&self) -> Result<(), NodeError> {
+        let printed = self.git(&["rev-parse", "--git-path", "index.lock"], &[]).await?;
+        let printed = String::from_utf8_lossy(&printed);
+        let lock = self.dir.join(printed.trim_end_matches(['\n', '\r']));
+        for _ in 0..TRIES {
+            if lock.symlink_metadata().is_err() {
+                return Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        let message = format!("another process of git holds `{}`", lock.display());
+        Err(refused(
+            message,
+            "wait for its end; if there is none, remove the file",
+        ))
+    }
+
+    /// Refuses to commit where git would, or where the commit would become part of something that a person is doing.
+    async fn check_commits(&self) -> Result<(), NodeError> {
+        let mut arguments = vec!["rev-parse"];
+        for (file, _) in UNDER_WAY {
+            arguments.extend(["--git-path", file]);
+        }
+        let printed = self.git(&arguments, &[]).await?;
+        let printed = String::from_utf8_lossy(&printed);
+        for (path, (_, what)) in printed.lines().zip(UNDER_WAY) {
+            if self.dir.join(path).symlink_metadata().is_ok() {
+                let message = format!("a {what} is under way in `{}`", self.dir.display());
+                let hint = format!("finish it, or end it by `git {what} --abort`, before a step commits");
+                return Err(refused(message, hint));
+            }
+        }
+        for who in ["GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"] {
+            if let Err(error) = self.git(&["var", who], &[]).await {
+                let hint = "set `user.name` and `user.email` by `git config`";
+                return Err(refused(error.info.message, hint));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses paths that have a conflict, and those that git does not look at, so that it would not stage them.
+    async fn check_looked_at(&self, paths: &[String]) -> Result<(), NodeError> {
+        for paths in paths.chunks(PATHS_AT_ONCE) {
+            for line in self.listed(&["ls-files", "-v", "-z", "--"], paths).await? {
+                let Some((tag, path)) = line.split_once(' ') else {
+                    continue;
+                };
+                let is_unmerged = tag.eq_ignore_ascii_case("M");
+                let (what, hint) = match tag {
+                    _ if is_unmerged => (
+                        "has a conflict that is not resolved",
+                        "resolve it and `git add` the file first",
+                    ),
+                    _ if tag.eq_ignore_ascii_case("S") => (
+                        "is outside of the sparse checkout, or marked as skipped, so that git does not look at it",
+                        "`git sparse-checkout add` its directory, or `git update-index --no-skip-worktree` it",
+                    ),
+                    _ if tag.bytes().all(|letter| letter.is_ascii_lowercase()) => (
+                        "is marked as unchanged, so that git does not look at it",
+                        "`git update-index --no-assume-unchanged` it",
+                    ),
+                    _ => continue,
+                };
+                let message = format!("`{path}` in `{}` {what}", self.dir.display());
+                return Err(refused(message, hint));
+            }
+        }
+        Ok(())
+    }
+
+    /// The paths that differ from the last commit, those that it does not have among them.
+    async fn changed(&self, paths: &[String]) -> Result<Vec<String>, NodeError> {
+        let mut changed = Vec::new();
+        for paths in paths.chunks(PATHS_AT_ONCE) {
+            let arguments = [
+                "status",
+                "--porcelain",
+                "-z",
+                "--untracked-files=all",
+                "--no-renames",
+                "--",
+            ];
+            let lines = self.listed(&arguments, paths).await?;
+            changed.extend(lines.iter().filter_map(|line| Some(line.get(3..)?.to_owned())));
+        }
+        Ok(changed)
     }
 
     /// Puts the given paths, changed or removed, into the index; those it ignores are left out, and told. Returns those
@@ -212,11 +424,8 @@ impl<'a> Repository<'a> {
         let name = |path: &String| shown.get(path).unwrap_or(path).clone();
         let mut staged = Vec::new();
         for paths in paths.chunks(PATHS_AT_ONCE) {
-            let index = self.listed(&["ls-files", "-v", "-z", "--"], paths).await?;
-            let index: BTreeMap<&str, &str> = index
-                .iter()
-                .filter_map(|line| line.split_once(' ').map(|(tag, path)| (path, tag)))
-                .collect();
+            let index = self.listed(&["ls-files", "-z", "--"], paths).await?;
+            let index: BTreeSet<&str> = index.iter().map(String::as_str).collect();
             let ignored = [
                 "ls-files",
                 "-z",
@@ -228,20 +437,34 @@ impl<'a> Repository<'a> {
             let ignored = self.listed(&ignored, paths).await?;
             for path in paths {
                 let is_there = self.dir.join(path).symlink_metadata().is_ok();
-                match (index.get(&**path), ignored.contains(path)) {
-                    (None, true) if is_there => told.ignored.push(name(path)),
+                match (index.contains(&**path), ignored.contains(path)) {
+                    (false, true) if is_there => told.ignored.push(name(path)),
                     // Neither there nor in the index: a file that came and went.
-                    (None, _) if !is_there => {}
-                    (Some(tag), _) if is_not_looked_at(tag) => told.ignored.push(name(path)),
+                    (false, _) if !is_there => {}
                     _ => staged.push(path.clone()),
                 }
             }
         }
         for paths in staged.chunks(PATHS_AT_ONCE) {
-            self.git(&["add", "--all", "--"], paths).await?;
+            self.git(&["add", "--all", "--sparse", "--"], paths).await?;
+            self.check_staged(paths).await?;
         }
-        told.staged.extend(staged.iter().map(name));
+        told.staged.extend(staged.iter().map(&name));
+        let changed_before = self.before.changed.iter().filter(|path| staged.contains(path));
+        told.changed_before.extend(changed_before.map(name));
         Ok(staged)
+    }
+
+    /// Refuses to say of paths that they are staged whose state in the index is not that of the file.
+    async fn check_staged(&self, paths: &[String]) -> Result<(), NodeError> {
+        let arguments = ["diff-files", "--name-only", "-z", "--ignore-submodules=all", "--"];
+        match self.listed(&arguments, paths).await?.first() {
+            None => Ok(()),
+            Some(path) => {
+                let message = format!("git did not stage `{path}` in `{}`", self.dir.display());
+                Err(NodeError::new("git", message))
+            }
+        }
     }
 
     /// Commits the given paths and nothing else of the index, if they differ from the last commit.
@@ -251,18 +474,16 @@ impl<'a> Repository<'a> {
         message: &str,
         told: &mut Recorded,
     ) -> Result<(), NodeError> {
-        let mut differing = false;
-        for paths in paths.chunks(PATHS_AT_ONCE) {
-            let arguments = ["status", "--porcelain", "-z", "--untracked-files=all", "--"];
-            differing |= !self.git(&arguments, paths).await?.is_empty();
-        }
-        if !differing {
+        if self.changed(paths).await?.is_empty() {
             return Ok(());
         }
         let arguments = ["commit", "--quiet", "--message", message, "--"];
         match &self.hooks {
             Some(hooks) => self.commit_with(hooks, &arguments, paths).await?,
-            None => drop(self.git(&arguments, paths).await?),
+            None => {
+                self.git(&arguments, paths).await?;
+                told.hooks_not_executed.extend(self.before.hooks.iter().cloned());
+            }
         }
         let commit = self.git(&["rev-parse", "HEAD"], &[]).await?;
         told.commits
@@ -325,13 +546,18 @@ impl<'a> Repository<'a> {
             .current_dir(&self.dir)
             .stdin(std::process::Stdio::null())
             .kill_on_drop(true);
-        // Variables such as GIT_DIR would make git work on another repository than the one asked for.
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("GIT_") {
-                command.env_remove(name);
+            let text = name.to_string_lossy();
+            if text.starts_with("GIT_") && !PASSED_ON.contains(&&*text) {
+                command.env_remove(&name);
             }
         }
-        command.env_remove(ORIGIN_KEY);
+        // What git says is read here, and it asks nothing.
+        command.env_remove(ORIGIN_KEY).env_remove("LANGUAGE").envs([
+            ("LC_ALL", "C"),
+            ("GIT_TERMINAL_PROMPT", "0"),
+            ("GIT_OPTIONAL_LOCKS", "0"),
+        ]);
         let output = tokio::select! {
             output = command.output() => output,
             () = self.cx.cancelled() => {

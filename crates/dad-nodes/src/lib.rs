@@ -44,7 +44,7 @@ pub use command::{
 };
 pub use file_operation::{
     FileEdit, FileOperation, FileOperationNode, FileOperationNodeInput, FileOperationNodeSettings,
-    FileOperationType, OnFailure, SearchConfig,
+    FileOperationType, OnFailure, SearchConfig, Undo, UndoAction, UndoChange, UndoError, UndoStep,
 };
 pub use folder_analyzer::{
     ContentExclusion, ContentReadMode, FolderAnalysisOperation, FolderAnalyzerNode, FolderAnalyzerNodeInput,

@@ -17,7 +17,7 @@ use crate::decide::{Fit, is_result};
 use crate::error::RunError;
 use crate::files::{RunFiles, in_dot_run};
 use crate::journal::file::{JournalEnd, Tail, read_journal};
-use crate::journal::record::{LoopItems, Record, StepCommitted, StoredValue, Totals};
+use crate::journal::record::{LoopItems, Record, RecordBody, StepCommitted, StoredValue, Totals};
 use crate::journal::state::{Left, Progress, RunState};
 use crate::journal::values::{load_artifacts, load_value};
 use crate::layout::{
@@ -336,6 +336,21 @@ impl RunView {
             }
         })?;
         Ok(found)
+    }
+
+    /// The steps that ended, in the order in which they did; one that ended more than once where it did last.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn ended_steps(&self) -> Result<Vec<HierarchyPath>, RunError> {
+        let mut ended = indexmap::IndexSet::new();
+        self.each_record(|record| {
+            if let RecordBody::StepCommitted(step) = record.body {
+                ended.shift_remove(&step.path);
+                ended.insert(step.path);
+            }
+        })?;
+        Ok(ended.into_iter().collect())
     }
 
     /// The directory of a step or component.

@@ -283,6 +283,8 @@ impl FaultInjector for Log {
             Change::Copy(from) => json!({ "change": "copy", "from": from.path() }),
             Change::Rename(from) => json!({ "change": "rename", "from": from.path() }),
             Change::Link(from) => json!({ "change": "link", "from": from.path() }),
+            Change::MakeLink(target) => json!({ "change": "make_link", "text": target }),
+            Change::SetAttributes => json!({ "change": "set_attributes" }),
             Change::Remove => json!({ "change": "remove" }),
             Change::SyncFile => json!({ "change": "sync_file" }),
             Change::SyncDir => json!({ "change": "sync_dir" }),

@@ -145,17 +145,256 @@ fn without_a_repository_nothing_is_changed() {
     assert!(!env.project().join("new.txt").exists());
 }
 
+/// Makes a file differ on two branches, so that `verb` stops at a conflict.
+fn conflict(tree: &Path, verb: &str) {
+    git(tree, &["checkout", "--quiet", "-b", "other"]);
+    std::fs::write(tree.join("src/lib.rs"), "fn theirs() {}\n").unwrap();
+    git(tree, &["commit", "--quiet", "--all", "--message", "theirs"]);
+    git(tree, &["checkout", "--quiet", "-"]);
+    std::fs::write(tree.join("src/lib.rs"), "fn ours() {}\n").unwrap();
+    git(tree, &["commit", "--quiet", "--all", "--message", "ours"]);
+    let stopped = std::process::Command::new("git")
+        .args([verb, "other"])
+        .current_dir(tree)
+        .output();
+    assert!(!stopped.unwrap().status.success());
+}
+
 #[test]
-fn a_file_that_git_is_told_not_to_look_at_is_not_said_to_be_staged() {
-    for mark in ["--assume-unchanged", "--skip-worktree"] {
+fn what_git_would_refuse_is_found_before_the_first_change() {
+    type Prepare = fn(&TestEnvironment);
+    let cases: [(&str, Prepare, &str); 10] = [
+        (
+            "merge",
+            |env| conflict(&env.project(), "merge"),
+            "a merge is under way",
+        ),
+        (
+            "rebase",
+            |env| conflict(&env.project(), "rebase"),
+            "a rebase is under way",
+        ),
+        (
+            "cherry-pick",
+            |env| conflict(&env.project(), "cherry-pick"),
+            "a cherry-pick is under way",
+        ),
+        (
+            "marked as unchanged",
+            |env| {
+                drop(git(
+                    &env.project(),
+                    &["update-index", "--assume-unchanged", "src/lib.rs"],
+                ));
+            },
+            "is marked as unchanged",
+        ),
+        (
+            "skipped",
+            |env| {
+                drop(git(
+                    &env.project(),
+                    &["update-index", "--skip-worktree", "src/lib.rs"],
+                ));
+            },
+            "marked as skipped",
+        ),
+        (
+            "sparse checkout",
+            |env| {
+                env.write("kept/a", "a");
+                git(&env.project(), &["add", "kept"]);
+                git(&env.project(), &["commit", "--quiet", "--message", "kept"]);
+                git(&env.project(), &["sparse-checkout", "set", "kept"]);
+            },
+            "outside of the sparse checkout",
+        ),
+        (
+            "an unknown committer",
+            |env| {
+                git(&env.project(), &["config", "--unset", "user.email"]);
+                git(&env.project(), &["config", "user.useConfigOnly", "true"]);
+            },
+            "no email was given",
+        ),
+        (
+            "a link to a repository that is gone",
+            |env| {
+                std::fs::remove_dir_all(env.project().join(".git")).unwrap();
+                env.write(".git", "gitdir: ../away\n");
+            },
+            "not a git repository",
+        ),
+        (
+            "a lock that stays",
+            |env| drop(env.write(".git/index.lock", "")),
+            "index.lock",
+        ),
+        (
+            "a damaged index",
+            |env| drop(env.write(".git/index", "damaged")),
+            "index file",
+        ),
+    ];
+    for (name, prepare, said) in cases {
         let Some(env) = repository() else { return };
-        git(&env.project(), &["update-index", mark, "src/lib.rs"]);
-        let operations = json!([create("src/lib.rs", "fn new() {}\n"), create("b.txt", "b")]);
+        prepare(&env);
+        let before = std::fs::read_to_string(env.project().join("src/lib.rs")).ok();
+        let operations = json!([create("a.txt", "a"), create("src/lib.rs", "fn new() {}\n")]);
         let result = commit(&env, "$var{project_root}", &operations);
-        let told = &result["outcome"]["git"];
-        assert_eq!(told["staged"], json!(["b.txt"]), "{mark}: {result}");
-        assert_eq!(told["ignored"], json!(["src/lib.rs"]), "{mark}: {result}");
+        let message = result["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains(said), "{name}: {result}");
+        assert!(message.contains("nothing was changed"), "{name}: {result}");
+        assert!(!env.project().join("a.txt").exists(), "{name}");
+        let after = std::fs::read_to_string(env.project().join("src/lib.rs")).ok();
+        assert_eq!(after, before, "{name}");
     }
+}
+
+#[test]
+fn a_repository_of_another_user_is_found_before_the_first_change() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let Some(env) = repository() else { return };
+    let is_root = env.project().metadata().unwrap().uid() == 0;
+    if !is_root || chown(env.project(), Some(65534), None).is_err() {
+        return;
+    }
+    let result = commit(&env, "$var{project_root}", &json!([create("a.txt", "a")]));
+    let message = result["error"]["message"].as_str().unwrap_or_default();
+    assert!(
+        message.contains("dubious ownership") && message.contains("nothing was changed"),
+        "{result}"
+    );
+    assert!(!env.project().join("a.txt").exists());
+}
+
+#[test]
+fn a_conflict_is_not_taken_for_resolved_by_staging() {
+    let Some(env) = repository() else { return };
+    conflict(&env.project(), "merge");
+    let settings = json!({ "base_directory": "$var{project_root}", "stage": true,
+        "operations": [create("a.txt", "a"), create("src/lib.rs", "fn new() {}\n")] });
+    let flow = json!({ "schema_version": 1, "kind": "flow", "elements": [
+        { "node": "change", "type": "file_operation", "on_error": "continue", "settings": settings } ] });
+    env.write("flow.json", &flow.to_string());
+    drop(env.run(&["run", "flow", "flow.json"]).expect(0));
+    let result = read_json(&env.last_run().join("flow_root/change/result.json"));
+    assert!(
+        result["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("has a conflict"),
+        "{result}"
+    );
+    assert!(git(&env.project(), &["ls-files", "--unmerged"]).contains("src/lib.rs"));
+}
+
+#[test]
+fn an_empty_message_is_refused_by_validate_and_before_the_first_change() {
+    let Some(env) = repository() else { return };
+    for (message, code) in [("\"\"", 2), ("$var{message}", 1)] {
+        env.write("flow.yaml", &format!(
+            "schema_version: 1\nkind: flow\nvariables: {{ message: \" \" }}\nelements:\n  - node: change\n    type: file_operation\n    \
+             settings:\n      base_directory: $var{{project_root}}\n      commit: true\n      commit_message: {message}\n      \
+             operations: [{{ type: create_file, path: a.txt, content: a }}]\n"
+        ));
+        let ran = env.run(&["run", "flow", "flow.yaml"]).expect(code);
+        assert!(ran.stderr.contains("empty"), "{}", ran.stderr);
+        assert!(!env.project().join("a.txt").exists());
+    }
+}
+
+#[test]
+fn files_of_submodules_worktrees_and_separate_repositories_are_committed_where_they_belong() {
+    let Some(env) = repository() else { return };
+    let project = env.project();
+    let inner = env.path("inner");
+    std::fs::create_dir_all(&inner).unwrap();
+    std::fs::write(inner.join("x"), "x").unwrap();
+    begin(&inner);
+    let from = inner.display().to_string();
+    git(
+        &project,
+        &[
+            "-c",
+            "protocol.file.allow=always",
+            "submodule",
+            "--quiet",
+            "add",
+            &from,
+            "sub",
+        ],
+    );
+    git(&project, &["commit", "--quiet", "--message", "submodule"]);
+    git(&project.join("sub"), &["config", "user.name", "t"]);
+    git(&project.join("sub"), &["config", "user.email", "t@localhost"]);
+    git(&project, &["worktree", "add", "--quiet", "wt"]);
+    git(
+        &project,
+        &["init", "--quiet", "--separate-git-dir", "../apart", "sep"],
+    );
+    git(&project.join("sep"), &["config", "user.name", "t"]);
+    git(&project.join("sep"), &["config", "user.email", "t@localhost"]);
+    let operations = json!([
+        create("sub/x", "new"),
+        create("wt/src/lib.rs", "new"),
+        create("sep/y", "new")
+    ]);
+    let result = commit(&env, "$var{project_root}", &operations);
+    assert_eq!(
+        result["outcome"]["git"]["commits"].as_array().map(Vec::len),
+        Some(3),
+        "{result}"
+    );
+    for (tree, file) in [("sub", "x"), ("wt", "src/lib.rs"), ("sep", "y")] {
+        let last = git(&project.join(tree), &["show", "--name-only", "--format=%s"]);
+        assert_eq!(last, format!("Change files\n\n{file}\n"), "{tree}");
+        assert_eq!(
+            git(&project.join(tree), &["status", "--porcelain", "-uno"]),
+            "",
+            "{tree}"
+        );
+    }
+}
+
+#[test]
+fn changes_of_others_and_hooks_that_did_not_execute_are_named() {
+    let Some(env) = repository() else { return };
+    env.write("src/lib.rs", "fn old() {}\nunfinished\n");
+    hook(&env.project().join(".git/hooks/pre-commit"), "exit 1");
+    hook(&env.project().join(".git/hooks/post-merge"), "exit 1");
+    let edit = json!({ "type": "edit_file", "path": "src/lib.rs",
+        "edits": [{ "old_text": "fn old", "new_text": "fn new" }] });
+    let result = commit(&env, "$var{project_root}", &json!([edit, create("b.txt", "b")]));
+    let recorded = &result["outcome"]["git"];
+    assert_eq!(recorded["changed_before"], json!(["src/lib.rs"]), "{result}");
+    assert_eq!(recorded["hooks_not_executed"], json!(["pre-commit"]), "{result}");
+    // The next one has nothing to name.
+    let result = commit(&env, "$var{project_root}", &json!([create("c.txt", "c")]));
+    assert!(
+        result["outcome"]["git"].get("changed_before").is_none(),
+        "{result}"
+    );
+}
+
+#[test]
+fn only_what_the_step_changed_is_committed() {
+    let Some(env) = repository() else { return };
+    env.write("src/lib.rs", "fn old() {}\nunfinished\n");
+    let same = create("src/lib.rs", "fn old() {}\nunfinished\n");
+    let result = commit(&env, "$var{project_root}", &json!([same, create("b.txt", "b")]));
+    assert_eq!(result["outcome"]["git"]["staged"], json!(["b.txt"]), "{result}");
+    assert_eq!(
+        git(&env.project(), &["show", "--name-only", "--format="]),
+        "b.txt\n"
+    );
+
+    // An edit of what is not there fails, and nothing is committed.
+    let edit = json!({ "type": "edit_file", "path": "src/lib.rs",
+        "edits": [{ "old_text": "fn old( )", "new_text": "unfinished" }] });
+    let result = commit(&env, "$var{project_root}", &json!([edit]));
+    assert_eq!(result["error"]["code"], "edit_not_found", "{result}");
+    assert_eq!(commits(&env), 2);
 }
 
 /// Makes operations and commits them with the hooks of the repository; how the step ended.

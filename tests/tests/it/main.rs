@@ -43,6 +43,7 @@ mod hostile_run;
 mod intervene;
 mod json;
 mod json_outside;
+mod kept_files;
 mod kills;
 mod lossless;
 mod models;

@@ -206,6 +206,12 @@ impl Disk {
                 let (dir, name) = self.place(&path);
                 self.names(dir).entry(name).or_insert(id);
             }
+            "make_link" => {
+                let (dir, name) = self.place(&path);
+                let link = self.file(bytes(), bytes());
+                self.names(dir).insert(name, link);
+            }
+            "set_attributes" => {}
             "remove" => {
                 let (dir, name) = self.place(&path);
                 self.names(dir).remove(&name);

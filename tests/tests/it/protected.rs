@@ -55,7 +55,7 @@ fn operations(path: &str) -> Vec<Value> {
         json!({ "type": "edit_file", "path": path, "edits": [{ "old_text": "a", "new_text": "b" }] }),
         json!({ "type": "create_directory", "path": path }),
         json!({ "type": "delete_file", "path": path }),
-        json!({ "type": "delete_directory", "paths": ["nothing", path] }),
+        json!({ "type": "delete_directory", "paths": ["nothing", path], "missing_ok": true }),
         json!({ "type": "move_file", "source": path, "destination": "elsewhere" }),
         json!({ "type": "move_file", "source": "free.txt", "destination": path }),
     ]

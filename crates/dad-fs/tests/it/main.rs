@@ -8,7 +8,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 
-use dad_fs::{Change, Dir, Durability, Fault, FaultInjector, Gate, Operation};
+use dad_fs::{Attributes, Change, Dir, Durability, EntryKind, Fault, FaultInjector, Gate, Operation, Share};
 
 fn temp() -> (tempfile::TempDir, Dir) {
     let temp = tempfile::tempdir().unwrap();
@@ -284,17 +284,96 @@ fn neither_links_nor_pipes_are_read_as_files() {
 fn a_file_is_replaced_through_a_temporary_file_of_the_caller() {
     let (_temp, dir) = temp();
     let temporary = dad_fs::temporary_name("mine");
-    for content in [b"one", b"two"] {
-        dir.replace_through("file", &temporary, content, Some(0o640), Durability::Disk)
+    let modified = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_577_836_800);
+    for (content, mode) in [(b"one", 0o640), (b"two", 0o400), (b"six", 0o755)] {
+        let wanted = Attributes {
+            mode: Some(mode),
+            modified: Some(modified),
+            ..Attributes::default()
+        };
+        let not_kept = dir
+            .replace_through("file", &temporary, content, &wanted, Durability::Disk)
             .unwrap();
+        let (bytes, attributes) = dir.read_regular("file", 10).unwrap();
+        assert_eq!(not_kept, Vec::<String>::new());
         assert_eq!(
-            dir.read_regular("file", 10).unwrap(),
-            (content.to_vec(), Some(0o640))
+            (bytes, attributes.mode, attributes.modified),
+            (content.to_vec(), Some(mode), Some(modified))
         );
     }
+    dir.set_mode("file", 0o600, Durability::Disk).unwrap();
+    let (_, attributes) = dir.read_regular("file", 10).unwrap();
+    assert_eq!(
+        (attributes.mode, attributes.modified),
+        (Some(0o600), Some(modified))
+    );
     assert_eq!(dir.names().unwrap().len(), 1);
+    let none = Attributes::default();
     assert!(
-        dir.replace_through("../file", &temporary, b"x", None, Durability::Process)
+        dir.replace_through("../file", &temporary, b"x", &none, Durability::Process)
             .is_err()
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_new_file_can_be_executed_by_those_who_may_read_it() {
+    let (_temp, dir) = temp();
+    let temporary = dad_fs::temporary_name("mine");
+    let wanted = Attributes {
+        executable: true,
+        ..Attributes::default()
+    };
+    let private = dir.clone().shared_with(Share::User);
+    for (dir, name, mode) in [(&private, "mine", 0o700), (&dir, "all", 0o755)] {
+        dir.replace_through(name, &temporary, b"x", &wanted, Durability::Process)
+            .unwrap();
+        let (_, attributes) = dir.read_regular(name, 10).unwrap();
+        assert_eq!(attributes.mode, Some(mode), "with the umask of the process, 022");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn attributes_go_with_what_is_written_anew() {
+    let (temp, dir) = temp();
+    dir.write_new("file", b"x", Durability::Process).unwrap();
+    let file = std::fs::File::open(temp.path().join("file")).unwrap();
+    let has_extended =
+        rustix::fs::fsetxattr(&file, "user.origin", b"here", rustix::fs::XattrFlags::empty()).is_ok();
+    let other_owner = rustix::process::geteuid().is_root();
+    if other_owner {
+        std::os::unix::fs::chown(temp.path().join("file"), Some(65534), Some(65533)).unwrap();
+    }
+    let (_, had) = dir.read_regular("file", 10).unwrap();
+    let temporary = dad_fs::temporary_name("mine");
+    let not_kept = dir
+        .replace_through("file", &temporary, b"y", &had, Durability::Process)
+        .unwrap();
+    let (bytes, has) = dir.read_regular("file", 10).unwrap();
+    assert_eq!((bytes, &has, not_kept), (b"y".to_vec(), &had, Vec::new()));
+    assert_eq!(has.extended.contains_key("user.origin"), has_extended);
+    assert_eq!(has.owner == Some((65534, 65533)), other_owner);
+
+    let inner = dir.create_dir("inner").unwrap();
+    let wanted = Attributes {
+        mode: Some(0o2500),
+        ..inner.attributes().unwrap()
+    };
+    inner.give_attributes(&wanted, Durability::Disk).unwrap();
+    assert_eq!(inner.attributes().unwrap().mode, Some(0o2500));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_is_made_with_its_text_and_never_over_another_entry() {
+    let (_temp, dir) = temp();
+    dir.make_link("link", "../out/side").unwrap();
+    assert_eq!(dir.kind("link").unwrap(), Some(EntryKind::Symlink));
+    assert_eq!(
+        dir.link_target("link").unwrap(),
+        std::path::Path::new("../out/side")
+    );
+    assert!(dir.make_link("link", "x").is_err() && dir.make_link("a/b", "x").is_err());
+    assert!(dir.set_mode("link", 0o600, Durability::Process).is_err());
 }

@@ -2,13 +2,17 @@
 //! `edit`, `look`), what is about to happen is written down and done (`plan`), one step at a time in each directory (`lock`).
 
 mod edit;
+mod indentation;
 mod lock;
 mod look;
+mod mark;
+mod nearest;
 mod obeyed;
 mod place;
 mod plan;
 mod protected;
 mod tree;
+mod undo;
 mod vouched;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +34,9 @@ use serde_json::{Value, json};
 use crate::git;
 use crate::serde_forms::ObjectTemplate;
 use crate::settings_node::settings_node;
+
+pub use undo::{Undo, UndoAction, UndoChange, UndoError, UndoStep};
+use vouched::Vouched;
 
 /// The fact of a preview that names the files which tools obey.
 const PROTECTED: &str = "protected";
@@ -88,6 +95,21 @@ pub struct FileOperationNodeSettings {
 }
 
 impl FileOperationNodeSettings {
+    /// # Errors
+    /// If it is empty.
+    fn message_of_commit(&self) -> Result<&str, NodeError> {
+        match self.commit_message.as_deref() {
+            None => Ok("Change files"),
+            Some(message) if message.trim().is_empty() => {
+                let message = "`commit_message` is empty; nothing was changed";
+                Err(NodeError::new("commit_message", message)
+                    .with_hint("leave it out for `Change files`")
+                    .permanent())
+            }
+            Some(message) => Ok(message),
+        }
+    }
+
     fn uses_git(&self) -> bool {
         self.commit.unwrap_or(false) || self.stage.unwrap_or(false)
     }
@@ -133,6 +155,12 @@ pub struct FileOperation {
     /// edited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paths: Option<Vec<String>>,
+    /// Whether it is no failure if what is to be removed or moved is not there; false by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_ok: Option<bool>,
+    /// Of `set_executable`, whether the file may be executed; true by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executable: Option<bool>,
     /// What is searched for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search_config: Option<SearchConfig>,
@@ -162,18 +190,20 @@ fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Ve
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FileOperationType {
-    /// Gives a file its content; one that exists is replaced.
+    /// Gives a file its content. One that exists is replaced, and keeps what it has beside its content.
     #[default]
     CreateFile,
     /// Replaces texts in a file.
     EditFile,
-    /// Removes a file.
+    /// Allows or forbids to execute a file, to those who may read it.
+    SetExecutable,
+    /// Removes a file, or a symbolic link.
     DeleteFile,
     /// Makes a directory and those above it.
     CreateDirectory,
     /// Removes a directory with everything in it.
     DeleteDirectory,
-    /// Moves a file, or a directory with everything in it.
+    /// Moves a file, a symbolic link, or a directory with everything in it.
     MoveFile,
     /// Lists a directory.
     ListDirectory,
@@ -191,9 +221,11 @@ impl FileOperationType {
         match self {
             Self::CreateFile => &[&["path"], &["content"]],
             Self::EditFile => &[&["path"], &["edits"]],
-            Self::DeleteFile | Self::CreateDirectory | Self::DeleteDirectory | Self::GetFileInfo => {
-                &[&["path", "paths"]]
-            }
+            Self::DeleteFile
+            | Self::SetExecutable
+            | Self::CreateDirectory
+            | Self::DeleteDirectory
+            | Self::GetFileInfo => &[&["path", "paths"]],
             Self::MoveFile => &[&["source"], &["destination"]],
             Self::SearchFiles => &[&["search_config"]],
             Self::ListDirectory | Self::ListAllowedDirectories => &[],
@@ -281,8 +313,16 @@ impl Node for FileOperationExecutor {
                 hint: None,
             })
         };
+        let message = unrendered.get("commit_message").and_then(Value::as_str);
+        let is_empty = message.is_some_and(|message| message.trim().is_empty());
+        let empty_message = is_empty.then(|| SettingsProblem {
+            place: "commit_message".to_owned(),
+            code: "empty_commit_message",
+            message: "the message is empty, and git makes no commit without one".to_owned(),
+            hint: Some("leave it out for `Change files`".to_owned()),
+        });
         Compiled {
-            problems: operations.filter_map(problem).collect(),
+            problems: operations.filter_map(problem).chain(empty_message).collect(),
             ..Compiled::default()
         }
     }
@@ -300,7 +340,7 @@ struct Operations {
 impl BoundStep for Operations {
     async fn preview(&self, run: &RunHandle) -> Result<Preview, NodeError> {
         let mut request = self.request(run);
-        request.vouched = vouched::by_previous_run(run, None, &request.base, &request.operations);
+        request.vouched = Vouched::by_previous_run(run, None, &request.base);
         look(move |_| request.preview()).await
     }
 
@@ -314,8 +354,7 @@ impl BoundStep for Operations {
     async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
         let settings = &self.settings;
         let mut request = self.request(cx.run());
-        request.vouched =
-            vouched::by_previous_run(cx.run(), Some(cx.path()), &request.base, &request.operations);
+        request.vouched = Vouched::by_previous_run(cx.run(), Some(cx.path()), &request.base);
         request.agreed = agreed(cx);
         let base = request.base.clone();
         let roots = request.roots(cx.dir()?.gate())?;
@@ -325,7 +364,12 @@ impl BoundStep for Operations {
         };
         let repositories = match settings.uses_git() {
             true => {
-                let found = git::Repositories::find(request.changed_files(&roots), cx).await?;
+                let files = request.changed_files(&roots);
+                let commits = settings.commit.unwrap_or(false);
+                if commits {
+                    settings.message_of_commit()?;
+                }
+                let found = git::Repositories::before_changes(&files, commits, cx).await?;
                 match settings.git_hooks.unwrap_or(false) {
                     true => found.with_hooks(cx).await?,
                     false => found,
@@ -383,8 +427,8 @@ struct Request {
     relative_only: bool,
     protected: Arc<protected::Protected>,
     operations: Arc<[FileOperation]>,
-    /// Those that the previous run made.
-    vouched: BTreeSet<usize>,
+    /// What the previous run made.
+    vouched: Vouched,
     /// The files that tools obey and that a person agreed to change.
     agreed: BTreeSet<String>,
     rules: tree::Rules,
@@ -417,7 +461,7 @@ impl Operations {
             protected: self.protected.of(run),
             relative_only: settings.use_relative_paths.unwrap_or(false),
             operations: Arc::clone(&self.operations),
-            vouched: BTreeSet::new(),
+            vouched: Vouched::default(),
             agreed: BTreeSet::new(),
             rules: tree::Rules {
                 with_diff: settings.return_diff_format.unwrap_or(true),
@@ -464,6 +508,13 @@ impl Request {
             .collect()
     }
 
+    /// The files as they are, with the operations that the previous run made.
+    fn tree<'a>(&self, roots: &'a place::Roots) -> tree::Tree<'a> {
+        let mut tree = tree::Tree::new(roots, BTreeMap::new());
+        let made = self.vouched.standing(&self.operations, &mut tree);
+        tree.made(made)
+    }
+
     /// Stands for everything that decides what is changed.
     fn digest(&self) -> Digest {
         let tree::Rules {
@@ -489,8 +540,7 @@ impl Request {
             with_diff: true,
             ..self.rules
         };
-        let tree = tree::Tree::new(&roots, BTreeMap::new());
-        let mut tree = tree.vouched(self.vouched.clone()).agreed(None);
+        let mut tree = self.tree(&roots).agreed(None);
         let planned = tree.plan(&self.operations, rules);
         let changes = tree.changes();
         let files: BTreeMap<String, Value> = changes
@@ -568,8 +618,7 @@ impl Work {
         {
             return self.go_on(change, stop);
         }
-        let tree = tree::Tree::new(&self.roots, BTreeMap::new());
-        let tree = tree.vouched(self.request.vouched.clone());
+        let tree = self.request.tree(&self.roots);
         let mut tree = tree.agreed(Some(self.request.agreed.clone()));
         let planned = tree.plan(&self.request.operations, self.request.rules);
         let failure = self.failure(&planned);
@@ -579,15 +628,16 @@ impl Work {
             return Err(self.with_none_made(failure.clone(), &planned));
         }
         let change = plan::Change::new(&tree, &planned, (digest, &self.name), &self.redactor);
-        let results: Vec<Value> = planned.results.iter().map(|p| p.result.clone()).collect();
-        let touched = change.plan.touched.clone();
-        if !change.plan.targets.is_empty() {
-            change.write(&self.step, self.durability)?;
-            self.apply(&change, stop)?;
-        }
+        let applied = match change.plan.targets.is_empty() {
+            true => plan::Applied::default(),
+            false => {
+                change.write(&self.step, self.durability)?;
+                self.apply(&change, stop)?
+            }
+        };
         Ok(Changed {
-            results,
-            touched,
+            results: change.results(&applied),
+            touched: change.plan.touched,
             failure,
         })
     }
@@ -596,9 +646,9 @@ impl Work {
     fn go_on(&self, mut change: plan::Change, stop: &Stop) -> Result<Changed, NodeError> {
         let mut failure = None;
         if change.lacks_contents() || self.request.rules.keep {
-            let planned = change.plan.results.iter().map(|planned| &planned.result);
-            let made = vouched::succeeded(&self.request.operations, planned);
-            let tree = tree::Tree::new(&self.roots, change.known()?).vouched(made);
+            let made = change.made_results(&self.roots)?;
+            let tree = tree::Tree::new(&self.roots, change.known(&made)?);
+            let tree = tree.made(vouched::made(&self.request.operations, &made));
             let mut tree = tree.agreed(Some(self.request.agreed.clone()));
             let planned = tree.plan(&self.request.operations, self.request.rules);
             for (_, state) in tree.changes().values() {
@@ -609,18 +659,18 @@ impl Work {
             failure = self.failure(&planned).filter(|_| self.request.rules.keep);
         }
         change.write(&self.step, self.durability)?;
-        let had = self.apply(&change, stop)?;
+        let applied = self.apply(&change, stop)?;
         Ok(Changed {
-            results: change.results(&had),
+            results: change.results(&applied),
             touched: change.plan.touched,
             failure,
         })
     }
 
-    fn apply(&self, change: &plan::Change, stop: &Stop) -> Result<BTreeSet<place::Place>, NodeError> {
+    fn apply(&self, change: &plan::Change, stop: &Stop) -> Result<plan::Applied, NodeError> {
         let rollback = !self.request.rules.keep;
         let failed = match change.apply(&self.roots, self.durability, rollback, stop) {
-            Ok(had) => return Ok(had),
+            Ok(applied) => return Ok(applied),
             Err(failed) => failed,
         };
         let plan::Failed {
@@ -664,6 +714,9 @@ impl Work {
             if result["success"] == true && !planning.touched.is_empty() {
                 result["success"] = false.into();
                 result["error"] = "not made, because another operation failed".into();
+                if let Some(result) = result.as_object_mut() {
+                    result.remove("left");
+                }
             }
             result
         };
@@ -734,7 +787,7 @@ async fn record_in_git(
         for (repository, paths) in repositories.of(files, cx).await? {
             let staged = repository.stage(&paths, &mut told).await?;
             if settings.commit.unwrap_or(false) {
-                let message = settings.commit_message.as_deref().unwrap_or("Change files");
+                let message = settings.message_of_commit()?;
                 repository.commit(&staged, message, &mut told).await?;
             }
         }

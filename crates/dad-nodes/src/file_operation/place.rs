@@ -1,7 +1,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use dad_fs::{Dir, Durability, EntryKind, Gate};
+use dad_fs::{Dir, Durability, EntryKind, Gate, Share};
 use dad_runner::NodeError;
 use serde::{Deserialize, Serialize};
 
@@ -319,9 +319,29 @@ impl Roots {
         })
     }
 
-    pub(crate) fn make_directory(&self, place: &Place, durability: Durability) -> Result<(), NodeError> {
+    /// Makes a directory, at first for the user of the process alone where it is to get permission bits of its own.
+    pub(crate) fn make_directory(
+        &self,
+        place: &Place,
+        is_private: bool,
+        durability: Durability,
+    ) -> Result<(), NodeError> {
         let parent = self.existing_parent(place)?;
-        parent.make_dir(place.name())?;
+        match is_private {
+            true => parent.clone().shared_with(Share::User).make_dir(place.name())?,
+            false => parent.make_dir(place.name())?,
+        }
+        sync(&parent, place, durability)
+    }
+
+    pub(crate) fn make_link(
+        &self,
+        place: &Place,
+        text: &str,
+        durability: Durability,
+    ) -> Result<(), NodeError> {
+        let parent = self.existing_parent(place)?;
+        parent.make_link(place.name(), text)?;
         sync(&parent, place, durability)
     }
 

@@ -1,24 +1,25 @@
 //! What is about to be changed, written down before the first change, so that whoever goes on after a crash completes
 //! it, and sees what somebody else changed meanwhile.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use dad_core::{Digest, Redactor};
-use dad_fs::{Dir, Durability, EntryKind, temporary_name};
+use dad_fs::{Dir, Durability, EntryKind, Share, temporary_name};
 use dad_run::layout::FILE_CHANGES;
 use dad_runner::{NodeError, Stop};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::mark::{Found, Kept, Mark, look_at};
 use super::place::{Place, Roots};
 use super::tree::{Content, Planned, State, Tree};
 
 /// The version of the format of `file_changes/plan.json`.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
-const PLAN: &str = "plan.json";
+pub(super) const PLAN: &str = "plan.json";
 /// The name of a plan whose changes were taken back.
 const TAKEN_BACK: &str = "taken_back.json";
 
@@ -29,7 +30,7 @@ pub(crate) struct Plan {
     /// Stands for the operations and how they are made: another attempt completes only what it was asked for itself.
     request_digest: Digest,
     /// The directories that places are in, without links.
-    roots: Vec<PathBuf>,
+    pub(super) roots: Vec<PathBuf>,
     /// In the order in which they are made.
     pub(crate) targets: Vec<Target>,
     /// The result of each operation, with the places it concerns.
@@ -49,97 +50,37 @@ pub(crate) struct Target {
     temporary: String,
 }
 
-/// What stands at a place, without its content.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-enum Mark {
-    Absent,
-    Directory,
-    File {
-        blake3: Digest,
-        len: u64,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        mode: Option<u32>,
-        /// Whether the content is not kept, because a secret stands in it.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        withheld: bool,
-    },
+impl Target {
+    pub(super) const fn after(&self) -> &Mark {
+        &self.after
+    }
+
+    /// Whether something goes away.
+    pub(super) const fn removes(&self) -> bool {
+        self.after.is_absent()
+    }
+
+    pub(super) const fn removes_directory(&self) -> bool {
+        matches!(
+            (&self.before, &self.after),
+            (Mark::Directory { .. }, Mark::Absent)
+        )
+    }
+
+    /// How the place stands where a mark says what is there.
+    pub(super) fn standing_of(&self, there: &Mark) -> Standing {
+        match there {
+            there if self.after.is_same(there) => Standing::After,
+            there if self.before.is_same(there) => Standing::Before,
+            _ => Standing::Neither(None),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PlannedResult {
     pub(crate) result: Value,
     touched: Vec<Place>,
-}
-
-impl Mark {
-    fn of(state: &State) -> Self {
-        match state {
-            State::Absent => Self::Absent,
-            State::Directory => Self::Directory,
-            State::File(content) => Self::File {
-                blake3: Digest::of(&content.bytes),
-                len: content.bytes.len() as u64,
-                mode: content.mode,
-                withheld: false,
-            },
-        }
-    }
-
-    fn is(&self, found: &Found) -> bool {
-        match (self, found) {
-            (Self::Absent, Found::Nothing) | (Self::Directory, Found::Directory) => true,
-            (Self::File { blake3, .. }, Found::File(digest)) => blake3 == digest,
-            _ => false,
-        }
-    }
-
-    /// The order in which changes are made: what is new before what goes, directories around what is in them.
-    const fn rank(&self, before: &Self) -> u8 {
-        match (self, before) {
-            (Self::Directory, _) => 0,
-            (Self::File { .. }, _) => 1,
-            (Self::Absent, Self::Directory) => 3,
-            (Self::Absent, _) => 2,
-        }
-    }
-}
-
-/// What stands at a place now.
-enum Found {
-    Nothing,
-    Directory,
-    File(Digest),
-    /// Something else, perhaps what.
-    Other(Option<&'static str>),
-}
-
-fn look_at(roots: &Roots, place: &Place, expected: &Mark) -> Result<Found, NodeError> {
-    let parent = match roots.parent_of(place) {
-        Ok(Some(parent)) => parent,
-        Ok(None) => return Ok(Found::Nothing),
-        Err(error) if matches!(&*error.info.code, "link" | "not_a_directory") => {
-            return Ok(Found::Other(Some("below what is no directory any more")));
-        }
-        Err(error) => return Err(error),
-    };
-    Ok(match parent.kind(place.name())? {
-        None => Found::Nothing,
-        Some(EntryKind::Dir) => Found::Directory,
-        Some(EntryKind::Symlink) => Found::Other(Some("a symbolic link now")),
-        Some(EntryKind::Other) => Found::Other(Some("a device, socket or pipe now")),
-        Some(EntryKind::File) => {
-            // A file of another length is another file and need not be read.
-            let longest = match expected {
-                Mark::File { len, .. } => *len,
-                Mark::Absent | Mark::Directory => 0,
-            };
-            match parent.read_regular(place.name(), longest) {
-                Ok((bytes, _)) => Found::File(Digest::of(&bytes)),
-                Err(_) => Found::Other(None),
-            }
-        }
-    })
 }
 
 /// Contents of files by their digests: as far as they were computed here, else from the plan's directory.
@@ -166,6 +107,10 @@ impl Images {
                 Err(NodeError::new("conflict", message).permanent())
             }
         }
+    }
+
+    fn has(&self, digest: &Digest) -> bool {
+        matches!(self.get(digest), Ok(Some(_)))
     }
 
     pub(crate) fn add(&mut self, content: &Arc<Content>) {
@@ -250,6 +195,7 @@ impl Change {
                 let place = stored.path().join(PLAN);
                 NodeError::new("conflict", format!("`{}` is damaged: {error}", place.display())).permanent()
             })?;
+            check_format(&plan, &stored)?;
             let is_wanted = plan.request_digest == request_digest;
             // The project may have been moved since; what stands at each place is looked at before anything is changed.
             let places = roots.real_paths();
@@ -274,22 +220,56 @@ impl Change {
         Ok(None)
     }
 
+    /// The change that takes back one which was made as planned, with the contents that are stored beside the plan.
+    pub(super) fn reversed(mut plan: Plan, stored: Dir) -> Result<Self, NodeError> {
+        check_format(&plan, &stored)?;
+        for target in &mut plan.targets {
+            std::mem::swap(&mut target.before, &mut target.after);
+        }
+        order(&mut plan.targets, "undo");
+        Ok(Self {
+            plan,
+            images: Images {
+                computed: HashMap::new(),
+                stored: Some(stored),
+            },
+            goes_on: true,
+        })
+    }
+
+    /// Whether the content that a place is to get is not there.
+    pub(super) fn lacks(&self, target: &Target) -> bool {
+        match &target.after {
+            Mark::File { withheld: true, .. } => true,
+            Mark::File { blake3, .. } => {
+                target.after.other_mode(&target.before).is_none() && !self.images.has(blake3)
+            }
+            _ => false,
+        }
+    }
+
     /// Writes the plan, and before it what it needs. A crash before it leaves everything as it was.
     pub(crate) fn write(&self, step: &Dir, durability: Durability) -> Result<(), NodeError> {
         let dir = step.create_dir_all(FILE_CHANGES)?;
+        let private = dir.clone().shared_with(Share::User);
         let marks = self.plan.targets.iter().flat_map(|t| [&t.before, &t.after]);
-        let digests: HashSet<&Digest> = marks
-            .filter_map(|mark| match mark {
-                Mark::File {
-                    blake3,
-                    withheld: false,
-                    ..
-                } => Some(blake3),
-                _ => None,
-            })
-            .collect();
-        for digest in digests {
+        // Of a content that also a private file has, the image is private.
+        let mut images: HashMap<&Digest, bool> = HashMap::new();
+        for mark in marks {
+            if let Mark::File {
+                blake3,
+                kept,
+                withheld: false,
+                ..
+            } = mark
+            {
+                let is_private = kept.mode.is_some_and(|mode| mode & 0o077 == 0);
+                *images.entry(blake3).or_default() |= is_private;
+            }
+        }
+        for (digest, is_private) in images {
             if let Some(bytes) = self.images.get(digest)? {
+                let dir = if is_private { &private } else { &dir };
                 dir.write_new(digest.to_string(), &bytes, durability)?;
             }
         }
@@ -308,21 +288,52 @@ impl Change {
         Ok(dir.rename(PLAN, &dir, TAKEN_BACK, durability)?)
     }
 
-    /// What stood at the plan's places before, as far as it is kept.
-    pub(crate) fn known(&self) -> Result<BTreeMap<Place, State>, NodeError> {
+    /// What stood before, as far as it is kept, at the places of results that are not `made`.
+    pub(crate) fn known(&self, made: &[bool]) -> Result<BTreeMap<Place, State>, NodeError> {
+        let touched_where = |wanted: bool| -> BTreeSet<&Place> {
+            let results = self
+                .plan
+                .results
+                .iter()
+                .zip(made)
+                .filter(|(_, made)| **made == wanted);
+            results.flat_map(|(planned, _)| &planned.touched).collect()
+        };
+        let (open, closed) = (touched_where(false), touched_where(true));
         let mut known = BTreeMap::new();
         for target in &self.plan.targets {
+            if closed.contains(&target.place) && !open.contains(&target.place) {
+                continue;
+            }
             let state = match &target.before {
                 Mark::Absent => State::Absent,
-                Mark::Directory => State::Directory,
-                Mark::File { blake3, mode, .. } => match self.images.get(blake3)? {
+                Mark::Directory { kept } => State::Directory(Arc::new(kept.attributes())),
+                Mark::Link { text } => State::Link(Arc::clone(text)),
+                Mark::File { blake3, kept, .. } => match self.images.get(blake3)? {
                     None => continue,
-                    Some(bytes) => State::File(Arc::new(Content { bytes, mode: *mode })),
+                    Some(bytes) => State::File(Arc::new(Content {
+                        bytes,
+                        attributes: kept.attributes(),
+                    })),
                 },
             };
             known.insert(target.place.clone(), state);
         }
         Ok(known)
+    }
+
+    /// The results, by position, all of whose changes stand.
+    pub(crate) fn made_results(&self, roots: &Roots) -> Result<Vec<bool>, NodeError> {
+        let mut open = BTreeSet::new();
+        for target in &self.plan.targets {
+            if !matches!(self.standing(target, roots)?, Standing::After) {
+                open.insert(&target.place);
+            }
+        }
+        let stands = |planned: &PlannedResult| {
+            planned.result["success"] == true && planned.touched.iter().all(|place| !open.contains(place))
+        };
+        Ok(self.plan.results.iter().map(stands).collect())
     }
 
     /// Whether a content that is still to be written was not kept.
@@ -331,7 +342,7 @@ impl Change {
         self.goes_on && self.plan.targets.iter().any(is_withheld)
     }
 
-    /// Makes the changes. Says which places had their result already.
+    /// Makes the changes. Says which places had their result already, and what could not be kept.
     ///
     /// Of an attempt that goes on, every place is looked at before anything is changed.
     pub(crate) fn apply(
@@ -340,35 +351,52 @@ impl Change {
         durability: Durability,
         taken_back: bool,
         stop: &Stop,
-    ) -> Result<BTreeSet<Place>, Box<Failed>> {
+    ) -> Result<Applied, Box<Failed>> {
         if self.goes_on {
             self.remove_temporaries(roots).map_err(Failed::before)?;
             self.check(roots).map_err(Failed::before)?;
         }
-        let mut had = BTreeSet::new();
+        let mut applied = Applied::default();
         let mut made: Vec<&Target> = Vec::new();
+        let failed = |error, made: &[&Target], applied: &Applied| {
+            let undone = taken_back.then(|| self.take_back(made, &applied.had, roots, durability));
+            Box::new(Failed {
+                error,
+                made: made.len(),
+                is_taken_back: undone == Some(true),
+                tried_back: taken_back,
+            })
+        };
         for target in &self.plan.targets {
             let changed = match stop.is_set() {
                 true => Err(stopped()),
                 false => self.make(target, roots, durability),
             };
             match changed {
-                Ok(true) => made.push(target),
-                Ok(false) => {
-                    had.insert(target.place.clone());
+                Ok(Some(not_kept)) => {
+                    made.push(target);
+                    applied.note(&target.place, not_kept);
                 }
-                Err(error) => {
-                    let undone = taken_back.then(|| self.take_back(&made, &had, roots, durability));
-                    return Err(Box::new(Failed {
-                        error,
-                        made: made.len(),
-                        is_taken_back: undone == Some(true),
-                        tried_back: taken_back,
-                    }));
+                Ok(None) => {
+                    applied.had.insert(target.place.clone());
                 }
+                Err(error) => return Err(failed(error, &made, &applied)),
             }
         }
-        Ok(had)
+        let directories = self
+            .plan
+            .targets
+            .iter()
+            .map(|target| (&target.place, &target.after));
+        match finish_directories(directories, roots, durability) {
+            Ok(not_kept) => {
+                for (place, not_kept) in not_kept {
+                    applied.note(place, not_kept);
+                }
+                Ok(applied)
+            }
+            Err(error) => Err(failed(error, &made, &applied)),
+        }
     }
 
     /// Removes the temporary files that a crash left, which are known by their names.
@@ -410,8 +438,17 @@ impl Change {
         Err(conflict(&names.join(", "), made, of))
     }
 
-    fn standing(&self, target: &Target, roots: &Roots) -> Result<Standing, NodeError> {
+    pub(super) fn standing(&self, target: &Target, roots: &Roots) -> Result<Standing, NodeError> {
         let found = look_at(roots, &target.place, &target.after)?;
+        if let (Some(mode), Found::File(_, there)) = (target.after.other_mode(&target.before), &found)
+            && *there != Some(mode)
+        {
+            let is_before = target.before.is(&found) && *there == target.before.mode();
+            return Ok(match is_before {
+                true => Standing::Before,
+                false => Standing::Neither(None),
+            });
+        }
         if target.after.is(&found) {
             return Ok(Standing::After);
         }
@@ -423,12 +460,17 @@ impl Change {
         })
     }
 
-    /// Changes one place; `false` if it had its result already.
-    fn make(&self, target: &Target, roots: &Roots, durability: Durability) -> Result<bool, NodeError> {
+    /// Changes one place, and says what could not be kept; `None` if it had its result already.
+    fn make(
+        &self,
+        target: &Target,
+        roots: &Roots,
+        durability: Durability,
+    ) -> Result<Option<Vec<String>>, NodeError> {
         let place = &target.place;
         // Looked at again, right before: since the contents were computed somebody may have changed it.
         match self.standing(target, roots)? {
-            Standing::After => return Ok(false),
+            Standing::After => return Ok(None),
             Standing::Before => {}
             Standing::Neither(why) => {
                 let shown = roots.shown(place);
@@ -436,29 +478,29 @@ impl Change {
                 return Err(conflict(&name, 0, self.plan.targets.len()));
             }
         }
-        self.put(
-            place,
-            &target.after,
-            &target.before,
-            &target.temporary,
-            roots,
-            durability,
-        )?;
-        Ok(true)
+        let marks = (&target.after, &target.before);
+        self.put(place, marks, &target.temporary, roots, durability)
+            .map(Some)
     }
 
+    /// Puts what is wanted at a place in place of what is there. Says what could not be kept.
     fn put(
         &self,
         place: &Place,
-        wanted: &Mark,
-        there: &Mark,
+        (wanted, there): (&Mark, &Mark),
         temporary: &str,
         roots: &Roots,
         durability: Durability,
-    ) -> Result<(), NodeError> {
+    ) -> Result<Vec<String>, NodeError> {
         match (wanted, there) {
-            (Mark::Directory, _) => roots.make_directory(place, durability),
-            (Mark::File { blake3, mode, .. }, _) => {
+            (Mark::Directory { kept }, _) => roots.make_directory(place, kept.mode.is_some(), durability)?,
+            (Mark::Link { text }, _) => roots.make_link(place, text, durability)?,
+            (Mark::File { blake3, kept, .. }, _) => {
+                let parent = roots.existing_parent(place)?;
+                if let Some(mode) = wanted.other_mode(there) {
+                    parent.set_mode(place.name(), mode & 0o777, durability)?;
+                    return Ok(Vec::new());
+                }
                 let bytes = self.images.get(blake3)?.ok_or_else(|| {
                     let message = format!(
                         "the content of `{}` was not kept, because a secret stands in it, and cannot be computed again",
@@ -466,12 +508,14 @@ impl Change {
                     );
                     NodeError::new("conflict", message).permanent()
                 })?;
-                let parent = roots.existing_parent(place)?;
-                Ok(parent.replace_through(place.name(), temporary, &bytes, *mode, durability)?)
+                let attributes = kept.attributes();
+                let name = place.name();
+                return Ok(parent.replace_through(name, temporary, &bytes, &attributes, durability)?);
             }
-            (Mark::Absent, Mark::Directory) => roots.remove_directory(place, durability),
-            (Mark::Absent, _) => roots.remove_file(place, durability),
+            (Mark::Absent, Mark::Directory { .. }) => roots.remove_directory(place, durability)?,
+            (Mark::Absent, _) => roots.remove_file(place, durability)?,
         }
+        Ok(Vec::new())
     }
 
     /// Takes changes back, the last first; what somebody changed since is left. Whether all of it is as it was.
@@ -486,16 +530,14 @@ impl Change {
         let earlier = |target: &&Target| self.goes_on && had.contains(&target.place);
         let all = self.plan.targets.iter().rev();
         let mut is_whole = true;
+        let mut directories = Vec::new();
         for target in all.filter(|target| earlier(target) || made.iter().any(|m| std::ptr::eq(*m, *target))) {
+            let marks = (&target.before, &target.after);
+            directories.push((&target.place, &target.before));
             let back = match self.standing(target, roots) {
-                Ok(Standing::After) => self.put(
-                    &target.place,
-                    &target.before,
-                    &target.after,
-                    &target.temporary,
-                    roots,
-                    durability,
-                ),
+                Ok(Standing::After) => self
+                    .put(&target.place, marks, &target.temporary, roots, durability)
+                    .map(drop),
                 Ok(Standing::Before) => Ok(()),
                 Ok(Standing::Neither(_)) => Err(conflict(&roots.shown(&target.place), 0, 0)),
                 Err(error) => Err(error),
@@ -505,11 +547,15 @@ impl Change {
                 tracing::error!(path = %roots.shown(&target.place), %error, "a change could not be taken back");
             }
         }
+        if let Err(error) = finish_directories(directories, roots, durability) {
+            is_whole = false;
+            tracing::error!(%error, "the attributes of a directory could not be taken back");
+        }
         is_whole
     }
 
-    /// The results of the operations; those that found everything done say so.
-    pub(crate) fn results(&self, had: &BTreeSet<Place>) -> Vec<Value> {
+    /// The results of the operations. Those that found everything done say so, and those that could not keep something what.
+    pub(crate) fn results(&self, Applied { had, not_kept }: &Applied) -> Vec<Value> {
         let targets: BTreeSet<&Place> = self.plan.targets.iter().map(|target| &target.place).collect();
         let result = |planned: &PlannedResult| {
             let mut concerned = planned
@@ -521,13 +567,65 @@ impl Change {
             if concerned.peek().is_some() && concerned.all(|place| had.contains(place)) {
                 result["unchanged"] = true.into();
             }
+            for (name, places) in not_kept {
+                let lacking = planned
+                    .touched
+                    .iter()
+                    .filter(|place| places.contains(place))
+                    .count();
+                if lacking > 0 {
+                    result["not_kept"][name] = lacking.into();
+                }
+            }
             result
         };
         self.plan.results.iter().map(result).collect()
     }
 }
 
-enum Standing {
+/// What came of making changes.
+#[derive(Debug, Default)]
+pub(crate) struct Applied {
+    /// The places that had their result already.
+    pub(crate) had: BTreeSet<Place>,
+    /// By what could not be kept, the places at which it could not.
+    not_kept: BTreeMap<String, BTreeSet<Place>>,
+}
+
+impl Applied {
+    fn note(&mut self, place: &Place, not_kept: Vec<String>) {
+        for name in not_kept {
+            self.not_kept.entry(name).or_default().insert(place.clone());
+        }
+    }
+}
+
+/// Gives directories their attributes once everything in them stands: one that may not be written to could not get it
+/// else. Says at which places what could not be kept.
+fn finish_directories<'a>(
+    marks: impl IntoIterator<Item = (&'a Place, &'a Mark)>,
+    roots: &Roots,
+    durability: Durability,
+) -> Result<Vec<(&'a Place, Vec<String>)>, NodeError> {
+    let mut not_kept = Vec::new();
+    // From the inside outwards: what is around may be closed afterwards.
+    let mut directories: Vec<(&Place, &Kept)> = marks
+        .into_iter()
+        .filter_map(|(place, mark)| match mark {
+            Mark::Directory { kept } if *kept != Kept::default() => Some((place, kept)),
+            _ => None,
+        })
+        .collect();
+    directories.sort_by(|a, b| b.0.cmp(a.0));
+    for (place, kept) in directories {
+        if let Some(dir) = roots.directory(place)? {
+            not_kept.push((place, dir.give_attributes(&kept.attributes(), durability)?));
+        }
+    }
+    Ok(not_kept)
+}
+
+pub(super) enum Standing {
     Before,
     After,
     Neither(Option<&'static str>),
@@ -549,6 +647,20 @@ impl Failed {
             is_taken_back: false,
             tried_back: false,
         })
+    }
+}
+
+fn check_format(plan: &Plan, stored: &Dir) -> Result<(), NodeError> {
+    match plan.schema_version {
+        0..=FORMAT => Ok(()),
+        version => {
+            let place = stored.path().join(PLAN);
+            let message = format!(
+                "`{}` has version {version} of its format, and this program knows up to {FORMAT}",
+                place.display()
+            );
+            Err(NodeError::new("conflict", message).permanent())
+        }
     }
 }
 
@@ -575,21 +687,22 @@ fn conflict(names: &str, made: usize, of: usize) -> NodeError {
 }
 
 fn withhold(mark: Mark, state: &State, redactor: &Redactor) -> Mark {
-    let (
-        Mark::File {
-            blake3, len, mode, ..
-        },
-        State::File(content),
-    ) = (&mark, state)
-    else {
-        return mark;
-    };
-    let text = String::from_utf8_lossy(&content.bytes);
-    Mark::File {
-        blake3: *blake3,
-        len: *len,
-        mode: *mode,
-        withheld: matches!(redactor.redact(&text), std::borrow::Cow::Owned(_)),
+    match (mark, state) {
+        (
+            Mark::File {
+                blake3, len, kept, ..
+            },
+            State::File(content),
+        ) => {
+            let text = String::from_utf8_lossy(&content.bytes);
+            Mark::File {
+                blake3,
+                len,
+                kept,
+                withheld: matches!(redactor.redact(&text), std::borrow::Cow::Owned(_)),
+            }
+        }
+        (mark, _) => mark,
     }
 }
 

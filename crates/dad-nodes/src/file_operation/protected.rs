@@ -31,7 +31,7 @@ const AGENT_FILES: [&str; 2] = ["agent.yaml", "agent.json"];
 
 /// What operations of a run leave alone. Paths are kept as the plain names in them, so that they are known in every
 /// spelling that some file system takes for the same.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Protected {
     /// Without links.
     run_dir: PathBuf,

@@ -5,11 +5,11 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use dad_core::Digest;
-use dad_fs::EntryKind;
+use dad_fs::{Attributes, EntryKind};
 use dad_runner::NodeError;
 use serde_json::{Value, json};
 
-use super::edit::{How, apply_edits, diff};
+use super::edit::{apply_edits, diff};
 use super::place::{DEEPEST_PATH, Place, Roots, is_git_data, missing};
 use super::protected::Obeyed;
 use super::{FileOperation, FileOperationType, look};
@@ -20,52 +20,84 @@ const MOST_BYTES: u64 = 256 * 1024 * 1024;
 /// The entries of a directory that is removed or moved.
 const MOST_ENTRIES: usize = 10_000;
 
+/// The permission bits of a file that may be executed.
+const EXECUTABLE: u32 = 0o111;
+
 /// What stands at a place.
 #[derive(Clone, Debug)]
 pub(crate) enum State {
     Absent,
-    Directory,
+    Directory(Arc<Attributes>),
     File(Arc<Content>),
+    /// A symbolic link, with its text. It is removed and moved as itself and never followed.
+    Link(Arc<str>),
 }
 
 #[derive(Debug)]
 pub(crate) struct Content {
     pub(crate) bytes: Vec<u8>,
-    /// Permission bits, of a file that was there and where there are any.
-    pub(crate) mode: Option<u32>,
+    pub(crate) attributes: Attributes,
+}
+
+impl Content {
+    const fn permissions(&self) -> (Option<u32>, bool) {
+        (self.attributes.mode, self.attributes.executable)
+    }
+
+    fn is_executable(&self) -> bool {
+        let mode = self.attributes.mode;
+        mode.map_or(self.attributes.executable, |mode| mode & EXECUTABLE != 0)
+    }
 }
 
 impl State {
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Absent, Self::Absent) | (Self::Directory, Self::Directory) => true,
-            (Self::File(a), Self::File(b)) => Arc::ptr_eq(a, b) || a.bytes == b.bytes,
+            (Self::Absent, Self::Absent) | (Self::Directory(_), Self::Directory(_)) => true,
+            (Self::File(a), Self::File(b)) => {
+                Arc::ptr_eq(a, b) || (a.bytes == b.bytes && a.permissions() == b.permissions())
+            }
+            (Self::Link(a), Self::Link(b)) => a == b,
             _ => false,
         }
     }
 
-    /// What stands there, for comparing: null, `directory`, or the digest of a file.
+    /// What stands there, for comparing: null, `directory`, the text of a link, or the digest of a file.
     pub(crate) fn fact(&self) -> Value {
         match self {
             Self::Absent => Value::Null,
-            Self::Directory => "directory".into(),
-            Self::File(content) => Digest::of(&content.bytes).to_string().into(),
+            Self::Directory(_) => "directory".into(),
+            Self::Link(text) => format!("link to {text}").into(),
+            Self::File(content) => {
+                let executable = if content.is_executable() {
+                    " executable"
+                } else {
+                    ""
+                };
+                format!("{}{executable}", Digest::of(&content.bytes)).into()
+            }
         }
     }
 
     const fn kind(&self) -> Option<EntryKind> {
         match self {
             Self::Absent => None,
-            Self::Directory => Some(EntryKind::Dir),
+            Self::Directory(_) => Some(EntryKind::Dir),
             Self::File(_) => Some(EntryKind::File),
+            Self::Link(_) => Some(EntryKind::Symlink),
         }
     }
 
     fn bytes(&self) -> Option<&[u8]> {
         match self {
             Self::File(content) => Some(&content.bytes),
-            Self::Absent | Self::Directory => None,
+            Self::Absent | Self::Directory(_) | Self::Link(_) => None,
         }
+    }
+
+    /// One that is new, with the attributes that the system gives.
+    fn new_directory() -> Self {
+        Self::Directory(Arc::default())
     }
 }
 
@@ -97,6 +129,8 @@ pub(crate) struct Planning {
     pub(crate) result: Value,
     /// What it changes.
     pub(crate) touched: Vec<Place>,
+    /// The places that it names, of one that may change something.
+    named: Vec<Place>,
 }
 
 impl Planning {
@@ -104,6 +138,7 @@ impl Planning {
         Self {
             result,
             touched: Vec::new(),
+            named: Vec::new(),
         }
     }
 }
@@ -116,10 +151,8 @@ pub(crate) struct Tree<'a> {
     known: BTreeMap<Place, State>,
     before: BTreeMap<Place, State>,
     after: BTreeMap<Place, State>,
-    /// The operations, by position, of which a record says that they were made.
-    vouched: BTreeSet<usize>,
-    /// Whether the operation being planned is one of them.
-    is_vouched: bool,
+    /// The operations, by position, of which a record says that they were made, and whose results stand.
+    made: BTreeSet<usize>,
     /// The places, as they are shown, of files that tools obey and that a person agreed to change; `None` while it is looked at
     /// what a person would have to agree to.
     agreed: Option<BTreeSet<String>>,
@@ -137,8 +170,7 @@ impl<'a> Tree<'a> {
             known,
             before: BTreeMap::new(),
             after: BTreeMap::new(),
-            vouched: BTreeSet::new(),
-            is_vouched: false,
+            made: BTreeSet::new(),
             agreed: Some(BTreeSet::new()),
             obeyed: BTreeMap::new(),
             undo: Vec::new(),
@@ -146,9 +178,9 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// The same where a record says of some operations, by position, that they were made.
-    pub(crate) fn vouched(mut self, vouched: BTreeSet<usize>) -> Self {
-        self.vouched = vouched;
+    /// The same where some operations, by position, are known to be made: their results are looked at no more.
+    pub(crate) fn made(mut self, made: BTreeSet<usize>) -> Self {
+        self.made = made;
         self
     }
 
@@ -162,19 +194,75 @@ impl<'a> Tree<'a> {
     pub(crate) fn plan(&mut self, operations: &[FileOperation], rules: Rules) -> Planned {
         let mut planned = Planned::default();
         for (index, operation) in operations.iter().enumerate() {
-            self.is_vouched = self.vouched.contains(&index);
+            let is_made = self.made.contains(&index);
             for path in paths_of(operation) {
                 if rules.fail_fast && planned.failure.is_some() {
                     return planned;
                 }
-                let result = path.and_then(|path| self.plan_one(operation, path.as_deref(), rules));
+                let result = path.and_then(|path| match is_made {
+                    true => self.made_before(operation, path.as_deref()),
+                    false => self.plan_one(operation, path.as_deref(), rules),
+                });
                 match result {
                     Ok(planning) => planned.results.push(planning),
                     Err(error) => planned.fail(&error, index + 1, operation),
                 }
             }
         }
+        self.say_what_is_left(&mut planned);
         planned
+    }
+
+    /// The result of an operation whose change stands.
+    fn made_before(&self, operation: &FileOperation, path: Option<&str>) -> Result<Planning, NodeError> {
+        let named = self.named(operation, path)?;
+        let mut result = done(operation, &self.roots.shown(&named[0]));
+        if let [_, destination] = named.as_slice() {
+            result["destination"] = self.roots.shown(destination).into();
+        }
+        result["unchanged"] = true.into();
+        Ok(Planning {
+            named,
+            ..Planning::of(result)
+        })
+    }
+
+    /// The places that an operation names.
+    fn named(&self, operation: &FileOperation, path: Option<&str>) -> Result<Vec<Place>, NodeError> {
+        match operation.operation_type {
+            FileOperationType::MoveFile => Ok(vec![
+                self.roots.place(operation.source.as_deref(), "source")?,
+                self.roots
+                    .place(operation.destination.as_deref(), "destination")?,
+            ]),
+            _ => Ok(vec![self.roots.place(path, "path")?]),
+        }
+    }
+
+    /// What stands, for comparing, at the places that an operation names.
+    pub(crate) fn left_by(&mut self, operation: &FileOperation) -> Result<Value, NodeError> {
+        let mut left = serde_json::Map::new();
+        for path in paths_of(operation) {
+            for place in self.named(operation, path?.as_deref())? {
+                left.insert(self.roots.shown(&place), self.state(&place)?.fact());
+            }
+        }
+        Ok(left.into())
+    }
+
+    /// Says in each result what stands at the places that it names once all of them are made, so that a later run sees
+    /// whether that still stands.
+    fn say_what_is_left(&mut self, planned: &mut Planned) {
+        for planning in &mut planned.results {
+            if planning.named.is_empty() || planning.result["dry_run"] == true {
+                continue;
+            }
+            let facts = planning.named.iter().map(|place| {
+                let fact = self.state(place).map_or(Value::Null, |state| state.fact());
+                (self.roots.shown(place), fact)
+            });
+            planning.result["left"] = facts.collect::<serde_json::Map<_, _>>().into();
+        }
     }
 
     /// Plans one operation; of one that fails or only shows, nothing remains.
@@ -186,6 +274,11 @@ impl<'a> Tree<'a> {
     ) -> Result<Planning, NodeError> {
         self.undo.clear();
         let mut planning = self.operation(operation, path, rules);
+        if let Ok(planning) = &mut planning
+            && !operation.operation_type.is_look()
+        {
+            planning.named = self.named(operation, path)?;
+        }
         if operation.dry_run == Some(true)
             && let Ok(planning) = &mut planning
         {
@@ -237,6 +330,10 @@ impl<'a> Tree<'a> {
                 let place = place()?;
                 self.delete_directory(operation, place)
             }
+            FileOperationType::SetExecutable => {
+                let place = place()?;
+                self.set_executable(operation, place, rules)
+            }
             FileOperationType::MoveFile => self.move_file(operation),
             FileOperationType::ListDirectory
             | FileOperationType::SearchFiles
@@ -267,33 +364,54 @@ impl<'a> Tree<'a> {
 
     fn load(&mut self, place: &Place) -> Result<State, NodeError> {
         let shown = self.roots.shown(place);
-        let kind = match self.kind_on_disk(place)? {
-            None => return Ok(State::Absent),
-            Some(EntryKind::Dir) => return Ok(State::Directory),
-            Some(kind) => kind,
-        };
-        match kind {
-            EntryKind::Symlink => return Err(self.roots.is_link(place)),
-            EntryKind::Other => {
-                let message = format!("`{shown}` is a device, socket or pipe, not a regular file");
-                return Err(NodeError::new("not_a_file", message));
+        match self.kind_on_disk(place)? {
+            None => Ok(State::Absent),
+            Some(EntryKind::Dir) => {
+                let attributes = match self.roots.directory(place)? {
+                    Some(dir) => dir.attributes()?,
+                    None => Attributes::default(),
+                };
+                Ok(State::Directory(Arc::new(attributes)))
             }
-            EntryKind::Dir | EntryKind::File => {}
+            Some(EntryKind::Symlink) => self.load_link(place),
+            Some(EntryKind::Other) => {
+                let message = format!("`{shown}` is a device, socket or pipe, not a regular file");
+                Err(NodeError::new("not_a_file", message))
+            }
+            Some(EntryKind::File) => self.load_file(place),
         }
+    }
+
+    fn load_link(&self, place: &Place) -> Result<State, NodeError> {
+        let target = self.roots.existing_parent(place)?.link_target(place.name())?;
+        let text = target.into_os_string().into_string().map_err(|target| {
+            let message = format!(
+                "`{}` is a symbolic link to `{}`, which is not UTF-8",
+                self.roots.shown(place),
+                target.to_string_lossy()
+            );
+            NodeError::new("invalid_path", message)
+        })?;
+        Ok(State::Link(text.into()))
+    }
+
+    fn load_file(&mut self, place: &Place) -> Result<State, NodeError> {
         let parent = self.roots.existing_parent(place)?;
         let left = MOST_BYTES.saturating_sub(self.bytes);
-        let (bytes, mode) = parent.read_regular(place.name(), left).map_err(|error| {
+        let (bytes, attributes) = parent.read_regular(place.name(), left).map_err(|error| {
             let too_large = error.kind() == std::io::ErrorKind::FileTooLarge;
             match too_large {
-                true => NodeError::new(
-                    "too_large",
-                    format!("`{shown}` and what is changed with it is larger than {MOST_BYTES} bytes"),
-                ),
+                true => {
+                    let shown = self.roots.shown(place);
+                    let message =
+                        format!("`{shown}` and what is changed with it is larger than {MOST_BYTES} bytes");
+                    NodeError::new("too_large", message)
+                }
                 false => error.into(),
             }
         })?;
         self.bytes += bytes.len() as u64;
-        Ok(State::File(Arc::new(Content { bytes, mode })))
+        Ok(State::File(Arc::new(Content { bytes, attributes })))
     }
 
     /// What stands there on the disk; nothing below what is a file in the plan.
@@ -353,9 +471,10 @@ impl<'a> Tree<'a> {
         };
         self.make_parents(&parent)?;
         match self.state(&parent)? {
-            State::Directory => Ok(()),
+            State::Directory(_) => Ok(()),
             // What they are made for is looked at by itself.
-            State::Absent => self.put(&parent, State::Directory),
+            State::Absent => self.put(&parent, State::new_directory()),
+            State::Link(_) => Err(self.roots.is_link(&parent)),
             State::File(_) => {
                 let message = format!("`{}` is a file, not a directory", self.roots.shown(&parent));
                 Err(NodeError::new("not_a_directory", message))
@@ -368,7 +487,8 @@ impl<'a> Tree<'a> {
         match self.state(place)? {
             State::Absent => Ok(None),
             State::File(content) => Ok(Some(content)),
-            State::Directory => {
+            State::Link(_) => Err(self.roots.is_link(place)),
+            State::Directory(_) => {
                 let message = format!("`{}` is a directory", self.roots.shown(place));
                 Err(NodeError::new("not_a_file", message))
             }
@@ -385,10 +505,67 @@ impl<'a> Tree<'a> {
         self.make_parents(&place)?;
         let before = self.file(&place)?;
         self.bytes += bytes.len() as u64;
-        let mode = before.as_ref().and_then(|before| before.mode);
+        let attributes = self.attributes_of_new(&place, before.as_deref())?;
         let before = before.map_or(State::Absent, State::File);
-        let after = State::File(Arc::new(Content { bytes, mode }));
+        let after = State::File(Arc::new(Content { bytes, attributes }));
         self.replace(operation, place, &before, after, rules)
+    }
+
+    /// The attributes of a file that gets new content: those of the one that stands there, also of one that this plan
+    /// removes and makes anew.
+    fn attributes_of_new(&mut self, place: &Place, there: Option<&Content>) -> Result<Attributes, NodeError> {
+        let kept = match (there, self.state_before(place)?) {
+            (Some(there), _) => there.attributes.clone(),
+            (None, State::File(before)) => before.attributes.clone(),
+            (None, _) => Attributes::default(),
+        };
+        Ok(Attributes {
+            modified: None,
+            ..kept
+        })
+    }
+
+    fn set_executable(
+        &mut self,
+        operation: &FileOperation,
+        place: Place,
+        rules: Rules,
+    ) -> Result<Planning, NodeError> {
+        let shown = self.roots.shown(&place);
+        let content = self.file(&place)?.ok_or_else(|| not_found(&shown))?;
+        if cfg!(not(unix)) {
+            let message = format!("files have no executable bit on this system: `{shown}`");
+            return Err(NodeError::new("unsupported", message));
+        }
+        let executable = operation.executable.unwrap_or(true);
+        // Those may execute it who may read it.
+        let changed = |mode: u32| match executable {
+            true => mode | ((mode & 0o444) >> 2),
+            false => mode & !EXECUTABLE,
+        };
+        let attributes = Attributes {
+            mode: content.attributes.mode.map(changed),
+            executable,
+            ..content.attributes.clone()
+        };
+        let after = State::File(Arc::new(Content {
+            bytes: content.bytes.clone(),
+            attributes,
+        }));
+        self.replace(operation, place, &State::File(content), after, rules)
+    }
+
+    /// That something is missing, which the operation may allow.
+    fn is_missing(&self, operation: &FileOperation, place: &Place) -> Result<Planning, NodeError> {
+        let shown = self.roots.shown(place);
+        match operation.missing_ok {
+            Some(true) => {
+                let mut result = done(operation, &shown);
+                result["unchanged"] = true.into();
+                Ok(Planning::of(result))
+            }
+            _ => Err(not_found(&shown)),
+        }
     }
 
     fn delete_file(
@@ -397,7 +574,17 @@ impl<'a> Tree<'a> {
         place: Place,
         rules: Rules,
     ) -> Result<Planning, NodeError> {
-        let before = self.file(&place)?.map_or(State::Absent, State::File);
+        let before = match self.state(&place)? {
+            State::Absent => return self.is_missing(operation, &place),
+            State::Directory(_) => {
+                let message = format!(
+                    "`{}` is a directory; `delete_directory` removes it",
+                    self.roots.shown(&place)
+                );
+                return Err(NodeError::new("not_a_file", message));
+            }
+            before => before,
+        };
         self.replace(operation, place, &before, State::Absent, rules)
     }
 
@@ -415,13 +602,15 @@ impl<'a> Tree<'a> {
             result["unchanged"] = true.into();
             return Ok(Planning::of(result));
         }
-        if rules.with_diff {
+        if let State::Link(text) = before {
+            result["link"] = (**text).into();
+        } else if rules.with_diff {
             result["diff"] = diff(&shown, before.bytes(), after.bytes()).into();
         }
         self.set(&place, after)?;
         Ok(Planning {
-            result,
             touched: vec![place],
+            ..Planning::of(result)
         })
     }
 
@@ -437,11 +626,7 @@ impl<'a> Tree<'a> {
         let content = self.file(place)?.ok_or_else(|| not_found(&shown))?;
         let text = std::str::from_utf8(&content.bytes)
             .map_err(|_| NodeError::new("not_text", format!("`{shown}` is not text in UTF-8")))?;
-        let how = How {
-            preserve_indentation: rules.preserve_indentation,
-            is_vouched: self.is_vouched,
-        };
-        apply_edits(&shown, text.to_owned(), edits, how)
+        apply_edits(&shown, text, edits, rules.preserve_indentation)
     }
 
     fn create_directory(&mut self, operation: &FileOperation, place: Place) -> Result<Planning, NodeError> {
@@ -449,16 +634,16 @@ impl<'a> Tree<'a> {
         let mut result = done(operation, &shown);
         self.make_parents(&place)?;
         match self.state(&place)? {
-            State::Directory => result["unchanged"] = true.into(),
-            State::Absent => self.set(&place, State::Directory)?,
-            State::File(_) => {
+            State::Directory(_) => result["unchanged"] = true.into(),
+            State::Absent => self.set(&place, State::new_directory())?,
+            State::File(_) | State::Link(_) => {
                 let message = format!("`{shown}` exists and is no directory");
                 return Err(NodeError::new("exists", message));
             }
         }
         Ok(Planning {
-            result,
             touched: vec![place],
+            ..Planning::of(result)
         })
     }
 
@@ -466,10 +651,11 @@ impl<'a> Tree<'a> {
         let shown = self.roots.shown(&place);
         let mut result = done(operation, &shown);
         match self.state(&place)? {
-            State::Directory => {}
-            State::Absent => {
-                result["unchanged"] = true.into();
-                return Ok(Planning::of(result));
+            State::Directory(_) => {}
+            State::Absent => return self.is_missing(operation, &place),
+            State::Link(_) => {
+                let message = format!("`{shown}` is a symbolic link; `delete_file` removes the link itself");
+                return Err(NodeError::new("link", message));
             }
             State::File(_) => {
                 let message = format!("`{shown}` is a file; `delete_file` removes it");
@@ -488,7 +674,10 @@ impl<'a> Tree<'a> {
             self.set(place, State::Absent)?;
         }
         result["removed"] = (touched.len() - 1).into();
-        Ok(Planning { result, touched })
+        Ok(Planning {
+            touched,
+            ..Planning::of(result)
+        })
     }
 
     fn move_file(&mut self, operation: &FileOperation) -> Result<Planning, NodeError> {
@@ -500,15 +689,9 @@ impl<'a> Tree<'a> {
         let mut result = done(operation, &from);
         result["destination"] = to.clone().into();
         let moved = match (self.state(&source)?, self.state(&target)?) {
-            (State::Absent, State::File(_) | State::Directory) if self.is_vouched => {
-                result["unchanged"] = true.into();
-                return Ok(Planning::of(result));
-            }
-            (State::Absent, _) => return Err(not_found(&from)),
-            (_, State::File(_) | State::Directory) => {
-                return Err(NodeError::new("exists", format!("`{to}` exists")));
-            }
+            (State::Absent, _) => return self.is_missing(operation, &source),
             (moved, State::Absent) => moved,
+            (..) => return Err(NodeError::new("exists", format!("`{to}` exists"))),
         };
         if target.is_below(&source) {
             let message = format!("`{from}` cannot be moved into itself, to `{to}`");
@@ -520,7 +703,7 @@ impl<'a> Tree<'a> {
         }
         self.make_parents(&target)?;
         let mut all = match moved {
-            State::Directory => self.below(&source)?,
+            State::Directory(_) => self.below(&source)?,
             _ => Vec::new(),
         };
         all.push(source.clone());
@@ -536,10 +719,13 @@ impl<'a> Tree<'a> {
             self.set(&place, State::Absent)?;
             touched.extend([place, there]);
         }
-        Ok(Planning { result, touched })
+        Ok(Planning {
+            touched,
+            ..Planning::of(result)
+        })
     }
 
-    /// Everything below a directory; refused if something is there that is neither file nor directory.
+    /// Everything below a directory; refused if something is there that is no file, directory or link.
     fn below(&mut self, place: &Place) -> Result<Vec<Place>, NodeError> {
         let mut found = Vec::new();
         let mut open = vec![place.clone()];
@@ -555,13 +741,12 @@ impl<'a> Tree<'a> {
                 let child = directory.join(&name);
                 let refused = match kind {
                     _ if is_git_data(&name) => Some("is the repository's own data"),
-                    EntryKind::Symlink => Some("is a symbolic link, which is left alone"),
                     EntryKind::Other => Some("is a device, socket or pipe, which is left alone"),
                     EntryKind::Dir => {
                         open.push(child.clone());
                         None
                     }
-                    EntryKind::File => None,
+                    EntryKind::File | EntryKind::Symlink => None,
                 };
                 let refused = refused.or_else(|| self.roots.protection(&child));
                 if let Some(why) = refused {
@@ -636,7 +821,7 @@ impl<'a> Tree<'a> {
         let changes = self.changes();
         let is_changed_file = |place: &&Place| {
             changes.get(place).is_some_and(|(before, after)| {
-                !matches!(before, State::Directory) && !matches!(after, State::Directory)
+                !matches!(before, State::Directory(_)) && !matches!(after, State::Directory(_))
             })
         };
         let touched = planned.results.iter().flat_map(|planning| &planning.touched);
@@ -678,6 +863,7 @@ fn paths_of(operation: &FileOperation) -> Vec<Result<Option<String>, NodeError>>
         FileOperationType::DeleteFile
             | FileOperationType::CreateDirectory
             | FileOperationType::DeleteDirectory
+            | FileOperationType::SetExecutable
             | FileOperationType::ListDirectory
             | FileOperationType::SearchFiles
             | FileOperationType::GetFileInfo

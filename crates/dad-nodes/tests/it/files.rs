@@ -50,6 +50,14 @@ fn of(operation_type: FileOperationType, path: &str) -> FileOperation {
     }
 }
 
+/// Removes a file that may be missing.
+fn delete_if_there(path: &str) -> FileOperation {
+    FileOperation {
+        missing_ok: Some(true),
+        ..of(FileOperationType::DeleteFile, path)
+    }
+}
+
 fn tree() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("a.txt"), "one\ntwo\none\n").unwrap();
@@ -75,7 +83,7 @@ async fn operations_build_on_each_other_and_a_repetition_changes_nothing() {
         edit("deep/new.txt", "hello", "hello, world"),
         move_file,
         edit("a.txt", "two", "2"),
-        of(FileOperationType::DeleteFile, "gone.txt"),
+        delete_if_there("gone.txt"),
     ];
     let report = run(node(tree.path(), operations.clone()), project.path()).await;
     assert_eq!(read(&tree, "deep/moved.txt"), "hello, world\n");
@@ -248,7 +256,7 @@ async fn what_git_ignores_is_told_and_what_came_and_went_is_no_failure() {
         create("a.log", "x"),
         create("gone.txt", "x"),
         of(FileOperationType::DeleteFile, "gone.txt"),
-        of(FileOperationType::DeleteFile, "never.txt"),
+        delete_if_there("never.txt"),
         of(FileOperationType::CreateDirectory, "dir"),
     ];
     let mut node = node(tree.path(), operations);

@@ -1,0 +1,299 @@
+//! What files and directories have beside their content.
+
+use std::collections::BTreeMap;
+use std::fs::{File, FileTimes, Metadata};
+use std::io;
+use std::path::Path;
+use std::time::SystemTime;
+
+use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
+use cap_std::fs::{Dir as CapDir, OpenOptions};
+
+use crate::dir::plain;
+use crate::error::Context;
+use crate::gate::Change;
+use crate::patience::patiently;
+use crate::regular::open_regular;
+use crate::{Dir, Durability, FsResult, Share};
+
+/// What a file or directory has beside its content, as far as the system knows such things.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// Permission bits: of a file the lowest nine, of a directory with those for groups and for sticky names.
+    pub mode: Option<u32>,
+    /// Whether a file without given permission bits may be executed by those who may read it.
+    pub executable: bool,
+    /// The numbers of user and group.
+    pub owner: Option<(u32, u32)>,
+    /// When its content was last changed.
+    pub modified: Option<SystemTime>,
+    /// Extended attributes by name, access lists among them.
+    pub extended: BTreeMap<String, Vec<u8>>,
+}
+
+/// The bytes of extended attributes that are kept of one file.
+#[cfg(unix)]
+const MOST_EXTENDED: usize = 64 * 1024;
+
+impl Attributes {
+    #[cfg(unix)]
+    pub(crate) fn of(file: &File, metadata: &Metadata) -> io::Result<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let bits = if metadata.is_dir() { 0o7777 } else { 0o777 };
+        Ok(Self {
+            mode: Some(metadata.mode() & bits),
+            executable: false,
+            owner: Some((metadata.uid(), metadata.gid())),
+            modified: metadata.modified().ok(),
+            extended: extended(file)?,
+        })
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn of(_: &File, metadata: &Metadata) -> io::Result<Self> {
+        Ok(Self {
+            modified: metadata.modified().ok(),
+            ..Self::default()
+        })
+    }
+
+    /// Gives them to a file or directory. Returns what the system does not let this process give.
+    pub(crate) fn give(&self, file: &File) -> io::Result<Vec<String>> {
+        // The owner first: a change of it takes permission bits away. The time last: the others may change it.
+        let mut not_kept = self.give_owner(file)?;
+        self.give_mode(file)?;
+        not_kept.extend(self.give_extended(file));
+        if let Some(modified) = self.modified
+            && file.set_times(FileTimes::new().set_modified(modified)).is_err()
+        {
+            not_kept.push("modification time".to_owned());
+        }
+        Ok(not_kept)
+    }
+
+    #[cfg(unix)]
+    fn give_owner(&self, file: &File) -> io::Result<Vec<String>> {
+        use std::os::unix::fs::{MetadataExt, fchown};
+        let metadata = file.metadata()?;
+        let Some((user, group)) = self.owner else {
+            return Ok(Vec::new());
+        };
+        let mut not_kept = Vec::new();
+        if metadata.gid() != group && fchown(file, None, Some(group)).is_err() {
+            not_kept.push("group".to_owned());
+        }
+        if metadata.uid() != user && fchown(file, Some(user), None).is_err() {
+            not_kept.push("owner".to_owned());
+        }
+        Ok(not_kept)
+    }
+
+    #[cfg(not(unix))]
+    fn give_owner(&self, _: &File) -> io::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    #[cfg(unix)]
+    fn give_mode(&self, file: &File) -> io::Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = match self.mode {
+            Some(mode) => mode,
+            None if self.executable => {
+                let mode = file.metadata()?.permissions().mode();
+                mode | ((mode & 0o444) >> 2)
+            }
+            None => return Ok(()),
+        };
+        file.set_permissions(std::fs::Permissions::from_mode(mode))
+    }
+
+    #[cfg(not(unix))]
+    fn give_mode(&self, _: &File) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    fn give_extended(&self, file: &File) -> Vec<String> {
+        use rustix::fs::{XattrFlags, fsetxattr};
+        let has = extended(file).unwrap_or_default();
+        let lacking = self
+            .extended
+            .iter()
+            .filter(|(name, value)| has.get(*name) != Some(*value));
+        lacking
+            .filter(|(name, value)| fsetxattr(file, name.as_str(), value, XattrFlags::empty()).is_err())
+            .map(|(name, _)| format!("extended attribute {name}"))
+            .collect()
+    }
+
+    #[cfg(not(unix))]
+    fn give_extended(&self, _: &File) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// The extended attributes of a file; none where the file system has no such thing. Labels that the system gives by itself
+/// are left to it.
+#[cfg(unix)]
+fn extended(file: &File) -> io::Result<BTreeMap<String, Vec<u8>>> {
+    use rustix::fs::{fgetxattr, flistxattr};
+    use rustix::io::Errno;
+    let mut names = vec![0; MOST_EXTENDED];
+    let listed = match flistxattr(file, names.as_mut_slice()) {
+        Ok(listed) => listed,
+        Err(Errno::NOTSUP | Errno::NOSYS | Errno::PERM | Errno::ACCESS) => return Ok(BTreeMap::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut found = BTreeMap::new();
+    let mut left = MOST_EXTENDED;
+    for name in names[..listed].split(|byte| *byte == 0) {
+        let Ok(name) = std::str::from_utf8(name) else {
+            continue;
+        };
+        if name.is_empty() || name.starts_with("security.") {
+            continue;
+        }
+        let mut value = vec![0; left];
+        // One that is gone again, or too long, is none that can be kept.
+        let Ok(len) = fgetxattr(file, name, value.as_mut_slice()) else {
+            continue;
+        };
+        value.truncate(len);
+        left -= len;
+        found.insert(name.to_owned(), value);
+    }
+    Ok(found)
+}
+
+impl Dir {
+    /// What the directory has beside its entries.
+    ///
+    /// # Errors
+    /// If it cannot be opened or looked at.
+    pub fn attributes(&self) -> FsResult<Attributes> {
+        let look = || {
+            let file = self.capability().open(".")?.into_std();
+            Attributes::of(&file, &file.metadata()?)
+        };
+        patiently(look).context("look at", || self.path().to_path_buf())
+    }
+
+    /// Gives the directory attributes. Returns what the system does not let this process give.
+    ///
+    /// # Errors
+    /// If it cannot be opened, or its permission bits cannot be set.
+    pub fn give_attributes(&self, attributes: &Attributes, durability: Durability) -> FsResult<Vec<String>> {
+        self.change(
+            "set the attributes of",
+            Path::new(""),
+            Change::SetAttributes,
+            |dir| {
+                let dir = patiently(|| dir.open("."))?.into_std();
+                let not_kept = attributes.give(&dir)?;
+                match durability {
+                    Durability::Process => {}
+                    Durability::Disk => dir.sync_all()?,
+                }
+                Ok(not_kept)
+            },
+        )
+    }
+
+    /// Gives a regular file by its plain name other permission bits, in one step.
+    ///
+    /// # Errors
+    /// If it is missing, no regular file, or they cannot be set.
+    pub fn set_mode(&self, name: &str, mode: u32, durability: Durability) -> FsResult<()> {
+        self.change(
+            "set the permissions of",
+            Path::new(name),
+            Change::SetAttributes,
+            |dir| {
+                let mut options = OpenOptions::new().read(true).clone();
+                options.follow(FollowSymlinks::No);
+                let file = open_regular(dir, plain(name)?, &mut options)?;
+                let attributes = Attributes {
+                    mode: Some(mode),
+                    ..Attributes::default()
+                };
+                attributes.give(&file)?;
+                match durability {
+                    Durability::Process => Ok(()),
+                    Durability::Disk => file.sync_all(),
+                }
+            },
+        )
+    }
+
+    /// As [`replace`](Self::replace) for a file by its plain name, through a temporary file with a name of the caller's
+    /// (see [`temporary_name`]), who so finds what a crash left of it. The file has the attributes from the moment on at
+    /// which it stands there. Returns those that the system does not let this process give.
+    ///
+    /// # Errors
+    /// If it cannot be written, or the temporary file exists.
+    pub fn replace_through(
+        &self,
+        name: &str,
+        temporary: &str,
+        bytes: &[u8],
+        attributes: &Attributes,
+        durability: Durability,
+    ) -> FsResult<Vec<String>> {
+        for name in [name, temporary] {
+            plain(name).context("replace", || self.full(name))?;
+        }
+        // Until it has its permission bits nobody else reads it.
+        let share = attributes.mode.map_or(self.share, |_| Share::User);
+        let writing = self.clone().shared_with(share);
+        writing.write_new(temporary, bytes, Durability::Process)?;
+        let not_kept = self
+            .finish_temporary(temporary, attributes, durability)
+            .inspect_err(|_| self.discard(Path::new(temporary)))?;
+        let change = Change::Rename(self.place(temporary));
+        self.change("replace", Path::new(name), change, |dir| {
+            dir.rename(temporary, dir, name)
+        })
+        .inspect_err(|_| self.discard(Path::new(temporary)))?;
+        self.sync_name_if(Path::new(name), durability)?;
+        Ok(not_kept)
+    }
+
+    fn finish_temporary(
+        &self,
+        name: &str,
+        attributes: &Attributes,
+        durability: Durability,
+    ) -> FsResult<Vec<String>> {
+        let mut options = OpenOptions::new().write(true).clone();
+        options.follow(FollowSymlinks::No);
+        let path = || self.full(name);
+        let file = patiently(|| self.capability().open_with(name, &options)).context("open", path)?;
+        let file = file.into_std();
+        let not_kept = attributes.give(&file).context("set the attributes of", path)?;
+        match durability {
+            Durability::Process => {}
+            Durability::Disk => self.sync_opened(&file, Path::new(name))?,
+        }
+        Ok(not_kept)
+    }
+
+    /// Makes a symbolic link by its plain name, which must be free, with the text of one that stood elsewhere.
+    ///
+    /// # Errors
+    /// If something of that name exists or the system does not make such links.
+    pub fn make_link(&self, name: &str, text: &str) -> FsResult<()> {
+        self.change("make the link", Path::new(name), Change::MakeLink(text), |dir| {
+            make_link(dir, text, plain(name)?)
+        })
+    }
+}
+
+#[cfg(unix)]
+fn make_link(dir: &CapDir, text: &str, name: &Path) -> io::Result<()> {
+    dir.symlink_contents(text, name)
+}
+
+#[cfg(not(unix))]
+fn make_link(_: &CapDir, _: &str, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
