@@ -6,6 +6,7 @@ use dad_terminal::{BOLD, DIM, mark, run_style};
 use serde_json::{Value, json};
 
 use crate::error::CommandError;
+use crate::runs::made_at;
 use crate::summary::place_of;
 use crate::{json, out};
 
@@ -18,7 +19,7 @@ pub(crate) fn run(run: &OriginalRun, as_json: bool) -> Result<(), CommandError> 
             "run_id": entry.run_id,
             "run_dir": entry.dir,
             "status": entry.status,
-            "parent": run.parent,
+            "parent": entry.parent,
             "created_at": entry.created_at,
             "last_record_at": entry.last_record_at,
             "steps": run.elements.iter().map(element_json).collect::<Vec<_>>(),
@@ -30,11 +31,12 @@ pub(crate) fn run(run: &OriginalRun, as_json: bool) -> Result<(), CommandError> 
         "{BOLD}{}{BOLD:#}  {style}{}{style:#}  {DIM}by the original system{DIM:#}",
         entry.run_id, entry.status
     ))?;
-    if let Some(parent) = &run.parent {
+    if let Some(parent) = &entry.parent {
         out::lines(&format!("  {DIM}from{DIM:#}      {parent}"))?;
     }
     if let Some(created_at) = entry.created_at {
-        out::lines(&format!("  {DIM}made{DIM:#}      {created_at}"))?;
+        let made = made_at(created_at).replace("UTC", "local time");
+        out::lines(&format!("  {DIM}made{DIM:#}      {made}"))?;
     }
     out::lines(&format!("  {DIM}artifacts{DIM:#} {}", place_of(&entry.dir)))?;
     for element in &run.elements {

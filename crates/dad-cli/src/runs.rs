@@ -70,7 +70,7 @@ pub(crate) fn list(app: &App, place: &Place, with_size: bool, as_json: bool) -> 
 /// Whether somebody could go on with a run right now.
 fn can_resume(run: &RunEntry) -> bool {
     let open = [RunStatus::Failed, RunStatus::Cancelled, RunStatus::Interrupted];
-    run.root_id.is_some() && open.contains(&run.status)
+    !run.is_original && open.contains(&run.status)
 }
 
 fn entry_json(run: &RunEntry, bytes: Option<u64>) -> serde_json::Value {
@@ -78,6 +78,7 @@ fn entry_json(run: &RunEntry, bytes: Option<u64>) -> serde_json::Value {
         "run_id": run.run_id,
         "run_dir": run.dir,
         "root_id": run.root_id,
+        "original": run.is_original,
         "status": run.status,
         "created_at": run.created_at,
         "last_record_at": run.last_record_at,
@@ -97,15 +98,20 @@ const COLUMNS: [fn(&RunEntry) -> String; 6] = [
     |run| run.run_id.to_string(),
     |run| run.root_id.as_ref().map(ToString::to_string).unwrap_or_default(),
     |run| {
-        let made = run.created_at;
-        made.map(made_at).unwrap_or_default()
+        let made = run.created_at.map(made_at).unwrap_or_default();
+        match run.is_original {
+            true => made.replace("UTC", "local time"),
+            false => made,
+        }
     },
     |run| duration(run).map(format_duration).unwrap_or_default(),
     |run| {
         let totals = run.totals;
-        totals
-            .map(|totals| count(totals.counts.total(), "step"))
-            .unwrap_or_default()
+        let steps = totals.map(|totals| match totals.counts.failed {
+            0 => count(totals.counts.total(), "step"),
+            failed => format!("{}, {failed} failed", count(totals.counts.total(), "step")),
+        });
+        steps.unwrap_or_default()
     },
     |run| {
         let usage = run.totals.map(|totals| totals.usage).unwrap_or_default();

@@ -10,6 +10,7 @@ use crate::layout::{DOT_RUN, DOT_TRACE, JOURNAL, LEASE, METADATA, PLAN};
 use crate::lease;
 use crate::origin::Origin;
 use crate::origin_key::OriginKey;
+use crate::original::OriginalFacts;
 use crate::plan::RerunPlan;
 use crate::retention::Unreadable;
 
@@ -29,8 +30,10 @@ pub struct RunEntry {
     pub run_id: RunId,
     /// Its directory.
     pub dir: PathBuf,
-    /// Its root component, unknown for runs of the original system.
+    /// Its root component, as far as it is known: of runs of the original system by their files.
     pub root_id: Option<ElementId>,
+    /// Whether it is a run of the original system. Its times are local ones of the machine that made it.
+    pub is_original: bool,
     /// How it stands.
     pub status: RunStatus,
     /// When it was made.
@@ -107,7 +110,7 @@ impl Catalog {
     #[must_use]
     pub fn may_mean(&self, run: &RunEntry) -> bool {
         let is_trusted = self.trusts_unsigned && run.origin == Origin::Unsigned;
-        self.key.is_none() || is_trusted || run.root_id.is_none() || run.origin == Origin::Mine
+        self.key.is_none() || is_trusted || run.is_original || run.origin == Origin::Mine
     }
 
     /// Has the changes that it makes pass a gate.
@@ -195,7 +198,7 @@ impl Catalog {
             return self.find_fitting(selector, |_| true);
         };
         let found = self.find_fitting(selector, |run| {
-            run.root_id.as_ref() == Some(root) && !is_of_one_step(run)
+            !run.is_original && run.root_id.as_ref() == Some(root) && !is_of_one_step(run)
         });
         found.map_err(|error| match error {
             RunError::NoRuns { unreadable: false } => unknown(selector, None),
@@ -298,7 +301,7 @@ impl Catalog {
         if selector != "last" {
             return self.find(selector, None);
         }
-        let unfinished = |run: &RunEntry| run.root_id.is_some() && run.status != RunStatus::Completed;
+        let unfinished = |run: &RunEntry| !run.is_original && run.status != RunStatus::Completed;
         let found = self.newest(self.list()?, unfinished, 0);
         found.map_err(|foreign| foreign.unwrap_or(RunError::NothingToResume))
     }
@@ -396,6 +399,7 @@ pub(crate) fn read_entry(
         run_id,
         dir: place.path().join(name),
         root_id: Some(root_id),
+        is_original: false,
         status,
         created_at: Some(first.at),
         last_record_at: Some(last.at),
@@ -447,15 +451,17 @@ fn read_original(dir: &Dir, run_id: RunId) -> Result<Option<RunEntry>, RunError>
             .as_str()
             .and_then(|text| format!("{text}Z").parse().ok())
     };
+    let facts = OriginalFacts::read(dir, &metadata)?;
     Ok(Some(RunEntry {
         run_id,
         dir: dir.path().to_path_buf(),
-        root_id: None,
+        root_id: facts.root_id,
+        is_original: true,
         status,
         created_at: time("created_at").or_else(|| utc("created_at")),
         last_record_at: time("completed_at").or_else(|| utc("completed_at")),
-        parent: None,
-        totals: None,
+        parent: facts.parent,
+        totals: facts.totals,
         open_questions: 0,
         origin: Origin::Unsigned,
     }))

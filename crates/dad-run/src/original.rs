@@ -1,13 +1,15 @@
 //! Runs of the original system, as far as their directories can be read.
 
-use dad_core::{Digest, ElementId, HierarchyPath, RunId, Segment, StepStatus, Timestamp, Usage};
+use dad_core::{
+    Digest, ElementId, HierarchyPath, RunId, Segment, StatusCounts, StepStatus, Timestamp, Usage,
+};
 use dad_fs::{Dir, EntryKind};
 use serde_json::Value;
 
 use crate::catalog::RunEntry;
 use crate::error::RunError;
-use crate::journal::record::{ArtifactList, Record, RecordBody, StepCommitted};
-use crate::layout::{COMPONENT_RESULT, CUSTOM_ARTIFACTS, DOT_TRACE, METADATA, RESULT, STATIC_INPUTS};
+use crate::journal::record::{ArtifactList, Record, RecordBody, StepCommitted, Totals};
+use crate::layout::{COMPONENT_RESULT, CUSTOM_ARTIFACTS, RESULT, RUN_SUMMARY, STATIC_INPUTS};
 use crate::step::digest_files;
 use crate::verify::{Damage, Verification};
 use crate::view::RunView;
@@ -19,8 +21,6 @@ pub struct OriginalRun {
     dir: Dir,
     /// What a list says of it.
     pub entry: RunEntry,
-    /// The run it was started from.
-    pub parent: Option<RunId>,
     /// Its components and steps, those of a component in the order in which they ended.
     pub elements: Vec<OriginalElement>,
 }
@@ -40,22 +40,13 @@ impl OriginalRun {
     /// # Errors
     /// If its directory cannot be listed. A result that cannot be read is of unknown status.
     pub fn open(entry: RunEntry) -> Result<Option<Self>, RunError> {
-        if entry.root_id.is_some() {
+        if !entry.is_original {
             return Ok(None);
         }
         let dir = Dir::open(&entry.dir)?;
         let mut elements = Vec::new();
         read_components(&dir, &mut elements)?;
-        let metadata = json(&dir.open_dir(DOT_TRACE)?, METADATA);
-        let parent = metadata
-            .pointer("/rerun_info/previous_run_id")
-            .and_then(Value::as_str);
-        Ok(Some(Self {
-            parent: parent.and_then(|parent| parent.parse().ok()),
-            dir,
-            entry,
-            elements,
-        }))
+        Ok(Some(Self { dir, entry, elements }))
     }
 
     /// The run as ours are seen, so that a re-run can begin from one of its steps. What it decided is told from the
@@ -79,7 +70,7 @@ impl OriginalRun {
             run_id: self.entry.run_id.clone(),
             root_id,
             definition_digest: Digest::of(b""),
-            parent: self.parent.clone(),
+            parent: self.entry.parent.clone(),
         }];
         for element in &self.elements {
             bodies.extend(self.record_of(element)?);
@@ -173,6 +164,47 @@ impl OriginalRun {
         let name = path.to_relative_dir().join(RESULT);
         serde_json::from_slice(&self.dir.read(&name)?)
             .map_err(|e| RunError::unreadable(self.dir.path().join(name), e))
+    }
+}
+
+/// What the files of a run of the original system say of the whole.
+pub(crate) struct OriginalFacts {
+    pub(crate) root_id: Option<ElementId>,
+    pub(crate) parent: Option<RunId>,
+    /// Without a summary only how its steps ended.
+    pub(crate) totals: Option<Totals>,
+}
+
+impl OriginalFacts {
+    pub(crate) fn read(dir: &Dir, metadata: &Value) -> Result<Self, RunError> {
+        let mut elements = Vec::new();
+        read_components(dir, &mut elements)?;
+        let summary = json(dir, RUN_SUMMARY);
+        let mut counts = StatusCounts::default();
+        for status in elements.iter().filter_map(|element| element.status) {
+            counts.add(status, false);
+        }
+        let tokens = |name: &str| summary[name].as_u64().unwrap_or(0);
+        let usage = Usage {
+            prompt_tokens: tokens("agg_usage_prompt_tokens"),
+            completion_tokens: tokens("agg_usage_completion_tokens"),
+            total_tokens: tokens("agg_usage_total_tokens"),
+            cost: summary["agg_usage_cost"].as_f64(),
+            ..Usage::default()
+        };
+        let root = elements
+            .iter()
+            .find(|element| element.path.parent().is_none())
+            .map(|element| element.path.as_str());
+        let root = summary["root_component_id"].as_str().or(root);
+        let parent = metadata.pointer("/rerun_info/previous_run_id");
+        Ok(Self {
+            root_id: root.and_then(|root| ElementId::new(root).ok()),
+            parent: parent
+                .and_then(Value::as_str)
+                .and_then(|parent| parent.parse().ok()),
+            totals: Some(Totals { counts, usage }),
+        })
     }
 }
 

@@ -173,7 +173,7 @@ pub fn plan_prune(found: Inventory, policy: &RetentionPolicy, now: Timestamp) ->
     let mut runs = Vec::with_capacity(found.runs.len());
     for run in found.runs.into_iter().rev() {
         let mut kept = Vec::new();
-        if run.entry.root_id.is_none() {
+        if run.entry.is_original {
             kept.push(KeepReason::Original);
             runs.push(PlannedRun { run, kept });
             continue;
@@ -624,6 +624,7 @@ fn damaged_entry(dir: &Dir, name: &str) -> Result<RunEntry, RunError> {
         run_id: name.parse()?,
         dir: dir.path().to_path_buf(),
         root_id: None,
+        is_original: false,
         status: RunStatus::Unknown,
         created_at: None,
         last_record_at: None,

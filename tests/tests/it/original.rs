@@ -28,9 +28,9 @@ elements:
 fn they_are_listed() {
     let env = environment();
     insta::assert_snapshot!(env.unchanged(&["runs", "list"]).expect(0), @"
-    completed   run_20261123_022713_9d6211    0000-00-00 00:00:00 UTC  [time]
-    completed   rerun_20261123_022713_2ebc7e  0000-00-00 00:00:00 UTC  [time]
-    interrupted run_20261123_024216_79d530    0000-00-00 00:00:00 UTC
+    completed   run_20261123_022713_9d6211    autocoder_root  2026-11-23 02:27:13 local time  [time]  3 steps  $0.0001
+    completed   rerun_20261123_022713_2ebc7e  autocoder_root  2026-11-23 02:27:13 local time  [time]  3 steps  $0.0001  from run_20261123_022713_9d6211
+    interrupted run_20261123_024216_79d530    ag              2026-11-23 02:42:16 local time          2 steps
     ---- exit code 0
     ");
     let list = env
@@ -38,6 +38,13 @@ fn they_are_listed() {
         .expect(0)
         .json("cli_runs_list");
     assert_eq!(list["runs"].as_array().map(Vec::len), Some(3));
+    assert!(
+        list["runs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|run| run["original"] == true)
+    );
 }
 
 /// Ours, with the steps of the original's agent.
@@ -153,7 +160,7 @@ fn what_they_left_is_shown() {
     insta::assert_snapshot!(show(&["rerun_20261123_022713_2ebc7e"]), @"
     rerun_20261123_022713_2ebc7e  completed  by the original system
       from      run_20261123_022713_9d6211
-      made      [timestamp]
+      made      2026-11-23 02:27:13 local time
       artifacts [root]/project/runs/rerun_20261123_022713_2ebc7e
       autocoder_root
         main_flow
@@ -164,7 +171,7 @@ fn what_they_left_is_shown() {
     ");
     insta::assert_snapshot!(show(&["run_20261123_024216_79d530"]), @"
     run_20261123_024216_79d530  interrupted  by the original system
-      made      [timestamp]
+      made      2026-11-23 02:42:16 local time
       artifacts [root]/project/runs/run_20261123_024216_79d530
       ag
         main_flow

@@ -161,6 +161,8 @@ pub(crate) fn diff(path: &str, before: Option<&[u8]>, after: Option<&[u8]>) -> S
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn edit(text: &str, old: &str, new: &str, preserve_indentation: bool) -> Result<String, String> {
@@ -245,5 +247,118 @@ mod tests {
             true,
         );
         assert_eq!(marked.unwrap(), "\u{feff}if c:\r\n  d()\r\n");
+    }
+
+    /// Lines of code: their levels, each at most one deeper than the one before.
+    fn levels() -> impl Strategy<Value = Vec<usize>> {
+        prop::collection::vec(0_usize..=5, 1..20).prop_map(|wanted| {
+            let mut levels: Vec<usize> = Vec::new();
+            for level in wanted {
+                let most = levels.last().map_or(0, |last| last + 1);
+                levels.push(level.min(most));
+            }
+            levels
+        })
+    }
+
+    fn unit() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec!["\t", " ", "  ", "   ", "    ", "        "])
+    }
+
+    /// Lines with words that no two of them share.
+    fn rendered<'a>(
+        lines: impl IntoIterator<Item = &'a (i64, String)>,
+        margin: i64,
+        unit: &str,
+        line_end: &str,
+    ) -> Option<String> {
+        let mut text = String::new();
+        for (level, word) in lines {
+            let count = usize::try_from(level + margin).ok()?;
+            text.push_str(&unit.repeat(count));
+            text.push_str(word);
+            text.push_str(line_end);
+        }
+        Some(text)
+    }
+
+    proptest! {
+        #[test]
+        fn an_edit_replaces_what_a_plain_replacement_would(
+            parts in prop::collection::vec("[a-zé \t\u{1f600}]{0,8}", 1..30),
+            line_end in prop::sample::select(vec!["\n", "\r\n"]),
+            (has_mark, ends) in any::<(bool, bool)>(),
+            (from, len) in (0_usize..30, 1_usize..6),
+            new in prop::collection::vec("[A-Z \t]{0,6}", 0..5),
+        ) {
+            // Numbers make each line the only one of its kind.
+            let lines: Vec<String> = parts.iter().enumerate().map(|(at, text)| format!("{at}:{text}")).collect();
+            let from = from % lines.len();
+            let to = (from + len).min(lines.len());
+            let mark = if has_mark { "\u{feff}" } else { "" };
+            let last = if ends { line_end } else { "" };
+            let joined = |lines: &[String]| lines.join(line_end);
+            let old = joined(&lines[from..to]);
+            let before = lines[..from].iter().map(|line| format!("{line}{line_end}")).collect::<String>();
+            let after = lines[to..].iter().map(|line| format!("{line_end}{line}")).collect::<String>();
+            let text = format!("{mark}{before}{old}{after}{last}");
+            prop_assume!(text.matches(&*old).count() == 1);
+            let has_line_end = text.contains('\n');
+            let new_in_file = new.join(if has_line_end { line_end } else { "\n" });
+            let edited = edit(&text, &old, &new.join("\n"), false);
+            prop_assert_eq!(edited.unwrap(), format!("{mark}{before}{new_in_file}{after}{last}"));
+        }
+
+        #[test]
+        fn kept_indentation_is_that_of_the_file(
+            (levels, new_levels) in (levels(), levels()),
+            (unit, given) in (unit(), unit()),
+            line_end in prop::sample::select(vec!["\n", "\r\n"]),
+            (from, len) in (0_usize..20, 1_usize..6),
+            (margin, up) in (0_i64..4, 0_i64..3),
+        ) {
+            let lines: Vec<(i64, String)> = levels
+                .iter()
+                .enumerate()
+                .map(|(at, level)| (i64::try_from(*level).unwrap(), format!("line{at}()")))
+                .collect();
+            let from = from % lines.len();
+            let to = (from + len).min(lines.len());
+            let (base, old) = (lines[from].0, &lines[from..to]);
+            let new: Vec<(i64, String)> = new_levels
+                .iter()
+                .enumerate()
+                .map(|(at, level)| (i64::try_from(*level).unwrap() - up, format!("new{at}()")))
+                .collect();
+            // The given texts begin at another margin, and are not indented at all where the file is least.
+            let least = old.iter().map(|(level, _)| level - base).min().unwrap().min(0);
+            let margin = margin - least + up;
+            let file = |lines: &[(i64, String)], margin| rendered(lines, margin, unit, line_end);
+            let relative: Vec<(i64, String)> = old.iter().map(|(level, word)| (level - base, word.clone())).collect();
+            let given_old = rendered(&relative, margin, given, "\n").unwrap();
+            let given_new = rendered(&new, margin, given, "\n").unwrap();
+            // One level more than the line before shows what a step is, in the file and in the given texts.
+            let shows = |levels: &mut dyn Iterator<Item = i64>| {
+                let levels: Vec<i64> = levels.collect();
+                levels.windows(2).any(|pair| pair[1] == pair[0] + 1)
+            };
+            let first = std::iter::once(0);
+            prop_assume!(shows(&mut lines.iter().map(|line| line.0)));
+            prop_assume!(
+                shows(&mut relative.iter().map(|line| line.0)) || shows(&mut first.chain(new.iter().map(|line| line.0)))
+            );
+            let text = file(&lines, 0).unwrap();
+            let edited = edit(&text, &given_old, &given_new, true);
+            match file(&new, base) {
+                Some(new) => {
+                    let wanted = [file(&lines[..from], 0).unwrap(), new, file(&lines[to..], 0).unwrap()].concat();
+                    prop_assert_eq!(edited.unwrap(), wanted);
+                }
+                None => {
+                    let refused = edited.unwrap_err();
+                    prop_assert!(refused.contains("left of the margin"), "{}", refused);
+                }
+            }
+        }
     }
 }

@@ -745,9 +745,11 @@ impl Output {
         let Self { base, results, git } = self;
         let is = |field: &str| results.iter().filter(|result| result[field] == true).count();
         let (count, succeeded, unchanged) = (results.len(), is("success"), is("unchanged"));
+        let errors = results.iter().filter_map(|result| result["error"].as_str());
         let data = json!({
             "base_directory": base,
             "success": succeeded == count,
+            "errors": errors.collect::<Vec<_>>(),
             "operations_count": count,
             "successful_operations": succeeded,
             "failed_operations": count - succeeded,

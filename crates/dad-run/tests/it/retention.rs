@@ -80,7 +80,8 @@ fn inventory(cases: &[Case]) -> Inventory {
             entry: RunEntry {
                 run_id: format!("run_{number}").parse().unwrap(),
                 dir: Path::new("runs").join(format!("run_{number}")),
-                root_id: (!case.is_original).then(|| "flow".parse().unwrap()),
+                root_id: Some("flow".parse().unwrap()),
+                is_original: case.is_original,
                 status: case.status,
                 created_at: Some(ago(case.made_ago)),
                 last_record_at: Some(ago(case.used_ago)),
@@ -120,7 +121,7 @@ fn is_kept(run: &StoredRun, all: &[StoredRun], policy: &RetentionPolicy) -> bool
 }
 
 fn is_kept_for_itself(run: &StoredRun, all: &[StoredRun], policy: &RetentionPolicy) -> bool {
-    let ours: Vec<&StoredRun> = all.iter().filter(|run| run.entry.root_id.is_some()).collect();
+    let ours: Vec<&StoredRun> = all.iter().filter(|run| !run.entry.is_original).collect();
     let Some(place) = ours
         .iter()
         .position(|other| other.entry.run_id == run.entry.run_id)
@@ -155,7 +156,7 @@ proptest! {
             prop_assert_eq!(!planned.kept.is_empty(), is_kept(&planned.run, &found.runs, &policy), "{:?}", planned);
         }
         for removed in plan.removed() {
-            prop_assert!(!removed.held && removed.entry.root_id.is_some());
+            prop_assert!(!removed.held && !removed.entry.is_original);
             prop_assert!(!matches!(removed.entry.status, RunStatus::Running | RunStatus::Waiting));
         }
     }
