@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
+use dad_fs::ScratchDir;
 use dad_runner::{NodeContext, NodeError};
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
@@ -20,8 +21,8 @@ const PATHS_AT_ONCE: usize = 500;
 
 /// The options of every call of git: nothing that lies in the tree is executed, be it a hook or a monitor of files, and no
 /// directory is taken for a repository because its files look like one. Paths are literal: a name with a star means the
-/// file of that name.
-pub(crate) const ALWAYS: [&str; 7] = [
+/// file of that name. That a line end would be another after a checkout is the user's to know, and no reason to stop half-way.
+pub(crate) const ALWAYS: [&str; 9] = [
     "--literal-pathspecs",
     "-c",
     "core.hooksPath=/dev/null",
@@ -29,6 +30,8 @@ pub(crate) const ALWAYS: [&str; 7] = [
     "core.fsmonitor=false",
     "-c",
     "safe.bareRepository=explicit",
+    "-c",
+    "core.safecrlf=warn",
 ];
 
 /// Which of the variables that git reads a call gets from the user's environment: who commits, and the files of settings.
@@ -311,6 +314,9 @@ pub(crate) struct Recorded {
     /// Paths that had changes of others before the step, which are staged or committed with those of the step.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     changed_before: Vec<String>,
+    /// Whether a commit was made that no branch has.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    detached_head: bool,
     /// Hooks of the repository that the commit did not execute.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     hooks_not_executed: Vec<String>,
@@ -360,6 +366,7 @@ impl<'a> Repository<'a> {
                 return Err(refused(message, hint));
             }
         }
+        self.check_signing().await?;
         for who in ["GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"] {
             if let Err(error) = self.git(&["var", who], &[]).await {
                 let hint = "set `user.name` and `user.email` by `git config`";
@@ -367,6 +374,35 @@ impl<'a> Repository<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Signs a commit of nothing if the user has commits signed, in a place that is gone afterwards: who signs may have to ask a
+    /// person, and nobody is there.
+    async fn check_signing(&self) -> Result<(), NodeError> {
+        let signs = [
+            "config",
+            "--type=bool",
+            "--default=false",
+            "--get",
+            "commit.gpgSign",
+        ];
+        if self.git(&signs, &[]).await?.trim_ascii() != b"true" {
+            return Ok(());
+        }
+        let scratch = ScratchDir::new()?;
+        let objects = scratch.path().display().to_string();
+        let call = |arguments: &'static [&'static str]| self.call_with(arguments, &[], &objects);
+        let tree = self.succeeded(call(&["mktree"]).await?)?;
+        let tree = String::from_utf8_lossy(&tree).trim().to_owned();
+        let signed = self
+            .call_with(&["commit-tree", "-S", "-m", "signed", &tree], &[], &objects)
+            .await?;
+        self.succeeded(signed).map(drop).map_err(|error| {
+            let message = format!("commits are to be signed, and that fails: {}", error.info.message);
+            let hint =
+                "unlock the key where the run is started, or unset `commit.gpgSign` for this repository";
+            refused(message, hint)
+        })
     }
 
     /// Refuses paths that have a conflict, and those that git does not look at, so that it would not stage them.
@@ -477,7 +513,14 @@ impl<'a> Repository<'a> {
         if self.changed(paths).await?.is_empty() {
             return Ok(());
         }
-        let arguments = ["commit", "--quiet", "--message", message, "--"];
+        let arguments = [
+            "commit",
+            "--quiet",
+            "--cleanup=whitespace",
+            "--message",
+            message,
+            "--",
+        ];
         match &self.hooks {
             Some(hooks) => self.commit_with(hooks, &arguments, paths).await?,
             None => {
@@ -485,6 +528,8 @@ impl<'a> Repository<'a> {
                 told.hooks_not_executed.extend(self.before.hooks.iter().cloned());
             }
         }
+        let head = self.git(&["rev-parse", "--abbrev-ref", "HEAD"], &[]).await?;
+        told.detached_head |= head.trim_ascii() == b"HEAD";
         let commit = self.git(&["rev-parse", "HEAD"], &[]).await?;
         told.commits
             .push(String::from_utf8_lossy(&commit).trim().to_owned());
@@ -538,6 +583,16 @@ impl<'a> Repository<'a> {
     }
 
     async fn call(&self, arguments: &[&str], paths: &[String]) -> Result<Output, NodeError> {
+        self.call_with(arguments, paths, "").await
+    }
+
+    /// As [`call`](Self::call); objects are written into a directory, unless its name is empty.
+    async fn call_with(
+        &self,
+        arguments: &[&str],
+        paths: &[String],
+        objects: &str,
+    ) -> Result<Output, NodeError> {
         let mut command = Command::new("git");
         command
             .args(ALWAYS)
@@ -551,6 +606,9 @@ impl<'a> Repository<'a> {
             if text.starts_with("GIT_") && !PASSED_ON.contains(&&*text) {
                 command.env_remove(&name);
             }
+        }
+        if !objects.is_empty() {
+            command.env("GIT_OBJECT_DIRECTORY", objects);
         }
         // What git says is read here, and it asks nothing.
         command.env_remove(ORIGIN_KEY).env_remove("LANGUAGE").envs([

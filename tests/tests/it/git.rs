@@ -163,7 +163,7 @@ fn conflict(tree: &Path, verb: &str) {
 #[test]
 fn what_git_would_refuse_is_found_before_the_first_change() {
     type Prepare = fn(&TestEnvironment);
-    let cases: [(&str, Prepare, &str); 10] = [
+    let cases: [(&str, Prepare, &str); 11] = [
         (
             "merge",
             |env| conflict(&env.project(), "merge"),
@@ -229,6 +229,14 @@ fn what_git_would_refuse_is_found_before_the_first_change() {
             "a lock that stays",
             |env| drop(env.write(".git/index.lock", "")),
             "index.lock",
+        ),
+        (
+            "a key that cannot sign",
+            |env| {
+                git(&env.project(), &["config", "commit.gpgSign", "true"]);
+                git(&env.project(), &["config", "gpg.program", "false"]);
+            },
+            "commits are to be signed, and that fails",
         ),
         (
             "a damaged index",
@@ -375,6 +383,47 @@ fn changes_of_others_and_hooks_that_did_not_execute_are_named() {
         result["outcome"]["git"].get("changed_before").is_none(),
         "{result}"
     );
+}
+
+#[test]
+fn a_commit_is_made_whatever_the_settings_of_the_user_are() {
+    let Some(env) = repository() else { return };
+    let project = env.project();
+    for (name, value) in [
+        ("commit.cleanup", "strip"),
+        ("commit.verbose", "true"),
+        ("status.showUntrackedFiles", "no"),
+        ("status.relativePaths", "true"),
+        ("core.autocrlf", "true"),
+        ("core.safecrlf", "true"),
+        ("core.quotePath", "true"),
+        ("add.ignoreErrors", "false"),
+        ("diff.mnemonicPrefix", "true"),
+        ("color.ui", "always"),
+        ("core.editor", "false"),
+        ("commit.status", "true"),
+    ] {
+        git(&project, &["config", name, value]);
+    }
+    let settings = json!({ "base_directory": "$var{project_root}", "commit": true, "commit_message": "#12 names",
+        "operations": [create("ü ö.txt", "a\n"), create("-x", "x"), create(":(top)y", "y"), create("a\nb*", "z")] });
+    let flow = json!({ "schema_version": 1, "kind": "flow", "elements": [
+        { "node": "change", "type": "file_operation", "settings": settings } ] });
+    env.write("flow.json", &flow.to_string());
+    drop(env.run(&["run", "flow", "flow.json"]).expect(0));
+    let shown = git(
+        &project,
+        &["-c", "color.ui=never", "show", "--name-only", "-z", "--format=%s"],
+    );
+    assert_eq!(shown, "#12 names\0\n-x\0:(top)y\0a\nb*\0ü ö.txt\0");
+}
+
+#[test]
+fn a_commit_that_no_branch_has_is_said_to_be_one() {
+    let Some(env) = repository() else { return };
+    git(&env.project(), &["checkout", "--quiet", "--detach"]);
+    let result = commit(&env, "$var{project_root}", &json!([create("b.txt", "b")]));
+    assert_eq!(result["outcome"]["git"]["detached_head"], true, "{result}");
 }
 
 #[test]

@@ -58,7 +58,8 @@ fn apply_edit(text: &str, edit: &FileEdit, preserve_indentation: bool) -> Result
         None => (&*edit.old_text, &*edit.new_text),
     };
     if old.is_empty() {
-        return Err(("empty_edit", "`old_text` is empty".to_owned()));
+        let message = "`old_text` is empty; `create_file` gives a file its whole content";
+        return Err(("empty_edit", message.to_owned()));
     }
     let exact = places(text, old);
     if exact.len() > 1 {
@@ -76,20 +77,37 @@ fn apply_edit(text: &str, edit: &FileEdit, preserve_indentation: bool) -> Result
         }
     }
     match exact.first() {
-        Some(at) => Ok([
-            &text[..*at],
-            &with_line_ends_of(text, new),
-            &text[at + old.len()..],
-        ]
-        .concat()),
-        None => Err(not_found(text, old)),
+        Some(at) => {
+            let new = with_line_ends_at(text, *at, new);
+            Ok([&text[..*at], &new, &text[at + old.len()..]].concat())
+        }
+        None => Err(made_before(text, new, not_found(text, old))),
     }
 }
 
-/// A text whose line ends become those of a file, if all of those are alike.
-fn with_line_ends_of<'a>(file: &str, text: &'a str) -> Cow<'a, str> {
-    let feeds = file.matches('\n').count();
-    let is_crlf = feeds > 0 && file.matches("\r\n").count() == feeds;
+/// The same error, which says so if what is to be written is there: a model that calls twice is then not led astray by the
+/// place that is nearest to the old text.
+fn made_before(text: &str, new: &str, (code, message): Refused) -> Refused {
+    match places(text, new).as_slice() {
+        [at] if !new.trim().is_empty() => {
+            let line = line_of(text, *at);
+            (
+                code,
+                format!("{message}; `new_text` stands at line {line}, perhaps the edit was made before"),
+            )
+        }
+        _ => (code, message),
+    }
+}
+
+/// A text whose line ends become those of the line that a place of a file is in, or of the line before if that is the last.
+fn with_line_ends_at<'a>(file: &str, at: usize, text: &'a str) -> Cow<'a, str> {
+    let is_crlf = match file[at..].find('\n') {
+        Some(end) => file[..at + end].ends_with('\r'),
+        None => file[..at]
+            .rfind('\n')
+            .is_some_and(|end| file[..end].ends_with('\r')),
+    };
     match is_crlf && text.contains('\n') {
         true => text.replace("\r\n", "\n").replace('\n', "\r\n").into(),
         false => text.into(),
@@ -212,6 +230,17 @@ mod tests {
     }
 
     #[test]
+    fn an_edit_that_was_perhaps_made_before_says_so() {
+        let again = edit("a\nx = 2\n", "x = 1", "x = 2", false).unwrap_err();
+        assert!(
+            again.ends_with("`new_text` stands at line 2, perhaps the edit was made before"),
+            "{again}"
+        );
+        let often = edit("x = 2\nx = 2\n", "x = 1", "x = 2", false).unwrap_err();
+        assert!(!often.contains("made before"), "{often}");
+    }
+
+    #[test]
     fn a_text_that_overlaps_itself_is_ambiguous() {
         let three = "x = 1\nx = 1\nx = 1\n";
         assert_eq!(
@@ -230,8 +259,10 @@ mod tests {
         for (text, old, new, wanted) in [
             ("a\r\nb\r\n", "b", "c\nd", "a\r\nc\r\nd\r\n"),
             ("a\r\nb\r\n", "a\r\nb", "c\r\nd\ne", "c\r\nd\r\ne\r\n"),
-            // Of a file with several kinds none is its own.
+            // In a file with several kinds it is that of the line.
             ("a\r\nb\nc", "b", "x\ny", "a\r\nx\ny\nc"),
+            ("a\r\nb\nc", "a", "x\ny", "x\r\ny\r\nb\nc"),
+            ("a\nb\r\nc", "c", "x\ny", "a\nb\r\nx\r\ny"),
             ("\u{feff}a\nb\n", "a", "x", "\u{feff}x\nb\n"),
             ("\u{feff}a\nb\n", "\u{feff}a\n", "\u{feff}x\n", "\u{feff}x\nb\n"),
             ("a\nb", "b", "c", "a\nc"),

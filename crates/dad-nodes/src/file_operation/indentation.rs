@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use similar::{Algorithm, DiffOp, capture_diff_slices};
+
 use super::edit::Refused;
 use super::nearest::not_found;
 
@@ -33,25 +35,51 @@ pub(super) fn replace_lines(text: &str, at: usize, old: &str, new: &str) -> Resu
     let Some(there) = lines.get(at..end) else {
         return Err(not_found(text, old));
     };
-    let shift = Shift::new(text, there, &wanted, new)?;
+    let new: Vec<&str> = new.lines().collect();
+    let shift = Shift::new(text, there, &wanted, &new)?;
     let ends_with_feed = there.last().is_some_and(|line| line.ends_with('\n'));
     let line_end = line_end_of(there).or_else(|| line_end_of(&lines)).unwrap_or("\n");
     let mut replaced: String = lines[..at].concat();
-    let count = new.lines().count();
-    for (index, line) in new.lines().enumerate() {
-        if !line.trim().is_empty() {
-            let shifted = shift
-                .indent(indent_of(line))
-                .ok_or_else(|| too_far_left(index + 1))?;
-            replaced.push_str(&shifted);
-            replaced.push_str(line.trim_start());
+    for (index, (line, kept)) in new.iter().zip(kept_lines(&wanted, &new)).enumerate() {
+        let kept = kept.map(|kept| there[kept]);
+        let is_last = index + 1 == new.len();
+        match kept {
+            Some(kept) => replaced.push_str(kept.trim_end_matches(['\r', '\n'])),
+            None if line.trim().is_empty() => {}
+            None => {
+                let shifted = shift
+                    .indent(indent_of(line))
+                    .ok_or_else(|| too_far_left(index + 1))?;
+                replaced.push_str(&shifted);
+                replaced.push_str(line.trim_start());
+            }
         }
-        if index + 1 < count || ends_with_feed {
-            replaced.push_str(line_end);
+        if !is_last || ends_with_feed {
+            let own = kept.and_then(|kept| line_end_of(&[kept]));
+            replaced.push_str(own.unwrap_or(line_end));
         }
     }
     replaced.push_str(&lines[end..].concat());
     Ok(replaced)
+}
+
+/// For each new line the old one that it is, if it is one: what an edit does not change stays in the file as it is, with
+/// blanks at its end and its line end.
+fn kept_lines(old: &[&str], new: &[&str]) -> Vec<Option<usize>> {
+    let mut kept = vec![None; new.len()];
+    for op in capture_diff_slices(Algorithm::Myers, old, new) {
+        if let DiffOp::Equal {
+            old_index,
+            new_index,
+            len,
+        } = op
+        {
+            for offset in 0..len {
+                kept[new_index + offset] = Some(old_index + offset);
+            }
+        }
+    }
+    kept
 }
 
 fn too_far_left(line: usize) -> Refused {
@@ -139,7 +167,7 @@ struct Shift<'a> {
 }
 
 impl<'a> Shift<'a> {
-    fn new(text: &str, there: &[&'a str], wanted: &[&'a str], new: &str) -> Result<Self, Refused> {
+    fn new(text: &str, there: &[&'a str], wanted: &[&'a str], new: &[&str]) -> Result<Self, Refused> {
         let both = wanted.iter().zip(there).filter(|(wanted, _)| is_text(wanted));
         let pairs: Vec<(&str, &str)> = both
             .map(|(wanted, there)| (indent_of(wanted), indent_of(there)))
@@ -153,7 +181,6 @@ impl<'a> Shift<'a> {
                            the indentation of the file";
             return Err(("edit_indentation", message.to_owned()));
         }
-        let new: Vec<&str> = new.lines().collect();
         let first = wanted.iter().copied().find(is_text);
         let after_first = first.into_iter().chain(new.iter().copied()).collect();
         let given = Unit::of([wanted.to_vec(), after_first]);
@@ -167,7 +194,7 @@ impl<'a> Shift<'a> {
         };
         // What is aligned to something else than a step is shifted by blanks, not by steps.
         let is_aligned = |line: &&str| !width(indent_of(line), given.width()).is_multiple_of(given.width());
-        let mut lines = wanted.iter().chain(&new).filter(|line| is_text(line));
+        let mut lines = wanted.iter().chain(new).filter(|line| is_text(line));
         let file = match (given, file) {
             (Unit::Blanks(_), Unit::Blanks(_)) if lines.any(is_aligned) => given,
             _ => file,
@@ -267,6 +294,17 @@ mod tests {
             replaced(four, "end()", "end(a,\n    b,\n      c)").unwrap(),
             "def f():\n    if a:\n        one()\n    end(a,\n        b,\n          c)\n"
         );
+    }
+
+    #[test]
+    fn lines_that_an_edit_does_not_change_stay_as_they_are() {
+        // A line break of Markdown is two blanks at the end of a line.
+        let text = "  intro  \r\n  old\n  end\t\r\n";
+        assert_eq!(
+            replaced(text, "intro\nold\nend", "intro\nnew\nmore\nend").unwrap(),
+            "  intro  \r\n  new\r\n  more\r\n  end\t\r\n"
+        );
+        assert_eq!(replaced("a  \nb", "a\nb", "a\nb\nc").unwrap(), "a  \nb\nc");
     }
 
     #[test]

@@ -24,7 +24,7 @@ struct Difference {
     hint: &'static str,
 }
 
-const DIFFERENCES: [Difference; 8] = [
+const DIFFERENCES: [Difference; 9] = [
     Difference {
         name: "line ends",
         form: with_line_feeds,
@@ -58,6 +58,11 @@ const DIFFERENCES: [Difference; 8] = [
     Difference {
         name: "quotes, dashes, blanks or invisible characters that look alike",
         form: plain_characters,
+        hint: "",
+    },
+    Difference {
+        name: "line numbers, which stand before its lines and are not in the file",
+        form: |text| by_line(text, |line| without_number(line).to_owned()),
         hint: "",
     },
     Difference {
@@ -124,6 +129,22 @@ fn by_line(text: &str, form: impl Fn(&str) -> String) -> String {
 fn with_single_blanks(line: &str) -> String {
     let words = line.split([' ', '\t']).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// A line without the number that a tool put before it: `12|`, `12:`, `12→` or `12` and a tab.
+fn without_number(line: &str) -> &str {
+    let rest = line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit());
+    let has_number = rest.len() < line.trim_start().len();
+    let mark = rest
+        .chars()
+        .next()
+        .filter(|c| matches!(c, '|' | ':' | '→' | '\t'));
+    match (has_number, mark) {
+        (true, Some(mark)) => rest[mark.len_utf8()..]
+            .strip_prefix(' ')
+            .unwrap_or(&rest[mark.len_utf8()..]),
+        _ => line,
+    }
 }
 
 fn composed(text: &str) -> String {
@@ -270,6 +291,8 @@ mod tests {
             ("a\u{a0}= 1\n", "a = 1\n", "look alike"),
             ("say \u{201c}hi\u{201d}\n", "say \"hi\"", "look alike"),
             ("Let X = 1\n", "let x = 1", "upper and lower case"),
+            ("fn a() {\n}\n", "  12| fn a() {\n  13| }\n", "line numbers"),
+            ("fn a() {\n}\n", "12\tfn a() {\n13\t}", "line numbers"),
             (
                 "Let  X = \u{2019}a\u{2019}\r\n",
                 "let x = 'a'\n",
