@@ -8,7 +8,7 @@ pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 /// The run waits for input.
 pub const WAITING: u8 = 3;
-/// Refused: somebody has to decide, for example because another process drives the run.
+/// Refused: a person has to decide, for example because another process drives the run.
 pub const REFUSED: u8 = 4;
 /// A run is damaged, or of a newer version than this program reads.
 pub const DAMAGE: u8 = 5;

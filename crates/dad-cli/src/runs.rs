@@ -67,7 +67,7 @@ pub(crate) fn list(app: &App, place: &Place, with_size: bool, as_json: bool) -> 
     Ok(exit_code::DONE)
 }
 
-/// Whether somebody could go on with a run right now.
+/// Whether a run can be resumed right now.
 fn can_resume(run: &RunEntry) -> bool {
     let open = [RunStatus::Failed, RunStatus::Cancelled, RunStatus::Interrupted];
     !run.is_original && open.contains(&run.status)

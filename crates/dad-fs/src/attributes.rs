@@ -242,7 +242,7 @@ impl Dir {
         for name in [name, temporary] {
             plain(name).context("replace", || self.full(name))?;
         }
-        // Until it has its permission bits nobody else reads it.
+        // Until it has its permission bits no other user reads it.
         let share = attributes.mode.map_or(self.share, |_| Share::User);
         let writing = self.clone().shared_with(share);
         writing.write_new(temporary, bytes, Durability::Process)?;

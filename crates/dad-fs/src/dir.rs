@@ -219,7 +219,7 @@ impl Dir {
         self.open_dir(name)
     }
 
-    /// Writes a file that does not exist yet, under its final name. For directories that nobody reads before they
+    /// Writes a file that does not exist yet, under its final name. For directories that no process reads before they
     /// are renamed into place; elsewhere use [`Dir::replace`]. Its name is on the disk once its directory is synced.
     ///
     /// # Errors
@@ -305,7 +305,7 @@ impl Dir {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
             Err(error) => return Err(error),
         };
-        // Also where somebody else was first, who may not have come to it yet.
+        // Also where another process was first, which may not have come to it yet.
         self.sync_name_if(name, durability)?;
         Ok(is_new)
     }
@@ -317,7 +317,7 @@ impl Dir {
         Ok(temp)
     }
 
-    /// Removes a file that is not needed; that it stays behind harms nobody.
+    /// Removes a file that is not needed; it does no harm if it stays.
     pub(crate) fn discard(&self, name: &Path) {
         drop(self.dir.remove_file(name));
     }
@@ -423,7 +423,7 @@ impl Dir {
         Ok(0)
     }
 
-    /// Locks a file of this directory for one holder, made if it is missing; `None` if somebody holds it.
+    /// Locks a file of this directory for one holder, made if it is missing; `None` if another holds it.
     ///
     /// # Errors
     /// If it cannot be opened or locked.
@@ -448,7 +448,7 @@ impl Dir {
         FileLock::exclusive(file, self.full(name), self.gate.clone())
     }
 
-    /// Whether somebody holds the lock of a file; a missing file is held by nobody.
+    /// Whether the lock of a file is held; that of a missing file is not.
     ///
     /// # Errors
     /// If the file cannot be opened or asked.
@@ -710,8 +710,8 @@ impl Dir {
     }
 
     /// Locks the directory itself for one holder, by whatever path others open it, without a file for it; `None` if
-    /// somebody holds it. Where directories cannot be locked (on Windows, and on some network file systems) the lock keeps
-    /// nobody out.
+    /// another holds it. Where directories cannot be locked (on Windows, and on some network file systems) the lock keeps
+    /// no one out.
     ///
     /// # Errors
     /// If the directory cannot be opened or locked.

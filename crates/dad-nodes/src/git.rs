@@ -376,8 +376,8 @@ impl<'a> Repository<'a> {
         Ok(())
     }
 
-    /// Signs a commit of nothing if the user has commits signed, in a place that is gone afterwards: who signs may have to ask a
-    /// person, and nobody is there.
+    /// Signs a commit of nothing if the user has commits signed, in a place that is gone afterwards: the program that signs may have to ask a
+    /// person, who is not there.
     async fn check_signing(&self) -> Result<(), NodeError> {
         let signs = [
             "config",

@@ -195,7 +195,7 @@ impl Undisturbed {
         for _ in 0..2 {
             let resumed = call(&env, "change-resume", u64::MAX, "none");
             assert_eq!(resumed.code, Some(1), "{at}: {}", resumed.stderr);
-            let named = format!("somebody changed `{EDITED}` meanwhile");
+            let named = format!("`{EDITED}` changed meanwhile");
             assert!(resumed.stderr.contains(&named), "{at}: {}", resumed.stderr);
             assert_eq!(tree(&env.project()), before, "{at}");
         }

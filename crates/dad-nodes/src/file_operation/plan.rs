@@ -1,5 +1,5 @@
-//! What is about to be changed, written down before the first change, so that whoever goes on after a crash completes
-//! it, and sees what somebody else changed meanwhile.
+//! What is about to be changed, written down before the first change, so that the attempt after a crash completes
+//! it, and sees what others changed meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -413,7 +413,7 @@ impl Change {
         Ok(())
     }
 
-    /// Refuses to go on where somebody changed what was to be changed.
+    /// Refuses to continue where others changed what was to be changed.
     fn check(&self, roots: &Roots) -> Result<(), NodeError> {
         let mut changed = Vec::new();
         let mut made = 0;
@@ -468,7 +468,7 @@ impl Change {
         durability: Durability,
     ) -> Result<Option<Vec<String>>, NodeError> {
         let place = &target.place;
-        // Looked at again, right before: since the contents were computed somebody may have changed it.
+        // Looked at again, right before: since the contents were computed others may have changed it.
         match self.standing(target, roots)? {
             Standing::After => return Ok(None),
             Standing::Before => {}
@@ -518,7 +518,7 @@ impl Change {
         Ok(Vec::new())
     }
 
-    /// Takes changes back, the last first; what somebody changed since is left. Whether all of it is as it was.
+    /// Takes changes back, the last first; what others changed since is left. Whether all of it is as it was.
     fn take_back(
         &self,
         made: &[&Target],
@@ -675,7 +675,7 @@ fn conflict(names: &str, made: usize, of: usize) -> NodeError {
         made => format!("; {made} of {of} places had been changed before, and stay so"),
     };
     let message = format!(
-        "somebody changed {names} meanwhile: there stands neither what stood there before nor what was to be written, so \
+        "{names} changed meanwhile: what stands there is neither what stood there before nor what was to be written, so \
          nothing of it was overwritten{progress}"
     );
     NodeError::new("conflict", message)
@@ -706,7 +706,7 @@ fn withhold(mark: Mark, state: &State, redactor: &Redactor) -> Mark {
     }
 }
 
-/// Sorts the changes, and names their temporary files after the step, so that nobody else has files of these names.
+/// Sorts the changes, and names their temporary files after the step, so that no other program has files of these names.
 fn order(targets: &mut [Target], step: &str) {
     targets.sort_by(|a, b| {
         let (first, second) = (a.after.rank(&a.before), b.after.rank(&b.before));

@@ -17,7 +17,7 @@ use super::protected::Protected;
 
 /// What a run changed and is to be taken back, step by step, the last first.
 ///
-/// It is looked at as a whole before anything is changed: a file that was changed since is nobody's to overwrite. What an
+/// It is looked at as a whole before anything is changed: a file that was changed since is not overwritten. What an
 /// interrupted attempt took back already is known, so that it can be called again.
 pub struct Undo {
     steps: Vec<UndoStep>,
