@@ -93,6 +93,8 @@ mod stops_real;
 mod talks;
 #[cfg(unix)]
 mod terminal;
+#[cfg(unix)]
+mod texts;
 mod together;
 mod told;
 mod tool_calls;
