@@ -30,6 +30,8 @@ mod failures;
 mod file_changes;
 mod flows;
 #[cfg(unix)]
+#[cfg(unix)]
+mod folder_view;
 mod foreign_runs;
 mod formats;
 mod frozen;
