@@ -48,7 +48,7 @@ pub const LIBRARIES: &[(&[&str], &[&str])] = &[
         &["genai", "reqwest", "rustls*", "hyper*", "ureq"],
         &["dad-models"],
     ),
-    (&["tree-sitter*", "ignore"], &["dad-nodes"]),
+    (&["tree-sitter*", "ignore", "gix*"], &["dad-nodes"]),
     (&["globset"], &["dad-definition"]),
     (
         &[

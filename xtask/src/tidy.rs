@@ -38,11 +38,12 @@ const MACHINE_PATHS: &[&str] = &[
 ];
 
 /// The source files that read the environment of the process: of its user one, of what describes the terminal and the editor
-/// two, and those that pass it on to children.
+/// two, and those that pass it on to children, or find what git, as their child, would find by it.
 const READS_ENVIRONMENT: &[&str] = &[
     "crates/dad-project/src/user.rs",
     "crates/dad-terminal/src/screen.rs",
     "crates/dad-terminal/src/prompt/editor.rs",
+    "crates/dad-nodes/src/folder_analyzer/repository.rs",
     "crates/dad-nodes/src/git.rs",
     "crates/dad-nodes/src/process.rs",
     "crates/dad-nodes/src/shell/arrival.rs",

@@ -368,11 +368,31 @@ impl ElementKind {
         };
         lists.into_iter().filter(|(key, _)| !key.is_empty())
     }
+
+    /// As [`lists`](Self::lists), to be changed.
+    pub fn lists_mut(&mut self) -> Vec<(&'static str, &mut Vec<Element>)> {
+        match self {
+            Self::Node(_) | Self::Callback(_) => Vec::new(),
+            Self::Flow(body) | Self::Subflow(body) | Self::Subagent(body) => body.lists_mut().into(),
+            Self::Conditional(conditional) => vec![
+                ("true_branch", &mut conditional.true_branch),
+                ("false_branch", &mut conditional.false_branch),
+            ],
+            Self::ForEach(for_each) => vec![("body", &mut for_each.body)],
+            Self::Repeat(repeat) => vec![("body", &mut repeat.body)],
+            Self::Parallel(parallel) => vec![("elements", &mut parallel.elements)],
+        }
+    }
 }
 
 impl ComponentBody {
     fn lists(&self) -> [(&'static str, &[Element]); 2] {
         [("elements", &self.elements), ("finally", &self.finally)]
+    }
+
+    /// Its two lists of elements, each with its key in a file, to be changed.
+    pub fn lists_mut(&mut self) -> [(&'static str, &mut Vec<Element>); 2] {
+        [("elements", &mut self.elements), ("finally", &mut self.finally)]
     }
 }
 

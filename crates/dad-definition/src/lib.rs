@@ -49,7 +49,7 @@ pub use build::{
     AgentBuilder, CallbackBuilder, ConditionalBuilder, Elements, FlowBuilder, ForEachBuilder, NodeBuilder,
     ParallelBuilder, RepeatBuilder,
 };
-pub use compile::compile;
+pub use compile::{Fit, compile, misfits};
 pub use emit::{to_yaml, to_yaml_value};
 pub use executable::check_executable;
 pub use globs::PathGlobs;

@@ -4,7 +4,7 @@ use std::path::Path;
 use dad_core::{Definition, ElementId};
 use serde_json::Value;
 
-use crate::compile::compile_into;
+use crate::compile::{compile_into, write_texts};
 use crate::decode::{Cx, decode};
 use crate::executable::check_into;
 use crate::include::{Includes, MAX_TEXT, read_text};
@@ -69,13 +69,15 @@ pub fn check_file(
     types: &dyn NodeTypes,
 ) -> Result<Checked, Problems> {
     let mut reading = read_file(path, project_root)?;
-    let program = reading.definition.as_ref().and_then(|definition| {
+    let program = reading.definition.as_mut().and_then(|definition| {
         let Cx {
             spans,
             report,
             dropped,
             ..
         } = &mut reading.cx;
+        // Here and not only in the program: what a run records is the definition.
+        write_texts(definition, types, spans);
         check_into(definition, spans, report);
         // A name that is no id is reported by whoever chose it.
         let root_id = definition

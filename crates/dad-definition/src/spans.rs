@@ -96,6 +96,13 @@ impl SpanMap {
         std::iter::successors(Some(place), |place| parent(place)).find_map(|place| self.get(place))
     }
 
+    /// What is written in its file for a value that is no text: a number or boolean. `None` if the files are not at hand.
+    pub(crate) fn written(&self, place: &str) -> Option<&str> {
+        let Entry { value, style, .. } = self.places.get(place)?;
+        let source = self.sources.get(value.file).filter(|_| style.is_other())?;
+        source.text.get(value.start..value.end)
+    }
+
     /// The place of some bytes of a text value. `None` if the files are not at hand.
     #[must_use]
     pub fn within(&self, place: &str, text: &str, part: Range<usize>) -> Option<Location<'_>> {

@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use dad_core::Digest;
 use dad_template::{EvalError, Limits, Scope, Template};
 use serde_json::{Map, Value};
 
+use crate::compile::Fit;
 use crate::place::{Place, Step};
 
 /// A JSON value whose strings are templates.
@@ -11,6 +14,8 @@ pub enum TemplateTree {
     Literal(Value),
     /// A text with at least one placeholder.
     Template(Template),
+    /// A text that is one placeholder, where a text is wanted: how its value is made one.
+    Fitted(Template, Arc<Fit>),
     /// A list with at least one template in it.
     Array(Vec<Self>),
     /// An object with at least one template in it; keys are never templates.
@@ -95,11 +100,8 @@ impl TemplateTree {
     fn render_at(&self, scope: &dyn Scope, limits: &Limits, place: &Place) -> Result<Value, TreeError> {
         match self {
             Self::Literal(value) => Ok(value.clone()),
-            Self::Template(template) => evaluate(template, scope, limits).map_err(|source| TreeError {
-                pointer: place.as_str().to_owned(),
-                template: template.source().to_owned(),
-                source,
-            }),
+            Self::Template(template) => evaluated(template, scope, limits, place),
+            Self::Fitted(template, fit) => Ok(fit.fitted(evaluated(template, scope, limits, place)?)),
             Self::Array(items) => {
                 let rendered = items.iter().enumerate();
                 rendered
@@ -121,7 +123,7 @@ impl TemplateTree {
     pub fn unrendered(&self) -> Value {
         match self {
             Self::Literal(value) => value.clone(),
-            Self::Template(template) => template.source().into(),
+            Self::Template(template) | Self::Fitted(template, _) => template.source().into(),
             Self::Array(items) => items.iter().map(Self::unrendered).collect(),
             Self::Object(fields) => {
                 let fields = fields.iter();
@@ -164,10 +166,21 @@ impl TemplateTree {
             .collect()
     }
 
+    /// The templates in it that come to texts, whatever their placeholders are.
+    pub(crate) fn texts<'a>(&'a self, found: &mut Vec<&'a Template>) {
+        match self {
+            Self::Template(template) if !template.is_single_placeholder() => found.push(template),
+            Self::Fitted(template, _) => found.push(template),
+            Self::Literal(_) | Self::Template(_) => {}
+            Self::Array(items) => items.iter().for_each(|item| item.texts(found)),
+            Self::Object(fields) => fields.iter().for_each(|(_, field)| field.texts(found)),
+        }
+    }
+
     pub(crate) fn collect<'a>(&'a self, place: &Place, found: &mut Vec<(Place, &'a Template)>) {
         match self {
             Self::Literal(_) => {}
-            Self::Template(template) => found.push((place.clone(), template)),
+            Self::Template(template) | Self::Fitted(template, _) => found.push((place.clone(), template)),
             Self::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
                     item.collect(&place.index(index), found);
@@ -187,6 +200,27 @@ pub(crate) fn value_at<'v>(value: &'v Value, steps: &[Step]) -> Option<&'v Value
     steps.iter().try_fold(value, |value, step| match step {
         Step::Key(key) => value.get(key),
         Step::Index(index) => value.get(*index),
+    })
+}
+
+/// What stands at steps into a value, to be changed.
+pub(crate) fn value_at_mut<'v>(value: &'v mut Value, steps: &[Step]) -> Option<&'v mut Value> {
+    steps.iter().try_fold(value, |value, step| match step {
+        Step::Key(key) => value.get_mut(key),
+        Step::Index(index) => value.get_mut(*index),
+    })
+}
+
+fn evaluated(
+    template: &Template,
+    scope: &dyn Scope,
+    limits: &Limits,
+    place: &Place,
+) -> Result<Value, TreeError> {
+    evaluate(template, scope, limits).map_err(|source| TreeError {
+        pointer: place.as_str().to_owned(),
+        template: template.source().to_owned(),
+        source,
     })
 }
 

@@ -438,13 +438,20 @@ fn refused_name(name: &str) -> Option<Problem> {
             format!("`{name}` is a word of the template language"),
         ));
     }
-    (!is_identifier(name)).then(|| {
+    (!is_variable_name(name)).then(|| {
         let message = format!(
-            "{} is not the name of a variable; it is made of letters, digits and `_` and does not begin with a digit",
+            "{} is not the name of a variable; it is made of letters of any script, digits and `_` and does not begin \
+             with a digit",
             quoted(name)
         );
         Problem::new("invalid_name", message)
     })
+}
+
+/// As templates read a name.
+fn is_variable_name(name: &str) -> bool {
+    name.starts_with(|c: char| c == '_' || c.is_alphabetic())
+        && name.chars().all(|c| c == '_' || c.is_alphanumeric())
 }
 
 fn is_identifier(name: &str) -> bool {

@@ -154,7 +154,7 @@ impl ModelCatalog {
         };
         let value = dad_definition::load_data(&path).map_err(|problems| unreadable(problems.to_string()))?;
         let entries: Vec<ModelEntry> =
-            serde_json::from_value(value).map_err(|error| unreadable(error.to_string()))?;
+            serde_json::from_value(value).map_err(|error| unreadable(dad_core::in_words(&error)))?;
         match entries.iter().find_map(ModelEntry::wrong_price) {
             Some(wrong) => Err(unreadable(wrong)),
             None => Ok(Self::new(entries).allow_keys([] as [String; 0])),

@@ -1,11 +1,16 @@
 mod analysis;
 mod content;
 mod drawing;
+mod generated;
 mod language;
 mod media;
+mod notebook;
 mod operation;
 mod outline;
+mod patterns;
 mod place;
+mod repository;
+mod room;
 mod rules;
 mod settings;
 #[cfg(feature = "outline")]
@@ -20,6 +25,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dad_core::Redactor;
+use dad_definition::SettingsProblem;
 use dad_fs::EntryKind;
 use dad_runner::{
     BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, ReadSet, Stop, World, look,
@@ -29,6 +35,7 @@ use serde_json::{Value, json};
 use analysis::Tally;
 use content::timestamp;
 use operation::Looked;
+use patterns::Why;
 use place::{Ground, Place};
 use rules::Rules;
 pub use settings::{
@@ -65,6 +72,28 @@ impl Node for FolderAnalyzerExecutor {
     ) -> Result<Bound, NodeError> {
         Ok(Box::new(Looking(Arc::new(Request::new(settings)?))))
     }
+
+    fn check(settings: &FolderAnalyzerSettings) -> Vec<SettingsProblem> {
+        let operations = settings.operations.iter().enumerate();
+        operations
+            .flat_map(|(index, operation)| wrong_patterns(&format!("operations[{index}]."), operation))
+            .collect()
+    }
+}
+
+/// What is wrong with the patterns of an operation.
+fn wrong_patterns(place: &str, operation: &FolderAnalysisOperation) -> Vec<SettingsProblem> {
+    let patterns = operation.exclude_patterns.iter().enumerate();
+    let wrong = patterns.filter_map(|(index, pattern)| {
+        let (message, hint) = patterns::problem(pattern)?;
+        Some(SettingsProblem {
+            place: format!("{place}exclude_patterns[{index}]"),
+            code: "wrong_value",
+            message,
+            hint: Some(hint),
+        })
+    });
+    wrong.collect()
 }
 
 /// What is looked at, and how.
@@ -77,6 +106,17 @@ impl Request {
     fn new(mut settings: FolderAnalyzerSettings) -> Result<Self, NodeError> {
         let operations = std::mem::take(&mut settings.operations);
         let operations = crate::serde_forms::operations(operations, settings.operations_template.as_ref())?;
+        // Those of a template were not checked with the settings.
+        if let Some(problem) = operations
+            .iter()
+            .find_map(|operation| wrong_patterns("", operation).pop())
+        {
+            let error = NodeError::new("exclude_patterns", problem.message).permanent();
+            return Err(match problem.hint {
+                Some(hint) => error.with_hint(hint),
+                None => error,
+            });
+        }
         Ok(Self { settings, operations })
     }
 }
@@ -156,8 +196,10 @@ fn reads(base: &Path, request: &Request, stop: &Stop) -> Result<ReadSet, NodeErr
     let mut stamps = Stamps {
         ground: &ground,
         reads: ReadSet::default(),
+        tells_ignored: false,
     };
     for operation in &request.operations {
+        stamps.tells_ignored = operation.why_ignored.unwrap_or(false);
         for path in paths(operation) {
             let looked = ground.place(path).and_then(|place| {
                 stamps.start(&place)?;
@@ -183,6 +225,7 @@ fn reads(base: &Path, request: &Request, stop: &Stop) -> Result<ReadSet, NodeErr
 struct Stamps<'a> {
     ground: &'a Ground,
     reads: ReadSet,
+    tells_ignored: bool,
 }
 
 impl Stamps<'_> {
@@ -236,6 +279,16 @@ impl Visit for Stamps<'_> {
         self.insert(at.path, stamp);
     }
 
+    fn left_out(&mut self, path: &Path, why: &Why) {
+        // Only where it is told: what is left out is no part of other results.
+        if self.tells_ignored {
+            self.insert(
+                path,
+                format!("left out: {}", Value::Object(why.told(self.ground))),
+            );
+        }
+    }
+
     fn problem(&mut self, path: &Path, message: String) {
         self.insert(path, message);
     }
@@ -251,7 +304,7 @@ fn visit(
     visit: &mut dyn Visit,
 ) -> Result<(), NodeError> {
     if let Some(dir) = place.dir()? {
-        let rules = Rules::new(ground, &place.path, operation)?;
+        let rules = Rules::new(ground, &place.path, operation, stop)?;
         walk(&dir, &place.path, rules, levels, stop, visit)?;
     }
     Ok(())

@@ -30,6 +30,7 @@ mod serde_forms;
 mod settings_node;
 mod shell;
 pub mod testing;
+mod tokens;
 mod written;
 
 use dad_runner::NodeRegistry;

@@ -1,3 +1,5 @@
+use dad_core::{in_words, is_about_a_type};
+use dad_definition::{Fit, misfits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -47,23 +49,32 @@ impl From<&str> for OneOrMany<String> {
     }
 }
 
-/// The operations of a node: written one by one, or the value of a template.
-pub(crate) fn operations<T: serde::de::DeserializeOwned>(
+/// The operations of a node: written one by one, or the value of a template, in which a number stands for its text where a
+/// text is wanted.
+pub(crate) fn operations<T: serde::de::DeserializeOwned + JsonSchema>(
     mut written: Vec<T>,
     template: Option<&ObjectTemplate>,
 ) -> Result<Vec<T>, dad_runner::NodeError> {
     let Some(ObjectTemplate(value)) = template else {
         return Ok(written);
     };
+    let schema: Value = schemars::schema_for!(Vec<T>).into();
+    let value = Fit::of(&schema).fitted(value.clone());
     let wrong = |error: serde_path_to_error::Error<serde_json::Error>| {
-        let place = error.path().to_string();
-        let message = format!(
-            "the value of `operations_template` is no list of operations: at `{place}`: {}",
-            error.inner()
-        );
+        let by_schema = is_about_a_type(error.inner()).then(|| misfits(&schema, &value));
+        let (place, reason) = match by_schema.into_iter().flatten().next() {
+            Some(misfit) => (misfit.place, misfit.message),
+            None => (error.path().to_string(), in_words(error.inner())),
+        };
+        let message = match place.as_str() {
+            "" => format!("the value of `operations_template` is no list of operations: {reason}"),
+            place => {
+                format!("the value of `operations_template` is no list of operations: at `{place}`: {reason}")
+            }
+        };
         dad_runner::NodeError::new("operations_template", message).permanent()
     };
-    let more: Vec<T> = serde_path_to_error::deserialize(value).map_err(wrong)?;
+    let more: Vec<T> = serde_path_to_error::deserialize(&value).map_err(wrong)?;
     written.extend(more);
     Ok(written)
 }

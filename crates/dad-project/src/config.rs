@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dad_core::{Budget, Digest, SecretRegistry};
+use dad_core::{Budget, Digest, SecretRegistry, in_words};
 use dad_models::Limits;
 use dad_run::{Durability, Share};
 use serde::{Deserialize, Deserializer};
@@ -121,7 +121,7 @@ impl Config {
         }
         serde_json::from_value(value).map_err(|error| ProjectError::Config {
             path,
-            reason: error.to_string(),
+            reason: in_words(&error),
         })
     }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use dad_core::ApprovalRule;
+use dad_core::{ApprovalRule, in_words};
 use dad_definition::ReadyRule;
 use dad_fs::{Dir, Durability, FsError};
 use dad_nodes::{SandboxMode, SandboxPolicy};
@@ -287,7 +287,7 @@ impl Config {
             return Ok(Self::default());
         }
         let mut config: Self =
-            serde_json::from_value(value).map_err(|error| user_config(Some(path), error.to_string()))?;
+            serde_json::from_value(value).map_err(|error| user_config(Some(path), in_words(&error)))?;
         for (index, rule) in config.approvals.iter().enumerate() {
             let rule = ReadyRule::new(rule.clone())
                 .map_err(|reason| user_config(Some(path), format!("`approvals[{index}]`: {reason}")))?;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use dad_definition::TemplateTree;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -36,7 +37,7 @@ impl<A, F> CallbackNode<A, F> {
 
 impl<A, R, F, Fut> ErasedNode for CallbackNode<A, F>
 where
-    A: DeserializeOwned + Send + 'static,
+    A: DeserializeOwned + JsonSchema + Send + 'static,
     R: Serialize + 'static,
     F: Fn(A, NodeContext) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<R, NodeError>> + Send + 'static,
@@ -63,7 +64,7 @@ where
     }
 }
 
-fn arguments<A: DeserializeOwned>(settings: &Value) -> Result<A, NodeError> {
+fn arguments<A: DeserializeOwned + JsonSchema>(settings: &Value) -> Result<A, NodeError> {
     let arguments = settings.get("args").unwrap_or(&Value::Null);
     read(arguments)
         .map_err(|reason| NodeError::new("arguments", format!("in the arguments, {reason}")).permanent())
@@ -81,7 +82,7 @@ struct Call<A, F> {
 #[async_trait]
 impl<A, R, F, Fut> BoundStep for Call<A, F>
 where
-    A: DeserializeOwned + Send + 'static,
+    A: DeserializeOwned + JsonSchema + Send + 'static,
     R: Serialize + 'static,
     F: Fn(A, NodeContext) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<R, NodeError>> + Send + 'static,

@@ -1,6 +1,6 @@
 //! Reading settings and inputs as the types of a node.
 
-use dad_core::nearest;
+use dad_core::{in_words, is_about_a_type, nearest};
 use dad_definition::{SettingsProblem, TemplateTree};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -24,13 +24,21 @@ pub(crate) fn schema<T: JsonSchema>() -> Value {
     }
 }
 
-/// Reads JSON as a type; the error says which field does not fit. An object without fields may also stand for `()`.
-pub(crate) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
+/// Reads JSON as a type; the error says which field does not fit, as its schema says it. An object without fields may also
+/// stand for `()`.
+pub(crate) fn read<T: DeserializeOwned + JsonSchema>(value: &Value) -> Result<T, String> {
     let told = |error: serde_path_to_error::Error<serde_json::Error>| {
         let path = error.path().to_string();
+        let by_schema =
+            is_about_a_type(error.inner()).then(|| dad_definition::misfits(&schema::<T>(), value));
+        let (path, message) = match by_schema.into_iter().flatten().next() {
+            Some(misfit) => (misfit.place, misfit.message),
+            None if path == "." => (String::new(), in_words(error.inner())),
+            None => (path, in_words(error.inner())),
+        };
         match path.as_str() {
-            "." => error.into_inner().to_string(),
-            _ => format!("`{path}`: {}", error.into_inner()),
+            "" => message,
+            path => format!("`{path}`: {message}"),
         }
     };
     match serde_path_to_error::deserialize(value) {

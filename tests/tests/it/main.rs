@@ -30,6 +30,8 @@ mod failures;
 mod file_changes;
 mod flows;
 #[cfg(unix)]
+#[cfg(unix)]
+mod folder_view;
 mod foreign_runs;
 mod formats;
 mod frozen;
@@ -94,6 +96,8 @@ mod stops_real;
 mod talks;
 #[cfg(unix)]
 mod terminal;
+#[cfg(unix)]
+mod texts;
 mod together;
 mod told;
 mod tool_calls;

@@ -360,7 +360,7 @@ fn inputs_that_do_not_fit() {
     env.write("inputs.json", r#"{ "first.greet": { "env_vars": { "A": 1 } } }"#);
     insta::assert_snapshot!(refused(&env, &["--static-inputs", "inputs.json"]), @"
     ---- stderr
-    error[invalid_input]: the input of `greeter_root.first.greet` from `inputs.json` does not fit: `env_vars.A`: invalid type: integer `1`, expected a string
+    error[invalid_input]: the input of `greeter_root.first.greet` from `inputs.json` does not fit: `env_vars.A`: expected a text, found `1`
     ---- exit code 2
     ");
     env.write("inputs.json", r#"{ "first.greet": "#);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::compile::schema::{Checker, Finding};
 use crate::compile::view::View;
-use crate::node_types::NodeTypeInfo;
+use crate::node_types::{NodeTypeInfo, SettingsProblem};
 use crate::place::Place;
 use crate::tree::TemplateTree;
 
@@ -39,6 +39,15 @@ pub(super) fn settings(
     }
     findings.extend(Checker::new(&info.settings_schema, settled).check(view, place));
     findings
+}
+
+/// What a JSON Schema, as `schemars` makes it, does not allow of a value; nothing if it says nothing about it. A type that
+/// refuses a value says it in the words of its program, this in those of definitions.
+#[must_use]
+pub fn misfits(schema: &Value, value: &Value) -> Vec<SettingsProblem> {
+    let nothing = HashSet::new();
+    let findings = Checker::new(schema, &nothing).check(View::Json(value), &Place::root());
+    findings.into_iter().map(Finding::into_settings_problem).collect()
 }
 
 /// What is wrong with the arguments of a callback.

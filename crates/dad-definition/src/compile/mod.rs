@@ -2,13 +2,17 @@
 
 mod check;
 mod control;
+mod fit;
 mod name;
 mod outline;
 mod schema;
 mod templates;
 mod view;
 
+pub use check::misfits;
 pub(crate) use check::{common_settings, is_refused_when_empty};
+pub use fit::Fit;
+pub(crate) use fit::write_texts;
 pub(crate) use schema::known_keys;
 
 use std::collections::{HashMap, HashSet};
@@ -18,9 +22,11 @@ use dad_core::{
     ComponentBody, ComponentKind, Definition, Element, ElementId, ElementKind, ElementOptions,
     NodeDefinition, NodeType, Reuse,
 };
+use dad_template::{ReferenceKind, Template};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
+use crate::compile::fit::Fits;
 use crate::compile::outline::{Asker, Outline};
 use crate::node_types::{Compiled, NestedSettings, NodeTypeInfo, NodeTypes, Prepared, SettingsProblem};
 use crate::place::Place;
@@ -69,8 +75,10 @@ pub(crate) fn compile_into(
     if report.has("too_deep") {
         return None;
     }
+    let mut definition = definition.clone();
+    write_texts(&mut definition, types, spans);
     let mut compiler = Compiler {
-        outline: Outline::new(definition, root_id),
+        outline: Outline::new(&definition, root_id),
         types,
         spans,
         report,
@@ -78,13 +86,15 @@ pub(crate) fn compile_into(
         declared: HashSet::new(),
         reuse: Reuse::default(),
         broken: HashSet::new(),
+        numbers: HashMap::new(),
+        fits: Fits::default(),
         dropped,
     };
-    let root = compiler.root(definition);
-    let output = compiler.output(definition, &root);
+    let root = compiler.root(&definition);
+    let output = compiler.output(&definition, &root);
     Some(Program {
-        definition: Arc::new(definition.clone()),
-        digest: digest_of(definition),
+        digest: digest_of(&definition),
+        definition: Arc::new(definition),
         root,
         output,
     })
@@ -147,6 +157,10 @@ struct Compiler<'a> {
     reuse: Reuse,
     /// Places of templates that did not parse, about which nothing more is said.
     broken: HashSet<String>,
+    /// Variables that are numbers whose text is not what is written, by name: where that stands, and what is written.
+    numbers: HashMap<String, (Place, String)>,
+    /// What the node types want where templates stand.
+    fits: Fits,
     /// Ids of elements that are not in the definition, because of something that is reported already.
     dropped: &'a HashSet<String>,
 }
@@ -234,6 +248,7 @@ impl Compiler<'_> {
                 references: found,
             } = self.expression(unrendered, &place, Asker::Entry(number));
             references.extend(found);
+            self.note_number(name, unrendered, &place);
             // Only now, because a variable sees those before it and not itself.
             self.names.push(name);
             variables.push(Variable {
@@ -244,6 +259,41 @@ impl Compiler<'_> {
         }
         self.declared.clear();
         (variables, references)
+    }
+
+    /// Keeps a number whose text is another one than is written, such as `1.10`, until it is put into a text.
+    fn note_number(&mut self, name: &str, value: &Value, place: &Place) {
+        let written = self.spans.written(place.as_str()).filter(|_| value.is_number());
+        match written.filter(|written| *written != dad_template::Value::from(value).to_text()) {
+            Some(written) => drop(
+                self.numbers
+                    .insert(name.to_owned(), (place.clone(), written.to_owned())),
+            ),
+            None => drop(self.numbers.remove(name)),
+        }
+    }
+
+    /// Warns of such numbers that become texts, once each.
+    fn numbers_in_texts(&mut self, settings: &TemplateTree) {
+        if self.numbers.is_empty() {
+            return;
+        }
+        let mut texts = Vec::new();
+        settings.texts(&mut texts);
+        let references = texts.into_iter().flat_map(Template::references);
+        let variables = references.filter(|reference| reference.kind == ReferenceKind::Variable);
+        for reference in variables.filter(|reference| reference.path.is_empty()) {
+            let Some((place, written)) = self.numbers.remove(&reference.name) else {
+                continue;
+            };
+            let message = format!(
+                "{} is a number, and where `{}` becomes a text it may be written otherwise",
+                quoted(&written),
+                reference.name
+            );
+            let problem = Problem::new("ambiguous_text", message).hint("put it in quotes if it is a text");
+            self.report.add(problem.warning().at(self.spans, &place));
+        }
     }
 
     /// Compiles a list of elements; `first` is the position of its first among all children of the item.
@@ -354,6 +404,7 @@ impl Compiler<'_> {
             self.nested(nested, (&settings, &node.settings), &settings_place);
         }
         let is_wrong = self.report.has_errors();
+        let fit = info.map(|info| self.fits.of(&node.node_type, info));
         let settings = match replaced.filter(|_| !is_wrong) {
             Some(replaced) => {
                 let replaced = self.tree(&replaced, &settings_place);
@@ -364,6 +415,11 @@ impl Compiler<'_> {
             }
             None => settings,
         };
+        let settings = match fit {
+            Some(fit) => fit.tree(settings),
+            None => settings,
+        };
+        self.numbers_in_texts(&settings);
         let prepared = prepared.filter(|_| !is_wrong).map(|prepared| Prepared {
             values: self.tree(&prepared.values, &settings_place),
             found: prepared.found,

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use crate::compile::view::{Kind, View};
+use crate::node_types::SettingsProblem;
 use crate::place::Place;
 use crate::problem::{MAX_PROBLEMS, Problem, quoted};
 use crate::spans::SpanMap;
@@ -46,6 +47,16 @@ impl Finding {
     fn nearest<'n>(mut self, wanted: &str, candidates: impl IntoIterator<Item = &'n str>) -> Self {
         self.hint = dad_core::nearest(wanted, candidates).map(|name| format!("did you mean `{name}`?"));
         self
+    }
+
+    /// The finding as one about settings by themselves.
+    pub(super) fn into_settings_problem(self) -> SettingsProblem {
+        SettingsProblem {
+            place: self.place.to_string(),
+            code: self.code,
+            message: self.message,
+            hint: self.hint,
+        }
     }
 
     pub(super) fn into_problem(self, spans: &SpanMap) -> Problem {

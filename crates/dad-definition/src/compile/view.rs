@@ -45,8 +45,8 @@ impl<'a> View<'a> {
             Self::Json(Value::Object(_)) | Self::Tree(TemplateTree::Object(_)) => Kind::Object,
             Self::Tree(TemplateTree::Template(template)) if template.is_single_placeholder() => Kind::Any,
             Self::Tree(TemplateTree::Template(_)) => Kind::Text,
-            // `of` never makes it; a literal is JSON.
-            Self::Tree(TemplateTree::Literal(_)) => Kind::Any,
+            // `of` never makes a literal; it is JSON.
+            Self::Tree(TemplateTree::Fitted(..) | TemplateTree::Literal(_)) => Kind::Any,
         }
     }
 

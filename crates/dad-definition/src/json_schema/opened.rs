@@ -60,6 +60,24 @@ fn open(document: &Value, name: &str, common: &[(&str, Value)], defs: &mut Map<S
     json!({ "if": { "required": ["$json"] }, "then": def("$json"), "else": def(name) })
 }
 
+/// The types of a value with those that are written in the place of a text: a number or boolean is the text that is written.
+fn with_written(types: &Value) -> Value {
+    let mut names: Vec<&str> = match types {
+        Value::String(name) => vec![name],
+        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    if !names.contains(&"string") {
+        return types.clone();
+    }
+    for written in ["number", "boolean"] {
+        if !names.contains(&written) {
+            names.push(written);
+        }
+    }
+    names.into()
+}
+
 /// A name in which nothing has a meaning in a reference, different for different names.
 fn encoded(name: &str) -> String {
     let mut encoded = String::with_capacity(name.len());
@@ -192,6 +210,9 @@ impl Opening<'_> {
         let mut own = Map::new();
         for (keyword, value) in schema {
             match (keyword.as_str(), value) {
+                ("type", value) if !schema.contains_key("enum") && !schema.contains_key("const") => {
+                    own.insert(keyword.clone(), with_written(value));
+                }
                 (kept, value) if KEPT.contains(&kept) => {
                     own.insert(keyword.clone(), value.clone());
                 }

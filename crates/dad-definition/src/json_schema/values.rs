@@ -16,6 +16,7 @@ pub(super) const VALUE: &str = "value";
 
 pub(super) fn defs() -> Map<String, Value> {
     let identifier = "^[A-Za-z_][A-Za-z0-9_]*$";
+    let variable_name = r"^[\p{Alphabetic}_][\p{Alphabetic}\p{N}_]*$";
     let reserved = RESERVED_IDS.join("|");
     let taken: Vec<&str> = RUN_VARIABLES.iter().chain(KEYWORDS).copied().collect();
     let names_a_file: Vec<Value> = INCLUDE_KEYS
@@ -29,7 +30,7 @@ pub(super) fn defs() -> Map<String, Value> {
             "pattern": format!("^[A-Za-z0-9_]{{1,{MAX_ID_LENGTH}}}$"),
             "not": { "pattern": format!("^(?:{reserved}|iter_[0-9]+)$") },
         },
-        "variable_name": { "type": "string", "pattern": identifier, "not": { "enum": taken } },
+        "variable_name": { "type": "string", "pattern": variable_name, "not": { "enum": taken } },
         "variables": {
             "description": "Variables, evaluated in this order when the component is entered. Texts are templates.",
             "type": "object",

@@ -355,8 +355,8 @@ fn wrong_settings_are_refused_by_schema_and_loader() {
         ("command", "{ command: [] }"),
         ("command", "{ commands: ls }"),
         ("command", "{ commands: [], timeout: long }"),
-        ("command", "{ commands: [[1]] }"),
-        ("command", "{ commands: [], env_vars: { A: 1 } }"),
+        ("command", "{ commands: [[[]]] }"),
+        ("command", "{ commands: [], env_vars: { A: [] } }"),
         ("command", "{ commands: [], fail_fast: 1 }"),
         ("command", "{ commands: [], sleep_before: -1 }"),
         (

@@ -826,7 +826,7 @@ elements: []
     3 | required: [task, run_id, task, 9x]
       |                          ^^^^
 
-    agent.yaml:3:32: error[invalid_name]: `9x` is not the name of a variable; it is made of letters, digits and `_` and does not begin with a digit
+    agent.yaml:3:32: error[invalid_name]: `9x` is not the name of a variable; it is made of letters of any script, digits and `_` and does not begin with a digit
       |
     3 | required: [task, run_id, task, 9x]
       |                                ^^
@@ -842,7 +842,7 @@ elements: []
     7 |   in: 3
       |   ^^
 
-    agent.yaml:8:3: error[invalid_name]: `b-c` is not the name of a variable; it is made of letters, digits and `_` and does not begin with a digit
+    agent.yaml:8:3: error[invalid_name]: `b-c` is not the name of a variable; it is made of letters of any script, digits and `_` and does not begin with a digit
       |
     8 |   b-c: 3
       |   ^^^
@@ -996,8 +996,8 @@ elements:
     type: folder_analyzer
     settings:
       operations:
-        - { operation_type: analyse_folder, path: 3 }
-        - { path: [a, 4], max_depth: "x$var{run_id}" }
+        - { operation_type: analyse_folder, path: {} }
+        - { path: [a, {}], max_depth: "x$var{run_id}" }
         - { operation_type: "$var{run_id}", max_depth: "$var{run_id}", content_read_mode: "a$var{run_id}" }
         - { operation_type: find_files, max_depth: -1, content_read_mode: ful }
         - { operation_type: find_files, max_depth: 1.0, depth: 3 }
@@ -1007,29 +1007,29 @@ elements:
     assert_snapshot!(told(yaml), @r#"
     agent.yaml:8:29: error[wrong_value]: expected one of `analyze_folder`, `find_files`, `analyze_file`, found the text `analyse_folder`
       |
-    8 |         - { operation_type: analyse_folder, path: 3 }
+    8 |         - { operation_type: analyse_folder, path: {} }
       |                             ^^^^^^^^^^^^^^
       = hint: did you mean `analyze_folder`?
 
-    agent.yaml:8:51: error[wrong_type]: expected a text or a list, found `3`
+    agent.yaml:8:51: error[wrong_type]: expected a text or a list, found a mapping
       |
-    8 |         - { operation_type: analyse_folder, path: 3 }
-      |                                                   ^
+    8 |         - { operation_type: analyse_folder, path: {} }
+      |                                                   ^^^
 
     agent.yaml:9:11: error[missing_key]: the key `operation_type` is missing
       |
-    9 |         - { path: [a, 4], max_depth: "x$var{run_id}" }
-      |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    9 |         - { path: [a, {}], max_depth: "x$var{run_id}" }
+      |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    agent.yaml:9:23: error[wrong_type]: expected a text, found `4`
+    agent.yaml:9:23: error[wrong_type]: expected a text, found a mapping
       |
-    9 |         - { path: [a, 4], max_depth: "x$var{run_id}" }
-      |                       ^
+    9 |         - { path: [a, {}], max_depth: "x$var{run_id}" }
+      |                       ^^
 
-    agent.yaml:9:38: error[wrong_type]: expected a whole number, found a text with placeholders
+    agent.yaml:9:39: error[wrong_type]: expected a whole number, found a text with placeholders
       |
-    9 |         - { path: [a, 4], max_depth: "x$var{run_id}" }
-      |                                      ^^^^^^^^^^^^^^^^
+    9 |         - { path: [a, {}], max_depth: "x$var{run_id}" }
+      |                                       ^^^^^^^^^^^^^^^^
       = hint: a text that is exactly one placeholder keeps the type of its value
 
     agent.yaml:11:52: error[wrong_value]: expected at least 0, found `-1`
@@ -1069,7 +1069,7 @@ kind: flow
 elements:
   - node: a
     type: command
-    settings: { commands: ls, env_vars: { A: 1 }, timeout: [] }
+    settings: { commands: ls, env_vars: { A: [] }, timeout: [] }
   - node: b
     type: file_operation
     settings:
@@ -1084,18 +1084,18 @@ elements:
     assert_snapshot!(told(yaml), @"
     agent.yaml:6:27: error[wrong_type]: expected a list, found the text `ls`
       |
-    6 |     settings: { commands: ls, env_vars: { A: 1 }, timeout: [] }
+    6 |     settings: { commands: ls, env_vars: { A: [] }, timeout: [] }
       |                           ^^
 
-    agent.yaml:6:46: error[wrong_type]: expected a text, found `1`
+    agent.yaml:6:46: error[wrong_type]: expected a text, found a list
       |
-    6 |     settings: { commands: ls, env_vars: { A: 1 }, timeout: [] }
-      |                                              ^
+    6 |     settings: { commands: ls, env_vars: { A: [] }, timeout: [] }
+      |                                              ^^^
 
-    agent.yaml:6:60: error[wrong_type]: expected a number, found a list
+    agent.yaml:6:61: error[wrong_type]: expected a number, found a list
       |
-    6 |     settings: { commands: ls, env_vars: { A: 1 }, timeout: [] }
-      |                                                            ^^^
+    6 |     settings: { commands: ls, env_vars: { A: [] }, timeout: [] }
+      |                                                             ^^^
 
     agent.yaml:11:19: error[wrong_value]: expected one of `create_file`, `delete_file`, found the text `create_flie`
        |

@@ -7,6 +7,7 @@ use dad_runner::{NodeError, Start};
 
 use super::AIModelNodeSettings;
 use super::call::node_error;
+use crate::tokens::estimated;
 
 /// The longest answer that is reckoned with, in tokens, where nothing says how long it may be.
 const USUAL_ANSWER: u64 = 4096;
@@ -88,10 +89,8 @@ pub(super) fn told(answered: &Result<ModelResponse, ModelError>) -> Option<Usage
     }
 }
 
-/// An upper bound of what a provider will count for a request: a token has about four letters of English, and hardly ever
-/// fewer than three bytes of any language.
+/// An upper bound of what a provider will count for a request.
 fn prompt_tokens(request: &ModelRequest) -> u64 {
-    const BYTES: u64 = 3;
     const MESSAGE: u64 = 8;
     let texts = request.system.iter().map(String::len);
     let messages = request.messages.iter();
@@ -108,7 +107,7 @@ fn prompt_tokens(request: &ModelRequest) -> u64 {
         .map_or(0, |schema| schema.to_string().len());
     let bytes: usize = texts.chain(told).chain(schemas).sum::<usize>() + schema;
     let files: u64 = messages.map(|message| message.files.len() as u64).sum();
-    (bytes as u64).div_ceil(BYTES) + MESSAGE * request.messages.len() as u64 + FILE * files
+    estimated(bytes) as u64 + MESSAGE * request.messages.len() as u64 + FILE * files
 }
 
 /// Refuses models that must not be asked, and a budget of money for models whose price is not known.

@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 
 use super::content::{Contents, metadata};
 use super::drawing::Drawing;
+use super::operation::Ignored;
+use super::patterns::Why;
 use super::place::Ground;
 use super::walk::{MAX_LEVELS, Spot, Visit};
 use super::{FolderAnalysisOperation, MAX_ERRORS};
@@ -27,6 +29,7 @@ pub(super) struct Analysis<'a, 'b> {
     drawing: Option<Drawing>,
     /// The directories that are open, the outermost first.
     frames: Vec<Frame>,
+    ignored: Option<Ignored>,
     errors: Vec<String>,
 }
 
@@ -67,6 +70,7 @@ pub(super) struct Analysed {
     pub(super) tree: Value,
     pub(super) drawing: Option<Drawing>,
     pub(super) tally: Tally,
+    pub(super) ignored: Option<Ignored>,
     pub(super) errors: Vec<String>,
 }
 
@@ -91,6 +95,7 @@ impl<'a, 'b> Analysis<'a, 'b> {
             contents,
             drawing,
             frames: Vec::new(),
+            ignored: Ignored::wanted(operation),
             errors: Vec::new(),
         };
         let frame = analysis.frame(start);
@@ -215,6 +220,7 @@ impl<'a, 'b> Analysis<'a, 'b> {
             tree,
             tally,
             drawing: self.drawing,
+            ignored: self.ignored,
             errors: self.errors,
         }
     }
@@ -287,6 +293,12 @@ impl Visit for Analysis<'_, '_> {
         }
         if at.depth <= self.levels.saturating_add(1) {
             self.add(at);
+        }
+    }
+
+    fn left_out(&mut self, path: &Path, why: &Why) {
+        if let Some(ignored) = &mut self.ignored {
+            ignored.add(self.ground, path, self.with_root, why);
         }
     }
 

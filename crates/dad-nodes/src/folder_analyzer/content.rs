@@ -1,8 +1,8 @@
 //! What is told of one file.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, Read, Take};
+use std::io::{self, Read};
+use std::path::Path;
 use std::time::SystemTime;
 
 use dad_core::Timestamp;
@@ -13,20 +13,27 @@ use serde_json::{Map, Value, json};
 use super::language::Language;
 use super::media::media_type;
 use super::outline::Outliner;
-use super::words::{WordCounter, Words};
-use super::{ContentExclusion, ContentReadMode, FolderAnalysisOperation};
+use super::room::{Amount, Room};
+use super::words::WordCounter;
+use super::{ContentExclusion, ContentReadMode, FolderAnalysisOperation, generated, notebook};
 
 /// Files above this size, in bytes, are named and not read by default.
 const MAX_FILE_SIZE: u64 = 1 << 20;
 
-/// How many words a preview holds at most.
-const PREVIEW_WORDS: usize = 100;
+/// How much a preview, and what is kept of a generated file, holds at most.
+const PREVIEW: Amount = Amount {
+    words: 100,
+    ..Amount::ALL
+};
 
 /// How many lines a preview holds at most.
 const PREVIEW_LINES: usize = 5;
 
 /// How many bytes at the beginning of a file tell whether it is text.
 const SNIFFED: usize = 8000;
+
+/// How many bytes at the beginning of a file tell whether it is generated.
+const SAMPLE: u64 = 64 << 10;
 
 /// How much is read at once of a file that is not kept.
 const PIECE: usize = 64 << 10;
@@ -35,10 +42,11 @@ const PIECE: usize = 64 << 10;
 pub(super) struct Contents<'a> {
     mode: ContentReadMode,
     exclusions: &'a [ContentExclusion],
-    limit: u64,
+    limit: Option<u64>,
     primary: bool,
     stats: bool,
-    pub(super) words: Words,
+    detects: bool,
+    pub(super) room: Room,
     outliner: Outliner<'a>,
     piece: Vec<u8>,
 }
@@ -51,6 +59,16 @@ pub(super) struct Facts {
     pub(super) error: Option<String>,
 }
 
+/// What a file is, beyond text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Made {
+    /// By a person.
+    ByHand,
+    /// By a program, and what it is.
+    Generated(&'static str),
+    Notebook,
+}
+
 /// What was read of a file.
 enum Loaded {
     Text {
@@ -58,7 +76,7 @@ enum Loaded {
         is_whole: bool,
         words: Option<usize>,
     },
-    NotText,
+    NotText(&'static str),
 }
 
 impl<'a> Contents<'a> {
@@ -66,10 +84,11 @@ impl<'a> Contents<'a> {
         Self {
             mode,
             exclusions: &operation.content_exclusions,
-            limit: operation.max_file_size.unwrap_or(MAX_FILE_SIZE),
+            limit: operation.max_file_size,
             primary: operation.include_primary_meta.unwrap_or(false),
             stats: operation.include_stats_and_meta.unwrap_or(false),
-            words: Words::new(operation.max_words_per_file, operation.max_total_words),
+            detects: operation.detect_generated.unwrap_or(false),
+            room: Room::new(operation),
             outliner: Outliner::new(operation.content_structure_detail_level.unwrap_or_default(), stop),
             piece: Vec::new(),
         }
@@ -136,26 +155,43 @@ impl<'a> Contents<'a> {
         if self.primary {
             info.insert("mime_type".into(), media_type(name).into());
         }
+        let mut made = self.made_by_name(name);
+        let used_up = self.room.used_up();
         let wanted = self.mode != ContentReadMode::None;
-        let keeps = wanted && !self.words.are_used_up();
-        if wanted && !keeps {
-            let left_out = format!("the {} words of `max_total_words` are used up", self.words.read);
+        let keeps = wanted && used_up.is_none();
+        if let Some(left_out) = used_up.filter(|_| wanted) {
             info.insert("content_left_out".into(), left_out.into());
         }
         if !keeps && !self.primary {
+            tell_made(made, info);
             return Ok(facts);
         }
-        let Some((file, len)) = dir.open_regular(name).map_err(|error| error.source)? else {
+        let Some((mut file, len)) = dir.open_regular(name).map_err(|error| error.source)? else {
             return Err(io::Error::other("it is no longer a regular file"));
         };
         facts.size = len;
-        if len > self.limit {
-            info.insert("content_left_out".into(), self.too_large(&len.to_string()).into());
+        let limit = self.limit(made);
+        if len > limit {
+            let left_out = format!("{len} bytes are more than `max_file_size` {limit}");
+            info.insert("content_left_out".into(), left_out.into());
+            tell_made(made, info);
             return Ok(facts);
         }
-        match self.load(file, len, keeps)? {
-            Loaded::NotText => {
-                info.insert("content_left_out".into(), "the file is not text".into());
+        // Files of the system itself say that they are empty; of them as much is read as of any other.
+        let len = if len == 0 { limit } else { len };
+        let mut beginning = Vec::new();
+        if self.detects && made == Made::ByHand {
+            Read::by_ref(&mut file)
+                .take(len.min(SAMPLE))
+                .read_to_end(&mut beginning)?;
+            made = generated::by_beginning(name, &beginning).map_or(made, Made::Generated);
+        }
+        tell_made(made, info);
+        let rest = len - u64::try_from(beginning.len()).unwrap_or(len).min(len);
+        let all = beginning.as_slice().chain(file.take(rest));
+        match self.load(all, len, keeps, made)? {
+            Loaded::NotText(why) => {
+                info.insert("content_left_out".into(), why.into());
                 self.tell_primary(false, None, info);
             }
             Loaded::Text {
@@ -166,7 +202,7 @@ impl<'a> Contents<'a> {
                 facts.words = words.unwrap_or(0);
                 self.tell_primary(true, words, info);
                 if keeps {
-                    self.keep(name, bytes, is_whole, info, &mut facts);
+                    self.keep(name, bytes, is_whole, made, info, &mut facts);
                 }
             }
         }
@@ -182,30 +218,49 @@ impl<'a> Contents<'a> {
         }
     }
 
-    fn too_large(&self, len: &str) -> String {
-        format!("{len} bytes are more than `max_file_size` {}", self.limit)
+    /// What a file is, as far as its name says it.
+    fn made_by_name(&self, name: &OsStr) -> Made {
+        if !self.detects {
+            return Made::ByHand;
+        }
+        if Path::new(name)
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("ipynb"))
+        {
+            return Made::Notebook;
+        }
+        generated::by_name(name).map_or(Made::ByHand, Made::Generated)
     }
 
-    /// How many words are kept of the beginning of a file; nothing if all of it is needed to know.
-    fn prefix(&self) -> Option<usize> {
-        match self.mode {
-            ContentReadMode::Preview => Some(self.words.left().min(PREVIEW_WORDS)),
-            ContentReadMode::Full if self.exclusions.is_empty() => {
-                Some(self.words.left()).filter(|words| *words != usize::MAX)
+    /// The size above which a file is not read.
+    fn limit(&self, made: Made) -> u64 {
+        let usual = match made {
+            Made::Notebook => notebook::MAX_NOTEBOOK,
+            Made::ByHand | Made::Generated(_) => MAX_FILE_SIZE,
+        };
+        self.limit.unwrap_or(usual)
+    }
+
+    /// How much is kept of the beginning of a file; nothing if all of it is needed to know.
+    fn prefix(&self, made: Made) -> Option<Amount> {
+        let left = self.room.left();
+        match (made, self.mode) {
+            (Made::Notebook, _) => None,
+            (Made::Generated(_), _) | (_, ContentReadMode::Preview) => Some(left.min(PREVIEW)),
+            (_, ContentReadMode::Full) if self.exclusions.is_empty() => {
+                Some(left).filter(|left| !left.is_all())
             }
-            ContentReadMode::Full | ContentReadMode::Structure | ContentReadMode::None => None,
+            (_, ContentReadMode::Full | ContentReadMode::Structure | ContentReadMode::None) => None,
         }
     }
 
     /// Reads a file as long as it was when it was opened: all of it at once if all of it is kept, else in pieces.
-    fn load(&mut self, file: File, len: u64, keeps: bool) -> io::Result<Loaded> {
-        // Files of the system itself say that they are empty; of them as much is read as of any other.
-        let len = if len == 0 { self.limit } else { len };
-        let mut file = file.take(len);
-        if keeps && self.prefix().is_none() {
-            return self.load_whole(file);
+    fn load(&mut self, mut file: impl Read, len: u64, keeps: bool, made: Made) -> io::Result<Loaded> {
+        let prefix = self.prefix(made);
+        if keeps && prefix.is_none() {
+            return self.load_whole(file, Some(len).filter(|len| *len < self.limit(made)));
         }
-        let most = if keeps { self.prefix().unwrap_or(0) } else { 0 };
+        let most = prefix.filter(|_| keeps);
         let mut counter = WordCounter::default();
         let (mut kept, mut keeping, mut seen) = (Vec::new(), keeps, false);
         self.piece.resize(PIECE, 0);
@@ -216,13 +271,13 @@ impl<'a> Contents<'a> {
                 break;
             }
             if !seen && is_binary(piece) {
-                return Ok(Loaded::NotText);
+                return Ok(Loaded::NotText(not_text(piece)));
             }
             seen = true;
             counter.feed(piece);
             if keeping {
                 kept.extend_from_slice(piece);
-                keeping = counter.words <= most;
+                keeping = most.is_some_and(|most| counter.words <= most.words && kept.len() <= most.bytes);
             }
             if !keeping && !self.primary {
                 break;
@@ -236,15 +291,15 @@ impl<'a> Contents<'a> {
         })
     }
 
-    fn load_whole(&self, mut file: Take<File>) -> io::Result<Loaded> {
+    fn load_whole(&self, mut file: impl Read, len: Option<u64>) -> io::Result<Loaded> {
         let mut bytes = Vec::new();
-        if file.limit() < self.limit {
-            let capacity = usize::try_from(file.limit()).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        if let Some(len) = len {
+            let capacity = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
             bytes.try_reserve_exact(capacity)?;
         }
         file.read_to_end(&mut bytes)?;
         if is_binary(&bytes) {
-            return Ok(Loaded::NotText);
+            return Ok(Loaded::NotText(not_text(&bytes)));
         }
         let words = self.primary.then(|| {
             let mut counter = WordCounter::default();
@@ -262,7 +317,8 @@ impl<'a> Contents<'a> {
         &mut self,
         name: &OsStr,
         bytes: Vec<u8>,
-        is_whole: bool,
+        mut is_whole: bool,
+        made: Made,
         info: &mut Map<String, Value>,
         facts: &mut Facts,
     ) {
@@ -274,25 +330,36 @@ impl<'a> Contents<'a> {
             }
             String::from_utf8_lossy(error.as_bytes()).into_owned()
         });
+        let mut wrong = |reason: String, text: String| {
+            info.insert("error".into(), reason.clone().into());
+            facts.error = Some(reason);
+            text
+        };
+        let text = match made {
+            Made::Notebook => notebook::as_text(&text)
+                .unwrap_or_else(|reason| wrong(format!("the file is no notebook: {reason}"), text)),
+            Made::ByHand | Made::Generated(_) => text,
+        };
         let language = Language::of(name);
-        let (field, text, most) = match self.mode {
-            ContentReadMode::Preview => ("content_preview", first_lines(text), PREVIEW_WORDS),
-            ContentReadMode::Structure => match self.outliner.outline(language, &text) {
-                Ok(Some(outline)) => ("content_structure", outline, usize::MAX),
-                Ok(None) => ("content", text, usize::MAX),
-                Err(reason) => {
-                    info.insert("error".into(), reason.into());
-                    facts.error = Some(reason.to_owned());
-                    ("content", text, usize::MAX)
-                }
+        let (field, text, most) = match (made, self.mode) {
+            (_, ContentReadMode::Preview) => (super::PREVIEW, first_lines(text), PREVIEW),
+            (Made::Generated(_), _) => {
+                let beginning = first_lines(text.clone());
+                is_whole &= beginning.len() == text.len();
+                ("content", beginning, PREVIEW)
+            }
+            (_, ContentReadMode::Structure) => match self.outliner.outline(language, &text) {
+                Ok(Some(outline)) => ("content_structure", outline, Amount::ALL),
+                Ok(None) => ("content", text, Amount::ALL),
+                Err(reason) => ("content", wrong(reason.to_owned(), text), Amount::ALL),
             },
-            ContentReadMode::Full | ContentReadMode::None => (
+            (_, ContentReadMode::Full | ContentReadMode::None) => (
                 "content",
                 self.outliner.strip(language, text, self.exclusions),
-                usize::MAX,
+                Amount::ALL,
             ),
         };
-        let taken = self.words.take(&text, most);
+        let taken = self.room.take(&text, most);
         let truncated = !taken.is_whole || (!is_whole && self.mode != ContentReadMode::Preview);
         let kept = taken.text.len();
         let mut text = text;
@@ -311,8 +378,25 @@ fn look(dir: &Dir, name: &OsStr) -> io::Result<Look> {
         .ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
+/// Tells what a file is that no person wrote as it is.
+fn tell_made(made: Made, info: &mut Map<String, Value>) {
+    match made {
+        Made::ByHand => {}
+        Made::Generated(what) => drop(info.insert("generated".into(), what.into())),
+        Made::Notebook => drop(info.insert("notebook".into(), true.into())),
+    }
+}
+
 fn is_binary(beginning: &[u8]) -> bool {
     beginning[..beginning.len().min(SNIFFED)].contains(&0)
+}
+
+/// Why what has a NUL byte is not read.
+fn not_text(beginning: &[u8]) -> &'static str {
+    match beginning {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "the file is text in UTF-16, and only UTF-8 is read",
+        _ => "the file is not text",
+    }
 }
 
 fn first_lines(mut text: String) -> String {

@@ -9,9 +9,14 @@ use serde_json::{Map, Value, json};
 use super::analysis::{Analysis, Tally};
 use super::content::Contents;
 use super::drawing::Drawing;
+use super::patterns::Why;
 use super::place::{Ground, Place, text_of};
 use super::walk::{MAX_LEVELS, Spot, Visit};
 use super::{ContentReadMode, FolderAnalysisOperation, FolderOperationType, MAX_ERRORS, visit};
+use crate::tokens::estimated;
+
+/// How many entries that are left out one operation lists.
+const MAX_IGNORED: usize = 1000;
 
 /// What an operation comes to.
 pub(super) struct Looked {
@@ -30,8 +35,46 @@ struct Found {
     file: Option<Value>,
     files: Option<Vec<Value>>,
     drawing: Option<String>,
+    ignored: Option<Ignored>,
     errors: Vec<String>,
     tally: Tally,
+}
+
+/// What is left out, as far as it is told.
+#[derive(Default)]
+pub(super) struct Ignored {
+    told: Vec<Value>,
+    count: usize,
+}
+
+impl Ignored {
+    /// A list, if the operation asks for one.
+    pub(super) fn wanted(operation: &FolderAnalysisOperation) -> Option<Self> {
+        operation.why_ignored.unwrap_or(false).then(Self::default)
+    }
+
+    pub(super) fn add(&mut self, ground: &Ground, path: &Path, with_root: bool, why: &Why) {
+        self.count += 1;
+        if self.told.len() < MAX_IGNORED {
+            let mut told = Map::new();
+            told.insert("path".into(), ground.shown(path, with_root).0.into());
+            told.extend(why.told(ground));
+            self.told.push(told.into());
+        }
+    }
+
+    fn extend(&mut self, other: Self) {
+        self.count += other.count;
+        self.told.extend(other.told);
+        self.told.truncate(MAX_IGNORED);
+    }
+
+    fn fill(self, result: &mut Value) {
+        if self.count > self.told.len() {
+            result["ignored_count"] = self.count.into();
+        }
+        result["why_ignored"] = self.told.into();
+    }
 }
 
 impl Looked {
@@ -58,7 +101,7 @@ impl Looked {
             }
         }
         errors.truncate(MAX_ERRORS);
-        let words_read = contents.words.read;
+        let words_read = contents.room.read.words;
         let mut result = json!({
             "operation_type": operation.operation_type.as_str(),
             "path": match &operation.path {
@@ -73,6 +116,11 @@ impl Looked {
         fill(&mut result, found, paths.len() > 1);
         if reads(operation.operation_type) {
             result["words_read"] = words_read.into();
+            if contents.room.tells_bytes {
+                let bytes = contents.room.read.bytes;
+                result["bytes_read"] = bytes.into();
+                result["tokens_read"] = estimated(bytes).into();
+            }
         }
         Self {
             result,
@@ -87,7 +135,11 @@ impl Looked {
 /// Puts what was found into the result: as it is for one path, as lists for several.
 fn fill(result: &mut Value, found: Vec<(&str, Found)>, several: bool) {
     let (mut analyses, mut infos, mut files, mut drawings) = (Vec::new(), Vec::new(), None, Vec::new());
+    let mut ignored: Option<Ignored> = None;
     for (path, one) in found {
+        if let Some(more) = one.ignored {
+            ignored.get_or_insert_default().extend(more);
+        }
         analyses.extend(one.analysis);
         infos.extend(one.file);
         if let Some(more) = one.files {
@@ -110,6 +162,9 @@ fn fill(result: &mut Value, found: Vec<(&str, Found)>, several: bool) {
     }
     if let Some(files) = files {
         result["files_found"] = files.into();
+    }
+    if let Some(ignored) = ignored {
+        ignored.fill(result);
     }
     if !drawings.is_empty() {
         result["tree_diagram"] = drawings.join("\n\n").into();
@@ -160,12 +215,14 @@ fn look(
                 ground,
                 with_root,
                 files: Vec::new(),
+                ignored: Ignored::wanted(operation),
                 errors: Vec::new(),
             };
             let levels = operation.max_depth.unwrap_or(MAX_LEVELS);
             walk_or_one(ground, path, &place, operation, levels, stop, &mut names)?;
             Ok(Found {
                 files: Some(names.files),
+                ignored: names.ignored,
                 errors: names.errors,
                 ..Found::default()
             })
@@ -174,6 +231,7 @@ fn look(
             let mut drawn = Drawn {
                 drawing: drawing(operation),
                 ground,
+                ignored: Ignored::wanted(operation),
                 errors: Vec::new(),
             };
             let levels = drawn.drawing.levels();
@@ -181,6 +239,7 @@ fn look(
             let drawing = Some(drawn.drawing.draw(&name_of(&place, path)));
             Ok(Found {
                 drawing,
+                ignored: drawn.ignored,
                 errors: drawn.errors,
                 ..Found::default()
             })
@@ -222,6 +281,7 @@ fn folder(
         drawing: analysed
             .drawing
             .map(|drawing| drawing.draw(&name_of(place, path))),
+        ignored: analysed.ignored,
         errors: analysed.errors,
         tally: analysed.tally,
         ..Found::default()
@@ -299,6 +359,7 @@ struct Names<'a> {
     ground: &'a Ground,
     with_root: bool,
     files: Vec<Value>,
+    ignored: Option<Ignored>,
     errors: Vec<String>,
 }
 
@@ -314,6 +375,12 @@ impl Visit for Names<'_> {
         }
     }
 
+    fn left_out(&mut self, path: &Path, why: &Why) {
+        if let Some(ignored) = &mut self.ignored {
+            ignored.add(self.ground, path, self.with_root, why);
+        }
+    }
+
     fn problem(&mut self, path: &Path, message: String) {
         problem(self.ground, &mut self.errors, path, &message);
     }
@@ -323,6 +390,7 @@ impl Visit for Names<'_> {
 struct Drawn<'a> {
     drawing: Drawing,
     ground: &'a Ground,
+    ignored: Option<Ignored>,
     errors: Vec<String>,
 }
 
@@ -339,6 +407,12 @@ impl Visit for Drawn<'_> {
 
     fn entry(&mut self, at: &Spot<'_>) {
         self.drawing.add(at);
+    }
+
+    fn left_out(&mut self, path: &Path, why: &Why) {
+        if let Some(ignored) = &mut self.ignored {
+            ignored.add(self.ground, path, false, why);
+        }
     }
 
     fn problem(&mut self, path: &Path, message: String) {

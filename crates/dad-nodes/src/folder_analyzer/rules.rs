@@ -1,29 +1,26 @@
 //! What is left out of a walk.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read};
 use std::path::Path;
 
 use dad_fs::{Dir, EntryKind};
-use dad_run::git_common_dir;
-use dad_runner::NodeError;
-use ignore::Match;
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use dad_runner::{NodeError, Stop};
+use gix_ignore::glob::pattern::Case;
 
 use super::FolderAnalysisOperation;
+use super::patterns::{Patterns, Verdict, Why};
 use super::place::{Ground, is_git};
-
-/// Longest file of patterns that is read.
-const MAX_PATTERNS: u64 = 1 << 20;
+use super::repository::{Asking, Repository};
 
 /// The rules of one operation, and those of the directories on the way to where the walk is.
-pub(super) struct Rules {
+pub(super) struct Rules<'a> {
     hidden: bool,
     respect: bool,
-    excludes: Option<Gitignore>,
-    additional: Vec<Gitignore>,
+    excludes: Option<Patterns>,
+    additional: Vec<Patterns>,
     /// The outermost first.
     levels: Vec<Level>,
+    stop: &'a Stop,
     /// Rules that could not be read.
     pub(super) problems: Vec<String>,
 }
@@ -31,26 +28,42 @@ pub(super) struct Rules {
 /// What the files in one directory say.
 #[derive(Default)]
 struct Level {
-    ignore: Option<Gitignore>,
-    git: Option<Gitignore>,
-    exclude: Option<Gitignore>,
-    is_repository: bool,
+    ignore: Option<Patterns>,
+    git: Option<Patterns>,
+    repository: Option<Repository>,
+    /// Why the directory itself is ignored, where it is looked into for what git tracks in it: nothing else of it is seen.
+    ignored: Option<Why>,
 }
 
-impl Rules {
+/// What becomes of an entry.
+#[derive(Debug, PartialEq)]
+pub(super) enum Fate {
+    /// It is seen.
+    Seen,
+    /// A directory of which only what git tracks is seen.
+    OnlyTracked(Why),
+    /// It is not seen.
+    LeftOut(Why),
+    /// Git's own data, about which nothing is said.
+    Git,
+}
+
+impl<'a> Rules<'a> {
     /// The rules for a walk that begins at `start`.
     pub(super) fn new(
         ground: &Ground,
         start: &Path,
         operation: &FolderAnalysisOperation,
+        stop: &'a Stop,
     ) -> Result<Self, NodeError> {
         let respect = operation.respect_gitignore.unwrap_or(true);
         let mut rules = Self {
             hidden: operation.include_hidden.unwrap_or(false),
             respect,
-            excludes: excludes(start, &operation.exclude_patterns)?,
+            excludes: Patterns::of_setting(start, "exclude_patterns", &operation.exclude_patterns),
             additional: Vec::new(),
             levels: Vec::new(),
+            stop,
             problems: Vec::new(),
         };
         if respect {
@@ -73,11 +86,17 @@ impl Rules {
         };
         let place = ground.place(path)?;
         let (dir, name) = place.parent()?;
-        let text = read(&dir, name).map_err(|error| wrong(error.to_string()))?;
         let own = place.path.parent().unwrap_or(&place.path);
         let root = if start.starts_with(own) { own } else { &ground.base };
-        let matcher = self.parse(root, &place.path, &text);
-        self.additional.extend(matcher);
+        let mut problems = Vec::new();
+        if dir.kind(name)?.is_none() {
+            return Err(wrong("it does not exist".to_owned()));
+        }
+        let patterns = asking(self.stop, &mut problems).patterns(&dir, name, root, &place.path);
+        if let Some(problem) = problems.pop() {
+            return Err(wrong(problem));
+        }
+        self.additional.extend(patterns);
         Ok(())
     }
 
@@ -87,16 +106,25 @@ impl Rules {
         self.levels.push(level.unwrap_or_default());
     }
 
-    /// Takes the rules of a directory that the walk goes into.
-    pub(super) fn enter(&mut self, dir: &Dir, path: &Path, names: &[(OsString, EntryKind)]) {
-        let level = if self.respect {
-            self.level(dir, path, |name| {
+    /// Takes the rules of a directory that the walk goes into; of an ignored one only what git tracks is seen.
+    pub(super) fn enter(
+        &mut self,
+        dir: &Dir,
+        path: &Path,
+        names: &[(OsString, EntryKind)],
+        ignored: Option<Why>,
+    ) {
+        let mut level = Level::default();
+        if self.respect {
+            level = self.level(dir, path, |name| {
                 let found = names.binary_search_by(|(other, _)| other.as_os_str().cmp(OsStr::new(name)));
                 found.is_ok()
-            })
-        } else {
-            Level::default()
-        };
+            });
+        }
+        if level.repository.is_none() {
+            let around = self.levels.last().and_then(|level| level.ignored.clone());
+            level.ignored = ignored.or(around);
+        }
         self.levels.push(level);
     }
 
@@ -105,142 +133,139 @@ impl Rules {
         self.levels.pop();
     }
 
-    /// Whether an entry is not to be seen.
-    pub(super) fn leaves_out(&self, path: &Path, name: &OsStr, is_dir: bool) -> bool {
+    /// What becomes of an entry of the directory that the walk went into last.
+    pub(super) fn fate(&mut self, path: &Path, name: &OsStr, is_dir: bool) -> Fate {
         if is_git(name) {
-            return true;
+            return Fate::Git;
         }
         let excluded = self.excludes.as_ref();
-        if excluded.is_some_and(|excludes| excludes.matched(path, is_dir).is_ignore()) {
-            return true;
+        let excluded = excluded.and_then(|patterns| patterns.verdict(path, is_dir, Case::Sensitive));
+        if let Some(verdict) = excluded.filter(|verdict| verdict.is_ignored) {
+            return Fate::LeftOut(verdict.why());
         }
-        match self.said(path, is_dir) {
-            Match::Ignore(()) => true,
-            Match::Whitelist(()) => false,
-            Match::None => !self.hidden && name.as_encoded_bytes().first() == Some(&b'.'),
+        self.learn();
+        let ignored = self.levels.last().and_then(|level| level.ignored.clone());
+        let said = match (&ignored, self.said(path, is_dir)) {
+            (_, Said::Ignored(why)) => Said::Ignored(why),
+            (Some(why), _) => Said::IgnoredByGit(why.clone()),
+            (None, said) => said,
+        };
+        match said {
+            Said::Ignored(why) => Fate::LeftOut(why),
+            Said::IgnoredByGit(why) if !self.tracks(path, is_dir) => Fate::LeftOut(why),
+            Said::Nothing | Said::IgnoredByGit(_) if !self.hidden && is_hidden(name) => {
+                Fate::LeftOut(Why::Setting("include_hidden".to_owned()))
+            }
+            Said::IgnoredByGit(why) if is_dir => Fate::OnlyTracked(why),
+            Said::IgnoredByGit(_) | Said::Kept | Said::Nothing => Fate::Seen,
         }
     }
 
     /// What the files of patterns say: `.ignore` before `.gitignore`, the innermost first, git's only up to the repository.
-    fn said(&self, path: &Path, is_dir: bool) -> Match<()> {
-        let of = |matcher: &Option<Gitignore>| match matcher {
-            Some(matcher) => matcher.matched(path, is_dir).map(|_| ()),
-            None => Match::None,
+    fn said(&self, path: &Path, is_dir: bool) -> Said {
+        let of = |patterns: &'_ Option<Patterns>, case| -> Option<Said> {
+            Some(Said::of(&patterns.as_ref()?.verdict(path, is_dir, case)?))
         };
-        let (mut ignore, mut git, mut exclude) = (Match::None, Match::None, Match::None);
-        let mut saw_repository = false;
-        for level in self.levels.iter().rev() {
-            ignore = ignore.or(of(&level.ignore));
-            if !saw_repository {
-                git = git.or(of(&level.git));
-                exclude = exclude.or(of(&level.exclude));
-            }
-            saw_repository |= level.is_repository;
+        let mut levels = self.levels.iter().rev();
+        if let Some(said) = levels.find_map(|level| of(&level.ignore, Case::Sensitive)) {
+            return said;
         }
-        let mut said = ignore.or(git).or(exclude);
-        for matcher in &self.additional {
-            said = said.or(matcher.matched(path, is_dir).map(|_| ()));
+        let repository = self.levels.iter().rposition(|level| level.repository.is_some());
+        let inside = &self.levels[repository.unwrap_or(0)..];
+        let repository = inside.first().and_then(|level| level.repository.as_ref());
+        let case = repository.map(Repository::case).unwrap_or_default();
+        let in_tree = inside.iter().rev().find_map(|level| of(&level.git, case));
+        let private = || {
+            let mut excludes = repository?.excludes().iter();
+            Some(Said::of(
+                &excludes.find_map(|patterns| patterns.verdict(path, is_dir, case))?,
+            ))
+        };
+        if let Some(said) = in_tree.or_else(private) {
+            return said.by_git();
         }
-        said
+        let mut additional = self.additional.iter();
+        let verdict = additional.find_map(|patterns| patterns.verdict(path, is_dir, Case::Sensitive));
+        verdict.map_or(Said::Nothing, |verdict| Said::of(&verdict))
+    }
+
+    /// Finds out what is private to the repository that the walk is in.
+    fn learn(&mut self) {
+        let Self {
+            levels,
+            stop,
+            problems,
+            ..
+        } = self;
+        if let Some(repository) = innermost(levels) {
+            repository.learn(&mut asking(stop, problems));
+        }
+    }
+
+    fn tracks(&mut self, path: &Path, is_dir: bool) -> bool {
+        let Self {
+            levels,
+            stop,
+            problems,
+            ..
+        } = self;
+        innermost(levels)
+            .is_some_and(|repository| repository.tracks(path, is_dir, &mut asking(stop, problems)))
     }
 
     fn level(&mut self, dir: &Dir, path: &Path, has: impl Fn(&str) -> bool) -> Level {
-        let mut level = Level {
-            is_repository: has(".git") && matches!(dir.kind(".git"), Ok(Some(_))),
-            ..Level::default()
-        };
+        let mut level = Level::default();
+        let mut asking = asking(self.stop, &mut self.problems);
         if has(".ignore") {
-            level.ignore = self.file(dir, path, ".ignore");
+            level.ignore = asking.patterns(dir, OsStr::new(".ignore"), path, &path.join(".ignore"));
         }
         if has(".gitignore") {
-            level.git = self.file(dir, path, ".gitignore");
+            level.git = asking.patterns(dir, OsStr::new(".gitignore"), path, &path.join(".gitignore"));
         }
-        if level.is_repository {
-            level.exclude = match dir.kind(".git") {
-                Ok(Some(EntryKind::Dir)) => self.file(dir, path, ".git/info/exclude"),
-                // A linked working tree or a submodule.
-                _ => git_common_dir(path).and_then(|git| {
-                    self.file_at(&git, path, &git.path().join("info/exclude"), "info/exclude")
-                }),
-            };
+        if has(".git") {
+            level.repository = Repository::at(path);
         }
         level
     }
+}
 
-    fn file(&mut self, dir: &Dir, path: &Path, name: &str) -> Option<Gitignore> {
-        self.file_at(dir, path, &path.join(name), name)
-    }
+/// What the files of patterns say of an entry.
+#[derive(Debug)]
+enum Said {
+    Nothing,
+    Kept,
+    Ignored(Why),
+    /// Which holds for what git does not track.
+    IgnoredByGit(Why),
+}
 
-    /// The rules of a file in `dir` for what lies below `root`.
-    fn file_at(&mut self, dir: &Dir, root: &Path, file: &Path, name: &str) -> Option<Gitignore> {
-        match read(dir, OsStr::new(name)) {
-            Ok(text) => self.parse(root, file, &text),
-            Err(error) if is_absent(&error) => None,
-            Err(error) => {
-                let message = format!("the rules in `{}` do not count: {error}", file.display());
-                self.problems.push(message);
-                None
-            }
+impl Said {
+    fn of(verdict: &Verdict<'_>) -> Self {
+        match verdict.is_ignored {
+            true => Self::Ignored(verdict.why()),
+            false => Self::Kept,
         }
     }
 
-    fn parse(&mut self, root: &Path, file: &Path, text: &str) -> Option<Gitignore> {
-        let mut builder = GitignoreBuilder::new(root);
-        for line in text.trim_start_matches('\u{feff}').lines() {
-            if let Err(error) = builder.add_line(Some(file.to_path_buf()), &braces_as_text(line)) {
-                let message = format!("a rule in `{}` does not count: {error}", file.display());
-                self.problems.push(message);
-            }
+    fn by_git(self) -> Self {
+        match self {
+            Self::Ignored(why) => Self::IgnoredByGit(why),
+            other => other,
         }
-        let matcher = builder.build().ok()?;
-        (!matcher.is_empty()).then_some(matcher)
     }
 }
 
-/// A rule whose braces stand for themselves, as git reads them; the library takes them for alternatives.
-fn braces_as_text(rule: &str) -> String {
-    let (mut text, mut is_escaped, mut in_class) = (String::new(), false, false);
-    for c in rule.chars() {
-        match c {
-            _ if is_escaped => {}
-            '[' => in_class = true,
-            ']' => in_class = false,
-            '{' | '}' if !in_class => text.push('\\'),
-            _ => {}
-        }
-        text.push(c);
-        is_escaped = c == '\\' && !is_escaped;
-    }
-    text
+const fn asking<'a>(stop: &'a Stop, problems: &'a mut Vec<String>) -> Asking<'a> {
+    Asking { stop, problems }
 }
 
-fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
+fn innermost(levels: &mut [Level]) -> Option<&mut Repository> {
+    levels
+        .iter_mut()
+        .rev()
+        .find_map(|level| level.repository.as_mut())
 }
 
-fn excludes(start: &Path, patterns: &[String]) -> Result<Option<Gitignore>, NodeError> {
-    let wrong = |error: ignore::Error| NodeError::new("exclude_patterns", error.to_string()).permanent();
-    let mut builder = GitignoreBuilder::new(start);
-    for pattern in patterns {
-        builder.add_line(None, pattern).map_err(wrong)?;
-    }
-    let matcher = builder.build().map_err(wrong)?;
-    Ok((!matcher.is_empty()).then_some(matcher))
-}
-
-/// The text of a file of patterns. Nothing but a regular file is opened, which a pipe of that name would stop for ever.
-fn read(dir: &Dir, name: &OsStr) -> io::Result<String> {
-    let (file, _) = dir
-        .open_regular(name)
-        .map_err(|error| error.source)?
-        .ok_or_else(|| io::Error::other("it is not a regular file"))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_PATTERNS + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_PATTERNS {
-        return Err(io::Error::other("it has more than 1 MiB"));
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().first() == Some(&b'.')
 }

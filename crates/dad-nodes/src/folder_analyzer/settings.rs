@@ -65,6 +65,9 @@ pub struct FolderAnalysisOperation {
     /// Patterns, as in a `.gitignore`, of what is left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude_patterns: Vec<String>,
+    /// Whether results list what was left out, each with the rule or setting that says so; false by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_ignored: Option<bool>,
     /// Whether names that begin with a dot are looked at; false by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub include_hidden: Option<bool>,
@@ -78,12 +81,29 @@ pub struct FolderAnalysisOperation {
     /// Files above this size, in bytes, are named and not read; 1 MiB by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_file_size: Option<u64>,
-    /// Words read of each file.
+    /// Words read of each file. A word has 64 bytes at most; a character of Chinese, Japanese or Korean is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_words_per_file: Option<usize>,
     /// Words read of all files together; when they are used up, files are named and not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_total_words: Option<usize>,
+    /// Bytes read of each file, in UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes_per_file: Option<usize>,
+    /// Bytes read of all files together; when they are used up, files are named and not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_total_bytes: Option<usize>,
+    /// Tokens read of each file, estimated: one for every three bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens_per_file: Option<usize>,
+    /// Tokens read of all files together, estimated: one for every three bytes. When they are used up, files are named and
+    /// not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_total_tokens: Option<usize>,
+    /// Whether generated and minified files and lock files are recognised and shortened, and notebooks shown as their cells;
+    /// false by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detect_generated: Option<bool>,
     /// Whether words, media type and kind of files, and the numbers of files and directories are told; false by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub include_primary_meta: Option<bool>,

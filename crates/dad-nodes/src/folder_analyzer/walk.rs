@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use dad_fs::{Dir, EntryKind};
 use dad_runner::{NodeError, Stop};
 
-use super::rules::Rules;
+use super::patterns::Why;
+use super::rules::{Fate, Rules};
 
 /// Deepest level that is looked into, whatever is asked for: every level keeps a directory open.
 pub(super) const MAX_LEVELS: usize = 200;
@@ -33,6 +34,8 @@ pub(super) trait Visit {
     fn cut(&mut self, at: &Spot<'_>);
     /// Anything else.
     fn entry(&mut self, at: &Spot<'_>);
+    /// Something that a rule leaves out.
+    fn left_out(&mut self, path: &Path, why: &Why);
     /// Something that could not be read.
     fn problem(&mut self, path: &Path, message: String);
 }
@@ -41,7 +44,7 @@ pub(super) trait Visit {
 pub(super) fn walk(
     dir: &Dir,
     path: &Path,
-    rules: Rules,
+    rules: Rules<'_>,
     levels: usize,
     stop: &Stop,
     visit: &mut dyn Visit,
@@ -54,18 +57,25 @@ pub(super) fn walk(
         visit,
     };
     let mut path = path.to_path_buf();
-    walk.dir(dir, &mut path, 0)
+    walk.dir(dir, &mut path, 0, None)
 }
 
 struct Walk<'a> {
-    rules: Rules,
+    rules: Rules<'a>,
     levels: usize,
     stop: &'a Stop,
     visit: &'a mut dyn Visit,
 }
 
 impl Walk<'_> {
-    fn dir(&mut self, dir: &Dir, path: &mut PathBuf, depth: usize) -> Result<(), NodeError> {
+    /// Looks into a directory; of one that a rule leaves out only at what git tracks.
+    fn dir(
+        &mut self,
+        dir: &Dir,
+        path: &mut PathBuf,
+        depth: usize,
+        ignored: Option<Why>,
+    ) -> Result<(), NodeError> {
         let names = match dir.names() {
             Ok(names) => names,
             Err(error) => {
@@ -73,10 +83,7 @@ impl Walk<'_> {
                 return Ok(());
             }
         };
-        self.rules.enter(dir, path, &names);
-        for problem in std::mem::take(&mut self.rules.problems) {
-            self.visit.problem(path, problem);
-        }
+        self.rules.enter(dir, path, &names, ignored);
         for (name, kind) in &names {
             if self.stop.is_set() {
                 return Err(NodeError::new(
@@ -85,13 +92,24 @@ impl Walk<'_> {
                 ));
             }
             path.push(name);
-            if !self.rules.leaves_out(path, name, *kind == EntryKind::Dir) {
-                self.found(dir, name, *kind, path, depth + 1)?;
+            match self.rules.fate(path, name, *kind == EntryKind::Dir) {
+                Fate::Seen => self.found(dir, name, *kind, path, depth + 1, None)?,
+                Fate::OnlyTracked(why) => self.found(dir, name, *kind, path, depth + 1, Some(why))?,
+                Fate::LeftOut(why) => self.visit.left_out(path, &why),
+                Fate::Git => {}
             }
             path.pop();
+            self.tell_problems(path);
         }
+        self.tell_problems(path);
         self.rules.leave();
         Ok(())
+    }
+
+    fn tell_problems(&mut self, path: &Path) {
+        for problem in std::mem::take(&mut self.rules.problems) {
+            self.visit.problem(path, problem);
+        }
     }
 
     fn found(
@@ -101,6 +119,7 @@ impl Walk<'_> {
         kind: EntryKind,
         path: &mut PathBuf,
         depth: usize,
+        ignored: Option<Why>,
     ) -> Result<(), NodeError> {
         let at = Spot {
             dir,
@@ -119,7 +138,7 @@ impl Walk<'_> {
         }
         self.visit.enter(&at);
         match dir.open_dir(name) {
-            Ok(inside) => self.dir(&inside, path, depth)?,
+            Ok(inside) => self.dir(&inside, path, depth, ignored)?,
             Err(error) => self.visit.problem(path, error.source.to_string()),
         }
         self.visit.leave(depth);

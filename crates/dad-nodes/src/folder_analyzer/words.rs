@@ -1,10 +1,65 @@
-//! Words, counted and limited.
+//! Words, counted.
+//!
+//! A word is what stands between white space, with two additions, so that a limit of words is one of text: each character of
+//! Chinese, Japanese and Korean counts as one, since they stand without blanks between them, and so do 64 bytes in which
+//! no word begins. A text of `n` words has at most `64 * (n + 1)` bytes.
+
+/// Most bytes of a word. Longer than words of languages and most names in code, and short enough to bound a text.
+pub(super) const LONGEST: usize = 64;
+
+/// How many bytes the fast way looks at together. Between the beginnings of two words in neighbouring blocks there are never
+/// more than [`LONGEST`].
+const BLOCK: usize = LONGEST / 2;
+
+/// Says where words begin, character after character.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct WordState {
+    in_word: bool,
+    /// Bytes since the last word began.
+    since: usize,
+}
+
+impl WordState {
+    /// Whether a word begins with a character.
+    pub(super) fn begins(&mut self, character: char) -> bool {
+        let is_space = character.is_whitespace();
+        let is_word = is_ideograph(character);
+        let begins = is_word || (!is_space && !self.in_word);
+        self.in_word = !is_space && !is_word;
+        self.advance(character.len_utf8(), begins)
+    }
+
+    fn advance(&mut self, bytes: usize, begins: bool) -> bool {
+        self.since += bytes;
+        let begins = begins || self.since > LONGEST;
+        if begins {
+            self.since = bytes;
+        }
+        begins
+    }
+}
+
+/// Whether a character is a word by itself: of Chinese, Japanese or Korean.
+const fn is_ideograph(character: char) -> bool {
+    matches!(character,
+        '\u{3040}'..='\u{30ff}'     // Hiragana, Katakana
+        | '\u{3100}'..='\u{312f}'   // Bopomofo
+        | '\u{31a0}'..='\u{31bf}'
+        | '\u{31f0}'..='\u{31ff}'
+        | '\u{3400}'..='\u{4dbf}'   // CJK unified ideographs, extension A
+        | '\u{4e00}'..='\u{9fff}'   // CJK unified ideographs
+        | '\u{ac00}'..='\u{d7a3}'   // Hangul syllables
+        | '\u{f900}'..='\u{faff}'   // CJK compatibility ideographs
+        | '\u{ff66}'..='\u{ff9f}'   // Katakana of half width
+        | '\u{20000}'..='\u{3ffff}' // further ideographs
+    )
+}
 
 /// Counts the words of a text that arrives in pieces.
 #[derive(Debug, Default)]
 pub(super) struct WordCounter {
     pub(super) words: usize,
-    in_word: bool,
+    state: WordState,
     /// The beginning of a character that the last piece ended in.
     carry: Vec<u8>,
 }
@@ -23,32 +78,57 @@ impl WordCounter {
         };
         self.carry = bytes.split_off(whole);
         for character in String::from_utf8_lossy(&bytes).chars() {
-            self.next(character.is_whitespace());
+            self.words += usize::from(self.state.begins(character));
         }
     }
 
-    /// Counts where a word begins after a space: without a state from byte to byte, so that many are looked at at once.
+    /// Counts where a word begins after a space: in a block, without a state from byte to byte, so that many are looked at at
+    /// once. Where no word begins in a block one may have become too long, so there each byte is looked at.
     fn ascii(&mut self, piece: &[u8]) {
-        let (Some(first), Some(last)) = (piece.first(), piece.last()) else {
-            return;
-        };
-        self.next(is_space(*first));
-        // As many as a byte can count.
-        for (before, after) in piece[..piece.len() - 1].chunks(255).zip(piece[1..].chunks(255)) {
-            let begun: u8 = before
-                .iter()
-                .zip(after)
-                .map(|(before, after)| u8::from(is_space(*before) & !is_space(*after)))
-                .sum();
-            self.words += usize::from(begun);
+        let mut is_near = self.state.since <= BLOCK;
+        let mut last_block: &[u8] = &[];
+        for block in piece.chunks(BLOCK) {
+            let begun = self.begun(block);
+            if begun > 0 && is_near {
+                self.words += begun;
+                self.state.in_word = !is_space(block[block.len() - 1]);
+                last_block = block;
+                continue;
+            }
+            self.state.since = since(last_block, self.state.since);
+            last_block = &[];
+            for byte in block {
+                self.words += usize::from(self.state.begins(char::from(*byte)));
+            }
+            is_near = self.state.since <= BLOCK;
         }
-        self.in_word = !is_space(*last);
+        self.state.since = since(last_block, self.state.since);
     }
 
-    fn next(&mut self, is_space: bool) {
-        self.words += usize::from(!is_space && !self.in_word);
-        self.in_word = !is_space;
+    /// How many words begin in a block.
+    fn begun(&self, block: &[u8]) -> usize {
+        let first = !self.state.in_word & !is_space(block[0]);
+        let inside = block[..block.len() - 1].iter().zip(&block[1..]);
+        let begun: u8 = inside
+            .map(|(before, after)| u8::from(is_space(*before) & !is_space(*after)))
+            .sum();
+        usize::from(begun) + usize::from(first)
     }
+}
+
+/// Bytes since the last word began in a block where one does; what was known before if nothing was skipped.
+fn since(block: &[u8], known: usize) -> usize {
+    if block.is_empty() {
+        return known;
+    }
+    let mut end = block.len();
+    while end > 0 && is_space(block[end - 1]) {
+        end -= 1;
+    }
+    while end > 0 && !is_space(block[end - 1]) {
+        end -= 1;
+    }
+    block.len() - end
 }
 
 const fn is_space(byte: u8) -> bool {
@@ -62,69 +142,54 @@ pub(super) fn count(text: &str) -> usize {
     counter.words
 }
 
-/// How many words may still be read.
-#[derive(Debug)]
-pub(super) struct Words {
-    /// How many were.
-    pub(super) read: usize,
-    per_file: usize,
-    total: usize,
-}
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
 
-/// The part of a text that may be kept.
-pub(super) struct Taken<'a> {
-    pub(super) text: &'a str,
-    pub(super) is_whole: bool,
-}
+    use super::*;
 
-impl Words {
-    pub(super) fn new(per_file: Option<usize>, total: Option<usize>) -> Self {
-        Self {
-            read: 0,
-            per_file: per_file.unwrap_or(usize::MAX),
-            total: total.unwrap_or(usize::MAX),
-        }
+    fn slowly(text: &str) -> usize {
+        let mut state = WordState::default();
+        text.chars().filter(|character| state.begins(*character)).count()
     }
 
-    /// How many words of the next file may be kept; the largest number if there is no limit.
-    pub(super) fn left(&self) -> usize {
-        match self.total {
-            usize::MAX => self.per_file,
-            total => self.per_file.min(total.saturating_sub(self.read)),
+    #[test]
+    fn words_are_what_stands_between_white_space_and_no_longer_than_64_bytes() {
+        for (text, words) in [
+            ("", 0),
+            (" \n", 0),
+            ("one two  three\nfour é\u{a0}six\n", 6),
+            ("漢字 kana かな", 5),
+            ("한국어 텍스트", 6),
+            ("日本語abc", 4),
+        ] {
+            assert_eq!(slowly(text), words, "{text:?}");
+            assert_eq!(count(text), words, "{text:?}");
         }
+        assert_eq!(count(&"x".repeat(LONGEST)), 1);
+        assert_eq!(count(&"x".repeat(LONGEST + 1)), 2);
+        assert_eq!(count(&"x".repeat(240_000)), 240_000 / LONGEST);
+        assert_eq!(
+            count(&format!("a{}b", " ".repeat(1_000_000))),
+            1_000_002_usize.div_ceil(LONGEST) + 1
+        );
+        assert_eq!(count(&"漢".repeat(1000)), 1000);
     }
 
-    pub(super) fn are_used_up(&self) -> bool {
-        self.total <= self.read
-    }
-
-    /// As much of a text as may be kept, of which no more than `most` words.
-    pub(super) fn take<'a>(&mut self, text: &'a str, most: usize) -> Taken<'a> {
-        let limit = most.min(self.left());
-        if limit == usize::MAX {
-            self.read += count(text);
-            return Taken { text, is_whole: true };
+    proptest! {
+        #[test]
+        fn pieces_and_blocks_count_as_one_character_after_the_other(
+            parts in prop::collection::vec("[ \n]{0,90}|[a-z]{0,90}|[ a]{0,90}|[a 漢é\u{a0}]{0,40}", 0..12),
+            cut in 0_usize..400,
+        ) {
+            let text = parts.concat();
+            let bytes = text.as_bytes();
+            let mut counter = WordCounter::default();
+            let cut = cut.min(bytes.len());
+            counter.feed(&bytes[..cut]);
+            counter.feed(&bytes[cut..]);
+            prop_assert_eq!(counter.words, slowly(&text));
+            prop_assert!(text.len() <= LONGEST * (counter.words + 1));
         }
-        let (mut words, mut end, mut in_word) = (0, 0, false);
-        for (index, character) in text.char_indices() {
-            if character.is_whitespace() {
-                in_word = false;
-                continue;
-            }
-            if !in_word {
-                if words == limit {
-                    self.read += words;
-                    return Taken {
-                        text: &text[..end],
-                        is_whole: false,
-                    };
-                }
-                words += 1;
-                in_word = true;
-            }
-            end = index + character.len_utf8();
-        }
-        self.read += words;
-        Taken { text, is_whole: true }
     }
 }

@@ -7,6 +7,8 @@ mod analyses;
 mod commands;
 mod files;
 mod folders;
+#[cfg(unix)]
+mod git_view;
 mod models;
 
 use std::path::Path;

@@ -1,0 +1,152 @@
+//! Files that a program writes and no person. The list is `generated_files.tsv`.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::sync::LazyLock;
+
+static LIST: LazyLock<Vec<Entry>> = LazyLock::new(|| lines().filter_map(Entry::read).collect());
+
+/// Average length of a line, in bytes, above which a file is minified. As linguist has it (`minified_files?`).
+const LONG_LINES: usize = 110;
+
+/// Ends of names of files that are minified now and then.
+const MINIFIED: [&str; 4] = ["js", "mjs", "cjs", "css"];
+
+/// What minified files are called.
+const MINIFIED_NAME: &str = "minified";
+
+/// A kind of generated file.
+struct Entry {
+    names: Vec<Pattern>,
+    /// Lines of the beginning that are looked at; 0 if the name says it.
+    lines: usize,
+    text: &'static str,
+    what: &'static str,
+}
+
+/// A name in lower case, of which the beginning or end may be anything.
+enum Pattern {
+    Any,
+    Is(String),
+    EndsWith(String),
+    BeginsWith(String),
+}
+
+fn lines() -> impl Iterator<Item = &'static str> {
+    let lines = include_str!("generated_files.tsv").lines();
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+impl Entry {
+    fn read(line: &'static str) -> Option<Self> {
+        let mut columns = line.split('\t');
+        Some(Self {
+            names: columns.next()?.split(' ').map(Pattern::read).collect(),
+            lines: columns.next()?.parse().ok()?,
+            text: columns.next()?,
+            what: columns.next()?,
+        })
+    }
+
+    fn is_said_by(&self, beginning: &str) -> bool {
+        let mut lines = beginning.lines().take(self.lines);
+        lines.any(|line| line.contains(self.text))
+    }
+}
+
+impl Pattern {
+    fn read(pattern: &str) -> Self {
+        let pattern = pattern.to_lowercase();
+        match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+            (Some(""), _) => Self::Any,
+            (Some(end), _) => Self::EndsWith(end.to_owned()),
+            (_, Some(beginning)) => Self::BeginsWith(beginning.to_owned()),
+            (None, None) => Self::Is(pattern),
+        }
+    }
+
+    fn fits(&self, name: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Is(is) => name == is,
+            Self::EndsWith(end) => name.ends_with(end),
+            Self::BeginsWith(beginning) => name.starts_with(beginning),
+        }
+    }
+}
+
+fn entries(name: &OsStr) -> impl Iterator<Item = &'static Entry> {
+    let name = name.to_string_lossy().to_lowercase();
+    LIST.iter()
+        .filter(move |entry| entry.names.iter().any(|pattern| pattern.fits(&name)))
+}
+
+/// What a file is, as its name alone says; `None` if that does not say that it is generated.
+pub(super) fn by_name(name: &OsStr) -> Option<&'static str> {
+    entries(name)
+        .find(|entry| entry.lines == 0)
+        .map(|entry| entry.what)
+}
+
+/// What a file is, as its name and its beginning say; `None` if they do not say that it is generated.
+pub(super) fn by_beginning(name: &OsStr, beginning: &[u8]) -> Option<&'static str> {
+    let text = String::from_utf8_lossy(beginning);
+    let said = entries(name).find(|entry| entry.lines == 0 || entry.is_said_by(&text));
+    said.map(|entry| entry.what)
+        .or_else(|| is_minified(name, &text).then_some(MINIFIED_NAME))
+}
+
+fn is_minified(name: &OsStr, text: &str) -> bool {
+    let extension = Path::new(name)
+        .extension()
+        .and_then(OsStr::to_str)
+        .unwrap_or_default();
+    let may_be = MINIFIED.iter().any(|known| extension.eq_ignore_ascii_case(known));
+    may_be && text.len() > LONG_LINES * text.lines().count().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_entry_says_what_the_file_is_and_where_that_is_said() {
+        for line in lines() {
+            let columns: Vec<&str> = line.split('\t').collect();
+            let [names, lines, text, what, source] = columns[..] else {
+                panic!("{line}");
+            };
+            let lines: usize = lines.parse().unwrap();
+            assert_eq!(lines == 0, text.is_empty(), "{line}");
+            assert!(!names.is_empty() && !what.is_empty(), "{line}");
+            assert!(source.starts_with("https://"), "{line}");
+        }
+        assert_eq!(lines().count(), LIST.len());
+    }
+
+    #[test]
+    fn names_and_beginnings_tell_what_a_file_is() {
+        let what = |name: &str, text: &str| by_beginning(OsStr::new(name), text.as_bytes());
+        assert_eq!(by_name(OsStr::new("CARGO.LOCK")), Some("lock file of cargo"));
+        assert_eq!(by_name(OsStr::new("a.min.css")), Some("minified"));
+        assert_eq!(by_name(OsStr::new(".pnp.cjs")), Some("map of packages of Yarn"));
+        assert_eq!(by_name(OsStr::new("my-Cargo.lock.md")), None);
+        let long = "x".repeat(300);
+        assert_eq!(what("a.js", &long), Some("minified"));
+        assert_eq!(what("a.txt", &long), None);
+        assert_eq!(what("a.js", "const a = 1;\n"), None);
+        let go = "// Code generated by stringer; DO NOT EDIT.\npackage a\n";
+        assert_eq!(what("a.go", go), Some("generated, as its beginning says"));
+        assert_eq!(what("a.rs", go), None);
+        assert_eq!(
+            what("a.rs", "//! @generated by x\n"),
+            Some("generated, as its beginning says")
+        );
+        let late = format!("{}// @generated\n", "\n".repeat(60));
+        assert_eq!(
+            what("a.rs", &late),
+            None,
+            "a mention further down is no statement"
+        );
+    }
+}
