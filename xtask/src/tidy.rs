@@ -44,7 +44,7 @@ const READS_ENVIRONMENT: &[&str] = &[
     "crates/dad-terminal/src/screen.rs",
     "crates/dad-terminal/src/prompt/editor.rs",
     "crates/dad-nodes/src/git.rs",
-    "crates/dad-nodes/src/process.rs",
+    "crates/dad-nodes/src/process/mod.rs",
     "crates/dad-nodes/src/shell/arrival.rs",
 ];
 

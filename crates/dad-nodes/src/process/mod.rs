@@ -1,3 +1,5 @@
+mod terminal;
+
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -6,11 +8,15 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use dad_core::{SecretRegistry, StreamRedactor};
-use dad_fs::AppendFile;
+use dad_fs::{AppendFile, Dir};
+use dad_run::layout::{STDERR, STDOUT};
 use dad_run::{TOKEN_VARIABLE, process_start_time};
 use dad_runner::{Guard, NodeContext, NodeError, look};
+use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
+
+use crate::command::quoted;
 
 /// Variables a child gets from the environment of this process; nothing else passes unless it is named.
 const PASSED_VARIABLES: &[&str] = &[
@@ -76,6 +82,8 @@ pub(crate) struct Program<'a> {
     pub(crate) longest_output: u64,
     /// Whether it ends with the thread that started it, so that this is one of a process that stays.
     pub(crate) ends_with_thread: bool,
+    /// Whether it has a terminal of its own, on which its outputs are one.
+    pub(crate) has_terminal: bool,
 }
 
 /// How a program ended.
@@ -93,12 +101,25 @@ pub(crate) struct Finished {
     pub(crate) is_cut: bool,
     /// Whether a process that left the group still holds its output, of which nothing more is read.
     pub(crate) abandoned: bool,
+    /// What it left running in its group, and the signal that ended that.
+    pub(crate) ended: Vec<Ended>,
+    /// What left its group and goes on.
+    pub(crate) left_running: Vec<Member>,
+}
+
+/// A process that a program left running and that was ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Ended {
+    pub(crate) command: String,
+    pub(crate) by: &'static str,
 }
 
 /// Files that output is streamed to.
 pub(crate) struct Logs {
-    pub(crate) stdout: AppendFile,
-    pub(crate) stderr: AppendFile,
+    stdout: AppendFile,
+    stderr: AppendFile,
+    /// Whether each ends in the midst of a line.
+    has_open_line: [bool; 2],
 }
 
 /// Environment of a child: the passed variables, those named, then those given.
@@ -142,15 +163,40 @@ pub(crate) fn is_secret(name: &str) -> bool {
     SECRET_ENDINGS.iter().any(|ending| upper.ends_with(ending))
 }
 
-/// Runs a program in a process group of its own, which is ended as a whole: on timeout and cancellation, and when the
-/// program has ended, because what it leaves behind would keep its output open. Only a process that left the group
-/// (`setsid`) goes on.
+impl Logs {
+    /// Those of a step, in its directory.
+    pub(crate) fn of_step(dir: &Dir) -> Result<Self, NodeError> {
+        Ok(Self {
+            stdout: dir.append(STDOUT)?,
+            stderr: dir.append(STDERR)?,
+            has_open_line: [false; 2],
+        })
+    }
+
+    /// Ends lines that a program has left open, so that what another one prints begins on a line of its own.
+    fn end_lines(&mut self) -> Result<(), NodeError> {
+        for (log, is_open) in [&mut self.stdout, &mut self.stderr]
+            .into_iter()
+            .zip(self.has_open_line)
+        {
+            if is_open {
+                log.append(b"\n")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs a program in a session and process group of its own, which is ended as a whole: on timeout and cancellation, and when
+/// the program has ended, because what it leaves behind would keep its output open. Only a process that left the group
+/// (`setsid`) goes on. It has no terminal, or one of its own, so that it asks nobody who does not see it.
 pub(crate) async fn run(
     program: &Program<'_>,
     logs: &mut Logs,
     cx: &NodeContext,
 ) -> Result<Finished, NodeError> {
-    let mut child = spawn(program, cx.run().process_token())?;
+    logs.end_lines()?;
+    let Spawned { mut child, out, err } = spawn(program, cx.run().process_token())?;
     let group = Group {
         id: child.id(),
         guard: Some(cx.guard()),
@@ -161,17 +207,18 @@ pub(crate) async fn run(
     }
     let stdin = let_begin(child.stdin.take(), program).await;
     let longest = program.longest_output;
-    let mut out = Capture::new(child.stdout.take(), &mut logs.stdout, longest, cx.run().secrets());
-    let mut err = Capture::new(child.stderr.take(), &mut logs.stderr, longest, cx.run().secrets());
+    let mut out = Capture::new(out, &mut logs.stdout, longest, cx.run().secrets());
+    let mut err = Capture::new(err, &mut logs.stderr, longest, cx.run().secrets());
     let mut timed_out = false;
     let mut is_cut = false;
     let mut abandoned = false;
+    let mut ended = Vec::new();
     let status = {
         let talk = async { tokio::try_join!(feed(stdin, program.stdin), out.read(), err.read()).map(drop) };
         let mut talk = std::pin::pin!(talk);
         let mut limit = std::pin::pin!(tokio::time::sleep(program.timeout));
         let mut heard = false;
-        let ended = loop {
+        let over = loop {
             tokio::select! {
                 status = child.wait() => break Some(status),
                 talked = &mut talk, if !heard => {
@@ -191,7 +238,8 @@ pub(crate) async fn run(
                 () = cx.cancelled() => break None,
             }
         };
-        let status = match ended {
+        let is_its_own = over.is_some();
+        let status = match over {
             Some(status) => status,
             None => group.end(&mut child, &mut talk, &mut heard).await?,
         };
@@ -199,7 +247,11 @@ pub(crate) async fn run(
         if !heard {
             heard = within(DRAIN, &mut talk).await?;
         }
-        group.end_leftovers().await;
+        let left = group.end_leftovers().await;
+        // Where the whole group was asked to end, that is told.
+        if is_its_own {
+            ended = left;
+        }
         if !heard {
             abandoned = !within(DRAIN, &mut talk).await?;
         }
@@ -209,15 +261,20 @@ pub(crate) async fn run(
     // What was ended from outside may have been in the midst of a word.
     let whole = status.code().is_some() && !timed_out && !is_cut && !abandoned && !cx.is_cancelled();
     let (stdout, stdout_len) = out.finish(whole)?;
+    let stderr = err.finish(whole)?.0;
+    let is_open = |text: &String| !text.is_empty() && !text.ends_with('\n');
+    logs.has_open_line = [is_open(&stdout), is_open(&stderr)];
     Ok(Finished {
         code: status.code(),
         signal: signal_of(status),
         stdout,
         stdout_len,
-        stderr: err.finish(whole)?.0,
+        stderr,
         timed_out,
         is_cut,
         abandoned,
+        ended,
+        left_running: group.left_running(cx.run().process_token()).await,
     })
 }
 
@@ -309,11 +366,38 @@ impl Group {
         }
     }
 
-    /// Ends what a program that has ended left running in its group.
-    async fn end_leftovers(&self) {
+    /// Ends what a program that has ended left running in its group, and says what that was.
+    async fn end_leftovers(&self) -> Vec<Ended> {
+        if !has_members(self.id) {
+            return Vec::new();
+        }
+        let left = self.look_at(members_of).await;
         signal_group(self.id, Signal::Terminate);
         gone(self.id).await;
+        let still = self.look_at(members_of).await;
         signal_group(self.id, Signal::Kill);
+        let ended = left.into_iter().map(|member| Ended {
+            by: match still.iter().any(|other| other.pid == member.pid) {
+                true => "SIGKILL",
+                false => "SIGTERM",
+            },
+            command: member.command,
+        });
+        ended.collect()
+    }
+
+    /// What the program started, left the group, and goes on.
+    async fn left_running(&self, token: &str) -> Vec<Member> {
+        let token = token.to_owned();
+        self.look_at(move |gate| left_of(gate, &token)).await
+    }
+
+    /// Looks at the processes of this machine, which only Linux shows.
+    async fn look_at(&self, at: impl FnOnce(u32) -> Vec<Member> + Send + 'static) -> Vec<Member> {
+        let Some(group) = self.id.filter(|_| cfg!(target_os = "linux")) else {
+            return Vec::new();
+        };
+        look(move |_| Ok(at(group))).await.unwrap_or_default()
     }
 }
 
@@ -329,20 +413,25 @@ fn behind_gate(program: &Program<'_>, name: &str) -> Result<Command, NodeError> 
         let missing = io::Error::new(io::ErrorKind::NotFound, "there is no such program");
         return Err(spawn_error(&missing, name, program.working_dir));
     }
-    let input = if program.stdin.is_some() {
-        ""
-    } else {
-        " </dev/null"
+    let input = match (program.stdin.is_some(), program.has_terminal) {
+        (true, _) => "",
+        (false, true) => " </dev/tty",
+        (false, false) => " </dev/null",
     };
     let execute = match program.ends_with_thread {
         true => format!("\"$@\"{input}; exit $?"),
         false => format!("exec \"$@\"{input}"),
     };
-    let script = format!("read -r dad_word && test \"$dad_word\" = {BEGIN} || exit 0; {execute}");
+    let script = format!(
+        "read -r dad_word && test \"$dad_word\" = {BEGIN} || exit 0; export {GATE_VARIABLE}=$$; {execute}"
+    );
     let mut command = Command::new("/bin/sh");
-    command.args(["-c", &script, "sh", name]).process_group(0);
+    command.args(["-c", &script, "sh", name]);
     Ok(command)
 }
+
+/// The variable by which a process is known that left the group of its command: the number of the group.
+const GATE_VARIABLE: &str = "DHENARA_COMMAND";
 
 /// Whether a program can be found, as the system looks for it.
 #[cfg(unix)]
@@ -350,7 +439,8 @@ fn is_there(program: &Program<'_>, name: &str) -> bool {
     if name.contains('/') {
         return program.working_dir.join(name).exists();
     }
-    let path = program.env.iter().find(|(variable, _)| variable == "PATH");
+    // Of several the last one is given to the program.
+    let path = program.env.iter().rfind(|(variable, _)| variable == "PATH");
     let path = path.map_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"), |(_, path)| path);
     std::env::split_paths(path).any(|dir| program.working_dir.join(dir).join(name).is_file())
 }
@@ -371,7 +461,16 @@ async fn let_begin(mut stdin: Option<ChildStdin>, program: &Program<'_>) -> Opti
     stdin.filter(|_| program.stdin.is_some())
 }
 
-fn spawn(program: &Program<'_>, token: &str) -> Result<Child, NodeError> {
+/// A program behind its gate, and its outputs.
+struct Spawned {
+    child: Child,
+    out: Option<Pipe>,
+    err: Option<Pipe>,
+}
+
+type Pipe = Box<dyn AsyncRead + Send + Unpin>;
+
+fn spawn(program: &Program<'_>, token: &str) -> Result<Spawned, NodeError> {
     let (name, arguments) = program
         .argv
         .split_first()
@@ -387,12 +486,31 @@ fn spawn(program: &Program<'_>, token: &str) -> Result<Child, NodeError> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    command
-        .spawn()
-        .map_err(|error| spawn_error(&error, name, program.working_dir))
+    let started = match program.has_terminal {
+        true => terminal::spawn(command),
+        false => spawn_in_session(command),
+    };
+    started.map_err(|error| spawn_error(&error, name, program.working_dir))
 }
 
-fn spawn_error(error: &io::Error, name: &str, working_dir: &Path) -> NodeError {
+/// Starts a program in a session without a terminal.
+fn spawn_in_session(mut command: Command) -> io::Result<Spawned> {
+    #[cfg(unix)]
+    {
+        use process_wrap::tokio::{CommandWrap, CommandWrapper, ProcessSession};
+        // Only what it does to a command is wanted: children are waited for and ended here.
+        ProcessSession.pre_spawn(&mut command, &CommandWrap::with_new("", |_| {}))?;
+    }
+    let mut child = command.spawn()?;
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    Ok(Spawned {
+        child,
+        out: out.map(|pipe| Box::new(pipe) as Pipe),
+        err: err.map(|pipe| Box::new(pipe) as Pipe),
+    })
+}
+
+fn spawn_error(source: &io::Error, name: &str, working_dir: &Path) -> NodeError {
     if !working_dir.is_dir() {
         let what = match working_dir.exists() {
             true => "is no directory",
@@ -403,8 +521,13 @@ fn spawn_error(error: &io::Error, name: &str, working_dir: &Path) -> NodeError {
     }
     let error = NodeError::new(
         "command_not_started",
-        format!("`{name}` cannot be started: {error}"),
+        format!("`{name}` cannot be started: {source}"),
     );
+    if source.kind() == io::ErrorKind::ArgumentListTooLong {
+        return error.permanent().with_hint(
+            "one argument or variable of a program has at most 128 KiB on Linux: give what is longer by `stdin`, or by a file",
+        );
+    }
     match name.split_once(' ') {
         Some((program, _)) if !program.is_empty() => error.with_hint(format!(
             "the first item of a list is the program alone: give `{program}` and its arguments as items of their own, or write \
@@ -639,17 +762,81 @@ fn signal_group(group: Option<u32>, signal: Signal) {
 #[cfg(not(unix))]
 fn signal_group(_: Option<u32>, _: Signal) {}
 
+/// A process of this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Member {
+    pub(crate) pid: u32,
+    pub(crate) command: String,
+}
+
+impl Member {
+    /// The process with what it was started as; `None` of one that has ended.
+    fn alive(pid: u32) -> Option<Self> {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let words = line.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+        let words: Vec<String> = words.map(|word| quoted(&String::from_utf8_lossy(word))).collect();
+        let command = words.join(" ");
+        (!command.is_empty()).then_some(Self { pid, command })
+    }
+}
+
+/// The processes of this machine, by their numbers.
+fn pids() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// A field of what the system says of a process, counted from its state.
+fn stat_of(pid: u32, field: usize) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it, in parentheses, may hold blanks.
+    stat.rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(field)?
+        .parse()
+        .ok()
+}
+
+/// Where the group stands among the fields of a process.
+const GROUP: usize = 2;
+
+/// The processes of a group.
+fn members_of(group: u32) -> Vec<Member> {
+    let members = pids().filter(|pid| stat_of(*pid, GROUP) == Some(group));
+    members.filter_map(Member::alive).collect()
+}
+
+/// The processes that were started behind a gate. Those of smaller numbers are older, unless the numbers began anew; then some
+/// are not named.
+fn left_of(gate: u32, token: &str) -> Vec<Member> {
+    let marks = [
+        format!("{TOKEN_VARIABLE}={token}"),
+        format!("{GATE_VARIABLE}={gate}"),
+    ];
+    let is_marked = |pid: &u32| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let has = |mark: &String| {
+            environment
+                .split(|byte| *byte == 0)
+                .any(|variable| variable == mark.as_bytes())
+        };
+        marks.iter().all(has)
+    };
+    // What still ends is in the group.
+    let has_left = |pid: &u32| stat_of(*pid, GROUP) != Some(gate);
+    let younger = pids().filter(|pid| *pid > gate && has_left(pid));
+    younger.filter(is_marked).filter_map(Member::alive).collect()
+}
+
 /// The processes in the sandbox of a group: what lies below the gate, the program that makes the sandbox, and the first
 /// process in it.
 fn inside(gate: u32) -> Vec<u32> {
     const OF_SANDBOX: usize = 3;
-    let parent_of = |pid: u32| -> Option<u32> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
-    };
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let parents: HashMap<u32, u32> = pids.filter_map(|pid| Some((pid, parent_of(pid)?))).collect();
+    const PARENT: usize = 1;
+    let parents: HashMap<u32, u32> = pids()
+        .filter_map(|pid| Some((pid, stat_of(pid, PARENT)?)))
+        .collect();
     let is_inside = |pid: u32| {
         let mut depth = 0;
         let mut at = pid;

@@ -1,0 +1,84 @@
+//! A terminal of its own for a program. Nobody sits at it: what the program asks gets the end of input for an answer.
+
+use std::io;
+
+#[cfg(unix)]
+pub(super) use unix::spawn;
+
+/// Columns and rows: what programs take for the size of a terminal of which they know nothing.
+#[cfg(unix)]
+const SIZE: (u16, u16) = (80, 24);
+
+#[cfg(unix)]
+mod unix {
+    use std::pin::Pin;
+    use std::process::Stdio;
+    use std::task::{Context, Poll, ready};
+
+    use pty_process::{Pty, Size};
+    use tokio::io::{AsyncRead, ReadBuf};
+    use tokio::process::Command;
+
+    use super::{SIZE, io};
+    use crate::process::Spawned;
+
+    /// Control-D.
+    const END_OF_INPUT: &[u8] = &[4];
+
+    /// Starts a program in a session with a terminal. Its input is a pipe, of which the gate reads.
+    pub(in crate::process) fn spawn(command: Command) -> io::Result<Spawned> {
+        let other = |error: pty_process::Error| match error {
+            pty_process::Error::Io(error) => error,
+            other => io::Error::other(other),
+        };
+        let (terminal, side) = pty_process::open().map_err(other)?;
+        let (columns, rows) = SIZE;
+        terminal.resize(Size::new(rows, columns)).map_err(other)?;
+        let command = pty_process::Command::from(command).stdin(Stdio::piped());
+        let child = command.spawn(side).map_err(other)?;
+        Ok(Spawned {
+            child,
+            out: Some(Box::new(Screen {
+                terminal,
+                has_asked: false,
+            })),
+            err: None,
+        })
+    }
+
+    /// What a program prints on its terminal.
+    struct Screen {
+        terminal: Pty,
+        has_asked: bool,
+    }
+
+    impl AsyncRead for Screen {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if !self.has_asked {
+                let written =
+                    tokio::io::AsyncWrite::poll_write(Pin::new(&mut self.terminal), cx, END_OF_INPUT);
+                ready!(written)?;
+                self.has_asked = true;
+            }
+            match ready!(Pin::new(&mut self.terminal).poll_read(cx, buffer)) {
+                // So Linux says that no program has it open any more.
+                Err(error) if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => {
+                    Poll::Ready(Ok(()))
+                }
+                read => Poll::Ready(read),
+            }
+        }
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) fn spawn(_: tokio::process::Command) -> io::Result<super::Spawned> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "`pty: true` needs a Unix system",
+    ))
+}
