@@ -273,3 +273,92 @@ fn text_that_looks_like_a_placeholder_gets_the_hint_of_its_spelling() {
         assert!(output.to_string().contains("$$var{"), "{text}: {output}");
     }
 }
+
+#[test]
+fn a_password_that_is_asked_for_at_a_terminal_of_its_own_ends_at_once() {
+    // Such a program throws away what was typed before it asked.
+    let env = flow(
+        &json!({ "pty": true, "timeout": 60, "commands": ["python3 -c 'import getpass; getpass.getpass()' || echo ended"] }),
+    );
+    let began = Instant::now();
+    drop(run(&env).expect(0));
+    assert!(began.elapsed().as_secs() < 50);
+    assert!(result(&env)["stdout"].as_str().unwrap().ends_with("ended\r\n"));
+}
+
+#[test]
+fn a_script_that_cannot_be_started_says_why() {
+    let env = flow(&json!({}));
+    for (name, text, mode, told) in [
+        ("plain", "echo hi\n", 0o644, ["it is not executable", "chmod +x"]),
+        (
+            "gone",
+            "#!/no/such/python -u\n",
+            0o755,
+            ["there is no `/no/such/python`, which its first line names", ""],
+        ),
+        (
+            "dos",
+            "#!/bin/sh\r\necho hi\r\n",
+            0o755,
+            ["there is no `/bin/sh\\r`", "line feeds alone"],
+        ),
+    ] {
+        let file = env.write(name, text);
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        let flow = json!({ "schema_version": 1, "kind": "flow", "elements": [{ "node": "step", "type": "command",
+            "settings": { "working_dir": "$var{project_root}", "commands": [[format!("./{name}")]] } }] });
+        env.write("flow.json", &flow.to_string());
+        let output = run(&env).expect(1).to_string();
+        for told in told {
+            assert!(output.contains(told), "{name}: {output}");
+        }
+    }
+    for (words, told) in [
+        (json!(["/"]), "it is a directory"),
+        (json!(["", "a"]), "it names no program"),
+    ] {
+        let error = failure(&json!({ "commands": [words] }));
+        assert!(error["message"].as_str().unwrap().contains(told), "{error}");
+    }
+}
+
+#[test]
+fn a_working_directory_is_no_text_for_a_shell_and_the_hint_says_so() {
+    for dir in ["$HOME/x", "~/x", "~", "${PROJECT}"] {
+        let error = failure(&json!({ "commands": ["pwd"], "working_dir": dir }));
+        assert_eq!(error["code"], "working_dir", "{error}");
+        let hint = error["hint"].as_str().unwrap_or_default();
+        assert!(
+            hint.contains(&format!("`working_dir` is the text `{dir}`"))
+                && hint.contains("$var{project_root}"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_result_names_some_of_very_many_processes() {
+    let env = flow(&json!({ "commands": ["for i in $(seq 1 60); do sleep 300 & done"] }));
+    drop(run(&env).expect(0));
+    assert_eq!(result(&env)["ended"].as_array().unwrap().len(), 20);
+}
+
+#[test]
+fn programs_see_neither_signals_nor_files_of_the_driver() {
+    let script = "bash -c 'yes | head -1 >/dev/null; echo ${PIPESTATUS[0]}'; grep -E 'Sig(Blk|Ign)' /proc/self/status | tr -d '[:space:]'; ls /proc/self/fd | tr '\\n' ' '";
+    for pty in [false, true] {
+        let env = flow(&json!({ "pty": pty, "commands": [script] }));
+        // What the tests themselves were started with is passed on.
+        let mut alone = env.command("sh", &env.project());
+        let alone = alone
+            .args(["-c", script])
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        drop(run(&env).expect(0));
+        let printed = result(&env)["stdout"].as_str().unwrap().replace('\r', "");
+        assert!(printed.starts_with("141\n"), "{printed}");
+        assert_eq!(printed, String::from_utf8(alone.stdout).unwrap(), "pty: {pty}");
+    }
+}

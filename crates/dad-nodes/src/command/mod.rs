@@ -683,7 +683,7 @@ impl CommandStep {
                 has_terminal: settings.pty == Some(true),
             };
             let finished = process::run(&program, &mut logs, cx).await;
-            let finished = finished.map_err(|error| with_literals(error, &settings.env_vars))?;
+            let finished = finished.map_err(|error| with_literals(error, settings))?;
             if let Some(sandbox) = &sandbox
                 && is_its_own_failure(&finished.stderr)
             {

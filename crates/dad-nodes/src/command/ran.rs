@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use dad_fs::Dir;
 use dad_run::layout::STDOUT;
 use dad_runner::{NodeError, NodeOutput};
-use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::{CommandNodeSettings, CommandOutput, LONGEST_OUTPUT};
@@ -165,7 +164,7 @@ impl Ran {
             None => Ok(output),
             Some((code, message)) => {
                 let error = NodeError::new(code, message).with_partial(output);
-                Err(with_literals(error, &settings.env_vars))
+                Err(with_literals(error, settings))
             }
         }
     }
@@ -214,19 +213,34 @@ fn unanswered(settings: &CommandNodeSettings) -> &'static str {
     }
 }
 
-/// An error with what is easily overlooked: no shell reads the values of `env_vars`.
-pub(super) fn with_literals(error: NodeError, env_vars: &IndexMap<String, String>) -> NodeError {
-    let is_name = |rest: &str| rest.starts_with(|c: char| c.is_ascii_uppercase() || "_{".contains(c));
-    let has_variable = |value: &str| value.match_indices('$').any(|(at, _)| is_name(&value[at + 1..]));
-    let has_home = |value: &str| value.starts_with("~/") || value.contains(":~/");
-    let literal = env_vars
-        .iter()
-        .find(|(_, value)| has_variable(value) || has_home(value));
-    let Some((name, value)) = literal.filter(|_| error.info.hint.is_none()) else {
+/// An error with what is easily overlooked: no shell reads `working_dir` and the values of `env_vars`.
+pub(super) fn with_literals(error: NodeError, settings: &CommandNodeSettings) -> NodeError {
+    if error.info.hint.is_some() {
+        return error;
+    }
+    if error.info.code == "working_dir" {
+        let Some(dir) = settings.working_dir.as_deref().filter(|dir| reads_as_shell(dir)) else {
+            return error;
+        };
+        return error.with_hint(format!(
+            "`working_dir` is the text `{dir}` as it stands, because no shell reads it; write the whole path, or begin it with a \
+             variable of the run, such as `$var{{project_root}}`"
+        ));
+    }
+    let Some((name, value)) = settings.env_vars.iter().find(|(_, value)| reads_as_shell(value)) else {
         return error;
     };
     error.with_hint(format!(
         "`env_vars.{name}` is the text `{value}` as it stands, because no shell reads it; write the whole value, or set the variable \
          in the command: `{name}={value} …`"
     ))
+}
+
+/// Whether a shell would put something else in the place of a part of a text: a variable, or a home directory.
+fn reads_as_shell(text: &str) -> bool {
+    let is_name = |rest: &str| rest.starts_with(|c: char| c.is_ascii_uppercase() || "_{".contains(c));
+    text.match_indices('$').any(|(at, _)| is_name(&text[at + 1..]))
+        || text == "~"
+        || text.starts_with("~/")
+        || text.contains(":~/")
 }

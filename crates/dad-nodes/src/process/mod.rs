@@ -1,6 +1,6 @@
+mod members;
 mod terminal;
 
-use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
@@ -16,7 +16,7 @@ use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 
-use crate::command::quoted;
+use self::members::{MOST_SHOWN, Member, inside, left_of, members_of};
 
 /// Variables a child gets from the environment of this process; nothing else passes unless it is named.
 const PASSED_VARIABLES: &[&str] = &[
@@ -383,7 +383,7 @@ impl Group {
             },
             command: member.command,
         });
-        ended.collect()
+        ended.take(MOST_SHOWN).collect()
     }
 
     /// What the program started, left the group, and goes on.
@@ -408,10 +408,13 @@ const BEGIN: &str = "begin";
 /// The command behind a shell that waits for [`BEGIN`] on its standard input, of which it reads no more than that line.
 #[cfg(unix)]
 fn behind_gate(program: &Program<'_>, name: &str) -> Result<Command, NodeError> {
-    // The shell would only say so itself.
-    if !is_there(program, name) {
-        let missing = io::Error::new(io::ErrorKind::NotFound, "there is no such program");
-        return Err(spawn_error(&missing, name, program.working_dir));
+    if let Some((reason, hint)) = why_not(program, name) {
+        let missing = io::Error::new(io::ErrorKind::NotFound, reason);
+        let error = spawn_error(&missing, name, program.working_dir);
+        return Err(match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        });
     }
     let input = match (program.stdin.is_some(), program.has_terminal) {
         (true, _) => "",
@@ -433,16 +436,55 @@ fn behind_gate(program: &Program<'_>, name: &str) -> Result<Command, NodeError> 
 /// The variable by which a process is known that left the group of its command: the number of the group.
 const GATE_VARIABLE: &str = "DHENARA_COMMAND";
 
-/// Whether a program can be found, as the system looks for it.
+/// Why a program cannot be started; the shell would not always say it, or say something else.
 #[cfg(unix)]
-fn is_there(program: &Program<'_>, name: &str) -> bool {
-    if name.contains('/') {
-        return program.working_dir.join(name).exists();
+fn why_not(program: &Program<'_>, name: &str) -> Option<(String, Option<&'static str>)> {
+    if name.is_empty() {
+        return Some(("it names no program".to_owned(), None));
     }
-    // Of several the last one is given to the program.
-    let path = program.env.iter().rfind(|(variable, _)| variable == "PATH");
-    let path = path.map_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"), |(_, path)| path);
-    std::env::split_paths(path).any(|dir| program.working_dir.join(dir).join(name).is_file())
+    if !name.contains('/') {
+        // Of several the last one is given to the program.
+        let path = program.env.iter().rfind(|(variable, _)| variable == "PATH");
+        let path = path.map_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"), |(_, path)| path);
+        let mut places = std::env::split_paths(path);
+        let is_there = places.any(|dir| program.working_dir.join(dir).join(name).is_file());
+        return (!is_there).then(|| ("there is no such program".to_owned(), None));
+    }
+    let file = program.working_dir.join(name);
+    if !file.exists() {
+        return Some(("there is no such program".to_owned(), None));
+    }
+    if file.is_dir() {
+        return Some(("it is a directory".to_owned(), None));
+    }
+    if rustix::fs::access(&file, rustix::fs::Access::EXEC_OK).is_err() {
+        let hint =
+            "make it executable by `chmod +x`, or write the program that reads it first, as in `[sh, FILE]`";
+        return Some(("it is not executable".to_owned(), Some(hint)));
+    }
+    missing_interpreter(&file, program.working_dir)
+}
+
+/// The interpreter that the first line of a script names, if there is none: the system then says that there is no script.
+#[cfg(unix)]
+fn missing_interpreter(file: &Path, working_dir: &Path) -> Option<(String, Option<&'static str>)> {
+    use std::io::Read as _;
+    // The system reads no more of it.
+    let mut line = Vec::new();
+    let opened = std::fs::File::open(file).ok()?;
+    opened.take(256).read_to_end(&mut line).ok()?;
+    let line = line.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let line = String::from_utf8_lossy(line);
+    let interpreter = line.trim_start_matches([' ', '\t']).split([' ', '\t']).next()?;
+    if interpreter.is_empty() || working_dir.join(interpreter).exists() {
+        return None;
+    }
+    let reason = format!(
+        "there is no `{}`, which its first line names",
+        interpreter.escape_debug()
+    );
+    let hint = "its lines end as on Windows, with a carriage return: write them with line feeds alone";
+    Some((reason, interpreter.ends_with('\r').then_some(hint)))
 }
 
 #[cfg(not(unix))]
@@ -761,97 +803,6 @@ fn signal_group(group: Option<u32>, signal: Signal) {
 
 #[cfg(not(unix))]
 fn signal_group(_: Option<u32>, _: Signal) {}
-
-/// A process of this machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Member {
-    pub(crate) pid: u32,
-    pub(crate) command: String,
-}
-
-impl Member {
-    /// The process with what it was started as; `None` of one that has ended.
-    fn alive(pid: u32) -> Option<Self> {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        let words = line.split(|byte| *byte == 0).filter(|word| !word.is_empty());
-        let words: Vec<String> = words.map(|word| quoted(&String::from_utf8_lossy(word))).collect();
-        let command = words.join(" ");
-        (!command.is_empty()).then_some(Self { pid, command })
-    }
-}
-
-/// The processes of this machine, by their numbers.
-fn pids() -> impl Iterator<Item = u32> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-}
-
-/// A field of what the system says of a process, counted from its state.
-fn stat_of(pid: u32, field: usize) -> Option<u32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before it, in parentheses, may hold blanks.
-    stat.rsplit_once(')')?
-        .1
-        .split_whitespace()
-        .nth(field)?
-        .parse()
-        .ok()
-}
-
-/// Where the group stands among the fields of a process.
-const GROUP: usize = 2;
-
-/// The processes of a group.
-fn members_of(group: u32) -> Vec<Member> {
-    let members = pids().filter(|pid| stat_of(*pid, GROUP) == Some(group));
-    members.filter_map(Member::alive).collect()
-}
-
-/// The processes that were started behind a gate. Those of smaller numbers are older, unless the numbers began anew; then some
-/// are not named.
-fn left_of(gate: u32, token: &str) -> Vec<Member> {
-    let marks = [
-        format!("{TOKEN_VARIABLE}={token}"),
-        format!("{GATE_VARIABLE}={gate}"),
-    ];
-    let is_marked = |pid: &u32| {
-        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let has = |mark: &String| {
-            environment
-                .split(|byte| *byte == 0)
-                .any(|variable| variable == mark.as_bytes())
-        };
-        marks.iter().all(has)
-    };
-    // What still ends is in the group.
-    let has_left = |pid: &u32| stat_of(*pid, GROUP) != Some(gate);
-    let younger = pids().filter(|pid| *pid > gate && has_left(pid));
-    younger.filter(is_marked).filter_map(Member::alive).collect()
-}
-
-/// The processes in the sandbox of a group: what lies below the gate, the program that makes the sandbox, and the first
-/// process in it.
-fn inside(gate: u32) -> Vec<u32> {
-    const OF_SANDBOX: usize = 3;
-    const PARENT: usize = 1;
-    let parents: HashMap<u32, u32> = pids()
-        .filter_map(|pid| Some((pid, stat_of(pid, PARENT)?)))
-        .collect();
-    let is_inside = |pid: u32| {
-        let mut depth = 0;
-        let mut at = pid;
-        // Parents that changed meanwhile must not lead in a circle.
-        while at != gate && depth < parents.len() {
-            let Some(parent) = parents.get(&at) else {
-                return false;
-            };
-            at = *parent;
-            depth += 1;
-        }
-        at == gate && depth >= OF_SANDBOX
-    };
-    parents.keys().copied().filter(|pid| is_inside(*pid)).collect()
-}
 
 #[cfg(unix)]
 fn terminate(pid: u32) {

@@ -14,13 +14,17 @@ mod unix {
     use std::pin::Pin;
     use std::process::Stdio;
     use std::task::{Context, Poll, ready};
+    use std::time::Duration;
 
     use pty_process::{Pty, Size};
-    use tokio::io::{AsyncRead, ReadBuf};
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
     use tokio::process::Command;
 
     use super::{SIZE, io};
     use crate::process::Spawned;
+
+    /// How long a program waits for it at most.
+    const BETWEEN_ANSWERS: Duration = Duration::from_secs(1);
 
     /// Control-D.
     const END_OF_INPUT: &[u8] = &[4];
@@ -40,7 +44,7 @@ mod unix {
             child,
             out: Some(Box::new(Screen {
                 terminal,
-                has_asked: false,
+                answers: tokio::time::interval(BETWEEN_ANSWERS),
             })),
             err: None,
         })
@@ -49,7 +53,8 @@ mod unix {
     /// What a program prints on its terminal.
     struct Screen {
         terminal: Pty,
-        has_asked: bool,
+        /// When the end of input is told: a program that asks for a password throws away what was typed before.
+        answers: tokio::time::Interval,
     }
 
     impl AsyncRead for Screen {
@@ -58,11 +63,10 @@ mod unix {
             cx: &mut Context<'_>,
             buffer: &mut ReadBuf<'_>,
         ) -> Poll<io::Result<()>> {
-            if !self.has_asked {
-                let written =
-                    tokio::io::AsyncWrite::poll_write(Pin::new(&mut self.terminal), cx, END_OF_INPUT);
-                ready!(written)?;
-                self.has_asked = true;
+            while self.answers.poll_tick(cx).is_ready() {
+                // What is full already, or closed, wants no more.
+                let written = AsyncWrite::poll_write(Pin::new(&mut self.terminal), cx, END_OF_INPUT);
+                drop(written);
             }
             match ready!(Pin::new(&mut self.terminal).poll_read(cx, buffer)) {
                 // So Linux says that no program has it open any more.
