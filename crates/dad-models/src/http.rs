@@ -183,7 +183,7 @@ pub(crate) fn tls() -> Result<rustls::ClientConfig, Box<dyn std::error::Error>> 
 }
 
 /// A client that follows no redirect: the key, which some providers take in a header of their own, and the prompt
-/// go to nobody but the address that was configured.
+/// go to no other address than the one that was configured.
 fn connections(connect: Duration, idle: Duration) -> Result<reqwest::Client, Box<dyn std::error::Error>> {
     Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls()?)

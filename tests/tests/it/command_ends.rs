@@ -247,7 +247,7 @@ fn a_command_may_have_a_terminal_of_its_own() {
         error["message"]
             .as_str()
             .unwrap()
-            .contains("nobody answers at its terminal"),
+            .contains("its terminal gives no answers"),
         "{error}"
     );
     let error = failure(&json!({ "pty": true, "commands": [["no-such-tool"]] }));
@@ -361,4 +361,33 @@ fn programs_see_neither_signals_nor_files_of_the_driver() {
         assert!(printed.starts_with("141\n"), "{printed}");
         assert_eq!(printed, String::from_utf8(alone.stdout).unwrap(), "pty: {pty}");
     }
+}
+
+#[test]
+fn jobs_of_a_shell_with_a_terminal_end_with_it() {
+    let env = flow(&json!({ "pty": true, "commands": ["bash -ic 'sleep 303 & echo on'"] }));
+    drop(run(&env).expect(0));
+    let result = result(&env);
+    assert_eq!(
+        result["ended"],
+        json!([{ "command": "sleep 303", "by": "SIGTERM" }]),
+        "{result}"
+    );
+    assert_eq!(result.get("left_running"), None);
+}
+
+#[test]
+fn a_command_that_was_stopped_says_so_at_its_time_limit() {
+    let error = failure(&json!({ "timeout": 1, "commands": ["kill -STOP $$; echo on"] }));
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .contains("a signal had stopped it"),
+        "{error}"
+    );
+    // What reads again comes to the end of input again.
+    let env = flow(&json!({ "pty": true, "timeout": 60, "commands": ["cat; cat; echo done"] }));
+    drop(run(&env).expect(0));
+    assert!(result(&env)["stdout"].as_str().unwrap().ends_with("done\r\n"));
 }

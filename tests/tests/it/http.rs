@@ -9,6 +9,7 @@ use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use crate::harness::{CommandOutput, TestEnvironment, read_json, read_lines, records, workspace};
+use crate::models::{Scripted, calls, node, says};
 use crate::secrets::{KEY, assert_clean, assert_runs_clean};
 
 fn element(settings: &Value) -> Value {
@@ -122,6 +123,13 @@ async fn a_body_is_a_text_or_json_and_an_effect_has_a_key_of_its_own() {
         assert!(last.headers.contains_key("idempotency-key"));
         assert_eq!(outcome(&env)["body"], "ok");
     }
+    // Some servers refuse a request that does not say that it has no body.
+    let env = asks(&json!({ "method": "POST", "url": server.uri(), "allowed_hosts": ["127.0.0.1"] }));
+    drop(run(&env, &[]).expect(0));
+    assert_eq!(
+        asked(&server).await.last().unwrap().headers["content-length"],
+        "0"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -330,7 +338,7 @@ async fn a_server_that_is_busy_is_asked_again_when_it_says_and_one_that_refuses_
         .respond_with(missing)
         .mount(&server)
         .await;
-    let node = |at: &str, method: &str| {
+    let step = |at: &str, method: &str| {
         let settings = json!({ "url": format!("{}{at}", server.uri()), "method": method, "allowed_hosts": ["127.0.0.1"] });
         let mut node = element(&settings);
         node["retry"] = json!({ "max_attempts": 3, "initial_delay": 0.01 });
@@ -343,14 +351,14 @@ async fn a_server_that_is_busy_is_asked_again_when_it_says_and_one_that_refuses_
             .filter(|request| request.url.path() == at)
             .count()
     };
-    let env = node("/busy", "GET");
+    let env = step("/busy", "GET");
     let began = std::time::Instant::now();
     drop(run(&env, &[]).expect(0));
     assert!(began.elapsed().as_millis() >= 1000, "it asked for a second");
     assert_eq!(outcome(&env)["body"], "well");
     assert_eq!(records(&env.last_run(), "attempt_failed").len(), 1);
 
-    let error = failure(&node("/missing", "GET"), &[]);
+    let error = failure(&step("/missing", "GET"), &[]);
     assert_eq!(error["code"], "http_status");
     assert!(
         error["message"]
@@ -361,12 +369,12 @@ async fn a_server_that_is_busy_is_asked_again_when_it_says_and_one_that_refuses_
     );
     assert_eq!(count("/missing").await, 1);
 
-    let error = failure(&node("/tomorrow", "GET"), &[]);
+    let error = failure(&step("/tomorrow", "GET"), &[]);
     assert!(error["hint"].as_str().unwrap().contains("24h"), "{error}");
     assert_eq!(count("/tomorrow").await, 1);
 
     // An effect is not repeated unless the definition says so.
-    let error = failure(&node("/tomorrow", "POST"), &[]);
+    let error = failure(&step("/tomorrow", "POST"), &[]);
     assert_eq!(error["code"], "http_status");
 }
 
@@ -471,7 +479,7 @@ fn an_answer_that_breaks_off_or_does_not_end_is_none() {
         assert_eq!(error["code"], code, "{error}");
         assert!(!error.to_string().contains("hidden"), "{error}");
     }
-    // Nobody listens there.
+    // No server listens there.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port());
     drop(listener);
@@ -516,6 +524,24 @@ async fn what_only_reads_is_reused_by_a_re_run_unless_something_changed_before()
             .count()
     };
     assert_eq!((of("GET"), of("POST"), of("PUT")), (1, 1, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reused_answer_says_which_secret_was_not_compared() {
+    let server = serve(&[("/", text("ok"))]).await;
+    let env = asks(
+        &json!({ "url": server.uri(), "headers": { "X-Key": "$secret{S}" }, "allowed_hosts": ["127.0.0.1"] }),
+    );
+    env.write(
+        ".dhenara/.secrets/.credentials.yaml",
+        &format!("secrets:\n  S: \"{KEY}\"\n"),
+    );
+    drop(run(&env, &[]).expect(0));
+    drop(run(&env, &["--previous-run-id", "last"]).expect(0));
+    let why = env.run(&["runs", "why", "last", "ask", "--json"]).expect(0);
+    let why: Value = serde_json::from_str(&why.stdout).unwrap();
+    assert_eq!(why["not_compared"], json!(["$secret{S}"]), "{why}");
+    assert_eq!(asked(&server).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -643,6 +669,46 @@ async fn an_input_decides_neither_where_nor_whether_something_changes() {
     let output = run(&env, &["--input", &format!("ask={input}")]);
     assert_ne!(output.code, Some(0), "{output}");
     assert_eq!(asked(&server).await.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_asks_only_servers_that_the_definition_names() {
+    let server = serve(&[("/a", text("fetched"))]).await;
+    let (own, port) = (server.uri(), server.address().port());
+    for (arguments, told) in [
+        (json!({ "url": format!("{own}/a") }), "fetched"),
+        (
+            json!({ "url": format!("http://localhost:{port}/a") }),
+            "`localhost` may not be asked",
+        ),
+        (
+            json!({ "url": format!("{own}/a"), "allowed_hosts": ["localhost"] }),
+            "allowed_hosts",
+        ),
+        (
+            json!({ "url": format!("{own}/a"), "headers": { "X": "$secret{S}" } }),
+            "counts only in the settings",
+        ),
+        (
+            json!({ "url": format!("{own}/a"), "headers": { "Host": "x" } }),
+            "the connection decides",
+        ),
+    ] {
+        let scripted = Scripted::new(vec![calls("http", &arguments), says("Done.")]).await;
+        scripted.flow(&node(
+            "tools: [{ name: http, node: http, settings: { allowed_hosts: [127.0.0.1] } }]",
+        ));
+        drop(scripted.run(&[]).expect(0));
+        let asked = scripted.asked().await;
+        let last = asked.last().unwrap()["messages"]
+            .as_array()
+            .unwrap()
+            .last()
+            .unwrap()["content"]
+            .to_string();
+        assert!(last.contains(told), "{arguments}: {last}");
+    }
+    assert_eq!(asked(&server).await.len(), 1);
 }
 
 #[test]

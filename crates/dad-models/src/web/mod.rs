@@ -9,7 +9,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::header::{
-    ACCEPT, ACCEPT_LANGUAGE, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT,
+    ACCEPT, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    USER_AGENT,
 };
 use reqwest::{Method, Response, StatusCode, Url, redirect};
 use serde::{Deserialize, Serialize};
@@ -219,6 +220,10 @@ impl WebClient {
             .headers(hop.headers.clone());
         let request = match &hop.body {
             Some(body) => request.body(body.clone()),
+            // Some servers refuse a request that could have a body and does not say that it has none.
+            None if matches!(hop.method, Method::POST | Method::PUT | Method::PATCH) => {
+                request.header(CONTENT_LENGTH, "0")
+            }
             None => request,
         };
         request.send().await.map_err(|error| hop.failed(error))
@@ -480,7 +485,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_names_a_server_and_nobody_who_asks() {
+    fn an_address_names_a_server_and_no_user() {
         assert_eq!(check_address("https://example.com/a?b=c"), Ok(()));
         for wrong in [
             "",

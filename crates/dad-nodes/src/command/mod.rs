@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::command::ran::{Ran, with_literals};
+use crate::http;
 use crate::process::{self, Logs, Program};
 use crate::sandbox::{self, Confinement, Sandbox, is_its_own_failure};
 use crate::secret_text::{self, SecretPiece};
@@ -139,13 +140,14 @@ impl InheritedVariable {
     }
 }
 
-/// What recorded settings of a command use and a re-run does not compare, as the settings name it.
+/// What recorded settings of a command or a request use and a re-run does not compare, as the settings name it.
 #[must_use]
 pub fn not_compared(settings: &Value) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for (_, text) in env_texts(settings) {
         found.extend(secret_text::named(text));
     }
+    found.extend(http::named_secrets(settings));
     let inherited = settings
         .get("inherit_env")
         .map(Vec::<InheritedVariable>::deserialize);

@@ -41,6 +41,7 @@ impl Ran {
             stdout_len,
             stderr,
             timed_out,
+            is_stopped,
             is_cut,
             abandoned,
             ended,
@@ -65,7 +66,10 @@ impl Ran {
                     "command_timed_out",
                     format!(
                         "`{shown}` did not end within its time limit{}{}",
-                        unanswered(settings),
+                        match is_stopped {
+                            true => " (a signal had stopped it, and nothing continued it)",
+                            false => unanswered(settings),
+                        },
                         last_lines(&stderr, &stdout)
                     ),
                 ),
@@ -208,7 +212,7 @@ fn last_lines(stderr: &str, stdout: &str) -> String {
 /// What a command with a terminal may have waited for.
 fn unanswered(settings: &CommandNodeSettings) -> &'static str {
     match settings.pty == Some(true) && settings.stdin.is_none() {
-        true => " (nobody answers at its terminal; `stdin` does)",
+        true => " (its terminal gives no answers; `stdin` does)",
         false => "",
     }
 }

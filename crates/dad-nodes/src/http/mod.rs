@@ -103,6 +103,11 @@ impl Node for HttpExecutor {
     }
 }
 
+/// The secrets that recorded settings name.
+pub(crate) fn named_secrets(settings: &Value) -> Vec<String> {
+    sealed::named(settings, WITH_SECRETS)
+}
+
 fn problem(place: impl Into<String>, code: &'static str, message: impl Into<String>) -> SettingsProblem {
     SettingsProblem {
         place: place.into(),

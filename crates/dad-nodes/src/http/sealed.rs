@@ -32,7 +32,7 @@ pub(super) fn problems(unrendered: &Value, within: &[&str]) -> Vec<SettingsProbl
         let named = secret_text::pieces(text)?;
         let place = pointer.trim_start_matches('/').replace('/', ".");
         match named {
-            // That of the address is told with it.
+            // The address has a problem of its own for it.
             Err(_) if pointer == "/url" => None,
             Err(message) => Some(problem(place, "secret", message)),
             Ok(_) if is_within(&pointer, within) => None,
@@ -44,6 +44,13 @@ pub(super) fn problems(unrendered: &Value, within: &[&str]) -> Vec<SettingsProbl
         }
     });
     found.collect()
+}
+
+/// The secrets that are named below some settings, each as it stands there.
+pub(super) fn named(settings: &Value, within: &[&str]) -> Vec<String> {
+    let texts = texts_below(settings).into_iter();
+    let texts = texts.filter(|(pointer, _)| is_within(pointer, within));
+    texts.flat_map(|(_, text)| secret_text::named(text)).collect()
 }
 
 /// The texts of settings in which a secret may be named.

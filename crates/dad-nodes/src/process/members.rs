@@ -1,6 +1,7 @@
 //! Processes of this machine, as Linux shows them below `/proc`; elsewhere there are none to be seen.
 
 use std::collections::HashMap;
+use std::str::FromStr;
 
 use dad_run::TOKEN_VARIABLE;
 use serde::Serialize;
@@ -37,28 +38,32 @@ fn pids() -> impl Iterator<Item = u32> {
 }
 
 /// A field of what the system says of a process, counted from its state.
-fn stat_of(pid: u32, field: usize) -> Option<u32> {
+fn field_of<T: FromStr>(pid: u32, field: usize) -> Option<T> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name before it, in parentheses, may hold blanks.
-    stat.rsplit_once(')')?
-        .1
-        .split_whitespace()
-        .nth(field)?
-        .parse()
-        .ok()
+    let fields = stat.rsplit_once(')')?.1;
+    fields.split_whitespace().nth(field)?.parse().ok()
 }
 
-/// Where the group stands among the fields of a process.
-const GROUP: usize = 2;
+const STATE: usize = 0;
+const PARENT: usize = 1;
+const SESSION: usize = 3;
 
-/// The processes of a group.
-pub(super) fn members_of(group: u32) -> Vec<Member> {
-    let members = pids().filter(|pid| stat_of(*pid, GROUP) == Some(group));
+/// The processes of the session of a gate, but for the gate. Those of smaller numbers are older, unless the numbers began anew;
+/// then some are not seen.
+pub(super) fn members_of(gate: u32) -> Vec<Member> {
+    let members = pids().filter(|pid| *pid > gate && field_of(*pid, SESSION) == Some(gate));
     members.filter_map(Member::alive).collect()
 }
 
-/// The processes that were started behind a gate. Those of smaller numbers are older, unless the numbers began anew; then some
-/// are not named.
+/// The processes of the session of a gate that a signal stopped.
+pub(super) fn stopped(gate: u32) -> Vec<Member> {
+    let is_stopped = |pid: &u32| field_of(*pid, STATE) == Some('T') && field_of(*pid, SESSION) == Some(gate);
+    let stopped = pids().filter(|pid| *pid >= gate && is_stopped(pid));
+    stopped.filter_map(Member::alive).collect()
+}
+
+/// The processes that were started behind a gate and left its session, as far as [`members_of`] would see them.
 pub(super) fn left_of(gate: u32, token: &str) -> Vec<Member> {
     let marks = [
         format!("{TOKEN_VARIABLE}={token}"),
@@ -73,8 +78,8 @@ pub(super) fn left_of(gate: u32, token: &str) -> Vec<Member> {
         };
         marks.iter().all(has)
     };
-    // What still ends is in the group.
-    let has_left = |pid: &u32| stat_of(*pid, GROUP) != Some(gate);
+    // What still ends is in the session.
+    let has_left = |pid: &u32| field_of(*pid, SESSION) != Some(gate);
     let younger = pids().filter(|pid| *pid > gate && has_left(pid));
     younger
         .filter(is_marked)
@@ -87,9 +92,8 @@ pub(super) fn left_of(gate: u32, token: &str) -> Vec<Member> {
 /// process in it.
 pub(super) fn inside(gate: u32) -> Vec<u32> {
     const OF_SANDBOX: usize = 3;
-    const PARENT: usize = 1;
     let parents: HashMap<u32, u32> = pids()
-        .filter_map(|pid| Some((pid, stat_of(pid, PARENT)?)))
+        .filter_map(|pid| Some((pid, field_of(pid, PARENT)?)))
         .collect();
     let is_inside = |pid: u32| {
         let mut depth = 0;

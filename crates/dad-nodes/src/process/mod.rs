@@ -16,7 +16,7 @@ use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 
-use self::members::{MOST_SHOWN, Member, inside, left_of, members_of};
+use self::members::{MOST_SHOWN, Member, inside, left_of, members_of, stopped};
 
 /// Variables a child gets from the environment of this process; nothing else passes unless it is named.
 const PASSED_VARIABLES: &[&str] = &[
@@ -62,6 +62,9 @@ const TERM_GRACE: Duration = Duration::from_secs(1);
 /// Time for what was printed to arrive, after the program has ended.
 const DRAIN: Duration = Duration::from_millis(300);
 
+/// Time between two looks at whether processes have ended.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// The code of an output that is too long.
 pub(crate) const OUTPUT_TOO_LONG: &str = "output_too_long";
 
@@ -97,13 +100,15 @@ pub(crate) struct Finished {
     pub(crate) stdout_len: u64,
     pub(crate) stderr: String,
     pub(crate) timed_out: bool,
+    /// Whether a signal had stopped it at its time limit.
+    pub(crate) is_stopped: bool,
     /// Whether it was ended because it printed too much.
     pub(crate) is_cut: bool,
     /// Whether a process that left the group still holds its output, of which nothing more is read.
     pub(crate) abandoned: bool,
-    /// What it left running in its group, and the signal that ended that.
+    /// What it left running in its session, and the signal that ended that.
     pub(crate) ended: Vec<Ended>,
-    /// What left its group and goes on.
+    /// What left its session and goes on.
     pub(crate) left_running: Vec<Member>,
 }
 
@@ -188,8 +193,8 @@ impl Logs {
 }
 
 /// Runs a program in a session and process group of its own, which is ended as a whole: on timeout and cancellation, and when
-/// the program has ended, because what it leaves behind would keep its output open. Only a process that left the group
-/// (`setsid`) goes on. It has no terminal, or one of its own, so that it asks nobody who does not see it.
+/// the program has ended, because what it leaves behind would keep its output open. Only a process that left the session
+/// (`setsid`) goes on. It has no terminal, or one of its own, so that it does not wait for the user of the run.
 pub(crate) async fn run(
     program: &Program<'_>,
     logs: &mut Logs,
@@ -210,6 +215,7 @@ pub(crate) async fn run(
     let mut out = Capture::new(out, &mut logs.stdout, longest, cx.run().secrets());
     let mut err = Capture::new(err, &mut logs.stderr, longest, cx.run().secrets());
     let mut timed_out = false;
+    let mut is_stopped = false;
     let mut is_cut = false;
     let mut abandoned = false;
     let mut ended = Vec::new();
@@ -233,6 +239,7 @@ pub(crate) async fn run(
                 }
                 () = &mut limit => {
                     timed_out = true;
+                    is_stopped = !group.look_at(stopped).await.is_empty();
                     break None;
                 }
                 () = cx.cancelled() => break None,
@@ -248,7 +255,7 @@ pub(crate) async fn run(
             heard = within(DRAIN, &mut talk).await?;
         }
         let left = group.end_leftovers().await;
-        // Where the whole group was asked to end, that is told.
+        // A program that was ended itself says why in its failure.
         if is_its_own {
             ended = left;
         }
@@ -271,6 +278,7 @@ pub(crate) async fn run(
         stdout_len,
         stderr,
         timed_out,
+        is_stopped,
         is_cut,
         abandoned,
         ended,
@@ -315,7 +323,6 @@ impl Drop for Group {
 
 /// Waits until a process group has no members, but no longer than they may take to end.
 async fn gone(group: Option<u32>) {
-    const PAUSE: Duration = Duration::from_millis(20);
     let since = tokio::time::Instant::now();
     while has_members(group) && since.elapsed() < DRAIN {
         tokio::time::sleep(PAUSE).await;
@@ -362,20 +369,28 @@ impl Group {
         let inside = inside.await.unwrap_or_default();
         match inside.is_empty() {
             true => signal_group(self.id, Signal::Terminate),
-            false => inside.into_iter().for_each(terminate),
+            false => inside.into_iter().for_each(|pid| signal(pid, Signal::Terminate)),
         }
     }
 
-    /// Ends what a program that has ended left running in its group, and says what that was.
+    /// Ends what a program that has ended left running in its session, and says what that was.
     async fn end_leftovers(&self) -> Vec<Ended> {
-        if !has_members(self.id) {
+        let left = self.look_at(members_of).await;
+        if left.is_empty() && !has_members(self.id) {
             return Vec::new();
         }
-        let left = self.look_at(members_of).await;
         signal_group(self.id, Signal::Terminate);
-        gone(self.id).await;
-        let still = self.look_at(members_of).await;
+        // A shell gives each of its jobs a group, if it has a terminal.
+        left.iter()
+            .for_each(|member| signal(member.pid, Signal::Terminate));
+        let since = tokio::time::Instant::now();
+        let mut still = left.clone();
+        while (has_members(self.id) || !still.is_empty()) && since.elapsed() < DRAIN {
+            tokio::time::sleep(PAUSE).await;
+            still = self.look_at(members_of).await;
+        }
         signal_group(self.id, Signal::Kill);
+        still.iter().for_each(|member| signal(member.pid, Signal::Kill));
         let ended = left.into_iter().map(|member| Ended {
             by: match still.iter().any(|other| other.pid == member.pid) {
                 true => "SIGKILL",
@@ -386,7 +401,7 @@ impl Group {
         ended.take(MOST_SHOWN).collect()
     }
 
-    /// What the program started, left the group, and goes on.
+    /// What the program started, left the session, and goes on.
     async fn left_running(&self, token: &str) -> Vec<Member> {
         let token = token.to_owned();
         self.look_at(move |gate| left_of(gate, &token)).await
@@ -786,18 +801,24 @@ enum Signal {
 }
 
 #[cfg(unix)]
+impl Signal {
+    const fn number(self) -> rustix::process::Signal {
+        match self {
+            Self::Terminate => rustix::process::Signal::TERM,
+            Self::Kill => rustix::process::Signal::KILL,
+        }
+    }
+}
+
+#[cfg(unix)]
 fn signal_group(group: Option<u32>, signal: Signal) {
-    use rustix::process::{Pid, Signal as Number, kill_process_group};
-    let number = match signal {
-        Signal::Terminate => Number::TERM,
-        Signal::Kill => Number::KILL,
-    };
+    use rustix::process::{Pid, kill_process_group};
     let pid = group
         .and_then(|group| i32::try_from(group).ok())
         .and_then(Pid::from_raw);
     if let Some(pid) = pid {
         // A group that is gone already is what was wanted.
-        let _ = kill_process_group(pid, number);
+        let _ = kill_process_group(pid, signal.number());
     }
 }
 
@@ -805,17 +826,17 @@ fn signal_group(group: Option<u32>, signal: Signal) {
 fn signal_group(_: Option<u32>, _: Signal) {}
 
 #[cfg(unix)]
-fn terminate(pid: u32) {
-    use rustix::process::{Pid, Signal, kill_process};
+fn signal(pid: u32, signal: Signal) {
+    use rustix::process::{Pid, kill_process};
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     if let Some(pid) = pid.filter(|pid| !pid.is_init()) {
         // One that is gone already is what was wanted.
-        let _ = kill_process(pid, Signal::TERM);
+        let _ = kill_process(pid, signal.number());
     }
 }
 
 #[cfg(not(unix))]
-fn terminate(_: u32) {}
+fn signal(_: u32, _: Signal) {}
 
 /// Whether there are processes in a group, perhaps only such that have ended.
 #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! A terminal of its own for a program. Nobody sits at it: what the program asks gets the end of input for an answer.
+//! A terminal of its own for a program. It gives no answers: whatever the program asks, it reads the end of input.
 
 use std::io;
 
@@ -53,7 +53,7 @@ mod unix {
     /// What a program prints on its terminal.
     struct Screen {
         terminal: Pty,
-        /// When the end of input is told: a program that asks for a password throws away what was typed before.
+        /// When the end of input is typed: a program that asks for a password throws away what was typed before.
         answers: tokio::time::Interval,
     }
 
