@@ -45,7 +45,7 @@ const READS_ENVIRONMENT: &[&str] = &[
     "crates/dad-terminal/src/prompt/editor.rs",
     "crates/dad-nodes/src/folder_analyzer/repository.rs",
     "crates/dad-nodes/src/git.rs",
-    "crates/dad-nodes/src/process.rs",
+    "crates/dad-nodes/src/process/mod.rs",
     "crates/dad-nodes/src/shell/arrival.rs",
 ];
 

@@ -32,6 +32,8 @@ impl NodeType {
     pub const FOLDER_ANALYZER: Self = Self::from_static("folder_analyzer");
     /// Changing files.
     pub const FILE_OPERATION: Self = Self::from_static("file_operation");
+    /// A request to a server.
+    pub const HTTP: Self = Self::from_static("http");
     /// A function of the application; what stands in results of callbacks, no name for a node.
     pub const CALLBACK: Self = Self::from_static("callback");
 

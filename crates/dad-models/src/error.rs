@@ -181,7 +181,7 @@ fn told(nearest: &Option<(String, String)>) -> String {
         Some((step, differences)) => {
             format!("; the most similar request is that of `{step}`:\n{differences}")
         }
-        None => "; it holds no requests".to_owned(),
+        None => "; it holds none like it".to_owned(),
     }
 }
 
@@ -292,7 +292,7 @@ impl ModelError {
                     .to_owned(),
             ),
             Self::NotRecorded { .. } | Self::NotInRun { .. } => {
-                Some("record the run again with a live model".to_owned())
+                Some("record the run again, with the network".to_owned())
             }
             _ => None,
         }

@@ -99,7 +99,7 @@ fn status_error(model: &str, status: StatusCode, body: String, headers: &HeaderM
 }
 
 /// How long the provider wants to be left alone, as it says in milliseconds, in seconds, or by when that is over.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let header = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let milliseconds = header("retry-after-ms").and_then(|text| text.parse().ok());
     let pause = milliseconds.map(Duration::from_millis).or_else(|| {

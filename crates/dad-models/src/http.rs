@@ -172,17 +172,21 @@ impl HttpClient {
     }
 }
 
-/// A client with the certificates this system trusts. Its cryptography is given to it alone: nothing is installed for
-/// the whole process. It follows no redirect: the key, which some providers take in a header of their own, and the prompt
-/// go to nobody but the address that was configured.
-fn connections(connect: Duration, idle: Duration) -> Result<reqwest::Client, Box<dyn std::error::Error>> {
+/// The certificates that this system trusts, and a cryptography that is given to clients one by one: nothing is installed for
+/// the whole process.
+pub(crate) fn tls() -> Result<rustls::ClientConfig, Box<dyn std::error::Error>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_platform_verifier()?
-        .with_no_client_auth();
+        .with_no_client_auth())
+}
+
+/// A client that follows no redirect: the key, which some providers take in a header of their own, and the prompt
+/// go to no other address than the one that was configured.
+fn connections(connect: Duration, idle: Duration) -> Result<reqwest::Client, Box<dyn std::error::Error>> {
     Ok(reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
+        .tls_backend_preconfigured(tls()?)
         .redirect(reqwest::redirect::Policy::none())
         // A few bytes that are compressed may stand for more than there is memory.
         .no_gzip()

@@ -12,6 +12,7 @@ use similar::{ChangeTag, TextDiff};
 use crate::catalog::Price;
 use crate::client::{CallContext, ModelClient, ModelRequest, ModelResponse, OfflineClient};
 use crate::error::ModelError;
+use crate::web::{WEB_EXCHANGE, WebAnswer, WebRequest};
 
 /// The name of model calls among the memos of a step.
 pub const MODEL_CALL: &str = "model_call";
@@ -113,7 +114,48 @@ impl ReplayClient {
 
 impl OfflineClient for ReplayClient {}
 
-/// Digest of the model calls below a directory that is laid out like a run.
+/// Recorded answers of servers, as a resource of a run that asks none.
+#[derive(Clone, Debug)]
+pub struct RecordedWeb(ReplayClient);
+
+impl RecordedWeb {
+    /// The answers among the exchanges that a client answers from.
+    #[must_use]
+    pub const fn new(client: ReplayClient) -> Self {
+        Self(client)
+    }
+
+    /// The recorded answer to a request: in a run whichever step asked it, in a cassette the exchange of that step and number.
+    /// The requests are the same, but for run ids and directories.
+    ///
+    /// # Errors
+    /// If none is recorded, or it cannot be read.
+    pub fn answer(&self, request: &WebRequest, call: &CallContext) -> Result<WebAnswer, ModelError> {
+        let asked = serde_json::to_value(request).map_err(|error| unreadable(PathBuf::from(MEMO), error))?;
+        let (line, file) = match &self.0.source {
+            Source::Cassette(cassette) => {
+                let line = cassette.find(WEB_EXCHANGE, call)?;
+                if line.request != asked {
+                    return Err(cassette.not_recorded(call));
+                }
+                (line, cassette.file(call))
+            }
+            Source::Run(recorded) => {
+                let asked = Normaliser::of_places(call.places.iter().cloned()).value(&asked);
+                recorded
+                    .take(Digest::of_json(&asked))?
+                    .ok_or_else(|| ModelError::NotInRun {
+                        run: recorded.dir.clone(),
+                        path: call.path.to_string(),
+                        nearest: None,
+                    })?
+            }
+        };
+        serde_json::from_value(line.response).map_err(|error| unreadable(file, error))
+    }
+}
+
+/// Digest of the exchanges below a directory that is laid out like a run.
 fn digest_of_directory(cassette: &Path) -> Result<Digest, ModelError> {
     let mut exchanges = Exchanges::default();
     let mut open = vec![cassette.to_path_buf()];
@@ -192,27 +234,37 @@ impl ModelClient for ReplayClient {
 
 impl Cassette {
     fn answer(&self, request: &ModelRequest, call: &CallContext) -> Result<ModelResponse, ModelError> {
-        let line = self.find(call)?;
-        let file = || self.dir.join(call.path.to_relative_dir()).join(MEMO);
+        let line = self.find(MODEL_CALL, call)?;
+        let file = || self.file(call);
         let recorded: ModelRequest =
             serde_json::from_value(line.request).map_err(|e| unreadable(file(), e))?;
         (self.tell)(&note(&self.dir, call, &recorded, request));
         serde_json::from_value(line.response).map_err(|e| unreadable(file(), e))
     }
 
-    fn find(&self, call: &CallContext) -> Result<MemoLine, ModelError> {
-        let not_recorded = || ModelError::NotRecorded {
+    fn find(&self, name: &str, call: &CallContext) -> Result<MemoLine, ModelError> {
+        let file = self.file(call);
+        if !file.is_file() {
+            return Err(self.not_recorded(call));
+        }
+        let lines = MemoLine::read_file(&file).map_err(|error| unreadable(file, error))?;
+        let fits = |line: &MemoLine| line.name == name && line.number == call.number;
+        lines
+            .into_iter()
+            .find(fits)
+            .ok_or_else(|| self.not_recorded(call))
+    }
+
+    fn file(&self, call: &CallContext) -> PathBuf {
+        self.dir.join(call.path.to_relative_dir()).join(MEMO)
+    }
+
+    fn not_recorded(&self, call: &CallContext) -> ModelError {
+        ModelError::NotRecorded {
             cassette: self.dir.clone(),
             path: call.path.to_string(),
             number: call.number,
-        };
-        let file = self.dir.join(call.path.to_relative_dir()).join(MEMO);
-        if !file.is_file() {
-            return Err(not_recorded());
         }
-        let lines = MemoLine::read_file(&file).map_err(|error| unreadable(file, error))?;
-        let fits = |line: &MemoLine| line.name == MODEL_CALL && line.number == call.number;
-        lines.into_iter().find(fits).ok_or_else(not_recorded)
     }
 }
 
@@ -238,6 +290,8 @@ struct Recorded {
 #[derive(Clone)]
 struct Place {
     step: HierarchyPath,
+    /// What kind of exchange it is, and its number among those of the step.
+    name: String,
     number: u32,
 }
 
@@ -248,10 +302,11 @@ impl Recorded {
         let mut by_digest: HashMap<Digest, Vec<Place>> = HashMap::new();
         let mut exchanges = Exchanges::default();
         for step in view.steps() {
-            for line in model_calls(run_dir, &step.path)? {
+            for line in exchanges_of(run_dir, &step.path)? {
                 exchanges.add(step.path.as_str(), &line)?;
                 let place = Place {
                     step: step.path.clone(),
+                    name: line.name.clone(),
                     number: line.number,
                 };
                 let digest = Digest::of_json(&normaliser.value(&line.request));
@@ -274,12 +329,20 @@ impl Recorded {
         })?;
         let asked = Normaliser::of_places(call.places.iter().cloned()).value(&asked);
         let digest = Digest::of_json(&asked);
-        let Some(places) = self.by_digest.get(&digest) else {
+        let Some((line, file)) = self.take(digest)? else {
             return Err(ModelError::NotInRun {
                 run: self.dir.clone(),
                 path: call.path.to_string(),
                 nearest: self.nearest(&asked, call)?,
             });
+        };
+        serde_json::from_value(line.response).map_err(|error| unreadable(file, error))
+    }
+
+    /// The exchange whose turn it is among those of one request, and the file in which it stands.
+    fn take(&self, digest: Digest) -> Result<Option<(MemoLine, PathBuf)>, ModelError> {
+        let Some(places) = self.by_digest.get(&digest) else {
+            return Ok(None);
         };
         let turn = {
             let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
@@ -290,10 +353,15 @@ impl Recorded {
         // Whoever asks more often than the run did is given its last answer.
         let place = &places[turn.min(places.len() - 1)];
         let file = self.dir.join(place.step.to_relative_dir()).join(MEMO);
-        let lines = model_calls(&self.dir, &place.step)?;
-        let line = lines.into_iter().find(|line| line.number == place.number);
-        let line = line.ok_or_else(|| unreadable(file.clone(), "the exchange is gone"))?;
-        serde_json::from_value(line.response).map_err(|error| unreadable(file, error))
+        match self.line(place)? {
+            Some(line) => Ok(Some((line, file))),
+            None => Err(unreadable(file, "the exchange is gone")),
+        }
+    }
+
+    fn line(&self, place: &Place) -> Result<Option<MemoLine>, ModelError> {
+        let mut lines = exchanges_of(&self.dir, &place.step)?.into_iter();
+        Ok(lines.find(|line| line.name == place.name && line.number == place.number))
     }
 
     /// The recorded request that is most like this one, of equals that of the same step, and how it differs. Run ids and
@@ -304,8 +372,7 @@ impl Recorded {
         };
         let mut best: Option<(f32, String, String)> = None;
         for place in self.by_digest.values().flatten() {
-            let lines = model_calls(&self.dir, &place.step)?;
-            let Some(line) = lines.into_iter().find(|line| line.number == place.number) else {
+            let Some(line) = self.line(place)?.filter(|line| line.name == MODEL_CALL) else {
                 continue;
             };
             let Some(recorded) = described(self.normaliser.value(&line.request)) else {
@@ -324,8 +391,8 @@ impl Recorded {
     }
 }
 
-/// The model calls of a step.
-fn model_calls(run_dir: &Path, step: &HierarchyPath) -> Result<Vec<MemoLine>, ModelError> {
+/// The exchanges of a step.
+fn exchanges_of(run_dir: &Path, step: &HierarchyPath) -> Result<Vec<MemoLine>, ModelError> {
     let file = run_dir.join(step.to_relative_dir()).join(MEMO);
     match file.is_file() {
         true => lines_of(&file),
@@ -333,10 +400,10 @@ fn model_calls(run_dir: &Path, step: &HierarchyPath) -> Result<Vec<MemoLine>, Mo
     }
 }
 
-/// The model calls in a file of memos.
+/// The exchanges in a file of memos that can be replayed.
 fn lines_of(file: &Path) -> Result<Vec<MemoLine>, ModelError> {
     let mut lines = MemoLine::read_file(file).map_err(|error| unreadable(file.to_path_buf(), error))?;
-    lines.retain(|line| line.name == MODEL_CALL);
+    lines.retain(|line| [MODEL_CALL, WEB_EXCHANGE].contains(&line.name.as_str()));
     Ok(lines)
 }
 

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dad_core::Digest;
-use dad_run::layout::{STDERR, STDOUT};
 use dad_runner::{NodeContext, NodeError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -81,10 +80,7 @@ impl Hooks {
             .chain(paths.iter().cloned())
             .collect();
         let env: Vec<(String, OsString)> = process::environment(std::iter::empty(), std::iter::empty());
-        let mut logs = Logs {
-            stdout: cx.dir()?.append(STDOUT)?,
-            stderr: cx.dir()?.append(STDERR)?,
-        };
+        let mut logs = Logs::of_step(cx.dir()?)?;
         let program = Program {
             argv: &argv,
             working_dir: tree,
@@ -92,6 +88,7 @@ impl Hooks {
             stdin: None,
             timeout: LONGEST,
             longest_output: LONGEST_OUTPUT,
+            has_terminal: false,
             ends_with_thread: false,
         };
         process::run(&program, &mut logs, cx).await

@@ -1,4 +1,4 @@
-//! The built-in nodes: AI model call, folder analyzer, file operation and command.
+//! The built-in nodes: AI model call, folder analyzer, file operation, command and HTTP request.
 //!
 //! Each node type has a settings type, which a definition in Rust fills in, and an executor that [`builtin_nodes`]
 //! registers. Names of settings and shapes of outcomes are those of the original system.
@@ -13,7 +13,7 @@
 //!     })
 //!     .build()?;
 //! assert_eq!(flow.definition().body.elements.len(), 1);
-//! assert_eq!(builtin_nodes().type_names(), ["ai_model_call", "command", "file_operation", "folder_analyzer"]);
+//! assert_eq!(builtin_nodes().type_names(), ["ai_model_call", "command", "file_operation", "folder_analyzer", "http"]);
 //! # Ok::<(), dad_definition::Problems>(())
 //! ```
 
@@ -23,6 +23,8 @@ mod file_operation;
 mod folder_analyzer;
 mod git;
 mod git_hooks;
+mod http;
+mod json_text;
 mod process;
 mod sandbox;
 mod secret_text;
@@ -51,6 +53,7 @@ pub use folder_analyzer::{
     ContentExclusion, ContentReadMode, FolderAnalysisOperation, FolderAnalyzerNode, FolderAnalyzerNodeInput,
     FolderAnalyzerSettings, FolderOperationType, StructureDetailLevel, analyze_folders,
 };
+pub use http::{HttpFile, HttpMethod, HttpNode, HttpNodeOutcome, HttpNodeSettings, HttpOutput};
 pub use process::passed_environment;
 pub use sandbox::{Sandbox, SandboxBounds, SandboxHome, SandboxMode, SandboxPolicy};
 pub use serde_forms::{ObjectTemplate, OneOrMany};
@@ -63,4 +66,5 @@ pub fn builtin_nodes() -> NodeRegistry {
         .register::<command::CommandExecutor>()
         .register::<file_operation::FileOperationExecutor>()
         .register::<folder_analyzer::FolderAnalyzerExecutor>()
+        .register::<http::HttpExecutor>()
 }

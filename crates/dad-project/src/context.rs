@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dad_events::EventBusConfig;
-use dad_models::{Credentials, HttpClient, Limits, ModelCatalog, Models, ReplayClient};
+use dad_models::{Credentials, HttpClient, Limits, ModelCatalog, Models, RecordedWeb, ReplayClient};
 use dad_run::{
     ReplayFrom, ReplaySource, RunContext, RunContextBuilder, RunError, RunSettings, RunView, SecretSource,
 };
@@ -291,6 +291,7 @@ impl Project {
 
 fn replayed(context: RunContextBuilder, client: ReplayClient, source: ReplaySource) -> RunContextBuilder {
     context
+        .resource(Arc::new(RecordedWeb::new(client.clone())))
         .resource(Arc::new(Models::offline(client)))
         .replay(source)
         .offline(true)

@@ -422,6 +422,7 @@ fn each_type() -> Value {
             ],
         },
         "folder_analyzer": { "base_directory": "$var{project_root}/tree", "operations": [{ "operation_type": "analyze_folder", "path": "." }] },
+        "http": { "method": "POST", "url": "https://example.com/$var{run_id}", "body": { "a": "$var{run_id}" } },
     });
     let step = |(name, settings): (&String, &Value)| json!({ "node": name, "type": name, "requires_approval": true, "settings": settings });
     let steps: Vec<Value> = settings.as_object().unwrap().iter().map(step).collect();

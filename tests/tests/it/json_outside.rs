@@ -56,7 +56,7 @@ fn what_could_not_be_kept_is_refused_with_its_place() {
         (
             "[1]\n[-9223372036854775809]",
             "jsonl",
-            "line 2: the standard output is not the JSON that `output` promises: the integer -9223372036854775809 at `[0]`",
+            "the standard output is not the JSON that `output` promises: in line 2, the integer -9223372036854775809 at `[0]`",
         ),
         (&nested(101), "json", "lies deeper than 100 lists and objects"),
         (&nested(126), "json", "lies deeper than 100 lists and objects"),

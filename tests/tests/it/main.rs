@@ -15,6 +15,8 @@ mod answers;
 mod approval;
 mod asking;
 mod autocoder;
+#[cfg(target_os = "linux")]
+mod command_ends;
 mod commands;
 mod concurrency;
 mod continued;
@@ -42,6 +44,7 @@ mod git;
 mod hostile_files;
 #[cfg(unix)]
 mod hostile_run;
+mod http;
 mod intervene;
 mod json;
 mod json_outside;

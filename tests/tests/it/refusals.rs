@@ -516,7 +516,7 @@ fn a_placeholder_where_a_shell_would_not_put_its_value() {
       |
     9 |           cat << 'END'
       |           ^^^^^^^^^^^^
-      = hint: take the quotes away from that word, or give the text with `stdin` of the node
+      = hint: give the text with `stdin` of the node, or take the quotes away from that word, and put `\` before every other `$`, backtick and `\` of the text
     ---- exit code 2
     "#);
     let generated = shell("          $expr{run_id}");

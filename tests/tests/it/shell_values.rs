@@ -122,3 +122,131 @@ fn a_value_that_is_too_long_for_an_argument_goes_through_the_input() {
     drop(run(&env).expect(0));
     assert_eq!(result(&env)["stdout"].as_str().unwrap().trim(), "200000");
 }
+
+/// Commands that are refused, and what their hints lead to: it is taken, and a hostile value reaches the program as it is.
+#[test]
+fn a_hint_that_is_followed_is_taken_and_lets_no_value_be_code() {
+    const SHOW: &str = "import sys; sys.stdout.write(sys.argv[1])";
+    let hostile =
+        "'; touch pwned; $(touch pwned) `touch pwned` \"); __import__('os').system('touch pwned') #\n* ~ \\";
+    let python = format!("python3 -c '{SHOW}' \"$var{{v}}\"");
+    let env = json!({ "env_vars": { "VALUE": "$var{v}" } });
+    let none = json!({});
+    let stdin = json!({ "stdin": "$var{v}" });
+    let cases: [(&str, &str, &str, &Value); 18] = [
+        ("python3 -c 'print(\"$var{v}\")'", "sys.argv[1]", &python, &none),
+        ("python3 -c \"print('$var{v}')\"", "sys.argv[1]", &python, &none),
+        (
+            "sh -c 'printf %s $var{v}'",
+            "sh \"$var{v}\"",
+            "sh -c 'printf %s \"$1\"' sh \"$var{v}\"",
+            &none,
+        ),
+        (
+            "bash -lc \"printf %s $var{v}\"",
+            "bash \"$var{v}\"",
+            "bash -c 'printf %s \"$1\"' bash \"$var{v}\"",
+            &none,
+        ),
+        (
+            "timeout 5 sh -c \"printf %s $var{v}\"",
+            "sh \"$var{v}\"",
+            "timeout 5 sh -c 'printf %s \"$1\"' sh \"$var{v}\"",
+            &none,
+        ),
+        (
+            "echo a | xargs sh -c \"printf %s $var{v}\"",
+            "sh \"$var{v}\"",
+            "echo a | xargs sh -c 'printf %s \"$1\"' sh \"$var{v}\"",
+            &none,
+        ),
+        (
+            "find . -prune -exec sh -c \"printf %s $var{v}\" \\;",
+            "sh \"$var{v}\"",
+            "find . -prune -exec sh -c 'printf %s \"$1\"' sh \"$var{v}\" \\;",
+            &none,
+        ),
+        (
+            "echo \"printf %s $var{v}\" | sh",
+            "sh \"$var{v}\"",
+            "sh -c 'printf %s \"$1\"' sh \"$var{v}\"",
+            &none,
+        ),
+        (
+            "eval \"printf %s $var{v}\"",
+            "leave `eval` out",
+            "printf %s $var{v}",
+            &none,
+        ),
+        (
+            "trap \"printf %s $var{v}\" EXIT",
+            "value=$var{v}; trap",
+            "value=$var{v}; trap 'printf %s \"$value\"' EXIT",
+            &none,
+        ),
+        (
+            "perl -e \"print '$var{v}'\"",
+            "env_vars: { VALUE",
+            "perl -e 'print $ENV{VALUE}'",
+            &env,
+        ),
+        (
+            "node -e \"process.stdout.write('$var{v}')\"",
+            "env_vars: { VALUE",
+            "node -e 'process.stdout.write(process.env.VALUE)'",
+            &env,
+        ),
+        (
+            "git -c alias.q=\"!printf %s $var{v}\" q",
+            "env_vars: { VALUE",
+            "git -c alias.q='!printf %s \"$VALUE\"' q",
+            &env,
+        ),
+        (
+            "printf 'a:\\n\\t@printf %%s \"$(X)\"' | make -f - X=$var{v}",
+            "\"$$VALUE\"",
+            "printf 'a:\\n\\t@printf %%s \"$$VALUE\"' | make -f -",
+            &env,
+        ),
+        ("cat <<'EOF'\n$var{v}\nEOF", "`stdin`", "cat", &stdin),
+        (
+            "printf %s '$var{v}'",
+            "write `\"$var{v}\"`",
+            "printf %s \"$var{v}\"",
+            &none,
+        ),
+        (
+            "case a in $var{v}) printf x;; esac",
+            "[ \"$x\" = $var{v} ]",
+            "[ a = $var{v} ] || printf %s $var{v}",
+            &none,
+        ),
+        (
+            "printf %s {$var{v},b}",
+            "put the braces into quotes",
+            "printf %s $var{v}",
+            &none,
+        ),
+    ];
+    for (command, hint, followed, more) in cases {
+        let refused = flow(command, &none, hostile)
+            .run(&["validate", "flow.json"])
+            .expect(2);
+        let hinted = format!("{}{}", refused.stdout, refused.stderr);
+        assert!(hinted.contains(hint), "{command}: {hinted}");
+        let program = followed
+            .split([' ', '|'])
+            .find(|word| ["perl", "node", "make", "git"].contains(word));
+        let is_there = |name| std::process::Command::new(name).arg("--version").output().is_ok();
+        if program.is_some_and(|name| !is_there(name)) {
+            continue;
+        }
+        let env = flow(followed, more, hostile);
+        let output = run(&env).expect(0);
+        assert_eq!(result(&env)["stdout"], hostile, "{followed}: {output}");
+        assert!(
+            !env.last_run().join("pwned").exists() && !env.project().join("pwned").exists(),
+            "{followed}"
+        );
+    }
+}

@@ -376,6 +376,10 @@ fn wrong_type(wanted: &[String], view: View<'_>, place: &Place) -> Finding {
     if view.kind() == Kind::Text && view.literal().is_none() {
         finding.hint = Some("a text that is exactly one placeholder keeps the type of its value".to_owned());
     }
+    // So YAML reads a text with a colon and a blank in it.
+    if view.kind() == Kind::Object && view.fields().len() == 1 && wanted.contains(&"a text") {
+        finding.hint = Some("a text with `: ` in it is put in quotes: `'…: …'`".to_owned());
+    }
     finding
 }
 

@@ -77,14 +77,21 @@ fn parse_text(text: &str, place: &Place, cx: &mut Parsing<'_>) -> TemplateTree {
             if !cx.report.is_full() {
                 let problem = Problem::new(error.code(), error.message.clone());
                 let problem = problem.within(cx.spans, place, text, error.span.range());
+                let as_text = as_text(text, error.span.range().start);
                 cx.report.add(Problem {
-                    hint: error.hint,
+                    hint: error.hint.or(as_text),
                     ..problem
                 });
             }
             TemplateTree::Literal(Value::Null)
         }
     }
+}
+
+/// How a text that only looks like a placeholder is written; `at` is where its fault is.
+fn as_text(text: &str, at: usize) -> Option<String> {
+    let is_name = text.get(..at)?.trim_end().ends_with("$var{");
+    is_name.then(|| "if it is meant as text, write `$$var{`".to_owned())
 }
 
 impl Compiler<'_> {
@@ -110,7 +117,10 @@ impl Compiler<'_> {
                         let known = reference.guarded || self.is_known(&reference.name, prompt_variables);
                         let unknown = || match reference.called {
                             true => unknown_function(&reference.name),
-                            false => self.unknown_variable(&reference.name, prompt_variables),
+                            false => {
+                                let is_short = template.source()[reference.span.range()].starts_with("$var{");
+                                self.unknown_variable(&reference.name, prompt_variables, is_short)
+                            }
                         };
                         (!known).then(unknown)
                     }
@@ -143,7 +153,8 @@ impl Compiler<'_> {
         RUN_VARIABLES.contains(&name) || prompt_variables.contains_key(name) || self.names.contains(name)
     }
 
-    fn unknown_variable(&self, name: &str, prompt_variables: &Map<String, Value>) -> Problem {
+    /// `is_short` says that it is written as `$var{}`, which a text may hold by chance.
+    fn unknown_variable(&self, name: &str, prompt_variables: &Map<String, Value>, is_short: bool) -> Problem {
         let names = self
             .names
             .iter()
@@ -157,7 +168,11 @@ impl Compiler<'_> {
             Some(nearest) => problem.hint(format!("did you mean `{nearest}`?")),
             None => problem.hint(format!(
                 "declare it in `variables` of a component around it, or in `required`; \
-                 if it may be left out, write a default: `$var{{{name}:…}}` or `{name} || …`"
+                 if it may be left out, write a default: `$var{{{name}:…}}` or `{name} || …`{}",
+                match is_short {
+                    true => "; if it is meant as text, write `$$var{`",
+                    false => "",
+                }
             )),
         }
     }

@@ -596,7 +596,7 @@ elements:
        |
     30 | …ds: ["$hier{again.previous.z}", "$var{item}"] } }
        |                                   ^^^^^^^^^^
-      = hint: declare it in `variables` of a component around it, or in `required`; if it may be left out, write a default: `$var{item:…}` or `item || …`
+      = hint: declare it in `variables` of a component around it, or in `required`; if it may be left out, write a default: `$var{item:…}` or `item || …`; if it is meant as text, write `$$var{`
     "#);
 }
 
@@ -1155,7 +1155,7 @@ elements:
        |
     16 | …s: [m], prompt: { text: '$var{x} $var{y}', variables: { x: { default: 1 } } }, record_settings: { ou…
        |                                   ^^^^^^^
-      = hint: declare it in `variables` of a component around it, or in `required`; if it may be left out, write a default: `$var{y:…}` or `y || …`
+      = hint: declare it in `variables` of a component around it, or in `required`; if it may be left out, write a default: `$var{y:…}` or `y || …`; if it is meant as text, write `$$var{`
     ");
 }
 

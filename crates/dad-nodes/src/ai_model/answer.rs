@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::ai_model::AIModelNodeSettings;
 use crate::file_operation::FileOperation;
+use crate::json_text::is_part;
 
 /// How often an answer that does not obey its schema is asked for again.
 pub(super) const REPAIRS: u32 = 2;
@@ -208,15 +209,6 @@ fn between_words(text: &str) -> Vec<Value> {
         }
     }
     values
-}
-
-/// Whether what follows a text is a part of JSON that began in it.
-fn is_part(before: &str) -> bool {
-    let before = before.trim_end();
-    let item = before.strip_suffix(',').map(str::trim_end);
-    before.ends_with(['[', '{'])
-        || before.ends_with("\":")
-        || item.is_some_and(|item| item.ends_with(|c: char| "}]\"".contains(c) || c.is_ascii_digit()))
 }
 
 /// Masks secrets in the files of an answer. As base64, as they would be masked otherwise, nothing could be read of them.

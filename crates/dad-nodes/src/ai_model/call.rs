@@ -412,7 +412,7 @@ fn cancelled() -> NodeError {
     NodeError::new("cancelled", "the call was given up")
 }
 
-pub(super) fn node_error(error: &ModelError) -> NodeError {
+pub(crate) fn node_error(error: &ModelError) -> NodeError {
     let mut failed = NodeError::from_error(error.code(), error);
     if let Some(hint) = error.hint() {
         failed = failed.with_hint(hint);

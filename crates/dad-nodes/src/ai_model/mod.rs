@@ -33,6 +33,7 @@ use crate::sandbox;
 use crate::serde_forms::OneOrMany;
 use crate::settings_node::settings_node;
 use answer::{REPAIRS, StructuredSchema};
+pub(crate) use call::node_error;
 use call::{Conversation, Pauses};
 use tools::{ReadyTool, Tools};
 

@@ -476,7 +476,8 @@ impl<'a> Marked<'a> {
         if word.is_empty() || word.contains(['\'', '"', '\\', '$', '`']) {
             let stands =
                 format!("in a here-document that begins with `{word}`, where the shell puts no values");
-            let hint = "take the quotes away from that word, or give the text with `stdin` of the node";
+            let hint = "give the text with `stdin` of the node, or take the quotes away from that word, and put `\\` before every other `$`, \
+                        backtick and `\\` of the text";
             return Err(Reason::new(stands, hint));
         }
         let before = &self.text[body.start_byte()..at];
@@ -613,6 +614,10 @@ pub(super) fn code_hint(program: &str) -> String {
             "a shell reads it there: copy a script to the host, or give the text as input of a fixed command"
                 .to_owned()
         }
+        "make" | "gmake" => {
+            "give it in `env_vars: { VALUE: \"{}\" }`, and read it in a recipe as `\"$$VALUE\"`, which its shell does".to_owned()
+        }
+        "git" => "write the setting and the command fixed, and give it in `env_vars: { VALUE: \"{}\" }`".to_owned(),
         "eval" => "leave `eval` out: a value is one word already".to_owned(),
         "trap" => {
             "give it to a variable, which the trap reads: `value={}; trap '… \"$value\" …' EXIT`".to_owned()

@@ -138,14 +138,17 @@ fn check_command(marked: &Marked<'_>, command: Node<'_>) -> Result<(), (usize, R
         }
     }
     let reads = Reads::of(&words);
-    for index in reads.code {
-        if let Some(place) = holds(&words[index].range) {
+    for index in &reads.code {
+        if let Some(place) = holds(&words[*index].range) {
             let stands = format!("in what `{}` reads as code", reads.program);
             return Err((place, Reason::new(stands, code_hint(&reads.program))));
         }
     }
+    // What stands behind the code are its parameters, which are not its input.
+    let code = reads.code.iter().max();
+    let parameters = code.map_or(0..0, |code| words[*code].range.end..command.end_byte());
     match reads.input {
-        true => check_input(marked, command, &reads.program),
+        true => check_input(marked, command, &reads.program, &parameters),
         false => Ok(()),
     }
 }
@@ -156,7 +159,12 @@ fn may_be_builtin(name: &Word) -> bool {
 }
 
 /// Refuses placeholders in what flows into a command: pipelines and here-documents around it.
-fn check_input(marked: &Marked<'_>, command: Node<'_>, program: &str) -> Result<(), (usize, Reason)> {
+fn check_input(
+    marked: &Marked<'_>,
+    command: Node<'_>,
+    program: &str,
+    parameters: &Range<usize>,
+) -> Result<(), (usize, Reason)> {
     let mut flow = None;
     let mut node = command;
     while let Some(parent) = node.parent() {
@@ -176,7 +184,8 @@ fn check_input(marked: &Marked<'_>, command: Node<'_>, program: &str) -> Result<
         let is_name = node
             .and_then(|node| node.parent())
             .is_some_and(|parent| parent.kind() == "file_redirect");
-        range.start <= place.start && place.end <= range.end && !is_name
+        let is_parameter = parameters.start <= place.start && place.end <= parameters.end;
+        range.start <= place.start && place.end <= range.end && !is_name && !is_parameter
     };
     match marked.places.iter().position(is_read) {
         Some(place) => {
@@ -266,6 +275,13 @@ fn by_itself(program: &str, arguments: &[Word]) -> Option<(Vec<usize>, bool)> {
         "." | "source" => Some((Vec::new(), arguments.first().is_some_and(is_standard_input))),
         "at" | "batch" => Some((Vec::new(), true)),
         "ssh" => Some(ssh_code(arguments)),
+        "git" => Some((git_code(arguments), false)),
+        "make" | "gmake" => Some((make_code(arguments), false)),
+        "deno" if arguments.first().is_some_and(|word| word.text == "eval") => {
+            Some(((1..arguments.len()).collect(), false))
+        }
+        // Behind the name of the file stand statements and commands of its own, of which some start a shell.
+        "sqlite3" => Some((sqlite_code(arguments), false)),
         _ if AWKS.contains(&program) => Some((awk_code(arguments), false)),
         _ => None,
     }
@@ -289,6 +305,99 @@ fn by_option(program: &str, arguments: &[Word]) -> (Vec<usize>, bool) {
         Some((_, letters, names)) => code_behind(arguments, letters, names),
         None => (Vec::new(), false),
     }
+}
+
+/// Names of settings of git whose values are commands, by their ends.
+const GIT_COMMANDS: &[&str] = &[
+    "askpass",
+    "clean",
+    "cmd",
+    "command",
+    "driver",
+    "editor",
+    "external",
+    "fsmonitor",
+    "gitproxy",
+    "helper",
+    "hookspath",
+    "pager",
+    "path",
+    "process",
+    "program",
+    "smudge",
+    "sshcommand",
+    "textconv",
+];
+
+/// What git hands to a shell: values of settings that are commands, and what `rebase`, `bisect` and `submodule` execute.
+fn git_code(arguments: &[Word]) -> Vec<usize> {
+    let mut code = Vec::new();
+    for (index, word) in arguments.iter().enumerate() {
+        let behind = |names: &[&str]| index > 0 && names.contains(&arguments[index - 1].text.as_str());
+        let is_within = |name: &str| arguments[..index].iter().any(|word| word.text == name);
+        let is_command = behind(&["-c"]) && is_git_command(&word.text);
+        let executes = is_within("rebase") && (behind(&["-x", "--exec"]) || word.text.starts_with("--exec="));
+        let starts =
+            (is_within("foreach") && is_within("submodule")) || (is_within("run") && is_within("bisect"));
+        if is_command || executes || starts {
+            code.push(index);
+        }
+    }
+    code
+}
+
+/// Whether a setting, `NAME=VALUE`, is a command.
+fn is_git_command(setting: &str) -> bool {
+    let name = setting.split('=').next().unwrap_or_default().to_ascii_lowercase();
+    let last = name.rsplit('.').next().unwrap_or_default();
+    name.contains(PLACE)
+        || name.starts_with("alias.")
+        || name.starts_with("pager.")
+        || GIT_COMMANDS.contains(&last)
+}
+
+/// Options of `make` that have an argument.
+const MAKE_OPTIONS: &[&str] = &[
+    "-C",
+    "-I",
+    "-W",
+    "-f",
+    "-j",
+    "-l",
+    "-o",
+    "--directory",
+    "--file",
+    "--include-dir",
+    "--makefile",
+    "--old-file",
+    "--what-if",
+];
+
+/// What `make` expands: the values of its variables, in which `$(shell …)` is a command, and rules behind `--eval`.
+fn make_code(arguments: &[Word]) -> Vec<usize> {
+    let is_code = |index: &usize| {
+        let text = arguments[*index].text.as_str();
+        let before = index
+            .checked_sub(1)
+            .map_or("", |before| arguments[before].text.as_str());
+        let is_rule = before == "--eval";
+        let sets = text.split_once('=').is_some_and(|(name, value)| {
+            (value.contains(PLACE) && !name.starts_with('-')) || name == "--eval"
+        });
+        // As a target, a value could be such a setting, or an option.
+        let is_target = text.starts_with(PLACE) && !MAKE_OPTIONS.contains(&before);
+        is_rule || sets || is_target
+    };
+    (0..arguments.len()).filter(is_code).collect()
+}
+
+fn sqlite_code(arguments: &[Word]) -> Vec<usize> {
+    let is_cmd = |index: usize| index > 0 && ["-cmd", "--cmd"].contains(&arguments[index - 1].text.as_str());
+    let plain =
+        (0..arguments.len()).filter(|index| !arguments[*index].text.starts_with('-') && !is_cmd(*index));
+    let behind_file = plain.skip(1);
+    let commands = (0..arguments.len()).filter(|index| is_cmd(*index));
+    behind_file.chain(commands).collect()
 }
 
 /// What `test` could take for names of variables, whose subscripts bash executes.

@@ -316,6 +316,23 @@ fn what_a_program_reads_as_code_holds_no_value() {
         ("test $var{a} $var{b}", "test", "a fixed name"),
         ("let x=$var{x}", "let", "a fixed name"),
         ("watch \"ls $var{d}\"", "watch", "env_vars"),
+        ("git -c alias.x=\"!ls $var{x}\" x", "git", "env_vars"),
+        ("git -c core.sshCommand=$var{x} fetch", "git", "env_vars"),
+        ("git -c $var{x}=y status", "git", "env_vars"),
+        ("git rebase --exec \"make $var{x}\" main", "git", "env_vars"),
+        ("git submodule foreach \"ls $var{x}\"", "git", "env_vars"),
+        ("git bisect run ls $var{x}", "git", "env_vars"),
+        ("make NAME=$var{x} all", "make", "$$VALUE"),
+        ("make -j4 --eval \"a: $var{x}\"", "make", "$$VALUE"),
+        ("make $var{x}", "make", "$$VALUE"),
+        ("sqlite3 db \"select $var{x}\"", "sqlite3", "env_vars"),
+        ("sqlite3 -cmd \".shell $var{x}\" db", "sqlite3", "env_vars"),
+        ("deno eval \"$var{x}\"", "deno", "env_vars"),
+        ("timeout 5 sh -c \"ls $var{x}\"", "sh", "\"$1\""),
+        ("sudo -u x sh -c \"ls $var{x}\"", "sh", "\"$1\""),
+        ("php -r \"echo $var{x};\"", "php", "env_vars"),
+        ("lua -e \"print($var{x})\"", "lua", "env_vars"),
+        ("ruby -e \"puts $var{x}\"", "ruby", "env_vars"),
         ("sh -c [\\ \\;$var{x}", "sh", "\"$1\""),
         ("ev\\\nal a $var{x}", "eval", "leave `eval` out"),
         ("\"$@\"eval a $var{x}", "eval", "leave `eval` out"),
@@ -333,6 +350,21 @@ fn what_a_program_reads_as_code_holds_no_value() {
             "{text}: {told}"
         );
         assert!(hinted.contains(hint), "{text}: {hinted}");
+    }
+}
+
+#[test]
+fn what_only_looks_like_code_is_a_word() {
+    for text in [
+        "git -c user.name=$var{x} commit -m $var{x}",
+        "git commit -m \"make NAME=$var{x}\" -- $var{x}",
+        "git log --grep=$var{x} -- run bisect",
+        "make -C $var{x} all",
+        "make -f $var{x}",
+        "sqlite3 $var{x} .tables",
+        "deno run $var{x}",
+    ] {
+        assert!(script(text).is_ok(), "{text}: {:?}", script(text));
     }
 }
 

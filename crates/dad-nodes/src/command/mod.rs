@@ -1,22 +1,22 @@
-use std::collections::VecDeque;
+mod ran;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dad_core::json::{JsonError, check, parse_external};
 use dad_definition::{Compiled, Prepared, SettingsProblem};
-use dad_fs::Dir;
 use dad_run::RunHandle;
-use dad_run::layout::{STDERR, STDOUT};
 use dad_runner::{BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, Preview, Start};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::process::{self, Finished, Logs, Program};
+use crate::command::ran::{Ran, with_literals};
+use crate::http;
+use crate::process::{self, Logs, Program};
 use crate::sandbox::{self, Confinement, Sandbox, is_its_own_failure};
 use crate::secret_text::{self, SecretPiece};
 use crate::settings_node::settings_node;
@@ -72,6 +72,10 @@ pub struct CommandNodeSettings {
     /// What each command reads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
+    /// Whether each command has a terminal of its own, for programs that print or work otherwise without one. Its two outputs are
+    /// then one, as a terminal shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pty: Option<bool>,
     /// How the standard output of the last command is read; as text by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<CommandOutput>,
@@ -136,13 +140,14 @@ impl InheritedVariable {
     }
 }
 
-/// What recorded settings of a command use and a re-run does not compare, as the settings name it.
+/// What recorded settings of a command or a request use and a re-run does not compare, as the settings name it.
 #[must_use]
 pub fn not_compared(settings: &Value) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for (_, text) in env_texts(settings) {
         found.extend(secret_text::named(text));
     }
+    found.extend(http::named_secrets(settings));
     let inherited = settings
         .get("inherit_env")
         .map(Vec::<InheritedVariable>::deserialize);
@@ -287,7 +292,7 @@ pub(crate) fn quoted(argument: &str) -> String {
 pub enum CommandOutput {
     /// As it is.
     Text,
-    /// As one JSON document.
+    /// As one JSON document; lines of other text before it are left out.
     Json,
     /// As a JSON document a line.
     Jsonl,
@@ -653,20 +658,6 @@ fn working_dir(settings: &CommandNodeSettings, run: &RunHandle) -> PathBuf {
         .map_or_else(|| run_dir.clone(), |dir| run_dir.join(dir))
 }
 
-/// The commands that ran.
-#[derive(Default)]
-struct Ran {
-    results: Vec<Value>,
-    succeeded: usize,
-    /// Standard output of the last command, shortened if it is long, and how long it is.
-    last: String,
-    last_len: u64,
-    /// Why the first failed command failed.
-    failure: Option<(&'static str, String)>,
-    /// What they saw and could change, if a sandbox was wanted.
-    sandbox: Option<Value>,
-}
-
 impl CommandStep {
     async fn run_all(&self, cx: &NodeContext) -> Result<Ran, NodeError> {
         let settings = &self.settings;
@@ -675,10 +666,7 @@ impl CommandStep {
         let dir = working_dir(settings, cx.run());
         let confinement = Confinement::of(settings.sandbox.as_ref(), cx.run());
         let sandbox = confinement.prefix(&dir, cx)?;
-        let mut logs = Logs {
-            stdout: cx.dir()?.append(STDOUT)?,
-            stderr: cx.dir()?.append(STDERR)?,
-        };
+        let mut logs = Logs::of_step(cx.dir()?)?;
         let mut ran = Ran::default();
         for command in &self.commands {
             let argv = limits.around(command.argv.clone());
@@ -694,8 +682,10 @@ impl CommandStep {
                 timeout: self.timeout,
                 longest_output: limits.longest_output(),
                 ends_with_thread: sandbox.is_some(),
+                has_terminal: settings.pty == Some(true),
             };
-            let finished = process::run(&program, &mut logs, cx).await?;
+            let finished = process::run(&program, &mut logs, cx).await;
+            let finished = finished.map_err(|error| with_literals(error, settings))?;
             if let Some(sandbox) = &sandbox
                 && is_its_own_failure(&finished.stderr)
             {
@@ -726,153 +716,4 @@ impl CommandStep {
         given.extend(self.given.clone());
         Ok(process::environment(inherited(), given.into_iter()))
     }
-}
-
-impl Ran {
-    fn add(
-        &mut self,
-        command: &Ready,
-        finished: Finished,
-        settings: &CommandNodeSettings,
-        cancelled: bool,
-    ) -> bool {
-        let Finished {
-            code,
-            signal,
-            stdout,
-            stdout_len,
-            stderr,
-            timed_out,
-            is_cut,
-            abandoned,
-        } = finished;
-        let allowed = code.is_some_and(|code| code == 0 || settings.allow_exit_codes.contains(&code));
-        let success = allowed && !timed_out && !is_cut;
-        let shown = &command.typed;
-        if success {
-            self.succeeded += 1;
-        } else if self.failure.is_none() {
-            self.failure = Some(match (timed_out, cancelled, code) {
-                _ if is_cut => (
-                    process::OUTPUT_TOO_LONG,
-                    format!(
-                        "`{shown}` printed more than {} MiB and was ended; `limits: {{ output_mib: … }}` allows more",
-                        settings.limits.unwrap_or_default().longest_output() >> 20
-                    ),
-                ),
-                (_, true, _) => ("cancelled", format!("`{shown}` was cancelled")),
-                (true, ..) => (
-                    "command_timed_out",
-                    format!("`{shown}` did not end within its time limit"),
-                ),
-                (_, _, Some(code)) => (
-                    "command_failed",
-                    format!("`{shown}` ended with exit code {code}{}", last_line(&stderr)),
-                ),
-                (_, _, None) => (
-                    "command_failed",
-                    format!(
-                        "`{shown}` was ended by {}{}",
-                        signal.unwrap_or("a signal"),
-                        last_line(&stderr)
-                    ),
-                ),
-            });
-        }
-        self.results.push(json!({
-            "command": shown,
-            "returncode": code,
-            "stdout": stdout,
-            "stderr": stderr,
-            "success": success,
-        }));
-        if abandoned && let Some(result) = self.results.last_mut() {
-            result["abandoned"] = true.into();
-        }
-        self.last = stdout;
-        self.last_len = stdout_len;
-        success
-    }
-
-    /// The standard output of the last command as its log has it, of which the result may keep less.
-    fn whole_last(&self, dir: &Dir) -> Result<String, String> {
-        if self.last.len() as u64 == self.last_len {
-            return Ok(self.last.clone());
-        }
-        let most = LONGEST_OUTPUT >> 20;
-        let len = usize::try_from(self.last_len)
-            .ok()
-            .filter(|_| self.last_len <= LONGEST_OUTPUT)
-            .ok_or_else(|| {
-                format!(
-                    "the standard output has {} bytes, and `output` reads at most {most} MiB; {STDOUT} has all of it",
-                    self.last_len
-                )
-            })?;
-        let mut end = VecDeque::new();
-        let read = dir.read_chunks(STDOUT, |chunk| {
-            end.extend(chunk);
-            end.drain(..end.len().saturating_sub(len));
-        });
-        read.map_err(|error| error.to_string())?;
-        String::from_utf8(end.into()).map_err(|error| error.to_string())
-    }
-
-    fn output(self, settings: &CommandNodeSettings, dir: &Dir) -> Result<NodeOutput, NodeError> {
-        let executed = self.results.len();
-        let failed = executed - self.succeeded;
-        let parsed = match settings.output {
-            Some(CommandOutput::Text) | None => None,
-            Some(form) if self.failure.is_none() => {
-                Some(self.whole_last(dir).and_then(|text| parse_output(form, &text)))
-            }
-            _ => None,
-        };
-        let mut outcome = json!({
-            "all_succeeded": self.failure.is_none(),
-            "commands_executed": executed,
-            "successful_commands": self.succeeded,
-            "failed_commands": failed,
-            "results": self.results,
-        });
-        if let Some(sandbox) = self.sandbox {
-            outcome["sandbox"] = sandbox;
-        }
-        let mut failure = self.failure;
-        match parsed {
-            Some(Ok(structured)) => outcome["structured"] = structured,
-            Some(Err(reason)) => failure = Some(("command_output", reason)),
-            None => {}
-        }
-        let output = NodeOutput::new(outcome).with_summary(dad_core::count(executed as u64, "command"));
-        match failure {
-            None => Ok(output),
-            Some((code, message)) => Err(NodeError::new(code, message).with_partial(output)),
-        }
-    }
-}
-
-fn parse_output(form: CommandOutput, text: &str) -> Result<Value, String> {
-    let wrong = |error: JsonError| {
-        let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
-        format!("the standard output is not the JSON that `output` promises: {error}{hint}")
-    };
-    if form != CommandOutput::Jsonl {
-        return parse_external(text).map_err(wrong);
-    }
-    let lines = text.lines().enumerate();
-    let lines = lines.filter(|(_, line)| !line.trim().is_empty());
-    let read = |(index, line): (usize, &str)| {
-        parse_external(line).map_err(|error| format!("line {}: {}", index + 1, wrong(error)))
-    };
-    let values: Value = lines.map(read).collect::<Result<_, _>>()?;
-    check(&values).map_err(wrong)?;
-    Ok(values)
-}
-
-/// The last line of what a program complained about, for its error.
-fn last_line(stderr: &str) -> String {
-    let line = stderr.lines().rev().find(|line| !line.trim().is_empty());
-    line.map(|line| format!(": {}", line.trim().chars().take(300).collect::<String>()))
-        .unwrap_or_default()
 }

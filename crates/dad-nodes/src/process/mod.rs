@@ -1,4 +1,6 @@
-use std::collections::HashMap;
+mod members;
+mod terminal;
+
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
@@ -6,11 +8,15 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use dad_core::{SecretRegistry, StreamRedactor};
-use dad_fs::AppendFile;
+use dad_fs::{AppendFile, Dir};
+use dad_run::layout::{STDERR, STDOUT};
 use dad_run::{TOKEN_VARIABLE, process_start_time};
 use dad_runner::{Guard, NodeContext, NodeError, look};
+use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
+
+use self::members::{MOST_SHOWN, Member, inside, left_of, members_of, stopped};
 
 /// Variables a child gets from the environment of this process; nothing else passes unless it is named.
 const PASSED_VARIABLES: &[&str] = &[
@@ -56,6 +62,9 @@ const TERM_GRACE: Duration = Duration::from_secs(1);
 /// Time for what was printed to arrive, after the program has ended.
 const DRAIN: Duration = Duration::from_millis(300);
 
+/// Time between two looks at whether processes have ended.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// The code of an output that is too long.
 pub(crate) const OUTPUT_TOO_LONG: &str = "output_too_long";
 
@@ -76,6 +85,8 @@ pub(crate) struct Program<'a> {
     pub(crate) longest_output: u64,
     /// Whether it ends with the thread that started it, so that this is one of a process that stays.
     pub(crate) ends_with_thread: bool,
+    /// Whether it has a terminal of its own, on which its outputs are one.
+    pub(crate) has_terminal: bool,
 }
 
 /// How a program ended.
@@ -89,16 +100,31 @@ pub(crate) struct Finished {
     pub(crate) stdout_len: u64,
     pub(crate) stderr: String,
     pub(crate) timed_out: bool,
+    /// Whether a signal had stopped it at its time limit.
+    pub(crate) is_stopped: bool,
     /// Whether it was ended because it printed too much.
     pub(crate) is_cut: bool,
     /// Whether a process that left the group still holds its output, of which nothing more is read.
     pub(crate) abandoned: bool,
+    /// What it left running in its session, and the signal that ended that.
+    pub(crate) ended: Vec<Ended>,
+    /// What left its session and goes on.
+    pub(crate) left_running: Vec<Member>,
+}
+
+/// A process that a program left running and that was ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Ended {
+    pub(crate) command: String,
+    pub(crate) by: &'static str,
 }
 
 /// Files that output is streamed to.
 pub(crate) struct Logs {
-    pub(crate) stdout: AppendFile,
-    pub(crate) stderr: AppendFile,
+    stdout: AppendFile,
+    stderr: AppendFile,
+    /// Whether each ends in the midst of a line.
+    has_open_line: [bool; 2],
 }
 
 /// Environment of a child: the passed variables, those named, then those given.
@@ -142,15 +168,40 @@ pub(crate) fn is_secret(name: &str) -> bool {
     SECRET_ENDINGS.iter().any(|ending| upper.ends_with(ending))
 }
 
-/// Runs a program in a process group of its own, which is ended as a whole: on timeout and cancellation, and when the
-/// program has ended, because what it leaves behind would keep its output open. Only a process that left the group
-/// (`setsid`) goes on.
+impl Logs {
+    /// Those of a step, in its directory.
+    pub(crate) fn of_step(dir: &Dir) -> Result<Self, NodeError> {
+        Ok(Self {
+            stdout: dir.append(STDOUT)?,
+            stderr: dir.append(STDERR)?,
+            has_open_line: [false; 2],
+        })
+    }
+
+    /// Ends lines that a program has left open, so that what another one prints begins on a line of its own.
+    fn end_lines(&mut self) -> Result<(), NodeError> {
+        for (log, is_open) in [&mut self.stdout, &mut self.stderr]
+            .into_iter()
+            .zip(self.has_open_line)
+        {
+            if is_open {
+                log.append(b"\n")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs a program in a session and process group of its own, which is ended as a whole: on timeout and cancellation, and when
+/// the program has ended, because what it leaves behind would keep its output open. Only a process that left the session
+/// (`setsid`) goes on. It has no terminal, or one of its own, so that it does not wait for the user of the run.
 pub(crate) async fn run(
     program: &Program<'_>,
     logs: &mut Logs,
     cx: &NodeContext,
 ) -> Result<Finished, NodeError> {
-    let mut child = spawn(program, cx.run().process_token())?;
+    logs.end_lines()?;
+    let Spawned { mut child, out, err } = spawn(program, cx.run().process_token())?;
     let group = Group {
         id: child.id(),
         guard: Some(cx.guard()),
@@ -161,17 +212,19 @@ pub(crate) async fn run(
     }
     let stdin = let_begin(child.stdin.take(), program).await;
     let longest = program.longest_output;
-    let mut out = Capture::new(child.stdout.take(), &mut logs.stdout, longest, cx.run().secrets());
-    let mut err = Capture::new(child.stderr.take(), &mut logs.stderr, longest, cx.run().secrets());
+    let mut out = Capture::new(out, &mut logs.stdout, longest, cx.run().secrets());
+    let mut err = Capture::new(err, &mut logs.stderr, longest, cx.run().secrets());
     let mut timed_out = false;
+    let mut is_stopped = false;
     let mut is_cut = false;
     let mut abandoned = false;
+    let mut ended = Vec::new();
     let status = {
         let talk = async { tokio::try_join!(feed(stdin, program.stdin), out.read(), err.read()).map(drop) };
         let mut talk = std::pin::pin!(talk);
         let mut limit = std::pin::pin!(tokio::time::sleep(program.timeout));
         let mut heard = false;
-        let ended = loop {
+        let over = loop {
             tokio::select! {
                 status = child.wait() => break Some(status),
                 talked = &mut talk, if !heard => {
@@ -186,12 +239,14 @@ pub(crate) async fn run(
                 }
                 () = &mut limit => {
                     timed_out = true;
+                    is_stopped = !group.look_at(stopped).await.is_empty();
                     break None;
                 }
                 () = cx.cancelled() => break None,
             }
         };
-        let status = match ended {
+        let is_its_own = over.is_some();
+        let status = match over {
             Some(status) => status,
             None => group.end(&mut child, &mut talk, &mut heard).await?,
         };
@@ -199,7 +254,11 @@ pub(crate) async fn run(
         if !heard {
             heard = within(DRAIN, &mut talk).await?;
         }
-        group.end_leftovers().await;
+        let left = group.end_leftovers().await;
+        // A program that was ended itself says why in its failure.
+        if is_its_own {
+            ended = left;
+        }
         if !heard {
             abandoned = !within(DRAIN, &mut talk).await?;
         }
@@ -209,15 +268,21 @@ pub(crate) async fn run(
     // What was ended from outside may have been in the midst of a word.
     let whole = status.code().is_some() && !timed_out && !is_cut && !abandoned && !cx.is_cancelled();
     let (stdout, stdout_len) = out.finish(whole)?;
+    let stderr = err.finish(whole)?.0;
+    let is_open = |text: &String| !text.is_empty() && !text.ends_with('\n');
+    logs.has_open_line = [is_open(&stdout), is_open(&stderr)];
     Ok(Finished {
         code: status.code(),
         signal: signal_of(status),
         stdout,
         stdout_len,
-        stderr: err.finish(whole)?.0,
+        stderr,
         timed_out,
+        is_stopped,
         is_cut,
         abandoned,
+        ended,
+        left_running: group.left_running(cx.run().process_token()).await,
     })
 }
 
@@ -258,7 +323,6 @@ impl Drop for Group {
 
 /// Waits until a process group has no members, but no longer than they may take to end.
 async fn gone(group: Option<u32>) {
-    const PAUSE: Duration = Duration::from_millis(20);
     let since = tokio::time::Instant::now();
     while has_members(group) && since.elapsed() < DRAIN {
         tokio::time::sleep(PAUSE).await;
@@ -305,15 +369,50 @@ impl Group {
         let inside = inside.await.unwrap_or_default();
         match inside.is_empty() {
             true => signal_group(self.id, Signal::Terminate),
-            false => inside.into_iter().for_each(terminate),
+            false => inside.into_iter().for_each(|pid| signal(pid, Signal::Terminate)),
         }
     }
 
-    /// Ends what a program that has ended left running in its group.
-    async fn end_leftovers(&self) {
+    /// Ends what a program that has ended left running in its session, and says what that was.
+    async fn end_leftovers(&self) -> Vec<Ended> {
+        let left = self.look_at(members_of).await;
+        if left.is_empty() && !has_members(self.id) {
+            return Vec::new();
+        }
         signal_group(self.id, Signal::Terminate);
-        gone(self.id).await;
+        // A shell gives each of its jobs a group, if it has a terminal.
+        left.iter()
+            .for_each(|member| signal(member.pid, Signal::Terminate));
+        let since = tokio::time::Instant::now();
+        let mut still = left.clone();
+        while (has_members(self.id) || !still.is_empty()) && since.elapsed() < DRAIN {
+            tokio::time::sleep(PAUSE).await;
+            still = self.look_at(members_of).await;
+        }
         signal_group(self.id, Signal::Kill);
+        still.iter().for_each(|member| signal(member.pid, Signal::Kill));
+        let ended = left.into_iter().map(|member| Ended {
+            by: match still.iter().any(|other| other.pid == member.pid) {
+                true => "SIGKILL",
+                false => "SIGTERM",
+            },
+            command: member.command,
+        });
+        ended.take(MOST_SHOWN).collect()
+    }
+
+    /// What the program started, left the session, and goes on.
+    async fn left_running(&self, token: &str) -> Vec<Member> {
+        let token = token.to_owned();
+        self.look_at(move |gate| left_of(gate, &token)).await
+    }
+
+    /// Looks at the processes of this machine, which only Linux shows.
+    async fn look_at(&self, at: impl FnOnce(u32) -> Vec<Member> + Send + 'static) -> Vec<Member> {
+        let Some(group) = self.id.filter(|_| cfg!(target_os = "linux")) else {
+            return Vec::new();
+        };
+        look(move |_| Ok(at(group))).await.unwrap_or_default()
     }
 }
 
@@ -324,35 +423,83 @@ const BEGIN: &str = "begin";
 /// The command behind a shell that waits for [`BEGIN`] on its standard input, of which it reads no more than that line.
 #[cfg(unix)]
 fn behind_gate(program: &Program<'_>, name: &str) -> Result<Command, NodeError> {
-    // The shell would only say so itself.
-    if !is_there(program, name) {
-        let missing = io::Error::new(io::ErrorKind::NotFound, "there is no such program");
-        return Err(spawn_error(&missing, name, program.working_dir));
+    if let Some((reason, hint)) = why_not(program, name) {
+        let missing = io::Error::new(io::ErrorKind::NotFound, reason);
+        let error = spawn_error(&missing, name, program.working_dir);
+        return Err(match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        });
     }
-    let input = if program.stdin.is_some() {
-        ""
-    } else {
-        " </dev/null"
+    let input = match (program.stdin.is_some(), program.has_terminal) {
+        (true, _) => "",
+        (false, true) => " </dev/tty",
+        (false, false) => " </dev/null",
     };
     let execute = match program.ends_with_thread {
         true => format!("\"$@\"{input}; exit $?"),
         false => format!("exec \"$@\"{input}"),
     };
-    let script = format!("read -r dad_word && test \"$dad_word\" = {BEGIN} || exit 0; {execute}");
+    let script = format!(
+        "read -r dad_word && test \"$dad_word\" = {BEGIN} || exit 0; export {GATE_VARIABLE}=$$; {execute}"
+    );
     let mut command = Command::new("/bin/sh");
-    command.args(["-c", &script, "sh", name]).process_group(0);
+    command.args(["-c", &script, "sh", name]);
     Ok(command)
 }
 
-/// Whether a program can be found, as the system looks for it.
+/// The variable by which a process is known that left the group of its command: the number of the group.
+const GATE_VARIABLE: &str = "DHENARA_COMMAND";
+
+/// Why a program cannot be started; the shell would not always say it, or say something else.
 #[cfg(unix)]
-fn is_there(program: &Program<'_>, name: &str) -> bool {
-    if name.contains('/') {
-        return program.working_dir.join(name).exists();
+fn why_not(program: &Program<'_>, name: &str) -> Option<(String, Option<&'static str>)> {
+    if name.is_empty() {
+        return Some(("it names no program".to_owned(), None));
     }
-    let path = program.env.iter().find(|(variable, _)| variable == "PATH");
-    let path = path.map_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"), |(_, path)| path);
-    std::env::split_paths(path).any(|dir| program.working_dir.join(dir).join(name).is_file())
+    if !name.contains('/') {
+        // Of several the last one is given to the program.
+        let path = program.env.iter().rfind(|(variable, _)| variable == "PATH");
+        let path = path.map_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"), |(_, path)| path);
+        let mut places = std::env::split_paths(path);
+        let is_there = places.any(|dir| program.working_dir.join(dir).join(name).is_file());
+        return (!is_there).then(|| ("there is no such program".to_owned(), None));
+    }
+    let file = program.working_dir.join(name);
+    if !file.exists() {
+        return Some(("there is no such program".to_owned(), None));
+    }
+    if file.is_dir() {
+        return Some(("it is a directory".to_owned(), None));
+    }
+    if rustix::fs::access(&file, rustix::fs::Access::EXEC_OK).is_err() {
+        let hint =
+            "make it executable by `chmod +x`, or write the program that reads it first, as in `[sh, FILE]`";
+        return Some(("it is not executable".to_owned(), Some(hint)));
+    }
+    missing_interpreter(&file, program.working_dir)
+}
+
+/// The interpreter that the first line of a script names, if there is none: the system then says that there is no script.
+#[cfg(unix)]
+fn missing_interpreter(file: &Path, working_dir: &Path) -> Option<(String, Option<&'static str>)> {
+    use std::io::Read as _;
+    // The system reads no more of it.
+    let mut line = Vec::new();
+    let opened = std::fs::File::open(file).ok()?;
+    opened.take(256).read_to_end(&mut line).ok()?;
+    let line = line.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let line = String::from_utf8_lossy(line);
+    let interpreter = line.trim_start_matches([' ', '\t']).split([' ', '\t']).next()?;
+    if interpreter.is_empty() || working_dir.join(interpreter).exists() {
+        return None;
+    }
+    let reason = format!(
+        "there is no `{}`, which its first line names",
+        interpreter.escape_debug()
+    );
+    let hint = "its lines end as on Windows, with a carriage return: write them with line feeds alone";
+    Some((reason, interpreter.ends_with('\r').then_some(hint)))
 }
 
 #[cfg(not(unix))]
@@ -371,7 +518,16 @@ async fn let_begin(mut stdin: Option<ChildStdin>, program: &Program<'_>) -> Opti
     stdin.filter(|_| program.stdin.is_some())
 }
 
-fn spawn(program: &Program<'_>, token: &str) -> Result<Child, NodeError> {
+/// A program behind its gate, and its outputs.
+struct Spawned {
+    child: Child,
+    out: Option<Pipe>,
+    err: Option<Pipe>,
+}
+
+type Pipe = Box<dyn AsyncRead + Send + Unpin>;
+
+fn spawn(program: &Program<'_>, token: &str) -> Result<Spawned, NodeError> {
     let (name, arguments) = program
         .argv
         .split_first()
@@ -387,12 +543,31 @@ fn spawn(program: &Program<'_>, token: &str) -> Result<Child, NodeError> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    command
-        .spawn()
-        .map_err(|error| spawn_error(&error, name, program.working_dir))
+    let started = match program.has_terminal {
+        true => terminal::spawn(command),
+        false => spawn_in_session(command),
+    };
+    started.map_err(|error| spawn_error(&error, name, program.working_dir))
 }
 
-fn spawn_error(error: &io::Error, name: &str, working_dir: &Path) -> NodeError {
+/// Starts a program in a session without a terminal.
+fn spawn_in_session(mut command: Command) -> io::Result<Spawned> {
+    #[cfg(unix)]
+    {
+        use process_wrap::tokio::{CommandWrap, CommandWrapper, ProcessSession};
+        // Only what it does to a command is wanted: children are waited for and ended here.
+        ProcessSession.pre_spawn(&mut command, &CommandWrap::with_new("", |_| {}))?;
+    }
+    let mut child = command.spawn()?;
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    Ok(Spawned {
+        child,
+        out: out.map(|pipe| Box::new(pipe) as Pipe),
+        err: err.map(|pipe| Box::new(pipe) as Pipe),
+    })
+}
+
+fn spawn_error(source: &io::Error, name: &str, working_dir: &Path) -> NodeError {
     if !working_dir.is_dir() {
         let what = match working_dir.exists() {
             true => "is no directory",
@@ -403,8 +578,13 @@ fn spawn_error(error: &io::Error, name: &str, working_dir: &Path) -> NodeError {
     }
     let error = NodeError::new(
         "command_not_started",
-        format!("`{name}` cannot be started: {error}"),
+        format!("`{name}` cannot be started: {source}"),
     );
+    if source.kind() == io::ErrorKind::ArgumentListTooLong {
+        return error.permanent().with_hint(
+            "one argument or variable of a program has at most 128 KiB on Linux: give what is longer by `stdin`, or by a file",
+        );
+    }
     match name.split_once(' ') {
         Some((program, _)) if !program.is_empty() => error.with_hint(format!(
             "the first item of a list is the program alone: give `{program}` and its arguments as items of their own, or write \
@@ -621,63 +801,42 @@ enum Signal {
 }
 
 #[cfg(unix)]
+impl Signal {
+    const fn number(self) -> rustix::process::Signal {
+        match self {
+            Self::Terminate => rustix::process::Signal::TERM,
+            Self::Kill => rustix::process::Signal::KILL,
+        }
+    }
+}
+
+#[cfg(unix)]
 fn signal_group(group: Option<u32>, signal: Signal) {
-    use rustix::process::{Pid, Signal as Number, kill_process_group};
-    let number = match signal {
-        Signal::Terminate => Number::TERM,
-        Signal::Kill => Number::KILL,
-    };
+    use rustix::process::{Pid, kill_process_group};
     let pid = group
         .and_then(|group| i32::try_from(group).ok())
         .and_then(Pid::from_raw);
     if let Some(pid) = pid {
         // A group that is gone already is what was wanted.
-        let _ = kill_process_group(pid, number);
+        let _ = kill_process_group(pid, signal.number());
     }
 }
 
 #[cfg(not(unix))]
 fn signal_group(_: Option<u32>, _: Signal) {}
 
-/// The processes in the sandbox of a group: what lies below the gate, the program that makes the sandbox, and the first
-/// process in it.
-fn inside(gate: u32) -> Vec<u32> {
-    const OF_SANDBOX: usize = 3;
-    let parent_of = |pid: u32| -> Option<u32> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
-    };
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let parents: HashMap<u32, u32> = pids.filter_map(|pid| Some((pid, parent_of(pid)?))).collect();
-    let is_inside = |pid: u32| {
-        let mut depth = 0;
-        let mut at = pid;
-        // Parents that changed meanwhile must not lead in a circle.
-        while at != gate && depth < parents.len() {
-            let Some(parent) = parents.get(&at) else {
-                return false;
-            };
-            at = *parent;
-            depth += 1;
-        }
-        at == gate && depth >= OF_SANDBOX
-    };
-    parents.keys().copied().filter(|pid| is_inside(*pid)).collect()
-}
-
 #[cfg(unix)]
-fn terminate(pid: u32) {
-    use rustix::process::{Pid, Signal, kill_process};
+fn signal(pid: u32, signal: Signal) {
+    use rustix::process::{Pid, kill_process};
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     if let Some(pid) = pid.filter(|pid| !pid.is_init()) {
         // One that is gone already is what was wanted.
-        let _ = kill_process(pid, Signal::TERM);
+        let _ = kill_process(pid, signal.number());
     }
 }
 
 #[cfg(not(unix))]
-fn terminate(_: u32) {}
+fn signal(_: u32, _: Signal) {}
 
 /// Whether there are processes in a group, perhaps only such that have ended.
 #[cfg(unix)]

@@ -1,0 +1,175 @@
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use dad_models::WebRequest;
+
+use crate::http::address::encoded;
+use crate::settings_node::settings_node;
+
+settings_node!(
+    /// A request to a server.
+    HttpNode,
+    HttpNodeSettings,
+    HTTP
+);
+
+/// What is asked of which server, and what of its answer is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpNodeSettings {
+    /// `GET` by default. Every other one but `HEAD` may change something at the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<HttpMethod>,
+    /// The address, `https://HOST/PATH`. A value behind the host is one segment of the path, or one value of the query.
+    /// `$secret{NAME}` may stand there too.
+    pub url: String,
+    /// What is added to the address: a text, a number or a boolean, or a list of them; null leaves a name out.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "IndexMap<String, Option<QueryValue>>")]
+    pub query: IndexMap<String, Value>,
+    /// Headers. `$secret{NAME}` in a value stands for a secret.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub headers: IndexMap<String, String>,
+    /// What is sent: a text as it is, and everything else as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
+    /// The hosts that may be asked, also behind a redirect: `HOST`, `HOST:PORT`, or `*.DOMAIN`. Without it the one that `url`
+    /// names. An address that is not of the internet is asked only if its host is named here. Only the definition itself can
+    /// say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_hosts: Option<Vec<String>>,
+    /// Whether a request of another method than `GET` and `HEAD` changes nothing, such as a search by `POST`. Only the definition
+    /// itself can say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reads: Option<bool>,
+    /// Seconds until the answer has arrived; 60 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<f64>,
+    /// The longest answer, in bytes; 10 MiB by default, 64 MiB at most. The rest of a longer one is not read, and the step fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<u64>,
+    /// How the answer is read; as text by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<HttpOutput>,
+    /// The statuses that are no failure; 200 to 299 by default. A redirect that is among them is not followed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect_status: Vec<u16>,
+}
+
+/// A method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum HttpMethod {
+    /// Reads.
+    Get,
+    /// Reads the headers alone.
+    Head,
+    /// Does what the server takes it for.
+    Post,
+    /// Sets.
+    Put,
+    /// Changes.
+    Patch,
+    /// Removes.
+    Delete,
+}
+
+impl HttpMethod {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// How an answer is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HttpOutput {
+    /// As text, in `outcome.body`.
+    Text,
+    /// As one JSON document, in `outcome.json`.
+    Json,
+    /// As bytes, in a file of the step, which `outcome.file` names.
+    File,
+}
+
+/// What may stand in `query`, for the schema.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum QueryValue {
+    Text(String),
+    Number(f64),
+    Boolean(bool),
+    Many(Vec<QueryValue>),
+}
+
+/// Whether a value can stand in a query.
+pub(super) fn is_query_value(value: &Value) -> bool {
+    let is_one = |value: &Value| matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_));
+    match value {
+        Value::Null => true,
+        Value::Array(values) => values.iter().all(is_one),
+        one => is_one(one),
+    }
+}
+
+/// An address with a query behind it, or behind the one that it has.
+pub(super) fn with_query(url: &str, query: &IndexMap<String, Value>) -> String {
+    let mut url = url.to_owned();
+    for (name, value) in query {
+        let values = match value {
+            Value::Null => &[],
+            Value::Array(values) => values.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        for value in values {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            let value = dad_template::Value::from(value).to_text();
+            url += &format!("{}={}", encoded(name), encoded(&value));
+        }
+    }
+    url
+}
+
+impl HttpNodeSettings {
+    pub(super) fn method(&self) -> HttpMethod {
+        self.method.unwrap_or(HttpMethod::Get)
+    }
+
+    /// Whether the request changes nothing at the server.
+    pub(super) fn only_reads(&self) -> bool {
+        matches!(self.method(), HttpMethod::Get | HttpMethod::Head) || self.reads == Some(true)
+    }
+
+    pub(super) fn has_header(&self, name: &str) -> bool {
+        self.headers.keys().any(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// The request to an address.
+    pub(super) fn request(&self, url: String) -> WebRequest {
+        let mut headers: Vec<(String, String)> = self.headers.clone().into_iter().collect();
+        let (body, media_type) = match &self.body {
+            None => (None, None),
+            Some(Value::String(text)) => (Some(text.clone()), Some("text/plain; charset=utf-8")),
+            Some(json) => (Some(json.to_string()), Some("application/json")),
+        };
+        if let Some(media_type) = media_type.filter(|_| !self.has_header("content-type")) {
+            headers.push(("Content-Type".to_owned(), media_type.to_owned()));
+        }
+        WebRequest {
+            method: self.method().as_str().to_owned(),
+            url,
+            headers,
+            body,
+        }
+    }
+}
