@@ -35,7 +35,32 @@ pub struct Attributes {
 #[cfg(unix)]
 const MOST_EXTENDED: usize = 64 * 1024;
 
+/// The permission bits of a file that those may execute who may read it.
+const fn executable_by_readers(mode: u32) -> u32 {
+    mode | ((mode & 0o444) >> 2)
+}
+
 impl Attributes {
+    /// The same where those may execute the file who may read it, or no one may.
+    #[must_use]
+    pub fn with_executable(self, executable: bool) -> Self {
+        let changed = |mode: u32| match executable {
+            true => executable_by_readers(mode),
+            false => mode & !0o111,
+        };
+        Self {
+            mode: self.mode.map(changed),
+            executable,
+            ..self
+        }
+    }
+
+    /// Whether the file may be executed, by its permission bits if it has any.
+    #[must_use]
+    pub fn is_executable(&self) -> bool {
+        self.mode.map_or(self.executable, |mode| mode & 0o111 != 0)
+    }
+
     #[cfg(unix)]
     pub(crate) fn of(file: &File, metadata: &Metadata) -> io::Result<Self> {
         use std::os::unix::fs::MetadataExt;
@@ -98,10 +123,7 @@ impl Attributes {
         use std::os::unix::fs::PermissionsExt;
         let mode = match self.mode {
             Some(mode) => mode,
-            None if self.executable => {
-                let mode = file.metadata()?.permissions().mode();
-                mode | ((mode & 0o444) >> 2)
-            }
+            None if self.executable => executable_by_readers(file.metadata()?.permissions().mode()),
             None => return Ok(()),
         };
         file.set_permissions(std::fs::Permissions::from_mode(mode))

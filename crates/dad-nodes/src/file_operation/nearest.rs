@@ -11,7 +11,7 @@ use super::edit::Refused;
 const LINES_LOOKED_AT: usize = 5_000;
 
 /// The longest text, in bytes, that is compared in other forms.
-const LONGEST_COMPARED: usize = 16 * 1024 * 1024;
+const LONGEST_COMPARED: usize = 2 * 1024 * 1024;
 
 /// How much of a line is shown, in characters, and how much of it stands before the first difference.
 const SHOWN: usize = 100;

@@ -20,9 +20,6 @@ const MOST_BYTES: u64 = 256 * 1024 * 1024;
 /// The entries of a directory that is removed or moved.
 const MOST_ENTRIES: usize = 10_000;
 
-/// The permission bits of a file that may be executed.
-const EXECUTABLE: u32 = 0o111;
-
 /// What stands at a place.
 #[derive(Clone, Debug)]
 pub(crate) enum State {
@@ -42,11 +39,6 @@ pub(crate) struct Content {
 impl Content {
     const fn permissions(&self) -> (Option<u32>, bool) {
         (self.attributes.mode, self.attributes.executable)
-    }
-
-    fn is_executable(&self) -> bool {
-        let mode = self.attributes.mode;
-        mode.map_or(self.attributes.executable, |mode| mode & EXECUTABLE != 0)
     }
 }
 
@@ -69,7 +61,7 @@ impl State {
             Self::Directory(_) => "directory".into(),
             Self::Link(text) => format!("link to {text}").into(),
             Self::File(content) => {
-                let executable = if content.is_executable() {
+                let executable = if content.attributes.is_executable() {
                     " executable"
                 } else {
                     ""
@@ -538,16 +530,7 @@ impl<'a> Tree<'a> {
             return Err(NodeError::new("unsupported", message));
         }
         let executable = operation.executable.unwrap_or(true);
-        // Those may execute it who may read it.
-        let changed = |mode: u32| match executable {
-            true => mode | ((mode & 0o444) >> 2),
-            false => mode & !EXECUTABLE,
-        };
-        let attributes = Attributes {
-            mode: content.attributes.mode.map(changed),
-            executable,
-            ..content.attributes.clone()
-        };
+        let attributes = content.attributes.clone().with_executable(executable);
         let after = State::File(Arc::new(Content {
             bytes: content.bytes.clone(),
             attributes,
