@@ -80,7 +80,13 @@ fn what_a_command_leaves_behind_is_named() {
     let env = flow(
         &json!({ "commands": ["sleep 301 & (trap '' TERM; exec sleep 302) >/dev/null 2>&1 & setsid sleep 5 >/dev/null 2>&1 & sleep 0.3"] }),
     );
-    drop(run(&env).expect(0));
+    let output = run(&env).expect(0);
+    assert!(
+        output
+            .stderr
+            .contains("1 command, 2 left behind and ended, 1 left running"),
+        "{output}"
+    );
     let result = result(&env);
     let mut ended: Vec<(&str, &str)> = result["ended"]
         .as_array()
