@@ -320,6 +320,12 @@ fn a_script_that_cannot_be_started_says_why() {
             assert!(output.contains(told), "{name}: {output}");
         }
     }
+    // One that is found on the path is looked at as well.
+    let flow = json!({ "schema_version": 1, "kind": "flow", "elements": [{ "node": "step", "type": "command",
+        "settings": { "env_vars": { "PATH": "$var{project_root}:/bin" }, "commands": [["gone"]] } }] });
+    env.write("flow.json", &flow.to_string());
+    let output = run(&env).expect(1).to_string();
+    assert!(output.contains("there is no `/no/such/python`"), "{output}");
     for (words, told) in [
         (json!(["/"]), "it is a directory"),
         (json!(["", "a"]), "it names no program"),
