@@ -80,7 +80,13 @@ fn what_a_command_leaves_behind_is_named() {
     let env = flow(
         &json!({ "commands": ["sleep 301 & (trap '' TERM; exec sleep 302) >/dev/null 2>&1 & setsid sleep 5 >/dev/null 2>&1 & sleep 0.3"] }),
     );
-    drop(run(&env).expect(0));
+    let output = run(&env).expect(0);
+    assert!(
+        output
+            .stderr
+            .contains("1 command, 2 left behind and ended, 1 left running"),
+        "{output}"
+    );
     let result = result(&env);
     let mut ended: Vec<(&str, &str)> = result["ended"]
         .as_array()
@@ -314,6 +320,12 @@ fn a_script_that_cannot_be_started_says_why() {
             assert!(output.contains(told), "{name}: {output}");
         }
     }
+    // One that is found on the path is looked at as well.
+    let flow = json!({ "schema_version": 1, "kind": "flow", "elements": [{ "node": "step", "type": "command",
+        "settings": { "env_vars": { "PATH": "$var{project_root}:/bin" }, "commands": [["gone"]] } }] });
+    env.write("flow.json", &flow.to_string());
+    let output = run(&env).expect(1).to_string();
+    assert!(output.contains("there is no `/no/such/python`"), "{output}");
     for (words, told) in [
         (json!(["/"]), "it is a directory"),
         (json!(["", "a"]), "it names no program"),

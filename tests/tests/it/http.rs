@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 
 use dhenara::run::RunView;
 use serde_json::{Value, json};
@@ -501,6 +502,59 @@ async fn a_replayed_run_asks_no_server() {
     let error = failure(&env, &["--var", "v=2", "--replay", &source]);
     assert_eq!(error["code"], "not_recorded", "{error}");
     assert_eq!(asked(&server).await.len(), 1);
+}
+
+/// The whole file below a directory that has a name.
+fn written(dir: &Path, name: &str) -> Option<PathBuf> {
+    let mut entries = std::fs::read_dir(dir).ok()?.flatten();
+    entries.find_map(|entry| {
+        let path = entry.path();
+        match path.is_dir() {
+            true => written(&path, name),
+            false => Some(path).filter(|path| {
+                path.ends_with(name) && std::fs::read(path).is_ok_and(|text| text.ends_with(b"\n"))
+            }),
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_has_arrived_is_not_asked_for_again_after_a_crash() {
+    // Long enough for its driver to die before it is done with it.
+    let bytes: Vec<u8> = (0..1_u32 << 20).map(|n| (n * 7 % 251) as u8).collect();
+    let server = serve(&[(
+        "/",
+        ResponseTemplate::new(200).set_body_raw(bytes.clone(), "application/gzip"),
+    )])
+    .await;
+    let settings =
+        json!({ "method": "POST", "url": server.uri(), "output": "file", "allowed_hosts": ["127.0.0.1"] });
+    let mut sent = 0;
+    for _ in 0..5 {
+        let env = asks(&settings);
+        let mut driver = env.start(&["run", "flow", "flow.json"]);
+        let began = std::time::Instant::now();
+        while written(&env.project().join("runs"), "memo.jsonl").is_none() {
+            assert!(began.elapsed().as_secs() < 120, "the answer does not arrive");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        driver.kill().unwrap();
+        driver.wait().unwrap();
+        sent += 1;
+        assert_eq!(asked(&server).await.len(), sent);
+        if !records(&env.last_run(), "step_committed").is_empty() {
+            continue;
+        }
+        drop(env.run(&["resume", "last"]).expect(0));
+        assert_eq!(asked(&server).await.len(), sent, "it was asked once");
+        let file = env
+            .last_run()
+            .join("flow_root/ask")
+            .join(outcome(&env)["file"]["path"].as_str().unwrap());
+        assert!(std::fs::read(file).unwrap() == bytes);
+        return;
+    }
+    panic!("the driver was never killed in time");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -113,6 +113,25 @@ impl Ran {
         success
     }
 
+    /// What ran, and what became of what it left behind: a step behind it may need that.
+    fn summary(&self) -> String {
+        let all = |field: &str| {
+            let lists = self.results.iter().filter_map(|result| result[field].as_array());
+            lists.map(Vec::len).sum::<usize>() as u64
+        };
+        let mut summary = dad_core::count(self.results.len() as u64, "command");
+        for (field, what) in [
+            ("ended", "left behind and ended"),
+            ("left_running", "left running"),
+        ] {
+            let number = all(field);
+            if number > 0 {
+                summary += &format!(", {number} {what}");
+            }
+        }
+        summary
+    }
+
     /// The standard output of the last command as its log has it, of which the result may keep less.
     fn whole_last(&self, dir: &Dir) -> Result<String, String> {
         if self.last.len() as u64 == self.last_len {
@@ -139,6 +158,7 @@ impl Ran {
 
     pub(super) fn output(self, settings: &CommandNodeSettings, dir: &Dir) -> Result<NodeOutput, NodeError> {
         let executed = self.results.len();
+        let summary = self.summary();
         let failed = executed - self.succeeded;
         let parsed = match settings.output {
             Some(CommandOutput::Text) | None => None,
@@ -163,7 +183,7 @@ impl Ran {
             Some(Err(reason)) => failure = Some(("command_output", reason)),
             None => {}
         }
-        let output = NodeOutput::new(outcome).with_summary(dad_core::count(executed as u64, "command"));
+        let output = NodeOutput::new(outcome).with_summary(summary);
         match failure {
             None => Ok(output),
             Some((code, message)) => {

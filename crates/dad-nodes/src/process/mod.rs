@@ -461,9 +461,11 @@ fn why_not(program: &Program<'_>, name: &str) -> Option<(String, Option<&'static
         // Of several the last one is given to the program.
         let path = program.env.iter().rfind(|(variable, _)| variable == "PATH");
         let path = path.map_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"), |(_, path)| path);
-        let mut places = std::env::split_paths(path);
-        let is_there = places.any(|dir| program.working_dir.join(dir).join(name).is_file());
-        return (!is_there).then(|| ("there is no such program".to_owned(), None));
+        let places = std::env::split_paths(path).map(|dir| program.working_dir.join(dir).join(name));
+        return match places.into_iter().find(|file| file.is_file()) {
+            Some(file) => missing_interpreter(&file, program.working_dir),
+            None => Some(("there is no such program".to_owned(), None)),
+        };
     }
     let file = program.working_dir.join(name);
     if !file.exists() {
