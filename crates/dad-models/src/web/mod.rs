@@ -108,7 +108,7 @@ pub struct WebAnswer {
     /// Whether the body is longer than what was read of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_cut: bool,
-    /// How many seconds the server wants to be left alone.
+    /// How many seconds the server asks to wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<f64>,
 }

@@ -142,7 +142,7 @@ fn refused(answer: &WebAnswer) -> NodeError {
     match pause {
         Some(pause) if pause > LONGEST_PAUSE => error
             .with_hint(format!(
-                "it wants to be left alone for {}, which no step waits for; resume the run then",
+                "it limits the rate and asks to wait for {}, longer than a step waits; resume the run then",
                 dad_core::format_duration(pause)
             ))
             .permanent(),

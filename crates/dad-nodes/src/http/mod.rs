@@ -35,7 +35,7 @@ const DEFAULT_TIMEOUT: f64 = 60.0;
 const DEFAULT_MAX_BYTES: u64 = 10 << 20;
 const MOST_BYTES: u64 = 64 << 20;
 
-/// The longest that a step waits because a server wants to be left alone.
+/// The longest that a step waits for a server that limits its rate.
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
 /// Settings in whose texts a secret may be named.
