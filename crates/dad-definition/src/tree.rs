@@ -149,6 +149,33 @@ impl TemplateTree {
         }
     }
 
+    /// The same with something else in the place of what stands at steps into it.
+    pub(crate) fn changed_at(self, steps: &[Step], change: &dyn Fn(Self) -> Self) -> Self {
+        let Some((step, rest)) = steps.split_first() else {
+            return change(self);
+        };
+        match (self, step) {
+            (Self::Object(fields), Step::Key(key)) => {
+                let fields = fields.into_iter().map(|(name, field)| match name == *key {
+                    true => (name, field.changed_at(rest, change)),
+                    false => (name, field),
+                });
+                Self::Object(fields.collect())
+            }
+            (Self::Array(items), Step::Index(index)) => {
+                let items = items
+                    .into_iter()
+                    .enumerate()
+                    .map(|(at, item)| match at == *index {
+                        true => item.changed_at(rest, change),
+                        false => item,
+                    });
+                Self::Array(items.collect())
+            }
+            (other, _) => other,
+        }
+    }
+
     /// Whether there is no template in it.
     #[must_use]
     pub const fn is_literal(&self) -> bool {

@@ -215,3 +215,27 @@ fn a_variable_is_named_in_letters_of_any_script() {
     let output = env.run(&["validate", "bad.yaml"]).expect(2).to_string();
     assert!(output.contains("letters of any script"), "{output}");
 }
+
+#[test]
+fn settings_of_a_tool_are_texts_where_its_node_wants_them() {
+    let env = TestEnvironment::new();
+    env.write(
+        "flow.yaml",
+        r#"schema_version: 1
+kind: flow
+variables: { port: 8080 }
+elements:
+  - node: ask
+    type: ai_model_call
+    settings:
+      models: [openai/gpt-5]
+      prompt: hi
+      model_call_config:
+        test_mode: true
+        tools: [{ node: command, name: run, settings: { env_vars: { PORT: "$var{port}", VERSION: 1.10 } } }]
+"#,
+    );
+    let output = env.run(&["render", "flow.yaml", "ask"]).expect(0).to_string();
+    assert!(output.contains(r#"PORT: "8080""#), "{output}");
+    assert!(output.contains(r#"VERSION: "1.10""#), "{output}");
+}

@@ -1,6 +1,6 @@
 //! Texts where a schema wants texts: what is written as a number or boolean there, and what one placeholder alone comes to.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use dad_core::{Definition, Element, ElementKind, NodeType};
@@ -11,11 +11,8 @@ use crate::place::Place;
 use crate::spans::SpanMap;
 use crate::tree::{TemplateTree, value_at_mut};
 
-/// Deepest level of a schema that is looked at; a schema may contain itself.
-const MAX_LEVELS: usize = 12;
-
-/// Most `$ref`s and alternatives that are followed without going deeper into the value.
-const MAX_HOPS: usize = 16;
+/// Most places of a schema that are looked at.
+const MAX_SCHEMAS: usize = 4000;
 
 /// What a schema wants at a place, as far as it matters for texts.
 ///
@@ -44,43 +41,12 @@ impl Fit {
     /// What a JSON Schema wants, as `schemars` makes it.
     #[must_use]
     pub fn of(document: &Value) -> Self {
-        Self::at(document, &[document], 0)
-    }
-
-    /// What any of several schemas wants.
-    fn at(document: &Value, schemas: &[&Value], level: usize) -> Self {
-        let mut flat = Vec::new();
-        for schema in schemas {
-            flatten(document, schema, 0, &mut flat);
-        }
-        let accepts = |names: &[&str]| flat.iter().any(|schema| accepts(schema, names));
-        let inside = |keyword: &str| -> Vec<&Value> {
-            let found = flat.iter().filter_map(|schema| schema.get(keyword));
-            found.filter(|schema| schema.is_object()).collect()
+        let mut reading = Reading {
+            document,
+            followed: Vec::new(),
+            left: MAX_SCHEMAS,
         };
-        let deeper = |schemas: &[&Value]| {
-            let is_known = level < MAX_LEVELS && !schemas.is_empty();
-            is_known.then(|| Box::new(Self::at(document, schemas, level + 1)))
-        };
-        let mut properties: HashMap<&String, Vec<&Value>> = HashMap::new();
-        for schema in inside("properties") {
-            for (name, property) in schema.as_object().into_iter().flatten() {
-                properties.entry(name).or_default().push(property);
-            }
-        }
-        let fields = properties.into_iter();
-        Self {
-            text: accepts(&["string"]),
-            booleans: accepts(&["boolean"]),
-            numbers: accepts(&["integer", "number"]),
-            lists: accepts(&["array"]),
-            objects: accepts(&["object"]),
-            items: deeper(&inside("items")),
-            others: deeper(&inside("additionalProperties")),
-            fields: fields
-                .filter_map(|(name, schemas)| Some((name.clone(), *deeper(&schemas)?)))
-                .collect(),
-        }
+        reading.fit(&[document])
     }
 
     /// Whether nothing that it is given changes.
@@ -290,20 +256,81 @@ fn text_of(value: &Value) -> String {
     dad_template::Value::from(value).to_text()
 }
 
-/// The schemas that a value may follow: the schema itself, what it refers to, and its alternatives.
-fn flatten<'a>(document: &'a Value, schema: &'a Value, hops: usize, out: &mut Vec<&'a Map<String, Value>>) {
-    let Some(schema) = schema.as_object().filter(|_| hops <= MAX_HOPS) else {
-        return;
-    };
-    out.push(schema);
-    let pointer = schema.get("$ref").and_then(Value::as_str);
-    let target = pointer.and_then(|pointer| document.pointer(pointer.strip_prefix('#')?));
-    let alternatives = ["allOf", "anyOf", "oneOf"]
-        .into_iter()
-        .filter_map(|keyword| schema.get(keyword)?.as_array())
-        .flatten();
-    for schema in target.into_iter().chain(alternatives) {
-        flatten(document, schema, hops + 1, out);
+/// Reads a schema document, in which a schema may contain itself.
+struct Reading<'a> {
+    document: &'a Value,
+    /// The references that were followed on the way to where it is.
+    followed: Vec<&'a str>,
+    /// How many places may still be looked at.
+    left: usize,
+}
+
+impl<'a> Reading<'a> {
+    /// What any of several schemas wants.
+    fn fit(&mut self, schemas: &[&'a Value]) -> Fit {
+        let before = self.followed.len();
+        let mut flat = Vec::new();
+        for schema in schemas {
+            self.flatten(schema, &mut flat);
+        }
+        let accepts = |names: &[&str]| flat.iter().any(|schema| accepts(schema, names));
+        let inside = |keyword: &str| -> Vec<&'a Value> {
+            let found = flat.iter().filter_map(|schema| schema.get(keyword));
+            found.filter(|schema| schema.is_object()).collect()
+        };
+        let mut properties: BTreeMap<&String, Vec<&'a Value>> = BTreeMap::new();
+        for schema in inside("properties") {
+            for (name, property) in schema.as_object().into_iter().flatten() {
+                properties.entry(name).or_default().push(property);
+            }
+        }
+        let fit = Fit {
+            text: accepts(&["string"]),
+            booleans: accepts(&["boolean"]),
+            numbers: accepts(&["integer", "number"]),
+            lists: accepts(&["array"]),
+            objects: accepts(&["object"]),
+            items: self.deeper(&inside("items")).map(Box::new),
+            others: self.deeper(&inside("additionalProperties")).map(Box::new),
+            fields: properties
+                .into_iter()
+                .filter_map(|(name, schemas)| Some((name.clone(), self.deeper(&schemas)?)))
+                .collect(),
+        };
+        self.followed.truncate(before);
+        fit
+    }
+
+    fn deeper(&mut self, schemas: &[&'a Value]) -> Option<Fit> {
+        if schemas.is_empty() {
+            return None;
+        }
+        self.left = self.left.checked_sub(1)?;
+        Some(self.fit(schemas))
+    }
+
+    /// The schemas that a value may follow: the schema itself, what it refers to, and its alternatives. What is referred to
+    /// within itself is left out, so that there is an end.
+    fn flatten(&mut self, schema: &'a Value, out: &mut Vec<&'a Map<String, Value>>) {
+        let Some(schema) = schema.as_object() else {
+            return;
+        };
+        out.push(schema);
+        let pointer = schema.get("$ref").and_then(Value::as_str);
+        if let Some(pointer) = pointer.filter(|pointer| !self.followed.contains(pointer)) {
+            self.followed.push(pointer);
+            let target = pointer
+                .strip_prefix('#')
+                .and_then(|pointer| self.document.pointer(pointer));
+            target.into_iter().for_each(|target| self.flatten(target, out));
+        }
+        let alternatives = ["allOf", "anyOf", "oneOf"]
+            .into_iter()
+            .filter_map(|keyword| schema.get(keyword)?.as_array())
+            .flatten();
+        for schema in alternatives {
+            self.flatten(schema, out);
+        }
     }
 }
 
@@ -388,6 +415,24 @@ mod tests {
         assert_eq!(
             at("ops", json!([{ "content": 5, "depth": 5 }])),
             Some(json!([{ "content": "5", "depth": 5 }]))
+        );
+    }
+
+    #[test]
+    fn a_schema_that_contains_itself_comes_to_an_end() {
+        let inner: Map<String, Value> = ["a", "b", "c", "d", "e", "f"]
+            .into_iter()
+            .map(|name| (name.to_owned(), json!({ "$ref": "#/$defs/tree" })))
+            .chain([("name".to_owned(), json!({ "type": "string" }))])
+            .collect();
+        let document = json!({
+            "$ref": "#/$defs/tree",
+            "$defs": { "tree": { "type": "object", "properties": inner } },
+        });
+        let fit = Fit::of(&document);
+        assert_eq!(
+            fit.fitted(json!({ "name": 1, "a": { "b": 2 } })),
+            json!({ "name": "1", "a": { "b": 2 } })
         );
     }
 

@@ -419,6 +419,7 @@ impl Compiler<'_> {
             Some(fit) => fit.tree(settings),
             None => settings,
         };
+        let settings = self.fit_nested(settings, &nested);
         self.numbers_in_texts(&settings);
         let prepared = prepared.filter(|_| !is_wrong).map(|prepared| Prepared {
             values: self.tree(&prepared.values, &settings_place),
@@ -466,6 +467,23 @@ impl Compiler<'_> {
         problems.extend((info.check_settings)(&settings));
         self.settings(&info, &settings, &problems, &place);
         self.own_problems(problems, &place);
+    }
+
+    /// Settings in whose settings of other nodes templates give what is wanted where they stand.
+    fn fit_nested(&mut self, settings: TemplateTree, nested: &[NestedSettings]) -> TemplateTree {
+        let types = self.types;
+        nested.iter().fold(settings, |settings, nested| {
+            let found = types
+                .node_type(&nested.node_type)
+                .zip(Place::parse(&nested.place));
+            match found {
+                Some((info, steps)) => {
+                    let fit = self.fits.of(&nested.node_type, info);
+                    settings.changed_at(&steps, &|inner| fit.tree(inner))
+                }
+                None => settings,
+            }
+        })
     }
 
     fn unknown_type(&mut self, node_type: &NodeType, place: &Place) {
