@@ -87,6 +87,7 @@ fn it_analyses_asks_and_changes() {
     autocoder_root/main_flow/code_generator_file_ops/file_changes/[digest]
     autocoder_root/main_flow/code_generator_file_ops/file_changes/[digest]
     autocoder_root/main_flow/code_generator_file_ops/file_changes/plan.json
+    autocoder_root/main_flow/code_generator_file_ops/memo.jsonl
     autocoder_root/main_flow/code_generator_file_ops/outcome.json
     autocoder_root/main_flow/code_generator_file_ops/result.json
     autocoder_root/main_flow/code_generator_file_ops/state.json

@@ -136,6 +136,7 @@ fn it_reads_asks_changes_and_commits() {
     main_flow/implement/anything_to_do/is_true/code_generator_file_ops/file_changes/[digest]
     main_flow/implement/anything_to_do/is_true/code_generator_file_ops/file_changes/[digest]
     main_flow/implement/anything_to_do/is_true/code_generator_file_ops/file_changes/plan.json
+    main_flow/implement/anything_to_do/is_true/code_generator_file_ops/memo.jsonl
     main_flow/implement/anything_to_do/is_true/code_generator_file_ops/outcome.json
     main_flow/implement/anything_to_do/is_true/code_generator_file_ops/result.json
     main_flow/implement/anything_to_do/is_true/code_generator_file_ops/state.json

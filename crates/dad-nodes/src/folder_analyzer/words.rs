@@ -85,35 +85,46 @@ impl WordCounter {
     /// Counts where a word begins after a space: in a block, without a state from byte to byte, so that many are looked at at
     /// once. Where no word begins in a block one may have become too long, so there each byte is looked at.
     fn ascii(&mut self, piece: &[u8]) {
+        let Some((first, behind)) = piece.split_first() else {
+            return;
+        };
+        self.words += usize::from(self.state.begins(char::from(*first)));
+        let (before, _) = piece[..behind.len()].as_chunks::<BLOCK>();
+        let (blocks, rest) = behind.as_chunks::<BLOCK>();
         let mut is_near = self.state.since <= BLOCK;
         let mut last_block: &[u8] = &[];
-        for block in piece.chunks(BLOCK) {
-            let begun = self.begun(block);
+        for (before, block) in before.iter().zip(blocks) {
+            let begun = begun(before, block);
             if begun > 0 && is_near {
                 self.words += begun;
-                self.state.in_word = !is_space(block[block.len() - 1]);
                 last_block = block;
                 continue;
             }
-            self.state.since = since(last_block, self.state.since);
+            self.slowly(last_block, before[0], block);
             last_block = &[];
-            for byte in block {
-                self.words += usize::from(self.state.begins(char::from(*byte)));
-            }
             is_near = self.state.since <= BLOCK;
         }
-        self.state.since = since(last_block, self.state.since);
+        self.slowly(last_block, piece[piece.len() - 1 - rest.len()], rest);
     }
 
-    /// How many words begin in a block.
-    fn begun(&self, block: &[u8]) -> usize {
-        let first = !self.state.in_word & !is_space(block[0]);
-        let inside = block[..block.len() - 1].iter().zip(&block[1..]);
-        let begun: u8 = inside
-            .map(|(before, after)| u8::from(is_space(*before) & !is_space(*after)))
-            .sum();
-        usize::from(begun) + usize::from(first)
+    /// Counts byte after byte behind a block that was counted at once, if one was.
+    fn slowly(&mut self, last_block: &[u8], before: u8, bytes: &[u8]) {
+        self.state.since = since(last_block, self.state.since);
+        self.state.in_word = !is_space(before);
+        for byte in bytes {
+            self.words += usize::from(self.state.begins(char::from(*byte)));
+        }
     }
+}
+
+/// How many words begin in a block, of which each byte stands behind one of `before`.
+fn begun(before: &[u8; BLOCK], block: &[u8; BLOCK]) -> usize {
+    let begun: u8 = before
+        .iter()
+        .zip(block)
+        .map(|(before, after)| u8::from(is_space(*before) & !is_space(*after)))
+        .sum();
+    usize::from(begun)
 }
 
 /// Bytes since the last word began in a block where one does; what was known before if nothing was skipped.
