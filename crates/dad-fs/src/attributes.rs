@@ -31,9 +31,14 @@ pub struct Attributes {
     pub extended: BTreeMap<String, Vec<u8>>,
 }
 
-/// The bytes of extended attributes that are kept of one file.
+/// How the group is named among what is not kept.
+const GROUP: &str = "group";
+
+/// The bytes of the names of all extended attributes of a file, and of the value of one: as many as systems allow.
 #[cfg(unix)]
 const MOST_EXTENDED: usize = 64 * 1024;
+#[cfg(unix)]
+const LONGEST_VALUE: usize = 64 * 1024;
 
 /// The permission bits of a file that those may execute who may read it.
 const fn executable_by_readers(mode: u32) -> u32 {
@@ -84,10 +89,11 @@ impl Attributes {
 
     /// Gives them to a file or directory. Returns what the system does not let this process give.
     pub(crate) fn give(&self, file: &File) -> io::Result<Vec<String>> {
-        // The owner first: a change of it takes permission bits away. The time last: the others may change it.
+        // The owner first: a change of it takes permission bits away. An access list is one with them. The time last: the
+        // others may change it.
         let mut not_kept = self.give_owner(file)?;
-        self.give_mode(file)?;
         not_kept.extend(self.give_extended(file));
+        self.give_mode(file, not_kept.iter().any(|name| name == GROUP))?;
         if let Some(modified) = self.modified
             && file.set_times(FileTimes::new().set_modified(modified)).is_err()
         {
@@ -105,7 +111,7 @@ impl Attributes {
         };
         let mut not_kept = Vec::new();
         if metadata.gid() != group && fchown(file, None, Some(group)).is_err() {
-            not_kept.push("group".to_owned());
+            not_kept.push(GROUP.to_owned());
         }
         if metadata.uid() != user && fchown(file, Some(user), None).is_err() {
             not_kept.push("owner".to_owned());
@@ -119,9 +125,11 @@ impl Attributes {
     }
 
     #[cfg(unix)]
-    fn give_mode(&self, file: &File) -> io::Result<()> {
+    fn give_mode(&self, file: &File, is_of_other_group: bool) -> io::Result<()> {
         use std::os::unix::fs::PermissionsExt;
         let mode = match self.mode {
+            // Another group is given no more than all others.
+            Some(mode) if is_of_other_group => (mode & !0o070) | (mode & ((mode & 0o007) << 3)),
             Some(mode) => mode,
             None if self.executable => executable_by_readers(file.metadata()?.permissions().mode()),
             None => return Ok(()),
@@ -130,22 +138,29 @@ impl Attributes {
     }
 
     #[cfg(not(unix))]
-    fn give_mode(&self, _: &File) -> io::Result<()> {
+    fn give_mode(&self, _: &File, _: bool) -> io::Result<()> {
         Ok(())
     }
 
     #[cfg(unix)]
     fn give_extended(&self, file: &File) -> Vec<String> {
-        use rustix::fs::{XattrFlags, fsetxattr};
+        use rustix::fs::{XattrFlags, fremovexattr, fsetxattr};
         let has = extended(file).unwrap_or_default();
         let lacking = self
             .extended
             .iter()
             .filter(|(name, value)| has.get(*name) != Some(*value));
-        lacking
+        let given = lacking
             .filter(|(name, value)| fsetxattr(file, name.as_str(), value, XattrFlags::empty()).is_err())
-            .map(|(name, _)| format!("extended attribute {name}"))
-            .collect()
+            .map(|(name, _)| format!("extended attribute {name}"));
+        // A new file has the access list that its directory gives, which the one before may not have had.
+        let others = has
+            .keys()
+            .filter(|name| self.mode.is_some() && !self.extended.contains_key(*name));
+        let left = others
+            .filter(|name| fremovexattr(file, name.as_str()).is_err())
+            .map(|name| format!("absence of the extended attribute {name}"));
+        given.chain(left).collect()
     }
 
     #[cfg(not(unix))]
@@ -167,7 +182,6 @@ fn extended(file: &File) -> io::Result<BTreeMap<String, Vec<u8>>> {
         Err(error) => return Err(error.into()),
     };
     let mut found = BTreeMap::new();
-    let mut left = MOST_EXTENDED;
     for name in names[..listed].split(|byte| *byte == 0) {
         let Ok(name) = std::str::from_utf8(name) else {
             continue;
@@ -175,13 +189,12 @@ fn extended(file: &File) -> io::Result<BTreeMap<String, Vec<u8>>> {
         if name.is_empty() || name.starts_with("security.") {
             continue;
         }
-        let mut value = vec![0; left];
-        // One that is gone again, or too long, is none that can be kept.
+        let mut value = vec![0; LONGEST_VALUE];
+        // One that is gone again cannot be kept.
         let Ok(len) = fgetxattr(file, name, value.as_mut_slice()) else {
             continue;
         };
         value.truncate(len);
-        left -= len;
         found.insert(name.to_owned(), value);
     }
     Ok(found)

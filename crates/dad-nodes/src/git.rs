@@ -1,5 +1,6 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
@@ -48,6 +49,28 @@ const PASSED_ON: [&str; 9] = [
     "GIT_CONFIG_NOSYSTEM",
 ];
 
+/// Gives a call of git the variables that it may have. What git prints is read, so that it is in English; it asks nothing and
+/// locks nothing that it need not.
+pub(crate) fn set_environment(command: &mut std::process::Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("GIT_") && !PASSED_ON.contains(&&*text) {
+            command.env_remove(&name);
+        }
+    }
+    command.env_remove(ORIGIN_KEY).env_remove("LANGUAGE").envs([
+        ("LC_ALL", "C"),
+        ("GIT_TERMINAL_PROMPT", "0"),
+        ("GIT_OPTIONAL_LOCKS", "0"),
+    ]);
+}
+
+/// The variables of the user's environment that say who commits and where the settings are.
+pub(crate) fn passed_on() -> impl Iterator<Item = (String, OsString)> {
+    let given = PASSED_ON.iter();
+    given.filter_map(|name| Some(((*name).to_owned(), std::env::var_os(name)?)))
+}
+
 /// The hooks that a commit executes.
 const COMMIT_HOOKS: [&str; 4] = ["pre-commit", "prepare-commit-msg", "commit-msg", "post-commit"];
 
@@ -85,7 +108,7 @@ impl Repositories {
     /// that was interrupted after this keeps what it found.
     ///
     /// # Errors
-    /// If a file lies in none, a merge or the like is under way, a conflict is open, git is told not to look at a path, or it does not know who
+    /// If a file lies in none, a merge or the like is under way, a conflict is open, git does not look at a path, or it does not know who
     /// commits.
     pub(crate) async fn before_changes(
         files: &[PathBuf],
@@ -253,22 +276,16 @@ async fn hooks_dir(tree: &Path, cx: &NodeContext) -> Result<PathBuf, NodeError> 
 /// The hooks in a directory that a commit would execute.
 fn commit_hooks(dir: &Path) -> Vec<String> {
     let is_there = |name: &&&str| {
-        let metadata = dir.join(name).metadata();
-        metadata.is_ok_and(|metadata| metadata.is_file() && is_executable(&metadata))
+        dir.join(name)
+            .metadata()
+            .is_ok_and(|hook| hook.is_file() && is_executable(&hook))
     };
     let hooks = COMMIT_HOOKS.iter().filter(is_there);
     hooks.map(|name| (*name).to_owned()).collect()
 }
 
-#[cfg(unix)]
-fn is_executable(metadata: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & 0o111 != 0
-}
-
-#[cfg(not(unix))]
-fn is_executable(_: &std::fs::Metadata) -> bool {
-    true
+fn is_executable(hook: &std::fs::Metadata) -> bool {
+    cfg!(windows) || crate::git_hooks::mode(hook) & 0o111 != 0
 }
 
 /// That git would refuse something, found before anything was changed.
@@ -510,7 +527,9 @@ impl<'a> Repository<'a> {
         message: &str,
         told: &mut Recorded,
     ) -> Result<(), NodeError> {
-        if self.changed(paths).await?.is_empty() {
+        // A file that came and went between two commits is one that git does not know any more.
+        let paths = &self.changed(paths).await?;
+        if paths.is_empty() {
             return Ok(());
         }
         let arguments = [
@@ -601,21 +620,10 @@ impl<'a> Repository<'a> {
             .current_dir(&self.dir)
             .stdin(std::process::Stdio::null())
             .kill_on_drop(true);
-        for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if text.starts_with("GIT_") && !PASSED_ON.contains(&&*text) {
-                command.env_remove(&name);
-            }
-        }
+        set_environment(command.as_std_mut());
         if !objects.is_empty() {
             command.env("GIT_OBJECT_DIRECTORY", objects);
         }
-        // What git says is read here, and it asks nothing.
-        command.env_remove(ORIGIN_KEY).env_remove("LANGUAGE").envs([
-            ("LC_ALL", "C"),
-            ("GIT_TERMINAL_PROMPT", "0"),
-            ("GIT_OPTIONAL_LOCKS", "0"),
-        ]);
         let output = tokio::select! {
             output = command.output() => output,
             () = self.cx.cancelled() => {

@@ -9,7 +9,7 @@ use dad_runner::{NodeContext, NodeError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::git::ALWAYS;
+use crate::git::{self, ALWAYS};
 use crate::process::{self, Finished, Logs, Program};
 
 /// How long hooks may take.
@@ -79,7 +79,8 @@ impl Hooks {
             .map(str::to_owned)
             .chain(paths.iter().cloned())
             .collect();
-        let env: Vec<(String, OsString)> = process::environment(std::iter::empty(), std::iter::empty());
+        let mut env: Vec<(String, OsString)> = process::environment(std::iter::empty(), std::iter::empty());
+        env.extend(git::passed_on());
         let mut logs = Logs::of_step(cx.dir()?)?;
         let program = Program {
             argv: &argv,
@@ -128,12 +129,12 @@ fn collect(dir: &Path, files: &mut Vec<(String, u32, String)>) -> Result<(), Nod
 }
 
 #[cfg(unix)]
-fn mode(metadata: &std::fs::Metadata) -> u32 {
+pub(crate) fn mode(metadata: &std::fs::Metadata) -> u32 {
     use std::os::unix::fs::PermissionsExt;
     metadata.permissions().mode()
 }
 
 #[cfg(not(unix))]
-fn mode(_: &std::fs::Metadata) -> u32 {
+pub(crate) fn mode(_: &std::fs::Metadata) -> u32 {
     0
 }

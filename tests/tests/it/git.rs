@@ -522,3 +522,44 @@ fn hooks_that_a_step_wrote_are_not_executed() {
     let (code, result) = commit_with_hooks(&env, &json!([create("src/new.rs", "")]));
     assert_eq!((code.as_str(), commits(&env)), ("", 3), "{result}");
 }
+
+#[test]
+fn a_file_that_no_commit_had_can_be_removed_with_another_change() {
+    let Some(env) = repository() else { return };
+    env.write("n", "n");
+    git(&env.project(), &["add", "n"]);
+    let operations = json!([{ "type": "delete_file", "path": "n" }, create("b.txt", "b")]);
+    let result = commit(&env, "$var{project_root}", &operations);
+    assert_eq!(
+        result["outcome"]["git"]["commits"].as_array().map(Vec::len),
+        Some(1),
+        "{result}"
+    );
+    assert_eq!(
+        git(&env.project(), &["show", "--name-only", "--format="]),
+        "b.txt\n"
+    );
+}
+
+#[test]
+fn who_commits_is_the_same_with_and_without_hooks() {
+    for hooks in [false, true] {
+        let Some(env) = repository() else { return };
+        git(&env.project(), &["config", "--unset", "user.email"]);
+        git(&env.project(), &["config", "--unset", "user.name"]);
+        let settings = json!({ "base_directory": "$var{project_root}", "commit": true, "git_hooks": hooks,
+            "operations": [create("b.txt", "b")] });
+        let flow = json!({ "schema_version": 1, "kind": "flow", "elements": [
+            { "node": "change", "type": "file_operation", "settings": settings } ] });
+        env.write("flow.json", &flow.to_string());
+        let mut command = env.command(env!("CARGO_BIN_EXE_dhenara-under-test"), &env.project());
+        for (name, value) in [("NAME", "Agent"), ("EMAIL", "agent@localhost")] {
+            command.env(format!("GIT_AUTHOR_{name}"), value);
+            command.env(format!("GIT_COMMITTER_{name}"), value);
+        }
+        let ran = command.args(["run", "flow", "flow.json"]).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        let author = git(&env.project(), &["show", "--no-patch", "--format=%an %ce"]);
+        assert_eq!(author, "Agent agent@localhost\n");
+    }
+}

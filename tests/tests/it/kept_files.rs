@@ -415,3 +415,127 @@ fn results_that_a_re_run_took_over_are_not_taken_back_with_it() {
     assert_eq!(shown["steps"], json!([]), "{shown}");
     assert_eq!(std::fs::read_to_string(at(&env, "edited")).unwrap(), "three\n");
 }
+
+#[test]
+fn a_file_that_one_step_makes_and_a_later_one_changes_is_taken_back() {
+    for second in [
+        json!([edit("f", "one", "two")]),
+        json!([{ "type": "delete_file", "path": "f" }]),
+        json!([move_file("f", "g")]),
+        json!([{ "type": "set_executable", "path": "f" }]),
+    ] {
+        let env = TestEnvironment::new();
+        env.write("w/other", "other");
+        let first = json!([{ "type": "create_file", "path": "f", "content": "one" }]);
+        two_steps(&env, &first, &second);
+        drop(undo(&env, &[], 0));
+        let left: Vec<_> = std::fs::read_dir(at(&env, ""))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left, ["other"], "{second}");
+    }
+}
+
+fn two_steps(env: &TestEnvironment, first: &Value, second: &Value) {
+    let step = |(index, operations): (usize, &Value)| {
+        json!({ "node": format!("s{index}"), "type": "file_operation",
+            "settings": { "base_directory": "$var{project_root}/w", "operations": operations } })
+    };
+    let elements: Vec<Value> = [first, second].into_iter().enumerate().map(step).collect();
+    let flow = json!({ "schema_version": 1, "kind": "flow", "elements": elements });
+    env.write("flow.json", &flow.to_string());
+    drop(env.run(&["run", "flow", "flow.json"]).expect(0));
+}
+
+#[test]
+fn permissions_that_changed_since_are_not_taken_back() {
+    let env = TestEnvironment::new();
+    env.write("w/f", "one\n");
+    operate(&env, &json!([edit("f", "one", "two")]));
+    set_mode(&at(&env, "f"), 0o600);
+    let refused = undo(&env, &[], 4);
+    assert!(refused.stderr.contains("`f` changed since"), "{}", refused.stderr);
+    assert_eq!(mode(&at(&env, "f")), 0o600);
+}
+
+#[test]
+fn a_directory_that_became_a_link_is_not_followed_by_taking_back() {
+    let env = TestEnvironment::new();
+    env.write("w/f", "one\n");
+    operate(&env, &json!([edit("f", "one", "two")]));
+    std::fs::rename(at(&env, ""), env.project().join("real")).unwrap();
+    symlink("real", env.project().join("w")).unwrap();
+    let refused = undo(&env, &[], 1);
+    assert!(refused.stderr.contains("symbolic link"), "{}", refused.stderr);
+    assert_eq!(
+        std::fs::read_to_string(env.project().join("real/f")).unwrap(),
+        "two\n"
+    );
+}
+
+#[test]
+fn taking_back_finds_its_directories_after_the_project_was_moved() {
+    let env = TestEnvironment::new();
+    env.write("w/f", "f");
+    env.write("x/y/f", "f");
+    let outside = env.path("o/p/q/r");
+    std::fs::create_dir_all(&outside).unwrap();
+    std::fs::write(outside.join("n"), "new").unwrap();
+    let inside = env.project().join("x/y");
+    change(
+        &env,
+        &json!({ "allowed_directories": [inside, outside],
+        "operations": [{ "type": "create_file", "path": inside.join("n"), "content": "new" }] }),
+    );
+    let deeper = env.path("a/b/c/d/e/project");
+    std::fs::create_dir_all(deeper.parent().unwrap()).unwrap();
+    std::fs::rename(env.project(), &deeper).unwrap();
+    let run = std::fs::read_dir(deeper.join("runs")).unwrap();
+    let run = run
+        .map(|entry| entry.unwrap().file_name())
+        .find(|name| name.to_string_lossy().starts_with("run_"));
+    let id = run.unwrap().to_string_lossy().into_owned();
+    let shown = env.run_in(&deeper, &["runs", "undo", &id]).expect(0);
+    assert!(shown.stdout.contains("x/y/n"), "{}", shown.stdout);
+    assert!(outside.join("n").exists() && !deeper.join("x/y/n").exists());
+    std::fs::rename(&deeper, env.project()).unwrap();
+}
+
+#[test]
+fn an_operation_counts_as_made_only_with_those_that_came_to_one_result_with_it() {
+    let create = json!({ "type": "create_file", "path": "a", "content": "one" });
+    for other in [edit("a", "one", "two"), move_file("a", "b")] {
+        let env = TestEnvironment::new();
+        std::fs::create_dir_all(at(&env, "")).unwrap();
+        operate(&env, &json!([create, other]));
+        let run = env.last_run();
+        let id = run.file_name().unwrap().to_string_lossy().into_owned();
+        let flow = std::fs::read_to_string(env.project().join("flow.json")).unwrap();
+        let mut flow: Value = serde_json::from_str(&flow).unwrap();
+        flow["elements"][0]["settings"]["operations"] = json!([create]);
+        env.write("flow.json", &flow.to_string());
+        drop(
+            env.run(&["run", "flow", "flow.json", "--previous-run-id", &id])
+                .expect(0),
+        );
+        assert_eq!(std::fs::read_to_string(at(&env, "a")).unwrap(), "one", "{other}");
+    }
+}
+
+#[test]
+fn a_private_directory_that_takes_the_place_of_another_stays_private() {
+    let env = TestEnvironment::new();
+    env.write("w/a/secret", "s");
+    env.write("w/b/x", "x");
+    set_mode(&at(&env, "a"), 0o700);
+    set_mode(&at(&env, "b"), 0o755);
+    let result = operate(
+        &env,
+        &json!([{ "type": "delete_directory", "path": "b" }, move_file("a", "b")]),
+    );
+    assert_eq!(result["execution_status"], "completed", "{result}");
+    assert_eq!(mode(&at(&env, "b")), 0o700);
+    drop(undo(&env, &[], 0));
+    assert_eq!((mode(&at(&env, "a")), mode(&at(&env, "b"))), (0o700, 0o755));
+}

@@ -366,6 +366,41 @@ fn attributes_go_with_what_is_written_anew() {
 
 #[cfg(unix)]
 #[test]
+fn a_file_gets_no_access_list_of_its_directory() {
+    use rustix::fs::{XattrFlags, fgetxattr, fsetxattr};
+    let (temp, dir) = temp();
+    dir.write_new("file", b"x", Durability::Process).unwrap();
+    dir.set_mode("file", 0o640, Durability::Process).unwrap();
+    let (_, had) = dir.read_regular("file", 10).unwrap();
+    // Version 2: owner rw-, user 65534 rwx, group ---, mask rwx, others ---.
+    let mut list = vec![2, 0, 0, 0];
+    let entries: [(u16, u16, u32); 5] = [
+        (1, 6, u32::MAX),
+        (2, 7, 65534),
+        (4, 0, u32::MAX),
+        (16, 7, u32::MAX),
+        (32, 0, u32::MAX),
+    ];
+    for (tag, rights, id) in entries {
+        list.extend(tag.to_le_bytes());
+        list.extend(rights.to_le_bytes());
+        list.extend(id.to_le_bytes());
+    }
+    let opened = std::fs::File::open(temp.path()).unwrap();
+    if fsetxattr(&opened, "system.posix_acl_default", &list, XattrFlags::empty()).is_err() {
+        return;
+    }
+    let temporary = dad_fs::temporary_name("mine");
+    dir.replace_through("file", &temporary, b"y", &had, Durability::Process)
+        .unwrap();
+    let file = std::fs::File::open(temp.path().join("file")).unwrap();
+    let mut value = [0; 100];
+    assert!(fgetxattr(&file, "system.posix_acl_access", &mut value).is_err());
+    assert_eq!(dir.read_regular("file", 10).unwrap().1.mode, Some(0o640));
+}
+
+#[cfg(unix)]
+#[test]
 fn a_link_is_made_with_its_text_and_never_over_another_entry() {
     let (_temp, dir) = temp();
     dir.make_link("link", "../out/side").unwrap();

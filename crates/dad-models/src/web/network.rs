@@ -40,7 +40,7 @@ fn inner_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     };
     match (a, b) {
         (0, 0) if (c, d, e) == (0, 0, 0) && (f == 0xffff || f == 0) => Some(of(g, h)),
-        (0x64, 0xff9b) => Some(of(g, h)),
+        (0x64, 0xff9b) if (c, d, e, f) == (0, 0, 0, 0) => Some(of(g, h)),
         (0x2002, _) => Some(of(b, c)),
         _ => None,
     }
@@ -62,6 +62,13 @@ fn in_prefix(address: Ipv6Addr, [a, b, c]: [u16; 3], bits: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_translator_of_a_network_of_its_own_is_not_public() {
+        // Its prefix is longer than the well-known one, so that the address of version 4 stands elsewhere.
+        let address: IpAddr = "64:ff9b:1:a9fe:a9:fe00:808:808".parse().unwrap();
+        assert!(!is_public(address));
+    }
 
     #[test]
     fn only_addresses_of_the_internet_are_public() {

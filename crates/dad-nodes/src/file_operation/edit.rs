@@ -108,9 +108,10 @@ fn with_line_ends_at<'a>(file: &str, at: usize, text: &'a str) -> Cow<'a, str> {
             .rfind('\n')
             .is_some_and(|end| file[..end].ends_with('\r')),
     };
-    match is_crlf && text.contains('\n') {
-        true => text.replace("\r\n", "\n").replace('\n', "\r\n").into(),
-        false => text.into(),
+    match (is_crlf, text.contains('\n')) {
+        (_, false) => text.into(),
+        (true, true) => text.replace("\r\n", "\n").replace('\n', "\r\n").into(),
+        (false, true) => text.replace("\r\n", "\n").into(),
     }
 }
 
@@ -266,6 +267,7 @@ mod tests {
             ("\u{feff}a\nb\n", "a", "x", "\u{feff}x\nb\n"),
             ("\u{feff}a\nb\n", "\u{feff}a\n", "\u{feff}x\n", "\u{feff}x\nb\n"),
             ("a\nb", "b", "c", "a\nc"),
+            ("a\nb\n", "b", "c\r\nd", "a\nc\nd\n"),
         ] {
             assert_eq!(edit(text, old, new, false).unwrap(), wanted, "{text:?} {old:?}");
         }

@@ -224,9 +224,9 @@ impl<'a> Shift<'a> {
         let tab = self.file.width();
         let fewer = steps.unsigned_abs() * tab;
         let left = (width(has, tab) + rest).checked_sub(fewer)?;
-        let kept = (0..=has.len())
-            .rev()
-            .find(|len| width(&has[..*len], tab) <= left)?;
+        let ends = has.char_indices().map(|(at, c)| at + c.len_utf8());
+        let ends: Vec<usize> = std::iter::once(0).chain(ends).collect();
+        let kept = *ends.iter().rev().find(|end| width(&has[..**end], tab) <= left)?;
         let kept = &has[..kept];
         Some([kept, &" ".repeat(left - width(kept, tab))].concat())
     }
@@ -315,6 +315,12 @@ mod tests {
         assert_eq!(
             replaced(text, "    one()", "    two()\nthree()").unwrap(),
             "if a:\n    two()\nthree()\n"
+        );
+        // Blanks that are no blanks of ASCII are as wide as one.
+        let wide = "if a:\n\u{a0}\u{a0}\u{3000}\u{3000}one()\n";
+        assert_eq!(
+            replaced(wide, "    one()\n", "    two()\n  three()\n").unwrap(),
+            "if a:\n\u{a0}\u{a0}\u{3000}\u{3000}two()\n\u{a0}\u{a0}three()\n"
         );
         let flat = replaced("  a\n    b\n", "a\nb", "a\nc").unwrap_err();
         assert!(flat.contains("indented differently"), "{flat}");

@@ -116,17 +116,16 @@ impl Mark {
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
+        // Those of a file that a plan makes are known once it stands.
+        let modes = || match (self.mode(), other.mode()) {
+            (Some(mode), Some(other)) => mode == other,
+            _ => true,
+        };
         match (self, other) {
-            (Self::Absent, Self::Absent) | (Self::Directory { .. }, Self::Directory { .. }) => true,
+            (Self::Absent, Self::Absent) => true,
+            (Self::Directory { .. }, Self::Directory { .. }) => modes(),
             (Self::Link { text }, Self::Link { text: other }) => text == other,
-            (
-                Self::File { blake3, kept, .. },
-                Self::File {
-                    blake3: digest,
-                    kept: others,
-                    ..
-                },
-            ) => blake3 == digest && kept.mode == others.mode,
+            (Self::File { blake3, .. }, Self::File { blake3: digest, .. }) => blake3 == digest && modes(),
             _ => false,
         }
     }
@@ -142,16 +141,19 @@ impl Mark {
 
     pub(super) const fn mode(&self) -> Option<u32> {
         match self {
-            Self::File { kept, .. } => kept.mode,
+            Self::File { kept, .. } | Self::Directory { kept } => kept.mode,
             _ => None,
         }
     }
 
-    /// The permission bits of a file whose content is this and that of another mark.
+    /// The permission bits where they are all that is different from another mark.
     pub(super) fn other_mode(&self, other: &Self) -> Option<u32> {
         match (self, other) {
             (Self::File { blake3, kept, .. }, Self::File { blake3: of_other, .. }) if blake3 == of_other => {
                 kept.mode
+            }
+            (Self::Directory { kept }, Self::Directory { kept: of_other }) => {
+                kept.mode.filter(|_| of_other.mode.is_some())
             }
             _ => None,
         }

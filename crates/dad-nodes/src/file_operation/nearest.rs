@@ -113,6 +113,10 @@ fn only_difference(text: &str, old: &str) -> Option<String> {
 /// The line, from 0, at which a text stands in a form.
 fn line_in_form(text: &str, old: &str, form: impl Fn(&str) -> String) -> Option<usize> {
     let (text, old) = (form(text), form(old));
+    // Of which nothing is left, it stands everywhere.
+    if old.trim().is_empty() {
+        return None;
+    }
     let at = text.find(&old)?;
     Some(text[..at].matches('\n').count())
 }
@@ -208,10 +212,7 @@ fn nearest(text: &str, old: &str) -> Option<String> {
 /// the file that stands in its place.
 fn first_differing(text: &str, at: usize, old: &str) -> Option<String> {
     let there: Vec<&str> = text.split('\n').skip(at).collect();
-    let wanted: Vec<&str> = match old.strip_suffix('\n') {
-        Some(old) => old.split('\n').collect(),
-        None => old.split('\n').collect(),
-    };
+    let wanted: Vec<&str> = old.strip_suffix('\n').unwrap_or(old).split('\n').collect();
     let find = |differ: fn(&str, &str) -> bool| {
         let mut pairs = there.iter().zip(&wanted).enumerate();
         pairs.find(|(_, (there, wanted))| differ(there, wanted))

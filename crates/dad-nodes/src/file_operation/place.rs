@@ -120,17 +120,45 @@ impl Roots {
         for dir in allowed {
             others.push(Root::open(dir, "allowed_directories", gate)?);
         }
-        // One inside another adds nothing, and would give one file two places. The outer ones come first.
-        others.sort_by_key(|root| root.real.components().count());
-        for other in others {
-            if dirs.iter().all(|root| !other.real.starts_with(&root.real)) {
-                dirs.push(other);
-            }
-        }
+        // One inside another adds nothing, and would give one file two places. The order is that of the settings, wherever the
+        // directories lie: plans name them by it.
+        let is_inside = |at: usize, other: &Root| {
+            let around = |(index, root): (usize, &Root)| {
+                other.real.starts_with(&root.real) && (other.real != root.real || index < at)
+            };
+            other.real.starts_with(&dirs[0].real) || others.iter().enumerate().any(around)
+        };
+        let kept: Vec<bool> = others
+            .iter()
+            .enumerate()
+            .map(|(at, other)| !is_inside(at, other))
+            .collect();
+        let others = others.into_iter().zip(kept);
+        dirs.extend(others.filter_map(|(other, is_kept)| is_kept.then_some(other)));
         Ok(Self {
             dirs,
             relative_only,
             protected,
+        })
+    }
+
+    /// The directories of a plan, in its order and as they are, whatever lies inside another. None may be reached by a link
+    /// by now.
+    pub(crate) fn recorded(dirs: Vec<PathBuf>) -> Result<Self, NodeError> {
+        let open = |dir: PathBuf| {
+            let root = Root::open(dir.clone(), "base_directory", &Gate::default())?;
+            match root.real == dir {
+                true => Ok(root),
+                false => {
+                    let message = format!("`{}` is reached by a symbolic link now", dir.display());
+                    Err(NodeError::new("link", message).permanent())
+                }
+            }
+        };
+        Ok(Self {
+            dirs: dirs.into_iter().map(open).collect::<Result<_, _>>()?,
+            relative_only: false,
+            protected: Arc::default(),
         })
     }
 
@@ -307,6 +335,14 @@ impl Roots {
         }
         match self.parent_of(place)? {
             Some(parent) => Ok(parent.kind(place.name())?),
+            None => Ok(None),
+        }
+    }
+
+    /// The permission bits of a directory, where there are any.
+    pub(crate) fn mode_of(&self, place: &Place) -> Result<Option<u32>, NodeError> {
+        match self.directory(place)? {
+            Some(dir) => Ok(dir.attributes()?.mode),
             None => Ok(None),
         }
     }

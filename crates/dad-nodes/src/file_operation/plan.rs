@@ -67,6 +67,17 @@ impl Target {
         )
     }
 
+    /// Whether permission bits were given to the file by others since it was changed.
+    pub(super) fn has_other_mode(&self, roots: &Roots) -> bool {
+        match look_at(roots, &self.place, &self.before) {
+            Ok(Found::File(_, Some(mode))) => {
+                let known = [self.before.mode(), self.after.mode()];
+                known.iter().any(Option::is_some) && !known.contains(&Some(mode))
+            }
+            _ => false,
+        }
+    }
+
     /// How the place stands where a mark says what is there.
     pub(super) fn standing_of(&self, there: &Mark) -> Standing {
         match there {
@@ -197,9 +208,11 @@ impl Change {
             })?;
             check_format(&plan, &stored)?;
             let is_wanted = plan.request_digest == request_digest;
-            // The project may have been moved since; what stands at each place is looked at before anything is changed.
+            // The project may have been moved since; what stands at each place is looked at before anything is changed. In
+            // the first version the order depended on where the directories lay.
             let places = roots.real_paths();
-            if plan.roots.len() != places.len() {
+            let is_same = plan.roots.iter().map(PathBuf::as_path).eq(places.iter().copied());
+            if plan.roots.len() != places.len() || (plan.schema_version < 2 && places.len() > 1 && !is_same) {
                 continue;
             }
             plan.roots = places.into_iter().map(PathBuf::from).collect();
@@ -440,10 +453,18 @@ impl Change {
 
     pub(super) fn standing(&self, target: &Target, roots: &Roots) -> Result<Standing, NodeError> {
         let found = look_at(roots, &target.place, &target.after)?;
-        if let (Some(mode), Found::File(_, there)) = (target.after.other_mode(&target.before), &found)
-            && *there != Some(mode)
+        let there = match &found {
+            Found::File(_, mode) => *mode,
+            Found::Directory => match target.after.other_mode(&target.before) {
+                Some(_) => roots.mode_of(&target.place)?,
+                None => None,
+            },
+            _ => None,
+        };
+        if let (Some(mode), Some(_)) = (target.after.other_mode(&target.before), there)
+            && there != Some(mode)
         {
-            let is_before = target.before.is(&found) && *there == target.before.mode();
+            let is_before = target.before.is(&found) && there == target.before.mode();
             return Ok(match is_before {
                 true => Standing::Before,
                 false => Standing::Neither(None),
@@ -493,6 +514,11 @@ impl Change {
         durability: Durability,
     ) -> Result<Vec<String>, NodeError> {
         match (wanted, there) {
+            (Mark::Directory { kept }, Mark::Directory { .. }) => {
+                let dir = roots.directory(place)?;
+                let given = dir.map(|dir| dir.give_attributes(&kept.attributes(), durability));
+                return Ok(given.transpose()?.unwrap_or_default());
+            }
             (Mark::Directory { kept }, _) => roots.make_directory(place, kept.mode.is_some(), durability)?,
             (Mark::Link { text }, _) => roots.make_link(place, text, durability)?,
             (Mark::File { blake3, kept, .. }, _) => {

@@ -45,7 +45,12 @@ impl Content {
 impl State {
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Absent, Self::Absent) | (Self::Directory(_), Self::Directory(_)) => true,
+            (Self::Absent, Self::Absent) => true,
+            // One that is made anew has the usual bits, whichever those are.
+            (Self::Directory(a), Self::Directory(b)) => match (a.mode, b.mode) {
+                (Some(a), Some(b)) => a == b,
+                _ => true,
+            },
             (Self::File(a), Self::File(b)) => {
                 Arc::ptr_eq(a, b) || (a.bytes == b.bytes && a.permissions() == b.permissions())
             }
@@ -356,7 +361,7 @@ impl<'a> Tree<'a> {
 
     fn load(&mut self, place: &Place) -> Result<State, NodeError> {
         let shown = self.roots.shown(place);
-        match self.kind_on_disk(place)? {
+        match self.roots.kind(place)? {
             None => Ok(State::Absent),
             Some(EntryKind::Dir) => {
                 let attributes = match self.roots.directory(place)? {
@@ -404,11 +409,6 @@ impl<'a> Tree<'a> {
         })?;
         self.bytes += bytes.len() as u64;
         Ok(State::File(Arc::new(Content { bytes, attributes })))
-    }
-
-    /// What stands there on the disk; nothing below what is a file in the plan.
-    fn kind_on_disk(&self, place: &Place) -> Result<Option<EntryKind>, NodeError> {
-        self.roots.kind(place)
     }
 
     /// Says what is to stand at a place. One that was a file does not become a directory, nor the other way round: between
@@ -790,7 +790,7 @@ impl<'a> Tree<'a> {
     pub(crate) fn kind(&self, place: &Place) -> Result<Option<EntryKind>, NodeError> {
         match self.after.get(place) {
             Some(state) => Ok(state.kind()),
-            None => self.kind_on_disk(place),
+            None => self.roots.kind(place),
         }
     }
 

@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use dad_core::{HierarchyPath, RunStatus};
-use dad_fs::{Dir, Durability, FileLock, Gate};
+use dad_fs::{Dir, Durability, FileLock};
 use dad_run::layout::FILE_CHANGES;
 use dad_run::{RunError, RunView};
 use dad_runner::{NodeError, Stop};
@@ -13,7 +12,6 @@ use dad_runner::{NodeError, Stop};
 use super::mark::Mark;
 use super::place::{Place, Roots};
 use super::plan::{Change, PLAN, Plan, Standing};
-use super::protected::Protected;
 
 /// What a run changed and is to be taken back, step by step, the last first.
 ///
@@ -199,9 +197,8 @@ impl UndoStep {
             return Ok(None);
         };
         let wrong = of_step(&path);
-        let roots = plan
-            .open_roots(|root| moved(view, root, project_root))
-            .map_err(&wrong)?;
+        let roots = plan.roots.iter().map(|root| moved(view, root, project_root));
+        let roots = Roots::recorded(roots.collect()).map_err(&wrong)?;
         let stored = Dir::open(view.dir_of(&path).join(FILE_CHANGES)).map_err(|error| wrong(error.into()))?;
         let reversed = Change::reversed(plan, stored).map_err(&wrong)?;
         let result = view.result(&path)?;
@@ -245,6 +242,10 @@ impl UndoStep {
                         Some(mark) => drop(places.expected.insert(path.clone(), mark)),
                         None => changed.push(shown()),
                     }
+                    UndoAction::Nothing
+                }
+                Standing::Before if expected.is_none() && target.has_other_mode(&self.roots) => {
+                    changed.push(shown());
                     UndoAction::Nothing
                 }
                 Standing::Before if self.reversed.lacks(target) => {
@@ -296,6 +297,9 @@ impl UndoStep {
 /// Where a directory lies now that a run worked in, also after the project was moved.
 fn moved(view: &RunView, root: &Path, project_root: &Path) -> PathBuf {
     let projects = view.places().map(|place| place.project_root);
+    let project_root = project_root
+        .canonicalize()
+        .unwrap_or_else(|_| project_root.to_path_buf());
     let within = projects
         .filter(|project| !project.as_os_str().is_empty())
         .find_map(|project| Some(project_root.join(root.strip_prefix(project).ok()?)));
@@ -340,14 +344,4 @@ fn lock(roots: &Roots) -> Result<Vec<FileLock>, NodeError> {
         })
     };
     roots.dirs().map(lock).collect()
-}
-
-impl Plan {
-    /// The directories of the plan, at the places where they lie now.
-    fn open_roots(&self, place: impl Fn(&Path) -> PathBuf) -> Result<Roots, NodeError> {
-        let mut roots = self.roots.iter().map(|root| place(root));
-        let base = roots.next().unwrap_or_default();
-        let protected = Arc::new(Protected::default());
-        Roots::open(base, roots.collect(), false, (&Gate::default(), protected))
-    }
 }

@@ -8,7 +8,7 @@ use dad_core::{Digest, HierarchyPath};
 use dad_run::layout::STATE;
 use dad_run::{RunHandle, RunView};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::FileOperation;
 use super::tree::Tree;
@@ -20,9 +20,13 @@ struct Made {
     operations: Vec<FileOperation>,
 }
 
-/// What operations of the previous run left at the places that they name, by the digest of the operation.
+/// What steps of the previous run made in the same directory.
 #[derive(Debug, Default)]
-pub(super) struct Vouched(HashMap<Digest, Value>);
+pub(super) struct Vouched(Vec<Record>);
+
+/// What one step made: its operations in their order, each with what stands, once all are made, at the places that it names.
+#[derive(Debug)]
+struct Record(Vec<(Digest, Map<String, Value>)>);
 
 impl Vouched {
     /// What the previous run made in the same directory. Without a path any step of that run vouches.
@@ -31,13 +35,16 @@ impl Vouched {
             return Self::default();
         };
         let place = Place { run, parent, base };
-        Self(match path {
-            Some(path) => place.made_by(path).into_iter().collect(),
-            None => parent
-                .steps()
-                .flat_map(|step| place.made_by(&step.path))
+        let records = match path {
+            Some(path) => vec![place.made_by(path)],
+            None => parent.steps().map(|step| place.made_by(&step.path)).collect(),
+        };
+        Self(
+            records
+                .into_iter()
+                .filter(|record| !record.0.is_empty())
                 .collect(),
-        })
+        )
     }
 
     /// The operations, by position, that were made and whose results stand.
@@ -45,15 +52,69 @@ impl Vouched {
         if self.0.is_empty() {
             return BTreeSet::new();
         }
-        let mut stands = |operation: &FileOperation| {
-            let left = self.0.get(&digest(operation));
-            left.is_some_and(|left| tree.left_by(operation).is_ok_and(|now| now == *left))
+        let digests: Vec<Digest> = operations.iter().map(digest).collect();
+        let records = self.0.iter();
+        let left: HashMap<Digest, &Map<String, Value>> =
+            records.flat_map(|record| record.vouching(&digests)).collect();
+        let mut stands = |operation: &FileOperation, digest: &Digest| {
+            let left = left.get(digest);
+            left.is_some_and(|left| {
+                tree.left_by(operation)
+                    .is_ok_and(|now| now.as_object() == Some(*left))
+            })
         };
-        let positions = operations.iter().enumerate();
+        let positions = operations.iter().zip(&digests).enumerate();
         positions
-            .filter(|(_, operation)| stands(operation))
+            .filter(|(_, (operation, digest))| stands(operation, digest))
             .map(|(index, _)| index)
             .collect()
+    }
+}
+
+impl Record {
+    /// What it says of operations that are also wanted now. Operations that name the same places come to one result, so
+    /// that all of them must be wanted, in their order.
+    fn vouching<'a>(&'a self, wanted: &[Digest]) -> impl Iterator<Item = (Digest, &'a Map<String, Value>)> {
+        let mut positions: HashMap<&Digest, usize> = HashMap::new();
+        for (position, digest) in wanted.iter().enumerate() {
+            positions.entry(digest).or_insert(position);
+        }
+        let groups = self.groups();
+        let mut last: HashMap<usize, usize> = HashMap::new();
+        let mut broken: BTreeSet<usize> = BTreeSet::new();
+        for ((digest, _), group) in self.0.iter().zip(&groups) {
+            let is_next = match positions.get(digest) {
+                Some(position) => last.insert(*group, *position).is_none_or(|last| last < *position),
+                None => false,
+            };
+            if !is_next {
+                broken.insert(*group);
+            }
+        }
+        let whole = self
+            .0
+            .iter()
+            .zip(groups)
+            .filter(move |(_, group)| !broken.contains(group));
+        whole.map(|((digest, left), _)| (*digest, left))
+    }
+
+    /// For each operation the number of its group: those that share a place, also by way of others.
+    fn groups(&self) -> Vec<usize> {
+        let mut parents: Vec<usize> = (0..self.0.len()).collect();
+        let root = |parents: &[usize], at: usize| {
+            let up = |at: &usize| (parents[*at] != *at).then(|| parents[*at]);
+            std::iter::successors(Some(at), up).last().unwrap_or(at)
+        };
+        let mut by_place: HashMap<&str, usize> = HashMap::new();
+        for (index, (_, left)) in self.0.iter().enumerate() {
+            for place in left.keys() {
+                let other = *by_place.entry(place).or_insert(index);
+                let (a, b) = (root(&parents, index), root(&parents, other));
+                parents[a.max(b)] = a.min(b);
+            }
+        }
+        (0..parents.len()).map(|at| root(&parents, at)).collect()
     }
 }
 
@@ -93,24 +154,26 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// What a step of the previous run made. What cannot be read vouches for nothing.
-    fn made_by(&self, path: &HierarchyPath) -> Vec<(Digest, Value)> {
+    /// What a step of the previous run made. What cannot be read, or failed, vouches for nothing.
+    fn made_by(&self, path: &HierarchyPath) -> Record {
         let made = self.parent.step_file::<Made>(path, STATE);
         let Some(made) = made
             .ok()
             .flatten()
             .filter(|made| self.is_base(&made.base_directory))
         else {
-            return Vec::new();
+            return Record(Vec::new());
         };
         let result = self.parent.result(path).unwrap_or_default();
         let results = result["outcome"]["results"]
             .as_array()
             .cloned()
             .unwrap_or_default();
-        results_of(&made.operations, &results)
-            .filter_map(|(operation, results)| Some((digest(operation), left_by(results)?)))
-            .collect()
+        let made = results_of(&made.operations, &results);
+        Record(
+            made.filter_map(|(operation, results)| Some((digest(operation), left_by(results)?)))
+                .collect(),
+        )
     }
 
     /// Whether operations were made in the directory of ours, also before the project was moved.
@@ -127,13 +190,13 @@ impl Place<'_> {
 }
 
 /// What results say that their operation left at the places that it names, if it was made.
-fn left_by(results: &[Value]) -> Option<Value> {
-    let mut left = serde_json::Map::new();
+fn left_by(results: &[Value]) -> Option<Map<String, Value>> {
+    let mut left = Map::new();
     for result in results {
         if result["success"] != true {
             return None;
         }
         left.extend(result["left"].as_object()?.clone());
     }
-    Some(left.into())
+    Some(left)
 }

@@ -40,7 +40,7 @@ struct Found {
     tally: Tally,
 }
 
-/// What is left out, as far as it is told.
+/// What is left out, as far as the result says it.
 #[derive(Default)]
 pub(super) struct Ignored {
     told: Vec<Value>,

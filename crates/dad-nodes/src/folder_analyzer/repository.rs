@@ -6,7 +6,6 @@
 //! fetched, and a call that takes too long is ended.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -19,8 +18,7 @@ use dad_runner::Stop;
 use gix_ignore::glob::pattern::Case;
 
 use super::patterns::Patterns;
-use crate::git::ALWAYS;
-use crate::process::ORIGIN_KEY;
+use crate::git::{ALWAYS, set_environment};
 
 /// Longest file of patterns that is read.
 const MAX_PATTERNS: u64 = 1 << 20;
@@ -197,7 +195,11 @@ impl Configured {
                     let is_of_user = matches!(scope, "global" | "system");
                     configured.excludes_file = Some((value.to_owned(), is_of_user));
                 }
-                _ => configured.ignores_case = matches!(value, "true" | "yes" | "on" | "1"),
+                _ => {
+                    configured.ignores_case = ["true", "yes", "on", "1"]
+                        .iter()
+                        .any(|word| value.eq_ignore_ascii_case(word));
+                }
             }
         }
         configured
@@ -277,8 +279,8 @@ impl Asking<'_> {
         }
     }
 
-    /// What git prints in a working tree; some exit codes besides 0 are no failure. Where it cannot be asked, it is told what
-    /// is not known, and the patterns in the tree decide alone.
+    /// What git prints in a working tree; some exit codes besides 0 are no failure. Where it cannot be asked, the result says
+    /// so, and the patterns in the tree decide alone.
     fn git(&mut self, top: &Path, arguments: &[&str], allowed: &[i32]) -> Option<Vec<u8>> {
         match self.asked(top, arguments, allowed) {
             Ok(printed) => Some(printed),
@@ -304,19 +306,8 @@ impl Asking<'_> {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        // Variables such as GIT_DIR would make git work on another repository than the one asked for.
-        let others: Vec<OsString> = std::env::vars_os()
-            .map(|(name, _)| name)
-            .filter(|name| name.to_string_lossy().starts_with("GIT_"))
-            .collect();
-        for name in others {
-            command.env_remove(name);
-        }
-        command
-            .env_remove(ORIGIN_KEY)
-            .env("GIT_NO_LAZY_FETCH", "1")
-            .env("GIT_OPTIONAL_LOCKS", "0")
-            .env("LC_ALL", "C");
+        set_environment(&mut command);
+        command.env("GIT_NO_LAZY_FETCH", "1");
         let child = command.spawn().map_err(|error| error.to_string())?;
         let Output {
             status,

@@ -52,7 +52,7 @@ pub(super) struct Room {
     total: Amount,
     /// The limits of all files together, as the settings have them: name, number, and what it counts.
     totals: Vec<(&'static str, usize, &'static str)>,
-    /// Whether bytes or tokens are limited, so that it is told how many were read.
+    /// Whether bytes or tokens are limited, so that the result says how many were read.
     pub(super) tells_bytes: bool,
 }
 

@@ -76,6 +76,12 @@ impl Address {
         if before.contains('#') {
             return Err("what stands behind `#` is not sent to the server".to_owned());
         }
+        if before.contains(|c: char| c.is_ascii_control()) {
+            return Err("a control character stands in the address".to_owned());
+        }
+        if let Some(wrong) = wrong_beginning(&before) {
+            return Err(wrong);
+        }
         if !begins_with_value {
             dad_models::check_address(&before)?;
         }
@@ -151,6 +157,18 @@ fn read_text(text: &str, before: &mut String, written: &mut Vec<Written>) -> Res
         }
     }
     Ok(())
+}
+
+/// Why a beginning is none of an address: readers of addresses pass over slashes that are too many or too few, and so take
+/// what follows for the host.
+fn wrong_beginning(before: &str) -> Option<String> {
+    let (scheme, rest) = before.split_once(':')?;
+    let is_scheme = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    let has_host = rest
+        .strip_prefix("//")
+        .is_some_and(|rest| !rest.starts_with(['/', '\\']));
+    (is_scheme && !has_host)
+        .then(|| format!("`{before}` is followed by no host: `{scheme}://HOST` was expected"))
 }
 
 fn place_behind(before: &str) -> Place {
@@ -326,6 +344,13 @@ mod tests {
     #[test]
     fn what_is_no_address_is_told_before_anything_is_asked() {
         for wrong in [
+            // Readers of addresses pass over slashes that are too many or too few.
+            "https:/$var{host}/x",
+            "https:///$var{host}/x",
+            "https://\\$var{host}/x",
+            "https:$var{host}/x",
+            "https://\t/$var{host}/x",
+            "https:/$secret{HOST}/x",
             "",
             "example.com/a",
             "ftp://h/a",

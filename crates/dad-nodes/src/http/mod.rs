@@ -282,6 +282,10 @@ impl HttpStep {
             Some(pieces) => address::filled(pieces, secret)?,
             None => settings.url.clone(),
         };
+        if url.contains('#') {
+            let message = "`url` has a `#`, and what stands behind it is not sent to the server";
+            return Err(NodeError::new("http_address", message).permanent());
+        }
         let url = settings::with_query(&url, &settings.query);
         check_address(&url).map_err(|reason| {
             NodeError::new("http_address", format!("`url` cannot be asked: {reason}")).permanent()

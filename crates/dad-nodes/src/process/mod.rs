@@ -462,7 +462,10 @@ fn why_not(program: &Program<'_>, name: &str) -> Option<(String, Option<&'static
         let path = program.env.iter().rfind(|(variable, _)| variable == "PATH");
         let path = path.map_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"), |(_, path)| path);
         let places = std::env::split_paths(path).map(|dir| program.working_dir.join(dir).join(name));
-        return match places.into_iter().find(|file| file.is_file()) {
+        let may_be_started = |file: &std::path::PathBuf| {
+            file.is_file() && rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok()
+        };
+        return match places.into_iter().find(may_be_started) {
             Some(file) => missing_interpreter(&file, program.working_dir),
             None => Some(("there is no such program".to_owned(), None)),
         };
@@ -488,6 +491,10 @@ fn missing_interpreter(file: &Path, working_dir: &Path) -> Option<(String, Optio
     use std::io::Read as _;
     // The system reads no more of it.
     let mut line = Vec::new();
+    // Anything else could be waited for without end.
+    if !file.is_file() {
+        return None;
+    }
     let opened = std::fs::File::open(file).ok()?;
     opened.take(256).read_to_end(&mut line).ok()?;
     let line = line.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
