@@ -261,7 +261,7 @@ impl Dir {
     }
 
     /// As [`replace`](Self::replace) for a file by its plain name, through a temporary file with a name of the caller's
-    /// (see [`temporary_name`]), who so finds what a crash left of it. The file has the attributes from the moment on at
+    /// (see [`temporary_name`](crate::temporary_name)), who so finds what a crash left of it. The file has the attributes from the moment on at
     /// which it stands there. Returns those that the system does not let this process give.
     ///
     /// # Errors

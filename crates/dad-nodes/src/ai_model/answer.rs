@@ -118,7 +118,32 @@ struct Found {
     error: String,
 }
 
+/// The tags in which models think aloud. What they draft there is not their answer.
+const THINKING: [&str; 3] = ["think", "thinking", "reasoning"];
+
 fn found(text: &str) -> Found {
+    let Some(answer) = behind_thinking(text) else {
+        return found_in(text);
+    };
+    let mut found = found_in(answer);
+    // Only a value that the answer itself does not have is looked for in what was thought.
+    found.values.extend(found_in(text).values);
+    found
+}
+
+/// What follows a block of thinking that begins a text, also if the tag that opens it was in the prompt.
+fn behind_thinking(text: &str) -> Option<&str> {
+    THINKING.iter().find_map(|tag| {
+        let end = format!("</{tag}>");
+        let (thought, answer) = text.split_once(&end)?;
+        let thought = thought.trim_start();
+        let is_opened = thought.starts_with(&format!("<{tag}>"));
+        // A text that begins with JSON may have the tag in it.
+        (is_opened || !thought.starts_with(['{', '[', '`'])).then_some(answer)
+    })
+}
+
+fn found_in(text: &str) -> Found {
     let whole = match parse_external(text.trim()) {
         Ok(value) => {
             let values = vec![value];
@@ -205,10 +230,41 @@ fn between_words(text: &str) -> Vec<Value> {
             Err(First::Cut(_)) => break,
             // Parts of it are not the whole answer.
             Err(First::Refused(_, len)) => next = at + len,
+            // It is JSON but for a mistake: parts of it are not the whole answer either.
+            Err(First::None(_)) if is_object_begun(&text[at..]) => {
+                next = at + object_len(&text[at..]).unwrap_or(1);
+            }
             Err(First::None(_)) => {}
         }
     }
     values
+}
+
+/// Whether a text begins as an object with a name in it does.
+fn is_object_begun(text: &str) -> bool {
+    text.strip_prefix('{')
+        .is_some_and(|rest| rest.trim_start().starts_with('"'))
+}
+
+/// How long the object is that a text begins with, by its brackets outside of texts.
+fn object_len(text: &str) -> Option<usize> {
+    let (mut depth, mut in_text, mut is_escaped) = (0_usize, false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_text => is_escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => depth += 1,
+            b'}' | b']' if !in_text => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Masks secrets in the files of an answer. As base64, as they would be masked otherwise, nothing could be read of them.
@@ -336,6 +392,39 @@ mod tests {
                 .unwrap_err()
                 .starts_with("the answer is not the JSON")
         );
+    }
+
+    #[test]
+    fn what_a_model_drafts_while_it_thinks_is_not_its_answer() {
+        let schema = json!({"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}});
+        let schema = StructuredSchema::new(&schema, 0).unwrap_or_else(|error| panic!("{error}"));
+        for (text, n) in [
+            ("<think>First {\"n\": 7}? No.</think>{\"n\": 1}", 1),
+            (
+                "\n<thinking>\n```json\n{\"n\": 7}\n```\n</thinking>\n\n```json\n{\"n\": 1}\n```",
+                1,
+            ),
+            ("So {\"n\": 7} or so.\n</think>\nThe answer is {\"n\": 1}.", 1),
+            // There is no other.
+            ("<think>It is {\"n\": 7}</think>Done.", 7),
+            ("<think>It is {\"n\": 7}", 7),
+            ("{\"n\": 1, \"text\": \"<think>{}</think>{\\\"n\\\": 7}\"}", 1),
+            (
+                "```json\n{\"n\": 1, \"text\": \"</think>\"}\n``` and {\"n\": 7}",
+                1,
+            ),
+        ] {
+            let read = schema.read(text).map(|value| value["n"].clone());
+            assert_eq!(read, Ok(json!(n)), "{text}");
+        }
+        let commented = schema
+            .read("{\"ops\": [ /* what to do */ {\"n\": 7} ]}")
+            .unwrap_err();
+        assert!(commented.starts_with("the answer is not the JSON"), "{commented}");
+        let last = schema
+            .read("{\"ops\": [ /* no */ ]} but {\"n\": 1}")
+            .map(|value| value["n"].clone());
+        assert_eq!(last, Ok(json!(1)));
     }
 
     #[test]
