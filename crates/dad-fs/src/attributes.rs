@@ -173,14 +173,16 @@ impl Attributes {
 /// are left to it.
 #[cfg(unix)]
 fn extended(file: &File) -> io::Result<BTreeMap<String, Vec<u8>>> {
-    use rustix::fs::{fgetxattr, flistxattr};
+    use rustix::fs::{fgetxattr, flistxattr, flistxattr_query};
     use rustix::io::Errno;
-    let mut names = vec![0; MOST_EXTENDED];
-    let listed = match flistxattr(file, names.as_mut_slice()) {
-        Ok(listed) => listed,
-        Err(Errno::NOTSUP | Errno::NOSYS | Errno::PERM | Errno::ACCESS) => return Ok(BTreeMap::new()),
+    // Hardly any file has some: to ask how long their names are costs no buffer.
+    match flistxattr_query(file) {
+        Ok(0) | Err(Errno::NOTSUP | Errno::NOSYS | Errno::PERM | Errno::ACCESS) => return Ok(BTreeMap::new()),
+        Ok(_) => {}
         Err(error) => return Err(error.into()),
-    };
+    }
+    let mut names = vec![0; MOST_EXTENDED];
+    let listed = flistxattr(file, names.as_mut_slice())?;
     let mut found = BTreeMap::new();
     for name in names[..listed].split(|byte| *byte == 0) {
         let Ok(name) = std::str::from_utf8(name) else {

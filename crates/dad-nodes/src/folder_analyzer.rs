@@ -280,7 +280,7 @@ impl Visit for Stamps<'_> {
     }
 
     fn left_out(&mut self, path: &Path, why: &Why) {
-        // Only where it is told: what is left out is no part of other results.
+        // Only where the result says it: what is left out is no part of other results.
         if self.tells_ignored {
             self.insert(
                 path,

@@ -407,12 +407,12 @@ impl<'a> Repository<'a> {
             return Ok(());
         }
         let scratch = ScratchDir::new()?;
-        let objects = scratch.path().display().to_string();
-        let call = |arguments: &'static [&'static str]| self.call_with(arguments, &[], &objects);
+        let objects = Some(scratch.path());
+        let call = |arguments: &'static [&'static str]| self.call_with(arguments, &[], objects);
         let tree = self.succeeded(call(&["mktree"]).await?)?;
         let tree = String::from_utf8_lossy(&tree).trim().to_owned();
         let signed = self
-            .call_with(&["commit-tree", "-S", "-m", "signed", &tree], &[], &objects)
+            .call_with(&["commit-tree", "-S", "-m", "signed", &tree], &[], objects)
             .await?;
         self.succeeded(signed).map(drop).map_err(|error| {
             let message = format!("commits are to be signed, and that fails: {}", error.info.message);
@@ -602,15 +602,15 @@ impl<'a> Repository<'a> {
     }
 
     async fn call(&self, arguments: &[&str], paths: &[String]) -> Result<Output, NodeError> {
-        self.call_with(arguments, paths, "").await
+        self.call_with(arguments, paths, None).await
     }
 
-    /// As [`call`](Self::call); objects are written into a directory, unless its name is empty.
+    /// As [`call`](Self::call); objects are written into a directory of their own, if one is given.
     async fn call_with(
         &self,
         arguments: &[&str],
         paths: &[String],
-        objects: &str,
+        objects: Option<&Path>,
     ) -> Result<Output, NodeError> {
         let mut command = Command::new("git");
         command
@@ -621,7 +621,7 @@ impl<'a> Repository<'a> {
             .stdin(std::process::Stdio::null())
             .kill_on_drop(true);
         set_environment(command.as_std_mut());
-        if !objects.is_empty() {
+        if let Some(objects) = objects {
             command.env("GIT_OBJECT_DIRECTORY", objects);
         }
         let output = tokio::select! {

@@ -134,6 +134,10 @@ impl Undo {
         if view.status == RunStatus::Running {
             return Err(UndoError::Driven(view.name().into_owned()));
         }
+        // One that cannot be opened is refused with its directories.
+        let project_root = &project_root
+            .canonicalize()
+            .unwrap_or_else(|_| project_root.to_path_buf());
         let mut steps = Vec::new();
         for path in view.ended_steps()?.into_iter().rev() {
             let is_wanted = step.is_none_or(|step| *step == path);
@@ -297,9 +301,6 @@ impl UndoStep {
 /// Where a directory lies now that a run worked in, also after the project was moved.
 fn moved(view: &RunView, root: &Path, project_root: &Path) -> PathBuf {
     let projects = view.places().map(|place| place.project_root);
-    let project_root = project_root
-        .canonicalize()
-        .unwrap_or_else(|_| project_root.to_path_buf());
     let within = projects
         .filter(|project| !project.as_os_str().is_empty())
         .find_map(|project| Some(project_root.join(root.strip_prefix(project).ok()?)));

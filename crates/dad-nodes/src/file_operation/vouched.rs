@@ -122,11 +122,11 @@ fn digest(operation: &FileOperation) -> Digest {
     Digest::of_json(&json!(operation))
 }
 
-/// The results of each operation, of several paths several.
-fn results_of<'a>(
+/// What is known of the results of each operation, of several paths several.
+fn results_of<'a, T>(
     operations: &'a [FileOperation],
-    results: &'a [Value],
-) -> impl Iterator<Item = (&'a FileOperation, &'a [Value])> {
+    results: &'a [T],
+) -> impl Iterator<Item = (&'a FileOperation, &'a [T])> {
     let mut rest = results;
     operations.iter().map_while(move |operation| {
         let count = operation.paths.as_ref().map_or(1, |paths| paths.len().max(1));
@@ -138,11 +138,10 @@ fn results_of<'a>(
 
 /// The operations, by position, all of whose results are `made`.
 pub(super) fn made(operations: &[FileOperation], made: &[bool]) -> BTreeSet<usize> {
-    let results: Vec<Value> = made.iter().map(|made| json!(made)).collect();
-    let is_made = |results: &[Value]| results.iter().all(|made| *made == true);
-    results_of(operations, &results)
+    let is_made = |made: &[bool]| made.iter().all(|made| *made);
+    results_of(operations, made)
         .enumerate()
-        .filter(|(_, (operation, results))| operation.dry_run != Some(true) && is_made(results))
+        .filter(|(_, (operation, made))| operation.dry_run != Some(true) && is_made(made))
         .map(|(index, _)| index)
         .collect()
 }
