@@ -788,3 +788,15 @@ fn the_example_answers_from_its_cassette() {
     let output = env.run(&args).expect(1);
     assert!(output.stderr.contains("holds no answer for call 1"), "{output}");
 }
+
+#[test]
+fn an_address_that_is_none_is_one_problem() {
+    let env = TestEnvironment::new();
+    for url in ["ftp://h/a", "https:/h/a"] {
+        env.write("flow.yaml", &format!(
+            "schema_version: 1\nkind: flow\nelements:\n  - {{ node: s, type: http, settings: {{ url: \"{url}\" }} }}\n"
+        ));
+        let refused = env.run(&["validate", "flow.yaml"]).expect(2);
+        assert_eq!(refused.stderr.matches("error[").count(), 1, "{}", refused.stderr);
+    }
+}

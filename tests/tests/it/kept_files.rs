@@ -539,3 +539,26 @@ fn a_private_directory_that_takes_the_place_of_another_stays_private() {
     drop(undo(&env, &[], 0));
     assert_eq!((mode(&at(&env, "a")), mode(&at(&env, "b"))), (0o700, 0o755));
 }
+
+#[test]
+fn a_file_is_made_executable_by_the_operation_for_that_alone() {
+    let env = TestEnvironment::new();
+    std::fs::create_dir_all(at(&env, "")).unwrap();
+    let create = json!({ "type": "create_file", "path": "run.sh", "content": "", "executable": true });
+    let flow = |settings: Value| {
+        json!({ "schema_version": 1, "kind": "flow", "variables": { "made": [create] }, "elements": [
+            { "node": "change", "type": "file_operation", "settings": settings } ] })
+    };
+    for (settings, code) in [
+        (json!({ "operations": [create] }), 2),
+        (json!({ "operations_template": "$var{made}" }), 1),
+    ] {
+        env.write("flow.json", &flow(settings).to_string());
+        let ran = env.run(&["run", "flow", "flow.json"]).expect(code);
+        assert!(
+            ran.stderr.contains("is a field of `set_executable`"),
+            "{}",
+            ran.stderr
+        );
+    }
+}

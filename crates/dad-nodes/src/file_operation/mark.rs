@@ -98,7 +98,7 @@ impl Mark {
                 text: Arc::clone(text),
             },
             State::File(content) => Self::File {
-                blake3: Digest::of(&content.bytes),
+                blake3: content.digest(),
                 len: content.bytes.len() as u64,
                 kept: Kept::of(&content.attributes),
                 withheld: false,

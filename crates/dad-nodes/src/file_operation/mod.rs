@@ -41,6 +41,11 @@ use vouched::Vouched;
 /// The fact of a preview that names the files which tools obey.
 const PROTECTED: &str = "protected";
 
+/// Code and message of an operation that asks for an executable file in another way than there is.
+const UNUSED_FIELD: &str = "unused_field";
+const NOT_EXECUTABLE: &str =
+    "`executable` is a field of `set_executable`; add such an operation behind this one";
+
 settings_node!(
     /// Changing files.
     FileOperationNode,
@@ -321,8 +326,20 @@ impl Node for FileOperationExecutor {
             message: "the message is empty, and git makes no commit without one".to_owned(),
             hint: Some("leave it out for `Change files`".to_owned()),
         });
+        let unused = |(index, operation): (usize, &Value)| {
+            let kind = FileOperationType::deserialize(operation.get("type")?).ok()?;
+            let is_asked_for = operation.get("executable").and_then(Value::as_bool) == Some(true);
+            (is_asked_for && kind != FileOperationType::SetExecutable).then(|| SettingsProblem {
+                place: format!("operations[{index}].executable"),
+                code: UNUSED_FIELD,
+                message: NOT_EXECUTABLE.to_owned(),
+                hint: None,
+            })
+        };
+        let problems = operations.clone().filter_map(problem);
+        let problems = problems.chain(operations.filter_map(unused)).chain(empty_message);
         Compiled {
-            problems: operations.filter_map(problem).chain(empty_message).collect(),
+            problems: problems.collect(),
             ..Compiled::default()
         }
     }

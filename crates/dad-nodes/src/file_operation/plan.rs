@@ -125,7 +125,7 @@ impl Images {
     }
 
     pub(crate) fn add(&mut self, content: &Arc<Content>) {
-        self.computed.insert(Digest::of(&content.bytes), content.clone());
+        self.computed.insert(content.digest(), content.clone());
     }
 }
 
@@ -324,10 +324,7 @@ impl Change {
                 Mark::Link { text } => State::Link(Arc::clone(text)),
                 Mark::File { blake3, kept, .. } => match self.images.get(blake3)? {
                     None => continue,
-                    Some(bytes) => State::File(Arc::new(Content {
-                        bytes,
-                        attributes: kept.attributes(),
-                    })),
+                    Some(bytes) => State::File(Arc::new(Content::new(bytes, kept.attributes()))),
                 },
             };
             known.insert(target.place.clone(), state);

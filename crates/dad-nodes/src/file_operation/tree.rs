@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use dad_core::Digest;
 use dad_fs::{Attributes, EntryKind};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::edit::{apply_edits, diff};
 use super::place::{DEEPEST_PATH, Place, Roots, is_git_data, missing};
 use super::protected::Obeyed;
-use super::{FileOperation, FileOperationType, look};
+use super::{FileOperation, FileOperationType, NOT_EXECUTABLE, UNUSED_FIELD, look};
 
 /// The contents of all files of a change together, in bytes.
 const MOST_BYTES: u64 = 256 * 1024 * 1024;
@@ -34,9 +34,23 @@ pub(crate) enum State {
 pub(crate) struct Content {
     pub(crate) bytes: Vec<u8>,
     pub(crate) attributes: Attributes,
+    digest: OnceLock<Digest>,
 }
 
 impl Content {
+    pub(crate) fn new(bytes: Vec<u8>, attributes: Attributes) -> Self {
+        Self {
+            bytes,
+            attributes,
+            digest: OnceLock::new(),
+        }
+    }
+
+    /// Of the bytes. Results, plans and images ask for it, and it is computed once.
+    pub(crate) fn digest(&self) -> Digest {
+        *self.digest.get_or_init(|| Digest::of(&self.bytes))
+    }
+
     const fn permissions(&self) -> (Option<u32>, bool) {
         (self.attributes.mode, self.attributes.executable)
     }
@@ -71,7 +85,7 @@ impl State {
                 } else {
                     ""
                 };
-                format!("{}{executable}", Digest::of(&content.bytes)).into()
+                format!("{}{executable}", content.digest()).into()
             }
         }
     }
@@ -304,6 +318,10 @@ impl<'a> Tree<'a> {
         rules: Rules,
     ) -> Result<Planning, NodeError> {
         let place = || self.roots.place(path, "path");
+        if operation.executable == Some(true) && operation.operation_type != FileOperationType::SetExecutable
+        {
+            return Err(NodeError::new(UNUSED_FIELD, NOT_EXECUTABLE));
+        }
         match operation.operation_type {
             FileOperationType::CreateFile => {
                 let content = operation.content.as_ref().ok_or_else(|| missing("content"))?;
@@ -408,7 +426,7 @@ impl<'a> Tree<'a> {
             }
         })?;
         self.bytes += bytes.len() as u64;
-        Ok(State::File(Arc::new(Content { bytes, attributes })))
+        Ok(State::File(Arc::new(Content::new(bytes, attributes))))
     }
 
     /// Says what is to stand at a place. One that was a file does not become a directory, nor the other way round: between
@@ -499,7 +517,7 @@ impl<'a> Tree<'a> {
         self.bytes += bytes.len() as u64;
         let attributes = self.attributes_of_new(&place, before.as_deref())?;
         let before = before.map_or(State::Absent, State::File);
-        let after = State::File(Arc::new(Content { bytes, attributes }));
+        let after = State::File(Arc::new(Content::new(bytes, attributes)));
         self.replace(operation, place, &before, after, rules)
     }
 
@@ -531,10 +549,7 @@ impl<'a> Tree<'a> {
         }
         let executable = operation.executable.unwrap_or(true);
         let attributes = content.attributes.clone().with_executable(executable);
-        let after = State::File(Arc::new(Content {
-            bytes: content.bytes.clone(),
-            attributes,
-        }));
+        let after = State::File(Arc::new(Content::new(content.bytes.clone(), attributes)));
         self.replace(operation, place, &State::File(content), after, rules)
     }
 

@@ -77,9 +77,14 @@ impl Node for HttpExecutor {
             Some(Err(message)) => (Address::default(), Some(problem("url", "http_address", message))),
             None => (Address::default(), None),
         };
+        // Of an address that is none it is not known which host it names.
+        let unbounded = match &wrong {
+            None => unbounded(unrendered, &address),
+            Some(_) => None,
+        };
         let problems = wrong
             .into_iter()
-            .chain(unbounded(unrendered, &address))
+            .chain(unbounded)
             .chain(fixed_only(unrendered))
             .chain(sealed::problems(unrendered, WITH_SECRETS));
         let values =
