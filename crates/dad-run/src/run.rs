@@ -280,7 +280,7 @@ impl ActiveRun {
         let text = projection::to_file_text(OUTPUT, output.get())?;
         inner
             .dir
-            .replace_through_dir(&inner.dot_run, OUTPUT, &text, inner.durability)?;
+            .replace_via_temporary_dir(&inner.dot_run, OUTPUT, &text, inner.durability)?;
         inner.state().output = Some(Digest::of(&text));
         Ok(())
     }

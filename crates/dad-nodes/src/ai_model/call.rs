@@ -1,7 +1,6 @@
 //! A conversation with one model, up to an answer that can be used.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -12,6 +11,7 @@ use dad_models::{
 };
 use dad_run::Reservation;
 use dad_runner::{NodeContext, NodeError, NodeOutput};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::ai_model::answer::{mask_files, save_files};
@@ -118,7 +118,7 @@ impl<'a> Conversation<'a> {
         let mut ended = self.talk().await;
         if let Err(error) = &mut ended {
             error.partial.usage = self.usage;
-            error.partial.usage += *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            error.partial.usage += *self.lost.lock();
         }
         ended
     }
@@ -385,7 +385,7 @@ impl Unanswered<'_> {
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
         if let Some(usage) = self.settle(None) {
-            *self.lost.lock().unwrap_or_else(PoisonError::into_inner) += usage;
+            *self.lost.lock() += usage;
         }
     }
 }

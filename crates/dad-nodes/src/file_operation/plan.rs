@@ -535,7 +535,7 @@ impl Change {
                 })?;
                 let attributes = kept.attributes();
                 let name = place.name();
-                return Ok(parent.replace_through(name, temporary, &bytes, &attributes, durability)?);
+                return Ok(parent.replace_via_temporary(name, temporary, &bytes, &attributes, durability)?);
             }
             (Mark::Absent, Mark::Directory { .. }) => roots.remove_directory(place, durability)?,
             (Mark::Absent, _) => roots.remove_file(place, durability)?,

@@ -8,10 +8,10 @@ mod settings;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use dad_run::RunHandle;
 use dad_runner::{NodeContext, NodeError, Start};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 pub(crate) use around::Around;
@@ -53,7 +53,7 @@ impl SandboxPolicy {
 
     /// Whether a sandbox can be made; each is tried once.
     fn check(&self, sandbox: Prefix) -> Result<(), NodeError> {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made.lock();
         if !made.contains(&sandbox) {
             sandbox.probe()?;
             made.insert(sandbox);
