@@ -1,4 +1,4 @@
-//! What a run is driven with: recorded when it is started, and held when it is resumed.
+//! The settings that a run is driven with: recorded when it starts, and kept when it is resumed.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! From the definition that a caller gives to the one that a run executes.
+//! The definition that a run executes, made from the one that a caller gives.
 
 use std::borrow::Cow;
 

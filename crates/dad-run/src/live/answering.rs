@@ -1,16 +1,18 @@
-//! Answering a question of a run from outside: which one is meant, and whether the answer has the shape that it wants.
+//! Answering a question of a run from outside: the rules that say which question an answer is for, and which answers are
+//! accepted.
 
 use dad_core::PathSelector;
 use dad_definition::NodeTypes;
 use dad_events::QuestionKind;
 use serde_json::Value;
 
-use crate::approval::ApprovalAnswer;
 use crate::error::RunError;
-use crate::inbox::{MessageBody, send};
-use crate::inputs::{check_external, check_variables};
-use crate::question::{Answer, Question};
-use crate::view::{OpenQuestion, RunView};
+use crate::journal::state::OpenQuestion;
+use crate::live::approval::ApprovalAnswer;
+use crate::live::inputs::{check_external, check_variables};
+use crate::store::message::{Answer, MessageBody, send};
+use crate::store::question_file::Question;
+use crate::store::view::RunView;
 
 impl RunView {
     /// The question that is meant: by its id, by the path of the step or component that asks, or the only one.

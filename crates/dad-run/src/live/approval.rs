@@ -1,3 +1,5 @@
+//! The format of answers to approvals.
+
 use serde_json::{Value, json};
 
 /// An answer to a question for approval.

@@ -1,4 +1,4 @@
-//! What is done to a run from outside while it is driven.
+//! Interventions while a run is driven: cancels, events of the application, and stops.
 
 use std::sync::atomic::Ordering;
 
@@ -8,18 +8,17 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::RunError;
-use crate::inner::{RunInner, State};
-use crate::inputs::check_external;
 use crate::journal::record::{ControlKind, RecordBody};
 use crate::journal::text::RecordText;
 use crate::journal::values::store_value;
-use crate::run::reaches;
-use crate::stop::Asked;
+use crate::live::inputs::check_external;
+use crate::live::shared::{RunShared, State};
+use crate::live::stop::{Asked, reaches};
 
 /// How much of a reason given from outside is recorded, in bytes.
 const CONTROL_TEXT: usize = 4 * 1024;
 
-impl RunInner {
+impl RunShared {
     /// Records that a person outside intervenes.
     pub(crate) fn control(
         &self,

@@ -1,3 +1,5 @@
+//! Permits for file descriptors, shared by the steps of a process.
+
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};

@@ -1,3 +1,5 @@
+//! The ends of a run, as its owner states them.
+
 use dad_core::RunStatus;
 
 use crate::error::RunError;

@@ -1,4 +1,4 @@
-//! Events that a listener missed, made again from the journal.
+//! Events that a listener missed, rebuilt from the journal.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,14 @@ use dad_events::{
 };
 
 use crate::error::RunError;
-use crate::journal::file::read_journal;
-use crate::journal::record::{Record, RecordBody, StepCommitted};
+use crate::journal::reader::read_journal;
+use crate::journal::record::{Record, RecordBody};
 use crate::journal::state::{Progress, between};
+use crate::journal::step_committed::StepCommitted;
 use crate::journal::text::{RecordText, RecordedError};
 use crate::journal::values::load_value;
-use crate::plan::RerunPlan;
-use crate::run::RunHandle;
+use crate::live::handle::RunHandle;
+use crate::rerun::plan::RerunPlan;
 
 impl RunHandle {
     /// The events whose journal records come after number `seq`, in the journal's order: what a slow listener was told

@@ -1,14 +1,15 @@
+//! Inputs that are given before their step asks: static inputs, and their checks.
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use dad_core::json;
-use dad_core::{HierarchyPath, PathSelector, nearest};
+use dad_core::{HierarchyPath, PathSelector, json, nearest};
 use dad_definition::{Component, NodeTypes, Program, Selected};
 use serde_json::{Map, Value};
 
+use crate::document::check_version;
 use crate::error::RunError;
 use crate::format;
-use crate::recorded::check_version;
 
 /// The only field of an input of a component.
 const VARIABLES: &str = "variables";

@@ -1,4 +1,4 @@
-//! Files in a run that others wrote, without the secrets in them: those it was given, and those that nodes make.
+//! Masking: secrets in files that nodes, commands or users put into a run.
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -7,11 +7,11 @@ use std::path::Path;
 use dad_core::Redactor;
 use dad_fs::{Descent, Dir, Durability, EntryKind, FsResult, temporary_name};
 
+use crate::free_name::free_name;
 use crate::layout::{
     CHANGES, DOT_RUN, DOT_TRACE, FILE_CHANGES, MEMO, OUTCOME_TEXT, RUN_SUMMARY, STATE, STATIC_INPUTS, STDERR,
     STDOUT, STREAM, WORLD,
 };
-use crate::resume::free_name;
 
 /// What is masked while it is written into the directory of a step, and need not be read again: it can be long.
 const MASKED_WHEN_WRITTEN: [&str; 9] = [

@@ -1,16 +1,18 @@
+//! The projections `run_summary.json` and `dad_metadata.json`: written for people, never read as truth.
+
 use dad_core::{
-    ArtifactRef, Digest, ElementId, ErrorInfo, FirstFailure, HierarchyPath, RunId, RunStatus, StatusCounts,
-    Timestamp,
+    ElementId, ErrorInfo, FirstFailure, HierarchyPath, RunId, RunStatus, StatusCounts, Timestamp,
 };
 use dad_fs::{Dir, Durability};
 use serde::{Deserialize, Serialize};
 
+use crate::document::{write_json, write_json_beside_others};
 use crate::error::RunError;
 use crate::format;
-use crate::inner::RunInner;
 use crate::journal::record::Driver;
 use crate::layout::{METADATA, RUN_SUMMARY};
-use crate::run::SealedRun;
+use crate::live::sealed_run::SealedRun;
+use crate::live::shared::RunShared;
 
 /// The content of `.trace/dad_metadata.json`, written from the journal and never read as truth.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,7 +52,7 @@ pub struct Metadata {
 
 impl Metadata {
     pub(crate) fn new(
-        run: &RunInner,
+        run: &RunShared,
         driver: Driver,
         status: RunStatus,
         completed_at: Option<Timestamp>,
@@ -111,7 +113,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    pub(crate) fn new(run: &RunInner, sealed: &SealedRun, completed_at: Option<Timestamp>) -> Self {
+    pub(crate) fn new(run: &RunShared, sealed: &SealedRun, completed_at: Option<Timestamp>) -> Self {
         let usage = sealed.totals.usage;
         Self {
             schema_version: format::METADATA,
@@ -137,49 +139,4 @@ impl Summary {
     ) -> Result<(), RunError> {
         write_json_beside_others((run_dir, dot_run), RUN_SUMMARY, self, durability)
     }
-}
-
-/// JSON as it stands in files: indented by two spaces, with a final line feed.
-pub(crate) fn to_file_text(name: &str, value: &impl Serialize) -> Result<Vec<u8>, RunError> {
-    // A result of a step with little in it is about this long.
-    let mut text = Vec::with_capacity(1024);
-    serde_json::to_writer_pretty(&mut text, value).map_err(|e| RunError::unreadable(name, e))?;
-    text.push(b'\n');
-    Ok(text)
-}
-
-/// Gives a file new content, complete or not at all.
-pub(crate) fn write_json(
-    dir: &Dir,
-    name: &str,
-    value: &impl Serialize,
-    durability: Durability,
-) -> Result<(), RunError> {
-    Ok(dir.replace(name, &to_file_text(name, value)?, durability)?)
-}
-
-/// As [`write_json`] in a directory in which commands may keep files: the temporary file is made in `.run`.
-pub(crate) fn write_json_beside_others(
-    (dir, dot_run): (&Dir, &Dir),
-    name: &str,
-    value: &impl Serialize,
-    durability: Durability,
-) -> Result<(), RunError> {
-    Ok(dir.replace_through_dir(dot_run, name, &to_file_text(name, value)?, durability)?)
-}
-
-/// Writes a new file into a directory that has no readers yet.
-pub(crate) fn write_new_json(
-    dir: &Dir,
-    name: &str,
-    value: &impl Serialize,
-    durability: Durability,
-) -> Result<ArtifactRef, RunError> {
-    let text = to_file_text(name, value)?;
-    dir.write_new(name, &text, durability)?;
-    Ok(ArtifactRef {
-        name: name.to_owned(),
-        len: text.len() as u64,
-        blake3: Digest::of(&text),
-    })
 }

@@ -1,61 +1,23 @@
-//! Questions that no handler in the process answers: they survive the process, and so do the answers.
+//! Questions that no handler in the process answers: they survive the process, and so do their answers.
 
-use dad_core::{ApprovalRule, Clean, Digest, HierarchyPath, NodeType, Timestamp};
+use dad_core::{ApprovalRule, Clean, Digest, HierarchyPath, NodeType};
 use dad_events::{EventBody, Origin, QuestionAsked, QuestionKind};
 use dad_fs::Durability;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::futures::Notified;
 
-use crate::driver::RunDriver;
+use crate::document::to_file_text;
 use crate::error::RunError;
 use crate::format;
-use crate::inbox::{Message, MessageBody, send};
 use crate::journal::record::RecordBody;
+use crate::journal::state::OpenQuestion;
+use crate::journal::subject::{AnsweredBy, AskedAgain, Subject};
 use crate::journal::values::store_value;
 use crate::layout::QUESTIONS;
-use crate::projection::to_file_text;
-use crate::shown::{FactsFile, Shown};
-use crate::subject::{AnsweredBy, AskedAgain, Subject};
-use crate::view::OpenQuestion;
-
-/// The content of `.run/questions/<id>.json`: written before its record.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Question {
-    /// Version of the format.
-    pub schema_version: u32,
-    /// Its id: the same until it is answered or settled otherwise.
-    pub id: String,
-    /// The step or component.
-    pub path: HierarchyPath,
-    /// What kind of answer is wanted.
-    pub kind: QuestionKind,
-    /// When it was asked first.
-    pub asked_at: Timestamp,
-    /// The type of the node that will use the answer; `None` for a component.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub node_type: Option<NodeType>,
-    /// JSON Schema of the answer.
-    pub schema: Value,
-    /// What it is about to do: the settings of a node or the variables of a component; not rendered for an input,
-    /// rendered for an approval.
-    pub settings: Value,
-    /// Of an approval: what it would do, for people.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub preview: String,
-    /// Of an approval: digest of what was shown, which it holds for.
-    #[serde(default, skip_serializing_if = "Option::is_none", alias = "fingerprint")]
-    pub facts: Option<Digest>,
-    /// Of an approval: the file with all of what is shown, where `preview` is cut.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub facts_file: Option<FactsFile>,
-    /// Of an input: stands for what is asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asked: Option<Digest>,
-    /// Of an input: what the previous run was given to a question about the same item; offered to the person who answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub previous_input: Option<Value>,
-}
+use crate::live::driver::RunDriver;
+use crate::live::shown::Shown;
+use crate::store::message::{Answer, MessageBody, send};
+use crate::store::question_file::Question;
 
 /// A question to be asked; see [`Question`] for its fields.
 #[derive(Clone, Debug)]
@@ -109,25 +71,6 @@ pub struct NewAnswer<'a> {
     pub value: &'a Clean<Value>,
     /// Of an approval: the rule that decided, or by which it counts for the rest of the run.
     pub rule: Option<&'a ApprovalRule>,
-}
-
-/// What a person or program said to a question.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
-    /// The answer.
-    Given {
-        /// Who gave it.
-        source: String,
-        /// What it is.
-        value: Value,
-    },
-    /// There will be none; the step fails.
-    Denied {
-        /// Who said so.
-        source: String,
-        /// Why.
-        reason: String,
-    },
 }
 
 impl RunDriver {
@@ -317,17 +260,5 @@ impl RunDriver {
     /// Resolves when another answer has come.
     pub fn answer_came(&self) -> Notified<'_> {
         self.inner().answer_came.notified()
-    }
-}
-
-impl Answer {
-    /// The answer in a message, and the question it belongs to.
-    pub(crate) fn of(message: Message) -> Option<(String, Self)> {
-        let source = message.source;
-        match message.body {
-            MessageBody::Answer { question, input } => Some((question, Self::Given { source, value: input })),
-            MessageBody::Deny { question, reason } => Some((question, Self::Denied { source, reason })),
-            _ => None,
-        }
     }
 }

@@ -1,3 +1,5 @@
+//! Clients and pools that an application gives to nodes.
+
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;

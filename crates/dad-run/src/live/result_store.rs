@@ -1,3 +1,5 @@
+//! Reading the results of a run while it is driven.
+
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,12 +10,13 @@ use dad_fs::Dir;
 use serde_json::Value;
 
 use crate::error::RunError;
-use crate::run::{RunHandle, RunScope};
-use crate::view::{RunView, read_result};
+use crate::live::scope::RunScope;
+use crate::store::results::read_result;
+use crate::store::view::RunView;
 
 /// Reads the results of a run without driving it or keeping it alive.
 #[derive(Clone, Debug)]
-pub struct ResultReader {
+pub struct ResultStore {
     pub(crate) dir: Dir,
     pub(crate) program: Arc<Program>,
     pub(crate) scope: RunScope,
@@ -26,15 +29,7 @@ pub struct ResultReader {
     pub(crate) voided: Arc<Mutex<HashSet<HierarchyPath>>>,
 }
 
-impl RunHandle {
-    /// Reads the results of this run, for those who may outlive it.
-    #[must_use]
-    pub fn result_reader(&self) -> &ResultReader {
-        &self.inner().reader
-    }
-}
-
-impl ResultReader {
+impl ResultStore {
     fn voided(&self) -> MutexGuard<'_, HashSet<HierarchyPath>> {
         self.voided.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -62,7 +57,7 @@ impl ResultReader {
         self.dir.path()
     }
 
-    /// As [`RunHandle::read_result`].
+    /// As [`RunHandle::read_result`](crate::RunHandle::read_result).
     ///
     /// # Errors
     /// As there.

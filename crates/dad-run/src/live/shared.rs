@@ -1,4 +1,4 @@
-//! What a run is inside, and the critical section of its journal.
+//! The state of a run that its handles share, and the critical section of its journal.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -7,43 +7,37 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use blake3::Hasher;
-use dad_core::{
-    Digest, ErrorInfo, FirstFailure, HierarchyPath, RunStatus, SecretRegistry, StepStatus, Timestamp,
-};
+use dad_core::{Digest, FirstFailure, HierarchyPath, SecretRegistry, Timestamp};
 use dad_definition::NodeTypes;
-use dad_events::{Event, EventBody, EventBus, RunEnded, RunIdentity};
+use dad_events::{Event, EventBody, EventBus, RunIdentity};
 use dad_fs::{Dir, Durability};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::{Batch, closes_batch};
-use crate::budget::Accounts;
 use crate::clock::Clock;
-use crate::end::RunEnd;
 use crate::error::RunError;
-use crate::format;
-use crate::inbox::Inbox;
-use crate::inputs::GivenInputs;
-use crate::journal::file::JournalWriter;
-use crate::journal::record::{Driver, RecordBody, SessionStart, StepCommitted};
+use crate::journal::place::RunPlace;
+use crate::journal::record::{Driver, RecordBody, SessionStart};
+use crate::journal::settings::RunSettings;
 use crate::journal::state::voided_by;
-use crate::lease::Lease;
-use crate::machine;
-use crate::masking::mask_left_files;
-use crate::memo::MemoSeal;
-use crate::plan::{RerunPlan, RunPlace};
-use crate::projection::{Metadata, Summary};
-use crate::question::Answer;
-use crate::reader::ResultReader;
-use crate::resources::Resources;
-use crate::resume::Interrupted;
-use crate::rules::Rules;
-use crate::run::{SealedRun, Stop};
-use crate::settings::RunSettings;
-use crate::stop::RunStop;
-use crate::view::RunView;
+use crate::journal::step_committed::StepCommitted;
+use crate::journal::writer::JournalWriter;
+use crate::live::accounts::Accounts;
+use crate::live::batch::{Batch, closes_batch};
+use crate::live::inbox::Inbox;
+use crate::live::inputs::GivenInputs;
+use crate::live::interrupted::Interrupted;
+use crate::live::resources::Resources;
+use crate::live::result_store::ResultStore;
+use crate::live::rules::Rules;
+use crate::live::stop::{RunStop, Stop};
+use crate::rerun::plan::RerunPlan;
+use crate::store::lease::Lease;
+use crate::store::memo_file::MemoSeal;
+use crate::store::message::Answer;
+use crate::{format, host};
 
-pub(crate) struct RunInner {
+pub(crate) struct RunShared {
     pub(crate) identity: Arc<RunIdentity>,
     pub(crate) dir: Dir,
     pub(crate) dot_run: Dir,
@@ -53,7 +47,7 @@ pub(crate) struct RunInner {
     /// Where the end of a batch is waited for.
     pub(crate) runtime: tokio::runtime::Handle,
     /// The run itself, for that task.
-    pub(crate) this: Weak<RunInner>,
+    pub(crate) this: Weak<RunShared>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) bus: EventBus,
     pub(crate) secrets: SecretRegistry,
@@ -62,7 +56,7 @@ pub(crate) struct RunInner {
     /// What the definition was read from.
     pub(crate) definition_files: Vec<PathBuf>,
     /// Definition, variables and results, for those who only read.
-    pub(crate) reader: ResultReader,
+    pub(crate) reader: ResultStore,
     pub(crate) plan: Option<RerunPlan>,
     pub(crate) accounts: Accounts,
     pub(crate) interactive: bool,
@@ -129,7 +123,35 @@ pub(crate) struct State {
     pub(crate) stoppable: BTreeMap<HierarchyPath, Stop>,
 }
 
-impl std::fmt::Debug for RunInner {
+impl State {
+    /// The state of a run that this process is about to drive.
+    pub(crate) fn new(
+        journal: JournalWriter,
+        lease: Lease,
+        inputs: GivenInputs,
+        interrupted: HashMap<HierarchyPath, Interrupted>,
+        answers: HashMap<String, Answer>,
+    ) -> Self {
+        Self {
+            journal,
+            batch: Batch::default(),
+            lease: Some(lease),
+            first_failures: Vec::new(),
+            inputs,
+            started: HashSet::new(),
+            output: None,
+            interrupted,
+            open_questions: 0,
+            asked: HashMap::new(),
+            taken: HashSet::new(),
+            answers,
+            cancelled: Vec::new(),
+            stoppable: BTreeMap::new(),
+        }
+    }
+}
+
+impl std::fmt::Debug for RunShared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Run")
             .field("run_id", &self.identity.run_id)
@@ -137,7 +159,7 @@ impl std::fmt::Debug for RunInner {
     }
 }
 
-impl RunInner {
+impl RunShared {
     /// Whether what questions are about is recorded. A run that began in the first format has no salt, and a re-run of it, which
     /// has one, could not compare.
     pub(crate) fn tells_subjects(&self) -> bool {
@@ -206,8 +228,8 @@ impl RunInner {
             project_root: place.project_root,
             epoch: self.epoch,
             pid: std::process::id(),
-            host: machine::host(),
-            boot_id: machine::boot_id(),
+            host: host::name(),
+            boot_id: host::boot_id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             git_commit: self.git_commit.clone(),
         }
@@ -229,109 +251,5 @@ impl RunInner {
     /// Where the run is driven.
     pub(crate) fn place(&self) -> RunPlace {
         self.reader.scope.place()
-    }
-
-    /// Why the run cannot be called completed, and what it is instead.
-    pub(crate) fn is_not_completed(&self) -> Result<Option<(RunEnd, RunError)>, RunError> {
-        let (asks, root_ended) = {
-            let state = self.state();
-            (
-                state.open_questions > 0,
-                state.journal.progress().tally.root_ended,
-            )
-        };
-        if asks && let Some(open) = RunView::open(self.dir.path())?.open_questions().next() {
-            let error = RunError::QuestionOpen {
-                run: self.identity.run_id.clone(),
-                path: open.path.clone(),
-                question: open.id.clone(),
-            };
-            return Ok(Some((RunEnd::Waiting, error)));
-        }
-        let end = match root_ended {
-            None | Some(StepStatus::Completed) => return Ok(None),
-            Some(StepStatus::Cancelled) => RunEnd::Cancelled,
-            Some(StepStatus::Waiting) => RunEnd::Waiting,
-            Some(_) => RunEnd::Failed,
-        };
-        let error = RunError::RootNotCompleted {
-            path: self.identity.root_path(),
-            status: root_ended.unwrap_or(StepStatus::Unknown),
-        };
-        Ok(Some((end, error)))
-    }
-
-    pub(crate) fn seal(&self, end: RunEnd, error: Option<ErrorInfo>) -> Result<SealedRun, RunError> {
-        let status = RunStatus::from(end);
-        let root_id = self.identity.root_id.as_str();
-        let masked = mask_left_files(&self.dir, root_id, &self.secrets.redactor());
-        let unmasked = |error| format!("secrets may stand in files beside the records: {error}");
-        let warnings = masked.err().map(unmasked).into_iter().collect();
-        let mut state = self.state();
-        let totals = state.journal.progress().tally.totals;
-        let duration = self.started.elapsed();
-        let body = RecordBody::RunSealed {
-            status,
-            error: error.as_ref().map(Into::into),
-            totals,
-            open_questions: match status {
-                RunStatus::Waiting => state.open_questions,
-                _ => 0,
-            },
-            output: state.output.filter(|_| status == RunStatus::Completed),
-        };
-        let recorded = self.record_in(&mut state, &body, None, false);
-        self.ended.store(true, Ordering::Release);
-        let sealed = SealedRun {
-            status,
-            error,
-            totals,
-            first_failures: state.first_failures.clone(),
-            duration,
-            warnings,
-        };
-        // The files before the event, so that a handler finds them, and before the lease is given back, because the
-        // next driver writes its own.
-        let written = match &recorded {
-            Ok(_) => self.write_projections(&sealed),
-            Err(_) => Ok(()),
-        };
-        self.publish_end(recorded.as_ref().ok().copied(), &sealed);
-        state.lease = None;
-        recorded?;
-        written.map(|()| sealed)
-    }
-
-    fn publish_end(&self, seq: Option<u64>, sealed: &SealedRun) {
-        let body = EventBody::RunEnded(RunEnded {
-            status: sealed.status,
-            error: sealed.error.clone(),
-            counts: sealed.totals.counts,
-            usage: sealed.totals.usage,
-            duration: sealed.duration,
-        });
-        let run = Arc::clone(&self.identity);
-        self.bus.publish(Event {
-            seq,
-            at: self.clock.now(),
-            run,
-            body,
-        });
-    }
-
-    fn write_projections(&self, sealed: &SealedRun) -> Result<(), RunError> {
-        let completed_at = Some(self.clock.now());
-        Summary::new(self, sealed, completed_at).write((&self.dir, &self.dot_run), self.durability)?;
-        self.metadata(sealed.status, completed_at, Some(sealed))
-            .write(&self.trace, self.durability)
-    }
-
-    pub(crate) fn metadata(
-        &self,
-        status: RunStatus,
-        completed_at: Option<Timestamp>,
-        sealed: Option<&SealedRun>,
-    ) -> Metadata {
-        Metadata::new(self, self.driver(), status, completed_at, sealed)
     }
 }

@@ -1,35 +1,18 @@
-//! What a person is shown before something executes: as much of it as can be read at once, and a file with all of it.
-
-use std::path::PathBuf;
+//! Previews for approvals: a text that can be read at once, and a file with the full text.
 
 use dad_core::Clean;
-use serde::{Deserialize, Serialize};
 
-use crate::driver::RunDriver;
 use crate::error::RunError;
-use crate::files::in_dot_run;
-use crate::journal::record::StoredRef;
 use crate::journal::values::store_text;
 use crate::layout::{DOT_RUN, VALUES};
-use crate::question::Question;
-use crate::view::RunView;
+use crate::live::driver::RunDriver;
+use crate::store::question_file::FactsFile;
 
 /// No more lines are shown at once: a person reads a few screens, and scrolls back no further.
 const MOST_LINES: usize = 200;
 
 /// No more bytes are shown at once.
 const MOST_BYTES: usize = 16 * 1024;
-
-/// The file with all of what a question shows, where that is long.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct FactsFile {
-    /// Its path, relative to the run directory.
-    pub path: String,
-    /// Its digest and length.
-    #[serde(flatten)]
-    pub stored: StoredRef,
-}
 
 /// What a person is shown.
 #[derive(Clone, Debug, Default)]
@@ -94,21 +77,6 @@ fn end_of(text: &str, beginning: &str, path: &str) -> String {
         "[cut here: {more}, {} more bytes; all of it is in {path} of the run]",
         rest.len()
     )
-}
-
-impl RunView {
-    /// The file with all of what a question shows, if it names one.
-    ///
-    /// # Errors
-    /// If the file is missing, or is not the one that was recorded.
-    pub fn facts_file(&self, question: &Question) -> Result<Option<PathBuf>, RunError> {
-        let Some(file) = &question.facts_file else {
-            return Ok(None);
-        };
-        let name = in_dot_run(VALUES).join(file.stored.text_file_name());
-        self.files().read_recorded(&name, file.stored.blake3)?;
-        Ok(Some(self.files().path_of(&name)))
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
+//! Stopping runs, steps and components, and what a stop reaches.
+
 use std::sync::{Arc, OnceLock};
 
+use dad_core::HierarchyPath;
 use tokio_util::sync::CancellationToken;
 
 /// Stops the runs that are given it, now or later. Clones are the same.
@@ -77,4 +80,23 @@ impl From<CancellationToken> for RunStop {
             at_once: Arc::default(),
         }
     }
+}
+
+/// What stops a step or component, and what shields it.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    pub(crate) token: CancellationToken,
+    /// The component in whose `finally` it stands.
+    pub(crate) shield: Option<HierarchyPath>,
+}
+
+/// Whether a cancel of `cancelled` reaches `path`. The `finally` of a component executes however the component ended: what
+/// is in it is reached only by a cancel of something inside that component.
+pub(crate) fn reaches(
+    cancelled: &HierarchyPath,
+    path: &HierarchyPath,
+    shield: Option<&HierarchyPath>,
+) -> bool {
+    let is_inside = |shield: &HierarchyPath| cancelled != shield && cancelled.is_within(shield);
+    path.is_within(cancelled) && shield.is_none_or(is_inside)
 }

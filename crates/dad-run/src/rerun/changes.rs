@@ -1,4 +1,4 @@
-//! What differs between a step and the one of the previous run, kept so that it can be told when that run is gone.
+//! The differences between a step and its predecessor in the previous run, kept in case that run is removed.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use dad_events::Origin;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::excerpt::shorten_diff;
 use crate::format;
+use crate::rerun::diff_excerpt::shorten_diff;
 
 /// Texts above this length, or of several lines, are shown as a diff.
 const SHORT: usize = 120;

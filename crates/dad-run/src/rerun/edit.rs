@@ -1,4 +1,4 @@
-//! Results that are taken from a previous run with a change: what if that step had said something else?
+//! Edits of results that a re-run reuses: a step is taken to have said something else.
 
 use std::fmt;
 

@@ -1,9 +1,11 @@
+//! Texts without the run ids and directories that differ between runs though nothing changed.
+
 use std::borrow::Cow;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use serde_json::Value;
 
-use crate::plan::RunPlace;
+use crate::journal::place::RunPlace;
 
 /// Replaces what differs between runs though nothing changed: run ids and directories stand as their variables' names.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Gathering what a run needs.
+//! The builder of a run's context.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,75 +13,23 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::clock::{Clock, SystemClock};
-use crate::context::{Dirs, RunContext};
 use crate::error::RunError;
-use crate::inputs::{GivenInput, UnresolvedInput};
+use crate::journal::settings::{ReplaySource, RunSettings};
+use crate::live::inputs::{GivenInput, UnresolvedInput};
+use crate::live::resources::Resources;
+use crate::live::stop::RunStop;
 use crate::origin_key::OriginKey;
-use crate::project::ProjectTrust;
-use crate::resources::Resources;
-use crate::resume::Settled;
-use crate::settings::{ReplaySource, RunSettings};
-use crate::stop::RunStop;
+use crate::setup::context::RunContext;
+use crate::setup::dirs::Dirs;
+use crate::setup::options::{NoNodeTypes, Options, check_rerun_options};
+use crate::setup::project::ProjectTrust;
 
 /// Gathers what a run needs beside its definition.
 pub struct RunContextBuilder {
     root_id: String,
     project_root: PathBuf,
-    options: Options,
+    pub(super) options: Options,
     bus: EventBusBuilder,
-}
-
-pub(crate) struct Options {
-    pub(crate) run_root: Option<PathBuf>,
-    pub(crate) run_root_subpath: Option<String>,
-    pub(crate) run_id_prefix: Option<String>,
-    pub(crate) run_id: Option<RunId>,
-    pub(crate) types: Arc<dyn NodeTypes>,
-    pub(crate) previous_run_id: Option<String>,
-    pub(crate) entry_point: Option<String>,
-    pub(crate) alone: bool,
-    pub(crate) fresh: bool,
-    pub(crate) execute: Vec<String>,
-    pub(crate) ask: Vec<String>,
-    pub(crate) reuse_answers: Vec<String>,
-    pub(crate) edits: Vec<(String, Value)>,
-    pub(crate) settle: Vec<(String, Settled)>,
-    pub(crate) steal_lease: bool,
-    pub(crate) trust_run: bool,
-    pub(crate) trust_unsigned: bool,
-    pub(crate) origin_key: Option<OriginKey>,
-    pub(crate) variables: Map<String, Value>,
-    pub(crate) inputs: Vec<UnresolvedInput>,
-    pub(crate) static_inputs: Option<PathBuf>,
-    pub(crate) definition_dir: Option<PathBuf>,
-    pub(crate) input_dir: Option<PathBuf>,
-    pub(crate) settings: RunSettings,
-    pub(crate) resources: Resources,
-    pub(crate) secrets: SecretRegistry,
-    /// Whether its caller has said what is masked.
-    pub(crate) says_secrets: bool,
-    pub(crate) project_trust: ProjectTrust,
-    pub(crate) spans: Option<Arc<SpanMap>>,
-    pub(crate) interactive: bool,
-    pub(crate) stop: RunStop,
-    pub(crate) durability: Durability,
-    pub(crate) share: Share,
-    pub(crate) approval_rules: Vec<ReadyRule>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) gate: Gate,
-}
-
-/// The registry of a context that was given none.
-struct NoNodeTypes;
-
-impl NodeTypes for NoNodeTypes {
-    fn names(&self) -> Vec<&str> {
-        Vec::new()
-    }
-
-    fn node_type(&self, _: &dad_core::NodeType) -> Option<&dad_definition::NodeTypeInfo> {
-        None
-    }
 }
 
 impl RunContextBuilder {
@@ -180,102 +128,11 @@ impl RunContextBuilder {
         self
     }
 
-    /// The run to start from: an id, a unique prefix of one, or `last`.
-    #[must_use]
-    pub fn previous_run_id(mut self, selector: impl Into<String>) -> Self {
-        self.options.previous_run_id = Some(selector.into());
-        self
-    }
-
-    /// The step or component where a re-run begins to execute.
-    #[must_use]
-    pub fn start_hierarchy_path(mut self, selector: impl Into<String>) -> Self {
-        self.options.entry_point = Some(selector.into());
-        self
-    }
-
-    /// A step that a re-run executes alone: nothing else is executed or taken over, and templates see the results of the
-    /// previous run.
-    #[must_use]
-    pub fn step_alone(mut self, selector: impl Into<String>) -> Self {
-        self.options.entry_point = Some(selector.into());
-        self.options.alone = true;
-        self
-    }
-
-    /// Whether a resumed run is taken over from a process on another machine, of which it cannot be told whether it
-    /// still drives the run.
-    #[must_use]
-    pub fn steal_lease(mut self, steal: bool) -> Self {
-        self.options.steal_lease = steal;
-        self
-    }
-
     /// The key that the journal of the run is signed with, and that those of earlier runs are checked with. Without one, no
     /// run can be told to be the user's own.
     #[must_use]
     pub fn origin_key(mut self, key: impl Into<Option<OriginKey>>) -> Self {
         self.options.origin_key = key.into();
-        self
-    }
-
-    /// Trusts a run that is not the user's own: what its files say is executed when it is resumed, or when one of its steps
-    /// executes alone. Otherwise that is [`RunError::ForeignRun`](crate::RunError). With an [origin key](Self::origin_key) a
-    /// run that is resumed so is the user's own from then on.
-    #[must_use]
-    pub fn trust_run(mut self, trust: bool) -> Self {
-        self.options.trust_run = trust;
-        self
-    }
-
-    /// Trusts every run that is not signed, as [`trust_run`](Self::trust_run) trusts one: for users without a key.
-    #[must_use]
-    pub fn trust_unsigned_runs(mut self, trust: bool) -> Self {
-        self.options.trust_unsigned = trust;
-        self
-    }
-
-    /// A step that a resumed run does not execute, because somebody settles it by hand.
-    #[must_use]
-    pub fn settle(mut self, selector: impl Into<String>, settled: Settled) -> Self {
-        self.options.settle.push((selector.into(), settled));
-        self
-    }
-
-    /// Whether a re-run executes every step, whatever the previous run has.
-    #[must_use]
-    pub fn fresh(mut self, fresh: bool) -> Self {
-        self.options.fresh = fresh;
-        self
-    }
-
-    /// A step, or all steps of a component, that a re-run executes even if nothing changed.
-    #[must_use]
-    pub fn execute(mut self, selector: impl Into<String>) -> Self {
-        self.options.execute.push(selector.into());
-        self
-    }
-
-    /// A step or component that asks, or one with such in it, for whose input a re-run asks again although the previous
-    /// run has an answer.
-    #[must_use]
-    pub fn ask(mut self, selector: impl Into<String>) -> Self {
-        self.options.ask.push(selector.into());
-        self
-    }
-
-    /// A step or component that asks, or one with such in it, for which a re-run takes the answers of the previous run by
-    /// their paths, whatever was asked there. What is to be asked again is asked all the same.
-    #[must_use]
-    pub fn reuse_answers(mut self, selector: impl Into<String>) -> Self {
-        self.options.reuse_answers.push(selector.into());
-        self
-    }
-
-    /// Changes a result that a re-run with an entry point takes over: `STEP.outcome.FIELD`, and what stands there now.
-    #[must_use]
-    pub fn set_outcome(mut self, target: impl Into<String>, value: Value) -> Self {
-        self.options.edits.push((target.into(), value));
         self
     }
 
@@ -562,25 +419,9 @@ impl std::fmt::Debug for RunContextBuilder {
     }
 }
 
-/// Refuses options that need a previous run, or that exclude each other.
-fn check_rerun_options(options: &Options) -> Result<(), RunError> {
-    let Options {
-        previous_run_id,
-        entry_point,
-        fresh,
-        execute,
-        ask,
-        reuse_answers,
-        edits,
-        ..
-    } = options;
-    let by_fingerprint = *fresh || !execute.is_empty();
-    let asks = !ask.is_empty() || !reuse_answers.is_empty();
-    match (previous_run_id, entry_point) {
-        (None, Some(entry)) => Err(RunError::EntryPointWithoutPreviousRun(entry.clone())),
-        (None, None) if by_fingerprint || asks || !edits.is_empty() => Err(RunError::NoPreviousRun),
-        (_, Some(_)) if by_fingerprint => Err(RunError::EntryPointAndExecute),
-        (_, None) if !edits.is_empty() => Err(RunError::EditWithoutEntryPoint),
-        _ => Ok(()),
+impl RunContext {
+    /// Begins a context for a run of the component `root_id` in a project.
+    pub fn builder(root_id: impl Into<String>, project_root: impl Into<PathBuf>) -> RunContextBuilder {
+        RunContextBuilder::new(root_id.into(), project_root.into())
     }
 }

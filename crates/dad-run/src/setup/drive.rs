@@ -1,43 +1,43 @@
-//! From a directory that is there to a run that is driven.
+//! From an open run directory to a run that is driven.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Instant;
 
 use blake3::Hasher;
-use dad_core::{Digest, HierarchyPath, RunId, RunStatus, Timestamp};
+use dad_core::{Digest, ElementId, HierarchyPath, RunId, RunStatus, Timestamp};
 use dad_definition::SpanMap;
 use dad_events::{RunIdentity, RunReader};
 use dad_fs::Dir;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::Batch;
-use crate::budget::Accounts;
 use crate::clock::random_hex;
-use crate::context::{Prepared, RunContext};
 use crate::error::RunError;
 use crate::git_commit::git_commit;
-use crate::inbox::{Inbox, MessageBody};
-use crate::inner::{RunInner, State};
-use crate::journal::file::JournalWriter;
-use crate::lease::Lease;
-use crate::memo::MemoSeal;
+use crate::journal::writer::JournalWriter;
+use crate::live::accounts::Accounts;
+use crate::live::active_run::ActiveRun;
+use crate::live::inbox::Inbox;
+use crate::live::interrupted::Interrupted;
+use crate::live::result_store::ResultStore;
+use crate::live::rules::Rules;
+use crate::live::scope::RunScope;
+use crate::live::shared::{RunShared, State};
 use crate::origin_key::OriginKey;
-use crate::question::Answer;
-use crate::reader::ResultReader;
-use crate::resume::Interrupted;
-use crate::rules::Rules;
-use crate::run::{ActiveRun, RunScope};
-use crate::view::RunView;
-
-/// How often it is looked for what other processes ask for.
-const INBOX_INTERVAL: Duration = Duration::from_millis(250);
+use crate::rerun::plan::RerunPlan;
+use crate::setup::context::RunContext;
+use crate::setup::options::Options;
+use crate::setup::prepare::Prepared;
+use crate::store::lease::Lease;
+use crate::store::memo_file::MemoSeal;
+use crate::store::message::Answer;
+use crate::store::view::RunView;
 
 /// A run directory that this process may write.
-pub(crate) struct Opened {
+pub(crate) struct OpenedRunDir {
     pub(crate) dir: Dir,
     pub(crate) dot_run: Dir,
     pub(crate) stage: Dir,
@@ -54,29 +54,17 @@ pub(crate) struct Opened {
     pub(crate) upgraded_from: Option<Digest>,
 }
 
-/// Takes the wheel of a run: everything is there, and its metadata says that it runs.
+/// Starts driving a run: its directory is complete, and its metadata says that it runs.
 pub(crate) fn drive(
-    opened: Opened,
+    opened: OpenedRunDir,
     prepared: Prepared,
     scope: RunScope,
     context: RunContext,
 ) -> Result<ActiveRun, RunError> {
     let RunContext {
-        root_id,
-        dirs,
-        settings,
-        overrides,
-        options,
-        bus,
-        ..
+        settings, options, ..
     } = context;
-    let Prepared {
-        program,
-        parent,
-        plan,
-        inputs,
-        ..
-    } = prepared;
+    let Prepared { program, plan, .. } = prepared;
     let before = opened.history.as_ref();
     let epoch = opened.journal.progress().tally.epoch + 1;
     let usage = opened.journal.progress().tally.totals.usage;
@@ -84,17 +72,7 @@ pub(crate) fn drive(
     let salt = created
         .and_then(|created| created.salt.clone())
         .unwrap_or_default();
-    let run_id = opened.run_id;
-    let identity = Arc::new(RunIdentity {
-        run_id: run_id.clone(),
-        root_id,
-        run_dir: opened.dir.path().to_path_buf(),
-        trace_dir: opened.trace.path().to_path_buf(),
-        session: epoch,
-        previous_run_id: plan.as_ref().map(|plan| plan.parent.clone()),
-        secrets: options.secrets.clone(),
-        reader: RunReader::default(),
-    });
+    let identity = Arc::new(identity(&opened, context.root_id, &options, plan.as_ref()));
     let mut inbox = opened.inbox.in_session(epoch);
     let answers = answers_meanwhile(&mut inbox, &opened.dot_run, before)?;
     let in_definition = program.definition.budget.unwrap_or_default();
@@ -104,19 +82,30 @@ pub(crate) fn drive(
         options.approval_rules,
         opened.history.as_ref(),
     )?;
-    let reader = ResultReader {
+    let reader = ResultStore {
         dir: opened.dir.clone(),
         program,
         scope,
-        parent,
+        parent: prepared.parent,
         alone: plan.as_ref().is_some_and(|plan| plan.alone),
         history: opened.history.map(Arc::new),
         voided: Arc::default(),
     };
-    let inner = RunInner {
-        bus: bus.start(&identity),
+    let memo_seal = options
+        .origin_key
+        .as_ref()
+        .map(|key| MemoSeal::new(key, &opened.run_id));
+    let state = State::new(
+        opened.journal,
+        opened.lease,
+        prepared.inputs,
+        opened.interrupted,
+        answers,
+    );
+    let inner = RunShared {
+        bus: context.bus.start(&identity),
         identity,
-        git_commit: git_commit(&dirs.project_root),
+        git_commit: git_commit(&context.dirs.project_root),
         dir: opened.dir,
         dot_run: opened.dot_run,
         stage: opened.stage,
@@ -128,7 +117,7 @@ pub(crate) fn drive(
         secrets: options.secrets,
         resources: options.resources,
         types: options.types,
-        definition_files: files_of(options.spans.as_deref(), &dirs.project_root),
+        definition_files: files_of(options.spans.as_deref(), &context.dirs.project_root),
         reader,
         accounts: Accounts::new(budget, usage),
         plan,
@@ -144,35 +133,38 @@ pub(crate) fn drive(
         started: Instant::now(),
         epoch,
         token: random_hex()?,
-        memo_seal: options.origin_key.as_ref().map(|key| MemoSeal::new(key, &run_id)),
+        memo_seal,
         facts_hasher: facts_hasher(options.origin_key.as_ref(), &salt),
         salt,
         settings: settings.resolved(),
-        overrides,
+        overrides: context.overrides,
         upgraded_from: opened.upgraded_from,
         answer_came: Notify::new(),
         inbox: Mutex::new(inbox),
-        state: Mutex::new(State {
-            journal: opened.journal,
-            batch: Batch::default(),
-            lease: Some(opened.lease),
-            first_failures: Vec::new(),
-            inputs,
-            started: HashSet::new(),
-            output: None,
-            interrupted: opened.interrupted,
-            open_questions: 0,
-            asked: HashMap::new(),
-            taken: HashSet::new(),
-            answers,
-            cancelled: Vec::new(),
-            stoppable: BTreeMap::new(),
-        }),
+        state: Mutex::new(state),
     };
     inner
         .metadata(RunStatus::Running, None, None)
         .write(&inner.trace, inner.durability)?;
     Ok(ActiveRun::new(inner))
+}
+
+fn identity(
+    opened: &OpenedRunDir,
+    root_id: ElementId,
+    options: &Options,
+    plan: Option<&RerunPlan>,
+) -> RunIdentity {
+    RunIdentity {
+        run_id: opened.run_id.clone(),
+        root_id,
+        run_dir: opened.dir.path().to_path_buf(),
+        trace_dir: opened.trace.path().to_path_buf(),
+        session: opened.journal.progress().tally.epoch + 1,
+        previous_run_id: plan.map(|plan| plan.parent.clone()),
+        secrets: options.secrets.clone(),
+        reader: RunReader::default(),
+    }
 }
 
 fn facts_hasher(key: Option<&OriginKey>, salt: &str) -> Hasher {
@@ -211,56 +203,4 @@ fn files_of(spans: Option<&SpanMap>, project_root: &Path) -> Vec<PathBuf> {
         }
     };
     files.map(found).collect()
-}
-
-/// Does what the application and other processes ask for, until the run has ended.
-pub(crate) async fn watch_inbox(run: Weak<RunInner>) {
-    loop {
-        let Some(run) = run.upgrade() else { return };
-        if run.ended.load(Ordering::Acquire) {
-            return;
-        }
-        let is_stopped = run.is_stopped();
-        let is_ended = run.ended_at_once.is_cancelled();
-        run.read_inbox();
-        let stop = run.stop.clone();
-        drop(run);
-        tokio::select! {
-            () = tokio::time::sleep(INBOX_INTERVAL) => {}
-            () = stop.stopping().asked(), if !is_stopped => {}
-            () = stop.ending().asked(), if !is_ended => {}
-        }
-    }
-}
-
-impl RunInner {
-    /// Does what other processes have asked for since the last look: a run looks several times a second, and at once
-    /// before it comes to rest. Trouble with one message delays that message alone.
-    pub(crate) fn read_inbox(&self) {
-        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        let messages = match inbox.new_messages(&self.dot_run) {
-            Ok(messages) => messages,
-            Err(error) => {
-                tracing::warn!(%error, "the messages to the run cannot be read");
-                return;
-            }
-        };
-        for received in messages {
-            let message = &received.message;
-            if let MessageBody::Cancel { path } = &message.body {
-                match self.cancel(path.as_ref(), &message.source) {
-                    Ok(()) | Err(RunError::Ended) => {}
-                    Err(error) => {
-                        if inbox.warns_of(&received) {
-                            tracing::warn!(%error, "a cancel is obeyed, and cannot be recorded yet");
-                        }
-                        inbox.put_back(&received);
-                    }
-                }
-            } else if let Some((question, answer)) = Answer::of(received.message) {
-                self.state().answers.insert(question, answer);
-                self.answer_came.notify_waiters();
-            }
-        }
-    }
 }

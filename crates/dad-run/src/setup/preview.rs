@@ -1,3 +1,5 @@
+//! Previews of a run: its templates' values, without creating a run.
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -5,12 +7,12 @@ use dad_core::{Definition, HierarchyPath};
 use dad_definition::Program;
 use serde_json::{Map, Value};
 
-use crate::context::RunContext;
 use crate::error::RunError;
-use crate::inputs::{GivenInput, GivenInputs, variables_of};
-use crate::plan::RunPlace;
-use crate::run::RunScope;
-use crate::view::RunView;
+use crate::journal::place::RunPlace;
+use crate::live::inputs::{GivenInput, GivenInputs, variables_of};
+use crate::live::scope::RunScope;
+use crate::setup::context::RunContext;
+use crate::store::view::RunView;
 
 /// What a run would have to work with, without one being made: for looking at what would be executed.
 #[derive(Debug)]

@@ -1,3 +1,5 @@
+//! Finding a project, and checking that its owner is trusted.
+
 use std::path::{Path, PathBuf};
 
 use crate::error::RunError;

@@ -1,3 +1,5 @@
+//! Secrets of a project, by name.
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;

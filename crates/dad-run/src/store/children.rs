@@ -1,54 +1,12 @@
-//! Whose run it is, where it was driven, and which processes it left there.
+//! Child processes that a driver left behind when it died.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use dad_core::HierarchyPath;
-use serde::Serialize;
 
-use crate::error::RunError;
-use crate::journal::record::SessionStart;
-use crate::machine;
-use crate::view::RunView;
-
-/// Whose run it is, as far as a reader can tell from its journal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Origin {
-    /// A driver with this key wrote it, or its user trusted what was written before.
-    Mine,
-    /// It was signed with another key, or changed since.
-    Foreign,
-    /// It was not signed: by a driver without a key, or by a version that did not sign.
-    Unsigned,
-    /// It was signed, and the reader has no key to check that with.
-    #[default]
-    Unchecked,
-}
-
-/// The process that drove a run for a while, as its journal names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Session {
-    pub(crate) host: String,
-    /// `None` where the system does not say, and in journals that were written before it was recorded.
-    pub(crate) boot_id: Option<String>,
-    pub(crate) run_dir: PathBuf,
-    /// What the environment of its children holds.
-    pub(crate) token: Option<String>,
-}
-
-impl From<&SessionStart> for Session {
-    fn from(start: &SessionStart) -> Self {
-        let driver = &start.driver;
-        Self {
-            host: driver.host.clone(),
-            boot_id: driver.boot_id.clone(),
-            run_dir: driver.run_dir.clone(),
-            token: start.token.clone(),
-        }
-    }
-}
+use crate::journal::session::Child;
+use crate::store::view::RunView;
+use crate::{host, process_group};
 
 /// Whether a recorded path is the one of a run directory.
 fn is_same_dir(recorded: &Path, run_dir: &Path) -> bool {
@@ -57,17 +15,6 @@ fn is_same_dir(recorded: &Path, run_dir: &Path) -> bool {
     // One of them may lead through a symbolic link; a directory that is gone is no other one's.
     let is_same = || matches!((recorded.canonicalize(), run_dir.canonicalize()), (Ok(a), Ok(b)) if a == b);
     is_whole && (recorded == run_dir || is_same())
-}
-
-/// A process group that a step started and of which no end is recorded.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Child {
-    pub(crate) pgid: u32,
-    pub(crate) start_time: Option<u64>,
-    /// What its environment holds.
-    pub(crate) token: Option<String>,
-    /// The session that recorded it; `None` if the journal has a child before its first driver.
-    pub(crate) session: Option<Arc<Session>>,
 }
 
 /// A process group that a step started, and that was to end.
@@ -96,10 +43,10 @@ impl Child {
         let Some(session) = &self.session else {
             return Some("the journal does not say which process started it".to_owned());
         };
-        if self.pgid <= 1 || machine::is_own_group(self.pgid) {
+        if self.pgid <= 1 || process_group::is_own_group(self.pgid) {
             return Some("a run never has a process group of this number".to_owned());
         }
-        if session.host != machine::host() {
+        if session.host != host::name() {
             return Some(format!("it was started on `{}`", session.host));
         }
         if !is_same_dir(&session.run_dir, run_dir) {
@@ -118,7 +65,7 @@ impl Child {
     /// Whether the machine was started anew since: then the group is gone.
     fn is_of_another_boot(&self) -> bool {
         let recorded = self.session.as_ref().and_then(|session| session.boot_id.as_ref());
-        recorded.is_some() && recorded != machine::boot_id().as_ref()
+        recorded.is_some() && recorded != host::boot_id().as_ref()
     }
 }
 
@@ -155,39 +102,21 @@ impl RunView {
         let token = child.token.as_deref().unwrap_or_default();
         let left = match child.doubt(self.dir()) {
             None if child.is_of_another_boot() => None,
-            None => machine::end_group(child.pgid, child.start_time, token),
+            None => process_group::end_group(child.pgid, child.start_time, token),
             // What has ended needs no mention.
-            doubt => doubt.filter(|_| machine::may_be_alive(child.pgid)),
+            doubt => doubt.filter(|_| process_group::may_be_alive(child.pgid)),
         };
         let pgid = child.pgid;
         EndedProcess { pgid, left }
-    }
-
-    /// Refuses a run that is not the user's: its maker decided what resuming it executes. `unsigned` allows unsigned
-    /// runs.
-    ///
-    /// # Errors
-    /// [`RunError::ForeignRun`] with where it was driven.
-    pub fn check_origin(&self, unsigned: bool) -> Result<(), RunError> {
-        match self.origin() {
-            Origin::Mine => return Ok(()),
-            Origin::Unsigned if unsigned => return Ok(()),
-            _ => {}
-        }
-        let session = self.progress().tally.session.as_deref();
-        Err(RunError::ForeignRun {
-            run: self.name().into_owned(),
-            dir: self.dir().to_path_buf(),
-            origin: self.origin(),
-            host: session.map(|session| session.host.clone()),
-            driven_in: session.map(|session| session.run_dir.clone()),
-        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::journal::session::Session;
 
     #[test]
     fn no_number_of_a_journal_names_every_process_or_the_own_ones() {
@@ -196,18 +125,18 @@ mod tests {
             assert!(!is_same_dir(Path::new(elsewhere), run_dir), "{elsewhere}");
         }
         let session = Arc::new(Session {
-            host: machine::host(),
-            boot_id: machine::boot_id().or_else(|| Some("a start".to_owned())),
+            host: host::name(),
+            boot_id: host::boot_id().or_else(|| Some("a start".to_owned())),
             run_dir: run_dir.to_path_buf(),
             token: Some("token".to_owned()),
         });
         let child = |pgid: u32| Child {
             pgid,
-            start_time: machine::process_start_time(1),
+            start_time: process_group::process_start_time(1),
             token: Some("token".to_owned()),
             session: Some(Arc::clone(&session)),
         };
-        let is_own = |pgid: &u32| machine::is_own_group(*pgid);
+        let is_own = |pgid: &u32| process_group::is_own_group(*pgid);
         let own = (2..=4_194_304).find(is_own);
         for pgid in [0, 1].into_iter().chain(own) {
             let doubt = child(pgid).doubt(run_dir);

@@ -1,4 +1,4 @@
-//! The definition in a run directory: what was executed, and a digest of each step to compare another one with.
+//! The definition in a run directory: the executed one, with a digest of each step for comparison.
 
 use std::path::Path;
 
@@ -10,11 +10,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::document::{Versioned, check_version, to_file_text, write_new_json};
 use crate::error::RunError;
 use crate::files::{RunFiles, in_dot_run};
 use crate::format;
 use crate::layout::{DEFINITION, DEFINITIONS, SPANS};
-use crate::projection::{to_file_text, write_new_json};
 
 /// The definition of a run as its directory has it.
 #[derive(Clone, Debug)]
@@ -59,23 +59,6 @@ impl RecordedDefinition {
         let gone = self.steps.keys().filter(|path| current.step(path).is_none());
         changes.removed.extend(gone.cloned());
         changes
-    }
-}
-
-/// A document of a run directory that says its version beside the fields of something else.
-#[derive(Serialize)]
-pub(crate) struct Versioned<T> {
-    schema_version: u32,
-    #[serde(flatten)]
-    content: T,
-}
-
-impl<T> Versioned<T> {
-    pub(crate) const fn new(schema_version: u32, content: T) -> Self {
-        Self {
-            schema_version,
-            content,
-        }
     }
 }
 
@@ -199,21 +182,4 @@ fn decode<T: DeserializeOwned>(bytes: &[u8], path: &Path, supported: u32) -> Res
         check_version(version, path, supported)?;
     }
     serde_json::from_value(value).map_err(|e| RunError::unreadable(path, e))
-}
-
-/// Refuses a document of a newer version, and one whose version is none.
-pub(crate) fn check_version(version: &Value, path: &Path, supported: u32) -> Result<(), RunError> {
-    let found = version.as_u64().and_then(|version| u32::try_from(version).ok());
-    match found {
-        Some(found @ 1..) if found <= supported => Ok(()),
-        Some(found @ 1..) => Err(RunError::NewerVersion {
-            path: path.into(),
-            found,
-            supported,
-        }),
-        _ => Err(RunError::unreadable(
-            path,
-            format!("`schema_version` must be {supported}"),
-        )),
-    }
 }

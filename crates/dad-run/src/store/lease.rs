@@ -1,3 +1,5 @@
+//! The lease of a run: the lock that makes one process its driver.
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -5,15 +7,14 @@ use dad_fs::{Dir, FileLock};
 use serde::{Deserialize, Serialize};
 
 use crate::error::RunError;
-use crate::format;
-use crate::journal::file::first_and_last;
+use crate::journal::reader::first_and_last;
 use crate::journal::record::RecordBody;
 use crate::layout::{JOURNAL, LEASE};
-use crate::machine;
+use crate::{format, host, process_group};
 
 /// How long somebody who holds the lease is given to let go of it, or to write who it is.
-const MOMENTS: u32 = 50;
-const MOMENT: Duration = Duration::from_millis(10);
+const LOCK_ATTEMPTS: u32 = 50;
+const LOCK_RETRY_DELAY: Duration = Duration::from_millis(10);
 
 /// Who drives a run, for people; the lock on the file is the truth.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,8 +31,8 @@ pub(crate) struct Holder {
 impl Holder {
     /// Whether it is a process of this machine that has certainly ended.
     fn is_dead(&self) -> bool {
-        self.host == machine::host()
-            && (self.boot_id != machine::boot_id() || !machine::may_be_alive(self.pid))
+        self.host == host::name()
+            && (self.boot_id != host::boot_id() || !process_group::may_be_alive(self.pid))
     }
 }
 
@@ -55,9 +56,9 @@ impl Lease {
     pub(crate) fn sign(&mut self, dot_run: &Dir) -> Result<(), RunError> {
         let holder = Holder {
             schema_version: format::LEASE,
-            host: machine::host(),
+            host: host::name(),
             pid: std::process::id(),
-            boot_id: machine::boot_id(),
+            boot_id: host::boot_id(),
             run_dir: dot_run.path().parent().map(Path::to_path_buf),
         };
         let text = serde_json::to_vec(&holder).map_err(|e| RunError::unreadable(LEASE, e))?;
@@ -77,11 +78,11 @@ fn lock_journal(dot_run: &Dir) -> Result<Option<FileLock>, RunError> {
     if cfg!(windows) {
         return Ok(None);
     }
-    for _ in 0..MOMENTS {
+    for _ in 0..LOCK_ATTEMPTS {
         match dot_run.lock_existing(JOURNAL) {
             Ok(Some(lock)) => return Ok(Some(lock)),
             // A reader only looks whether it is held, and lets go at once.
-            Ok(None) => std::thread::sleep(MOMENT),
+            Ok(None) => std::thread::sleep(LOCK_RETRY_DELAY),
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error.into()),
         }
@@ -92,7 +93,7 @@ fn lock_journal(dot_run: &Dir) -> Result<Option<FileLock>, RunError> {
 /// Takes the lease of a run, to be [signed](Lease::sign) once it is clear that this process drives it. The lock of a process on another machine cannot be seen on every file system: unless the
 /// run was sealed, such a process counts as its driver until somebody steals the lease.
 pub(crate) fn acquire(dot_run: &Dir, steal: bool) -> Result<Lease, RunError> {
-    acquire_where(dot_run, steal, machine::is_known_local)
+    acquire_where(dot_run, steal, host::is_known_local)
 }
 
 /// Takes the lease of a run where `is_local` says on which directories locks are known to hold.
@@ -109,14 +110,14 @@ fn acquire_where(dot_run: &Dir, steal: bool, is_local: fn(&Path) -> bool) -> Res
 /// somebody who has yet to write who it is: neither is to be taken for a process that drives the run and cannot be
 /// named.
 fn lock(dot_run: &Dir, steal: bool) -> Result<FileLock, RunError> {
-    for _ in 0..MOMENTS {
+    for _ in 0..LOCK_ATTEMPTS {
         if let Some(lock) = dot_run.lock(LEASE)? {
             return Ok(lock);
         }
         if read_holder(dot_run).is_some_and(|holder| !holder.is_dead()) {
             break;
         }
-        std::thread::sleep(MOMENT);
+        std::thread::sleep(LOCK_RETRY_DELAY);
     }
     Err(held(dot_run, steal))
 }
@@ -144,11 +145,11 @@ fn is_sealed(dot_run: &Dir) -> Result<bool, RunError> {
 
 /// A holder on another machine whose lock cannot be seen from here.
 pub(crate) fn foreign_holder(dot_run: &Dir) -> Result<Option<Holder>, RunError> {
-    foreign_holder_where(dot_run, machine::is_known_local)
+    foreign_holder_where(dot_run, host::is_known_local)
 }
 
 fn foreign_holder_where(dot_run: &Dir, is_local: fn(&Path) -> bool) -> Result<Option<Holder>, RunError> {
-    let Some(holder) = read_holder(dot_run).filter(|holder| holder.host != machine::host()) else {
+    let Some(holder) = read_holder(dot_run).filter(|holder| holder.host != host::name()) else {
         return Ok(None);
     };
     let may_drive = !is_local(dot_run.path()) && !is_sealed(dot_run)?;
@@ -173,7 +174,8 @@ mod tests {
     use dad_tests::TestProject;
 
     use super::*;
-    use crate::journal::record::{Record, Totals};
+    use crate::journal::record::Record;
+    use crate::journal::step_committed::Totals;
 
     /// The `.run` of a run that a process of another machine drove, and whether it sealed it.
     fn driven_elsewhere(place: &Path, sealed: bool) -> Dir {
@@ -222,7 +224,7 @@ mod tests {
             .unwrap()
             .sign(&dot_run)
             .unwrap();
-        assert_eq!(read_holder(&dot_run).unwrap().host, machine::host());
+        assert_eq!(read_holder(&dot_run).unwrap().host, host::name());
         drop(acquire_where(&dot_run, false, |_| false).unwrap());
     }
 

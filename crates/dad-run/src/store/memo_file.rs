@@ -1,3 +1,5 @@
+//! The memo of a step: exchanges that were paid for or had an effect, one per line, signed by the driver.
+
 use std::path::Path;
 
 use blake3::Hasher;
@@ -6,11 +8,9 @@ use dad_fs::Dir;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::driver::RunDriver;
 use crate::error::RunError;
 use crate::format;
 use crate::journal::chain::{END, MAC_FIELD, Mac, append, digits, split};
-use crate::layout::MEMO;
 use crate::origin_key::OriginKey;
 
 /// One line of `memo.jsonl`: a paid or effectful exchange inside a step. It is also the format of cassettes.
@@ -147,20 +147,5 @@ impl MemoSeal {
             hasher.update(part);
         }
         digits(&hasher.finalize())
-    }
-}
-
-impl RunDriver {
-    /// A line of the memo of a step, with its line feed: signed, if runs are.
-    ///
-    /// # Errors
-    /// If the exchange is no JSON.
-    pub fn memo_line(&self, step: &HierarchyPath, line: &MemoLine) -> Result<Vec<u8>, RunError> {
-        let mut text = serde_json::to_vec(line).map_err(|e| RunError::unreadable(MEMO, e))?;
-        if let Some(seal) = &self.inner().memo_seal {
-            seal.put_on(step, &mut text);
-        }
-        text.push(b'\n');
-        Ok(text)
     }
 }

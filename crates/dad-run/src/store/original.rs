@@ -6,13 +6,16 @@ use dad_core::{
 use dad_fs::{Dir, EntryKind};
 use serde_json::Value;
 
-use crate::catalog::RunEntry;
 use crate::error::RunError;
-use crate::journal::record::{ArtifactList, Record, RecordBody, StepCommitted, Totals};
+use crate::journal::record::{Record, RecordBody};
+use crate::journal::step_committed::{StepCommitted, Totals};
+use crate::journal::stored::ArtifactList;
 use crate::layout::{COMPONENT_RESULT, CUSTOM_ARTIFACTS, RESULT, RUN_SUMMARY, STATIC_INPUTS};
-use crate::step::digest_files;
-use crate::verify::{Damage, Verification};
-use crate::view::RunView;
+use crate::origin_key::OriginKey;
+use crate::store::artifacts::digest_files;
+use crate::store::run_entry::RunEntry;
+use crate::store::verify::{Damage, Verification};
+use crate::store::view::RunView;
 
 /// A run of the original system. It kept no journal: what its directory holds is all there is to say, and of a run
 /// that died that may be less than what happened.
@@ -264,4 +267,12 @@ fn read_element(
     } else {
         ended
     })
+}
+
+/// A run to start from, also one of the original system.
+pub(crate) fn open_any(entry: &RunEntry, key: Option<&OriginKey>) -> Result<RunView, RunError> {
+    match OriginalRun::open(entry.clone())? {
+        None => RunView::open_with(&entry.dir, key),
+        Some(original) => original.view(),
+    }
 }

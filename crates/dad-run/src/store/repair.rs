@@ -1,5 +1,4 @@
-//! Continuing a run whose journal was damaged: its whole beginning is kept, and of what stands behind the damage the user
-//! decides what counts.
+//! Repairing a damaged journal: its whole beginning is kept, and the user decides about the steps behind the damage.
 
 use std::path::{Path, PathBuf};
 
@@ -12,16 +11,18 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::RunError;
 use crate::files::in_dot_run;
 use crate::format;
+use crate::free_name::free_name;
 use crate::journal::chain::{Sealed, Sum};
-use crate::journal::file::{Checker, JournalWriter, LineError, Lines, Tail};
-use crate::journal::record::{ControlKind, Record, RecordBody, StepCommitted};
+use crate::journal::reader::{Checker, LineError, Lines, Tail};
+use crate::journal::record::{ControlKind, Record, RecordBody};
 use crate::journal::state::RunState;
+use crate::journal::step_committed::StepCommitted;
 use crate::journal::values::{load_artifacts, store_value};
+use crate::journal::writer::JournalWriter;
 use crate::layout::{DOT_RUN, JOURNAL, RESULT, TORN};
-use crate::lease;
 use crate::origin_key::OriginKey;
-use crate::resume::free_name;
-use crate::step::read_artifact;
+use crate::store::artifacts::read_artifact;
+use crate::store::lease;
 
 /// Below `.run/torn/`: where the repaired journal is written.
 const MENDED: &str = "mended";

@@ -1,4 +1,4 @@
-//! Whether the files of a run are those that its journal names.
+//! Verification: comparing the files of a run with the digests in its journal.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::error::RunError;
 use crate::files::in_dot_run;
 use crate::layout::{DEFINITION, DEFINITIONS, VALUES};
-use crate::recorded::read_definition_file;
-use crate::view::RunView;
+use crate::store::definition_file::read_definition_file;
+use crate::store::view::RunView;
 
 /// No file whose length stands nowhere is longer, in bytes: readers refuse more.
 const LONGEST_UNNAMED: u64 = 1 << 30;

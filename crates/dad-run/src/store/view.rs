@@ -1,44 +1,38 @@
+//! A run as a reader sees it.
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use dad_core::{
-    ArtifactRef, Clean, Digest, ElementId, ErrorInfo, Fingerprint, HierarchyPath, OnError, RunId, RunStatus,
-    StepStatus, Timestamp, nearest,
+    Digest, ElementId, ErrorInfo, Fingerprint, HierarchyPath, OnError, RunId, RunStatus, Timestamp,
 };
-use dad_events::QuestionKind;
 use dad_fs::Dir;
 use indexmap::IndexMap;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 
-use crate::decide::{Fit, is_result};
 use crate::error::RunError;
 use crate::files::{RunFiles, in_dot_run};
-use crate::journal::file::{JournalEnd, Tail, read_journal};
-use crate::journal::record::{LoopItems, Record, RecordBody, StepCommitted, StoredValue, Totals};
-use crate::journal::state::{Left, Progress, RunState};
-use crate::journal::values::{load_artifacts, load_value};
-use crate::layout::{
-    COMPONENT_RESULT, DOT_RUN, MEMO, OUTPUT, PLAN, QUESTIONS, RESULT, STATIC_INPUTS, STATIC_INPUTS_FILE,
-};
-use crate::lease;
-use crate::memo::MemoLine;
+use crate::journal::place::{RunPlace, distinct_places};
+use crate::journal::reader::{JournalEnd, Tail, read_journal};
+use crate::journal::record::{Record, RecordBody};
+use crate::journal::settings::RunSettings;
+use crate::journal::state::{Left, OpenQuestion, Progress, RunState, ViewEntry};
+use crate::journal::step_committed::{StepCommitted, Totals};
+use crate::journal::stored::StoredValue;
+use crate::journal::subject::{AnswersByQuestion, RecordedAnswer};
+use crate::layout::{DOT_RUN, OUTPUT, PLAN, QUESTIONS, STATIC_INPUTS, STATIC_INPUTS_FILE};
 use crate::origin::Origin;
 use crate::origin_key::OriginKey;
-use crate::plan::{Recorded, RerunPlan, RunPlace, distinct_places};
-use crate::question::Question;
-use crate::recorded::{RecordedDefinition, read_definition};
-use crate::run::{Items, LoopStart};
-use crate::settings::RunSettings;
-use crate::step::read_artifact;
-use crate::subject::{AnswersByQuestion, RecordedAnswer};
+use crate::rerun::decide::{Fit, is_result};
+use crate::rerun::plan::RerunPlan;
+use crate::store::definition_file::{RecordedDefinition, read_definition};
+use crate::store::lease;
 
 /// A run read from its journal, in one pass.
 #[derive(Debug)]
 pub struct RunView {
-    files: Arc<dyn RunFiles>,
+    pub(super) files: Arc<dyn RunFiles>,
     /// Its id.
     pub run_id: RunId,
     /// Its root component.
@@ -60,69 +54,11 @@ pub struct RunView {
     /// Whether the last line of the journal was cut off.
     pub torn: bool,
     /// What beside this the journal comes to, without the entries.
-    state: RunState,
+    pub(super) state: RunState,
     end: JournalEnd,
     /// Steps in loops by their place in the definition and their fingerprint; made when it is first asked for.
     in_loops: OnceLock<HashMap<(HierarchyPath, Fingerprint), HierarchyPath>>,
     by_question: AnswersByQuestion,
-}
-
-/// A component or step of a [`RunView`].
-#[derive(Clone, Debug)]
-pub enum ViewEntry {
-    /// A component.
-    Component {
-        /// How it stands.
-        status: StepStatus,
-        /// What its steps came to, once it ended.
-        totals: Option<Totals>,
-        /// Whether the run continues behind it although it failed or was cancelled.
-        absorbed: bool,
-        /// The first failure in it, with the step or component where that happened.
-        error: Option<ErrorInfo>,
-    },
-    /// A step that has started and not ended.
-    Running {
-        /// The attempt, from 1.
-        attempt: u32,
-        /// When it began.
-        started_at: Timestamp,
-    },
-    /// A step that waits for an answer.
-    Waiting {
-        /// When it asked.
-        since: Timestamp,
-        /// What for.
-        kind: QuestionKind,
-    },
-    /// A step that ended.
-    Step(Box<StepCommitted>),
-}
-
-/// A question that waits for its answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenQuestion {
-    /// Its id.
-    pub id: String,
-    /// The step that asks.
-    pub path: HierarchyPath,
-    /// What kind of answer is wanted.
-    pub kind: QuestionKind,
-    /// Digest of its file, if the journal has it.
-    pub(crate) file: Option<Digest>,
-}
-
-impl ViewEntry {
-    /// How it stands.
-    #[must_use]
-    pub fn status(&self) -> StepStatus {
-        match self {
-            Self::Component { status, .. } => *status,
-            Self::Running { .. } => StepStatus::Running,
-            Self::Waiting { .. } => StepStatus::Waiting,
-            Self::Step(step) => step.status,
-        }
-    }
 }
 
 impl RunView {
@@ -353,95 +289,6 @@ impl RunView {
         Ok(ended.into_iter().collect())
     }
 
-    /// The directory of a step or component.
-    #[must_use]
-    pub fn dir_of(&self, path: &HierarchyPath) -> PathBuf {
-        self.files.path_of(&path.to_relative_dir())
-    }
-
-    /// The files of a step.
-    ///
-    /// # Errors
-    /// If their list was kept apart and cannot be read.
-    pub fn artifacts(&self, step: &StepCommitted) -> Result<Vec<ArtifactRef>, RunError> {
-        load_artifacts(self.files(), &step.artifacts)
-    }
-
-    /// The result of a step as its file has it.
-    ///
-    /// # Errors
-    /// [`RunError::NoResult`] if the journal has none of that path, whatever lies in its place; or if the file is missing, is not
-    /// the one that was recorded, or no JSON.
-    pub fn result(&self, path: &HierarchyPath) -> Result<Value, RunError> {
-        let bytes = self.recorded_file(path, RESULT)?;
-        let bytes = bytes.ok_or_else(|| self.no_result(path))?;
-        let name = path.to_relative_dir().join(RESULT);
-        serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(self.files.path_of(&name), e))
-    }
-
-    fn no_result(&self, path: &HierarchyPath) -> RunError {
-        let reason = match self.entries.get(path) {
-            Some(ViewEntry::Component { .. }) => "it is a component".to_owned(),
-            Some(entry) => format!("it is {}", entry.status()),
-            None => {
-                let steps = self.steps().map(|step| step.path.as_str());
-                let near = nearest(path.as_str(), steps).map(|near| format!(", did you mean `{near}`?"));
-                format!("it has no such step{}", near.unwrap_or_default())
-            }
-        };
-        RunError::NoResult {
-            run: self.name().into_owned(),
-            path: path.clone(),
-            reason,
-        }
-    }
-
-    /// A file of a step that ended, as it was recorded; `None` if the journal has none. The original system recorded nothing of
-    /// its files.
-    fn recorded_file(&self, path: &HierarchyPath, name: &str) -> Result<Option<Vec<u8>>, RunError> {
-        let dir = path.to_relative_dir();
-        let Some(step) = self.step(path) else {
-            return Ok(None);
-        };
-        if self.is_original() {
-            return Ok(self.files().read_optional(&dir.join(name))?);
-        }
-        let artifacts = self.artifacts(step)?;
-        let recorded = artifacts.iter().find(|artifact| artifact.name == name);
-        recorded
-            .map(|recorded| read_artifact((self.files(), &dir), recorded))
-            .transpose()
-    }
-
-    /// The exchanges of a step that ended, as they were recorded.
-    pub(crate) fn memos(&self, step: &StepCommitted) -> Result<Vec<MemoLine>, RunError> {
-        let artifacts = self.artifacts(step)?;
-        let Some(recorded) = artifacts.iter().find(|artifact| artifact.name == MEMO) else {
-            return Ok(Vec::new());
-        };
-        let name = step.path.to_relative_dir();
-        let bytes = read_artifact((self.files(), &name), recorded)?;
-        MemoLine::parse(&self.files.path_of(&name.join(MEMO)), bytes)
-    }
-
-    /// A JSON file of a step that ended, `None` if the journal has none of that name.
-    ///
-    /// # Errors
-    /// If the file cannot be read, is not the one that was recorded, or is no JSON of that shape.
-    pub fn step_file<T: DeserializeOwned>(
-        &self,
-        path: &HierarchyPath,
-        name: &str,
-    ) -> Result<Option<T>, RunError> {
-        let Some(bytes) = self.recorded_file(path, name)? else {
-            return Ok(None);
-        };
-        let name = path.to_relative_dir().join(name);
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|e| RunError::unreadable(self.files.path_of(&name), e))
-    }
-
     /// The definition that it executes, and the digest of each of its steps.
     ///
     /// # Errors
@@ -548,16 +395,6 @@ impl RunView {
             .map_err(|e| RunError::unreadable(path, e))
     }
 
-    /// The input a step was given.
-    ///
-    /// # Errors
-    /// If it was kept apart and cannot be read.
-    pub fn input(&self, path: &HierarchyPath) -> Result<Option<Value>, RunError> {
-        self.answer_at(path)
-            .map(|answer| load_value(self.files(), &answer.input))
-            .transpose()
-    }
-
     /// What was recorded of the answer of a step or component.
     pub(crate) fn answer_at(&self, path: &HierarchyPath) -> Option<&RecordedAnswer> {
         self.answers().get(path)
@@ -570,13 +407,6 @@ impl RunView {
 
     pub(crate) fn by_question(&self) -> &AnswersByQuestion {
         &self.by_question
-    }
-
-    /// The inputs that steps and components were given, in the order in which they were recorded.
-    pub fn inputs(&self) -> impl Iterator<Item = Result<(&HierarchyPath, Value), RunError>> {
-        let load =
-            |(path, answer): (_, &RecordedAnswer)| Ok((path, load_value(self.files(), &answer.input)?));
-        self.answers().iter().map(load)
     }
 
     /// Whether a person agreed that a step or component executes as it is about to.
@@ -604,20 +434,6 @@ impl RunView {
     /// How many questions a step has asked.
     pub(crate) fn times_asked(&self, path: &HierarchyPath) -> u32 {
         self.state.entries.asked.get(path).copied().unwrap_or(0)
-    }
-
-    /// What a question asks.
-    ///
-    /// # Errors
-    /// If its file is missing or damaged, or, while it waits for an answer, not the one that was recorded.
-    pub fn question(&self, id: &str) -> Result<Question, RunError> {
-        let name = in_dot_run(QUESTIONS).join(format!("{id}.json"));
-        let open = self.state.progress.open.questions.get(id);
-        let bytes = match open.and_then(|open| open.file) {
-            Some(recorded) => self.files().read_recorded(&name, recorded)?,
-            None => self.files().read(&name)?,
-        };
-        serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(self.files.path_of(&name), e))
     }
 
     /// How it was sealed last, `None` if it is driven or was interrupted.
@@ -654,117 +470,8 @@ impl RunView {
         self.end.origin
     }
 
-    /// The variables of a component that did not end well, as they were evaluated when it was entered.
-    ///
-    /// # Errors
-    /// If they were kept apart and cannot be read.
-    pub fn variables(&self, path: &HierarchyPath) -> Result<Option<Map<String, Value>>, RunError> {
-        let stored = self.state.entries.variables.get(path);
-        let value = stored
-            .map(|stored| load_value(self.files(), stored))
-            .transpose()?;
-        Ok(value.and_then(|value| match value {
-            Value::Object(variables) => Some(variables),
-            _ => None,
-        }))
-    }
-
-    /// The variables the run was given from outside.
-    ///
-    /// # Errors
-    /// If they were kept apart and cannot be read.
-    pub fn given_variables(&self) -> Result<Map<String, Value>, RunError> {
-        let given = self
-            .state
-            .entries
-            .given
-            .as_ref()
-            .map(|given| load_value(self.files(), given));
-        Ok(match given.transpose()? {
-            Some(Value::Object(variables)) => variables,
-            _ => Map::new(),
-        })
-    }
-
-    /// The result of a step or component as its file has it, `None` if there is none.
-    ///
-    /// # Errors
-    /// If it cannot be read, or is not the one that was recorded.
-    pub fn result_bytes(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
-        match self.recorded_file(path, RESULT)? {
-            Some(bytes) => Ok(Some(bytes)),
-            // What a component came to is a file for people, written again from the journal.
-            None if self.is_component(path) || self.is_original() => read_result(self.files(), path),
-            None => Ok(None),
-        }
-    }
-
-    fn is_component(&self, path: &HierarchyPath) -> bool {
-        matches!(self.entries.get(path), Some(ViewEntry::Component { .. }))
-    }
-
-    /// Which branch a conditional took.
-    #[must_use]
-    pub fn branch(&self, path: &HierarchyPath) -> Option<bool> {
-        self.state.entries.branches.get(path).copied()
-    }
-
-    /// What a loop went over.
-    ///
-    /// # Errors
-    /// If the items were kept apart and cannot be read.
-    pub fn loop_start(&self, path: &HierarchyPath) -> Result<Option<LoopStart>, RunError> {
-        let Some((items, count, start_index)) = self.state.entries.loops.get(path) else {
-            return Ok(None);
-        };
-        let items = match items {
-            LoopItems::Range(bounds) => Items::Range(*bounds),
-            LoopItems::List(stored) => Items::List(Clean::from_store(load_value(self.files(), stored)?)),
-        };
-        Ok(Some(LoopStart {
-            items,
-            count: *count,
-            start_index: *start_index,
-        }))
-    }
-
-    /// Whether a loop ended after an iteration, if that was decided.
-    #[must_use]
-    pub fn loop_decided(&self, path: &HierarchyPath, iteration: u64) -> Option<bool> {
-        let (last, stop) = *self.state.entries.ends.get(path)?;
-        match iteration.cmp(&last) {
-            std::cmp::Ordering::Less => Some(false),
-            std::cmp::Ordering::Equal => Some(stop),
-            std::cmp::Ordering::Greater => None,
-        }
-    }
-
     /// Its files.
     pub(crate) fn files(&self) -> &dyn RunFiles {
         &*self.files
-    }
-}
-
-impl Recorded for RunView {
-    fn step(&self, path: &HierarchyPath) -> Option<&StepCommitted> {
-        self.step(path)
-    }
-
-    fn branch(&self, path: &HierarchyPath) -> Option<bool> {
-        self.branch(path)
-    }
-
-    fn iterations(&self, path: &HierarchyPath) -> (Option<u64>, Option<(u64, bool)>) {
-        let items = self.state.entries.loops.get(path).map(|(_, count, _)| *count);
-        (items, self.state.entries.ends.get(path).copied())
-    }
-}
-
-/// The result of a step or component in a run directory.
-pub(crate) fn read_result(run: &dyn RunFiles, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
-    let dir = path.to_relative_dir();
-    match run.read_optional(&dir.join(RESULT))? {
-        Some(bytes) => Ok(Some(bytes)),
-        None => Ok(run.read_optional(&dir.join(COMPONENT_RESULT))?),
     }
 }
