@@ -20,6 +20,7 @@ use crate::ai_model::spending::{Bound, told, unknown_price};
 use crate::ai_model::stream::Pieces;
 use crate::ai_model::tools::{Called, Tools};
 use crate::ai_model::{AIModelCallConfig, ModelCall};
+use crate::model_error::node_error;
 
 /// How often a call is made again that failed for a while.
 const RETRIES: u32 = 2;
@@ -410,19 +411,4 @@ fn not_waited_for(mut failed: NodeError, longest: Duration) -> NodeError {
 
 fn cancelled() -> NodeError {
     NodeError::new("cancelled", "the call was given up")
-}
-
-pub(crate) fn node_error(error: &ModelError) -> NodeError {
-    let mut failed = NodeError::from_error(error.code(), error);
-    if let Some(hint) = error.hint() {
-        failed = failed.with_hint(hint);
-    }
-    if let Some(pause) = error.retry_after() {
-        failed = failed.retry_after(pause);
-    }
-    if error.is_retryable() {
-        failed
-    } else {
-        failed.permanent()
-    }
 }
