@@ -272,7 +272,7 @@ impl Dir {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn replace_via_temporary_dir(
+    pub fn replace_staged_in(
         &self,
         temporary: &Self,
         name: &str,

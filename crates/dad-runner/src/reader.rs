@@ -3,7 +3,7 @@ use std::sync::Arc;
 use dad_core::{HierarchyPath, PathSelector};
 use dad_definition::{Program, Selected};
 use dad_events::ReadRun;
-use dad_run::ResultReader;
+use dad_run::ResultStore;
 use serde_json::Value;
 
 use crate::scope::ResultCache;
@@ -11,7 +11,7 @@ use crate::scope::ResultCache;
 /// What listeners and nodes read of a run, by the names that templates use. It holds nothing of the run's driver, so that
 /// an event that is kept does not keep the run.
 pub(crate) struct Reader {
-    pub(crate) results: ResultReader,
+    pub(crate) results: ResultStore,
     pub(crate) cache: Arc<ResultCache>,
 }
 

@@ -118,13 +118,13 @@ impl BusyStep<'_> {
         stop: &CancellationToken,
     ) -> Result<Answer, StepStatus> {
         let is_inside = self.waits;
-        driver.waits(true);
+        driver.question_opened();
         self.waits = true;
         let away = Away::new(self.busy, &self.room, is_inside);
         let waited = self.wait_inside(driver, question, stop).await;
         let goes_on = !matches!(waited, Err(StepStatus::Waiting));
         if goes_on {
-            driver.waits(false);
+            driver.question_closed();
         }
         // A step that asked in the midst of its execution ends by itself, whatever came of it.
         if goes_on || is_inside {

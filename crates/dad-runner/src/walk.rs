@@ -103,7 +103,7 @@ impl Walk {
         let run = driver.handle().clone();
         let cache = Arc::<ResultCache>::default();
         run.identity().reader.set(Arc::new(Reader {
-            results: run.result_reader().clone(),
+            results: run.result_store().clone(),
             cache: Arc::clone(&cache),
         }));
         let none = &Vec::new();
@@ -288,7 +288,7 @@ impl Walk {
     /// Evaluates templates with what this run has.
     pub(crate) fn evaluator(&self) -> Evaluator<'_> {
         Evaluator {
-            run: self.run.result_reader(),
+            run: self.run.result_store(),
             cache: &self.cache,
         }
     }

@@ -174,7 +174,7 @@ impl BoundStep for Operations {
         let work = Work {
             _locks: locks,
             step: cx.dir()?.clone(),
-            left: cx.run().left_behind(cx.path())?,
+            left: cx.run().uncommitted_attempts(cx.path())?,
             name: format!("{}\n{}", cx.run().identity().run_id, cx.path()),
             durability: cx.run().durability(),
             redactor: cx.redactor(),
