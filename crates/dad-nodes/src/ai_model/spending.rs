@@ -94,7 +94,7 @@ fn prompt_tokens(request: &ModelRequest) -> u64 {
     const MESSAGE: u64 = 8;
     let texts = request.system.iter().map(String::len);
     let messages = request.messages.iter();
-    let contents = messages.clone().map(|message| message.text.len());
+    let texts_of_messages = messages.clone().map(|message| message.text.len());
     let schemas = request
         .options
         .tools
@@ -105,7 +105,7 @@ fn prompt_tokens(request: &ModelRequest) -> u64 {
         .schema
         .as_ref()
         .map_or(0, |schema| schema.to_string().len());
-    let bytes: usize = texts.chain(contents).chain(schemas).sum::<usize>() + schema;
+    let bytes: usize = texts.chain(texts_of_messages).chain(schemas).sum::<usize>() + schema;
     let files: u64 = messages.map(|message| message.files.len() as u64).sum();
     estimated(bytes) as u64 + MESSAGE * request.messages.len() as u64 + FILE_TOKENS * files
 }
