@@ -41,32 +41,6 @@ impl Invocation {
     }
 }
 
-/// A hint whose commands are those for this place.
-pub(crate) fn hint_in(hint: &str, place: &Place) -> String {
-    let options = place_words(place);
-    if options.is_empty() {
-        return hint.to_owned();
-    }
-    let options = quoted(options.iter().map(String::as_str)).join(" ");
-    let parts = hint.split('`').enumerate().map(|(index, part)| {
-        let says_no_place = !part.contains("--project-root") && !part.contains("--run-root");
-        match index % 2 == 1 && says_no_place && COMMANDS_AT_A_PLACE.iter().any(|it| part.starts_with(it)) {
-            true => format!("{part} {options}"),
-            false => part.to_owned(),
-        }
-    });
-    parts.collect::<Vec<_>>().join("`")
-}
-
-/// The commands that take where runs are.
-const COMMANDS_AT_A_PLACE: [&str; 5] = [
-    "dhenara run ",
-    "dhenara runs ",
-    "dhenara resume ",
-    "dhenara answer ",
-    "dhenara cancel ",
-];
-
 /// A command line that goes on in the same place.
 pub(crate) fn command_in(words: &[&str], place: &Place) -> String {
     let place = place_words(place);

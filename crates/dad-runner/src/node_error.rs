@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use dad_core::{Budget, ErrorInfo};
+use dad_core::ErrorInfo;
 use dad_fs::FsError;
 use dad_run::{BudgetExceeded, RunError};
 
@@ -126,11 +126,11 @@ impl NodeError {
     }
 
     fn of_budget(exceeded: &BudgetExceeded) -> Self {
-        let hint = if exceeded.whose == "the run" {
-            let limits = limits(&exceeded.budget);
-            format!("`dhenara resume RUN --budget {limits}` resumes the run with more")
-        } else {
-            "raise `budget` of the node, and go on by `dhenara resume RUN --definition current`".to_owned()
+        let hint = match &exceeded.step {
+            None => format!("resume the run with a larger budget than `{}`", exceeded.budget),
+            Some(_) => {
+                "raise `budget` of the node, and resume the run with the current definition".to_owned()
+            }
         };
         Self::new("budget_exceeded", exceeded.to_string())
             .with_hint(hint)
@@ -171,13 +171,3 @@ impl fmt::Display for AsError<'_> {
 }
 
 impl Error for AsError<'_> {}
-
-/// What a budget limits, as it is written on the command line.
-fn limits(budget: &Budget) -> String {
-    let limits = [
-        budget.tokens.map(|_| "tokens=N"),
-        budget.cost.map(|_| "cost=N"),
-        budget.calls.map(|_| "calls=N"),
-    ];
-    limits.into_iter().flatten().collect::<Vec<_>>().join(",")
-}
