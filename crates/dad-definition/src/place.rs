@@ -1,3 +1,5 @@
+//! Places in a definition: steps of keys and indices.
+
 use std::fmt;
 
 /// A place in a definition as a person reads it: `elements[0].settings.prompt`, `variables["odd key"]`.
@@ -44,6 +46,11 @@ impl Place {
 
     pub(crate) fn index(&self, index: usize) -> Self {
         Self(format!("{}[{index}]", self.0))
+    }
+
+    /// A place that is named within this one, by steps with dots.
+    pub(crate) fn within(&self, named: &str) -> Self {
+        self.join(&Self::from_text(named.to_owned()))
     }
 
     /// The place `other`, which is relative to this one, seen from the root.

@@ -1,8 +1,9 @@
-//! What is taken from a stream as it arrives, because the library leaves it out or makes something else of it.
+//! Parts that are taken from a stream as it arrives, because the library drops or changes them.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use genai::chat::{ChatOptions, ContentPart};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 
 use crate::catalog::Protocol;
@@ -55,7 +56,7 @@ impl Tap {
         self.tapped().len > self.most_mib.saturating_mul(1 << 20)
     }
 
-    /// What was taken, in the order of its arrival.
+    /// The parts that were taken, in the order of their arrival.
     pub(crate) fn take(&self) -> Vec<ContentPart> {
         let Tapped { files, calls, .. } = std::mem::take(&mut *self.tapped());
         let mut ids: Vec<String> = calls.iter().filter_map(|call| call.id.clone()).collect();
@@ -64,7 +65,7 @@ impl Tap {
     }
 
     fn tapped(&self) -> MutexGuard<'_, Tapped> {
-        self.tapped.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tapped.lock()
     }
 
     /// Takes what is wanted from one piece of an answer; the library complains of one that cannot be read.

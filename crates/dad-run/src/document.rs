@@ -35,7 +35,7 @@ pub(crate) fn write_json_beside_others(
     value: &impl Serialize,
     durability: Durability,
 ) -> Result<(), RunError> {
-    Ok(dir.replace_through_dir(dot_run, name, &to_file_text(name, value)?, durability)?)
+    Ok(dir.replace_staged_in(dot_run, name, &to_file_text(name, value)?, durability)?)
 }
 
 /// Writes a new file into a directory that has no readers yet.

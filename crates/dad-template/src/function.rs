@@ -37,7 +37,7 @@ pub(crate) struct Local {
     pub(crate) value: Value,
 }
 
-/// What is computed element by element when it is read; unlike in Python, from the start each time.
+/// An iterator, computed element by element when it is read; unlike in Python, from the start each time.
 #[derive(Debug)]
 pub(crate) enum Lazy {
     /// The value of the first `for` is known already, as in Python.
@@ -84,4 +84,8 @@ impl fmt::Debug for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.type_name())
     }
+}
+
+pub(crate) fn is_lazy(value: &Value) -> bool {
+    matches!(value, Value::Function(function) if function.lazy().is_some())
 }

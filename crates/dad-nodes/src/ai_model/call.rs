@@ -1,7 +1,6 @@
 //! A conversation with one model, up to an answer that can be used.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -12,24 +11,25 @@ use dad_models::{
 };
 use dad_run::Reservation;
 use dad_runner::{NodeContext, NodeError, NodeOutput};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::ai_model::answer::{mask_files, save_files};
-use crate::ai_model::attached::read_all;
-use crate::ai_model::spending::{Bound, told, unknown_price};
+use crate::ai_model::attachments::read_all;
+use crate::ai_model::spending::{CallBound, reported_usage, unknown_price};
 use crate::ai_model::stream::Pieces;
 use crate::ai_model::tools::{Called, Tools};
 use crate::ai_model::{AIModelCallConfig, ModelCall};
 use crate::model_error::node_error;
 
-/// How often a call is made again that failed for a while.
+/// The number of repetitions of a call that failed for a while.
 const RETRIES: u32 = 2;
 
 /// The pause before the first of those calls, and the longest.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
 
-/// How often a model is asked again with the results of tools.
+/// The number of times that a model is asked again with the results of tools.
 const TOOL_ROUNDS: u32 = 10;
 
 /// Codes of failures after which the next model is asked: those that are a matter of the model or its provider.
@@ -73,16 +73,16 @@ impl Pauses {
     }
 }
 
-/// What is said with one model.
+/// The conversation with one model.
 pub(super) struct Conversation<'a> {
     step: &'a ModelCall,
     client: &'a dyn ModelClient,
     cx: &'a NodeContext,
     request: ModelRequest,
     tools: Tools,
-    /// What the step took so far, with what was said to other models before.
+    /// The consumption of the step up to now, with that of conversations with other models.
     usage: Usage,
-    /// What calls took that were given up before they were answered.
+    /// The consumption of calls that were given up before they were answered.
     lost: Mutex<Usage>,
     repairs: u32,
     rounds: u32,
@@ -114,16 +114,16 @@ impl<'a> Conversation<'a> {
 
     /// Asks, lets tools be called and answers be repaired, until there is an answer. What was paid for was paid for also if
     /// there is none.
-    pub(super) async fn hold(mut self) -> Result<NodeOutput, NodeError> {
-        let mut ended = self.talk().await;
+    pub(super) async fn run(mut self) -> Result<NodeOutput, NodeError> {
+        let mut ended = self.run_turns().await;
         if let Err(error) = &mut ended {
             error.partial.usage = self.usage;
-            error.partial.usage += *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            error.partial.usage += *self.lost.lock();
         }
         ended
     }
 
-    async fn talk(&mut self) -> Result<NodeOutput, NodeError> {
+    async fn run_turns(&mut self) -> Result<NodeOutput, NodeError> {
         loop {
             let response = self.call().await?;
             let is_held_back = response.finish_reason == FinishReason::ContentFilter;
@@ -200,7 +200,7 @@ impl<'a> Conversation<'a> {
                 Ok(called) => called.usage(),
                 Err(error) => error.partial.usage,
             };
-            let result = called?.told();
+            let result = called?.for_model();
             self.request.messages.push(Message {
                 tool_call_id: Some(call.id.clone()),
                 tool_calls: vec![call],
@@ -212,8 +212,8 @@ impl<'a> Conversation<'a> {
 
     fn output(&self, response: &ModelResponse, mut outcome: Value) -> Result<NodeOutput, NodeError> {
         outcome["files"] = save_files(&self.step.settings, response, self.cx)?.into();
-        let mut told = json!(response);
-        if let Some(fields) = told.as_object_mut() {
+        let mut shown = json!(response);
+        if let Some(fields) = shown.as_object_mut() {
             // Their bytes are artifacts.
             fields.remove("files");
         }
@@ -229,7 +229,7 @@ impl<'a> Conversation<'a> {
         };
         let summary = format!("{}, {took}{note}", response.model);
         Ok(NodeOutput::new(outcome)
-            .with_output(json!({ "data": { "response": told } }))
+            .with_output(json!({ "data": { "response": shown } }))
             .with_usage(self.usage)
             .with_summary(summary))
     }
@@ -239,7 +239,7 @@ impl<'a> Conversation<'a> {
         let Pauses { longest, .. } = self.step.pauses;
         let mut pauses = self.pauses();
         loop {
-            let failed = match self.once().await {
+            let failed = match self.call_once().await {
                 Ok(response) => {
                     self.usage += response.usage;
                     return Ok(response);
@@ -256,7 +256,7 @@ impl<'a> Conversation<'a> {
             let Some(pause) = pauses.next() else {
                 return Err(failed);
             };
-            // That the provider wants to be left alone is no time of the step.
+            // The pause of a rate limit is no time of the step.
             let _waiting = failed.retry_after.map(|_| dad_events::pause_time_limit());
             let pause = pause.max(failed.retry_after.unwrap_or_default());
             tracing::info!(model = %self.request.model, error = %failed, ?pause, "the model is asked again");
@@ -278,11 +278,11 @@ impl<'a> Conversation<'a> {
     }
 
     /// Makes one call, or takes its answer from the memo of an interrupted attempt.
-    async fn once(&self) -> Result<ModelResponse, NodeError> {
+    async fn call_once(&self) -> Result<ModelResponse, NodeError> {
         let exchange = self.cx.exchange(
             MODEL_CALL,
             &self.request,
-            |number| self.pay(number),
+            |number| self.call_provider(number),
             |response: &ModelResponse| response.usage,
         );
         tokio::select! {
@@ -291,10 +291,10 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    async fn pay(&self, number: u32) -> Result<ModelResponse, NodeError> {
+    async fn call_provider(&self, number: u32) -> Result<ModelResponse, NodeError> {
         let model = &self.request.model;
         let price = self.client.price(model).ok().flatten();
-        let bound = Bound::new(&self.request, price);
+        let bound = CallBound::new(&self.request, price);
         // What the budgets allow is known when it is reserved.
         let (longest, unpayable) = (AtomicU32::new(u32::MAX), AtomicBool::new(false));
         let reservation = self
@@ -327,7 +327,7 @@ impl<'a> Conversation<'a> {
             lost: &self.lost,
         };
         let (answered, kept) = self.ask(&call, pieces).await;
-        let usage = unanswered.answered(told(&answered));
+        let usage = unanswered.answered(reported_usage(&answered));
         let paid_for = |error: NodeError| error.with_partial(NodeOutput::default().with_usage(usage));
         kept.map_err(paid_for)?;
         let mut response = answered.map_err(|error| paid_for(node_error(&error)))?;
@@ -336,7 +336,7 @@ impl<'a> Conversation<'a> {
         Ok(response)
     }
 
-    /// Where the answer goes as it arrives, if it is to be told piece by piece.
+    /// The destination of an answer as it arrives, if it is streamed.
     fn pieces(&self) -> Result<Option<Pieces<'_>>, NodeError> {
         let streams = self.step.config.streaming.unwrap_or(false);
         streams.then(|| Pieces::new(self.cx)).transpose()
@@ -364,19 +364,19 @@ impl<'a> Conversation<'a> {
 /// part of it.
 struct Unanswered<'a> {
     reservation: Option<Reservation>,
-    bound: &'a Bound,
+    bound: &'a CallBound,
     lost: &'a Mutex<Usage>,
 }
 
 impl Unanswered<'_> {
     /// Settles the call with the usage that the provider reported, and gives what it took.
-    fn answered(mut self, told: Option<Usage>) -> Usage {
-        self.settle(told).unwrap_or_default()
+    fn answered(mut self, reported: Option<Usage>) -> Usage {
+        self.settle(reported).unwrap_or_default()
     }
 
-    fn settle(&mut self, told: Option<Usage>) -> Option<Usage> {
+    fn settle(&mut self, reported: Option<Usage>) -> Option<Usage> {
         let reservation = self.reservation.take()?;
-        let usage = self.bound.taken(told, reservation.estimate());
+        let usage = self.bound.charged(reported, reservation.estimate());
         reservation.spend(usage);
         Some(usage)
     }
@@ -385,7 +385,7 @@ impl Unanswered<'_> {
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
         if let Some(usage) = self.settle(None) {
-            *self.lost.lock().unwrap_or_else(PoisonError::into_inner) += usage;
+            *self.lost.lock() += usage;
         }
     }
 }
@@ -400,7 +400,7 @@ fn cut(response: &ModelResponse, problem: String) -> String {
     }
 }
 
-/// A failure after which the provider wants to be left alone for longer than a step waits. Nobody else is to wait for it.
+/// A failure whose rate limit is longer than a step waits. No other call is to wait for it either.
 fn not_waited_for(mut failed: NodeError, longest: Duration) -> NodeError {
     failed.retry_after = None;
     let longest = dad_core::format_duration(longest);

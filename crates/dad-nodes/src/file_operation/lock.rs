@@ -1,3 +1,5 @@
+//! The lock of a directory, so that steps of several runs change it one after the other.
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -6,7 +8,7 @@ use dad_runner::{NodeContext, NodeError};
 
 use super::place::Roots;
 
-/// How long a step waits for others that change the same directory.
+/// The longest wait of a step for others that change the same directory.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -29,7 +31,7 @@ async fn wait_for(dir: &Dir, cx: &NodeContext) -> Result<FileLock, NodeError> {
     let since = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
-        if let Some(lock) = dir.lock_itself()? {
+        if let Some(lock) = dir.lock_directory()? {
             return Ok(lock);
         }
         let shown = dir.path().display();

@@ -1,3 +1,5 @@
+//! Programs as child processes: each in a session of its own, recorded before it begins, ended with all that it started.
+
 mod capture;
 mod environment;
 mod members;
@@ -14,7 +16,7 @@ use serde::Serialize;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin};
 
-use self::members::{MOST_SHOWN, Member, inside, left_of, members_of, stopped};
+use self::members::{MAX_SHOWN, Member, inside, left_of, members_of, stopped};
 use capture::Capture;
 pub(crate) use capture::{Logs, OUTPUT_TOO_LONG};
 pub use environment::passed_environment;
@@ -34,14 +36,14 @@ const DRAIN: Duration = Duration::from_millis(300);
 /// Time between two looks at whether processes have ended.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How a program ended.
+/// The end of a program.
 pub(crate) struct Finished {
     /// Exit code; `None` if a signal ended it.
     pub(crate) code: Option<i32>,
     /// The name of the signal that ended it.
     pub(crate) signal: Option<&'static str>,
     pub(crate) stdout: String,
-    /// How many bytes of it the log has got.
+    /// The number of its bytes in the log.
     pub(crate) stdout_len: u64,
     pub(crate) stderr: String,
     pub(crate) timed_out: bool,
@@ -51,9 +53,9 @@ pub(crate) struct Finished {
     pub(crate) is_cut: bool,
     /// Whether a process that left the group still holds its output, of which nothing more is read.
     pub(crate) abandoned: bool,
-    /// What it left running in its session, and the signal that ended that.
+    /// The processes that it left running in its session, and the signal that ended them.
     pub(crate) ended: Vec<Ended>,
-    /// What left its session and goes on.
+    /// The processes that left its session and still run.
     pub(crate) left_running: Vec<Member>,
 }
 
@@ -66,7 +68,7 @@ pub(crate) struct Ended {
 
 /// Runs a program in a session and process group of its own, which is ended as a whole: on timeout and cancellation, and when
 /// the program has ended, because what it leaves behind would keep its output open. Only a process that left the session
-/// (`setsid`) goes on. It has no terminal, or one of its own, so that it does not wait for the user of the run.
+/// (`setsid`) runs on. It has no terminal, or one of its own, so that it does not wait for the user of the run.
 pub(crate) async fn run(
     program: &Program<'_>,
     logs: &mut Logs,
@@ -82,7 +84,7 @@ pub(crate) async fn run(
     if let Some(pgid) = group.id {
         cx.process_started(pgid, process_start_time(pgid))?;
     }
-    let stdin = let_begin(child.stdin.take(), program).await;
+    let stdin = release(child.stdin.take(), program).await;
     let longest = program.longest_output;
     let mut out = Capture::new(out, &mut logs.stdout, longest, cx.run().secrets());
     let mut err = Capture::new(err, &mut logs.stderr, longest, cx.run().secrets());
@@ -270,10 +272,10 @@ impl Group {
             },
             command: member.command,
         });
-        ended.take(MOST_SHOWN).collect()
+        ended.take(MAX_SHOWN).collect()
     }
 
-    /// What the program started, left the session, and goes on.
+    /// The processes that the program started, that left the session, and still run.
     async fn left_running(&self, token: &str) -> Vec<Member> {
         let token = token.to_owned();
         self.look_at(move |gate| left_of(gate, &token)).await
@@ -289,11 +291,11 @@ impl Group {
 }
 
 /// Lets a program begin; its input comes behind that.
-async fn let_begin(mut stdin: Option<ChildStdin>, program: &Program<'_>) -> Option<ChildStdin> {
+async fn release(mut stdin: Option<ChildStdin>, program: &Program<'_>) -> Option<ChildStdin> {
     if cfg!(unix)
         && let Some(pipe) = &mut stdin
     {
-        // If it is gone already, that is told by how it ended.
+        // If it is gone already, its end says so.
         drop(pipe.write_all(format!("{BEGIN}\n").as_bytes()).await);
     }
     stdin.filter(|_| program.stdin.is_some())

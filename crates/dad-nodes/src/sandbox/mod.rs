@@ -8,10 +8,10 @@ mod settings;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use dad_run::RunHandle;
 use dad_runner::{NodeContext, NodeError, Start};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 pub(crate) use around::Around;
@@ -19,7 +19,7 @@ pub(crate) use bubblewrap::{Prefix, is_its_own_failure};
 use mounts::Mounts;
 pub use settings::{Sandbox, SandboxBounds, SandboxHome, SandboxMode};
 
-/// How a user wants commands to be executed. A resource of a run; without one, as definitions say.
+/// The user's policy for the execution of commands. A resource of a run; without one, as definitions say.
 #[derive(Debug, Default)]
 pub struct SandboxPolicy {
     mode: SandboxMode,
@@ -53,7 +53,7 @@ impl SandboxPolicy {
 
     /// Whether a sandbox can be made; each is tried once.
     fn check(&self, sandbox: Prefix) -> Result<(), NodeError> {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made.lock();
         if !made.contains(&sandbox) {
             sandbox.probe()?;
             made.insert(sandbox);
@@ -70,7 +70,7 @@ impl SandboxPolicy {
     }
 }
 
-/// How a command executes.
+/// The confinement of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Confinement {
     /// Without a sandbox: neither the definition nor the user wants one.
@@ -116,7 +116,7 @@ impl Confinement {
         Some(format!("sandbox: {}", parts.join("; ")))
     }
 
-    /// What stands before the arguments of a command that executes so.
+    /// The arguments before those of a command that executes so.
     pub(crate) fn prefix(&self, working_dir: &Path, cx: &NodeContext) -> Result<Option<Prefix>, NodeError> {
         let policy = cx.resource::<SandboxPolicy>().unwrap_or_default();
         let bounds = match self {

@@ -90,7 +90,7 @@ impl ActiveRun {
         let text = to_file_text(OUTPUT, output.get())?;
         inner
             .dir
-            .replace_through_dir(&inner.dot_run, OUTPUT, &text, inner.durability)?;
+            .replace_staged_in(&inner.dot_run, OUTPUT, &text, inner.durability)?;
         inner.state().output = Some(Digest::of(&text));
         Ok(())
     }

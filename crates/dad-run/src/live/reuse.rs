@@ -69,7 +69,7 @@ impl RunDriver {
         let edits: Vec<&Edit> = inner.plan.iter().flat_map(|plan| plan.edits_of(path)).collect();
         // Neither directory is opened: most steps have two files.
         let stage = (&inner.stage, Path::new(&name));
-        inner.stage.make_dir(&name)?;
+        inner.stage.create_dir_only(&name)?;
         let source_name = from.to_relative_dir();
         let source = (parent.files(), &*source_name);
         let taken = take_files(source, parent.artifacts(step)?, &edits, stage).inspect_err(|_| {

@@ -256,7 +256,7 @@ impl RunDriver {
         let inner = self.inner();
         self.clear_final(path, seq)?;
         let name = seq.to_string();
-        inner.stage.make_dir(&name)?;
+        inner.stage.create_dir_only(&name)?;
         Ok(StagedStep {
             path: path.clone(),
             node_type: node_type.clone(),

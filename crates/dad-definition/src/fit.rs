@@ -1,20 +1,17 @@
 //! Texts where a schema wants texts: what is written as a number or boolean there, and what one placeholder alone comes to.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
-use dad_core::{Definition, Element, ElementKind, NodeType};
 use serde_json::{Map, Value};
 
-use crate::node_types::{NodeTypeInfo, NodeTypes};
 use crate::place::Place;
 use crate::spans::SpanMap;
-use crate::tree::{TemplateTree, value_at_mut};
+use crate::tree::TemplateTree;
 
 /// Most places of a schema that are looked at.
 const MAX_SCHEMAS: usize = 4000;
 
-/// What a schema wants at a place, as far as it matters for texts.
+/// The demands of a schema at a place, as far as they matter for texts.
 ///
 /// ```
 /// use dad_definition::Fit;
@@ -38,7 +35,7 @@ pub struct Fit {
 }
 
 impl Fit {
-    /// What a JSON Schema wants, as `schemars` makes it.
+    /// The demands of a JSON Schema, as `schemars` makes it.
     #[must_use]
     pub fn of(document: &Value) -> Self {
         let mut reading = Reading {
@@ -111,7 +108,7 @@ impl Fit {
     }
 
     /// Puts the text that was written in the place of a number or boolean where a text is wanted.
-    fn write(&self, value: &mut Value, place: &Place, spans: &SpanMap) {
+    pub(crate) fn write(&self, value: &mut Value, place: &Place, spans: &SpanMap) {
         match value {
             Value::Bool(_) if self.text && !self.booleans => *value = written(value, place, spans),
             Value::Number(_) if self.text && !self.numbers => *value = written(value, place, spans),
@@ -168,84 +165,6 @@ impl Fit {
     }
 }
 
-/// What node types want, each looked up once.
-#[derive(Default)]
-pub(super) struct Fits(HashMap<NodeType, Arc<Fit>>);
-
-impl Fits {
-    pub(super) fn of(&mut self, node_type: &NodeType, info: &NodeTypeInfo) -> Arc<Fit> {
-        let found = self.0.entry(node_type.clone());
-        Arc::clone(found.or_insert_with(|| Fit::of(&info.settings_schema).into()))
-    }
-}
-
-/// Puts texts in the place of numbers and booleans in the settings of all nodes where their types want texts: those that are
-/// written in the files, where these are at hand.
-pub(crate) fn write_texts(definition: &mut Definition, types: &dyn NodeTypes, spans: &SpanMap) {
-    let mut writing = Writing {
-        types,
-        spans,
-        fits: Fits::default(),
-    };
-    for (key, list) in definition.body.lists_mut() {
-        writing.list(list, &Place::root().key(key));
-    }
-}
-
-struct Writing<'a> {
-    types: &'a dyn NodeTypes,
-    spans: &'a SpanMap,
-    fits: Fits,
-}
-
-impl Writing<'_> {
-    fn list(&mut self, list: &mut [Element], place: &Place) {
-        for (index, element) in list.iter_mut().enumerate() {
-            let place = place.index(index);
-            if let ElementKind::Node(node) = &mut element.kind {
-                self.settings(&node.node_type, &mut node.settings, &place.key("settings"));
-            }
-            for (key, list) in element.kind.lists_mut() {
-                self.list(list, &place.key(key));
-            }
-        }
-    }
-
-    fn settings(&mut self, node_type: &NodeType, settings: &mut Value, place: &Place) {
-        let Some(info) = self.types.node_type(node_type).filter(|_| holds_scalar(settings)) else {
-            return;
-        };
-        self.fits.of(node_type, info).write(settings, place, self.spans);
-        if !holds_settings(settings) {
-            return;
-        }
-        for nested in (info.compile)(settings).nested {
-            let inner = Place::parse(&nested.place).and_then(|steps| value_at_mut(settings, &steps));
-            if let Some(inner) = inner {
-                self.settings(&nested.node_type, inner, &super::own_place(place, &nested.place));
-            }
-        }
-    }
-}
-
-fn holds_scalar(value: &Value) -> bool {
-    match value {
-        Value::Bool(_) | Value::Number(_) => true,
-        Value::Array(items) => items.iter().any(holds_scalar),
-        Value::Object(fields) => fields.values().any(holds_scalar),
-        Value::Null | Value::String(_) => false,
-    }
-}
-
-/// Whether there are settings of other nodes in settings; to compile them in vain costs more than all else here.
-fn holds_settings(value: &Value) -> bool {
-    match value {
-        Value::Array(items) => items.iter().any(holds_settings),
-        Value::Object(fields) => fields.contains_key("settings") || fields.values().any(holds_settings),
-        _ => false,
-    }
-}
-
 /// The text of a number or boolean as it is written in its file, else as templates have it.
 fn written(value: &Value, place: &Place, spans: &SpanMap) -> Value {
     let written = spans.written(place.as_str()).map(str::to_owned);
@@ -259,14 +178,14 @@ fn text_of(value: &Value) -> String {
 /// Reads a schema document, in which a schema may contain itself.
 struct Reading<'a> {
     document: &'a Value,
-    /// The references that were followed on the way to where it is.
+    /// The references that were followed to the present place.
     followed: Vec<&'a str>,
-    /// How many places may still be looked at.
+    /// The number of places that may still be looked at.
     left: usize,
 }
 
 impl<'a> Reading<'a> {
-    /// What any of several schemas wants.
+    /// The demands of any of several schemas.
     fn fit(&mut self, schemas: &[&'a Value]) -> Fit {
         let before = self.followed.len();
         let mut flat = Vec::new();

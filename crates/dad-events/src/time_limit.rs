@@ -1,10 +1,11 @@
-//! Time limits that stand still while a person is asked, or while it is waited for somebody's turn.
+//! Time limits that stand still while a person is asked, or while a turn is waited for.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
@@ -44,7 +45,7 @@ struct Limit {
 struct State {
     /// When it ends, if it runs.
     deadline: Instant,
-    /// How many let it stand still.
+    /// The number of callers that let it stand still.
     paused: usize,
     /// When the first of them began.
     since: Instant,
@@ -77,7 +78,7 @@ impl TimeLimit {
         }))
     }
 
-    /// A future whose limit this is. It is not stopped by it: whoever polls both decides what happens.
+    /// A future with this limit. The limit does not stop it: the caller that polls both decides what happens.
     pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         LIMIT.scope(Arc::clone(&self.0), future)
     }
@@ -111,7 +112,7 @@ impl TimeLimit {
     }
 }
 
-/// The time limit of whoever called [`pause_time_limit`] stands still until this is dropped.
+/// The time limit of the task that called [`pause_time_limit`] stands still until this is dropped.
 #[derive(Debug)]
 #[must_use = "the time limit runs on once this is dropped"]
 pub struct LimitPause(Option<Arc<Limit>>);
@@ -161,6 +162,6 @@ impl Drop for LimitPause {
 
 impl Limit {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
