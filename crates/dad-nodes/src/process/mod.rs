@@ -8,6 +8,8 @@ mod spawn;
 mod terminal;
 
 use std::io;
+use std::pin::Pin;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use dad_run::process_start_time;
@@ -66,6 +68,76 @@ pub(crate) struct Ended {
     pub(crate) by: &'static str,
 }
 
+/// The end of a program as it is watched from outside.
+#[derive(Default)]
+struct Watched {
+    timed_out: bool,
+    is_stopped: bool,
+    is_cut: bool,
+    abandoned: bool,
+    ended: Vec<Ended>,
+}
+
+impl Watched {
+    /// Whether the program ended by itself, with all of its output.
+    const fn is_whole(&self) -> bool {
+        !self.timed_out && !self.is_cut && !self.abandoned
+    }
+
+    /// Waits for the end of the program and of its output, `io`, or brings it about: on timeout, cancellation, and too much
+    /// output. The processes that it left behind are ended as well.
+    async fn status<F: Future<Output = Result<(), NodeError>>>(
+        &mut self,
+        program: &Program<'_>,
+        child: &mut Child,
+        group: &Group,
+        io: &mut Pin<&mut F>,
+        cx: &NodeContext,
+    ) -> Result<io::Result<ExitStatus>, NodeError> {
+        let mut limit = std::pin::pin!(tokio::time::sleep(program.timeout));
+        let mut drained = false;
+        let over = loop {
+            tokio::select! {
+                status = child.wait() => break Some(status),
+                result = &mut *io, if !drained => {
+                    drained = true;
+                    match result {
+                        Err(error) if error.info.code == OUTPUT_TOO_LONG => {
+                            self.is_cut = true;
+                            break None;
+                        }
+                        result => result?,
+                    }
+                }
+                () = &mut limit => {
+                    self.timed_out = true;
+                    self.is_stopped = !group.look_at(stopped).await.is_empty();
+                    break None;
+                }
+                () = cx.cancelled() => break None,
+            }
+        };
+        let is_its_own = over.is_some();
+        let status = match over {
+            Some(status) => status,
+            None => group.end(child, io, &mut drained).await?,
+        };
+        // The program's own output is there already; a longer wait is only for the processes that it left behind.
+        if !drained {
+            drained = within(DRAIN, io).await?;
+        }
+        let left = group.end_leftovers().await;
+        // A program that was ended itself says why in its failure.
+        if is_its_own {
+            self.ended = left;
+        }
+        if !drained {
+            self.abandoned = !within(DRAIN, io).await?;
+        }
+        Ok(status)
+    }
+}
+
 /// Runs a program in a session and process group of its own, which is ended as a whole: on timeout and cancellation, and when
 /// the program has ended, because what it leaves behind would keep its output open. Only a process that left the session
 /// (`setsid`) runs on. It has no terminal, or one of its own, so that it does not wait for the user of the run.
@@ -88,59 +160,15 @@ pub(crate) async fn run(
     let longest = program.longest_output;
     let mut out = Capture::new(out, &mut logs.stdout, longest, cx.run().secrets());
     let mut err = Capture::new(err, &mut logs.stderr, longest, cx.run().secrets());
-    let mut timed_out = false;
-    let mut is_stopped = false;
-    let mut is_cut = false;
-    let mut abandoned = false;
-    let mut ended = Vec::new();
+    let mut watched = Watched::default();
     let status = {
-        let talk = async { tokio::try_join!(feed(stdin, program.stdin), out.read(), err.read()).map(drop) };
-        let mut talk = std::pin::pin!(talk);
-        let mut limit = std::pin::pin!(tokio::time::sleep(program.timeout));
-        let mut heard = false;
-        let over = loop {
-            tokio::select! {
-                status = child.wait() => break Some(status),
-                talked = &mut talk, if !heard => {
-                    heard = true;
-                    match talked {
-                        Err(error) if error.info.code == OUTPUT_TOO_LONG => {
-                            is_cut = true;
-                            break None;
-                        }
-                        talked => talked?,
-                    }
-                }
-                () = &mut limit => {
-                    timed_out = true;
-                    is_stopped = !group.look_at(stopped).await.is_empty();
-                    break None;
-                }
-                () = cx.cancelled() => break None,
-            }
-        };
-        let is_its_own = over.is_some();
-        let status = match over {
-            Some(status) => status,
-            None => group.end(&mut child, &mut talk, &mut heard).await?,
-        };
-        // What was printed is there already; longer waits only for what was left behind.
-        if !heard {
-            heard = within(DRAIN, &mut talk).await?;
-        }
-        let left = group.end_leftovers().await;
-        // A program that was ended itself says why in its failure.
-        if is_its_own {
-            ended = left;
-        }
-        if !heard {
-            abandoned = !within(DRAIN, &mut talk).await?;
-        }
-        status
+        let io = async { tokio::try_join!(feed(stdin, program.stdin), out.read(), err.read()).map(drop) };
+        let mut io = std::pin::pin!(io);
+        watched.status(program, &mut child, &group, &mut io, cx).await?
     };
     let status = status.map_err(|error| NodeError::from_error("command", &error))?;
     // What was ended from outside may have been in the midst of a word.
-    let whole = status.code().is_some() && !timed_out && !is_cut && !abandoned && !cx.is_cancelled();
+    let whole = status.code().is_some() && watched.is_whole() && !cx.is_cancelled();
     let (stdout, stdout_len) = out.finish(whole)?;
     let stderr = err.finish(whole)?.0;
     let is_open = |text: &String| !text.is_empty() && !text.ends_with('\n');
@@ -151,22 +179,22 @@ pub(crate) async fn run(
         stdout,
         stdout_len,
         stderr,
-        timed_out,
-        is_stopped,
-        is_cut,
-        abandoned,
-        ended,
+        timed_out: watched.timed_out,
+        is_stopped: watched.is_stopped,
+        is_cut: watched.is_cut,
+        abandoned: watched.abandoned,
+        ended: watched.ended,
         left_running: group.left_running(cx.run().process_token()).await,
     })
 }
 
-/// Whether a talk comes to its end in time.
+/// Whether a io comes to its end in time.
 async fn within(
     time: Duration,
-    talk: &mut (impl Future<Output = Result<(), NodeError>> + Unpin),
+    io: &mut (impl Future<Output = Result<(), NodeError>> + Unpin),
 ) -> Result<bool, NodeError> {
-    match tokio::time::timeout(time, talk).await {
-        Ok(talked) => talked.map(|()| true),
+    match tokio::time::timeout(time, io).await {
+        Ok(result) => result.map(|()| true),
         Err(_) => Ok(false),
     }
 }
@@ -209,9 +237,9 @@ impl Group {
     async fn end(
         &self,
         child: &mut Child,
-        talk: &mut (impl Future<Output = Result<(), NodeError>> + Unpin),
-        heard: &mut bool,
-    ) -> Result<io::Result<std::process::ExitStatus>, NodeError> {
+        io: &mut (impl Future<Output = Result<(), NodeError>> + Unpin),
+        drained: &mut bool,
+    ) -> Result<io::Result<ExitStatus>, NodeError> {
         self.ask_to_end().await;
         let mut grace = std::pin::pin!(tokio::time::sleep(TERM_GRACE));
         let mut is_over = false;
@@ -222,8 +250,8 @@ impl Group {
                     signal_group(self.id, Signal::Kill);
                     return Ok(status);
                 }
-                talked = &mut *talk, if !*heard => {
-                    *heard = true;
+                talked = &mut *io, if !*drained => {
+                    *drained = true;
                     talked?;
                 }
                 () = &mut grace, if !is_over => {
