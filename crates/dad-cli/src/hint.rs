@@ -1,5 +1,6 @@
 //! Hints of the command: the next steps of the libraries as commands and options.
 
+use dad_core::ErrorInfo;
 use dad_run::NextStep;
 
 use crate::args::Place;
@@ -40,14 +41,32 @@ impl Hint {
 
     /// The hint as it is shown, with commands for a place.
     pub(crate) fn in_place(&self, place: &Place) -> String {
+        self.with_commands(|words| command_in(words, place))
+    }
+
+    /// The hint as it is shown; `command` writes out a command line.
+    pub(crate) fn with_commands(&self, command: impl Fn(&[&str]) -> String) -> String {
         let parts = self.0.iter().map(|part| match part {
             Part::Text(text) => text.clone(),
             Part::Command(words) => {
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                format!("`{}`", command_in(&words, place))
+                format!("`{}`", command(&words))
             }
         });
         parts.collect()
+    }
+
+    /// The hint for an error that a run recorded: by its code where a command helps, else as it was recorded.
+    pub(crate) fn recorded(error: &ErrorInfo, run: &str) -> Option<Self> {
+        match error.code.as_str() {
+            "budget_exceeded" => Some(
+                Self::default()
+                    .text("resume the run with a larger budget by ")
+                    .command(["resume", run, "--budget", "LIMITS"])
+                    .text(", or raise `budget` of the node and add `--definition current`"),
+            ),
+            _ => error.hint.clone().map(Self::from),
+        }
     }
 }
 

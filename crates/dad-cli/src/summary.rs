@@ -10,6 +10,7 @@ use dad_terminal::{DIM, count, print_line, printable, run_style};
 use serde_json::Value;
 
 use crate::args::Place;
+use crate::hint::Hint;
 
 /// What the next command has to say again, so that it can be written out.
 #[derive(Clone)]
@@ -179,8 +180,8 @@ pub(crate) fn show_summary(
     }
     if let Some(error) = &report.error {
         row("error", &error_at(error));
-        if let Some(hint) = &error.hint {
-            row("hint", hint);
+        if let Some(hint) = Hint::recorded(error, report.run_id.as_str()) {
+            row("hint", &hint.with_commands(|words| invocation.command(words)));
         }
     }
     for open in view.into_iter().flat_map(RunView::open_questions) {

@@ -31,6 +31,8 @@ pub struct NodeError {
     pub retryable: bool,
     /// The shortest pause before it, where a provider asked for one.
     pub retry_after: Option<Duration>,
+    /// Whether another model or provider may succeed where this one failed.
+    pub may_fall_back: bool,
     /// Whether the step comes to rest until a question is answered, instead of failing.
     pub(crate) suspends: bool,
 }
@@ -54,6 +56,7 @@ impl NodeError {
             partial: Box::default(),
             retryable: true,
             retry_after: None,
+            may_fall_back: false,
             suspends: false,
         }
     }
@@ -101,6 +104,13 @@ impl NodeError {
         Self::new("world_unstable", message)
             .with_hint("stop what changes it meanwhile, then resume the run")
             .permanent()
+    }
+
+    /// The same, but another model or provider may succeed.
+    #[must_use]
+    pub fn with_fall_back(mut self) -> Self {
+        self.may_fall_back = true;
+        self
     }
 
     /// The same, but another attempt is of no use.
