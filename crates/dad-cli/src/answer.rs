@@ -13,6 +13,7 @@ use crate::args::{AnswerOptions, ResumeOptions};
 use crate::error::CommandError;
 use crate::foreign::check_origin;
 use crate::given::json_of;
+use crate::hint::Hint;
 use crate::resume::Resumption;
 use crate::run::runtime;
 use crate::{exit_code, json, out};
@@ -87,12 +88,8 @@ fn given(
 /// That the run could not be resumed, and what became of the answer.
 fn is_recorded(mut error: CommandError, view: &RunView) -> CommandError {
     error.info.message += "; the answer is recorded";
-    let resume = format!("`dhenara resume {}` resumes the run with it", view.name());
-    let hint = match error.info.hint.take() {
-        Some(hint) => format!("{hint}\n{resume}"),
-        None => resume,
-    };
-    error.with_hint(hint)
+    let resume = Hint::default().command(["resume", &view.name()]);
+    error.and_hint(resume.text(" resumes the run with it"))
 }
 
 fn already_answered(view: &RunView, open: &OpenQuestion) -> CommandError {
@@ -100,9 +97,8 @@ fn already_answered(view: &RunView, open: &OpenQuestion) -> CommandError {
     let message = format!("the question `{}` of `{name}` has been answered already", open.id);
     let mut error = CommandError::usage("already_answered", message);
     error.exit_code = exit_code::REFUSED;
-    error.with_hint(format!(
-        "`dhenara resume {name}` resumes the run with that answer"
-    ))
+    let resume = Hint::default().command(["resume", &name]);
+    error.with_hint(resume.text(" resumes the run with that answer"))
 }
 
 /// How a run is resumed behind an answer.

@@ -19,6 +19,7 @@ mod error;
 pub mod exit_code;
 mod foreign;
 mod given;
+mod hint;
 mod json;
 mod notes;
 mod original;

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use dad_core::{Definition, RunStatus};
 use dad_project::Project;
-use dad_run::{RunContextBuilder, RunError, RunView, Settled};
+use dad_run::{RunContextBuilder, RunView, Settled, SetupError};
 use dad_runner::Runner;
 use dad_terminal::{print_line, printable};
 
@@ -23,7 +23,7 @@ pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8
     let view = project.view(&entry)?;
     // Whatever became of its definition meanwhile: there is nothing to decide about.
     if view.sealed_status() == Some(RunStatus::Completed) {
-        return Err(RunError::AlreadyCompleted(view.name().into_owned()).into());
+        return Err(SetupError::AlreadyCompleted(view.name().into_owned()).into());
     }
     if !options.trust {
         check_origin(app, &project, &view)?;

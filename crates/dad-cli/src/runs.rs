@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::args::Place;
 use crate::error::CommandError;
+use crate::hint::Hint;
 use crate::summary::command_in;
 use crate::{exit_code, json, original, out, show};
 
@@ -303,8 +304,10 @@ pub(crate) fn not_reached(path: &HierarchyPath, run: &RunEntry) -> CommandError 
     CommandError::usage("not_reached", message).with_hint(lists_steps(run))
 }
 
-fn lists_steps(run: &RunEntry) -> String {
-    format!("`dhenara runs show {}` lists all steps", run.run_id)
+fn lists_steps(run: &RunEntry) -> Hint {
+    Hint::default()
+        .command(["runs", "show", run.run_id.as_str()])
+        .text(" lists all steps")
 }
 
 /// What a person calls a step or component.

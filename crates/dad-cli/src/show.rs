@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::args::Place;
 use crate::error::CommandError;
+use crate::hint::Hint;
 use crate::runs::made_at;
 use crate::summary::place_of;
 use crate::summary::{aligned, command_in, error_at};
@@ -112,7 +113,8 @@ fn rows(view: &RunView, place: &Place) -> Result<Vec<(&'static str, String)>, Co
     }
     if let Some(error) = &view.error {
         rows.push(("error", error_at(error)));
-        rows.extend(error.hint.as_ref().map(|hint| ("hint", hint.clone())));
+        let hint = Hint::recorded(error, &view.name());
+        rows.extend(hint.map(|hint| ("hint", hint.in_place(place))));
     }
     let took = Duration::try_from(view.last_record_at.duration_since(view.created_at));
     let took = took.ok().filter(|_| view.status != RunStatus::Running);

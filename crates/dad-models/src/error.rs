@@ -335,6 +335,7 @@ impl ModelError {
                 | Self::Offline
                 | Self::Unreadable { .. }
                 | Self::KeyNotAllowed { .. }
+                | Self::TooLong { .. }
         )
     }
 

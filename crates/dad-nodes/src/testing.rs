@@ -101,7 +101,7 @@ impl<D: AsRef<Definition>> Replay<D> {
         let scratch = ScratchDir::new()?;
         let project = self.project.as_deref().unwrap_or(scratch.path());
         let context = recorded_context(&self.run_dir, project)?.run_root(scratch.path().join("runs"));
-        let context = (self.adjust)(context).build()?;
+        let context = (self.adjust)(context).build().map_err(RunError::from)?;
         Ok(Replayed {
             report: Runner::new(self.definition, context).run().await?,
             _scratch: scratch,

@@ -1,5 +1,5 @@
 use dad_core::{ErrorInfo, RunStatus};
-use dad_run::RunError;
+use dad_run::{RunError, SetupError};
 
 use crate::runner::RunReport;
 
@@ -30,6 +30,12 @@ pub enum Error {
         /// What the run came to.
         report: Box<RunReport>,
     },
+}
+
+impl From<SetupError> for Error {
+    fn from(error: SetupError) -> Self {
+        Self::Run(error.into())
+    }
 }
 
 fn place_and_cause(report: &RunReport) -> String {

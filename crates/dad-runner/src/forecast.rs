@@ -34,7 +34,7 @@ const MOST_STEPS: usize = 1000;
 /// has what it needs. Nothing is executed, and no person is asked.
 ///
 /// # Errors
-/// If the previous run cannot be read; [`RunError::NotReady`] if a step lacks something, such as a model that can be asked.
+/// If the previous run cannot be read; [`SetupError::NotReady`](dad_run::SetupError::NotReady) if a step lacks something, such as a model that can be asked.
 pub async fn forecast(prepared: &mut PreparedRun, registry: &NodeRegistry) -> Result<(), RunError> {
     let plan = prepared.plan().filter(|plan| plan.entry_point.is_none());
     if let Some((plan, preview)) = plan.zip(prepared.rerun_preview()) {

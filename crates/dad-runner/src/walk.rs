@@ -8,8 +8,8 @@ use dad_core::{Clean, ErrorInfo, FirstFailure, HierarchyPath, RuleDecision, Step
 use dad_definition::{Component, Content, Expression, Intended, NodeElement, ProgramElement, Selected};
 use dad_run::driver::{ComponentEnd, EnteredComponent, RunDriver};
 use dad_run::{
-    AnswerWish, Asked, Descriptors, EntryPoint, Normaliser, RerunPlan, RunError, RunHandle, RunView, Side,
-    Totals, ViewEntry, is_result, missing_variable, variables_of,
+    AnswerWish, Asked, Descriptors, EntryPoint, Normaliser, RerunPlan, RunError, RunHandle, RunView,
+    SetupError, Side, Totals, ViewEntry, is_result, missing_variable, variables_of,
 };
 use dad_template::Limits;
 use serde_json::{Map, json};
@@ -210,7 +210,7 @@ impl Walk {
         given.extend(self.run.scope().given_variables.clone());
         let (frame, error) = self.variables(root, &root.path, None, &given)?;
         let missing = missing_variable(&program, &given).map(|name| {
-            let missing = RunError::MissingVariable(name.clone());
+            let missing = SetupError::MissingVariable(name.clone());
             missing.to_info().at(&root.path)
         });
         let error = missing.or(error);
@@ -258,7 +258,7 @@ impl Walk {
             let budget = self.driver.budget();
             let message = format!("the run was driven as long as its budget ({budget}) allows");
             let error = ErrorInfo::new("budget_exceeded", message)
-                .with_hint("`dhenara resume RUN --budget wall_time=N` resumes the run with more");
+                .with_hint("resume the run with a larger `wall_time` in its budget");
             ended.status = StepStatus::Failed;
             // It comes before the steps that were stopped because of it.
             let path = root.path.clone();
@@ -829,7 +829,7 @@ impl Walk {
         path: &HierarchyPath,
         frame: &Frame,
     ) -> Result<Clean<Map<String, serde_json::Value>>, RunError> {
-        let values = frame.to_json().map_err(|error| RunError::Unrecordable {
+        let values = frame.to_json().map_err(|error| SetupError::Unrecordable {
             what: format!("a variable of `{path}`"),
             reason: error.to_string(),
         });

@@ -291,7 +291,7 @@ pub(super) fn save_files(
         .map(|(index, file)| {
             let bytes = BASE64_STANDARD
                 .decode(&file.base64)
-                .map_err(|error| NodeError::from_error("model_answer", &error))?;
+                .map_err(|error| NodeError::from_error("model_answer", &error).with_fall_back())?;
             let mut told = json!({
                 "media_type": file.media_type,
                 "len": bytes.len(),

@@ -32,26 +32,6 @@ const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
 /// The number of times that a model is asked again with the results of tools.
 const TOOL_ROUNDS: u32 = 10;
 
-/// Codes of failures after which the next model is asked: those that are a matter of the model or its provider.
-const OF_THE_MODEL: &[&str] = &[
-    "unknown_model",
-    "unknown_provider",
-    "no_credentials",
-    "rate_limited",
-    "model_status",
-    "model_redirect",
-    "model_connection",
-    "model_timeout",
-    "model_answer",
-    "model_request",
-    "content_filter",
-];
-
-/// Whether another model may be asked instead.
-pub(super) fn is_of_the_model(error: &NodeError) -> bool {
-    OF_THE_MODEL.contains(&error.info.code.as_str())
-}
-
 /// The times of calls. That the settings hold numbers of seconds has been checked.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pauses {
@@ -166,6 +146,7 @@ impl<'a> Conversation<'a> {
         NodeError::new("content_filter", message)
             .with_hint("change what is asked, or name another model in `models`")
             .with_partial(partial)
+            .with_fall_back()
             .permanent()
     }
 
@@ -247,7 +228,7 @@ impl<'a> Conversation<'a> {
                 Err(error) => error,
             };
             self.usage += failed.partial.usage;
-            if !(failed.retryable && is_of_the_model(&failed)) {
+            if !(failed.retryable && failed.may_fall_back) {
                 return Err(failed);
             }
             if failed.retry_after.is_some_and(|pause| pause > longest) {

@@ -213,7 +213,7 @@ impl BoundStep for ModelCall {
             let conversation = Conversation::begin(self, client, model, spent, cx)?;
             match conversation.run().await {
                 Ok(output) => return Ok(output),
-                Err(error) if call::is_of_the_model(&error) => failed = error,
+                Err(error) if error.may_fall_back => failed = error,
                 Err(error) => return Err(error),
             }
         }

@@ -599,7 +599,7 @@ fn with_git_hint(error: NodeError) -> NodeError {
     match error.info.hint {
         Some(_) => error,
         None => error.with_hint(
-            "the files are changed, and only git was not told of them: once its reason is gone, `dhenara resume` does that",
+            "the files are changed, and only the commit is missing: once its reason is gone, resume the run to make it",
         ),
     }
 }

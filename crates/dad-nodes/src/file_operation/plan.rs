@@ -706,7 +706,7 @@ fn conflict(names: &str, made: usize, of: usize) -> NodeError {
     NodeError::new("conflict", message)
         .with_hint(
             "what was meant stands in `file_changes/` of the step: bring the file to its content from before or after \
-             and go on by `dhenara resume RUN`, or settle the step by `dhenara resume RUN --skip STEP`",
+             and resume the run, or skip the step when the run is resumed",
         )
         .permanent()
 }

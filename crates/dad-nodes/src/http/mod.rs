@@ -383,7 +383,7 @@ fn unbounded_value(url: &str) -> NodeError {
 fn offline() -> NodeError {
     let message = "no server is asked in this run, and no recorded answers were given to it";
     NodeError::new("offline", message)
-        .with_hint("replay a run that has the answer, or run without `--replay` and cassettes")
+        .with_hint("replay a run that has the answer, or run without recorded answers")
         .permanent()
 }
 

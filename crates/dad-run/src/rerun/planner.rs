@@ -4,7 +4,7 @@ use dad_core::{HierarchyPath, RunId, Usage};
 use dad_definition::{Component, Content, NodeElement, Program, ProgramElement};
 use dad_events::Origin;
 
-use crate::error::RunError;
+use crate::error::SetupError;
 use crate::journal::reason::Reason;
 use crate::journal::step_committed::StepCommitted;
 use crate::rerun::decide::{Asked, Facts, Fit, Kind, Known, Verdict, decide};
@@ -96,14 +96,14 @@ pub trait Recorded {
 /// Which branches and iterations lie before it is what the parent run decided.
 ///
 /// # Errors
-/// [`RunError::NothingToReuse`] for the first step or decision before the entry point that has no result to take, and
+/// [`SetupError::NothingToReuse`] for the first step or decision before the entry point that has no result to take, and
 /// for an entry point in an iteration that there was not.
 pub fn plan_from_entry_point(
     program: &Program,
     entry: &EntryPoint,
     parent: &RunId,
     recorded: &dyn Recorded,
-) -> Result<Vec<PlannedStep>, RunError> {
+) -> Result<Vec<PlannedStep>, SetupError> {
     let mut planner = Planner {
         undecided: Vec::new(),
         entry,
@@ -127,7 +127,12 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     /// Plans a component; `path` is its place in the run, without the iterations that are not known yet.
-    fn component(&mut self, component: &Component, path: &HierarchyPath, side: Side) -> Result<(), RunError> {
+    fn component(
+        &mut self,
+        component: &Component,
+        path: &HierarchyPath,
+        side: Side,
+    ) -> Result<(), SetupError> {
         match &component.content {
             Content::Sequence { elements, finally } => self.list(elements.iter().chain(finally), path, side),
             Content::Parallel { elements } => self.list(elements, path, side),
@@ -191,7 +196,7 @@ impl Planner<'_> {
         path: &HierarchyPath,
         side: Side,
         count: Option<u64>,
-    ) -> Result<(), RunError> {
+    ) -> Result<(), SetupError> {
         if !matches!(side, Side::Before | Side::Around) {
             return self.later(body, path, side);
         }
@@ -215,7 +220,7 @@ impl Planner<'_> {
     }
 
     /// Iterations of which it is decided when the re-run is there how many there are.
-    fn later(&mut self, body: &[ProgramElement], path: &HierarchyPath, side: Side) -> Result<(), RunError> {
+    fn later(&mut self, body: &[ProgramElement], path: &HierarchyPath, side: Side) -> Result<(), SetupError> {
         self.undecided.push(path.clone());
         let planned = self.list(body, path, side);
         self.undecided.pop();
@@ -227,7 +232,7 @@ impl Planner<'_> {
         elements: impl IntoIterator<Item = &'e ProgramElement>,
         path: &HierarchyPath,
         side: Side,
-    ) -> Result<(), RunError> {
+    ) -> Result<(), SetupError> {
         let passed = &mut false;
         for element in elements {
             let path = path.child(element.id());
@@ -241,7 +246,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn step(&mut self, node: &NodeElement, path: HierarchyPath, side: Side) -> Result<(), RunError> {
+    fn step(&mut self, node: &NodeElement, path: HierarchyPath, side: Side) -> Result<(), SetupError> {
         let step = self.recorded.step(&path);
         let facts = Facts {
             side,
@@ -278,30 +283,30 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn not_reached(&self, reason: String) -> RunError {
+    fn not_reached(&self, reason: String) -> SetupError {
         if self.entry.alone {
             return self.step_not_reached(reason);
         }
-        RunError::EntryPointNotReached {
+        SetupError::EntryPointNotReached {
             path: self.entry.path.clone(),
             reason,
             run: self.parent.to_string(),
         }
     }
 
-    fn step_not_reached(&self, reason: String) -> RunError {
-        RunError::StepNotReached {
+    fn step_not_reached(&self, reason: String) -> SetupError {
+        SetupError::StepNotReached {
             path: self.entry.path.clone(),
             reason,
             run: self.parent.to_string(),
         }
     }
 
-    fn nothing(&self, path: &HierarchyPath, state: &str) -> RunError {
+    fn nothing(&self, path: &HierarchyPath, state: &str) -> SetupError {
         if self.entry.alone {
             return self.step_not_reached(format!("`{path}` {state}"));
         }
-        RunError::NothingToReuse {
+        SetupError::NothingToReuse {
             path: path.clone(),
             state: state.to_owned(),
             run: self.parent.to_string(),
