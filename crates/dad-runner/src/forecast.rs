@@ -19,13 +19,13 @@ use dad_run::{
 use dad_template::Value;
 use serde_json::Map;
 
-use crate::evaluate::Evaluator;
-use crate::fingerprint::{Fingerprinted, fitting};
-use crate::input::Asker;
-use crate::node::BindContext;
-use crate::registry::NodeRegistry;
-use crate::scope::{Evidence, Frame, ResultCache, read_name};
-use crate::subject::{AskedIn, Subjects};
+use crate::ask::input::Asker;
+use crate::ask::subject::{AskedIn, Subjects};
+use crate::node::registry::NodeRegistry;
+use crate::node::traits::BindContext;
+use crate::render::evaluate::Evaluator;
+use crate::render::scope::{Evidence, Frame, ResultCache, read_name};
+use crate::step::fingerprint::{Fingerprinted, fitting};
 
 /// No more steps are rendered; those behind are decided when the re-run is there.
 const MOST_STEPS: usize = 1000;

@@ -12,9 +12,9 @@ use dad_run::{ActiveRun, RunContext, RunEnd, RunError, RunHandle, SealedRun, Tot
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::flow::component::{Walk, WalkEnded};
 use crate::forecast::forecast;
-use crate::registry::NodeRegistry;
-use crate::walk::{Walk, WalkEnded};
+use crate::node::registry::NodeRegistry;
 
 /// Executes an agent.
 pub type AgentRunner = Runner<AgentDefinition>;

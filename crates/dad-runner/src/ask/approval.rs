@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::asking::{Asking, Heard};
-use crate::input::{Asker, record_edited};
-use crate::waiting::BusyStep;
-use crate::walk::Walk;
+use crate::ask::input::{Asker, record_edited};
+use crate::ask::request::{Asking, Heard};
+use crate::concurrency::active::BusyStep;
+use crate::flow::component::Walk;
 
 /// What is to be agreed to.
 pub(crate) struct Intent<'a> {

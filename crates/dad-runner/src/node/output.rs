@@ -7,7 +7,7 @@ use dad_core::{Clean, Redactor, Usage};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::node_error::NodeError;
+use crate::node::error::NodeError;
 
 /// What a node returns.
 #[derive(Clone, Debug, Default)]

@@ -16,7 +16,7 @@ use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::waiting::Busy;
+use crate::concurrency::active::Busy;
 
 /// How many elements of `parallel` may execute at the same time.
 pub(crate) const MOST_PARALLEL: usize = 64;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use dad_core::{HierarchyPath, OnError, StepStatus};
 use tokio_util::sync::CancellationToken;
 
-use crate::room::Branch;
-use crate::walk::{Inside, Walk};
+use crate::concurrency::room::Branch;
+use crate::flow::component::{Inside, Walk};
 
 /// The time limit of an element of `finally` that has none of its own.
 const FINALLY_LIMIT: Duration = Duration::from_mins(10);

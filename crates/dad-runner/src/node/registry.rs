@@ -12,12 +12,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::callback::CallbackNode;
-use crate::context::NodeContext;
-use crate::erased::{ErasedNode, node_type_info};
-use crate::node::{BindContext, Bound, Node, Start, World};
-use crate::node_error::NodeError;
-use crate::settings::{check_names, schema};
+use crate::node::callback::CallbackNode;
+use crate::node::context::NodeContext;
+use crate::node::erased::{ErasedNode, node_type_info};
+use crate::node::error::NodeError;
+use crate::node::settings::{check_names, schema};
+use crate::node::traits::{BindContext, Bound, Node, Start, World};
 
 /// The nodes that definitions may use, by the names of their types.
 #[derive(Clone, Default)]

@@ -13,9 +13,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::context::NodeContext;
-use crate::node_error::NodeError;
-use crate::output::NodeOutput;
+use crate::node::context::NodeContext;
+use crate::node::error::NodeError;
+use crate::node::output::NodeOutput;
 
 /// A type of leaf that definitions may use. Open for implementation; methods added later have default bodies.
 ///

@@ -6,11 +6,11 @@ use dad_run::RunHandle;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::context::NodeContext;
-use crate::node::{BindContext, Bound, BoundStep, Node, Preview, Start, World};
-use crate::node_error::NodeError;
-use crate::output::NodeOutput;
-use crate::settings::{check_given, input_of, problems, schema, settings_of, unrendered};
+use crate::node::context::NodeContext;
+use crate::node::error::NodeError;
+use crate::node::output::NodeOutput;
+use crate::node::settings::{check_given, input_of, problems, schema, settings_of, unrendered};
+use crate::node::traits::{BindContext, Bound, BoundStep, Node, Preview, Start, World};
 
 /// A [`Node`] of any type.
 pub(crate) trait ErasedNode: Send + Sync {

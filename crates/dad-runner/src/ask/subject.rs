@@ -10,9 +10,9 @@ use dad_run::{About, Normaliser, Subject};
 use dad_template::{PathSegment, Reference, ReferenceKind, Scope, Template};
 use serde_json::{Map, Value, json};
 
-use crate::evaluate::Evaluator;
-use crate::input::{Asker, open_variables};
-use crate::scope::{Frame, Place, PlaceScope};
+use crate::ask::input::{Asker, open_variables};
+use crate::render::evaluate::Evaluator;
+use crate::render::scope::{Frame, Place, PlaceScope};
 
 /// What a question is asked with: the same whether the run is driven or only looked at.
 #[derive(Clone, Copy)]

@@ -7,8 +7,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::common::without_common;
-use crate::node::Node;
+use crate::node::common_settings::without_common;
+use crate::node::traits::Node;
 
 /// The field of every input that changes settings.
 const OVERRIDE: &str = "settings_override";

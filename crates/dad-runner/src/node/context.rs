@@ -16,14 +16,14 @@ use tokio_util::sync::WaitForCancellationFuture;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
-use crate::approval::{Agreement, Approval, CleanCall, Intent, WantedCall};
-use crate::blocking::{Stop, run_blocking};
-use crate::limits::{Guard, Life};
-use crate::memo::Memo;
-use crate::node::Preview;
-use crate::node_error::NodeError;
-use crate::output::NodeOutput;
-use crate::walk::Walk;
+use crate::ask::approval::{Agreement, Approval, CleanCall, Intent, WantedCall};
+use crate::flow::component::Walk;
+use crate::node::blocking::{Stop, run_blocking};
+use crate::node::error::NodeError;
+use crate::node::lifetime::{Guard, Life};
+use crate::node::memo::Memo;
+use crate::node::output::NodeOutput;
+use crate::node::traits::Preview;
 
 /// What a node has beside its settings and input. Cheap to clone: clones are the same step.
 #[derive(Clone)]

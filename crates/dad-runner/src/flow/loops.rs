@@ -9,10 +9,10 @@ use dad_run::driver::{Items, LoopStart};
 use dad_run::{EntryPoint, RangeBounds, RunError, RunView, Side};
 use dad_template::{Range, Value};
 
-use crate::evaluate::{Over, OverItems};
-use crate::room::Branch;
-use crate::scope::Frame;
-use crate::walk::{Ended, Facts, Inside, Walk, unsupported};
+use crate::concurrency::room::Branch;
+use crate::flow::component::{Ended, Facts, Inside, Walk, unsupported};
+use crate::render::evaluate::{Over, OverItems};
+use crate::render::scope::Frame;
 
 impl Walk {
     /// The branch that the statement chooses.

@@ -7,7 +7,7 @@ use dad_run::driver::{RunDriver, StagedStep};
 use dad_run::layout::MEMO;
 use dad_run::{MemoLine, RunError};
 
-use crate::node_error::NodeError;
+use crate::node::error::NodeError;
 
 /// The memos of one attempt of a step.
 #[derive(Debug)]

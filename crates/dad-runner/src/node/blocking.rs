@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::Span;
 
-use crate::node_error::NodeError;
+use crate::node::error::NodeError;
 
 /// Whether work is to stop.
 #[derive(Clone, Debug, Default)]

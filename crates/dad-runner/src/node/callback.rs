@@ -11,12 +11,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::context::NodeContext;
-use crate::erased::ErasedNode;
-use crate::node::{BindContext, Bound, BoundStep, Start, World};
-use crate::node_error::NodeError;
-use crate::output::NodeOutput;
-use crate::settings::read;
+use crate::node::context::NodeContext;
+use crate::node::erased::ErasedNode;
+use crate::node::error::NodeError;
+use crate::node::output::NodeOutput;
+use crate::node::settings::read;
+use crate::node::traits::{BindContext, Bound, BoundStep, Start, World};
 
 /// A function that can be called as a step.
 pub(crate) struct CallbackNode<A, F> {

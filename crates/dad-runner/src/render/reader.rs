@@ -6,7 +6,7 @@ use dad_events::ReadRun;
 use dad_run::ResultReader;
 use serde_json::Value;
 
-use crate::scope::ResultCache;
+use crate::render::scope::ResultCache;
 
 /// What listeners and nodes read of a run, by the names that templates use. It holds nothing of the run's driver, so that
 /// an event that is kept does not keep the run.

@@ -12,7 +12,7 @@ use dad_run::driver::{Items, LoopStart};
 use dad_template::{Limits, Range, Value};
 use serde_json::{Map, Value as Json};
 
-use crate::scope::{Evidence, Frame, Place, PlaceScope, ResultCache};
+use crate::render::scope::{Evidence, Frame, Place, PlaceScope, ResultCache};
 
 /// What a loop goes over.
 pub(crate) struct Over {

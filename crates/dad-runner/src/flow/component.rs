@@ -15,18 +15,18 @@ use dad_template::Limits;
 use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::approval::{Approval, Intent};
-use crate::effects::Effects;
-use crate::evaluate::Evaluator;
-use crate::input::{Asker, AskingPlace, Input, input};
-use crate::reader::Reader;
-use crate::registry::NodeRegistry;
-use crate::road::take_step;
-use crate::room::{Branch, Branches, MOST_PARALLEL, Room};
-use crate::scope::{Frame, ResultCache};
-use crate::stops::{Phase, Stops, absorbs};
-use crate::subject::{AskedIn, Subjects};
-use crate::waiting::Busy;
+use crate::ask::approval::{Approval, Intent};
+use crate::ask::input::{Asker, AskingPlace, Input, input};
+use crate::ask::subject::{AskedIn, Subjects};
+use crate::concurrency::active::Busy;
+use crate::concurrency::room::{Branch, Branches, MOST_PARALLEL, Room};
+use crate::node::registry::NodeRegistry;
+use crate::render::evaluate::Evaluator;
+use crate::render::reader::Reader;
+use crate::render::scope::{Frame, ResultCache};
+use crate::step::effects::Effects;
+use crate::step::pipeline::take_step;
+use crate::step::stop::{Phase, Stops, absorbs};
 
 /// What all steps of one run share.
 pub(crate) struct Walk {

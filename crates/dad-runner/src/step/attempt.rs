@@ -12,13 +12,13 @@ use futures_util::FutureExt;
 use serde_json::Value;
 use tracing::Instrument;
 
-use crate::common::{outcome_text, pause_after, pause_before};
-use crate::context::NodeContext;
-use crate::limits::{CANCELLED, LONGEST_STOP, Life, within_limits};
-use crate::node::{BoundStep, World};
-use crate::node_error::NodeError;
-use crate::output::{CleanOutput, recordable};
-use crate::road::{Decided, Step};
+use crate::node::common_settings::{outcome_text, pause_after, pause_before};
+use crate::node::context::NodeContext;
+use crate::node::error::NodeError;
+use crate::node::lifetime::{CANCELLED, LONGEST_STOP, Life, within_limits};
+use crate::node::output::{CleanOutput, recordable};
+use crate::node::traits::{BoundStep, World};
+use crate::step::pipeline::{Decided, Step};
 
 /// How one attempt ended.
 pub(crate) struct Attempt {

@@ -10,9 +10,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::node_error::NodeError;
-use crate::output::NodeOutput;
-use crate::room::Room;
+use crate::concurrency::room::Room;
+use crate::node::error::NodeError;
+use crate::node::output::NodeOutput;
 
 /// How long a node that listens for a stop may take to return.
 const GRACE: Duration = Duration::from_secs(10);

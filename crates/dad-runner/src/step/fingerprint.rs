@@ -5,8 +5,8 @@ use dad_definition::NodeElement;
 use dad_run::{Fit, Normaliser, RunView, StepCommitted};
 use serde_json::{Value, json};
 
-use crate::evaluate::Rendered;
-use crate::node::{BoundStep, World};
+use crate::node::traits::{BoundStep, World};
+use crate::render::evaluate::Rendered;
 
 /// All that decides what a step does.
 #[derive(Clone, Copy)]

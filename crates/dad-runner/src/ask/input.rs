@@ -14,11 +14,11 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::asking::{Asking, Heard};
-use crate::scope::Frame;
-use crate::subject::AskedIn;
-use crate::waiting::BusyStep;
-use crate::walk::Walk;
+use crate::ask::request::{Asking, Heard};
+use crate::ask::subject::AskedIn;
+use crate::concurrency::active::BusyStep;
+use crate::flow::component::Walk;
+use crate::render::scope::Frame;
 
 /// What asking for an input came to.
 pub(crate) enum Input {

@@ -19,19 +19,19 @@ use dad_run::{
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::approval::{Agreement, Approval, Intent};
-use crate::attempts::{Attempt, Executed, Execution, FailureKind};
-use crate::erased::ErasedNode;
-use crate::evaluate::Rendered;
-use crate::fingerprint::{Fingerprinted, fitting};
-use crate::input::{Asker, AskingPlace, Input, carry_input, input};
-use crate::limits::CANCELLED;
-use crate::node::{BindContext, Bound, BoundStep, Preview, ReadSet, World};
-use crate::node_error::{MOST_ASKED, NodeError};
-use crate::output::CleanOutput;
-use crate::room::Room;
-use crate::stops::absorbs;
-use crate::walk::{Ended, Inside, Walk};
+use crate::ask::approval::{Agreement, Approval, Intent};
+use crate::ask::input::{Asker, AskingPlace, Input, carry_input, input};
+use crate::concurrency::room::Room;
+use crate::flow::component::{Ended, Inside, Walk};
+use crate::node::erased::ErasedNode;
+use crate::node::error::{MOST_ASKED, NodeError};
+use crate::node::lifetime::CANCELLED;
+use crate::node::output::CleanOutput;
+use crate::node::traits::{BindContext, Bound, BoundStep, Preview, ReadSet, World};
+use crate::render::evaluate::Rendered;
+use crate::step::attempt::{Attempt, Executed, Execution, FailureKind};
+use crate::step::fingerprint::{Fingerprinted, fitting};
+use crate::step::stop::absorbs;
 
 /// What was decided about a step, and why.
 pub(crate) struct Decided<'a> {

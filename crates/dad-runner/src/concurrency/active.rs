@@ -12,7 +12,7 @@ use dad_run::driver::RunDriver;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::room::Room;
+use crate::concurrency::room::Room;
 
 /// How many steps are on their way without waiting for an answer.
 #[derive(Debug, Default)]

@@ -7,8 +7,8 @@ use dad_template::{Reference, ReferenceKind, Value};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
-use crate::evaluate::{Evaluator, Over};
-use crate::scope::{Frame, ResultCache, read_name};
+use crate::render::evaluate::{Evaluator, Over};
+use crate::render::scope::{Frame, ResultCache, read_name};
 
 /// A step as it would be executed, and where the values in its settings come from.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -9,7 +9,7 @@ use dad_core::{Budget, ErrorInfo};
 use dad_fs::FsError;
 use dad_run::{BudgetExceeded, RunError};
 
-use crate::output::NodeOutput;
+use crate::node::output::NodeOutput;
 
 /// How often a person is asked about something whose effects change before it can execute.
 pub const MOST_ASKED: u32 = 3;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::waiting::BusyStep;
+use crate::concurrency::active::BusyStep;
 
 /// Who answers for a handler, as records say.
 const HANDLER: &str = "event handler";

@@ -1,0 +1,4 @@
+//! Steps that execute at the same time: their places, file descriptors and waiting.
+
+pub(crate) mod active;
+pub(crate) mod room;

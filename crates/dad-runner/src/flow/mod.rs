@@ -1,0 +1,4 @@
+//! Components: sequences, parallel elements, conditionals and loops.
+
+pub(crate) mod component;
+pub(crate) mod loops;
