@@ -28,10 +28,11 @@ use crate::journal::values::store_value;
 use crate::layout::{DOT_RUN, DOT_TRACE, PLAN, RUNS, STAGE, STATIC_INPUTS, STATIC_INPUTS_FILE};
 use crate::lease::{self, Lease};
 use crate::masking::copy_files;
+use crate::order::EntryPoint;
 use crate::origin_key::OriginKey;
 use crate::original::OriginalRun;
 use crate::plan::{
-    Decision, EntryPoint, PlannedAnswer, PlannedStep, RerunPlan, distinct_places, plan_by_fingerprint,
+    Decision, PlannedAnswer, PlannedStep, RerunPlan, distinct_places, plan_by_fingerprint,
     plan_from_entry_point,
 };
 use crate::preview::RunPreview;

@@ -50,6 +50,7 @@ mod machine;
 mod masking;
 mod memo;
 mod normalise;
+mod order;
 mod origin;
 mod origin_key;
 mod original;
@@ -62,6 +63,7 @@ mod reader;
 mod recorded;
 mod repair;
 mod replay;
+mod requests;
 mod resources;
 mod resume;
 mod retention;
@@ -86,7 +88,9 @@ pub use clock::{Clock, SystemClock};
 pub use context::{Dirs, PreparedRun, RunContext, missing_variable};
 pub use dad_events::QuestionKind;
 pub use dad_fs::{Durability, Share};
-pub use decide::{Asked, Facts, Fit, Kind, Known, Reason, Verdict, decide, is_result};
+pub use decide::{
+    FingerprintMatch, PreviousResult, Purity, Reason, Requested, ReuseInputs, Verdict, decide, is_result,
+};
 pub use descriptors::{DescriptorPermit, Descriptors};
 pub use edit::Edit;
 pub use end::RunEnd;
@@ -105,12 +109,13 @@ pub use journal::text::{RecordSource, RecordText, RecordedError};
 pub use machine::{TOKEN_VARIABLE, process_start_time};
 pub use memo::MemoLine;
 pub use normalise::Normaliser;
+pub use order::{Child, EntryPoint, EntryRelation, Part, RunOrder};
 pub use origin::{EndedProcess, LeftProcess, Origin};
 pub use origin_key::OriginKey;
 pub use original::{OriginalElement, OriginalRun};
 pub use plan::{
-    Decision, EntryPoint, PlannedAnswer, PlannedStep, Recorded, RerunPlan, RunPlace, Side, origin_of,
-    plan_by_fingerprint, plan_from_entry_point,
+    Decision, PlannedAnswer, PlannedStep, Recorded, RerunPlan, RunPlace, origin_of, plan_by_fingerprint,
+    plan_from_entry_point,
 };
 pub use preview::RunPreview;
 pub use project::{ProjectTrust, find_project_root, find_project_root_from, foreign_owner};
@@ -119,6 +124,7 @@ pub use question::{Answer, Question};
 pub use reader::ResultReader;
 pub use recorded::{DefinitionChanges, RecordedDefinition};
 pub use repair::{Repair, RepairDecision, UncertainStep};
+pub use requests::RerunRequests;
 pub use resources::Resources;
 pub use resume::Settled;
 pub use retention::{

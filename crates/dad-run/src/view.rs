@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::decide::{Fit, is_result};
+use crate::decide::{FingerprintMatch, is_result};
 use crate::error::RunError;
 use crate::files::{RunFiles, in_dot_run};
 use crate::journal::file::{JournalEnd, Tail, read_journal};
@@ -265,7 +265,7 @@ impl RunView {
         path: &HierarchyPath,
         fingerprint: Fingerprint,
         on_error: OnError,
-    ) -> (Option<&StepCommitted>, Fit) {
+    ) -> (Option<&StepCommitted>, FingerprintMatch) {
         let is_result = |step: &&StepCommitted| is_result(step, on_error);
         // What was settled by hand others go on from, but it did nothing that could fit.
         let own = self
@@ -275,11 +275,11 @@ impl RunView {
             .filter(is_result)
             .is_some_and(|step| step.fingerprint == Some(fingerprint))
         {
-            return (own, Fit::Same);
+            return (own, FingerprintMatch::Same);
         }
         match self.in_another_iteration(path, fingerprint).filter(is_result) {
-            Some(other) => (Some(other), Fit::OtherIteration),
-            None => (own, Fit::Differs),
+            Some(other) => (Some(other), FingerprintMatch::OtherIteration),
+            None => (own, FingerprintMatch::Differs),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The road of a step: nodes, their registry, and the runners of agents and flows.
+//! The pipeline of a step: nodes, their registry, and the runners of agents and flows.
 //!
 //! A [`Node`] is a type of leaf; it binds settings and input to a [`BoundStep`], which does the work. [`NodeRegistry`] knows
 //! nodes by the names definitions use, and functions. The runners, [`AgentRunner`] and [`FlowRunner`], take a definition
@@ -14,6 +14,9 @@
 //!
 //! let registry = NodeRegistry::new().callback("greet", greet);
 //! ```
+//!
+//! The source stands on floors, and no file imports from a higher one:
+//! `render` < `concurrency` < `session` < `ask` < `node` < `step` < `flow` < `forecast` < `report` < `error` < `runner`.
 
 mod ask;
 mod concurrency;
@@ -22,7 +25,9 @@ mod flow;
 mod forecast;
 mod node;
 mod render;
+mod report;
 mod runner;
+mod session;
 mod step;
 
 pub use ask::approval::{Agreement, WantedCall};
@@ -31,10 +36,11 @@ pub use forecast::forecast;
 pub use node::blocking::{Stop, look};
 pub use node::context::NodeContext;
 pub use node::erased::node_type_info;
-pub use node::error::{AsError, MOST_ASKED, NodeError};
+pub use node::error::{AsError, MAX_APPROVALS, NodeError};
 pub use node::lifetime::Guard;
 pub use node::output::NodeOutput;
 pub use node::registry::NodeRegistry;
-pub use node::traits::{BindContext, Bound, BoundStep, Node, Preview, ReadSet, Start, World};
+pub use node::traits::{BindContext, Bound, BoundStep, Node, Preview, ReadSet, RunSetup, World};
 pub use render::preview::{RenderedStep, ValueOrigin, render_step};
-pub use runner::{AgentRunner, FlowRunner, RunReport, Runner};
+pub use report::RunReport;
+pub use runner::{AgentRunner, FlowRunner, Runner};

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use dad_run::RunHandle;
 use dad_run::layout::{DOT_RUN, DOT_TRACE};
-use dad_runner::{NodeContext, NodeError, Start};
+use dad_runner::{NodeContext, NodeError, RunSetup};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -251,9 +251,9 @@ impl Around {
 /// Refuses to start a run whose commands could not be executed as they are to be.
 pub(crate) fn check_start<'a>(
     wanted: impl Iterator<Item = Option<&'a Sandbox>>,
-    start: &Start<'_>,
+    setup: &RunSetup<'_>,
 ) -> Result<(), NodeError> {
-    let policy = start.resources.get::<SandboxPolicy>().unwrap_or_default();
+    let policy = setup.resources.get::<SandboxPolicy>().unwrap_or_default();
     for wanted in wanted {
         match policy.confinement(wanted) {
             Confinement::Unwanted => {}

@@ -11,44 +11,45 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::ask::input::{Asker, record_edited};
-use crate::ask::request::{Asking, Heard};
-use crate::concurrency::active::BusyStep;
-use crate::flow::component::Walk;
+use crate::ask::asker::Asker;
+use crate::ask::input::record_edited;
+use crate::ask::request::{AskOutcome, AskRequest, ReceivedAnswer};
+use crate::concurrency::active::ActiveStep;
+use crate::session::Session;
 
-/// What is to be agreed to.
+/// An action that needs approval.
 pub(crate) struct Intent<'a> {
-    /// Whose input may be changed; `None` if there is none to change.
+    /// The step or component whose input the answer may change; `None` if there is no input to change.
     pub(crate) asker: Option<Asker<'a>>,
     pub(crate) path: &'a HierarchyPath,
-    /// What its input is asked about; none if it is not asked for.
+    /// The subject of the question for its input; `None` if its input is not asked for.
     pub(crate) subject: Option<Subject>,
     /// The type of the node; `None` for a component.
     pub(crate) node_type: Option<&'a NodeType>,
     /// Settings or variables, rendered.
     pub(crate) settings: Clean<Value>,
-    /// What it would do, for people.
+    /// The preview of its effects, for people.
     pub(crate) preview: Clean<String>,
-    /// The call of a tool that a model wants, if that is what it is about.
+    /// The tool call that a model requests, if that is the action.
     pub(crate) call: Option<CleanCall<'a>>,
-    /// Digest of what is shown, which the agreement holds for.
+    /// The digest of the facts that are shown; the agreement holds for them only.
     pub(crate) facts: Digest,
 }
 
-/// A call of a tool that a model wants.
+/// A tool call that a model requests.
 #[derive(Clone, Copy, Debug)]
 pub struct WantedCall<'a> {
     /// The name of the tool.
     pub tool: &'a str,
-    /// What the model gives.
+    /// The arguments that the model gives.
     pub arguments: &'a Value,
     /// The type of the node behind the tool, else the name of the callback.
     pub node: &'a NodeType,
-    /// The settings of that node, with what the definition fixed.
+    /// The settings of that node, with those that the definition fixes.
     pub settings: &'a Value,
 }
 
-/// The same without secrets.
+/// The same call without secrets.
 pub(crate) struct CleanCall<'a> {
     tool: &'a str,
     arguments: Clean<Value>,
@@ -66,7 +67,7 @@ impl<'a> CleanCall<'a> {
         }
     }
 
-    /// As questions show it.
+    /// The call as questions show it.
     pub(crate) fn shown(&self, redactor: &Redactor) -> Clean<Value> {
         Clean::render(
             json!({ "tool": self.tool, "arguments": self.arguments.get() }),
@@ -74,7 +75,7 @@ impl<'a> CleanCall<'a> {
         )
     }
 
-    /// As rules are about it.
+    /// The call as rules match it.
     pub(crate) fn intended<'i>(&'i self, at: Intended<'i>) -> Intended<'i> {
         Intended {
             tool: Some(self.tool),
@@ -85,36 +86,36 @@ impl<'a> CleanCall<'a> {
     }
 }
 
-/// Who agreed.
+/// The origin of an approval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Agreement {
-    /// A person, or a handler, who was shown what it would do.
+    /// A person or handler to whom the preview was shown.
     Shown,
     /// A rule.
     Rule,
 }
 
-/// What came of asking for an agreement.
+/// The outcome of asking for approval.
 pub(crate) enum Approval {
     /// It may execute.
     Granted(Agreement),
-    /// It is to be worked out again with another input, which is recorded.
+    /// The step or component is rendered again with this input, which is recorded.
     Edited(Clean<Value>),
-    /// It may not.
+    /// It may not execute.
     Denied(ErrorInfo),
-    /// It comes to rest without an answer.
-    Pending(StepStatus),
+    /// The step or component suspends without an answer, with this status.
+    Suspended(StepStatus),
 }
 
 impl Intent<'_> {
     /// Asks until there is an answer, unless a person agreed to the same before the run was resumed.
     pub(crate) async fn approval(
         self,
-        walk: &Walk,
-        busy: &mut BusyStep<'_>,
+        session: &Session,
+        active: &mut ActiveStep<'_>,
         stop: &CancellationToken,
     ) -> Result<Approval, RunError> {
-        let driver = &walk.driver;
+        let driver = &session.driver;
         let ruling = self.ruling(driver);
         if let Some(ruling) = ruling
             .as_ref()
@@ -122,7 +123,7 @@ impl Intent<'_> {
         {
             return self.ruled(driver, ruling);
         }
-        // What a step asks in the midst of its execution is something else than that it may begin.
+        // An approval to begin does not cover a question that the step asks while it executes.
         let may_begin = self.asker.is_some();
         if driver.history().is_some_and(|history| {
             history.is_approved(self.path, self.facts) || (may_begin && history.began_as_approved(self.path))
@@ -136,7 +137,7 @@ impl Intent<'_> {
         let person_asked = Notify::new();
         let handlers = self.ask_handlers(driver, &shown, &person_asked);
         let input = self.check_input(driver);
-        let asking = Asking {
+        let request = AskRequest {
             driver,
             path: self.path,
             kind: QuestionKind::Approval,
@@ -144,17 +145,17 @@ impl Intent<'_> {
             check: &(Box::new(move |answer: &Value| check(&input, answer)) as AnswerCheck),
             stop,
         };
-        let question = |again| self.question(walk, shown.clone(), again);
-        let heard = match asking.hear((handlers, &person_asked), question, busy).await? {
-            Ok(heard) => heard,
-            Err(status) => return Ok(Approval::Pending(status)),
+        let question = |again| self.question(session, shown.clone(), again);
+        let received = match request.send(handlers, &person_asked, question, active).await? {
+            AskOutcome::Answered(received) => received,
+            AskOutcome::Suspended(status) => return Ok(Approval::Suspended(status)),
         };
-        let Heard { by, question, answer } = heard;
+        let ReceivedAnswer { by, question, answer } = received;
         let (source, value) = match answer {
             Answer::Given { source, value } => (source, value),
             Answer::Denied { source, reason } => (source, json!({ "approve": false, "reason": reason })),
         };
-        // By what is known now: it may have taken long.
+        // Secrets may have been added while the answer was awaited.
         let value = Clean::redact(value, &driver.handle().secrets().redactor());
         let parsed = ApprovalAnswer::parse(value.get());
         let for_run = matches!(parsed, Ok(ApprovalAnswer::Yes { for_run: true }));
@@ -175,8 +176,8 @@ impl Intent<'_> {
         Ok(match parsed {
             Ok(ApprovalAnswer::Yes { .. }) => Approval::Granted(Agreement::Shown),
             Ok(ApprovalAnswer::Edited(input)) => {
-                let who = (by, source.as_str());
-                Approval::Edited(record_edited(driver, self.path, who, self.subject, input)?)
+                let edited = record_edited(driver, self.path, by, &source, self.subject, input)?;
+                Approval::Edited(edited)
             }
             Ok(ApprovalAnswer::No(reason)) => {
                 let reason = reason.unwrap_or_else(|| "without a reason".to_owned());
@@ -193,7 +194,7 @@ impl Intent<'_> {
             .flatten()
     }
 
-    /// What rules are about.
+    /// The action as rules match it.
     fn intended<'i>(&'i self, driver: &'i RunDriver) -> Intended<'i> {
         let at = driver.intended(self.path);
         match &self.call {
@@ -206,13 +207,14 @@ impl Intent<'_> {
         }
     }
 
-    /// Records what a rule decides.
+    /// Records the decision of a rule.
     fn ruled(&self, driver: &RunDriver, ruling: &Ruling) -> Result<Approval, RunError> {
         let source = ruling.origin.in_words();
         let is_allowed = ruling.rule.decision == RuleDecision::Allow;
-        let value = match is_allowed {
-            true => json!({ "approve": true }),
-            false => json!({ "approve": false, "reason": source }),
+        let value = if is_allowed {
+            json!({ "approve": true })
+        } else {
+            json!({ "approve": false, "reason": source })
         };
         driver.answered(NewAnswer {
             path: self.path,
@@ -227,9 +229,10 @@ impl Intent<'_> {
             value: &Clean::redact(value, &driver.handle().secrets().redactor()),
             rule: Some(&ruling.rule),
         })?;
-        Ok(match is_allowed {
-            true => Approval::Granted(Agreement::Rule),
-            false => Approval::Denied(ErrorInfo::new("denied", format!("{source} denies it"))),
+        Ok(if is_allowed {
+            Approval::Granted(Agreement::Rule)
+        } else {
+            Approval::Denied(ErrorInfo::new("denied", format!("{source} denies it")))
         })
     }
 
@@ -255,8 +258,8 @@ impl Intent<'_> {
         event.answer()
     }
 
-    fn question(&self, walk: &Walk, shown: Shown, asked_again: Option<AskedAgain>) -> NewQuestion {
-        let asked_in = walk.asked_in();
+    fn question(&self, session: &Session, shown: Shown, asked_again: Option<AskedAgain>) -> NewQuestion {
+        let asked_in = session.asked_in();
         NewQuestion {
             path: self.path.clone(),
             kind: QuestionKind::Approval,

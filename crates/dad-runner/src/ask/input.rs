@@ -1,56 +1,35 @@
-//! What a step or component is given from outside: before the run, by a handler, or by a person who answers later.
-
-use std::sync::Arc;
+//! The input of a step or component: given before the run, by a handler, or by a person who answers later.
 
 use dad_core::{Clean, ErrorInfo, HierarchyPath, StepStatus};
-use dad_definition::{Component, NodeElement, Program};
-use dad_events::{AnswerCheck, ComponentInputRequiredEvent, NodeInputRequiredEvent, Origin, QuestionKind};
+use dad_events::{ComponentInputRequiredEvent, NodeInputRequiredEvent, Origin, QuestionKind};
 use dad_run::driver::{NewAnswer, NewQuestion, RunDriver};
 use dad_run::{
-    Answer, AnsweredBy, AskedAgain, ControlKind, Recalled, RunError, RunView, Shown, Side, Subject,
-    check_component_input,
+    Answer, AnswerWish, AnsweredBy, AskedAgain, ControlKind, EntryRelation, Recalled, RunError, RunView,
+    Shown, Subject,
 };
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::ask::request::{Asking, Heard};
-use crate::ask::subject::AskedIn;
-use crate::concurrency::active::BusyStep;
-use crate::flow::component::Walk;
-use crate::render::scope::Frame;
+use crate::ask::asker::{Asker, AskingPlace, open_variables};
+use crate::ask::request::{AskOutcome, AskRequest, ReceivedAnswer};
+use crate::concurrency::active::ActiveStep;
+use crate::session::Session;
 
-/// What asking for an input came to.
-pub(crate) enum Input {
-    /// This is it, if there is one.
-    Is(Option<Clean<Value>>),
-    /// It is not one.
-    Fails(ErrorInfo),
-    /// Somebody said that there will be none, and why.
+/// The outcome of asking for an input.
+pub(crate) enum InputOutcome {
+    /// The input, if there is one.
+    Given(Option<Clean<Value>>),
+    /// The input does not fit.
+    Invalid(ErrorInfo),
+    /// The user refused to give one, with this reason.
     Denied(String),
-    /// It comes to rest without it.
-    Pending(StepStatus),
+    /// The step suspends without it, with this status.
+    Suspended(StepStatus),
 }
 
-/// Who may need an input.
-#[derive(Clone, Copy)]
-pub(crate) enum Asker<'a> {
-    Node(&'a NodeElement),
-    Component(&'a Component),
-}
-
-/// A step or component that may need an input, and where it stands.
-#[derive(Clone, Copy)]
-pub(crate) struct AskingPlace<'a> {
-    pub(crate) asker: Asker<'a>,
-    pub(crate) path: &'a HierarchyPath,
-    /// The variables around it; the root has none.
-    pub(crate) around: Option<&'a Arc<Frame>>,
-    pub(crate) side: Side,
-}
-
-/// Where an input came from.
-struct Found {
+/// An input, with its source.
+struct ReceivedInput {
     source: String,
     by: AnsweredBy,
     from: Option<Origin>,
@@ -58,7 +37,7 @@ struct Found {
     value: Value,
 }
 
-impl Found {
+impl ReceivedInput {
     fn new(by: AnsweredBy, source: impl Into<String>, value: Value) -> Self {
         Self {
             source: source.into(),
@@ -69,7 +48,8 @@ impl Found {
         }
     }
 
-    fn previous(by: AnsweredBy, (value, origin): (Value, Origin)) -> Self {
+    fn previous(by: AnsweredBy, answer: (Value, Origin)) -> Self {
+        let (value, origin) = answer;
         Self {
             from: Some(origin),
             ..Self::new(by, "previous run", value)
@@ -77,55 +57,60 @@ impl Found {
     }
 }
 
-/// What is known of a question before it is asked.
+/// The facts about a question that are known before it is asked.
 #[derive(Default)]
 struct AboutQuestion {
-    /// What it is about; none of an input that is not asked for.
+    /// Its subject; `None` for an input that is not asked for.
     subject: Option<Subject>,
-    /// The answer of the previous run that does not hold for it.
+    /// The answer of the previous run, which was given to another question and is offered as a proposal.
     offered: Option<Value>,
     asked_again: Option<AskedAgain>,
 }
 
-/// What was given, as it is recorded.
+/// An input as it is recorded.
 struct NewInput {
-    found: Found,
+    found: ReceivedInput,
     about: AboutQuestion,
 }
 
 /// The input of a step or component, recorded: given before the run, else, if it asks, the previous run's answer to the same
 /// question, else a handler's, else that of a person outside.
 pub(crate) async fn input(
-    walk: &Walk,
+    session: &Session,
     place: AskingPlace<'_>,
-    busy: &mut BusyStep<'_>,
+    active: &mut ActiveStep<'_>,
     stop: &CancellationToken,
-) -> Result<Input, RunError> {
+) -> Result<InputOutcome, RunError> {
     let AskingPlace {
-        asker, path, side, ..
+        asker,
+        path,
+        relation,
+        ..
     } = place;
-    let driver = &walk.driver;
+    let driver = &session.driver;
     // Answered before the run was resumed: asked once, recorded once.
     let answered = driver.history().map(|history| history.input(path)).transpose()?;
     if let Some(value) = answered.flatten() {
-        return Ok(Input::Is(Some(Clean::from_store(value))));
+        return Ok(InputOutcome::Given(Some(Clean::from_store(value))));
     }
-    let asks = asker.asks(&walk.asked_in());
-    let subject = asks.then(|| walk.subjects().of(asker, path, place.around));
-    let input = match known_before(walk, place, subject)? {
-        Known::Found(input) => input,
-        Known::Unfit(error) => return Ok(Input::Fails(error)),
-        // For what is only taken over nobody is asked.
-        Known::Nothing(_) if side == Side::Before || !asks => return Ok(Input::Is(None)),
-        Known::Nothing(about) => match ask(walk, (asker, path), &about, busy, stop).await? {
-            AskOutcome::Answered(found) => NewInput { found, about },
-            AskOutcome::Ends(input) => return Ok(input),
+    let asks = asker.asks(&session.asked_in());
+    let subject = asks.then(|| session.subjects().of(asker, path, place.around));
+    let input = match known_before(session, place, subject)? {
+        KnownInput::Received(input) => input,
+        KnownInput::Unfit(error) => return Ok(InputOutcome::Invalid(error)),
+        // A result that is only taken over needs no answer.
+        KnownInput::Nothing(_) if relation == EntryRelation::Before || !asks => {
+            return Ok(InputOutcome::Given(None));
+        }
+        KnownInput::Nothing(about) => match ask(session, asker, path, &about, active, stop).await? {
+            InputAsked::Answered(found) => NewInput { found, about },
+            InputAsked::Ended(input) => return Ok(input),
         },
     };
-    Ok(Input::Is(Some(record(driver, path, &input)?)))
+    Ok(InputOutcome::Given(Some(record(driver, path, &input)?)))
 }
 
-/// Records the input of a step whose result is taken over.
+/// Records the input of a step whose result is reused: a re-run of this run looks for it here.
 pub(crate) fn carry_input(driver: &RunDriver, path: &HierarchyPath) -> Result<(), RunError> {
     match driver.handle().parent() {
         Some(parent) => match carried(parent, path)? {
@@ -140,7 +125,7 @@ pub(crate) fn carry_input(driver: &RunDriver, path: &HierarchyPath) -> Result<()
 fn carried(parent: &RunView, path: &HierarchyPath) -> Result<Option<NewInput>, RunError> {
     let answer = parent.answer_of(path)?;
     Ok(answer.map(|answer| NewInput {
-        found: Found::previous(AnsweredBy::PreviousRun, answer),
+        found: ReceivedInput::previous(AnsweredBy::PreviousRun, answer),
         about: AboutQuestion {
             subject: parent.subject(path).cloned(),
             ..AboutQuestion::default()
@@ -148,22 +133,23 @@ fn carried(parent: &RunView, path: &HierarchyPath) -> Result<Option<NewInput>, R
     }))
 }
 
-/// What asking came to.
-enum AskOutcome {
-    Answered(Found),
-    Ends(Input),
+/// The outcome of asking handlers and people.
+enum InputAsked {
+    Answered(ReceivedInput),
+    Ended(InputOutcome),
 }
 
 /// Asks handlers, then the people outside.
 async fn ask(
-    walk: &Walk,
-    (asker, path): (Asker<'_>, &HierarchyPath),
+    session: &Session,
+    asker: Asker<'_>,
+    path: &HierarchyPath,
     about: &AboutQuestion,
-    busy: &mut BusyStep<'_>,
+    active: &mut ActiveStep<'_>,
     stop: &CancellationToken,
-) -> Result<AskOutcome, RunError> {
-    let driver = &walk.driver;
-    let asking = Asking {
+) -> Result<InputAsked, RunError> {
+    let driver = &session.driver;
+    let request = AskRequest {
         driver,
         path,
         kind: QuestionKind::Input,
@@ -172,40 +158,41 @@ async fn ask(
         stop,
     };
     let person_asked = Notify::new();
-    let handlers = asker.ask_handlers(walk, path, about.offered.clone(), &person_asked);
+    let handlers = ask_handlers(session, asker, path, about.offered.clone(), &person_asked);
     let question = |again: Option<AskedAgain>| {
-        let mut question = asker.question(walk, path, about);
+        let mut question = new_question(session, asker, path, about);
         question.asked_again = again.or(question.asked_again);
         question
     };
-    let heard = match asking.hear((handlers, &person_asked), question, busy).await? {
-        Ok(heard) => heard,
-        Err(status) => return Ok(AskOutcome::Ends(Input::Pending(status))),
+    let received = match request.send(handlers, &person_asked, question, active).await? {
+        AskOutcome::Answered(received) => received,
+        AskOutcome::Suspended(status) => return Ok(InputAsked::Ended(InputOutcome::Suspended(status))),
     };
-    let Heard { by, question, answer } = heard;
+    let ReceivedAnswer { by, question, answer } = received;
     Ok(match answer {
         Answer::Denied { source, reason } => {
-            let told = Some(reason.clone().into());
-            driver.control(ControlKind::Fail, Some(path), &source, told)?;
-            AskOutcome::Ends(Input::Denied(reason))
+            let value = Some(reason.clone().into());
+            driver.control(ControlKind::Fail, Some(path), &source, value)?;
+            InputAsked::Ended(InputOutcome::Denied(reason))
         }
-        Answer::Given { source, value } => AskOutcome::Answered(Found {
+        Answer::Given { source, value } => InputAsked::Answered(ReceivedInput {
             question,
-            ..Found::new(by, source, value)
+            ..ReceivedInput::new(by, source, value)
         }),
     })
 }
 
-/// Records the input that a person wanted instead of the one before; of an input that is asked for, `subject` is what about.
+/// Records the input by which a person replaced the one before. `subject` is the subject of its question, if it is asked for.
 pub(crate) fn record_edited(
     driver: &RunDriver,
     path: &HierarchyPath,
-    (by, source): (AnsweredBy, &str),
+    by: AnsweredBy,
+    source: &str,
     subject: Option<Subject>,
     value: Value,
 ) -> Result<Clean<Value>, RunError> {
     let input = NewInput {
-        found: Found::new(by, source, value),
+        found: ReceivedInput::new(by, source, value),
         about: AboutQuestion {
             subject,
             ..AboutQuestion::default()
@@ -233,9 +220,9 @@ fn record(driver: &RunDriver, path: &HierarchyPath, input: &NewInput) -> Result<
     Ok(value)
 }
 
-/// What is known of an input before a person is asked.
-enum Known {
-    Found(NewInput),
+/// The state of an input before a person is asked.
+enum KnownInput {
+    Received(NewInput),
     /// The answer of the previous run has another shape than the one that is asked for now.
     Unfit(ErrorInfo),
     Nothing(AboutQuestion),
@@ -249,187 +236,120 @@ fn unfit(origin: &Origin, reason: &str) -> ErrorInfo {
     ErrorInfo::new("invalid_input", message).with_hint("`--ask PATH` asks again")
 }
 
-/// An input for which nobody has to be asked.
-fn known_before(walk: &Walk, place: AskingPlace<'_>, subject: Option<Subject>) -> Result<Known, RunError> {
+/// The input that needs no question, if there is one.
+fn known_before(
+    session: &Session,
+    place: AskingPlace<'_>,
+    subject: Option<Subject>,
+) -> Result<KnownInput, RunError> {
     let AskingPlace {
-        asker, path, side, ..
+        asker,
+        path,
+        relation,
+        ..
     } = place;
-    let driver = &walk.driver;
+    let driver = &session.driver;
     let nothing = |subject| AboutQuestion {
         subject,
         ..AboutQuestion::default()
     };
-    // What an input gives to the root are variables of the run, and recorded as such.
+    // The input of the root gives variables of the run, and is recorded as those.
     let is_root = asker.is_root(driver.handle().program());
     if let Some(given) = driver.handle().given_input(path).filter(|_| !is_root) {
-        return Ok(Known::Found(NewInput {
-            found: Found::new(AnsweredBy::Given, given.source, given.value),
+        return Ok(KnownInput::Received(NewInput {
+            found: ReceivedInput::new(AnsweredBy::Given, given.source, given.value),
             about: nothing(subject),
         }));
     }
     let is_alone = driver.plan().is_some_and(|plan| plan.alone);
     let Some(parent) = driver.handle().parent().filter(|_| subject.is_some() || is_alone) else {
-        return Ok(Known::Nothing(nothing(subject)));
+        return Ok(KnownInput::Nothing(nothing(subject)));
     };
-    // What is before the entry point stays as it is recorded, and a step alone has the input it had.
-    if side == Side::Before || is_alone {
-        let carried = carried(parent, path)?.filter(|_| !walk.asks_again(path));
-        return Ok(carried.map_or_else(|| Known::Nothing(nothing(subject)), Known::Found));
+    // Before the entry point the record stands, and a step that executes alone has the input it had.
+    if relation == EntryRelation::Before || is_alone {
+        let carried =
+            carried(parent, path)?.filter(|_| session.requests.of_answer(path) != AnswerWish::AskAgain);
+        return Ok(carried.map_or_else(|| KnownInput::Nothing(nothing(subject)), KnownInput::Received));
     }
     let Some(subject) = subject else {
-        return Ok(Known::Nothing(AboutQuestion::default()));
+        return Ok(KnownInput::Nothing(AboutQuestion::default()));
     };
-    Ok(match parent.recall(path, &subject, walk.answer_wish(path)) {
-        // The people who were asked before the run was resumed answer it.
-        Recalled::Answer { .. } if driver.has_asked(path, QuestionKind::Input) => {
-            Known::Nothing(nothing(Some(subject)))
-        }
-        Recalled::Answer { path, by } => match parent.answer_of(&path)? {
-            Some(answer) => match asker.check(driver)(&answer.0) {
-                Ok(()) => Known::Found(NewInput {
-                    found: Found::previous(by, answer),
-                    about: nothing(Some(subject)),
-                }),
-                Err(reason) => Known::Unfit(unfit(&answer.1, &reason)),
+    Ok(
+        match parent.recall(path, &subject, session.requests.of_answer(path)) {
+            // The people who were asked before the run was resumed answer it.
+            Recalled::Answer { .. } if driver.has_asked(path, QuestionKind::Input) => {
+                KnownInput::Nothing(nothing(Some(subject)))
+            }
+            Recalled::Answer { path, by } => match parent.answer_of(&path)? {
+                Some(answer) => match asker.check(driver)(&answer.0) {
+                    Ok(()) => KnownInput::Received(NewInput {
+                        found: ReceivedInput::previous(by, answer),
+                        about: nothing(Some(subject)),
+                    }),
+                    Err(reason) => KnownInput::Unfit(unfit(&answer.1, &reason)),
+                },
+                None => KnownInput::Nothing(nothing(Some(subject))),
             },
-            None => Known::Nothing(nothing(Some(subject))),
+            Recalled::Asks { offered, because } => KnownInput::Nothing(AboutQuestion {
+                subject: Some(subject),
+                offered: offered.map(|path| parent.input(&path)).transpose()?.flatten(),
+                asked_again: because,
+            }),
         },
-        Recalled::Asks { offered, because } => Known::Nothing(AboutQuestion {
-            subject: Some(subject),
-            offered: offered.map(|path| parent.input(&path)).transpose()?.flatten(),
-            asked_again: because,
-        }),
-    })
+    )
 }
 
-impl Asker<'_> {
-    /// Whether it asks if it was given nothing.
-    pub(crate) fn asks(self, asked_in: &AskedIn<'_>) -> bool {
-        match self {
-            Self::Node(node) => node.asks(),
-            Self::Component(component) => component.asks() && !open_variables(component, asked_in).is_empty(),
+async fn ask_handlers(
+    session: &Session,
+    asker: Asker<'_>,
+    path: &HierarchyPath,
+    previous: Option<Value>,
+    person_asked: &Notify,
+) -> Option<Value> {
+    let driver = &session.driver;
+    let identity = driver.handle().identity().clone();
+    let check = asker.check(driver);
+    match asker {
+        Asker::Node(node) => {
+            let step = (path.clone(), node.node_type.clone());
+            let settings = node.unrendered.clone();
+            let event = NodeInputRequiredEvent::new(identity, step, settings, previous, check);
+            driver.bus().ask_telling(&event, person_asked).await;
+            event.answer()
         }
-    }
-
-    fn is_root(self, program: &Program) -> bool {
-        matches!(self, Self::Component(component) if component.path == program.root.path)
-    }
-
-    async fn ask_handlers(
-        self,
-        walk: &Walk,
-        path: &HierarchyPath,
-        previous: Option<Value>,
-        person_asked: &Notify,
-    ) -> Option<Value> {
-        let driver = &walk.driver;
-        let identity = driver.handle().identity().clone();
-        let check = self.check(driver);
-        match self {
-            Self::Node(node) => {
-                let who = (path.clone(), node.node_type.clone());
-                let settings = node.unrendered.clone();
-                let event = NodeInputRequiredEvent::new(identity, who, settings, previous, check);
-                driver.bus().ask_telling(&event, person_asked).await;
-                event.answer()
-            }
-            Self::Component(component) => {
-                let who = (path.clone(), component.kind);
-                let variables = open_variables(component, &walk.asked_in());
-                let event = ComponentInputRequiredEvent::new(identity, who, variables, previous, check);
-                driver.bus().ask_telling(&event, person_asked).await;
-                event.answer()
-            }
-        }
-    }
-
-    /// What people outside are asked, who may answer later and from another process.
-    fn question(self, walk: &Walk, path: &HierarchyPath, about: &AboutQuestion) -> NewQuestion {
-        let asked_in = walk.asked_in();
-        let (node_type, settings) = match self {
-            Self::Node(node) => (Some(node.node_type.clone()), node.unrendered.clone()),
-            Self::Component(component) => (None, open_variables(component, &asked_in).into()),
-        };
-        NewQuestion {
-            path: path.clone(),
-            kind: QuestionKind::Input,
-            node_type,
-            schema: self.schema(&asked_in),
-            settings: Clean::redact(settings, &walk.run.secrets().redactor()),
-            shown: Shown::default(),
-            facts: None,
-            subject: about.subject.clone(),
-            previous_input: about.offered.clone().map(Clean::from_store),
-            asked_again: about.asked_again.clone(),
-            at_prompt: false,
-        }
-    }
-
-    /// JSON Schema of its input.
-    pub(crate) fn schema(self, asked_in: &AskedIn<'_>) -> Value {
-        match self {
-            Self::Node(node) => {
-                let info = asked_in.types.node_type(&node.node_type);
-                info.map(|info| info.input_schema.clone()).unwrap_or_default()
-            }
-            Self::Component(component) => {
-                let variables = open_variables(component, asked_in);
-                let program = asked_in.program;
-                let needed = |name: &&String| self.is_root(program) && program.required().contains(name);
-                let required: Vec<&String> = variables.keys().filter(needed).collect();
-                let properties: Map<String, Value> =
-                    variables.keys().map(|name| (name.clone(), json!({}))).collect();
-                json!({
-                    "type": "object",
-                    "required": ["variables"],
-                    "additionalProperties": false,
-                    "properties": {
-                        "variables": {
-                            "type": "object",
-                            "required": required,
-                            "additionalProperties": false,
-                            "properties": properties,
-                        },
-                    },
-                })
-            }
-        }
-    }
-
-    /// Checks an input of it.
-    pub(crate) fn check(self, driver: &RunDriver) -> AnswerCheck {
-        match self {
-            Self::Node(node) => {
-                let check = driver
-                    .handle()
-                    .node_types()
-                    .node_type(&node.node_type)
-                    .map(|info| info.check_input);
-                Box::new(move |value| check.map_or(Ok(()), |check| check(value)))
-            }
-            Self::Component(component) => {
-                let (program, path): (Arc<Program>, _) =
-                    (Arc::clone(driver.handle().program()), component.path.clone());
-                Box::new(move |value| match program.component(&path) {
-                    Some(component) => check_component_input(component, &program, value),
-                    None => Ok(()),
-                })
-            }
+        Asker::Component(component) => {
+            let place = (path.clone(), component.kind);
+            let variables = open_variables(component, &session.asked_in());
+            let event = ComponentInputRequiredEvent::new(identity, place, variables, previous, check);
+            driver.bus().ask_telling(&event, person_asked).await;
+            event.answer()
         }
     }
 }
 
-/// The variables that an input may give: of the root those that were not given already, null for those that must be.
-pub(crate) fn open_variables(component: &Component, asked_in: &AskedIn<'_>) -> Map<String, Value> {
-    let own = component.variables.iter();
-    let own = own.map(|variable| (variable.name.clone(), variable.unrendered.clone()));
-    if component.path != asked_in.program.root.path {
-        return own.collect();
+/// The question for people outside, who may answer later and from another process.
+fn new_question(
+    session: &Session,
+    asker: Asker<'_>,
+    path: &HierarchyPath,
+    about: &AboutQuestion,
+) -> NewQuestion {
+    let asked_in = session.asked_in();
+    let (node_type, settings) = match asker {
+        Asker::Node(node) => (Some(node.node_type.clone()), node.unrendered.clone()),
+        Asker::Component(component) => (None, open_variables(component, &asked_in).into()),
+    };
+    NewQuestion {
+        path: path.clone(),
+        kind: QuestionKind::Input,
+        node_type,
+        schema: asker.schema(&asked_in),
+        settings: Clean::redact(settings, &session.run.secrets().redactor()),
+        shown: Shown::default(),
+        facts: None,
+        subject: about.subject.clone(),
+        previous_input: about.offered.clone().map(Clean::from_store),
+        asked_again: about.asked_again.clone(),
+        at_prompt: false,
     }
-    let required = asked_in.program.required().iter();
-    let required = required.map(|name| (name.clone(), Value::Null));
-    required
-        .chain(own)
-        .filter(|(name, _)| !asked_in.given.contains_key(name))
-        .collect()
 }

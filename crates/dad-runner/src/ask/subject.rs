@@ -1,29 +1,22 @@
-//! What questions are about: the values that the templates of the asking step or component read.
+//! The subjects of questions: the values that the templates of the asking step or component read. A re-run reuses an answer
+//! only for the same subject.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dad_core::HierarchyPath;
-use dad_definition::{NodeTypes, Program, TemplateTree};
+use dad_definition::TemplateTree;
 use dad_events::QuestionKind;
 use dad_run::{About, Normaliser, Subject};
 use dad_template::{PathSegment, Reference, ReferenceKind, Scope, Template};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::ask::input::{Asker, open_variables};
+use crate::ask::asker::{AskedIn, Asker, open_variables};
 use crate::render::evaluate::Evaluator;
 use crate::render::scope::{Frame, Place, PlaceScope};
+use crate::session::Session;
 
-/// What a question is asked with: the same whether the run is driven or only looked at.
-#[derive(Clone, Copy)]
-pub(crate) struct AskedIn<'a> {
-    pub(crate) program: &'a Program,
-    pub(crate) types: &'a dyn NodeTypes,
-    /// The variables that the run was given.
-    pub(crate) given: &'a Map<String, Value>,
-}
-
-/// Finds out what questions are about.
+/// The means to find the subjects of questions.
 #[derive(Clone, Copy)]
 pub(crate) struct Subjects<'a> {
     pub(crate) asked_in: AskedIn<'a>,
@@ -32,8 +25,20 @@ pub(crate) struct Subjects<'a> {
     pub(crate) salt: &'a str,
 }
 
+impl Session {
+    pub(crate) fn subjects(&self) -> Subjects<'_> {
+        Subjects {
+            asked_in: self.asked_in(),
+            evaluator: self.evaluator(),
+            normaliser: &self.normaliser,
+            salt: self.driver.salt(),
+        }
+    }
+}
+
 impl Subjects<'_> {
-    /// What a step or component asks for its input about. `around` has the variables around it; the root has none.
+    /// The subject of the question for the input of a step or component. `around` has the variables around it; the root has
+    /// none.
     pub(crate) fn of(&self, asker: Asker<'_>, path: &HierarchyPath, around: Option<&Arc<Frame>>) -> Subject {
         let items = around.map(|frame| frame.items()).unwrap_or_default();
         let items = items
@@ -59,7 +64,7 @@ impl Subjects<'_> {
         }
     }
 
-    /// What the templates read besides what the answer gives.
+    /// The values that the templates read, without those that the answer gives.
     fn reads(
         &self,
         asker: Asker<'_>,
@@ -77,12 +82,8 @@ impl Subjects<'_> {
             path,
             component: &component,
         };
-        let scope = PlaceScope::new(
-            (self.evaluator.run, self.evaluator.cache),
-            &frame,
-            references,
-            place,
-        );
+        let Evaluator { run, cache } = self.evaluator;
+        let scope = PlaceScope::new(run, cache, &frame, references, place);
         let given = self.given_by_answer(asker);
         let templates = templates(asker);
         let mut reads = BTreeMap::new();
@@ -109,7 +110,7 @@ impl Subjects<'_> {
         }
     }
 
-    /// What the variables of the root see: those that the run was given.
+    /// The variables that those of the root see: those that the run was given.
     fn root_frame(&self, path: &HierarchyPath) -> Arc<Frame> {
         let given = self.asked_in.given.iter();
         let given = given.map(|(name, value)| (name.clone(), value.clone().into()));
@@ -117,7 +118,7 @@ impl Subjects<'_> {
     }
 }
 
-/// Variables that say where a step stands: that is a part of the question already, without the numbers of iterations.
+/// Variables that name the place of a step, which is a part of the question already, without the numbers of iterations.
 const PLACES: [&str; 3] = ["element_id", "element_hier_path", "component_hier_path"];
 
 fn templates(asker: Asker<'_>) -> Vec<&Template> {
@@ -136,7 +137,7 @@ fn templates(asker: Asker<'_>) -> Vec<&Template> {
     templates.map(|(_, template)| template).collect()
 }
 
-/// What a reference comes to; `None` if it is not defined, which rendering says better.
+/// The value of a reference; `None` if it is not defined, which rendering reports with more detail.
 fn read(scope: &PlaceScope<'_>, reference: &Reference) -> Option<Value> {
     let found = match reference.kind {
         ReferenceKind::Variable => scope.variable(&reference.name),
@@ -174,7 +175,7 @@ fn position(index: i64, len: usize) -> Option<usize> {
     position.filter(|position| *position < len)
 }
 
-/// What stays the same of whole results when a step is executed again and does the same: no times, attempts or costs.
+/// The fields of whole results that stay the same when a step executes again and does the same: no times, attempts or costs.
 fn lasting(value: Value) -> Value {
     const FIELDS: [&str; 8] = [
         "execution_status",
@@ -212,7 +213,7 @@ fn name_of(reference: &Reference) -> String {
     name
 }
 
-/// As JSON; what has no JSON, such as a number beyond its range, as its text.
+/// The value as JSON; as its text if it has no JSON, such as a number beyond the range of JSON.
 fn json_of(value: &dad_template::Value) -> Value {
     value.to_json().unwrap_or_else(|_| value.to_text().into())
 }

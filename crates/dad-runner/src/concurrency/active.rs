@@ -1,5 +1,5 @@
-//! Steps that wait for an answer from outside. They wait as long as anything else in the run goes on; when nothing can
-//! advance any more the run comes to rest as `waiting`.
+//! The steps of a run that are active: they execute, or wait for anything but an answer from outside. While one is, a step
+//! that waits for an answer waits on; when none is left the run suspends as `waiting`.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,45 +14,54 @@ use tokio_util::sync::CancellationToken;
 
 use crate::concurrency::room::Room;
 
-/// How many steps are on their way without waiting for an answer.
+/// The number of active steps.
 #[derive(Debug, Default)]
-pub(crate) struct Busy {
+pub(crate) struct ActiveSteps {
     count: AtomicUsize,
     changed: Notify,
 }
 
-/// A step on its way, with its room.
+/// A step that counts as active unless it waits for an answer, with its room.
 #[derive(Debug)]
-pub(crate) struct BusyStep<'a> {
-    busy: &'a Busy,
+pub(crate) struct ActiveStep<'a> {
+    steps: &'a ActiveSteps,
     room: Arc<Room>,
-    waits: bool,
+    /// Whether dropping it leaves the count as it is.
+    is_uncounted: bool,
 }
 
-/// A step that waits: it does not count as on its way, and its room is free.
+/// The end of a wait for an answer.
+#[derive(Debug)]
+pub(crate) enum Waited {
+    Answered(Answer),
+    /// The step suspends with this status: as waiting, because nothing else in the run is active, or as cancelled.
+    Suspended(StepStatus),
+}
+
+/// A step that waits for an answer: it is not counted, and its room is free.
 #[derive(Debug)]
 struct Away<'a> {
-    busy: &'a Busy,
+    steps: &'a ActiveSteps,
     room: &'a Room,
-    /// Whether it counts again when this is dropped.
+    /// Whether dropping this counts the step again.
     counts_again: bool,
 }
 
 impl<'a> Away<'a> {
-    fn new(busy: &'a Busy, room: &'a Room, counts_again: bool) -> Self {
+    fn new(steps: &'a ActiveSteps, room: &'a Room, counts_again: bool) -> Self {
         room.leave();
-        busy.one_less();
+        steps.decrement();
         Self {
-            busy,
+            steps,
             room,
             counts_again,
         }
     }
 
-    /// Counts it again, and waits for room.
-    async fn ends(mut self) {
+    /// Counts the step again, and waits for room.
+    async fn end(mut self) {
         self.counts_again = false;
-        self.busy.count.fetch_add(1, Ordering::AcqRel);
+        self.steps.increment();
         self.room.back().await;
     }
 }
@@ -61,108 +70,107 @@ impl Drop for Away<'_> {
     fn drop(&mut self) {
         self.room.back_now();
         if self.counts_again {
-            self.busy.count.fetch_add(1, Ordering::AcqRel);
+            self.steps.increment();
         }
     }
 }
 
-/// Something that is about to begin.
+/// An element that is about to begin, counted as active until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Begins<'a>(&'a Busy);
+pub(crate) struct Begins<'a>(&'a ActiveSteps);
 
 impl Drop for Begins<'_> {
     fn drop(&mut self) {
-        self.0.one_less();
+        self.0.decrement();
     }
 }
 
-impl Busy {
-    pub(crate) fn step(&self, room: &Arc<Room>) -> BusyStep<'_> {
-        self.count.fetch_add(1, Ordering::AcqRel);
-        BusyStep {
-            busy: self,
+impl ActiveSteps {
+    pub(crate) fn step(&self, room: &Arc<Room>) -> ActiveStep<'_> {
+        self.increment();
+        ActiveStep {
+            steps: self,
             room: Arc::clone(room),
-            waits: false,
+            is_uncounted: false,
         }
     }
 
-    /// A step that is counted already and asks in the midst of its execution.
-    pub(crate) fn inside(&self, room: &Arc<Room>) -> BusyStep<'_> {
-        BusyStep {
-            busy: self,
+    /// A question that a step asks while it executes: the step is counted already.
+    pub(crate) fn nested(&self, room: &Arc<Room>) -> ActiveStep<'_> {
+        ActiveStep {
+            steps: self,
             room: Arc::clone(room),
-            // It is no other one: dropping this takes nothing away.
-            waits: true,
+            is_uncounted: true,
         }
     }
 
-    /// Counts something until it has begun, so that the run does not come to rest before.
+    /// Counts an element until it has begun, so that the run does not suspend before.
     pub(crate) fn begins(&self) -> Begins<'_> {
-        self.count.fetch_add(1, Ordering::AcqRel);
+        self.increment();
         Begins(self)
     }
 
-    fn one_less(&self) {
+    fn increment(&self) {
+        self.count.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn decrement(&self) {
         self.count.fetch_sub(1, Ordering::AcqRel);
         self.changed.notify_waiters();
     }
 }
 
-impl BusyStep<'_> {
-    /// Waits for the answer to a question. Without one it is told how the step comes to rest: as waiting, because nothing
-    /// else goes on, or as cancelled, because it is to stop.
+impl ActiveStep<'_> {
+    /// Waits for the answer to a question.
     pub(crate) async fn wait(
         &mut self,
         driver: &RunDriver,
         question: &str,
         stop: &CancellationToken,
-    ) -> Result<Answer, StepStatus> {
-        let is_inside = self.waits;
+    ) -> Waited {
+        let is_nested = self.is_uncounted;
         driver.waits(true);
-        self.waits = true;
-        let away = Away::new(self.busy, &self.room, is_inside);
-        let waited = self.wait_inside(driver, question, stop).await;
-        let goes_on = !matches!(waited, Err(StepStatus::Waiting));
-        if goes_on {
+        self.is_uncounted = true;
+        let away = Away::new(self.steps, &self.room, is_nested);
+        let waited = self.wait_uncounted(driver, question, stop).await;
+        let continues = !matches!(waited, Waited::Suspended(StepStatus::Waiting));
+        if continues {
             driver.waits(false);
         }
-        // A step that asked in the midst of its execution ends by itself, whatever came of it.
-        if goes_on || is_inside {
-            self.waits = is_inside;
-            away.ends().await;
+        // A step that asked while it executes ends by itself, with or without an answer.
+        if continues || is_nested {
+            self.is_uncounted = is_nested;
+            away.end().await;
         }
         waited
     }
 
-    async fn wait_inside(
-        &self,
-        driver: &RunDriver,
-        question: &str,
-        stop: &CancellationToken,
-    ) -> Result<Answer, StepStatus> {
+    async fn wait_uncounted(&self, driver: &RunDriver, question: &str, stop: &CancellationToken) -> Waited {
         loop {
-            // Before it is looked, so that nothing that happens meanwhile is missed.
-            let mut changed = pin!(self.busy.changed.notified());
+            // Registered before the state is read, so that no change between the two is missed.
+            let mut changed = pin!(self.steps.changed.notified());
             let mut came = pin!(driver.answer_came());
             changed.as_mut().enable();
             came.as_mut().enable();
             if let Some(answer) = driver.take_answer(question) {
-                return Ok(answer);
+                return Waited::Answered(answer);
             }
             if stop.is_cancelled() {
-                return Err(StepStatus::Cancelled);
+                return Waited::Suspended(StepStatus::Cancelled);
             }
-            // Steps that stand beside this one begin when they are polled for the first time.
+            // Sibling steps count themselves when they are polled for the first time.
             tokio::task::yield_now().await;
-            if self.busy.count.load(Ordering::Acquire) == 0 {
+            if self.steps.count.load(Ordering::Acquire) == 0 {
                 // An answer or a cancel that was accepted already counts.
                 driver.read_inbox();
                 if let Some(answer) = driver.take_answer(question) {
-                    return Ok(answer);
+                    return Waited::Answered(answer);
                 }
-                return Err(match stop.is_cancelled() {
-                    true => StepStatus::Cancelled,
-                    false => StepStatus::Waiting,
+                let is_cancelled = stop.is_cancelled();
+                return Waited::Suspended(if is_cancelled {
+                    StepStatus::Cancelled
+                } else {
+                    StepStatus::Waiting
                 });
             }
             tokio::select! {
@@ -174,10 +182,10 @@ impl BusyStep<'_> {
     }
 }
 
-impl Drop for BusyStep<'_> {
+impl Drop for ActiveStep<'_> {
     fn drop(&mut self) {
-        if !self.waits {
-            self.busy.one_less();
+        if !self.is_uncounted {
+            self.steps.decrement();
         }
     }
 }

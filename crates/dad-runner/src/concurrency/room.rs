@@ -7,19 +7,14 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use dad_events::StepRoom;
 use dad_run::{DescriptorPermit, Descriptors};
 use futures_util::FutureExt;
-use futures_util::stream::{FuturesUnordered, StreamExt};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use crate::concurrency::active::Busy;
-
-/// How many elements of `parallel` may execute at the same time.
-pub(crate) const MOST_PARALLEL: usize = 64;
 
 /// A branch of a concurrent component.
 #[derive(Debug)]
@@ -39,7 +34,7 @@ struct BranchState {
 }
 
 impl Branch {
-    fn begin(place: OwnedSemaphorePermit, around: Option<&Arc<Self>>) -> Arc<Self> {
+    pub(super) fn begin(place: OwnedSemaphorePermit, around: Option<&Arc<Self>>) -> Arc<Self> {
         if let Some(around) = around {
             around.join();
         }
@@ -55,7 +50,7 @@ impl Branch {
     }
 
     fn state(&self) -> MutexGuard<'_, BranchState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// One more of it executes, while others do.
@@ -64,7 +59,7 @@ impl Branch {
     }
 
     /// One less of it executes.
-    fn leave(&self) {
+    pub(super) fn leave(&self) {
         let mut state = self.state();
         state.active -= 1;
         if state.active == 0 {
@@ -75,7 +70,7 @@ impl Branch {
     }
 
     /// Its place is free, and the one around it is left to the caller.
-    fn end(&self) {
+    pub(super) fn end(&self) {
         let mut state = self.state();
         state.active -= 1;
         drop(state.place.take());
@@ -132,72 +127,6 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// The branches of a concurrent component, of which so many may execute at the same time.
-pub(crate) struct Branches<'a> {
-    pub(crate) limit: usize,
-    /// For how many steps there are descriptors.
-    pub(crate) steps: usize,
-    pub(crate) around: Option<&'a Arc<Branch>>,
-    pub(crate) busy: &'a Busy,
-}
-
-impl Branches<'_> {
-    /// Executes branches, begun in order as others end or wait. `each` makes one, `ended` is called for each that has ended. Of those
-    /// that wait no more are begun than there may be descriptors for.
-    pub(crate) async fn execute<I, F: Future<Output = T>, T>(
-        &self,
-        branches: impl Iterator<Item = I>,
-        each: impl Fn(I, Arc<Branch>) -> F,
-        mut ended: impl FnMut(T),
-    ) {
-        let places = Arc::new(Semaphore::new(self.limit));
-        let most_begun = self.limit.max(2 * self.steps);
-        let mut branches = branches.fuse();
-        let mut executing = FuturesUnordered::new();
-        let mut begins_more = true;
-        let mut has_left = false;
-        // The run does not come to rest while there is something to begin.
-        let mut busy = None;
-        loop {
-            let may_begin = begins_more && executing.len() < most_begun;
-            busy = may_begin.then(|| busy.take().unwrap_or_else(|| self.busy.begins()));
-            tokio::select! {
-                // What waits and comes back is before what has not begun: this asks anew each time.
-                biased;
-                Some(result) = executing.next(), if !executing.is_empty() => {
-                    ended(result);
-                    // The place around goes from branch to branch, and with the last one back to this.
-                    match has_left && executing.is_empty() {
-                        true => has_left = false,
-                        false => self.around.iter().for_each(|around| around.leave()),
-                    }
-                }
-                place = Arc::clone(&places).acquire_owned(), if may_begin => match (place, branches.next()) {
-                    (Ok(place), Some(item)) => {
-                        let branch = Branch::begin(place, self.around);
-                        let begins = self.busy.begins();
-                        let execution = each(item, Arc::clone(&branch));
-                        executing.push(async move {
-                            drop(begins);
-                            let result = execution.await;
-                            branch.end();
-                            result
-                        });
-                    }
-                    _ => {
-                        begins_more = false;
-                        if !executing.is_empty() {
-                            self.around.iter().for_each(|around| around.leave());
-                            has_left = true;
-                        }
-                    }
-                },
-                else => break,
-            }
-        }
-    }
-}
-
 /// The room of a step: its place in the branch it stands in, and its descriptors.
 #[derive(Debug)]
 pub(crate) struct Room {
@@ -225,7 +154,7 @@ impl Room {
     }
 
     fn state(&self) -> MutexGuard<'_, RoomState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Waits until there are descriptors for the files of the step.

@@ -1,826 +1,382 @@
-//! Components: what is entered, in which order, and what it comes to.
+//! Components, from the question for their input to the record of their end.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::time::Duration;
 
-use dad_core::{Clean, ErrorInfo, FirstFailure, HierarchyPath, RuleDecision, StepStatus};
-use dad_definition::{Component, Content, Expression, Intended, NodeElement, ProgramElement, Selected};
-use dad_run::driver::{ComponentEnd, EnteredComponent, RunDriver};
-use dad_run::{
-    AnswerWish, Asked, Descriptors, EntryPoint, Normaliser, RerunPlan, RunError, RunHandle, RunView, Side,
-    Totals, ViewEntry, is_result, missing_variable, variables_of,
-};
-use dad_template::Limits;
-use serde_json::{Map, json};
+use dad_core::{Clean, ErrorInfo, HierarchyPath, RuleDecision, StepStatus};
+use dad_definition::{Component, Intended};
+use dad_run::driver::{ComponentEnd, EnteredComponent};
+use dad_run::{EntryRelation, RunError, variables_of};
+use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::ask::approval::{Approval, Intent};
-use crate::ask::input::{Asker, AskingPlace, Input, input};
-use crate::ask::subject::{AskedIn, Subjects};
-use crate::concurrency::active::Busy;
-use crate::concurrency::room::{Branch, Branches, MOST_PARALLEL, Room};
-use crate::node::registry::NodeRegistry;
-use crate::render::evaluate::Evaluator;
-use crate::render::reader::Reader;
-use crate::render::scope::{Frame, ResultCache};
+use crate::ask::asker::{Asker, AskingPlace};
+use crate::ask::input::{InputOutcome, input};
+use crate::concurrency::room::{Branch, Room};
+use crate::flow::content::{BoxedOutcome, ContentOutcome, ControlFacts};
+use crate::render::evaluate::EvaluatedVariables;
+use crate::render::scope::Frame;
 use crate::step::effects::Effects;
-use crate::step::pipeline::take_step;
-use crate::step::stop::{Phase, Stops, absorbs};
+use crate::step::executor::RunExecutor;
+use crate::step::outcome::ElementOutcome;
+use crate::step::place::ElementContext;
+use crate::step::stop::{Stops, absorbs};
 
-/// What all steps of one run share.
-pub(crate) struct Walk {
-    /// By it everything is recorded; nodes only have `run`.
-    pub(crate) driver: RunDriver,
-    pub(crate) run: RunHandle,
-    pub(crate) registry: NodeRegistry,
-    pub(crate) cache: Arc<ResultCache>,
-    pub(crate) normaliser: Normaliser,
-    /// The first step with an effect that this run has executed.
-    effects: Effects,
-    /// Where a re-run begins to execute, if it does at one place.
-    pub(crate) entry_point: Option<EntryPoint>,
-    /// What a re-run was asked to execute.
-    execute: Vec<Selected>,
-    /// What a re-run asks again.
-    ask: Vec<Selected>,
-    /// What takes the answers of the previous run whatever was asked.
-    reuse_answers: Vec<Selected>,
-    /// The steps that are on their way.
-    pub(crate) busy: Busy,
-    /// What steps take before they open files.
-    pub(crate) descriptors: Descriptors,
-    /// What ran out of time, and how that is told of the steps in it that are stopped.
-    pub(crate) out_of_time: Mutex<Vec<(HierarchyPath, String)>>,
-}
-
-/// What a step or component came to. `status` is what it means for the component around it: a failure that was
-/// absorbed is completed.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) status: StepStatus,
-    pub(crate) totals: Totals,
-    pub(crate) failures: Vec<FirstFailure>,
-}
-
-/// What a run of a whole definition came to.
-pub(crate) struct WalkEnded {
-    pub(crate) ended: Ended,
-    pub(crate) output: Result<Option<Clean<serde_json::Value>>, ErrorInfo>,
-}
-
-/// Where elements stand: what is around them in the run.
+/// A component at its place in the run, before it is entered.
 #[derive(Clone, Copy)]
-pub(crate) struct Inside<'a> {
-    /// Variables.
-    pub(crate) frame: &'a Arc<Frame>,
-    /// The component, iteration or branch.
-    pub(crate) entered: &'a EnteredComponent,
-    /// Fires when nothing more is begun here, and what executes is to stop.
-    pub(crate) stop: &'a CancellationToken,
-    pub(crate) phase: Phase<'a>,
-    /// Where it stands relative to the entry point of a re-run.
-    pub(crate) side: Side,
-    /// What was executed before.
-    pub(crate) effects: &'a Effects,
-    /// The branch of the concurrent component around it, if there is one.
-    pub(crate) branch: Option<&'a Arc<Branch>>,
+pub(super) struct ComponentPlace<'a> {
+    pub(super) component: &'a Component,
+    pub(super) path: &'a HierarchyPath,
+    /// The variables around it; the root has none.
+    pub(super) around: Option<&'a Arc<Frame>>,
+    pub(super) stops: Stops<'a>,
+    pub(super) relation: EntryRelation,
+    /// The steps with effects before it.
+    pub(super) effects: &'a Effects,
 }
 
-/// What executing a component gave beside what its steps came to.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Facts {
-    /// Of a loop: how many iterations were begun.
-    pub(crate) iterations: Option<u64>,
-    /// Of a conditional: which branch was taken.
-    pub(crate) branch: Option<bool>,
+/// The outcome of asking for the input of a component.
+pub(super) enum ComponentInput {
+    /// The values given for its variables, if any.
+    Given(Option<Map<String, Value>>),
+    /// The component ends without being entered.
+    Ended(ElementOutcome),
 }
 
-type BoxedWalk<'a> = Pin<Box<dyn Future<Output = Result<Ended, RunError>> + Send + 'a>>;
-
-impl Walk {
-    pub(crate) fn new(driver: RunDriver, registry: NodeRegistry) -> Self {
-        let run = driver.handle().clone();
-        let cache = Arc::<ResultCache>::default();
-        run.identity().reader.set(Arc::new(Reader {
-            results: run.result_reader().clone(),
-            cache: Arc::clone(&cache),
-        }));
-        let none = &Vec::new();
-        let plan = driver.plan();
-        Self {
-            normaliser: Normaliser::of_places(run.places()),
-            registry,
-            cache,
-            effects: Effects::after(driver.history().and_then(RunView::first_effect)),
-            entry_point: plan.and_then(RerunPlan::entry),
-            execute: selected(plan.map_or(none, |plan| &plan.execute), &run),
-            ask: selected(plan.map_or(none, |plan| &plan.ask), &run),
-            reuse_answers: selected(plan.map_or(none, |plan| &plan.reuse_answers), &run),
-            busy: Busy::default(),
-            descriptors: run
-                .resources()
-                .get::<Descriptors>()
-                .map_or_else(Descriptors::of_process, |given| (*given).clone()),
-            out_of_time: Mutex::default(),
-            run,
-            driver,
+impl ComponentPlace<'_> {
+    fn asking_place(&self) -> AskingPlace<'_> {
+        AskingPlace {
+            asker: Asker::Component(self.component),
+            path: self.path,
+            around: self.around,
+            relation: self.relation,
         }
     }
+}
 
-    /// Whether one step executes and nothing else.
-    pub(crate) fn is_alone(&self) -> bool {
-        self.entry_point.as_ref().is_some_and(|entry| entry.alone)
-    }
-
-    /// What was asked for of a step when the re-run was started.
-    pub(crate) fn asked(&self, path: &HierarchyPath) -> Asked {
-        if self.driver.plan().is_some_and(|plan| plan.fresh) {
-            Asked::Fresh
-        } else if self.execute.iter().any(|selected| selected.covers(path)) {
-            Asked::Execute
-        } else {
-            Asked::Nothing
-        }
-    }
-
-    /// Whether a step or component asks although the previous run has an answer.
-    pub(crate) fn asks_again(&self, path: &HierarchyPath) -> bool {
-        self.ask.iter().any(|selected| selected.covers(path))
-    }
-
-    /// What the user wants of the previous run's answers at a place.
-    pub(crate) fn answer_wish(&self, path: &HierarchyPath) -> AnswerWish {
-        match self.reuse_answers.iter().any(|selected| selected.covers(path)) {
-            _ if self.asks_again(path) => AnswerWish::AskAgain,
-            true => AnswerWish::ByPath,
-            false => AnswerWish::SameQuestion,
-        }
-    }
-
-    /// What questions are asked with.
-    pub(crate) fn asked_in(&self) -> AskedIn<'_> {
-        AskedIn {
-            program: self.run.program(),
-            types: &**self.run.node_types(),
-            given: &self.run.scope().given_variables,
-        }
-    }
-
-    /// Finds out what questions are about.
-    pub(crate) fn subjects(&self) -> Subjects<'_> {
-        Subjects {
-            asked_in: self.asked_in(),
-            evaluator: self.evaluator(),
-            normaliser: &self.normaliser,
-            salt: self.driver.salt(),
-        }
-    }
-
-    /// Takes the whole program along.
-    pub(crate) async fn root(self: &Arc<Self>) -> Result<WalkEnded, RunError> {
-        let program = Arc::clone(self.run.program());
-        let root = &program.root;
-        let side = Side::of_root(&root.path, self.entry_point.as_ref());
-        let around = self.driver.cancelled();
-        let stop = &around.child_token();
-        let stops = Stops {
-            phase: Phase::Body,
-            branch: None,
-            around,
-            own: stop,
-        };
-        let _stoppable = self.driver.stoppable(&root.path, stop, None);
-        let place = AskingPlace {
-            asker: Asker::Component(root),
-            path: &root.path,
-            around: None,
-            side,
-        };
-        let asked = match self.asked_variables(root, place, stops).await? {
-            Ok(asked) => asked,
-            Err(ended) => {
-                return Ok(WalkEnded {
-                    ended,
-                    output: Ok(None),
-                });
-            }
-        };
-        let mut given = asked.unwrap_or_default();
-        given.extend(self.run.scope().given_variables.clone());
-        let (frame, error) = self.variables(root, &root.path, None, &given)?;
-        let missing = missing_variable(&program, &given).map(|name| {
-            let missing = RunError::MissingVariable(name.clone());
-            missing.to_info().at(&root.path)
-        });
-        let error = missing.or(error);
-        let ended = self.root_in_time(root, (&frame, error), stops, side).await?;
-        let output = match &program.output {
-            // A step that executes alone leaves out what others would have given.
-            Some(output) if ended.status == StepStatus::Completed && !self.is_alone() => {
-                self.output(output, root, &frame).map(Some)
-            }
-            _ => Ok(None),
-        };
-        Ok(WalkEnded { ended, output })
-    }
-
-    /// Enters the root; when the run has been driven as long as its budget allows, nothing more is begun, and what executes
-    /// is to stop.
-    async fn root_in_time(
-        self: &Arc<Self>,
-        root: &Component,
-        variables: (&Arc<Frame>, Option<ErrorInfo>),
-        stops: Stops<'_>,
-        side: Side,
-    ) -> Result<Ended, RunError> {
-        let Some(left) = self.driver.wall_time_left() else {
-            return self
-                .enter(root, &root.path, variables, stops, (side, &self.effects))
-                .await;
-        };
-        let cancelled = stops.own;
-        let stop = cancelled.child_token();
-        let stops = Stops { own: &stop, ..stops };
-        let mut walk = Box::pin(self.enter(root, &root.path, variables, stops, (side, &self.effects)));
-        let mut ended = tokio::select! {
-            biased;
-            ended = &mut walk => return ended,
-            () = tokio::time::sleep(left) => {
-                let budget = self.driver.budget();
-                let why = format!("the run was driven as long as its budget ({budget}) allows");
-                self.stop_at(&root.path, &stop, why);
-                walk.await?
-            }
-        };
-        // What ended well all the same did so in time.
-        if ended.status == StepStatus::Cancelled && !cancelled.is_cancelled() {
-            let budget = self.driver.budget();
-            let message = format!("the run was driven as long as its budget ({budget}) allows");
-            let error = ErrorInfo::new("budget_exceeded", message)
-                .with_hint("`dhenara resume RUN --budget wall_time=N` resumes the run with more");
-            ended.status = StepStatus::Failed;
-            // It comes before the steps that were stopped because of it.
-            let path = root.path.clone();
-            ended.failures.insert(0, FirstFailure { path, error });
-        }
-        Ok(ended)
-    }
-
-    fn output(
-        &self,
-        output: &Expression,
-        root: &Component,
-        frame: &Arc<Frame>,
-    ) -> Result<Clean<serde_json::Value>, ErrorInfo> {
-        let scope = self.evaluator().scope(output, root, &root.path, frame);
-        let rendered = output.value.render(&scope, &Limits::default());
-        // A template may have put the parts of a secret together.
-        let redactor = self.run.secrets().redactor();
-        let masked = rendered.map(|output| Clean::render(output, &redactor));
-        masked.map_err(|error| {
-            let mut info = self.evaluator().failed(&error, "output", Some("`output`"));
-            info.code = "output".to_owned();
-            info
-        })
-    }
-
-    /// Evaluates templates with what this run has.
-    pub(crate) fn evaluator(&self) -> Evaluator<'_> {
-        Evaluator {
-            run: self.run.result_reader(),
-            cache: &self.cache,
-        }
-    }
-
-    fn component<'a>(
+impl RunExecutor {
+    /// Executes a component in the component, iteration or branch of `context`.
+    pub(super) fn run_component<'a>(
         self: &'a Arc<Self>,
         component: &'a Component,
         path: HierarchyPath,
-        inside: Inside<'a>,
-    ) -> BoxedWalk<'a> {
+        context: ElementContext<'a>,
+    ) -> BoxedOutcome<'a> {
         Box::pin(async move {
-            let Inside {
-                frame,
-                phase,
-                side,
-                effects,
-                ..
-            } = inside;
-            if let Some(ended) = self.ended_before(component, &path, phase) {
-                return Ok(ended);
+            let phase = context.phase;
+            if let Some(outcome) = self.restored_component(component, &path, phase) {
+                return Ok(outcome);
             }
-            let stop = &inside.stop.child_token();
-            let stops = Stops {
-                phase,
-                branch: inside.branch,
-                around: inside.stop,
-                own: stop,
-            };
-            let _stoppable = self.driver.stoppable(&path, stop, phase.shield());
-            if stop.is_cancelled() {
-                return self.rest(component, &path, StepStatus::Cancelled, stops);
-            }
-            let place = AskingPlace {
-                asker: Asker::Component(component),
+            let stop = &context.stop.child_token();
+            let place = ComponentPlace {
+                component,
                 path: &path,
-                around: Some(frame),
-                side,
+                around: Some(context.frame),
+                stops: Stops {
+                    phase,
+                    branch: context.branch,
+                    around: context.stop,
+                    own: stop,
+                },
+                relation: context.relation,
+                effects: context.effects,
             };
-            let asked = self.asked_variables(component, place, stops).await?;
-            let mut given = match asked {
-                Ok(asked) => asked.unwrap_or_default(),
-                Err(Ended {
+            let _stoppable = self.driver().stoppable(&path, stop, phase.shield());
+            if stop.is_cancelled() {
+                return self.suspend(place, StepStatus::Cancelled);
+            }
+            let given = match self.component_input(place).await? {
+                ComponentInput::Given(given) => given.unwrap_or_default(),
+                ComponentInput::Ended(ElementOutcome {
                     status: StepStatus::Cancelled,
                     ..
-                }) => return self.rest(component, &path, StepStatus::Cancelled, stops),
-                Err(ended) => return Ok(ended),
+                }) => return self.suspend(place, StepStatus::Cancelled),
+                ComponentInput::Ended(outcome) => return Ok(outcome),
             };
-            let (frame, error) = loop {
-                let (frame, error) = self.variables(component, &path, Some(frame), &given)?;
-                let is_asked_about = component.options.requires_approval || self.is_ruled(&path, &frame)?;
-                if error.is_some() || side == Side::Before || !is_asked_about {
-                    break (frame, error);
-                }
-                match self.component_approval(component, place, &frame, stops).await? {
-                    Approval::Granted(_) => break (frame, error),
-                    Approval::Edited(input) => given = variables_of(input.get()),
-                    Approval::Denied(error) => return self.refuse(component, &path, error, stops),
-                    Approval::Pending(status) => return self.rest(component, &path, status, stops),
-                }
-            };
-            self.enter(component, &path, (&frame, error), stops, (side, effects))
-                .await
+            self.approve_and_enter(place, given).await
         })
     }
 
-    /// The values that a component is given for its variables, `None` if it is given none; or how it ends without being
-    /// entered.
-    async fn asked_variables(
-        &self,
-        component: &Component,
-        place: AskingPlace<'_>,
-        stops: Stops<'_>,
-    ) -> Result<Result<Option<Map<String, serde_json::Value>>, Ended>, RunError> {
-        let path = place.path;
-        let mut busy = self.busy.step(&Room::new(stops.branch, &self.descriptors));
-        Ok(match input(self, place, &mut busy, stops.own).await? {
-            Input::Is(input) => Ok(input.map(|input| variables_of(input.get()))),
-            Input::Fails(error) => Err(self.refuse(component, path, error, stops)?),
-            Input::Denied(reason) => {
-                let error = ErrorInfo::new("failed_by_hand", reason);
-                Err(self.refuse(component, path, error, stops)?)
+    /// Enters a component, after it is approved if that is necessary.
+    async fn approve_and_enter(
+        self: &Arc<Self>,
+        place: ComponentPlace<'_>,
+        mut given: Map<String, Value>,
+    ) -> Result<ElementOutcome, RunError> {
+        let ComponentPlace {
+            component, relation, ..
+        } = place;
+        loop {
+            let variables = self.variables(place, &given)?;
+            let needs_approval =
+                component.options.requires_approval || self.is_ruled(place.path, &variables.frame)?;
+            if variables.error.is_some() || relation == EntryRelation::Before || !needs_approval {
+                return self.enter(place, variables).await;
             }
-            Input::Pending(status) => Err(Ended::pending(status)),
+            match self.component_approval(place, &variables.frame).await? {
+                Approval::Granted(_) => return self.enter(place, variables).await,
+                Approval::Edited(input) => given = variables_of(input.get()),
+                Approval::Denied(error) => return self.refuse(place, error),
+                Approval::Suspended(status) => return self.suspend(place, status),
+            }
+        }
+    }
+
+    /// Asks for the input of a component.
+    pub(super) async fn component_input(
+        &self,
+        place: ComponentPlace<'_>,
+    ) -> Result<ComponentInput, RunError> {
+        let room = Room::new(place.stops.branch, &self.session.descriptors);
+        let mut active = self.session.active.step(&room);
+        let input = input(&self.session, place.asking_place(), &mut active, place.stops.own).await?;
+        Ok(match input {
+            InputOutcome::Given(input) => ComponentInput::Given(input.map(|input| variables_of(input.get()))),
+            InputOutcome::Invalid(error) => ComponentInput::Ended(self.refuse(place, error)?),
+            InputOutcome::Denied(reason) => {
+                let error = ErrorInfo::new("failed_by_hand", reason);
+                ComponentInput::Ended(self.refuse(place, error)?)
+            }
+            InputOutcome::Suspended(status) => ComponentInput::Ended(ElementOutcome::pending(status)),
         })
     }
 
-    /// Whether a rule denies a component or has a person asked about it.
+    /// Whether a rule denies a component or demands a person's approval.
     fn is_ruled(&self, path: &HierarchyPath, frame: &Frame) -> Result<bool, RunError> {
-        if !self.driver.has_rules() {
+        let driver = self.driver();
+        if !driver.has_rules() {
             return Ok(false);
         }
         let variables = self.recorded_variables(path, frame)?.into_json();
-        let (at, arguments) = (self.driver.intended(path), variables.get());
-        let ruling = self.driver.ruling(&Intended { arguments, ..at });
+        let (at, arguments) = (driver.intended(path), variables.get());
+        let ruling = driver.ruling(&Intended { arguments, ..at });
         Ok(ruling.is_some_and(|ruling| ruling.rule.decision != RuleDecision::Allow))
     }
 
-    /// Whether a person agrees that a component is entered with these variables.
+    /// Asks for approval to enter a component with these variables.
     async fn component_approval(
         &self,
-        component: &Component,
-        place: AskingPlace<'_>,
+        place: ComponentPlace<'_>,
         frame: &Frame,
-        stops: Stops<'_>,
     ) -> Result<Approval, RunError> {
+        let session = &self.session;
         let AskingPlace {
             asker, path, around, ..
-        } = place;
+        } = place.asking_place();
         let variables = self.recorded_variables(path, frame)?.into_json();
-        let normalised = self.normaliser.value(variables.get());
+        let normalised = session.normaliser.value(variables.get());
         let intent = Intent {
             asker: Some(asker),
             path,
             subject: asker
-                .asks(&self.asked_in())
-                .then(|| self.subjects().of(asker, path, around)),
+                .asks(&session.asked_in())
+                .then(|| session.subjects().of(asker, path, around)),
             node_type: None,
             settings: variables,
             preview: Clean::default(),
             call: None,
             facts: self
-                .driver
-                .facts_digest(&json!({ "kind": component.kind, "variables": normalised })),
+                .driver()
+                .facts_digest(&json!({ "kind": place.component.kind, "variables": normalised })),
         };
-        let mut busy = self.busy.step(&Room::new(stops.branch, &self.descriptors));
-        intent.approval(self, &mut busy, stops.own).await
+        let room = Room::new(place.stops.branch, &session.descriptors);
+        let mut active = session.active.step(&room);
+        intent.approval(session, &mut active, place.stops.own).await
     }
 
-    /// Ends a component as failed that is not entered: what is in it does not execute, `finally` neither.
-    fn refuse(
-        &self,
-        component: &Component,
-        path: &HierarchyPath,
-        error: ErrorInfo,
-        stops: Stops<'_>,
-    ) -> Result<Ended, RunError> {
-        let mut all = Ended::nothing();
-        all.fail(path, error.at(path));
-        self.end_unentered(component, path, all, stops)
+    /// Fails a component that is not entered: neither its elements nor its `finally` execute.
+    fn refuse(&self, place: ComponentPlace<'_>, error: ErrorInfo) -> Result<ElementOutcome, RunError> {
+        let outcome = ElementOutcome::failed(place.path, error.at(place.path));
+        self.end_unentered(place, outcome)
     }
 
-    /// Records how a component ended without anything in it having been executed.
+    /// Leaves a component that is not entered with this status. The end is recorded if the component
+    /// [ends](Self::ends_unbegun) by that.
+    fn suspend(&self, place: ComponentPlace<'_>, status: StepStatus) -> Result<ElementOutcome, RunError> {
+        if status != StepStatus::Cancelled || !self.ends_unbegun(place.path, place.stops.phase) {
+            return Ok(ElementOutcome::pending(status));
+        }
+        self.end_unentered(place, ElementOutcome::pending(StepStatus::Cancelled))
+    }
+
+    /// Records the end of a component of which no element executed.
     fn end_unentered(
         &self,
-        component: &Component,
-        path: &HierarchyPath,
-        all: Ended,
-        stops: Stops<'_>,
-    ) -> Result<Ended, RunError> {
+        place: ComponentPlace<'_>,
+        outcome: ElementOutcome,
+    ) -> Result<ElementOutcome, RunError> {
         let entered = self
-            .driver
-            .enter_component(path, component.kind, Clean::default())?;
-        self.leave(component, &entered, all, (Facts::default(), stops))
-    }
-
-    /// Comes to rest without entering a component, which is recorded if it [ends](Self::ends_unbegun) by that.
-    fn rest(
-        &self,
-        component: &Component,
-        path: &HierarchyPath,
-        status: StepStatus,
-        stops: Stops<'_>,
-    ) -> Result<Ended, RunError> {
-        if status != StepStatus::Cancelled || !self.ends_unbegun(path, stops.phase) {
-            return Ok(Ended::pending(status));
-        }
-        self.end_unentered(component, path, Ended::pending(StepStatus::Cancelled), stops)
-    }
-
-    /// How a component ended before the run was resumed, if that stands. What is under `finally` executes again, because
-    /// what it follows is entered again.
-    fn ended_before(&self, component: &Component, path: &HierarchyPath, phase: Phase<'_>) -> Option<Ended> {
-        let history = self.driver.history().filter(|_| phase == Phase::Body)?;
-        let ViewEntry::Component {
-            status,
-            totals: Some(totals),
-            absorbed,
-            ..
-        } = history.entries.get(path)?
-        else {
-            return None;
-        };
-        let stands =
-            *absorbed || *status == StepStatus::Completed || component.options.on_error.absorbs(*status);
-        stands.then(|| Ended {
-            totals: *totals,
-            ..Ended::nothing()
-        })
-    }
-
-    /// How an iteration or branch ended before the run was resumed, if all of it stands: not even its directory is opened
-    /// then.
-    pub(crate) fn part_ended_before(
-        &self,
-        body: &[ProgramElement],
-        path: &HierarchyPath,
-        phase: Phase<'_>,
-    ) -> Option<Ended> {
-        let mut all = Ended::nothing();
-        self.driver.history()?;
-        for element in body {
-            let path = path.child(element.id());
-            all.add(match element {
-                ProgramElement::Node(node) => self.committed_before(node, &path, phase)?,
-                ProgramElement::Component(component) => self.ended_before(component, &path, phase)?,
-                _ => return None,
-            });
-        }
-        Some(all)
-    }
-
-    /// What a step came to that this run committed before it was resumed, if that stands. What is under `finally` executes
-    /// again.
-    pub(crate) fn committed_before(
-        &self,
-        node: &NodeElement,
-        path: &HierarchyPath,
-        phase: Phase<'_>,
-    ) -> Option<Ended> {
-        let history = self.driver.history().filter(|_| phase == Phase::Body)?;
-        let step = history.step(path)?;
-        is_result(step, node.options.on_error).then(|| Ended {
-            totals: step.totals(),
-            ..Ended::nothing()
-        })
+            .driver()
+            .enter_component(place.path, place.component.kind, Clean::default())?;
+        self.leave(place, &entered, outcome.into())
     }
 
     /// The variables of a component: as they were evaluated before the run was resumed, else evaluated now.
-    fn variables(
+    pub(super) fn variables(
         &self,
-        component: &Component,
-        path: &HierarchyPath,
-        parent: Option<&Arc<Frame>>,
-        given: &Map<String, serde_json::Value>,
-    ) -> Result<(Arc<Frame>, Option<ErrorInfo>), RunError> {
-        let recorded = self.driver.history().map(|history| history.variables(path));
+        place: ComponentPlace<'_>,
+        given: &Map<String, Value>,
+    ) -> Result<EvaluatedVariables, RunError> {
+        let ComponentPlace {
+            component,
+            path,
+            around,
+            ..
+        } = place;
+        let recorded = self.history().map(|history| history.variables(path));
         let recorded = recorded.transpose()?.flatten();
-        let complete = |recorded: &Map<String, serde_json::Value>| {
+        let is_complete = |recorded: &Map<String, Value>| {
             component
                 .variables
                 .iter()
                 .all(|variable| recorded.contains_key(&variable.name))
         };
-        Ok(match recorded.filter(complete) {
+        Ok(match recorded.filter(is_complete) {
             Some(recorded) => {
                 let values = recorded.into_iter().map(|(name, value)| (name, value.into()));
-                (
-                    Arc::new(Frame::new(path, values.collect(), parent.cloned())),
-                    None,
-                )
+                EvaluatedVariables {
+                    frame: Arc::new(Frame::new(path, values.collect(), around.cloned())),
+                    error: None,
+                }
             }
-            None => self.evaluator().variables(component, path, parent, given),
+            None => self.session.evaluator().variables(component, path, around, given),
         })
     }
 
     /// Executes a component whose variables have been evaluated.
-    async fn enter(
+    pub(super) async fn enter(
         self: &Arc<Self>,
-        component: &Component,
-        path: &HierarchyPath,
-        (frame, error): (&Arc<Frame>, Option<ErrorInfo>),
-        stops: Stops<'_>,
-        (side, effects): (Side, &Effects),
-    ) -> Result<Ended, RunError> {
-        let phase = stops.phase;
-        let values = self.recorded_variables(path, frame)?;
-        let entered = self.driver.enter_component(path, component.kind, values)?;
-        let entered = &self.kept(entered, stops.branch);
-        let inside = Inside {
-            frame,
+        place: ComponentPlace<'_>,
+        variables: EvaluatedVariables,
+    ) -> Result<ElementOutcome, RunError> {
+        let ComponentPlace {
+            component,
+            path,
+            stops,
+            relation,
+            effects,
+            ..
+        } = place;
+        let EvaluatedVariables { frame, error } = variables;
+        let values = self.recorded_variables(path, &frame)?;
+        let entered = self.driver().enter_component(path, component.kind, values)?;
+        let entered = &self.without_spare_descriptor(entered, stops.branch);
+        let context = ElementContext {
+            frame: &frame,
             entered,
             stop: stops.own,
-            phase,
-            side,
+            phase: stops.phase,
+            relation,
             effects,
             branch: stops.branch,
         };
-        let mut all = Ended::nothing();
-        let facts = match error {
-            Some(error) => {
-                all.fail(path, error);
-                Facts::default()
-            }
-            None => self.within_limit(component, inside, &mut all).await?,
+        let mut content = match error {
+            Some(error) => ContentOutcome::failed(path, error),
+            None => self.run_content_in_time(component, context).await?,
         };
-        // What waits has not come to its end.
-        if let Content::Sequence { elements, finally } = &component.content
-            && all.status != StepStatus::Waiting
-            && !finally.is_empty()
+        let outcome = &mut content.outcome;
+        // A component that waits has not come to its end.
+        if outcome.status != StepStatus::Waiting {
+            outcome.add(self.run_finally(component, context).await?);
+        }
+        // Also if the cancel came during `finally`, or every stopped step completed in time.
+        if outcome.status != StepStatus::Waiting && self.driver().is_cancelled_at(path, stops.phase.shield())
         {
-            let inside = Inside {
-                phase: Phase::Finally(path),
-                stop: &self.driver.ended_at_once().child_token(),
-                ..inside
-            };
-            let mut passed = self.is_passed(elements, inside);
-            all.add(self.finally(finally, inside, &mut passed).await?);
+            outcome.cancel();
         }
-        // Also if the cancel came when only `finally` was left, or what was stopped had finished all the same.
-        if all.status != StepStatus::Waiting && self.driver.is_cancelled_at(path, phase.shield()) {
-            all.cancel();
-        }
-        self.leave(component, entered, all, (facts, stops))
+        self.leave(place, entered, content)
     }
 
-    /// A component, iteration or branch with its directory open, unless many of them may be entered at the same time.
-    pub(crate) fn kept(&self, entered: EnteredComponent, branch: Option<&Arc<Branch>>) -> EnteredComponent {
+    /// A component, iteration or branch with its directory open, unless many of its kind may be entered at the same time.
+    pub(super) fn without_spare_descriptor(
+        &self,
+        entered: EnteredComponent,
+        branch: Option<&Arc<Branch>>,
+    ) -> EnteredComponent {
         match branch {
             None => entered,
-            Some(_) => self.driver.without_descriptor(entered),
+            Some(_) => self.driver().without_descriptor(entered),
         }
     }
 
-    /// Notes how a component ended, and what that means for the one around it.
+    /// Records the end of a component, and gives its outcome for the component around it.
     fn leave(
         &self,
-        component: &Component,
+        place: ComponentPlace<'_>,
         entered: &EnteredComponent,
-        mut all: Ended,
-        (facts, stops): (Facts, Stops<'_>),
-    ) -> Result<Ended, RunError> {
-        let absorbed = absorbs(component.options.on_error, all.status, stops.around);
-        self.driver.leave_component(
+        content: ContentOutcome,
+    ) -> Result<ElementOutcome, RunError> {
+        let ContentOutcome {
+            outcome,
+            facts: ControlFacts { iterations, branch },
+        } = content;
+        let options = &place.component.options;
+        let absorbed = absorbs(options.on_error, outcome.status, place.stops.around);
+        self.driver().leave_component(
             entered,
             &ComponentEnd {
-                status: all.status,
-                totals: all.totals,
-                first_failures: &all.failures,
-                iterations: facts.iterations,
-                branch: facts.branch,
+                status: outcome.status,
+                totals: outcome.totals,
+                first_failures: &outcome.failures,
+                iterations,
+                branch,
                 absorbed,
             },
         )?;
-        if all.status != StepStatus::Waiting {
-            for name in &component.options.post_events {
-                self.driver
-                    .custom(name, Some(&entered.path), serde_json::Value::Null)?;
+        if outcome.status != StepStatus::Waiting {
+            for name in &options.post_events {
+                self.driver().custom(name, Some(&entered.path), Value::Null)?;
             }
         }
-        if absorbed {
-            all.status = StepStatus::Completed;
-            all.failures.clear();
-        }
-        Ok(all)
+        Ok(if absorbed {
+            ElementOutcome::restored(outcome.totals)
+        } else {
+            outcome
+        })
     }
 
-    /// Executes what is in a component; at its time limit nothing more is begun, and what executes is to stop.
-    async fn within_limit(
+    /// Executes the content of a component. At its time limit no further element begins, and those that execute are stopped.
+    async fn run_content_in_time(
         self: &Arc<Self>,
         component: &Component,
-        inside: Inside<'_>,
-        all: &mut Ended,
-    ) -> Result<Facts, RunError> {
-        let Some(limit) = inside
-            .phase
-            .limit(component.options.timeout, &inside.entered.path)
-        else {
-            return self.content(component, inside, all).await;
+        context: ElementContext<'_>,
+    ) -> Result<ContentOutcome, RunError> {
+        let path = &context.entered.path;
+        let Some(limit) = context.phase.limit(component.options.timeout, path) else {
+            return self.run_content(component, context).await;
         };
-        let cancelled = inside.stop;
-        let stop = &cancelled.child_token();
-        let inside = Inside { stop, ..inside };
-        let mut content = Box::pin(self.content(component, inside, all));
-        let facts = tokio::select! {
+        let stop = &context.stop.child_token();
+        let content = self.run_content(component, ElementContext { stop, ..context });
+        let within = dad_core::format_duration(limit);
+        let reason = format!("`{path}` did not finish within {within}");
+        let (mut content, is_late) = self.in_time(limit, path, stop, reason, content).await?;
+        // A component that completes after its limit, without being cancelled, counts as in time.
+        if is_late && content.outcome.status == StepStatus::Cancelled && !context.stop.is_cancelled() {
+            let message = format!("what is in it did not finish within {within}");
+            let error = ErrorInfo::new("timed_out", message);
+            content.outcome.end_by_limit(StepStatus::TimedOut, path, error);
+        }
+        Ok(content)
+    }
+
+    /// Waits for the elements at a place; when the time is over, stops them for this reason and waits on. Says whether that happened.
+    pub(super) async fn in_time<T>(
+        &self,
+        limit: Duration,
+        path: &HierarchyPath,
+        stop: &CancellationToken,
+        reason: String,
+        work: impl Future<Output = Result<T, RunError>>,
+    ) -> Result<(T, bool), RunError> {
+        let mut work = Box::pin(work);
+        tokio::select! {
             biased;
-            facts = &mut content => return facts,
+            ended = &mut work => Ok((ended?, false)),
             () = tokio::time::sleep(limit) => {
-                let path = &inside.entered.path;
-                let within = dad_core::format_duration(limit);
-                self.stop_at(path, inside.stop, format!("`{path}` did not finish within {within}"));
-                content.await?
+                self.stop_out_of_time(path, stop, reason);
+                Ok((work.await?, true))
             }
-        };
-        // What ended well all the same did so in time.
-        if all.status == StepStatus::Cancelled && !cancelled.is_cancelled() {
-            let limit = dad_core::format_duration(limit);
-            let message = format!("what is in it did not finish within {limit}");
-            all.status = StepStatus::TimedOut;
-            // It comes before the steps that were stopped because of it.
-            all.failures.insert(
-                0,
-                FirstFailure {
-                    path: inside.entered.path.clone(),
-                    error: ErrorInfo::new("timed_out", message),
-                },
-            );
-        }
-        Ok(facts)
-    }
-
-    async fn content(
-        self: &Arc<Self>,
-        component: &Component,
-        inside: Inside<'_>,
-        all: &mut Ended,
-    ) -> Result<Facts, RunError> {
-        match &component.content {
-            Content::Sequence { elements, .. } => {
-                self.list(elements, inside, &mut false, all).await?;
-                Ok(Facts::default())
-            }
-            Content::Parallel { elements } => {
-                self.at_once(elements, inside, all).await?;
-                Ok(Facts::default())
-            }
-            Content::Conditional { .. } => self.conditional(component, inside, all).await,
-            Content::ForEach(for_each) => self.for_each(component, for_each, inside, all).await,
-            Content::Repeat(repeat) => self.repeat(component, repeat, inside, all).await,
-            _ => Err(unsupported(&component.path)),
-        }
-    }
-
-    /// Elements in order, up to the first that does not end well, which is given.
-    pub(crate) async fn list<'e>(
-        self: &Arc<Self>,
-        elements: &'e [ProgramElement],
-        inside: Inside<'_>,
-        passed: &mut bool,
-        all: &mut Ended,
-    ) -> Result<Option<&'e ProgramElement>, RunError> {
-        for element in elements {
-            let path = inside.entered.path.child(element.id());
-            let side = inside.side.of_child(&path, self.entry_point.as_ref(), passed);
-            let ended = self.element(element, path, Inside { side, ..inside }).await?;
-            let goes_on = ended.status == StepStatus::Completed;
-            all.add(ended);
-            if !goes_on {
-                return Ok(Some(element));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The `finally` of a component. What a stop leaves of it undone is recorded.
-    async fn finally(
-        self: &Arc<Self>,
-        elements: &[ProgramElement],
-        inside: Inside<'_>,
-        passed: &mut bool,
-    ) -> Result<Ended, RunError> {
-        let mut ended = Ended::nothing();
-        let stopped_at = self.list(elements, inside, passed, &mut ended).await?;
-        if let Some(element) = stopped_at
-            && inside.stop.is_cancelled()
-        {
-            let component = &inside.entered.path;
-            let element = component.child(element.id());
-            tracing::warn!(
-                "the `finally` of `{component}` did not finish: `{element}` was stopped, and nothing behind it executes"
-            );
-        }
-        Ok(ended)
-    }
-
-    /// Whether the entry point is one of these elements, or in one.
-    fn is_passed(&self, elements: &[ProgramElement], inside: Inside<'_>) -> bool {
-        let Some(entry) = &self.entry_point else {
-            return false;
-        };
-        elements
-            .iter()
-            .any(|element| entry.path.is_within(&inside.entered.path.child(element.id())))
-    }
-
-    /// Elements at the same time; one that fails lets the others finish.
-    async fn at_once(
-        self: &Arc<Self>,
-        elements: &[ProgramElement],
-        inside: Inside<'_>,
-        all: &mut Ended,
-    ) -> Result<(), RunError> {
-        let mut passed = false;
-        let branches: Vec<Effects> = elements.iter().map(|_| inside.effects.branch()).collect();
-        let placed = elements.iter().zip(&branches).map(|(element, effects)| {
-            let path = inside.entered.path.child(element.id());
-            let side = inside
-                .side
-                .of_child(&path, self.entry_point.as_ref(), &mut passed);
-            (element, effects, path, side)
-        });
-        let walk = |(number, (element, effects, path, side)), branch: Arc<Branch>| async move {
-            let inside = Inside {
-                side,
-                effects,
-                branch: Some(&branch),
-                ..inside
-            };
-            (number, self.element(element, path, inside).await)
-        };
-        let mut ended = Vec::new();
-        let room = self.branches(MOST_PARALLEL, inside.branch);
-        room.execute(placed.enumerate(), walk, |branch| ended.push(branch))
-            .await;
-        // In the order of the definition, whichever ended first.
-        ended.sort_by_key(|(number, _)| *number);
-        for (_, ended) in ended {
-            all.add(ended?);
-        }
-        branches
-            .iter()
-            .filter_map(Effects::first)
-            .take(1)
-            .for_each(|first| inside.effects.note(first));
-        Ok(())
-    }
-
-    /// The branches of a concurrent component.
-    pub(crate) fn branches<'a>(&'a self, limit: usize, around: Option<&'a Arc<Branch>>) -> Branches<'a> {
-        Branches {
-            limit,
-            steps: self.descriptors.steps(),
-            around,
-            busy: &self.busy,
-        }
-    }
-
-    async fn element(
-        self: &Arc<Self>,
-        element: &ProgramElement,
-        path: HierarchyPath,
-        inside: Inside<'_>,
-    ) -> Result<Ended, RunError> {
-        if inside.side == Side::Outside {
-            return Ok(Ended::nothing());
-        }
-        if self.is_stopped(inside) {
-            return Ok(Ended::pending(StepStatus::Cancelled));
-        }
-        match element {
-            ProgramElement::Node(node) => take_step(self, node, path, inside).await,
-            ProgramElement::Component(component) => self.component(component, path, inside).await,
-            other => Err(unsupported(other.path())),
         }
     }
 
@@ -828,73 +384,11 @@ impl Walk {
         &self,
         path: &HierarchyPath,
         frame: &Frame,
-    ) -> Result<Clean<Map<String, serde_json::Value>>, RunError> {
+    ) -> Result<Clean<Map<String, Value>>, RunError> {
         let values = frame.to_json().map_err(|error| RunError::Unrecordable {
             what: format!("a variable of `{path}`"),
             reason: error.to_string(),
         });
-        Ok(Clean::render(values?, &self.run.secrets().redactor()))
+        Ok(Clean::render(values?, &self.run().secrets().redactor()))
     }
-}
-
-impl Ended {
-    pub(crate) fn nothing() -> Self {
-        Self {
-            status: StepStatus::Completed,
-            totals: Totals::default(),
-            failures: Vec::new(),
-        }
-    }
-
-    /// Comes to rest without having begun.
-    pub(crate) fn pending(status: StepStatus) -> Self {
-        Self {
-            status,
-            ..Self::nothing()
-        }
-    }
-
-    pub(crate) fn add(&mut self, part: Self) {
-        self.totals.add(&part.totals);
-        self.failures.extend(part.failures);
-        // The component's own record names only the first ones, so no more are carried upward.
-        self.failures.truncate(10);
-        // A failure tells more than that something waits, and both more than that others ended well.
-        let says_more = self.status == StepStatus::Completed
-            || (self.status == StepStatus::Waiting && part.status.is_failure());
-        if says_more {
-            self.status = part.status;
-        }
-    }
-
-    /// Notes that it was stopped from outside.
-    pub(crate) fn cancel(&mut self) {
-        if !self.status.is_failure() {
-            self.status = StepStatus::Cancelled;
-        }
-    }
-
-    pub(crate) fn fail(&mut self, path: &HierarchyPath, error: ErrorInfo) {
-        self.status = StepStatus::Failed;
-        self.failures.push(FirstFailure {
-            path: path.clone(),
-            error,
-        });
-    }
-}
-
-/// An element this version has no road for; definitions that hold one do not compile.
-pub(crate) fn unsupported(path: &HierarchyPath) -> RunError {
-    RunError::Unreadable {
-        path: path.to_relative_dir(),
-        reason: "elements of this kind cannot be executed".to_owned(),
-    }
-}
-
-/// What selectors of the plan mean; what the definition no longer has is asked for in vain.
-fn selected(selectors: &[String], run: &RunHandle) -> Vec<Selected> {
-    selectors
-        .iter()
-        .filter_map(|selector| run.program().select(&selector.parse().ok()?).ok())
-        .collect()
 }

@@ -1,335 +1,293 @@
-//! Conditionals and loops. What they decide is in the journal before anything follows from it.
+//! Loops. The items, and whether a loop ends, are in the journal before anything follows from them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dad_core::{Clean, ErrorInfo, HierarchyPath, OnExhausted, StepStatus};
-use dad_definition::{Component, Content, Expression, ForEachLoop, ProgramElement, RepeatLoop};
+use dad_definition::{Component, Expression, ForEachLoop, ProgramElement, RepeatLoop};
 use dad_run::driver::{Items, LoopStart};
-use dad_run::{EntryPoint, RangeBounds, RunError, RunView, Side};
+use dad_run::{EntryRelation, Part, RangeBounds, RunError};
 use dad_template::{Range, Value};
 
 use crate::concurrency::room::Branch;
-use crate::flow::component::{Ended, Facts, Inside, Walk, unsupported};
+use crate::flow::content::ContentOutcome;
 use crate::render::evaluate::{Over, OverItems};
 use crate::render::scope::Frame;
+use crate::step::executor::RunExecutor;
+use crate::step::outcome::ElementOutcome;
+use crate::step::place::ElementContext;
 
-impl Walk {
-    /// The branch that the statement chooses.
-    pub(crate) async fn conditional(
-        self: &Arc<Self>,
-        component: &Component,
-        inside: Inside<'_>,
-        all: &mut Ended,
-    ) -> Result<Facts, RunError> {
-        let Content::Conditional {
-            statement,
-            true_branch,
-            false_branch,
-        } = &component.content
-        else {
-            return Err(unsupported(&component.path));
-        };
-        let path = &inside.entered.path;
-        let decided = self.driver.history().and_then(|history| history.branch(path));
-        let recorded = self.recorded(inside.side).and_then(|parent| parent.branch(path));
-        let taken = match decided.or(recorded) {
-            Some(taken) => taken,
-            None => match self
-                .evaluator()
-                .condition("statement", statement, component, path, inside.frame)
-            {
-                Ok(taken) => taken,
-                Err(error) => {
-                    all.fail(path, error);
-                    return Ok(Facts::default());
-                }
-            },
-        };
-        if decided.is_none() {
-            self.driver.branch_taken(path, taken)?;
-        }
-        let list = if taken { true_branch } else { false_branch };
-        let mut passed = taken_is_behind(inside, taken, self.entry_point.as_ref());
-        self.part(list, &path.branch(taken), inside.frame, inside, &mut passed, all)
-            .await?;
-        Ok(Facts {
-            branch: Some(taken),
-            ..Facts::default()
-        })
+/// The iterations of a loop that executes them one after the other.
+struct Iterations<'a> {
+    component: &'a Component,
+    body: &'a [ProgramElement],
+    /// The condition that ends the loop after an iteration.
+    until: Option<&'a Expression>,
+    /// The most iterations that there are.
+    count: u64,
+}
+
+/// The outcome of iterations.
+struct LoopOutcome {
+    outcome: ElementOutcome,
+    /// The number of iterations that began.
+    begun: u64,
+    /// Whether the condition ended the loop.
+    is_ended: bool,
+}
+
+/// The progress of concurrent iterations.
+#[derive(Default)]
+struct Progress {
+    begun: AtomicU64,
+    is_failed: AtomicBool,
+}
+
+impl Progress {
+    fn begin(&self) {
+        self.begun.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// The body for every item.
-    pub(crate) async fn for_each(
+    fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Acquire)
+    }
+
+    fn fail(&self) {
+        self.is_failed.store(true, Ordering::Release);
+    }
+
+    fn is_failed(&self) -> bool {
+        self.is_failed.load(Ordering::Acquire)
+    }
+}
+
+impl RunExecutor {
+    /// Executes the body for every item.
+    pub(super) async fn run_for_each(
         self: &Arc<Self>,
         component: &Component,
         for_each: &ForEachLoop,
-        inside: Inside<'_>,
-        all: &mut Ended,
-    ) -> Result<Facts, RunError> {
-        let path = &inside.entered.path;
-        let decided = self.driver.history().map(|history| history.loop_start(path));
+        context: ElementContext<'_>,
+    ) -> Result<ContentOutcome, RunError> {
+        let path = &context.entered.path;
+        let decided = self.history().map(|history| history.loop_start(path));
         let decided = decided.transpose()?.flatten();
-        let is_decided = decided.is_some();
-        let recorded = self.recorded(inside.side).map(|parent| parent.loop_start(path));
-        let over = match decided.or(recorded.transpose()?.flatten()) {
+        let over = match decided {
             Some(start) => Over::recorded(start),
-            None => match self.evaluator().over(component, for_each, path, inside.frame) {
-                Ok(over) => over,
-                Err(error) => {
-                    all.fail(path, error);
-                    return Ok(Facts::default());
-                }
-            },
-        };
-        let over = match is_decided {
-            true => over,
-            false => {
+            None => {
+                let previous = self.recorded(context.relation);
+                let recorded = previous.map(|previous| previous.loop_start(path));
+                let over = match recorded.transpose()?.flatten() {
+                    Some(start) => Over::recorded(start),
+                    None => {
+                        let evaluator = self.session.evaluator();
+                        match evaluator.over(component, for_each, path, context.frame) {
+                            Ok(over) => over,
+                            Err(error) => return Ok(ContentOutcome::failed(path, error)),
+                        }
+                    }
+                };
                 let start = self.loop_start(over);
-                self.driver.loop_started(path, &start)?;
+                self.driver().loop_started(path, &start)?;
                 Over::recorded(start)
             }
         };
         let frame = |iteration: u64| {
             let variables = over.variables(for_each, iteration);
             let path = path.iteration(iteration);
-            Arc::new(Frame::new(&path, variables, Some(Arc::clone(inside.frame))))
+            Arc::new(Frame::new(&path, variables, Some(Arc::clone(context.frame))))
         };
         let count = over.items.len();
-        let begun = if for_each.max_concurrency > 1 {
-            self.concurrently(for_each, count, frame, inside, all).await?
+        let ended = if for_each.max_concurrency > 1 {
+            self.run_concurrently(for_each, count, frame, context).await?
         } else {
-            let until = for_each.until.as_ref();
-            let passes = Passes {
+            let iterations = Iterations {
                 component,
                 body: &for_each.body,
-                until,
+                until: for_each.until.as_ref(),
                 count,
             };
-            self.one_by_one(&passes, frame, inside, all).await?.0
+            self.run_sequentially(&iterations, frame, context).await?
         };
-        Ok(Facts {
-            iterations: Some(begun),
-            ..Facts::default()
-        })
+        Ok(ContentOutcome::iterations(ended.outcome, ended.begun))
     }
 
-    /// The body until the condition holds.
-    pub(crate) async fn repeat(
+    /// Executes the body until the condition holds.
+    pub(super) async fn run_repeat(
         self: &Arc<Self>,
         component: &Component,
         repeat: &RepeatLoop,
-        inside: Inside<'_>,
-        all: &mut Ended,
-    ) -> Result<Facts, RunError> {
+        context: ElementContext<'_>,
+    ) -> Result<ContentOutcome, RunError> {
+        let path = &context.entered.path;
         let frame = |pass: u64| {
             let variables = vec![(repeat.index_var.clone(), Value::from(pass))];
-            let path = inside.entered.path.iteration(pass);
-            Arc::new(Frame::new(&path, variables, Some(Arc::clone(inside.frame))))
+            let path = path.iteration(pass);
+            Arc::new(Frame::new(&path, variables, Some(Arc::clone(context.frame))))
         };
-        let passes = Passes {
+        let iterations = Iterations {
             component,
             body: &repeat.body,
             until: Some(&repeat.until),
             count: repeat.max_iterations,
         };
-        let (begun, stopped) = self.one_by_one(&passes, frame, inside, all).await?;
-        let exhausted = !stopped && all.status == StepStatus::Completed && !self.is_alone();
-        if exhausted && repeat.on_exhausted == OnExhausted::Fail {
-            all.fail(&inside.entered.path, exhausted_error(component, begun));
+        let LoopOutcome {
+            mut outcome,
+            begun,
+            is_ended,
+        } = self.run_sequentially(&iterations, frame, context).await?;
+        let is_exhausted = !is_ended && outcome.status == StepStatus::Completed && !self.order.is_alone();
+        if is_exhausted && repeat.on_exhausted == OnExhausted::Fail {
+            outcome.fail(path, exhausted(component, begun));
         }
-        Ok(Facts {
-            iterations: Some(begun),
-            ..Facts::default()
-        })
+        Ok(ContentOutcome::iterations(outcome, begun))
     }
 
-    /// Iterations one after the other: how many were begun, and whether the condition ended them.
-    async fn one_by_one(
+    /// Executes iterations one after the other.
+    async fn run_sequentially(
         self: &Arc<Self>,
-        passes: &Passes<'_>,
+        iterations: &Iterations<'_>,
         frame: impl Fn(u64) -> Arc<Frame>,
-        inside: Inside<'_>,
-        all: &mut Ended,
-    ) -> Result<(u64, bool), RunError> {
-        let path = &inside.entered.path;
-        let mut passed = false;
-        for iteration in 0..passes.count {
-            if self.is_stopped(inside) {
-                all.cancel();
-                return Ok((iteration, false));
+        context: ElementContext<'_>,
+    ) -> Result<LoopOutcome, RunError> {
+        let path = &context.entered.path;
+        let mut ended = LoopOutcome {
+            outcome: ElementOutcome::empty(),
+            begun: 0,
+            is_ended: false,
+        };
+        for index in 0..iterations.count {
+            if self.is_stopped(context.stop, context.phase) {
+                ended.outcome.cancel();
+                return Ok(ended);
             }
-            let part = path.iteration(iteration);
-            let frame = frame(iteration);
-            let side = self
-                .part(passes.body, &part, &frame, inside, &mut passed, all)
+            ended.begun = index + 1;
+            let part = self.order.iteration(path, context.relation, index);
+            let frame = frame(index);
+            let outcome = self
+                .run_iteration_or_branch(iterations.body, &part, &frame, context)
                 .await?;
-            if all.status != StepStatus::Completed {
-                return Ok((iteration + 1, false));
+            ended.outcome.add(outcome);
+            if ended.outcome.status != StepStatus::Completed {
+                return Ok(ended);
             }
-            let Some(until) = passes.until.filter(|_| !self.is_alone()) else {
+            // A step that executes alone decides nothing about the loop around it.
+            let Some(until) = iterations.until.filter(|_| !self.order.is_alone()) else {
                 continue;
             };
-            let decided = self
-                .driver
-                .history()
-                .and_then(|history| history.loop_decided(path, iteration));
-            let stop = match decided {
-                Some(stop) => stop,
-                None => {
-                    let stop = match self.ends(passes.component, until, &part, &frame, side, iteration) {
-                        Ok(stop) => stop,
-                        Err(error) => {
-                            all.fail(path, error);
-                            return Ok((iteration + 1, false));
-                        }
-                    };
-                    self.driver.loop_decided(path, iteration, stop)?;
-                    stop
-                }
+            let decided = self.history();
+            let decided = decided.and_then(|history| history.loop_decided(path, index));
+            ended.is_ended = match decided {
+                Some(is_ended) => is_ended,
+                None => match self.until_holds(iterations.component, until, path, &part, &frame, index) {
+                    Ok(is_ended) => {
+                        self.driver().loop_decided(path, index, is_ended)?;
+                        is_ended
+                    }
+                    Err(error) => {
+                        ended.outcome.fail(path, error);
+                        return Ok(ended);
+                    }
+                },
             };
-            if stop {
-                return Ok((iteration + 1, true));
+            if ended.is_ended {
+                return Ok(ended);
             }
         }
-        Ok((passes.count, false))
+        Ok(ended)
     }
 
-    /// Whether a loop ends after an iteration. It was decided in the previous run when an entry point in a later
-    /// iteration, or behind the loop, was chosen.
-    fn ends(
+    /// Whether the condition ends a loop after an iteration. Before the entry point of a re-run the previous run's decision stands.
+    fn until_holds(
         &self,
         component: &Component,
         until: &Expression,
-        part: &HierarchyPath,
+        path: &HierarchyPath,
+        part: &Part,
         frame: &Arc<Frame>,
-        side: Side,
-        iteration: u64,
+        index: u64,
     ) -> Result<bool, ErrorInfo> {
-        let parent = self.run.parent().filter(|_| side == Side::Before);
-        let path = part.parent();
-        let known = parent
-            .zip(path)
-            .and_then(|(parent, path)| parent.loop_decided(&path, iteration));
-        match known {
-            Some(stop) => Ok(stop),
-            None => self.evaluator().condition("until", until, component, part, frame),
+        let previous = self
+            .run()
+            .parent()
+            .filter(|_| part.relation == EntryRelation::Before);
+        match previous.and_then(|previous| previous.loop_decided(path, index)) {
+            Some(is_ended) => Ok(is_ended),
+            None => self
+                .session
+                .evaluator()
+                .condition("until", until, component, &part.path, frame),
         }
     }
 
-    /// Iterations at the same time, begun in order; after one that fails no other begins. How many were begun.
-    async fn concurrently(
+    /// Executes iterations at the same time. They begin in order; after one that fails no other begins.
+    async fn run_concurrently(
         self: &Arc<Self>,
         for_each: &ForEachLoop,
         count: u64,
         frame: impl Fn(u64) -> Arc<Frame> + Sync,
-        inside: Inside<'_>,
-        all: &mut Ended,
-    ) -> Result<u64, RunError> {
-        let (failed, begun) = (&AtomicBool::new(false), &AtomicU64::new(0));
+        context: ElementContext<'_>,
+    ) -> Result<LoopOutcome, RunError> {
+        let progress = &Progress::default();
         let frame = &frame;
-        let mut passed = false;
-        // Pulled one by one as others end, so that none is begun, nor even counted, after a failure or a cancel.
-        let goes_on = |_: &u64| !failed.load(Ordering::Acquire) && !self.is_stopped(inside);
-        let iterations = (0..count).take_while(goes_on).map(|iteration| {
-            let part = inside.entered.path.iteration(iteration);
-            let side = inside
-                .side
-                .of_child(&part, self.entry_point.as_ref(), &mut passed);
-            (iteration, part, side)
+        // Pulled one by one as others end, so that none begins, nor counts as begun, after a failure or a cancel.
+        let may_begin = |_: &u64| !progress.is_failed() && !self.is_stopped(context.stop, context.phase);
+        let parts = (0..count).take_while(may_begin).map(|index| {
+            let part = self
+                .order
+                .iteration(&context.entered.path, context.relation, index);
+            (index, part)
         });
-        let walk = |(iteration, part, side), branch: Arc<Branch>| async move {
-            let mut ended = Ended::nothing();
-            begun.fetch_add(1, Ordering::AcqRel);
-            let effects = inside.effects.branch();
-            let inside = Inside {
-                side,
+        let run = |(index, part): (u64, Part), branch: Arc<Branch>| async move {
+            progress.begin();
+            let effects = context.effects.branch();
+            let context = ElementContext {
                 effects: &effects,
                 branch: Some(&branch),
-                ..inside
+                ..context
             };
-            self.part_at(&for_each.body, &part, &frame(iteration), inside, &mut ended)
+            let outcome = self
+                .run_iteration_or_branch(&for_each.body, &part, &frame(index), context)
                 .await?;
-            Ok((ended, effects.first().map(|first| (iteration, first.clone()))))
+            Ok((outcome, effects.first().map(|first| (index, first.clone()))))
         };
+        let mut outcome = ElementOutcome::empty();
         let (mut broken, mut first_effect) = (None, None);
-        let ended = |ended: Result<(Ended, Option<(u64, HierarchyPath)>), RunError>| match ended {
-            Ok((ended, effect)) => {
-                failed.fetch_or(ended.status.is_failure(), Ordering::AcqRel);
-                all.add(ended);
-                first_effect = first_effect
-                    .take()
-                    .into_iter()
-                    .chain(effect)
-                    .min_by_key(|(iteration, _)| *iteration);
+        let ended = |ended: Result<(ElementOutcome, Option<(u64, HierarchyPath)>), RunError>| match ended {
+            Ok((part, effect)) => {
+                if part.status.is_failure() {
+                    progress.fail();
+                }
+                outcome.add(part);
+                let effects = first_effect.take().into_iter().chain(effect);
+                first_effect = effects.min_by_key(|(index, _)| *index);
             }
             Err(error) => {
-                failed.store(true, Ordering::Release);
+                progress.fail();
                 broken.get_or_insert(error);
             }
         };
-        let room = self.branches(for_each.max_concurrency as usize, inside.branch);
-        room.execute(iterations, walk, ended).await;
+        self.branches(for_each.max_concurrency as usize, context.branch)
+            .execute(parts, run, ended)
+            .await;
         if let Some((_, first)) = first_effect {
-            inside.effects.note(&first);
+            context.effects.note(&first);
         }
-        let begun_all = begun.load(Ordering::Acquire) == count;
-        if !begun_all && self.is_stopped(inside) {
-            all.cancel();
+        let begun = progress.begun();
+        if begun != count && self.is_stopped(context.stop, context.phase) {
+            outcome.cancel();
         }
-        broken.map_or(Ok(begun.load(Ordering::Acquire)), Err)
-    }
-
-    /// An iteration or branch, and on which side of the entry point it is.
-    async fn part(
-        self: &Arc<Self>,
-        body: &[ProgramElement],
-        path: &HierarchyPath,
-        frame: &Arc<Frame>,
-        inside: Inside<'_>,
-        passed: &mut bool,
-        all: &mut Ended,
-    ) -> Result<Side, RunError> {
-        let side = inside.side.of_child(path, self.entry_point.as_ref(), passed);
-        self.part_at(body, path, frame, Inside { side, ..inside }, all)
-            .await?;
-        Ok(side)
-    }
-
-    async fn part_at(
-        self: &Arc<Self>,
-        body: &[ProgramElement],
-        path: &HierarchyPath,
-        frame: &Arc<Frame>,
-        inside: Inside<'_>,
-        all: &mut Ended,
-    ) -> Result<(), RunError> {
-        if body.is_empty() || inside.side == Side::Outside {
-            return Ok(());
-        }
-        if let Some(ended) = self.part_ended_before(body, path, inside.phase) {
-            all.add(ended);
-            return Ok(());
-        }
-        let entered = self.driver.enter_part(inside.entered, path)?;
-        let entered = &self.kept(entered, inside.branch);
-        let inside = Inside {
-            frame,
-            entered,
-            ..inside
-        };
-        self.list(body, inside, &mut false, all).await.map(drop)
-    }
-
-    /// The run whose decisions count at a place: the parent, before the entry point and around it.
-    fn recorded(&self, side: Side) -> Option<&RunView> {
-        match side {
-            Side::Before | Side::Around => self.run.parent(),
-            Side::Undecided | Side::After | Side::Alone | Side::Outside => None,
+        match broken {
+            Some(error) => Err(error),
+            None => Ok(LoopOutcome {
+                outcome,
+                begun,
+                is_ended: false,
+            }),
         }
     }
 
-    /// What a loop goes over, as it is recorded.
+    /// The items of a loop as they are recorded.
     fn loop_start(&self, over: Over) -> LoopStart {
         let count = over.items.len();
         let items = match over.items {
@@ -338,7 +296,7 @@ impl Walk {
             }) => Items::Range(RangeBounds { start, stop, step }),
             OverItems::List(items) => Items::List(Clean::render(
                 serde_json::Value::Array(items),
-                &self.run.secrets().redactor(),
+                &self.run().secrets().redactor(),
             )),
         };
         LoopStart {
@@ -349,20 +307,7 @@ impl Walk {
     }
 }
 
-/// What is executed again and again.
-struct Passes<'a> {
-    component: &'a Component,
-    body: &'a [ProgramElement],
-    until: Option<&'a Expression>,
-    count: u64,
-}
-
-/// Whether the entry point is in the branch before the one that is taken; a plan refuses one that was not taken.
-fn taken_is_behind(inside: Inside<'_>, taken: bool, entry: Option<&EntryPoint>) -> bool {
-    !taken && entry.is_some_and(|entry| entry.path.is_within(&inside.entered.path.branch(true)))
-}
-
-fn exhausted_error(component: &Component, passes: u64) -> ErrorInfo {
+fn exhausted(component: &Component, passes: u64) -> ErrorInfo {
     let times = if passes == 1 {
         "1 pass".to_owned()
     } else {
@@ -372,5 +317,5 @@ fn exhausted_error(component: &Component, passes: u64) -> ErrorInfo {
         "loop_exhausted",
         format!("`until` of `{}` was not true after {times}", component.id),
     )
-    .with_hint("raise `max_iterations`, or go on all the same by `on_exhausted: continue`")
+    .with_hint("raise `max_iterations`, or accept it by `on_exhausted: continue`")
 }

@@ -1,4 +1,10 @@
-//! Components: sequences, parallel elements, conditionals and loops.
+//! Components: sequences, parallel elements, conditionals and loops, and the whole definition.
 
-pub(crate) mod component;
-pub(crate) mod loops;
+mod component;
+mod conditional;
+mod content;
+mod loops;
+mod root;
+mod sequence;
+
+pub(crate) use root::DefinitionOutcome;

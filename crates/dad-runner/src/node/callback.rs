@@ -2,10 +2,11 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use dad_definition::TemplateTree;
+use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,7 +17,7 @@ use crate::node::erased::ErasedNode;
 use crate::node::error::NodeError;
 use crate::node::output::NodeOutput;
 use crate::node::settings::read;
-use crate::node::traits::{BindContext, Bound, BoundStep, Start, World};
+use crate::node::traits::{BindContext, Bound, BoundStep, RunSetup, World};
 
 /// A function that can be called as a step.
 pub(crate) struct CallbackNode<A, F> {
@@ -59,7 +60,7 @@ where
         &[]
     }
 
-    fn check_start(&self, _: &TemplateTree, _: &Start<'_>) -> Result<(), NodeError> {
+    fn check_requirements(&self, _: &TemplateTree, _: &RunSetup<'_>) -> Result<(), NodeError> {
         Ok(())
     }
 }
@@ -88,7 +89,7 @@ where
     Fut: Future<Output = Result<R, NodeError>> + Send + 'static,
 {
     async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
-        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let first = self.first.lock().take();
         let arguments = match first {
             Some(arguments) => arguments,
             None => arguments(&self.settings)?,

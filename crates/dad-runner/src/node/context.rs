@@ -1,3 +1,5 @@
+//! The context that a node gets for the execution of a step.
+
 use std::any::Any;
 use std::future::Future;
 use std::sync::Arc;
@@ -17,18 +19,53 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use crate::ask::approval::{Agreement, Approval, CleanCall, Intent, WantedCall};
-use crate::flow::component::Walk;
 use crate::node::blocking::{Stop, run_blocking};
 use crate::node::error::NodeError;
 use crate::node::lifetime::{Guard, Life};
 use crate::node::memo::Memo;
 use crate::node::output::NodeOutput;
-use crate::node::traits::Preview;
+use crate::node::traits::{Bound, Preview};
+use crate::session::Session;
 
-/// What a node has beside its settings and input. Cheap to clone: clones are the same step.
+/// The nodes and callbacks that a step can call by name.
+pub(crate) trait CallableNodes: Send + Sync {
+    /// JSON Schema of the arguments of a call, without the settings that only a definition gives and those that it fixed; `None`
+    /// if there is no callable of this name.
+    fn call_schema(&self, name: &str, fixed: &Map<String, Value>) -> Option<Value>;
+
+    /// The names of callbacks and node types.
+    fn callable_names(&self) -> Vec<&str>;
+
+    /// Binds a call of a callback with its arguments, else of a node type with its settings; `None` if there is neither of this
+    /// name. The settings that the definition fixed are not among the arguments.
+    fn bind_call(
+        &self,
+        name: &str,
+        fixed: &Map<String, Value>,
+        arguments: &Value,
+    ) -> Option<Result<Bound, NodeError>>;
+}
+
+/// The context of a step that a node executes: the run, the step's directory, budgets, memos and questions. Cheap to clone;
+/// clones are the same step.
+///
+/// ```
+/// use dad_runner::{NodeContext, NodeError};
+/// use serde_json::json;
+///
+/// async fn publish(_: (), cx: NodeContext) -> Result<String, NodeError> {
+///     let draft = cx.result("draft")?;
+///     let facts = json!({ "publish": draft });
+///     cx.approve(facts.clone(), "publishes the draft".to_owned(), &facts).await?;
+///     // Made once, even if the run is interrupted and resumed behind it.
+///     cx.memo("publish", &facts, |_| async { Ok::<_, NodeError>("published".to_owned()) }).await
+/// }
+/// # dad_runner::NodeRegistry::new().callback("publish", publish);
+/// ```
 #[derive(Clone)]
 pub struct NodeContext {
-    walk: Arc<Walk>,
+    session: Arc<Session>,
+    callables: Arc<dyn CallableNodes>,
     run: RunHandle,
     staged: Arc<StagedStep>,
     memo: Arc<Memo>,
@@ -39,16 +76,18 @@ pub struct NodeContext {
 
 impl NodeContext {
     pub(crate) fn new(
-        walk: Arc<Walk>,
+        session: Arc<Session>,
+        callables: Arc<dyn CallableNodes>,
         staged: Arc<StagedStep>,
         life: Arc<Life>,
         span: tracing::Span,
         memos: Vec<MemoLine>,
     ) -> Result<Self, RunError> {
-        let run = walk.run.clone();
-        let memo = Arc::new(Memo::resume(memos, &walk.driver, &staged)?);
+        let run = session.run.clone();
+        let memo = Arc::new(Memo::resume(memos, &session.driver, &staged)?);
         Ok(Self {
-            walk,
+            session,
+            callables,
             run,
             staged,
             memo,
@@ -58,21 +97,21 @@ impl NodeContext {
         })
     }
 
-    /// The same where a person agreed to what a preview has as its facts; `None` if no person was asked.
+    /// The same context with the facts of the preview to which a person agreed; `None` if no person was asked.
     #[must_use]
     pub fn agreed_to(mut self, facts: Option<Value>) -> Self {
         self.agreed = facts.map(Arc::new);
         self
     }
 
-    /// The [facts](Preview::facts) that the person saw who agreed to this very execution. What stands in them may be done;
-    /// whatever else needs an agreement was not agreed to.
+    /// The [facts](Preview::facts) shown to the person who approved this very execution. The approval covers nothing but these
+    /// facts.
     #[must_use]
     pub fn agreed(&self) -> Option<&Value> {
         self.agreed.as_deref()
     }
 
-    /// What the node was told that it consumed and that the run has counted already.
+    /// The usage of the node's recorded exchanges that the run counted before this attempt.
     pub(crate) fn counted_before(&self) -> Usage {
         self.memo.counted()
     }
@@ -87,19 +126,22 @@ impl NodeContext {
         &self.run
     }
 
-    /// Records a child process of the step, by its group, before it is let execute anything: a run that is continued ends it
-    /// if it is still there.
+    /// Records a child process of the step, by its group, before the child executes anything. A resumed run ends the group if
+    /// it is still alive.
     ///
     /// # Errors
-    /// If the step was cancelled meanwhile, so that the child must not execute, or the record cannot be written.
+    /// If the step was cancelled, so that the child must not execute, or the record cannot be written.
     pub fn process_started(&self, pgid: u32, start_time: Option<u64>) -> Result<(), NodeError> {
-        Ok(self.walk.driver.process_started(self.path(), pgid, start_time)?)
+        Ok(self
+            .session
+            .driver
+            .process_started(self.path(), pgid, start_time)?)
     }
 
-    /// Tells listeners a piece of a text that the step is about to have in its outcome; `text` holds no secrets. It is not
+    /// Publishes a piece of the text that the step is producing for its outcome. `text` must hold no secrets. The piece is not
     /// recorded.
     pub fn stream_text(&self, text: String) {
-        self.walk.driver.stream_text(self.path(), text);
+        self.session.driver.stream_text(self.path(), text);
     }
 
     /// Publishes an event of the step by a name of the application's own, and records it.
@@ -107,7 +149,7 @@ impl NodeContext {
     /// # Errors
     /// If the record cannot be written.
     pub fn custom(&self, name: &str, payload: Value) -> Result<(), NodeError> {
-        self.walk.driver.custom(name, Some(self.path()), payload)?;
+        self.session.driver.custom(name, Some(self.path()), payload)?;
         Ok(())
     }
 
@@ -129,7 +171,7 @@ impl NodeContext {
         self.staged.attempt
     }
 
-    /// Where the step works; what is written there becomes part of it when it is committed.
+    /// The directory in which the step works. Files written there become part of the step when it is committed.
     ///
     /// # Errors
     /// If the directory cannot be opened.
@@ -137,7 +179,7 @@ impl NodeContext {
         Ok(self.staged.dir()?)
     }
 
-    /// Where files of the node's own go. Known secrets in them are masked when the attempt ends.
+    /// The directory for files of the node's own. Known secrets in them are masked when the attempt ends.
     ///
     /// # Errors
     /// If the directory cannot be made.
@@ -145,16 +187,16 @@ impl NodeContext {
         Ok(self.dir()?.create_dir_all(CUSTOM_ARTIFACTS)?)
     }
 
-    /// A client or pool the application gave the run.
+    /// A client or pool that the application gave to the run.
     #[must_use]
     pub fn resource<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         self.run.resources().get::<T>()
     }
 
-    /// A secret by its name, from the run's [`SecretSource`]. From now on it is masked wherever the run writes something.
+    /// A secret by its name, from the run's [`SecretSource`]. From now on the run masks it wherever it writes.
     ///
     /// # Errors
-    /// If there is none, or it is too short to be masked.
+    /// If there is no such secret, or it is too short to be masked.
     pub fn secret(&self, name: &str) -> Result<SecretString, NodeError> {
         let source = self.resource::<SecretSource>().unwrap_or_else(|| {
             let root = self.run.scope().run_variables.get("project_root");
@@ -175,7 +217,7 @@ impl NodeContext {
         Ok(secret)
     }
 
-    /// The result of a step that the node's settings could refer to by `$hier{name}`; `None` if it was skipped.
+    /// The result of the step that `$hier{name}` in the node's settings would mean; `None` if it was skipped.
     ///
     /// # Errors
     /// If there is no such step, or its result cannot be read.
@@ -187,26 +229,26 @@ impl NodeContext {
             .map_err(|reason| NodeError::new("unknown_step", reason).permanent())
     }
 
-    /// Masks the secrets known now.
+    /// The redactor for the secrets known now.
     #[must_use]
     pub fn redactor(&self) -> Redactor {
         self.run.secrets().redactor()
     }
 
-    /// Resolves when the step is to stop: by its time limit or because the run was cancelled. A node that calls this has ten
-    /// seconds from then on to return; any other is dropped at once.
+    /// Resolves when the step is to stop: at its time limit, or because the run was cancelled. A node that calls this has ten
+    /// seconds from then on to return; a node that does not is dropped at once.
     pub fn cancelled(&self) -> WaitForCancellationFuture<'_> {
         self.life.listen().cancelled()
     }
 
-    /// Whether the step is to stop; a node that looks has time to return, as after [`cancelled`](Self::cancelled).
+    /// Whether the step is to stop. A node that calls this has time to return, as with [`cancelled`](Self::cancelled).
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.life.listen().is_cancelled()
     }
 
-    /// Starts a task whose log events belong to this step, and which does not outlive it: it is aborted when its handle is
-    /// dropped.
+    /// Starts a task whose log events belong to this step. The task is aborted when its handle is dropped, and does not outlive
+    /// the step.
     pub fn spawn<F>(&self, future: F) -> AbortOnDropHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -220,12 +262,12 @@ impl NodeContext {
         AbortOnDropHandle::new(tokio::spawn(task.instrument(self.span.clone())))
     }
 
-    /// Runs work that blocks, away from the threads that must not wait; nodes run it in no other way. When the step is to
-    /// stop, `stop` is set: the work looks at it between its operations and returns, with what it did taken back or written
-    /// down. The attempt is over only when the work has returned; work that goes on for more than a minute fails the run.
+    /// Runs blocking work on a thread of its own, off the async workers. Nodes run blocking work in no other way. When the step
+    /// is to stop, `stop` is set: the work checks it between its operations and returns, after it has rolled back or recorded
+    /// its changes. The attempt ends only when the work has returned; work that takes more than a minute longer fails the run.
     ///
     /// # Errors
-    /// What the work returns, or that it panicked.
+    /// The error of the work, or `node_panicked`.
     pub async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Stop) -> Result<T, NodeError> + Send + 'static,
@@ -238,14 +280,13 @@ impl NodeContext {
         run_blocking(guarded, self.span.clone(), self.cancelled()).await
     }
 
-    /// Keeps the attempt from being over until the guard is dropped, for what may outlive the future of the step, such as
-    /// processes. It has a minute to be dropped after the step was asked to stop.
+    /// A guard that keeps the attempt from ending, for work that can outlive the future of the step, such as processes. It must
+    /// be dropped within a minute after the step was asked to stop.
     pub fn guard(&self) -> Guard {
         self.life.guard()
     }
 
-    /// A key by which a server can tell that a request is a repetition: the same for the same run, step, attempt and
-    /// exchange.
+    /// An idempotency key for a request: the same for the same run, step, attempt and exchange.
     #[must_use]
     pub fn idempotency_key(&self, exchange: &str) -> String {
         let run = &self.run.identity().run_id;
@@ -254,40 +295,40 @@ impl NodeContext {
             .to_owned()
     }
 
-    /// JSON Schema of what a callback or node type is called with, without the settings that the definition fixed; `None` if there
-    /// is none of that name.
+    /// JSON Schema of the arguments with which a callback or node type is called, without the settings that the definition fixed;
+    /// `None` if there is neither of that name.
     #[must_use]
     pub fn call_schema(&self, name: &str, fixed: &Map<String, Value>) -> Option<Value> {
-        self.walk.registry.call_schema(name, fixed)
+        self.callables.call_schema(name, fixed)
     }
 
     /// The names of the callbacks and node types that can be called.
     #[must_use]
     pub fn callable_names(&self) -> Vec<&str> {
-        self.walk.registry.callable_names()
+        self.callables.callable_names()
     }
 
-    /// Calls a callback with arguments, else a node type with settings, as a part of this step: what it writes and pays for
-    /// belongs to the step.
+    /// Calls a callback with arguments, else a node type with settings, as a part of this step: its files and its usage belong to
+    /// the step.
     ///
     /// # Errors
-    /// If there is none of that name, `settings` if no definition could write them, or what it fails with.
+    /// `unknown_tool` if there is neither of that name, `settings` if the settings are invalid, or the error of the call.
     pub async fn call(&self, name: &str, arguments: &Value) -> Result<NodeOutput, NodeError> {
         self.call_with(name, &Map::new(), arguments).await
     }
 
-    /// As [`call`](Self::call), with settings of a node type that the definition fixed: they stand in the place of those among the
-    /// arguments, and may be such that only a definition gives.
+    /// As [`call`](Self::call), with settings that the definition fixed. They replace those among the arguments, and may include
+    /// settings that only a definition gives.
     ///
     /// # Errors
-    /// As there.
+    /// As for [`call`](Self::call).
     pub async fn call_with(
         &self,
         name: &str,
         fixed: &Map<String, Value>,
         arguments: &Value,
     ) -> Result<NodeOutput, NodeError> {
-        let step = self.walk.registry.call(name, fixed, arguments).ok_or_else(|| {
+        let step = self.callables.bind_call(name, fixed, arguments).ok_or_else(|| {
             let message = format!("`{name}` is neither a callback nor a node type");
             NodeError::new("unknown_tool", message).permanent()
         })?;
@@ -295,10 +336,10 @@ impl NodeContext {
         Box::pin(step.execute(self)).await
     }
 
-    /// What [`call_with`](Self::call_with) would do, for the person who is to agree. Of a call that will fail it is why; nothing
-    /// is known of callbacks.
+    /// The preview of [`call_with`](Self::call_with), for the person who is to approve it. For a call that will fail it is the
+    /// reason; for a callback it is empty.
     pub async fn preview(&self, name: &str, fixed: &Map<String, Value>, arguments: &Value) -> Preview {
-        let preview = match self.walk.registry.call(name, fixed, arguments) {
+        let preview = match self.callables.bind_call(name, fixed, arguments) {
             Some(Ok(step)) => step.preview(&self.run).await,
             Some(Err(error)) => Err(error),
             None => Ok(Preview::default()),
@@ -306,21 +347,21 @@ impl NodeContext {
         preview.unwrap_or_else(|error| Preview::failing(&error))
     }
 
-    /// Asks whether something may be done in the midst of this step; `facts` is what it is. Without an answer the
-    /// step comes to rest, and continues from its memos once there is one.
+    /// Asks for approval of an action while this step executes; `facts` identify the action. Without an answer the step
+    /// suspends, and continues from its memos once there is one.
     ///
     /// # Errors
-    /// `denied` with the reason. Any other error has to be returned by the node as it is.
+    /// `denied` with the reason. The node must return any other error unchanged.
     pub async fn approve(&self, settings: Value, preview: String, facts: &Value) -> Result<(), NodeError> {
         let settings = Clean::redact(settings, &self.redactor());
         self.agree(None, settings, preview, facts).await.map(drop)
     }
 
-    /// As [`approve`](Self::approve), for the call of a tool that a model wants, which rules may be about. Says whether the person was
-    /// shown it, or a rule agreed.
+    /// As [`approve`](Self::approve), for a tool call that a model requests. Rules can allow or deny it; the result says whether a
+    /// person or a rule agreed.
     ///
     /// # Errors
-    /// As there.
+    /// As for [`approve`](Self::approve).
     pub async fn approve_call(
         &self,
         call: &WantedCall<'_>,
@@ -333,10 +374,10 @@ impl NodeContext {
         self.agree(Some(call), settings, preview, facts).await
     }
 
-    /// Whether a rule denies the call of a tool or has a person asked about it.
+    /// Whether a rule denies a tool call or demands a person's approval.
     #[must_use]
     pub fn is_ruled(&self, call: &WantedCall<'_>) -> bool {
-        let driver = &self.walk.driver;
+        let driver = &self.session.driver;
         driver.has_rules() && {
             let call = CleanCall::new(call, &self.redactor());
             let ruling = driver.ruling(&call.intended(driver.intended(self.path())));
@@ -359,51 +400,53 @@ impl NodeContext {
             settings,
             preview: Clean::redact(preview, &self.redactor()),
             call,
-            facts: self.walk.driver.facts_digest(facts),
+            facts: self.session.driver.facts_digest(facts),
         };
-        let mut busy = self.walk.busy.inside(&self.life.room);
-        match intent.approval(&self.walk, &mut busy, self.life.listen()).await? {
+        let mut active = self.session.active.nested(&self.life.room);
+        match intent
+            .approval(&self.session, &mut active, self.life.listen())
+            .await?
+        {
             Approval::Granted(agreement) => Ok(agreement),
             Approval::Edited(_) => {
                 Err(NodeError::new("denied", "there is no input that could be changed").permanent())
             }
             Approval::Denied(error) => Err(NodeError::from_info(error).permanent()),
-            Approval::Pending(StepStatus::Cancelled) => {
+            Approval::Suspended(StepStatus::Cancelled) => {
                 Err(NodeError::new("cancelled", "the step is to stop").permanent())
             }
-            Approval::Pending(_) => Err(NodeError::suspended()),
+            Approval::Suspended(_) => Err(NodeError::suspended()),
         }
     }
 
-    /// Replaces `state.json`, because what is executed is something else than was meant first.
+    /// Replaces `state.json`, when the node executes something else than it first intended.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If the file cannot be written.
     pub fn replace_state(&self, state: Value) -> Result<(), NodeError> {
         let state = Clean::redact(state, &self.redactor());
         Ok(self.staged.replace_state(&state)?)
     }
 
-    /// Reserves what a call may take of the budgets of the step and the run; waits while others have reserved what it
-    /// needs. `estimate` is given what is still there.
+    /// Reserves the estimate of a call in the budgets of the step and the run; waits while other calls hold the part that it
+    /// needs. `estimate` is given the remaining budgets.
     ///
     /// # Errors
-    /// `budget_exceeded` with what was spent and by whom; the call must not be made.
+    /// `budget_exceeded` with the spent amount and the budget's owner; the call must not be made.
     pub async fn reserve(
         &self,
         estimate: impl Fn(&Available) -> Estimate + Send,
     ) -> Result<Reservation, NodeError> {
-        // Those who are to spend may need the room before they do.
-        let reserved = self.walk.driver.reserve(self.path(), estimate);
+        // Steps that hold a reservation may need the room before they spend it.
+        let reserved = self.session.driver.reserve(self.path(), estimate);
         Ok(self.life.room.away(reserved).await?)
     }
 
-    /// Makes a paid or effectful exchange: `make` is given its number among those of `name` in this step, from 1.
-    /// What comes back is in `memo.jsonl` before this returns, on the disk if the run promises that; a continued attempt
-    /// takes it from there.
+    /// Makes a paid or effectful exchange. `make` is given its number among those of `name` in this step, from 1. The response is
+    /// in `memo.jsonl` before this returns, on the disk if the run promises that; a continued attempt takes it from there.
     ///
     /// # Errors
-    /// What the exchange fails with, or that its memo cannot be written.
+    /// The error of the exchange, or `memo` if its memo cannot be written.
     pub async fn memo<R, F>(
         &self,
         name: &str,
@@ -417,11 +460,11 @@ impl NodeContext {
         self.exchange(name, request, make, |_: &R| Usage::default()).await
     }
 
-    /// As [`memo`](Self::memo), for an exchange that is paid for: what it took, by `usage`, counts against the budgets also
-    /// if it was made before the run was resumed. What is made now is reserved and spent by `make`.
+    /// As [`memo`](Self::memo), for a paid exchange: the usage that `usage` reads from its response counts against the budgets,
+    /// also if it was made before the run was resumed. For an exchange that is made now, `make` reserves and spends.
     ///
     /// # Errors
-    /// As there.
+    /// As for [`memo`](Self::memo).
     pub async fn exchange<R, F>(
         &self,
         name: &str,
@@ -443,13 +486,13 @@ impl NodeContext {
         {
             let response: R = serde_json::from_value(response).map_err(broken)?;
             let usage = usage(&response);
-            self.walk.driver.spent_before(self.path(), usage, is_counted);
+            self.session.driver.spent_before(self.path(), usage, is_counted);
             if is_counted {
                 self.memo.count_before(usage);
             }
             return Ok(response);
         }
-        // Nothing is paid for or changed behind a stop; what was recorded before it is still given.
+        // After a stop nothing is paid for or changed; a recorded response is still given.
         let begun = self.memo.guard(name);
         if self.life.stop.is_cancelled() {
             return Err(NodeError::new("cancelled", "the step is to stop").permanent());
@@ -466,11 +509,11 @@ impl NodeContext {
             Clean::redact(request, &redactor),
             Clean::redact(response, &redactor),
         );
-        // What the node continues with is what stands in the file.
-        let told = response.get().clone();
+        // The node continues with the response as the file has it.
+        let recorded = response.get().clone();
         let line = MemoLine::new((name, number), digest, request, response, self.run.now());
-        self.memo.finish(&self.walk.driver, &self.staged, &line)?;
-        serde_json::from_value(told).map_err(broken)
+        self.memo.finish(&self.session.driver, &self.staged, &line)?;
+        serde_json::from_value(recorded).map_err(broken)
     }
 }
 

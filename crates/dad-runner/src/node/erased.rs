@@ -10,7 +10,7 @@ use crate::node::context::NodeContext;
 use crate::node::error::NodeError;
 use crate::node::output::NodeOutput;
 use crate::node::settings::{check_given, input_of, problems, schema, settings_of, unrendered};
-use crate::node::traits::{BindContext, Bound, BoundStep, Node, Preview, Start, World};
+use crate::node::traits::{BindContext, Bound, BoundStep, Node, Preview, RunSetup, World};
 
 /// A [`Node`] of any type.
 pub(crate) trait ErasedNode: Send + Sync {
@@ -24,7 +24,7 @@ pub(crate) trait ErasedNode: Send + Sync {
     /// Refuses settings that a call must not give.
     fn check_call(&self, settings: &Value) -> Result<(), String>;
 
-    fn check_start(&self, settings: &TemplateTree, start: &Start<'_>) -> Result<(), NodeError>;
+    fn check_requirements(&self, settings: &TemplateTree, setup: &RunSetup<'_>) -> Result<(), NodeError>;
 }
 
 impl<N: Node> ErasedNode for N {
@@ -58,9 +58,9 @@ impl<N: Node> ErasedNode for N {
         check_given::<N>(meant.map(|(name, _)| name), "")
     }
 
-    fn check_start(&self, settings: &TemplateTree, start: &Start<'_>) -> Result<(), NodeError> {
+    fn check_requirements(&self, settings: &TemplateTree, setup: &RunSetup<'_>) -> Result<(), NodeError> {
         match unrendered::<N>(settings) {
-            Some(settings) => N::check_start(&settings, start),
+            Some(settings) => N::check_requirements(&settings, setup),
             None => Ok(()),
         }
     }

@@ -12,7 +12,7 @@ use dad_run::{BudgetExceeded, RunError};
 use crate::node::output::NodeOutput;
 
 /// How often a person is asked about something whose effects change before it can execute.
-pub const MOST_ASKED: u32 = 3;
+pub const MAX_APPROVALS: u32 = 3;
 
 /// The code of an error that a node passed on without one of its own.
 const FAILED: &str = "node_failed";
@@ -97,7 +97,7 @@ impl NodeError {
     #[must_use]
     pub fn world_unstable(what: &str) -> Self {
         let message =
-            format!("what {what} would do changed {MOST_ASKED} times after a person had agreed to it");
+            format!("what {what} would do changed {MAX_APPROVALS} times after a person had agreed to it");
         Self::new("world_unstable", message)
             .with_hint("stop what changes it meanwhile, then resume the run")
             .permanent()

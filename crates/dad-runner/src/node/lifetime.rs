@@ -18,7 +18,7 @@ use crate::node::output::NodeOutput;
 const GRACE: Duration = Duration::from_secs(10);
 
 /// How long after a stop guards may keep an attempt from being over.
-pub(crate) const LONGEST_STOP: Duration = Duration::from_secs(70);
+pub(crate) const MAX_STOP: Duration = Duration::from_secs(70);
 
 /// The code of a step that was asked to stop and did.
 pub(crate) const CANCELLED: &str = "cancelled";
@@ -96,7 +96,7 @@ impl Life {
         }
         self.stop.cancel();
         let stopped = stopped.unwrap_or_else(Instant::now);
-        tokio::time::timeout_at(stopped + LONGEST_STOP, self.over())
+        tokio::time::timeout_at(stopped + MAX_STOP, self.over())
             .await
             .is_ok()
     }

@@ -1,5 +1,6 @@
+//! The memos of an attempt: its paid or effectful exchanges, appended to `memo.jsonl` as they finish.
+
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use dad_core::{Digest, Usage};
 use dad_fs::{AppendFile, Durability};
@@ -8,6 +9,7 @@ use dad_run::layout::MEMO;
 use dad_run::{MemoLine, RunError};
 
 use crate::node::error::NodeError;
+use parking_lot::{Mutex, MutexGuard};
 
 /// The memos of one attempt of a step.
 #[derive(Debug)]
@@ -63,8 +65,8 @@ impl Memo {
         self.state().lost.take()
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
     }
 
     /// Notes an answer that the run has counted already.

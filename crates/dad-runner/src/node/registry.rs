@@ -1,7 +1,9 @@
 //! The nodes and functions that definitions may use.
 
+use std::any::Any;
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 
 use dad_core::{ErrorInfo, HierarchyPath, NodeType};
@@ -13,11 +15,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::node::callback::CallbackNode;
-use crate::node::context::NodeContext;
+use crate::node::context::{CallableNodes, NodeContext};
 use crate::node::erased::{ErasedNode, node_type_info};
 use crate::node::error::NodeError;
 use crate::node::settings::{check_names, schema};
-use crate::node::traits::{BindContext, Bound, Node, Start, World};
+use crate::node::traits::{BindContext, Bound, Node, RunSetup, World};
 
 /// The nodes that definitions may use, by the names of their types.
 #[derive(Clone, Default)]
@@ -131,7 +133,7 @@ impl NodeRegistry {
     }
 
     /// Refuses what could not be executed with what a run is given. Of a re-run only steps count that may execute.
-    pub(crate) fn check_start(&self, prepared: &PreparedRun) -> Result<(), RunError> {
+    pub(crate) fn check_requirements(&self, prepared: &PreparedRun) -> Result<(), RunError> {
         let executes: Option<HashSet<HierarchyPath>> = prepared.plan().map(|plan| {
             let executes = plan
                 .steps
@@ -139,7 +141,7 @@ impl NodeRegistry {
                 .filter(|step| !matches!(step.decision, Decision::Reuse { .. }));
             executes.map(|step| step.path.without_iterations()).collect()
         });
-        let start = |node: &NodeElement| Start {
+        let setup = |node: &NodeElement| RunSetup {
             budget: prepared
                 .budget()
                 .overridden_by(node.options.budget.unwrap_or_default()),
@@ -148,7 +150,7 @@ impl NodeRegistry {
             has_input: node.asks() || prepared.is_given_input(&node.path),
         };
         let mut unready =
-            self.unready(prepared.program(), start)
+            self.unready(prepared.program(), setup)
                 .filter(|error| match (&executes, &error.path) {
                     (Some(executes), Some(path)) => executes.contains(path),
                     _ => true,
@@ -163,16 +165,36 @@ impl NodeRegistry {
     pub fn unready<'a>(
         &'a self,
         program: &'a Program,
-        start: impl Fn(&NodeElement) -> Start<'a> + 'a,
+        setup: impl Fn(&NodeElement) -> RunSetup<'a> + 'a,
     ) -> impl Iterator<Item = ErrorInfo> + 'a {
         program.steps().filter_map(move |node| {
-            let checked = self.leaf(node)?.check_start(&node.settings, &start(node));
+            let checked = self.leaf(node)?.check_requirements(&node.settings, &setup(node));
             Some(checked.err()?.info.at(&node.path))
         })
     }
 
-    /// JSON Schema of what a callback or node type is called with, without what only a definition gives and what it fixed.
-    pub(crate) fn call_schema(&self, name: &str, fixed: &Map<String, Value>) -> Option<Value> {
+    /// The registry that a run's context was built with. The layers below know it only as [`NodeTypes`]; `place` is the run's
+    /// directory, for the error.
+    pub(crate) fn given_to(types: &dyn NodeTypes, place: &Path) -> Result<Self, RunError> {
+        let types: &dyn Any = types;
+        let registry = types.downcast_ref::<Self>();
+        registry.cloned().ok_or_else(|| RunError::Unreadable {
+            path: place.to_path_buf(),
+            reason: "the node types of the context are not a NodeRegistry of dad-runner".to_owned(),
+        })
+    }
+
+    /// The node that executes a leaf of a definition.
+    pub(crate) fn leaf(&self, leaf: &NodeElement) -> Option<&Arc<dyn ErasedNode>> {
+        match &leaf.function {
+            Some(function) => Some(&self.callbacks.get(function)?.node),
+            None => Some(&self.nodes.get(leaf.node_type.as_str())?.node),
+        }
+    }
+}
+
+impl CallableNodes for NodeRegistry {
+    fn call_schema(&self, name: &str, fixed: &Map<String, Value>) -> Option<Value> {
         if let Some(callback) = self.callbacks.get(name) {
             return Some(callback.info.args_schema.clone());
         }
@@ -183,15 +205,12 @@ impl NodeRegistry {
         Some(schema)
     }
 
-    /// The names of callbacks and node types.
-    pub(crate) fn callable_names(&self) -> Vec<&str> {
+    fn callable_names(&self) -> Vec<&str> {
         let callbacks = self.callbacks.keys().map(String::as_str);
         callbacks.chain(self.nodes.keys().map(String::as_str)).collect()
     }
 
-    /// The step that a call of a callback with arguments, else of a node type with settings, comes to; `None` if there is
-    /// none of that name. What the definition fixed of the settings is not among the arguments.
-    pub(crate) fn call(
+    fn bind_call(
         &self,
         name: &str,
         fixed: &Map<String, Value>,
@@ -214,14 +233,6 @@ impl NodeRegistry {
                 Err(NodeError::new("settings", message).permanent())
             }
         })
-    }
-
-    /// What executes a leaf of a definition.
-    pub(crate) fn leaf(&self, leaf: &NodeElement) -> Option<&Arc<dyn ErasedNode>> {
-        match &leaf.function {
-            Some(function) => Some(&self.callbacks.get(function)?.node),
-            None => Some(&self.nodes.get(leaf.node_type.as_str())?.node),
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dad_core::{Budget, Digest, Redactor};
 use dad_definition::{Compiled, Prepared, SettingsProblem};
-use dad_run::{Kind, Resources, RunHandle};
+use dad_run::{Purity, Resources, RunHandle};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -105,8 +105,8 @@ pub trait Node: Send + Sync + 'static {
     ///
     /// # Errors
     /// What is missing; the run is not made.
-    fn check_start(settings: &Self::Settings, start: &Start<'_>) -> Result<(), NodeError> {
-        let _ = (settings, start);
+    fn check_requirements(settings: &Self::Settings, setup: &RunSetup<'_>) -> Result<(), NodeError> {
+        let _ = (settings, setup);
         Ok(())
     }
 }
@@ -224,7 +224,7 @@ impl From<String> for Preview {
 
 /// What a run is given, before it starts.
 #[derive(Clone, Copy, Debug)]
-pub struct Start<'a> {
+pub struct RunSetup<'a> {
     /// What the step may consume, by its own budget and that of the run.
     pub budget: Budget,
     /// Clients and pools.
@@ -292,13 +292,13 @@ impl FromIterator<(String, String)> for ReadSet {
 }
 
 impl World {
-    /// What is decided by.
+    /// The values used for the decision.
     #[must_use]
-    pub const fn kind(&self) -> Kind {
+    pub const fn purity(&self) -> Purity {
         match self {
-            Self::Pure => Kind::Pure,
-            Self::Reads(_) => Kind::Reads,
-            Self::Effect => Kind::Effect,
+            Self::Pure => Purity::Pure,
+            Self::Reads(_) => Purity::Reads,
+            Self::Effect => Purity::Effect,
         }
     }
 }

@@ -1,11 +1,12 @@
-//! What the templates of components come to, in a run or in one that is only looked at.
+//! The evaluation of templates: settings of steps, variables, conditions and loop items, in a run that is driven or only
+//! looked at.
 
 use std::sync::Arc;
 
 use dad_core::json::check_recorded;
 use dad_core::{ErrorInfo, HierarchyPath, OnLimit};
 use dad_definition::{
-    Component, Expression, ForEachLoop, NodeElement, Prepared, RenderError, TemplateTree, TreeError,
+    Component, Expression, ForEachLoop, NodeElement, Prepared, RenderError, TemplateTree, TreeError, Variable,
 };
 use dad_run::RangeBounds;
 use dad_run::driver::{Items, LoopStart};
@@ -14,7 +15,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::render::scope::{Evidence, Frame, Place, PlaceScope, ResultCache};
 
-/// What a loop goes over.
+/// The items of a loop.
 pub(crate) struct Over {
     pub(crate) items: OverItems,
     pub(crate) start_index: i64,
@@ -78,7 +79,13 @@ impl Over {
     }
 }
 
-/// What rendering gave.
+/// The variables of a component; after an error, those before the variable that it names.
+pub(crate) struct EvaluatedVariables {
+    pub(crate) frame: Arc<Frame>,
+    pub(crate) error: Option<ErrorInfo>,
+}
+
+/// The rendered settings of a step, with the results that their templates read.
 pub(crate) struct Rendered {
     pub(crate) settings: Json,
     /// The compiled form of the settings, its values rendered.
@@ -86,7 +93,7 @@ pub(crate) struct Rendered {
     pub(crate) reads: Vec<String>,
 }
 
-/// Evaluates templates with what a run has.
+/// Evaluates templates against the results of a run.
 #[derive(Clone, Copy)]
 pub(crate) struct Evaluator<'a> {
     pub(crate) run: &'a dyn Evidence,
@@ -94,7 +101,7 @@ pub(crate) struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
-    /// What an expression of a component sees at a place of the run.
+    /// The scope of a component's expression at a place of the run.
     pub(crate) fn scope<'s>(
         &self,
         expression: &'s Expression,
@@ -110,10 +117,10 @@ impl<'a> Evaluator<'a> {
             path,
             component: path,
         };
-        PlaceScope::new((self.run, self.cache), frame, &expression.references, place)
+        PlaceScope::new(self.run, self.cache, frame, &expression.references, place)
     }
 
-    /// Renders the settings of a step; what its input overrides is merged in afterwards and is data.
+    /// Renders the settings of a step. The overrides of its input are merged in afterwards: they are data, never templates.
     pub(crate) fn settings(
         &self,
         node: &NodeElement,
@@ -129,7 +136,7 @@ impl<'a> Evaluator<'a> {
             path,
             component,
         };
-        let mut scope = PlaceScope::new((self.run, self.cache), frame, &node.references, place);
+        let mut scope = PlaceScope::new(self.run, self.cache, frame, &node.references, place);
         let given = field("prompt_variables").and_then(Json::as_object);
         scope.prompt_variables = Some(given.unwrap_or(&none));
         scope.defaults = Some(&node.prompt_variables);
@@ -159,12 +166,7 @@ impl<'a> Evaluator<'a> {
         path: &HierarchyPath,
         parent: Option<&Arc<Frame>>,
         given: &Map<String, serde_json::Value>,
-    ) -> (Arc<Frame>, Option<ErrorInfo>) {
-        let place = Place {
-            id: &component.id,
-            path,
-            component: path,
-        };
+    ) -> EvaluatedVariables {
         let mut values: Vec<(String, Value)> = given
             .iter()
             .map(|(name, value)| (name.clone(), Value::from(value.clone())))
@@ -175,32 +177,50 @@ impl<'a> Evaluator<'a> {
             .filter(|variable| !given.contains_key(&variable.name))
         {
             let so_far = Frame::new(path, values, parent.cloned());
-            let scope = PlaceScope::new((self.run, self.cache), &so_far, &component.references, place);
-            let evaluated = variable.value.render(&scope, &Limits::default());
-            drop(scope);
+            let evaluated = self.variable(variable, component, path, &so_far);
             values = so_far.into_variables();
-            let named = || format!("the variable `{}`", variable.name);
-            let recordable = evaluated
-                .map_err(|error| {
-                    let place = format!("{}.variables.{}", component.place, variable.name);
-                    self.failed(&error, place.trim_start_matches('.'), Some(&named()))
-                })
-                .and_then(|value| match check_recorded(&value) {
-                    Ok(()) => Ok(value),
-                    Err(error) => {
-                        let message = format!("{} cannot be recorded: {error}", named());
-                        Err(ErrorInfo::new(error.code(), message))
-                    }
-                });
-            match recordable {
+            match evaluated {
                 Ok(value) => values.push((variable.name.clone(), Value::from(value))),
                 Err(error) => {
-                    let frame = Frame::new(path, values, parent.cloned());
-                    return (Arc::new(frame), Some(error.at(path)));
+                    return EvaluatedVariables {
+                        frame: Arc::new(Frame::new(path, values, parent.cloned())),
+                        error: Some(error.at(path)),
+                    };
                 }
             }
         }
-        (Arc::new(Frame::new(path, values, parent.cloned())), None)
+        EvaluatedVariables {
+            frame: Arc::new(Frame::new(path, values, parent.cloned())),
+            error: None,
+        }
+    }
+
+    fn variable(
+        &self,
+        variable: &Variable,
+        component: &Component,
+        path: &HierarchyPath,
+        so_far: &Frame,
+    ) -> Result<Json, ErrorInfo> {
+        let place = Place {
+            id: &component.id,
+            path,
+            component: path,
+        };
+        let scope = PlaceScope::new(self.run, self.cache, so_far, &component.references, place);
+        let named = || format!("the variable `{}`", variable.name);
+        let value = variable
+            .value
+            .render(&scope, &Limits::default())
+            .map_err(|error| {
+                let place = format!("{}.variables.{}", component.place, variable.name);
+                self.failed(&error, place.trim_start_matches('.'), Some(&named()))
+            })?;
+        check_recorded(&value).map_err(|error| {
+            let message = format!("{} cannot be recorded: {error}", named());
+            ErrorInfo::new(error.code(), message)
+        })?;
+        Ok(value)
     }
 
     pub(crate) fn condition(
@@ -240,8 +260,8 @@ impl<'a> Evaluator<'a> {
             })
     }
 
-    /// A template that could not be evaluated: where it stands in the files of the definition, why it failed, and what there is
-    /// instead.
+    /// The error for a template that could not be evaluated: its place in the files of the definition, the reason, and the
+    /// names that exist instead.
     pub(crate) fn failed(&self, error: &TreeError, place: &str, what: Option<&str>) -> ErrorInfo {
         let separator = match error.pointer.as_str() {
             "" => "",

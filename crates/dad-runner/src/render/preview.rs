@@ -1,3 +1,5 @@
+//! The rendered settings of one step, with the origins of their values; nothing is executed.
+
 use std::sync::Arc;
 
 use dad_core::{ErrorInfo, HierarchyPath, NodeType, PathSelector, Segment, SelectError};
@@ -7,10 +9,10 @@ use dad_template::{Reference, ReferenceKind, Value};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
-use crate::render::evaluate::{Evaluator, Over};
+use crate::render::evaluate::{EvaluatedVariables, Evaluator, Over};
 use crate::render::scope::{Frame, ResultCache, read_name};
 
-/// A step as it would be executed, and where the values in its settings come from.
+/// A step as it would be executed, with the origins of the values in its settings.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RenderedStep {
@@ -18,32 +20,32 @@ pub struct RenderedStep {
     pub path: HierarchyPath,
     /// The type of its node.
     pub node_type: NodeType,
-    /// What would be given to it from outside.
+    /// The input that it would be given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<Json>,
     /// Its settings, rendered.
     pub settings: Json,
-    /// Where the values in them come from, in the order of the settings.
+    /// The origins of the values in them, in the order of the settings.
     pub origins: Vec<ValueOrigin>,
 }
 
-/// Where a value in rendered settings comes from.
+/// The origin of a value in rendered settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ValueOrigin {
     /// The place in the settings, such as `prompt`.
     pub place: String,
-    /// What the template there refers to.
+    /// The reference in the template there.
     pub reference: String,
-    /// What that is.
+    /// The meaning of the reference, in words.
     pub origin: String,
 }
 
-/// Renders the settings of one step, executing nothing. Of a step in a loop whose iteration is not said it is the first.
+/// Renders the settings of one step and executes nothing. A selector that leaves out the iteration of a loop means the first.
 ///
 /// # Errors
 /// If there is no such step or iteration, or a template cannot be evaluated: mostly because it needs the result of
-/// a step, and no run was given that has one.
+/// a step, and no given run has one.
 pub fn render_step(preview: &RunPreview, selector: &PathSelector) -> Result<RenderedStep, ErrorInfo> {
     let program = preview.program();
     let selected = program
@@ -83,7 +85,7 @@ pub fn render_step(preview: &RunPreview, selector: &PathSelector) -> Result<Rend
     })
 }
 
-/// What is around a step.
+/// The surroundings of a step.
 struct Surroundings {
     frame: Arc<Frame>,
     /// The component, iteration or branch it stands in.
@@ -103,7 +105,8 @@ impl Descent<'_> {
         let mut given = self.preview.scope().given_variables.clone();
         let mut parent: Option<Arc<Frame>> = None;
         loop {
-            let (mut frame, error) = self.evaluator.variables(component, &at, parent.as_ref(), &given);
+            let EvaluatedVariables { mut frame, error } =
+                self.evaluator.variables(component, &at, parent.as_ref(), &given);
             if let Some(error) = error {
                 return Err(unrendered(&error, self.preview, path));
             }
@@ -135,7 +138,7 @@ impl Descent<'_> {
         }
     }
 
-    /// The variables of an iteration: of the items that the run went over, else of those it would go over.
+    /// The variables of an iteration: of the recorded items of the loop, else of the items that it would have now.
     fn iteration(
         &self,
         component: &Component,
@@ -172,13 +175,13 @@ impl Descent<'_> {
     }
 }
 
-/// Finds out where values come from.
+/// The search for the origins of values.
 struct Origins<'a> {
     preview: &'a RunPreview,
     node: &'a NodeElement,
     path: &'a HierarchyPath,
     frame: &'a Frame,
-    /// Prompt variables of the input, and who gave it.
+    /// Prompt variables of the input, with the source of the input.
     given: Option<&'a Map<String, Json>>,
     source: &'a str,
 }

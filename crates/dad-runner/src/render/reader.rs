@@ -1,3 +1,5 @@
+//! Results of a run by the names that templates use, for listeners and nodes.
+
 use std::sync::Arc;
 
 use dad_core::{HierarchyPath, PathSelector};
@@ -8,14 +10,14 @@ use serde_json::Value;
 
 use crate::render::scope::ResultCache;
 
-/// What listeners and nodes read of a run, by the names that templates use. It holds nothing of the run's driver, so that
-/// an event that is kept does not keep the run.
-pub(crate) struct Reader {
+/// The results of a run, read by listeners and nodes. It holds nothing of the run's driver, so that an event that a listener
+/// keeps does not keep the run.
+pub(crate) struct NamedResults {
     pub(crate) results: ResultReader,
     pub(crate) cache: Arc<ResultCache>,
 }
 
-impl ReadRun for Reader {
+impl ReadRun for NamedResults {
     fn settings(&self, path: &HierarchyPath) -> Option<Value> {
         let node = self.results.program().step(path)?;
         Some(node.unrendered.clone())
@@ -48,7 +50,7 @@ impl ReadRun for Reader {
     }
 }
 
-/// The step that a name means for somebody at `asker`, wherever it stands.
+/// The step that a name means in a template of `asker`.
 fn resolve(program: &Program, name: &str, asker: &HierarchyPath) -> Option<HierarchyPath> {
     let selected = program.select(&name.parse::<PathSelector>().ok()?);
     selected.ok().map(|selected: Selected| selected.near(asker))

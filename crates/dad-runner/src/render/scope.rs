@@ -1,19 +1,22 @@
+//! The scope of templates at one place of a run: variables, and results of earlier steps through a cache.
+
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use dad_core::{ElementId, HierarchyPath, Segment, StepResult};
 use dad_definition::{References, Target, TargetSegment};
 use dad_run::{ResultReader, RunError, RunPreview, RunScope};
 use dad_template::{Scope, ScopeError, ToJsonError, Value};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Map, Value as Json};
 
-/// How many bytes of results, as files have them, are kept for templates to read again.
+/// The results kept for templates to read again, in bytes of their files.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 
-/// What templates see of a run, whether it is being driven or only looked at.
+/// The part of a run that templates see, whether the run is driven or only looked at.
 pub(crate) trait Evidence: Send + Sync {
-    /// What all its steps see.
+    /// The scope that all its steps share.
     fn scope(&self) -> &RunScope;
     /// The path of its root component.
     fn root_path(&self) -> HierarchyPath;
@@ -93,16 +96,17 @@ impl Frame {
             .collect()
     }
 
-    /// The component or iteration whose variable a name means.
+    /// The component or iteration that declares a variable.
     pub(crate) fn owner(&self, name: &str) -> Option<&HierarchyPath> {
-        match self.variables.iter().any(|(known, _)| known == name) {
-            true => Some(&self.path),
-            false => self.parent.as_ref()?.owner(name),
+        if self.variables.iter().any(|(known, _)| known == name) {
+            Some(&self.path)
+        } else {
+            self.parent.as_ref()?.owner(name)
         }
     }
 
-    /// The items of the loops around, the innermost first. What tells an iteration from others is its first variable: the
-    /// item, or the number of the pass.
+    /// The items of the loops around, the innermost first. The first variable of an iteration tells it from others: it is
+    /// the item, or the number of the pass.
     pub(crate) fn items(&self) -> Vec<&Value> {
         let is_iteration = matches!(
             self.path.typed_segments().next_back(),
@@ -126,7 +130,7 @@ impl Frame {
     }
 }
 
-/// Results that were read, as templates see them; the oldest go first when there are too many bytes.
+/// Results that were read, as templates see them. Above [`CACHE_BYTES`] the oldest are dropped first.
 #[derive(Debug, Default)]
 pub(crate) struct ResultCache {
     state: Mutex<CacheState>,
@@ -166,7 +170,7 @@ impl ResultCache {
         Ok(Some(value))
     }
 
-    /// What a reference means for somebody at `asker`.
+    /// The value of a reference in a template of the step or component at `asker`.
     pub(crate) fn look_up(
         &self,
         run: &dyn Evidence,
@@ -179,7 +183,7 @@ impl ResultCache {
         }
     }
 
-    /// What the rest of a reference means below a place of the run.
+    /// The value of the rest of a reference, below a place of the run.
     fn descend(
         &self,
         run: &dyn Evidence,
@@ -205,7 +209,7 @@ impl ResultCache {
             TargetSegment::Every => {
                 let all = (0..self.iterations(run, &base)?).map(|index| {
                     let found = self.descend(run, Some(base.iteration(index)), rest, asker)?;
-                    // What was skipped keeps its position.
+                    // A skipped step keeps its position in the list.
                     Ok(found.unwrap_or_default())
                 });
                 return Ok(Some(Value::from(all.collect::<Result<Vec<Value>, RunError>>()?)));
@@ -219,7 +223,7 @@ impl ResultCache {
         }
     }
 
-    /// How many iterations a loop that ended had.
+    /// The number of iterations of a loop that has ended.
     fn iterations(&self, run: &dyn Evidence, path: &HierarchyPath) -> Result<u64, RunError> {
         let result = self.read(run, path)?;
         let count = result.as_ref().and_then(|result| result.get("iterations"));
@@ -248,12 +252,12 @@ impl ResultCache {
         }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, CacheState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, CacheState> {
+        self.state.lock()
     }
 }
 
-/// A step that was taken over from a run of the original system leaves out what it has no value for.
+/// Adds the fields that results of the original system leave out where they have no value.
 fn define_step_fields(json: &mut Json) {
     if let Some(fields) = json
         .as_object_mut()
@@ -273,7 +277,7 @@ fn iteration_at(path: &HierarchyPath, position: usize) -> Option<u64> {
     }
 }
 
-/// What a reference means for somebody at `asker`, for the journal: iterations by number where they are known.
+/// The name of a reference in a template of `asker` for the journal: with the numbers of iterations, where they are known.
 pub(crate) fn read_name(target: &Target, asker: &HierarchyPath) -> String {
     if let Some(path) = target.fixed() {
         return path.to_string();
@@ -289,7 +293,7 @@ pub(crate) fn read_name(target: &Target, asker: &HierarchyPath) -> String {
     names.collect::<Vec<_>>().join(".")
 }
 
-/// What the templates of one place can see, and which results they used.
+/// The scope of the templates of one place, and the results that they used.
 pub(crate) struct PlaceScope<'a> {
     pub(crate) run: &'a dyn Evidence,
     pub(crate) cache: &'a ResultCache,
@@ -303,7 +307,7 @@ pub(crate) struct PlaceScope<'a> {
     reads: Mutex<Vec<String>>,
 }
 
-/// Where a template stands.
+/// The place of a template.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
     pub(crate) id: &'a ElementId,
@@ -313,7 +317,8 @@ pub(crate) struct Place<'a> {
 
 impl<'a> PlaceScope<'a> {
     pub(crate) fn new(
-        (run, cache): (&'a dyn Evidence, &'a ResultCache),
+        run: &'a dyn Evidence,
+        cache: &'a ResultCache,
         frame: &'a Frame,
         references: &'a References,
         place: Place<'a>,
@@ -332,7 +337,7 @@ impl<'a> PlaceScope<'a> {
 
     /// The steps whose results were used, in the order of their first use.
     pub(crate) fn into_reads(self) -> Vec<String> {
-        self.reads.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.reads.into_inner()
     }
 
     fn run_variable(&self, name: &str) -> Option<Value> {
@@ -364,11 +369,12 @@ impl Scope for PlaceScope<'_> {
             )));
         };
         let read = read_name(target, self.place.path);
-        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
-        if !reads.contains(&read) {
-            reads.push(read);
+        {
+            let mut reads = self.reads.lock();
+            if !reads.contains(&read) {
+                reads.push(read);
+            }
         }
-        drop(reads);
         self.cache
             .look_up(self.run, target, self.place.path)
             .map_err(|error| ScopeError::new(error.to_string()))

@@ -1,4 +1,4 @@
-//! The attempts of a step: each with its own directory, its time limit and what it reports, up to the last one.
+//! The attempts of a step: each with its own directory, its time limit and its memos, up to the last one.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -7,48 +7,47 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::{Clean, ErrorInfo, NodeType, Redactor, RetryPolicy, StepStatus, Usage};
 use dad_run::driver::{Interrupted, StagedStep, StepStart};
-use dad_run::{Kind, MemoLine, Reason, RunError};
+use dad_run::{MemoLine, Purity, Reason, RunError};
 use futures_util::FutureExt;
 use serde_json::Value;
 use tracing::Instrument;
 
 use crate::node::common_settings::{outcome_text, pause_after, pause_before};
-use crate::node::context::NodeContext;
+use crate::node::context::{CallableNodes, NodeContext};
 use crate::node::error::NodeError;
-use crate::node::lifetime::{CANCELLED, LONGEST_STOP, Life, within_limits};
-use crate::node::output::{CleanOutput, recordable};
+use crate::node::lifetime::{CANCELLED, Life, MAX_STOP, within_limits};
+use crate::node::output::{CleanOutput, NodeOutput, recordable};
 use crate::node::traits::{BoundStep, World};
-use crate::step::pipeline::{Decided, Step};
+use crate::step::decision::Decided;
+use crate::step::place::Step;
 
-/// How one attempt ended.
+/// An attempt that has ended.
 pub(crate) struct Attempt {
     pub(crate) staged: Arc<StagedStep>,
     pub(crate) status: StepStatus,
     pub(crate) output: CleanOutput,
     pub(crate) error: Option<Clean<ErrorInfo>>,
     pub(crate) kind: FailureKind,
-    /// What the attempts before it consumed.
+    /// The usage of the attempts before it.
     pub(crate) spent_before: Usage,
-    /// Whether it changed something outside the run.
+    /// Whether it may have changed something outside the run.
     pub(crate) effect: bool,
-    /// Whether the component around continues although it ended so; decided once, when it is recorded.
-    pub(crate) absorbed: bool,
     pub(crate) duration: Duration,
 }
 
 impl Attempt {
-    /// The same while the step waits.
+    /// The same attempt without open files, for the time in which the step waits.
     fn without_descriptor(mut self) -> Self {
         self.staged = match Arc::try_unwrap(self.staged) {
             Ok(staged) => Arc::new(staged.without_descriptor()),
-            // Something of the node still knows of it.
+            // The node kept a context.
             Err(staged) => staged,
         };
         self
     }
 }
 
-/// What executing a step came to.
+/// The outcome of executing a step.
 pub(crate) enum Executed {
     /// Its last attempt.
     Ended(Box<Attempt>),
@@ -56,18 +55,18 @@ pub(crate) enum Executed {
     Stopped,
 }
 
-/// What kind of failure an attempt ended with.
+/// The consequences of a failed attempt.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct FailureKind {
-    /// Whether another one may succeed.
+    /// Whether another attempt may succeed.
     pub(crate) retryable: bool,
-    /// Whether it waits for an answer; it continues from what it did so far.
+    /// Whether the step waits for an answer; a later attempt continues from its memos.
     pub(crate) suspends: bool,
-    /// How long the provider that refused wants no other request.
+    /// The shortest pause before another attempt, as a provider asked for it.
     pub(crate) retry_after: Option<Duration>,
 }
 
-/// What is executed, again for every attempt.
+/// The execution of a step, the same for every attempt.
 #[derive(Clone, Copy)]
 pub(crate) struct Execution<'a> {
     pub(crate) bound: &'a dyn BoundStep,
@@ -75,108 +74,133 @@ pub(crate) struct Execution<'a> {
     pub(crate) world: &'a World,
     pub(crate) settings: &'a Value,
     pub(crate) input: Option<&'a Value>,
-    /// What the person saw who agreed.
+    /// The facts that a person approved.
     pub(crate) agreed: Option<&'a Value>,
 }
 
+impl Execution<'_> {
+    fn has_effect(&self) -> bool {
+        self.world.purity() == Purity::Effect
+    }
+}
+
+/// The attempt with which a step begins in this session.
+struct FirstAttempt {
+    number: u32,
+    reason: Reason,
+    /// The attempts of the same execution that failed before a crash; they count against `max_attempts`.
+    failed_before: u32,
+    memos: Vec<MemoLine>,
+}
+
 impl Step<'_> {
-    /// Executes a step that was decided to, with the pauses that its settings want around it.
-    pub(crate) async fn execute(&self, execution: Execution<'_>) -> Result<Executed, RunError> {
-        let Execution { world, settings, .. } = execution;
-        self.pause(pause_before(settings)).await;
-        if world.kind() == Kind::Effect {
-            // Only the first stands as the reason of those behind it.
-            self.inside.effects.note(&self.path);
+    /// Executes a step, with the pauses that its settings demand before and after it.
+    pub(super) async fn execute(&self, execution: Execution<'_>) -> Result<Executed, RunError> {
+        let Execution { settings, .. } = execution;
+        self.sleep_unless_cancelled(pause_before(settings)).await;
+        if execution.has_effect() {
+            // Only the first stands as the reason of the steps behind it.
+            self.context.effects.note(&self.path);
         }
         let executed = self.attempts(execution).await?;
-        self.pause(pause_after(settings)).await;
+        self.sleep_unless_cancelled(pause_after(settings)).await;
         Ok(executed)
     }
 
-    /// Attempts up to the first that succeeds or is not worth another.
+    /// Makes attempts up to the first that succeeds or must not be repeated.
     async fn attempts(&self, execution: Execution<'_>) -> Result<Executed, RunError> {
+        let driver = self.driver();
         let budget = self.node.options.budget.unwrap_or_default();
-        let _account = (!budget.is_unlimited()).then(|| self.walk.driver.open_account(&self.path, budget));
+        let _account = (!budget.is_unlimited()).then(|| driver.open_account(&self.path, budget));
         let began = Instant::now();
         let mut spent = Usage::default();
-        let mut before: Option<Attempt> = None;
+        let mut failed_attempt: Option<Attempt> = None;
         let policy = self.node.options.retry.clone().unwrap_or_default();
-        // An attempt that was interrupted or cancelled keeps its number; one that failed is followed by another.
-        let interrupted = self.walk.driver.take_interrupted(&self.path);
-        let failed = || {
-            self.walk
-                .driver
-                .history()?
-                .step(&self.path)
-                .map(|failed| failed.attempt + 1)
-        };
-        let failed = failed();
-        let mut reason = match interrupted.is_some() || failed.is_some() {
-            true => Reason::Resumed,
-            false => execution.decided.reason,
-        };
-        let Interrupted {
-            attempt: mut number,
+        let FirstAttempt {
+            mut number,
+            mut reason,
             failed_before,
             mut memos,
-        } = interrupted.unwrap_or_else(|| Interrupted {
-            attempt: failed.unwrap_or(1),
-            ..Interrupted::default()
-        });
-        // Those that failed before a crash count.
+        } = self.first_attempt(execution.decided.reason);
         let mut pauses = backoff(&policy).build().skip(failed_before as usize);
         loop {
             let start = StepStart {
                 attempt: number,
                 reason,
                 after: execution.decided.after.clone(),
-                effect: execution.world.kind() == Kind::Effect,
+                effect: execution.has_effect(),
             };
-            let left = budget
+            let time_left = budget
                 .wall_time
                 .map(|limit| limit.saturating_sub(began.elapsed()));
-            let driver = &self.walk.driver;
-            let node_type = &self.node.node_type;
-            let Some(staged) = driver.begin_attempt(&self.path, node_type, &start, &self.stop)? else {
-                return Ok(match before {
+            let Some(staged) = driver.begin_attempt(&self.path, &self.node.node_type, &start, &self.stop)?
+            else {
+                return Ok(match failed_attempt {
                     None => Executed::Stopped,
                     Some(failed) => Executed::Ended(self.stopped_in_pause(failed, spent).into()),
                 });
             };
-            if let Some(failed) = before.take() {
+            if let Some(failed) = failed_attempt.take() {
                 driver.discard_attempt(&failed.staged)?;
             }
             let mut attempt = self
-                .attempt(staged, execution, std::mem::take(&mut memos), left)
+                .attempt(staged, execution, std::mem::take(&mut memos), time_left)
                 .await?;
             attempt.spent_before = spent;
-            let worth_it = is_worth_another(&policy, &attempt) && !self.stop.is_cancelled();
+            let retries = should_retry(&policy, &attempt) && !self.stop.is_cancelled();
             let Some(error) = &mut attempt.error else {
                 return Ok(Executed::Ended(attempt.into()));
             };
-            let Some(pause) = pauses.next().filter(|_| worth_it) else {
+            let Some(pause) = pauses.next().filter(|_| retries) else {
                 return Ok(Executed::Ended(attempt.into()));
             };
-            if !may_repeat(&policy, execution.world) {
-                *error = why_it_ends(error.get().clone(), &self.walk.run.secrets().redactor());
+            if !retry_allowed(&policy, execution) {
+                *error = add_no_retry_hint(error.get().clone(), &self.run().secrets().redactor());
                 return Ok(Executed::Ended(attempt.into()));
             }
             let pause = pause.max(attempt.kind.retry_after.unwrap_or_default());
-            let retry_at = self.walk.run.now() + pause;
+            let retry_at = self.run().now() + pause;
             let usage = attempt.output.usage;
-            self.walk
-                .driver
-                .attempt_failed(&self.path, number, error, retry_at, usage)?;
+            driver.attempt_failed(&self.path, number, error, retry_at, usage)?;
             spent += usage;
-            before = Some(attempt.without_descriptor());
-            self.room.away(self.pause(Some(pause))).await;
+            failed_attempt = Some(attempt.without_descriptor());
+            self.room.away(self.sleep_unless_cancelled(Some(pause))).await;
             number += 1;
             reason = Reason::Retry;
         }
     }
 
-    /// An attempt that failed, and behind which the step was stopped instead of being attempted again: its files stay the
-    /// step's own. What it consumed stands in the record of its failure.
+    /// The first attempt: an attempt that was interrupted or cancelled keeps its number, one that failed is followed by the next.
+    fn first_attempt(&self, decided: Reason) -> FirstAttempt {
+        let driver = self.driver();
+        if let Some(interrupted) = driver.take_interrupted(&self.path) {
+            let Interrupted {
+                attempt,
+                failed_before,
+                memos,
+            } = interrupted;
+            return FirstAttempt {
+                number: attempt,
+                reason: Reason::Resumed,
+                failed_before,
+                memos,
+            };
+        }
+        let failed = driver.history().and_then(|history| history.step(&self.path));
+        FirstAttempt {
+            number: failed.map_or(1, |failed| failed.attempt + 1),
+            reason: if failed.is_some() {
+                Reason::Resumed
+            } else {
+                decided
+            },
+            failed_before: 0,
+            memos: Vec::new(),
+        }
+    }
+
+    /// The result of a failed attempt after which the step was stopped instead of being attempted again. The attempt's files stay
+    /// with the step; its usage is in the record of its failure.
     fn stopped_in_pause(&self, mut attempt: Attempt, spent: Usage) -> Attempt {
         attempt.status = StepStatus::Cancelled;
         attempt.spent_before = spent;
@@ -184,17 +208,16 @@ impl Step<'_> {
         let failure = attempt.error.take().map(Clean::into_inner);
         let failure = failure.map(|error| error.message).unwrap_or_default();
         let mut message = "the step was cancelled while it waited to be attempted again".to_owned();
-        if let Some(why) = self.walk.out_of_time(&self.path, self.inside.phase) {
-            message = format!("{message}: {why}");
+        if let Some(reason) = self.executor.out_of_time(&self.path, self.context.phase) {
+            message = format!("{message}: {reason}");
         }
         let message = format!("{message}; the last attempt failed: {failure}");
         let error = ErrorInfo::new(CANCELLED, message).at(&self.path);
-        attempt.error = Some(Clean::render(error, &self.walk.run.secrets().redactor()));
+        attempt.error = Some(Clean::render(error, &self.run().secrets().redactor()));
         attempt
     }
 
-    /// Waits, unless the step is stopped meanwhile.
-    async fn pause(&self, pause: Option<Duration>) {
+    async fn sleep_unless_cancelled(&self, pause: Option<Duration>) {
         if let Some(pause) = pause {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -208,25 +231,22 @@ impl Step<'_> {
         staged: StagedStep,
         execution: Execution<'_>,
         memos: Vec<MemoLine>,
-        wall_time: Option<Duration>,
+        time_left: Option<Duration>,
     ) -> Result<Attempt, RunError> {
-        let Execution { bound, settings, .. } = execution;
-        let Self { walk, node, path, .. } = self;
+        let Self { node, path, .. } = self;
         let staged = Arc::new(staged);
-        if let World::Reads(reads) = execution.world {
-            staged.write_world(&reads.masked(&walk.run.secrets().redactor()))?;
-        }
-        if let Some(changes) = self.changes(&execution)? {
-            staged.write_changes(&changes)?;
-        }
+        self.write_evidence(&staged, execution)?;
         let span = step_span(
-            walk.run.identity().run_id.as_str(),
+            self.run().identity().run_id.as_str(),
             path.as_str(),
             &node.node_type,
         );
         let life = Arc::new(Life::new(self.stop.child_token(), Arc::clone(&self.room)));
+        let callables: Arc<dyn CallableNodes> = self.executor.registry.clone();
+        let session = Arc::clone(&self.executor.session);
         let cx = NodeContext::new(
-            Arc::clone(walk),
+            session,
+            callables,
             staged.clone(),
             Arc::clone(&life),
             span.clone(),
@@ -234,29 +254,19 @@ impl Step<'_> {
         )?
         .agreed_to(execution.agreed.cloned());
         let began = Instant::now();
-        let ended = async {
-            if let Some(state) = bound.state(&cx)? {
-                staged.write_state(&Clean::redact(state, &cx.redactor()))?;
-            }
-            let executed = AssertUnwindSafe(bound.execute(&cx)).catch_unwind();
-            let executed = executed
-                .await
-                .unwrap_or_else(|panic| Err(NodeError::panicked(&*panic)));
-            recordable(executed)
-        };
-        let own = self.inside.phase.limit(node.options.timeout, path);
-        let limit = [own, wall_time].into_iter().flatten().min();
+        let ended = run_node(execution.bound, &cx, &staged);
+        let own = self.context.phase.limit(node.options.timeout, path);
+        let limit = [own, time_left].into_iter().flatten().min();
         let Some((status, ended)) = within_limits(ended.instrument(span), limit, &life).await else {
             return Err(RunError::Unresponsive {
                 path: path.clone(),
-                grace: LONGEST_STOP,
+                grace: MAX_STOP,
             });
         };
         if let Some(error) = cx.take_lost_memo() {
             return Err(error);
         }
-        let redactor = walk.run.secrets().redactor();
-        let (mut output, mut error, kind) = match ended {
+        let (mut output, error, kind) = match ended {
             Ok(output) => (output, None, FailureKind::default()),
             Err(error) => {
                 let kind = FailureKind {
@@ -268,16 +278,12 @@ impl Step<'_> {
             }
         };
         output.usage -= cx.counted_before();
+        let redactor = self.run().secrets().redactor();
         let output = CleanOutput::of(output, &redactor);
-        if let Some(text) = outcome_text(settings, output.outcome.get()) {
+        if let Some(text) = outcome_text(execution.settings, output.outcome.get()) {
             staged.write_outcome_text(&Clean::render(text, &redactor))?;
         }
-        if let Some(error) = &mut error
-            && error.code == CANCELLED
-            && let Some(why) = walk.out_of_time(path, self.inside.phase)
-        {
-            error.message = format!("{}: {why}", error.message);
-        }
+        let error = error.map(|error| self.with_reason_of_stop(error));
         Ok(Attempt {
             staged,
             status,
@@ -285,11 +291,54 @@ impl Step<'_> {
             error: error.map(|error| Clean::redact(error, &redactor)),
             kind,
             spent_before: Usage::default(),
-            effect: execution.world.kind() == Kind::Effect,
-            absorbed: false,
+            effect: execution.has_effect(),
             duration: began.elapsed(),
         })
     }
+
+    /// Writes what is known before the execution: what the step reads, and the differences from the previous run.
+    fn write_evidence(&self, staged: &StagedStep, execution: Execution<'_>) -> Result<(), RunError> {
+        let Execution {
+            decided,
+            world,
+            settings,
+            input,
+            ..
+        } = execution;
+        if let World::Reads(reads) = world {
+            staged.write_world(&reads.masked(&self.run().secrets().redactor()))?;
+        }
+        if let Some(changes) = self.changes(decided, world, settings, input)? {
+            staged.write_changes(&changes)?;
+        }
+        Ok(())
+    }
+
+    /// Adds to the error of a stopped step that the time of a component around it ran out, if that is the reason.
+    fn with_reason_of_stop(&self, mut error: ErrorInfo) -> ErrorInfo {
+        if error.code == CANCELLED
+            && let Some(reason) = self.executor.out_of_time(&self.path, self.context.phase)
+        {
+            error.message = format!("{}: {reason}", error.message);
+        }
+        error
+    }
+}
+
+/// Runs the node of a step; a panic is a failure of the node.
+async fn run_node(
+    bound: &dyn BoundStep,
+    cx: &NodeContext,
+    staged: &StagedStep,
+) -> Result<NodeOutput, NodeError> {
+    if let Some(state) = bound.state(cx)? {
+        staged.write_state(&Clean::redact(state, &cx.redactor()))?;
+    }
+    let executed = AssertUnwindSafe(bound.execute(cx)).catch_unwind();
+    let executed = executed
+        .await
+        .unwrap_or_else(|panic| Err(NodeError::panicked(&*panic)));
+    recordable(executed)
 }
 
 /// The span that log events of a step are routed by.
@@ -305,8 +354,8 @@ fn backoff(policy: &RetryPolicy) -> ExponentialBuilder {
         .with_max_times(policy.max_attempts.saturating_sub(1) as usize)
 }
 
-/// Whether another attempt may succeed where this one failed.
-fn is_worth_another(policy: &RetryPolicy, attempt: &Attempt) -> bool {
+/// Whether the policy covers the failure, and another attempt may succeed.
+fn should_retry(policy: &RetryPolicy, attempt: &Attempt) -> bool {
     let code = attempt
         .error
         .as_ref()
@@ -315,17 +364,17 @@ fn is_worth_another(policy: &RetryPolicy, attempt: &Attempt) -> bool {
     attempt.kind.retryable && attempt.status != StepStatus::Cancelled && is_meant
 }
 
-/// Effects are repeated only where the definition says so.
-fn may_repeat(policy: &RetryPolicy, world: &World) -> bool {
-    world.kind() != Kind::Effect || policy.repeat_effects
+/// Whether another attempt is allowed: effects are repeated only where the definition says so.
+fn retry_allowed(policy: &RetryPolicy, execution: Execution<'_>) -> bool {
+    !execution.has_effect() || policy.repeat_effects
 }
 
-/// The error with that no attempt follows: the author of `retry` expects one.
-fn why_it_ends(mut error: ErrorInfo, redactor: &Redactor) -> Clean<ErrorInfo> {
-    let why = "it was not attempted again, because it may have had effects: `retry: { repeat_effects: true }` allows that";
+/// The error with a hint that explains why no attempt follows, although the definition has `retry`.
+fn add_no_retry_hint(mut error: ErrorInfo, redactor: &Redactor) -> Clean<ErrorInfo> {
+    let reason = "it was not attempted again, because it may have had effects: `retry: { repeat_effects: true }` allows that";
     error.hint = Some(match error.hint.take() {
-        None => why.to_owned(),
-        Some(hint) => format!("{hint}; {why}"),
+        None => reason.to_owned(),
+        Some(hint) => format!("{hint}; {reason}"),
     });
     Clean::render(error, redactor)
 }

@@ -1,4 +1,5 @@
-//! Which steps of a re-run come after one with an effect: by the order of the definition, never by which ends first.
+//! The first step with an effect before each place of a run, by the order of the definition and never by the time at which
+//! steps end.
 
 use std::sync::OnceLock;
 
@@ -11,7 +12,7 @@ pub(crate) struct Effects {
 }
 
 impl Effects {
-    /// Begins with what an earlier process executed.
+    /// Starts from the step that an earlier process executed.
     pub(crate) fn after(earlier: Option<&HierarchyPath>) -> Self {
         let effects = Self::default();
         if let Some(earlier) = earlier {
@@ -30,8 +31,8 @@ impl Effects {
         self.first.get_or_init(|| step.clone());
     }
 
-    /// For one of several branches that execute at the same time. It comes after what was executed before them, and not
-    /// after what the others do meanwhile: how far they are is chance.
+    /// The effects before one of several concurrent branches: those before all of them. The progress of the other branches is
+    /// chance, and does not count.
     pub(crate) fn branch(&self) -> Self {
         Self::after(self.first())
     }

@@ -1,14 +1,14 @@
-//! Fingerprints: by them a re-run knows the steps that would do the same again.
+//! Fingerprints, by which a re-run recognises the steps that would do the same again.
 
 use dad_core::{CanonicalObject, Digest, Fingerprint, HierarchyPath, NodeType};
 use dad_definition::NodeElement;
-use dad_run::{Fit, Normaliser, RunView, StepCommitted};
+use dad_run::{FingerprintMatch, Normaliser, RunView, StepCommitted};
 use serde_json::{Value, json};
 
 use crate::node::traits::{BoundStep, World};
 use crate::render::evaluate::Rendered;
 
-/// All that decides what a step does.
+/// The dependencies of a step's result.
 #[derive(Clone, Copy)]
 pub(crate) struct Fingerprinted<'a> {
     pub(crate) node_type: &'a NodeType,
@@ -75,19 +75,23 @@ fn salted(salt: &str, environment: &[(String, Option<String>)]) -> Digest {
     Digest::of_json(&json!({ "salt": salt, "environment": environment }))
 }
 
-/// The result of the previous run that fits a step. Runs of earlier versions recorded fingerprints of the first version.
+/// The result of the previous run that fits a step, with the comparison of its fingerprint. Runs of earlier versions recorded
+/// fingerprints of the first version.
 pub(crate) fn fitting<'a>(
     parent: &'a RunView,
     path: &HierarchyPath,
     node: &NodeElement,
-    (fingerprint, first_version): (Fingerprint, impl FnOnce() -> Fingerprint),
-) -> (Option<&'a StepCommitted>, Fit) {
+    fingerprint: Fingerprint,
+    first_version: impl FnOnce() -> Fingerprint,
+) -> (Option<&'a StepCommitted>, FingerprintMatch) {
     let on_error = node.options.on_error;
     let found = parent.fitting(path, fingerprint, on_error);
     match found.1 {
-        Fit::Differs if parent.has_first_fingerprints() => parent.fitting(path, first_version(), on_error),
-        Fit::Differs => found,
-        Fit::Same | Fit::OtherIteration => found,
+        FingerprintMatch::Differs if parent.has_first_fingerprints() => {
+            parent.fitting(path, first_version(), on_error)
+        }
+        FingerprintMatch::Differs => found,
+        FingerprintMatch::Same | FingerprintMatch::OtherIteration => found,
     }
 }
 

@@ -1,7 +1,13 @@
-//! The pipeline of a step, from its place in the run to its record.
+//! The pipeline of a step, from its place in the run to its announcement.
 
-pub(crate) mod attempt;
+mod attempt;
+pub(crate) mod decision;
 pub(crate) mod effects;
+pub(crate) mod executor;
 pub(crate) mod fingerprint;
+mod finish;
+pub(crate) mod outcome;
 pub(crate) mod pipeline;
+pub(crate) mod place;
+mod restored;
 pub(crate) mod stop;

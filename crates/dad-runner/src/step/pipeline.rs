@@ -1,62 +1,50 @@
-//! One step, from its place to its announcement.
+//! The pipeline of a step, from its place in the run to its announcement. [`Step::pass_stages`] reads like its list in ARCHITECTURE.md.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dad_core::json::check_recorded;
-use dad_core::{
-    Clean, Digest, ErrorInfo, Fingerprint, FirstFailure, HierarchyPath, RuleDecision, StepResult, StepStatus,
-    StepValues, Timestamp, Usage,
-};
+use dad_core::{Clean, Digest, ErrorInfo, Fingerprint, HierarchyPath, RuleDecision, StepStatus};
 use dad_definition::{Intended, NodeElement};
-use dad_run::driver::{CommitDetails, StepStart};
-use dad_run::layout::{RESULT, WORLD};
-use dad_run::{
-    Changes, Compared, Facts, Known, Reason, RunError, Settled, Side, StepCommitted, Totals, Verdict, decide,
-    origin_of,
-};
+use dad_run::{EntryRelation, Reason, RunError, Settled, Verdict};
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use crate::ask::approval::{Agreement, Approval, Intent};
-use crate::ask::input::{Asker, AskingPlace, Input, carry_input, input};
+use crate::ask::asker::AskingPlace;
+use crate::ask::input::{InputOutcome, carry_input, input};
+use crate::concurrency::active::ActiveStep;
 use crate::concurrency::room::Room;
-use crate::flow::component::{Ended, Inside, Walk};
 use crate::node::erased::ErasedNode;
-use crate::node::error::{MOST_ASKED, NodeError};
-use crate::node::lifetime::CANCELLED;
-use crate::node::output::CleanOutput;
-use crate::node::traits::{BindContext, Bound, BoundStep, Preview, ReadSet, World};
+use crate::node::error::{MAX_APPROVALS, NodeError};
+use crate::node::traits::{BindContext, Bound, Preview, World};
 use crate::render::evaluate::Rendered;
-use crate::step::attempt::{Attempt, Executed, Execution, FailureKind};
-use crate::step::fingerprint::{Fingerprinted, fitting};
-use crate::step::stop::absorbs;
+use crate::step::attempt::{Attempt, Executed, Execution};
+use crate::step::decision::Decided;
+use crate::step::executor::RunExecutor;
+use crate::step::fingerprint::Fingerprinted;
+use crate::step::outcome::ElementOutcome;
+use crate::step::place::{ElementContext, Step};
 
-/// What was decided about a step, and why.
-pub(crate) struct Decided<'a> {
-    verdict: Verdict,
-    pub(crate) reason: Reason,
-    /// What the parent run has of it.
-    known: Option<&'a StepCommitted>,
-    /// The step that had an effect before it.
-    pub(crate) after: Option<HierarchyPath>,
+/// Runs one step through the pipeline.
+pub(crate) async fn run_step(
+    executor: &Arc<RunExecutor>,
+    node: &NodeElement,
+    path: HierarchyPath,
+    context: ElementContext<'_>,
+) -> Result<ElementOutcome, RunError> {
+    let step = Step::new(executor, node, path, context);
+    let _stoppable = step
+        .driver()
+        .stoppable(&step.path, &step.stop, context.phase.shield());
+    let mut active = executor.session.active.step(&step.room);
+    let _files = FilesClosed(&step.room);
+    step.driver().bus().caught_up().await;
+    match step.pass_stages(&mut active).await {
+        Ok(outcome) | Err(Exit::Ended(outcome)) => Ok(outcome),
+        Err(Exit::Broken(error)) => Err(error),
+    }
 }
 
-/// A step on its way.
-pub(crate) struct Step<'a> {
-    pub(crate) walk: &'a Arc<Walk>,
-    pub(crate) node: &'a NodeElement,
-    /// Its place in the run.
-    pub(crate) path: HierarchyPath,
-    pub(crate) inside: Inside<'a>,
-    /// Fires when the step is to stop.
-    pub(crate) stop: CancellationToken,
-    pub(crate) room: Arc<Room>,
-    created_at: Timestamp,
-}
-
-/// Has a step's descriptors given back when it has ended, whatever still knows of it.
+/// Gives the descriptors of a step back when the step has ended, even if a clone of its context is left.
 struct FilesClosed<'a>(&'a Room);
 
 impl Drop for FilesClosed<'_> {
@@ -65,240 +53,247 @@ impl Drop for FilesClosed<'_> {
     }
 }
 
-/// Takes one step along the road.
-pub(crate) async fn take_step(
-    walk: &Arc<Walk>,
-    node: &NodeElement,
-    path: HierarchyPath,
-    inside: Inside<'_>,
-) -> Result<Ended, RunError> {
-    let step = Step {
-        stop: inside.stop.child_token(),
-        room: Room::new(inside.branch, &walk.descriptors),
-        walk,
-        node,
-        path,
-        inside,
-        created_at: walk.run.now(),
-    };
-    let _stoppable = walk
-        .driver
-        .stoppable(&step.path, &step.stop, inside.phase.shield());
-    let mut busy = walk.busy.step(&step.room);
-    let _files = FilesClosed(&step.room);
-    walk.driver.bus().caught_up().await;
+/// The end of a step before the end of the pipeline.
+enum Exit {
+    Ended(ElementOutcome),
+    /// The run cannot continue.
+    Broken(RunError),
+}
 
-    // Place: what is committed in this run stays; before the entry point of a re-run the recorded result counts.
-    if let Some(ended) = walk.committed_before(node, &step.path, inside.phase) {
-        return Ok(ended);
+impl From<RunError> for Exit {
+    fn from(error: RunError) -> Self {
+        Self::Broken(error)
     }
-    if let Some(settled) = walk.driver.settled(&step.path) {
-        return step.settle(settled);
+}
+
+impl From<Result<ElementOutcome, RunError>> for Exit {
+    fn from(ended: Result<ElementOutcome, RunError>) -> Self {
+        ended.map_or_else(Self::Broken, Self::Ended)
     }
-    if step.stop.is_cancelled() {
-        return step.rest(StepStatus::Cancelled);
-    }
-    if inside.side == Side::Before {
-        // A re-run of this one is to find it here.
-        carry_input(&walk.driver, &step.path)?;
-        return step.reuse(&step.path, Reason::BeforeEntryPoint);
-    }
-    // Input: for deciding whether the step can be reused nobody has to be asked twice.
-    let mut input = match input(walk, step.asking_place(), &mut busy, &step.stop).await? {
-        Input::Is(input) => input,
-        Input::Fails(error) => return step.fail_before_execution(None, error),
-        Input::Denied(reason) => return step.settle(Settled::Failed(Some(reason))),
-        Input::Pending(status) => return step.rest(status),
-    };
-    let executor = step.executor()?;
-    let mut asked_again = 0;
-    let (rendered, bound, world, fingerprint, decided, agreed) = loop {
-        if !step.room.opens_files() && step.unless_stopped(step.room.open_files()).await.is_none() {
-            return step.rest(StepStatus::Cancelled);
+}
+
+/// A step that is to execute.
+struct Ready<'s> {
+    input: Option<Clean<Value>>,
+    rendered: Rendered,
+    bound: Bound,
+    world: World,
+    fingerprint: Fingerprint,
+    decided: Decided<'s>,
+    /// The facts that a person approved.
+    agreed: Option<Value>,
+}
+
+/// The consequence of asking for approval.
+enum Consent {
+    /// The step executes; a person approved these facts, or a rule allowed it.
+    Granted(Option<Value>),
+    /// The effects of the step changed while the person was asked.
+    Outdated,
+    /// The step is rendered again with another input.
+    Edited(Clean<Value>),
+}
+
+impl Step<'_> {
+    async fn pass_stages(&self, active: &mut ActiveStep<'_>) -> Result<ElementOutcome, Exit> {
+        // Place: a committed result of this run stands; before the entry point of a re-run the recorded result counts.
+        self.place()?;
+        // Input: the decision whether the step is reused asks no person again.
+        let input = self.input(active).await?;
+        // Render, bind, fingerprint, decide and ask for approval; an edited input leads back to rendering.
+        let ready = self.ready(input, active).await?;
+        // Execute.
+        let attempt = self.execute_ready(&ready).await?;
+        if attempt.kind.suspends {
+            return Ok(ElementOutcome::pending(StepStatus::Waiting));
         }
+        // Record, and with the record announce.
+        let Ready {
+            input,
+            rendered,
+            fingerprint,
+            ..
+        } = ready;
+        Ok(self.commit(attempt, input, rendered, fingerprint)?)
+    }
+
+    /// Ends a step whose result is known by its place in the run.
+    fn place(&self) -> Result<(), Exit> {
+        if let Some(outcome) = self
+            .executor
+            .restored_step(self.node, &self.path, self.context.phase)
+        {
+            return Err(Exit::Ended(outcome));
+        }
+        if let Some(settled) = self.driver().settled(&self.path) {
+            return Err(self.settle(settled).into());
+        }
+        if self.stop.is_cancelled() {
+            return Err(self.suspend(StepStatus::Cancelled).into());
+        }
+        if self.context.relation == EntryRelation::Before {
+            // A re-run of this run looks for the input here.
+            carry_input(self.driver(), &self.path)?;
+            return Err(self.reuse(&self.path, Reason::BeforeEntryPoint).into());
+        }
+        Ok(())
+    }
+
+    async fn input(&self, active: &mut ActiveStep<'_>) -> Result<Option<Clean<Value>>, Exit> {
+        let input = input(self.session(), self.asking_place(), active, &self.stop).await?;
+        Err(match input {
+            InputOutcome::Given(input) => return Ok(input),
+            InputOutcome::Invalid(error) => self.fail_before_execution(None, error),
+            InputOutcome::Denied(reason) => self.settle(Settled::Failed(Some(reason))),
+            InputOutcome::Suspended(status) => self.suspend(status),
+        }
+        .into())
+    }
+
+    /// Takes a step with its input to the point where it executes, unless it ends before.
+    async fn ready(
+        &self,
+        mut input: Option<Clean<Value>>,
+        active: &mut ActiveStep<'_>,
+    ) -> Result<Ready<'_>, Exit> {
+        let node = self.node()?;
+        let mut outdated = 0;
+        loop {
+            if !self.room.opens_files() {
+                self.unless_stopped(self.room.open_files()).await?;
+            }
+            let ready = self.decided(&*node, input).await?;
+            if !self.node.options.requires_approval && !self.is_ruled(&ready.rendered) {
+                return Ok(ready);
+            }
+            match self.consent(&ready, active).await? {
+                Consent::Granted(agreed) => return Ok(Ready { agreed, ..ready }),
+                Consent::Edited(edited) => {
+                    input = Some(edited);
+                    outdated = 0;
+                }
+                Consent::Outdated => {
+                    input = ready.input;
+                    outdated += 1;
+                    if outdated == MAX_APPROVALS {
+                        let error = NodeError::world_unstable("it").info;
+                        return Err(self.fail_before_execution(input, error).into());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Renders, binds and fingerprints a step, and ends it if its result can be reused.
+    async fn decided(&self, node: &dyn ErasedNode, input: Option<Clean<Value>>) -> Result<Ready<'_>, Exit> {
         // Render.
         let given = input.as_ref().map(Clean::get);
-        let rendered = match step.render(given) {
+        let rendered = match self.render(given) {
             Ok(rendered) => rendered,
-            Err(error) => return step.fail_before_execution(input, error),
+            Err(error) => return Err(self.fail_before_execution(input, error).into()),
         };
         // Fingerprint.
-        let bound = step.bind(&*executor, &rendered, given);
-        let (bound, world) = match step.unless_stopped(bound).await {
-            Some(Ok(found)) => found,
-            Some(Err(error)) => return step.fail_before_execution(input, error.info),
-            None => return step.rest(StepStatus::Cancelled),
+        let (bound, world) = match self.unless_stopped(bind(node, &rendered, given)).await? {
+            Ok(bound) => bound,
+            Err(error) => return Err(self.fail_before_execution(input, error.info).into()),
         };
         let fingerprinted = Fingerprinted {
-            node_type: &node.node_type,
-            version: node.version,
+            node_type: &self.node.node_type,
+            version: self.node.version,
             rendered: &rendered,
             input: given,
             world: &world,
         };
-        let fingerprint = fingerprinted.fingerprint(&walk.normaliser, &*bound, walk.driver.salt());
+        let normaliser = &self.session().normaliser;
+        let fingerprint = fingerprinted.fingerprint(normaliser, &*bound, self.driver().salt());
         // Decide.
-        let first_version = || fingerprinted.first_version(&walk.normaliser, &*bound);
-        let decided = step.decide(&world, fingerprint, first_version);
-        if let (Verdict::Reuse, Some(known)) = (decided.verdict, decided.known) {
-            return step.reuse(&known.path, decided.reason);
+        let first_version = || fingerprinted.first_version(normaliser, &*bound);
+        let decided = self.decide(&world, fingerprint, first_version);
+        if let (Verdict::Reuse, Some(previous)) = (decided.verdict, decided.previous) {
+            return Err(self.reuse(&previous.path, decided.reason).into());
         }
-        if !node.options.requires_approval && !step.is_ruled(&rendered) {
-            break (rendered, bound, world, fingerprint, decided, None);
+        Ok(Ready {
+            input,
+            rendered,
+            bound,
+            world,
+            fingerprint,
+            decided,
+            agreed: None,
+        })
+    }
+
+    async fn execute_ready(&self, ready: &Ready<'_>) -> Result<Attempt, Exit> {
+        let executed = self
+            .execute(Execution {
+                bound: &*ready.bound,
+                decided: &ready.decided,
+                world: &ready.world,
+                settings: &ready.rendered.settings,
+                input: ready.input.as_ref().map(Clean::get),
+                agreed: ready.agreed.as_ref(),
+            })
+            .await?;
+        match executed {
+            Executed::Ended(attempt) => Ok(*attempt),
+            Executed::Stopped => Err(self.suspend(StepStatus::Cancelled).into()),
         }
-        let Some(intent) = step.unless_stopped(step.intent(&*bound, &rendered, given)).await else {
-            return step.rest(StepStatus::Cancelled);
-        };
+    }
+
+    fn render(&self, input: Option<&Value>) -> Result<Rendered, ErrorInfo> {
+        let ElementContext { frame, entered, .. } = self.context;
+        let evaluator = self.session().evaluator();
+        let rendered = evaluator.settings(self.node, &self.path, &entered.path, frame, input)?;
+        check_recorded(&rendered.settings).map_err(|error| {
+            let message = format!("the rendered settings cannot be recorded: {error}");
+            ErrorInfo::new(error.code(), message)
+        })?;
+        Ok(rendered)
+    }
+
+    fn node(&self) -> Result<Arc<dyn ErasedNode>, RunError> {
+        // The definition was compiled against this registry.
+        let node = self.executor.registry.leaf(self.node);
+        node.cloned().ok_or_else(|| RunError::Unreadable {
+            path: self.path.to_relative_dir(),
+            reason: format!("the node type `{}` is not registered", self.node.node_type),
+        })
+    }
+
+    /// Asks for approval, unless it was given before the run was resumed.
+    async fn consent(&self, ready: &Ready<'_>, active: &mut ActiveStep<'_>) -> Result<Consent, Exit> {
+        let intent = self.unless_stopped(self.intent(ready)).await?;
         let shown = intent.facts;
-        // A person may be asked by a handler, too, and others are not to wait for that.
-        step.room.close_files();
-        match intent.approval(walk, &mut busy, &step.stop).await? {
-            Approval::Granted(by) => {
-                // The person may have thought for long, and the world does not wait.
-                let now = async {
-                    step.room.open_files().await;
-                    step.facts(&*bound, &rendered, given).await
-                };
-                match step.unless_stopped(now).await {
-                    Some((now, preview)) if now == shown => {
-                        let agreed = (by == Agreement::Shown).then_some(preview.facts);
-                        break (rendered, bound, world, fingerprint, decided, agreed);
-                    }
-                    Some(_) => {}
-                    None => return step.rest(StepStatus::Cancelled),
-                }
-                asked_again += 1;
-                if asked_again == MOST_ASKED {
-                    return step.fail_before_execution(input, NodeError::world_unstable("it").info);
-                }
+        // A handler may wait for a person, too, and other steps must not wait for that.
+        self.room.close_files();
+        let approval = intent.approval(self.session(), active, &self.stop).await?;
+        let agreement = match approval {
+            Approval::Granted(agreement) => agreement,
+            Approval::Edited(edited) => return Ok(Consent::Edited(edited)),
+            Approval::Denied(error) => {
+                let failed = self.finish_without_executing(StepStatus::Failed, Some(error), None);
+                return Err(failed.into());
             }
-            Approval::Edited(edited) => {
-                input = Some(edited);
-                asked_again = 0;
-            }
-            Approval::Denied(error) => return step.end_by_hand(StepStatus::Failed, Some(error), None),
-            Approval::Pending(status) => return step.rest(status),
-        }
-    };
-    // Execute.
-    let executed = step
-        .execute(Execution {
-            bound: &*bound,
-            decided: &decided,
-            world: &world,
-            settings: &rendered.settings,
-            input: input.as_ref().map(Clean::get),
-            agreed: agreed.as_ref(),
-        })
-        .await?;
-    let attempt = match executed {
-        Executed::Ended(attempt) => attempt,
-        Executed::Stopped => return step.rest(StepStatus::Cancelled),
-    };
-    if attempt.kind.suspends {
-        return Ok(Ended::pending(StepStatus::Waiting));
-    }
-    // Record, and with it announce.
-    step.commit(*attempt, input, rendered, Some(fingerprint)).await
-}
-
-impl Step<'_> {
-    fn reuse(&self, from: &HierarchyPath, reason: Reason) -> Result<Ended, RunError> {
-        let node_type = &self.node.node_type;
-        let taken = self
-            .walk
-            .driver
-            .reuse_step(self.inside.entered, &self.path, node_type, from, reason);
-        let totals = match taken {
-            Ok(totals) => totals,
-            // The step fails: the run itself continues, to what is to be done in any case.
-            Err(error) if error.is_of_parent() => return self.fail_before_execution(None, error.to_info()),
-            Err(error) => return Err(error),
+            Approval::Suspended(status) => return Err(self.suspend(status).into()),
         };
-        Ok(Ended {
-            // What is reused is a result that others could continue from, a failure that was absorbed too.
-            status: StepStatus::Completed,
-            totals,
-            failures: Vec::new(),
+        // The world may have changed while the person decided.
+        let now = async {
+            self.room.open_files().await;
+            self.facts(ready).await
+        };
+        let (facts, preview) = self.unless_stopped(now).await?;
+        Ok(if facts == shown {
+            Consent::Granted((agreement == Agreement::Shown).then_some(preview.facts))
+        } else {
+            Consent::Outdated
         })
     }
 
-    /// Ends as the user wants it who settled the step by hand.
-    fn settle(&self, settled: Settled) -> Result<Ended, RunError> {
-        let mut summary = None;
-        let (status, error) = match settled {
-            Settled::Skipped(reason) => {
-                summary = reason;
-                (StepStatus::Skipped, None)
-            }
-            Settled::Failed(reason) => {
-                let message = reason.unwrap_or_else(|| "it was settled so by hand".to_owned());
-                (
-                    StepStatus::Failed,
-                    Some(ErrorInfo::new("failed_by_hand", message)),
-                )
-            }
-        };
-        self.end_by_hand(status, error, summary)
-    }
-
-    /// Comes to rest without having been executed, which is recorded if the step [ends](Walk::ends_unbegun) by that.
-    fn rest(&self, status: StepStatus) -> Result<Ended, RunError> {
-        let phase = self.inside.phase;
-        if status != StepStatus::Cancelled || !self.walk.ends_unbegun(&self.path, phase) {
-            return Ok(Ended::pending(status));
-        }
-        let why = self.walk.out_of_time(&self.path, phase);
-        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-        let message = format!("the step was cancelled before it executed{why}");
-        let error = ErrorInfo::new(CANCELLED, message);
-        let mut ended = self.end_by_hand(StepStatus::Cancelled, Some(error), None)?;
-        if ended.status != StepStatus::Completed {
-            ended.status = StepStatus::Cancelled;
-        }
-        Ok(ended)
-    }
-
-    /// Ends without having been executed.
-    fn end_by_hand(
-        &self,
-        status: StepStatus,
-        error: Option<ErrorInfo>,
-        summary: Option<String>,
-    ) -> Result<Ended, RunError> {
-        let node_type = &self.node.node_type;
-        let driver = &self.walk.driver;
-        let redactor = self.walk.run.secrets().redactor();
-        let error = error.map(|error| Clean::redact(error.at(&self.path), &redactor));
-        let summary = summary.map(|summary| Clean::redact(summary, &redactor));
-        let end = (status, error.clone());
-        let absorbed = self.absorbs(status);
-        let totals =
-            driver.settle_step(self.inside.entered, &self.path, node_type, end, summary, absorbed)?;
-        let mut ended = Ended {
-            totals,
-            ..Ended::nothing()
-        };
-        if let Some(error) = error.filter(|_| !absorbed) {
-            ended.fail(&self.path, error.into_inner());
-        }
-        Ok(ended)
-    }
-
-    fn asking_place(&self) -> AskingPlace<'_> {
-        AskingPlace {
-            asker: Asker::Node(self.node),
-            path: &self.path,
-            around: Some(self.inside.frame),
-            side: self.inside.side,
-        }
-    }
-
-    /// Whether a rule denies the step or has a person asked about it.
+    /// Whether a rule denies the step or demands a person's approval.
     fn is_ruled(&self, rendered: &Rendered) -> bool {
-        let driver = &self.walk.driver;
+        let driver = self.driver();
         driver.has_rules() && {
-            let settings = Clean::render(rendered.settings.clone(), &self.walk.run.secrets().redactor());
+            let settings = Clean::render(rendered.settings.clone(), &self.run().secrets().redactor());
             let ruling = driver.ruling(&Intended {
                 node: Some(&self.node.node_type),
                 arguments: settings.get(),
@@ -308,337 +303,57 @@ impl Step<'_> {
         }
     }
 
-    /// What a person is to agree to before it executes.
-    async fn intent(&self, bound: &dyn BoundStep, rendered: &Rendered, input: Option<&Value>) -> Intent<'_> {
-        let (facts, preview) = self.facts(bound, rendered, input).await;
-        let redactor = self.walk.run.secrets().redactor();
+    /// The execution of a step as a person is asked to approve it.
+    async fn intent(&self, ready: &Ready<'_>) -> Intent<'_> {
+        let (facts, preview) = self.facts(ready).await;
+        let redactor = self.run().secrets().redactor();
         let AskingPlace { asker, around, .. } = self.asking_place();
-        let subjects = self.walk.subjects();
+        let subjects = self.session().subjects();
         Intent {
             asker: Some(asker),
             path: &self.path,
             subject: self.node.asks().then(|| subjects.of(asker, &self.path, around)),
             node_type: Some(&self.node.node_type),
-            settings: Clean::render(rendered.settings.clone(), &redactor),
+            settings: Clean::render(ready.rendered.settings.clone(), &redactor),
             preview: Clean::redact(preview.shown, &redactor),
             call: None,
             facts,
         }
     }
 
-    /// What executing the step would do, and the digest of it.
-    async fn facts(
-        &self,
-        bound: &dyn BoundStep,
-        rendered: &Rendered,
-        input: Option<&Value>,
-    ) -> (Digest, Preview) {
-        let preview = bound.preview(&self.walk.run).await;
+    /// The preview of executing a step, and the digest of its facts.
+    async fn facts(&self, ready: &Ready<'_>) -> (Digest, Preview) {
+        let preview = ready.bound.preview(self.run()).await;
         let preview = preview.unwrap_or_else(|error| Preview::failing(&error));
         let facts = match &preview.facts {
-            Value::Null => json!({ "settings": rendered.settings, "input": input, "shown": preview.shown }),
+            Value::Null => {
+                let (settings, input) = (&ready.rendered.settings, ready.input.as_ref().map(Clean::get));
+                json!({ "settings": settings, "input": input, "shown": preview.shown })
+            }
             facts => facts.clone(),
         };
         let facts = json!({ "node_type": self.node.node_type, "facts": facts });
-        (self.walk.driver.facts_digest(&facts), preview)
+        (self.driver().facts_digest(&facts), preview)
     }
 
-    fn render(&self, input: Option<&Value>) -> Result<Rendered, ErrorInfo> {
-        let Inside { frame, entered, .. } = self.inside;
-        let evaluator = self.walk.evaluator();
-        let rendered = evaluator.settings(self.node, &self.path, &entered.path, frame, input);
-        let rendered = rendered?;
-        check_recorded(&rendered.settings).map_err(|error| {
-            let message = format!("the rendered settings cannot be recorded: {error}");
-            ErrorInfo::new(error.code(), message)
-        })?;
-        Ok(rendered)
-    }
-
-    fn executor(&self) -> Result<Arc<dyn ErasedNode>, RunError> {
-        // The definition was compiled against this registry.
-        self.walk
-            .registry
-            .leaf(self.node)
-            .cloned()
-            .ok_or_else(|| RunError::Unreadable {
-                path: self.path.to_relative_dir(),
-                reason: format!("the node type `{}` is not registered", self.node.node_type),
-            })
-    }
-
-    /// Binds settings and input, and looks at what the step depends on besides.
-    async fn bind(
-        &self,
-        executor: &dyn ErasedNode,
-        rendered: &Rendered,
-        input: Option<&Value>,
-    ) -> Result<(Bound, World), NodeError> {
-        let cx = BindContext::new(rendered.prepared.as_ref());
-        let bound = executor.bind(&rendered.settings, input, &cx)?;
-        let world = bound.world().await?;
-        Ok((bound, world))
-    }
-
-    /// Whether the step executes, or the parent run's result stands for it.
-    fn decide(
-        &self,
-        world: &World,
-        fingerprint: Fingerprint,
-        first_version: impl FnOnce() -> Fingerprint,
-    ) -> Decided<'_> {
-        let Self { walk, node, .. } = self;
-        let Some(parent) = walk.run.parent() else {
-            return Decided {
-                verdict: Verdict::Execute,
-                reason: Reason::FirstExecution,
-                known: None,
-                after: None,
-            };
-        };
-        let (known, fit) = fitting(parent, &self.path, node, (fingerprint, first_version));
-        let after = self.inside.effects.first().cloned();
-        let (verdict, reason) = decide(&Facts {
-            side: self.inside.side,
-            known: Known::of(known, node.options.on_error),
-            asked: walk.asked(&self.path),
-            reuse: node.options.reuse,
-            fit,
-            kind: world.kind(),
-            after_effect: after.is_some(),
-        });
-        Decided {
-            verdict,
-            reason,
-            known,
-            after: after.filter(|_| reason == Reason::AfterEffect),
-        }
-    }
-
-    /// What differs from the parent run, if that is why the step executes.
-    pub(crate) fn changes(&self, execution: &Execution<'_>) -> Result<Option<Changes>, RunError> {
-        let Execution {
-            decided,
-            world,
-            settings,
-            input,
-            ..
-        } = execution;
-        let run = &self.walk.run;
-        let (Reason::Changed, Some(known), Some(parent)) = (decided.reason, decided.known, run.parent())
-        else {
-            return Ok(None);
-        };
-        let field = |result: &Value, name: &str| result.get(name).cloned().unwrap_or_default();
-        // What stands in files is masked.
-        let redactor = run.secrets().redactor();
-        let compared = Compared {
-            node_type: self.node.node_type.to_string(),
-            settings: (*settings).clone(),
-            input: input.cloned().unwrap_or_default(),
-            reads: match world {
-                World::Reads(reads) => reads.masked(&redactor).reads,
-                _ => BTreeMap::new(),
-            },
-        };
-        // What was settled by hand has nothing to be compared with.
-        let Some(result) = parent.step_file::<Value>(&known.path, RESULT)? else {
-            return Ok(None);
-        };
-        let reads: Option<ReadSet> = parent.step_file(&known.path, WORLD)?;
-        let before = Compared {
-            node_type: field(&result, "node_type")
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
-            settings: field(&result, "settings"),
-            input: field(&result, "input"),
-            reads: reads.unwrap_or_default().reads,
-        };
-        // The previous run may have known fewer secrets.
-        let normalised = |mut compared: Compared| {
-            redactor.redact_json(&mut compared.settings);
-            redactor.redact_json(&mut compared.input);
-            Compared {
-                settings: self.walk.normaliser.value(&compared.settings),
-                input: self.walk.normaliser.value(&compared.input),
-                ..compared
-            }
-        };
-        let origin = origin_of(known, &parent.run_id);
-        Ok(Some(Changes::between(
-            origin,
-            &normalised(before),
-            &normalised(compared),
-        )))
-    }
-
-    /// Why a step executes that could not be compared with anything.
-    fn plain_reason(&self) -> Reason {
-        match (self.walk.run.parent(), self.inside.side) {
-            (None, _) => Reason::FirstExecution,
-            (Some(_), Side::Alone) => Reason::Alone,
-            (Some(parent), Side::Undecided)
-                if parent.step(&self.path).is_none_or(|step| !step.has_files()) =>
-            {
-                Reason::NoResult
-            }
-            (Some(_), Side::Undecided) => Reason::Changed,
-            (Some(_), _) => Reason::FromEntryPoint,
-        }
-    }
-
-    /// Waits for a look at what is outside of the run, unless the step is stopped meanwhile: `None` then.
-    async fn unless_stopped<T>(&self, look: impl Future<Output = T>) -> Option<T> {
+    /// Waits for a look at the world outside the run, unless the step is stopped.
+    async fn unless_stopped<T>(&self, look: impl Future<Output = T>) -> Result<T, Exit> {
         tokio::select! {
             biased;
-            found = look => Some(found),
-            () = self.stop.cancelled() => None,
+            found = look => Ok(found),
+            () = self.stop.cancelled() => Err(self.suspend(StepStatus::Cancelled).into()),
         }
     }
+}
 
-    /// Fails a step that could not even begin; it leaves a result that says why.
-    fn fail_before_execution(
-        &self,
-        input: Option<Clean<Value>>,
-        error: ErrorInfo,
-    ) -> Result<Ended, RunError> {
-        let Self { walk, node, path, .. } = self;
-        let start = StepStart {
-            attempt: 1,
-            reason: self.plain_reason(),
-            after: None,
-            effect: false,
-        };
-        let staged = walk.driver.begin_step(path, &node.node_type, &start)?;
-        let error = Clean::redact(error.at(path), &walk.run.secrets().redactor());
-        let mut attempt = Attempt {
-            staged: Arc::new(staged),
-            status: StepStatus::Failed,
-            output: CleanOutput::default(),
-            error: Some(error),
-            kind: FailureKind::default(),
-            spent_before: Usage::default(),
-            effect: false,
-            absorbed: false,
-            duration: Duration::ZERO,
-        };
-        attempt.absorbed = self.absorbs(attempt.status);
-        let ended = self.ended(&attempt);
-        let (result, details) = self.result_of(&mut attempt, input, None, Vec::new(), None);
-        walk.driver
-            .commit_step(self.inside.entered, &attempt.staged, &result, details)?;
-        Ok(ended)
-    }
-
-    async fn commit(
-        &self,
-        mut attempt: Attempt,
-        input: Option<Clean<Value>>,
-        rendered: Rendered,
-        fingerprint: Option<Fingerprint>,
-    ) -> Result<Ended, RunError> {
-        let Rendered { settings, reads, .. } = rendered;
-        attempt.absorbed = self.absorbs(attempt.status);
-        let ended = self.ended(&attempt);
-        let (result, details) = self.result_of(&mut attempt, input, Some(settings), reads, fingerprint);
-        self.walk
-            .driver
-            .commit_step(self.inside.entered, &attempt.staged, &result, details)?;
-        for name in &self.node.options.post_events {
-            self.walk.driver.custom(name, Some(&self.path), Value::Null)?;
-        }
-        Ok(ended)
-    }
-
-    /// What is recorded of an attempt; its output and error are moved into it.
-    fn result_of(
-        &self,
-        attempt: &mut Attempt,
-        input: Option<Clean<Value>>,
-        settings: Option<Value>,
-        reads: Vec<String>,
-        fingerprint: Option<Fingerprint>,
-    ) -> (Clean<StepResult>, CommitDetails) {
-        let Self { walk, node, .. } = self;
-        let CleanOutput {
-            outcome,
-            output,
-            usage,
-            summary,
-        } = std::mem::take(&mut attempt.output);
-        let mut result = StepResult {
-            schema_version: StepResult::FORMAT,
-            path: self.path.clone(),
-            executable_type: match node.function {
-                Some(_) => "callback".to_owned(),
-                None => "flow_node".to_owned(),
-            },
-            node_identifier: node.id.to_string(),
-            node_type: node.node_type.to_string(),
-            execution_status: attempt.status,
-            input: None,
-            settings: None,
-            output: None,
-            outcome: None,
-            error: None,
-            attempt: attempt.staged.attempt,
-            fingerprint,
-            created_at: self.created_at,
-            started_at: Some(attempt.staged.started_at),
-            completed_at: Some(walk.run.now()),
-            usage_cost: None,
-            usage_prompt_tokens: None,
-            usage_completion_tokens: None,
-            usage_total_tokens: None,
-        };
-        result.set_usage(&usage);
-        let result = result.with_values(StepValues {
-            input,
-            settings: settings.map(|settings| Clean::render(settings, &walk.run.secrets().redactor())),
-            output,
-            outcome: Some(outcome).filter(|outcome| !outcome.get().is_null()),
-            error: attempt.error.take(),
-        });
-        (
-            result,
-            CommitDetails {
-                reads,
-                usage,
-                duration: attempt.duration,
-                summary,
-                effect: attempt.effect,
-                absorbed: attempt.absorbed,
-            },
-        )
-    }
-
-    /// Whether the component around goes on although the step ended so.
-    fn absorbs(&self, status: StepStatus) -> bool {
-        absorbs(self.node.options.on_error, status, self.inside.stop)
-    }
-
-    fn ended(&self, attempt: &Attempt) -> Ended {
-        let mut totals = Totals {
-            usage: attempt.output.usage,
-            ..Totals::default()
-        };
-        totals.usage += attempt.spent_before;
-        totals.counts.add(attempt.status, false);
-        let absorbed = attempt.absorbed;
-        let failure = attempt.error.clone().map(|error| FirstFailure {
-            path: self.path.clone(),
-            error: error.into_inner(),
-        });
-        let status = if absorbed {
-            StepStatus::Completed
-        } else {
-            attempt.status
-        };
-        Ended {
-            status,
-            totals,
-            failures: failure.filter(|_| !absorbed).into_iter().collect(),
-        }
-    }
+/// Binds settings and input, and finds the other dependencies of the step's result.
+async fn bind(
+    node: &dyn ErasedNode,
+    rendered: &Rendered,
+    input: Option<&Value>,
+) -> Result<(Bound, World), NodeError> {
+    let cx = BindContext::new(rendered.prepared.as_ref());
+    let bound = node.bind(&rendered.settings, input, &cx)?;
+    let world = bound.world().await?;
+    Ok((bound, world))
 }
