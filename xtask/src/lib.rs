@@ -7,6 +7,8 @@
 
 pub mod bench;
 pub mod ci;
+pub mod floors;
+pub mod imports;
 pub mod layers;
 pub mod process;
 pub mod profile;

@@ -8,13 +8,14 @@
 use std::env;
 use std::process::ExitCode;
 
-use xtask::{bench, ci, layers, profile, tidy};
+use xtask::{bench, ci, floors, layers, profile, tidy};
 
 const HELP: &str = "\
 Developer tasks. Usage: cargo xtask TASK
 
   ci               everything that continuous integration does, in its order
   layers           who may depend on whom
+  floors           which file of a crate may import from which, and circles of files
   tidy             the house rules that no other tool knows
   bench [OPTIONS]  what a step costs over plain writes of the same files
                    --sizes 100,1000   numbers of steps (default 100,1000,10000)
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         }
         ["ci"] => ci::run(),
         ["layers"] => layers::run(),
+        ["floors"] => floors::run(),
         ["tidy"] => tidy::run(),
         ["bench", options @ ..] => bench::run(options),
         ["profile", options @ ..] => profile::run(options),

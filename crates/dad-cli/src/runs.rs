@@ -24,7 +24,7 @@ pub(crate) fn list(app: &App, place: &Place, with_size: bool, as_json: bool) -> 
         let (runs, sizes) = runs.map(|run| (run.entry, Some(run.bytes))).unzip();
         (runs, sizes, found.unreadable)
     } else {
-        let found = catalog.survey()?;
+        let found = catalog.listing()?;
         let sizes = vec![None; found.runs.len()];
         (found.runs, sizes, found.unreadable)
     };

@@ -1,3 +1,5 @@
+//! Rules that decide about approvals instead of a person: the data, as definitions and configurations write it.
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -28,11 +30,12 @@ pub struct ApprovalRule {
     /// The rendered settings or the arguments themselves, in the place of a pattern.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exactly: Option<Value>,
-    /// What is decided.
+    /// The decision.
     pub decision: RuleDecision,
 }
 
-/// What an [`ApprovalRule`] decides. Of several rules that hold the most careful one counts: `deny` before `ask` before `allow`.
+/// The decision of an [`ApprovalRule`]. Of several rules that hold, the most careful one counts: `deny` before `ask` before
+/// `allow`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RuleDecision {

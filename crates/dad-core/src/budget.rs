@@ -1,3 +1,5 @@
+//! Budgets: upper bounds for cost, tokens, calls and time.
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -6,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::duration::{format_duration, parse_duration};
 
-/// What a run or node may consume.
+/// Upper bounds for the consumption of a run or node.
 ///
 /// ```
 /// use dad_core::Budget;
@@ -27,7 +29,7 @@ pub struct Budget {
     /// Model calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls: Option<u64>,
-    /// How long it is driven, in seconds where it is written as a number.
+    /// The time for which it is driven, in seconds where it is written as a number.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "seconds")]
     pub wall_time: Option<Duration>,
 }

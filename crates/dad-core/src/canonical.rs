@@ -1,3 +1,5 @@
+//! Canonical JSON (RFC 8785), so that equal values have equal digests, and the digests themselves.
+
 use std::fmt::{self, Write};
 use std::str::FromStr;
 

@@ -119,13 +119,13 @@ impl Redact for ErrorInfo {
 /// The values in a step's result, each without secrets.
 #[derive(Clone, Debug, Default)]
 pub struct StepValues {
-    /// What was given to the step from outside.
+    /// The input that the step was given from outside.
     pub input: Option<Clean<Value>>,
     /// Its settings, rendered.
     pub settings: Option<Clean<Value>>,
     /// Everything it gave besides its outcome.
     pub output: Option<Clean<Value>>,
-    /// What other steps use.
+    /// The outcome, which other steps use.
     pub outcome: Option<Clean<Value>>,
     /// Why it did not end well.
     pub error: Option<Clean<ErrorInfo>>,

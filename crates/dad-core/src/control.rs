@@ -13,11 +13,11 @@ pub struct Conditional {
     pub description: Option<String>,
     /// Variables of both branches, evaluated in this order before the statement.
     pub variables: IndexMap<String, Value>,
-    /// What chooses: a boolean, or a template of one.
+    /// The condition: a boolean, or a template of one.
     pub statement: Value,
-    /// What is executed if the statement is true.
+    /// The elements that are executed if the statement is true.
     pub true_branch: Vec<Element>,
-    /// What is executed otherwise.
+    /// The elements that are executed otherwise.
     pub false_branch: Vec<Element>,
 }
 
@@ -28,7 +28,7 @@ pub struct ForEach {
     pub description: Option<String>,
     /// Variables of all iterations, evaluated once, in this order, before the statement.
     pub variables: IndexMap<String, Value>,
-    /// What is looped over: a list, or a template of a list or `range`.
+    /// The items: a list, or a template of a list or `range`.
     pub statement: Value,
     /// The variable that holds the item of an iteration.
     pub item_var: String,
@@ -36,15 +36,15 @@ pub struct ForEach {
     pub index_var: String,
     /// The number of the first iteration: a whole number or a template of one.
     pub start_index: Value,
-    /// How many iterations there may be.
+    /// The largest number of iterations.
     pub max_iterations: Option<u64>,
-    /// What more items than that mean.
+    /// The consequence of more items than that.
     pub on_limit: OnLimit,
-    /// How many iterations may run at the same time.
+    /// The largest number of iterations that run at the same time.
     pub max_concurrency: u32,
     /// Ends the loop early: a template of a boolean, evaluated after every iteration in its scope.
     pub until: Option<Value>,
-    /// What every iteration executes.
+    /// The elements of every iteration.
     pub body: Vec<Element>,
 }
 
@@ -84,11 +84,11 @@ pub struct Repeat {
     pub until: Value,
     /// The variable that holds the number of a pass, from 0.
     pub index_var: String,
-    /// How many passes there may be.
+    /// The largest number of passes.
     pub max_iterations: u64,
-    /// What it means if the last of them does not end the loop.
+    /// The consequence if the last of them does not end the loop.
     pub on_exhausted: OnExhausted,
-    /// What every pass executes.
+    /// The elements of every pass.
     pub body: Vec<Element>,
 }
 
@@ -111,7 +111,7 @@ impl Default for Repeat {
 pub struct Parallel {
     /// For people.
     pub description: Option<String>,
-    /// What is executed.
+    /// The branches, each one element.
     pub elements: Vec<Element>,
 }
 
@@ -120,11 +120,11 @@ pub struct Parallel {
 pub struct Callback {
     /// The name it is registered under.
     pub function: String,
-    /// What it is called with: a JSON object whose strings are templates.
+    /// The arguments: a JSON object whose strings are templates.
     pub args: Value,
 }
 
-/// What more items than a loop may have iterations mean.
+/// The consequence of more items than a loop may have iterations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnLimit {
@@ -146,14 +146,14 @@ impl OnLimit {
     }
 }
 
-/// What it means if the last pass of a loop does not end it.
+/// The consequence if the last pass of a loop does not end it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnExhausted {
     /// The loop fails.
     #[default]
     Fail,
-    /// The loop is completed all the same.
+    /// The loop is completed anyway.
     Continue,
 }
 

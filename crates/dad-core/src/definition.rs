@@ -1,3 +1,5 @@
+//! Definitions as data: agents, flows, nodes and the options of elements, as files and builders make them.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,7 +79,7 @@ pub enum DefinitionKind {
     Flow,
 }
 
-/// What a component is.
+/// The kind of a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -138,7 +140,7 @@ pub struct Definition {
     /// Variables that must be given from outside.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub required: Vec<String>,
-    /// What the run may consume.
+    /// Upper bounds for the consumption of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
     /// Globs of files that steps may change although tools obey them without a person starting the tool.
@@ -150,10 +152,10 @@ pub struct Definition {
     /// The run's own result, evaluated before it is sealed as completed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
-    /// What the root component has of what any element may have: `pre_events`, `post_events` and `timeout`.
+    /// The options of the root component: `pre_events`, `post_events` and `timeout`.
     #[serde(flatten)]
     pub options: ElementOptions,
-    /// What agents and flows have at every depth.
+    /// The part that agents and flows have at every depth.
     #[serde(flatten)]
     pub body: ComponentBody,
 }
@@ -254,21 +256,21 @@ impl AsRef<Definition> for Definition {
     }
 }
 
-/// What a component consists of.
+/// The content of a component.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ComponentBody {
     /// For people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// What goes in and comes out, for people.
+    /// The input and output, described for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub io_description: Option<String>,
     /// Variables of the component and everything in it, evaluated in this order when it is entered.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub variables: IndexMap<String, Value>,
-    /// What is executed, in order.
+    /// The elements, in the order of their execution.
     pub elements: Vec<Element>,
-    /// What is executed at the end, however the elements ended.
+    /// The elements that are executed at the end, however the others ended.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub finally: Vec<Element>,
 }
@@ -278,13 +280,13 @@ pub struct ComponentBody {
 pub struct Element {
     /// Its id, unique among its siblings also without case.
     pub id: ElementId,
-    /// What it is.
+    /// The kind of the element, with its own fields.
     pub kind: ElementKind,
-    /// What any element may have.
+    /// The options that any element may have.
     pub options: ElementOptions,
 }
 
-/// What an element is.
+/// The kind of an element, with its own fields.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ElementKind {
@@ -407,7 +409,7 @@ pub struct NodeDefinition {
     pub settings: Value,
 }
 
-/// What any element may have.
+/// The options that any element may have.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ElementOptions {
     /// Events published before it executes; `node_input_required` asks for the input of a node,
@@ -419,17 +421,17 @@ pub struct ElementOptions {
     pub timeout: Option<Duration>,
     /// Whether a failed attempt is repeated.
     pub retry: Option<RetryPolicy>,
-    /// What a failure means for the component around it.
+    /// The consequence of a failure for the component around it.
     pub on_error: OnError,
     /// Whether a re-run may take its result from the previous run.
     pub reuse: Reuse,
-    /// Whether somebody must agree before it executes.
+    /// Whether a person must approve it before it executes.
     pub requires_approval: bool,
-    /// What a node may consume, all its attempts together.
+    /// Upper bounds for the consumption of a node, all its attempts together.
     pub budget: Option<Budget>,
 }
 
-/// How failed attempts are repeated: exponentially longer pauses with jitter.
+/// The repetition of failed attempts: exponentially longer pauses with jitter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetryPolicy {
     /// All attempts, the first included.
@@ -456,20 +458,20 @@ impl Default for RetryPolicy {
     }
 }
 
-/// What the failure of an element means for the component around it.
+/// The consequence of an element's failure for the component around it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnError {
     /// The component fails.
     #[default]
     Fail,
-    /// The component goes on; the failed step keeps its outcome as far as it got.
+    /// The component continues; the failed step keeps the outcome that it has come to.
     Continue,
 }
 
 impl OnError {
-    /// Whether what ended so lets the component around it go on as if it had ended well. That somebody stopped it is
-    /// never absorbed.
+    /// Whether the component around an element that ended so continues as if it had ended well. A cancellation is never
+    /// absorbed.
     #[must_use]
     pub fn absorbs(self, status: StepStatus) -> bool {
         self == Self::Continue && status.is_failure() && status != StepStatus::Cancelled

@@ -1,3 +1,5 @@
+//! Durations as people write them: `1.5s`, `20m`, or seconds as a number.
+
 use std::time::Duration;
 
 /// Why a text is not a duration.

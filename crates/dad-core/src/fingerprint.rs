@@ -1,9 +1,12 @@
+//! Fingerprints of steps, by which a re-run knows that a result may be reused.
+
 use std::fmt;
 use std::str::FromStr;
 
 use crate::canonical::Digest;
 
-/// What decides what a step does, as one digest: steps with equal fingerprints do the same. It is written as the version of
+/// The digest of everything that decides what a step does: steps with equal fingerprints do the same. It is written as the
+/// version of
 /// what is hashed, `:` and 64 hexadecimal digits; version 1 was written without its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint {

@@ -1,3 +1,5 @@
+//! Ids of elements, valid by construction: each may become the name of a directory.
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;

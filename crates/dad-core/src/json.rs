@@ -49,7 +49,7 @@ impl JsonError {
         }
     }
 
-    /// What to do about it.
+    /// A hint for the author, if there is one.
     #[must_use]
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
@@ -76,7 +76,7 @@ pub fn parse_external(text: &str) -> Result<Value, JsonError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let scanned = scan(text);
     match (serde_json::from_str(text), scanned) {
-        // A text that its reader refuses for its depth alone is JSON all the same.
+        // A text that its reader refuses only for its depth is valid JSON.
         (_, Err(deep @ JsonError::TooDeep { .. })) => Err(deep),
         (Err(error), _) => Err(JsonError::Syntax(error.to_string())),
         (Ok(_), Err(error)) => Err(error),

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-/// What is wrong with a value that a type does not take, as `serde` says it, without the names of types in the program.
+/// The problem with a value that a type refuses, as `serde` says it, without the names of types in the program.
 ///
 /// ```
 /// let error = serde_json::from_str::<u64>("\"5\"").unwrap_err();

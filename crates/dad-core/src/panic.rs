@@ -1,3 +1,5 @@
+//! Texts of panics.
+
 use std::any::Any;
 
 /// The message of a panic that was caught, as far as it has one in text.

@@ -1,3 +1,5 @@
+//! Hierarchy paths, the only names of steps and components, and selectors, which abbreviate them.
+
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -38,7 +40,7 @@ pub enum Segment<'a> {
 }
 
 impl Segment<'_> {
-    /// What a segment is by its form.
+    /// The kind of a segment by its form.
     #[must_use]
     pub fn of(text: &str) -> Segment<'_> {
         match text {
@@ -255,36 +257,36 @@ pub enum SelectError {
     /// No path matches.
     #[error("`{selector}` names no step or component{}", instead(nearest.as_deref(), known, *more))]
     Unknown {
-        /// What was looked for.
+        /// The selector.
         selector: String,
         /// The most similar path there is.
         nearest: Option<String>,
         /// The first of the paths there are.
         known: Vec<String>,
-        /// How many more there are.
+        /// The number of further candidates.
         more: usize,
     },
     /// A component matches where a step is wanted.
     #[error("`{selector}` is a component, and a step is wanted{}", within(steps, *more))]
     NotAStep {
-        /// What was looked for.
+        /// The selector.
         selector: String,
         /// The first of the steps in it.
         steps: Vec<String>,
-        /// How many more there are.
+        /// The number of further candidates.
         more: usize,
     },
     /// Several places of the definition match.
     #[error("`{selector}` is ambiguous; it may mean {}", candidates.join(", "))]
     Ambiguous {
-        /// What was looked for.
+        /// The selector.
         selector: String,
         /// Every path that matches.
         candidates: Vec<String>,
     },
 }
 
-/// How many paths are named when none is near.
+/// The number of paths that an error names when none is near.
 const MOST_NAMED: usize = 10;
 
 fn instead(nearest: Option<&str>, known: &[String], more: usize) -> String {

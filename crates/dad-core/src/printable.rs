@@ -1,3 +1,5 @@
+//! Text of models and commands without the characters that a terminal would obey.
+
 /// A text as a terminal may show it: characters that would act on the terminal, have no width or turn the direction of a
 /// line stand there as escapes. Line feeds and tabs stay.
 ///

@@ -1,3 +1,5 @@
+//! Results of steps and components, as they are recorded, and recorded errors.
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,14 +11,14 @@ use crate::path::HierarchyPath;
 use crate::status::StepStatus;
 use crate::usage::Usage;
 
-/// What went wrong, as recorded in files and told to handlers.
+/// An error, as it is recorded in files and reported to handlers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorInfo {
     /// A stable word for programs, such as `command_failed`.
     pub code: String,
-    /// What happened, where, and what was expected; never holds a secret.
+    /// The error in words: the event, its place and the expectation; never holds a secret.
     pub message: String,
-    /// What to do next.
+    /// The next thing to do, for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// The step or component it happened in.
@@ -91,7 +93,7 @@ pub struct ArtifactRef {
 pub struct StepResult {
     /// Version of this format.
     pub schema_version: u32,
-    /// Where the step stands in the run.
+    /// The path of the step in the run.
     pub path: HierarchyPath,
     /// `flow_node` or `callback`.
     pub executable_type: String,
@@ -99,9 +101,9 @@ pub struct StepResult {
     pub node_identifier: String,
     /// The registered name of the node's type.
     pub node_type: String,
-    /// How the step ended.
+    /// The status that the step ended with.
     pub execution_status: StepStatus,
-    /// What was given to the node from outside.
+    /// The input that the node was given from outside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
     /// The settings it was executed with, templates rendered.
@@ -189,7 +191,7 @@ impl StepResult {
     }
 }
 
-/// How many steps ended in which way.
+/// The numbers of steps by the status that they ended with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusCounts {
     /// Ended well, reused ones included.
@@ -254,18 +256,18 @@ pub struct FirstFailure {
 pub struct ComponentResult {
     /// Version of this format.
     pub schema_version: u32,
-    /// Where the component stands in the run.
+    /// The path of the component in the run.
     pub path: HierarchyPath,
-    /// What the component is.
+    /// The kind of the component.
     pub executable_type: ComponentKind,
     /// The id of the component.
     pub component_id: String,
     /// Whether the run started from a previous one.
     pub is_rerun: bool,
-    /// Where the re-run started to execute.
+    /// The entry point of the re-run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_hierarchy_path: Option<HierarchyPath>,
-    /// How the component ended.
+    /// The status that the component ended with.
     pub execution_status: StepStatus,
     /// Of a loop: how many iterations were begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -273,7 +275,7 @@ pub struct ComponentResult {
     /// Of a conditional: which branch was taken, `None` if it was not decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<bool>,
-    /// How many of its steps, at any depth, ended in which way.
+    /// The numbers of its steps, at any depth, by the status that they ended with.
     pub counts: StatusCounts,
     /// The first failures, at most ten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

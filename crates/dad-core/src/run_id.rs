@@ -1,3 +1,5 @@
+//! Run ids: a prefix, the kind of run, the time in UTC and a random end.
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;

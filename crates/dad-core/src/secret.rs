@@ -1,15 +1,18 @@
+//! The registry of secrets, and the redactor that masks every spelling of them in text and in streams.
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::{Bound, Range};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, BuildError, Input, MatchKind};
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::spellings::{Spellings, is_of_encoding, spellings};
 
-/// What stands where a secret was.
+/// The text in the place of a secret.
 pub(crate) const MASK: &str = "[redacted]";
 
 /// Values shorter than this are refused as secrets: masking them would make unrelated text unreadable.
@@ -43,7 +46,7 @@ struct State {
     redactor: Option<Redactor>,
 }
 
-/// What is looked for.
+/// The patterns of all secrets, for one search.
 #[derive(Clone, Default)]
 struct Patterns {
     plain: BTreeSet<Vec<u8>>,
@@ -76,7 +79,7 @@ impl SecretRegistry {
         if secret.len() < SHORTEST_SECRET {
             return false;
         }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let before = state.patterns.len();
         let Spellings { plain, encoded } = spellings(secret);
         state
@@ -93,10 +96,10 @@ impl SecretRegistry {
         true
     }
 
-    /// What masks the secrets known now.
+    /// A redactor of the secrets that are known now.
     #[must_use]
     pub fn redactor(&self) -> Redactor {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let State { patterns, redactor } = &mut *state;
         redactor.get_or_insert_with(|| Redactor::new(patterns)).clone()
     }
@@ -117,7 +120,7 @@ impl fmt::Debug for SecretRegistry {
     }
 }
 
-/// What stands where text was shortened.
+/// The character in the place of shortened text.
 const LEFT_OUT: char = '…';
 
 /// Masks known secrets in text.
@@ -159,7 +162,7 @@ impl Finder {
         })
     }
 
-    /// Where spellings are, in order; of those that overlap the first.
+    /// The places of spellings, in order; of those that overlap, the first.
     fn find(&self, bytes: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         let mut at = 0;
@@ -195,7 +198,7 @@ impl Search {
         })
     }
 
-    /// Where secrets are, in order, each place once.
+    /// The places of secrets, in order, each once.
     fn find(&self, bytes: &[u8]) -> Vec<Range<usize>> {
         let mut found = self.plain.find(bytes);
         if self.may_be_encoded(bytes) {
@@ -301,7 +304,7 @@ impl Redactor {
         found.then(|| pieces.join(LEFT_OUT.encode_utf8(&mut [0; 4])))
     }
 
-    /// Where a secret begins that the end cuts off, if `at_least` bytes of it are there.
+    /// The place of a secret that begins before the end and is cut off there, if `at_least` bytes of it are there.
     fn begun_at_end(&self, bytes: &[u8], at_least: usize) -> Option<usize> {
         let from = bytes.len().saturating_sub(self.longest * WRAPPED_AT_MOST);
         let begun = |tail: Unwrapped<'_>| {
@@ -326,7 +329,7 @@ impl Redactor {
             })
     }
 
-    /// How much of a stream can be shown, whatever comes next.
+    /// The number of bytes of a stream that can be shown, whatever comes next.
     fn settled(&self, bytes: &[u8]) -> usize {
         let mut end = self.begun_at_end(bytes, 1).unwrap_or(bytes.len());
         if let Some(search) = &self.search {
@@ -409,7 +412,7 @@ fn wrapped_matches(search: &Search, bytes: &[u8]) -> Vec<Range<usize>> {
     all
 }
 
-/// What stands before each line of a difference, a quotation or a comment.
+/// The characters that stand before each line of a difference, a quotation or a comment.
 const PREFIXES: &[u8] = b"+->|#*";
 
 /// Whether the prefixes of lines belong to the text.
@@ -462,7 +465,7 @@ fn is_one_word(bytes: &[u8]) -> bool {
     !line.trim_ascii().iter().any(is_blank)
 }
 
-/// How many times longer than itself a secret can be by line breaks, for a stream to see that one has begun.
+/// The factor by which line breaks can lengthen a secret, for a stream to see that one has begun.
 const WRAPPED_AT_MOST: usize = 4;
 
 /// Bytes without their line breaks and the indentation behind each.
@@ -503,14 +506,15 @@ impl<'a> Unwrapped<'a> {
         }
     }
 
-    /// Where a byte stood before.
+    /// The place of a byte in the original text.
     fn original(&self, at: usize) -> usize {
         let before = self.breaks.partition_point(|(from, _)| *from <= at);
         at + before.checked_sub(1).map_or(0, |last| self.breaks[last].1)
     }
 }
 
-/// How long the line break is that bytes begin with, also one that is escaped, with the indentation behind it, and the prefix if that
+/// The length of a line break that the bytes begin with, also an escaped one, with the indentation behind it, and the
+/// prefix if that
 /// is left out.
 fn line_break(bytes: &[u8], prefixes: Prefixes) -> usize {
     // What ends with a backslash may have been cut within an escape.
@@ -533,7 +537,7 @@ fn line_break(bytes: &[u8], prefixes: Prefixes) -> usize {
 /// Masks secrets in a stream, holding back its end while that may be the beginning of a secret.
 #[derive(Debug)]
 pub struct StreamRedactor {
-    /// Where secrets come from that are not known yet.
+    /// The registry of secrets that are not known yet.
     registry: Option<SecretRegistry>,
     redactor: Redactor,
     held: Vec<u8>,

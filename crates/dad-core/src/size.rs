@@ -1,3 +1,5 @@
+//! Sizes in bytes as people write them: `500MB`, `1.5 GiB`.
+
 /// Why a text is not a size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a size; write a number with a unit: 500MB, 1.5GB, 200KiB")]
@@ -15,8 +17,8 @@ const UNITS: &[(&str, u64)] = &[
     ("tib", 1 << 40),
 ];
 
-/// Parses a size in bytes: `500MB`, `1.5 GB`, `200KiB`, `0B`. A number alone is refused, because nobody can see what it
-/// counts.
+/// Parses a size in bytes: `500MB`, `1.5 GB`, `200KiB`, `0B`. A number without a unit is refused, because its unit
+/// would be a guess.
 ///
 /// # Errors
 /// [`ParseSizeError`] for everything else, negative and unrepresentable numbers included.

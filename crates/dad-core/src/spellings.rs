@@ -68,13 +68,13 @@ pub(crate) const fn is_of_encoding(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=')
 }
 
-/// A text as it stands in JSON, without the quotation marks around it.
+/// The JSON spelling of a text, without the quotation marks around it.
 fn in_json(text: &str) -> String {
     let quoted = Value::String(text.to_owned()).to_string();
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// What stands in JSON as encoders write it who keep to ASCII, such as those of Python.
+/// The JSON spelling of encoders that keep to ASCII, such as those of Python.
 fn in_ascii(escaped: &str, upper: bool) -> String {
     let mut text = String::new();
     for c in escaped.chars() {
@@ -163,11 +163,13 @@ fn is_encoded(line: &str) -> bool {
     line.len() >= SHORTEST_LINE && line.bytes().all(is_of_encoding) && !line.starts_with("--")
 }
 
-/// What encoders of addresses leave as it is beside letters, digits and `-_.~`: nothing by RFC 3986, `/` in paths, and what
-/// those of JavaScript do for a component and for a whole address.
+/// The characters that encoders of addresses leave unchanged beside letters, digits and `-_.~`: nothing by RFC 3986, `/` in
+/// paths, and
+/// those of JavaScript for a component and for a whole address.
 const LEFT_AS_THEY_ARE: [&[u8]; 4] = [b"", b"/", b"!'()*", b"!'()*;/?:@&=+$,#"];
 
-/// What encoders of JSON write as `\\u` and four digits although nothing asks for it: those of Go, of .NET, and of who wants
+/// The characters that encoders of JSON write as `\\u` and four digits without need: those of Go, of .NET, and of programs
+/// that want
 /// to be safe in HTML.
 const ESCAPED_IN_JSON: [&str; 3] = ["<>&", "<>&'+`", "<>&'+`/="];
 
@@ -280,7 +282,7 @@ mod tests {
         assert_eq!(redactor.redact("nothing here"), "nothing here");
     }
 
-    /// What ordinary programs print of a secret with every kind of character.
+    /// The spellings by ordinary programs of a secret with every kind of character.
     #[test]
     fn what_ordinary_encoders_make_of_a_secret_is_masked() {
         const ODD: &str = "s3cr3t/Va+lue==x9Zq&\"é'K7";

@@ -1,3 +1,5 @@
+//! Statuses of runs and steps.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -13,13 +15,13 @@ pub enum RunStatus {
     Running,
     /// Derived, never written: started, not sealed, and no process holds the lease.
     Interrupted,
-    /// Sealed; open questions must be answered before it goes on.
+    /// Sealed; open questions must be answered before the run can be resumed.
     Waiting,
     /// Sealed; everything was done.
     Completed,
     /// Sealed; a step or the run itself failed.
     Failed,
-    /// Sealed; somebody stopped it.
+    /// Sealed; a user or a signal stopped it.
     Cancelled,
     /// A status written by a newer version.
     #[serde(other)]

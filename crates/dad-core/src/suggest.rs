@@ -1,3 +1,5 @@
+//! The nearest of several names, for error messages.
+
 /// The candidate most like `wanted`, if one is near enough to be a likely slip of the keyboard.
 ///
 /// ```

@@ -1,8 +1,10 @@
+//! Usage: tokens, calls and money.
+
 use std::ops::{AddAssign, SubAssign};
 
 use serde::{Deserialize, Serialize};
 
-/// What a step, component or run consumed.
+/// The consumption of a step, component or run.
 ///
 /// `cost` is what the provider charges, in US dollars; `None` where a price is unknown. Once a part with an unknown
 /// price is added, the sum stays a lower bound.
@@ -42,7 +44,7 @@ impl Usage {
 }
 
 impl SubAssign for Usage {
-    /// What is left without a part of it; never less than nothing.
+    /// Subtracts a part; no figure falls below nothing.
     fn sub_assign(&mut self, part: Self) {
         self.calls = self.calls.saturating_sub(part.calls);
         self.prompt_tokens = self.prompt_tokens.saturating_sub(part.prompt_tokens);

@@ -76,7 +76,7 @@ impl Includes {
     /// Reads a definition that the current one uses, and returns its number.
     pub(crate) fn open(&mut self, name: &str, spans: &mut SpanMap) -> Result<usize, Box<Problem>> {
         let path = self.resolve(name)?;
-        if !crate::load::is_known(&path) {
+        if !crate::parse::is_known(&path) {
             let message = format!(
                 "{} is no definition: its name must end in `.yaml`, `.yml` or `.json`",
                 quoted(name)

@@ -25,12 +25,14 @@ mod compile;
 mod decode;
 mod emit;
 mod executable;
+mod fit;
 mod globs;
 mod include;
 mod json;
 mod json_schema;
 mod load;
 mod node_types;
+mod parse;
 mod place;
 mod problem;
 mod program;
@@ -49,9 +51,10 @@ pub use build::{
     AgentBuilder, CallbackBuilder, ConditionalBuilder, Elements, FlowBuilder, ForEachBuilder, NodeBuilder,
     ParallelBuilder, RepeatBuilder,
 };
-pub use compile::{Fit, compile, misfits};
+pub use compile::{compile, misfits};
 pub use emit::{to_yaml, to_yaml_value};
 pub use executable::check_executable;
+pub use fit::Fit;
 pub use globs::PathGlobs;
 pub use json_schema::definition_schema;
 pub use load::{Checked, Loaded, check_file, load_data, load_file, load_str};

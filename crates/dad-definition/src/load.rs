@@ -7,17 +7,15 @@ use serde_json::Value;
 use crate::compile::{compile_into, write_texts};
 use crate::decode::{Cx, decode};
 use crate::executable::check_into;
-use crate::include::{Includes, MAX_TEXT, read_text};
+use crate::include::{Includes, read_text};
 use crate::node_types::NodeTypes;
-use crate::problem::{Problem, Problems, Report, quoted};
+use crate::parse::{is_known, parse};
+use crate::problem::{Problem, Problems, Report};
 use crate::program::Program;
 use crate::source::SourceFile;
 use crate::spans::SpanMap;
+use crate::validate;
 use crate::value::{Costs, Recording, Tree};
-use crate::{json, validate, yaml};
-
-/// Longest YAML text, larger only as JSON: what people write is far below, and what programs write is JSON.
-const MAX_YAML: usize = 4 << 20;
 
 /// A definition with everything that is known about where it came from.
 #[derive(Clone, Debug)]
@@ -128,16 +126,6 @@ fn read_file(path: &Path, project_root: Option<&Path>) -> Result<Reading, Proble
     Ok(read_str(&text, &shown, Some(base), project_root))
 }
 
-pub(crate) fn is_known(path: &Path) -> bool {
-    let extension = path
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .unwrap_or_default();
-    ["yaml", "yml", "json"]
-        .iter()
-        .any(|known| extension.eq_ignore_ascii_case(known))
-}
-
 fn shown_path(path: &Path, project_root: Option<&Path>) -> String {
     let inside = project_root.and_then(|root| {
         let (path, root) = (path.canonicalize().ok()?, root.canonicalize().ok()?);
@@ -202,40 +190,6 @@ fn read(text: &str, file_name: &str, cx: &mut Cx) -> Option<Definition> {
     Some(definition)
 }
 
-/// Parses the text of a file of `spans`.
-pub(crate) fn parse(
-    text: &str,
-    file_name: &str,
-    file: usize,
-    spans: &SpanMap,
-    report: &mut Report,
-) -> Option<Tree> {
-    let is_json = file_name.to_ascii_lowercase().ends_with(".json");
-    if let Some((at, character)) = text.char_indices().find(|(_, c)| is_refused(*c, is_json)) {
-        let message = format!(
-            "the control character {} is not allowed",
-            quoted(&character.to_string())
-        );
-        let spot = spans.spot(file, at..at + character.len_utf8());
-        report.add(Problem::new("control_character", message).located(spot));
-        return None;
-    }
-    let limit = if is_json {
-        usize::try_from(MAX_TEXT).unwrap_or(usize::MAX)
-    } else {
-        MAX_YAML
-    };
-    if text.len() > limit {
-        let message = format!("the file has more than {} MiB", limit >> 20);
-        let problem = Problem::new("too_large", message)
-            .hint("put large texts into files and include them with `$file`");
-        report.add(problem.in_file(file_name));
-        return None;
-    }
-    let parse = if is_json { json::parse } else { yaml::parse };
-    parse(text, file, spans, report)
-}
-
 /// Loads plain data, such as a project's configuration, by the same rules as definitions: no tags, no merge keys, no
 /// duplicate keys, and only JSON's scalars resolve. Nothing in it is a template.
 ///
@@ -256,10 +210,4 @@ pub fn load_data(path: &Path) -> Result<Value, Problems> {
     let tree = parse(&text, &shown, 0, &spans, &mut report);
     report.finish(spans.sources())?;
     Ok(tree.map_or(Value::Null, Tree::into_json))
-}
-
-/// Control characters that the formats refuse in text; the parser of YAML would stop in silence at a NUL.
-fn is_refused(character: char, is_json: bool) -> bool {
-    let refused = character < ' ' || (character == '\u{7f}' && !is_json);
-    refused && !matches!(character, '\t' | '\n' | '\r')
 }

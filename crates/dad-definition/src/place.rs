@@ -46,6 +46,11 @@ impl Place {
         Self(format!("{}[{index}]", self.0))
     }
 
+    /// A place that is named within this one, by steps with dots.
+    pub(crate) fn within(&self, named: &str) -> Self {
+        self.join(&Self::from_text(named.to_owned()))
+    }
+
     /// The place `other`, which is relative to this one, seen from the root.
     pub(crate) fn join(&self, other: &Self) -> Self {
         if self.0.is_empty() || other.0.is_empty() || other.0.starts_with('[') {

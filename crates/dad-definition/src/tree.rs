@@ -4,7 +4,7 @@ use dad_core::Digest;
 use dad_template::{EvalError, Limits, Scope, Template};
 use serde_json::{Map, Value};
 
-use crate::compile::Fit;
+use crate::fit::Fit;
 use crate::place::{Place, Step};
 
 /// A JSON value whose strings are templates.

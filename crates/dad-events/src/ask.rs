@@ -1,9 +1,12 @@
+//! Questions: events that a handler may answer.
+
 use std::fmt;
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use dad_core::{ComponentKind, HierarchyPath, NodeType};
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -18,7 +21,7 @@ pub type AnswerCheck = Box<dyn Fn(&Value) -> Result<(), String> + Send + Sync>;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AskError {
-    /// Somebody answered before.
+    /// The question has been answered before.
     #[error("`{0}` already has its answer")]
     AlreadyAnswered(HierarchyPath),
     /// The answer has the wrong shape.
@@ -62,7 +65,7 @@ impl Slot {
     }
 
     fn get(&self) -> Option<Value> {
-        self.answer.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.answer.lock().clone()
     }
 
     fn set(&self, path: &HierarchyPath, answer: impl Serialize) -> Result<(), AskError> {
@@ -73,7 +76,7 @@ impl Slot {
         let value = json_of(path, answer)?;
         dad_core::json::check(&value).map_err(|error| wrong(error.to_string()))?;
         (self.check)(&value).map_err(wrong)?;
-        let mut slot = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.answer.lock();
         if slot.is_some() {
             return Err(AskError::AlreadyAnswered(path.clone()));
         }
@@ -84,10 +87,10 @@ impl Slot {
 
 /// A question that handlers are asked one after the other until one answers. Only the questions of this crate are ones.
 pub trait Question: Clone + Send + 'static + Sealed {
-    /// What is asked for, in words.
+    /// The wanted answer, in words.
     const WANTED: &'static str;
 
-    /// Who asks.
+    /// The step or component that asks.
     fn asker(&self) -> &HierarchyPath;
 
     /// The answer, if there is one.
@@ -107,7 +110,7 @@ pub(crate) use private::Sealed;
 macro_rules! question {
     ($event:ident, $body:ident, $field:ident, $wanted:literal) => {
         impl $event {
-            /// Whether somebody has answered.
+            /// Whether the question has been answered.
             #[must_use]
             pub fn handled(&self) -> bool {
                 self.answer().is_some()
@@ -169,7 +172,7 @@ macro_rules! question {
     };
 }
 
-/// What a question of a node for its input is about.
+/// The question of a node for its input.
 pub struct NodeInputRequired {
     /// The run.
     pub run: Arc<RunIdentity>,
@@ -179,7 +182,7 @@ pub struct NodeInputRequired {
     pub node_type: NodeType,
     /// Its settings, templates not rendered.
     pub settings: Value,
-    /// What the run this one was started from was given, if it asked about the same item of each loop around: that run's
+    /// The input that the previous run was given, if it asked about the same item of each loop around: that run's
     /// answer does not hold for the question, because something that it is about differs.
     pub previous_input: Option<Value>,
     slot: Slot,
@@ -218,7 +221,7 @@ impl NodeInputRequiredEvent {
         self.slot.set(&self.path, input)
     }
 
-    /// What the run this one was started from was given, as the type of the input; `None` if there is nothing to offer.
+    /// The input that the previous run was given, as the type of the input; `None` if there is nothing to offer.
     ///
     /// # Errors
     /// [`AskError::PreviousInput`] if it does not fit the type.
@@ -236,18 +239,18 @@ impl NodeInputRequiredEvent {
     }
 }
 
-/// What a question of a component for its input is about.
+/// The question of a component for its input.
 pub struct ComponentInputRequired {
     /// The run.
     pub run: Arc<RunIdentity>,
     /// The component.
     pub path: HierarchyPath,
-    /// What it is.
+    /// The kind of the component.
     pub kind: ComponentKind,
     /// The variables that an input may give other values, as the definition has them: templates not rendered, null for
     /// those that must be given.
     pub variables: Map<String, Value>,
-    /// What the run this one was started from was given, as of a node.
+    /// The input that the previous run was given, as of a node.
     pub previous_input: Option<Value>,
     slot: Slot,
 }
@@ -291,7 +294,7 @@ impl ComponentInputRequiredEvent {
         self.slot.set(&self.path, input)
     }
 
-    /// What the run this one was started from was given, as a type; `None` if there is nothing to offer.
+    /// The input that the previous run was given, as a type; `None` if there is nothing to offer.
     ///
     /// # Errors
     /// [`AskError::PreviousInput`] if it does not fit the type.
@@ -300,7 +303,7 @@ impl ComponentInputRequiredEvent {
     }
 }
 
-/// What a question for approval is about.
+/// The question for approval of a step or component.
 pub struct ApprovalRequired {
     /// The run.
     pub run: Arc<RunIdentity>,
@@ -308,9 +311,9 @@ pub struct ApprovalRequired {
     pub path: HierarchyPath,
     /// The type of the node; `None` for a component.
     pub node_type: Option<NodeType>,
-    /// What would be executed: the settings of a node, or the variables of a component, rendered and without secrets.
+    /// The settings of a node, or the variables of a component, with which it would execute: rendered and without secrets.
     pub settings: Value,
-    /// What it would do, for people: the command, the files with their differences. Empty if the settings say it all; cut
+    /// The effects, for people: the command, the files with their differences. Empty if the settings say it all; cut
     /// if it is long.
     pub preview: String,
     /// The file with all of what it would do, if `preview` is cut.
@@ -318,7 +321,7 @@ pub struct ApprovalRequired {
     slot: Slot,
 }
 
-/// A step that is about to execute, or a component that is about to be entered, needs somebody's approval. A cheap
+/// A step that is about to execute, or a component that is about to be entered, needs a person's approval. A cheap
 /// handle; the first answer counts.
 #[derive(Clone)]
 pub struct ApprovalRequiredEvent(Arc<ApprovalRequired>);

@@ -1,12 +1,16 @@
+//! The bus: every event once, in the journal's order, to handlers, subscribers and observers, none of which can delay or
+//! fail a run.
+
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
@@ -14,20 +18,20 @@ use crate::ask::Question;
 use crate::event::{Event, RunIdentity};
 use crate::handler::{Asks, Handler, HandlerFuture, HandlerKind, NotifyFn};
 use crate::observer::{IntoObserver, RunObserver};
-use crate::patience::TimeLimit;
 use crate::subscription::{Delivery, Feed, Subscription};
+use crate::time_limit::TimeLimit;
 
 /// Limits of a bus.
 #[derive(Clone, Copy, Debug)]
 pub struct EventBusConfig {
-    /// How long one handler may think about a question, not counted while it waits for a person
+    /// The time that one handler has to answer a question, not counted while it waits for a person
     /// ([`pause_time_limit`](crate::pause_time_limit)).
     pub ask_timeout: Duration,
-    /// How many events may wait for one listening handler before some are dropped for it.
+    /// The number of events that may wait for one listening handler before some are dropped for it.
     pub handler_queue: usize,
-    /// How many events may wait for the observers before the run waits for them.
+    /// The number of events that may wait for the observers before the run waits for them.
     pub observer_backlog: usize,
-    /// How long listening handlers may go on after the end of the run.
+    /// The time that listening handlers have after the end of the run.
     pub drain_timeout: Duration,
 }
 
@@ -85,15 +89,9 @@ impl EventBusBuilder {
         };
         for (name, handler) in self.notify {
             let (feed, subscription) = Subscription::channel(self.config.handler_queue);
-            bus.feeds
-                .get_mut()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(feed);
+            bus.feeds.get_mut().push(feed);
             let task = tokio::spawn(drive_handler(name.clone(), handler, subscription));
-            bus.tasks
-                .get_mut()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push((name, task));
+            bus.tasks.get_mut().push((name, task));
         }
         if !self.observers.is_empty() {
             bus.observers = Some(ObserverQueue::start(self.observers, Arc::clone(run)));
@@ -117,20 +115,20 @@ pub struct EventBus {
     feeds: Mutex<Vec<Feed>>,
     observers: Option<ObserverQueue>,
     asks: Asks,
-    tasks: Mutex<Vec<(String, JoinHandle<Troubles>)>>,
+    tasks: Mutex<Vec<(String, JoinHandle<HandlerWarnings>)>>,
     /// Of the handlers that were asked.
-    asked: Mutex<Vec<Troubles>>,
+    asked: Mutex<Vec<HandlerWarnings>>,
 }
 
-/// What went wrong with one handler: the first trouble in words, and how often there was one.
+/// The troubles of one handler: the first in words, and their number.
 #[derive(Debug)]
-struct Troubles {
+struct HandlerWarnings {
     handler: String,
     first: Option<String>,
     count: u64,
 }
 
-impl Troubles {
+impl HandlerWarnings {
     fn new(handler: &str) -> Self {
         Self {
             handler: handler.to_owned(),
@@ -167,10 +165,10 @@ impl EventBus {
         EventBusBuilder::default()
     }
 
-    /// Publishes an event. Never waits; whoever publishes must do it in the journal's order, inside its critical
-    /// section.
+    /// Publishes an event. Never waits; the caller must hold the journal's critical section, so that events come in the
+    /// journal's order.
     pub fn publish(&self, event: Event) {
-        let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut feeds = self.feeds.lock();
         if feeds.is_empty() && self.observers.is_none() {
             return;
         }
@@ -185,17 +183,16 @@ impl EventBus {
     /// from those who may miss nothing.
     pub async fn caught_up(&self) {
         if let Some(observers) = &self.observers {
-            observers.below(self.config.observer_backlog).await;
+            observers
+                .wait_until_backlog_at_most(self.config.observer_backlog)
+                .await;
         }
     }
 
     /// A queue of all events from now on that holds at most `capacity` of them.
     pub fn subscribe(&self, capacity: usize) -> Subscription {
         let (feed, subscription) = Subscription::channel(capacity);
-        self.feeds
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(feed);
+        self.feeds.lock().push(feed);
         subscription
     }
 
@@ -209,8 +206,8 @@ impl EventBus {
     /// [`pause_time_limit`](crate::pause_time_limit) says.
     pub async fn ask_telling<Q: Question>(&self, question: &Q, person_asked: &Notify) {
         if let (Some(observers), false) = (&self.observers, Q::handlers(&self.asks).is_empty()) {
-            // Whoever is asked has been shown everything before.
-            observers.below(0).await;
+            // The handler that asks has seen everything before.
+            observers.wait_until_backlog_at_most(0).await;
         }
         for (name, handler) in Q::handlers(&self.asks) {
             if question.answer().is_some() {
@@ -232,28 +229,25 @@ impl EventBus {
                 )),
             };
             if let Some(trouble) = trouble {
-                let mut troubles = Troubles::new(name);
+                let mut troubles = HandlerWarnings::new(name);
                 troubles.add(format!(
                     "{trouble}, asked for {} of `{}`",
                     Q::WANTED,
                     question.asker()
                 ));
-                self.asked
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(troubles);
+                self.asked.lock().push(troubles);
             }
         }
     }
 
     /// Delivers what is still queued and ends the tasks. Returns what went wrong with observers and handlers.
     pub async fn close(&self) -> Vec<String> {
-        self.feeds.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.feeds.lock().clear();
         let mut warnings = Vec::new();
         if let Some(observers) = &self.observers {
             warnings.extend(observers.close().await);
         }
-        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let tasks = std::mem::take(&mut *self.tasks.lock());
         let deadline = tokio::time::Instant::now() + self.config.drain_timeout;
         for (name, mut task) in tasks {
             match tokio::time::timeout_at(deadline, &mut task).await {
@@ -267,8 +261,8 @@ impl EventBus {
                 }
             }
         }
-        let asked = std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner));
-        warnings.extend(asked.into_iter().filter_map(Troubles::into_warning));
+        let asked = std::mem::take(&mut *self.asked.lock());
+        warnings.extend(asked.into_iter().filter_map(HandlerWarnings::into_warning));
         warnings
     }
 }
@@ -298,7 +292,7 @@ async fn within<F: Future>(limit: Duration, handler: F, person_asked: &Notify) -
     }
 }
 
-/// Runs a handler's future; an error or panic goes no further and is told in words.
+/// Runs a handler's future; an error or panic goes no further and is returned in words.
 async fn guarded(future: HandlerFuture) -> Option<String> {
     match AssertUnwindSafe(future).catch_unwind().await {
         Ok(Ok(())) => None,
@@ -311,8 +305,8 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> String {
     format!("panicked: {}", dad_core::panic_message(panic))
 }
 
-async fn drive_handler(name: String, handler: NotifyFn, mut events: Subscription) -> Troubles {
-    let mut troubles = Troubles::new(&name);
+async fn drive_handler(name: String, handler: NotifyFn, mut events: Subscription) -> HandlerWarnings {
+    let mut troubles = HandlerWarnings::new(&name);
     while let Some(delivery) = events.next().await {
         let trouble = match delivery {
             // Making the future runs the handler's own code as well, so that is guarded too.
@@ -350,13 +344,13 @@ struct Backlog {
     waiting: AtomicUsize,
     taken: Notify,
     /// Ends the time in which events gather.
-    hurry: Notify,
+    flush_now: Notify,
 }
 
-/// How many events are given to observers at a time.
+/// The number of events that observers are given at a time.
 const BATCH: usize = 256;
 
-/// How long events may gather before the observers are woken for them. Waking a task for every event costs more than
+/// The time for which events gather before the observers are woken for them. Waking a task for every event costs more than
 /// the step that the event tells of.
 const GATHER: Duration = Duration::from_millis(5);
 
@@ -379,10 +373,10 @@ impl ObserverQueue {
     }
 
     fn push(&self, event: Arc<Event>) {
-        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = self.sender.lock();
         if let Some(sender) = &*sender {
             if self.backlog.waiting.fetch_add(1, Ordering::AcqRel) == BATCH {
-                self.backlog.hurry.notify_one();
+                self.backlog.flush_now.notify_one();
             }
             // The other end lives as long as this one; should its task have died, the event has no reader.
             if sender.send(event).is_err() {
@@ -391,7 +385,7 @@ impl ObserverQueue {
         }
     }
 
-    async fn below(&self, limit: usize) {
+    async fn wait_until_backlog_at_most(&self, limit: usize) {
         let reached = || {
             let Backlog { started, waiting, .. } = &*self.backlog;
             started.load(Ordering::Acquire) && waiting.load(Ordering::Acquire) <= limit
@@ -401,15 +395,15 @@ impl ObserverQueue {
             if reached() {
                 return;
             }
-            self.backlog.hurry.notify_one();
+            self.backlog.flush_now.notify_one();
             taken.await;
         }
     }
 
     async fn close(&self) -> Vec<String> {
-        self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.backlog.hurry.notify_one();
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.sender.lock().take();
+        self.backlog.flush_now.notify_one();
+        let task = self.task.lock().take();
         match task {
             None => Vec::new(),
             Some(task) => task
@@ -464,8 +458,8 @@ async fn drive_observers(
         let left = backlog.waiting.fetch_sub(taken, Ordering::AcqRel) - taken;
         backlog.taken.notify_waiters();
         if left < BATCH && !queue.is_closed() {
-            // Whether the time ran out or somebody is in a hurry, it goes on in the same way.
-            drop(tokio::time::timeout(GATHER, backlog.hurry.notified()).await);
+            // Either way the batch is given out now.
+            let _ = tokio::time::timeout(GATHER, backlog.flush_now.notified()).await;
         }
     }
     for observer in alive {

@@ -1,3 +1,5 @@
+//! Events of a run: their types, and the information about the run that each carries.
+
 use std::fmt;
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -23,7 +25,7 @@ pub enum EventType {
     NodeInputRequired,
     /// A component asks for its input before it is entered.
     ComponentInputRequired,
-    /// A step or component that is about to begin needs somebody's approval.
+    /// A step or component that is about to begin needs a person's approval.
     ApprovalRequired,
     /// A node begins to execute.
     NodeExecutionStarted,
@@ -87,13 +89,13 @@ pub struct RunIdentity {
     pub root_id: ElementId,
     /// Its directory, absolute.
     pub run_dir: PathBuf,
-    /// Where observers write, absolute; exists when the first event is published.
+    /// The directory of observers, absolute; exists when the first event is published.
     pub trace_dir: PathBuf,
     /// Which of the processes that drive the run one after the other this is, from 1.
     pub session: u32,
     /// The run it was started from.
     pub previous_run_id: Option<RunId>,
-    /// The run's secrets, to be masked by whoever writes text that did not come through the run.
+    /// The run's secrets, which mask text that did not come through the run before it is written.
     pub secrets: SecretRegistry,
     /// Reads what the run has around a step.
     pub reader: RunReader,
@@ -114,9 +116,9 @@ pub struct Event {
     pub seq: Option<u64>,
     /// When it happened.
     pub at: Timestamp,
-    /// Where it happened.
+    /// The run of the event.
     pub run: Arc<RunIdentity>,
-    /// What happened.
+    /// The event itself.
     pub body: EventBody,
 }
 
@@ -165,7 +167,7 @@ impl Event {
         }
     }
 
-    /// What the run this one was started from had been given for the step or component.
+    /// The input that the previous run was given for the step or component.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -198,7 +200,7 @@ impl Event {
     }
 }
 
-/// What happened.
+/// The event itself.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EventBody {
@@ -206,7 +208,7 @@ pub enum EventBody {
     RunStarted(RunStarted),
     /// The run is sealed.
     RunEnded(RunEnded),
-    /// A step asks, and nobody in the process answers.
+    /// A step asks, and no handler in the process answers.
     QuestionAsked(QuestionAsked),
     /// A component is entered.
     ComponentStarted(ComponentStarted),
@@ -229,7 +231,7 @@ pub enum EventBody {
 pub struct RunStarted {
     /// Whether the run had been started before.
     pub resumed: bool,
-    /// How many steps the definition has, loops not unrolled.
+    /// The number of steps in the definition, loops not unrolled.
     pub steps: usize,
     /// For a re-run: what is reused and what executes, in one line.
     pub plan: Option<String>,
@@ -238,13 +240,13 @@ pub struct RunStarted {
 /// The run is sealed.
 #[derive(Clone, Debug)]
 pub struct RunEnded {
-    /// How it ended.
+    /// The status that it ended with.
     pub status: RunStatus,
     /// Why, if not well.
     pub error: Option<ErrorInfo>,
-    /// How its steps ended.
+    /// The numbers of its steps by status.
     pub counts: StatusCounts,
-    /// What its executed steps consumed.
+    /// The consumption of its executed steps.
     pub usage: Usage,
     /// Since this process began to drive it.
     pub duration: Duration,
@@ -266,11 +268,11 @@ pub struct ComponentEnded {
     pub path: HierarchyPath,
     /// Agent or flow.
     pub kind: ComponentKind,
-    /// How it ended.
+    /// The status that it ended with.
     pub status: StepStatus,
-    /// How its steps ended.
+    /// The numbers of its steps by status.
     pub counts: StatusCounts,
-    /// What its executed steps consumed.
+    /// The consumption of its executed steps.
     pub usage: Usage,
     /// Since it was entered.
     pub duration: Duration,
@@ -311,7 +313,7 @@ pub struct QuestionAsked {
     pub id: String,
     /// The step or component.
     pub path: HierarchyPath,
-    /// What kind of answer is wanted.
+    /// The kind of answer.
     pub kind: QuestionKind,
 }
 
@@ -324,7 +326,7 @@ pub struct TextStreamed {
     pub text: String,
 }
 
-/// What kind of answer a question wants.
+/// The kind of answer to a question.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -332,7 +334,7 @@ pub enum QuestionKind {
     /// The input of a node or component.
     #[default]
     Input,
-    /// Somebody's agreement that it executes.
+    /// A person's approval that it executes.
     Approval,
     /// A kind of a newer version.
     #[serde(other)]
@@ -357,7 +359,7 @@ impl fmt::Display for QuestionKind {
     }
 }
 
-/// Where a reused result comes from.
+/// The origin of a reused result.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Origin {
     /// The run that executed the step.
@@ -373,19 +375,19 @@ pub struct StepEnded {
     pub path: HierarchyPath,
     /// The type of its node.
     pub node_type: NodeType,
-    /// How it ended.
+    /// The status that it ended with.
     pub status: StepStatus,
     /// The number of its last attempt, from 1.
     pub attempt: u32,
     /// Of that attempt.
     pub duration: Duration,
-    /// What it consumed; nothing if reused.
+    /// Its consumption; nothing if reused.
     pub usage: Usage,
     /// The run its result was taken from.
     pub reused_from: Option<Origin>,
     /// The run its result was taken from, with a change.
     pub edited_from: Option<Origin>,
-    /// What it did, in one line.
+    /// Its work, in one line.
     pub summary: Option<String>,
     /// Why it ended otherwise than well.
     pub error: Option<ErrorInfo>,
@@ -394,7 +396,7 @@ pub struct StepEnded {
 }
 
 impl StepEnded {
-    /// Where its result was taken from, changed or not; `None` if it was executed.
+    /// The origin of its result, changed or not; `None` if it was executed.
     #[must_use]
     pub fn taken_from(&self) -> Option<&Origin> {
         self.reused_from.as_ref().or(self.edited_from.as_ref())
@@ -415,9 +417,9 @@ impl StepEnded {
 pub struct Custom {
     /// Its name.
     pub name: String,
-    /// Where it was published.
+    /// The path of the step or component that published it.
     pub path: Option<HierarchyPath>,
-    /// What it carries.
+    /// Its payload.
     pub payload: Value,
 }
 
@@ -528,8 +530,8 @@ typed_event!(
     CustomEvent, Custom, Custom, Custom
 );
 
-/// Something else about the run's progress: an attempt failed and another will follow, or a question waits for somebody
-/// outside.
+/// Something else about the run's progress: an attempt failed and another will follow, or a question waits for an answer
+/// from outside.
 #[derive(Clone, Debug)]
 pub struct TraceUpdateEvent(Arc<Event>);
 

@@ -1,3 +1,5 @@
+//! Handlers: functions that listen to events or answer questions.
+
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -10,7 +12,7 @@ use crate::event::{Event, EventType};
 /// Why a handler gave up; any error converts into it.
 pub type HandlerError = Box<dyn Error + Send + Sync>;
 
-/// What a handler does.
+/// The work of a handler.
 pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send>>;
 
 /// An event as the argument of a handler; the type of the argument says which events the handler gets.
@@ -78,7 +80,7 @@ impl fmt::Debug for Handler {
     }
 }
 
-/// What can be the argument of a handler: an event to listen to, or a question to answer.
+/// The argument of a handler: an event to listen to, or a question to answer.
 pub trait HandlerArgument: Sized + Send + 'static {
     #[doc(hidden)]
     fn handler<F, Fut>(name: String, f: F) -> Handler

@@ -25,9 +25,9 @@ mod bus;
 mod event;
 mod handler;
 mod observer;
-mod patience;
 mod reader;
 mod subscription;
+mod time_limit;
 
 pub use ask::{
     AnswerCheck, ApprovalRequired, ApprovalRequiredEvent, AskError, ComponentInputRequired,
@@ -43,6 +43,6 @@ pub use event::{
 };
 pub use handler::{EventPayload, Handler, HandlerArgument, HandlerError, on, on_any};
 pub use observer::{IntoObserver, RunObserver};
-pub use patience::{LimitPause, StepRoom, TimeLimit, pause_time_limit};
 pub use reader::{ReadRun, RunReader};
 pub use subscription::{Delivery, Subscription};
+pub use time_limit::{LimitPause, StepRoom, TimeLimit, pause_time_limit};

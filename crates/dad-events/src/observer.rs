@@ -1,3 +1,5 @@
+//! Observers: they see every event of a run, in order, and the run waits for them at its end.
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! Access to the results of earlier steps for handlers, which do not know the run.
+
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -6,7 +8,7 @@ use serde_json::Value;
 
 /// Reads what a run has around a step, when a listener asks for it.
 ///
-/// Implemented by whoever drives the run; listeners reach it through the events.
+/// Implemented by the driver of a run; listeners reach it through the events.
 pub trait ReadRun: Send + Sync {
     /// The settings of a node as its definition has them, templates not rendered; `None` if there is no such node.
     fn settings(&self, path: &HierarchyPath) -> Option<Value>;
@@ -18,14 +20,14 @@ pub trait ReadRun: Send + Sync {
     /// If there is no such step, or its result cannot be read.
     fn result(&self, asker: &HierarchyPath, name: &str) -> Result<Option<Value>, String>;
 
-    /// What the run this one was started from had been given for a step or component.
+    /// The input that the previous run was given for a step or component.
     ///
     /// # Errors
     /// If it cannot be read.
     fn previous_input(&self, path: &HierarchyPath) -> Result<Option<Value>, String>;
 }
 
-/// The place where whoever drives a run puts its [`ReadRun`]; until then nothing can be read.
+/// The place where the driver of a run puts its [`ReadRun`]; until then nothing can be read.
 #[derive(Clone, Default)]
 pub struct RunReader(Arc<OnceLock<Arc<dyn ReadRun>>>);
 
@@ -45,7 +47,7 @@ impl RunReader {
     /// As [`ReadRun::result`].
     ///
     /// # Errors
-    /// As there, or if nobody has set what reads.
+    /// As there, or if there is no driver yet.
     pub fn result(&self, asker: &HierarchyPath, name: &str) -> Result<Option<Value>, String> {
         self.read()?.result(asker, name)
     }
@@ -53,7 +55,7 @@ impl RunReader {
     /// As [`ReadRun::previous_input`].
     ///
     /// # Errors
-    /// As there, or if nobody has set what reads.
+    /// As there, or if there is no driver yet.
     pub fn previous_input(&self, path: &HierarchyPath) -> Result<Option<Value>, String> {
         self.read()?.previous_input(path)
     }

@@ -1,25 +1,28 @@
-use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, PoisonError};
+//! Subscriptions: bounded queues of events for readers of their own speed.
 
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::event::Event;
 
-/// A bounded queue of events. A reader that is too slow is told what it missed, and can read that back from the journal.
+/// A bounded queue of events. A slow reader gets the number of missed events, and can read those back from the journal.
 #[derive(Debug)]
 pub struct Subscription {
     queue: mpsc::Receiver<Item>,
     held: Option<Arc<Event>>,
 }
 
-/// What a subscription delivers.
+/// An item of a subscription.
 #[derive(Clone, Debug)]
 pub enum Delivery {
     /// The next event.
     Event(Arc<Event>),
     /// Events that did not fit into the queue: how many, and the numbers of the first and last with a journal record.
     Missed {
-        /// How many events.
+        /// The number of events.
         events: u64,
         /// First and last journal record among them.
         records: Option<RangeInclusive<u64>>,
@@ -83,9 +86,9 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// Puts an event into the queue or notes that it was missed; `false` once nobody reads any more.
+    /// Puts an event into the queue or notes that it was missed; `false` once there is no reader any more.
     pub(crate) fn push(&self, event: &Arc<Event>) -> bool {
-        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut missed = self.missed.lock();
         match self.sender.try_reserve() {
             Ok(permit) => {
                 let before = (missed.events > 0).then(|| std::mem::take(&mut *missed));

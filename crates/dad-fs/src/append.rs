@@ -1,3 +1,5 @@
+//! Files that grow by whole lines.
+
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -94,7 +96,7 @@ impl AppendFile {
             .context("truncate", || self.path.clone())
     }
 
-    /// Where the file was when it was opened.
+    /// The path of the file when it was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

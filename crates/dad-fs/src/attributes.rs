@@ -1,4 +1,4 @@
-//! What files and directories have beside their content.
+//! Attributes of files and directories: mode, owner, times and extended attributes.
 
 use std::collections::BTreeMap;
 use std::fs::{File, FileTimes, Metadata};
@@ -16,7 +16,7 @@ use crate::patience::patiently;
 use crate::regular::open_regular;
 use crate::{Dir, Durability, FsResult, Share};
 
-/// What a file or directory has beside its content, as far as the system knows such things.
+/// The attributes of a file or directory, as far as the system knows such things.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     /// Permission bits: of a file the lowest nine, of a directory with those for groups and for sticky names.
@@ -31,7 +31,7 @@ pub struct Attributes {
     pub extended: BTreeMap<String, Vec<u8>>,
 }
 
-/// How the group is named among what is not kept.
+/// The name of the group among the attributes that are not kept.
 const GROUP: &str = "group";
 
 /// The bytes of the names of all extended attributes of a file, and of the value of one: as many as systems allow.
@@ -203,7 +203,7 @@ fn extended(file: &File) -> io::Result<BTreeMap<String, Vec<u8>>> {
 }
 
 impl Dir {
-    /// What the directory has beside its entries.
+    /// The attributes of the directory.
     ///
     /// # Errors
     /// If it cannot be opened or looked at.
@@ -268,7 +268,7 @@ impl Dir {
     ///
     /// # Errors
     /// If it cannot be written, or the temporary file exists.
-    pub fn replace_through(
+    pub fn replace_via_temporary(
         &self,
         name: &str,
         temporary: &str,

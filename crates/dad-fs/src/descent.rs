@@ -1,3 +1,5 @@
+//! Walks into directories that follow no symbolic link.
+
 use std::ffi::OsString;
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! Directories that cannot be left: every path is resolved below them, whatever links there are.
+
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
@@ -37,7 +39,7 @@ pub struct Dir {
     pub(crate) share: Share,
 }
 
-/// What kind of thing a directory entry is. Symbolic links are not followed.
+/// The kind of a directory entry. Symbolic links are not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
     /// A regular file.
@@ -55,7 +57,7 @@ pub enum EntryKind {
 pub struct Entry {
     /// Its name; names that are not UTF-8 are not listed.
     pub name: String,
-    /// What it is.
+    /// The kind of the entry.
     pub kind: EntryKind,
 }
 
@@ -189,7 +191,7 @@ impl Dir {
     /// If something of that name exists or it cannot be made.
     pub fn create_dir(&self, name: impl AsRef<Path>) -> FsResult<Self> {
         let name = name.as_ref();
-        self.make_dir(name)?;
+        self.create_dir_only(name)?;
         self.open_dir(name)
     }
 
@@ -197,7 +199,7 @@ impl Dir {
     ///
     /// # Errors
     /// If something of that name exists or it cannot be made.
-    pub fn make_dir(&self, name: impl AsRef<Path>) -> FsResult<()> {
+    pub fn create_dir_only(&self, name: impl AsRef<Path>) -> FsResult<()> {
         let name = name.as_ref();
         self.change("create the directory", name, Change::CreateDir, |dir| {
             self.share.create_dir(dir, name, false)
@@ -270,7 +272,7 @@ impl Dir {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn replace_through_dir(
+    pub fn replace_staged_in(
         &self,
         temporary: &Self,
         name: &str,
@@ -517,7 +519,7 @@ impl Dir {
         open_regular(&self.dir, name, OpenOptions::new().read(true)).context("open", || self.full(name))
     }
 
-    /// What stands under a name, symbolic links not followed; `None` if nothing does.
+    /// The kind of the entry under a name, symbolic links not followed; `None` if there is none.
     ///
     /// # Errors
     /// If the name leads outside or cannot be asked about.
@@ -585,7 +587,7 @@ impl Dir {
         Ok(entries)
     }
 
-    /// What a symbolic link leads to, as it is written in it.
+    /// The target of a symbolic link, as it is written in it.
     ///
     /// # Errors
     /// If it is missing or no symbolic link.
@@ -715,14 +717,14 @@ impl Dir {
     ///
     /// # Errors
     /// If the directory cannot be opened or locked.
-    pub fn lock_itself(&self) -> FsResult<Option<FileLock>> {
+    pub fn lock_directory(&self) -> FsResult<Option<FileLock>> {
         let path = || self.path.to_path_buf();
         if cfg!(windows) {
-            return Ok(Some(FileLock::of_nothing(path())));
+            return Ok(Some(FileLock::unsupported(path())));
         }
         let file = patiently(|| self.dir.open(".")).context("lock", path)?.into_std();
         match FileLock::exclusive(file, path(), self.gate.clone()) {
-            Err(error) if is_not_lockable(&error) => Ok(Some(FileLock::of_nothing(path()))),
+            Err(error) if is_not_lockable(&error) => Ok(Some(FileLock::unsupported(path()))),
             locked => locked,
         }
     }

@@ -1,3 +1,5 @@
+//! Errors of file operations, with the operation and the path.
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -7,11 +9,11 @@ use crate::patience::is_out_of_descriptors;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {operation} `{}`", path.display())]
 pub struct FsError {
-    /// What was tried, as a verb.
+    /// The attempted operation, as a verb.
     pub operation: &'static str,
     /// The file or directory.
     pub path: PathBuf,
-    /// What the operating system said.
+    /// The error of the operating system.
     pub source: io::Error,
 }
 

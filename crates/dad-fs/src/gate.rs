@@ -1,3 +1,5 @@
+//! The gate that every change passes, where tests count operations and let them fail.
+
 use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -9,11 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Operation<'a> {
     /// Its number, from 0, among all operations that passed the gate.
     pub number: u64,
-    /// What is about to be done, as a verb for messages.
+    /// The operation, as a verb for messages.
     pub name: &'static str,
     /// The file or directory it concerns.
     pub path: &'a Path,
-    /// What it does, so that it can be done again elsewhere.
+    /// The change, so that it can be made again elsewhere.
     pub change: Change<'a>,
 }
 
@@ -32,7 +34,7 @@ impl Place<'_> {
     }
 }
 
-/// What an operation does to the file system.
+/// The change that an operation makes to the file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change<'a> {
     /// Makes a directory, and those above it that are missing.
@@ -66,7 +68,7 @@ pub enum Change<'a> {
 }
 
 impl Change<'_> {
-    /// How many bytes it writes.
+    /// The number of bytes that it writes.
     #[must_use]
     pub const fn bytes(&self) -> usize {
         match self {
@@ -76,16 +78,16 @@ impl Change<'_> {
     }
 }
 
-/// How an operation fails in a test.
+/// The failure of an operation in a test.
 #[derive(Debug)]
 pub enum Fault {
     /// Nothing of it happens, and this is reported as if the operating system had given it.
     Refused(io::Error),
     /// Only so many bytes are written; then `end` is called, which gives the error, or ends the process.
     Short {
-        /// How many of the bytes are written.
+        /// The number of bytes that are written.
         bytes: usize,
-        /// What happens then.
+        /// The error, or the end of the process.
         end: fn() -> io::Error,
     },
 }
@@ -128,7 +130,7 @@ impl Gate {
         }
     }
 
-    /// How many operations have passed.
+    /// The number of operations that have passed.
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.inner.passed.load(Ordering::Relaxed)

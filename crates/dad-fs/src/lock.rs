@@ -1,3 +1,5 @@
+//! File locks of the operating system, which end with their process.
+
 use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 
@@ -18,20 +20,20 @@ pub struct FileLock {
 }
 
 impl FileLock {
-    /// Locks the file for one holder; `None` if somebody holds it.
+    /// Locks the file for one holder; `None` if it is locked already.
     pub(crate) fn exclusive(file: File, path: PathBuf, gate: Gate) -> FsResult<Option<Self>> {
         let outcome = file.try_lock();
         Self::from_outcome(file, outcome, path, gate)
     }
 
-    /// Locks the file for readers; `None` if somebody holds it for writing.
+    /// Locks the file for readers; `None` if it is locked for writing.
     pub(crate) fn shared(file: File, path: PathBuf) -> FsResult<Option<Self>> {
         let outcome = file.try_lock_shared();
         Self::from_outcome(file, outcome, path, Gate::default())
     }
 
-    /// What stands for a lock where there can be none.
-    pub(crate) fn of_nothing(path: PathBuf) -> Self {
+    /// A lock on a file system that has none.
+    pub(crate) fn unsupported(path: PathBuf) -> Self {
         Self {
             file: None,
             path,

@@ -1,4 +1,4 @@
-//! Looking at a tree that somebody else may be changing meanwhile.
+//! Looking at a tree that other processes may be changing meanwhile.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -12,10 +12,10 @@ use crate::dir::{Dir, EntryKind};
 use crate::error::{Context, FsResult, join, optional};
 use crate::patience::patiently;
 
-/// What can be told of an entry without opening it.
+/// The facts about an entry that can be read without opening it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
-    /// What it is; symbolic links are not followed.
+    /// The kind of the entry; symbolic links are not followed.
     pub kind: EntryKind,
     /// Its length in bytes.
     pub len: u64,
@@ -75,7 +75,7 @@ impl Dir {
         Ok(names)
     }
 
-    /// What stands under a name, symbolic links not followed; `None` if nothing does.
+    /// The facts about the entry under a name, symbolic links not followed; `None` if there is none.
     ///
     /// # Errors
     /// If the name leads outside or cannot be asked about.

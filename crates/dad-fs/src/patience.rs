@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-/// How long it is waited for one.
+/// The longest wait for one.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The pause between two tries.

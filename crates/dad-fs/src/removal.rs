@@ -1,3 +1,5 @@
+//! Removal of directory trees of any depth.
+
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;

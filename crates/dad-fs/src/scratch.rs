@@ -1,10 +1,12 @@
+//! Directories for a while.
+
 use std::path::Path;
 
 use tempfile::TempDir;
 
 use crate::error::{FsError, FsResult};
 
-/// A directory of nobody else, for a while: it is removed with all that is in it when this is dropped.
+/// A private directory for a while: it is removed with all that is in it when this is dropped.
 #[derive(Debug)]
 pub struct ScratchDir(TempDir);
 

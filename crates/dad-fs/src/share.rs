@@ -17,7 +17,7 @@ pub enum Share {
 }
 
 impl Share {
-    /// Who may read a directory that exists.
+    /// The readers of a directory that exists.
     #[cfg(unix)]
     pub(crate) fn of_dir(dir: &CapDir) -> std::io::Result<Self> {
         use cap_std::fs::MetadataExt;

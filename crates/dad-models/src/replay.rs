@@ -1,11 +1,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use dad_core::{Digest, HierarchyPath, Usage};
 use dad_run::layout::MEMO;
 use dad_run::{MemoLine, Normaliser, RunView};
+use parking_lot::Mutex;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
@@ -345,7 +346,7 @@ impl Recorded {
             return Ok(None);
         };
         let turn = {
-            let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut given = self.given.lock();
             let turn = given.entry(digest).or_default();
             *turn += 1;
             *turn - 1

@@ -1,8 +1,9 @@
 //! What is taken from a stream as it arrives, because the library leaves it out or makes something else of it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use genai::chat::{ChatOptions, ContentPart};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 
 use crate::catalog::Protocol;
@@ -64,7 +65,7 @@ impl Tap {
     }
 
     fn tapped(&self) -> MutexGuard<'_, Tapped> {
-        self.tapped.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tapped.lock()
     }
 
     /// Takes what is wanted from one piece of an answer; the library complains of one that cannot be read.

@@ -2,6 +2,7 @@ mod analysis;
 mod content;
 mod drawing;
 mod generated;
+mod ignored;
 mod language;
 mod media;
 mod notebook;
@@ -37,21 +38,15 @@ use content::timestamp;
 use operation::Looked;
 use patterns::Why;
 use place::{Ground, Place};
-use rules::Rules;
+use settings::PREVIEW;
 pub use settings::{
     ContentExclusion, ContentReadMode, FolderAnalysisOperation, FolderAnalyzerNode, FolderAnalyzerNodeInput,
     FolderAnalyzerSettings, FolderOperationType, StructureDetailLevel,
 };
-use walk::{MAX_LEVELS, Spot, Visit, walk};
-
-/// Most errors of one operation that are told one by one.
-const MAX_ERRORS: usize = 100;
+use walk::{MAX_LEVELS, Spot, Visit, visit};
 
 /// Where contents of files stand in results.
 const CONTENTS: [&str; 3] = ["content", PREVIEW, "content_structure"];
-
-/// Where those stand of which only the beginning was read.
-const PREVIEW: &str = "content_preview";
 
 /// Executes `folder_analyzer`.
 #[derive(Debug, Default)]
@@ -292,22 +287,6 @@ impl Visit for Stamps<'_> {
     fn problem(&mut self, path: &Path, message: String) {
         self.insert(path, message);
     }
-}
-
-/// Walks a place, if it is a directory.
-fn visit(
-    ground: &Ground,
-    place: &Place<'_>,
-    operation: &FolderAnalysisOperation,
-    levels: usize,
-    stop: &Stop,
-    visit: &mut dyn Visit,
-) -> Result<(), NodeError> {
-    if let Some(dir) = place.dir()? {
-        let rules = Rules::new(ground, &place.path, operation, stop)?;
-        walk(&dir, &place.path, rules, levels, stop, visit)?;
-    }
-    Ok(())
 }
 
 fn analyze(base: &Path, request: &Request, stop: &Stop) -> Result<NodeOutput, NodeError> {

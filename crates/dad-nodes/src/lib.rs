@@ -25,6 +25,8 @@ mod git;
 mod git_hooks;
 mod http;
 mod json_text;
+mod model_error;
+mod not_compared;
 mod process;
 mod sandbox;
 mod secret_text;
@@ -43,7 +45,7 @@ pub use ai_model::{
 };
 pub use command::{
     CommandLimits, CommandLine, CommandNode, CommandNodeInput, CommandNodeSettings, CommandOutput,
-    CountedVariable, InheritedVariable, not_compared,
+    CountedVariable, InheritedVariable,
 };
 pub use file_operation::{
     FileEdit, FileOperation, FileOperationNode, FileOperationNodeInput, FileOperationNodeSettings,
@@ -54,6 +56,7 @@ pub use folder_analyzer::{
     FolderAnalyzerSettings, FolderOperationType, StructureDetailLevel, analyze_folders,
 };
 pub use http::{HttpFile, HttpMethod, HttpNode, HttpNodeOutcome, HttpNodeSettings, HttpOutput};
+pub use not_compared::not_compared;
 pub use process::passed_environment;
 pub use sandbox::{Sandbox, SandboxBounds, SandboxHome, SandboxMode, SandboxPolicy};
 pub use serde_forms::{ObjectTemplate, OneOrMany};

@@ -7,7 +7,8 @@ use dad_runner::NodeError;
 use dad_template::Template;
 use serde_json::{Value, json};
 
-use crate::command::{CommandLine, quoted};
+use crate::command::CommandLine;
+use crate::shell::quoted;
 use crate::shell::{CommandText, Refusal, ShellScript, code_among};
 
 /// The text that an author wrote for shells, in the commands of a definition or in a tool.

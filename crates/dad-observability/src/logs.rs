@@ -1,12 +1,13 @@
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 
 use dad_core::{SecretRegistry, Timestamp};
 use dad_events::RunIdentity;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
+use parking_lot::{Mutex, RwLock};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Subscriber};
@@ -35,25 +36,15 @@ pub struct RunLogLayer {
 
 impl RunLogLayer {
     pub(crate) fn add(&self, run_id: &str, logs: Arc<RunLogs>) {
-        self.routes
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(run_id.to_owned(), logs);
+        self.routes.write().insert(run_id.to_owned(), logs);
     }
 
     pub(crate) fn remove(&self, run_id: &str) {
-        self.routes
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(run_id);
+        self.routes.write().remove(run_id);
     }
 
     fn route(&self, run_id: &str) -> Option<Arc<RunLogs>> {
-        self.routes
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(run_id)
-            .cloned()
+        self.routes.read().get(run_id).cloned()
     }
 }
 
@@ -167,7 +158,7 @@ impl RunLogs {
                 .to_vec(),
             ..LogRecord::default()
         };
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.records.push(record);
         if state.records.len() >= BATCH {
             self.write(&mut state);
@@ -176,7 +167,7 @@ impl RunLogs {
 
     /// Writes what has gathered; returns what went wrong since the last call.
     pub(crate) fn flush(&self) -> Option<String> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         self.write(&mut state);
         state.trouble.take()
     }

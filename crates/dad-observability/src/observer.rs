@@ -1,8 +1,9 @@
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use dad_events::{Event, RunIdentity, RunObserver};
+use parking_lot::Mutex;
 use tracing::Dispatch;
 
 use crate::logs::{RunLogLayer, RunLogs};
@@ -43,8 +44,8 @@ impl FileTelemetry {
         }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> parking_lot::MutexGuard<'_, State> {
+        self.state.lock()
     }
 }
 

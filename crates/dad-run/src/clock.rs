@@ -1,3 +1,5 @@
+//! The clock of a run, and random names.
+
 use std::hash::{BuildHasher, Hasher};
 
 use dad_core::Timestamp;

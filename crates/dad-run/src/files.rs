@@ -1,8 +1,8 @@
-//! Where the files of a run that is read come from.
+//! The files of a run that is read: a directory, or a cache that fetches them.
 
-use std::fmt;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use dad_core::{ArtifactRef, Digest};
 use dad_fs::{Dir, Entry, FsError, FsResult, optional};

@@ -18,125 +18,108 @@
 //! # Ok::<(), dad_run::RunError>(())
 //! ```
 
-mod adopt;
-mod answering;
-mod approval;
-mod batch;
-mod budget;
-mod builder;
-mod catalog;
-mod changes;
 mod clock;
-mod context;
-mod control;
-mod decide;
-mod descriptors;
-mod drive;
-pub mod driver;
-mod edit;
-mod end;
+mod document;
 mod error;
-mod excerpt;
 mod files;
 mod format;
+mod free_name;
 mod git_commit;
-mod inbox;
-mod inner;
-mod inputs;
+mod host;
 mod journal;
 pub mod layout;
-mod lease;
-mod machine;
-mod masking;
-mod memo;
-mod normalise;
-mod order;
+mod live;
 mod origin;
 mod origin_key;
-mod original;
-mod plan;
-mod preview;
-mod project;
-mod projection;
-mod question;
-mod reader;
-mod recorded;
-mod repair;
-mod replay;
-mod requests;
-mod resources;
-mod resume;
-mod retention;
-mod rules;
-mod run;
-mod secrets;
-mod settings;
-mod shown;
-mod step;
-mod stop;
-mod subject;
-mod verify;
-mod view;
+mod process_group;
+mod rerun;
+mod setup;
+mod store;
 
-pub use adopt::adopted;
-pub use approval::{ApprovalAnswer, approval_schema};
-pub use budget::{Available, BudgetExceeded, Estimate, Reservation};
-pub use builder::RunContextBuilder;
-pub use catalog::{Catalog, RunEntry, Survey};
-pub use changes::{Change, ChangeKind, Changes, Compared};
-pub use clock::{Clock, SystemClock};
-pub use context::{Dirs, PreparedRun, RunContext, missing_variable};
+pub mod driver {
+    //! Driving a run: everything that executes the definition records what it decides and does through a [`RunDriver`], of
+    //! which a run has one at a time. Nodes have a [`RunHandle`](crate::RunHandle), which records nothing.
+
+    pub use crate::journal::loops::{Items, LoopStart};
+    pub use crate::journal::settled::Settled;
+    pub use crate::live::budget::StepAccount;
+    pub use crate::live::commit::CommitDetails;
+    pub use crate::live::component::{ComponentEnd, EnteredComponent};
+    pub use crate::live::driver::{RunControl, RunDriver};
+    pub use crate::live::interrupted::Interrupted;
+    pub use crate::live::questions::{NewAnswer, NewQuestion};
+    pub use crate::live::staged_step::{StagedStep, StepStart};
+    pub use crate::live::stoppable::Stoppable;
+}
+
 pub use dad_events::QuestionKind;
 pub use dad_fs::{Durability, Share};
-pub use decide::{
-    FingerprintMatch, PreviousResult, Purity, Reason, Requested, ReuseInputs, Verdict, decide, is_result,
+
+pub use self::clock::{Clock, SystemClock};
+pub use self::error::{RunError, RunErrorKind};
+pub use self::files::RunFiles;
+pub use self::git_commit::git_common_dir;
+pub use self::journal::loops::{LoopItems, RangeBounds};
+pub use self::journal::place::RunPlace;
+pub use self::journal::reason::Reason;
+pub use self::journal::record::{ControlKind, Driver, Record, RecordBody, SessionStart};
+pub use self::journal::settings::{ReplayFrom, ReplaySource, RunSettings};
+pub use self::journal::settled::Settled;
+pub use self::journal::state::{OpenQuestion, ViewEntry};
+pub use self::journal::step_committed::{StepCommitted, Totals};
+pub use self::journal::stored::{ArtifactList, StoredRef, StoredValue};
+pub use self::journal::subject::{About, AnsweredBy, AskedAgain, PartName, Subject};
+pub use self::journal::text::{RecordSource, RecordText, RecordedError};
+pub use self::live::accounts::{Available, BudgetExceeded, Estimate};
+pub use self::live::active_run::ActiveRun;
+pub use self::live::adopt::adopted;
+pub use self::live::approval::{ApprovalAnswer, approval_schema};
+pub use self::live::budget::Reservation;
+pub use self::live::descriptors::{DescriptorPermit, Descriptors};
+pub use self::live::end::RunEnd;
+pub use self::live::handle::RunHandle;
+pub use self::live::inputs::{GivenInput, check_component_input, variables_of};
+pub use self::live::projections::{Metadata, Summary};
+pub use self::live::resources::Resources;
+pub use self::live::result_store::ResultStore;
+pub use self::live::rules::{RuleOrigin, Ruling};
+pub use self::live::scope::RunScope;
+pub use self::live::sealed_run::SealedRun;
+pub use self::live::shown::Shown;
+pub use self::live::stop::RunStop;
+pub use self::origin::Origin;
+pub use self::origin_key::OriginKey;
+pub use self::process_group::{TOKEN_VARIABLE, process_start_time};
+pub use self::rerun::changes::{Change, ChangeKind, Changes, Compared};
+pub use self::rerun::decide::{
+    FingerprintMatch, PreviousResult, Purity, Requested, ReuseInputs, Verdict, decide, is_result,
 };
-pub use descriptors::{DescriptorPermit, Descriptors};
-pub use edit::Edit;
-pub use end::RunEnd;
-pub use error::{RunError, RunErrorKind};
-pub use excerpt::shorten_diff;
-pub use files::RunFiles;
-pub use git_commit::git_common_dir;
-pub use inbox::{Message, MessageBody, request_cancel};
-pub use inputs::GivenInput;
-pub use inputs::{check_component_input, variables_of};
-pub use journal::record::{
-    ArtifactList, ControlKind, Driver, LoopItems, RangeBounds, Record, RecordBody, SessionStart,
-    StepCommitted, StoredRef, StoredValue, Totals,
-};
-pub use journal::text::{RecordSource, RecordText, RecordedError};
-pub use machine::{TOKEN_VARIABLE, process_start_time};
-pub use memo::MemoLine;
-pub use normalise::Normaliser;
-pub use order::{Child, EntryPoint, EntryRelation, Part, RunOrder};
-pub use origin::{EndedProcess, LeftProcess, Origin};
-pub use origin_key::OriginKey;
-pub use original::{OriginalElement, OriginalRun};
-pub use plan::{
-    Decision, PlannedAnswer, PlannedStep, Recorded, RerunPlan, RunPlace, origin_of, plan_by_fingerprint,
-    plan_from_entry_point,
-};
-pub use preview::RunPreview;
-pub use project::{ProjectTrust, find_project_root, find_project_root_from, foreign_owner};
-pub use projection::{Metadata, Summary};
-pub use question::{Answer, Question};
-pub use reader::ResultReader;
-pub use recorded::{DefinitionChanges, RecordedDefinition};
-pub use repair::{Repair, RepairDecision, UncertainStep};
-pub use requests::RerunRequests;
-pub use resources::Resources;
-pub use resume::Settled;
-pub use retention::{
-    Failure, Inventory, KeepReason, Leftover, PlannedRun, PrunePlan, PruneReport, RetentionPolicy, StoredRun,
-    Unreadable, plan_prune,
-};
-pub use rules::{RuleOrigin, Ruling};
-pub use run::{ActiveRun, RunHandle, RunScope, SealedRun};
-pub use secrets::{SecretError, SecretSource, Variables, credentials_file};
-pub use settings::{ReplayFrom, ReplaySource, RunSettings};
-pub use shown::{FactsFile, Shown};
-pub use stop::RunStop;
-pub use subject::{About, AnswerWish, AnsweredBy, AskedAgain, PartName, Recalled, Subject};
-pub use verify::{Damage, Verification};
-pub use view::{OpenQuestion, RunView, ViewEntry};
+pub use self::rerun::diff_excerpt::shorten_diff;
+pub use self::rerun::edit::Edit;
+pub use self::rerun::normalise::Normaliser;
+pub use self::rerun::order::{Child, EntryPoint, EntryRelation, Part, RunOrder};
+pub use self::rerun::plan::{Decision, PlannedAnswer, PlannedStep, RerunPlan};
+pub use self::rerun::planner::{Recorded, origin_of, plan_by_fingerprint, plan_from_entry_point};
+pub use self::rerun::requests::{AnswerWish, RerunRequests};
+pub use self::setup::builder::RunContextBuilder;
+pub use self::setup::context::RunContext;
+pub use self::setup::dirs::Dirs;
+pub use self::setup::prepare::{PreparedRun, missing_variable};
+pub use self::setup::preview::RunPreview;
+pub use self::setup::project::{ProjectTrust, find_project_root, find_project_root_from, foreign_owner};
+pub use self::setup::secrets::{SecretError, SecretSource, Variables, credentials_file};
+pub use self::store::catalog::{Catalog, RunListing};
+pub use self::store::children::{EndedProcess, LeftProcess};
+pub use self::store::definition_file::{DefinitionChanges, RecordedDefinition};
+pub use self::store::inventory::{Inventory, Leftover, StoredRun};
+pub use self::store::memo_file::MemoLine;
+pub use self::store::message::{Answer, Message, MessageBody, request_cancel};
+pub use self::store::original::{OriginalElement, OriginalRun};
+pub use self::store::prune::{Failure, PruneReport};
+pub use self::store::question_file::{FactsFile, Question};
+pub use self::store::recall::Recalled;
+pub use self::store::repair::{Repair, RepairDecision, UncertainStep};
+pub use self::store::retention::{KeepReason, PlannedRun, PrunePlan, RetentionPolicy, plan_prune};
+pub use self::store::run_entry::{RunEntry, Unreadable};
+pub use self::store::verify::{Damage, Verification};
+pub use self::store::view::RunView;

@@ -1,4 +1,4 @@
-//! The key that says whose run it is.
+//! The key that tells the user's own runs from those of others.
 
 use std::fmt;
 use std::io::ErrorKind;

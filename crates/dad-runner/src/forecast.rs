@@ -281,7 +281,7 @@ impl<'a> Forecast<'a> {
             if waits_for.is_empty() {
                 match self.input(Asker::Component(component), &path, parent)? {
                     InputForecast::Given(input) => {
-                        given = input.as_ref().map(variables_of).unwrap_or_default()
+                        given = input.as_ref().map(variables_of).unwrap_or_default();
                     }
                     InputForecast::Asked => waits_for.push(path.clone()),
                 }

@@ -165,7 +165,7 @@ async fn run_whole(run: ActiveRun) -> Result<RunReport, Error> {
             // The seal may fail for the same reason, and the first error is the one that explains it.
             let info = error.to_info();
             let sealed = run.seal(RunEnd::Failed, Some(info.clone())).await;
-            let sealed = sealed.unwrap_or_else(|_| control.unsealed(info));
+            let sealed = sealed.unwrap_or_else(|_| control.interrupted_report(info));
             return Err(broken(&handle, sealed, error));
         }
     };
@@ -175,7 +175,11 @@ async fn run_whole(run: ActiveRun) -> Result<RunReport, Error> {
     }
     match run.seal(status, error).await {
         Ok(sealed) => Error::from_report(report(&handle, sealed, output)),
-        Err(error) => Err(broken(&handle, control.unsealed(error.to_info()), error)),
+        Err(error) => Err(broken(
+            &handle,
+            control.interrupted_report(error.to_info()),
+            error,
+        )),
     }
 }
 
@@ -191,7 +195,7 @@ async fn execute(driver: RunDriver) -> Result<DefinitionOutcome, RunError> {
     let registry = NodeRegistry::given_to(&**run.node_types(), &run.identity().run_dir)?;
     let session = Session::new(driver);
     let results = NamedResults {
-        results: session.run.result_reader().clone(),
+        results: session.run.result_store().clone(),
         cache: Arc::clone(&session.cache),
     };
     session.run.identity().reader.set(Arc::new(results));

@@ -40,7 +40,7 @@ impl Session {
     /// Evaluates templates against this run.
     pub(crate) fn evaluator(&self) -> Evaluator<'_> {
         Evaluator {
-            run: self.run.result_reader(),
+            run: self.run.result_store(),
             cache: &self.cache,
         }
     }

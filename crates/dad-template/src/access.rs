@@ -1,13 +1,13 @@
 //! Members, elements and slices of values.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::error::{EvalError, shortened};
+use crate::compare;
+use crate::error::{EvalError, LateHint, Result, shortened};
 use crate::limits::Meter;
-use crate::ops;
+use crate::number;
 use crate::value::{Range, Value};
-
-type Result<T> = std::result::Result<T, EvalError>;
 
 /// Whether a name belongs to the inside of an interpreter: no such member exists here, whatever a value holds.
 pub(crate) fn is_internal(name: &str) -> bool {
@@ -20,10 +20,7 @@ pub(crate) fn attribute(value: &Value, name: &str) -> Result<Value> {
         return Err(EvalError::missing(format!("no member `{name}`")));
     }
     match value {
-        Value::Object(object) => object
-            .get(name)
-            .cloned()
-            .ok_or_else(|| EvalError::missing_key(name, value)),
+        Value::Object(object) => object.get(name).cloned().ok_or_else(|| missing_key(name, value)),
         other => {
             let error = EvalError::missing(format!("{} has no member `{name}`", other.type_name()));
             Err(match (name, other) {
@@ -38,14 +35,11 @@ pub(crate) fn attribute(value: &Value, name: &str) -> Result<Value> {
 pub(crate) fn subscript(meter: &mut Meter, value: &Value, index: &Value) -> Result<Value> {
     match value {
         Value::Object(object) => match index {
-            Value::Str(key) => object
-                .get(key)
-                .cloned()
-                .ok_or_else(|| EvalError::missing_key(key, value)),
+            Value::Str(key) => object.get(key).cloned().ok_or_else(|| missing_key(key, value)),
             other => {
-                let key = ops::key(meter, other.clone())?;
+                let key = compare::key(meter, other.clone())?;
                 let found = object.0.get(&key).cloned();
-                found.ok_or_else(|| EvalError::missing_key(&other.to_text(), value))
+                found.ok_or_else(|| missing_key(&other.to_text(), value))
             }
         },
         Value::Null => Err(EvalError::missing("null has no elements")),
@@ -87,7 +81,7 @@ fn position(index: &Value, len: u64, value: &Value) -> Result<u64> {
             shortened(key)
         )));
     }
-    let index = ops::small(index, "an index")?;
+    let index = number::small(index, "an index")?;
     let at = if index < 0 {
         len.checked_sub(index.unsigned_abs())
     } else {
@@ -100,7 +94,7 @@ fn character(meter: &mut Meter, text: &str, index: &Value, value: &Value) -> Res
     if let Value::Str(_) = index {
         return Err(position(index, 0, value).err().unwrap_or_else(|| outside(value)));
     }
-    let index = ops::small(index, "an index")?;
+    let index = number::small(index, "an index")?;
     let distance = usize::try_from(index.unsigned_abs()).unwrap_or(usize::MAX);
     meter.walk(distance.min(text.len()))?;
     let found = if index < 0 {
@@ -207,7 +201,7 @@ impl Selection {
             if value.is_null() {
                 return Ok(None);
             }
-            let int = ops::integer(value).ok_or_else(|| {
+            let int = number::integer(value).ok_or_else(|| {
                 EvalError::type_(format!(
                     "a bound of a slice must be an integer, not {}",
                     value.type_name()
@@ -238,4 +232,56 @@ impl Selection {
     fn indices(&self) -> impl Iterator<Item = usize> + use<> {
         self.0.iter().filter_map(|at| usize::try_from(at).ok())
     }
+}
+
+/// How many keys of an object a hint names.
+const SHOWN_KEYS: usize = 8;
+
+/// A key that an object lacks.
+#[derive(Debug)]
+struct MissingKey {
+    name: String,
+    object: Value,
+}
+
+impl LateHint for MissingKey {
+    fn text(&self) -> Option<String> {
+        keys_beside(&self.name, &self.object)
+    }
+}
+
+fn missing_key(name: &str, object: &Value) -> EvalError {
+    EvalError::missing(format!("no key `{}`", shortened(name))).late_hint(MissingKey {
+        name: name.to_owned(),
+        object: object.clone(),
+    })
+}
+
+/// The key of an object that is most like one that it lacks, and those it has.
+fn keys_beside(name: &str, object: &Value) -> Option<String> {
+    let Value::Object(object) = object else {
+        return None;
+    };
+    let keys: Vec<_> = object.iter().map(|(key, _)| key).collect();
+    if keys.is_empty() {
+        return Some("the object is empty".to_owned());
+    }
+    let lower = name.to_lowercase();
+    let likeness = |key: &&Cow<'_, str>| strsim::jaro_winkler(&lower, &key.to_lowercase());
+    let nearest = keys.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    // As near as a slip of the keyboard.
+    let nearest = nearest.filter(|key| likeness(key) >= 0.8);
+    let mut shown: Vec<String> = keys
+        .iter()
+        .take(SHOWN_KEYS)
+        .map(|key| format!("`{}`", shortened(key)))
+        .collect();
+    if keys.len() > SHOWN_KEYS {
+        shown.push("…".to_owned());
+    }
+    let has = format!("it has {}", shown.join(", "));
+    Some(match nearest {
+        Some(nearest) => format!("did you mean `{}`? {has}", shortened(nearest)),
+        None => has,
+    })
 }

@@ -3,16 +3,18 @@
 mod numbers;
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 use indexmap::IndexSet;
 
 use crate::call::Args;
-use crate::error::EvalError;
-use crate::eval::{Evaluator, GO_ON, Result, STOP};
+use crate::compare;
+use crate::compare::insert;
+use crate::error::{EvalError, Result};
 use crate::format;
 use crate::function::{Callable, Function, Lazy};
 use crate::json;
+use crate::machine::{GO_ON, Machine, STOP};
+use crate::number;
 use crate::ops;
 use crate::sort;
 use crate::text::{self, Out};
@@ -70,8 +72,8 @@ pub(crate) fn in_module(module: &str, name: &str) -> Option<Builtin> {
     }
 }
 
-pub(crate) fn call(ev: &mut Evaluator<'_>, builtin: Builtin, args: Args) -> Result<Value> {
-    ev.meter.steps(1)?;
+pub(crate) fn call(ev: &mut dyn Machine, builtin: Builtin, args: Args) -> Result<Value> {
+    ev.meter().steps(1)?;
     let name = builtin.name();
     match builtin {
         Builtin::Len => len(ev, &args.single(name)?),
@@ -85,21 +87,21 @@ pub(crate) fn call(ev: &mut Evaluator<'_>, builtin: Builtin, args: Args) -> Resu
         Builtin::Round => numbers::round(ev, args),
         Builtin::Divmod => {
             let (a, b) = args.pair(name)?;
-            let quotient = ops::binary(&mut ev.meter, crate::ast::BinaryOp::FloorDiv, &a, &b)?;
+            let quotient = ops::binary(ev.meter(), crate::ast::BinaryOp::FloorDiv, &a, &b)?;
             Ok(Value::tuple(vec![
                 quotient,
-                ops::binary(&mut ev.meter, crate::ast::BinaryOp::Mod, &a, &b)?,
+                ops::binary(ev.meter(), crate::ast::BinaryOp::Mod, &a, &b)?,
             ]))
         }
         Builtin::Pow => {
             let (a, b) = args.pair(name)?;
-            ops::power(&mut ev.meter, &a, &b)
+            ops::power(ev.meter(), &a, &b)
         }
         Builtin::Bin | Builtin::Hex | Builtin::Oct => numbers::radix(ev, builtin, &args.single(name)?),
         Builtin::Str => str_(ev, args),
         Builtin::Repr => {
             let value = args.single(name)?;
-            format::converted(&mut ev.meter, &value, Some('r')).map(Value::from)
+            format::converted(ev.meter(), &value, Some('r')).map(Value::from)
         }
         Builtin::Format => {
             let [value, spec] = args.bind(name, ["", ""], 1)?;
@@ -107,7 +109,7 @@ pub(crate) fn call(ev: &mut Evaluator<'_>, builtin: Builtin, args: Args) -> Resu
             let spec = spec
                 .as_str()
                 .ok_or_else(|| EvalError::type_("a format specification must be text"))?;
-            format::format_value(&mut ev.meter, &value.unwrap_or_default(), spec).map(Value::from)
+            format::format_value(ev.meter(), &value.unwrap_or_default(), spec).map(Value::from)
         }
         Builtin::Chr => chr(&args.single(name)?),
         Builtin::Ord => ord(&args.single(name)?),
@@ -120,18 +122,18 @@ pub(crate) fn call(ev: &mut Evaluator<'_>, builtin: Builtin, args: Args) -> Resu
         Builtin::Sh => sh(ev, &args.single(name)?),
         Builtin::IsInstance => is_instance(args),
         Builtin::JsonLoads => match args.single(name)? {
-            Value::Str(text) => json::loads(&mut ev.meter, &text),
+            Value::Str(text) => json::loads(ev.meter(), &text),
             other => Err(EvalError::type_(format!(
                 "`json.loads` reads text, not {}",
                 other.type_name()
             ))),
         },
-        Builtin::JsonDumps => json::dumps(&mut ev.meter, args),
+        Builtin::JsonDumps => json::dumps(ev.meter(), args),
         _ => collection(ev, builtin, args),
     }
 }
 
-fn collection(ev: &mut Evaluator<'_>, builtin: Builtin, args: Args) -> Result<Value> {
+fn collection(ev: &mut dyn Machine, builtin: Builtin, args: Args) -> Result<Value> {
     let name = builtin.name();
     match builtin {
         Builtin::List | Builtin::Tuple => {
@@ -171,7 +173,8 @@ fn collection(ev: &mut Evaluator<'_>, builtin: Builtin, args: Args) -> Result<Va
         Builtin::Enumerate => {
             let [iterable, start] = args.bind(name, ["iterable", "start"], 1)?;
             let start = start.unwrap_or_else(|| Value::int(0));
-            let start = ops::integer(&start).ok_or_else(|| EvalError::type_("`start` must be an integer"))?;
+            let start =
+                number::integer(&start).ok_or_else(|| EvalError::type_("`start` must be an integer"))?;
             lazy(
                 ev,
                 &[],
@@ -221,7 +224,7 @@ fn collection(ev: &mut Evaluator<'_>, builtin: Builtin, args: Args) -> Result<Va
         Builtin::Next => {
             let [iterator, default] = args.bind(name, ["", ""], 1)?;
             let iterator = iterator.unwrap_or_default();
-            if !crate::eval::is_lazy(&iterator) {
+            if !crate::function::is_lazy(&iterator) {
                 return Err(EvalError::type_(format!(
                     "{} is not an iterator",
                     iterator.type_name()
@@ -241,7 +244,7 @@ fn collection(ev: &mut Evaluator<'_>, builtin: Builtin, args: Args) -> Result<Va
 }
 
 /// Makes an iterator, after checking what Python checks at once.
-fn lazy(ev: &mut Evaluator<'_>, functions: &[&Value], lazy: Lazy, iterables: &[Value]) -> Result<Value> {
+fn lazy(ev: &mut dyn Machine, functions: &[&Value], lazy: Lazy, iterables: &[Value]) -> Result<Value> {
     for function in functions {
         if !matches!(function, Value::Function(_)) {
             return Err(EvalError::type_(format!(
@@ -261,14 +264,14 @@ fn lazy(ev: &mut Evaluator<'_>, functions: &[&Value], lazy: Lazy, iterables: &[V
             )));
         }
     }
-    ev.meter.elements(iterables.len() as u64 + 2)?;
+    ev.meter().elements(iterables.len() as u64 + 2)?;
     Ok(Value::Function(Function::new(Callable::Lazy(lazy))))
 }
 
-fn len(ev: &mut Evaluator<'_>, value: &Value) -> Result<Value> {
+fn len(ev: &mut dyn Machine, value: &Value) -> Result<Value> {
     match value {
         Value::Str(text) => {
-            ev.meter.scan(text.len())?;
+            ev.meter().scan(text.len())?;
             Ok(Value::size(text.chars().count()))
         }
         other => match other.len() {
@@ -279,27 +282,27 @@ fn len(ev: &mut Evaluator<'_>, value: &Value) -> Result<Value> {
 }
 
 /// `any` looks for a true element, `all` for a false one.
-fn any(ev: &mut Evaluator<'_>, value: &Value, wanted: bool) -> Result<Value> {
+fn any(ev: &mut dyn Machine, value: &Value, wanted: bool) -> Result<Value> {
     let flow = ev.iterate(value, &mut |_, item| {
         if item.is_true() == wanted { STOP } else { GO_ON }
     })?;
     Ok(Value::Bool(flow.is_stopped() == wanted))
 }
 
-fn sum(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
+fn sum(ev: &mut dyn Machine, args: Args) -> Result<Value> {
     let [iterable, start] = args.bind("sum", ["", "start"], 1)?;
     let mut total = start.unwrap_or_else(|| Value::int(0));
     if let Value::Str(_) = total {
         return Err(EvalError::type_("`sum` does not add texts").hint("write `''.join(…)`"));
     }
     ev.iterate(&iterable.unwrap_or_default(), &mut |ev, item| {
-        total = ops::binary(&mut ev.meter, crate::ast::BinaryOp::Add, &total, &item)?;
+        total = ops::binary(ev.meter(), crate::ast::BinaryOp::Add, &total, &item)?;
         GO_ON
     })?;
     Ok(total)
 }
 
-fn extreme(ev: &mut Evaluator<'_>, args: Args, name: &str, wanted: Ordering) -> Result<Value> {
+fn extreme(ev: &mut dyn Machine, args: Args, name: &str, wanted: Ordering) -> Result<Value> {
     let Args { positional, keywords } = args;
     let [key, default] = Args {
         positional: Vec::new(),
@@ -318,13 +321,13 @@ fn extreme(ev: &mut Evaluator<'_>, args: Args, name: &str, wanted: Ordering) -> 
     let candidates = candidates.ok_or_else(|| EvalError::type_(format!("`{name}` needs a value")))?;
     let mut best: Option<(Value, Value)> = None;
     let key = key.filter(|key| !key.is_null());
-    let mut consider = |ev: &mut Evaluator<'_>, item: Value| {
+    let mut consider = |ev: &mut dyn Machine, item: Value| {
         let rank = match &key {
             Some(key) => ev.call(key, Args::one(item.clone()))?,
             None => item.clone(),
         };
         let better = match &best {
-            Some((_, best)) => ops::order(&mut ev.meter, "<", &rank, best)? == Some(wanted),
+            Some((_, best)) => compare::order(ev.meter(), "<", &rank, best)? == Some(wanted),
             None => true,
         };
         if better {
@@ -340,7 +343,7 @@ fn extreme(ev: &mut Evaluator<'_>, args: Args, name: &str, wanted: Ordering) -> 
     }
 }
 
-fn sorted(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
+fn sorted(ev: &mut dyn Machine, args: Args) -> Result<Value> {
     let [iterable, key, reverse] = args.bind("sorted", ["", "*key", "*reverse"], 1)?;
     let items = ev.collect(&iterable.unwrap_or_default())?;
     let reverse = match reverse {
@@ -354,10 +357,10 @@ fn sorted(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
         }
     };
     let key = key.filter(|key| !key.is_null());
-    sort::sorted(ev, &items, key.as_ref(), reverse).map(Value::from)
+    sorted_by(ev, &items, key.as_ref(), reverse).map(Value::from)
 }
 
-fn str_(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
+fn str_(ev: &mut dyn Machine, args: Args) -> Result<Value> {
     let [value] = args.bind("str", ["object"], 0)?;
     let Some(value) = value else {
         return Ok(Value::from(""));
@@ -366,7 +369,7 @@ fn str_(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
         return Ok(value);
     }
     let python = ev.python();
-    let mut out = Out::new(&mut ev.meter);
+    let mut out = Out::new(ev.meter());
     if python {
         text::write_str(&mut out, &value)?;
     } else {
@@ -376,7 +379,7 @@ fn str_(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
 }
 
 fn chr(value: &Value) -> Result<Value> {
-    let code = ops::small(value, "the number of a character")?;
+    let code = number::small(value, "the number of a character")?;
     let c = u32::try_from(code).ok().and_then(char::from_u32);
     c.map(|c| Value::from(c.to_string()))
         .ok_or_else(|| EvalError::value(format!("{code} is not the number of a character")))
@@ -391,8 +394,8 @@ fn ord(value: &Value) -> Result<Value> {
 }
 
 /// Quotes a value for a POSIX shell: whatever it is, the shell sees one word with exactly its text.
-fn sh(ev: &mut Evaluator<'_>, value: &Value) -> Result<Value> {
-    let mut out = Out::new(&mut ev.meter);
+fn sh(ev: &mut dyn Machine, value: &Value) -> Result<Value> {
+    let mut out = Out::new(ev.meter());
     text::write_text(&mut out, value)?;
     let text = out.text;
     if text.contains('\0') {
@@ -400,7 +403,7 @@ fn sh(ev: &mut Evaluator<'_>, value: &Value) -> Result<Value> {
             "a text with a NUL character cannot be given to a shell",
         ));
     }
-    ev.meter.text(text.len().saturating_mul(4))?;
+    ev.meter().text(text.len().saturating_mul(4))?;
     Ok(Value::from(format!("'{}'", text.replace('\'', "'\\''"))))
 }
 
@@ -455,17 +458,17 @@ fn is_instance(args: Args) -> Result<Value> {
     Ok(Value::Bool(false))
 }
 
-pub(crate) fn make_set(ev: &mut Evaluator<'_>, items: Vec<Value>) -> Result<Value> {
-    ev.meter.entries(items.len() as u64)?;
-    ev.meter.steps(items.len() as u64)?;
+pub(crate) fn make_set(ev: &mut dyn Machine, items: Vec<Value>) -> Result<Value> {
+    ev.meter().entries(items.len() as u64)?;
+    ev.meter().steps(items.len() as u64)?;
     let mut set = IndexSet::with_capacity(items.len());
     for item in items {
-        set.insert(ops::key(&mut ev.meter, item)?);
+        set.insert(compare::key(ev.meter(), item)?);
     }
     Ok(Value::set(set))
 }
 
-fn dict(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
+fn dict(ev: &mut dyn Machine, args: Args) -> Result<Value> {
     let Args { positional, keywords } = args;
     let [source] = Args {
         positional,
@@ -478,14 +481,14 @@ fn dict(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
         Some(Value::Object(object)) if keywords.is_empty() => return Ok(Value::Object(object)),
         Some(Value::Object(object)) => {
             for (key, value) in &object.0 {
-                ev.insert(&mut map, key.0.clone(), value.clone())?;
+                insert(ev.meter(), &mut map, key.0.clone(), value.clone())?;
             }
         }
         Some(pairs) => {
             ev.iterate(&pairs, &mut |ev, pair| {
                 let items = ev.collect(&pair)?;
                 match <[Value; 2]>::try_from(items) {
-                    Ok([key, value]) => ev.insert(&mut map, key, value)?,
+                    Ok([key, value]) => insert(ev.meter(), &mut map, key, value)?,
                     Err(items) => {
                         return Err(EvalError::value(format!(
                             "`dict` needs pairs, not {} values",
@@ -498,7 +501,7 @@ fn dict(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
         }
     }
     for (name, value) in keywords {
-        ev.insert(&mut map, Value::Str(name), value)?;
+        insert(ev.meter(), &mut map, Value::Str(name), value)?;
     }
     Ok(Value::map(map))
 }
@@ -512,7 +515,7 @@ fn range(args: Args) -> Result<Value> {
                 value.type_name()
             )));
         }
-        numbers.push(ops::small(&value, "a bound of a range")?);
+        numbers.push(number::small(&value, "a bound of a range")?);
     }
     let (start, stop, step) = match numbers.as_slice() {
         [stop] => (0, *stop, 1),
@@ -526,13 +529,26 @@ fn range(args: Args) -> Result<Value> {
     Ok(Value::Range(Range { start, stop, step }))
 }
 
-/// The text of a value inside a message or a join.
-pub(crate) fn expect_str<'v>(value: &'v Value, what: &str) -> Result<&'v Arc<str>> {
-    match value {
-        Value::Str(text) => Ok(text),
-        other => Err(EvalError::type_(format!(
-            "{what} must be text, not {}",
-            other.type_name()
-        ))),
-    }
+/// Sorts by the values or by what `key` makes of them. Equal ones stay in order, in a reversed sort too.
+fn sorted_by(
+    ev: &mut dyn Machine,
+    items: &[Value],
+    key: Option<&Value>,
+    reverse: bool,
+) -> Result<Vec<Value>> {
+    let keys = match key {
+        None => items.to_vec(),
+        Some(key) => {
+            let mut keys = Vec::with_capacity(items.len());
+            for item in items {
+                keys.push(ev.call(key, Args::one(item.clone()))?);
+            }
+            keys
+        }
+    };
+    let order = sort::order_of(ev.meter(), &keys, reverse)?;
+    Ok(order
+        .into_iter()
+        .filter_map(|index| items.get(index).cloned())
+        .collect())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::error::EvalError;
+use crate::error::{EvalError, Result};
 use crate::value::Value;
 
 /// The values of a call, in order and by name.
@@ -28,7 +28,7 @@ impl Args {
         function: &str,
         parameters: [&str; N],
         required: usize,
-    ) -> Result<[Option<Value>; N], EvalError> {
+    ) -> Result<[Option<Value>; N]> {
         let places = parameters
             .iter()
             .take_while(|name| !name.starts_with('*'))
@@ -64,21 +64,32 @@ impl Args {
     }
 
     /// No arguments at all.
-    pub(crate) fn none(self, function: &str) -> Result<(), EvalError> {
+    pub(crate) fn none(self, function: &str) -> Result<()> {
         self.bind::<0>(function, [], 0).map(|_| ())
     }
 
     /// Exactly one value, without a name.
-    pub(crate) fn single(self, function: &str) -> Result<Value, EvalError> {
+    pub(crate) fn single(self, function: &str) -> Result<Value> {
         let [value] = self.bind(function, [""], 1)?;
         value.ok_or_else(|| EvalError::type_(format!("`{function}` needs a value")))
     }
 
     /// Exactly two values, without names.
-    pub(crate) fn pair(self, function: &str) -> Result<(Value, Value), EvalError> {
+    pub(crate) fn pair(self, function: &str) -> Result<(Value, Value)> {
         match self.bind(function, ["", ""], 2)? {
             [Some(a), Some(b)] => Ok((a, b)),
             _ => Err(EvalError::type_(format!("`{function}` needs two values"))),
         }
+    }
+}
+
+/// The text of a value inside a message or a join.
+pub(crate) fn expect_str<'v>(value: &'v Value, what: &str) -> Result<&'v Arc<str>> {
+    match value {
+        Value::Str(text) => Ok(text),
+        other => Err(EvalError::type_(format!(
+            "{what} must be text, not {}",
+            other.type_name()
+        ))),
     }
 }

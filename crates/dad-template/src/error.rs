@@ -4,8 +4,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use crate::value::Value;
-
 /// A range of bytes in the source of a template, `start..end`.
 ///
 /// Always on character boundaries of the text that was parsed, so slicing the source with it never fails.
@@ -128,16 +126,25 @@ impl EvalErrorKind {
 #[derive(Debug)]
 pub struct EvalError(Box<Inner>);
 
+/// A hint that is made when it is read.
+pub(crate) trait LateHint: fmt::Debug + Send + Sync {
+    /// The hint, if there is one.
+    fn text(&self) -> Option<String>;
+}
+
 #[derive(Debug)]
 struct Inner {
     kind: EvalErrorKind,
     message: String,
     hint: Option<String>,
-    /// A key that is missing, and the object that lacks it.
-    missing_key: Option<(String, Value)>,
+    /// A hint that is worth its making only when a person is to read it.
+    late_hint: Option<Box<dyn LateHint>>,
     span: Option<Span>,
     source: Option<ScopeError>,
 }
+
+/// The result of an evaluation.
+pub(crate) type Result<T> = std::result::Result<T, EvalError>;
 
 impl EvalError {
     pub(crate) fn new(kind: EvalErrorKind, message: impl Into<String>) -> Self {
@@ -145,7 +152,7 @@ impl EvalError {
             kind,
             message: message.into(),
             hint: None,
-            missing_key: None,
+            late_hint: None,
             span: None,
             source: None,
         }))
@@ -175,12 +182,10 @@ impl EvalError {
         Self::new(EvalErrorKind::Limit, message)
     }
 
-    /// A key that an object lacks. What it has instead is looked up only when a person is to read it: `||` catches most of
-    /// these errors.
-    pub(crate) fn missing_key(name: &str, object: &Value) -> Self {
-        let mut error = Self::missing(format!("no key `{}`", shortened(name)));
-        error.0.missing_key = Some((name.to_owned(), object.clone()));
-        error
+    /// An error whose hint is made when a person is to read it: `||` catches most of these errors.
+    pub(crate) fn late_hint(mut self, hint: impl LateHint + 'static) -> Self {
+        self.0.late_hint = Some(Box::new(hint));
+        self
     }
 
     pub(crate) fn scope(what: &str, source: ScopeError) -> Self {
@@ -220,8 +225,7 @@ impl EvalError {
         if let Some(hint) = &self.0.hint {
             return Some(hint.into());
         }
-        let (name, object) = self.0.missing_key.as_ref()?;
-        Some(keys_beside(name, object)?.into())
+        Some(self.0.late_hint.as_ref()?.text()?.into())
     }
 
     /// The expression that failed, in bytes of the template.
@@ -248,38 +252,6 @@ impl std::error::Error for EvalError {
             .as_ref()
             .map(|source| source as &(dyn std::error::Error + 'static))
     }
-}
-
-/// How many keys of an object a hint names.
-const SHOWN_KEYS: usize = 8;
-
-/// The key of an object that is most like one that it lacks, and those it has.
-fn keys_beside(name: &str, object: &Value) -> Option<String> {
-    let Value::Object(object) = object else {
-        return None;
-    };
-    let keys: Vec<_> = object.iter().map(|(key, _)| key).collect();
-    if keys.is_empty() {
-        return Some("the object is empty".to_owned());
-    }
-    let lower = name.to_lowercase();
-    let likeness = |key: &&Cow<'_, str>| strsim::jaro_winkler(&lower, &key.to_lowercase());
-    let nearest = keys.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    // As near as a slip of the keyboard.
-    let nearest = nearest.filter(|key| likeness(key) >= 0.8);
-    let mut shown: Vec<String> = keys
-        .iter()
-        .take(SHOWN_KEYS)
-        .map(|key| format!("`{}`", shortened(key)))
-        .collect();
-    if keys.len() > SHOWN_KEYS {
-        shown.push("…".to_owned());
-    }
-    let has = format!("it has {}", shown.join(", "));
-    Some(match nearest {
-        Some(nearest) => format!("did you mean `{}`? {has}", shortened(nearest)),
-        None => has,
-    })
 }
 
 pub(crate) fn shortened(text: &str) -> String {

@@ -14,34 +14,19 @@ use crate::ast::{
 };
 use crate::builtins::{self, Builtin};
 use crate::call::Args;
-use crate::error::EvalError;
+use crate::compare::{self, insert};
+use crate::error::{EvalError, Result};
 use crate::format;
-use crate::function::{Callable, Closure, Function, Lazy, Local};
+use crate::function::{Callable, Closure, Function, Lazy, Local, is_lazy};
 use crate::limits::{Limits, Meter};
+use crate::machine::{Flow, GO_ON, Machine, Receiver};
 use crate::methods;
 use crate::ops;
 use crate::scope::Scope;
 use crate::value::{Map, Value};
 
-pub(crate) type Result<T> = std::result::Result<T, EvalError>;
-/// Whether a walk over elements goes on. Unlike `ControlFlow` it may be ignored: most walks only stop at errors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Walk {
-    GoOn,
-    Stop,
-}
-
-impl Walk {
-    pub(crate) fn is_stopped(self) -> bool {
-        self == Walk::Stop
-    }
-}
-
-pub(crate) type Flow = Result<Walk>;
+/// A receiver of elements within the evaluator.
 pub(crate) type Each<'f, 'a> = &'f mut dyn FnMut(&mut Evaluator<'a>, Value) -> Flow;
-
-pub(crate) const GO_ON: Flow = Ok(Walk::GoOn);
-pub(crate) const STOP: Flow = Ok(Walk::Stop);
 
 /// Evaluates the placeholders of one template: limits and look-ups are shared among them.
 pub(crate) struct Evaluator<'a> {
@@ -211,7 +196,7 @@ impl<'a> Evaluator<'a> {
             if matches!(op, crate::ast::CompareOp::In | crate::ast::CompareOp::NotIn) && is_lazy(&right) {
                 right = Value::from(self.collect(&right)?);
             }
-            if !ops::compare(&mut self.meter, *op, &left, &right)? {
+            if !compare::compare(&mut self.meter, *op, &left, &right)? {
                 return Ok(Value::Bool(false));
             }
             left = right;
@@ -281,12 +266,12 @@ impl<'a> Evaluator<'a> {
                 DictItem::Entry(key, value) => {
                     let key = self.eval(key)?;
                     let value = self.eval(value)?;
-                    self.insert(&mut map, key, value)?;
+                    insert(&mut self.meter, &mut map, key, value)?;
                 }
                 DictItem::Spread(other) => match self.eval(other)? {
                     Value::Object(object) => {
                         for (key, value) in &object.0 {
-                            self.insert(&mut map, key.0.clone(), value.clone())?;
+                            insert(&mut self.meter, &mut map, key.0.clone(), value.clone())?;
                         }
                     }
                     other => {
@@ -299,13 +284,6 @@ impl<'a> Evaluator<'a> {
             }
         }
         Ok(Value::map(map))
-    }
-
-    pub(crate) fn insert(&mut self, map: &mut Map, key: Value, value: Value) -> Result<()> {
-        self.meter.steps(1)?;
-        self.meter.entries(1)?;
-        map.insert(ops::key(&mut self.meter, key)?, value);
-        Ok(())
     }
 
     fn lambda(&mut self, lambda: &Arc<Lambda>) -> Result<Value> {
@@ -587,7 +565,7 @@ impl<'a> Evaluator<'a> {
                         Some(value) => evaluator.eval(value)?,
                         None => Value::Null,
                     };
-                    evaluator.insert(&mut map, key, value)?;
+                    insert(&mut evaluator.meter, &mut map, key, value)?;
                     GO_ON
                 })?;
                 Ok(Value::map(map))
@@ -675,8 +653,26 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-pub(crate) fn is_lazy(value: &Value) -> bool {
-    matches!(value, Value::Function(function) if function.lazy().is_some())
+impl Machine for Evaluator<'_> {
+    fn meter(&mut self) -> &mut Meter {
+        &mut self.meter
+    }
+
+    fn python(&self) -> bool {
+        Evaluator::python(self)
+    }
+
+    fn iterate(&mut self, value: &Value, each: Receiver<'_>) -> Flow {
+        Evaluator::iterate(self, value, &mut |evaluator, item| each(evaluator, item))
+    }
+
+    fn collect(&mut self, value: &Value) -> Result<Vec<Value>> {
+        Evaluator::collect(self, value)
+    }
+
+    fn call(&mut self, function: &Value, args: Args) -> Result<Value> {
+        Evaluator::call(self, function, args)
+    }
 }
 
 fn is_iterable(value: &Value) -> bool {

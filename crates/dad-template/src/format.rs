@@ -648,7 +648,7 @@ impl Conversion {
                 let c = match &self.value {
                     Value::Str(text) if text.chars().count() == 1 => text.to_string(),
                     Value::Int(_) | Value::Bool(_) => {
-                        let int = crate::ops::integer(&self.value);
+                        let int = crate::number::integer(&self.value);
                         let c = int
                             .and_then(|int| int.as_u64())
                             .and_then(|n| u32::try_from(n).ok())

@@ -85,3 +85,7 @@ impl fmt::Debug for Function {
         f.write_str(self.type_name())
     }
 }
+
+pub(crate) fn is_lazy(value: &Value) -> bool {
+    matches!(value, Value::Function(function) if function.lazy().is_some())
+}

@@ -280,7 +280,7 @@ pub(crate) fn dumps(meter: &mut Meter, args: Args) -> Result<Value> {
         Value::Null => None,
         Value::Str(text) => Some(text.to_string()),
         other => {
-            let width = crate::ops::small(&other, "`indent`")?;
+            let width = crate::number::small(&other, "`indent`")?;
             let width = usize::try_from(width.max(0)).unwrap_or(usize::MAX);
             meter.text(width)?;
             Some(" ".repeat(width))

@@ -2,35 +2,10 @@
 
 use std::cmp::Ordering;
 
-use crate::call::Args;
-use crate::eval::{Evaluator, Result};
+use crate::compare;
+use crate::error::Result;
 use crate::limits::Meter;
-use crate::ops;
 use crate::value::Value;
-
-/// Sorts by the values or by what `key` makes of them. Equal ones stay in order, in a reversed sort too.
-pub(crate) fn sorted(
-    ev: &mut Evaluator<'_>,
-    items: &[Value],
-    key: Option<&Value>,
-    reverse: bool,
-) -> Result<Vec<Value>> {
-    let keys = match key {
-        None => items.to_vec(),
-        Some(key) => {
-            let mut keys = Vec::with_capacity(items.len());
-            for item in items {
-                keys.push(ev.call(key, Args::one(item.clone()))?);
-            }
-            keys
-        }
-    };
-    let order = order_of(&mut ev.meter, &keys, reverse)?;
-    Ok(order
-        .into_iter()
-        .filter_map(|index| items.get(index).cloned())
-        .collect())
-}
 
 /// The indices of the keys in their order.
 pub(crate) fn order_of(meter: &mut Meter, keys: &[Value], reverse: bool) -> Result<Vec<usize>> {
@@ -75,7 +50,7 @@ fn merge_sort(meter: &mut Meter, keys: &[Value], order: &mut [usize], buffer: &m
 
 fn less(meter: &mut Meter, keys: &[Value], a: usize, b: usize) -> Result<bool> {
     match (keys.get(a), keys.get(b)) {
-        (Some(a), Some(b)) => Ok(ops::order(meter, "<", a, b)? == Some(Ordering::Less)),
+        (Some(a), Some(b)) => Ok(compare::order(meter, "<", a, b)? == Some(Ordering::Less)),
         _ => Ok(false),
     }
 }

@@ -5,8 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::ast::Dialect;
+use crate::error::Result;
 use crate::error::{EvalError, ParseError, Span};
-use crate::eval::{Evaluator, Result};
+use crate::eval::Evaluator;
 use crate::limits::{Counters, Limits};
 use crate::printer;
 use crate::references::{self, Reference, ReferenceKind};

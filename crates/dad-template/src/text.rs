@@ -6,7 +6,64 @@ use std::fmt::Write as _;
 use crate::error::EvalError;
 use crate::limits::Meter;
 use crate::sort;
-use crate::value::{Key, Value};
+use crate::value::{Key, Object, ToJsonError, Value};
+
+impl Object {
+    /// The entries; keys that are not text have the text that JSON gives them.
+    pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, &Value)> {
+        self.0.iter().map(|(key, value)| (json_key(&key.0), value))
+    }
+}
+
+impl Value {
+    /// The text form where a value enters text: text as it is, null as nothing, floats with their `.0`,
+    /// everything else as compact JSON.
+    ///
+    /// What JSON cannot hold is written as Python would (`NaN`, all digits of a large integer). Rendering is
+    /// stricter and refuses a float that is not finite inside a list or object.
+    pub fn to_text(&self) -> String {
+        display(self)
+    }
+
+    /// The value as JSON. Tuples, sets and ranges become lists; keys become text as `json.dumps` does it.
+    ///
+    /// # Errors
+    ///
+    /// When JSON (as `serde_json` holds it) has no such value; nothing is rounded in silence.
+    pub fn to_json(&self) -> Result<serde_json::Value, ToJsonError> {
+        use serde_json::Value as Json;
+        Ok(match self {
+            Value::Null => Json::Null,
+            Value::Bool(b) => Json::Bool(*b),
+            Value::Int(int) => match (int.as_i64(), int.as_u64()) {
+                (Some(n), _) => n.into(),
+                (None, Some(n)) => n.into(),
+                (None, None) => return Err(ToJsonError::new("an integer of more than 64 bits")),
+            },
+            Value::Float(float) => match serde_json::Number::from_f64(*float) {
+                Some(number) => Json::Number(number),
+                None => return Err(ToJsonError::new(format!("the float {float}"))),
+            },
+            Value::Str(text) => Json::String(text.to_string()),
+            Value::Object(object) => {
+                let mut map = serde_json::Map::with_capacity(object.len());
+                for (key, value) in &object.0 {
+                    if matches!(key.0, Value::Tuple(_)) {
+                        return Err(ToJsonError::new("a tuple as a key"));
+                    }
+                    map.insert(json_key(&key.0).into_owned(), value.to_json()?);
+                }
+                Json::Object(map)
+            }
+            Value::Function(function) => return Err(ToJsonError::new(function.type_name())),
+            Value::List(items) | Value::Tuple(items) => {
+                Json::Array(items.iter().map(Value::to_json).collect::<Result<_, _>>()?)
+            }
+            Value::Set(set) => Json::Array(set.iter().map(Value::to_json).collect::<Result<_, _>>()?),
+            Value::Range(range) => Json::Array(range.iter().map(Json::from).collect()),
+        })
+    }
+}
 
 /// Where text is written, paid for before it grows.
 pub(crate) struct Out<'a> {
@@ -451,6 +508,11 @@ fn plain(digits: &str, exponent: i32) -> String {
             "0".repeat(point.saturating_sub(digits.len()))
         ),
     }
+}
+
+/// White space as `str.split` and `str.strip` of Python see it.
+pub(crate) fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use indexmap::{Equivalent, IndexMap, IndexSet};
 
 use crate::function::Function;
 pub use crate::int::Int;
-use crate::text;
 
 /// A value of the language. Cheap to clone: everything large is shared.
 ///
@@ -70,11 +69,6 @@ impl Object {
     /// The value under a key that is text.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.0.get(key)
-    }
-
-    /// The entries; keys that are not text have the text that JSON gives them.
-    pub fn iter(&self) -> impl Iterator<Item = (std::borrow::Cow<'_, str>, &Value)> {
-        self.0.iter().map(|(key, value)| (text::json_key(&key.0), value))
     }
 }
 
@@ -217,7 +211,7 @@ pub struct ToJsonError {
 }
 
 impl ToJsonError {
-    fn new(what: impl Into<String>) -> Self {
+    pub(crate) fn new(what: impl Into<String>) -> Self {
         ToJsonError { what: what.into() }
     }
 }
@@ -378,54 +372,6 @@ impl Value {
             Value::Range(_) => "a range",
             Value::Function(function) => function.type_name(),
         }
-    }
-
-    /// The text form where a value enters text: text as it is, null as nothing, floats with their `.0`,
-    /// everything else as compact JSON.
-    ///
-    /// What JSON cannot hold is written as Python would (`NaN`, all digits of a large integer). Rendering is
-    /// stricter and refuses a float that is not finite inside a list or object.
-    pub fn to_text(&self) -> String {
-        text::display(self)
-    }
-
-    /// The value as JSON. Tuples, sets and ranges become lists; keys become text as `json.dumps` does it.
-    ///
-    /// # Errors
-    ///
-    /// When JSON (as `serde_json` holds it) has no such value; nothing is rounded in silence.
-    pub fn to_json(&self) -> Result<serde_json::Value, ToJsonError> {
-        use serde_json::Value as Json;
-        Ok(match self {
-            Value::Null => Json::Null,
-            Value::Bool(b) => Json::Bool(*b),
-            Value::Int(int) => match (int.as_i64(), int.as_u64()) {
-                (Some(n), _) => n.into(),
-                (None, Some(n)) => n.into(),
-                (None, None) => return Err(ToJsonError::new("an integer of more than 64 bits")),
-            },
-            Value::Float(float) => match serde_json::Number::from_f64(*float) {
-                Some(number) => Json::Number(number),
-                None => return Err(ToJsonError::new(format!("the float {float}"))),
-            },
-            Value::Str(text) => Json::String(text.to_string()),
-            Value::Object(object) => {
-                let mut map = serde_json::Map::with_capacity(object.len());
-                for (key, value) in &object.0 {
-                    if matches!(key.0, Value::Tuple(_)) {
-                        return Err(ToJsonError::new("a tuple as a key"));
-                    }
-                    map.insert(text::json_key(&key.0).into_owned(), value.to_json()?);
-                }
-                Json::Object(map)
-            }
-            Value::Function(function) => return Err(ToJsonError::new(function.type_name())),
-            Value::List(items) | Value::Tuple(items) => {
-                Json::Array(items.iter().map(Value::to_json).collect::<Result<_, _>>()?)
-            }
-            Value::Set(set) => Json::Array(set.iter().map(Value::to_json).collect::<Result<_, _>>()?),
-            Value::Range(range) => Json::Array(range.iter().map(Json::from).collect()),
-        })
     }
 
     /// Equality as in Python: numbers by value, lists and tuples are different, functions are never equal.

@@ -150,7 +150,7 @@ mod tests {
     use super::usage;
 
     #[test]
-    fn a_cost_of_nothing_is_not_told() {
+    fn a_cost_unsupported_is_not_told() {
         let consumed = |cost| {
             usage(&Usage {
                 total_tokens: 2,

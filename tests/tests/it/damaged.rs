@@ -139,7 +139,7 @@ async fn no_reader_is_misled_by_damaged_journals_with_right_sums() {
         drop(Repair::find(&made));
         let catalog = catalog(&env.project(), &key);
         drop((
-            catalog.survey(),
+            catalog.listing(),
             catalog.find("last", None),
             catalog.find(&id, None),
         ));

@@ -2,7 +2,7 @@
 
 mod check;
 mod control;
-mod fit;
+mod fits;
 mod name;
 mod outline;
 mod schema;
@@ -11,8 +11,7 @@ mod view;
 
 pub use check::misfits;
 pub(crate) use check::{common_settings, is_refused_when_empty};
-pub use fit::Fit;
-pub(crate) use fit::write_texts;
+pub(crate) use fits::write_texts;
 pub(crate) use schema::known_keys;
 
 use std::collections::{HashMap, HashSet};
@@ -26,7 +25,7 @@ use dad_template::{ReferenceKind, Template};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use crate::compile::fit::Fits;
+use crate::compile::fits::Fits;
 use crate::compile::outline::{Asker, Outline};
 use crate::node_types::{Compiled, NestedSettings, NodeTypeInfo, NodeTypes, Prepared, SettingsProblem};
 use crate::place::Place;
@@ -462,7 +461,7 @@ impl Compiler<'_> {
         if let Some(schema) = info.settings_schema.as_object_mut() {
             schema.remove("required");
         }
-        let place = own_place(place, &nested.place);
+        let place = place.within(&nested.place);
         let mut problems = (info.compile)(unrendered).problems;
         problems.extend((info.check_settings)(&settings));
         self.settings(&info, &settings, &problems, &place);
@@ -511,7 +510,7 @@ impl Compiler<'_> {
         let unsupported = own
             .iter()
             .filter(|problem| problem.code == SettingsProblem::UNSUPPORTED);
-        let unsupported = unsupported.map(|problem| own_place(place, &problem.place).to_string());
+        let unsupported = unsupported.map(|problem| place.within(&problem.place).to_string());
         let mut settled: HashSet<String> = unsupported.chain(self.broken.iter().cloned()).collect();
         for finding in check::settings(info, settings, place, &mut settled) {
             self.report.add(finding.into_problem(self.spans));
@@ -521,7 +520,7 @@ impl Compiler<'_> {
     /// Reports what the node type itself found.
     fn own_problems(&mut self, problems: Vec<SettingsProblem>, place: &Place) {
         for found in problems {
-            let at = own_place(place, &found.place);
+            let at = place.within(&found.place);
             let problem = Problem {
                 hint: found.hint,
                 ..Problem::new(found.code, found.message)
@@ -545,9 +544,4 @@ impl Compiler<'_> {
             },
         )
     }
-}
-
-/// A place that a node type names in its settings.
-fn own_place(settings: &Place, named: &str) -> Place {
-    settings.join(&Place::from_text(named.to_owned()))
 }

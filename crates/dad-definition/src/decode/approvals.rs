@@ -1,7 +1,7 @@
 use dad_core::{ApprovalRule, NodeType, PathSelector, RuleDecision};
 
-use crate::decode::definition::element_id;
 use crate::decode::fields::{Fields, items, text, word};
+use crate::decode::values::element_id;
 use crate::decode::{Cx, values};
 use crate::place::Place;
 use crate::problem::Problem;

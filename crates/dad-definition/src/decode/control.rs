@@ -6,10 +6,10 @@ use dad_core::{
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use crate::decode::definition::variables;
-use crate::decode::element::{elements, object, required_elements};
+use crate::decode::element::{elements, required_elements};
 use crate::decode::fields::{Fields, text, whole, word};
 use crate::decode::options::OPTION_KEYS;
+use crate::decode::values::{mapping, variables};
 use crate::decode::{Cx, values};
 use crate::value::Data;
 
@@ -164,7 +164,7 @@ pub(super) fn callback(mut fields: Fields<'_>, cx: &mut Cx) -> Option<ElementKin
         );
     }
     let args = match fields.take("args") {
-        Some((tree, place)) => object(tree, &place, cx),
+        Some((tree, place)) => mapping(tree, &place, cx),
         None => Value::Object(Map::new()),
     };
     finish(fields, CALLBACK_KEYS, cx);

@@ -1,17 +1,17 @@
 use dad_core::{
-    ComponentBody, ComponentKind, Element, ElementId, ElementKind, ElementOptions, NodeDefinition, NodeType,
-    Parallel,
+    ComponentKind, Element, ElementId, ElementKind, ElementOptions, NodeDefinition, NodeType, Parallel,
 };
 use serde_json::{Map, Value};
 
-use crate::decode::definition::{BODY_KEYS, ROOT_KEYS, body, element_id};
+use crate::decode::component::component;
 use crate::decode::fields::{Fields, items, text};
 use crate::decode::options::{OPTION_KEYS, options};
-use crate::decode::used::USE;
-use crate::decode::{Cx, control, used, values};
+use crate::decode::root::{BODY_KEYS, ROOT_KEYS};
+use crate::decode::values::{element_id, mapping};
+use crate::decode::{Cx, control};
 use crate::place::Place;
 use crate::problem::{Problem, quoted};
-use crate::value::{Data, Tree};
+use crate::value::Tree;
 
 /// The keys that say what an element is, of which each element has exactly one.
 const KIND_KEYS: &[&str] = &[
@@ -209,7 +209,7 @@ fn node(mut fields: Fields<'_>, cx: &mut Cx) -> Option<ElementKind> {
         }
     };
     let settings = match fields.take("settings") {
-        Some((tree, place)) => object(tree, &place, cx),
+        Some((tree, place)) => mapping(tree, &place, cx),
         None => Value::Object(Map::new()),
     };
     let known: Vec<&str> = NODE_KEYS.iter().chain(OPTION_KEYS).copied().collect();
@@ -226,51 +226,6 @@ fn refused_in_node(key: &str) -> Option<Problem> {
         match key {
             "variables" => problem.hint("give variables to the flow around it"),
             _ => problem,
-        }
-    })
-}
-
-/// A value that must be an object.
-pub(super) fn object(tree: &Tree, place: &Place, cx: &mut Cx) -> Value {
-    match &tree.data {
-        Data::Map(_) => {
-            let value = values::value(tree, place, cx);
-            if !value.is_object() && !cx.report.has_errors() {
-                cx.at(place, Problem::new("wrong_type", "settings must be a mapping"));
-            }
-            value
-        }
-        _ => {
-            cx.wrong_type(place, "a mapping", tree);
-            Value::Object(Map::new())
-        }
-    }
-}
-
-fn component(mut fields: Fields<'_>, inside: ComponentKind, cx: &mut Cx) -> Option<ComponentBody> {
-    if fields.has(USE) {
-        return used::component(fields, inside, cx);
-    }
-    let body = body(&mut fields, Some(inside), cx);
-    let known: Vec<&str> = BODY_KEYS
-        .iter()
-        .chain(OPTION_KEYS)
-        .chain(&[USE])
-        .copied()
-        .collect();
-    fields.finish(&known, refused_below_root, cx);
-    Some(body)
-}
-
-fn refused_below_root(key: &str) -> Option<Problem> {
-    ROOT_KEYS.contains(&key).then(|| {
-        let problem = Problem::new(
-            "unknown_key",
-            format!("`{key}` belongs to the whole definition, not to a part of it"),
-        );
-        match key {
-            "required" => problem.hint("give the part `variables`, which it takes from around it"),
-            _ => problem.hint("write it at the top of the file"),
         }
     })
 }

@@ -1,67 +1,24 @@
 //! From a tree with places to a [`Definition`], reporting everything that does not belong there.
 
 mod approvals;
+mod component;
 mod control;
+mod cx;
 mod definition;
 mod element;
 mod fields;
 mod options;
+mod root;
 mod used;
 mod values;
 
+pub(crate) use cx::Cx;
 pub(crate) use element::{allowed_elements, not_allowed};
 pub(crate) use values::INCLUDE_KEYS;
 
-use std::collections::HashSet;
-
 use dad_core::Definition;
 
-use crate::include::Includes;
-use crate::place::Place;
-use crate::problem::{Problem, Report};
-use crate::spans::SpanMap;
-use crate::value::{Costs, Data, Tree};
-
-/// What decoding reads from and writes to.
-#[derive(Debug)]
-pub(crate) struct Cx {
-    pub(crate) spans: SpanMap,
-    pub(crate) report: Report,
-    pub(crate) includes: Includes,
-    /// What all values cost, those of included files too.
-    pub(crate) costs: Costs,
-    /// Ids of elements that are missing from the definition because something about them is wrong. What refers to
-    /// them is not reported as well.
-    pub(crate) dropped: HashSet<String>,
-}
-
-impl Cx {
-    /// Reports something about a value.
-    fn at(&mut self, place: &Place, problem: Problem) {
-        let problem = problem.at(&self.spans, place);
-        self.report.add(problem);
-    }
-
-    /// Reports something about a key.
-    fn at_key(&mut self, place: &Place, problem: Problem) {
-        let problem = problem.at_key(&self.spans, place);
-        self.report.add(problem);
-    }
-
-    /// Reports a value of the wrong type. `wanted` is a noun with its article.
-    fn wrong_type(&mut self, place: &Place, wanted: &str, found: &Tree) {
-        if matches!(found.data, Data::Refused) {
-            return;
-        }
-        self.at(
-            place,
-            Problem::new(
-                "wrong_type",
-                format!("expected {wanted}, found {}", found.describe()),
-            ),
-        );
-    }
-}
+use crate::value::Tree;
 
 /// Decodes a whole document. `None` if no definition could be made; what is wrong is reported.
 pub(crate) fn decode(tree: &Tree, cx: &mut Cx) -> Option<Definition> {

@@ -1,17 +1,16 @@
 //! Components that stand in a file of their own.
 
-use dad_core::{ComponentBody, ComponentKind};
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use crate::decode::definition::{BODY_KEYS, header, variables};
-use crate::decode::fields::{Fields, text, texts};
-use crate::decode::options::{OPTION_KEYS, ROOT_OPTION_KEYS};
-use crate::decode::{Cx, definition};
-use crate::load::parse;
+use crate::decode::Cx;
+use crate::decode::fields::{Fields, text};
+use crate::decode::options::OPTION_KEYS;
+use crate::decode::root::BODY_KEYS;
+use crate::decode::values::variables;
+use crate::parse::parse;
 use crate::place::Place;
 use crate::problem::{Problem, quoted};
-use crate::program::component_kind;
 use crate::value::{Costs, Recording, Tree};
 
 /// The key that names the file.
@@ -20,8 +19,20 @@ pub(super) const USE: &str = "use";
 /// What a component may say beside the file that it stands in.
 const KEYS: &[&str] = &[USE, "variables"];
 
-/// The component of the file that `use` names, with the variables that stand beside it.
-pub(super) fn component(mut fields: Fields<'_>, kind: ComponentKind, cx: &mut Cx) -> Option<ComponentBody> {
+/// A component in a file of its own.
+pub(super) struct Part {
+    /// The file, as an index of the sources.
+    pub(super) file: usize,
+    /// The content of the file.
+    pub(super) tree: Tree,
+    /// The place of the element that names the file.
+    pub(super) place: Place,
+    /// The variables that stand beside `use`.
+    given: IndexMap<String, Value>,
+}
+
+/// Opens the file that `use` names; what is wrong with it is reported.
+pub(super) fn open_part(mut fields: Fields<'_>, cx: &mut Cx) -> Option<Part> {
     let place = fields.place.clone();
     let file = fields.take(USE).and_then(|(tree, place)| {
         let name = text(tree, &place, "the path of a file", cx)?;
@@ -33,19 +44,28 @@ pub(super) fn component(mut fields: Fields<'_>, kind: ComponentKind, cx: &mut Cx
     let file = file?;
     let tree = file_tree(file, &place, cx);
     // After the places of the file, some of which are those of what stands beside `use`.
-    let overrides = given.map_or_else(IndexMap::new, |(tree, place)| {
+    let given = given.map_or_else(IndexMap::new, |(tree, place)| {
         record_again(tree, &place, cx);
         variables(tree, &place, cx)
     });
-    let body = tree.and_then(|tree| {
-        cx.includes.enter(file);
-        let body = body_of(&tree, &place, kind, cx);
-        cx.includes.leave();
-        body
-    });
-    let (mut body, required) = body?;
-    body.variables = merged(body.variables, overrides, &required, &place, cx);
-    Some(body)
+    Some(Part {
+        file,
+        tree: tree?,
+        place,
+        given,
+    })
+}
+
+impl Part {
+    /// The variables of the component, those beside `use` before its `own`.
+    pub(super) fn variables(
+        self,
+        own: IndexMap<String, Value>,
+        required: &[String],
+        cx: &mut Cx,
+    ) -> IndexMap<String, Value> {
+        merged(own, self.given, required, &self.place, cx)
+    }
 }
 
 fn refused_beside_use(key: &str) -> Option<Problem> {
@@ -89,37 +109,6 @@ fn record_again(tree: &Tree, place: &Place, cx: &mut Cx) {
         file,
     };
     tree.record_members(&mut recording, place);
-}
-
-/// The component of a whole definition, and the variables that it requires.
-fn body_of(
-    tree: &Tree,
-    place: &Place,
-    kind: ComponentKind,
-    cx: &mut Cx,
-) -> Option<(ComponentBody, Vec<String>)> {
-    let mut fields = Fields::new(tree, place, "a mapping with `kind` and `elements`", cx)?;
-    let found = header(&mut fields, cx)?;
-    if let Some(found) = found.map(component_kind).filter(|found| *found != kind) {
-        let message =
-            format!("the file holds a definition of kind `{found}`, here stands a part of kind `{kind}`");
-        cx.at(&place.key("kind"), Problem::new("wrong_kind", message));
-        return None;
-    }
-    let required = match fields.take("required") {
-        Some((tree, place)) => texts(tree, &place, "a list of names", cx),
-        None => Vec::new(),
-    };
-    // They say how the file is run by itself.
-    for key in ["root_id", "output", "budget", "allow_protected", "approvals"]
-        .iter()
-        .chain(ROOT_OPTION_KEYS)
-    {
-        fields.take(key);
-    }
-    let body = definition::body(&mut fields, Some(kind), cx);
-    definition::finish_root(fields, cx);
-    Some((body, required))
 }
 
 /// Variables of a file with those given beside `use` in their place. What is given comes first, because it sees what

@@ -1,3 +1,5 @@
+use dad_core::ElementId;
+use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use crate::decode::Cx;
@@ -129,6 +131,46 @@ impl Inlining<'_> {
                 }
                 Value::Object(object)
             }
+        }
+    }
+}
+
+/// Variables in their order.
+pub(super) fn variables(tree: &Tree, place: &Place, cx: &mut Cx) -> IndexMap<String, Value> {
+    let Data::Map(members) = &tree.data else {
+        cx.wrong_type(place, "a mapping from names to values", tree);
+        return IndexMap::new();
+    };
+    match object(members, place, cx) {
+        Value::Object(variables) => variables.into_iter().collect(),
+        _ => IndexMap::new(),
+    }
+}
+
+/// An id; a text that is none is reported.
+pub(crate) fn element_id(text: &str, place: &Place, cx: &mut Cx) -> Option<ElementId> {
+    match ElementId::new(text) {
+        Ok(id) => Some(id),
+        Err(error) => {
+            cx.at(place, Problem::new("invalid_id", error.to_string()));
+            None
+        }
+    }
+}
+
+/// A value that must be an object.
+pub(super) fn mapping(tree: &Tree, place: &Place, cx: &mut Cx) -> Value {
+    match &tree.data {
+        Data::Map(_) => {
+            let value = value(tree, place, cx);
+            if !value.is_object() && !cx.report.has_errors() {
+                cx.at(place, Problem::new("wrong_type", "settings must be a mapping"));
+            }
+            value
+        }
+        _ => {
+            cx.wrong_type(place, "a mapping", tree);
+            Value::Object(Map::new())
         }
     }
 }

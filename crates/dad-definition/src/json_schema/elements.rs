@@ -7,7 +7,7 @@ use crate::compile::is_refused_when_empty;
 use crate::decode::allowed_elements;
 use crate::json_schema::opened::{open_args, open_settings};
 use crate::json_schema::values::{INCLUDED, VALUE};
-use crate::json_schema::{def, described, fields};
+use crate::json_schema::values::{def, described, fields};
 use crate::node_types::NodeTypes;
 
 /// Adds what may stand in an agent or flow to `$defs`.

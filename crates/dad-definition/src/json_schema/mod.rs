@@ -11,6 +11,7 @@ mod values;
 use dad_core::DefinitionKind;
 use serde_json::{Map, Value, json};
 
+use crate::json_schema::values::fields;
 use crate::node_types::NodeTypes;
 use crate::program::component_kind;
 
@@ -60,22 +61,4 @@ pub fn definition_schema(kind: DefinitionKind, types: &dyn NodeTypes) -> Value {
         "properties": properties,
         "$defs": defs,
     })
-}
-
-/// What an object of `json!` has in it.
-fn fields(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    }
-}
-
-/// A reference to one of `$defs`.
-fn def(name: &str) -> Value {
-    json!({ "$ref": format!("#/$defs/{name}") })
-}
-
-/// The same with a description of its own.
-fn described(name: &str, description: &str) -> Value {
-    json!({ "description": description, "$ref": format!("#/$defs/{name}") })
 }

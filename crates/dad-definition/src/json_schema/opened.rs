@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::compile::{common_settings, known_keys};
 use crate::json_schema::values::{INCLUDED, STAND_IN, VALUE};
-use crate::json_schema::{def, fields};
+use crate::json_schema::values::{def, fields};
 use crate::node_types::NodeTypeInfo;
 
 /// Most `$ref`s that are followed without going deeper.

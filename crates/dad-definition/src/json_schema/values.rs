@@ -4,7 +4,6 @@ use dad_core::{MAX_ID_LENGTH, RESERVED_IDS};
 use serde_json::{Map, Value, json};
 
 use crate::decode::INCLUDE_KEYS;
-use crate::json_schema::{def, fields};
 use crate::validate::{KEYWORDS, RUN_VARIABLES};
 
 /// An object that stands for a file, of any kind.
@@ -90,4 +89,22 @@ fn named_file(key: &str, description: &str) -> Value {
             key: { "description": "A file relative to this one, inside the project.", "type": "string" },
         },
     })
+}
+
+/// A reference to one of `$defs`.
+pub(super) fn def(name: &str) -> Value {
+    json!({ "$ref": format!("#/$defs/{name}") })
+}
+
+/// The same with a description of its own.
+pub(super) fn described(name: &str, description: &str) -> Value {
+    json!({ "description": description, "$ref": format!("#/$defs/{name}") })
+}
+
+/// What an object of `json!` has in it.
+pub(super) fn fields(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
 }

@@ -183,7 +183,7 @@ async fn handlers_are_asked_in_order_until_one_answers() {
         Ok(event.set_input(json!({"prompt_variables": {"a": 1}}))?)
     }
     async fn too_late(_: NodeInputRequiredEvent) -> Result<(), HandlerError> {
-        panic!("nobody asks after an answer")
+        panic!("asked after an answer")
     }
     let mut bus = EventBus::builder();
     bus.register_event_handlers([on(never), on(wrong), on(answers), on(too_late)]);
@@ -318,7 +318,7 @@ async fn an_event_reads_what_stands_around_its_step() {
         commands: Vec<String>,
     }
     let event = step_ended(1);
-    assert!(event.result("other").is_err(), "nobody reads yet");
+    assert!(event.result("other").is_err(), "there is no driver yet");
     event.run.reader.set(Arc::new(Reads));
     assert_eq!(event.settings::<Settings>().unwrap().commands, ["ls"]);
     assert_eq!(event.result("other").unwrap(), Some(json!("other for root.step")));

@@ -80,7 +80,7 @@ fn of_several_publishers_one_succeeds() {
 fn a_lock_is_seen_and_released() {
     let (_temp, dir) = temp();
     assert!(!dir.is_locked("lease").unwrap());
-    let lock = dir.lock("lease").unwrap().expect("nobody holds it");
+    let lock = dir.lock("lease").unwrap().expect("the lock is free");
     assert!(dir.is_locked("lease").unwrap());
     assert!(dir.lock("lease").unwrap().is_none());
     drop(lock);
@@ -247,13 +247,13 @@ fn temporaries_of_a_dead_process_are_removed() {
 #[test]
 fn a_directory_is_locked_by_whatever_path_it_is_opened() {
     let (temp, dir) = temp();
-    let lock = dir.lock_itself().unwrap().unwrap();
+    let lock = dir.lock_directory().unwrap().unwrap();
     let again = Dir::open(temp.path().join(".")).unwrap();
     if cfg!(unix) {
-        assert!(again.lock_itself().unwrap().is_none());
+        assert!(again.lock_directory().unwrap().is_none());
     }
     drop(lock);
-    assert!(again.lock_itself().unwrap().is_some());
+    assert!(again.lock_directory().unwrap().is_some());
     assert!(dir.names().unwrap().is_empty(), "nothing is made for it");
 }
 
@@ -262,7 +262,7 @@ fn a_directory_is_locked_by_whatever_path_it_is_opened() {
 fn neither_links_nor_pipes_are_read_as_files() {
     let (temp, dir) = temp();
     dir.write_new("file", b"12345", Durability::Process).unwrap();
-    dir.make_dir("dir").unwrap();
+    dir.create_dir_only("dir").unwrap();
     for (target, name) in [("file", "to_file"), ("dir", "to_dir")] {
         std::os::unix::fs::symlink(target, temp.path().join(name)).unwrap();
     }
@@ -292,7 +292,7 @@ fn a_file_is_replaced_through_a_temporary_file_of_the_caller() {
             ..Attributes::default()
         };
         let not_kept = dir
-            .replace_through("file", &temporary, content, &wanted, Durability::Disk)
+            .replace_via_temporary("file", &temporary, content, &wanted, Durability::Disk)
             .unwrap();
         let (bytes, attributes) = dir.read_regular("file", 10).unwrap();
         assert_eq!(not_kept, Vec::<String>::new());
@@ -310,7 +310,7 @@ fn a_file_is_replaced_through_a_temporary_file_of_the_caller() {
     assert_eq!(dir.names().unwrap().len(), 1);
     let none = Attributes::default();
     assert!(
-        dir.replace_through("../file", &temporary, b"x", &none, Durability::Process)
+        dir.replace_via_temporary("../file", &temporary, b"x", &none, Durability::Process)
             .is_err()
     );
 }
@@ -326,7 +326,7 @@ fn a_new_file_can_be_executed_by_those_who_may_read_it() {
     };
     let private = dir.clone().shared_with(Share::User);
     for (dir, name, mode) in [(&private, "mine", 0o700), (&dir, "all", 0o755)] {
-        dir.replace_through(name, &temporary, b"x", &wanted, Durability::Process)
+        dir.replace_via_temporary(name, &temporary, b"x", &wanted, Durability::Process)
             .unwrap();
         let (_, attributes) = dir.read_regular(name, 10).unwrap();
         assert_eq!(attributes.mode, Some(mode), "with the umask of the process, 022");
@@ -348,7 +348,7 @@ fn attributes_go_with_what_is_written_anew() {
     let (_, had) = dir.read_regular("file", 10).unwrap();
     let temporary = dad_fs::temporary_name("mine");
     let not_kept = dir
-        .replace_through("file", &temporary, b"y", &had, Durability::Process)
+        .replace_via_temporary("file", &temporary, b"y", &had, Durability::Process)
         .unwrap();
     let (bytes, has) = dir.read_regular("file", 10).unwrap();
     assert_eq!((bytes, &has, not_kept), (b"y".to_vec(), &had, Vec::new()));
@@ -391,7 +391,7 @@ fn a_file_gets_no_access_list_of_its_directory() {
         return;
     }
     let temporary = dad_fs::temporary_name("mine");
-    dir.replace_through("file", &temporary, b"y", &had, Durability::Process)
+    dir.replace_via_temporary("file", &temporary, b"y", &had, Durability::Process)
         .unwrap();
     let file = std::fs::File::open(temp.path().join("file")).unwrap();
     let mut value = [0; 100];

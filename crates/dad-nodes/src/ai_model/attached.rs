@@ -7,32 +7,14 @@ use dad_fs::Dir;
 use dad_models::MessageFile;
 use dad_run::RunHandle;
 use dad_runner::{NodeContext, NodeError};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use crate::ai_model::{AIModelNodeSettings, Prompt};
+use crate::ai_model::settings::{AIModelNodeSettings, Prompt, PromptFile};
 
 /// The largest file that is sent.
 const LARGEST: u64 = 20 << 20;
 
 /// The largest that the files of a call may be together: more than any provider takes.
 const LARGEST_TOGETHER: usize = 100 << 20;
-
-/// A file of a prompt: its path, or with its media type.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum PromptFile {
-    /// Its path, absolute: `$var{project_root}/diagram.png`. It must lie in the project, the run root or the run.
-    Path(String),
-    /// A path and what the file is.
-    File {
-        /// Its path, as above.
-        path: String,
-        /// Its media type, such as `image/png`; by default after the end of its name.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        media_type: Option<String>,
-    },
-}
 
 /// A file that was read, and the message that it belongs to: those of `context` in their order, then the prompt.
 pub(super) struct Attached {

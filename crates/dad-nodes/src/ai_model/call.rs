@@ -1,7 +1,6 @@
 //! A conversation with one model, up to an answer that can be used.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -12,6 +11,7 @@ use dad_models::{
 };
 use dad_run::Reservation;
 use dad_runner::{NodeContext, NodeError, NodeOutput};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::ai_model::answer::{mask_files, save_files};
@@ -20,6 +20,7 @@ use crate::ai_model::spending::{Bound, told, unknown_price};
 use crate::ai_model::stream::Pieces;
 use crate::ai_model::tools::{Called, Tools};
 use crate::ai_model::{AIModelCallConfig, ModelCall};
+use crate::model_error::node_error;
 
 /// How often a call is made again that failed for a while.
 const RETRIES: u32 = 2;
@@ -117,7 +118,7 @@ impl<'a> Conversation<'a> {
         let mut ended = self.talk().await;
         if let Err(error) = &mut ended {
             error.partial.usage = self.usage;
-            error.partial.usage += *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            error.partial.usage += *self.lost.lock();
         }
         ended
     }
@@ -384,7 +385,7 @@ impl Unanswered<'_> {
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
         if let Some(usage) = self.settle(None) {
-            *self.lost.lock().unwrap_or_else(PoisonError::into_inner) += usage;
+            *self.lost.lock() += usage;
         }
     }
 }
@@ -410,19 +411,4 @@ fn not_waited_for(mut failed: NodeError, longest: Duration) -> NodeError {
 
 fn cancelled() -> NodeError {
     NodeError::new("cancelled", "the call was given up")
-}
-
-pub(crate) fn node_error(error: &ModelError) -> NodeError {
-    let mut failed = NodeError::from_error(error.code(), error);
-    if let Some(hint) = error.hint() {
-        failed = failed.with_hint(hint);
-    }
-    if let Some(pause) = error.retry_after() {
-        failed = failed.retry_after(pause);
-    }
-    if error.is_retryable() {
-        failed
-    } else {
-        failed.permanent()
-    }
 }

@@ -5,6 +5,7 @@ mod attached;
 mod call;
 mod checks;
 mod made_up;
+mod settings;
 mod spending;
 mod stream;
 mod tools;
@@ -21,253 +22,17 @@ use dad_runner::{
     BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, Preview, ReadSet, RunSetup,
     Stop, World, look,
 };
-use indexmap::IndexMap;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-pub use attached::PromptFile;
-pub use tools::{Tool, ToolChoice, ToolSettings};
+pub use settings::{
+    AIModelCallConfig, AIModelNode, AIModelNodeInput, AIModelNodeSettings, Prompt, PromptFile, PromptMessage,
+    PromptRole, PromptVariable, PromptVariables, StructuredOutput, Tool, ToolChoice, ToolSettings,
+};
 
 use crate::sandbox;
-use crate::serde_forms::OneOrMany;
-use crate::settings_node::settings_node;
 use answer::{REPAIRS, StructuredSchema};
-pub(crate) use call::node_error;
 use call::{Conversation, Pauses};
 use tools::{ReadyTool, Tools};
-
-settings_node!(
-    /// A call of a language model.
-    AIModelNode,
-    AIModelNodeSettings,
-    AI_MODEL_CALL
-);
-
-/// What a model is asked, and how.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AIModelNodeSettings {
-    /// The models to ask, `provider/model`; the first that answers is used.
-    #[serde(default)]
-    pub models: Vec<String>,
-    /// Instructions that stand before the conversation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub system_instructions: Option<OneOrMany<String>>,
-    /// Messages before the prompt.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub context: Vec<Prompt>,
-    /// What is asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prompt: Option<Prompt>,
-    /// Steps whose outcomes stand before the prompt, by the names that `$hier{}` has for them; `previous` is the one before.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Vec<String>")]
-    pub context_sources: Vec<Value>,
-    /// Whether files and images in the answer are kept in the step's `custom-artifacts/`; true by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub save_generated_bytes: Option<bool>,
-    /// A directory in `custom-artifacts/` for them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bytes_save_path: Option<String>,
-    /// What their names begin with; `generated_` by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bytes_save_filename_prefix: Option<String>,
-    /// How the model is to answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model_call_config: Option<AIModelCallConfig>,
-}
-
-/// A message: its text alone, or with its role and variables.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Prompt {
-    /// The text of a user's message.
-    Text(String),
-    /// A message in full.
-    Message(PromptMessage),
-}
-
-/// A message with its role and variables.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PromptMessage {
-    /// Whose message it is: `user`, `assistant` or `system`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub role: Option<PromptRole>,
-    /// What it says.
-    pub text: String,
-    /// Variables the text may use, given by the step's input.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
-    pub variables: IndexMap<String, PromptVariable>,
-    /// Files and images that belong to it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub files: Vec<PromptFile>,
-}
-
-/// Whose message it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PromptRole {
-    /// The one who asks.
-    User,
-    /// The model.
-    Assistant,
-    /// Instructions.
-    System,
-}
-
-/// A variable of a prompt.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PromptVariable {
-    /// Its value if the input gives none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub default: Option<Value>,
-    /// The values it may have; any if empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub allowed: Vec<Value>,
-}
-
-impl Prompt {
-    /// A user's message whose text uses variables that the step's input gives.
-    pub fn with_dad_text(
-        text: impl Into<String>,
-        variables: impl IntoIterator<Item = (&'static str, PromptVariable)>,
-    ) -> Self {
-        let variables = variables
-            .into_iter()
-            .map(|(name, variable)| (name.to_owned(), variable))
-            .collect();
-        Self::Message(PromptMessage {
-            role: None,
-            text: text.into(),
-            variables,
-            files: Vec::new(),
-        })
-    }
-
-    fn message(&self) -> Message {
-        match self {
-            Self::Text(text) => Message::new(Role::User, text.as_str()),
-            Self::Message(message) => {
-                let role = match message.role {
-                    None | Some(PromptRole::User) => Role::User,
-                    Some(PromptRole::Assistant) => Role::Assistant,
-                    Some(PromptRole::System) => Role::System,
-                };
-                Message::new(role, message.text.as_str())
-            }
-        }
-    }
-}
-
-impl From<&str> for Prompt {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-}
-
-/// How a model is to answer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AIModelCallConfig {
-    /// Longest answer in tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_output_tokens: Option<u32>,
-    /// Whether the answer is told while it arrives: to listeners, the terminal and `stream.txt`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub streaming: Option<bool>,
-    /// Whether the model thinks before it answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reasoning: Option<bool>,
-    /// The most tokens of thinking.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_reasoning_tokens: Option<u32>,
-    /// How much it thinks: `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reasoning_effort: Option<String>,
-    /// Options by the provider's own names: `temperature`, `top_p`, `seed`, `stop`.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub options: Map<String, Value>,
-    /// What the model may call: names of callbacks and node types, or settings of a tool.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tools: Vec<Tool>,
-    /// Whether it calls them: `auto`, `none`, `required`, or the one of a name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tool_choice: Option<ToolChoice>,
-    /// How often the model may be asked again with the results of tools; 10 by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_tool_rounds: Option<u32>,
-    /// The shape of the answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub structured_output: Option<StructuredOutput>,
-    /// What the provider is told about the call, by names of its own.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub metadata: Map<String, Value>,
-    /// The longest time of one call in seconds, not counting that it waits for its turn.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<f64>,
-    /// How often a call is made again that failed for a while (429, 408, 5xx, a broken connection); 2 by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retries: Option<u32>,
-    /// The pause before the first of them in seconds, 1 by default; it doubles, and is as long as the provider asks for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_delay: Option<f64>,
-    /// The longest pause in seconds, 60 by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_retry_delay: Option<f64>,
-    /// Whether an answer is made up in the shape that is asked for, and no provider is asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub test_mode: Option<bool>,
-}
-
-/// The shape of an answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StructuredOutput {
-    /// JSON Schema the answer must obey, or `builtin:file_operations` for operations of a `file_operation` node.
-    #[serde(alias = "output_schema")]
-    pub schema: Value,
-    /// How often an answer that does not obey it is asked for again, with what is wrong; 2 by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub repairs: Option<u32>,
-}
-
-impl StructuredOutput {
-    /// The shape of a Rust type.
-    #[must_use]
-    pub fn of<T: JsonSchema>() -> Self {
-        Self {
-            schema: schemars::schema_for!(T).into(),
-            repairs: None,
-        }
-    }
-}
-
-/// What can be given to a model call from outside.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AIModelNodeInput {
-    /// Values of the prompt's variables.
-    #[serde(default)]
-    pub prompt_variables: PromptVariables,
-    /// A merge patch over the rendered settings.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub settings_override: Option<Value>,
-}
-
-/// Values of a prompt's variables by name.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct PromptVariables(pub IndexMap<String, Value>);
-
-impl PromptVariables {
-    /// Gives a variable its value.
-    pub fn insert(&mut self, name: impl Into<String>, value: impl Into<Value>) {
-        self.0.insert(name.into(), value.into());
-    }
-}
 
 /// Executes `ai_model_call`.
 #[derive(Debug, Default)]
@@ -460,13 +225,6 @@ pub(super) fn no_models() -> NodeError {
     NodeError::new("no_models", "`models` names no model")
         .with_hint("write `models: [provider/model]`")
         .permanent()
-}
-
-impl AIModelNodeSettings {
-    /// All messages that are written in the settings.
-    fn prompts(&self) -> impl Iterator<Item = &Prompt> {
-        self.context.iter().chain(&self.prompt)
-    }
 }
 
 impl ModelCall {

@@ -6,7 +6,7 @@ use dad_run::{Available, Estimate};
 use dad_runner::{NodeError, RunSetup};
 
 use super::AIModelNodeSettings;
-use super::call::node_error;
+use crate::model_error::node_error;
 use crate::tokens::estimated;
 
 /// The longest answer that is reckoned with, in tokens, where nothing says how long it may be.

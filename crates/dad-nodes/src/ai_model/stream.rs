@@ -1,11 +1,10 @@
 //! The text of an answer while it arrives.
 
-use std::sync::{Mutex, PoisonError};
-
 use dad_core::StreamRedactor;
 use dad_fs::AppendFile;
 use dad_run::layout::STREAM;
 use dad_runner::{NodeContext, NodeError};
+use parking_lot::Mutex;
 
 /// Passes pieces of an answer on, without secrets: to listeners, and to `stream.txt`. A secret that is cut in two by the
 /// pieces is masked all the same, because the end of each piece is held back.
@@ -33,8 +32,8 @@ impl<'a> Pieces<'a> {
         })
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> parking_lot::MutexGuard<'_, State> {
+        self.state.lock()
     }
 
     pub(super) fn push(&self, piece: &str) {

@@ -9,11 +9,11 @@ use dad_models::{ToolCall, ToolSpec};
 use dad_runner::{
     Agreement, BoundStep, MAX_APPROVALS, Node as _, NodeContext, NodeError, NodeOutput, Preview, WantedCall,
 };
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::ai_model::answer::misfits;
+use crate::ai_model::settings::{Tool, ToolChoice, ToolSettings};
 use crate::command::{CommandExecutor, CommandLine, CommandNodeSettings, CommandStep};
 use crate::sandbox::Sandbox;
 use crate::secret_text;
@@ -24,70 +24,6 @@ const COMMAND: &str = "command";
 
 /// How many misfits of arguments are told.
 const TOLD: usize = 3;
-
-/// Something that a model may call: the name of a callback or node type, or more about it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Tool {
-    /// A callback, else a node type, by its name.
-    Name(String),
-    /// With what the model is told, and limits.
-    Settings(Box<ToolSettings>),
-}
-
-/// A tool, what the model is told of it, and its limits. It is one of `callback`, `node` and `command`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ToolSettings {
-    /// Its name for the model.
-    pub name: String,
-    /// What it does, for the model.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// A function of the application; the model gives its arguments.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub callback: Option<String>,
-    /// A node type; the model gives its settings.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub node: Option<String>,
-    /// A program and its arguments; one that is exactly `{name}` is what the model gives for that parameter.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command: Option<Vec<String>>,
-    /// Settings that the model does not give, of the node type or of the command: they are left out of the schema that it sees, and
-    /// refused if it gives them.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub settings: Map<String, Value>,
-    /// JSON Schema of what the model gives; needed for a command, else taken from the function or node type.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parameters: Option<Value>,
-    /// Whether somebody must agree to each call.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub requires_approval: bool,
-    /// Whether a shell may read as code what the model gives.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub allow_generated: bool,
-    /// How often it may be called in one step; more often is told to the model as an error.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_calls: Option<u32>,
-}
-
-/// Whether a model calls tools.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ToolChoice {
-    /// As it thinks.
-    Auto,
-    /// It calls none.
-    None,
-    /// It calls at least one.
-    Required,
-    /// It calls this one.
-    #[serde(untagged)]
-    Tool {
-        /// Its name.
-        name: String,
-    },
-}
 
 impl From<ToolChoice> for dad_models::ToolChoice {
     fn from(choice: ToolChoice) -> Self {

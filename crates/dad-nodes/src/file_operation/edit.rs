@@ -9,6 +9,7 @@ use similar::TextDiff;
 use super::FileEdit;
 use super::indentation::{self, line_places};
 use super::nearest::not_found;
+use super::result::Refused;
 
 /// The longest difference that is shown, in bytes.
 const LONGEST_DIFF: usize = 256 * 1024;
@@ -21,9 +22,6 @@ const MOST_PLACES: usize = 20;
 
 /// The mark at the beginning of a file that says in which form of Unicode it is. It is no part of the text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
-
-/// Code and message of an edit that cannot be made.
-pub(super) type Refused = (&'static str, String);
 
 /// Makes replacements one after the other.
 pub(crate) fn apply_edits(

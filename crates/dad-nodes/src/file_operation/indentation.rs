@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use super::edit::Refused;
 use super::nearest::not_found;
+use super::result::Refused;
 
 /// The lines of a file from which its unit of indentation is taken.
 const LINES_LOOKED_AT: usize = 5_000;

@@ -29,7 +29,7 @@ async fn wait_for(dir: &Dir, cx: &NodeContext) -> Result<FileLock, NodeError> {
     let since = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
-        if let Some(lock) = dir.lock_itself()? {
+        if let Some(lock) = dir.lock_directory()? {
             return Ok(lock);
         }
         let shown = dir.path().display();

@@ -6,7 +6,10 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use serde_json::{Value, json};
 
 use super::place::{DEEPEST_PATH, Place, is_git_data, missing};
-use super::tree::{Planning, State, Tree, done, not_found};
+use super::planned::Planning;
+use super::result::{done, not_found};
+use super::state::State;
+use super::tree::Tree;
 use super::{FileOperation, FileOperationType, SearchConfig};
 
 /// What a search returns at most.

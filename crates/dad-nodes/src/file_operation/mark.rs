@@ -11,7 +11,7 @@ use dad_runner::NodeError;
 use serde::{Deserialize, Serialize};
 
 use super::place::{Place, Roots};
-use super::tree::State;
+use super::state::State;
 
 /// What stands at a place, without its content.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -10,7 +10,11 @@ mod nearest;
 mod obeyed;
 mod place;
 mod plan;
+mod planned;
 mod protected;
+mod result;
+mod settings;
+mod state;
 mod tree;
 mod undo;
 mod vouched;
@@ -27,245 +31,18 @@ use dad_run::RunHandle;
 use dad_runner::{
     BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, Preview, Stop, look,
 };
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::git;
-use crate::serde_forms::ObjectTemplate;
-use crate::settings_node::settings_node;
 
+use result::{NOT_EXECUTABLE, PROTECTED, UNUSED_FIELD};
+pub use settings::{
+    FileEdit, FileOperation, FileOperationNode, FileOperationNodeInput, FileOperationNodeSettings,
+    FileOperationType, OnFailure, SearchConfig,
+};
 pub use undo::{Undo, UndoAction, UndoChange, UndoError, UndoStep};
 use vouched::Vouched;
-
-/// The fact of a preview that names the files which tools obey.
-const PROTECTED: &str = "protected";
-
-/// Code and message of an operation that asks for an executable file in another way than there is.
-const UNUSED_FIELD: &str = "unused_field";
-const NOT_EXECUTABLE: &str =
-    "`executable` is a field of `set_executable`; add such an operation behind this one";
-
-settings_node!(
-    /// Changing files.
-    FileOperationNode,
-    FileOperationNodeSettings,
-    FILE_OPERATION
-);
-
-/// What is changed, and where.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FileOperationNodeSettings {
-    /// Paths of operations are relative to it and never lead out of it; `.` in the run directory by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base_directory: Option<String>,
-    /// Whether paths must be relative to the base directory. Else a path may also be absolute, if it lies in the base
-    /// directory or in one of `allowed_directories`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub use_relative_paths: Option<bool>,
-    /// Further directories that absolute paths may lie in. None of them is left, just as the base directory.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub allowed_directories: Vec<String>,
-    /// What is done, in order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub operations: Vec<FileOperation>,
-    /// A template whose value is the list of operations.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub operations_template: Option<ObjectTemplate>,
-    /// Whether nothing is looked at behind an operation that failed; false by default, so that all failures are told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fail_fast: Option<bool>,
-    /// What becomes of the other operations if one fails; `rollback` by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on_failure: Option<OnFailure>,
-    /// Whether a text to replace is also found where only its indentation differs, which then is kept; false by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub preserve_indentation: Option<bool>,
-    /// Whether each result holds the difference; true by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub return_diff_format: Option<bool>,
-    /// Whether the changed files are put into the git index.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stage: Option<bool>,
-    /// Whether the changed files, and nothing else, are committed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commit: Option<bool>,
-    /// The message of the commit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commit_message: Option<String>,
-    /// Whether a commit executes the hooks of the repository, if they are what they were before the step; false by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub git_hooks: Option<bool>,
-}
-
-impl FileOperationNodeSettings {
-    /// # Errors
-    /// If it is empty.
-    fn message_of_commit(&self) -> Result<&str, NodeError> {
-        match self.commit_message.as_deref() {
-            None => Ok("Change files"),
-            Some(message) if message.trim().is_empty() => {
-                let message = "`commit_message` is empty; nothing was changed";
-                Err(NodeError::new("commit_message", message)
-                    .with_hint("leave it out for `Change files`")
-                    .permanent())
-            }
-            Some(message) => Ok(message),
-        }
-    }
-
-    fn uses_git(&self) -> bool {
-        self.commit.unwrap_or(false) || self.stage.unwrap_or(false)
-    }
-}
-
-/// What becomes of operations if another one fails. The step fails either way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OnFailure {
-    /// None of them is made.
-    #[default]
-    Rollback,
-    /// Those that can be made are.
-    Keep,
-}
-
-/// One change, or one look. Fields a model fills with null count as left out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FileOperation {
-    /// What is done.
-    #[serde(rename = "type")]
-    pub operation_type: FileOperationType,
-    /// The file or directory, relative to the base directory. Looks without one are at the base directory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    /// The content of a file to create.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content: Option<String>,
-    /// The replacements in a file to edit, made one after the other.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub edits: Option<Vec<FileEdit>>,
-    /// Whether the change is only shown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dry_run: Option<bool>,
-    /// What is moved.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
-    /// Where it is moved to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub destination: Option<String>,
-    /// Several files or directories in place of `path`, each with a result of its own; not for files that are created or
-    /// edited.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub paths: Option<Vec<String>>,
-    /// Whether it is no failure if what is to be removed or moved is not there; false by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub missing_ok: Option<bool>,
-    /// Of `set_executable`, whether the file may be executed; true by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub executable: Option<bool>,
-    /// What is searched for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub search_config: Option<SearchConfig>,
-}
-
-/// What is searched for.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SearchConfig {
-    /// With wildcards or `/`, a pattern as in `.gitignore`; else a part of the name, in any case.
-    pub pattern: String,
-    /// Patterns as in `.gitignore` of what is left out, with everything below it.
-    #[serde(
-        default,
-        deserialize_with = "null_is_empty",
-        skip_serializing_if = "Vec::is_empty"
-    )]
-    #[schemars(with = "Option<Vec<String>>")]
-    pub exclude_patterns: Vec<String>,
-}
-
-fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// What an operation does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FileOperationType {
-    /// Gives a file its content. One that exists is replaced, and keeps what it has beside its content.
-    #[default]
-    CreateFile,
-    /// Replaces texts in a file.
-    EditFile,
-    /// Allows or forbids to execute a file, to those who may read it.
-    SetExecutable,
-    /// Removes a file, or a symbolic link.
-    DeleteFile,
-    /// Makes a directory and those above it.
-    CreateDirectory,
-    /// Removes a directory with everything in it.
-    DeleteDirectory,
-    /// Moves a file, a symbolic link, or a directory with everything in it.
-    MoveFile,
-    /// Lists a directory.
-    ListDirectory,
-    /// Finds files and directories by their names.
-    SearchFiles,
-    /// Says what stands under a path.
-    GetFileInfo,
-    /// Says which directories operations may work in.
-    ListAllowedDirectories,
-}
-
-impl FileOperationType {
-    /// The fields that an operation needs, of several one.
-    const fn needs(self) -> &'static [&'static [&'static str]] {
-        match self {
-            Self::CreateFile => &[&["path"], &["content"]],
-            Self::EditFile => &[&["path"], &["edits"]],
-            Self::DeleteFile
-            | Self::SetExecutable
-            | Self::CreateDirectory
-            | Self::DeleteDirectory
-            | Self::GetFileInfo => &[&["path", "paths"]],
-            Self::MoveFile => &[&["source"], &["destination"]],
-            Self::SearchFiles => &[&["search_config"]],
-            Self::ListDirectory | Self::ListAllowedDirectories => &[],
-        }
-    }
-
-    const fn is_look(self) -> bool {
-        matches!(
-            self,
-            Self::ListDirectory | Self::SearchFiles | Self::GetFileInfo | Self::ListAllowedDirectories
-        )
-    }
-}
-
-/// One replacement.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FileEdit {
-    /// A text that stands in the file exactly once, with everything that is blank.
-    pub old_text: String,
-    /// What stands there afterwards.
-    pub new_text: String,
-}
-
-/// What can be given to file operations from outside.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FileOperationNodeInput {
-    /// Other operations.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub operations: Option<Vec<FileOperation>>,
-    /// A merge patch over the rendered settings.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub settings_override: Option<Value>,
-}
 
 /// Executes `file_operation`.
 #[derive(Debug, Default)]
@@ -397,7 +174,7 @@ impl BoundStep for Operations {
         let work = Work {
             _locks: locks,
             step: cx.dir()?.clone(),
-            left: cx.run().left_behind(cx.path())?,
+            left: cx.run().uncommitted_attempts(cx.path())?,
             name: format!("{}\n{}", cx.run().identity().run_id, cx.path()),
             durability: cx.run().durability(),
             redactor: cx.redactor(),
@@ -669,7 +446,7 @@ impl Work {
             let mut tree = tree.agreed(Some(self.request.agreed.clone()));
             let planned = tree.plan(&self.request.operations, self.request.rules);
             for (_, state) in tree.changes().values() {
-                if let tree::State::File(content) = state {
+                if let state::State::File(content) = state {
                     change.images.add(content);
                 }
             }
@@ -710,7 +487,7 @@ impl Work {
         Err(error)
     }
 
-    fn failure(&self, planned: &tree::Planned) -> Option<NodeError> {
+    fn failure(&self, planned: &planned::Planned) -> Option<NodeError> {
         let mut failure = planned.failure.clone()?;
         if planned.failures > 1 {
             let more = format!("; and {} more failed", planned.failures - 1);
@@ -725,8 +502,8 @@ impl Work {
         Some(failure)
     }
 
-    fn with_none_made(&self, failure: NodeError, planned: &tree::Planned) -> NodeError {
-        let result = |planning: &tree::Planning| {
+    fn with_none_made(&self, failure: NodeError, planned: &planned::Planned) -> NodeError {
+        let result = |planning: &planned::Planning| {
             let mut result = planning.result.clone();
             if result["success"] == true && !planning.touched.is_empty() {
                 result["success"] = false.into();

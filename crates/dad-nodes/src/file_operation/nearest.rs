@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use icu_normalizer::ComposingNormalizerBorrowed;
 use similar::TextDiff;
 
-use super::edit::Refused;
+use super::result::Refused;
 
 /// The lines that are looked through for the place that was perhaps meant.
 const LINES_LOOKED_AT: usize = 5_000;

@@ -364,8 +364,11 @@ impl Roots {
     ) -> Result<(), NodeError> {
         let parent = self.existing_parent(place)?;
         match is_private {
-            true => parent.clone().shared_with(Share::User).make_dir(place.name())?,
-            false => parent.make_dir(place.name())?,
+            true => parent
+                .clone()
+                .shared_with(Share::User)
+                .create_dir_only(place.name())?,
+            false => parent.create_dir_only(place.name())?,
         }
         sync(&parent, place, durability)
     }

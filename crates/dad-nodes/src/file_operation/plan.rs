@@ -14,7 +14,9 @@ use serde_json::Value;
 
 use super::mark::{Found, Kept, Mark, look_at};
 use super::place::{Place, Roots};
-use super::tree::{Content, Planned, State, Tree};
+use super::planned::Planned;
+use super::state::{Content, State};
+use super::tree::Tree;
 
 /// The version of the format of `file_changes/plan.json`.
 const FORMAT: u32 = 2;
@@ -165,7 +167,7 @@ impl Change {
             });
         }
         order(&mut targets, step);
-        let result = |planning: &super::tree::Planning| {
+        let result = |planning: &super::planned::Planning| {
             let mut result = planning.result.clone();
             redactor.redact_json(&mut result);
             PlannedResult {
@@ -533,7 +535,7 @@ impl Change {
                 })?;
                 let attributes = kept.attributes();
                 let name = place.name();
-                return Ok(parent.replace_through(name, temporary, &bytes, &attributes, durability)?);
+                return Ok(parent.replace_via_temporary(name, temporary, &bytes, &attributes, durability)?);
             }
             (Mark::Absent, Mark::Directory { .. }) => roots.remove_directory(place, durability)?,
             (Mark::Absent, _) => roots.remove_file(place, durability)?,

@@ -6,7 +6,7 @@
 //! person agreed to just that.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use dad_definition::PathGlobs;
 use dad_events::RunIdentity;
@@ -14,6 +14,7 @@ use dad_run::RunHandle;
 use dad_run::layout::{
     CATALOG_LOCK, DOT_RUN, DOT_TRACE, GLOBAL_DATA, JOURNAL, RUN_SUMMARY, STATIC_INPUTS, TRASH,
 };
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::obeyed::why_obeyed;
@@ -69,7 +70,7 @@ pub(crate) struct ProtectedOfRuns(Mutex<Vec<(Weak<RunIdentity>, Arc<Protected>)>
 
 impl ProtectedOfRuns {
     pub(crate) fn of(&self, run: &RunHandle) -> Arc<Protected> {
-        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut runs = self.0.lock();
         // A run that is continued later has another identity, even if it is the same run.
         runs.retain(|(run, _)| run.strong_count() > 0);
         let identity = Arc::downgrade(run.identity());

@@ -2,115 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use dad_core::Digest;
 use dad_fs::{Attributes, EntryKind};
 use dad_runner::NodeError;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::edit::{apply_edits, diff};
 use super::place::{DEEPEST_PATH, Place, Roots, is_git_data, missing};
+use super::planned::{Planned, Planning};
 use super::protected::Obeyed;
-use super::{FileOperation, FileOperationType, NOT_EXECUTABLE, UNUSED_FIELD, look};
+use super::result::{NOT_EXECUTABLE, UNUSED_FIELD, done, not_found};
+use super::state::{Content, State};
+use super::{FileOperation, FileOperationType, look};
 
 /// The contents of all files of a change together, in bytes.
 const MOST_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The entries of a directory that is removed or moved.
 const MOST_ENTRIES: usize = 10_000;
-
-/// What stands at a place.
-#[derive(Clone, Debug)]
-pub(crate) enum State {
-    Absent,
-    Directory(Arc<Attributes>),
-    File(Arc<Content>),
-    /// A symbolic link, with its text. It is removed and moved as itself and never followed.
-    Link(Arc<str>),
-}
-
-#[derive(Debug)]
-pub(crate) struct Content {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) attributes: Attributes,
-    digest: OnceLock<Digest>,
-}
-
-impl Content {
-    pub(crate) fn new(bytes: Vec<u8>, attributes: Attributes) -> Self {
-        Self {
-            bytes,
-            attributes,
-            digest: OnceLock::new(),
-        }
-    }
-
-    /// Of the bytes. Results, plans and images ask for it, and it is computed once.
-    pub(crate) fn digest(&self) -> Digest {
-        *self.digest.get_or_init(|| Digest::of(&self.bytes))
-    }
-
-    const fn permissions(&self) -> (Option<u32>, bool) {
-        (self.attributes.mode, self.attributes.executable)
-    }
-}
-
-impl State {
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Absent, Self::Absent) => true,
-            // One that is made anew has the usual bits, whichever those are.
-            (Self::Directory(a), Self::Directory(b)) => match (a.mode, b.mode) {
-                (Some(a), Some(b)) => a == b,
-                _ => true,
-            },
-            (Self::File(a), Self::File(b)) => {
-                Arc::ptr_eq(a, b) || (a.bytes == b.bytes && a.permissions() == b.permissions())
-            }
-            (Self::Link(a), Self::Link(b)) => a == b,
-            _ => false,
-        }
-    }
-
-    /// What stands there, for comparing: null, `directory`, the text of a link, or the digest of a file.
-    pub(crate) fn fact(&self) -> Value {
-        match self {
-            Self::Absent => Value::Null,
-            Self::Directory(_) => "directory".into(),
-            Self::Link(text) => format!("link to {text}").into(),
-            Self::File(content) => {
-                let executable = if content.attributes.is_executable() {
-                    " executable"
-                } else {
-                    ""
-                };
-                format!("{}{executable}", content.digest()).into()
-            }
-        }
-    }
-
-    const fn kind(&self) -> Option<EntryKind> {
-        match self {
-            Self::Absent => None,
-            Self::Directory(_) => Some(EntryKind::Dir),
-            Self::File(_) => Some(EntryKind::File),
-            Self::Link(_) => Some(EntryKind::Symlink),
-        }
-    }
-
-    fn bytes(&self) -> Option<&[u8]> {
-        match self {
-            Self::File(content) => Some(&content.bytes),
-            Self::Absent | Self::Directory(_) | Self::Link(_) => None,
-        }
-    }
-
-    /// One that is new, with the attributes that the system gives.
-    fn new_directory() -> Self {
-        Self::Directory(Arc::default())
-    }
-}
 
 /// How operations are planned.
 #[derive(Clone, Copy, Debug)]
@@ -123,35 +33,6 @@ pub(crate) struct Rules {
     pub(crate) fail_fast: bool,
     /// Whether what can be done is done where something fails.
     pub(crate) keep: bool,
-}
-
-/// What the operations come to.
-#[derive(Debug, Default)]
-pub(crate) struct Planned {
-    pub(crate) results: Vec<Planning>,
-    /// Why the first that failed did, and how many did.
-    pub(crate) failure: Option<NodeError>,
-    pub(crate) failures: usize,
-}
-
-/// The result of one operation.
-#[derive(Debug)]
-pub(crate) struct Planning {
-    pub(crate) result: Value,
-    /// What it changes.
-    pub(crate) touched: Vec<Place>,
-    /// The places that it names, of one that may change something.
-    named: Vec<Place>,
-}
-
-impl Planning {
-    pub(crate) fn of(result: Value) -> Self {
-        Self {
-            result,
-            touched: Vec::new(),
-            named: Vec::new(),
-        }
-    }
 }
 
 /// What stood at each place before, and what is to stand there.
@@ -837,22 +718,6 @@ impl<'a> Tree<'a> {
     }
 }
 
-impl Planned {
-    fn fail(&mut self, error: &NodeError, number: usize, operation: &FileOperation) {
-        let kind = type_name(operation.operation_type);
-        let shown = operation.path.as_deref().or(operation.source.as_deref());
-        let mut result = json!({ "type": kind, "path": shown, "success": false });
-        result["error"] = error.info.message.clone().into();
-        self.results.push(Planning::of(result));
-        self.failures += 1;
-        if self.failure.is_none() {
-            let mut error = error.clone();
-            error.info.message = format!("operation {number} ({kind}): {}", error.info.message);
-            self.failure = Some(error.permanent());
-        }
-    }
-}
-
 /// The paths that an operation is made for, one after the other.
 fn paths_of(operation: &FileOperation) -> Vec<Result<Option<String>, NodeError>> {
     let several = operation.paths.as_deref().filter(|paths| !paths.is_empty());
@@ -882,17 +747,4 @@ fn protected(shown: &str, obeyed: &Obeyed) -> NodeError {
          approves it (`requires_approval: true`)"
     );
     NodeError::new("protected_file", message)
-}
-
-pub(crate) fn done(operation: &FileOperation, shown: &str) -> Value {
-    json!({ "type": operation.operation_type, "path": shown, "success": true })
-}
-
-pub(crate) fn not_found(shown: &str) -> NodeError {
-    NodeError::new("not_found", format!("`{shown}` does not exist"))
-}
-
-pub(crate) fn type_name(operation: FileOperationType) -> String {
-    let name = serde_json::to_value(operation).unwrap_or_default();
-    name.as_str().unwrap_or_default().to_owned()
 }

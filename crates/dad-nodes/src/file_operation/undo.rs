@@ -339,7 +339,7 @@ fn holds_others(
 /// Locks the directories as steps do, without waiting.
 fn lock(roots: &Roots) -> Result<Vec<FileLock>, NodeError> {
     let lock = |dir: &Dir| {
-        dir.lock_itself()?.ok_or_else(|| {
+        dir.lock_directory()?.ok_or_else(|| {
             let message = format!("a step is changing files in `{}`", dir.path().display());
             NodeError::new("base_directory_busy", message)
         })

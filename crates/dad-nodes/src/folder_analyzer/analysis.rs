@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 
 use super::content::{Contents, metadata};
 use super::drawing::Drawing;
-use super::operation::Ignored;
+use super::ignored::Ignored;
 use super::patterns::Why;
 use super::place::Ground;
+use super::settings::{FolderAnalysisOperation, MAX_ERRORS};
 use super::walk::{MAX_LEVELS, Spot, Visit};
-use super::{FolderAnalysisOperation, MAX_ERRORS};
 
 /// Deepest level of an analysis: readers of JSON stop at a depth of 128, and each level takes two.
 pub(super) const MAX_NESTING: usize = 50;

@@ -342,7 +342,7 @@ impl<'a> Contents<'a> {
         };
         let language = Language::of(name);
         let (field, text, most) = match (made, self.mode) {
-            (_, ContentReadMode::Preview) => (super::PREVIEW, first_lines(text), PREVIEW),
+            (_, ContentReadMode::Preview) => (super::settings::PREVIEW, first_lines(text), PREVIEW),
             (Made::Generated(_), _) => {
                 let beginning = first_lines(text.clone());
                 is_whole &= beginning.len() == text.len();

@@ -9,14 +9,13 @@ use serde_json::{Map, Value, json};
 use super::analysis::{Analysis, Tally};
 use super::content::Contents;
 use super::drawing::Drawing;
+use super::ignored::Ignored;
 use super::patterns::Why;
 use super::place::{Ground, Place, text_of};
+use super::settings::{ContentReadMode, FolderAnalysisOperation, FolderOperationType, MAX_ERRORS};
+use super::walk::visit;
 use super::walk::{MAX_LEVELS, Spot, Visit};
-use super::{ContentReadMode, FolderAnalysisOperation, FolderOperationType, MAX_ERRORS, visit};
 use crate::tokens::estimated;
-
-/// How many entries that are left out one operation lists.
-const MAX_IGNORED: usize = 1000;
 
 /// What an operation comes to.
 pub(super) struct Looked {
@@ -38,43 +37,6 @@ struct Found {
     ignored: Option<Ignored>,
     errors: Vec<String>,
     tally: Tally,
-}
-
-/// What is left out, as far as the result says it.
-#[derive(Default)]
-pub(super) struct Ignored {
-    told: Vec<Value>,
-    count: usize,
-}
-
-impl Ignored {
-    /// A list, if the operation asks for one.
-    pub(super) fn wanted(operation: &FolderAnalysisOperation) -> Option<Self> {
-        operation.why_ignored.unwrap_or(false).then(Self::default)
-    }
-
-    pub(super) fn add(&mut self, ground: &Ground, path: &Path, with_root: bool, why: &Why) {
-        self.count += 1;
-        if self.told.len() < MAX_IGNORED {
-            let mut told = Map::new();
-            told.insert("path".into(), ground.shown(path, with_root).0.into());
-            told.extend(why.told(ground));
-            self.told.push(told.into());
-        }
-    }
-
-    fn extend(&mut self, other: Self) {
-        self.count += other.count;
-        self.told.extend(other.told);
-        self.told.truncate(MAX_IGNORED);
-    }
-
-    fn fill(self, result: &mut Value) {
-        if self.count > self.told.len() {
-            result["ignored_count"] = self.count.into();
-        }
-        result["why_ignored"] = self.told.into();
-    }
 }
 
 impl Looked {

@@ -203,3 +203,9 @@ pub struct FolderAnalyzerNodeInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings_override: Option<Value>,
 }
+
+/// Most errors of one operation that are told one by one.
+pub(super) const MAX_ERRORS: usize = 100;
+
+/// Where those stand of which only the beginning was read.
+pub(super) const PREVIEW: &str = "content_preview";

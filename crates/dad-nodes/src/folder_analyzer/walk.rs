@@ -7,7 +7,9 @@ use dad_fs::{Dir, EntryKind};
 use dad_runner::{NodeError, Stop};
 
 use super::patterns::Why;
+use super::place::{Ground, Place};
 use super::rules::{Fate, Rules};
+use super::settings::FolderAnalysisOperation;
 
 /// Deepest level that is looked into, whatever is asked for: every level keeps a directory open.
 pub(super) const MAX_LEVELS: usize = 200;
@@ -144,4 +146,20 @@ impl Walk<'_> {
         self.visit.leave(depth);
         Ok(())
     }
+}
+
+/// Walks a place, if it is a directory.
+pub(super) fn visit(
+    ground: &Ground,
+    place: &Place<'_>,
+    operation: &FolderAnalysisOperation,
+    levels: usize,
+    stop: &Stop,
+    visitor: &mut dyn Visit,
+) -> Result<(), NodeError> {
+    if let Some(dir) = place.dir()? {
+        let rules = Rules::new(ground, &place.path, operation, stop)?;
+        walk(&dir, &place.path, rules, levels, stop, visitor)?;
+    }
+    Ok(())
 }

@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::LONGEST_PAUSE;
+use super::settings::LONGEST_PAUSE;
 use crate::http::{HttpNodeSettings, HttpOutput};
 use crate::json_text::json_of;
 

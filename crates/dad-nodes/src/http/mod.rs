@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 
 use crate::http::address::{Address, Piece};
 use crate::secret_text;
+use settings::problem;
 
 pub use answer::{HttpFile, HttpNodeOutcome};
 pub use settings::{HttpMethod, HttpNode, HttpNodeSettings, HttpOutput};
@@ -35,9 +36,6 @@ const DEFAULT_TIMEOUT: f64 = 60.0;
 /// How many bytes of an answer are read by default, and at most: it is kept in a memo, and held in memory.
 const DEFAULT_MAX_BYTES: u64 = 10 << 20;
 const MOST_BYTES: u64 = 64 << 20;
-
-/// The longest that a step waits for a server that limits its rate.
-const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
 /// Settings in whose texts a secret may be named.
 const WITH_SECRETS: &[&str] = &["url", "query", "headers", "body"];
@@ -112,15 +110,6 @@ impl Node for HttpExecutor {
 /// The secrets that recorded settings name.
 pub(crate) fn named_secrets(settings: &Value) -> Vec<String> {
     sealed::named(settings, WITH_SECRETS)
-}
-
-fn problem(place: impl Into<String>, code: &'static str, message: impl Into<String>) -> SettingsProblem {
-    SettingsProblem {
-        place: place.into(),
-        code,
-        message: message.into(),
-        hint: None,
-    }
 }
 
 /// What only the definition decides is written there, and no value.
@@ -319,7 +308,7 @@ impl HttpStep {
                 ..CallContext::new(cx.path().clone())
             };
             let answered = recorded.answer(request, &call);
-            return answered.map_err(|error| crate::ai_model::node_error(&error));
+            return answered.map_err(|error| crate::model_error::node_error(&error));
         }
         if cx.run().settings().is_offline() {
             return Err(offline());

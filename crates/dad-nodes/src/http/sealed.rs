@@ -8,7 +8,7 @@ use dad_runner::{NodeContext, NodeError};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::problem;
+use super::settings::problem;
 use crate::http::HttpNodeSettings;
 use crate::secret_text::{self, SecretPiece};
 

@@ -1,4 +1,7 @@
 use indexmap::IndexMap;
+use std::time::Duration;
+
+use dad_definition::SettingsProblem;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -171,5 +174,21 @@ impl HttpNodeSettings {
             headers,
             body,
         }
+    }
+}
+
+/// The longest that a step waits for a server that limits its rate.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_mins(10);
+
+pub(super) fn problem(
+    place: impl Into<String>,
+    code: &'static str,
+    message: impl Into<String>,
+) -> SettingsProblem {
+    SettingsProblem {
+        place: place.into(),
+        code,
+        message: message.into(),
+        hint: None,
     }
 }

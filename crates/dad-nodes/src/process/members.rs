@@ -6,8 +6,8 @@ use std::str::FromStr;
 use dad_run::TOKEN_VARIABLE;
 use serde::Serialize;
 
-use super::GATE_VARIABLE;
-use crate::command::quoted;
+use super::spawn::GATE_VARIABLE;
+use crate::shell::quoted;
 
 /// How many processes a result names, and how many characters of each: a program may start very many.
 pub(super) const MOST_SHOWN: usize = 20;

@@ -21,7 +21,7 @@ mod unix {
     use tokio::process::Command;
 
     use super::{SIZE, io};
-    use crate::process::Spawned;
+    use crate::process::spawn::Spawned;
 
     /// How long a program waits for it at most.
     const BETWEEN_ANSWERS: Duration = Duration::from_secs(1);

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use dad_runner::NodeError;
 
+use super::around::{real, text};
 use super::mounts::Mounts;
-use super::{SandboxBounds, real};
+use super::settings::SandboxBounds;
 use crate::process::passed;
 
 /// The longest that a sandbox may take to execute nothing.
@@ -149,13 +150,4 @@ fn unavailable(reason: &str, remedy: &str) -> NodeError {
     )
     .with_hint(remedy)
     .permanent()
-}
-
-/// A path as an argument.
-pub(super) fn text(path: &Path) -> Result<String, NodeError> {
-    let text = path.to_str().map(str::to_owned);
-    text.ok_or_else(|| {
-        let message = format!("`{}` is not UTF-8, and no sandbox can name it", path.display());
-        NodeError::new("sandbox", message).permanent()
-    })
 }

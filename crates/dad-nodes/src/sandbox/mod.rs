@@ -1,97 +1,23 @@
 //! Commands that see only what they are to see, by bubblewrap.
 
+mod around;
 mod bubblewrap;
 mod mounts;
+mod settings;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use dad_run::RunHandle;
-use dad_run::layout::{DOT_RUN, DOT_TRACE};
 use dad_runner::{NodeContext, NodeError, RunSetup};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+pub(crate) use around::Around;
 pub(crate) use bubblewrap::{Prefix, is_its_own_failure};
 use mounts::Mounts;
-
-/// What a command sees and may change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Sandbox {
-    /// Whether it executes in a sandbox, without network.
-    Switch(bool),
-    /// What it sees and may change beside the usual.
-    Bounds(SandboxBounds),
-}
-
-/// What a command in a sandbox sees and may change beside its working directory.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SandboxBounds {
-    /// Whether it uses the network of this machine, which includes the servers on it; false by default.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub network: bool,
-    /// Files and directories that it may change, beside its working directory. Relative ones are taken from that, `~/` from
-    /// the home directory.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub write: Vec<String>,
-    /// Files and directories that it may read, beside the system's.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub read: Vec<String>,
-    /// What it sees of the home directory; nothing by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub home: Option<SandboxHome>,
-}
-
-/// What a command in a sandbox sees of the home directory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SandboxHome {
-    /// An empty one, which is gone with the command.
-    #[default]
-    None,
-    /// All of it but known places of credentials; it changes nothing there.
-    Read,
-}
-
-/// By hand, so that the error names the key that is wrong.
-impl<'de> Deserialize<'de> for Sandbox {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        match &value {
-            Value::Bool(on) => Ok(Self::Switch(*on)),
-            bounds => SandboxBounds::deserialize(bounds)
-                .map(Self::Bounds)
-                .map_err(serde::de::Error::custom),
-        }
-    }
-}
-
-impl Sandbox {
-    fn bounds(&self) -> Option<SandboxBounds> {
-        match self {
-            Self::Switch(on) => on.then(SandboxBounds::default),
-            Self::Bounds(bounds) => Some(bounds.clone()),
-        }
-    }
-}
-
-/// Which commands of a user's runs execute in a sandbox.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SandboxMode {
-    /// None, whatever definitions say.
-    Off,
-    /// Those that definitions say.
-    #[default]
-    Auto,
-    /// All.
-    Required,
-}
+pub use settings::{Sandbox, SandboxBounds, SandboxHome, SandboxMode};
 
 /// How a user wants commands to be executed. A resource of a run; without one, as definitions say.
 #[derive(Debug, Default)]
@@ -127,7 +53,7 @@ impl SandboxPolicy {
 
     /// Whether a sandbox can be made; each is tried once.
     fn check(&self, sandbox: Prefix) -> Result<(), NodeError> {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made.lock();
         if !made.contains(&sandbox) {
             sandbox.probe()?;
             made.insert(sandbox);
@@ -209,45 +135,6 @@ impl Confinement {
     }
 }
 
-/// The directories of a run and its project.
-pub(crate) struct Around {
-    run_dir: PathBuf,
-    root_id: String,
-    step_dir: PathBuf,
-    project: Option<PathBuf>,
-    run_roots: Vec<PathBuf>,
-    /// All of them as the run names them, and without links.
-    named: Vec<(PathBuf, PathBuf)>,
-}
-
-impl Around {
-    fn of(cx: &NodeContext) -> Result<Self, NodeError> {
-        let identity = cx.run().identity();
-        let variables = &cx.run().scope().run_variables;
-        let named = |name: &str| Some(PathBuf::from(variables.get(name)?.as_str()?));
-        let directory = |name: &str| named(name).map(|dir| real(&dir));
-        let all = ["project_root", "run_root", "effective_run_root"].into_iter();
-        let all = all.filter_map(named).chain([identity.run_dir.clone()]);
-        Ok(Self {
-            named: all.map(|dir| (dir.clone(), real(&dir))).collect(),
-            run_dir: real(&identity.run_dir),
-            root_id: identity.root_id.as_str().to_owned(),
-            step_dir: real(cx.dir()?.path()),
-            project: directory("project_root"),
-            run_roots: ["run_root", "effective_run_root"]
-                .into_iter()
-                .filter_map(directory)
-                .collect(),
-        })
-    }
-
-    /// What of the run directory nothing but the run itself changes.
-    fn records(&self) -> impl Iterator<Item = PathBuf> {
-        let names = [DOT_RUN, DOT_TRACE, &self.root_id];
-        names.map(|name| self.run_dir.join(name)).into_iter()
-    }
-}
-
 /// Refuses to start a run whose commands could not be executed as they are to be.
 pub(crate) fn check_start<'a>(
     wanted: impl Iterator<Item = Option<&'a Sandbox>>,
@@ -266,10 +153,6 @@ pub(crate) fn check_start<'a>(
         }
     }
     Ok(())
-}
-
-fn real(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use dad_run::layout::{
 };
 use dad_runner::NodeError;
 
-use super::bubblewrap::text;
-use super::{Around, SandboxBounds, SandboxHome, real};
+use super::around::text;
+use super::around::{Around, real};
+use super::settings::{SandboxBounds, SandboxHome};
 use crate::process::passed;
 
 /// The system's own directories, beside `/lib32` and the like.

@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use tree_sitter::{Node, Parser, Tree};
 
-use super::{Quoting, Refusal, expansion, programs, variable};
+use super::programs;
+use super::quoting::{Quoting, Refusal, expansion, variable};
 
 /// Everything that is around a placeholder and leaves it one word, or the words of one command.
 const TRANSPARENT: &[&str] = &[

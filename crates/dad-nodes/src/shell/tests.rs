@@ -1,5 +1,6 @@
 //! What the compiler makes of scripts, and what shells make of that.
 
+use super::quoting::expansion;
 use super::*;
 
 /// The text that the shell reads, or why the command is refused.

@@ -421,7 +421,7 @@ async fn steps_that_change_one_directory_wait_for_each_other() {
     let (project, tree) = (tempfile::tempdir().unwrap(), tree());
     let lock = dad_fs::Dir::open(tree.path())
         .unwrap()
-        .lock_itself()
+        .lock_directory()
         .unwrap()
         .unwrap();
     let began = std::time::Instant::now();

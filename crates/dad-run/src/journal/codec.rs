@@ -11,9 +11,10 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::record::{ArtifactList, Record, RecordBody, StoredRef};
-use crate::decide::Reason;
 use crate::error::RunError;
+use crate::journal::reason::Reason;
+use crate::journal::record::{Record, RecordBody};
+use crate::journal::stored::{ArtifactList, StoredRef};
 use crate::layout::JOURNAL;
 
 /// Writes a record as a line, without its line feed.

@@ -12,11 +12,21 @@
 
 pub(crate) mod chain;
 pub(crate) mod codec;
-pub(crate) mod file;
+pub(crate) mod loops;
+pub(crate) mod place;
+pub(crate) mod reader;
+pub(crate) mod reason;
 pub(crate) mod record;
+pub(crate) mod session;
+pub(crate) mod settings;
+pub(crate) mod settled;
 pub(crate) mod state;
+pub(crate) mod step_committed;
+pub(crate) mod stored;
+pub(crate) mod subject;
 pub(crate) mod text;
 pub(crate) mod values;
+pub(crate) mod writer;
 
 #[cfg(test)]
 mod tests;

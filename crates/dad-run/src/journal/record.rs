@@ -1,18 +1,22 @@
+//! The records of a journal: its format. New fields are optional, and existing ones stay.
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use dad_core::{
-    ArtifactRef, ComponentKind, Digest, ElementId, Fingerprint, HierarchyPath, RunId, RunStatus,
-    StatusCounts, StepStatus, Timestamp, Usage,
+    ComponentKind, Digest, ElementId, HierarchyPath, RunId, RunStatus, StepStatus, Timestamp, Usage,
 };
 use dad_events::{Origin, QuestionKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::text::{RecordSource, RecordText, RecordedError};
-use crate::decide::Reason;
-use crate::settings::RunSettings;
-use crate::subject::{AnsweredBy, AskedAgain, PartName};
+use crate::journal::loops::LoopItems;
+use crate::journal::reason::Reason;
+use crate::journal::settings::RunSettings;
+use crate::journal::step_committed::{StepCommitted, Totals};
+use crate::journal::stored::{ArtifactList, StoredRef, StoredValue};
+use crate::journal::subject::{AnsweredBy, AskedAgain, PartName};
+use crate::journal::text::{RecordSource, RecordText, RecordedError};
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -407,124 +411,6 @@ pub struct SessionStart {
     pub overrides: Vec<String>,
 }
 
-/// What the steps of a component or run came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Totals {
-    /// How they ended.
-    pub counts: StatusCounts,
-    /// What the executed ones consumed.
-    pub usage: Usage,
-}
-
-impl StepCommitted {
-    /// Whether it left files. What was settled by hand did not.
-    #[must_use]
-    pub fn has_files(&self) -> bool {
-        !self.artifacts.is_empty()
-    }
-}
-
-impl Totals {
-    /// Adds the totals of a part.
-    pub fn add(&mut self, other: &Self) {
-        self.counts.add_all(&other.counts);
-        self.usage += other.usage;
-    }
-}
-
-/// A step ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StepCommitted {
-    /// The step.
-    pub path: HierarchyPath,
-    /// The attempt that ended it, from 1.
-    pub attempt: u32,
-    /// How it ended.
-    pub status: StepStatus,
-    /// All that decides what the step does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fingerprint: Option<Fingerprint>,
-    /// Its files; none for a skipped step.
-    #[serde(default, skip_serializing_if = "ArtifactList::is_empty")]
-    pub artifacts: ArtifactList,
-    /// The run its files were copied from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reused_from: Option<Origin>,
-    /// The run its files were taken from, with a change of the outcome.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub edited_from: Option<Origin>,
-    /// Why its result was taken.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
-    /// The steps whose results it used, as the definition names them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub reads: Vec<String>,
-    /// What it consumed, without the cost.
-    #[serde(default, skip_serializing_if = "Usage::is_zero")]
-    pub usage: Usage,
-    /// US dollars.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cost: Option<f64>,
-    /// Of the last attempt.
-    pub duration_ms: u64,
-    /// What it did, in one line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub summary: Option<RecordText<{ 2 * 1024 }>>,
-    /// Why it ended otherwise than well, shortened.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<RecordedError>,
-    /// Whether the run continues behind it although it failed.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub absorbed: bool,
-}
-
-impl StepCommitted {
-    /// Whether its result was taken from another run, changed or not.
-    #[must_use]
-    pub fn is_taken(&self) -> bool {
-        self.reused_from.is_some() || self.edited_from.is_some()
-    }
-
-    /// What the step consumed when it was executed, cost included.
-    #[must_use]
-    pub fn consumed(&self) -> Usage {
-        Usage {
-            cost: self.cost,
-            ..self.usage
-        }
-    }
-
-    /// What the step consumed in this run.
-    #[must_use]
-    pub fn full_usage(&self) -> Usage {
-        match self.is_taken() {
-            true => Usage::default(),
-            false => self.consumed(),
-        }
-    }
-
-    /// The step as a part of its component's totals.
-    #[must_use]
-    pub fn totals(&self) -> Totals {
-        let mut totals = Totals {
-            usage: self.full_usage(),
-            ..Totals::default()
-        };
-        totals.counts.add(self.status, self.is_taken());
-        totals
-    }
-}
-
-/// A field that is kept in the record, or by digest in `.run/values/` when it is large.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StoredValue {
-    /// The value itself.
-    Value(Value),
-    /// Where the value is.
-    Stored(StoredRef),
-}
-
 impl RecordBody {
     /// The text for people in `.run/values/` that the record names, if it names one.
     pub(crate) fn stored_text(&self) -> Option<StoredRef> {
@@ -567,82 +453,5 @@ impl RecordBody {
             StoredValue::Stored(stored) => Some(*stored),
             StoredValue::Value(_) => None,
         }
-    }
-}
-
-/// What a loop goes over.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LoopItems {
-    /// Numbers, kept by their bounds.
-    Range(RangeBounds),
-    /// A list.
-    #[serde(untagged)]
-    List(StoredValue),
-}
-
-/// The bounds of a range of whole numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RangeBounds {
-    /// The first number.
-    pub start: i64,
-    /// Where it ends; not itself a part of it.
-    pub stop: i64,
-    /// From one number to the next.
-    pub step: i64,
-}
-
-/// A value in `.run/values/<blake3>.json`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredRef {
-    /// Digest of the file.
-    pub blake3: Digest,
-    /// Its length in bytes.
-    pub len: u64,
-}
-
-impl StoredRef {
-    pub(crate) fn of(bytes: &[u8]) -> Self {
-        Self {
-            blake3: Digest::of(bytes),
-            len: bytes.len() as u64,
-        }
-    }
-
-    /// The name of the file.
-    pub(crate) fn file_name(&self) -> String {
-        format!("{}.json", self.blake3)
-    }
-
-    /// The name of the file if it holds a text for people.
-    pub(crate) fn text_file_name(&self) -> String {
-        format!("{}.txt", self.blake3)
-    }
-}
-
-/// The artifacts of a step, kept in the record or, when there are very many, in `.run/values/`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum ArtifactList {
-    /// The list itself.
-    Inline(Vec<ArtifactRef>),
-    /// Where the list is.
-    Stored {
-        /// The file that holds it.
-        stored: StoredRef,
-    },
-}
-
-impl Default for ArtifactList {
-    fn default() -> Self {
-        Self::Inline(Vec::new())
-    }
-}
-
-impl ArtifactList {
-    /// Whether there are no artifacts.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        matches!(self, Self::Inline(list) if list.is_empty())
     }
 }

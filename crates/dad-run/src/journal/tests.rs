@@ -1,28 +1,46 @@
 //! Damage of a journal that holds a record of each type, at every bit and in every order.
 
-use std::collections::BTreeMap;
-
-use dad_core::{
-    ComponentKind, Digest, ErrorInfo, Fingerprint, HierarchyPath, RunStatus, StepStatus, Timestamp, Usage,
-};
+use crate::journal::chain::Link;
+use crate::journal::codec::encode;
+use crate::journal::loops::LoopItems;
+use crate::journal::loops::RangeBounds;
+use crate::journal::reader::Checker;
+use crate::journal::reader::JournalEnd;
+use crate::journal::reader::LineError;
+use crate::journal::reader::Lines;
+use crate::journal::reader::Tail;
+use crate::journal::reader::read_lines;
+use crate::journal::reason::Reason;
+use crate::journal::record::ControlKind;
+use crate::journal::record::Driver;
+use crate::journal::record::Record;
+use crate::journal::record::RecordBody;
+use crate::journal::record::SessionStart;
+use crate::journal::settings::RunSettings;
+use crate::journal::state::RunState;
+use crate::journal::step_committed::StepCommitted;
+use crate::journal::step_committed::Totals;
+use crate::journal::stored::ArtifactList;
+use crate::journal::stored::StoredValue;
+use crate::journal::subject::AnsweredBy;
+use crate::journal::writer::JournalWriter;
+use crate::layout::JOURNAL;
+use crate::origin_key::OriginKey;
+use dad_core::ComponentKind;
+use dad_core::Digest;
+use dad_core::ErrorInfo;
+use dad_core::Fingerprint;
+use dad_core::HierarchyPath;
+use dad_core::RunStatus;
+use dad_core::StepStatus;
+use dad_core::Timestamp;
+use dad_core::Usage;
 use dad_events::QuestionKind;
 use dad_fs::Dir;
 use dad_tests::Draw;
-use serde_json::{Value, json};
-
-use super::chain::Link;
-use super::codec::encode;
-use super::file::{Checker, JournalEnd, JournalWriter, LineError, Lines, Tail, read_lines};
-use super::record::{
-    ArtifactList, ControlKind, Driver, LoopItems, RangeBounds, Record, RecordBody, SessionStart,
-    StepCommitted, StoredValue, Totals,
-};
-use super::state::RunState;
-use crate::decide::Reason;
-use crate::layout::JOURNAL;
-use crate::origin_key::OriginKey;
-use crate::settings::RunSettings;
-use crate::subject::AnsweredBy;
+use serde_json::Value;
+use serde_json::json;
+use std::collections::BTreeMap;
 
 fn path(text: &str) -> HierarchyPath {
     format!("all.{text}").parse().unwrap()
@@ -121,6 +139,13 @@ fn ended(at: &str, attempt: u32, status: StepStatus) -> RecordBody {
 
 /// Forty records, of each type at least one, as a run that fails, waits, is trusted and is repaired writes them.
 fn bodies() -> Vec<RecordBody> {
+    let mut bodies = first_session();
+    bodies.extend(later_sessions());
+    bodies
+}
+
+/// The records of the first session up to the end of a loop.
+fn first_session() -> Vec<RecordBody> {
     let iteration = |at: &str, number: u64| format!("each.iter_{number}.{at}");
     let mut bodies = vec![
         RecordBody::RunCreated {
@@ -192,6 +217,12 @@ fn bodies() -> Vec<RecordBody> {
             stop: number == 1,
         });
     }
+    bodies.push(left("each", StepStatus::Completed));
+    bodies
+}
+
+/// The records of a question, a repair, and the end.
+fn later_sessions() -> Vec<RecordBody> {
     let question = |id: &str| RecordBody::Question {
         id: id.to_owned(),
         path: path("asks"),
@@ -210,8 +241,7 @@ fn bodies() -> Vec<RecordBody> {
         open_questions: 0,
         output: None,
     };
-    bodies.extend([
-        left("each", StepStatus::Completed),
+    vec![
         question("approval_1"),
         left("", StepStatus::Waiting),
         sealed(RunStatus::Waiting),
@@ -260,8 +290,7 @@ fn bodies() -> Vec<RecordBody> {
         },
         left("", StepStatus::Failed),
         sealed(RunStatus::Failed),
-    ]);
-    bodies
+    ]
 }
 
 #[test]

@@ -1,9 +1,11 @@
+//! Writing and reading fields that are too long for a line of the journal.
+
 use dad_fs::{Dir, Durability};
 use serde_json::Value;
 
 use crate::error::RunError;
 use crate::files::{RunFiles, in_dot_run};
-use crate::journal::record::{ArtifactList, StoredRef, StoredValue};
+use crate::journal::stored::{ArtifactList, StoredRef, StoredValue};
 use crate::layout::VALUES;
 
 /// Fields above this length, in bytes of JSON, are kept outside the journal.

@@ -129,13 +129,13 @@ impl ActiveStep<'_> {
         stop: &CancellationToken,
     ) -> Waited {
         let is_nested = self.is_uncounted;
-        driver.waits(true);
+        driver.question_opened();
         self.is_uncounted = true;
         let away = Away::new(self.steps, &self.room, is_nested);
         let waited = self.wait_uncounted(driver, question, stop).await;
         let continues = !matches!(waited, Waited::Suspended(StepStatus::Waiting));
         if continues {
-            driver.waits(false);
+            driver.question_closed();
         }
         // A step that asked while it executes ends by itself, with or without an answer.
         if continues || is_nested {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dad_core::{HierarchyPath, PathSelector};
 use dad_definition::{Program, Selected};
 use dad_events::ReadRun;
-use dad_run::ResultReader;
+use dad_run::ResultStore;
 use serde_json::Value;
 
 use crate::render::scope::ResultCache;
@@ -13,7 +13,7 @@ use crate::render::scope::ResultCache;
 /// The results of a run, read by listeners and nodes. It holds nothing of the run's driver, so that an event that a listener
 /// keeps does not keep the run.
 pub(crate) struct NamedResults {
-    pub(crate) results: ResultReader,
+    pub(crate) results: ResultStore,
     pub(crate) cache: Arc<ResultCache>,
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dad_core::{ElementId, HierarchyPath, Segment, StepResult};
 use dad_definition::{References, Target, TargetSegment};
-use dad_run::{ResultReader, RunError, RunPreview, RunScope};
+use dad_run::{ResultStore, RunError, RunPreview, RunScope};
 use dad_template::{Scope, ScopeError, ToJsonError, Value};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Map, Value as Json};
@@ -26,7 +26,7 @@ pub(crate) trait Evidence: Send + Sync {
     fn read_result(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError>;
 }
 
-impl Evidence for ResultReader {
+impl Evidence for ResultStore {
     fn scope(&self) -> &RunScope {
         self.scope()
     }

@@ -4,15 +4,15 @@ use std::cmp::Ordering;
 
 use super::Builtin;
 use crate::call::Args;
-use crate::error::EvalError;
-use crate::eval::{Evaluator, Result};
+use crate::error::{EvalError, Result};
 use crate::int::{Int, MAX_DIGITS};
 use crate::lexer::clean_underscores;
-use crate::ops::{self, Number};
+use crate::machine::Machine;
+use crate::number::{self, Number};
 use crate::value::Value;
 
 pub(super) fn abs(value: &Value) -> Result<Value> {
-    match ops::number(value) {
+    match number::number(value) {
         Some(Number::Int(int)) => Ok(Value::Int(int.abs())),
         Some(Number::Float(float)) => Ok(Value::Float(float.abs())),
         None => Err(EvalError::type_(format!(
@@ -22,7 +22,7 @@ pub(super) fn abs(value: &Value) -> Result<Value> {
     }
 }
 
-pub(super) fn round(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
+pub(super) fn round(ev: &mut dyn Machine, args: Args) -> Result<Value> {
     let [number, digits] = args.bind("round", ["number", "ndigits"], 1)?;
     let (number, digits) = (
         number.unwrap_or_default(),
@@ -30,14 +30,14 @@ pub(super) fn round(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
     );
     let places = match &digits {
         Some(digits) => Some(
-            ops::integer(digits)
+            number::integer(digits)
                 .ok_or_else(|| EvalError::type_("`ndigits` must be an integer"))?
                 .as_i64()
                 .ok_or_else(|| EvalError::value("`ndigits` is too large"))?,
         ),
         None => None,
     };
-    match (ops::number(&number), places) {
+    match (number::number(&number), places) {
         (Some(Number::Int(int)), None) => Ok(Value::Int(int)),
         (Some(Number::Int(int)), Some(places)) if places >= 0 => Ok(Value::Int(int)),
         (Some(Number::Int(int)), Some(places)) => round_int(ev, &int, places.unsigned_abs()).map(Value::Int),
@@ -56,11 +56,11 @@ pub(super) fn round(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
 }
 
 /// Rounds to a multiple of a power of ten, ties to the even one.
-fn round_int(ev: &mut Evaluator<'_>, int: &Int, places: u64) -> Result<Int> {
+fn round_int(ev: &mut dyn Machine, int: &Int, places: u64) -> Result<Int> {
     if places > int.bits() {
         return Ok(Int::from(0));
     }
-    ev.meter.steps(places)?;
+    ev.meter().steps(places)?;
     let Some(unit) = Int::from(10).pow(places) else {
         return Ok(Int::from(0));
     };
@@ -75,7 +75,7 @@ fn round_int(ev: &mut Evaluator<'_>, int: &Int, places: u64) -> Result<Int> {
     Ok(rounded.mul(&unit))
 }
 
-fn round_float(ev: &mut Evaluator<'_>, float: f64, places: i64) -> Result<f64> {
+fn round_float(ev: &mut dyn Machine, float: f64, places: i64) -> Result<f64> {
     if !float.is_finite() || places > 330 {
         return Ok(float);
     }
@@ -106,15 +106,15 @@ fn round_float(ev: &mut Evaluator<'_>, float: f64, places: i64) -> Result<f64> {
     Ok(text.parse().unwrap_or(float))
 }
 
-pub(super) fn radix(ev: &mut Evaluator<'_>, builtin: Builtin, value: &Value) -> Result<Value> {
-    let int = ops::integer(value).ok_or_else(|| {
+pub(super) fn radix(ev: &mut dyn Machine, builtin: Builtin, value: &Value) -> Result<Value> {
+    let int = number::integer(value).ok_or_else(|| {
         EvalError::type_(format!(
             "`{}` needs an integer, not {}",
             builtin.name(),
             value.type_name()
         ))
     })?;
-    ev.meter.alloc(int.bits() * 2)?;
+    ev.meter().alloc(int.bits() * 2)?;
     let (prefix, base) = match builtin {
         Builtin::Bin => ("0b", 2),
         Builtin::Oct => ("0o", 8),
@@ -127,15 +127,15 @@ pub(super) fn radix(ev: &mut Evaluator<'_>, builtin: Builtin, value: &Value) -> 
     )))
 }
 
-pub(super) fn int(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
+pub(super) fn int(ev: &mut dyn Machine, args: Args) -> Result<Value> {
     let [value, base] = args.bind("int", ["", "base"], 0)?;
     let Some(value) = value else {
         return Ok(Value::int(0));
     };
     match (&value, base) {
         (Value::Str(text), base) => {
-            let base = base.map_or(Ok(10), |base| ops::small(&base, "the base"))?;
-            ev.meter.scan(text.len())?;
+            let base = base.map_or(Ok(10), |base| number::small(&base, "the base"))?;
+            ev.meter().scan(text.len())?;
             let int = parse_int(text, base);
             int.map(Value::Int).ok_or_else(|| {
                 EvalError::value(format!(
@@ -150,7 +150,7 @@ pub(super) fn int(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
             int.map(Value::Int)
                 .ok_or_else(|| EvalError::value("a float that is not finite is not an integer"))
         }
-        (other, None) => ops::integer(other)
+        (other, None) => number::integer(other)
             .map(Value::Int)
             .ok_or_else(|| EvalError::type_(format!("`int` does not work for {}", other.type_name()))),
     }
@@ -160,7 +160,7 @@ fn parse_int(text: &str, base: i64) -> Option<Int> {
     if base != 0 && !(2..=36).contains(&base) {
         return None;
     }
-    let text = ascii_digits(text.trim_matches(crate::methods::is_space));
+    let text = ascii_digits(text.trim_matches(crate::text::is_space));
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(&text)),
@@ -202,14 +202,14 @@ fn ascii_digits(text: &str) -> String {
         .collect()
 }
 
-pub(super) fn float(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
+pub(super) fn float(ev: &mut dyn Machine, args: Args) -> Result<Value> {
     let [value] = args.bind("float", [""], 0)?;
     let Some(value) = value else {
         return Ok(Value::Float(0.0));
     };
     if let Value::Str(text) = &value {
-        ev.meter.alloc(text.len() as u64 * 2)?;
-        let trimmed = ascii_digits(text.trim_matches(crate::methods::is_space));
+        ev.meter().alloc(text.len() as u64 * 2)?;
+        let trimmed = ascii_digits(text.trim_matches(crate::text::is_space));
         let parsed = clean_underscores(&trimmed, 10).and_then(|digits| digits.parse::<f64>().ok());
         return parsed.map(Value::Float).ok_or_else(|| {
             EvalError::value(format!(
@@ -218,7 +218,7 @@ pub(super) fn float(ev: &mut Evaluator<'_>, args: Args) -> Result<Value> {
             ))
         });
     }
-    match ops::number(&value) {
+    match number::number(&value) {
         Some(number) => number.float().map(Value::Float),
         None => Err(EvalError::type_(format!(
             "`float` does not work for {}",

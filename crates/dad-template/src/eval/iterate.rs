@@ -1,10 +1,11 @@
 //! Going through the elements of values, lazily where they are computed.
 
-use super::{Each, Evaluator, Flow, GO_ON, Result, STOP};
+use super::{Each, Evaluator};
 use crate::call::Args;
-use crate::error::EvalError;
+use crate::error::{EvalError, Result};
 use crate::function::Lazy;
 use crate::int::Int;
+use crate::machine::{Flow, GO_ON, STOP};
 use crate::value::Value;
 
 impl<'a> Evaluator<'a> {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Evaluator, Result};
+use super::Evaluator;
 use crate::error::EvalError;
+use crate::error::Result;
 use crate::value::Value;
 
 impl Evaluator<'_> {

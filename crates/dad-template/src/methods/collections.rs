@@ -3,23 +3,25 @@
 use indexmap::IndexSet;
 
 use crate::call::Args;
-use crate::error::EvalError;
-use crate::eval::{Evaluator, Result};
+use crate::compare;
+use crate::error::{EvalError, Result};
+use crate::machine::Machine;
+use crate::number;
 use crate::ops::{self, SetOperation};
 use crate::value::{Key, Object, Value};
 
-pub(super) fn call(ev: &mut Evaluator<'_>, value: &Value, name: &str, args: Args) -> Result<Value> {
+pub(super) fn call(ev: &mut dyn Machine, value: &Value, name: &str, args: Args) -> Result<Value> {
     match value {
         Value::List(_) | Value::Tuple(_) | Value::Range(_) => sequence(ev, value, name, args),
         Value::Object(object) => self::object(ev, value, object, name, args),
         Value::Set(set) => self::set(ev, value, &set.0, name, args),
         Value::Int(_) | Value::Bool(_) => {
             args.none(name)?;
-            let int = ops::integer(value).unwrap_or(crate::int::Int::from(0));
+            let int = number::integer(value).unwrap_or(crate::int::Int::from(0));
             match name {
                 "bit_length" => Ok(Value::int(int.bits())),
                 _ => {
-                    ev.meter.alloc(int.bits() * 2)?;
+                    ev.meter().alloc(int.bits() * 2)?;
                     Ok(Value::size(int.to_radix(2).matches('1').count()))
                 }
             }
@@ -35,7 +37,7 @@ pub(super) fn call(ev: &mut Evaluator<'_>, value: &Value, name: &str, args: Args
     }
 }
 
-fn sequence(ev: &mut Evaluator<'_>, value: &Value, name: &str, args: Args) -> Result<Value> {
+fn sequence(ev: &mut dyn Machine, value: &Value, name: &str, args: Args) -> Result<Value> {
     if name == "copy" {
         args.none(name)?;
         return Ok(value.clone());
@@ -52,7 +54,7 @@ fn sequence(ev: &mut Evaluator<'_>, value: &Value, name: &str, args: Args) -> Re
         match bound {
             None => Ok(default),
             Some(bound) => {
-                let n = ops::small(&bound, "an index")?;
+                let n = number::small(&bound, "an index")?;
                 Ok(if n < 0 { (n + len).max(0) } else { n.min(len) })
             }
         }
@@ -60,9 +62,9 @@ fn sequence(ev: &mut Evaluator<'_>, value: &Value, name: &str, args: Args) -> Re
     let (start, stop) = (bound(start, 0)?, bound(stop, len)?);
     let mut count: i64 = 0;
     for (index, item) in (0..).zip(items.iter()) {
-        ev.meter.steps(1)?;
+        ev.meter().steps(1)?;
         let inside = name == "count" || (index >= start && index < stop);
-        if inside && ops::equals(&mut ev.meter, item, &wanted)? {
+        if inside && compare::equals(ev.meter(), item, &wanted)? {
             if name == "index" {
                 return Ok(Value::int(index));
             }
@@ -76,11 +78,11 @@ fn sequence(ev: &mut Evaluator<'_>, value: &Value, name: &str, args: Args) -> Re
     }
 }
 
-fn object(ev: &mut Evaluator<'_>, value: &Value, object: &Object, name: &str, args: Args) -> Result<Value> {
+fn object(ev: &mut dyn Machine, value: &Value, object: &Object, name: &str, args: Args) -> Result<Value> {
     match name {
         "get" => {
             let [key, default] = args.bind(name, ["", ""], 1)?;
-            let key = ops::key(&mut ev.meter, key.unwrap_or_default())?;
+            let key = compare::key(ev.meter(), key.unwrap_or_default())?;
             Ok(object.0.get(&key).cloned().or(default).unwrap_or_default())
         }
         "copy" => {
@@ -90,8 +92,8 @@ fn object(ev: &mut Evaluator<'_>, value: &Value, object: &Object, name: &str, ar
         _ => {
             args.none(name)?;
             let each = if name == "items" { 4 } else { 1 };
-            ev.meter.elements(object.len() as u64 * each)?;
-            ev.meter.steps(object.len() as u64 / 8)?;
+            ev.meter().elements(object.len() as u64 * each)?;
+            ev.meter().steps(object.len() as u64 / 8)?;
             let entries = object.0.iter();
             Ok(Value::from(match name {
                 "keys" => entries.map(|(key, _)| key.0.clone()).collect::<Vec<_>>(),
@@ -104,7 +106,7 @@ fn object(ev: &mut Evaluator<'_>, value: &Value, object: &Object, name: &str, ar
     }
 }
 
-fn set(ev: &mut Evaluator<'_>, value: &Value, set: &IndexSet<Key>, name: &str, args: Args) -> Result<Value> {
+fn set(ev: &mut dyn Machine, value: &Value, set: &IndexSet<Key>, name: &str, args: Args) -> Result<Value> {
     if !args.keywords.is_empty() {
         return Err(EvalError::type_(format!("`{name}` has no arguments with names")));
     }
@@ -120,7 +122,7 @@ fn set(ev: &mut Evaluator<'_>, value: &Value, set: &IndexSet<Key>, name: &str, a
         _ => {
             let other = args.single(name)?;
             let other = as_set(ev, &other)?;
-            ev.meter.steps((set.len() + other.len()) as u64)?;
+            ev.meter().steps((set.len() + other.len()) as u64)?;
             return Ok(Value::Bool(match name {
                 "issubset" => set.is_subset(&other),
                 "issuperset" => set.is_superset(&other),
@@ -144,17 +146,17 @@ fn set(ev: &mut Evaluator<'_>, value: &Value, set: &IndexSet<Key>, name: &str, a
             continue;
         }
         if let Value::Set(set) = &result {
-            result = ops::sets(&mut ev.meter, operation, &set.0, &other)?;
+            result = ops::sets(ev.meter(), operation, &set.0, &other)?;
         }
     }
     Ok(result)
 }
 
-fn as_set(ev: &mut Evaluator<'_>, value: &Value) -> Result<IndexSet<Key>> {
+fn as_set(ev: &mut dyn Machine, value: &Value) -> Result<IndexSet<Key>> {
     let items = ev.collect(value)?;
-    ev.meter.entries(items.len() as u64)?;
+    ev.meter().entries(items.len() as u64)?;
     items
         .into_iter()
-        .map(|item| ops::key(&mut ev.meter, item))
+        .map(|item| compare::key(ev.meter(), item))
         .collect()
 }

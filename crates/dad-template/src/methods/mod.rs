@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use crate::builtins::Builtin;
 use crate::call::Args;
-use crate::error::EvalError;
-use crate::eval::{Evaluator, Result};
+use crate::error::{EvalError, Result};
+use crate::machine::Machine;
 use crate::value::Value;
 
-pub(crate) use self::str::{decimal, is_space};
+pub(crate) use self::str::decimal;
 
 const LIST: [&str; 3] = ["copy", "count", "index"];
 const TUPLE: [&str; 2] = ["count", "index"];
@@ -58,8 +58,8 @@ pub(crate) fn of_type(type_: Builtin, name: &str) -> bool {
     }
 }
 
-pub(crate) fn call(ev: &mut Evaluator<'_>, value: &Value, name: &Arc<str>, args: Args) -> Result<Value> {
-    ev.meter.steps(1)?;
+pub(crate) fn call(ev: &mut dyn Machine, value: &Value, name: &Arc<str>, args: Args) -> Result<Value> {
+    ev.meter().steps(1)?;
     if let Value::Function(function) = value
         && let crate::function::Callable::Builtin(type_) = function.callable()
         && of_type(*type_, name)
@@ -85,7 +85,7 @@ pub(crate) fn call(ev: &mut Evaluator<'_>, value: &Value, name: &Arc<str>, args:
 
 /// `str.upper(text)`
 pub(crate) fn call_unbound(
-    ev: &mut Evaluator<'_>,
+    ev: &mut dyn Machine,
     type_: Builtin,
     name: &Arc<str>,
     args: Args,

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::builtins::expect_str;
 use crate::call::Args;
-use crate::error::EvalError;
-use crate::eval::{Evaluator, GO_ON, Result};
-use crate::ops;
-use crate::text::is_printable;
+use crate::call::expect_str;
+use crate::error::{EvalError, Result};
+use crate::machine::{GO_ON, Machine};
+use crate::number;
+use crate::text::{is_printable, is_space};
 use crate::value::Value;
 
 pub(super) const NAMES: [&str; 43] = [
@@ -55,11 +55,6 @@ pub(super) const NAMES: [&str; 43] = [
     "upper",
     "zfill",
 ];
-
-/// White space as `str.split` and `str.strip` of Python see it.
-pub(crate) fn is_space(c: char) -> bool {
-    c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
-}
 
 /// The first characters of the scripts' decimal digits; nine more follow each.
 const ZEROS: [u32; 66] = [
@@ -115,8 +110,8 @@ fn is_digit(c: char) -> bool {
             .any(|(first, last)| (*first..=*last).contains(&u32::from(c)))
 }
 
-pub(super) fn call(ev: &mut Evaluator<'_>, text: &Arc<str>, name: &str, args: Args) -> Result<Value> {
-    ev.meter.scan(text.len())?;
+pub(super) fn call(ev: &mut dyn Machine, text: &Arc<str>, name: &str, args: Args) -> Result<Value> {
+    ev.meter().scan(text.len())?;
     match name {
         "join" => join(ev, text, args),
         "split" | "rsplit" => split(ev, text, name, args),
@@ -134,7 +129,7 @@ pub(super) fn call(ev: &mut Evaluator<'_>, text: &Arc<str>, name: &str, args: Ar
             } else {
                 text.strip_suffix(&**part)
             };
-            ev.meter.text(text.len())?;
+            ev.meter().text(text.len())?;
             Ok(cut.map_or_else(|| Value::Str(Arc::clone(text)), Value::from))
         }
         "center" | "ljust" | "rjust" => justify(ev, text, name, args),
@@ -144,12 +139,12 @@ pub(super) fn call(ev: &mut Evaluator<'_>, text: &Arc<str>, name: &str, args: Ar
         "upper" | "lower" | "casefold" | "title" | "capitalize" | "swapcase" => {
             args.none(name)?;
             // A character may become three.
-            ev.meter.text(text.len() * 3)?;
+            ev.meter().text(text.len() * 3)?;
             Ok(Value::from(change_case(text, name)))
         }
         _ => {
             args.none(name)?;
-            ev.meter.walk(text.len())?;
+            ev.meter().walk(text.len())?;
             Ok(Value::Bool(is(text, name)))
         }
     }
@@ -246,7 +241,7 @@ fn is_title(text: &str) -> bool {
     found
 }
 
-fn join(ev: &mut Evaluator<'_>, separator: &str, args: Args) -> Result<Value> {
+fn join(ev: &mut dyn Machine, separator: &str, args: Args) -> Result<Value> {
     let iterable = args.single("join")?;
     let mut out = String::new();
     let mut first = true;
@@ -257,7 +252,7 @@ fn join(ev: &mut Evaluator<'_>, separator: &str, args: Args) -> Result<Value> {
                     .hint("make text of each with `str(…)`"),
             );
         };
-        ev.meter.alloc((item.len() + separator.len()) as u64)?;
+        ev.meter().alloc((item.len() + separator.len()) as u64)?;
         if !first {
             out.push_str(separator);
         }
@@ -265,21 +260,21 @@ fn join(ev: &mut Evaluator<'_>, separator: &str, args: Args) -> Result<Value> {
         out.push_str(item);
         GO_ON
     })?;
-    ev.meter.text(out.len())?;
+    ev.meter().text(out.len())?;
     Ok(Value::from(out))
 }
 
 /// Pays for a piece of a text and puts it on the list.
-fn push(ev: &mut Evaluator<'_>, pieces: &mut Vec<Value>, piece: &str) -> Result<()> {
-    ev.meter.elements(1)?;
-    ev.meter.text(piece.len())?;
+fn push(ev: &mut dyn Machine, pieces: &mut Vec<Value>, piece: &str) -> Result<()> {
+    ev.meter().elements(1)?;
+    ev.meter().text(piece.len())?;
     pieces.push(Value::from(piece));
     Ok(())
 }
 
-fn split(ev: &mut Evaluator<'_>, text: &str, name: &str, args: Args) -> Result<Value> {
+fn split(ev: &mut dyn Machine, text: &str, name: &str, args: Args) -> Result<Value> {
     let [separator, limit] = args.bind(name, ["sep", "maxsplit"], 0)?;
-    let limit = limit.map_or(Ok(-1), |limit| ops::small(&limit, "`maxsplit`"))?;
+    let limit = limit.map_or(Ok(-1), |limit| number::small(&limit, "`maxsplit`"))?;
     let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
     let from_right = name == "rsplit";
     let mut pieces = Vec::new();
@@ -364,7 +359,7 @@ fn cut(text: &str, at: Option<(usize, usize)>, from_right: bool) -> (&str, &str)
     }
 }
 
-fn splitlines(ev: &mut Evaluator<'_>, text: &str, args: Args) -> Result<Value> {
+fn splitlines(ev: &mut dyn Machine, text: &str, args: Args) -> Result<Value> {
     let [keep] = args.bind("splitlines", ["keepends"], 0)?;
     let keep = keep.is_some_and(|keep| keep.is_true());
     let is_end = |c: char| {
@@ -393,14 +388,14 @@ fn splitlines(ev: &mut Evaluator<'_>, text: &str, args: Args) -> Result<Value> {
     Ok(Value::from(pieces))
 }
 
-fn strip(ev: &mut Evaluator<'_>, text: &Arc<str>, name: &str, args: Args) -> Result<Value> {
+fn strip(ev: &mut dyn Machine, text: &Arc<str>, name: &str, args: Args) -> Result<Value> {
     let [chars] = args.bind(name, [""], 0)?;
     let chars: Option<Vec<char>> = match chars.unwrap_or_default() {
         Value::Null => None,
         Value::Str(chars) => {
-            ev.meter.alloc(chars.len() as u64 * 4)?;
+            ev.meter().alloc(chars.len() as u64 * 4)?;
             // Each character of the text may be compared with each of these.
-            ev.meter
+            ev.meter()
                 .steps((chars.len() as u64).saturating_mul(text.len() as u64) / 64)?;
             Some(chars.chars().collect())
         }
@@ -424,23 +419,23 @@ fn strip(ev: &mut Evaluator<'_>, text: &Arc<str>, name: &str, args: Args) -> Res
     if stripped.len() == text.len() {
         return Ok(Value::Str(Arc::clone(text)));
     }
-    ev.meter.text(stripped.len())?;
+    ev.meter().text(stripped.len())?;
     Ok(Value::from(stripped))
 }
 
-fn replace(ev: &mut Evaluator<'_>, text: &str, args: Args) -> Result<Value> {
+fn replace(ev: &mut dyn Machine, text: &str, args: Args) -> Result<Value> {
     let [old, new, count] = args.bind("replace", ["", "", ""], 2)?;
     let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
     let (old, new) = (
         expect_str(&old, "what is replaced")?,
         expect_str(&new, "the replacement")?,
     );
-    let count = count.map_or(Ok(-1), |count| ops::small(&count, "the count"))?;
+    let count = count.map_or(Ok(-1), |count| number::small(&count, "the count"))?;
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let found = text.matches(&**old).count().min(count);
-    ev.meter.steps(found as u64)?;
+    ev.meter().steps(found as u64)?;
     let len = text.len() - found * old.len();
-    ev.meter.text(
+    ev.meter().text(
         (found.saturating_mul(new.len()))
             .saturating_add(len)
             .saturating_mul(2),
@@ -448,7 +443,7 @@ fn replace(ev: &mut Evaluator<'_>, text: &str, args: Args) -> Result<Value> {
     Ok(Value::from(text.replacen(&**old, new, found)))
 }
 
-fn starts(ev: &mut Evaluator<'_>, text: &str, name: &str, args: Args) -> Result<Value> {
+fn starts(ev: &mut dyn Machine, text: &str, name: &str, args: Args) -> Result<Value> {
     let [parts, start, stop] = args.bind(name, ["", "", ""], 1)?;
     let parts = match parts.unwrap_or_default() {
         Value::Tuple(parts) => parts.to_vec(),
@@ -474,7 +469,7 @@ fn starts(ev: &mut Evaluator<'_>, text: &str, name: &str, args: Args) -> Result<
 /// The part of a text between two indices, and where it starts, in characters. `None` when it starts behind the
 /// end: not even the empty text is there.
 fn window<'t>(
-    ev: &mut Evaluator<'_>,
+    ev: &mut dyn Machine,
     text: &'t str,
     start: Option<&Value>,
     stop: Option<&Value>,
@@ -483,12 +478,12 @@ fn window<'t>(
     if null(start) && null(stop) {
         return Ok(Some((text, 0)));
     }
-    ev.meter.walk(text.len())?;
+    ev.meter().walk(text.len())?;
     let len = text.chars().count();
     let index = |value: Option<&Value>, default: usize| -> Result<usize> {
         match value {
             Some(value) if !value.is_null() => {
-                let n = ops::small(value, "an index")?;
+                let n = number::small(value, "an index")?;
                 let distance = usize::try_from(n.unsigned_abs()).unwrap_or(usize::MAX);
                 Ok(if n < 0 {
                     len.saturating_sub(distance)
@@ -507,11 +502,11 @@ fn window<'t>(
     Ok(text.get(byte(start)..byte(stop)).map(|window| (window, start)))
 }
 
-fn find(ev: &mut Evaluator<'_>, text: &str, name: &str, args: Args) -> Result<Value> {
+fn find(ev: &mut dyn Machine, text: &str, name: &str, args: Args) -> Result<Value> {
     let [part, start, stop] = args.bind(name, ["", "", ""], 1)?;
     let part = part.unwrap_or_default();
     let part = expect_str(&part, "what is looked for")?;
-    ev.meter.scan(text.len() + part.len())?;
+    ev.meter().scan(text.len() + part.len())?;
     let window = window(ev, text, start.as_ref(), stop.as_ref())?;
     if name == "count" {
         let count = window.map_or(0, |(window, _)| {
@@ -540,14 +535,14 @@ fn find(ev: &mut Evaluator<'_>, text: &str, name: &str, args: Args) -> Result<Va
     }
 }
 
-fn partition(ev: &mut Evaluator<'_>, text: &str, name: &str, args: Args) -> Result<Value> {
+fn partition(ev: &mut dyn Machine, text: &str, name: &str, args: Args) -> Result<Value> {
     let separator = args.single(name)?;
     let separator = expect_str(&separator, "the separator")?;
     if separator.is_empty() {
         return Err(EvalError::value("the separator is empty"));
     }
-    ev.meter.text(text.len())?;
-    ev.meter.elements(3)?;
+    ev.meter().text(text.len())?;
+    ev.meter().elements(3)?;
     let right = name == "rpartition";
     let parts = if right {
         text.rsplit_once(&**separator)
@@ -562,9 +557,9 @@ fn partition(ev: &mut Evaluator<'_>, text: &str, name: &str, args: Args) -> Resu
     Ok(Value::tuple([before, middle, after].map(Value::from).to_vec()))
 }
 
-fn justify(ev: &mut Evaluator<'_>, text: &Arc<str>, name: &str, args: Args) -> Result<Value> {
+fn justify(ev: &mut dyn Machine, text: &Arc<str>, name: &str, args: Args) -> Result<Value> {
     let [width, fill] = args.bind(name, ["", ""], 1)?;
-    let width = ops::small(&width.unwrap_or_default(), "the width")?;
+    let width = number::small(&width.unwrap_or_default(), "the width")?;
     let fill = fill.unwrap_or_else(|| Value::from(" "));
     let mut fills = expect_str(&fill, "the fill character")?.chars();
     let (Some(fill), None) = (fills.next(), fills.next()) else {
@@ -575,7 +570,7 @@ fn justify(ev: &mut Evaluator<'_>, text: &Arc<str>, name: &str, args: Args) -> R
     if missing == 0 {
         return Ok(Value::Str(Arc::clone(text)));
     }
-    ev.meter.text(
+    ev.meter().text(
         missing
             .saturating_mul(fill.len_utf8())
             .saturating_add(text.len())
@@ -594,22 +589,22 @@ fn justify(ev: &mut Evaluator<'_>, text: &Arc<str>, name: &str, args: Args) -> R
     Ok(Value::from(out))
 }
 
-fn zfill(ev: &mut Evaluator<'_>, text: &Arc<str>, args: Args) -> Result<Value> {
-    let width = usize::try_from(ops::small(&args.single("zfill")?, "the width")?).unwrap_or(0);
+fn zfill(ev: &mut dyn Machine, text: &Arc<str>, args: Args) -> Result<Value> {
+    let width = usize::try_from(number::small(&args.single("zfill")?, "the width")?).unwrap_or(0);
     let missing = width.saturating_sub(text.chars().count());
-    ev.meter
+    ev.meter()
         .text(missing.saturating_add(text.len()).saturating_mul(2))?;
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let sign = text.get(..text.len() - digits.len()).unwrap_or_default();
     Ok(Value::from(format!("{sign}{}{digits}", "0".repeat(missing))))
 }
 
-fn expand_tabs(ev: &mut Evaluator<'_>, text: &str, args: Args) -> Result<Value> {
+fn expand_tabs(ev: &mut dyn Machine, text: &str, args: Args) -> Result<Value> {
     let [size] = args.bind("expandtabs", ["tabsize"], 0)?;
-    let size = size.map_or(Ok(8), |size| ops::small(&size, "the size of a tab"))?;
+    let size = size.map_or(Ok(8), |size| number::small(&size, "the size of a tab"))?;
     let size = usize::try_from(size).unwrap_or(0);
     let tabs = text.matches('\t').count();
-    ev.meter.text(
+    ev.meter().text(
         tabs.saturating_mul(size)
             .saturating_add(text.len())
             .saturating_mul(2),

@@ -2,9 +2,9 @@
 
 use crate::access;
 use crate::call::Args;
-use crate::error::EvalError;
-use crate::eval::{Evaluator, Result};
+use crate::error::{EvalError, Result};
 use crate::format;
+use crate::machine::Machine;
 use crate::value::Value;
 
 /// How the fields without a name or number are counted; mixing both ways is an error, as in Python.
@@ -15,14 +15,14 @@ enum Numbering {
     Manual,
 }
 
-pub(super) fn format(ev: &mut Evaluator<'_>, template: &str, args: &Args) -> Result<Value> {
-    ev.meter.scan(template.len())?;
+pub(super) fn format(ev: &mut dyn Machine, template: &str, args: &Args) -> Result<Value> {
+    ev.meter().scan(template.len())?;
     let mut numbering = Numbering::Unknown;
     fill(ev, template, args, &mut numbering, true).map(Value::from)
 }
 
 fn fill(
-    ev: &mut Evaluator<'_>,
+    ev: &mut dyn Machine,
     template: &str,
     args: &Args,
     numbering: &mut Numbering,
@@ -31,7 +31,7 @@ fn fill(
     let mut out = String::new();
     let mut rest = template;
     while let Some(at) = rest.find(['{', '}']) {
-        ev.meter.text(at)?;
+        ev.meter().text(at)?;
         out.push_str(rest.get(..at).unwrap_or_default());
         rest = rest.get(at..).unwrap_or_default();
         let doubled = rest.starts_with("{{") || rest.starts_with("}}");
@@ -46,10 +46,10 @@ fn fill(
         let (field, after) = split_field(rest.get(1..).unwrap_or_default())?;
         rest = after;
         let text = self::field(ev, field, args, numbering, nested_allowed)?;
-        ev.meter.text(text.len())?;
+        ev.meter().text(text.len())?;
         out.push_str(&text);
     }
-    ev.meter.text(rest.len())?;
+    ev.meter().text(rest.len())?;
     out.push_str(rest);
     Ok(out)
 }
@@ -77,7 +77,7 @@ fn split_field(text: &str) -> Result<(&str, &str)> {
 }
 
 fn field(
-    ev: &mut Evaluator<'_>,
+    ev: &mut dyn Machine,
     field: &str,
     args: &Args,
     numbering: &mut Numbering,
@@ -99,7 +99,7 @@ fn field(
         let conversion = after.chars().next().filter(|c| "rsa".contains(*c));
         let conversion =
             conversion.ok_or_else(|| EvalError::value("the conversion is none of `r`, `s`, `a`"))?;
-        value = Value::from(format::converted(&mut ev.meter, &value, Some(conversion))?);
+        value = Value::from(format::converted(ev.meter(), &value, Some(conversion))?);
         rest = after.get(1..).unwrap_or_default();
         if !rest.is_empty() && !rest.starts_with(':') {
             return Err(EvalError::value("`:` is missing after the conversion"));
@@ -114,11 +114,11 @@ fn field(
     } else {
         spec.to_owned()
     };
-    format::format_value(&mut ev.meter, &value, &spec)
+    format::format_value(ev.meter(), &value, &spec)
 }
 
 /// `0`, `name`, `name.key[0][key]`: only keys and elements, never anything inside the interpreter.
-fn lookup(ev: &mut Evaluator<'_>, name: &str, args: &Args, numbering: &mut Numbering) -> Result<Value> {
+fn lookup(ev: &mut dyn Machine, name: &str, args: &Args, numbering: &mut Numbering) -> Result<Value> {
     let end = name.find(['.', '[']).unwrap_or(name.len());
     let (first, mut path) = name.split_at(end);
     if first.contains(['{', '}']) {
@@ -126,7 +126,7 @@ fn lookup(ev: &mut Evaluator<'_>, name: &str, args: &Args, numbering: &mut Numbe
     }
     let mut value = first_value(first, args, numbering)?;
     while !path.is_empty() {
-        ev.meter.steps(1)?;
+        ev.meter().steps(1)?;
         if let Some(after) = path.strip_prefix('.') {
             let end = after.find(['.', '[']).unwrap_or(after.len());
             let (key, rest) = after.split_at(end);
@@ -146,7 +146,7 @@ fn lookup(ev: &mut Evaluator<'_>, name: &str, args: &Args, numbering: &mut Numbe
                 Ok(index) if key.bytes().all(|byte| byte.is_ascii_digit()) => Value::int(index),
                 _ => Value::from(key),
             };
-            value = access::subscript(&mut ev.meter, &value, &index)?;
+            value = access::subscript(ev.meter(), &value, &index)?;
             path = rest;
         } else {
             return Err(EvalError::value(

@@ -1,18 +1,22 @@
+//! The part of a run's state that only readers keep: it grows with the number of steps.
+
 use std::collections::HashMap;
 
-use dad_core::{Digest, HierarchyPath, StepStatus, Timestamp};
+use dad_core::{Digest, ErrorInfo, HierarchyPath, StepStatus, Timestamp};
 use dad_events::QuestionKind;
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 use serde_json::Value;
 
-use super::Progress;
 use super::open::Open;
-use crate::journal::record::{Driver, LoopItems, RecordBody, StepCommitted, StoredValue};
+use super::progress::Progress;
+use crate::journal::loops::LoopItems;
+use crate::journal::place::RunPlace;
+use crate::journal::record::{Driver, RecordBody};
+use crate::journal::step_committed::{StepCommitted, Totals};
+use crate::journal::stored::StoredValue;
+use crate::journal::subject::{AnsweredBy, RecordedAnswer, Subject};
 use crate::journal::text::RecordedError;
-use crate::plan::RunPlace;
-use crate::subject::{AnsweredBy, RecordedAnswer, Subject};
-use crate::view::ViewEntry;
 
 /// What readers want to know of a run beside its [`Progress`].
 #[derive(Debug, Default)]
@@ -246,5 +250,50 @@ fn says_yes(answer: &StoredValue) -> bool {
     match answer {
         StoredValue::Value(answer) => answer.get("approve") == Some(&Value::Bool(true)),
         StoredValue::Stored(_) => false,
+    }
+}
+
+/// A component or step of a [`RunView`](crate::RunView).
+#[derive(Clone, Debug)]
+pub enum ViewEntry {
+    /// A component.
+    Component {
+        /// How it stands.
+        status: StepStatus,
+        /// What its steps came to, once it ended.
+        totals: Option<Totals>,
+        /// Whether the run continues behind it although it failed or was cancelled.
+        absorbed: bool,
+        /// The first failure in it, with the step or component where that happened.
+        error: Option<ErrorInfo>,
+    },
+    /// A step that has started and not ended.
+    Running {
+        /// The attempt, from 1.
+        attempt: u32,
+        /// When it began.
+        started_at: Timestamp,
+    },
+    /// A step that waits for an answer.
+    Waiting {
+        /// When it asked.
+        since: Timestamp,
+        /// What for.
+        kind: QuestionKind,
+    },
+    /// A step that ended.
+    Step(Box<StepCommitted>),
+}
+
+impl ViewEntry {
+    /// How it stands.
+    #[must_use]
+    pub fn status(&self) -> StepStatus {
+        match self {
+            Self::Component { status, .. } => *status,
+            Self::Running { .. } => StepStatus::Running,
+            Self::Waiting { .. } => StepStatus::Waiting,
+            Self::Step(step) => step.status,
+        }
     }
 }

@@ -1,8 +1,11 @@
+//! The order of records: which may follow which.
+
 use dad_core::{HierarchyPath, StepStatus, component_around};
 
-use super::Progress;
 use super::open::{OpenStep, Phase};
-use crate::journal::record::{RecordBody, StepCommitted};
+use super::progress::Progress;
+use crate::journal::record::RecordBody;
+use crate::journal::step_committed::StepCommitted;
 
 impl Progress {
     /// Which record may follow those before it.

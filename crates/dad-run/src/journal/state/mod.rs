@@ -8,38 +8,21 @@
 //! Which record may follow which is the table of [`Progress::check`]. A driver refuses to append a record that may not
 //! follow, and a reader takes it for damage.
 
+pub use self::entries::ViewEntry;
+pub(crate) use self::entries::{Entries, Left};
+pub(crate) use self::open::Open;
+pub use self::open::OpenQuestion;
+pub(crate) use self::progress::Progress;
+pub(crate) use self::tally::between;
+use crate::journal::record::Record;
+use crate::journal::record::RecordBody;
+use dad_core::HierarchyPath;
+
 mod entries;
 mod legal;
 mod open;
+mod progress;
 mod tally;
-
-use dad_core::{HierarchyPath, Timestamp};
-
-pub(crate) use self::entries::{Entries, Left};
-pub(crate) use self::open::Open;
-pub(crate) use self::tally::{Tally, between};
-use super::record::{Record, RecordBody, StepCommitted};
-
-/// What the driver of a run knows of it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Progress {
-    pub(crate) tally: Tally,
-    pub(crate) open: Open,
-}
-
-impl Progress {
-    /// Takes a record in. `before` is how its step ended before, if the record voids that.
-    pub(crate) fn apply(
-        &mut self,
-        seq: u64,
-        at: Timestamp,
-        body: &RecordBody,
-        before: Option<&StepCommitted>,
-    ) {
-        self.tally.apply(seq, at, body, before);
-        self.open.apply(at, body, &self.tally);
-    }
-}
 
 /// What a reader knows of a run.
 #[derive(Debug, Default)]

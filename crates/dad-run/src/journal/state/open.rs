@@ -1,13 +1,15 @@
+//! The part of a run's state that has begun and not ended: it grows with depth and concurrency.
+
 use std::collections::BTreeMap;
 
-use dad_core::{ComponentKind, HierarchyPath, Timestamp};
+use dad_core::{ComponentKind, Digest, HierarchyPath, Timestamp};
+use dad_events::QuestionKind;
 use indexmap::IndexMap;
 
 use super::tally::Tally;
 use crate::journal::record::{ControlKind, RecordBody};
-use crate::origin::Child;
-use crate::resume::Settled;
-use crate::view::OpenQuestion;
+use crate::journal::session::Child;
+use crate::journal::settled::Settled;
 
 /// What of a run has begun and not ended.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -187,4 +189,17 @@ impl Open {
             self.questions.retain(|_, open| open.path != *path);
         }
     }
+}
+
+/// A question that waits for its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenQuestion {
+    /// Its id.
+    pub id: String,
+    /// The step that asks.
+    pub path: HierarchyPath,
+    /// What kind of answer is wanted.
+    pub kind: QuestionKind,
+    /// Digest of its file, if the journal has it.
+    pub(crate) file: Option<Digest>,
 }

@@ -1,3 +1,5 @@
+//! The part of a run's state of constant size: sums, settings and the last session.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,10 +8,11 @@ use dad_core::{
 };
 use serde::Deserialize;
 
-use crate::journal::record::{ControlKind, RecordBody, SessionStart, StepCommitted, Totals};
+use crate::journal::record::{ControlKind, RecordBody, SessionStart};
+use crate::journal::session::Session;
+use crate::journal::settings::RunSettings;
+use crate::journal::step_committed::{StepCommitted, Totals};
 use crate::journal::text::RecordedError;
-use crate::origin::Session;
-use crate::settings::RunSettings;
 
 /// What is known of a run as a whole.
 #[derive(Clone, Debug, Default, PartialEq)]

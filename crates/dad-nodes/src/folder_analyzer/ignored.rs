@@ -1,0 +1,47 @@
+//! The list of what an analysis leaves out, with the rule that says so.
+
+use super::patterns::Why;
+use super::place::Ground;
+use super::settings::FolderAnalysisOperation;
+use serde_json::{Map, Value};
+use std::path::Path;
+
+/// How many entries that are left out one operation lists.
+const MAX_IGNORED: usize = 1000;
+
+/// What is left out, as far as the result says it.
+#[derive(Default)]
+pub(super) struct Ignored {
+    pub(super) told: Vec<Value>,
+    pub(super) count: usize,
+}
+
+impl Ignored {
+    /// A list, if the operation asks for one.
+    pub(super) fn wanted(operation: &FolderAnalysisOperation) -> Option<Self> {
+        operation.why_ignored.unwrap_or(false).then(Self::default)
+    }
+
+    pub(super) fn add(&mut self, ground: &Ground, path: &Path, with_root: bool, why: &Why) {
+        self.count += 1;
+        if self.told.len() < MAX_IGNORED {
+            let mut told = Map::new();
+            told.insert("path".into(), ground.shown(path, with_root).0.into());
+            told.extend(why.told(ground));
+            self.told.push(told.into());
+        }
+    }
+
+    pub(super) fn extend(&mut self, other: Self) {
+        self.count += other.count;
+        self.told.extend(other.told);
+        self.told.truncate(MAX_IGNORED);
+    }
+
+    pub(super) fn fill(self, result: &mut Value) {
+        if self.count > self.told.len() {
+            result["ignored_count"] = self.count.into();
+        }
+        result["why_ignored"] = self.told.into();
+    }
+}

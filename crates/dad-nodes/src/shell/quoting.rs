@@ -1,0 +1,42 @@
+/// An argument as a shell would read it back.
+pub(crate) fn quoted(argument: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    match !argument.is_empty() && argument.chars().all(is_plain) {
+        true => argument.to_owned(),
+        false => format!("'{}'", argument.replace('\'', r"'\''")),
+    }
+}
+
+/// Why a placeholder cannot stand where it does, or a value not in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) hint: String,
+}
+
+/// What the names of variables for values begin with; a number follows.
+pub(super) const PREFIX: &str = "dad_";
+
+pub(super) fn variable(number: usize) -> String {
+    format!("{PREFIX}{number}")
+}
+
+/// What the shell expands in the place of a value.
+pub(super) fn expansion(number: usize, quoting: Quoting) -> String {
+    match quoting {
+        Quoting::Word => format!("\"${{{}}}\"", variable(number)),
+        Quoting::Double | Quoting::HereDocument => format!("${{{}}}", variable(number)),
+    }
+}
+
+/// What the shell is inside of at the place of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quoting {
+    /// Outside of quotes.
+    Word,
+    /// Within double quotes.
+    Double,
+    /// In the body of a here-document.
+    HereDocument,
+}

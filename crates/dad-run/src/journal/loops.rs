@@ -1,0 +1,49 @@
+//! The items of a loop, as they are recorded and as they are used.
+
+use dad_core::Clean;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::journal::stored::StoredValue;
+
+/// What a loop goes over, as it was decided once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoopStart {
+    /// The items.
+    pub items: Items,
+    /// How many there are.
+    pub count: u64,
+    /// The number of the first iteration, as its variable has it.
+    pub start_index: i64,
+}
+
+/// The items of a loop.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Items {
+    /// Numbers, kept by their bounds.
+    Range(RangeBounds),
+    /// A JSON list.
+    List(Clean<Value>),
+}
+
+/// What a loop goes over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoopItems {
+    /// Numbers, kept by their bounds.
+    Range(RangeBounds),
+    /// A list.
+    #[serde(untagged)]
+    List(StoredValue),
+}
+
+/// The bounds of a range of whole numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RangeBounds {
+    /// The first number.
+    pub start: i64,
+    /// Where it ends; not itself a part of it.
+    pub stop: i64,
+    /// From one number to the next.
+    pub step: i64,
+}

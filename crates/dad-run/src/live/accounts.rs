@@ -1,0 +1,218 @@
+//! The accounts of a run: budgets, reservations and spending, without a driver.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use dad_core::{Budget, HierarchyPath, Usage};
+use tokio::sync::Notify;
+
+/// How many of those who spent are named.
+const NAMED: usize = 5;
+
+/// What may still be consumed; `None` is any amount.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Available {
+    /// US dollars.
+    pub cost: Option<f64>,
+    /// Tokens sent and received.
+    pub tokens: Option<u64>,
+    /// Calls.
+    pub calls: Option<u64>,
+}
+
+impl Available {
+    fn and(self, other: Self) -> Self {
+        Self {
+            cost: least(self.cost, other.cost, f64::min),
+            tokens: least(self.tokens, other.tokens, u64::min),
+            calls: least(self.calls, other.calls, u64::min),
+        }
+    }
+
+    /// Whether anything is limited.
+    #[must_use]
+    pub fn is_unlimited(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether one call of this size fits.
+    #[must_use]
+    pub fn fits(&self, estimate: &Estimate) -> bool {
+        self.calls.is_none_or(|calls| calls >= 1)
+            && self.tokens.is_none_or(|tokens| estimate.tokens <= tokens)
+            && self.cost.is_none_or(|cost| estimate.cost <= cost)
+    }
+}
+
+fn least<T>(one: Option<T>, other: Option<T>, min: fn(T, T) -> T) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(min(one, other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The most that one call will consume.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Estimate {
+    /// Tokens sent and received.
+    pub tokens: u64,
+    /// US dollars.
+    pub cost: f64,
+}
+
+/// A call that would exceed a budget.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("the next call {needs}, and of the budget of {whose} ({budget}) {spent}")]
+pub struct BudgetExceeded {
+    /// What the call may take, or that it is one too many.
+    pub needs: String,
+    /// The step, or `the run`.
+    pub whose: String,
+    /// The budget.
+    pub budget: Budget,
+    /// What was spent, and by whom.
+    pub spent: String,
+}
+
+/// The accounts of a run and of those of its steps that have budgets of their own.
+#[derive(Debug, Default)]
+pub(crate) struct Accounts {
+    state: Mutex<Ledger>,
+    /// Told when something was given back or spent.
+    pub(super) changed: Notify,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    pub(super) run: Account,
+    pub(super) steps: HashMap<HierarchyPath, Account>,
+    /// What was spent by each step of the definition, iterations taken together.
+    pub(super) by: BTreeMap<HierarchyPath, Usage>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Account {
+    pub(super) budget: Budget,
+    pub(super) spent: Usage,
+    pub(super) reserved: Estimate,
+    /// Calls that were reserved and not spent yet.
+    pub(super) outstanding: u64,
+}
+
+impl Account {
+    pub(super) fn available(&self) -> Available {
+        let Budget {
+            cost, tokens, calls, ..
+        } = self.budget;
+        let spent_cost = self.spent.cost.unwrap_or(0.0) + self.reserved.cost;
+        Available {
+            cost: cost.map(|cost| (cost - spent_cost).max(0.0)),
+            tokens: tokens
+                .map(|tokens| tokens.saturating_sub(self.spent.total_tokens + self.reserved.tokens)),
+            calls: calls.map(|calls| calls.saturating_sub(self.spent.calls + self.outstanding)),
+        }
+    }
+
+    pub(super) fn reserve(&mut self, estimate: &Estimate) {
+        self.outstanding += 1;
+        self.reserved.tokens += estimate.tokens;
+        self.reserved.cost += estimate.cost;
+    }
+
+    pub(super) fn release(&mut self, estimate: &Estimate, spent: Usage) {
+        self.outstanding = self.outstanding.saturating_sub(1);
+        self.reserved.tokens = self.reserved.tokens.saturating_sub(estimate.tokens);
+        // Rounding must not leave a rest that nobody has reserved.
+        self.reserved.cost = match self.outstanding {
+            0 => 0.0,
+            _ => (self.reserved.cost - estimate.cost).max(0.0),
+        };
+        self.spent += spent;
+    }
+}
+
+impl Ledger {
+    pub(super) fn accounts<'s>(&'s mut self, path: &HierarchyPath) -> impl Iterator<Item = &'s mut Account> {
+        std::iter::once(&mut self.run).chain(self.steps.get_mut(path))
+    }
+
+    pub(super) fn available(&self, path: &HierarchyPath) -> Available {
+        let run = self.run.available();
+        match self.steps.get(path) {
+            Some(step) => run.and(step.available()),
+            None => run,
+        }
+    }
+
+    /// What a call does not fit into, in words.
+    pub(super) fn exceeded(&self, path: &HierarchyPath, estimate: &Estimate) -> BudgetExceeded {
+        let step = self
+            .steps
+            .get(path)
+            .filter(|step| !step.available().fits(estimate));
+        let (whose, account) = match step {
+            Some(step) => (format!("`{path}`"), step),
+            None => ("the run".to_owned(), &self.run),
+        };
+        let needs = match (account.available().calls, account.budget.cost) {
+            (Some(0), _) => "is one more than fits".to_owned(),
+            (_, Some(_)) => format!("may take ${:.4}, {} tokens", estimate.cost, estimate.tokens),
+            (_, None) => format!("may take {} tokens", estimate.tokens),
+        };
+        BudgetExceeded {
+            needs,
+            whose,
+            budget: account.budget,
+            spent: match step {
+                Some(step) => format!("{} are spent", amount(&step.spent)),
+                None => format!("{} are spent{}", amount(&self.run.spent), self.spenders()),
+            },
+        }
+    }
+
+    /// Those who spent most.
+    fn spenders(&self) -> String {
+        let mut by: Vec<_> = self.by.iter().filter(|(_, usage)| !usage.is_zero()).collect();
+        by.sort_by_key(|(_, usage)| std::cmp::Reverse(usage.total_tokens));
+        let more = by.len().saturating_sub(NAMED);
+        let named = by.iter().take(NAMED);
+        let mut named: Vec<String> = named
+            .map(|(path, usage)| format!("{path}: {}", amount(usage)))
+            .collect();
+        if more > 0 {
+            named.push(format!("{more} more"));
+        }
+        match named.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", named.join("; ")),
+        }
+    }
+}
+
+fn amount(usage: &Usage) -> String {
+    let calls = dad_core::count(usage.calls, "call");
+    let paid = usage.cost.filter(|cost| *cost > 0.0);
+    let cost = paid.map(|cost| format!(", ${cost:.4}")).unwrap_or_default();
+    format!("{} tokens in {calls}{cost}", usage.total_tokens)
+}
+
+impl Accounts {
+    pub(crate) fn new(budget: Budget, spent: Usage) -> Self {
+        let run = Account {
+            budget,
+            spent,
+            ..Account::default()
+        };
+        Self {
+            state: Mutex::new(Ledger {
+                run,
+                ..Ledger::default()
+            }),
+            changed: Notify::new(),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, Ledger> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

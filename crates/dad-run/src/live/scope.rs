@@ -1,0 +1,47 @@
+//! The variables of a run that all templates see.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use dad_definition::SpanMap;
+use serde_json::{Map, Value};
+
+use crate::journal::place::RunPlace;
+
+/// What templates of every step can see of the run.
+#[derive(Clone, Debug, Default)]
+pub struct RunScope {
+    /// Run variables by name: `run_id`, `run_dir` and so on.
+    pub run_variables: Map<String, Value>,
+    /// Variables given from outside, data and never templates.
+    pub given_variables: Map<String, Value>,
+    /// Where the definition stands in files, if it does.
+    pub spans: Option<Arc<SpanMap>>,
+}
+
+impl RunScope {
+    /// Where bytes of a template stand, as `FILE:LINE:COLUMN`; `place` is that of the template in the definition, such as
+    /// `elements[0].settings.prompt`.
+    #[must_use]
+    pub fn position(&self, place: &str, template: &str, part: Range<usize>) -> Option<String> {
+        let spans = self.spans.as_ref()?;
+        let found = spans
+            .within(place, template, part)
+            .or_else(|| spans.nearest(place))?;
+        Some(format!("{}:{}:{}", found.file, found.line, found.column))
+    }
+
+    /// Where the run is driven.
+    pub(crate) fn place(&self) -> RunPlace {
+        let variable = |name: &str| {
+            let value = self.run_variables.get(name);
+            value.and_then(|value| value.as_str()).unwrap_or_default()
+        };
+        RunPlace {
+            run_id: variable("run_id").to_owned(),
+            run_dir: variable("run_dir").into(),
+            run_root: variable("run_root").into(),
+            project_root: variable("project_root").into(),
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The report of a run that was sealed.
+
+use std::time::Duration;
+
+use dad_core::{ErrorInfo, FirstFailure, RunStatus};
+
+use crate::journal::step_committed::Totals;
+
+/// How many failures a component or run names.
+pub(crate) const FIRST_FAILURES: usize = 10;
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct SealedRun {
+    /// The status it was sealed with.
+    pub status: RunStatus,
+    /// Why, if not well.
+    pub error: Option<ErrorInfo>,
+    /// What its steps came to.
+    pub totals: Totals,
+    /// The first steps that failed, at most ten.
+    pub first_failures: Vec<FirstFailure>,
+    /// Since this process began to drive it.
+    pub duration: Duration,
+    /// What went wrong beside the run itself: observers and handlers.
+    pub warnings: Vec<String>,
+}

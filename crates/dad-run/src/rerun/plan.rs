@@ -1,0 +1,179 @@
+//! The plan of a re-run, as `plan.json` has it.
+
+use dad_core::{HierarchyPath, RunId, Usage};
+use dad_events::Origin;
+use serde::{Deserialize, Serialize};
+
+use crate::journal::place::RunPlace;
+use crate::journal::reason::Reason;
+use crate::journal::subject::{AnsweredBy, AskedAgain};
+use crate::rerun::edit::Edit;
+
+/// What a re-run means to do, made before it starts and written to `.run/plan.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RerunPlan {
+    /// Version of the format.
+    pub schema_version: u32,
+    /// The run it is started from.
+    pub parent: RunId,
+    /// The first run of the line of re-runs.
+    pub root_parent: RunId,
+    /// Where the runs of that line were driven, the nearest first: their directories stand in results that are reused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ancestors: Vec<RunPlace>,
+    /// Where execution begins; `None` when every step is decided by its fingerprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry_point: Option<HierarchyPath>,
+    /// Whether the entry point is a step that executes alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alone: bool,
+    /// Whether every step was asked to execute.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fresh: bool,
+    /// What was asked to execute, as selectors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub execute: Vec<String>,
+    /// What is asked again although the parent run has an answer, as selectors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ask: Vec<String>,
+    /// What takes the answers of the parent run whatever was asked, as selectors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reuse_answers: Vec<String>,
+    /// What is meant to happen to questions, as far as that is certain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<PlannedAnswer>,
+    /// What is changed in results that are taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<Edit>,
+    /// What earlier runs of the line changed in results that may be taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inherited_edits: Vec<Edit>,
+    /// The steps of the definition in document order.
+    pub steps: Vec<PlannedStep>,
+}
+
+/// What is meant to happen to one step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedStep {
+    /// The step.
+    pub path: HierarchyPath,
+    /// What is meant to happen.
+    #[serde(flatten)]
+    pub decision: Decision,
+    /// Why.
+    pub reason: Reason,
+    /// What the step consumed when it was executed, if that is saved.
+    #[serde(default, skip_serializing_if = "Usage::is_zero")]
+    pub saves: Usage,
+}
+
+/// What is meant to happen to a question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedAnswer {
+    /// The step or component that asks.
+    pub path: HierarchyPath,
+    /// How it will be answered; `None` if it will ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<AnsweredBy>,
+    /// Where the parent run has the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<HierarchyPath>,
+    /// Why it will ask although the parent run has an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_again: Option<AskedAgain>,
+}
+
+/// What is meant to happen to a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
+pub enum Decision {
+    /// Its result is taken from the parent run.
+    Reuse {
+        /// The run that executed it.
+        origin: Origin,
+    },
+    /// It executes.
+    Execute,
+    /// It is decided when it is reached.
+    DependsOn {
+        /// The earlier steps whose results it uses, or the conditional or loop around it.
+        paths: Vec<HierarchyPath>,
+    },
+}
+
+impl RerunPlan {
+    /// How many steps are reused, execute, and are decided later.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize, usize) {
+        self.steps
+            .iter()
+            .fold((0, 0, 0), |(reuse, execute, depends), step| match step.decision {
+                Decision::Reuse { .. } => (reuse + 1, execute, depends),
+                Decision::Execute => (reuse, execute + 1, depends),
+                Decision::DependsOn { .. } => (reuse, execute, depends + 1),
+            })
+    }
+
+    /// What is meant to happen to a step.
+    #[must_use]
+    pub fn step(&self, path: &HierarchyPath) -> Option<&PlannedStep> {
+        self.steps.iter().find(|step| step.path == *path)
+    }
+
+    /// The plan in one line.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let (reuse, execute, depends) = self.counts();
+        let from = match &self.entry_point {
+            Some(entry) => format!(", starting at {entry}"),
+            None => String::new(),
+        };
+        if let (Some(step), true) = (&self.entry_point, self.alone) {
+            return format!("re-run of {}: {step} alone", self.parent);
+        }
+        let later = if depends > 0 {
+            format!(", {depends} decided on the way")
+        } else {
+            String::new()
+        };
+        let edits = match self.edits.len() {
+            0 => String::new(),
+            1 => format!(", 1 result changed at {}", self.edits[0].path),
+            several => format!(", {several} changes of results"),
+        };
+        format!(
+            "re-run of {}: {reuse} reused{}, {execute} to execute{later}{edits}{from}",
+            self.parent,
+            self.saved()
+        )
+    }
+
+    /// What the steps that are certainly reused consumed when they were executed.
+    #[must_use]
+    pub fn saves(&self) -> Usage {
+        let mut all = Usage::default();
+        for step in &self.steps {
+            all += step.saves;
+        }
+        all
+    }
+
+    fn saved(&self) -> String {
+        let usage = self.saves();
+        match (usage.total_tokens, usage.cost.filter(|cost| *cost > 0.0)) {
+            (0, _) => String::new(),
+            (tokens, None) => format!(" (saves {tokens} tokens)"),
+            (tokens, Some(cost)) => format!(" (saves {tokens} tokens, ${cost:.4})"),
+        }
+    }
+
+    /// Every change of a result that the line of re-runs knows of, the earlier ones first.
+    pub fn all_edits(&self) -> impl Iterator<Item = &Edit> {
+        self.inherited_edits.iter().chain(&self.edits)
+    }
+
+    /// What is changed in the result of a step that is taken.
+    pub fn edits_of(&self, path: &HierarchyPath) -> impl Iterator<Item = &Edit> {
+        self.edits.iter().filter(move |edit| edit.path == *path)
+    }
+}

@@ -1,0 +1,69 @@
+//! The directories of a project that runs need.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::RunError;
+use crate::layout::RUNS;
+use crate::store::catalog::Catalog;
+
+/// Where the runs of a project are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dirs {
+    /// The project, absolute.
+    pub project_root: PathBuf,
+    /// Where runs are kept, absolute.
+    pub run_root: PathBuf,
+    /// Where runs of this context are made: the run root, or a directory in it.
+    pub effective_run_root: PathBuf,
+}
+
+impl Dirs {
+    /// Makes the paths absolute; a relative run root lies in the project.
+    ///
+    /// # Errors
+    /// If the project is no directory, its path or that of the run root is no UTF-8 text, or the subpath leads out of the run root.
+    pub fn new(
+        project_root: &Path,
+        run_root: Option<&Path>,
+        subpath: Option<&str>,
+    ) -> Result<Self, RunError> {
+        let refused = |reason: String| RunError::Project {
+            path: project_root.to_path_buf(),
+            reason,
+        };
+        let project_root = std::fs::canonicalize(project_root).map_err(|e| refused(e.to_string()))?;
+        std::fs::read_dir(&project_root).map_err(|e| refused(e.to_string()))?;
+        let run_root = project_root.join(run_root.unwrap_or(Path::new(RUNS)));
+        for path in [&project_root, &run_root] {
+            if path.to_str().is_none() {
+                return Err(RunError::Project {
+                    path: path.clone(),
+                    reason: "its path is no UTF-8 text, as which records hold it".to_owned(),
+                });
+            }
+        }
+        let effective_run_root = match subpath.filter(|subpath| !subpath.is_empty()) {
+            None => run_root.clone(),
+            Some(subpath) => {
+                let plain = Path::new(subpath)
+                    .components()
+                    .all(|c| matches!(c, Component::Normal(_)));
+                if !plain {
+                    return Err(RunError::RunRootSubpath(subpath.to_owned()));
+                }
+                run_root.join(subpath)
+            }
+        };
+        Ok(Self {
+            project_root,
+            run_root,
+            effective_run_root,
+        })
+    }
+
+    /// The runs there are.
+    #[must_use]
+    pub fn catalog(&self) -> Catalog {
+        Catalog::new(&self.run_root, &self.effective_run_root)
+    }
+}

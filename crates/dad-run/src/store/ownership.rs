@@ -1,0 +1,28 @@
+//! The check that a run is the user's own, before anything obeys it.
+
+use crate::error::RunError;
+use crate::origin::Origin;
+use crate::store::view::RunView;
+
+impl RunView {
+    /// Refuses a run that is not the user's: its maker decided what resuming it executes. `unsigned` allows unsigned
+    /// runs.
+    ///
+    /// # Errors
+    /// [`RunError::ForeignRun`] with where it was driven.
+    pub fn check_origin(&self, unsigned: bool) -> Result<(), RunError> {
+        match self.origin() {
+            Origin::Mine => return Ok(()),
+            Origin::Unsigned if unsigned => return Ok(()),
+            _ => {}
+        }
+        let session = self.progress().tally.session.as_deref();
+        Err(RunError::ForeignRun {
+            run: self.name().into_owned(),
+            dir: self.dir().to_path_buf(),
+            origin: self.origin(),
+            host: session.map(|session| session.host.clone()),
+            driven_in: session.map(|session| session.run_dir.clone()),
+        })
+    }
+}

@@ -1,0 +1,182 @@
+//! One row of the catalogue, read from the first and the last record of a run.
+
+use std::path::{Path, PathBuf};
+
+use dad_core::{ElementId, RunId, RunStatus, Timestamp};
+use dad_fs::{Dir, FsError, optional};
+
+use crate::error::RunError;
+use crate::journal::reader::{Ends, first_and_last};
+use crate::journal::record::RecordBody;
+use crate::journal::step_committed::Totals;
+use crate::layout::{DOT_RUN, DOT_TRACE, JOURNAL, LEASE, METADATA};
+use crate::origin::Origin;
+use crate::origin_key::OriginKey;
+use crate::store::lease;
+use crate::store::original::OriginalFacts;
+
+/// A run as a list shows it.
+#[derive(Clone, Debug)]
+pub struct RunEntry {
+    /// Its id, the name of its directory.
+    pub run_id: RunId,
+    /// Its directory.
+    pub dir: PathBuf,
+    /// Its root component, as far as it is known: of runs of the original system by their files.
+    pub root_id: Option<ElementId>,
+    /// Whether it is a run of the original system. Its times are local ones of the machine that made it.
+    pub is_original: bool,
+    /// How it stands.
+    pub status: RunStatus,
+    /// When it was made.
+    pub created_at: Option<Timestamp>,
+    /// When its last record was written.
+    pub last_record_at: Option<Timestamp>,
+    /// The run it was started from.
+    pub parent: Option<RunId>,
+    /// What its steps came to, once sealed.
+    pub totals: Option<Totals>,
+    /// How many questions wait for an answer.
+    pub open_questions: u64,
+    /// Whose run it is, by its last record; [`RunView::origin`](crate::RunView::origin) looks at all of them.
+    pub origin: Origin,
+}
+
+impl RunEntry {
+    /// What runs are sorted by: when they were made, then their id.
+    pub(crate) fn order(&self) -> (Option<Timestamp>, &RunId) {
+        (self.created_at, &self.run_id)
+    }
+}
+
+/// Reads the first and last record of a run; `None` for a directory that is no run, or not yet one.
+pub(crate) fn read_entry(
+    place: &Dir,
+    name: &str,
+    key: Option<&OriginKey>,
+) -> Result<Option<RunEntry>, RunError> {
+    let Ok(run_id) = name.parse::<RunId>() else {
+        return Ok(None);
+    };
+    // One file is opened for a run that is sealed, and no directory: there may be very many.
+    let dot_run = Path::new(name).join(DOT_RUN);
+    let journal = match place.open_file(dot_run.join(JOURNAL)) {
+        Ok(journal) => journal,
+        Err(error) if error.is_not_found() => return read_without_journal(place, run_id),
+        Err(error) => return Err(error.into()),
+    };
+    let path = place.path().join(&dot_run).join(JOURNAL);
+    let Some(Ends { first, last, origin }) = first_and_last(journal, &path, key)? else {
+        return Ok(None);
+    };
+    let RecordBody::RunCreated { root_id, parent, .. } = first.body else {
+        return Err(RunError::Journal {
+            path,
+            line: 1,
+            reason: "the first record is not `run_created`".to_owned(),
+        });
+    };
+    let mut open_questions = 0;
+    let (status, totals) = match last.body {
+        RecordBody::RunSealed {
+            status,
+            totals,
+            open_questions: open,
+            ..
+        } => {
+            open_questions = open;
+            (status, Some(totals))
+        }
+        _ if lease::is_held(&place.open_dir(&dot_run)?)? => (RunStatus::Running, None),
+        RecordBody::RunCreated { .. } => (RunStatus::Initialized, None),
+        _ => (RunStatus::Interrupted, None),
+    };
+    Ok(Some(RunEntry {
+        run_id,
+        dir: place.path().join(name),
+        root_id: Some(root_id),
+        is_original: false,
+        status,
+        created_at: Some(first.at),
+        last_record_at: Some(last.at),
+        parent,
+        totals,
+        open_questions,
+        origin,
+    }))
+}
+
+/// A directory without a journal: not yet a run, or one of the original system.
+fn read_without_journal(place: &Dir, run_id: RunId) -> Result<Option<RunEntry>, RunError> {
+    let Some(dir) = place.open_dir_optional(run_id.as_str())? else {
+        return Ok(None);
+    };
+    match dir.open_dir_optional(DOT_RUN)? {
+        Some(_) => Ok(None),
+        None => read_original(&dir, run_id),
+    }
+}
+
+/// A run of the original system: it has no journal, only metadata with local times.
+fn read_original(dir: &Dir, run_id: RunId) -> Result<Option<RunEntry>, RunError> {
+    let path = Path::new(DOT_TRACE).join(METADATA);
+    let bytes = match dir.read_optional(&path) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(None),
+        Err(FsError { source, .. }) if source.kind() == std::io::ErrorKind::NotADirectory => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(dir.path().join(&path), e))?;
+    // The original system gave its files no version: this one is of a run that has lost its journal.
+    if metadata.get("schema_version").is_some() {
+        return Err(RunError::NoJournal(dir.path().to_path_buf()));
+    }
+    let status = match metadata.get("status").and_then(|status| status.as_str()) {
+        Some("completed") => RunStatus::Completed,
+        Some("failed") => RunStatus::Failed,
+        // It never noted that a run had died.
+        Some("initialized" | "running") => RunStatus::Interrupted,
+        _ => RunStatus::Unknown,
+    };
+    // Its times have no zone; they are read as UTC so that the order of its runs is kept.
+    let time = |key: &str| metadata.get(key)?.as_str()?.parse::<Timestamp>().ok();
+    let utc = |key: &str| {
+        metadata
+            .get(key)?
+            .as_str()
+            .and_then(|text| format!("{text}Z").parse().ok())
+    };
+    let facts = OriginalFacts::read(dir, &metadata)?;
+    Ok(Some(RunEntry {
+        run_id,
+        dir: dir.path().to_path_buf(),
+        root_id: facts.root_id,
+        is_original: true,
+        status,
+        created_at: time("created_at").or_else(|| utc("created_at")),
+        last_record_at: time("completed_at").or_else(|| utc("completed_at")),
+        parent: facts.parent,
+        totals: facts.totals,
+        open_questions: 0,
+        origin: Origin::Unsigned,
+    }))
+}
+
+/// Whether a directory was to become a run, and the process that made it died before the first record was on the disk. While
+/// that process lives it holds the lease.
+pub(crate) fn died_before_its_first_record(place: &Dir, name: &str) -> Result<bool, RunError> {
+    let Some(dot_run) = optional(place.open_dir(Path::new(name).join(DOT_RUN)))? else {
+        return Ok(false);
+    };
+    Ok(dot_run.kind(LEASE)?.is_some() && !lease::is_held(&dot_run)?)
+}
+
+/// A run that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// Why.
+    pub reason: String,
+}
