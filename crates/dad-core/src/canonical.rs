@@ -1,4 +1,4 @@
-//! Canonical JSON (RFC 8785), so that equal values have equal digests, and the digests themselves.
+//! Canonical JSON, so that equal values have equal digests, and the digests themselves.
 
 use std::fmt::{self, Write};
 use std::str::FromStr;
@@ -79,6 +79,13 @@ impl From<Digest> for String {
 /// A value as JSON without white space and with the keys of every object sorted by their bytes.
 ///
 /// Numbers keep the text that `serde_json` gives them, so `1` and `1.0` stay different.
+///
+/// ```
+/// use dad_core::canonical_json;
+/// use serde_json::json;
+///
+/// assert_eq!(canonical_json(&json!({ "b": 1, "a": [true, null] })), r#"{"a":[true,null],"b":1}"#);
+/// ```
 #[must_use]
 pub fn canonical_json(value: &Value) -> String {
     let mut out = String::new();

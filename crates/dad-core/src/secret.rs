@@ -34,6 +34,15 @@ pub fn has_mask(value: &Value) -> bool {
 /// The secrets known to one run, and what recognises them in text.
 ///
 /// Values are added as they are resolved; every clone sees them.
+///
+/// ```
+/// use dad_core::SecretRegistry;
+///
+/// let secrets = SecretRegistry::new();
+/// secrets.add("correct horse battery");
+/// let redactor = secrets.redactor();
+/// assert_eq!(redactor.redact("the key is correct horse battery"), "the key is [redacted]");
+/// ```
 #[derive(Clone, Default)]
 pub struct SecretRegistry {
     state: Arc<Mutex<State>>,

@@ -10,6 +10,28 @@ use crate::event::{Event, RunIdentity};
 ///
 /// Open for implementation; methods added later have default bodies. What an observer cannot do is fail a run: its
 /// troubles come back as warnings.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+///
+/// use dad_events::{Event, EventBody, RunObserver};
+///
+/// #[derive(Default)]
+/// struct CountSteps(AtomicUsize);
+///
+/// #[async_trait::async_trait]
+/// impl RunObserver for CountSteps {
+///     fn name(&self) -> &str {
+///         "count steps"
+///     }
+///
+///     async fn observe(&self, events: &[Arc<Event>]) {
+///         let ended = events.iter().filter(|event| matches!(event.body, EventBody::StepEnded(_)));
+///         self.0.fetch_add(ended.count(), Ordering::Relaxed);
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait RunObserver: Send + Sync {
     /// The name used in warnings.

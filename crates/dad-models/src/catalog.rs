@@ -14,6 +14,15 @@ use crate::error::ModelError;
 const FILE: &str = ".dhenara/models.yaml";
 
 /// The price of a model, in US dollars for a million tokens.
+///
+/// ```
+/// use dad_core::Usage;
+/// use dad_models::Price;
+///
+/// let price = Price { input: 5.0, output: 25.0 };
+/// let usage = Usage { input_tokens: 200_000, output_tokens: 10_000, ..Usage::default() };
+/// assert_eq!(price.cost(&usage), 1.25);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
@@ -102,6 +111,21 @@ impl ModelEntry {
 }
 
 /// The models that can be asked for by name.
+///
+/// ```
+/// use dad_models::ModelCatalog;
+///
+/// let project = tempfile::tempdir()?;
+/// std::fs::create_dir(project.path().join(".dhenara"))?;
+/// std::fs::write(
+///     project.path().join(".dhenara/models.yaml"),
+///     "[{ name: local/coder, base_url: 'http://127.0.0.1:8000/v1', price: { input: 1.0, output: 2.0 }, aliases: [coder] }]",
+/// )?;
+/// let catalog = ModelCatalog::load(project.path())?;
+/// assert_eq!(catalog.without_alias("coder"), "local/coder");
+/// assert_eq!(catalog.price("coder")?.map(|price| price.output), Some(2.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct ModelCatalog {
     entries: Vec<ModelEntry>,

@@ -16,6 +16,34 @@ use crate::error::ModelError;
 pub type OnText<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
 /// Answers requests to language models. Open for implementation; methods added later have default bodies.
+///
+/// ```
+/// use dad_models::{CallContext, Message, ModelClient, ModelError, ModelOptions, ModelRequest, ModelResponse, Role};
+///
+/// /// A client for tests: it repeats the prompt.
+/// struct Echo;
+///
+/// #[async_trait::async_trait]
+/// impl ModelClient for Echo {
+///     async fn complete(&self, request: &ModelRequest, _: &CallContext) -> Result<ModelResponse, ModelError> {
+///         let prompt = request.messages.last().map_or("", |message| &message.text);
+///         Ok(ModelResponse::of_text("echo", "test", prompt))
+///     }
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let request = ModelRequest {
+///     model: "test/echo".to_owned(),
+///     system: Vec::new(),
+///     messages: vec![Message::new(Role::User, "Good morning")],
+///     options: ModelOptions::default(),
+/// };
+/// let response = Echo.complete(&request, &CallContext::new("flow.greet".parse()?)).await?;
+/// assert_eq!(response.text, "Good morning");
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait ModelClient: Send + Sync {
     /// Asks a model once. Retries are the caller's.

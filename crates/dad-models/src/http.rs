@@ -42,6 +42,19 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 const ANSWER_MIB: u64 = 128;
 
 /// Asks providers over HTTP, each by its own protocol.
+///
+/// ```no_run
+/// use dad_core::SecretRegistry;
+/// use dad_models::{Credentials, HttpClient, Limits, ModelCatalog, Models};
+///
+/// let project = std::path::Path::new("my_project");
+/// let credentials = Credentials::new(project, None, SecretRegistry::new());
+/// let limits = Limits { max_concurrency: Some(8), ..Limits::default() };
+/// let client = HttpClient::new(ModelCatalog::load(project)?, credentials).with_limits(limits);
+/// let models = Models::new(client); // a resource of the runs that share it
+/// # let _ = models;
+/// # Ok::<(), dad_models::ModelError>(())
+/// ```
 #[derive(Debug)]
 pub struct HttpClient {
     catalog: ModelCatalog,

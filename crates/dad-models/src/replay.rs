@@ -21,6 +21,15 @@ use crate::web::{WEB_EXCHANGE, WebAnswer, WebRequest};
 pub const MODEL_CALL: &str = "model_call";
 
 /// Answers from recorded exchanges. No network is used.
+///
+/// ```no_run
+/// use dad_models::{Models, ReplayClient};
+///
+/// let recorded = ReplayClient::of_run("runs/run_20251123_141516_9f3a1c".as_ref())?;
+/// let models = Models::offline(recorded); // for a run that uses no network
+/// # let _ = models;
+/// # Ok::<(), dad_models::ModelError>(())
+/// ```
 #[derive(Clone)]
 pub struct ReplayClient {
     source: Source,

@@ -398,7 +398,7 @@ fn what_types_say_of_their_settings_is_in_the_schema() {
     let defs = &schema["$defs"];
     assert_eq!(
         defs["callback.count"]["properties"]["times"]["description"],
-        "How often."
+        "The number of times."
     );
     let composed = &defs["node.my-2fcomposed-20-7e-20type"];
     assert_eq!(
