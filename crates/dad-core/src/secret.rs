@@ -537,9 +537,10 @@ fn line_break(bytes: &[u8], prefixes: Prefixes) -> usize {
     let blanks = |bytes: &[u8]| bytes.iter().take_while(|byte| b" \t".contains(byte)).count();
     let indented = end.len() + blanks(&bytes[end.len()..]);
     let has_prefix = bytes.get(indented).is_some_and(|byte| PREFIXES.contains(byte));
-    match has_prefix && prefixes == Prefixes::LeftOut {
-        true => indented + 1 + blanks(&bytes[indented + 1..]),
-        false => indented,
+    if has_prefix && prefixes == Prefixes::LeftOut {
+        indented + 1 + blanks(&bytes[indented + 1..])
+    } else {
+        indented
     }
 }
 

@@ -80,9 +80,12 @@ fn in_ascii(escaped: &str, upper: bool) -> String {
     for c in escaped.chars() {
         match c {
             c if c.is_ascii() => text.push(c),
-            c => text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| match upper {
-                true => format!("\\u{unit:04X}"),
-                false => format!("\\u{unit:04x}"),
+            c => text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| {
+                if upper {
+                    format!("\\u{unit:04X}")
+                } else {
+                    format!("\\u{unit:04x}")
+                }
             })),
         }
     }
@@ -180,10 +183,10 @@ fn escape_in_json(escaped: &str, special: &str, upper: bool) -> String {
         (true, true) => format!("\\u{:04X}", u32::from(c)),
     };
     let text: String = escaped.chars().map(escape).collect();
-    match special.contains('\'') {
-        // Who escapes apostrophes so does it with quotation marks too.
-        true => text.replace("\\\"", "\\u0022"),
-        false => text,
+    if special.contains('\'') {
+        text.replace("\\\"", "\\u0022")
+    } else {
+        text
     }
 }
 

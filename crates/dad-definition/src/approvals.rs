@@ -122,9 +122,12 @@ pub fn deciding<'r>(
     intended: &Intended<'_>,
 ) -> Option<&'r ReadyRule> {
     let holding = rules.into_iter().filter(|rule| rule.holds(intended));
-    holding.reduce(|first, other| match other.rule.decision > first.rule.decision {
-        true => other,
-        false => first,
+    holding.reduce(|first, other| {
+        if other.rule.decision > first.rule.decision {
+            other
+        } else {
+            first
+        }
     })
 }
 

@@ -76,9 +76,10 @@ impl Fit {
             Value::Object(_) => !self.objects,
             _ => false,
         };
-        match becomes_text && self.text {
-            true => text_of(&value).into(),
-            false => self.within(value),
+        if becomes_text && self.text {
+            text_of(&value).into()
+        } else {
+            self.within(value)
         }
     }
 

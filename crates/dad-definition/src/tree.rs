@@ -158,20 +158,23 @@ impl TemplateTree {
         };
         match (self, step) {
             (Self::Object(fields), Step::Key(key)) => {
-                let fields = fields.into_iter().map(|(name, field)| match name == *key {
-                    true => (name, field.changed_at(rest, change)),
-                    false => (name, field),
+                let fields = fields.into_iter().map(|(name, field)| {
+                    if name == *key {
+                        (name, field.changed_at(rest, change))
+                    } else {
+                        (name, field)
+                    }
                 });
                 Self::Object(fields.collect())
             }
             (Self::Array(items), Step::Index(index)) => {
-                let items = items
-                    .into_iter()
-                    .enumerate()
-                    .map(|(at, item)| match at == *index {
-                        true => item.changed_at(rest, change),
-                        false => item,
-                    });
+                let items = items.into_iter().enumerate().map(|(at, item)| {
+                    if at == *index {
+                        item.changed_at(rest, change)
+                    } else {
+                        item
+                    }
+                });
                 Self::Array(items.collect())
             }
             (other, _) => other,

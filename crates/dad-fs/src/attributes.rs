@@ -49,9 +49,12 @@ impl Attributes {
     /// The same where those may execute the file who may read it, or no one may.
     #[must_use]
     pub fn with_executable(self, executable: bool) -> Self {
-        let changed = |mode: u32| match executable {
-            true => executable_by_readers(mode),
-            false => mode & !0o111,
+        let changed = |mode: u32| {
+            if executable {
+                executable_by_readers(mode)
+            } else {
+                mode & !0o111
+            }
         };
         Self {
             mode: self.mode.map(changed),

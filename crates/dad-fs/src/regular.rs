@@ -19,9 +19,10 @@ pub(crate) fn open_regular(
 ) -> io::Result<std::fs::File> {
     options.nonblock(true);
     let file = patiently(|| dir.open_with(name, options))?.into_std();
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(invalid("it is not a regular file")),
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(invalid("it is not a regular file"))
     }
 }
 

@@ -105,13 +105,14 @@ impl Answered {
         }
         let is_empty =
             response.text.is_empty() && response.tool_calls.is_empty() && response.files.is_empty();
-        match is_empty && response.finish_reason == FinishReason::Completed {
-            true => Err(ModelError::Answer {
+        if is_empty && response.finish_reason == FinishReason::Completed {
+            Err(ModelError::Answer {
                 model: target.model.clone(),
                 reason: "it holds no text".to_owned(),
                 usage: told(response.usage),
-            }),
-            false => Ok(response),
+            })
+        } else {
+            Ok(response)
         }
     }
 }

@@ -121,9 +121,10 @@ impl Models {
     /// # Errors
     /// [`ModelError::Offline`] if the run is without network and the client may open connections.
     pub fn client(&self, run_is_offline: bool) -> Result<&dyn ModelClient, ModelError> {
-        match run_is_offline && !self.is_offline {
-            true => Err(ModelError::Offline),
-            false => Ok(&*self.client),
+        if run_is_offline && !self.is_offline {
+            Err(ModelError::Offline)
+        } else {
+            Ok(&*self.client)
         }
     }
 }

@@ -74,9 +74,10 @@ fn connection_error(model: &str, error: &reqwest::Error) -> ModelError {
     if error.is_timeout() && !error.is_connect() {
         return ModelError::Silent { model };
     }
-    match error.is_connect() || error.is_builder() {
-        true => ModelError::Connection { model, reason },
-        false => ModelError::Cut { model, reason },
+    if error.is_connect() || error.is_builder() {
+        ModelError::Connection { model, reason }
+    } else {
+        ModelError::Cut { model, reason }
     }
 }
 

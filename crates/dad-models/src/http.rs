@@ -313,9 +313,10 @@ async fn streamed(
 
 fn chat_request(request: &ModelRequest) -> ChatRequest {
     let chat = ChatRequest::new(request.messages.iter().map(chat_message).collect());
-    let chat = match request.system.is_empty() {
-        true => chat,
-        false => chat.with_system(request.system.join("\n\n")),
+    let chat = if request.system.is_empty() {
+        chat
+    } else {
+        chat.with_system(request.system.join("\n\n"))
     };
     let tools = request.options.tools.iter().map(|tool| {
         let spec = Tool::new(tool.name.as_str()).with_schema(tool.schema.clone());
@@ -324,9 +325,10 @@ fn chat_request(request: &ModelRequest) -> ChatRequest {
             None => spec,
         }
     });
-    match request.options.tools.is_empty() {
-        true => chat,
-        false => chat.with_tools(tools.collect::<Vec<_>>()),
+    if request.options.tools.is_empty() {
+        chat
+    } else {
+        chat.with_tools(tools.collect::<Vec<_>>())
     }
 }
 
@@ -349,9 +351,10 @@ fn chat_message(message: &Message) -> ChatMessage {
             call_id: call.id.clone(),
             fn_name: call.name.clone(),
             // Not every provider takes back what its model wrote instead of an object.
-            fn_arguments: match call.arguments.is_object() {
-                true => call.arguments.clone(),
-                false => json!({}),
+            fn_arguments: if call.arguments.is_object() {
+                call.arguments.clone()
+            } else {
+                json!({})
             },
             thought_signatures: Some(call.signatures.clone()).filter(|signatures| !signatures.is_empty()),
         })

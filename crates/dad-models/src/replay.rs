@@ -406,9 +406,10 @@ impl Recorded {
 /// The exchanges of a step.
 fn exchanges_of(run_dir: &Path, step: &HierarchyPath) -> Result<Vec<MemoLine>, ModelError> {
     let file = run_dir.join(step.to_relative_dir()).join(MEMO);
-    match file.is_file() {
-        true => lines_of(&file),
-        false => Ok(Vec::new()),
+    if file.is_file() {
+        lines_of(&file)
+    } else {
+        Ok(Vec::new())
     }
 }
 

@@ -158,9 +158,10 @@ impl Repositories {
             }
             let look = |_| async {
                 repository.check_looked_at(&paths).await?;
-                let hooks = match commits {
-                    true => commit_hooks(&hooks_dir(&tree, cx).await?),
-                    false => Vec::new(),
+                let hooks = if commits {
+                    commit_hooks(&hooks_dir(&tree, cx).await?)
+                } else {
+                    Vec::new()
                 };
                 Ok(Before {
                     changed: repository.changed(&paths).await?,
@@ -569,9 +570,10 @@ impl<'a> Repository<'a> {
             return Ok(());
         }
         let said = [finished.stdout.trim(), finished.stderr.trim()].join("\n");
-        let how = match finished.timed_out {
-            true => "did not end in time",
-            false => "failed",
+        let how = if finished.timed_out {
+            "did not end in time"
+        } else {
+            "failed"
         };
         let message = format!(
             "`git commit` with hooks {how} in `{}`: {}",

@@ -46,18 +46,17 @@ impl Hooks {
 
     /// Refuses hooks that are not those of before.
     pub(crate) async fn check(&self, cx: &NodeContext) -> Result<(), NodeError> {
-        match Self::now(self.dir.clone(), cx).await? == *self {
-            true => Ok(()),
-            false => {
-                let message = format!(
-                    "the hooks in `{}` are not those of before the step, so that none was executed and nothing committed",
-                    self.dir.display()
-                );
-                let hint = "look at what changed there; leave `git_hooks` out to commit without them";
-                Err(NodeError::new("git_hooks_changed", message)
-                    .with_hint(hint)
-                    .permanent())
-            }
+        if Self::now(self.dir.clone(), cx).await? == *self {
+            Ok(())
+        } else {
+            let message = format!(
+                "the hooks in `{}` are not those of before the step, so that none was executed and nothing committed",
+                self.dir.display()
+            );
+            let hint = "look at what changed there; leave `git_hooks` out to commit without them";
+            Err(NodeError::new("git_hooks_changed", message)
+                .with_hint(hint)
+                .permanent())
         }
     }
 

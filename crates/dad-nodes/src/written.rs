@@ -60,9 +60,10 @@ impl Written {
             allow_generated: unrendered.get("allow_generated") == Some(&Value::Bool(true)),
             commands,
         };
-        match values.iter().all(Value::is_null) {
-            true => (written, Value::Null),
-            false => (written, values.into()),
+        if values.iter().all(Value::is_null) {
+            (written, Value::Null)
+        } else {
+            (written, values.into())
         }
     }
 

@@ -115,9 +115,10 @@ impl Compiler<'_> {
                 let problem = match reference.kind {
                     ReferenceKind::Variable => {
                         let known = reference.guarded || self.is_known(&reference.name, prompt_variables);
-                        let unknown = || match reference.called {
-                            true => unknown_function(&reference.name),
-                            false => {
+                        let unknown = || {
+                            if reference.called {
+                                unknown_function(&reference.name)
+                            } else {
                                 let is_short = template.source()[reference.span.range()].starts_with("$var{");
                                 self.unknown_variable(&reference.name, prompt_variables, is_short)
                             }
@@ -169,9 +170,10 @@ impl Compiler<'_> {
             None => problem.hint(format!(
                 "declare it in `variables` of a component around it, or in `required`; \
                  if it may be left out, write a default: `$var{{{name}:…}}` or `{name} || …`{}",
-                match is_short {
-                    true => "; if it is meant as text, write `$$var{`",
-                    false => "",
+                if is_short {
+                    "; if it is meant as text, write `$$var{`"
+                } else {
+                    ""
                 }
             )),
         }

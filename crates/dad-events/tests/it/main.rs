@@ -257,9 +257,10 @@ async fn every_question_has_its_own_handlers() {
         Ok(event.set_input(json!({"variables": {"name": "Ada"}}))?)
     }
     async fn agrees(event: ApprovalRequiredEvent) -> Result<(), HandlerError> {
-        match event.preview.contains("rm -rf") {
-            true => event.deny("too dangerous")?,
-            false => event.approve()?,
+        if event.preview.contains("rm -rf") {
+            event.deny("too dangerous")?
+        } else {
+            event.approve()?
         }
         Ok(())
     }

@@ -205,9 +205,10 @@ pub fn temporary_name(tag: &str) -> String {
 }
 
 pub(crate) fn plain(name: &str) -> io::Result<&Path> {
-    match is_plain_name(name) {
-        true => Ok(Path::new(name)),
-        false => Err(invalid("it is not one plain name")),
+    if is_plain_name(name) {
+        Ok(Path::new(name))
+    } else {
+        Err(invalid("it is not one plain name"))
     }
 }
 

@@ -296,13 +296,13 @@ impl Dir {
     /// If the source is no regular file, or the copy cannot be written.
     pub fn copy_file(&self, from: impl AsRef<Path>, to_dir: &Self, to: impl AsRef<Path>) -> FsResult<u64> {
         let (from, to) = (from.as_ref(), to.as_ref());
-        let metadata = self
-            .dir
-            .symlink_metadata(from)
-            .and_then(|metadata| match metadata.is_file() {
-                true => Ok(metadata),
-                false => Err(invalid("it is not a regular file")),
-            });
+        let metadata = self.dir.symlink_metadata(from).and_then(|metadata| {
+            if metadata.is_file() {
+                Ok(metadata)
+            } else {
+                Err(invalid("it is not a regular file"))
+            }
+        });
         let metadata = metadata.context("copy", || self.full(from))?;
         let narrowed = mode_of(&metadata).and_then(|mode| to_dir.share.narrowed(mode));
         let change = Change::Copy(self.place(from));

@@ -63,11 +63,11 @@ impl FromStr for AllowedHost {
 impl AllowedHost {
     fn names(&self, url: &Url) -> bool {
         let host = url.host_str().unwrap_or_default();
-        let is_host = match self.below {
-            true => host
-                .strip_suffix(&self.host)
-                .is_some_and(|rest| rest.ends_with('.')),
-            false => host == self.host,
+        let is_host = if self.below {
+            host.strip_suffix(&self.host)
+                .is_some_and(|rest| rest.ends_with('.'))
+        } else {
+            host == self.host
         };
         is_host
             && self

@@ -337,10 +337,7 @@ impl Hop {
                 .filter_map(|name| Some((name.clone(), headers.get(name)?.clone())))
                 .collect();
         }
-        let method = match keeps {
-            true => self.method.clone(),
-            false => Method::GET,
-        };
+        let method = if keeps { self.method.clone() } else { Method::GET };
         if !keeps {
             headers.remove(reqwest::header::CONTENT_TYPE);
         }

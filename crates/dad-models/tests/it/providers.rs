@@ -369,9 +369,10 @@ async fn neither_key_nor_prompt_follow_a_redirect() {
             let server = server(place, redirect).await;
             let client = client(protocol.name, &server.uri());
             let (request, call) = (request(), call());
-            let answered = match streams {
-                false => client.complete(&request, &call).await,
-                true => client.stream(&request, &call, &|_| {}).await,
+            let answered = if !streams {
+                client.complete(&request, &call).await
+            } else {
+                client.stream(&request, &call, &|_| {}).await
             };
             let error = answered.unwrap_err();
             assert!(
@@ -787,9 +788,10 @@ async fn a_server_that_says_nothing_is_given_up() {
     let (request, call) = (request(), call());
     for (url, streams) in [(&silent, false), (&silent, true), (&stalled, true)] {
         let client = client_of(url);
-        let asked = match streams {
-            true => client.stream(&request, &call, &|_| {}).await,
-            false => client.complete(&request, &call).await,
+        let asked = if streams {
+            client.stream(&request, &call, &|_| {}).await
+        } else {
+            client.complete(&request, &call).await
         };
         let error = asked.unwrap_err();
         assert!(matches!(error, ModelError::Silent { .. }), "{error:?}");

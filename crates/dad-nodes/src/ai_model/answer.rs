@@ -345,9 +345,10 @@ fn extension(media_type: &str) -> &str {
         "audio/mpeg" => "mp3",
         other => {
             let subtype = other.rsplit_once('/').map_or("bin", |(_, subtype)| subtype);
-            match subtype.chars().all(|c| c.is_ascii_alphanumeric()) && !subtype.is_empty() {
-                true => subtype,
-                false => "bin",
+            if subtype.chars().all(|c| c.is_ascii_alphanumeric()) && !subtype.is_empty() {
+                subtype
+            } else {
+                "bin"
             }
         }
     }

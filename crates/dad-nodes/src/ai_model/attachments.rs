@@ -111,12 +111,11 @@ pub(super) fn read_all(settings: &AIModelNodeSettings, cx: &NodeContext) -> Resu
 
 fn absolute(path: &str) -> Result<&Path, NodeError> {
     let absolute = Path::new(path);
-    match absolute.is_absolute() {
-        true => Ok(absolute),
-        false => {
-            let hint = format!("write `$var{{project_root}}/{path}`, or `$var{{static_inputs_dir}}/{path}`");
-            Err(unreadable(path, "its path is not absolute").with_hint(hint))
-        }
+    if absolute.is_absolute() {
+        Ok(absolute)
+    } else {
+        let hint = format!("write `$var{{project_root}}/{path}`, or `$var{{static_inputs_dir}}/{path}`");
+        Err(unreadable(path, "its path is not absolute").with_hint(hint))
     }
 }
 

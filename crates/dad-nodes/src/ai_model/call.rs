@@ -173,9 +173,10 @@ impl<'a> Conversation<'a> {
             ..Message::new(Role::Assistant, response.text)
         });
         for call in response.tool_calls {
-            let called = match is_cut {
-                true => Ok(Called::cut(&call)),
-                false => self.tools.call(&call, self.cx).await,
+            let called = if is_cut {
+                Ok(Called::cut(&call))
+            } else {
+                self.tools.call(&call, self.cx).await
             };
             self.usage += match &called {
                 Ok(called) => called.usage(),

@@ -83,9 +83,10 @@ fn object(schema: &Value, root: &Value, deepest: usize) -> Value {
 fn text(schema: &Value) -> String {
     let least = schema.get("minLength").and_then(Value::as_u64).unwrap_or(0);
     let text = "made up";
-    match text.len() as u64 >= least {
-        true => text.to_owned(),
-        false => text.chars().cycle().take(least.min(10_000) as usize).collect(),
+    if text.len() as u64 >= least {
+        text.to_owned()
+    } else {
+        text.chars().cycle().take(least.min(10_000) as usize).collect()
     }
 }
 

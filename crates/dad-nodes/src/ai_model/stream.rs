@@ -59,9 +59,10 @@ impl<'a> Pieces<'a> {
     pub(super) fn finish(&self, whole: bool) -> Result<(), NodeError> {
         let mut state = self.state();
         if let Some(redactor) = state.redactor.take() {
-            let rest = match whole {
-                true => redactor.finish(),
-                false => redactor.finish_cut(),
+            let rest = if whole {
+                redactor.finish()
+            } else {
+                redactor.finish_cut()
             };
             self.pass_on(&mut state, rest);
         }

@@ -103,9 +103,10 @@ impl Node for CommandExecutor {
         let problems = problems_of_text(unrendered, &read);
         let (written, commands) = Written::found(unrendered, read);
         let secrets = secret_text::pieces_of_variables(unrendered);
-        let values = match commands.is_null() && secrets.is_empty() {
-            true => Value::Null,
-            false => json!({ "commands": commands, "env_vars": secrets }),
+        let values = if commands.is_null() && secrets.is_empty() {
+            Value::Null
+        } else {
+            json!({ "commands": commands, "env_vars": secrets })
         };
         Compiled {
             problems,

@@ -66,9 +66,10 @@ impl Ran {
                     "command_timed_out",
                     format!(
                         "`{shown}` did not end within its time limit{}{}",
-                        match is_stopped {
-                            true => " (a signal had stopped it, and nothing continued it)",
-                            false => unanswered(settings),
+                        if is_stopped {
+                            " (a signal had stopped it, and nothing continued it)"
+                        } else {
+                            unanswered(settings)
                         },
                         last_lines(&stderr, &stdout)
                     ),
@@ -223,17 +224,19 @@ fn last_lines(stderr: &str, stdout: &str) -> String {
     if lines.is_empty() {
         lines = of(stdout);
     }
-    match lines.is_empty() {
-        true => String::new(),
-        false => format!(": {}", lines.join("\n")),
+    if lines.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", lines.join("\n"))
     }
 }
 
 /// The reason for which a command with a terminal may have waited.
 fn unanswered(settings: &CommandNodeSettings) -> &'static str {
-    match settings.pty == Some(true) && settings.stdin.is_none() {
-        true => " (its terminal gives no answers; `stdin` does)",
-        false => "",
+    if settings.pty == Some(true) && settings.stdin.is_none() {
+        " (its terminal gives no answers; `stdin` does)"
+    } else {
+        ""
     }
 }
 

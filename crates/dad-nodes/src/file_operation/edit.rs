@@ -142,9 +142,12 @@ fn ambiguous(lines: impl Iterator<Item = usize>) -> Refused {
 
 /// The difference of two versions, `None` where there is no file.
 pub(crate) fn diff(path: &str, before: Option<&[u8]>, after: Option<&[u8]>) -> String {
-    let name = |side: &str, there: bool| match there {
-        true => format!("{side}/{path}"),
-        false => "/dev/null".to_owned(),
+    let name = |side: &str, there: bool| {
+        if there {
+            format!("{side}/{path}")
+        } else {
+            "/dev/null".to_owned()
+        }
     };
     let (old_name, new_name) = (name("a", before.is_some()), name("b", after.is_some()));
     let text = |bytes: Option<&[u8]>| {

@@ -166,9 +166,10 @@ impl Found {
                     self.matches.push(tree.roots.shown(&child));
                 }
                 // A path of more names is no operation's.
-                match is_dir && child.path.split('/').count() < DEEPEST_PATH {
-                    true => open.push((child, path)),
-                    false => self.is_cut |= is_dir,
+                if is_dir && child.path.split('/').count() < DEEPEST_PATH {
+                    open.push((child, path))
+                } else {
+                    self.is_cut |= is_dir
                 }
             }
         }

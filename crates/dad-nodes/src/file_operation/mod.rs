@@ -152,24 +152,25 @@ impl BoundStep for Operations {
         request.agreed = agreed(cx);
         let base = request.base.clone();
         let roots = request.roots(cx.dir()?.gate())?;
-        let locks = match request.changes_something() {
-            true => lock::lock(&roots, cx).await?,
-            false => Vec::new(),
+        let locks = if request.changes_something() {
+            lock::lock(&roots, cx).await?
+        } else {
+            Vec::new()
         };
-        let repositories = match settings.uses_git() {
-            true => {
-                let files = request.changed_files(&roots);
-                let commits = settings.commit.unwrap_or(false);
-                if commits {
-                    settings.message_of_commit()?;
-                }
-                let found = git::Repositories::before_changes(&files, commits, cx).await?;
-                match settings.git_hooks.unwrap_or(false) {
-                    true => found.with_hooks(cx).await?,
-                    false => found,
-                }
+        let repositories = if settings.uses_git() {
+            let files = request.changed_files(&roots);
+            let commits = settings.commit.unwrap_or(false);
+            if commits {
+                settings.message_of_commit()?;
             }
-            false => git::Repositories::default(),
+            let found = git::Repositories::before_changes(&files, commits, cx).await?;
+            if settings.git_hooks.unwrap_or(false) {
+                found.with_hooks(cx).await?
+            } else {
+                found
+            }
+        } else {
+            git::Repositories::default()
         };
         let work = Work {
             _locks: locks,
@@ -422,12 +423,11 @@ impl Work {
             return Err(self.with_none_made(failure.clone(), &planned));
         }
         let change = plan::Change::new(&tree, &planned, (digest, &self.name), &self.redactor);
-        let applied = match change.plan.targets.is_empty() {
-            true => plan::Applied::default(),
-            false => {
-                change.write(&self.step, self.durability)?;
-                self.apply(&change, stop)?
-            }
+        let applied = if change.plan.targets.is_empty() {
+            plan::Applied::default()
+        } else {
+            change.write(&self.step, self.durability)?;
+            self.apply(&change, stop)?
         };
         Ok(Changed {
             results: change.results(&applied),
@@ -494,9 +494,10 @@ impl Work {
             failure.info.message.push_str(&more);
         }
         if failure.info.hint.is_none() {
-            failure = failure.with_hint(match self.request.rules.keep {
-                true => "the other operations were made",
-                false => "nothing was changed",
+            failure = failure.with_hint(if self.request.rules.keep {
+                "the other operations were made"
+            } else {
+                "nothing was changed"
             });
         }
         Some(failure)

@@ -30,9 +30,10 @@ impl Place {
     }
 
     pub(crate) fn join(&self, name: &str) -> Self {
-        let path = match self.is_root() {
-            true => name.to_owned(),
-            false => format!("{}/{name}", self.path),
+        let path = if self.is_root() {
+            name.to_owned()
+        } else {
+            format!("{}/{name}", self.path)
         };
         Self {
             root: self.root,
@@ -149,12 +150,11 @@ impl Roots {
     pub(crate) fn recorded(dirs: Vec<PathBuf>) -> Result<Self, NodeError> {
         let open = |dir: PathBuf| {
             let root = Root::open(dir.clone(), "base_directory", &Gate::default())?;
-            match root.real == dir {
-                true => Ok(root),
-                false => {
-                    let message = format!("`{}` is reached by a symbolic link now", dir.display());
-                    Err(NodeError::new("link", message).permanent())
-                }
+            if root.real == dir {
+                Ok(root)
+            } else {
+                let message = format!("`{}` is reached by a symbolic link now", dir.display());
+                Err(NodeError::new("link", message).permanent())
             }
         };
         Ok(Self {
@@ -223,9 +223,10 @@ impl Roots {
             .filter(|path| !path.is_empty())
             .ok_or_else(|| missing(field))?;
         check_characters(path)?;
-        let (root, rest) = match Path::new(path).is_absolute() {
-            true => self.root_of(path)?,
-            false => (0, Path::new(path)),
+        let (root, rest) = if Path::new(path).is_absolute() {
+            self.root_of(path)?
+        } else {
+            (0, Path::new(path))
         };
         let mut names = Vec::new();
         for component in rest.components() {
@@ -365,12 +366,13 @@ impl Roots {
         durability: Durability,
     ) -> Result<(), NodeError> {
         let parent = self.existing_parent(place)?;
-        match is_private {
-            true => parent
+        if is_private {
+            parent
                 .clone()
                 .shared_with(Share::User)
-                .create_dir_only(place.name())?,
-            false => parent.create_dir_only(place.name())?,
+                .create_dir_only(place.name())?;
+        } else {
+            parent.create_dir_only(place.name())?
         }
         sync(&parent, place, durability)
     }

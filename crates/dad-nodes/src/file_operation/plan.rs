@@ -113,12 +113,11 @@ impl Images {
         let Some(bytes) = stored.read_optional(digest.to_string())? else {
             return Ok(None);
         };
-        match Digest::of(&bytes) == *digest {
-            true => Ok(Some(bytes)),
-            false => {
-                let message = format!("`{FILE_CHANGES}/{digest}` of the interrupted attempt is damaged");
-                Err(NodeError::new("conflict", message).permanent())
-            }
+        if Digest::of(&bytes) == *digest {
+            Ok(Some(bytes))
+        } else {
+            let message = format!("`{FILE_CHANGES}/{digest}` of the interrupted attempt is damaged");
+            Err(NodeError::new("conflict", message).permanent())
         }
     }
 
@@ -380,9 +379,10 @@ impl Change {
             })
         };
         for target in &self.plan.targets {
-            let changed = match stop.is_set() {
-                true => Err(stopped()),
-                false => self.make(target, roots, durability),
+            let changed = if stop.is_set() {
+                Err(stopped())
+            } else {
+                self.make(target, roots, durability)
             };
             match changed {
                 Ok(Some(not_kept)) => {
@@ -464,9 +464,10 @@ impl Change {
             && there != Some(mode)
         {
             let is_before = target.before.is(&found) && there == target.before.mode();
-            return Ok(match is_before {
-                true => Standing::Before,
-                false => Standing::Neither(None),
+            return Ok(if is_before {
+                Standing::Before
+            } else {
+                Standing::Neither(None)
             });
         }
         if target.after.is(&found) {

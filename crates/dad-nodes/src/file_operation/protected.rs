@@ -205,9 +205,10 @@ impl Protected {
             rest.and_then(<[String]>::first)
                 .is_some_and(|first| first == GLOBAL_DATA)
         };
-        match self.run_roots.iter().any(is_shared) {
-            true => None,
-            false => self.run_roots.iter().find_map(reason),
+        if self.run_roots.iter().any(is_shared) {
+            None
+        } else {
+            self.run_roots.iter().find_map(reason)
         }
     }
 

@@ -91,9 +91,12 @@ impl<'a> Tree<'a> {
                 if rules.fail_fast && planned.failure.is_some() {
                     return planned;
                 }
-                let result = path.and_then(|path| match is_made {
-                    true => self.made_before(operation, path.as_deref()),
-                    false => self.plan_one(operation, path.as_deref(), rules),
+                let result = path.and_then(|path| {
+                    if is_made {
+                        self.made_before(operation, path.as_deref())
+                    } else {
+                        self.plan_one(operation, path.as_deref(), rules)
+                    }
                 });
                 match result {
                     Ok(planning) => planned.results.push(planning),
@@ -296,14 +299,13 @@ impl<'a> Tree<'a> {
         let left = MAX_BYTES.saturating_sub(self.bytes);
         let (bytes, attributes) = parent.read_regular(place.name(), left).map_err(|error| {
             let too_large = error.kind() == std::io::ErrorKind::FileTooLarge;
-            match too_large {
-                true => {
-                    let shown = self.roots.shown(place);
-                    let message =
-                        format!("`{shown}` and what is changed with it is larger than {MAX_BYTES} bytes");
-                    NodeError::new("too_large", message)
-                }
-                false => error.into(),
+            if too_large {
+                let shown = self.roots.shown(place);
+                let message =
+                    format!("`{shown}` and what is changed with it is larger than {MAX_BYTES} bytes");
+                NodeError::new("too_large", message)
+            } else {
+                error.into()
             }
         })?;
         self.bytes += bytes.len() as u64;
@@ -589,9 +591,10 @@ impl<'a> Tree<'a> {
         let mut touched = Vec::new();
         for place in all {
             let rest = place.path[source.path.len()..].trim_start_matches('/');
-            let there = match rest.is_empty() {
-                true => target.clone(),
-                false => target.join(rest),
+            let there = if rest.is_empty() {
+                target.clone()
+            } else {
+                target.join(rest)
             };
             let state = self.state(&place)?;
             self.set(&there, state)?;

@@ -258,9 +258,10 @@ impl UndoStep {
                 }
                 Standing::Before if target.removes_directory() => {
                     let holds = holds_others(&target.place, &self.roots, &actions, &places.expected);
-                    match holds.map_err(&wrong)? {
-                        true => UndoAction::Keep,
-                        false => UndoAction::Remove,
+                    if holds.map_err(&wrong)? {
+                        UndoAction::Keep
+                    } else {
+                        UndoAction::Remove
                     }
                 }
                 Standing::Before if target.removes() => UndoAction::Remove,

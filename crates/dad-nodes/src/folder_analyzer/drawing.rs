@@ -61,9 +61,10 @@ impl Drawing {
 fn in_one_line(name: &str) -> String {
     let mut shown = String::with_capacity(name.len());
     for c in name.chars() {
-        match c.is_control() {
-            true => shown.extend(c.escape_default()),
-            false => shown.push(c),
+        if c.is_control() {
+            shown.extend(c.escape_default())
+        } else {
+            shown.push(c)
         }
     }
     shown

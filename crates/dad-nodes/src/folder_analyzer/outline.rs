@@ -37,9 +37,10 @@ impl<'a> Outliner<'a> {
             .of(language, text)
             .ok_or("the file is too intricate for an outline")?;
         let outline = super::syntax::outline(language, &tree, text, self.level);
-        match outline.trim().is_empty() && tree.root_node().has_error() {
-            true => Err("the file is not of the language that its name says"),
-            false => Ok(Some(outline)),
+        if outline.trim().is_empty() && tree.root_node().has_error() {
+            Err("the file is not of the language that its name says")
+        } else {
+            Ok(Some(outline))
         }
     }
 

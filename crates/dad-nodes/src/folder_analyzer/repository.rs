@@ -100,9 +100,10 @@ impl Repository {
         let printed = asking.git(&self.top, &CONFIGURATION, &[1]);
         known.is_mute = printed.is_none();
         let configured = Configured::of(printed.unwrap_or_default());
-        known.case = match configured.ignores_case {
-            true => Case::Fold,
-            false => Case::Sensitive,
+        known.case = if configured.ignores_case {
+            Case::Fold
+        } else {
+            Case::Sensitive
         };
         if let Some(file) = self.user_excludes(configured, &common, asking) {
             known.excludes.extend(asking.patterns_of_user(&file, &self.top));
@@ -149,9 +150,10 @@ impl Repository {
         let case = self.case();
         let name = Tracked::name(below.as_os_str().as_encoded_bytes(), case);
         let tracked = self.tracked.get_or_insert_with(|| {
-            let printed = match is_mute {
-                true => None,
-                false => asking.git(&self.top, &INDEX, &[]),
+            let printed = if is_mute {
+                None
+            } else {
+                asking.git(&self.top, &INDEX, &[])
             };
             Tracked::of(&printed.unwrap_or_default(), case)
         });
@@ -320,9 +322,10 @@ impl Asking<'_> {
                 let said = String::from_utf8_lossy(&stderr);
                 let said = said.lines().next().unwrap_or("it failed");
                 // What only looks like a repository tracks nothing.
-                match said.contains("not a git repository") {
-                    true => Ok(Vec::new()),
-                    false => Err(said.to_owned()),
+                if said.contains("not a git repository") {
+                    Ok(Vec::new())
+                } else {
+                    Err(said.to_owned())
                 }
             }
         }
@@ -375,9 +378,10 @@ fn whole(file: File) -> Result<Vec<u8>, String> {
     file.take(MAX_PATTERNS + 1)
         .read_to_end(&mut text)
         .map_err(|error| error.to_string())?;
-    match text.len() as u64 > MAX_PATTERNS {
-        true => Err("it has more than 1 MiB".to_owned()),
-        false => Ok(text),
+    if text.len() as u64 > MAX_PATTERNS {
+        Err("it has more than 1 MiB".to_owned())
+    } else {
+        Ok(text)
     }
 }
 

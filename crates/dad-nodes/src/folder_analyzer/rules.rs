@@ -242,9 +242,10 @@ enum Said {
 
 impl Said {
     fn of(verdict: &Verdict<'_>) -> Self {
-        match verdict.is_ignored {
-            true => Self::Ignored(verdict.why()),
-            false => Self::Kept,
+        if verdict.is_ignored {
+            Self::Ignored(verdict.why())
+        } else {
+            Self::Kept
         }
     }
 

@@ -224,11 +224,12 @@ fn in_place(source: &str, place: Place, value: &str) -> Result<String, NodeError
         Place::Beginning => Ok(value.to_owned()),
         Place::Host => {
             let is_plain = |c: char| c.is_ascii_alphanumeric() || "-.:[]".contains(c);
-            match !value.is_empty() && value.chars().all(is_plain) {
-                true => Ok(value.to_owned()),
-                false => Err(refused(&format!(
+            if !value.is_empty() && value.chars().all(is_plain) {
+                Ok(value.to_owned())
+            } else {
+                Err(refused(&format!(
                     "the value of `{source}` is no name of a host: `{value}`"
-                ))),
+                )))
             }
         }
         // Often another address than the one that is meant, such as that of a whole list.
@@ -263,9 +264,10 @@ fn refused(message: &str) -> NodeError {
 pub(super) fn encoded(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
-        match byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            true => encoded.push(char::from(byte)),
-            false => encoded += &format!("%{byte:02X}"),
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte))
+        } else {
+            encoded += &format!("%{byte:02X}")
         }
     }
     encoded

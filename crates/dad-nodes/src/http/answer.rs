@@ -110,9 +110,10 @@ fn summary(answer: &WebAnswer) -> String {
 /// Why an answer is a failure, whatever it says.
 fn failure(settings: &HttpNodeSettings, answer: &WebAnswer) -> Option<NodeError> {
     let status = answer.status;
-    let is_expected = match settings.expect_status.is_empty() {
-        true => (200..300).contains(&status),
-        false => settings.expect_status.contains(&status),
+    let is_expected = if settings.expect_status.is_empty() {
+        (200..300).contains(&status)
+    } else {
+        settings.expect_status.contains(&status)
     };
     if !is_expected {
         return Some(refused(answer));
@@ -223,9 +224,10 @@ fn extension(media_type: &str) -> &str {
         other => {
             let subtype = other.rsplit_once('/').map_or("bin", |(_, subtype)| subtype);
             let is_plain = subtype.len() <= 8 && subtype.chars().all(|c| c.is_ascii_alphanumeric());
-            match is_plain && !subtype.is_empty() {
-                true => subtype,
-                false => "bin",
+            if is_plain && !subtype.is_empty() {
+                subtype
+            } else {
+                "bin"
             }
         }
     }

@@ -346,10 +346,10 @@ impl BoundStep<HttpNodeOutcome> for HttpStep {
     }
 
     async fn world(&self) -> Result<World, NodeError> {
-        Ok(match self.settings.only_reads() {
-            // What the server has cannot be looked at without asking it.
-            true => World::Reads(ReadSet::default()),
-            false => World::Effect,
+        Ok(if self.settings.only_reads() {
+            World::Reads(ReadSet::default())
+        } else {
+            World::Effect
         })
     }
 
@@ -393,8 +393,9 @@ fn node_error(error: &WebError) -> NodeError {
     if let Some(hint) = error.hint() {
         failed = failed.with_hint(hint);
     }
-    match error.is_retryable() {
-        true => failed,
-        false => failed.permanent(),
+    if error.is_retryable() {
+        failed
+    } else {
+        failed.permanent()
     }
 }

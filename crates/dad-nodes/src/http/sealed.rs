@@ -65,13 +65,12 @@ pub(super) fn texts(settings: &HttpNodeSettings) -> Vec<String> {
 /// Refuses names of secrets in settings that no compiler has read: whose they are is not known.
 pub(super) fn refuse(settings: &HttpNodeSettings) -> Result<(), NodeError> {
     let is_named = |text: &String| matches!(secret_text::pieces(&dad_template::escape(text)), Some(Ok(_)));
-    match texts(settings).iter().any(is_named) {
-        true => {
-            let message =
-                "`$secret{}` counts only in the settings of an `http` node itself, not in those of a tool";
-            Err(NodeError::new("secret", message).permanent())
-        }
-        false => Ok(()),
+    if texts(settings).iter().any(is_named) {
+        let message =
+            "`$secret{}` counts only in the settings of an `http` node itself, not in those of a tool";
+        Err(NodeError::new("secret", message).permanent())
+    } else {
+        Ok(())
     }
 }
 

@@ -110,9 +110,10 @@ impl<'a, P: AsyncRead + Unpin> Capture<'a, P> {
 
     pub(super) fn finish(mut self, whole: bool) -> Result<(String, u64), NodeError> {
         let mut last = self.masked.push(&String::from_utf8_lossy(&self.carry));
-        last += &match whole {
-            true => self.masked.finish(),
-            false => self.masked.finish_cut(),
+        last += &if whole {
+            self.masked.finish()
+        } else {
+            self.masked.finish_cut()
         };
         if !last.is_empty() && !self.output.is_full {
             self.output.keep(&last)?;

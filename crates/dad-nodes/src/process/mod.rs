@@ -269,9 +269,10 @@ impl Group {
         let group = self.id.filter(|_| self.is_sandboxed);
         let inside = look(move |_| Ok(group.map(inside).unwrap_or_default()));
         let inside = inside.await.unwrap_or_default();
-        match inside.is_empty() {
-            true => signal_group(self.id, Signal::Terminate),
-            false => inside.into_iter().for_each(|pid| signal(pid, Signal::Terminate)),
+        if inside.is_empty() {
+            signal_group(self.id, Signal::Terminate)
+        } else {
+            inside.into_iter().for_each(|pid| signal(pid, Signal::Terminate))
         }
     }
 
@@ -294,9 +295,10 @@ impl Group {
         signal_group(self.id, Signal::Kill);
         still.iter().for_each(|member| signal(member.pid, Signal::Kill));
         let ended = left.into_iter().map(|member| Ended {
-            by: match still.iter().any(|other| other.pid == member.pid) {
-                true => "SIGKILL",
-                false => "SIGTERM",
+            by: if still.iter().any(|other| other.pid == member.pid) {
+                "SIGKILL"
+            } else {
+                "SIGTERM"
             },
             command: member.command,
         });

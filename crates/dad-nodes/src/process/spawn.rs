@@ -45,9 +45,10 @@ fn gated_command(program: &Program<'_>, name: &str) -> Result<Command, NodeError
         (false, true) => " </dev/tty",
         (false, false) => " </dev/null",
     };
-    let execute = match program.ends_with_thread {
-        true => format!("\"$@\"{input}; exit $?"),
-        false => format!("exec \"$@\"{input}"),
+    let execute = if program.ends_with_thread {
+        format!("\"$@\"{input}; exit $?")
+    } else {
+        format!("exec \"$@\"{input}")
     };
     let script = format!(
         "read -r dad_word && test \"$dad_word\" = {BEGIN} || exit 0; export {GATE_VARIABLE}=$$; {execute}"
@@ -150,9 +151,10 @@ pub(super) fn spawn(program: &Program<'_>, token: &str) -> Result<Spawned, NodeE
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    let started = match program.has_terminal {
-        true => super::terminal::spawn(command),
-        false => spawn_in_session(command),
+    let started = if program.has_terminal {
+        super::terminal::spawn(command)
+    } else {
+        spawn_in_session(command)
     };
     started.map_err(|error| spawn_error(&error, name, program.working_dir))
 }
@@ -176,9 +178,10 @@ fn spawn_in_session(mut command: Command) -> io::Result<Spawned> {
 
 fn spawn_error(source: &io::Error, name: &str, working_dir: &Path) -> NodeError {
     if !working_dir.is_dir() {
-        let what = match working_dir.exists() {
-            true => "is no directory",
-            false => "does not exist",
+        let what = if working_dir.exists() {
+            "is no directory"
+        } else {
+            "does not exist"
         };
         let message = format!("the working directory `{}` {what}", working_dir.display());
         return NodeError::new("working_dir", message).permanent();

@@ -219,9 +219,10 @@ impl<'a> Marked<'a> {
     fn refuse(&self, place: usize, reason: Reason) -> Refusal {
         let source = &self.sources[place];
         let line = self.text[..self.places[place].start].matches('\n').count() + 1;
-        let at_line = match self.text.contains('\n') {
-            true => format!(" (line {line})"),
-            false => String::new(),
+        let at_line = if self.text.contains('\n') {
+            format!(" (line {line})")
+        } else {
+            String::new()
         };
         let Reason { stands, hint } = reason;
         Refusal {
@@ -412,9 +413,10 @@ impl<'a> Marked<'a> {
         let mut redirects = statement
             .children(&mut cursor)
             .filter(|child| child.kind() == "file_redirect");
-        match redirects.any(|redirect| self.has_token(redirect, &["&>", "&>>"])) {
-            true => Err(dialect("beside `&>`")),
-            false => Ok(()),
+        if redirects.any(|redirect| self.has_token(redirect, &["&>", "&>>"])) {
+            Err(dialect("beside `&>`"))
+        } else {
+            Ok(())
         }
     }
 
@@ -449,20 +451,22 @@ impl<'a> Marked<'a> {
     fn check_braces(&self, word: Node<'_>) -> Result<(), Reason> {
         let mut cursor = word.walk();
         let mut pieces = word.children(&mut cursor).filter(|piece| piece.kind() == "word");
-        match pieces.any(|piece| self.text_of(piece).contains(['{', '}'])) {
-            true => Err(Reason::new(
+        if pieces.any(|piece| self.text_of(piece).contains(['{', '}'])) {
+            Err(Reason::new(
                 "beside braces, in which some shells see several words",
                 "put the braces into quotes, or write the words one by one",
-            )),
-            false => Ok(()),
+            ))
+        } else {
+            Ok(())
         }
     }
 
     fn check_string(&self, string: Node<'_>) -> Result<(), Reason> {
         let start = string.start_byte();
-        match self.text_of(string).starts_with('$') || self.text[..start].ends_with('$') {
-            true => Err(dialect("inside `$\"…\"`")),
-            false => Ok(()),
+        if self.text_of(string).starts_with('$') || self.text[..start].ends_with('$') {
+            Err(dialect("inside `$\"…\"`"))
+        } else {
+            Ok(())
         }
     }
 

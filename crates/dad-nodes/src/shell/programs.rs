@@ -147,9 +147,10 @@ fn check_command(marked: &Marked<'_>, command: Node<'_>) -> Result<(), (usize, R
     // What stands behind the code are its parameters, which are not its input.
     let code = reads.code.iter().max();
     let parameters = code.map_or(0..0, |code| words[*code].range.end..command.end_byte());
-    match reads.input {
-        true => check_input(marked, command, &reads.program, &parameters),
-        false => Ok(()),
+    if reads.input {
+        check_input(marked, command, &reads.program, &parameters)
+    } else {
+        Ok(())
     }
 }
 
