@@ -21,16 +21,16 @@ use crate::live::driver::RunDriver;
 use crate::live::shared::RunShared;
 use crate::live::staged_step::StagedStep;
 
-/// What is recorded of a step beside its result.
+/// The details of a step that are recorded beside its result.
 #[derive(Clone, Debug, Default)]
 pub struct CommitDetails {
     /// The steps whose results it used, as the definition names them.
     pub reads: Vec<String>,
-    /// What it consumed.
+    /// Its usage.
     pub usage: Usage,
     /// Of the last attempt.
     pub duration: Duration,
-    /// What it did, in one line.
+    /// A summary in one line.
     pub summary: Option<Clean<String>>,
     /// Whether it changed something outside the run, so that to do it twice is not the same as to do it once.
     pub effect: bool,
@@ -93,7 +93,7 @@ impl RunDriver {
         inner.may_block(publish).map(drop)
     }
 
-    /// Ends a step that is not executed, because somebody settled it by hand. It has no files. Returns what it adds to the
+    /// Ends a step that is not executed, because the user settled it by hand. It has no files. Returns what it adds to the
     /// totals.
     ///
     /// # Errors

@@ -8,19 +8,19 @@ use serde_json::{Map, Value};
 
 use crate::journal::place::RunPlace;
 
-/// What templates of every step can see of the run.
+/// The variables of a run that templates of every step can see.
 #[derive(Clone, Debug, Default)]
 pub struct RunScope {
     /// Run variables by name: `run_id`, `run_dir` and so on.
     pub run_variables: Map<String, Value>,
     /// Variables given from outside, data and never templates.
     pub given_variables: Map<String, Value>,
-    /// Where the definition stands in files, if it does.
+    /// The places of the definition in files, if it was read from files.
     pub spans: Option<Arc<SpanMap>>,
 }
 
 impl RunScope {
-    /// Where bytes of a template stand, as `FILE:LINE:COLUMN`; `place` is that of the template in the definition, such as
+    /// The position of bytes of a template, as `FILE:LINE:COLUMN`; `place` is that of the template in the definition, such as
     /// `elements[0].settings.prompt`.
     #[must_use]
     pub fn position(&self, place: &str, template: &str, part: Range<usize>) -> Option<String> {
@@ -31,7 +31,7 @@ impl RunScope {
         Some(format!("{}:{}:{}", found.file, found.line, found.column))
     }
 
-    /// Where the run is driven.
+    /// The place where the run is driven.
     pub(crate) fn place(&self) -> RunPlace {
         let variable = |name: &str| {
             let value = self.run_variables.get(name);

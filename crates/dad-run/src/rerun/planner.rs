@@ -10,7 +10,7 @@ use crate::journal::step_committed::StepCommitted;
 use crate::rerun::decide::{Asked, Facts, Fit, Kind, Known, Verdict, decide};
 use crate::rerun::plan::{Decision, PlannedStep, RerunPlan};
 
-/// Where a place of a run stands relative to the entry point of a re-run.
+/// The position of an element relative to the entry point of a re-run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// There is no entry point: every step is decided for itself.
@@ -61,7 +61,7 @@ impl Side {
     }
 }
 
-/// Where a re-run begins to execute.
+/// The entry point of a re-run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryPoint {
     /// The step, component, branch or iteration.
@@ -71,7 +71,7 @@ pub struct EntryPoint {
 }
 
 impl RerunPlan {
-    /// Where execution begins, if at one place.
+    /// The entry point, if there is one.
     #[must_use]
     pub fn entry(&self) -> Option<EntryPoint> {
         let path = self.entry_point.clone()?;
@@ -82,13 +82,13 @@ impl RerunPlan {
     }
 }
 
-/// What a plan asks of the parent run.
+/// The records of the parent run that a plan needs.
 pub trait Recorded {
     /// The step at a path, if it ended.
     fn step(&self, path: &HierarchyPath) -> Option<&StepCommitted>;
     /// Which branch a conditional took.
     fn branch(&self, path: &HierarchyPath) -> Option<bool>;
-    /// How many items a loop went over, and the last iteration that was decided on with whether it ended the loop.
+    /// The number of items of a loop, and the last iteration that was decided on with whether it ended the loop.
     fn iterations(&self, path: &HierarchyPath) -> (Option<u64>, Option<(u64, bool)>);
 }
 
@@ -319,12 +319,11 @@ impl Planner<'_> {
 pub fn plan_by_fingerprint(program: &Program, known: impl Fn(&HierarchyPath) -> bool) -> Vec<PlannedStep> {
     let plan = |step: &NodeElement| {
         let uses = || step.references.iter().map(|(_, target)| target.path.clone());
-        let (decision, reason) = match known(&step.path) {
-            false => (Decision::Execute, Reason::NoResult),
-            true => {
-                let paths = uses().collect();
-                (Decision::DependsOn { paths }, Reason::DecidedLater)
-            }
+        let (decision, reason) = if known(&step.path) {
+            let paths = uses().collect();
+            (Decision::DependsOn { paths }, Reason::DecidedLater)
+        } else {
+            (Decision::Execute, Reason::NoResult)
         };
         PlannedStep {
             path: step.path.clone(),

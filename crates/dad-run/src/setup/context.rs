@@ -22,7 +22,7 @@ pub struct RunContext {
     pub(crate) root_id: ElementId,
     pub(crate) dirs: Dirs,
     pub(crate) entry_point: Option<PathSelector>,
-    /// What the run is driven with: what is given, and of a run that is resumed what was recorded beside.
+    /// The settings that the run is driven with: the given ones over the recorded ones of a resumed run.
     pub(crate) settings: RunSettings,
     /// Which of them were recorded otherwise.
     pub(crate) overrides: Vec<String>,
@@ -40,7 +40,7 @@ impl std::fmt::Debug for RunContext {
 }
 
 impl RunContext {
-    /// Where this context makes its run.
+    /// The directories in which this context creates its run.
     #[must_use]
     pub fn dirs(&self) -> &Dirs {
         &self.dirs
@@ -70,9 +70,10 @@ impl RunContext {
 
     /// Refuses a run that is neither the user's own nor trusted.
     pub(crate) fn check_origin(&self, view: &RunView) -> Result<(), SetupError> {
-        match self.options.trust_run {
-            true => Ok(()),
-            false => view.check_origin(self.options.trust_unsigned),
+        if self.options.trust_run {
+            Ok(())
+        } else {
+            view.check_origin(self.options.trust_unsigned)
         }
     }
 
@@ -83,10 +84,12 @@ impl RunContext {
         // Without a key there is no telling.
         let is_own =
             self.options.origin_key.is_none() || view.is_original() || self.check_origin(&view).is_ok();
-        match is_own {
-            true => Ok(view),
-            false if self.options.reuse_answers.is_empty() => Ok(view.without_answers()),
-            false => Err(SetupError::AnswersOfOthers(view.run_id).into()),
+        if is_own {
+            Ok(view)
+        } else if self.options.reuse_answers.is_empty() {
+            Ok(view.without_answers())
+        } else {
+            Err(SetupError::AnswersOfOthers(view.run_id).into())
         }
     }
 
@@ -96,7 +99,7 @@ impl RunContext {
         &self.options.secrets
     }
 
-    /// What templates see of a run of some name and place.
+    /// The scope of templates for a run of some name and place.
     pub(crate) fn scope_of(
         &self,
         run_id: &str,

@@ -125,9 +125,10 @@ impl RunContext {
             run_root,
             effective_run_root,
         } = &self.dirs;
-        let top = match effective_run_root.starts_with(project_root) {
-            true => Some(&**project_root),
-            false => run_root.parent(),
+        let top = if effective_run_root.starts_with(project_root) {
+            Some(&**project_root)
+        } else {
+            run_root.parent()
         };
         for place in effective_run_root.ancestors() {
             Dir::open_with(place, self.options.gate.clone())?.sync()?;
@@ -183,7 +184,7 @@ impl RunContext {
         }
     }
 
-    /// How the run was started, for the journal.
+    /// The options that the run was started with, for the journal.
     fn run_options(&self, plan: Option<&RerunPlan>) -> Result<Map<String, Value>, RunError> {
         let settings = serde_json::to_value(self.settings.clone().resolved());
         let settings = settings.map_err(|error| SetupError::Unrecordable {

@@ -62,14 +62,14 @@ pub struct PlannedRun {
     pub kept: Vec<KeepReason>,
 }
 
-/// What a prune does.
+/// The plan of a removal.
 #[derive(Clone, Debug, Default)]
 pub struct PrunePlan {
     /// The runs, oldest first.
     pub runs: Vec<PlannedRun>,
-    /// What no run owns and nobody needs.
+    /// The directories that no run owns.
     pub leftovers: Vec<Leftover>,
-    /// Runs that cannot be read: they are left alone.
+    /// Runs that cannot be read: they are kept.
     pub unreadable: Vec<Unreadable>,
 }
 
@@ -81,7 +81,7 @@ impl PrunePlan {
     }
 }
 
-/// What is to become of everything that was found: the same answer for the same question, for showing as for doing.
+/// The fate of everything that was found, the same for showing as for doing.
 ///
 /// Never removed are runs that are driven, that wait for an answer, those that such a run, or another that is kept and did
 /// not complete, may still take results from, and those of the original system.
