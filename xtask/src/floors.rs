@@ -14,10 +14,28 @@ use crate::tidy::{SourceFile, files};
 
 /// The modules on each floor of a crate, lowest floor first. The files beside `lib.rs` that no floor names stand on the ground
 /// floor, below all of them.
-pub const FLOORS: &[(&str, &[&[&str]])] = &[(
-    "dad-run",
-    &[&["journal"], &["rerun"], &["store"], &["live"], &["setup"]],
-)];
+pub const FLOORS: &[(&str, &[&[&str]])] = &[
+    (
+        "dad-run",
+        &[&["journal"], &["rerun"], &["store"], &["live"], &["setup"]],
+    ),
+    (
+        "dad-runner",
+        &[
+            &["render"],
+            &["concurrency"],
+            &["session"],
+            &["ask"],
+            &["node"],
+            &["step"],
+            &["flow"],
+            &["forecast"],
+            &["report"],
+            &["error"],
+            &["runner"],
+        ],
+    ),
+];
 
 /// The largest number of files that may import each other in a circle.
 pub const MAX_CIRCLE: usize = 3;

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use dad_core::{ElementId, ErrorInfo};
 use dad_definition::{Checked, NodeElement, Problems, Program, check_executable, check_file, compile};
 use dad_project::{FoundDefinition, Project, name_of_definition};
-use dad_runner::Start;
+use dad_runner::RunSetup;
 use dad_terminal::{count, print_line};
 use serde_json::{Value, json};
 
@@ -43,13 +43,13 @@ impl Verdict {
             Err(error) => return self.warnings.push(error.to_string()),
         };
         let budget = program.definition.budget.unwrap_or_default();
-        let start = |node: &NodeElement| Start {
+        let setup = |node: &NodeElement| RunSetup {
             budget: budget.overridden_by(node.options.budget.unwrap_or_default()),
             resources: context.resources(),
             is_offline: false,
             has_input: node.asks(),
         };
-        for error in app.nodes.unready(program, start) {
+        for error in app.nodes.unready(program, setup) {
             match error.code == "no_credentials" {
                 true => self.warnings.push(format!("warning: {}", said(&error))),
                 false => self.unready.push(error),

@@ -3,7 +3,7 @@
 
 use dad_core::SecretRegistry;
 use dad_run::{SecretError, SecretSource};
-use dad_runner::{NodeContext, NodeError, Start};
+use dad_runner::{NodeContext, NodeError, RunSetup};
 use dad_template::{Part, Template};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -92,9 +92,9 @@ pub(crate) fn named(text: &str) -> impl Iterator<Item = String> {
 /// Refuses to start a run that lacks a secret which the environment of its commands names.
 pub(crate) fn check_start<'a>(
     values: impl Iterator<Item = &'a String>,
-    start: &Start<'_>,
+    setup: &RunSetup<'_>,
 ) -> Result<(), NodeError> {
-    let Some(source) = start.resources.get::<SecretSource>().filter(|_| !start.has_input) else {
+    let Some(source) = setup.resources.get::<SecretSource>().filter(|_| !setup.has_input) else {
         return Ok(());
     };
     for value in values {

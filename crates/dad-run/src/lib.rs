@@ -91,14 +91,16 @@ pub use self::origin::Origin;
 pub use self::origin_key::OriginKey;
 pub use self::process_group::{TOKEN_VARIABLE, process_start_time};
 pub use self::rerun::changes::{Change, ChangeKind, Changes, Compared};
-pub use self::rerun::decide::{Asked, Facts, Fit, Kind, Known, Verdict, decide, is_result};
+pub use self::rerun::decide::{
+    FingerprintMatch, PreviousResult, Purity, Requested, ReuseInputs, Verdict, decide, is_result,
+};
 pub use self::rerun::diff_excerpt::shorten_diff;
 pub use self::rerun::edit::Edit;
 pub use self::rerun::normalise::Normaliser;
+pub use self::rerun::order::{Child, EntryPoint, EntryRelation, Part, RunOrder};
 pub use self::rerun::plan::{Decision, PlannedAnswer, PlannedStep, RerunPlan};
-pub use self::rerun::planner::{
-    EntryPoint, Recorded, Side, origin_of, plan_by_fingerprint, plan_from_entry_point,
-};
+pub use self::rerun::planner::{Recorded, origin_of, plan_by_fingerprint, plan_from_entry_point};
+pub use self::rerun::requests::{AnswerWish, RerunRequests};
 pub use self::setup::builder::RunContextBuilder;
 pub use self::setup::context::RunContext;
 pub use self::setup::dirs::Dirs;
@@ -115,7 +117,7 @@ pub use self::store::message::{Answer, Message, MessageBody, request_cancel};
 pub use self::store::original::{OriginalElement, OriginalRun};
 pub use self::store::prune::{Failure, PruneReport};
 pub use self::store::question_file::{FactsFile, Question};
-pub use self::store::recall::{AnswerWish, Recalled};
+pub use self::store::recall::Recalled;
 pub use self::store::repair::{Repair, RepairDecision, UncertainStep};
 pub use self::store::retention::{KeepReason, PlannedRun, PrunePlan, RetentionPolicy, plan_prune};
 pub use self::store::run_entry::{RunEntry, Unreadable};

@@ -1,33 +1,35 @@
+//! The error of a run.
+
 use dad_core::{ErrorInfo, RunStatus};
 use dad_run::{RunError, SetupError};
 
-use crate::runner::RunReport;
+use crate::report::RunReport;
 
-/// Why a run did not complete: the error type of the facade.
+/// The reason for which a run did not complete. This is the error type of the facade.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The run could not be set up.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The run could not go on: its directory could not be written or read, or a step did not let itself be stopped.
+    /// The run could not continue: its directory could not be written or read, or a step did not stop when it was asked to.
     #[error("{source}")]
     Broken {
-        /// What the run came to.
+        /// The report of the run.
         report: Box<RunReport>,
-        /// Why.
+        /// The cause.
         source: Box<RunError>,
     },
     /// A step, or the run itself, failed; everything up to there is recorded.
     #[error("the run failed{}", place_and_cause(report))]
     Failed {
-        /// What the run came to.
+        /// The report of the run.
         report: Box<RunReport>,
     },
-    /// Somebody stopped the run.
+    /// The user or the application stopped the run.
     #[error("the run was cancelled{}", place_and_cause(report))]
     Cancelled {
-        /// What the run came to.
+        /// The report of the run.
         report: Box<RunReport>,
     },
 }
@@ -53,7 +55,7 @@ fn place_and_cause(report: &RunReport) -> String {
 }
 
 impl Error {
-    /// What the run came to, if there was one.
+    /// The report of the run, if it was set up.
     #[must_use]
     pub fn report(&self) -> Option<&RunReport> {
         match self {
@@ -64,7 +66,7 @@ impl Error {
         }
     }
 
-    /// A stable word for programs.
+    /// A stable code for programs.
     #[must_use]
     pub fn code(&self) -> &str {
         match self {

@@ -1,53 +1,54 @@
-//! What a re-run without an entry point will do, found out before it begins: every step whose results are certain is
-//! rendered with what the previous run has, and decided; the others depend on those.
+//! The forecast of a re-run without an entry point. Every step whose inputs are certain is rendered with the results of the
+//! previous run, and decided; the others depend on those that are not.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use dad_core::{HierarchyPath, Usage};
+use dad_core::{Fingerprint, HierarchyPath, Usage};
 use dad_definition::{
     Component, Content, Expression, ForEachLoop, NodeElement, ProgramElement, References, RepeatLoop,
-    Selected,
 };
 use dad_run::{
-    AnswerWish, Asked, Decision, Facts, Fit, Kind, Known, Normaliser, PlannedAnswer, PlannedStep,
-    PreparedRun, Reason, Recalled, RerunPlan, RunError, RunPreview, RunScope, RunView, Side, Verdict, decide,
-    origin_of, variables_of,
+    Child, Decision, EntryRelation, Normaliser, PlannedAnswer, PlannedStep, PreparedRun, Purity, Reason,
+    Recalled, Requested, RerunPlan, RerunRequests, RunError, RunOrder, RunPreview, RunScope, RunView,
+    Verdict, origin_of, variables_of,
 };
 use dad_template::Value;
+use parking_lot::Mutex;
 use serde_json::Map;
 
-use crate::evaluate::Evaluator;
-use crate::fingerprint::{Fingerprinted, fitting};
-use crate::input::Asker;
-use crate::node::BindContext;
-use crate::registry::NodeRegistry;
-use crate::scope::{Evidence, Frame, ResultCache, read_name};
-use crate::subject::{AskedIn, Subjects};
+use crate::ask::asker::{AskedIn, Asker};
+use crate::ask::subject::Subjects;
+use crate::node::registry::NodeRegistry;
+use crate::node::traits::BindContext;
+use crate::render::evaluate::{EvaluatedVariables, Evaluator};
+use crate::render::scope::{Evidence, Frame, ResultCache, read_name};
+use crate::step::decision::{Comparison, Decided};
+use crate::step::fingerprint::Fingerprinted;
 
-/// No more steps are rendered; those behind are decided when the re-run is there.
-const MOST_STEPS: usize = 1000;
+/// The steps that a forecast renders at most; later ones are decided when the re-run reaches them.
+const MAX_RENDERED: usize = 1000;
 
-/// Looks ahead at a run: puts what a re-run will do into its plan, unless an entry point says it, and checks that what executes
-/// has what it needs. Nothing is executed, and no person is asked.
+/// Refines the plan of a re-run that has no entry point, and checks that every step that may execute has its requirements.
+/// Nothing is executed, and no person is asked.
 ///
 /// # Errors
-/// If the previous run cannot be read; [`SetupError::NotReady`](dad_run::SetupError::NotReady) if a step lacks something, such as a model that can be asked.
+/// If the previous run cannot be read; [`SetupError::NotReady`](dad_run::SetupError::NotReady) if a step lacks a requirement, such as the key of a model.
 pub async fn forecast(prepared: &mut PreparedRun, registry: &NodeRegistry) -> Result<(), RunError> {
     let plan = prepared.plan().filter(|plan| plan.entry_point.is_none());
     if let Some((plan, preview)) = plan.zip(prepared.rerun_preview()) {
         let (steps, answers) = Forecast::new(&preview, registry, plan).look().await?;
         prepared.refine_plan(steps, answers);
     }
-    registry.check_start(prepared)
+    registry.check_requirements(prepared)
 }
 
-/// What a re-run will have: results of the previous run, some of them in another iteration.
+/// The results that a re-run will have: those of the previous run, some of them from another iteration.
 struct Shifted<'a> {
     preview: &'a RunPreview,
-    /// Where the previous run has the result of a step, if not at the same place.
+    /// The places of results that the previous run has in another iteration, by the place in the re-run.
     moved: Mutex<HashMap<HierarchyPath, HierarchyPath>>,
 }
 
@@ -65,7 +66,7 @@ impl Evidence for Shifted<'_> {
     }
 
     fn read_result(&self, path: &HierarchyPath) -> Result<Option<Vec<u8>>, RunError> {
-        let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        let moved = self.moved.lock();
         let from = moved.get(path).unwrap_or(path);
         self.preview
             .results()
@@ -79,52 +80,80 @@ struct Forecast<'a> {
     shifted: Arc<Shifted<'a>>,
     cache: ResultCache,
     normaliser: Normaliser,
-    fresh: bool,
-    execute: Vec<Selected>,
-    /// What is asked again.
-    ask: Vec<Selected>,
-    /// What takes the answers of the previous run whatever was asked.
-    reuse_answers: Vec<Selected>,
+    order: RunOrder,
+    requests: RerunRequests,
     steps: Vec<PlannedStep>,
     answers: Vec<PlannedAnswer>,
-    /// Steps whose results will be others, or may be.
+    /// Steps whose results will change, or may change.
     unsure: Vec<HierarchyPath>,
-    /// The first step with an effect that will execute, or may.
+    /// The first step with an effect that will execute, or may execute.
     effect: Option<HierarchyPath>,
-    /// Whether it certainly will.
+    /// Whether that step certainly executes.
     effect_is_certain: bool,
 }
 
-/// Where elements stand.
+/// The surroundings of elements.
 #[derive(Clone, Copy)]
 struct Around<'f> {
     path: &'f HierarchyPath,
     frame: &'f Arc<Frame>,
-    /// What decides whether they are reached at all, or what their variables are.
+    /// The steps and components that decide whether they are reached, or their variables.
     waits_for: &'f [HierarchyPath],
-    /// Whether they are reached, whatever is decided on the way.
+    /// Whether they are reached in any case.
     is_reached: bool,
 }
 
-/// What a component stands in.
+/// The iterations of a loop.
+#[derive(Clone, Copy)]
+struct Iterations<'a> {
+    component: &'a Component,
+    body: &'a [ProgramElement],
+    /// The condition that ends the loop after an iteration.
+    until: Option<&'a Expression>,
+    /// The most iterations that there are.
+    count: u64,
+}
+
+/// The surroundings of a component.
 struct Outside<'f> {
     parent: Option<&'f Arc<Frame>>,
     waits_for: Vec<HierarchyPath>,
     is_reached: bool,
 }
 
-/// A step as it will be.
-struct Foreseen {
-    fingerprint: dad_core::Fingerprint,
-    first_version: dad_core::Fingerprint,
-    kind: Kind,
+/// A step whose settings and input are certain.
+struct RenderedStep {
+    fingerprint: Fingerprint,
+    first_version: Fingerprint,
+    purity: Purity,
 }
 
-/// What a step or component will be given.
-enum ForeseenInput {
-    Is(Option<serde_json::Value>),
-    /// It will ask.
-    Asks,
+/// The forecast about a step.
+struct StepForecast {
+    decision: Decision,
+    reason: Reason,
+    /// The usage that its reuse saves.
+    saves: Usage,
+    purity: Purity,
+}
+
+impl StepForecast {
+    /// A step that is decided when the re-run reaches it, because it depends on other steps.
+    fn later(paths: Vec<HierarchyPath>, purity: Purity) -> Self {
+        Self {
+            decision: Decision::DependsOn { paths },
+            reason: Reason::DecidedLater,
+            saves: Usage::default(),
+            purity,
+        }
+    }
+}
+
+/// The forecast of an input.
+enum InputForecast {
+    Given(Option<serde_json::Value>),
+    /// The step or component will ask for it.
+    Asked,
 }
 
 type BoxedLook<'a> = Pin<Box<dyn Future<Output = Result<(), RunError>> + Send + 'a>>;
@@ -132,7 +161,6 @@ type BoxedLook<'a> = Pin<Box<dyn Future<Output = Result<(), RunError>> + Send + 
 impl<'a> Forecast<'a> {
     fn new(preview: &'a RunPreview, registry: &'a NodeRegistry, plan: &RerunPlan) -> Self {
         let program = preview.program();
-        let selected = |selector: &String| program.select(&selector.parse().ok()?).ok();
         let parent = preview.results();
         let here = preview.place();
         let places = parent.into_iter().flat_map(RunView::places).chain([here]);
@@ -145,10 +173,8 @@ impl<'a> Forecast<'a> {
             }),
             cache: ResultCache::default(),
             normaliser: Normaliser::of_places(places.chain(plan.ancestors.iter().cloned())),
-            fresh: plan.fresh,
-            execute: plan.execute.iter().filter_map(selected).collect(),
-            ask: plan.ask.iter().filter_map(selected).collect(),
-            reuse_answers: plan.reuse_answers.iter().filter_map(selected).collect(),
+            order: RunOrder::default(),
+            requests: RerunRequests::new(Some(plan), program),
             steps: Vec::new(),
             answers: Vec::new(),
             unsure: Vec::new(),
@@ -169,15 +195,15 @@ impl<'a> Forecast<'a> {
         Ok((self.steps, self.answers))
     }
 
-    /// What a step or component will be given, if all that it reads is certain.
+    /// The forecast of the input of a step or component of which everything that it reads is certain.
     fn input(
         &mut self,
         asker: Asker<'_>,
         path: &HierarchyPath,
         around: Option<&Arc<Frame>>,
-    ) -> Result<ForeseenInput, RunError> {
+    ) -> Result<InputForecast, RunError> {
         if let Some(given) = self.preview.given_input(path).filter(|_| around.is_some()) {
-            return Ok(ForeseenInput::Is(Some(given.value.clone())));
+            return Ok(InputForecast::Given(Some(given.value.clone())));
         }
         let subjects = Subjects {
             asked_in: AskedIn {
@@ -193,10 +219,10 @@ impl<'a> Forecast<'a> {
             salt: self.preview.results().and_then(RunView::salt).unwrap_or_default(),
         };
         if !asker.asks(&subjects.asked_in) {
-            return Ok(ForeseenInput::Is(None));
+            return Ok(InputForecast::Given(None));
         }
         let Some(parent) = self.preview.results() else {
-            return Ok(ForeseenInput::Asks);
+            return Ok(InputForecast::Asked);
         };
         let subject = subjects.of(asker, path, around);
         let mut planned = PlannedAnswer {
@@ -205,32 +231,23 @@ impl<'a> Forecast<'a> {
             from: None,
             asked_again: None,
         };
-        let input = match parent.recall(path, &subject, self.answer_wish(path)) {
+        let input = match parent.recall(path, &subject, self.requests.of_answer(path)) {
             Recalled::Answer { path, by } => {
                 planned.by = Some(by);
                 let input = parent.input(&path)?;
                 planned.from = Some(path);
-                ForeseenInput::Is(input)
+                InputForecast::Given(input)
             }
             Recalled::Asks { because, .. } => {
                 planned.asked_again = because;
-                ForeseenInput::Asks
+                InputForecast::Asked
             }
         };
         self.answers.push(planned);
         Ok(input)
     }
 
-    fn answer_wish(&self, path: &HierarchyPath) -> AnswerWish {
-        let covers = |selected: &Selected| selected.covers(path);
-        match self.reuse_answers.iter().any(covers) {
-            _ if self.ask.iter().any(covers) => AnswerWish::AskAgain,
-            true => AnswerWish::ByPath,
-            false => AnswerWish::SameQuestion,
-        }
-    }
-
-    /// The places of a list of references whose results are not those of the previous run.
+    /// The referenced steps whose results may not be those of the previous run.
     fn unsure_of(&self, references: &References, asker: &HierarchyPath) -> Vec<HierarchyPath> {
         let mut found = Vec::new();
         for (_, target) in references.iter() {
@@ -263,8 +280,10 @@ impl<'a> Forecast<'a> {
             let mut given = Map::new();
             if waits_for.is_empty() {
                 match self.input(Asker::Component(component), &path, parent)? {
-                    ForeseenInput::Is(input) => given = input.as_ref().map(variables_of).unwrap_or_default(),
-                    ForeseenInput::Asks => waits_for.push(path.clone()),
+                    InputForecast::Given(input) => {
+                        given = input.as_ref().map(variables_of).unwrap_or_default();
+                    }
+                    InputForecast::Asked => waits_for.push(path.clone()),
                 }
             }
             if parent.is_none() {
@@ -275,7 +294,7 @@ impl<'a> Forecast<'a> {
                 run: &*shifted,
                 cache: &self.cache,
             };
-            let (frame, error) = evaluator.variables(component, &path, parent, &given);
+            let EvaluatedVariables { frame, error } = evaluator.variables(component, &path, parent, &given);
             if error.is_some() && waits_for.is_empty() {
                 waits_for.push(path.clone());
             }
@@ -287,28 +306,17 @@ impl<'a> Forecast<'a> {
             };
             match &component.content {
                 Content::Sequence { elements, finally } => {
-                    self.list(elements, around).await?;
-                    self.list(finally, around).await
+                    self.body(elements, around).await?;
+                    self.body(finally, around).await
                 }
-                Content::Parallel { elements } => self.list(elements, around).await,
+                Content::Parallel { elements } => self.body(elements, around).await,
                 Content::Conditional {
                     statement,
                     true_branch,
                     false_branch,
                 } => {
-                    let taken = self.condition(statement, component, around);
-                    for (branch, list) in [(true, true_branch), (false, false_branch)] {
-                        let part = &path.branch(branch);
-                        match taken {
-                            Some(taken) if taken != branch => {}
-                            Some(_) => self.list(list, Around { path: part, ..around }).await?,
-                            None => {
-                                self.list(list, later(part, around, std::slice::from_ref(&path)))
-                                    .await?;
-                            }
-                        }
-                    }
-                    Ok(())
+                    let bodies = [(true, &true_branch[..]), (false, &false_branch[..])];
+                    self.conditional(statement, component, bodies, around).await
                 }
                 Content::ForEach(for_each) => self.for_each(component, for_each, around).await,
                 Content::Repeat(repeat) => self.repeat(component, repeat, around).await,
@@ -317,7 +325,32 @@ impl<'a> Forecast<'a> {
         })
     }
 
-    /// What a condition comes to, if that is certain.
+    async fn conditional(
+        &mut self,
+        statement: &Expression,
+        component: &Component,
+        bodies: [(bool, &[ProgramElement]); 2],
+        around: Around<'_>,
+    ) -> Result<(), RunError> {
+        let taken = self.condition(statement, component, around);
+        for (branch, body) in bodies {
+            let part = self
+                .order
+                .branch(around.path, EntryRelation::NoEntryPoint, branch);
+            let path = &part.path;
+            match taken {
+                Some(taken) if taken != branch => {}
+                Some(_) => self.body(body, Around { path, ..around }).await?,
+                None => {
+                    let control = std::slice::from_ref(around.path);
+                    self.body(body, later(path, around, control)).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of a condition, if that is certain.
     fn condition(&self, expression: &Expression, component: &Component, around: Around<'_>) -> Option<bool> {
         let is_sure =
             around.waits_for.is_empty() && self.unsure_of(&expression.references, around.path).is_empty();
@@ -359,13 +392,13 @@ impl<'a> Forecast<'a> {
             )
         };
         let until = for_each.until.as_ref();
-        self.iterations(
-            (component, &for_each.body, until),
-            over.items.len(),
-            &frame,
-            around,
-        )
-        .await
+        let iterations = Iterations {
+            component,
+            body: &for_each.body,
+            until,
+            count: over.items.len(),
+        };
+        self.iterations(iterations, &frame, around).await
     }
 
     async fn repeat(
@@ -385,36 +418,41 @@ impl<'a> Forecast<'a> {
                 Some(Arc::clone(around.frame)),
             )
         };
-        let until = Some(&repeat.until);
-        self.iterations(
-            (component, &repeat.body, until),
-            repeat.max_iterations,
-            &frame,
-            around,
-        )
-        .await
+        let iterations = Iterations {
+            component,
+            body: &repeat.body,
+            until: Some(&repeat.until),
+            count: repeat.max_iterations,
+        };
+        self.iterations(iterations, &frame, around).await
     }
 
-    /// Iterations as far as it is certain that there are more.
+    /// Looks at iterations, as long as it is certain that another one follows.
     async fn iterations(
         &mut self,
-        (component, body, until): (&Component, &[ProgramElement], Option<&Expression>),
-        count: u64,
+        iterations: Iterations<'_>,
         frame: &(dyn Fn(u64) -> Frame + Send + Sync),
         around: Around<'_>,
     ) -> Result<(), RunError> {
+        let Iterations {
+            component,
+            body,
+            until,
+            count,
+        } = iterations;
         for iteration in 0..count {
-            if self.steps.len() >= MOST_STEPS {
+            if self.steps.len() >= MAX_RENDERED {
                 return self.undecided(body, around).await;
             }
-            let part = &around.path.iteration(iteration);
+            let relation = EntryRelation::NoEntryPoint;
+            let part = self.order.iteration(around.path, relation, iteration);
             let frame = &Arc::new(frame(iteration));
             let inside = Around {
-                path: part,
+                path: &part.path,
                 frame,
                 ..around
             };
-            self.list(body, inside).await?;
+            self.body(body, inside).await?;
             match until.map(|until| self.condition(until, component, inside)) {
                 None | Some(Some(false)) => {}
                 Some(Some(true)) => return Ok(()),
@@ -424,18 +462,16 @@ impl<'a> Forecast<'a> {
         Ok(())
     }
 
-    /// The body of a loop of which it is not certain how many iterations there are.
+    /// Looks at the body of a loop whose number of iterations is not certain.
     async fn undecided(&mut self, body: &[ProgramElement], around: Around<'_>) -> Result<(), RunError> {
-        self.list(
-            body,
-            later(around.path, around, std::slice::from_ref(around.path)),
-        )
-        .await
+        let control = std::slice::from_ref(around.path);
+        self.body(body, later(around.path, around, control)).await
     }
 
-    async fn list(&mut self, elements: &[ProgramElement], around: Around<'_>) -> Result<(), RunError> {
-        for element in elements {
-            let path = around.path.child(element.id());
+    async fn body(&mut self, elements: &[ProgramElement], around: Around<'_>) -> Result<(), RunError> {
+        let relation = EntryRelation::NoEntryPoint;
+        let children: Vec<Child<'_>> = self.order.elements(elements, around.path, relation).collect();
+        for Child { element, path, .. } in children {
             match element {
                 ProgramElement::Node(node) => self.step(node, path, around).await?,
                 ProgramElement::Component(component) => {
@@ -460,72 +496,88 @@ impl<'a> Forecast<'a> {
     ) -> Result<(), RunError> {
         let mut waits_for = around.waits_for.to_vec();
         waits_for.extend(self.unsure_of(&node.references, &path));
-        let parent = self.preview.results();
-        let (decision, reason, saves, kind) = match self.rendered(node, &path, around, &waits_for).await? {
-            Some(Foreseen {
-                fingerprint,
-                first_version,
-                kind,
-            }) => {
-                let (known, fit) = parent.map_or((None, Fit::Differs), |parent| {
-                    fitting(parent, &path, node, (fingerprint, || first_version))
-                });
-                let (verdict, reason) = decide(&Facts {
-                    side: Side::Undecided,
-                    known: Known::of(known, node.options.on_error),
-                    asked: self.asked(&path),
-                    reuse: node.options.reuse,
-                    fit,
-                    kind,
-                    after_effect: self.effect_is_certain,
-                });
-                let may_be_behind_effect = kind != Kind::Pure && reason != Reason::ReuseAlways;
-                match (verdict, known, parent, &self.effect) {
-                    (Verdict::Reuse, Some(_), Some(_), Some(effect)) if may_be_behind_effect => {
-                        let paths = vec![effect.clone()];
-                        (
-                            Decision::DependsOn { paths },
-                            Reason::DecidedLater,
-                            Usage::default(),
-                            kind,
-                        )
-                    }
-                    (Verdict::Reuse, Some(known), Some(parent), _) => {
-                        if known.path != path {
-                            let mut moved = self.shifted.moved.lock().unwrap_or_else(PoisonError::into_inner);
-                            moved.insert(path.clone(), known.path.clone());
-                        }
-                        let origin = origin_of(known, &parent.run_id);
-                        (Decision::Reuse { origin }, reason, known.consumed(), kind)
-                    }
-                    _ => (Decision::Execute, reason, Usage::default(), kind),
-                }
-            }
-            // Whatever it will be given.
+        let forecast = match self.rendered(node, &path, around, &waits_for).await? {
+            Some(rendered) => self.decided(node, &path, &rendered),
+            // Whatever settings and input it will have.
             None if around.is_reached
-                && let Some(reason) = self.asked_reason(&path) =>
+                && let Some(reason) = self.requested_reason(&path) =>
             {
-                let kind = self.guessed_kind(node).await;
-                (Decision::Execute, reason, Usage::default(), kind)
+                StepForecast {
+                    decision: Decision::Execute,
+                    reason,
+                    saves: Usage::default(),
+                    purity: self.guessed_purity(node).await,
+                }
             }
             None => {
                 waits_for.sort();
                 waits_for.dedup();
-                let decision = Decision::DependsOn { paths: waits_for };
-                (
-                    decision,
-                    Reason::DecidedLater,
-                    Usage::default(),
-                    self.guessed_kind(node).await,
-                )
+                StepForecast::later(waits_for, self.guessed_purity(node).await)
             }
         };
+        self.plan(path, forecast);
+        Ok(())
+    }
+
+    /// The decision about a step whose fingerprint is certain.
+    fn decided(&self, node: &NodeElement, path: &HierarchyPath, step: &RenderedStep) -> StepForecast {
+        let parent = self.preview.results();
+        let comparison = Comparison {
+            previous_run: parent,
+            node,
+            path,
+            relation: EntryRelation::NoEntryPoint,
+            requested: self.requests.of_step(path),
+            after_effect: self.effect_is_certain,
+        };
+        let purity = step.purity;
+        let Decided {
+            verdict,
+            reason,
+            previous,
+            ..
+        } = comparison.decide(step.fingerprint, || step.first_version, purity);
+        let (Verdict::Reuse, Some(previous), Some(parent)) = (verdict, previous, parent) else {
+            return StepForecast {
+                decision: Decision::Execute,
+                reason,
+                saves: Usage::default(),
+                purity,
+            };
+        };
+        let may_follow_effect = purity != Purity::Pure && reason != Reason::ReuseAlways;
+        if let Some(effect) = self.effect.as_ref().filter(|_| may_follow_effect) {
+            return StepForecast::later(vec![effect.clone()], purity);
+        }
+        if previous.path != *path {
+            let mut moved = self.shifted.moved.lock();
+            moved.insert(path.clone(), previous.path.clone());
+        }
+        StepForecast {
+            decision: Decision::Reuse {
+                origin: origin_of(previous, &parent.run_id),
+            },
+            reason,
+            saves: previous.consumed(),
+            purity,
+        }
+    }
+
+    /// Adds a step to the plan, and to the steps on which later ones depend.
+    fn plan(&mut self, path: HierarchyPath, forecast: StepForecast) {
+        let StepForecast {
+            decision,
+            reason,
+            saves,
+            purity,
+        } = forecast;
         if !matches!(decision, Decision::Reuse { .. }) {
             self.unsure.push(path.clone());
-            let certain = matches!(decision, Decision::Execute);
-            if kind == Kind::Effect && (self.effect.is_none() || (certain && !self.effect_is_certain)) {
+            let is_certain = matches!(decision, Decision::Execute);
+            let is_first = self.effect.is_none() || (is_certain && !self.effect_is_certain);
+            if purity == Purity::Effect && is_first {
                 self.effect = Some(path.clone());
-                self.effect_is_certain = certain;
+                self.effect_is_certain = is_certain;
             }
         }
         self.steps.push(PlannedStep {
@@ -534,21 +586,20 @@ impl<'a> Forecast<'a> {
             reason,
             saves,
         });
-        Ok(())
     }
 
-    /// What a step will be, if that is certain.
+    /// A step with its settings and input, if they are certain.
     async fn rendered(
         &mut self,
         node: &NodeElement,
         path: &HierarchyPath,
         around: Around<'_>,
         waits_for: &[HierarchyPath],
-    ) -> Result<Option<Foreseen>, RunError> {
-        if !waits_for.is_empty() || self.steps.len() >= MOST_STEPS {
+    ) -> Result<Option<RenderedStep>, RunError> {
+        if !waits_for.is_empty() || self.steps.len() >= MAX_RENDERED {
             return Ok(None);
         }
-        let ForeseenInput::Is(input) = self.input(Asker::Node(node), path, Some(around.frame))? else {
+        let InputForecast::Given(input) = self.input(Asker::Node(node), path, Some(around.frame))? else {
             return Ok(None);
         };
         let evaluator = Evaluator {
@@ -574,46 +625,39 @@ impl<'a> Forecast<'a> {
             world: &world,
         };
         let salt = self.preview.results().and_then(RunView::salt);
-        Ok(Some(Foreseen {
+        Ok(Some(RenderedStep {
             fingerprint: fingerprinted.fingerprint(&self.normaliser, &*bound, salt.unwrap_or_default()),
             first_version: fingerprinted.first_version(&self.normaliser, &*bound),
-            kind: world.kind(),
+            purity: world.purity(),
         }))
     }
 
-    /// What kind a step is whose settings are not known yet.
-    async fn guessed_kind(&self, node: &NodeElement) -> Kind {
+    /// The purity of a step whose settings are not known yet; an effect if that depends on them.
+    async fn guessed_purity(&self, node: &NodeElement) -> Purity {
         let Some(executor) = self.registry.leaf(node) else {
-            return Kind::Effect;
+            return Purity::Effect;
         };
         match executor.bind(&node.unrendered, None, &BindContext::default()) {
-            Ok(bound) => bound.world().await.map_or(Kind::Effect, |world| world.kind()),
-            Err(_) => Kind::Effect,
+            Ok(bound) => bound.world().await.map_or(Purity::Effect, |world| world.purity()),
+            Err(_) => Purity::Effect,
         }
     }
 
-    fn asked_reason(&self, path: &HierarchyPath) -> Option<Reason> {
-        match self.asked(path) {
-            Asked::Nothing => None,
-            Asked::Execute => Some(Reason::Asked),
-            Asked::Fresh => Some(Reason::Fresh),
-        }
-    }
-
-    fn asked(&self, path: &HierarchyPath) -> Asked {
-        match self.execute.iter().any(|selected| selected.covers(path)) {
-            _ if self.fresh => Asked::Fresh,
-            true => Asked::Execute,
-            false => Asked::Nothing,
+    fn requested_reason(&self, path: &HierarchyPath) -> Option<Reason> {
+        match self.requests.of_step(path) {
+            Requested::Nothing => None,
+            Requested::Execute => Some(Reason::Asked),
+            Requested::Fresh => Some(Reason::Fresh),
         }
     }
 }
 
-/// Elements that are reached only if something else is decided so.
+/// The surroundings of elements that are reached only by one outcome of a conditional or loop.
 fn later<'f>(path: &'f HierarchyPath, around: Around<'f>, control: &'f [HierarchyPath]) -> Around<'f> {
-    let waits_for = match around.waits_for.is_empty() {
-        true => control,
-        false => around.waits_for,
+    let waits_for = if around.waits_for.is_empty() {
+        control
+    } else {
+        around.waits_for
     };
     Around {
         path,

@@ -1,4 +1,4 @@
-//! The road of a step: nodes, their registry, and the runners of agents and flows.
+//! The pipeline of a step: nodes, their registry, and the runners of agents and flows.
 //!
 //! A [`Node`] is a type of leaf; it binds settings and input to a [`BoundStep`], which does the work. [`NodeRegistry`] knows
 //! nodes by the names definitions use, and functions. The runners, [`AgentRunner`] and [`FlowRunner`], take a definition
@@ -14,50 +14,33 @@
 //!
 //! let registry = NodeRegistry::new().callback("greet", greet);
 //! ```
+//!
+//! The source stands on floors, and no file imports from a higher one:
+//! `render` < `concurrency` < `session` < `ask` < `node` < `step` < `flow` < `forecast` < `report` < `error` < `runner`.
 
-mod approval;
-mod asking;
-mod attempts;
-mod blocking;
-mod callback;
-mod common;
-mod context;
-mod control;
-mod effects;
-mod erased;
+mod ask;
+mod concurrency;
 mod error;
-mod evaluate;
-mod fingerprint;
+mod flow;
 mod forecast;
-mod input;
-mod limits;
-mod memo;
 mod node;
-mod node_error;
-mod output;
-mod reader;
-mod registry;
 mod render;
-mod road;
-mod room;
+mod report;
 mod runner;
-mod scope;
-mod settings;
-mod stops;
-mod subject;
-mod waiting;
-mod walk;
+mod session;
+mod step;
 
-pub use approval::{Agreement, WantedCall};
-pub use blocking::{Stop, look};
-pub use context::NodeContext;
-pub use erased::node_type_info;
+pub use ask::approval::{Agreement, WantedCall};
 pub use error::Error;
 pub use forecast::forecast;
-pub use limits::Guard;
-pub use node::{BindContext, Bound, BoundStep, Node, Preview, ReadSet, Start, World};
-pub use node_error::{AsError, MOST_ASKED, NodeError};
-pub use output::NodeOutput;
-pub use registry::NodeRegistry;
-pub use render::{RenderedStep, ValueOrigin, render_step};
-pub use runner::{AgentRunner, FlowRunner, RunReport, Runner};
+pub use node::blocking::{Stop, look};
+pub use node::context::NodeContext;
+pub use node::erased::node_type_info;
+pub use node::error::{AsError, MAX_APPROVALS, NodeError};
+pub use node::lifetime::Guard;
+pub use node::output::NodeOutput;
+pub use node::registry::NodeRegistry;
+pub use node::traits::{BindContext, Bound, BoundStep, Node, Preview, ReadSet, RunSetup, World};
+pub use render::preview::{RenderedStep, ValueOrigin, render_step};
+pub use report::RunReport;
+pub use runner::{AgentRunner, FlowRunner, Runner};

@@ -1,27 +1,78 @@
-use std::any::Any;
-use std::path::{Path, PathBuf};
+//! The runners of agents and flows: a definition taken through a run, to its report.
+
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dad_core::{
-    AgentDefinition, Clean, Definition, ErrorInfo, FirstFailure, FlowDefinition, RunId, RunStatus, StepStatus,
-};
-use dad_definition::NodeTypes;
+use dad_core::{AgentDefinition, Clean, Definition, ErrorInfo, FlowDefinition, StepStatus};
 use dad_run::driver::RunDriver;
-use dad_run::{ActiveRun, RunContext, RunEnd, RunError, RunHandle, SealedRun, Totals};
+use dad_run::{ActiveRun, RunContext, RunEnd, RunError, RunHandle, SealedRun};
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::flow::DefinitionOutcome;
 use crate::forecast::forecast;
-use crate::registry::NodeRegistry;
-use crate::walk::{Walk, WalkEnded};
+use crate::node::registry::NodeRegistry;
+use crate::render::reader::NamedResults;
+use crate::report::RunReport;
+use crate::session::Session;
+use crate::step::executor::RunExecutor;
 
-/// Executes an agent.
+/// The runner of an agent.
+///
+/// ```
+/// use dad_definition::{AgentBuilder, CallbackBuilder, FlowBuilder};
+/// use dad_run::RunContext;
+/// use dad_runner::{AgentRunner, NodeContext, NodeError, NodeRegistry};
+///
+/// async fn greet(_: (), _: NodeContext) -> Result<String, NodeError> {
+///     Ok("hello".to_owned())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let project = dir.path();
+/// let flow = FlowBuilder::new().callback("greeting", CallbackBuilder::new("greet"));
+/// let agent = AgentBuilder::new("greeter").flow("main", flow).build()?;
+/// let nodes = NodeRegistry::new().callback("greet", greet);
+/// let context = RunContext::builder("greeter", project).nodes(nodes);
+/// # let context = context.unmasked();
+/// let report = AgentRunner::new(agent, context.build()?).run().await?;
+/// assert!(report.run_dir.join("greeter/main/greeting/result.json").is_file());
+/// # Ok(())
+/// # }
+/// ```
 pub type AgentRunner = Runner<AgentDefinition>;
-/// Executes a flow.
+
+/// The runner of a flow.
+///
+/// ```
+/// # use dad_definition::{CallbackBuilder, FlowBuilder};
+/// # use dad_run::{RunContext, RunEnd};
+/// # use dad_runner::{FlowRunner, NodeContext, NodeError, NodeRegistry};
+/// # async fn greet(_: (), _: NodeContext) -> Result<String, NodeError> {
+/// #     Ok("hello".to_owned())
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let project = dir.path();
+/// # let nodes = NodeRegistry::new().callback("greet", greet);
+/// let flow = FlowBuilder::new().callback("greeting", CallbackBuilder::new("greet")).build()?;
+/// let context = RunContext::builder("greeter", project).nodes(nodes);
+/// # let context = context.unmasked();
+/// // The caller sets the run up and completes it, and may do more in between.
+/// let run = context.build()?.setup_run(&flow)?;
+/// let report = FlowRunner::within(&flow, &run).run().await?;
+/// run.complete_run(RunEnd::Completed, None).await?;
+/// assert_eq!(report.totals.counts.completed, 1);
+/// # Ok(())
+/// # }
+/// ```
 pub type FlowRunner = Runner<FlowDefinition>;
 
-/// Executes a definition.
+/// The runner of a definition.
 #[must_use = "a runner does nothing until it is run"]
 pub struct Runner<D> {
     definition: D,
@@ -33,35 +84,12 @@ enum Life {
     Own(Box<RunContext>),
     /// The runner resumes a run that did not complete, and ends it.
     Resumed(Box<RunContext>, PathBuf),
-    /// Somebody else ends the run.
+    /// The caller ends the run.
     Within(Box<Result<RunDriver, RunError>>),
 }
 
-/// What a run came to.
-#[derive(Clone, Debug)]
-pub struct RunReport {
-    /// The run.
-    pub run_id: RunId,
-    /// Its directory.
-    pub run_dir: PathBuf,
-    /// How it ended.
-    pub status: RunStatus,
-    /// The definition's `output`, evaluated.
-    pub output: Option<Value>,
-    /// Why it is not well.
-    pub error: Option<ErrorInfo>,
-    /// What its steps came to.
-    pub totals: Totals,
-    /// The first steps that failed, at most ten.
-    pub first_failures: Vec<FirstFailure>,
-    /// How long it took.
-    pub duration: Duration,
-    /// What went wrong beside the run itself.
-    pub warnings: Vec<String>,
-}
-
 impl<D: AsRef<Definition>> Runner<D> {
-    /// A runner that owns the life of the run: it sets it up, executes the definition and seals it.
+    /// A runner that owns the life of the run: it sets the run up, executes the definition and seals the run.
     pub fn new(definition: D, context: RunContext) -> Self {
         Self {
             definition,
@@ -69,7 +97,7 @@ impl<D: AsRef<Definition>> Runner<D> {
         }
     }
 
-    /// A runner that resumes a run that did not complete, in its own directory: what is committed stays.
+    /// A runner that resumes a run that did not complete, in the run's own directory. Committed steps stand.
     pub fn resume(definition: D, context: RunContext, run_dir: impl Into<PathBuf>) -> Self {
         Self {
             definition,
@@ -80,13 +108,14 @@ impl<D: AsRef<Definition>> Runner<D> {
     /// Executes the definition.
     ///
     /// # Errors
-    /// [`Error::Run`] if the run could not be set up, [`Error::Broken`] if it could not go on, [`Error::Failed`] or
+    /// [`Error::Run`] if the run could not be set up, [`Error::Broken`] if it could not continue, [`Error::Failed`] or
     /// [`Error::Cancelled`] with the report, which names path and cause.
     pub async fn run(self) -> Result<RunReport, Error> {
         match self.life {
             Life::Own(context) => {
                 let mut prepared = context.prepare_run(&self.definition)?;
-                let registry = registry_of(&**prepared.node_types(), prepared.effective_run_root())?;
+                let registry =
+                    NodeRegistry::given_to(&**prepared.node_types(), prepared.effective_run_root())?;
                 forecast(&mut prepared, &registry).await?;
                 run_whole(prepared.start()?).await
             }
@@ -113,7 +142,7 @@ impl<D: AsRef<Definition>> Runner<D> {
 }
 
 impl<D: AsRef<Definition> + Clone> Runner<D> {
-    /// A runner inside a run that its owner sets up and completes.
+    /// A runner inside a run that the caller sets up and completes.
     pub fn within(definition: &D, run: &ActiveRun) -> Self {
         Self {
             definition: definition.clone(),
@@ -161,32 +190,28 @@ fn broken(run: &RunHandle, sealed: SealedRun, source: RunError) -> Error {
     }
 }
 
-async fn execute(driver: RunDriver) -> Result<WalkEnded, RunError> {
+async fn execute(driver: RunDriver) -> Result<DefinitionOutcome, RunError> {
     let run = driver.handle();
-    let registry = registry_of(&**run.node_types(), &run.identity().run_dir)?;
-    Arc::new(Walk::new(driver, registry)).root().await
+    let registry = NodeRegistry::given_to(&**run.node_types(), &run.identity().run_dir)?;
+    let session = Session::new(driver);
+    let results = NamedResults {
+        results: session.run.result_store().clone(),
+        cache: Arc::clone(&session.cache),
+    };
+    session.run.identity().reader.set(Arc::new(results));
+    Arc::new(RunExecutor::new(session, registry))
+        .run_definition()
+        .await
 }
 
-/// The registry the context was built with, in its own type.
-pub(crate) fn registry_of(types: &dyn NodeTypes, place: &Path) -> Result<NodeRegistry, RunError> {
-    let types: &dyn Any = types;
-    types
-        .downcast_ref::<NodeRegistry>()
-        .cloned()
-        .ok_or_else(|| RunError::Unreadable {
-            path: place.to_path_buf(),
-            reason: "the node types of the context are not a NodeRegistry of dad-runner".to_owned(),
-        })
-}
-
-fn verdict(walk: WalkEnded) -> (RunEnd, Option<ErrorInfo>, Option<Clean<Value>>) {
-    let first = walk
-        .ended
+fn verdict(ended: DefinitionOutcome) -> (RunEnd, Option<ErrorInfo>, Option<Clean<Value>>) {
+    let outcome = ended.outcome;
+    let first = outcome
         .failures
         .into_iter()
         .next()
         .map(|failure| failure.error.at(&failure.path));
-    match (walk.ended.status, walk.output) {
+    match (outcome.status, ended.output) {
         (StepStatus::Completed, Ok(output)) => (RunEnd::Completed, None, output),
         (StepStatus::Completed, Err(error)) => (RunEnd::Failed, Some(error), None),
         (StepStatus::Waiting, _) => (RunEnd::Waiting, None, None),
@@ -210,8 +235,8 @@ fn report(run: &RunHandle, sealed: SealedRun, output: Option<Clean<Value>>) -> R
     }
 }
 
-fn report_within(run: &RunHandle, ended: WalkEnded, duration: Duration) -> RunReport {
-    let (totals, first_failures) = (ended.ended.totals, ended.ended.failures.clone());
+fn report_within(run: &RunHandle, ended: DefinitionOutcome, duration: Duration) -> RunReport {
+    let (totals, first_failures) = (ended.outcome.totals, ended.outcome.failures.clone());
     let (status, error, output) = verdict(ended);
     report(
         run,

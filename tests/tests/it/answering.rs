@@ -136,7 +136,7 @@ fn an_answer_of_the_wrong_shape_in_the_inbox_fails_no_step() {
             put(&run, &question, &wrong);
             let said = env.run(&["resume", "last", "--no-input"]).expect(3);
             assert!(
-                said.stderr.contains("an answer of the wrong shape is not taken"),
+                said.stderr.contains("an answer of the wrong shape was refused"),
                 "{said}"
             );
             asked.push(question);

@@ -121,7 +121,7 @@ async fn what_changed_executes_and_what_depends_on_it() {
     reuse    flow_root.s6  nothing that is compared changed, from run_00000000_000000_000001
     execute  flow_root.s7  its settings, its input or what it reads changed
     reuse    flow_root.s8  nothing that is compared changed, from run_00000000_000000_000001
-    depends  flow_root.s9  decided when the re-run is there; depends on flow_root.s7
+    depends  flow_root.s9  decided when the re-run reaches it; depends on flow_root.s7
     reuse    flow_root.s10  nothing that is compared changed, from run_00000000_000000_000001
     ---- stderr
     re-run of rerun_00000000_000000_000003: 8 reused (saves 77 tokens), 1 to execute, 1 decided on the way
@@ -288,7 +288,7 @@ async fn an_item_at_the_head_of_a_loop_executes_alone() {
     ];
     insta::assert_snapshot!(env.unchanged(&dry).expect(0), @"
     execute  flow_root.all.iter_0.ask  its settings, its input or what it reads changed
-    depends  flow_root.all.iter_0.more  decided when the re-run is there; depends on flow_root.all.iter_0.ask
+    depends  flow_root.all.iter_0.more  decided when the re-run reaches it; depends on flow_root.all.iter_0.ask
     reuse    flow_root.all.iter_1.ask  another iteration did the same, from run_00000000_000000_000001
     reuse    flow_root.all.iter_1.more  another iteration did the same, from run_00000000_000000_000001
     reuse    flow_root.all.iter_2.ask  another iteration did the same, from run_00000000_000000_000001
@@ -817,16 +817,16 @@ elements:
     execute  flow_root.a  the user asked for every step
     execute  flow_root.b  the user asked for every step
     execute  flow_root.inner.c  the user asked for every step
-    depends  flow_root.maybe.is_true.d  decided when the re-run is there; depends on flow_root.maybe
+    depends  flow_root.maybe.is_true.d  decided when the re-run reaches it; depends on flow_root.maybe
     ---- stderr
     re-run of run_00000000_000000_000001: 0 reused, 3 to execute, 1 decided on the way
     ---- exit code 0
     ");
     insta::assert_snapshot!(dry(&["--execute", "a", "--execute", "c"]), @"
     execute  flow_root.a  the user asked for this step
-    depends  flow_root.b  decided when the re-run is there; depends on flow_root.a
+    depends  flow_root.b  decided when the re-run reaches it; depends on flow_root.a
     execute  flow_root.inner.c  the user asked for this step
-    depends  flow_root.maybe.is_true.d  decided when the re-run is there; depends on flow_root.maybe
+    depends  flow_root.maybe.is_true.d  decided when the re-run reaches it; depends on flow_root.maybe
     ---- stderr
     re-run of run_00000000_000000_000001: 0 reused, 2 to execute, 2 decided on the way
     ---- exit code 0

@@ -108,7 +108,7 @@ fn each_item_finds_its_own_answer_wherever_it_stands() {
     let files = "files=[\"new\", \"c\", \"a\"]";
     let planned = env.run(&rerun(&["--var-json", files, "--dry-run"])).expect(0);
     insta::assert_snapshot!(planned, @"
-    depends  f.all.iter_0.ask  decided when the re-run is there
+    depends  f.all.iter_0.ask  decided when the re-run reaches it
     execute  f.all.iter_1.ask  only another iteration had this effect
     execute  f.all.iter_2.ask  a step with an effect was executed before it
     ask      f.all.iter_0.ask  the previous run has no answer to it
@@ -248,7 +248,7 @@ fn a_re_run_says_before_it_begins_what_it_will_ask() {
     ");
     insta::assert_snapshot!(env.run(&rerun(&["--var", "topic=dogs", "--dry-run"])).expect(0), @"
     execute  f.look  its settings, its input or what it reads changed
-    depends  f.ask  decided when the re-run is there
+    depends  f.ask  decided when the re-run reaches it
     ask      f.ask  asked again because `$var{topic}` differs
     ---- stderr
     re-run of run_00000000_000000_000001: 0 reused, 1 to execute, 1 decided on the way

@@ -19,8 +19,8 @@ use dad_definition::{Compiled, Prepared, SettingsProblem};
 use dad_models::{Message, ModelOptions, ModelRequest, Models, Role};
 use dad_run::RunHandle;
 use dad_runner::{
-    BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, Preview, ReadSet, Start, Stop,
-    World, look,
+    BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, Preview, ReadSet, RunSetup,
+    Stop, World, look,
 };
 use serde_json::{Value, json};
 
@@ -79,11 +79,11 @@ impl Node for AIModelExecutor {
         }
     }
 
-    fn check_start(settings: &AIModelNodeSettings, start: &Start<'_>) -> Result<(), NodeError> {
+    fn check_requirements(settings: &AIModelNodeSettings, setup: &RunSetup<'_>) -> Result<(), NodeError> {
         let tools = settings.model_call_config.iter().flat_map(|config| &config.tools);
         let sandboxes = tools::sandboxes(tools);
-        sandbox::check_start(sandboxes.iter().map(Option::as_ref), start)?;
-        spending::check_models(settings, start)
+        sandbox::check_start(sandboxes.iter().map(Option::as_ref), setup)?;
+        spending::check_models(settings, setup)
     }
 }
 

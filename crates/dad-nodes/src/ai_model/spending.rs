@@ -3,7 +3,7 @@
 use dad_core::Usage;
 use dad_models::{ModelError, ModelRequest, ModelResponse, Models, Price};
 use dad_run::{Available, Estimate};
-use dad_runner::{NodeError, Start};
+use dad_runner::{NodeError, RunSetup};
 
 use super::AIModelNodeSettings;
 use crate::model_error::node_error;
@@ -111,16 +111,16 @@ fn prompt_tokens(request: &ModelRequest) -> u64 {
 }
 
 /// Refuses models that must not be asked, and a budget of money for models whose price is not known.
-pub(super) fn check_models(settings: &AIModelNodeSettings, start: &Start<'_>) -> Result<(), NodeError> {
+pub(super) fn check_models(settings: &AIModelNodeSettings, setup: &RunSetup<'_>) -> Result<(), NodeError> {
     let config = settings.model_call_config.as_ref();
     let is_made_up = config.is_some_and(|config| config.test_mode == Some(true));
-    if settings.models.is_empty() && !is_made_up && !start.has_input {
+    if settings.models.is_empty() && !is_made_up && !setup.has_input {
         return Err(super::no_models());
     }
-    let Some(models) = start.resources.get::<Models>().filter(|_| !is_made_up) else {
+    let Some(models) = setup.resources.get::<Models>().filter(|_| !is_made_up) else {
         return Ok(());
     };
-    let client = models.client(start.is_offline).map_err(|error| refused(&error))?;
+    let client = models.client(setup.is_offline).map_err(|error| refused(&error))?;
     let mut unusable = Vec::new();
     for name in settings.models.iter().filter(|name| !name.contains('$')) {
         match client.check(name) {
@@ -129,11 +129,11 @@ pub(super) fn check_models(settings: &AIModelNodeSettings, start: &Start<'_>) ->
             // Another model may be asked instead.
             Err(error) => unusable.push(node_error(&error)),
         }
-        if start.budget.cost.is_some() && matches!(client.price(name), Ok(None)) {
+        if setup.budget.cost.is_some() && matches!(client.price(name), Ok(None)) {
             return Err(unknown_price(name));
         }
     }
-    let is_usable = start.has_input || unusable.len() < settings.models.len();
+    let is_usable = setup.has_input || unusable.len() < settings.models.len();
     let mut unusable = unusable.into_iter().filter(|_| !is_usable);
     match unusable.next() {
         None => Ok(()),

@@ -7,7 +7,7 @@ use dad_core::{NodeType, Usage};
 use dad_definition::NestedSettings;
 use dad_models::{ToolCall, ToolSpec};
 use dad_runner::{
-    Agreement, BoundStep, MOST_ASKED, Node as _, NodeContext, NodeError, NodeOutput, Preview, WantedCall,
+    Agreement, BoundStep, MAX_APPROVALS, Node as _, NodeContext, NodeError, NodeOutput, Preview, WantedCall,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -180,7 +180,7 @@ impl ReadyTool {
         request: &Value,
         cx: &NodeContext,
     ) -> Result<Option<Value>, NodeError> {
-        for _ in 0..MOST_ASKED {
+        for _ in 0..MAX_APPROVALS {
             let preview = self.preview(call, cx).await;
             let shown = format!("{} {}\n{}", call.name, call.arguments, preview.shown);
             let facts = json!({ "request": request, "call": number, "facts": preview.compared() });

@@ -11,7 +11,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dad_definition::{Compiled, Prepared, SettingsProblem};
 use dad_run::RunHandle;
-use dad_runner::{BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, Preview, Start};
+use dad_runner::{
+    BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, Preview, RunSetup,
+};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -90,10 +92,10 @@ impl Node for CommandExecutor {
         unnameable.chain(timeout).chain(origin_key).collect()
     }
 
-    fn check_start(settings: &CommandNodeSettings, start: &Start<'_>) -> Result<(), NodeError> {
+    fn check_requirements(settings: &CommandNodeSettings, setup: &RunSetup<'_>) -> Result<(), NodeError> {
         process::check_texts(settings.inherit_env.iter().map(InheritedVariable::name))?;
-        secret_text::check_start(settings.env_vars.values(), start)?;
-        sandbox::check_start([settings.sandbox.as_ref()].into_iter(), start)
+        secret_text::check_start(settings.env_vars.values(), setup)?;
+        sandbox::check_start([settings.sandbox.as_ref()].into_iter(), setup)
     }
 
     fn compile(unrendered: &Value) -> Compiled {

@@ -18,7 +18,8 @@ use dad_models::{
 };
 use dad_run::RunHandle;
 use dad_runner::{
-    BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, Preview, ReadSet, Start, World,
+    BindContext, Bound, BoundStep, Node, NodeContext, NodeError, NodeOutput, Preview, ReadSet, RunSetup,
+    World,
 };
 use serde_json::{Value, json};
 
@@ -97,12 +98,12 @@ impl Node for HttpExecutor {
         }
     }
 
-    fn check_start(settings: &HttpNodeSettings, start: &Start<'_>) -> Result<(), NodeError> {
-        if start.is_offline && start.resources.get::<RecordedWeb>().is_none() {
+    fn check_requirements(settings: &HttpNodeSettings, setup: &RunSetup<'_>) -> Result<(), NodeError> {
+        if setup.is_offline && setup.resources.get::<RecordedWeb>().is_none() {
             return Err(offline());
         }
         let texts = sealed::texts(settings);
-        secret_text::check_start(texts.iter(), start)
+        secret_text::check_start(texts.iter(), setup)
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dad_run::RunHandle;
-use dad_runner::{NodeContext, NodeError, Start};
+use dad_runner::{NodeContext, NodeError, RunSetup};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -138,9 +138,9 @@ impl Confinement {
 /// Refuses to start a run whose commands could not be executed as they are to be.
 pub(crate) fn check_start<'a>(
     wanted: impl Iterator<Item = Option<&'a Sandbox>>,
-    start: &Start<'_>,
+    setup: &RunSetup<'_>,
 ) -> Result<(), NodeError> {
-    let policy = start.resources.get::<SandboxPolicy>().unwrap_or_default();
+    let policy = setup.resources.get::<SandboxPolicy>().unwrap_or_default();
     for wanted in wanted {
         match policy.confinement(wanted) {
             Confinement::Unwanted => {}

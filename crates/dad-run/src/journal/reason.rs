@@ -45,7 +45,7 @@ pub enum Reason {
     Unchanged,
     /// The same was done in another iteration.
     UnchangedElsewhere,
-    /// It is decided when the re-run is there.
+    /// It is decided when the re-run reaches it.
     DecidedLater,
     /// A reason of a newer version.
     #[serde(other)]
@@ -75,7 +75,7 @@ impl Reason {
             Self::EffectElsewhere => "only another iteration had this effect",
             Self::Unchanged => "nothing that is compared changed",
             Self::UnchangedElsewhere => "another iteration did the same",
-            Self::DecidedLater => "decided when the re-run is there",
+            Self::DecidedLater => "decided when the re-run reaches it",
             Self::Unknown => "for a reason this version does not know",
         }
     }

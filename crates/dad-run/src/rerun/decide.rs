@@ -1,25 +1,26 @@
 //! Whether a step of a re-run executes, and why. `docs/rerun.md` holds the same as a table, which a test reads.
 
 use dad_core::{OnError, Reuse, StepStatus};
+use dad_definition::NodeElement;
 
 use crate::journal::reason::Reason;
 use crate::journal::step_committed::StepCommitted;
-use crate::rerun::planner::Side;
+use crate::rerun::order::EntryRelation;
 
-/// What the previous run has of a step.
+/// The previous run's record of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
-    /// Nothing.
+pub enum PreviousResult {
+    /// None.
     Nothing,
-    /// It failed, and that stopped what was around it.
+    /// It failed, and its failure propagated.
     Failed,
-    /// A result others could go on from, a failure that was absorbed included.
+    /// A result that later steps can use; a failure that was absorbed is one.
     Result,
 }
 
-/// How the fingerprint of a step compares with those of the previous run.
+/// The comparison of a step's fingerprint with those of the previous run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fit {
+pub enum FingerprintMatch {
     /// That of the same step is equal.
     Same,
     /// That of the same step in another iteration is equal.
@@ -28,62 +29,62 @@ pub enum Fit {
     Differs,
 }
 
-/// What beside its settings and input decides what a step does.
+/// The dependencies of a step's result besides its settings and input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Nothing.
+pub enum Purity {
+    /// None.
     Pure,
-    /// What it reads.
+    /// The files or other sources that it reads.
     Reads,
-    /// It changes something, or depends on what others change.
+    /// Unknown ones: it changes something, or depends on state that others change.
     Effect,
 }
 
-/// What somebody asked for when the re-run was started.
+/// The user's request about a step when the re-run was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// Nothing about this step.
+pub enum Requested {
+    /// None.
     Nothing,
-    /// That this step, or what it is in, executes.
+    /// This step, or a component around it, is to execute.
     Execute,
-    /// That every step executes.
+    /// Every step is to execute.
     Fresh,
 }
 
-/// All that decides whether a step of a re-run executes.
+/// The inputs of the decision whether a step of a re-run executes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
-    /// Where it stands.
-    pub side: Side,
-    /// What the previous run has of it.
-    pub known: Known,
-    /// What was asked for.
-    pub asked: Asked,
-    /// What the definition says.
+pub struct ReuseInputs {
+    /// The step's place relative to the entry point.
+    pub relation: EntryRelation,
+    /// The previous run's record of it.
+    pub previous: PreviousResult,
+    /// The user's request.
+    pub requested: Requested,
+    /// The definition's `reuse`.
     pub reuse: Reuse,
-    /// Whether it does the same as before.
-    pub fit: Fit,
-    /// What decides what it does.
-    pub kind: Kind,
-    /// Whether a step with an effect has been executed by this re-run.
+    /// The comparison of its fingerprint.
+    pub fingerprint: FingerprintMatch,
+    /// The dependencies of its result.
+    pub purity: Purity,
+    /// Whether this re-run has executed a step with an effect before it.
     pub after_effect: bool,
 }
 
-/// What is done with a step.
+/// The decision about a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Its result is taken from the previous run.
     Reuse,
     /// It executes.
     Execute,
-    /// The re-run cannot begin where it was asked to.
+    /// The re-run cannot begin at its entry point.
     Refuse,
-    /// Neither: the re-run is about another step alone.
-    Leave,
+    /// Neither: another step executes alone.
+    OutOfScope,
 }
 
-impl Known {
-    /// What is known of a step that may have ended.
+impl PreviousResult {
+    /// The kind of a record, of a step that may not have ended.
     #[must_use]
     pub fn of(step: Option<&StepCommitted>, on_error: OnError) -> Self {
         match step {
@@ -94,8 +95,25 @@ impl Known {
     }
 }
 
-/// Whether what is recorded of a step is a result that others could go on from: a failure that was absorbed is one, and
-/// a step that was skipped.
+impl ReuseInputs {
+    /// The inputs for a step about which nothing is known but its previous result and its place: nothing was requested, its
+    /// fingerprint counts as different, and it counts as a step with an effect.
+    #[must_use]
+    pub fn of_step(node: &NodeElement, previous: Option<&StepCommitted>, relation: EntryRelation) -> Self {
+        Self {
+            relation,
+            previous: PreviousResult::of(previous, node.options.on_error),
+            requested: Requested::Nothing,
+            reuse: node.options.reuse,
+            fingerprint: FingerprintMatch::Differs,
+            purity: Purity::Effect,
+            after_effect: false,
+        }
+    }
+}
+
+/// Whether the record of a step is a result that later steps can use: a failure that was absorbed is one, and a step that
+/// was skipped.
 #[must_use]
 pub fn is_result(step: &StepCommitted, on_error: OnError) -> bool {
     let stands = matches!(step.status, StepStatus::Completed | StepStatus::Skipped);
@@ -104,58 +122,66 @@ pub fn is_result(step: &StepCommitted, on_error: OnError) -> bool {
 
 /// Decides about a step of a re-run.
 #[must_use]
-pub fn decide(facts: &Facts) -> (Verdict, Reason) {
-    match facts.side {
-        Side::Outside => (Verdict::Leave, Reason::NotAsked),
-        Side::Alone => (Verdict::Execute, Reason::Alone),
-        Side::Before if facts.known == Known::Result => (Verdict::Reuse, Reason::BeforeEntryPoint),
-        Side::Before => (Verdict::Refuse, Reason::NoResult),
-        Side::Around | Side::After => (Verdict::Execute, Reason::FromEntryPoint),
-        Side::Undecided => by_fingerprint(facts),
+pub fn decide(inputs: &ReuseInputs) -> (Verdict, Reason) {
+    match inputs.relation {
+        EntryRelation::OutOfScope => (Verdict::OutOfScope, Reason::NotAsked),
+        EntryRelation::Alone => (Verdict::Execute, Reason::Alone),
+        EntryRelation::Before if inputs.previous == PreviousResult::Result => {
+            (Verdict::Reuse, Reason::BeforeEntryPoint)
+        }
+        EntryRelation::Before => (Verdict::Refuse, Reason::NoResult),
+        EntryRelation::Contains | EntryRelation::After => (Verdict::Execute, Reason::FromEntryPoint),
+        EntryRelation::NoEntryPoint => by_fingerprint(inputs),
     }
 }
 
-fn by_fingerprint(facts: &Facts) -> (Verdict, Reason) {
+fn by_fingerprint(inputs: &ReuseInputs) -> (Verdict, Reason) {
     let execute = |reason| (Verdict::Execute, reason);
     let reuse = |reason| (Verdict::Reuse, reason);
-    match facts {
-        Facts {
-            asked: Asked::Fresh, ..
+    match inputs {
+        ReuseInputs {
+            requested: Requested::Fresh,
+            ..
         } => execute(Reason::Fresh),
-        Facts {
-            asked: Asked::Execute,
+        ReuseInputs {
+            requested: Requested::Execute,
             ..
         } => execute(Reason::Asked),
-        Facts {
-            known: Known::Nothing,
+        ReuseInputs {
+            previous: PreviousResult::Nothing,
             ..
         } => execute(Reason::NoResult),
-        Facts {
-            known: Known::Failed, ..
+        ReuseInputs {
+            previous: PreviousResult::Failed,
+            ..
         } => execute(Reason::FailedBefore),
-        Facts {
+        ReuseInputs {
             reuse: Reuse::Never, ..
         } => execute(Reason::ReuseNever),
-        Facts {
+        ReuseInputs {
             reuse: Reuse::Always, ..
         } => reuse(Reason::ReuseAlways),
-        Facts {
-            fit: Fit::Differs, ..
+        ReuseInputs {
+            fingerprint: FingerprintMatch::Differs,
+            ..
         } => execute(Reason::Changed),
-        Facts {
-            kind: Kind::Reads | Kind::Effect,
+        ReuseInputs {
+            purity: Purity::Reads | Purity::Effect,
             after_effect: true,
             ..
         } => execute(Reason::AfterEffect),
-        Facts {
-            kind: Kind::Effect,
-            fit: Fit::OtherIteration,
+        ReuseInputs {
+            purity: Purity::Effect,
+            fingerprint: FingerprintMatch::OtherIteration,
             ..
         } => execute(Reason::EffectElsewhere),
-        Facts {
-            fit: Fit::OtherIteration,
+        ReuseInputs {
+            fingerprint: FingerprintMatch::OtherIteration,
             ..
         } => reuse(Reason::UnchangedElsewhere),
-        Facts { fit: Fit::Same, .. } => reuse(Reason::Unchanged),
+        ReuseInputs {
+            fingerprint: FingerprintMatch::Same,
+            ..
+        } => reuse(Reason::Unchanged),
     }
 }

@@ -8,5 +8,7 @@ pub(crate) mod decide;
 pub(crate) mod diff_excerpt;
 pub(crate) mod edit;
 pub(crate) mod normalise;
+pub(crate) mod order;
 pub(crate) mod plan;
 pub(crate) mod planner;
+pub(crate) mod requests;

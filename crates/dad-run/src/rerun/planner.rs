@@ -7,68 +7,9 @@ use dad_events::Origin;
 use crate::error::SetupError;
 use crate::journal::reason::Reason;
 use crate::journal::step_committed::StepCommitted;
-use crate::rerun::decide::{Asked, Facts, Fit, Kind, Known, Verdict, decide};
+use crate::rerun::decide::{ReuseInputs, Verdict, decide};
+use crate::rerun::order::{Child, EntryPoint, EntryRelation, RunOrder};
 use crate::rerun::plan::{Decision, PlannedStep, RerunPlan};
-
-/// The position of an element relative to the entry point of a re-run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// There is no entry point: every step is decided for itself.
-    Undecided,
-    /// Before it in document order: what is recorded counts.
-    Before,
-    /// The entry point is inside.
-    Around,
-    /// The entry point, or behind it: everything executes.
-    After,
-    /// The step that executes alone.
-    Alone,
-    /// Beside the step that executes alone: it is as if it were not there.
-    Outside,
-}
-
-impl Side {
-    /// The side of the root of a run.
-    #[must_use]
-    pub fn of_root(root: &HierarchyPath, entry: Option<&EntryPoint>) -> Self {
-        match entry {
-            None => Self::Undecided,
-            Some(entry) if entry.path == *root => Self::After,
-            Some(_) => Self::Around,
-        }
-    }
-
-    /// The side of a child at `path`. `passed` says whether the entry point was met among the children before it;
-    /// children are to be asked for in document order.
-    #[must_use]
-    pub fn of_child(self, path: &HierarchyPath, entry: Option<&EntryPoint>, passed: &mut bool) -> Self {
-        let (Self::Around, Some(EntryPoint { path: entry, alone })) = (self, entry) else {
-            return self;
-        };
-        match (entry.is_within(path), *alone) {
-            (true, alone) => {
-                *passed = true;
-                match (entry == path, alone) {
-                    (true, true) => Self::Alone,
-                    (true, false) => Self::After,
-                    (false, _) => Self::Around,
-                }
-            }
-            (false, true) => Self::Outside,
-            (false, false) if *passed => Self::After,
-            (false, false) => Self::Before,
-        }
-    }
-}
-
-/// The entry point of a re-run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EntryPoint {
-    /// The step, component, branch or iteration.
-    pub path: HierarchyPath,
-    /// Whether it is a step and nothing else executes.
-    pub alone: bool,
-}
 
 impl RerunPlan {
     /// The entry point, if there is one.
@@ -106,19 +47,22 @@ pub fn plan_from_entry_point(
 ) -> Result<Vec<PlannedStep>, SetupError> {
     let mut planner = Planner {
         undecided: Vec::new(),
+        order: RunOrder::new(Some(entry.clone())),
         entry,
         parent,
         recorded,
         steps: Vec::new(),
     };
     let root = &program.root;
-    planner.component(root, &root.path, Side::of_root(&root.path, Some(entry)))?;
+    let relation = planner.order.root(&root.path);
+    planner.component(root, &root.path, relation)?;
     Ok(planner.steps)
 }
 
 struct Planner<'a> {
-    /// The conditionals and loops around that are decided when the re-run is there, the innermost last.
+    /// The conditionals and loops around that are decided when the re-run reaches them, the innermost last.
     undecided: Vec<HierarchyPath>,
+    order: RunOrder,
     entry: &'a EntryPoint,
     parent: &'a RunId,
     recorded: &'a dyn Recorded,
@@ -131,42 +75,29 @@ impl Planner<'_> {
         &mut self,
         component: &Component,
         path: &HierarchyPath,
-        side: Side,
+        relation: EntryRelation,
     ) -> Result<(), SetupError> {
         match &component.content {
-            Content::Sequence { elements, finally } => self.list(elements.iter().chain(finally), path, side),
-            Content::Parallel { elements } => self.list(elements, path, side),
+            Content::Sequence { elements, finally } => {
+                self.body(elements, path, relation)?;
+                let children: Vec<Child<'_>> =
+                    self.order.finally(elements, finally, path, relation).collect();
+                self.children(children)
+            }
+            Content::Parallel { elements } => self.body(elements, path, relation),
             Content::Conditional {
                 true_branch,
                 false_branch,
                 ..
             } => {
-                let taken = match side {
-                    Side::After | Side::Undecided | Side::Alone | Side::Outside => None,
-                    Side::Before | Side::Around => {
-                        let taken = self.recorded.branch(path);
-                        Some(taken.ok_or_else(|| self.nothing(path, "was not decided"))?)
-                    }
-                };
-                if taken.is_none() {
-                    self.undecided.push(path.clone());
+                let bodies = [(true, &true_branch[..]), (false, &false_branch[..])];
+                if relation.keeps_decisions() {
+                    let taken = self.recorded.branch(path);
+                    let taken = taken.ok_or_else(|| self.nothing(path, "was not decided"))?;
+                    self.branches(bodies, path, relation, Some(taken))
+                } else {
+                    self.undecided(path, |planner| planner.branches(bodies, path, relation, None))
                 }
-                let passed = &mut false;
-                for (branch, list) in [(true, true_branch), (false, false_branch)] {
-                    let part = path.branch(branch);
-                    let side = side.of_child(&part, Some(self.entry), passed);
-                    match taken {
-                        Some(taken) if taken != branch && self.entry.path.is_within(&part) => {
-                            return Err(self.not_reached(format!("`{path}` took the other branch")));
-                        }
-                        Some(taken) if taken != branch => {}
-                        _ => self.list(list, &part, side)?,
-                    }
-                }
-                if taken.is_none() {
-                    self.undecided.pop();
-                }
-                Ok(())
             }
             Content::ForEach(for_each) => {
                 let (items, end) = self.recorded.iterations(path);
@@ -174,7 +105,7 @@ impl Planner<'_> {
                     Some((last, true)) => Some(last + 1),
                     _ => items,
                 };
-                self.iterations(&for_each.body, path, side, count)
+                self.iterations(&for_each.body, path, relation, count)
             }
             Content::Repeat(repeat) => {
                 let (_, end) = self.recorded.iterations(path);
@@ -183,81 +114,109 @@ impl Planner<'_> {
                     Some((last, false)) => (last + 2).min(repeat.max_iterations),
                     None => 1,
                 };
-                self.iterations(&repeat.body, path, side, Some(count))
+                self.iterations(&repeat.body, path, relation, Some(count))
             }
             // A kind that dad-definition has learned and this crate has not.
             _ => Err(self.nothing(path, "is of an unknown kind")),
         }
     }
 
+    /// Plans the branches of a conditional; of one that is decided, the branch that was taken.
+    fn branches(
+        &mut self,
+        bodies: [(bool, &[ProgramElement]); 2],
+        path: &HierarchyPath,
+        relation: EntryRelation,
+        taken: Option<bool>,
+    ) -> Result<(), SetupError> {
+        for (branch, body) in bodies {
+            let part = self.order.branch(path, relation, branch);
+            if taken.is_none_or(|taken| taken == branch) {
+                self.body(body, &part.path, part.relation)?;
+            } else if self.order.enters(&part.path) {
+                return Err(self.not_reached(format!("`{path}` took the other branch")));
+            }
+        }
+        Ok(())
+    }
+
     fn iterations(
         &mut self,
         body: &[ProgramElement],
         path: &HierarchyPath,
-        side: Side,
+        relation: EntryRelation,
         count: Option<u64>,
     ) -> Result<(), SetupError> {
-        if !matches!(side, Side::Before | Side::Around) {
-            return self.later(body, path, side);
+        let later = |planner: &mut Self| planner.body(body, path, relation);
+        if !relation.keeps_decisions() {
+            return self.undecided(path, later);
         }
         let count = count.ok_or_else(|| self.nothing(path, "has not begun"))?;
-        let passed = &mut false;
         for index in 0..count {
-            let part = path.iteration(index);
-            let side = side.of_child(&part, Some(self.entry), passed);
-            if side == Side::After && part != self.entry.path {
-                return self.later(body, path, side);
+            let part = self.order.iteration(path, relation, index);
+            if part.relation == EntryRelation::After && part.path != self.entry.path {
+                let later = |planner: &mut Self| planner.body(body, path, part.relation);
+                return self.undecided(path, later);
             }
-            self.list(body, &part, side)?;
+            self.body(body, &part.path, part.relation)?;
         }
-        match side {
-            Side::Around if !*passed => {
-                let iterations = if count == 1 { "iteration" } else { "iterations" };
-                Err(self.not_reached(format!("`{path}` had {count} {iterations}")))
-            }
-            _ => Ok(()),
+        let is_reached = self
+            .order
+            .entered_iteration(path)
+            .is_some_and(|index| index < count);
+        if relation == EntryRelation::Contains && !is_reached {
+            let iterations = if count == 1 { "iteration" } else { "iterations" };
+            return Err(self.not_reached(format!("`{path}` had {count} {iterations}")));
         }
+        Ok(())
     }
 
-    /// Iterations of which it is decided when the re-run is there how many there are.
-    fn later(&mut self, body: &[ProgramElement], path: &HierarchyPath, side: Side) -> Result<(), SetupError> {
+    /// Plans the parts of a conditional or loop that is decided when the re-run reaches it.
+    fn undecided(
+        &mut self,
+        path: &HierarchyPath,
+        plan: impl FnOnce(&mut Self) -> Result<(), SetupError>,
+    ) -> Result<(), SetupError> {
         self.undecided.push(path.clone());
-        let planned = self.list(body, path, side);
+        let planned = plan(self);
         self.undecided.pop();
         planned
     }
 
-    fn list<'e>(
+    fn body(
         &mut self,
-        elements: impl IntoIterator<Item = &'e ProgramElement>,
+        elements: &[ProgramElement],
         path: &HierarchyPath,
-        side: Side,
+        relation: EntryRelation,
     ) -> Result<(), SetupError> {
-        let passed = &mut false;
-        for element in elements {
-            let path = path.child(element.id());
-            let side = side.of_child(&path, Some(self.entry), passed);
+        let children: Vec<Child<'_>> = self.order.elements(elements, path, relation).collect();
+        self.children(children)
+    }
+
+    fn children(&mut self, children: Vec<Child<'_>>) -> Result<(), SetupError> {
+        for Child {
+            element,
+            path,
+            relation,
+        } in children
+        {
             match element {
-                ProgramElement::Node(node) => self.step(node, path, side)?,
-                ProgramElement::Component(component) => self.component(component, &path, side)?,
+                ProgramElement::Node(node) => self.step(node, path, relation)?,
+                ProgramElement::Component(component) => self.component(component, &path, relation)?,
                 _ => {}
             }
         }
         Ok(())
     }
 
-    fn step(&mut self, node: &NodeElement, path: HierarchyPath, side: Side) -> Result<(), SetupError> {
+    fn step(
+        &mut self,
+        node: &NodeElement,
+        path: HierarchyPath,
+        relation: EntryRelation,
+    ) -> Result<(), SetupError> {
         let step = self.recorded.step(&path);
-        let facts = Facts {
-            side,
-            known: Known::of(step, node.options.on_error),
-            asked: Asked::Nothing,
-            reuse: node.options.reuse,
-            fit: Fit::Differs,
-            kind: Kind::Effect,
-            after_effect: false,
-        };
-        let (verdict, reason) = decide(&facts);
+        let (verdict, reason) = decide(&ReuseInputs::of_step(node, step, relation));
         let (decision, saves) = match (verdict, step, self.undecided.last()) {
             (Verdict::Reuse, Some(step), _) => {
                 let origin = origin_of(step, self.parent);
@@ -267,7 +226,7 @@ impl Planner<'_> {
                 let state = step.map_or("has no result".to_owned(), |step| format!("is {}", step.status));
                 return Err(self.nothing(&path, &state));
             }
-            (Verdict::Leave, ..) => return Ok(()),
+            (Verdict::OutOfScope, ..) => return Ok(()),
             (Verdict::Execute, _, Some(control)) => {
                 let paths = vec![control.clone()];
                 (Decision::DependsOn { paths }, Usage::default())

@@ -6,19 +6,8 @@ use serde_json::Value;
 
 use crate::error::RunError;
 use crate::journal::subject::{AnsweredBy, AskedAgain, RecordedAnswer, Subject};
+use crate::rerun::requests::AnswerWish;
 use crate::store::view::RunView;
-
-/// The user's wish about the answers of the previous run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AnswerWish {
-    /// Used for the same question.
-    #[default]
-    SameQuestion,
-    /// Used whatever was asked.
-    ByPath,
-    /// Asked again.
-    AskAgain,
-}
 
 /// The decision of a re-run about a question.
 #[derive(Clone, Debug, PartialEq, Eq)]

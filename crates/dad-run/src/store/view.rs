@@ -24,7 +24,7 @@ use crate::journal::subject::{AnswersByQuestion, RecordedAnswer};
 use crate::layout::{DOT_RUN, OUTPUT, PLAN, QUESTIONS, STATIC_INPUTS, STATIC_INPUTS_FILE};
 use crate::origin::Origin;
 use crate::origin_key::OriginKey;
-use crate::rerun::decide::{Fit, is_result};
+use crate::rerun::decide::{FingerprintMatch, is_result};
 use crate::rerun::plan::RerunPlan;
 use crate::store::definition_file::{RecordedDefinition, read_definition};
 use crate::store::lease;
@@ -201,7 +201,7 @@ impl RunView {
         path: &HierarchyPath,
         fingerprint: Fingerprint,
         on_error: OnError,
-    ) -> (Option<&StepCommitted>, Fit) {
+    ) -> (Option<&StepCommitted>, FingerprintMatch) {
         let is_result = |step: &&StepCommitted| is_result(step, on_error);
         // What was settled by hand others go on from, but it did nothing that could fit.
         let own = self
@@ -211,11 +211,11 @@ impl RunView {
             .filter(is_result)
             .is_some_and(|step| step.fingerprint == Some(fingerprint))
         {
-            return (own, Fit::Same);
+            return (own, FingerprintMatch::Same);
         }
         match self.in_another_iteration(path, fingerprint).filter(is_result) {
-            Some(other) => (Some(other), Fit::OtherIteration),
-            None => (own, Fit::Differs),
+            Some(other) => (Some(other), FingerprintMatch::OtherIteration),
+            None => (own, FingerprintMatch::Differs),
         }
     }
 

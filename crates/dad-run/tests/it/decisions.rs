@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use dad_core::Reuse;
-use dad_run::{Asked, Facts, Fit, Kind, Known, Side, Verdict, decide};
+use dad_run::{
+    EntryRelation, FingerprintMatch, PreviousResult, Purity, Requested, ReuseInputs, Verdict, decide,
+};
 
 /// A row of the table: the seven conditions, what is done, and the reason.
 type Row = [String; 9];
@@ -21,64 +23,72 @@ fn rows() -> Vec<Row> {
 }
 
 /// A case in the words of the table.
-fn words(facts: &Facts) -> [&'static str; 7] {
+fn words(inputs: &ReuseInputs) -> [&'static str; 7] {
     [
-        match facts.side {
-            Side::Undecided => "by itself",
-            Side::Before => "before the entry point",
-            Side::Around => "around the entry point",
-            Side::After => "from the entry point on",
-            Side::Alone => "alone",
-            Side::Outside => "beside a step alone",
+        match inputs.relation {
+            EntryRelation::NoEntryPoint => "by itself",
+            EntryRelation::Before => "before the entry point",
+            EntryRelation::Contains => "around the entry point",
+            EntryRelation::After => "from the entry point on",
+            EntryRelation::Alone => "alone",
+            EntryRelation::OutOfScope => "beside a step alone",
         },
-        match facts.known {
-            Known::Nothing => "nothing",
-            Known::Failed => "failed",
-            Known::Result => "result",
+        match inputs.previous {
+            PreviousResult::Nothing => "nothing",
+            PreviousResult::Failed => "failed",
+            PreviousResult::Result => "result",
         },
-        match facts.asked {
-            Asked::Nothing => "nothing",
-            Asked::Execute => "--execute",
-            Asked::Fresh => "--fresh",
+        match inputs.requested {
+            Requested::Nothing => "nothing",
+            Requested::Execute => "--execute",
+            Requested::Fresh => "--fresh",
         },
-        facts.reuse.as_str(),
-        match facts.fit {
-            Fit::Same => "same",
-            Fit::OtherIteration => "other iteration",
-            Fit::Differs => "differs",
+        inputs.reuse.as_str(),
+        match inputs.fingerprint {
+            FingerprintMatch::Same => "same",
+            FingerprintMatch::OtherIteration => "other iteration",
+            FingerprintMatch::Differs => "differs",
         },
-        match facts.kind {
-            Kind::Pure => "pure",
-            Kind::Reads => "reads",
-            Kind::Effect => "effect",
+        match inputs.purity {
+            Purity::Pure => "pure",
+            Purity::Reads => "reads",
+            Purity::Effect => "effect",
         },
-        if facts.after_effect { "yes" } else { "no" },
+        if inputs.after_effect { "yes" } else { "no" },
     ]
 }
 
-fn every_case() -> Vec<Facts> {
+fn every_case() -> Vec<ReuseInputs> {
     let mut cases = Vec::new();
-    let sides = [
-        Side::Undecided,
-        Side::Before,
-        Side::Around,
-        Side::After,
-        Side::Alone,
-        Side::Outside,
+    let relations = [
+        EntryRelation::NoEntryPoint,
+        EntryRelation::Before,
+        EntryRelation::Contains,
+        EntryRelation::After,
+        EntryRelation::Alone,
+        EntryRelation::OutOfScope,
     ];
-    for side in sides {
-        for known in [Known::Nothing, Known::Failed, Known::Result] {
-            for asked in [Asked::Nothing, Asked::Execute, Asked::Fresh] {
+    for relation in relations {
+        for previous in [
+            PreviousResult::Nothing,
+            PreviousResult::Failed,
+            PreviousResult::Result,
+        ] {
+            for requested in [Requested::Nothing, Requested::Execute, Requested::Fresh] {
                 for reuse in [Reuse::Auto, Reuse::Always, Reuse::Never] {
-                    for fit in [Fit::Same, Fit::OtherIteration, Fit::Differs] {
-                        for kind in [Kind::Pure, Kind::Reads, Kind::Effect] {
-                            cases.extend([false, true].map(|after_effect| Facts {
-                                side,
-                                known,
-                                asked,
+                    for fingerprint in [
+                        FingerprintMatch::Same,
+                        FingerprintMatch::OtherIteration,
+                        FingerprintMatch::Differs,
+                    ] {
+                        for purity in [Purity::Pure, Purity::Reads, Purity::Effect] {
+                            cases.extend([false, true].map(|after_effect| ReuseInputs {
+                                relation,
+                                previous,
+                                requested,
                                 reuse,
-                                fit,
-                                kind,
+                                fingerprint,
+                                purity,
                                 after_effect,
                             }));
                         }
@@ -94,8 +104,8 @@ fn every_case() -> Vec<Facts> {
 fn the_table_of_the_page_decides_every_case() {
     let rows = rows();
     let mut used = BTreeSet::new();
-    for facts in every_case() {
-        let words = words(&facts);
+    for inputs in every_case() {
+        let words = words(&inputs);
         let fits = |row: &Row| {
             row.iter()
                 .zip(words)
@@ -104,20 +114,20 @@ fn the_table_of_the_page_decides_every_case() {
         let number = rows
             .iter()
             .position(fits)
-            .unwrap_or_else(|| panic!("no row for {facts:?}"));
+            .unwrap_or_else(|| panic!("no row for {inputs:?}"));
         used.insert(number);
-        let (verdict, reason) = decide(&facts);
+        let (verdict, reason) = decide(&inputs);
         let verdict = match verdict {
             Verdict::Reuse => "reuse",
             Verdict::Execute => "execute",
             Verdict::Refuse => "refuse",
-            Verdict::Leave => "leave",
+            Verdict::OutOfScope => "leave",
         };
         let reason = serde_json::to_value(reason).unwrap();
         assert_eq!(
             (verdict, reason.as_str().unwrap()),
             (rows[number][7].as_str(), rows[number][8].as_str()),
-            "row {} for {facts:?}",
+            "row {} for {inputs:?}",
             number + 1
         );
     }

@@ -1,4 +1,4 @@
-//! The road of a step and the order of components, seen through runs of nodes made for these tests.
+//! The pipeline of a step and the order of components, seen through runs of nodes made for these tests.
 
 #![expect(clippy::unwrap_used, reason = "a failed expectation of a test may panic")]
 

@@ -10,7 +10,7 @@ mkdir -p "$target.new"
 cp -R "$source/." "$target.new"
 cd "$target.new"
 git init --quiet
-# Commits need a name; the working copy has its own, whoever runs this.
+# Commits need a name; the working copy has its own, for any user.
 git config user.name "Coding assistant"
 git config user.email coding-assistant@localhost
 git config commit.gpgsign false
