@@ -18,6 +18,7 @@ use crate::journal::values::store_artifacts;
 use crate::layout::{OUTCOME, RESULT};
 use crate::live::component::EnteredComponent;
 use crate::live::driver::RunDriver;
+use crate::live::sealed_run::FIRST_FAILURES;
 use crate::live::shared::RunShared;
 use crate::live::staged_step::StagedStep;
 
@@ -169,16 +170,21 @@ impl RunShared {
             error,
         });
         let body = RecordBody::StepCommitted(Box::new(committed));
+        // From here on in the journal's critical section: no other record comes between the rename and its own.
         let mut state = self.state();
+        // Before the rename: a directory under a final name without a record would look like a crash.
         if self.ended.load(Ordering::Acquire) {
             return Err(RunError::Ended);
         }
+        // The rename before the record: a record vouches for complete files under their final name, and a reader ignores a
+        // final directory without a record.
         if let Some(stage_name) = stage_name {
             let around = component.dir.open()?;
             self.stage.rename(stage_name, &around, &leaf, self.durability)?;
         }
+        // The event behind its record, in the same critical section, so that events come in the journal's order.
         self.record_in(&mut state, &body, Some(event), effect)?;
-        if state.first_failures.len() < 10 {
+        if state.first_failures.len() < FIRST_FAILURES {
             state.first_failures.extend(failure);
         }
         Ok(totals)

@@ -21,6 +21,21 @@ use crate::rerun::plan::RerunPlan;
 use crate::store::view::RunView;
 
 /// The one that drives a run; its methods fail once the run has ended. It is given back when it is dropped.
+///
+/// ```no_run
+/// use dad_run::driver::RunDriver;
+/// use dad_run::{ActiveRun, RunEnd, RunError};
+///
+/// async fn drive(run: ActiveRun) -> Result<(), RunError> {
+///     let driver: RunDriver = run.driver()?;
+///     // One driver at a time: it decides and records, and handles for nodes only read.
+///     assert!(run.driver().is_err());
+///     println!("driving {}", driver.handle().identity().run_id);
+///     drop(driver);
+///     run.complete_run(RunEnd::Cancelled, None).await?;
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct RunDriver {
     pub(super) run: RunHandle,

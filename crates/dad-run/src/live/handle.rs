@@ -21,6 +21,15 @@ use crate::live::shared::RunShared;
 use crate::store::view::RunView;
 
 /// Access to a run for nodes and listeners. Nothing can be recorded by it: that is for the [`driver`](crate::driver).
+///
+/// ```no_run
+/// use dad_run::RunHandle;
+///
+/// fn report(run: &RunHandle) {
+///     let steps = run.program().steps().count();
+///     println!("{} has {steps} steps", run.identity().run_id);
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct RunHandle {
     inner: Arc<RunShared>,

@@ -13,6 +13,8 @@ use crate::journal::place::RunPlace;
 pub struct RunScope {
     /// Run variables by name: `run_id`, `run_dir` and so on.
     pub run_variables: Map<String, Value>,
+    /// The place where the run is driven; of a run that is only previewed, the place where it would be.
+    pub place: RunPlace,
     /// Variables given from outside, data and never templates.
     pub given_variables: Map<String, Value>,
     /// The places of the definition in files, if it was read from files.
@@ -29,19 +31,5 @@ impl RunScope {
             .within(place, template, part)
             .or_else(|| spans.nearest(place))?;
         Some(format!("{}:{}:{}", found.file, found.line, found.column))
-    }
-
-    /// The place where the run is driven.
-    pub(crate) fn place(&self) -> RunPlace {
-        let variable = |name: &str| {
-            let value = self.run_variables.get(name);
-            value.and_then(|value| value.as_str()).unwrap_or_default()
-        };
-        RunPlace {
-            run_id: variable("run_id").to_owned(),
-            run_dir: variable("run_dir").into(),
-            run_root: variable("run_root").into(),
-            project_root: variable("project_root").into(),
-        }
     }
 }

@@ -251,6 +251,6 @@ impl RunShared {
 
     /// The place where the run is driven.
     pub(crate) fn place(&self) -> RunPlace {
-        self.reader.scope.place()
+        self.reader.scope.place.clone()
     }
 }

@@ -10,6 +10,16 @@ use crate::journal::subject::{AnsweredBy, AskedAgain};
 use crate::rerun::edit::Edit;
 
 /// The plan of a re-run, made before it starts and written to `.run/plan.json`.
+///
+/// ```no_run
+/// use dad_run::{Decision, RunView};
+///
+/// if let Some(plan) = RunView::open("runs/rerun_20260102_030405_0a1b2c")?.plan()? {
+///     let reused = plan.steps.iter().filter(|step| matches!(step.decision, Decision::Reuse { .. }));
+///     println!("{} steps are reused from {}", reused.count(), plan.parent);
+/// }
+/// # Ok::<(), dad_run::RunError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RerunPlan {
     /// Version of the format.

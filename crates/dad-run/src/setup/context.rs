@@ -7,6 +7,7 @@ use dad_events::EventBusBuilder;
 use serde_json::{Map, Value};
 
 use crate::error::{RunError, SetupError};
+use crate::journal::place::RunPlace;
 use crate::journal::settings::RunSettings;
 use crate::layout::STATIC_INPUTS;
 use crate::live::scope::RunScope;
@@ -18,6 +19,24 @@ use crate::store::run_entry::RunEntry;
 use crate::store::view::RunView;
 
 /// Everything about a run that is not in its definition; nothing has been made yet.
+///
+/// ```
+/// use dad_run::{RunContext, SetupError};
+///
+/// # let project = tempdir();
+/// let context = RunContext::builder("greeter", &project)
+///     .run_root("runs")
+///     .variable("name", "Ada")
+///     .unmasked()
+///     .build()?;
+/// assert_eq!(context.root_id().as_str(), "greeter");
+///
+/// // A choice that cannot be followed is a `SetupError`, with a stable code.
+/// let refused = RunContext::builder("not an id", &project).unmasked().build();
+/// assert!(matches!(refused, Err(SetupError::RootId(_))));
+/// # fn tempdir() -> std::path::PathBuf { std::env::temp_dir() }
+/// # Ok::<(), SetupError>(())
+/// ```
 pub struct RunContext {
     pub(crate) root_id: ElementId,
     pub(crate) dirs: Dirs,
@@ -121,6 +140,12 @@ impl RunContext {
                 .into_iter()
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),
+            place: RunPlace {
+                run_id: run_id.to_owned(),
+                run_dir: run_dir.to_path_buf(),
+                run_root: self.dirs.run_root.clone(),
+                project_root: self.dirs.project_root.clone(),
+            },
             given_variables,
             spans: self.options.spans.clone(),
         }

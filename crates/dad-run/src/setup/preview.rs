@@ -84,7 +84,7 @@ impl RunPreview {
     /// The place where it would be driven.
     #[must_use]
     pub fn place(&self) -> RunPlace {
-        self.scope.place()
+        self.scope.place.clone()
     }
 
     /// The checked definition.
@@ -140,11 +140,6 @@ impl RunPreview {
     /// The directory of the run, or the one it would have.
     #[must_use]
     pub fn run_dir(&self) -> &Path {
-        let dir = self
-            .scope
-            .run_variables
-            .get("run_dir")
-            .and_then(|dir| dir.as_str());
-        Path::new(dir.unwrap_or_default())
+        &self.scope.place.run_dir
     }
 }

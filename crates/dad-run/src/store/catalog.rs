@@ -13,6 +13,18 @@ use crate::rerun::plan::RerunPlan;
 use crate::store::run_entry::{RunEntry, Unreadable, died_before_its_first_record, read_entry};
 
 /// The runs of a run root: found by looking, in the run root and one directory below it at most.
+///
+/// ```no_run
+/// use dad_run::Catalog;
+///
+/// let root = std::path::Path::new("runs");
+/// let catalog = Catalog::new(root, root);
+/// for run in catalog.list()? {
+///     println!("{} {}", run.run_id, run.status);
+/// }
+/// let before_the_last = catalog.find("last~1", None)?;
+/// # Ok::<(), dad_run::RunError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Catalog {
     places: Vec<PathBuf>,

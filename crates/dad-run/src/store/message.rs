@@ -135,6 +135,20 @@ impl Message {
 }
 
 /// The answer of a person or program to a question.
+///
+/// ```no_run
+/// use dad_definition::NodeTypes;
+/// use dad_run::{Answer, RunView};
+///
+/// fn approve(view: &RunView, types: &dyn NodeTypes) -> Result<bool, dad_run::RunError> {
+///     let answer = Answer::Given {
+///         source: "a script".to_owned(),
+///         value: serde_json::json!({ "approve": true }),
+///     };
+///     // The only open question; `false` if another answer came first.
+///     view.answer(None, answer, types)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     /// The answer.

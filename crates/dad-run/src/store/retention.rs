@@ -14,6 +14,19 @@ use crate::store::inventory::{Inventory, Leftover, ORPHAN_AGE, StoredRun, is_you
 use crate::store::run_entry::Unreadable;
 
 /// Which runs are kept. A run is kept if any of the rules keeps it; a rule that is not given keeps none.
+///
+/// ```no_run
+/// use dad_core::Timestamp;
+/// use dad_run::{Catalog, RetentionPolicy, plan_prune};
+///
+/// let root = std::path::Path::new("runs");
+/// let catalog = Catalog::new(root, root);
+/// let policy = RetentionPolicy { keep_last: Some(20), ..RetentionPolicy::default() };
+/// let plan = plan_prune(catalog.inventory()?, &policy, Timestamp::now());
+/// let report = catalog.prune(&plan)?;
+/// println!("{} runs removed", report.removed.len());
+/// # Ok::<(), dad_run::RunError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RetentionPolicy {
     /// The newest runs, this many, in the order of [`Catalog::list`](crate::Catalog::list).

@@ -17,6 +17,16 @@ use crate::store::view::RunView;
 const LONGEST_UNNAMED: u64 = 1 << 30;
 
 /// The result of verifying every file of a run.
+///
+/// ```no_run
+/// use dad_run::RunView;
+///
+/// let found = RunView::open("runs/run_20260102_030405_0a1b2c")?.verify()?;
+/// for damage in &found.damage {
+///     println!("{}: {}", damage.path.display(), damage.reason);
+/// }
+/// # Ok::<(), dad_run::RunError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Verification {

@@ -30,6 +30,16 @@ use crate::store::definition_file::{RecordedDefinition, read_definition};
 use crate::store::lease;
 
 /// A run read from its journal, in one pass.
+///
+/// ```no_run
+/// use dad_run::RunView;
+///
+/// let view = RunView::open("runs/run_20260102_030405_0a1b2c")?;
+/// for step in view.steps() {
+///     println!("{} {}", step.path, view.result(&step.path)?["outcome"]);
+/// }
+/// # Ok::<(), dad_run::RunError>(())
+/// ```
 #[derive(Debug)]
 pub struct RunView {
     pub(super) files: Arc<dyn RunFiles>,
