@@ -52,7 +52,7 @@ impl Project {
     /// known.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The problem with it.
     pub fn current_definition(&self, run: &RunView) -> Result<Definition, ProjectError> {
         let recorded = run.definition()?;
         let current = self.current(run, &recorded)?;
@@ -96,7 +96,7 @@ impl Project {
     }
 }
 
-/// What differs, in words.
+/// The differences, in words.
 fn listed(changes: &DefinitionChanges) -> String {
     let named = |word: &str, paths: &[HierarchyPath]| {
         let names: Vec<&str> = paths.iter().map(HierarchyPath::as_str).collect();
@@ -108,8 +108,9 @@ fn listed(changes: &DefinitionChanges) -> String {
         named("removed", &changes.removed),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    match parts.is_empty() {
-        true => "its variables, conditions or loops differ".to_owned(),
-        false => parts.join("; "),
+    if parts.is_empty() {
+        "its variables, conditions or loops differ".to_owned()
+    } else {
+        parts.join("; ")
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::ProjectError;
 
-/// Where a project is configured.
+/// The configuration file of a project.
 pub(crate) const FILE: &str = ".dhenara/config.yaml";
 
 /// The environment that holds where none is named.
@@ -26,7 +26,7 @@ pub(crate) struct Config {
     environments: BTreeMap<String, Environment>,
 }
 
-/// How a run differs in one environment: an entry of `environments` in `.dhenara/config.yaml`.
+/// The settings of runs in one environment: an entry of `environments` in `.dhenara/config.yaml`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -34,10 +34,10 @@ pub struct Environment {
     /// Its name, as templates see it.
     #[serde(skip)]
     pub name: String,
-    /// Where runs are kept.
+    /// The run root.
     #[serde(default)]
     pub run_root: Option<PathBuf>,
-    /// What runs may consume, in the place of what their definition says.
+    /// The budget of runs, which replaces that of their definition.
     #[serde(default)]
     pub budget: Budget,
     /// Variables of the root component; what is given otherwise comes before them.
@@ -55,14 +55,14 @@ pub struct Environment {
     /// A program and its arguments, which the command calls for each question of a run that waits.
     #[serde(default)]
     pub on_waiting: Vec<String>,
-    /// How many calls are made to models at a time, and in a minute.
+    /// The limits of concurrent calls to models, and of calls in a minute.
     #[serde(default)]
     pub limits: Limits,
-    /// How long a handler of the project may think about a question, in seconds in the file; 60 by default. The time in
+    /// The time limit of a handler of the project for one question, in seconds in the file; 60 by default. The time in
     /// which a person is at a prompt is not counted.
     #[serde(default, deserialize_with = "seconds")]
     pub ask_timeout: Option<Duration>,
-    /// What runs promise to survive: the end of the process by default.
+    /// The durability of runs: by default they survive the end of the process.
     #[serde(default, deserialize_with = "durability")]
     pub durability: Option<Durability>,
     /// Which users of the machine may read the runs: only this one by default.

@@ -86,7 +86,7 @@ impl Project {
         }
     }
 
-    /// What of the environment's configuration differs now from what a run was started with, which holds; `None` if nothing
+    /// The differences of the environment's configuration from that which a run was started with, and keeps; `None` if nothing
     /// does, or if the environment was named anew.
     ///
     /// # Errors
@@ -124,12 +124,13 @@ impl Project {
         Ok(names.map(str::to_owned).collect())
     }
 
-    /// What every context of this project and user has.
+    /// The options that all contexts of this project and user share.
     fn plain_context(&self, root_id: impl Into<String>) -> Result<RunContextBuilder, ProjectError> {
         let user = self.user();
-        let key = match self.only_looks {
-            true => user.origin_key()?,
-            false => user.origin_key_to_drive()?,
+        let key = if self.only_looks {
+            user.origin_key()?
+        } else {
+            user.origin_key_to_drive()?
         };
         let environment = self.settings();
         let mut events = EventBusConfig::default();
@@ -261,9 +262,10 @@ impl Project {
             }
             ReplayFrom::Cassette(cassette) => self.cassette_client(cassette),
         };
-        match client.digest().map_err(|error| gone(error.into()))? == source.digest {
-            true => Ok(client),
-            false => Err(ProjectError::ReplayChanged { from }),
+        if client.digest().map_err(|error| gone(error.into()))? == source.digest {
+            Ok(client)
+        } else {
+            Err(ProjectError::ReplayChanged { from })
         }
     }
 
@@ -291,9 +293,10 @@ impl Project {
             credentials.variables(self.user().variables()),
         );
         let models = Models::new(client.with_limits(limits));
-        Ok(match is_shared {
-            true => self.http.get_or_init(|| models).clone(),
-            false => models,
+        Ok(if is_shared {
+            self.http.get_or_init(|| models).clone()
+        } else {
+            models
         })
     }
 }

@@ -9,7 +9,7 @@ use dad_run::RunContextBuilder;
 use crate::error::ProjectError;
 use crate::project::Project;
 
-/// Where a project keeps its agents, a directory for each.
+/// The directory of a project's agents, one directory each.
 const AGENTS: [&str; 2] = ["agents", "src/agents"];
 
 /// A definition of a project that was found and checked.
@@ -18,13 +18,13 @@ const AGENTS: [&str; 2] = ["agents", "src/agents"];
 pub struct FoundDefinition {
     /// The definition.
     pub definition: Definition,
-    /// What its root component is called.
+    /// The id of its root component.
     pub root_id: String,
-    /// Where its parts are written; `None` of one that is built in.
+    /// The places of its parts in files; `None` of one that is built in.
     pub spans: Option<SpanMap>,
     /// The directory of its file.
     pub dir: Option<PathBuf>,
-    /// What is worth a look in it.
+    /// Warnings about it.
     pub warnings: Vec<Problem>,
 }
 
@@ -142,12 +142,13 @@ impl Project {
         wanted: DefinitionKind,
     ) -> Result<FoundDefinition, ProjectError> {
         let found = self.load(file, name)?;
-        match found.definition.kind == wanted {
-            true => Ok(found),
-            false => Err(ProjectError::WrongKind {
+        if found.definition.kind == wanted {
+            Ok(found)
+        } else {
+            Err(ProjectError::WrongKind {
                 file: file.to_path_buf(),
                 kind: found.definition.kind,
-            }),
+            })
         }
     }
 
@@ -171,7 +172,7 @@ impl Project {
     }
 }
 
-/// What the root of a file's definition is called after.
+/// The name for the root of a file's definition.
 fn name_of(file: &Path) -> String {
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
     name.chars()
@@ -179,7 +180,7 @@ fn name_of(file: &Path) -> String {
         .collect()
 }
 
-/// What the root of the definition in a file is called after: an agent after its directory, every other definition after its
+/// The name for the root of the definition in a file: an agent is named after its directory, every other definition after its
 /// file.
 #[must_use]
 pub fn name_of_definition(file: &Path) -> String {

@@ -1,3 +1,5 @@
+//! The errors of projects.
+
 use std::path::PathBuf;
 
 use dad_core::{DefinitionKind, ErrorInfo, IdError};
@@ -20,9 +22,9 @@ pub enum ProjectError {
     UserConfig {
         /// The file; `None` if there is no directory for it.
         path: Option<PathBuf>,
-        /// What is wrong.
+        /// The problem.
         reason: String,
-        /// What to do.
+        /// The remedy.
         hint: Option<String>,
     },
     /// The configuration of the project.
@@ -30,13 +32,13 @@ pub enum ProjectError {
     Config {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
     /// An environment that the project does not declare.
     #[error("there is no environment `{name}` in `{}`", path.display())]
     UnknownEnvironment {
-        /// What was asked for.
+        /// The requested name.
         name: String,
         /// The configuration of the project.
         path: PathBuf,
@@ -46,9 +48,9 @@ pub enum ProjectError {
     /// A directory that cannot be trusted, because it is none.
     #[error("`{}`: {reason}", path.display())]
     Directory {
-        /// What was named.
+        /// The given name.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
     /// A name that no agent can have.
@@ -57,7 +59,7 @@ pub enum ProjectError {
     /// An agent that is neither built in nor a file of the project.
     #[error("there is no agent `{name}` in `{}`", root.display())]
     UnknownAgent {
-        /// What was asked for.
+        /// The requested name.
         name: String,
         /// The project.
         root: PathBuf,
@@ -69,7 +71,7 @@ pub enum ProjectError {
     WrongKind {
         /// Its file.
         file: PathBuf,
-        /// What it is.
+        /// The kind it is of.
         kind: DefinitionKind,
     },
     /// A file that cannot be read.
@@ -86,15 +88,15 @@ pub enum ProjectError {
     /// The definition of a run as it is now was asked for, and the run does not say where it comes from.
     #[error("it is not known where the definition of this run comes from")]
     NoDefinition,
-    /// What a run takes the answers of models from is not there any more.
+    /// The source of recorded answers for a run no longer exists.
     #[error("the run takes answers of models from `{from}`, which is not there any more: {reason}")]
     ReplayGone {
         /// A run, or a directory of recorded exchanges.
         from: String,
-        /// What was found instead.
+        /// The thing found instead.
         reason: String,
     },
-    /// What a run takes the answers of models from is not what it was.
+    /// The source of recorded answers for a run has changed.
     #[error("the run takes answers of models from `{from}`, whose exchanges are not those of before")]
     ReplayChanged {
         /// A run, or a directory of recorded exchanges.
@@ -175,7 +177,7 @@ impl ProjectError {
         }
     }
 
-    /// Who has to do something about it.
+    /// The party that has to act.
     #[must_use]
     pub const fn kind(&self) -> RunErrorKind {
         match self {

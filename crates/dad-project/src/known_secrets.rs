@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::config::Config;
 
-/// How the names of environment variables with keys end.
+/// The endings of names of environment variables that hold keys.
 const ENDS: [&str; 4] = ["_KEY", "_TOKEN", "_SECRET", "_PASSWORD"];
 
 /// All keys that a project and its user's environment hold, to be masked before anything of a run executes: a command or a file

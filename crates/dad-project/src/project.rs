@@ -1,3 +1,5 @@
+//! A project: its configuration, its agents, and its runs.
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -35,7 +37,7 @@ pub struct Project {
     pub(crate) only_looks: bool,
 }
 
-/// Who answers what models are asked.
+/// The source of answers to model calls.
 #[derive(Clone)]
 pub(crate) enum Client {
     /// As the environment says, or what a run recorded.
@@ -105,9 +107,10 @@ impl Project {
     /// # Errors
     /// [`ProjectError::UnknownEnvironment`] if it is not there any more.
     pub fn in_environment_of(self, run: &RunView) -> Result<Self, ProjectError> {
-        match self.names_environment {
-            true => Ok(self),
-            false => self.in_environment(run.settings().environment()),
+        if self.names_environment {
+            Ok(self)
+        } else {
+            self.in_environment(run.settings().environment())
         }
     }
 
@@ -174,14 +177,14 @@ impl Project {
         self
     }
 
-    /// What runs may consume, in the place of what the definition and the environment say.
+    /// The budget of runs, which replaces those of the definition and the environment.
     #[must_use]
     pub fn budget(mut self, budget: Budget) -> Self {
         self.budget = budget;
         self
     }
 
-    /// Where runs are kept, in the place of what the environment says.
+    /// The run root, which replaces that of the environment.
     #[must_use]
     pub fn run_root(mut self, run_root: impl Into<PathBuf>) -> Self {
         self.run_root = Some(run_root.into());
@@ -221,7 +224,7 @@ impl Project {
         &self.user
     }
 
-    /// What the environment says.
+    /// The settings of the environment.
     #[must_use]
     pub fn settings(&self) -> &Environment {
         &self.environment
@@ -246,7 +249,7 @@ impl Project {
         &self.agents
     }
 
-    /// Where it and its runs are.
+    /// The directories of the project and its runs.
     ///
     /// # Errors
     /// If the run root cannot be one.
@@ -271,7 +274,7 @@ impl Project {
     }
 }
 
-/// What is there of runs.
+/// The catalogue of runs.
 impl Project {
     /// The runs there are, for reading: of every environment, if none and no run root was named. For a user who has no origin
     /// key yet it is not checked whose they are.

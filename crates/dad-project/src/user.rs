@@ -1,4 +1,4 @@
-//! The user of a process: what they allow, and the key by which their runs are told from others.
+//! The user of a process: what they allow, and the key by which their runs are recognised.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -31,7 +31,7 @@ const TRUSTED: &str = "trusted_projects";
 #[derive(Clone, Debug)]
 pub struct User(Arc<Read>);
 
-/// What was read.
+/// The value that was read.
 #[derive(Debug)]
 struct Read {
     variables: Variables,
@@ -186,7 +186,7 @@ impl User {
         &self.0.config.rules
     }
 
-    /// How their commands are executed. What no sandbox shows is the user's configuration, and the key that their runs are
+    /// The sandbox of their commands. No sandbox shows the user's configuration, and the key that their runs are
     /// signed with.
     #[must_use]
     pub fn sandbox(&self) -> SandboxPolicy {

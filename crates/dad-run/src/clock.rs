@@ -6,7 +6,7 @@ use dad_core::Timestamp;
 
 use crate::error::RunError;
 
-/// Where a run gets the time from.
+/// The source of time of a run.
 pub trait Clock: Send + Sync {
     /// The present time.
     fn now(&self) -> Timestamp;

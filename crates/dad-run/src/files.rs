@@ -34,7 +34,7 @@ pub trait RunFiles: fmt::Debug + Send + Sync {
     /// If it cannot be asked for.
     fn len(&self, name: &Path) -> FsResult<Option<u64>>;
 
-    /// What a directory holds, sorted by name.
+    /// The entries of a directory, sorted by name.
     ///
     /// # Errors
     /// If there is no such directory, or it cannot be listed.
@@ -59,7 +59,7 @@ impl RunFiles for Dir {
     }
 }
 
-/// What readers do with the files of a run.
+/// The operations of readers on the files of a run.
 impl dyn RunFiles + '_ {
     /// The content of a file.
     pub(crate) fn read(&self, name: &Path) -> FsResult<Vec<u8>> {
@@ -104,7 +104,7 @@ impl dyn RunFiles + '_ {
             .map_err(|error| self.error("read", name, error))
     }
 
-    /// What a directory holds; nothing if there is none.
+    /// The entries of a directory; none if there is no such directory.
     pub(crate) fn list_optional(&self, name: &Path) -> FsResult<Vec<Entry>> {
         Ok(optional(self.list(name))?.unwrap_or_default())
     }
@@ -120,7 +120,7 @@ impl dyn RunFiles + '_ {
         })
     }
 
-    /// Where messages say that a file is.
+    /// The path of a file as messages show it.
     pub(crate) fn path_of(&self, name: &Path) -> PathBuf {
         self.run_dir().join(name)
     }

@@ -11,17 +11,17 @@ const LONGEST: u64 = 4096;
 /// The longest list of packed references, in bytes.
 const LONGEST_LIST: u64 = 64 << 20;
 
-/// How often a reference may name another one.
+/// The longest chain of references.
 const MOST_LINKS: usize = 5;
 
-/// Where git keeps what all working trees of a repository share, such as `info/exclude`; `None` if a directory is not the top of a
-/// working tree.
+/// The directory in which git keeps what all working trees of a repository share, such as `info/exclude`; `None` if a
+/// directory is not the top of a working tree.
 #[must_use]
 pub fn git_common_dir(top: &Path) -> Option<Dir> {
     GitDir::of(top).map(|git| git.shared)
 }
 
-/// Where git keeps what belongs to one working tree.
+/// The directory in which git keeps the files of one working tree.
 struct GitDir {
     /// `HEAD` is here.
     own: Dir,
@@ -57,12 +57,11 @@ impl GitDir {
     /// The one of a directory that is the top of a working tree.
     fn of(top: &Path) -> Option<Self> {
         let git = top.join(".git");
-        let path = match git.is_dir() {
-            true => git,
-            false => {
-                let link = read(&Dir::open(top).ok()?, ".git", LONGEST)?;
-                top.join(link.trim().strip_prefix("gitdir:")?.trim())
-            }
+        let path = if git.is_dir() {
+            git
+        } else {
+            let link = read(&Dir::open(top).ok()?, ".git", LONGEST)?;
+            top.join(link.trim().strip_prefix("gitdir:")?.trim())
         };
         let own = Dir::open(&path).ok()?;
         own.kind("HEAD").ok()??;

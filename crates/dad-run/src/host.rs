@@ -7,7 +7,7 @@ pub(crate) fn name() -> String {
     gethostname::gethostname().to_string_lossy().into_owned()
 }
 
-/// What tells this boot of the machine from others, where the system says it.
+/// The identifier of this boot of the machine, where the system has one.
 pub(crate) fn boot_id() -> Option<String> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(text.trim().to_owned())
@@ -44,7 +44,7 @@ pub(crate) fn is_known_local(dir: &Path) -> bool {
     rustix::fs::statfs(dir).is_ok_and(|stat| stat.f_flags & LOCAL != 0)
 }
 
-/// Whether a directory is certainly on a disk of this machine; elsewhere nobody says so.
+/// Whether a directory is certainly on a disk of this machine; other systems do not say.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 pub(crate) fn is_known_local(_: &Path) -> bool {
     false

@@ -1,8 +1,8 @@
 //! The names of a run directory.
 
-/// What dad-run keeps: the truth about the run.
+/// The directory of dad-run itself: the truth about the run.
 pub const DOT_RUN: &str = ".run";
-/// What observers write.
+/// The directory of observers.
 pub const DOT_TRACE: &str = ".trace";
 /// Below [`DOT_RUN`]: the resolved definition.
 pub const DEFINITION: &str = "definition.json";
@@ -34,7 +34,7 @@ pub const METADATA: &str = "dad_metadata.json";
 pub const STATIC_INPUTS: &str = "static_inputs";
 /// Inputs by step, in [`STATIC_INPUTS`] and beside agents.
 pub const STATIC_INPUTS_FILE: &str = "static_inputs.json";
-/// What the definition's `output` came to.
+/// The value of the definition's `output`.
 pub const OUTPUT: &str = "output.json";
 /// Totals of the run.
 pub const RUN_SUMMARY: &str = "run_summary.json";
@@ -46,15 +46,15 @@ pub const RESULT: &str = "result.json";
 pub const OUTCOME: &str = "outcome.json";
 /// The outcome of a step as text, in the directory of a step that asks for it.
 pub const OUTCOME_TEXT: &str = "outcome.txt";
-/// What was about to be executed, in the directory of a step whose node type has such a state.
+/// The state before execution, in the directory of a step whose node type has one.
 pub const STATE: &str = "state.json";
-/// What the step read beside its settings and input, in the directory of a step whose node type says so.
+/// The reads of a step beside its settings and input, in the directory of a step whose node type reports them.
 pub const WORLD: &str = "world.json";
 /// Why a step of a re-run executed: what differs from the previous run.
 pub const CHANGES: &str = "changes.json";
-/// What a command printed, in the directory of its step.
+/// The standard output of a command, in the directory of its step.
 pub const STDOUT: &str = "stdout.log";
-/// What a command printed as errors, in the directory of its step.
+/// The standard error of a command, in the directory of its step.
 pub const STDERR: &str = "stderr.log";
 /// The text of an answer as it arrived, in the directory of a step that asked for it in pieces.
 pub const STREAM: &str = "stream.txt";
@@ -66,7 +66,7 @@ pub const MEMO: &str = "memo.jsonl";
 pub const CUSTOM_ARTIFACTS: &str = "custom-artifacts";
 /// Default name of the run root in a project.
 pub const RUNS: &str = "runs";
-/// In a directory of runs: those that are being deleted. Nobody reads it.
+/// In a directory of runs: those that are being deleted. No reader looks into it.
 pub const TRASH: &str = ".trash";
 /// In a directory of runs: locked while runs are moved to [`TRASH`] and deleted there.
 pub const CATALOG_LOCK: &str = ".lock";

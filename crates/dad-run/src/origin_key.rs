@@ -11,11 +11,11 @@ use crate::error::RunError;
 
 /// The name of the key's file in a directory of a user's state.
 const FILE: &str = "origin.key";
-/// What the key of a journal's codes is derived for.
+/// The context from which the key of a journal's codes is derived.
 const JOURNAL_CONTEXT: &str = "dhenara 2026 journal";
-/// What the name of a key is derived for.
+/// The context from which the name of a key is derived.
 const ID_CONTEXT: &str = "dhenara 2026 key id";
-/// What the key of previews is derived for.
+/// The context from which the key of previews is derived.
 const PREVIEW_CONTEXT: &str = "dhenara 2026 preview";
 const MEMO_CONTEXT: &str = "dhenara 2026 memo";
 
@@ -118,7 +118,7 @@ impl OriginKey {
         Self::from_hex(&text).map_err(|_| refused("it must be 64 hexadecimal digits".to_owned()))
     }
 
-    /// What the key is called in journals; it says nothing about the key.
+    /// The name of the key in journals; it reveals nothing about the key.
     #[must_use]
     pub fn id(&self) -> String {
         let id = blake3::Hash::from_bytes(blake3::derive_key(ID_CONTEXT, &self.bytes));
@@ -130,7 +130,7 @@ impl OriginKey {
         blake3::keyed_hash(&self.journal, line)
     }
 
-    /// What lines of memos are signed with.
+    /// The key that signs lines of memos.
     pub(crate) fn memo_key(&self) -> [u8; 32] {
         blake3::derive_key(MEMO_CONTEXT, &self.bytes)
     }

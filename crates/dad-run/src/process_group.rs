@@ -82,7 +82,7 @@ fn is_member(process: &Path, pgid: u32, start_time: u64) -> bool {
 pub(crate) fn may_be_alive(pid: u32) -> bool {
     use rustix::process::{Pid, test_kill_process};
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    // One that belongs to somebody else is alive as well.
+    // A process of another user is alive as well.
     pid.is_none_or(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
 }
 

@@ -122,7 +122,7 @@ fn a_failed_run_goes_on_where_it_failed() {
     let id = run.file_name().unwrap().to_str().unwrap();
     insta::assert_snapshot!(env.run(&["resume", id]).expect(2), @r"
     ---- stderr
-    error[already_completed]: `run_00000000_000000_000001` is completed, there is nothing to go on with
+    error[already_completed]: `run_00000000_000000_000001` is completed, there is nothing to resume
       hint: start a re-run from it: `--previous-run-id run_00000000_000000_000001 --entry-point PATH`
     ---- exit code 2
     ");

@@ -242,8 +242,7 @@ impl Operations {
         let base = self.base(run);
         let allowed = settings.allowed_directories.iter();
         let allowed: Vec<PathBuf> = allowed.map(|dir| run_dir.join(dir)).collect();
-        let project = run.scope().run_variables.get("project_root");
-        let project = project.and_then(Value::as_str).unwrap_or_default();
+        let project = &run.scope().place.project_root;
         let in_project = |dir: &PathBuf| {
             dir.strip_prefix(project)
                 .map_or_else(|_| dir.clone(), PathBuf::from)

@@ -178,8 +178,7 @@ impl Place<'_> {
 
     /// Whether operations were made in the directory of ours, also before the project was moved.
     fn is_base(&self, theirs: &Path) -> bool {
-        let ours = self.run.scope().run_variables.get("project_root");
-        let ours = ours.and_then(Value::as_str).unwrap_or_default();
+        let ours = &self.run.scope().place.project_root;
         let in_project = self.base.strip_prefix(ours);
         theirs == self.base
             || self.parent.places().any(|place| {

@@ -28,7 +28,7 @@ pub enum RunError {
     OriginKey {
         /// Its file; `None` if it was given otherwise.
         path: Option<PathBuf>,
-        /// What is wrong with it.
+        /// The problem with it.
         reason: String,
     },
     /// A run that was driven by a newer version, with records that this one does not know.
@@ -50,7 +50,7 @@ pub enum RunError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where in the file.
+        /// The problem, with its place in the file.
         reason: String,
     },
     /// A journal that is damaged before its end.
@@ -60,7 +60,7 @@ pub enum RunError {
         path: PathBuf,
         /// From 1.
         line: u64,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
     /// A file of a newer version.
@@ -89,15 +89,15 @@ pub enum RunError {
     Unresponsive {
         /// The step.
         path: HierarchyPath,
-        /// How long it was waited for.
+        /// The time that the driver waited.
         grace: std::time::Duration,
     },
-    /// Somebody else drives the run.
+    /// Another process drives the run.
     #[error("the run is driven by {holder}")]
     LeaseHeld {
         /// The run.
         run: String,
-        /// Who drives it.
+        /// The driver, in words.
         holder: String,
         /// Whether the lease was to be stolen.
         steal: bool,
@@ -110,10 +110,10 @@ pub enum RunError {
     RunInUse {
         /// The run.
         run: String,
-        /// Who drives it.
+        /// The driver, in words.
         holder: String,
     },
-    /// Somebody else removes runs at the moment.
+    /// Another process is removing runs.
     #[error("another process is removing runs in `{}`", .0.display())]
     CatalogLocked(PathBuf),
     /// The run that a re-run takes results from was removed.

@@ -19,9 +19,9 @@ pub enum SetupError {
     /// The project cannot be used.
     #[error("`{}` is not a project directory: {reason}", path.display())]
     Project {
-        /// Where it was looked for.
+        /// The path that was given or searched from.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
     /// A project whose configuration belongs to another user, who could let commands run and send keys elsewhere by it.
@@ -29,7 +29,7 @@ pub enum SetupError {
     ForeignProject {
         /// The project.
         project_root: PathBuf,
-        /// What belongs to the other user.
+        /// The path that belongs to the other user.
         path: PathBuf,
         /// The other user's number.
         owner: u32,
@@ -65,7 +65,7 @@ pub enum SetupError {
     /// No run of that name.
     #[error("{}{}", no_run(selector), hint_nearest(nearest.as_deref()))]
     UnknownRun {
-        /// What was asked for.
+        /// The requested name.
         selector: String,
         /// The most similar run id.
         nearest: Option<String>,
@@ -83,7 +83,7 @@ pub enum SetupError {
         run: String,
         /// The step.
         path: HierarchyPath,
-        /// How it stands, or what there is instead.
+        /// Its status, or a description of what there is instead.
         reason: String,
     },
     /// A run that waits for no answer.
@@ -123,7 +123,7 @@ pub enum SetupError {
     /// Several runs fit.
     #[error("`{selector}` fits several runs: {}", candidates.join(", "))]
     AmbiguousRun {
-        /// What was asked for.
+        /// The requested name.
         selector: String,
         /// The runs that fit, at most ten.
         candidates: Vec<String>,
@@ -137,7 +137,7 @@ pub enum SetupError {
     /// An entry point without a run to start from.
     #[error("the entry point `{0}` needs a previous run")]
     EntryPointWithoutPreviousRun(String),
-    /// What was to be executed alone.
+    /// The selector of the step to execute alone names no step, or several.
     #[error("{0}")]
     Step(#[source] SelectError),
     /// The run that a step is to be executed of alone did not come to it.
@@ -145,7 +145,7 @@ pub enum SetupError {
     StepNotReached {
         /// The step.
         path: HierarchyPath,
-        /// What the run decided instead, or did not come to.
+        /// The decision of the run that excluded the step.
         reason: String,
         /// The run.
         run: String,
@@ -164,16 +164,16 @@ pub enum SetupError {
     /// A change of a result, and nothing that goes on from it.
     #[error("a result is changed for what is executed after it, and no entry point says where that begins")]
     EditWithoutEntryPoint,
-    /// What was asked to execute.
+    /// A selector of steps to execute names none.
     #[error("{0}")]
     Execute(#[source] SelectError),
     /// A step that could not be executed with what the run is given.
     #[error("{}{}", .0.path.as_ref().map(|path| format!("`{path}`: ")).unwrap_or_default(), .0.message)]
     NotReady(Box<ErrorInfo>),
-    /// What was to be asked again.
+    /// A selector of questions to ask again names no step or component.
     #[error("{0}")]
     Ask(#[source] SelectError),
-    /// What was to be asked again does not ask.
+    /// The step or component to ask again asks no question.
     #[error("`{0}` asks for no input, and nothing in it does")]
     NothingAsks(HierarchyPath),
     /// The run to start from is of another root component.
@@ -191,7 +191,7 @@ pub enum SetupError {
     EntryPointNotReached {
         /// The entry point.
         path: HierarchyPath,
-        /// What the previous run decided instead.
+        /// The decision of the previous run that excluded it.
         reason: String,
         /// The previous run.
         run: String,
@@ -199,7 +199,7 @@ pub enum SetupError {
     /// A change of a result that cannot be made.
     #[error("`{target}` cannot be set: {reason}")]
     Edit {
-        /// What was to be changed.
+        /// The target of the change.
         target: String,
         /// Why not.
         reason: String,
@@ -209,7 +209,7 @@ pub enum SetupError {
     NothingToReuse {
         /// The step.
         path: HierarchyPath,
-        /// What the previous run knows of it.
+        /// Its state in the previous run.
         state: String,
         /// The previous run.
         run: String,
@@ -217,7 +217,7 @@ pub enum SetupError {
     /// A required variable was not given.
     #[error("the variable `{0}` is required and was not given")]
     MissingVariable(String),
-    /// A variable was given that nobody declares.
+    /// A variable was given that the definition does not declare.
     #[error("there is no variable `{name}`{}", hint_nearest(nearest.as_deref()))]
     UnknownVariable {
         /// The name.
@@ -228,7 +228,7 @@ pub enum SetupError {
     /// An input for a step that does not exist.
     #[error("the input from {origin} cannot be placed: {source}")]
     UnknownInput {
-        /// Where the input came from.
+        /// The source of the input.
         origin: String,
         /// Why no step was found.
         source: SelectError,
@@ -238,7 +238,7 @@ pub enum SetupError {
     InvalidInput {
         /// The step.
         path: HierarchyPath,
-        /// Where the input came from.
+        /// The source of the input.
         origin: String,
         /// Which field, and what was expected.
         reason: String,
@@ -251,13 +251,13 @@ pub enum SetupError {
     InputFile {
         /// The file or directory.
         path: PathBuf,
-        /// What is wrong, and where in the file.
+        /// The problem, with its place in the file.
         reason: String,
     },
     /// A value that could not be read again if it was recorded.
     #[error("{what} cannot be recorded: {reason}")]
     Unrecordable {
-        /// What it is, in words.
+        /// The value, in words.
         what: String,
         /// Why not, and where in it.
         reason: String,
@@ -279,13 +279,13 @@ pub enum SetupError {
     ForeignRun {
         /// The run.
         run: String,
-        /// Where it is.
+        /// Its path.
         dir: PathBuf,
-        /// What its journal says of its origin.
+        /// Its origin according to its journal.
         origin: Origin,
         /// The machine that drove it last; `None` if its journal does not say.
         host: Option<String>,
-        /// Where it was then.
+        /// Its directory then.
         driven_in: Option<PathBuf>,
     },
     /// No run that fits is the user's own.
@@ -329,7 +329,7 @@ pub enum SetupError {
     #[error("there is no run that is not completed")]
     NothingToResume,
     /// A completed run has nothing left to execute.
-    #[error("`{0}` is completed, there is nothing to go on with")]
+    #[error("`{0}` is completed, there is nothing to resume")]
     AlreadyCompleted(String),
     /// A run that is to be removed waits for an answer.
     #[error("`{0}` is not removed: it waits for an answer")]
@@ -363,7 +363,7 @@ fn why_foreign(origin: Origin) -> &'static str {
     match origin {
         Origin::Mine => "is yours",
         Origin::Foreign => "is not signed with your key, or was changed since",
-        Origin::Unsigned => "is not signed, so that it may be anybody's",
+        Origin::Unsigned => "is not signed, so that it may be of any user",
         Origin::Unchecked => "is signed, and there is no key here to check that with",
     }
 }

@@ -1,4 +1,4 @@
-//! What binds each line of a journal to the lines before it.
+//! The chain that binds each line of a journal to the lines before it.
 //!
 //! Let `H` be blake3 over the sum of the line before (16 zeros for the first line) and the line without its code and its sum.
 //! A driver that has an [`OriginKey`] ends the line with `"mac"`: the first 16 bytes of keyed blake3 over the code of the line
@@ -56,7 +56,7 @@ impl Link {
     }
 }
 
-/// What a line that was compared with what it says of itself is.
+/// The verdict on a line that was compared with its own sum and code.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Verified {
     /// The line that was written there.
@@ -71,7 +71,7 @@ pub(crate) struct Sealed<'a> {
     /// The line without its code, its sum and its last brace.
     body: &'a [u8],
     has_mac: bool,
-    /// What the line says that the next one is bound to.
+    /// The link for the next line, as this one states it.
     pub(crate) stated: Link,
 }
 

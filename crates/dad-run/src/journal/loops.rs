@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use crate::journal::stored::StoredValue;
 
-/// What a loop goes over, as it was decided once.
+/// The items of a loop, as they were evaluated once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoopStart {
     /// The items.
     pub items: Items,
-    /// How many there are.
+    /// Their number.
     pub count: u64,
     /// The number of the first iteration, as its variable has it.
     pub start_index: i64,
@@ -26,7 +26,7 @@ pub enum Items {
     List(Clean<Value>),
 }
 
-/// What a loop goes over.
+/// The items of a loop, as recorded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoopItems {
@@ -42,7 +42,7 @@ pub enum LoopItems {
 pub struct RangeBounds {
     /// The first number.
     pub start: i64,
-    /// Where it ends; not itself a part of it.
+    /// The exclusive end.
     pub stop: i64,
     /// From one number to the next.
     pub step: i64,

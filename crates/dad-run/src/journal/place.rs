@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a run was driven: what its steps may have seen of the machine.
+/// A place where a run was driven: the paths that its steps may have seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunPlace {
     /// The run.

@@ -20,7 +20,7 @@ use crate::origin_key::OriginKey;
 /// No record is longer, in bytes; large fields are kept elsewhere.
 pub(crate) const MAX_RECORD: usize = 64 * 1024;
 
-/// How a journal ends.
+/// The end of a journal's file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Tail {
     /// With a line feed.
@@ -34,15 +34,15 @@ pub(crate) enum Tail {
     Damaged,
 }
 
-/// What reading a journal gave.
+/// The result of reading a journal.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct JournalEnd {
-    /// How many records there are.
+    /// The number of records.
     pub(crate) records: u64,
     /// Their length in bytes.
     pub(crate) len: u64,
     pub(crate) tail: Tail,
-    /// What the next line is bound to.
+    /// The link for the next line.
     pub(crate) link: Link,
     /// The version of its format.
     pub(crate) format: u32,
@@ -119,7 +119,7 @@ impl<R: Read> Lines<R> {
     }
 }
 
-/// What is wrong with a line of a journal.
+/// A problem with a line of a journal.
 #[derive(Debug)]
 pub(crate) enum LineError {
     /// It is not the line that was written, or does not stand where it was written.
@@ -164,7 +164,7 @@ pub(crate) struct Checker<'k> {
     /// 0 before the first line.
     format: u32,
     pub(crate) link: Link,
-    /// What the line that was checked says that the next one is bound to.
+    /// The link for the next line, as the checked one states it.
     checked: Option<Link>,
     /// Of all lines, as long as the format has no sums.
     digest: Hasher,
@@ -310,7 +310,7 @@ impl<'k> Checker<'k> {
     }
 }
 
-/// What the first line of the second format says of the lines before it.
+/// The digest of the lines before it, in the first line of the second format.
 fn prev_of(body: &RecordBody) -> Option<Digest> {
     match body {
         RecordBody::RunResumed(start) => start.prev,

@@ -21,16 +21,16 @@ use crate::journal::text::{RecordSource, RecordText, RecordedError};
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Record {
-    /// Rises by one from 1.
+    /// The sequence number, starting at 1.
     pub seq: u64,
     /// When it was written.
     pub at: Timestamp,
-    /// What is recorded.
+    /// The content.
     #[serde(flatten)]
     pub body: RecordBody,
 }
 
-/// What a journal record says.
+/// The content of a journal record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -51,10 +51,10 @@ pub enum RecordBody {
         /// Digest of `plan.json`, of a re-run.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         plan_digest: Option<Digest>,
-        /// What the key is called that its driver signs with.
+        /// The id of the key that its driver signs with.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key_id: Option<String>,
-        /// What digests of values that must not be guessed are made with: 32 hexadecimal digits, the same in re-runs.
+        /// The salt for digests of values that must not be guessed: 32 hexadecimal digits, the same in re-runs.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         salt: Option<String>,
     },
@@ -84,11 +84,11 @@ pub enum RecordBody {
     RunStarted(SessionStart),
     /// Another process goes on.
     RunResumed(SessionStart),
-    /// What was given from outside.
+    /// The inputs from outside.
     Inputs {
         /// Variables by name.
         variables: StoredValue,
-        /// How the run was started.
+        /// The options that the run was started with.
         options: Map<String, Value>,
         /// Digest of `static_inputs/static_inputs.json`, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,7 +98,7 @@ pub enum RecordBody {
     ComponentStarted {
         /// Its place.
         path: HierarchyPath,
-        /// What it is.
+        /// The kind it is of.
         kind: ComponentKind,
         /// Its variables, evaluated.
         variables: StoredValue,
@@ -107,7 +107,7 @@ pub enum RecordBody {
     ComponentCompleted {
         /// Its place.
         path: HierarchyPath,
-        /// How it ended.
+        /// Its final status.
         status: StepStatus,
         /// Of all steps in it.
         totals: Totals,
@@ -125,16 +125,16 @@ pub enum RecordBody {
     BranchTaken {
         /// The conditional.
         path: HierarchyPath,
-        /// What its statement came to.
+        /// The value of its condition.
         branch: bool,
     },
-    /// It was found out what a loop goes over.
+    /// The items of a loop were evaluated.
     LoopStarted {
         /// The loop.
         path: HierarchyPath,
         /// Its items.
         items: LoopItems,
-        /// How many there are.
+        /// Their number.
         count: u64,
         /// The number of the first iteration, as its variable has it.
         start_index: i64,
@@ -148,13 +148,13 @@ pub enum RecordBody {
         /// Whether it was the last.
         stop: bool,
     },
-    /// A step or component asks, and nobody in the process answers.
+    /// A step or component asks, and no handler in the process answers.
     Question {
         /// The question's id, which names its file.
         id: String,
         /// The step.
         path: HierarchyPath,
-        /// What kind of answer is wanted.
+        /// The kind of the requested answer.
         kind: QuestionKind,
         /// JSON Schema of the answer.
         schema: StoredValue,
@@ -164,7 +164,7 @@ pub enum RecordBody {
         /// Of an input: stands for what is asked, so that a re-run knows the same question.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         asked: Option<Digest>,
-        /// What `asked` is made of: the beginning of a digest by name.
+        /// The parts of `asked`: the beginning of a digest by name.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         about: BTreeMap<PartName, String>,
         /// Why it is asked although the previous run has an answer.
@@ -174,11 +174,11 @@ pub enum RecordBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         facts_file: Option<StoredRef>,
     },
-    /// A step or component was given its input, or somebody said whether it may execute.
+    /// A step or component was given its input, or an approval was answered.
     Answered {
         /// The step or component.
         path: HierarchyPath,
-        /// What was asked for.
+        /// The requested name.
         #[serde(default, skip_serializing_if = "is_input")]
         kind: QuestionKind,
         /// Of an approval: digest of what was shown, which it holds for.
@@ -187,18 +187,18 @@ pub enum RecordBody {
         /// The question, if one was asked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<String>,
-        /// Who gave it.
+        /// The party that gave it.
         source: RecordSource,
-        /// How it came about.
+        /// The way it came about.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<AnsweredBy>,
-        /// Where the previous run has it, if it is taken from there.
+        /// The place in the previous run that it is reused from.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<Origin>,
         /// Of an input that is asked for: stands for what was asked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         asked: Option<Digest>,
-        /// What `asked` is made of: the beginning of a digest by name.
+        /// The parts of `asked`: the beginning of a digest by name.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         about: BTreeMap<PartName, String>,
         /// Why it was asked although the previous run has an answer.
@@ -243,7 +243,7 @@ pub enum RecordBody {
         /// Which start of that machine.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         boot_id: Option<String>,
-        /// What its environment holds as the token of its driver.
+        /// The token of its driver, in its environment.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token: Option<String>,
     },
@@ -257,20 +257,20 @@ pub enum RecordBody {
         error: RecordedError,
         /// When the next one begins.
         retry_at: Timestamp,
-        /// What it consumed all the same.
+        /// The usage of the failed attempt.
         #[serde(default, skip_serializing_if = "Usage::is_zero")]
         usage: Usage,
     },
     /// A step ended: the commit point.
     StepCommitted(Box<StepCommitted>),
-    /// Somebody outside intervened.
+    /// The user or another process intervened.
     Control {
-        /// What they want.
+        /// The kind of intervention.
         kind: ControlKind,
         /// The step or component; `None` for the run.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path: Option<HierarchyPath>,
-        /// Who it was, for people.
+        /// The party that intervened, for people.
         source: RecordSource,
         /// Why, or how much.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -280,10 +280,10 @@ pub enum RecordBody {
     Custom {
         /// Its name.
         name: RecordText<{ 4 * 1024 }>,
-        /// Where it was published.
+        /// The step or component that it was published for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path: Option<HierarchyPath>,
-        /// What it carries.
+        /// The payload.
         payload: StoredValue,
     },
     /// The run came to rest.
@@ -295,7 +295,7 @@ pub enum RecordBody {
         error: Option<RecordedError>,
         /// Of all steps.
         totals: Totals,
-        /// How many questions wait for an answer.
+        /// The number of questions that wait for an answer.
         #[serde(default, skip_serializing_if = "is_zero")]
         open_questions: u64,
         /// Digest of `output.json`, if the definition has an output.
@@ -339,7 +339,7 @@ const fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// How somebody intervenes in a run.
+/// The kind of an intervention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -360,13 +360,13 @@ pub enum ControlKind {
 /// The process that drives a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Driver {
-    /// How many processes have driven the run, this one included.
+    /// The number of processes that have driven the run, this one included.
     pub epoch: u32,
     /// Its process id.
     pub pid: u32,
     /// Its machine.
     pub host: String,
-    /// What tells this start of the machine from others, where the system says it.
+    /// The identifier of this boot of the machine, where the system has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_id: Option<String>,
     /// The version of dad-run.
@@ -400,10 +400,10 @@ pub struct SessionStart {
     /// Digest of the definition that it executes, in `.run/definitions/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<Digest>,
-    /// What the environment of its children holds, so that they can be told from other processes.
+    /// The token in the environment of its children, by which they are recognised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
-    /// What it drives the run with.
+    /// The settings that it drives the run with.
     #[serde(flatten)]
     pub settings: RunSettings,
     /// Of a resumed run: the names of those settings that were given anew, and differ from what was recorded before.

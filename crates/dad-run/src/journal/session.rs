@@ -12,7 +12,7 @@ pub(crate) struct Session {
     /// `None` where the system does not say, and in journals that were written before it was recorded.
     pub(crate) boot_id: Option<String>,
     pub(crate) run_dir: PathBuf,
-    /// What the environment of its children holds.
+    /// The token in the environment of its children.
     pub(crate) token: Option<String>,
 }
 
@@ -33,7 +33,7 @@ impl From<&SessionStart> for Session {
 pub(crate) struct Child {
     pub(crate) pgid: u32,
     pub(crate) start_time: Option<u64>,
-    /// What its environment holds.
+    /// The token in its environment.
     pub(crate) token: Option<String>,
     /// The session that recorded it; `None` if the journal has a child before its first driver.
     pub(crate) session: Option<Arc<Session>>,

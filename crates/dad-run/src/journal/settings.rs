@@ -10,7 +10,7 @@ use serde_json::Value;
 /// The environment that holds where none is named.
 pub(crate) const DEFAULT_ENVIRONMENT: &str = "default";
 
-/// What a run is driven with, resolved: it is recorded when a process begins to drive the run, and the next process takes it
+/// The resolved settings of a run: they are recorded when a process begins to drive the run, and the next process takes them
 /// up. Credentials are no part of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -21,13 +21,13 @@ pub struct RunSettings {
     /// The models that every step asks in the place of those that the definition names; empty for those of the definition.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
-    /// How often and how many at a time models are asked, as the client of models has it.
+    /// The rate limits of model calls, as the client of models has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Value>,
-    /// What it may consume, in the place of what the definition says.
+    /// The budget, which replaces that of the definition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
-    /// Where the answers of models are taken from.
+    /// The source of recorded answers of models.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<ReplaySource>,
     /// Whether no model is asked over a network. Of a context, `None` leaves it as it was recorded; what is recorded is `true`
@@ -43,14 +43,14 @@ pub struct RunSettings {
 /// Recorded exchanges that models are answered from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplaySource {
-    /// Where they stand.
+    /// Their place.
     #[serde(flatten)]
     pub from: ReplayFrom,
     /// Digest of their memos.
     pub digest: Digest,
 }
 
-/// Where recorded exchanges stand.
+/// The place of recorded exchanges.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplayFrom {
@@ -89,13 +89,15 @@ impl RunSettings {
         let budget = given
             .budget
             .map(|budget| recorded.budget.unwrap_or_default().overridden_by(budget));
-        let models = match given.models.is_empty() {
-            true => &recorded.models,
-            false => &given.models,
+        let models = if given.models.is_empty() {
+            &recorded.models
+        } else {
+            &given.models
         };
-        let configuration = match given.environment.is_some() {
-            true => &given.configuration,
-            false => &recorded.configuration,
+        let configuration = if given.environment.is_some() {
+            &given.configuration
+        } else {
+            &recorded.configuration
         };
         let settings = Self {
             environment: given.environment.clone().or_else(|| recorded.environment.clone()),

@@ -15,7 +15,7 @@ pub struct StepCommitted {
     pub path: HierarchyPath,
     /// The attempt that ended it, from 1.
     pub attempt: u32,
-    /// How it ended.
+    /// Its final status.
     pub status: StepStatus,
     /// All that decides what the step does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -35,7 +35,7 @@ pub struct StepCommitted {
     /// The steps whose results it used, as the definition names them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<String>,
-    /// What it consumed, without the cost.
+    /// Its usage, without the cost.
     #[serde(default, skip_serializing_if = "Usage::is_zero")]
     pub usage: Usage,
     /// US dollars.
@@ -43,7 +43,7 @@ pub struct StepCommitted {
     pub cost: Option<f64>,
     /// Of the last attempt.
     pub duration_ms: u64,
-    /// What it did, in one line.
+    /// A summary in one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<RecordText<{ 2 * 1024 }>>,
     /// Why it ended otherwise than well, shortened.
@@ -69,7 +69,7 @@ impl StepCommitted {
         self.reused_from.is_some() || self.edited_from.is_some()
     }
 
-    /// What the step consumed when it was executed, cost included.
+    /// The usage of the step when it was executed, cost included.
     #[must_use]
     pub fn consumed(&self) -> Usage {
         Usage {
@@ -78,12 +78,13 @@ impl StepCommitted {
         }
     }
 
-    /// What the step consumed in this run.
+    /// The usage of the step in this run.
     #[must_use]
     pub fn full_usage(&self) -> Usage {
-        match self.is_taken() {
-            true => Usage::default(),
-            false => self.consumed(),
+        if self.is_taken() {
+            Usage::default()
+        } else {
+            self.consumed()
         }
     }
 
@@ -99,12 +100,12 @@ impl StepCommitted {
     }
 }
 
-/// What the steps of a component or run came to.
+/// The totals of the steps of a component or run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
-    /// How they ended.
+    /// The number of steps by status.
     pub counts: StatusCounts,
-    /// What the executed ones consumed.
+    /// The usage of the executed steps.
     pub usage: Usage,
 }
 

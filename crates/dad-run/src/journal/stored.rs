@@ -10,7 +10,7 @@ use serde_json::Value;
 pub enum StoredValue {
     /// The value itself.
     Value(Value),
-    /// Where the value is.
+    /// The file that holds the value.
     Stored(StoredRef),
 }
 
@@ -48,7 +48,7 @@ impl StoredRef {
 pub enum ArtifactList {
     /// The list itself.
     Inline(Vec<ArtifactRef>),
-    /// Where the list is.
+    /// The reference to the list.
     Stored {
         /// The file that holds it.
         stored: StoredRef,

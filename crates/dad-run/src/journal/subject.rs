@@ -24,7 +24,7 @@ const SCHEMA: &str = "schema";
 /// The part that holds the items of the loops around.
 const ITEM: &str = "item";
 
-/// What a question is about: what is asked for, the items of the loops around, and the values that its templates read
+/// The subject of a question: what is asked for, the items of the loops around, and the values that its templates read
 /// besides the answer itself. Texts of the definition do not count, nor does the number of an iteration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -78,18 +78,18 @@ impl Subject {
     }
 }
 
-/// What makes up a [`Subject`].
+/// The parts of a [`Subject`].
 #[derive(Clone, Debug, Default)]
 pub struct About {
-    /// What is asked for.
+    /// JSON Schema of the answer.
     pub schema: Value,
     /// The items of the loops around, the innermost first; of a loop without items the number of the pass.
     pub items: Vec<Value>,
-    /// What the templates read besides the answer, by the name they read it by: `$var{name}`, `$hier{step}.outcome.field`.
+    /// The values that the templates read besides the answer, by their names: `$var{name}`, `$hier{step}.outcome.field`.
     pub reads: BTreeMap<String, Value>,
 }
 
-/// How an answer came about.
+/// The way an answer came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -152,7 +152,7 @@ fn part_in_words(name: &str) -> String {
     }
 }
 
-/// What was given to a step or component, as a run recorded it.
+/// The answer of a step or component, as a run recorded it.
 #[derive(Clone, Debug)]
 pub(crate) struct RecordedAnswer {
     pub(crate) input: StoredValue,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct RecordText<const MOST: usize>(String);
 
-/// Who said something, for people.
+/// The author of something, for people.
 pub type RecordSource = RecordText<256>;
 
 impl<const MOST: usize> RecordText<MOST> {

@@ -65,7 +65,7 @@ fn publish(dot_run: &Dir, name: &str, bytes: &[u8], durability: Durability) -> R
     // The name is the content's digest: if the file exists it is the same file.
     values.publish(name, bytes, durability)?;
     if durability == Durability::Disk {
-        // Each time, because whoever made the directory may not have come to it yet.
+        // Each time, because the process that made the directory may not have synced it yet.
         dot_run.sync()?;
     }
     Ok(())

@@ -95,7 +95,7 @@ impl JournalWriter {
         self.key.is_some()
     }
 
-    /// What the records so far come to.
+    /// The state after the records so far.
     pub(crate) const fn progress(&self) -> &Progress {
         &self.progress
     }
@@ -128,7 +128,7 @@ impl JournalWriter {
         Ok(seq)
     }
 
-    /// What a driver knows of its run is what a reader makes of the journal.
+    /// Checks that the state of the driver is the one that a reader derives from the journal.
     #[cfg(debug_assertions)]
     fn compare_with_reader(&mut self) -> Result<(), RunError> {
         let record = serde_json::from_slice(&self.line).map_err(|e| RunError::unreadable(JOURNAL, e))?;

@@ -1,15 +1,15 @@
 //! The accounts of a run: budgets, reservations and spending, without a driver.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dad_core::{Budget, HierarchyPath, Usage};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
-/// How many of those who spent are named.
+/// The number of spenders that an error names.
 const NAMED: usize = 5;
 
-/// What may still be consumed; `None` is any amount.
+/// The amounts that are still available; `None` is unlimited.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Available {
     /// US dollars.
@@ -64,13 +64,13 @@ pub struct Estimate {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("the next call {needs}, and of the budget of {} ({budget}) {spent}", whose(step.as_ref()))]
 pub struct BudgetExceeded {
-    /// What the call may take, or that it is one too many.
+    /// The requirement of the call, in words.
     pub needs: String,
     /// The step whose own budget it is; `None` for the budget of the run.
     pub step: Option<HierarchyPath>,
     /// The budget.
     pub budget: Budget,
-    /// What was spent, and by whom.
+    /// The spending so far, with the largest spenders.
     pub spent: String,
 }
 
@@ -90,7 +90,7 @@ pub(crate) struct Accounts {
 pub(super) struct Ledger {
     pub(super) run: Account,
     pub(super) steps: HashMap<HierarchyPath, Account>,
-    /// What was spent by each step of the definition, iterations taken together.
+    /// The spending of each step of the definition, iterations taken together.
     pub(super) by: BTreeMap<HierarchyPath, Usage>,
 }
 
@@ -126,7 +126,7 @@ impl Account {
     pub(super) fn release(&mut self, estimate: &Estimate, spent: Usage) {
         self.outstanding = self.outstanding.saturating_sub(1);
         self.reserved.tokens = self.reserved.tokens.saturating_sub(estimate.tokens);
-        // Rounding must not leave a rest that nobody has reserved.
+        // Rounding must not leave a rest that no call has reserved.
         self.reserved.cost = match self.outstanding {
             0 => 0.0,
             _ => (self.reserved.cost - estimate.cost).max(0.0),
@@ -148,7 +148,7 @@ impl Ledger {
         }
     }
 
-    /// What a call does not fit into, in words.
+    /// The budget that a call exceeds.
     pub(super) fn exceeded(&self, path: &HierarchyPath, estimate: &Estimate) -> BudgetExceeded {
         let step = self
             .steps
@@ -183,9 +183,10 @@ impl Ledger {
         if more > 0 {
             named.push(format!("{more} more"));
         }
-        match named.is_empty() {
-            true => String::new(),
-            false => format!(" ({})", named.join("; ")),
+        if named.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", named.join("; "))
         }
     }
 }
@@ -214,6 +215,6 @@ impl Accounts {
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, Ledger> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }

@@ -10,7 +10,7 @@ use crate::journal::record::RecordBody;
 /// Records that are written and not synced.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    /// What they tell, in the journal's order.
+    /// Their events, in the journal's order.
     pub(super) events: Vec<Event>,
     pub(super) is_open: bool,
     /// A task waits to close it.
@@ -24,7 +24,7 @@ impl Batch {
     }
 }
 
-/// Whether a record closes its batch: what it tells was paid for, was given by somebody, or is the end.
+/// Whether a record closes its batch: it reports a payment, an answer, an intervention or the end.
 pub(crate) fn closes_batch(body: &RecordBody) -> bool {
     match body {
         RecordBody::Answered { .. } | RecordBody::Control { .. } | RecordBody::RunSealed { .. } => true,

@@ -8,7 +8,7 @@ use crate::live::accounts::{Account, Accounts, Available, BudgetExceeded, Estima
 use crate::live::driver::RunDriver;
 use crate::live::handle::RunHandle;
 
-/// What was reserved for one call. Dropped without [`spend`](Self::spend), the call took nothing.
+/// The reservation of one call. Dropped without [`spend`](Self::spend), the call took nothing.
 #[derive(Debug)]
 #[must_use = "what is reserved is given back when this is dropped"]
 pub struct Reservation {
@@ -19,13 +19,13 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// What was reserved.
+    /// The reserved amounts.
     #[must_use]
     pub fn estimate(&self) -> Estimate {
         self.estimate
     }
 
-    /// What the call took.
+    /// Records the usage of the call.
     pub fn spend(mut self, usage: Usage) {
         self.spent = usage;
     }
@@ -65,13 +65,13 @@ impl RunDriver {
         &self.inner().accounts
     }
 
-    /// What the run may consume.
+    /// The budget of the run.
     #[must_use]
     pub fn budget(&self) -> Budget {
         self.accounts().state().run.budget
     }
 
-    /// How long this process may still drive the run.
+    /// The time that this process may still drive the run.
     #[must_use]
     pub fn wall_time_left(&self) -> Option<Duration> {
         let before = self

@@ -18,19 +18,20 @@ use crate::journal::values::store_artifacts;
 use crate::layout::{OUTCOME, RESULT};
 use crate::live::component::EnteredComponent;
 use crate::live::driver::RunDriver;
+use crate::live::sealed_run::FIRST_FAILURES;
 use crate::live::shared::RunShared;
 use crate::live::staged_step::StagedStep;
 
-/// What is recorded of a step beside its result.
+/// The details of a step that are recorded beside its result.
 #[derive(Clone, Debug, Default)]
 pub struct CommitDetails {
     /// The steps whose results it used, as the definition names them.
     pub reads: Vec<String>,
-    /// What it consumed.
+    /// Its usage.
     pub usage: Usage,
     /// Of the last attempt.
     pub duration: Duration,
-    /// What it did, in one line.
+    /// A summary in one line.
     pub summary: Option<Clean<String>>,
     /// Whether it changed something outside the run, so that to do it twice is not the same as to do it once.
     pub effect: bool,
@@ -93,7 +94,7 @@ impl RunDriver {
         inner.may_block(publish).map(drop)
     }
 
-    /// Ends a step that is not executed, because somebody settled it by hand. It has no files. Returns what it adds to the
+    /// Ends a step that is not executed, because the user settled it by hand. It has no files. Returns what it adds to the
     /// totals.
     ///
     /// # Errors
@@ -169,16 +170,21 @@ impl RunShared {
             error,
         });
         let body = RecordBody::StepCommitted(Box::new(committed));
+        // From here on in the journal's critical section: no other record comes between the rename and its own.
         let mut state = self.state();
+        // Before the rename: a directory under a final name without a record would look like a crash.
         if self.ended.load(Ordering::Acquire) {
             return Err(RunError::Ended);
         }
+        // The rename before the record: a record vouches for complete files under their final name, and a reader ignores a
+        // final directory without a record.
         if let Some(stage_name) = stage_name {
             let around = component.dir.open()?;
             self.stage.rename(stage_name, &around, &leaf, self.durability)?;
         }
+        // The event behind its record, in the same critical section, so that events come in the journal's order.
         self.record_in(&mut state, &body, Some(event), effect)?;
-        if state.first_failures.len() < 10 {
+        if state.first_failures.len() < FIRST_FAILURES {
             state.first_failures.extend(failure);
         }
         Ok(totals)

@@ -59,12 +59,12 @@ impl ComponentDir {
     }
 }
 
-/// How a component ended.
+/// The end of a component.
 #[derive(Clone, Copy, Debug)]
 pub struct ComponentEnd<'a> {
     /// Its status.
     pub status: StepStatus,
-    /// What its steps came to.
+    /// The totals of its steps.
     pub totals: Totals,
     /// The first steps that failed; at most ten are kept.
     pub first_failures: &'a [FirstFailure],

@@ -15,7 +15,7 @@ use crate::live::inputs::check_external;
 use crate::live::shared::{RunShared, State};
 use crate::live::stop::{Asked, reaches};
 
-/// How much of a reason given from outside is recorded, in bytes.
+/// The recorded length of a reason given from outside, in bytes.
 const CONTROL_TEXT: usize = 4 * 1024;
 
 impl RunShared {

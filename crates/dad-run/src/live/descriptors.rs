@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How many descriptors a step may have open at the same time: its directory, memos and logs, and the pipes of a child.
+/// The descriptors that a step may have open at the same time: its directory, memos and logs, and the pipes of a child.
 const OF_STEP: u64 = 8;
 
-/// What is left for everything else: the run's own files, observers, and what is open for a moment only.
+/// The descriptors that are left for everything else: the run's own files, observers, and files that are open for a moment.
 const OF_OTHERS: u64 = 64;
 
 /// More steps than ever execute at the same time, where the system sets no limit.
@@ -76,7 +76,7 @@ impl Default for Descriptors {
     }
 }
 
-/// How many descriptors this process may have open; `None` where there is no limit, or the system does not say.
+/// The limit of open descriptors of this process; `None` where there is no limit, or the system does not say.
 #[cfg(unix)]
 fn soft_limit() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current

@@ -21,6 +21,21 @@ use crate::rerun::plan::RerunPlan;
 use crate::store::view::RunView;
 
 /// The one that drives a run; its methods fail once the run has ended. It is given back when it is dropped.
+///
+/// ```no_run
+/// use dad_run::driver::RunDriver;
+/// use dad_run::{ActiveRun, RunEnd, RunError};
+///
+/// async fn drive(run: ActiveRun) -> Result<(), RunError> {
+///     let driver: RunDriver = run.driver()?;
+///     // One driver at a time: it decides and records, and handles for nodes only read.
+///     assert!(run.driver().is_err());
+///     println!("driving {}", driver.handle().identity().run_id);
+///     drop(driver);
+///     run.complete_run(RunEnd::Cancelled, None).await?;
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct RunDriver {
     pub(super) run: RunHandle,
@@ -32,7 +47,7 @@ impl Drop for RunDriver {
     }
 }
 
-/// What an application does to a run while it is driven: it stops the run or a part of it, and adds events. Cheap to clone.
+/// The controls of an application over a run that is driven: it stops the run or a part of it, and adds events. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct RunControl(RunHandle);
 
@@ -43,13 +58,14 @@ impl ActiveRun {
     /// [`RunError::AlreadyDriven`] as long as there is another one.
     pub fn driver(&self) -> Result<RunDriver, RunError> {
         let run = self.handle();
-        match run.inner().is_driven.swap(true, Ordering::AcqRel) {
-            true => Err(RunError::AlreadyDriven),
-            false => Ok(RunDriver { run }),
+        if run.inner().is_driven.swap(true, Ordering::AcqRel) {
+            Err(RunError::AlreadyDriven)
+        } else {
+            Ok(RunDriver { run })
         }
     }
 
-    /// What the application does to the run while it is driven.
+    /// The controls of the application over the run.
     #[must_use]
     pub fn control(&self) -> RunControl {
         RunControl(self.handle())
@@ -73,13 +89,13 @@ impl RunControl {
         self.0.inner().custom(name, path, payload)
     }
 
-    /// Where events are published.
+    /// The bus on which events are published.
     #[must_use]
     pub fn bus(&self) -> &EventBus {
         &self.0.inner().bus
     }
 
-    /// What a run came to that could not be sealed; its directory says that it was interrupted.
+    /// The report of a run that could not be sealed; its directory says that it was interrupted.
     #[must_use]
     pub fn interrupted_report(&self, error: ErrorInfo) -> SealedRun {
         SealedRun {
@@ -208,7 +224,7 @@ impl RunDriver {
         state.open_questions = state.open_questions.saturating_sub(1);
     }
 
-    /// How a step was settled by hand, if it was.
+    /// The user's decision about a step, if there is one.
     #[must_use]
     pub fn settled(&self, path: &HierarchyPath) -> Option<Settled> {
         // Asked at every step, and only resumed runs have any.
@@ -237,7 +253,7 @@ impl RunDriver {
         });
     }
 
-    /// What the run did before this process took it over, if it is resumed.
+    /// The run as earlier processes left it, if it is resumed.
     #[must_use]
     pub fn history(&self) -> Option<&RunView> {
         self.inner().reader.history.as_deref()
@@ -252,7 +268,7 @@ impl RunDriver {
         hasher.finalize().into()
     }
 
-    /// What digests of values that must not be guessed are made with; a re-run has that of its parent.
+    /// The salt for digests of values that must not be guessed; a re-run has that of its parent.
     #[must_use]
     pub fn salt(&self) -> &str {
         &self.inner().salt
@@ -282,7 +298,7 @@ impl RunDriver {
         &self.inner().ended_at_once
     }
 
-    /// Where events are published.
+    /// The bus on which events are published.
     #[must_use]
     pub fn bus(&self) -> &EventBus {
         &self.inner().bus

@@ -31,7 +31,7 @@ impl RunShared {
             return;
         }
         state.batch.closes_soon = true;
-        // A run that is gone has been sealed, or its process is about to end: then nobody was told anything.
+        // A run that is gone has been sealed, or its process is about to end: then no event was published.
         let run = self.this.clone();
         self.runtime.spawn(async move {
             tokio::time::sleep(GATHER).await;
@@ -47,12 +47,12 @@ impl RunShared {
                     tracing::error!(run_id = %run.identity.run_id, %error, "the journal cannot be synced");
                 }
             });
-            drop(closed.await);
+            let _ = closed.await;
         });
     }
 
-    /// Does what may wait for the disk. On a runtime of several threads the others are told to take over the tasks of
-    /// this one meanwhile; on one thread there is nobody who could. What needs no sync is done at once: handing tasks
+    /// Executes a function that may wait for the disk. On a runtime of several threads the others take over the tasks of
+    /// this one meanwhile; on one thread there is no other. A function that needs no sync executes at once: handing tasks
     /// over costs more than a commit.
     pub(crate) fn may_block<T>(&self, act: impl FnOnce() -> T) -> T {
         let has_others = || {
@@ -66,7 +66,7 @@ impl RunShared {
 }
 
 impl RunHandle {
-    /// What the run promises to survive.
+    /// The failures that the run promises to survive.
     #[must_use]
     pub fn durability(&self) -> Durability {
         self.inner().durability
@@ -91,5 +91,5 @@ impl RunDriver {
     }
 }
 
-/// How long records may wait for the disk, and their events to be published.
+/// The longest time that records wait for the disk, and their events to be published.
 const GATHER: Duration = Duration::from_millis(100);

@@ -4,7 +4,7 @@ use dad_core::RunStatus;
 
 use crate::error::RunError;
 
-/// How a run ends, as its owner says. It ends as `Waiting` if a question of it is open: an answer continues it.
+/// The end of a run, as its owner states it. It ends as `Waiting` if a question of it is open: an answer continues it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RunEnd {
     /// Everything was done.
@@ -13,7 +13,7 @@ pub enum RunEnd {
     Failed,
     /// Its owner stopped it.
     Cancelled,
-    /// It goes on when its open questions are answered.
+    /// It continues when its open questions are answered.
     Waiting,
 }
 

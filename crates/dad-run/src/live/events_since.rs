@@ -42,7 +42,9 @@ impl RunHandle {
                     body,
                 }),
                 Ok(_) => {}
-                Err(error) => drop(failed.get_or_insert(error)),
+                Err(error) => {
+                    failed.get_or_insert(error);
+                }
             }
             Ok(())
         })?;
@@ -50,7 +52,7 @@ impl RunHandle {
     }
 }
 
-/// What of the records before an event is part of it.
+/// The state before an event, parts of which the event reports.
 struct Replay<'a> {
     run: &'a RunHandle,
     progress: Progress,

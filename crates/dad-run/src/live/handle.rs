@@ -21,6 +21,15 @@ use crate::live::shared::RunShared;
 use crate::store::view::RunView;
 
 /// Access to a run for nodes and listeners. Nothing can be recorded by it: that is for the [`driver`](crate::driver).
+///
+/// ```no_run
+/// use dad_run::RunHandle;
+///
+/// fn report(run: &RunHandle) {
+///     let steps = run.program().steps().count();
+///     println!("{} has {steps} steps", run.identity().run_id);
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct RunHandle {
     inner: Arc<RunShared>,
@@ -36,7 +45,7 @@ impl RunHandle {
         }
     }
 
-    /// What the run is inside, to outlive this handle.
+    /// The shared state of the run, to outlive this handle.
     pub(super) fn shared(&self) -> Arc<RunShared> {
         Arc::clone(&self.inner)
     }
@@ -69,7 +78,7 @@ impl RunHandle {
         &self.inner.types
     }
 
-    /// What the run was given to work with.
+    /// The resources that the run was given.
     #[must_use]
     pub fn resources(&self) -> &Resources {
         &self.inner.resources
@@ -81,13 +90,13 @@ impl RunHandle {
         &self.inner.secrets
     }
 
-    /// What templates of every step can see.
+    /// The variables that templates of every step can see.
     #[must_use]
     pub fn scope(&self) -> &RunScope {
         &self.inner.reader.scope
     }
 
-    /// Where this run and those it was started from were driven: what of the machine stands in their results.
+    /// The places where this run and its ancestors were driven: their paths stand in results.
     #[must_use]
     pub fn places(&self) -> Vec<RunPlace> {
         let inner = &self.inner;
@@ -120,7 +129,7 @@ impl RunHandle {
         self.inner.reader.parent.as_deref()
     }
 
-    /// Whether somebody sits at a terminal to be asked.
+    /// Whether a user at a terminal can be asked.
     #[must_use]
     pub fn is_interactive(&self) -> bool {
         self.inner.interactive
@@ -132,7 +141,7 @@ impl RunHandle {
         self.inner.clock.now()
     }
 
-    /// What the last attempt of a step left, if it did not end well before this process took the run over: the newest
+    /// The directories of the last attempt of a step that did not end well before this process resumed the run: the newest
     /// directory first.
     ///
     /// # Errors
@@ -157,7 +166,7 @@ impl RunHandle {
         Ok(left)
     }
 
-    /// What it is driven with.
+    /// The settings that it is driven with.
     #[must_use]
     pub fn settings(&self) -> &RunSettings {
         &self.inner.settings
@@ -173,8 +182,8 @@ impl RunHandle {
         Ok(*self.program().definition == *adopted)
     }
 
-    /// What the environment of a child process must hold as [`TOKEN_VARIABLE`](crate::TOKEN_VARIABLE): by it a later driver
-    /// tells the children of this one from other processes.
+    /// The token that the environment of a child process must hold as [`TOKEN_VARIABLE`](crate::TOKEN_VARIABLE): by it a later driver
+    /// recognises the children of this one.
     #[must_use]
     pub fn process_token(&self) -> &str {
         &self.inner.token

@@ -20,7 +20,7 @@ const LONGEST_FILE: u64 = 64 << 20;
 /// An input that was given before its step asked for it.
 #[derive(Clone, Debug)]
 pub struct GivenInput {
-    /// Who gave it, for people and for the journal.
+    /// The party that gave it, for people and for the journal.
     pub source: String,
     /// The input.
     pub value: Value,

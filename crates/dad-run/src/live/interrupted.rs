@@ -10,7 +10,7 @@ use crate::store::view::RunView;
 pub struct Interrupted {
     /// Its number, which the attempt that continues it keeps.
     pub attempt: u32,
-    /// How many attempts of the same visit of the step failed before it: they count against those that the step has.
+    /// The number of attempts in the same visit of the step that failed before it: they count against its limit.
     pub failed_before: u32,
     /// The exchanges that it finished.
     pub memos: Vec<MemoLine>,

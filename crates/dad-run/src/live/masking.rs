@@ -13,7 +13,7 @@ use crate::layout::{
     STDOUT, STREAM, WORLD,
 };
 
-/// What is masked while it is written into the directory of a step, and need not be read again: it can be long.
+/// The files that are masked while they are written into the directory of a step. They can be long, and are not read again.
 const MASKED_WHEN_WRITTEN: [&str; 9] = [
     CHANGES,
     FILE_CHANGES,
@@ -42,7 +42,9 @@ pub(crate) fn copy_files(source: &Dir, target: &Dir, redactor: &Redactor) -> FsR
                     tell(&source.path().join(&masked));
                     write_masked((&source, &name), (&target, &masked), redactor)?;
                 }
-                EntryKind::File => drop(source.copy_file(&name, &target, &masked)?),
+                EntryKind::File => {
+                    source.copy_file(&name, &target, &masked)?;
+                }
                 EntryKind::Dir => {
                     let made = Some(masked.into_owned());
                     descent.add(&source, name, (target.clone(), made));
@@ -136,8 +138,10 @@ fn has_secret(dir: &Dir, name: &OsStr, redactor: &Redactor) -> FsResult<bool> {
         return Ok(false);
     }
     let mut stream = redactor.stream();
-    dir.read_chunks(name, |chunk| drop(stream.push_bytes(chunk)))?;
-    drop(stream.finish_bytes());
+    dir.read_chunks(name, |chunk| {
+        let _ = stream.push_bytes(chunk);
+    })?;
+    let _ = stream.finish_bytes();
     Ok(stream.has_masked())
 }
 

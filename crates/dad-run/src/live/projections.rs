@@ -23,7 +23,7 @@ pub struct Metadata {
     pub run_id: RunId,
     /// Its root component.
     pub root_component_id: ElementId,
-    /// How it stood when this was written.
+    /// Its status when this was written.
     pub status: RunStatus,
     /// When it was made.
     pub created_at: Timestamp,
@@ -33,19 +33,19 @@ pub struct Metadata {
     /// Since the process began to drive it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<f64>,
-    /// Who drives or drove it.
+    /// The process that drives or drove it.
     #[serde(flatten)]
     pub driver: Driver,
     /// The run it was started from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_run_id: Option<RunId>,
-    /// Where it began to execute, if it is a re-run.
+    /// The entry point, if it is a re-run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_hierarchy_path: Option<HierarchyPath>,
     /// Why it is not well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorInfo>,
-    /// What it consumed.
+    /// Its usage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<dad_core::Usage>,
 }
@@ -88,13 +88,13 @@ pub struct Summary {
     pub run_id: RunId,
     /// Its root component.
     pub root_component_id: ElementId,
-    /// How it was sealed.
+    /// The status of its seal.
     pub status: RunStatus,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was sealed.
     pub completed_at: Option<Timestamp>,
-    /// How its steps ended.
+    /// The number of its steps by status.
     pub counts: StatusCounts,
     /// The first steps that failed, at most ten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

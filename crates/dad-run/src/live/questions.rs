@@ -24,7 +24,7 @@ use crate::store::question_file::Question;
 pub struct NewQuestion {
     /// The step or component.
     pub path: HierarchyPath,
-    /// What kind of answer is wanted.
+    /// The kind of the requested answer.
     pub kind: QuestionKind,
     /// The type of the node; `None` for a component.
     pub node_type: Option<NodeType>,
@@ -32,13 +32,13 @@ pub struct NewQuestion {
     pub schema: Value,
     /// Settings or variables.
     pub settings: Clean<Value>,
-    /// What it would do, for people.
+    /// The preview, for people.
     pub shown: Shown,
-    /// What an approval holds for.
+    /// The digest of the facts that an approval covers.
     pub facts: Option<Digest>,
-    /// What an input is asked about.
+    /// The subject of an input.
     pub subject: Option<Subject>,
-    /// What the previous run was given.
+    /// The answer of the previous run.
     pub previous_input: Option<Clean<Value>>,
     /// Why it is asked although there is an answer.
     pub asked_again: Option<AskedAgain>,
@@ -51,19 +51,19 @@ pub struct NewQuestion {
 pub struct NewAnswer<'a> {
     /// The step or component.
     pub path: &'a HierarchyPath,
-    /// What was asked for.
+    /// The requested name.
     pub kind: QuestionKind,
     /// The question, if one was asked.
     pub question: Option<&'a str>,
-    /// Who gave it, for people.
+    /// The party that gave it, for people.
     pub source: &'a str,
-    /// How it came about.
+    /// The way it came about.
     pub by: AnsweredBy,
-    /// Where the previous run has it, if it is taken from there.
+    /// The place in the previous run that it is reused from.
     pub from: Option<&'a Origin>,
-    /// What an approval holds for.
+    /// The digest of the facts that an approval covers.
     pub facts: Option<Digest>,
-    /// What an input was asked about; none if it is not asked for.
+    /// The subject of an input; none if it was not asked for.
     pub subject: Option<&'a Subject>,
     /// Why it was asked although the previous run has an answer.
     pub asked_again: Option<&'a AskedAgain>,
@@ -219,9 +219,10 @@ impl RunDriver {
             input: value.get().clone(),
         };
         let is_first = send(self.inner().dir.path(), &format!("{id}.json"), source, body)?;
-        match is_first {
-            true => drop(self.inner().state().taken.insert(id.to_owned())),
-            false => self.read_inbox(),
+        if is_first {
+            self.inner().state().taken.insert(id.to_owned());
+        } else {
+            self.read_inbox();
         }
         Ok(is_first)
     }

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use dad_core::HierarchyPath;
 use dad_definition::Program;
 use dad_fs::Dir;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 
 use crate::error::RunError;
@@ -23,7 +24,7 @@ pub struct ResultStore {
     pub(crate) parent: Option<Arc<RunView>>,
     /// Whether one step executes alone, with the results of the previous run around it.
     pub(crate) alone: bool,
-    /// What the run did before, if it is resumed.
+    /// The run as earlier processes left it, if it is resumed.
     pub(crate) history: Option<Arc<RunView>>,
     /// Steps that a resumed run has executed again.
     pub(crate) voided: Arc<Mutex<HashSet<HierarchyPath>>>,
@@ -31,7 +32,7 @@ pub struct ResultStore {
 
 impl ResultStore {
     fn voided(&self) -> MutexGuard<'_, HashSet<HierarchyPath>> {
-        self.voided.lock().unwrap_or_else(PoisonError::into_inner)
+        self.voided.lock()
     }
 
     /// Notes that how a step ended before counts no longer; `false` if that was known.
@@ -45,7 +46,7 @@ impl ResultStore {
         &self.program
     }
 
-    /// What templates of every step can see.
+    /// The variables that templates of every step can see.
     #[must_use]
     pub fn scope(&self) -> &RunScope {
         &self.scope
@@ -80,7 +81,7 @@ impl ResultStore {
         }
     }
 
-    /// What the run this one was started from had been given for a step or component.
+    /// The input that the previous run was given for a step or component.
     ///
     /// # Errors
     /// If it was kept apart and cannot be read.

@@ -73,15 +73,16 @@ impl RunDriver {
         let source_name = from.to_relative_dir();
         let source = (parent.files(), &*source_name);
         let taken = take_files(source, parent.artifacts(step)?, &edits, stage).inspect_err(|_| {
-            // What was copied is nobody's; that it could not be taken is what counts.
-            drop(inner.stage.remove_dir_all(&name));
+            // The copy belongs to no step, and the first error is the one to report.
+            let _ = inner.stage.remove_dir_all(&name);
         });
         let artifacts = taken?;
         let origin = Some(origin_of(step, &parent.run_id));
-        let (reused_from, edited_from) = match edits.is_empty() {
+        let (reused_from, edited_from) = if edits.is_empty() {
             // What was changed in an earlier run stays known for it.
-            true => (origin, step.edited_from.clone()),
-            false => (None, origin),
+            (origin, step.edited_from.clone())
+        } else {
+            (None, origin)
         };
         let committed = StepCommitted {
             path: path.clone(),

@@ -1,9 +1,8 @@
 //! Rules for approvals: those of the definition, those of the user, and agreements for the rest of the run.
 
-use std::sync::RwLock;
-
 use dad_core::ApprovalRule;
 use dad_definition::ReadyRule;
+use parking_lot::RwLock;
 
 use crate::error::{RunError, SetupError};
 use crate::journal::stored::StoredValue;
@@ -71,7 +70,7 @@ impl Rules {
 }
 
 impl RunView {
-    /// What people agreed to for the rest of the run.
+    /// The agreements for the rest of the run.
     fn run_rules(&self) -> Result<Vec<ApprovalRule>, RunError> {
         let load = |rule: &StoredValue| {
             let value = load_value(self.files(), rule)?;

@@ -1,7 +1,5 @@
 //! Asking the rules of a run for a decision.
 
-use std::sync::PoisonError;
-
 use dad_core::{ApprovalRule, HierarchyPath, PathSelector, RuleDecision};
 use dad_definition::{Intended, ReadyRule, deciding};
 use serde_json::Value;
@@ -31,7 +29,7 @@ impl RunDriver {
             user,
             run,
         } = &self.inner().rules;
-        let run = run.read().unwrap_or_else(PoisonError::into_inner);
+        let run = run.read();
         let found = deciding(definition.iter().chain(user).chain(&*run), intended)?;
         let is_in = |rules: &[ReadyRule]| rules.iter().any(|rule| std::ptr::eq(rule, found));
         let origin = match (is_in(definition), is_in(user)) {
@@ -53,7 +51,7 @@ impl RunDriver {
             user,
             run,
         } = &self.inner().rules;
-        let of_run = || !run.read().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let of_run = || !run.read().is_empty();
         !definition.is_empty() || !user.is_empty() || of_run()
     }
 
@@ -74,12 +72,7 @@ impl RunDriver {
     /// Has a rule count for the rest of the run; its record is the answer that a person gave.
     pub(crate) fn rule_the_rest(&self, rule: ApprovalRule) {
         if let Ok(rule) = ReadyRule::new(rule) {
-            let mut run = self
-                .inner()
-                .rules
-                .run
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut run = self.inner().rules.run.write();
             run.push(rule);
         }
     }

@@ -8,19 +8,21 @@ use serde_json::{Map, Value};
 
 use crate::journal::place::RunPlace;
 
-/// What templates of every step can see of the run.
+/// The variables of a run that templates of every step can see.
 #[derive(Clone, Debug, Default)]
 pub struct RunScope {
     /// Run variables by name: `run_id`, `run_dir` and so on.
     pub run_variables: Map<String, Value>,
+    /// The place where the run is driven; of a run that is only previewed, the place where it would be.
+    pub place: RunPlace,
     /// Variables given from outside, data and never templates.
     pub given_variables: Map<String, Value>,
-    /// Where the definition stands in files, if it does.
+    /// The places of the definition in files, if it was read from files.
     pub spans: Option<Arc<SpanMap>>,
 }
 
 impl RunScope {
-    /// Where bytes of a template stand, as `FILE:LINE:COLUMN`; `place` is that of the template in the definition, such as
+    /// The position of bytes of a template, as `FILE:LINE:COLUMN`; `place` is that of the template in the definition, such as
     /// `elements[0].settings.prompt`.
     #[must_use]
     pub fn position(&self, place: &str, template: &str, part: Range<usize>) -> Option<String> {
@@ -29,19 +31,5 @@ impl RunScope {
             .within(place, template, part)
             .or_else(|| spans.nearest(place))?;
         Some(format!("{}:{}:{}", found.file, found.line, found.column))
-    }
-
-    /// Where the run is driven.
-    pub(crate) fn place(&self) -> RunPlace {
-        let variable = |name: &str| {
-            let value = self.run_variables.get(name);
-            value.and_then(|value| value.as_str()).unwrap_or_default()
-        };
-        RunPlace {
-            run_id: variable("run_id").to_owned(),
-            run_dir: variable("run_dir").into(),
-            run_root: variable("run_root").into(),
-            project_root: variable("project_root").into(),
-        }
     }
 }

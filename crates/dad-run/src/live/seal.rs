@@ -49,6 +49,7 @@ impl RunShared {
     pub(crate) fn seal(&self, end: RunEnd, error: Option<ErrorInfo>) -> Result<SealedRun, RunError> {
         let status = RunStatus::from(end);
         let root_id = self.identity.root_id.as_str();
+        // Before the last record: once the run is sealed, another process may read or copy its files.
         let masked = mask_left_files(&self.dir, root_id, &self.secrets.redactor());
         let unmasked = |error| format!("secrets may stand in files beside the records: {error}");
         let warnings = masked.err().map(unmasked).into_iter().collect();
@@ -65,7 +66,9 @@ impl RunShared {
             },
             output: state.output.filter(|_| status == RunStatus::Completed),
         };
+        // Without its event, which is published behind the projections.
         let recorded = self.record_in(&mut state, &body, None, false);
+        // Also after a failed record: nothing may follow what was meant to be the last.
         self.ended.store(true, Ordering::Release);
         let sealed = SealedRun {
             status,

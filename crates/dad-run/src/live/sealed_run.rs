@@ -6,22 +6,22 @@ use dad_core::{ErrorInfo, FirstFailure, RunStatus};
 
 use crate::journal::step_committed::Totals;
 
-/// How many failures a component or run names.
+/// The number of failures that a component or run names.
 pub(crate) const FIRST_FAILURES: usize = 10;
 
-/// How a run ended.
+/// The report of a run that was sealed.
 #[derive(Clone, Debug)]
 pub struct SealedRun {
     /// The status it was sealed with.
     pub status: RunStatus,
     /// Why, if not well.
     pub error: Option<ErrorInfo>,
-    /// What its steps came to.
+    /// The totals of its steps.
     pub totals: Totals,
     /// The first steps that failed, at most ten.
     pub first_failures: Vec<FirstFailure>,
     /// Since this process began to drive it.
     pub duration: Duration,
-    /// What went wrong beside the run itself: observers and handlers.
+    /// Problems beside the run itself, of observers and handlers.
     pub warnings: Vec<String>,
 }

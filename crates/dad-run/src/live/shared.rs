@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use blake3::Hasher;
@@ -11,6 +11,7 @@ use dad_core::{Digest, FirstFailure, HierarchyPath, SecretRegistry, Timestamp};
 use dad_definition::NodeTypes;
 use dad_events::{Event, EventBody, EventBus, RunIdentity};
 use dad_fs::{Dir, Durability};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +45,7 @@ pub(crate) struct RunShared {
     pub(crate) stage: Dir,
     pub(crate) trace: Dir,
     pub(crate) durability: Durability,
-    /// Where the end of a batch is waited for.
+    /// The runtime on which batches are closed.
     pub(crate) runtime: tokio::runtime::Handle,
     /// The run itself, for that task.
     pub(crate) this: Weak<RunShared>,
@@ -53,7 +54,7 @@ pub(crate) struct RunShared {
     pub(crate) secrets: SecretRegistry,
     pub(crate) resources: Resources,
     pub(crate) types: Arc<dyn NodeTypes>,
-    /// What the definition was read from.
+    /// The files that the definition was read from.
     pub(crate) definition_files: Vec<PathBuf>,
     /// Definition, variables and results, for those who only read.
     pub(crate) reader: ResultStore,
@@ -61,7 +62,7 @@ pub(crate) struct RunShared {
     pub(crate) accounts: Accounts,
     pub(crate) interactive: bool,
     pub(crate) rules: Rules,
-    /// What the application stops the run by.
+    /// The stop signal of the application.
     pub(crate) stop: RunStop,
     /// Fires when the run is to stop, behind the record of that.
     pub(crate) cancelled: CancellationToken,
@@ -75,17 +76,17 @@ pub(crate) struct RunShared {
     pub(crate) created_at: Timestamp,
     pub(crate) started: Instant,
     pub(crate) git_commit: Option<String>,
-    /// How many processes have driven the run, this one included.
+    /// The number of processes that have driven the run, this one included.
     pub(crate) epoch: u32,
-    /// What the environment of its children holds, so that they can be told from other processes.
+    /// The token in the environment of its children, by which they are recognised.
     pub(crate) token: String,
-    /// What digests of values that must not be guessed are made with.
+    /// The salt for digests of values that must not be guessed.
     pub(crate) salt: String,
     /// Hashes what people are shown before something executes.
     pub(crate) facts_hasher: Hasher,
-    /// What memos are signed with, if there is an origin key.
+    /// The seal of memos, if there is an origin key.
     pub(crate) memo_seal: Option<MemoSeal>,
-    /// What this process drives it with.
+    /// The settings that this process drives it with.
     pub(crate) settings: RunSettings,
     /// Which of it was recorded otherwise.
     pub(crate) overrides: Vec<String>,
@@ -97,7 +98,7 @@ pub(crate) struct RunShared {
     pub(crate) state: Mutex<State>,
 }
 
-/// What changes while a run is driven; whoever holds it is in the journal's critical section.
+/// The mutable state of a run. Its lock is the journal's critical section.
 pub(crate) struct State {
     pub(crate) journal: JournalWriter,
     pub(crate) batch: Batch,
@@ -109,15 +110,15 @@ pub(crate) struct State {
     pub(crate) output: Option<Digest>,
     /// Attempts that a resumed run continues.
     pub(crate) interrupted: HashMap<HierarchyPath, Interrupted>,
-    /// How many steps wait for an answer.
+    /// The number of steps that wait for an answer.
     pub(crate) open_questions: u64,
-    /// How often each step or component has asked in this process.
+    /// The number of questions of each step or component in this process.
     pub(crate) asked: HashMap<HierarchyPath, u32>,
     /// Questions whose answers were taken in this process.
     pub(crate) taken: HashSet<String>,
     /// Answers from outside that no step has taken yet, by question.
     pub(crate) answers: HashMap<String, Answer>,
-    /// What is to stop, beside the whole run.
+    /// The steps and components that were cancelled, beside the whole run.
     pub(crate) cancelled: Vec<HierarchyPath>,
     /// Steps and components that have begun and not ended, and what stops each.
     pub(crate) stoppable: BTreeMap<HierarchyPath, Stop>,
@@ -167,7 +168,7 @@ impl RunShared {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Appends a record and publishes its event, in one critical section.
@@ -212,7 +213,7 @@ impl RunShared {
         Ok(seq)
     }
 
-    /// How a step ended before this process resumed the run, if a record voids that.
+    /// The earlier end of a step that a record voids, from before this process resumed the run.
     fn voided_by(&self, journal: &JournalWriter, body: &RecordBody) -> Option<&StepCommitted> {
         let history = self.reader.history.as_deref()?;
         let path = voided_by(body, &journal.progress().open)?;
@@ -248,8 +249,8 @@ impl RunShared {
         }
     }
 
-    /// Where the run is driven.
+    /// The place where the run is driven.
     pub(crate) fn place(&self) -> RunPlace {
-        self.reader.scope.place()
+        self.reader.scope.place.clone()
     }
 }

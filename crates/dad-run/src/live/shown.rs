@@ -14,7 +14,7 @@ const MOST_LINES: usize = 200;
 /// No more bytes are shown at once.
 const MOST_BYTES: usize = 16 * 1024;
 
-/// What a person is shown.
+/// A preview for a person.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Shown {

@@ -37,7 +37,7 @@ pub struct StagedStep {
     pub(super) name: String,
     stage: Dir,
     durability: Durability,
-    /// OpenedRunDir when somebody asks for it: most steps write nothing of their own, and need not be listed either.
+    /// Opened on demand: most steps write nothing of their own, and need not be listed either.
     dir: OnceLock<Dir>,
     /// Whether it was open, and is not for now.
     is_closed: bool,
@@ -70,7 +70,7 @@ impl StepStart {
 }
 
 impl StagedStep {
-    /// Where the step works. What is written here becomes part of the step when it is committed.
+    /// The working directory of the step. Files in it become part of the step when it is committed.
     ///
     /// # Errors
     /// If the directory cannot be opened.
@@ -138,9 +138,10 @@ impl StagedStep {
 impl StagedStep {
     /// The directory, if the step may have written into it.
     fn written(&self) -> Result<Option<&Dir>, RunError> {
-        match self.dir.get().is_some() || self.is_closed {
-            true => self.dir().map(Some),
-            false => Ok(None),
+        if self.dir.get().is_some() || self.is_closed {
+            self.dir().map(Some)
+        } else {
+            Ok(None)
         }
     }
 

@@ -82,7 +82,7 @@ impl From<CancellationToken> for RunStop {
     }
 }
 
-/// What stops a step or component, and what shields it.
+/// The token that stops a step or component, and its shield.
 #[derive(Debug)]
 pub(crate) struct Stop {
     pub(crate) token: CancellationToken,

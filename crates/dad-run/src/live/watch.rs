@@ -1,7 +1,7 @@
 //! The task that watches the inbox and the application's stop while a run is driven.
 
+use std::sync::Weak;
 use std::sync::atomic::Ordering;
-use std::sync::{PoisonError, Weak};
 use std::time::Duration;
 
 use dad_events::{EventBody, RunStarted};
@@ -13,7 +13,7 @@ use crate::live::shared::RunShared;
 use crate::rerun::plan::RerunPlan;
 use crate::store::message::{Answer, MessageBody};
 
-/// How often it is looked for what other processes ask for.
+/// The interval between looks into the inbox.
 const INBOX_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Does what the application and other processes ask for, until the run has ended.
@@ -40,7 +40,7 @@ impl RunShared {
     /// Does what other processes have asked for since the last look: a run looks several times a second, and at once
     /// before it comes to rest. Trouble with one message delays that message alone.
     pub(crate) fn read_inbox(&self) {
-        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inbox = self.inbox.lock();
         let messages = match inbox.new_messages(&self.dot_run) {
             Ok(messages) => messages,
             Err(error) => {
@@ -78,9 +78,10 @@ impl RunHandle {
             steps: self.inner().reader.program.steps().count(),
             plan: self.inner().plan.as_ref().map(RerunPlan::summary),
         });
-        let body = match resumed {
-            false => RecordBody::RunStarted(session),
-            true => RecordBody::RunResumed(session),
+        let body = if resumed {
+            RecordBody::RunResumed(session)
+        } else {
+            RecordBody::RunStarted(session)
         };
         self.inner().record(&body, Some(event))?;
         tokio::spawn(watch_inbox(Weak::clone(&self.inner().this)));

@@ -21,23 +21,23 @@ const LONGEST_DIFF: usize = 64 * 1024;
 pub struct Changes {
     /// Version of the format.
     pub schema_version: u32,
-    /// What the step was compared with.
+    /// The step of the previous run.
     pub compared_with: Origin,
-    /// What differs; run ids and directories stand as the names of their variables.
+    /// The differences; run ids and directories stand as the names of their variables.
     pub changes: Vec<Change>,
 }
 
 /// One thing that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// What kind of thing.
+    /// Its kind.
     pub kind: ChangeKind,
     /// Which one: a field such as `prompt[0].text`, or the name of something read.
     pub name: String,
-    /// What it was, as JSON or, of texts, as it is; left out if there was nothing or the difference says it.
+    /// The earlier value, as JSON or, of texts, as it is; left out if there was none or the difference shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
-    /// What it is.
+    /// The kind it is of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// Of long texts: a unified diff; of very long lines what differs and some text around it.
@@ -45,7 +45,7 @@ pub struct Change {
     pub diff: Option<String>,
 }
 
-/// What kind of thing changed.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -80,22 +80,22 @@ impl ChangeKind {
     }
 }
 
-/// What a step is compared by.
+/// The parts of a step that are compared.
 #[derive(Clone, Debug, Default)]
 pub struct Compared {
     /// The type of its node.
     pub node_type: String,
     /// Its settings, rendered.
     pub settings: Value,
-    /// What it was given.
+    /// Its input.
     pub input: Value,
-    /// What it reads, by name.
+    /// Its reads, by name.
     pub reads: BTreeMap<String, String>,
 }
 
 impl Changes {
     /// Compares a step with what it was. Secrets are to be masked in both: long lines are cut, and what is left of a
-    /// secret behind a cut nobody recognises.
+    /// secret behind a cut is not recognised.
     #[must_use]
     pub fn between(compared_with: Origin, before: &Compared, after: &Compared) -> Self {
         let mut changes = Vec::new();
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_type_that_nobody_wrote_down_is_no_other_one() {
+    fn a_node_type_that_was_not_recorded_is_no_other_one() {
         assert_eq!(
             kinds("command", "callback"),
             [ChangeKind::NodeType, ChangeKind::Setting]

@@ -6,7 +6,7 @@ use std::ops::Range;
 /// what differs first and last and some text around it, of any other line its beginning and end. `…` stands where text
 /// is left out.
 ///
-/// Secrets are to be masked before: what is left of one behind a `…` nobody recognises.
+/// Secrets are to be masked before: the rest of one behind a `…` is not recognised.
 #[must_use]
 pub fn shorten_diff(diff: &str, longest: usize) -> String {
     // Before what differs, its beginning, its end, and behind it; the rest is for the sign and the gaps.
@@ -29,9 +29,10 @@ pub fn shorten_diff(diff: &str, longest: usize) -> String {
             }
         }
         for line in others {
-            shown.push(match is_long(line) {
-                true => both_ends(line, 2 * piece),
-                false => (*line).to_owned(),
+            shown.push(if is_long(line) {
+                both_ends(line, 2 * piece)
+            } else {
+                (*line).to_owned()
             });
         }
         at += removed.len() + added.len() + others.len();
@@ -81,9 +82,10 @@ fn difference(line: &str, other: &str) -> Range<usize> {
 /// A text with at most so many characters of its beginning and of its end.
 fn both_ends(text: &str, each: usize) -> String {
     let (head, tail) = (first_chars(text, each), last_chars(text, each));
-    match head.len() + tail.len() < text.len() {
-        true => format!("{head}…{tail}"),
-        false => text.to_owned(),
+    if head.len() + tail.len() < text.len() {
+        format!("{head}…{tail}")
+    } else {
+        text.to_owned()
     }
 }
 

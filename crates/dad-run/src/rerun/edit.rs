@@ -14,9 +14,9 @@ use crate::error::SetupError;
 pub struct Edit {
     /// The step.
     pub path: HierarchyPath,
-    /// Where in its outcome, such as `structured.files[0].name`; the whole outcome if empty.
+    /// The place in its outcome, such as `structured.files[0].name`; the whole outcome if empty.
     pub field: String,
-    /// What stands there now.
+    /// The new value.
     pub value: Value,
 }
 

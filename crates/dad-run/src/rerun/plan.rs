@@ -9,7 +9,17 @@ use crate::journal::reason::Reason;
 use crate::journal::subject::{AnsweredBy, AskedAgain};
 use crate::rerun::edit::Edit;
 
-/// What a re-run means to do, made before it starts and written to `.run/plan.json`.
+/// The plan of a re-run, made before it starts and written to `.run/plan.json`.
+///
+/// ```no_run
+/// use dad_run::{Decision, RunView};
+///
+/// if let Some(plan) = RunView::open("runs/rerun_20260102_030405_0a1b2c")?.plan()? {
+///     let reused = plan.steps.iter().filter(|step| matches!(step.decision, Decision::Reuse { .. }));
+///     println!("{} steps are reused from {}", reused.count(), plan.parent);
+/// }
+/// # Ok::<(), dad_run::RunError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RerunPlan {
     /// Version of the format.
@@ -18,10 +28,10 @@ pub struct RerunPlan {
     pub parent: RunId,
     /// The first run of the line of re-runs.
     pub root_parent: RunId,
-    /// Where the runs of that line were driven, the nearest first: their directories stand in results that are reused.
+    /// The places where the runs of that line were driven, the nearest first: their directories stand in reused results.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ancestors: Vec<RunPlace>,
-    /// Where execution begins; `None` when every step is decided by its fingerprint.
+    /// The entry point; `None` when every step is decided by its fingerprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry_point: Option<HierarchyPath>,
     /// Whether the entry point is a step that executes alone.
@@ -30,52 +40,52 @@ pub struct RerunPlan {
     /// Whether every step was asked to execute.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fresh: bool,
-    /// What was asked to execute, as selectors.
+    /// The steps that the user asked to execute, as selectors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub execute: Vec<String>,
-    /// What is asked again although the parent run has an answer, as selectors.
+    /// The questions to ask again although the parent run has an answer, as selectors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ask: Vec<String>,
-    /// What takes the answers of the parent run whatever was asked, as selectors.
+    /// The questions for which the parent's answers are reused whatever was asked, as selectors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reuse_answers: Vec<String>,
-    /// What is meant to happen to questions, as far as that is certain.
+    /// The planned answers, as far as they are certain.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<PlannedAnswer>,
-    /// What is changed in results that are taken.
+    /// The edits of reused results.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
-    /// What earlier runs of the line changed in results that may be taken.
+    /// The edits that earlier runs of the line made to results that may be reused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inherited_edits: Vec<Edit>,
     /// The steps of the definition in document order.
     pub steps: Vec<PlannedStep>,
 }
 
-/// What is meant to happen to one step.
+/// The planned decision about one step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlannedStep {
     /// The step.
     pub path: HierarchyPath,
-    /// What is meant to happen.
+    /// The decision.
     #[serde(flatten)]
     pub decision: Decision,
     /// Why.
     pub reason: Reason,
-    /// What the step consumed when it was executed, if that is saved.
+    /// The usage that reusing the step saves.
     #[serde(default, skip_serializing_if = "Usage::is_zero")]
     pub saves: Usage,
 }
 
-/// What is meant to happen to a question.
+/// The planned answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedAnswer {
     /// The step or component that asks.
     pub path: HierarchyPath,
-    /// How it will be answered; `None` if it will ask.
+    /// The way it will be answered; `None` if it will ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<AnsweredBy>,
-    /// Where the parent run has the answer.
+    /// The step or component of the parent run with the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<HierarchyPath>,
     /// Why it will ask although the parent run has an answer.
@@ -83,7 +93,7 @@ pub struct PlannedAnswer {
     pub asked_again: Option<AskedAgain>,
 }
 
-/// What is meant to happen to a step.
+/// The planned decision about a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "decision", rename_all = "snake_case")]
 pub enum Decision {
@@ -102,7 +112,7 @@ pub enum Decision {
 }
 
 impl RerunPlan {
-    /// How many steps are reused, execute, and are decided later.
+    /// The numbers of steps that are reused, that execute, and that are decided later.
     #[must_use]
     pub fn counts(&self) -> (usize, usize, usize) {
         self.steps
@@ -114,7 +124,7 @@ impl RerunPlan {
             })
     }
 
-    /// What is meant to happen to a step.
+    /// The planned decision about a step.
     #[must_use]
     pub fn step(&self, path: &HierarchyPath) -> Option<&PlannedStep> {
         self.steps.iter().find(|step| step.path == *path)
@@ -148,7 +158,7 @@ impl RerunPlan {
         )
     }
 
-    /// What the steps that are certainly reused consumed when they were executed.
+    /// The usage that is certainly saved by reusing steps.
     #[must_use]
     pub fn saves(&self) -> Usage {
         let mut all = Usage::default();
@@ -172,7 +182,7 @@ impl RerunPlan {
         self.inherited_edits.iter().chain(&self.edits)
     }
 
-    /// What is changed in the result of a step that is taken.
+    /// The edits of a reused step's result.
     pub fn edits_of(&self, path: &HierarchyPath) -> impl Iterator<Item = &Edit> {
         self.edits.iter().filter(move |edit| edit.path == *path)
     }

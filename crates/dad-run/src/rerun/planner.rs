@@ -12,7 +12,7 @@ use crate::rerun::order::{Child, EntryPoint, EntryRelation, RunOrder};
 use crate::rerun::plan::{Decision, PlannedStep, RerunPlan};
 
 impl RerunPlan {
-    /// Where execution begins, if at one place.
+    /// The entry point, if there is one.
     #[must_use]
     pub fn entry(&self) -> Option<EntryPoint> {
         let path = self.entry_point.clone()?;
@@ -23,13 +23,13 @@ impl RerunPlan {
     }
 }
 
-/// What a plan asks of the parent run.
+/// The records of the parent run that a plan needs.
 pub trait Recorded {
     /// The step at a path, if it ended.
     fn step(&self, path: &HierarchyPath) -> Option<&StepCommitted>;
     /// Which branch a conditional took.
     fn branch(&self, path: &HierarchyPath) -> Option<bool>;
-    /// How many items a loop went over, and the last iteration that was decided on with whether it ended the loop.
+    /// The number of items of a loop, and the last iteration that was decided on with whether it ended the loop.
     fn iterations(&self, path: &HierarchyPath) -> (Option<u64>, Option<(u64, bool)>);
 }
 
@@ -278,12 +278,11 @@ impl Planner<'_> {
 pub fn plan_by_fingerprint(program: &Program, known: impl Fn(&HierarchyPath) -> bool) -> Vec<PlannedStep> {
     let plan = |step: &NodeElement| {
         let uses = || step.references.iter().map(|(_, target)| target.path.clone());
-        let (decision, reason) = match known(&step.path) {
-            false => (Decision::Execute, Reason::NoResult),
-            true => {
-                let paths = uses().collect();
-                (Decision::DependsOn { paths }, Reason::DecidedLater)
-            }
+        let (decision, reason) = if known(&step.path) {
+            let paths = uses().collect();
+            (Decision::DependsOn { paths }, Reason::DecidedLater)
+        } else {
+            (Decision::Execute, Reason::NoResult)
         };
         PlannedStep {
             path: step.path.clone(),

@@ -79,7 +79,7 @@ impl RunContextBuilder {
         }
     }
 
-    /// Where runs are kept, relative to the project; `runs` by default.
+    /// The run root, relative to the project; `runs` by default.
     #[must_use]
     pub fn run_root(mut self, run_root: impl Into<PathBuf>) -> Self {
         self.options.run_root = Some(run_root.into());
@@ -235,7 +235,7 @@ impl RunContextBuilder {
         self
     }
 
-    /// Where the client that is given as a resource has its answers from, to be recorded.
+    /// The source of answers of the client that is given as a resource, to be recorded.
     #[must_use]
     pub fn replay(mut self, source: ReplaySource) -> Self {
         self.options.settings.replay = Some(source);
@@ -295,28 +295,28 @@ impl RunContextBuilder {
         self
     }
 
-    /// Where the parts of the definition were written, for messages.
+    /// The places of the definition's parts in files, for messages.
     #[must_use]
     pub fn spans(mut self, spans: SpanMap) -> Self {
         self.options.spans = Some(Arc::new(spans));
         self
     }
 
-    /// What the application stops the run by: a [`RunStop`], which says why, or a token.
+    /// The stop signal of the application: a [`RunStop`], which gives a reason, or a token.
     #[must_use]
     pub fn cancelled_by(mut self, stop: impl Into<RunStop>) -> Self {
         self.options.stop = stop.into();
         self
     }
 
-    /// Whether somebody sits at a terminal to be asked.
+    /// Whether a user at a terminal can be asked.
     #[must_use]
     pub fn interactive(mut self, interactive: bool) -> Self {
         self.options.interactive = interactive;
         self
     }
 
-    /// What survives of what the run has announced, by an event or by its end. With [`Durability::Disk`] a commit waits
+    /// The failures that announced events survive. With [`Durability::Disk`] a commit waits
     /// for the disk several times, and events that tell of nothing paid or changed come up to a tenth of a second
     /// late.
     ///
@@ -345,7 +345,7 @@ impl RunContextBuilder {
         self
     }
 
-    /// What the run may consume: limits in the place of those that its definition has. Of a resumed run they count with
+    /// The budget of the run, which replaces that of its definition. Of a resumed run it counts with
     /// what it spent before.
     #[must_use]
     pub fn budget(mut self, budget: Budget) -> Self {
@@ -353,7 +353,7 @@ impl RunContextBuilder {
         self
     }
 
-    /// Where the run gets the time from.
+    /// The clock of the run.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.options.clock = clock;

@@ -7,6 +7,7 @@ use dad_events::EventBusBuilder;
 use serde_json::{Map, Value};
 
 use crate::error::{RunError, SetupError};
+use crate::journal::place::RunPlace;
 use crate::journal::settings::RunSettings;
 use crate::layout::STATIC_INPUTS;
 use crate::live::scope::RunScope;
@@ -18,11 +19,29 @@ use crate::store::run_entry::RunEntry;
 use crate::store::view::RunView;
 
 /// Everything about a run that is not in its definition; nothing has been made yet.
+///
+/// ```
+/// use dad_run::{RunContext, SetupError};
+///
+/// # let project = tempdir();
+/// let context = RunContext::builder("greeter", &project)
+///     .run_root("runs")
+///     .variable("name", "Ada")
+///     .unmasked()
+///     .build()?;
+/// assert_eq!(context.root_id().as_str(), "greeter");
+///
+/// // A choice that cannot be followed is a `SetupError`, with a stable code.
+/// let refused = RunContext::builder("not an id", &project).unmasked().build();
+/// assert!(matches!(refused, Err(SetupError::RootId(_))));
+/// # fn tempdir() -> std::path::PathBuf { std::env::temp_dir() }
+/// # Ok::<(), SetupError>(())
+/// ```
 pub struct RunContext {
     pub(crate) root_id: ElementId,
     pub(crate) dirs: Dirs,
     pub(crate) entry_point: Option<PathSelector>,
-    /// What the run is driven with: what is given, and of a run that is resumed what was recorded beside.
+    /// The settings that the run is driven with: the given ones over the recorded ones of a resumed run.
     pub(crate) settings: RunSettings,
     /// Which of them were recorded otherwise.
     pub(crate) overrides: Vec<String>,
@@ -40,7 +59,7 @@ impl std::fmt::Debug for RunContext {
 }
 
 impl RunContext {
-    /// Where this context makes its run.
+    /// The directories in which this context creates its run.
     #[must_use]
     pub fn dirs(&self) -> &Dirs {
         &self.dirs
@@ -70,9 +89,10 @@ impl RunContext {
 
     /// Refuses a run that is neither the user's own nor trusted.
     pub(crate) fn check_origin(&self, view: &RunView) -> Result<(), SetupError> {
-        match self.options.trust_run {
-            true => Ok(()),
-            false => view.check_origin(self.options.trust_unsigned),
+        if self.options.trust_run {
+            Ok(())
+        } else {
+            view.check_origin(self.options.trust_unsigned)
         }
     }
 
@@ -83,10 +103,12 @@ impl RunContext {
         // Without a key there is no telling.
         let is_own =
             self.options.origin_key.is_none() || view.is_original() || self.check_origin(&view).is_ok();
-        match is_own {
-            true => Ok(view),
-            false if self.options.reuse_answers.is_empty() => Ok(view.without_answers()),
-            false => Err(SetupError::AnswersOfOthers(view.run_id).into()),
+        if is_own {
+            Ok(view)
+        } else if self.options.reuse_answers.is_empty() {
+            Ok(view.without_answers())
+        } else {
+            Err(SetupError::AnswersOfOthers(view.run_id).into())
         }
     }
 
@@ -96,7 +118,7 @@ impl RunContext {
         &self.options.secrets
     }
 
-    /// What templates see of a run of some name and place.
+    /// The scope of templates for a run of some name and place.
     pub(crate) fn scope_of(
         &self,
         run_id: &str,
@@ -118,6 +140,12 @@ impl RunContext {
                 .into_iter()
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),
+            place: RunPlace {
+                run_id: run_id.to_owned(),
+                run_dir: run_dir.to_path_buf(),
+                run_root: self.dirs.run_root.clone(),
+                project_root: self.dirs.project_root.clone(),
+            },
             given_variables,
             spans: self.options.spans.clone(),
         }

@@ -32,7 +32,9 @@ use crate::store::lease::Lease;
 impl RunContext {
     pub(super) fn create(self, prepared: Prepared) -> Result<ActiveRun, RunError> {
         let created_at = self.options.clock.now();
+        // The directory first: creating it is what makes the id this run's own.
         let (run_id, dir) = self.create_dir(created_at, prepared.plan.is_some())?;
+        // The lease before any file, so that another process never takes the unfinished directory for an abandoned one.
         let (dot_run, mut lease) = begin_lease(&dir)?;
         let scope = self.scope_of(run_id.as_str(), dir.path(), prepared.given.clone());
         let Options {
@@ -69,8 +71,10 @@ impl RunContext {
         // A re-run compares digests with those of its parent.
         let inherited = prepared.parent.as_ref().and_then(|parent| parent.salt());
         let salt = inherited.map_or_else(random_hex, |salt| Ok(salt.to_owned()))?;
+        // The journal last: a directory without a first record is no run to any reader, whatever else is in it.
         let mut journal = JournalWriter::create(&dot_run, key)?;
         lease.lock_journal(&dot_run)?;
+        // Before the first record, which vouches for the files by their digests.
         if *durability == Durability::Disk {
             dir.sync_tree()?;
             self.sync_run_root()?;
@@ -96,6 +100,7 @@ impl RunContext {
             static_inputs_digest,
         };
         journal.append(clock.now(), &inputs, None)?;
+        // Before the run executes anything: its effects must not be on the disk when its beginning is not.
         if *durability == Durability::Disk {
             journal.sync()?;
         }
@@ -125,9 +130,10 @@ impl RunContext {
             run_root,
             effective_run_root,
         } = &self.dirs;
-        let top = match effective_run_root.starts_with(project_root) {
-            true => Some(&**project_root),
-            false => run_root.parent(),
+        let top = if effective_run_root.starts_with(project_root) {
+            Some(&**project_root)
+        } else {
+            run_root.parent()
         };
         for place in effective_run_root.ancestors() {
             Dir::open_with(place, self.options.gate.clone())?.sync()?;
@@ -183,7 +189,7 @@ impl RunContext {
         }
     }
 
-    /// How the run was started, for the journal.
+    /// The options that the run was started with, for the journal.
     fn run_options(&self, plan: Option<&RerunPlan>) -> Result<Map<String, Value>, RunError> {
         let settings = serde_json::to_value(self.settings.clone().resolved());
         let settings = settings.map_err(|error| SetupError::Unrecordable {

@@ -6,14 +6,14 @@ use crate::error::SetupError;
 use crate::layout::RUNS;
 use crate::store::catalog::Catalog;
 
-/// Where the runs of a project are.
+/// The directories of a project and its runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dirs {
     /// The project, absolute.
     pub project_root: PathBuf,
-    /// Where runs are kept, absolute.
+    /// The run root, absolute.
     pub run_root: PathBuf,
-    /// Where runs of this context are made: the run root, or a directory in it.
+    /// The directory in which runs of this context are created: the run root, or a directory in it.
     pub effective_run_root: PathBuf,
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use blake3::Hasher;
@@ -11,6 +11,7 @@ use dad_core::{Digest, ElementId, HierarchyPath, RunId, RunStatus, Timestamp};
 use dad_definition::SpanMap;
 use dad_events::{RunIdentity, RunReader};
 use dad_fs::Dir;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -47,7 +48,7 @@ pub(crate) struct OpenedRunDir {
     pub(crate) journal: JournalWriter,
     pub(crate) run_id: RunId,
     pub(crate) created_at: Timestamp,
-    /// What the run did before, if it is resumed.
+    /// The run as earlier processes left it, if it is resumed.
     pub(crate) history: Option<RunView>,
     pub(crate) interrupted: HashMap<HierarchyPath, Interrupted>,
     /// Of a run that was begun in the first format: digest of all lines so far.
@@ -68,20 +69,14 @@ pub(crate) fn drive(
     let before = opened.history.as_ref();
     let epoch = opened.journal.progress().tally.epoch + 1;
     let usage = opened.journal.progress().tally.totals.usage;
-    let created = opened.journal.progress().tally.created.as_ref();
-    let salt = created
-        .and_then(|created| created.salt.clone())
-        .unwrap_or_default();
+    let salt = salt_of(&opened.journal);
     let identity = Arc::new(identity(&opened, context.root_id, &options, plan.as_ref()));
     let mut inbox = opened.inbox.in_session(epoch);
     let answers = answers_meanwhile(&mut inbox, &opened.dot_run, before)?;
     let in_definition = program.definition.budget.unwrap_or_default();
     let budget = in_definition.overridden_by(settings.budget.unwrap_or_default());
-    let rules = Rules::new(
-        &program.definition.approvals,
-        options.approval_rules,
-        opened.history.as_ref(),
-    )?;
+    let approvals = &program.definition.approvals;
+    let rules = Rules::new(approvals, options.approval_rules, before)?;
     let reader = ResultStore {
         dir: opened.dir.clone(),
         program,
@@ -167,6 +162,14 @@ fn identity(
     }
 }
 
+/// The salt of the run; empty if it began in the first format.
+fn salt_of(journal: &JournalWriter) -> String {
+    let created = journal.progress().tally.created.as_ref();
+    created
+        .and_then(|created| created.salt.clone())
+        .unwrap_or_default()
+}
+
 fn facts_hasher(key: Option<&OriginKey>, salt: &str) -> Hasher {
     match key {
         Some(key) => key.preview_hasher(),
@@ -183,7 +186,9 @@ fn answers_meanwhile(
     let mut answers = HashMap::new();
     for received in inbox.new_messages(dot_run)? {
         match Answer::of(received.message.clone()) {
-            Some((question, answer)) => drop(answers.insert(question, answer)),
+            Some((question, answer)) => {
+                answers.insert(question, answer);
+            }
             None => inbox.put_back(&received),
         }
     }
@@ -197,9 +202,10 @@ fn files_of(spans: Option<&SpanMap>, project_root: &Path) -> Vec<PathBuf> {
     let files = spans.into_iter().flat_map(SpanMap::files);
     let found = |(shown, _): (&str, Digest)| {
         let in_project = project_root.join(shown);
-        match in_project.exists() {
-            true => in_project,
-            false => std::path::absolute(shown).unwrap_or(in_project),
+        if in_project.exists() {
+            in_project
+        } else {
+            std::path::absolute(shown).unwrap_or(in_project)
         }
     };
     files.map(found).collect()

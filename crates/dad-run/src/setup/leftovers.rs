@@ -31,10 +31,11 @@ pub(super) fn clear_stage(
             ViewEntry::Running { attempt, .. } => attempt,
             ViewEntry::Step(step) if step.status == StepStatus::Cancelled => {
                 let had_failed = view.left(path).and_then(|left| left.failed) == Some(step.attempt);
-                let going_on = match had_failed {
+                let going_on = if had_failed {
                     // It was cancelled in the pause behind a failed attempt: the next one begins with nothing.
-                    true => Interrupted::at(view, path, step.attempt + 1),
-                    false => cancelled(view, step)?,
+                    Interrupted::at(view, path, step.attempt + 1)
+                } else {
+                    cancelled(view, step)?
                 };
                 interrupted.insert(path.clone(), going_on);
                 continue;
@@ -54,7 +55,7 @@ pub(super) fn clear_stage(
                 from.rename(name, &attempts, free_name(&attempts, wanted)?, durability)?;
             }
         }
-        // Only now, because whoever was interrupted while it went on with the run has moved some of them already.
+        // Only now, because a driver that was interrupted while it resumed the run has moved some of them already.
         let vouched_at = view.progress().tally.vouched_at;
         going_on.memos = memos_of(&attempts, started, (seal, path), vouched_at)?;
         interrupted.insert(path.clone(), going_on);

@@ -19,7 +19,7 @@ use crate::setup::options::Options;
 use crate::setup::preview::RunPreview;
 use crate::store::view::RunView;
 
-/// What was checked before anything is made.
+/// The parts of a run that are checked before anything is created.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) program: Arc<Program>,
@@ -52,13 +52,13 @@ impl PreparedRun {
         &self.context.options.types
     }
 
-    /// Where the run will be made.
+    /// The directory in which the run will be created.
     #[must_use]
     pub fn effective_run_root(&self) -> &Path {
         &self.context.dirs.effective_run_root
     }
 
-    /// What it may consume.
+    /// Its budget.
     #[must_use]
     pub fn budget(&self) -> Budget {
         let in_definition = self.prepared.program.definition.budget.unwrap_or_default();
@@ -77,13 +77,13 @@ impl PreparedRun {
         self.prepared.inputs.has(path)
     }
 
-    /// What it is given to work with.
+    /// Its resources.
     #[must_use]
     pub fn resources(&self) -> &Resources {
         &self.context.options.resources
     }
 
-    /// What it is going to do, if it is a re-run.
+    /// Its plan, if it is a re-run.
     #[must_use]
     pub fn plan(&self) -> Option<&RerunPlan> {
         self.prepared.plan.as_ref()
@@ -97,7 +97,7 @@ impl PreparedRun {
         }
     }
 
-    /// What its templates will see if everything is taken over from the previous run; `None` if this is no re-run.
+    /// The values that its templates will see if everything is reused from the previous run; `None` if this is no re-run.
     #[must_use]
     pub fn rerun_preview(&self) -> Option<RunPreview> {
         let Prepared {

@@ -14,7 +14,7 @@ use crate::live::scope::RunScope;
 use crate::setup::context::RunContext;
 use crate::store::view::RunView;
 
-/// What a run would have to work with, without one being made: for looking at what would be executed.
+/// The program, scope and inputs of a run that is not created: for looking at what would be executed.
 #[derive(Debug)]
 pub struct RunPreview {
     program: Arc<Program>,
@@ -81,10 +81,10 @@ impl RunPreview {
         }
     }
 
-    /// Where it would be driven.
+    /// The place where it would be driven.
     #[must_use]
     pub fn place(&self) -> RunPlace {
-        self.scope.place()
+        self.scope.place.clone()
     }
 
     /// The checked definition.
@@ -93,7 +93,7 @@ impl RunPreview {
         &self.program
     }
 
-    /// What templates of every step would see.
+    /// The variables that templates of every step would see.
     #[must_use]
     pub fn scope(&self) -> &RunScope {
         &self.scope
@@ -105,7 +105,7 @@ impl RunPreview {
         self.results.as_deref()
     }
 
-    /// What is given for a step or component before the run.
+    /// The input that is given for a step or component before the run.
     #[must_use]
     pub fn given_input(&self, path: &HierarchyPath) -> Option<&GivenInput> {
         self.inputs.get(path)
@@ -140,11 +140,6 @@ impl RunPreview {
     /// The directory of the run, or the one it would have.
     #[must_use]
     pub fn run_dir(&self) -> &Path {
-        let dir = self
-            .scope
-            .run_variables
-            .get("run_dir")
-            .and_then(|dir| dir.as_str());
-        Path::new(dir.unwrap_or_default())
+        &self.scope.place.run_dir
     }
 }

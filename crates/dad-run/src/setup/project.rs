@@ -7,7 +7,7 @@ use crate::error::SetupError;
 /// The directory that makes a directory a project.
 const DOT_DHENARA: &str = ".dhenara";
 
-/// What configures a project, below it: each decides which commands run or where keys go.
+/// The paths below a project that configure it: each decides which commands run or where keys go.
 const CONFIGURING: [&str; 5] = [
     DOT_DHENARA,
     ".dhenara/config.yaml",
@@ -16,7 +16,7 @@ const CONFIGURING: [&str; 5] = [
     ".dhenara/.secrets/.credentials.yaml",
 ];
 
-/// How many links may lead to a file.
+/// The largest number of links that may lead to a file.
 #[cfg(unix)]
 const MOST_LINKS: usize = 40;
 

@@ -90,7 +90,7 @@ impl RunContextBuilder {
         self
     }
 
-    /// A step that a resumed run does not execute, because somebody settles it by hand.
+    /// A step that a resumed run does not execute, because the user settles it by hand.
     #[must_use]
     pub fn settle(mut self, selector: impl Into<String>, settled: Settled) -> Self {
         self.options.settle.push((selector.into(), settled));

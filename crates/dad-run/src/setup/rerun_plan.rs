@@ -33,9 +33,10 @@ impl RunContext {
         let entry = match (&self.entry_point, *alone) {
             (None, _) => None,
             (Some(selector), alone) => {
-                let selected = match alone {
-                    true => program.select_step(selector).map_err(SetupError::Step),
-                    false => program.select(selector).map_err(SetupError::EntryPoint),
+                let selected = if alone {
+                    program.select_step(selector).map_err(SetupError::Step)
+                } else {
+                    program.select(selector).map_err(SetupError::EntryPoint)
                 };
                 let path = selected?.first();
                 Some(EntryPoint { path, alone })
@@ -118,16 +119,17 @@ impl RunContext {
     }
 }
 
-/// What is to be asked again or answered as before, as the plan has it.
+/// The selector of a step or component that asks, as the plan has it.
 fn asking(selector: &str, program: &Program) -> Result<String, SetupError> {
     let selected = program.select(&selector.parse()?).map_err(SetupError::Ask)?;
     let path = &selected.path;
     let nodes = program.steps().filter(|node| node.asks()).map(|node| &node.path);
     let components = program.components().filter(|component| component.asks());
     let mut asking = nodes.chain(components.map(|component| &component.path));
-    match asking.any(|asker| asker.is_within(path)) {
-        true => Ok(selected.to_string()),
-        false => Err(SetupError::NothingAsks(path.clone())),
+    if asking.any(|asker| asker.is_within(path)) {
+        Ok(selected.to_string())
+    } else {
+        Err(SetupError::NothingAsks(path.clone()))
     }
 }
 

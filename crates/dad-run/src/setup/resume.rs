@@ -87,7 +87,7 @@ fn check_settled_once(settle: &[(HierarchyPath, Settled)]) -> Result<(), SetupEr
 }
 
 impl RunContext {
-    /// Goes on with a run in its own directory: what is committed stays, what was decided is not decided again, and
+    /// Resumes a run in its own directory: what is committed stays, what was decided is not decided again, and
     /// what did not commit executes. `definition` is what still executes is taken from, usually
     /// [`RunView::definition`]. It is driven with what it recorded ([`RunView::settings`]) where this context gives nothing
     /// else: its environment, the models it asks, its budget, and whether it has a network.
@@ -119,7 +119,7 @@ impl RunContext {
         let settle = self.settled_steps(&view, &program)?;
         // Before the stage is cleared, because children of the last driver may still write there.
         for LeftProcess { path, pgid, reason } in view.end_children() {
-            tracing::warn!("process group {pgid} of `{path}` is left alone, and may still execute: {reason}");
+            tracing::warn!("process group {pgid} of `{path}` is not ended, and may still execute: {reason}");
         }
         let plan = view.plan()?;
         let parent = match &plan {

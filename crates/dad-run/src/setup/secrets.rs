@@ -9,7 +9,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use serde_json::Value;
 
-/// Where credentials stand in a project.
+/// The path of the credentials file in a project.
 const FILE: &str = ".dhenara/.secrets/.credentials.yaml";
 
 /// The credentials file of a project; `file` replaces the usual one.
@@ -53,7 +53,7 @@ impl fmt::Debug for Variables {
     }
 }
 
-/// Where secrets of a run come from: the project's credentials file, else the environment variables that it is given. The
+/// The source of a run's secrets: the project's credentials file, else the environment variables that it is given. The
 /// file is not read before a secret is asked for, so that runs that need none need no file.
 ///
 /// A run has it as a resource; without one it is the credentials file of its project.
@@ -69,7 +69,7 @@ pub enum SecretError {
     /// Neither the file nor the environment has it.
     #[error("there is no secret `{name}`: neither in `{}` nor in the environment", file.display())]
     Missing {
-        /// What was asked for.
+        /// The requested name.
         name: String,
         /// The credentials file.
         file: PathBuf,
@@ -77,7 +77,7 @@ pub enum SecretError {
     /// The environment has it, but not as text.
     #[error("the environment variable `{name}` is no UTF-8 text")]
     NotText {
-        /// What was asked for.
+        /// The requested name.
         name: String,
     },
     /// The file is not what it should be. What stands in it is not told.
@@ -85,13 +85,13 @@ pub enum SecretError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The problem, with its place.
         reason: String,
     },
 }
 
 impl SecretError {
-    /// What to do.
+    /// The remedy.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -156,7 +156,7 @@ impl SecretSource {
         &self.file
     }
 
-    /// What the credentials file has under a name: below `secrets`, else as the key of a provider called so.
+    /// The value of a name in the credentials file: below `secrets`, else as the key of a provider of that name.
     ///
     /// # Errors
     /// If the file is there and cannot be read.

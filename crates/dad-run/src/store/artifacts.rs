@@ -23,12 +23,13 @@ pub(crate) fn read_artifact(source: Source<'_>, artifact: &ArtifactRef) -> Resul
     };
     let (run, name) = source;
     let file = name.join(&artifact.name);
-    let bytes = run
-        .read_expected(&file, artifact.len)
-        .map_err(|error| match error.is_not_found() {
-            true => corrupt("it is missing".to_owned()),
-            false => error.into(),
-        })?;
+    let bytes = run.read_expected(&file, artifact.len).map_err(|error| {
+        if error.is_not_found() {
+            corrupt("it is missing".to_owned())
+        } else {
+            error.into()
+        }
+    })?;
     if bytes.len() as u64 != artifact.len {
         // Of a longer one no more was read than shows that it is.
         let len = run.len(&file)?.unwrap_or_default();

@@ -13,6 +13,18 @@ use crate::rerun::plan::RerunPlan;
 use crate::store::run_entry::{RunEntry, Unreadable, died_before_its_first_record, read_entry};
 
 /// The runs of a run root: found by looking, in the run root and one directory below it at most.
+///
+/// ```no_run
+/// use dad_run::Catalog;
+///
+/// let root = std::path::Path::new("runs");
+/// let catalog = Catalog::new(root, root);
+/// for run in catalog.list()? {
+///     println!("{} {}", run.run_id, run.status);
+/// }
+/// let before_the_last = catalog.find("last~1", None)?;
+/// # Ok::<(), dad_run::RunError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Catalog {
     places: Vec<PathBuf>,
@@ -21,7 +33,7 @@ pub struct Catalog {
     trusts_unsigned: bool,
 }
 
-/// What there is in a run root, as a list shows it.
+/// The content of a run root, as a list shows it.
 #[derive(Clone, Debug, Default)]
 pub struct RunListing {
     /// The runs, oldest first.
@@ -183,11 +195,12 @@ impl Catalog {
     fn find_fitting(&self, selector: &str, fits: impl Fn(&RunEntry) -> bool) -> Result<RunEntry, RunError> {
         if let Some(back) = back_from_last(selector) {
             let found = self.listing()?;
-            let none = match found.runs.is_empty() {
-                true => SetupError::NoRuns {
+            let none = if found.runs.is_empty() {
+                SetupError::NoRuns {
                     unreadable: !found.unreadable.is_empty(),
-                },
-                false => unknown(selector, None),
+                }
+            } else {
+                unknown(selector, None)
             };
             return self
                 .newest(found.runs, fits, back)
@@ -196,9 +209,10 @@ impl Catalog {
         let (place, name) = self.locate(selector)?;
         let entry = read_entry(&place, &name, self.key.as_ref())?.ok_or_else(|| no_run(&place, &name))?;
         // Only a whole id names a run of another user.
-        match name == selector || self.may_mean(&entry) {
-            true => Ok(entry),
-            false => Err(SetupError::OnlyForeignRuns(name).into()),
+        if name == selector || self.may_mean(&entry) {
+            Ok(entry)
+        } else {
+            Err(SetupError::OnlyForeignRuns(name).into())
         }
     }
 
@@ -249,7 +263,7 @@ fn is_of_one_step(run: &RunEntry) -> bool {
     plan.is_ok_and(|plan| serde_json::from_slice::<RerunPlan>(&plan).is_ok_and(|plan| plan.alone))
 }
 
-/// How many runs before the newest `last` or `last~N` means.
+/// The number of runs before the newest that `last` or `last~N` skips.
 pub(crate) fn back_from_last(selector: &str) -> Option<usize> {
     match selector.strip_prefix("last")? {
         "" => Some(0),

@@ -22,18 +22,18 @@ fn is_same_dir(recorded: &Path, run_dir: &Path) -> bool {
 pub struct EndedProcess {
     /// The group.
     pub pgid: u32,
-    /// Why it was left alone, if it was.
+    /// The reason why it still executes, if it does.
     pub left: Option<String>,
 }
 
-/// A process group of a run that was left alone, because it cannot be told whether it is the run's own.
+/// A process group that was not ended, because it is not certain to be the run's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftProcess {
     /// The step that started it.
     pub path: HierarchyPath,
     /// Its number on the machine that started it.
     pub pgid: u32,
-    /// Why it was left alone.
+    /// The reason why it was not ended.
     pub reason: String,
 }
 

@@ -16,7 +16,7 @@ impl RunView {
         self.state.entries.branches.get(path).copied()
     }
 
-    /// What a loop went over.
+    /// The items of a loop.
     ///
     /// # Errors
     /// If the items were kept apart and cannot be read.

@@ -24,11 +24,11 @@ pub struct RecordedDefinition {
     pub definition: Definition,
     /// The digest of each step of it, in document order.
     pub steps: IndexMap<HierarchyPath, Digest>,
-    /// Where its parts were written; `None` of a definition that was built in Rust.
+    /// The places of its parts in files; `None` of a definition that was built in Rust.
     pub spans: Option<SpanMap>,
 }
 
-/// How a definition differs from the one a run was started with, by step.
+/// The differences of a definition from the one that a run was started with, by step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DefinitionChanges {
     /// Steps that do something else.

@@ -14,7 +14,7 @@ use crate::store::needs_parent::needs_parent;
 use crate::store::run_entry::{RunEntry, Unreadable, died_before_its_first_record, read_entry};
 use crate::store::view::RunView;
 
-/// How old a directory without a first record is, at least, before it counts as garbage: until then a process may be
+/// The age from which a directory without a first record counts as garbage: until then a process may be
 /// making a run there.
 pub(super) const ORPHAN_AGE: Duration = Duration::from_hours(1);
 
@@ -31,7 +31,7 @@ pub struct StoredRun {
     pub needs: Option<RunId>,
 }
 
-/// What there is in a run root.
+/// The content of a run root.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
     /// The runs, oldest first.
@@ -45,7 +45,7 @@ pub struct Inventory {
 /// Something that no run owns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leftover {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// When it was changed last; unknown for what is deleted in any case.
     pub changed_at: Option<Timestamp>,
@@ -63,7 +63,7 @@ pub(super) fn needed_by(entry: &RunEntry) -> Option<RunId> {
         let view = RunView::open(&entry.dir)?;
         Ok(view.plan()?.is_none_or(|plan| needs_parent(&plan, &view)))
     };
-    // What cannot be read now may be whole when somebody goes on with it.
+    // A run that cannot be read now may be readable when it is resumed.
     look().unwrap_or(true).then_some(parent)
 }
 

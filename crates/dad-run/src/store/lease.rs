@@ -12,11 +12,11 @@ use crate::journal::record::RecordBody;
 use crate::layout::{JOURNAL, LEASE};
 use crate::{format, host, process_group};
 
-/// How long somebody who holds the lease is given to let go of it, or to write who it is.
+/// The number of attempts at a lock that another process holds for a moment, to look at it or before it has signed it.
 const LOCK_ATTEMPTS: u32 = 50;
 const LOCK_RETRY_DELAY: Duration = Duration::from_millis(10);
 
-/// Who drives a run, for people; the lock on the file is the truth.
+/// The driver of a run, for people; the lock on the file is the truth.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Holder {
     schema_version: u32,
@@ -90,8 +90,9 @@ fn lock_journal(dot_run: &Dir) -> Result<Option<FileLock>, RunError> {
     Err(held(dot_run, false))
 }
 
-/// Takes the lease of a run, to be [signed](Lease::sign) once it is clear that this process drives it. The lock of a process on another machine cannot be seen on every file system: unless the
-/// run was sealed, such a process counts as its driver until somebody steals the lease.
+/// Takes the lease of a run, to be [signed](Lease::sign) once it is clear that this process drives it. The lock of a process
+/// on another machine cannot be seen on every file system: unless the run was sealed, such a process counts as its driver
+/// until the user steals the lease.
 pub(crate) fn acquire(dot_run: &Dir, steal: bool) -> Result<Lease, RunError> {
     acquire_where(dot_run, steal, host::is_known_local)
 }
@@ -106,8 +107,8 @@ fn acquire_where(dot_run: &Dir, steal: bool, is_local: fn(&Path) -> bool) -> Res
     Ok(Lease { lease, journal })
 }
 
-/// Locks the lease. While it names nobody who lives, it is held by somebody who only looks whether it is held, or by
-/// somebody who has yet to write who it is: neither is to be taken for a process that drives the run and cannot be
+/// Locks the lease. While it names no living process, its holder only looks whether it is held, or
+/// has yet to sign it: neither may be taken for a process that drives the run and cannot be
 /// named.
 fn lock(dot_run: &Dir, steal: bool) -> Result<FileLock, RunError> {
     for _ in 0..LOCK_ATTEMPTS {
@@ -161,7 +162,7 @@ fn read_holder(dot_run: &Dir) -> Option<Holder> {
     serde_json::from_slice(&dot_run.read_regular_inside(LEASE, LONGEST).ok()?).ok()
 }
 
-/// Who holds the lease, in words.
+/// The holder of the lease, in words.
 pub(crate) fn holder(dot_run: &Dir) -> String {
     let named = read_holder(dot_run).filter(|holder| !holder.is_dead());
     named.map_or_else(|| "another process".to_owned(), |holder| holder.to_string())
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_of_another_machine_is_stolen_only_if_somebody_says_so() {
+    fn a_lease_of_another_machine_is_stolen_only_if_the_user_says_so() {
         let place = TestProject::new();
         let dot_run = driven_elsewhere(place.path(), false);
         let refused = acquire_where(&dot_run, false, |_| false).unwrap_err();

@@ -18,7 +18,7 @@ use crate::origin_key::OriginKey;
 pub struct MemoLine {
     /// Version of the format.
     pub schema_version: u32,
-    /// What kind of exchange, such as `model_call`.
+    /// The kind of exchange, such as `model_call`.
     pub name: String,
     /// Its number among those of its name in the step, from 1.
     pub number: u32,
@@ -26,9 +26,9 @@ pub struct MemoLine {
     pub at: Timestamp,
     /// Digest of the request's canonical JSON.
     pub request_digest: Digest,
-    /// What was asked.
+    /// The request.
     pub request: Value,
-    /// What came back.
+    /// The response.
     pub response: Value,
     /// Whether what it took stands in an earlier record of the step, which was cancelled and continued.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -109,7 +109,7 @@ impl MemoLine {
     }
 }
 
-/// What the drivers of one run sign memos with. A line ends with `"mac"`: the first 16 bytes of keyed blake3 over the id of the
+/// The seal of memos of one run. A line ends with `"mac"`: the first 16 bytes of keyed blake3 over the id of the
 /// run, the path of the step and the line without it.
 #[derive(Clone)]
 pub(crate) struct MemoSeal {

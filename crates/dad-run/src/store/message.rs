@@ -26,17 +26,17 @@ pub struct Message {
     pub schema_version: u32,
     /// When it was written.
     pub at: Timestamp,
-    /// Who wrote it, for people.
+    /// The sender, for people.
     pub source: String,
     /// The session that it is meant for, counted from 1: the one that drove the run when it was written, else the next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u32>,
-    /// What it says.
+    /// The content.
     #[serde(flatten)]
     pub body: MessageBody,
 }
 
-/// What a [`Message`] says.
+/// The content of a [`Message`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -51,7 +51,7 @@ pub enum MessageBody {
     Answer {
         /// The question's id.
         question: String,
-        /// What is given.
+        /// The given value.
         input: Value,
     },
     /// A question will not be answered; its step fails.
@@ -134,19 +134,33 @@ impl Message {
     }
 }
 
-/// What a person or program said to a question.
+/// The answer of a person or program to a question.
+///
+/// ```no_run
+/// use dad_definition::NodeTypes;
+/// use dad_run::{Answer, RunView};
+///
+/// fn approve(view: &RunView, types: &dyn NodeTypes) -> Result<bool, dad_run::RunError> {
+///     let answer = Answer::Given {
+///         source: "a script".to_owned(),
+///         value: serde_json::json!({ "approve": true }),
+///     };
+///     // The only open question; `false` if another answer came first.
+///     view.answer(None, answer, types)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     /// The answer.
     Given {
-        /// Who gave it.
+        /// The party that gave it.
         source: String,
-        /// What it is.
+        /// The kind it is of.
         value: Value,
     },
     /// There will be none; the step fails.
     Denied {
-        /// Who said so.
+        /// The party that denied it.
         source: String,
         /// Why.
         reason: String,

@@ -22,7 +22,7 @@ use crate::store::view::RunView;
 #[derive(Debug)]
 pub struct OriginalRun {
     dir: Dir,
-    /// What a list says of it.
+    /// Its row in a list.
     pub entry: RunEntry,
     /// Its components and steps, those of a component in the order in which they ended.
     pub elements: Vec<OriginalElement>,
@@ -33,7 +33,7 @@ pub struct OriginalRun {
 pub struct OriginalElement {
     /// Its place.
     pub path: HierarchyPath,
-    /// How it ended, as its result says; `None` for a component, whose results the original system put elsewhere.
+    /// Its final status in its result; `None` for a component, whose results the original system put elsewhere.
     pub status: Option<StepStatus>,
 }
 
@@ -52,7 +52,7 @@ impl OriginalRun {
         Ok(Some(Self { dir, entry, elements }))
     }
 
-    /// The run as ours are seen, so that a re-run can begin from one of its steps. What it decided is told from the
+    /// The run as a view, so that a re-run can begin from one of its steps. Its decisions are derived from the
     /// directories it made; which items its loops went over is not known.
     ///
     /// # Errors
@@ -114,7 +114,7 @@ impl OriginalRun {
         Ok(found)
     }
 
-    /// What our journal would have said.
+    /// The record that a journal would have had.
     fn record_of(&self, element: &OriginalElement) -> Result<Option<RecordBody>, RunError> {
         let path = element.path.clone();
         let Some(status) = element.status else {
@@ -170,7 +170,7 @@ impl OriginalRun {
     }
 }
 
-/// What the files of a run of the original system say of the whole.
+/// The facts about a run of the original system in its files.
 pub(crate) struct OriginalFacts {
     pub(crate) root_id: Option<ElementId>,
     pub(crate) parent: Option<RunId>,
@@ -217,7 +217,7 @@ fn json(dir: &Dir, name: &str) -> Value {
     serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
-/// How deep elements of a run may lie in each other.
+/// The deepest nesting of elements of a run.
 const DEEPEST: usize = 200;
 
 fn read_components(run: &Dir, found: &mut Vec<OriginalElement>) -> Result<(), RunError> {

@@ -22,16 +22,16 @@ const LOCK_ATTEMPTS: u32 = 200;
 
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-/// What removing runs came to.
+/// The report of a removal.
 #[derive(Clone, Debug, Default)]
 pub struct PruneReport {
     /// The runs that are gone.
     pub removed: Vec<StoredRun>,
-    /// What no run owned and is gone.
+    /// The removed directories that no run owned.
     pub leftovers: Vec<Leftover>,
     /// Runs that were to be removed and are used, or were used since it was looked.
     pub in_use: Vec<RunId>,
-    /// What could not be removed.
+    /// The removals that failed.
     pub failures: Vec<Failure>,
 }
 
@@ -45,7 +45,7 @@ pub struct Failure {
 }
 
 impl Catalog {
-    /// Does what a plan says. A run that somebody went on with since is left alone, and what cannot be removed does not
+    /// Removes what a plan says. A run that was resumed since is kept, and a failure does not
     /// keep the rest from being removed.
     ///
     /// # Errors
@@ -228,7 +228,7 @@ impl<'a> Removal<'a> {
         }
     }
 
-    /// Moves a run out of sight, unless somebody drives it, or went on with it since it was looked at. Gives its name in
+    /// Moves a run out of sight, unless a process drives it, or resumed it since it was listed. Returns its name in
     /// the trash.
     fn to_trash(
         &self,
@@ -299,7 +299,7 @@ fn lock(place: &Dir) -> Result<FileLock, RunError> {
     Err(RunError::CatalogLocked(place.path().to_path_buf()))
 }
 
-/// What can be said of a run whose journal cannot be read.
+/// The entry of a run whose journal cannot be read.
 fn damaged_entry(dir: &Dir, name: &str) -> Result<RunEntry, RunError> {
     Ok(RunEntry {
         run_id: name.parse()?,

@@ -22,7 +22,7 @@ pub struct Question {
     pub id: String,
     /// The step or component.
     pub path: HierarchyPath,
-    /// What kind of answer is wanted.
+    /// The kind of the requested answer.
     pub kind: QuestionKind,
     /// When it was asked first.
     pub asked_at: Timestamp,
@@ -31,7 +31,7 @@ pub struct Question {
     pub node_type: Option<NodeType>,
     /// JSON Schema of the answer.
     pub schema: Value,
-    /// What it is about to do: the settings of a node or the variables of a component; not rendered for an input,
+    /// The settings of a node or the variables of a component that would execute; not rendered for an input,
     /// rendered for an approval.
     pub settings: Value,
     /// Of an approval: what it would do, for people.

@@ -9,7 +9,7 @@ use crate::journal::subject::{AnsweredBy, AskedAgain, RecordedAnswer, Subject};
 use crate::rerun::requests::AnswerWish;
 use crate::store::view::RunView;
 
-/// What a re-run does about a question.
+/// The decision of a re-run about a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recalled {
     /// It uses this answer of the previous run.
@@ -29,13 +29,13 @@ pub enum Recalled {
 }
 
 impl RunView {
-    /// What the question was about whose answer a step or component was given.
+    /// The subject of the question that a step or component was answered.
     #[must_use]
     pub fn subject(&self, path: &HierarchyPath) -> Option<&Subject> {
         self.answer_at(path)?.subject.as_ref()
     }
 
-    /// What a re-run of this run does about a question: the same question was answered here for the step itself, or for
+    /// The decision of a re-run of this run about a question: the same question was answered here for the step itself, or for
     /// another iteration of it, or else there may be an answer to offer.
     #[must_use]
     pub fn recall(&self, path: &HierarchyPath, subject: &Subject, wish: AnswerWish) -> Recalled {

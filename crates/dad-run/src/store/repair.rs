@@ -27,7 +27,7 @@ use crate::store::lease;
 /// Below `.run/torn/`: where the repaired journal is written.
 const MENDED: &str = "mended";
 
-/// What there is to repair in the journal of a run.
+/// The damage of a run's journal, and what repairing it keeps.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Repair {
@@ -35,13 +35,13 @@ pub struct Repair {
     pub run_dir: PathBuf,
     /// The first damaged line, from 1.
     pub line: u64,
-    /// What is wrong with it.
+    /// The problem with it.
     pub reason: String,
-    /// How many records stand before it, all whole.
+    /// The number of whole records before it.
     pub kept: u64,
     /// Their length in bytes.
     pub cut_at: u64,
-    /// How many lines behind it can still be read.
+    /// The number of lines behind it that can still be read.
     pub readable_behind: u64,
     /// Steps of which it is not known how far they got, in the order in which they were found.
     pub uncertain: Vec<UncertainStep>,
@@ -59,7 +59,7 @@ pub struct UncertainStep {
     pub committed: Option<Box<StepCommitted>>,
 }
 
-/// What becomes of an uncertain step.
+/// The user's decision about an uncertain step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RepairDecision {
     /// It executes again when the run is resumed.
@@ -279,10 +279,10 @@ fn scan<'k>(dir: &Dir, key: Option<&'k OriginKey>) -> Result<Option<Scanned<'k>>
     }))
 }
 
-/// What stands behind the damage of a journal.
+/// The lines and directories behind the damage of a journal.
 #[derive(Default)]
 struct Behind {
-    /// What the line before says that the next is bound to.
+    /// The sum that the line before states.
     stated: Option<Sum>,
     readable: u64,
     steps: IndexMap<HierarchyPath, UncertainStep>,

@@ -175,7 +175,7 @@ impl RunView {
         })
     }
 
-    /// What a question asks.
+    /// The content of a question.
     ///
     /// # Errors
     /// If its file is missing or damaged, or, while it waits for an answer, not the one that was recorded.

@@ -14,6 +14,19 @@ use crate::store::inventory::{Inventory, Leftover, ORPHAN_AGE, StoredRun, is_you
 use crate::store::run_entry::Unreadable;
 
 /// Which runs are kept. A run is kept if any of the rules keeps it; a rule that is not given keeps none.
+///
+/// ```no_run
+/// use dad_core::Timestamp;
+/// use dad_run::{Catalog, RetentionPolicy, plan_prune};
+///
+/// let root = std::path::Path::new("runs");
+/// let catalog = Catalog::new(root, root);
+/// let policy = RetentionPolicy { keep_last: Some(20), ..RetentionPolicy::default() };
+/// let plan = plan_prune(catalog.inventory()?, &policy, Timestamp::now());
+/// let report = catalog.prune(&plan)?;
+/// println!("{} runs removed", report.removed.len());
+/// # Ok::<(), dad_run::RunError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RetentionPolicy {
     /// The newest runs, this many, in the order of [`Catalog::list`](crate::Catalog::list).
@@ -62,14 +75,14 @@ pub struct PlannedRun {
     pub kept: Vec<KeepReason>,
 }
 
-/// What a prune does.
+/// The plan of a removal.
 #[derive(Clone, Debug, Default)]
 pub struct PrunePlan {
     /// The runs, oldest first.
     pub runs: Vec<PlannedRun>,
-    /// What no run owns and nobody needs.
+    /// The directories that no run owns.
     pub leftovers: Vec<Leftover>,
-    /// Runs that cannot be read: they are left alone.
+    /// Runs that cannot be read: they are kept.
     pub unreadable: Vec<Unreadable>,
 }
 
@@ -81,7 +94,7 @@ impl PrunePlan {
     }
 }
 
-/// What is to become of everything that was found: the same answer for the same question, for showing as for doing.
+/// The fate of everything that was found, the same for showing as for doing.
 ///
 /// Never removed are runs that are driven, that wait for an answer, those that such a run, or another that is kept and did
 /// not complete, may still take results from, and those of the original system.

@@ -26,7 +26,7 @@ pub struct RunEntry {
     pub root_id: Option<ElementId>,
     /// Whether it is a run of the original system. Its times are local ones of the machine that made it.
     pub is_original: bool,
-    /// How it stands.
+    /// Its status.
     pub status: RunStatus,
     /// When it was made.
     pub created_at: Option<Timestamp>,
@@ -34,16 +34,16 @@ pub struct RunEntry {
     pub last_record_at: Option<Timestamp>,
     /// The run it was started from.
     pub parent: Option<RunId>,
-    /// What its steps came to, once sealed.
+    /// The totals of its steps, once sealed.
     pub totals: Option<Totals>,
-    /// How many questions wait for an answer.
+    /// The number of questions that wait for an answer.
     pub open_questions: u64,
     /// Whose run it is, by its last record; [`RunView::origin`](crate::RunView::origin) looks at all of them.
     pub origin: Origin,
 }
 
 impl RunEntry {
-    /// What runs are sorted by: when they were made, then their id.
+    /// The sort key of runs: the time of their creation, then their id.
     pub(crate) fn order(&self) -> (Option<Timestamp>, &RunId) {
         (self.created_at, &self.run_id)
     }

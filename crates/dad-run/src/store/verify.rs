@@ -16,7 +16,17 @@ use crate::store::view::RunView;
 /// No file whose length stands nowhere is longer, in bytes: readers refuse more.
 const LONGEST_UNNAMED: u64 = 1 << 30;
 
-/// What looking at every file of a run gave.
+/// The result of verifying every file of a run.
+///
+/// ```no_run
+/// use dad_run::RunView;
+///
+/// let found = RunView::open("runs/run_20260102_030405_0a1b2c")?.verify()?;
+/// for damage in &found.damage {
+///     println!("{}: {}", damage.path.display(), damage.reason);
+/// }
+/// # Ok::<(), dad_run::RunError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Verification {
@@ -26,7 +36,7 @@ pub struct Verification {
     pub files: u64,
     /// Their length in bytes, as the journal names it.
     pub bytes: u64,
-    /// What is not as it should be.
+    /// The damage that was found.
     pub damage: Vec<Damage>,
 }
 
@@ -36,7 +46,7 @@ pub struct Verification {
 pub struct Damage {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The problem with it.
     pub reason: String,
 }
 
@@ -49,7 +59,7 @@ impl RunView {
         let mut found = Verification::default();
         for step in self.steps() {
             found.steps += 1;
-            // A list of very many files that cannot be read is told with the other values.
+            // A list of very many files that cannot be read is reported with the other values.
             for artifact in self.artifacts(step).unwrap_or_default() {
                 found.files += 1;
                 found.bytes += artifact.len;
@@ -150,7 +160,7 @@ impl RunView {
         Ok(())
     }
 
-    /// What the journal names beside steps and values.
+    /// Verifies the files that the journal names beside steps and values.
     fn verify_named(&self, found: &mut Verification) -> Result<(), RunError> {
         for (name, digest) in self.named_files().into_iter().chain(self.asked_files()) {
             let is = self.digest_of(&name, |len| len <= LONGEST_UNNAMED);

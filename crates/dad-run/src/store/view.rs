@@ -30,6 +30,16 @@ use crate::store::definition_file::{RecordedDefinition, read_definition};
 use crate::store::lease;
 
 /// A run read from its journal, in one pass.
+///
+/// ```no_run
+/// use dad_run::RunView;
+///
+/// let view = RunView::open("runs/run_20260102_030405_0a1b2c")?;
+/// for step in view.steps() {
+///     println!("{} {}", step.path, view.result(&step.path)?["outcome"]);
+/// }
+/// # Ok::<(), dad_run::RunError>(())
+/// ```
 #[derive(Debug)]
 pub struct RunView {
     pub(super) files: Arc<dyn RunFiles>,
@@ -37,7 +47,7 @@ pub struct RunView {
     pub run_id: RunId,
     /// Its root component.
     pub root_id: ElementId,
-    /// How it stands.
+    /// Its status.
     pub status: RunStatus,
     /// Why it is not well.
     pub error: Option<ErrorInfo>,
@@ -47,13 +57,13 @@ pub struct RunView {
     pub created_at: Timestamp,
     /// When its last record was written.
     pub last_record_at: Timestamp,
-    /// What its steps came to.
+    /// The totals of its steps.
     pub totals: Totals,
     /// Components and steps in the order in which they were entered.
     pub entries: IndexMap<HierarchyPath, ViewEntry>,
     /// Whether the last line of the journal was cut off.
     pub torn: bool,
-    /// What beside this the journal comes to, without the entries.
+    /// The rest of the state, without the entries.
     pub(super) state: RunState,
     end: JournalEnd,
     /// Steps in loops by their place in the definition and their fingerprint; made when it is first asked for.
@@ -164,7 +174,7 @@ impl RunView {
         self.files.run_dir()
     }
 
-    /// What it is found by: the name of its directory, which is its id unless somebody renamed it.
+    /// The name that it is found by: that of its directory, which is its id unless the user renamed it.
     #[must_use]
     pub fn name(&self) -> Cow<'_, str> {
         self.dir().file_name().unwrap_or_default().to_string_lossy()
@@ -244,7 +254,7 @@ impl RunView {
         self.step(found)
     }
 
-    /// Where it was driven, and where it lies now, each place once.
+    /// The places where it was driven, and the present one, each once.
     pub fn places(&self) -> impl Iterator<Item = RunPlace> {
         let now = RunPlace {
             run_id: self.run_id.to_string(),
@@ -343,7 +353,7 @@ impl RunView {
         named.into_iter().filter_map(is_named).collect()
     }
 
-    /// What it was driven with last, and a process that resumes it takes up.
+    /// The settings of its last driver, which a process that resumes it takes up.
     #[must_use]
     pub fn settings(&self) -> RunSettings {
         let tally = &self.state.progress.tally;
@@ -353,7 +363,7 @@ impl RunView {
         }
     }
 
-    /// What digests of values that must not be guessed are made with in it; none of a run that was made before there was
+    /// The salt for digests of values that must not be guessed; none of a run that was made before there was
     /// such a thing.
     #[must_use]
     pub fn salt(&self) -> Option<&str> {
@@ -380,7 +390,7 @@ impl RunView {
         read_journal(self.files(), None, each).map(drop)
     }
 
-    /// What it was started from, if it is a re-run.
+    /// The plan, if it is a re-run.
     ///
     /// # Errors
     /// If the plan is there and cannot be read.
@@ -395,12 +405,12 @@ impl RunView {
             .map_err(|e| RunError::unreadable(path, e))
     }
 
-    /// What was recorded of the answer of a step or component.
+    /// The recorded answer of a step or component.
     pub(crate) fn answer_at(&self, path: &HierarchyPath) -> Option<&RecordedAnswer> {
         self.answers().get(path)
     }
 
-    /// What steps and components were given, in the order in which it was recorded first.
+    /// The answers of steps and components, in the order of their first records.
     pub(crate) fn answers(&self) -> &IndexMap<HierarchyPath, RecordedAnswer> {
         &self.state.entries.answers
     }
@@ -431,23 +441,23 @@ impl RunView {
         self.state.progress.open.questions.values()
     }
 
-    /// How many questions a step has asked.
+    /// The number of questions that a step has asked.
     pub(crate) fn times_asked(&self, path: &HierarchyPath) -> u32 {
         self.state.entries.asked.get(path).copied().unwrap_or(0)
     }
 
-    /// How it was sealed last, `None` if it is driven or was interrupted.
+    /// The status of its last seal, `None` if it is driven or was interrupted.
     #[must_use]
     pub fn sealed_status(&self) -> Option<RunStatus> {
         self.state.progress.tally.sealed
     }
 
-    /// What the driver that continues the run begins with.
+    /// The state that the driver which resumes the run begins with.
     pub(crate) fn progress(&self) -> &Progress {
         &self.state.progress
     }
 
-    /// What a step left that did not end well.
+    /// The remains of a step that did not end well.
     pub(crate) fn left(&self, path: &HierarchyPath) -> Option<&Left> {
         self.state.entries.left.get(path)
     }

@@ -1,4 +1,4 @@
-//! What `docs/rerun.md` says of every case is what is decided.
+//! The table of `docs/rerun.md` is compared with every decision.
 
 use std::collections::BTreeSet;
 

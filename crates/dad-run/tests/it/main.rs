@@ -341,7 +341,7 @@ async fn a_directory_without_a_first_record_is_hidden() {
 async fn nothing_is_made_before_everything_is_checked() {
     let project = TestProject::new();
     let wrong = [
-        context(project.path()).variable("nobody", 1),
+        context(project.path()).variable("undeclared", 1),
         context(project.path()).previous_run_id("last"),
         context(project.path()).node_input("three", json!({}), "test"),
         context(project.path()).static_inputs(project.path().join("missing.json")),
@@ -438,7 +438,7 @@ impl dad_fs::FaultInjector for Synced {
 }
 
 impl Synced {
-    /// How often the journal was synced since this was asked last.
+    /// The number of syncs of the journal since the last call.
     fn journal(&self) -> usize {
         let synced = std::mem::take(&mut *self.0.lock().unwrap());
         synced
@@ -448,7 +448,7 @@ impl Synced {
     }
 }
 
-/// What a subscription has by now.
+/// The events that a subscription has by now.
 fn told(subscription: &mut dad_events::Subscription) -> Vec<Option<u64>> {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let mut told = Vec::new();

@@ -17,7 +17,7 @@ fn now() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().unwrap()
 }
 
-/// What decides over a run.
+/// The facts that decide over a run.
 #[derive(Clone, Debug)]
 struct Case {
     status: RunStatus,
@@ -71,7 +71,7 @@ fn ago(seconds: i64) -> Timestamp {
     Timestamp::from_second(now().as_second() - seconds).unwrap()
 }
 
-/// What a catalogue gives for cases: the oldest first.
+/// The inventory of a catalogue for cases, the oldest first.
 fn inventory(cases: &[Case]) -> Inventory {
     let mut runs: Vec<StoredRun> = cases
         .iter()
@@ -181,7 +181,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
-    /// What is shown is what is done, with real directories: those that are to go are gone, all others untouched.
+    /// The removals that a plan shows are those it does, with real directories: all others are untouched.
     #[test]
     fn what_was_planned_is_done(cases in prop::collection::vec(case(), 0..8), policy in policy()) {
         let root = dad_tests::TestProject::new();

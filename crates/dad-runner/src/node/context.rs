@@ -199,9 +199,8 @@ impl NodeContext {
     /// If there is no such secret, or it is too short to be masked.
     pub fn secret(&self, name: &str) -> Result<SecretString, NodeError> {
         let source = self.resource::<SecretSource>().unwrap_or_else(|| {
-            let root = self.run.scope().run_variables.get("project_root");
-            let root = root.and_then(Value::as_str).unwrap_or_default();
-            Arc::new(SecretSource::new(root.as_ref(), None))
+            let root = &self.run.scope().place.project_root;
+            Arc::new(SecretSource::new(root, None))
         });
         let secret = source.get(name).map_err(|error| {
             let failed = NodeError::from_error("secret", &error).permanent();

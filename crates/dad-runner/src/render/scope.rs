@@ -138,16 +138,27 @@ pub(crate) struct ResultCache {
 
 #[derive(Debug, Default)]
 struct CacheState {
-    values: HashMap<HierarchyPath, (Value, usize)>,
+    values: HashMap<HierarchyPath, Cached>,
+    /// The paths of the values, the next to be evicted first.
     order: VecDeque<HierarchyPath>,
     bytes: usize,
+}
+
+#[derive(Debug)]
+struct Cached {
+    value: Value,
+    /// The length of its file in bytes.
+    len: usize,
+    /// Whether it was read again since it was last considered for eviction.
+    is_used: bool,
 }
 
 impl ResultCache {
     /// The result of a step as templates see it, `None` if it was skipped or not reached.
     pub(crate) fn read(&self, run: &dyn Evidence, path: &HierarchyPath) -> Result<Option<Value>, RunError> {
-        if let Some((value, _)) = self.state().values.get(path) {
-            return Ok(Some(value.clone()));
+        if let Some(cached) = self.state().values.get_mut(path) {
+            cached.is_used = true;
+            return Ok(Some(cached.value.clone()));
         }
         let Some(bytes) = run.read_result(path)? else {
             return Ok(None);
@@ -238,7 +249,12 @@ impl ResultCache {
             return;
         }
         let mut state = self.state();
-        if state.values.insert(path.clone(), (value, len)).is_none() {
+        let cached = Cached {
+            value,
+            len,
+            is_used: false,
+        };
+        if state.values.insert(path.clone(), cached).is_none() {
             state.order.push_back(path.clone());
             state.bytes += len;
         }
@@ -246,8 +262,17 @@ impl ResultCache {
             let Some(oldest) = state.order.pop_front() else {
                 return;
             };
-            if let Some((_, len)) = state.values.remove(&oldest) {
-                state.bytes -= len;
+            match state.values.get_mut(&oldest) {
+                // A result that is read again and again, such as a first analysis, outlives those that were read once.
+                Some(cached) if cached.is_used => {
+                    cached.is_used = false;
+                    state.order.push_back(oldest);
+                }
+                _ => {
+                    if let Some(evicted) = state.values.remove(&oldest) {
+                        state.bytes -= evicted.len;
+                    }
+                }
             }
         }
     }

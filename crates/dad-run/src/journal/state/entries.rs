@@ -18,20 +18,20 @@ use crate::journal::stored::StoredValue;
 use crate::journal::subject::{AnsweredBy, RecordedAnswer, Subject};
 use crate::journal::text::RecordedError;
 
-/// What readers want to know of a run beside its [`Progress`].
+/// The state of a run that only readers keep, beside its [`Progress`].
 #[derive(Debug, Default)]
 pub(crate) struct Entries {
     /// Components and steps in the order in which they were entered.
     pub(crate) entries: IndexMap<HierarchyPath, ViewEntry>,
-    /// What steps and components were given, in the order in which it was recorded.
+    /// The answers of steps and components, in the order of their records.
     pub(crate) answers: IndexMap<HierarchyPath, RecordedAnswer>,
     /// The variables that the run was given.
     pub(crate) given: Option<StoredValue>,
-    /// How often each step or component asked.
+    /// The number of questions of each step or component.
     pub(crate) asked: HashMap<HierarchyPath, u32>,
-    /// What people agreed to for the rest of the run.
+    /// The agreements for the rest of the run.
     pub(crate) run_rules: Vec<StoredValue>,
-    /// What a person agreed to last, of each step and component.
+    /// The last approval of each step and component.
     pub(crate) approved: HashMap<HierarchyPath, Digest>,
     pub(crate) branches: HashMap<HierarchyPath, bool>,
     /// The items of each loop, how many there are, and the number of the first iteration.
@@ -42,11 +42,11 @@ pub(crate) struct Entries {
     pub(crate) variables: HashMap<HierarchyPath, StoredValue>,
     /// Of steps that did not end well.
     pub(crate) left: HashMap<HierarchyPath, Left>,
-    /// Where the run was driven.
+    /// The places where the run was driven.
     pub(crate) places: Vec<RunPlace>,
 }
 
-/// What a step left that did not end well.
+/// The remains of a step that did not end well.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Left {
     /// The `step_started` records of its last attempt, which name its directories: several if the attempt was interrupted,
@@ -78,9 +78,10 @@ impl Entries {
                 && !step.is_taken()
                 && !open.steps.contains_key(&step.path)
         });
-        match is_settled_twice {
-            true => Err(format!("`{}` has ended already", step.path)),
-            false => Ok(()),
+        if is_settled_twice {
+            Err(format!("`{}` has ended already", step.path))
+        } else {
+            Ok(())
         }
     }
 
@@ -113,18 +114,24 @@ impl Entries {
                 };
                 self.entries.insert(path, entry);
             }
-            RecordBody::BranchTaken { path, branch } => drop(self.branches.insert(path, branch)),
+            RecordBody::BranchTaken { path, branch } => {
+                self.branches.insert(path, branch);
+            }
             RecordBody::LoopStarted {
                 path,
                 items,
                 count,
                 start_index,
-            } => drop(self.loops.insert(path, (items, count, start_index))),
+            } => {
+                self.loops.insert(path, (items, count, start_index));
+            }
             RecordBody::LoopDecided {
                 path,
                 iteration,
                 stop,
-            } => drop(self.ends.insert(path, (iteration, stop))),
+            } => {
+                self.ends.insert(path, (iteration, stop));
+            }
             RecordBody::Question { path, kind, .. } => self.question(path, kind, at),
             RecordBody::Answered {
                 path,
@@ -226,7 +233,9 @@ impl Entries {
         // An approval covers one visit of its step, with its retries.
         self.approved.remove(&step.path);
         match step.status {
-            StepStatus::Completed => drop(self.left.remove(&step.path)),
+            StepStatus::Completed => {
+                self.left.remove(&step.path);
+            }
             // It continues as one that was interrupted.
             StepStatus::Cancelled => {}
             status if status.is_failure() => {
@@ -240,7 +249,9 @@ impl Entries {
                 step.path = entry.key().clone();
                 entry.insert(ViewEntry::Step(step));
             }
-            Entry::Vacant(entry) => drop(entry.insert(ViewEntry::Step(step))),
+            Entry::Vacant(entry) => {
+                entry.insert(ViewEntry::Step(step));
+            }
         }
     }
 }
@@ -258,9 +269,9 @@ fn says_yes(answer: &StoredValue) -> bool {
 pub enum ViewEntry {
     /// A component.
     Component {
-        /// How it stands.
+        /// Its status.
         status: StepStatus,
-        /// What its steps came to, once it ended.
+        /// The totals of its steps, once it ended.
         totals: Option<Totals>,
         /// Whether the run continues behind it although it failed or was cancelled.
         absorbed: bool,
@@ -278,7 +289,7 @@ pub enum ViewEntry {
     Waiting {
         /// When it asked.
         since: Timestamp,
-        /// What for.
+        /// The kind of the requested answer.
         kind: QuestionKind,
     },
     /// A step that ended.
@@ -286,7 +297,7 @@ pub enum ViewEntry {
 }
 
 impl ViewEntry {
-    /// How it stands.
+    /// Its status.
     #[must_use]
     pub fn status(&self) -> StepStatus {
         match self {

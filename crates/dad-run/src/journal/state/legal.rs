@@ -74,23 +74,26 @@ impl Progress {
     }
 
     fn is_number(&self, number: u64) -> Result<(), String> {
-        match self.tally.seq + 1 == number {
-            true => Ok(()),
-            false => Err(format!("a record of its type is number {number}, and no other")),
+        if self.tally.seq + 1 == number {
+            Ok(())
+        } else {
+            Err(format!("a record of its type is number {number}, and no other"))
         }
     }
 
     fn is_begun(&self) -> Result<(), String> {
-        match self.tally.seq >= 1 {
-            true => Ok(()),
-            false => Err("the run was not made yet".to_owned()),
+        if self.tally.seq >= 1 {
+            Ok(())
+        } else {
+            Err("the run was not made yet".to_owned())
         }
     }
 
     fn is_epoch(&self, epoch: u32) -> Result<(), String> {
-        match self.tally.epoch.checked_add(1) == Some(epoch) {
-            true => Ok(()),
-            false => Err(format!("epoch {epoch} follows epoch {}", self.tally.epoch)),
+        if self.tally.epoch.checked_add(1) == Some(epoch) {
+            Ok(())
+        } else {
+            Err(format!("epoch {epoch} follows epoch {}", self.tally.epoch))
         }
     }
 
@@ -178,9 +181,10 @@ impl Progress {
             Some(step) if step.phase == Phase::Paused => step.attempt.checked_add(1) == Some(attempt),
             _ => attempt >= 1,
         };
-        match fits {
-            true => self.is_in_component(path),
-            false => Err(format!("attempt {attempt} of `{path}` cannot begin now")),
+        if fits {
+            self.is_in_component(path)
+        } else {
+            Err(format!("attempt {attempt} of `{path}` cannot begin now"))
         }
     }
 
@@ -194,9 +198,10 @@ impl Progress {
         let fits = |step: &OpenStep| {
             step.phase == Phase::Executing && attempt.is_none_or(|attempt| step.attempt == attempt)
         };
-        match self.step(path).is_some_and(fits) {
-            true => Ok(()),
-            false => Err(format!("`{path}` does not execute")),
+        if self.step(path).is_some_and(fits) {
+            Ok(())
+        } else {
+            Err(format!("`{path}` does not execute"))
         }
     }
 
@@ -212,9 +217,10 @@ impl Progress {
             }
             _ => was_not_executed,
         };
-        match fits {
-            true => Ok(()),
-            false => Err(format!("attempt {} of `{path}` was not begun", step.attempt)),
+        if fits {
+            Ok(())
+        } else {
+            Err(format!("attempt {} of `{path}` was not begun", step.attempt))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a sequence of records comes to: the one interpreter of the journal.
+//! The state that a sequence of records leads to: the only interpreter of the journal.
 //!
 //! A [`RunState`] has three parts. [`Tally`] has a constant size; [`Open`] holds what has not ended, and grows with depth and
 //! concurrency; [`Entries`] hold everything else, for readers. The driver of a run keeps the first two as a [`Progress`]
@@ -24,7 +24,7 @@ mod open;
 mod progress;
 mod tally;
 
-/// What a reader knows of a run.
+/// The state of a run that a reader keeps.
 #[derive(Debug, Default)]
 pub(crate) struct RunState {
     pub(crate) progress: Progress,

@@ -11,7 +11,7 @@ use crate::journal::record::{ControlKind, RecordBody};
 use crate::journal::session::Child;
 use crate::journal::settled::Settled;
 
-/// What of a run has begun and not ended.
+/// The components, steps and questions of a run that have begun and not ended.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Open {
     pub(crate) components: BTreeMap<HierarchyPath, OpenComponent>,
@@ -46,7 +46,7 @@ pub(crate) struct OpenStep {
     pub(crate) child: Option<Child>,
 }
 
-/// How far a step is.
+/// The phase of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// It asks before it executes.
@@ -68,7 +68,9 @@ impl Open {
         let epoch = tally.epoch;
         match body {
             RecordBody::ComponentStarted { path, kind, .. } => self.component_started(path, *kind, at, epoch),
-            RecordBody::ComponentCompleted { path, .. } => drop(self.components.remove(path)),
+            RecordBody::ComponentCompleted { path, .. } => {
+                self.components.remove(path);
+            }
             RecordBody::BranchTaken { path, .. } | RecordBody::LoopStarted { path, .. } => {
                 self.component(path, |component| component.is_decided = true);
             }
@@ -86,7 +88,9 @@ impl Open {
                 };
                 self.question(asked, epoch);
             }
-            RecordBody::Answered { id: Some(id), .. } => drop(self.questions.shift_remove(id)),
+            RecordBody::Answered { id: Some(id), .. } => {
+                self.questions.shift_remove(id);
+            }
             RecordBody::StepStarted { path, attempt, .. } => {
                 let step = OpenStep {
                     epoch,
@@ -115,8 +119,12 @@ impl Open {
             } => {
                 let reason = value.as_ref().and_then(|value| value.as_str()).map(str::to_owned);
                 match kind {
-                    ControlKind::Skip => drop(self.settled.insert(path.clone(), Settled::Skipped(reason))),
-                    ControlKind::Fail => drop(self.settled.insert(path.clone(), Settled::Failed(reason))),
+                    ControlKind::Skip => {
+                        self.settled.insert(path.clone(), Settled::Skipped(reason));
+                    }
+                    ControlKind::Fail => {
+                        self.settled.insert(path.clone(), Settled::Failed(reason));
+                    }
                     _ => {}
                 }
             }
@@ -198,7 +206,7 @@ pub struct OpenQuestion {
     pub id: String,
     /// The step that asks.
     pub path: HierarchyPath,
-    /// What kind of answer is wanted.
+    /// The kind of the requested answer.
     pub kind: QuestionKind,
     /// Digest of its file, if the journal has it.
     pub(crate) file: Option<Digest>,

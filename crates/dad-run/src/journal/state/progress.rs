@@ -7,7 +7,7 @@ use super::tally::Tally;
 use crate::journal::record::RecordBody;
 use crate::journal::step_committed::StepCommitted;
 
-/// What the driver of a run knows of it.
+/// The state of a run that its driver keeps.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Progress {
     pub(crate) tally: Tally,

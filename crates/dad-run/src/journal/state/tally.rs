@@ -14,7 +14,7 @@ use crate::journal::settings::RunSettings;
 use crate::journal::step_committed::{StepCommitted, Totals};
 use crate::journal::text::RecordedError;
 
-/// What is known of a run as a whole.
+/// The sums, settings and session of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Tally {
     /// The version of the journal's format; 0 before its first record.
@@ -23,7 +23,7 @@ pub(crate) struct Tally {
     pub(crate) seq: u64,
     pub(crate) last_at: Option<Timestamp>,
     pub(crate) created: Option<Created>,
-    /// How many processes have driven it.
+    /// The number of processes that have driven it.
     pub(crate) epoch: u32,
     /// The process that drove it last.
     pub(crate) session: Option<Arc<Session>>,
@@ -31,19 +31,19 @@ pub(crate) struct Tally {
     pub(crate) is_driven: bool,
     /// Whether the journal was repaired since: what its user decided about uncertain steps may follow.
     pub(crate) is_repaired: bool,
-    /// How it was sealed last; `None` if it is driven or was interrupted.
+    /// The status of its last seal; `None` if it is driven or was interrupted.
     pub(crate) sealed: Option<RunStatus>,
     pub(crate) error: Option<ErrorInfo>,
     pub(crate) totals: Totals,
-    /// How the root component ended in this session.
+    /// The final status of the root component in this session.
     pub(crate) root_ended: Option<StepStatus>,
     /// The first step with an effect that was executed.
     pub(crate) effect: Option<HierarchyPath>,
-    /// What the run was told that it may consume, beside what the definition says.
+    /// The budget that the run was given, beside that of the definition.
     pub(crate) budget: Budget,
-    /// What it was driven with last.
+    /// The settings of its last driver.
     pub(crate) settings: RunSettings,
-    /// How long it was driven, by one process after the other.
+    /// The time that processes have driven it, added up.
     pub(crate) driven: Duration,
     pub(crate) driven_since: Option<Timestamp>,
     /// Digest of the output, of a run that was sealed with one.
@@ -54,7 +54,7 @@ pub(crate) struct Tally {
     pub(crate) definition: Option<Digest>,
 }
 
-/// What the first record says.
+/// The content of the first record.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Created {
     pub(crate) at: Timestamp,
