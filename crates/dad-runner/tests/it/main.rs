@@ -4,6 +4,7 @@
 
 mod binding;
 mod control;
+mod forecasts;
 mod nodes;
 mod reruns;
 mod resume;

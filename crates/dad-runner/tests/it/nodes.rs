@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 pub(crate) fn registry() -> NodeRegistry {
     NodeRegistry::new()
         .register::<Echo>()
+        .register::<Reads>()
         .register::<Costly>()
         .register::<Flaky>()
         .register::<Sleeper>()
@@ -109,6 +110,43 @@ pub(crate) fn failing() -> NodeBuilder {
 
 pub(crate) fn node(node_type: &'static str, settings: Value) -> NodeBuilder {
     NodeBuilder::new(NodeType::from_static(node_type), settings)
+}
+
+/// Reads a file.
+#[derive(Default)]
+pub(crate) struct Reads;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReadsSettings {
+    value: String,
+    file: String,
+}
+
+impl Node for Reads {
+    type Settings = ReadsSettings;
+    type Input = ();
+    type Outcome = Value;
+    const TYPE: &'static str = "reads";
+
+    fn bind(&self, settings: ReadsSettings, _: Option<()>, _: &BindContext<'_>) -> Result<Bound, NodeError> {
+        Ok(Box::new(settings))
+    }
+}
+
+#[async_trait]
+impl BoundStep for ReadsSettings {
+    async fn world(&self) -> Result<World, NodeError> {
+        let content = std::fs::read_to_string(&self.file)?;
+        Ok(World::Reads([(self.file.clone(), content)].into_iter().collect()))
+    }
+
+    async fn execute(&self, _: &NodeContext) -> Result<NodeOutput, NodeError> {
+        let content = std::fs::read_to_string(&self.file)?;
+        Ok(NodeOutput::new(
+            json!({ "value": self.value, "content": content }),
+        ))
+    }
 }
 
 /// Fails until its attempt has a number.
