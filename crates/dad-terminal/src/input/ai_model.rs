@@ -3,8 +3,8 @@ use dad_nodes::{AIModelNodeInput, PromptVariable, StructuredOutput};
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
+use super::asker::{Asker, NodeQuestion};
 use super::form::{json_or_text, name_and_value, patch, text_of};
-use super::question::{Asker, NodeQuestion};
 use crate::conversation::YesNo;
 use crate::error::TerminalError;
 

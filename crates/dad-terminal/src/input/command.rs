@@ -2,8 +2,8 @@ use dad_events::NodeInputRequiredEvent;
 use dad_nodes::{CommandLine, CommandNodeInput};
 use serde_json::Value;
 
+use super::asker::{Asker, NodeQuestion};
 use super::form::{name_and_value, patch, text_of};
-use super::question::{Asker, NodeQuestion};
 use crate::conversation::Conversation;
 use crate::error::TerminalError;
 use crate::prompt::Item;

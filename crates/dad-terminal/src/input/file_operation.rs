@@ -5,9 +5,9 @@ use dad_events::NodeInputRequiredEvent;
 use dad_nodes::{FileEdit, FileOperation, FileOperationNodeInput, FileOperationType, SearchConfig};
 use serde_json::Value;
 
+use super::asker::{Asker, NodeQuestion};
 use super::folder_analyzer::keeps_operations;
 use super::form::{base_directory, inside, known, patch};
-use super::question::{Asker, NodeQuestion};
 use crate::conversation::{Conversation, YesNo};
 use crate::error::TerminalError;
 use crate::prompt::Item;

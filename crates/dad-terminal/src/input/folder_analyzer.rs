@@ -4,8 +4,8 @@ use dad_nodes::{
 };
 use serde_json::Value;
 
+use super::asker::{Asker, NodeQuestion};
 use super::form::{base_directory, inside, known, list, patch};
-use super::question::{Asker, NodeQuestion};
 use crate::conversation::{Conversation, YesNo};
 use crate::error::TerminalError;
 use crate::prompt::Item;

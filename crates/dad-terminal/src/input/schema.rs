@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::asker::Asker;
 use super::form::{json, text_of};
-use super::question::Asker;
 use crate::conversation::{Conversation, YesNo};
 use crate::error::TerminalError;
 
