@@ -5,9 +5,9 @@ use dad_run::{RunError, RunErrorKind};
 use dad_runner::Error;
 use dad_terminal::{print_line, printable};
 
-use crate::args::Place;
 use crate::exit_code;
-use crate::summary::{aligned, hint_in};
+use crate::options::Place;
+use crate::output::summary::{aligned, hint_in};
 
 /// Why a command ended otherwise than well: what is said, and the exit code.
 #[derive(Debug)]

@@ -1,5 +1,8 @@
+//! `dhenara answer`.
+
 use std::path::Path;
 
+use clap::Args;
 use dad_core::{Redactor, RunStatus};
 use dad_run::{Answer, OpenQuestion, Question, QuestionKind, RunView};
 use dad_terminal::{
@@ -9,21 +12,81 @@ use dad_terminal::{
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::args::{AnswerOptions, ResumeOptions};
+use crate::commands::Execute;
+use crate::commands::resume::{ResumeOptions, Resumption};
 use crate::error::CommandError;
-use crate::foreign::check_origin;
-use crate::given::json_of;
-use crate::resume::Resumption;
-use crate::run::runtime;
-use crate::{exit_code, json, out};
+use crate::exit_code;
+use crate::options::{Driving, Place};
+use crate::output::{json, out};
+use crate::session::drive::runtime;
+use crate::session::inputs::json_of;
+use crate::session::origin::check_origin;
 
-/// `dhenara answer RUN [PATH|QUESTION_ID]`.
-pub(crate) fn answer(
-    app: &App,
-    run: &str,
-    which: Option<&str>,
-    options: &AnswerOptions,
-) -> Result<u8, CommandError> {
+/// Answer a question of a run, and resume the run.
+#[derive(Debug, Args)]
+pub(crate) struct AnswerArgs {
+    /// Its id, a unique beginning of it, or `last`: the newest that is not completed.
+    run: String,
+    /// The step that asks, by its path or the end of it, or the id of the question; needed if there are several.
+    question: Option<String>,
+    #[command(flatten)]
+    options: AnswerOptions,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+struct AnswerOptions {
+    #[command(flatten)]
+    place: Place,
+    /// An environment of `.dhenara/config.yaml`, in the place of the recorded one.
+    #[arg(long, value_name = "NAME")]
+    env: Option<String>,
+    #[command(flatten)]
+    driving: Driving,
+    /// The answer; asked for at the terminal if left out.
+    #[arg(long, value_name = "JSON|@FILE", conflicts_with = "deny")]
+    input: Option<String>,
+    /// There will be no answer, or no approval: the step fails.
+    #[arg(long, value_name = "REASON")]
+    deny: Option<String>,
+    /// Agree that the step executes as it is.
+    #[arg(long, conflicts_with_all = ["input", "deny"])]
+    approve: bool,
+    /// With `--approve`: agree to the same, with the same arguments, for the rest of the run.
+    #[arg(long, requires = "approve")]
+    for_run: bool,
+    /// Only record the answer, without resuming the run.
+    #[arg(long, conflicts_with_all = ["model", "replay", "budget"])]
+    no_resume: bool,
+    /// Answer and resume a run that is not signed with your key: you trust what it would execute.
+    #[arg(long)]
+    trust: bool,
+    /// Never ask at the terminal.
+    #[arg(long)]
+    no_input: bool,
+    /// Print one JSON document on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Execute for AnswerArgs {
+    fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        answer(app, &self.run, self.question.as_deref(), &self.options)
+    }
+
+    fn place(&self) -> Place {
+        self.options.place.clone()
+    }
+
+    fn wants_json(&self) -> bool {
+        self.options.json
+    }
+
+    fn forbids_prompts(&self) -> bool {
+        self.options.no_input
+    }
+}
+
+fn answer(app: &App, run: &str, which: Option<&str>, options: &AnswerOptions) -> Result<u8, CommandError> {
     let project = app.project_or_here(&options.place)?;
     let entry = project.own_runs()?.find_unfinished(run)?;
     let view = project.view(&entry)?;

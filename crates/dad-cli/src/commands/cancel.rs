@@ -1,14 +1,39 @@
+//! `dhenara cancel`.
+
+use clap::Args;
 use dad_core::{HierarchyPath, RunStatus, SelectError};
 use dad_run::{RunEntry, RunView, ViewEntry, request_cancel};
 
 use crate::app::App;
-use crate::args::Place;
+use crate::commands::Execute;
+use crate::commands::runs::select::{not_found, selector, unreached};
 use crate::error::CommandError;
-use crate::runs::{not_found, selector, unreached};
-use crate::{exit_code, out};
+use crate::exit_code;
+use crate::options::Place;
+use crate::output::out;
 
-/// `dhenara cancel RUN [PATH]`.
-pub(crate) fn cancel(app: &App, run: &str, path: Option<&str>, place: &Place) -> Result<u8, CommandError> {
+/// Stop a run that another process drives, or one step or component of it; committed steps stand.
+#[derive(Debug, Args)]
+pub(crate) struct CancelArgs {
+    /// Its id, a unique beginning of it, `last`, or `last~N` for the Nth before it.
+    run: String,
+    /// A step or component, by its path or the end of it.
+    path: Option<String>,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl Execute for CancelArgs {
+    fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        cancel(app, &self.run, self.path.as_deref(), &self.place)
+    }
+
+    fn place(&self) -> Place {
+        self.place.clone()
+    }
+}
+
+fn cancel(app: &App, run: &str, path: Option<&str>, place: &Place) -> Result<u8, CommandError> {
     let catalog = app.project_or_here(place)?.own_runs()?;
     let entry = catalog.find(run, None)?;
     let view = RunView::open(&entry.dir)?;

@@ -1,27 +1,94 @@
+//! `dhenara resume`.
+
 use std::path::PathBuf;
 
+use clap::Args;
 use dad_core::{Definition, RunStatus};
 use dad_project::Project;
 use dad_run::{RunContextBuilder, RunError, RunView, Settled};
 use dad_runner::Runner;
-use dad_terminal::{print_line, printable};
 
 use crate::app::App;
-use crate::args::{Given, ResumeOptions};
+use crate::commands::Execute;
 use crate::error::CommandError;
-use crate::foreign::check_origin;
-use crate::given;
-use crate::notes::Notes;
-use crate::place::driven;
-use crate::run::{drive, noted, told, warn_of_keys};
-use crate::summary::Invocation;
+use crate::options::{DefinitionChoice, Driving, DurabilityChoice, Given, Place};
+use crate::output::summary::Invocation;
+use crate::session::context::{noted, recorded_context, warn_of_keys};
+use crate::session::drive::drive;
+use crate::session::inputs;
+use crate::session::origin::check_origin;
+use crate::session::project::driven;
 
-/// `dhenara resume RUN`.
-pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8, CommandError> {
+/// Resume a run that did not complete, in its own directory: committed steps stand.
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// Its id, a unique beginning of it, or `last`: the newest that is not completed.
+    run: String,
+    #[command(flatten)]
+    options: ResumeOptions,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ResumeOptions {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// An environment of `.dhenara/config.yaml`, in the place of the recorded one.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// Which definition to go on with, if it changed since the run was started.
+    #[arg(long, value_enum)]
+    pub(crate) definition: Option<DefinitionChoice>,
+    /// Count a step that has not ended well as skipped, instead of executing it.
+    #[arg(long, value_name = "PATH[=REASON]")]
+    pub(crate) skip: Vec<String>,
+    /// Count a step that has not ended well as failed, instead of executing it.
+    #[arg(long, value_name = "PATH[=REASON]")]
+    pub(crate) fail: Vec<String>,
+    /// Take the run over from a process on another machine, of which it cannot be told whether it still drives it.
+    #[arg(long)]
+    pub(crate) steal_lease: bool,
+    /// Resume a run that is not signed with your key: you trust what it would execute.
+    #[arg(long)]
+    pub(crate) trust: bool,
+    #[command(flatten)]
+    pub(crate) driving: Driving,
+    /// Give a step its input.
+    #[arg(long = "input", value_name = "PATH=JSON|@FILE")]
+    pub(crate) inputs: Vec<String>,
+    /// What the run promises to survive, before what the environment says.
+    #[arg(long, value_enum)]
+    pub(crate) durability: Option<DurabilityChoice>,
+    /// Never ask at the terminal.
+    #[arg(long)]
+    pub(crate) no_input: bool,
+    /// Print one JSON document on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Execute for ResumeArgs {
+    fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        resume(app, &self.run, &self.options)
+    }
+
+    fn place(&self) -> Place {
+        self.options.place.clone()
+    }
+
+    fn wants_json(&self) -> bool {
+        self.options.json
+    }
+
+    fn forbids_prompts(&self) -> bool {
+        self.options.no_input
+    }
+}
+
+fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8, CommandError> {
     let project = app.project_or_here(&options.place)?;
     let entry = project.own_runs()?.find_unfinished(run)?;
     let view = project.view(&entry)?;
-    // Whatever became of its definition meanwhile: there is nothing to decide about.
+    // Before its definition is read, which may have changed: nothing is left to execute.
     if view.sealed_status() == Some(RunStatus::Completed) {
         return Err(RunError::AlreadyCompleted(view.name().into_owned()).into());
     }
@@ -31,7 +98,7 @@ pub(crate) fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8
     Resumption::new(app, project, &view, options)?.drive(options)
 }
 
-/// A run that nothing keeps from being resumed.
+/// A run that can be resumed.
 pub(crate) struct Resumption {
     project: Project,
     definition: Definition,
@@ -50,7 +117,7 @@ impl Resumption {
         let (project, notes) = noted(project.in_environment_of(view)?);
         let definition = project.definition_of(view, options.definition.map(Into::into))?;
         warn_of_keys(&project, &definition);
-        let context = continued(app, &project, view, notes, options.no_input)?;
+        let context = recorded_context(app, &project, view, notes, options.no_input)?;
         Ok(Self {
             context: given_to(context, view, options)?,
             run_dir: view.dir().to_path_buf(),
@@ -77,23 +144,7 @@ impl Resumption {
     }
 }
 
-/// The context of a run that is continued: as it was recorded, and if that differs from what the configuration says now, a line
-/// says so.
-pub(crate) fn continued(
-    app: &App,
-    project: &Project,
-    view: &RunView,
-    notes: Notes,
-    no_input: bool,
-) -> Result<RunContextBuilder, CommandError> {
-    let context = project.context_of(view)?;
-    if let Some(changes) = project.changes_since(view)? {
-        print_line(&format!("note: {}", printable(&changes)));
-    }
-    Ok(told(app, context, notes, no_input))
-}
-
-/// Gives a context what the options say beside what was recorded.
+/// Adds the options of the command to the recorded context.
 fn given_to(
     mut context: RunContextBuilder,
     view: &RunView,
@@ -109,7 +160,7 @@ fn given_to(
         inputs: options.inputs.clone(),
         ..Given::default()
     };
-    context = given::apply(context, &given)?;
+    context = inputs::apply(context, &given)?;
     for settle in &options.skip {
         let (path, reason) = settled(settle);
         context = context.settle(path, Settled::Skipped(reason));
@@ -121,7 +172,7 @@ fn given_to(
     Ok(context.steal_lease(options.steal_lease).trust_run(options.trust))
 }
 
-/// A step, and why it is settled so.
+/// A step, and the reason for which it is settled.
 fn settled(text: &str) -> (&str, Option<String>) {
     match text.split_once('=') {
         Some((path, reason)) => (path, Some(reason.to_owned())),

@@ -1,5 +1,8 @@
+//! `dhenara validate`.
+
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use dad_core::{ElementId, ErrorInfo};
 use dad_definition::{Checked, NodeElement, Problems, Program, check_executable, check_file, compile};
 use dad_project::{FoundDefinition, Project, name_of_definition};
@@ -8,9 +11,41 @@ use dad_terminal::{count, print_line};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::args::Place;
+use crate::commands::Execute;
 use crate::error::CommandError;
-use crate::{exit_code, json, out};
+use crate::exit_code;
+use crate::options::Place;
+use crate::output::{json, out};
+
+/// Check definitions without running them: every problem at once, with its place.
+#[derive(Debug, Args)]
+pub(crate) struct ValidateArgs {
+    /// An agent of the project or a definition file; all agents of the project if left out.
+    name: Option<String>,
+    /// The project; by default the nearest directory upward that holds `.dhenara`.
+    #[arg(long, value_name = "DIR")]
+    project_root: Option<PathBuf>,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Execute for ValidateArgs {
+    fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        validate(app, self.name.as_deref(), &self.place(), self.json)
+    }
+
+    fn place(&self) -> Place {
+        Place {
+            project_root: self.project_root.clone(),
+            ..Place::default()
+        }
+    }
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
+}
 
 /// A definition to be checked.
 enum Subject {
@@ -58,13 +93,7 @@ impl Verdict {
     }
 }
 
-/// `dhenara validate [NAME|FILE]`: checks everything, says everything, runs nothing.
-pub(crate) fn validate(
-    app: &App,
-    name: Option<&str>,
-    place: &Place,
-    as_json: bool,
-) -> Result<u8, CommandError> {
+fn validate(app: &App, name: Option<&str>, place: &Place, as_json: bool) -> Result<u8, CommandError> {
     let (project, subjects) = subjects(app, name, place)?;
     let verdicts: Vec<Verdict> = subjects
         .iter()

@@ -5,7 +5,7 @@ use dad_runner::RunReport;
 use serde_json::{Value, json};
 
 use crate::error::CommandError;
-use crate::out;
+use crate::output::out;
 
 /// The version of the documents that the command prints.
 pub(crate) const FORMAT: u32 = 1;

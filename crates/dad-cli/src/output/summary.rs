@@ -1,15 +1,18 @@
+//! The summary of a run, and the commands that come next.
+
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use dad_core::{ErrorInfo, NodeType, RunStatus, Usage, format_duration};
+use dad_core::{ErrorInfo, NodeType, RunStatus, Timestamp, Usage, format_duration};
 use dad_events::{Event, EventBody, RunObserver};
 use dad_run::{RunView, find_project_root};
 use dad_runner::RunReport;
 use dad_terminal::{DIM, count, print_line, printable, run_style};
+use parking_lot::Mutex;
 use serde_json::Value;
 
-use crate::args::Place;
+use crate::options::Place;
 
 /// What the next command has to say again, so that it can be written out.
 #[derive(Clone)]
@@ -125,10 +128,7 @@ impl RunObserver for Changes {
                 && ended.node_type == NodeType::FILE_OPERATION
                 && ended.taken_from().is_none()
             {
-                self.steps
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(ended.dir.clone());
+                self.steps.lock().push(ended.dir.clone());
             }
         }
     }
@@ -137,7 +137,7 @@ impl RunObserver for Changes {
 impl Changes {
     /// What was changed: where, and for each file what was done to it.
     fn read(&self) -> Vec<(String, Vec<String>)> {
-        let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let steps = self.steps.lock().clone();
         let outcomes = steps.iter().filter_map(|dir| {
             let bytes = std::fs::read(dir.join("outcome.json")).ok()?;
             serde_json::from_slice::<Value>(&bytes).ok()
@@ -223,6 +223,11 @@ pub(crate) fn show_summary(
         row("warning", warning);
     }
     row("next", &next_command(report, view, invocation));
+}
+
+/// A time as people read it.
+pub(crate) fn made_at(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 /// An error with where it happened.

@@ -7,8 +7,8 @@ use dad_core::json::{JsonError, parse_external};
 use dad_run::RunContextBuilder;
 use serde_json::Value;
 
-use crate::args::Given;
 use crate::error::CommandError;
+use crate::options::Given;
 
 /// The longest file that an option names, in bytes.
 const LONGEST_FILE: u64 = 64 << 20;

@@ -6,8 +6,8 @@ use dad_project::{Project, ProjectError, User};
 use dad_run::RunError;
 
 use crate::app::App;
-use crate::args::{Driving, Place};
 use crate::error::CommandError;
+use crate::options::{Driving, Place};
 
 impl App {
     /// The user of this process, whose environment and configuration are read once.

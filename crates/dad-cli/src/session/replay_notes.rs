@@ -1,11 +1,12 @@
 //! Notes about steps, told among the lines of the tree that they belong to.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use dad_events::{Event, EventBody, RunIdentity, RunObserver};
 use dad_models::ReplayNote;
 use dad_terminal::Progress;
+use parking_lot::Mutex;
 
 /// The growing tree of a run, with the notes of a step before its line: the tree is shown a little later than things
 /// happen, so a note that was printed at once would come before the component of its step.
@@ -21,11 +22,11 @@ pub(crate) struct Notes(Arc<Mutex<Vec<ReplayNote>>>);
 
 impl Notes {
     pub(crate) fn add(&self, note: ReplayNote) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+        self.0.lock().push(note);
     }
 
     fn take(&self, belongs: impl Fn(&ReplayNote) -> bool) -> Vec<ReplayNote> {
-        let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notes = self.0.lock();
         notes.extract_if(.., |note| belongs(note)).collect()
     }
 }

@@ -1,24 +1,57 @@
-use std::collections::BTreeSet;
+//! `dhenara runs list`.
+
 use std::time::Duration;
 
-use dad_core::{
-    HierarchyPath, PathSelector, RunStatus, SelectError, Timestamp, format_duration, format_size,
-};
-use dad_run::{Origin, OriginalRun, RunEntry, RunError, RunView, Unreadable, Verification, ViewEntry};
+use clap::Args;
+use dad_core::{RunStatus, format_duration, format_size};
+use dad_run::{RunEntry, Unreadable};
 use dad_terminal::{count, print_line, printable};
 use serde_json::json;
 
 use crate::app::App;
-use crate::args::Place;
+use crate::commands::Execute;
 use crate::error::CommandError;
-use crate::summary::command_in;
-use crate::{exit_code, json, original, out, show};
+use crate::exit_code;
+use crate::options::Place;
+use crate::output::summary::{command_in, made_at};
+use crate::output::{json, out};
 
-/// `dhenara runs list`.
-pub(crate) fn list(app: &App, place: &Place, with_size: bool, as_json: bool) -> Result<u8, CommandError> {
+/// List the runs, the newest last.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Say how large each run is; every file of it is asked about.
+    #[arg(long)]
+    size: bool,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Execute for ListArgs {
+    fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        list(app, self)
+    }
+
+    fn place(&self) -> Place {
+        self.place.clone()
+    }
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
+}
+
+fn list(app: &App, arguments: &ListArgs) -> Result<u8, CommandError> {
+    let ListArgs {
+        place,
+        size,
+        json: as_json,
+    } = arguments;
     // What is proposed below is never a run of another user.
     let catalog = app.project_or_here(place)?.own_runs()?;
-    let (runs, sizes, unreadable): (Vec<RunEntry>, Vec<Option<u64>>, Vec<Unreadable>) = if with_size {
+    let (runs, sizes, unreadable): (Vec<RunEntry>, Vec<Option<u64>>, Vec<Unreadable>) = if *size {
         let found = catalog.inventory()?;
         let runs = found.runs.into_iter();
         let (runs, sizes) = runs.map(|run| (run.entry, Some(run.bytes))).unzip();
@@ -28,7 +61,7 @@ pub(crate) fn list(app: &App, place: &Place, with_size: bool, as_json: bool) -> 
         let sizes = vec![None; found.runs.len()];
         (found.runs, sizes, found.unreadable)
     };
-    if as_json {
+    if *as_json {
         let runs = runs.iter().zip(&sizes);
         let runs = runs.map(|(run, bytes)| entry_json(run, *bytes));
         json::print(json!({
@@ -99,9 +132,10 @@ const COLUMNS: [fn(&RunEntry) -> String; 6] = [
     |run| run.root_id.as_ref().map(ToString::to_string).unwrap_or_default(),
     |run| {
         let made = run.created_at.map(made_at).unwrap_or_default();
-        match run.is_original {
-            true => made.replace("UTC", "local time"),
-            false => made,
+        if run.is_original {
+            made.replace("UTC", "local time")
+        } else {
+            made
         }
     },
     |run| duration(run).map(format_duration).unwrap_or_default(),
@@ -120,11 +154,6 @@ const COLUMNS: [fn(&RunEntry) -> String; 6] = [
         paid.or(replayed).unwrap_or_default()
     },
 ];
-
-/// A time as people read it.
-pub(crate) fn made_at(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
 
 fn duration(run: &RunEntry) -> Option<Duration> {
     let (begin, end) = (run.created_at?, run.last_record_at?);
@@ -156,178 +185,4 @@ fn entry_line(run: &RunEntry, bytes: Option<u64>, widths: [usize; COLUMNS.len()]
         line += &format!("  from {parent}");
     }
     line.trim_end().to_owned()
-}
-
-/// `dhenara runs verify RUN`.
-pub(crate) fn verify(app: &App, run: &str, place: &Place, as_json: bool) -> Result<u8, CommandError> {
-    let project = app.project_or_here(place)?;
-    let entry = project.runs()?.find(run, None)?;
-    if let Some(original) = OriginalRun::open(entry.clone())? {
-        return told(&original.view()?, &original.verify()?, as_json);
-    }
-    let view = project.view(&entry)?;
-    let found = view.verify()?;
-    told(&view, &found, as_json)
-}
-
-/// Tells what was found, and gives the exit code.
-fn told(view: &RunView, found: &Verification, as_json: bool) -> Result<u8, CommandError> {
-    let is_whole = found.damage.is_empty();
-    if as_json {
-        json::print(json!({
-            "run_id": view.run_id,
-            "origin": view.origin(),
-            "whole": is_whole,
-            "torn": view.torn,
-            "found": found,
-        }))?;
-    } else {
-        tell(view, found)?;
-    }
-    Ok(match is_whole {
-        true => exit_code::DONE,
-        false => exit_code::DAMAGE,
-    })
-}
-
-/// What a user should know of a run that is not their own.
-fn foreign(origin: Origin) -> Option<&'static str> {
-    match origin {
-        Origin::Mine => None,
-        Origin::Foreign => Some("it is not signed with your key, or was changed since"),
-        Origin::Unchecked => Some("its origin was not checked, because there is no key here"),
-        _ => Some("it is not signed"),
-    }
-}
-
-fn tell(view: &RunView, found: &Verification) -> Result<(), CommandError> {
-    if view.torn {
-        out::lines("the last line of the journal was cut off by a crash and is ignored")?;
-    }
-    if let Some(origin) = foreign(view.origin()).filter(|_| !view.is_original()) {
-        out::lines(origin)?;
-    }
-    for damage in &found.damage {
-        let file = damage.path.strip_prefix(view.dir()).unwrap_or(&damage.path);
-        out::lines(&printable(&format!("{}: {}", file.display(), damage.reason)))?;
-    }
-    let (steps, files) = (count(found.steps, "step"), count(found.files, "file"));
-    let verdict = match found.damage.len() as u64 {
-        0 if view.is_original() => "all can be read; the original system recorded no digests".to_owned(),
-        0 => "all as recorded".to_owned(),
-        damaged if view.is_original() => format!("{damaged} of them cannot be read"),
-        damaged => format!("{damaged} of them not as recorded"),
-    };
-    out::lines(&format!("{}: {steps}, {files}, {verdict}", view.run_id))
-}
-
-/// `dhenara runs why RUN PATH`.
-pub(crate) fn why(
-    app: &App,
-    run: &str,
-    path: &str,
-    place: &Place,
-    as_json: bool,
-) -> Result<u8, CommandError> {
-    let project = app.project_or_here(place)?;
-    let entry = project.runs()?.find(run, None)?;
-    let view = project.view(&entry)?;
-    let path = step_of(&selector(path)?, &view).map_err(|error| not_found(&error, &entry))?;
-    crate::why::why(&view, &path, as_json)?;
-    Ok(exit_code::DONE)
-}
-
-/// The step that a person means, be it one that the run did not come to.
-pub(crate) fn step_of(selector: &PathSelector, view: &RunView) -> Result<HierarchyPath, SelectError> {
-    let is_step = |entry: &ViewEntry| !matches!(entry, ViewEntry::Component { .. });
-    let (steps, components): (Vec<_>, Vec<_>) = view.entries.iter().partition(|(_, entry)| is_step(entry));
-    let paths = |entries: Vec<(_, _)>| entries.into_iter().map(|(path, _)| path).collect::<Vec<_>>();
-    let (steps, components) = (paths(steps), paths(components));
-    match selector.select(steps.iter().copied()) {
-        Err(error @ SelectError::Unknown { .. }) => match selector.select(components) {
-            Ok(component) => Err(SelectError::not_a_step(selector, component, steps)),
-            Err(_) => unreached(selector, view).ok_or(error),
-        },
-        found => found.cloned(),
-    }
-}
-
-/// The step or component of the definition that a selector means.
-pub(crate) fn unreached(selector: &PathSelector, view: &RunView) -> Option<HierarchyPath> {
-    let definition = view.definition().ok()?;
-    let selector = selector.without_iterations()?;
-    let steps = definition.steps.keys();
-    let around = |path: &HierarchyPath| std::iter::successors(Some(path.clone()), HierarchyPath::parent);
-    let all: BTreeSet<HierarchyPath> = steps.flat_map(around).collect();
-    selector.select(&all).ok().cloned()
-}
-
-/// `dhenara runs show RUN [PATH]`.
-pub(crate) fn show(
-    app: &App,
-    run: &str,
-    path: Option<&str>,
-    place: &Place,
-    shown: &show::Shown,
-) -> Result<u8, CommandError> {
-    let as_json = shown.json;
-    let project = app.project_or_here(place)?;
-    let entry = project.runs()?.find(run, None)?;
-    if let Some(original) = OriginalRun::open(entry.clone())? {
-        let paths = original.elements.iter().map(|element| &element.path);
-        match path {
-            None => original::run(&original, as_json)?,
-            Some(path) => original::step(&original, select(path, paths, &entry)?, as_json)?,
-        }
-        return Ok(exit_code::DONE);
-    }
-    let view = project.view(&entry)?;
-    match path {
-        None => show::run(&view, place, shown)?,
-        Some(path) => {
-            let selector = selector(path)?;
-            let found = selector.select(view.entries.keys());
-            let found = found.map_err(|error| match unreached(&selector, &view) {
-                Some(path) if matches!(error, SelectError::Unknown { .. }) => not_reached(&path, &entry),
-                _ => not_found(&error, &entry),
-            });
-            show::step(&view, found?, as_json)?;
-        }
-    }
-    Ok(exit_code::DONE)
-}
-
-/// That the run did not come to a step or component of its definition.
-pub(crate) fn not_reached(path: &HierarchyPath, run: &RunEntry) -> CommandError {
-    let message = format!("`{path}` was not reached in `{}`", run.run_id);
-    CommandError::usage("not_reached", message).with_hint(lists_steps(run))
-}
-
-fn lists_steps(run: &RunEntry) -> String {
-    format!("`dhenara runs show {}` lists all steps", run.run_id)
-}
-
-/// What a person calls a step or component.
-pub(crate) fn selector(text: &str) -> Result<PathSelector, CommandError> {
-    Ok(text.parse().map_err(RunError::from)?)
-}
-
-/// Why a selector means no one step or component of a run.
-pub(crate) fn not_found(error: &SelectError, run: &RunEntry) -> CommandError {
-    let code = match error {
-        SelectError::Ambiguous { .. } => "ambiguous_path",
-        _ => "unknown_path",
-    };
-    CommandError::usage(code, error.to_string()).with_hint(lists_steps(run))
-}
-
-/// The component or step that a person means.
-fn select<'a>(
-    path: &str,
-    paths: impl Iterator<Item = &'a HierarchyPath>,
-    run: &RunEntry,
-) -> Result<&'a HierarchyPath, CommandError> {
-    selector(path)?
-        .select(paths)
-        .map_err(|error| not_found(&error, run))
 }

@@ -1,4 +1,4 @@
-//! What can be shown of a run of the original system.
+//! `dhenara runs show` for a run of the original system.
 
 use dad_core::{HierarchyPath, StepStatus};
 use dad_run::{OriginalElement, OriginalRun};
@@ -6,9 +6,8 @@ use dad_terminal::{BOLD, DIM, mark, run_style};
 use serde_json::{Value, json};
 
 use crate::error::CommandError;
-use crate::runs::made_at;
-use crate::summary::place_of;
-use crate::{json, out};
+use crate::output::summary::{made_at, place_of};
+use crate::output::{json, out};
 
 /// Shows a run and its tree.
 pub(crate) fn run(run: &OriginalRun, as_json: bool) -> Result<(), CommandError> {
@@ -72,7 +71,7 @@ fn element_line(element: &OriginalElement) -> String {
     }
 }
 
-/// Shows one step: what stands in its result.
+/// Shows one step with its result.
 pub(crate) fn step(run: &OriginalRun, path: &HierarchyPath, as_json: bool) -> Result<(), CommandError> {
     let element = run.elements.iter().find(|element| element.path == *path);
     let status = element.and_then(|element| element.status);

@@ -1,48 +1,77 @@
-//! `dhenara runs rm` and `dhenara runs prune`.
+//! `dhenara runs prune`.
 
-use std::path::Path;
 use std::time::Duration;
 
-use dad_core::{Timestamp, format_size};
-use dad_run::{
-    KeepReason, Leftover, PlannedRun, PrunePlan, PruneReport, RetentionPolicy, RunEntry, StoredRun,
-};
-use dad_terminal::{DIM, count, print_line, run_style};
+use clap::Args;
+use dad_core::Timestamp;
+use dad_run::{PlannedRun, PruneReport, RetentionPolicy};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::args::Removal;
+use crate::commands::Execute;
+use crate::commands::runs::removal::{Removal, exit_code_of, print, report_json};
 use crate::error::CommandError;
-use crate::{exit_code, json, out};
+use crate::options::Place;
+use crate::output::json;
 
-/// The rules of the command line.
-pub(crate) fn policy(
+/// Remove old runs, and what crashes left in the run root. A run is kept if any of the rules keeps it; never removed
+/// are runs that are driven, that wait for an answer, that a re-run which is kept may still take results from, or that
+/// the original system made.
+#[derive(Debug, Args)]
+pub(crate) struct PruneArgs {
+    /// Keep the newest N runs.
+    #[arg(long, value_name = "N")]
     keep_last: Option<usize>,
+    /// Keep runs whose last record is less than D days old.
+    #[arg(long, value_name = "D")]
     keep_days: Option<u32>,
+    /// Keep the newest runs that take at most SIZE together, such as 500MB or 2GiB.
+    #[arg(long, value_name = "SIZE", value_parser = dad_core::parse_size)]
     max_size: Option<u64>,
-) -> RetentionPolicy {
-    RetentionPolicy {
-        keep_last,
-        keep_age: keep_days.map(|days| Duration::from_hours(24 * u64::from(days))),
-        max_size,
+    #[command(flatten)]
+    removal: Removal,
+}
+
+impl PruneArgs {
+    fn policy(&self) -> RetentionPolicy {
+        let age = |days: u32| Duration::from_hours(24 * u64::from(days));
+        RetentionPolicy {
+            keep_last: self.keep_last,
+            keep_age: self.keep_days.map(age),
+            max_size: self.max_size,
+        }
     }
 }
 
-/// `dhenara runs prune`.
-pub(crate) fn prune(app: &App, policy: &RetentionPolicy, removal: &Removal) -> Result<u8, CommandError> {
+impl Execute for PruneArgs {
+    fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        prune(app, &self.policy(), &self.removal)
+    }
+
+    fn place(&self) -> Place {
+        self.removal.place.clone()
+    }
+
+    fn wants_json(&self) -> bool {
+        self.removal.json
+    }
+}
+
+fn prune(app: &App, policy: &RetentionPolicy, removal: &Removal) -> Result<u8, CommandError> {
     if policy.is_empty() {
-        let error = CommandError::usage("no_rule", "nothing says which runs to keep");
+        let error = CommandError::usage("no_rule", "no rule says which runs to keep");
         return Err(error.with_hint("give `--keep-last N`, `--keep-days D` or `--max-size SIZE`"));
     }
     let catalog = app.project_or_here(&removal.place)?.runs_in_root()?;
     let plan = dad_run::plan_prune(catalog.inventory()?, policy, Timestamp::now());
-    let report = match removal.dry_run {
-        true => PruneReport {
+    let report = if removal.dry_run {
+        PruneReport {
             removed: plan.removed().cloned().collect(),
             leftovers: plan.leftovers.clone(),
             ..PruneReport::default()
-        },
-        false => catalog.prune(&plan)?,
+        }
+    } else {
+        catalog.prune(&plan)?
     };
     if removal.json {
         let mut document = report_json(&report, removal.dry_run);
@@ -50,194 +79,13 @@ pub(crate) fn prune(app: &App, policy: &RetentionPolicy, removal: &Removal) -> R
         document["unreadable"] = json::unreadable(&plan.unreadable);
         json::print(document)?;
     } else {
-        tell(&report, removal.dry_run, Some((&plan, policy)))?;
+        print(&report, removal.dry_run, Some((&plan, policy)))?;
     }
     Ok(exit_code_of(&report))
-}
-
-/// `dhenara runs rm RUN...`.
-pub(crate) fn rm(app: &App, runs: &[String], force: bool, removal: &Removal) -> Result<u8, CommandError> {
-    let catalog = app.project_or_here(&removal.place)?.own_runs()?;
-    let runs = catalog.find_removable(runs, force)?;
-    let report = match removal.dry_run {
-        true => PruneReport {
-            removed: runs,
-            ..PruneReport::default()
-        },
-        false => catalog.remove(&runs)?,
-    };
-    if removal.json {
-        json::print(report_json(&report, removal.dry_run))?;
-    } else {
-        tell(&report, removal.dry_run, None)?;
-    }
-    Ok(match report.in_use.is_empty() {
-        true => exit_code_of(&report),
-        // Somebody began to use it after it was looked at.
-        false => exit_code::REFUSED,
-    })
-}
-
-fn exit_code_of(report: &PruneReport) -> u8 {
-    match report.failures.is_empty() {
-        true => exit_code::DONE,
-        false => exit_code::FAILED,
-    }
-}
-
-fn report_json(report: &PruneReport, dry_run: bool) -> Value {
-    let removed = report.removed.iter().map(|run| {
-        json!({
-            "run_id": run.entry.run_id,
-            "run_dir": run.entry.dir,
-            "status": run.entry.status,
-            "last_record_at": run.entry.last_record_at,
-            "bytes": run.bytes,
-        })
-    });
-    let leftovers = report.leftovers.iter();
-    let failures = report.failures.iter();
-    json!({
-        "dry_run": dry_run,
-        "removed": removed.collect::<Vec<_>>(),
-        "leftovers": leftovers.map(|it| json!({ "path": it.path, "bytes": it.bytes })).collect::<Vec<_>>(),
-        "bytes_freed": freed(report),
-        "in_use": report.in_use,
-        "failures": failures.map(|it| json!({ "path": it.path, "reason": it.reason })).collect::<Vec<_>>(),
-    })
 }
 
 fn kept_json(planned: &PlannedRun) -> Option<Value> {
     let PlannedRun { run, kept } = planned;
     let is_kept = !kept.is_empty();
     is_kept.then(|| json!({ "run_id": run.entry.run_id, "bytes": run.bytes, "reasons": kept }))
-}
-
-fn freed(report: &PruneReport) -> u64 {
-    let runs = report.removed.iter().map(|run| run.bytes);
-    runs.chain(report.leftovers.iter().map(|leftover| leftover.bytes))
-        .sum()
-}
-
-/// Says what was done, or would be; of a plan that is only shown also what stays, and why.
-fn tell(
-    report: &PruneReport,
-    dry_run: bool,
-    plan: Option<(&PrunePlan, &RetentionPolicy)>,
-) -> Result<(), CommandError> {
-    let ids = plan
-        .iter()
-        .flat_map(|(plan, _)| plan.runs.iter().map(|planned| &planned.run));
-    let width = ids
-        .chain(&report.removed)
-        .map(|run| run.entry.run_id.as_str().len())
-        .max()
-        .unwrap_or(0);
-    let verb = if dry_run { "remove" } else { "removed" };
-    match plan.filter(|_| dry_run) {
-        Some((plan, policy)) => {
-            for PlannedRun { run, kept } in &plan.runs {
-                let line = match kept.is_empty() {
-                    true => run_line(verb, run, width),
-                    false => format!(
-                        "{}  {DIM}{}{DIM:#}",
-                        run_line("keep", run, width),
-                        kept.iter()
-                            .map(|reason| in_words(*reason, policy))
-                            .collect::<Vec<_>>()
-                            .join("; ")
-                    ),
-                };
-                out::lines(&line)?;
-            }
-        }
-        None => {
-            for run in &report.removed {
-                out::lines(&run_line(verb, run, width))?;
-            }
-        }
-    }
-    for Leftover { path, bytes, .. } in &report.leftovers {
-        out::lines(&format!(
-            "{verb:<7} {}  {:>8}  {DIM}left by a crash{DIM:#}",
-            path.display(),
-            format_size(*bytes)
-        ))?;
-    }
-    for run in &report.in_use {
-        out::lines(&format!("kept    {run}  {DIM}a process uses it now{DIM:#}"))?;
-    }
-    if let Some((plan, _)) = plan {
-        for run in &plan.unreadable {
-            print_line(&format!("left alone: {}", dad_terminal::printable(&run.reason)));
-            let id = run.dir.file_name().unwrap_or_default().to_string_lossy();
-            print_line(&format!("  hint: `dhenara runs rm {id}` removes it all the same"));
-        }
-    }
-    for failure in &report.failures {
-        print_line(&format!(
-            "cannot remove {}: {}",
-            shown(&failure.path),
-            failure.reason
-        ));
-    }
-    out::lines(&in_short(report, dry_run, plan.map(|(plan, _)| plan)))
-}
-
-fn run_line(verb: &str, run: &StoredRun, width: usize) -> String {
-    let RunEntry { run_id, status, .. } = &run.entry;
-    let style = run_style(*status);
-    format!(
-        "{verb:<7} {run_id:<width$}  {style}{:<11}{style:#} {:>8}",
-        status.as_str(),
-        format_size(run.bytes)
-    )
-}
-
-fn in_words(reason: KeepReason, policy: &RetentionPolicy) -> String {
-    match reason {
-        KeepReason::Running => "it is running".to_owned(),
-        KeepReason::Waiting => "it waits for an answer".to_owned(),
-        KeepReason::Needed => "a re-run that is kept may still take results from it".to_owned(),
-        KeepReason::Original => "made by the original system; only `runs rm` removes it".to_owned(),
-        KeepReason::Last => match policy.keep_last {
-            Some(1) | None => "the newest".to_owned(),
-            Some(last) => format!("one of the newest {last}"),
-        },
-        KeepReason::Age => {
-            let days = policy.keep_age.map_or(0, |age| age.as_secs() / (24 * 60 * 60));
-            format!("used in the last {}", count(days, "day"))
-        }
-        KeepReason::Size => {
-            let size = policy.max_size.map(format_size).unwrap_or_default();
-            format!("within the newest {size}")
-        }
-        _ => "kept".to_owned(),
-    }
-}
-
-fn in_short(report: &PruneReport, dry_run: bool, plan: Option<&PrunePlan>) -> String {
-    let would = if dry_run { "would be " } else { "" };
-    let removed = report.removed.len() as u64;
-    let mut line = match (removed, freed(report)) {
-        (0, 0) => "nothing to remove".to_owned(),
-        (_, freed) => format!(
-            "{} {would}removed, {} freed",
-            count(removed, "run"),
-            format_size(freed)
-        ),
-    };
-    if let Some(plan) = plan {
-        let kept = plan
-            .runs
-            .iter()
-            .filter(|planned| !planned.kept.is_empty())
-            .count() as u64;
-        line += &format!(", {} kept", count(kept, "run"));
-    }
-    line
-}
-
-fn shown(path: &Path) -> String {
-    dad_terminal::printable(&path.display().to_string())
 }

@@ -1,19 +1,69 @@
+//! `dhenara runs repair`.
+
 use std::path::Path;
 
+use clap::Args;
 use dad_core::{HierarchyPath, PathSelector};
 use dad_run::{Repair, RepairDecision, RunError, UncertainStep};
 use dad_terminal::{count, print_line, printable};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::args::RepairOptions;
+use crate::commands::Execute;
+use crate::commands::runs::select::selector;
 use crate::error::CommandError;
-use crate::runs::selector;
-use crate::summary::command_in;
-use crate::{exit_code, json, out};
+use crate::exit_code;
+use crate::options::Place;
+use crate::output::summary::command_in;
+use crate::output::{json, out};
 
-/// `dhenara runs repair RUN`.
-pub(crate) fn repair(app: &App, run: &str, options: &RepairOptions) -> Result<u8, CommandError> {
+/// Make a run with a damaged journal one that can be resumed: its whole beginning stays, and steps with an effect of
+/// which it is not known how far they got are decided about.
+#[derive(Debug, Args)]
+pub(crate) struct RepairArgs {
+    /// Its id, or a unique beginning of it.
+    run: String,
+    #[command(flatten)]
+    options: RepairOptions,
+}
+
+/// How a run is repaired.
+#[derive(Clone, Debug, Default, Args)]
+struct RepairOptions {
+    #[command(flatten)]
+    place: Place,
+    /// Say what is damaged and which steps are uncertain, without changing anything.
+    #[arg(long)]
+    dry_run: bool,
+    /// Execute an uncertain step again when the run is resumed.
+    #[arg(long, value_name = "PATH")]
+    redo: Vec<String>,
+    /// Take the result of an uncertain step as a whole line behind the damage has it.
+    #[arg(long, value_name = "PATH")]
+    accept: Vec<String>,
+    /// Count an uncertain step as skipped.
+    #[arg(long, value_name = "PATH")]
+    skip: Vec<String>,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Execute for RepairArgs {
+    fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        repair(app, &self.run, &self.options)
+    }
+
+    fn place(&self) -> Place {
+        self.options.place.clone()
+    }
+
+    fn wants_json(&self) -> bool {
+        self.options.json
+    }
+}
+
+fn repair(app: &App, run: &str, options: &RepairOptions) -> Result<u8, CommandError> {
     let project = app.project_or_here(&options.place)?;
     let run_dir = project.own_runs()?.find_dir(run)?;
     let name = run_dir

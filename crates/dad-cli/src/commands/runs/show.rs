@@ -1,71 +1,92 @@
+//! `dhenara runs show`.
+
 use std::path::Path;
 use std::time::Duration;
 
+use clap::Args;
 use dad_core::{
-    ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, StepStatus, Timestamp, format_duration,
-    format_size,
+    ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, SelectError, StepStatus, Timestamp,
+    format_duration, format_size,
 };
-use dad_run::{
-    AnsweredBy, Decision, OpenQuestion, PlannedAnswer, PlannedStep, Question, QuestionKind, RunView,
-    StepCommitted, Totals, ViewEntry,
-};
+use dad_run::{OpenQuestion, OriginalRun, Question, QuestionKind, RunView, StepCommitted, Totals, ViewEntry};
 use dad_terminal::{BOLD, DIM, count, mark, path_indent, path_name, printable, run_style, waits_for};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::args::Place;
+use crate::app::App;
+use crate::commands::Execute;
+use crate::commands::runs::original;
+use crate::commands::runs::select::{not_found, not_reached, select, selector, unreached};
 use crate::error::CommandError;
-use crate::runs::made_at;
-use crate::summary::place_of;
-use crate::summary::{aligned, command_in, error_at};
-use crate::tree::Line;
-use crate::{json, out, tree};
+use crate::exit_code;
+use crate::options::Place;
+use crate::output::summary::{aligned, command_in, error_at, made_at, place_of};
+use crate::output::tree::{self, Line};
+use crate::output::{json, out};
 
-/// A line of a plan.
-pub(crate) fn planned_line(step: &PlannedStep) -> String {
-    let (word, detail) = match &step.decision {
-        Decision::Reuse { origin } => ("reuse", format!(", from {}", origin.run_id)),
-        Decision::Execute => ("execute", String::new()),
-        Decision::DependsOn { paths } if paths.is_empty() => ("depends", String::new()),
-        Decision::DependsOn { paths } => {
-            let names: Vec<&str> = paths.iter().map(HierarchyPath::as_str).collect();
-            ("depends", format!("; depends on {}", names.join(", ")))
-        }
-    };
-    format!("{word:<8} {}  {DIM}{}{detail}{DIM:#}", step.path, step.reason)
+/// Show a run, or one of its steps.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// Its id, a unique beginning of it, `last`, or `last~N` for the Nth before it.
+    run: String,
+    /// A step, by its path or the end of it.
+    path: Option<String>,
+    /// Show every iteration of loops that had many.
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    place: Place,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
 }
 
-/// What a re-run will do about a question, on one line.
-pub(crate) fn planned_answer_line(answer: &PlannedAnswer, parent: &RunId) -> String {
-    let (word, detail) = match (&answer.from, &answer.asked_again) {
-        (Some(from), _) => {
-            let place = match *from == answer.path {
-                true => String::new(),
-                false => format!(" {from}"),
-            };
-            let told = match answer.by {
-                Some(AnsweredBy::ReuseAnswers) => ", as `--reuse-answers` wants it",
-                _ => "",
-            };
-            ("answer", format!("answer reused, from {parent}{place}{told}"))
-        }
-        (None, Some(because)) => ("ask", format!("asked again because {because}")),
-        (None, None) => ("ask", "the previous run has no answer to it".to_owned()),
-    };
-    format!("{word:<8} {}  {DIM}{}{DIM:#}", answer.path, printable(&detail))
+impl Execute for ShowArgs {
+    fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        show(app, self)
+    }
+
+    fn place(&self) -> Place {
+        self.place.clone()
+    }
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
 }
 
-/// How a run is shown.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shown {
-    /// Every iteration of loops that had many.
-    pub(crate) all: bool,
-    pub(crate) json: bool,
+fn show(app: &App, arguments: &ShowArgs) -> Result<u8, CommandError> {
+    let as_json = arguments.json;
+    let path = arguments.path.as_deref();
+    let project = app.project_or_here(&arguments.place)?;
+    let entry = project.runs()?.find(&arguments.run, None)?;
+    if let Some(original) = OriginalRun::open(entry.clone())? {
+        let paths = original.elements.iter().map(|element| &element.path);
+        match path {
+            None => original::run(&original, as_json)?,
+            Some(path) => original::step(&original, select(path, paths, &entry)?, as_json)?,
+        }
+        return Ok(exit_code::DONE);
+    }
+    let view = project.view(&entry)?;
+    match path {
+        None => run(&view, arguments)?,
+        Some(path) => {
+            let selector = selector(path)?;
+            let found = selector.select(view.entries.keys());
+            let found = found.map_err(|error| match unreached(&selector, &view) {
+                Some(path) if matches!(error, SelectError::Unknown { .. }) => not_reached(&path, &entry),
+                _ => not_found(&error, &entry),
+            });
+            step(&view, found?, as_json)?;
+        }
+    }
+    Ok(exit_code::DONE)
 }
 
 /// Shows a run and its tree.
-pub(crate) fn run(view: &RunView, place: &Place, shown: &Shown) -> Result<(), CommandError> {
-    if shown.json {
+fn run(view: &RunView, arguments: &ShowArgs) -> Result<(), CommandError> {
+    if arguments.json {
         out::document(&run_json(view))?;
         return Ok(());
     }
@@ -79,7 +100,7 @@ pub(crate) fn run(view: &RunView, place: &Place, shown: &Shown) -> Result<(), Co
         "{BOLD}{}{BOLD:#}  {style}{}{style:#}",
         view.run_id, view.status
     ));
-    for (name, value) in rows(view, place)? {
+    for (name, value) in rows(view, &arguments.place)? {
         print(&format!(
             "  {DIM}{name:<9}{DIM:#} {}",
             aligned(&printable(&value), 12)
@@ -89,7 +110,7 @@ pub(crate) fn run(view: &RunView, place: &Place, shown: &Shown) -> Result<(), Co
         print("  the last line of the journal was cut off by a crash and is ignored");
     }
     let is_driven = view.status == RunStatus::Running;
-    for line in tree::lines(view, shown.all) {
+    for line in tree::lines(view, arguments.all) {
         print(&match line {
             Line::Entry(path, entry) => entry_line(path, entry, is_driven),
             Line::Gap(gap) => gap.to_string(),
@@ -335,7 +356,7 @@ fn print_question(view: &RunView, question: &Question) -> Result<(), CommandErro
 }
 
 /// Shows one step: what it was given, what it did, what came out, and its files.
-pub(crate) fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result<(), CommandError> {
+fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result<(), CommandError> {
     let Some(step) = view.step(path) else {
         let entry = view.entries.get(path);
         let status = entry.map_or(StepStatus::Pending, ViewEntry::status);

@@ -1,25 +1,66 @@
+//! `dhenara runs undo`.
+
 use std::path::Path;
 
+use clap::Args;
 use dad_nodes::{Undo, UndoAction, UndoError, UndoStep};
 use dad_run::RunEntry;
 use dad_terminal::{print_line, printable};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::args::UndoOptions;
+use crate::commands::Execute;
+use crate::commands::runs::select::{not_found, selector, step_of};
 use crate::error::CommandError;
-use crate::foreign::check_origin;
-use crate::runs::{not_found, selector, step_of};
-use crate::summary::command_in;
-use crate::{exit_code, json, out};
+use crate::exit_code;
+use crate::options::Place;
+use crate::output::summary::command_in;
+use crate::output::{json, out};
+use crate::session::origin::check_origin;
 
-/// `dhenara runs undo RUN [PATH]`.
-pub(crate) fn undo(
-    app: &App,
-    run: &str,
-    path: Option<&str>,
-    options: &UndoOptions,
-) -> Result<u8, CommandError> {
+/// Take back what the file operations of a run changed: all of them, or those of one step. What was changed since is
+/// named and left as it is.
+#[derive(Debug, Args)]
+pub(crate) struct UndoArgs {
+    /// Its id, a unique beginning of it, `last`, or `last~N` for the Nth before it.
+    run: String,
+    /// The step, by its path or the end of it.
+    path: Option<String>,
+    #[command(flatten)]
+    options: UndoOptions,
+}
+
+/// How changes of a run are taken back.
+#[derive(Clone, Debug, Default, Args)]
+struct UndoOptions {
+    #[command(flatten)]
+    place: Place,
+    /// Say what would be taken back, without changing anything.
+    #[arg(long)]
+    dry_run: bool,
+    /// Obey the records of a run of another user.
+    #[arg(long)]
+    trust: bool,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Execute for UndoArgs {
+    fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        undo(app, &self.run, self.path.as_deref(), &self.options)
+    }
+
+    fn place(&self) -> Place {
+        self.options.place.clone()
+    }
+
+    fn wants_json(&self) -> bool {
+        self.options.json
+    }
+}
+
+fn undo(app: &App, run: &str, path: Option<&str>, options: &UndoOptions) -> Result<u8, CommandError> {
     let project = app.project_or_here(&options.place)?;
     let entry = project.own_runs()?.find_whole(run)?;
     let view = project.view(&entry)?;

@@ -1,5 +1,6 @@
-//! Why a step was executed or reused.
+//! `dhenara runs why`: the reason for which a step was executed or reused.
 
+use clap::Args;
 use dad_core::HierarchyPath;
 use dad_events::Origin;
 use dad_run::{
@@ -9,8 +10,46 @@ use dad_run::{
 use dad_terminal::{BOLD, DIM, mark, printable};
 use serde_json::json;
 
+use crate::app::App;
+use crate::commands::Execute;
+use crate::commands::runs::select::{not_found, selector, step_of};
 use crate::error::CommandError;
-use crate::{json, out};
+use crate::exit_code;
+use crate::options::Place;
+use crate::output::{json, out};
+
+/// Say why a step was executed or reused, and what changed.
+#[derive(Debug, Args)]
+pub(crate) struct WhyArgs {
+    /// Its id, a unique beginning of it, `last`, or `last~N` for the Nth before it.
+    run: String,
+    /// The step, by its path or the end of it.
+    path: String,
+    #[command(flatten)]
+    place: Place,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Execute for WhyArgs {
+    fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        let project = app.project_or_here(&self.place)?;
+        let entry = project.runs()?.find(&self.run, None)?;
+        let view = project.view(&entry)?;
+        let path = step_of(&selector(&self.path)?, &view).map_err(|error| not_found(&error, &entry))?;
+        print(&view, &path, self.json)?;
+        Ok(exit_code::DONE)
+    }
+
+    fn place(&self) -> Place {
+        self.place.clone()
+    }
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
+}
 
 /// Longer lines of a difference are shown around what differs; `changes.json` has more of them.
 const LINE: usize = 240;
@@ -41,8 +80,8 @@ struct AnswerTold {
     asked_again: Option<AskedAgain>,
 }
 
-/// Says it on standard output.
-pub(crate) fn why(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result<(), CommandError> {
+/// Prints the explanation.
+fn print(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result<(), CommandError> {
     let explanation = explain(view, path)?;
     let status = view
         .entries
