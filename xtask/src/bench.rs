@@ -1,5 +1,5 @@
 //! Starts the measurements, built for release: of steps, of templates, of looking at files, of looking at runs and of
-//! going on with them.
+//! resuming them.
 
 use std::error::Error;
 use std::num::ParseIntError;

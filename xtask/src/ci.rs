@@ -6,7 +6,7 @@
 use std::process::Command;
 use std::time::Instant;
 
-use crate::process::{TaskError, cargo, run as run_command};
+use crate::process::{TaskError, cargo, output, run as run_command};
 use crate::{layers, profile, tidy};
 
 type Step = (&'static str, fn() -> Result<(), TaskError>);
@@ -16,9 +16,12 @@ const STEPS: &[Step] = &[
     ("clippy", clippy),
     ("layers", layers::run),
     ("tidy", tidy::run),
+    ("dependencies", dependencies),
     ("documentation", documentation),
     ("tests", tests),
     ("each library alone", each_library_alone),
+    ("features", features),
+    ("oldest Rust", oldest_rust),
     ("profile", profile),
 ];
 
@@ -81,6 +84,75 @@ fn each_library_alone() -> Result<(), TaskError> {
         check(&["--package", krate])?;
     }
     check(&["--package", "dhenara", "--no-default-features"])
+}
+
+/// Licences, banned and duplicate dependencies, and their sources, by the rules of `deny.toml`.
+fn dependencies() -> Result<(), TaskError> {
+    if !is_installed("deny") {
+        return Ok(());
+    }
+    run_command(Command::new(cargo()).args(["deny", "--locked", "check", "licenses", "bans", "sources"]))
+}
+
+/// Each feature of each crate by itself, and none.
+fn features() -> Result<(), TaskError> {
+    if !is_installed("hack") {
+        return Ok(());
+    }
+    let mut command = Command::new(cargo());
+    command.args([
+        "hack",
+        "check",
+        "--quiet",
+        "--locked",
+        "--workspace",
+        "--each-feature",
+        "--no-dev-deps",
+    ]);
+    run_command(&mut command)
+}
+
+/// Whether cargo has a subcommand; the reader of the log learns of one that is missing.
+fn is_installed(subcommand: &str) -> bool {
+    let version = Command::new(cargo()).args([subcommand, "--version"]).output();
+    let is_there = version.is_ok_and(|output| output.status.success());
+    if !is_there {
+        eprintln!("not checked: `cargo install cargo-{subcommand}` installs what this step needs");
+    }
+    is_there
+}
+
+/// The workspace builds with the Rust version that its manifest promises.
+fn oldest_rust() -> Result<(), TaskError> {
+    let metadata = layers::metadata()?;
+    let oldest = metadata
+        .rust_version()
+        .ok_or_else(|| TaskError("the workspace names no `rust-version`".to_owned()))?;
+    let present = output(Command::new("rustc").arg("--version"))?;
+    if present.starts_with(&format!("rustc {oldest}.")) {
+        eprintln!("Rust {oldest} has built all of the above");
+        return Ok(());
+    }
+    let toolchain = Command::new("rustup")
+        .args(["run", oldest, "rustc", "--version"])
+        .output();
+    if !toolchain.is_ok_and(|output| output.status.success()) {
+        eprintln!("not checked: `rustup toolchain install {oldest}` installs what this step needs");
+        return Ok(());
+    }
+    let mut command = Command::new("rustup");
+    command
+        .args([
+            "run",
+            oldest,
+            "cargo",
+            "check",
+            "--workspace",
+            "--locked",
+            "--quiet",
+        ])
+        .env("CARGO_TARGET_DIR", "target/oldest-rust");
+    run_command(&mut command)
 }
 
 /// For readers of the log: no figure fails.

@@ -383,4 +383,9 @@ mod tests {
                crates/dad-one/src/d.rs:1: imports `crate::a::Thing` of crates/dad-one/src/a.rs"],
         );
     }
+
+    #[test]
+    fn this_repository_passes() {
+        assert_eq!(check(&files().unwrap(), FLOORS), []);
+    }
 }

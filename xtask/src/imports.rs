@@ -42,7 +42,7 @@ struct Module {
     file: usize,
     /// Its items, modules excepted.
     items: BTreeSet<String>,
-    /// What `use` brings in: the path of each name.
+    /// The names that `use` brings in, with the path of each.
     uses: BTreeMap<String, Path>,
     /// The paths of `use …::*`.
     globs: Vec<Path>,

@@ -1,7 +1,7 @@
-//! Who may depend on whom, as a table.
+//! The dependencies that crates may have, as a table.
 //!
 //! A crate may use only crates of lower layers, and some outside libraries belong to one crate. Dev-dependencies are
-//! free. A new crate without a row is an error, so whoever adds one chooses its layer.
+//! free. A new crate without a row is an error, so its author chooses its layer.
 #![expect(clippy::print_stderr, reason = "a developer tool talks to its terminal")]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -10,6 +10,7 @@ use std::process::Command;
 
 use serde::Deserialize;
 
+use crate::floors;
 use crate::process::{TaskError, cargo, output};
 
 /// The crates and their layers, lowest first.
@@ -74,7 +75,7 @@ pub const UNREACHABLE: &[(&str, &[&str])] = &[
     ("dad-run", &["opentelemetry*", "hyper", "reqwest", "clap", "axum"]),
 ];
 
-/// Where the crates that need a row are.
+/// The directory of the crates that need a row.
 const CRATES_DIR: &str = "crates";
 
 /// The part of the output of `cargo metadata` that the check reads.
@@ -92,6 +93,7 @@ struct Package {
     name: String,
     manifest_path: String,
     dependencies: Vec<Declared>,
+    rust_version: Option<String>,
 }
 
 /// A dependency as its manifest declares it, whatever the platform and the features.
@@ -138,23 +140,23 @@ pub enum Violation {
     },
     /// A crate that uses one of its own layer or of a higher one.
     Edge {
-        /// Who depends.
+        /// The crate that depends.
         from: String,
         /// On whom.
         to: String,
     },
     /// A library named by a crate that it does not belong to.
     Library {
-        /// Who names it.
+        /// The crate that names it.
         krate: String,
         /// The library.
         library: String,
-        /// Who may.
+        /// The crates that may name it.
         owners: Vec<String>,
     },
     /// A library that a crate reaches and must not.
     Reach {
-        /// The names on the way, the crate first and the library last.
+        /// The names of the chain, the crate first and the library last.
         way: Vec<String>,
     },
 }
@@ -197,19 +199,19 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Checks this workspace.
+/// Checks the dependencies among the crates of this workspace, and the imports within each.
 ///
 /// # Errors
-/// If `cargo metadata` fails or the tables are violated.
+/// If `cargo metadata` fails or a table is violated.
 pub fn run() -> Result<(), TaskError> {
     let violations = check(&metadata()?);
     for violation in &violations {
         eprintln!("layers: {violation}");
     }
-    match violations.len() {
-        0 => Ok(()),
-        count => Err(TaskError(format!("{count} forbidden dependencies"))),
+    if !violations.is_empty() {
+        return Err(TaskError(format!("{} forbidden dependencies", violations.len())));
     }
+    floors::run()
 }
 
 /// Reads the metadata of this workspace, for the platform at hand, as others may not be downloaded.
@@ -297,6 +299,13 @@ pub fn check(metadata: &Metadata) -> Vec<Violation> {
 }
 
 impl Metadata {
+    /// Returns the oldest Rust that the crates promise to build with.
+    #[must_use]
+    pub fn rust_version(&self) -> Option<&str> {
+        let mut crates = self.packages.iter().filter(|package| self.in_crates_dir(package));
+        crates.find_map(|package| package.rust_version.as_deref())
+    }
+
     /// Returns the names of the crates that need a row, sorted.
     #[must_use]
     pub fn crate_names(&self) -> Vec<&str> {

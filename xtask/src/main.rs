@@ -8,14 +8,13 @@
 use std::env;
 use std::process::ExitCode;
 
-use xtask::{bench, ci, floors, layers, profile, tidy};
+use xtask::{bench, ci, layers, profile, tidy};
 
 const HELP: &str = "\
 Developer tasks. Usage: cargo xtask TASK
 
   ci               everything that continuous integration does, in its order
-  layers           who may depend on whom
-  floors           which file of a crate may import from which, and circles of files
+  layers           which crate may depend on which, and which file of a crate may import from which
   tidy             the house rules that no other tool knows
   bench [OPTIONS]  what a step costs over plain writes of the same files
                    --sizes 100,1000   numbers of steps (default 100,1000,10000)
@@ -26,7 +25,7 @@ Developer tasks. Usage: cargo xtask TASK
                    --runs N           how many runs are listed (default 10000)
                    --steps N          how many steps the run that is shown has (default 100000)
                    --rounds N         measurements of each (default 5)
-  bench resume     what it costs to go on with a run that was interrupted at its very end
+  bench resume     what it costs to resume a run that was interrupted at its very end
                    --steps N          how many steps it has (default 100000)
                    --rounds, --at and --json as above
   bench rerun      what a re-run costs that takes every step over, above plain copies of the same files
@@ -51,7 +50,6 @@ fn main() -> ExitCode {
         }
         ["ci"] => ci::run(),
         ["layers"] => layers::run(),
-        ["floors"] => floors::run(),
         ["tidy"] => tidy::run(),
         ["bench", options @ ..] => bench::run(options),
         ["profile", options @ ..] => profile::run(options),

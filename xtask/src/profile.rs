@@ -23,12 +23,12 @@ use serde_json::Value;
 use crate::process::{TaskError, cargo, output};
 use crate::workspace_root;
 
-/// What is measured.
+/// A scenario of the profile.
 #[derive(Debug)]
 struct Scenario {
     /// Its name in the recorded figures and in the program that executes it.
     name: &'static str,
-    /// What one unit is.
+    /// The unit.
     unit: &'static str,
     /// The two lengths.
     lengths: [u32; 2],

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::Path;
+use std::process::Command;
 use std::{fs, io};
 
-use crate::process::TaskError;
+use crate::process::{TaskError, output};
 use crate::workspace_root;
 
 /// The most lines of a source file before its tests.
@@ -30,7 +30,27 @@ const FORBIDDEN_IN_SOURCE: &[(&str, &str)] = &[
     ),
 ];
 
-/// Beginnings of paths that exist only on somebody's machine.
+/// Words for people and acts that do not say who acts, or which act it is. In pieces, as this is a source file.
+const VAGUE: &[(&str, &str)] = &[
+    (concat!("some", "body"), NAME_THE_ACTOR),
+    (concat!("some", "one"), NAME_THE_ACTOR),
+    (concat!("no", "body"), NAME_THE_ACTOR),
+    (concat!("any", "body"), NAME_THE_ACTOR),
+    (concat!("who", "ever"), NAME_THE_ACTOR),
+    (concat!("is", " told"), NAME_THE_ACT),
+    (concat!("are", " told"), NAME_THE_ACT),
+    (concat!("goes", " on with"), NAME_THE_ACT),
+    (concat!("go", " on with"), NAME_THE_ACT),
+    (concat!("going", " on with"), NAME_THE_ACT),
+    (concat!("left", " alone"), NAME_THE_ACT),
+];
+const NAME_THE_ACTOR: &str = "name the one who acts: user, driver, caller, provider, reader, program";
+const NAME_THE_ACT: &str = "name the act: resume, report, rate limited, unchanged";
+
+/// Words that begin a clause where a doc comment has a noun.
+const CLAUSES: &[&str] = &["What", "Who", "Whom", "How", "Where"];
+
+/// Beginnings of paths that exist only on one machine.
 const MACHINE_PATHS: &[&str] = &[
     concat!("/wo", "rk/"),
     concat!("/ro", "ot/"),
@@ -45,7 +65,7 @@ const READS_ENVIRONMENT: &[&str] = &[
     "crates/dad-terminal/src/prompt/editor.rs",
     "crates/dad-nodes/src/folder_analyzer/repository.rs",
     "crates/dad-nodes/src/git.rs",
-    "crates/dad-nodes/src/process/mod.rs",
+    "crates/dad-nodes/src/process/environment.rs",
     "crates/dad-nodes/src/shell/arrival.rs",
 ];
 
@@ -57,7 +77,7 @@ const HELLO: &str = "examples/hello/hello.yaml";
 pub struct SourceFile {
     /// Its path from the root, with `/`.
     pub path: String,
-    /// What is in it.
+    /// The content.
     pub text: String,
 }
 
@@ -68,7 +88,7 @@ pub struct Finding {
     pub path: String,
     /// The line, from 1, where the rule is about one.
     pub line: Option<usize>,
-    /// What is wrong, and what to do.
+    /// The problem, and the remedy.
     pub message: String,
 }
 
@@ -96,41 +116,30 @@ pub fn run() -> Result<(), TaskError> {
     }
 }
 
-/// What programs made; in a second working tree `.git` is a file. Runs kept below `tests/data` are data.
-const MADE: &[&str] = &[".git", "target", "runs"];
-
-/// Reads the text files of this repository, except those that programs made.
+/// Reads the text files that git tracks in this repository.
 ///
 /// # Errors
-/// If a directory cannot be read.
+/// If git cannot list them, or one cannot be read.
 pub fn files() -> Result<Vec<SourceFile>, TaskError> {
+    let listed = output(Command::new("git").args(["ls-files", "-z"]))?;
     let mut files = Vec::new();
-    read_dir(workspace_root(), "", &mut files)
-        .map_err(|error| TaskError(format!("cannot read the repository: {error}")))?;
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(files)
-}
-
-fn read_dir(dir: &Path, prefix: &str, files: &mut Vec<SourceFile>) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let path = format!("{prefix}{name}");
-        let kind = entry.file_type()?;
-        if MADE.contains(&&*name) && !path.starts_with("tests/data/") {
-            continue;
-        }
-        if kind.is_dir() {
-            read_dir(&entry.path(), &format!("{path}/"), files)?;
-        } else if kind.is_file()
-            // What is no text has no lines to check.
-            && let Ok(text) = fs::read_to_string(entry.path())
-        {
-            files.push(SourceFile { path, text });
+    for path in listed.split_terminator('\0') {
+        let bytes = match fs::read(workspace_root().join(path)) {
+            Ok(bytes) => bytes,
+            // Removed, and still tracked until the next commit.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(TaskError(format!("cannot read `{path}`: {error}"))),
+        };
+        // A file that is no text has no lines to check.
+        if let Ok(text) = String::from_utf8(bytes) {
+            files.push(SourceFile {
+                path: path.to_owned(),
+                text,
+            });
         }
     }
-    Ok(())
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
 }
 
 /// Returns every place in a repository where a rule is broken.
@@ -168,7 +177,20 @@ fn check_text(file: &SourceFile, findings: &mut Vec<Finding>) {
                 report(format!("`{path}` exists on one machine only"));
             }
         }
+        for (word, instead) in VAGUE {
+            if !file.path.contains("/data/") && has_word(line, word) {
+                report(format!("`{word}`: {instead}"));
+            }
+        }
     }
+}
+
+fn has_word(line: &str, word: &str) -> bool {
+    let line = line.to_lowercase();
+    line.match_indices(word).any(|(at, _)| {
+        !line[..at].ends_with(char::is_alphanumeric)
+            && !line[at + word.len()..].starts_with(char::is_alphanumeric)
+    })
 }
 
 /// Whether a path begins so somewhere in the line; in the middle of one the same text is an ordinary folder.
@@ -191,6 +213,9 @@ fn check_source(file: &SourceFile, findings: &mut Vec<Finding>) {
             }
         }
     }
+    if !file.path.contains("/data/") {
+        check_doc_comments(file, findings);
+    }
     let whole = |message: String| Finding {
         path: file.path.clone(),
         line: None,
@@ -203,8 +228,8 @@ fn check_source(file: &SourceFile, findings: &mut Vec<Finding>) {
             "reads the environment, which `dad_project::User` does once for all".to_owned(),
         ));
     }
-    let is_root = file.path.ends_with("/src/lib.rs");
-    if is_root && !file.text.starts_with("//!") {
+    let is_module = file.path.contains("/src/") && !file.path.ends_with("/tests.rs");
+    if is_module && !file.text.starts_with("//!") {
         findings.push(whole("begins without module documentation".to_owned()));
     }
     let before_tests = file
@@ -217,6 +242,24 @@ fn check_source(file: &SourceFile, findings: &mut Vec<Finding>) {
         findings.push(whole(format!(
             "{before_tests} lines without its tests, more than {MAX_LINES}: split it"
         )));
+    }
+}
+
+/// A doc comment begins with a noun or a verb, not with a clause.
+fn check_doc_comments(file: &SourceFile, findings: &mut Vec<Finding>) {
+    let mut is_inside = false;
+    for (number, line) in (1..).zip(file.text.lines()) {
+        let line = line.trim_start();
+        let text = line.strip_prefix("/// ").or_else(|| line.strip_prefix("//! "));
+        let first = text.and_then(|text| text.split(' ').next()).unwrap_or_default();
+        if !is_inside && CLAUSES.contains(&first) {
+            findings.push(Finding {
+                path: file.path.clone(),
+                line: Some(number),
+                message: format!("a doc comment begins with a noun, not with `{first}`"),
+            });
+        }
+        is_inside = line.starts_with("///") || line.starts_with("//!");
     }
 }
 
@@ -316,9 +359,11 @@ mod tests {
     }
 
     #[test]
-    fn a_library_says_what_it_is() {
+    fn each_file_says_what_it_holds() {
         let finding = "crates/dad-one/src/lib.rs: begins without module documentation";
         check_file("crates/dad-one/src/lib.rs", "mod one;\n", &[finding]);
+        let finding = "crates/dad-one/src/a.rs: begins without module documentation";
+        check_file("crates/dad-one/src/a.rs", "mod one;\n", &[finding]);
     }
 
     #[test]
@@ -327,7 +372,7 @@ mod tests {
             let finding = format!("crates/dad-one/src/a.rs:2: `{text}`: {instead}");
             check_file(
                 "crates/dad-one/src/a.rs",
-                &format!("\n    {text}x)]\n"),
+                &format!("//! A.\n    {text}x)]\n"),
                 &[&finding],
             );
         }
@@ -335,7 +380,7 @@ mod tests {
 
     #[test]
     fn long_files_are_found_and_tests_do_not_count() {
-        let lines = |count: usize| "x();\n".repeat(count);
+        let lines = |count: usize| format!("//! A.\n{}", "x();\n".repeat(count - 1));
         check_file(
             "crates/dad-one/src/a.rs",
             &lines(MAX_LINES + 1),
@@ -372,12 +417,40 @@ mod tests {
 
     #[test]
     fn one_crate_reads_the_environment_of_the_user() {
-        let text = concat!("let home = std::env", "::var_os(\"HOME\");\n");
+        let text = concat!("//! A.\nlet home = std::env", "::var_os(\"HOME\");\n");
         let path = "crates/dad-run/src/secrets.rs";
         let finding = format!("{path}: reads the environment, which `dad_project::User` does once for all");
         check_file(path, text, &[&finding]);
         check_file("crates/dad-project/src/user.rs", text, &[]);
         check_file("crates/dad-run/tests/it/main.rs", text, &[]);
+    }
+
+    #[test]
+    fn words_that_name_no_actor_and_no_act_are_found() {
+        for (word, instead) in VAGUE {
+            let finding = format!("docs/a.md:1: `{word}`: {instead}");
+            check_file("docs/a.md", &format!("Then {word} it.\n"), &[&finding]);
+            check_file("docs/a.md", &format!("Then x{word}x it.\n"), &[]);
+            check_file("crates/dad-one/tests/data/a.yaml", &format!("{word}\n"), &[]);
+        }
+    }
+
+    #[test]
+    fn doc_comments_begin_with_a_noun() {
+        let path = "crates/dad-one/src/a.rs";
+        for clause in CLAUSES {
+            let finding = format!("{path}:3: a doc comment begins with a noun, not with `{clause}`");
+            check_file(
+                path,
+                &format!("//! A.\nfn a() {{}}\n/// {clause} it is.\n"),
+                &[&finding],
+            );
+            check_file(
+                path,
+                &format!("//! A.\nfn a() {{}}\n/// The thing.\n/// {clause} it is.\n"),
+                &[],
+            );
+        }
     }
 
     #[test]

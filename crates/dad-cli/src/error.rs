@@ -1,19 +1,22 @@
 use dad_core::{ErrorInfo, RunStatus};
 use dad_definition::Problems;
 use dad_project::ProjectError;
-use dad_run::{RunError, RunErrorKind};
+use dad_run::{NextStep, RunError, RunErrorKind, SetupError};
 use dad_runner::Error;
 use dad_terminal::{print_line, printable};
 
 use crate::exit_code;
 use crate::options::Place;
-use crate::output::summary::{aligned, hint_in};
+use crate::output::hint::Hint;
+use crate::output::summary::aligned;
 
 /// Why a command ended otherwise than well: what is said, and the exit code.
 #[derive(Debug)]
 pub(crate) struct CommandError {
     pub(crate) exit_code: u8,
+    /// Its hint is the text of [`hint`](Self::hint) for the place that the command names.
     pub(crate) info: Box<ErrorInfo>,
+    pub(crate) hint: Hint,
     /// Shown with the text they are about, instead of the message.
     pub(crate) problems: Option<Problems>,
     /// Whether the run's own summary has already said it.
@@ -29,6 +32,7 @@ impl CommandError {
     pub(crate) fn from_info(info: ErrorInfo) -> Self {
         Self {
             exit_code: exit_code::USAGE,
+            hint: info.hint.clone().map(Hint::from).unwrap_or_default(),
             info: Box::new(info),
             problems: None,
             told: false,
@@ -43,16 +47,29 @@ impl CommandError {
         error
     }
 
-    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.info.hint = Some(hint.into());
-        self
+    pub(crate) fn with_hint(mut self, hint: impl Into<Hint>) -> Self {
+        self.hint = hint.into();
+        self.in_place(&Place::default())
+    }
+
+    /// The same error with another hint below its own.
+    pub(crate) fn and_hint(mut self, hint: impl Into<Hint>) -> Self {
+        let own = std::mem::take(&mut self.hint);
+        self.with_hint(own.and(hint.into()))
+    }
+
+    /// The same error with a next step, if there is one.
+    fn with_next_step(self, step: Option<NextStep>) -> Self {
+        match step {
+            Some(step) => self.with_hint(step),
+            None => self,
+        }
     }
 
     /// The same error with commands that find the runs of a place.
     pub(crate) fn in_place(mut self, place: &Place) -> Self {
-        if let Some(hint) = &mut self.info.hint {
-            *hint = hint_in(hint, place);
-        }
+        let hint = self.hint.in_place(place);
+        self.info.hint = Some(hint).filter(|hint| !hint.is_empty());
         self
     }
 
@@ -80,28 +97,35 @@ impl CommandError {
 
 impl From<RunError> for CommandError {
     fn from(error: RunError) -> Self {
-        let exit_code = exit_code_of(error.kind());
-        let info = Box::new(error.to_info());
-        match error {
-            RunError::Definition(problems) => Self {
-                exit_code,
-                info: Box::new(in_short(&problems)),
-                problems: Some(problems),
-                told: false,
-            },
-            _ => Self {
-                exit_code,
-                info,
-                problems: None,
-                told: false,
-            },
+        let error = match error {
+            RunError::Setup(error) => return (*error).into(),
+            error => error,
+        };
+        let shown = Self::from_info(error.to_info()).with_next_step(error.next_step());
+        Self {
+            exit_code: exit_code_of(error.kind()),
+            ..shown
         }
+    }
+}
+
+impl From<SetupError> for CommandError {
+    fn from(error: SetupError) -> Self {
+        let exit_code = exit_code_of(error.kind());
+        let shown = match error {
+            SetupError::Definition(problems) => Self {
+                problems: Some(problems.clone()),
+                ..Self::from_info(in_short(&problems))
+            },
+            error => Self::from_info(error.to_info()).with_next_step(error.next_step()),
+        };
+        Self { exit_code, ..shown }
     }
 }
 
 impl From<Problems> for CommandError {
     fn from(problems: Problems) -> Self {
-        RunError::Definition(problems).into()
+        SetupError::Definition(problems).into()
     }
 }
 
@@ -111,7 +135,7 @@ impl From<ProjectError> for CommandError {
             ProjectError::Run(error) => error.into(),
             error => Self {
                 exit_code: exit_code_of(error.kind()),
-                ..Self::from_info(error.to_info())
+                ..Self::from_info(error.to_info()).with_next_step(error.next_step())
             },
         }
     }
@@ -146,16 +170,15 @@ impl From<Error> for CommandError {
             error => {
                 let status = error.report().map_or(RunStatus::Failed, |report| report.status);
                 let recorded = error.report().and_then(|report| report.error.clone());
-                let info = Box::new(recorded.unwrap_or_else(|| ErrorInfo::from_error(error.code(), &error)));
+                let info = recorded.unwrap_or_else(|| ErrorInfo::from_error(error.code(), &error));
                 let exit_code = match status {
                     RunStatus::Cancelled => exit_code::CANCELLED,
                     _ => exit_code::FAILED,
                 };
                 Self {
                     exit_code,
-                    info,
-                    problems: None,
                     told: true,
+                    ..Self::from_info(info)
                 }
             }
         }

@@ -287,7 +287,7 @@ pub enum SelectError {
 }
 
 /// The number of paths that an error names when none is near.
-const MOST_NAMED: usize = 10;
+const MAX_NAMED: usize = 10;
 
 fn instead(nearest: Option<&str>, known: &[String], more: usize) -> String {
     match (nearest, known, more) {
@@ -314,7 +314,7 @@ impl SelectError {
         steps: impl IntoIterator<Item = &'a HierarchyPath>,
     ) -> Self {
         let mut within = steps.into_iter().filter(|step| step.is_within(component));
-        let named = within.by_ref().take(MOST_NAMED);
+        let named = within.by_ref().take(MAX_NAMED);
         Self::NotAStep {
             selector: selector.to_string(),
             steps: named.map(ToString::to_string).collect(),
@@ -381,8 +381,8 @@ impl PathSelector {
             [] => Err(SelectError::Unknown {
                 selector: self.as_str().to_owned(),
                 nearest: self.nearest_among(&all),
-                known: all.iter().take(MOST_NAMED).map(ToString::to_string).collect(),
-                more: all.len().saturating_sub(MOST_NAMED),
+                known: all.iter().take(MAX_NAMED).map(ToString::to_string).collect(),
+                more: all.len().saturating_sub(MAX_NAMED),
             }),
             several => Err(SelectError::Ambiguous {
                 selector: self.as_str().to_owned(),

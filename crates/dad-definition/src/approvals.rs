@@ -6,7 +6,7 @@ use dad_core::{ApprovalRule, HierarchyPath, NodeType, RuleDecision, has_mask};
 use globset::{GlobBuilder, GlobMatcher};
 use serde_json::Value;
 
-/// What is about to execute.
+/// An execution that is about to begin.
 #[derive(Clone, Copy, Debug)]
 pub struct Intended<'a> {
     /// The root component of the run.
@@ -19,7 +19,7 @@ pub struct Intended<'a> {
     pub tool: Option<&'a str>,
     /// Rendered settings, variables of a component, or the arguments of a tool.
     pub arguments: &'a Value,
-    /// What the call of a tool executes: the type of the node, and its settings.
+    /// The execution that the call of a tool leads to: the type of the node, and its settings.
     pub target: Option<(&'a NodeType, &'a Value)>,
 }
 
@@ -116,7 +116,7 @@ impl ReadyRule {
     }
 }
 
-/// What of several rules decides: the most careful that holds, of those the first.
+/// The rule among several that decides: the most careful that holds, and of those the first.
 pub fn deciding<'r>(
     rules: impl IntoIterator<Item = &'r ReadyRule>,
     intended: &Intended<'_>,

@@ -1,3 +1,5 @@
+//! Definitions as YAML and JSON.
+
 use std::fmt::Write;
 
 use dad_core::Definition;

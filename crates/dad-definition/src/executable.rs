@@ -1,4 +1,4 @@
-//! What can be written in a definition, but not be executed by this version. Nothing of it may be ignored in silence.
+//! The parts of a definition that this version cannot execute. None of them may be ignored in silence.
 
 use dad_core::{Definition, Element, ElementKind, ElementOptions};
 

@@ -11,7 +11,7 @@ use crate::tree::TemplateTree;
 /// Most places of a schema that are looked at.
 const MAX_SCHEMAS: usize = 4000;
 
-/// What a schema wants at a place, as far as it matters for texts.
+/// The demands of a schema at a place, as far as they matter for texts.
 ///
 /// ```
 /// use dad_definition::Fit;
@@ -35,7 +35,7 @@ pub struct Fit {
 }
 
 impl Fit {
-    /// What a JSON Schema wants, as `schemars` makes it.
+    /// The demands of a JSON Schema, as `schemars` makes it.
     #[must_use]
     pub fn of(document: &Value) -> Self {
         let mut reading = Reading {
@@ -178,14 +178,14 @@ fn text_of(value: &Value) -> String {
 /// Reads a schema document, in which a schema may contain itself.
 struct Reading<'a> {
     document: &'a Value,
-    /// The references that were followed on the way to where it is.
+    /// The references that were followed to the present place.
     followed: Vec<&'a str>,
-    /// How many places may still be looked at.
+    /// The number of places that may still be looked at.
     left: usize,
 }
 
 impl<'a> Reading<'a> {
-    /// What any of several schemas wants.
+    /// The demands of any of several schemas.
     fn fit(&mut self, schemas: &[&'a Value]) -> Fit {
         let before = self.followed.len();
         let mut flat = Vec::new();

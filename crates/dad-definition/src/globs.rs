@@ -1,3 +1,5 @@
+//! Globs of protected paths.
+
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// Globs of paths, as `allow_protected` of a definition has them: from the project root, with `/` between names, `*` and `?`

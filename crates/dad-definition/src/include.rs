@@ -1,3 +1,5 @@
+//! Files that a definition includes, none outside its project.
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
@@ -145,8 +147,8 @@ impl Includes {
         Ok(number)
     }
 
-    /// The text of a file in the root, which stays open: what has come to stand in the place of the file or of a directory
-    /// on the way since it was resolved leads nowhere else.
+    /// The text of a file in the root, which stays open: a file or directory that has been exchanged
+    /// since it was resolved leads nowhere else.
     fn read_inside(&self, path: &Path) -> Result<String, Unreadable> {
         let (Some(root), Some(below)) = (
             &self.root,
@@ -192,7 +194,7 @@ impl Includes {
             );
             Box::new(Problem::new("include_outside", message).hint(hint))
         };
-        // First, so that of what lies outside nothing is told, not even whether it exists.
+        // First, so that an error about a path outside does not even say whether it exists.
         if !existing_part(&wanted).is_some_and(|part| part.starts_with(root)) {
             return Err(outside());
         }
@@ -262,7 +264,7 @@ impl Unreadable {
 /// The text of a regular file of moderate size.
 pub(crate) fn read_text(path: &Path) -> Result<String, Unreadable> {
     let io_error = |error: std::io::Error| Unreadable::new("file_unreadable", error.to_string());
-    // Before opening, because opening a pipe waits for somebody to write.
+    // Before opening, because opening a pipe waits for its writer.
     if !path.metadata().map_err(io_error)?.is_file() {
         return Err(Unreadable::new("file_unreadable", "it is not a file"));
     }

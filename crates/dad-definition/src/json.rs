@@ -1,3 +1,5 @@
+//! JSON with the place of every value.
+
 use std::collections::HashSet;
 use std::ops::Range;
 

@@ -1,3 +1,5 @@
+//! Loading definitions from files and texts, with all their problems at once.
+
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -23,11 +25,11 @@ use crate::value::{Costs, Recording, Tree};
 pub struct Loaded {
     /// The definition, with the files that it includes in it.
     pub definition: Definition,
-    /// Where every value of it stands.
+    /// The place of every value.
     pub spans: SpanMap,
     /// The files that were read: the definition itself first.
     pub sources: Vec<SourceFile>,
-    /// What may not mean what the author thinks.
+    /// Problems of parts that may not mean what the author thinks.
     pub warnings: Vec<Problem>,
 }
 
@@ -77,7 +79,7 @@ pub fn check_file(
         // Here and not only in the program: what a run records is the definition.
         write_texts(definition, types, spans);
         check_into(definition, spans, report);
-        // A name that is no id is reported by whoever chose it.
+        // A name that is no id is reported where it was chosen.
         let root_id = definition
             .root_id
             .clone()

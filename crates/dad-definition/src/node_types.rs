@@ -1,3 +1,5 @@
+//! Node types as the compiler sees them: schemas and checks, without their execution.
+
 use std::any::Any;
 use std::sync::Arc;
 
@@ -6,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::tree::TemplateTree;
 
-/// What [`compile()`](crate::compile()) asks about the node types that are registered.
+/// The registered node types, as [`compile()`](crate::compile()) asks for them.
 ///
 /// Open for implementation: the registry of node types implements it. `Any` is a supertrait so that the owner of a
 /// registry can hand it on as `Arc<dyn NodeTypes>` and take its own type back.
@@ -14,7 +16,7 @@ pub trait NodeTypes: Any + Send + Sync {
     /// The names of all registered types, for suggestions.
     fn names(&self) -> Vec<&str>;
 
-    /// What is known of one type, `None` if it is not registered.
+    /// The facts about one type, `None` if it is not registered.
     fn node_type(&self, node_type: &NodeType) -> Option<&NodeTypeInfo>;
 
     /// The names of all registered functions that callbacks may call, for suggestions.
@@ -22,21 +24,21 @@ pub trait NodeTypes: Any + Send + Sync {
         Vec::new()
     }
 
-    /// What is known of one function, `None` if it is not registered.
+    /// The facts about one function, `None` if it is not registered.
     fn callback(&self, function: &str) -> Option<&CallbackInfo> {
         let _ = function;
         None
     }
 }
 
-/// What is known of a function of the application without calling it.
+/// The facts about a function of the application that are known without calling it.
 #[derive(Clone, Debug)]
 pub struct CallbackInfo {
     /// JSON Schema of its arguments, as `schemars` makes it.
     pub args_schema: Value,
 }
 
-/// What is known of a node type without executing it.
+/// The facts about a node type that are known without executing it.
 #[derive(Clone, Debug)]
 pub struct NodeTypeInfo {
     /// The hand-kept version of the node's behaviour, part of every fingerprint.
@@ -74,7 +76,7 @@ pub struct Compiled {
 /// as that type's; what they lack is given later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NestedSettings {
-    /// Where they stand, such as `model_call_config.tools[0].settings`.
+    /// Their place, such as `model_call_config.tools[0].settings`.
     pub place: String,
     /// The type.
     pub node_type: NodeType,
@@ -93,13 +95,13 @@ pub struct Prepared<V = Value> {
 /// Something wrong with the settings of a node that only its type can know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingsProblem {
-    /// Where in the settings, such as `commands[0]`.
+    /// The place in the settings, such as `commands[0]`.
     pub place: String,
     /// A stable word for programs.
     pub code: &'static str,
-    /// What is wrong.
+    /// The problem: a lowercase fragment without a full stop.
     pub message: String,
-    /// What to write instead.
+    /// The right form, where it is known.
     pub hint: Option<String>,
 }
 

@@ -1,3 +1,5 @@
+//! Places in a definition: steps of keys and indices.
+
 use std::fmt;
 
 /// A place in a definition as a person reads it: `elements[0].settings.prompt`, `variables["odd key"]`.

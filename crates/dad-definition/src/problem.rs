@@ -1,3 +1,5 @@
+//! Problems of definitions, each with its code, place and hint.
+
 use std::error::Error;
 use std::fmt;
 use std::ops::Range;
@@ -9,10 +11,10 @@ use crate::place::Place;
 use crate::source::SourceFile;
 use crate::spans::{Location, SpanMap};
 
-/// Most problems that are reported at once; a file with more is not a definition, and nobody reads on.
+/// Most problems that are reported at once; a file with more is not a definition.
 pub const MAX_PROBLEMS: usize = 100;
 
-/// How bad a problem is.
+/// The severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
@@ -30,7 +32,7 @@ pub struct Problem {
     pub code: &'static str,
     /// Error or warning.
     pub severity: Severity,
-    /// What is wrong: a lowercase fragment without a full stop.
+    /// The problem: a lowercase fragment without a full stop.
     pub message: String,
     /// The file as it is shown to people; nothing for definitions made by the builders.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +49,7 @@ pub struct Problem {
     /// The place in the definition, such as `elements[0].settings.promt`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// What to do about it.
+    /// The next thing to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
@@ -144,7 +146,7 @@ fn in_message(text: &str) -> String {
     printable(text).replace('\t', "\\t")
 }
 
-/// Collects problems, never more than anybody reads.
+/// Collects problems, up to [`MAX_PROBLEMS`].
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     problems: Vec<Problem>,

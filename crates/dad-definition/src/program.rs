@@ -1,3 +1,5 @@
+//! Programs: compiled definitions, with parsed templates and resolved references.
+
 use std::sync::Arc;
 
 use dad_core::{
@@ -19,7 +21,7 @@ pub(crate) const COMPONENT_INPUT_REQUIRED: &str = "component_input_required";
 /// A definition that was checked and made ready to run: templates parsed, `$hier` references resolved.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// What was compiled.
+    /// The definition that was compiled.
     pub definition: Arc<Definition>,
     /// Digest of the definition's canonical JSON.
     pub digest: Digest,
@@ -33,7 +35,7 @@ pub struct Program {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Expression {
-    /// What is evaluated.
+    /// The expression.
     pub value: TemplateTree,
     /// The steps it refers to.
     pub references: References,
@@ -47,21 +49,21 @@ pub struct Component {
     pub path: HierarchyPath,
     /// Its id, the last segment of its path.
     pub id: ElementId,
-    /// What it is.
+    /// The kind of the component.
     pub kind: ComponentKind,
-    /// Where it stands in the definition, such as `elements[0]`; empty for the root. See [`SpanMap`](crate::SpanMap).
+    /// The place in the definition, such as `elements[0]`; empty for the root. See [`SpanMap`](crate::SpanMap).
     pub place: String,
     /// Evaluated in this order when the component is entered; each sees those before it.
     pub variables: Vec<Variable>,
-    /// What any element may have; the defaults for the root.
+    /// The options that any element may have; the defaults for the root.
     pub options: ElementOptions,
-    /// What is executed.
+    /// The content that is executed.
     pub content: Content,
     /// The steps that `variables` refer to.
     pub references: References,
 }
 
-/// What a component executes.
+/// The content of a component.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Content {
@@ -74,7 +76,7 @@ pub enum Content {
     },
     /// One of two lists.
     Conditional {
-        /// What chooses.
+        /// The condition.
         statement: Expression,
         /// If it is true.
         true_branch: Vec<ProgramElement>,
@@ -96,7 +98,7 @@ pub enum Content {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ForEachLoop {
-    /// What is looped over.
+    /// The items.
     pub statement: Expression,
     /// The variable for the item.
     pub item_var: String,
@@ -104,15 +106,15 @@ pub struct ForEachLoop {
     pub index_var: String,
     /// The number of the first iteration.
     pub start_index: Expression,
-    /// How many iterations there may be.
+    /// The largest number of iterations.
     pub max_iterations: Option<u64>,
-    /// What more items than that mean.
+    /// The consequence of more items than that.
     pub on_limit: OnLimit,
-    /// How many iterations may run at the same time, at least 1.
+    /// The largest number of iterations that run at the same time, at least 1.
     pub max_concurrency: u32,
     /// Ends the loop early, evaluated after every iteration.
     pub until: Option<Expression>,
-    /// What every iteration executes.
+    /// The elements of every iteration.
     pub body: Vec<ProgramElement>,
 }
 
@@ -124,11 +126,11 @@ pub struct RepeatLoop {
     pub until: Expression,
     /// The variable for the number of the pass.
     pub index_var: String,
-    /// How many passes there may be.
+    /// The largest number of passes.
     pub max_iterations: u64,
-    /// What it means if the last of them does not end the loop.
+    /// The consequence if the last of them does not end the loop.
     pub on_exhausted: OnExhausted,
-    /// What every pass executes.
+    /// The elements of every pass.
     pub body: Vec<ProgramElement>,
 }
 
@@ -138,7 +140,7 @@ pub struct RepeatLoop {
 pub struct Variable {
     /// Its name.
     pub name: String,
-    /// What it is evaluated from.
+    /// The value, or the template that it is evaluated from.
     pub value: TemplateTree,
     /// The same as the definition has it, with the texts of its templates.
     pub unrendered: Value,
@@ -168,7 +170,7 @@ pub struct NodeElement {
     pub function: Option<String>,
     /// The version of that type or function.
     pub version: u32,
-    /// Where it stands in the definition, such as `elements[0].elements[1]`. See [`SpanMap`](crate::SpanMap).
+    /// The place in the definition, such as `elements[0].elements[1]`. See [`SpanMap`](crate::SpanMap).
     pub place: String,
     /// The settings, to be rendered; of a callback its function and arguments.
     pub settings: TemplateTree,
@@ -176,7 +178,7 @@ pub struct NodeElement {
     pub prepared: Option<Prepared<TemplateTree>>,
     /// The settings as the definition has them, with the texts of their templates.
     pub unrendered: Value,
-    /// What any element may have.
+    /// The options that any element may have.
     pub options: ElementOptions,
     /// Digest of the canonical JSON of its definition.
     pub digest: Digest,
@@ -216,7 +218,7 @@ impl ProgramElement {
         }
     }
 
-    /// What any element may have.
+    /// The options that any element may have.
     #[must_use]
     pub fn options(&self) -> &ElementOptions {
         match self {
@@ -225,7 +227,7 @@ impl ProgramElement {
         }
     }
 
-    /// Where it stands in the definition.
+    /// The place in the definition.
     #[must_use]
     pub fn place(&self) -> &str {
         match self {
@@ -379,7 +381,7 @@ impl Program {
     }
 }
 
-/// What a root component of this kind of definition is.
+/// The kind of the root component of a definition.
 pub(crate) const fn component_kind(kind: DefinitionKind) -> ComponentKind {
     match kind {
         DefinitionKind::Agent => ComponentKind::Agent,

@@ -1,4 +1,4 @@
-//! What `$hier{…}` means.
+//! The targets of `$hier{…}`.
 
 use std::fmt;
 
@@ -76,7 +76,7 @@ impl fmt::Display for Target {
 }
 
 impl References {
-    /// What `$hier{name}` means.
+    /// The target of `$hier{name}`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Target> {
         self.0.get(name)
@@ -87,7 +87,7 @@ impl References {
         self.0.iter().map(|(name, target)| (name.as_str(), target))
     }
 
-    /// How many different references there are.
+    /// The number of different references.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()

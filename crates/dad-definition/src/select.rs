@@ -1,10 +1,10 @@
-//! What people name in a run.
+//! Selectors: abbreviated names of places in a run.
 
 use dad_core::{HierarchyPath, PathSelector, Segment, SelectError};
 
 use crate::program::Program;
 
-/// What a selector names: a place in the definition and, of the loops around it, which iterations.
+/// The target of a selector: a place in the definition and the iterations of the loops around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selected {
     /// The place in the definition; without iterations.
@@ -164,7 +164,7 @@ impl Selected {
         self.instance(|_, index| index.unwrap_or(0))
     }
 
-    /// The place in the run that it names for somebody at `asker`: in the iterations that both share.
+    /// The place in the run that it names for a step or component at `asker`: in the iterations that both share.
     #[must_use]
     pub fn near(&self, asker: &HierarchyPath) -> HierarchyPath {
         let asker: Vec<&str> = asker.segments().collect();

@@ -1,3 +1,5 @@
+//! Source files, and lines and columns in them.
+
 use std::sync::Arc;
 
 use dad_core::Digest;
@@ -29,7 +31,7 @@ impl SourceFile {
 #[derive(Clone, Debug)]
 pub(crate) struct Lines {
     text: Arc<str>,
-    /// Where lines begin, and some places in between, so that a file of one long line is no slower than others.
+    /// The beginnings of lines, and some places in between, so that a file of one long line is no slower than others.
     marks: Arc<[Mark]>,
 }
 

@@ -1,3 +1,5 @@
+//! Spans: the place in its file of every value of a definition.
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -8,7 +10,7 @@ use crate::place::parent;
 use crate::source::{Lines, SourceFile};
 use crate::spot::{Style, locate};
 
-/// Where every value of a definition stands in its files.
+/// The place of every value of a definition in its files.
 ///
 /// Keys are places such as `elements[0].settings.prompt`; the root is the empty text. Serialises to a document of its
 /// own that can be kept beside a definition. Read back from there it still gives every place, but no longer
@@ -96,7 +98,7 @@ impl SpanMap {
         std::iter::successors(Some(place), |place| parent(place)).find_map(|place| self.get(place))
     }
 
-    /// What is written in its file for a value that is no text: a number or boolean. `None` if the files are not at hand.
+    /// The spelling in its file of a value that is no text: a number or boolean. `None` if the files are not at hand.
     pub(crate) fn written(&self, place: &str) -> Option<&str> {
         let Entry { value, style, .. } = self.places.get(place)?;
         let source = self.sources.get(value.file).filter(|_| style.is_other())?;

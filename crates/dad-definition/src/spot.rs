@@ -1,8 +1,10 @@
+//! Places within a text, seen from its spelling in the file.
+
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-/// How a text is written in its file, as far as it matters for finding a part of it there.
+/// The spelling of a text in its file, as far as it matters for finding a part of it there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Style {

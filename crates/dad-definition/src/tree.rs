@@ -1,3 +1,5 @@
+//! Values with templates in them, and their rendering.
+
 use std::sync::Arc;
 
 use dad_core::Digest;
@@ -31,7 +33,7 @@ pub struct TreeError {
     pub pointer: String,
     /// The text of the template.
     pub template: String,
-    /// What went wrong.
+    /// The error of the template.
     #[source]
     pub source: RenderError,
 }
@@ -136,7 +138,7 @@ impl TemplateTree {
         }
     }
 
-    /// What stands at steps into it.
+    /// The part at steps into it.
     pub(crate) fn at(&self, steps: &[Step]) -> Option<Self> {
         let Some((step, rest)) = steps.split_first() else {
             return Some(self.clone());
@@ -222,7 +224,7 @@ impl TemplateTree {
     }
 }
 
-/// What stands at steps into a value.
+/// The part at steps into a value.
 pub(crate) fn value_at<'v>(value: &'v Value, steps: &[Step]) -> Option<&'v Value> {
     steps.iter().try_fold(value, |value, step| match step {
         Step::Key(key) => value.get(key),
@@ -230,7 +232,7 @@ pub(crate) fn value_at<'v>(value: &'v Value, steps: &[Step]) -> Option<&'v Value
     })
 }
 
-/// What stands at steps into a value, to be changed.
+/// The part at steps into a value, to be changed.
 pub(crate) fn value_at_mut<'v>(value: &'v mut Value, steps: &[Step]) -> Option<&'v mut Value> {
     steps.iter().try_fold(value, |value, step| match step {
         Step::Key(key) => value.get_mut(key),

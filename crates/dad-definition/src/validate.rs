@@ -1,4 +1,4 @@
-//! What must hold of any definition, wherever it comes from.
+//! Rules that hold for any definition, wherever it comes from.
 
 use std::collections::{HashMap, HashSet};
 

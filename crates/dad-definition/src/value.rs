@@ -1,3 +1,5 @@
+//! Trees of values with places, as parsers make them.
+
 use std::ops::Range;
 
 use serde_json::{Number, Value};
@@ -36,7 +38,7 @@ impl Costs {
         self.values <= MAX_VALUES && self.places <= MAX_PLACES
     }
 
-    /// What to say of a definition with too many values.
+    /// The problem of a definition with too many values.
     pub(crate) fn problem() -> Problem {
         let message = format!(
             "the definition is too large: it may have {MAX_VALUES} values, those of included files counted in, \
@@ -99,7 +101,7 @@ impl Tree {
         }
     }
 
-    /// What it is, in words of messages.
+    /// The kind in words of messages.
     pub(crate) fn describe(&self) -> String {
         match &self.data {
             Data::Null | Data::Refused => "nothing".to_owned(),
@@ -143,14 +145,14 @@ impl Tree {
     }
 }
 
-/// Where places are entered.
+/// The record that places are entered into.
 pub(crate) struct Recording<'a> {
     pub(crate) spans: &'a mut SpanMap,
     pub(crate) costs: &'a mut Costs,
     pub(crate) file: usize,
 }
 
-/// What a number's text means, `None` if it is not a JSON number.
+/// The number that a text means, `None` if it is not a JSON number.
 pub(crate) fn parse_number(text: &str) -> Option<Result<Number, &'static str>> {
     if !is_json_number(text) {
         return None;

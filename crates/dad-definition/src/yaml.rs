@@ -1,3 +1,5 @@
+//! YAML with the place of every value; only the scalars of JSON resolve, and aliases, tags and merge keys are refused.
+
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -10,7 +12,7 @@ use crate::value::{Data, MAX_DEPTH, MAX_KEY, MAX_VALUES, Member, Tree, parse_num
 
 /// Parses one YAML document into a tree, reporting everything that YAML allows and definitions do not.
 ///
-/// `None` if there is nothing to go on with; the reason is reported.
+/// `None` if no tree could be made; the reason is reported.
 pub(crate) fn parse(text: &str, file: usize, spans: &SpanMap, report: &mut Report) -> Option<Tree> {
     let mut reader = Reader {
         text,
@@ -42,7 +44,7 @@ struct Reader<'t, 'r> {
     parser: Parser<'t, StrInput<'t>>,
     offsets: Vec<usize>,
     values: usize,
-    /// Where the last event ended, for syntax errors whose own place is past the cause.
+    /// The end of the last event, for syntax errors whose own place is past the cause.
     last: usize,
 }
 
@@ -311,7 +313,7 @@ impl<'t> Reader<'t, '_> {
         self.add(problem, at..at);
     }
 
-    /// What is probably meant, seen from the lines around the place where the parser stopped.
+    /// The probable meaning, seen from the lines around the place where the parser stopped.
     fn syntax_hint(&self, at: usize) -> Option<&'static str> {
         let lines = [self.line(at), self.line(self.last)];
         let next = self
@@ -364,7 +366,7 @@ fn close(open: Open, end: usize) -> Tree {
     }
 }
 
-/// What other readers of YAML take a text for, which is text here.
+/// The value that other readers of YAML take a text for, which is text here.
 pub(crate) fn meant_by_others(text: &str) -> Option<&'static str> {
     let lower = text.to_ascii_lowercase();
     match lower.as_str() {

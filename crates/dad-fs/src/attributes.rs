@@ -36,7 +36,7 @@ const GROUP: &str = "group";
 
 /// The bytes of the names of all extended attributes of a file, and of the value of one: as many as systems allow.
 #[cfg(unix)]
-const MOST_EXTENDED: usize = 64 * 1024;
+const MAX_EXTENDED: usize = 64 * 1024;
 #[cfg(unix)]
 const LONGEST_VALUE: usize = 64 * 1024;
 
@@ -181,7 +181,7 @@ fn extended(file: &File) -> io::Result<BTreeMap<String, Vec<u8>>> {
         Ok(_) => {}
         Err(error) => return Err(error.into()),
     }
-    let mut names = vec![0; MOST_EXTENDED];
+    let mut names = vec![0; MAX_EXTENDED];
     let listed = flistxattr(file, names.as_mut_slice())?;
     let mut found = BTreeMap::new();
     for name in names[..listed].split(|byte| *byte == 0) {

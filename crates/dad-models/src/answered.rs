@@ -1,4 +1,4 @@
-//! What a provider answered, by whichever protocol, at once or piece by piece.
+//! Answers of providers, by any protocol, at once or piece by piece.
 
 use std::collections::HashMap;
 
@@ -36,8 +36,8 @@ impl From<ChatResponse> for Answered {
 }
 
 impl Answered {
-    /// What a stream came to: what the library made of it, with the arguments of calls as they were `written`, and what
-    /// was `tapped`.
+    /// The answer of a stream: the library's reading of it, with the arguments of calls as they were `written`, and the
+    /// parts that was `tapped`.
     pub(crate) fn of_stream(
         target: &Target,
         end: StreamEnd,
@@ -100,7 +100,7 @@ impl Answered {
             FinishReason::Completed | FinishReason::Other
         );
         if !response.tool_calls.is_empty() && is_whole {
-            // Some providers say `stop` all the same.
+            // Some providers say `stop` although they call tools.
             response.finish_reason = FinishReason::ToolCall;
         }
         let is_empty =
@@ -117,7 +117,7 @@ impl Answered {
 }
 
 /// An answer that the library could not read: it reads no calls of tools whose arguments are not JSON, which is for the
-/// model to mend. Of any other, what it took is read all the same.
+/// model to mend. Of any other answer, only the usage is read.
 pub(crate) fn unread(target: &Target, body: &Value, cause: String) -> Result<ModelResponse, ModelError> {
     let readable = match target.provider.protocol {
         Protocol::OpenAi => Answered::of_body(target, body),
@@ -187,7 +187,7 @@ fn tool_call(call: &genai::chat::ToolCall) -> ToolCall {
     }
 }
 
-/// What the body of an answer says that it took, by the names of all protocols.
+/// The usage in the body of an answer, by the names of all protocols.
 fn usage_in(body: &Value) -> genai::chat::Usage {
     let count = |pointers: &[&str]| {
         let found = pointers
@@ -211,7 +211,7 @@ fn usage_in(body: &Value) -> genai::chat::Usage {
     }
 }
 
-/// What a call took, if the provider told.
+/// The usage of a call, if the provider reports it.
 fn told(usage: Usage) -> Option<Usage> {
     Some(usage).filter(|usage| usage.total_tokens > 0)
 }

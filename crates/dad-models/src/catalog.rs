@@ -1,3 +1,5 @@
+//! The catalogue of models: providers, addresses, protocols and prices, built in and from `models.yaml`.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -8,10 +10,10 @@ use crate::address::{is_local, is_named_by, is_same_server};
 use crate::credentials::environment_variable;
 use crate::error::ModelError;
 
-/// Where a project names its models.
+/// The file in which a project names its models.
 const FILE: &str = ".dhenara/models.yaml";
 
-/// What a provider charges, in US dollars for a million tokens.
+/// The price of a model, in US dollars for a million tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
@@ -22,28 +24,28 @@ pub struct Price {
 }
 
 impl Price {
-    /// What a call costs, in US dollars.
+    /// The cost of a call, in US dollars.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> f64 {
         (self.input * usage.prompt_tokens as f64 + self.output * usage.completion_tokens as f64) / 1e6
     }
 }
 
-/// How a provider is spoken to.
+/// A provider: its address and protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provider {
     /// Its name, before the slash of a model's name.
     pub name: String,
-    /// Where it answers, with a slash at the end.
+    /// Its address, with a slash at the end.
     pub base_url: String,
-    /// How it is spoken to.
+    /// Its protocol.
     pub protocol: Protocol,
     /// Whether it wants an API key. A server on this machine does not, and is asked with the one that is configured, if
     /// there is one.
     pub wants_key: bool,
 }
 
-/// How a provider is spoken to.
+/// The protocol of a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -69,13 +71,13 @@ pub struct ModelEntry {
     /// The name the provider uses; the part of `name` after the slash by default.
     #[serde(default)]
     pub model: Option<String>,
-    /// Where the provider answers.
+    /// The address of the provider.
     #[serde(default)]
     pub base_url: Option<String>,
-    /// How it is spoken to; for providers that are not known the protocol of OpenAI by default.
+    /// The protocol; for unknown providers that of OpenAI by default.
     #[serde(default)]
     pub protocol: Option<Protocol>,
-    /// What it charges.
+    /// The price.
     #[serde(default)]
     pub price: Option<Price>,
     /// Other names of the model.
@@ -84,7 +86,7 @@ pub struct ModelEntry {
 }
 
 impl ModelEntry {
-    /// What is wrong with its price: a negative one would give back what was spent.
+    /// The problem with its price: a negative one would give back money that was spent.
     fn wrong_price(&self) -> Option<String> {
         let Price { input, output } = self.price?;
         let wrong = [("input", input), ("output", output)]
@@ -161,7 +163,7 @@ impl ModelCatalog {
         }
     }
 
-    /// What a model charges; `None` if that is not known.
+    /// The price of a model; `None` if it is not known.
     ///
     /// # Errors
     /// If the model is not known.
@@ -265,7 +267,7 @@ impl ModelCatalog {
     }
 }
 
-/// Where known providers answer, and how they are spoken to.
+/// The addresses and protocols of known providers.
 fn builtin_providers() -> BTreeMap<&'static str, (&'static str, Protocol)> {
     const GOOGLE: (&str, Protocol) = (
         "https://generativelanguage.googleapis.com/v1beta/",
@@ -318,7 +320,7 @@ mod tests {
         );
         assert!(
             catalog
-                .find("nobody/x")
+                .find("missing/x")
                 .unwrap_err()
                 .to_string()
                 .contains("anthropic, gemini, google, ollama, openai, openrouter")

@@ -1,3 +1,5 @@
+//! The interface of model clients: requests, messages, tools, answers.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +40,7 @@ pub trait ModelClient: Send + Sync {
         Ok(response)
     }
 
-    /// What a model charges; `None` if that is not known.
+    /// The price of a model; `None` if it is not known.
     ///
     /// # Errors
     /// If the model is not known.
@@ -104,7 +106,7 @@ impl std::fmt::Debug for Models {
     }
 }
 
-/// What a model is asked. Its canonical JSON is what decides whether two requests are the same.
+/// A request to a model. Two requests are the same if their canonical JSON is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelRequest {
     /// `provider/model`, or a name of `.dhenara/models.yaml`.
@@ -114,7 +116,7 @@ pub struct ModelRequest {
     pub system: Vec<String>,
     /// The conversation; the last message is the prompt.
     pub messages: Vec<Message>,
-    /// How the model is to answer.
+    /// The options of the answer.
     #[serde(default)]
     pub options: ModelOptions,
 }
@@ -124,12 +126,12 @@ pub struct ModelRequest {
 pub struct Message {
     /// Whose message it is.
     pub role: Role,
-    /// What it says.
+    /// The text.
     pub text: String,
     /// Files and images that belong to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<MessageFile>,
-    /// Of an assistant: the tools it wants to be called.
+    /// Of an assistant: its calls of tools.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall>,
     /// Of a tool: the call that it answers.
@@ -185,23 +187,23 @@ impl MessageFile {
 pub struct ToolSpec {
     /// Its name.
     pub name: String,
-    /// What it does, for the model.
+    /// The description, for the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// JSON Schema of its arguments.
     pub schema: Value,
 }
 
-/// A tool that a model wants to be called.
+/// A call of a tool by a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolCall {
-    /// By which the answer is told apart from others.
+    /// The id of the call, by which its result is matched to it.
     pub id: String,
     /// The tool.
     pub name: String,
     /// Its arguments, as the model wrote them.
     pub arguments: Value,
-    /// What some providers want back with the call, as they gave it.
+    /// The signatures that some providers want back with the call, unchanged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signatures: Vec<String>,
 }
@@ -252,7 +254,7 @@ impl Role {
     }
 }
 
-/// How a model is to answer.
+/// The options of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ModelOptions {
     /// Longest answer in tokens.
@@ -261,19 +263,19 @@ pub struct ModelOptions {
     /// JSON Schema the answer must obey.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Value>,
-    /// How much the model thinks before it answers: `none`, `minimal`, `low`, `medium`, `high`, `max`.
+    /// The effort of thinking before the answer: `none`, `minimal`, `low`, `medium`, `high`, `max`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<String>,
     /// The most tokens of thinking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_reasoning_tokens: Option<u32>,
-    /// What the model may want to be called.
+    /// The tools that the model may call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ToolSpec>,
     /// Whether tools are called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_choice: Option<ToolChoice>,
-    /// What the provider is told about the call, by names of its own.
+    /// Metadata for the provider about the call, by names of its own.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
     /// Options by the provider's own names: `temperature`, `top_p`, `seed`, `stop`.
@@ -294,7 +296,8 @@ pub struct CallContext {
     pub max_output_tokens: Option<u32>,
     /// The longest time that the call may take once it is made.
     pub timeout: Option<Duration>,
-    /// Where the run and those it was started from were driven: what of the machine may stand in the request.
+    /// The machines and directories in which the run and those before it were driven: the parts of a request that may
+    /// differ.
     pub places: Arc<[RunPlace]>,
     /// The secrets of the run. A client adds the key that it asks with before it uses it.
     pub secrets: SecretRegistry,
@@ -316,7 +319,7 @@ impl CallContext {
     }
 }
 
-/// What a model answered.
+/// The answer of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelResponse {
     /// The model that answered, as the provider names it.
@@ -325,18 +328,18 @@ pub struct ModelResponse {
     pub provider: String,
     /// The answer.
     pub text: String,
-    /// The tools it wants to be called.
+    /// The calls of tools.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall>,
     /// Files and images in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<ResponseFile>,
-    /// What the model thought, if it tells.
+    /// The reasoning of the model, if it shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<String>,
     /// Why it ended.
     pub finish_reason: FinishReason,
-    /// What it consumed; the cost is left out where no price is known.
+    /// The consumption; the cost is left out where no price is known.
     pub usage: Usage,
 }
 

@@ -1,3 +1,5 @@
+//! Credentials: keys by provider, masked before they are used.
+
 use std::path::Path;
 
 use dad_core::{Redactor, SecretRegistry};
@@ -108,7 +110,7 @@ impl Credentials {
         Ok((SecretString::from(key.to_owned()), whose))
     }
 
-    /// What masks the keys that were given out.
+    /// A redactor of the keys that were given out.
     pub(crate) fn redactor(&self) -> Redactor {
         self.secrets.redactor()
     }

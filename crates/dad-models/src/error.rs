@@ -1,3 +1,5 @@
+//! Errors of models and their clients, and their consequences: retry, fall back, or end.
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ pub enum ModelError {
         /// The most similar name there is.
         nearest: Option<String>,
     },
-    /// A provider that nobody declares.
+    /// A provider that no catalogue declares.
     #[error(
         "the provider `{provider}` of `{model}` is not known{}; known are {known}",
         near(nearest)
@@ -35,7 +37,7 @@ pub enum ModelError {
     NoCredentials {
         /// The provider.
         provider: String,
-        /// What to write where.
+        /// The line to write, and the file.
         hint: String,
     },
     /// A file of the project says that a model answers elsewhere than its provider does, and the key is the user's.
@@ -48,7 +50,7 @@ pub enum ModelError {
         model: String,
         /// The server: scheme, host and port.
         address: String,
-        /// Where the key stands, in words.
+        /// The place of the key, in words.
         key: String,
         /// The credentials file of the project.
         file: PathBuf,
@@ -56,7 +58,7 @@ pub enum ModelError {
         provider: String,
     },
     /// The provider refused.
-    #[error("`{model}` answered with HTTP status {status}: {body}{}", alone(*retry_after))]
+    #[error("`{model}` answered with HTTP status {status}: {body}{}", pause_note(*retry_after))]
     Status {
         /// The model.
         model: String,
@@ -64,15 +66,15 @@ pub enum ModelError {
         status: u16,
         /// The beginning of the body.
         body: String,
-        /// How long the provider wants to be left alone.
+        /// The pause that the provider asked for.
         retry_after: Option<Duration>,
     },
-    /// The call was not made, because the provider wants to be left alone for longer than it is waited for.
-    #[error("`{model}` was not asked: its provider wants to be left alone for another {}", dad_core::format_duration(*pause))]
-    LeftAlone {
+    /// The call was not made, because the provider asked for a longer pause than a step waits.
+    #[error("`{model}` was not called: its provider asked not to be called for another {}", dad_core::format_duration(*pause))]
+    RateLimited {
         /// The model.
         model: String,
-        /// How long from now.
+        /// The rest of the pause.
         pause: Duration,
     },
     /// The provider sent the call elsewhere, where it was not made: neither key nor prompt are for another address.
@@ -84,7 +86,7 @@ pub enum ModelError {
         model: String,
         /// The HTTP status.
         status: u16,
-        /// Where it wanted to be asked.
+        /// The address of the redirect.
         location: String,
     },
     /// The provider could not be reached.
@@ -92,7 +94,7 @@ pub enum ModelError {
     Connection {
         /// The model.
         model: String,
-        /// What happened.
+        /// The cause.
         reason: String,
     },
     /// The connection broke after the call was made: what it took is not known.
@@ -100,7 +102,7 @@ pub enum ModelError {
     Cut {
         /// The model.
         model: String,
-        /// What happened.
+        /// The cause.
         reason: String,
     },
     /// It took longer than the call may take.
@@ -130,9 +132,9 @@ pub enum ModelError {
     Answer {
         /// The model.
         model: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
-        /// What it took, if it says so.
+        /// The consumption, if it is reported.
         usage: Option<Usage>,
     },
     /// The answer does not end.
@@ -140,7 +142,7 @@ pub enum ModelError {
     TooLong {
         /// The model.
         model: String,
-        /// How long it may be.
+        /// The largest size.
         mib: u64,
     },
     /// A run without network was given a client that may open connections.
@@ -171,7 +173,7 @@ pub enum ModelError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where in it.
+        /// The problem, and its place.
         reason: String,
     },
 }
@@ -185,10 +187,10 @@ fn told(nearest: &Option<(String, String)>) -> String {
     }
 }
 
-fn alone(pause: Option<Duration>) -> String {
+fn pause_note(pause: Option<Duration>) -> String {
     let told = |pause| {
         format!(
-            "; it wants to be left alone for {}",
+            "; it asked not to be called for {}",
             dad_core::format_duration(pause)
         )
     };
@@ -237,7 +239,7 @@ impl ModelError {
             Self::UnknownProvider { .. } => "unknown_provider",
             Self::NoCredentials { .. } => "no_credentials",
             Self::KeyNotAllowed { .. } => "key_not_allowed",
-            Self::Status { status: 429, .. } | Self::LeftAlone { .. } => "rate_limited",
+            Self::Status { status: 429, .. } | Self::RateLimited { .. } => "rate_limited",
             Self::Status { .. } => "model_status",
             Self::Redirected { .. } => "model_redirect",
             Self::Connection { .. } | Self::Cut { .. } => "model_connection",
@@ -251,7 +253,7 @@ impl ModelError {
         }
     }
 
-    /// What to do next.
+    /// The next thing to do.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -298,18 +300,18 @@ impl ModelError {
         }
     }
 
-    /// How long the provider wants to be left alone.
+    /// The pause that the provider asked for.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
-            Self::LeftAlone { pause, .. } => Some(*pause),
+            Self::RateLimited { pause, .. } => Some(*pause),
             _ => None,
         }
     }
 
-    /// What the call took although it failed: nothing where no provider was reached, and no more than a call where it was
-    /// refused. `None` where that is not known, because the provider was asked and does not tell.
+    /// The consumption of the call although it failed: none where no provider was reached, and no more than a call where it
+    /// was refused. `None` where it is not known, because the provider was called and does not report it.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         match self {
@@ -325,7 +327,7 @@ impl ModelError {
 
     /// Whether another model may be asked instead: everything that is a matter of this one.
     #[must_use]
-    pub const fn is_of_this_model(&self) -> bool {
+    pub const fn may_fall_back(&self) -> bool {
         !matches!(
             self,
             Self::NotRecorded { .. }
@@ -333,6 +335,7 @@ impl ModelError {
                 | Self::Offline
                 | Self::Unreadable { .. }
                 | Self::KeyNotAllowed { .. }
+                | Self::TooLong { .. }
         )
     }
 
@@ -341,7 +344,7 @@ impl ModelError {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Status { status, .. } => *status == 429 || *status == 408 || *status >= 500,
-            Self::LeftAlone { .. }
+            Self::RateLimited { .. }
             | Self::Connection { .. }
             | Self::Cut { .. }
             | Self::TimedOut { .. }

@@ -1,4 +1,4 @@
-//! What went wrong with a call, from the errors of the library that makes it.
+//! Failures of calls, from the errors of the library that makes them.
 
 use std::time::{Duration, SystemTime};
 
@@ -98,7 +98,7 @@ fn status_error(model: &str, status: StatusCode, body: String, headers: &HeaderM
     }
 }
 
-/// How long the provider wants to be left alone, as it says in milliseconds, in seconds, or by when that is over.
+/// The pause that the provider asks for, in milliseconds, in seconds, or by its end.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let header = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let milliseconds = header("retry-after-ms").and_then(|text| text.parse().ok());
@@ -112,7 +112,7 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     pause.map(|pause| pause.min(LONGEST))
 }
 
-/// How long it is until then; `None` if it is over.
+/// The time until then; `None` if it is past.
 fn until(time: SystemTime) -> Option<Duration> {
     time.duration_since(SystemTime::now()).ok()
 }

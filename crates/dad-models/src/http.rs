@@ -1,3 +1,5 @@
+//! Model clients over HTTP.
+
 use std::num::NonZeroU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -30,13 +32,13 @@ use crate::failure::model_error;
 use crate::limits::{Gate, Limits};
 use crate::tapped::Tap;
 
-/// How long a server may take to be connected by default.
+/// The time that a server has to be connected, by default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a server may send nothing by default: as long as the clients of OpenAI and Anthropic wait.
+/// The time for which a server may send nothing, by default: as long as the clients of OpenAI and Anthropic wait.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// How long a streamed answer may be by default, in MiB.
+/// The largest size of a streamed answer by default, in MiB.
 const ANSWER_MIB: u64 = 128;
 
 /// Asks providers over HTTP, each by its own protocol.
@@ -45,10 +47,10 @@ pub struct HttpClient {
     catalog: ModelCatalog,
     credentials: Credentials,
     gate: Gate,
-    /// How long a server may take to be connected, and to say nothing.
+    /// The time that a server has to be connected, and to say nothing.
     connect_timeout: Duration,
     idle_timeout: Duration,
-    /// How long a streamed answer may be, in MiB.
+    /// The largest size of a streamed answer, in MiB.
     answer_mib: u64,
     /// One pool of connections, made when the first request is.
     connections: OnceLock<reqwest::Client>,
@@ -141,7 +143,7 @@ impl HttpClient {
         let client = self.client_for(&request.model, &target, call)?;
         let options = chat_options(&target, request, call)?;
         let passed = self.gate.pass(&target.provider.name).await;
-        let _passed = passed.map_err(|pause| ModelError::LeftAlone {
+        let _passed = passed.map_err(|pause| ModelError::RateLimited {
             model: request.model.clone(),
             pause,
         })?;

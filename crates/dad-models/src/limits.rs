@@ -1,4 +1,4 @@
-//! How often and how many at a time a client asks, for all runs that share it.
+//! Limits of rate and concurrency of a client, for all runs that share it.
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// How long a provider that wants to be left alone is waited for here: as long as a step waits by default before it asks
+/// The longest pause that is waited for here: as long as a step waits by default before it calls
 /// again.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
@@ -17,10 +17,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// How many calls may be made at the same time.
+    /// The largest number of calls at the same time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_concurrency: Option<usize>,
-    /// How many calls may begin within a minute; they are spread over it.
+    /// The largest number of calls that begin within a minute; they are spread over it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<u32>,
     /// Seconds that a server may take to be connected; 30 by default.
@@ -29,12 +29,12 @@ pub struct Limits {
     /// Seconds that a server may send nothing, before its answer and within it; 600 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<NonZeroU64>,
-    /// How long a streamed answer may be, in MiB; 128 by default.
+    /// The largest size of a streamed answer, in MiB; 128 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer_mib: Option<NonZeroU64>,
 }
 
-/// Lets calls pass one after the other as the limits allow, and none while a provider wants to be left alone.
+/// Lets calls pass one after the other as the limits allow, and none to a provider that is rate limited.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     permits: Option<Arc<Semaphore>>,
@@ -46,7 +46,7 @@ pub(crate) struct Gate {
 struct State {
     /// When the next call may begin.
     next: Option<Instant>,
-    /// Until when each provider wants to be left alone.
+    /// The end of each provider's rate limit.
     closed: HashMap<String, Instant>,
 }
 
@@ -74,11 +74,11 @@ impl Gate {
         self.state.lock()
     }
 
-    /// Waits until a provider may be asked. The time limit of the step that waits stands still. A call that waits for a provider
-    /// that wants to be left alone keeps no other from passing.
+    /// Waits until a provider may be asked. The time limit of the step that waits stands still. A call that waits for the end
+    /// of a rate limit keeps no other from passing.
     ///
     /// # Errors
-    /// If it wants to be left alone for longer than is waited here: how long.
+    /// The rest of the rate limit, if it is longer than a call waits here.
     pub(crate) async fn pass(&self, provider: &str) -> Result<Passed, Duration> {
         let waiting = dad_events::pause_time_limit();
         loop {
@@ -99,7 +99,7 @@ impl Gate {
         }
     }
 
-    /// Waits until a provider no longer wants to be left alone.
+    /// Waits for the end of a provider's rate limit.
     async fn opened(&self, provider: &str) -> Result<(), Duration> {
         loop {
             match self.closed(provider) {
@@ -110,7 +110,7 @@ impl Gate {
         }
     }
 
-    /// How long a provider still wants to be left alone.
+    /// The rest of a provider's rate limit.
     fn closed(&self, provider: &str) -> Duration {
         let closed = self.state().closed.get(provider).copied();
         closed

@@ -1,3 +1,5 @@
+//! A model client that replays recorded exchanges.
+
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,7 +33,7 @@ enum Source {
 }
 
 /// The memo files of a directory laid out like a run. An exchange is found by the step that asks and the number of its
-/// call, so that a recording can be played again when the prompt has changed; who plays it is told how much it differs.
+/// call, so that a recording can be replayed when the prompt has changed; the caller gets the difference.
 #[derive(Clone)]
 struct Cassette {
     dir: PathBuf,
@@ -178,7 +180,7 @@ fn digest_of_directory(cassette: &Path) -> Result<Digest, ModelError> {
     Ok(exchanges.digest())
 }
 
-/// What a digest of exchanges is made of: a line for each, with its place and the digest of what it says.
+/// The material of a digest of exchanges: a line for each, with its place and the digest of its content.
 #[derive(Default)]
 struct Exchanges(BTreeSet<String>);
 
@@ -283,15 +285,15 @@ struct Recorded {
     digest: Digest,
     /// Of equal requests the answers in the order in which they were given.
     by_digest: HashMap<Digest, Vec<Place>>,
-    /// How many answers to each request were given so far.
+    /// The number of answers that were given to each request.
     given: Mutex<HashMap<Digest, usize>>,
 }
 
-/// Where an exchange stands: nothing is kept that can be read again.
+/// The place of an exchange: nothing is kept that can be read back.
 #[derive(Clone)]
 struct Place {
     step: HierarchyPath,
-    /// What kind of exchange it is, and its number among those of the step.
+    /// The kind of the exchange, and its number among those of the step.
     name: String,
     number: u32,
 }
@@ -351,7 +353,7 @@ impl Recorded {
             *turn += 1;
             *turn - 1
         };
-        // Whoever asks more often than the run did is given its last answer.
+        // A request beyond those of the recorded run gets its last answer.
         let place = &places[turn.min(places.len() - 1)];
         let file = self.dir.join(place.step.to_relative_dir()).join(MEMO);
         match self.line(place)? {

@@ -1,4 +1,4 @@
-//! What is taken from a stream as it arrives, because the library leaves it out or makes something else of it.
+//! Parts that are taken from a stream as it arrives, because the library drops or changes them.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ impl Tap {
         self.tapped().len > self.most_mib.saturating_mul(1 << 20)
     }
 
-    /// What was taken, in the order of its arrival.
+    /// The parts that were taken, in the order of their arrival.
     pub(crate) fn take(&self) -> Vec<ContentPart> {
         let Tapped { files, calls, .. } = std::mem::take(&mut *self.tapped());
         let mut ids: Vec<String> = calls.iter().filter_map(|call| call.id.clone()).collect();

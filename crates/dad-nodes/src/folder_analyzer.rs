@@ -1,3 +1,5 @@
+//! The node `folder_analyzer`: reading trees of files.
+
 mod analysis;
 mod content;
 mod drawing;
@@ -45,7 +47,7 @@ pub use settings::{
 };
 use walk::{MAX_LEVELS, Spot, Visit, visit};
 
-/// Where contents of files stand in results.
+/// The fields of results that hold contents of files.
 const CONTENTS: [&str; 3] = ["content", PREVIEW, "content_structure"];
 
 /// Executes `folder_analyzer`.
@@ -76,7 +78,7 @@ impl Node for FolderAnalyzerExecutor {
     }
 }
 
-/// What is wrong with the patterns of an operation.
+/// The problems of an operation's patterns.
 fn wrong_patterns(place: &str, operation: &FolderAnalysisOperation) -> Vec<SettingsProblem> {
     let patterns = operation.exclude_patterns.iter().enumerate();
     let wrong = patterns.filter_map(|(index, pattern)| {
@@ -91,7 +93,7 @@ fn wrong_patterns(place: &str, operation: &FolderAnalysisOperation) -> Vec<Setti
     wrong.collect()
 }
 
-/// What is looked at, and how.
+/// The operations, and their settings.
 struct Request {
     settings: FolderAnalyzerSettings,
     operations: Vec<FolderAnalysisOperation>,
@@ -306,7 +308,7 @@ fn analyze(base: &Path, request: &Request, stop: &Stop) -> Result<NodeOutput, No
     }
 }
 
-/// What all operations come to.
+/// The results of all operations.
 #[derive(Default)]
 struct Report {
     results: Vec<Value>,

@@ -1,3 +1,5 @@
+//! Commits of the files that a step has changed.
+
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -13,11 +15,11 @@ use tokio::process::Command;
 use crate::git_hooks::Hooks;
 use crate::process::ORIGIN_KEY;
 
-/// How often a command is tried again while another process holds the index, and the pause before.
+/// The number of tries of a command while another process holds the index, and the pause before each.
 const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How many paths one call gets; a command line has a limit.
+/// The number of paths in one call; a command line has a limit.
 const PATHS_AT_ONCE: usize = 500;
 
 /// The options of every call of git: nothing that lies in the tree is executed, be it a hook or a monitor of files, and no
@@ -74,7 +76,7 @@ pub(crate) fn passed_on() -> impl Iterator<Item = (String, OsString)> {
 /// The hooks that a commit executes.
 const COMMIT_HOOKS: [&str; 4] = ["pre-commit", "prepare-commit-msg", "commit-msg", "post-commit"];
 
-/// What a repository is in the middle of while one of these files is there, and what ends it.
+/// The operations that a repository is in the middle of while one of these files is there, and the command that ends each.
 const UNDER_WAY: [(&str, &str); 5] = [
     ("MERGE_HEAD", "merge"),
     ("CHERRY_PICK_HEAD", "cherry-pick"),
@@ -88,13 +90,13 @@ const UNDER_WAY: [(&str, &str); 5] = [
 pub(crate) struct Repositories {
     /// By the nearest directory with a `.git`.
     found: BTreeMap<PathBuf, PathBuf>,
-    /// What is known of them before the first change, by working tree.
+    /// The facts before the first change, by working tree.
     before: BTreeMap<PathBuf, Before>,
     /// The hooks that commits execute, by working tree.
     hooks: BTreeMap<PathBuf, Hooks>,
 }
 
-/// What a working tree was like before a step changed anything.
+/// The state of a working tree before a step changed anything.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Before {
     /// The paths among those of the step that had changes which were not committed.
@@ -253,7 +255,7 @@ async fn top_level(dir: &Path, cx: &NodeContext) -> Result<PathBuf, NodeError> {
     })
 }
 
-/// Where the repository has its hooks: `core.hooksPath`, or the directory of its own.
+/// The directory of the repository's hooks: `core.hooksPath`, or one of its own.
 async fn hooks_dir(tree: &Path, cx: &NodeContext) -> Result<PathBuf, NodeError> {
     let repository = Repository::plain(tree, cx);
     // The options of every call say one, too; before it stands what the configuration says.
@@ -312,12 +314,12 @@ fn changed(place: &Path) -> NodeError {
 pub(crate) struct Repository<'a> {
     dir: PathBuf,
     before: Before,
-    /// What commits execute.
+    /// The hooks that commits execute.
     hooks: Option<Hooks>,
     cx: &'a NodeContext,
 }
 
-/// What git was told.
+/// The commits to make.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Recorded {
     /// Paths whose state is in the index.

@@ -12,20 +12,20 @@ use serde_json::json;
 use crate::git::{self, ALWAYS};
 use crate::process::{self, Finished, Logs, Program};
 
-/// How long hooks may take.
+/// The longest time of hooks.
 const LONGEST: Duration = Duration::from_mins(10);
 
-/// What they may print, in bytes.
+/// The largest output of hooks, in bytes.
 const LONGEST_OUTPUT: u64 = 64 << 20;
 
 /// No more files are compared, and none that is longer: hooks are scripts.
-const MOST_FILES: usize = 1000;
+const MAX_FILES: usize = 1000;
 const LONGEST_FILE: u64 = 16 << 20;
 
 /// The hooks of one working tree.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Hooks {
-    /// Where they are, absolute.
+    /// Their directory, absolute.
     dir: PathBuf,
     /// Stands for their names, contents and modes.
     digest: Digest,
@@ -116,7 +116,7 @@ fn collect(dir: &Path, files: &mut Vec<(String, u32, String)>) -> Result<(), Nod
             match (metadata.is_dir(), metadata.is_file()) {
                 (true, _) if is_link => return Err(wrong(&path, &"it is a link to a directory")),
                 (true, _) => dirs.push(path),
-                (_, true) if metadata.len() <= LONGEST_FILE && files.len() < MOST_FILES => {
+                (_, true) if metadata.len() <= LONGEST_FILE && files.len() < MAX_FILES => {
                     let content = std::fs::read(&path).map_err(|error| wrong(&path, &error))?;
                     let name = path.to_string_lossy().into_owned();
                     files.push((name, mode(&metadata), Digest::of(&content).to_string()));

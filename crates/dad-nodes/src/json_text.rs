@@ -7,7 +7,8 @@ use serde_json::Value;
 /// Characters of a line that an error shows on each side of a fault.
 const SHOWN: usize = 40;
 
-/// How often the length of a text may be read in the search for a value in it: what is no JSON must not cost more.
+/// The number of times that a text's length may be read in the search for a value in it: a text without JSON must not cost
+/// more.
 const READINGS: usize = 16;
 
 /// Reads a text that is one JSON document.
@@ -111,7 +112,7 @@ fn behind_noise(text: &str) -> Option<&str> {
     None
 }
 
-/// How far a reader came.
+/// The place that a reader came to.
 fn offset(document: &str, error: &serde_json::Error) -> usize {
     let lines = document
         .split_inclusive('\n')

@@ -11,6 +11,7 @@ pub(crate) fn node_error(error: &ModelError) -> NodeError {
     if let Some(pause) = error.retry_after() {
         failed = failed.retry_after(pause);
     }
+    failed.may_fall_back = error.may_fall_back();
     if error.is_retryable() {
         failed
     } else {

@@ -7,7 +7,7 @@ use crate::secret_text::{self};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What recorded settings of a command or a request use and a re-run does not compare, as the settings name it.
+/// The parts of a command's or request's recorded settings that a re-run does not compare, as the settings name them.
 #[must_use]
 pub fn not_compared(settings: &Value) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();

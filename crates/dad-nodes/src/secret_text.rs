@@ -74,7 +74,7 @@ fn split(text: &str, pieces: &mut Vec<Value>) -> Result<bool, String> {
     Ok(found)
 }
 
-/// How rendered pieces are shown: with the names of secrets.
+/// The form in which rendered pieces are shown: with the names of secrets.
 pub(crate) fn shown(pieces: &[SecretPiece]) -> String {
     let shown = pieces.iter().map(|piece| match piece {
         SecretPiece::Text(text) => text.clone(),
@@ -83,7 +83,7 @@ pub(crate) fn shown(pieces: &[SecretPiece]) -> String {
     shown.collect()
 }
 
-/// The secrets that a recorded text names, each as it stands there.
+/// The secrets that a recorded text names, each as it is written there.
 pub(crate) fn named(text: &str) -> impl Iterator<Item = String> {
     let behind = text.split(BEGIN).skip(1);
     behind.filter_map(|rest| Some(format!("{BEGIN}{}}}", rest.split_once('}')?.0)))

@@ -1,10 +1,12 @@
+//! The macro that makes a builder's node of settings.
+
 /// Makes the type by which a definition in Rust writes a node: its settings, ready to become a `NodeBuilder`.
 macro_rules! settings_node {
     ($(#[$doc:meta])* $name:ident, $settings:ident, $node_type:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default)]
         pub struct $name {
-            /// What the node does.
+            /// The settings of the node.
             pub settings: $settings,
         }
 

@@ -40,7 +40,7 @@ pub struct Replay<D> {
 /// A run that was made of a recorded one. Its directory is gone when this is dropped.
 #[derive(Debug)]
 pub struct Replayed {
-    /// What it came to.
+    /// The report of the run.
     pub report: RunReport,
     /// Holds run and, unless another one was wanted, project.
     _scratch: ScratchDir,
@@ -53,7 +53,7 @@ pub enum ReplayError {
     /// The recorded run cannot be used, or the new one not be set up.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// What the models said in the recorded run cannot be read.
+    /// The recorded answers of the models cannot be read.
     #[error(transparent)]
     Model(#[from] ModelError),
     /// It did not complete.
@@ -101,7 +101,7 @@ impl<D: AsRef<Definition>> Replay<D> {
         let scratch = ScratchDir::new()?;
         let project = self.project.as_deref().unwrap_or(scratch.path());
         let context = recorded_context(&self.run_dir, project)?.run_root(scratch.path().join("runs"));
-        let context = (self.adjust)(context).build()?;
+        let context = (self.adjust)(context).build().map_err(RunError::from)?;
         Ok(Replayed {
             report: Runner::new(self.definition, context).run().await?,
             _scratch: scratch,

@@ -1,4 +1,4 @@
-//! How many tokens a text is reckoned with, where no provider has counted it.
+//! The number of tokens that a text is counted with, where no provider has counted it.
 
 /// Bytes of a token: it has about four letters of English, and hardly ever fewer than three bytes of any language. What
 /// this reckons is more than most texts have.

@@ -20,7 +20,7 @@ pub(crate) struct Written {
     commands: Vec<Option<Text>>,
 }
 
-/// What was found in a command string.
+/// The reading of a command string.
 pub(crate) type Read = Result<CommandText, Refusal>;
 
 /// A text for a shell.

@@ -1,3 +1,5 @@
+//! Ids of traces and spans, derived from runs and paths.
+
 use opentelemetry::trace::{SpanId, TraceId};
 
 /// The trace of a run: derived from its id, so that every process that writes about the run writes to one trace.

@@ -1,3 +1,5 @@
+//! Log events: the `tracing` layer that routes them to the run in whose step they occur.
+
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -19,7 +21,7 @@ use crate::names;
 use crate::otlp::{LineFile, attribute, nanos, resource, scope};
 use crate::settings::LogLevel;
 
-/// How many log events are gathered before they are written.
+/// The number of log events that are gathered before they are written.
 const BATCH: usize = 64;
 
 /// A layer for a `tracing` subscriber that routes log events to the run whose step they happened in.

@@ -1,3 +1,5 @@
+//! Metrics of a run.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

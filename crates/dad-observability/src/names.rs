@@ -16,7 +16,7 @@ pub const RUN_ID: &str = "dad.run_id";
 pub const PATH: &str = "dad.path";
 /// The type of a node.
 pub const NODE_TYPE: &str = "dad.node_type";
-/// How something ended.
+/// The status that something ended with.
 pub const STATUS: &str = "dad.status";
 /// The number of the last attempt of a step.
 pub const ATTEMPT: &str = "dad.attempt";

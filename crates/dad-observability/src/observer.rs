@@ -1,3 +1,5 @@
+//! The observer of a run: it turns events into spans and metrics.
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -57,7 +59,7 @@ fn layer_in_force() -> Option<RunLogLayer> {
 
 impl State {
     /// Has the log events of the run routed here, as soon as there is a layer that routes: an application may install its
-    /// subscriber before or after it makes the settings, and while the run goes on.
+    /// subscriber before or after it makes the settings, and while the run is driven.
     fn route(&mut self, given: Option<&RunLogLayer>) {
         if self.layer.is_some() {
             return;
@@ -88,7 +90,7 @@ impl State {
             && let Err(error) = file.write(&request)
         {
             self.warnings.push(error);
-            // One warning says it; the rest of the run goes on without.
+            // One warning says it; the rest of the run has no spans.
             self.traces = None;
         }
     }

@@ -1,3 +1,5 @@
+//! OTLP/JSON lines.
+
 use std::path::Path;
 
 use dad_core::Timestamp;

@@ -1,3 +1,5 @@
+//! Settings of observability.
+
 use std::sync::Arc;
 
 use dad_events::{IntoObserver, RunObserver};
@@ -5,17 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::observer::FileTelemetry;
 
-/// What is observed of a run and where it goes. The names are those of the original system.
+/// The signals of a run, and their exporters. The names are those of the original system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ObservabilitySettings {
     /// The service that spans and instruments are attributed to.
     pub service_name: String,
-    /// Where spans go.
+    /// The exporter of spans.
     pub tracing_exporter_type: ExporterType,
-    /// Where instruments go.
+    /// The exporter of metrics.
     pub metrics_exporter_type: ExporterType,
-    /// Where log events go.
+    /// The exporter of log events.
     pub logging_exporter_type: ExporterType,
     /// Whether spans are written.
     pub enable_tracing: bool,
@@ -42,7 +44,7 @@ impl Default for ObservabilitySettings {
     }
 }
 
-/// Where a signal goes. This version writes files; the enum grows with the exporters.
+/// The exporter of a signal. This version writes files; the enum grows with the exporters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -52,20 +54,20 @@ pub enum ExporterType {
     File,
 }
 
-/// How important a log event is.
+/// The severity of a log event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum LogLevel {
     /// Everything.
     Trace,
-    /// What helps to find a fault.
+    /// Details that help to find a fault.
     Debug,
-    /// What happens.
+    /// Ordinary events.
     Info,
-    /// What may be wrong.
+    /// Possible problems.
     #[serde(alias = "WARNING")]
     Warn,
-    /// What is wrong.
+    /// Problems.
     Error,
 }
 

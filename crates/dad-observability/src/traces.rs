@@ -1,3 +1,5 @@
+//! Spans of a run.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -32,7 +34,7 @@ struct Open {
     events: Vec<SpanEvent>,
 }
 
-/// What is known of a span when it ends.
+/// The end of a span.
 struct Ended<'a> {
     name: String,
     began: Timestamp,
@@ -101,8 +103,8 @@ impl Traces {
         }
     }
 
-    /// A step or component begins, and what is around it has begun by then: a session goes on inside components that an
-    /// earlier one has entered.
+    /// Begins the span of a step or component. Those around it have begun by then: a session continues inside components
+    /// that an earlier one has entered.
     fn begin(&mut self, path: &HierarchyPath, at: Timestamp) {
         let around = std::iter::successors(path.parent(), HierarchyPath::parent);
         let around = around.filter(|path| has_span(path.leaf()));

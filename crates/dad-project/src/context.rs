@@ -7,6 +7,7 @@ use dad_events::EventBusConfig;
 use dad_models::{Credentials, HttpClient, Limits, ModelCatalog, Models, RecordedWeb, ReplayClient};
 use dad_run::{
     ReplayFrom, ReplaySource, RunContext, RunContextBuilder, RunError, RunSettings, RunView, SecretSource,
+    SetupError,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -106,7 +107,7 @@ impl Project {
         Ok((!changed.is_empty()).then(|| {
             format!(
                 "{} of the environment `{name}` in `{FILE}` changed since the run was started, and the run keeps what it \
-                 was started with; `--env {name}` takes what stands there now",
+                 was started with; name the environment to take the current configuration",
                 changed.join(", ")
             )
         }))
@@ -237,14 +238,22 @@ impl Project {
         };
         let client = match &source.from {
             ReplayFrom::Run(run) => {
-                let missing = || RunError::UnknownRun {
-                    selector: run.to_string(),
-                    nearest: None,
+                let missing = || {
+                    RunError::from(SetupError::UnknownRun {
+                        selector: run.to_string(),
+                        nearest: None,
+                    })
+                };
+                let is_unknown = |error: &RunError| {
+                    matches!(
+                        error.setup(),
+                        Some(SetupError::UnknownRun { .. } | SetupError::AmbiguousRun { .. })
+                    )
                 };
                 let found = match self.runs()?.find(run.as_str(), None) {
                     // The beginning of another id is not the run that is meant.
                     Ok(entry) if entry.run_id != *run => Err(missing()),
-                    Err(RunError::UnknownRun { .. } | RunError::AmbiguousRun { .. }) => Err(missing()),
+                    Err(error) if is_unknown(&error) => Err(missing()),
                     found => found,
                 };
                 let entry = found.map_err(|error| gone(error.into()))?;

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use dad_core::{DefinitionKind, ErrorInfo, IdError};
 use dad_definition::Problems;
 use dad_models::ModelError;
-use dad_run::{RunError, RunErrorKind};
+use dad_run::{NextStep, RunError, RunErrorKind, SetupError};
 
 /// Why a project cannot be used, or a run of it not be continued.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +115,12 @@ fn a(kind: DefinitionKind) -> &'static str {
     }
 }
 
+impl From<SetupError> for ProjectError {
+    fn from(error: SetupError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
 impl From<Problems> for ProjectError {
     fn from(problems: Problems) -> Self {
         Self::Run(problems.into())
@@ -143,42 +149,28 @@ impl ProjectError {
         }
     }
 
-    /// What to do next.
+    /// The next step of the user, if one is known.
     #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub fn next_step(&self) -> Option<NextStep> {
         match self {
-            Self::Run(error) => error.hint(),
-            Self::Model(error) => error.hint(),
-            Self::UserConfig { hint, .. } => hint.clone(),
-            Self::UnknownEnvironment { name, known, .. } => {
-                let none = || match known.is_empty() {
-                    true => "the file declares no environments; `--env default` uses none".to_owned(),
-                    false => format!("the file declares {}; `--env default` uses none", known.join(", ")),
-                };
-                Some(did_you_mean(name, known).unwrap_or_else(none))
-            }
+            Self::Run(error) => error.next_step(),
+            Self::Model(error) => error.hint().map(NextStep::other),
+            Self::UserConfig { hint, .. } => hint.clone().map(NextStep::other),
+            Self::UnknownEnvironment { name, known, .. } => Some(match did_you_mean(name, known) {
+                Some(near) => NextStep::other(near),
+                None => NextStep::UseNoEnvironment { known: known.clone() },
+            }),
             Self::UnknownAgent { name, known, .. } => {
                 let none = || format!("write it to `agents/{name}/agent.yaml`");
-                Some(did_you_mean(name, known).unwrap_or_else(none))
+                Some(NextStep::other(did_you_mean(name, known).unwrap_or_else(none)))
             }
             Self::WrongKind { kind, .. } => Some(match kind {
-                DefinitionKind::Agent => "use `dhenara run agent NAME`".to_owned(),
-                DefinitionKind::Flow => "use `dhenara run flow FILE`".to_owned(),
+                DefinitionKind::Agent => NextStep::RunAgent,
+                DefinitionKind::Flow => NextStep::RunFlow,
             }),
-            Self::DefinitionChanged(_) => Some(
-                "`--definition recorded` uses the one it was started with, \
-                 `--definition current` with the one there is now"
-                    .to_owned(),
-            ),
-            Self::ReplayGone { .. } => Some(
-                "bring it back to where it was, name a run by `--replay RUN`, or choose an environment by `--env NAME`"
-                    .to_owned(),
-            ),
-            Self::ReplayChanged { .. } => Some(
-                "bring back what it was, or take what it is now by naming it again: a run by `--replay RUN`, the \
-                 environment of a cassette by `--env NAME`"
-                    .to_owned(),
-            ),
+            Self::DefinitionChanged(_) => Some(NextStep::ChooseDefinition),
+            Self::ReplayGone { .. } => Some(NextStep::NameReplaySource),
+            Self::ReplayChanged { .. } => Some(NextStep::AcceptReplaySource),
             _ => None,
         }
     }
@@ -202,7 +194,7 @@ impl ProjectError {
             return error.to_info();
         }
         let mut info = ErrorInfo::from_error(self.code(), self);
-        info.hint = self.hint();
+        info.hint = self.next_step().map(|step| step.to_string());
         info
     }
 }

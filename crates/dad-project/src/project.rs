@@ -336,7 +336,7 @@ impl Project {
     /// Refuses a run that is not the user's own.
     ///
     /// # Errors
-    /// [`RunError::ForeignRun`](dad_run::RunError) with where it was driven last.
+    /// [`SetupError::ForeignRun`](dad_run::SetupError) with where it was driven last.
     pub fn check_origin(&self, run: &RunView) -> Result<(), ProjectError> {
         Ok(run.check_origin(self.user.trusts_unsigned())?)
     }

@@ -7,7 +7,7 @@ use dad_core::{ApprovalRule, in_words};
 use dad_definition::ReadyRule;
 use dad_fs::{Dir, Durability, FsError};
 use dad_nodes::{SandboxMode, SandboxPolicy};
-use dad_run::{OriginKey, ProjectTrust, RunError, Variables, foreign_owner};
+use dad_run::{OriginKey, ProjectTrust, RunError, SetupError, Variables, foreign_owner};
 use serde::Deserialize;
 
 use crate::error::ProjectError;
@@ -124,7 +124,9 @@ impl User {
     pub fn find_or_here(&self, start: impl AsRef<Path>) -> Result<Project, ProjectError> {
         let start = start.as_ref();
         match self.find(start) {
-            Err(ProjectError::Run(RunError::Project { .. })) => Project::read(self.clone(), start),
+            Err(ProjectError::Run(error)) if matches!(error.setup(), Some(SetupError::Project { .. })) => {
+                Project::read(self.clone(), start)
+            }
             found => found,
         }
     }

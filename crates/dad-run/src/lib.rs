@@ -56,7 +56,7 @@ pub use dad_events::QuestionKind;
 pub use dad_fs::{Durability, Share};
 
 pub use self::clock::{Clock, SystemClock};
-pub use self::error::{RunError, RunErrorKind};
+pub use self::error::{NextStep, RunError, RunErrorKind, SetupError};
 pub use self::files::RunFiles;
 pub use self::git_commit::git_common_dir;
 pub use self::journal::loops::{LoopItems, RangeBounds};

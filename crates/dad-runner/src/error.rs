@@ -1,7 +1,7 @@
 //! The error of a run.
 
 use dad_core::{ErrorInfo, RunStatus};
-use dad_run::RunError;
+use dad_run::{RunError, SetupError};
 
 use crate::report::RunReport;
 
@@ -32,6 +32,12 @@ pub enum Error {
         /// The report of the run.
         report: Box<RunReport>,
     },
+}
+
+impl From<SetupError> for Error {
+    fn from(error: SetupError) -> Self {
+        Self::Run(error.into())
+    }
 }
 
 fn place_and_cause(report: &RunReport) -> String {

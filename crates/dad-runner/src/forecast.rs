@@ -35,7 +35,7 @@ const MAX_RENDERED: usize = 1000;
 /// Nothing is executed, and no person is asked.
 ///
 /// # Errors
-/// If the previous run cannot be read; [`RunError::NotReady`] if a step lacks a requirement, such as the key of a model.
+/// If the previous run cannot be read; [`SetupError::NotReady`](dad_run::SetupError::NotReady) if a step lacks a requirement, such as the key of a model.
 pub async fn forecast(prepared: &mut PreparedRun, registry: &NodeRegistry) -> Result<(), RunError> {
     let plan = prepared.plan().filter(|plan| plan.entry_point.is_none());
     if let Some((plan, preview)) = plan.zip(prepared.rerun_preview()) {

@@ -234,7 +234,7 @@ impl Selection {
     }
 }
 
-/// How many keys of an object a hint names.
+/// The number of keys of an object that a hint names.
 const SHOWN_KEYS: usize = 8;
 
 /// A key that an object lacks.

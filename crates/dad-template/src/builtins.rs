@@ -136,22 +136,7 @@ pub(crate) fn call(ev: &mut dyn Machine, builtin: Builtin, args: Args) -> Result
 fn collection(ev: &mut dyn Machine, builtin: Builtin, args: Args) -> Result<Value> {
     let name = builtin.name();
     match builtin {
-        Builtin::List | Builtin::Tuple => {
-            let [value] = args.bind(name, [""], 0)?;
-            let items = match (value, builtin) {
-                (None, _) => Vec::new(),
-                (Some(value @ Value::List(_)), Builtin::List)
-                | (Some(value @ Value::Tuple(_)), Builtin::Tuple) => {
-                    return Ok(value);
-                }
-                (Some(value), _) => ev.collect(&value)?,
-            };
-            Ok(if builtin == Builtin::List {
-                Value::from(items)
-            } else {
-                Value::tuple(items)
-            })
-        }
+        Builtin::List | Builtin::Tuple => list_or_tuple(ev, builtin, args),
         Builtin::Set => {
             let [value] = args.bind(name, [""], 0)?;
             let items = value.map_or_else(|| Ok(Vec::new()), |value| ev.collect(&value))?;
@@ -170,17 +155,37 @@ fn collection(ev: &mut dyn Machine, builtin: Builtin, args: Args) -> Result<Valu
                 Ok(Value::from(items))
             }
         },
+        _ => iterator(ev, builtin, args),
+    }
+}
+
+fn list_or_tuple(ev: &mut dyn Machine, builtin: Builtin, args: Args) -> Result<Value> {
+    let [value] = args.bind(builtin.name(), [""], 0)?;
+    let items = match (value, builtin) {
+        (None, _) => Vec::new(),
+        (Some(value @ Value::List(_)), Builtin::List) | (Some(value @ Value::Tuple(_)), Builtin::Tuple) => {
+            return Ok(value);
+        }
+        (Some(value), _) => ev.collect(&value)?,
+    };
+    Ok(if builtin == Builtin::List {
+        Value::from(items)
+    } else {
+        Value::tuple(items)
+    })
+}
+
+/// Functions that make iterators, and the one that reads them.
+fn iterator(ev: &mut dyn Machine, builtin: Builtin, args: Args) -> Result<Value> {
+    let name = builtin.name();
+    match builtin {
         Builtin::Enumerate => {
             let [iterable, start] = args.bind(name, ["iterable", "start"], 1)?;
             let start = start.unwrap_or_else(|| Value::int(0));
             let start =
                 number::integer(&start).ok_or_else(|| EvalError::type_("`start` must be an integer"))?;
-            lazy(
-                ev,
-                &[],
-                Lazy::Enumerate(iterable.clone().unwrap_or_default(), start),
-                iterable.as_slice(),
-            )
+            let enumerated = Lazy::Enumerate(iterable.clone().unwrap_or_default(), start);
+            lazy(ev, &[], enumerated, iterable.as_slice())
         }
         Builtin::Zip => {
             let Args { positional, keywords } = args;
@@ -192,55 +197,50 @@ fn collection(ev: &mut dyn Machine, builtin: Builtin, args: Args) -> Result<Valu
             let strict = strict.is_some_and(|strict| strict.is_true());
             lazy(ev, &[], Lazy::Zip(positional.clone(), strict), &positional)
         }
-        Builtin::Map => {
-            args.keywords.first().map_or(Ok(()), |_| {
-                Err(EvalError::type_("`map` has no arguments with names"))
-            })?;
-            match args.positional.as_slice() {
-                [function, iterables @ ..] if !iterables.is_empty() => {
-                    let function = function.clone();
-                    lazy(
-                        ev,
-                        &[&function],
-                        Lazy::Map(function.clone(), iterables.to_vec()),
-                        iterables,
-                    )
-                }
-                _ => Err(EvalError::type_(
-                    "`map` needs a function and something to go through",
-                )),
-            }
-        }
+        Builtin::Map => map(ev, &args),
         Builtin::Filter => {
             let (function, iterable) = args.pair(name)?;
             let checked: &[&Value] = if function.is_null() { &[] } else { &[&function] };
-            lazy(
-                ev,
-                checked,
-                Lazy::Filter(function.clone(), iterable.clone()),
-                &[iterable],
-            )
+            let filtered = Lazy::Filter(function.clone(), iterable.clone());
+            lazy(ev, checked, filtered, &[iterable])
         }
-        Builtin::Next => {
-            let [iterator, default] = args.bind(name, ["", ""], 1)?;
-            let iterator = iterator.unwrap_or_default();
-            if !crate::function::is_lazy(&iterator) {
-                return Err(EvalError::type_(format!(
-                    "{} is not an iterator",
-                    iterator.type_name()
-                )));
-            }
-            let mut found = None;
-            ev.iterate(&iterator, &mut |_, value| {
-                found = Some(value);
-                STOP
-            })?;
-            found
-                .or(default)
-                .ok_or_else(|| EvalError::value("the iterator is empty"))
-        }
+        Builtin::Next => next(ev, args),
         _ => Err(EvalError::type_(format!("`{name}` cannot be called"))),
     }
+}
+
+fn map(ev: &mut dyn Machine, args: &Args) -> Result<Value> {
+    if !args.keywords.is_empty() {
+        return Err(EvalError::type_("`map` has no arguments with names"));
+    }
+    match args.positional.as_slice() {
+        [function, iterables @ ..] if !iterables.is_empty() => {
+            let mapped = Lazy::Map(function.clone(), iterables.to_vec());
+            lazy(ev, &[function], mapped, iterables)
+        }
+        _ => Err(EvalError::type_(
+            "`map` needs a function and something to go through",
+        )),
+    }
+}
+
+fn next(ev: &mut dyn Machine, args: Args) -> Result<Value> {
+    let [iterator, default] = args.bind("next", ["", ""], 1)?;
+    let iterator = iterator.unwrap_or_default();
+    if !crate::function::is_lazy(&iterator) {
+        return Err(EvalError::type_(format!(
+            "{} is not an iterator",
+            iterator.type_name()
+        )));
+    }
+    let mut found = None;
+    ev.iterate(&iterator, &mut |_, value| {
+        found = Some(value);
+        STOP
+    })?;
+    found
+        .or(default)
+        .ok_or_else(|| EvalError::value("the iterator is empty"))
 }
 
 /// Makes an iterator, after checking what Python checks at once.

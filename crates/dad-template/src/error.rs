@@ -1,4 +1,4 @@
-//! What can be wrong with a template, and where.
+//! Errors of templates, and their places.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -43,11 +43,11 @@ impl Span {
 #[error("{message}")]
 #[non_exhaustive]
 pub struct ParseError {
-    /// What is wrong: a lowercase fragment without a full stop.
+    /// The problem: a lowercase fragment without a full stop.
     pub message: String,
     /// Where, in bytes of the template.
     pub span: Span,
-    /// What to write instead, when that is known.
+    /// The right form, when it is known.
     pub hint: Option<String>,
     /// Whether a limit was met, as opposed to bad syntax.
     limit: bool,
@@ -215,12 +215,12 @@ impl EvalError {
         self.0.kind.code()
     }
 
-    /// What is wrong: a lowercase fragment without a full stop.
+    /// The problem: a lowercase fragment without a full stop.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// What to write instead, when that is known.
+    /// The right form, when it is known.
     pub fn hint_text(&self) -> Option<Cow<'_, str>> {
         if let Some(hint) = &self.0.hint {
             return Some(hint.into());

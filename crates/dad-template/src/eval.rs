@@ -352,7 +352,7 @@ impl<'a> Evaluator<'a> {
         Ok(value)
     }
 
-    /// A call of a function by its name. Values are never functions, so a variable of the name is in nobody's way.
+    /// A call of a function by its name. Values are never functions, so a variable of that name does not hide it.
     fn direct_call(&mut self, base: &Expr, ops: &[Postfix]) -> Result<Option<Value>> {
         let (Kind::Name(name), Some(op)) = (&base.kind, ops.first()) else {
             return Ok(None);

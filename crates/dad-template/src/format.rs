@@ -258,7 +258,7 @@ fn pad_number(
     pad(meter, &sign, &body, spec, if zero { '=' } else { '>' })
 }
 
-/// How many digits fill the room when they are grouped; one more where the first place would be a separator.
+/// The number of digits that fill the room when they are grouped; one more where the first place would be a separator.
 fn zero_padded(digits: usize, room: usize, group: usize) -> usize {
     let mut count = digits.max(room - room / (group + 1));
     while count > digits && count + (count - 1) / group > room.max(1) {
@@ -368,7 +368,7 @@ fn format_float(meter: &mut Meter, float: f64, spec: &Spec) -> Result<String, Ev
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
     if digits.is_empty() {
-        // `inf` and `nan` are not grouped but padded with zeros all the same.
+        // `inf` and `nan` are not grouped, but they are padded with zeros.
         return pad_number(
             meter,
             sign_of(negative, spec),

@@ -37,7 +37,7 @@ pub(crate) struct Local {
     pub(crate) value: Value,
 }
 
-/// What is computed element by element when it is read; unlike in Python, from the start each time.
+/// An iterator, computed element by element when it is read; unlike in Python, from the start each time.
 #[derive(Debug)]
 pub(crate) enum Lazy {
     /// The value of the first `for` is known already, as in Python.

@@ -22,7 +22,7 @@ pub(crate) enum Token {
     End,
 }
 
-/// How a string literal ends, and whether backslashes count.
+/// The end of a string literal, and whether backslashes count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Quote {
     pub(crate) char: char,

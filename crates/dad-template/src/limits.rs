@@ -1,8 +1,8 @@
-//! What an evaluation may cost, and the counters that enforce it.
+//! Limits of an evaluation, and the counters that enforce them.
 
 use crate::error::EvalError;
 
-/// What parsing and evaluating one template may cost.
+/// The limits of parsing and evaluating one template.
 ///
 /// The defaults are far above what a definition written in good faith needs, and low enough that the worst
 /// template ends within a second or two and below 64 MiB.
@@ -14,11 +14,11 @@ pub struct Limits {
     /// Bytes that may be allocated in all during one evaluation, counted before each allocation and never
     /// given back.
     pub bytes: u64,
-    /// How deep evaluation may nest (operators, calls of lambdas), and how deep a resulting value may be.
+    /// The largest depth of evaluation (operators, calls of lambdas), and of a resulting value.
     pub depth: u32,
     /// The longest source of a template, in bytes.
     pub source_bytes: usize,
-    /// How many pieces (text pieces, placeholders, nodes of expressions) one template may have.
+    /// The largest number of pieces (text pieces, placeholders, nodes of expressions) of one template.
     pub nodes: usize,
 }
 
@@ -74,7 +74,7 @@ impl Default for Limits {
     }
 }
 
-/// What an evaluation has cost so far, in the units of [`Limits`].
+/// The consumption of an evaluation up to now, in the units of [`Limits`].
 ///
 /// Never above the limits: a charge that would exceed one is refused before the work or allocation is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

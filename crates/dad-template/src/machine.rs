@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::limits::Meter;
 use crate::value::Value;
 
-/// Whether a walk over elements goes on. Unlike `ControlFlow` it may be ignored: most walks only stop at errors.
+/// Whether a walk over elements continues. Unlike `ControlFlow` it may be ignored: most walks only stop at errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Walk {
     GoOn,

@@ -15,8 +15,8 @@ use crate::ast::{
 use crate::error::{ParseError, Span};
 use crate::lexer::{Lexer, Token, is_space};
 
-/// How deep brackets and operators may nest; a bracket counts twice. The tree, and with it all recursion over it, is bounded by
-/// a small multiple of this.
+/// The largest depth of brackets and operators; a bracket counts twice. The tree, and with it all recursion over it, is
+/// bounded by a small multiple of this.
 pub(crate) const MAX_DEPTH: u32 = 64;
 
 /// Parses the expression that starts at `start` and ends at an unmatched `}`; returns where that brace ends.
@@ -63,7 +63,7 @@ struct Parser<'a> {
     nodes: &'a mut usize,
 }
 
-/// What an operator token builds, and how tightly it binds.
+/// The node that an operator token builds, and its precedence.
 #[derive(Clone, Copy)]
 enum Operator {
     Or,
@@ -247,7 +247,7 @@ impl Parser<'_> {
         self.tuple_after(first, start)
     }
 
-    /// What follows the first element of what may be a tuple.
+    /// The rest of a list of elements that may be a tuple.
     fn tuple_after(&mut self, first: Expr, start: usize) -> Parsed<Expr> {
         if !self.is_op(",") {
             if matches!(first.kind, Kind::Star(_)) {

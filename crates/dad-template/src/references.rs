@@ -8,7 +8,7 @@ use crate::ast::{
 use crate::builtins::{self, Builtin};
 use crate::error::Span;
 
-/// What a [`Reference`] names.
+/// The kind of a [`Reference`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReferenceKind {
     /// A variable, in `$var{…}` or by its name in an expression.
@@ -34,11 +34,11 @@ pub struct Reference {
     pub kind: ReferenceKind,
     /// The name of the variable, or the reference as written in `$hier{…}`.
     pub name: String,
-    /// Where the name stands: for a step and `$var{…}` the whole of `$hier{…}`, else the name.
+    /// The place of the name: for a step and `$var{…}` the whole of `$hier{…}`, else the name.
     pub span: Span,
     /// Whether an undefined name is caught here, by `||` or a default.
     pub guarded: bool,
-    /// What is read of it: `outcome`, `results`, `0` for `$hier{build}.outcome.results[0]`.
+    /// The parts that are read of it: `outcome`, `results`, `0` for `$hier{build}.outcome.results[0]`.
     pub path: Vec<PathSegment>,
     /// Whether it is called, as a function is: `name(…)`.
     pub called: bool,

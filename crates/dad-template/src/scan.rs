@@ -12,12 +12,12 @@ use crate::parser;
 /// A piece of a template.
 #[derive(Clone, Debug)]
 pub(crate) enum Piece {
-    /// A slice of the source that is text as it stands.
+    /// A slice of the source that is plain text.
     Text(Span),
     Placeholder(Span, Node),
 }
 
-/// What stands in a placeholder.
+/// The content of a placeholder.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Node {
     /// `$var{name}` and `$var{name:default}`
@@ -168,7 +168,7 @@ impl<'a> Scanner<'a> {
         ))
     }
 
-    /// A default is text: a placeholder in it would be put in unread, which nobody can want.
+    /// A default is text: a placeholder in it would be put in unread, which no author can want.
     fn default(
         &mut self,
         default: &str,

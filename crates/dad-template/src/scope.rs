@@ -1,11 +1,11 @@
-//! What a template can see.
+//! The scope of a template.
 
 use std::collections::HashMap;
 
 use crate::error::ScopeError;
 use crate::value::Value;
 
-/// What a template can see: variables and step results, and nothing else.
+/// The variables and step results that a template sees, and nothing else.
 ///
 /// Open for implementation. During one evaluation each name is asked for at most once; answers are remembered,
 /// so a scope may read from a store without a cache of its own.
@@ -20,8 +20,8 @@ pub trait Scope {
     /// Returns the result of the step named as in `$hier{reference}`, or `None` if it is undefined, for example
     /// skipped.
     ///
-    /// The value is an object with all fields of a step result (`outcome`, `error`, `input`,
-    /// `execution_status` …), null where the step left one out.
+    /// The value is an object with all fields of a step result (`outcome`, `error`, `input`, `execution_status` …), null
+    /// where the step left one out.
     ///
     /// # Errors
     ///

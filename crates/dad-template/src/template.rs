@@ -37,8 +37,8 @@ use crate::words::limit_words;
 /// assert_eq!(doubled.evaluate(&scope, &limits)?.to_json()?, serde_json::json!([6, 8]));
 ///
 /// // An undefined name is an error, unless `||` or a default catches it.
-/// assert_eq!(Template::parse("$var{nobody}")?.render(&scope, &limits).unwrap_err().code(), "template_undefined");
-/// assert_eq!(Template::parse("$expr{nobody || 'you'}")?.render(&scope, &limits)?, "you");
+/// assert_eq!(Template::parse("$var{missing}")?.render(&scope, &limits).unwrap_err().code(), "template_undefined");
+/// assert_eq!(Template::parse("$expr{missing || 'you'}")?.render(&scope, &limits)?, "you");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -51,7 +51,7 @@ struct Inner {
     references: Vec<Reference>,
 }
 
-/// What happens to the text of a template after its placeholders are filled in.
+/// The treatment of a template's text after its placeholders are filled in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RenderOptions {
@@ -359,11 +359,11 @@ fn evaluate(node: &Node, evaluator: &mut Evaluator<'_>) -> Result<Value> {
 /// A piece of a template.
 #[derive(Clone, Debug)]
 pub enum Part<'a> {
-    /// Text that is rendered as it stands.
+    /// Text that is rendered unchanged.
     Text {
         /// The text, with escapes resolved.
         text: &'a str,
-        /// Where it stands in the source.
+        /// The place in the source.
         span: Span,
     },
     /// A placeholder, to be evaluated.
@@ -378,7 +378,7 @@ pub struct Placeholder<'a> {
     node: &'a Node,
 }
 
-/// What a placeholder is.
+/// The kind of a placeholder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PlaceholderKind {
@@ -396,12 +396,12 @@ impl<'a> Placeholder<'a> {
         self.source
     }
 
-    /// Where it stands in the source of the template.
+    /// The place in the source of the template.
     pub fn span(&self) -> Span {
         self.span
     }
 
-    /// What it is.
+    /// The kind of the placeholder.
     pub fn kind(&self) -> PlaceholderKind {
         match self.node {
             Node::Variable(..) => PlaceholderKind::Variable,

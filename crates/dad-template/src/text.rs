@@ -65,7 +65,7 @@ impl Value {
     }
 }
 
-/// Where text is written, paid for before it grows.
+/// A destination of text, paid for before it grows.
 pub(crate) struct Out<'a> {
     pub(crate) text: String,
     meter: Option<&'a mut Meter>,
@@ -133,7 +133,7 @@ fn no_text(value: &Value) -> EvalError {
     EvalError::type_(format!("{} has no text form", value.type_name()))
 }
 
-/// How JSON is written.
+/// The style of JSON.
 pub(crate) struct JsonStyle {
     pub(crate) indent: Option<String>,
     pub(crate) item_separator: Cow<'static, str>,

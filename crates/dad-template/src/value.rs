@@ -56,7 +56,7 @@ pub(crate) type Map = IndexMap<Key, Value>;
 pub struct Object(pub(crate) Map);
 
 impl Object {
-    /// How many entries there are.
+    /// The number of entries.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -88,7 +88,7 @@ impl<K: Into<Arc<str>>> FromIterator<(K, Value)> for Object {
 pub struct Set(pub(crate) IndexSet<Key>);
 
 impl Set {
-    /// How many members there are.
+    /// The number of members.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -168,7 +168,7 @@ pub struct Range {
 }
 
 impl Range {
-    /// How many numbers there are.
+    /// The number of numbers.
     pub fn len(&self) -> u64 {
         let (low, high) = if self.step > 0 {
             (self.start, self.stop)
@@ -312,7 +312,7 @@ impl Value {
         }
     }
 
-    /// How many elements [`Value::items`] or entries an object has; `None` for other values.
+    /// The number of elements [`Value::items`] or entries of an object; `None` for other values.
     pub fn len(&self) -> Option<u64> {
         let len = match self {
             Value::List(items) | Value::Tuple(items) => items.len(),

@@ -90,8 +90,8 @@ pub use dad_observability::ObservabilitySettings;
 #[cfg(feature = "project")]
 pub use dad_project::{Project, ProjectError};
 pub use dad_run::{
-    ActiveRun, Catalog, Durability, RunContext, RunEnd, RunError, RunHandle, RunStop, RunView, Share,
-    find_project_root,
+    ActiveRun, Catalog, Durability, RunContext, RunEnd, RunError, RunHandle, RunStop, RunView, SetupError,
+    Share, find_project_root,
 };
 pub use dad_runner::{
     AgentRunner, BindContext, Bound, BoundStep, Error, FlowRunner, Node, NodeContext, NodeError, NodeOutput,

@@ -14,7 +14,7 @@ use dhenara::{
     get_ai_model_node_input,
 };
 
-/// What was said so far stands in the prompt of the turn before.
+/// The prompt of the turn before holds the conversation up to then.
 const PROMPT: &str = r#"$expr{ $hier{turn.previous.reply}.settings.prompt.text || "" }
 $expr{ $hier{turn.previous.reply}.outcome.text || "" }
 > $var{message}"#;
@@ -28,7 +28,7 @@ pub fn agent() -> Result<AgentDefinition, Problems> {
     let body = FlowBuilder::new().node("reply", reply().builder().pre_events(["node_input_required"]));
     let turn = RepeatBuilder::new(until, 100, body).on_exhausted(OnExhausted::Continue);
     AgentBuilder::new("chatbot_root")
-        .description("A conversation with a model, turn by turn, until somebody says `bye`.")
+        .description("A conversation with a model, turn by turn, until the user says `bye`.")
         .variable("model", "ollama/llama3.2")
         .output("$expr{ $hier{turn.last.reply}.outcome.text }")
         .flow("conversation", FlowBuilder::new().repeat("turn", turn))
@@ -77,7 +77,7 @@ pub async fn ask(event: NodeInputRequiredEvent) -> Result<(), HandlerError> {
 pub enum Partner {
     /// The model that the agent names.
     Model,
-    /// What a model said once, from the cassette of the environment `offline`.
+    /// The recorded answers of a model, from the cassette of the environment `offline`.
     Recorded,
 }
 

@@ -79,7 +79,7 @@ pub fn set_up_an_agent_runner(
 /// *Run Lifecycle*: initialise, set up, execute, complete. The runner of `new` does all of it; here its owner does.
 ///
 /// # Errors
-/// Whatever the run failed with; it is sealed all the same.
+/// The error of the run, which is sealed in any case.
 pub async fn run_lifecycle(project: &Project) -> Result<RunReport, Box<dyn Error>> {
     let my_agent = my_agent()?;
     let run_context = project.context("my_agent")?.build()?;
@@ -129,7 +129,7 @@ pub fn static_inputs(project: &Project, file: &Path) -> Result<RunContext, Proje
 /// *Integration with Event System*: a handler that answers the questions of AI model nodes and folder analyzers.
 ///
 /// # Errors
-/// If the terminal cannot be used, or somebody answered before.
+/// If the terminal cannot be used, or the question was answered before.
 pub async fn node_input_event_handler(event: NodeInputRequiredEvent) -> Result<(), HandlerError> {
     if event.node_type == NodeType::AI_MODEL_CALL {
         let mut node_input: AIModelNodeInput = get_ai_model_node_input(&event).await?;

@@ -3,7 +3,7 @@
 use dad_tests::TestProject;
 use dhenara::project::User;
 use dhenara::{
-    ObservabilitySettings, Project, ProjectError, RunEnd, RunError, RunStatus, RunView, StepStatus,
+    ObservabilitySettings, Project, ProjectError, RunEnd, RunStatus, RunView, SetupError, StepStatus,
 };
 use specification::{
     continue_from, create_a_run_context, implementation_flow, my_agent, run_agent_and_flow, run_lifecycle,
@@ -104,14 +104,10 @@ async fn static_inputs_come_from_code_and_file() {
             .is_file()
     );
     run.complete_run(RunEnd::Cancelled, None).await.unwrap();
-    assert!(matches!(
-        give(r#"{"node4": {}}"#),
-        Err(RunError::UnknownInput { .. })
-    ));
-    assert!(matches!(
-        give(r#"{"node3": {"commands": 1}}"#),
-        Err(RunError::InvalidInput { .. })
-    ));
+    let unknown = give(r#"{"node4": {}}"#).unwrap_err();
+    assert!(matches!(unknown.setup(), Some(SetupError::UnknownInput { .. })));
+    let unfit = give(r#"{"node3": {"commands": 1}}"#).unwrap_err();
+    assert!(matches!(unfit.setup(), Some(SetupError::InvalidInput { .. })));
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ async fn a_run_from_rust_masks_the_keys_of_its_project() {
     let plain = || RunContext::builder("flow_root", env.project()).nodes(builtin_nodes());
     let refused = plain().build().unwrap_err();
     assert_eq!(refused.code(), "no_secrets");
-    assert!(refused.hint().unwrap().contains("`.unmasked()`"));
+    assert!(refused.to_info().hint.unwrap().contains("`.unmasked()`"));
     let report = Runner::new(definition, plain().unmasked().build().unwrap())
         .run()
         .await

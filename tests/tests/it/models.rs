@@ -715,8 +715,7 @@ async fn a_budget_stops_before_the_call_that_would_exceed_it() {
             "calls=0",
             "the next call is one more than fits, and of the budget of the run (0 calls) 0 tokens",
         ),
-        ("calls=0", "--budget calls=N`"),
-        ("calls=9,cost=0.001", "--budget cost=N,calls=N`"),
+        ("calls=0", "--budget LIMITS`"),
     ] {
         let stopped = scripted.run(&["--budget", budget]).expect(1);
         assert!(stopped.stderr.contains(told), "{budget}: {stopped}");

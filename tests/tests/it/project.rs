@@ -208,11 +208,11 @@ async fn what_was_read_when_a_project_was_opened_holds() {
 
     let error = project.clone().environment("cu").unwrap_err();
     assert_eq!(
-        (error.code(), error.hint().unwrap().as_str()),
+        (error.code(), error.to_info().hint.unwrap().as_str()),
         ("unknown_environment", "there are: ci")
     );
     let error = project.agent("greter").unwrap_err();
-    assert_eq!(error.hint().unwrap(), "did you mean `greeter`?");
+    assert_eq!(error.to_info().hint.unwrap(), "did you mean `greeter`?");
     assert!(matches!(
         project.flow(env.project().join("agents/greeter/agent.yaml")),
         Err(ProjectError::WrongKind { .. })

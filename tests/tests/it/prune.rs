@@ -242,7 +242,7 @@ fn runs_that_wait_and_runs_of_others_are_kept() {
     insta::assert_snapshot!(env.refused_removal(&["runs", "rm", &ids[0]]), @"
     ---- stderr
     error[run_waiting]: `run_00000000_000000_000001` is not removed: it waits for an answer
-      hint: `--force` removes it all the same
+      hint: `--force` removes it anyway
     ---- exit code 4
     ");
     let _ = env.run(&["runs", "rm", &ids[0], "--force"]).expect(0);
@@ -479,7 +479,7 @@ fn what_an_unfinished_rerun_needs_is_kept() {
     insta::assert_snapshot!(env.unchanged(&["runs", "rm", "last~1"]).expect(4), @"
     ---- stderr
     error[run_needed]: `run_00000000_000000_000002` is not removed: `rerun_00000000_000000_000003` did not complete and may still take results from it
-      hint: go on with that one by `dhenara resume rerun_00000000_000000_000003`, or remove it as well; `--force` removes this one all the same
+      hint: resume that one by `dhenara resume rerun_00000000_000000_000003`, or remove it as well; `--force` removes this one anyway
     ---- exit code 4
     ");
     insta::assert_snapshot!(env.unchanged(&["runs", "prune", "--keep-last", "1", "--dry-run"]).expect(0), @"

@@ -1,7 +1,7 @@
 //! What is refused before anything is made: exit code 2, a message that names the nearest valid thing, and no new file
 //! or directory, not even a run root.
 
-use dhenara::{FlowBuilder, RunError, RunId};
+use dhenara::{FlowBuilder, RunId, SetupError};
 
 use crate::harness::TestEnvironment;
 use crate::nodes::{TalkerSettings, context};
@@ -478,7 +478,7 @@ async fn a_run_id_that_is_taken() {
     };
     let first = set_up().unwrap();
     let error = set_up().unwrap_err();
-    assert!(matches!(error, RunError::RunExists(_)), "{error}");
+    assert!(matches!(error.setup(), Some(SetupError::RunExists(_))), "{error}");
     assert_eq!(error.code(), "run_exists");
     insta::assert_snapshot!(error, @"there is already a run `by_hand`");
     assert_eq!(env.runs().len(), 1);

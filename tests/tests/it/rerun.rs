@@ -814,18 +814,18 @@ elements:
         env.unchanged(&[&dry, more].concat()).expect(0)
     };
     insta::assert_snapshot!(dry(&["--fresh"]), @"
-    execute  flow_root.a  asked for by `--fresh`
-    execute  flow_root.b  asked for by `--fresh`
-    execute  flow_root.inner.c  asked for by `--fresh`
+    execute  flow_root.a  the user asked for every step
+    execute  flow_root.b  the user asked for every step
+    execute  flow_root.inner.c  the user asked for every step
     depends  flow_root.maybe.is_true.d  decided when the re-run reaches it; depends on flow_root.maybe
     ---- stderr
     re-run of run_00000000_000000_000001: 0 reused, 3 to execute, 1 decided on the way
     ---- exit code 0
     ");
     insta::assert_snapshot!(dry(&["--execute", "a", "--execute", "c"]), @"
-    execute  flow_root.a  asked for by `--execute`
+    execute  flow_root.a  the user asked for this step
     depends  flow_root.b  decided when the re-run reaches it; depends on flow_root.a
-    execute  flow_root.inner.c  asked for by `--execute`
+    execute  flow_root.inner.c  the user asked for this step
     depends  flow_root.maybe.is_true.d  decided when the re-run reaches it; depends on flow_root.maybe
     ---- stderr
     re-run of run_00000000_000000_000001: 0 reused, 2 to execute, 2 decided on the way

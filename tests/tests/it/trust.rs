@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use dhenara::run::{ProjectTrust, find_project_root_from};
-use dhenara::{RunContext, RunError};
+use dhenara::{RunContext, SetupError};
 use insta::assert_snapshot;
 use wiremock::MockServer;
 
@@ -222,7 +222,7 @@ fn a_program_in_rust_is_refused_too() {
     let found = find_project_root_from(&project).unwrap_err();
     assert_eq!(found.code(), "foreign_project");
     match built(ProjectTrust::default()) {
-        Err(RunError::ForeignProject { path, owner, .. }) => {
+        Err(SetupError::ForeignProject { path, owner, .. }) => {
             assert_eq!((path, owner), (project.join(".dhenara/config.yaml"), OTHER));
         }
         other => panic!("{other:?}"),

@@ -12,12 +12,12 @@ use crate::{Outcome, floor, runs};
 /// The argument that makes this program a child.
 pub(crate) const ARGUMENT: &str = "bench-child";
 
-/// What a child does.
+/// The task of a child.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     /// Makes the run that the others start from.
     Make,
-    /// Goes on with it.
+    /// Resumes it.
     Resume,
     /// A re-run whose entry point is the last step.
     Entry,
@@ -27,10 +27,10 @@ pub(crate) enum Kind {
     Floor,
 }
 
-/// What a child measured.
+/// The figures of a child.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Measured {
-    /// How long it took, without the start of the process.
+    /// The time, without the start of the process, in seconds.
     pub(crate) seconds: f64,
     /// The most memory it had, where the system tells.
     pub(crate) peak_kib: Option<u64>,

@@ -1,4 +1,4 @@
-//! What it costs to go on with a run that was interrupted at its very end, and to take all steps of a run over into a
+//! The costs of resuming a run that was interrupted at its very end, and of reusing all steps of a run in a
 //! re-run.
 //!
 //! Both are asked of a loop of steps that do nothing, through the public API. Each measurement is a process of its own,

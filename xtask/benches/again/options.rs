@@ -2,21 +2,21 @@
 
 use std::fmt;
 
-/// What to measure.
+/// The options of a measurement.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) task: Task,
-    /// How many steps the run has.
+    /// The number of steps of the run.
     pub(crate) steps: usize,
-    /// How often each is measured.
+    /// The number of measurements of each.
     pub(crate) rounds: usize,
-    /// Where the runs are.
+    /// The places of the runs.
     pub(crate) places: Vec<Place>,
     /// Whether to print JSON.
     pub(crate) json: bool,
 }
 
-/// What is done with a run that is there.
+/// The task with a run that is there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Task {
     Resume,

@@ -52,7 +52,7 @@ fn flow(steps: usize) -> Outcome<FlowDefinition> {
 /// The run that the others start from.
 const RUN: &str = "run_20251123_000000_000000";
 
-/// Where it is.
+/// The run directory.
 pub(crate) fn run_dir(project: &Path) -> PathBuf {
     project.join("runs").join(RUN)
 }
@@ -94,7 +94,7 @@ pub(crate) fn interrupt(project: &Path) -> Outcome<()> {
     Ok(file.set_len(end as u64)?)
 }
 
-/// Goes on with it, as somebody does who has nothing but its directory.
+/// Resumes it, with nothing but its directory.
 pub(crate) fn resume(project: &Path, steps: usize) -> Outcome<Duration> {
     drive(Instant::now(), steps, || {
         let context = context(project).build()?;

@@ -1,4 +1,4 @@
-//! What the folder analyzer costs, compared with a plain walk that reads the same bytes.
+//! The costs of the folder analyzer, compared with a plain walk that reads the same bytes.
 //!
 //! Both walk the same tree by the same rules of the `ignore` crate, in one process and in turns, so that a machine that is
 //! busy with something else slows both. The plain walk reads each file whole and keeps nothing. The last row is a whole
@@ -39,7 +39,7 @@ struct Options {
     rounds: usize,
 }
 
-/// What is measured.
+/// A row of the report.
 struct Row {
     name: &'static str,
     /// The settings of the one operation.
@@ -140,7 +140,7 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-/// How long the analyzer takes, and how many files it finds.
+/// The time that the analyzer takes, and the number of files that it finds.
 fn analyzer(base: &Path, place: &Path, row: &Row) -> Outcome<(Duration, usize)> {
     let settings = json!({ "base_directory": base, "operations": [row.operation] });
     let settings: FolderAnalyzerSettings = serde_json::from_value(settings)?;

@@ -1,4 +1,4 @@
-//! What looking at runs costs: a list of very many, and one with very many steps.
+//! The costs of looking at runs: a list of very many, and one with very many steps.
 //!
 //! The many runs are copies of one that the library made, under ids of their own; the run with many steps is really run,
 //! over a loop. Both lie in memory where the system has such a place, so that what remains is the cost of the program
@@ -32,7 +32,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 const MEMORY: &str = "/dev/shm";
 
-/// What to measure.
+/// The options of a measurement.
 struct Options {
     runs: usize,
     steps: usize,

@@ -1,4 +1,4 @@
-//! What is counted.
+//! The scenarios that are counted.
 
 use std::collections::HashMap;
 use std::fs::{self, File};

@@ -11,7 +11,7 @@ use crate::{Outcome, floor, run};
 /// The argument that makes this program a child.
 pub(crate) const ARGUMENT: &str = "bench-child";
 
-/// What a child measures.
+/// The task of a child.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     /// A run of the flow.
@@ -20,10 +20,10 @@ pub(crate) enum Kind {
     Floor,
 }
 
-/// What a child measured.
+/// The figures of a child.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Measured {
-    /// How long it took, without the start of the process and without reading the model.
+    /// The time, without the start of the process and without reading the model, in seconds.
     pub(crate) seconds: f64,
     /// The most memory it had, where the system tells.
     pub(crate) peak_kib: Option<u64>,

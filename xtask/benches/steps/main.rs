@@ -1,4 +1,4 @@
-//! What a step costs, compared with plain writes of the same files.
+//! The costs of a step, compared with plain writes of the same files.
 //!
 //! A flow of steps that do nothing is run through the public API, with traces on. The **floor** is a plain program
 //! that makes the directories and files of such a run, with the same bytes, by plain calls: no journal order, no

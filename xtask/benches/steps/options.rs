@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-/// What to measure.
+/// The options of a measurement.
 #[derive(Debug)]
 pub(crate) struct Options {
     /// Numbers of steps.
     pub(crate) sizes: Vec<usize>,
-    /// How often each is measured.
+    /// The number of measurements of each.
     pub(crate) rounds: usize,
-    /// Where the runs are.
+    /// The places of the runs.
     pub(crate) places: Vec<Place>,
     /// Whether to print JSON.
     pub(crate) json: bool,

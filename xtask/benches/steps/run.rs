@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::Outcome;
 
-/// A node that does nothing, and whose result nobody may reuse.
+/// A node that does nothing, and whose result may not be reused.
 #[derive(Default)]
 struct Nothing;
 

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::Outcome;
 
-/// What is measured.
+/// A case of the report.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) once: Box<dyn Fn() -> Outcome<()>>,
@@ -33,7 +33,7 @@ pub(crate) fn all() -> Outcome<Vec<Case>> {
     Ok(cases)
 }
 
-/// How many bytes the text of the prompt has.
+/// The size of the prompt's text in bytes.
 const PROMPT_BYTES: usize = 20_000;
 const PLACEHOLDERS: usize = 50;
 

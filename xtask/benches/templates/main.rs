@@ -1,4 +1,4 @@
-//! What templates cost: parsing and rendering a prompt, looking into a large result, a comprehension.
+//! The costs of templates: parsing and rendering a prompt, looking into a large result, a comprehension.
 //!
 //! Every case is repeated within a round until the clock is far too coarse to matter; printed is the median of the
 //! rounds, for one time.
@@ -26,7 +26,7 @@ use crate::options::Options;
 /// Any failure ends the measurement.
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// How long a round takes at least.
+/// The shortest time of a round.
 const ROUND: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {

@@ -1,9 +1,9 @@
 //! The command line.
 
-/// What to measure.
+/// The options of a measurement.
 #[derive(Debug)]
 pub(crate) struct Options {
-    /// How often each is measured.
+    /// The number of measurements of each.
     pub(crate) rounds: usize,
     /// Whether to print JSON.
     pub(crate) json: bool,

@@ -17,6 +17,7 @@ use crate::commands::resume::{ResumeOptions, Resumption};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::{Driving, Place};
+use crate::output::hint::Hint;
 use crate::output::{json, out};
 use crate::session::drive::runtime;
 use crate::session::inputs::json_of;
@@ -150,12 +151,8 @@ fn given(
 /// That the run could not be resumed, and what became of the answer.
 fn is_recorded(mut error: CommandError, view: &RunView) -> CommandError {
     error.info.message += "; the answer is recorded";
-    let resume = format!("`dhenara resume {}` resumes the run with it", view.name());
-    let hint = match error.info.hint.take() {
-        Some(hint) => format!("{hint}\n{resume}"),
-        None => resume,
-    };
-    error.with_hint(hint)
+    let resume = Hint::default().command(["resume", &view.name()]);
+    error.and_hint(resume.text(" resumes the run with it"))
 }
 
 fn already_answered(view: &RunView, open: &OpenQuestion) -> CommandError {
@@ -163,9 +160,8 @@ fn already_answered(view: &RunView, open: &OpenQuestion) -> CommandError {
     let message = format!("the question `{}` of `{name}` has been answered already", open.id);
     let mut error = CommandError::usage("already_answered", message);
     error.exit_code = exit_code::REFUSED;
-    error.with_hint(format!(
-        "`dhenara resume {name}` resumes the run with that answer"
-    ))
+    let resume = Hint::default().command(["resume", &name]);
+    error.with_hint(resume.text(" resumes the run with that answer"))
 }
 
 /// How a run is resumed behind an answer.

@@ -10,6 +10,7 @@ use crate::commands::runs::select::{not_found, selector, unreached};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
+use crate::output::hint::Hint;
 use crate::output::out;
 
 /// Stop a run that another process drives, or one step or component of it; committed steps stand.
@@ -63,16 +64,24 @@ fn not_driven(run: &RunEntry, status: RunStatus) -> CommandError {
     let id = &run.run_id;
     match status {
         RunStatus::Waiting => {
-            let hint = format!(
-                "answer with `dhenara answer {id}`, deny with `dhenara answer {id} --deny REASON`, or remove the run with `dhenara runs rm {id} --force`"
-            );
+            let hint = Hint::default()
+                .text("answer with ")
+                .command(["answer", id.as_str()])
+                .text(", deny with ")
+                .command(["answer", id.as_str(), "--deny", "REASON"])
+                .text(", or remove the run with ")
+                .command(["runs", "rm", id.as_str(), "--force"]);
             refused(format!(
                 "`{id}` waits for an answer: no process drives it until then"
             ))
             .with_hint(hint)
         }
-        status => refused(format!("`{id}` is {status}: no process drives it"))
-            .with_hint("only what executes can be stopped; `dhenara runs list` shows what does"),
+        status => refused(format!("`{id}` is {status}: no process drives it")).with_hint(
+            Hint::default()
+                .text("only what executes can be stopped; ")
+                .command(["runs", "list"])
+                .text(" shows what does"),
+        ),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use dad_core::{Definition, RunStatus};
 use dad_project::Project;
-use dad_run::{RunContextBuilder, RunError, RunView, Settled};
+use dad_run::{RunContextBuilder, RunView, Settled, SetupError};
 use dad_runner::Runner;
 
 use crate::app::App;
@@ -90,7 +90,7 @@ fn resume(app: &App, run: &str, options: &ResumeOptions) -> Result<u8, CommandEr
     let view = project.view(&entry)?;
     // Before its definition is read, which may have changed: nothing is left to execute.
     if view.sealed_status() == Some(RunStatus::Completed) {
-        return Err(RunError::AlreadyCompleted(view.name().into_owned()).into());
+        return Err(SetupError::AlreadyCompleted(view.name().into_owned()).into());
     }
     if !options.trust {
         check_origin(app, &project, &view)?;

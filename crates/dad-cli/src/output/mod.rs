@@ -1,5 +1,6 @@
 //! The output of the command: documents and lines on standard output, summaries and hints on standard error.
 
+pub(crate) mod hint;
 pub(crate) mod json;
 pub(crate) mod out;
 pub(crate) mod plan;

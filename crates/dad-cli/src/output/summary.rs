@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::options::Place;
+use crate::output::hint::Hint;
 
 /// What the next command has to say again, so that it can be written out.
 #[derive(Clone)]
@@ -43,32 +44,6 @@ impl Invocation {
         line(words.iter().copied().chain(place))
     }
 }
-
-/// A hint whose commands are those for this place.
-pub(crate) fn hint_in(hint: &str, place: &Place) -> String {
-    let options = place_words(place);
-    if options.is_empty() {
-        return hint.to_owned();
-    }
-    let options = quoted(options.iter().map(String::as_str)).join(" ");
-    let parts = hint.split('`').enumerate().map(|(index, part)| {
-        let says_no_place = !part.contains("--project-root") && !part.contains("--run-root");
-        match index % 2 == 1 && says_no_place && COMMANDS_AT_A_PLACE.iter().any(|it| part.starts_with(it)) {
-            true => format!("{part} {options}"),
-            false => part.to_owned(),
-        }
-    });
-    parts.collect::<Vec<_>>().join("`")
-}
-
-/// The commands that take where runs are.
-const COMMANDS_AT_A_PLACE: [&str; 5] = [
-    "dhenara run ",
-    "dhenara runs ",
-    "dhenara resume ",
-    "dhenara answer ",
-    "dhenara cancel ",
-];
 
 /// A command line that goes on in the same place.
 pub(crate) fn command_in(words: &[&str], place: &Place) -> String {
@@ -205,8 +180,8 @@ pub(crate) fn show_summary(
     }
     if let Some(error) = &report.error {
         row("error", &error_at(error));
-        if let Some(hint) = &error.hint {
-            row("hint", hint);
+        if let Some(hint) = Hint::recorded(error, report.run_id.as_str()) {
+            row("hint", &hint.with_commands(|words| invocation.command(words)));
         }
     }
     for open in view.into_iter().flat_map(RunView::open_questions) {

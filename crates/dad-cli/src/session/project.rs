@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dad_project::{Project, ProjectError, User};
-use dad_run::RunError;
+use dad_run::SetupError;
 
 use crate::app::App;
 use crate::error::CommandError;
@@ -69,8 +69,8 @@ impl App {
     }
 }
 
-fn current_dir() -> Result<PathBuf, RunError> {
-    std::env::current_dir().map_err(|error| RunError::Project {
+fn current_dir() -> Result<PathBuf, SetupError> {
+    std::env::current_dir().map_err(|error| SetupError::Project {
         path: PathBuf::from("."),
         reason: error.to_string(),
     })

@@ -1,3 +1,5 @@
+//! The builder of agents.
+
 use dad_core::{AgentDefinition, DefinitionKind, ElementKind};
 
 use crate::build::component::{ComponentBuilder, List};

@@ -1,3 +1,5 @@
+//! The common part of the builders of agents and flows.
+
 use dad_core::{
     ApprovalRule, Budget, ComponentBody, Definition, DefinitionKind, Element, ElementId, ElementKind,
     ElementOptions,
@@ -11,7 +13,7 @@ use crate::problem::{Problem, Problems, Report, quoted};
 use crate::spans::SpanMap;
 use crate::validate::validate;
 
-/// What builders of agents and flows have in common. Errors are kept until the end, so that all are reported at once.
+/// The common part of the builders of agents and flows. Errors are kept until the end, so that all are reported at once.
 #[derive(Clone, Debug, Default)]
 pub struct ComponentBuilder {
     pub(crate) root_id: Option<String>,

@@ -1,3 +1,5 @@
+//! The builders of control flow: conditionals, loops, parallel branches and callbacks.
+
 use dad_core::{
     Callback, Conditional, Element, ElementKind, ElementOptions, ForEach, OnExhausted, OnLimit, Parallel,
     Repeat,
@@ -15,14 +17,14 @@ use crate::problem::{Problem, quoted};
 pub trait Elements: Sized + sealed::Sealed {}
 
 pub(crate) mod sealed {
-    /// What only this crate implements.
+    /// A seal: only this crate implements it.
     pub trait Sealed {
         /// The builder's parts.
         fn into_parts(self) -> super::ComponentBuilder;
     }
 }
 
-/// What every element of control flow collects.
+/// The parts that every element of control flow collects.
 #[derive(Clone, Debug, Default)]
 struct Parts {
     variables: indexmap::IndexMap<String, Value>,
@@ -378,7 +380,7 @@ impl ComponentBuilder {
         );
     }
 
-    /// What it says beside its elements.
+    /// The parts that were given beside the elements.
     fn beside_elements(&self) -> Vec<&'static str> {
         let said = [
             ("required", !self.required.is_empty()),

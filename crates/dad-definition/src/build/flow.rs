@@ -1,3 +1,5 @@
+//! The builder of flows.
+
 use dad_core::{DefinitionKind, ElementKind, FlowDefinition};
 
 use crate::build::component::{ComponentBuilder, List};

@@ -70,7 +70,7 @@ macro_rules! element_methods {
             self
         }
 
-        /// Asks somebody to agree before it executes.
+        /// Asks a person for approval before it executes.
         pub fn requires_approval(mut self) -> Self {
             self$(.$inner)?.options.requires_approval = true;
             self

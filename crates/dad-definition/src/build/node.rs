@@ -1,3 +1,5 @@
+//! The builder of nodes.
+
 use dad_core::{ElementOptions, NodeDefinition, NodeType};
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -10,7 +10,7 @@ use crate::node_types::{NodeTypeInfo, SettingsProblem};
 use crate::place::Place;
 use crate::tree::TemplateTree;
 
-/// What is wrong with the settings of a node; nothing is said of places that are settled.
+/// Reports the problems of a node's settings, without those of places that are settled.
 pub(super) fn settings(
     info: &NodeTypeInfo,
     settings: &TemplateTree,
@@ -41,7 +41,7 @@ pub(super) fn settings(
     findings
 }
 
-/// What a JSON Schema, as `schemars` makes it, does not allow of a value; nothing if it says nothing about it. A type that
+/// The problems of a value by a JSON Schema, as `schemars` makes it; none where it says nothing about the value. A type that
 /// refuses a value says it in the words of its program, this in those of definitions.
 #[must_use]
 pub fn misfits(schema: &Value, value: &Value) -> Vec<SettingsProblem> {
@@ -50,7 +50,7 @@ pub fn misfits(schema: &Value, value: &Value) -> Vec<SettingsProblem> {
     findings.into_iter().map(Finding::into_settings_problem).collect()
 }
 
-/// What is wrong with the arguments of a callback.
+/// Reports the problems of a callback's arguments.
 pub(super) fn args(
     schema: &Value,
     args: &TemplateTree,
@@ -68,7 +68,7 @@ pub(crate) fn is_refused_when_empty(schema: &Value) -> bool {
         .is_empty()
 }
 
-/// What every node's settings may have, whatever its type.
+/// The settings that every node may have, whatever its type.
 pub(crate) fn common_settings() -> [(&'static str, Value); 3] {
     let seconds = |description| json!({ "description": description, "type": "number", "minimum": 0 });
     let record = json!({

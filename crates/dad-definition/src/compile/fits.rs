@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// What node types want, each looked up once.
+/// The fits of node types, each made once.
 #[derive(Default)]
 pub(super) struct Fits(HashMap<NodeType, Arc<Fit>>);
 

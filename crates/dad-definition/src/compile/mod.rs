@@ -104,7 +104,7 @@ pub(crate) fn compile_into(
 struct Names {
     /// The outermost first.
     stack: Vec<String>,
-    /// How often each is in the stack.
+    /// The number of times that each name is in the stack.
     counts: HashMap<String, usize>,
 }
 
@@ -152,13 +152,13 @@ struct Compiler<'a> {
     names: Names,
     /// While the variables of a component are compiled, the names of all of them.
     declared: HashSet<String>,
-    /// What the components around say of reuse: it holds for what says nothing itself.
+    /// The reuse policy of the components around, for elements without one of their own.
     reuse: Reuse,
     /// Places of templates that did not parse, about which nothing more is said.
     broken: HashSet<String>,
     /// Variables that are numbers whose text is not what is written, by name: where that stands, and what is written.
     numbers: HashMap<String, (Place, String)>,
-    /// What the node types want where templates stand.
+    /// The fits of the node types where templates stand.
     fits: Fits,
     /// Ids of elements that are not in the definition, because of something that is reported already.
     dropped: &'a HashSet<String>,

@@ -26,7 +26,7 @@ pub(super) struct Item {
     last: usize,
 }
 
-/// What an item means for those that refer to it or from it.
+/// The meaning of an item for references to it and from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
     /// A step, agent or flow.
@@ -44,7 +44,7 @@ enum Shape {
     Parallel,
 }
 
-/// Who refers to a step.
+/// The origin of a reference to a step.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Asker {
     /// The variables or the statement of a component, evaluated when it is entered.
@@ -156,7 +156,7 @@ impl Outline {
         self.items.iter().map(|item| &item.path)
     }
 
-    /// What `$hier{name}` means for an asker.
+    /// The target of `$hier{name}` for an asker.
     pub(super) fn resolve(&self, name: &str, asker: Asker) -> Result<Target, Refusal> {
         if name == STEP_BEFORE {
             return self.step_before(asker);
@@ -210,7 +210,7 @@ impl Outline {
         })
     }
 
-    /// What stands before an item, in its list or before what is around it.
+    /// The item before another one, in its list or before the item around it.
     fn before(&self, number: usize) -> Option<usize> {
         let parent = self.item(number).parent?;
         let around = self.item(parent);
@@ -431,7 +431,7 @@ impl Outline {
         fitting.next().filter(|_| fitting.next().is_none())
     }
 
-    /// Takes a name apart that goes on behind the name of a step.
+    /// Divides a name that continues behind the name of a step.
     fn with_field<'n>(&self, name: &'n str) -> Option<(&'n str, &'n str)> {
         name.match_indices('.')
             .map(|(at, _)| (&name[..at], &name[at + 1..]))

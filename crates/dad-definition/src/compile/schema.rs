@@ -120,7 +120,7 @@ impl<'a> Checker<'a> {
             return;
         }
         let finding = Finding::at_key("unknown_key", format!("unknown key {}", quoted(key)), &place);
-        // Nobody reads more, and looking for the nearest of many names takes time.
+        // More are not shown, and looking for the nearest of many names takes time.
         let known = if out.len() < MAX_PROBLEMS { known } else { &[] };
         out.push(finding.nearest(key, known.iter().copied()));
     }

@@ -14,7 +14,7 @@ use crate::spans::SpanMap;
 use crate::tree::TemplateTree;
 use crate::validate::RUN_VARIABLES;
 
-/// What parsing reads from and writes to.
+/// The state of parsing templates.
 pub(super) struct Parsing<'a> {
     pub(super) spans: &'a SpanMap,
     pub(super) report: &'a mut Report,
@@ -88,7 +88,7 @@ fn parse_text(text: &str, place: &Place, cx: &mut Parsing<'_>) -> TemplateTree {
     }
 }
 
-/// How a text that only looks like a placeholder is written; `at` is where its fault is.
+/// The right spelling of a text that only looks like a placeholder; `at` is the place of the fault.
 fn as_text(text: &str, at: usize) -> Option<String> {
     let is_name = text.get(..at)?.trim_end().ends_with("$var{");
     is_name.then(|| "if it is meant as text, write `$$var{`".to_owned())

@@ -11,7 +11,7 @@ pub(super) enum View<'a> {
     Tree(&'a TemplateTree),
 }
 
-/// What a value is, as far as it is known before it is rendered.
+/// The kind of a value, as far as it is known before the value is rendered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Null,
@@ -87,7 +87,7 @@ impl<'a> View<'a> {
             .map(|(_, field)| field)
     }
 
-    /// What it is, in words of messages.
+    /// The kind in words of messages.
     pub(super) fn describe(self) -> String {
         match (self.kind(), self.literal()) {
             (Kind::Null, _) => "nothing".to_owned(),

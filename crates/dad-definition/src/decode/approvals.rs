@@ -1,3 +1,5 @@
+//! Approval rules of a definition.
+
 use dad_core::{ApprovalRule, NodeType, PathSelector, RuleDecision};
 
 use crate::decode::fields::{Fields, items, text, word};

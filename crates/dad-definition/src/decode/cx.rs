@@ -7,13 +7,13 @@ use crate::spans::SpanMap;
 use crate::value::{Costs, Data, Tree};
 use std::collections::HashSet;
 
-/// What decoding reads from and writes to.
+/// The state of decoding.
 #[derive(Debug)]
 pub(crate) struct Cx {
     pub(crate) spans: SpanMap,
     pub(crate) report: Report,
     pub(crate) includes: Includes,
-    /// What all values cost, those of included files too.
+    /// The costs of all values, those of included files too.
     pub(crate) costs: Costs,
     /// Ids of elements that are missing from the definition because something about them is wrong. What refers to
     /// them is not reported as well.

@@ -1,3 +1,5 @@
+//! Whole definitions.
+
 use dad_core::{Definition, DefinitionKind};
 
 use crate::decode::Cx;

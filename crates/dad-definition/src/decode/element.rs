@@ -1,3 +1,5 @@
+//! Elements and lists of elements.
+
 use dad_core::{
     ComponentKind, Element, ElementId, ElementKind, ElementOptions, NodeDefinition, NodeType, Parallel,
 };

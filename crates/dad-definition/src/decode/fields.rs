@@ -1,3 +1,5 @@
+//! The fields of a mapping, each taken once, so that the rest are unknown keys.
+
 use crate::decode::Cx;
 use crate::place::Place;
 use crate::problem::{Problem, quoted};

@@ -1,3 +1,5 @@
+//! The options that any element may have.
+
 use std::time::Duration;
 
 use dad_core::{Budget, ElementOptions, OnError, RetryPolicy, Reuse, parse_duration};
@@ -100,7 +102,7 @@ fn retry(tree: &Tree, place: &Place, cx: &mut Cx) -> Option<RetryPolicy> {
 
 const BUDGET_KEYS: &[&str] = &["cost", "tokens", "calls", "wall_time"];
 
-/// What a run or node may consume.
+/// The upper bounds for the consumption of a run or node.
 pub(crate) fn budget(tree: &Tree, place: &Place, cx: &mut Cx) -> Option<Budget> {
     let mut fields = Fields::new(tree, place, "a mapping such as `{ cost: 2.00, calls: 40 }`", cx)?;
     let mut budget = Budget::default();

@@ -16,7 +16,7 @@ use crate::value::{Costs, Recording, Tree};
 /// The key that names the file.
 pub(super) const USE: &str = "use";
 
-/// What a component may say beside the file that it stands in.
+/// The keys that may stand beside the file of a component.
 const KEYS: &[&str] = &[USE, "variables"];
 
 /// A component in a file of its own.

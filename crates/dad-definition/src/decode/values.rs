@@ -1,3 +1,5 @@
+//! Values that stay as they are written: variables, settings, included files, ids.
+
 use dad_core::ElementId;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};

@@ -1,4 +1,4 @@
-//! What agents and flows consist of.
+//! The schemas of elements.
 
 use dad_core::{ComponentKind, NodeType, SCHEMA_VERSION};
 use serde_json::{Map, Value, json};
@@ -236,7 +236,7 @@ fn control(key: &str, inside: ComponentKind) -> Value {
     }
 }
 
-/// What any element may have.
+/// The options that any element may have.
 fn options() -> Value {
     json!({
         "pre_events": pre_events(),
@@ -279,7 +279,7 @@ fn options() -> Value {
             "default": "auto",
         },
         "requires_approval": {
-            "description": "Whether somebody must agree before it executes.",
+            "description": "Whether a person must approve it before it executes.",
             "type": "boolean",
             "default": false,
         },
@@ -350,7 +350,7 @@ fn name_of(description: &str, names: Vec<&str>) -> Value {
     name
 }
 
-/// What the value of one key says about another.
+/// The condition that the value of one key sets for another.
 fn choice(key: &str, name: &str, of: &str, schema: &Value, document: &Value) -> Value {
     let required: &[&str] = if is_refused_when_empty(document) {
         &[of]

@@ -2,7 +2,7 @@
 //!
 //! It accepts everything that [`compile()`](crate::compile()) accepts. What a schema cannot say, such as which names
 //! a template may use, only the compiler knows. Keywords are those that editors understand: `if` and `then` choose
-//! by a key, so that what is wrong is told of the one thing that was meant.
+//! by a key, so that a problem is reported about the one variant that was meant.
 
 mod elements;
 mod opened;

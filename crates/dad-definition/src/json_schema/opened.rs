@@ -123,7 +123,7 @@ impl Opening<'_> {
         Value::Object(opened)
     }
 
-    /// A value without what may stand in its place, which whoever asks adds.
+    /// A value without the forms that may stand in its place, which the caller adds.
     fn bare(&self, schema: &Value) -> Map<String, Value> {
         let schema = match schema {
             Value::Object(schema) => schema,
@@ -205,7 +205,7 @@ impl Opening<'_> {
         Value::Object(opened)
     }
 
-    /// What a schema says itself, without what it is composed of.
+    /// The schema's own demands, without those of its parts.
     fn own(&self, schema: &Map<String, Value>) -> Map<String, Value> {
         let mut own = Map::new();
         for (keyword, value) in schema {
@@ -240,7 +240,7 @@ impl Opening<'_> {
         own
     }
 
-    /// What a schema says about properties that it does not name.
+    /// The demands of a schema on properties that it does not name.
     fn others(&self, schema: &Map<String, Value>, own: &mut Map<String, Value>) {
         let others = schema.get("additionalProperties");
         let is_false = |keyword: &str| schema.get(keyword) == Some(&Value::Bool(false));

@@ -101,7 +101,7 @@ pub(super) fn described(name: &str, description: &str) -> Value {
     json!({ "description": description, "$ref": format!("#/$defs/{name}") })
 }
 
-/// What an object of `json!` has in it.
+/// The fields of an object of `json!`.
 pub(super) fn fields(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(fields) => fields,

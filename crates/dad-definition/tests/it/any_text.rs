@@ -1,4 +1,4 @@
-//! What must hold of any text. Shared with the fuzz target, so it uses nothing of the other tests.
+//! Rules that hold for any text. Shared with the fuzz target, so it uses nothing of the other tests.
 
 use dad_core::{ElementId, NodeType};
 use dad_definition::{

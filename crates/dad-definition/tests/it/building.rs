@@ -154,7 +154,7 @@ elements:
       - parallel: tell
         timeout: 1h
         elements:
-          - { callback: somebody, function: notify, args: { who: "$var{task}" }, timeout: 5 }
+          - { callback: reporter, function: notify, args: { who: "$var{task}" }, timeout: 5 }
           - { callback: everybody, function: notify }
     false_branch:
       - for_each: together
@@ -208,7 +208,7 @@ fn everything() -> AgentBuilder {
         .finally_node("clean", command("ls"));
     let tell = AgentBuilder::default()
         .callback(
-            "somebody",
+            "reporter",
             CallbackBuilder::new("notify")
                 .args(json!({ "who": "$var{task}" }))
                 .timeout(Duration::from_secs(5)),

@@ -1,4 +1,4 @@
-//! What definitions are compiled to.
+//! Compiled definitions.
 
 use std::collections::HashMap;
 

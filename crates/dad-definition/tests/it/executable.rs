@@ -1,4 +1,4 @@
-//! What can be written but not executed, and plain data.
+//! Definitions that can be written but not executed, and plain data.
 
 use dad_definition::{check_executable, load_data, load_str};
 use insta::assert_snapshot;

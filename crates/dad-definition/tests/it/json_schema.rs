@@ -27,7 +27,7 @@ struct Types {
 #[schemars(deny_unknown_fields)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct Count {
-    /// How often.
+    /// The number of times.
     times: u32,
 }
 
@@ -122,7 +122,7 @@ impl Schemas {
         Self { types, agent, flow }
     }
 
-    /// What the schema of its kind says of a definition; of an unknown kind that of flows.
+    /// The verdict of the schema of its kind on a definition; of an unknown kind that of flows.
     fn problems(&self, definition: &Value) -> Vec<String> {
         let schema = match definition["kind"].as_str() {
             Some("agent") => &self.agent,
@@ -134,7 +134,7 @@ impl Schemas {
             .collect()
     }
 
-    /// What loader and compiler say of a definition written as JSON.
+    /// The verdict of loader and compiler on a definition written as JSON.
     fn compiled(&self, definition: &Value) -> Result<(), Problems> {
         let loaded = load_str(&definition.to_string(), "x.json", None, None)?;
         compile(&loaded.definition, &id("root"), &self.types, Some(&loaded.spans)).map(drop)
@@ -329,7 +329,7 @@ fn wrong_elements_are_refused_by_schema_and_loader() {
         "{ parallel: p }",
         "{ parallel: p, elements: [], variables: {} }",
         "{ callback: c }",
-        "{ callback: c, function: nobody }",
+        "{ callback: c, function: missing }",
         "{ callback: c, function: count }",
         "{ callback: c, function: count, args: { times: many } }",
         "{ callback: c, function: count, args: { times: 1, more: 2 } }",
@@ -499,7 +499,7 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// What may be wrong, or right all the same, in any place; `None` takes away what stands there.
+/// The parts that may be wrong, or right, in any place; `None` takes away the part that is there.
 fn replacement() -> impl Strategy<Value = Option<Value>> {
     let words = ["true", "30s", "1e3", "x", "always", "$expr{a}", "$expr{"].map(Value::from);
     let others = [

@@ -1,4 +1,4 @@
-//! What right definitions become.
+//! Right definitions, and the results of loading them.
 
 use dad_core::{ElementId, NodeType};
 use dad_definition::{Loaded, SpanMap, compile, load_file, load_str};

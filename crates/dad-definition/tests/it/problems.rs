@@ -1,4 +1,4 @@
-//! What wrong definitions are told.
+//! Wrong definitions, and the problems that are reported.
 
 use dad_definition::{compile, load_str};
 use insta::assert_snapshot;

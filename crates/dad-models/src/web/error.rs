@@ -1,3 +1,5 @@
+//! Errors of requests to servers.
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ pub enum WebError {
     /// An address that cannot be asked.
     #[error("the address cannot be asked: {reason}")]
     Address {
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
     /// A header that no request can have.
@@ -16,7 +18,7 @@ pub enum WebError {
     Header {
         /// Its name.
         name: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
     /// A host that is not among those that may be reached.
@@ -38,7 +40,7 @@ pub enum WebError {
     PrivateAddress {
         /// The host.
         host: String,
-        /// Where it leads.
+        /// The address that the name leads to.
         address: IpAddr,
         /// The server that sent the request there.
         redirected_by: Option<String>,
@@ -56,7 +58,7 @@ pub enum WebError {
     Connection {
         /// The server.
         server: String,
-        /// What happened.
+        /// The cause.
         reason: String,
     },
     /// It took longer than it may take.
@@ -88,7 +90,7 @@ impl WebError {
         }
     }
 
-    /// What to do next.
+    /// The next thing to do.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {

@@ -25,7 +25,7 @@ use crate::http::tls;
 /// The name of exchanges with servers among the memos of a step.
 pub const WEB_EXCHANGE: &str = "http";
 
-/// How many redirects are followed: as many as browsers and curl follow at least.
+/// The largest number of redirects: as many as browsers and curl follow at least.
 const REDIRECTS: usize = 10;
 
 /// The headers of an answer that are kept: what says how to read it, how long it holds, and when to ask again.
@@ -66,7 +66,7 @@ const REFUSED_HEADERS: &[&str] = &[
     "upgrade",
 ];
 
-/// What a server is asked. As it is recorded, the names of secrets stand in the places of their values.
+/// A request to a server. As it is recorded, the names of secrets stand in the places of their values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebRequest {
     /// The method, in capital letters.
@@ -76,25 +76,25 @@ pub struct WebRequest {
     /// Names and values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(String, String)>,
-    /// What is sent.
+    /// The body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
 }
 
-/// What a request may reach, and how much of its answer is read.
+/// The bounds of a request: its hosts, and the size of the answer.
 #[derive(Clone, Debug)]
 pub struct WebBounds {
     /// The hosts.
     pub hosts: AllowedHosts,
     /// The longest time from the first connection to the end of the answer.
     pub timeout: Duration,
-    /// How many bytes of the answer are read.
+    /// The largest number of bytes that are read of the answer.
     pub max_bytes: u64,
     /// Statuses of redirects that are the answer, and not followed.
     pub expected: Vec<u16>,
 }
 
-/// What a server answered.
+/// The answer of a server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WebAnswer {
     /// The HTTP status.
@@ -108,7 +108,7 @@ pub struct WebAnswer {
     /// Whether the body is longer than what was read of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_cut: bool,
-    /// How many seconds the server asks to wait.
+    /// The seconds that the server asks to wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<f64>,
 }
@@ -263,7 +263,7 @@ impl Hop {
         })
     }
 
-    /// Where the server is, if it may be asked.
+    /// The addresses of the server, if it may be called.
     async fn addresses(&self, bounds: &WebBounds) -> Result<Vec<std::net::SocketAddr>, WebError> {
         let host = self.url.host_str().unwrap_or_default();
         let (told, redirected_by) = (host.to_owned(), self.redirected_by.clone());
@@ -367,7 +367,7 @@ impl Hop {
     }
 }
 
-/// How this program calls itself where a request has no name of its author's.
+/// The name of this program where a request has none of its author's.
 const OWN_NAME: &str = concat!("dhenara/", env!("CARGO_PKG_VERSION"));
 
 const fn is_redirect(status: StatusCode) -> bool {

@@ -134,11 +134,14 @@ async fn refusals_say_what_and_how_long() {
         .await
         .unwrap_err();
     assert_eq!(error.code(), "model_answer");
-    let nobody = client(&project("http://127.0.0.1:9"))
+    let unreachable = client(&project("http://127.0.0.1:9"))
         .complete(&request("Hi"), &call(1))
         .await
         .unwrap_err();
-    assert_eq!((nobody.code(), nobody.is_retryable()), ("model_connection", true));
+    assert_eq!(
+        (unreachable.code(), unreachable.is_retryable()),
+        ("model_connection", true)
+    );
 }
 
 #[tokio::test]
@@ -238,7 +241,7 @@ async fn a_recording_is_played_again_by_step_and_call() {
     assert_eq!(
         server.received_requests().await.unwrap().len(),
         1,
-        "the recording asked nobody"
+        "the recording called no server"
     );
 }
 
@@ -310,11 +313,11 @@ async fn what_a_failed_call_took_is_known_or_said_not_to_be() {
             "the request is not told back: {error}"
         );
     }
-    let nobody = client(&project("http://127.0.0.1:9"))
+    let unreachable = client(&project("http://127.0.0.1:9"))
         .complete(&request("Hi"), &call(1))
         .await
         .unwrap_err();
-    assert!(nobody.usage().unwrap().is_zero());
+    assert!(unreachable.usage().unwrap().is_zero());
 }
 
 #[test]

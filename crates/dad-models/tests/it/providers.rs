@@ -17,7 +17,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 /// A way in which a provider is spoken to.
 struct Protocol {
     name: &'static str,
-    /// Where a call goes, whole and as a stream.
+    /// The path of a call, whole and as a stream.
     paths: [&'static str; 2],
     /// An answer of text, of a tool call, and the text as a stream.
     text: fn() -> Value,
@@ -332,7 +332,7 @@ async fn every_protocol_says_what_was_refused() {
             .await
             .unwrap_err();
         assert!(
-            !error.is_retryable() && error.is_of_this_model(),
+            !error.is_retryable() && error.may_fall_back(),
             "{}: {error}",
             protocol.name
         );
@@ -375,7 +375,7 @@ async fn neither_key_nor_prompt_follow_a_redirect() {
             };
             let error = answered.unwrap_err();
             assert!(
-                error.to_string().contains(&location) && !error.is_retryable() && error.is_of_this_model(),
+                error.to_string().contains(&location) && !error.is_retryable() && error.may_fall_back(),
                 "{}: {error}",
                 protocol.name
             );
@@ -467,10 +467,10 @@ async fn nobody_waits_long_for_a_provider_that_wants_to_be_left_alone() {
     drop(client.complete(&request(), &call()).await.unwrap_err());
     let error = client.complete(&request(), &call()).await.unwrap_err();
     assert!(
-        error.to_string().contains("left alone for another 27h 46m"),
+        error.to_string().contains("not to be called for another 27h 46m"),
         "{error}"
     );
-    assert!(error.code() == "rate_limited" && error.is_of_this_model() && error.retry_after().is_some());
+    assert!(error.code() == "rate_limited" && error.may_fall_back() && error.retry_after().is_some());
     assert!(error.usage().unwrap().is_zero());
     assert_eq!(server.received_requests().await.unwrap().len(), 1);
 }

@@ -17,14 +17,14 @@ use crate::ai_model::AIModelNodeSettings;
 use crate::file_operation::FileOperation;
 use crate::json_text::is_part;
 
-/// How often an answer that does not obey its schema is asked for again.
+/// The number of times that the model is asked again for an answer that does not obey its schema.
 pub(super) const REPAIRS: u32 = 2;
 
-/// How many problems of an answer are told.
-const TOLD: usize = 5;
+/// The number of problems of an answer that are reported to the model.
+const MAX_REPORTED_ERRORS: usize = 5;
 
-/// How many places of an answer are tried where JSON may begin.
-const TRIED: usize = 1000;
+/// The number of places in an answer that are tried for the beginning of JSON.
+const MAX_JSON_CANDIDATES: usize = 1000;
 
 /// The name of the schema of operations that a `file_operation` node makes.
 const FILE_OPERATIONS: &str = "builtin:file_operations";
@@ -33,7 +33,7 @@ const FILE_OPERATIONS: &str = "builtin:file_operations";
 pub(super) struct StructuredSchema {
     schema: Value,
     validator: jsonschema::Validator,
-    /// How often an answer that does not obey it is asked for again.
+    /// The number of times that the model is asked again for an answer that does not obey it.
     pub(super) repairs: u32,
 }
 
@@ -67,7 +67,7 @@ impl StructuredSchema {
         let found = found(text);
         let mut misfit = None;
         for value in found.values {
-            match misfits(&self.validator, &value, TOLD) {
+            match misfits(&self.validator, &value, MAX_REPORTED_ERRORS) {
                 None => return Ok(value),
                 Some(told) => misfit = misfit.or(Some(told)),
             }
@@ -110,7 +110,7 @@ fn file_operations() -> Value {
     schema
 }
 
-/// What of an answer can be read as JSON.
+/// The JSON values found in an answer.
 struct Found {
     /// The answer itself, else what stands in it: in a fence that says so, in any other fence, between words.
     values: Vec<Value>,
@@ -131,7 +131,7 @@ fn found(text: &str) -> Found {
     found
 }
 
-/// What follows a block of thinking that begins a text, also if the tag that opens it was in the prompt.
+/// The text behind a block of thinking at its beginning, also if the tag that opens it was in the prompt.
 fn behind_thinking(text: &str) -> Option<&str> {
     THINKING.iter().find_map(|tag| {
         let end = format!("</{tag}>");
@@ -172,7 +172,7 @@ fn found_in(text: &str) -> Found {
     }
 }
 
-/// What follows each fence, with the word behind it that says what is in it. Where it ends its JSON says itself, because
+/// The text behind each fence, with the word that says its language. The end of its JSON is found by reading, because
 /// there may be fences in its texts.
 fn fences(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.match_indices("```").map(|(at, fence)| {
@@ -218,7 +218,7 @@ impl std::fmt::Display for First {
 fn between_words(text: &str) -> Vec<Value> {
     let mut values = Vec::new();
     let mut next = 0;
-    for (at, _) in text.match_indices(['{', '[']).take(TRIED) {
+    for (at, _) in text.match_indices(['{', '[']).take(MAX_JSON_CANDIDATES) {
         if at < next || is_part(&text[..at]) {
             continue;
         }
@@ -246,7 +246,7 @@ fn is_object_begun(text: &str) -> bool {
         .is_some_and(|rest| rest.trim_start().starts_with('"'))
 }
 
-/// How long the object is that a text begins with, by its brackets outside of texts.
+/// The length of the object at the beginning of a text, by its brackets outside of texts.
 fn object_len(text: &str) -> Option<usize> {
     let (mut depth, mut in_text, mut is_escaped) = (0_usize, false, false);
     for (at, byte) in text.bytes().enumerate() {
@@ -270,7 +270,7 @@ fn object_len(text: &str) -> Option<usize> {
 /// Masks secrets in the files of an answer. As base64, as they would be masked otherwise, nothing could be read of them.
 pub(super) fn mask_files(response: &mut ModelResponse, redactor: &Redactor) {
     for file in &mut response.files {
-        // What is no base64 is told when it is to be kept.
+        // Data that is no base64 is reported when it is to be kept.
         if let Ok(bytes) = BASE64_STANDARD.decode(&file.base64)
             && let Cow::Owned(masked) = redactor.redact_bytes(&bytes)
         {
@@ -291,7 +291,7 @@ pub(super) fn save_files(
         .map(|(index, file)| {
             let bytes = BASE64_STANDARD
                 .decode(&file.base64)
-                .map_err(|error| NodeError::from_error("model_answer", &error))?;
+                .map_err(|error| NodeError::from_error("model_answer", &error).with_fall_back())?;
             let mut told = json!({
                 "media_type": file.media_type,
                 "len": bytes.len(),

@@ -15,42 +15,22 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::ai_model::answer::{mask_files, save_files};
-use crate::ai_model::attached::read_all;
-use crate::ai_model::spending::{Bound, told, unknown_price};
+use crate::ai_model::attachments::read_all;
+use crate::ai_model::spending::{CallBound, reported_usage, unknown_price};
 use crate::ai_model::stream::Pieces;
 use crate::ai_model::tools::{Called, Tools};
 use crate::ai_model::{AIModelCallConfig, ModelCall};
 use crate::model_error::node_error;
 
-/// How often a call is made again that failed for a while.
+/// The number of repetitions of a call that failed for a while.
 const RETRIES: u32 = 2;
 
 /// The pause before the first of those calls, and the longest.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
 
-/// How often a model is asked again with the results of tools.
+/// The number of times that a model is asked again with the results of tools.
 const TOOL_ROUNDS: u32 = 10;
-
-/// Codes of failures after which the next model is asked: those that are a matter of the model or its provider.
-const OF_THE_MODEL: &[&str] = &[
-    "unknown_model",
-    "unknown_provider",
-    "no_credentials",
-    "rate_limited",
-    "model_status",
-    "model_redirect",
-    "model_connection",
-    "model_timeout",
-    "model_answer",
-    "model_request",
-    "content_filter",
-];
-
-/// Whether another model may be asked instead.
-pub(super) fn is_of_the_model(error: &NodeError) -> bool {
-    OF_THE_MODEL.contains(&error.info.code.as_str())
-}
 
 /// The times of calls. That the settings hold numbers of seconds has been checked.
 #[derive(Clone, Copy, Debug)]
@@ -73,16 +53,16 @@ impl Pauses {
     }
 }
 
-/// What is said with one model.
+/// The conversation with one model.
 pub(super) struct Conversation<'a> {
     step: &'a ModelCall,
     client: &'a dyn ModelClient,
     cx: &'a NodeContext,
     request: ModelRequest,
     tools: Tools,
-    /// What the step took so far, with what was said to other models before.
+    /// The consumption of the step up to now, with that of conversations with other models.
     usage: Usage,
-    /// What calls took that were given up before they were answered.
+    /// The consumption of calls that were given up before they were answered.
     lost: Mutex<Usage>,
     repairs: u32,
     rounds: u32,
@@ -114,8 +94,8 @@ impl<'a> Conversation<'a> {
 
     /// Asks, lets tools be called and answers be repaired, until there is an answer. What was paid for was paid for also if
     /// there is none.
-    pub(super) async fn hold(mut self) -> Result<NodeOutput, NodeError> {
-        let mut ended = self.talk().await;
+    pub(super) async fn run(mut self) -> Result<NodeOutput, NodeError> {
+        let mut ended = self.run_turns().await;
         if let Err(error) = &mut ended {
             error.partial.usage = self.usage;
             error.partial.usage += *self.lost.lock();
@@ -123,7 +103,7 @@ impl<'a> Conversation<'a> {
         ended
     }
 
-    async fn talk(&mut self) -> Result<NodeOutput, NodeError> {
+    async fn run_turns(&mut self) -> Result<NodeOutput, NodeError> {
         loop {
             let response = self.call().await?;
             let is_held_back = response.finish_reason == FinishReason::ContentFilter;
@@ -166,6 +146,7 @@ impl<'a> Conversation<'a> {
         NodeError::new("content_filter", message)
             .with_hint("change what is asked, or name another model in `models`")
             .with_partial(partial)
+            .with_fall_back()
             .permanent()
     }
 
@@ -200,7 +181,7 @@ impl<'a> Conversation<'a> {
                 Ok(called) => called.usage(),
                 Err(error) => error.partial.usage,
             };
-            let result = called?.told();
+            let result = called?.for_model();
             self.request.messages.push(Message {
                 tool_call_id: Some(call.id.clone()),
                 tool_calls: vec![call],
@@ -212,8 +193,8 @@ impl<'a> Conversation<'a> {
 
     fn output(&self, response: &ModelResponse, mut outcome: Value) -> Result<NodeOutput, NodeError> {
         outcome["files"] = save_files(&self.step.settings, response, self.cx)?.into();
-        let mut told = json!(response);
-        if let Some(fields) = told.as_object_mut() {
+        let mut shown = json!(response);
+        if let Some(fields) = shown.as_object_mut() {
             // Their bytes are artifacts.
             fields.remove("files");
         }
@@ -229,7 +210,7 @@ impl<'a> Conversation<'a> {
         };
         let summary = format!("{}, {took}{note}", response.model);
         Ok(NodeOutput::new(outcome)
-            .with_output(json!({ "data": { "response": told } }))
+            .with_output(json!({ "data": { "response": shown } }))
             .with_usage(self.usage)
             .with_summary(summary))
     }
@@ -239,7 +220,7 @@ impl<'a> Conversation<'a> {
         let Pauses { longest, .. } = self.step.pauses;
         let mut pauses = self.pauses();
         loop {
-            let failed = match self.once().await {
+            let failed = match self.call_once().await {
                 Ok(response) => {
                     self.usage += response.usage;
                     return Ok(response);
@@ -247,7 +228,7 @@ impl<'a> Conversation<'a> {
                 Err(error) => error,
             };
             self.usage += failed.partial.usage;
-            if !(failed.retryable && is_of_the_model(&failed)) {
+            if !(failed.retryable && failed.may_fall_back) {
                 return Err(failed);
             }
             if failed.retry_after.is_some_and(|pause| pause > longest) {
@@ -256,7 +237,7 @@ impl<'a> Conversation<'a> {
             let Some(pause) = pauses.next() else {
                 return Err(failed);
             };
-            // That the provider wants to be left alone is no time of the step.
+            // The pause of a rate limit is no time of the step.
             let _waiting = failed.retry_after.map(|_| dad_events::pause_time_limit());
             let pause = pause.max(failed.retry_after.unwrap_or_default());
             tracing::info!(model = %self.request.model, error = %failed, ?pause, "the model is asked again");
@@ -278,11 +259,11 @@ impl<'a> Conversation<'a> {
     }
 
     /// Makes one call, or takes its answer from the memo of an interrupted attempt.
-    async fn once(&self) -> Result<ModelResponse, NodeError> {
+    async fn call_once(&self) -> Result<ModelResponse, NodeError> {
         let exchange = self.cx.exchange(
             MODEL_CALL,
             &self.request,
-            |number| self.pay(number),
+            |number| self.call_provider(number),
             |response: &ModelResponse| response.usage,
         );
         tokio::select! {
@@ -291,10 +272,10 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    async fn pay(&self, number: u32) -> Result<ModelResponse, NodeError> {
+    async fn call_provider(&self, number: u32) -> Result<ModelResponse, NodeError> {
         let model = &self.request.model;
         let price = self.client.price(model).ok().flatten();
-        let bound = Bound::new(&self.request, price);
+        let bound = CallBound::new(&self.request, price);
         // What the budgets allow is known when it is reserved.
         let (longest, unpayable) = (AtomicU32::new(u32::MAX), AtomicBool::new(false));
         let reservation = self
@@ -327,7 +308,7 @@ impl<'a> Conversation<'a> {
             lost: &self.lost,
         };
         let (answered, kept) = self.ask(&call, pieces).await;
-        let usage = unanswered.answered(told(&answered));
+        let usage = unanswered.answered(reported_usage(&answered));
         let paid_for = |error: NodeError| error.with_partial(NodeOutput::default().with_usage(usage));
         kept.map_err(paid_for)?;
         let mut response = answered.map_err(|error| paid_for(node_error(&error)))?;
@@ -336,7 +317,7 @@ impl<'a> Conversation<'a> {
         Ok(response)
     }
 
-    /// Where the answer goes as it arrives, if it is to be told piece by piece.
+    /// The destination of an answer as it arrives, if it is streamed.
     fn pieces(&self) -> Result<Option<Pieces<'_>>, NodeError> {
         let streams = self.step.config.streaming.unwrap_or(false);
         streams.then(|| Pieces::new(self.cx)).transpose()
@@ -364,19 +345,19 @@ impl<'a> Conversation<'a> {
 /// part of it.
 struct Unanswered<'a> {
     reservation: Option<Reservation>,
-    bound: &'a Bound,
+    bound: &'a CallBound,
     lost: &'a Mutex<Usage>,
 }
 
 impl Unanswered<'_> {
     /// Settles the call with the usage that the provider reported, and gives what it took.
-    fn answered(mut self, told: Option<Usage>) -> Usage {
-        self.settle(told).unwrap_or_default()
+    fn answered(mut self, reported: Option<Usage>) -> Usage {
+        self.settle(reported).unwrap_or_default()
     }
 
-    fn settle(&mut self, told: Option<Usage>) -> Option<Usage> {
+    fn settle(&mut self, reported: Option<Usage>) -> Option<Usage> {
         let reservation = self.reservation.take()?;
-        let usage = self.bound.taken(told, reservation.estimate());
+        let usage = self.bound.charged(reported, reservation.estimate());
         reservation.spend(usage);
         Some(usage)
     }
@@ -400,7 +381,7 @@ fn cut(response: &ModelResponse, problem: String) -> String {
     }
 }
 
-/// A failure after which the provider wants to be left alone for longer than a step waits. Nobody else is to wait for it.
+/// A failure whose rate limit is longer than a step waits. No other call is to wait for it either.
 fn not_waited_for(mut failed: NodeError, longest: Duration) -> NodeError {
     failed.retry_after = None;
     let longest = dad_core::format_duration(longest);

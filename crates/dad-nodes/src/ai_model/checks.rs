@@ -1,4 +1,4 @@
-//! What is wrong with settings as they are written. What a template stands in is known only when it is rendered.
+//! Problems of settings as they are written. The value of a template is known only when it is rendered.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::ai_model::answer::StructuredSchema;
 use crate::ai_model::{AIModelCallConfig, AIModelNodeSettings, Tool, ToolChoice};
 use crate::written;
 
-/// How much a model may think, in words.
+/// The efforts of thinking.
 const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
 /// Problems of the settings themselves.
@@ -97,7 +97,7 @@ fn tool_problem(index: usize, tool: &Tool) -> Option<SettingsProblem> {
     Some(problem(&format!("tools[{index}]"), "wrong_tool", message))
 }
 
-/// What of a tool's fixed settings its type cannot refuse.
+/// The problem of a tool's fixed settings that its type cannot refuse.
 fn wrong_fixed(index: usize, tool: &Tool) -> Option<SettingsProblem> {
     let Tool::Settings(tool) = tool else { return None };
     let has = |name: &str| tool.settings.contains_key(name);

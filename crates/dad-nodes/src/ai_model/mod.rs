@@ -1,10 +1,10 @@
 //! Calls of language models: what is asked, of whom, in which shape the answer is wanted, and what the model may call.
 
 mod answer;
-mod attached;
+mod attachments;
 mod call;
 mod checks;
-mod made_up;
+mod fake;
 mod settings;
 mod spending;
 mod stream;
@@ -194,7 +194,7 @@ impl BoundStep for ModelCall {
 
     async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
         if self.config.test_mode == Some(true) {
-            return Ok(made_up::output(&self.settings, self.schema.as_ref()));
+            return Ok(fake::output(&self.settings, self.schema.as_ref()));
         }
         let models = cx.resource::<Models>().ok_or_else(|| {
             NodeError::new("no_model_client", "the run was given no model client").permanent()
@@ -211,9 +211,9 @@ impl BoundStep for ModelCall {
             }
             let spent = failed.partial.usage;
             let conversation = Conversation::begin(self, client, model, spent, cx)?;
-            match conversation.hold().await {
+            match conversation.run().await {
                 Ok(output) => return Ok(output),
-                Err(error) if call::is_of_the_model(&error) => failed = error,
+                Err(error) if error.may_fall_back => failed = error,
                 Err(error) => return Err(error),
             }
         }
@@ -228,7 +228,7 @@ pub(super) fn no_models() -> NodeError {
 }
 
 impl ModelCall {
-    /// What is about to be asked, for `state.json`.
+    /// The request that is about to be sent, for `state.json`.
     fn state_of(&self, model: &str) -> Result<Value, NodeError> {
         let request = self.request(model, Vec::new())?;
         let prompt = request
@@ -246,8 +246,8 @@ impl ModelCall {
         }))
     }
 
-    /// What a model is asked first, with the files of its messages by position.
-    fn request(&self, model: &str, files: Vec<attached::Attached>) -> Result<ModelRequest, NodeError> {
+    /// The first request to a model, with the files of its messages by position.
+    fn request(&self, model: &str, files: Vec<attachments::Attached>) -> Result<ModelRequest, NodeError> {
         let Self { settings, config, .. } = self;
         let prompt = settings.prompt.as_ref().ok_or_else(|| {
             NodeError::new("no_prompt", "`prompt` is missing")

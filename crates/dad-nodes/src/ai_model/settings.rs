@@ -15,7 +15,7 @@ settings_node!(
     AI_MODEL_CALL
 );
 
-/// What a model is asked, and how.
+/// The settings of a model call.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AIModelNodeSettings {
@@ -28,7 +28,7 @@ pub struct AIModelNodeSettings {
     /// Messages before the prompt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub context: Vec<Prompt>,
-    /// What is asked.
+    /// The prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<Prompt>,
     /// Steps whose outcomes stand before the prompt, by the names that `$hier{}` has for them; `previous` is the one before.
@@ -41,10 +41,10 @@ pub struct AIModelNodeSettings {
     /// A directory in `custom-artifacts/` for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_save_path: Option<String>,
-    /// What their names begin with; `generated_` by default.
+    /// The beginning of their names; `generated_` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_save_filename_prefix: Option<String>,
-    /// How the model is to answer.
+    /// The options of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_call_config: Option<AIModelCallConfig>,
 }
@@ -66,7 +66,7 @@ pub struct PromptMessage {
     /// Whose message it is: `user`, `assistant` or `system`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<PromptRole>,
-    /// What it says.
+    /// The text.
     pub text: String,
     /// Variables the text may use, given by the step's input.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
@@ -139,14 +139,14 @@ impl From<&str> for Prompt {
     }
 }
 
-/// How a model is to answer.
+/// The options of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AIModelCallConfig {
     /// Longest answer in tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<u32>,
-    /// Whether the answer is told while it arrives: to listeners, the terminal and `stream.txt`.
+    /// Whether the answer is streamed while it arrives: to listeners, the terminal and `stream.txt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streaming: Option<bool>,
     /// Whether the model thinks before it answers.
@@ -155,31 +155,31 @@ pub struct AIModelCallConfig {
     /// The most tokens of thinking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_reasoning_tokens: Option<u32>,
-    /// How much it thinks: `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`.
+    /// The effort of thinking: `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<String>,
     /// Options by the provider's own names: `temperature`, `top_p`, `seed`, `stop`.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub options: Map<String, Value>,
-    /// What the model may call: names of callbacks and node types, or settings of a tool.
+    /// The tools that the model may call: names of callbacks and node types, or settings of a tool.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Tool>,
     /// Whether it calls them: `auto`, `none`, `required`, or the one of a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_choice: Option<ToolChoice>,
-    /// How often the model may be asked again with the results of tools; 10 by default.
+    /// The number of times that the model may be asked again with the results of tools; 10 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tool_rounds: Option<u32>,
     /// The shape of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub structured_output: Option<StructuredOutput>,
-    /// What the provider is told about the call, by names of its own.
+    /// Metadata for the provider about the call, by names of its own.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
     /// The longest time of one call in seconds, not counting that it waits for its turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<f64>,
-    /// How often a call is made again that failed for a while (429, 408, 5xx, a broken connection); 2 by default.
+    /// The number of repetitions of a call that failed for a while (429, 408, 5xx, a broken connection); 2 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<u32>,
     /// The pause before the first of them in seconds, 1 by default; it doubles, and is as long as the provider asks for.
@@ -200,7 +200,8 @@ pub struct StructuredOutput {
     /// JSON Schema the answer must obey, or `builtin:file_operations` for operations of a `file_operation` node.
     #[serde(alias = "output_schema")]
     pub schema: Value,
-    /// How often an answer that does not obey it is asked for again, with what is wrong; 2 by default.
+    /// The number of times that the model is asked again for an answer that does not obey it, with the problems; 2 by
+    /// default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repairs: Option<u32>,
 }
@@ -216,7 +217,7 @@ impl StructuredOutput {
     }
 }
 
-/// What can be given to a model call from outside.
+/// The input of a model call.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AIModelNodeInput {
@@ -269,17 +270,17 @@ pub enum PromptFile {
 pub enum Tool {
     /// A callback, else a node type, by its name.
     Name(String),
-    /// With what the model is told, and limits.
+    /// A tool with a description for the model, and limits.
     Settings(Box<ToolSettings>),
 }
 
-/// A tool, what the model is told of it, and its limits. It is one of `callback`, `node` and `command`.
+/// A tool, its description for the model, and its limits. It is one of `callback`, `node` and `command`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ToolSettings {
     /// Its name for the model.
     pub name: String,
-    /// What it does, for the model.
+    /// The description, for the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// A function of the application; the model gives its arguments.
@@ -298,13 +299,13 @@ pub struct ToolSettings {
     /// JSON Schema of what the model gives; needed for a command, else taken from the function or node type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Value>,
-    /// Whether somebody must agree to each call.
+    /// Whether a person must approve each call.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub requires_approval: bool,
     /// Whether a shell may read as code what the model gives.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_generated: bool,
-    /// How often it may be called in one step; more often is told to the model as an error.
+    /// The largest number of its calls in one step; further calls are reported to the model as errors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_calls: Option<u32>,
 }

@@ -1,4 +1,4 @@
-//! What a call may take of the budgets.
+//! The consumption of calls, reserved and charged.
 
 use dad_core::Usage;
 use dad_models::{ModelError, ModelRequest, ModelResponse, Models, Price};
@@ -10,23 +10,23 @@ use crate::model_error::node_error;
 use crate::tokens::estimated;
 
 /// The longest answer that is reckoned with, in tokens, where nothing says how long it may be.
-const USUAL_ANSWER: u64 = 4096;
+const DEFAULT_ANSWER_TOKENS: u64 = 4096;
 
 /// The shortest answer that is worth a call, in tokens.
-const SHORTEST_ANSWER: u64 = 64;
+const MIN_ANSWER_TOKENS: u64 = 64;
 
-/// What a file is reckoned with, in tokens: about what providers count for an image.
-const FILE: u64 = 2000;
+/// The tokens that a file is counted with: about what providers count for an image.
+const FILE_TOKENS: u64 = 2000;
 
-/// What a call may take, at most: the longest answer that it may give.
-pub(super) struct Bound {
+/// The upper bound for the consumption of a call: the longest answer that it may give.
+pub(super) struct CallBound {
     prompt: u64,
     /// The longest answer by the settings.
     answer: Option<u64>,
     price: Option<Price>,
 }
 
-impl Bound {
+impl CallBound {
     pub(super) fn new(request: &ModelRequest, price: Option<Price>) -> Self {
         Self {
             prompt: prompt_tokens(request),
@@ -48,7 +48,7 @@ impl Bound {
         };
         let longest = [fitting, payable].into_iter().flatten().min().unwrap_or(u64::MAX);
         self.answer
-            .unwrap_or(USUAL_ANSWER.min(longest.max(SHORTEST_ANSWER)))
+            .unwrap_or(DEFAULT_ANSWER_TOKENS.min(longest.max(MIN_ANSWER_TOKENS)))
     }
 
     pub(super) fn estimate(&self, available: &Available) -> Estimate {
@@ -62,10 +62,10 @@ impl Bound {
         }
     }
 
-    /// What a call took: what the provider told, or what was reserved for it where it told nothing, so that a budget holds
-    /// also then.
-    pub(super) fn taken(&self, told: Option<Usage>, reserved: Estimate) -> Usage {
-        told.unwrap_or_else(|| Usage {
+    /// The consumption of a call: as the provider reports it, or as it was reserved where it reports nothing, so that a
+    /// budget holds also then.
+    pub(super) fn charged(&self, reported: Option<Usage>, reserved: Estimate) -> Usage {
+        reported.unwrap_or_else(|| Usage {
             calls: 1,
             prompt_tokens: self.prompt.min(reserved.tokens),
             completion_tokens: reserved.tokens.saturating_sub(self.prompt),
@@ -80,10 +80,10 @@ impl Bound {
     }
 }
 
-/// What a call took, if the provider told.
-pub(super) fn told(answered: &Result<ModelResponse, ModelError>) -> Option<Usage> {
+/// The consumption of a call, if the provider reports it.
+pub(super) fn reported_usage(answered: &Result<ModelResponse, ModelError>) -> Option<Usage> {
     match answered {
-        // A client that does not count a call asks nobody.
+        // A client that does not count a call asks no provider.
         Ok(response) => Some(response.usage).filter(|usage| usage.calls == 0 || usage.total_tokens > 0),
         Err(error) => error.usage(),
     }
@@ -94,7 +94,7 @@ fn prompt_tokens(request: &ModelRequest) -> u64 {
     const MESSAGE: u64 = 8;
     let texts = request.system.iter().map(String::len);
     let messages = request.messages.iter();
-    let told = messages.clone().map(|message| message.text.len());
+    let texts_of_messages = messages.clone().map(|message| message.text.len());
     let schemas = request
         .options
         .tools
@@ -105,9 +105,9 @@ fn prompt_tokens(request: &ModelRequest) -> u64 {
         .schema
         .as_ref()
         .map_or(0, |schema| schema.to_string().len());
-    let bytes: usize = texts.chain(told).chain(schemas).sum::<usize>() + schema;
+    let bytes: usize = texts.chain(texts_of_messages).chain(schemas).sum::<usize>() + schema;
     let files: u64 = messages.map(|message| message.files.len() as u64).sum();
-    estimated(bytes) as u64 + MESSAGE * request.messages.len() as u64 + FILE * files
+    estimated(bytes) as u64 + MESSAGE * request.messages.len() as u64 + FILE_TOKENS * files
 }
 
 /// Refuses models that must not be asked, and a budget of money for models whose price is not known.
@@ -167,7 +167,7 @@ mod tests {
 
     use super::*;
 
-    fn bound(max_output_tokens: Option<u32>, price: Option<Price>) -> Bound {
+    fn bound(max_output_tokens: Option<u32>, price: Option<Price>) -> CallBound {
         let request = ModelRequest {
             model: "a/b".to_owned(),
             system: Vec::new(),
@@ -177,7 +177,7 @@ mod tests {
                 ..ModelOptions::default()
             },
         };
-        Bound::new(&request, price)
+        CallBound::new(&request, price)
     }
 
     #[test]

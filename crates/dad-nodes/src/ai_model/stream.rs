@@ -7,7 +7,7 @@ use dad_runner::{NodeContext, NodeError};
 use parking_lot::Mutex;
 
 /// Passes pieces of an answer on, without secrets: to listeners, and to `stream.txt`. A secret that is cut in two by the
-/// pieces is masked all the same, because the end of each piece is held back.
+/// pieces is masked too, because the end of each piece is held back.
 pub(super) struct Pieces<'a> {
     cx: &'a NodeContext,
     state: Mutex<State>,

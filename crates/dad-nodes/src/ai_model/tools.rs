@@ -1,4 +1,4 @@
-//! What a model may call: functions of the application, nodes and commands.
+//! Tools of a model: functions of the application, nodes and commands.
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ use crate::written::Written;
 /// The node type that runs commands.
 const COMMAND: &str = "command";
 
-/// How many misfits of arguments are told.
-const TOLD: usize = 3;
+/// The number of problems of arguments that are reported to the model.
+const MAX_REPORTED_ERRORS: usize = 3;
 
 impl From<ToolChoice> for dad_models::ToolChoice {
     fn from(choice: ToolChoice) -> Self {
@@ -39,7 +39,7 @@ impl From<ToolChoice> for dad_models::ToolChoice {
 /// The tools of one conversation.
 pub(super) struct Tools {
     ready: Arc<[ReadyTool]>,
-    /// How often each was called.
+    /// The number of calls of each.
     calls: Vec<u32>,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct ReadyTool {
     /// Checks arguments; a schema that is none checks nothing.
     validator: Option<jsonschema::Validator>,
     target: Target,
-    /// What the definition fixed of the settings.
+    /// The settings that the definition fixed.
     fixed: Map<String, Value>,
     /// Of those, the environment variables with secrets in them, taken apart.
     secrets: Value,
@@ -78,7 +78,7 @@ impl Tools {
         self.ready.iter().map(|tool| tool.spec.clone()).collect()
     }
 
-    /// Calls a tool, or takes what came of it from the memo of an interrupted attempt. What goes wrong is told to the model,
+    /// Calls a tool, or takes the result from the memo of an interrupted attempt. Errors are reported to the model,
     /// which may know better; only what stops the step is an error.
     pub(super) async fn call(&mut self, call: &ToolCall, cx: &NodeContext) -> Result<Called, NodeError> {
         let Some(index) = self.ready.iter().position(|tool| tool.spec.name == call.name) else {
@@ -104,7 +104,9 @@ impl Tools {
             return Ok(Called::refused(&refused));
         }
         let validator = tool.validator.as_ref();
-        if let Some(misfits) = validator.and_then(|validator| misfits(validator, &call.arguments, TOLD)) {
+        if let Some(misfits) =
+            validator.and_then(|validator| misfits(validator, &call.arguments, MAX_REPORTED_ERRORS))
+        {
             return Ok(Called::refused(&format!("the arguments do not fit: {misfits}")));
         }
         let request = json!({ "tool": call.name, "arguments": call.arguments });
@@ -114,7 +116,7 @@ impl Tools {
     }
 }
 
-/// What came of a call of a tool, as its memo has it.
+/// The result of a call of a tool, as its memo has it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Called {
@@ -157,8 +159,8 @@ impl Called {
         }
     }
 
-    /// What the model is told.
-    pub(super) fn told(self) -> String {
+    /// The result for the model.
+    pub(super) fn for_model(self) -> String {
         match self {
             Self::Counted(Counted { result, .. }) | Self::Plain(result) => match result {
                 Value::String(text) => text,
@@ -191,7 +193,7 @@ impl ReadyTool {
         Err(NodeError::world_unstable(&format!("`{}`", call.name)))
     }
 
-    /// What a call would do; of functions nothing more is known than their arguments.
+    /// The preview of a call; of functions nothing more is known than their arguments.
     async fn preview(&self, call: &ToolCall, cx: &NodeContext) -> Preview {
         match (self.permitted(&call.arguments), &self.target) {
             (Some(step), _) => preview_of(step, cx).await,
@@ -264,7 +266,7 @@ impl ReadyTool {
         ))
     }
 
-    /// What a call executes: the type of the node, or the name of the callback, and its settings.
+    /// The execution that a call leads to: the type of the node, or the name of the callback, and its settings.
     fn executed(&self, arguments: &Value) -> (NodeType, Value) {
         let (name, mut settings) = match &self.target {
             Target::Registered(name) => (&**name, arguments.as_object().cloned().unwrap_or_default()),
@@ -318,7 +320,7 @@ async fn execute(step: Result<CommandStep, NodeError>, cx: &NodeContext) -> Resu
     Box::pin(step?.execute(cx)).await
 }
 
-/// What commands would do. Of those that will fail it is why.
+/// The preview of commands; of those that will fail, the reason.
 async fn preview_of(step: Result<CommandStep, NodeError>, cx: &NodeContext) -> Preview {
     let preview = match step {
         Ok(step) => step.preview(cx.run()).await,
@@ -357,7 +359,7 @@ fn rounded(value: &Value) -> Option<f64> {
     }
 }
 
-/// What the model is told of an output: what a function returned, else the outcome.
+/// The part of an output for the model: the value that a function returned, else the outcome.
 fn result_of(output: NodeOutput) -> Value {
     match output.outcome {
         Value::Object(mut fields) if fields.len() == 1 && fields.contains_key("callable_result") => {
@@ -379,8 +381,8 @@ fn filled(argv: &[String], arguments: &Value) -> Vec<String> {
     argv.iter().map(argument).collect()
 }
 
-/// What the definition says of the tools of a step, with the environment variables of each that have secrets in them, taken
-/// apart, by its name.
+/// The parts of a definition about the tools of a step, with the environment variables of each that have secrets in them,
+/// taken apart, by its name.
 pub(super) fn secrets(unrendered: &Value) -> Map<String, Value> {
     let secrets = |tool: &Value| {
         let name = tool.get("name")?.as_str()?.to_owned();

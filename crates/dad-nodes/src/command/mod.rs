@@ -1,3 +1,5 @@
+//! The node `command`: programs and shell commands, one after the other.
+
 mod ran;
 pub(crate) mod settings;
 
@@ -116,7 +118,7 @@ impl Node for CommandExecutor {
     }
 }
 
-/// What the person who approves is to know: only what stands in the preview is compared again before it executes.
+/// A note for the person who approves: only the parts of the preview are compared again before it executes.
 const NOT_COVERED: &str = "(what the programs themselves read is not covered)";
 
 /// Commands that are about to run.
@@ -134,7 +136,8 @@ pub(crate) struct CommandStep {
 }
 
 impl CommandStep {
-    /// What was written counts for the author's own; of other commands, and of those that came since, nothing is known.
+    /// The commands of the definition count as the author's own; of other commands, and of those that came since, nothing
+    /// is known.
     pub(crate) fn new(
         settings: CommandNodeSettings,
         input: Option<CommandNodeInput>,

@@ -1,4 +1,4 @@
-//! What the commands of a step came to.
+//! Results of the commands of a step.
 
 use std::collections::VecDeque;
 
@@ -22,7 +22,7 @@ pub(super) struct Ran {
     last_len: u64,
     /// Why the first failed command failed.
     failure: Option<(&'static str, String)>,
-    /// What they saw and could change, if a sandbox was wanted.
+    /// The parts of the system that they saw and could change, if a sandbox was wanted.
     pub(super) sandbox: Option<Value>,
 }
 
@@ -113,7 +113,7 @@ impl Ran {
         success
     }
 
-    /// What ran, and what became of what it left behind: a step behind it may need that.
+    /// A line about the commands and the processes that they left behind: a later step may need that.
     fn summary(&self) -> String {
         let all = |field: &str| {
             let lists = self.results.iter().filter_map(|result| result[field].as_array());
@@ -229,7 +229,7 @@ fn last_lines(stderr: &str, stdout: &str) -> String {
     }
 }
 
-/// What a command with a terminal may have waited for.
+/// The reason for which a command with a terminal may have waited.
 fn unanswered(settings: &CommandNodeSettings) -> &'static str {
     match settings.pty == Some(true) && settings.stdin.is_none() {
         true => " (its terminal gives no answers; `stdin` does)",
@@ -247,7 +247,7 @@ pub(super) fn with_literals(error: NodeError, settings: &CommandNodeSettings) ->
             return error;
         };
         return error.with_hint(format!(
-            "`working_dir` is the text `{dir}` as it stands, because no shell reads it; write the whole path, or begin it with a \
+            "`working_dir` is literally the text `{dir}`, because no shell reads it; write the whole path, or begin it with a \
              variable of the run, such as `$var{{project_root}}`"
         ));
     }
@@ -255,7 +255,7 @@ pub(super) fn with_literals(error: NodeError, settings: &CommandNodeSettings) ->
         return error;
     };
     error.with_hint(format!(
-        "`env_vars.{name}` is the text `{value}` as it stands, because no shell reads it; write the whole value, or set the variable \
+        "`env_vars.{name}` is literally the text `{value}`, because no shell reads it; write the whole value, or set the variable \
          in the command: `{name}={value} …`"
     ))
 }

@@ -22,17 +22,17 @@ pub struct CommandNodeSettings {
     /// Run one after the other: a list of arguments, or a string for `sh -c`.
     #[serde(default)]
     pub commands: Vec<CommandLine>,
-    /// Where they run; the run directory by default.
+    /// The directory of the commands; the run directory by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
     /// Environment variables. `$secret{NAME}` in a value stands for a secret of the credentials file or the environment,
     /// which only the command sees.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub env_vars: IndexMap<String, String>,
-    /// What each command may consume; as much as this process by default.
+    /// The limits of each command; those of this process by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<CommandLimits>,
-    /// What they see and may change: `true` for a sandbox without network, in which only the working directory can be changed.
+    /// The sandbox: `true` for one without network, in which only the working directory can be changed.
     /// Only the definition itself can say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<Sandbox>,
@@ -45,14 +45,14 @@ pub struct CommandNodeSettings {
     /// Whether the first command that fails is the last to run; true by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fail_fast: Option<bool>,
-    /// What each command reads.
+    /// The standard input of each command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
     /// Whether each command has a terminal of its own, for programs that print or work otherwise without one. Its two outputs are
     /// then one, as a terminal shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pty: Option<bool>,
-    /// How the standard output of the last command is read; as text by default.
+    /// The form of the last command's standard output; text by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<CommandOutput>,
     /// Whether a shell may read text as code that does not stand in the definition: values, answers of models, inputs.
@@ -116,7 +116,7 @@ impl InheritedVariable {
     }
 }
 
-/// What a command and each of its processes may consume. The shell sets the limits, by `ulimit`, but for that of its output.
+/// The limits of a command and each of its processes. The shell sets them, by `ulimit`, except that of the output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommandLimits {
@@ -126,7 +126,7 @@ pub struct CommandLimits {
     /// Address space of a process, in MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_mib: Option<u64>,
-    /// What each of its two outputs may print, in MiB; 256 by default. A command that prints more is ended.
+    /// The largest size of each of its two outputs, in MiB; 256 by default. A command that prints more is ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_mib: Option<u64>,
     /// Size of a file that a process writes, in MiB. What it prints is in no file of its own.
@@ -141,7 +141,7 @@ pub struct CommandLimits {
 }
 
 impl CommandLimits {
-    /// How many bytes of each output are kept.
+    /// The number of bytes of each output that are kept.
     pub(super) fn longest_output(&self) -> u64 {
         self.output_mib.unwrap_or(OUTPUT_MIB).saturating_mul(1 << 20)
     }
@@ -184,7 +184,7 @@ pub enum CommandLine {
     Arguments(#[schemars(with = "Vec<Argument>")] Vec<String>),
 }
 
-/// What may stand among arguments, for the schema.
+/// A value among arguments, for the schema.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its schema is used")]
@@ -234,7 +234,7 @@ impl<const N: usize> From<[&str; N]> for CommandLine {
     }
 }
 
-/// How an output is read.
+/// The form of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CommandOutput {
@@ -246,7 +246,7 @@ pub enum CommandOutput {
     Jsonl,
 }
 
-/// What can be given to a command from outside.
+/// The input of a command.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommandNodeInput {
@@ -268,5 +268,5 @@ pub(crate) fn env_texts(unrendered: &Value) -> impl Iterator<Item = (&str, &str)
     variables.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
 }
 
-/// What each output of a command may have by default, in MiB: more than a person reads, and no full disk.
+/// The largest size of each output of a command by default, in MiB: more than a person reads, and no full disk.
 const OUTPUT_MIB: u64 = 256;

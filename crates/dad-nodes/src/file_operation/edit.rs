@@ -14,11 +14,11 @@ use super::result::Refused;
 /// The longest difference that is shown, in bytes.
 const LONGEST_DIFF: usize = 256 * 1024;
 
-/// How long two versions of a file are compared before the difference becomes a coarse one.
+/// The time for which two versions of a file are compared before the difference becomes a coarse one.
 const DIFF_TIME: Duration = Duration::from_millis(500);
 
-/// How many places of a text are named that must have one.
-const MOST_PLACES: usize = 20;
+/// The number of places that an error names for a text that must have one.
+const MAX_PLACES: usize = 20;
 
 /// The mark at the beginning of a file that says in which form of Unicode it is. It is no part of the text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -118,19 +118,19 @@ fn line_of(text: &str, at: usize) -> usize {
     text[..at].matches('\n').count() + 1
 }
 
-/// Where a text stands, places that overlap each other among them, as many as are named.
+/// The places of a text, places that overlap each other among them, as many as are named.
 fn places(text: &str, wanted: &str) -> Vec<usize> {
     let step = wanted.chars().next().map_or(1, char::len_utf8);
     let next = |from: usize| Some(from + text.get(from..)?.find(wanted)?);
     std::iter::successors(next(0), |at| next(at + step))
-        .take(MOST_PLACES)
+        .take(MAX_PLACES)
         .collect()
 }
 
 fn ambiguous(lines: impl Iterator<Item = usize>) -> Refused {
-    let lines: Vec<String> = lines.take(MOST_PLACES).map(|line| line.to_string()).collect();
+    let lines: Vec<String> = lines.take(MAX_PLACES).map(|line| line.to_string()).collect();
     let count = match lines.len() {
-        MOST_PLACES => format!("{MOST_PLACES} times or more"),
+        MAX_PLACES => format!("{MAX_PLACES} times or more"),
         count => format!("{count} times"),
     };
     let message = format!(

@@ -14,7 +14,7 @@ const LINES_LOOKED_AT: usize = 5_000;
 /// The most blanks that are one step of indentation.
 const WIDEST: usize = 8;
 
-/// How wide a tab counts beside blanks where nothing says more.
+/// The width of a tab beside blanks where nothing says more.
 const USUAL: usize = 4;
 
 /// The lines, from 0, at which a text stands if indentation, line ends and blanks at the end are not looked at.
@@ -103,7 +103,7 @@ fn is_text(line: &&str) -> bool {
     !line.trim().is_empty()
 }
 
-/// How wide an indentation is, in blanks.
+/// The width of an indentation, in blanks.
 fn width(indent: &str, tab: usize) -> usize {
     indent.chars().map(|c| if c == '\t' { tab } else { 1 }).sum()
 }

@@ -1,3 +1,5 @@
+//! The lock of a directory, so that steps of several runs change it one after the other.
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -6,7 +8,7 @@ use dad_runner::{NodeContext, NodeError};
 
 use super::place::Roots;
 
-/// How long a step waits for others that change the same directory.
+/// The longest wait of a step for others that change the same directory.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);

@@ -12,11 +12,11 @@ use super::state::State;
 use super::tree::Tree;
 use super::{FileOperation, FileOperationType, SearchConfig};
 
-/// What a search returns at most.
-const MOST_MATCHES: usize = 1_000;
+/// The largest number of results of a search.
+const MAX_MATCHES: usize = 1_000;
 
-/// What a search looks at at most.
-const MOST_LOOKED_AT: usize = 200_000;
+/// The largest number of entries that a search looks at.
+const MAX_LOOKED_AT: usize = 200_000;
 
 pub(crate) fn look(
     tree: &Tree<'_>,
@@ -98,7 +98,7 @@ fn search(tree: &Tree<'_>, operation: &FileOperation, place: &Place) -> Result<P
     Ok(Planning::of(result))
 }
 
-/// What is searched for.
+/// The criteria of a search.
 struct Wanted {
     /// A pattern with wildcards, as `.gitignore` reads it; else a part of a name, in any case.
     glob: Option<Gitignore>,
@@ -157,7 +157,7 @@ impl Found {
                     continue;
                 }
                 self.looked_at += 1;
-                if self.matches.len() >= MOST_MATCHES || self.looked_at > MOST_LOOKED_AT {
+                if self.matches.len() >= MAX_MATCHES || self.looked_at > MAX_LOOKED_AT {
                     self.is_cut = true;
                     return Ok(());
                 }

@@ -1,4 +1,4 @@
-//! What stands at a place, as plans hold it: without its content.
+//! Marks: the state of a place as plans hold it, without its content.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::place::{Place, Roots};
 use super::state::State;
 
-/// What stands at a place, without its content.
+/// The state of a place, without its content.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Mark {
@@ -170,7 +170,7 @@ impl Mark {
     }
 }
 
-/// What stands at a place now.
+/// The present state of a place.
 pub(super) enum Found {
     Nothing,
     Directory,

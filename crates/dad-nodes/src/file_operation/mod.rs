@@ -76,7 +76,7 @@ impl Node for FileOperationExecutor {
         }))
     }
 
-    /// What is missing in a rendered operation fails that operation alone.
+    /// A field that a rendered operation lacks fails that operation alone.
     fn compile(unrendered: &Value) -> Compiled {
         let operations = unrendered.get("operations").and_then(Value::as_array);
         let operations = operations.into_iter().flatten().enumerate();
@@ -210,7 +210,7 @@ fn agreed(cx: &NodeContext) -> BTreeSet<String> {
         .collect()
 }
 
-/// What is to be done, with everything that decides about it.
+/// The operations, with everything that decides about them.
 struct Request {
     base: PathBuf,
     allowed: Vec<PathBuf>,
@@ -221,7 +221,7 @@ struct Request {
     relative_only: bool,
     protected: Arc<protected::Protected>,
     operations: Arc<[FileOperation]>,
-    /// What the previous run made.
+    /// The changes that the previous run made.
     vouched: Vouched,
     /// The files that tools obey and that a person agreed to change.
     agreed: BTreeSet<String>,
@@ -379,7 +379,7 @@ impl Request {
     }
 }
 
-/// What changes files, away from the threads that must not wait.
+/// The work on files, away from the threads that must not wait.
 struct Work {
     request: Request,
     roots: place::Roots,
@@ -387,7 +387,7 @@ struct Work {
     _locks: Vec<FileLock>,
     /// The directory of the step.
     step: Dir,
-    /// What attempts before this one left.
+    /// The directories that earlier attempts left.
     left: Vec<Dir>,
     /// Tells the step from all others.
     name: String,
@@ -395,7 +395,7 @@ struct Work {
     redactor: Redactor,
 }
 
-/// What the operations came to.
+/// The result of the operations.
 struct Changed {
     results: Vec<Value>,
     /// Files that this step changed, in this attempt or in one before.
@@ -408,7 +408,7 @@ impl Work {
     fn change(&self, stop: &Stop) -> Result<Changed, NodeError> {
         let digest = self.request.digest();
         if self.request.changes_something()
-            && let Some(change) = plan::Change::of_an_attempt_before(&self.left, &self.roots, digest)?
+            && let Some(change) = plan::Change::from_previous_attempt(&self.left, &self.roots, digest)?
         {
             return self.go_on(change, stop);
         }
@@ -519,7 +519,7 @@ impl Work {
     }
 }
 
-/// What the node returns.
+/// The output of the node.
 struct Output {
     base: PathBuf,
     results: Vec<Value>,
@@ -599,7 +599,7 @@ fn with_git_hint(error: NodeError) -> NodeError {
     match error.info.hint {
         Some(_) => error,
         None => error.with_hint(
-            "the files are changed, and only git was not told of them: once its reason is gone, `dhenara resume` does that",
+            "the files are changed, and only the commit is missing: once its reason is gone, resume the run to make it",
         ),
     }
 }

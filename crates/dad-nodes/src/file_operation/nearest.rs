@@ -13,7 +13,7 @@ const LINES_LOOKED_AT: usize = 5_000;
 /// The longest text, in bytes, that is compared in other forms.
 const LONGEST_COMPARED: usize = 2 * 1024 * 1024;
 
-/// How much of a line is shown, in characters, and how much of it stands before the first difference.
+/// The number of characters of a line that are shown, and the number of those before the first difference.
 const SHOWN: usize = 100;
 const SHOWN_BEFORE: usize = 40;
 
@@ -86,7 +86,7 @@ pub(super) fn not_found(text: &str, old: &str) -> Refused {
     ("edit_not_found", message)
 }
 
-/// Where the text is but for one kind of difference, or for several.
+/// The place of the text but for one kind of difference, or for several.
 fn only_difference(text: &str, old: &str) -> Option<String> {
     if text.len() > LONGEST_COMPARED || old.trim().is_empty() {
         return None;

@@ -64,7 +64,7 @@ fn lines() -> impl Iterator<Item = &'static str> {
     lines.filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// What obeys a file of these plain names, or something around it.
+/// The tool that obeys a file of these plain names, or something around it.
 pub(crate) fn why_obeyed(names: &[String]) -> Option<&'static str> {
     OBEYED.find(names).map(|obeyed| obeyed.why)
 }

@@ -1,3 +1,5 @@
+//! Places of files: paths in the directories that operations may change, none outside of them.
+
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +16,7 @@ const LONGEST_NAME: usize = 255;
 const LONGEST_PATH: usize = 4096;
 pub(crate) const DEEPEST_PATH: usize = 200;
 
-/// Where something stands: in which of the directories, and under which path in it, normal and with `/`. The path of a
+/// The place of a file or directory: one of the directories, and a path in it, normal and with `/`. The path of a
 /// directory itself is empty.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Place {
@@ -328,7 +330,7 @@ impl Roots {
         NodeError::new("link", message)
     }
 
-    /// What stands at a place, links not followed.
+    /// The kind of the entry at a place, links not followed.
     pub(crate) fn kind(&self, place: &Place) -> Result<Option<EntryKind>, NodeError> {
         if place.is_root() {
             return Ok(Some(EntryKind::Dir));

@@ -1,5 +1,5 @@
-//! What is about to be changed, written down before the first change, so that the attempt after a crash completes
-//! it, and sees what others changed meanwhile.
+//! Plans: the changes that are about to be made, written down before the first one, so that the attempt after a crash
+//! completes them, and sees the changes of others meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ const FORMAT: u32 = 2;
 
 pub(super) const PLAN: &str = "plan.json";
 /// The name of a plan whose changes were taken back.
-const TAKEN_BACK: &str = "taken_back.json";
+const ROLLED_BACK: &str = "taken_back.json";
 
 /// `file_changes/plan.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub(crate) struct Plan {
     pub(crate) targets: Vec<Target>,
     /// The result of each operation, with the places it concerns.
     pub(crate) results: Vec<PlannedResult>,
-    /// The files that git is told of.
+    /// The files for the commit.
     pub(crate) touched: BTreeSet<Place>,
 }
 
@@ -80,7 +80,7 @@ impl Target {
         }
     }
 
-    /// How the place stands where a mark says what is there.
+    /// The standing of the place where a mark says what is there.
     pub(super) fn standing_of(&self, there: &Mark) -> Standing {
         match there {
             there if self.after.is_same(there) => Standing::After,
@@ -140,7 +140,7 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    /// What the operations come to.
+    /// The plan of the operations.
     pub(crate) fn new(
         tree: &Tree<'_>,
         planned: &Planned,
@@ -191,7 +191,7 @@ impl Change {
     }
 
     /// The plan of an attempt that did not end well, if it was of the same operations and is still to be completed.
-    pub(crate) fn of_an_attempt_before(
+    pub(crate) fn from_previous_attempt(
         left: &[Dir],
         roots: &Roots,
         request_digest: Digest,
@@ -300,10 +300,10 @@ impl Change {
     /// Says that nothing of the plan is to be completed any more, because it was taken back.
     pub(crate) fn withdraw(step: &Dir, durability: Durability) -> Result<(), NodeError> {
         let dir = step.open_dir(FILE_CHANGES)?;
-        Ok(dir.rename(PLAN, &dir, TAKEN_BACK, durability)?)
+        Ok(dir.rename(PLAN, &dir, ROLLED_BACK, durability)?)
     }
 
-    /// What stood before, as far as it is kept, at the places of results that are not `made`.
+    /// The earlier states, as far as they are kept, of the places of results that are not `made`.
     pub(crate) fn known(&self, made: &[bool]) -> Result<BTreeMap<Place, State>, NodeError> {
         let touched_where = |wanted: bool| -> BTreeSet<&Place> {
             let results = self
@@ -608,7 +608,7 @@ impl Change {
     }
 }
 
-/// What came of making changes.
+/// The result of making changes.
 #[derive(Debug, Default)]
 pub(crate) struct Applied {
     /// The places that had their result already.
@@ -706,7 +706,7 @@ fn conflict(names: &str, made: usize, of: usize) -> NodeError {
     NodeError::new("conflict", message)
         .with_hint(
             "what was meant stands in `file_changes/` of the step: bring the file to its content from before or after \
-             and go on by `dhenara resume RUN`, or settle the step by `dhenara resume RUN --skip STEP`",
+             and resume the run, or skip the step when the run is resumed",
         )
         .permanent()
 }

@@ -6,7 +6,7 @@ use super::result::type_name;
 use dad_runner::NodeError;
 use serde_json::{Value, json};
 
-/// What the operations come to.
+/// The results of the operations.
 #[derive(Debug, Default)]
 pub(crate) struct Planned {
     pub(crate) results: Vec<Planning>,
@@ -19,7 +19,7 @@ pub(crate) struct Planned {
 #[derive(Debug)]
 pub(crate) struct Planning {
     pub(crate) result: Value,
-    /// What it changes.
+    /// The changed places.
     pub(crate) touched: Vec<Place>,
     /// The places that it names, of one that may change something.
     pub(super) named: Vec<Place>,

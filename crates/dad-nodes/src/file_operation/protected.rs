@@ -1,4 +1,4 @@
-//! What no operation changes, whatever a model asks for: the records of runs, by which they are resumed and believed,
+//! Files that no operation changes, whatever a model asks for: the records of runs, by which they are resumed and believed,
 //! the settings of a project, which name commands and hold keys, and the definition that is being executed. What holds one
 //! of them is neither removed nor moved.
 //!
@@ -30,7 +30,7 @@ const USER_SETTINGS: &str = "dhenara";
 const AGENTS: &str = "agents";
 const AGENT_FILES: [&str; 2] = ["agent.yaml", "agent.json"];
 
-/// What operations of a run leave alone. Paths are kept as the plain names in them, so that they are known in every
+/// The protected files of a run. Paths are kept as the plain names in them, so that they are known in every
 /// spelling that some file system takes for the same.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Protected {
@@ -41,9 +41,9 @@ pub(crate) struct Protected {
     /// The files that the definition was read from.
     definition: Vec<Vec<String>>,
     project: Option<PathBuf>,
-    /// Where the repository of the project has its hooks, if that is no directory of its own data.
+    /// The hooks directory of the project's repository, if that is no directory of its own data.
     hooks: Option<Vec<String>>,
-    /// What the definition allows of what tools obey.
+    /// The paths of obeyed files that the definition allows.
     allowed: PathGlobs,
 }
 

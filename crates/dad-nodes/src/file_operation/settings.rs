@@ -14,7 +14,7 @@ settings_node!(
     FILE_OPERATION
 );
 
-/// What is changed, and where.
+/// The settings of file operations.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileOperationNodeSettings {
@@ -28,16 +28,16 @@ pub struct FileOperationNodeSettings {
     /// Further directories that absolute paths may lie in. None of them is left, just as the base directory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_directories: Vec<String>,
-    /// What is done, in order.
+    /// The operations, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operations: Vec<FileOperation>,
     /// A template whose value is the list of operations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operations_template: Option<ObjectTemplate>,
-    /// Whether nothing is looked at behind an operation that failed; false by default, so that all failures are told.
+    /// Whether no operation behind a failed one is planned; false by default, so that all failures are reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fail_fast: Option<bool>,
-    /// What becomes of the other operations if one fails; `rollback` by default.
+    /// The consequence of a failed operation for the others; `rollback` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<OnFailure>,
     /// Whether a text to replace is also found where only its indentation differs, which then is kept; false by default.
@@ -81,7 +81,7 @@ impl FileOperationNodeSettings {
     }
 }
 
-/// What becomes of operations if another one fails. The step fails either way.
+/// The consequence of a failed operation for the others. The step fails either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFailure {
@@ -96,7 +96,7 @@ pub enum OnFailure {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileOperation {
-    /// What is done.
+    /// The kind of the operation.
     #[serde(rename = "type")]
     pub operation_type: FileOperationType,
     /// The file or directory, relative to the base directory. Looks without one are at the base directory.
@@ -111,10 +111,10 @@ pub struct FileOperation {
     /// Whether the change is only shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<bool>,
-    /// What is moved.
+    /// The path that is moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// Where it is moved to.
+    /// The path that it is moved to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
     /// Several files or directories in place of `path`, each with a result of its own; not for files that are created or
@@ -127,12 +127,12 @@ pub struct FileOperation {
     /// Of `set_executable`, whether the file may be executed; true by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executable: Option<bool>,
-    /// What is searched for.
+    /// The criteria of a search.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search_config: Option<SearchConfig>,
 }
 
-/// What is searched for.
+/// The criteria of a search.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SearchConfig {
@@ -152,7 +152,7 @@ fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Ve
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// What an operation does.
+/// The kind of an operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FileOperationType {
@@ -212,11 +212,11 @@ impl FileOperationType {
 pub struct FileEdit {
     /// A text that stands in the file exactly once, with everything that is blank.
     pub old_text: String,
-    /// What stands there afterwards.
+    /// The text in its place afterwards.
     pub new_text: String,
 }
 
-/// What can be given to file operations from outside.
+/// The input of file operations.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileOperationNodeInput {

@@ -5,7 +5,7 @@ use dad_fs::{Attributes, EntryKind};
 use serde_json::Value;
 use std::sync::{Arc, OnceLock};
 
-/// What stands at a place.
+/// The state of a place.
 #[derive(Clone, Debug)]
 pub(crate) enum State {
     Absent,
@@ -58,7 +58,7 @@ impl State {
         }
     }
 
-    /// What stands there, for comparing: null, `directory`, the text of a link, or the digest of a file.
+    /// The state for comparisons: null, `directory`, the text of a link, or the digest of a file.
     pub(crate) fn fact(&self) -> Value {
         match self {
             Self::Absent => Value::Null,

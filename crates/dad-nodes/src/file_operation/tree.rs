@@ -17,12 +17,12 @@ use super::state::{Content, State};
 use super::{FileOperation, FileOperationType, look};
 
 /// The contents of all files of a change together, in bytes.
-const MOST_BYTES: u64 = 256 * 1024 * 1024;
+const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The entries of a directory that is removed or moved.
-const MOST_ENTRIES: usize = 10_000;
+const MAX_ENTRIES: usize = 10_000;
 
-/// How operations are planned.
+/// The rules of planning.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     /// Whether results hold differences.
@@ -35,11 +35,11 @@ pub(crate) struct Rules {
     pub(crate) keep: bool,
 }
 
-/// What stood at each place before, and what is to stand there.
+/// The state of each place before and after the operations.
 #[derive(Debug)]
 pub(crate) struct Tree<'a> {
     pub(crate) roots: &'a Roots,
-    /// What stood at places of an earlier plan, where that is known.
+    /// The states of places of an earlier plan, where they are known.
     known: BTreeMap<Place, State>,
     before: BTreeMap<Place, State>,
     after: BTreeMap<Place, State>,
@@ -48,9 +48,9 @@ pub(crate) struct Tree<'a> {
     /// The places, as they are shown, of files that tools obey and that a person agreed to change; `None` while it is looked at
     /// what a person would have to agree to.
     agreed: Option<BTreeSet<String>>,
-    /// What tools obey of what is changed, and why it counts as that.
+    /// The changed files that tools obey, and the reason for which each counts as one.
     pub(crate) obeyed: BTreeMap<String, &'static str>,
-    /// What `after` held where the operation being planned set something, the first last.
+    /// The earlier values of `after` where the operation being planned set something, the first last.
     undo: Vec<(Place, Option<State>)>,
     bytes: u64,
 }
@@ -131,7 +131,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// What stands, for comparing, at the places that an operation names.
+    /// The states for comparisons of the places that an operation names.
     pub(crate) fn left_by(&mut self, operation: &FileOperation) -> Result<Value, NodeError> {
         let mut left = serde_json::Map::new();
         for path in paths_of(operation) {
@@ -238,7 +238,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// What stands at a place after the operations planned so far.
+    /// The state of a place after the operations planned so far.
     pub(crate) fn state(&mut self, place: &Place) -> Result<State, NodeError> {
         match self.after.get(place) {
             Some(state) => Ok(state.clone()),
@@ -293,14 +293,14 @@ impl<'a> Tree<'a> {
 
     fn load_file(&mut self, place: &Place) -> Result<State, NodeError> {
         let parent = self.roots.existing_parent(place)?;
-        let left = MOST_BYTES.saturating_sub(self.bytes);
+        let left = MAX_BYTES.saturating_sub(self.bytes);
         let (bytes, attributes) = parent.read_regular(place.name(), left).map_err(|error| {
             let too_large = error.kind() == std::io::ErrorKind::FileTooLarge;
             match too_large {
                 true => {
                     let shown = self.roots.shown(place);
                     let message =
-                        format!("`{shown}` and what is changed with it is larger than {MOST_BYTES} bytes");
+                        format!("`{shown}` and what is changed with it is larger than {MAX_BYTES} bytes");
                     NodeError::new("too_large", message)
                 }
                 false => error.into(),
@@ -620,7 +620,7 @@ impl<'a> Tree<'a> {
                 let child = directory.join(&name);
                 let refused = match kind {
                     _ if is_git_data(&name) => Some("is the repository's own data"),
-                    EntryKind::Other => Some("is a device, socket or pipe, which is left alone"),
+                    EntryKind::Other => Some("is a device, socket or pipe, which no operation changes"),
                     EntryKind::Dir => {
                         open.push(child.clone());
                         None
@@ -640,9 +640,9 @@ impl<'a> Tree<'a> {
                     return Err(NodeError::new("too_large", message));
                 }
                 found.push(child);
-                if found.len() > MOST_ENTRIES {
+                if found.len() > MAX_ENTRIES {
                     let message = format!(
-                        "`{}` holds more than {MOST_ENTRIES} entries; a command can do that",
+                        "`{}` holds more than {MAX_ENTRIES} entries; a command can do that",
                         self.roots.shown(place)
                     );
                     return Err(NodeError::new("too_large", message));
@@ -682,7 +682,7 @@ impl<'a> Tree<'a> {
         Ok(children)
     }
 
-    /// What stands at a place after the operations planned so far, links not followed.
+    /// The kind of a place after the operations planned so far, links not followed.
     pub(crate) fn kind(&self, place: &Place) -> Result<Option<EntryKind>, NodeError> {
         match self.after.get(place) {
             Some(state) => Ok(state.kind()),
@@ -707,7 +707,7 @@ impl<'a> Tree<'a> {
         touched.filter(is_changed_file).cloned().collect()
     }
 
-    /// What is to be changed.
+    /// The changes.
     pub(crate) fn changes(&self) -> BTreeMap<&Place, (&State, &State)> {
         let pair = |place| Some((place, (self.before.get(place)?, self.after.get(place)?)));
         self.after

@@ -13,7 +13,7 @@ use super::mark::Mark;
 use super::place::{Place, Roots};
 use super::plan::{Change, PLAN, Plan, Standing};
 
-/// What a run changed and is to be taken back, step by step, the last first.
+/// The changes of a run that are to be taken back, step by step, the last first.
 ///
 /// It is looked at as a whole before anything is changed: a file that was changed since is not overwritten. What an
 /// interrupted attempt took back already is known, so that it can be called again.
@@ -25,7 +25,7 @@ pub struct Undo {
 pub struct UndoStep {
     /// The step.
     pub path: HierarchyPath,
-    /// What is done, in the order in which it is.
+    /// The changes, in the order in which they are made.
     pub changes: Vec<UndoChange>,
     /// Commits that the step made. They stay.
     pub commits: Vec<String>,
@@ -33,16 +33,16 @@ pub struct UndoStep {
     reversed: Change,
 }
 
-/// What becomes of one file or directory.
+/// A change of one file or directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UndoChange {
     /// It, absolute.
     pub path: PathBuf,
-    /// What is done with it.
+    /// The action.
     pub action: UndoAction,
 }
 
-/// What an [`Undo`] does with a file or directory.
+/// The action of an [`Undo`] on a file or directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UndoAction {
@@ -74,7 +74,7 @@ pub enum UndoError {
         /// As messages show them.
         files: Vec<String>,
     },
-    /// What stood in files is not recorded, because a secret stands in it.
+    /// The former content of files is not recorded, because it holds a secret.
     #[error(
         "what stood in {} before `{step}` is not recorded, because a secret stands in it; nothing was changed",
         listed(.files)
@@ -95,16 +95,16 @@ pub enum UndoError {
     },
 }
 
-/// How many files a message names.
-const MOST_NAMED: usize = 10;
+/// The number of files that a message names.
+const MAX_NAMED: usize = 10;
 
 fn listed(files: &[String]) -> String {
     let named: Vec<String> = files
         .iter()
-        .take(MOST_NAMED)
+        .take(MAX_NAMED)
         .map(|file| format!("`{file}`"))
         .collect();
-    match files.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
+    match files.len().checked_sub(MAX_NAMED).filter(|more| *more > 0) {
         Some(more) => format!("{} and {more} more", named.join(", ")),
         None => named.join(", "),
     }
@@ -177,17 +177,17 @@ impl Undo {
     }
 }
 
-/// What is known of places, by their absolute paths.
+/// The facts about places, by their absolute paths.
 #[derive(Default)]
 struct Places {
-    /// What stood there before each step, with the position of the step in the order of taking back.
+    /// The states before each step, with the position of the step in the order of taking back.
     before: HashMap<PathBuf, Vec<(usize, Mark)>>,
-    /// What will stand there once the steps that were looked at are taken back.
+    /// The states once the steps that were looked at are taken back.
     expected: HashMap<PathBuf, Mark>,
 }
 
 impl Places {
-    /// What stood there before one of the steps behind this one, if that is what stands there now.
+    /// The state before one of the steps behind this one, if it is the present state.
     fn taken_back(&self, path: &Path, number: usize, stands: impl Fn(&Mark) -> bool) -> Option<&Mark> {
         let before = self.before.get(path)?.iter();
         let mut further = before.filter(|(of, _)| *of > number).map(|(_, mark)| mark);
@@ -298,7 +298,7 @@ impl UndoStep {
     }
 }
 
-/// Where a directory lies now that a run worked in, also after the project was moved.
+/// The present path of a directory that a run worked in, also after the project was moved.
 fn moved(view: &RunView, root: &Path, project_root: &Path) -> PathBuf {
     let projects = view.places().map(|place| place.project_root);
     let within = projects

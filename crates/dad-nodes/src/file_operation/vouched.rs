@@ -20,16 +20,17 @@ struct Made {
     operations: Vec<FileOperation>,
 }
 
-/// What steps of the previous run made in the same directory.
+/// The changes by steps of the previous run in the same directory.
 #[derive(Debug, Default)]
 pub(super) struct Vouched(Vec<Record>);
 
-/// What one step made: its operations in their order, each with what stands, once all are made, at the places that it names.
+/// The changes by one step: its operations in their order, each with the states, once all are made, of the places that it
+/// names.
 #[derive(Debug)]
 struct Record(Vec<(Digest, Map<String, Value>)>);
 
 impl Vouched {
-    /// What the previous run made in the same directory. Without a path any step of that run vouches.
+    /// The changes by the previous run in the same directory. Without a path any step of that run vouches.
     pub(super) fn by_previous_run(run: &RunHandle, path: Option<&HierarchyPath>, base: &Path) -> Self {
         let Some(parent) = run.parent() else {
             return Self::default();
@@ -72,7 +73,7 @@ impl Vouched {
 }
 
 impl Record {
-    /// What it says of operations that are also wanted now. Operations that name the same places come to one result, so
+    /// The records of operations that are also wanted now. Operations that name the same places come to one result, so
     /// that all of them must be wanted, in their order.
     fn vouching<'a>(&'a self, wanted: &[Digest]) -> impl Iterator<Item = (Digest, &'a Map<String, Value>)> {
         let mut positions: HashMap<&Digest, usize> = HashMap::new();
@@ -122,7 +123,7 @@ fn digest(operation: &FileOperation) -> Digest {
     Digest::of_json(&json!(operation))
 }
 
-/// What is known of the results of each operation, of several paths several.
+/// The facts about the results of each operation, of several paths several.
 fn results_of<'a, T>(
     operations: &'a [FileOperation],
     results: &'a [T],
@@ -153,7 +154,7 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// What a step of the previous run made. What cannot be read, or failed, vouches for nothing.
+    /// The changes by a step of the previous run. A step that cannot be read, or failed, vouches for nothing.
     fn made_by(&self, path: &HierarchyPath) -> Record {
         let made = self.parent.step_file::<Made>(path, STATE);
         let Some(made) = made
@@ -188,7 +189,7 @@ impl Place<'_> {
     }
 }
 
-/// What results say that their operation left at the places that it names, if it was made.
+/// The states that an operation left at the places that it names, by its results, if it was made.
 fn left_by(results: &[Value]) -> Option<Map<String, Value>> {
     let mut left = Map::new();
     for result in results {

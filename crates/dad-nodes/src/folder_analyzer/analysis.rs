@@ -65,7 +65,7 @@ impl Tally {
     }
 }
 
-/// What an analysis ends with.
+/// The end of an analysis.
 pub(super) struct Analysed {
     pub(super) tree: Value,
     pub(super) drawing: Option<Drawing>,

@@ -1,4 +1,4 @@
-//! What is told of one file.
+//! Facts about one file, and its content.
 
 use std::ffi::OsStr;
 use std::io::{self, Read};
@@ -20,22 +20,22 @@ use super::{ContentExclusion, ContentReadMode, FolderAnalysisOperation, generate
 /// Files above this size, in bytes, are named and not read by default.
 const MAX_FILE_SIZE: u64 = 1 << 20;
 
-/// How much a preview, and what is kept of a generated file, holds at most.
+/// The largest size of a preview, and of the kept part of a generated file.
 const PREVIEW: Amount = Amount {
     words: 100,
     ..Amount::ALL
 };
 
-/// How many lines a preview holds at most.
+/// The largest number of lines in a preview.
 const PREVIEW_LINES: usize = 5;
 
-/// How many bytes at the beginning of a file tell whether it is text.
+/// The number of bytes at the beginning of a file that decide whether it is text.
 const SNIFFED: usize = 8000;
 
-/// How many bytes at the beginning of a file tell whether it is generated.
+/// The number of bytes at the beginning of a file that decide whether it is generated.
 const SAMPLE: u64 = 64 << 10;
 
-/// How much is read at once of a file that is not kept.
+/// The number of bytes that are read at once of a file that is not kept.
 const PIECE: usize = 64 << 10;
 
 /// Reads files the way an operation asks for.
@@ -51,7 +51,7 @@ pub(super) struct Contents<'a> {
     piece: Vec<u8>,
 }
 
-/// What a file adds to the numbers of its directory.
+/// The figures that a file adds to those of its directory.
 #[derive(Default)]
 pub(super) struct Facts {
     pub(super) size: u64,
@@ -59,7 +59,7 @@ pub(super) struct Facts {
     pub(super) error: Option<String>,
 }
 
-/// What a file is, beyond text.
+/// The origin of a file, beyond text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Made {
     /// By a person.
@@ -69,7 +69,7 @@ enum Made {
     Notebook,
 }
 
-/// What was read of a file.
+/// The part of a file that was read.
 enum Loaded {
     Text {
         bytes: Vec<u8>,
@@ -94,7 +94,7 @@ impl<'a> Contents<'a> {
         }
     }
 
-    /// How many fields an ordinary file has; room for more would be most of what is kept of many small files.
+    /// The number of fields of an ordinary file; room for more would be most of what is kept of many small files.
     pub(super) fn fields(&self) -> usize {
         let contents = self.mode != ContentReadMode::None;
         usize::from(self.stats) + 3 * usize::from(self.primary) + usize::from(contents)
@@ -218,7 +218,7 @@ impl<'a> Contents<'a> {
         }
     }
 
-    /// What a file is, as far as its name says it.
+    /// The origin of a file, as far as its name says it.
     fn made_by_name(&self, name: &OsStr) -> Made {
         if !self.detects {
             return Made::ByHand;
@@ -241,7 +241,7 @@ impl<'a> Contents<'a> {
         self.limit.unwrap_or(usual)
     }
 
-    /// How much is kept of the beginning of a file; nothing if all of it is needed to know.
+    /// The size of the beginning of a file that is kept; nothing if all of it is needed to know.
     fn prefix(&self, made: Made) -> Option<Amount> {
         let left = self.room.left();
         match (made, self.mode) {

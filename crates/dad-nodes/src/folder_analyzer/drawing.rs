@@ -34,7 +34,7 @@ impl Drawing {
 
     pub(super) fn draw(&self, name: &str) -> String {
         let mut lines = vec![name.to_owned()];
-        // Whether the branch of each level still goes on below, which only what comes later tells: so from the end.
+        // Whether the branch of each level continues below is known only from later lines: so from the end.
         let mut goes_on: Vec<bool> = Vec::new();
         for (depth, name) in self.entries.iter().rev() {
             goes_on.resize((*depth).max(goes_on.len()), false);

@@ -6,10 +6,10 @@ use super::settings::FolderAnalysisOperation;
 use serde_json::{Map, Value};
 use std::path::Path;
 
-/// How many entries that are left out one operation lists.
+/// The number of left-out entries that one operation lists.
 const MAX_IGNORED: usize = 1000;
 
-/// What is left out, as far as the result says it.
+/// The left-out entries, as far as the result lists them.
 #[derive(Default)]
 pub(super) struct Ignored {
     pub(super) told: Vec<Value>,

@@ -1,4 +1,4 @@
-//! What the end of a name says about a file.
+//! Media types, by the ends of names.
 
 use std::ffi::OsStr;
 use std::path::Path;

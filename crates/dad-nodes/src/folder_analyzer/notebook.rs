@@ -83,7 +83,7 @@ fn commented(text: &str) -> String {
     lines.join("\n")
 }
 
-/// What a line shows at its end: a bar of progress is written over itself again and again.
+/// The visible end of a line: a progress bar is written over itself again and again.
 fn last_frame(line: &str) -> &str {
     line.rsplit('\r')
         .find(|frame| !frame.is_empty())

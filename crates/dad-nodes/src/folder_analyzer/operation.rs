@@ -17,7 +17,7 @@ use super::walk::visit;
 use super::walk::{MAX_LEVELS, Spot, Visit};
 use crate::tokens::estimated;
 
-/// What an operation comes to.
+/// The result of an operation.
 pub(super) struct Looked {
     pub(super) result: Value,
     pub(super) errors: Vec<String>,
@@ -27,7 +27,7 @@ pub(super) struct Looked {
     pub(super) tally: Tally,
 }
 
-/// What is found at one path.
+/// The findings at one path.
 #[derive(Default)]
 struct Found {
     analysis: Option<Value>,
@@ -250,7 +250,7 @@ fn folder(
     })
 }
 
-/// Walks a directory; a file is told as what a directory would be that holds it alone.
+/// Walks a directory; a file is reported like a directory that holds it alone.
 fn walk_or_one(
     ground: &Ground,
     path: &str,

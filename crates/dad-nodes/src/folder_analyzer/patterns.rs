@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::place::Ground;
 use gix_ignore::glob::{Pattern, pattern::Case, wildmatch};
 
-/// Where a rule stands.
+/// The place of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Why {
     /// In a file, in a line that is counted from 1.
@@ -49,7 +49,7 @@ enum Source {
     Setting(&'static str),
 }
 
-/// What the last pattern that fits says.
+/// The verdict of the last pattern that fits.
 pub(super) struct Verdict<'a> {
     patterns: &'a Patterns,
     line: usize,
@@ -96,7 +96,7 @@ impl Patterns {
         })
     }
 
-    /// What they say of a path below their root; nothing if none fits.
+    /// The verdict on a path below their root; nothing if none fits.
     pub(super) fn verdict(&self, path: &Path, is_dir: bool, case: Case) -> Option<Verdict<'_>> {
         let below = path.strip_prefix(&self.root).ok()?;
         let below = slashed(below);
@@ -126,7 +126,7 @@ fn from_here(pattern: &str) -> Cow<'_, str> {
     }
 }
 
-/// What is wrong with a pattern of a setting: it can fit nothing, or its author means what git does not.
+/// The problem of a pattern of a setting: it can fit nothing, or its author means something that git does not.
 pub(super) fn problem(pattern: &str) -> Option<(String, String)> {
     let path = pattern.strip_prefix('!').unwrap_or(pattern);
     if path.split('/').any(|part| part == "..") {

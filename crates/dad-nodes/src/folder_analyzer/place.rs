@@ -1,4 +1,4 @@
-//! Where operations may look.
+//! The places that operations may look at.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -52,7 +52,7 @@ impl Ground {
             return Err(NodeError::new("folder", message).permanent());
         }
         let wanted = self.base.join(path);
-        // First, so that of what lies outside nothing is told, not even whether it exists.
+        // First, so that an error about a path outside does not even say whether it exists.
         if existing_part(&wanted).is_none_or(|part| self.root_of(&part).is_none()) {
             return Err(self.outside(path));
         }

@@ -1,5 +1,5 @@
-//! What git knows of a repository beside the patterns in its tree: what is private to it and to its user, and which files it
-//! tracks.
+//! Facts that git knows of a repository beside the patterns in its tree: those private to it and to its user, and the files
+//! it tracks.
 //!
 //! The files are found by `gitdir:` and `commondir`, without git. Its configuration and its index are asked of git itself, so
 //! that they mean what they mean to git: with the options of every call nothing in the repository is executed, nothing is
@@ -26,13 +26,13 @@ const MAX_PATTERNS: u64 = 1 << 20;
 /// Most bytes that one call of git may print: the names of some millions of files.
 const MAX_PRINTED: u64 = 512 << 20;
 
-/// How long one call of git may take.
+/// The longest time of one call of git.
 const LONGEST_CALL: Duration = Duration::from_secs(20);
 
-/// How often it is looked whether a call has ended.
+/// The pause between two looks at whether a call has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
-/// Where git looks for patterns of the user if their configuration names no file.
+/// The file in which git looks for patterns of the user if their configuration names none.
 const USUAL_EXCLUDES: &str = "git/ignore";
 
 /// A working tree, and what git says of it once it was asked.
@@ -76,7 +76,7 @@ impl Repository {
         self.known.as_ref().map_or(&[], |known| &known.excludes)
     }
 
-    /// How names are compared with patterns.
+    /// The comparison of names with patterns.
     pub(super) fn case(&self) -> Case {
         self.known.as_ref().map(|known| known.case).unwrap_or_default()
     }
@@ -173,7 +173,7 @@ const CONFIGURATION: [&str; 7] = [
 /// The paths in the index. A directory that is not checked out stays one, so that nothing has to be read or fetched.
 const INDEX: [&str; 4] = ["ls-files", "--cached", "--sparse", "-z"];
 
-/// What the configuration says.
+/// The configuration.
 #[derive(Debug, Default, PartialEq)]
 struct Configured {
     ignores_case: bool,
@@ -279,8 +279,8 @@ impl Asking<'_> {
         }
     }
 
-    /// What git prints in a working tree; some exit codes besides 0 are no failure. Where it cannot be asked, the result says
-    /// so, and the patterns in the tree decide alone.
+    /// The output of git in a working tree; some exit codes besides 0 are no failure. Where it cannot be asked, the result
+    /// says so, and the patterns in the tree decide alone.
     fn git(&mut self, top: &Path, arguments: &[&str], allowed: &[i32]) -> Option<Vec<u8>> {
         match self.asked(top, arguments, allowed) {
             Ok(printed) => Some(printed),

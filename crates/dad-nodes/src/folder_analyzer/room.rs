@@ -1,4 +1,4 @@
-//! How much text a result may hold.
+//! Room for text in a result.
 
 use super::FolderAnalysisOperation;
 use super::words::{WordState, count};
@@ -30,7 +30,7 @@ impl Amount {
         self == Self::ALL
     }
 
-    /// What is left of it after another one; without a limit it never becomes less.
+    /// The rest of it after another one; without a limit it never becomes less.
     fn less(self, taken: Self) -> Self {
         let left = |limit: usize, taken: usize| match limit {
             usize::MAX => limit,
@@ -46,7 +46,7 @@ impl Amount {
 /// The limits of one operation, and what was read.
 #[derive(Debug)]
 pub(super) struct Room {
-    /// How much was.
+    /// The amount that was read.
     pub(super) read: Amount,
     per_file: Amount,
     total: Amount,
@@ -103,7 +103,7 @@ impl Room {
         }
     }
 
-    /// How much of the next file may be kept.
+    /// The amount of the next file that may be kept.
     pub(super) fn left(&self) -> Amount {
         self.per_file.min(self.total.less(self.read))
     }

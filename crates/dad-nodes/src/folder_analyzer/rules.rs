@@ -1,4 +1,4 @@
-//! What is left out of a walk.
+//! Rules for the entries that a walk leaves out.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::patterns::{Patterns, Verdict, Why};
 use super::place::{Ground, is_git};
 use super::repository::{Asking, Repository};
 
-/// The rules of one operation, and those of the directories on the way to where the walk is.
+/// The rules of one operation, and those of the directories around the present one.
 pub(super) struct Rules<'a> {
     hidden: bool,
     respect: bool,
@@ -25,7 +25,7 @@ pub(super) struct Rules<'a> {
     pub(super) problems: Vec<String>,
 }
 
-/// What the files in one directory say.
+/// The rules of the files in one directory.
 #[derive(Default)]
 struct Level {
     ignore: Option<Patterns>,
@@ -35,7 +35,7 @@ struct Level {
     ignored: Option<Why>,
 }
 
-/// What becomes of an entry.
+/// The verdict on an entry.
 #[derive(Debug, PartialEq)]
 pub(super) enum Fate {
     /// It is seen.
@@ -133,7 +133,7 @@ impl<'a> Rules<'a> {
         self.levels.pop();
     }
 
-    /// What becomes of an entry of the directory that the walk went into last.
+    /// The verdict on an entry of the directory that the walk went into last.
     pub(super) fn fate(&mut self, path: &Path, name: &OsStr, is_dir: bool) -> Fate {
         if is_git(name) {
             return Fate::Git;
@@ -161,7 +161,8 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// What the files of patterns say: `.ignore` before `.gitignore`, the innermost first, git's only up to the repository.
+    /// The verdict of the files of patterns: `.ignore` before `.gitignore`, the innermost first, git's only up to the
+    /// repository.
     fn said(&self, path: &Path, is_dir: bool) -> Said {
         let of = |patterns: &'_ Option<Patterns>, case| -> Option<Said> {
             Some(Said::of(&patterns.as_ref()?.verdict(path, is_dir, case)?))
@@ -229,7 +230,7 @@ impl<'a> Rules<'a> {
     }
 }
 
-/// What the files of patterns say of an entry.
+/// The verdict of the files of patterns on an entry.
 #[derive(Debug)]
 enum Said {
     Nothing,

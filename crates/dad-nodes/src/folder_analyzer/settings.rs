@@ -1,3 +1,5 @@
+//! The settings and the input of a folder analysis.
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,7 +14,7 @@ settings_node!(
     FOLDER_ANALYZER
 );
 
-/// What is read, and where.
+/// The settings of an analysis.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FolderAnalyzerSettings {
@@ -26,7 +28,7 @@ pub struct FolderAnalyzerSettings {
     /// directory. Only by them can something outside the base directory be looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_directories: Vec<String>,
-    /// What is done, in order.
+    /// The operations, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operations: Vec<FolderAnalysisOperation>,
     /// A template whose value is the list of operations.
@@ -41,12 +43,12 @@ pub struct FolderAnalyzerSettings {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FolderAnalysisOperation {
-    /// What is looked at.
+    /// The kind of the operation.
     pub operation_type: FolderOperationType,
     /// One path or several, relative to the base directory; `.` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<OneOrMany<String>>,
-    /// How much of each file is read: nothing of those of a folder, all of a single one by default.
+    /// The part of each file that is read: nothing of those of a folder, all of a single one by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_read_mode: Option<ContentReadMode>,
     /// Files of patterns as in a `.gitignore`, relative to the base directory, that count too. The patterns are relative
@@ -71,11 +73,12 @@ pub struct FolderAnalysisOperation {
     /// Whether names that begin with a dot are looked at; false by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub include_hidden: Option<bool>,
-    /// What is left out of contents in the mode `full`. Comments and docstrings are known in Rust, Python, TypeScript and
+    /// The parts that are left out of contents in the mode `full`. Comments and docstrings are known in Rust, Python,
+    /// TypeScript and
     /// JavaScript.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub content_exclusions: Vec<ContentExclusion>,
-    /// How much an outline tells in the mode `structure`; `detailed` by default.
+    /// The detail of an outline in the mode `structure`; `detailed` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_structure_detail_level: Option<StructureDetailLevel>,
     /// Files above this size, in bytes, are named and not read; 1 MiB by default.
@@ -104,10 +107,10 @@ pub struct FolderAnalysisOperation {
     /// false by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detect_generated: Option<bool>,
-    /// Whether words, media type and kind of files, and the numbers of files and directories are told; false by default.
+    /// Whether words, media type and kind of files, and the numbers of files and directories are reported; false by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub include_primary_meta: Option<bool>,
-    /// Whether size, times and permissions are told; false by default.
+    /// Whether size, times and permissions are reported; false by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub include_stats_and_meta: Option<bool>,
     /// Whether a folder is drawn too: false by default, true for `get_structure`.
@@ -125,7 +128,7 @@ pub struct FolderAnalysisOperation {
     pub flat: Option<bool>,
 }
 
-/// What an operation looks at.
+/// The kind of an operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FolderOperationType {
@@ -154,7 +157,7 @@ impl FolderOperationType {
     }
 }
 
-/// How much of a file is read.
+/// The part of a file that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ContentReadMode {
@@ -168,7 +171,7 @@ pub enum ContentReadMode {
     Structure,
 }
 
-/// What is left out of a content.
+/// A part that is left out of a content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ContentExclusion {
@@ -180,7 +183,7 @@ pub enum ContentExclusion {
     BlankLines,
 }
 
-/// How much an outline tells.
+/// The detail of an outline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StructureDetailLevel {
@@ -195,7 +198,7 @@ pub enum StructureDetailLevel {
     Full,
 }
 
-/// What can be given to an analysis from outside.
+/// The input of an analysis.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FolderAnalyzerNodeInput {
@@ -204,8 +207,8 @@ pub struct FolderAnalyzerNodeInput {
     pub settings_override: Option<Value>,
 }
 
-/// Most errors of one operation that are told one by one.
+/// Most errors of one operation that are reported one by one.
 pub(super) const MAX_ERRORS: usize = 100;
 
-/// Where those stand of which only the beginning was read.
+/// The field for the beginning of a file's content.
 pub(super) const PREVIEW: &str = "content_preview";

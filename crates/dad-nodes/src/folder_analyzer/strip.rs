@@ -7,10 +7,10 @@ use tree_sitter::{Node, Tree};
 use super::ContentExclusion;
 use super::language::Language;
 
-/// What stands where a docstring was the whole of a body.
+/// The statement in the place of a docstring that was the whole of a body.
 const NOTHING: &str = "pass";
 
-/// What is found in a tree.
+/// The comments and docstrings of a tree.
 #[derive(Default)]
 struct Found {
     /// To be cut out, in their order, with what takes their place.

@@ -10,16 +10,16 @@ use super::StructureDetailLevel;
 use super::language::Language;
 use super::strip::{is_comment, is_doc_comment, is_docstring};
 
-/// How long a file may take to be understood.
+/// The longest time for parsing a file.
 const MAX_TIME: Duration = Duration::from_secs(5);
 
-/// Deepest nesting of definitions that is told.
+/// Deepest nesting of definitions that is reported.
 const MAX_NESTING: usize = 12;
 
 /// Longest line of an outline, in characters.
 const MAX_LINE: usize = 400;
 
-/// Lines of a body that are told.
+/// Lines of a body that are reported.
 const BODY_LINES: usize = 10;
 
 /// Parses texts.
@@ -86,7 +86,7 @@ struct Outline<'a> {
     lines: Vec<String>,
 }
 
-/// What a node is to an outline.
+/// The role of a node in an outline.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Import,
@@ -103,7 +103,7 @@ impl<'a> Outline<'a> {
         &self.text[node.byte_range()]
     }
 
-    /// What is defined directly in a node.
+    /// The definitions directly in a node.
     fn members(&mut self, container: Node<'_>, depth: usize) {
         if depth > MAX_NESTING {
             return;
@@ -259,7 +259,7 @@ impl<'a> Outline<'a> {
         self.lines.push(format!("{}{line}", "    ".repeat(depth)));
     }
 
-    /// What kind of thing it is, and its name.
+    /// The kind of a definition, and its name.
     fn name(&self, node: Node<'_>, role: Role) -> String {
         if role == Role::Import || node.kind() == "impl_item" {
             return self.header(node);
@@ -464,7 +464,7 @@ fn declarator(node: Node<'_>) -> Option<Node<'_>> {
         .find(|child| child.kind() == "variable_declarator")
 }
 
-/// Where what a definition consists of begins.
+/// The beginning of a definition's body.
 fn body_of(node: Node<'_>) -> Option<Node<'_>> {
     if node.kind() == "macro_definition" {
         let mut cursor = node.walk();

@@ -1,4 +1,4 @@
-//! One pass over a tree, by directories that stay open, so that nothing on the way can be exchanged for something outside.
+//! One pass over a tree, by directories that stay open, so that no directory can be exchanged for one outside meanwhile.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub(super) struct Spot<'a> {
     pub(super) depth: usize,
 }
 
-/// Who is told what a walk finds, in the order of names.
+/// A receiver of the entries that a walk finds, in the order of names.
 pub(super) trait Visit {
     /// A directory that is about to be looked into.
     fn enter(&mut self, at: &Spot<'_>);

@@ -7,8 +7,8 @@
 /// Most bytes of a word. Longer than words of languages and most names in code, and short enough to bound a text.
 pub(super) const LONGEST: usize = 64;
 
-/// How many bytes the fast way looks at together. Between the beginnings of two words in neighbouring blocks there are never
-/// more than [`LONGEST`].
+/// The number of bytes that the fast way looks at together. Between the beginnings of two words in neighbouring blocks there
+/// are never more than [`LONGEST`].
 const BLOCK: usize = LONGEST / 2;
 
 /// Says where words begin, character after character.
@@ -117,7 +117,7 @@ impl WordCounter {
     }
 }
 
-/// How many words begin in a block, of which each byte stands behind one of `before`.
+/// The number of words that begin in a block, of which each byte stands behind one of `before`.
 fn begun(before: &[u8; BLOCK], block: &[u8; BLOCK]) -> usize {
     let begun: u8 = before
         .iter()

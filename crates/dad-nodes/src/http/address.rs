@@ -23,7 +23,7 @@ enum Written {
     Secret(String),
 }
 
-/// Where a value stands in an address.
+/// The place of a value in an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// First: it may be a whole address, or the beginning of one.

@@ -1,3 +1,5 @@
+//! Answers of servers, and the outcome that they make.
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use super::settings::LONGEST_PAUSE;
 use crate::http::{HttpNodeSettings, HttpOutput};
 use crate::json_text::json_of;
 
-/// What a server answered.
+/// The answer of a server.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HttpNodeOutcome {
     /// The HTTP status.
@@ -26,7 +28,7 @@ pub struct HttpNodeOutcome {
     /// The text of the answer, unless it was read otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// What it says, of `output: json`.
+    /// The body as JSON, with `output: json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub json: Option<Value>,
     /// The file that it is in, of `output: file`.
@@ -37,7 +39,7 @@ pub struct HttpNodeOutcome {
 /// A file that an answer was kept in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpFile {
-    /// Where it lies in the step.
+    /// The path in the directory of the step.
     pub path: String,
     /// Its media type, as the server says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,7 +60,7 @@ pub(super) fn mask(body: &mut WebBody, redactor: &Redactor) {
     }
 }
 
-/// What the step comes to by an answer.
+/// The outcome of the step by an answer.
 pub(super) fn output(
     settings: &HttpNodeSettings,
     answer: &WebAnswer,
@@ -119,7 +121,7 @@ fn failure(settings: &HttpNodeSettings, answer: &WebAnswer) -> Option<NodeError>
         let max_bytes = settings.max_bytes.unwrap_or(super::DEFAULT_MAX_BYTES);
         let message = format!("the answer is longer than {max_bytes} bytes, and the rest of it was not read");
         NodeError::new("answer_too_long", message)
-            .with_hint(format!("raise `max_bytes`, up to {}", super::MOST_BYTES))
+            .with_hint(format!("raise `max_bytes`, up to {}", super::MAX_BYTES))
             .permanent()
     })
 }
@@ -151,7 +153,7 @@ fn refused(answer: &WebAnswer) -> NodeError {
     }
 }
 
-/// What an error says of a text.
+/// The part of a text that an error shows.
 fn beginning(text: &str) -> String {
     const LONGEST: usize = 300;
     let text = text.trim();
@@ -178,7 +180,7 @@ fn text_of(answer: &WebAnswer) -> Result<String, NodeError> {
     }
 }
 
-/// What a body of JSON says. A status that has no body says nothing.
+/// The value of a JSON body. A status that has no body has none.
 fn read_json(answer: &WebAnswer) -> Result<Value, NodeError> {
     let text = text_of(answer)?;
     if text.is_empty() && matches!(answer.status, 204 | 205 | 304) {
@@ -208,7 +210,7 @@ fn keep(answer: &WebAnswer, cx: &NodeContext) -> Result<HttpFile, NodeError> {
     })
 }
 
-/// How files of a type are called. The server decides the type, and so it decides no more than a word of letters.
+/// The file name's end for a media type. The server decides the type, and so it decides no more than a word of letters.
 fn extension(media_type: &str) -> &str {
     let plain = media_type.split(';').next().unwrap_or_default().trim();
     match plain {

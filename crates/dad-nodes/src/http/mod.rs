@@ -33,9 +33,9 @@ pub use settings::{HttpMethod, HttpNode, HttpNodeSettings, HttpOutput};
 /// Seconds an exchange may take by default.
 const DEFAULT_TIMEOUT: f64 = 60.0;
 
-/// How many bytes of an answer are read by default, and at most: it is kept in a memo, and held in memory.
+/// The number of bytes that are read of an answer by default, and the largest: it is kept in a memo, and held in memory.
 const DEFAULT_MAX_BYTES: u64 = 10 << 20;
-const MOST_BYTES: u64 = 64 << 20;
+const MAX_BYTES: u64 = 64 << 20;
 
 /// Settings in whose texts a secret may be named.
 const WITH_SECRETS: &[&str] = &["url", "query", "headers", "body"];
@@ -112,7 +112,7 @@ pub(crate) fn named_secrets(settings: &Value) -> Vec<String> {
     sealed::named(settings, WITH_SECRETS)
 }
 
-/// What only the definition decides is written there, and no value.
+/// The settings that only the definition decides, with values in them.
 fn fixed_only(unrendered: &Value) -> impl Iterator<Item = SettingsProblem> {
     let is_open =
         |text: &str| dad_template::Template::parse(text).is_ok_and(|text| text.as_literal().is_none());
@@ -180,11 +180,11 @@ fn problems(settings: &HttpNodeSettings) -> Vec<SettingsProblem> {
     }
     if settings
         .max_bytes
-        .is_some_and(|bytes| !(1..=MOST_BYTES).contains(&bytes))
+        .is_some_and(|bytes| !(1..=MAX_BYTES).contains(&bytes))
     {
         let message = format!(
-            "`max_bytes` is between 1 and {MOST_BYTES} ({} MiB): an answer is held in memory and kept in a memo",
-            MOST_BYTES >> 20
+            "`max_bytes` is between 1 and {MAX_BYTES} ({} MiB): an answer is held in memory and kept in a memo",
+            MAX_BYTES >> 20
         );
         found.push(SettingsProblem {
             hint: Some("download what is longer by a `command`, such as `curl -o FILE URL`".to_owned()),
@@ -384,7 +384,7 @@ fn unbounded_value(url: &str) -> NodeError {
 fn offline() -> NodeError {
     let message = "no server is asked in this run, and no recorded answers were given to it";
     NodeError::new("offline", message)
-        .with_hint("replay a run that has the answer, or run without `--replay` and cassettes")
+        .with_hint("replay a run that has the answer, or run without recorded answers")
         .permanent()
 }
 

@@ -46,7 +46,7 @@ pub(super) fn problems(unrendered: &Value, within: &[&str]) -> Vec<SettingsProbl
     found.collect()
 }
 
-/// The secrets that are named below some settings, each as it stands there.
+/// The secrets that are named below some settings, each as it is written there.
 pub(super) fn named(settings: &Value, within: &[&str]) -> Vec<String> {
     let texts = texts_below(settings).into_iter();
     let texts = texts.filter(|(pointer, _)| is_within(pointer, within));

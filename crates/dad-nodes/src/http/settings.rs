@@ -1,3 +1,5 @@
+//! The settings of a request.
+
 use indexmap::IndexMap;
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ settings_node!(
     HTTP
 );
 
-/// What is asked of which server, and what of its answer is wanted.
+/// The settings of a request, and of its answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpNodeSettings {
@@ -28,14 +30,14 @@ pub struct HttpNodeSettings {
     /// The address, `https://HOST/PATH`. A value behind the host is one segment of the path, or one value of the query.
     /// `$secret{NAME}` may stand there too.
     pub url: String,
-    /// What is added to the address: a text, a number or a boolean, or a list of them; null leaves a name out.
+    /// The query that is added to the address: a text, a number or a boolean, or a list of them; null leaves a name out.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     #[schemars(with = "IndexMap<String, Option<QueryValue>>")]
     pub query: IndexMap<String, Value>,
     /// Headers. `$secret{NAME}` in a value stands for a secret.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub headers: IndexMap<String, String>,
-    /// What is sent: a text as it is, and everything else as JSON.
+    /// The body: a text unchanged, and everything else as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
     /// The hosts that may be asked, also behind a redirect: `HOST`, `HOST:PORT`, or `*.DOMAIN`. Without it the one that `url`
@@ -53,7 +55,7 @@ pub struct HttpNodeSettings {
     /// The longest answer, in bytes; 10 MiB by default, 64 MiB at most. The rest of a longer one is not read, and the step fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_bytes: Option<u64>,
-    /// How the answer is read; as text by default.
+    /// The form of the answer; text by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<HttpOutput>,
     /// The statuses that are no failure; 200 to 299 by default. A redirect that is among them is not followed.
@@ -92,7 +94,7 @@ impl HttpMethod {
     }
 }
 
-/// How an answer is read.
+/// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HttpOutput {
@@ -104,7 +106,7 @@ pub enum HttpOutput {
     File,
 }
 
-/// What may stand in `query`, for the schema.
+/// A value in `query`, for the schema.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its schema is used")]

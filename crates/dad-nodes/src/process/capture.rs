@@ -6,8 +6,8 @@ use dad_run::layout::{STDERR, STDOUT};
 use dad_runner::NodeError;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// How much of an output a result holds at its beginning and at its end, in bytes; the log files hold all of it.
-pub(super) const KEPT: usize = 128 * 1024;
+/// The size of an output's beginning and of its end in a result, in bytes; the log files hold all of it.
+pub(super) const CAPTURE_BYTES: usize = 128 * 1024;
 
 /// The code of an output that is too long.
 pub(crate) const OUTPUT_TOO_LONG: &str = "output_too_long";
@@ -53,11 +53,11 @@ pub(super) struct Capture<'a, P> {
     pub(super) carry: Vec<u8>,
 }
 
-/// Where an output goes.
+/// The destinations of an output.
 pub(super) struct Output<'a> {
     pub(super) log: &'a mut AppendFile,
     pub(super) kept: Kept,
-    /// How many bytes the log may have, and whether there were more.
+    /// The largest number of bytes of the log, and whether there were more.
     pub(super) longest: u64,
     is_full: bool,
 }
@@ -82,7 +82,7 @@ impl<'a, P: AsyncRead + Unpin> Capture<'a, P> {
         }
     }
 
-    /// Reads to the end of the pipe. What was read stays if nobody waits for the rest.
+    /// Reads to the end of the pipe. The part that was read stays if the rest is not waited for.
     ///
     /// # Errors
     /// [`OUTPUT_TOO_LONG`] when there is more than is kept.
@@ -173,7 +173,9 @@ pub(super) struct Kept {
 impl Kept {
     pub(super) fn push(&mut self, text: &str) {
         self.len += text.len() as u64;
-        let mut room = (2 * KEPT).saturating_sub(self.head.len()).min(text.len());
+        let mut room = (2 * CAPTURE_BYTES)
+            .saturating_sub(self.head.len())
+            .min(text.len());
         if !self.tail.is_empty() {
             room = 0;
         }
@@ -182,8 +184,9 @@ impl Kept {
         }
         self.head.push_str(&text[..room]);
         let rest = &text.as_bytes()[room..];
-        self.tail.extend(&rest[rest.len().saturating_sub(KEPT)..]);
-        let surplus = self.tail.len().saturating_sub(KEPT);
+        self.tail
+            .extend(&rest[rest.len().saturating_sub(CAPTURE_BYTES)..]);
+        let surplus = self.tail.len().saturating_sub(CAPTURE_BYTES);
         self.tail.drain(..surplus);
     }
 
@@ -191,7 +194,7 @@ impl Kept {
         if self.tail.is_empty() {
             return self.head;
         }
-        let mut cut = KEPT;
+        let mut cut = CAPTURE_BYTES;
         while !self.head.is_char_boundary(cut) {
             cut -= 1;
         }
@@ -201,7 +204,7 @@ impl Kept {
             .copied()
             .chain(self.tail)
             .collect();
-        let end = &end[end.len().saturating_sub(KEPT)..];
+        let end = &end[end.len().saturating_sub(CAPTURE_BYTES)..];
         let end = String::from_utf8_lossy(end);
         let left_out = self.len - (cut + end.len()) as u64;
         format!(
@@ -225,11 +228,11 @@ mod tests {
         }
         kept.push("the end");
         let text = kept.into_text();
-        assert!(text.len() < 2 * KEPT + 100, "{}", text.len());
+        assert!(text.len() < 2 * CAPTURE_BYTES + 100, "{}", text.len());
         assert!(text.starts_with(line) && text.ends_with("the end"));
         assert!(
             text.contains("of 1300007 bytes left out"),
-            "the true length is told"
+            "the true length is reported"
         );
         let mut short = Kept::default();
         short.push("short");

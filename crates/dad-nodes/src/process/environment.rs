@@ -26,7 +26,7 @@ const PASSED_VARIABLES: &[&str] = &[
     "COMSPEC",
 ];
 
-/// What a program that is started by the command line gets of the environment of this process: no keys.
+/// The part of this process's environment that programs get which the command line starts: no keys.
 pub fn passed_environment() -> impl Iterator<Item = (&'static str, OsString)> {
     PASSED_VARIABLES
         .iter()

@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::spawn::GATE_VARIABLE;
 use crate::shell::quoted;
 
-/// How many processes a result names, and how many characters of each: a program may start very many.
-pub(super) const MOST_SHOWN: usize = 20;
+/// The number of processes that a result names, and of characters of each: a program may start very many.
+pub(super) const MAX_SHOWN: usize = 20;
 const LONGEST_SHOWN: usize = 300;
 
 /// A process of this machine.
@@ -84,7 +84,7 @@ pub(super) fn left_of(gate: u32, token: &str) -> Vec<Member> {
     younger
         .filter(is_marked)
         .filter_map(Member::alive)
-        .take(MOST_SHOWN)
+        .take(MAX_SHOWN)
         .collect()
 }
 

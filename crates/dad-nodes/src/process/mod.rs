@@ -1,3 +1,5 @@
+//! Programs as child processes: each in a session of its own, recorded before it begins, ended with all that it started.
+
 mod capture;
 mod environment;
 mod members;
@@ -6,6 +8,8 @@ mod spawn;
 mod terminal;
 
 use std::io;
+use std::pin::Pin;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use dad_run::process_start_time;
@@ -14,7 +18,7 @@ use serde::Serialize;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin};
 
-use self::members::{MOST_SHOWN, Member, inside, left_of, members_of, stopped};
+use self::members::{MAX_SHOWN, Member, inside, left_of, members_of, stopped};
 use capture::Capture;
 pub(crate) use capture::{Logs, OUTPUT_TOO_LONG};
 pub use environment::passed_environment;
@@ -34,14 +38,14 @@ const DRAIN: Duration = Duration::from_millis(300);
 /// Time between two looks at whether processes have ended.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How a program ended.
+/// The end of a program.
 pub(crate) struct Finished {
     /// Exit code; `None` if a signal ended it.
     pub(crate) code: Option<i32>,
     /// The name of the signal that ended it.
     pub(crate) signal: Option<&'static str>,
     pub(crate) stdout: String,
-    /// How many bytes of it the log has got.
+    /// The number of its bytes in the log.
     pub(crate) stdout_len: u64,
     pub(crate) stderr: String,
     pub(crate) timed_out: bool,
@@ -51,9 +55,9 @@ pub(crate) struct Finished {
     pub(crate) is_cut: bool,
     /// Whether a process that left the group still holds its output, of which nothing more is read.
     pub(crate) abandoned: bool,
-    /// What it left running in its session, and the signal that ended that.
+    /// The processes that it left running in its session, and the signal that ended them.
     pub(crate) ended: Vec<Ended>,
-    /// What left its session and goes on.
+    /// The processes that left its session and still run.
     pub(crate) left_running: Vec<Member>,
 }
 
@@ -64,9 +68,79 @@ pub(crate) struct Ended {
     pub(crate) by: &'static str,
 }
 
+/// The end of a program as it is watched from outside.
+#[derive(Default)]
+struct Watched {
+    timed_out: bool,
+    is_stopped: bool,
+    is_cut: bool,
+    abandoned: bool,
+    ended: Vec<Ended>,
+}
+
+impl Watched {
+    /// Whether the program ended by itself, with all of its output.
+    const fn is_whole(&self) -> bool {
+        !self.timed_out && !self.is_cut && !self.abandoned
+    }
+
+    /// Waits for the end of the program and of its output, `io`, or brings it about: on timeout, cancellation, and too much
+    /// output. The processes that it left behind are ended as well.
+    async fn status<F: Future<Output = Result<(), NodeError>>>(
+        &mut self,
+        program: &Program<'_>,
+        child: &mut Child,
+        group: &Group,
+        io: &mut Pin<&mut F>,
+        cx: &NodeContext,
+    ) -> Result<io::Result<ExitStatus>, NodeError> {
+        let mut limit = std::pin::pin!(tokio::time::sleep(program.timeout));
+        let mut drained = false;
+        let over = loop {
+            tokio::select! {
+                status = child.wait() => break Some(status),
+                result = &mut *io, if !drained => {
+                    drained = true;
+                    match result {
+                        Err(error) if error.info.code == OUTPUT_TOO_LONG => {
+                            self.is_cut = true;
+                            break None;
+                        }
+                        result => result?,
+                    }
+                }
+                () = &mut limit => {
+                    self.timed_out = true;
+                    self.is_stopped = !group.look_at(stopped).await.is_empty();
+                    break None;
+                }
+                () = cx.cancelled() => break None,
+            }
+        };
+        let is_its_own = over.is_some();
+        let status = match over {
+            Some(status) => status,
+            None => group.end(child, io, &mut drained).await?,
+        };
+        // The program's own output is there already; a longer wait is only for the processes that it left behind.
+        if !drained {
+            drained = within(DRAIN, io).await?;
+        }
+        let left = group.end_leftovers().await;
+        // A program that was ended itself says why in its failure.
+        if is_its_own {
+            self.ended = left;
+        }
+        if !drained {
+            self.abandoned = !within(DRAIN, io).await?;
+        }
+        Ok(status)
+    }
+}
+
 /// Runs a program in a session and process group of its own, which is ended as a whole: on timeout and cancellation, and when
 /// the program has ended, because what it leaves behind would keep its output open. Only a process that left the session
-/// (`setsid`) goes on. It has no terminal, or one of its own, so that it does not wait for the user of the run.
+/// (`setsid`) runs on. It has no terminal, or one of its own, so that it does not wait for the user of the run.
 pub(crate) async fn run(
     program: &Program<'_>,
     logs: &mut Logs,
@@ -82,63 +156,19 @@ pub(crate) async fn run(
     if let Some(pgid) = group.id {
         cx.process_started(pgid, process_start_time(pgid))?;
     }
-    let stdin = let_begin(child.stdin.take(), program).await;
+    let stdin = release(child.stdin.take(), program).await;
     let longest = program.longest_output;
     let mut out = Capture::new(out, &mut logs.stdout, longest, cx.run().secrets());
     let mut err = Capture::new(err, &mut logs.stderr, longest, cx.run().secrets());
-    let mut timed_out = false;
-    let mut is_stopped = false;
-    let mut is_cut = false;
-    let mut abandoned = false;
-    let mut ended = Vec::new();
+    let mut watched = Watched::default();
     let status = {
-        let talk = async { tokio::try_join!(feed(stdin, program.stdin), out.read(), err.read()).map(drop) };
-        let mut talk = std::pin::pin!(talk);
-        let mut limit = std::pin::pin!(tokio::time::sleep(program.timeout));
-        let mut heard = false;
-        let over = loop {
-            tokio::select! {
-                status = child.wait() => break Some(status),
-                talked = &mut talk, if !heard => {
-                    heard = true;
-                    match talked {
-                        Err(error) if error.info.code == OUTPUT_TOO_LONG => {
-                            is_cut = true;
-                            break None;
-                        }
-                        talked => talked?,
-                    }
-                }
-                () = &mut limit => {
-                    timed_out = true;
-                    is_stopped = !group.look_at(stopped).await.is_empty();
-                    break None;
-                }
-                () = cx.cancelled() => break None,
-            }
-        };
-        let is_its_own = over.is_some();
-        let status = match over {
-            Some(status) => status,
-            None => group.end(&mut child, &mut talk, &mut heard).await?,
-        };
-        // What was printed is there already; longer waits only for what was left behind.
-        if !heard {
-            heard = within(DRAIN, &mut talk).await?;
-        }
-        let left = group.end_leftovers().await;
-        // A program that was ended itself says why in its failure.
-        if is_its_own {
-            ended = left;
-        }
-        if !heard {
-            abandoned = !within(DRAIN, &mut talk).await?;
-        }
-        status
+        let io = async { tokio::try_join!(feed(stdin, program.stdin), out.read(), err.read()).map(drop) };
+        let mut io = std::pin::pin!(io);
+        watched.status(program, &mut child, &group, &mut io, cx).await?
     };
     let status = status.map_err(|error| NodeError::from_error("command", &error))?;
     // What was ended from outside may have been in the midst of a word.
-    let whole = status.code().is_some() && !timed_out && !is_cut && !abandoned && !cx.is_cancelled();
+    let whole = status.code().is_some() && watched.is_whole() && !cx.is_cancelled();
     let (stdout, stdout_len) = out.finish(whole)?;
     let stderr = err.finish(whole)?.0;
     let is_open = |text: &String| !text.is_empty() && !text.ends_with('\n');
@@ -149,22 +179,22 @@ pub(crate) async fn run(
         stdout,
         stdout_len,
         stderr,
-        timed_out,
-        is_stopped,
-        is_cut,
-        abandoned,
-        ended,
+        timed_out: watched.timed_out,
+        is_stopped: watched.is_stopped,
+        is_cut: watched.is_cut,
+        abandoned: watched.abandoned,
+        ended: watched.ended,
         left_running: group.left_running(cx.run().process_token()).await,
     })
 }
 
-/// Whether a talk comes to its end in time.
+/// Whether a io comes to its end in time.
 async fn within(
     time: Duration,
-    talk: &mut (impl Future<Output = Result<(), NodeError>> + Unpin),
+    io: &mut (impl Future<Output = Result<(), NodeError>> + Unpin),
 ) -> Result<bool, NodeError> {
-    match tokio::time::timeout(time, talk).await {
-        Ok(talked) => talked.map(|()| true),
+    match tokio::time::timeout(time, io).await {
+        Ok(result) => result.map(|()| true),
         Err(_) => Ok(false),
     }
 }
@@ -207,9 +237,9 @@ impl Group {
     async fn end(
         &self,
         child: &mut Child,
-        talk: &mut (impl Future<Output = Result<(), NodeError>> + Unpin),
-        heard: &mut bool,
-    ) -> Result<io::Result<std::process::ExitStatus>, NodeError> {
+        io: &mut (impl Future<Output = Result<(), NodeError>> + Unpin),
+        drained: &mut bool,
+    ) -> Result<io::Result<ExitStatus>, NodeError> {
         self.ask_to_end().await;
         let mut grace = std::pin::pin!(tokio::time::sleep(TERM_GRACE));
         let mut is_over = false;
@@ -220,8 +250,8 @@ impl Group {
                     signal_group(self.id, Signal::Kill);
                     return Ok(status);
                 }
-                talked = &mut *talk, if !*heard => {
-                    *heard = true;
+                talked = &mut *io, if !*drained => {
+                    *drained = true;
                     talked?;
                 }
                 () = &mut grace, if !is_over => {
@@ -270,10 +300,10 @@ impl Group {
             },
             command: member.command,
         });
-        ended.take(MOST_SHOWN).collect()
+        ended.take(MAX_SHOWN).collect()
     }
 
-    /// What the program started, left the session, and goes on.
+    /// The processes that the program started, that left the session, and still run.
     async fn left_running(&self, token: &str) -> Vec<Member> {
         let token = token.to_owned();
         self.look_at(move |gate| left_of(gate, &token)).await
@@ -289,11 +319,11 @@ impl Group {
 }
 
 /// Lets a program begin; its input comes behind that.
-async fn let_begin(mut stdin: Option<ChildStdin>, program: &Program<'_>) -> Option<ChildStdin> {
+async fn release(mut stdin: Option<ChildStdin>, program: &Program<'_>) -> Option<ChildStdin> {
     if cfg!(unix)
         && let Some(pipe) = &mut stdin
     {
-        // If it is gone already, that is told by how it ended.
+        // If it is gone already, its end says so.
         drop(pipe.write_all(format!("{BEGIN}\n").as_bytes()).await);
     }
     stdin.filter(|_| program.stdin.is_some())

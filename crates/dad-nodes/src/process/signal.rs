@@ -1,6 +1,6 @@
 //! Signals to the processes of a command.
 
-/// What ended a program that did not end itself.
+/// The signal that ended a program.
 #[cfg(unix)]
 pub(super) fn signal_of(status: std::process::ExitStatus) -> Option<&'static str> {
     use std::os::unix::process::ExitStatusExt;

@@ -17,7 +17,7 @@ pub(crate) struct Program<'a> {
     pub(crate) env: &'a [(String, OsString)],
     pub(crate) stdin: Option<&'a str>,
     pub(crate) timeout: Duration,
-    /// How many bytes of each of its outputs are kept; one that prints more is ended.
+    /// The number of bytes of each of its outputs that are kept; one that prints more is ended.
     pub(crate) longest_output: u64,
     /// Whether it ends with the thread that started it, so that this is one of a process that stays.
     pub(crate) ends_with_thread: bool,
@@ -25,13 +25,13 @@ pub(crate) struct Program<'a> {
     pub(crate) has_terminal: bool,
 }
 
-/// What a program stands behind: it begins when it is told to, which is after its process has been recorded. If nobody is
-/// left to tell it, it ends, so that a crash leaves no process that nobody knows of.
+/// The word that a program waits for before it begins, which is after its process has been recorded. If this process dies
+/// before that, the program ends too, so that a crash leaves no unrecorded process.
 pub(super) const BEGIN: &str = "begin";
 
 /// The command behind a shell that waits for [`BEGIN`] on its standard input, of which it reads no more than that line.
 #[cfg(unix)]
-fn behind_gate(program: &Program<'_>, name: &str) -> Result<Command, NodeError> {
+fn gated_command(program: &Program<'_>, name: &str) -> Result<Command, NodeError> {
     if let Some((reason, hint)) = why_not(program, name) {
         let missing = io::Error::new(io::ErrorKind::NotFound, reason);
         let error = spawn_error(&missing, name, program.working_dir);
@@ -121,7 +121,7 @@ fn missing_interpreter(file: &Path, working_dir: &Path) -> Option<(String, Optio
 }
 
 #[cfg(not(unix))]
-fn behind_gate(_: &Program<'_>, name: &str) -> Result<Command, NodeError> {
+fn gated_command(_: &Program<'_>, name: &str) -> Result<Command, NodeError> {
     Ok(Command::new(name))
 }
 
@@ -139,7 +139,7 @@ pub(super) fn spawn(program: &Program<'_>, token: &str) -> Result<Spawned, NodeE
         .argv
         .split_first()
         .ok_or_else(|| NodeError::new("empty_command", "a command names no program").permanent())?;
-    let mut command = behind_gate(program, name)?;
+    let mut command = gated_command(program, name)?;
     command
         .args(arguments)
         .current_dir(program.working_dir)

@@ -23,7 +23,7 @@ mod unix {
     use super::{SIZE, io};
     use crate::process::spawn::Spawned;
 
-    /// How long a program waits for it at most.
+    /// The longest time that a program waits for it.
     const BETWEEN_ANSWERS: Duration = Duration::from_secs(1);
 
     /// Control-D.
@@ -50,7 +50,7 @@ mod unix {
         })
     }
 
-    /// What a program prints on its terminal.
+    /// The output of a program on its terminal.
     struct Screen {
         terminal: Pty,
         /// When the end of input is typed: a program that asks for a password throws away what was typed before.

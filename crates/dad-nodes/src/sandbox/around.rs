@@ -36,7 +36,7 @@ impl Around {
         })
     }
 
-    /// What of the run directory nothing but the run itself changes.
+    /// The parts of the run directory that only the run itself changes.
     pub(super) fn records(&self) -> impl Iterator<Item = PathBuf> {
         let names = [DOT_RUN, DOT_TRACE, &self.root_id];
         names.map(|name| self.run_dir.join(name)).into_iter()

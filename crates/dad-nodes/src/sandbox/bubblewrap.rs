@@ -15,7 +15,7 @@ use crate::process::passed;
 /// The longest that a sandbox may take to execute nothing.
 const LONGEST_PROBE: Duration = Duration::from_secs(10);
 
-/// What stands before the arguments of a command that executes in a sandbox.
+/// The arguments before those of a command that executes in a sandbox.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Prefix(Vec<String>);
 
@@ -118,7 +118,7 @@ fn find() -> Result<PathBuf, NodeError> {
     })
 }
 
-/// What always helps.
+/// The hint that always helps.
 const WITHOUT: &str = "or execute commands without a sandbox, by `sandbox: off` in your own configuration (`~/.config/dhenara/config.yaml`)";
 
 fn remedy(reason: &str) -> &'static str {

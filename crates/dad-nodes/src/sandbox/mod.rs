@@ -19,7 +19,7 @@ pub(crate) use bubblewrap::{Prefix, is_its_own_failure};
 use mounts::Mounts;
 pub use settings::{Sandbox, SandboxBounds, SandboxHome, SandboxMode};
 
-/// How a user wants commands to be executed. A resource of a run; without one, as definitions say.
+/// The user's policy for the execution of commands. A resource of a run; without one, as definitions say.
 #[derive(Debug, Default)]
 pub struct SandboxPolicy {
     mode: SandboxMode,
@@ -70,7 +70,7 @@ impl SandboxPolicy {
     }
 }
 
-/// How a command executes.
+/// The confinement of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Confinement {
     /// Without a sandbox: neither the definition nor the user wants one.
@@ -116,7 +116,7 @@ impl Confinement {
         Some(format!("sandbox: {}", parts.join("; ")))
     }
 
-    /// What stands before the arguments of a command that executes so.
+    /// The arguments before those of a command that executes so.
     pub(crate) fn prefix(&self, working_dir: &Path, cx: &NodeContext) -> Result<Option<Prefix>, NodeError> {
         let policy = cx.resource::<SandboxPolicy>().unwrap_or_default();
         let bounds = match self {

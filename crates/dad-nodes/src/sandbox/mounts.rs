@@ -1,5 +1,5 @@
-//! What is visible in a sandbox. Whatever is not named is not there: a path that is visible shows the unix sockets below it
-//! too, which no network namespace stops.
+//! The visible part of the file system in a sandbox. A path that is not named is not there: a visible path shows the unix
+//! sockets below it too, which no network namespace stops.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -20,7 +20,7 @@ const SYSTEM: [&str; 5] = ["/usr", "/bin", "/sbin", "/etc", "/opt"];
 /// Directories that each command has for itself, empty.
 const OWN: [&str; 3] = ["/tmp", "/run", "/var/tmp"];
 
-/// What of `/etc` only a user with all rights can read, and no command has to.
+/// The files of `/etc` that only a user with all rights can read, and no command has to.
 const SECRETS_OF_SYSTEM: [&str; 14] = [
     "/etc/shadow",
     "/etc/shadow-",
@@ -129,14 +129,14 @@ enum Mount {
     Link(PathBuf),
 }
 
-/// What is visible, by path.
+/// The visible paths.
 #[derive(Debug)]
 pub(crate) struct Mounts {
     by_path: BTreeMap<PathBuf, Mount>,
     home: Option<PathBuf>,
-    /// What no setting shows.
+    /// The paths that no setting shows.
     never: Vec<PathBuf>,
-    /// What is hidden wherever something around it is visible.
+    /// The paths that are hidden wherever a directory around them is visible.
     hidden: Vec<PathBuf>,
     /// Directories that are never visible because something in them is.
     whole: Vec<PathBuf>,
@@ -144,7 +144,7 @@ pub(crate) struct Mounts {
     unchanged: Vec<PathBuf>,
     /// Directories in which commands may have made links, as the run names them and without links.
     changed: Vec<(PathBuf, PathBuf)>,
-    /// Where runs are, and what may be named there.
+    /// The directories of runs, and the paths that may be named there.
     runs: Vec<PathBuf>,
     among_runs: Vec<PathBuf>,
 }
@@ -265,7 +265,7 @@ impl Mounts {
         self.unchanged = records.map(|name| around.run_dir.join(name)).into();
     }
 
-    /// What the settings name.
+    /// The paths that the settings name.
     pub(crate) fn add_bounds(&mut self, bounds: &SandboxBounds, working_dir: &Path) -> Result<(), NodeError> {
         let from = self.working_dir(working_dir)?;
         self.changed.push((working_dir.to_path_buf(), from.clone()));
@@ -376,7 +376,7 @@ impl Mounts {
         has_settings || self.never.iter().any(|never| path.starts_with(never))
     }
 
-    /// What decides whether a path is visible: the mount of the nearest directory around it, or its own.
+    /// The mount that decides whether a path is visible: that of the nearest directory around it, or its own.
     fn nearest(&self, path: &Path) -> Option<(&Path, &Mount)> {
         path.ancestors().find_map(|dir| {
             let (dir, mount) = self.by_path.get_key_value(dir)?;

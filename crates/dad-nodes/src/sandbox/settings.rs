@@ -4,17 +4,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What a command sees and may change.
+/// The parts of the system that a command sees and may change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Sandbox {
     /// Whether it executes in a sandbox, without network.
     Switch(bool),
-    /// What it sees and may change beside the usual.
+    /// The parts that it sees and may change beside the usual ones.
     Bounds(SandboxBounds),
 }
 
-/// What a command in a sandbox sees and may change beside its working directory.
+/// The parts of the system that a command in a sandbox sees and may change beside its working directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SandboxBounds {
@@ -28,12 +28,12 @@ pub struct SandboxBounds {
     /// Files and directories that it may read, beside the system's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub read: Vec<String>,
-    /// What it sees of the home directory; nothing by default.
+    /// The visible part of the home directory; nothing by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<SandboxHome>,
 }
 
-/// What a command in a sandbox sees of the home directory.
+/// The visible part of the home directory for a command in a sandbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SandboxHome {

@@ -13,10 +13,10 @@ use super::*;
 /// The shells that scripts are executed with; `sh` may be any of them.
 const SHELLS: &[&str] = &["sh", "dash", "bash"];
 
-/// How the values of a script are shown: words that end with NUL.
+/// A script that shows the values: words that end with NUL.
 const SHOW: &str = "printf '%s\\0'";
 
-/// What a script shows of a value.
+/// The words that a script shows of a value.
 type Shows = fn(&str) -> Vec<String>;
 
 /// A piece of script with placeholders.
@@ -91,7 +91,7 @@ const PIECES: &[Piece] = &[
     }),
 ];
 
-/// What stands around a piece, in the place of `BODY`.
+/// The text around a piece, in the place of `BODY`.
 const AROUND: &[&str] = &[
     "BODY",
     "( BODY\n)",

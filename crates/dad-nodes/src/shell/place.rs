@@ -1,4 +1,4 @@
-//! Where a placeholder stands in a script, by the grammar of bash.
+//! The place of a placeholder in a script, by the grammar of bash.
 //!
 //! The script is parsed twice: with a plain word in the place of each placeholder, to learn what is around it, and then as
 //! the shell will read it, to see that the variable is where the word was. What the list below does not name is refused, and
@@ -67,7 +67,7 @@ const READ_BY_THE_SHELL: &[&str] = &[
     "SRANDOM",
 ];
 
-/// What belongs to a word, and to no name.
+/// A character that belongs to a word, and to no name.
 const APART: &str = "%";
 
 /// A script as it is parsed, with the ranges of its placeholders.
@@ -141,7 +141,7 @@ pub(super) fn decide(texts: &[Option<String>], sources: &[String]) -> Result<Vec
     Ok(quotings)
 }
 
-/// What is known of the place of a value.
+/// The facts about the place of a value.
 struct Found {
     quoting: Quoting,
     /// The kinds of the nodes around its word, the innermost first.

@@ -1,4 +1,4 @@
-//! What commands do with their arguments and their input: which of them are code.
+//! Arguments and input that programs read as code.
 //!
 //! A list, and so never complete: a program that is not in it may read an argument as code too. What is in it is refused, so
 //! that the usual ways of writing code around a value lead to the right form instead.
@@ -207,7 +207,7 @@ pub(super) fn reader_of(marked: &Marked<'_>, command: Node<'_>, start: usize) ->
     is_code.then_some(reads.program)
 }
 
-/// What a command reads as code.
+/// The parts that a command reads as code.
 #[derive(Debug, Default, PartialEq)]
 struct Reads {
     /// The program that reads it.
@@ -329,7 +329,8 @@ const GIT_COMMANDS: &[&str] = &[
     "textconv",
 ];
 
-/// What git hands to a shell: values of settings that are commands, and what `rebase`, `bisect` and `submodule` execute.
+/// The arguments that git hands to a shell: values of settings that are commands, and those of `rebase`, `bisect` and
+/// `submodule`.
 fn git_code(arguments: &[Word]) -> Vec<usize> {
     let mut code = Vec::new();
     for (index, word) in arguments.iter().enumerate() {
@@ -373,7 +374,8 @@ const MAKE_OPTIONS: &[&str] = &[
     "--what-if",
 ];
 
-/// What `make` expands: the values of its variables, in which `$(shell …)` is a command, and rules behind `--eval`.
+/// The arguments that `make` expands: the values of its variables, in which `$(shell …)` is a command, and rules behind
+/// `--eval`.
 fn make_code(arguments: &[Word]) -> Vec<usize> {
     let is_code = |index: &usize| {
         let text = arguments[*index].text.as_str();
@@ -400,7 +402,7 @@ fn sqlite_code(arguments: &[Word]) -> Vec<usize> {
     behind_file.chain(commands).collect()
 }
 
-/// What `test` could take for names of variables, whose subscripts bash executes.
+/// The arguments that `test` could take for names of variables, whose subscripts bash executes.
 fn test_names(arguments: &[Word]) -> Vec<usize> {
     let is_name = |at: &usize| {
         let operator = &arguments[*at - 1].text;
@@ -543,7 +545,8 @@ pub(crate) fn code_among(words: &[String]) -> Option<&str> {
     words.get(shell + 1 + code.first()?).map(String::as_str)
 }
 
-/// Where the shell stands that a list of arguments starts, by itself or through programs that start the one they are given.
+/// The position of the shell that a list of arguments starts, by itself or through programs that start the one they are
+/// given.
 fn shell_among(words: &[String]) -> Option<usize> {
     let is = |word: &String, known: &[&str]| known.contains(&word.rsplit('/').next().unwrap_or(word));
     match words.first()? {

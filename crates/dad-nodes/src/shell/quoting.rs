@@ -1,3 +1,5 @@
+//! Quoting as a shell reads it, and refusals of values that no quoting makes harmless.
+
 /// An argument as a shell would read it back.
 pub(crate) fn quoted(argument: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
@@ -15,14 +17,14 @@ pub(crate) struct Refusal {
     pub(crate) hint: String,
 }
 
-/// What the names of variables for values begin with; a number follows.
+/// The beginning of the names of variables for values; a number follows.
 pub(super) const PREFIX: &str = "dad_";
 
 pub(super) fn variable(number: usize) -> String {
     format!("{PREFIX}{number}")
 }
 
-/// What the shell expands in the place of a value.
+/// The expansion in the place of a value.
 pub(super) fn expansion(number: usize, quoting: Quoting) -> String {
     match quoting {
         Quoting::Word => format!("\"${{{}}}\"", variable(number)),
@@ -30,7 +32,7 @@ pub(super) fn expansion(number: usize, quoting: Quoting) -> String {
     }
 }
 
-/// What the shell is inside of at the place of a value.
+/// The quotes around the place of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quoting {
     /// Outside of quotes.

@@ -49,7 +49,7 @@ pub(super) enum Part {
 /// A script with its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FilledScript {
-    /// What is executed.
+    /// The arguments that are executed.
     pub(crate) argv: Vec<String>,
     /// A line that a user could paste into a shell, to the same effect.
     pub(crate) typed: String,

@@ -1,4 +1,4 @@
-//! What the compiler makes of scripts, and what shells make of that.
+//! Compiled scripts, and their execution by shells.
 
 use super::quoting::expansion;
 use super::*;

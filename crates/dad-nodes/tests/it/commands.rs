@@ -431,7 +431,7 @@ async fn a_process_that_leaves_the_group_is_left_alone_and_not_waited_for() {
             .next()
             .unwrap()
             .to_owned();
-        assert!(is_alive(&pid), "it goes on: {result}");
+        assert!(is_alive(&pid), "it still runs: {result}");
         assert_eq!(result["abandoned"], true);
         std::process::Command::new("kill")
             .args(["-9", &pid])

@@ -239,7 +239,7 @@ fn repository(place: &Path, kind: usize, dice: &mut Dice) -> PathBuf {
     top
 }
 
-/// What git lists, with what it lists in the repositories inside.
+/// The files that git lists, with those that it lists in the repositories inside.
 fn listed(top: &Path, prefix: &str, found: &mut Vec<String>) {
     let printed = git(top, &["ls-files", "-z", "-co", "--exclude-standard"]);
     let mut names: Vec<&[u8]> = printed

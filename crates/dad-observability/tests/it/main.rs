@@ -223,7 +223,7 @@ async fn log_events_go_to_the_run_whose_step_they_happened_in() {
         tracing::debug!("below the level");
     });
     span("run_20251123_141516_000002").in_scope(|| tracing::info!("another run's"));
-    tracing::info!("nobody's");
+    tracing::info!("of no run");
     bus.close().await;
     let logs = lines(dir.path(), "logs.jsonl");
     let records = logs[0]["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
@@ -283,7 +283,7 @@ async fn logged_with(install: impl Fn(Moment) -> bool) -> usize {
         .sum()
 }
 
-/// What the subscriber is installed before.
+/// The time at which the subscriber is installed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Moment {
     Settings,

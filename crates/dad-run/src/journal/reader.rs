@@ -370,7 +370,7 @@ pub(crate) fn first_and_last(
     });
     if sealed.map_or(checker.format == 2, |sealed| !sealed.is_whole(&link.sum)) {
         return Err(unreadable(
-            &"its last line was changed; `dhenara runs verify` shows the damage",
+            &"its last line was changed; verify the run to see the damage",
         ));
     }
     let last = serde_json::from_slice(last_line).map_err(|e| unreadable(&e))?;

@@ -98,7 +98,7 @@ pub enum AnsweredBy {
     Given,
     /// An event handler answered, such as the one that asks at the terminal.
     Handler,
-    /// It was written to the inbox of the run, by `dhenara answer` or another program.
+    /// It was written to the inbox of the run, by another process.
     Outside,
     /// The previous run asked the same question, or its result was taken without asking.
     PreviousRun,
@@ -138,7 +138,7 @@ impl std::fmt::Display for AskedAgain {
                 }
             },
             Self::NotRecorded => f.write_str("the previous run did not record what it asked"),
-            Self::Wanted => f.write_str("`--ask` wants it"),
+            Self::Wanted => f.write_str("the user wants to be asked"),
             Self::Refused(reason) => write!(f, "the answer before did not fit: {reason}"),
         }
     }

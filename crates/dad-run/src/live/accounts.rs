@@ -62,16 +62,20 @@ pub struct Estimate {
 
 /// A call that would exceed a budget.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("the next call {needs}, and of the budget of {whose} ({budget}) {spent}")]
+#[error("the next call {needs}, and of the budget of {} ({budget}) {spent}", whose(step.as_ref()))]
 pub struct BudgetExceeded {
     /// What the call may take, or that it is one too many.
     pub needs: String,
-    /// The step, or `the run`.
-    pub whose: String,
+    /// The step whose own budget it is; `None` for the budget of the run.
+    pub step: Option<HierarchyPath>,
     /// The budget.
     pub budget: Budget,
     /// What was spent, and by whom.
     pub spent: String,
+}
+
+fn whose(step: Option<&HierarchyPath>) -> String {
+    step.map_or_else(|| "the run".to_owned(), |step| format!("`{step}`"))
 }
 
 /// The accounts of a run and of those of its steps that have budgets of their own.
@@ -150,10 +154,7 @@ impl Ledger {
             .steps
             .get(path)
             .filter(|step| !step.available().fits(estimate));
-        let (whose, account) = match step {
-            Some(step) => (format!("`{path}`"), step),
-            None => ("the run".to_owned(), &self.run),
-        };
+        let account = step.unwrap_or(&self.run);
         let needs = match (account.available().calls, account.budget.cost) {
             (Some(0), _) => "is one more than fits".to_owned(),
             (_, Some(_)) => format!("may take ${:.4}, {} tokens", estimate.cost, estimate.tokens),
@@ -161,7 +162,7 @@ impl Ledger {
         };
         BudgetExceeded {
             needs,
-            whose,
+            step: step.map(|_| path.clone()),
             budget: account.budget,
             spent: match step {
                 Some(step) => format!("{} are spent", amount(&step.spent)),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::document::to_file_text;
-use crate::error::RunError;
+use crate::error::{RunError, SetupError};
 use crate::layout::OUTPUT;
 use crate::live::end::RunEnd;
 use crate::live::handle::RunHandle;
@@ -75,7 +75,7 @@ impl ActiveRun {
             &*inner.types,
         )?;
         if state.started.contains(&path) {
-            return Err(RunError::InputTooLate(path));
+            return Err(SetupError::InputTooLate(path).into());
         }
         state.inputs = inputs;
         Ok(())

@@ -6,7 +6,7 @@ use dad_definition::NodeTypes;
 use dad_events::QuestionKind;
 use serde_json::Value;
 
-use crate::error::RunError;
+use crate::error::{RunError, SetupError};
 use crate::journal::state::OpenQuestion;
 use crate::live::approval::ApprovalAnswer;
 use crate::live::inputs::{check_external, check_variables};
@@ -19,7 +19,7 @@ impl RunView {
     ///
     /// # Errors
     /// If none is meant, or several.
-    pub fn open_question(&self, which: Option<&str>) -> Result<&OpenQuestion, RunError> {
+    pub fn open_question(&self, which: Option<&str>) -> Result<&OpenQuestion, SetupError> {
         let open: Vec<&OpenQuestion> = self.open_questions().collect();
         let run = || self.name().into_owned();
         let listed = || {
@@ -29,8 +29,8 @@ impl RunView {
         let Some(which) = which else {
             return match open.as_slice() {
                 [only] => Ok(only),
-                [] => Err(RunError::NoQuestion(run())),
-                _ => Err(RunError::AmbiguousQuestion {
+                [] => Err(SetupError::NoQuestion(run())),
+                _ => Err(SetupError::AmbiguousQuestion {
                     run: run(),
                     questions: listed(),
                 }),
@@ -46,7 +46,7 @@ impl RunView {
             .and_then(|path| open.iter().find(|open| open.path == *path));
         found.copied().ok_or_else(|| {
             let is_there = selector.select(self.entries.keys()).is_ok();
-            RunError::UnknownQuestion {
+            SetupError::UnknownQuestion {
                 run: run(),
                 which: which.to_owned(),
                 is_there,
@@ -98,7 +98,7 @@ impl RunView {
             let question = self.question(&open.id)?;
             check_external("the answer", value)?;
             self.check_answer(&question, value, types)
-                .map_err(|reason| RunError::InvalidAnswer {
+                .map_err(|reason| SetupError::InvalidAnswer {
                     path: open.path.clone(),
                     reason,
                 })?;

@@ -8,7 +8,7 @@ use dad_definition::{Component, NodeTypes, Program, Selected};
 use serde_json::{Map, Value};
 
 use crate::document::check_version;
-use crate::error::RunError;
+use crate::error::{RunError, SetupError};
 use crate::format;
 
 /// The only field of an input of a component.
@@ -69,9 +69,9 @@ impl GivenInputs {
         input: UnresolvedInput,
         program: &Program,
         types: &dyn NodeTypes,
-    ) -> Result<HierarchyPath, RunError> {
+    ) -> Result<HierarchyPath, SetupError> {
         let UnresolvedInput { selector, given } = input;
-        let unknown = |source| RunError::UnknownInput {
+        let unknown = |source| SetupError::UnknownInput {
             origin: given.source.clone(),
             source,
         };
@@ -86,7 +86,7 @@ impl GivenInputs {
             (None, None) => Err("a branch takes no input".to_owned()),
         };
         let checked = checked.and_then(|()| json::check(&given.value).map_err(|error| error.to_string()));
-        checked.map_err(|reason| RunError::InvalidInput {
+        checked.map_err(|reason| SetupError::InvalidInput {
             path: path.clone(),
             origin: given.source.clone(),
             reason,
@@ -164,8 +164,8 @@ pub fn variables_of(input: &Value) -> Map<String, Value> {
 }
 
 /// Refuses a value from outside that could not be read again if it was recorded.
-pub(crate) fn check_external(what: &str, value: &Value) -> Result<(), RunError> {
-    json::check(value).map_err(|error| RunError::Unrecordable {
+pub(crate) fn check_external(what: &str, value: &Value) -> Result<(), SetupError> {
+    json::check(value).map_err(|error| SetupError::Unrecordable {
         what: what.to_owned(),
         reason: error.to_string(),
     })
@@ -174,17 +174,17 @@ pub(crate) fn check_external(what: &str, value: &Value) -> Result<(), RunError> 
 /// Reads a file of static inputs: an object whose keys are paths or unambiguous suffixes. A file that a person writes
 /// need not say its version; the one in a run directory does.
 pub(crate) fn read_static_inputs(path: &Path) -> Result<Vec<UnresolvedInput>, RunError> {
-    let unusable = |reason: String| RunError::InputFile {
+    let unusable = |reason: String| SetupError::InputFile {
         path: path.to_path_buf(),
         reason,
     };
     let metadata = std::fs::metadata(path).map_err(|error| unusable(error.to_string()))?;
     if !metadata.is_file() {
         // A pipe would be waited for, perhaps for ever.
-        return Err(unusable("it is not a regular file".to_owned()));
+        return Err(unusable("it is not a regular file".to_owned()).into());
     }
     if metadata.len() > LONGEST_FILE {
-        return Err(unusable(format!("it is longer than {} MiB", LONGEST_FILE >> 20)));
+        return Err(unusable(format!("it is longer than {} MiB", LONGEST_FILE >> 20)).into());
     }
     let bytes = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
     parse_static_inputs(path, &bytes)
@@ -192,18 +192,16 @@ pub(crate) fn read_static_inputs(path: &Path) -> Result<Vec<UnresolvedInput>, Ru
 
 /// Static inputs in the text of a file.
 pub(crate) fn parse_static_inputs(path: &Path, bytes: &[u8]) -> Result<Vec<UnresolvedInput>, RunError> {
-    let unusable = |reason: String| RunError::InputFile {
+    let unusable = |reason: String| SetupError::InputFile {
         path: path.to_path_buf(),
         reason,
     };
     let text = std::str::from_utf8(bytes).map_err(|error| unusable(error.to_string()))?;
     let mut map: Map<String, Value> = match json::parse_external(text) {
         Ok(Value::Object(map)) => map,
-        Ok(_) => return Err(unusable("it must be an object of inputs by step".to_owned())),
+        Ok(_) => return Err(unusable("it must be an object of inputs by step".to_owned()).into()),
         Err(error) => {
-            return Err(unusable(format!(
-                "it must be an object of inputs by step: {error}"
-            )));
+            return Err(unusable(format!("it must be an object of inputs by step: {error}")).into());
         }
     };
     // A step may have this id, but an input is never a number.

@@ -7,7 +7,7 @@ use dad_fs::{Dir, Durability};
 use serde_json::Value;
 
 use crate::document::write_new_json;
-use crate::error::RunError;
+use crate::error::{RunError, SetupError};
 use crate::journal::reason::Reason;
 use crate::journal::step_committed::{StepCommitted, Totals};
 use crate::journal::stored::ArtifactList;
@@ -42,7 +42,7 @@ impl RunDriver {
                 .as_ref()
                 .map_or_else(String::new, |plan| plan.parent.to_string()),
         })?;
-        let step = parent.step(from).ok_or_else(|| RunError::NothingToReuse {
+        let step = parent.step(from).ok_or_else(|| SetupError::NothingToReuse {
             path: from.clone(),
             state: "has no result".to_owned(),
             run: parent.run_id.to_string(),

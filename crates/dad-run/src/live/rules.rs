@@ -5,7 +5,7 @@ use std::sync::RwLock;
 use dad_core::ApprovalRule;
 use dad_definition::ReadyRule;
 
-use crate::error::RunError;
+use crate::error::{RunError, SetupError};
 use crate::journal::stored::StoredValue;
 use crate::journal::values::load_value;
 use crate::store::view::RunView;
@@ -56,7 +56,7 @@ impl Rules {
         user: Vec<ReadyRule>,
         before: Option<&RunView>,
     ) -> Result<Self, RunError> {
-        let wrong = |reason: String| RunError::Unrecordable {
+        let wrong = |reason: String| SetupError::Unrecordable {
             what: "a rule for approvals".to_owned(),
             reason,
         };

@@ -7,7 +7,7 @@ use dad_definition::Program;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::error::RunError;
+use crate::error::SetupError;
 
 /// A change of the outcome of one step that is taken from the previous run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,9 +34,9 @@ impl Edit {
     /// Reads `STEP.outcome.FIELD`, as a person writes it. The step is the shortest beginning that names one.
     ///
     /// # Errors
-    /// [`RunError::Edit`] if it names no step of the definition, or no place of an outcome.
-    pub fn parse(target: &str, value: Value, program: &Program) -> Result<Self, RunError> {
-        let refused = |reason: String| RunError::Edit {
+    /// [`SetupError::Edit`] if it names no step of the definition, or no place of an outcome.
+    pub fn parse(target: &str, value: Value, program: &Program) -> Result<Self, SetupError> {
+        let refused = |reason: String| SetupError::Edit {
             target: target.to_owned(),
             reason,
         };
@@ -74,9 +74,9 @@ impl Edit {
     /// Changes an outcome. Where there is nothing at all, objects are made on the way.
     ///
     /// # Errors
-    /// [`RunError::Edit`] if there is something else on the way, an object without the field, or a list that is shorter.
-    pub fn apply(&self, outcome: &mut Value) -> Result<(), RunError> {
-        let refused = |reason: String| RunError::Edit {
+    /// [`SetupError::Edit`] if there is something else on the way, an object without the field, or a list that is shorter.
+    pub fn apply(&self, outcome: &mut Value) -> Result<(), SetupError> {
+        let refused = |reason: String| SetupError::Edit {
             target: self.to_string(),
             reason,
         };

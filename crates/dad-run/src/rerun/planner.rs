@@ -4,7 +4,7 @@ use dad_core::{HierarchyPath, RunId, Usage};
 use dad_definition::{Component, Content, NodeElement, Program, ProgramElement};
 use dad_events::Origin;
 
-use crate::error::RunError;
+use crate::error::SetupError;
 use crate::journal::reason::Reason;
 use crate::journal::step_committed::StepCommitted;
 use crate::rerun::decide::{ReuseInputs, Verdict, decide};
@@ -37,14 +37,14 @@ pub trait Recorded {
 /// Which branches and iterations lie before it is what the parent run decided.
 ///
 /// # Errors
-/// [`RunError::NothingToReuse`] for the first step or decision before the entry point that has no result to take, and
+/// [`SetupError::NothingToReuse`] for the first step or decision before the entry point that has no result to take, and
 /// for an entry point in an iteration that there was not.
 pub fn plan_from_entry_point(
     program: &Program,
     entry: &EntryPoint,
     parent: &RunId,
     recorded: &dyn Recorded,
-) -> Result<Vec<PlannedStep>, RunError> {
+) -> Result<Vec<PlannedStep>, SetupError> {
     let mut planner = Planner {
         undecided: Vec::new(),
         order: RunOrder::new(Some(entry.clone())),
@@ -76,7 +76,7 @@ impl Planner<'_> {
         component: &Component,
         path: &HierarchyPath,
         relation: EntryRelation,
-    ) -> Result<(), RunError> {
+    ) -> Result<(), SetupError> {
         match &component.content {
             Content::Sequence { elements, finally } => {
                 self.body(elements, path, relation)?;
@@ -128,7 +128,7 @@ impl Planner<'_> {
         path: &HierarchyPath,
         relation: EntryRelation,
         taken: Option<bool>,
-    ) -> Result<(), RunError> {
+    ) -> Result<(), SetupError> {
         for (branch, body) in bodies {
             let part = self.order.branch(path, relation, branch);
             if taken.is_none_or(|taken| taken == branch) {
@@ -146,7 +146,7 @@ impl Planner<'_> {
         path: &HierarchyPath,
         relation: EntryRelation,
         count: Option<u64>,
-    ) -> Result<(), RunError> {
+    ) -> Result<(), SetupError> {
         let later = |planner: &mut Self| planner.body(body, path, relation);
         if !relation.keeps_decisions() {
             return self.undecided(path, later);
@@ -175,8 +175,8 @@ impl Planner<'_> {
     fn undecided(
         &mut self,
         path: &HierarchyPath,
-        plan: impl FnOnce(&mut Self) -> Result<(), RunError>,
-    ) -> Result<(), RunError> {
+        plan: impl FnOnce(&mut Self) -> Result<(), SetupError>,
+    ) -> Result<(), SetupError> {
         self.undecided.push(path.clone());
         let planned = plan(self);
         self.undecided.pop();
@@ -188,12 +188,12 @@ impl Planner<'_> {
         elements: &[ProgramElement],
         path: &HierarchyPath,
         relation: EntryRelation,
-    ) -> Result<(), RunError> {
+    ) -> Result<(), SetupError> {
         let children: Vec<Child<'_>> = self.order.elements(elements, path, relation).collect();
         self.children(children)
     }
 
-    fn children(&mut self, children: Vec<Child<'_>>) -> Result<(), RunError> {
+    fn children(&mut self, children: Vec<Child<'_>>) -> Result<(), SetupError> {
         for Child {
             element,
             path,
@@ -214,7 +214,7 @@ impl Planner<'_> {
         node: &NodeElement,
         path: HierarchyPath,
         relation: EntryRelation,
-    ) -> Result<(), RunError> {
+    ) -> Result<(), SetupError> {
         let step = self.recorded.step(&path);
         let (verdict, reason) = decide(&ReuseInputs::of_step(node, step, relation));
         let (decision, saves) = match (verdict, step, self.undecided.last()) {
@@ -242,30 +242,30 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn not_reached(&self, reason: String) -> RunError {
+    fn not_reached(&self, reason: String) -> SetupError {
         if self.entry.alone {
             return self.step_not_reached(reason);
         }
-        RunError::EntryPointNotReached {
+        SetupError::EntryPointNotReached {
             path: self.entry.path.clone(),
             reason,
             run: self.parent.to_string(),
         }
     }
 
-    fn step_not_reached(&self, reason: String) -> RunError {
-        RunError::StepNotReached {
+    fn step_not_reached(&self, reason: String) -> SetupError {
+        SetupError::StepNotReached {
             path: self.entry.path.clone(),
             reason,
             run: self.parent.to_string(),
         }
     }
 
-    fn nothing(&self, path: &HierarchyPath, state: &str) -> RunError {
+    fn nothing(&self, path: &HierarchyPath, state: &str) -> SetupError {
         if self.entry.alone {
             return self.step_not_reached(format!("`{path}` {state}"));
         }
-        RunError::NothingToReuse {
+        SetupError::NothingToReuse {
             path: path.clone(),
             state: state.to_owned(),
             run: self.parent.to_string(),

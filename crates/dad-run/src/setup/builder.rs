@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::clock::{Clock, SystemClock};
-use crate::error::RunError;
+use crate::error::SetupError;
 use crate::journal::settings::{ReplaySource, RunSettings};
 use crate::live::inputs::{GivenInput, UnresolvedInput};
 use crate::live::resources::Resources;
@@ -372,20 +372,20 @@ impl RunContextBuilder {
     /// # Errors
     /// If the project is no directory or belongs to another user, the root id is not valid, an entry point is given without a
     /// previous run, or neither [`secrets`](Self::secrets) nor [`unmasked`](Self::unmasked) was called.
-    pub fn build(self) -> Result<RunContext, RunError> {
+    pub fn build(self) -> Result<RunContext, SetupError> {
         let Self {
             root_id,
             project_root,
             options,
             bus,
         } = self;
-        let root_id = ElementId::new(root_id).map_err(RunError::RootId)?;
+        let root_id = ElementId::new(root_id).map_err(SetupError::RootId)?;
         if let Some(prefix) = &options.run_id_prefix {
             RunId::generate(RunKind::Rerun, Some(prefix), Timestamp::UNIX_EPOCH, 0)
-                .map_err(|_| RunError::RunIdPrefix(prefix.chars().take(80).collect()))?;
+                .map_err(|_| SetupError::RunIdPrefix(prefix.chars().take(80).collect()))?;
             // The name of a run stands in every file of it.
             if let Cow::Owned(masked) = options.secrets.redactor().redact(prefix) {
-                return Err(RunError::RunIdPrefix(masked));
+                return Err(SetupError::RunIdPrefix(masked));
             }
         }
         let dirs = Dirs::new(
@@ -396,7 +396,7 @@ impl RunContextBuilder {
         options.project_trust.check(&dirs.project_root)?;
         check_rerun_options(&options)?;
         if !options.says_secrets {
-            return Err(RunError::NoSecrets);
+            return Err(SetupError::NoSecrets);
         }
         let entry_point = options.entry_point.as_deref().map(str::parse).transpose()?;
         Ok(RunContext {

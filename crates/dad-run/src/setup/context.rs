@@ -6,7 +6,7 @@ use dad_core::{ElementId, PathSelector, SecretRegistry};
 use dad_events::EventBusBuilder;
 use serde_json::{Map, Value};
 
-use crate::error::RunError;
+use crate::error::{RunError, SetupError};
 use crate::journal::settings::RunSettings;
 use crate::layout::STATIC_INPUTS;
 use crate::live::scope::RunScope;
@@ -69,7 +69,7 @@ impl RunContext {
     }
 
     /// Refuses a run that is neither the user's own nor trusted.
-    pub(crate) fn check_origin(&self, view: &RunView) -> Result<(), RunError> {
+    pub(crate) fn check_origin(&self, view: &RunView) -> Result<(), SetupError> {
         match self.options.trust_run {
             true => Ok(()),
             false => view.check_origin(self.options.trust_unsigned),
@@ -86,7 +86,7 @@ impl RunContext {
         match is_own {
             true => Ok(view),
             false if self.options.reuse_answers.is_empty() => Ok(view.without_answers()),
-            false => Err(RunError::AnswersOfOthers(view.run_id)),
+            false => Err(SetupError::AnswersOfOthers(view.run_id).into()),
         }
     }
 

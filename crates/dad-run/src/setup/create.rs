@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::{random_hex, random_suffix};
 use crate::document::{Versioned, to_file_text, write_new_json};
-use crate::error::RunError;
+use crate::error::{RunError, SetupError};
 use crate::format;
 use crate::journal::record::RecordBody;
 use crate::journal::values::store_value;
@@ -148,7 +148,7 @@ impl RunContext {
             ..
         } = &self.options;
         let place = &self.dirs.effective_run_root;
-        let no_root = |source| RunError::RunRoot {
+        let no_root = |source| SetupError::RunRoot {
             path: place.clone(),
             source,
         };
@@ -169,14 +169,15 @@ impl RunContext {
                 Ok(dir) => return Ok((id, dir)),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                     if run_id.is_some() {
-                        return Err(RunError::RunExists(id.to_string()));
+                        return Err(SetupError::RunExists(id.to_string()).into());
                     }
                 }
                 Err(source) => {
-                    return Err(RunError::RunRoot {
+                    return Err(SetupError::RunRoot {
                         path: place.clone(),
                         source,
-                    });
+                    }
+                    .into());
                 }
             }
         }
@@ -185,7 +186,7 @@ impl RunContext {
     /// How the run was started, for the journal.
     fn run_options(&self, plan: Option<&RerunPlan>) -> Result<Map<String, Value>, RunError> {
         let settings = serde_json::to_value(self.settings.clone().resolved());
-        let settings = settings.map_err(|error| RunError::Unrecordable {
+        let settings = settings.map_err(|error| SetupError::Unrecordable {
             what: "what the run is driven with".to_owned(),
             reason: error.to_string(),
         })?;

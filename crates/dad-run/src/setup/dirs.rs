@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::error::RunError;
+use crate::error::SetupError;
 use crate::layout::RUNS;
 use crate::store::catalog::Catalog;
 
@@ -26,8 +26,8 @@ impl Dirs {
         project_root: &Path,
         run_root: Option<&Path>,
         subpath: Option<&str>,
-    ) -> Result<Self, RunError> {
-        let refused = |reason: String| RunError::Project {
+    ) -> Result<Self, SetupError> {
+        let refused = |reason: String| SetupError::Project {
             path: project_root.to_path_buf(),
             reason,
         };
@@ -36,7 +36,7 @@ impl Dirs {
         let run_root = project_root.join(run_root.unwrap_or(Path::new(RUNS)));
         for path in [&project_root, &run_root] {
             if path.to_str().is_none() {
-                return Err(RunError::Project {
+                return Err(SetupError::Project {
                     path: path.clone(),
                     reason: "its path is no UTF-8 text, as which records hold it".to_owned(),
                 });
@@ -49,7 +49,7 @@ impl Dirs {
                     .components()
                     .all(|c| matches!(c, Component::Normal(_)));
                 if !plain {
-                    return Err(RunError::RunRootSubpath(subpath.to_owned()));
+                    return Err(SetupError::RunRootSubpath(subpath.to_owned()));
                 }
                 run_root.join(subpath)
             }

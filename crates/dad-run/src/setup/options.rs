@@ -9,7 +9,7 @@ use dad_fs::{Durability, Gate, Share};
 use serde_json::{Map, Value};
 
 use crate::clock::Clock;
-use crate::error::RunError;
+use crate::error::SetupError;
 use crate::journal::settings::RunSettings;
 use crate::journal::settled::Settled;
 use crate::live::inputs::UnresolvedInput;
@@ -72,7 +72,7 @@ impl NodeTypes for NoNodeTypes {
 }
 
 /// Refuses options that need a previous run, or that exclude each other.
-pub(super) fn check_rerun_options(options: &Options) -> Result<(), RunError> {
+pub(super) fn check_rerun_options(options: &Options) -> Result<(), SetupError> {
     let Options {
         previous_run_id,
         entry_point,
@@ -86,10 +86,10 @@ pub(super) fn check_rerun_options(options: &Options) -> Result<(), RunError> {
     let by_fingerprint = *fresh || !execute.is_empty();
     let asks = !ask.is_empty() || !reuse_answers.is_empty();
     match (previous_run_id, entry_point) {
-        (None, Some(entry)) => Err(RunError::EntryPointWithoutPreviousRun(entry.clone())),
-        (None, None) if by_fingerprint || asks || !edits.is_empty() => Err(RunError::NoPreviousRun),
-        (_, Some(_)) if by_fingerprint => Err(RunError::EntryPointAndExecute),
-        (_, None) if !edits.is_empty() => Err(RunError::EditWithoutEntryPoint),
+        (None, Some(entry)) => Err(SetupError::EntryPointWithoutPreviousRun(entry.clone())),
+        (None, None) if by_fingerprint || asks || !edits.is_empty() => Err(SetupError::NoPreviousRun),
+        (_, Some(_)) if by_fingerprint => Err(SetupError::EntryPointAndExecute),
+        (_, None) if !edits.is_empty() => Err(SetupError::EditWithoutEntryPoint),
         _ => Ok(()),
     }
 }

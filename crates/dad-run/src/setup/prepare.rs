@@ -8,7 +8,7 @@ use dad_definition::{NodeTypes, Program, check_executable, compile};
 use dad_fs::Dir;
 use serde_json::{Map, Value};
 
-use crate::error::RunError;
+use crate::error::{RunError, SetupError};
 use crate::live::active_run::ActiveRun;
 use crate::live::adopt::adopted;
 use crate::live::inputs::{GivenInputs, check_external, find_static_inputs, read_static_inputs};
@@ -187,11 +187,11 @@ impl RunContext {
         })
     }
 
-    fn open_input_dir(&self) -> Result<Option<Dir>, RunError> {
+    fn open_input_dir(&self) -> Result<Option<Dir>, SetupError> {
         let Some(path) = &self.options.input_dir else {
             return Ok(None);
         };
-        let unusable = |reason: String| RunError::InputFile {
+        let unusable = |reason: String| SetupError::InputFile {
             path: path.clone(),
             reason,
         };
@@ -234,11 +234,11 @@ impl RunContext {
         given
     }
 
-    pub(crate) fn check_variables(program: &Program, given: &Map<String, Value>) -> Result<(), RunError> {
+    pub(crate) fn check_variables(program: &Program, given: &Map<String, Value>) -> Result<(), SetupError> {
         let known = program.variable_names();
         if let Some(name) = given.keys().find(|name| !known.contains(&name.as_str())) {
             let nearest = nearest(name, known.iter().copied()).map(str::to_owned);
-            return Err(RunError::UnknownVariable {
+            return Err(SetupError::UnknownVariable {
                 name: name.clone(),
                 nearest,
             });
@@ -249,7 +249,7 @@ impl RunContext {
         match missing_variable(program, given) {
             // It asks for what is missing before it is entered.
             Some(_) if program.root.asks() => Ok(()),
-            Some(name) => Err(RunError::MissingVariable(name.clone())),
+            Some(name) => Err(SetupError::MissingVariable(name.clone())),
             None => Ok(()),
         }
     }
@@ -291,14 +291,15 @@ impl RunContext {
         }
         // It knew no fingerprints.
         if view.is_original() && self.entry_point.is_none() {
-            return Err(RunError::OriginalSystem(entry.run_id.to_string()));
+            return Err(SetupError::OriginalSystem(entry.run_id.to_string()).into());
         }
         if view.root_id != self.root_id {
-            return Err(RunError::OtherRoot {
+            return Err(SetupError::OtherRoot {
                 run: view.run_id.to_string(),
                 found: view.root_id.to_string(),
                 wanted: self.root_id.to_string(),
-            });
+            }
+            .into());
         }
         Ok(Some(Arc::new(view)))
     }

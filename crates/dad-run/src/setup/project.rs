@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::RunError;
+use crate::error::SetupError;
 
 /// The directory that makes a directory a project.
 const DOT_DHENARA: &str = ".dhenara";
@@ -23,8 +23,8 @@ const MOST_LINKS: usize = 40;
 /// The nearest directory, from the working directory of the process upward, that holds `.dhenara`.
 ///
 /// # Errors
-/// [`RunError::Project`] if there is none, [`RunError::ForeignProject`] if it belongs to another user.
-pub fn find_project_root() -> Result<PathBuf, RunError> {
+/// [`SetupError::Project`] if there is none, [`SetupError::ForeignProject`] if it belongs to another user.
+pub fn find_project_root() -> Result<PathBuf, SetupError> {
     ProjectTrust::default().find_project_root()
 }
 
@@ -32,7 +32,7 @@ pub fn find_project_root() -> Result<PathBuf, RunError> {
 ///
 /// # Errors
 /// As [`find_project_root`].
-pub fn find_project_root_from(start: &Path) -> Result<PathBuf, RunError> {
+pub fn find_project_root_from(start: &Path) -> Result<PathBuf, SetupError> {
     ProjectTrust::default().find_project_root_from(start)
 }
 
@@ -57,8 +57,8 @@ impl ProjectTrust {
     ///
     /// # Errors
     /// As there.
-    pub fn find_project_root(&self) -> Result<PathBuf, RunError> {
-        let start = std::env::current_dir().map_err(|e| RunError::Project {
+    pub fn find_project_root(&self) -> Result<PathBuf, SetupError> {
+        let start = std::env::current_dir().map_err(|e| SetupError::Project {
             path: PathBuf::from("."),
             reason: e.to_string(),
         })?;
@@ -69,9 +69,9 @@ impl ProjectTrust {
     ///
     /// # Errors
     /// As there.
-    pub fn find_project_root_from(&self, start: &Path) -> Result<PathBuf, RunError> {
+    pub fn find_project_root_from(&self, start: &Path) -> Result<PathBuf, SetupError> {
         let found = start.ancestors().find(|dir| dir.join(DOT_DHENARA).is_dir());
-        let found = found.ok_or_else(|| RunError::Project {
+        let found = found.ok_or_else(|| SetupError::Project {
             path: start.to_path_buf(),
             reason: "neither it nor a directory above it holds `.dhenara`".to_owned(),
         })?;
@@ -83,8 +83,8 @@ impl ProjectTrust {
     /// or a link or file that one of them leads to.
     ///
     /// # Errors
-    /// [`RunError::ForeignProject`] with the path and its owner.
-    pub fn check(&self, project_root: &Path) -> Result<(), RunError> {
+    /// [`SetupError::ForeignProject`] with the path and its owner.
+    pub fn check(&self, project_root: &Path) -> Result<(), SetupError> {
         let foreign = CONFIGURING
             .iter()
             .find_map(|name| foreign_owner(&project_root.join(name)));
@@ -97,7 +97,7 @@ impl ProjectTrust {
         if self.trusted.contains(&project_root) {
             return Ok(());
         }
-        Err(RunError::ForeignProject {
+        Err(SetupError::ForeignProject {
             project_root,
             path,
             owner,

@@ -75,7 +75,7 @@ impl RunContextBuilder {
     }
 
     /// Trusts a run that is not the user's own: what its files say is executed when it is resumed, or when one of its steps
-    /// executes alone. Otherwise that is [`RunError::ForeignRun`](crate::RunError). With an [origin key](Self::origin_key) a
+    /// executes alone. Otherwise that is [`SetupError::ForeignRun`](crate::SetupError). With an [origin key](Self::origin_key) a
     /// run that is resumed so is the user's own from then on.
     #[must_use]
     pub fn trust_run(mut self, trust: bool) -> Self {

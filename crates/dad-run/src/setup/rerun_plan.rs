@@ -7,7 +7,7 @@ use dad_core::HierarchyPath;
 use dad_definition::Program;
 use serde_json::Value;
 
-use crate::error::RunError;
+use crate::error::{RunError, SetupError};
 use crate::format;
 use crate::journal::place::distinct_places;
 use crate::live::inputs::check_external;
@@ -34,8 +34,8 @@ impl RunContext {
             (None, _) => None,
             (Some(selector), alone) => {
                 let selected = match alone {
-                    true => program.select_step(selector).map_err(RunError::Step),
-                    false => program.select(selector).map_err(RunError::EntryPoint),
+                    true => program.select_step(selector).map_err(SetupError::Step),
+                    false => program.select(selector).map_err(SetupError::EntryPoint),
                 };
                 let path = selected?.first();
                 Some(EntryPoint { path, alone })
@@ -52,7 +52,7 @@ impl RunContext {
             }
         };
         let execute = execute.iter().map(|selector| {
-            let selected = program.select(&selector.parse()?).map_err(RunError::Execute)?;
+            let selected = program.select(&selector.parse()?).map_err(SetupError::Execute)?;
             Ok(selected.to_string())
         });
         let asking = |selector: &String| asking(selector, program);
@@ -71,11 +71,11 @@ impl RunContext {
             alone: *alone,
             fresh: *fresh,
             execute: execute.collect::<Result<_, RunError>>()?,
-            ask: ask.iter().map(asking).collect::<Result<_, RunError>>()?,
+            ask: ask.iter().map(asking).collect::<Result<_, SetupError>>()?,
             reuse_answers: reuse_answers
                 .iter()
                 .map(asking)
-                .collect::<Result<_, RunError>>()?,
+                .collect::<Result<_, SetupError>>()?,
             answers: Vec::new(),
             edits: Vec::new(),
             inherited_edits: edits_in(parent, parents_plan.as_ref()),
@@ -89,40 +89,45 @@ impl RunContext {
     fn edits(&self, program: &Program, plan: &RerunPlan, parent: &RunView) -> Result<Vec<Edit>, RunError> {
         let mut outcomes: HashMap<HierarchyPath, Value> = HashMap::new();
         let redactor = self.options.secrets.redactor();
-        let edits = self.options.edits.iter().map(|(target, value)| {
-            let mut value = value.clone();
-            redactor.redact_json(&mut value);
-            check_external(&format!("the value of `{target}`"), &value)?;
-            let edit = Edit::parse(target, value, program)?;
-            match plan.step(&edit.path).map(|step| &step.decision) {
-                Some(Decision::Reuse { .. }) => {
-                    let outcome = match outcomes.entry(edit.path.clone()) {
-                        Entry::Occupied(known) => known.into_mut(),
-                        Entry::Vacant(new) => new.insert(outcome_of(&parent.result(&edit.path)?)),
-                    };
-                    edit.apply(outcome)?;
-                    Ok(edit)
+        let edits = self
+            .options
+            .edits
+            .iter()
+            .map(|(target, value)| -> Result<Edit, RunError> {
+                let mut value = value.clone();
+                redactor.redact_json(&mut value);
+                check_external(&format!("the value of `{target}`"), &value)?;
+                let edit = Edit::parse(target, value, program)?;
+                match plan.step(&edit.path).map(|step| &step.decision) {
+                    Some(Decision::Reuse { .. }) => {
+                        let outcome = match outcomes.entry(edit.path.clone()) {
+                            Entry::Occupied(known) => known.into_mut(),
+                            Entry::Vacant(new) => new.insert(outcome_of(&parent.result(&edit.path)?)),
+                        };
+                        edit.apply(outcome)?;
+                        Ok(edit)
+                    }
+                    _ => Err(SetupError::Edit {
+                        target: target.clone(),
+                        reason: format!("`{}` does not lie before the entry point", edit.path),
+                    }
+                    .into()),
                 }
-                _ => Err(RunError::Edit {
-                    target: target.clone(),
-                    reason: format!("`{}` does not lie before the entry point", edit.path),
-                }),
-            }
-        });
+            });
         edits.collect()
     }
 }
 
 /// What is to be asked again or answered as before, as the plan has it.
-fn asking(selector: &str, program: &Program) -> Result<String, RunError> {
-    let selected = program.select(&selector.parse()?).map_err(RunError::Ask)?;
+fn asking(selector: &str, program: &Program) -> Result<String, SetupError> {
+    let selected = program.select(&selector.parse()?).map_err(SetupError::Ask)?;
     let path = &selected.path;
     let nodes = program.steps().filter(|node| node.asks()).map(|node| &node.path);
     let components = program.components().filter(|component| component.asks());
     let mut asking = nodes.chain(components.map(|component| &component.path));
     match asking.any(|asker| asker.is_within(path)) {
         true => Ok(selected.to_string()),
-        false => Err(RunError::NothingAsks(path.clone())),
+        false => Err(SetupError::NothingAsks(path.clone())),
     }
 }
 

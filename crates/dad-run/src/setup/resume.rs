@@ -8,7 +8,7 @@ use dad_core::{Definition, HierarchyPath, PathSelector, RunStatus, SelectError};
 use dad_definition::Program;
 use dad_fs::{Dir, Durability};
 
-use crate::error::RunError;
+use crate::error::{RunError, SetupError};
 use crate::format;
 use crate::journal::record::RecordBody;
 use crate::journal::settled::Settled;
@@ -50,7 +50,7 @@ impl ActiveRun {
 }
 
 /// The step of a resumed run that a selector means: one that has not ended well.
-fn unsettled(selector: &str, view: &RunView, program: &Program) -> Result<HierarchyPath, RunError> {
+fn unsettled(selector: &str, view: &RunView, program: &Program) -> Result<HierarchyPath, SetupError> {
     let parsed: PathSelector = selector.parse()?;
     let open = view.entries.iter().filter(|(path, entry)| match entry {
         ViewEntry::Component { .. } => false,
@@ -63,24 +63,24 @@ fn unsettled(selector: &str, view: &RunView, program: &Program) -> Result<Hierar
     let open: Vec<&HierarchyPath> = open.map(|(path, _)| path).collect();
     match parsed.select(open.iter().copied()) {
         Ok(path) => return Ok(path.clone()),
-        Err(error @ SelectError::Ambiguous { .. }) => return Err(RunError::Settle(error)),
+        Err(error @ SelectError::Ambiguous { .. }) => return Err(SetupError::Settle(error)),
         Err(_) => {}
     }
-    let selected = program.select_step(&parsed).map_err(RunError::Settle)?;
+    let selected = program.select_step(&parsed).map_err(SetupError::Settle)?;
     let path = selected.first();
     let is_one = path == path.without_iterations() || selected.has_iterations();
     match view.step(&path) {
         None if is_one => Ok(path),
-        _ => Err(RunError::NothingToSettle(path)),
+        _ => Err(SetupError::NothingToSettle(path)),
     }
 }
 
-fn check_settled_once(settle: &[(HierarchyPath, Settled)]) -> Result<(), RunError> {
+fn check_settled_once(settle: &[(HierarchyPath, Settled)]) -> Result<(), SetupError> {
     let mut kinds = HashMap::new();
     for (path, settled) in settle {
         let before = kinds.insert(path, settled.kind());
         if before.is_some_and(|before| before != settled.kind()) {
-            return Err(RunError::SettledTwice(path.clone()));
+            return Err(SetupError::SettledTwice(path.clone()));
         }
     }
     Ok(())
@@ -182,14 +182,15 @@ impl RunContext {
             });
         }
         if view.root_id != self.root_id {
-            return Err(RunError::OtherRoot {
+            return Err(SetupError::OtherRoot {
                 run: view.run_id.to_string(),
                 found: view.root_id.to_string(),
                 wanted: self.root_id.to_string(),
-            });
+            }
+            .into());
         }
         if view.sealed_status() == Some(RunStatus::Completed) {
-            return Err(RunError::AlreadyCompleted(view.run_id.to_string()));
+            return Err(SetupError::AlreadyCompleted(view.run_id.to_string()).into());
         }
         self.check_origin(view)?;
         view.check_inputs()
@@ -259,20 +260,22 @@ impl RunContext {
 
     /// The run that a re-run was started from; `None` if it was removed and nothing is taken from it any more.
     fn parent_of(&self, plan: &RerunPlan, view: &RunView) -> Result<Option<RunView>, RunError> {
+        let is_unknown = |error: &RunError| {
+            matches!(
+                error.setup(),
+                Some(SetupError::UnknownRun { .. } | SetupError::AmbiguousRun { .. })
+            )
+        };
         let parent = plan.parent.as_str();
         match self.catalog().find(parent, Some(&self.root_id)) {
             // The beginning of another id is not the run that is meant.
             Ok(entry) if entry.run_id == plan.parent => self.open_previous(&entry).map(Some),
-            Ok(_) | Err(RunError::UnknownRun { .. } | RunError::AmbiguousRun { .. }) => {
-                match needs_parent(plan, view) {
-                    true => Err(RunError::ParentGone {
-                        run: view.run_id.to_string(),
-                        parent: parent.to_owned(),
-                    }),
-                    false => Ok(None),
-                }
-            }
-            Err(error) => Err(error),
+            Err(error) if !is_unknown(&error) => Err(error),
+            _ if needs_parent(plan, view) => Err(RunError::ParentGone {
+                run: view.run_id.to_string(),
+                parent: parent.to_owned(),
+            }),
+            _ => Ok(None),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use dad_core::{ElementId, RunId, RunStatus, nearest};
 use dad_fs::{Dir, EntryKind, Gate};
 
-use crate::error::RunError;
+use crate::error::{RunError, SetupError};
 use crate::layout::{DOT_RUN, PLAN};
 use crate::origin::Origin;
 use crate::origin_key::OriginKey;
@@ -119,7 +119,7 @@ impl Catalog {
                         continue;
                     }
                     Ok(None) if died_before_its_first_record(&place, name)? => {
-                        RunError::NoJournal(place.path().join(name))
+                        SetupError::NoJournal(place.path().join(name)).into()
                     }
                     Ok(None) => continue,
                     Err(error) => error,
@@ -155,7 +155,7 @@ impl Catalog {
     /// The run of an id, of a unique prefix of one, or `last`: the newest run, of `root_id` where one is named.
     ///
     /// # Errors
-    /// [`RunError::UnknownRun`] with the nearest id, [`RunError::AmbiguousRun`] with the candidates, or why the run
+    /// [`SetupError::UnknownRun`] with the nearest id, [`SetupError::AmbiguousRun`] with the candidates, or why the run
     /// cannot be read.
     pub fn find(&self, selector: &str, root_id: Option<&ElementId>) -> Result<RunEntry, RunError> {
         let Some(root) = root_id else {
@@ -164,9 +164,9 @@ impl Catalog {
         let found = self.find_fitting(selector, |run| {
             !run.is_original && run.root_id.as_ref() == Some(root) && !is_of_one_step(run)
         });
-        found.map_err(|error| match error {
-            RunError::NoRuns { unreadable: false } => unknown(selector, None),
-            error => error,
+        found.map_err(|error| match error.setup() {
+            Some(SetupError::NoRuns { unreadable: false }) => unknown(selector, None).into(),
+            _ => error,
         })
     }
 
@@ -184,28 +184,28 @@ impl Catalog {
         if let Some(back) = back_from_last(selector) {
             let found = self.listing()?;
             let none = match found.runs.is_empty() {
-                true => RunError::NoRuns {
+                true => SetupError::NoRuns {
                     unreadable: !found.unreadable.is_empty(),
                 },
                 false => unknown(selector, None),
             };
             return self
                 .newest(found.runs, fits, back)
-                .map_err(|foreign| foreign.unwrap_or(none));
+                .map_err(|foreign| foreign.unwrap_or(none).into());
         }
         let (place, name) = self.locate(selector)?;
         let entry = read_entry(&place, &name, self.key.as_ref())?.ok_or_else(|| no_run(&place, &name))?;
         // Only a whole id names a run of another user.
         match name == selector || self.may_mean(&entry) {
             true => Ok(entry),
-            false => Err(RunError::OnlyForeignRuns(name)),
+            false => Err(SetupError::OnlyForeignRuns(name).into()),
         }
     }
 
     /// The directory of the run of an id, or of a unique beginning of one, though its journal may be damaged.
     ///
     /// # Errors
-    /// [`RunError::UnknownRun`] with the nearest id, or [`RunError::AmbiguousRun`] with the candidates.
+    /// [`SetupError::UnknownRun`] with the nearest id, or [`SetupError::AmbiguousRun`] with the candidates.
     pub fn find_dir(&self, selector: &str) -> Result<PathBuf, RunError> {
         let (place, name) = self.locate(selector)?;
         Ok(place.path().join(name))
@@ -226,15 +226,16 @@ impl Catalog {
         let fitting: Vec<_> = all().filter(|(_, name)| name.starts_with(selector)).collect();
         match fitting.as_slice() {
             [(dir, name)] if !selector.is_empty() => found(dir, name),
-            [] | [_] => Err(unknown(selector, nearest(selector, all().map(|(_, name)| name)))),
-            several => Err(RunError::AmbiguousRun {
+            [] | [_] => Err(unknown(selector, nearest(selector, all().map(|(_, name)| name))).into()),
+            several => Err(SetupError::AmbiguousRun {
                 selector: selector.to_owned(),
                 candidates: several
                     .iter()
                     .take(10)
                     .map(|(_, name)| (*name).to_owned())
                     .collect(),
-            }),
+            }
+            .into()),
         }
     }
 }
@@ -267,7 +268,7 @@ impl Catalog {
         }
         let unfinished = |run: &RunEntry| !run.is_original && run.status != RunStatus::Completed;
         let found = self.newest(self.list()?, unfinished, 0);
-        found.map_err(|foreign| foreign.unwrap_or(RunError::NothingToResume))
+        found.map_err(|foreign| foreign.unwrap_or(SetupError::NothingToResume).into())
     }
 
     /// The run that `last` means: of the user's own that fit, the newest but `back`. If only others fit, the error names the
@@ -277,12 +278,12 @@ impl Catalog {
         runs: Vec<RunEntry>,
         fits: impl Fn(&RunEntry) -> bool,
         back: usize,
-    ) -> Result<RunEntry, Option<RunError>> {
+    ) -> Result<RunEntry, Option<SetupError>> {
         let mut foreign = None;
         let fitting = runs.into_iter().rev().filter(fits);
         let mut own = fitting.filter(|run| {
             if !self.may_mean(run) && foreign.is_none() {
-                foreign = Some(RunError::OnlyForeignRuns(run.run_id.to_string()));
+                foreign = Some(SetupError::OnlyForeignRuns(run.run_id.to_string()));
             }
             self.may_mean(run)
         });
@@ -293,17 +294,17 @@ impl Catalog {
     }
 }
 
-pub(crate) fn unknown(selector: &str, nearest: Option<&str>) -> RunError {
-    RunError::UnknownRun {
+pub(crate) fn unknown(selector: &str, nearest: Option<&str>) -> SetupError {
+    SetupError::UnknownRun {
         selector: selector.to_owned(),
         nearest: nearest.map(str::to_owned),
     }
 }
 
 /// That a directory is no run, though it may have been meant to become one.
-pub(crate) fn no_run(place: &Dir, name: &str) -> RunError {
+pub(crate) fn no_run(place: &Dir, name: &str) -> SetupError {
     match place.open_dir_optional(Path::new(name).join(DOT_RUN)) {
-        Ok(Some(_)) => RunError::NoJournal(place.path().join(name)),
+        Ok(Some(_)) => SetupError::NoJournal(place.path().join(name)),
         _ => unknown(name, None),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dad_core::{RunId, RunStatus, Timestamp};
 use dad_fs::{Dir, EntryKind, FsError};
 
-use crate::error::RunError;
+use crate::error::{RunError, SetupError};
 use crate::layout::{CATALOG_LOCK, DOT_RUN, DOT_TRACE, STATIC_INPUTS, TRASH};
 use crate::store::catalog::Catalog;
 use crate::store::lease;
@@ -119,7 +119,7 @@ fn look_at(place: &Dir, name: &str, found: &mut Inventory) -> Result<(), RunErro
         None => match orphan(place, name)? {
             Some(orphan) => found.leftovers.push(orphan),
             None if died_before_its_first_record(place, name)? => {
-                return Err(RunError::NoJournal(place.path().join(name)));
+                return Err(SetupError::NoJournal(place.path().join(name)).into());
             }
             None => {}
         },

@@ -174,6 +174,7 @@ mod tests {
     use dad_tests::TestProject;
 
     use super::*;
+    use crate::error::NextStep;
     use crate::journal::record::Record;
     use crate::journal::step_committed::Totals;
 
@@ -219,7 +220,7 @@ mod tests {
             matches!(&refused, RunError::LeaseOfAnotherHost(who) if who == "process 7 on elsewhere.example"),
             "{refused}"
         );
-        assert!(refused.hint().unwrap().contains("--steal-lease"));
+        assert_eq!(refused.next_step(), Some(NextStep::StealLease));
         acquire_where(&dot_run, true, |_| false)
             .unwrap()
             .sign(&dot_run)

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::clock::random_suffix;
 use crate::document::to_file_text;
-use crate::error::RunError;
+use crate::error::{RunError, SetupError};
 use crate::format;
 use crate::journal::reader::read_journal;
 use crate::journal::record::RecordBody;
@@ -98,10 +98,11 @@ pub(crate) fn send(run_dir: &Path, name: &str, source: &str, body: MessageBody) 
     };
     let bytes = to_file_text(name, &message)?;
     if bytes.len() as u64 > LONGEST_MESSAGE {
-        return Err(RunError::MessageTooLong {
+        return Err(SetupError::MessageTooLong {
             bytes: bytes.len(),
             most: LONGEST_MESSAGE,
-        });
+        }
+        .into());
     }
     let inbox = dot_run.create_dir_all(INBOX)?;
     // Its sender learns that it counts: it has to be there after a loss of power too.

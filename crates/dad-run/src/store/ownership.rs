@@ -1,6 +1,6 @@
 //! The check that a run is the user's own, before anything obeys it.
 
-use crate::error::RunError;
+use crate::error::SetupError;
 use crate::origin::Origin;
 use crate::store::view::RunView;
 
@@ -9,15 +9,15 @@ impl RunView {
     /// runs.
     ///
     /// # Errors
-    /// [`RunError::ForeignRun`] with where it was driven.
-    pub fn check_origin(&self, unsigned: bool) -> Result<(), RunError> {
+    /// [`SetupError::ForeignRun`] with where it was driven.
+    pub fn check_origin(&self, unsigned: bool) -> Result<(), SetupError> {
         match self.origin() {
             Origin::Mine => return Ok(()),
             Origin::Unsigned if unsigned => return Ok(()),
             _ => {}
         }
         let session = self.progress().tally.session.as_deref();
-        Err(RunError::ForeignRun {
+        Err(SetupError::ForeignRun {
             run: self.name().into_owned(),
             dir: self.dir().to_path_buf(),
             origin: self.origin(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use dad_core::{RunId, RunStatus};
 use dad_fs::{Dir, Durability, EntryKind, FileLock};
 
-use crate::error::RunError;
+use crate::error::{RunError, SetupError};
 use crate::free_name::free_name;
 use crate::layout::{CATALOG_LOCK, DOT_RUN, LEASE, TRASH};
 use crate::origin::Origin;
@@ -77,7 +77,7 @@ impl Catalog {
                 Ok(Some(entry)) => entry,
                 // What is damaged may be removed as well, but not what never was a run.
                 Err(_) | Ok(None) if dot_run.is_some() => damaged_entry(&dir, &name)?,
-                Ok(None) => return Err(no_run(&place, &name)),
+                Ok(None) => return Err(no_run(&place, &name).into()),
                 Err(error) => return Err(error),
             };
             if let Some(dot_run) = &dot_run
@@ -89,7 +89,7 @@ impl Catalog {
                 });
             }
             if entry.status == RunStatus::Waiting && !force {
-                return Err(RunError::RunWaiting(name));
+                return Err(SetupError::RunWaiting(name).into());
             }
             let bytes = dir.size()?;
             runs.push(StoredRun {
@@ -110,10 +110,11 @@ impl Catalog {
         for entry in self.list()? {
             let stays_behind = entry.parent.as_ref().is_some_and(is_removed) && !is_removed(&entry.run_id);
             if let Some(parent) = stays_behind.then(|| needed_by(&entry)).flatten() {
-                return Err(RunError::RunNeeded {
+                return Err(SetupError::RunNeeded {
                     run: parent.to_string(),
                     by: entry.run_id.to_string(),
-                });
+                }
+                .into());
             }
         }
         Ok(())

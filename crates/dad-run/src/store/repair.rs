@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use serde_json::json;
 
 use crate::clock::{Clock, SystemClock};
-use crate::error::RunError;
+use crate::error::{RunError, SetupError};
 use crate::files::in_dot_run;
 use crate::format;
 use crate::free_name::free_name;
@@ -94,7 +94,7 @@ impl Repair {
     /// executed. What is signed is the user's own run as far as the kept part is.
     ///
     /// # Errors
-    /// [`RunError::Undecided`] if a step with an effect is not decided about; if an accepted step has no whole result; if
+    /// [`SetupError::Undecided`] if a step with an effect is not decided about; if an accepted step has no whole result; if
     /// another process drives the run; or if the journal cannot be written.
     pub fn apply(
         run_dir: impl AsRef<Path>,
@@ -123,14 +123,15 @@ impl Repair {
             checker,
         }) = scanned
         else {
-            return Err(RunError::NothingToRepair(name_of(dir)));
+            return Err(SetupError::NothingToRepair(name_of(dir)).into());
         };
         let undecided: Vec<HierarchyPath> = repair.undecided(decided).map(|step| step.path.clone()).collect();
         if !undecided.is_empty() {
-            return Err(RunError::Undecided {
+            return Err(SetupError::Undecided {
                 run: name_of(dir),
                 steps: undecided,
-            });
+            }
+            .into());
         }
         let accepted = repair.accepted(dir, decided)?;
         lease.sign(&dot_run)?;
@@ -196,13 +197,13 @@ impl Repair {
         let mut accepted = Vec::new();
         for (path, decision) in decided {
             let Some(step) = self.uncertain.iter().find(|step| step.path == *path) else {
-                return Err(RunError::NotUncertain(path.clone()));
+                return Err(SetupError::NotUncertain(path.clone()).into());
             };
             if *decision != RepairDecision::Accept {
                 continue;
             }
             let Some(committed) = &step.committed else {
-                return Err(RunError::NothingToAccept(path.clone()));
+                return Err(SetupError::NothingToAccept(path.clone()).into());
             };
             let place = path.to_relative_dir();
             for artifact in load_artifacts(dir, &committed.artifacts)? {

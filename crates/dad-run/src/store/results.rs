@@ -6,7 +6,7 @@ use dad_core::{ArtifactRef, HierarchyPath, nearest};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::error::RunError;
+use crate::error::{RunError, SetupError};
 use crate::files::{RunFiles, in_dot_run};
 use crate::journal::state::ViewEntry;
 use crate::journal::step_committed::StepCommitted;
@@ -36,7 +36,7 @@ impl RunView {
     /// The result of a step as its file has it.
     ///
     /// # Errors
-    /// [`RunError::NoResult`] if the journal has none of that path, whatever lies in its place; or if the file is missing, is not
+    /// [`SetupError::NoResult`] if the journal has none of that path, whatever lies in its place; or if the file is missing, is not
     /// the one that was recorded, or no JSON.
     pub fn result(&self, path: &HierarchyPath) -> Result<Value, RunError> {
         let bytes = self.recorded_file(path, RESULT)?;
@@ -55,11 +55,12 @@ impl RunView {
                 format!("it has no such step{}", near.unwrap_or_default())
             }
         };
-        RunError::NoResult {
+        SetupError::NoResult {
             run: self.name().into_owned(),
             path: path.clone(),
             reason,
         }
+        .into()
     }
 
     /// A file of a step that ended, as it was recorded; `None` if the journal has none. The original system recorded nothing of

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use dad_core::{ElementId, RunId, RunStatus, Timestamp};
 use dad_fs::{Dir, FsError, optional};
 
-use crate::error::RunError;
+use crate::error::{RunError, SetupError};
 use crate::journal::reader::{Ends, first_and_last};
 use crate::journal::record::RecordBody;
 use crate::journal::step_committed::Totals;
@@ -130,7 +130,7 @@ fn read_original(dir: &Dir, run_id: RunId) -> Result<Option<RunEntry>, RunError>
         serde_json::from_slice(&bytes).map_err(|e| RunError::unreadable(dir.path().join(&path), e))?;
     // The original system gave its files no version: this one is of a run that has lost its journal.
     if metadata.get("schema_version").is_some() {
-        return Err(RunError::NoJournal(dir.path().to_path_buf()));
+        return Err(SetupError::NoJournal(dir.path().to_path_buf()).into());
     }
     let status = match metadata.get("status").and_then(|status| status.as_str()) {
         Some("completed") => RunStatus::Completed,

@@ -11,7 +11,7 @@ use dad_core::{
 use dad_fs::Dir;
 use indexmap::IndexMap;
 
-use crate::error::RunError;
+use crate::error::{RunError, SetupError};
 use crate::files::{RunFiles, in_dot_run};
 use crate::journal::place::{RunPlace, distinct_places};
 use crate::journal::reader::{JournalEnd, Tail, read_journal};
@@ -65,7 +65,7 @@ impl RunView {
     /// Reads a run. Nothing of it is changed, and a process that drives it is not disturbed.
     ///
     /// # Errors
-    /// [`RunError::OriginalSystem`] for runs without a journal, else what is wrong with the journal, by line.
+    /// [`SetupError::OriginalSystem`] for runs without a journal, else what is wrong with the journal, by line.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, RunError> {
         Self::open_with(dir, None)
     }
@@ -85,7 +85,7 @@ impl RunView {
         };
         let dot_run = dir
             .open_dir_optional(DOT_RUN)?
-            .ok_or_else(|| RunError::OriginalSystem(name()))?;
+            .ok_or_else(|| SetupError::OriginalSystem(name()))?;
         Self::read(Arc::new(dir), key, || lease::is_held(&dot_run))
     }
 

@@ -18,6 +18,7 @@ use dad_definition::{FlowBuilder, NodeBuilder, NodeTypeInfo, NodeTypes};
 use dad_run::driver::{CommitDetails, NewAnswer, StepStart};
 use dad_run::{
     ActiveRun, AnsweredBy, Catalog, QuestionKind, RunContext, RunContextBuilder, RunEnd, RunError, RunView,
+    SetupError,
 };
 use dad_tests::TestProject;
 use serde_json::{Value, json};
@@ -245,7 +246,7 @@ async fn unknown_records_are_read_and_newer_directories_refused() {
         matches!(newer, RunError::NewerVersion { found: 9, .. }),
         "{newer}"
     );
-    assert!(newer.hint().unwrap().contains("install"));
+    assert!(newer.to_info().hint.unwrap().contains("install"));
 }
 
 /// An input that was given before the run.
@@ -306,9 +307,10 @@ async fn runs_are_found_by_id_prefix_and_last() {
     assert_eq!(catalog.find("last", None).unwrap().run_id, ids[1]);
     assert_eq!(catalog.find(ids[0].as_str(), None).unwrap().run_id, ids[0]);
     let typo = format!("{}x", ids[0]);
+    let unknown = catalog.find(&typo, None).unwrap_err();
     assert!(matches!(
-        catalog.find(&typo, None),
-        Err(RunError::UnknownRun { nearest: Some(_), .. })
+        unknown.setup(),
+        Some(SetupError::UnknownRun { nearest: Some(_), .. })
     ));
     assert!(catalog.find("", None).is_err());
     let again = context(project.path())
@@ -316,7 +318,8 @@ async fn runs_are_found_by_id_prefix_and_last() {
         .build()
         .unwrap()
         .setup_run(&flow());
-    assert!(matches!(again, Err(RunError::RunExists(_))));
+    let again = again.unwrap_err();
+    assert!(matches!(again.setup(), Some(SetupError::RunExists(_))));
 }
 
 #[tokio::test]

@@ -233,7 +233,8 @@ fn unfit(origin: &Origin, reason: &str) -> ErrorInfo {
         "the answer of `{}` in `{}` does not fit: {reason}",
         origin.path, origin.run_id
     );
-    ErrorInfo::new("invalid_input", message).with_hint("`--ask PATH` asks again")
+    ErrorInfo::new("invalid_input", message)
+        .with_hint("start the re-run so that it asks for this input again")
 }
 
 /// The input that needs no question, if there is one.

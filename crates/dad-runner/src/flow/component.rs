@@ -6,7 +6,7 @@ use std::time::Duration;
 use dad_core::{Clean, ErrorInfo, HierarchyPath, RuleDecision, StepStatus};
 use dad_definition::{Component, Intended};
 use dad_run::driver::{ComponentEnd, EnteredComponent};
-use dad_run::{EntryRelation, RunError, variables_of};
+use dad_run::{EntryRelation, RunError, SetupError, variables_of};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -385,7 +385,7 @@ impl RunExecutor {
         path: &HierarchyPath,
         frame: &Frame,
     ) -> Result<Clean<Map<String, Value>>, RunError> {
-        let values = frame.to_json().map_err(|error| RunError::Unrecordable {
+        let values = frame.to_json().map_err(|error| SetupError::Unrecordable {
             what: format!("a variable of `{path}`"),
             reason: error.to_string(),
         });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dad_core::{Clean, ErrorInfo, StepStatus};
 use dad_definition::{Component, Expression};
-use dad_run::{RunError, missing_variable};
+use dad_run::{RunError, SetupError, missing_variable};
 use dad_template::Limits;
 use serde_json::Value;
 
@@ -58,7 +58,7 @@ impl RunExecutor {
         given.extend(self.run().scope().given_variables.clone());
         let EvaluatedVariables { frame, error } = self.variables(place, &given)?;
         let missing = missing_variable(&program, &given).map(|name| {
-            let missing = RunError::MissingVariable(name.clone());
+            let missing = SetupError::MissingVariable(name.clone());
             missing.to_info().at(&root.path)
         });
         let variables = EvaluatedVariables {
@@ -100,7 +100,7 @@ impl RunExecutor {
         // A run that completes after its limit, without being cancelled, counts as in time.
         if is_late && outcome.status == StepStatus::Cancelled && !cancelled.is_cancelled() {
             let error = ErrorInfo::new("budget_exceeded", reason)
-                .with_hint("`dhenara resume RUN --budget wall_time=N` resumes the run with more");
+                .with_hint("resume the run with a larger `wall_time` in its budget");
             outcome.end_by_limit(StepStatus::Failed, place.path, error);
         }
         Ok(outcome)

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use dad_core::{Budget, ErrorInfo};
+use dad_core::ErrorInfo;
 use dad_fs::FsError;
 use dad_run::{BudgetExceeded, RunError};
 
@@ -31,6 +31,8 @@ pub struct NodeError {
     pub retryable: bool,
     /// The shortest pause before it, where a provider asked for one.
     pub retry_after: Option<Duration>,
+    /// Whether another model or provider may succeed where this one failed.
+    pub may_fall_back: bool,
     /// Whether the step comes to rest until a question is answered, instead of failing.
     pub(crate) suspends: bool,
 }
@@ -54,6 +56,7 @@ impl NodeError {
             partial: Box::default(),
             retryable: true,
             retry_after: None,
+            may_fall_back: false,
             suspends: false,
         }
     }
@@ -103,6 +106,13 @@ impl NodeError {
             .permanent()
     }
 
+    /// The same, but another model or provider may succeed.
+    #[must_use]
+    pub fn with_fall_back(mut self) -> Self {
+        self.may_fall_back = true;
+        self
+    }
+
     /// The same, but another attempt is of no use.
     #[must_use]
     pub fn permanent(mut self) -> Self {
@@ -126,11 +136,11 @@ impl NodeError {
     }
 
     fn of_budget(exceeded: &BudgetExceeded) -> Self {
-        let hint = if exceeded.whose == "the run" {
-            let limits = limits(&exceeded.budget);
-            format!("`dhenara resume RUN --budget {limits}` resumes the run with more")
-        } else {
-            "raise `budget` of the node, and go on by `dhenara resume RUN --definition current`".to_owned()
+        let hint = match &exceeded.step {
+            None => format!("resume the run with a larger budget than `{}`", exceeded.budget),
+            Some(_) => {
+                "raise `budget` of the node, and resume the run with the current definition".to_owned()
+            }
         };
         Self::new("budget_exceeded", exceeded.to_string())
             .with_hint(hint)
@@ -171,13 +181,3 @@ impl fmt::Display for AsError<'_> {
 }
 
 impl Error for AsError<'_> {}
-
-/// What a budget limits, as it is written on the command line.
-fn limits(budget: &Budget) -> String {
-    let limits = [
-        budget.tokens.map(|_| "tokens=N"),
-        budget.cost.map(|_| "cost=N"),
-        budget.calls.map(|_| "calls=N"),
-    ];
-    limits.into_iter().flatten().collect::<Vec<_>>().join(",")
-}

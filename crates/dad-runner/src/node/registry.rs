@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use dad_core::{ErrorInfo, HierarchyPath, NodeType};
 use dad_definition::{CallbackInfo, NodeElement, NodeTypeInfo, NodeTypes, Program};
-use dad_run::{Decision, PreparedRun, RunError};
+use dad_run::{Decision, PreparedRun, RunError, SetupError};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -156,7 +156,7 @@ impl NodeRegistry {
                     _ => true,
                 });
         match unready.next() {
-            Some(error) => Err(RunError::NotReady(Box::new(error))),
+            Some(error) => Err(SetupError::NotReady(Box::new(error)).into()),
             None => Ok(()),
         }
     }

@@ -264,7 +264,7 @@ fn unrendered(error: &ErrorInfo, preview: &RunPreview, path: &HierarchyPath) -> 
     let error = error.clone().at(path);
     match preview.results() {
         None if error.hint.is_none() => {
-            error.with_hint("if it needs the result of a step, name a run that has one: `--run last`")
+            error.with_hint("if it needs the result of a step, render it with a run that has one")
         }
         _ => error,
     }

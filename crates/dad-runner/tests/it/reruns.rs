@@ -2,7 +2,7 @@ use std::path::Path;
 
 use dad_core::FlowDefinition;
 use dad_definition::FlowBuilder;
-use dad_run::RunView;
+use dad_run::{NextStep, RunView};
 use dad_runner::{Error, FlowRunner, RunReport};
 
 use crate::nodes::{echo, effect, failing};
@@ -130,8 +130,10 @@ async fn a_step_that_failed_cannot_lie_before_the_entry_point() {
         panic!("it must fail")
     };
     assert_eq!(
-        error.hint().as_deref(),
-        Some("use `--entry-point flow.bad` to start there")
+        error.next_step(),
+        Some(NextStep::StartAt {
+            path: path("flow.bad")
+        })
     );
     assert_eq!(runs(), before, "no directory is left behind");
 }

@@ -2,7 +2,7 @@
 
 use dad_core::{FlowDefinition, RunStatus};
 use dad_definition::FlowBuilder;
-use dad_run::{RecordBody, RunError, RunView};
+use dad_run::{RecordBody, RunError, RunView, SetupError};
 use dad_runner::{Error, FlowRunner, RunReport};
 
 use crate::nodes::{echo, node};
@@ -84,7 +84,7 @@ async fn only_what_did_not_end_well_executes() {
 
     let again = resume(flow(false), project.path(), &resumed).await.unwrap_err();
     assert!(
-        matches!(again, Error::Run(RunError::AlreadyCompleted(_))),
+        matches!(&again, Error::Run(error) if matches!(error.setup(), Some(SetupError::AlreadyCompleted(_)))),
         "{again}"
     );
 }

@@ -7,7 +7,7 @@ use crate::format;
 use crate::machine::Machine;
 use crate::value::Value;
 
-/// How the fields without a name or number are counted; mixing both ways is an error, as in Python.
+/// The numbering of fields without a name or number; mixing both ways is an error, as in Python.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Numbering {
     Unknown,

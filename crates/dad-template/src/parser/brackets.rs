@@ -1,4 +1,4 @@
-//! What stands in brackets: tuples, lists, sets, dictionaries, and comprehensions.
+//! Expressions in brackets: tuples, lists, sets, dictionaries, and comprehensions.
 
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ use crate::scope::TestScope;
 
 const CASES: &str = include_str!("../data/template_cases.jsonl");
 
-/// How many lines there are of each verdict; a line that is lost must not go unnoticed.
+/// The number of lines of each verdict; a line that is lost must not go unnoticed.
 const COUNTS: [(&str, usize); 5] = [
     ("agree", 174),
     ("fault", 64),
@@ -18,7 +18,7 @@ const COUNTS: [(&str, usize); 5] = [
     ("textform", 17),
 ];
 
-/// What was decided where the original left a corner open; the reasons are in `docs/templates.md`.
+/// Decisions where the original left a corner open; the reasons are in `docs/templates.md`.
 enum Decision {
     Is(&'static str),
     StepResult,

@@ -57,7 +57,7 @@ const TYPES: [Type; 10] = [
 
 struct Generator {
     random: Random,
-    /// How many of a hundred operands have a type that was not asked for.
+    /// The share of a hundred operands that have another type than asked for.
     wrong: usize,
 }
 

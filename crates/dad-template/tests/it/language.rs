@@ -63,15 +63,18 @@ fn dollars_before_a_brace_are_halved() {
 
 #[test]
 fn a_default_is_plain_text_for_an_undefined_name() {
-    assert_eq!(render("[$var{nobody:some {one} : x}]"), "[some {one} : x]");
-    assert_eq!(render("[$var{nobody:}][$var{none:x}][$var{name:x}]"), "[][][Ann]");
-    assert_eq!(render("$var{nobody:$$var{x}}"), "$var{x}");
-    let (code, _, hint) = fails("$var{nobody:$var{name}}");
+    assert_eq!(render("[$var{missing:some {one} : x}]"), "[some {one} : x]");
+    assert_eq!(
+        render("[$var{missing:}][$var{none:x}][$var{name:x}]"),
+        "[][][Ann]"
+    );
+    assert_eq!(render("$var{missing:$$var{x}}"), "$var{x}");
+    let (code, _, hint) = fails("$var{missing:$var{name}}");
     assert_eq!(
         (code, hint.as_str()),
         (
             "template_syntax",
-            "with a computed default write `$expr{nobody || …}`"
+            "with a computed default write `$expr{missing || …}`"
         )
     );
 }
@@ -79,20 +82,20 @@ fn a_default_is_plain_text_for_an_undefined_name() {
 #[test]
 fn coalescing_catches_what_is_undefined_and_nothing_else() {
     assert_eq!(
-        render("$expr{nobody.a[3].b || $hier{nowhere}.outcome || none || list[7] || user.x || 'last'}"),
+        render("$expr{missing.a[3].b || $hier{nowhere}.outcome || none || list[7] || user.x || 'last'}"),
         "last"
     );
     assert_eq!(
         render("$expr{$hier{bad}.outcome.results[0].stdout.strip() || 'none yet'}"),
         "none yet"
     );
-    assert_eq!(render("$expr{len(nobody) || 0}"), "0");
+    assert_eq!(render("$expr{len(missing) || 0}"), "0");
     assert_eq!(fails("$expr{1 / 0 || 'x'}").0, "template_division_by_zero");
     assert_eq!(fails("$expr{n + name || 'x'}").0, "template_type");
     assert_eq!(fails("$expr{unreadable || 'x'}").0, "template_scope");
     assert_eq!(
-        fails("$expr{nobody || also_nobody}").1,
-        "`also_nobody` is undefined"
+        fails("$expr{missing || also_missing}").1,
+        "`also_missing` is undefined"
     );
 }
 

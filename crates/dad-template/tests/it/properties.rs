@@ -1,4 +1,4 @@
-//! What holds for every template: parsing never panics, printing keeps the tree, escaping keeps the text.
+//! Properties of every template: parsing never panics, printing keeps the tree, escaping keeps the text.
 
 use dad_template::{Limits, Template, Value, escape};
 use proptest::prelude::*;
@@ -210,7 +210,7 @@ proptest! {
             ("$expr{py: f'{v}'}", value.clone()),
             ("$expr{py: '{}'.format(v)}", value.clone()),
             ("$expr{py: '%s' % v}", value.clone()),
-            ("$var{none:}$expr{nobody || v}", value.clone()),
+            ("$var{none:}$expr{missing || v}", value.clone()),
         ] {
             let template = Template::parse(source).unwrap();
             prop_assert_eq!(template.render(&scope, &Limits::default()).unwrap(), wanted);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 use dad_core::{HierarchyPath, PathSelector};
-use dad_run::{Repair, RepairDecision, RunError, UncertainStep};
+use dad_run::{Repair, RepairDecision, SetupError, UncertainStep};
 use dad_terminal::{count, print_line, printable};
 use serde_json::{Value, json};
 
@@ -71,7 +71,7 @@ fn repair(app: &App, run: &str, options: &RepairOptions) -> Result<u8, CommandEr
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let found = Repair::find(&run_dir)?.ok_or(RunError::NothingToRepair(name.clone()))?;
+    let found = Repair::find(&run_dir)?.ok_or(SetupError::NothingToRepair(name.clone()))?;
     let decided = decisions(&found, options)?;
     if !options.dry_run {
         Repair::apply(&run_dir, project.user().origin_key_to_drive()?, &decided)?;

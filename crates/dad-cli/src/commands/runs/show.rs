@@ -20,6 +20,7 @@ use crate::commands::runs::select::{not_found, not_reached, select, selector, un
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
+use crate::output::hint::Hint;
 use crate::output::summary::{aligned, command_in, error_at, made_at, place_of};
 use crate::output::tree::{self, Line};
 use crate::output::{json, out};
@@ -133,7 +134,8 @@ fn rows(view: &RunView, place: &Place) -> Result<Vec<(&'static str, String)>, Co
     }
     if let Some(error) = &view.error {
         rows.push(("error", error_at(error)));
-        rows.extend(error.hint.as_ref().map(|hint| ("hint", hint.clone())));
+        let hint = Hint::recorded(error, &view.name());
+        rows.extend(hint.map(|hint| ("hint", hint.in_place(place))));
     }
     let took = Duration::try_from(view.last_record_at.duration_since(view.created_at));
     let took = took.ok().filter(|_| view.status != RunStatus::Running);

@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 use crate::ai_model::AIModelNodeSettings;
 use crate::ai_model::answer::StructuredSchema;
 
-/// How deep values are made up.
+/// The largest depth of made-up values.
 const DEEPEST: usize = 16;
 
-/// What a step has when no model is asked: a text that says so, or the smallest value of the shape that is asked for.
+/// The result of a step that calls no model: a text that says so, or the smallest value of the wanted shape.
 pub(super) fn output(settings: &AIModelNodeSettings, schema: Option<&StructuredSchema>) -> NodeOutput {
     let model = settings.models.first().map_or("no model", String::as_str);
     let outcome = match schema {
@@ -119,8 +119,8 @@ mod tests {
             },
             "$defs": { "part": { "type": "object", "required": ["yes"], "properties": { "yes": { "const": true } } } },
         });
-        let made_up = value(&schema, &schema, DEEPEST);
-        assert!(jsonschema::is_valid(&schema, &made_up), "{made_up}");
-        assert_eq!(made_up["parts"], json!([{ "yes": true }, { "yes": true }]));
+        let fake = value(&schema, &schema, DEEPEST);
+        assert!(jsonschema::is_valid(&schema, &fake), "{fake}");
+        assert_eq!(fake["parts"], json!([{ "yes": true }, { "yes": true }]));
     }
 }
