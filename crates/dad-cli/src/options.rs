@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use dad_core::Budget;
 
-/// Where runs are.
+/// The place of runs.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Place {
     /// The project; by default the nearest directory upward that holds `.dhenara`.
     #[arg(long, value_name = "DIR")]
     pub(crate) project_root: Option<PathBuf>,
-    /// Where runs are kept, relative to the project; `runs` by default.
+    /// The directory of runs, relative to the project; `runs` by default.
     #[arg(long, value_name = "DIR")]
     pub(crate) run_root: Option<PathBuf>,
     /// A directory in the run root for these runs.
@@ -19,7 +19,7 @@ pub(crate) struct Place {
     pub(crate) run_root_subpath: Option<String>,
 }
 
-/// What is given to a run from outside.
+/// The variables and inputs of a run.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Given {
     /// An environment of `.dhenara/config.yaml`.
@@ -39,7 +39,7 @@ pub(crate) struct Given {
     pub(crate) static_inputs: Option<PathBuf>,
 }
 
-/// What a run is driven with. It is recorded, and holds when the run is continued unless it is said anew.
+/// The models, replay source and budget of a run. They are recorded, and hold when the run is resumed unless they are given again.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Driving {
     /// Ask this model in the place of those that the definition names, in every step that asks one.
@@ -48,20 +48,20 @@ pub(crate) struct Driving {
     /// Answer requests to models from a run that made the same ones; no network is used.
     #[arg(long, value_name = "RUN")]
     pub(crate) replay: Option<String>,
-    /// What the run may consume, in the place of what the definition and the environment say; of a run that is continued,
-    /// with what it consumed before.
+    /// The budget of the run; it overrides the definition and the environment. For a run that is resumed it includes the usage
+    /// before.
     #[arg(long, value_name = "cost=2.00,tokens=200k,calls=40,wall_time=30m")]
     pub(crate) budget: Option<Budget>,
 }
 
 impl Driving {
-    /// Whether anything is said.
-    pub(crate) const fn is_said(&self) -> bool {
+    /// Whether any of the options is given.
+    pub(crate) const fn is_given(&self) -> bool {
         self.model.is_some() || self.replay.is_some() || self.budget.is_some()
     }
 }
 
-/// What a run promises to survive.
+/// The events that a run promises to survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum DurabilityChoice {
     /// The end of its process, however it comes.
@@ -79,7 +79,7 @@ impl From<DurabilityChoice> for dad_run::Durability {
     }
 }
 
-/// Which definition a resumed run uses.
+/// The definition that a resumed run uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum DefinitionChoice {
     /// The one it was started with.

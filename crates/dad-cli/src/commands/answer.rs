@@ -94,7 +94,7 @@ fn answer(app: &App, run: &str, which: Option<&str>, options: &AnswerOptions) ->
     if !options.trust {
         check_origin(app, &project, &view)?;
     }
-    if view.status == RunStatus::Running && options.driving.is_said() {
+    if view.status == RunStatus::Running && options.driving.is_given() {
         let message = format!(
             "`{}` is driven by a process already, which keeps what it began with",
             view.name()
@@ -104,15 +104,14 @@ fn answer(app: &App, run: &str, which: Option<&str>, options: &AnswerOptions) ->
     }
     let open = view.open_question(which)?.clone();
     let question = view.question(&open.id)?;
-    // What keeps the run from being resumed is said before the answer is a file of it.
-    let resumption = match view.status == RunStatus::Running || options.no_resume {
-        true => None,
-        false => {
-            let options = resuming(options);
-            Some((Resumption::new(app, project.clone(), &view, &options)?, options))
-        }
+    // An obstacle to resuming is reported before the answer becomes a file of the run.
+    let resumption = if view.status == RunStatus::Running || options.no_resume {
+        None
+    } else {
+        let options = resuming(options);
+        Some((Resumption::new(app, project.clone(), &view, &options)?, options))
     };
-    // An answer is a file of the run before the process that drives it has seen it.
+    // The answer is written before the driver of the run has seen it.
     let facts_file = view.facts_file(&question)?;
     let asked = (&question, facts_file.as_deref());
     let check = |value: &Value| view.check_answer(&question, value, &app.nodes);
@@ -124,11 +123,11 @@ fn answer(app: &App, run: &str, which: Option<&str>, options: &AnswerOptions) ->
         Some((resumption, options)) => resumption
             .drive(&options)
             .map_err(|error| is_recorded(error, &view)),
-        None => told(&view, &open, options),
+        None => report(&view, &open, options),
     }
 }
 
-/// Says what of an answer does not fit.
+/// The check of an answer; its error names the part that does not fit.
 type Check<'a> = &'a (dyn Fn(&Value) -> Result<(), String> + Sync);
 
 /// The answer as it is recorded, with known secrets masked.
@@ -148,7 +147,7 @@ fn given(
     Ok(Answer::Given { source, value })
 }
 
-/// That the run could not be resumed, and what became of the answer.
+/// The error for a run that could not be resumed, with the note that the answer is recorded.
 fn is_recorded(mut error: CommandError, view: &RunView) -> CommandError {
     error.info.message += "; the answer is recorded";
     let resume = Hint::default().command(["resume", &view.name()]);
@@ -164,7 +163,7 @@ fn already_answered(view: &RunView, open: &OpenQuestion) -> CommandError {
     error.with_hint(resume.text(" resumes the run with that answer"))
 }
 
-/// How a run is resumed behind an answer.
+/// The options with which a run is resumed after an answer.
 fn resuming(options: &AnswerOptions) -> ResumeOptions {
     ResumeOptions {
         place: options.place.clone(),
@@ -177,20 +176,21 @@ fn resuming(options: &AnswerOptions) -> ResumeOptions {
     }
 }
 
-/// Says that an answer was recorded, and who continues the run with it.
-fn told(view: &RunView, open: &OpenQuestion, options: &AnswerOptions) -> Result<u8, CommandError> {
+/// Reports that an answer was recorded, and the process or command that uses it.
+fn report(view: &RunView, open: &OpenQuestion, options: &AnswerOptions) -> Result<u8, CommandError> {
     let next = match view.status {
         RunStatus::Running => "the process that drives the run uses it".to_owned(),
         _ => format!("`dhenara resume {}` resumes the run with it", view.name()),
     };
-    match options.json {
-        true => json::print(json!({ "run_id": view.run_id, "question": open.id, "path": open.path }))?,
-        false => out::lines(&format!("answered {} of {}; {next}", open.path, view.name()))?,
+    if options.json {
+        json::print(json!({ "run_id": view.run_id, "question": open.id, "path": open.path }))?;
+    } else {
+        out::lines(&format!("answered {} of {}; {next}", open.path, view.name()))?;
     }
     Ok(exit_code::DONE)
 }
 
-/// What is answered: as the command line says, else as a person at the terminal says.
+/// The answer: from the command line, else from a person at the terminal.
 fn value(
     check: Check<'_>,
     (question, facts_file): (&Question, Option<&Path>),

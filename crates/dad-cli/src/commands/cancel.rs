@@ -43,7 +43,7 @@ fn cancel(app: &App, run: &str, path: Option<&str>, place: &Place) -> Result<u8,
     }
     let path = path.map(|path| open_at(path, &view, &entry)).transpose()?;
     request_cancel(view.dir(), path.as_ref(), "dhenara cancel")?;
-    // A run that comes to rest looks for messages first: one that still runs now takes this one.
+    // A run reads its messages before it suspends: one that still runs now takes this one.
     let status = catalog.find(entry.run_id.as_str(), None)?.status;
     if ![RunStatus::Running, RunStatus::Cancelled].contains(&status) {
         return Err(not_driven(&entry, status));
@@ -59,7 +59,7 @@ fn cancel(app: &App, run: &str, path: Option<&str>, place: &Place) -> Result<u8,
     Ok(exit_code::DONE)
 }
 
-/// That no process drives a run that could stop it.
+/// The error for a run that no process drives.
 fn not_driven(run: &RunEntry, status: RunStatus) -> CommandError {
     let id = &run.run_id;
     match status {
@@ -91,7 +91,7 @@ fn refused(message: String) -> CommandError {
     error
 }
 
-/// The step or component that a person means and that has not ended.
+/// The step or component that the path means, unless it has ended.
 fn open_at(path: &str, view: &RunView, run: &RunEntry) -> Result<HierarchyPath, CommandError> {
     let selector = selector(path)?;
     let is_open = |entry: &ViewEntry| !entry.status().is_terminal();

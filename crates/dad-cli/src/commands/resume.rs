@@ -35,7 +35,7 @@ pub(crate) struct ResumeOptions {
     /// An environment of `.dhenara/config.yaml`, in the place of the recorded one.
     #[arg(long, value_name = "NAME")]
     pub(crate) env: Option<String>,
-    /// Which definition to go on with, if it changed since the run was started.
+    /// The definition to resume with, if it changed since the run was started.
     #[arg(long, value_enum)]
     pub(crate) definition: Option<DefinitionChoice>,
     /// Count a step that has not ended well as skipped, instead of executing it.
@@ -55,7 +55,7 @@ pub(crate) struct ResumeOptions {
     /// Give a step its input.
     #[arg(long = "input", value_name = "PATH=JSON|@FILE")]
     pub(crate) inputs: Vec<String>,
-    /// What the run promises to survive, before what the environment says.
+    /// The events that the run promises to survive; it overrides the environment.
     #[arg(long, value_enum)]
     pub(crate) durability: Option<DurabilityChoice>,
     /// Never ask at the terminal.

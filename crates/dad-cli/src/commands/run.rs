@@ -79,7 +79,7 @@ struct RunOptions {
     /// A directory whose files are copied into the run's `static_inputs/`, with keys masked.
     #[arg(long, value_name = "DIR")]
     input_dir: Option<PathBuf>,
-    /// What the run promises to survive, before what the environment says.
+    /// The events that the run promises to survive; it overrides the environment.
     #[arg(long, value_enum)]
     durability: Option<DurabilityChoice>,
     /// Never ask at the terminal.

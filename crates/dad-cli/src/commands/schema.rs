@@ -13,7 +13,7 @@ use crate::output::out;
 /// Print the JSON Schema of definitions, for editors.
 #[derive(Debug, Args)]
 pub(crate) struct SchemaArgs {
-    /// What is defined.
+    /// The kind of definition.
     kind: SchemaKind,
 }
 

@@ -33,7 +33,7 @@ struct StepOptions {
     given: Given,
     #[command(flatten)]
     driving: Driving,
-    /// Which definition the step is taken from; by default the one there is now.
+    /// The definition that the step is taken from; by default the current one.
     #[arg(long, value_enum)]
     definition: Option<DefinitionChoice>,
     /// Start from a run that was driven last on another machine or in another directory: you trust what the step would

@@ -55,10 +55,10 @@ enum Subject {
     File(PathBuf, String),
 }
 
-/// What was found out about a definition.
+/// The findings about a definition.
 struct Verdict {
     what: String,
-    /// What it compiles to.
+    /// The compiled program.
     outcome: Result<Option<Program>, Problems>,
     /// Steps that no model could be asked for, whatever the run is given.
     unready: Vec<ErrorInfo>,
@@ -85,9 +85,10 @@ impl Verdict {
             has_input: node.asks(),
         };
         for error in app.nodes.unready(program, setup) {
-            match error.code == "no_credentials" {
-                true => self.warnings.push(format!("warning: {}", said(&error))),
-                false => self.unready.push(error),
+            if error.code == "no_credentials" {
+                self.warnings.push(format!("warning: {}", said(&error)));
+            } else {
+                self.unready.push(error);
             }
         }
     }
@@ -156,13 +157,13 @@ fn all_subjects(project: Project) -> Result<(Project, Vec<Subject>), CommandErro
     });
     let mut subjects = files.collect::<Result<Vec<_>, CommandError>>()?;
     subjects.extend((0..project.agents_built_in().len()).map(Subject::BuiltIn));
-    match subjects.is_empty() {
-        true => {
-            let message = format!("there are no agents in `{}`", project.root().display());
-            Err(CommandError::usage("no_agents", message).with_hint("name a file: `dhenara validate FILE`"))
-        }
-        false => Ok((project, subjects)),
+    if subjects.is_empty() {
+        let message = format!("there are no agents in `{}`", project.root().display());
+        return Err(
+            CommandError::usage("no_agents", message).with_hint("name a file: `dhenara validate FILE`")
+        );
     }
+    Ok((project, subjects))
 }
 
 fn verdict(app: &App, subject: &Subject, project_root: &Path) -> Verdict {
@@ -236,7 +237,7 @@ fn tell(verdict: &Verdict) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// What is wrong with a step, and what to do.
+/// The problem of a step, with its hint.
 fn said(error: &ErrorInfo) -> String {
     let path = error
         .path

@@ -1,3 +1,5 @@
+//! The documents that `--json` prints.
+
 use dad_core::ErrorInfo;
 use dad_definition::Problems;
 use dad_run::Unreadable;

@@ -1,4 +1,4 @@
-//! Standard output: what a command was called for. Everything else goes to standard error, through
+//! Standard output: the result of a command. Everything else goes to standard error, through
 //! [`dad_terminal::print_line`].
 
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -25,9 +25,10 @@ pub(crate) fn lines(text: &str) -> Result<(), CommandError> {
 
 /// Prints a text that programs read as it is; a terminal shows it.
 pub(crate) fn exact(text: &str) -> Result<(), CommandError> {
-    match io::stdout().is_terminal() {
-        true => put(&printable(text)),
-        false => put(text),
+    if io::stdout().is_terminal() {
+        put(&printable(text))
+    } else {
+        put(text)
     }
 }
 

@@ -15,10 +15,10 @@ use serde_json::Value;
 use crate::options::Place;
 use crate::output::hint::Hint;
 
-/// What the next command has to say again, so that it can be written out.
+/// The options that the next command must repeat.
 #[derive(Clone)]
 pub(crate) struct Invocation {
-    /// Where runs are.
+    /// The place of runs, as options.
     place: Vec<String>,
 }
 
@@ -38,14 +38,14 @@ impl Invocation {
 }
 
 impl Invocation {
-    /// A command line that goes on with what was begun.
+    /// A command line for the same place.
     pub(crate) fn command(&self, words: &[&str]) -> String {
         let place = self.place.iter().map(String::as_str);
         line(words.iter().copied().chain(place))
     }
 }
 
-/// A command line that goes on in the same place.
+/// A command line for a place.
 pub(crate) fn command_in(words: &[&str], place: &Place) -> String {
     let place = place_words(place);
     line(words.iter().copied().chain(place.iter().map(String::as_str)))
@@ -77,15 +77,16 @@ fn line<'a>(words: impl Iterator<Item = &'a str>) -> String {
 fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
     let quoted = words.map(|word| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@,+".contains(c);
-        match !word.is_empty() && word.chars().all(plain) {
-            true => word.to_owned(),
-            false => format!("'{}'", word.replace('\'', r"'\''")),
+        if !word.is_empty() && word.chars().all(plain) {
+            word.to_owned()
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
         }
     });
     quoted.collect()
 }
 
-/// Notes where files were changed, to be told at the end.
+/// Notes the steps that changed files, for the summary.
 #[derive(Default)]
 pub(crate) struct Changes {
     steps: Mutex<Vec<PathBuf>>,
@@ -110,7 +111,7 @@ impl RunObserver for Changes {
 }
 
 impl Changes {
-    /// What was changed: where, and for each file what was done to it.
+    /// The changes: directories, each with a line per file.
     fn read(&self) -> Vec<(String, Vec<String>)> {
         let steps = self.steps.lock().clone();
         let outcomes = steps.iter().filter_map(|dir| {
@@ -147,7 +148,7 @@ fn change_line(result: &Value) -> Option<String> {
     ))
 }
 
-/// Says on standard error what a run came to and what can be done next.
+/// Prints the summary of a run and the next command to standard error.
 pub(crate) fn show_summary(
     report: &RunReport,
     view: Option<&RunView>,
@@ -205,7 +206,7 @@ pub(crate) fn made_at(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// An error with where it happened.
+/// An error with its path.
 pub(crate) fn error_at(error: &ErrorInfo) -> String {
     // Some messages name the place themselves.
     let path = error
@@ -233,7 +234,7 @@ pub(crate) fn aligned(text: &str, column: usize) -> String {
     text.trim_end().replace('\n', &format!("\n{:column$}", ""))
 }
 
-/// What a person most likely wants to do next.
+/// The next command that the user most likely needs.
 fn next_command(report: &RunReport, view: Option<&RunView>, invocation: &Invocation) -> String {
     let name = report.run_dir.file_name().unwrap_or_default().to_string_lossy();
     let run = &*name;
@@ -251,7 +252,7 @@ fn next_command(report: &RunReport, view: Option<&RunView>, invocation: &Invocat
     }
 }
 
-/// What calls of models took.
+/// The usage of model calls.
 fn paid(usage: &Usage) -> String {
     let mut parts = Vec::new();
     if usage.calls > 0 {

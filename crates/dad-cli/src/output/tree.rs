@@ -1,4 +1,4 @@
-//! The tree of a run as lines, of loops with many iterations only those that say something.
+//! The tree of a run as lines. Of a loop with many iterations only the first, the last and those that did not complete are shown.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -7,11 +7,11 @@ use dad_core::{HierarchyPath, Segment, StepStatus};
 use dad_run::{RunView, ViewEntry};
 use dad_terminal::{DIM, count, path_indent};
 
-/// How many iterations a loop may have for all of them to be shown.
+/// The most iterations of a loop of which all are shown.
 const FEW: usize = 12;
-/// How many are shown at either end of a loop that has more.
+/// The iterations shown at either end of a longer loop.
 const AT_ENDS: usize = 3;
-/// How many are shown between the ends because they did not complete.
+/// The iterations shown between the ends because they did not complete.
 const NOT_COMPLETED: usize = 10;
 
 /// A line of the tree.
@@ -92,7 +92,7 @@ fn iteration(view: &RunView, index: usize) -> Option<u64> {
     }
 }
 
-/// What is in a component, sorted by iteration, without the iterations that say nothing.
+/// The children of a component, sorted by iteration, without those that are left out.
 fn parts(view: &RunView, inside: &[usize], all: bool) -> Vec<Part> {
     let iterations: Vec<&[usize]> = inside
         .chunk_by(|a, b| matches!((iteration(view, *a), iteration(view, *b)), (Some(a), Some(b)) if a == b))

@@ -1,4 +1,4 @@
-//! What the command line gives to a run from outside.
+//! The variables and inputs that the command line gives to a run.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -11,9 +11,9 @@ use crate::error::CommandError;
 use crate::options::Given;
 
 /// The longest file that an option names, in bytes.
-const LONGEST_FILE: u64 = 64 << 20;
+const MAX_FILE_BYTES: u64 = 64 << 20;
 
-/// Gives a context its variables and its inputs; what the command line says comes before the environment.
+/// Gives a context its variables and inputs; the command line overrides the environment.
 pub(crate) fn apply(
     mut context: RunContextBuilder,
     given: &Given,
@@ -26,12 +26,12 @@ pub(crate) fn apply(
         context = context.node_input(path, value, "--input");
     }
     let mut named = HashSet::new();
-    let mut once = |name: &str| match named.insert(name.to_owned()) {
-        true => Ok(()),
-        false => {
-            let message = format!("the variable `{name}` is given twice");
-            Err(CommandError::usage("option", message).with_hint("keep one of the two"))
+    let mut once = |name: &str| {
+        if named.insert(name.to_owned()) {
+            return Ok(());
         }
+        let message = format!("the variable `{name}` is given twice");
+        Err(CommandError::usage("option", message).with_hint("keep one of the two"))
     };
     for var in &given.vars {
         let (name, text) = split(var, "--var", "NAME=VALUE")?;
@@ -69,7 +69,7 @@ fn text_of(text: &str, option: &str) -> Result<String, CommandError> {
             format!("`{option}`: `{file}` cannot be read: {reason}"),
         )
     })?;
-    // Editors put it there; it is no part of the text, as in definitions.
+    // A byte order mark is no part of the text, as in definitions.
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
@@ -77,12 +77,12 @@ fn text_of(text: &str, option: &str) -> Result<String, CommandError> {
 fn read_text(file: &str) -> Result<String, String> {
     let mut text = String::new();
     let read = std::fs::File::open(file)
-        .and_then(|file| file.take(LONGEST_FILE + 1).read_to_string(&mut text))
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
         .map_err(|error| error.to_string())?;
-    match read as u64 > LONGEST_FILE {
-        true => Err(format!("it is longer than {} MiB", LONGEST_FILE >> 20)),
-        false => Ok(text),
+    if read as u64 > MAX_FILE_BYTES {
+        return Err(format!("it is longer than {} MiB", MAX_FILE_BYTES >> 20));
     }
+    Ok(text)
 }
 
 /// A name and its JSON value, or that of a file after `@`.

@@ -1,4 +1,4 @@
-//! Runs of others: what the user would let execute.
+//! Runs of others, and the steps that the user would let execute.
 
 use dad_core::StepStatus;
 use dad_definition::{NodeElement, Program, compile};
@@ -9,10 +9,10 @@ use dad_terminal::{DIM, print_line, printable};
 use crate::app::App;
 use crate::error::CommandError;
 
-/// How many steps are named.
-const MOST_NAMED: usize = 30;
-/// How much of a step's settings is shown, in characters.
-const MOST_SHOWN: usize = 240;
+/// The steps that are named at most.
+const MAX_NAMED: usize = 30;
+/// The part of a step's settings that is shown, in characters.
+const MAX_SHOWN: usize = 240;
 
 /// Refuses a run that is not the user's own, and shows what it would execute.
 pub(crate) fn check_origin(app: &App, project: &Project, view: &RunView) -> Result<(), CommandError> {
@@ -37,7 +37,7 @@ fn show(view: &RunView, program: &Program) {
     };
     let left: Vec<&NodeElement> = program.steps().filter(|step| !has_ended(step)).collect();
     print_line(&format!("`{}` would execute:", printable(&view.name())));
-    for step in left.iter().take(MOST_NAMED) {
+    for step in left.iter().take(MAX_NAMED) {
         let what = match &step.function {
             Some(function) => format!("callback {function}"),
             None => step.node_type.to_string(),
@@ -49,15 +49,16 @@ fn show(view: &RunView, program: &Program) {
             shortened(&step.unrendered.to_string())
         ));
     }
-    if let Some(more) = left.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
+    if let Some(more) = left.len().checked_sub(MAX_NAMED).filter(|more| *more > 0) {
         print_line(&format!("  and {more} more steps"));
     }
 }
 
 fn shortened(settings: &str) -> String {
-    let shown: String = settings.chars().take(MOST_SHOWN).collect();
-    match shown.len() < settings.len() {
-        true => format!("{}…", printable(&shown)),
-        false => printable(&shown),
+    let shown: String = settings.chars().take(MAX_SHOWN).collect();
+    if shown.len() < settings.len() {
+        format!("{}…", printable(&shown))
+    } else {
+        printable(&shown)
     }
 }

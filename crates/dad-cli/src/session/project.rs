@@ -1,4 +1,4 @@
-//! From what the command line says of place and project to the project.
+//! The project of a command, from the options of its command line.
 
 use std::path::{Path, PathBuf};
 
@@ -53,7 +53,7 @@ impl App {
         Ok(self.added_to(project, place))
     }
 
-    /// A project with what this program adds to each.
+    /// A project with the nodes and agents of this program.
     fn added_to(&self, project: Project, place: &Place) -> Project {
         let mut project = project.nodes(self.nodes.clone());
         for (name, agent) in &self.agents {
@@ -76,7 +76,7 @@ fn current_dir() -> Result<PathBuf, SetupError> {
     })
 }
 
-/// A project with what runs are to be driven with.
+/// A project with the environment, models, replay source and budget of its runs.
 pub(crate) fn driven(
     mut project: Project,
     env: Option<&str>,

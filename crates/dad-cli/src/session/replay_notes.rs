@@ -1,4 +1,4 @@
-//! Notes about steps, told among the lines of the tree that they belong to.
+//! Notes about replayed exchanges, printed among the lines of the tree that they belong to.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(crate) struct NotedProgress {
     notes: Notes,
 }
 
-/// Where notes wait until the tree has come to their step.
+/// The notes that wait until the tree has reached their step.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes(Arc<Mutex<Vec<ReplayNote>>>);
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::conversation::Conversation;
 use crate::error::TerminalError;
 
-/// What a step asks, as an event in the process or the file of a question that waits says it.
+/// The question of a step, from an event of this process or from the file of an open question.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NodeQuestion {
@@ -18,14 +18,14 @@ pub struct NodeQuestion {
     pub node_type: NodeType,
     /// The node's settings, templates not rendered.
     pub settings: Value,
-    /// What a previous run had been given; offered again.
+    /// The input of the previous run, which is offered again.
     pub previous_input: Option<Value>,
-    /// JSON Schema of the input, by which nodes of your own are asked for; without one for the JSON itself.
+    /// JSON Schema of the input, for the fields of nodes of your own; without one, the person writes the JSON itself.
     pub schema: Option<Value>,
 }
 
 impl NodeQuestion {
-    /// What a step asks, without a previous input and a schema.
+    /// A question without a previous input and a schema.
     #[must_use]
     pub fn new(path: HierarchyPath, node_type: NodeType, settings: Value) -> Self {
         Self {
@@ -37,7 +37,7 @@ impl NodeQuestion {
         }
     }
 
-    /// The previous input as a type, or nothing to begin with.
+    /// The previous input as a type, or an empty one.
     pub(crate) fn begun<T: DeserializeOwned + Default>(&self) -> T {
         let previous = self.previous_input.clone();
         previous

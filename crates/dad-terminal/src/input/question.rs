@@ -13,8 +13,8 @@ use super::{ai_model, command, file_operation, folder_analyzer, schema};
 use crate::error::TerminalError;
 use crate::screen::is_interactive;
 
-/// Asks at the terminal for the input of a node of any type; a handler, usually the last. Without a terminal it answers
-/// nothing, and neither does a person who ends the prompt, so that the run can wait for somebody outside.
+/// Asks at the terminal for the input of a node of any type; a handler, usually the last. Without a terminal, or when the
+/// person ends the prompt, it gives no answer, so that the run can wait for one from outside.
 ///
 /// # Errors
 /// If the terminal cannot be used.
@@ -40,17 +40,17 @@ pub async fn ask_node_input_with(
     quietly(ask(&question, |value| checked(event.set_input(value))).await)
 }
 
-/// What asking came to, for a handler.
+/// The result of asking, for a handler.
 pub(super) fn quietly(asked: Result<Value, TerminalError>) -> Result<(), HandlerError> {
     match asked {
         Ok(_) => Ok(()),
-        // Nothing went wrong: the person does not want to answer, here or now.
+        // No failure: the person does not want to answer, here or now.
         Err(TerminalError::Ended | TerminalError::Interrupted | TerminalError::NoTerminal) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Whether an answer was taken; if it does not fit, what is wrong with it.
+/// The acceptance of an answer; if it does not fit, with the problem.
 pub(super) fn checked(taken: Result<(), AskError>) -> Result<Result<(), String>, TerminalError> {
     match taken {
         Ok(()) => Ok(Ok(())),
@@ -59,10 +59,10 @@ pub(super) fn checked(taken: Result<(), AskError>) -> Result<Result<(), String>,
     }
 }
 
-/// Asks at the terminal what a step asks, again until `check` takes the answer; its error says what is wrong.
+/// Asks a step's question at the terminal, again until `check` accepts the answer; its error names the problem.
 ///
 /// # Errors
-/// [`TerminalError::NoTerminal`] if nobody can be asked, or if the person ends the prompt.
+/// [`TerminalError::NoTerminal`] if no person can be asked, or if the person ends the prompt.
 pub async fn ask_question(
     question: &NodeQuestion,
     check: impl Fn(&Value) -> Result<(), String> + Sync,
@@ -75,7 +75,7 @@ async fn ask(
     take: impl Fn(&Value) -> Result<Result<(), String>, TerminalError> + Sync,
 ) -> Result<Value, TerminalError> {
     let mut asker = Asker::new(question);
-    // However little there is to ask, the person has to see that the step wants something.
+    // Even without a question of its own, the person has to see that the step asks.
     asker.conversation().await?;
     loop {
         let value = any_input(&mut asker).await?;

@@ -52,7 +52,7 @@ struct Field {
     kind: Kind,
 }
 
-/// How a field is asked for.
+/// The question for a field.
 #[derive(Debug, PartialEq)]
 enum Kind {
     Text,

@@ -27,7 +27,6 @@ pub(crate) struct RepairArgs {
     options: RepairOptions,
 }
 
-/// How a run is repaired.
 #[derive(Clone, Debug, Default, Args)]
 struct RepairOptions {
     #[command(flatten)]
@@ -80,21 +79,18 @@ fn repair(app: &App, run: &str, options: &RepairOptions) -> Result<u8, CommandEr
         json::print(document(&name, &found, &decided, options.dry_run))?;
     } else {
         tell(&run_dir, &found, &decided, options)?;
-        let command = match options.dry_run {
-            true => command_in(&["runs", "repair", &name], &options.place),
-            false => command_in(&["resume", &name], &options.place),
-        };
-        print_line(&match options.dry_run {
-            true => format!(
-                "nothing was changed; `{command}`, with a decision about each undecided step, repairs it"
-            ),
-            false => format!("the journal is whole again; `{command}` continues the run"),
+        print_line(&if options.dry_run {
+            let command = command_in(&["runs", "repair", &name], &options.place);
+            format!("nothing was changed; `{command}`, with a decision about each undecided step, repairs it")
+        } else {
+            let command = command_in(&["resume", &name], &options.place);
+            format!("the journal is whole again; `{command}` resumes the run")
         });
     }
     Ok(exit_code::DONE)
 }
 
-/// What the options say about the uncertain steps.
+/// The decisions of the options about the uncertain steps.
 fn decisions(
     found: &Repair,
     options: &RepairOptions,
@@ -127,7 +123,7 @@ fn step(found: &Repair, selector: &PathSelector) -> Result<HierarchyPath, Comman
     })
 }
 
-/// What becomes of a step.
+/// The decision about a step, as the document names it.
 fn outcome(step: &UncertainStep, decided: &[(HierarchyPath, RepairDecision)]) -> &'static str {
     let decision = decided.iter().find(|(path, _)| *path == step.path);
     match decision.map(|(_, decision)| *decision) {

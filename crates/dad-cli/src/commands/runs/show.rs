@@ -121,7 +121,7 @@ fn run(view: &RunView, arguments: &ShowArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// What there is to say of a run beside its tree.
+/// The facts about a run besides its tree, by name.
 fn rows(view: &RunView, place: &Place) -> Result<Vec<(&'static str, String)>, CommandError> {
     let mut rows = Vec::new();
     if let Some(parent) = &view.parent {
@@ -194,7 +194,7 @@ fn entry_line(path: &HierarchyPath, entry: &ViewEntry, is_driven: bool) -> Strin
     match entry {
         ViewEntry::Component { status, error, .. } => match status {
             StepStatus::Completed => format!("{indent}{BOLD}{name}{BOLD:#}"),
-            // Nobody is at it any more.
+            // No process drives the run any more.
             StepStatus::Running if !is_driven => {
                 format!("{indent}{BOLD}{name}{BOLD:#}  {DIM}did not end{DIM:#}")
             }
@@ -224,7 +224,7 @@ fn entry_line(path: &HierarchyPath, entry: &ViewEntry, is_driven: bool) -> Strin
     }
 }
 
-/// What failed in a component itself: what failed in one of its elements is shown there.
+/// The error of the component itself; the error of an element is shown with the element.
 fn own_error(path: &HierarchyPath, error: &ErrorInfo) -> Option<String> {
     let is_own = error.path.as_ref() == Some(path);
     is_own.then(|| dad_terminal::one_line(&error.message, 120))
@@ -335,7 +335,7 @@ fn entry_json(path: &HierarchyPath, entry: &ViewEntry) -> Value {
     }
 }
 
-/// What a step asks, in full.
+/// Prints the question of a step in full.
 fn print_question(view: &RunView, question: &Question) -> Result<(), CommandError> {
     out::lines(&format!(
         "{BOLD}{}{BOLD:#} ({})",
@@ -357,7 +357,7 @@ fn print_question(view: &RunView, question: &Question) -> Result<(), CommandErro
     }
 }
 
-/// Shows one step: what it was given, what it did, what came out, and its files.
+/// Shows one step: its input, settings, outcome, error and files.
 fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result<(), CommandError> {
     let Some(step) = view.step(path) else {
         let entry = view.entries.get(path);
@@ -409,7 +409,7 @@ fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result<(), Comma
             out::lines(&printable(&text))?;
         }
     }
-    // What was settled by hand has none.
+    // A step that the user settled has no files.
     if !artifacts.is_empty() {
         out::lines(&format!("{BOLD}files{BOLD:#} {}", place_of(&view.dir_of(path))))?;
     }

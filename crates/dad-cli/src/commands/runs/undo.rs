@@ -30,7 +30,6 @@ pub(crate) struct UndoArgs {
     options: UndoOptions,
 }
 
-/// How changes of a run are taken back.
 #[derive(Clone, Debug, Default, Args)]
 struct UndoOptions {
     #[command(flatten)]

@@ -54,26 +54,29 @@ impl Execute for WhyArgs {
 /// Longer lines of a difference are shown around what differs; `changes.json` has more of them.
 const LINE: usize = 240;
 
-/// What the journal and the files of a step say of why it was executed or reused.
+/// The reason for which a step was executed or reused, from the journal and the files of the step.
+#[derive(Default)]
 struct Explanation {
+    /// Whether the attempt of the last record has begun and has not ended.
+    has_begun: bool,
     reason: Option<Reason>,
     after: Option<HierarchyPath>,
-    /// How it ended without being executed, in words.
+    /// Its end without an execution, in words.
     unexecuted: Option<String>,
     attempts: u64,
     reused_from: Option<Origin>,
     edited_from: Option<Origin>,
     edits: Vec<Edit>,
     changes: Option<Changes>,
-    /// What the step uses and re-runs do not compare, as its settings name it.
+    /// The values that the step uses and re-runs do not compare, by the names in its settings.
     not_compared: Vec<String>,
-    /// How its input came about, if it asks for one.
-    answer: Option<AnswerTold>,
+    /// The origin of its input, if it asks for one.
+    answer: Option<AnswerOrigin>,
 }
 
-/// How the input of a step or component came about.
+/// The origin of the input of a step or component.
 #[derive(Default, serde::Serialize)]
-struct AnswerTold {
+struct AnswerOrigin {
     by: Option<AnsweredBy>,
     source: Option<String>,
     from: Option<Origin>,
@@ -110,79 +113,9 @@ fn print(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result<(), Comm
 }
 
 fn explain(view: &RunView, path: &HierarchyPath) -> Result<Explanation, CommandError> {
-    let mut found = Explanation {
-        reason: None,
-        after: None,
-        unexecuted: None,
-        attempts: 0,
-        reused_from: None,
-        edited_from: None,
-        edits: Vec::new(),
-        changes: None,
-        not_compared: Vec::new(),
-        answer: None,
-    };
-    let mut begun = false;
+    let mut found = Explanation::default();
     for record in view.records_of(path)? {
-        match record.body {
-            RecordBody::StepStarted {
-                attempt,
-                reason,
-                after,
-                ..
-            } => {
-                // One that was interrupted and gone on with is the same.
-                found.attempts = found.attempts.max(attempt.into());
-                begun = true;
-                found.unexecuted = None;
-                // Why it was repeated does not say why it was executed at all.
-                if !matches!(reason, Reason::Retry | Reason::Resumed) || found.reason.is_none() {
-                    (found.reason, found.after) = (Some(reason), after);
-                }
-            }
-            RecordBody::StepCommitted(step) if step.is_taken() => {
-                found.reason = step.reason;
-                found.reused_from = step.reused_from;
-                found.edited_from = step.edited_from;
-            }
-            // Whoever settles it does so whatever became of the attempt before.
-            RecordBody::Control {
-                kind: ControlKind::Skip | ControlKind::Fail,
-                ..
-            } => begun = false,
-            RecordBody::Question {
-                asked: Some(_),
-                asked_again,
-                ..
-            } => {
-                found.answer = Some(AnswerTold {
-                    asked_again,
-                    ..AnswerTold::default()
-                });
-            }
-            RecordBody::Answered {
-                kind: QuestionKind::Input,
-                by: Some(by),
-                asked: Some(_),
-                asked_again,
-                from,
-                source,
-                ..
-            } => {
-                let asked_before = found.answer.take().and_then(|answer| answer.asked_again);
-                found.answer = Some(AnswerTold {
-                    by: Some(by),
-                    source: Some(source.into_inner()),
-                    from,
-                    asked_again: asked_again.or(asked_before),
-                });
-            }
-            RecordBody::StepCommitted(step) if !std::mem::take(&mut begun) => {
-                (found.reason, found.after) = (None, None);
-                found.unexecuted = Some(without_execution(&step));
-            }
-            _ => {}
-        }
+        found.note(record.body);
     }
     if let (0, Some(ViewEntry::Waiting { kind, .. })) = (found.attempts, view.entries.get(path)) {
         let what = match kind {
@@ -199,14 +132,14 @@ fn explain(view: &RunView, path: &HierarchyPath) -> Result<Explanation, CommandE
     if found.reason == Some(Reason::Changed) {
         found.changes = view.step_file(path, layout::CHANGES)?;
     }
-    // The user may have changed what does not count, and wonder.
+    // The user may have changed a value that does not count.
     if found.reused_from.is_some() {
         found.not_compared = dad_nodes::not_compared(&view.result(path)?["settings"]);
     }
     Ok(found)
 }
 
-/// How a step ended that nobody executed: somebody settled it, or it could not even begin.
+/// The end of a step that did not execute: the user settled it, or it could not begin.
 fn without_execution(step: &StepCommitted) -> String {
     let said = match &step.error {
         Some(error) => Some(error.message.as_str()),
@@ -216,9 +149,10 @@ fn without_execution(step: &StepCommitted) -> String {
         None => true,
         Some(error) => error.code == "failed_by_hand",
     };
-    let how = match by_hand {
-        true => format!("{} by hand", step.status),
-        false => "it failed before it began".to_owned(),
+    let how = if by_hand {
+        format!("{} by hand", step.status)
+    } else {
+        "it failed before it began".to_owned()
     };
     match said {
         Some(said) => format!("{how}: {}", printable(said)),
@@ -226,7 +160,7 @@ fn without_execution(step: &StepCommitted) -> String {
     }
 }
 
-impl AnswerTold {
+impl AnswerOrigin {
     fn in_words(&self, path: &HierarchyPath) -> String {
         let from = self
             .from
@@ -249,6 +183,69 @@ impl AnswerTold {
 }
 
 impl Explanation {
+    /// Notes a record of the step.
+    fn note(&mut self, record: RecordBody) {
+        match record {
+            RecordBody::StepStarted {
+                attempt,
+                reason,
+                after,
+                ..
+            } => {
+                // A resumed attempt is the same attempt.
+                self.attempts = self.attempts.max(attempt.into());
+                self.has_begun = true;
+                self.unexecuted = None;
+                // The reason for a repetition does not explain the first execution.
+                if !matches!(reason, Reason::Retry | Reason::Resumed) || self.reason.is_none() {
+                    (self.reason, self.after) = (Some(reason), after);
+                }
+            }
+            RecordBody::StepCommitted(step) if step.is_taken() => {
+                self.reason = step.reason;
+                self.reused_from = step.reused_from;
+                self.edited_from = step.edited_from;
+            }
+            // The user can settle a step after any outcome of the attempt before.
+            RecordBody::Control {
+                kind: ControlKind::Skip | ControlKind::Fail,
+                ..
+            } => self.has_begun = false,
+            RecordBody::Question {
+                asked: Some(_),
+                asked_again,
+                ..
+            } => {
+                self.answer = Some(AnswerOrigin {
+                    asked_again,
+                    ..AnswerOrigin::default()
+                });
+            }
+            RecordBody::Answered {
+                kind: QuestionKind::Input,
+                by: Some(by),
+                asked: Some(_),
+                asked_again,
+                from,
+                source,
+                ..
+            } => {
+                let asked_before = self.answer.take().and_then(|answer| answer.asked_again);
+                self.answer = Some(AnswerOrigin {
+                    by: Some(by),
+                    source: Some(source.into_inner()),
+                    from,
+                    asked_again: asked_again.or(asked_before),
+                });
+            }
+            RecordBody::StepCommitted(step) if !std::mem::take(&mut self.has_begun) => {
+                (self.reason, self.after) = (None, None);
+                self.unexecuted = Some(without_execution(&step));
+            }
+            _ => {}
+        }
+    }
+
     fn because(&self) -> String {
         match (&self.unexecuted, self.reason, &self.after) {
             (Some(unexecuted), ..) => unexecuted.clone(),
@@ -304,11 +301,12 @@ fn tell(view: &RunView, path: &HierarchyPath, explanation: &Explanation) -> Resu
     Ok(())
 }
 
-/// Where a result comes from; the place only if it is another one.
+/// The origin of a result; with the path only if that differs.
 fn shown(origin: &Origin, path: &HierarchyPath) -> String {
-    match origin.path == *path {
-        true => origin.run_id.to_string(),
-        false => format!("{} {}", origin.run_id, origin.path),
+    if origin.path == *path {
+        origin.run_id.to_string()
+    } else {
+        format!("{} {}", origin.run_id, origin.path)
     }
 }
 

@@ -4,15 +4,12 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::crashes::{copy_all, outcomes};
 #[cfg(unix)]
 use crate::failures::process_started;
 use crate::harness::{TestEnvironment, records};
-
-/// Far more than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::waiting::wait_until;
 
 /// Processes that are there already and wait for one word to become `dhenara`.
 fn ready(env: &TestEnvironment, count: usize, args: &[&str]) -> Vec<Child> {
@@ -31,15 +28,6 @@ fn ready(env: &TestEnvironment, count: usize, args: &[&str]) -> Vec<Child> {
 fn go(children: &mut [Child]) {
     for child in children {
         child.stdin.take().unwrap().write_all(b"go\n").unwrap();
-    }
-}
-
-/// Whether it happens before patience ends.
-fn wait_for(what: &str, mut happens: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !happens() {
-        assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -66,7 +54,7 @@ fn interrupted() -> TestEnvironment {
     env.write("flow.yaml", FLOW);
     let mut driver = env.start(&["run", "flow", "flow.yaml"]);
     // Once the journal names its child, which the first that goes on with the run ends.
-    wait_for("the gate", || {
+    wait_until("the gate", || {
         let is_named = |run: &std::path::PathBuf| process_started(run).is_some();
         log(&env).contains(&"gate".to_owned()) && env.runs().last().is_some_and(is_named)
     });
@@ -83,7 +71,7 @@ fn resume_twice(prepared: &Path, at: &str) {
     go(&mut children);
     // The one that drives waits at the gate, so it is the other that ends.
     let mut loser = 0;
-    wait_for("the one that may not", || {
+    wait_until("the one that may not", || {
         let ended = |child: &mut Child| child.try_wait().unwrap().is_some();
         loser = children.iter_mut().position(ended).unwrap_or(2);
         loser < 2

@@ -1,23 +1,10 @@
 //! Somebody intervenes in a run: stops it from another process, settles a step by hand, sets limits to components.
 
-use std::time::{Duration, Instant};
-
 use dhenara::StepStatus;
 use dhenara::run::{RunView, ViewEntry};
 
 use crate::harness::TestEnvironment;
-
-/// Waits until something is there; a test that waits in vain fails.
-pub(crate) fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_there() {
-        assert!(
-            began.elapsed() < Duration::from_secs(60),
-            "waited in vain for {what}"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+use crate::waiting::wait_until;
 
 /// Whether a step of the newest run executes.
 fn executes(env: &TestEnvironment, step: &str) -> bool {
@@ -52,7 +39,7 @@ fn another_process_stops_a_run() {
     let env = TestEnvironment::new();
     env.write("flow.yaml", LONG);
     let running = env.start(&["run", "flow", "flow.yaml"]);
-    wait_for("the step", || executes(&env, "long") && executes(&env, "short"));
+    wait_until("the step", || executes(&env, "long") && executes(&env, "short"));
     insta::assert_snapshot!(env.run(&["cancel", "last"]).expect(0), @"
     run_00000000_000000_000001 is to stop; `dhenara runs show run_00000000_000000_000001` tells how it ended
     ---- exit code 0
@@ -75,7 +62,7 @@ fn another_process_stops_one_step() {
     let env = TestEnvironment::new();
     env.write("flow.yaml", LONG);
     let running = env.start(&["run", "flow", "flow.yaml"]);
-    wait_for("the step", || executes(&env, "long") && executes(&env, "short"));
+    wait_until("the step", || executes(&env, "long") && executes(&env, "short"));
     insta::assert_snapshot!(env.run(&["cancel", "last", "nothing"]).expect(2), @"
     ---- stderr
     error[unknown_path]: `nothing` names no step or component; there are flow_root, flow_root.both, flow_root.both.long, flow_root.both.short
@@ -268,7 +255,7 @@ fn a_second_driver_is_refused_and_told_who_drives() {
     let env = TestEnvironment::new();
     env.write("flow.yaml", LONG);
     let running = env.start(&["run", "flow", "flow.yaml"]);
-    wait_for("the step", || executes(&env, "long"));
+    wait_until("the step", || executes(&env, "long"));
     let refused = env.run(&["resume", "last", "--steal-lease"]).expect(4);
     assert!(
         refused.stderr.contains(&format!("process {} on", running.id())),

@@ -170,9 +170,12 @@ fn the_list_tells_which_runs_it_cannot_read() {
 
 fn size_of(dir: &std::path::Path) -> u64 {
     let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
-    let sizes = entries.map(|entry| match entry.file_type().unwrap().is_dir() {
-        true => size_of(&entry.path()),
-        false => entry.metadata().unwrap().len(),
+    let sizes = entries.map(|entry| {
+        if entry.file_type().unwrap().is_dir() {
+            size_of(&entry.path())
+        } else {
+            entry.metadata().unwrap().len()
+        }
     });
     sizes.sum()
 }

@@ -186,7 +186,7 @@ fn a_run_that_died_before_its_first_record_is_listed_as_that() {
     );
     // It holds results, so that no rule removes it.
     let pruned = env.run(&["runs", "prune", "--keep-last", "5"]).expect(0);
-    assert!(pruned.stderr.contains("left alone: "), "{pruned}");
+    assert!(pruned.stderr.contains("not removed: "), "{pruned}");
     drop(env.run(&["runs", "rm", &name]).expect(0));
     assert!(!run.exists());
 }
