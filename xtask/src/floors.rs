@@ -35,6 +35,16 @@ pub const FLOORS: &[(&str, &[&[&str]])] = &[
             &["runner"],
         ],
     ),
+    (
+        "dad-cli",
+        &[
+            &["error", "output"],
+            &["app"],
+            &["session"],
+            &["commands"],
+            &["cli"],
+        ],
+    ),
 ];
 
 /// The largest number of files that may import each other in a circle.

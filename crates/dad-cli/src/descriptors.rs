@@ -1,8 +1,8 @@
-//! How many files this process may have open.
+//! The limit of open files of this process.
 
 use dad_run::Descriptors;
 
-/// More are not asked for: a program that a step starts has this limit too, and some walk through all numbers below it.
+/// The limit that this process raises itself to, at most: a program that a step starts has this limit too, and some walk through all numbers below it.
 #[cfg(unix)]
 const ENOUGH: u64 = 8192;
 
@@ -21,7 +21,7 @@ fn raise_limit() {
     let most = limit.maximum.unwrap_or(ENOUGH).min(ENOUGH);
     if limit.current.is_some_and(|now| now < most) {
         limit.current = Some(most);
-        // With what there is it works as well, one after the other.
+        // Steps work within a lower limit as well, one after the other.
         let _ = setrlimit(Resource::Nofile, limit);
     }
 }

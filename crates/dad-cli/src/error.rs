@@ -1,3 +1,5 @@
+//! The error of a command, with its exit code.
+
 use dad_core::{ErrorInfo, RunStatus};
 use dad_definition::Problems;
 use dad_project::ProjectError;
@@ -5,12 +7,12 @@ use dad_run::{NextStep, RunError, RunErrorKind, SetupError};
 use dad_runner::Error;
 use dad_terminal::{print_line, printable};
 
-use crate::args::Place;
 use crate::exit_code;
-use crate::hint::Hint;
-use crate::summary::aligned;
+use crate::options::Place;
+use crate::output::hint::Hint;
+use crate::output::summary::aligned;
 
-/// Why a command ended otherwise than well: what is said, and the exit code.
+/// The error of a command: its message, and its exit code.
 #[derive(Debug)]
 pub(crate) struct CommandError {
     pub(crate) exit_code: u8,
@@ -28,7 +30,7 @@ impl CommandError {
         Self::from_info(ErrorInfo::new(code, message))
     }
 
-    /// What is wrong with what was asked for.
+    /// An error of the request.
     pub(crate) fn from_info(info: ErrorInfo) -> Self {
         Self {
             exit_code: exit_code::USAGE,
@@ -39,7 +41,7 @@ impl CommandError {
         }
     }
 
-    /// That this program has panicked.
+    /// The error for a panic of this program.
     pub(crate) fn bug() -> Self {
         let message = "dhenara has a bug: what it says above should never happen";
         let mut error = Self::usage("bug", message).with_hint("please report it, with what was printed");
@@ -73,7 +75,7 @@ impl CommandError {
         self
     }
 
-    /// Says on standard error what went wrong and what to do next.
+    /// Prints the error and its hint to standard error.
     pub(crate) fn show(&self) {
         match &self.problems {
             Some(problems) => {
@@ -185,7 +187,7 @@ impl From<Error> for CommandError {
     }
 }
 
-/// The problems in one line; each is told apart.
+/// The problems in one line; each is also reported by itself.
 fn in_short(problems: &Problems) -> ErrorInfo {
     let count = problems.as_slice().len();
     let file = problems

@@ -1,4 +1,4 @@
-//! What the command's exit code means.
+//! The exit codes of the command.
 
 /// Everything was done.
 pub const DONE: u8 = 0;

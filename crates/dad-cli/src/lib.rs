@@ -10,36 +10,17 @@
 //!
 //! Progress and messages go to standard error, results to standard output. Exit codes are in [`exit_code`].
 
-mod answer;
 mod app;
-mod args;
-mod cancel;
+mod cli;
+mod commands;
 mod descriptors;
 mod error;
 pub mod exit_code;
-mod foreign;
-mod given;
-mod hint;
-mod json;
-mod notes;
-mod original;
-mod out;
-mod place;
-mod remove;
-mod render;
-mod repair;
-mod resume;
-mod run;
-mod runs;
-mod schema;
-mod show;
+mod logging;
+mod options;
+mod output;
+mod session;
 mod signals;
-mod step;
-mod summary;
-mod tree;
-mod trust;
-mod undo;
-mod validate;
-mod why;
 
-pub use app::{App, main};
+pub use app::App;
+pub use cli::main;

@@ -12,10 +12,10 @@ use dad_terminal::{forbid_prompts, print_line};
 
 use crate::exit_code;
 
-/// How long a run may take to end behind a second signal: programs that ignore a request are given a second.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time in which a run must end after a second signal; a program that ignores a request to end has one second of it.
+const END_LIMIT: Duration = Duration::from_secs(5);
 
-/// Notes which run was begun.
+/// Notes the run that began.
 #[derive(Default)]
 pub(crate) struct Begun(OnceLock<PathBuf>);
 
@@ -53,7 +53,7 @@ pub(crate) async fn stop_on_signal(
     print_line("ending what still executes, `finally` too");
     stop.stop_at_once(second);
     tokio::select! {
-        () = tokio::time::sleep(PATIENCE) => {}
+        () = tokio::time::sleep(END_LIMIT) => {}
         _ = signals.next() => {}
     }
     if let Some(run_dir) = begun.0.get().cloned() {
@@ -63,7 +63,7 @@ pub(crate) async fn stop_on_signal(
             .to_string_lossy()
             .into_owned();
         let ended = tokio::task::spawn_blocking(move || end_children(&run_dir));
-        // Who cannot wait for that either ends this process alone.
+        // Another signal ends this process without waiting for its children.
         tokio::select! {
             _ = ended => {}
             _ = signals.next() => {}
@@ -80,7 +80,7 @@ pub(crate) async fn exit_on_signal(mut signals: Signals) {
     std::process::exit(i32::from(exit_code::CANCELLED));
 }
 
-/// Ends what the run's steps started, and says of each step that still executes what became of it.
+/// Ends the processes that the run's steps started, and reports each step that still executes.
 fn end_children(run_dir: &Path) {
     let view = match RunView::open(run_dir) {
         Ok(view) => view,
@@ -93,7 +93,7 @@ fn end_children(run_dir: &Path) {
             Some(EndedProcess {
                 pgid,
                 left: Some(reason),
-            }) => format!("its process group {pgid} is left alone, and may still execute: {reason}"),
+            }) => format!("its process group {pgid} was not ended, and may still execute: {reason}"),
         };
         print_line(&format!("`{path}` did not end: {became}"));
     }
@@ -114,9 +114,12 @@ impl Signals {
     /// Begins to listen.
     pub(crate) fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind: SignalKind| match is_ignored(kind.as_raw_value()) {
-            true => Ok(None),
-            false => signal(kind).map(Some),
+        let listen = |kind: SignalKind| {
+            if is_ignored(kind.as_raw_value()) {
+                Ok(None)
+            } else {
+                signal(kind).map(Some)
+            }
         };
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
@@ -131,7 +134,7 @@ impl Signals {
         loop {
             tokio::select! {
                 () = received(&mut self.interrupt) => {
-                    // There it is a key.
+                    // In an editor Ctrl-C is a key.
                     if !dad_terminal::editor_is_open() {
                         return "SIGINT";
                     }
@@ -157,7 +160,9 @@ impl Signals {
 #[cfg(unix)]
 async fn received(signal: &mut Option<tokio::signal::unix::Signal>) {
     match signal {
-        Some(signal) => drop(signal.recv().await),
+        Some(signal) => {
+            signal.recv().await;
+        }
         None => std::future::pending().await,
     }
 }

@@ -86,10 +86,34 @@ struct Forecast<'a> {
     answers: Vec<PlannedAnswer>,
     /// Steps whose results will change, or may change.
     unsure: Vec<HierarchyPath>,
-    /// The first step with an effect that will execute, or may execute.
-    effect: Option<HierarchyPath>,
-    /// Whether that step certainly executes.
-    effect_is_certain: bool,
+    effects: EffectForecast,
+}
+
+/// The first step with an effect before a place, as the executor finds it: concurrent branches do not see the effects of each
+/// other.
+#[derive(Clone, Debug, Default)]
+struct EffectForecast {
+    /// A step that will execute, or may execute.
+    first: Option<HierarchyPath>,
+    /// Whether it certainly executes.
+    is_certain: bool,
+}
+
+impl EffectForecast {
+    /// Notes a step with an effect. A step that certainly executes counts before one that may.
+    fn note(&mut self, step: &HierarchyPath, is_certain: bool) {
+        if self.first.is_none() || (is_certain && !self.is_certain) {
+            self.first = Some(step.clone());
+            self.is_certain = is_certain;
+        }
+    }
+
+    /// Adds the effects of a branch that has been looked at.
+    fn join(&mut self, branch: &Self) {
+        if let Some(step) = &branch.first {
+            self.note(step, branch.is_certain);
+        }
+    }
 }
 
 /// The surroundings of elements.
@@ -112,6 +136,8 @@ struct Iterations<'a> {
     until: Option<&'a Expression>,
     /// The most iterations that there are.
     count: u64,
+    /// Whether they execute at the same time.
+    is_concurrent: bool,
 }
 
 /// The surroundings of a component.
@@ -178,8 +204,7 @@ impl<'a> Forecast<'a> {
             steps: Vec::new(),
             answers: Vec::new(),
             unsure: Vec::new(),
-            effect: None,
-            effect_is_certain: false,
+            effects: EffectForecast::default(),
         }
     }
 
@@ -309,7 +334,7 @@ impl<'a> Forecast<'a> {
                     self.body(elements, around).await?;
                     self.body(finally, around).await
                 }
-                Content::Parallel { elements } => self.body(elements, around).await,
+                Content::Parallel { elements } => self.parallel(elements, around).await,
                 Content::Conditional {
                     statement,
                     true_branch,
@@ -397,6 +422,7 @@ impl<'a> Forecast<'a> {
             body: &for_each.body,
             until,
             count: over.items.len(),
+            is_concurrent: for_each.max_concurrency > 1,
         };
         self.iterations(iterations, &frame, around).await
     }
@@ -423,6 +449,7 @@ impl<'a> Forecast<'a> {
             body: &repeat.body,
             until: Some(&repeat.until),
             count: repeat.max_iterations,
+            is_concurrent: false,
         };
         self.iterations(iterations, &frame, around).await
     }
@@ -439,9 +466,13 @@ impl<'a> Forecast<'a> {
             body,
             until,
             count,
+            is_concurrent,
         } = iterations;
+        let before = is_concurrent.then(|| self.effects.clone());
+        let mut after = self.effects.clone();
         for iteration in 0..count {
             if self.steps.len() >= MAX_RENDERED {
+                self.effects = after;
                 return self.undecided(body, around).await;
             }
             let relation = EntryRelation::NoEntryPoint;
@@ -452,13 +483,21 @@ impl<'a> Forecast<'a> {
                 frame,
                 ..around
             };
+            if let Some(before) = &before {
+                self.effects.clone_from(before);
+            }
             self.body(body, inside).await?;
+            after.join(&self.effects);
             match until.map(|until| self.condition(until, component, inside)) {
                 None | Some(Some(false)) => {}
-                Some(Some(true)) => return Ok(()),
-                Some(None) => return self.undecided(body, around).await,
+                Some(Some(true)) => break,
+                Some(None) => {
+                    self.effects = after;
+                    return self.undecided(body, around).await;
+                }
             }
         }
+        self.effects = after;
         Ok(())
     }
 
@@ -471,21 +510,39 @@ impl<'a> Forecast<'a> {
     async fn body(&mut self, elements: &[ProgramElement], around: Around<'_>) -> Result<(), RunError> {
         let relation = EntryRelation::NoEntryPoint;
         let children: Vec<Child<'_>> = self.order.elements(elements, around.path, relation).collect();
-        for Child { element, path, .. } in children {
-            match element {
-                ProgramElement::Node(node) => self.step(node, path, around).await?,
-                ProgramElement::Component(component) => {
-                    let outside = Outside {
-                        parent: Some(around.frame),
-                        waits_for: around.waits_for.to_vec(),
-                        is_reached: around.is_reached,
-                    };
-                    self.component(component, path, outside).await?;
-                }
-                _ => {}
-            }
+        for child in children {
+            self.element(child, around).await?;
         }
         Ok(())
+    }
+
+    async fn parallel(&mut self, elements: &[ProgramElement], around: Around<'_>) -> Result<(), RunError> {
+        let relation = EntryRelation::NoEntryPoint;
+        let children: Vec<Child<'_>> = self.order.elements(elements, around.path, relation).collect();
+        let before = self.effects.clone();
+        let mut after = before.clone();
+        for child in children {
+            self.effects.clone_from(&before);
+            self.element(child, around).await?;
+            after.join(&self.effects);
+        }
+        self.effects = after;
+        Ok(())
+    }
+
+    async fn element(&mut self, child: Child<'_>, around: Around<'_>) -> Result<(), RunError> {
+        match child.element {
+            ProgramElement::Node(node) => self.step(node, child.path, around).await,
+            ProgramElement::Component(component) => {
+                let outside = Outside {
+                    parent: Some(around.frame),
+                    waits_for: around.waits_for.to_vec(),
+                    is_reached: around.is_reached,
+                };
+                self.component(component, child.path, outside).await
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn step(
@@ -528,7 +585,7 @@ impl<'a> Forecast<'a> {
             path,
             relation: EntryRelation::NoEntryPoint,
             requested: self.requests.of_step(path),
-            after_effect: self.effect_is_certain,
+            after_effect: self.effects.is_certain,
         };
         let purity = step.purity;
         let Decided {
@@ -546,7 +603,7 @@ impl<'a> Forecast<'a> {
             };
         };
         let may_follow_effect = purity != Purity::Pure && reason != Reason::ReuseAlways;
-        if let Some(effect) = self.effect.as_ref().filter(|_| may_follow_effect) {
+        if let Some(effect) = self.effects.first.as_ref().filter(|_| may_follow_effect) {
             return StepForecast::later(vec![effect.clone()], purity);
         }
         if previous.path != *path {
@@ -573,11 +630,9 @@ impl<'a> Forecast<'a> {
         } = forecast;
         if !matches!(decision, Decision::Reuse { .. }) {
             self.unsure.push(path.clone());
-            let is_certain = matches!(decision, Decision::Execute);
-            let is_first = self.effect.is_none() || (is_certain && !self.effect_is_certain);
-            if purity == Purity::Effect && is_first {
-                self.effect = Some(path.clone());
-                self.effect_is_certain = is_certain;
+            if purity == Purity::Effect {
+                let is_certain = matches!(decision, Decision::Execute);
+                self.effects.note(&path, is_certain);
             }
         }
         self.steps.push(PlannedStep {

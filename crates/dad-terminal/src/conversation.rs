@@ -1,3 +1,5 @@
+//! Conversations: questions that one part of the program asks at the terminal, one conversation at a time.
+
 use std::fmt::Display;
 use std::ops::{Bound, RangeBounds};
 use std::path::PathBuf;
@@ -16,21 +18,20 @@ use crate::prompt::{self, Item, KeptRaw, Line, Menu, Widget};
 use crate::screen::{Taken, is_interactive, write_line};
 use crate::text::{BOLD, DIM, printable};
 
-/// Whose turn it is: prompts share the one terminal of the process. Fair, so that steps are asked in their order.
+/// The turn: prompts share the one terminal of the process. The mutex is fair, so that steps ask in their order.
 static TURN: Mutex<()> = Mutex::const_new(());
 
-/// What happened before a question is to stand before it. Whoever shows it is told a little later than it happens; a
+/// The pause before a question, in which events that happened before it are printed: observers report them a little later. A
 /// person does not notice the delay.
 const SETTLE: Duration = Duration::from_millis(25);
 
-/// Waits until no prompt is open any more, and what was held back behind one is printed. A prompt that nobody waits for
-/// takes a moment to leave the terminal.
+/// Waits until no prompt is open any more, and the lines held back behind one are printed. A prompt that was dropped takes a
+/// moment to leave the terminal.
 pub async fn prompts_closed() {
-    drop(TURN.lock().await);
+    let _turn = TURN.lock().await;
 }
 
-/// The turn of a conversation, and the screen with it. A prompt that nobody waits for any more holds it until it has
-/// left the terminal.
+/// The turn of a conversation, and the screen with it. A prompt that was dropped holds it until it has left the terminal.
 #[derive(Debug)]
 struct Turn {
     // In this order: the terminal is as it was before others print, and they have printed before the next begins.
@@ -50,13 +51,13 @@ impl Drop for Keys {
     }
 }
 
-/// Several questions that belong together: nobody else asks or prints between them.
+/// Several questions that belong together: no other task asks or prints between them.
 ///
-/// Everything is shown on standard error. While it lasts, other tasks go on and what they print is held back. Dropping
+/// Everything is shown on standard error. While it lasts, other tasks continue, and their lines are held back. Dropping
 /// it, or the future of a question, closes the open prompt and leaves the terminal as it was.
 ///
-/// Ctrl-C ends the prompt and is then told to the process as the signal it usually is (on Windows it is not), so a run
-/// stops as it does without a prompt.
+/// Ctrl-C ends the prompt and then reaches the process as its usual signal (except on Windows), so a run stops as it does
+/// without a prompt.
 ///
 /// ```no_run
 /// # async fn ask() -> Result<(), dad_terminal::TerminalError> {
@@ -92,17 +93,17 @@ impl Conversation {
     /// Waits for the terminal and takes it.
     ///
     /// # Errors
-    /// [`TerminalError::NoTerminal`] if nobody can be asked, and [`TerminalError::Interrupted`] in the seconds after the
+    /// [`TerminalError::NoTerminal`] if no person can be asked, and [`TerminalError::Interrupted`] in the seconds after the
     /// person has pressed Ctrl-C.
     pub async fn begin() -> Result<Self, TerminalError> {
         if !is_interactive() {
             return Err(TerminalError::NoTerminal);
         }
-        // From here on whoever asks waits for a person, also while others have their turn.
+        // From here on the caller waits for a person, also while others have their turn.
         let limit = pause_time_limit();
         let turn = TURN.lock().await;
         #[expect(clippy::disallowed_methods, reason = "a terminal is no step")]
-        drop(tokio::task::spawn_blocking(|| std::thread::sleep(SETTLE)).await);
+        let _ = tokio::task::spawn_blocking(|| std::thread::sleep(SETTLE)).await;
         let turn = Turn {
             keys: Keys::default(),
             screen: Taken::take()?,
@@ -162,9 +163,12 @@ impl Conversation {
         default: Option<&str>,
         parse: impl Fn(&str) -> Result<T, String> + Send + 'static,
     ) -> Result<T, TerminalError> {
-        let parse = move |typed: &str| match typed.trim().is_empty() {
-            true => Err("type something".to_owned()),
-            false => parse(typed),
+        let parse = move |typed: &str| {
+            if typed.trim().is_empty() {
+                Err("type something".to_owned())
+            } else {
+                parse(typed)
+            }
         };
         let line = self.line(prompt, parse).default(default.map(str::to_owned));
         self.ask(line).await
@@ -179,9 +183,12 @@ impl Conversation {
         prompt: &str,
         parse: impl Fn(&str) -> Result<T, String> + Send + 'static,
     ) -> Result<Option<T>, TerminalError> {
-        let parse = move |typed: &str| match typed.trim().is_empty() {
-            true => Ok(None),
-            false => parse(typed).map(Some),
+        let parse = move |typed: &str| {
+            if typed.trim().is_empty() {
+                Ok(None)
+            } else {
+                parse(typed).map(Some)
+            }
         };
         self.ask(self.line(prompt, parse)).await
     }
@@ -211,9 +218,12 @@ impl Conversation {
     pub async fn path(&self, prompt: &str, options: &PathOptions) -> Result<PathBuf, TerminalError> {
         let default = options.default.as_ref().map(|path| path.display().to_string());
         let (checked, completed) = (options.clone(), options.clone());
-        let parse = move |typed: &str| match typed.trim().is_empty() {
-            true => Err("type a path".to_owned()),
-            false => path::check(typed, &checked),
+        let parse = move |typed: &str| {
+            if typed.trim().is_empty() {
+                Err("type a path".to_owned())
+            } else {
+                path::check(typed, &checked)
+            }
         };
         let line = self.line(prompt, parse).default(default);
         self.ask(line.complete(move |typed| path::complete(typed, &completed)))
@@ -280,17 +290,16 @@ impl Conversation {
             .iter()
             .map(|option| Item::new(option.as_ref(), ""))
             .collect();
-        match items.is_empty() {
-            true => Ok(Vec::new()),
-            false => {
-                self.ask(Menu::several(&self.indented(prompt), items, marked))
-                    .await
-            }
+        if items.is_empty() {
+            Ok(Vec::new())
+        } else {
+            self.ask(Menu::several(&self.indented(prompt), items, marked))
+                .await
         }
     }
 
     /// Asks for a text of several lines: in the editor that `VISUAL` or `EDITOR` names, else at the prompt, where an
-    /// empty line or Ctrl-D ends it. An editor that fails is told, and the prompt takes its place.
+    /// empty line or Ctrl-D ends it. The failure of an editor is reported, and the prompt takes its place.
     ///
     /// # Errors
     /// As [`input`](Self::input).
@@ -325,9 +334,12 @@ impl Conversation {
         let Some(editor) = prompt::editor() else {
             return self.text(prompt, default).await;
         };
-        let parse = |typed: &str| match typed.trim().is_empty() {
-            true => Err("type something".to_owned()),
-            false => Ok(Typed::Text(typed.to_owned())),
+        let parse = |typed: &str| {
+            if typed.trim().is_empty() {
+                Err("type something".to_owned())
+            } else {
+                Ok(Typed::Text(typed.to_owned()))
+            }
         };
         let mut begun = default.map(str::to_owned);
         loop {
@@ -448,15 +460,15 @@ impl Conversation {
                 interrupt();
             }
             drop(turn);
-            // Nobody may wait for it any more.
-            drop(sender.send(done));
+            // The caller may have dropped the question.
+            let _ = sender.send(done);
             keys.linger();
         });
         receiver.await.unwrap_or(Err(TerminalError::Interrupted))
     }
 }
 
-/// Closes the prompt when nobody waits for it any more.
+/// Closes the prompt when its caller drops the question.
 struct Close(Arc<AtomicBool>);
 
 impl Drop for Close {
@@ -465,11 +477,11 @@ impl Drop for Close {
     }
 }
 
-/// Does what the terminal does at Ctrl-C when no prompt has its keys: tells everybody in front of it.
+/// Sends the signal that the terminal sends at Ctrl-C when no prompt has its keys, to the whole process group.
 #[cfg(unix)]
 fn interrupt() {
     use rustix::process::{Signal, kill_current_process_group};
-    /// Long enough for whoever stops a run at Ctrl-C to do so, before the step that asked is told that nobody answers.
+    /// The time in which a handler of the signal can stop the run, before the step that asked gets no answer.
     const HEARD: Duration = Duration::from_millis(500);
     // If there is no such group the prompt is still interrupted.
     let _ = kill_current_process_group(Signal::INT);
@@ -513,10 +525,10 @@ fn to<T: Display>(bound: Bound<&T>, word: &str) -> String {
     }
 }
 
-/// Asks for a line, which may be empty. Other tasks go on while the person thinks.
+/// Asks for a line, which may be empty. Other tasks continue while the person thinks.
 ///
 /// # Errors
-/// [`TerminalError::NoTerminal`] if nobody can be asked, [`TerminalError::Ended`] at Ctrl-D,
+/// [`TerminalError::NoTerminal`] if no person can be asked, [`TerminalError::Ended`] at Ctrl-D,
 /// [`TerminalError::Interrupted`] at Ctrl-C.
 pub async fn async_input(prompt: &str) -> Result<String, TerminalError> {
     Conversation::begin().await?.input(prompt).await
@@ -622,7 +634,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_terminal_nobody_is_asked() {
+    async fn without_a_terminal_there_is_no_question() {
         // Also where tests are started from a terminal.
         let _forbidden = crate::forbid_prompts();
         let error = async_input("Name: ").await.unwrap_err();

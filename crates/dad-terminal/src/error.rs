@@ -1,3 +1,5 @@
+//! The error of a question at the terminal.
+
 use std::path::PathBuf;
 
 use dad_events::AskError;
@@ -6,7 +8,7 @@ use dad_events::AskError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TerminalError {
-    /// Nobody can be asked: standard input or standard error is no terminal, or prompts are forbidden.
+    /// No person can be asked: standard input or standard error is no terminal, or prompts are forbidden.
     #[error("there is no terminal to ask at: standard input and standard error must be one")]
     NoTerminal,
     /// The person ended the input (Ctrl-D), or the terminal is gone.
@@ -23,7 +25,7 @@ pub enum TerminalError {
     Editor {
         /// The command.
         editor: String,
-        /// What it did, in words.
+        /// The failure, in words.
         reason: String,
     },
     /// A file that an option of a ready-made handler names.
@@ -31,7 +33,7 @@ pub enum TerminalError {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, in words.
+        /// The problem, in words.
         reason: String,
     },
     /// The question no longer takes an answer.

@@ -3,14 +3,14 @@
 //! Everything is written to standard error: standard output carries the result of a run and nothing else. Text that
 //! comes from models and commands is printed without its control characters.
 //!
-//! Prompts are asynchronous and one at a time, whoever asks: [`async_input`], [`ask_choice`] and their like ask one
+//! Prompts are asynchronous, and one at a time in the whole process: [`async_input`], [`ask_choice`] and their like ask one
 //! question, a [`Conversation`] several. Without a terminal they fail at once ([`TerminalError::NoTerminal`]). While one
 //! is open the lines of [`Progress`] and of [`print_line`] are held back.
 //!
 //! Ready-made handlers ask for the input of a step: [`ask_node_input`] for that of any node, [`get_ai_model_node_input`],
 //! [`get_folder_analyzer_node_input`], [`get_file_operations_node_input`] and [`get_command_node_input`] for a value that a
-//! handler of your own goes on with. [`ask_component_input`] asks for the variables of a component, [`ask_approval`] whether
-//! something may execute.
+//! handler of your own completes. [`ask_component_input`] asks for the variables of a component, [`ask_approval`] for an
+//! approval.
 //!
 //! ```no_run
 //! use dad_core::NodeType;
@@ -26,7 +26,7 @@
 //!     Ok(())
 //! }
 //! let handlers = [on(handler), on(dad_terminal::ask_node_input)];
-//! # drop(handlers);
+//! # let _ = handlers;
 //! ```
 
 mod conversation;

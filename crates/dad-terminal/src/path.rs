@@ -2,19 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-/// What a path that is asked for has to be.
+/// The requirements of a path that is asked for.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct PathOptions {
-    /// What must stand there.
+    /// The kind of entry that must be there.
     pub kind: PathKind,
-    /// Where relative paths are taken from; the current directory by default.
+    /// The base of relative paths; the current directory by default.
     pub base: Option<PathBuf>,
-    /// What an empty line means.
+    /// The path for an empty line.
     pub default: Option<PathBuf>,
 }
 
-/// What must stand at a path.
+/// The kind of entry at a path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PathKind {
@@ -58,15 +58,16 @@ fn absolute(typed: &str, base: Option<&Path>) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
 }
 
-/// What was typed, with as much more as is the same for everything it can mean.
+/// The typed text, completed as far as all entries that it can mean are the same.
 pub(crate) fn complete(typed: &str, options: &PathOptions) -> String {
     let (dir, begun) = match typed.rfind('/') {
         Some(slash) => typed.split_at(slash + 1),
         None => ("", typed),
     };
-    let place = match dir.is_empty() {
-        true => absolute(".", options.base.as_deref()),
-        false => absolute(dir, options.base.as_deref()),
+    let place = if dir.is_empty() {
+        absolute(".", options.base.as_deref())
+    } else {
+        absolute(dir, options.base.as_deref())
     };
     let entries = std::fs::read_dir(place)
         .into_iter()
@@ -87,7 +88,7 @@ pub(crate) fn complete(typed: &str, options: &PathOptions) -> String {
     }
 }
 
-/// What both begin with.
+/// The common beginning.
 fn common(a: &str, b: &str) -> String {
     let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b);
     same.map(|(c, _)| c).collect()

@@ -1,3 +1,5 @@
+//! Handlers that print completed nodes and components.
+
 use dad_core::format_duration;
 use dad_events::{ComponentExecutionCompletedEvent, HandlerError, NodeExecutionCompletedEvent};
 use serde_json::Value;
@@ -5,10 +7,10 @@ use serde_json::Value;
 use crate::screen::print_line;
 use crate::text::{BOLD, DIM, counts, mark, printable, usage};
 
-/// How much of a text outcome is printed.
+/// The part of a text outcome that is printed, in characters.
 const SHOWN: usize = 2000;
 
-/// Prints what a node did: a handler for completed nodes.
+/// Prints the outcome of a node: a handler for completed nodes.
 ///
 /// # Errors
 /// If its outcome cannot be read.
@@ -45,7 +47,7 @@ pub async fn print_component_completion(event: ComponentExecutionCompletedEvent)
     Ok(())
 }
 
-/// What a person wants to read of an outcome: the text of a model's answer, or its structured form.
+/// The readable part of an outcome: the text of a model's answer, or its structured form.
 fn text_of(outcome: &Value) -> Option<String> {
     let structured = outcome.get("structured").filter(|value| !value.is_null());
     match (structured, outcome.get("text").and_then(Value::as_str)) {

@@ -1,13 +1,16 @@
+//! Live progress of a run.
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use dad_core::{ErrorInfo, HierarchyPath, format_duration};
 use dad_events::{
     ComponentEnded, Event, EventBody, RunIdentity, RunObserver, RunStarted, StepEnded, TextStreamed,
 };
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::screen::{Spinner, print_line};
 use crate::text::{BOLD, DIM, mark, one_line, path_indent, path_name, printable, usage, waits_for};
@@ -54,16 +57,16 @@ impl Progress {
         print_line(line);
     }
 
-    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<HierarchyPath, Spinner>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    fn running(&self) -> MutexGuard<'_, HashMap<HierarchyPath, Spinner>> {
+        self.running.lock()
     }
 
-    fn streams(&self) -> std::sync::MutexGuard<'_, HashMap<HierarchyPath, String>> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    fn streams(&self) -> MutexGuard<'_, HashMap<HierarchyPath, String>> {
+        self.streams.lock()
     }
 
-    fn open(&self) -> std::sync::MutexGuard<'_, Vec<OpenComponent>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open(&self) -> MutexGuard<'_, Vec<OpenComponent>> {
+        self.open.lock()
     }
 
     fn enter(&self, path: &HierarchyPath) {
@@ -214,7 +217,7 @@ fn run_line(run: &RunIdentity, started: &RunStarted) -> String {
     line
 }
 
-/// Only failures and totals worth a line are told; that a component went well is seen from its steps.
+/// The line of a component, if it failed; the success of a component shows in its steps.
 fn component_line(ended: &ComponentEnded) -> Option<String> {
     if !ended.status.is_failure() {
         return None;

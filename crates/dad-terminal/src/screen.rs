@@ -1,26 +1,27 @@
 //! The screen of the process. All lines and prompts of this crate pass here, so that none is written into another.
 //!
-//! This is state of the process, because the terminal is: there is one, and whoever writes to it shares it with all
-//! others. Nothing else is kept here.
+//! This is state of the process, because the terminal is: there is one, and every writer shares it with all others. Nothing
+//! else is kept here.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{IsTerminal, Write};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use anstream::ColorChoice;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::error::TerminalError;
 use crate::text::only_colours;
 
 static SCREEN: LazyLock<Mutex<Screen>> = LazyLock::new(Mutex::default);
 
-/// Lines kept while a prompt is open. A person may think for a day while other branches go on.
+/// Lines kept while a prompt is open. A person may think for a day while other branches continue.
 const KEPT_LINES: usize = 500;
 
-/// How long after Ctrl-C nobody is asked. What waited for its turn, or asks because the prompt before it failed, was
-/// meant by the key as well.
+/// The time after Ctrl-C without questions. The key also means the questions that wait for their turn, and those that follow
+/// from the failure of the prompt.
 const QUIET: Duration = Duration::from_secs(3);
 
 #[derive(Default)]
@@ -30,7 +31,7 @@ struct Screen {
     made: u64,
     /// While a prompt is open: the lines that came meanwhile.
     held: Option<Held>,
-    /// While this is not 0 nobody is asked.
+    /// The number of reasons to ask no question.
     forbidden: usize,
     editing: bool,
     interrupted_at: Option<Instant>,
@@ -52,7 +53,7 @@ struct Shown {
 }
 
 fn screen() -> MutexGuard<'static, Screen> {
-    SCREEN.lock().unwrap_or_else(PoisonError::into_inner)
+    SCREEN.lock()
 }
 
 /// Whether a person can be asked: standard input and standard error are a terminal that can do more than print lines,
@@ -69,22 +70,21 @@ pub fn print_line(line: &str) {
 }
 
 /// Whether the person is in an editor that a prompt has opened. Ctrl-C is a key of many editors and reaches this
-/// process too, so whoever stops a run for it asks here first.
+/// process too, so a program that stops a run at the signal checks this first.
 #[must_use]
 pub fn editor_is_open() -> bool {
     screen().editing
 }
 
-/// Says that nobody is to be asked, for as long as the value lives: every prompt of the process ends with
-/// [`TerminalError::NoTerminal`], one that is open too, whoever asks. For programs with an option such as `--no-input`, and
-/// when they are told to stop.
+/// Forbids prompts for as long as the value lives: every prompt of the process ends with [`TerminalError::NoTerminal`], an
+/// open one too. For programs with an option such as `--no-input`, and for programs that are stopped.
 #[must_use = "prompts are forbidden as long as this lives"]
 pub fn forbid_prompts() -> PromptsForbidden {
     screen().forbidden += 1;
     PromptsForbidden(())
 }
 
-/// While it lives, nobody is asked; made by [`forbid_prompts`].
+/// While it lives, prompts are forbidden; made by [`forbid_prompts`].
 #[derive(Debug)]
 pub struct PromptsForbidden(());
 
@@ -155,7 +155,7 @@ pub(crate) fn coloured(text: &str) -> String {
 pub(crate) fn write_line(line: &str) {
     let line = coloured(line) + "\n";
     // A standard error that cannot be written changes nothing for a run, and there is no other place to say so.
-    drop(std::io::stderr().write_all(line.as_bytes()));
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 impl Screen {
@@ -170,7 +170,7 @@ impl Screen {
             write_line(line);
         } else {
             // A terminal that went away is no reason to fail a run.
-            drop(self.bars.println(coloured(line)));
+            let _ = self.bars.println(coloured(line));
         }
     }
 
@@ -242,7 +242,7 @@ impl Drop for Spinner {
 pub(crate) struct Taken(());
 
 impl Taken {
-    /// Takes the screen; only whoever has the turn may do so.
+    /// Takes the screen; the caller must have the turn.
     pub(crate) fn take() -> Result<Self, TerminalError> {
         let mut screen = screen();
         if screen.interrupted_at.is_some_and(|at| at.elapsed() < QUIET) {

@@ -1,3 +1,5 @@
+//! Text for the terminal: marks, styles, counts, and escapes for control characters.
+
 use anstyle::{AnsiColor, Style};
 use dad_core::{HierarchyPath, RunStatus, Segment, StatusCounts, StepStatus, Usage, count};
 use dad_events::QuestionKind;
@@ -68,7 +70,7 @@ pub fn mark(status: StepStatus, reused: bool) -> (&'static str, Style) {
     }
 }
 
-/// What somebody waits for who asked a question of this kind.
+/// The state of a step that asks a question of this kind, in words.
 #[must_use]
 pub const fn waits_for(kind: QuestionKind) -> &'static str {
     match kind {
@@ -77,13 +79,13 @@ pub const fn waits_for(kind: QuestionKind) -> &'static str {
     }
 }
 
-/// What was paid, `None` for nothing.
+/// A price in dollars, in words; `None` for nothing.
 #[must_use]
 pub fn cost(dollars: f64) -> Option<String> {
     (dollars > 0.0).then(|| format!("${dollars:.4}"))
 }
 
-/// What was consumed, in words; empty for nothing.
+/// A usage, in words; empty for nothing.
 #[must_use]
 pub fn usage(usage: &Usage) -> String {
     let mut parts = Vec::new();
@@ -97,7 +99,7 @@ pub fn usage(usage: &Usage) -> String {
     parts.join(", ")
 }
 
-/// How steps ended, in words.
+/// The counts of steps by status, in words.
 #[must_use]
 pub fn counts(counts: &StatusCounts) -> String {
     let mut parts = vec![format!("{} completed", counts.completed)];

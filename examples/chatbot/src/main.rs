@@ -7,9 +7,10 @@ use chatbot::Partner;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let partner = match std::env::args().any(|argument| argument == "--offline") {
-        true => Partner::Recorded,
-        false => Partner::Model,
+    let partner = if std::env::args().any(|argument| argument == "--offline") {
+        Partner::Recorded
+    } else {
+        Partner::Model
     };
     match chatbot::talk(Path::new(env!("CARGO_MANIFEST_DIR")), partner).await {
         Ok(last) => {

@@ -523,11 +523,12 @@ async fn approved_while_it_changes(changes: u32, edits_at: Option<u32>) -> (Resu
             std::fs::write(&path, format!("before {count}\n")).unwrap();
         }
         async move {
-            match edits {
-                true => event.edit_input(json!({ "operations": [
+            if edits {
+                event.edit_input(json!({ "operations": [
                     { "type": "edit_file", "path": "old.txt", "edits": [{ "old_text": "before", "new_text": "edited" }] }
-                ] }))?,
-                false => event.approve()?,
+                ] }))?
+            } else {
+                event.approve()?
             }
             Ok::<_, HandlerError>(())
         }

@@ -2,26 +2,12 @@
 #![cfg(target_os = "linux")]
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::crashes::call;
 use crate::harness::{TestEnvironment, records, tell};
-
-/// How long a test waits for something that takes moments.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let since = Instant::now();
-    loop {
-        if let Some(found) = found() {
-            return found;
-        }
-        assert!(since.elapsed() < PATIENCE, "{what} does not come");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+use crate::waiting::wait_for;
 
 /// Whether a process executes.
 fn is_alive(pid: &str) -> bool {

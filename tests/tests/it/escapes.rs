@@ -90,9 +90,10 @@ impl Place {
         while let Some(dir) = open.pop() {
             for entry in std::fs::read_dir(dir).unwrap() {
                 let path = entry.unwrap().path();
-                match path.is_dir() {
-                    true => open.push(path),
-                    false => drop(found.insert(path.clone(), std::fs::read_to_string(path).unwrap())),
+                if path.is_dir() {
+                    open.push(path)
+                } else {
+                    found.insert(path.clone(), std::fs::read_to_string(path).unwrap());
                 }
             }
         }

@@ -9,8 +9,8 @@ use dhenara::{FlowBuilder, RunStatus, RunView};
 use serde_json::Value;
 
 use crate::harness::{TestEnvironment, journal, read_json, records};
-use crate::intervene::wait_for;
 use crate::nodes::{TalkerSettings, context};
+use crate::waiting::wait_until;
 
 const FLOW: &str = r#"schema_version: 1
 kind: flow
@@ -345,7 +345,7 @@ fn a_second_interrupt_ends_finally_too() {
 
     let is_alive = || kill(&["-0", "--", &format!("-{child}")]).status.success();
     // The second signal ends what the run started; otherwise it would execute for ten minutes.
-    wait_for("the end of the child", || !is_alive());
+    wait_until("the end of the child", || !is_alive());
     env.write("open", "");
     let _ = env.run(&["resume", "last"]).expect(0);
     while is_alive() {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::crashes::copy_tree;
 use crate::failures::process_started;
 use crate::harness::{TestEnvironment, edit_journal, edit_journal_elsewhere, journal, records};
-use crate::intervene::wait_for;
+use crate::waiting::wait_until;
 
 const FLOW: &str = "\
 schema_version: 1
@@ -255,13 +255,13 @@ fn killed() -> (TestEnvironment, u32) {
         ),
     );
     let mut driver = env.start(&["run", "flow", "flow.yaml"]);
-    wait_for("the child", || {
+    wait_until("the child", || {
         env.runs()
             .pop()
             .is_some_and(|run| process_started(&run).is_some())
     });
     // Until it has looked, it may see what lets it end.
-    wait_for("its look", || env.project().join("open.began").exists());
+    wait_until("its look", || env.project().join("open.began").exists());
     driver.kill().unwrap();
     driver.wait().unwrap();
     let started = process_started(&env.last_run()).unwrap();
@@ -338,7 +338,7 @@ fn a_resumed_copy_leaves_the_processes_of_the_original_alone() {
     assert!(group_is_alive(own));
     // The original ends it.
     drop(env.run(&["resume", "last"]).expect(0));
-    wait_for("the end of the group", || !group_is_alive(own));
+    wait_until("the end of the group", || !group_is_alive(own));
 }
 
 #[test]
@@ -352,7 +352,7 @@ fn a_second_driver_is_kept_out_when_the_lease_is_removed() {
         ),
     );
     let driver = env.start(&["run", "flow", "flow.yaml"]);
-    wait_for("the child", || {
+    wait_until("the child", || {
         env.runs()
             .pop()
             .is_some_and(|run| process_started(&run).is_some())

@@ -343,9 +343,10 @@ fn a_value_and_the_same_text_are_two_commands() {
     let variables = json!({ "word": "*" });
     let run = |command: &str, executed: usize| {
         flow(&env, &json!({ "commands": [command] }), &json!({}), &variables);
-        let previous = match env.runs().is_empty() {
-            true => Vec::new(),
-            false => vec!["--previous-run-id", "last"],
+        let previous = if env.runs().is_empty() {
+            Vec::new()
+        } else {
+            vec!["--previous-run-id", "last"]
         };
         drop(
             env.run(&[&["run", "flow", "flow.json"], &previous[..]].concat())

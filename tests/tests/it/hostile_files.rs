@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::harness::{TestEnvironment, records};
-use crate::intervene::wait_for;
+use crate::waiting::wait_until;
 
 /// No command takes so long unless it waits for something that never comes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -52,9 +52,10 @@ fn files_below(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap() {
         let entry = entry.unwrap();
-        match entry.file_type().unwrap().is_dir() {
-            true => found.extend(files_below(&entry.path())),
-            false => found.push(entry.path()),
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(files_below(&entry.path()))
+        } else {
+            found.push(entry.path())
         }
     }
     found.sort();
@@ -208,10 +209,10 @@ fn what_is_no_message_in_an_inbox_loses_none() {
             text.contains(&format!("\"type\":\"{kind}\""))
         })
     };
-    wait_for("the question", || has("question") && has("process_started"));
+    wait_until("the question", || has("question") && has("process_started"));
     litter(&env.last_run().join(".run/inbox"), Path::new("/etc/hostname"));
     drop(env.run(&["answer", "last", "--approve"]).expect(0));
-    wait_for("the answer", || has("answered"));
+    wait_until("the answer", || has("answered"));
     env.write("open", "");
     let output = env.finish(running).expect(0);
     assert!(
@@ -241,7 +242,7 @@ fn a_signal_ends_a_run_whose_inbox_is_littered() {
     let env = TestEnvironment::new();
     env.write("flow.yaml", LIVES);
     let running = env.start(&["run", "flow", "flow.yaml", "--no-input"]);
-    wait_for("the run", || {
+    wait_until("the run", || {
         env.runs()
             .pop()
             .is_some_and(|run| run.join(".run/questions").is_dir())

@@ -307,9 +307,12 @@ async fn a_secret_reaches_the_server_and_stands_nowhere() {
 
 /// A text as it stands in an address.
 fn percent(text: &str) -> String {
-    let one = |byte: u8| match byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
+    let one = |byte: u8| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
     };
     text.bytes().map(one).collect()
 }
@@ -509,11 +512,12 @@ fn written(dir: &Path, name: &str) -> Option<PathBuf> {
     let mut entries = std::fs::read_dir(dir).ok()?.flatten();
     entries.find_map(|entry| {
         let path = entry.path();
-        match path.is_dir() {
-            true => written(&path, name),
-            false => Some(path).filter(|path| {
+        if path.is_dir() {
+            written(&path, name)
+        } else {
+            Some(path).filter(|path| {
                 path.ends_with(name) && std::fs::read(path).is_ok_and(|text| text.ends_with(b"\n"))
-            }),
+            })
         }
     })
 }

@@ -236,9 +236,10 @@ fn two_hundred_kills_under_load() {
         let mut victim = Victim::new();
         runs += 1;
         while !victim.is_completed() {
-            let (lines, moment) = match kills + victim.kills < KILLS {
-                true => (random.below(14), Duration::from_micros(random.below(4000))),
-                false => (u64::MAX, Duration::ZERO),
+            let (lines, moment) = if kills + victim.kills < KILLS {
+                (random.below(14), Duration::from_micros(random.below(4000)))
+            } else {
+                (u64::MAX, Duration::ZERO)
             };
             let at = format!(
                 "seed {seed}, run {runs}, kill {} after {lines} steps and {moment:?}",

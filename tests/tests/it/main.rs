@@ -3,31 +3,43 @@
     clippy::unwrap_used,
     reason = "a test ends where something is not as it should be"
 )]
+#![expect(
+    clippy::too_many_lines,
+    reason = "a scenario is read with its snapshots from top to bottom"
+)]
 #![expect(clippy::disallowed_methods, reason = "tests make the files a user would have")]
 
 mod harness;
 mod nodes;
 #[cfg(unix)]
 mod pty;
+mod waiting;
 
 mod answering;
 mod answers;
 mod approval;
 mod asking;
 mod autocoder;
+mod cancel_and_settle;
+#[cfg(unix)]
+mod causes;
+#[cfg(unix)]
+mod chatbot;
 #[cfg(target_os = "linux")]
 mod command_ends;
 mod commands;
 mod concurrency;
-mod continued;
+mod concurrent_processes;
 mod control;
 mod crashes;
 mod damaged;
-mod ends;
+mod error_messages;
 mod escapes;
 #[cfg(unix)]
 mod escapes_reading;
 mod events;
+#[cfg(unix)]
+mod executable_files;
 mod failures;
 mod file_changes;
 mod flows;
@@ -45,22 +57,18 @@ mod hostile_files;
 #[cfg(unix)]
 mod hostile_run;
 mod http;
-mod intervene;
 mod json;
 mod json_outside;
 mod kept_files;
 mod kills;
-mod lossless;
+mod library_runs;
+mod limits;
+mod lossless_values;
 mod models;
-#[cfg(unix)]
-mod more_truth;
 mod named_models;
-#[cfg(unix)]
-mod obeyed;
 mod original;
 #[cfg(unix)]
 mod output;
-mod paid;
 mod power;
 mod private_runs;
 #[cfg(unix)]
@@ -75,10 +83,14 @@ mod replaced;
 mod replayed;
 mod rerun;
 mod resume;
+mod resume_costs;
+mod resume_settings;
 #[cfg(unix)]
 mod room;
 #[cfg(unix)]
 mod rules;
+mod run_reports;
+mod runs_show;
 mod same_question;
 mod sandbox;
 #[cfg(unix)]
@@ -88,24 +100,17 @@ mod secrets_in_files;
 #[cfg(unix)]
 mod secrets_of_models;
 mod shell_values;
-mod shown;
-mod sizes;
 #[cfg(unix)]
-mod static_truth;
+mod static_checks;
 mod stops;
 #[cfg(unix)]
 mod stops_real;
 #[cfg(unix)]
-mod talks;
-#[cfg(unix)]
 mod terminal;
 #[cfg(unix)]
 mod texts;
-mod together;
-mod told;
 mod tool_calls;
 mod traces;
 #[cfg(unix)]
 mod trust;
-mod truth;
 mod tutorial;

@@ -241,10 +241,13 @@ impl Disk {
                     live,
                     synced,
                     is_appended_to,
-                } => match kept == Kept::Appended && *is_appended_to {
-                    true => Some(live.clone()),
-                    false => Some(synced.clone()),
-                },
+                } => {
+                    if kept == Kept::Appended && *is_appended_to {
+                        Some(live.clone())
+                    } else {
+                        Some(synced.clone())
+                    }
+                }
             };
             found.insert(path, content);
         }

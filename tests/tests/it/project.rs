@@ -123,9 +123,10 @@ fn texts(dir: &Path) -> String {
     let mut all = String::new();
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
-        all += &match path.is_dir() {
-            true => texts(&path),
-            false => String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned(),
+        all += &if path.is_dir() {
+            texts(&path)
+        } else {
+            String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned()
         };
     }
     all

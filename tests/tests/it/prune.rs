@@ -152,7 +152,7 @@ fn without_a_rule_or_with_a_wrong_one_nothing_happens() {
     let (env, _) = environment(1);
     insta::assert_snapshot!(env.refused(&["runs", "prune"]), @"
     ---- stderr
-    error[no_rule]: nothing says which runs to keep
+    error[no_rule]: no rule says which runs to keep
       hint: give `--keep-last N`, `--keep-days D` or `--max-size SIZE`
     ---- exit code 2
     ");
@@ -392,8 +392,8 @@ fn a_damaged_run_is_removed_only_by_name() {
     std::fs::write(&journal, "no record\n").unwrap();
     let output = env.run(&["runs", "prune", "--keep-last", "0"]).expect(0);
     insta::assert_snapshot!(env.shown(&output.stderr), @"
-    left alone: `[root]/project/runs/run_00000000_000000_000001/.run/journal.jsonl` is damaged at line 1: expected ident at line 1 column 2
-      hint: `dhenara runs rm run_00000000_000000_000001` removes it all the same
+    not removed: `[root]/project/runs/run_00000000_000000_000001/.run/journal.jsonl` is damaged at line 1: expected ident at line 1 column 2
+      hint: `dhenara runs rm run_00000000_000000_000001` removes it anyway
     ");
     assert!(journal.is_file());
     let removed = env

@@ -55,9 +55,10 @@ const PUT: [Put; 6] = [
 const LEVELS: usize = 20_000;
 
 fn replace(path: &Path, put: Put, outside: &Path) {
-    match path.is_dir() {
-        true => std::fs::remove_dir_all(path).unwrap(),
-        false => std::fs::remove_file(path).unwrap(),
+    if path.is_dir() {
+        std::fs::remove_dir_all(path).unwrap()
+    } else {
+        std::fs::remove_file(path).unwrap()
     }
     let node = |kind, device| mknodat(CWD, path, kind, Mode::RUSR | Mode::WUSR, device).is_ok();
     match put {

@@ -4,14 +4,11 @@
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::harness::{CommandOutput, TestEnvironment, has_sandbox, read_json};
-
-/// How long a test waits for something that takes moments.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::waiting::wait_for;
 
 const SECRET: &str = "the-secret-content";
 
@@ -335,17 +332,6 @@ fn a_program_is_built_by_a_toolchain_that_path_names() {
     let output = command.args(["run", "flow", "flow.json"]).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert!(env.path("project/work/made.rlib").exists());
-}
-
-fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let since = Instant::now();
-    loop {
-        if let Some(found) = found() {
-            return found;
-        }
-        assert!(since.elapsed() < PATIENCE, "{what} does not come");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Whether a process executes that has a word among its arguments.

@@ -13,7 +13,7 @@ use dhenara::{
 use serde_json::{Value, json};
 
 use crate::harness::{TestEnvironment, journal, read_json, records};
-use crate::intervene::wait_for;
+use crate::waiting::wait_until;
 
 /// Whether the newest run has a record of a kind, about a path that ends so.
 pub(crate) fn has_record(env: &TestEnvironment, kind: &str, path: &str) -> bool {
@@ -68,7 +68,7 @@ fn no_attempt_begins_behind_a_cancel_in_the_pause_between_attempts() {
     env.write("flow.yaml", FLAKY);
     for what in [&["cancel", "last"][..], &["cancel", "last", "flaky"]] {
         let running = env.start(&["run", "flow", "flow.yaml"]);
-        wait_for("the pause", || has_record(&env, "attempt_failed", "flaky"));
+        wait_until("the pause", || has_record(&env, "attempt_failed", "flaky"));
         drop(env.run(what).expect(0));
         let output = env.finish(running).expect(130);
         assert!(output.stderr.contains("the last attempt failed"), "{output}");
@@ -97,7 +97,7 @@ fn the_attempt_behind_such_a_cancel_begins_with_nothing() {
         &FLAKY.replace("exit 7", "test -e $var{project_root}/open"),
     );
     let running = env.start(&["run", "flow", "flow.yaml"]);
-    wait_for("the pause", || has_record(&env, "attempt_failed", "flaky"));
+    wait_until("the pause", || has_record(&env, "attempt_failed", "flaky"));
     env.signal(&running, "INT");
     drop(env.finish(running).expect(130));
     env.write("open", "");
@@ -146,7 +146,7 @@ fn a_cancel_of_a_component_leaves_its_finally_alone() {
     env.write("flow.yaml", FINALLY);
     for what in [None, Some("c"), Some("s"), Some("loop"), Some("w")] {
         let running = env.start(&["run", "flow", "flow.yaml"]);
-        wait_for("the step", || has_record(&env, "process_started", ".w"));
+        wait_until("the step", || has_record(&env, "process_started", ".w"));
         let cancel: Vec<&str> = ["cancel", "last"].into_iter().chain(what).collect();
         drop(env.run(&cancel).expect(0));
         drop(env.finish(running).expect(130));
@@ -166,10 +166,10 @@ fn what_stands_in_a_finally_can_be_cancelled_by_itself() {
     env.write("flow.yaml", &flow);
     for what in ["inner", "sweep"] {
         let running = env.start(&["run", "flow", "flow.yaml"]);
-        wait_for("the finally", || has_record(&env, "process_started", ".inner"));
+        wait_until("the finally", || has_record(&env, "process_started", ".inner"));
         // What it belongs to is cancelled too, which does not reach it.
         drop(env.run(&["cancel", "last", "s"]).expect(0));
-        wait_for("the record", || has_record(&env, "control", "c.s"));
+        wait_until("the record", || has_record(&env, "control", "c.s"));
         assert_eq!(status(&env, "c.s.sweep.inner"), Some(StepStatus::Running));
         drop(env.run(&["cancel", "last", what]).expect(0));
         drop(env.finish(running));
@@ -192,9 +192,9 @@ fn a_cancel_of_a_component_counts_when_only_its_finally_is_left() {
         .replace("sleep 0.3; echo swept", &format!("{open}; echo swept"));
     env.write("flow.yaml", &flow);
     let running = env.start(&["run", "flow", "flow.yaml"]);
-    wait_for("the finally", || has_record(&env, "process_started", ".inner"));
+    wait_until("the finally", || has_record(&env, "process_started", ".inner"));
     drop(env.run(&["cancel", "last", "s"]).expect(0));
-    wait_for("the record", || has_record(&env, "control", "c.s"));
+    wait_until("the record", || has_record(&env, "control", "c.s"));
     env.write("open", "");
     drop(env.finish(running).expect(130));
     assert_eq!(status(&env, "c.s"), Some(StepStatus::Cancelled));
@@ -221,11 +221,11 @@ fn what_waits_for_an_answer_can_be_cancelled() {
     env.write("flow.yaml", WAITING);
     for (what, path) in [("ask", "q.p.ask"), ("part", "q.p.part")] {
         let running = env.start(&["run", "flow", "flow.yaml", "--no-input"]);
-        wait_for("the questions", || {
+        wait_until("the questions", || {
             has_record(&env, "question", ".ask") && has_record(&env, "question", ".part")
         });
         drop(env.run(&["cancel", "last", what]).expect(0));
-        wait_for("the end", || status(&env, path) == Some(StepStatus::Cancelled));
+        wait_until("the end", || status(&env, path) == Some(StepStatus::Cancelled));
         env.write("open", "");
         drop(env.finish(running).expect(130));
         // Its question is closed: an approval that comes now approves nothing.
@@ -243,7 +243,7 @@ fn a_run_that_stops_keeps_its_questions_for_a_later_answer() {
     let env = TestEnvironment::new();
     env.write("flow.yaml", WAITING);
     let running = env.start(&["run", "flow", "flow.yaml", "--no-input"]);
-    wait_for("the questions", || {
+    wait_until("the questions", || {
         has_record(&env, "question", ".ask") && has_record(&env, "question", ".part")
     });
     drop(env.run(&["cancel", "last"]).expect(0));
@@ -395,7 +395,7 @@ fn a_closed_terminal_stops_a_run_and_finally_runs() {
     let env = TestEnvironment::new();
     env.write("flow.yaml", HANGS_UP);
     let running = env.start(&["run", "flow", "flow.yaml"]);
-    wait_for("the step", || has_record(&env, "process_started", ".waits"));
+    wait_until("the step", || has_record(&env, "process_started", ".waits"));
     // The shell and the system both send it.
     env.signal(&running, "HUP");
     env.signal(&running, "HUP");
@@ -419,7 +419,7 @@ fn a_run_that_was_started_to_outlive_its_terminal_does() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    wait_for("the step", || has_record(&env, "process_started", ".waits"));
+    wait_until("the step", || has_record(&env, "process_started", ".waits"));
     env.signal(&running, "HUP");
     env.write("open", "");
     drop(env.finish(running).expect(0));
@@ -444,9 +444,9 @@ elements:
 ",
     );
     let running = env.start(&["run", "flow", "flow.yaml"]);
-    wait_for("the step", || has_record(&env, "process_started", "inner.long"));
+    wait_until("the step", || has_record(&env, "process_started", "inner.long"));
     drop(env.run(&["cancel", "last", "inner"]).expect(0));
-    wait_for("the other step", || has_record(&env, "process_started", "r.step"));
+    wait_until("the other step", || has_record(&env, "process_started", "r.step"));
     drop(env.run(&["cancel", "last", "step"]).expect(0));
     drop(env.finish(running).expect(1));
     env.write("mended", "");

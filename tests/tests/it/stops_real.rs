@@ -8,8 +8,8 @@ use dhenara::StepStatus;
 use serde_json::Value;
 
 use crate::harness::{CommandOutput, TestEnvironment, records};
-use crate::intervene::wait_for;
 use crate::stops::{has_record, status};
+use crate::waiting::wait_until;
 
 /// A program that executes for ten minutes, also if it is asked to end.
 const STUBBORN: &str = "trap '' TERM INT HUP; i=0; while test $i -lt 6000; do sleep 0.1; i=$((i + 1)); done";
@@ -266,7 +266,7 @@ fn twelve_cells_of_the_table_hold_for_processes() {
         write_flow(&env, "", &cell.elements);
         let running = env.start(&["run", "flow", "flow.yaml", "--no-input"]);
         let (kind, step) = cell.behind;
-        wait_for(cell.name, || has_record(&env, kind, step));
+        wait_until(cell.name, || has_record(&env, kind, step));
         match cell.cause {
             Cause::Signal(signal) => env.signal(&running, signal),
             Cause::Cancel(what) => {
@@ -304,9 +304,9 @@ fn in_finally(env: &TestEnvironment, script: &str) -> Child {
     );
     env.write("flow.yaml", &text);
     let running = env.start(&["run", "flow", "flow.yaml"]);
-    wait_for("the step", || has_record(env, "process_started", "it"));
+    wait_until("the step", || has_record(env, "process_started", "it"));
     env.signal(&running, "INT");
-    wait_for("the finally", || has_record(env, "process_started", "cleans"));
+    wait_until("the finally", || has_record(env, "process_started", "cleans"));
     running
 }
 
@@ -370,7 +370,7 @@ fn a_run_in_the_background_of_a_shell_goes_on_behind_ctrl_c() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    wait_for("the step", || has_record(&env, "process_started", "it"));
+    wait_until("the step", || has_record(&env, "process_started", "it"));
     env.signal(&running, "INT");
     env.write("open", "");
     drop(env.finish(running).expect(0));
@@ -386,7 +386,7 @@ fn attempts_that_failed_before_a_crash_count() {
     let retry = "retry: { max_attempts: 3, initial_delay: 0.05, max_delay: 0.1, repeat_effects: true },";
     write_flow(&env, "", &command("it", script, retry));
     let mut running = env.start(&["run", "flow", "flow.yaml"]);
-    wait_for("the second attempt", || {
+    wait_until("the second attempt", || {
         has_record(&env, "attempt_failed", "it") && records(&env.last_run(), "process_started").len() == 2
     });
     running.kill().unwrap();
@@ -415,7 +415,7 @@ fn a_pause_behind_a_failed_attempt_that_a_crash_ends_is_no_new_beginning() {
     write_flow(&env, "", &command("it", "exit 7", retry));
     for stop in ["KILL", "INT"] {
         let running = env.start(&["run", "flow", "flow.yaml"]);
-        wait_for("the pause", || has_record(&env, "attempt_failed", "it"));
+        wait_until("the pause", || has_record(&env, "attempt_failed", "it"));
         env.signal(&running, stop);
         drop(env.finish(running));
         // The last attempt is made at once, and none follows.
@@ -448,7 +448,7 @@ fn stubborn(env: &TestEnvironment, does: &str) -> Child {
 fn a_look_that_never_returns_holds_up_neither_the_run_nor_the_process() {
     let env = TestEnvironment::new();
     let running = stubborn(&env, "looks");
-    wait_for("the run", || has_record(&env, "component_started", "r"));
+    wait_until("the run", || has_record(&env, "component_started", "r"));
     env.signal(&running, "TERM");
     drop(env.finish(running).expect(130));
     assert_eq!(status(&env, "r.it"), None);
@@ -458,10 +458,10 @@ fn a_look_that_never_returns_holds_up_neither_the_run_nor_the_process() {
 /// A run whose step never ends, stopped twice.
 fn stopped_twice(env: &TestEnvironment, does: &str, behind: &str) -> Child {
     let running = stubborn(env, does);
-    wait_for("the step", || has_record(env, behind, "it"));
+    wait_until("the step", || has_record(env, behind, "it"));
     for stops in 1..=2 {
         env.signal(&running, "TERM");
-        wait_for("the stop", || records(&env.last_run(), "control").len() == stops);
+        wait_until("the stop", || records(&env.last_run(), "control").len() == stops);
     }
     running
 }

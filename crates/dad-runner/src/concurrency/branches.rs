@@ -35,20 +35,21 @@ impl Branches<'_> {
         let mut executing = FuturesUnordered::new();
         let mut begins_more = true;
         let mut has_left = false;
-        // The run does not come to rest while there is something to begin.
-        let mut busy = None;
+        // The run does not suspend while a branch is left to begin.
+        let mut begins = None;
         loop {
             let may_begin = begins_more && executing.len() < most_begun;
-            busy = may_begin.then(|| busy.take().unwrap_or_else(|| self.active.begins()));
+            begins = may_begin.then(|| begins.take().unwrap_or_else(|| self.active.begins()));
             tokio::select! {
-                // What waits and comes back is before what has not begun: this asks anew each time.
+                // A branch that comes back goes before one that has not begun: the order is decided anew each time.
                 biased;
                 Some(result) = executing.next(), if !executing.is_empty() => {
                     ended(result);
                     // The place around goes from branch to branch, and with the last one back to this.
-                    match has_left && executing.is_empty() {
-                        true => has_left = false,
-                        false => self.around.iter().for_each(|around| around.leave()),
+                    if has_left && executing.is_empty() {
+                        has_left = false;
+                    } else {
+                        self.around.iter().for_each(|around| around.leave());
                     }
                 }
                 place = Arc::clone(&places).acquire_owned(), if may_begin => match (place, branches.next()) {

@@ -1,9 +1,9 @@
-//! Room for what executes at the same time: places in concurrent components, and file descriptors.
+//! Room for steps that execute at the same time: places in concurrent components, and file descriptors.
 //!
-//! A branch of a concurrent component has a place in it, which counts as taken while anything in the branch executes, and is given
-//! back while all of it waits. A step takes file descriptors before its first file. What comes back takes its places from the
-//! outermost to the innermost, then descriptors, and holds nothing further in while it waits for one: so what is waited for is held
-//! only by what can go on.
+//! A branch of a concurrent component has a place in it. The place is taken while a part of the branch executes, and given back while
+//! all of it waits. A step takes file descriptors before its first file. A step that comes back takes its places from the outermost to
+//! the innermost, then descriptors, and holds no inner one while it waits for an outer one: so every awaited place is held by a step
+//! that can continue.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -28,7 +28,7 @@ pub(crate) struct Branch {
 
 #[derive(Debug)]
 struct BranchState {
-    /// How much of it executes: itself, or branches in it.
+    /// The number of its parts that execute: itself, or branches in it.
     active: usize,
     place: Option<OwnedSemaphorePermit>,
 }
@@ -63,7 +63,7 @@ impl Branch {
         let mut state = self.state();
         state.active -= 1;
         if state.active == 0 {
-            drop(state.place.take());
+            state.place = None;
             drop(state);
             self.around.iter().for_each(|around| around.leave());
         }
@@ -73,7 +73,7 @@ impl Branch {
     pub(super) fn end(&self) {
         let mut state = self.state();
         state.active -= 1;
-        drop(state.place.take());
+        state.place = None;
     }
 
     /// One more of it executes, once there is a place for it.

@@ -1,4 +1,4 @@
-//! Work that blocks, away from the threads that must not wait.
+//! Blocking work, on threads of its own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! Settings that every node may have, whatever its type.
+//! The settings that every node has, whatever its type.
 
 use std::time::Duration;
 
@@ -23,12 +23,12 @@ pub(crate) fn without_common(settings: &Value) -> Option<Value> {
     ))
 }
 
-/// How long to wait before the execution.
+/// The pause before the execution.
 pub(crate) fn pause_before(settings: &Value) -> Option<Duration> {
     seconds(settings, SLEEP_BEFORE)
 }
 
-/// How long to wait after it.
+/// The pause after the execution.
 pub(crate) fn pause_after(settings: &Value) -> Option<Duration> {
     seconds(settings, SLEEP_AFTER)
 }

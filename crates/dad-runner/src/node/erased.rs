@@ -80,7 +80,7 @@ fn refused(problem: SettingsProblem) -> NodeError {
     }
 }
 
-/// What is known of a node type without executing it.
+/// The description of a node type: its schemas and checks, without executing it.
 #[must_use]
 pub fn node_type_info<N: Node>() -> NodeTypeInfo {
     NodeTypeInfo {

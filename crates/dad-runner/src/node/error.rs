@@ -1,4 +1,4 @@
-//! Why a node failed.
+//! The failure of a node.
 
 use std::any::Any;
 use std::error::Error;
@@ -11,29 +11,29 @@ use dad_run::{BudgetExceeded, RunError};
 
 use crate::node::output::NodeOutput;
 
-/// How often a person is asked about something whose effects change before it can execute.
+/// The approvals that are asked for a step or call whose effects change before it can execute.
 pub const MAX_APPROVALS: u32 = 3;
 
 /// The code of an error that a node passed on without one of its own.
 const FAILED: &str = "node_failed";
 
-/// Why a node failed.
+/// The failure of a node.
 ///
-/// It is made of any error by `?`, which another attempt may then cure. It is no [`Error`] itself, so that this can be;
+/// `?` makes it from any error, as a failure that another attempt may cure. It is no [`Error`] itself, so that `?` can do that;
 /// [`as_error`](Self::as_error) gives one.
 #[derive(Clone, Debug)]
 pub struct NodeError {
-    /// What is recorded.
+    /// The recorded error.
     pub info: ErrorInfo,
-    /// What it returned as far as it got.
+    /// The output up to the failure.
     pub partial: Box<NodeOutput>,
     /// Whether another attempt may succeed.
     pub retryable: bool,
-    /// The shortest pause before it, where a provider asked for one.
+    /// The shortest pause before another attempt, if a provider asked for one.
     pub retry_after: Option<Duration>,
     /// Whether another model or provider may succeed where this one failed.
     pub may_fall_back: bool,
-    /// Whether the step comes to rest until a question is answered, instead of failing.
+    /// Whether the step suspends until a question is answered, instead of failing.
     pub(crate) suspends: bool,
 }
 
@@ -61,27 +61,27 @@ impl NodeError {
         }
     }
 
-    /// The same as an error, for functions that want one.
+    /// The failure as an [`Error`], for functions that take one.
     #[must_use]
     pub const fn as_error(&self) -> AsError<'_> {
         AsError(self)
     }
 
-    /// The same with what to do next.
+    /// The same failure with a hint.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.info = self.info.with_hint(hint);
         self
     }
 
-    /// The same with what the node returned as far as it got.
+    /// The same failure with the output up to it.
     #[must_use]
     pub fn with_partial(mut self, partial: NodeOutput) -> Self {
         self.partial = Box::new(partial);
         self
     }
 
-    /// That the step comes to rest until a question is answered.
+    /// The suspension of the step until a question is answered.
     pub(crate) fn suspended() -> Self {
         Self {
             suspends: true,
@@ -89,14 +89,14 @@ impl NodeError {
         }
     }
 
-    /// The same with the shortest pause before another attempt.
+    /// The same failure with the shortest pause before another attempt.
     #[must_use]
     pub fn retry_after(mut self, pause: Duration) -> Self {
         self.retry_after = Some(pause);
         self
     }
 
-    /// That the world does not keep still between what a person is shown and what would be done. `what` would do it.
+    /// The failure of a step whose effects keep changing after a person has approved them. `what` names the step or call.
     #[must_use]
     pub fn world_unstable(what: &str) -> Self {
         let message =
@@ -106,21 +106,21 @@ impl NodeError {
             .permanent()
     }
 
-    /// The same, but another model or provider may succeed.
+    /// The same failure, but another model or provider may succeed.
     #[must_use]
     pub fn with_fall_back(mut self) -> Self {
         self.may_fall_back = true;
         self
     }
 
-    /// The same, but another attempt is of no use.
+    /// The same failure, which another attempt does not cure.
     #[must_use]
     pub fn permanent(mut self) -> Self {
         self.retryable = false;
         self
     }
 
-    /// That the code of the node panicked.
+    /// The failure of a node that panicked.
     pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
         let message = dad_core::panic_message(panic);
         Self::new("node_panicked", format!("the node panicked: {message}")).permanent()
@@ -128,10 +128,12 @@ impl NodeError {
 
     fn of_run(error: &RunError) -> Self {
         let failed = Self::from_info(error.to_info());
-        match error.is_out_of_descriptors() {
-            true => failed
-                .with_hint("others may have closed files by then; `ulimit -n` says how many may be open"),
-            false => failed.permanent(),
+        if error.is_out_of_descriptors() {
+            failed.with_hint(
+                "other steps may have closed files by then; `ulimit -n` shows the limit of open files",
+            )
+        } else {
+            failed.permanent()
         }
     }
 
@@ -148,7 +150,7 @@ impl NodeError {
     }
 }
 
-/// What a run reports keeps its code and its meaning for another attempt; any other error may be gone by then.
+/// An error of the run keeps its code and its meaning for another attempt; another attempt may cure any other error.
 impl<E: Error + 'static> From<E> for NodeError {
     fn from(error: E) -> Self {
         let any: &dyn Any = &error;

@@ -1,4 +1,4 @@
-//! The time limit of an attempt, what becomes of it when it is stopped, and when it is over.
+//! The lifetime of an attempt: its time limit, its stop and its end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,19 +14,19 @@ use crate::concurrency::room::Room;
 use crate::node::error::NodeError;
 use crate::node::output::NodeOutput;
 
-/// How long a node that listens for a stop may take to return.
+/// The time in which a node that listens for a stop must return.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How long after a stop guards may keep an attempt from being over.
+/// The time after a stop in which guards must be dropped.
 pub(crate) const MAX_STOP: Duration = Duration::from_secs(70);
 
 /// The code of a step that was asked to stop and did.
 pub(crate) const CANCELLED: &str = "cancelled";
 
-/// What stands for no time limit: a century.
+/// The time limit of a step without one, a century: its clock still stands still and gives the room back while a person is asked.
 const NO_LIMIT: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// Whether an attempt is to stop, and what still belongs to it.
+/// The stop of an attempt, and the guards that keep it from ending.
 #[derive(Debug)]
 pub(crate) struct Life {
     /// Fires when it is to stop.
@@ -39,10 +39,10 @@ pub(crate) struct Life {
     pub(crate) room: Arc<Room>,
 }
 
-/// Keeps an attempt from being over: threads, processes and tasks may outlive the future of a step, and nothing is recorded
-/// of it before they have ended.
+/// Keeps an attempt from ending. Threads, processes and tasks may outlive the future of a step, and its result is recorded only
+/// after they have ended.
 #[derive(Debug)]
-#[must_use = "the attempt may be over once this is dropped"]
+#[must_use = "the attempt can end once this is dropped"]
 pub struct Guard(Arc<Life>);
 
 impl Drop for Guard {
@@ -80,7 +80,7 @@ impl Life {
         loop {
             let dropped = self.guard_dropped.notified();
             tokio::pin!(dropped);
-            // Before it is looked, so that none is missed.
+            // Registered before the count is read, so that no drop between the two is missed.
             dropped.as_mut().enable();
             if self.guards.load(Ordering::Acquire) == 0 {
                 return;
@@ -102,8 +102,8 @@ impl Life {
     }
 }
 
-/// Waits for an attempt; at its time limit, or when the run is cancelled, asks it to stop. One that listens has a while to
-/// return, any other is dropped at once. `None` if something of it goes on all the same: what that does is unknown.
+/// Waits for an attempt; at its time limit, or when the run is cancelled, asks it to stop. A node that listens has [`GRACE`] to
+/// return, any other is dropped at once. `None` if a guard is still held [`MAX_STOP`] after that: the effects of its owner are unknown.
 pub(crate) async fn within_limits(
     attempt: impl Future<Output = Result<NodeOutput, NodeError>>,
     limit: Option<Duration>,
@@ -113,13 +113,13 @@ pub(crate) async fn within_limits(
     life.is_over(stopped).await.then_some(ended)
 }
 
-/// How an attempt ended, and when it was asked to stop. Its future is dropped.
+/// The end of an attempt, with the time at which it was asked to stop. Its future is dropped.
 async fn until_stopped(
     attempt: impl Future<Output = Result<NodeOutput, NodeError>>,
     limit: Option<Duration>,
     life: &Life,
 ) -> (Option<Instant>, (StepStatus, Result<NodeOutput, NodeError>)) {
-    // Waiting for a person or for one's turn at a provider does not count.
+    // The wait for a person, or for a turn at a provider, does not count.
     let clock = TimeLimit::of_step(limit.unwrap_or(NO_LIMIT), Arc::clone(&life.room) as _);
     let mut attempt = std::pin::pin!(clock.scope(attempt));
     let deadline = async {
@@ -143,12 +143,13 @@ async fn until_stopped(
     };
     let stopped = Instant::now();
     life.stop.cancel();
-    let ended = match life.listens.load(Ordering::Acquire) {
-        true => tokio::time::timeout_at(stopped + GRACE, attempt).await.ok(),
-        false => None,
+    let ended = if life.listens.load(Ordering::Acquire) {
+        tokio::time::timeout_at(stopped + GRACE, attempt).await.ok()
+    } else {
+        None
     };
     let partial = match ended {
-        // It finished all the same: what it did counts.
+        // It finished in its grace: its result counts.
         Some(Ok(output)) => return (Some(stopped), (StepStatus::Completed, Ok(output))),
         Some(Err(error)) => error.partial,
         None => Box::default(),

@@ -26,9 +26,9 @@ struct State {
     begun: Vec<(String, u32)>,
     /// Exchanges of an interrupted attempt, not answered from yet.
     recorded: Vec<MemoLine>,
-    /// What those took that were answered from it and that the run has counted already.
+    /// The usage of recorded exchanges that the run counted before this attempt.
     counted: Usage,
-    /// Why an exchange that was made could not be written down.
+    /// The error for an exchange that was made and could not be written.
     lost: Option<RunError>,
 }
 
@@ -59,8 +59,8 @@ impl Memo {
         })
     }
 
-    /// Why an exchange that was made could not be written down, if that happened. It is no failure of the step, which
-    /// would begin anew and make all its exchanges again, but one of the run, which can go on from what is written.
+    /// The error for an exchange that was made and could not be written, if there is one. It fails the run, which can be resumed from
+    /// the written memos; a failed step would make all its exchanges again.
     pub(crate) fn take_lost(&self) -> Option<RunError> {
         self.state().lost.take()
     }
@@ -74,7 +74,7 @@ impl Memo {
         self.state().counted += usage;
     }
 
-    /// What the answers took that the run had counted before this attempt.
+    /// The usage of answers that the run counted before this attempt.
     pub(crate) fn counted(&self) -> Usage {
         self.state().counted
     }
@@ -119,20 +119,20 @@ impl Memo {
         let text = text.map_err(|e| NodeError::from_error("memo", &e))?;
         let mut state = self.state();
         let State { file, is_named, .. } = &mut *state;
-        // With the records so far, because whoever goes on finds the memos by the record that the step was begun.
+        // With the records so far, because a resumed run finds the memos by the record that the step began.
         if let Err(error) =
             driver.make_durable(|| write(file, is_named, staged, driver.handle().durability(), &text))
         {
-            let told = NodeError::from_error("memo", &error);
+            let failed = NodeError::from_error("memo", &error);
             state.lost = Some(error);
-            return Err(told.permanent());
+            return Err(failed.permanent());
         }
         Ok(())
     }
 }
 
-/// An exchange that is being made. Its number is given back if it fails or is dropped: a continued attempt counts only those
-/// that finished.
+/// An exchange that is being made. Its number is given back if it fails or is dropped: a continued attempt counts only finished
+/// exchanges.
 #[derive(Debug)]
 pub(crate) struct Begun<'a> {
     memo: &'a Memo,

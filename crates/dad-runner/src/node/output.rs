@@ -1,4 +1,4 @@
-//! What a node gives, as it may be recorded: readable again, and without secrets.
+//! The output of a node, in a form that can be recorded and read back, without secrets.
 
 use std::any::Any;
 
@@ -9,16 +9,16 @@ use serde_json::Value;
 
 use crate::node::error::NodeError;
 
-/// What a node returns.
+/// The output of a node.
 #[derive(Clone, Debug, Default)]
 pub struct NodeOutput<T = Value> {
-    /// What other steps use.
+    /// The outcome, which other steps use.
     pub outcome: T,
-    /// Everything else worth keeping, in the node's own shape.
+    /// Further output worth keeping, in the node's own shape.
     pub output: Option<Value>,
-    /// What it consumed.
+    /// The usage.
     pub usage: Usage,
-    /// What it did, in one line.
+    /// A summary of the node's work, in one line.
     pub summary: Option<String>,
 }
 
@@ -45,21 +45,21 @@ impl<T> NodeOutput<T> {
         }
     }
 
-    /// The same with everything else worth keeping.
+    /// The same with further output worth keeping.
     #[must_use]
     pub fn with_output(mut self, output: Value) -> Self {
         self.output = Some(output);
         self
     }
 
-    /// The same with what it consumed.
+    /// The same with a usage.
     #[must_use]
     pub fn with_usage(mut self, usage: Usage) -> Self {
         self.usage = usage;
         self
     }
 
-    /// The same with what it did, in one line.
+    /// The same with a summary in one line.
     #[must_use]
     pub fn with_summary(mut self, summary: impl Into<String>) -> Self {
         self.summary = Some(summary.into());
@@ -103,7 +103,7 @@ fn json_of<T: Serialize + 'static>(outcome: T) -> Result<Value, serde_json::Erro
     }
 }
 
-/// What a node gives, unless it could not be read again if it was recorded.
+/// The output of a node, unless its record could not be read back.
 pub(crate) fn recordable(executed: Result<NodeOutput, NodeError>) -> Result<NodeOutput, NodeError> {
     let (unfit, usage) = {
         let output = match &executed {
@@ -117,7 +117,7 @@ pub(crate) fn recordable(executed: Result<NodeOutput, NodeError>) -> Result<Node
             .find_map(|value| check_recorded(value).err());
         (unfit, output.usage)
     };
-    // What it consumed counts all the same.
+    // The usage counts in any case.
     let spent = || NodeOutput {
         usage,
         ..NodeOutput::default()

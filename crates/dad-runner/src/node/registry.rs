@@ -66,8 +66,8 @@ impl NodeRegistry {
 
     /// Adds a function that callbacks may call by this name; one of the same name is replaced.
     ///
-    /// It is given its arguments, templates rendered, and what every node has; what it returns stands in the outcome of
-    /// the step, as `callable_result`. Since nothing is known of what it changes, a re-run calls it again after other effects.
+    /// It is given its arguments, with templates rendered, and the context of the step. Its return value stands in the outcome of
+    /// the step, as `callable_result`. A re-run calls it again after other effects, because its own effects are unknown.
     ///
     /// ```
     /// use dad_runner::{NodeContext, NodeError, NodeRegistry};
@@ -132,7 +132,7 @@ impl NodeRegistry {
         self.nodes.keys().map(String::as_str).collect()
     }
 
-    /// Refuses what could not be executed with what a run is given. Of a re-run only steps count that may execute.
+    /// Refuses a run with a step that could not execute in it. In a re-run only steps that may execute count.
     pub(crate) fn check_requirements(&self, prepared: &PreparedRun) -> Result<(), RunError> {
         let executes: Option<HashSet<HierarchyPath>> = prepared.plan().map(|plan| {
             let executes = plan
@@ -161,7 +161,7 @@ impl NodeRegistry {
         }
     }
 
-    /// What keeps steps from being executed with what a run would be given, in the order of the definition.
+    /// The errors of steps that could not execute in a run with this setup, in the order of the definition.
     pub fn unready<'a>(
         &'a self,
         program: &'a Program,

@@ -18,16 +18,17 @@ pub(crate) fn schema<T: JsonSchema>() -> Value {
     let schema: Value = SchemaGenerator::new(SchemaSettings::draft2020_12())
         .into_root_schema_for::<T>()
         .into();
-    match schema["type"] == "null" {
-        true => json!({ "type": "object", "properties": {}, "additionalProperties": false }),
-        false => schema,
+    if schema["type"] == "null" {
+        json!({ "type": "object", "properties": {}, "additionalProperties": false })
+    } else {
+        schema
     }
 }
 
 /// Reads JSON as a type; the error says which field does not fit, as its schema says it. An object without fields may also
 /// stand for `()`.
 pub(crate) fn read<T: DeserializeOwned + JsonSchema>(value: &Value) -> Result<T, String> {
-    let told = |error: serde_path_to_error::Error<serde_json::Error>| {
+    let reported = |error: serde_path_to_error::Error<serde_json::Error>| {
         let path = error.path().to_string();
         let by_schema =
             is_about_a_type(error.inner()).then(|| dad_definition::misfits(&schema::<T>(), value));
@@ -44,8 +45,8 @@ pub(crate) fn read<T: DeserializeOwned + JsonSchema>(value: &Value) -> Result<T,
     match serde_path_to_error::deserialize(value) {
         Ok(read) => Ok(read),
         Err(error) => match value.as_object() {
-            Some(fields) if fields.is_empty() => T::deserialize(Value::Null).map_err(|_| told(error)),
-            _ => Err(told(error)),
+            Some(fields) if fields.is_empty() => T::deserialize(Value::Null).map_err(|_| reported(error)),
+            _ => Err(reported(error)),
         },
     }
 }

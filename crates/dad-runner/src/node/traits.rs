@@ -1,4 +1,4 @@
-//! Nodes: what a leaf of a definition does.
+//! The traits of nodes: types of leaves of a definition, and the steps that they bind.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -59,14 +59,15 @@ use crate::node::output::NodeOutput;
 pub trait Node: Send + Sync + 'static {
     /// The settings, as a definition writes them.
     type Settings: DeserializeOwned + JsonSchema;
-    /// What can be given to the node from outside; `()` for nothing but `settings_override`.
+    /// The input from outside; `()` for none but `settings_override`.
     type Input: DeserializeOwned + JsonSchema;
-    /// What other steps use of its result; `Value` for one without a type.
+    /// The part of the result that other steps use; `Value` for one without a type.
     type Outcome: Serialize + DeserializeOwned + Send + 'static;
 
     /// The name definitions use.
     const TYPE: &'static str;
-    /// To be raised by hand whenever the node does something else with the same settings; part of every fingerprint.
+    /// The version of the node's behaviour, a part of every fingerprint. Raise it by hand whenever the same settings give another
+    /// result.
     const VERSION: u32 = 1;
     /// Settings that only a definition can give: an input that overrides one of them is refused, and so is a model that
     /// calls the node with one.
@@ -77,7 +78,7 @@ pub trait Node: Send + Sync + 'static {
     /// read or changed.
     ///
     /// # Errors
-    /// If the settings or the input cannot be meant; the step fails before it executes.
+    /// If the settings or the input are invalid; the step fails before it executes.
     fn bind(
         &self,
         settings: Self::Settings,
@@ -93,18 +94,18 @@ pub trait Node: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Looks at settings as the definition has them, with the texts of their templates: problems of those texts, variables
-    /// that they declare, and a compiled form that [`bind`](Self::bind) is given.
+    /// Compiles settings as the definition has them, with the texts of their templates: problems of those texts, variables
+    /// that they declare, and a compiled form for [`bind`](Self::bind).
     fn compile(unrendered: &Value) -> Compiled {
         let _ = unrendered;
         Compiled::default()
     }
 
-    /// Refuses, before anything of a run executes, what could not be executed with what the run is given. Templates are not
-    /// rendered yet: their texts stand in the settings.
+    /// Refuses a run in which the step could not execute, before the run starts. Templates are not rendered yet: their texts stand
+    /// in the settings.
     ///
     /// # Errors
-    /// What is missing; the run is not made.
+    /// The missing requirement; the run is not made.
     fn check_requirements(settings: &Self::Settings, setup: &RunSetup<'_>) -> Result<(), NodeError> {
         let _ = (settings, setup);
         Ok(())
@@ -124,28 +125,28 @@ pub trait BoundStep<O = Value>: Send + Sync + 'static {
     /// [`NodeError`] fails the attempt; an outcome it carries is recorded as far as the node got.
     async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput<O>, NodeError>;
 
-    /// What the result depends on besides settings and input.
+    /// The dependencies of the result besides settings and input.
     ///
     /// # Errors
-    /// If what would be read cannot be looked at.
+    /// If a source that the step would read cannot be looked at.
     async fn world(&self) -> Result<World, NodeError> {
         Ok(World::Effect)
     }
 
-    /// What executing it would do, for the person who is to agree: the command, the differences of files. Empty if the
+    /// The preview of an execution, for the person who is to approve it: the command, the differences of files. Empty if the
     /// settings say it all. Nothing is changed.
     ///
     /// # Errors
-    /// Why it would fail.
+    /// The error with which the execution would fail.
     async fn preview(&self, run: &RunHandle) -> Result<Preview, NodeError> {
         let _ = run;
         Ok(Preview::default())
     }
 
-    /// What is about to be executed, for `state.json`; written before the execution.
+    /// The state for `state.json`: the work that is about to execute. It is written before the execution.
     ///
     /// # Errors
-    /// If it is not known what would be executed; the attempt fails.
+    /// If the work cannot be determined; the attempt fails.
     fn state(&self, cx: &NodeContext) -> Result<Option<Value>, NodeError> {
         let _ = cx;
         Ok(None)
@@ -165,7 +166,7 @@ pub trait BoundStep<O = Value>: Send + Sync + 'static {
     }
 }
 
-/// What a node has while it binds a step, beside settings and input.
+/// The context in which a node binds a step, besides settings and input.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BindContext<'a> {
     prepared: Option<&'a Prepared>,
@@ -186,24 +187,24 @@ impl<'a> BindContext<'a> {
     }
 }
 
-/// What executing a step would do.
+/// The preview of an execution.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Preview {
-    /// The same for programs: everything that decides what is done, without times and temporary paths. Null if settings and
-    /// input do.
+    /// The preview for programs: everything that decides the effects, without times and temporary paths. Null if settings and
+    /// input decide them.
     pub facts: Value,
-    /// In words.
+    /// The preview for people.
     pub shown: String,
 }
 
 impl Preview {
-    /// Of what will fail: the person who is asked wants to know that as well.
+    /// The preview of an execution that will fail: the person who is asked is shown the error.
     #[must_use]
     pub fn failing(error: &NodeError) -> Self {
         format!("it will fail: {error}").into()
     }
 
-    /// What is compared with a later preview: the facts, else what is shown.
+    /// The value that is compared with a later preview: the facts, else the text.
     #[must_use]
     pub fn compared(&self) -> Value {
         match &self.facts {
@@ -222,10 +223,10 @@ impl From<String> for Preview {
     }
 }
 
-/// What a run is given, before it starts.
+/// The setup of a run, before it starts.
 #[derive(Clone, Copy, Debug)]
 pub struct RunSetup<'a> {
-    /// What the step may consume, by its own budget and that of the run.
+    /// The budget of the step, by its own budget and that of the run.
     pub budget: Budget,
     /// Clients and pools.
     pub resources: &'a Resources,
@@ -235,27 +236,27 @@ pub struct RunSetup<'a> {
     pub has_input: bool,
 }
 
-/// What a step's result depends on besides settings and input.
+/// The dependencies of a step's result besides settings and input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum World {
-    /// Nothing.
+    /// None.
     Pure,
-    /// What it reads.
+    /// The sources that the step reads.
     Reads(ReadSet),
-    /// It changes something, or depends on what others change.
+    /// Unknown ones: the step changes something, or depends on state that others change.
     Effect,
 }
 
-/// What a step reads: names of files or whatever else, each with something that changes when its content does, such as
-/// length and time of change, or a digest.
+/// The sources that a step reads, such as files. Each name has a stamp that changes with the content: length and time of change, or
+/// a digest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ReadSet {
-    /// By name.
+    /// The stamps, by the names of the sources.
     pub reads: BTreeMap<String, String>,
 }
 
 impl ReadSet {
-    /// Stands for all of it.
+    /// The digest of names and stamps.
     #[must_use]
     pub fn digest(&self) -> Digest {
         let mut text = String::new();
@@ -267,12 +268,12 @@ impl ReadSet {
         Digest::of(text.as_bytes())
     }
 
-    /// As it stands in files: names may be secrets too. What is decided by is not masked.
+    /// The set as it is written to files: names may be secrets, too. The values used for the decision are not masked.
     pub(crate) fn masked(&self, redactor: &Redactor) -> Self {
         let mut masked = BTreeMap::<String, String>::new();
         for (name, stamp) in &self.reads {
             let stamp = redactor.redact(stamp);
-            // Two names may become one, and a change of either is to be seen.
+            // Two names may become one; a change of either must show.
             let stamps = masked.entry(redactor.redact(name).into_owned()).or_default();
             if !stamps.is_empty() {
                 stamps.push_str("; ");

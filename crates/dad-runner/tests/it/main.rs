@@ -4,6 +4,7 @@
 
 mod binding;
 mod control;
+mod forecasts;
 mod nodes;
 mod reruns;
 mod resume;
@@ -31,7 +32,7 @@ async fn run(flow: FlowDefinition, project: &Path) -> Result<RunReport, Error> {
     let ended = FlowRunner::new(flow, context(project).build()?).run().await;
     let report = ended.as_ref().ok().or_else(|| ended.as_ref().err()?.report());
     if let Some(report) = report {
-        drop(dad_tests::validate_run_dir(&report.run_dir));
+        let _ = dad_tests::validate_run_dir(&report.run_dir);
     }
     ended
 }
@@ -60,7 +61,7 @@ fn path(text: &str) -> HierarchyPath {
     text.parse().unwrap()
 }
 
-/// What every run leaves behind, whatever happened.
+/// Checks that a run leaves no rubbish behind, however it ended.
 fn assert_tidy(report: &RunReport) {
     let stage = report.run_dir.join(".run/stage");
     assert_eq!(

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 pub(crate) fn registry() -> NodeRegistry {
     NodeRegistry::new()
         .register::<Echo>()
+        .register::<Reads>()
         .register::<Costly>()
         .register::<Flaky>()
         .register::<Sleeper>()
@@ -23,7 +24,7 @@ pub(crate) fn registry() -> NodeRegistry {
         .register::<Blocks>()
 }
 
-/// Gives back what it is told; its world is what its settings say.
+/// Returns the value of its settings; its world is the one that they name.
 #[derive(Default)]
 pub(crate) struct Echo;
 
@@ -88,10 +89,10 @@ impl BoundStep for EchoStep {
             .await?;
         let given = self.input.as_ref().map(|input| &input.prompt_variables);
         let output = NodeOutput::new(json!({ "value": self.settings.value, "calls": calls, "given": given }));
-        match self.settings.fail {
-            false => Ok(output.with_summary("echoed")),
-            true => Err(NodeError::new("told_to_fail", "the settings say so").with_partial(output)),
+        if self.settings.fail {
+            return Err(NodeError::new("told_to_fail", "the settings say so").with_partial(output));
         }
+        Ok(output.with_summary("echoed"))
     }
 }
 
@@ -109,6 +110,43 @@ pub(crate) fn failing() -> NodeBuilder {
 
 pub(crate) fn node(node_type: &'static str, settings: Value) -> NodeBuilder {
     NodeBuilder::new(NodeType::from_static(node_type), settings)
+}
+
+/// Reads a file.
+#[derive(Default)]
+pub(crate) struct Reads;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReadsSettings {
+    value: String,
+    file: String,
+}
+
+impl Node for Reads {
+    type Settings = ReadsSettings;
+    type Input = ();
+    type Outcome = Value;
+    const TYPE: &'static str = "reads";
+
+    fn bind(&self, settings: ReadsSettings, _: Option<()>, _: &BindContext<'_>) -> Result<Bound, NodeError> {
+        Ok(Box::new(settings))
+    }
+}
+
+#[async_trait]
+impl BoundStep for ReadsSettings {
+    async fn world(&self) -> Result<World, NodeError> {
+        let content = std::fs::read_to_string(&self.file)?;
+        Ok(World::Reads([(self.file.clone(), content)].into_iter().collect()))
+    }
+
+    async fn execute(&self, _: &NodeContext) -> Result<NodeOutput, NodeError> {
+        let content = std::fs::read_to_string(&self.file)?;
+        Ok(NodeOutput::new(
+            json!({ "value": self.value, "content": content }),
+        ))
+    }
 }
 
 /// Fails until its attempt has a number.
@@ -140,9 +178,10 @@ impl BoundStep for FlakySettings {
     async fn execute(&self, cx: &NodeContext) -> Result<NodeOutput, NodeError> {
         cx.artifacts()?
             .write_new("note.txt", b"one attempt", dad_fs::Durability::Process)?;
-        match cx.attempt() >= self.succeeds_at {
-            true => Ok(NodeOutput::new(json!({ "attempt": cx.attempt() }))),
-            false => Err(NodeError::new("not_yet", "another attempt may succeed")),
+        if cx.attempt() >= self.succeeds_at {
+            Ok(NodeOutput::new(json!({ "attempt": cx.attempt() })))
+        } else {
+            Err(NodeError::new("not_yet", "another attempt may succeed"))
         }
     }
 }
@@ -158,7 +197,7 @@ pub(crate) struct SleeperSettings {
     listens: Listens,
 }
 
-/// How a sleeper takes that it is to stop.
+/// The reaction of a sleeper to a stop.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Listens {
@@ -277,11 +316,12 @@ impl BoundStep for ExaggeratesSettings {
             },
             ..NodeOutput::new(outcome)
         };
-        match self.fails {
-            false => Ok(output.with_summary(text)),
-            true => Err(NodeError::new("word_".repeat(50_000), &text)
+        if self.fails {
+            Err(NodeError::new("word_".repeat(50_000), &text)
                 .with_hint(&text)
-                .with_partial(output)),
+                .with_partial(output))
+        } else {
+            Ok(output.with_summary(text))
         }
     }
 }

@@ -23,7 +23,7 @@ async fn rerun(flow: FlowDefinition, project: &Path, entry: Option<&str>) -> Res
         context = context.start_hierarchy_path(entry);
     }
     let report = FlowRunner::new(flow, context.build()?).run().await?;
-    drop(dad_tests::validate_run_dir(&report.run_dir));
+    let _ = dad_tests::validate_run_dir(&report.run_dir);
     Ok(report)
 }
 

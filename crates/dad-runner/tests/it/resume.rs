@@ -1,4 +1,4 @@
-//! Going on with a run in its own directory.
+//! Resuming a run in its own directory.
 
 use dad_core::{FlowDefinition, RunStatus};
 use dad_definition::FlowBuilder;

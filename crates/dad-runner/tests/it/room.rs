@@ -1,4 +1,4 @@
-//! How much executes at the same time: places in concurrent components, descriptors, and what gives them back.
+//! The steps that execute at the same time: places in concurrent components, descriptors, and the waits that give them back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ use serde_json::json;
 use crate::nodes::{echo, registry};
 use crate::{context, report};
 
-/// How many steps execute now, and the most that ever did.
+/// The number of steps that execute now, and the most that ever did.
 #[derive(Debug, Default)]
 struct Meter {
     now: AtomicUsize,
@@ -86,9 +86,10 @@ impl BoundStep for MeasuredSettings {
         meter.more();
         tokio::time::sleep(Duration::from_secs(1)).await;
         meter.less();
-        match self.fails_first && cx.attempt() == 1 {
-            true => Err(NodeError::new("not_yet", "another attempt may succeed")),
-            false => Ok(NodeOutput::new(json!("done"))),
+        if self.fails_first && cx.attempt() == 1 {
+            Err(NodeError::new("not_yet", "another attempt may succeed"))
+        } else {
+            Ok(NodeOutput::new(json!("done")))
         }
     }
 }
@@ -101,7 +102,7 @@ fn plain() -> NodeBuilder {
     measured(json!({}))
 }
 
-/// How a flow went, how long it took, and the most steps that executed at the same time.
+/// The report of a flow, its duration, and the most steps that executed at the same time.
 async fn went(flow: FlowDefinition, steps: usize) -> (RunReport, Duration, usize) {
     let project = tempfile::tempdir().unwrap();
     went_in(project.path(), flow, steps).await

@@ -222,9 +222,10 @@ async fn a_stop_that_cannot_be_recorded_is_obeyed_all_the_same() {
         let run_dir = active.handle().identity().run_dir.clone();
         let running = tokio::spawn(FlowRunner::within(&flow, &active).run());
         tokio::time::sleep(Duration::from_secs(1)).await;
-        match by_message {
-            true => dad_run::request_cancel(&run_dir, None, "the test").unwrap(),
-            false => stop.stop("the test"),
+        if by_message {
+            dad_run::request_cancel(&run_dir, None, "the test").unwrap();
+        } else {
+            stop.stop("the test");
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
         let view = RunView::open(&run_dir).unwrap();

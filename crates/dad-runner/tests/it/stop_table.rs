@@ -1,4 +1,4 @@
-//! What a stop does, wherever it comes from and wherever it meets a step: `stop_table.md` has the expected values, and each
+//! The effect of a stop, by its cause and by the state of the step that it meets: `stop_table.md` has the expected values, and each
 //! of its rows is executed.
 
 use std::collections::HashSet;
@@ -51,7 +51,7 @@ const SITUATIONS: [&str; 10] = [
     "in finally",
 ];
 
-/// What a cause may be absorbed by.
+/// The element that absorbs a cause.
 fn absorbers(cause: &str) -> &'static [&'static str] {
     match cause {
         "cancel STEP" | "timeout of the step" => &["nothing", "step", "component"],
@@ -190,13 +190,13 @@ impl Cell {
     }
 
     fn definition(&self) -> Definition {
-        let limit = |of: &str| match self.cause == of {
-            true => "timeout: 1m",
-            false => "",
-        };
-        let absorbs = |what: &str| match self.absorber == what {
-            true => "on_error: continue",
-            false => "",
+        let limit = |of: &str| if self.cause == of { "timeout: 1m" } else { "" };
+        let absorbs = |what: &str| {
+            if self.absorber == what {
+                "on_error: continue"
+            } else {
+                ""
+            }
         };
         let does = match self.situation {
             "command" => "listens",
@@ -394,7 +394,7 @@ impl Cell {
         assert!(!self.is_of_run() || behind.is_empty(), "{self:?}: {behind:#?}");
     }
 
-    /// What a resume does with the step.
+    /// The decision of a resume about the step.
     async fn resumed(&self, project: &Path, run_dir: &Path, executed: &Arc<Executed>) -> String {
         let before = RunView::open(run_dir).unwrap();
         if before.status == RunStatus::Completed {

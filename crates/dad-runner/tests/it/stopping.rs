@@ -1,4 +1,4 @@
-//! What becomes of a step that is to stop, and when it is over.
+//! Steps that are stopped, and the end of their attempts.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,7 +15,7 @@ use crate::{assert_tidy, context, path, report, run, statuses};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// How long a flow of one step that sleeps for an hour took, with what came of it.
+/// The duration of a flow of one step that sleeps for an hour, with its report.
 async fn sleep(listens: &str) -> (Duration, RunReport, tempfile::TempDir) {
     let project = tempfile::tempdir().unwrap();
     let sleeper = node("sleeper", json!({ "seconds": 3600, "listens": listens })).timeout(LIMIT);

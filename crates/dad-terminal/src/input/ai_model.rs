@@ -1,14 +1,16 @@
+//! The input of an AI model node.
+
 use dad_events::NodeInputRequiredEvent;
 use dad_nodes::{AIModelNodeInput, PromptVariable, StructuredOutput};
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
+use super::asker::{Asker, NodeQuestion};
 use super::form::{json_or_text, name_and_value, patch, text_of};
-use super::question::{Asker, NodeQuestion};
 use crate::conversation::YesNo;
 use crate::error::TerminalError;
 
-/// What is asked for an AI model node.
+/// The questions for an AI model node.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct AIModelInputOptions {
@@ -16,7 +18,7 @@ pub struct AIModelInputOptions {
     pub models: Vec<String>,
     /// The models to choose from, each with the call options that are used with it.
     pub models_with_options: IndexMap<String, Map<String, Value>>,
-    /// Where the options of the call come from.
+    /// The source of the options of the call.
     pub option_update: OptionUpdate,
     /// The shape of the answer, instead of the node's.
     pub structured_output: Option<StructuredOutput>,
@@ -24,7 +26,7 @@ pub struct AIModelInputOptions {
     pub variables: AskedVariables,
 }
 
-/// Where the options of a call come from.
+/// The source of the options of a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OptionUpdate {
@@ -60,11 +62,11 @@ impl AskedVariables {
     }
 }
 
-/// The input of an AI model node, begun: what the previous run had been given, and the model, which the person chooses
-/// if there are several. The handler goes on with the variables of the prompt.
+/// The first part of the input of an AI model node: the input of the previous run, and the model, which the person chooses
+/// if there are several. The handler adds the variables of the prompt.
 ///
 /// # Errors
-/// [`TerminalError::NoTerminal`] if there is something to ask and nobody to be asked, or if the person ends the prompt.
+/// [`TerminalError::NoTerminal`] if there is something to ask and no person to be asked, or if the person ends the prompt.
 pub async fn get_ai_model_node_input(
     event: &NodeInputRequiredEvent,
 ) -> Result<AIModelNodeInput, TerminalError> {
@@ -133,9 +135,10 @@ async fn ask_model(
             .filter(|_| options.models.is_empty()),
     );
     let given: Vec<String> = given.cloned().collect();
-    let models = match given.is_empty() {
-        true => of_node.filter_map(Value::as_str).map(str::to_owned).collect(),
-        false => given.clone(),
+    let models = if given.is_empty() {
+        of_node.filter_map(Value::as_str).map(str::to_owned).collect()
+    } else {
+        given.clone()
     };
     if models.len() < 2 {
         return Ok(given.into_iter().next());
@@ -172,9 +175,10 @@ async fn ask_variables(
         let offered = before.or_else(|| variable.default.clone());
         let value = ask_variable(asker, name, &variable.allowed, offered.as_ref()).await?;
         // The default may be a template, and one that is given would be taken as it is written.
-        match Some(&value) == variable.default.as_ref() {
-            true => drop(input.prompt_variables.0.shift_remove(name)),
-            false => input.prompt_variables.insert(name, value),
+        if Some(&value) == variable.default.as_ref() {
+            input.prompt_variables.0.shift_remove(name);
+        } else {
+            input.prompt_variables.insert(name, value);
         }
         asked += 1;
     }
@@ -219,9 +223,10 @@ fn of_same_kind(typed: &str, like: &Value) -> Result<Value, String> {
         Value::Object(_) => "a JSON object",
     };
     let value = json_or_text(typed.trim());
-    match like.is_null() || kind(&value) == kind(like) {
-        true => Ok(value),
-        false => Err(format!("type {}", kind(like))),
+    if like.is_null() || kind(&value) == kind(like) {
+        Ok(value)
+    } else {
+        Err(format!("type {}", kind(like)))
     }
 }
 

@@ -1,3 +1,5 @@
+//! Approvals.
+
 use std::path::Path;
 
 use dad_core::{HierarchyPath, StepStatus};
@@ -13,22 +15,21 @@ use crate::screen::{is_interactive, write_line};
 use crate::text::{BOLD, DIM, mark, printable};
 use dad_core::count;
 
-/// What a person is to agree to.
+/// An action that a person is asked to approve.
 #[derive(Clone, Copy, Debug)]
 pub struct ApprovalQuestion<'a> {
     /// The step or component.
     pub path: &'a HierarchyPath,
     /// Its settings or variables, rendered.
     pub settings: &'a Value,
-    /// What it would do; shown instead of the settings unless it is empty.
+    /// The preview of its effects; shown instead of the settings unless it is empty.
     pub preview: &'a str,
-    /// The file with all of what it would do, if `preview` is cut.
+    /// The file with the whole preview, if `preview` is cut.
     pub facts_file: Option<&'a Path>,
 }
 
-/// Shows at the terminal what is about to be executed and asks whether it may; a handler, usually the last. Without a
-/// terminal it answers nothing, and neither does a person who ends the prompt, so that the run can wait for somebody
-/// outside.
+/// Shows an action at the terminal and asks whether it may execute; a handler, usually the last. Without a terminal, or when
+/// the person ends the prompt, it gives no answer, so that the run can wait for one from outside.
 ///
 /// # Errors
 /// If the terminal cannot be used.
@@ -49,7 +50,7 @@ pub async fn ask_approval(event: ApprovalRequiredEvent) -> Result<(), HandlerErr
 /// `{"approve": true}`, `{"approve": false, "reason": …}` or `{"input": …}`.
 ///
 /// # Errors
-/// [`TerminalError::NoTerminal`] if nobody can be asked, or if the person ends the prompt.
+/// [`TerminalError::NoTerminal`] if no person can be asked, or if the person ends the prompt.
 pub async fn ask_approval_answer(
     question: &ApprovalQuestion<'_>,
     check: impl Fn(&Value) -> Result<(), String> + Sync,
@@ -68,7 +69,7 @@ async fn ask(
         "change its input",
         "read all of it",
     ];
-    /// What Enter chooses.
+    /// The choice of Enter.
     const DEFAULT: usize = 2;
     let conversation = Conversation::begin().await?;
     let is_cut = show(question);
@@ -141,7 +142,7 @@ fn show(question: &ApprovalQuestion<'_>) -> bool {
     hidden > 0 || question.facts_file.is_some()
 }
 
-/// What a person is to agree to.
+/// The text that describes the action.
 fn about(question: &ApprovalQuestion<'_>) -> String {
     match question.preview {
         "" => serde_json::to_string_pretty(question.settings).unwrap_or_default(),

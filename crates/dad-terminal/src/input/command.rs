@@ -1,27 +1,29 @@
+//! The input of a command node.
+
 use dad_events::NodeInputRequiredEvent;
 use dad_nodes::{CommandLine, CommandNodeInput};
 use serde_json::Value;
 
+use super::asker::{Asker, NodeQuestion};
 use super::form::{name_and_value, patch, text_of};
-use super::question::{Asker, NodeQuestion};
 use crate::conversation::Conversation;
 use crate::error::TerminalError;
 use crate::prompt::Item;
 
-/// What is asked for a command node.
+/// The questions for a command node.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct CommandInputOptions {
     /// Environment variables that are asked for by name; by default the person names them.
     pub env_vars: Vec<String>,
-    /// Where the commands run, instead of the node's directory.
+    /// The directory of the commands, instead of the node's.
     pub working_dir: Option<String>,
 }
 
 /// The input of a command node: its commands or others, and environment variables.
 ///
 /// # Errors
-/// [`TerminalError::NoTerminal`] if nobody can be asked, or if the person ends the prompt.
+/// [`TerminalError::NoTerminal`] if no person can be asked, or if the person ends the prompt.
 pub async fn get_command_node_input(
     event: &NodeInputRequiredEvent,
 ) -> Result<CommandNodeInput, TerminalError> {

@@ -1,3 +1,5 @@
+//! The variables of a component.
+
 use dad_core::HierarchyPath;
 use dad_events::{ComponentInputRequiredEvent, HandlerError};
 use serde_json::{Map, Value, json};
@@ -8,8 +10,8 @@ use crate::conversation::Conversation;
 use crate::error::TerminalError;
 use crate::screen::is_interactive;
 
-/// Asks at the terminal for the variables of a component; a handler, usually the last. Without a terminal it answers
-/// nothing, and neither does a person who ends the prompt, so that the run can wait for somebody outside.
+/// Asks at the terminal for the variables of a component; a handler, usually the last. Without a terminal, or when the person
+/// ends the prompt, it gives no answer, so that the run can wait for one from outside.
 ///
 /// # Errors
 /// If the terminal cannot be used.
@@ -25,7 +27,7 @@ pub async fn ask_component_input(event: ComponentInputRequiredEvent) -> Result<(
 /// offered. What stays as the definition has it is not among them; of those without a value (null) each has to be given.
 ///
 /// # Errors
-/// [`TerminalError::NoTerminal`] if nobody can be asked, or if the person ends the prompt.
+/// [`TerminalError::NoTerminal`] if no person can be asked, or if the person ends the prompt.
 pub async fn ask_variables(
     path: &HierarchyPath,
     variables: &Map<String, Value>,
@@ -41,7 +43,7 @@ struct Offer<'a> {
     name: &'a str,
     /// As the definition has it; null if it has to be given.
     defined: &'a Value,
-    /// What the person gets by Enter.
+    /// The value that Enter gives.
     offered: &'a Value,
 }
 
@@ -50,7 +52,7 @@ impl Offer<'_> {
         (!self.offered.is_null()).then(|| text_of(self.offered))
     }
 
-    /// What was typed as a value; `None` if it stays as the definition has it.
+    /// The typed text as a value; `None` if the value of the definition stays.
     fn value(&self, typed: String) -> Option<Value> {
         if !self.defined.is_null() && text_of(self.defined) == typed {
             return None;
@@ -60,9 +62,10 @@ impl Offer<'_> {
         }
         // What is a text stays one, whatever it looks like.
         let is_text = self.defined.is_null() || self.defined.is_string();
-        Some(match is_text {
-            true => typed.into(),
-            false => json_or_text(&typed),
+        Some(if is_text {
+            typed.into()
+        } else {
+            json_or_text(&typed)
         })
     }
 }

@@ -1,3 +1,5 @@
+//! The input of a file operation node.
+
 use std::path::{Path, PathBuf};
 
 use dad_core::json::parse_external;
@@ -5,20 +7,20 @@ use dad_events::NodeInputRequiredEvent;
 use dad_nodes::{FileEdit, FileOperation, FileOperationNodeInput, FileOperationType, SearchConfig};
 use serde_json::Value;
 
+use super::asker::{Asker, NodeQuestion};
 use super::folder_analyzer::keeps_operations;
 use super::form::{base_directory, inside, known, patch};
-use super::question::{Asker, NodeQuestion};
 use crate::conversation::{Conversation, YesNo};
 use crate::error::TerminalError;
 use crate::prompt::Item;
 
-/// What is asked for file operations.
+/// The questions for file operations.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct FileOperationsInputOptions {
     /// The base directory; the person is asked if there is none.
     pub base_directory: Option<String>,
-    /// A JSON file with the list of operations, for which then nobody is asked.
+    /// A JSON file with the list of operations, which replaces the question for them.
     pub file_operations_json_path: Option<PathBuf>,
     /// Whether the changed files are put into the git index, if not as the node says.
     pub stage: Option<bool>,
@@ -77,14 +79,14 @@ const TYPES: [(FileOperationType, &str, &str); 10] = [
 /// person's editor.
 ///
 /// # Errors
-/// [`TerminalError::NoTerminal`] if nobody can be asked, or if the person ends the prompt.
+/// [`TerminalError::NoTerminal`] if no person can be asked, or if the person ends the prompt.
 pub async fn get_file_operations_node_input(
     event: &NodeInputRequiredEvent,
 ) -> Result<FileOperationNodeInput, TerminalError> {
     get_file_operations_node_input_with(event, &FileOperationsInputOptions::default()).await
 }
 
-/// As [`get_file_operations_node_input`], with a base directory, the operations of a file, or what git is told.
+/// As [`get_file_operations_node_input`], with a base directory, the operations of a file, or options of git.
 ///
 /// # Errors
 /// As [`get_file_operations_node_input`]; also [`TerminalError::File`] if the file holds no list of operations.

@@ -1,16 +1,18 @@
+//! The input of a folder analyzer.
+
 use dad_events::NodeInputRequiredEvent;
 use dad_nodes::{
     ContentReadMode, FolderAnalysisOperation, FolderAnalyzerNodeInput, FolderOperationType, OneOrMany,
 };
 use serde_json::Value;
 
+use super::asker::{Asker, NodeQuestion};
 use super::form::{base_directory, inside, known, list, patch};
-use super::question::{Asker, NodeQuestion};
 use crate::conversation::{Conversation, YesNo};
 use crate::error::TerminalError;
 use crate::prompt::Item;
 
-/// What is asked for a folder analyzer.
+/// The questions for a folder analyzer.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct FolderAnalyzerInputOptions {
@@ -57,7 +59,7 @@ const MODES: [(ContentReadMode, &str, &str); 3] = [
 /// The input of a folder analyzer: its base directory, and its operations or others.
 ///
 /// # Errors
-/// [`TerminalError::NoTerminal`] if nobody can be asked, or if the person ends the prompt.
+/// [`TerminalError::NoTerminal`] if no person can be asked, or if the person ends the prompt.
 pub async fn get_folder_analyzer_node_input(
     event: &NodeInputRequiredEvent,
 ) -> Result<FolderAnalyzerNodeInput, TerminalError> {

@@ -1,4 +1,4 @@
-//! What the ready-made handlers have in common.
+//! The parts that the ready-made handlers share.
 
 use std::path::Path;
 
@@ -65,9 +65,12 @@ pub(crate) async fn base_directory(
         ..PathOptions::default()
     };
     let kept = current.to_owned();
-    let check = move |typed: &str| match typed == kept {
-        true => Ok(None),
-        false => path::check(typed, &options).map(|path| Some(path.display().to_string())),
+    let check = move |typed: &str| {
+        if typed == kept {
+            Ok(None)
+        } else {
+            path::check(typed, &options).map(|path| Some(path.display().to_string()))
+        }
     };
     conversation.parsed("Base directory ", Some(current), check).await
 }
@@ -87,8 +90,9 @@ pub(crate) fn inside(typed: &str) -> Result<String, String> {
             std::path::Component::Normal(_) | std::path::Component::CurDir
         )
     });
-    match leads_out && !is_template(typed) {
-        true => Err("write a path inside the base directory, without `..`".to_owned()),
-        false => Ok(typed.trim().to_owned()),
+    if leads_out && !is_template(typed) {
+        Err("write a path inside the base directory, without `..`".to_owned())
+    } else {
+        Ok(typed.trim().to_owned())
     }
 }

@@ -2,6 +2,7 @@
 
 mod ai_model;
 mod approval;
+mod asker;
 mod command;
 mod component;
 mod file_operation;
@@ -14,6 +15,7 @@ pub use ai_model::{
     AIModelInputOptions, AskedVariables, OptionUpdate, get_ai_model_node_input, get_ai_model_node_input_with,
 };
 pub use approval::{ApprovalQuestion, ask_approval, ask_approval_answer};
+pub use asker::NodeQuestion;
 pub use command::{CommandInputOptions, get_command_node_input, get_command_node_input_with};
 pub use component::{ask_component_input, ask_variables};
 pub use file_operation::{
@@ -22,4 +24,4 @@ pub use file_operation::{
 pub use folder_analyzer::{
     FolderAnalyzerInputOptions, get_folder_analyzer_node_input, get_folder_analyzer_node_input_with,
 };
-pub use question::{NodeQuestion, ask_node_input, ask_node_input_with, ask_question};
+pub use question::{ask_node_input, ask_node_input_with, ask_question};

@@ -1,70 +1,20 @@
-use dad_core::{HierarchyPath, NodeType};
+//! Questions for the input of a node of any type.
+
 use dad_events::{AskError, HandlerError, NodeInputRequiredEvent};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{
-    AIModelInputOptions, AskedVariables, CommandInputOptions, FileOperationsInputOptions,
-    FolderAnalyzerInputOptions, ai_model, command, file_operation, folder_analyzer, schema,
-};
-use crate::conversation::Conversation;
+use super::ai_model::{AIModelInputOptions, AskedVariables};
+use super::asker::{Asker, NodeQuestion};
+use super::command::CommandInputOptions;
+use super::file_operation::FileOperationsInputOptions;
+use super::folder_analyzer::FolderAnalyzerInputOptions;
+use super::{ai_model, command, file_operation, folder_analyzer, schema};
 use crate::error::TerminalError;
 use crate::screen::is_interactive;
 
-/// What a step asks, as an event in the process or the file of a question that waits says it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct NodeQuestion {
-    /// The step.
-    pub path: HierarchyPath,
-    /// The type of its node.
-    pub node_type: NodeType,
-    /// The node's settings, templates not rendered.
-    pub settings: Value,
-    /// What a previous run had been given; offered again.
-    pub previous_input: Option<Value>,
-    /// JSON Schema of the input, by which nodes of your own are asked for; without one for the JSON itself.
-    pub schema: Option<Value>,
-}
-
-impl NodeQuestion {
-    /// What a step asks, without a previous input and a schema.
-    #[must_use]
-    pub fn new(path: HierarchyPath, node_type: NodeType, settings: Value) -> Self {
-        Self {
-            path,
-            node_type,
-            settings,
-            previous_input: None,
-            schema: None,
-        }
-    }
-
-    /// The previous input as a type, or nothing to begin with.
-    pub(crate) fn begun<T: DeserializeOwned + Default>(&self) -> T {
-        let previous = self.previous_input.clone();
-        previous
-            .and_then(|input| serde_json::from_value(input).ok())
-            .unwrap_or_default()
-    }
-}
-
-impl From<&NodeInputRequiredEvent> for NodeQuestion {
-    fn from(event: &NodeInputRequiredEvent) -> Self {
-        Self {
-            previous_input: event.previous_input.clone(),
-            ..Self::new(
-                event.path.clone(),
-                event.node_type.clone(),
-                event.settings.clone(),
-            )
-        }
-    }
-}
-
-/// Asks at the terminal for the input of a node of any type; a handler, usually the last. Without a terminal it answers
-/// nothing, and neither does a person who ends the prompt, so that the run can wait for somebody outside.
+/// Asks at the terminal for the input of a node of any type; a handler, usually the last. Without a terminal, or when the
+/// person ends the prompt, it gives no answer, so that the run can wait for one from outside.
 ///
 /// # Errors
 /// If the terminal cannot be used.
@@ -90,17 +40,17 @@ pub async fn ask_node_input_with(
     quietly(ask(&question, |value| checked(event.set_input(value))).await)
 }
 
-/// What asking came to, for a handler.
+/// The result of asking, for a handler.
 pub(super) fn quietly(asked: Result<Value, TerminalError>) -> Result<(), HandlerError> {
     match asked {
         Ok(_) => Ok(()),
-        // Nothing went wrong: the person does not want to answer, here or now.
+        // No failure: the person does not want to answer, here or now.
         Err(TerminalError::Ended | TerminalError::Interrupted | TerminalError::NoTerminal) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Whether an answer was taken; if it does not fit, what is wrong with it.
+/// The acceptance of an answer; if it does not fit, with the problem.
 pub(super) fn checked(taken: Result<(), AskError>) -> Result<Result<(), String>, TerminalError> {
     match taken {
         Ok(()) => Ok(Ok(())),
@@ -109,10 +59,10 @@ pub(super) fn checked(taken: Result<(), AskError>) -> Result<Result<(), String>,
     }
 }
 
-/// Asks at the terminal what a step asks, again until `check` takes the answer; its error says what is wrong.
+/// Asks a step's question at the terminal, again until `check` accepts the answer; its error names the problem.
 ///
 /// # Errors
-/// [`TerminalError::NoTerminal`] if nobody can be asked, or if the person ends the prompt.
+/// [`TerminalError::NoTerminal`] if no person can be asked, or if the person ends the prompt.
 pub async fn ask_question(
     question: &NodeQuestion,
     check: impl Fn(&Value) -> Result<(), String> + Sync,
@@ -125,10 +75,10 @@ async fn ask(
     take: impl Fn(&Value) -> Result<Result<(), String>, TerminalError> + Sync,
 ) -> Result<Value, TerminalError> {
     let mut asker = Asker::new(question);
-    // However little there is to ask, the person has to see that the step wants something.
+    // Even without a question of its own, the person has to see that the step asks.
     asker.conversation().await?;
     loop {
-        let value = asker.any_input().await?;
+        let value = any_input(&mut asker).await?;
         match take(&value)? {
             Ok(()) => return Ok(value),
             Err(reason) => {
@@ -139,51 +89,22 @@ async fn ask(
     }
 }
 
-/// Asks for one step. Takes the terminal when there is something to ask and not before.
-pub(crate) struct Asker<'a> {
-    pub(crate) question: &'a NodeQuestion,
-    conversation: Option<Conversation>,
-}
-
-impl<'a> Asker<'a> {
-    pub(crate) fn new(question: &'a NodeQuestion) -> Self {
-        Self {
-            question,
-            conversation: None,
+/// Asks for the input of a node of any type.
+async fn any_input(asker: &mut Asker<'_>) -> Result<Value, TerminalError> {
+    match asker.question.node_type.as_str() {
+        "ai_model_call" => {
+            let options = AIModelInputOptions {
+                variables: AskedVariables::All,
+                ..AIModelInputOptions::default()
+            };
+            json(&ai_model::ask(asker, &options).await?)
         }
-    }
-
-    pub(crate) async fn conversation(&mut self) -> Result<&Conversation, TerminalError> {
-        let begun = match self.conversation.take() {
-            Some(begun) => begun,
-            None => Conversation::about(&self.question.path).await?,
-        };
-        Ok(self.conversation.insert(begun))
-    }
-
-    /// A setting of the node, not rendered.
-    pub(crate) fn setting(&self, name: &str) -> Option<&'a Value> {
-        self.question.settings.get(name).filter(|value| !value.is_null())
-    }
-
-    async fn any_input(&mut self) -> Result<Value, TerminalError> {
-        match self.question.node_type.as_str() {
-            "ai_model_call" => {
-                let options = AIModelInputOptions {
-                    variables: AskedVariables::All,
-                    ..AIModelInputOptions::default()
-                };
-                json(&ai_model::ask(self, &options).await?)
-            }
-            "folder_analyzer" => {
-                json(&folder_analyzer::ask(self, &FolderAnalyzerInputOptions::default()).await?)
-            }
-            "file_operation" => {
-                json(&file_operation::ask(self, &FileOperationsInputOptions::default()).await?)
-            }
-            "command" => json(&command::ask(self, &CommandInputOptions::default()).await?),
-            _ => schema::ask(self).await,
+        "folder_analyzer" => {
+            json(&folder_analyzer::ask(asker, &FolderAnalyzerInputOptions::default()).await?)
         }
+        "file_operation" => json(&file_operation::ask(asker, &FileOperationsInputOptions::default()).await?),
+        "command" => json(&command::ask(asker, &CommandInputOptions::default()).await?),
+        _ => schema::ask(asker).await,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::asker::Asker;
 use super::form::{json, text_of};
-use super::question::Asker;
 use crate::conversation::{Conversation, YesNo};
 use crate::error::TerminalError;
 
@@ -52,7 +52,7 @@ struct Field {
     kind: Kind,
 }
 
-/// How a field is asked for.
+/// The question for a field.
 #[derive(Debug, PartialEq)]
 enum Kind {
     Text,

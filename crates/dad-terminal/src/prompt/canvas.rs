@@ -1,7 +1,9 @@
+//! Drawings of prompts, with rows that fit the screen.
+
 use anstyle::Style;
 use unicode_width::UnicodeWidthChar;
 
-/// What a prompt looks like at a moment: rows that fit the screen, and where the cursor stands.
+/// A drawing of a prompt: rows that fit the screen, and the place of the cursor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Drawing {
     /// Without line ends, with their colours.

@@ -1,3 +1,5 @@
+//! The loop that shows a widget and gives it keys until it is answered.
+
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,10 +13,10 @@ use super::{Canvas, Drawing, Flow, Widget};
 use crate::error::TerminalError;
 use crate::screen::{coloured, is_forbidden};
 
-/// How often a prompt looks whether it is still wanted.
+/// The interval at which a prompt checks that its question was not dropped.
 const TICK: Duration = Duration::from_millis(50);
 
-/// After how long without a key all that were pressed before have come.
+/// The time without a key after which all keys pressed before have arrived.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A key that was pressed, as far as prompts tell them apart.
@@ -69,7 +71,7 @@ impl Key {
     }
 }
 
-/// Shows a widget and gives it keys until it is answered or `stop` says that nobody waits for the answer any more.
+/// Shows a widget and gives it keys until it is answered, or `stop` says that the question was dropped.
 pub(crate) fn drive<W: Widget>(
     mut widget: W,
     _raw: &Raw,
@@ -195,9 +197,10 @@ fn wait(longest: Duration) -> std::io::Result<Terminal> {
         Err(error) => return Err(error.into()),
     }
     let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
-    match fds[0].revents().intersects(gone) {
-        true => Ok(Terminal::HungUp),
-        false => Ok(Terminal::Open),
+    if fds[0].revents().intersects(gone) {
+        Ok(Terminal::HungUp)
+    } else {
+        Ok(Terminal::Open)
     }
 }
 
@@ -276,7 +279,7 @@ impl Painter {
         write(&out)
     }
 
-    /// What goes back to where the drawing began and clears everything from there.
+    /// The sequence that returns to the beginning of the drawing and clears everything from there.
     fn erased(&self) -> std::io::Result<Vec<u8>> {
         let mut out = Vec::new();
         let last = self.shown.rows.len().saturating_sub(1);

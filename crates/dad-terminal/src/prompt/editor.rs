@@ -1,3 +1,5 @@
+//! Texts in the editor of the person.
+
 use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,10 +10,10 @@ use dad_fs::{Dir, Durability};
 use crate::error::TerminalError;
 use crate::screen::is_forbidden;
 
-/// How often it is looked whether the editor has ended.
+/// The interval at which the end of the editor is checked.
 const TICK: Duration = Duration::from_millis(50);
 
-/// How long an editor that is asked to end may take.
+/// The time in which an editor that is asked to end must end.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// The command of the person's editor, from `VISUAL`, else `EDITOR`.
@@ -29,7 +31,7 @@ pub(crate) fn pager() -> String {
 }
 
 /// Lets the person write a text in an editor, and returns it without the line feed at its end. If `stop` says that
-/// nobody waits for it any more, the editor is ended.
+/// the question was dropped, the editor is ended.
 pub(crate) fn edit(
     editor: &str,
     begun: &str,
@@ -84,7 +86,7 @@ fn command(editor: &str, file: &Path) -> Command {
     command
 }
 
-/// The error is `None` if nobody waits for the text any more.
+/// Waits for the editor. The error is `None` if the question was dropped.
 fn wait(mut child: Child, stop: &AtomicBool) -> Result<(), Option<String>> {
     loop {
         match child.try_wait() {
@@ -118,8 +120,8 @@ fn end(mut child: Child) {
             std::thread::sleep(TICK);
         }
     }
-    drop(child.kill());
-    drop(child.wait());
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// The modes of the terminal, given back when this is dropped: not every editor does it, least of all one that dies.
@@ -186,6 +188,6 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         // What stays is cleaned up with everything else in the directory for such files.
-        drop(self.parent.remove_dir_all(&self.name));
+        let _ = self.parent.remove_dir_all(&self.name);
     }
 }

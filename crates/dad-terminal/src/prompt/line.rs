@@ -1,13 +1,15 @@
+//! Lines of typed text.
+
 use super::{CHOSEN, Canvas, Flow, Key, WRONG, Widget};
 use crate::text::{BOLD, DIM, one_line, printable};
 
 /// Reads an answer out of what was typed; the error explains what is wrong with it.
 type Parse<T> = Box<dyn Fn(&str) -> Result<T, String> + Send>;
 
-/// Goes on with what was typed, as far as it is clear how.
+/// Completes the typed text as far as it is unambiguous.
 type Complete = Box<dyn Fn(&str) -> String + Send>;
 
-/// How much of a default and of an answer is shown, in characters.
+/// The part of a default and of an answer that is shown, in characters.
 const SHOWN: usize = 60;
 const SETTLED: usize = 500;
 
@@ -46,7 +48,7 @@ impl<T> Line<T> {
         }
     }
 
-    /// What an empty line means; it is parsed as if it had been typed.
+    /// Sets the text for an empty line; it is parsed like typed text.
     pub(crate) fn default(mut self, default: Option<String>) -> Self {
         self.default = default;
         self
@@ -64,7 +66,7 @@ impl<T> Line<T> {
         self
     }
 
-    /// What Tab does.
+    /// Sets the completion of Tab.
     pub(crate) fn complete(mut self, complete: impl Fn(&str) -> String + Send + 'static) -> Self {
         self.complete = Some(Box::new(complete));
         self
@@ -151,7 +153,7 @@ impl<T> Line<T> {
         self.cursor + blanks + word.take_while(|c| !c.is_whitespace()).count()
     }
 
-    /// Where the line of the cursor begins.
+    /// The beginning of the cursor's line.
     fn line_start(&self) -> usize {
         let before = self.text[..self.cursor].iter().rposition(|c| *c == '\n');
         before.map_or(0, |feed| feed + 1)
@@ -206,8 +208,8 @@ impl<T> Line<T> {
     }
 }
 
-/// What a person pastes, as an answer has it: line ends are one character each, and what moves the cursor or turns a line
-/// is left out, because an escape in its place would become part of the answer.
+/// Pasted text as an answer has it: line ends are one character each, and characters that move the cursor or turn a line
+/// are left out, because an escape in its place would become part of the answer.
 fn clean(text: &str) -> impl Iterator<Item = char> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let harmless = |c: &char| {

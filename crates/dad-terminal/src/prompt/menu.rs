@@ -1,3 +1,5 @@
+//! Menus with one or several choices.
+
 use super::{CHOSEN, Canvas, Flow, Key, Widget};
 use crate::text::{BOLD, DIM, one_line, printable};
 
@@ -5,7 +7,7 @@ use crate::text::{BOLD, DIM, one_line, printable};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Item {
     pub(crate) label: String,
-    /// What it means, if the label does not say it.
+    /// The explanation, if the label needs one.
     pub(crate) detail: String,
 }
 
@@ -18,7 +20,7 @@ impl Item {
     }
 }
 
-/// How much of a label is shown, in characters.
+/// The part of a label that is shown, in characters.
 const LABEL: usize = 70;
 
 /// The rows of a screen that a menu leaves to other things.
@@ -124,9 +126,10 @@ impl Widget for Menu {
             .iter()
             .map(|index| self.items[*index].label.as_str())
             .collect();
-        let shown = match labels.is_empty() {
-            true => "none".to_owned(),
-            false => labels.join(", "),
+        let shown = if labels.is_empty() {
+            "none".to_owned()
+        } else {
+            labels.join(", ")
         };
         canvas.text(BOLD, &self.prompt).plain(" ").text(CHOSEN, &shown);
     }

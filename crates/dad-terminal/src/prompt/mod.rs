@@ -25,10 +25,10 @@ pub(crate) const CHOSEN: Style = Style::new().fg_color(Some(anstyle::Color::Ansi
 pub(crate) trait Widget {
     type Answer;
 
-    /// What it looks like now, on a screen of so many rows.
+    /// Draws it, on a screen with `height` rows.
     fn draw(&self, canvas: &mut Canvas, height: usize);
 
-    /// What stays on the screen when it is answered.
+    /// Draws the part that stays on the screen when it is answered.
     fn draw_settled(&self, canvas: &mut Canvas, answer: &Self::Answer);
 
     fn key(&mut self, key: Key) -> Flow<Self::Answer>;
@@ -42,7 +42,7 @@ pub(crate) trait Widget {
     }
 }
 
-/// Where a key leads.
+/// The effect of a key.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Flow<A> {
     Ask,
@@ -51,7 +51,7 @@ pub(crate) enum Flow<A> {
     End,
 }
 
-/// What a widget looks like on a narrow screen, with the cursor as `▏`.
+/// The text of a widget on a narrow screen, with the cursor as `▏`.
 #[cfg(test)]
 fn looks(widget: &impl Widget) -> String {
     let mut canvas = Canvas::new(40);
@@ -61,9 +61,12 @@ fn looks(widget: &impl Widget) -> String {
         .iter()
         .map(|row| anstream::adapter::strip_str(row).to_string())
         .enumerate()
-        .map(|(index, row)| match cursor.is_some_and(|(at, _)| at == index) {
-            true => row,
-            false => row.trim_end().to_owned(),
+        .map(|(index, row)| {
+            if cursor.is_some_and(|(at, _)| at == index) {
+                row
+            } else {
+                row.trim_end().to_owned()
+            }
         })
         .collect();
     if let Some((row, column)) = cursor {

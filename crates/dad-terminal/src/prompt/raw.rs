@@ -1,8 +1,11 @@
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+//! The raw mode of the terminal, in which prompts get each key.
+
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::{cursor, queue, terminal};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::drive::write;
 
@@ -22,7 +25,7 @@ impl Raw {
     }
 }
 
-/// Whoever prints a line while this mode lasts expects the next one to begin at the left.
+/// Keeps line ends: a program that prints a line in this mode expects the next one to begin at the left.
 #[cfg(unix)]
 fn keep_line_ends() -> std::io::Result<()> {
     use rustix::termios::{OptionalActions, OutputModes, tcgetattr, tcsetattr};
@@ -43,12 +46,12 @@ impl Drop for Raw {
         let mut out = Vec::new();
         // Nothing more can be done for a terminal that is gone.
         let queued = queue!(out, DisableBracketedPaste, cursor::Show);
-        drop(queued.and_then(|()| write(&out)));
-        drop(terminal::disable_raw_mode());
+        let _ = queued.and_then(|()| write(&out));
+        let _ = terminal::disable_raw_mode();
     }
 }
 
-/// How long the mode outlasts a prompt for the one that follows, so that what is typed between them is not shown twice.
+/// The time by which the mode outlasts a prompt for the next one, so that keys typed between them are not shown twice.
 /// Short, because Ctrl-C is no signal until then.
 const KEPT: Duration = Duration::from_millis(200);
 
@@ -59,13 +62,13 @@ pub(crate) struct KeptRaw(Arc<Mutex<Kept>>);
 #[derive(Debug, Default)]
 struct Kept {
     raw: Option<Raw>,
-    /// How often it was kept.
+    /// The number of times that it was kept.
     times: u64,
 }
 
 impl KeptRaw {
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Takes the mode, or begins it.

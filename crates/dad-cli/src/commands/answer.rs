@@ -1,0 +1,274 @@
+//! `dhenara answer`.
+
+use std::path::Path;
+
+use clap::Args;
+use dad_core::{Redactor, RunStatus};
+use dad_run::{Answer, OpenQuestion, Question, QuestionKind, RunView};
+use dad_terminal::{
+    ApprovalQuestion, NodeQuestion, TerminalError, ask_approval_answer, ask_question, ask_variables,
+    is_interactive,
+};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::commands::Execute;
+use crate::commands::resume::{ResumeOptions, Resumption};
+use crate::error::CommandError;
+use crate::exit_code;
+use crate::options::{Driving, Place};
+use crate::output::hint::Hint;
+use crate::output::{json, out};
+use crate::session::drive::runtime;
+use crate::session::inputs::json_of;
+use crate::session::origin::check_origin;
+
+/// Answer a question of a run, and resume the run.
+#[derive(Debug, Args)]
+pub(crate) struct AnswerArgs {
+    /// Its id, a unique beginning of it, or `last`: the newest that is not completed.
+    run: String,
+    /// The step that asks, by its path or the end of it, or the id of the question; needed if there are several.
+    question: Option<String>,
+    #[command(flatten)]
+    options: AnswerOptions,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+struct AnswerOptions {
+    #[command(flatten)]
+    place: Place,
+    /// An environment of `.dhenara/config.yaml`, in the place of the recorded one.
+    #[arg(long, value_name = "NAME")]
+    env: Option<String>,
+    #[command(flatten)]
+    driving: Driving,
+    /// The answer; asked for at the terminal if left out.
+    #[arg(long, value_name = "JSON|@FILE", conflicts_with = "deny")]
+    input: Option<String>,
+    /// There will be no answer, or no approval: the step fails.
+    #[arg(long, value_name = "REASON")]
+    deny: Option<String>,
+    /// Agree that the step executes as it is.
+    #[arg(long, conflicts_with_all = ["input", "deny"])]
+    approve: bool,
+    /// With `--approve`: agree to the same, with the same arguments, for the rest of the run.
+    #[arg(long, requires = "approve")]
+    for_run: bool,
+    /// Only record the answer, without resuming the run.
+    #[arg(long, conflicts_with_all = ["model", "replay", "budget"])]
+    no_resume: bool,
+    /// Answer and resume a run that is not signed with your key: you trust what it would execute.
+    #[arg(long)]
+    trust: bool,
+    /// Never ask at the terminal.
+    #[arg(long)]
+    no_input: bool,
+    /// Print one JSON document on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Execute for AnswerArgs {
+    fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        answer(app, &self.run, self.question.as_deref(), &self.options)
+    }
+
+    fn place(&self) -> Place {
+        self.options.place.clone()
+    }
+
+    fn wants_json(&self) -> bool {
+        self.options.json
+    }
+
+    fn forbids_prompts(&self) -> bool {
+        self.options.no_input
+    }
+}
+
+fn answer(app: &App, run: &str, which: Option<&str>, options: &AnswerOptions) -> Result<u8, CommandError> {
+    let project = app.project_or_here(&options.place)?;
+    let entry = project.own_runs()?.find_unfinished(run)?;
+    let view = project.view(&entry)?;
+    if !options.trust {
+        check_origin(app, &project, &view)?;
+    }
+    if view.status == RunStatus::Running && options.driving.is_given() {
+        let message = format!(
+            "`{}` is driven by a process already, which keeps what it began with",
+            view.name()
+        );
+        return Err(CommandError::usage("already_driven", message)
+            .with_hint("leave out `--model`, `--replay` and `--budget`"));
+    }
+    let open = view.open_question(which)?.clone();
+    let question = view.question(&open.id)?;
+    // An obstacle to resuming is reported before the answer becomes a file of the run.
+    let resumption = if view.status == RunStatus::Running || options.no_resume {
+        None
+    } else {
+        let options = resuming(options);
+        Some((Resumption::new(app, project.clone(), &view, &options)?, options))
+    };
+    // The answer is written before the driver of the run has seen it.
+    let facts_file = view.facts_file(&question)?;
+    let asked = (&question, facts_file.as_deref());
+    let check = |value: &Value| view.check_answer(&question, value, &app.nodes);
+    let answer = given(&check, asked, options, &project.secrets().redactor())?;
+    if !view.answer(Some(&open.id), answer, &app.nodes)? {
+        return Err(already_answered(&view, &open));
+    }
+    match resumption {
+        Some((resumption, options)) => resumption
+            .drive(&options)
+            .map_err(|error| is_recorded(error, &view)),
+        None => report(&view, &open, options),
+    }
+}
+
+/// The check of an answer; its error names the part that does not fit.
+type Check<'a> = &'a (dyn Fn(&Value) -> Result<(), String> + Sync);
+
+/// The answer as it is recorded, with known secrets masked.
+fn given(
+    check: Check<'_>,
+    asked: (&Question, Option<&Path>),
+    options: &AnswerOptions,
+    known: &Redactor,
+) -> Result<Answer, CommandError> {
+    let source = "dhenara answer".to_owned();
+    if let Some(reason) = &options.deny {
+        let reason = known.redact(reason).into_owned();
+        return Ok(Answer::Denied { source, reason });
+    }
+    let mut value = value(check, asked, options)?;
+    known.redact_json(&mut value);
+    Ok(Answer::Given { source, value })
+}
+
+/// The error for a run that could not be resumed, with the note that the answer is recorded.
+fn is_recorded(mut error: CommandError, view: &RunView) -> CommandError {
+    error.info.message += "; the answer is recorded";
+    let resume = Hint::default().command(["resume", &view.name()]);
+    error.and_hint(resume.text(" resumes the run with it"))
+}
+
+fn already_answered(view: &RunView, open: &OpenQuestion) -> CommandError {
+    let name = view.name();
+    let message = format!("the question `{}` of `{name}` has been answered already", open.id);
+    let mut error = CommandError::usage("already_answered", message);
+    error.exit_code = exit_code::REFUSED;
+    let resume = Hint::default().command(["resume", &name]);
+    error.with_hint(resume.text(" resumes the run with that answer"))
+}
+
+/// The options with which a run is resumed after an answer.
+fn resuming(options: &AnswerOptions) -> ResumeOptions {
+    ResumeOptions {
+        place: options.place.clone(),
+        env: options.env.clone(),
+        driving: options.driving.clone(),
+        no_input: options.no_input,
+        json: options.json,
+        trust: options.trust,
+        ..ResumeOptions::default()
+    }
+}
+
+/// Reports that an answer was recorded, and the process or command that uses it.
+fn report(view: &RunView, open: &OpenQuestion, options: &AnswerOptions) -> Result<u8, CommandError> {
+    let next = match view.status {
+        RunStatus::Running => "the process that drives the run uses it".to_owned(),
+        _ => format!("`dhenara resume {}` resumes the run with it", view.name()),
+    };
+    if options.json {
+        json::print(json!({ "run_id": view.run_id, "question": open.id, "path": open.path }))?;
+    } else {
+        out::lines(&format!("answered {} of {}; {next}", open.path, view.name()))?;
+    }
+    Ok(exit_code::DONE)
+}
+
+/// The answer: from the command line, else from a person at the terminal.
+fn value(
+    check: Check<'_>,
+    (question, facts_file): (&Question, Option<&Path>),
+    options: &AnswerOptions,
+) -> Result<Value, CommandError> {
+    match &options.input {
+        _ if options.approve && question.kind != QuestionKind::Approval => {
+            let message = format!("`{}` asks for an input, not for approval", question.path);
+            Err(CommandError::usage("invalid_input", message).with_hint("write `--input JSON|@FILE`"))
+        }
+        _ if options.approve && options.for_run => Ok(json!({ "approve": true, "for_run": true })),
+        _ if options.approve => Ok(json!({ "approve": true })),
+        Some(text) => {
+            let value = json_of(text, "--input")?;
+            check(&value)
+                .map_err(|reason| CommandError::usage("invalid_input", format!("in the answer, {reason}")))?;
+            Ok(value)
+        }
+        None if is_interactive() => runtime()?
+            .block_on(ask_person(question, facts_file, check))
+            .map_err(|error| no_answer(question, &error)),
+        None => {
+            let message = format!("nothing is said to answer `{}` with", question.path);
+            let all =
+                facts_file.map(|file| format!("; all of what is asked about is in `{}`", file.display()));
+            let hint = how_to_answer(question).to_owned() + &all.unwrap_or_default();
+            Err(CommandError::usage("no_answer", message).with_hint(hint))
+        }
+    }
+}
+
+fn how_to_answer(question: &Question) -> &'static str {
+    match question.kind {
+        QuestionKind::Approval => {
+            "write `--approve`, `--deny REASON`, or `--input '{\"input\": …}'` for another input"
+        }
+        _ => "write `--input JSON`, `--input @FILE`, or `--deny REASON`",
+    }
+}
+
+/// Asks the person at the terminal.
+async fn ask_person(
+    question: &Question,
+    facts_file: Option<&Path>,
+    check: impl Fn(&Value) -> Result<(), String> + Sync,
+) -> Result<Value, TerminalError> {
+    let Question {
+        path,
+        node_type,
+        settings,
+        preview,
+        ..
+    } = question;
+    match (question.kind, node_type) {
+        (QuestionKind::Approval, _) => {
+            let asked = ApprovalQuestion {
+                path,
+                settings,
+                preview,
+                facts_file,
+            };
+            ask_approval_answer(&asked, check).await
+        }
+        (_, Some(node_type)) => {
+            let mut asked = NodeQuestion::new(path.clone(), node_type.clone(), settings.clone());
+            asked.schema = Some(question.schema.clone());
+            asked.previous_input.clone_from(&question.previous_input);
+            ask_question(&asked, check).await
+        }
+        (_, None) => {
+            let variables = settings.as_object().cloned().unwrap_or_default();
+            let before = question.previous_input.as_ref();
+            ask_variables(path, &variables, before, check).await
+        }
+    }
+}
+
+fn no_answer(question: &Question, error: &TerminalError) -> CommandError {
+    let message = format!("`{}` was not answered: {error}", question.path);
+    CommandError::usage("no_answer", message).with_hint(how_to_answer(question))
+}

@@ -1,0 +1,94 @@
+//! `dhenara render`.
+
+use clap::Args;
+use dad_core::PathSelector;
+use dad_definition::to_yaml_value;
+use dad_runner::{RenderedStep, render_step};
+use dad_terminal::{BOLD, DIM};
+use serde_json::json;
+
+use crate::app::App;
+use crate::commands::Execute;
+use crate::commands::validate::find_one;
+use crate::error::CommandError;
+use crate::exit_code;
+use crate::options::{Driving, Given, Place};
+use crate::output::{json, out};
+use crate::session::inputs;
+use crate::session::project::driven;
+
+/// Print the settings of one step as they would be executed, with the origin of each value.
+#[derive(Debug, Args)]
+pub(crate) struct RenderArgs {
+    /// An agent of the project, or a definition file.
+    name: String,
+    /// The step, by its path or the end of it.
+    path: String,
+    /// A run whose results and inputs are used: its id, a unique beginning of it, or `last`.
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+    #[command(flatten)]
+    options: RenderOptions,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+struct RenderOptions {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    given: Given,
+    /// Print one JSON document on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Execute for RenderArgs {
+    fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        let options = &self.options;
+        let (project, found) = find_one(app, &self.name, &options.place)?;
+        let project = driven(project, options.given.env.as_deref(), &Driving::default())?;
+        let project = project.only_looks().without_models();
+        let context = inputs::apply(project.context_for(&found)?, &options.given)?;
+        let preview = context.build()?.preview(&found.definition, self.run.as_deref())?;
+        let selector: PathSelector = self.path.parse().map_err(dad_run::RunError::from)?;
+        let step = render_step(&preview, &selector).map_err(CommandError::from_info)?;
+        if options.json {
+            json::print(json!(step))?;
+        } else {
+            print(&step)?;
+        }
+        Ok(exit_code::DONE)
+    }
+
+    fn place(&self) -> Place {
+        self.options.place.clone()
+    }
+
+    fn wants_json(&self) -> bool {
+        self.options.json
+    }
+}
+
+fn print(step: &RenderedStep) -> Result<(), CommandError> {
+    out::lines(&format!(
+        "{BOLD}{}{BOLD:#}  {DIM}{}{DIM:#}",
+        step.path, step.node_type
+    ))?;
+    out::lines(&dad_terminal::printable(to_yaml_value(&step.settings).trim_end()))?;
+    if step.origins.is_empty() {
+        return Ok(());
+    }
+    let width = |text: fn(&dad_runner::ValueOrigin) -> &str| {
+        let widths = step.origins.iter().map(|origin| text(origin).chars().count());
+        widths.max().unwrap_or(0).min(50)
+    };
+    let (place, reference) = (width(|origin| &origin.place), width(|origin| &origin.reference));
+    out::lines(&format!("\n{BOLD}from{BOLD:#}"))?;
+    for origin in &step.origins {
+        out::lines(&format!(
+            "  {:place$}  {:reference$}  {DIM}{}{DIM:#}",
+            origin.place, origin.reference, origin.origin
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! `dhenara runs rm`.
+
+use clap::Args;
+use dad_run::PruneReport;
+
+use crate::app::App;
+use crate::commands::Execute;
+use crate::commands::runs::removal::{Removal, exit_code_of, print, report_json};
+use crate::error::CommandError;
+use crate::exit_code;
+use crate::options::Place;
+use crate::output::json;
+
+/// Remove runs. Runs that are driven are refused, and unless told by `--force` those that wait for an answer or that a
+/// re-run which did not complete may still take results from.
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    /// Their ids, unique beginnings of them, `last`, or `last~N` for the Nth before it.
+    #[arg(required = true)]
+    run: Vec<String>,
+    /// Remove runs that wait for an answer or are needed by a re-run, too.
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    removal: Removal,
+}
+
+impl Execute for RemoveArgs {
+    fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        remove(app, &self.run, self.force, &self.removal)
+    }
+
+    fn place(&self) -> Place {
+        self.removal.place.clone()
+    }
+
+    fn wants_json(&self) -> bool {
+        self.removal.json
+    }
+}
+
+fn remove(app: &App, runs: &[String], force: bool, removal: &Removal) -> Result<u8, CommandError> {
+    let catalog = app.project_or_here(&removal.place)?.own_runs()?;
+    let runs = catalog.find_removable(runs, force)?;
+    let report = if removal.dry_run {
+        PruneReport {
+            removed: runs,
+            ..PruneReport::default()
+        }
+    } else {
+        catalog.remove(&runs)?
+    };
+    if removal.json {
+        json::print(report_json(&report, removal.dry_run))?;
+    } else {
+        print(&report, removal.dry_run, None)?;
+    }
+    if !report.in_use.is_empty() {
+        // A process began to use a run after it was checked.
+        return Ok(exit_code::REFUSED);
+    }
+    Ok(exit_code_of(&report))
+}

@@ -1,0 +1,420 @@
+//! `dhenara runs show`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+use dad_core::{
+    ElementId, ErrorInfo, HierarchyPath, RunId, RunStatus, SelectError, StepStatus, Timestamp,
+    format_duration, format_size,
+};
+use dad_run::{OpenQuestion, OriginalRun, Question, QuestionKind, RunView, StepCommitted, Totals, ViewEntry};
+use dad_terminal::{BOLD, DIM, count, mark, path_indent, path_name, printable, run_style, waits_for};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::commands::Execute;
+use crate::commands::runs::original;
+use crate::commands::runs::select::{not_found, not_reached, select, selector, unreached};
+use crate::error::CommandError;
+use crate::exit_code;
+use crate::options::Place;
+use crate::output::hint::Hint;
+use crate::output::summary::{aligned, command_in, error_at, made_at, place_of};
+use crate::output::tree::{self, Line};
+use crate::output::{json, out};
+
+/// Show a run, or one of its steps.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// Its id, a unique beginning of it, `last`, or `last~N` for the Nth before it.
+    run: String,
+    /// A step, by its path or the end of it.
+    path: Option<String>,
+    /// Show every iteration of loops that had many.
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    place: Place,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Execute for ShowArgs {
+    fn execute(&self, app: &App) -> Result<u8, CommandError> {
+        show(app, self)
+    }
+
+    fn place(&self) -> Place {
+        self.place.clone()
+    }
+
+    fn wants_json(&self) -> bool {
+        self.json
+    }
+}
+
+fn show(app: &App, arguments: &ShowArgs) -> Result<u8, CommandError> {
+    let as_json = arguments.json;
+    let path = arguments.path.as_deref();
+    let project = app.project_or_here(&arguments.place)?;
+    let entry = project.runs()?.find(&arguments.run, None)?;
+    if let Some(original) = OriginalRun::open(entry.clone())? {
+        let paths = original.elements.iter().map(|element| &element.path);
+        match path {
+            None => original::run(&original, as_json)?,
+            Some(path) => original::step(&original, select(path, paths, &entry)?, as_json)?,
+        }
+        return Ok(exit_code::DONE);
+    }
+    let view = project.view(&entry)?;
+    match path {
+        None => run(&view, arguments)?,
+        Some(path) => {
+            let selector = selector(path)?;
+            let found = selector.select(view.entries.keys());
+            let found = found.map_err(|error| match unreached(&selector, &view) {
+                Some(path) if matches!(error, SelectError::Unknown { .. }) => not_reached(&path, &entry),
+                _ => not_found(&error, &entry),
+            });
+            step(&view, found?, as_json)?;
+        }
+    }
+    Ok(exit_code::DONE)
+}
+
+/// Shows a run and its tree.
+fn run(view: &RunView, arguments: &ShowArgs) -> Result<(), CommandError> {
+    if arguments.json {
+        out::document(&run_json(view))?;
+        return Ok(());
+    }
+    let mut text = String::new();
+    let mut print = |line: &str| {
+        text += line;
+        text.push('\n');
+    };
+    let style = run_style(view.status);
+    print(&format!(
+        "{BOLD}{}{BOLD:#}  {style}{}{style:#}",
+        view.run_id, view.status
+    ));
+    for (name, value) in rows(view, &arguments.place)? {
+        print(&format!(
+            "  {DIM}{name:<9}{DIM:#} {}",
+            aligned(&printable(&value), 12)
+        ));
+    }
+    if view.torn {
+        print("  the last line of the journal was cut off by a crash and is ignored");
+    }
+    let is_driven = view.status == RunStatus::Running;
+    for line in tree::lines(view, arguments.all) {
+        print(&match line {
+            Line::Entry(path, entry) => entry_line(path, entry, is_driven),
+            Line::Gap(gap) => gap.to_string(),
+        });
+    }
+    out::lines(&text)?;
+    Ok(())
+}
+
+/// The facts about a run besides its tree, by name.
+fn rows(view: &RunView, place: &Place) -> Result<Vec<(&'static str, String)>, CommandError> {
+    let mut rows = Vec::new();
+    if let Some(parent) = &view.parent {
+        rows.push(("from", parent.to_string()));
+        // A plan that cannot be read is no reason not to show the run.
+        let plan = view.plan().ok().flatten();
+        if let Some(plan) = plan.filter(|plan| plan.root_parent != *parent) {
+            rows.push(("first", plan.root_parent.to_string()));
+        }
+    }
+    if let Some(error) = &view.error {
+        rows.push(("error", error_at(error)));
+        let hint = Hint::recorded(error, &view.name());
+        rows.extend(hint.map(|hint| ("hint", hint.in_place(place))));
+    }
+    let took = Duration::try_from(view.last_record_at.duration_since(view.created_at));
+    let took = took.ok().filter(|_| view.status != RunStatus::Running);
+    let took = took.map_or(String::new(), |took| format!(", took {}", format_duration(took)));
+    rows.push(("made", format!("{}{took}", made_at(view.created_at))));
+    let totals = view.totals;
+    if totals.counts.total() > 0 {
+        rows.push(("steps", dad_terminal::counts(&totals.counts)));
+    }
+    if totals.usage.calls > 0 {
+        let usage = dad_terminal::usage(&totals.usage);
+        rows.push(("model", format!("{}, {usage}", count(totals.usage.calls, "call"))));
+    }
+    let (files, bytes) = size(view)?;
+    if files > 0 {
+        rows.push((
+            "size",
+            format!("{}, {}", count(files, "file"), format_size(bytes)),
+        ));
+    }
+    rows.push(("artifacts", view.dir().display().to_string()));
+    let run = &*view.name();
+    let questions: Vec<_> = view.open_questions().collect();
+    for open in &questions {
+        let step = (questions.len() > 1).then_some(open.path.as_str());
+        let (label, option) = match open.kind {
+            QuestionKind::Approval => ("approve", Some("--approve")),
+            _ => ("asks", None),
+        };
+        let words = ["answer", run].into_iter().chain(step).chain(option);
+        let words: Vec<&str> = words.collect();
+        rows.push((label, format!("{}: `{}`", open.path, command_in(&words, place))));
+    }
+    let open = [RunStatus::Failed, RunStatus::Cancelled, RunStatus::Interrupted];
+    if open.contains(&view.status) {
+        rows.push(("next", command_in(&["resume", run], place)));
+    }
+    Ok(rows)
+}
+
+/// The files of its steps, as the journal names them.
+fn size(view: &RunView) -> Result<(u64, u64), CommandError> {
+    let (mut files, mut bytes) = (0, 0);
+    for step in view.steps() {
+        for artifact in view.artifacts(step)? {
+            files += 1;
+            bytes += artifact.len;
+        }
+    }
+    Ok((files, bytes))
+}
+
+fn entry_line(path: &HierarchyPath, entry: &ViewEntry, is_driven: bool) -> String {
+    let indent = format!("  {}", path_indent(path));
+    let name = path_name(path);
+    match entry {
+        ViewEntry::Component { status, error, .. } => match status {
+            StepStatus::Completed => format!("{indent}{BOLD}{name}{BOLD:#}"),
+            // No process drives the run any more.
+            StepStatus::Running if !is_driven => {
+                format!("{indent}{BOLD}{name}{BOLD:#}  {DIM}did not end{DIM:#}")
+            }
+            status => {
+                let error = error.as_ref().and_then(|error| own_error(path, error));
+                let error = error.map_or(String::new(), |error| format!("  {error}"));
+                format!("{indent}{BOLD}{name}{BOLD:#}  {DIM}{status}{error}{DIM:#}")
+            }
+        },
+        ViewEntry::Waiting { kind, .. } => {
+            let (sign, style) = mark(StepStatus::Waiting, false);
+            let what = waits_for(*kind);
+            format!("{indent}{style}{sign}{style:#} {name:<28}  {DIM}{what}{DIM:#}")
+        }
+        ViewEntry::Running { attempt, .. } => {
+            let (sign, style) = mark(StepStatus::Running, false);
+            let word = if is_driven { "running" } else { "did not end" };
+            format!("{indent}{style}{sign}{style:#} {name:<28}  {DIM}{word}, attempt {attempt}{DIM:#}")
+        }
+        ViewEntry::Step(step) => {
+            let (sign, style) = mark(step.status, step.is_taken());
+            format!(
+                "{indent}{style}{sign}{style:#} {name:<28}  {DIM}{}{DIM:#}",
+                details(step)
+            )
+        }
+    }
+}
+
+/// The error of the component itself; the error of an element is shown with the element.
+fn own_error(path: &HierarchyPath, error: &ErrorInfo) -> Option<String> {
+    let is_own = error.path.as_ref() == Some(path);
+    is_own.then(|| dad_terminal::one_line(&error.message, 120))
+}
+
+fn details(step: &StepCommitted) -> String {
+    let mut parts = vec![match (&step.reused_from, &step.edited_from) {
+        (Some(origin), None) => format!("from {}", origin.run_id),
+        (Some(origin), Some(_)) | (None, Some(origin)) => {
+            format!("from {}, with a changed outcome", origin.run_id)
+        }
+        (None, None) => format_duration(Duration::from_millis(step.duration_ms)),
+    }];
+    if step.status != StepStatus::Completed {
+        parts.push(step.status.to_string());
+    }
+    parts.extend(
+        step.summary
+            .as_ref()
+            .map(|summary| dad_terminal::one_line(summary, 70)),
+    );
+    parts.extend(step.cost.and_then(dad_terminal::cost));
+    parts.extend(
+        step.error
+            .as_ref()
+            .map(|error| dad_terminal::one_line(&error.message, 120)),
+    );
+    parts.join("  ")
+}
+
+/// A run as `--json` prints it: its steps are written one by one, for there may be very many.
+#[derive(Serialize)]
+struct RunDocument<'a> {
+    schema_version: u32,
+    run_id: &'a RunId,
+    run_dir: &'a Path,
+    root_id: &'a ElementId,
+    status: RunStatus,
+    error: &'a Option<ErrorInfo>,
+    parent: &'a Option<RunId>,
+    created_at: Timestamp,
+    last_record_at: Timestamp,
+    totals: Totals,
+    torn: bool,
+    open_questions: Vec<Value>,
+    steps: Steps<'a>,
+}
+
+struct Steps<'a>(&'a RunView);
+
+impl Serialize for Steps<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.entries.iter().map(|(path, entry)| entry_json(path, entry)))
+    }
+}
+
+fn run_json(view: &RunView) -> RunDocument<'_> {
+    RunDocument {
+        schema_version: json::FORMAT,
+        run_id: &view.run_id,
+        run_dir: view.dir(),
+        root_id: &view.root_id,
+        status: view.status,
+        error: &view.error,
+        parent: &view.parent,
+        created_at: view.created_at,
+        last_record_at: view.last_record_at,
+        totals: view.totals,
+        torn: view.torn,
+        open_questions: view.open_questions().map(open_question_json).collect(),
+        steps: Steps(view),
+    }
+}
+
+/// A question that waits for its answer, as JSON documents have it.
+pub(crate) fn open_question_json(open: &OpenQuestion) -> Value {
+    json!({ "id": open.id, "path": open.path, "kind": open.kind })
+}
+
+fn entry_json(path: &HierarchyPath, entry: &ViewEntry) -> Value {
+    match entry {
+        ViewEntry::Component {
+            status,
+            totals,
+            error,
+            ..
+        } => {
+            let mut value = json!({ "path": path, "kind": "component", "status": status, "totals": totals });
+            if let Some(error) = error {
+                value["error"] = json!(error);
+            }
+            value
+        }
+        ViewEntry::Waiting { since, kind } => {
+            json!({ "path": path, "kind": "step", "status": "waiting", "since": since, "asks_for": kind })
+        }
+        ViewEntry::Running { attempt, started_at } => {
+            json!({ "path": path, "kind": "step", "status": "running", "attempt": attempt, "started_at": started_at })
+        }
+        ViewEntry::Step(step) => {
+            let mut value = json!({ "path": path, "kind": "step" });
+            let committed = serde_json::to_value(step).unwrap_or_default();
+            if let (Some(fields), Value::Object(more)) = (value.as_object_mut(), committed) {
+                fields.extend(more);
+            }
+            value
+        }
+    }
+}
+
+/// Prints the question of a step in full.
+fn print_question(view: &RunView, question: &Question) -> Result<(), CommandError> {
+    out::lines(&format!(
+        "{BOLD}{}{BOLD:#} ({})",
+        waits_for(question.kind),
+        question.id
+    ))?;
+    let about = match question.preview.as_str() {
+        "" => serde_json::to_string_pretty(&question.settings).unwrap_or_default(),
+        preview => preview.to_owned(),
+    };
+    out::lines(&printable(&about))?;
+    if let Some(before) = &question.previous_input {
+        let before = printable(&before.to_string());
+        out::lines(&format!("  {DIM}answered before{DIM:#} {before}"))?;
+    }
+    match view.facts_file(question)? {
+        Some(file) => out::lines(&format!("  {DIM}all of it{DIM:#} {}", place_of(&file))),
+        None => Ok(()),
+    }
+}
+
+/// Shows one step: its input, settings, outcome, error and files.
+fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result<(), CommandError> {
+    let Some(step) = view.step(path) else {
+        let entry = view.entries.get(path);
+        let status = entry.map_or(StepStatus::Pending, ViewEntry::status);
+        let error = match entry {
+            Some(ViewEntry::Component { error, .. }) => error.as_ref(),
+            _ => None,
+        };
+        if as_json {
+            let mut document = json!({ "path": path, "status": status });
+            if let Some(error) = error {
+                document["error"] = json!(error);
+            }
+            json::print(document)?;
+        } else {
+            out::lines(&format!("{BOLD}{path}{BOLD:#}  {status}"))?;
+            if let Some(error) = error {
+                out::lines(&format!("  {DIM}error{DIM:#} {}", aligned(&error_at(error), 8)))?;
+            }
+            for open in view.open_questions().filter(|open| open.path == *path) {
+                print_question(view, &view.question(&open.id)?)?;
+            }
+            out::lines(&format!(
+                "  {DIM}artifacts{DIM:#} {}",
+                place_of(&view.dir_of(path))
+            ))?;
+        }
+        return Ok(());
+    };
+    let artifacts = view.artifacts(step)?;
+    let result = if artifacts.is_empty() {
+        Value::Null
+    } else {
+        view.result(path)?
+    };
+    if as_json {
+        json::print(json!({ "path": path, "committed": step, "artifacts": artifacts, "result": result }))?;
+        return Ok(());
+    }
+    let (sign, style) = mark(step.status, step.is_taken());
+    out::lines(&format!(
+        "{style}{sign}{style:#} {BOLD}{path}{BOLD:#}  {}",
+        details(step)
+    ))?;
+    for part in ["input", "settings", "outcome", "error"] {
+        if let Some(value) = result.get(part) {
+            out::lines(&format!("{BOLD}{part}{BOLD:#}"))?;
+            let text = serde_json::to_string_pretty(value).unwrap_or_default();
+            out::lines(&printable(&text))?;
+        }
+    }
+    // A step that the user settled has no files.
+    if !artifacts.is_empty() {
+        out::lines(&format!("{BOLD}files{BOLD:#} {}", place_of(&view.dir_of(path))))?;
+    }
+    for artifact in artifacts {
+        out::lines(&format!("  {:>10}  {}", artifact.len, artifact.name))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! The options that several commands have.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use dad_core::Budget;
+
+/// The place of runs.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Place {
+    /// The project; by default the nearest directory upward that holds `.dhenara`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) project_root: Option<PathBuf>,
+    /// The directory of runs, relative to the project; `runs` by default.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run_root: Option<PathBuf>,
+    /// A directory in the run root for these runs.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run_root_subpath: Option<String>,
+}
+
+/// The variables and inputs of a run.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Given {
+    /// An environment of `.dhenara/config.yaml`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// Give a variable a text, or with `@FILE` the text of a file.
+    #[arg(long = "var", value_name = "NAME=TEXT|@FILE")]
+    pub(crate) vars: Vec<String>,
+    /// Give a variable a JSON value, or with `@FILE` that of a file.
+    #[arg(long = "var-json", value_name = "NAME=JSON|@FILE")]
+    pub(crate) json_vars: Vec<String>,
+    /// Give a step its input.
+    #[arg(long = "input", value_name = "PATH=JSON|@FILE")]
+    pub(crate) inputs: Vec<String>,
+    /// A file of inputs by step.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) static_inputs: Option<PathBuf>,
+}
+
+/// The models, replay source and budget of a run. They are recorded, and hold when the run is resumed unless they are given again.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Driving {
+    /// Ask this model in the place of those that the definition names, in every step that asks one.
+    #[arg(long, value_name = "PROVIDER/MODEL")]
+    pub(crate) model: Option<String>,
+    /// Answer requests to models from a run that made the same ones; no network is used.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) replay: Option<String>,
+    /// The budget of the run; it overrides the definition and the environment. For a run that is resumed it includes the usage
+    /// before.
+    #[arg(long, value_name = "cost=2.00,tokens=200k,calls=40,wall_time=30m")]
+    pub(crate) budget: Option<Budget>,
+}
+
+impl Driving {
+    /// Whether any of the options is given.
+    pub(crate) const fn is_given(&self) -> bool {
+        self.model.is_some() || self.replay.is_some() || self.budget.is_some()
+    }
+}
+
+/// The events that a run promises to survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum DurabilityChoice {
+    /// The end of its process, however it comes.
+    Process,
+    /// A loss of power too; every step then waits for the disk.
+    Disk,
+}
+
+impl From<DurabilityChoice> for dad_run::Durability {
+    fn from(choice: DurabilityChoice) -> Self {
+        match choice {
+            DurabilityChoice::Process => Self::Process,
+            DurabilityChoice::Disk => Self::Disk,
+        }
+    }
+}
+
+/// The definition that a resumed run uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum DefinitionChoice {
+    /// The one it was started with.
+    Recorded,
+    /// The one there is now, for what still executes.
+    Current,
+}
+
+impl From<DefinitionChoice> for dad_project::DefinitionChoice {
+    fn from(choice: DefinitionChoice) -> Self {
+        match choice {
+            DefinitionChoice::Recorded => Self::Recorded,
+            DefinitionChoice::Current => Self::Current,
+        }
+    }
+}

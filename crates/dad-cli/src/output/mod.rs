@@ -1,0 +1,8 @@
+//! The output of the command: documents and lines on standard output, summaries and hints on standard error.
+
+pub(crate) mod hint;
+pub(crate) mod json;
+pub(crate) mod out;
+pub(crate) mod plan;
+pub(crate) mod summary;
+pub(crate) mod tree;

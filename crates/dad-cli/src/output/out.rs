@@ -1,0 +1,88 @@
+//! Standard output: the result of a command. Everything else goes to standard error, through
+//! [`dad_terminal::print_line`].
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use dad_core::is_printable;
+use dad_terminal::{only_colours, printable};
+use serde::Serialize;
+
+use crate::error::CommandError;
+use crate::exit_code;
+
+/// The code of the error that standard output cannot be written.
+pub(crate) const CODE: &str = "output";
+
+/// Prints lines for people, with colours where they are wanted.
+pub(crate) fn lines(text: &str) -> Result<(), CommandError> {
+    let text = only_colours(text);
+    match AutoStream::choice(&io::stdout()) {
+        ColorChoice::Never => put(&anstream::adapter::strip_str(&text).to_string()),
+        _ => put(&text),
+    }
+}
+
+/// Prints a text that programs read as it is; a terminal shows it.
+pub(crate) fn exact(text: &str) -> Result<(), CommandError> {
+    if io::stdout().is_terminal() {
+        put(&printable(text))
+    } else {
+        put(text)
+    }
+}
+
+/// Prints a JSON document piece by piece as it is made; on a terminal its strings escape what the terminal would obey.
+pub(crate) fn document(document: &impl Serialize) -> Result<(), CommandError> {
+    if io::stdout().is_terminal() {
+        let text = serde_json::to_string_pretty(document).map_err(io::Error::from);
+        return put(&json_printable(&text.map_err(|error| cannot_write(&error))?));
+    }
+    let mut out = BufWriter::new(io::stdout().lock());
+    let written = serde_json::to_writer_pretty(&mut out, document).map_err(io::Error::from);
+    check(written.and_then(|()| writeln!(out)).and_then(|()| out.flush()))
+}
+
+fn put(text: &str) -> Result<(), CommandError> {
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    let mut out = io::stdout().lock();
+    check(write!(out, "{text}{end}").and_then(|()| out.flush()))
+}
+
+/// A reader that went away has read what it wanted; any other failure is an error.
+pub(crate) fn check(written: io::Result<()>) -> Result<(), CommandError> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(cannot_write(&error)),
+        _ => Ok(()),
+    }
+}
+
+fn cannot_write(error: &io::Error) -> CommandError {
+    let message = format!("the result cannot be written to standard output: {error}");
+    let error = CommandError::usage(CODE, message).with_hint(
+        "make room, or send standard output elsewhere; what the command has done stays done, and \
+         `dhenara runs list` shows the runs there are",
+    );
+    CommandError {
+        exit_code: exit_code::FAILED,
+        ..error
+    }
+}
+
+/// JSON whose strings have escapes for what a terminal would obey.
+fn json_printable(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || is_printable(c) {
+            shown.push(c);
+        } else {
+            let units = c
+                .encode_utf16(&mut [0; 2])
+                .iter()
+                .map(|unit| format!("\\u{unit:04x}"))
+                .collect::<String>();
+            shown += &units;
+        }
+    }
+    shown
+}

@@ -1,0 +1,148 @@
+//! The process that drives a run: signals, log layers, and the report at its end.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use dad_core::{Definition, RunStatus};
+use dad_nodes::passed_environment;
+use dad_project::Environment;
+use dad_run::{RunContext, RunContextBuilder, RunStop, RunView};
+use dad_runner::{RunReport, Runner};
+use dad_terminal::print_line;
+use serde_json::Value;
+
+use crate::descriptors::descriptors;
+use crate::error::CommandError;
+use crate::output::summary::{Changes, Invocation, show_summary};
+use crate::output::{json, out};
+use crate::signals::{Begun, Signals, exit_on_signal, stop_on_signal};
+use crate::{exit_code, logging};
+
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
+    tokio::runtime::Runtime::new()
+        .map_err(|error| CommandError::usage("runtime", format!("the runtime cannot be started: {error}")))
+}
+
+/// Drives a run to its end, and reports it.
+pub(crate) fn drive(
+    context: RunContextBuilder,
+    environment: &Environment,
+    as_json: bool,
+    invocation: &Invocation,
+    runner: impl FnOnce(RunContext) -> Runner<Definition>,
+) -> Result<u8, CommandError> {
+    let runtime = runtime()?;
+    let changes = Arc::new(Changes::default());
+    let stop = RunStop::new();
+    let begun = Arc::new(Begun::default());
+    let mut context = context
+        .cancelled_by(stop.clone())
+        .resource(Arc::new(descriptors()))
+        .observe(Arc::clone(&changes))
+        .observe(Arc::clone(&begun));
+    if environment.observability.unwrap_or(true) {
+        context = context.observability_settings(dad_observability::ObservabilitySettings::default());
+    }
+    let context = context.build()?;
+    logging::install(context.secrets().clone());
+    let project_root = &context.dirs().project_root.clone();
+    let resume_command = {
+        let invocation = invocation.clone();
+        move |run: &str| invocation.command(&["resume", run])
+    };
+    let ended = runtime.block_on(async {
+        let signals = Signals::listen().map_err(|error| unheard(&error))?;
+        let interrupt = tokio::spawn(stop_on_signal(signals, stop, begun, resume_command));
+        let ended = runner(context).run().await;
+        dad_terminal::prompts_closed().await;
+        interrupt.abort();
+        // Only the report is left.
+        tokio::spawn(exit_on_signal(
+            Signals::listen().map_err(|error| unheard(&error))?,
+        ));
+        Ok::<_, CommandError>(ended)
+    })?;
+    // A thread that looks at files, or a step that did not stop, may never return.
+    let _runtime = InBackground(Some(runtime));
+    let report = ended.as_ref().ok().or_else(|| ended.as_ref().err()?.report());
+    if let Some(report) = report {
+        if report.status == RunStatus::Waiting {
+            notify_waiting(report, &environment.on_waiting, project_root)?;
+        }
+        print_report(report, &changes, as_json, invocation)?;
+    }
+    match ended {
+        Ok(report) if report.status == RunStatus::Waiting => Ok(exit_code::WAITING),
+        Ok(_) => Ok(exit_code::DONE),
+        // The document that was printed holds the error already.
+        Err(error) if as_json && error.report().is_some() => Ok(CommandError::from(error).exit_code),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A runtime that is dropped without waiting for its threads.
+struct InBackground(Option<tokio::runtime::Runtime>);
+
+impl Drop for InBackground {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn unheard(error: &io::Error) -> CommandError {
+    CommandError::usage(
+        "signals",
+        format!("signals that would stop the run cannot be received: {error}"),
+    )
+}
+
+/// Calls the environment's `on_waiting` command for each open question. A failure of the command is a warning.
+fn notify_waiting(report: &RunReport, command: &[String], project_root: &Path) -> Result<(), CommandError> {
+    let Some((program, arguments)) = command.split_first() else {
+        return Ok(());
+    };
+    let view = RunView::open(&report.run_dir)?;
+    for open in view.open_questions() {
+        let file = dad_run::layout::DOT_RUN;
+        let file = report.run_dir.join(file).join(dad_run::layout::QUESTIONS);
+        let called = std::process::Command::new(program)
+            .args(arguments)
+            .args([&*view.name(), open.path.as_str()])
+            .arg(file.join(format!("{}.json", open.id)))
+            .current_dir(project_root)
+            .env_clear()
+            .envs(passed_environment())
+            .stdin(std::process::Stdio::null())
+            // Standard output is the run's own.
+            .stdout(io::stderr())
+            .status();
+        let trouble = match called {
+            Ok(status) if status.success() => continue,
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        print_line(&format!("warning: `on_waiting`: `{program}`: {trouble}"));
+    }
+    Ok(())
+}
+
+fn print_report(
+    report: &RunReport,
+    changes: &Changes,
+    as_json: bool,
+    invocation: &Invocation,
+) -> Result<(), CommandError> {
+    if as_json {
+        return json::print(json::report(report));
+    }
+    let view = RunView::open(&report.run_dir).ok();
+    show_summary(report, view.as_ref(), changes, invocation);
+    match &report.output {
+        None => Ok(()),
+        Some(Value::String(text)) => out::exact(text),
+        Some(other) => out::document(other),
+    }
+}

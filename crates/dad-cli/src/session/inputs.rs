@@ -1,0 +1,113 @@
+//! The variables and inputs that the command line gives to a run.
+
+use std::collections::HashSet;
+use std::io::Read;
+
+use dad_core::json::{JsonError, parse_external};
+use dad_run::RunContextBuilder;
+use serde_json::Value;
+
+use crate::error::CommandError;
+use crate::options::Given;
+
+/// The longest file that an option names, in bytes.
+const MAX_FILE_BYTES: u64 = 64 << 20;
+
+/// Gives a context its variables and inputs; the command line overrides the environment.
+pub(crate) fn apply(
+    mut context: RunContextBuilder,
+    given: &Given,
+) -> Result<RunContextBuilder, CommandError> {
+    if let Some(file) = &given.static_inputs {
+        context = context.static_inputs(file);
+    }
+    for input in &given.inputs {
+        let (path, value) = json_option(input, "--input", "PATH=JSON")?;
+        context = context.node_input(path, value, "--input");
+    }
+    let mut named = HashSet::new();
+    let mut once = |name: &str| {
+        if named.insert(name.to_owned()) {
+            return Ok(());
+        }
+        let message = format!("the variable `{name}` is given twice");
+        Err(CommandError::usage("option", message).with_hint("keep one of the two"))
+    };
+    for var in &given.vars {
+        let (name, text) = split(var, "--var", "NAME=VALUE")?;
+        once(name)?;
+        context = context.variable(name, text_of(text, "--var")?);
+    }
+    for var in &given.json_vars {
+        let (name, value) = json_option(var, "--var-json", "NAME=JSON")?;
+        once(name)?;
+        context = context.variable(name, value);
+    }
+    Ok(context)
+}
+
+/// The two sides of an option's value, whose form is `NAME=VALUE` or the like.
+fn split<'a>(text: &'a str, option: &str, form: &str) -> Result<(&'a str, &'a str), CommandError> {
+    let name = form.split_once('=').map_or(form, |(name, _)| name);
+    text.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or_else(|| {
+            let side = name.to_lowercase();
+            CommandError::usage("option", format!("`{option} {text}` has no {side} and value"))
+                .with_hint(format!("write `{option} {form}` or `{option} {name}=@FILE`"))
+        })
+}
+
+/// The text itself, or that of the file after `@`.
+fn text_of(text: &str, option: &str) -> Result<String, CommandError> {
+    let Some(file) = text.strip_prefix('@') else {
+        return Ok(text.to_owned());
+    };
+    let text = read_text(file).map_err(|reason| {
+        CommandError::usage(
+            "unreadable",
+            format!("`{option}`: `{file}` cannot be read: {reason}"),
+        )
+    })?;
+    // A byte order mark is no part of the text, as in definitions.
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// The text of a file, which may be a pipe.
+fn read_text(file: &str) -> Result<String, String> {
+    let mut text = String::new();
+    let read = std::fs::File::open(file)
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
+        .map_err(|error| error.to_string())?;
+    if read as u64 > MAX_FILE_BYTES {
+        return Err(format!("it is longer than {} MiB", MAX_FILE_BYTES >> 20));
+    }
+    Ok(text)
+}
+
+/// A name and its JSON value, or that of a file after `@`.
+pub(crate) fn json_option<'a>(
+    text: &'a str,
+    option: &str,
+    form: &str,
+) -> Result<(&'a str, Value), CommandError> {
+    let (name, value) = split(text, option, form)?;
+    Ok((name, json_of(value, option)?))
+}
+
+pub(crate) fn json_of(text: &str, option: &str) -> Result<Value, CommandError> {
+    let json = text_of(text, option)?;
+    parse_external(&json).map_err(|error| match &error {
+        JsonError::Syntax(reason) => {
+            CommandError::usage("option", format!("`{option} …={text}` is not JSON: {reason}"))
+                .with_hint("write a text in double quotes inside single quotes: '\"text\"'")
+        }
+        _ => {
+            let refused = CommandError::usage("option", format!("`{option}`: {error}"));
+            match error.hint() {
+                Some(hint) => refused.with_hint(hint),
+                None => refused,
+            }
+        }
+    })
+}

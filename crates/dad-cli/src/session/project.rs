@@ -1,0 +1,95 @@
+//! The project of a command, from the options of its command line.
+
+use std::path::{Path, PathBuf};
+
+use dad_project::{Project, ProjectError, User};
+use dad_run::SetupError;
+
+use crate::app::App;
+use crate::error::CommandError;
+use crate::options::{Driving, Place};
+
+impl App {
+    /// The user of this process, whose environment and configuration are read once.
+    pub(crate) fn user(&self) -> Result<&User, CommandError> {
+        if let Some(user) = self.user.get() {
+            return Ok(user);
+        }
+        let user = User::from_environment()?;
+        Ok(self.user.get_or_init(|| user))
+    }
+
+    /// The project that is named, or the one around the current directory.
+    pub(crate) fn project(&self, place: &Place) -> Result<Project, CommandError> {
+        let user = self.user()?;
+        let project = match &place.project_root {
+            Some(root) => user.open(root)?,
+            None => user.find(current_dir()?)?,
+        };
+        Ok(self.added_to(project, place))
+    }
+
+    /// The project, or where there is none the current directory, which has the runs of the flows in it.
+    pub(crate) fn project_or_here(&self, place: &Place) -> Result<Project, CommandError> {
+        let user = self.user()?;
+        let project = match &place.project_root {
+            Some(root) => user.open(root)?,
+            None => user.find_or_here(current_dir()?)?,
+        };
+        Ok(self.added_to(project, place))
+    }
+
+    /// The project that is named, or the one that a file lies in; a file outside of any is its own, with its runs beside it.
+    pub(crate) fn project_of(&self, file: &Path, place: &Place) -> Result<Project, CommandError> {
+        if place.project_root.is_some() {
+            return self.project(place);
+        }
+        let file = file.canonicalize().map_err(|error| ProjectError::Unreadable {
+            path: file.to_path_buf(),
+            reason: error.to_string(),
+        })?;
+        let dir = file.parent().unwrap_or(Path::new("/"));
+        let project = self.user()?.find_or_here(dir)?;
+        Ok(self.added_to(project, place))
+    }
+
+    /// A project with the nodes and agents of this program.
+    fn added_to(&self, project: Project, place: &Place) -> Project {
+        let mut project = project.nodes(self.nodes.clone());
+        for (name, agent) in &self.agents {
+            project = project.built_in(name, agent.clone());
+        }
+        if let Some(root) = &place.run_root {
+            project = project.run_root(root);
+        }
+        match &place.run_root_subpath {
+            Some(subpath) => project.run_root_subpath(subpath),
+            None => project,
+        }
+    }
+}
+
+fn current_dir() -> Result<PathBuf, SetupError> {
+    std::env::current_dir().map_err(|error| SetupError::Project {
+        path: PathBuf::from("."),
+        reason: error.to_string(),
+    })
+}
+
+/// A project with the environment, models, replay source and budget of its runs.
+pub(crate) fn driven(
+    mut project: Project,
+    env: Option<&str>,
+    driving: &Driving,
+) -> Result<Project, CommandError> {
+    if let Some(env) = env {
+        project = project.environment(env)?;
+    }
+    if let Some(run) = &driving.replay {
+        project = project.replay(run)?;
+    }
+    if let Some(model) = &driving.model {
+        project = project.ask_model(model);
+    }
+    Ok(project.budget(driving.budget.unwrap_or_default()))
+}
