@@ -1,4 +1,4 @@
-//! What commands meet around them: terminals, programs on a path of their own, processes left behind, outputs of all kinds.
+//! The surroundings of commands: terminals, programs on a path of their own, processes left behind, outputs of all kinds.
 
 use std::process::Stdio;
 use std::time::Instant;
