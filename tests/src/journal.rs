@@ -70,7 +70,7 @@ pub fn seal_with(records: &[Value], key: &[u8; 32]) -> String {
     text
 }
 
-/// What the code and the sum of a line are made of.
+/// The source of the code and the sum of a line.
 fn hash(sum_before: &str, record: &Value) -> blake3::Hasher {
     let mut hasher = blake3::Hasher::new();
     hasher

@@ -1,4 +1,4 @@
-//! What the tests of the whole system share: the formats of `docs/format/`, and a check of run directories against
+//! The parts that the tests of the whole system share: the formats of `docs/format/`, and a check of run directories against
 //! them.
 //!
 //! A run directory is checked file by file: every document and every line of one against its schema, every file of a

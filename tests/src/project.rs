@@ -1,3 +1,5 @@
+//! A project directory for tests.
+
 use std::path::Path;
 
 use tempfile::TempDir;

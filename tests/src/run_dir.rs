@@ -1,3 +1,5 @@
+//! The check of a run directory against the formats.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -6,7 +8,7 @@ use serde_json::Value;
 
 use crate::schemas::Schemas;
 
-/// What a run directory was found to hold.
+/// The contents of a run directory.
 #[derive(Clone, Debug, Default)]
 pub struct RunFiles {
     /// Every file, relative to the run directory, with `/`.
@@ -15,7 +17,7 @@ pub struct RunFiles {
     pub schemas: BTreeSet<String>,
 }
 
-/// What a file of a run directory is.
+/// The kind of a file of a run directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// One document of a schema.
@@ -111,7 +113,7 @@ fn is_uncommitted(file: &str) -> bool {
         .any(|place| file.starts_with(place))
 }
 
-/// What a file is, by its place.
+/// The kind of a file, by its place.
 fn kind(file: &str) -> Option<Kind> {
     let segments: Vec<&str> = file.split('/').collect();
     match segments.as_slice() {
@@ -154,7 +156,7 @@ fn is_file_change(file: &str) -> bool {
     is_digest || ["plan.json", "taken_back.json"].contains(&file)
 }
 
-/// What a file is, by its place in the directory of a step.
+/// The kind of a file, by its place in the directory of a step.
 fn step_file(rest: &[&str]) -> Option<Kind> {
     match rest {
         ["result.json"] => Some(Kind::Document("result")),

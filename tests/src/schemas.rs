@@ -1,3 +1,5 @@
+//! The schemas of `docs/format/`.
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -8,7 +10,7 @@ use serde_json::Value;
 /// The end of a schema's file name.
 const SUFFIX: &str = ".schema.json";
 
-/// Where the formats are described.
+/// The directory of the descriptions of formats.
 #[must_use]
 pub fn format_dir() -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "..", "docs", "format"]
@@ -88,7 +90,7 @@ impl Schemas {
         self.documents.get(name)
     }
 
-    /// What is wrong with a value; nothing if it is as the schema says.
+    /// The problems of a value; none if it fits the schema.
     ///
     /// # Panics
     /// If there is no such schema.

@@ -30,7 +30,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Makes exchanges somebody is paid for: each leaves a line in the file `exchanges` of the project when it begins, and
+/// Makes paid exchanges: each leaves a line in the file `exchanges` of the project when it begins, and
 /// has its answer some time later.
 #[derive(Debug, Default)]
 struct Paid;
@@ -196,7 +196,7 @@ fn exchange() -> Result<FlowDefinition, dhenara::definition::Problems> {
 /// At once, whatever is at the other end: what is not in the pipe when the process dies was not announced.
 fn announce(line: &str) {
     println!("{line}");
-    // Nobody listens any more, which is the listener's affair.
+    // The listener may have gone, which is its own affair.
     let _ = std::io::stdout().flush();
 }
 

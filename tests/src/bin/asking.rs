@@ -1,8 +1,8 @@
 //! Asks at the terminal, for tests that type the answers: `asking PROJECT specification|parallel|own|slow|again|prompts|chatbot`.
 //!
 //! `specification` is the handler of the specification, `parallel` has two steps that ask at the same time while a third
-//! goes on, `own` has a node of its own, `slow` gives up a prompt that nobody answers, `again` offers what a previous run
-//! had been given, `prompts` asks one question of each kind, `chatbot` is the conversation of the examples. What they come to is told on standard output.
+//! goes on, `own` has a node of its own, `slow` gives up a prompt without an answer, `again` offers what a previous run
+//! had been given, `prompts` asks one question of each kind, `chatbot` is the conversation of the examples. Their results are printed on standard output.
 
 #![expect(
     clippy::print_stdout,
@@ -72,7 +72,7 @@ struct GreetingSettings {}
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct GreetingInput {
-    /// Who is greeted.
+    /// The person who is greeted.
     name: String,
     #[schemars(range(min = 1, max = 9))]
     times: u8,
@@ -219,7 +219,7 @@ async fn chatbot(project: &str) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Whoever asks may lose interest.
+/// A caller may drop its question.
 async fn slow() -> Result<(), Box<dyn std::error::Error>> {
     let answer = tokio::time::timeout(Duration::from_millis(500), async_input("Quick: ")).await;
     println!("{}", if answer.is_err() { "too late" } else { "in time" });
@@ -227,7 +227,7 @@ async fn slow() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// What a previous run had been given is offered again.
+/// The input of the previous run is offered again.
 async fn again() -> Result<(), Box<dyn std::error::Error>> {
     let settings = json!({
         "models": ["echo/large", "echo/small"],

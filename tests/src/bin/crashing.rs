@@ -35,7 +35,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// A node that makes exchanges somebody is paid for: each leaves a line in the file `exchanges` of the project.
+/// A node that makes paid exchanges: each leaves a line in the file `exchanges` of the project.
 #[derive(Debug, Default)]
 struct Paid;
 

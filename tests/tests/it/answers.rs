@@ -1,4 +1,4 @@
-//! Runs that ask: the question and its answer survive the process, and nobody's answer is lost or misrouted.
+//! Runs that ask: the question and its answer survive the process, and no answer is lost or misrouted.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -158,7 +158,7 @@ async fn an_answer_comes_from_another_process() {
         ])
         .expect(2);
     assert!(nothing.stderr.contains("asks nothing"), "{nothing}");
-    // The answer stands in the run: a re-run asks nobody.
+    // The answer stands in the run: a re-run asks no person.
     drop(
         env.run(&[
             "run",

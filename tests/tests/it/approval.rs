@@ -1,4 +1,4 @@
-//! Somebody agrees before a step executes, or does not.
+//! Approvals: a person agrees before a step executes, or does not.
 
 use std::sync::{Arc, Mutex};
 
@@ -133,7 +133,7 @@ fn what_is_about_to_happen_is_shown_and_waits() {
     );
     let part = env.run(&["runs", "show", "last", "part"]).expect(0);
     assert!(part.stdout.contains("\"deep\": \"hello!\""), "{part}");
-    // Whoever refuses may be asked again later.
+    // A person who refuses may be asked again later.
     let denied = env.run(&["answer", "last", "--deny", "not today"]).expect(1);
     assert!(
         denied
@@ -298,7 +298,7 @@ async fn secrets_are_in_no_question() {
     }
 }
 
-/// What a person agreed to is what happens: when the files change meanwhile, the person is asked about the new change.
+/// The approved action is the one that executes: when the files change meanwhile, the person is asked about the new change.
 #[test]
 fn an_approval_does_not_cover_what_changed_after_it_was_shown() {
     let env = TestEnvironment::new();
@@ -335,7 +335,7 @@ elements:
     assert_eq!(answers.len(), 1, "only what was agreed to counts: {answers:?}");
 }
 
-/// What is too long to be shown at once is shown up to a line that says how much more there is, and all of it is in a file.
+/// A preview that is too long is shown up to a line with the length of the rest, and the whole of it is in a file.
 #[test]
 fn a_long_preview_is_cut_and_a_file_has_all_of_it() {
     let env = TestEnvironment::new();

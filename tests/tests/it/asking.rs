@@ -62,7 +62,7 @@ fn definition() -> dhenara::core::Definition {
         .definition
 }
 
-/// Where something asks: nodes, then components.
+/// The elements that ask: nodes, then components.
 fn askers() -> (Vec<String>, Vec<String>) {
     let mut places = Vec::new();
     for outer in 0..2 {
@@ -152,7 +152,7 @@ async fn handlers_answer_each_question_and_a_re_run_has_the_answers() {
     };
     let first = completes(handlers(table(&env))).await;
     check_answers(&first, "event handler");
-    // Nobody is asked again, whether everything executes or nothing does.
+    // No person is asked again, whether everything executes or nothing does.
     let re_run = |env| table(env).previous_run_id("last");
     check_answers(&completes(re_run(&env).fresh(true)).await, "previous run");
     let reused = completes(re_run(&env)).await;
@@ -160,7 +160,7 @@ async fn handlers_answer_each_question_and_a_re_run_has_the_answers() {
     assert!(records(&reused, "step_started").is_empty());
     let later = completes(re_run(&env).start_hierarchy_path("table.both")).await;
     check_answers(&later, "previous run");
-    // Whoever wants to be asked again is, and sees what was answered before.
+    // A user who asks for the question again gets it, with the earlier answer.
     async fn again(event: NodeInputRequiredEvent) -> Result<(), HandlerError> {
         assert_eq!(event.previous_input, Some(node_input(event.path.as_str())));
         Ok(event.set_input(node_input("again"))?)

@@ -1,4 +1,4 @@
-//! Somebody intervenes in a run: stops it from another process, settles a step by hand, sets limits to components.
+//! Interventions in a run: a cancel from another process, a step that the user settles, limits of components.
 
 use dhenara::StepStatus;
 use dhenara::run::{RunView, ViewEntry};

@@ -1,4 +1,4 @@
-//! What commands meet around them: terminals, programs on a path of their own, processes left behind, outputs of all kinds.
+//! The surroundings of commands: terminals, programs on a path of their own, processes left behind, outputs of all kinds.
 
 use std::process::Stdio;
 use std::time::Instant;
@@ -141,7 +141,7 @@ fn variables_and_homes_in_env_vars_are_texts_and_the_hint_says_so() {
             let error = failure(&json!({ "commands": [command], "env_vars": { name: value } }));
             let hint = error["hint"].as_str().unwrap_or_default();
             assert!(
-                hint.contains(&format!("`env_vars.{name}` is the text `{value}`")),
+                hint.contains(&format!("`env_vars.{name}` is literally the text `{value}`")),
                 "{command}: {error}"
             );
         }
@@ -342,7 +342,7 @@ fn a_working_directory_is_no_text_for_a_shell_and_the_hint_says_so() {
         assert_eq!(error["code"], "working_dir", "{error}");
         let hint = error["hint"].as_str().unwrap_or_default();
         assert!(
-            hint.contains(&format!("`working_dir` is the text `{dir}`"))
+            hint.contains(&format!("`working_dir` is literally the text `{dir}`"))
                 && hint.contains("$var{project_root}"),
             "{error}"
         );

@@ -119,7 +119,7 @@ fn resume_after_kill(script: &str) {
     assert_eq!(found, "gone\n", "it was ended before the step began again");
 }
 
-/// What a second attempt does: it says whether the first goes on, and ends.
+/// The script of a second attempt: it reports whether the first one still executes, and ends.
 const SECOND: &str = "if test -f second; then
   state=$(cut -d' ' -f3 /proc/$(cat orphan)/stat 2>/dev/null)
   if test -z \"$state\" || test \"$state\" = Z; then echo gone > found; else echo there > found; fi
@@ -189,7 +189,7 @@ fn run_commands_until(operation: u64, how: &str) -> usize {
         "command"
     };
     let ended = call(&env, next, u64::MAX, "none");
-    // Whoever died behind the seal has nothing left to do.
+    // A process that died behind the seal has nothing left to do.
     let is_over = ended.stderr.contains("there is no run that is not completed");
     assert!(ended.code == Some(0) || is_over, "{at}: {}", ended.stderr);
     assert!(read_lines_of(&env.project().join("ran")).len() >= 2, "{at}");

@@ -28,7 +28,7 @@ fn token(number: usize) -> String {
     format!("token{number:02}of{RUNS}")
 }
 
-/// What was heard of a run.
+/// The events heard of a run.
 type Heard = Arc<Mutex<Vec<String>>>;
 
 async fn one_run(project: std::path::PathBuf, number: usize) -> (RunReport, Vec<String>) {
@@ -128,7 +128,7 @@ fn tokens_in(text: &str) -> Vec<usize> {
     found
 }
 
-/// How many log events of a run say its token: those of the nodes and those of the tasks they spawned.
+/// The number of log events of a run that have its token: those of the nodes and those of the tasks they spawned.
 fn log_bodies(run: &Path, token: &str) -> usize {
     let lines = read_lines(&run.join(".trace/logs.jsonl"));
     let records = lines.iter().flat_map(|line| {

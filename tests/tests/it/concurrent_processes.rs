@@ -53,7 +53,7 @@ fn interrupted() -> TestEnvironment {
     let env = TestEnvironment::new();
     env.write("flow.yaml", FLOW);
     let mut driver = env.start(&["run", "flow", "flow.yaml"]);
-    // Once the journal names its child, which the first that goes on with the run ends.
+    // Once the journal names its child, which the first process that resumes the run ends.
     wait_until("the gate", || {
         let is_named = |run: &std::path::PathBuf| process_started(run).is_some();
         log(&env).contains(&"gate".to_owned()) && env.runs().last().is_some_and(is_named)

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::harness::{TestEnvironment, records, tell};
 
-/// What a call of the scenario came to.
+/// The result of a call of the scenario.
 pub(crate) struct Call {
     pub(crate) code: Option<i32>,
     pub(crate) operations: u64,
@@ -71,7 +71,7 @@ fn check(env: &TestEnvironment, at: &str, is_finished: bool) -> Vec<PathBuf> {
     for run in &runs {
         let (_, problems) = check_run_dir(run);
         // A process that dies leaves a new file beside the one it replaces, or a step under its final name without
-        // its record: nobody takes either for more than it is, and who goes on with the run puts them away.
+        // its record: no reader takes either for more than it is, and the process that resumes the run puts them away.
         let left = ["/.tmp-", "`.tmp-", "no committed step has it"];
         let is_left = |problem: &&String| !is_finished && left.iter().any(|left| problem.contains(left));
         let problems: Vec<&String> = problems.iter().filter(|problem| !is_left(problem)).collect();
@@ -145,7 +145,7 @@ fn every_operation(phase: &'static str, prepare: fn(&TestEnvironment), at_least:
     });
 }
 
-/// What a phase begins with and comes to.
+/// The beginning and the result of a phase.
 struct Phase {
     name: &'static str,
     /// A project to begin it in.
@@ -177,7 +177,7 @@ impl Phase {
         if how == "die" && self.has_begun(&runs) {
             self.start_from(&env, &at);
         }
-        // Whoever dies behind the seal leaves a run that is completed, at most without its projections.
+        // A process that dies behind the seal leaves a run that is completed, at most without its projections.
         let went_on = self.finish(&env, &runs, &at);
         let runs = check(&env, &at, went_on);
         assert_eq!(outcomes(runs.last().unwrap()), self.wanted, "{at}");
@@ -216,7 +216,7 @@ impl Phase {
         copy.is_checked();
     }
 
-    /// Does what a user would: goes on with what there is, else begins again. Whether there was anything to do.
+    /// Acts as a user would: resumes the run if there is one, else begins again. Says whether there was anything to do.
     fn finish(&self, env: &TestEnvironment, runs: &[PathBuf], at: &str) -> bool {
         let sealed = runs.last().map(|run| RunView::open(run).unwrap().sealed_status());
         let is_new = self.has_begun(runs);
@@ -234,7 +234,7 @@ impl Phase {
     }
 }
 
-/// A prune leaves the runs and nothing else, once what a crash left is old enough to be nobody's.
+/// A prune leaves the runs and nothing else, once what a crash left is old enough to have no owner.
 fn check_swept(env: &TestEnvironment, runs: &[PathBuf], at: &str) {
     let catalog = dhenara::run::Dirs::new(&env.project(), None, None)
         .unwrap()

@@ -28,7 +28,7 @@ elements:
   - { node: asks, type: command, requires_approval: true, settings: { commands: [[echo, agreed]] } }
 "#;
 
-/// How a damaged journal is bound.
+/// The binding of a damaged journal.
 #[derive(Clone, Copy)]
 enum Bound {
     /// By one who has the key.

@@ -1,4 +1,4 @@
-//! What errors say of runs, and whether the command they name next is one that works.
+//! The messages of errors about runs, and the commands that they name next, which must work.
 
 use std::path::Path;
 

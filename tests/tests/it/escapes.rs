@@ -250,7 +250,7 @@ async fn no_file_operation_leaves_its_directory() {
         assert_eq!(place.forbidden(), before, "{name}: {ended:?}");
         let ended = match ended {
             Err(message) => message,
-            // Where nobody may make devices.
+            // Where the user may make no devices.
             Ok(_) if name == "device, replaced" && !is_device(&tree.join("device")) => {
                 "operation 1 (create_file): `device` is a device, socket or pipe, not a regular file"
                     .to_owned()
@@ -324,12 +324,12 @@ fn is_device(path: &Path) -> bool {
         .is_ok_and(|metadata| metadata.file_type().is_char_device())
 }
 
-/// What is put in the place of a directory or file, and before which operation.
+/// The replacement of a directory or file, with the operation that it precedes.
 #[derive(Clone, Copy)]
 struct Swap {
     /// The operation, and the end of its path.
     before: (&'static str, &'static str),
-    /// What is moved away, and where the link in its place leads.
+    /// The entry that is moved away, and the target of the link in its place.
     path: &'static str,
     link: &'static str,
 }

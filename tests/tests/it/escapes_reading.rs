@@ -15,13 +15,13 @@ use dhenara::nodes::{FolderAnalyzerSettings, analyze_folders};
 use dhenara::runner::Stop;
 use serde_json::{Value, json};
 
-/// What stands outside of the project and must not be told.
+/// The content outside of the project that must not appear.
 const OUTSIDE: &str = "what-stands-outside";
 
-/// How long an attempt may take, on a machine that is busy.
+/// The time limit of an attempt, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How something is tried to be read.
+/// The way in which an attempt reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// `analyze_file`.
@@ -38,7 +38,7 @@ enum Way {
 
 const WAYS: [Way; 5] = [Way::File, Way::Folder, Way::Use, Way::Include, Way::Data];
 
-/// What an attempt came to.
+/// The result of an attempt.
 enum Came {
     Refused { code: String, message: String },
     Read(String),
@@ -148,7 +148,7 @@ fn look(project: &Path, operation: impl Into<Value>) -> Came {
     }
 }
 
-/// Where the attempts lead: the path, and what may come of them where they are not refused.
+/// The targets of the attempts: the path, and the allowed result where they are not refused.
 fn attempts(root: &Path) -> Vec<(String, &'static str)> {
     let outside = root.join("outside/secret.md").to_string_lossy().into_owned();
     let beside = root

@@ -149,7 +149,7 @@ async fn a_handler_answers_a_model_node() {
 #[tokio::test]
 async fn an_input_given_before_the_run_is_not_asked_for() {
     async fn never(_: NodeInputRequiredEvent) -> Result<(), HandlerError> {
-        panic!("nobody had to be asked")
+        panic!("there is no question")
     }
     let env = TestEnvironment::new();
     let mut input = AIModelNodeInput::default();
@@ -166,7 +166,7 @@ async fn an_input_given_before_the_run_is_not_asked_for() {
 }
 
 #[tokio::test]
-async fn a_question_that_nobody_answers_lets_the_run_wait() {
+async fn a_question_without_an_answer_lets_the_run_wait() {
     let env = TestEnvironment::new();
     let context = context("asking", &env.project())
         .resource(Arc::new(Models::new(Echo)))
@@ -226,7 +226,7 @@ async fn what_a_handler_hears_of_is_on_disk_a_thousand_times() {
 }
 
 #[tokio::test]
-async fn whoever_was_too_slow_can_read_back_what_they_missed() {
+async fn a_slow_subscriber_can_read_back_missed_events() {
     let env = TestEnvironment::new();
     let run = context("many", &env.project())
         .build()
@@ -244,7 +244,7 @@ async fn whoever_was_too_slow_can_read_back_what_they_missed() {
     let live = heard(&mut patient, run_end(&run)).await;
     let back = run.handle().events_since(since).unwrap();
     assert_eq!(told(live.iter().map(|event| &**event)), told(&back));
-    // Of the slow one nobody waited; it hears three, and of the others which they were.
+    // The run did not wait for the slow one; it hears three, and the numbers of the others.
     let mut kept = Vec::new();
     for _ in 0..3 {
         match slow.next().await.unwrap() {
@@ -278,7 +278,7 @@ fn run_end(run: &dhenara::ActiveRun) -> u64 {
         .unwrap()
 }
 
-/// What a subscription delivers up to a record.
+/// The events that a subscription delivers up to a record.
 async fn heard(subscription: &mut Subscription, last: u64) -> Vec<Arc<Event>> {
     let mut heard = Vec::new();
     while let Some(Delivery::Event(event)) = subscription.next().await {
@@ -305,7 +305,7 @@ fn told<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<String> {
     told.collect()
 }
 
-/// What is in a run but not when it was.
+/// The parts of a run without its times.
 fn content(run: &Path) -> Vec<Value> {
     let mut all = journal(run);
     all.extend(

@@ -47,7 +47,7 @@ fn create(path: &str) -> Value {
     json!({ "type": "create_file", "path": path, "content": "mine\n" })
 }
 
-/// What an operation is refused with; nothing if it is made.
+/// The refusal of an operation; nothing if it is made.
 fn refusal(env: &TestEnvironment, operation: &Value, more: &Value) -> Option<String> {
     let output = run(env, &json!([operation]), more);
     let result = read_json(&env.last_run().join("flow_root/change/result.json"));
@@ -248,7 +248,7 @@ fn change(scripted: &Scripted, path: &str) -> Value {
     json!({ "base_directory": scripted.env.project(), "operations": [create(path)] })
 }
 
-/// What the model was told at last.
+/// The last message that the model got.
 async fn told(scripted: &Scripted) -> String {
     let asked = scripted.asked().await;
     let messages = asked.last().unwrap()["messages"].as_array().unwrap().clone();

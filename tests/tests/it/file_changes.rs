@@ -1,5 +1,5 @@
-//! A process that dies at every change of the file system in a step that changes twenty things: whoever goes on completes
-//! it, and overwrites nothing that somebody else changed meanwhile.
+//! A process that dies at every change of the file system in a step that changes twenty things: the process that resumes the run
+//! completes it, and overwrites nothing that another program changed meanwhile.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::harness::{TestEnvironment, git, has_git, tell};
 /// The operations of the whole run that there are at least.
 const AT_LEAST: u64 = 107;
 
-/// The file that somebody edits.
+/// The file that a person edits.
 const EDITED: &str = "zuletzt.txt";
 
 /// A project with a tree that is committed, but for a file that is none of the run's business.
@@ -45,8 +45,8 @@ fn prepare(env: &TestEnvironment) {
     git(&tree, &["init", "--quiet"]);
     git(&tree, &["add", "--all"]);
     git(&tree, &["commit", "--quiet", "--message", "before"]);
-    env.write("tree/untouched", "changed by somebody else");
-    env.write("tree/untracked", "by somebody else");
+    env.write("tree/untouched", "changed by another program");
+    env.write("tree/untracked", "by another program");
 }
 
 /// Every file and directory with its content, the repository's data left out.
@@ -84,7 +84,7 @@ fn index(project: &Path) -> String {
     )
 }
 
-/// What nothing disturbs comes to.
+/// The result of an undisturbed run.
 struct Undisturbed {
     before: std::path::PathBuf,
     tree: BTreeMap<String, String>,
@@ -150,7 +150,7 @@ impl Undisturbed {
         let is_run = !dad_tests::find_run_dirs(&env.project()).is_empty();
         let next = if is_run { "change-resume" } else { "change" };
         let ended = call(&env, next, u64::MAX, "none");
-        // Whoever died behind the seal has nothing left to do.
+        // A process that died behind the seal has nothing left to do.
         let is_over = ended.stderr.contains("there is no run that is not completed");
         assert!(ended.code == Some(0) || is_over, "{at}: {}", ended.stderr);
         self.check(&env, &at);
@@ -183,7 +183,7 @@ impl Undisturbed {
         env.is_checked();
     }
 
-    /// Somebody edits a file that is to change, after the death.
+    /// Edits a file that is to change, after the death.
     fn meet_an_edit(&self, how: &str, operation: u64) {
         let at = format!("{how} at {operation}, then an edit");
         let env = self.die(how, operation, &at);
@@ -191,7 +191,7 @@ impl Undisturbed {
         let found = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, "mine\n").unwrap();
         let before = without_temporaries(tree(&env.project()));
-        // As often as somebody tries.
+        // As often as the user tries.
         for _ in 0..2 {
             let resumed = call(&env, "change-resume", u64::MAX, "none");
             assert_eq!(resumed.code, Some(1), "{at}: {}", resumed.stderr);

@@ -291,7 +291,7 @@ fn an_input_gives_a_model_its_variables_and_settings() {
 }
 
 #[test]
-fn a_node_whose_question_nobody_answers_lets_the_run_wait() {
+fn a_node_whose_question_has_no_answer_lets_the_run_wait() {
     let env = asking();
     let output = env
         .run(&["run", "flow", "ask.yaml", "--env", "offline", "--no-input"])
@@ -439,7 +439,7 @@ fn without_an_entry_point_fingerprints_decide() {
     };
     let input = r#"ask={"prompt_variables": {"name": "Ada"}}"#;
     let _ = run(&["--input", input]);
-    // The same question is not paid for twice, and nobody is asked again for its input.
+    // The same question is not paid for twice, and no person is asked again for its input.
     let _ = run(&["--previous-run-id", "last"]);
     let reused = records(&env.last_run(), "step_committed").pop().unwrap();
     assert!(reused["reused_from"].is_object(), "{reused}");

@@ -1,4 +1,4 @@
-//! What the folder analyzer sees: what git sees, within the limits that are asked for, and it says what it leaves out.
+//! The view of the folder analyzer: the files that git sees, within the limits that are asked for, and it says what it leaves out.
 
 use std::path::Path;
 

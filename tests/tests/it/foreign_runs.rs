@@ -132,7 +132,7 @@ fn a_run_that_was_moved_is_still_the_users_own() {
     assert!(env.project().join("acted").exists());
 }
 
-/// What a run looks like that was written by hand: nothing in it is signed.
+/// The journal of a run that was written by hand: nothing in it is signed.
 #[test]
 fn a_run_that_is_not_signed_is_resumed_only_if_it_is_trusted() {
     let env = TestEnvironment::new();

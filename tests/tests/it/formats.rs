@@ -230,7 +230,7 @@ fn some_run() -> TestEnvironment {
     env
 }
 
-/// What the check says of the run after something was done to its directory.
+/// The findings of the check after a change of the run directory.
 fn problems_after(change: impl FnOnce(&Path)) -> String {
     let env = some_run();
     let run = env.last_run();

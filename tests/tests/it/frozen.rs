@@ -99,7 +99,7 @@ fn what_did_not_change_is_taken_from_them() {
         let env = environment();
         let wanted = outcomes(&run_dir(&env, parent));
         let rerun = ["run", "flow", "flow.yaml", "--previous-run-id", parent];
-        // There is no server: whoever asked the model again would fail.
+        // There is no server: a run that asked the model again would fail.
         drop(env.run(&rerun).expect(0));
         assert!(executed(&env.last_run()).is_empty(), "{parent}");
         assert_eq!(outcomes(&env.last_run()), wanted, "{parent}");

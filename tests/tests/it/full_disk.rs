@@ -41,7 +41,7 @@ fn undisturbed(flow: &str) -> std::collections::BTreeMap<String, String> {
     outcomes(&env.last_run())
 }
 
-/// What a run that failed for want of room left is whole.
+/// The files of a run that failed for want of room are whole.
 fn check_failed(output: &CommandOutput, run: &Path, wanted: usize) {
     let view = RunView::open(run).unwrap();
     assert_ne!(view.sealed_status(), Some(RunStatus::Completed));
@@ -61,7 +61,7 @@ fn check_failed(output: &CommandOutput, run: &Path, wanted: usize) {
     });
     assert!(is_said, "neither operation nor path in {output}");
     let (_, problems) = check_run_dir(run);
-    // What the journal does not name is not part of the run, and is put away by who goes on with it.
+    // What the journal does not name is not part of the run, and is put away by the process that resumes it.
     let left = ["/.tmp-", "`.tmp-", "no committed step has it"];
     let is_left = |problem: &&String| left.iter().any(|left| problem.contains(left));
     let problems: Vec<&String> = problems.iter().filter(|problem| !is_left(problem)).collect();

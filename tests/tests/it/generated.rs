@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::{TestEnvironment, read_json};
 use crate::models::{Scripted, calls, says};
 
-/// What leaves a mark if a shell reads it.
+/// Text that leaves a mark if a shell reads it.
 const MARK: &str = "echo hidden > \"$PWD/PWNED\"";
 
 fn flow(env: &TestEnvironment, settings: &Value, options: &Value, variables: &Value) {

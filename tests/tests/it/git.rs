@@ -1,4 +1,4 @@
-//! What git records of a step's changes, and that it executes nothing which a step wrote.
+//! The commits of a step's changes by git, and that it executes nothing which a step wrote.
 #![cfg(unix)]
 
 use std::path::Path;

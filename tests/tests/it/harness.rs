@@ -280,7 +280,7 @@ fn created_at(run: &Path) -> String {
     format!("{seconds}.{fraction:0<9}")
 }
 
-/// What differs between runs of the same thing and is not a name the harness knows.
+/// The filters for text that differs between runs of the same thing and is no name that the harness knows.
 fn filters() -> insta::internals::SettingsBindDropGuard {
     let mut settings = insta::Settings::clone_current();
     // With the spaces that align what comes after it.
@@ -313,7 +313,7 @@ impl Shown {
     }
 }
 
-/// What a command printed and how it ended; shows all three.
+/// The outputs and the exit code of a command; shows all three.
 #[must_use = "a command's output is to be looked at"]
 pub(crate) struct CommandOutput {
     pub(crate) stdout: String,

@@ -18,7 +18,7 @@ fn make_pipe(path: &Path) {
     assert!(made.success());
 }
 
-/// How a command ended.
+/// The end of a command.
 #[derive(Debug)]
 struct Ended {
     code: Option<i32>,

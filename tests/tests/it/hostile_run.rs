@@ -125,7 +125,7 @@ fn rewrite(run: &Path, records: &[Value]) {
     std::fs::write(run.join(".run/journal.jsonl"), text).unwrap();
 }
 
-/// What is done to the run.
+/// The change of the run.
 type Change = fn(&Path);
 
 const CHANGES: [(&str, Change); 8] = [

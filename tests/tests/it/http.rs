@@ -36,7 +36,7 @@ fn outcome(env: &TestEnvironment) -> Value {
     read_json(&env.last_run().join("flow_root/ask/outcome.json"))
 }
 
-/// What a run fails with.
+/// The error of a run that fails.
 #[track_caller]
 fn failure(env: &TestEnvironment, more: &[&str]) -> Value {
     drop(run(env, more).expect(1));

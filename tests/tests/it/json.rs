@@ -1,4 +1,4 @@
-//! What `--json` prints: one document of its schema on standard output, and nothing else there.
+//! The documents of `--json`: one document of its schema on standard output, and nothing else there.
 
 use serde_json::{Value, json};
 

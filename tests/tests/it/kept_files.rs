@@ -1,4 +1,4 @@
-//! What stays of a file beside its content, whatever is done with it; and what file operations refuse to guess.
+//! The properties that a file keeps beside its content under every operation; and what file operations refuse to guess.
 #![cfg(unix)]
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

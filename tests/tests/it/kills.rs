@@ -1,4 +1,4 @@
-//! A process that is killed by the system while several of its steps execute, at moments nobody chose.
+//! A process that is killed by the system while several of its steps execute, at random moments.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
@@ -18,7 +18,7 @@ use crate::crashes::outcomes;
 use crate::harness::{TestEnvironment, records, tell};
 
 const KILLS: u32 = 200;
-/// How many exchanges can be going on at a time: those of the loop's iterations.
+/// The most exchanges at a time: those of the loop's iterations.
 const AT_A_TIME: usize = 4;
 /// Far more than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -90,7 +90,7 @@ impl Driver {
     }
 }
 
-/// How often each exchange was made.
+/// The number of times that each exchange was made.
 fn exchanges(env: &TestEnvironment) -> BTreeMap<String, usize> {
     let text = std::fs::read_to_string(env.project().join("exchanges")).unwrap_or_default();
     let mut made = BTreeMap::new();
@@ -104,7 +104,7 @@ fn repetitions(made: &BTreeMap<String, usize>) -> usize {
     made.values().map(|times| times - 1).sum()
 }
 
-/// What was spent on each step: exchanges, and how often it began.
+/// The spending of each step: its exchanges, and the number of its beginnings.
 fn spent(env: &TestEnvironment, run: &Path) -> BTreeMap<String, (usize, usize)> {
     let mut spent: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for record in records(run, "step_started") {
@@ -121,7 +121,7 @@ fn spent(env: &TestEnvironment, run: &Path) -> BTreeMap<String, (usize, usize)> 
 /// A run that is killed again and again.
 struct Victim {
     env: TestEnvironment,
-    /// What was spent on each step that was announced, by then.
+    /// The spending of each announced step, at that time.
     announced: BTreeMap<String, (usize, usize)>,
     kills: u32,
     /// Kills after a first commit and before the end.
@@ -181,7 +181,7 @@ impl Victim {
         self.in_the_middle += u32::from(is_killed && middle);
     }
 
-    /// What was announced is there, nothing that is there is half there, and nothing was done again.
+    /// Every announced step is there, no step is there in part, and none was executed again.
     fn check(&mut self, run: &Path, heard: &[String], is_killed: bool, at: &str) {
         let view = RunView::open(run).unwrap();
         let found = view.verify().unwrap();
@@ -259,7 +259,7 @@ fn two_hundred_kills_under_load() {
         kills += victim.kills;
         in_the_middle += victim.in_the_middle;
         repeated += repetitions(&all);
-        // One that was killed between its seal and its end has nobody who puts away what is left.
+        // One that was killed between its seal and its end has no process that puts its remains away.
         victim.env.is_checked();
     }
     tell(&format!(

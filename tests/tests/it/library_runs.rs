@@ -1,4 +1,4 @@
-//! How a program in Rust masks keys and ends its runs.
+//! Programs in Rust that mask keys and end their runs.
 
 use dhenara::core::Definition;
 use dhenara::core::SecretRegistry;

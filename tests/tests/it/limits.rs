@@ -1,4 +1,4 @@
-//! What does not end: output of commands, answers of models, trees of directories.
+//! Limits of things that do not end: output of commands, answers of models, trees of directories.
 #![cfg(unix)]
 
 use std::io::{Read, Write};
@@ -31,7 +31,7 @@ fn log(env: &TestEnvironment, name: &str) -> Vec<u8> {
     std::fs::read(env.last_run().join("flow_root/c").join(name)).unwrap()
 }
 
-/// Where a log was cut, as its last line says.
+/// The length at which a log was cut, as its last line says.
 #[track_caller]
 fn cut_at(log: &[u8]) -> u64 {
     let text = String::from_utf8(log.to_vec()).unwrap();
@@ -188,7 +188,7 @@ async fn no_answer_is_unpacked_into_more_than_was_sent() {
 /// A script that makes directories in each other, with a file in the last.
 const DEEP: &str = "import os, sys\nfor _ in range(20000):\n  os.mkdir('d')\n  os.chdir('d')\nopen('end', 'w').write(sys.argv[1])\n";
 
-/// What stands in the last file of a tree that [`DEEP`] made, which no path names.
+/// The content of the last file of a tree that [`DEEP`] made, which no path names.
 fn last_of(env: &TestEnvironment, dir: &std::path::Path) -> String {
     let script = "import os\nwhile os.path.isdir('d'): os.chdir('d')\nprint(open('end').read(), end='')\n";
     let mut command = env.command("python3", dir);

@@ -1,4 +1,4 @@
-//! What enters a run is kept as it is, or refused where it enters: items, variables, inputs, files.
+//! Values that enter a run are kept as they are, or refused where they enter: items, variables, inputs, files.
 
 use crate::harness::{TestEnvironment, records};
 

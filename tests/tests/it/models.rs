@@ -1,4 +1,4 @@
-//! Model nodes through the command line, against a server that answers as it is told.
+//! Model nodes through the command line, against a server with prepared answers.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -235,7 +235,7 @@ async fn a_pause_that_is_too_long_is_not_waited_for() {
     ));
     let failed = scripted.run(&[]).expect(1);
     assert!(
-        failed.stderr.contains("left alone for another 27h 46m"),
+        failed.stderr.contains("asked not to be called for another 27h 46m"),
         "{failed}"
     );
     assert!(failed.stderr.contains("max_retry_delay"), "{failed}");
@@ -559,7 +559,7 @@ async fn a_call_is_asked_about_again_when_what_it_would_do_has_changed() {
         "{shown}"
     );
     let now = std::fs::read_to_string(&file).unwrap();
-    assert_eq!(now, "one\nand the user's own line\n", "nobody agreed to that");
+    assert_eq!(now, "one\nand the user's own line\n", "no person agreed to that");
     drop(scripted.env.run(&["answer", "last", "--approve"]).expect(0));
     let now = std::fs::read_to_string(&file).unwrap();
     assert_eq!(now, "two\nand the user's own line\n");

@@ -1,4 +1,4 @@
-//! What the tests of the interface for Rust share: nodes, a model, and places for runs.
+//! The parts that the tests of the interface for Rust share: nodes, a model, and places for runs.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use serde_json::json;
 #[derive(Debug, Default)]
 pub(crate) struct Talker;
 
-/// What a [`Talker`] says.
+/// The words of a [`Talker`].
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct TalkerSettings {
     pub(crate) token: String,

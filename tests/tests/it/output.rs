@@ -1,4 +1,4 @@
-//! What reaches a terminal, a pipe, a full disk and a reader that went away.
+//! Output to a terminal, a pipe, a full disk and a reader that went away.
 
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
@@ -17,7 +17,7 @@ fn quoted() -> String {
     serde_json::to_string(HOSTILE).unwrap()
 }
 
-/// How it is shown.
+/// The text as it is shown.
 const SHOWN: &str = r"a\u{1b}]52;c;ZXZpbA==\u{7}b\u{1b}[2Jc\u{1b}[8md\u{202e}e\u{200b}f\u{9b}g\r";
 
 fn with_output(output: &str) -> TestEnvironment {
@@ -46,7 +46,7 @@ fn full() -> Stdio {
     OpenOptions::new().write(true).open("/dev/full").unwrap().into()
 }
 
-/// What a command shows whose standard output is the terminal too.
+/// The screen of a command whose standard output is the terminal too.
 fn on_terminal(env: &TestEnvironment, args: &[&str]) -> String {
     let program = env!("CARGO_BIN_EXE_dhenara-under-test");
     let script = "\"$@\" >&2";

@@ -38,13 +38,13 @@ enum Inode {
     },
 }
 
-/// What else than the synced a disk kept.
+/// The writes that a disk kept besides the synced ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kept {
     Nothing,
     /// Every name, but no content.
     Names,
-    /// What was appended, but no name and no other content: the journal runs ahead of what it tells.
+    /// Appended lines, but no name and no other content: the journal runs ahead of the files that it names.
     Appended,
 }
 
@@ -266,7 +266,7 @@ fn write_state(state: &State, from: &Path, project: &Path) {
     record_as_driven_in(from, project);
 }
 
-/// What the run had told when the power went.
+/// The announcements of the run when the power went.
 #[derive(Clone, Default)]
 struct Told {
     steps: BTreeSet<String>,
@@ -313,7 +313,7 @@ fn every_loss(phase: &str, prepare: fn(&TestEnvironment), at_least: usize) {
             disk.apply(line);
             changes += 1;
         }
-        // The power goes before the next change, when all is told that is told before that.
+        // The power goes before the next change, when everything before that is announced.
         if log.get(index + 1).is_some_and(|next| next["change"].is_null()) {
             continue;
         }
@@ -331,7 +331,7 @@ fn every_loss(phase: &str, prepare: fn(&TestEnvironment), at_least: usize) {
             env.is_checked();
             write_state(&state, &disk.root, &env.project());
             check(&env, &told, known, phase, &at);
-            // Who goes on with a disk like one before comes to the same again.
+            // A process that resumes from the same disk gets the same result.
             if before.is_none() {
                 resumed += 1;
                 finish(&env, &told, known, phase, &at);
@@ -367,7 +367,7 @@ fn run_of(env: &TestEnvironment, known: usize, phase: &str) -> Option<RunView> {
     (runs.len() == known + new).then_some(newest)
 }
 
-/// What was told is there, and whatever is said to be there is.
+/// Every announced step is there, and so is every file that a record names.
 fn check(env: &TestEnvironment, told: &Told, known: usize, phase: &str, at: &str) {
     let Some(view) = run_of(env, known, phase) else {
         assert!(
@@ -386,7 +386,7 @@ fn check(env: &TestEnvironment, told: &Told, known: usize, phase: &str, at: &str
     }
 }
 
-/// Goes on with the run or begins it again; nothing that was paid for and handed over is paid for twice.
+/// Resumes the run or begins it again; nothing that was paid for and handed over is paid for twice.
 fn finish(env: &TestEnvironment, told: &Told, known: usize, phase: &str, at: &str) {
     let view = run_of(env, known, phase);
     // What is under `finally` executes again when the run is gone on with, also if it was committed.

@@ -1,4 +1,4 @@
-//! Who may read a run, and that git leaves runs alone.
+//! The readers of a run, and git, which ignores runs.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What no file operation changes, by any operation and from any base directory: what records runs, configures projects,
+//! Files that no file operation changes, by any operation and from any base directory: what records runs, configures projects,
 //! or is being executed.
 
 use std::path::Path;

@@ -57,7 +57,7 @@ fn trash(env: &TestEnvironment) -> Vec<String> {
         .collect()
 }
 
-/// Makes a run one that waits, as a question that nobody answered leaves it.
+/// Makes a run one that waits, as a question without an answer leaves it.
 fn let_it_wait(run: &Path) {
     edit_journal(run, |record| {
         if record["type"] == "run_sealed" {
@@ -285,9 +285,9 @@ fn a_run_that_is_driven_is_left_alone() {
     let _ = env.run(&["runs", "verify", &running]).expect(0);
 }
 
-/// A run whose lease is taken after it was decided on, as by somebody who goes on with it at that moment.
+/// A run whose lease is taken after the decision, as by a process that resumes it at that moment.
 #[test]
-fn a_run_that_somebody_takes_up_meanwhile_is_left_alone() {
+fn a_run_that_is_resumed_meanwhile_is_kept() {
     let (env, ids) = environment(2);
     let catalog = dhenara::run::Dirs::new(&env.project(), None, None)
         .unwrap()
@@ -338,7 +338,7 @@ fn what_crashes_left_is_removed() {
     make("run_20251123_141516_000001", true);
     make("run_20251123_141516_000002", false);
     make("mine", true);
-    // Not a run that never came to be, but somebody's directory.
+    // Not a run that never came to be, but a directory of the user.
     std::fs::write(root.join("mine/notes.txt"), "mine").unwrap();
     std::fs::create_dir(root.join("run_20251123_141516_000003")).unwrap();
     std::fs::File::open(root.join("run_20251123_141516_000003"))
@@ -351,7 +351,7 @@ fn what_crashes_left_is_removed() {
         "{}\n",
     )
     .unwrap();
-    assert_eq!(listed(&env), ids, "nobody looks into the trash");
+    assert_eq!(listed(&env), ids, "no reader looks into the trash");
     let _ = env.run(&["runs", "show", "run_20251123_141516_000004"]).expect(2);
 
     let prune = ["runs", "prune", "--keep-last", "9", "--json"];
@@ -373,7 +373,7 @@ fn what_crashes_left_is_removed() {
     );
     assert!(
         root.join("run_20251123_141516_000002/.run").is_dir(),
-        "somebody may be making it"
+        "a process may be making it"
     );
     assert!(root.join("mine/notes.txt").is_file());
     assert_eq!(trash(&env), [""; 0]);

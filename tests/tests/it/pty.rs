@@ -14,7 +14,7 @@ use rustix::termios::{LocalModes, tcgetattr};
 
 use crate::harness::TestEnvironment;
 
-/// How long anything may take to appear; machines that test are busy.
+/// The time in which anything must appear; machines that test are busy.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Columns of the terminal.
@@ -36,7 +36,7 @@ pub(crate) struct Terminal<'a> {
     child: Child,
 }
 
-/// How a program at a terminal ended.
+/// The end of a program at a terminal.
 pub(crate) struct AtEnd {
     pub(crate) stdout: String,
     /// `exit status: 0`, or the signal.
@@ -98,7 +98,7 @@ impl TestEnvironment {
 
 fn read_all(pty: &Pty, shown: &Mutex<vt100::Parser>) {
     let mut buffer = [0; 4096];
-    // It fails when nobody is at the other end any more.
+    // It fails when no reader is at the other end any more.
     while let Ok(count @ 1..) = (&mut &*pty).read(&mut buffer) {
         shown.lock().unwrap().process(&buffer[..count]);
     }
@@ -116,7 +116,7 @@ impl Terminal<'_> {
         self.press(text).press(ENTER)
     }
 
-    /// What the screen shows, without blanks at the ends of lines.
+    /// The text on the screen, without blanks at the ends of lines.
     pub(crate) fn screen(&self) -> String {
         let shown = self.shown.lock().unwrap();
         // Row by row: what moves on the screen fills its rows, and would be taken for one line that goes on.
@@ -125,7 +125,7 @@ impl Terminal<'_> {
         self.env.shown(lines.join("\n").trim_end())
     }
 
-    /// What the screen shows when nothing moves on it any more.
+    /// The text on the screen when nothing moves on it any more.
     pub(crate) fn still(&self) -> String {
         let mut before = self.screen();
         loop {

@@ -1,4 +1,4 @@
-//! What is refused before anything is made: exit code 2, a message that names the nearest valid thing, and no new file
+//! Refusals before anything is made: exit code 2, a message that names the nearest valid thing, and no new file
 //! or directory, not even a run root.
 
 use dhenara::{FlowBuilder, RunId, SetupError};

@@ -150,7 +150,7 @@ fn ends(env: &TestEnvironment, project: &Path, args: &[&str], what: &dyn Debug) 
     (code, stdout)
 }
 
-/// How the run is listed: its status, or `unreadable`; `None` if it is not listed.
+/// The run as it is listed: its status, or `unreadable`; `None` if it is not listed.
 fn listed(env: &TestEnvironment, project: &Path, name: &str, what: &dyn Debug) -> Option<String> {
     let (code, stdout) = ends(env, project, &["runs", "list", "--json"], what);
     assert_eq!(code, Some(0), "{what:?}");

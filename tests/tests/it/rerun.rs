@@ -1,4 +1,4 @@
-//! What a re-run executes and what it takes over, and how it says why.
+//! The steps that a re-run executes and reuses, with the reasons that it gives.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -63,7 +63,7 @@ fn ask(name: &str, prompt: &str) -> String {
     )
 }
 
-/// What a re-run is refused with.
+/// The refusal of a re-run.
 fn refused(env: &TestEnvironment, more: &[&str]) -> String {
     let args = [&["run", "flow", "flow.yaml", "--previous-run-id", "last"], more].concat();
     env.shown(&env.unchanged(&args).expect(2).stderr)
@@ -310,7 +310,7 @@ async fn an_item_at_the_head_of_a_loop_executes_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn somebody_may_ask_for_more_or_less() {
+async fn the_user_may_ask_for_more_or_less() {
     let env = TestEnvironment::new();
     let server = model_server(&env).await;
     env.write("flow.yaml", LOOP);
@@ -373,7 +373,7 @@ async fn a_rerun_goes_on_from_a_changed_result() {
     let show = env.run(&["runs", "show", "last"]).expect(0);
     assert!(show.stdout.contains("with a changed outcome"), "{show}");
 
-    // Whoever takes it over says it too.
+    // The program that takes it over says it too.
     assert_eq!(rerun(&env, &["--entry-point", "s10"]), ["s10"]);
     drop(env.run(&["runs", "rm", "last~1"]).expect(0));
     let why = env.run(&["runs", "why", "last", "s7"]).expect(0);

@@ -207,7 +207,7 @@ elements:
 fn kill(env: &TestEnvironment, child: &mut Child) {
     child.kill().unwrap();
     child.wait().unwrap();
-    // The children of a process that is killed live on, until somebody goes on with the run.
+    // The children of a process that is killed live on, until a process resumes the run.
     let _ = env;
 }
 
@@ -282,7 +282,7 @@ fn a_run_that_is_killed_again_and_again_does_everything_once() {
     // Later and later, so that every part of the run is hit.
     for pause in (0..40).map(|step| 4 * step) {
         std::thread::sleep(Duration::from_millis(pause));
-        // From its last step on it is left alone: a run that is sealed has nothing to go on with.
+        // From its last step on it is unchanged: a sealed run has nothing to resume.
         if running.try_wait().unwrap().is_some() || log(&env).contains(&"clean".to_owned()) {
             break;
         }
@@ -316,7 +316,7 @@ fn a_run_that_is_killed_again_and_again_does_everything_once() {
     }
     assert_eq!(read_json(&run.join("run_summary.json"))["counts"]["completed"], 8);
     assert_eq!(std::fs::read_dir(run.join(".run/stage")).unwrap().count(), 0);
-    // One that was killed before it began stays as it was: nobody went on with it.
+    // One that was killed before it began stays as it was: no process resumed it.
     let (_, problems) = dad_tests::check_run_dir(&run);
     assert!(problems.is_empty(), "{problems:?}");
     env.is_checked();

@@ -40,7 +40,7 @@ fn name(run: &Path) -> String {
     run.file_name().unwrap().to_str().unwrap().to_owned()
 }
 
-/// What the last process recorded that it drives a run with.
+/// The settings that the last driver of a run recorded.
 fn resumed(run: &Path) -> Value {
     records(run, "run_resumed").pop().unwrap()
 }

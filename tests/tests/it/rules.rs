@@ -38,7 +38,7 @@ fn user_rules(env: &TestEnvironment, rules: &str) {
     std::fs::write(dir.join("config.yaml"), format!("approvals: {rules}\n")).unwrap();
 }
 
-/// Who decided about what.
+/// The decisions, with their sources.
 fn decided(run: &Path) -> Vec<(String, String, Value)> {
     let answered = records(run, "answered").into_iter();
     answered

@@ -1,4 +1,4 @@
-//! What a run says of itself and of what it was given is so.
+//! The reports of a run about itself and about its inputs are true.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What `runs show` and `runs list` leave out, and what they add.
+//! The parts of a run that `runs show` and `runs list` leave out or add.
 
 use serde_json::json;
 
@@ -59,7 +59,7 @@ fn a_run_is_shown_from_its_journal_alone() {
     assert_eq!(without_steps.stdout, whole.stdout);
 }
 
-/// How many bytes this thread has asked the system to read; `None` where the system does not count them.
+/// The number of bytes that this thread has asked the system to read; `None` where the system does not count them.
 #[cfg(target_os = "linux")]
 fn bytes_read() -> Option<u64> {
     let counts = std::fs::read_to_string("/proc/thread-self/io").ok()?;

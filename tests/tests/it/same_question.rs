@@ -57,7 +57,7 @@ fn rerun<'a>(more: &[&'a str]) -> Vec<&'a str> {
     [&RERUN[..], more].concat()
 }
 
-/// What each step printed, in the order of the paths.
+/// The output of each step, in the order of the paths.
 fn printed(env: &TestEnvironment) -> Vec<String> {
     let view = RunView::open(env.last_run()).unwrap();
     let mut found: Vec<(String, String)> = view
@@ -604,7 +604,7 @@ elements:
     assert_eq!(second, wanted);
 }
 
-/// What was said in a turn is a part of the question of the next one that shows it.
+/// The words of a turn are a part of the question of the next one that shows it.
 #[test]
 fn a_turn_behind_a_changed_answer_is_asked_again() {
     let env = TestEnvironment::new();

@@ -55,7 +55,7 @@ fn run(env: &TestEnvironment, script: &str, settings: &Value) -> CommandOutput {
     env.run(&["run", "flow", "flow.json"])
 }
 
-/// What a script prints that executes with some settings.
+/// The output of a script that executes with some settings.
 #[track_caller]
 fn printed(env: &TestEnvironment, script: &str, settings: &Value) -> String {
     run(env, script, settings).expect(0).stdout

@@ -67,7 +67,7 @@ elements:
     settings: { models: [local/tiny], prompt: { text: "Use $var{said}", variables: { said: {} } } }
 "#;
 
-/// How the key is written, by what each is called.
+/// The spellings of the key, by their names.
 pub(crate) fn forms() -> BTreeMap<String, String> {
     let mut forms = BTreeMap::from([("plain".to_owned(), KEY.to_owned())]);
     let encode = |unescaped: &str, lower: bool| -> String {
@@ -106,7 +106,7 @@ pub(crate) fn forms() -> BTreeMap<String, String> {
 
 const OVER_LINES: &str = "in lines of base 64";
 
-/// What must be found nowhere: of base64 the part that stands for nothing but the key.
+/// The texts that must be found nowhere: of base64 the part that stands for nothing but the key.
 pub(crate) fn needles() -> BTreeMap<String, String> {
     let mut needles = forms();
     for (name, needle) in &mut needles {

@@ -1,4 +1,4 @@
-//! No credential stands in a file of a run that somebody else wrote: one it was given, or one that a node made.
+//! No credential stands in a file of a run that another program wrote: one it was given, or one that a node made.
 
 use std::path::Path;
 use std::sync::Arc;

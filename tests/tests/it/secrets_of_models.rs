@@ -221,7 +221,7 @@ async fn a_message_that_is_shortened_ends_with_no_part_of_a_credential() {
     }
 }
 
-/// Notes everything that it is told.
+/// Notes all its messages.
 #[derive(Default)]
 struct Notes(Mutex<Vec<Arc<Event>>>);
 
@@ -266,7 +266,7 @@ elements:
     )
 }
 
-/// What a provider says to such a flow, in order.
+/// The answers of a provider to such a flow, in order.
 fn answers() -> Vec<ResponseTemplate> {
     let refusal = long_bodies().nth(27).unwrap_or_default();
     vec![

@@ -1,4 +1,4 @@
-//! What cannot work is refused before anything executes, and no hint leads into the next error.
+//! A definition that cannot work is refused before anything executes, and no hint leads into the next error.
 
 use insta::assert_snapshot;
 

@@ -14,7 +14,7 @@ use crate::waiting::wait_until;
 /// A program that executes for ten minutes, also if it is asked to end.
 const STUBBORN: &str = "trap '' TERM INT HUP; i=0; while test $i -lt 6000; do sleep 0.1; i=$((i + 1)); done";
 
-/// What stops a run.
+/// The cause of a stop.
 enum Cause {
     Signal(&'static str),
     Cancel(&'static [&'static str]),

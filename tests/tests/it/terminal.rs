@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::{TestEnvironment, read_json, records};
 use crate::pty::{AtEnd, CTRL_C, CTRL_D, CTRL_G, DOWN, ENTER, Terminal, UP, editor};
 
-/// What a step was given.
+/// The input of a step.
 fn given(run: &Path) -> Value {
     let answered = records(run, "answered");
     assert_eq!(answered.len(), 1);
@@ -23,7 +23,7 @@ pub(crate) fn talk(terminal: &Terminal<'_>, talk: &[(&str, &str)]) {
     }
 }
 
-/// A screen without the head of the tree, which is told a little later than it happens: on a busy machine behind the
+/// A screen without the head of the tree, which is printed a little later than it happens: on a busy machine behind the
 /// prompt.
 pub(crate) fn without_head(screen: &str) -> String {
     let lines: Vec<&str> = screen.lines().filter(|line| *line != "flow_root").collect();
@@ -47,7 +47,7 @@ fn asking_flow(kind: &str, settings: &str) -> TestEnvironment {
     env
 }
 
-/// Two models that nobody answers for, and a prompt with variables of three kinds.
+/// Two models without a server, and a prompt with variables of three kinds.
 fn asking_model() -> TestEnvironment {
     let settings = "{ models: [local/tiny, local/big], prompt: { text: \"$var{who} $var{tone} $var{times}\", variables: \
                     { who: {}, tone: { default: plain, allowed: [plain, rude] }, times: { default: 3 } } } }";
@@ -152,7 +152,7 @@ fn a_wrong_answer_is_explained_and_asked_again() {
         .press(" ")
         .press(ENTER);
     terminal.shows("Where?").answer("nowhere").shows("does not exist");
-    // Tab goes on with what is there.
+    // Tab completes from the entries that are there.
     terminal.press("\x15.dh\t").shows(".dhenara/").press(ENTER);
     terminal.shows("Tell me more:").press("one\rtwo\r");
     assert_snapshot!(terminal.shows("two").still(), @"
@@ -281,7 +281,7 @@ fn steps_that_ask_at_the_same_time_are_asked_one_after_the_other() {
     let env = TestEnvironment::new();
     let terminal = env.asking("parallel", &[]);
     terminal.shows("asks for its input");
-    // Somebody thinks while the other branch goes on, and nothing is written into the prompt.
+    // The person thinks while the other branch executes, and nothing is written into the prompt.
     terminal
         .press("A")
         .wait("the other branch goes on", |_| env.path("home/beside").exists());
@@ -320,7 +320,7 @@ fn steps_that_ask_at_the_same_time_are_asked_one_after_the_other() {
 }
 
 #[test]
-fn a_prompt_that_nobody_waits_for_any_more_goes() {
+fn a_prompt_whose_question_is_dropped_goes() {
     let env = TestEnvironment::new();
     let terminal = env.asking("slow", &[]);
     // What was typed of the answer is gone with its prompt; the next one has keys of its own.
@@ -441,7 +441,7 @@ fn at_the_end_of_input_the_run_waits_and_is_answered_at_the_terminal() {
 }
 
 #[test]
-fn nobody_is_asked_without_a_terminal_or_with_no_input() {
+fn there_is_no_prompt_without_a_terminal_or_with_no_input() {
     let env = asking_model();
     let terminal = env.dhenara_at_terminal(&["run", "flow", "flow.yaml", "--no-input"]);
     let AtEnd { screen, status, .. } = terminal.ends();
@@ -465,7 +465,7 @@ fn nobody_is_asked_without_a_terminal_or_with_no_input() {
         env.at_terminal(program, &RUN, &[("TERM", "dumb")]).ends().status,
         "exit status: 3"
     );
-    // The handler of the specification is told so.
+    // The handler of the specification gets that error.
     let command = &mut env.command(env!("CARGO_BIN_EXE_asking"), &env.project());
     let asked = command.arg(env.project()).arg("prompts").output().unwrap();
     assert_eq!(

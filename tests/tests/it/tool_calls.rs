@@ -17,7 +17,7 @@ fn writes(arguments: &str, finish: &str) -> wiremock::ResponseTemplate {
     )
 }
 
-/// What the model was told at last.
+/// The last message that the model got.
 async fn told(scripted: &Scripted) -> String {
     let asked = scripted.asked().await;
     asked.last().unwrap()["messages"]

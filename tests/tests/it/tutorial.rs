@@ -256,7 +256,7 @@ fn it_reads_asks_changes_and_commits() {
 }
 
 #[test]
-fn a_rerun_from_the_file_operations_asks_nobody() {
+fn a_rerun_from_the_file_operations_asks_no_person() {
     let Some(env) = example() else { return };
     let _ = run_offline(&env, &[]).expect(0);
     let (first, log) = (env.last_run(), git(&env, &["log", "--format=%H"]));
