@@ -348,12 +348,13 @@ fn under(
         .output()
         .map_err(|error| TaskError(format!("cannot start `{}`: {error}", tool[0].display())))?;
     let told = String::from_utf8_lossy(&done.stderr).into_owned();
-    match done.status.success() {
-        true => Ok(told),
-        false => Err(TaskError(format!(
+    if done.status.success() {
+        Ok(told)
+    } else {
+        Err(TaskError(format!(
             "`{}` ended with {}:\n{told}",
             scenario.name, done.status
-        ))),
+        )))
     }
 }
 

@@ -305,11 +305,11 @@ fn a_question_may_be_denied() {
         "- { name: local/tiny, base_url: \"http://127.0.0.1:9/v1\" }\n",
     );
     drop(env.run(&["run", "flow", "flow.yaml"]).expect(3));
-    let denied = env.run(&["answer", "last", "--deny", "nobody knows"]).expect(1);
-    assert!(denied.stderr.contains("nobody knows"), "{denied}");
+    let denied = env.run(&["answer", "last", "--deny", "unknown cause"]).expect(1);
+    assert!(denied.stderr.contains("unknown cause"), "{denied}");
     // It may be asked again, and what was said before does not stand in the way.
     drop(env.run(&["resume", "last"]).expect(3));
-    drop(env.run(&["answer", "last", "--deny", "still nobody"]).expect(1));
+    drop(env.run(&["answer", "last", "--deny", "still unknown"]).expect(1));
     drop(env.run(&["resume", "last", "--skip", "ask"]).expect(0));
     let counts = |env: &TestEnvironment| RunView::open(env.last_run()).unwrap().totals.counts;
     assert_eq!((counts(&env).skipped, counts(&env).failed), (1, 0));
@@ -369,7 +369,7 @@ fn of_two_who_answer_at_the_same_instant_one_is_accepted() {
 }
 
 #[test]
-fn somebody_is_told_that_a_run_waits() {
+fn a_command_is_called_when_a_run_waits() {
     let env = TestEnvironment::new();
     env.write("flow.yaml", &flow(&(asking("one", 2) + &asking("two", 2))));
     env.write(

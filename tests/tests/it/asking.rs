@@ -49,7 +49,7 @@ elements:
 
 const ASK: &str = "{ node: ask, type: ai_model_call, pre_events: [node_input_required], settings: { models: [a/b], prompt: { \
                    text: \"$var{who_asks}\", variables: { who_asks: {} } } } }";
-const PART: &str = "{ subflow: part, pre_events: [component_input_required], variables: { who: nobody }, elements: [{ node: say, \
+const PART: &str = "{ subflow: part, pre_events: [component_input_required], variables: { who: absent }, elements: [{ node: say, \
                     type: ai_model_call, settings: { models: [a/b], prompt: \"$expr{who}\" } }] }";
 
 fn definition() -> dhenara::core::Definition {

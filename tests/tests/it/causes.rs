@@ -52,7 +52,7 @@ async fn the_model_that_an_alias_stood_for_is_asked_to_the_end() {
 #[test]
 fn a_run_whose_environment_is_gone_says_how_it_is_continued() {
     let env = project(
-        "variables: { who: nobody }\noutput: \"$var{who}\"\nelements:\n  \
+        "variables: { who: absent }\noutput: \"$var{who}\"\nelements:\n  \
          - { node: gate, type: command, requires_approval: true, settings: { commands: [[\"true\"]] } }\n",
     );
     env.write(

@@ -154,7 +154,7 @@ elements:
 "#;
 
 #[test]
-fn somebody_approves_changes_or_denies_at_the_terminal() {
+fn the_user_approves_changes_or_denies_at_the_terminal() {
     let env = TestEnvironment::new();
     env.write("flow.yaml", DANGEROUS);
     let terminal = env.dhenara_at_terminal(&["run", "flow", "flow.yaml"]);

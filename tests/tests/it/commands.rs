@@ -71,7 +71,7 @@ fn a_command_that_wants_to_stay_and_prints_without_end_is_ended() {
     assert!(stdout.len() < 300 * 1024, "{}", stdout.len());
     assert!(
         stdout.contains(&format!("of {printed} bytes left out")),
-        "the true length is told"
+        "the true length is reported"
     );
     assert_eq!(
         outcome["results"][0].get("abandoned"),

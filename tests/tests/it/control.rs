@@ -350,7 +350,7 @@ elements:
     elements:
       - { node: a, type: command, settings: { commands: ["echo $hier{b}", "echo $expr{1 +}"] } }
       - { node: b, type: command, setings: {} }
-      - { callback: c, function: nobody }
+      - { callback: c, function: absent }
       - conditional: d
         statement: yes
         true_branch: []
@@ -378,9 +378,9 @@ elements:
       |                                   ^^^^^^^
       = hint: did you mean `settings`?
 
-    agents/shop/agent.yaml:8:34: error[unknown_callback]: unknown function `nobody`
+    agents/shop/agent.yaml:8:34: error[unknown_callback]: unknown function `absent`
       |
-    8 |       - { callback: c, function: nobody }
+    8 |       - { callback: c, function: absent }
       |                                  ^^^^^^
       = hint: no functions are registered; the application that runs the definition registers them: `builtin_nodes().callback("name", function)`
 

@@ -210,7 +210,7 @@ async fn what_a_handler_hears_of_is_on_disk_a_thousand_times() {
                 let first = event.result("first").unwrap().unwrap();
                 assert_eq!(first["outcome"]["token"], "first");
             }
-            assert!(event.result("nobody").is_err());
+            assert!(event.result("absent").is_err());
             assert_eq!(event.previous_input().unwrap(), None);
             sees.lock().unwrap().push(event.path.to_string());
             async { Ok::<(), HandlerError>(()) }

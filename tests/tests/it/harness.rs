@@ -125,14 +125,12 @@ impl TestEnvironment {
     /// Starts `dhenara` in the project; [`finish`](Self::finish) waits for it.
     pub(crate) fn start(&self, args: &[&str]) -> Child {
         let program = env!("CARGO_BIN_EXE_dhenara-under-test");
-        let mut command = match cfg!(target_os = "linux") {
-            // The tests themselves may have been started to ignore signals, as shells do it in the background.
-            true => {
-                let mut command = self.command("env", &self.project());
-                command.args(["--default-signal=INT,HUP", program]);
-                command
-            }
-            false => self.command(program, &self.project()),
+        let mut command = if cfg!(target_os = "linux") {
+            let mut command = self.command("env", &self.project());
+            command.args(["--default-signal=INT,HUP", program]);
+            command
+        } else {
+            self.command(program, &self.project())
         };
         let piped = command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
         piped.spawn().unwrap()
@@ -344,7 +342,7 @@ impl fmt::Display for CommandOutput {
         for line in self.stdout.lines() {
             writeln!(f, "{}", self.shown.redact(line).trim_end())?;
         }
-        // What is told beside the progress of a run is told by another task, in an order of its own.
+        // Notes beside the progress of a run are printed by another task, in an order of their own.
         let is_note = |line: &&str| line.starts_with("stopping the run;");
         let lines: Vec<&str> = self.stderr.lines().collect();
         for (title, notes) in [("stderr", false), ("notes", true)] {

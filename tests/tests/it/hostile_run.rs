@@ -14,7 +14,7 @@ const FLOW: &str = "\
 schema_version: 1
 kind: flow
 root_id: f
-variables: { who: nobody }
+variables: { who: absent }
 elements:
   - { node: first, type: command, settings: { commands: [\"date >> $var{project_root}/canaries/first\"] } }
   - { node: edits, type: file_operation, settings: { base_directory: \"$var{project_root}/tree\", stage: true, operations: [{ type: create_file, path: made.txt, content: x }] } }

@@ -148,7 +148,7 @@ fn of_errors() {
     let codes: Vec<(Value, Option<i32>)> = [
         &["run", "flow", "nowhere.yaml"][..],
         &["run", "flow", "wrong.yaml"],
-        &["run", "agent", "nobody"],
+        &["run", "agent", "absent"],
         &["run", "flow", "flow.yaml", "--env", "nowhere"],
         &["run", "flow", "flow.yaml", "--var", "cod=1"],
         &["run", "flow", "flow.yaml", "--previous-run-id", "run_1"],

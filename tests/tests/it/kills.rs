@@ -196,7 +196,7 @@ impl Victim {
         }
         let (_, problems) = check_run_dir(run);
         // What stands beside a file it was to replace, or under a step's name without its record, is put away by who
-        // goes on with the run.
+        // resumes the run.
         let left = ["/.tmp-", "`.tmp-", "no committed step has it"];
         let is_left = |problem: &&String| is_killed && left.iter().any(|left| problem.contains(left));
         let problems: Vec<&String> = problems.iter().filter(|problem| !is_left(problem)).collect();

@@ -548,25 +548,25 @@ fn settings_that_this_version_does_not_have() {
 #[test]
 fn a_template_that_cannot_be_evaluated_is_found_before_the_run() {
     let env = flow(
-        "  - node: say\n    type: command\n    settings: { commands: [[echo, \"$expr{nobody}\", \"$hier{later}\", \"$expr{1 +}\"]] }\n  - { node: later, type: command, settings: { commands: [[\"true\"]] } }\n",
+        "  - node: say\n    type: command\n    settings: { commands: [[echo, \"$expr{absent}\", \"$hier{later}\", \"$expr{1 +}\"]] }\n  - { node: later, type: command, settings: { commands: [[\"true\"]] } }\n",
     );
     insta::assert_snapshot!(env.refused(&FLOW), @r#"
     ---- stderr
-    flow.yaml:6:42: error[unknown_variable]: unknown variable `nobody`
+    flow.yaml:6:42: error[unknown_variable]: unknown variable `absent`
       |
-    6 |     settings: { commands: [[echo, "$expr{nobody}", "$hier{later}", "$expr{1 +}"]] }
+    6 |     settings: { commands: [[echo, "$expr{absent}", "$hier{later}", "$expr{1 +}"]] }
       |                                          ^^^^^^
-      = hint: declare it in `variables` of a component around it, or in `required`; if it may be left out, write a default: `$var{nobody:…}` or `nobody || …`
+      = hint: declare it in `variables` of a component around it, or in `required`; if it may be left out, write a default: `$var{absent:…}` or `absent || …`
 
     flow.yaml:6:53: error[unavailable_step]: `later` is executed later, so it has no result yet
       |
-    6 |     settings: { commands: [[echo, "$expr{nobody}", "$hier{later}", "$expr{1 +}"]] }
+    6 |     settings: { commands: [[echo, "$expr{absent}", "$hier{later}", "$expr{1 +}"]] }
       |                                                     ^^^^^^^^^^^^
       = hint: it means `flow_root.later`
 
     flow.yaml:6:78: error[template_syntax]: unexpected `}`, a value was expected
       |
-    6 |     settings: { commands: [[echo, "$expr{nobody}", "$hier{later}", "$expr{1 +}"]] }
+    6 |     settings: { commands: [[echo, "$expr{absent}", "$hier{later}", "$expr{1 +}"]] }
       |                                                                              ^
     ---- exit code 2
     "#);

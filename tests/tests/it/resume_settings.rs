@@ -15,7 +15,7 @@ use crate::models::{Scripted, says};
 /// Asks a model, then a person, then a model again.
 const FLOW: &str = r#"schema_version: 1
 kind: flow
-variables: { who: nobody }
+variables: { who: absent }
 output: "$expr{ $var{environment} + ' ' + who + ' ' + $hier{second}.outcome.text }"
 elements:
   - { node: first, type: ai_model_call, settings: { models: [local/tiny], prompt: One. } }
@@ -184,7 +184,7 @@ async fn a_replayed_run_is_without_network_to_its_end() {
     drop(env.run(&with(&RUN, &["--replay", &id])).expect(3));
     drop(env.run(&APPROVE).expect(0));
     let run = env.last_run();
-    assert_eq!(output(&run), "default nobody hello");
+    assert_eq!(output(&run), "default absent hello");
     for session in [records(&run, "run_started").pop().unwrap(), resumed(&run)] {
         assert_eq!(
             (&session["replay"]["run"], &session["offline"]),
@@ -253,7 +253,7 @@ async fn a_cassette_holds_too_and_is_taken_anew_by_its_environment() {
     cassette(env, &source);
     drop(env.run(&with(&RUN, &["--env", "offline"])).expect(3));
     drop(env.run(&APPROVE).expect(0));
-    assert_eq!(output(&env.last_run()), "offline nobody hello");
+    assert_eq!(output(&env.last_run()), "offline absent hello");
 
     drop(env.run(&with(&RUN, &["--env", "offline"])).expect(3));
     let memo = env.project().join("cassettes/flow/flow_root/second/memo.jsonl");
@@ -265,7 +265,7 @@ async fn a_cassette_holds_too_and_is_taken_anew_by_its_environment() {
     drop(env.unchanged(&APPROVE).expect(4));
     drop(env.run(&with(&APPROVE, &["--env", "offline"])).expect(0));
     let run = env.last_run();
-    assert_eq!(output(&run), "offline nobody other");
+    assert_eq!(output(&run), "offline absent other");
     assert_eq!(resumed(&run)["overrides"], json!(["replay"]));
     assert_eq!(scripted.asked().await.len(), asked, "no network was used");
 

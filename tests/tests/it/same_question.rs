@@ -338,7 +338,7 @@ fn answers_may_be_reused_whatever_was_asked() {
 fn what_is_asked_for_belongs_to_the_question() {
     let env = TestEnvironment::new();
     let flow = "schema_version: 1\nkind: flow\nroot_id: f\nelements:\n  - subflow: part\n    pre_events: [component_input_required]\n    \
-                variables: { who: nobody, TONE }\n    elements:\n      - { node: say, type: command, settings: { commands: [[echo, \"$expr{who}\"]] } }\n";
+                variables: { who: absent, TONE }\n    elements:\n      - { node: say, type: command, settings: { commands: [[echo, \"$expr{who}\"]] } }\n";
     env.write("flow.yaml", &flow.replace(", TONE", ""));
     drop(env.run(&["run", "flow", "flow.yaml"]).expect(3));
     drop(
@@ -346,7 +346,7 @@ fn what_is_asked_for_belongs_to_the_question() {
             .expect(0),
     );
     // Another default of what is asked for is no other question.
-    env.write("flow.yaml", &flow.replace("nobody, TONE", "somebody"));
+    env.write("flow.yaml", &flow.replace("absent, TONE", "a_person"));
     drop(env.run(&rerun(&[])).expect(0));
     env.write("flow.yaml", &flow.replace("TONE", "tone: dry"));
     let planned = env.run(&rerun(&["--dry-run"])).expect(0);
@@ -372,7 +372,7 @@ fn what_is_asked_for_belongs_to_the_question() {
 fn at_the_terminal_the_answer_before_is_given_by_enter() {
     let env = TestEnvironment::new();
     let flow = "schema_version: 1\nkind: flow\nroot_id: f\nvariables: { greeting: hello }\nelements:\n  - subflow: part\n    \
-                pre_events: [component_input_required]\n    variables: { who: nobody, deep: \"$expr{greeting}\" }\n    elements:\n      \
+                pre_events: [component_input_required]\n    variables: { who: absent, deep: \"$expr{greeting}\" }\n    elements:\n      \
                 - { node: say, type: command, settings: { commands: [[echo, \"$expr{deep} $expr{who}\"]] } }\n";
     env.write("flow.yaml", flow);
     drop(env.run(&["run", "flow", "flow.yaml"]).expect(3));

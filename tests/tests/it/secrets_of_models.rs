@@ -431,7 +431,7 @@ async fn names_and_cut_contents_of_files_are_masked() {
     assert!(outcome.contains("one two [redacted]"), "{outcome}");
 
     let again = ["run", "flow", "flow.yaml", "--previous-run-id", "last", "--json"];
-    // What changed is told by names too.
+    // Changes are reported by names too.
     env.write(&format!("looked_at/{NAME}"), "second and longer\n");
     let again = env.run(&again).expect(0);
     let changed = env.last_run().join("flow_root/files/changes.json");

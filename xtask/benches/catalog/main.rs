@@ -74,9 +74,10 @@ fn options(args: &[String]) -> Outcome<Options> {
 
 fn measure(options: &Options) -> Outcome<()> {
     let memory = Path::new(MEMORY);
-    let place = match memory.is_dir() {
-        true => tempfile::tempdir_in(memory)?,
-        false => tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?,
+    let place = if memory.is_dir() {
+        tempfile::tempdir_in(memory)?
+    } else {
+        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?
     };
     let (many, long) = (place.path().join("many"), place.path().join("long"));
     for project in [&many, &long] {
@@ -125,9 +126,10 @@ fn told(title: &str, time: Duration, peak_kib: Option<u64>) {
 }
 
 fn same(found: usize, wanted: usize) -> Outcome<()> {
-    match found == wanted {
-        true => Ok(()),
-        false => Err(format!("{found} were found, there are {wanted}").into()),
+    if found == wanted {
+        Ok(())
+    } else {
+        Err(format!("{found} were found, there are {wanted}").into())
     }
 }
 
@@ -158,9 +160,10 @@ fn call(dhenara: &Path, project: &Path, words: &[&str]) -> Outcome<Option<u64>> 
     let mut peak = None;
     loop {
         if let Some(ended) = child.try_wait()? {
-            return match ended.success() {
-                true => Ok(peak),
-                false => Err(format!("`dhenara {}` ended with {ended}", words.join(" ")).into()),
+            return if ended.success() {
+                Ok(peak)
+            } else {
+                Err(format!("`dhenara {}` ended with {ended}", words.join(" ")).into())
             };
         }
         peak = peak.max(peak_kib(&status));

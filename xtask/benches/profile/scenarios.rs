@@ -194,9 +194,10 @@ fn interrupt(project: &Path) -> Outcome<()> {
 }
 
 fn same(found: u64, wanted: usize) -> Outcome<()> {
-    match found == wanted as u64 {
-        true => Ok(()),
-        false => Err(format!("{found} were found, there are {wanted}").into()),
+    if found == wanted as u64 {
+        Ok(())
+    } else {
+        Err(format!("{found} were found, there are {wanted}").into())
     }
 }
 

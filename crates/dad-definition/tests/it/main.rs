@@ -1,5 +1,6 @@
 //! Loading, building and compiling, seen from outside.
 
+#![expect(clippy::too_many_lines, reason = "a test of many cases is one table")]
 #![expect(
     clippy::unwrap_used,
     reason = "a test that cannot go on fails where it stands"

@@ -258,9 +258,9 @@ async fn every_question_has_its_own_handlers() {
     }
     async fn agrees(event: ApprovalRequiredEvent) -> Result<(), HandlerError> {
         if event.preview.contains("rm -rf") {
-            event.deny("too dangerous")?
+            event.deny("too dangerous")?;
         } else {
-            event.approve()?
+            event.approve()?;
         }
         Ok(())
     }

@@ -461,7 +461,7 @@ async fn a_pause_may_be_told_as_a_date() {
 }
 
 #[tokio::test]
-async fn nobody_waits_long_for_a_provider_that_wants_to_be_left_alone() {
+async fn a_rate_limit_longer_than_a_step_waits_fails_the_call() {
     let busy = ResponseTemplate::new(429).insert_header("retry-after", "100000");
     let server = server("/v1/chat/completions", busy).await;
     let client = client("openai", &server.uri());

@@ -167,9 +167,9 @@ impl Found {
                 }
                 // A path of more names is no operation's.
                 if is_dir && child.path.split('/').count() < DEEPEST_PATH {
-                    open.push((child, path))
+                    open.push((child, path));
                 } else {
-                    self.is_cut |= is_dir
+                    self.is_cut |= is_dir;
                 }
             }
         }

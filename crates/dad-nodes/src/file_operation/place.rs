@@ -372,7 +372,7 @@ impl Roots {
                 .shared_with(Share::User)
                 .create_dir_only(place.name())?;
         } else {
-            parent.create_dir_only(place.name())?
+            parent.create_dir_only(place.name())?;
         }
         sync(&parent, place, durability)
     }

@@ -265,9 +265,9 @@ pub(super) fn encoded(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte))
+            encoded.push(char::from(byte));
         } else {
-            encoded += &format!("%{byte:02X}")
+            encoded += &format!("%{byte:02X}");
         }
     }
     encoded

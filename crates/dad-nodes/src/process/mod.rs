@@ -270,9 +270,9 @@ impl Group {
         let inside = look(move |_| Ok(group.map(inside).unwrap_or_default()));
         let inside = inside.await.unwrap_or_default();
         if inside.is_empty() {
-            signal_group(self.id, Signal::Terminate)
+            signal_group(self.id, Signal::Terminate);
         } else {
-            inside.into_iter().for_each(|pid| signal(pid, Signal::Terminate))
+            inside.into_iter().for_each(|pid| signal(pid, Signal::Terminate));
         }
     }
 

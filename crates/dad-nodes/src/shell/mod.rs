@@ -18,6 +18,7 @@ mod programs;
 pub(crate) mod quoting;
 mod script;
 #[cfg(test)]
+#[expect(clippy::too_many_lines, reason = "a test of many cases is one table")]
 mod tests;
 
 pub(crate) use programs::code_among;

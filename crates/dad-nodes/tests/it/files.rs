@@ -562,13 +562,14 @@ async fn contents_with_secrets_are_not_kept_and_computed_again() {
         while let Some(dir) = open.pop() {
             for entry in std::fs::read_dir(dir).unwrap() {
                 let path = entry.unwrap().path();
-                match path.is_dir() {
-                    true => open.push(path),
-                    false => assert!(
+                if path.is_dir() {
+                    open.push(path)
+                } else {
+                    assert!(
                         !String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains(SECRET),
                         "{}",
                         path.display()
-                    ),
+                    )
                 }
             }
         }

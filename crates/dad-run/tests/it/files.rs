@@ -74,12 +74,13 @@ impl RunFiles for Kept {
             };
             entries.insert(first.as_os_str().to_str().unwrap().to_owned(), kind);
         }
-        match entries.is_empty() {
-            true => Err(self.missing(name)),
-            false => Ok(entries
+        if entries.is_empty() {
+            Err(self.missing(name))
+        } else {
+            Ok(entries
                 .into_iter()
                 .map(|(name, kind)| Entry { name, kind })
-                .collect()),
+                .collect())
         }
     }
 }

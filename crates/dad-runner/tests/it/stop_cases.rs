@@ -189,14 +189,15 @@ impl FaultInjector for NoRoom {
             _ => false,
         };
         let less = |left: usize| left.checked_sub(1);
-        match is_cancel
+        if is_cancel
             && self
                 .0
                 .fetch_update(Ordering::AcqRel, Ordering::Acquire, less)
                 .is_ok()
         {
-            true => Err(io::Error::from(io::ErrorKind::StorageFull).into()),
-            false => Ok(()),
+            Err(io::Error::from(io::ErrorKind::StorageFull).into())
+        } else {
+            Ok(())
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Tests of the template language through its public face.
 
+#![expect(clippy::too_many_lines, reason = "a test of many cases is one table")]
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
