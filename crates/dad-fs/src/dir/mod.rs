@@ -29,7 +29,7 @@ const TEMP_PREFIX: &str = ".tmp-";
 ///   link, is an error; links inside are followed, except by methods that say so.
 /// * **Atomicity.** [`write_new`](Self::write_new), [`replace`](Self::replace) and [`publish`](Self::publish) show a reader the
 ///   whole content or none. A crash may leave a temporary file, which [`remove_temporaries`](Self::remove_temporaries) removes.
-/// * **Durability.** With [`Durability::Disk`] the content is synced before its name, and the name before the call returns.
+/// * **Durability.** With [`Durability::Disk`](crate::Durability::Disk) the content is synced before its name, and the name before the call returns.
 /// * **Blocking.** All methods block. In async code, larger work belongs on a thread that may block.
 /// * **Faults.** Every change passes the [`Gate`] first, where a test can count it or let it fail.
 ///

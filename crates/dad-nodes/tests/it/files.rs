@@ -563,13 +563,13 @@ async fn contents_with_secrets_are_not_kept_and_computed_again() {
             for entry in std::fs::read_dir(dir).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
-                    open.push(path)
+                    open.push(path);
                 } else {
                     assert!(
                         !String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains(SECRET),
                         "{}",
                         path.display()
-                    )
+                    );
                 }
             }
         }
