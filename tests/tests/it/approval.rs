@@ -526,9 +526,9 @@ async fn approved_while_it_changes(changes: u32, edits_at: Option<u32>) -> (Resu
             if edits {
                 event.edit_input(json!({ "operations": [
                     { "type": "edit_file", "path": "old.txt", "edits": [{ "old_text": "before", "new_text": "edited" }] }
-                ] }))?
+                ] }))?;
             } else {
-                event.approve()?
+                event.approve()?;
             }
             Ok::<_, HandlerError>(())
         }

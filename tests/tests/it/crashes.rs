@@ -314,7 +314,7 @@ pub(crate) fn copy_tree(source: &Path, target: &Path) {
         let entry = entry.unwrap();
         let to = target.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
-            copy_tree(&entry.path(), &to)
+            copy_tree(&entry.path(), &to);
         } else {
             std::fs::copy(entry.path(), to).unwrap();
         }

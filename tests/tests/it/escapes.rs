@@ -91,7 +91,7 @@ impl Place {
             for entry in std::fs::read_dir(dir).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
-                    open.push(path)
+                    open.push(path);
                 } else {
                     found.insert(path.clone(), std::fs::read_to_string(path).unwrap());
                 }

@@ -53,9 +53,9 @@ fn files_below(dir: &Path) -> Vec<PathBuf> {
     for entry in std::fs::read_dir(dir).unwrap() {
         let entry = entry.unwrap();
         if entry.file_type().unwrap().is_dir() {
-            found.extend(files_below(&entry.path()))
+            found.extend(files_below(&entry.path()));
         } else {
-            found.push(entry.path())
+            found.push(entry.path());
         }
     }
     found.sort();

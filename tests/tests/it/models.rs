@@ -235,7 +235,9 @@ async fn a_pause_that_is_too_long_is_not_waited_for() {
     ));
     let failed = scripted.run(&[]).expect(1);
     assert!(
-        failed.stderr.contains("asked not to be called for another 27h 46m"),
+        failed
+            .stderr
+            .contains("asked not to be called for another 27h 46m"),
         "{failed}"
     );
     assert!(failed.stderr.contains("max_retry_delay"), "{failed}");

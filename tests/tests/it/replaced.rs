@@ -56,9 +56,9 @@ const LEVELS: usize = 20_000;
 
 fn replace(path: &Path, put: Put, outside: &Path) {
     if path.is_dir() {
-        std::fs::remove_dir_all(path).unwrap()
+        std::fs::remove_dir_all(path).unwrap();
     } else {
-        std::fs::remove_file(path).unwrap()
+        std::fs::remove_file(path).unwrap();
     }
     let node = |kind, device| mknodat(CWD, path, kind, Mode::RUSR | Mode::WUSR, device).is_ok();
     match put {
