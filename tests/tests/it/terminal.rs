@@ -730,7 +730,7 @@ fn a_node_of_ones_own_is_asked_for_by_its_schema() {
     let AtEnd { screen, stdout, .. } = terminal.ends();
     assert_snapshot!(screen, @r#"
     ? flow_root.greet asks for its input
-      Who is greeted.
+      The person who is greeted.
       name: Ada
       times: 2
       loud? true
@@ -753,7 +753,7 @@ fn what_is_typed_ahead_answers_the_next_questions() {
     // Nothing is echoed beside the prompts.
     assert_snapshot!(screen, @"
     ? flow_root.greet asks for its input
-      Who is greeted.
+      The person who is greeted.
       name: Ada
       times: 2
       loud? leave it out
