@@ -32,7 +32,9 @@ impl Draw {
                 let number = self.below(fields.len());
                 let name = fields.keys().nth(number).cloned().unwrap_or_default();
                 match self.below(6) {
-                    0 => drop(fields.shift_remove(&name)),
+                    0 => {
+                        fields.shift_remove(&name);
+                    }
                     1 => {
                         fields.insert(name + "x", json!([1, { "a": null }]));
                     }

@@ -40,7 +40,7 @@ impl TestProject {
 
     fn check(&self) {
         for dir in find_run_dirs(self.path()) {
-            drop(validate_run_dir(&dir));
+            let _ = validate_run_dir(&dir);
         }
     }
 }

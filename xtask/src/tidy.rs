@@ -155,7 +155,33 @@ pub fn check(files: &[SourceFile]) -> Vec<Finding> {
     check_crate_list(files, &mut findings);
     check_changelog(files, &mut findings);
     check_readme(files, &mut findings);
+    check_named_files(files, &mut findings);
     findings
+}
+
+/// Source files that a page names exist.
+fn check_named_files(files: &[SourceFile], findings: &mut Vec<Finding>) {
+    let pages = files
+        .iter()
+        .filter(|file| file.path.ends_with(".md") && file.path != "CHANGELOG.md");
+    for page in pages {
+        for (number, line) in (1..).zip(page.text.lines()) {
+            let quoted = line.split('`').skip(1).step_by(2);
+            let is_file = |name: &&str| name.ends_with(".rs") && !name.contains([' ', '*', '{', '<']);
+            for name in quoted.filter(is_file) {
+                let is_there = files
+                    .iter()
+                    .any(|file| file.path == name || file.path.ends_with(&format!("/{name}")));
+                if !is_there {
+                    findings.push(Finding {
+                        path: page.path.clone(),
+                        line: Some(number),
+                        message: format!("names `{name}`, which does not exist"),
+                    });
+                }
+            }
+        }
+    }
 }
 
 fn check_text(file: &SourceFile, findings: &mut Vec<Finding>) {
@@ -475,6 +501,20 @@ mod tests {
                 "ARCHITECTURE.md: no heading names the crate `dad-one`",
                 "ARCHITECTURE.md: the crate `dad-two` does not exist",
             ],
+        );
+    }
+
+    #[test]
+    fn pages_name_source_files_that_exist() {
+        check_file(
+            "docs/a.md",
+            "See `dad-one/src/lib.rs`, `lib.rs` and `a/*.rs`.\n",
+            &[],
+        );
+        check_file(
+            "docs/a.md",
+            "\nSee `two.rs`.\n",
+            &["docs/a.md:2: names `two.rs`, which does not exist"],
         );
     }
 

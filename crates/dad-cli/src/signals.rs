@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dad_events::{Event, RunIdentity, RunObserver};
+use dad_events::{Event, RunInfo, RunObserver};
 use dad_run::{EndedProcess, RunStop, RunView};
 use dad_terminal::{forbid_prompts, print_line};
 
@@ -25,7 +25,7 @@ impl RunObserver for Begun {
         "the run's directory"
     }
 
-    async fn start(&self, run: &Arc<RunIdentity>) {
+    async fn start(&self, run: &Arc<RunInfo>) {
         self.0.get_or_init(|| run.run_dir.clone());
     }
 

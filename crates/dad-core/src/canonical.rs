@@ -173,7 +173,9 @@ fn write_canonical(value: &Value, out: &mut String) {
         }
         Value::String(text) => write_text(text, out),
         // Writing to a string does not fail.
-        scalar => drop(write!(out, "{scalar}")),
+        scalar => {
+            let _ = write!(out, "{scalar}");
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::event::RunIdentity;
+use crate::event::RunInfo;
 use crate::handler::{AskFn, Asks};
 
 /// Checks an answer; the error names the field.
@@ -175,7 +175,7 @@ macro_rules! question {
 /// The question of a node for its input.
 pub struct NodeInputRequired {
     /// The run.
-    pub run: Arc<RunIdentity>,
+    pub run: Arc<RunInfo>,
     /// The node.
     pub path: HierarchyPath,
     /// Its type.
@@ -197,7 +197,7 @@ question!(NodeInputRequiredEvent, NodeInputRequired, node_input, "the input");
 impl NodeInputRequiredEvent {
     /// A question; `check` refuses answers of the wrong shape.
     pub fn new(
-        run: Arc<RunIdentity>,
+        run: Arc<RunInfo>,
         (path, node_type): (HierarchyPath, NodeType),
         settings: Value,
         previous_input: Option<Value>,
@@ -242,7 +242,7 @@ impl NodeInputRequiredEvent {
 /// The question of a component for its input.
 pub struct ComponentInputRequired {
     /// The run.
-    pub run: Arc<RunIdentity>,
+    pub run: Arc<RunInfo>,
     /// The component.
     pub path: HierarchyPath,
     /// The kind of the component.
@@ -270,7 +270,7 @@ question!(
 impl ComponentInputRequiredEvent {
     /// A question; `check` refuses answers of the wrong shape.
     pub fn new(
-        run: Arc<RunIdentity>,
+        run: Arc<RunInfo>,
         (path, kind): (HierarchyPath, ComponentKind),
         variables: Map<String, Value>,
         previous_input: Option<Value>,
@@ -306,7 +306,7 @@ impl ComponentInputRequiredEvent {
 /// The question for approval of a step or component.
 pub struct ApprovalRequired {
     /// The run.
-    pub run: Arc<RunIdentity>,
+    pub run: Arc<RunInfo>,
     /// The step or component.
     pub path: HierarchyPath,
     /// The type of the node; `None` for a component.
@@ -331,7 +331,7 @@ question!(ApprovalRequiredEvent, ApprovalRequired, approval, "the approval");
 impl ApprovalRequiredEvent {
     /// A question; `check` refuses answers of the wrong shape.
     pub fn new(
-        run: Arc<RunIdentity>,
+        run: Arc<RunInfo>,
         (path, node_type): (HierarchyPath, Option<NodeType>),
         settings: Value,
         (preview, facts_file): (String, Option<PathBuf>),

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::ask::Question;
-use crate::event::{Event, RunIdentity};
+use crate::event::{Event, RunInfo};
 use crate::handler::{Asks, Handler, HandlerFuture, HandlerKind, NotifyFn};
 use crate::observer::{IntoObserver, RunObserver};
 use crate::subscription::{Delivery, Feed, Subscription};
@@ -78,7 +78,7 @@ impl EventBusBuilder {
 
     /// Starts the tasks that deliver events. Must be called inside a tokio runtime.
     #[must_use]
-    pub fn start(self, run: &Arc<RunIdentity>) -> EventBus {
+    pub fn start(self, run: &Arc<RunInfo>) -> EventBus {
         let mut bus = EventBus {
             config: self.config,
             feeds: Mutex::default(),
@@ -355,7 +355,7 @@ const BATCH: usize = 256;
 const GATHER: Duration = Duration::from_millis(5);
 
 impl ObserverQueue {
-    fn start(observers: Vec<Arc<dyn RunObserver>>, run: Arc<RunIdentity>) -> Self {
+    fn start(observers: Vec<Arc<dyn RunObserver>>, run: Arc<RunInfo>) -> Self {
         let (sender, queue) = mpsc::unbounded_channel();
         let backlog = Arc::new(Backlog::default());
         let mut driving = Box::pin(drive_observers(observers, run, queue, Arc::clone(&backlog)));
@@ -415,7 +415,7 @@ impl ObserverQueue {
 
 async fn drive_observers(
     observers: Vec<Arc<dyn RunObserver>>,
-    run: Arc<RunIdentity>,
+    run: Arc<RunInfo>,
     mut queue: mpsc::UnboundedReceiver<Arc<Event>>,
     backlog: Arc<Backlog>,
 ) -> Vec<String> {

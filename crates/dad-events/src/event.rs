@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::ask::{AskError, settings_as};
 use crate::handler::EventPayload;
-use crate::reader::RunReader;
+use crate::reader::ResultReader;
 
 /// The kinds of events, by the names they have in `pre_events` and in the original system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,9 +80,9 @@ impl fmt::Display for EventType {
     }
 }
 
-/// Which run an event belongs to.
+/// The run that an event belongs to.
 #[derive(Clone, Debug)]
-pub struct RunIdentity {
+pub struct RunInfo {
     /// The id of the run.
     pub run_id: RunId,
     /// The id of its root component.
@@ -98,10 +98,10 @@ pub struct RunIdentity {
     /// The run's secrets, which mask text that did not come through the run before it is written.
     pub secrets: SecretRegistry,
     /// Reads what the run has around a step.
-    pub reader: RunReader,
+    pub reader: ResultReader,
 }
 
-impl RunIdentity {
+impl RunInfo {
     /// The path of its root component.
     #[must_use]
     pub fn root_path(&self) -> HierarchyPath {
@@ -117,7 +117,7 @@ pub struct Event {
     /// When it happened.
     pub at: Timestamp,
     /// The run of the event.
-    pub run: Arc<RunIdentity>,
+    pub run: Arc<RunInfo>,
     /// The event itself.
     pub body: EventBody,
 }
@@ -438,7 +438,7 @@ macro_rules! typed_event {
 
             /// The run it happened in.
             #[must_use]
-            pub fn run(&self) -> &RunIdentity {
+            pub fn run(&self) -> &RunInfo {
                 &self.0.run
             }
 

@@ -38,11 +38,11 @@ pub use event::{
     AttemptFailed, ComponentEnded, ComponentExecutionCompletedEvent, ComponentExecutionFailedEvent,
     ComponentExecutionStartedEvent, ComponentStarted, Custom, CustomEvent, Event, EventBody, EventType,
     NodeExecutionCompletedEvent, NodeExecutionFailedEvent, NodeExecutionStartedEvent, Origin, QuestionAsked,
-    QuestionKind, RunCompletedEvent, RunEnded, RunFailedEvent, RunIdentity, RunStarted, RunStartedEvent,
+    QuestionKind, RunCompletedEvent, RunEnded, RunFailedEvent, RunInfo, RunStarted, RunStartedEvent,
     StepEnded, StepStarted, TextStreamed, TraceUpdateEvent,
 };
 pub use handler::{EventPayload, Handler, HandlerArgument, HandlerError, on, on_any};
 pub use observer::{IntoObserver, RunObserver};
-pub use reader::{ReadRun, RunReader};
+pub use reader::{ReadResults, ResultReader};
 pub use subscription::{Delivery, Subscription};
 pub use time_limit::{LimitPause, StepRoom, TimeLimit, pause_time_limit};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::event::{Event, RunIdentity};
+use crate::event::{Event, RunInfo};
 
 /// Sees everything a run does, in order, and may make it wait. Telemetry and progress displays are observers.
 ///
@@ -38,7 +38,7 @@ pub trait RunObserver: Send + Sync {
     fn name(&self) -> &str;
 
     /// Called once before the first event; the directory `run.trace_dir` exists.
-    async fn start(&self, run: &Arc<RunIdentity>) {
+    async fn start(&self, run: &Arc<RunInfo>) {
         let _ = run;
     }
 

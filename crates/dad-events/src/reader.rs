@@ -9,7 +9,7 @@ use serde_json::Value;
 /// Reads what a run has around a step, when a listener asks for it.
 ///
 /// Implemented by the driver of a run; listeners reach it through the events.
-pub trait ReadRun: Send + Sync {
+pub trait ReadResults: Send + Sync {
     /// The settings of a node as its definition has them, templates not rendered; `None` if there is no such node.
     fn settings(&self, path: &HierarchyPath) -> Option<Value>;
 
@@ -27,24 +27,24 @@ pub trait ReadRun: Send + Sync {
     fn previous_input(&self, path: &HierarchyPath) -> Result<Option<Value>, String>;
 }
 
-/// The place where the driver of a run puts its [`ReadRun`]; until then nothing can be read.
+/// The place where the driver of a run puts its [`ReadResults`]; until then nothing can be read.
 #[derive(Clone, Default)]
-pub struct RunReader(Arc<OnceLock<Arc<dyn ReadRun>>>);
+pub struct ResultReader(Arc<OnceLock<Arc<dyn ReadResults>>>);
 
-impl RunReader {
+impl ResultReader {
     /// Sets what reads. Only the first one counts.
-    pub fn set(&self, reader: Arc<dyn ReadRun>) {
+    pub fn set(&self, reader: Arc<dyn ReadResults>) {
         // A second runner within the same run reads the same directory.
-        drop(self.0.set(reader));
+        let _ = self.0.set(reader);
     }
 
-    /// As [`ReadRun::settings`].
+    /// As [`ReadResults::settings`].
     #[must_use]
     pub fn settings(&self, path: &HierarchyPath) -> Option<Value> {
         self.0.get()?.settings(path)
     }
 
-    /// As [`ReadRun::result`].
+    /// As [`ReadResults::result`].
     ///
     /// # Errors
     /// As there, or if there is no driver yet.
@@ -52,7 +52,7 @@ impl RunReader {
         self.read()?.result(asker, name)
     }
 
-    /// As [`ReadRun::previous_input`].
+    /// As [`ReadResults::previous_input`].
     ///
     /// # Errors
     /// As there, or if there is no driver yet.
@@ -60,15 +60,17 @@ impl RunReader {
         self.read()?.previous_input(path)
     }
 
-    fn read(&self) -> Result<&Arc<dyn ReadRun>, String> {
+    fn read(&self) -> Result<&Arc<dyn ReadResults>, String> {
         self.0
             .get()
             .ok_or_else(|| "nothing drives the run that could read its results".to_owned())
     }
 }
 
-impl fmt::Debug for RunReader {
+impl fmt::Debug for ResultReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RunReader").field(&self.0.get().is_some()).finish()
+        f.debug_tuple("ResultReader")
+            .field(&self.0.get().is_some())
+            .finish()
     }
 }

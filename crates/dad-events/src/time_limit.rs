@@ -106,7 +106,9 @@ impl TimeLimit {
                 None => changed.await,
                 Some(deadline) if deadline <= Instant::now() => return,
                 // Whichever comes first, it is looked again.
-                Some(deadline) => drop(timeout_at(deadline, changed).await),
+                Some(deadline) => {
+                    let _ = timeout_at(deadline, changed).await;
+                }
             }
         }
     }

@@ -98,7 +98,7 @@ impl Drop for FileLock {
         // A child that was forked and has not come to its program yet has the file open as well: closing it here would leave
         // the lock to the child.
         if let Some(file) = &self.file {
-            drop(file.unlock());
+            let _ = file.unlock();
         }
     }
 }

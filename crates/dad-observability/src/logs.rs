@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use dad_core::{SecretRegistry, Timestamp};
-use dad_events::RunIdentity;
+use dad_events::RunInfo;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
@@ -114,7 +114,7 @@ struct State {
 }
 
 impl RunLogs {
-    pub(crate) fn new(run: &RunIdentity, service_name: String, least: LogLevel, file: LineFile) -> Self {
+    pub(crate) fn new(run: &RunInfo, service_name: String, least: LogLevel, file: LineFile) -> Self {
         Self {
             service_name,
             run_id: run.run_id.to_string(),

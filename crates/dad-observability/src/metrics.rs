@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dad_core::Timestamp;
-use dad_events::{Event, EventBody, RunIdentity, StepEnded};
+use dad_events::{Event, EventBody, RunInfo, StepEnded};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -28,7 +28,7 @@ type Attributes = Vec<(&'static str, String)>;
 /// Adds up instruments from the events of one run. Their number follows the node types and statuses, not the steps.
 #[derive(Debug)]
 pub(crate) struct Metrics {
-    run: Arc<RunIdentity>,
+    run: Arc<RunInfo>,
     service_name: String,
     began: Timestamp,
     ended: Timestamp,
@@ -44,7 +44,7 @@ struct Durations {
 }
 
 impl Metrics {
-    pub(crate) fn new(run: Arc<RunIdentity>, service_name: String) -> Self {
+    pub(crate) fn new(run: Arc<RunInfo>, service_name: String) -> Self {
         let now = Timestamp::UNIX_EPOCH;
         Self {
             run,

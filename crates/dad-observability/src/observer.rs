@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dad_events::{Event, RunIdentity, RunObserver};
+use dad_events::{Event, RunInfo, RunObserver};
 use parking_lot::Mutex;
 use tracing::Dispatch;
 
@@ -102,7 +102,7 @@ impl RunObserver for FileTelemetry {
         "telemetry files"
     }
 
-    async fn start(&self, run: &Arc<RunIdentity>) {
+    async fn start(&self, run: &Arc<RunInfo>) {
         let ObservabilitySettings {
             service_name,
             enable_tracing,

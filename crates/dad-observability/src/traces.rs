@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dad_core::{
     ErrorInfo, HierarchyPath, RunStatus, Segment, StepStatus, Timestamp, Usage, component_around,
 };
-use dad_events::{Event, EventBody, RunIdentity, StepEnded};
+use dad_events::{Event, EventBody, RunInfo, StepEnded};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::trace::v1::span::{Event as SpanEvent, Link, SpanKind};
@@ -20,7 +20,7 @@ use crate::otlp::{attribute, nanos, resource, scope};
 /// Makes spans from the events of one run.
 #[derive(Debug)]
 pub(crate) struct Traces {
-    run: Arc<RunIdentity>,
+    run: Arc<RunInfo>,
     service_name: String,
     began: Option<Timestamp>,
     /// Steps and components that have begun: as many as are open, not as many as there are.
@@ -46,7 +46,7 @@ struct Ended<'a> {
 }
 
 impl Traces {
-    pub(crate) fn new(run: Arc<RunIdentity>, service_name: String) -> Self {
+    pub(crate) fn new(run: Arc<RunInfo>, service_name: String) -> Self {
         Self {
             run,
             service_name,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dad_core::{ErrorInfo, HierarchyPath, format_duration};
 use dad_events::{
-    ComponentEnded, Event, EventBody, RunIdentity, RunObserver, RunStarted, StepEnded, TextStreamed,
+    ComponentEnded, Event, EventBody, RunInfo, RunObserver, RunStarted, StepEnded, TextStreamed,
 };
 use parking_lot::{Mutex, MutexGuard};
 
@@ -207,7 +207,7 @@ impl RunObserver for Progress {
     }
 }
 
-fn run_line(run: &RunIdentity, started: &RunStarted) -> String {
+fn run_line(run: &RunInfo, started: &RunStarted) -> String {
     let mut line = format!("{DIM}{}", run.run_id);
     if let Some(plan) = &started.plan {
         // Writing to a string cannot fail.

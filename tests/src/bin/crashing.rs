@@ -411,7 +411,7 @@ async fn drive(
         }
         Err(error) => {
             // It explains why, and the seal may fail for the same reason.
-            drop(run.complete_run(RunEnd::Failed, Some(&error)).await);
+            let _ = run.complete_run(RunEnd::Failed, Some(&error)).await;
             Err(error.into())
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use dhenara::definition::load_str;
-use dhenara::events::{Event, RunIdentity, RunObserver};
+use dhenara::events::{Event, RunInfo, RunObserver};
 use dhenara::models::{Credentials, HttpClient, ModelCatalog, Models};
 use dhenara::runner::Runner;
 use dhenara::{Error, RunStatus};
@@ -231,7 +231,7 @@ impl RunObserver for Notes {
         "notes"
     }
 
-    async fn start(&self, run: &Arc<RunIdentity>) {
+    async fn start(&self, run: &Arc<RunInfo>) {
         assert_no_part("the identity", format!("{run:?}").as_bytes());
     }
 

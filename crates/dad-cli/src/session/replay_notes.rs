@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dad_events::{Event, EventBody, RunIdentity, RunObserver};
+use dad_events::{Event, EventBody, RunInfo, RunObserver};
 use dad_models::ReplayNote;
 use dad_terminal::Progress;
 use parking_lot::Mutex;
@@ -52,7 +52,7 @@ impl RunObserver for NotedProgress {
         self.progress.name()
     }
 
-    async fn start(&self, run: &Arc<RunIdentity>) {
+    async fn start(&self, run: &Arc<RunInfo>) {
         self.progress.start(run).await;
     }
 

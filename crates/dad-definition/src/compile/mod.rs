@@ -268,7 +268,9 @@ impl Compiler<'_> {
                 self.numbers
                     .insert(name.to_owned(), (place.clone(), written.to_owned())),
             ),
-            None => drop(self.numbers.remove(name)),
+            None => {
+                self.numbers.remove(name);
+            }
         }
     }
 

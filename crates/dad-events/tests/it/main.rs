@@ -12,13 +12,13 @@ use dad_core::{
 use dad_events::{
     ApprovalRequiredEvent, ComponentExecutionFailedEvent, ComponentInputRequiredEvent, Custom, CustomEvent,
     Delivery, Event, EventBody, EventBus, EventBusConfig, HandlerError, NodeExecutionCompletedEvent,
-    NodeInputRequiredEvent, ReadRun, RunIdentity, RunObserver, RunReader, StepEnded, TraceUpdateEvent, on,
+    NodeInputRequiredEvent, ReadResults, ResultReader, RunInfo, RunObserver, StepEnded, TraceUpdateEvent, on,
     on_any, pause_time_limit,
 };
 use serde_json::{Map, Value, json};
 
-fn identity() -> Arc<RunIdentity> {
-    Arc::new(RunIdentity {
+fn identity() -> Arc<RunInfo> {
+    Arc::new(RunInfo {
         run_id: "run_20251123_141516_000001".parse().unwrap(),
         root_id: "root".parse().unwrap(),
         run_dir: "/r".into(),
@@ -26,7 +26,7 @@ fn identity() -> Arc<RunIdentity> {
         session: 1,
         previous_run_id: None,
         secrets: SecretRegistry::new(),
-        reader: RunReader::default(),
+        reader: ResultReader::default(),
     })
 }
 
@@ -303,7 +303,7 @@ async fn every_question_has_its_own_handlers() {
 #[tokio::test]
 async fn an_event_reads_what_stands_around_its_step() {
     struct Reads;
-    impl ReadRun for Reads {
+    impl ReadResults for Reads {
         fn settings(&self, path: &HierarchyPath) -> Option<Value> {
             (path.leaf() == "step").then(|| json!({"commands": ["ls"]}))
         }

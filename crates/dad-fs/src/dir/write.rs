@@ -117,7 +117,7 @@ impl Dir {
 
     /// Removes a file that is not needed; it does no harm if it stays.
     pub(crate) fn discard(&self, name: &Path) {
-        drop(self.dir.remove_file(name));
+        let _ = self.dir.remove_file(name);
     }
 
     pub(crate) fn sync_name_if(&self, name: &Path, durability: Durability) -> FsResult<()> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use dad_definition::PathGlobs;
-use dad_events::RunIdentity;
+use dad_events::RunInfo;
 use dad_run::RunHandle;
 use dad_run::layout::{
     CATALOG_LOCK, DOT_RUN, DOT_TRACE, GLOBAL_DATA, JOURNAL, RUN_SUMMARY, STATIC_INPUTS, TRASH,
@@ -66,7 +66,7 @@ struct RunRoot {
 /// put a link in the place of a directory around them could as well change what is in it, because operations of the run
 /// refuse both and nothing else asks here.
 #[derive(Debug, Default)]
-pub(crate) struct ProtectedOfRuns(Mutex<Vec<(Weak<RunIdentity>, Arc<Protected>)>>);
+pub(crate) struct ProtectedOfRuns(Mutex<Vec<(Weak<RunInfo>, Arc<Protected>)>>);
 
 impl ProtectedOfRuns {
     pub(crate) fn of(&self, run: &RunHandle) -> Arc<Protected> {

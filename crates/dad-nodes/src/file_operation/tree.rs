@@ -189,8 +189,12 @@ impl<'a> Tree<'a> {
     fn take_back(&mut self) {
         for (place, state) in std::mem::take(&mut self.undo).into_iter().rev() {
             match state {
-                Some(state) => drop(self.after.insert(place, state)),
-                None => drop(self.after.remove(&place)),
+                Some(state) => {
+                    self.after.insert(place, state);
+                }
+                None => {
+                    self.after.remove(&place);
+                }
             }
         }
     }
@@ -352,7 +356,9 @@ impl<'a> Tree<'a> {
         match &self.agreed {
             Some(agreed) if agreed.contains(&shown) => {}
             Some(_) => return Err(protected(&shown, &obeyed)),
-            None => drop(self.obeyed.insert(shown, obeyed.why)),
+            None => {
+                self.obeyed.insert(shown, obeyed.why);
+            }
         }
         Ok(())
     }
@@ -678,8 +684,12 @@ impl<'a> Tree<'a> {
         for (at, state) in planned {
             let name = Ok(at.name().to_owned());
             match state.kind() {
-                Some(kind) => drop(children.insert(name, kind)),
-                None => drop(children.remove(&name)),
+                Some(kind) => {
+                    children.insert(name, kind);
+                }
+                None => {
+                    children.remove(&name);
+                }
             }
         }
         Ok(children)

@@ -243,7 +243,9 @@ impl UndoStep {
                         None => mark.stands(&self.roots, &target.place),
                     };
                     match places.taken_back(&path, number, stands).cloned() {
-                        Some(mark) => drop(places.expected.insert(path.clone(), mark)),
+                        Some(mark) => {
+                            places.expected.insert(path.clone(), mark);
+                        }
                         None => changed.push(shown()),
                     }
                     UndoAction::Nothing

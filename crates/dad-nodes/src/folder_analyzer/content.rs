@@ -382,8 +382,12 @@ fn look(dir: &Dir, name: &OsStr) -> io::Result<Look> {
 fn tell_made(made: Made, info: &mut Map<String, Value>) {
     match made {
         Made::ByHand => {}
-        Made::Generated(what) => drop(info.insert("generated".into(), what.into())),
-        Made::Notebook => drop(info.insert("notebook".into(), true.into())),
+        Made::Generated(what) => {
+            info.insert("generated".into(), what.into());
+        }
+        Made::Notebook => {
+            info.insert("notebook".into(), true.into());
+        }
     }
 }
 

@@ -346,8 +346,8 @@ impl Asking<'_> {
         };
         let status = status.map_err(|reason| {
             // It may have ended by itself meanwhile.
-            drop(child.kill());
-            drop(child.wait());
+            let _ = child.kill();
+            let _ = child.wait();
             reason.to_owned()
         })?;
         let read = |reader: std::thread::JoinHandle<std::io::Result<Vec<u8>>>| match reader.join() {

@@ -258,7 +258,7 @@ impl Group {
                     is_over = true;
                     signal_group(self.id, Signal::Kill);
                     // Where there are no groups, at least the child itself ends.
-                    drop(child.start_kill());
+                    let _ = child.start_kill();
                 }
             }
         }
@@ -326,7 +326,7 @@ async fn release(mut stdin: Option<ChildStdin>, program: &Program<'_>) -> Option
         && let Some(pipe) = &mut stdin
     {
         // If it is gone already, its end says so.
-        drop(pipe.write_all(format!("{BEGIN}\n").as_bytes()).await);
+        let _ = pipe.write_all(format!("{BEGIN}\n").as_bytes()).await;
     }
     stdin.filter(|_| program.stdin.is_some())
 }
@@ -334,7 +334,7 @@ async fn release(mut stdin: Option<ChildStdin>, program: &Program<'_>) -> Option
 async fn feed(stdin: Option<ChildStdin>, text: Option<&str>) -> Result<(), NodeError> {
     if let (Some(mut pipe), Some(text)) = (stdin, text) {
         // A program that does not read its input closes the pipe, which is its own business.
-        drop(pipe.write_all(text.as_bytes()).await);
+        let _ = pipe.write_all(text.as_bytes()).await;
     }
     Ok(())
 }

@@ -77,8 +77,8 @@ impl Prefix {
                 Ok(Some(status)) => break status,
                 Ok(None) if since.elapsed() < LONGEST_PROBE => std::thread::sleep(Duration::from_millis(1)),
                 Ok(None) => {
-                    drop(child.kill());
-                    drop(child.wait());
+                    let _ = child.kill();
+                    let _ = child.wait();
                     return Err(unavailable("it does not end"));
                 }
                 Err(error) => return Err(unavailable(&error.to_string())),
@@ -90,7 +90,7 @@ impl Prefix {
         let mut said = String::new();
         if let Some(stderr) = child.stderr.take() {
             // What it says is for people; one that is not text says nothing.
-            drop(stderr.take(4096).read_to_string(&mut said));
+            let _ = stderr.take(4096).read_to_string(&mut said);
         }
         Err(match said.trim() {
             "" => unavailable(&status.to_string()),

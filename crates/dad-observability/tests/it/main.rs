@@ -10,7 +10,7 @@ use dad_core::{
     ComponentKind, ErrorInfo, NodeType, RunStatus, SecretRegistry, StatusCounts, StepStatus, Timestamp, Usage,
 };
 use dad_events::{
-    ComponentEnded, ComponentStarted, Event, EventBody, EventBus, RunEnded, RunIdentity, RunReader,
+    ComponentEnded, ComponentStarted, Event, EventBody, EventBus, ResultReader, RunEnded, RunInfo,
     RunStarted, StepEnded, StepStarted,
 };
 use dad_observability::ObservabilitySettings;
@@ -18,10 +18,10 @@ use dad_tests::Schemas;
 use serde_json::Value;
 use tracing_subscriber::prelude::*;
 
-fn identity(dir: &Path) -> Arc<RunIdentity> {
+fn identity(dir: &Path) -> Arc<RunInfo> {
     let secrets = SecretRegistry::new();
     secrets.add("sk-very-secret");
-    Arc::new(RunIdentity {
+    Arc::new(RunInfo {
         run_id: "run_20251123_141516_000001".parse().unwrap(),
         root_id: "root".parse().unwrap(),
         run_dir: dir.to_path_buf(),
@@ -29,7 +29,7 @@ fn identity(dir: &Path) -> Arc<RunIdentity> {
         session: 1,
         previous_run_id: None,
         secrets,
-        reader: RunReader::default(),
+        reader: ResultReader::default(),
     })
 }
 

@@ -1,11 +1,12 @@
 //! Errors that the caller's choices cause: nothing was changed.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use dad_core::{ErrorInfo, HierarchyPath, IdError, PathError, RunId, RunIdError, SelectError};
 use dad_definition::Problems;
 use dad_fs::FsError;
 
+use crate::error::words::{hint_nearest, last_driven, no_run, no_such_question, why_foreign};
 use crate::error::{NextStep, RunErrorKind};
 use crate::origin::Origin;
 
@@ -342,44 +343,6 @@ pub enum SetupError {
         /// The re-run.
         by: String,
     },
-}
-
-fn last_driven(host: Option<&str>, dir: Option<&Path>) -> String {
-    match (host, dir) {
-        (Some(host), Some(dir)) => format!("on `{host}` in `{}`", dir.display()),
-        (Some(host), None) => format!("on `{host}`"),
-        (None, _) => "by an unknown process".to_owned(),
-    }
-}
-
-fn no_run(selector: &str) -> String {
-    match selector {
-        "last" => "there is no previous run of this component".to_owned(),
-        other => format!("there is no run `{other}`"),
-    }
-}
-
-fn why_foreign(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Mine => "is yours",
-        Origin::Foreign => "is not signed with your key, or was changed since",
-        Origin::Unsigned => "is not signed, so that it may be of any user",
-        Origin::Unchecked => "is signed, and there is no key here to check that with",
-    }
-}
-
-fn hint_nearest(nearest: Option<&str>) -> String {
-    nearest
-        .map(|name| format!("; did you mean `{name}`?"))
-        .unwrap_or_default()
-}
-
-fn no_such_question(run: &str, which: &str, is_there: bool) -> String {
-    if is_there {
-        format!("`{which}` of `{run}` asks nothing")
-    } else {
-        format!("`{which}` names no question of `{run}`, and no step or component that asks")
-    }
 }
 
 impl SetupError {

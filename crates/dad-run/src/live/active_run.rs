@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use dad_core::{Clean, Digest, ErrorInfo};
-use dad_events::RunIdentity;
+use dad_events::RunInfo;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -42,7 +42,7 @@ impl ActiveRun {
 
     /// Which run this is.
     #[must_use]
-    pub fn identity(&self) -> &Arc<RunIdentity> {
+    pub fn identity(&self) -> &Arc<RunInfo> {
         self.handle.identity()
     }
 

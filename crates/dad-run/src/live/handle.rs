@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use dad_core::{Definition, HierarchyPath, SecretRegistry, Timestamp};
 use dad_definition::{NodeTypes, Program};
-use dad_events::RunIdentity;
+use dad_events::RunInfo;
 use dad_fs::Dir;
 
 use crate::error::RunError;
@@ -56,7 +56,7 @@ impl RunHandle {
 
     /// Which run this is.
     #[must_use]
-    pub fn identity(&self) -> &Arc<RunIdentity> {
+    pub fn identity(&self) -> &Arc<RunInfo> {
         &self.inner.identity
     }
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 use blake3::Hasher;
 use dad_core::{Digest, FirstFailure, HierarchyPath, SecretRegistry, Timestamp};
 use dad_definition::NodeTypes;
-use dad_events::{Event, EventBody, EventBus, RunIdentity};
+use dad_events::{Event, EventBody, EventBus, RunInfo};
 use dad_fs::{Dir, Durability};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
@@ -39,7 +39,7 @@ use crate::store::message::Answer;
 use crate::{format, host};
 
 pub(crate) struct RunShared {
-    pub(crate) identity: Arc<RunIdentity>,
+    pub(crate) identity: Arc<RunInfo>,
     pub(crate) dir: Dir,
     pub(crate) dot_run: Dir,
     pub(crate) stage: Dir,

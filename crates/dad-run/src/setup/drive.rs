@@ -9,7 +9,7 @@ use std::time::Instant;
 use blake3::Hasher;
 use dad_core::{Digest, ElementId, HierarchyPath, RunId, RunStatus, Timestamp};
 use dad_definition::SpanMap;
-use dad_events::{RunIdentity, RunReader};
+use dad_events::{ResultReader, RunInfo};
 use dad_fs::Dir;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -149,8 +149,8 @@ fn identity(
     root_id: ElementId,
     options: &Options,
     plan: Option<&RerunPlan>,
-) -> RunIdentity {
-    RunIdentity {
+) -> RunInfo {
+    RunInfo {
         run_id: opened.run_id.clone(),
         root_id,
         run_dir: opened.dir.path().to_path_buf(),
@@ -158,7 +158,7 @@ fn identity(
         session: opened.journal.progress().tally.epoch + 1,
         previous_run_id: plan.map(|plan| plan.parent.clone()),
         secrets: options.secrets.clone(),
-        reader: RunReader::default(),
+        reader: ResultReader::default(),
     }
 }
 

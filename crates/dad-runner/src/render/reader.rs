@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dad_core::{HierarchyPath, PathSelector};
 use dad_definition::{Program, Selected};
-use dad_events::ReadRun;
+use dad_events::ReadResults;
 use dad_run::ResultStore;
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ pub(crate) struct NamedResults {
     pub(crate) cache: Arc<ResultCache>,
 }
 
-impl ReadRun for NamedResults {
+impl ReadResults for NamedResults {
     fn settings(&self, path: &HierarchyPath) -> Option<Value> {
         let node = self.results.program().step(path)?;
         Some(node.unrendered.clone())
