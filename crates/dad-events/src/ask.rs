@@ -198,7 +198,8 @@ impl NodeInputRequiredEvent {
     /// A question; `check` refuses answers of the wrong shape.
     pub fn new(
         run: Arc<RunInfo>,
-        (path, node_type): (HierarchyPath, NodeType),
+        path: HierarchyPath,
+        node_type: NodeType,
         settings: Value,
         previous_input: Option<Value>,
         check: AnswerCheck,
@@ -271,7 +272,8 @@ impl ComponentInputRequiredEvent {
     /// A question; `check` refuses answers of the wrong shape.
     pub fn new(
         run: Arc<RunInfo>,
-        (path, kind): (HierarchyPath, ComponentKind),
+        path: HierarchyPath,
+        kind: ComponentKind,
         variables: Map<String, Value>,
         previous_input: Option<Value>,
         check: AnswerCheck,
@@ -332,9 +334,11 @@ impl ApprovalRequiredEvent {
     /// A question; `check` refuses answers of the wrong shape.
     pub fn new(
         run: Arc<RunInfo>,
-        (path, node_type): (HierarchyPath, Option<NodeType>),
+        path: HierarchyPath,
+        node_type: Option<NodeType>,
         settings: Value,
-        (preview, facts_file): (String, Option<PathBuf>),
+        preview: String,
+        facts_file: Option<PathBuf>,
         check: AnswerCheck,
     ) -> Self {
         Self(Arc::new(ApprovalRequired {

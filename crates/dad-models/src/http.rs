@@ -165,7 +165,7 @@ impl HttpClient {
                 None => whole(&client, &target, request, &options).await,
                 Some(on_text) => {
                     let tap = Tap::of_at_most(self.answer_mib);
-                    streamed(&client, &target, (request, &options), tap, on_text).await
+                    streamed(&client, &target, request, &options, tap, on_text).await
                 }
             }
         };
@@ -264,7 +264,8 @@ async fn whole(
 async fn streamed(
     client: &genai::Client,
     target: &Target,
-    (request, options): (&ModelRequest, &ChatOptions),
+    request: &ModelRequest,
+    options: &ChatOptions,
     tap: Tap,
     on_text: OnText<'_>,
 ) -> Result<ModelResponse, ModelError> {

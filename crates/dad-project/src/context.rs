@@ -61,7 +61,7 @@ impl Project {
         if !self.budget.is_unlimited() {
             context = context.budget(self.budget);
         }
-        project.client_of(context, (run, &recorded))
+        project.client_of(context, run, &recorded)
     }
 
     /// The context of a run that is continued in an environment that is named anew. The run that its answers come from stays.
@@ -76,7 +76,7 @@ impl Project {
         let replays_run =
             matches!(&recorded.replay, Some(source) if matches!(source.from, ReplayFrom::Run(_)));
         match &self.client {
-            Client::Configured if replays_run => self.client_of(context, (run, recorded)),
+            Client::Configured if replays_run => self.client_of(context, run, recorded),
             Client::Configured => {
                 let cassette = self.cassette()?;
                 let context = context.offline(cassette.is_some());
@@ -177,7 +177,8 @@ impl Project {
     fn client_of(
         &self,
         context: RunContextBuilder,
-        (run, recorded): (&RunView, &RunSettings),
+        run: &RunView,
+        recorded: &RunSettings,
     ) -> Result<RunContextBuilder, ProjectError> {
         let limits = match &recorded.limits {
             Some(limits) => Limits::deserialize(limits).map_err(|error| RunError::Unreadable {

@@ -30,7 +30,8 @@ pub(crate) fn write_json(
 
 /// As [`write_json`] in a directory in which commands may keep files: the temporary file is made in `.run`.
 pub(crate) fn write_json_beside_others(
-    (dir, dot_run): (&Dir, &Dir),
+    dir: &Dir,
+    dot_run: &Dir,
     name: &str,
     value: &impl Serialize,
     durability: Durability,

@@ -249,7 +249,7 @@ elements:
     let at = "2025-11-23T14:15:16Z".parse().unwrap();
     let digest = Digest::of_json(&request);
     let (request, response) = (Clean::from_store(request), Clean::from_store(response));
-    let line = MemoLine::new(("model_call", 1), digest, request, response, at);
+    let line = MemoLine::new("model_call", 1, digest, request, response, at);
     let line = serde_json::to_string(&line).unwrap();
     env.write("tape/ask_root/ask/memo.jsonl", &(line + "\n"));
     env

@@ -24,6 +24,13 @@ pub(crate) mod sealed {
     }
 }
 
+/// A finished element of control flow, before it has its id.
+pub(crate) struct BuiltElement {
+    kind: ElementKind,
+    options: ElementOptions,
+    problems: Vec<Problem>,
+}
+
 /// The parts that every element of control flow collects.
 #[derive(Clone, Debug, Default)]
 struct Parts {
@@ -144,14 +151,18 @@ impl ConditionalBuilder {
         self
     }
 
-    pub(crate) fn into_element(self) -> (ElementKind, ElementOptions, Vec<Problem>) {
+    pub(crate) fn into_element(self) -> BuiltElement {
         let Self { parts, conditional } = self;
         let kind = ElementKind::Conditional(Conditional {
             description: parts.description,
             variables: parts.variables,
             ..conditional
         });
-        (kind, parts.options, parts.problems)
+        BuiltElement {
+            kind,
+            options: parts.options,
+            problems: parts.problems,
+        }
     }
 }
 
@@ -218,14 +229,18 @@ impl ForEachBuilder {
         self
     }
 
-    pub(crate) fn into_element(self) -> (ElementKind, ElementOptions, Vec<Problem>) {
+    pub(crate) fn into_element(self) -> BuiltElement {
         let Self { parts, for_each } = self;
         let kind = ElementKind::ForEach(ForEach {
             description: parts.description,
             variables: parts.variables,
             ..for_each
         });
-        (kind, parts.options, parts.problems)
+        BuiltElement {
+            kind,
+            options: parts.options,
+            problems: parts.problems,
+        }
     }
 }
 
@@ -269,14 +284,18 @@ impl RepeatBuilder {
         self
     }
 
-    pub(crate) fn into_element(self) -> (ElementKind, ElementOptions, Vec<Problem>) {
+    pub(crate) fn into_element(self) -> BuiltElement {
         let Self { parts, repeat } = self;
         let kind = ElementKind::Repeat(Repeat {
             description: parts.description,
             variables: parts.variables,
             ..repeat
         });
-        (kind, parts.options, parts.problems)
+        BuiltElement {
+            kind,
+            options: parts.options,
+            problems: parts.problems,
+        }
     }
 }
 
@@ -319,8 +338,12 @@ impl CallbackBuilder {
         self
     }
 
-    pub(crate) fn into_element(self) -> (ElementKind, ElementOptions, Vec<Problem>) {
-        (ElementKind::Callback(self.callback), self.options, self.problems)
+    pub(crate) fn into_element(self) -> BuiltElement {
+        BuiltElement {
+            kind: ElementKind::Callback(self.callback),
+            options: self.options,
+            problems: self.problems,
+        }
     }
 }
 
@@ -348,13 +371,17 @@ impl ParallelBuilder {
         self
     }
 
-    pub(crate) fn into_element(self) -> (ElementKind, ElementOptions, Vec<Problem>) {
+    pub(crate) fn into_element(self) -> BuiltElement {
         let Self { parts, elements } = self;
         let kind = ElementKind::Parallel(Parallel {
             description: parts.description,
             elements,
         });
-        (kind, parts.options, parts.problems)
+        BuiltElement {
+            kind,
+            options: parts.options,
+            problems: parts.problems,
+        }
     }
 }
 
@@ -366,17 +393,13 @@ impl<E: Elements> From<E> for ParallelBuilder {
 
 impl ComponentBuilder {
     /// Adds an element that another builder made.
-    pub(crate) fn add(
-        &mut self,
-        id: &str,
-        (kind, options, problems): (ElementKind, ElementOptions, Vec<Problem>),
-    ) {
+    pub(crate) fn add(&mut self, id: &str, built: BuiltElement) {
         self.element(
             crate::build::component::List::Elements,
             id,
-            kind,
-            options,
-            problems,
+            built.kind,
+            built.options,
+            built.problems,
         );
     }
 

@@ -402,7 +402,7 @@ impl Compiler<'_> {
             self.own_problems(problems, &settings_place);
         }
         for nested in &nested {
-            self.nested(nested, (&settings, &node.settings), &settings_place);
+            self.nested(nested, &settings, &node.settings, &settings_place);
         }
         let is_wrong = self.report.has_errors();
         let fit = info.map(|info| self.fits.of(&node.node_type, info));
@@ -448,7 +448,8 @@ impl Compiler<'_> {
     fn nested(
         &mut self,
         nested: &NestedSettings,
-        (settings, unrendered): (&TemplateTree, &Value),
+        settings: &TemplateTree,
+        unrendered: &Value,
         place: &Place,
     ) {
         let found = self.types.node_type(&nested.node_type).cloned();

@@ -167,8 +167,14 @@ fn question() -> NodeInputRequiredEvent {
         Some(Value::Object(_)) => Ok(()),
         _ => Err("`prompt_variables` must be an object".to_owned()),
     };
-    let place = ("root.step".parse().unwrap(), NodeType::AI_MODEL_CALL);
-    NodeInputRequiredEvent::new(identity(), place, json!({"prompt": "hi"}), None, Box::new(check))
+    NodeInputRequiredEvent::new(
+        identity(),
+        "root.step".parse().unwrap(),
+        NodeType::AI_MODEL_CALL,
+        json!({"prompt": "hi"}),
+        None,
+        Box::new(check),
+    )
 }
 
 #[tokio::test(start_paused = true)]
@@ -270,7 +276,8 @@ async fn every_question_has_its_own_handlers() {
     let variables = Map::from_iter([("name".to_owned(), Value::Null)]);
     let component = ComponentInputRequiredEvent::new(
         identity(),
-        ("root".parse().unwrap(), ComponentKind::Flow),
+        "root".parse().unwrap(),
+        ComponentKind::Flow,
         variables,
         None,
         Box::new(|_| Ok(())),
@@ -278,12 +285,13 @@ async fn every_question_has_its_own_handlers() {
     bus.ask(&component).await;
     assert_eq!(component.answer(), Some(json!({"variables": {"name": "Ada"}})));
     let approval = |preview: &str| {
-        let who = ("root.step".parse().unwrap(), Some(NodeType::COMMAND));
         ApprovalRequiredEvent::new(
             identity(),
-            who,
+            "root.step".parse().unwrap(),
+            Some(NodeType::COMMAND),
             json!({}),
-            (preview.to_owned(), None),
+            preview.to_owned(),
+            None,
             Box::new(|_| Ok(())),
         )
     };

@@ -60,7 +60,7 @@ impl Dir {
     pub fn replace(&self, name: impl AsRef<Path>, bytes: &[u8], durability: Durability) -> FsResult<()> {
         let name = name.as_ref();
         let temp = self.write_temp(name, bytes, durability)?;
-        self.replace_by(name, (self, &temp), durability)
+        self.replace_by(name, self, &temp, durability)
     }
 
     /// As [`replace`](Self::replace), with the temporary file in another directory of the same file system: for
@@ -76,10 +76,10 @@ impl Dir {
         durability: Durability,
     ) -> FsResult<()> {
         let temp = temporary.write_temp(Path::new(name), bytes, durability)?;
-        self.replace_by(Path::new(name), (temporary, &temp), durability)
+        self.replace_by(Path::new(name), temporary, &temp, durability)
     }
 
-    fn replace_by(&self, name: &Path, (from, temp): (&Self, &Path), durability: Durability) -> FsResult<()> {
+    fn replace_by(&self, name: &Path, from: &Self, temp: &Path, durability: Durability) -> FsResult<()> {
         let change = Change::Rename(from.place(temp));
         self.change("replace", name, change, |dir| from.dir.rename(temp, dir, name))
             .inspect_err(|_| from.discard(temp))?;

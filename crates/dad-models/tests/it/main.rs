@@ -206,7 +206,8 @@ async fn a_recording_is_played_again_by_step_and_call() {
     let request_json = serde_json::to_value(request("one\ntwo")).unwrap();
     let response_json = serde_json::to_value(&response).unwrap();
     let line = MemoLine::new(
-        ("model_call", 1),
+        "model_call",
+        1,
         dad_core::Digest::of_json(&request_json),
         Clean::from_store(request_json),
         Clean::from_store(response_json),

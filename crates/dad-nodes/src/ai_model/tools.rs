@@ -111,7 +111,7 @@ impl Tools {
         }
         let request = json!({ "tool": call.name, "arguments": call.arguments });
         let name = format!("tool_{}", call.name);
-        let make = |number| tool.make((call, number), &request, cx);
+        let make = |number| tool.make(call, number, &request, cx);
         cx.exchange(&name, &request, make, Called::usage).await
     }
 }
@@ -175,7 +175,8 @@ impl ReadyTool {
     /// person agreed to. Each call is asked about, also one with the arguments of an earlier one.
     async fn agreed(
         &self,
-        (call, number): (&ToolCall, u32),
+        call: &ToolCall,
+        number: u32,
         wanted: &WantedCall<'_>,
         request: &Value,
         cx: &NodeContext,
@@ -204,7 +205,8 @@ impl ReadyTool {
 
     async fn make(
         &self,
-        (call, number): (&ToolCall, u32),
+        call: &ToolCall,
+        number: u32,
         request: &Value,
         cx: &NodeContext,
     ) -> Result<Called, NodeError> {
@@ -218,7 +220,7 @@ impl ReadyTool {
             settings: &settings,
         };
         if self.requires_approval || cx.is_ruled(&wanted) {
-            agreed = match self.agreed((call, number), &wanted, request, cx).await {
+            agreed = match self.agreed(call, number, &wanted, request, cx).await {
                 Ok(facts) => facts,
                 Err(denied) if denied.info.code == "denied" => {
                     return Ok(Called::refused(&denied.info.message));

@@ -188,7 +188,7 @@ impl BoundStep for Operations {
                 Ok((work, changed))
             })
             .await?;
-        let recorded = record_in_git(settings, &repositories, (&work.roots, &changed.touched), cx).await;
+        let recorded = record_in_git(settings, &repositories, &work.roots, &changed.touched, cx).await;
         let mut output = Output::new(base, changed.results);
         match recorded {
             Ok(git) => output.git = git,
@@ -273,7 +273,8 @@ impl Request {
             self.base.clone(),
             self.allowed.clone(),
             self.relative_only,
-            (gate, Arc::clone(&self.protected)),
+            gate,
+            Arc::clone(&self.protected),
         )
     }
 
@@ -421,7 +422,7 @@ impl Work {
         {
             return Err(self.with_none_made(failure.clone(), &planned));
         }
-        let change = plan::Change::new(&tree, &planned, (digest, &self.name), &self.redactor);
+        let change = plan::Change::new(&tree, &planned, digest, &self.name, &self.redactor);
         let applied = if change.plan.targets.is_empty() {
             plan::Applied::default()
         } else {
@@ -569,7 +570,8 @@ impl Output {
 async fn record_in_git(
     settings: &FileOperationNodeSettings,
     repositories: &git::Repositories,
-    (roots, touched): (&place::Roots, &BTreeSet<place::Place>),
+    roots: &place::Roots,
+    touched: &BTreeSet<place::Place>,
     cx: &NodeContext,
 ) -> Result<Option<Value>, NodeError> {
     if !settings.uses_git() {

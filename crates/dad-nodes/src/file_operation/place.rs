@@ -116,7 +116,8 @@ impl Roots {
         base: PathBuf,
         allowed: Vec<PathBuf>,
         relative_only: bool,
-        (gate, protected): (&Gate, Arc<Protected>),
+        gate: &Gate,
+        protected: Arc<Protected>,
     ) -> Result<Self, NodeError> {
         let mut dirs = vec![Root::open(base, "base_directory", gate)?];
         let mut others = Vec::new();

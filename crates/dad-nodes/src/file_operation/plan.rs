@@ -143,7 +143,8 @@ impl Change {
     pub(crate) fn new(
         tree: &Tree<'_>,
         planned: &Planned,
-        (request_digest, step): (Digest, &str),
+        request_digest: Digest,
+        step: &str,
         redactor: &Redactor,
     ) -> Self {
         let mut images = Images {
@@ -499,16 +500,23 @@ impl Change {
                 return Err(conflict(&name, 0, self.plan.targets.len()));
             }
         }
-        let marks = (&target.after, &target.before);
-        self.put(place, marks, &target.temporary, roots, durability)
-            .map(Some)
+        self.put(
+            place,
+            &target.after,
+            &target.before,
+            &target.temporary,
+            roots,
+            durability,
+        )
+        .map(Some)
     }
 
     /// Puts what is wanted at a place in place of what is there. Says what could not be kept.
     fn put(
         &self,
         place: &Place,
-        (wanted, there): (&Mark, &Mark),
+        wanted: &Mark,
+        there: &Mark,
         temporary: &str,
         roots: &Roots,
         durability: Durability,
@@ -558,11 +566,17 @@ impl Change {
         let mut is_whole = true;
         let mut directories = Vec::new();
         for target in all.filter(|target| earlier(target) || made.iter().any(|m| std::ptr::eq(*m, *target))) {
-            let marks = (&target.before, &target.after);
             directories.push((&target.place, &target.before));
             let back = match self.standing(target, roots) {
                 Ok(Standing::After) => self
-                    .put(&target.place, marks, &target.temporary, roots, durability)
+                    .put(
+                        &target.place,
+                        &target.before,
+                        &target.after,
+                        &target.temporary,
+                        roots,
+                        durability,
+                    )
                     .map(drop),
                 Ok(Standing::Before) => Ok(()),
                 Ok(Standing::Neither(_)) => Err(conflict(&roots.shown(&target.place), 0, 0)),

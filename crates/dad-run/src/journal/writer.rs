@@ -49,7 +49,8 @@ impl JournalWriter {
     /// left of it is kept in `.run/torn/`.
     pub(crate) fn resume(
         dot_run: &Dir,
-        (end, progress): (&JournalEnd, Progress),
+        end: &JournalEnd,
+        progress: Progress,
         key: Option<OriginKey>,
     ) -> Result<Self, RunError> {
         let mut file = dot_run.append(JOURNAL)?;

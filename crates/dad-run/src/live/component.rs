@@ -276,8 +276,7 @@ impl RunDriver {
         });
         // The file before the event, so that a handler finds it.
         let dir = dir.open()?;
-        let place = (&*dir, &inner.dot_run);
-        write_json_beside_others(place, COMPONENT_RESULT, &result, inner.durability)?;
+        write_json_beside_others(&dir, &inner.dot_run, COMPONENT_RESULT, &result, inner.durability)?;
         inner.record(&body, Some(event)).map(drop)
     }
 }

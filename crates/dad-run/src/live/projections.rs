@@ -132,11 +132,7 @@ impl Summary {
         }
     }
 
-    pub(crate) fn write(
-        &self,
-        (run_dir, dot_run): (&Dir, &Dir),
-        durability: Durability,
-    ) -> Result<(), RunError> {
-        write_json_beside_others((run_dir, dot_run), RUN_SUMMARY, self, durability)
+    pub(crate) fn write(&self, run_dir: &Dir, dot_run: &Dir, durability: Durability) -> Result<(), RunError> {
+        write_json_beside_others(run_dir, dot_run, RUN_SUMMARY, self, durability)
     }
 }

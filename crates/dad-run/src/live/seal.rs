@@ -109,7 +109,7 @@ impl RunShared {
 
     fn write_projections(&self, sealed: &SealedRun) -> Result<(), RunError> {
         let completed_at = Some(self.clock.now());
-        Summary::new(self, sealed, completed_at).write((&self.dir, &self.dot_run), self.durability)?;
+        Summary::new(self, sealed, completed_at).write(&self.dir, &self.dot_run, self.durability)?;
         self.metadata(sealed.status, completed_at, Some(sealed))
             .write(&self.trace, self.durability)
     }

@@ -101,8 +101,13 @@ impl Changes {
         let mut changes = Vec::new();
         // The original system did not write it down.
         if before.node_type != after.node_type && !before.node_type.is_empty() {
-            let types = (Some(before.node_type.as_str()), Some(after.node_type.as_str()));
-            changes.push(Change::of(ChangeKind::NodeType, "type", types));
+            let (before, after) = (before.node_type.as_str(), after.node_type.as_str());
+            changes.push(Change::of(
+                ChangeKind::NodeType,
+                "type",
+                Some(before),
+                Some(after),
+            ));
         }
         for (kind, before, after) in [
             (ChangeKind::Setting, &before.settings, &after.settings),
@@ -114,7 +119,7 @@ impl Changes {
         differences(ChangeKind::Read, &before.reads, &after.reads, &mut changes);
         if changes.is_empty() {
             // All else that a fingerprint is made of is equal.
-            changes.push(Change::of(ChangeKind::Version, &after.node_type, (None, None)));
+            changes.push(Change::of(ChangeKind::Version, &after.node_type, None, None));
         }
         Self {
             schema_version: format::CHANGES,
@@ -137,14 +142,15 @@ fn differences(
             changes.push(Change::of(
                 kind,
                 name,
-                (before.map(String::as_str), after.map(String::as_str)),
+                before.map(String::as_str),
+                after.map(String::as_str),
             ));
         }
     }
 }
 
 impl Change {
-    fn of(kind: ChangeKind, name: &str, (before, after): (Option<&str>, Option<&str>)) -> Self {
+    fn of(kind: ChangeKind, name: &str, before: Option<&str>, after: Option<&str>) -> Self {
         let is_long = |text: Option<&str>| text.is_some_and(|text| text.len() > SHORT || text.contains('\n'));
         let name = name.to_owned();
         if is_long(before) || is_long(after) {

@@ -60,8 +60,7 @@ impl RunContext {
             None => None,
         };
         let redactor = secrets.redactor();
-        let static_inputs_digest =
-            write_static_inputs(&dir, inputs, (input_dir.as_ref(), &redactor), plainly)?;
+        let static_inputs_digest = write_static_inputs(&dir, inputs, input_dir.as_ref(), &redactor, plainly)?;
         let stage = dot_run.create_dir(STAGE)?;
         let trace = dir.create_dir(DOT_TRACE)?;
         let variables = Value::Object(scope.given_variables.clone());
@@ -229,7 +228,8 @@ fn begin_lease(dir: &Dir) -> Result<(Dir, Lease), RunError> {
 fn write_static_inputs(
     run_dir: &Dir,
     inputs: &GivenInputs,
-    (input_dir, redactor): (Option<&Dir>, &Redactor),
+    input_dir: Option<&Dir>,
+    redactor: &Redactor,
     durability: Durability,
 ) -> Result<Option<Digest>, RunError> {
     let target = run_dir.create_dir(STATIC_INPUTS)?;

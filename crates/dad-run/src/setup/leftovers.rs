@@ -19,9 +19,11 @@ use crate::store::view::RunView;
 /// Moves what attempts left behind out of the stage, and finds those that can be gone on with.
 pub(super) fn clear_stage(
     dir: &Dir,
-    (dot_run, stage): (&Dir, &Dir),
+    dot_run: &Dir,
+    stage: &Dir,
     view: &RunView,
-    (redactor, durability): (&Redactor, Durability),
+    redactor: &Redactor,
+    durability: Durability,
     seal: Option<&MemoSeal>,
 ) -> Result<HashMap<HierarchyPath, Interrupted>, RunError> {
     let mut interrupted = HashMap::new();
@@ -57,7 +59,7 @@ pub(super) fn clear_stage(
         }
         // Only now, because a driver that was interrupted while it resumed the run has moved some of them already.
         let vouched_at = view.progress().tally.vouched_at;
-        going_on.memos = memos_of(&attempts, started, (seal, path), vouched_at)?;
+        going_on.memos = memos_of(&attempts, started, seal, path, vouched_at)?;
         interrupted.insert(path.clone(), going_on);
     }
     for entry in stage.entries()? {
@@ -84,7 +86,8 @@ fn cancelled(view: &RunView, step: &StepCommitted) -> Result<Interrupted, RunErr
 fn memos_of(
     attempts: &Dir,
     started: &[u64],
-    (seal, path): (Option<&MemoSeal>, &HierarchyPath),
+    seal: Option<&MemoSeal>,
+    path: &HierarchyPath,
     vouched_at: u64,
 ) -> Result<Vec<MemoLine>, RunError> {
     let mut longest = Vec::new();
@@ -100,7 +103,7 @@ fn memos_of(
         // What was there when the run was trusted may have been made by anyone.
         let seal = seal.filter(|_| seq > vouched_at);
         let file = Path::new(&entry.name).join(MEMO);
-        let memos = MemoLine::read_in(attempts, &file, (seal, path))?;
+        let memos = MemoLine::read_in(attempts, &file, seal, path)?;
         if memos.len() > longest.len() {
             longest = memos;
         }

@@ -226,9 +226,11 @@ impl RunContext {
         let seal = key.map(|key| MemoSeal::new(key, &view.run_id));
         clear_stage(
             dir,
-            (dot_run, stage),
+            dot_run,
+            stage,
             view,
-            (&redactor, self.options.durability),
+            &redactor,
+            self.options.durability,
             seal.as_ref(),
         )
     }
@@ -249,7 +251,7 @@ impl RunContext {
     fn continue_journal(&self, dot_run: &Dir, view: &RunView) -> Result<JournalWriter, RunError> {
         let end = view.journal_end();
         let key = self.options.origin_key.clone();
-        let mut journal = JournalWriter::resume(dot_run, (end, view.progress().clone()), key)?;
+        let mut journal = JournalWriter::resume(dot_run, end, view.progress().clone(), key)?;
         // The first line in the second format vouches for those before it by itself.
         if end.format == format::JOURNAL && view.origin() != Origin::Mine && journal.is_signed() {
             let trusts = journal.last_sum();

@@ -39,7 +39,8 @@ impl MemoLine {
     /// A line of the present format. The digest is that of the request itself, before secrets in it were masked.
     #[must_use]
     pub fn new(
-        (name, number): (&str, u32),
+        name: &str,
+        number: u32,
         request_digest: Digest,
         request: Clean<Value>,
         response: Clean<Value>,
@@ -74,7 +75,8 @@ impl MemoLine {
     pub(crate) fn read_in(
         dir: &Dir,
         name: &Path,
-        (seal, step): (Option<&MemoSeal>, &HierarchyPath),
+        seal: Option<&MemoSeal>,
+        step: &HierarchyPath,
     ) -> Result<Vec<Self>, RunError> {
         let Some(mut bytes) = dir.read_optional(name)? else {
             return Ok(Vec::new());

@@ -149,7 +149,7 @@ impl Repair {
         let mut end = checker.end(Tail::Whole);
         end.tail = Tail::Damaged;
         let kept_sum = String::from_utf8_lossy(&end.link.sum).into_owned();
-        let mut journal = JournalWriter::resume(&mended, (&end, state.progress), key)?;
+        let mut journal = JournalWriter::resume(&mended, &end, state.progress, key)?;
         let paths: Vec<&HierarchyPath> = repair.uncertain.iter().map(|step| &step.path).collect();
         let repaired = RecordBody::Repaired {
             cut_at: repair.cut_at,

@@ -249,9 +249,11 @@ impl Intent<'_> {
         let file = shown.file.as_ref().map(|file| run_dir.join(&file.path));
         let event = ApprovalRequiredEvent::new(
             driver.handle().identity().clone(),
-            (self.path.clone(), self.node_type.cloned()),
+            self.path.clone(),
+            self.node_type.cloned(),
             self.settings.get().clone(),
-            (shown.text.get().clone(), file),
+            shown.text.get().clone(),
+            file,
             Box::new(move |answer| check(&input, answer)),
         );
         driver.bus().ask_telling(&event, person_asked).await;

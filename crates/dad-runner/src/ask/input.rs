@@ -312,16 +312,18 @@ async fn ask_handlers(
     let check = asker.check(driver);
     match asker {
         Asker::Node(node) => {
-            let step = (path.clone(), node.node_type.clone());
+            let node_type = node.node_type.clone();
             let settings = node.unrendered.clone();
-            let event = NodeInputRequiredEvent::new(identity, step, settings, previous, check);
+            let event =
+                NodeInputRequiredEvent::new(identity, path.clone(), node_type, settings, previous, check);
             driver.bus().ask_telling(&event, person_asked).await;
             event.answer()
         }
         Asker::Component(component) => {
-            let place = (path.clone(), component.kind);
+            let kind = component.kind;
             let variables = open_variables(component, &session.asked_in());
-            let event = ComponentInputRequiredEvent::new(identity, place, variables, previous, check);
+            let event =
+                ComponentInputRequiredEvent::new(identity, path.clone(), kind, variables, previous, check);
             driver.bus().ask_telling(&event, person_asked).await;
             event.answer()
         }

@@ -510,7 +510,7 @@ impl NodeContext {
         );
         // The node continues with the response as the file has it.
         let recorded = response.get().clone();
-        let line = MemoLine::new((name, number), digest, request, response, self.run.now());
+        let line = MemoLine::new(name, number, digest, request, response, self.run.now());
         self.memo.finish(&self.session.driver, &self.staged, &line)?;
         serde_json::from_value(recorded).map_err(broken)
     }

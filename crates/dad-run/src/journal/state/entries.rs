@@ -148,7 +148,7 @@ impl Entries {
                 let facts = facts.filter(|_| by != Some(AnsweredBy::Rule));
                 self.run_rules
                     .extend(rule.filter(|_| by != Some(AnsweredBy::Rule)));
-                self.answered(path, (kind, facts), Subject::recorded(asked, about), input);
+                self.answered(path, kind, facts, Subject::recorded(asked, about), input);
             }
             RecordBody::StepStarted { path, attempt, .. } => self.step_started(path, attempt, seq, at),
             RecordBody::AttemptFailed { path, attempt, .. } => {
@@ -199,7 +199,8 @@ impl Entries {
     fn answered(
         &mut self,
         path: HierarchyPath,
-        (kind, facts): (QuestionKind, Option<Digest>),
+        kind: QuestionKind,
+        facts: Option<Digest>,
         subject: Option<Subject>,
         input: StoredValue,
     ) {
