@@ -20,7 +20,7 @@ const FILE: &str = ".dhenara/models.yaml";
 /// use dad_models::Price;
 ///
 /// let price = Price { input: 5.0, output: 25.0 };
-/// let usage = Usage { input_tokens: 200_000, output_tokens: 10_000, ..Usage::default() };
+/// let usage = Usage { prompt_tokens: 200_000, completion_tokens: 10_000, ..Usage::default() };
 /// assert_eq!(price.cost(&usage), 1.25);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
