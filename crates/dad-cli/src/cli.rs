@@ -108,17 +108,18 @@ impl App {
             Err(error) => return show_usage(&error),
         };
         let command = cli.command.arguments();
-        let as_json = command.wants_json();
+        let common = command.common();
         // Handlers of a project ask by themselves, and know no options.
-        let _forbidden = command.forbids_prompts().then(dad_terminal::forbid_prompts);
+        let _forbidden = common.no_input.then(dad_terminal::forbid_prompts);
         // The panic hook has printed the message.
         let executed = catch_unwind(AssertUnwindSafe(|| command.execute(&self)));
         match executed.unwrap_or_else(|_| Err(CommandError::bug())) {
             Ok(code) => ExitCode::from(code),
             Err(error) => {
-                let error = error.in_place(&command.place());
-                let is_printed = as_json && error.info.code != out::CODE && json::print_error(&error).is_ok();
-                if !is_printed && (as_json || !error.told) {
+                let error = error.in_place(&common.place);
+                let is_printed =
+                    common.json && error.info.code != out::CODE && json::print_error(&error).is_ok();
+                if !is_printed && (common.json || !error.told) {
                     error.show();
                 }
                 ExitCode::from(error.exit_code)

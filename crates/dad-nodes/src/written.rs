@@ -3,12 +3,12 @@
 
 use std::borrow::Cow;
 
+use dad_core::shell_word;
 use dad_runner::NodeError;
 use dad_template::Template;
 use serde_json::{Value, json};
 
 use crate::command::CommandLine;
-use crate::shell::quoted;
 use crate::shell::{CommandText, Refusal, ShellScript, code_among};
 
 /// The text that an author wrote for shells, in the commands of a definition or in a tool.
@@ -196,7 +196,7 @@ fn plain(text: &str) -> Ready {
 }
 
 fn arguments(words: &[String]) -> Ready {
-    let typed: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    let typed: Vec<String> = words.iter().map(|word| shell_word(word)).collect();
     Ready {
         argv: words.to_vec(),
         typed: typed.join(" "),

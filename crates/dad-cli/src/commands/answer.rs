@@ -12,8 +12,8 @@ use dad_terminal::{
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::commands::Execute;
 use crate::commands::resume::{ResumeOptions, Resumption};
+use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::{Driving, Place};
@@ -74,16 +74,12 @@ impl Execute for AnswerArgs {
         answer(app, &self.run, self.question.as_deref(), &self.options)
     }
 
-    fn place(&self) -> Place {
-        self.options.place.clone()
-    }
-
-    fn wants_json(&self) -> bool {
-        self.options.json
-    }
-
-    fn forbids_prompts(&self) -> bool {
-        self.options.no_input
+    fn common(&self) -> CommonOptions {
+        CommonOptions {
+            place: self.options.place.clone(),
+            json: self.options.json,
+            no_input: self.options.no_input,
+        }
     }
 }
 

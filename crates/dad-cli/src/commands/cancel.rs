@@ -5,8 +5,8 @@ use dad_core::{HierarchyPath, RunStatus, SelectError};
 use dad_run::{RunEntry, RunView, ViewEntry, request_cancel};
 
 use crate::app::App;
-use crate::commands::Execute;
 use crate::commands::runs::select::{not_found, selector, unreached};
+use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
@@ -29,8 +29,11 @@ impl Execute for CancelArgs {
         cancel(app, &self.run, self.path.as_deref(), &self.place)
     }
 
-    fn place(&self) -> Place {
-        self.place.clone()
+    fn common(&self) -> CommonOptions {
+        CommonOptions {
+            place: self.place.clone(),
+            ..CommonOptions::default()
+        }
     }
 }
 

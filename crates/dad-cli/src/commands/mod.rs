@@ -15,23 +15,24 @@ use crate::app::App;
 use crate::error::CommandError;
 use crate::options::Place;
 
+/// Options of a command that concern the program itself.
+#[derive(Default)]
+pub(crate) struct CommonOptions {
+    /// The place of the runs, which hints repeat.
+    pub(crate) place: Place,
+    /// Whether an error is printed as a JSON document.
+    pub(crate) json: bool,
+    /// Whether no question is asked at the terminal.
+    pub(crate) no_input: bool,
+}
+
 /// A command with its arguments.
 pub(crate) trait Execute {
     /// Executes the command, and returns its exit code.
     fn execute(&self, app: &App) -> Result<u8, CommandError>;
 
-    /// The place of the runs, which hints repeat.
-    fn place(&self) -> Place {
-        Place::default()
-    }
-
-    /// Whether an error is printed as a JSON document.
-    fn wants_json(&self) -> bool {
-        false
-    }
-
-    /// Whether no question is asked at the terminal.
-    fn forbids_prompts(&self) -> bool {
-        false
+    /// The options that concern the program itself.
+    fn common(&self) -> CommonOptions {
+        CommonOptions::default()
     }
 }

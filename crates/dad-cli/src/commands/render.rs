@@ -8,8 +8,8 @@ use dad_terminal::{BOLD, DIM};
 use serde_json::json;
 
 use crate::app::App;
-use crate::commands::Execute;
 use crate::commands::validate::find_one;
+use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::{Driving, Given, Place};
@@ -60,12 +60,12 @@ impl Execute for RenderArgs {
         Ok(exit_code::DONE)
     }
 
-    fn place(&self) -> Place {
-        self.options.place.clone()
-    }
-
-    fn wants_json(&self) -> bool {
-        self.options.json
+    fn common(&self) -> CommonOptions {
+        CommonOptions {
+            place: self.options.place.clone(),
+            json: self.options.json,
+            ..CommonOptions::default()
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use dad_run::{RunContextBuilder, RunView, Settled, SetupError};
 use dad_runner::Runner;
 
 use crate::app::App;
-use crate::commands::Execute;
+use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::options::{DefinitionChoice, Driving, DurabilityChoice, Given, Place};
 use crate::output::summary::Invocation;
@@ -71,16 +71,12 @@ impl Execute for ResumeArgs {
         resume(app, &self.run, &self.options)
     }
 
-    fn place(&self) -> Place {
-        self.options.place.clone()
-    }
-
-    fn wants_json(&self) -> bool {
-        self.options.json
-    }
-
-    fn forbids_prompts(&self) -> bool {
-        self.options.no_input
+    fn common(&self) -> CommonOptions {
+        CommonOptions {
+            place: self.options.place.clone(),
+            json: self.options.json,
+            no_input: self.options.no_input,
+        }
     }
 }
 

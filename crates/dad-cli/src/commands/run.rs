@@ -11,7 +11,7 @@ use dad_terminal::print_line;
 use serde_json::json;
 
 use crate::app::App;
-use crate::commands::Execute;
+use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::{Driving, DurabilityChoice, Given, Place};
@@ -93,6 +93,16 @@ struct RunOptions {
     json: bool,
 }
 
+impl RunOptions {
+    fn common(&self) -> CommonOptions {
+        CommonOptions {
+            place: self.place.clone(),
+            json: self.json,
+            no_input: self.no_input,
+        }
+    }
+}
+
 impl Execute for AgentArgs {
     fn execute(&self, app: &App) -> Result<u8, CommandError> {
         let project = app.project(&self.options.place)?;
@@ -100,16 +110,8 @@ impl Execute for AgentArgs {
         run(app, project, &found, &self.options)
     }
 
-    fn place(&self) -> Place {
-        self.options.place.clone()
-    }
-
-    fn wants_json(&self) -> bool {
-        self.options.json
-    }
-
-    fn forbids_prompts(&self) -> bool {
-        self.options.no_input
+    fn common(&self) -> CommonOptions {
+        self.options.common()
     }
 }
 
@@ -120,16 +122,8 @@ impl Execute for FlowArgs {
         run(app, project, &found, &self.options)
     }
 
-    fn place(&self) -> Place {
-        self.options.place.clone()
-    }
-
-    fn wants_json(&self) -> bool {
-        self.options.json
-    }
-
-    fn forbids_prompts(&self) -> bool {
-        self.options.no_input
+    fn common(&self) -> CommonOptions {
+        self.options.common()
     }
 }
 

@@ -4,7 +4,7 @@ use clap::Args;
 use dad_runner::Runner;
 
 use crate::app::App;
-use crate::commands::Execute;
+use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::options::{DefinitionChoice, Driving, Given, Place};
 use crate::output::summary::Invocation;
@@ -78,15 +78,11 @@ impl Execute for StepArgs {
         )
     }
 
-    fn place(&self) -> Place {
-        self.options.place.clone()
-    }
-
-    fn wants_json(&self) -> bool {
-        self.options.json
-    }
-
-    fn forbids_prompts(&self) -> bool {
-        self.options.no_input
+    fn common(&self) -> CommonOptions {
+        CommonOptions {
+            place: self.options.place.clone(),
+            json: self.options.json,
+            no_input: self.options.no_input,
+        }
     }
 }

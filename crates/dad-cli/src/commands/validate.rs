@@ -11,7 +11,7 @@ use dad_terminal::{count, print_line};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::commands::Execute;
+use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
@@ -32,18 +32,18 @@ pub(crate) struct ValidateArgs {
 
 impl Execute for ValidateArgs {
     fn execute(&self, app: &App) -> Result<u8, CommandError> {
-        validate(app, self.name.as_deref(), &self.place(), self.json)
+        validate(app, self.name.as_deref(), &self.common().place, self.json)
     }
 
-    fn place(&self) -> Place {
-        Place {
-            project_root: self.project_root.clone(),
-            ..Place::default()
+    fn common(&self) -> CommonOptions {
+        CommonOptions {
+            place: Place {
+                project_root: self.project_root.clone(),
+                ..Place::default()
+            },
+            json: self.json,
+            ..CommonOptions::default()
         }
-    }
-
-    fn wants_json(&self) -> bool {
-        self.json
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dad_core::{ErrorInfo, NodeType, RunStatus, Timestamp, Usage, format_duration};
+use dad_core::{ErrorInfo, NodeType, RunStatus, Timestamp, Usage, format_duration, shell_word};
 use dad_events::{Event, EventBody, RunObserver};
 use dad_run::{RunView, find_project_root};
 use dad_runner::RunReport;
@@ -67,23 +67,11 @@ fn place_words(place: &Place) -> Vec<String> {
 
 /// A command line that a shell reads back as these words.
 fn line<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    let words = quoted(words);
+    let words: Vec<String> = words.map(shell_word).collect();
     std::iter::once("dhenara".to_owned())
         .chain(words)
         .collect::<Vec<_>>()
         .join(" ")
-}
-
-fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let quoted = words.map(|word| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@,+".contains(c);
-        if !word.is_empty() && word.chars().all(plain) {
-            word.to_owned()
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    });
-    quoted.collect()
 }
 
 /// Notes the steps that changed files, for the summary.

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
+use dad_core::shell_word;
 use dad_run::TOKEN_VARIABLE;
 use serde::Serialize;
 
 use super::spawn::GATE_VARIABLE;
-use crate::shell::quoted;
 
 /// The number of processes that a result names, and of characters of each: a program may start very many.
 pub(super) const MAX_SHOWN: usize = 20;
@@ -25,7 +25,9 @@ impl Member {
     fn alive(pid: u32) -> Option<Self> {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let words = line.split(|byte| *byte == 0).filter(|word| !word.is_empty());
-        let words: Vec<String> = words.map(|word| quoted(&String::from_utf8_lossy(word))).collect();
+        let words: Vec<String> = words
+            .map(|word| shell_word(&String::from_utf8_lossy(word)))
+            .collect();
         let command: String = words.join(" ").chars().take(LONGEST_SHOWN).collect();
         (!command.is_empty()).then_some(Self { pid, command })
     }

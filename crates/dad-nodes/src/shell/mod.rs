@@ -22,5 +22,5 @@ mod script;
 mod tests;
 
 pub(crate) use programs::code_among;
-pub(crate) use quoting::{Refusal, quoted};
+pub(crate) use quoting::Refusal;
 pub(crate) use script::{CommandText, ShellScript, read};

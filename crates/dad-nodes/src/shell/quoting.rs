@@ -1,15 +1,5 @@
 //! Quoting as a shell reads it, and refusals of values that no quoting makes harmless.
 
-/// An argument as a shell would read it back.
-pub(crate) fn quoted(argument: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
-    if !argument.is_empty() && argument.chars().all(is_plain) {
-        argument.to_owned()
-    } else {
-        format!("'{}'", argument.replace('\'', r"'\''"))
-    }
-}
-
 /// Why a placeholder cannot stand where it does, or a value not in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {

@@ -1,10 +1,11 @@
 //! Command strings with places for values: the script that an author wrote, and the script filled with values.
 
+use dad_core::shell_word;
 use dad_template::{Part as TemplatePart, Template};
 use serde_json::{Value, json};
 
 use super::place;
-use super::quoting::{PREFIX, Quoting, Refusal, expansion, quoted, variable};
+use super::quoting::{PREFIX, Quoting, Refusal, expansion, variable};
 
 /// A command string.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,12 +173,12 @@ impl ShellScript {
             // A value could be the line that ends the document.
             let set = values.iter().enumerate();
             let set: Vec<String> = set
-                .map(|(index, value)| format!("{}={}", variable(index + 1), quoted(value)))
+                .map(|(index, value)| format!("{}={}", variable(index + 1), shell_word(value)))
                 .collect();
             return format!("{}; {}", set.join(" "), self.text(expansion));
         }
         self.text(|number, quoting| match (values.get(number - 1), quoting) {
-            (Some(value), Quoting::Word) => quoted(value),
+            (Some(value), Quoting::Word) => shell_word(value),
             (Some(value), _) => value.chars().flat_map(escaped).collect(),
             (None, _) => String::new(),
         })

@@ -59,16 +59,19 @@ impl Inbox {
             if self.seen.contains(&name) {
                 continue;
             }
-            match read_message(&dir, &name) {
-                Ok(Ok(message)) => {
+            match read_entry(&dir, &name) {
+                Ok(Found::Message(message)) => {
                     self.seen.insert(name.clone());
                     let is_meant = message.is_answer() || message.epoch == Some(self.epoch);
                     let is_old = self.earlier.contains(&name) && !is_meant;
                     if !is_old {
-                        found.push(Received { name, message });
+                        found.push(Received {
+                            name,
+                            message: *message,
+                        });
                     }
                 }
-                Ok(Err(reason)) => {
+                Ok(Found::Other(reason)) => {
                     tracing::warn!(file = name, reason, "a message to the run is ignored");
                     self.seen.insert(name);
                 }
@@ -93,13 +96,20 @@ impl Inbox {
     }
 }
 
-/// A message, or why what stands there is none and never will be. An error of the file system may pass.
-fn read_message(inbox: &Dir, name: &str) -> FsResult<Result<Message, String>> {
+/// The content of an entry of the inbox.
+enum Found {
+    Message(Box<Message>),
+    /// It is no message, and never will be; the reason.
+    Other(String),
+}
+
+/// Reads an entry. An error of the file system may pass.
+fn read_entry(inbox: &Dir, name: &str) -> FsResult<Found> {
     let Some((file, len)) = inbox.open_regular(name)? else {
-        return Ok(Err("it is not a regular file".to_owned()));
+        return Ok(Found::Other("it is not a regular file".to_owned()));
     };
     if len > LONGEST_MESSAGE {
-        return Ok(Err(format!(
+        return Ok(Found::Other(format!(
             "it has {len} bytes, and at most {LONGEST_MESSAGE} are read"
         )));
     }
@@ -111,5 +121,8 @@ fn read_message(inbox: &Dir, name: &str) -> FsResult<Result<Message, String>> {
             path: inbox.path().join(name),
             source,
         })?;
-    Ok(serde_json::from_slice(&bytes).map_err(|error| error.to_string()))
+    Ok(match serde_json::from_slice(&bytes) {
+        Ok(message) => Found::Message(message),
+        Err(error) => Found::Other(error.to_string()),
+    })
 }

@@ -7,7 +7,7 @@ use dad_events::{ApprovalRequiredEvent, HandlerError};
 use serde_json::{Value, json};
 
 use super::form;
-use super::question::{checked, quietly};
+use super::question::{Verdict, checked, quietly};
 use crate::conversation::Conversation;
 use crate::error::TerminalError;
 use crate::prompt::size;
@@ -55,12 +55,12 @@ pub async fn ask_approval_answer(
     question: &ApprovalQuestion<'_>,
     check: impl Fn(&Value) -> Result<(), String> + Sync,
 ) -> Result<Value, TerminalError> {
-    ask(question, |value| Ok(check(value))).await
+    ask(question, |value| Ok(check(value).into())).await
 }
 
 async fn ask(
     question: &ApprovalQuestion<'_>,
-    take: impl Fn(&Value) -> Result<Result<(), String>, TerminalError> + Sync,
+    take: impl Fn(&Value) -> Result<Verdict, TerminalError> + Sync,
 ) -> Result<Value, TerminalError> {
     const CHOICES: [&str; 5] = [
         "execute it, and the same again in this run",
@@ -104,8 +104,8 @@ async fn ask(
             }
         };
         match take(&answer)? {
-            Ok(()) => return Ok(answer),
-            Err(reason) => conversation.tell(&format!("this does not fit: {reason}")),
+            Verdict::Accepted => return Ok(answer),
+            Verdict::Refused(reason) => conversation.tell(&format!("this does not fit: {reason}")),
         }
     }
 }

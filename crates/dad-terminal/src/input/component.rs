@@ -5,7 +5,7 @@ use dad_events::{ComponentInputRequiredEvent, HandlerError};
 use serde_json::{Map, Value, json};
 
 use super::form::{json_or_text, text_of};
-use super::question::{checked, quietly};
+use super::question::{Verdict, checked, quietly};
 use crate::conversation::Conversation;
 use crate::error::TerminalError;
 use crate::screen::is_interactive;
@@ -34,7 +34,12 @@ pub async fn ask_variables(
     previous: Option<&Value>,
     check: impl Fn(&Value) -> Result<(), String> + Sync,
 ) -> Result<Value, TerminalError> {
-    ask(path, &offers(variables, previous), |value| Ok(check(value))).await
+    ask(
+        path,
+        &offers(variables, previous),
+        |value| Ok(check(value).into()),
+    )
+    .await
 }
 
 /// A variable that is asked for.
@@ -84,7 +89,7 @@ fn offers<'a>(variables: &'a Map<String, Value>, previous: Option<&'a Value>) ->
 async fn ask(
     path: &HierarchyPath,
     asked: &[Offer<'_>],
-    take: impl Fn(&Value) -> Result<Result<(), String>, TerminalError> + Sync,
+    take: impl Fn(&Value) -> Result<Verdict, TerminalError> + Sync,
 ) -> Result<Value, TerminalError> {
     let conversation = Conversation::about(path).await?;
     loop {
@@ -98,8 +103,8 @@ async fn ask(
         }
         let input = json!({ "variables": given });
         match take(&input)? {
-            Ok(()) => return Ok(input),
-            Err(reason) => conversation.tell(&format!("this does not fit: {reason}")),
+            Verdict::Accepted => return Ok(input),
+            Verdict::Refused(reason) => conversation.tell(&format!("this does not fit: {reason}")),
         }
     }
 }

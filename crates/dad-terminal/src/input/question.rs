@@ -50,11 +50,28 @@ pub(super) fn quietly(asked: Result<Value, TerminalError>) -> Result<(), Handler
     }
 }
 
-/// The acceptance of an answer; if it does not fit, with the problem.
-pub(super) fn checked(taken: Result<(), AskError>) -> Result<Result<(), String>, TerminalError> {
+/// The verdict on an answer.
+pub(super) enum Verdict {
+    /// It is taken.
+    Accepted,
+    /// It does not fit; the problem in words.
+    Refused(String),
+}
+
+impl From<Result<(), String>> for Verdict {
+    fn from(checked: Result<(), String>) -> Self {
+        match checked {
+            Ok(()) => Self::Accepted,
+            Err(reason) => Self::Refused(reason),
+        }
+    }
+}
+
+/// The verdict of a question on its answer.
+pub(super) fn checked(taken: Result<(), AskError>) -> Result<Verdict, TerminalError> {
     match taken {
-        Ok(()) => Ok(Ok(())),
-        Err(AskError::WrongShape { reason, .. }) => Ok(Err(reason)),
+        Ok(()) => Ok(Verdict::Accepted),
+        Err(AskError::WrongShape { reason, .. }) => Ok(Verdict::Refused(reason)),
         Err(error) => Err(error.into()),
     }
 }
@@ -67,12 +84,12 @@ pub async fn ask_question(
     question: &NodeQuestion,
     check: impl Fn(&Value) -> Result<(), String> + Sync,
 ) -> Result<Value, TerminalError> {
-    ask(question, |value| Ok(check(value))).await
+    ask(question, |value| Ok(check(value).into())).await
 }
 
 async fn ask(
     question: &NodeQuestion,
-    take: impl Fn(&Value) -> Result<Result<(), String>, TerminalError> + Sync,
+    take: impl Fn(&Value) -> Result<Verdict, TerminalError> + Sync,
 ) -> Result<Value, TerminalError> {
     let mut asker = Asker::new(question);
     // Even without a question of its own, the person has to see that the step asks.
@@ -80,8 +97,8 @@ async fn ask(
     loop {
         let value = any_input(&mut asker).await?;
         match take(&value)? {
-            Ok(()) => return Ok(value),
-            Err(reason) => {
+            Verdict::Accepted => return Ok(value),
+            Verdict::Refused(reason) => {
                 let conversation = asker.conversation().await?;
                 conversation.tell(&format!("this does not fit: {reason}"));
             }

@@ -9,7 +9,7 @@ use dad_terminal::{count, print_line, printable};
 use serde_json::json;
 
 use crate::app::App;
-use crate::commands::Execute;
+use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
@@ -34,12 +34,12 @@ impl Execute for ListArgs {
         list(app, self)
     }
 
-    fn place(&self) -> Place {
-        self.place.clone()
-    }
-
-    fn wants_json(&self) -> bool {
-        self.json
+    fn common(&self) -> CommonOptions {
+        CommonOptions {
+            place: self.place.clone(),
+            json: self.json,
+            ..CommonOptions::default()
+        }
     }
 }
 

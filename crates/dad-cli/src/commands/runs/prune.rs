@@ -8,10 +8,9 @@ use dad_run::{PlannedRun, PruneReport, RetentionPolicy};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::commands::Execute;
 use crate::commands::runs::removal::{Removal, exit_code_of, print, report_json};
+use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
-use crate::options::Place;
 use crate::output::json;
 
 /// Remove old runs, and what crashes left in the run root. A run is kept if any of the rules keeps it; never removed
@@ -48,12 +47,12 @@ impl Execute for PruneArgs {
         prune(app, &self.policy(), &self.removal)
     }
 
-    fn place(&self) -> Place {
-        self.removal.place.clone()
-    }
-
-    fn wants_json(&self) -> bool {
-        self.removal.json
+    fn common(&self) -> CommonOptions {
+        CommonOptions {
+            place: self.removal.place.clone(),
+            json: self.removal.json,
+            ..CommonOptions::default()
+        }
     }
 }
 

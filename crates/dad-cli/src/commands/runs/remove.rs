@@ -4,11 +4,10 @@ use clap::Args;
 use dad_run::PruneReport;
 
 use crate::app::App;
-use crate::commands::Execute;
 use crate::commands::runs::removal::{Removal, exit_code_of, print, report_json};
+use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
-use crate::options::Place;
 use crate::output::json;
 
 /// Remove runs. Runs that are driven are refused, and unless told by `--force` those that wait for an answer or that a
@@ -30,12 +29,12 @@ impl Execute for RemoveArgs {
         remove(app, &self.run, self.force, &self.removal)
     }
 
-    fn place(&self) -> Place {
-        self.removal.place.clone()
-    }
-
-    fn wants_json(&self) -> bool {
-        self.removal.json
+    fn common(&self) -> CommonOptions {
+        CommonOptions {
+            place: self.removal.place.clone(),
+            json: self.removal.json,
+            ..CommonOptions::default()
+        }
     }
 }
 

@@ -9,8 +9,8 @@ use dad_terminal::{count, print_line, printable};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::commands::Execute;
 use crate::commands::runs::select::selector;
+use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
@@ -53,12 +53,12 @@ impl Execute for RepairArgs {
         repair(app, &self.run, &self.options)
     }
 
-    fn place(&self) -> Place {
-        self.options.place.clone()
-    }
-
-    fn wants_json(&self) -> bool {
-        self.options.json
+    fn common(&self) -> CommonOptions {
+        CommonOptions {
+            place: self.options.place.clone(),
+            json: self.options.json,
+            ..CommonOptions::default()
+        }
     }
 }
 

@@ -14,9 +14,9 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::commands::Execute;
 use crate::commands::runs::original;
 use crate::commands::runs::select::{not_found, not_reached, select, selector, unreached};
+use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
@@ -47,12 +47,12 @@ impl Execute for ShowArgs {
         show(app, self)
     }
 
-    fn place(&self) -> Place {
-        self.place.clone()
-    }
-
-    fn wants_json(&self) -> bool {
-        self.json
+    fn common(&self) -> CommonOptions {
+        CommonOptions {
+            place: self.place.clone(),
+            json: self.json,
+            ..CommonOptions::default()
+        }
     }
 }
 

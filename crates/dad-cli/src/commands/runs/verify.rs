@@ -6,7 +6,7 @@ use dad_terminal::{count, printable};
 use serde_json::json;
 
 use crate::app::App;
-use crate::commands::Execute;
+use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
@@ -29,12 +29,12 @@ impl Execute for VerifyArgs {
         verify(app, &self.run, &self.place, self.json)
     }
 
-    fn place(&self) -> Place {
-        self.place.clone()
-    }
-
-    fn wants_json(&self) -> bool {
-        self.json
+    fn common(&self) -> CommonOptions {
+        CommonOptions {
+            place: self.place.clone(),
+            json: self.json,
+            ..CommonOptions::default()
+        }
     }
 }
 

@@ -11,8 +11,8 @@ use dad_terminal::{BOLD, DIM, mark, printable};
 use serde_json::json;
 
 use crate::app::App;
-use crate::commands::Execute;
 use crate::commands::runs::select::{not_found, selector, step_of};
+use crate::commands::{CommonOptions, Execute};
 use crate::error::CommandError;
 use crate::exit_code;
 use crate::options::Place;
@@ -42,12 +42,12 @@ impl Execute for WhyArgs {
         Ok(exit_code::DONE)
     }
 
-    fn place(&self) -> Place {
-        self.place.clone()
-    }
-
-    fn wants_json(&self) -> bool {
-        self.json
+    fn common(&self) -> CommonOptions {
+        CommonOptions {
+            place: self.place.clone(),
+            json: self.json,
+            ..CommonOptions::default()
+        }
     }
 }
 
