@@ -1,5 +1,6 @@
 //! From a project to the context of a run: of a new one, or of one that is continued as it was recorded.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +17,28 @@ use crate::config::{Environment, FILE};
 use crate::definitions::FoundDefinition;
 use crate::error::ProjectError;
 use crate::project::{Client, Project, replay_of};
+
+/// Changes of an environment since a run was started that keeps what it was started with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvironmentChange {
+    /// The name of the environment; naming it anew takes the present configuration.
+    pub environment: String,
+    /// The changed fields.
+    pub fields: Vec<String>,
+}
+
+impl fmt::Display for EnvironmentChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields: Vec<String> = self.fields.iter().map(|field| format!("`{field}`")).collect();
+        write!(
+            f,
+            "{} of the environment `{}` in `{FILE}` changed since the run was started, and the run keeps what it was started \
+             with",
+            fields.join(", "),
+            self.environment
+        )
+    }
+}
 
 impl Project {
     /// The context of a new run of the component `root_id`: with everything that the project, its environment and its user
@@ -91,7 +114,7 @@ impl Project {
     ///
     /// # Errors
     /// If the environment is not there any more.
-    pub fn changes_since(&self, run: &RunView) -> Result<Option<String>, ProjectError> {
+    pub fn changes_since(&self, run: &RunView) -> Result<Option<EnvironmentChange>, ProjectError> {
         let recorded = run.settings();
         if self.names_environment() || recorded.configuration.is_empty() {
             return Ok(None);
@@ -99,17 +122,14 @@ impl Project {
         let name = recorded.environment();
         let now = self.clone().in_environment(name)?;
         let now = now.settings().digests(self.secrets());
-        let changed: Vec<String> = now
+        let fields: Vec<String> = now
             .iter()
             .filter(|(field, digest)| recorded.configuration.get(*field) != Some(digest))
-            .map(|(field, _)| format!("`{field}`"))
+            .map(|(field, _)| field.clone())
             .collect();
-        Ok((!changed.is_empty()).then(|| {
-            format!(
-                "{} of the environment `{name}` in `{FILE}` changed since the run was started, and the run keeps what it \
-                 was started with; name the environment to take the current configuration",
-                changed.join(", ")
-            )
+        Ok((!fields.is_empty()).then(|| EnvironmentChange {
+            environment: name.to_owned(),
+            fields,
         }))
     }
 

@@ -44,6 +44,7 @@ mod user;
 
 pub use changed::DefinitionChoice;
 pub use config::Environment;
+pub use context::EnvironmentChange;
 pub use definitions::{FoundDefinition, name_of_definition};
 pub use error::ProjectError;
 pub use project::Project;

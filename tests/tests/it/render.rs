@@ -44,7 +44,7 @@ fn a_step_is_rendered_with_the_results_of_a_run() {
     insta::assert_snapshot!(env.unchanged(&without).expect(2), @r"
     ---- stderr
     error[template]: cannot evaluate `statement` (agents/lister/agent.yaml:11:32): the step `list` is undefined
-      hint: if it needs the result of a step, render it with a run that has one
+      hint: if it needs the result of a step, name a run that has one: `--run last`
     ---- exit code 2
     ");
     let _ = env.run(&["run", "agent", "lister", "--var", "task=one"]);

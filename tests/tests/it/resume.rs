@@ -151,7 +151,7 @@ fn a_definition_that_changed_is_not_followed_in_silence() {
     insta::assert_snapshot!(env.unchanged(&["resume", "last"]).expect(4), @r"
     ---- stderr
     error[definition_changed]: the definition changed since the run was started: changed count_root.rounds.middle.is_true.gate; added count_root.both.wrong; removed count_root.both.right
-      hint: `--definition recorded` uses the one it was started with, `--definition current` with the one there is now
+      hint: `--definition recorded` uses the one it was started with, `--definition current` the present one
     ---- exit code 4
     ");
     let _ = env.run(&["resume", "last", "--definition", "current"]).expect(0);

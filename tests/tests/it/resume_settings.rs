@@ -72,7 +72,7 @@ async fn the_environment_holds_though_its_configuration_changed() {
         .lines()
         .filter(|line| line.starts_with("note:"))
         .collect();
-    assert_snapshot!(notes.join("\n"), @"note: `budget`, `limits`, `variables` of the environment `ci` in `.dhenara/config.yaml` changed since the run was started, and the run keeps what it was started with; name the environment to take the current configuration");
+    assert_snapshot!(notes.join("\n"), @"note: `budget`, `limits`, `variables` of the environment `ci` in `.dhenara/config.yaml` changed since the run was started, and the run keeps what it was started with; `--env ci` uses the present configuration");
     let run = env.last_run();
     assert_eq!(output(&run), "ci Ada hello");
     let resumed = resumed(&run);

@@ -1,7 +1,7 @@
 //! `dhenara render`.
 
 use clap::Args;
-use dad_core::PathSelector;
+use dad_core::{ErrorInfo, PathSelector};
 use dad_definition::to_yaml_value;
 use dad_runner::{RenderedStep, render_step};
 use dad_terminal::{BOLD, DIM};
@@ -51,7 +51,7 @@ impl Execute for RenderArgs {
         let context = inputs::apply(project.context_for(&found)?, &options.given)?;
         let preview = context.build()?.preview(&found.definition, self.run.as_deref())?;
         let selector: PathSelector = self.path.parse().map_err(dad_run::RunError::from)?;
-        let step = render_step(&preview, &selector).map_err(CommandError::from_info)?;
+        let step = render_step(&preview, &selector).map_err(|error| self.not_rendered(error))?;
         if options.json {
             json::print(json!(step))?;
         } else {
@@ -65,6 +65,19 @@ impl Execute for RenderArgs {
             place: self.options.place.clone(),
             json: self.options.json,
             ..CommonOptions::default()
+        }
+    }
+}
+
+impl RenderArgs {
+    /// The error of a step that cannot be rendered: without a run, no step has a result.
+    fn not_rendered(&self, error: ErrorInfo) -> CommandError {
+        let may_need_result = self.run.is_none() && error.hint.is_none() && error.code != "unknown_step";
+        let error = CommandError::from_info(error);
+        if may_need_result {
+            error.with_hint("if it needs the result of a step, name a run that has one: `--run last`")
+        } else {
+            error
         }
     }
 }

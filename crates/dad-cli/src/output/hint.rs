@@ -182,7 +182,7 @@ impl Hint {
             NextStep::RunAgent => hint.text("use ").command(["run", "agent", "NAME"]),
             NextStep::RunFlow => hint.text("use ").command(["run", "flow", "FILE"]),
             NextStep::ChooseDefinition => hint.text(
-                "`--definition recorded` uses the one it was started with, `--definition current` with the one there is now",
+                "`--definition recorded` uses the one it was started with, `--definition current` the present one",
             ),
             NextStep::UseNoEnvironment { known } if known.is_empty() => {
                 hint.text("the file declares no environments; `--env default` uses none")

@@ -62,7 +62,11 @@ pub(crate) fn recorded_context(
 ) -> Result<RunContextBuilder, CommandError> {
     let context = project.context_of(view)?;
     if let Some(changes) = project.changes_since(view)? {
-        print_line(&format!("note: {}", printable(&changes)));
+        let note = format!(
+            "note: {changes}; `--env {}` uses the present configuration",
+            changes.environment
+        );
+        print_line(&printable(&note));
     }
     Ok(with_listeners(app, context, notes, no_input))
 }

@@ -63,7 +63,7 @@ pub fn render_step(preview: &RunPreview, selector: &PathSelector) -> Result<Rend
     let Surroundings { frame, component } = &surroundings;
     let rendered = evaluator
         .settings(node, &path, component, frame, value)
-        .map_err(|error| unrendered(&error, preview, &path))?;
+        .map_err(|error| error.at(&path))?;
     let source = input.as_ref().map_or("", |input| input.source.as_str());
     let given = value
         .and_then(|input| input.get("prompt_variables"))
@@ -108,7 +108,7 @@ impl Descent<'_> {
             let EvaluatedVariables { mut frame, error } =
                 self.evaluator.variables(component, &at, parent.as_ref(), &given);
             if let Some(error) = error {
-                return Err(unrendered(&error, self.preview, path));
+                return Err(error.at(path));
             }
             let depth = at.segments().count();
             match path.typed_segments().nth(depth) {
@@ -155,7 +155,7 @@ impl Descent<'_> {
                     None => self
                         .evaluator
                         .over(component, for_each, path, &around)
-                        .map_err(|error| unrendered(&error, self.preview, path))?,
+                        .map_err(|error| error.at(path))?,
                 };
                 let count = over.items.len();
                 if index >= count {
@@ -258,14 +258,4 @@ impl Origins<'_> {
 
 fn unknown_step(error: &SelectError) -> ErrorInfo {
     ErrorInfo::new("unknown_step", error.to_string())
-}
-
-fn unrendered(error: &ErrorInfo, preview: &RunPreview, path: &HierarchyPath) -> ErrorInfo {
-    let error = error.clone().at(path);
-    match preview.results() {
-        None if error.hint.is_none() => {
-            error.with_hint("if it needs the result of a step, render it with a run that has one")
-        }
-        _ => error,
-    }
 }
