@@ -270,13 +270,13 @@ fn instructions(scenario: &Scenario, length: u32, programs: &Programs) -> Result
     let mut out_file = OsString::from("--cachegrind-out-file=");
     out_file.push(&kept);
     let counter = ["valgrind", "--tool=cachegrind", "--cache-sim=no"].map(OsStr::new);
-    let told = under(&[&counter[..], &[&out_file]].concat(), scenario, length, programs)?;
-    counted(&told).ok_or_else(|| TaskError(format!("valgrind told no count:\n{told}")))
+    let reported = under(&[&counter[..], &[&out_file]].concat(), scenario, length, programs)?;
+    counted(&reported).ok_or_else(|| TaskError(format!("valgrind reported no count:\n{reported}")))
 }
 
 /// The count in what valgrind says, such as `==1234== I   refs:      12,345,678`.
-fn counted(told: &str) -> Option<f64> {
-    let (_, count) = told.lines().find_map(|line| line.split_once("refs:"))?;
+fn counted(reported: &str) -> Option<f64> {
+    let (_, count) = reported.lines().find_map(|line| line.split_once("refs:"))?;
     count.replace(',', "").trim().parse().ok()
 }
 
@@ -293,8 +293,9 @@ fn system_calls(scenario: &Scenario, programs: &Programs) -> Result<Option<f64>,
     let mut counts = [0.0; 2];
     for (count, length) in counts.iter_mut().zip(scenario.lengths) {
         let words = ["strace", "-c", "-f", "-U", "name,calls"].map(OsStr::new);
-        let told = under(&words, scenario, length, programs)?;
-        *count = traced(&told).ok_or_else(|| TaskError(format!("strace told no count:\n{told}")))?;
+        let reported = under(&words, scenario, length, programs)?;
+        *count =
+            traced(&reported).ok_or_else(|| TaskError(format!("strace reported no count:\n{reported}")))?;
     }
     let [short, long] = scenario.lengths.map(f64::from);
     Ok(Some(
@@ -303,8 +304,8 @@ fn system_calls(scenario: &Scenario, programs: &Programs) -> Result<Option<f64>,
 }
 
 /// The count in the last line of what strace says, such as `total   1234`.
-fn traced(told: &str) -> Option<f64> {
-    let total = told
+fn traced(reported: &str) -> Option<f64> {
+    let total = reported
         .lines()
         .rev()
         .find_map(|line| line.trim().strip_prefix("total"))?;
@@ -347,12 +348,12 @@ fn under(
     let done = command
         .output()
         .map_err(|error| TaskError(format!("cannot start `{}`: {error}", tool[0].display())))?;
-    let told = String::from_utf8_lossy(&done.stderr).into_owned();
+    let reported = String::from_utf8_lossy(&done.stderr).into_owned();
     if done.status.success() {
-        Ok(told)
+        Ok(reported)
     } else {
         Err(TaskError(format!(
-            "`{}` ended with {}:\n{told}",
+            "`{}` ended with {}:\n{reported}",
             scenario.name, done.status
         )))
     }

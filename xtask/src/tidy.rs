@@ -224,8 +224,9 @@ fn is_data(path: &str) -> bool {
     .any(|part| path.contains(part))
 }
 
+/// Whether words stand in a line, in a sentence or in a name.
 fn has_word(line: &str, word: &str) -> bool {
-    let line = line.to_lowercase();
+    let line = line.to_lowercase().replace('_', " ");
     line.match_indices(word).any(|(at, _)| {
         !line[..at].ends_with(char::is_alphanumeric)
             && !line[at + word.len()..].starts_with(char::is_alphanumeric)

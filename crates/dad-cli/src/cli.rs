@@ -119,7 +119,7 @@ impl App {
                 let error = error.in_place(&common.place);
                 let is_printed =
                     common.json && error.info.code != out::CODE && json::print_error(&error).is_ok();
-                if !is_printed && (common.json || !error.told) {
+                if !is_printed && (common.json || !error.reported) {
                     error.show();
                 }
                 ExitCode::from(error.exit_code)

@@ -22,7 +22,7 @@ pub(crate) struct CommandError {
     /// Shown with the text they are about, instead of the message.
     pub(crate) problems: Option<Problems>,
     /// Whether the run's own summary has already said it.
-    pub(crate) told: bool,
+    pub(crate) reported: bool,
 }
 
 impl CommandError {
@@ -37,7 +37,7 @@ impl CommandError {
             hint: info.hint.clone().map(Hint::from).unwrap_or_default(),
             info: Box::new(info),
             problems: None,
-            told: false,
+            reported: false,
         }
     }
 
@@ -165,7 +165,7 @@ impl From<Error> for CommandError {
                         // The run began: it is not its caller who asked for something that cannot be.
                         _ => exit_code::FAILED,
                     },
-                    told: true,
+                    reported: true,
                     ..error
                 }
             }
@@ -179,7 +179,7 @@ impl From<Error> for CommandError {
                 };
                 Self {
                     exit_code,
-                    told: true,
+                    reported: true,
                     ..Self::from_info(info)
                 }
             }

@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_told_as_such() {
+    fn what_is_not_json_is_reported_as_such() {
         for text in [
             "",
             "{",

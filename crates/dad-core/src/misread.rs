@@ -10,18 +10,18 @@ use std::fmt::Display;
 /// ```
 #[must_use]
 pub fn in_words(error: &impl Display) -> String {
-    let told = error.to_string();
-    let (told, place) = match told.find(" at line ") {
-        Some(at) => (&told[..at], &told[at..]),
-        None => (told.as_str(), ""),
+    let reported = error.to_string();
+    let (reported, place) = match reported.find(" at line ") {
+        Some(at) => (&reported[..at], &reported[at..]),
+        None => (reported.as_str(), ""),
     };
-    format!("{}{place}", reworded(told))
+    format!("{}{place}", reworded(reported))
 }
 
 /// Whether an error of reading JSON is about the type of a value, so that a schema can say better what is wanted.
 #[must_use]
 pub fn is_about_a_type(error: &impl Display) -> bool {
-    let told = error.to_string();
+    let reported = error.to_string();
     [
         "invalid type",
         "invalid value",
@@ -29,11 +29,11 @@ pub fn is_about_a_type(error: &impl Display) -> bool {
         "data did not match",
     ]
     .iter()
-    .any(|beginning| told.starts_with(beginning))
+    .any(|beginning| reported.starts_with(beginning))
 }
 
-fn reworded(told: &str) -> String {
-    let parts = |beginning: &str| told.strip_prefix(beginning)?.rsplit_once(", expected ");
+fn reworded(reported: &str) -> String {
+    let parts = |beginning: &str| reported.strip_prefix(beginning)?.rsplit_once(", expected ");
     if let Some((found, wanted)) = parts("invalid type: ").or_else(|| parts("invalid value: ")) {
         return format!(
             "expected {}, found {}",
@@ -44,12 +44,12 @@ fn reworded(told: &str) -> String {
     if let Some((length, wanted)) = parts("invalid length ") {
         return format!("expected {}, found {length} of them", wanted_in_words(wanted));
     }
-    if told.starts_with("data did not match any variant of untagged enum") {
+    if reported.starts_with("data did not match any variant of untagged enum") {
         return "it has none of the forms that may stand here".to_owned();
     }
-    match told.strip_prefix("unknown variant ") {
+    match reported.strip_prefix("unknown variant ") {
         Some(rest) => format!("unknown value {rest}"),
-        None => told.to_owned(),
+        None => reported.to_owned(),
     }
 }
 

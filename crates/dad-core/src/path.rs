@@ -28,7 +28,7 @@ pub struct PathError {
     pub reason: IdError,
 }
 
-/// One segment of a [`HierarchyPath`], told apart by its form.
+/// One segment of a [`HierarchyPath`], recognised by its form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Segment<'a> {
     /// The id of an element.
@@ -122,7 +122,7 @@ impl HierarchyPath {
         self.0.split('.')
     }
 
-    /// The segments from the root down, told apart by form.
+    /// The segments from the root down, each recognised by its form.
     pub fn typed_segments(&self) -> impl DoubleEndedIterator<Item = Segment<'_>> {
         self.segments().map(Segment::of)
     }

@@ -423,7 +423,7 @@ mod tests {
             let rule = serde_json::from_value(rule).map_err(|error| error.to_string());
             rule.and_then(|rule| ReadyRule::new(rule).map(drop)).unwrap_err()
         };
-        for (rule, told) in [
+        for (rule, reported) in [
             (json!({ "decision": "allow" }), "`tool`, `node` or `element`"),
             (
                 json!({ "tool": "a", "node": "b", "decision": "allow" }),
@@ -458,7 +458,7 @@ mod tests {
             (json!({ "tool": "a", "decision": "yes" }), "unknown variant `yes`"),
         ] {
             let said = wrong(rule.clone());
-            assert!(said.contains(told), "{rule}: {said}");
+            assert!(said.contains(reported), "{rule}: {said}");
         }
     }
 

@@ -339,7 +339,7 @@ struct ObserverQueue {
 
 #[derive(Default)]
 struct Backlog {
-    /// Every observer has been told of the run, so that none misses what happens beside the events, such as logs.
+    /// Every observer knows the run, so that none misses what happens beside the events, such as logs.
     started: AtomicBool,
     waiting: AtomicUsize,
     taken: Notify,
@@ -464,7 +464,7 @@ async fn drive_observers(
     }
     for observer in alive {
         match AssertUnwindSafe(observer.finish()).catch_unwind().await {
-            Ok(told) => warnings.extend(told),
+            Ok(reported) => warnings.extend(reported),
             Err(_) => warnings.push(format!("the observer `{}` panicked at the end", observer.name())),
         }
     }

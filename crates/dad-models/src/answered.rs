@@ -109,7 +109,7 @@ impl Answered {
             Err(ModelError::Answer {
                 model: target.model.clone(),
                 reason: "it holds no text".to_owned(),
-                usage: told(response.usage),
+                usage: reported(response.usage),
             })
         } else {
             Ok(response)
@@ -129,7 +129,7 @@ pub(crate) fn unread(target: &Target, body: &Value, cause: String) -> Result<Mod
         None => Err(ModelError::Answer {
             model: target.model.clone(),
             reason: cause,
-            usage: told(usage(target, &usage_in(body))),
+            usage: reported(usage(target, &usage_in(body))),
         }),
     }
 }
@@ -213,19 +213,20 @@ fn usage_in(body: &Value) -> genai::chat::Usage {
 }
 
 /// The usage of a call, if the provider reports it.
-fn told(usage: Usage) -> Option<Usage> {
+fn reported(usage: Usage) -> Option<Usage> {
     Some(usage).filter(|usage| usage.total_tokens > 0)
 }
 
-fn usage(target: &Target, told: &genai::chat::Usage) -> Usage {
+fn usage(target: &Target, reported: &genai::chat::Usage) -> Usage {
     let count = |tokens: Option<i32>| tokens.and_then(|tokens| u64::try_from(tokens).ok()).unwrap_or(0);
-    let (prompt_tokens, completion_tokens) = (count(told.prompt_tokens), count(told.completion_tokens));
+    let (prompt_tokens, completion_tokens) =
+        (count(reported.prompt_tokens), count(reported.completion_tokens));
     let mut usage = Usage {
         calls: 1,
         prompt_tokens,
         completion_tokens,
         // Not every provider adds up.
-        total_tokens: count(told.total_tokens).max(prompt_tokens + completion_tokens),
+        total_tokens: count(reported.total_tokens).max(prompt_tokens + completion_tokens),
         ..Usage::default()
     };
     usage.cost = target.price.map(|price| price.cost(&usage));

@@ -149,7 +149,7 @@ pub enum ModelError {
     #[error("no model is asked over a network in this run, and its client of models may open connections")]
     Offline,
     /// A run that is replayed has no answer for a request.
-    #[error("`{}` holds no answer to what `{path}` asks{}", run.display(), told(nearest))]
+    #[error("`{}` holds no answer to what `{path}` asks{}", run.display(), reported(nearest))]
     NotInRun {
         /// The run directory.
         run: PathBuf,
@@ -178,7 +178,7 @@ pub enum ModelError {
     },
 }
 
-fn told(nearest: &Option<(String, String)>) -> String {
+fn reported(nearest: &Option<(String, String)>) -> String {
     match nearest {
         Some((step, differences)) => {
             format!("; the most similar request is that of `{step}`:\n{differences}")
@@ -188,13 +188,13 @@ fn told(nearest: &Option<(String, String)>) -> String {
 }
 
 fn pause_note(pause: Option<Duration>) -> String {
-    let told = |pause| {
+    let reported = |pause| {
         format!(
             "; it asked not to be called for {}",
             dad_core::format_duration(pause)
         )
     };
-    pause.map(told).unwrap_or_default()
+    pause.map(reported).unwrap_or_default()
 }
 
 fn near(nearest: &Option<String>) -> String {

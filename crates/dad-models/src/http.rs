@@ -182,7 +182,7 @@ impl HttpClient {
         if let Some(pause) = answered.as_ref().err().and_then(ModelError::retry_after) {
             self.gate.close(&target.provider.name, pause);
         }
-        // Only now is the key known that the provider may have told back.
+        // Only now is the key known that the provider may have repeated.
         answered.map_err(|error| error.masked(&self.credentials.redactor()))
     }
 }

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_provider_that_closes_while_a_call_waits_for_its_turn_is_left_alone() {
+    async fn a_provider_that_closes_while_a_call_waits_for_its_turn_is_not_called() {
         let gate = Arc::new(Gate::new(Limits {
             max_concurrency: Some(1),
             ..Limits::default()

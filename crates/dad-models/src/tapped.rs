@@ -117,7 +117,7 @@ impl Tapped {
                 arguments => text(arguments),
             },
         };
-        match self.calls.iter_mut().rev().find(|call| call.goes_on_with(&piece)) {
+        match self.calls.iter_mut().rev().find(|call| call.includes(&piece)) {
             Some(call) => call.add(piece),
             None => self.calls.push(piece),
         }
@@ -126,7 +126,7 @@ impl Tapped {
 
 impl StreamedCall {
     /// Whether a piece belongs to this call: by index and id, as far as the server gives them.
-    fn goes_on_with(&self, piece: &Self) -> bool {
+    fn includes(&self, piece: &Self) -> bool {
         let same_index = match (&self.index, &piece.index) {
             (Some(one), Some(other)) => one == other,
             _ => true,

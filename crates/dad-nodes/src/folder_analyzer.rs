@@ -281,7 +281,7 @@ impl Visit for Stamps<'_> {
         if self.tells_ignored {
             self.insert(
                 path,
-                format!("left out: {}", Value::Object(why.told(self.ground))),
+                format!("left out: {}", Value::Object(why.reported(self.ground))),
             );
         }
     }

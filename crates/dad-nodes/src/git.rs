@@ -473,9 +473,13 @@ impl<'a> Repository<'a> {
         Ok(changed)
     }
 
-    /// Puts the given paths, changed or removed, into the index; those it ignores are left out, and told. Returns those
+    /// Puts the given paths, changed or removed, into the index; those it ignores are left out and reported. Returns those
     /// that are in the index.
-    pub(crate) async fn stage(&self, shown: &Paths, told: &mut Recorded) -> Result<Vec<String>, NodeError> {
+    pub(crate) async fn stage(
+        &self,
+        shown: &Paths,
+        reported: &mut Recorded,
+    ) -> Result<Vec<String>, NodeError> {
         let paths: Vec<String> = shown.keys().cloned().collect();
         let name = |path: &String| shown.get(path).unwrap_or(path).clone();
         let mut staged = Vec::new();
@@ -494,7 +498,7 @@ impl<'a> Repository<'a> {
             for path in paths {
                 let is_there = self.dir.join(path).symlink_metadata().is_ok();
                 match (index.contains(&**path), ignored.contains(path)) {
-                    (false, true) if is_there => told.ignored.push(name(path)),
+                    (false, true) if is_there => reported.ignored.push(name(path)),
                     // Neither there nor in the index: a file that came and went.
                     (false, _) if !is_there => {}
                     _ => staged.push(path.clone()),
@@ -505,9 +509,9 @@ impl<'a> Repository<'a> {
             self.git(&["add", "--all", "--sparse", "--"], paths).await?;
             self.check_staged(paths).await?;
         }
-        told.staged.extend(staged.iter().map(&name));
+        reported.staged.extend(staged.iter().map(&name));
         let changed_before = self.before.changed.iter().filter(|path| staged.contains(path));
-        told.changed_before.extend(changed_before.map(name));
+        reported.changed_before.extend(changed_before.map(name));
         Ok(staged)
     }
 
@@ -528,7 +532,7 @@ impl<'a> Repository<'a> {
         &self,
         paths: &[String],
         message: &str,
-        told: &mut Recorded,
+        reported: &mut Recorded,
     ) -> Result<(), NodeError> {
         // A file that came and went between two commits is one that git does not know any more.
         let paths = &self.changed(paths).await?;
@@ -547,13 +551,16 @@ impl<'a> Repository<'a> {
             Some(hooks) => self.commit_with(hooks, &arguments, paths).await?,
             None => {
                 self.git(&arguments, paths).await?;
-                told.hooks_not_executed.extend(self.before.hooks.iter().cloned());
+                reported
+                    .hooks_not_executed
+                    .extend(self.before.hooks.iter().cloned());
             }
         }
         let head = self.git(&["rev-parse", "--abbrev-ref", "HEAD"], &[]).await?;
-        told.detached_head |= head.trim_ascii() == b"HEAD";
+        reported.detached_head |= head.trim_ascii() == b"HEAD";
         let commit = self.git(&["rev-parse", "HEAD"], &[]).await?;
-        told.commits
+        reported
+            .commits
             .push(String::from_utf8_lossy(&commit).trim().to_owned());
         Ok(())
     }

@@ -619,7 +619,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_outside_is_told_what_is_inside() {
+    fn a_number_outside_the_range_is_answered_with_the_range() {
         assert_eq!(number_in("7", &(1..=10)), Ok(7));
         assert_eq!(
             number_in("11", &(1..=10)),

@@ -14,7 +14,7 @@ pub enum TerminalError {
     /// The person ended the input (Ctrl-D), or the terminal is gone.
     #[error("the input ended before the answer")]
     Ended,
-    /// The person pressed Ctrl-C, which has been told to the process as the signal it usually is.
+    /// The person pressed Ctrl-C, which the process has received as the usual signal.
     #[error("the prompt was interrupted")]
     Interrupted,
     /// Standard input or the screen.

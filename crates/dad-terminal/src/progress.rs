@@ -229,7 +229,7 @@ fn component_line(ended: &ComponentEnded) -> Option<String> {
         path_name(&ended.path),
         ended.status
     );
-    // What failed in one of its elements was told there.
+    // A failure of one of its elements was reported there.
     let own = |error: &&ErrorInfo| error.path.as_ref() == Some(&ended.path);
     if let Some(error) = ended.error.as_ref().filter(own) {
         line += &error_line(&ended.path, error, style);

@@ -152,7 +152,7 @@ mod tests {
     use super::usage;
 
     #[test]
-    fn a_cost_unsupported_is_not_told() {
+    fn an_unknown_cost_is_not_shown() {
         let consumed = |cost| {
             usage(&Usage {
                 total_tokens: 2,

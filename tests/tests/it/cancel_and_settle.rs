@@ -251,7 +251,7 @@ elements:
 }
 
 #[test]
-fn a_second_driver_is_refused_and_told_who_drives() {
+fn a_second_driver_is_refused_and_learns_who_drives() {
     let env = TestEnvironment::new();
     env.write("flow.yaml", LONG);
     let running = env.start(&["run", "flow", "flow.yaml"]);

@@ -207,7 +207,7 @@ fn what_a_command_puts_in_the_place_of_a_result_is_none() {
 // Static truth.
 
 #[test]
-fn a_secret_that_is_not_there_is_told_before_the_first_step() {
+fn a_secret_that_is_not_there_is_reported_before_the_first_step() {
     let env = project(
         "elements:\n  - { node: a, type: command, settings: { commands: [[touch, \"$var{project_root}/effect\"]] } }\n  \
          - { node: b, type: command, settings: { env_vars: { T: \"Bearer $secret{nowhere}\" }, commands: [[\"true\"]] } }\n",
@@ -249,7 +249,7 @@ fn a_step_that_names_no_model_is_refused_before_the_first_step() {
 }
 
 #[test]
-fn a_program_and_its_arguments_in_one_item_are_told_apart() {
+fn a_program_and_its_arguments_in_one_item_are_distinguished() {
     let env = project("elements:\n  - { node: a, type: command, settings: { commands: [[\"ls -l\"]] } }\n");
     drop(env.run(&RUN).expect(1));
     let error = read_json(&env.last_run().join("flow_root/a/result.json"))["error"].clone();

@@ -258,7 +258,7 @@ fn the_directory_mirrors_the_definition() {
 }
 
 #[test]
-fn what_does_not_fit_a_used_file_is_told() {
+fn what_does_not_fit_a_used_file_is_reported() {
     let env = shop();
     env.write(
         "flows/main.yaml",
@@ -327,7 +327,7 @@ fn what_does_not_fit_a_used_file_is_told() {
 }
 
 #[test]
-fn all_mistakes_are_told_at_once() {
+fn all_mistakes_are_reported_at_once() {
     let env = shop();
     env.write(
         "flows/report.yaml",

@@ -48,7 +48,7 @@ fn a_component_is_not_taken_for_something_that_is_not_there() {
 }
 
 #[test]
-fn what_was_not_reached_is_told_from_what_is_not_there() {
+fn an_unreached_step_is_distinguished_from_an_unknown_one() {
     let env = failed_loop();
     insta::assert_snapshot!(env.unchanged(&["runs", "show", "last", "behind"]).expect(2), @"
     ---- stderr

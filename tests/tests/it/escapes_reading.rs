@@ -284,7 +284,7 @@ fn a_hard_link_is_a_file_of_the_project() {
 }
 
 #[test]
-fn names_that_are_no_text_are_told_and_files_used_in_a_circle_refused() {
+fn names_that_are_no_text_are_reported_and_files_used_in_a_circle_refused() {
     use std::os::unix::ffi::OsStrExt;
     let root = place();
     let project = root.path().join("project");

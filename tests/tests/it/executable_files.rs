@@ -256,7 +256,7 @@ async fn told(scripted: &Scripted) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_model_is_told_which_file_is_protected_even_if_its_step_was_approved() {
+async fn a_model_learns_which_file_is_protected_even_if_its_step_was_approved() {
     let scripted = Scripted::new(Vec::new()).await;
     let arguments = change(&scripted, ".envrc");
     let scripted = scripted
@@ -358,7 +358,7 @@ fn an_input_cannot_allow_what_the_definition_does_not() {
 }
 
 #[test]
-fn a_directory_that_git_was_told_to_take_hooks_from_is_protected() {
+fn a_directory_that_git_is_configured_to_take_hooks_from_is_protected() {
     let env = project();
     env.write(
         ".git/config",

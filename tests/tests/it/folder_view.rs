@@ -107,7 +107,7 @@ fn a_repository_names_only_rules_that_lie_in_it() {
 }
 
 #[test]
-fn what_is_left_out_is_told_with_the_rule_that_says_so() {
+fn what_is_left_out_is_reported_with_the_rule_that_says_so() {
     let env = repository(&[
         (".gitignore", "# built\nbuild/\n*.log\n!keep.log\n"),
         (".git/info/exclude", "secret\n"),
@@ -376,7 +376,7 @@ fn what_no_person_wrote_is_recognised_and_shortened() {
 }
 
 #[test]
-fn text_in_utf_16_is_told_as_what_it_is() {
+fn text_in_utf_16_is_reported_as_what_it_is() {
     let env = TestEnvironment::new();
     env.write("tree/x", "");
     let text: Vec<u8> = "\u{feff}<html>"

@@ -636,7 +636,7 @@ async fn a_person_who_approves_sees_what_is_sent() {
 }
 
 #[test]
-fn what_is_wrong_with_a_request_is_told_before_anything_is_asked() {
+fn what_is_wrong_with_a_request_is_reported_before_anything_is_asked() {
     for (settings, told) in [
         (json!({}), "url"),
         (json!({ "url": "example.com/a" }), "it is no address"),

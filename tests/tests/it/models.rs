@@ -161,7 +161,7 @@ async fn an_answer_of_the_wrong_shape_is_repaired() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_was_cut_or_held_back_is_told_as_such() {
+async fn an_answer_that_was_cut_or_held_back_is_reported_as_such() {
     let schema = "structured_output: { schema: { type: object, required: [n], properties: { n: { type: integer } } } }";
     let some = |finish: &str| body(&json!({ "role": "assistant", "content": "{\"n\": " }), finish);
     let scripted = Scripted::new(vec![some("length")]).await;
@@ -289,7 +289,7 @@ async fn one_model_may_be_named_for_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_is_told_while_it_arrives_and_kept() {
+async fn a_stream_is_reported_while_it_arrives_and_kept() {
     let scripted = Scripted::new(vec![streams(&["Twelve ", "che", "cks."])]).await;
     scripted.flow(&node("streaming: true"));
     let done = scripted.run(&[]).expect(0);
@@ -427,7 +427,7 @@ async fn what_a_model_pays_through_its_tools_counts_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn arguments_that_are_no_json_are_told_to_the_model() {
+async fn arguments_that_are_no_json_are_reported_to_the_model() {
     let broken = json!({ "id": "call_look", "type": "function", "function": { "name": "look", "arguments": "{not json" } });
     let broken = json!({ "role": "assistant", "content": null, "tool_calls": [broken] });
     let scripted = Scripted::new(vec![body(&broken, "tool_calls"), says("enough")]).await;

@@ -286,7 +286,7 @@ fn a_directory_and_an_argument_may_have_any_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_no_text_is_told_as_such() {
+async fn a_key_that_is_no_text_is_reported_as_such() {
     let scripted = crate::models::Scripted::new(vec![crate::models::says("hello")]).await;
     let env = &scripted.env;
     scripted

@@ -253,7 +253,7 @@ fn runs_that_wait_and_runs_of_others_are_kept() {
 }
 
 #[test]
-fn a_run_that_is_driven_is_left_alone() {
+fn a_run_that_is_driven_is_not_pruned() {
     let (env, ids) = environment(1);
     let wait = FLOW.replace("exit $1", "while test ! -e open; do sleep 0.02; done");
     env.write(

@@ -241,7 +241,7 @@ fn a_misspelt_key() {
 }
 
 #[test]
-fn ids_that_cannot_be_told_apart() {
+fn ids_that_cannot_be_distinguished() {
     let step =
         |id: &str| format!("  - {{ node: {id}, type: command, settings: {{ commands: [[\"true\"]] }} }}\n");
     let same = flow(&(step("greet") + &step("greet")));

@@ -100,7 +100,7 @@ fn a_step_without_references_needs_no_run() {
 }
 
 #[test]
-fn what_cannot_be_rendered_is_told() {
+fn what_cannot_be_rendered_is_reported() {
     let env = project();
     let _ = env.run(&["run", "agent", "lister", "--var", "task=one"]);
     for (args, wanted) in [

@@ -398,7 +398,7 @@ fn a_command_whose_driver_died_is_ended_and_executed_again() {
 }
 
 #[test]
-fn what_it_prints_and_how_it_ends_is_told_as_of_any_command() {
+fn what_it_prints_and_how_it_ends_is_reported_as_of_any_command() {
     if !has_sandbox() {
         return;
     }
@@ -432,7 +432,7 @@ fn with_path(env: &TestEnvironment, path: &str, args: &[&str]) -> std::process::
 }
 
 #[test]
-fn a_machine_without_sandboxes_is_told_before_the_first_step() {
+fn a_machine_without_sandboxes_is_reported_before_the_first_step() {
     let (env, _) = place();
     let elements = json!([
         { "node": "first", "type": "command", "settings": { "commands": [["touch", "$var{project_root}/executed"]] } },
@@ -485,7 +485,7 @@ fn a_machine_without_sandboxes_is_told_before_the_first_step() {
 }
 
 #[test]
-fn a_machine_that_lost_its_sandboxes_is_told_by_a_resumed_step() {
+fn a_machine_that_lost_its_sandboxes_is_reported_by_a_resumed_step() {
     if !has_sandbox() {
         return;
     }
@@ -508,7 +508,7 @@ fn a_machine_that_lost_its_sandboxes_is_told_by_a_resumed_step() {
 }
 
 #[test]
-fn a_user_without_sandboxes_is_told_once_and_it_is_recorded() {
+fn a_user_without_sandboxes_is_reported_once_and_it_is_recorded() {
     let (env, secrets) = place();
     std::fs::write(env.path("home/.config/dhenara/config.yaml"), "sandbox: off\n").unwrap();
     let step = |id: &str| json!({ "node": id, "type": "command", "settings": { "commands": [["cat", secrets[0]]], "sandbox": true } });

@@ -341,7 +341,7 @@ async fn a_program_sees_what_stands_in_the_files() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_program_is_told_no_credential_by_an_error() {
+async fn a_program_is_reported_no_credential_by_an_error() {
     let last = "  - node: ending\n    type: ai_model_call\n    settings: { models: [far/tiny], prompt: Refuse it too., model_call_config: { retries: 0 } }\n";
     let (scripted, ended, notes) = run_program(last).await;
     let error = ended.unwrap_err();

@@ -180,7 +180,7 @@ fn operations_of_a_template_are_refused_in_words() {
 }
 
 #[test]
-fn a_number_whose_text_is_another_is_told_where_it_becomes_a_text() {
+fn a_number_whose_text_is_another_is_reported_where_it_becomes_a_text() {
     let env = TestEnvironment::new();
     env.write(
         "flow.yaml",

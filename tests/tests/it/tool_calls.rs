@@ -54,7 +54,7 @@ async fn a_call_of_an_answer_that_was_held_back_is_not_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn arguments_that_cannot_be_kept_are_told() {
+async fn arguments_that_cannot_be_kept_are_reported() {
     let deep = format!("{{\"a\":{}1{}}}", "[".repeat(110), "]".repeat(110));
     for (arguments, wanted) in [
         (

@@ -69,7 +69,7 @@ pub(crate) fn start(kind: Kind, target: &Path, steps: usize, project: &Path) -> 
         return Err(format!("`{}` ended with {}", kind.name(), output.status).into());
     }
     let answer: Value = serde_json::from_slice(&output.stdout)?;
-    let seconds = answer["seconds"].as_f64().ok_or("a child told no time")?;
+    let seconds = answer["seconds"].as_f64().ok_or("a child reported no time")?;
     Ok(Measured {
         seconds,
         peak_kib: answer["peak_kib"].as_u64(),

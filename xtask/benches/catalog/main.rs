@@ -97,9 +97,9 @@ fn measure(options: &Options) -> Outcome<()> {
         let found = dirs.catalog().list()?.len();
         same(found, options.runs)
     };
-    told("Catalog::list", median(options.rounds, list)?, None);
+    reported("Catalog::list", median(options.rounds, list)?, None);
     let view = || -> Outcome<()> { same(RunView::open(&run)?.steps().count(), options.steps) };
-    told("RunView::open", median(options.rounds, view)?, None);
+    reported("RunView::open", median(options.rounds, view)?, None);
     for (title, project, words) in [
         ("dhenara runs list", &many, &["runs", "list"][..]),
         ("dhenara runs show", &long, &["runs", "show", "last"]),
@@ -115,12 +115,12 @@ fn measure(options: &Options) -> Outcome<()> {
             Ok(())
         };
         let time = median(options.rounds, called)?;
-        told(title, time, peak);
+        reported(title, time, peak);
     }
     Ok(())
 }
 
-fn told(title: &str, time: Duration, peak_kib: Option<u64>) {
+fn reported(title: &str, time: Duration, peak_kib: Option<u64>) {
     let peak = peak_kib.map_or("n/a".to_owned(), |kib| format!("{} MiB", kib / 1024));
     println!("{title:<26} {:>8.1} ms {peak:>13}", time.as_secs_f64() * 1e3);
 }

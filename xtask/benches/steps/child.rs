@@ -45,7 +45,7 @@ pub(crate) fn start(kind: Kind, target: &Path, steps: usize, model: &Path) -> Ou
         return Err(format!("the {name} of {steps} steps ended with {}", output.status).into());
     }
     let answer: Value = serde_json::from_slice(&output.stdout)?;
-    let seconds = answer["seconds"].as_f64().ok_or("a child told no time")?;
+    let seconds = answer["seconds"].as_f64().ok_or("a child reported no time")?;
     Ok(Measured {
         seconds,
         peak_kib: answer["peak_kib"].as_u64(),

@@ -44,7 +44,7 @@ pub(crate) struct ResumeOptions {
     /// Count a step that has not ended well as failed, instead of executing it.
     #[arg(long, value_name = "PATH[=REASON]")]
     pub(crate) fail: Vec<String>,
-    /// Take the run over from a process on another machine, of which it cannot be told whether it still drives it.
+    /// Take the run over from a process on another machine, which may still drive it.
     #[arg(long)]
     pub(crate) steal_lease: bool,
     /// Resume a run that is not signed with your key: you trust what it would execute.

@@ -263,7 +263,7 @@ fn a_type_that_forgets_to_refuse_unknown_keys_does_not_accept_them() {
         },
         ..NodeTypeInfo::any(1)
     });
-    let told = |settings: &str| -> Vec<String> {
+    let reported = |settings: &str| -> Vec<String> {
         let yaml = format!(
             "schema_version: 1\nkind: flow\nelements:\n  - node: a\n    type: lenient\n    settings: {settings}\n"
         );
@@ -274,15 +274,21 @@ fn a_type_that_forgets_to_refuse_unknown_keys_does_not_accept_them() {
         }
     };
     let none: [&str; 0] = [];
-    assert_eq!(told("{ mode: One, path: x, number: 3, sleep_before: 1.5 }"), none);
-    assert_eq!(told("{ mode: Two, text: '$var{run_id}' }"), none);
-    assert_eq!(told("{ mode: One, path: x, nmber: 3 }"), ["unknown key `nmber`"]);
     assert_eq!(
-        told("{ mode: Three, path: x }"),
+        reported("{ mode: One, path: x, number: 3, sleep_before: 1.5 }"),
+        none
+    );
+    assert_eq!(reported("{ mode: Two, text: '$var{run_id}' }"), none);
+    assert_eq!(
+        reported("{ mode: One, path: x, nmber: 3 }"),
+        ["unknown key `nmber`"]
+    );
+    assert_eq!(
+        reported("{ mode: Three, path: x }"),
         ["expected one of `One`, `Two`, found the text `Three`"]
     );
     assert_eq!(
-        told("{ mode: One, path: x, names: { run_id: 1 } }"),
+        reported("{ mode: One, path: x, names: { run_id: 1 } }"),
         [
             "`run_id` is a variable of every run and cannot be defined again",
             "unknown key `names`"

@@ -22,11 +22,11 @@ elements:
 ";
     let loaded = load_str(text, "flow.yaml", None, None).unwrap();
     let problems = check_executable(&loaded.definition, Some(&loaded.spans)).unwrap_err();
-    let told: Vec<String> = problems
+    let reported: Vec<String> = problems
         .iter()
         .map(|p| format!("{}: {}", p.line.unwrap(), p.message))
         .collect();
-    assert_snapshot!(told.join("\n"), @"
+    assert_snapshot!(reported.join("\n"), @"
     4: `pre_events` cannot be executed here in this version: the only event before it is `component_input_required`
     7: `pre_events` cannot be executed here in this version: the only event before it is `component_input_required`
     8: `retry` cannot be executed here in this version: only nodes have it so far

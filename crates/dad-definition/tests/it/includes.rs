@@ -175,14 +175,14 @@ fn nothing_outside_the_project_is_read() {
             "{path}: {problems}"
         );
     }
-    // Whether a file exists there is not told either.
-    let told = |path: &str| {
+    // The message does not reveal whether a file exists there.
+    let reported = |path: &str| {
         let project = project(&format!("      prompt: {{ $file: {path} }}\n"), &[]);
         open(&project).unwrap_err().as_slice()[0].code
     };
     assert_eq!(
-        told("../../no/such/file"),
-        told("../../../../../../../etc/passwd")
+        reported("../../no/such/file"),
+        reported("../../../../../../../etc/passwd")
     );
 }
 

@@ -41,7 +41,7 @@ struct Composed {
     more: More,
 }
 
-/// One of two, told apart by a tag.
+/// One of two, distinguished by a tag.
 #[derive(JsonSchema)]
 #[schemars(tag = "mode", rename_all = "snake_case")]
 #[expect(dead_code, reason = "only its schema is used")]
@@ -142,8 +142,8 @@ impl Schemas {
 
     #[track_caller]
     fn accept(&self, definition: &Value) {
-        let told = self.compiled(definition);
-        assert!(told.is_ok(), "{definition:#}: {}", told.unwrap_err());
+        let reported = self.compiled(definition);
+        assert!(reported.is_ok(), "{definition:#}: {}", reported.unwrap_err());
         let problems = self.problems(definition);
         assert!(problems.is_empty(), "{definition:#}: {}", problems.join("\n"));
     }

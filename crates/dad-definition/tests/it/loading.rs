@@ -256,13 +256,13 @@ fn files_are_found_by_their_ending() {
     );
 
     write("agent.toml", "x");
-    let told = |name: &str| {
+    let reported = |name: &str| {
         let problems = load_file(&file.join(name), Some(project.path())).unwrap_err();
         problems.as_slice()[0].code
     };
-    assert_eq!(told("agent.toml"), "unknown_format");
-    assert_eq!(told("missing.yaml"), "file_unreadable");
-    assert_eq!(told("../a.yaml"), "file_unreadable");
+    assert_eq!(reported("agent.toml"), "unknown_format");
+    assert_eq!(reported("missing.yaml"), "file_unreadable");
+    assert_eq!(reported("../a.yaml"), "file_unreadable");
     write("broken.yaml", "kind: [");
-    assert_eq!(told("broken.yaml"), "yaml_syntax");
+    assert_eq!(reported("broken.yaml"), "yaml_syntax");
 }

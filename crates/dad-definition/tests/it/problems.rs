@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use crate::registry::Registry;
 
 /// Everything that loading and compiling say about a text.
-fn told(yaml: &str) -> String {
+fn reported(yaml: &str) -> String {
     let yaml = yaml.strip_prefix('\n').unwrap_or(yaml);
     let loaded = match load_str(yaml, "agent.yaml", None, None) {
         Ok(loaded) => loaded,
@@ -35,7 +35,7 @@ elements:
     timout: 3
 finaly: []
 ";
-    assert_snapshot!(told(yaml), @"
+    assert_snapshot!(reported(yaml), @"
     agent.yaml:6:5: error[unknown_key]: unknown key `setings`
       |
     6 |     setings: {}
@@ -68,7 +68,7 @@ elements:
       models: [x]
       promt: hi
 ";
-    assert_snapshot!(told(yaml), @"
+    assert_snapshot!(reported(yaml), @"
     agent.yaml:8:7: error[unknown_key]: unknown key `promt`
       |
     8 |       promt: hi
@@ -93,7 +93,7 @@ elements:
     on_error: contine
     settings: []
 ";
-    assert_snapshot!(told(yaml), @"
+    assert_snapshot!(reported(yaml), @"
     agent.yaml:1:17: error[wrong_type]: expected the number `1`, found the text `one`
       |
     1 | schema_version: one
@@ -158,7 +158,7 @@ fn missing_keys() {
     let yaml = "
 description: x
 ";
-    assert_snapshot!(told(yaml), @"
+    assert_snapshot!(reported(yaml), @"
     agent.yaml:1:1: error[missing_key]: the key `schema_version` is missing
       |
     1 | description: x
@@ -193,7 +193,7 @@ elements:
   - { node: con, type: command}
   - { node: 7, type: command }
 ";
-    assert_snapshot!(told(yaml), @r"
+    assert_snapshot!(reported(yaml), @r"
     agent.yaml:5:13: error[duplicate_id]: the ids `a` and `A` differ only in case
       |
     5 |   - { node: A, type: command, settings: { commands: [] } }
@@ -237,7 +237,7 @@ elements:
   - { node: A, type: command, settings: { commands: [] } }
   - { node: a, type: command, settings: { commands: [] } }
 ";
-    assert_snapshot!(told(yaml), @"
+    assert_snapshot!(reported(yaml), @"
     agent.yaml:5:13: error[duplicate_id]: the ids `a` and `A` differ only in case
       |
     5 |   - { node: A, type: command, settings: { commands: [] } }
@@ -272,7 +272,7 @@ elements:
       - flow: g
         elements: []
 ";
-    assert_snapshot!(told(yaml), @r"
+    assert_snapshot!(reported(yaml), @r"
     agent.yaml:4:5: error[element_not_allowed]: `node` may not stand directly in an agent
       |
     4 |   - node: a
@@ -349,7 +349,7 @@ elements:
     type: command
     use: ./other.yaml
 "#;
-    assert_snapshot!(told(yaml), @r#"
+    assert_snapshot!(reported(yaml), @r#"
     agent.yaml:4:5: error[missing_key]: the key `statement` is missing
       |
     4 |   - conditional: no_branches
@@ -465,7 +465,7 @@ variables: { ok: "$expr{py: [len(x) for x in ['a']]}", fine: "$expr{ nothing() |
 elements:
   - { node: a, type: command, settings: { commands: ["$expr{py: lenn(ok)}", "$expr{frobnicate(1)}"] } }
 "#;
-    assert_snapshot!(told(yaml), @r#"
+    assert_snapshot!(reported(yaml), @r#"
     agent.yaml:5:65: error[unknown_function]: unknown function `lenn`
       |
     5 | …ettings: { commands: ["$expr{py: lenn(ok)}", "$expr{frobnicate(1)}"] } }
@@ -514,7 +514,7 @@ elements:
       - { node: z, type: command, settings: { commands: ["$hier{again.previous.z}", "$var{item}"] } }
   - { node: later, type: command, settings: { commands: [] } }
 "#;
-    assert_snapshot!(told(yaml), @r#"
+    assert_snapshot!(reported(yaml), @r#"
     agent.yaml:8:59: error[unavailable_step]: `outer.last.a` is not known before the loop `outer` has ended
       |
     8 | …command, settings: { commands: ["$hier{outer.last.a}", "$hier{outer.previous.b}"] } }
@@ -607,7 +607,7 @@ schema_version: 7
 kind: flow
 elemens: []
 ";
-    assert_snapshot!(told(yaml), @"
+    assert_snapshot!(reported(yaml), @"
     agent.yaml:1:17: error[newer_schema_version]: the definition has the schema version 7, this program reads up to 1
       |
     1 | schema_version: 7
@@ -628,7 +628,7 @@ elements:
 ---
 x: 1
 ";
-    assert_snapshot!(told(yaml), @"
+    assert_snapshot!(reported(yaml), @"
     agent.yaml:4:5: error[yaml_anchor]: anchors (`&name`) are not supported
       |
     4 |   - &a { node: a, type: command, settings: { commands: [!t x] } }
@@ -689,7 +689,7 @@ elements:
     settings:
       commands: [$expr{ x }]
 ";
-    assert_snapshot!(told(yaml), @"
+    assert_snapshot!(reported(yaml), @"
     agent.yaml:7:23: error[yaml_syntax]: this is not YAML: while parsing a flow sequence, expected `,` or `]`
       |
     7 |       commands: [$expr{ x }]
@@ -709,7 +709,7 @@ elements:
     settings:
       working_dir: $expr{ x ? y : z }
 ";
-    assert_snapshot!(told(yaml), @"
+    assert_snapshot!(reported(yaml), @"
     agent.yaml:7:33: error[yaml_syntax]: this is not YAML: mapping values are not allowed in this context
       |
     7 |       working_dir: $expr{ x ? y : z }
@@ -721,7 +721,7 @@ elements:
 #[test]
 fn a_tab() {
     let yaml = "schema_version: 1\n\tkind: flow\n";
-    assert_snapshot!(told(yaml), @"
+    assert_snapshot!(reported(yaml), @"
     agent.yaml:1:17: error[yaml_syntax]: this is not YAML: while scanning a plain scalar, found a tab
       |
     1 | schema_version: 1
@@ -740,7 +740,7 @@ elements:
     type: command
     settings: { commands: [yes, ~, 0x1F, True] }
 ";
-    assert_snapshot!(told(yaml), @"
+    assert_snapshot!(reported(yaml), @"
     agent.yaml:6:28: warning[ambiguous_text]: `yes` is text here; only `true`, `false`, `null` and JSON numbers are not
       = hint: write `true` if that is meant, or put the text in quotes
     agent.yaml:6:33: warning[ambiguous_text]: `~` is text here; only `true`, `false`, `null` and JSON numbers are not
@@ -770,7 +770,7 @@ elements:
       working_dir: '$expr{ it''s }'
 required: [task]
 "#;
-    assert_snapshot!(told(yaml), @r#"
+    assert_snapshot!(reported(yaml), @r#"
     agent.yaml:8:33: error[template_syntax]: unexpected `}`, a value was expected
       |
     8 |         - "caf\u00e9 $expr{ 1 + }"
@@ -808,7 +808,7 @@ variables:
   b-c: 3
 elements: []
 ";
-    assert_snapshot!(told(yaml), @"
+    assert_snapshot!(reported(yaml), @"
     agent.yaml:3:12: error[duplicate_variable]: the variable `task` is required and has a value as well
       |
     3 | required: [task, run_id, task, 9x]
@@ -862,7 +862,7 @@ variables:
 elements:
   - { node: n, type: command, settings: { commands: [] } }
 ";
-    assert_snapshot!(told(yaml), @"
+    assert_snapshot!(reported(yaml), @"
     agent.yaml:4:12: error[unknown_variable]: unknown variable `b`
       |
     4 |   a: $expr{b}
@@ -901,7 +901,7 @@ elements:
   - { subflow: p, elements: [{ node: same, type: command, settings: { commands: [] } }] }
   - { subflow: q, elements: [{ node: same, type: command, settings: { commands: [] } }] }
 "#;
-    assert_snapshot!(told(yaml), @r#"
+    assert_snapshot!(reported(yaml), @r#"
     agent.yaml:3:17: error[unavailable_step]: `root` is the run itself, whose result is made of this
       |
     3 | output: '$expr{ $hier{root}.x }'
@@ -971,7 +971,7 @@ elements:
   - { node: a, type: comand, settings: { x: '$var{y}' } }
   - { node: b, type: zebra }
 ";
-    assert_snapshot!(told(yaml), @"
+    assert_snapshot!(reported(yaml), @"
     agent.yaml:4:22: error[unknown_node_type]: unknown node type `comand`
       |
     4 |   - { node: a, type: comand, settings: { x: '$var{y}' } }
@@ -1004,7 +1004,7 @@ elements:
         - "$expr{ run_id }"
         - "x $expr{ run_id }"
 "#;
-    assert_snapshot!(told(yaml), @r#"
+    assert_snapshot!(reported(yaml), @r#"
     agent.yaml:8:29: error[wrong_value]: expected one of `analyze_folder`, `find_files`, `analyze_file`, found the text `analyse_folder`
       |
     8 |         - { operation_type: analyse_folder, path: {} }
@@ -1081,7 +1081,7 @@ elements:
   - { node: c, type: ai_model_call, settings: { models: [m], prompt: { txt: x }, model_call_config: { streaming: true, max_tokens: 3 }, sleep_before: -1, sleep_after: 2, record_settings: { a: 1 } } }
   - { node: d, type: ai_model_call, settings: { models: [m], prompt: { text: '$var{x} $var{y}', variables: { x: { default: 1 } } }, record_settings: { outcome: { file_format: text } } } }
 ";
-    assert_snapshot!(told(yaml), @"
+    assert_snapshot!(reported(yaml), @"
     agent.yaml:6:27: error[wrong_type]: expected a list, found the text `ls`
       |
     6 |     settings: { commands: ls, env_vars: { A: [] }, timeout: [] }
@@ -1164,7 +1164,7 @@ fn an_empty_file() {
     let yaml = "
 # nothing
 ";
-    assert_snapshot!(told(yaml), @"agent.yaml: error[empty]: there is no definition in this file");
+    assert_snapshot!(reported(yaml), @"agent.yaml: error[empty]: there is no definition in this file");
 }
 
 #[test]
@@ -1172,7 +1172,7 @@ fn not_a_mapping() {
     let yaml = "
 - a
 ";
-    assert_snapshot!(told(yaml), @"
+    assert_snapshot!(reported(yaml), @"
     agent.yaml:1:1: error[wrong_type]: expected a mapping with `kind` and `elements`, found a list
       |
     1 | - a
@@ -1193,7 +1193,7 @@ elements:
     retry: { max_attempts: 0, initial_delay: 5m, max_delay: 3 }
     pre_events: [a-b]
 ";
-    assert_snapshot!(told(yaml), @"
+    assert_snapshot!(reported(yaml), @"
     agent.yaml:7:14: error[wrong_value]: a timeout must be longer than nothing
       |
     7 |     timeout: 0
@@ -1226,7 +1226,7 @@ elements:
     type: command
     settings: { commands: [18446744073709551616, 1e999] }
 ";
-    assert_snapshot!(told(yaml), @"
+    assert_snapshot!(reported(yaml), @"
     agent.yaml:6:28: error[number_range]: the number `18446744073709551616` has more than 64 bits
       |
     6 |     settings: { commands: [18446744073709551616, 1e999] }

@@ -64,7 +64,7 @@ impl Dir {
     }
 
     /// As [`replace`](Self::replace), with the temporary file in another directory of the same file system: for
-    /// directories in which others keep files, where what a crash leaves could not be told from theirs.
+    /// directories in which others keep files, where the remains of a crash could not be distinguished from theirs.
     ///
     /// # Errors
     /// If it cannot be written.

@@ -72,8 +72,8 @@ pub enum WebError {
 }
 
 fn by(redirected_by: &Option<String>) -> String {
-    let told = |server| format!(", to which `{server}` redirects");
-    redirected_by.as_ref().map(told).unwrap_or_default()
+    let reported = |server| format!(", to which `{server}` redirects");
+    redirected_by.as_ref().map(reported).unwrap_or_default()
 }
 
 impl WebError {

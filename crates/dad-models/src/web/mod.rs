@@ -266,10 +266,10 @@ impl Hop {
     /// The addresses of the server, if it may be called.
     async fn addresses(&self, bounds: &WebBounds) -> Result<Vec<std::net::SocketAddr>, WebError> {
         let host = self.url.host_str().unwrap_or_default();
-        let (told, redirected_by) = (host.to_owned(), self.redirected_by.clone());
+        let (reported, redirected_by) = (host.to_owned(), self.redirected_by.clone());
         if !bounds.hosts.allows(&self.url) {
             return Err(WebError::HostNotAllowed {
-                host: told,
+                host: reported,
                 redirected_by,
             });
         }
@@ -288,7 +288,7 @@ impl Hop {
         let addresses = found.iter().map(std::net::SocketAddr::ip);
         let checked = bounds.hosts.check_addresses(&self.url, addresses);
         let private = |address| WebError::PrivateAddress {
-            host: told,
+            host: reported,
             address,
             redirected_by,
         };

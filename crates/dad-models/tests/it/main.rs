@@ -220,9 +220,9 @@ async fn a_recording_is_played_again_by_step_and_call() {
     .unwrap();
 
     let notes: Arc<Mutex<Vec<String>>> = Arc::default();
-    let told = Arc::clone(&notes);
+    let reported = Arc::clone(&notes);
     let replay = ReplayClient::new(cassette.path(), move |note| {
-        told.lock().unwrap().push(note.to_string());
+        reported.lock().unwrap().push(note.to_string());
     });
     let again: ModelResponse = replay.complete(&request("one\n2"), &call(1)).await.unwrap();
     let replayed = ModelResponse {
@@ -262,9 +262,9 @@ async fn a_key_that_a_provider_tells_back_is_masked_before_its_answer_is_shorten
                 .complete(&request("hello"), &call(1))
                 .await
                 .unwrap_err();
-            let told = format!("{error} {error:?}");
-            assert!(told.contains("xxx"), "{told}");
-            assert!(!told.contains(&KEY[..8]), "{before}: {told}");
+            let reported = format!("{error} {error:?}");
+            assert!(reported.contains("xxx"), "{reported}");
+            assert!(!reported.contains(&KEY[..8]), "{before}: {reported}");
         }
     }
 }
@@ -311,7 +311,7 @@ async fn what_a_failed_call_took_is_known_or_said_not_to_be() {
         assert_eq!(usage, expected, "{error}");
         assert!(
             !error.to_string().contains("Be brief."),
-            "the request is not told back: {error}"
+            "the request is not repeated: {error}"
         );
     }
     let unreachable = client(&project("http://127.0.0.1:9"))
@@ -322,17 +322,17 @@ async fn what_a_failed_call_took_is_known_or_said_not_to_be() {
 }
 
 #[test]
-fn a_broken_credentials_file_is_told_of_without_what_stands_in_it() {
+fn a_broken_credentials_file_is_reported_without_its_content() {
     let project = tempfile::tempdir().unwrap();
     let dir = project.path().join(".dhenara/.secrets");
     std::fs::create_dir_all(&dir).unwrap();
     let credentials = Credentials::new(project.path(), None, SecretRegistry::new());
     let write = |text: &str| std::fs::write(dir.join(".credentials.yaml"), text).unwrap();
     write("openai: { api_key: sk-do-not-tell-it\n");
-    let told = credentials.api_key("openai").unwrap_err().to_string();
+    let reported = credentials.api_key("openai").unwrap_err().to_string();
     assert!(
-        told.contains("cannot be read") && !told.contains("do-not-tell"),
-        "{told}"
+        reported.contains("cannot be read") && !reported.contains("do-not-tell"),
+        "{reported}"
     );
     // Secrets of nodes in the same file are no key of a provider, and no mistake.
     write("secrets: { DEPLOY: deploy-me }\nplain: text-of-some-length\nopenai: { api_key: sk-1234567 }\n");

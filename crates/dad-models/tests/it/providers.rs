@@ -176,10 +176,10 @@ async fn every_protocol_answers_whole_and_as_a_stream() {
         let whole = server(protocol.paths[0], body).await;
         let asked = client(protocol.name, &whole.uri());
         check(protocol.name, &asked.complete(&request(), &call()).await.unwrap());
-        let told = sent(&whole).await.to_string();
+        let reported = sent(&whole).await.to_string();
         assert!(
-            told.contains("Be brief.") && told.contains("Greet Ada."),
-            "{told}"
+            reported.contains("Be brief.") && reported.contains("Greet Ada."),
+            "{reported}"
         );
 
         let body = ResponseTemplate::new(200).set_body_raw(protocol.stream, "text/event-stream");
@@ -257,9 +257,13 @@ async fn every_protocol_knows_schemas_tools_images_and_limits() {
             "{}",
             protocol.name
         );
-        let told = sent(&server).await.to_string();
+        let reported = sent(&server).await.to_string();
         for expected in ["The weather of a city.", "AQID", "image/png", "77"] {
-            assert!(told.contains(expected), "{}: {expected}: {told}", protocol.name);
+            assert!(
+                reported.contains(expected),
+                "{}: {expected}: {reported}",
+                protocol.name
+            );
         }
 
         // The result of the tool goes back with the call that it answers.
@@ -278,15 +282,19 @@ async fn every_protocol_knows_schemas_tools_images_and_limits() {
             "required": ["answer_of_mine"], "additionalProperties": false }),
         );
         drop(asked.complete(&request, &call()).await.unwrap());
-        let told = sent(&server).await.to_string();
+        let reported = sent(&server).await.to_string();
         for expected in ["sunny", "weather", "answer_of_mine"] {
-            assert!(told.contains(expected), "{}: {expected}: {told}", protocol.name);
+            assert!(
+                reported.contains(expected),
+                "{}: {expected}: {reported}",
+                protocol.name
+            );
         }
     }
 }
 
 #[tokio::test]
-async fn arguments_that_are_no_json_are_told_as_they_are() {
+async fn arguments_that_are_no_json_are_reported_as_they_are() {
     let Protocol {
         name, paths, tool, ..
     } = &PROTOCOLS[0];
@@ -406,7 +414,7 @@ async fn a_stream_that_is_refused_says_why_and_how_long() {
 }
 
 #[tokio::test]
-async fn a_provider_that_wants_to_be_left_alone_is_for_all_calls() {
+async fn a_rate_limited_provider_is_not_called_by_any_call() {
     let busy = MockServer::start().await;
     let slow_down = ResponseTemplate::new(429)
         .insert_header("retry-after", "1")
@@ -437,16 +445,16 @@ async fn a_provider_that_wants_to_be_left_alone_is_for_all_calls() {
 }
 
 #[tokio::test]
-async fn a_pause_may_be_told_as_a_date() {
+async fn a_pause_may_be_given_as_a_date() {
     let then = std::time::SystemTime::now() + Duration::from_secs(30);
-    for (told, at_least) in [
+    for (reported, at_least) in [
         (httpdate::fmt_http_date(then), Some(Duration::from_secs(20))),
         ("Wed, 21 Oct 2015 07:28:00 GMT".to_owned(), None),
         ("soon".to_owned(), None),
         ("1e300".to_owned(), None),
         ("1e18".to_owned(), Some(Duration::from_hours(24 * 365))),
     ] {
-        let busy = ResponseTemplate::new(429).insert_header("retry-after", told.as_str());
+        let busy = ResponseTemplate::new(429).insert_header("retry-after", reported.as_str());
         let server = server("/v1/chat/completions", busy).await;
         let error = client("openai", &server.uri())
             .complete(&request(), &call())
@@ -455,7 +463,7 @@ async fn a_pause_may_be_told_as_a_date() {
         let pause = error.retry_after();
         assert!(
             pause >= at_least && pause.is_some() == at_least.is_some(),
-            "{told}: {pause:?}"
+            "{reported}: {pause:?}"
         );
     }
 }

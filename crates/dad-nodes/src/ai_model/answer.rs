@@ -69,7 +69,7 @@ impl StructuredSchema {
         for value in found.values {
             match misfits(&self.validator, &value, MAX_REPORTED_ERRORS) {
                 None => return Ok(value),
-                Some(told) => misfit = misfit.or(Some(told)),
+                Some(reported) => misfit = misfit.or(Some(reported)),
             }
         }
         Err(match (misfit, found.error) {
@@ -82,10 +82,10 @@ impl StructuredSchema {
 /// In what a value does not obey a schema, for the model that made it; `None` if it does.
 pub(super) fn misfits(validator: &jsonschema::Validator, value: &Value, most: usize) -> Option<String> {
     let errors = validator.iter_errors(value).take(most);
-    let told: Vec<String> = errors
+    let reported: Vec<String> = errors
         .map(|error| format!("at `{}`: {error}", error.instance_path()))
         .collect();
-    (!told.is_empty()).then(|| told.join("; "))
+    (!reported.is_empty()).then(|| reported.join("; "))
 }
 
 fn wrong(reason: &str) -> NodeError {
@@ -292,15 +292,15 @@ pub(super) fn save_files(
             let bytes = BASE64_STANDARD
                 .decode(&file.base64)
                 .map_err(|error| NodeError::from_error("model_answer", &error).with_fall_back())?;
-            let mut told = json!({
+            let mut reported = json!({
                 "media_type": file.media_type,
                 "len": bytes.len(),
                 "blake3": Digest::of(&bytes),
             });
             if keep {
-                told["path"] = save(settings, index, file, &bytes, cx)?.into();
+                reported["path"] = save(settings, index, file, &bytes, cx)?.into();
             }
-            Ok(told)
+            Ok(reported)
         })
         .collect()
 }

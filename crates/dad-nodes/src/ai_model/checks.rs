@@ -253,7 +253,7 @@ mod tests {
         let root = "root".parse().unwrap();
         let compiled = compile(flow.definition(), &root, &crate::builtin_nodes(), None);
         let problems = compiled.err();
-        let told: Vec<String> = problems
+        let reported: Vec<String> = problems
             .iter()
             .flat_map(|problems| problems.iter())
             .map(|problem| {
@@ -262,11 +262,11 @@ mod tests {
                 format!("{place}: {}", problem.message)
             })
             .collect();
-        assert_eq!(told.len(), expected.len(), "{told:?}");
-        for (told, (place, message)) in told.iter().zip(expected) {
+        assert_eq!(reported.len(), expected.len(), "{reported:?}");
+        for (reported, (place, message)) in reported.iter().zip(expected) {
             assert!(
-                told.starts_with(&format!("model_call_config.{place}: ")) && told.contains(message),
-                "{told}"
+                reported.starts_with(&format!("model_call_config.{place}: ")) && reported.contains(message),
+                "{reported}"
             );
         }
     }

@@ -384,7 +384,7 @@ impl Request {
 struct Work {
     request: Request,
     roots: place::Roots,
-    /// Held until git has been told as well, and in any case as long as this changes something.
+    /// Held until git has recorded the change as well, and in any case as long as this changes something.
     _locks: Vec<FileLock>,
     /// The directory of the step.
     step: Dir,
@@ -580,19 +580,19 @@ async fn record_in_git(
     let files = touched
         .iter()
         .map(|place| (roots.real(place.root).join(&place.path), place.path.clone()));
-    let mut told = git::Recorded::default();
+    let mut reported = git::Recorded::default();
     let recorded = async {
         for (repository, paths) in repositories.of(files, cx).await? {
-            let staged = repository.stage(&paths, &mut told).await?;
+            let staged = repository.stage(&paths, &mut reported).await?;
             if settings.commit.unwrap_or(false) {
                 let message = settings.message_of_commit()?;
-                repository.commit(&staged, message, &mut told).await?;
+                repository.commit(&staged, message, &mut reported).await?;
             }
         }
         Ok(())
     };
     match recorded.await {
-        Ok(()) => Ok(Some(json!(told))),
+        Ok(()) => Ok(Some(json!(reported))),
         Err(error) => Err(with_git_hint(error)),
     }
 }

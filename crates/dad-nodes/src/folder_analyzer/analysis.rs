@@ -248,8 +248,8 @@ impl Visit for Analysis<'_, '_> {
             && let Ok(Some(look)) = at.dir.look(at.name)
             && let Value::Object(all) = metadata(&look)
         {
-            let told = all.into_iter().filter(|(name, _)| !name.starts_with("is_"));
-            frame.info.extend(told);
+            let reported = all.into_iter().filter(|(name, _)| !name.starts_with("is_"));
+            frame.info.extend(reported);
         }
         self.frames.push(frame);
     }

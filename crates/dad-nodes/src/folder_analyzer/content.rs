@@ -108,11 +108,11 @@ impl<'a> Contents<'a> {
         kind: EntryKind,
         info: &mut Map<String, Value>,
     ) -> Facts {
-        let told = match kind {
+        let reported = match kind {
             EntryKind::File => self.file(dir, name, info),
             _ => self.other(dir, name, kind, info).map(|()| Facts::default()),
         };
-        told.unwrap_or_else(|error| {
+        reported.unwrap_or_else(|error| {
             let message = match error.kind() {
                 io::ErrorKind::NotFound => "the file vanished while the folder was looked at".to_owned(),
                 _ => format!("the file cannot be read: {error}"),

@@ -12,7 +12,7 @@ const MAX_IGNORED: usize = 1000;
 /// The left-out entries, as far as the result lists them.
 #[derive(Default)]
 pub(super) struct Ignored {
-    pub(super) told: Vec<Value>,
+    pub(super) reported: Vec<Value>,
     pub(super) count: usize,
 }
 
@@ -24,24 +24,24 @@ impl Ignored {
 
     pub(super) fn add(&mut self, ground: &Ground, path: &Path, with_root: bool, why: &Why) {
         self.count += 1;
-        if self.told.len() < MAX_IGNORED {
-            let mut told = Map::new();
-            told.insert("path".into(), ground.shown(path, with_root).0.into());
-            told.extend(why.told(ground));
-            self.told.push(told.into());
+        if self.reported.len() < MAX_IGNORED {
+            let mut reported = Map::new();
+            reported.insert("path".into(), ground.shown(path, with_root).0.into());
+            reported.extend(why.reported(ground));
+            self.reported.push(reported.into());
         }
     }
 
     pub(super) fn extend(&mut self, other: Self) {
         self.count += other.count;
-        self.told.extend(other.told);
-        self.told.truncate(MAX_IGNORED);
+        self.reported.extend(other.reported);
+        self.reported.truncate(MAX_IGNORED);
     }
 
     pub(super) fn fill(self, result: &mut Value) {
-        if self.count > self.told.len() {
+        if self.count > self.reported.len() {
             result["ignored_count"] = self.count.into();
         }
-        result["why_ignored"] = self.told.into();
+        result["why_ignored"] = self.reported.into();
     }
 }

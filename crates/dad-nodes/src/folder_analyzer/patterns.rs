@@ -20,18 +20,18 @@ pub(super) enum Why {
 
 impl Why {
     /// As results tell it.
-    pub(super) fn told(&self, ground: &Ground) -> Map<String, Value> {
-        let mut told = Map::new();
+    pub(super) fn reported(&self, ground: &Ground) -> Map<String, Value> {
+        let mut reported = Map::new();
         match self {
             Self::Rule { file, line } => {
-                told.insert("file".into(), ground.shown(file, false).0.into());
-                told.insert("line".into(), (*line).into());
+                reported.insert("file".into(), ground.shown(file, false).0.into());
+                reported.insert("line".into(), (*line).into());
             }
             Self::Setting(name) => {
-                told.insert("setting".into(), name.as_str().into());
+                reported.insert("setting".into(), name.as_str().into());
             }
         }
-        told
+        reported
     }
 }
 

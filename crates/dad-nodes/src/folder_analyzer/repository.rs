@@ -112,7 +112,7 @@ impl Repository {
     }
 
     /// The file of patterns that the configuration names, else the usual one. A repository is no user: it names only what lies
-    /// in it, or files of anyone could be told by what they leave out.
+    /// in it, or its patterns would reveal the content of files elsewhere.
     fn user_excludes(
         &self,
         configured: Configured,

@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_told_before_anything_is_asked() {
+    fn what_is_no_address_is_reported_before_anything_is_asked() {
         for wrong in [
             // Readers of addresses pass over slashes that are too many or too few.
             "https:/$var{host}/x",

@@ -167,7 +167,7 @@ mod tests {
             ..SandboxBounds::default()
         };
         let bounds = Sandbox::Bounds(network.clone());
-        let told =
+        let reported =
             |mode: SandboxMode, wanted: Option<&Sandbox>| SandboxPolicy::new(mode, []).confinement(wanted);
         let plain = Confinement::In(SandboxBounds::default());
         for (mode, wanted, is) in [
@@ -185,7 +185,7 @@ mod tests {
             (SandboxMode::Required, Some(&Sandbox::Switch(false)), plain),
             (SandboxMode::Required, Some(&bounds), Confinement::In(network)),
         ] {
-            assert_eq!(told(mode, wanted), is, "{mode:?} {wanted:?}");
+            assert_eq!(reported(mode, wanted), is, "{mode:?} {wanted:?}");
         }
     }
 }

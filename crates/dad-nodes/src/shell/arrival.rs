@@ -528,11 +528,11 @@ fn what_compiles_executes_no_value() {
                 .current_dir(place.path())
                 .stdin(Stdio::null());
             let output = command.output().unwrap();
-            let told = [output.stdout, output.stderr].concat();
+            let reported = [output.stdout, output.stderr].concat();
             let files = std::fs::read_dir(place.path()).unwrap();
             let files = files.map(|file| std::fs::read(file.unwrap().path()).unwrap_or_default());
             let is_there = |text: Vec<u8>| String::from_utf8_lossy(&text).contains("PWNED");
-            let is_executed = files.chain([told]).any(is_there);
+            let is_executed = files.chain([reported]).any(is_there);
             assert!(!is_executed, "{shell}: {text:?} with {values:?}");
         }
     }

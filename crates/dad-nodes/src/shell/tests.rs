@@ -256,8 +256,8 @@ fn anywhere_else_a_placeholder_is_refused_with_the_right_form() {
     ];
     for (text, message, hint) in cases {
         let refused = script(text).expect_err(text);
-        let (told, hinted) = refused.split_once("; ").unwrap();
-        assert!(told.contains(message), "{text}: {told}");
+        let (reported, hinted) = refused.split_once("; ").unwrap();
+        assert!(reported.contains(message), "{text}: {reported}");
         assert!(hinted.contains(hint), "{text}: {hinted}");
     }
 }
@@ -345,10 +345,10 @@ fn what_a_program_reads_as_code_holds_no_value() {
     ];
     for (text, program, hint) in cases {
         let refused = script(text).expect_err(text);
-        let (told, hinted) = refused.split_once("; ").unwrap();
+        let (reported, hinted) = refused.split_once("; ").unwrap();
         assert!(
-            told.contains(&format!("in what `{program}` reads as code")),
-            "{text}: {told}"
+            reported.contains(&format!("in what `{program}` reads as code")),
+            "{text}: {reported}"
         );
         assert!(hinted.contains(hint), "{text}: {hinted}");
     }
@@ -397,7 +397,7 @@ fn a_script_may_be_nested_deeply_and_be_long() {
 }
 
 #[test]
-fn plain_and_generated_commands_are_told_apart() {
+fn plain_and_generated_commands_are_distinguished() {
     assert_eq!(read("ls -l"), Some(Ok(CommandText::Plain)));
     // What has no values is the author's business.
     assert_eq!(read("if then; eval $x"), Some(Ok(CommandText::Plain)));

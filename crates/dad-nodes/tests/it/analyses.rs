@@ -138,7 +138,7 @@ fn outlines_tell_as_much_as_asked_for() {
 }
 
 #[test]
-fn a_file_that_is_of_another_language_is_told() {
+fn a_file_that_is_of_another_language_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "no.py", "((((( this is % not $$ it )\n");
     write(dir.path(), "half.py", "def f(): pass\n((((\n");
@@ -173,7 +173,7 @@ fn contents_are_stripped_by_their_trees() {
 }
 
 #[test]
-fn a_tree_is_told_in_the_shapes_of_the_original() {
+fn a_tree_is_reported_in_the_shapes_of_the_original() {
     let dir = tree();
     let operation = json!({
         "operation_type": "analyze_folder", "content_read_mode": "preview", "include_primary_meta": true,
@@ -246,7 +246,7 @@ fn what_is_left_out_is_decided_as_git_does() {
 }
 
 #[test]
-fn paths_are_told_as_asked_for() {
+fn paths_are_reported_as_asked_for() {
     let dir = tree();
     let base = dir.path().canonicalize().unwrap();
     let name = base.file_name().unwrap().to_str().unwrap();

@@ -172,7 +172,7 @@ async fn what_cannot_be_started_is_a_clear_error() {
 }
 
 #[tokio::test]
-async fn what_ended_a_command_and_where_its_output_is_wrong_is_told() {
+async fn what_ended_a_command_and_where_its_output_is_wrong_is_reported() {
     let project = tempfile::tempdir().unwrap();
     let message = async |text: &str, output: Option<CommandOutput>| {
         let settings = CommandNodeSettings {
@@ -298,7 +298,7 @@ async fn a_secret_reaches_the_command_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_missing_or_in_the_wrong_place_is_told() {
+async fn a_secret_that_is_missing_or_in_the_wrong_place_is_reported() {
     let project = tempfile::tempdir().unwrap();
     let settings = json!({ "env_vars": { "A": "$secret{NO_SUCH_SECRET}" }, "commands": ["echo"] });
     let report = with_secret(settings, project.path()).await;
@@ -333,8 +333,11 @@ async fn a_secret_that_is_missing_or_in_the_wrong_place_is_told() {
             .run()
             .await
             .unwrap_err();
-        let told = ErrorInfo::from_error("refused", &refused).message;
-        assert!(told.contains("error[secret]") && told.contains(place), "{told}");
+        let reported = ErrorInfo::from_error("refused", &refused).message;
+        assert!(
+            reported.contains("error[secret]") && reported.contains(place),
+            "{reported}"
+        );
     }
 }
 
@@ -401,7 +404,7 @@ async fn what_a_command_leaves_running_is_ended_so_that_its_output_ends() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_process_that_leaves_the_group_is_left_alone_and_not_waited_for() {
+async fn a_process_that_leaves_the_group_is_neither_ended_nor_waited_for() {
     let project = tempfile::tempdir().unwrap();
     if std::process::Command::new("setsid").arg("true").status().is_err() {
         println!("skipped: setsid not found");

@@ -239,7 +239,7 @@ async fn touched_files_and_nothing_else_are_staged_and_committed() {
 }
 
 #[tokio::test]
-async fn what_git_ignores_is_told_and_what_came_and_went_is_no_failure() {
+async fn what_git_ignores_is_reported_and_what_came_and_went_is_no_failure() {
     let (project, tree) = (tempfile::tempdir().unwrap(), tree());
     let git = |arguments: &[&str]| {
         Command::new("git")

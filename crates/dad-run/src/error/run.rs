@@ -103,7 +103,7 @@ pub enum RunError {
         steal: bool,
     },
     /// A process on another machine was the last to drive the run, and its lock cannot be seen from here.
-    #[error("the run was driven by {0}, and on this file system it cannot be told whether it still is")]
+    #[error("the run was driven by {0}, and on this file system whether it still is cannot be determined")]
     LeaseOfAnotherHost(String),
     /// A run that is to be removed is driven.
     #[error("`{run}` is not removed: it is driven by {holder}")]

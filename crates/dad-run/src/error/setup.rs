@@ -271,7 +271,7 @@ pub enum SetupError {
         /// The longest there may be.
         most: u64,
     },
-    /// The run is not the user's own, or that cannot be told.
+    /// The run is not the user's own, or its origin cannot be verified.
     #[error(
         "`{run}` {}; it was driven last {}",
         why_foreign(*origin),

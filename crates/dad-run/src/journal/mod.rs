@@ -29,4 +29,6 @@ pub(crate) mod values;
 pub(crate) mod writer;
 
 #[cfg(test)]
+mod samples;
+#[cfg(test)]
 mod tests;

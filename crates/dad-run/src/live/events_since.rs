@@ -20,8 +20,8 @@ use crate::live::handle::RunHandle;
 use crate::rerun::plan::RerunPlan;
 
 impl RunHandle {
-    /// The events whose journal records come after number `seq`, in the journal's order: what a slow listener was told
-    /// that it missed. Errors in them are as short as the journal has them. Events without a record are not among them.
+    /// The events whose journal records come after number `seq`, in the journal's order: those that a slow listener
+    /// missed. Errors in them are as short as the journal has them. Events without a record are not among them.
     ///
     /// # Errors
     /// If the journal cannot be read.

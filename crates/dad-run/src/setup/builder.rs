@@ -129,7 +129,7 @@ impl RunContextBuilder {
     }
 
     /// The key that the journal of the run is signed with, and that those of earlier runs are checked with. Without one, no
-    /// run can be told to be the user's own.
+    /// run can be verified as the user's own.
     #[must_use]
     pub fn origin_key(mut self, key: impl Into<Option<OriginKey>>) -> Self {
         self.options.origin_key = key.into();

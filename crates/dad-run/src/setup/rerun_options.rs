@@ -66,8 +66,8 @@ impl RunContextBuilder {
         self
     }
 
-    /// Whether a resumed run is taken over from a process on another machine, of which it cannot be told whether it
-    /// still drives the run.
+    /// Whether a resumed run is taken over from a process on another machine. Whether that process still drives the run
+    /// cannot be determined from here.
     #[must_use]
     pub fn steal_lease(mut self, steal: bool) -> Self {
         self.options.steal_lease = steal;

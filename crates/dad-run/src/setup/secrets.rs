@@ -80,7 +80,7 @@ pub enum SecretError {
         /// The requested name.
         name: String,
     },
-    /// The file is not what it should be. What stands in it is not told.
+    /// The file is not what it should be. The message does not show its content.
     #[error("the credentials in `{}` cannot be read: {reason}", path.display())]
     Unreadable {
         /// The file.
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_found_by_its_name_and_nothing_of_a_broken_file_is_told() {
+    fn a_secret_is_found_by_its_name_and_nothing_of_a_broken_file_is_reported() {
         let dir = dad_tests::TestProject::new();
         let file = dir.path().join("credentials.yaml");
         let write = |text: &str| {

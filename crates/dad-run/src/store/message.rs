@@ -109,8 +109,8 @@ pub(crate) fn send(run_dir: &Path, name: &str, source: &str, body: MessageBody) 
     Ok(inbox.publish(name, &bytes, Durability::Disk)?)
 }
 
-/// The session that drives a run, else the next one. `None` if its journal cannot be read: a process that drives it does not
-/// need to be told.
+/// The session that drives a run, else the next one. `None` if its journal cannot be read: a process that drives it
+/// notices that itself.
 fn meant_session(dir: &Dir, dot_run: &Dir) -> Result<Option<u32>, RunError> {
     let mut last = (0, false);
     let read = read_journal(dir, None, |record| {

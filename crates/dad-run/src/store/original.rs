@@ -85,7 +85,7 @@ impl OriginalRun {
         RunView::of_records(self.dir.clone(), self.entry.status, records)
     }
 
-    /// Reads every file of its steps. It recorded no digests, so all that can be told is which of them are no JSON though
+    /// Reads every file of its steps. It recorded no digests, so the check finds only those that are no JSON though
     /// their name says so.
     ///
     /// # Errors

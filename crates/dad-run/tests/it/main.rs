@@ -449,17 +449,17 @@ impl Synced {
 }
 
 /// The events that a subscription has by now.
-fn told(subscription: &mut dad_events::Subscription) -> Vec<Option<u64>> {
+fn reported(subscription: &mut dad_events::Subscription) -> Vec<Option<u64>> {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     while let std::task::Poll::Ready(Some(delivery)) = std::pin::pin!(subscription.next()).poll(&mut context)
     {
         match delivery {
-            dad_events::Delivery::Event(event) => told.push(event.seq),
+            dad_events::Delivery::Event(event) => reported.push(event.seq),
             dad_events::Delivery::Missed { .. } => panic!("the queue is large enough"),
         }
     }
-    told
+    reported
 }
 
 #[tokio::test]
@@ -479,12 +479,12 @@ async fn with_the_disk_nothing_is_announced_before_it_is_synced() {
     // Records that may wait gather; the task that closes their batch syncs once for all of them.
     let first = run.control().custom("first", None, json!(1)).unwrap();
     let second = run.control().custom("second", None, json!(2)).unwrap();
-    assert_eq!((told(&mut subscription), synced.journal()), (vec![], 0));
+    assert_eq!((reported(&mut subscription), synced.journal()), (vec![], 0));
     let waited = std::time::Instant::now();
     let mut announced = Vec::new();
     while announced.len() < 3 && waited.elapsed().as_secs() < 20 {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        announced.extend(told(&mut subscription));
+        announced.extend(reported(&mut subscription));
     }
     assert_eq!(
         announced,
@@ -500,14 +500,14 @@ async fn with_the_disk_nothing_is_announced_before_it_is_synced() {
         .answered(given(&"flow.one".parse().unwrap(), &Clean::from_store(json!({}))))
         .unwrap();
     assert_eq!(
-        (told(&mut subscription), synced.journal()),
+        (reported(&mut subscription), synced.journal()),
         (vec![Some(third)], 1)
     );
 
     run.control().custom("last", None, json!(4)).unwrap();
     run.complete_run(RunEnd::Completed, None).await.unwrap();
     assert_eq!(
-        (told(&mut subscription).len(), synced.journal()),
+        (reported(&mut subscription).len(), synced.journal()),
         (2, 1),
         "the last one and the end"
     );

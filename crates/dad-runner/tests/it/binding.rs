@@ -119,13 +119,13 @@ async fn settings_are_checked_before_and_after_they_are_rendered() {
     let refused = start(json!({ "number": "$expr{ odd }", "word": "uneven" }))
         .await
         .unwrap_err();
-    let told = refused.to_string();
-    assert!(refused.report().is_none(), "{told}");
+    let reported = refused.to_string();
+    assert!(refused.report().is_none(), "{reported}");
     assert!(
-        told.contains("`uneven` is no word") && !told.contains("is odd"),
-        "{told}"
+        reported.contains("`uneven` is no word") && !reported.contains("is odd"),
+        "{reported}"
     );
-    for (settings, told) in [
+    for (settings, reported) in [
         (
             json!({ "number": "$expr{ odd }" }),
             "in settings, `number`: 3 is odd",
@@ -138,7 +138,7 @@ async fn settings_are_checked_before_and_after_they_are_rendered() {
         let failed = report(start(settings).await);
         assert_eq!(failed.status, RunStatus::Failed);
         let error = failed.error.clone().unwrap();
-        assert_eq!((error.code.as_str(), error.message.as_str()), ("odd", told));
+        assert_eq!((error.code.as_str(), error.message.as_str()), ("odd", reported));
         let view = RunView::open(&failed.run_dir).unwrap();
         assert!(
             view.step_file::<serde_json::Value>(&path("flow.halve"), "state.json")

@@ -10,8 +10,8 @@ use crate::error::CommandError;
 use crate::exit_code;
 use crate::output::json;
 
-/// Remove runs. Runs that are driven are refused, and unless told by `--force` those that wait for an answer or that a
-/// re-run which did not complete may still take results from.
+/// Remove runs. A run that a process drives is refused. Without `--force`, so is a run that waits for an answer, or whose
+/// results an incomplete re-run may still reuse.
 #[derive(Debug, Args)]
 pub(crate) struct RemoveArgs {
     /// Their ids, unique beginnings of them, `last`, or `last~N` for the Nth before it.
