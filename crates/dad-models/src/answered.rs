@@ -7,8 +7,9 @@ use genai::chat::{BinarySource, ChatResponse, ContentPart, MessageContent, StopR
 use serde_json::Value;
 
 use crate::catalog::{Protocol, Target};
-use crate::client::{FinishReason, ModelResponse, ResponseFile, ToolCall};
 use crate::error::ModelError;
+use crate::request::ToolCall;
+use crate::response::{FinishReason, ModelResponse, ResponseFile};
 
 pub(crate) struct Answered {
     model: String,
@@ -94,6 +95,11 @@ impl Answered {
             reasoning: self.reasoning,
             finish_reason: finish_reason(self.stop.as_ref()),
             usage: usage(target, &self.usage),
+            stop_reason: None,
+            refusal: None,
+            id: None,
+            service_tier: None,
+            native: None,
         };
         let is_whole = matches!(
             response.finish_reason,

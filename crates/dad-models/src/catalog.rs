@@ -3,42 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use dad_core::{Usage, nearest};
+use dad_core::nearest;
 use serde::{Deserialize, Serialize};
 
 use crate::address::{is_local, is_named_by, is_same_server};
 use crate::credentials::environment_variable;
 use crate::error::ModelError;
+use crate::price::Price;
 
 /// The file in which a project names its models.
 const FILE: &str = ".dhenara/models.yaml";
-
-/// The price of a model, in US dollars for a million tokens.
-///
-/// ```
-/// use dad_core::Usage;
-/// use dad_models::Price;
-///
-/// let price = Price { input: 5.0, output: 25.0 };
-/// let usage = Usage { prompt_tokens: 200_000, completion_tokens: 10_000, ..Usage::default() };
-/// assert_eq!(price.cost(&usage), 1.25);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Price {
-    /// Tokens sent.
-    pub input: f64,
-    /// Tokens received.
-    pub output: f64,
-}
-
-impl Price {
-    /// The cost of a call, in US dollars.
-    #[must_use]
-    pub fn cost(&self, usage: &Usage) -> f64 {
-        (self.input * usage.prompt_tokens as f64 + self.output * usage.completion_tokens as f64) / 1e6
-    }
-}
 
 /// A provider: its address and protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,10 +71,7 @@ pub struct ModelEntry {
 impl ModelEntry {
     /// The problem with its price: a negative one would give back money that was spent.
     fn wrong_price(&self) -> Option<String> {
-        let Price { input, output } = self.price?;
-        let wrong = [("input", input), ("output", output)]
-            .into_iter()
-            .find(|(_, price)| !price.is_finite() || *price < 0.0);
+        let wrong = self.price?.wrong();
         wrong.map(|(field, price)| {
             format!(
                 "the price of `{}` has `{field}: {price}`; it must be a number of US dollars, 0 or more",

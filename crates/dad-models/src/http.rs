@@ -21,15 +21,15 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::answered::{self, Answered, Written};
-use crate::catalog::{ModelCatalog, Price, Protocol, Target};
-use crate::client::{
-    CallContext, Message, MessageFile, ModelClient, ModelOptions, ModelRequest, ModelResponse, OnText, Role,
-    ToolChoice,
-};
+use crate::catalog::{ModelCatalog, Protocol, Target};
+use crate::client::{CallContext, ModelClient, OnText};
 use crate::credentials::Credentials;
 use crate::error::ModelError;
 use crate::failure::model_error;
 use crate::limits::{Gate, Limits};
+use crate::price::Price;
+use crate::request::{Message, MessageFile, ModelOptions, ModelRequest, Role, ToolChoice};
+use crate::response::ModelResponse;
 use crate::tapped::Tap;
 
 /// The time that a server has to be connected, by default.

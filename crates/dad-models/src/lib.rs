@@ -16,20 +16,25 @@ mod error;
 mod failure;
 mod http;
 mod limits;
+mod price;
 mod replay;
+mod request;
+mod response;
 mod tapped;
 mod web;
 
-pub use catalog::{ModelCatalog, ModelEntry, Price, Protocol, Provider};
-pub use client::{
-    CallContext, FinishReason, Message, MessageFile, ModelClient, ModelOptions, ModelRequest, ModelResponse,
-    Models, OfflineClient, OnText, ResponseFile, Role, ToolCall, ToolChoice, ToolSpec,
-};
+pub use catalog::{ModelCatalog, ModelEntry, Protocol, Provider};
+pub use client::{CallContext, ModelClient, Models, OfflineClient, OnText};
 pub use credentials::Credentials;
 pub use error::ModelError;
 pub use http::HttpClient;
 pub use limits::Limits;
+pub use price::{LongContext, Price, Rates, Tiers};
 pub use replay::{MODEL_CALL, RecordedWeb, ReplayClient, ReplayNote};
+pub use request::{
+    Message, MessageFile, ModelOptions, ModelRequest, NativeTurn, Role, ToolCall, ToolChoice, ToolSpec,
+};
+pub use response::{FinishReason, ModelResponse, ResponseFile};
 pub use web::{
     AllowedHost, AllowedHosts, WEB_EXCHANGE, WebAnswer, WebBody, WebBounds, WebClient, WebError, WebRequest,
     check_address, check_header,

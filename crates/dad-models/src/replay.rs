@@ -12,9 +12,11 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
-use crate::catalog::Price;
-use crate::client::{CallContext, ModelClient, ModelRequest, ModelResponse, OfflineClient};
+use crate::price::Price;
+use crate::client::{CallContext, ModelClient, OfflineClient};
 use crate::error::ModelError;
+use crate::request::ModelRequest;
+use crate::response::ModelResponse;
 use crate::web::{WEB_EXCHANGE, WebAnswer, WebRequest};
 
 /// The name of model calls among the memos of a step.
@@ -237,10 +239,7 @@ impl ModelClient for ReplayClient {
 
     /// Nothing is paid.
     fn price(&self, _: &str) -> Result<Option<Price>, ModelError> {
-        Ok(Some(Price {
-            input: 0.0,
-            output: 0.0,
-        }))
+        Ok(Some(Price::default()))
     }
 }
 

@@ -39,10 +39,10 @@ impl CallBound {
     pub(super) fn answer(&self, available: &Available) -> u64 {
         let fitting = available.tokens.map(|tokens| tokens.saturating_sub(self.prompt));
         let payable = match (available.cost, self.price) {
-            (Some(cost), Some(price)) if price.output > 0.0 => {
+            (Some(cost), Some(price)) if price.rates.output > 0.0 => {
                 let left = cost - self.cost_of_prompt(price);
                 // More than fits into the type is as good as no limit.
-                Some((left.max(0.0) * 1e6 / price.output) as u64)
+                Some((left.max(0.0) * 1e6 / price.rates.output) as u64)
             }
             _ => None,
         };
@@ -54,7 +54,7 @@ impl CallBound {
     pub(super) fn estimate(&self, available: &Available) -> Estimate {
         let answer = self.answer(available);
         let cost = self.price.map_or(0.0, |price| {
-            self.cost_of_prompt(price) + price.output * answer as f64 / 1e6
+            self.cost_of_prompt(price) + price.rates.output * answer as f64 / 1e6
         });
         Estimate {
             tokens: self.prompt + answer,
@@ -71,12 +71,12 @@ impl CallBound {
             completion_tokens: reserved.tokens.saturating_sub(self.prompt),
             total_tokens: reserved.tokens,
             cost: self.price.map(|_| reserved.cost),
-            replayed: 0,
+            ..Usage::default()
         })
     }
 
     fn cost_of_prompt(&self, price: Price) -> f64 {
-        price.input * self.prompt as f64 / 1e6
+        price.rates.input * self.prompt as f64 / 1e6
     }
 }
 
@@ -186,10 +186,7 @@ mod tests {
             tokens,
             ..Available::default()
         };
-        let price = Price {
-            input: 0.0,
-            output: 10.0,
-        };
+        let price = Price::new(0.0, 10.0);
         assert_eq!(bound(None, None).estimate(&available(None)).tokens, 100 + 4096);
         assert_eq!(bound(None, None).estimate(&available(Some(1000))).tokens, 1000);
         // One that would be too short is not worth a call: it does not fit.

@@ -1,0 +1,206 @@
+//! Requests to models: messages, files, tools and options.
+
+use std::sync::Arc;
+
+use dad_core::Digest;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::catalog::Protocol;
+
+/// A request to a model. Two requests are the same if their canonical JSON is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelRequest {
+    /// `provider/model`, or a name of `.dhenara/models.yaml`.
+    pub model: String,
+    /// Instructions that stand before the conversation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub system: Vec<String>,
+    /// The conversation; the last message is the prompt.
+    pub messages: Vec<Message>,
+    /// The options of the answer.
+    #[serde(default)]
+    pub options: ModelOptions,
+}
+
+/// One message of a conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Whose message it is.
+    pub role: Role,
+    /// The text.
+    pub text: String,
+    /// Files and images that belong to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<MessageFile>,
+    /// Of an assistant: its calls of tools.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// Of a tool: the call that it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
+    /// Of a tool: whether it failed. It follows from the text, so that it is no part of a request's identity.
+    #[serde(skip)]
+    pub is_error: bool,
+    /// Of an assistant: the turn as its provider wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub native: Option<NativeTurn>,
+}
+
+/// A turn of a model in the form of its provider's protocol: thinking with its signatures, encrypted reasoning, thought
+/// signatures. The provider needs it back unchanged; to a provider of another protocol the text and the calls are sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NativeTurn {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The model that wrote it, as the provider names it. Another model may refuse its signatures.
+    pub model: String,
+    /// The parts of the turn in their order.
+    pub content: Vec<Value>,
+}
+
+impl Message {
+    /// A message of text alone.
+    pub fn new(role: Role, text: impl Into<String>) -> Self {
+        Self {
+            role,
+            text: text.into(),
+            files: Vec::new(),
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+            is_error: false,
+            native: None,
+        }
+    }
+}
+
+/// A file of a message. Its bytes are sent and not recorded: their digest stands for them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MessageFile {
+    /// Its name.
+    pub name: String,
+    /// Its media type, such as `image/png`.
+    pub media_type: String,
+    /// Its length in bytes.
+    pub len: u64,
+    /// Digest of its bytes.
+    pub blake3: Digest,
+    /// Its bytes; empty in a request that was read back.
+    #[serde(skip)]
+    pub bytes: Arc<[u8]>,
+}
+
+impl MessageFile {
+    /// A file of these bytes.
+    pub fn new(name: impl Into<String>, media_type: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        Self {
+            name: name.into(),
+            media_type: media_type.into(),
+            len: bytes.len() as u64,
+            blake3: Digest::of(&bytes),
+            bytes,
+        }
+    }
+}
+
+/// A tool that a model may want to be called.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolSpec {
+    /// Its name.
+    pub name: String,
+    /// The description, for the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// JSON Schema of its arguments.
+    pub schema: Value,
+}
+
+/// A call of a tool by a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// The id of the call, by which its result is matched to it.
+    pub id: String,
+    /// The tool.
+    pub name: String,
+    /// Its arguments, as the model wrote them.
+    pub arguments: Value,
+    /// The signatures that some providers want back with the call, unchanged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<String>,
+}
+
+/// Whether tools are called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolChoice {
+    /// As the model thinks.
+    Auto,
+    /// None is.
+    None,
+    /// At least one is.
+    Required,
+    /// This one is.
+    #[serde(untagged)]
+    Tool {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// Whose message it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The one who asks.
+    #[default]
+    User,
+    /// The model.
+    Assistant,
+    /// Instructions.
+    System,
+    /// A tool that was called.
+    Tool,
+}
+
+impl Role {
+    /// The word in requests and for people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Assistant => "assistant",
+            Self::System => "system",
+            Self::Tool => "tool",
+        }
+    }
+}
+
+/// The options of an answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ModelOptions {
+    /// Longest answer in tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u32>,
+    /// JSON Schema the answer must obey.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Value>,
+    /// The effort of thinking before the answer: `none`, `minimal`, `low`, `medium`, `high`, `max`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<String>,
+    /// The most tokens of thinking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_reasoning_tokens: Option<u32>,
+    /// The tools that the model may call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<ToolSpec>,
+    /// Whether tools are called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_choice: Option<ToolChoice>,
+    /// Metadata for the provider about the call, by names of its own.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub metadata: Map<String, Value>,
+    /// Options by the provider's own names: `temperature`, `top_p`, `seed`, `stop`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub other: Map<String, Value>,
+}
