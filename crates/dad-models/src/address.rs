@@ -22,6 +22,24 @@ pub(crate) fn is_local(address: &str) -> bool {
     host == "localhost" || number.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
+/// The proxy that a request to an address goes through, as a note for messages; empty if it goes through none.
+pub(crate) fn proxy_note(address: &str) -> String {
+    if is_local(address) {
+        return String::new();
+    }
+    // The same reading of the system that the connections themselves are made by.
+    let proxies = hyper_util::client::proxy::matcher::Matcher::from_system();
+    let proxy = address
+        .parse()
+        .ok()
+        .and_then(|address| proxies.intercept(&address));
+    proxy.map_or_else(String::new, |proxy| {
+        let host = proxy.uri().authority().map_or("", |authority| authority.as_str());
+        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+        format!(" (through the proxy `{host}` of the environment)")
+    })
+}
+
 /// Whether a user's entry, `HOST` or `HOST:PORT`, names the server of an address.
 pub(crate) fn is_named_by(address: &str, entry: &str) -> bool {
     let Some(url) = parse(address) else { return false };

@@ -36,6 +36,9 @@ pub enum Protocol {
     /// OpenAI's chat completions, which Ollama, vLLM, llama.cpp and many others speak too.
     #[serde(rename = "openai")]
     OpenAi,
+    /// OpenAI's Responses API.
+    #[serde(rename = "openai_responses")]
+    OpenAiResponses,
     /// Anthropic's messages.
     Anthropic,
     /// Google's Gemini.

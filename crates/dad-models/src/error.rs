@@ -57,17 +57,23 @@ pub enum ModelError {
         /// The provider, as the credentials file names it.
         provider: String,
     },
-    /// The provider refused.
-    #[error("`{model}` answered with HTTP status {status}: {body}{}", pause_note(*retry_after))]
+    /// The provider reported an error.
+    #[error("`{model}` {}: {body}{}{}", status_words(*status), origin_note(code.as_deref(), request_id.as_deref()), pause_note(*retry_after))]
     Status {
         /// The model.
         model: String,
-        /// The HTTP status.
+        /// The HTTP status, or the one that the error in an answer stands for; 200 where it stands for none.
         status: u16,
-        /// The beginning of the body.
+        /// The provider's message, else the beginning of the body.
         body: String,
+        /// The provider's word for the kind of error.
+        code: Option<String>,
+        /// The provider's id of the request, by which its support finds it.
+        request_id: Option<String>,
         /// The pause that the provider asked for.
         retry_after: Option<Duration>,
+        /// Whether a quota is used up that no pause refills.
+        is_exhausted: bool,
     },
     /// The call was not made, because the provider asked for a longer pause than a step waits.
     #[error("`{model}` was not called: its provider asked not to be called for another {}", dad_core::format_duration(*pause))]
@@ -136,6 +142,8 @@ pub enum ModelError {
         reason: String,
         /// The consumption, if it is reported.
         usage: Option<Usage>,
+        /// Whether the same request may be answered otherwise.
+        may_differ: bool,
     },
     /// The answer does not end.
     #[error("the answer of `{model}` is longer than {mib} MiB and was not read to its end")]
@@ -187,6 +195,23 @@ fn reported(nearest: &Option<(String, String)>) -> String {
     }
 }
 
+fn status_words(status: u16) -> String {
+    match status {
+        200 => "reported an error".to_owned(),
+        status => format!("answered with HTTP status {status}"),
+    }
+}
+
+/// The provider's word for an error, and its id of the request.
+fn origin_note(code: Option<&str>, request_id: Option<&str>) -> String {
+    let request = request_id.map(|id| format!("request {id}"));
+    let parts: Vec<String> = code.map(str::to_owned).into_iter().chain(request).collect();
+    if parts.is_empty() {
+        return String::new();
+    }
+    format!(" ({})", parts.join(", "))
+}
+
 fn pause_note(pause: Option<Duration>) -> String {
     let reported = |pause| {
         format!(
@@ -202,6 +227,19 @@ fn near(nearest: &Option<String>) -> String {
         .as_ref()
         .map(|name| format!(", did you mean `{name}`?"))
         .unwrap_or_default()
+}
+
+/// The next thing to do after a refusal, where it is the same for all providers.
+fn status_hint(status: u16) -> Option<String> {
+    let hint = match status {
+        401 => "check the provider's API key",
+        402 => "the account has no credit left: add some, or name another model in `models`",
+        403 => "the key is not allowed to ask this model: check its rights, and the region of the account",
+        404 => "check the name of the model and its `base_url`",
+        413 => "the request is larger than the provider takes: shorten the prompt, the context or the files",
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 /// Enough of a body to see what the provider means.
@@ -281,6 +319,10 @@ impl ModelError {
                 "if it is to be asked there, write that as its `base_url` into `.dhenara/models.yaml`"
                     .to_owned(),
             ),
+            Self::Status {
+                is_exhausted: true, ..
+            } => Some("raise the quota or the credit of the account, or name another model in `models`".to_owned()),
+            Self::Status { status, .. } => status_hint(*status),
             Self::Offline => Some(
                 "give it a client that answers from recorded exchanges, by `Models::offline`; a re-run of it may go online"
                     .to_owned(),
@@ -343,13 +385,15 @@ impl ModelError {
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::Status { status, .. } => *status == 429 || *status == 408 || *status >= 500,
+            Self::Status {
+                status, is_exhausted, ..
+            } => !*is_exhausted && (matches!(*status, 408 | 409 | 429) || *status >= 500),
             Self::RateLimited { .. }
             | Self::Connection { .. }
             | Self::Cut { .. }
             | Self::TimedOut { .. }
-            | Self::Silent { .. }
-            | Self::Answer { .. } => true,
+            | Self::Silent { .. } => true,
+            Self::Answer { may_differ, .. } => *may_differ,
             _ => false,
         }
     }

@@ -8,19 +8,20 @@
 //! by itself is opened in this crate.
 
 mod address;
-mod answered;
 mod catalog;
 mod client;
 mod credentials;
 mod error;
-mod failure;
+mod exchange;
 mod http;
 mod limits;
+mod options;
 mod price;
+mod protocol;
 mod replay;
 mod request;
 mod response;
-mod tapped;
+mod schema;
 mod web;
 
 pub use catalog::{ModelCatalog, ModelEntry, Protocol, Provider};
@@ -29,12 +30,14 @@ pub use credentials::Credentials;
 pub use error::ModelError;
 pub use http::HttpClient;
 pub use limits::Limits;
+pub use options::CallOptions;
 pub use price::{LongContext, Price, Rates, Tiers};
 pub use replay::{MODEL_CALL, RecordedWeb, ReplayClient, ReplayNote};
 pub use request::{
     Message, MessageFile, ModelOptions, ModelRequest, NativeTurn, Role, ToolCall, ToolChoice, ToolSpec,
 };
 pub use response::{FinishReason, ModelResponse, ResponseFile};
+pub use schema::Strictness;
 pub use web::{
     AllowedHost, AllowedHosts, WEB_EXCHANGE, WebAnswer, WebBody, WebBounds, WebClient, WebError, WebRequest,
     check_address, check_header,

@@ -23,13 +23,13 @@ pub struct Limits {
     /// The largest number of calls that begin within a minute; they are spread over it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<u32>,
-    /// Seconds that a server may take to be connected; 30 by default.
+    /// Seconds that a server may take to be connected; 10 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_timeout: Option<NonZeroU64>,
     /// Seconds that a server may send nothing, before its answer and within it; 600 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<NonZeroU64>,
-    /// The largest size of a streamed answer, in MiB; 128 by default.
+    /// The largest size of an answer, in MiB; 128 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer_mib: Option<NonZeroU64>,
 }

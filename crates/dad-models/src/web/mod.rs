@@ -19,8 +19,8 @@ pub use error::WebError;
 pub use hosts::{AllowedHost, AllowedHosts};
 
 use crate::address::server;
-use crate::failure::retry_after;
 use crate::http::tls;
+use crate::protocol::retry_after;
 
 /// The name of exchanges with servers among the memos of a step.
 pub const WEB_EXCHANGE: &str = "http";

@@ -144,31 +144,100 @@ fn behind_thinking(text: &str) -> Option<&str> {
 }
 
 fn found_in(text: &str) -> Found {
-    let whole = match parse_external(text.trim()) {
-        Ok(value) => {
-            let values = vec![value];
-            return Found {
-                values,
-                error: String::new(),
-            };
-        }
+    let trimmed = text.trim();
+    let whole = match parse_external(trimmed) {
+        Ok(value) => return Found::one(value),
         Err(error) => error,
     };
+    if let Some(value) = repaired(trimmed) {
+        return Found::one(value);
+    }
     let (named, other): (Vec<_>, Vec<_>) =
         fences(text).partition(|(word, _)| word.eq_ignore_ascii_case("json"));
-    let fenced: Vec<_> = named
-        .iter()
-        .chain(&other)
-        .map(|(_, inside)| first_value(inside))
+    // A model that corrects itself does it below.
+    let fenced = named.iter().rev().chain(other.iter().rev());
+    let fenced: Vec<_> = fenced
+        .map(|(_, inside)| (*inside, fenced_value(inside)))
         .collect();
     let error = match (fenced.first(), named.is_empty()) {
-        (Some(Err(error)), false) => error.to_string(),
-        _ => whole.to_string(),
+        (Some((inside, Err(error))), false) => format!("{error}{}", place_note(inside)),
+        _ => format!("{whole}{}", place_note(trimmed)),
     };
-    let fenced = fenced.into_iter().filter_map(|read| Some(read.ok()?.0));
+    let fenced = fenced.into_iter().filter_map(|(_, read)| read.ok());
+    let between = between_words(text).into_iter().rev();
     Found {
-        values: fenced.chain(between_words(text)).collect(),
+        values: fenced.chain(between).collect(),
         error: format!(": {error}"),
+    }
+}
+
+impl Found {
+    fn one(value: Value) -> Self {
+        Self {
+            values: vec![value],
+            error: String::new(),
+        }
+    }
+}
+
+/// A JSON value with comments and trailing commas, which mean nothing else.
+fn repaired(text: &str) -> Option<Value> {
+    let options = jsonc_parser::ParseOptions {
+        allow_comments: true,
+        allow_trailing_commas: true,
+        allow_loose_object_property_names: false,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: false,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+        allow_bare_decimal_point_numbers: false,
+        allow_non_finite_numbers: false,
+        allow_extended_string_escapes: false,
+    };
+    if !text.starts_with(['{', '[']) {
+        return None;
+    }
+    let value: Value = jsonc_parser::parse_to_serde_value(text, &options).ok()?;
+    // What cannot be recorded without loss is refused as it would be without comments.
+    parse_external(&value.to_string()).ok()
+}
+
+/// The value at the beginning of a fence, else all of it without comments and trailing commas.
+fn fenced_value(inside: &str) -> Result<Value, First> {
+    first_value(inside).map(|(value, _)| value).or_else(|error| {
+        let end = inside.find("\n```").or_else(|| inside.rfind("```"));
+        repaired(inside[..end.unwrap_or(inside.len())].trim()).ok_or(error)
+    })
+}
+
+/// The place at which a text ceases to be JSON, for the model that is asked again.
+fn place_note(text: &str) -> String {
+    const AROUND: usize = 30;
+    let Some(error) = serde_json::from_str::<IgnoredAny>(text).err() else {
+        return String::new();
+    };
+    let line = text
+        .split('\n')
+        .nth(error.line().saturating_sub(1))
+        .unwrap_or_default();
+    let mut at = error.column().saturating_sub(1).min(line.len());
+    while !line.is_char_boundary(at) {
+        at -= 1;
+    }
+    let before = line[..at]
+        .char_indices()
+        .rev()
+        .nth(AROUND)
+        .map_or(0, |(from, _)| from);
+    let after = line[at..]
+        .char_indices()
+        .nth(AROUND)
+        .map_or(line.len(), |(to, _)| at + to);
+    let shown = line[before..after].trim();
+    if shown.is_empty() {
+        String::new()
+    } else {
+        format!(", near `{shown}`")
     }
 }
 
@@ -396,6 +465,31 @@ mod tests {
     }
 
     #[test]
+    fn the_last_value_that_obeys_counts_and_comments_do_not() {
+        let schema = json!({"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}});
+        let schema = StructuredSchema::new(&schema, 0).unwrap_or_else(|error| panic!("{error}"));
+        for (text, n) in [
+            ("First {\"n\": 1}. No, better {\"n\": 2}.", 2),
+            (
+                "```json\n{\"n\": 1}\n```\nCorrected:\n```json\n{\"n\": 2}\n```",
+                2,
+            ),
+            ("```json\n{\"n\": 1}\n```\nas in {\"n\": 2}", 1),
+            ("{\"n\": 1, // one\n}", 1),
+            ("```json\n{\n  /* the number */\n  \"n\": 1,\n}\n```", 1),
+            ("{\"n\": 1, \"text\": \"// ``` }\",}", 1),
+        ] {
+            let read = schema.read(text).map(|value| value["n"].clone());
+            assert_eq!(read, Ok(json!(n)), "{text}");
+        }
+        for broken in ["{'n': 1}", "{n: 1}", "{\"n\": 0x1}", "{\"n\": 1 \"m\": 2}"] {
+            assert!(schema.read(broken).is_err(), "{broken}");
+        }
+        let quoted = schema.read("{\"name\": \"x\", \"n\" 1}").unwrap_err();
+        assert!(quoted.contains("near `{\"name\": \"x\", \"n\" 1}`"), "{quoted}");
+    }
+
+    #[test]
     fn what_a_model_drafts_while_it_thinks_is_not_its_answer() {
         let schema = json!({"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}});
         let schema = StructuredSchema::new(&schema, 0).unwrap_or_else(|error| panic!("{error}"));
@@ -421,7 +515,7 @@ mod tests {
         let commented = schema
             .read("{\"ops\": [ /* what to do */ {\"n\": 7} ]}")
             .unwrap_err();
-        assert!(commented.starts_with("the answer is not the JSON"), "{commented}");
+        assert!(commented.contains("\"n\" is a required property"), "{commented}");
         let last = schema
             .read("{\"ops\": [ /* no */ ]} but {\"n\": 1}")
             .map(|value| value["n"].clone());

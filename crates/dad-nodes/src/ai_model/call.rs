@@ -66,6 +66,8 @@ pub(super) struct Conversation<'a> {
     lost: Mutex<Usage>,
     repairs: u32,
     rounds: u32,
+    /// Whether another model takes the conversation over if this one does not answer.
+    has_next: bool,
 }
 
 impl<'a> Conversation<'a> {
@@ -73,7 +75,6 @@ impl<'a> Conversation<'a> {
         step: &'a ModelCall,
         client: &'a dyn ModelClient,
         model: &str,
-        spent: Usage,
         cx: &'a NodeContext,
     ) -> Result<Self, NodeError> {
         let tools = step.tools(cx)?;
@@ -85,16 +86,24 @@ impl<'a> Conversation<'a> {
             cx,
             request,
             tools,
-            usage: spent,
+            usage: Usage::default(),
             lost: Mutex::default(),
             repairs: 0,
             rounds: 0,
+            has_next: false,
         })
+    }
+
+    /// Continues with a model, which is given all that was said: the effects of tools that were called have happened.
+    pub(super) fn ask(&mut self, model: &str, has_next: bool) {
+        model.clone_into(&mut self.request.model);
+        self.has_next = has_next;
+        self.repairs = 0;
     }
 
     /// Asks, lets tools be called and answers be repaired, until there is an answer. What was paid for was paid for also if
     /// there is none.
-    pub(super) async fn run(mut self) -> Result<NodeOutput, NodeError> {
+    pub(super) async fn run(&mut self) -> Result<NodeOutput, NodeError> {
         let mut ended = self.run_turns().await;
         if let Err(error) = &mut ended {
             error.partial.usage = self.usage;
@@ -110,12 +119,13 @@ impl<'a> Conversation<'a> {
             if is_held_back && !response.tool_calls.is_empty() {
                 return Err(self.held_back(&response));
             }
-            if !response.tool_calls.is_empty() && !self.tools.is_empty() {
+            if !response.tool_calls.is_empty() {
                 self.call_tools(response).await?;
                 continue;
             }
             let Some(schema) = &self.step.schema else {
-                if is_held_back && response.text.is_empty() && response.files.is_empty() {
+                let is_empty = response.text.is_empty() && response.files.is_empty();
+                if is_held_back && (is_empty || self.has_next) {
                     return Err(self.held_back(&response));
                 }
                 return self.output(&response, json!({ "text": &response.text }));
@@ -130,7 +140,9 @@ impl<'a> Conversation<'a> {
                 Err(problem) => {
                     let partial =
                         self.output(&response, json!({ "text": &response.text, "structured": null }))?;
-                    return Err(NodeError::new("invalid_structured_output", problem).with_partial(partial));
+                    return Err(NodeError::new("invalid_structured_output", problem)
+                        .with_partial(partial)
+                        .with_fall_back());
                 }
             }
         }
@@ -138,10 +150,11 @@ impl<'a> Conversation<'a> {
 
     /// That the answer is of no use because a filter held it back. Asking the same again would not help.
     fn held_back(&self, response: &ModelResponse) -> NodeError {
-        let message = format!(
-            "`{}` held its answer back by a content filter",
-            self.request.model
-        );
+        let model = &self.request.model;
+        let message = match &response.refusal {
+            Some(words) => format!("`{model}` refused to answer: {words}"),
+            None => format!("`{model}` held its answer back by a content filter"),
+        };
         let partial = NodeOutput::new(json!({ "text": &response.text, "files": [] }));
         NodeError::new("content_filter", message)
             .with_hint("change what is asked, or name another model in `models`")
@@ -170,6 +183,7 @@ impl<'a> Conversation<'a> {
         let is_cut = response.finish_reason == FinishReason::Length;
         self.request.messages.push(Message {
             tool_calls: response.tool_calls.clone(),
+            native: response.native,
             ..Message::new(Role::Assistant, response.text)
         });
         for call in response.tool_calls {
@@ -182,11 +196,12 @@ impl<'a> Conversation<'a> {
                 Ok(called) => called.usage(),
                 Err(error) => error.partial.usage,
             };
-            let result = called?.for_model();
+            let called = called?;
             self.request.messages.push(Message {
+                is_error: called.is_error(),
                 tool_call_id: Some(call.id.clone()),
                 tool_calls: vec![call],
-                ..Message::new(Role::Tool, result)
+                ..Message::new(Role::Tool, called.for_model())
             });
         }
         Ok(())
@@ -308,7 +323,7 @@ impl<'a> Conversation<'a> {
             bound: &bound,
             lost: &self.lost,
         };
-        let (answered, kept) = self.ask(&call, pieces).await;
+        let (answered, kept) = self.answer(&call, pieces).await;
         let usage = unanswered.answered(reported_usage(&answered));
         let paid_for = |error: NodeError| error.with_partial(NodeOutput::default().with_usage(usage));
         kept.map_err(paid_for)?;
@@ -324,8 +339,8 @@ impl<'a> Conversation<'a> {
         streams.then(|| Pieces::new(self.cx)).transpose()
     }
 
-    /// Asks the model, and says whether what arrived piece by piece could be kept.
-    async fn ask(
+    /// Makes the call, and says whether what arrived piece by piece could be kept.
+    async fn answer(
         &self,
         call: &CallContext,
         pieces: Option<Pieces<'_>>,

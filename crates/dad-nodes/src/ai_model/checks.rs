@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use dad_definition::SettingsProblem;
+use dad_models::CallOptions;
 use serde_json::Value;
 
 use crate::ai_model::answer::StructuredSchema;
-use crate::ai_model::{AIModelCallConfig, AIModelNodeSettings, Tool, ToolChoice};
+use crate::ai_model::{AIModelCallConfig, AIModelNodeSettings, Tool, ToolChoice, tools};
 use crate::written;
 
 /// The efforts of thinking.
@@ -50,8 +51,10 @@ pub(super) fn problems_of_text(unrendered: &Value) -> Vec<SettingsProblem> {
             wrong_parameters(index, tool)
                 .into_iter()
                 .chain(generated_code(index, tool))
+                .chain(misplaced_parameters(index, tool))
         })
         .chain(wrong_schema(config))
+        .chain(wrong_options(config))
         .collect()
 }
 
@@ -139,6 +142,53 @@ fn wrong_parameters(index: usize, tool: &Value) -> Option<SettingsProblem> {
     let error = jsonschema::validator_for(parameters).err()?;
     let message = format!("`parameters` is no JSON Schema: {error}");
     Some(problem(&format!("tools[{index}]"), "wrong_tool", message))
+}
+
+/// Parameters in the command of a tool that would reach the program as they are written: a parameter is a whole argument.
+fn misplaced_parameters(index: usize, tool: &Value) -> Vec<SettingsProblem> {
+    let Some(declared) = tool.pointer("/parameters/properties").and_then(Value::as_object) else {
+        return Vec::new();
+    };
+    let words = tool.get("command").and_then(Value::as_array);
+    let words = words.into_iter().flatten().enumerate();
+    let misplaced = words.filter_map(|(at, word)| {
+        let word = word.as_str().filter(|word| is_fixed_text(word))?;
+        let (message, hint) = match tools::parameter(word) {
+            Some(name) if declared.contains_key(name) || !is_name(name) => return None,
+            Some(name) => {
+                let near = dad_core::nearest(name, declared.keys().map(String::as_str));
+                let near = near.map(|near| format!("did you mean `{{{near}}}`?"));
+                (format!("`{word}` stands for no parameter"), near)
+            }
+            None => {
+                let name = declared
+                    .keys()
+                    .find(|name| word.contains(&format!("{{{name}}}")))?;
+                let message = format!("`{{{name}}}` stands inside `{word}`, where nothing would replace it");
+                (
+                    message,
+                    Some(format!("make it an argument of its own: `\"{{{name}}}\"`")),
+                )
+            }
+        };
+        Some(SettingsProblem {
+            hint,
+            ..problem(&format!("tools[{index}].command[{at}]"), "wrong_tool", message)
+        })
+    });
+    misplaced.collect()
+}
+
+fn is_name(text: &str) -> bool {
+    let mut characters = text.chars();
+    let begins = |c: char| c.is_alphabetic() || c == '_';
+    characters.next().is_some_and(begins) && characters.all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+}
+
+fn wrong_options(config: &Value) -> Option<SettingsProblem> {
+    let options = config.get("options").filter(|options| is_fixed(options))?;
+    let reason = CallOptions::read(options.as_object()?).err()?;
+    Some(problem("options", "wrong_setting", reason))
 }
 
 /// A tool whose shell would read a value as code, or a permission that a value would give.

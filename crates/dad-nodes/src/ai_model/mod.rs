@@ -203,14 +203,15 @@ impl BoundStep for ModelCall {
         let client = models
             .client(offline)
             .map_err(|error| spending::refused(&error))?;
+        let mut conversation = Conversation::begin(self, client, self.first_model()?, cx)?;
         let mut failed = no_models();
-        for (index, model) in self.settings.models.iter().enumerate() {
+        let models = &self.settings.models;
+        for (index, model) in models.iter().enumerate() {
             if index > 0 {
                 // The model that is asked stands in the file, not the one that failed.
                 cx.replace_state(self.state_of(model)?)?;
             }
-            let spent = failed.partial.usage;
-            let conversation = Conversation::begin(self, client, model, spent, cx)?;
+            conversation.ask(model, index + 1 < models.len());
             match conversation.run().await {
                 Ok(output) => return Ok(output),
                 Err(error) if error.may_fall_back => failed = error,

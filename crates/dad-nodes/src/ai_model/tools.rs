@@ -83,10 +83,11 @@ impl Tools {
     pub(super) async fn call(&mut self, call: &ToolCall, cx: &NodeContext) -> Result<Called, NodeError> {
         let Some(index) = self.ready.iter().position(|tool| tool.spec.name == call.name) else {
             let names: Vec<&str> = self.ready.iter().map(|tool| tool.spec.name.as_str()).collect();
+            let there_are = Some(names.join(", ")).filter(|names| !names.is_empty());
             return Ok(Called::refused(&format!(
                 "there is no tool `{}`; there are {}",
                 call.name,
-                names.join(", ")
+                there_are.as_deref().unwrap_or("none")
             )));
         };
         let (tool, calls) = (&self.ready[index], &mut self.calls[index]);
@@ -131,16 +132,35 @@ pub(super) enum Called {
 pub(super) struct Counted {
     result: Value,
     usage: Usage,
+    /// Whether the tool failed, or was not called.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_error: bool,
 }
 
 impl Called {
     fn new(result: Value, usage: Usage) -> Self {
-        Self::Counted(Counted { result, usage })
+        Self::Counted(Counted {
+            result,
+            usage,
+            is_error: false,
+        })
+    }
+
+    fn failed(result: Value, usage: Usage) -> Self {
+        Self::Counted(Counted {
+            result,
+            usage,
+            is_error: true,
+        })
     }
 
     /// That the tool was not called, and why.
     fn refused(reason: &str) -> Self {
-        Self::new(json!({ "error": reason }), Usage::default())
+        Self::failed(json!({ "error": reason }), Usage::default())
+    }
+
+    pub(super) fn is_error(&self) -> bool {
+        matches!(self, Self::Counted(Counted { is_error: true, .. }))
     }
 
     /// That the tool was not called, because of its arguments only the beginning may have arrived.
@@ -242,7 +262,7 @@ impl ReadyTool {
             Err(error) if error.info.code == "cancelled" || cx.is_cancelled() => Err(error),
             Err(error) => {
                 let result = json!({ "error": error.info.message, "outcome": error.partial.outcome });
-                Ok(Called::new(result, error.partial.usage))
+                Ok(Called::failed(result, error.partial.usage))
             }
         }
     }
@@ -273,7 +293,7 @@ impl ReadyTool {
         let (name, mut settings) = match &self.target {
             Target::Registered(name) => (&**name, arguments.as_object().cloned().unwrap_or_default()),
             Target::Command(argv) => {
-                let commands = json!([filled(argv, arguments)]);
+                let commands = json!([filled(argv, arguments, &self.spec.schema)]);
                 (COMMAND, Map::from_iter([("commands".to_owned(), commands)]))
             }
         };
@@ -283,7 +303,7 @@ impl ReadyTool {
 
     /// A command with what the model gave in the place of parameters.
     fn filled(&self, argv: &[String], arguments: &Value) -> Result<CommandStep, NodeError> {
-        let filled = filled(argv, arguments);
+        let filled = filled(argv, arguments, &self.spec.schema);
         let written = Written::of_tool(argv, &filled, self.allow_generated);
         let settings = CommandNodeSettings {
             commands: vec![CommandLine::Arguments(filled)],
@@ -371,16 +391,29 @@ fn result_of(output: NodeOutput) -> Value {
     }
 }
 
-/// A command with what the model gave in the place of parameters, each a whole argument.
-fn filled(argv: &[String], arguments: &Value) -> Vec<String> {
+/// A command with what the model gave in the place of parameters, each a whole argument. An optional parameter that the model left
+/// out has its default, else its argument is left out as well.
+fn filled(argv: &[String], arguments: &Value, schema: &Value) -> Vec<String> {
+    let text = |value: &Value| dad_template::Value::from(value).to_text();
     let argument = |written: &String| {
-        let name = written.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-        match name.and_then(|name| arguments.get(name)) {
-            Some(given) => dad_template::Value::from(given).to_text(),
-            None => written.clone(),
+        let Some(name) = parameter(written) else {
+            return Some(written.clone());
+        };
+        let declared = schema
+            .get("properties")
+            .and_then(|properties| properties.get(name));
+        match (arguments.get(name).filter(|given| !given.is_null()), declared) {
+            (Some(given), _) => Some(text(given)),
+            (None, Some(declared)) => declared.get("default").filter(|value| !value.is_null()).map(text),
+            (None, None) => Some(written.clone()),
         }
     };
-    argv.iter().map(argument).collect()
+    argv.iter().filter_map(argument).collect()
+}
+
+/// The name of the parameter that an argument of a command stands for.
+pub(super) fn parameter(argument: &str) -> Option<&str> {
+    argument.strip_prefix('{')?.strip_suffix('}')
 }
 
 /// The parts of a definition about the tools of a step, with the environment variables of each that have secrets in them,
@@ -509,11 +542,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_optional_parameter_that_is_left_out_has_its_default_or_no_argument() {
+        let argv = ["ls", "{dir}", "{depth}", "{}"].map(str::to_owned);
+        let schema = json!({ "properties": { "dir": { "type": "string" }, "depth": { "default": 2 } } });
+        for (given, expected) in [
+            (json!({}), vec!["ls", "2", "{}"]),
+            (json!({ "dir": null, "depth": null }), vec!["ls", "2", "{}"]),
+            (json!({ "dir": "", "depth": 0 }), vec!["ls", "", "0", "{}"]),
+        ] {
+            assert_eq!(filled(&argv, &given, &schema), expected, "{given}");
+        }
+    }
+
+    #[test]
     fn what_a_model_gives_is_a_whole_argument() {
         let argv = ["grep", "-c", "{pattern}", "{file}", "{other}", "a{file}"].map(str::to_owned);
         let given = json!({ "pattern": "a b; rm -rf /", "file": 3 });
         assert_eq!(
-            filled(&argv, &given),
+            filled(&argv, &given, &json!({})),
             ["grep", "-c", "a b; rm -rf /", "3", "{other}", "a{file}"]
         );
     }

@@ -45,6 +45,9 @@ impl ModelClient for Scripted {
                 ..ModelResponse::of_text(*model, "scripted", *text)
             }),
             Err(status) => Err(ModelError::Status {
+                code: None,
+                request_id: None,
+                is_exhausted: false,
                 model: request.model.clone(),
                 status: *status,
                 body: "no".to_owned(),

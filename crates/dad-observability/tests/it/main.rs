@@ -41,7 +41,7 @@ fn events() -> Vec<EventBody> {
         completion_tokens: 5,
         total_tokens: 15,
         cost: Some(0.25),
-        replayed: 0,
+        ..Usage::default()
     };
     let node_type = NodeType::AI_MODEL_CALL;
     let error = ErrorInfo::new("told_to", "as it was told");

@@ -1,0 +1,289 @@
+//! One exchange with a provider over HTTP: the request is sent, and the answer read, whole or while it arrives.
+
+use bytes::Bytes;
+use dad_core::ErrorInfo;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use sse_stream::SseByteStream;
+
+use crate::address::{is_same_server, proxy_note};
+use crate::catalog::Protocol;
+use crate::client::OnText;
+use crate::error::ModelError;
+use crate::protocol::{Asked, Outgoing, Reply, StreamReader, read, refused, stream_reader};
+use crate::response::ModelResponse;
+
+/// The largest size of the body of a refusal: its words are short.
+const REFUSAL_BYTES: u64 = 1 << 20;
+
+/// An exchange with a provider.
+pub(crate) struct Exchange<'a> {
+    pub(crate) asked: Asked<'a>,
+    pub(crate) connections: reqwest::Client,
+    pub(crate) key: Option<&'a SecretString>,
+    pub(crate) idempotency_key: &'a str,
+    /// The largest size of the answer, in MiB.
+    pub(crate) answer_mib: u64,
+}
+
+impl Exchange<'_> {
+    /// Makes the exchange.
+    ///
+    /// # Errors
+    /// [`ModelError`], which says whether another may help.
+    pub(crate) async fn make(
+        &self,
+        outgoing: Outgoing,
+        on_text: Option<OnText<'_>>,
+    ) -> Result<ModelResponse, ModelError> {
+        let response = self.send(outgoing).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        if !status.is_success() {
+            // A body that breaks off has its status still.
+            let body = self.whole(response, REFUSAL_BYTES).await.unwrap_or_default();
+            return Err(refused(
+                &self.asked.request.model,
+                status,
+                &headers,
+                &String::from_utf8_lossy(&body),
+            ));
+        }
+        let reply = match on_text {
+            Some(on_text) if !is_json(&headers) => self.streamed(response, on_text).await?,
+            on_text => {
+                let reply = self.read(response).await?;
+                if let Some(on_text) = on_text.filter(|_| !reply.text.is_empty()) {
+                    on_text(&reply.text);
+                }
+                reply
+            }
+        };
+        reply.response(self.asked.target, self.asked.request)
+    }
+
+    async fn send(&self, outgoing: Outgoing) -> Result<reqwest::Response, ModelError> {
+        let url = format!("{}{}", self.asked.target.provider.base_url, outgoing.path);
+        let body = serde_json::to_vec(&outgoing.body).map_err(|error| ModelError::Request {
+            model: self.model().to_owned(),
+            reason: error.to_string(),
+        })?;
+        let mut headers = outgoing.headers;
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let accepts = if self.asked.streams {
+            "text/event-stream"
+        } else {
+            "application/json"
+        };
+        headers.insert(ACCEPT, HeaderValue::from_static(accepts));
+        if let Ok(key) = HeaderValue::from_str(self.idempotency_key) {
+            headers.insert("idempotency-key", key);
+        }
+        self.authorize(&mut headers)?;
+        let sent = self.connections.post(url).headers(headers).body(body).send();
+        sent.await.map_err(|error| self.failed(error))
+    }
+
+    /// Adds the key in the header of the protocol. Anthropic takes it as a bearer token; servers that follow its protocol know the
+    /// older header.
+    fn authorize(&self, headers: &mut HeaderMap) -> Result<(), ModelError> {
+        const ANTHROPIC: &str = "https://api.anthropic.com/";
+        let Some(key) = self.key else { return Ok(()) };
+        let provider = &self.asked.target.provider;
+        let (name, value) = match provider.protocol {
+            Protocol::Google => ("x-goog-api-key", key.expose_secret().to_owned()),
+            Protocol::Anthropic if !is_same_server(&provider.base_url, ANTHROPIC) => {
+                ("x-api-key", key.expose_secret().to_owned())
+            }
+            _ => (AUTHORIZATION.as_str(), format!("Bearer {}", key.expose_secret())),
+        };
+        let mut value = HeaderValue::from_str(&value).map_err(|_| ModelError::Request {
+            model: self.model().to_owned(),
+            reason: "its API key holds characters that no header can hold".to_owned(),
+        })?;
+        value.set_sensitive(true);
+        if let Ok(name) = name.parse::<reqwest::header::HeaderName>() {
+            headers.insert(name, value);
+        }
+        Ok(())
+    }
+
+    /// Reads an answer that comes as a whole.
+    async fn read(&self, response: reqwest::Response) -> Result<Reply, ModelError> {
+        let body = self
+            .whole(response, self.answer_mib.saturating_mul(1 << 20))
+            .await?;
+        let text = String::from_utf8_lossy(&body);
+        let body: Value = serde_json::from_str(text.trim_start_matches('\u{feff}'))
+            .map_err(|error| self.unusable(format!("it is not JSON: {error}{}", beginning(&text))))?;
+        read(self.asked.target.provider.protocol, body).map_err(|refusal| refusal.error(self.model()))
+    }
+
+    async fn whole(&self, response: reqwest::Response, most: u64) -> Result<Vec<u8>, ModelError> {
+        let mut body = Vec::new();
+        let mut pieces = response.bytes_stream();
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|error| self.failed(error))?;
+            if body.len() as u64 + piece.len() as u64 > most {
+                return Err(self.too_long());
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body)
+    }
+
+    /// Reads a stream. It is whole when its reason came, whatever its server says then.
+    async fn streamed(&self, response: reqwest::Response, on_text: OnText<'_>) -> Result<Reply, ModelError> {
+        let mut reader = stream_reader(self.asked.target.provider.protocol);
+        let mut left = self.answer_mib.saturating_mul(1 << 20);
+        let pieces = response.bytes_stream().map_err(StreamError::Connection);
+        let pieces = pieces.and_then(move |piece| {
+            let fits = left.checked_sub(piece.len() as u64);
+            left = fits.unwrap_or(0);
+            std::future::ready(fits.map(|_| piece).ok_or(StreamError::TooLong))
+        });
+        // The last event may lack the empty line behind it.
+        let end = stream::once(std::future::ready(Ok(Bytes::from_static(b"\n\n"))));
+        let mut events = SseByteStream::new(Box::pin(pieces.chain(end)));
+        while let Some(event) = events.next().await {
+            let taken = event.map_err(|error| self.broken(error)).and_then(|event| {
+                let data = event.data.unwrap_or_default();
+                self.take(&mut *reader, &data, on_text)
+            });
+            match taken {
+                Ok(Taken::Event) => {}
+                Ok(Taken::Done) => break,
+                // The answer is there; only its usage may be missing.
+                Err(ModelError::Cut { .. } | ModelError::Answer { .. }) if reader.is_finished() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        if reader.is_finished() {
+            Ok(reader.reply())
+        } else {
+            Err(self.cut("the stream ended before the answer did"))
+        }
+    }
+
+    fn take(
+        &self,
+        reader: &mut dyn StreamReader,
+        data: &str,
+        on_text: OnText<'_>,
+    ) -> Result<Taken, ModelError> {
+        let data = data.trim();
+        if data.is_empty() {
+            return Ok(Taken::Event);
+        }
+        if data == "[DONE]" {
+            reader.done();
+            return Ok(Taken::Done);
+        }
+        let event: Value = serde_json::from_str(data).map_err(|error| {
+            self.unusable(format!(
+                "an event of its stream is not JSON: {error}{}",
+                beginning(data)
+            ))
+        })?;
+        let text = reader
+            .event(event)
+            .map_err(|refusal| refusal.error(self.model()))?;
+        if !text.is_empty() {
+            on_text(&text);
+        }
+        Ok(Taken::Event)
+    }
+
+    fn model(&self) -> &str {
+        &self.asked.request.model
+    }
+
+    fn unusable(&self, reason: String) -> ModelError {
+        ModelError::Answer {
+            model: self.model().to_owned(),
+            reason,
+            usage: None,
+            may_differ: true,
+        }
+    }
+
+    fn too_long(&self) -> ModelError {
+        ModelError::TooLong {
+            model: self.model().to_owned(),
+            mib: self.answer_mib,
+        }
+    }
+
+    fn cut(&self, reason: &str) -> ModelError {
+        ModelError::Cut {
+            model: self.model().to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// The error of a stream that could not be read on.
+    fn broken(&self, error: sse_stream::Error) -> ModelError {
+        match error {
+            sse_stream::Error::Body(error) => match error.downcast::<StreamError>() {
+                Ok(error) => match *error {
+                    StreamError::Connection(error) => self.failed(error),
+                    StreamError::TooLong => self.too_long(),
+                },
+                Err(error) => self.cut(&error.to_string()),
+            },
+            other => self.unusable(format!("its stream cannot be read: {other}")),
+        }
+    }
+
+    /// The error of a connection, with the proxy that it would have gone through.
+    fn failed(&self, error: reqwest::Error) -> ModelError {
+        let model = self.model().to_owned();
+        if error.is_timeout() && !error.is_connect() {
+            return ModelError::Silent { model };
+        }
+        let address = &self.asked.target.provider.base_url;
+        let reached = error.is_connect() || error.is_builder();
+        let reason = ErrorInfo::from_error("", &error.without_url()).message;
+        if reached {
+            let reason = format!("{reason}{}", proxy_note(address));
+            ModelError::Connection { model, reason }
+        } else {
+            ModelError::Cut { model, reason }
+        }
+    }
+}
+
+/// The outcome of an event.
+enum Taken {
+    Event,
+    /// The server said that none follows.
+    Done,
+}
+
+/// Why a stream ended before its end.
+#[derive(Debug, thiserror::Error)]
+enum StreamError {
+    #[error(transparent)]
+    Connection(reqwest::Error),
+    #[error("the answer is too long")]
+    TooLong,
+}
+
+/// Whether a server answers as a whole although a stream was asked for.
+fn is_json(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    media_type.is_some_and(|media_type| media_type.trim_start().starts_with("application/json"))
+}
+
+/// The beginning of a text, for messages.
+fn beginning(text: &str) -> String {
+    const CHARACTERS: usize = 80;
+    let text = text.trim();
+    if text.is_empty() {
+        return String::new();
+    }
+    let shown: String = text.chars().take(CHARACTERS).collect();
+    let more = if shown.len() < text.len() { "…" } else { "" };
+    format!("; it begins with `{shown}{more}`")
+}

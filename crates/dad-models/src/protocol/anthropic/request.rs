@@ -1,0 +1,291 @@
+//! Requests in Anthropic's form.
+
+use serde_json::{Value, json};
+
+use super::super::capabilities::{Capabilities, Thinking};
+use super::super::json::set;
+use super::super::parts::{MediaKind, Part, Turn};
+use super::super::wanted::{ANSWER_TOOL, Reasoning};
+use super::super::{Asked, Outgoing};
+use crate::error::ModelError;
+use crate::options::CallOptions;
+use crate::request::{Message, Role, ToolCall, ToolChoice, ToolSpec};
+use crate::schema::Dialect;
+
+/// The version of the API, as the client anthropic 2.14 sends it.
+const VERSION: &str = "2026-10-21";
+
+/// The longest answer where the settings say nothing: the API has no default. Longer ones are seldom, and the client of Anthropic
+/// refuses what takes above ten minutes.
+const MAX_TOKENS: u64 = 16_384;
+
+/// The tokens of reasoning for an effort, for models that know no efforts.
+const EFFORT_BUDGETS: [(&str, u32); 6] = [
+    ("minimal", 1024),
+    ("low", 2048),
+    ("medium", 8000),
+    ("high", 24_000),
+    ("xhigh", 32_000),
+    ("max", 32_000),
+];
+
+/// The smallest number of tokens of reasoning that the API takes.
+const MIN_BUDGET: u32 = 1024;
+
+pub(in crate::protocol) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, ModelError> {
+    let options = asked.options(&[
+        "seed",
+        "presence_penalty",
+        "frequency_penalty",
+        "verbosity",
+        "reasoning_summary",
+        "store",
+    ])?;
+    let known = asked.capabilities();
+    asked.check_sampling(&options, &known)?;
+    let mut body = json!({ "model": asked.target.model, "messages": messages(asked)? });
+    let system = asked.instructions();
+    if !system.is_empty() {
+        set(&mut body, "system", system);
+    }
+    if asked.streams {
+        set(&mut body, "stream", true);
+    }
+    let answer_tool = set_format(asked, &mut body, &options, &known)?;
+    set_reasoning(asked, &mut body, &known)?;
+    let tools: Vec<Value> = asked.tools(answer_tool.as_ref()).into_iter().map(tool).collect();
+    if !tools.is_empty() {
+        set(&mut body, "tools", tools);
+        set_tool_choice(asked, &mut body, &options, &known, answer_tool.is_some())?;
+    }
+    let fields = [
+        ("temperature", options.temperature.map(Value::from)),
+        ("top_p", options.top_p.map(Value::from)),
+        ("top_k", options.top_k.map(Value::from)),
+        ("stop_sequences", options.stop.clone().map(Value::from)),
+        ("service_tier", options.service_tier.clone().map(Value::from)),
+    ];
+    for (name, value) in fields {
+        if let Some(value) = value {
+            set(&mut body, name, value);
+        }
+    }
+    if !asked.request.options.metadata.is_empty() {
+        set(&mut body, "metadata", asked.request.options.metadata.clone());
+    }
+    let mut outgoing = Outgoing::new("messages", body, &options, asked)?;
+    outgoing.header("anthropic-version", VERSION);
+    Ok(outgoing)
+}
+
+/// Asks for the schema of the answer, by the format that the API enforces, or by a tool, whose schema is given back.
+fn set_format(
+    asked: &Asked<'_>,
+    body: &mut Value,
+    options: &CallOptions,
+    known: &Capabilities,
+) -> Result<Option<Value>, ModelError> {
+    let Some(fitted) = asked.schema(options, Dialect::Anthropic)? else {
+        return Ok(None);
+    };
+    if !(fitted.strict && known.structured_output) {
+        return Ok(Some(fitted.schema));
+    }
+    let format = json!({ "type": "json_schema", "schema": fitted.schema });
+    set(body, "output_config", json!({ "format": format }));
+    Ok(None)
+}
+
+fn set_reasoning(asked: &Asked<'_>, body: &mut Value, known: &Capabilities) -> Result<(), ModelError> {
+    let most = asked.max_output_tokens.map(u64::from);
+    let usual = known.max_output.map_or(MAX_TOKENS, |most| most.min(MAX_TOKENS));
+    let wanted = asked.reasoning(known)?;
+    let model = &asked.target.model;
+    let budget = match (wanted, known.thinking) {
+        (Reasoning::Unsaid, _) => None,
+        (Reasoning::Off, Thinking::Always) => {
+            return Err(asked.unfit(format!("`{model}` always reasons")));
+        }
+        (Reasoning::Off, Thinking::Never) => None,
+        (Reasoning::Off, _) => {
+            set(body, "thinking", json!({ "type": "disabled" }));
+            None
+        }
+        (_, Thinking::Never) => return Err(asked.unfit(format!("`{model}` does not reason"))),
+        (Reasoning::Effort(effort), Thinking::Adaptive | Thinking::Always) => {
+            set(body, "thinking", json!({ "type": "adaptive" }));
+            let mut output = body.get("output_config").cloned().unwrap_or_else(|| json!({}));
+            set(&mut output, "effort", effort);
+            set(body, "output_config", output);
+            None
+        }
+        (Reasoning::Budget(_), Thinking::Adaptive | Thinking::Always) => {
+            let reason = format!("`{model}` takes a `reasoning_effort`, and no `max_reasoning_tokens`");
+            return Err(asked.unfit(reason));
+        }
+        (Reasoning::Budget(tokens), _) => Some(tokens),
+        (Reasoning::Effort(effort), _) => {
+            let budget = EFFORT_BUDGETS.iter().find(|(name, _)| *name == effort);
+            Some(budget.map_or(MIN_BUDGET, |(_, tokens)| *tokens))
+        }
+    };
+    // A turn of another model has no reasoning that could stand before its calls, and the API refuses it with reasoning.
+    let budget = budget.filter(|_| !continues_foreign_turn(asked));
+    let Some(budget) = budget else {
+        set(body, "max_tokens", most.unwrap_or(usual));
+        return Ok(());
+    };
+    let most = most.unwrap_or_else(|| {
+        known
+            .max_output
+            .map_or(u64::MAX, |most| most)
+            .min(usual + u64::from(budget))
+    });
+    let budget = fitting_budget(budget, most).ok_or_else(|| {
+        asked.unfit(format!(
+            "an answer of {most} tokens has no room for reasoning, which takes {MIN_BUDGET} at least: raise \
+             `max_output_tokens` or the budget, or ask without `reasoning`"
+        ))
+    })?;
+    set(body, "max_tokens", most);
+    set(
+        body,
+        "thinking",
+        json!({ "type": "enabled", "budget_tokens": budget }),
+    );
+    Ok(())
+}
+
+/// The tokens of reasoning that leave a quarter of the longest answer to its text.
+fn fitting_budget(wanted: u32, most: u64) -> Option<u64> {
+    let least = u64::from(MIN_BUDGET);
+    let room = (most - most / 4).max(least);
+    let budget = u64::from(wanted).clamp(least, room);
+    (budget < most).then_some(budget)
+}
+
+/// Whether the conversation continues calls of tools that this model did not make.
+fn continues_foreign_turn(asked: &Asked<'_>) -> bool {
+    let mut messages = asked.request.messages.iter().rev();
+    let last = messages.find(|message| message.role != Role::Tool);
+    last.is_some_and(|message| !message.tool_calls.is_empty() && asked.native(message).is_none())
+}
+
+fn tool(tool: ToolSpec) -> Value {
+    let mut spec = json!({ "name": tool.name, "input_schema": tool.schema });
+    if let Some(description) = tool.description {
+        set(&mut spec, "description", description);
+    }
+    spec
+}
+
+fn set_tool_choice(
+    asked: &Asked<'_>,
+    body: &mut Value,
+    options: &CallOptions,
+    known: &Capabilities,
+    answers_by_tool: bool,
+) -> Result<(), ModelError> {
+    let thinks = body
+        .pointer("/thinking/type")
+        .is_some_and(|kind| kind != "disabled");
+    let choice = match asked.tool_choice(known, answers_by_tool)? {
+        // With reasoning the API lets the model choose; an answer of text is read, too.
+        Some(ToolChoice::Required) if thinks && answers_by_tool => Some(ToolChoice::Auto),
+        Some(ToolChoice::Required | ToolChoice::Tool { .. }) if thinks => {
+            return Err(
+                asked.unfit("a model that reasons cannot be made to call a tool: leave out `tool_choice`")
+            );
+        }
+        choice => choice,
+    };
+    let mut choice = match choice {
+        None if options.parallel_tool_calls.is_none() => return Ok(()),
+        None | Some(ToolChoice::Auto) => json!({ "type": "auto" }),
+        Some(ToolChoice::None) => json!({ "type": "none" }),
+        Some(ToolChoice::Required) if answers_by_tool && asked.request.options.tools.is_empty() => {
+            json!({ "type": "tool", "name": ANSWER_TOOL })
+        }
+        Some(ToolChoice::Required) => json!({ "type": "any" }),
+        Some(ToolChoice::Tool { name }) => json!({ "type": "tool", "name": name }),
+    };
+    if let Some(parallel) = options.parallel_tool_calls
+        && choice["type"] != "none"
+    {
+        set(&mut choice, "disable_parallel_tool_use", !parallel);
+    }
+    set(body, "tool_choice", choice);
+    Ok(())
+}
+
+fn messages(asked: &Asked<'_>) -> Result<Vec<Value>, ModelError> {
+    let mut messages = Vec::new();
+    for turn in asked.turns() {
+        let (role, content) = match turn {
+            Turn::System(_) => continue,
+            Turn::User(message) => ("user", user(asked, message)?),
+            Turn::Assistant(message) => ("assistant", assistant(asked, message)),
+            Turn::Tools(results) => ("user", results.into_iter().map(result).collect()),
+        };
+        if !content.is_empty() {
+            messages.push(json!({ "role": role, "content": content }));
+        }
+    }
+    Ok(messages)
+}
+
+fn user(asked: &Asked<'_>, message: &Message) -> Result<Vec<Value>, ModelError> {
+    let parts = asked.parts(message)?;
+    parts.iter().map(|part| part_of(asked, part)).collect()
+}
+
+fn part_of(asked: &Asked<'_>, part: &Part<'_>) -> Result<Value, ModelError> {
+    let media = match part {
+        Part::Text(text) => return Ok(json!({ "type": "text", "text": text })),
+        Part::Media(media) => media,
+    };
+    let kind = match media.kind() {
+        MediaKind::Image => "image",
+        MediaKind::Document => "document",
+        MediaKind::Audio | MediaKind::Video => {
+            let name = media.name;
+            return Err(asked.unfit(format!(
+                "the Messages API takes neither sound nor video, such as `{name}`"
+            )));
+        }
+    };
+    let source = json!({ "type": "base64", "media_type": media.media_type, "data": media.base64 });
+    Ok(json!({ "type": kind, "source": source }))
+}
+
+fn assistant(asked: &Asked<'_>, message: &Message) -> Vec<Value> {
+    if let Some(native) = asked.native(message) {
+        return native.content.clone();
+    }
+    let text = Some(message.text.as_str()).filter(|text| !text.trim().is_empty());
+    let text = text.map(|text| json!({ "type": "text", "text": text.trim_end() }));
+    let calls = message.tool_calls.iter().map(call);
+    text.into_iter().chain(calls).collect()
+}
+
+fn call(call: &ToolCall) -> Value {
+    // The API takes back nothing else, also where its model wrote something else.
+    let input = if call.arguments.is_object() {
+        call.arguments.clone()
+    } else {
+        json!({})
+    };
+    json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": input })
+}
+
+fn result(message: &Message) -> Value {
+    let mut result = json!({
+        "type": "tool_result",
+        "tool_use_id": message.tool_call_id,
+        "content": message.text,
+    });
+    if message.is_error {
+        set(&mut result, "is_error", true);
+    }
+    result
+}

@@ -1,0 +1,111 @@
+//! Calls of tools that a stream brings in pieces.
+
+use serde_json::Value;
+
+use super::error::Refusal;
+use super::json::arguments_of_text;
+use crate::request::ToolCall;
+
+/// The largest number of calls in one answer: models make some dozens at most.
+pub(super) const MAX_CALLS: usize = 1000;
+
+/// The calls of a stream in the order of their arrival.
+#[derive(Default)]
+pub(super) struct Calls {
+    calls: Vec<Begun>,
+}
+
+/// A piece of a call, or the call as far as it came.
+#[derive(Debug, Default)]
+pub(super) struct Begun {
+    /// The server's number: any value, or none. It distinguishes pieces and is never a place in a list.
+    pub(super) index: Option<Value>,
+    pub(super) id: Option<String>,
+    pub(super) name: String,
+    pub(super) arguments: String,
+    /// The further fields that the provider needs back with it.
+    pub(super) extra: Option<Value>,
+}
+
+impl Calls {
+    /// Adds a piece to its call, or begins one.
+    ///
+    /// # Errors
+    /// If the server begins more calls than a model makes.
+    pub(super) fn add(&mut self, piece: Begun) -> Result<(), Refusal> {
+        let is_full = self.calls.len() >= MAX_CALLS;
+        match self.calls.iter_mut().rev().find(|call| call.includes(&piece)) {
+            Some(call) => call.add(piece),
+            None if is_full => return Err(Refusal::too_many_calls()),
+            None => self.calls.push(piece),
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// The calls, each with an id that no other has, and the further fields of each.
+    pub(super) fn finish(self) -> Vec<(ToolCall, Option<Value>)> {
+        let mut ids: Vec<String> = self.calls.iter().filter_map(|call| call.id.clone()).collect();
+        let calls = self.calls.into_iter();
+        calls
+            .map(|call| {
+                let id = call.id.unwrap_or_else(|| unused_id(&mut ids));
+                let call_of_tool = ToolCall {
+                    id,
+                    name: call.name,
+                    arguments: arguments_of_text(&call.arguments),
+                    signatures: Vec::new(),
+                };
+                (call_of_tool, call.extra)
+            })
+            .collect()
+    }
+}
+
+/// An id for a call that came without one.
+pub(super) fn unused_id(ids: &mut Vec<String>) -> String {
+    let mut number = 0;
+    while ids.contains(&format!("call_{number}")) {
+        number += 1;
+    }
+    ids.push(format!("call_{number}"));
+    format!("call_{number}")
+}
+
+impl Begun {
+    /// Whether a piece belongs to this call: by index and id, as far as the server gives them.
+    fn includes(&self, piece: &Self) -> bool {
+        let same_index = match (&self.index, &piece.index) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        };
+        let same_id = match (&self.id, &piece.id) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        };
+        // A name begins a call, but servers repeat it with each piece too.
+        let is_named = !piece.name.is_empty() && !self.name.is_empty();
+        let has_ids = self.id.is_some() && piece.id.is_some();
+        let begins = is_named && !has_ids && self.is_whole();
+        same_index && same_id && !begins
+    }
+
+    fn is_whole(&self) -> bool {
+        // Reading them at each piece would take the square of their length.
+        let may_be = self.arguments.trim_end().ends_with('}');
+        may_be && serde_json::from_str::<serde::de::IgnoredAny>(&self.arguments).is_ok()
+    }
+
+    fn add(&mut self, piece: Self) {
+        self.arguments.push_str(&piece.arguments);
+        self.index = self.index.take().or(piece.index);
+        self.id = self.id.take().or(piece.id);
+        self.extra = self.extra.take().or(piece.extra);
+        if self.name.is_empty() {
+            self.name = piece.name;
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The abilities of a model that decide the form of a request.
+
+use super::Asked;
+
+/// How a model is asked to reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Thinking {
+    /// Not known: the request is made as the settings say, and the provider judges it.
+    Unknown,
+    /// The model does not reason.
+    Never,
+    /// By a number of tokens.
+    Budget,
+    /// By an effort; the model decides how much.
+    Adaptive,
+    /// As before, and it cannot be switched off.
+    Always,
+    /// By an effort, and nothing else.
+    Effort,
+}
+
+/// A model's abilities, as far as they are known. What is not known restricts nothing.
+#[derive(Clone, Debug)]
+pub(super) struct Capabilities {
+    pub(super) thinking: Thinking,
+    /// The efforts that it knows; empty if that is not known.
+    pub(super) efforts: Vec<String>,
+    /// Whether it takes temperature, `top_p` and `top_k`.
+    pub(super) sampling: bool,
+    /// Whether it can be made to call a tool.
+    pub(super) forced_tools: bool,
+    /// Whether its provider enforces a schema of the answer.
+    pub(super) structured_output: bool,
+    pub(super) max_output: Option<u64>,
+}
+
+impl Asked<'_> {
+    pub(super) fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            thinking: Thinking::Unknown,
+            efforts: Vec::new(),
+            sampling: true,
+            forced_tools: true,
+            structured_output: true,
+            max_output: None,
+        }
+    }
+}

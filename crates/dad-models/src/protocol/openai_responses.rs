@@ -1,0 +1,371 @@
+//! OpenAI's Responses API.
+//!
+//! Source of the fields and events: the types `responses` of the client openai 3.57 for Python.
+
+use serde_json::{Value, json};
+
+use super::calls::{Begun, Calls};
+use super::capabilities::{Capabilities, Thinking};
+use super::error::{Refusal, in_body};
+use super::json::{list, owned, set, take_list, text};
+use super::openai_chat::{arguments_text, tokens_of};
+use super::parts::{MediaKind, Part, Turn};
+use super::reply::{End, Reply};
+use super::wanted::Reasoning;
+use super::{Asked, Outgoing, StreamReader};
+use crate::error::ModelError;
+use crate::options::CallOptions;
+use crate::request::{Message, Role, ToolChoice};
+use crate::response::{FinishReason, ResponseFile};
+use crate::schema::{Dialect, Strictness};
+
+pub(super) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, ModelError> {
+    let options = asked.options(&["top_k", "seed", "stop", "presence_penalty", "frequency_penalty"])?;
+    let known = asked.capabilities();
+    asked.check_sampling(&options, &known)?;
+    let keeps = options.store.unwrap_or(false);
+    let mut body = json!({ "model": asked.target.model, "input": input(asked)?, "store": keeps });
+    let system = asked.request.system.iter().filter(|text| !text.trim().is_empty());
+    let system: Vec<&str> = system.map(String::as_str).collect();
+    if !system.is_empty() {
+        set(&mut body, "instructions", system.join("\n\n"));
+    }
+    if asked.streams {
+        set(&mut body, "stream", true);
+    }
+    if let Some(most) = asked.max_output_tokens {
+        set(&mut body, "max_output_tokens", most);
+    }
+    set_reasoning(asked, &mut body, &options, &known)?;
+    set_text(asked, &mut body, &options)?;
+    let tools = tools(asked, &options)?;
+    if !tools.is_empty() {
+        set(&mut body, "tools", tools);
+    }
+    if let Some(choice) = asked.tool_choice(&known, false)? {
+        set(&mut body, "tool_choice", choice_of(&choice));
+    }
+    let fields = [
+        ("temperature", options.temperature.map(Value::from)),
+        ("top_p", options.top_p.map(Value::from)),
+        (
+            "parallel_tool_calls",
+            options.parallel_tool_calls.map(Value::from),
+        ),
+        ("service_tier", options.service_tier.clone().map(Value::from)),
+    ];
+    for (name, value) in fields {
+        if let Some(value) = value {
+            set(&mut body, name, value);
+        }
+    }
+    if !asked.request.options.metadata.is_empty() {
+        set(&mut body, "metadata", asked.request.options.metadata.clone());
+    }
+    Outgoing::new("responses", body, &options, asked)
+}
+
+fn set_reasoning(
+    asked: &Asked<'_>,
+    body: &mut Value,
+    options: &CallOptions,
+    known: &Capabilities,
+) -> Result<(), ModelError> {
+    let mut fields = json!({});
+    match asked.reasoning(known)? {
+        Reasoning::Unsaid => {}
+        Reasoning::Off => set(&mut fields, "effort", "none"),
+        Reasoning::Effort(effort) => set(&mut fields, "effort", effort),
+        Reasoning::Budget(_) => {
+            return Err(asked.unfit("it takes a `reasoning_effort`, and no number of tokens"));
+        }
+    }
+    if let Some(summary) = &options.reasoning_summary {
+        set(&mut fields, "summary", summary.as_str());
+    }
+    let is_asked = fields.as_object().is_some_and(|fields| !fields.is_empty());
+    if is_asked {
+        set(body, "reasoning", fields);
+    }
+    // Without storage the provider takes its reasoning back only in its encrypted form. Other models refuse the field.
+    let reasons = is_asked || known.thinking == Thinking::Effort;
+    if reasons && !options.store.unwrap_or(false) {
+        set(body, "include", json!(["reasoning.encrypted_content"]));
+    }
+    Ok(())
+}
+
+fn set_text(asked: &Asked<'_>, body: &mut Value, options: &CallOptions) -> Result<(), ModelError> {
+    let mut fields = json!({});
+    if let Some(schema) = asked.schema(options, Dialect::OpenAi)? {
+        let format = json!({ "type": "json_schema", "name": "answer", "schema": schema.schema, "strict": schema.strict });
+        set(&mut fields, "format", format);
+    }
+    if let Some(verbosity) = &options.verbosity {
+        set(&mut fields, "verbosity", verbosity.as_str());
+    }
+    if fields.as_object().is_some_and(|fields| !fields.is_empty()) {
+        set(body, "text", fields);
+    }
+    Ok(())
+}
+
+/// The tools. Here `strict` must be given: without it the provider would make every property of a schema a required one.
+fn tools(asked: &Asked<'_>, options: &CallOptions) -> Result<Vec<Value>, ModelError> {
+    let tools = asked.tools(None).into_iter();
+    tools
+        .map(|tool| {
+            let (schema, strict) = match options.strict {
+                Some(Strictness::Always) => {
+                    let name = format!("the parameters of `{}`", tool.name);
+                    let fitted = asked.fitted(&tool.schema, options, Dialect::OpenAi, &name)?;
+                    (fitted.schema, fitted.strict)
+                }
+                _ => (tool.schema, false),
+            };
+            let mut function =
+                json!({ "type": "function", "name": tool.name, "parameters": schema, "strict": strict });
+            if let Some(description) = tool.description {
+                set(&mut function, "description", description);
+            }
+            Ok(function)
+        })
+        .collect()
+}
+
+fn choice_of(choice: &ToolChoice) -> Value {
+    match choice {
+        ToolChoice::Auto => "auto".into(),
+        ToolChoice::None => "none".into(),
+        ToolChoice::Required => "required".into(),
+        ToolChoice::Tool { name } => json!({ "type": "function", "name": name }),
+    }
+}
+
+fn input(asked: &Asked<'_>) -> Result<Vec<Value>, ModelError> {
+    let mut input = Vec::new();
+    for turn in asked.turns() {
+        match turn {
+            Turn::System(message) => input.push(json!({ "role": "system", "content": message.text })),
+            Turn::User(message) => input.push(user(asked, message)?),
+            Turn::Assistant(message) => input.extend(assistant(asked, message)),
+            Turn::Tools(results) => input.extend(results.into_iter().map(result)),
+        }
+    }
+    Ok(input)
+}
+
+fn user(asked: &Asked<'_>, message: &Message) -> Result<Value, ModelError> {
+    let parts = asked.parts(message)?;
+    let content = match parts.as_slice() {
+        [Part::Text(text)] => Value::from(text.as_ref()),
+        _ => parts
+            .iter()
+            .map(|part| part_of(asked, part))
+            .collect::<Result<_, _>>()?,
+    };
+    Ok(json!({ "role": Role::User.as_str(), "content": content }))
+}
+
+fn part_of(asked: &Asked<'_>, part: &Part<'_>) -> Result<Value, ModelError> {
+    Ok(match part {
+        Part::Text(text) => json!({ "type": "input_text", "text": text }),
+        Part::Media(media) => match media.kind() {
+            MediaKind::Image => {
+                json!({ "type": "input_image", "image_url": media.data_url(), "detail": "auto" })
+            }
+            MediaKind::Document => {
+                json!({ "type": "input_file", "filename": media.name, "file_data": media.data_url() })
+            }
+            MediaKind::Audio | MediaKind::Video => {
+                return Err(asked.unfit(format!(
+                    "the Responses API takes neither sound nor video, such as `{}`",
+                    media.name
+                )));
+            }
+        },
+    })
+}
+
+fn assistant(asked: &Asked<'_>, message: &Message) -> Vec<Value> {
+    if let Some(native) = asked.native(message) {
+        return native.content.clone();
+    }
+    let text = Some(message.text.as_str()).filter(|text| !text.trim().is_empty());
+    let text = text.map(|text| json!({ "role": "assistant", "content": text }));
+    let calls = message.tool_calls.iter().map(|call| {
+        json!({ "type": "function_call", "call_id": call.id, "name": call.name, "arguments": arguments_text(call) })
+    });
+    text.into_iter().chain(calls).collect()
+}
+
+fn result(message: &Message) -> Value {
+    json!({ "type": "function_call_output", "call_id": message.tool_call_id, "output": message.text })
+}
+
+/// Reads an answer that came as a whole.
+///
+/// # Errors
+/// The error for which it failed.
+pub(super) fn read(body: Value) -> Result<Reply, Refusal> {
+    let mut stream = Stream::default();
+    stream.end(body)?;
+    Ok(Box::new(stream).reply())
+}
+
+/// Takes an item of the output into the reply.
+fn take_item(reply: &mut Reply, item: Value) {
+    match text(&item, "/type") {
+        Some("message") => {
+            for part in list(&item, "/content") {
+                match text(part, "/type") {
+                    Some("refusal") => reply.refusal.push_str(text(part, "/refusal").unwrap_or_default()),
+                    _ => reply.text.push_str(text(part, "/text").unwrap_or_default()),
+                }
+            }
+        }
+        Some("reasoning") => {
+            for part in list(&item, "/summary").iter().chain(list(&item, "/content")) {
+                if !reply.reasoning.is_empty() {
+                    reply.reasoning.push_str("\n\n");
+                }
+                reply.reasoning.push_str(text(part, "/text").unwrap_or_default());
+            }
+        }
+        Some("image_generation_call") => reply.files.extend(image_of(&item)),
+        _ => {}
+    }
+    reply.native.extend(item_to_return(item));
+}
+
+fn image_of(item: &Value) -> Option<ResponseFile> {
+    let format = text(item, "/output_format").unwrap_or("png");
+    Some(ResponseFile {
+        media_type: format!("image/{format}"),
+        base64: owned(item, "/result")?,
+    })
+}
+
+/// An item as it goes back. What only the provider writes is left out, and so are results of its own tools, which it has.
+fn item_to_return(mut item: Value) -> Option<Value> {
+    let fields = item.as_object_mut()?;
+    let kind = fields.get("type")?.as_str()?.to_owned();
+    match kind.as_str() {
+        // Without storage its id is unknown to the provider; the encrypted content stands for it.
+        "reasoning" => fields.retain(|name, _| {
+            ["type", "id", "summary", "content", "encrypted_content"].contains(&name.as_str())
+        }),
+        "function_call" => fields
+            .retain(|name, _| ["type", "call_id", "name", "arguments", "namespace"].contains(&name.as_str())),
+        "message" => fields
+            .retain(|name, _| ["type", "role", "content", "phase", "id", "status"].contains(&name.as_str())),
+        _ => return None,
+    }
+    Some(item)
+}
+
+/// Reads a stream of events, and the response that ends it.
+#[derive(Default)]
+pub(super) struct Stream {
+    reply: Reply,
+    calls: Calls,
+    /// Items that were complete, by their events; the response that ends a stream repeats them.
+    items: Vec<Value>,
+    /// The text as it was streamed, which counts if the end does not repeat it.
+    streamed: String,
+}
+
+impl StreamReader for Stream {
+    fn event(&mut self, mut data: Value) -> Result<String, Refusal> {
+        if let Some(refusal) = in_body(&data) {
+            return Err(refusal);
+        }
+        let kind = owned(&data, "/type").unwrap_or_default();
+        match kind.as_str() {
+            "response.output_text.delta" => {
+                let piece = owned(&data, "/delta").unwrap_or_default();
+                self.streamed.push_str(&piece);
+                return Ok(piece);
+            }
+            "response.output_item.done" => self.items.extend(data.get_mut("item").map(Value::take)),
+            "response.completed" | "response.incomplete" | "response.failed" => {
+                let body = data.get_mut("response").map(Value::take).unwrap_or_default();
+                self.end(body)?;
+            }
+            "error" => {
+                let error = json!({ "error": data });
+                return Err(in_body(&error).unwrap_or_default());
+            }
+            _ => {}
+        }
+        Ok(String::new())
+    }
+
+    fn is_finished(&self) -> bool {
+        self.reply.end.is_some()
+    }
+
+    fn reply(self: Box<Self>) -> Reply {
+        let mut reply = self.reply;
+        reply.calls = self.calls.finish().into_iter().map(|(call, _)| call).collect();
+        if reply.text.is_empty() {
+            reply.text = self.streamed;
+        }
+        reply
+    }
+}
+
+impl Stream {
+    /// Takes the response that ends a stream, or is the whole answer.
+    fn end(&mut self, mut body: Value) -> Result<(), Refusal> {
+        if let Some(mut refusal) = in_body(&body) {
+            refusal.request_id = refusal.request_id.or_else(|| owned(&body, "/id"));
+            return Err(refusal);
+        }
+        let items = take_list(&mut body, "/output");
+        let items = if items.is_empty() {
+            std::mem::take(&mut self.items)
+        } else {
+            items
+        };
+        for item in items {
+            if text(&item, "/type") == Some("function_call") {
+                self.calls.add(call_of(&item))?;
+            }
+            take_item(&mut self.reply, item);
+        }
+        self.reply.id = owned(&body, "/id");
+        self.reply.model = owned(&body, "/model");
+        self.reply.service_tier = owned(&body, "/service_tier");
+        self.reply.tokens = body.get("usage").filter(|usage| usage.is_object()).map(tokens_of);
+        self.reply.end = Some(end_of(&body));
+        Ok(())
+    }
+}
+
+fn call_of(item: &Value) -> Begun {
+    let id = owned(item, "/call_id").or_else(|| owned(item, "/id"));
+    Begun {
+        index: id.clone().map(Value::from),
+        id,
+        name: owned(item, "/name").unwrap_or_default(),
+        arguments: owned(item, "/arguments").unwrap_or_default(),
+        extra: None,
+    }
+}
+
+fn end_of(body: &Value) -> End {
+    let status = text(body, "/status").unwrap_or_default();
+    let word = text(body, "/incomplete_details/reason").unwrap_or(status);
+    let reason = match (status, word) {
+        (_, "max_output_tokens" | "max_tokens") => FinishReason::Length,
+        (_, "content_filter") => FinishReason::ContentFilter,
+        ("completed" | "", _) => FinishReason::Completed,
+        ("incomplete", _) => FinishReason::Length,
+        _ => FinishReason::Other,
+    };
+    End {
+        word: word.to_owned(),
+        reason,
+    }
+}

@@ -1,0 +1,65 @@
+//! The last fields of a request, which all protocols have in common.
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
+
+use super::json::set;
+use super::{Asked, Outgoing};
+use crate::error::ModelError;
+use crate::options::CallOptions;
+
+/// Headers that the client sets itself: a definition decides neither whose key is sent nor how the body is read.
+const OWN_HEADERS: [&str; 6] = [
+    "authorization",
+    "x-api-key",
+    "x-goog-api-key",
+    "content-type",
+    "content-length",
+    "host",
+];
+
+impl Outgoing {
+    /// A request with the fields and headers that its options add.
+    ///
+    /// # Errors
+    /// [`ModelError::Request`] for a header that is none, or that is the client's own.
+    pub(super) fn new(
+        path: impl Into<String>,
+        mut body: Value,
+        options: &CallOptions,
+        asked: &Asked<'_>,
+    ) -> Result<Self, ModelError> {
+        for (name, value) in &options.extra_body {
+            set(&mut body, name, value.clone());
+        }
+        let mut headers = HeaderMap::new();
+        for (name, value) in &options.extra_headers {
+            let parsed = name
+                .parse::<HeaderName>()
+                .ok()
+                .zip(HeaderValue::from_str(value).ok());
+            let Some((header, value)) = parsed else {
+                return Err(asked.unfit(format!(
+                    "`{name}` in `extra_headers` is no header, or its value is none"
+                )));
+            };
+            if OWN_HEADERS.contains(&header.as_str()) {
+                return Err(asked.unfit(format!("`{name}` in `extra_headers` is set by the client itself")));
+            }
+            headers.append(header, value);
+        }
+        Ok(Self {
+            path: path.into(),
+            headers,
+            body,
+        })
+    }
+
+    /// Sets a header of the protocol, unless the options have it.
+    pub(super) fn header(&mut self, name: &'static str, value: &'static str) {
+        let name = HeaderName::from_static(name);
+        if !self.headers.contains_key(&name) {
+            self.headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Answers as the readers of protocols make them, and their judgement: an answer that can be used, or an error.
+
+use super::wanted::ANSWER_TOOL;
+use crate::catalog::Target;
+use crate::error::ModelError;
+use crate::price::Tokens;
+use crate::request::{ModelRequest, NativeTurn, Role, ToolCall};
+use crate::response::{FinishReason, ModelResponse, ResponseFile};
+
+/// An answer as a protocol brings it.
+#[derive(Debug, Default)]
+pub(crate) struct Reply {
+    pub(crate) id: Option<String>,
+    pub(crate) model: Option<String>,
+    pub(crate) service_tier: Option<String>,
+    pub(crate) text: String,
+    pub(crate) reasoning: String,
+    /// The words of a refusal, of the model or of the provider.
+    pub(crate) refusal: String,
+    pub(crate) calls: Vec<ToolCall>,
+    pub(crate) files: Vec<ResponseFile>,
+    pub(crate) end: Option<End>,
+    pub(crate) tokens: Option<Tokens>,
+    /// The parts of the turn as the provider needs them back.
+    pub(crate) native: Vec<serde_json::Value>,
+}
+
+/// Why an answer ended: the provider's word, and its meaning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) word: String,
+    pub(crate) reason: FinishReason,
+}
+
+impl Reply {
+    /// The response to a request. An empty answer is one only where its end says so: after the results of tools a model may have
+    /// nothing to add.
+    ///
+    /// # Errors
+    /// [`ModelError::Answer`] if nothing in it can be used, and [`ModelError::Cut`] if it does not say why it ended.
+    pub(crate) fn response(
+        mut self,
+        target: &Target,
+        request: &ModelRequest,
+    ) -> Result<ModelResponse, ModelError> {
+        if request.options.schema.is_some() {
+            self.take_answer_from_call();
+        }
+        let Some(end) = self.end else {
+            return Err(ModelError::Cut {
+                model: request.model.clone(),
+                reason: "it ended before its end was announced".to_owned(),
+            });
+        };
+        let tier = self.service_tier.as_deref();
+        let tokens = self.tokens.unwrap_or_default();
+        let mut response = ModelResponse {
+            model: self.model.unwrap_or_else(|| target.model.clone()),
+            provider: target.provider.name.clone(),
+            text: self.text,
+            tool_calls: self.calls,
+            files: self.files,
+            reasoning: Some(self.reasoning).filter(|text| !text.is_empty()),
+            finish_reason: end.reason,
+            usage: tokens.usage(target.price.as_ref(), tier),
+            stop_reason: Some(end.word).filter(|word| !word.is_empty()),
+            refusal: Some(self.refusal).filter(|text| !text.is_empty()),
+            id: self.id,
+            service_tier: self.service_tier,
+            native: None,
+        };
+        response.native = native(self.native, target, &response);
+        settle_reason(&mut response);
+        match problem(&response, request) {
+            None => Ok(response),
+            Some(reason) => Err(unusable(response, request, reason)),
+        }
+    }
+}
+
+impl Reply {
+    /// Makes the answer's text of a call of the tool through which it is given. With it the model is done.
+    fn take_answer_from_call(&mut self) {
+        let answer = self.calls.iter().position(|call| call.name == ANSWER_TOOL);
+        let Some(answer) = answer.map(|at| self.calls.swap_remove(at)) else {
+            return;
+        };
+        self.calls.clear();
+        self.native.clear();
+        self.text = match answer.arguments {
+            serde_json::Value::String(text) => text,
+            value => value.to_string(),
+        };
+        if let Some(end) = &mut self.end
+            && end.reason == FinishReason::ToolCall
+        {
+            end.reason = FinishReason::Completed;
+        }
+    }
+}
+
+/// The turn as the provider wrote it, where its calls are answered: the reasoning before them goes back with the results.
+fn native(content: Vec<serde_json::Value>, target: &Target, response: &ModelResponse) -> Option<NativeTurn> {
+    let continues = !response.tool_calls.is_empty();
+    (continues && !content.is_empty()).then(|| NativeTurn {
+        protocol: target.provider.protocol,
+        model: target.model.clone(),
+        content,
+    })
+}
+
+/// Some providers say `stop` although their model calls tools, or refuses.
+fn settle_reason(response: &mut ModelResponse) {
+    let is_whole = matches!(
+        response.finish_reason,
+        FinishReason::Completed | FinishReason::Other | FinishReason::ToolCall
+    );
+    if !is_whole {
+        return;
+    }
+    if !response.tool_calls.is_empty() {
+        response.finish_reason = FinishReason::ToolCall;
+    } else if response.refusal.is_some() && response.text.trim().is_empty() {
+        response.finish_reason = FinishReason::ContentFilter;
+    }
+}
+
+/// The reason for which an answer cannot be used.
+fn problem(response: &ModelResponse, request: &ModelRequest) -> Option<&'static str> {
+    let is_empty =
+        response.text.trim().is_empty() && response.tool_calls.is_empty() && response.files.is_empty();
+    let follows_tools = request
+        .messages
+        .last()
+        .is_some_and(|message| message.role == Role::Tool);
+    match response.finish_reason {
+        FinishReason::Malformed => Some("the model called a tool in a form that its provider could not read"),
+        FinishReason::ToolCall if response.tool_calls.is_empty() => {
+            Some("it announces a call of a tool and holds none")
+        }
+        FinishReason::Length if is_empty => Some(
+            "it was cut at its longest length before any text: raise `max_output_tokens`, or lower the reasoning",
+        ),
+        FinishReason::Completed if is_empty && !follows_tools => Some("it holds no text"),
+        FinishReason::Other if is_empty => Some("it holds no text"),
+        _ => None,
+    }
+}
+
+fn unusable(response: ModelResponse, request: &ModelRequest, reason: &str) -> ModelError {
+    let is_cut = response.finish_reason == FinishReason::Length;
+    let word = response.stop_reason.as_deref().filter(|_| !is_cut);
+    ModelError::Answer {
+        model: request.model.clone(),
+        reason: word.map_or_else(
+            || reason.to_owned(),
+            |word| format!("{reason} (it ended by `{word}`)"),
+        ),
+        usage: Some(response.usage).filter(|usage| usage.total_tokens > 0),
+        // The same request would be cut at the same length.
+        may_differ: !is_cut,
+    }
+}
