@@ -107,7 +107,6 @@ fn features() -> Result<(), TaskError> {
         "--locked",
         "--workspace",
         "--each-feature",
-        "--no-dev-deps",
     ]);
     run_command(&mut command)
 }
