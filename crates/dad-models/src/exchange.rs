@@ -116,7 +116,7 @@ impl Exchange<'_> {
             .await?;
         let text = String::from_utf8_lossy(&body);
         let body: Value = serde_json::from_str(text.trim_start_matches('\u{feff}'))
-            .map_err(|error| self.unusable(format!("it is not JSON: {error}{}", beginning(&text))))?;
+            .map_err(|error| self.unusable(format!("it is not JSON: {error}{}", shown(&text))))?;
         read(self.asked.target.provider.protocol, body).map_err(|refusal| refusal.error(self.model()))
     }
 
@@ -183,7 +183,7 @@ impl Exchange<'_> {
         let event: Value = serde_json::from_str(data).map_err(|error| {
             self.unusable(format!(
                 "an event of its stream is not JSON: {error}{}",
-                beginning(data)
+                shown(data)
             ))
         })?;
         let text = reader
@@ -276,14 +276,10 @@ fn is_json(headers: &HeaderMap) -> bool {
     media_type.is_some_and(|media_type| media_type.trim_start().starts_with("application/json"))
 }
 
-/// The beginning of a text, for messages.
-fn beginning(text: &str) -> String {
-    const CHARACTERS: usize = 80;
-    let text = text.trim();
-    if text.is_empty() {
-        return String::new();
+/// A text that is not what it should be, for messages. Its end is cut when its secrets are masked, and not before.
+fn shown(text: &str) -> String {
+    match text.trim() {
+        "" => String::new(),
+        text => format!("; it is `{text}`"),
     }
-    let shown: String = text.chars().take(CHARACTERS).collect();
-    let more = if shown.len() < text.len() { "…" } else { "" };
-    format!("; it begins with `{shown}{more}`")
 }

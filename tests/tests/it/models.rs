@@ -157,7 +157,7 @@ async fn an_answer_of_the_wrong_shape_is_repaired() {
         "{failed}"
     );
     let view = RunView::open(scripted.env.last_run()).unwrap();
-    assert_eq!(view.totals.usage.calls, 2);
+    assert_eq!(view.totals.usage.calls, 4, "each of two models is asked twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,7 +168,11 @@ async fn an_answer_that_was_cut_or_held_back_is_reported_as_such() {
     scripted.flow(&node(schema));
     let failed = scripted.run(&[]).expect(1);
     assert!(failed.stderr.contains("cut at its longest length"), "{failed}");
-    assert_eq!(scripted.asked().await.len(), 3, "it is repaired");
+    assert_eq!(
+        scripted.asked().await.len(),
+        6,
+        "each of two models repairs it twice"
+    );
     assert!(
         scripted.asked().await[1]["messages"]
             .to_string()

@@ -108,7 +108,7 @@ const PROTOCOLS: [Protocol; 3] = [
 ];
 
 /// A client whose model `m` answers at `url` by a protocol.
-fn client(protocol: &str, url: &str) -> HttpClient {
+pub(crate) fn client(protocol: &str, url: &str) -> HttpClient {
     let project = tempfile::tempdir().unwrap();
     std::fs::create_dir(project.path().join(".dhenara")).unwrap();
     let models = format!(
@@ -122,7 +122,7 @@ fn client(protocol: &str, url: &str) -> HttpClient {
     )
 }
 
-fn request() -> ModelRequest {
+pub(crate) fn request() -> ModelRequest {
     ModelRequest {
         model: "m".to_owned(),
         system: vec!["Be brief.".to_owned()],
@@ -131,14 +131,14 @@ fn request() -> ModelRequest {
     }
 }
 
-fn call() -> CallContext {
+pub(crate) fn call() -> CallContext {
     CallContext {
         idempotency_key: "key-1".to_owned(),
         ..CallContext::new("root.flow.ask".parse().unwrap())
     }
 }
 
-async fn server(place: &str, response: ResponseTemplate) -> MockServer {
+pub(crate) async fn server(place: &str, response: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(method("POST"))
         .and(path(place))
@@ -148,7 +148,7 @@ async fn server(place: &str, response: ResponseTemplate) -> MockServer {
     server
 }
 
-async fn sent(server: &MockServer) -> Value {
+pub(crate) async fn sent(server: &MockServer) -> Value {
     let requests = server.received_requests().await.unwrap();
     serde_json::from_slice(&requests.last().unwrap().body).unwrap()
 }

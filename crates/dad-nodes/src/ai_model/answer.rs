@@ -14,6 +14,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::ai_model::AIModelNodeSettings;
+use crate::ai_model::tools::rounded;
 use crate::file_operation::FileOperation;
 use crate::json_text::is_part;
 
@@ -149,7 +150,7 @@ fn found_in(text: &str) -> Found {
         Ok(value) => return Found::one(value),
         Err(error) => error,
     };
-    if let Some(value) = repaired(trimmed) {
+    if let (JsonError::Syntax(_), Some(value)) = (&whole, repaired(trimmed)) {
         return Found::one(value);
     }
     let (named, other): (Vec<_>, Vec<_>) =
@@ -199,14 +200,18 @@ fn repaired(text: &str) -> Option<Value> {
     }
     let value: Value = jsonc_parser::parse_to_serde_value(text, &options).ok()?;
     // What cannot be recorded without loss is refused as it would be without comments.
-    parse_external(&value.to_string()).ok()
+    let value = parse_external(&value.to_string()).ok()?;
+    rounded(&value).is_none().then_some(value)
 }
 
 /// The value at the beginning of a fence, else all of it without comments and trailing commas.
 fn fenced_value(inside: &str) -> Result<Value, First> {
     first_value(inside).map(|(value, _)| value).or_else(|error| {
         let end = inside.find("\n```").or_else(|| inside.rfind("```"));
-        repaired(inside[..end.unwrap_or(inside.len())].trim()).ok_or(error)
+        match error {
+            First::Refused(..) => Err(error),
+            _ => repaired(inside[..end.unwrap_or(inside.len())].trim()).ok_or(error),
+        }
     })
 }
 

@@ -70,10 +70,6 @@ impl Tools {
         Self { ready, calls }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.ready.is_empty()
-    }
-
     pub(super) fn specs(&self) -> Vec<ToolSpec> {
         self.ready.iter().map(|tool| tool.spec.clone()).collect()
     }
@@ -370,7 +366,7 @@ fn unreadable(arguments: &Value) -> Option<String> {
 }
 
 /// A number that may have been an integer beyond 64 bits: some protocols bring arguments whose text is not known.
-fn rounded(value: &Value) -> Option<f64> {
+pub(super) fn rounded(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) if number.is_f64() => number
             .as_f64()

@@ -214,9 +214,11 @@ fn assistant(asked: &Asked<'_>, message: &Message) -> Vec<Value> {
             json!({})
         };
         let mut part = json!({ "functionCall": { "name": call.name, "args": args } });
-        // Of parallel calls only the first has a signature.
+        // Runs that were recorded without whole turns have the signature beside the call.
+        let recorded = call.signatures.first().filter(|_| message.native.is_none());
+        // Of parallel calls only the first has one.
         let foreign = (index == 0 && takes_format_beside_tools(&asked.target.model)).then_some(FOREIGN_CALL);
-        if let Some(signature) = call.signatures.first().map(String::as_str).or(foreign) {
+        if let Some(signature) = recorded.map(String::as_str).or(foreign) {
             set(&mut part, "thoughtSignature", signature);
         }
         part
