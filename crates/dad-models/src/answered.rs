@@ -127,7 +127,7 @@ impl Answered {
 /// model to mend. Of any other answer, only the usage is read.
 pub(crate) fn unread(target: &Target, body: &Value, cause: String) -> Result<ModelResponse, ModelError> {
     let readable = match target.provider.protocol {
-        Protocol::OpenAi => Answered::of_body(target, body),
+        Protocol::OpenAi | Protocol::OpenAiResponses => Answered::of_body(target, body),
         _ => None,
     };
     match readable {

@@ -42,8 +42,9 @@ pub enum ModelError {
     },
     /// A file of the project says that a model answers elsewhere than its provider does, and the key is the user's.
     #[error(
-        "`{model}` would be asked at `{address}`, which is not the provider's own server, with the key {key}: a file of \
-         the project does not decide where that key goes"
+        "`{model}` would be asked at `{address}`, {}, with the key {key}: a file of the project does not decide where that \
+         key goes",
+        of_project(*has_own_certificates)
     )]
     KeyNotAllowed {
         /// The model.
@@ -56,6 +57,8 @@ pub enum ModelError {
         file: PathBuf,
         /// The provider, as the credentials file names it.
         provider: String,
+        /// Whether the server may prove by certificates of the project that it is the provider's.
+        has_own_certificates: bool,
     },
     /// The provider refused.
     #[error("`{model}` answered with HTTP status {status}: {body}{}", pause_note(*retry_after))]
@@ -184,6 +187,14 @@ fn reported(nearest: &Option<(String, String)>) -> String {
             format!("; the most similar request is that of `{step}`:\n{differences}")
         }
         None => "; it holds none like it".to_owned(),
+    }
+}
+
+const fn of_project(has_own_certificates: bool) -> &'static str {
+    if has_own_certificates {
+        "where the `ca_file` of the project lets any server pass for the provider's own"
+    } else {
+        "which is not the provider's own server"
     }
 }
 

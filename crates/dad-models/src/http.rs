@@ -109,7 +109,7 @@ impl HttpClient {
         let auth = AuthData::from_single(key.as_ref().map_or("none", ExposeSecret::expose_secret));
         let endpoint = Endpoint::from_owned(target.provider.base_url.clone());
         let adapter = match target.provider.protocol {
-            Protocol::OpenAi => AdapterKind::OpenAI,
+            Protocol::OpenAi | Protocol::OpenAiResponses => AdapterKind::OpenAI,
             Protocol::Anthropic => AdapterKind::Anthropic,
             Protocol::Google => AdapterKind::Gemini,
         };
@@ -274,7 +274,10 @@ async fn streamed(
         .with_capture_content(true)
         .with_capture_usage(true)
         // The library takes the index that an OpenAI server chooses for the length of a list.
-        .with_capture_tool_calls(target.provider.protocol != Protocol::OpenAi)
+        .with_capture_tool_calls(!matches!(
+            target.provider.protocol,
+            Protocol::OpenAi | Protocol::OpenAiResponses
+        ))
         .with_capture_reasoning_content(true);
     let options = tap.on(options, target.provider.protocol);
     let failed = |error| model_error(&request.model, error);

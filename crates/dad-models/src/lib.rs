@@ -14,6 +14,7 @@ mod client;
 mod credentials;
 mod error;
 mod failure;
+mod header;
 mod http;
 mod limits;
 mod price;
@@ -23,10 +24,14 @@ mod response;
 mod tapped;
 mod web;
 
-pub use catalog::{ModelCatalog, ModelEntry, Protocol, Provider};
+pub use catalog::{
+    Auth, Capabilities, Effort, KnownModel, ModelCatalog, ModelEntry, ModelFacts, ModelWarning, Protocol,
+    Provider, Thinking,
+};
 pub use client::{CallContext, ModelClient, Models, OfflineClient, OnText};
 pub use credentials::Credentials;
 pub use error::ModelError;
+pub use header::check_header;
 pub use http::HttpClient;
 pub use limits::Limits;
 pub use price::{LongContext, Price, Rates, Tiers};
@@ -37,5 +42,5 @@ pub use request::{
 pub use response::{FinishReason, ModelResponse, ResponseFile};
 pub use web::{
     AllowedHost, AllowedHosts, WEB_EXCHANGE, WebAnswer, WebBody, WebBounds, WebClient, WebError, WebRequest,
-    check_address, check_header,
+    check_address,
 };

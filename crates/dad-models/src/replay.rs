@@ -12,9 +12,9 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
-use crate::price::Price;
 use crate::client::{CallContext, ModelClient, OfflineClient};
 use crate::error::ModelError;
+use crate::price::Price;
 use crate::request::ModelRequest;
 use crate::response::ModelResponse;
 use crate::web::{WEB_EXCHANGE, WebAnswer, WebRequest};

@@ -73,7 +73,7 @@ impl Tap {
         let mut tapped = self.tapped();
         tapped.len = tapped.len.saturating_add(piece.len() as u64);
         let (sign, pointer) = match protocol {
-            Protocol::OpenAi => ("tool_calls", "/choices/0/delta/tool_calls"),
+            Protocol::OpenAi | Protocol::OpenAiResponses => ("tool_calls", "/choices/0/delta/tool_calls"),
             Protocol::Google => ("inlineData", "/candidates/0/content/parts"),
             Protocol::Anthropic => return,
         };
@@ -88,7 +88,7 @@ impl Tap {
             .flatten()
         {
             match protocol {
-                Protocol::OpenAi => tapped.call(part),
+                Protocol::OpenAi | Protocol::OpenAiResponses => tapped.call(part),
                 _ => tapped.files.extend(file(part)),
             }
         }
