@@ -3,13 +3,15 @@
 //! The checks are plain functions over data, so that their tests can show that they fail where they should:
 //! [`layers::check`] over the output of `cargo metadata`, [`tidy::check`] over the files of the repository. [`ci`] is
 //! everything that continuous integration does, [`bench`](mod@bench)
-//! measures what steps, templates and looking at runs cost, and [`profile`] counts their instructions.
+//! measures what steps, templates and looking at runs cost, and [`profile`] counts their instructions. [`models`] makes the
+//! facts about models that `dad-models` is built with.
 
 pub mod bench;
 pub mod ci;
 pub mod floors;
 pub mod imports;
 pub mod layers;
+pub mod models;
 pub mod process;
 pub mod profile;
 pub mod tidy;

@@ -8,7 +8,7 @@
 use std::env;
 use std::process::ExitCode;
 
-use xtask::{bench, ci, layers, profile, tidy};
+use xtask::{bench, ci, layers, models, profile, tidy};
 
 const HELP: &str = "\
 Developer tasks. Usage: cargo xtask TASK
@@ -35,6 +35,8 @@ Developer tasks. Usage: cargo xtask TASK
                    --files N          how many files are looked at (default 50000)
                    --rounds N         measurements of each (default 5)
   bench templates  what parsing and rendering templates costs; takes --rounds and --json
+  models           writes the facts about models anew, from the newest table of the package litellm
+                   --from FILE        takes them from this wheel or table instead
   profile [NAMES]  instructions and system calls of fixed scenarios, with the change since they were recorded
                    --release          of programs that are built for release (default: as the tests are)
                    --record           writes the figures to xtask/profile.json
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         ["layers"] => layers::run(),
         ["tidy"] => tidy::run(),
         ["bench", options @ ..] => bench::run(options),
+        ["models", options @ ..] => models::run(options),
         ["profile", options @ ..] => profile::run(options),
         _ => {
             eprint!("{HELP}");

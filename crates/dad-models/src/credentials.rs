@@ -7,7 +7,7 @@ use dad_run::{SecretError, SecretSource, Variables};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::address::server;
-use crate::catalog::Target;
+use crate::catalog::{Auth, Target};
 use crate::error::ModelError;
 
 /// API keys by provider: from the project's credentials file, else from the environment variables that it is given. The file
@@ -61,6 +61,9 @@ impl Credentials {
         secrets: &SecretRegistry,
     ) -> Result<Option<SecretString>, ModelError> {
         let provider = &target.provider;
+        if provider.auth == Auth::None {
+            return Ok(None);
+        }
         let (key, whose) = match self.found(&provider.name) {
             Err(ModelError::NoCredentials { .. }) if !provider.wants_key => return Ok(None),
             found => found?,
@@ -74,6 +77,7 @@ impl Credentials {
                 key,
                 file: self.source.file().to_path_buf(),
                 provider: provider.name.clone(),
+                has_own_certificates: provider.ca_file.is_some(),
             });
         }
         self.secrets.add(key.expose_secret());

@@ -42,8 +42,9 @@ pub enum ModelError {
     },
     /// A file of the project says that a model answers elsewhere than its provider does, and the key is the user's.
     #[error(
-        "`{model}` would be asked at `{address}`, which is not the provider's own server, with the key {key}: a file of \
-         the project does not decide where that key goes"
+        "`{model}` would be asked at `{address}`, {}, with the key {key}: a file of the project does not decide where that \
+         key goes",
+        of_project(*has_own_certificates)
     )]
     KeyNotAllowed {
         /// The model.
@@ -56,6 +57,8 @@ pub enum ModelError {
         file: PathBuf,
         /// The provider, as the credentials file names it.
         provider: String,
+        /// Whether the server may prove by certificates of the project that it is the provider's.
+        has_own_certificates: bool,
     },
     /// The provider reported an error.
     #[error("`{model}` {}: {body}{}{}", status_words(*status), origin_note(code.as_deref(), request_id.as_deref()), pause_note(*retry_after))]
@@ -210,6 +213,14 @@ fn origin_note(code: Option<&str>, request_id: Option<&str>) -> String {
         return String::new();
     }
     format!(" ({})", parts.join(", "))
+}
+
+const fn of_project(has_own_certificates: bool) -> &'static str {
+    if has_own_certificates {
+        "where the `ca_file` of the project lets any server pass for the provider's own"
+    } else {
+        "which is not the provider's own server"
+    }
 }
 
 fn pause_note(pause: Option<Duration>) -> String {

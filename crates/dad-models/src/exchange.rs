@@ -3,15 +3,17 @@
 use bytes::Bytes;
 use dad_core::ErrorInfo;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::Url;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use sse_stream::SseByteStream;
 
-use crate::address::{is_same_server, proxy_note};
-use crate::catalog::Protocol;
+use crate::address::proxy_note;
+use crate::catalog::Auth;
 use crate::client::OnText;
 use crate::error::ModelError;
+use crate::header::header;
 use crate::protocol::{Asked, Outgoing, Reply, StreamReader, read, refused, stream_reader};
 use crate::response::ModelResponse;
 
@@ -64,11 +66,8 @@ impl Exchange<'_> {
     }
 
     async fn send(&self, outgoing: Outgoing) -> Result<reqwest::Response, ModelError> {
-        let url = format!("{}{}", self.asked.target.provider.base_url, outgoing.path);
-        let body = serde_json::to_vec(&outgoing.body).map_err(|error| ModelError::Request {
-            model: self.model().to_owned(),
-            reason: error.to_string(),
-        })?;
+        let url = self.address(&outgoing.path)?;
+        let body = serde_json::to_vec(&outgoing.body).map_err(|error| self.unfit(error.to_string()))?;
         let mut headers = outgoing.headers;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let accepts = if self.asked.streams {
@@ -80,32 +79,46 @@ impl Exchange<'_> {
         if let Ok(key) = HeaderValue::from_str(self.idempotency_key) {
             headers.insert("idempotency-key", key);
         }
-        self.authorize(&mut headers)?;
+        self.add_headers(&mut headers)?;
         let sent = self.connections.post(url).headers(headers).body(body).send();
         sent.await.map_err(|error| self.failed(error))
     }
 
-    /// Adds the key in the header of the protocol. Anthropic takes it as a bearer token; servers that follow its protocol know the
-    /// older header.
-    fn authorize(&self, headers: &mut HeaderMap) -> Result<(), ModelError> {
-        const ANTHROPIC: &str = "https://api.anthropic.com/";
-        let Some(key) = self.key else { return Ok(()) };
+    /// The address of the request, with the parameters of the provider.
+    fn address(&self, path: &str) -> Result<Url, ModelError> {
         let provider = &self.asked.target.provider;
-        let (name, value) = match provider.protocol {
-            Protocol::Google => ("x-goog-api-key", key.expose_secret().to_owned()),
-            Protocol::Anthropic if !is_same_server(&provider.base_url, ANTHROPIC) => {
-                ("x-api-key", key.expose_secret().to_owned())
-            }
-            _ => (AUTHORIZATION.as_str(), format!("Bearer {}", key.expose_secret())),
-        };
-        let mut value = HeaderValue::from_str(&value).map_err(|_| ModelError::Request {
-            model: self.model().to_owned(),
-            reason: "its API key holds characters that no header can hold".to_owned(),
-        })?;
-        value.set_sensitive(true);
-        if let Ok(name) = name.parse::<reqwest::header::HeaderName>() {
+        let address = Url::parse(&format!("{}{path}", provider.base_url));
+        let mut address =
+            address.map_err(|error| self.unfit(format!("its `base_url` is no address: {error}")))?;
+        // Without parameters an empty query would be written.
+        if !provider.query.is_empty() {
+            address.query_pairs_mut().extend_pairs(&provider.query);
+        }
+        if let (Some(key), Auth::Query(name)) = (self.key, &provider.auth) {
+            address.query_pairs_mut().append_pair(name, key.expose_secret());
+        }
+        Ok(address)
+    }
+
+    /// Adds the headers of the provider, and the key where it stands in one.
+    fn add_headers(&self, headers: &mut HeaderMap) -> Result<(), ModelError> {
+        let provider = &self.asked.target.provider;
+        for (name, value) in &provider.headers {
+            let (name, value) =
+                header(name, value).map_err(|reason| self.unfit(format!("its header `{name}`: {reason}")))?;
             headers.insert(name, value);
         }
+        let Some(key) = self.key else { return Ok(()) };
+        let (name, text) = match &provider.auth {
+            Auth::Bearer => ("authorization", format!("Bearer {}", key.expose_secret())),
+            Auth::Header(name) => (name.as_str(), key.expose_secret().to_owned()),
+            Auth::Query(_) | Auth::None => return Ok(()),
+        };
+        let named = header(name, &text);
+        let (name, mut value) = named
+            .map_err(|reason| self.unfit(format!("its API key cannot be sent in `{name}`: {reason}")))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
         Ok(())
     }
 
@@ -197,6 +210,13 @@ impl Exchange<'_> {
 
     fn model(&self) -> &str {
         &self.asked.request.model
+    }
+
+    fn unfit(&self, reason: String) -> ModelError {
+        ModelError::Request {
+            model: self.model().to_owned(),
+            reason,
+        }
     }
 
     fn unusable(&self, reason: String) -> ModelError {

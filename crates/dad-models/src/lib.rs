@@ -13,6 +13,7 @@ mod client;
 mod credentials;
 mod error;
 mod exchange;
+mod header;
 mod http;
 mod limits;
 mod options;
@@ -24,10 +25,14 @@ mod response;
 mod schema;
 mod web;
 
-pub use catalog::{ModelCatalog, ModelEntry, Protocol, Provider};
+pub use catalog::{
+    Auth, Capabilities, Effort, KnownModel, ModelCatalog, ModelEntry, ModelFacts, ModelWarning, Protocol,
+    Provider, Thinking,
+};
 pub use client::{CallContext, ModelClient, Models, OfflineClient, OnText};
 pub use credentials::Credentials;
 pub use error::ModelError;
+pub use header::check_header;
 pub use http::HttpClient;
 pub use limits::Limits;
 pub use options::CallOptions;
@@ -40,5 +45,5 @@ pub use response::{FinishReason, ModelResponse, ResponseFile};
 pub use schema::Strictness;
 pub use web::{
     AllowedHost, AllowedHosts, WEB_EXCHANGE, WebAnswer, WebBody, WebBounds, WebClient, WebError, WebRequest,
-    check_address, check_header,
+    check_address,
 };

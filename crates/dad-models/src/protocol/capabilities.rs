@@ -1,6 +1,7 @@
 //! The abilities of a model that decide the form of a request.
 
 use super::Asked;
+use crate::catalog;
 
 /// How a model is asked to reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,13 +37,23 @@ pub(super) struct Capabilities {
 
 impl Asked<'_> {
     pub(super) fn capabilities(&self) -> Capabilities {
+        let facts = &self.target.facts;
+        let known = &facts.capabilities;
+        let efforts = known.efforts.iter().flatten();
         Capabilities {
-            thinking: Thinking::Unknown,
-            efforts: Vec::new(),
-            sampling: true,
-            forced_tools: true,
-            structured_output: true,
-            max_output: None,
+            thinking: match known.thinking {
+                None => Thinking::Unknown,
+                Some(catalog::Thinking::None) => Thinking::Never,
+                Some(catalog::Thinking::Budget) => Thinking::Budget,
+                Some(catalog::Thinking::Adaptive) => Thinking::Adaptive,
+                Some(catalog::Thinking::AlwaysAdaptive) => Thinking::Always,
+                Some(catalog::Thinking::Effort) => Thinking::Effort,
+            },
+            efforts: efforts.map(|effort| effort.as_str().to_owned()).collect(),
+            sampling: known.sampling.unwrap_or(true),
+            forced_tools: known.forced_tools.unwrap_or(true),
+            structured_output: known.structured_output.unwrap_or(true),
+            max_output: facts.max_output.map(u64::from),
         }
     }
 }

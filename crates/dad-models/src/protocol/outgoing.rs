@@ -6,17 +6,11 @@ use serde_json::Value;
 use super::json::set;
 use super::{Asked, Outgoing};
 use crate::error::ModelError;
+use crate::header::header;
 use crate::options::CallOptions;
 
 /// Headers that the client sets itself: a definition decides neither whose key is sent nor how the body is read.
-const OWN_HEADERS: [&str; 6] = [
-    "authorization",
-    "x-api-key",
-    "x-goog-api-key",
-    "content-type",
-    "content-length",
-    "host",
-];
+const OWN_HEADERS: [&str; 4] = ["authorization", "x-api-key", "x-goog-api-key", "content-type"];
 
 impl Outgoing {
     /// A request with the fields and headers that its options add.
@@ -34,19 +28,12 @@ impl Outgoing {
         }
         let mut headers = HeaderMap::new();
         for (name, value) in &options.extra_headers {
-            let parsed = name
-                .parse::<HeaderName>()
-                .ok()
-                .zip(HeaderValue::from_str(value).ok());
-            let Some((header, value)) = parsed else {
-                return Err(asked.unfit(format!(
-                    "`{name}` in `extra_headers` is no header, or its value is none"
-                )));
-            };
-            if OWN_HEADERS.contains(&header.as_str()) {
+            let (known, value) = header(name, value)
+                .map_err(|reason| asked.unfit(format!("`{name}` in `extra_headers`: {reason}")))?;
+            if OWN_HEADERS.contains(&known.as_str()) {
                 return Err(asked.unfit(format!("`{name}` in `extra_headers` is set by the client itself")));
             }
-            headers.append(header, value);
+            headers.append(known, value);
         }
         Ok(Self {
             path: path.into(),

@@ -9,8 +9,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::header::{
-    ACCEPT, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION,
-    USER_AGENT,
+    ACCEPT, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION, USER_AGENT,
 };
 use reqwest::{Method, Response, StatusCode, Url, redirect};
 use serde::{Deserialize, Serialize};
@@ -19,6 +18,7 @@ pub use error::WebError;
 pub use hosts::{AllowedHost, AllowedHosts};
 
 use crate::address::server;
+use crate::header::header;
 use crate::http::tls;
 use crate::protocol::retry_after;
 
@@ -50,20 +50,6 @@ const KEPT_HEADERS: &[&str] = &[
     "x-ratelimit-reset",
     "x-request-id",
     "x-total-count",
-];
-
-/// Headers that the connection decides about, or that would make another message of the request.
-const REFUSED_HEADERS: &[&str] = &[
-    "accept-encoding",
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
 ];
 
 /// A request to a server. As it is recorded, the names of secrets stand in the places of their values.
@@ -438,26 +424,6 @@ pub fn check_address(address: &str) -> Result<(), String> {
     parse(address).map(drop)
 }
 
-/// Says what is wrong with a header of a request.
-///
-/// # Errors
-/// In words.
-pub fn check_header(name: &str, value: &str) -> Result<(), String> {
-    header(name, value).map(drop)
-}
-
-fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let name = HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| "names of headers are made of letters, digits and `-`".to_owned())?;
-    if REFUSED_HEADERS.contains(&name.as_str()) || name.as_str().starts_with("proxy-") {
-        return Err("the connection decides about it".to_owned());
-    }
-    // Its text may be a secret.
-    let value = HeaderValue::from_bytes(value.as_bytes())
-        .map_err(|_| "its value has a character that no header can hold, such as a line end".to_owned())?;
-    Ok((name, value))
-}
-
 fn parse(address: &str) -> Result<Url, String> {
     let url = Url::parse(address).map_err(|error| format!("it is no address: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -493,23 +459,6 @@ mod tests {
             "https://",
         ] {
             assert!(check_address(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_header_makes_no_other_message_of_the_request() {
-        assert_eq!(check_header("X-Api-Key", "abc"), Ok(()));
-        for (name, value) in [
-            ("", "a"),
-            ("a b", "a"),
-            ("x", "a\r\nHost: evil"),
-            ("x", "a\0"),
-            ("Host", "evil"),
-            ("Content-Length", "3"),
-            ("Transfer-Encoding", "chunked"),
-            ("Proxy-Authorization", "x"),
-        ] {
-            assert!(check_header(name, value).is_err(), "{name}: {value}");
         }
     }
 
