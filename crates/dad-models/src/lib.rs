@@ -17,6 +17,11 @@ mod failure;
 mod http;
 mod limits;
 mod replay;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the clients send schemas unchanged until they call it")
+)]
+mod schema;
 mod tapped;
 mod web;
 
@@ -30,6 +35,7 @@ pub use error::ModelError;
 pub use http::HttpClient;
 pub use limits::Limits;
 pub use replay::{MODEL_CALL, RecordedWeb, ReplayClient, ReplayNote};
+pub use schema::Strictness;
 pub use web::{
     AllowedHost, AllowedHosts, WEB_EXCHANGE, WebAnswer, WebBody, WebBounds, WebClient, WebError, WebRequest,
     check_address, check_header,
