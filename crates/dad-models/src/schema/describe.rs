@@ -77,7 +77,7 @@ pub(super) fn add(copy: &mut Map<String, Value>, paragraph: &str) {
 
 fn text(value: &Value) -> String {
     let text = match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) if !text.is_empty() => text.clone(),
         other => other.to_string(),
     };
     match text.char_indices().nth(MAX_TEXT) {

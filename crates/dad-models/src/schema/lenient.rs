@@ -1,14 +1,17 @@
 //! The copy of a schema that is sent where the provider does not enforce it.
 //!
-//! It says all that the original says. Even so, the parameters of a tool are an object without alternatives at its root
+//! It says all that the original says, in JSON Schema. Even so, the parameters of a tool are an object without alternatives at its root
 //! (OpenAI: "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level"; Anthropic:
 //! "input_schema does not support oneOf, allOf, or anyOf at the top level"), and OpenAI refuses an array without `items`
-//! ("array schema missing items").
+//! ("array schema missing items", sigoden/aichat#1049) and a pattern that looks around ("regex lookaround is not supported",
+//! vercel/ai#21037).
 
 use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
+use super::describe::add;
+use super::merge::types;
 use super::source::{Source, references};
 use super::wrap::{WRAPPER, object_root};
 
@@ -44,7 +47,7 @@ pub(super) fn copy(source: &Source<'_>) -> Value {
     if let Value::Object(root) = &mut root {
         root.remove("$schema");
     }
-    add_items(&mut root);
+    mend(&mut root);
     prune(&mut root);
     root
 }
@@ -59,40 +62,67 @@ fn carry_definitions(root: &mut Map<String, Value>, original: &Value) {
 
 /// Lets references to places outside the definitions follow these into the wrapper.
 fn move_references(schema: &mut Value) {
-    let mut next = vec![schema];
-    while let Some(value) = next.pop() {
-        match value {
-            Value::Object(map) => {
-                if let Some(Value::String(reference)) = map.get_mut("$ref")
-                    && let Some(pointer) = reference.strip_prefix('#')
-                    && (pointer.is_empty() || pointer.starts_with('/'))
-                    && !pointer.starts_with("/$defs/")
-                    && !pointer.starts_with("/definitions/")
-                {
-                    *reference = format!("#{WRAPPED}{pointer}");
-                }
-                next.extend(map.values_mut());
-            }
-            Value::Array(values) => next.extend(values),
-            _ => {}
+    each_schema(schema, |map| {
+        if let Some(Value::String(reference)) = map.get_mut("$ref")
+            && let Some(pointer) = reference.strip_prefix('#')
+            && (pointer.is_empty() || pointer.starts_with('/'))
+            && !pointer.starts_with("/$defs/")
+            && !pointer.starts_with("/definitions/")
+        {
+            *reference = format!("#{WRAPPED}{pointer}");
         }
-    }
+    });
 }
 
-/// Gives arrays that have none a schema for their elements.
-fn add_items(schema: &mut Value) {
+/// Gives arrays that have none a schema for their elements, and says patterns that look around in words.
+fn mend(schema: &mut Value) {
+    each_schema(schema, |map| {
+        let is_array = map
+            .get("type")
+            .is_some_and(|kinds| types(kinds).contains(&"array"));
+        if is_array && !map.contains_key("items") {
+            map.insert("items".to_owned(), json!({}));
+        }
+        let looks_around = map
+            .get("pattern")
+            .and_then(Value::as_str)
+            .is_some_and(|pattern| ["(?=", "(?!", "(?<"].iter().any(|look| pattern.contains(look)));
+        if looks_around && let Some(Value::String(pattern)) = map.remove("pattern") {
+            add(map, &format!("{{pattern: {pattern}}}"));
+        }
+    });
+}
+
+/// Changes each schema within a schema; values that only look like one, as of `const`, stay.
+fn each_schema(schema: &mut Value, change: impl Fn(&mut Map<String, Value>)) {
+    const NAMED: &[&str] = &[
+        "$defs",
+        "definitions",
+        "dependentSchemas",
+        "patternProperties",
+        "properties",
+    ];
+    const VALUES: &[&str] = &["const", "default", "enum", "examples", "required", "type"];
     let mut next = vec![schema];
-    while let Some(value) = next.pop() {
-        match value {
-            Value::Object(map) => {
-                let is_array = map.get("type").is_some_and(|kind| kind == "array");
-                if is_array && !map.contains_key("items") {
-                    map.insert("items".to_owned(), json!({}));
-                }
-                next.extend(map.values_mut());
+    while let Some(schema) = next.pop() {
+        let map = match schema {
+            Value::Object(map) => map,
+            Value::Array(schemas) => {
+                next.extend(schemas);
+                continue;
             }
-            Value::Array(values) => next.extend(values),
-            _ => {}
+            _ => continue,
+        };
+        change(map);
+        for (key, value) in map {
+            if VALUES.contains(&key.as_str()) {
+                continue;
+            }
+            if !NAMED.contains(&key.as_str()) {
+                next.push(value);
+            } else if let Value::Object(named) = value {
+                next.extend(named.values_mut());
+            }
         }
     }
 }

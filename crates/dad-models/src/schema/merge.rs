@@ -1,5 +1,7 @@
 //! The intersection of two schemas without references and alternatives.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 /// Keywords that say something about a value and allow or forbid none.
@@ -104,12 +106,12 @@ fn both(key: &str, ours: &mut Value, theirs: &Value) -> Result<(), String> {
         }
         ("items", ..) => *ours = json!({ "allOf": [ours.take(), theirs] }),
         ("required", Value::Array(ours), Value::Array(theirs)) => {
-            let known: std::collections::HashSet<String> = ours.iter().map(Value::to_string).collect();
+            let known: HashSet<String> = ours.iter().map(Value::to_string).collect();
             let new = theirs.iter().filter(|name| !known.contains(&name.to_string()));
             ours.extend(new.cloned());
         }
         ("enum", Value::Array(ours), Value::Array(theirs)) => {
-            let theirs: std::collections::HashSet<String> = theirs.iter().map(Value::to_string).collect();
+            let theirs: HashSet<String> = theirs.iter().map(Value::to_string).collect();
             ours.retain(|value| theirs.contains(&value.to_string()));
             if ours.is_empty() {
                 return Err("no value is allowed by all parts of the schema".to_owned());
@@ -170,4 +172,24 @@ fn common_types(ours: &Value, theirs: &Value) -> Vec<String> {
         kept.retain(|kind| kind != "integer");
     }
     kept
+}
+
+/// The types of a schema, said or implied by its keywords.
+pub(super) fn kinds(map: &Map<String, Value>) -> Vec<&str> {
+    match map.get("type") {
+        Some(kinds) => {
+            let mut seen = HashSet::new();
+            let mut kinds = types(kinds);
+            kinds.retain(|kind| seen.insert(*kind));
+            kinds
+        }
+        None if ["properties", "required", "additionalProperties"]
+            .iter()
+            .any(|key| map.contains_key(*key)) =>
+        {
+            vec!["object"]
+        }
+        None if ["items", "prefixItems"].iter().any(|key| map.contains_key(*key)) => vec!["array"],
+        None => Vec::new(),
+    }
 }

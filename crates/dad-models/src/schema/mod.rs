@@ -101,7 +101,11 @@ fn written(source: &Source<'_>, rules: &'static Rules) -> (Value, Option<Unfit>)
     if is_wrapped {
         wrap(&mut copy);
     }
-    let unfit = copy.unfit.take().or_else(|| {
+    let unfit = copy.unfit.take().map(|unfit| Unfit {
+        pointer: existing(source.root(), unfit.pointer),
+        ..unfit
+    });
+    let unfit = unfit.or_else(|| {
         limits::exceeded(&copy, rules.limits).map(|reason| Unfit {
             pointer: String::new(),
             reason,
@@ -112,6 +116,15 @@ fn written(source: &Source<'_>, rules: &'static Rules) -> (Value, Option<Unfit>)
         root.insert("$defs".to_owned(), Value::Object(copy.definitions));
     }
     (Value::Object(root), unfit)
+}
+
+/// The nearest place that exists: a place of a merged schema may exist only in one of its parts.
+fn existing(schema: &Value, mut pointer: String) -> String {
+    while schema.pointer(&pointer).is_none() {
+        let end = pointer.rfind('/').unwrap_or_default();
+        pointer.truncate(end);
+    }
+    pointer
 }
 
 fn wrap(copy: &mut Written) {

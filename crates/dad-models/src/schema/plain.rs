@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::describe::{add, describe};
-use super::merge::types;
+use super::merge::{kinds, types};
 use super::place::Place;
 use super::source::Form;
 use super::table::{Enums, Lengths, Maps, Optional, Patterns, Tuples};
@@ -161,8 +161,7 @@ impl Writer<'_> {
             let copy = if is_required {
                 self.below(schema, &place, inside)
             } else {
-                let copy = self.below(schema, &place, inside.below_optional());
-                self.optional(copy, schema)
+                self.optional(schema, &place, inside.below_optional())
             };
             copies.push((name.clone(), copy));
         }
@@ -189,7 +188,7 @@ impl Writer<'_> {
         copy
     }
 
-    /// `additionalProperties` of a copy.
+    /// `additionalProperties` of a copy: open only where the provider cannot enforce the original.
     fn other_keys(
         &mut self,
         map: &Object,
@@ -199,15 +198,22 @@ impl Writer<'_> {
         inside: Inside,
     ) -> Value {
         let provider = self.rules.provider;
-        for key in ["patternProperties", "unevaluatedProperties", "dependencies"] {
-            let says_nothing = match map.get(key) {
-                None | Some(Value::Bool(false)) => true,
-                Some(Value::Object(none)) => none.is_empty() && key != "unevaluatedProperties",
-                Some(_) => false,
-            };
-            if !says_nothing {
-                self.refuse(&place.key(key), format!("{provider} does not know `{key}`"));
-            }
+        let unknown = ["patternProperties", "unevaluatedProperties", "dependencies"]
+            .into_iter()
+            .find(|key| match map.get(*key) {
+                None | Some(Value::Bool(false)) => false,
+                Some(Value::Object(none)) => !none.is_empty() || *key == "unevaluatedProperties",
+                Some(_) => true,
+            });
+        if let Some(key) = unknown {
+            self.refuse(&place.key(key), format!("{provider} does not know `{key}`"));
+            return Value::Bool(true);
+        }
+        if let Some(unnamed) = required.iter().find(|name| !properties.contains_key(**name)) {
+            let reason =
+                format!("`{unnamed}` is required and is none of the properties: name it in `properties`");
+            self.refuse(&place.key("required"), reason);
+            return Value::Bool(true);
         }
         let others = map.get("additionalProperties");
         if let Some(schema) = others.filter(|others| others.is_object())
@@ -215,37 +221,61 @@ impl Writer<'_> {
         {
             return self.below(schema, &place.key("additionalProperties"), inside);
         }
-        if let Some(unnamed) = required.iter().find(|name| !properties.contains_key(**name)) {
-            self.refuse(
-                &place.key("required"),
-                format!("`{unnamed}` is required and is none of the properties: name it in `properties`"),
-            );
-        }
         match others {
-            Some(Value::Bool(false)) => {}
-            None if map.contains_key("properties") => {}
-            Some(_) => self.refuse(
-                &place.key("additionalProperties"),
-                format!(
+            Some(Value::Bool(false)) => Value::Bool(false),
+            None if map.contains_key("properties") => Value::Bool(false),
+            Some(_) => {
+                let reason = format!(
                     "{provider} knows only objects whose keys are all named in `properties`: use an array of objects with a key and a value"
-                ),
-            ),
-            None => self.refuse(
-                place,
-                "every object is allowed here: name its keys in `properties`",
-            ),
+                );
+                self.refuse(&place.key("additionalProperties"), reason);
+                Value::Bool(true)
+            }
+            None => {
+                let reason = "every object is allowed here: name its keys in `properties`";
+                self.refuse(place, reason);
+                Value::Bool(true)
+            }
         }
-        Value::Bool(false)
     }
 
-    /// A property that may be left out.
-    fn optional(&self, copy: Value, schema: &Value) -> Value {
+    /// The copy of a property that may be left out.
+    fn optional(&mut self, schema: &Value, place: &Place<'_>, inside: Inside) -> Value {
         match self.rules.optional {
-            Optional::Kept => copy,
-            Optional::NotNull => without_null(copy),
-            Optional::AsNull if self.source.accepts_null(schema) => copy,
-            Optional::AsNull => with_null(copy),
+            Optional::Kept => self.below(schema, place, inside),
+            Optional::AsNull => {
+                let copy = self.below(schema, place, inside);
+                if self.source.accepts_null(schema) {
+                    copy
+                } else {
+                    with_null(copy)
+                }
+            }
+            Optional::NotNull => {
+                let rest = self.beside_null(schema);
+                let copy = self.below(rest.as_ref().unwrap_or(schema), place, inside);
+                without_null(copy)
+            }
         }
+    }
+
+    /// The only other alternative of a schema that may be `null`.
+    fn beside_null(&self, schema: &Value) -> Option<Value> {
+        let Ok(Form::Union { notes, branches, .. }) = self.source.form(schema) else {
+            return None;
+        };
+        let is_null =
+            |branch: &&std::borrow::Cow<'_, Value>| branch.get("type").is_some_and(|kind| kind == "null");
+        let rest: Vec<_> = branches.iter().filter(|branch| !is_null(branch)).collect();
+        let [only] = rest.as_slice() else {
+            return None;
+        };
+        if notes.is_empty() {
+            return Some(only.as_ref().clone());
+        }
+        let mut whole = notes;
+        whole.insert("allOf".to_owned(), json!([only]));
+        Some(Value::Object(whole))
     }
 
     fn array(&mut self, map: &Object, place: &Place<'_>, inside: Inside) -> Object {
@@ -331,26 +361,6 @@ fn described(map: &Object) -> Object {
     let mut copy = Object::new();
     describe(&mut copy, map);
     copy
-}
-
-/// The types of a schema, said or implied by its keywords.
-pub(super) fn kinds(map: &Object) -> Vec<&str> {
-    match map.get("type") {
-        Some(kinds) => {
-            let mut seen = HashSet::new();
-            let mut kinds = types(kinds);
-            kinds.retain(|kind| seen.insert(*kind));
-            kinds
-        }
-        None if ["properties", "required", "additionalProperties"]
-            .iter()
-            .any(|key| map.contains_key(*key)) =>
-        {
-            vec!["object"]
-        }
-        None if ["items", "prefixItems"].iter().any(|key| map.contains_key(*key)) => vec!["array"],
-        None => Vec::new(),
-    }
 }
 
 /// The names of properties that may not be left out.
@@ -466,9 +476,9 @@ fn with_null(copy: Value) -> Value {
         Value::Object(copy) => copy,
         other => return other,
     };
-    let null = json!({ "type": "null" });
+    let nothing = json!({ "type": "null" });
     if let Some(Value::Array(branches)) = copy.get_mut("anyOf") {
-        branches.push(null);
+        branches.push(nothing);
         return Value::Object(copy);
     }
     let is_scalar = !copy.contains_key("enum")
@@ -483,7 +493,7 @@ fn with_null(copy: Value) -> Value {
     }
     let mut whole = Object::new();
     let description = copy.remove("description");
-    whole.insert("anyOf".to_owned(), json!([copy, null]));
+    whole.insert("anyOf".to_owned(), json!([copy, nothing]));
     add(
         &mut whole,
         description.as_ref().and_then(Value::as_str).unwrap_or_default(),

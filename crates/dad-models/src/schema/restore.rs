@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::plain::{is_of, kinds, required};
+use super::merge::kinds;
+use super::plain::{is_of, required};
 use super::source::{Form, MAX_DEPTH, Source};
 
 /// The walk through an answer beside its schema.

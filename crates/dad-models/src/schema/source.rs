@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
-use super::merge::{ANNOTATIONS, narrow, types};
+use super::merge::{ANNOTATIONS, kinds, narrow};
 
 /// The deepest nesting, of a schema as written and of the copy. JSON that deep is refused by most parsers.
 pub(super) const MAX_DEPTH: usize = 120;
@@ -41,9 +41,17 @@ pub(super) enum Form<'s> {
         notes: Object,
         /// The alternatives.
         branches: Vec<Cow<'s, Value>>,
+        /// The keyword of the schema itself that lists them, if it does.
+        key: Option<&'static str>,
     },
     /// A schema without references and alternatives.
     Plain(Cow<'s, Object>),
+}
+
+/// Alternatives of a schema, one list of them.
+struct Alternatives<'s> {
+    branches: Vec<Cow<'s, Value>>,
+    key: Option<&'static str>,
 }
 
 impl<'a> Source<'a> {
@@ -176,10 +184,13 @@ impl<'a> Source<'a> {
                 all.insert(key.clone(), value.clone());
             }
         }
-        let mut unions: Vec<Vec<Cow<'s, Value>>> = Vec::new();
+        let mut unions: Vec<Alternatives<'s>> = Vec::new();
         for key in ["anyOf", "oneOf"] {
             if let Some(branches) = map.get(key) {
-                unions.push(list(key, branches)?.iter().map(Cow::Borrowed).collect());
+                unions.push(Alternatives {
+                    branches: list(key, branches)?.iter().map(Cow::Borrowed).collect(),
+                    key: Some(key),
+                });
             }
         }
         let target = match map.get("$ref") {
@@ -197,9 +208,9 @@ impl<'a> Source<'a> {
                     self.charge(plain.values().map(weight).sum())?;
                     narrow(&mut all, &plain)?;
                 }
-                Form::Union { notes, branches } => {
+                Form::Union { notes, branches, .. } => {
                     narrow(&mut all, &notes)?;
-                    unions.push(branches);
+                    unions.insert(0, Alternatives { branches, key: None });
                 }
             }
         }
@@ -207,15 +218,11 @@ impl<'a> Source<'a> {
     }
 
     /// Alternatives of which each is whole: `all` becomes a part of every one.
-    fn distribute<'s>(
-        &'s self,
-        all: Object,
-        mut unions: Vec<Vec<Cow<'s, Value>>>,
-    ) -> Result<Form<'s>, String> {
+    fn distribute<'s>(&'s self, all: Object, mut unions: Vec<Alternatives<'s>>) -> Result<Form<'s>, String> {
         let (notes, rest): (Object, Object) = all
             .into_iter()
             .partition(|(key, _)| ANNOTATIONS.contains(&key.as_str()));
-        let Some(branches) = unions.pop() else {
+        let Some(Alternatives { branches, key }) = unions.pop() else {
             let mut all = notes;
             if rest.is_empty() {
                 return Ok(Form::Any);
@@ -224,11 +231,11 @@ impl<'a> Source<'a> {
             return Ok(Form::Plain(Cow::Owned(all)));
         };
         if rest.is_empty() && unions.is_empty() {
-            return Ok(Form::Union { notes, branches });
+            return Ok(Form::Union { notes, branches, key });
         }
         let mut base: Vec<Value> = vec![Value::Object(rest)];
-        base.extend(unions.into_iter().map(|branches| {
-            let branches: Vec<Value> = branches.into_iter().map(Cow::into_owned).collect();
+        base.extend(unions.into_iter().map(|union| {
+            let branches: Vec<Value> = union.branches.into_iter().map(Cow::into_owned).collect();
             json!({ "anyOf": branches })
         }));
         let cost: usize = base.iter().map(weight).sum();
@@ -242,6 +249,7 @@ impl<'a> Source<'a> {
         Ok(Form::Union {
             notes,
             branches: whole,
+            key,
         })
     }
 
@@ -257,7 +265,8 @@ impl<'a> Source<'a> {
         match self.followed(schema, depth) {
             Ok(Form::Any) => true,
             Ok(Form::Plain(map)) => {
-                let typed = map.get("type").is_none_or(|kinds| types(kinds).contains(&"null"));
+                let kinds = kinds(&map);
+                let typed = kinds.is_empty() || kinds.contains(&"null");
                 let listed = map
                     .get("enum")
                     .and_then(Value::as_array)

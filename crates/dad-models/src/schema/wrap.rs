@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::plain::kinds;
+use super::merge::kinds;
 use super::source::{Form, Source};
 
 /// The only property of the object.

@@ -150,9 +150,12 @@ impl<'a> Writer<'a> {
                 Object::new()
             }
             Ok(Form::Reference(pointer)) => self.reference(&pointer, place, inside),
-            Ok(Form::Union { notes, branches }) => {
+            Ok(Form::Union { notes, branches, key }) => {
                 let branches: Vec<&Value> = branches.iter().map(AsRef::as_ref).collect();
-                self.union(&notes, &branches, place, inside)
+                match key {
+                    Some(key) => self.union(&notes, &branches, &place.key(key), inside),
+                    None => self.union(&notes, &branches, place, inside),
+                }
             }
             Ok(Form::Plain(map)) => self.plain(&map, place, inside.deeper()),
             Err(reason) => {
