@@ -181,7 +181,10 @@ impl Writer<'_> {
             }
         };
         copy.insert("properties".to_owned(), copies.into_iter().collect());
-        copy.insert("required".to_owned(), json!(sent));
+        // OpenAI wants the list even of an object without properties.
+        if !sent.is_empty() || self.rules.optional == Optional::AsNull {
+            copy.insert("required".to_owned(), json!(sent));
+        }
         let keys = self.other_keys(map, properties, &required, place, inside);
         copy.insert("additionalProperties".to_owned(), keys);
         describe(&mut copy, map);
