@@ -8,6 +8,7 @@
 mod draw;
 mod journal;
 mod project;
+pub mod provider_rules;
 mod run_dir;
 mod schemas;
 

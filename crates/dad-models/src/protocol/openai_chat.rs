@@ -16,7 +16,6 @@ use crate::options::CallOptions;
 use crate::price::Tokens;
 use crate::request::{Message, ToolCall, ToolChoice};
 use crate::response::{FinishReason, ResponseFile};
-use crate::schema::Dialect;
 
 /// The fields of an assistant's message that servers want back with its calls: OpenRouter's reasoning with signatures, and
 /// the reasoning of DeepSeek and others, which their tools need.
@@ -42,7 +41,7 @@ pub(super) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, ModelError> {
             return Err(asked.unfit("it takes a `reasoning_effort`, and no number of tokens"));
         }
     }
-    if let Some(schema) = asked.schema(&options, Dialect::OpenAi)? {
+    if let Some(schema) = asked.schema(&options)? {
         let spec = json!({ "name": "answer", "schema": schema.schema, "strict": schema.strict });
         set(
             &mut body,
@@ -106,15 +105,13 @@ fn tools(asked: &Asked<'_>, options: &CallOptions) -> Result<Vec<Value>, ModelEr
     let tools = asked.tools(None).into_iter();
     tools
         .map(|tool| {
-            let mut function = json!({ "name": tool.name, "parameters": tool.schema });
+            let fitted = asked.tool_schema(&tool, options)?;
+            let mut function = json!({ "name": tool.name, "parameters": fitted.schema });
+            if fitted.strict {
+                set(&mut function, "strict", true);
+            }
             if let Some(description) = tool.description {
                 set(&mut function, "description", description);
-            }
-            if options.strict == Some(crate::schema::Strictness::Always) {
-                let name = format!("the parameters of `{}`", tool.name);
-                let fitted = asked.fitted(&tool.schema, options, Dialect::OpenAi, &name)?;
-                set(&mut function, "parameters", fitted.schema);
-                set(&mut function, "strict", fitted.strict);
             }
             Ok(json!({ "type": "function", "function": function }))
         })

@@ -17,7 +17,6 @@ use crate::error::ModelError;
 use crate::options::CallOptions;
 use crate::request::{Message, Role, ToolChoice};
 use crate::response::{FinishReason, ResponseFile};
-use crate::schema::{Dialect, Strictness};
 
 pub(super) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, ModelError> {
     let options = asked.options(&["top_k", "seed", "stop", "presence_penalty", "frequency_penalty"])?;
@@ -97,7 +96,7 @@ fn set_reasoning(
 
 fn set_text(asked: &Asked<'_>, body: &mut Value, options: &CallOptions) -> Result<(), ModelError> {
     let mut fields = json!({});
-    if let Some(schema) = asked.schema(options, Dialect::OpenAi)? {
+    if let Some(schema) = asked.schema(options)? {
         let format = json!({ "type": "json_schema", "name": "answer", "schema": schema.schema, "strict": schema.strict });
         set(&mut fields, "format", format);
     }
@@ -115,16 +114,13 @@ fn tools(asked: &Asked<'_>, options: &CallOptions) -> Result<Vec<Value>, ModelEr
     let tools = asked.tools(None).into_iter();
     tools
         .map(|tool| {
-            let (schema, strict) = match options.strict {
-                Some(Strictness::Always) => {
-                    let name = format!("the parameters of `{}`", tool.name);
-                    let fitted = asked.fitted(&tool.schema, options, Dialect::OpenAi, &name)?;
-                    (fitted.schema, fitted.strict)
-                }
-                _ => (tool.schema, false),
-            };
-            let mut function =
-                json!({ "type": "function", "name": tool.name, "parameters": schema, "strict": strict });
+            let fitted = asked.tool_schema(&tool, options)?;
+            let mut function = json!({
+                "type": "function",
+                "name": tool.name,
+                "parameters": fitted.schema,
+                "strict": fitted.strict,
+            });
             if let Some(description) = tool.description {
                 set(&mut function, "description", description);
             }

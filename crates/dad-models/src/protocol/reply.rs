@@ -1,11 +1,14 @@
 //! Answers as the readers of protocols make them, and their judgement: an answer that can be used, or an error.
 
-use super::wanted::ANSWER_TOOL;
-use crate::catalog::Target;
+use dad_core::json::parse_external;
+
+use super::wanted::{ANSWER_TOOL, dialect};
+use crate::catalog::{Protocol, Target};
 use crate::error::ModelError;
 use crate::price::Tokens;
 use crate::request::{ModelRequest, NativeTurn, Role, ToolCall};
 use crate::response::{FinishReason, ModelResponse, ResponseFile};
+use crate::schema;
 
 /// An answer as a protocol brings it.
 #[derive(Debug, Default)]
@@ -43,9 +46,11 @@ impl Reply {
         target: &Target,
         request: &ModelRequest,
     ) -> Result<ModelResponse, ModelError> {
-        if request.options.schema.is_some() {
+        if let Some(schema) = &request.options.schema {
             self.take_answer_from_call();
+            self.restore(schema, target.provider.protocol);
         }
+        self.restore_arguments(request, target.provider.protocol);
         let Some(end) = self.end else {
             return Err(ModelError::Cut {
                 model: request.model.clone(),
@@ -95,6 +100,29 @@ impl Reply {
             && end.reason == FinishReason::ToolCall
         {
             end.reason = FinishReason::Completed;
+        }
+    }
+}
+
+impl Reply {
+    /// Brings the arguments of calls back to the form of the schemas of their tools.
+    fn restore_arguments(&mut self, request: &ModelRequest, protocol: Protocol) {
+        for call in &mut self.calls {
+            let tool = request.options.tools.iter().find(|tool| tool.name == call.name);
+            if let Some(tool) = tool.filter(|_| call.arguments.is_object()) {
+                call.arguments = schema::restore(call.arguments.take(), &tool.schema, dialect(protocol));
+            }
+        }
+    }
+
+    /// Brings the answer back to the form of the schema, of which the provider was sent a copy in the form that it takes.
+    fn restore(&mut self, schema: &serde_json::Value, protocol: Protocol) {
+        let Ok(answer) = parse_external(&self.text) else {
+            return;
+        };
+        let restored = schema::restore(answer.clone(), schema, dialect(protocol));
+        if restored != answer {
+            self.text = restored.to_string();
         }
     }
 }

@@ -5,10 +5,11 @@ use serde_json::Value;
 use super::Asked;
 use super::capabilities::Capabilities;
 use super::parts::protocol_name;
+use crate::catalog::Protocol;
 use crate::error::ModelError;
 use crate::options::CallOptions;
 use crate::request::{ToolChoice, ToolSpec};
-use crate::schema::{self, Dialect, Fitted};
+use crate::schema::{self, Dialect, Fitted, Strictness};
 
 /// The reasoning that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,15 @@ pub(super) enum Reasoning<'a> {
 
 /// A tool through which a model gives its answer, where the provider cannot enforce a schema of the answer itself.
 pub(super) const ANSWER_TOOL: &str = "final_answer";
+
+/// The dialect of schemas of a protocol.
+pub(super) const fn dialect(protocol: Protocol) -> Dialect {
+    match protocol {
+        Protocol::OpenAi | Protocol::OpenAiResponses => Dialect::OpenAi,
+        Protocol::Anthropic => Dialect::Anthropic,
+        Protocol::Google => Dialect::Gemini,
+    }
+}
 
 impl<'a> Asked<'a> {
     /// The options, checked against those that the protocol does not have.
@@ -86,32 +96,44 @@ impl<'a> Asked<'a> {
     ///
     /// # Errors
     /// [`ModelError::Request`] if the settings want it enforced and that cannot be.
-    pub(super) fn schema(
-        &self,
-        options: &CallOptions,
-        dialect: Dialect,
-    ) -> Result<Option<Fitted>, ModelError> {
+    pub(super) fn schema(&self, options: &CallOptions) -> Result<Option<Fitted>, ModelError> {
         let schema = self.request.options.schema.as_ref();
         schema
-            .map(|schema| self.fitted(schema, options, dialect, "the schema of the answer"))
+            .map(|schema| {
+                self.fitted(
+                    schema,
+                    options.strict.unwrap_or_default(),
+                    "the schema of the answer",
+                )
+            })
             .transpose()
     }
 
-    pub(super) fn fitted(
-        &self,
-        schema: &Value,
-        options: &CallOptions,
-        dialect: Dialect,
-        name: &str,
-    ) -> Result<Fitted, ModelError> {
-        let strictness = options.strict.unwrap_or_default();
+    /// The schema of a tool's arguments. Providers do not enforce it unless the settings say so: what their rules leave out, the
+    /// check of the arguments does not.
+    ///
+    /// # Errors
+    /// As for [`schema`](Self::schema).
+    pub(super) fn tool_schema(&self, tool: &ToolSpec, options: &CallOptions) -> Result<Fitted, ModelError> {
+        let strictness = match options.strict {
+            Some(Strictness::Always) => Strictness::Always,
+            _ => Strictness::Never,
+        };
+        self.fitted(
+            &tool.schema,
+            strictness,
+            &format!("the schema of the tool `{}`", tool.name),
+        )
+    }
+
+    fn fitted(&self, schema: &Value, strictness: Strictness, name: &str) -> Result<Fitted, ModelError> {
+        let dialect = dialect(self.target.provider.protocol);
         schema::fit(schema, dialect, strictness).map_err(|unfit| {
-            let place = if unfit.pointer.is_empty() {
-                "its root"
-            } else {
-                &unfit.pointer
+            let place = match unfit.pointer.as_str() {
+                "" => "its root",
+                pointer => pointer,
             };
-            self.unfit(format!("{name} cannot be enforced at {place}: {}", unfit.reason))
+            self.unfit(format!("{name} cannot be sent: at {place}, {}", unfit.reason))
         })
     }
 

@@ -1,30 +1,138 @@
-//! Placeholder.
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-pub(crate) struct Fitted {
-    pub(crate) schema: Value,
-    pub(crate) strict: bool,
+//! Schemas fitted to the providers.
+//!
+//! The schema of a user stays whole and validates each answer; a transformed copy is sent. [`table`] has the rules of the
+//! providers with their sources, [`write`](mod@write) and [`plain`] apply them. Constraints that a provider does not know become a part of the
+//! description. A schema that says something that the provider cannot express at all — keys that are not named, values
+//! without a type — is sent unchanged, and not enforced.
+//!
+//! Two steps are undone in the answer ([`restore`]): a property that was made required and nullable, because the provider
+//! knows no other optional properties, and an object around a schema whose root is none.
+
+mod choices;
+mod describe;
+mod kinds;
+mod lenient;
+mod limits;
+mod merge;
+mod place;
+mod plain;
+mod restore;
+mod source;
+mod table;
+mod wrap;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use serde_json::{Map, Value, json};
+
+pub use kinds::Strictness;
+pub(crate) use kinds::{Dialect, Fitted, Unfit};
+
+use restore::Restorer;
+use source::{Source, check_depth};
+use table::{Root, Rules};
+use wrap::{WRAPPER, object_root};
+use write::Written;
+
+/// Fits a schema to a provider.
+///
+/// # Errors
+/// With [`Strictness::Always`], if the provider cannot enforce the schema. Otherwise only if the schema is nested so deeply
+/// that it cannot be sent at all.
+pub(crate) fn fit(schema: &Value, dialect: Dialect, strictness: Strictness) -> Result<Fitted, Unfit> {
+    let rules = dialect.rules();
+    let source = Source::new(schema).map_err(|reason| Unfit {
+        pointer: String::new(),
+        reason,
+    })?;
+    // Gemini has no other way to send a schema, and its copy has only keywords that it knows.
+    let is_always_written = dialect == Dialect::Gemini;
+    if strictness == Strictness::Never && !is_always_written {
+        return Ok(Fitted {
+            schema: lenient::copy(&source),
+            strict: false,
+        });
+    }
+    let (copy, unfit) = written(&source, rules);
+    match unfit {
+        Some(unfit) if strictness == Strictness::Always => Err(unfit),
+        Some(_) if !is_always_written => Ok(Fitted {
+            schema: lenient::copy(&Source::new(schema).map_err(|reason| Unfit {
+                pointer: String::new(),
+                reason,
+            })?),
+            strict: false,
+        }),
+        unfit => Ok(Fitted {
+            schema: copy,
+            strict: unfit.is_none() && strictness != Strictness::Never,
+        }),
+    }
 }
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    OpenAi,
-    Anthropic,
-    Gemini,
+
+/// Brings an answer to the copy of a schema back to the form of the schema itself.
+pub(crate) fn restore(answer: Value, schema: &Value, dialect: Dialect) -> Value {
+    let Ok(source) = Source::new(schema) else {
+        return answer;
+    };
+    // Servers answer as they like: only what can be walked is.
+    if check_depth(&answer).is_err() {
+        return answer;
+    }
+    source.make_room_for(&answer);
+    let is_wrapped = dialect.rules().root == Root::Object && object_root(&source).is_none();
+    let mut answer = match answer {
+        Value::Object(mut wrapper) if is_wrapped && wrapper.len() == 1 => match wrapper.remove(WRAPPER) {
+            Some(value) => value,
+            None => Value::Object(wrapper),
+        },
+        answer => answer,
+    };
+    Restorer { source: &source }.clean(&mut answer, schema, 0);
+    answer
 }
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Strictness {
-    #[default]
-    Auto,
-    Always,
-    Never,
+
+/// The copy by the rules, and the first place that the provider cannot enforce.
+fn written(source: &Source<'_>, rules: &'static Rules) -> (Value, Option<Unfit>) {
+    let mut copy = write::write(source, rules);
+    let is_wrapped = rules.root == Root::Object && object_root(source).is_none();
+    if is_wrapped {
+        wrap(&mut copy);
+    }
+    let unfit = copy.unfit.take().map(|unfit| Unfit {
+        pointer: existing(source.root(), unfit.pointer),
+        ..unfit
+    });
+    let unfit = unfit.or_else(|| {
+        limits::exceeded(&copy, rules.limits).map(|reason| Unfit {
+            pointer: String::new(),
+            reason,
+        })
+    });
+    let mut root = copy.root;
+    if !copy.definitions.is_empty() {
+        root.insert("$defs".to_owned(), Value::Object(copy.definitions));
+    }
+    (Value::Object(root), unfit)
 }
-pub(crate) struct Unfit {
-    pub(crate) pointer: String,
-    pub(crate) reason: String,
+
+/// The nearest place that exists: a place of a merged schema may exist only in one of its parts.
+fn existing(schema: &Value, mut pointer: String) -> String {
+    while schema.pointer(&pointer).is_none() {
+        let end = pointer.rfind('/').unwrap_or_default();
+        pointer.truncate(end);
+    }
+    pointer
 }
-pub(crate) fn fit(schema: &Value, _: Dialect, _: Strictness) -> Result<Fitted, Unfit> {
-    Ok(Fitted {
-        schema: schema.clone(),
-        strict: true,
-    })
+
+fn wrap(copy: &mut Written) {
+    let inner = std::mem::take(&mut copy.root);
+    copy.root = Map::from_iter([
+        ("type".to_owned(), json!("object")),
+        ("properties".to_owned(), json!({ WRAPPER: inner })),
+        ("required".to_owned(), json!([WRAPPER])),
+        ("additionalProperties".to_owned(), json!(false)),
+    ]);
 }

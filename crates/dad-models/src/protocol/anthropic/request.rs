@@ -10,7 +10,6 @@ use super::super::{Asked, Outgoing};
 use crate::error::ModelError;
 use crate::options::CallOptions;
 use crate::request::{Message, Role, ToolCall, ToolChoice, ToolSpec};
-use crate::schema::Dialect;
 
 /// The version of the API, as the client anthropic 2.14 sends it.
 const VERSION: &str = "2026-10-21";
@@ -53,7 +52,10 @@ pub(in crate::protocol) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, Model
     }
     let answer_tool = set_format(asked, &mut body, &options, &known)?;
     set_reasoning(asked, &mut body, &known)?;
-    let tools: Vec<Value> = asked.tools(answer_tool.as_ref()).into_iter().map(tool).collect();
+    let tools = asked.tools(answer_tool.as_ref()).into_iter();
+    let tools: Vec<Value> = tools
+        .map(|spec| tool(asked, spec, &options))
+        .collect::<Result<_, _>>()?;
     if !tools.is_empty() {
         set(&mut body, "tools", tools);
         set_tool_choice(asked, &mut body, &options, &known, answer_tool.is_some())?;
@@ -85,7 +87,7 @@ fn set_format(
     options: &CallOptions,
     known: &Capabilities,
 ) -> Result<Option<Value>, ModelError> {
-    let Some(fitted) = asked.schema(options, Dialect::Anthropic)? else {
+    let Some(fitted) = asked.schema(options)? else {
         return Ok(None);
     };
     if !(fitted.strict && known.structured_output) {
@@ -171,12 +173,16 @@ fn continues_foreign_turn(asked: &Asked<'_>) -> bool {
     last.is_some_and(|message| !message.tool_calls.is_empty() && asked.native(message).is_none())
 }
 
-fn tool(tool: ToolSpec) -> Value {
-    let mut spec = json!({ "name": tool.name, "input_schema": tool.schema });
+fn tool(asked: &Asked<'_>, tool: ToolSpec, options: &CallOptions) -> Result<Value, ModelError> {
+    let fitted = asked.tool_schema(&tool, options)?;
+    let mut spec = json!({ "name": tool.name, "input_schema": fitted.schema });
+    if fitted.strict {
+        set(&mut spec, "strict", true);
+    }
     if let Some(description) = tool.description {
         set(&mut spec, "description", description);
     }
-    spec
+    Ok(spec)
 }
 
 fn set_tool_choice(

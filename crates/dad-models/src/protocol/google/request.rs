@@ -10,7 +10,6 @@ use super::super::{Asked, Outgoing};
 use crate::error::ModelError;
 use crate::options::CallOptions;
 use crate::request::{Message, ToolChoice, ToolSpec};
-use crate::schema::Dialect;
 
 /// The tokens of reasoning for an effort, for models that know no levels.
 const EFFORT_BUDGETS: [(&str, u32); 6] = [
@@ -47,7 +46,10 @@ pub(in crate::protocol) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, Model
     if config.as_object().is_some_and(|fields| !fields.is_empty()) {
         set(&mut body, "generationConfig", config);
     }
-    let tools: Vec<Value> = asked.tools(answer_tool.as_ref()).into_iter().map(tool).collect();
+    let tools = asked.tools(answer_tool.as_ref()).into_iter();
+    let tools: Vec<Value> = tools
+        .map(|spec| tool(asked, spec, &options))
+        .collect::<Result<_, _>>()?;
     if !tools.is_empty() {
         set(&mut body, "tools", json!([{ "functionDeclarations": tools }]));
     }
@@ -122,7 +124,7 @@ fn set_format(
     options: &CallOptions,
     known: &Capabilities,
 ) -> Result<Option<Value>, ModelError> {
-    let Some(fitted) = asked.schema(options, Dialect::Gemini)? else {
+    let Some(fitted) = asked.schema(options)? else {
         return Ok(None);
     };
     let beside_tools = !asked.request.options.tools.is_empty();
@@ -141,21 +143,19 @@ fn takes_format_beside_tools(model: &str) -> bool {
     version.is_some_and(|digit| ('3'..='9').contains(&digit))
 }
 
-fn tool(tool: ToolSpec) -> Value {
+fn tool(asked: &Asked<'_>, tool: ToolSpec, options: &CallOptions) -> Result<Value, ModelError> {
+    // A function without parameters has no schema.
+    let properties = tool.schema.get("properties").and_then(Value::as_object);
+    let has_parameters = properties.is_none_or(|properties| !properties.is_empty());
+    let fitted = asked.tool_schema(&tool, options)?;
     let mut spec = json!({ "name": tool.name });
     if let Some(description) = tool.description {
         set(&mut spec, "description", description);
     }
-    // A function without parameters has no schema.
-    let has_parameters = tool
-        .schema
-        .get("properties")
-        .and_then(Value::as_object)
-        .is_none_or(|properties| !properties.is_empty());
     if has_parameters {
-        set(&mut spec, "parametersJsonSchema", tool.schema);
+        set(&mut spec, "parametersJsonSchema", fitted.schema);
     }
-    spec
+    Ok(spec)
 }
 
 fn choice_of(choice: &ToolChoice, asked: &Asked<'_>) -> Value {
