@@ -46,7 +46,7 @@ pub const LIBRARIES: &[(&[&str], &[&str])] = &[
         &["dad-observability"],
     ),
     (
-        &["genai", "reqwest", "rustls*", "hyper*", "ureq"],
+        &["reqwest", "rustls*", "hyper*", "sse-stream", "ureq"],
         &["dad-models"],
     ),
     (&["tree-sitter*", "ignore", "gix*"], &["dad-nodes"]),

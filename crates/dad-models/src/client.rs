@@ -9,7 +9,7 @@ use dad_run::RunPlace;
 
 use crate::error::ModelError;
 use crate::price::Price;
-use crate::request::ModelRequest;
+use crate::request::{ModelOptions, ModelRequest};
 use crate::response::ModelResponse;
 
 /// Is given the text of an answer while it arrives, piece by piece.
@@ -75,6 +75,15 @@ pub trait ModelClient: Send + Sync {
     fn price(&self, model: &str) -> Result<Option<Price>, ModelError> {
         let _ = model;
         Ok(None)
+    }
+
+    /// Says before anything of a run executes whether a model takes some options.
+    ///
+    /// # Errors
+    /// [`ModelError::Request`] with the option that the model, or its provider, does not have.
+    fn check_options(&self, model: &str, options: &ModelOptions) -> Result<(), ModelError> {
+        let _ = (model, options);
+        Ok(())
     }
 
     /// Says before anything of a run executes whether a model can be asked with what the client has.

@@ -136,6 +136,21 @@ pub enum ModelError {
         /// Which option does not fit, and why.
         reason: String,
     },
+    /// The request is larger than the model's context window.
+    #[error(
+        "`{model}` cannot be asked: the request has {tokens} tokens at least, and its window {window}; the largest parts \
+         are {parts}"
+    )]
+    TooLarge {
+        /// The model.
+        model: String,
+        /// The smallest number of tokens that it may have.
+        tokens: u64,
+        /// The largest number of tokens that the model takes.
+        window: u64,
+        /// Its largest parts, in words.
+        parts: String,
+    },
     /// The answer is not one.
     #[error("the answer of `{model}` cannot be used: {reason}")]
     Answer {
@@ -295,6 +310,7 @@ impl ModelError {
             Self::TimedOut { .. } | Self::Silent { .. } => "model_timeout",
             Self::Offline => "offline",
             Self::Request { .. } => "model_request",
+            Self::TooLarge { .. } => "context_window",
             Self::Answer { .. } => "model_answer",
             Self::TooLong { .. } => "answer_too_long",
             Self::NotRecorded { .. } | Self::NotInRun { .. } => "not_recorded",
@@ -326,6 +342,7 @@ impl ModelError {
             Self::UnknownProvider { .. } => {
                 Some("add the provider with its `base_url` to `.dhenara/models.yaml`".to_owned())
             }
+            Self::TooLarge { .. } => Some("shorten the parts, or name a model with a larger window in `models`".to_owned()),
             Self::Redirected { .. } => Some(
                 "if it is to be asked there, write that as its `base_url` into `.dhenara/models.yaml`"
                     .to_owned(),

@@ -17,8 +17,9 @@ use crate::exchange::Exchange;
 use crate::limits::{Gate, Limits};
 use crate::price::Price;
 use crate::protocol::Asked;
-use crate::request::ModelRequest;
+use crate::request::{ModelOptions, ModelRequest};
 use crate::response::ModelResponse;
+use crate::window;
 
 /// The time that a server has to be connected, by default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -119,6 +120,7 @@ impl HttpClient {
         on_text: Option<OnText<'_>>,
     ) -> Result<ModelResponse, ModelError> {
         let target = self.catalog.find(&request.model)?;
+        window::check(request, target.facts.window)?;
         let key = self.credentials.key_for(&request.model, &target, &call.secrets)?;
         let exchange = Exchange {
             asked: Asked {
@@ -217,5 +219,22 @@ impl ModelClient for HttpClient {
         let target = self.catalog.find(model)?;
         let key = self.credentials.key_for(model, &target, &SecretRegistry::new());
         key.map(drop)
+    }
+
+    fn check_options(&self, model: &str, options: &ModelOptions) -> Result<(), ModelError> {
+        let target = self.catalog.find(model)?;
+        let request = ModelRequest {
+            model: model.to_owned(),
+            system: Vec::new(),
+            messages: Vec::new(),
+            options: options.clone(),
+        };
+        let asked = Asked {
+            target: &target,
+            request: &request,
+            max_output_tokens: options.max_output_tokens,
+            streams: false,
+        };
+        asked.outgoing().map(drop)
     }
 }

@@ -24,6 +24,7 @@ mod request;
 mod response;
 mod schema;
 mod web;
+mod window;
 
 pub use catalog::{
     Auth, Capabilities, Effort, KnownModel, ModelCatalog, ModelEntry, ModelFacts, ModelWarning, Protocol,

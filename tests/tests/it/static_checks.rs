@@ -53,7 +53,7 @@ fn models_that_cannot_be_asked_are_refused_before_the_first_step() {
     }
     assert_snapshot!(env.refused(&RUN), @r#"
     ---- stderr
-    error[no_credentials]: `flow_root.ask`: there is no API key for `openai`; the provider `opnai` of `opnai/gpt-5` is not known, did you mean `openai/gpt-5`?; known are anthropic, gemini, google, ollama, openai, openrouter
+    error[no_credentials]: `flow_root.ask`: there is no API key for `openai`; the provider `opnai` of `opnai/gpt-5` is not known, did you mean `openai/gpt-5`?; known are anthropic, cerebras, deepseek, fireworks_ai, gemini, google, groq, mistral, moonshot, ollama, openai, openrouter, perplexity, together_ai, xai
       hint: set OPENAI_API_KEY, or write into [root]/project/.dhenara/.secrets/.credentials.yaml:
             openai:
               api_key: …

@@ -812,3 +812,118 @@ async fn long_answers_take_linear_time_and_no_more_than_they_may() {
         assert_eq!(response.text.len(), len);
     }
 }
+
+#[tokio::test]
+async fn reasoning_and_the_longest_answer_fit_each_other() {
+    let server = server(MESSAGES, ResponseTemplate::new(400)).await;
+    let project = tempfile::tempdir().unwrap();
+    std::fs::create_dir(project.path().join(".dhenara")).unwrap();
+    let entry = |name: &str, thinking: &str| {
+        format!(
+            "- {{ name: {name}, provider: here, model: {name}, protocol: anthropic, base_url: \"{}/v1\", capabilities: {{ thinking: {thinking} }} }}\n",
+            server.uri()
+        )
+    };
+    let models = ["none", "budget", "adaptive", "always_adaptive"]
+        .map(|kind| entry(kind, kind))
+        .concat();
+    std::fs::write(project.path().join(".dhenara/models.yaml"), models).unwrap();
+    let catalog = dad_models::ModelCatalog::load(project.path()).unwrap();
+    let credentials = dad_models::Credentials::new(project.path(), None, dad_core::SecretRegistry::new());
+    let client = dad_models::HttpClient::new(catalog, credentials);
+    let ask = async |model: &str, effort: Option<&str>, tokens: Option<u32>, most: Option<u32>| {
+        let mut request = request();
+        request.model = model.to_owned();
+        request.options.reasoning_effort = effort.map(str::to_owned);
+        request.options.max_reasoning_tokens = tokens;
+        request.options.max_output_tokens = most;
+        let error = client.complete(&request, &call()).await.unwrap_err();
+        match error {
+            ModelError::Status { .. } => Ok(sent(&server).await),
+            error => Err(error.to_string()),
+        }
+    };
+    // The provider's rule: 1024 <= budget < longest answer.
+    for most in [1025, 2000, 4000, 5000, 8000, 20_000] {
+        for wanted in [Some(1), Some(1024), Some(8000), Some(100_000), None] {
+            let effort = wanted.is_none().then_some("medium");
+            let body = ask("budget", effort, wanted, Some(most)).await.unwrap();
+            let budget = body["thinking"]["budget_tokens"].as_u64().unwrap();
+            assert_eq!(body["max_tokens"], most);
+            assert!(
+                (1024..u64::from(most)).contains(&budget),
+                "{most} {wanted:?}: {body}"
+            );
+        }
+    }
+    let refused = ask("budget", Some("high"), None, Some(1024)).await.unwrap_err();
+    assert!(refused.contains("no room for reasoning"), "{refused}");
+    let body = ask("budget", Some("high"), None, None).await.unwrap();
+    let budget = body["thinking"]["budget_tokens"].as_u64().unwrap();
+    assert!(
+        budget == 24_000 && body["max_tokens"].as_u64().unwrap() > budget,
+        "{body}"
+    );
+
+    let body = ask("adaptive", Some("high"), None, None).await.unwrap();
+    assert_eq!(body["thinking"], json!({ "type": "adaptive" }));
+    assert_eq!(body["output_config"], json!({ "effort": "high" }));
+    let body = ask("adaptive", Some("none"), None, None).await.unwrap();
+    assert_eq!(body["thinking"], json!({ "type": "disabled" }));
+    let body = ask("none", None, None, None).await.unwrap();
+    assert_eq!(body.get("thinking"), None);
+    for (model, effort, tokens, words) in [
+        (
+            "adaptive",
+            None,
+            Some(2000),
+            "takes a `reasoning_effort`, and no `max_reasoning_tokens`",
+        ),
+        ("always_adaptive", Some("none"), None, "always reasons"),
+        ("none", Some("low"), None, "does not reason"),
+    ] {
+        let refused = ask(model, effort, tokens, None).await.unwrap_err();
+        assert!(refused.contains(words), "{refused}");
+        // The same is known before anything executes.
+        let options = dad_models::ModelOptions {
+            reasoning_effort: effort.map(str::to_owned),
+            max_reasoning_tokens: tokens,
+            ..Default::default()
+        };
+        let refused = client.check_options(model, &options).unwrap_err().to_string();
+        assert!(refused.contains(words), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_fit_is_not_sent() {
+    let server = server(
+        CHAT,
+        ResponseTemplate::new(200).set_body_json(chat(&json!({ "content": "Hi" }), "stop")),
+    )
+    .await;
+    let project = tempfile::tempdir().unwrap();
+    std::fs::create_dir(project.path().join(".dhenara")).unwrap();
+    let models = format!(
+        "[{{ name: m, provider: here, model: tiny, base_url: \"{}/v1\", window: 1000 }}]",
+        server.uri()
+    );
+    std::fs::write(project.path().join(".dhenara/models.yaml"), models).unwrap();
+    let catalog = dad_models::ModelCatalog::load(project.path()).unwrap();
+    let credentials = dad_models::Credentials::new(project.path(), None, dad_core::SecretRegistry::new());
+    let client = dad_models::HttpClient::new(catalog, credentials);
+    let mut request = request();
+    request
+        .messages
+        .insert(0, Message::new(Role::User, "x".repeat(6000)));
+    client.complete(&request, &call()).await.unwrap();
+    request.system.push("y".repeat(7000));
+    let error = client.complete(&request, &call()).await.unwrap_err();
+    assert_eq!(
+        (error.code(), error.is_retryable(), error.may_fall_back()),
+        ("context_window", false, true)
+    );
+    let words = "the largest parts are the system instructions (7.0 KB), message 1 (user) (6.0 KB)";
+    assert!(error.to_string().contains(words), "{error}");
+    assert_eq!(server.received_requests().await.unwrap().len(), 1);
+}

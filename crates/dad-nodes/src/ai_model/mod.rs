@@ -275,11 +275,6 @@ impl ModelCall {
             .map(|outcome| Message::new(Role::User, text_of(outcome)));
         messages.splice(at..at, sources);
         let schema = self.schema.as_ref().map(|schema| schema.for_model().clone());
-        let effort = match (config.reasoning, config.reasoning_effort.clone()) {
-            (Some(false), _) => Some("none".to_owned()),
-            (Some(true), None) if config.max_reasoning_tokens.is_none() => Some("medium".to_owned()),
-            (_, effort) => effort,
-        };
         Ok(ModelRequest {
             model: model.to_owned(),
             system,
@@ -287,10 +282,8 @@ impl ModelCall {
             options: ModelOptions {
                 max_output_tokens: config.max_output_tokens,
                 schema,
-                reasoning_effort: effort,
-                max_reasoning_tokens: config
-                    .max_reasoning_tokens
-                    .filter(|_| config.reasoning != Some(false)),
+                reasoning_effort: config.effort(),
+                max_reasoning_tokens: config.reasoning_tokens(),
                 tools: Vec::new(),
                 tool_choice: config.tool_choice.clone().map(Into::into),
                 metadata: config.metadata.clone(),

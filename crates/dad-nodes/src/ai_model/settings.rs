@@ -193,6 +193,23 @@ pub struct AIModelCallConfig {
     pub test_mode: Option<bool>,
 }
 
+impl AIModelCallConfig {
+    /// The effort of reasoning that is asked for.
+    pub(super) fn effort(&self) -> Option<String> {
+        match (self.reasoning, self.reasoning_effort.clone()) {
+            (Some(false), _) => Some("none".to_owned()),
+            (Some(true), None) if self.max_reasoning_tokens.is_none() => Some("medium".to_owned()),
+            (_, effort) => effort,
+        }
+    }
+
+    /// The most tokens of reasoning that are asked for.
+    pub(super) fn reasoning_tokens(&self) -> Option<u32> {
+        self.max_reasoning_tokens
+            .filter(|_| self.reasoning != Some(false))
+    }
+}
+
 /// The shape of an answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,7 +1,7 @@
 //! The consumption of calls, reserved and charged.
 
 use dad_core::Usage;
-use dad_models::{ModelError, ModelRequest, ModelResponse, Models, Price};
+use dad_models::{ModelClient, ModelError, ModelOptions, ModelRequest, ModelResponse, Models, Price};
 use dad_run::{Available, Estimate};
 use dad_runner::{NodeError, RunSetup};
 
@@ -124,7 +124,7 @@ pub(super) fn check_models(settings: &AIModelNodeSettings, setup: &RunSetup<'_>)
     let mut unusable = Vec::new();
     for name in settings.models.iter().filter(|name| !name.contains('$')) {
         match client.check(name) {
-            Ok(()) => {}
+            Ok(()) => check_options(client, name, settings)?,
             Err(error @ ModelError::KeyNotAllowed { .. }) => return Err(node_error(&error)),
             // Another model may be asked instead.
             Err(error) => unusable.push(node_error(&error)),
@@ -143,6 +143,29 @@ pub(super) fn check_models(settings: &AIModelNodeSettings, setup: &RunSetup<'_>)
             }
             Err(first)
         }
+    }
+}
+
+/// Refuses options that a model does not take. A template among them is judged when it is rendered.
+fn check_options(
+    client: &dyn ModelClient,
+    model: &str,
+    settings: &AIModelNodeSettings,
+) -> Result<(), NodeError> {
+    let config = settings.model_call_config.clone().unwrap_or_default();
+    let is_fixed = |text: &String| !text.contains('$');
+    let options = ModelOptions {
+        max_output_tokens: config.max_output_tokens,
+        reasoning_effort: config.effort().filter(is_fixed),
+        max_reasoning_tokens: config.reasoning_tokens(),
+        metadata: config.metadata,
+        other: config.options,
+        ..ModelOptions::default()
+    };
+    let is_written = !serde_json::to_string(&options).is_ok_and(|text| text.contains('$'));
+    match client.check_options(model, &options) {
+        Err(error @ ModelError::Request { .. }) if is_written => Err(node_error(&error)),
+        _ => Ok(()),
     }
 }
 
