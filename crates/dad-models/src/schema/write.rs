@@ -9,7 +9,7 @@ use super::describe::{add, describe};
 use super::kinds::Unfit;
 use super::place::Place;
 use super::source::{Form, MAX_DEPTH, Source};
-use super::table::{Recursion, Rules};
+use super::table::{Recursion, Rules, Unenforced};
 
 type Object = Map<String, Value>;
 
@@ -138,6 +138,10 @@ impl<'a> Writer<'a> {
                 place,
                 format!("nested more than {MAX_DEPTH} levels deep: make it flatter"),
             );
+            return Object::new();
+        }
+        if self.unfit.is_some() && self.rules.unenforced == Unenforced::Original {
+            // The copy is not sent.
             return Object::new();
         }
         match form {

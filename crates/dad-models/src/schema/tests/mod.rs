@@ -6,6 +6,7 @@ mod fitting;
 mod generated;
 mod official;
 mod rules;
+mod structs;
 mod types;
 
 use serde_json::{Map, Value};
@@ -59,7 +60,8 @@ fn dress(value: &Value, schema: &Value, root: &Value) -> Option<Value> {
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     };
-    if !kinds.contains(&kind) && !(kind == "integer" && kinds.contains(&"number")) {
+    let is_number = kind == "integer" && kinds.contains(&"number");
+    if !kinds.contains(&kind) && !is_number {
         return None;
     }
     match value {

@@ -359,7 +359,7 @@ fn hostile_schemas_end_soon() {
     ];
     for schema in schemas {
         for dialect in DIALECTS {
-            for strictness in [Strictness::Auto, Strictness::Always, Strictness::Never] {
+            for strictness in [Strictness::Auto, Strictness::Never] {
                 let start = Instant::now();
                 let fitted = fit(&schema, dialect, strictness);
                 let restored = restore(json!({ "p": [[[]]], "a": { "a": {} } }), &schema, dialect);
