@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::describe::describe;
+use super::describe::{add, describe};
 use super::nulls::{with_null, without_null};
 use super::place::Place;
 use super::plain::typed;
@@ -21,6 +21,7 @@ impl Writer<'_> {
         let properties = map.get("properties").and_then(Value::as_object).unwrap_or(&none);
         let required = required(map);
         let mut copies: Vec<(String, Value)> = Vec::with_capacity(properties.len());
+        let mut lines = Vec::new();
         let own = place.key("properties");
         for (name, schema) in properties {
             let is_required = required.contains(name.as_str());
@@ -30,6 +31,9 @@ impl Writer<'_> {
             } else {
                 self.optional(schema, &place, inside.below_optional())
             };
+            if let Some(text) = text_beside(schema).filter(|_| copy.get("description").is_none()) {
+                lines.push(format!("- {name}: {text}"));
+            }
             copies.push((name.clone(), copy));
         }
         if self.rules.optional == Optional::AsNull {
@@ -55,6 +59,7 @@ impl Writer<'_> {
         let keys = self.other_keys(map, properties, &required, place, inside);
         copy.insert("additionalProperties".to_owned(), keys);
         describe(&mut copy, map);
+        add(&mut copy, &lines.join("\n"));
         copy
     }
 
@@ -146,6 +151,14 @@ impl Writer<'_> {
         whole.insert("allOf".to_owned(), json!([only]));
         Some(Value::Object(whole))
     }
+}
+
+/// The text beside a reference, where a copy has none.
+fn text_beside(schema: &Value) -> Option<String> {
+    let map = schema.as_object().filter(|map| map.contains_key("$ref"))?;
+    let mut copy = Object::new();
+    describe(&mut copy, map);
+    Some(copy.get("description")?.as_str()?.to_owned())
 }
 
 /// The names of properties that may not be left out.

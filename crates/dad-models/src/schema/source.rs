@@ -20,11 +20,22 @@ const ROOM: usize = 40_000;
 
 type Object = Map<String, Value>;
 
+/// The largest definition that is copied for the text beside a reference to it, in values. Copies count against the limits of
+/// providers.
+const SMALL: usize = 60;
+
+/// A schema that references lead to.
+struct Target {
+    /// Whether it leads back to itself.
+    is_recursive: bool,
+    is_small: bool,
+}
+
 /// A schema that is read.
 pub(super) struct Source<'a> {
     root: &'a Value,
-    /// The pointers of the schemas that references lead to, each with whether it belongs to a circle.
-    targets: HashMap<String, bool>,
+    /// The schemas that references lead to, by their pointers.
+    targets: HashMap<String, Target>,
     room: Cell<usize>,
 }
 
@@ -62,9 +73,18 @@ impl<'a> Source<'a> {
     /// If it is nested too deeply to be walked.
     pub(super) fn new(root: &'a Value) -> Result<Self, String> {
         check_depth(root)?;
+        let targets = circles(root).into_iter().map(|(pointer, is_recursive)| {
+            let is_small = root.pointer(&pointer).map_or(0, weight) <= SMALL;
+            let target = Target {
+                is_recursive,
+                is_small,
+            };
+            (pointer, target)
+        });
+        let targets = targets.collect();
         Ok(Self {
             root,
-            targets: circles(root),
+            targets,
             room: Cell::new(ROOM),
         })
     }
@@ -86,7 +106,9 @@ impl<'a> Source<'a> {
 
     /// Whether the schema at a pointer leads back to itself.
     pub(super) fn is_recursive(&self, pointer: &str) -> bool {
-        self.targets.get(pointer).copied().unwrap_or_default()
+        self.targets
+            .get(pointer)
+            .is_some_and(|target| target.is_recursive)
     }
 
     /// Takes room for values that are copied.
@@ -158,7 +180,8 @@ impl<'a> Source<'a> {
     }
 
     /// The pointer of a schema that is a reference and nothing else. Providers allow no keyword beside `$ref`; a text beside
-    /// it is worth a copy of the definition, but there is no finite copy of one that leads back to itself.
+    /// it is worth a copy of a small definition. Of a large one, and of one that leads back to itself and has no finite copy,
+    /// the object around it says the text.
     fn lone_reference(&self, map: &Object) -> Result<Option<String>, String> {
         let Some(reference) = map.get("$ref") else {
             return Ok(None);
@@ -167,10 +190,14 @@ impl<'a> Source<'a> {
         if self.at(&pointer).is_none() {
             return Err(format!("`$ref` leads to `#{pointer}`, which does not exist"));
         }
+        let is_copied = self
+            .targets
+            .get(&pointer)
+            .is_some_and(|target| target.is_small && !target.is_recursive);
         let mut others = map.keys().filter(|key| *key != "$ref");
         let is_lone = others.all(|key| {
             let says_nothing = !["description", "title", "default", "examples"].contains(&key.as_str());
-            ANNOTATIONS.contains(&key.as_str()) && (says_nothing || self.is_recursive(&pointer))
+            ANNOTATIONS.contains(&key.as_str()) && (says_nothing || !is_copied)
         });
         Ok(is_lone.then_some(pointer))
     }

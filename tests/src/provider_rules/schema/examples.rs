@@ -52,7 +52,7 @@ fn circle() -> Value {
 type Example = (&'static str, Value, &'static str);
 
 /// A text with one more keyword.
-fn text(key: &str, value: Value) -> Value {
+fn text(key: &str, value: &Value) -> Value {
     with(&json!({ "type": "string", key: value }))
 }
 
@@ -87,12 +87,12 @@ fn openai() -> Vec<Example> {
         ),
         (
             "openai-lookaround",
-            text("pattern", json!("^(?!a)")),
+            text("pattern", &json!("^(?!a)")),
             "regex lookaround is not supported",
         ),
         (
             "openai-keywords",
-            text("minLength", json!(1)),
+            text("minLength", &json!(1)),
             "In context=('properties', 'a'), 'minLength' is not permitted",
         ),
         (
@@ -114,7 +114,7 @@ fn openai() -> Vec<Example> {
         ("openai-type", with(&json!({})), "must have a 'type' key"),
         (
             "openai-format",
-            text("format", json!("uri")),
+            text("format", &json!("uri")),
             "'uri' is not a valid format",
         ),
         ("openai-enum", listed(), "enum values must be"),
@@ -148,7 +148,7 @@ fn others() -> Vec<Example> {
         ),
         (
             "anthropic-format",
-            text("format", json!("regex")),
+            text("format", &json!("regex")),
             "format 'regex' is not supported",
         ),
         ("anthropic-enum", listed(), "enum values must be"),

@@ -118,6 +118,41 @@ fn constraints_that_are_not_known_are_described() {
 }
 
 #[test]
+fn texts_beside_references_are_kept() {
+    let values: Vec<String> = (0..200).map(|index| format!("v{index}")).collect();
+    let properties: Map<String, Value> = (0..20)
+        .map(|index| {
+            (
+                format!("p{index}"),
+                json!({ "$ref": "#/$defs/large", "description": format!("Number {index}.") }),
+            )
+        })
+        .chain([(
+            "small".to_owned(),
+            json!({ "$ref": "#/$defs/small", "description": "A small one." }),
+        )])
+        .chain([(
+            "again".to_owned(),
+            json!({ "$ref": "#", "description": "The same again." }),
+        )])
+        .collect();
+    let mut schema = json!({ "type": "object", "properties": properties, "required": ["p0", "small"] });
+    schema["$defs"] = json!({ "large": { "type": "string", "enum": values }, "small": { "type": "string" } });
+    // Copies of the large definition would exceed the limit of 1,000 values.
+    let fitted = fit(&schema, OpenAi, Strictness::Always).unwrap();
+    check(OpenAi, &fitted.schema, true).unwrap();
+    let properties = &fitted.schema["properties"];
+    assert_eq!(properties["p0"], json!({ "$ref": "#/$defs/large" }));
+    assert_eq!(
+        properties["small"],
+        json!({ "type": "string", "description": "A small one." })
+    );
+    let text = fitted.schema["description"].as_str().unwrap();
+    assert!(text.starts_with("- p0: Number 0.\n- p1: Number 1.\n"), "{text}");
+    assert!(text.ends_with("- again: The same again."), "{text}");
+}
+
+#[test]
 fn keys_without_names_cannot_be_enforced() {
     let map = json!({ "type": "object", "additionalProperties": { "type": "integer" } });
     let schema = object(&json!({ "a": { "type": "string" }, "m~/": map }));
