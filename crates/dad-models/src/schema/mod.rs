@@ -76,6 +76,24 @@ pub(crate) fn fit(schema: &Value, dialect: Dialect, strictness: Strictness) -> R
     }
 }
 
+/// Checks the limits that a provider sets to all strict schemas of a request together: of its tools and of its output.
+///
+/// # Errors
+/// If they exceed one. The request can be sent with [`Strictness::Never`] for some of the schemas.
+pub(crate) fn fit_together<'f>(
+    fitted: impl IntoIterator<Item = &'f Fitted>,
+    dialect: Dialect,
+) -> Result<(), Unfit> {
+    let strict = fitted.into_iter().filter(|fitted| fitted.strict);
+    let schemas = strict.map(|fitted| &fitted.schema);
+    limits::exceeded_together(schemas, dialect.rules().limits).map_or(Ok(()), |reason| {
+        Err(Unfit {
+            pointer: String::new(),
+            reason,
+        })
+    })
+}
+
 /// Brings an answer to the copy of a schema back to the form of the schema itself.
 pub(crate) fn restore(answer: Value, schema: &Value, dialect: Dialect) -> Value {
     let Ok(source) = Source::new(schema) else {

@@ -14,11 +14,7 @@ use serde_json::{Map, Value};
 use super::Dialect;
 
 /// By path: the checker belongs to the tests of the whole system, which build this crate.
-#[expect(
-    unreachable_pub,
-    dead_code,
-    reason = "a module of another crate, of which the tests here use the check"
-)]
+#[expect(unreachable_pub, reason = "a public module of another crate")]
 #[path = "../../../../../tests/src/provider_rules/schema.rs"]
 mod checker;
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use super::super::{Dialect, Strictness, fit, restore};
+use super::super::{Dialect, Strictness, fit, fit_together, restore};
 use super::Dialect::{Anthropic, Gemini, OpenAi};
 use super::{DIALECTS, check};
 
@@ -253,6 +253,25 @@ fn limits_are_kept() {
     let mut used = object(&json!({ "a": { "$ref": "#/$defs/u" }, "b": { "$ref": "#/$defs/u" } }));
     used["$defs"] = json!({ "u": unions(9) });
     check_unfit(Anthropic, &used, "", "18 places");
+}
+
+#[test]
+fn schemas_of_one_request_share_limits() {
+    let mut schema = object(&json!({ "a": { "type": ["string", "null"] }, "b": { "type": "string" } }));
+    schema["required"] = json!(["a"]);
+    let fitted = |dialect| fit(&schema, dialect, Strictness::Always).unwrap();
+    let several = |dialect, count| {
+        let all = vec![fitted(dialect); count];
+        fit_together(&all, dialect).map_err(|unfit| unfit.reason)
+    };
+    assert_eq!(several(Anthropic, 16), Ok(()));
+    let refusal = several(Anthropic, 17).unwrap_err();
+    assert!(refusal.contains("17 places"), "{refusal}");
+    let refusal = several(Anthropic, 21).unwrap_err();
+    assert!(refusal.contains("21 strict schemas"), "{refusal}");
+    assert_eq!(several(OpenAi, 100), Ok(()));
+    let lenient = vec![fit(&schema, Anthropic, Strictness::Never).unwrap(); 50];
+    assert!(fit_together(&lenient, Anthropic).is_ok());
 }
 
 #[test]
