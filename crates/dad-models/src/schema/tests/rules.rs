@@ -153,6 +153,35 @@ fn texts_beside_references_are_kept() {
 }
 
 #[test]
+fn definitions_of_the_same_name_stay_apart() {
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "a": { "$ref": "#/$defs/x" },
+            "b": { "$ref": "#/definitions/x" },
+            "c": { "$ref": "#/$defs/y~1z/properties/x" },
+            "d": { "$ref": "#/$defs/y~1z" },
+        },
+        "required": ["a", "b", "c", "d"],
+        "$defs": { "x": { "type": "string" }, "y/z": object(&json!({ "x": { "type": "boolean" } })), "unused": {} },
+        "definitions": { "x": { "type": "integer" } },
+    });
+    for dialect in DIALECTS {
+        let fitted = fit(&schema, dialect, Strictness::Always).unwrap().schema;
+        check(dialect, &fitted, true).unwrap();
+        let kind = |name: &str| {
+            let reference = fitted["properties"][name]["$ref"].as_str().unwrap();
+            fitted.pointer(&reference[1..]).unwrap()["type"].clone()
+        };
+        assert_eq!(
+            ["a", "b", "c", "d"].map(kind),
+            ["string", "integer", "boolean", "object"]
+        );
+        assert_eq!(fitted["$defs"].as_object().unwrap().len(), 4);
+    }
+}
+
+#[test]
 fn keys_without_names_cannot_be_enforced() {
     let map = json!({ "type": "object", "additionalProperties": { "type": "integer" } });
     let schema = object(&json!({ "a": { "type": "string" }, "m~/": map }));
