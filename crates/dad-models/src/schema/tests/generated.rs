@@ -86,7 +86,7 @@ fn schema() -> impl Strategy<Value = Value> {
             1 => (vec(inner.clone(), 0..3), inner.clone()).prop_map(|(branches, property)| {
                 json!({ "type": "object", "properties": { "base": property }, "required": ["base"], "anyOf": branches })
             }),
-            1 => vec(inner.clone(), 0..3).prop_map(|parts| json!({ "allOf": parts, "title": "all" })),
+            2 => vec(inner.clone(), 0..3).prop_map(|parts| json!({ "allOf": parts, "title": "all" })),
             1 => inner.prop_map(|pattern| json!({
                 "type": "object",
                 "patternProperties": { "^x": pattern.clone() },

@@ -87,6 +87,18 @@ fn conjunctions_are_merged() {
 }
 
 #[test]
+fn elements_by_position_are_not_merged_with_others() {
+    let tuple = json!({ "type": "array", "prefixItems": [{ "type": "object", "properties": {} }] });
+    let list = json!({ "type": ["array", "null"], "items": { "type": "object", "properties": { "a": { "type": "null" } }, "required": ["a"] } });
+    for parts in [json!([tuple, list]), json!([list, tuple])] {
+        let schema = object(&json!({ "p": { "allOf": parts } }));
+        check_unfit(Gemini, &schema, "/properties/p", "elements of an array");
+    }
+    let same = object(&json!({ "p": { "allOf": [tuple, tuple] } }));
+    assert!(fit(&same, Gemini, Strictness::Always).is_ok());
+}
+
+#[test]
 fn constraints_that_are_not_known_are_described() {
     let text = json!({ "type": "string", "description": "A name.", "minLength": 2, "pattern": "^a", "format": "uri" });
     check_property(
