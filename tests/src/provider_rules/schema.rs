@@ -12,6 +12,9 @@
 // By path, so that the unit tests of another crate can include this file by path too.
 #[path = "schema/anthropic.rs"]
 mod anthropic;
+#[cfg(test)]
+#[path = "schema/examples.rs"]
+mod examples;
 #[path = "schema/gemini.rs"]
 mod gemini;
 #[path = "schema/graph.rs"]

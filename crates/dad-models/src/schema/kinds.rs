@@ -50,12 +50,12 @@ pub(crate) enum Dialect {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Strictness {
-    /// Where the schema allows it.
+    /// Enforcement if the schema allows it.
     #[default]
     Auto,
-    /// In any case: a schema that cannot be enforced is an error.
+    /// Enforcement in any case: a schema that cannot be enforced is an error.
     Always,
-    /// In no case.
+    /// No enforcement.
     Never,
 }
 

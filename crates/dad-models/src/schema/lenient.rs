@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 
 use super::describe::add;
 use super::merge::types;
-use super::source::{Source, references};
+use super::references::references;
+use super::source::Source;
 use super::wrap::{WRAPPER, object_root};
 
 const WRAPPED: &str = "/properties/value";

@@ -2,8 +2,8 @@
 //!
 //! * OpenAI: 5,000 properties, 10 levels of nesting, 120,000 characters in names and values, 1,000 values of `enum`, and 15,000
 //!   characters in an `enum` of more than 250 texts. (The guide of structured outputs, *Supported schemas*.)
-//! * Anthropic: 24 properties that may be left out and 16 unions, in all strict schemas of a request together; the caller of
-//!   [`choices`] adds them up. (The guide of structured outputs, *Schema complexity limits*; the refusal is "Schemas contains
+//! * Anthropic: 24 properties that may be left out and 16 unions, in all strict schemas of a request together, and 20
+//!   strict tools. (The guide of structured outputs, *Schema complexity limits*; the refusal is "Schemas contains
 //!   too many parameters with union types", vercel/ai#17268.)
 
 use std::collections::HashMap;
@@ -21,6 +21,7 @@ const LARGE_ENUM: usize = 250;
 const MAX_LARGE_ENUM_CHARACTERS: usize = 15_000;
 const MAX_OPTIONAL: usize = 24;
 const MAX_UNIONS: usize = 16;
+const MAX_STRICT: usize = 20;
 
 /// The longest chain of definitions that is followed. Longer ones count as too large.
 const MAX_CHAIN: usize = 200;
@@ -30,39 +31,72 @@ pub(super) fn exceeded(copy: &Written, limits: Limits) -> Option<String> {
     match limits {
         Limits::None => None,
         Limits::Sizes => sizes_exceeded(copy),
-        Limits::Choices => choices_exceeded(Choices::of(copy)?),
+        Limits::Choices => Choices::of(&copy.root, &copy.definitions).exceeded(),
     }
+}
+
+/// The first limit that the strict schemas of a request exceed together.
+pub(super) fn exceeded_together<'s>(
+    schemas: impl IntoIterator<Item = &'s Value>,
+    limits: Limits,
+) -> Option<String> {
+    if limits != Limits::Choices {
+        return None;
+    }
+    let none = Map::new();
+    let mut count = 0;
+    let mut sum = Choices::default();
+    for schema in schemas {
+        count += 1;
+        if let Some(root) = schema.as_object() {
+            let definitions = root.get("$defs").and_then(Value::as_object).unwrap_or(&none);
+            sum.add(Choices::of(root, definitions));
+        }
+    }
+    let is_too_many = count > MAX_STRICT;
+    is_too_many
+        .then(|| {
+            format!(
+                "the request has {count} strict schemas, and Anthropic allows {MAX_STRICT}: use fewer tools"
+            )
+        })
+        .or_else(|| sum.exceeded())
 }
 
 /// The choices of a copy, as Anthropic counts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Choices {
+struct Choices {
     optional: usize,
     unions: usize,
 }
 
 impl Choices {
-    fn of(copy: &Written) -> Option<Self> {
+    fn of(root: &Map<String, Value>, definitions: &Map<String, Value>) -> Self {
         let mut counter = Counter {
-            copy,
+            definitions,
             known: HashMap::new(),
         };
-        Some(counter.total(&copy.root, 0))
+        counter.total(root, 0)
     }
-}
 
-fn choices_exceeded(choices: Choices) -> Option<String> {
-    let Choices { optional, unions } = choices;
-    if optional > MAX_OPTIONAL {
-        return Some(format!(
-            "{optional} properties may be left out, and Anthropic allows {MAX_OPTIONAL}: require more of them"
-        ));
+    fn add(&mut self, other: Self) {
+        self.optional = self.optional.saturating_add(other.optional);
+        self.unions = self.unions.saturating_add(other.unions);
     }
-    (unions > MAX_UNIONS).then(|| {
-        format!(
-            "{unions} places have alternatives or several types, and Anthropic allows {MAX_UNIONS}: use fewer"
-        )
-    })
+
+    fn exceeded(self) -> Option<String> {
+        let Self { optional, unions } = self;
+        if optional > MAX_OPTIONAL {
+            return Some(format!(
+                "{optional} properties may be left out, and Anthropic allows {MAX_OPTIONAL}: require more of them"
+            ));
+        }
+        (unions > MAX_UNIONS).then(|| {
+            format!(
+                "{unions} places have alternatives or several types, and Anthropic allows {MAX_UNIONS}: use fewer"
+            )
+        })
+    }
 }
 
 fn sizes_exceeded(copy: &Written) -> Option<String> {
@@ -146,12 +180,12 @@ fn children(schema: &Map<String, Value>) -> impl Iterator<Item = &Map<String, Va
 
 /// The definition that a copy refers to.
 fn definition<'c>(
-    copy: &'c Written,
+    definitions: &'c Map<String, Value>,
     schema: &Map<String, Value>,
 ) -> Option<(&'c String, &'c Map<String, Value>)> {
     let name = schema.get("$ref")?.as_str()?.strip_prefix("#/$defs/")?;
     let name = name.replace("~1", "/").replace("~0", "~");
-    let (name, definition) = copy.definitions.get_key_value(&name)?;
+    let (name, definition) = definitions.get_key_value(&name)?;
     Some((name, definition.as_object()?))
 }
 
@@ -166,7 +200,7 @@ impl<'c> Levels<'c> {
         if chain > MAX_CHAIN {
             return usize::MAX;
         }
-        if let Some((name, definition)) = definition(self.copy, schema) {
+        if let Some((name, definition)) = definition(&self.copy.definitions, schema) {
             if self.copy.circles.contains(name) {
                 return 0;
             }
@@ -185,7 +219,7 @@ impl<'c> Levels<'c> {
 
 /// The choices of a copy where each definition counts as often as it is referred to.
 struct Counter<'c> {
-    copy: &'c Written,
+    definitions: &'c Map<String, Value>,
     known: HashMap<&'c str, Choices>,
 }
 
@@ -197,7 +231,7 @@ impl<'c> Counter<'c> {
                 unions: usize::MAX,
             };
         }
-        if let Some((name, definition)) = definition(self.copy, schema) {
+        if let Some((name, definition)) = definition(self.definitions, schema) {
             if let Some(known) = self.known.get(name.as_str()) {
                 return *known;
             }
@@ -215,8 +249,7 @@ impl<'c> Counter<'c> {
         };
         for below in children(schema) {
             let below = self.total(below, chain + 1);
-            total.optional = total.optional.saturating_add(below.optional);
-            total.unions = total.unions.saturating_add(below.unions);
+            total.add(below);
         }
         total
     }

@@ -48,6 +48,8 @@ const UPPER_BOUNDS: &[&str] = &[
 pub(super) fn narrow(all: &mut Map<String, Value>, other: &Map<String, Value>) -> Result<(), String> {
     check_closed(all, other)?;
     check_closed(other, all)?;
+    check_positions(all, other)?;
+    check_positions(other, all)?;
     for (key, theirs) in other {
         let (key, theirs) = if key == "const" {
             ("enum", &Value::Array(vec![theirs.clone()]))
@@ -86,6 +88,20 @@ fn check_closed(side: &Map<String, Value>, other: &Map<String, Value>) -> Result
                 "`additionalProperties` forbids the property `{name}`, which the other part of the schema names"
             ))
         })
+}
+
+/// Refuses elements by position beside `items` of the other side, which are for every position there.
+fn check_positions(side: &Map<String, Value>, other: &Map<String, Value>) -> Result<(), String> {
+    let is_apart = side.contains_key("prefixItems")
+        && ["prefixItems", "items"]
+            .iter()
+            .any(|key| other.contains_key(*key) && side.get(*key) != other.get(*key));
+    if is_apart {
+        return Err(
+            "two parts of the schema differ in the elements of an array: write them as one".to_owned(),
+        );
+    }
+    Ok(())
 }
 
 fn both(key: &str, ours: &mut Value, theirs: &Value) -> Result<(), String> {

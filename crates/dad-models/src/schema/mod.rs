@@ -1,24 +1,29 @@
 //! Schemas fitted to the providers.
 //!
 //! The schema of a user stays whole and validates each answer; a transformed copy is sent. [`table`] has the rules of the
-//! providers with their sources, [`write`](mod@write) and [`plain`] apply them. Constraints that a provider does not know become a part of the
-//! description. A schema that says something that the provider cannot express at all — keys that are not named, values
-//! without a type — is sent unchanged, and not enforced.
+//! providers with their sources; [`source`] reads a schema, [`write`](mod@write) and the modules by types apply the rules.
+//! Constraints that a provider does not know become a part of the description. A schema with a part that the provider cannot
+//! express at all, as keys that are not named or values without a type, is sent as it is, and not enforced.
 //!
 //! Two steps are undone in the answer ([`restore`]): a property that was made required and nullable, because the provider
 //! knows no other optional properties, and an object around a schema whose root is none.
 
+mod arrays;
 mod choices;
 mod describe;
 mod kinds;
 mod lenient;
 mod limits;
 mod merge;
+mod nulls;
+mod objects;
 mod place;
 mod plain;
+mod references;
 mod restore;
 mod source;
 mod table;
+mod values;
 mod wrap;
 mod write;
 
@@ -32,7 +37,7 @@ pub(crate) use kinds::{Dialect, Fitted, Unfit};
 
 use restore::Restorer;
 use source::{Source, check_depth};
-use table::{Root, Rules};
+use table::{Root, Rules, Unenforced};
 use wrap::{WRAPPER, object_root};
 use write::Written;
 
@@ -47,8 +52,7 @@ pub(crate) fn fit(schema: &Value, dialect: Dialect, strictness: Strictness) -> R
         pointer: String::new(),
         reason,
     })?;
-    // Gemini has no other way to send a schema, and its copy has only keywords that it knows.
-    let is_always_written = dialect == Dialect::Gemini;
+    let is_always_written = rules.unenforced == Unenforced::Copy;
     if strictness == Strictness::Never && !is_always_written {
         return Ok(Fitted {
             schema: lenient::copy(&source),
@@ -70,6 +74,24 @@ pub(crate) fn fit(schema: &Value, dialect: Dialect, strictness: Strictness) -> R
             strict: unfit.is_none() && strictness != Strictness::Never,
         }),
     }
+}
+
+/// Checks the limits that a provider sets to all strict schemas of a request together: of its tools and of its output.
+///
+/// # Errors
+/// If they exceed one. The request can be sent with [`Strictness::Never`] for some of the schemas.
+pub(crate) fn fit_together<'f>(
+    fitted: impl IntoIterator<Item = &'f Fitted>,
+    dialect: Dialect,
+) -> Result<(), Unfit> {
+    let strict = fitted.into_iter().filter(|fitted| fitted.strict);
+    let schemas = strict.map(|fitted| &fitted.schema);
+    limits::exceeded_together(schemas, dialect.rules().limits).map_or(Ok(()), |reason| {
+        Err(Unfit {
+            pointer: String::new(),
+            reason,
+        })
+    })
 }
 
 /// Brings an answer to the copy of a schema back to the form of the schema itself.

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::merge::kinds;
-use super::plain::{is_of, required};
+use super::objects::required;
 use super::source::{Form, MAX_DEPTH, Source};
+use super::values::is_of;
 
 /// The walk through an answer beside its schema.
 pub(super) struct Restorer<'a> {

@@ -5,25 +5,37 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
 use super::merge::{ANNOTATIONS, kinds, narrow};
+use super::references::{circles, resolved};
 
 /// The deepest nesting, of a schema as written and of the copy. JSON that deep is refused by most parsers.
 pub(super) const MAX_DEPTH: usize = 120;
-/// The number of values of a copy, above all that a provider accepts: ten for each of the 5,000 properties that OpenAI allows,
-/// and as many again for what is merged and not sent.
-const ROOM: usize = 100_000;
+/// The number of schemas that are looked at, with the values that are copied for references and alternatives: eight for each of
+/// the 5,000 properties that OpenAI allows, the largest number of any provider.
+const ROOM: usize = 40_000;
 
 type Object = Map<String, Value>;
+
+/// The largest definition that is copied for the text beside a reference to it, in values. Copies count against the limits of
+/// providers.
+const SMALL: usize = 60;
+
+/// A schema that references lead to.
+struct Target {
+    /// Whether it leads back to itself.
+    is_recursive: bool,
+    is_small: bool,
+}
 
 /// A schema that is read.
 pub(super) struct Source<'a> {
     root: &'a Value,
-    /// The pointers of the schemas that references lead to, each with whether it belongs to a circle.
-    targets: HashMap<String, bool>,
+    /// The schemas that references lead to, by their pointers.
+    targets: HashMap<String, Target>,
     room: Cell<usize>,
 }
 
@@ -61,13 +73,20 @@ impl<'a> Source<'a> {
     /// If it is nested too deeply to be walked.
     pub(super) fn new(root: &'a Value) -> Result<Self, String> {
         check_depth(root)?;
-        let mut source = Self {
+        let targets = circles(root).into_iter().map(|(pointer, is_recursive)| {
+            let is_small = root.pointer(&pointer).map_or(0, weight) <= SMALL;
+            let target = Target {
+                is_recursive,
+                is_small,
+            };
+            (pointer, target)
+        });
+        let targets = targets.collect();
+        Ok(Self {
             root,
-            targets: HashMap::new(),
+            targets,
             room: Cell::new(ROOM),
-        };
-        source.targets = source.circles();
-        Ok(source)
+        })
     }
 
     /// Makes room for the walk along an answer, which asks for the forms of a few schemas at each of its values.
@@ -87,7 +106,9 @@ impl<'a> Source<'a> {
 
     /// Whether the schema at a pointer leads back to itself.
     pub(super) fn is_recursive(&self, pointer: &str) -> bool {
-        self.targets.get(pointer).copied().unwrap_or_default()
+        self.targets
+            .get(pointer)
+            .is_some_and(|target| target.is_recursive)
     }
 
     /// Takes room for values that are copied.
@@ -159,7 +180,8 @@ impl<'a> Source<'a> {
     }
 
     /// The pointer of a schema that is a reference and nothing else. Providers allow no keyword beside `$ref`; a text beside
-    /// it is worth a copy of the definition, but there is no finite copy of one that leads back to itself.
+    /// it is worth a copy of a small definition. Of a large one, and of one that leads back to itself and has no finite copy,
+    /// the object around it says the text.
     fn lone_reference(&self, map: &Object) -> Result<Option<String>, String> {
         let Some(reference) = map.get("$ref") else {
             return Ok(None);
@@ -168,10 +190,14 @@ impl<'a> Source<'a> {
         if self.at(&pointer).is_none() {
             return Err(format!("`$ref` leads to `#{pointer}`, which does not exist"));
         }
+        let is_copied = self
+            .targets
+            .get(&pointer)
+            .is_some_and(|target| target.is_small && !target.is_recursive);
         let mut others = map.keys().filter(|key| *key != "$ref");
         let is_lone = others.all(|key| {
             let says_nothing = !["description", "title", "default", "examples"].contains(&key.as_str());
-            ANNOTATIONS.contains(&key.as_str()) && (says_nothing || self.is_recursive(&pointer))
+            ANNOTATIONS.contains(&key.as_str()) && (says_nothing || !is_copied)
         });
         Ok(is_lone.then_some(pointer))
     }
@@ -279,134 +305,6 @@ impl<'a> Source<'a> {
             Ok(Form::Never | Form::Reference(_)) | Err(_) => false,
         }
     }
-
-    /// The targets of references, each with whether it belongs to a circle: those that remain when schemas that lead to no
-    /// other, and then schemas that no other leads to, are taken away again and again.
-    fn circles(&self) -> HashMap<String, bool> {
-        let mut edges: HashMap<String, HashSet<String>> = HashMap::new();
-        let mut next = vec![String::new()];
-        while let Some(pointer) = next.pop() {
-            if edges.contains_key(&pointer) {
-                continue;
-            }
-            let found = self
-                .at(&pointer)
-                .map(|schema| references(schema, pointer.is_empty()));
-            let found: HashSet<String> = found
-                .unwrap_or_default()
-                .into_iter()
-                .filter(|to| self.at(to).is_some())
-                .collect();
-            next.extend(found.iter().cloned());
-            edges.insert(pointer, found);
-        }
-        let mut backwards: HashMap<String, HashSet<String>> = HashMap::new();
-        for (from, to) in &edges {
-            for to in to {
-                backwards.entry(to.clone()).or_default().insert(from.clone());
-            }
-        }
-        let mut alive: HashSet<&String> = edges.keys().collect();
-        trim(&mut alive, &edges, &backwards);
-        trim(&mut alive, &backwards, &edges);
-        let alive: HashSet<String> = alive.into_iter().cloned().collect();
-        edges
-            .into_keys()
-            .map(|pointer| {
-                let is_alive = alive.contains(&pointer);
-                (pointer, is_alive)
-            })
-            .collect()
-    }
-}
-
-/// Takes away the schemas without a living successor.
-fn trim<'m>(
-    alive: &mut HashSet<&'m String>,
-    forward: &'m HashMap<String, HashSet<String>>,
-    backward: &'m HashMap<String, HashSet<String>>,
-) {
-    let mut degrees: HashMap<&String, usize> = HashMap::new();
-    let mut ends = Vec::new();
-    for node in alive.iter().copied() {
-        let degree = forward
-            .get(node)
-            .map_or(0, |to| to.iter().filter(|to| alive.contains(to)).count());
-        degrees.insert(node, degree);
-        if degree == 0 {
-            ends.push(node);
-        }
-    }
-    while let Some(end) = ends.pop() {
-        alive.remove(end);
-        for before in backward.get(end).into_iter().flatten() {
-            if let Some(degree) = degrees.get_mut(before) {
-                *degree = degree.saturating_sub(1);
-                if *degree == 0 && alive.contains(before) {
-                    ends.push(before);
-                }
-            }
-        }
-    }
-}
-
-/// The pointers of the references in a schema; of the root without its definitions.
-pub(super) fn references(schema: &Value, is_root: bool) -> HashSet<String> {
-    let mut found = HashSet::new();
-    let mut next = Vec::new();
-    match schema {
-        Value::Object(map) if is_root => {
-            let own = map
-                .iter()
-                .filter(|(key, _)| *key != "$defs" && *key != "definitions");
-            next.extend(own.map(|(_, value)| value));
-            found.extend(map.get("$ref").and_then(|reference| resolved(reference).ok()));
-        }
-        other => next.push(other),
-    }
-    while let Some(value) = next.pop() {
-        match value {
-            Value::Object(map) => {
-                found.extend(map.get("$ref").and_then(|reference| resolved(reference).ok()));
-                next.extend(map.values());
-            }
-            Value::Array(values) => next.extend(values),
-            _ => {}
-        }
-    }
-    found
-}
-
-/// The pointer of a reference within the schema.
-///
-/// # Errors
-/// If it leads elsewhere.
-pub(super) fn resolved(reference: &Value) -> Result<String, String> {
-    let text = reference
-        .as_str()
-        .ok_or_else(|| format!("`$ref` is a text, not `{reference}`"))?;
-    match text.strip_prefix('#') {
-        Some(pointer) if pointer.is_empty() || pointer.starts_with('/') => Ok(unescaped(pointer)),
-        _ => Err(format!(
-            "`$ref` leads to `{text}`, and only places of the same schema are known: put it below `$defs`"
-        )),
-    }
-}
-
-/// A URI fragment without its percent escapes.
-fn unescaped(fragment: &str) -> String {
-    let mut bytes = Vec::with_capacity(fragment.len());
-    let mut rest = fragment.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let code = (*first == b'%')
-            .then(|| tail.get(..2))
-            .flatten()
-            .and_then(|code| std::str::from_utf8(code).ok())
-            .and_then(|code| u8::from_str_radix(code, 16).ok());
-        bytes.push(code.unwrap_or(*first));
-        rest = if code.is_some() { &tail[2..] } else { tail };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The elements of a keyword that has schemas.

@@ -30,6 +30,7 @@ pub(super) struct Rules {
     pub(super) root: Root,
     pub(super) enums: Enums,
     pub(super) limits: Limits,
+    pub(super) unenforced: Unenforced,
 }
 
 /// Regular expressions for strings.
@@ -119,6 +120,15 @@ pub(super) enum Limits {
     None,
 }
 
+/// The schema that is sent where the provider does not enforce it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unenforced {
+    /// The original: the provider reads all of JSON Schema.
+    Original,
+    /// The copy: the provider refuses keywords that it does not know in any case.
+    Copy,
+}
+
 /// `types.py` says that nothing but the listed keywords is supported. Long bounds of arrays make a "constraint that has too
 /// many states for serving" (googleapis/python-genai#660, linxule/openinterviewer#23); the provider names no number, and this
 /// one is ours.
@@ -153,6 +163,7 @@ const OPENAI: Rules = Rules {
     root: Root::Object,
     enums: Enums::Primitives,
     limits: Limits::Sizes,
+    unenforced: Unenforced::Original,
 };
 
 const ANTHROPIC: Rules = Rules {
@@ -181,6 +192,7 @@ const ANTHROPIC: Rules = Rules {
     root: Root::Object,
     enums: Enums::Primitives,
     limits: Limits::Choices,
+    unenforced: Unenforced::Original,
 };
 
 const GEMINI: Rules = Rules {
@@ -196,6 +208,7 @@ const GEMINI: Rules = Rules {
     root: Root::Any,
     enums: Enums::TextAndNumbers,
     limits: Limits::None,
+    unenforced: Unenforced::Copy,
 };
 
 impl Dialect {

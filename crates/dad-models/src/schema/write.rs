@@ -9,7 +9,7 @@ use super::describe::{add, describe};
 use super::kinds::Unfit;
 use super::place::Place;
 use super::source::{Form, MAX_DEPTH, Source};
-use super::table::{Recursion, Rules};
+use super::table::{Recursion, Rules, Unenforced};
 
 type Object = Map<String, Value>;
 
@@ -64,6 +64,8 @@ pub(super) struct Writer<'a> {
     pub(super) rules: &'static Rules,
     names: HashMap<String, String>,
     taken: HashSet<String>,
+    /// The last number that a name needed to be another one. It only grows, so that no name is tried twice.
+    number: usize,
     waiting: VecDeque<String>,
     choices: Vec<Choice>,
     unfit: Option<Unfit>,
@@ -76,6 +78,7 @@ pub(super) fn write(source: &Source<'_>, rules: &'static Rules) -> Written {
         rules,
         names: HashMap::new(),
         taken: HashSet::new(),
+        number: 0,
         waiting: VecDeque::new(),
         choices: Vec::new(),
         unfit: None,
@@ -140,6 +143,10 @@ impl<'a> Writer<'a> {
             );
             return Object::new();
         }
+        if self.unfit.is_some() && self.rules.unenforced == Unenforced::Original {
+            // The copy is not sent.
+            return Object::new();
+        }
         match form {
             Ok(Form::Any) => {
                 self.refuse(place, "every value is allowed here: give it a type");
@@ -198,10 +205,9 @@ impl<'a> Writer<'a> {
         let last = if last.is_empty() { "Root" } else { last };
         let last = last.replace("~1", "/").replace("~0", "~");
         let mut name = last.clone();
-        let mut number = self.taken.len();
         while !self.taken.insert(name.clone()) {
-            number += 1;
-            name = format!("{last}{number}");
+            self.number += 1;
+            name = format!("{last}{}", self.number);
         }
         self.names.insert(pointer.to_owned(), name.clone());
         self.waiting.push_back(pointer.to_owned());

@@ -1,14 +1,15 @@
 //! The types of users with values and the providers that can enforce them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::Dialect;
 use super::super::Dialect::{Anthropic, Gemini, OpenAi};
+use super::structs::{collections, constrained, named, structs};
 use super::types::*;
 
 /// A type and what is expected of it.
@@ -22,13 +23,13 @@ pub(super) struct Case {
     pub(super) same: fn(&Value, &Value) -> bool,
 }
 
-const ALL: &[Dialect] = &[OpenAi, Anthropic, Gemini];
-const NO_RECURSION: &[Dialect] = &[OpenAi];
-const OPTIONAL_RECURSION: &[Dialect] = &[OpenAi, Gemini];
-const MAPS: &[Dialect] = &[Gemini];
-const NONE: &[Dialect] = &[];
+pub(super) const ALL: &[Dialect] = &[OpenAi, Anthropic, Gemini];
+pub(super) const NO_RECURSION: &[Dialect] = &[OpenAi];
+pub(super) const OPTIONAL_RECURSION: &[Dialect] = &[OpenAi, Gemini];
+pub(super) const MAPS: &[Dialect] = &[Gemini];
+pub(super) const NONE: &[Dialect] = &[];
 
-fn case<T>(name: &'static str, enforced: &'static [Dialect], values: Vec<T>) -> Case
+pub(super) fn case<T>(name: &'static str, enforced: &'static [Dialect], values: Vec<T>) -> Case
 where
     T: JsonSchema + Serialize + DeserializeOwned + PartialEq,
 {
@@ -48,7 +49,7 @@ where
     }
 }
 
-fn inner(note: Option<&str>) -> Inner {
+pub(super) fn inner(note: Option<&str>) -> Inner {
     Inner {
         name: "n".to_owned(),
         note: note.map(str::to_owned),
@@ -64,7 +65,10 @@ fn tree(name: &str, children: Vec<Tree>) -> Tree {
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = enums();
+    cases.extend(nested());
     cases.extend(structs());
+    cases.extend(named());
+    cases.extend(collections());
     cases.extend(recursive());
     cases.extend(constrained());
     cases.extend(roots());
@@ -129,6 +133,12 @@ fn enums() -> Vec<Case> {
             &[Anthropic, Gemini],
             vec![UntaggedAlike::Short { name: text() }],
         ),
+    ]
+}
+
+fn nested() -> Vec<Case> {
+    let text = || "t".to_owned();
+    vec![
         case(
             "file_operations",
             ALL,
@@ -175,188 +185,6 @@ fn enums() -> Vec<Case> {
                     within: Some(Some(2)),
                 },
             ],
-        ),
-    ]
-}
-
-fn structs() -> Vec<Case> {
-    let text = || "t".to_owned();
-    vec![
-        case("inner", ALL, vec![inner(None), inner(Some("x"))]),
-        case(
-            "optionals",
-            ALL,
-            vec![
-                Optionals {
-                    text: None,
-                    number: None,
-                    colour: None,
-                    inner: None,
-                    list: None,
-                    always: true,
-                },
-                Optionals {
-                    text: Some(text()),
-                    number: Some(1),
-                    colour: Some(Colour::Green),
-                    inner: Some(inner(None)),
-                    list: Some(vec![text()]),
-                    always: false,
-                },
-            ],
-        ),
-        case(
-            "defaults",
-            ALL,
-            vec![Defaults {
-                count: 3,
-                name: text(),
-                colour: ColourOrNone::Red,
-                tags: vec![text()],
-            }],
-        ),
-        case(
-            "mapped",
-            MAPS,
-            vec![Mapped {
-                counts: [("a".to_owned(), 1)].into(),
-                name: text(),
-            }],
-        ),
-        case(
-            "map_of_structs",
-            MAPS,
-            vec![MapOfStructs {
-                by_name: BTreeMap::from([(text(), inner(None))]),
-            }],
-        ),
-        case(
-            "tupled",
-            ALL,
-            vec![Tupled {
-                pair: (1, text()),
-                point: (0.5, 1.5),
-            }],
-        ),
-        case(
-            "arrayed",
-            ALL,
-            vec![Arrayed {
-                matrix: [[1.0, 2.0], [3.0, 4.0]],
-                flags: [true, false, true],
-            }],
-        ),
-        case(
-            "flattened",
-            ALL,
-            vec![Flattened {
-                id: 1,
-                inner: inner(Some("y")),
-            }],
-        ),
-        case(
-            "flattened_enum",
-            ALL,
-            vec![
-                FlattenedEnum {
-                    id: 1,
-                    kind: Internal::Point { x: 1, y: 2 },
-                },
-                FlattenedEnum {
-                    id: 2,
-                    kind: Internal::Nothing,
-                },
-            ],
-        ),
-        case(
-            "flattened_map",
-            MAPS,
-            vec![FlattenedMap {
-                id: 1,
-                others: BTreeMap::from([("k".to_owned(), text())]),
-            }],
-        ),
-        case(
-            "closed",
-            ALL,
-            vec![
-                Closed { a: text(), b: None },
-                Closed {
-                    a: text(),
-                    b: Some(1),
-                },
-            ],
-        ),
-        case(
-            "described",
-            ALL,
-            vec![Described {
-                first: Colour::Red,
-                second: Colour::Green,
-                inner: inner(None),
-                maybe: None,
-            }],
-        ),
-        case(
-            "anything",
-            NONE,
-            vec![Anything {
-                value: json!([1, { "a": null }]),
-                name: text(),
-            }],
-        ),
-        case(
-            "free_form",
-            NONE,
-            vec![FreeForm {
-                data: serde_json::Map::new(),
-            }],
-        ),
-        // `{"type": "object"}`: schemars writes the same for a struct without fields and a user for any object.
-        case("empty", NONE, vec![Empty {}]),
-        case(
-            "unit",
-            ALL,
-            vec![Unit {
-                nothing: (),
-                letter: 'x',
-                yes: true,
-            }],
-        ),
-        case(
-            "names",
-            ALL,
-            vec![Names {
-                slashed: text(),
-                reference: Some(text()),
-                value: 1,
-                spaced: false,
-            }],
-        ),
-        case(
-            "generic",
-            ALL,
-            vec![Page {
-                items: vec![Wrapped {
-                    inner: inner(None),
-                    label: text(),
-                }],
-                next: None,
-            }],
-        ),
-        case(
-            "generic_twice",
-            ALL,
-            vec![Wrapped {
-                inner: Page {
-                    items: vec![Wrapped {
-                        inner: Colour::Red,
-                        label: text(),
-                    }],
-                    next: Some(text()),
-                },
-                label: text(),
-            }],
         ),
     ]
 }
@@ -417,79 +245,6 @@ fn recursive() -> Vec<Case> {
                 extra: Some(Box::new(Versioned::V1 {
                     old_name: "o".to_owned(),
                 })),
-            }],
-        ),
-    ]
-}
-
-fn constrained() -> Vec<Case> {
-    let text = || "t".to_owned();
-    vec![
-        case(
-            "integers",
-            ALL,
-            vec![Integers {
-                a: 1,
-                b: 2,
-                c: -3,
-                d: 4,
-                e: 5,
-                f: -6,
-            }],
-        ),
-        case(
-            "numbers",
-            ALL,
-            vec![Numbers {
-                float: 0.5,
-                double: 1e100,
-                non_zero: std::num::NonZeroU32::MIN,
-            }],
-        ),
-        case(
-            "bounded",
-            ALL,
-            vec![Bounded {
-                stars: 5,
-                weight: 0.25,
-            }],
-        ),
-        case(
-            "lengths",
-            ALL,
-            vec![Lengths {
-                name: text(),
-                few: vec![text()],
-                many: vec![1, 2],
-                most: vec![],
-            }],
-        ),
-        case(
-            "patterned",
-            ALL,
-            vec![Patterned {
-                word: "abc".to_owned(),
-                not_x: text(),
-                bounded: "a word".to_owned(),
-            }],
-        ),
-        case(
-            "sets",
-            ALL,
-            vec![Sets {
-                names: BTreeSet::from([text()]),
-                numbers: BTreeSet::from([1, 2]),
-            }],
-        ),
-        case(
-            "dates",
-            ALL,
-            vec![Dates {
-                at: "2026-11-30T10:00:00Z".to_owned(),
-                day: "2026-11-30".to_owned(),
-                link: "https://example.com/".to_owned(),
-                local: "2026-11-30T10:00:00".to_owned(),
-                mail: "a@example.com".to_owned(),
             }],
         ),
     ]

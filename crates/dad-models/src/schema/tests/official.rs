@@ -63,6 +63,8 @@ const TYPED: &str = "the client drops the type beside fixed values; the provider
 const RECURSION: &str =
     "the provider does not know the recursion of the schema, so it is not asked to enforce it";
 const CLOSED: &str = "the client leaves objects open; closed ones keep a model from inventing keys";
+const SPLIT: &str =
+    "a list among several types: ours writes an alternative for each, with the keywords of that type";
 const STATES: &str = "long bounds of arrays make a schema that the provider refuses as too large";
 
 const WANTED: &[Wanted] = &[
@@ -79,7 +81,7 @@ const WANTED: &[Wanted] = &[
     Wanted(OpenAi, "enum", In::Theirs, NULLABLE),
     Wanted(OpenAi, "type", In::Theirs, NULLABLE),
     Wanted(OpenAi, "type", In::Both, NULLABLE),
-    Wanted(OpenAi, "items", In::Theirs, NULLABLE),
+    Wanted(OpenAi, "items", In::Theirs, SPLIT),
     Wanted(OpenAi, "items", In::Ours, TUPLE),
     Wanted(OpenAi, "prefixItems", In::Theirs, TUPLE),
     Wanted(OpenAi, "examples", In::Theirs, DESCRIBED),
@@ -126,6 +128,8 @@ const WANTED: &[Wanted] = &[
     Wanted(Gemini, "properties", In::Ours, SIBLINGS),
     Wanted(Gemini, "required", In::Ours, SIBLINGS),
     Wanted(Gemini, "type", In::Ours, SIBLINGS),
+    Wanted(Gemini, "type", In::Theirs, SPLIT),
+    Wanted(Gemini, "items", In::Theirs, SPLIT),
     Wanted(Gemini, "not enforced", In::Ours, RECURSION),
 ];
 
