@@ -10,6 +10,7 @@ use super::super::{Asked, Outgoing};
 use crate::error::ModelError;
 use crate::options::CallOptions;
 use crate::request::{Message, Role, ToolCall, ToolChoice, ToolSpec};
+use crate::schema::{self, Dialect, Fitted};
 
 /// The version of the API, as the client anthropic 2.14 sends it.
 const VERSION: &str = "2026-10-21";
@@ -52,12 +53,9 @@ pub(in crate::protocol) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, Model
     }
     let answer_tool = set_format(asked, &mut body, &options, &known)?;
     set_reasoning(asked, &mut body, &known)?;
-    let tools = asked.tools(answer_tool.as_ref()).into_iter();
-    let tools: Vec<Value> = tools
-        .map(|spec| tool(asked, spec, &options))
-        .collect::<Result<_, _>>()?;
-    if !tools.is_empty() {
-        set(&mut body, "tools", tools);
+    let specs = asked.tools(answer_tool.as_ref());
+    if !specs.is_empty() {
+        set(&mut body, "tools", tools(asked, specs, &options)?);
         set_tool_choice(asked, &mut body, &options, &known, answer_tool.is_some())?;
     }
     let fields = [
@@ -173,8 +171,18 @@ fn continues_foreign_turn(asked: &Asked<'_>) -> bool {
     last.is_some_and(|message| !message.tool_calls.is_empty() && asked.native(message).is_none())
 }
 
-fn tool(asked: &Asked<'_>, tool: ToolSpec, options: &CallOptions) -> Result<Value, ModelError> {
-    let fitted = asked.tool_schema(&tool, options)?;
+fn tools(asked: &Asked<'_>, specs: Vec<ToolSpec>, options: &CallOptions) -> Result<Vec<Value>, ModelError> {
+    let fitted = specs.iter().map(|tool| asked.tool_schema(tool, options));
+    let fitted: Vec<Fitted> = fitted.collect::<Result<_, _>>()?;
+    schema::fit_together(&fitted, Dialect::Anthropic).map_err(|unfit| asked.unfit(unfit.reason))?;
+    Ok(specs
+        .into_iter()
+        .zip(fitted)
+        .map(|(tool, fitted)| tool_of(tool, fitted))
+        .collect())
+}
+
+fn tool_of(tool: ToolSpec, fitted: Fitted) -> Value {
     let mut spec = json!({ "name": tool.name, "input_schema": fitted.schema });
     if fitted.strict {
         set(&mut spec, "strict", true);
@@ -182,7 +190,7 @@ fn tool(asked: &Asked<'_>, tool: ToolSpec, options: &CallOptions) -> Result<Valu
     if let Some(description) = tool.description {
         set(&mut spec, "description", description);
     }
-    Ok(spec)
+    spec
 }
 
 fn set_tool_choice(
