@@ -110,6 +110,7 @@ mod terminal;
 #[cfg(unix)]
 mod texts;
 mod tool_calls;
+mod tool_loops;
 mod traces;
 #[cfg(unix)]
 mod trust;
