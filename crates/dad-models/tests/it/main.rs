@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed expectation of a test may panic")]
 #![expect(clippy::disallowed_methods, reason = "tests make the files a user would have")]
 
+mod costs;
 mod exchanges;
 mod providers;
 
