@@ -198,6 +198,33 @@ fn a_model_that_would_be_asked_in_vain_is_warned_of_and_not_refused() {
 }
 
 #[test]
+fn models_are_found_wherever_a_step_stands() {
+    let env = TestEnvironment::new();
+    env.write(CREDENTIALS, "anthropic: { api_key: sk-anthropic-0123456789 }\n");
+    let step = |id: &str, more: &str| {
+        format!(
+            "{{ node: {id}, type: ai_model_call, settings: {{ models: [anthropic/no-such-{id}, anthropic/claude-opus-4-8], prompt: Hi{more} }} }}"
+        )
+    };
+    let made_up = step("made_up", ", model_call_config: { test_mode: true }");
+    let text = format!(
+        "schema_version: 1\nkind: flow\nelements:\n  - {{ for_each: each, statement: [1], body: [{}] }}\n  - {}\nfinally:\n  - {}\n",
+        step("inner", ""),
+        made_up,
+        step("final", ""),
+    );
+    env.write("flow.yaml", &text);
+    let said = env.unchanged(&["validate", "flow.yaml"]).expect(0);
+    for (id, is_warned_of) in [("inner", true), ("final", true), ("made_up", false)] {
+        assert_eq!(
+            said.stderr.contains(&format!("`anthropic/no-such-{id}`")),
+            is_warned_of,
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn a_budget_of_money_holds_for_models_whose_price_is_built_in() {
     let env = TestEnvironment::new();
     env.write(

@@ -55,11 +55,16 @@ impl Execute for CheckArgs {
             return Err(CommandError::usage("no_models", message)
                 .with_hint("name one: `dhenara models check PROVIDER/MODEL`"));
         }
-        let found = check(&project, &catalog, &names)?;
+        let found = check(&project, &catalog, &names, |checked| {
+            // An answer may be a minute away: each is shown when it is there.
+            if self.json {
+                Ok(())
+            } else {
+                tell(&catalog, checked)
+            }
+        })?;
         if self.json {
             json::print(json!({ "models": found.iter().map(document).collect::<Vec<_>>() }))?;
-        } else {
-            found.iter().try_for_each(|checked| tell(&catalog, checked))?;
         }
         let all_answer = found.iter().all(|checked| checked.answered.is_ok());
         Ok(if all_answer {
@@ -89,7 +94,12 @@ struct Checked {
 }
 
 /// Asks one model after the other, as the steps of a run do.
-fn check(project: &Project, catalog: &ModelCatalog, names: &[String]) -> Result<Vec<Checked>, CommandError> {
+fn check(
+    project: &Project,
+    catalog: &ModelCatalog,
+    names: &[String],
+    on_checked: impl Fn(&Checked) -> Result<(), CommandError>,
+) -> Result<Vec<Checked>, CommandError> {
     let context = project.clone().only_looks().context("models_check")?;
     let Some(models) = context.resources().get::<Models>() else {
         return Err(CommandError::usage("no_models", "this program asks no models"));
@@ -119,12 +129,14 @@ fn check(project: &Project, catalog: &ModelCatalog, names: &[String]) -> Result<
                 Err((error, advice))
             }
         };
-        Checked {
+        let checked = Checked {
             name: name.clone(),
             answered,
-        }
+        };
+        on_checked(&checked)?;
+        Ok(checked)
     });
-    Ok(checked.collect())
+    checked.collect()
 }
 
 fn request(name: &str) -> ModelRequest {
