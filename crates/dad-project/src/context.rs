@@ -305,15 +305,18 @@ impl Project {
     /// or that their providers do not have.
     #[must_use]
     pub fn model_warnings(&self, definition: &Definition) -> Vec<ModelWarning> {
-        let asks_providers = matches!(self.client, Client::Configured) && self.settings().cassette.is_none();
-        // A list of models that cannot be read is an error of the run's context.
-        let Some(catalog) = asks_providers.then(|| self.model_catalog().ok()).flatten() else {
-            return Vec::new();
-        };
         let mut asked = definition.asked_models();
-        if !self.models.is_empty() && !asked.is_empty() {
+        let asks_providers = matches!(self.client, Client::Configured) && self.settings().cassette.is_none();
+        if asked.is_empty() || !asks_providers {
+            return Vec::new();
+        }
+        if !self.models.is_empty() {
             asked = self.models.iter().map(String::as_str).collect();
         }
+        // A list of models that cannot be read is an error of the run's context.
+        let Ok(catalog) = self.model_catalog() else {
+            return Vec::new();
+        };
         let now = Timestamp::now();
         let warnings = asked.into_iter().filter_map(|name| catalog.warning(name, now));
         warnings.collect()

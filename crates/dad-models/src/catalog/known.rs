@@ -186,7 +186,14 @@ impl ModelCatalog {
             .collect();
         let wanted = name.split_once('/').map_or(name, |(_, model)| model);
         let found = nearest(wanted, models.iter().map(|(model, _)| *model))?;
-        let (_, name) = models.iter().find(|(model, _)| *model == found)?;
+        let mut same = models.iter().filter(|(model, _)| *model == found);
+        let is_own = |(_, name): &&(&str, &str)| {
+            let provider = name
+                .split_once('/')
+                .and_then(|(provider, _)| provider::built_in(provider));
+            provider.is_some_and(|known| known.is_complete)
+        };
+        let (_, name) = same.clone().find(is_own).or_else(|| same.next())?;
         Some((*name).to_owned())
     }
 

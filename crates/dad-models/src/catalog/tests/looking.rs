@@ -110,6 +110,11 @@ fn models_are_listed_with_those_of_the_project() {
         Some("anthropic/claude-opus-4-8")
     );
     assert_eq!(catalog.nearest_known("codr").as_deref(), Some("coder"));
+    // Several providers have it, and one of them has made it.
+    assert_eq!(
+        catalog.nearest_known("kimi-k3").as_deref(),
+        Some("moonshot/kimi-k3")
+    );
     let of = |provider: &str| {
         catalog
             .models(Some(provider))
