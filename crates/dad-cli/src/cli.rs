@@ -11,6 +11,9 @@ use crate::app::App;
 use crate::commands::Execute;
 use crate::commands::answer::AnswerArgs;
 use crate::commands::cancel::CancelArgs;
+use crate::commands::models::check::CheckArgs as CheckModelArgs;
+use crate::commands::models::list::ListArgs as ListModelsArgs;
+use crate::commands::models::show::ShowArgs as ShowModelArgs;
 use crate::commands::render::RenderArgs;
 use crate::commands::resume::ResumeArgs;
 use crate::commands::run::{AgentArgs, FlowArgs};
@@ -51,6 +54,9 @@ enum Command {
     /// Look at the runs there are.
     #[command(subcommand)]
     Runs(RunsCommand),
+    /// Look at the models there are, and try them.
+    #[command(subcommand)]
+    Models(ModelsCommand),
     Trust(TrustArgs),
     Schema(SchemaArgs),
 }
@@ -74,6 +80,13 @@ enum RunsCommand {
     Show(ShowArgs),
 }
 
+#[derive(Debug, Subcommand)]
+enum ModelsCommand {
+    List(ListModelsArgs),
+    Show(ShowModelArgs),
+    Check(CheckModelArgs),
+}
+
 impl Command {
     fn arguments(&self) -> &dyn Execute {
         match self {
@@ -93,6 +106,9 @@ impl Command {
             Self::Runs(RunsCommand::Undo(arguments)) => arguments,
             Self::Runs(RunsCommand::Why(arguments)) => arguments,
             Self::Runs(RunsCommand::Show(arguments)) => arguments,
+            Self::Models(ModelsCommand::List(arguments)) => arguments,
+            Self::Models(ModelsCommand::Show(arguments)) => arguments,
+            Self::Models(ModelsCommand::Check(arguments)) => arguments,
             Self::Trust(arguments) => arguments,
             Self::Schema(arguments) => arguments,
         }

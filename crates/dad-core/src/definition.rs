@@ -1,5 +1,6 @@
 //! Definitions as data: agents, flows, nodes and the options of elements, as files and builders make them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -169,6 +170,19 @@ impl Definition {
         }
     }
 
+    /// The names of the models that its steps ask, as far as no template decides about them, and without steps that only
+    /// make up an answer.
+    #[must_use]
+    pub fn asked_models(&self) -> BTreeSet<&str> {
+        let mut open: Vec<&Element> = self.body.elements.iter().chain(&self.body.finally).collect();
+        let mut names = BTreeSet::new();
+        while let Some(element) = open.pop() {
+            names.extend(element.kind.asked_models());
+            open.extend(element.kind.lists().flat_map(|(_, elements)| elements));
+        }
+        names
+    }
+
     /// An empty definition.
     #[must_use]
     pub fn new(kind: DefinitionKind) -> Self {
@@ -325,6 +339,20 @@ impl Element {
 }
 
 impl ElementKind {
+    fn asked_models(&self) -> impl Iterator<Item = &str> {
+        let settings = match self {
+            Self::Node(node) if node.node_type == NodeType::AI_MODEL_CALL => Some(&node.settings),
+            _ => None,
+        };
+        let asks =
+            |settings: &&Value| settings.pointer("/model_call_config/test_mode") != Some(&Value::Bool(true));
+        let models = settings
+            .filter(asks)
+            .and_then(|settings| settings.get("models")?.as_array());
+        let names = models.into_iter().flatten().filter_map(Value::as_str);
+        names.filter(|name| !name.contains('$'))
+    }
+
     /// The key that introduces the element in a file.
     #[must_use]
     pub const fn key(&self) -> &'static str {

@@ -1,16 +1,14 @@
 //! Model clients over HTTP.
 
 use std::num::NonZeroU64;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use dad_core::SecretRegistry;
-use rustls_platform_verifier::BuilderVerifierExt;
 
-use crate::address::is_local;
-use crate::catalog::{ModelCatalog, Target};
+use crate::catalog::ModelCatalog;
 use crate::client::{CallContext, ModelClient, OnText};
+use crate::connections::Connections;
 use crate::credentials::Credentials;
 use crate::error::ModelError;
 use crate::exchange::Exchange;
@@ -49,14 +47,9 @@ pub struct HttpClient {
     catalog: ModelCatalog,
     credentials: Credentials,
     gate: Gate,
-    /// The time that a server has to be connected, and to say nothing.
-    connect_timeout: Duration,
-    idle_timeout: Duration,
     /// The largest size of an answer, in MiB.
     answer_mib: u64,
-    /// One pool of connections, made when the first request is, and one to servers on this machine, which no proxy reaches.
-    connections: OnceLock<reqwest::Client>,
-    local_connections: OnceLock<reqwest::Client>,
+    connections: Connections,
 }
 
 impl HttpClient {
@@ -67,11 +60,8 @@ impl HttpClient {
             catalog,
             credentials,
             gate: Gate::default(),
-            connect_timeout: CONNECT_TIMEOUT,
-            idle_timeout: IDLE_TIMEOUT,
             answer_mib: ANSWER_MIB,
-            connections: OnceLock::new(),
-            local_connections: OnceLock::new(),
+            connections: Connections::new(CONNECT_TIMEOUT, IDLE_TIMEOUT),
         }
     }
 
@@ -81,35 +71,13 @@ impl HttpClient {
         let seconds = |limit: Option<NonZeroU64>, default| {
             limit.map_or(default, |limit| Duration::from_secs(limit.get()))
         };
-        self.connect_timeout = seconds(limits.connect_timeout, CONNECT_TIMEOUT);
-        self.idle_timeout = seconds(limits.idle_timeout, IDLE_TIMEOUT);
+        self.connections = Connections::new(
+            seconds(limits.connect_timeout, CONNECT_TIMEOUT),
+            seconds(limits.idle_timeout, IDLE_TIMEOUT),
+        );
         self.answer_mib = limits.answer_mib.map_or(ANSWER_MIB, NonZeroU64::get);
-        self.connections = OnceLock::new();
-        self.local_connections = OnceLock::new();
         self.gate = Gate::new(limits);
         self
-    }
-
-    fn connections(&self, model: &str, target: &Target) -> Result<reqwest::Client, ModelError> {
-        let local = is_local(&target.provider.base_url);
-        let pool = if local {
-            &self.local_connections
-        } else {
-            &self.connections
-        };
-        if let Some(made) = pool.get() {
-            return Ok(made.clone());
-        }
-        let builder = connections(self.connect_timeout, self.idle_timeout);
-        let made = builder.and_then(|builder| {
-            let builder = if local { builder.no_proxy() } else { builder };
-            Ok(builder.build()?)
-        });
-        let made = made.map_err(|error| ModelError::Connection {
-            model: model.to_owned(),
-            reason: dad_core::ErrorInfo::from_error("", &*error).message,
-        })?;
-        Ok(pool.get_or_init(|| made).clone())
     }
 
     /// Makes a call once the limits let it pass.
@@ -129,7 +97,7 @@ impl HttpClient {
                 max_output_tokens: longest(request, call),
                 streams: on_text.is_some(),
             },
-            connections: self.connections(&request.model, &target)?,
+            connections: self.connections.to(&request.model, &target)?,
             key: key.as_ref(),
             idempotency_key: &call.idempotency_key,
             answer_mib: self.answer_mib,
@@ -164,32 +132,6 @@ impl HttpClient {
 fn longest(request: &ModelRequest, call: &CallContext) -> Option<u32> {
     let (one, other) = (request.options.max_output_tokens, call.max_output_tokens);
     one.into_iter().chain(other).min()
-}
-
-/// The certificates that this system trusts, and a cryptography that is given to clients one by one: nothing is installed for
-/// the whole process.
-pub(crate) fn tls() -> Result<rustls::ClientConfig, Box<dyn std::error::Error>> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_platform_verifier()?
-        .with_no_client_auth())
-}
-
-/// A client that follows no redirect: the key, which some providers take in a header of their own, and the prompt
-/// go to no other address than the one that was configured.
-fn connections(
-    connect: Duration,
-    idle: Duration,
-) -> Result<reqwest::ClientBuilder, Box<dyn std::error::Error>> {
-    Ok(reqwest::Client::builder()
-        .tls_backend_preconfigured(tls()?)
-        .redirect(reqwest::redirect::Policy::none())
-        // A few bytes that are compressed may stand for more than there is memory.
-        .no_gzip()
-        .connect_timeout(connect)
-        .read_timeout(idle)
-        .user_agent(concat!("dhenara/", env!("CARGO_PKG_VERSION"))))
 }
 
 #[async_trait]

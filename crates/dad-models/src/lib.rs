@@ -10,6 +10,7 @@
 mod address;
 mod catalog;
 mod client;
+mod connections;
 mod credentials;
 mod error;
 mod exchange;

@@ -4,8 +4,11 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use dad_core::{Definition, Timestamp};
 use dad_events::EventBusConfig;
-use dad_models::{Credentials, HttpClient, Limits, ModelCatalog, Models, RecordedWeb, ReplayClient};
+use dad_models::{
+    Credentials, HttpClient, Limits, ModelCatalog, ModelWarning, Models, RecordedWeb, ReplayClient,
+};
 use dad_run::{
     ReplayFrom, ReplaySource, RunContext, RunContextBuilder, RunError, RunSettings, RunView, SecretSource,
     SetupError,
@@ -296,6 +299,27 @@ impl Project {
     /// If `.dhenara/models.yaml` is no list of models.
     pub fn model_catalog(&self) -> Result<ModelCatalog, ProjectError> {
         Ok(ModelCatalog::load(self.root())?.allow_keys(self.user().allowed_keys()))
+    }
+
+    /// The warnings about the models that a new run of a definition may ask over the network: names of models that have retired,
+    /// or that their providers do not have.
+    #[must_use]
+    pub fn model_warnings(&self, definition: &Definition) -> Vec<ModelWarning> {
+        let mut asked = definition.asked_models();
+        let asks_providers = matches!(self.client, Client::Configured) && self.settings().cassette.is_none();
+        if asked.is_empty() || !asks_providers {
+            return Vec::new();
+        }
+        if !self.models.is_empty() {
+            asked = self.models.iter().map(String::as_str).collect();
+        }
+        // A list of models that cannot be read is an error of the run's context.
+        let Ok(catalog) = self.model_catalog() else {
+            return Vec::new();
+        };
+        let now = Timestamp::now();
+        let warnings = asked.into_iter().filter_map(|name| catalog.warning(name, now));
+        warnings.collect()
     }
 
     /// The client that asks providers over the network.

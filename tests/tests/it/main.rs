@@ -64,6 +64,7 @@ mod kills;
 mod library_runs;
 mod limits;
 mod lossless_values;
+mod model_catalog;
 mod models;
 mod named_models;
 mod original;

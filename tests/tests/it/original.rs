@@ -54,7 +54,7 @@ elements:
   - flow: main_flow
     elements:
       - { node: dynamic_repo_analysis, type: folder_analyzer, settings: { operations: [{ operation_type: analyze_folder, path: . }] } }
-      - { node: code_generator, type: ai_model_call, settings: { models: [openai/gpt-5.1], prompt: Hello } }
+      - { node: code_generator, type: ai_model_call, settings: { models: [openai/gpt-5.5], prompt: Hello } }
       - node: code_generator_file_ops
         type: command
         settings: { commands: [[echo, "$expr{ $hier{code_generator}.execution_status }", "$expr{ $hier{code_generator}.error == null }"]] }

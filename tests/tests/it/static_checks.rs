@@ -43,40 +43,40 @@ fn refused(env: &TestEnvironment, code: &str) {
 fn models_that_cannot_be_asked_are_refused_before_the_first_step() {
     let env = TestEnvironment::new();
     for (models, code) in [
-        ("[opnai/gpt-5]", "unknown_provider"),
+        ("[opnai/gpt-5.5]", "unknown_provider"),
         ("[gpt-5]", "unknown_model"),
-        ("[openai/gpt-5]", "no_credentials"),
-        ("[openai/gpt-5, opnai/gpt-5]", "no_credentials"),
+        ("[openai/gpt-5.5]", "no_credentials"),
+        ("[openai/gpt-5.5, opnai/gpt-5.5]", "no_credentials"),
     ] {
         env.write("flow.yaml", &flow(models, ""));
         refused(&env, code);
     }
     assert_snapshot!(env.refused(&RUN), @r#"
     ---- stderr
-    error[no_credentials]: `flow_root.ask`: there is no API key for `openai`; the provider `opnai` of `opnai/gpt-5` is not known, did you mean `openai/gpt-5`?; known are anthropic, cerebras, deepseek, fireworks_ai, gemini, google, groq, mistral, moonshot, ollama, openai, openrouter, perplexity, together_ai, xai
+    error[no_credentials]: `flow_root.ask`: there is no API key for `openai`; the provider `opnai` of `opnai/gpt-5.5` is not known, did you mean `openai/gpt-5.5`?; known are anthropic, cerebras, deepseek, fireworks_ai, gemini, google, groq, mistral, moonshot, ollama, openai, openrouter, perplexity, together_ai, xai
       hint: set OPENAI_API_KEY, or write into [root]/project/.dhenara/.secrets/.credentials.yaml:
             openai:
               api_key: …
     ---- exit code 2
     "#);
-    env.write("flow.yaml", &flow("[opnai/gpt-5]", ""));
+    env.write("flow.yaml", &flow("[opnai/gpt-5.5]", ""));
     let said = env.run(&RUN).expect(2);
-    assert!(said.stderr.contains("did you mean `openai/gpt-5`?"), "{said}");
+    assert!(said.stderr.contains("did you mean `openai/gpt-5.5`?"), "{said}");
 }
 
 #[test]
 fn one_model_that_can_be_asked_is_enough() {
     let env = TestEnvironment::new();
-    env.write("flow.yaml", &flow("[openai/gpt-5, ollama/x]", ""));
+    env.write("flow.yaml", &flow("[openai/gpt-5.5, ollama/x]", ""));
     drop(env.run(&[&RUN[..], &["--dry-run"]].concat()).expect(0));
     // An input may name another model.
     env.write(
         "flow.yaml",
-        &flow("[openai/gpt-5]", "    pre_events: [node_input_required]\n"),
+        &flow("[openai/gpt-5.5]", "    pre_events: [node_input_required]\n"),
     );
     drop(env.run(&[&RUN[..], &["--dry-run"]].concat()).expect(0));
     // What is made up needs none.
-    let made_up = flow("[openai/gpt-5]", "").replace(
+    let made_up = flow("[openai/gpt-5.5]", "").replace(
         "prompt: Hello",
         "prompt: Hello, model_call_config: { test_mode: true }",
     );
@@ -87,7 +87,7 @@ fn one_model_that_can_be_asked_is_enough() {
 #[test]
 fn a_re_run_that_asks_no_model_needs_no_key() {
     let env = TestEnvironment::new();
-    let text = flow("[openai/gpt-5]", "").replace(
+    let text = flow("[openai/gpt-5.5]", "").replace(
         "prompt: Hello",
         "prompt: Hello, model_call_config: { test_mode: true }",
     );

@@ -17,7 +17,7 @@ use crate::exit_code;
 use crate::options::{Driving, DurabilityChoice, Given, Place};
 use crate::output::summary::Invocation;
 use crate::output::{json, out, plan};
-use crate::session::context::{noted, warn_of_keys, with_listeners};
+use crate::session::context::{noted, warn_of_keys, warn_of_models, with_listeners};
 use crate::session::drive::{drive, runtime};
 use crate::session::inputs;
 use crate::session::project::driven;
@@ -138,6 +138,7 @@ fn run(
     if options.dry_run {
         project = project.only_looks();
     }
+    warn_of_models(&project, &found.definition);
     let (project, notes) = noted(project);
     let mut context = with_listeners(app, project.context_for(found)?, notes, options.no_input);
     if let Some(choice) = options.durability {

@@ -91,6 +91,9 @@ impl Verdict {
                 self.unready.push(error);
             }
         }
+        let of_models = project.model_warnings(&program.definition).into_iter();
+        self.warnings
+            .extend(of_models.map(|warning| format!("warning: {warning}")));
     }
 }
 

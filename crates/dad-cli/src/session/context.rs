@@ -52,6 +52,13 @@ pub(crate) fn warn_of_keys(project: &Project, definition: &Definition) {
     }
 }
 
+/// Warns of models that a run would ask in vain.
+pub(crate) fn warn_of_models(project: &Project, definition: &Definition) {
+    for warning in project.model_warnings(definition) {
+        print_line(&printable(&format!("warning: {warning}")));
+    }
+}
+
 /// The context of a run that is resumed, as it was recorded. A note names the differences from the present configuration.
 pub(crate) fn recorded_context(
     app: &App,

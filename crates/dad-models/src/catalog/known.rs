@@ -1,14 +1,17 @@
 //! Looking at the catalogue: the models that it knows, and the ones that are better not asked.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use dad_core::nearest;
+use dad_core::{Timestamp, nearest};
 use jiff::civil::Date;
+use jiff::tz::Offset;
 
 use super::provider::{self, Provider};
 use super::{ModelCatalog, ModelFacts, data};
+use crate::credentials::environment_variable;
 use crate::error::ModelError;
 
 /// A model that the catalogue knows.
@@ -27,6 +30,14 @@ pub struct KnownModel {
     pub is_configured: bool,
     /// The facts that are known about it.
     pub facts: Arc<ModelFacts>,
+}
+
+impl KnownModel {
+    /// The environment variable that the provider's key is read from where the credentials file has none.
+    #[must_use]
+    pub fn key_variable(&self) -> String {
+        environment_variable(&self.provider.name)
+    }
 }
 
 /// A reason not to ask a model, which refuses nothing: a list may be out of date.
@@ -61,9 +72,9 @@ impl fmt::Display for ModelWarning {
                 since,
                 successor,
             } => {
-                write!(f, "`{name}` has been retired by its provider since {since}")?;
+                write!(f, "the provider of `{name}` retired it on {since}")?;
                 match successor {
-                    Some(successor) => write!(f, "; it recommends `{successor}`"),
+                    Some(successor) => write!(f, " and recommends `{successor}`"),
                     None => Ok(()),
                 }
             }
@@ -103,15 +114,40 @@ impl ModelCatalog {
         })
     }
 
-    /// The models of the project or the program, and those whose facts are built in, sorted by name.
+    /// The models of the project or the program, and those whose facts are built in, sorted by name; of one provider, if it is
+    /// given.
     #[must_use]
-    pub fn models(&self) -> Vec<KnownModel> {
-        let mut names: BTreeSet<&str> = self.configured().collect();
-        for name in data::names() {
-            names.insert(name);
+    pub fn models(&self, provider: Option<&str>) -> Vec<KnownModel> {
+        let mut names: BTreeSet<Cow<'_, str>> = self.configured().map(Cow::from).collect();
+        match provider {
+            Some(provider) => {
+                let known = provider::built_in(provider).map_or("", |known| known.models);
+                names.extend(data::models_of(known).map(|model| format!("{provider}/{model}").into()));
+            }
+            None => {
+                for name in data::names() {
+                    names.insert(name.into());
+                }
+            }
         }
-        let described = names.into_iter().filter_map(|name| self.describe(name).ok());
-        described.collect()
+        let described = names.into_iter().filter_map(|name| self.describe(&name).ok());
+        described
+            .filter(|model| provider.is_none_or(|provider| model.provider.name == provider))
+            .collect()
+    }
+
+    /// The names of the providers that are known, and of those that the project or the program adds.
+    #[must_use]
+    pub fn providers(&self) -> BTreeSet<&str> {
+        let own = self.entries.iter().filter_map(|entry| {
+            let before = entry.name.split_once('/').map(|(provider, _)| provider);
+            entry.provider.as_deref().or(before)
+        });
+        let mut all: BTreeSet<&str> = own.collect();
+        for name in provider::names() {
+            all.insert(name);
+        }
+        all
     }
 
     /// The names of the models that the project or the program has entries for, in their order.
@@ -137,7 +173,11 @@ impl ModelCatalog {
         let of_provider: Vec<String> = of_provider.into_iter().flatten().collect();
         let entries = self.entries.iter();
         let own = entries.flat_map(|entry| entry.aliases.iter().chain([&entry.name]));
-        if let Some(found) = nearest(name, own.chain(&of_provider).map(String::as_str)) {
+        let others = own
+            .chain(&of_provider)
+            .map(String::as_str)
+            .filter(|other| *other != name);
+        if let Some(found) = nearest(name, others) {
             return Some(found.to_owned());
         }
         // Under no provider, or under another one.
@@ -146,14 +186,22 @@ impl ModelCatalog {
             .collect();
         let wanted = name.split_once('/').map_or(name, |(_, model)| model);
         let found = nearest(wanted, models.iter().map(|(model, _)| *model))?;
-        let (_, name) = models.iter().find(|(model, _)| *model == found)?;
+        let mut same = models.iter().filter(|(model, _)| *model == found);
+        let is_own = |(_, name): &&(&str, &str)| {
+            let provider = name
+                .split_once('/')
+                .and_then(|(provider, _)| provider::built_in(provider));
+            provider.is_some_and(|known| known.is_complete)
+        };
+        let (_, name) = same.clone().find(is_own).or_else(|| same.next())?;
         Some((*name).to_owned())
     }
 
     /// The warning about a model that is asked at its provider's own address, if it has retired, or is none that the provider is
     /// known to have.
     #[must_use]
-    pub fn warning(&self, name: &str, today: Date) -> Option<ModelWarning> {
+    pub fn warning(&self, name: &str, now: Timestamp) -> Option<ModelWarning> {
+        let today = Offset::UTC.to_datetime(now).date();
         let target = self.find(name).ok()?;
         let name = self.without_alias(name).to_owned();
         if let Some(since) = target.facts.retires.filter(|since| *since <= today) {

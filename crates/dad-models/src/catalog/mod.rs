@@ -144,7 +144,7 @@ impl ModelCatalog {
         let Some(provider) = provider else {
             return Err(ModelError::UnknownModel {
                 name: name.to_owned(),
-                nearest: self.nearest(name),
+                nearest: self.nearest(name).or_else(|| self.nearest_known(name)),
             });
         };
         let provider = self.provider(provider, entry, full)?;
@@ -246,6 +246,7 @@ fn facts_about(provider: &Provider, model: &str, entry: Option<&ModelEntry>) -> 
     if !own.is_at(&provider.base_url) {
         facts.price = stated.price;
         facts.retires = stated.retires;
+        facts.successor = stated.successor;
     }
     facts
 }

@@ -18,8 +18,8 @@ pub use error::WebError;
 pub use hosts::{AllowedHost, AllowedHosts};
 
 use crate::address::server;
+use crate::connections::tls;
 use crate::header::header;
-use crate::http::tls;
 use crate::protocol::retry_after;
 
 /// The name of exchanges with servers among the memos of a step.

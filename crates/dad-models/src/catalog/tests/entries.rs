@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::project;
-use crate::catalog::{Auth, Effort, Protocol, Thinking};
+use crate::catalog::{Auth, Effort, Protocol, Thinking, provider};
 use crate::price::Price;
 
 #[test]
@@ -190,4 +190,42 @@ fn certificates_of_a_project_do_not_vouch_for_a_server_that_gets_a_key_of_the_us
     assert!(catalog.find("openai/gpt-5.1").unwrap().takes_keys_of_user);
     let allowed = catalog.allow_keys(["OPENAI_API_KEY"]);
     assert!(allowed.find("openai/gpt-5.5").unwrap().takes_keys_of_user);
+}
+
+#[test]
+fn the_page_about_models_has_every_provider_and_its_examples_can_be_read() {
+    let page = include_str!("../../../../../docs/models.md");
+    for known in provider::BUILT_IN {
+        let mut rows = page.lines().filter(|line| line.starts_with("| `"));
+        let (name, address) = (format!("`{}`", known.name), format!("| `{}` |", known.base_url));
+        assert!(
+            rows.any(|row| row.contains(&name) && row.ends_with(&address)),
+            "{name} {address}"
+        );
+    }
+    let blocks = page
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next());
+    let lists: Vec<&str> = blocks.filter(|block| block.starts_with("- name:")).collect();
+    assert_eq!(lists.len(), 2);
+    for list in lists {
+        let catalog = project(list).unwrap();
+        assert!(catalog.configured().all(|name| catalog.find(name).is_ok()));
+    }
+}
+
+#[test]
+fn providers_can_be_found_by_name() {
+    let names: Vec<&str> = provider::names().collect();
+    assert!(names.is_sorted());
+    for name in names {
+        let known = provider::built_in(name).unwrap();
+        assert_eq!(known.name, name);
+        assert!(
+            known.base_url.ends_with('/') && known.is_at(known.base_url),
+            "{name}"
+        );
+    }
+    assert!(provider::built_in("").is_none());
 }

@@ -48,18 +48,18 @@ fn a_model_that_is_better_not_asked_is_warned_of() {
     )
     .unwrap();
     let warning = |name: &str, day: &str| {
-        let warning = catalog.warning(name, day.parse().unwrap());
+        let warning = catalog.warning(name, format!("{day}T00:00:00Z").parse().unwrap());
         warning.map(|warning| warning.to_string())
     };
     let day = "2026-12-01";
     assert_eq!(
         warning("google/gemini-2.5-pro", day).unwrap(),
-        "`google/gemini-2.5-pro` has been retired by its provider since 2026-12-01; it recommends `google/gemini-3.8-flash`"
+        "the provider of `google/gemini-2.5-pro` retired it on 2026-12-01 and recommends `google/gemini-3.8-flash`"
     );
     assert_eq!(warning("google/gemini-2.5-pro", "2026-11-30"), None);
     assert_eq!(
         warning("mine", day).unwrap(),
-        "`mine` has been retired by its provider since 2026-01-01; it recommends `openai/gpt-6-sol`"
+        "the provider of `mine` retired it on 2026-01-01 and recommends `openai/gpt-6-sol`"
     );
     let date = data::date().unwrap();
     assert_eq!(
@@ -92,7 +92,7 @@ fn a_model_that_is_better_not_asked_is_warned_of() {
 #[test]
 fn models_are_listed_with_those_of_the_project() {
     let catalog = project("- { name: local/coder, base_url: 'http://127.0.0.1:1', aliases: [coder] }\n- { name: openai/gpt-5.5, window: 7 }").unwrap();
-    let models = catalog.models();
+    let models = catalog.models(None);
     assert!(models.windows(2).all(|pair| pair[0].name < pair[1].name));
     let find = |name: &str| models.iter().find(|model| model.name == name).unwrap();
     assert!(find("local/coder").is_configured && !find("openai/gpt-5.1").is_configured);
@@ -110,4 +110,24 @@ fn models_are_listed_with_those_of_the_project() {
         Some("anthropic/claude-opus-4-8")
     );
     assert_eq!(catalog.nearest_known("codr").as_deref(), Some("coder"));
+    // Several providers have it, and one of them has made it.
+    assert_eq!(
+        catalog.nearest_known("kimi-k3").as_deref(),
+        Some("moonshot/kimi-k3")
+    );
+    let of = |provider: &str| {
+        catalog
+            .models(Some(provider))
+            .into_iter()
+            .map(|model| model.name)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("local"), ["local/coder"]);
+    assert!(
+        of("google").contains(&"google/gemini-2.5-pro".to_owned()),
+        "{:?}",
+        of("google")
+    );
+    assert!(of("nothing").is_empty());
+    assert!(catalog.providers().contains("local") && catalog.providers().contains("groq"));
 }
