@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests make the files a user would have")]
 
 mod costs;
+mod endpoints;
 mod exchanges;
 mod providers;
 
