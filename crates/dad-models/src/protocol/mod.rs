@@ -94,7 +94,7 @@ pub(crate) fn read(protocol: Protocol, body: Value) -> Result<Reply, Refusal> {
         return Err(refusal);
     }
     Ok(match protocol {
-        Protocol::OpenAi => openai_chat::read(body),
+        Protocol::OpenAi => openai_chat::read(&body),
         Protocol::OpenAiResponses => return openai_responses::read(body),
         Protocol::Anthropic => anthropic::read(body),
         Protocol::Google => google::read(body),

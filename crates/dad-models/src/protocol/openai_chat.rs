@@ -234,10 +234,10 @@ fn result(message: &Message) -> Value {
 }
 
 /// Reads an answer that came as a whole.
-pub(super) fn read(body: Value) -> Reply {
+pub(super) fn read(body: &Value) -> Reply {
     let mut reply = Reply::default();
-    common(&mut reply, &body);
-    let choices = list(&body, "/choices").iter();
+    common(&mut reply, body);
+    let choices = list(body, "/choices").iter();
     // Of several, the first by number is the answer.
     let choice = choices.min_by_key(|choice| count(choice, "/index").unwrap_or(0));
     let Some(choice) = choice else { return reply };

@@ -78,7 +78,7 @@ impl Reply {
         settle_reason(&mut response);
         match problem(&response, request) {
             None => Ok(response),
-            Some(reason) => Err(unusable(response, request, reason)),
+            Some(reason) => Err(unusable(&response, request, reason)),
         }
     }
 }
@@ -175,7 +175,7 @@ fn problem(response: &ModelResponse, request: &ModelRequest) -> Option<&'static 
     }
 }
 
-fn unusable(response: ModelResponse, request: &ModelRequest, reason: &str) -> ModelError {
+fn unusable(response: &ModelResponse, request: &ModelRequest, reason: &str) -> ModelError {
     let is_cut = response.finish_reason == FinishReason::Length;
     let word = response.stop_reason.as_deref().filter(|_| !is_cut);
     ModelError::Answer {

@@ -2,11 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed expectation of a test may panic")]
 #![expect(clippy::disallowed_methods, reason = "tests make the files a user would have")]
+#![expect(clippy::too_many_lines, reason = "a test of many cases is one table")]
 
 mod costs;
 mod endpoints;
+mod ends;
 mod exchanges;
 mod providers;
+mod refusals;
+mod requests;
+mod turns;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -182,9 +182,9 @@ fn tools(asked: &Asked<'_>, specs: Vec<ToolSpec>, options: &CallOptions) -> Resu
         .collect())
 }
 
-fn tool_of(tool: ToolSpec, fitted: Fitted) -> Value {
-    let mut spec = json!({ "name": tool.name, "input_schema": fitted.schema });
-    if fitted.strict {
+fn tool_of(tool: ToolSpec, Fitted { schema, strict }: Fitted) -> Value {
+    let mut spec = json!({ "name": tool.name, "input_schema": schema });
+    if strict {
         set(&mut spec, "strict", true);
     }
     if let Some(description) = tool.description {

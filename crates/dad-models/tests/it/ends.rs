@@ -1,0 +1,203 @@
+//! Ends of answers and streams, and their usage.
+
+use dad_models::{FinishReason, Message, ModelClient, Role, ToolCall};
+use serde_json::json;
+use wiremock::ResponseTemplate;
+
+use crate::exchanges::{CHAT, GOOGLE, MESSAGES, answered, chat, events, streamed};
+use crate::providers::{call, client, request, sent, server};
+
+#[tokio::test]
+async fn usage_counts_wherever_it_comes() {
+    let delta = |text: &str| json!({ "id": "1", "model": "tiny-2", "choices": [{ "index": 0, "delta": { "content": text } }] });
+    let usage = json!({ "prompt_tokens": 10.0, "completion_tokens": "5", "prompt_tokens_details": { "cached_tokens": 8 }, "completion_tokens_details": { "reasoning_tokens": 3 } });
+    for last in [
+        json!({ "choices": [{ "index": 0, "delta": {} }], "usage": usage }),
+        json!({ "choices": [], "usage": usage }),
+        json!({ "choices": [{ "index": 0, "delta": {}, "usage": usage }] }),
+        json!({ "usage": usage }),
+    ] {
+        let finish =
+            json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }], "usage": null });
+        let (answered, _) = streamed("openai", CHAT, events(&[delta("Hi"), finish, last.clone()])).await;
+        let usage = answered.unwrap().usage;
+        let counted = (
+            usage.prompt_tokens,
+            usage.completion_tokens,
+            usage.cached_tokens,
+            usage.reasoning_tokens,
+        );
+        assert_eq!(counted, (10, 5, 8, 3), "{last}");
+    }
+    let usage = json!({ "input_tokens": 10, "cache_read_input_tokens": 80, "cache_creation_input_tokens": 20,
+        "cache_creation": { "ephemeral_1h_input_tokens": 5 }, "output_tokens": 5 });
+    let body = json!({ "id": "1", "content": [{ "type": "text", "text": "Hi" }], "stop_reason": "end_turn", "usage": usage });
+    let usage = answered("anthropic", MESSAGES, body).await.unwrap().usage;
+    assert_eq!(
+        (usage.prompt_tokens, usage.cached_tokens, usage.cache_write_tokens),
+        (110, 80, 20)
+    );
+}
+
+#[tokio::test]
+async fn a_stream_is_whole_when_its_reason_came() {
+    let hi = json!({ "choices": [{ "index": 0, "delta": { "content": "Hi" } }] });
+    let stop = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] });
+    let whole = events(&[hi.clone(), stop.clone()]);
+    for (body, note) in [
+        (whole.clone(), "without the mark"),
+        (format!("{}data: [DONE]\n\n", events(&[hi])), "without the reason"),
+        (whole.trim_end().to_owned(), "without the last empty line"),
+        (format!("{whole}data: {{\"cut"), "with half an event behind it"),
+        (whole.replace('\n', "\r\n"), "with other line ends"),
+        (format!("\u{feff}: comment\n\n{whole}"), "with a comment"),
+    ] {
+        let (answered, heard) = streamed("openai", CHAT, body).await;
+        let response = answered.unwrap_or_else(|error| panic!("{note}: {error}"));
+        assert_eq!((response.text.as_str(), heard.as_str()), ("Hi", "Hi"), "{note}");
+    }
+    // A server that does not stream.
+    let whole = ResponseTemplate::new(200).set_body_json(chat(&json!({ "content": "Hi" }), "stop"));
+    let server = server(CHAT, whole).await;
+    let heard = std::sync::Mutex::new(String::new());
+    let on_text = |piece: &str| heard.lock().unwrap().push_str(piece);
+    let response = client("openai", &server.uri())
+        .stream(&request(), &call(), &on_text)
+        .await
+        .unwrap();
+    assert_eq!(
+        (response.text.as_str(), heard.lock().unwrap().as_str()),
+        ("Hi", "Hi")
+    );
+}
+
+#[tokio::test]
+async fn an_empty_end_is_judged_by_its_reason() {
+    let google = |reason: &str| {
+        json!({ "candidates": [{ "content": { "role": "model", "parts": [] }, "finishReason": reason }],
+        "usageMetadata": { "promptTokenCount": 10, "totalTokenCount": 10 } })
+    };
+    let anthropic = |reason: &str| json!({ "id": "1", "content": [], "stop_reason": reason, "usage": { "input_tokens": 10, "output_tokens": 0 } });
+    for (protocol, place, body, again, words) in [
+        (
+            "google",
+            GOOGLE,
+            google("MALFORMED_FUNCTION_CALL"),
+            true,
+            "MALFORMED_FUNCTION_CALL",
+        ),
+        (
+            "google",
+            GOOGLE,
+            google("UNEXPECTED_TOOL_CALL"),
+            true,
+            "UNEXPECTED_TOOL_CALL",
+        ),
+        (
+            "google",
+            GOOGLE,
+            google("MAX_TOKENS"),
+            false,
+            "raise `max_output_tokens`",
+        ),
+        ("google", GOOGLE, google("STOP"), true, "it holds no text"),
+        (
+            "openai",
+            CHAT,
+            chat(&json!({ "content": null }), "tool_calls"),
+            true,
+            "holds none",
+        ),
+        (
+            "openai",
+            CHAT,
+            chat(&json!({ "content": "\n" }), "stop"),
+            true,
+            "it holds no text",
+        ),
+        (
+            "anthropic",
+            MESSAGES,
+            anthropic("end_turn"),
+            true,
+            "it holds no text",
+        ),
+        (
+            "anthropic",
+            MESSAGES,
+            anthropic("max_tokens"),
+            false,
+            "before any text",
+        ),
+    ] {
+        let error = answered(protocol, place, body).await.unwrap_err();
+        assert_eq!(error.is_retryable(), again, "{protocol}: {error}");
+        assert!(
+            error.to_string().contains(words) && error.may_fall_back(),
+            "{protocol}: {error}"
+        );
+        assert_eq!(
+            error.usage().map(|usage| usage.prompt_tokens),
+            Some(10),
+            "{protocol}: {error}"
+        );
+    }
+    // After the results of tools a model may have nothing to add.
+    let server = server(
+        MESSAGES,
+        ResponseTemplate::new(200).set_body_json(anthropic("end_turn")),
+    )
+    .await;
+    let mut request = request();
+    let made = ToolCall {
+        id: "x".to_owned(),
+        name: "note".to_owned(),
+        arguments: json!({}),
+        signatures: Vec::new(),
+    };
+    request.messages.push(Message {
+        tool_calls: vec![made.clone()],
+        ..Message::new(Role::Assistant, "\n\n")
+    });
+    request.messages.push(Message {
+        tool_call_id: Some("x".to_owned()),
+        tool_calls: vec![made],
+        ..Message::new(Role::Tool, "noted")
+    });
+    let response = client("anthropic", &server.uri())
+        .complete(&request, &call())
+        .await
+        .unwrap();
+    assert_eq!(
+        (response.text.as_str(), response.finish_reason),
+        ("", FinishReason::Completed)
+    );
+    // The blank text before the call is not sent back.
+    let blocks = sent(&server).await["messages"][1]["content"].clone();
+    assert_eq!(blocks.as_array().unwrap().len(), 1, "{blocks}");
+}
+
+#[tokio::test]
+async fn long_answers_take_linear_time_and_no_more_than_they_may() {
+    // One event of 16 MB, and a million of a few bytes.
+    let big = "x".repeat(16 << 20);
+    let one = json!({ "choices": [{ "index": 0, "delta": { "content": big } }] });
+    let stop = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] });
+    let small = format!(
+        "data: {}\n\n",
+        json!({ "choices": [{ "index": 0, "delta": { "content": "x" } }] })
+    );
+    let many = small.repeat(1_000_000) + &events(std::slice::from_ref(&stop));
+    for (body, len) in [(events(&[one, stop]), 16 << 20), (many, 1_000_000)] {
+        let server = server(
+            CHAT,
+            ResponseTemplate::new(200).set_body_raw(body, "text/event-stream"),
+        )
+        .await;
+        let response = client("openai", &server.uri())
+            .stream(&request(), &call(), &|_| {})
+            .await
+            .unwrap();
+        assert_eq!(response.text.len(), len);
+    }
+}

@@ -1,0 +1,233 @@
+//! Requests: options, files and limits.
+
+use dad_models::{Message, MessageFile, ModelClient, ModelError, Role};
+use serde_json::json;
+use wiremock::ResponseTemplate;
+
+use crate::exchanges::{CHAT, GOOGLE, MESSAGES, RESPONSES, chat};
+use crate::providers::{call, client, request, sent, server};
+
+#[tokio::test]
+async fn the_content_of_a_file_says_what_it_is() {
+    const JPEG: &[u8] = &[0xFF, 0xD8, 0xFF, 0xE0, 0, 16, b'J', b'F', b'I', b'F', 0];
+    for (protocol, place) in [
+        ("openai", CHAT),
+        ("anthropic", MESSAGES),
+        ("google", GOOGLE),
+        ("openai_responses", RESPONSES),
+    ] {
+        let server = server(place, ResponseTemplate::new(400)).await;
+        let mut request = request();
+        request.messages[0]
+            .files
+            .push(MessageFile::new("dot.png", "image/png", JPEG.to_vec()));
+        let asked = client(protocol, &server.uri());
+        asked.complete(&request, &call()).await.unwrap_err();
+        let body = sent(&server).await.to_string();
+        assert!(
+            body.contains("image/jpeg") && !body.contains("image/png"),
+            "{protocol}: {body}"
+        );
+        request.messages[0].files[0] = MessageFile::new("dot.png", "image/png", Vec::new());
+        let error = asked.complete(&request, &call()).await.unwrap_err();
+        assert!(
+            error.to_string().contains("the file `dot.png` is empty"),
+            "{error}"
+        );
+        assert_eq!(server.received_requests().await.unwrap().len(), 1, "{protocol}");
+    }
+}
+
+#[tokio::test]
+async fn an_option_is_sent_or_refused() {
+    let everything =
+        json!({ "temperature": 0.5, "top_p": 0.9, "parallel_tool_calls": false, "service_tier": "flex" });
+    for (protocol, place) in [("openai", CHAT), ("openai_responses", RESPONSES)] {
+        let server = server(place, ResponseTemplate::new(400)).await;
+        let mut request = request();
+        request.options.other = everything.as_object().unwrap().clone();
+        request.options.other.insert(
+            "extra_body".to_owned(),
+            json!({ "user": "ada", "temperature": 0.25 }),
+        );
+        request
+            .options
+            .other
+            .insert("extra_headers".to_owned(), json!({ "X-Title": "Letters" }));
+        client(protocol, &server.uri())
+            .complete(&request, &call())
+            .await
+            .unwrap_err();
+        let body = sent(&server).await;
+        assert_eq!(body["top_p"], 0.9);
+        assert_eq!(
+            (&body["user"], &body["temperature"]),
+            (&json!("ada"), &json!(0.25)),
+            "the body's own fields win"
+        );
+        let headers = &server.received_requests().await.unwrap()[0].headers;
+        assert_eq!(headers["x-title"], "Letters");
+        assert!(headers["user-agent"].to_str().unwrap().starts_with("dhenara/"));
+    }
+    for (protocol, place, options, words) in [
+        (
+            "anthropic",
+            MESSAGES,
+            json!({ "seed": 1 }),
+            "has no option `seed`",
+        ),
+        (
+            "openai_responses",
+            RESPONSES,
+            json!({ "stop": "END" }),
+            "has no option `stop`",
+        ),
+        ("openai", CHAT, json!({ "top_k": 3 }), "has no option `top_k`"),
+        (
+            "google",
+            GOOGLE,
+            json!({ "temprature": 1 }),
+            "did you mean `temperature`?",
+        ),
+        (
+            "google",
+            GOOGLE,
+            json!({ "temperature": "hot" }),
+            "the option `temperature` cannot be \"hot\"",
+        ),
+        (
+            "google",
+            GOOGLE,
+            json!({ "extra_headers": { "Authorization": "Bearer x" } }),
+            "set by the client itself",
+        ),
+    ] {
+        let server = server(place, ResponseTemplate::new(400)).await;
+        let mut request = request();
+        request.options.other = options.as_object().unwrap().clone();
+        let error = client(protocol, &server.uri())
+            .complete(&request, &call())
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, ModelError::Request { .. }) && error.to_string().contains(words),
+            "{error}"
+        );
+        assert!(server.received_requests().await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn reasoning_and_the_longest_answer_fit_each_other() {
+    let server = server(MESSAGES, ResponseTemplate::new(400)).await;
+    let project = tempfile::tempdir().unwrap();
+    std::fs::create_dir(project.path().join(".dhenara")).unwrap();
+    let entry = |name: &str, thinking: &str| {
+        format!(
+            "- {{ name: {name}, provider: here, model: {name}, protocol: anthropic, base_url: \"{}/v1\", capabilities: {{ thinking: {thinking} }} }}\n",
+            server.uri()
+        )
+    };
+    let models = ["none", "budget", "adaptive", "always_adaptive"]
+        .map(|kind| entry(kind, kind))
+        .concat();
+    std::fs::write(project.path().join(".dhenara/models.yaml"), models).unwrap();
+    let catalog = dad_models::ModelCatalog::load(project.path()).unwrap();
+    let credentials = dad_models::Credentials::new(project.path(), None, dad_core::SecretRegistry::new());
+    let client = dad_models::HttpClient::new(catalog, credentials);
+    let ask = async |model: &str, effort: Option<&str>, tokens: Option<u32>, most: Option<u32>| {
+        let mut request = request();
+        request.model = model.to_owned();
+        request.options.reasoning_effort = effort.map(str::to_owned);
+        request.options.max_reasoning_tokens = tokens;
+        request.options.max_output_tokens = most;
+        let error = client.complete(&request, &call()).await.unwrap_err();
+        match error {
+            ModelError::Status { .. } => Ok(sent(&server).await),
+            error => Err(error.to_string()),
+        }
+    };
+    // The provider's rule: 1024 <= budget < longest answer.
+    for most in [1025, 2000, 4000, 5000, 8000, 20_000] {
+        for wanted in [Some(1), Some(1024), Some(8000), Some(100_000), None] {
+            let effort = wanted.is_none().then_some("medium");
+            let body = ask("budget", effort, wanted, Some(most)).await.unwrap();
+            let budget = body["thinking"]["budget_tokens"].as_u64().unwrap();
+            assert_eq!(body["max_tokens"], most);
+            assert!(
+                (1024..u64::from(most)).contains(&budget),
+                "{most} {wanted:?}: {body}"
+            );
+        }
+    }
+    let refused = ask("budget", Some("high"), None, Some(1024)).await.unwrap_err();
+    assert!(refused.contains("no room for reasoning"), "{refused}");
+    let body = ask("budget", Some("high"), None, None).await.unwrap();
+    let budget = body["thinking"]["budget_tokens"].as_u64().unwrap();
+    assert!(
+        budget == 24_000 && body["max_tokens"].as_u64().unwrap() > budget,
+        "{body}"
+    );
+
+    let body = ask("adaptive", Some("high"), None, None).await.unwrap();
+    assert_eq!(body["thinking"], json!({ "type": "adaptive" }));
+    assert_eq!(body["output_config"], json!({ "effort": "high" }));
+    let body = ask("adaptive", Some("none"), None, None).await.unwrap();
+    assert_eq!(body["thinking"], json!({ "type": "disabled" }));
+    let body = ask("none", None, None, None).await.unwrap();
+    assert_eq!(body.get("thinking"), None);
+    for (model, effort, tokens, words) in [
+        (
+            "adaptive",
+            None,
+            Some(2000),
+            "takes a `reasoning_effort`, and no `max_reasoning_tokens`",
+        ),
+        ("always_adaptive", Some("none"), None, "always reasons"),
+        ("none", Some("low"), None, "does not reason"),
+    ] {
+        let refused = ask(model, effort, tokens, None).await.unwrap_err();
+        assert!(refused.contains(words), "{refused}");
+        // The same is known before anything executes.
+        let options = dad_models::ModelOptions {
+            reasoning_effort: effort.map(str::to_owned),
+            max_reasoning_tokens: tokens,
+            ..Default::default()
+        };
+        let refused = client.check_options(model, &options).unwrap_err().to_string();
+        assert!(refused.contains(words), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_fit_is_not_sent() {
+    let server = server(
+        CHAT,
+        ResponseTemplate::new(200).set_body_json(chat(&json!({ "content": "Hi" }), "stop")),
+    )
+    .await;
+    let project = tempfile::tempdir().unwrap();
+    std::fs::create_dir(project.path().join(".dhenara")).unwrap();
+    let models = format!(
+        "[{{ name: m, provider: here, model: tiny, base_url: \"{}/v1\", window: 1000 }}]",
+        server.uri()
+    );
+    std::fs::write(project.path().join(".dhenara/models.yaml"), models).unwrap();
+    let catalog = dad_models::ModelCatalog::load(project.path()).unwrap();
+    let credentials = dad_models::Credentials::new(project.path(), None, dad_core::SecretRegistry::new());
+    let client = dad_models::HttpClient::new(catalog, credentials);
+    let mut request = request();
+    request
+        .messages
+        .insert(0, Message::new(Role::User, "x".repeat(6000)));
+    client.complete(&request, &call()).await.unwrap();
+    request.system.push("y".repeat(7000));
+    let error = client.complete(&request, &call()).await.unwrap_err();
+    assert_eq!(
+        (error.code(), error.is_retryable(), error.may_fall_back()),
+        ("context_window", false, true)
+    );
+    let words = "the largest parts are the system instructions (7.0 KB), message 1 (user) (6.0 KB)";
+    assert!(error.to_string().contains(words), "{error}");
+    assert_eq!(server.received_requests().await.unwrap().len(), 1);
+}
