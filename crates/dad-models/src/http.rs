@@ -14,7 +14,7 @@ use crate::error::ModelError;
 use crate::exchange::Exchange;
 use crate::limits::{Gate, Limits};
 use crate::price::Price;
-use crate::protocol::Asked;
+use crate::protocol::{Asked, outgoing};
 use crate::request::{ModelOptions, ModelRequest};
 use crate::response::ModelResponse;
 use crate::window;
@@ -103,13 +103,13 @@ impl HttpClient {
             answer_mib: self.answer_mib,
         };
         // Before it waits for its turn: a request that cannot be made waits for none.
-        let outgoing = exchange.asked.outgoing()?;
+        let outgoing_request = outgoing(&exchange.asked)?;
         let passed = self.gate.pass(&target.provider.name).await;
         let _passed = passed.map_err(|pause| ModelError::RateLimited {
             model: request.model.clone(),
             pause,
         })?;
-        let asked = exchange.make(outgoing, on_text);
+        let asked = exchange.make(outgoing_request, on_text);
         let answered = match call.timeout {
             None => asked.await,
             Some(limit) => match tokio::time::timeout(limit, asked).await {
@@ -177,6 +177,6 @@ impl ModelClient for HttpClient {
             max_output_tokens: options.max_output_tokens,
             streams: false,
         };
-        asked.outgoing().map(drop)
+        outgoing(&asked).map(drop)
     }
 }

@@ -38,10 +38,10 @@ pub struct CallOptions {
     /// Texts that end the answer.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "one_or_many")]
     pub stop: Option<Vec<String>>,
-    /// How much new subjects are preferred, -2 to 2.
+    /// The preference for new subjects, -2 to 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub presence_penalty: Option<f64>,
-    /// How much repetition is avoided, -2 to 2.
+    /// The avoidance of repetition, -2 to 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frequency_penalty: Option<f64>,
     /// The length of the answer: `low`, `medium` or `high`.

@@ -1,9 +1,9 @@
 //! The abilities of a model that decide the form of a request.
 
-use super::Asked;
+use super::asked::Asked;
 use crate::catalog;
 
-/// How a model is asked to reason.
+/// The way in which a model is asked to reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Thinking {
     /// Not known: the request is made as the settings say, and the provider judges it.

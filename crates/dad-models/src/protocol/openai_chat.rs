@@ -4,13 +4,13 @@
 
 use serde_json::{Value, json};
 
+use super::asked::{Asked, Outgoing, StreamReader};
 use super::calls::{Begun, Calls};
 use super::error::{Refusal, in_body};
 use super::json::{arguments_of_text, count, list, owned, set, text};
 use super::parts::{Media, MediaKind, Part, Turn};
 use super::reply::{End, Reply};
 use super::wanted::Reasoning;
-use super::{Asked, Outgoing, StreamReader};
 use crate::error::ModelError;
 use crate::options::CallOptions;
 use crate::price::Tokens;

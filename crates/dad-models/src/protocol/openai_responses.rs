@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use super::asked::{Asked, Outgoing, StreamReader};
 use super::calls::{Begun, Calls};
 use super::capabilities::{Capabilities, Thinking};
 use super::error::{Refusal, in_body};
@@ -12,7 +13,6 @@ use super::openai_chat::{arguments_text, tokens_of};
 use super::parts::{MediaKind, Part, Turn};
 use super::reply::{End, Reply};
 use super::wanted::Reasoning;
-use super::{Asked, Outgoing, StreamReader};
 use crate::error::ModelError;
 use crate::options::CallOptions;
 use crate::request::{Message, Role, ToolChoice};

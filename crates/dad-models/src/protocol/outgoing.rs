@@ -3,8 +3,8 @@
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
+use super::asked::{Asked, Outgoing};
 use super::json::set;
-use super::{Asked, Outgoing};
 use crate::error::ModelError;
 use crate::header::header;
 use crate::options::CallOptions;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::Asked;
+use super::asked::Asked;
 use crate::catalog::Protocol;
 use crate::error::ModelError;
 use crate::request::{Message, MessageFile, NativeTurn, Role};

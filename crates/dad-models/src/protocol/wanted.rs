@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Asked;
+use super::asked::Asked;
 use super::capabilities::Capabilities;
 use super::parts::protocol_name;
 use crate::catalog::Protocol;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::StreamReader;
+use super::super::asked::StreamReader;
 use super::super::calls::{MAX_CALLS, unused_id};
 use super::super::error::{Refusal, in_body};
 use super::super::json::{arguments_of_value, count, list, owned, take_list, text};

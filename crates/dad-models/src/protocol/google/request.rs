@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::super::asked::{Asked, Outgoing};
 use super::super::capabilities::{Capabilities, Thinking};
 use super::super::json::set;
 use super::super::parts::{Part, Turn};
 use super::super::wanted::{ANSWER_TOOL, Reasoning};
-use super::super::{Asked, Outgoing};
 use crate::error::ModelError;
 use crate::options::CallOptions;
 use crate::request::{Message, ToolChoice, ToolSpec};
