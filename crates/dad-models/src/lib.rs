@@ -41,7 +41,8 @@ pub use options::CallOptions;
 pub use price::{LongContext, Price, Rates, Tiers};
 pub use replay::{MODEL_CALL, RecordedWeb, ReplayClient, ReplayNote};
 pub use request::{
-    Message, MessageFile, ModelOptions, ModelRequest, NativeTurn, Role, ToolCall, ToolChoice, ToolSpec,
+    Message, MessageFile, ModelOptions, ModelRequest, NativeTurn, PromptCache, Role, ToolCall, ToolChoice,
+    ToolSpec,
 };
 pub use response::{FinishReason, ModelResponse, ResponseFile};
 pub use schema::Strictness;

@@ -42,6 +42,9 @@ pub struct Message {
     /// Of a tool: whether it failed. It follows from the text, so that it is no part of a request's identity.
     #[serde(skip)]
     pub is_error: bool,
+    /// Whether the provider keeps what stands up to the end of this message in its cache, where it takes such marks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cache: bool,
     /// Of an assistant: the turn as its provider wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub native: Option<NativeTurn>,
@@ -69,6 +72,7 @@ impl Message {
             tool_calls: Vec::new(),
             tool_call_id: None,
             is_error: false,
+            cache: false,
             native: None,
         }
     }
@@ -176,6 +180,19 @@ impl Role {
     }
 }
 
+/// The use of a provider's cache of prompts. Providers that cache by themselves need no marks and get none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptCache {
+    /// The whole conversation is kept as far as it has come. Without a setting this is so where tools may be called: each of their
+    /// rounds sends all of it again.
+    Auto,
+    /// Instructions and tools are kept.
+    Instructions,
+    /// Nothing is kept.
+    Off,
+}
+
 /// The options of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ModelOptions {
@@ -197,6 +214,9 @@ pub struct ModelOptions {
     /// Whether tools are called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_choice: Option<ToolChoice>,
+    /// The use of the provider's cache of prompts, where it takes marks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PromptCache>,
     /// Metadata for the provider about the call, by names of its own.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,

@@ -1,6 +1,6 @@
 //! Requests: options, files and limits.
 
-use dad_models::{Message, MessageFile, ModelClient, ModelError, Role};
+use dad_models::{Message, MessageFile, ModelClient, ModelError, PromptCache, Role};
 use serde_json::json;
 use wiremock::ResponseTemplate;
 
@@ -230,4 +230,42 @@ async fn a_request_that_cannot_fit_is_not_sent() {
     let words = "the largest parts are the system instructions (7.0 KB), message 1 (user) (6.0 KB)";
     assert!(error.to_string().contains(words), "{error}");
     assert_eq!(server.received_requests().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_kept_in_the_cache_is_marked() {
+    let server = server(MESSAGES, ResponseTemplate::new(400)).await;
+    let client = client("anthropic", &server.uri());
+    let mut request = request();
+    request.options.tools.push(dad_models::ToolSpec {
+        name: "note".to_owned(),
+        description: None,
+        schema: json!({ "type": "object", "properties": {} }),
+    });
+    let mark = json!({ "type": "ephemeral" });
+    for (cache, whole, system) in [
+        (None, Some(&mark), json!("Be brief.")),
+        (Some(PromptCache::Off), None, json!("Be brief.")),
+        (
+            Some(PromptCache::Instructions),
+            None,
+            json!([{ "type": "text", "text": "Be brief.", "cache_control": mark }]),
+        ),
+    ] {
+        request.options.cache = cache;
+        client.complete(&request, &call()).await.unwrap_err();
+        let body = sent(&server).await;
+        assert_eq!(
+            (body.get("cache_control"), &body["system"]),
+            (whole, &system),
+            "{cache:?}"
+        );
+    }
+    request.options.tools.clear();
+    request.options.cache = None;
+    request.messages[0].cache = true;
+    client.complete(&request, &call()).await.unwrap_err();
+    let body = sent(&server).await;
+    assert_eq!(body.get("cache_control"), None, "one question is not asked again");
+    assert_eq!(body["messages"][0]["content"][0]["cache_control"], mark);
 }

@@ -25,8 +25,9 @@ use dad_runner::{
 use serde_json::{Value, json};
 
 pub use settings::{
-    AIModelCallConfig, AIModelNode, AIModelNodeInput, AIModelNodeSettings, Prompt, PromptFile, PromptMessage,
-    PromptRole, PromptVariable, PromptVariables, StructuredOutput, Tool, ToolChoice, ToolSettings,
+    AIModelCallConfig, AIModelNode, AIModelNodeInput, AIModelNodeSettings, Prompt, PromptCaching, PromptFile,
+    PromptMessage, PromptRole, PromptVariable, PromptVariables, StructuredOutput, Tool, ToolChoice,
+    ToolSettings,
 };
 
 use crate::sandbox;
@@ -286,6 +287,7 @@ impl ModelCall {
                 max_reasoning_tokens: config.reasoning_tokens(),
                 tools: Vec::new(),
                 tool_choice: config.tool_choice.clone().map(Into::into),
+                cache: config.cache.map(Into::into),
                 metadata: config.metadata.clone(),
                 other: config.options.clone(),
             },

@@ -2,7 +2,7 @@
 
 use crate::serde_forms::OneOrMany;
 use crate::settings_node::settings_node;
-use dad_models::{Message, Role};
+use dad_models::{Message, PromptCache, Role};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,6 +74,31 @@ pub struct PromptMessage {
     /// Files and images that belong to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<PromptFile>,
+    /// Whether the provider keeps what stands up to the end of this message in its cache, where it takes such marks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cache: bool,
+}
+
+/// The use of a provider's cache of prompts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptCaching {
+    /// The whole conversation is kept as far as it has come.
+    Auto,
+    /// Instructions and tools are kept.
+    Instructions,
+    /// Nothing is kept.
+    Off,
+}
+
+impl From<PromptCaching> for PromptCache {
+    fn from(cache: PromptCaching) -> Self {
+        match cache {
+            PromptCaching::Auto => Self::Auto,
+            PromptCaching::Instructions => Self::Instructions,
+            PromptCaching::Off => Self::Off,
+        }
+    }
 }
 
 /// Whose message it is.
@@ -115,6 +140,7 @@ impl Prompt {
             text: text.into(),
             variables,
             files: Vec::new(),
+            cache: false,
         })
     }
 
@@ -127,7 +153,10 @@ impl Prompt {
                     Some(PromptRole::Assistant) => Role::Assistant,
                     Some(PromptRole::System) => Role::System,
                 };
-                Message::new(role, message.text.as_str())
+                Message {
+                    cache: message.cache,
+                    ..Message::new(role, message.text.as_str())
+                }
             }
         }
     }
@@ -173,6 +202,9 @@ pub struct AIModelCallConfig {
     /// The shape of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub structured_output: Option<StructuredOutput>,
+    /// The use of the provider's cache of prompts, where it takes marks for it; `auto` by default where tools may be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PromptCaching>,
     /// Metadata for the provider about the call, by names of its own.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,

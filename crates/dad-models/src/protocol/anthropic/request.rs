@@ -9,7 +9,7 @@ use super::super::parts::{MediaKind, Part, Turn};
 use super::super::wanted::{ANSWER_TOOL, Reasoning};
 use crate::error::ModelError;
 use crate::options::CallOptions;
-use crate::request::{Message, Role, ToolCall, ToolChoice, ToolSpec};
+use crate::request::{Message, PromptCache, Role, ToolCall, ToolChoice, ToolSpec};
 use crate::schema::{self, Dialect, Fitted};
 
 /// The version of the API, as the client anthropic 2.14 sends it.
@@ -44,10 +44,7 @@ pub(in crate::protocol) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, Model
     let known = asked.capabilities();
     asked.check_sampling(&options, &known)?;
     let mut body = json!({ "model": asked.target.model, "messages": messages(asked)? });
-    let system = asked.instructions();
-    if !system.is_empty() {
-        set(&mut body, "system", system);
-    }
+    set_cache(asked, &mut body);
     if asked.streams {
         set(&mut body, "stream", true);
     }
@@ -76,6 +73,33 @@ pub(in crate::protocol) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, Model
     let mut outgoing = Outgoing::new("messages", body, &options, asked)?;
     outgoing.header("anthropic-version", VERSION);
     Ok(outgoing)
+}
+
+/// Sets the instructions, and the marks of what the provider keeps in its cache.
+fn set_cache(asked: &Asked<'_>, body: &mut Value) {
+    let system = asked.instructions();
+    let cache = asked.request.options.cache;
+    if !system.is_empty() {
+        match cache {
+            Some(PromptCache::Instructions) => {
+                set(
+                    body,
+                    "system",
+                    json!([{ "type": "text", "text": system, "cache_control": cache_mark() }]),
+                );
+            }
+            _ => set(body, "system", system),
+        }
+    }
+    let continues = cache.is_none() && !asked.request.options.tools.is_empty();
+    if continues || cache == Some(PromptCache::Auto) {
+        set(body, "cache_control", cache_mark());
+    }
+}
+
+/// The mark behind which the provider keeps a prompt for its usual time.
+fn cache_mark() -> Value {
+    json!({ "type": "ephemeral" })
 }
 
 /// Asks for the schema of the answer, by the format that the API enforces, or by a tool, whose schema is given back.
@@ -250,7 +274,14 @@ fn messages(asked: &Asked<'_>) -> Result<Vec<Value>, ModelError> {
 
 fn user(asked: &Asked<'_>, message: &Message) -> Result<Vec<Value>, ModelError> {
     let parts = asked.parts(message)?;
-    parts.iter().map(|part| part_of(asked, part)).collect()
+    let mut blocks: Vec<Value> = parts
+        .iter()
+        .map(|part| part_of(asked, part))
+        .collect::<Result<_, _>>()?;
+    if let Some(last) = blocks.last_mut().filter(|_| message.cache) {
+        set(last, "cache_control", cache_mark());
+    }
+    Ok(blocks)
 }
 
 fn part_of(asked: &Asked<'_>, part: &Part<'_>) -> Result<Value, ModelError> {
