@@ -1,7 +1,8 @@
 //! Ends of answers and streams, and their usage.
 
-use dad_models::{FinishReason, Message, ModelClient, Role, ToolCall};
+use dad_models::{FinishReason, Limits, Message, ModelClient, Role, ToolCall};
 use serde_json::json;
+use std::io::{Read, Write};
 use wiremock::ResponseTemplate;
 
 use crate::exchanges::{CHAT, GOOGLE, MESSAGES, answered, chat, events, streamed};
@@ -199,5 +200,73 @@ async fn long_answers_take_linear_time_and_no_more_than_they_may() {
             .await
             .unwrap();
         assert_eq!(response.text.len(), len);
+    }
+}
+
+/// A server that answers each connection with a head and then a piece over and over, as often as wanted.
+fn endless(head: &'static str, piece: &'static [u8], times: usize) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let mut request = [0; 65536];
+            let _ = connection.read(&mut request);
+            let _ = connection.write_all(head.as_bytes());
+            for _ in 0..times {
+                // The client hangs up when it has had enough.
+                if connection.write_all(piece).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn what_a_server_sends_without_end_or_sense_is_an_error_of_its_kind() {
+    const OK: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+    const JSON: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
+    const REFUSED: &str = "HTTP/1.1 500 No\r\n\r\n";
+    let event = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"xxxxxxxx\"}}]}\n\n";
+    let limits = Limits {
+        answer_mib: std::num::NonZeroU64::new(1),
+        ..Limits::default()
+    };
+    for (head, piece, times, code, again) in [
+        (OK, &event[..], usize::MAX, "answer_too_long", false),
+        (OK, &b": a comment\n"[..], usize::MAX, "answer_too_long", false),
+        (OK, &b"data: x"[..], usize::MAX, "answer_too_long", false),
+        (JSON, &b"[[[["[..], usize::MAX, "answer_too_long", false),
+        (REFUSED, &b"<html>"[..], usize::MAX, "model_status", true),
+        (OK, &event[..], 3, "model_connection", true),
+        (OK, &b"data: {\"choi"[..], 1, "model_answer", true),
+        (OK, &b"\xff\xfe\n\n"[..], 1, "model_connection", true),
+        (OK, &b"data: \xff\xfe\n\n"[..], 1, "model_answer", true),
+        (OK, &b""[..], 0, "model_connection", true),
+        (JSON, &b""[..], 0, "model_answer", true),
+        (JSON, &b"[[[["[..], 100_000, "model_answer", true),
+        (JSON, &b"null"[..], 1, "model_connection", true),
+        ("", &b"HELO\r\n"[..], 1, "model_connection", true),
+    ] {
+        let client = client("openai", &endless(head, piece, times)).with_limits(limits);
+        for streams in [false, true] {
+            let (request, call) = (request(), call());
+            let asked = if streams {
+                client.stream(&request, &call, &|_| {}).await
+            } else {
+                client.complete(&request, &call).await
+            };
+            let error = asked.unwrap_err();
+            let shown = String::from_utf8_lossy(piece).into_owned();
+            if streams || head != OK {
+                assert_eq!(
+                    (error.code(), error.is_retryable()),
+                    (code, again),
+                    "{streams} {shown}: {error}"
+                );
+            }
+        }
     }
 }
