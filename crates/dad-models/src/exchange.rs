@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use sse_stream::SseByteStream;
 
-use crate::address::proxy_note;
+use crate::address::{proxy_note, server};
 use crate::catalog::Auth;
 use crate::client::OnText;
 use crate::error::ModelError;
@@ -266,7 +266,11 @@ impl Exchange<'_> {
         let reached = error.is_connect() || error.is_builder();
         let reason = ErrorInfo::from_error("", &error.without_url()).message;
         if reached {
-            let reason = format!("{reason}{}", proxy_note(address));
+            let reason = format!(
+                "{reason}; it was asked at {}{}",
+                server(address),
+                proxy_note(address)
+            );
             ModelError::Connection { model, reason }
         } else {
             ModelError::Cut { model, reason }

@@ -370,7 +370,7 @@ async fn a_model_that_does_not_answer_is_explained() {
         "- { name: local/x, base_url: 'http://127.0.0.1:9' }\n",
     );
     assert_snapshot!(env.unchanged(&["models", "check", "local/x"]), @r"
-    local/x: error[model_connection]: `local/x` could not be reached: error sending request for url (http://127.0.0.1:9/v1/chat/completions): client error (Connect): tcp connect error: Connection refused (os error 111)
+    local/x: error[model_connection]: `local/x` could not be reached: error sending request: client error (Connect): tcp connect error: Connection refused (os error 111); it was asked at http://127.0.0.1:9
       hint: check the address http://127.0.0.1:9/v1/, whether its server is there, and the proxy, if there is one (HTTPS_PROXY, HTTP_PROXY, NO_PROXY)
     ---- exit code 1
     ");

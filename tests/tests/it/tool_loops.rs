@@ -295,3 +295,41 @@ async fn an_option_that_is_none_is_found_before_anything_is_asked() {
     assert!(refused.stderr.contains("has no option `top_k`"), "{refused}");
     assert!(scripted.asked().await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_stands_before_no_server_of_this_machine_and_is_named() {
+    let scripted = Scripted::new(vec![says("done")]).await;
+    let models = scripted.env.project().join(".dhenara/models.yaml");
+    let local = std::fs::read_to_string(&models).unwrap();
+    let far = "- { name: far/m, base_url: \"http://models.invalid/v1\", auth: none }\n";
+    std::fs::write(&models, local + far).unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    for scheme in ["http", "socks5"] {
+        let run = |model: &str| {
+            let flow = format!(
+                "  - node: ask\n    type: ai_model_call\n    settings: {{ models: [{model}], prompt: Go., model_call_config: {{ retries: 0 }} }}\n"
+            );
+            scripted.flow(&flow);
+            let mut command = scripted
+                .env
+                .command(env!("CARGO_BIN_EXE_dhenara-under-test"), &scripted.env.project());
+            let proxy = format!("{scheme}://user:word@{closed}");
+            command
+                .args(["run", "flow", "flow.yaml"])
+                .env("HTTP_PROXY", &proxy)
+                .env("http_proxy", &proxy);
+            command.output().unwrap()
+        };
+        assert!(run("local/tiny").status.success(), "{scheme}");
+        let failed = run("far/m");
+        let shown = String::from_utf8_lossy(&failed.stderr).into_owned();
+        assert!(
+            shown.contains(&format!("through the proxy `{closed}` of the environment")),
+            "{scheme}: {shown}"
+        );
+        assert!(!shown.contains("word"), "{scheme}: {shown}");
+    }
+}

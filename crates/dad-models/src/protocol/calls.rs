@@ -1,10 +1,12 @@
-//! Calls of tools that a stream brings in pieces.
+//! Calls of tools that a stream brings in pieces, and their ids.
+
+use std::collections::HashMap;
 
 use serde_json::Value;
 
 use super::error::Refusal;
 use super::json::arguments_of_text;
-use crate::request::ToolCall;
+use crate::request::{Message, ToolCall};
 
 /// The largest number of calls in one answer: models make some dozens at most.
 pub(super) const MAX_CALLS: usize = 1000;
@@ -107,5 +109,33 @@ impl Begun {
         if self.name.is_empty() {
             self.name = piece.name;
         }
+    }
+}
+
+/// The ids of calls as they are sent. Those of a turn that another model wrote may be of a form that this provider refuses, or the
+/// same as in an earlier turn: such calls get ids by their place.
+#[derive(Default)]
+pub(super) struct CallIds<'a> {
+    given: HashMap<&'a str, String>,
+    turns: usize,
+}
+
+impl<'a> CallIds<'a> {
+    /// Takes up a turn of a model, whose own ids stay if its provider wrote it.
+    pub(super) fn take_up(&mut self, turn: &'a Message, is_own: bool) {
+        self.turns += 1;
+        for (number, call) in turn.tool_calls.iter().enumerate() {
+            let id = if is_own {
+                call.id.clone()
+            } else {
+                format!("call_{}_{}", self.turns, number + 1)
+            };
+            self.given.insert(&call.id, id);
+        }
+    }
+
+    /// The id of a call of the last turn that has it.
+    pub(super) fn of<'b>(&'b self, id: &'b str) -> &'b str {
+        self.given.get(id).map_or(id, String::as_str)
     }
 }

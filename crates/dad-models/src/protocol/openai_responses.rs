@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::asked::{Asked, Outgoing, StreamReader};
-use super::calls::{Begun, Calls};
+use super::calls::{Begun, CallIds, Calls};
 use super::capabilities::{Capabilities, Thinking};
 use super::error::{Refusal, in_body};
 use super::json::{list, owned, set, take_list, text};
@@ -140,12 +140,16 @@ fn choice_of(choice: &ToolChoice) -> Value {
 
 fn input(asked: &Asked<'_>) -> Result<Vec<Value>, ModelError> {
     let mut input = Vec::new();
+    let mut ids = CallIds::default();
     for turn in asked.turns() {
         match turn {
             Turn::System(message) => input.push(json!({ "role": "system", "content": message.text })),
             Turn::User(message) => input.push(user(asked, message)?),
-            Turn::Assistant(message) => input.extend(assistant(asked, message)),
-            Turn::Tools(results) => input.extend(results.into_iter().map(result)),
+            Turn::Assistant(message) => {
+                ids.take_up(message, asked.native(message).is_some());
+                input.extend(assistant(asked, message, &ids));
+            }
+            Turn::Tools(results) => input.extend(results.into_iter().map(|message| result(message, &ids))),
         }
     }
     Ok(input)
@@ -183,20 +187,20 @@ fn part_of(asked: &Asked<'_>, part: &Part<'_>) -> Result<Value, ModelError> {
     })
 }
 
-fn assistant(asked: &Asked<'_>, message: &Message) -> Vec<Value> {
+fn assistant(asked: &Asked<'_>, message: &Message, ids: &CallIds<'_>) -> Vec<Value> {
     if let Some(native) = asked.native(message) {
         return native.content.clone();
     }
     let text = Some(message.text.as_str()).filter(|text| !text.trim().is_empty());
     let text = text.map(|text| json!({ "role": "assistant", "content": text }));
     let calls = message.tool_calls.iter().map(|call| {
-        json!({ "type": "function_call", "call_id": call.id, "name": call.name, "arguments": arguments_text(call) })
+        json!({ "type": "function_call", "call_id": ids.of(&call.id), "name": call.name, "arguments": arguments_text(call) })
     });
     text.into_iter().chain(calls).collect()
 }
 
-fn result(message: &Message) -> Value {
-    json!({ "type": "function_call_output", "call_id": message.tool_call_id, "output": message.text })
+fn result(message: &Message, ids: &CallIds<'_>) -> Value {
+    json!({ "type": "function_call_output", "call_id": message.tool_call_id.as_deref().map(|id| ids.of(id)), "output": message.text })
 }
 
 /// Reads an answer that came as a whole.

@@ -1,6 +1,6 @@
 //! Turns of models as they go back to their providers.
 
-use dad_models::{FinishReason, Message, ModelClient, ModelResponse, Role, ToolSpec};
+use dad_models::{FinishReason, Message, ModelClient, ModelResponse, Role, ToolCall, ToolSpec};
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
@@ -265,5 +265,42 @@ async fn a_streamed_turn_is_the_same_as_a_whole_one() {
         );
         assert!(!native.contains("2030"), "{protocol}: {native}");
         assert_eq!(response.finish_reason, FinishReason::ToolCall, "{protocol}");
+    }
+}
+
+#[tokio::test]
+async fn calls_of_another_model_get_ids_that_each_provider_takes() {
+    for (protocol, place) in [("anthropic", MESSAGES), ("openai_responses", RESPONSES)] {
+        let server = server(place, ResponseTemplate::new(400)).await;
+        let mut request = request();
+        // Two turns of a model whose server gives every turn the same ids, in a form of its own.
+        for turn in 0..2 {
+            let made = ["functions.note:0", "functions.note:1"].map(|id| ToolCall {
+                id: id.to_owned(),
+                name: "note".to_owned(),
+                arguments: json!({ "turn": turn }),
+                signatures: Vec::new(),
+            });
+            request.messages.push(Message {
+                tool_calls: made.to_vec(),
+                ..Message::new(Role::Assistant, "")
+            });
+            for call in made {
+                request.messages.push(Message {
+                    tool_call_id: Some(call.id.clone()),
+                    tool_calls: vec![call],
+                    ..Message::new(Role::Tool, "noted")
+                });
+            }
+        }
+        client(protocol, &server.uri())
+            .complete(&request, &call())
+            .await
+            .unwrap_err();
+        let body = sent(&server).await.to_string();
+        for id in ["call_1_1", "call_1_2", "call_2_1", "call_2_2"] {
+            assert_eq!(body.matches(id).count(), 2, "{protocol}: {id}: {body}");
+        }
+        assert!(!body.contains("functions"), "{protocol}: {body}");
     }
 }

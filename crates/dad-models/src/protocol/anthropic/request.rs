@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::asked::{Asked, Outgoing};
+use super::super::calls::CallIds;
 use super::super::capabilities::{Capabilities, Thinking};
 use super::super::json::set;
 use super::super::parts::{MediaKind, Part, Turn};
@@ -258,12 +259,19 @@ fn set_tool_choice(
 
 fn messages(asked: &Asked<'_>) -> Result<Vec<Value>, ModelError> {
     let mut messages = Vec::new();
+    let mut ids = CallIds::default();
     for turn in asked.turns() {
         let (role, content) = match turn {
             Turn::System(_) => continue,
             Turn::User(message) => ("user", user(asked, message)?),
-            Turn::Assistant(message) => ("assistant", assistant(asked, message)),
-            Turn::Tools(results) => ("user", results.into_iter().map(result).collect()),
+            Turn::Assistant(message) => {
+                ids.take_up(message, asked.native(message).is_some());
+                ("assistant", assistant(asked, message, &ids))
+            }
+            Turn::Tools(results) => {
+                let results = results.into_iter();
+                ("user", results.map(|message| result(message, &ids)).collect())
+            }
         };
         if !content.is_empty() {
             messages.push(json!({ "role": role, "content": content }));
@@ -303,30 +311,30 @@ fn part_of(asked: &Asked<'_>, part: &Part<'_>) -> Result<Value, ModelError> {
     Ok(json!({ "type": kind, "source": source }))
 }
 
-fn assistant(asked: &Asked<'_>, message: &Message) -> Vec<Value> {
+fn assistant(asked: &Asked<'_>, message: &Message, ids: &CallIds<'_>) -> Vec<Value> {
     if let Some(native) = asked.native(message) {
         return native.content.clone();
     }
     let text = Some(message.text.as_str()).filter(|text| !text.trim().is_empty());
     let text = text.map(|text| json!({ "type": "text", "text": text.trim_end() }));
-    let calls = message.tool_calls.iter().map(call);
+    let calls = message.tool_calls.iter().map(|one| call(one, ids));
     text.into_iter().chain(calls).collect()
 }
 
-fn call(call: &ToolCall) -> Value {
+fn call(call: &ToolCall, ids: &CallIds<'_>) -> Value {
     // The API takes back nothing else, also where its model wrote something else.
     let input = if call.arguments.is_object() {
         call.arguments.clone()
     } else {
         json!({})
     };
-    json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": input })
+    json!({ "type": "tool_use", "id": ids.of(&call.id), "name": call.name, "input": input })
 }
 
-fn result(message: &Message) -> Value {
+fn result(message: &Message, ids: &CallIds<'_>) -> Value {
     let mut result = json!({
         "type": "tool_result",
-        "tool_use_id": message.tool_call_id,
+        "tool_use_id": message.tool_call_id.as_deref().map(|id| ids.of(id)),
         "content": message.text,
     });
     if message.is_error {
