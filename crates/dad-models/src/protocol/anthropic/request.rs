@@ -14,6 +14,10 @@ use crate::request::{Message, Role, ToolCall, ToolChoice, ToolSpec};
 /// The version of the API, as the client anthropic 2.14 sends it.
 const VERSION: &str = "2026-10-21";
 
+/// The version before it, the last that knows `temperature`, `top_p` and `top_k`: the newer one refuses them for every model, also
+/// at their defaults. Source: Anthropic's page of API versions; the client has no such parameters from 1.0 on.
+const VERSION_WITH_SAMPLING: &str = "2023-06-01";
+
 /// The longest answer where the settings say nothing: the API has no default. Longer ones are seldom, and the client of Anthropic
 /// refuses what takes above ten minutes.
 const MAX_TOKENS: u64 = 16_384;
@@ -76,7 +80,9 @@ pub(in crate::protocol) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, Model
         set(&mut body, "metadata", asked.request.options.metadata.clone());
     }
     let mut outgoing = Outgoing::new("messages", body, &options, asked)?;
-    outgoing.header("anthropic-version", VERSION);
+    let samples = options.first_set(&["temperature", "top_p", "top_k"]).is_some();
+    let version = if samples { VERSION_WITH_SAMPLING } else { VERSION };
+    outgoing.header("anthropic-version", version);
     Ok(outgoing)
 }
 
