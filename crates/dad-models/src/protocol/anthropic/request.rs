@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::capabilities::{Capabilities, Thinking};
-use super::super::json::set;
+use super::super::json::{set, text};
 use super::super::parts::{MediaKind, Part, Turn};
 use super::super::wanted::{ANSWER_TOOL, Reasoning};
 use super::super::{Asked, Outgoing};
@@ -137,8 +137,9 @@ fn set_reasoning(asked: &Asked<'_>, body: &mut Value, known: &Capabilities) -> R
             Some(budget.map_or(MIN_BUDGET, |(_, tokens)| *tokens))
         }
     };
-    // A turn of another model has no reasoning that could stand before its calls, and the API refuses it with reasoning.
-    let budget = budget.filter(|_| !continues_foreign_turn(asked));
+    // Calls of another model, or of this one when it did not reason, have no reasoning before them, and the API refuses to continue
+    // them with reasoning.
+    let budget = budget.filter(|_| !continues_without_reasoning(asked));
     let Some(budget) = budget else {
         set(body, "max_tokens", most.unwrap_or(usual));
         return Ok(());
@@ -172,11 +173,15 @@ fn fitting_budget(wanted: u32, most: u64) -> Option<u64> {
     (budget < most).then_some(budget)
 }
 
-/// Whether the conversation continues calls of tools that this model did not make.
-fn continues_foreign_turn(asked: &Asked<'_>) -> bool {
+/// Whether the conversation continues a turn with calls that does not begin with this model's own reasoning.
+fn continues_without_reasoning(asked: &Asked<'_>) -> bool {
     let mut messages = asked.request.messages.iter().rev();
     let last = messages.find(|message| message.role != Role::Tool);
-    last.is_some_and(|message| !message.tool_calls.is_empty() && asked.native(message).is_none())
+    last.is_some_and(|message| {
+        let first = asked.native(message).and_then(|native| native.content.first());
+        let kind = first.and_then(|block| text(block, "/type"));
+        !message.tool_calls.is_empty() && !matches!(kind, Some("thinking" | "redacted_thinking"))
+    })
 }
 
 fn tool(asked: &Asked<'_>, tool: ToolSpec, options: &CallOptions) -> Result<Value, ModelError> {
