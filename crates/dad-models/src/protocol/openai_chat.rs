@@ -52,6 +52,10 @@ pub(super) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, ModelError> {
     let tools = tools(asked, &options)?;
     if !tools.is_empty() {
         set(&mut body, "tools", tools);
+        // Without tools OpenAI refuses it.
+        if let Some(parallel) = options.parallel_tool_calls {
+            set(&mut body, "parallel_tool_calls", parallel);
+        }
     }
     if let Some(choice) = asked.tool_choice(&known, false)? {
         set(&mut body, "tool_choice", choice_of(&choice));
@@ -87,10 +91,6 @@ fn set_options(body: &mut Value, options: &CallOptions) {
         ("presence_penalty", options.presence_penalty.map(Value::from)),
         ("frequency_penalty", options.frequency_penalty.map(Value::from)),
         ("verbosity", options.verbosity.clone().map(Value::from)),
-        (
-            "parallel_tool_calls",
-            options.parallel_tool_calls.map(Value::from),
-        ),
         ("service_tier", options.service_tier.clone().map(Value::from)),
         ("store", options.store.map(Value::from)),
     ];

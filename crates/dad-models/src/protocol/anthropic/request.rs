@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::asked::{Asked, Outgoing};
 use super::super::calls::CallIds;
 use super::super::capabilities::{Capabilities, Thinking};
-use super::super::json::set;
+use super::super::json::{set, text};
 use super::super::parts::{MediaKind, Part, Turn};
 use super::super::wanted::{ANSWER_TOOL, Reasoning};
 use crate::error::ModelError;
@@ -15,6 +15,10 @@ use crate::schema::{self, Dialect, Fitted};
 
 /// The version of the API, as the client anthropic 2.14 sends it.
 const VERSION: &str = "2026-10-21";
+
+/// The version before it, the last that knows `temperature`, `top_p` and `top_k`: the newer one refuses them for every model, also
+/// at their defaults. Source: Anthropic's page of API versions; the client has no such parameters from 1.0 on.
+const VERSION_WITH_SAMPLING: &str = "2023-06-01";
 
 /// The longest answer where the settings say nothing: the API has no default. Longer ones are seldom, and the client of Anthropic
 /// refuses what takes above ten minutes.
@@ -72,7 +76,9 @@ pub(in crate::protocol) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, Model
         set(&mut body, "metadata", asked.request.options.metadata.clone());
     }
     let mut outgoing = Outgoing::new("messages", body, &options, asked)?;
-    outgoing.header("anthropic-version", VERSION);
+    let samples = options.first_set(&["temperature", "top_p", "top_k"]).is_some();
+    let version = if samples { VERSION_WITH_SAMPLING } else { VERSION };
+    outgoing.header("anthropic-version", version);
     Ok(outgoing)
 }
 
@@ -154,8 +160,9 @@ fn set_reasoning(asked: &Asked<'_>, body: &mut Value, known: &Capabilities) -> R
             Some(budget.map_or(MIN_BUDGET, |(_, tokens)| *tokens))
         }
     };
-    // A turn of another model has no reasoning that could stand before its calls, and the API refuses it with reasoning.
-    let budget = budget.filter(|_| !continues_foreign_turn(asked));
+    // Calls of another model, or of this one when it did not reason, have no reasoning before them, and the API refuses to continue
+    // them with reasoning.
+    let budget = budget.filter(|_| !continues_without_reasoning(asked));
     let Some(budget) = budget else {
         set(body, "max_tokens", most.unwrap_or(usual));
         return Ok(());
@@ -189,11 +196,15 @@ fn fitting_budget(wanted: u32, most: u64) -> Option<u64> {
     (budget < most).then_some(budget)
 }
 
-/// Whether the conversation continues calls of tools that this model did not make.
-fn continues_foreign_turn(asked: &Asked<'_>) -> bool {
+/// Whether the conversation continues a turn with calls that does not begin with this model's own reasoning.
+fn continues_without_reasoning(asked: &Asked<'_>) -> bool {
     let mut messages = asked.request.messages.iter().rev();
     let last = messages.find(|message| message.role != Role::Tool);
-    last.is_some_and(|message| !message.tool_calls.is_empty() && asked.native(message).is_none())
+    last.is_some_and(|message| {
+        let first = asked.native(message).and_then(|native| native.content.first());
+        let kind = first.and_then(|block| text(block, "/type"));
+        !message.tool_calls.is_empty() && !matches!(kind, Some("thinking" | "redacted_thinking"))
+    })
 }
 
 fn tools(asked: &Asked<'_>, specs: Vec<ToolSpec>, options: &CallOptions) -> Result<Vec<Value>, ModelError> {

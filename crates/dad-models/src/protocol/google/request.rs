@@ -117,7 +117,7 @@ fn config(asked: &Asked<'_>, options: &CallOptions, known: &Capabilities) -> Res
 }
 
 /// Asks for the schema of the answer, by the format that the provider enforces, or by a tool, whose schema is given back: models
-/// before Gemini 3 refuse a format beside tools.
+/// before Gemini 3 refuse a format beside tools, and all a schema that they cannot enforce.
 fn set_format(
     asked: &Asked<'_>,
     config: &mut Value,
@@ -128,7 +128,8 @@ fn set_format(
         return Ok(None);
     };
     let beside_tools = !asked.request.options.tools.is_empty();
-    if beside_tools && !takes_format_beside_tools(&asked.target.model) || !known.structured_output {
+    let takes_format = !beside_tools || takes_format_beside_tools(&asked.target.model);
+    if !(fitted.strict && takes_format && known.structured_output) {
         return Ok(Some(fitted.schema));
     }
     set(config, "responseMimeType", "application/json");
