@@ -1,10 +1,8 @@
-//! Requests on their way into the form of a protocol, and the readers of streams.
+//! Requests on their way into the form of a protocol.
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use super::error::Refusal;
-use super::reply::Reply;
 use crate::catalog::Target;
 use crate::error::ModelError;
 use crate::request::ModelRequest;
@@ -25,24 +23,6 @@ pub(crate) struct Outgoing {
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
-}
-
-/// Reads the events of one stream.
-pub(crate) trait StreamReader: Send {
-    /// Takes an event, and gives the text that it adds to the answer.
-    ///
-    /// # Errors
-    /// The error that the provider reports in it.
-    fn event(&mut self, data: Value) -> Result<String, Refusal>;
-
-    /// Whether the reason has come for which the answer ended: all that follows is its usage.
-    fn is_finished(&self) -> bool;
-
-    /// Takes the mark with which some servers end a stream.
-    fn done(&mut self) {}
-
-    /// The answer, as far as it came.
-    fn reply(self: Box<Self>) -> Reply;
 }
 
 impl Asked<'_> {

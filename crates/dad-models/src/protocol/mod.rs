@@ -22,9 +22,9 @@ use serde_json::Value;
 use crate::catalog::Protocol;
 use crate::error::ModelError;
 
-pub(crate) use asked::{Asked, Outgoing, StreamReader};
+pub(crate) use asked::{Asked, Outgoing};
 pub(crate) use error::{Refusal, refused, retry_after};
-pub(crate) use reply::Reply;
+pub(crate) use reply::{Reply, StreamReader};
 
 /// A request in the form of its provider's protocol.
 ///

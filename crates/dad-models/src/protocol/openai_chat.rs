@@ -4,11 +4,12 @@
 
 use serde_json::{Value, json};
 
-use super::asked::{Asked, Outgoing, StreamReader};
+use super::asked::{Asked, Outgoing};
 use super::calls::{Begun, Calls};
 use super::error::{Refusal, in_body};
 use super::json::{arguments_of_text, count, list, owned, set, text};
 use super::parts::{Media, MediaKind, Part, Turn};
+use super::reply::StreamReader;
 use super::reply::{End, Reply};
 use super::wanted::Reasoning;
 use crate::error::ModelError;

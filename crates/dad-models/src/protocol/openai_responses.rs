@@ -4,13 +4,14 @@
 
 use serde_json::{Value, json};
 
-use super::asked::{Asked, Outgoing, StreamReader};
+use super::asked::{Asked, Outgoing};
 use super::calls::{Begun, CallIds, Calls};
 use super::capabilities::{Capabilities, Thinking};
 use super::error::{Refusal, in_body};
 use super::json::{list, owned, set, take_list, text};
 use super::openai_chat::{arguments_text, tokens_of};
 use super::parts::{MediaKind, Part, Turn};
+use super::reply::StreamReader;
 use super::reply::{End, Reply};
 use super::wanted::Reasoning;
 use crate::error::ModelError;

@@ -2,6 +2,7 @@
 
 use dad_core::json::parse_external;
 
+use super::error::Refusal;
 use super::wanted::{ANSWER_TOOL, dialect};
 use crate::catalog::{Protocol, Target};
 use crate::error::ModelError;
@@ -9,6 +10,24 @@ use crate::price::Tokens;
 use crate::request::{ModelRequest, NativeTurn, Role, ToolCall};
 use crate::response::{FinishReason, ModelResponse, ResponseFile};
 use crate::schema;
+
+/// Reads the events of one stream.
+pub(crate) trait StreamReader: Send {
+    /// Takes an event, and gives the text that it adds to the answer.
+    ///
+    /// # Errors
+    /// The error that the provider reports in it.
+    fn event(&mut self, data: serde_json::Value) -> Result<String, Refusal>;
+
+    /// Whether the reason has come for which the answer ended: all that follows is its usage.
+    fn is_finished(&self) -> bool;
+
+    /// Takes the mark with which some servers end a stream.
+    fn done(&mut self) {}
+
+    /// The answer, as far as it came.
+    fn reply(self: Box<Self>) -> Reply;
+}
 
 /// An answer as a protocol brings it.
 #[derive(Debug, Default)]

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::super::asked::StreamReader;
 use super::super::calls::MAX_CALLS;
 use super::super::error::{Refusal, in_body};
 use super::super::json::{arguments_of_text, arguments_of_value, count, owned, set, take_list, text};
+use super::super::reply::StreamReader;
 use super::super::reply::{End, Reply};
 use crate::price::Tokens;
 use crate::request::ToolCall;

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::super::asked::StreamReader;
 use super::super::calls::{MAX_CALLS, unused_id};
 use super::super::error::{Refusal, in_body};
 use super::super::json::{arguments_of_value, count, list, owned, take_list, text};
+use super::super::reply::StreamReader;
 use super::super::reply::{End, Reply};
 use crate::price::Tokens;
 use crate::request::ToolCall;
