@@ -3,8 +3,19 @@
 #![expect(clippy::unwrap_used, reason = "a failed expectation of a test may panic")]
 #![expect(clippy::disallowed_methods, reason = "tests make the files a user would have")]
 
+mod conformance;
 mod exchanges;
 mod providers;
+
+// By path: the servers belong to the tests of the whole system, which build this crate.
+#[expect(unreachable_pub, reason = "a public module of another crate")]
+#[path = "../../../../tests/src/provider_rules/mod.rs"]
+mod provider_rules;
+#[expect(unreachable_pub, reason = "a public module of another crate")]
+#[path = "../../../../tests/src/strict_server/mod.rs"]
+mod strict_server;
+#[path = "../../src/schema/tests/types.rs"]
+mod types;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
