@@ -79,6 +79,11 @@ pub(super) const RULES: &[Rule] = &[
         "sterlp/eclipse-peon-ai#115",
         level_and_budget,
     ),
+    rule(
+        "google-zero-budget",
+        "docker/docker-agent#2051, googleapis/python-genai#2936, vercel/ai#8027",
+        zero_budget,
+    ),
     rule("google-level-model", "juspay/neurolink#1707", level_model),
     rule(
         "google-names",
@@ -272,6 +277,14 @@ fn level_and_budget(request: &Request) -> Option<String> {
     request.get("/generationConfig/thinkingConfig/thinkingLevel")?;
     request.get("/generationConfig/thinkingConfig/thinkingBudget")?;
     Some("You can only set only one of thinking budget and thinking level.".to_owned())
+}
+
+fn zero_budget(request: &Request) -> Option<String> {
+    let budget = request.get("/generationConfig/thinkingConfig/thinkingBudget")?;
+    let always = request.model.starts_with("gemini-2.5-pro")
+        || generation(request).is_some_and(|version| version >= 3);
+    (always && *budget == 0)
+        .then(|| "Budget 0 is invalid. This model only works in thinking mode.".to_owned())
 }
 
 fn level_model(request: &Request) -> Option<String> {

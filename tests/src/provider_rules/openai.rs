@@ -86,6 +86,21 @@ pub(super) fn wrong_temperature(request: &Request, effort: Option<&str>) -> Opti
     ))
 }
 
+/// The refusal of an effort that a model does not know.
+pub(super) fn wrong_effort(model: &str, effort: Option<&str>) -> Option<String> {
+    let effort = effort?;
+    let version = version(model).unwrap_or((0, 0));
+    let knows = match effort {
+        "none" => version >= (5, 1),
+        "minimal" => version == (5, 0),
+        "xhigh" => version >= (5, 2),
+        _ => true,
+    };
+    (reasons(model) && !knows).then(|| {
+        format!("Unsupported value: 'reasoning_effort' does not support '{effort}' with this model.")
+    })
+}
+
 /// The refusal of the name of a function or a format.
 pub(super) fn wrong_name(name: &str, place: &str) -> Option<String> {
     (!is_plain_name(name, 64)).then(|| {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::media::wrong_image_url;
 use super::openai::{
-    TYPES_SOURCE, reasons, types, unknown, version, wrong_arguments, wrong_name, wrong_schema,
+    TYPES_SOURCE, reasons, types, unknown, version, wrong_arguments, wrong_effort, wrong_name, wrong_schema,
     wrong_temperature,
 };
 use super::request::{Request, list, text};
@@ -25,6 +25,11 @@ pub(super) const RULES: &[Rule] = &[
         "chat-temperature",
         "OpenHands/software-agent-sdk#1837, HKUDS/nanobot#370",
         temperature,
+    ),
+    rule(
+        "chat-effort-value",
+        "kaitranntt/ccs#344, anomalyco/opencode#4451, brekkylab/ailoy#337",
+        effort_value,
     ),
     rule("chat-effort", "generative-computing/mellea#270", effort),
     rule(
@@ -99,6 +104,10 @@ fn effort(request: &Request) -> Option<String> {
     let is_gpt = version(&request.model).is_some();
     (is_gpt && !reasons(&request.model))
         .then(|| "Unrecognized request argument supplied: reasoning_effort".to_owned())
+}
+
+fn effort_value(request: &Request) -> Option<String> {
+    wrong_effort(&request.model, request.text("/reasoning_effort"))
 }
 
 fn refused_with_tools(request: &Request) -> String {

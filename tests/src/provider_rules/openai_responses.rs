@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::media::wrong_image_url;
 use super::openai::{
-    TYPES_SOURCE, reasons, types, unknown, version, wrong_arguments, wrong_name, wrong_schema,
+    TYPES_SOURCE, reasons, types, unknown, version, wrong_arguments, wrong_effort, wrong_name, wrong_schema,
     wrong_temperature,
 };
 use super::request::{Request, list, text};
@@ -20,6 +20,11 @@ pub(super) const RULES: &[Rule] = &[
         "responses-temperature",
         "OpenHands/software-agent-sdk#1837",
         temperature,
+    ),
+    rule(
+        "responses-effort-value",
+        "kaitranntt/ccs#344, anomalyco/opencode#4451, brekkylab/ailoy#337",
+        effort_value,
     ),
     rule(
         "responses-effort",
@@ -99,6 +104,10 @@ fn effort(request: &Request) -> Option<String> {
     request.get("/reasoning/effort")?;
     cannot_reason(request)
         .then(|| "Unsupported parameter: 'reasoning.effort' is not supported with this model.".to_owned())
+}
+
+fn effort_value(request: &Request) -> Option<String> {
+    wrong_effort(&request.model, request.text("/reasoning/effort"))
 }
 
 fn encrypted_model(request: &Request) -> Option<String> {

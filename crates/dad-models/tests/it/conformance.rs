@@ -351,6 +351,26 @@ async fn options_are_those_of_the_protocol() {
     }
 }
 
+/// Each effort is asked for in a form that the model takes, or the client says itself that the model has none.
+#[tokio::test]
+async fn every_effort_is_taken_or_refused_before_it_is_sent() {
+    let world = World::start().await;
+    for setting in SETTINGS {
+        for effort in ["none", "minimal", "low", "medium", "high", "xhigh", "max"] {
+            let mut request = setting.request("Go.");
+            request.options.reasoning_effort = Some(effort.to_owned());
+            let asked = world
+                .clients
+                .client
+                .complete(&request, &crate::providers::call())
+                .await;
+            if !matches!(asked, Err(ModelError::Request { .. })) {
+                ask(&world, setting, Mode::Whole, &request).await;
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_turn_of_another_provider_is_continued() {
     let world = World::start().await;

@@ -130,6 +130,13 @@ pub(super) const VIOLATIONS: &[Violation] = &[
             100.into(),
         );
     }),
+    Violation("google-zero-budget", |request| {
+        set(
+            request,
+            "/generationConfig/thinkingConfig",
+            json!({ "thinkingBudget": 0 }),
+        );
+    }),
     Violation("google-level-model", |request| {
         of_old_model(request);
         set(

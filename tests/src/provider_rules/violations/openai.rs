@@ -87,6 +87,10 @@ pub(super) const CHAT: &[Violation] = &[
         of_model(request, "gpt-5-mini");
         set(request, "/temperature", 0.5.into());
     }),
+    Violation("chat-effort-value", |request| {
+        of_model(request, "gpt-5-mini");
+        set(request, "/reasoning_effort", "none".into());
+    }),
     Violation("chat-effort", |request| {
         set(request, "/reasoning_effort", "low".into());
     }),
@@ -201,6 +205,13 @@ pub(super) const RESPONSES: &[Violation] = &[
     }),
     Violation("responses-temperature", |request| {
         set(request, "/temperature", 0.5.into());
+    }),
+    Violation("responses-effort-value", |request| {
+        set(request, "/reasoning/effort", "xhigh".into());
+    }),
+    Violation("responses-effort-value", |request| {
+        of_model(request, "gpt-5.4");
+        set(request, "/reasoning/effort", "minimal".into());
     }),
     Violation("responses-effort", |request| {
         of_plain_model(request);
