@@ -11,6 +11,7 @@ mod project;
 pub mod provider_rules;
 mod run_dir;
 mod schemas;
+pub mod strict_server;
 
 pub use draw::Draw;
 pub use journal::{hex_key, origin_key, seal, seal_with, with_sums};

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::process::{TaskError, cargo, output, run as run_command};
-use crate::{layers, profile, tidy};
+use crate::{clients, layers, profile, tidy};
 
 type Step = (&'static str, fn() -> Result<(), TaskError>);
 
@@ -25,20 +25,36 @@ const STEPS: &[Step] = &[
     ("profile", profile),
 ];
 
-/// Runs all steps and reports how long each took.
+/// Steps that need more than this machine, after all others.
+const STEPS_OF_ALL: &[Step] = &[("official clients", official_clients)];
+
+/// Runs all steps and reports how long each took; those that need more than this machine with `--all`.
 ///
 /// # Errors
 /// If a step fails; those after it are not started.
-pub fn run() -> Result<(), TaskError> {
+pub fn run(options: &[&str]) -> Result<(), TaskError> {
+    let more = match options {
+        [] => &[],
+        ["--all"] => STEPS_OF_ALL,
+        _ => {
+            return Err(TaskError(
+                "`cargo xtask ci` knows the option `--all` only".to_owned(),
+            ));
+        }
+    };
+    let steps: Vec<&Step> = STEPS.iter().chain(more).collect();
     let start = Instant::now();
     let mut done = Vec::new();
-    for (number, (name, step)) in (1..).zip(STEPS) {
-        eprintln!("\n==== {number}/{} {name}", STEPS.len());
+    for (number, (name, step)) in (1..).zip(&steps) {
+        eprintln!("\n==== {number}/{} {name}", steps.len());
         let step_start = Instant::now();
         step().map_err(|error| TaskError(format!("step {number}, {name}: {error}")))?;
         let seconds = step_start.elapsed().as_secs_f64();
         eprintln!("==== {name}: passed in {seconds:.1} s");
         done.push((name, seconds));
+    }
+    for (name, _) in STEPS_OF_ALL.iter().filter(|_| more.is_empty()) {
+        eprintln!("\n==== not done without `--all`: {name}");
     }
     eprintln!("\n==== all passed in {:.1} s", start.elapsed().as_secs_f64());
     for (name, seconds) in done {
@@ -157,6 +173,11 @@ fn oldest_rust() -> Result<(), TaskError> {
 /// For readers of the log: no figure fails.
 fn profile() -> Result<(), TaskError> {
     profile::run(&[])
+}
+
+/// The providers' own clients, against the servers that our tests talk to.
+fn official_clients() -> Result<(), TaskError> {
+    clients::run(&[])
 }
 
 fn check(selection: &[&str]) -> Result<(), TaskError> {

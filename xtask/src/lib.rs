@@ -8,6 +8,7 @@
 
 pub mod bench;
 pub mod ci;
+pub mod clients;
 pub mod floors;
 pub mod imports;
 pub mod layers;

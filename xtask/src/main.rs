@@ -8,12 +8,15 @@
 use std::env;
 use std::process::ExitCode;
 
-use xtask::{bench, ci, layers, models, profile, tidy};
+use xtask::{bench, ci, clients, layers, models, profile, tidy};
 
 const HELP: &str = "\
 Developer tasks. Usage: cargo xtask TASK
 
   ci               everything that continuous integration does, in its order
+                   --all              and what needs the registry of Python packages
+  clients          the official clients of the providers against the strict servers of the tests
+                   --record           writes down the requests that they send
   layers           which crate may depend on which, and which file of a crate may import from which
   tidy             the house rules that no other tool knows
   bench [OPTIONS]  what a step costs over plain writes of the same files
@@ -50,7 +53,8 @@ fn main() -> ExitCode {
             print!("{HELP}");
             return ExitCode::SUCCESS;
         }
-        ["ci"] => ci::run(),
+        ["ci", options @ ..] => ci::run(options),
+        ["clients", options @ ..] => clients::run(options),
         ["layers"] => layers::run(),
         ["tidy"] => tidy::run(),
         ["bench", options @ ..] => bench::run(options),

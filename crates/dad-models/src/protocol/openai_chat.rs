@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::asked::{Asked, Outgoing};
 use super::calls::{Begun, Calls};
+use super::capabilities::{Capabilities, Thinking};
 use super::error::{Refusal, in_body};
 use super::json::{arguments_of_text, count, list, owned, set, text};
 use super::parts::{Media, MediaKind, Part, Turn};
@@ -34,13 +35,8 @@ pub(super) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, ModelError> {
     if let Some(most) = asked.max_output_tokens {
         set(&mut body, limit_name(&asked.target.model), most);
     }
-    match asked.reasoning(&known)? {
-        Reasoning::Unsaid => {}
-        Reasoning::Off => set(&mut body, "reasoning_effort", "none"),
-        Reasoning::Effort(effort) => set(&mut body, "reasoning_effort", effort),
-        Reasoning::Budget(_) => {
-            return Err(asked.unfit("it takes a `reasoning_effort`, and no number of tokens"));
-        }
+    if let Some(effort) = effort(asked, &known)? {
+        set(&mut body, "reasoning_effort", effort);
     }
     if let Some(schema) = asked.schema(&options)? {
         let spec = json!({ "name": "answer", "schema": schema.schema, "strict": schema.strict });
@@ -66,6 +62,21 @@ pub(super) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, ModelError> {
         set(&mut body, "metadata", asked.request.options.metadata.clone());
     }
     Outgoing::new("chat/completions", body, &options, asked)
+}
+
+/// The word for the effort. A model that does not reason refuses each, also that for none.
+pub(super) fn effort<'a>(asked: &Asked<'a>, known: &Capabilities) -> Result<Option<&'a str>, ModelError> {
+    Ok(match (asked.reasoning(known)?, known.thinking) {
+        (Reasoning::Unsaid, _) | (Reasoning::Off, Thinking::Never) => None,
+        (_, Thinking::Never) => {
+            return Err(asked.unfit(format!("`{}` does not reason", asked.target.model)));
+        }
+        (Reasoning::Off, _) => Some("none"),
+        (Reasoning::Effort(effort), _) => Some(effort),
+        (Reasoning::Budget(_), _) => {
+            return Err(asked.unfit("it takes a `reasoning_effort`, and no number of tokens"));
+        }
+    })
 }
 
 /// OpenAI's models that reason know the limit by another name than all other servers do.

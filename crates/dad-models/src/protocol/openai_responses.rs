@@ -9,11 +9,10 @@ use super::calls::{Begun, CallIds, Calls};
 use super::capabilities::{Capabilities, Thinking};
 use super::error::{Refusal, in_body};
 use super::json::{list, owned, set, take_list, text};
-use super::openai_chat::{arguments_text, tokens_of};
+use super::openai_chat::{arguments_text, effort, tokens_of};
 use super::parts::{MediaKind, Part, Turn};
 use super::reply::StreamReader;
 use super::reply::{End, Reply};
-use super::wanted::Reasoning;
 use crate::error::ModelError;
 use crate::options::CallOptions;
 use crate::request::{Message, Role, ToolChoice};
@@ -72,13 +71,8 @@ fn set_reasoning(
     known: &Capabilities,
 ) -> Result<(), ModelError> {
     let mut fields = json!({});
-    match asked.reasoning(known)? {
-        Reasoning::Unsaid => {}
-        Reasoning::Off => set(&mut fields, "effort", "none"),
-        Reasoning::Effort(effort) => set(&mut fields, "effort", effort),
-        Reasoning::Budget(_) => {
-            return Err(asked.unfit("it takes a `reasoning_effort`, and no number of tokens"));
-        }
+    if let Some(effort) = effort(asked, known)? {
+        set(&mut fields, "effort", effort);
     }
     if let Some(summary) = &options.reasoning_summary {
         set(&mut fields, "summary", summary.as_str());

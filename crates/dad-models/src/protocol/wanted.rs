@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::asked::Asked;
-use super::capabilities::Capabilities;
+use super::capabilities::{Capabilities, Thinking};
 use super::parts::protocol_name;
 use crate::catalog::Protocol;
 use crate::error::ModelError;
@@ -69,12 +69,22 @@ impl<'a> Asked<'a> {
     /// The reasoning that is asked for.
     ///
     /// # Errors
-    /// [`ModelError::Request`] if this model does not know the effort.
+    /// [`ModelError::Request`] if this model does not know the effort, or cannot be kept from reasoning.
     pub(super) fn reasoning(&self, known: &Capabilities) -> Result<Reasoning<'a>, ModelError> {
         let options = &self.request.options;
         let effort = options.reasoning_effort.as_deref();
         Ok(match (effort, options.max_reasoning_tokens) {
-            (Some("none"), _) => Reasoning::Off,
+            (Some("none"), _) => {
+                let knows_none = known.efforts.iter().any(|known| known == "none");
+                if known.thinking == Thinking::Effort && !known.efforts.is_empty() && !knows_none {
+                    let efforts = known.efforts.join("`, `");
+                    let model = &self.target.model;
+                    return Err(self.unfit(format!(
+                        "`{model}` always reasons; its `reasoning_effort` is one of `{efforts}`"
+                    )));
+                }
+                Reasoning::Off
+            }
             (_, Some(tokens)) => Reasoning::Budget(tokens),
             (Some(effort), None) => {
                 let is_known = known.efforts.is_empty() || known.efforts.iter().any(|known| known == effort);

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests make the files a user would have")]
 #![expect(clippy::too_many_lines, reason = "a test of many cases is one table")]
 
+mod conformance;
 mod costs;
 mod endpoints;
 mod ends;
@@ -12,6 +13,16 @@ mod providers;
 mod refusals;
 mod requests;
 mod turns;
+
+// By path: the servers belong to the tests of the whole system, which build this crate.
+#[expect(unreachable_pub, reason = "a public module of another crate")]
+#[path = "../../../../tests/src/provider_rules/mod.rs"]
+mod provider_rules;
+#[expect(unreachable_pub, reason = "a public module of another crate")]
+#[path = "../../../../tests/src/strict_server/mod.rs"]
+mod strict_server;
+#[path = "../../src/schema/tests/types.rs"]
+mod types;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

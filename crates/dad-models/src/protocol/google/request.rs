@@ -99,6 +99,9 @@ fn config(asked: &Asked<'_>, options: &CallOptions, known: &Capabilities) -> Res
         (_, Thinking::Never) => {
             return Err(asked.unfit(format!("`{}` does not reason", asked.target.model)));
         }
+        (Reasoning::Off, _) if always_reasons(&asked.target.model) => {
+            return Err(asked.unfit(format!("`{}` always reasons", asked.target.model)));
+        }
         (Reasoning::Off, _) => json!({ "thinkingBudget": 0 }),
         (Reasoning::Budget(tokens), _) => json!({ "thinkingBudget": tokens, "includeThoughts": true }),
         (Reasoning::Effort(effort), Thinking::Effort) => {
@@ -142,6 +145,12 @@ fn takes_format_beside_tools(model: &str) -> bool {
     let name = model.rsplit('/').next().unwrap_or(model);
     let version = name.strip_prefix("gemini-").and_then(|rest| rest.chars().next());
     version.is_some_and(|digit| ('3'..='9').contains(&digit))
+}
+
+/// Source: github.com/vercel/ai, issue 8027, for 2.5 Pro; of later models the efforts say it.
+fn always_reasons(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    name.starts_with("gemini-2.5-pro")
 }
 
 fn tool(asked: &Asked<'_>, tool: ToolSpec, options: &CallOptions) -> Result<Value, ModelError> {
