@@ -150,7 +150,7 @@ mod tests {
             (9.96e-7, "$0.000001"),
             (2.5e-10, "$0.00000000025"),
             (1e-15, "less than $0.000000000001"),
-            (1234.567_89, "$1234.5679"),
+            (1_234.567_89, "$1234.5679"),
         ];
         for (dollars, shown) in amounts {
             assert_eq!(format_dollars(dollars), shown);
