@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::process::{TaskError, cargo, output, run as run_command};
-use crate::{layers, profile, tidy};
+use crate::{layers, profile, third_party, tidy};
 
 type Step = (&'static str, fn() -> Result<(), TaskError>);
 
@@ -25,15 +25,32 @@ const STEPS: &[Step] = &[
     ("profile", profile),
 ];
 
-/// Runs all steps and reports how long each took.
+/// Steps that need packages of another registry, beside those of every change.
+const MORE_STEPS: &[Step] = &[("third-party servers", third_party::run)];
+
+/// The steps that are executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Those of every change.
+    Usual,
+    /// All there are.
+    All,
+}
+
+/// Runs the steps and reports how long each took.
 ///
 /// # Errors
 /// If a step fails; those after it are not started.
-pub fn run() -> Result<(), TaskError> {
+pub fn run(extent: Extent) -> Result<(), TaskError> {
     let start = Instant::now();
     let mut done = Vec::new();
-    for (number, (name, step)) in (1..).zip(STEPS) {
-        eprintln!("\n==== {number}/{} {name}", STEPS.len());
+    let more = match extent {
+        Extent::Usual => &[],
+        Extent::All => MORE_STEPS,
+    };
+    let steps: Vec<&Step> = STEPS.iter().chain(more).collect();
+    for (number, (name, step)) in (1..).zip(&steps) {
+        eprintln!("\n==== {number}/{} {name}", steps.len());
         let step_start = Instant::now();
         step().map_err(|error| TaskError(format!("step {number}, {name}: {error}")))?;
         let seconds = step_start.elapsed().as_secs_f64();

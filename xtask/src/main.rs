@@ -8,12 +8,15 @@
 use std::env;
 use std::process::ExitCode;
 
-use xtask::{bench, ci, layers, models, profile, tidy};
+use xtask::{bench, ci, layers, models, profile, third_party, tidy};
 
 const HELP: &str = "\
 Developer tasks. Usage: cargo xtask TASK
 
   ci               everything that continuous integration does, in its order
+                   --all              and the steps that need packages of other registries
+  third-party      the last of these: models at servers that others wrote (litellm, llmock), from a virtual
+                   environment below target/
   layers           which crate may depend on which, and which file of a crate may import from which
   tidy             the house rules that no other tool knows
   bench [OPTIONS]  what a step costs over plain writes of the same files
@@ -50,7 +53,9 @@ fn main() -> ExitCode {
             print!("{HELP}");
             return ExitCode::SUCCESS;
         }
-        ["ci"] => ci::run(),
+        ["ci"] => ci::run(ci::Extent::Usual),
+        ["ci", "--all"] => ci::run(ci::Extent::All),
+        ["third-party"] => third_party::run(),
         ["layers"] => layers::run(),
         ["tidy"] => tidy::run(),
         ["bench", options @ ..] => bench::run(options),
