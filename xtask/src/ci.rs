@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::process::{TaskError, cargo, output, run as run_command};
-use crate::{clients, layers, profile, tidy};
+use crate::{clients, layers, profile, third_party, tidy};
 
 type Step = (&'static str, fn() -> Result<(), TaskError>);
 
@@ -26,7 +26,10 @@ const STEPS: &[Step] = &[
 ];
 
 /// Steps that need more than this machine, after all others.
-const STEPS_OF_ALL: &[Step] = &[("official clients", official_clients)];
+const STEPS_OF_ALL: &[Step] = &[
+    ("official clients", official_clients),
+    ("third-party servers", third_party::run),
+];
 
 /// Runs all steps and reports how long each took; those that need more than this machine with `--all`.
 ///

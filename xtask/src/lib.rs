@@ -4,7 +4,8 @@
 //! [`layers::check`] over the output of `cargo metadata`, [`tidy::check`] over the files of the repository. [`ci`] is
 //! everything that continuous integration does, [`bench`](mod@bench)
 //! measures what steps, templates and looking at runs cost, and [`profile`] counts their instructions. [`models`] makes the
-//! facts about models that `dad-models` is built with.
+//! facts about models that `dad-models` is built with, and [`third_party`] drives the client of models against servers that
+//! others wrote.
 
 pub mod bench;
 pub mod ci;
@@ -15,6 +16,7 @@ pub mod layers;
 pub mod models;
 pub mod process;
 pub mod profile;
+pub mod third_party;
 pub mod tidy;
 
 use std::path::Path;

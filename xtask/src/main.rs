@@ -8,7 +8,7 @@
 use std::env;
 use std::process::ExitCode;
 
-use xtask::{bench, ci, clients, layers, models, profile, tidy};
+use xtask::{bench, ci, clients, layers, models, profile, third_party, tidy};
 
 const HELP: &str = "\
 Developer tasks. Usage: cargo xtask TASK
@@ -17,6 +17,7 @@ Developer tasks. Usage: cargo xtask TASK
                    --all              and what needs the registry of Python packages
   clients          the official clients of the providers against the strict servers of the tests
                    --record           writes down the requests that they send
+  third-party      models at servers that others wrote (litellm, llmock), from a virtual environment below target/
   layers           which crate may depend on which, and which file of a crate may import from which
   tidy             the house rules that no other tool knows
   bench [OPTIONS]  what a step costs over plain writes of the same files
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         }
         ["ci", options @ ..] => ci::run(options),
         ["clients", options @ ..] => clients::run(options),
+        ["third-party"] => third_party::run(),
         ["layers"] => layers::run(),
         ["tidy"] => tidy::run(),
         ["bench", options @ ..] => bench::run(options),

@@ -62,4 +62,4 @@ pub use shell_word::shell_word;
 pub use size::{ParseSizeError, count, format_size, parse_size};
 pub use status::{RunStatus, StepStatus};
 pub use suggest::nearest;
-pub use usage::Usage;
+pub use usage::{Usage, format_dollars};

@@ -4,6 +4,8 @@ use std::ops::{AddAssign, SubAssign};
 
 use serde::{Deserialize, Serialize};
 
+use crate::size::count;
+
 /// The consumption of a step, component or run.
 ///
 /// `cost` is what the provider charges, in US dollars; `None` where a price is unknown. Once a part with an unknown
@@ -50,6 +52,23 @@ impl Usage {
     pub fn is_zero(&self) -> bool {
         *self == Self::default()
     }
+
+    /// The tokens in words, with those that were cheap or unseen: `1200 tokens (800 cached, 90 reasoning)`.
+    #[must_use]
+    pub fn tokens_in_words(&self) -> String {
+        let parts = [
+            (self.cached_tokens, "cached"),
+            (self.reasoning_tokens, "reasoning"),
+        ];
+        let parts = parts.into_iter().filter(|(tokens, _)| *tokens > 0);
+        let parts: Vec<String> = parts.map(|(tokens, kind)| format!("{tokens} {kind}")).collect();
+        let total = count(self.total_tokens, "token");
+        if parts.is_empty() {
+            total
+        } else {
+            format!("{total} ({})", parts.join(", "))
+        }
+    }
 }
 
 impl SubAssign for Usage {
@@ -82,5 +101,72 @@ impl AddAssign for Usage {
         if let Some(cost) = other.cost {
             *self.cost.get_or_insert(0.0) += cost;
         }
+    }
+}
+
+/// An amount in US dollars, in words: four decimals, and more where an amount below a cent needs them for its first two digits.
+///
+/// ```
+/// assert_eq!(dad_core::format_dollars(12.5), "$12.5000");
+/// assert_eq!(dad_core::format_dollars(0.000081), "$0.000081");
+/// ```
+#[must_use]
+pub fn format_dollars(dollars: f64) -> String {
+    /// The decimals that every amount has.
+    const DECIMALS: usize = 4;
+    /// The decimals of the smallest amount with a figure; a token of the cheapest models costs a hundred-millionth of a dollar.
+    const MOST: usize = 12;
+    let is_small = dollars > 0.0 && dollars < 0.01;
+    if !is_small {
+        return format!("${dollars:.DECIMALS$}");
+    }
+    let shown = (DECIMALS..=MOST).find_map(|decimals| {
+        let text = format!("${dollars:.decimals$}");
+        let digits = text.trim_start_matches(['$', '0', '.']).len();
+        (digits >= 2).then_some(text)
+    });
+    let Some(shown) = shown else {
+        return format!("less than $0.{:0MOST$}", 1);
+    };
+    let cut = shown.trim_end_matches('0').len().max("$0.0000".len());
+    shown.get(..cut).unwrap_or(&shown).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_amounts_keep_their_digits() {
+        let amounts = [
+            (0.0, "$0.0000"),
+            (0.01, "$0.0100"),
+            (0.0099, "$0.0099"),
+            (0.001_234, "$0.0012"),
+            (0.000_5, "$0.0005"),
+            (0.000_123_4, "$0.00012"),
+            (8.1e-5, "$0.000081"),
+            (8e-5, "$0.00008"),
+            (9.96e-7, "$0.000001"),
+            (2.5e-10, "$0.00000000025"),
+            (1e-15, "less than $0.000000000001"),
+            (1_234.567_89, "$1234.5679"),
+        ];
+        for (dollars, shown) in amounts {
+            assert_eq!(format_dollars(dollars), shown);
+        }
+    }
+
+    #[test]
+    fn cached_and_reasoning_tokens_are_named() {
+        let mut usage = Usage {
+            total_tokens: 1200,
+            ..Usage::default()
+        };
+        assert_eq!(usage.tokens_in_words(), "1200 tokens");
+        usage.reasoning_tokens = 90;
+        assert_eq!(usage.tokens_in_words(), "1200 tokens (90 reasoning)");
+        usage.cached_tokens = 800;
+        assert_eq!(usage.tokens_in_words(), "1200 tokens (800 cached, 90 reasoning)");
     }
 }

@@ -1,7 +1,7 @@
 //! Text for the terminal: marks, styles, counts, and escapes for control characters.
 
 use anstyle::{AnsiColor, Style};
-use dad_core::{HierarchyPath, RunStatus, Segment, StatusCounts, StepStatus, Usage, count};
+use dad_core::{HierarchyPath, RunStatus, Segment, StatusCounts, StepStatus, Usage, count, format_dollars};
 use dad_events::QuestionKind;
 
 pub use dad_core::printable;
@@ -82,7 +82,7 @@ pub const fn waits_for(kind: QuestionKind) -> &'static str {
 /// A price in dollars, in words; `None` for nothing.
 #[must_use]
 pub fn cost(dollars: f64) -> Option<String> {
-    (dollars > 0.0).then(|| format!("${dollars:.4}"))
+    (dollars > 0.0).then(|| format_dollars(dollars))
 }
 
 /// A usage, in words; empty for nothing.
@@ -90,7 +90,7 @@ pub fn cost(dollars: f64) -> Option<String> {
 pub fn usage(usage: &Usage) -> String {
     let mut parts = Vec::new();
     if usage.total_tokens > 0 {
-        parts.push(count(usage.total_tokens, "token"));
+        parts.push(usage.tokens_in_words());
     }
     parts.extend(usage.cost.and_then(cost));
     if usage.replayed > 0 {

@@ -68,6 +68,7 @@ mod model_catalog;
 mod models;
 mod named_models;
 mod original;
+mod original_fields;
 #[cfg(unix)]
 mod output;
 mod power;

@@ -28,8 +28,8 @@ elements:
 fn they_are_listed() {
     let env = environment();
     insta::assert_snapshot!(env.unchanged(&["runs", "list"]).expect(0), @"
-    completed   run_20261123_022713_9d6211    autocoder_root  2026-11-23 02:27:13 local time  [time]  3 steps  $0.0001
-    completed   rerun_20261123_022713_2ebc7e  autocoder_root  2026-11-23 02:27:13 local time  [time]  3 steps  $0.0001  from run_20261123_022713_9d6211
+    completed   run_20261123_022713_9d6211    autocoder_root  2026-11-23 02:27:13 local time  [time]  3 steps  $0.000081
+    completed   rerun_20261123_022713_2ebc7e  autocoder_root  2026-11-23 02:27:13 local time  [time]  3 steps  $0.000081  from run_20261123_022713_9d6211
     interrupted run_20261123_024216_79d530    ag              2026-11-23 02:42:16 local time          2 steps
     ---- exit code 0
     ");
@@ -70,7 +70,7 @@ fn a_rerun_begins_at_one_of_their_steps() {
     insta::assert_snapshot!(env.run(&[&agent[..], &entry].concat()).expect(0), @"
     ---- stderr
     rerun_00000000_000000_000001
-    re-run of run_20261123_022713_9d6211: 2 reused (saves 444 tokens, $0.0001), 1 to execute, starting at autocoder_root.main_flow.code_generator_file_ops
+    re-run of run_20261123_022713_9d6211: 2 reused (saves 444 tokens, $0.000081), 1 to execute, starting at autocoder_root.main_flow.code_generator_file_ops
     autocoder_root
       main_flow
         ↺ dynamic_repo_analysis         from run_20261123_022713_9d6211

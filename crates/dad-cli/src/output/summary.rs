@@ -245,7 +245,7 @@ fn paid(usage: &Usage) -> String {
     let mut parts = Vec::new();
     if usage.calls > 0 {
         parts.push(count(usage.calls, "call"));
-        parts.push(count(usage.total_tokens, "token"));
+        parts.push(usage.tokens_in_words());
         parts.extend(match usage.cost {
             None => Some("unknown price".to_owned()),
             Some(cost) => dad_terminal::cost(cost),

@@ -18,9 +18,6 @@ use crate::ai_model::tools::rounded;
 use crate::file_operation::FileOperation;
 use crate::json_text::is_part;
 
-/// The number of times that the model is asked again for an answer that does not obey its schema.
-pub(super) const REPAIRS: u32 = 2;
-
 /// The number of problems of an answer that are reported to the model.
 const MAX_REPORTED_ERRORS: usize = 5;
 

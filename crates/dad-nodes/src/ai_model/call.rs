@@ -16,21 +16,12 @@ use serde_json::{Value, json};
 
 use crate::ai_model::answer::{mask_files, save_files};
 use crate::ai_model::attachments::read_all;
+use crate::ai_model::defaults::{MAX_RETRY_DELAY, RETRIES, RETRY_DELAY, TOOL_ROUNDS};
 use crate::ai_model::spending::{CallBound, reported_usage, unknown_price};
 use crate::ai_model::stream::Pieces;
 use crate::ai_model::tools::{Called, Tools};
 use crate::ai_model::{AIModelCallConfig, ModelCall};
 use crate::model_error::node_error;
-
-/// The number of repetitions of a call that failed for a while.
-const RETRIES: u32 = 2;
-
-/// The pause before the first of those calls, and the longest.
-const RETRY_DELAY: Duration = Duration::from_secs(1);
-const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
-
-/// The number of times that a model is asked again with the results of tools.
-const TOOL_ROUNDS: u32 = 10;
 
 /// The times of calls. That the settings hold numbers of seconds has been checked.
 #[derive(Clone, Copy, Debug)]
@@ -214,10 +205,11 @@ impl<'a> Conversation<'a> {
             // Their bytes are artifacts.
             fields.remove("files");
         }
+        let tokens = self.usage.tokens_in_words();
         let took = match (self.usage.calls, self.usage.replayed) {
             (0, 1..) => "replayed".to_owned(),
-            (0 | 1, _) => format!("{} tokens", self.usage.total_tokens),
-            (calls, _) => format!("{calls} calls, {} tokens", self.usage.total_tokens),
+            (0 | 1, _) => tokens,
+            (calls, _) => format!("{calls} calls, {tokens}"),
         };
         let note = match response.finish_reason {
             FinishReason::Length => ", cut at its longest length",

@@ -1,6 +1,7 @@
 //! Answers without a provider.
 
 use dad_core::Usage;
+use dad_models::ModelResponse;
 use dad_runner::NodeOutput;
 use serde_json::{Map, Value, json};
 
@@ -10,17 +11,26 @@ use crate::ai_model::answer::StructuredSchema;
 /// The largest depth of made-up values.
 const DEEPEST: usize = 16;
 
-/// The result of a step that calls no model: a text that says so, or the smallest value of the wanted shape.
+/// The result of a step that calls no model: a text that says so, or the smallest value of the wanted shape. It has the form of
+/// the result of a call, for the readers that a test tries.
 pub(super) fn output(settings: &AIModelNodeSettings, schema: Option<&StructuredSchema>) -> NodeOutput {
     let model = settings.models.first().map_or("no model", String::as_str);
-    let outcome = match schema {
-        None => json!({ "text": format!("A made-up answer of {model}."), "files": [] }),
+    let (outcome, text) = match schema {
+        None => {
+            let text = format!("A made-up answer of {model}.");
+            (json!({ "text": text, "files": [] }), text)
+        }
         Some(schema) => {
             let schema = schema.for_model();
-            json!({ "structured": value(schema, schema, DEEPEST), "files": [] })
+            let structured = value(schema, schema, DEEPEST);
+            let text = structured.to_string();
+            (json!({ "structured": structured, "files": [] }), text)
         }
     };
+    let (provider, name) = model.split_once('/').unwrap_or(("none", model));
+    let response = json!(ModelResponse::of_text(name, provider, text));
     NodeOutput::new(outcome)
+        .with_output(json!({ "data": { "response": response } }))
         .with_usage(Usage::default())
         .with_summary(format!("{model}, made up"))
 }

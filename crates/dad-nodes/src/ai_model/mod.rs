@@ -4,6 +4,7 @@ mod answer;
 mod attachments;
 mod call;
 mod checks;
+mod defaults;
 mod fake;
 mod settings;
 mod spending;
@@ -31,8 +32,9 @@ pub use settings::{
 };
 
 use crate::sandbox;
-use answer::{REPAIRS, StructuredSchema};
+use answer::StructuredSchema;
 use call::{Conversation, Pauses};
+use defaults::REPAIRS;
 use tools::{ReadyTool, Tools};
 
 /// Executes `ai_model_call`.
@@ -241,7 +243,7 @@ impl ModelCall {
         Ok(json!({
             "ai_model": model,
             "models": self.settings.models,
-            "model_call_config": self.config,
+            "model_call_config": defaults::effective(&self.config),
             "prompt": prompt,
             "context": request.messages[..before],
             "instructions": request.system,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use dad_core::{Budget, HierarchyPath, Usage};
+use dad_core::{Budget, HierarchyPath, Usage, format_dollars};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
@@ -157,7 +157,10 @@ impl Ledger {
         let account = step.unwrap_or(&self.run);
         let needs = match (account.available().calls, account.budget.cost) {
             (Some(0), _) => "is one more than fits".to_owned(),
-            (_, Some(_)) => format!("may take ${:.4}, {} tokens", estimate.cost, estimate.tokens),
+            (_, Some(_)) => {
+                let cost = format_dollars(estimate.cost);
+                format!("may take {cost}, {} tokens", estimate.tokens)
+            }
             (_, None) => format!("may take {} tokens", estimate.tokens),
         };
         BudgetExceeded {
@@ -194,7 +197,8 @@ impl Ledger {
 fn amount(usage: &Usage) -> String {
     let calls = dad_core::count(usage.calls, "call");
     let paid = usage.cost.filter(|cost| *cost > 0.0);
-    let cost = paid.map(|cost| format!(", ${cost:.4}")).unwrap_or_default();
+    let cost = paid.map(|cost| format!(", {}", format_dollars(cost)));
+    let cost = cost.unwrap_or_default();
     format!("{} tokens in {calls}{cost}", usage.total_tokens)
 }
 

@@ -173,7 +173,7 @@ impl RerunPlan {
         match (usage.total_tokens, usage.cost.filter(|cost| *cost > 0.0)) {
             (0, _) => String::new(),
             (tokens, None) => format!(" (saves {tokens} tokens)"),
-            (tokens, Some(cost)) => format!(" (saves {tokens} tokens, ${cost:.4})"),
+            (tokens, Some(cost)) => format!(" (saves {tokens} tokens, {})", dad_core::format_dollars(cost)),
         }
     }
 

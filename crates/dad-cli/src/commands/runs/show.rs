@@ -25,6 +25,9 @@ use crate::output::summary::{aligned, command_in, error_at, made_at, place_of};
 use crate::output::tree::{self, Line};
 use crate::output::{json, out};
 
+/// The width of a step's summary in the tree.
+const SUMMARY: usize = 70;
+
 /// Show a run, or one of its steps.
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
@@ -218,7 +221,7 @@ fn entry_line(path: &HierarchyPath, entry: &ViewEntry, is_driven: bool) -> Strin
             let (sign, style) = mark(step.status, step.is_taken());
             format!(
                 "{indent}{style}{sign}{style:#} {name:<28}  {DIM}{}{DIM:#}",
-                details(step)
+                details(step, SUMMARY)
             )
         }
     }
@@ -230,7 +233,8 @@ fn own_error(path: &HierarchyPath, error: &ErrorInfo) -> Option<String> {
     is_own.then(|| dad_terminal::one_line(&error.message, 120))
 }
 
-fn details(step: &StepCommitted) -> String {
+/// The end of a step in words, with its summary cut at a width.
+fn details(step: &StepCommitted, width: usize) -> String {
     let mut parts = vec![match (&step.reused_from, &step.edited_from) {
         (Some(origin), None) => format!("from {}", origin.run_id),
         (Some(origin), Some(_)) | (None, Some(origin)) => {
@@ -244,7 +248,7 @@ fn details(step: &StepCommitted) -> String {
     parts.extend(
         step.summary
             .as_ref()
-            .map(|summary| dad_terminal::one_line(summary, 70)),
+            .map(|summary| dad_terminal::one_line(summary, width)),
     );
     parts.extend(step.cost.and_then(dad_terminal::cost));
     parts.extend(
@@ -400,7 +404,7 @@ fn step(view: &RunView, path: &HierarchyPath, as_json: bool) -> Result<(), Comma
     let (sign, style) = mark(step.status, step.is_taken());
     out::lines(&format!(
         "{style}{sign}{style:#} {BOLD}{path}{BOLD:#}  {}",
-        details(step)
+        details(step, usize::MAX)
     ))?;
     for part in ["input", "settings", "outcome", "error"] {
         if let Some(value) = result.get(part) {
