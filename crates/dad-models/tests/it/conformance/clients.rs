@@ -148,6 +148,7 @@ const ONE_BLOCK: &str = "a text alone is a text or a list of one block";
 const KEY: &str =
     "the address is not Anthropic's own: others that speak its protocol take the key in `x-api-key`";
 const NO_ROLE: &str = "instructions have no role";
+const CACHE: &str = "a loop of tools sends all of it again in each round, which the cache makes cheaper";
 const CLOSED: &str = "a closed object keeps a model from inventing keys";
 
 const WANTED: &[Wanted] = &[
@@ -160,6 +161,7 @@ const WANTED: &[Wanted] = &[
     Wanted("messages_", "/messages/*/content", ONE_BLOCK),
     Wanted("messages_", "header authorization", KEY),
     Wanted("messages_", "header x-api-key", KEY),
+    Wanted("messages_tools", "/cache_control", CACHE),
     Wanted("google_text", "/systemInstruction/role", NO_ROLE),
     Wanted(
         "google_schema",
