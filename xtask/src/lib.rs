@@ -15,6 +15,7 @@ pub mod layers;
 pub mod models;
 pub mod process;
 pub mod profile;
+mod proxies;
 pub mod tidy;
 
 use std::path::Path;
