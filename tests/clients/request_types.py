@@ -117,8 +117,14 @@ def main():
             schema["properties"]["stream"] = {"type": "boolean"}
         if name == "anthropic":
             schema["properties"] |= ANTHROPIC_BEFORE
+            # Only with the header of the beta in which it was.
+            schema["properties"]["output_format"] = {"$ref": "#/$defs/JSONOutputFormatParam"}
         if name == "openai":
             schema["$defs"]["ChatCompletionAssistantMessageParam"]["properties"] |= CHAT_ANSWERED
+        if name == "google":
+            # The documentation writes them in lower case; in the client they are of `CaseInSensitiveEnum`.
+            kinds = schema["$defs"]["Type"]["enum"]
+            kinds += [kind.lower() for kind in kinds]
         document[name] = schema
     json.dump(document, sys.stdout, separators=(",", ":"), sort_keys=True)
     print()

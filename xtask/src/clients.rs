@@ -1,4 +1,4 @@
-//! The official clients of the providers against the strict servers of the tests.
+//! The official clients of the providers against the strict servers of the tests, and our client through proxies of others.
 //!
 //! They are Python packages, which come from the registry into `target/official-clients`. What the servers refuse of them is a
 //! rule that is wrong.
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::process::{TaskError, cargo, run as run_command};
+use crate::proxies;
 use crate::workspace_root;
 
 const REQUIREMENTS: &str = "tests/clients/requirements.txt";
@@ -31,7 +32,7 @@ pub fn run(options: &[&str]) -> Result<(), TaskError> {
             ));
         }
     };
-    let python = installed()?;
+    let python = installed("target/official-clients", REQUIREMENTS)?;
     let mut build = Command::new(cargo());
     build.args([
         "build",
@@ -41,6 +42,8 @@ pub fn run(options: &[&str]) -> Result<(), TaskError> {
         "dad-tests",
         "--bin",
         "strict-server",
+        "--bin",
+        "through-proxy",
     ]);
     run_command(&mut build)?;
     let mut server = Server::start(record.as_deref())?;
@@ -53,26 +56,29 @@ pub fn run(options: &[&str]) -> Result<(), TaskError> {
     eprint!("{refused}");
     outcome?;
     match refused.lines().count() {
-        0 => Ok(()),
+        0 => proxies::run(),
         count => Err(TaskError(format!(
             "the strict servers refused {count} requests of the official clients"
         ))),
     }
 }
 
-/// The Python in which the packages are installed, in the versions that the requirements name.
-fn installed() -> Result<PathBuf, TaskError> {
-    let place = workspace_root().join("target/official-clients");
+/// The Python in which packages are installed, in the versions that the requirements name.
+///
+/// # Errors
+/// If Python is missing, or the registry does not give the packages.
+pub(crate) fn installed(place: &str, requirements: &str) -> Result<PathBuf, TaskError> {
+    let place = workspace_root().join(place);
     let python = place.join("bin/python");
-    let wanted = fs::read_to_string(workspace_root().join(REQUIREMENTS))
-        .map_err(|error| TaskError(format!("cannot read `{REQUIREMENTS}`: {error}")))?;
+    let wanted = fs::read_to_string(workspace_root().join(requirements))
+        .map_err(|error| TaskError(format!("cannot read `{requirements}`: {error}")))?;
     let stamp = place.join("requirements.txt");
     if fs::read_to_string(&stamp).is_ok_and(|there| there == wanted) {
         return Ok(python);
     }
-    eprintln!("installing the official clients into {}", place.display());
+    eprintln!("installing `{requirements}` into {}", place.display());
     let made = run_command(Command::new("python3").args(["-m", "venv"]).arg(&place));
-    made.map_err(|error| TaskError(format!("the official clients need python3 with `venv`: {error}")))?;
+    made.map_err(|error| TaskError(format!("this task needs python3 with `venv`: {error}")))?;
     let mut install = Command::new(&python);
     install.args([
         "-m",
@@ -82,10 +88,9 @@ fn installed() -> Result<PathBuf, TaskError> {
         "--disable-pip-version-check",
         "--requirement",
     ]);
-    let installed = run_command(install.arg(workspace_root().join(REQUIREMENTS)));
-    installed.map_err(|error| {
+    run_command(install.arg(workspace_root().join(requirements))).map_err(|error| {
         TaskError(format!(
-            "the registry did not give the packages of `{REQUIREMENTS}`: {error}"
+            "the registry did not give the packages of `{requirements}`: {error}"
         ))
     })?;
     fs::write(&stamp, wanted)
@@ -94,14 +99,14 @@ fn installed() -> Result<PathBuf, TaskError> {
 }
 
 /// A strict server that is running.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     lines: BufReader<ChildStdout>,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Server {
-    fn start(record: Option<&Path>) -> Result<Self, TaskError> {
+    pub(crate) fn start(record: Option<&Path>) -> Result<Self, TaskError> {
         let program = workspace_root().join("target/debug/strict-server");
         let failed = |error: std::io::Error| TaskError(format!("the strict server did not start: {error}"));
         let mut command = Command::new(program);
@@ -122,7 +127,7 @@ impl Server {
     }
 
     /// Ends the server, which does so when its input ends, and gives the lines about what it refused.
-    fn end(&mut self) -> Result<String, TaskError> {
+    pub(crate) fn end(&mut self) -> Result<String, TaskError> {
         let failed = |error: std::io::Error| TaskError(format!("the strict server did not end: {error}"));
         self.child.stdin = None;
         let mut refused = String::new();

@@ -16,6 +16,7 @@ pub mod layers;
 pub mod models;
 pub mod process;
 pub mod profile;
+mod proxies;
 pub mod third_party;
 pub mod tidy;
 

@@ -185,7 +185,11 @@ fn version_document(request: &Request) -> Option<String> {
 }
 
 fn unknown(request: &Request) -> Option<String> {
-    let field = unknown_field(request)?;
+    let beta = request.headers.get("anthropic-beta").map_or("", String::as_str);
+    let of_beta = request
+        .get("/output_format")
+        .filter(|_| !beta.contains("structured-outputs"));
+    let field = unknown_field(request).or(of_beta.map(|_| "output_format"))?;
     Some(format!("{field}: Extra inputs are not permitted"))
 }
 

@@ -29,7 +29,10 @@ pub(super) fn asked(request: &Request) -> Asked {
             Some("tool") => Choice::Only(request.text("/tool_choice/name").unwrap_or_default().to_owned()),
             _ => Choice::Auto,
         },
-        schema: request.get("/output_config/format/schema").cloned(),
+        schema: {
+            let schema = request.get("/output_config/format/schema");
+            schema.or(request.get("/output_format/schema")).cloned()
+        },
         rounds: since
             .iter()
             .filter(|message| message["role"] == "assistant")

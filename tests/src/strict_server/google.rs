@@ -23,7 +23,10 @@ pub(super) fn asked(request: &Request) -> Asked {
         tools: request
             .list("/tools/0/functionDeclarations")
             .iter()
-            .map(|spec| tool(spec.get("name"), spec.get("parametersJsonSchema")))
+            .map(|spec| {
+                let schema = spec.get("parametersJsonSchema").or(spec.get("parameters"));
+                tool(spec.get("name"), schema)
+            })
             .collect(),
         choice: match (config["mode"].as_str(), only) {
             (Some("NONE"), _) => Choice::Never,

@@ -86,6 +86,10 @@ pub(super) const VIOLATIONS: &[Violation] = &[
     Violation("anthropic-unknown-field", |request| {
         set(request, "/seed", 7.into());
     }),
+    Violation("anthropic-unknown-field", |request| {
+        let format = request.body["output_config"]["format"].clone();
+        set(request, "/output_format", format);
+    }),
     Violation("anthropic-max-tokens", |request| remove(request, "max_tokens")),
     Violation("anthropic-small-budget", |request| {
         set(request, "/thinking/budget_tokens", 1023.into());
