@@ -77,6 +77,8 @@ pub enum ModelError {
         retry_after: Option<Duration>,
         /// Whether a quota is used up that no pause refills.
         is_exhausted: bool,
+        /// Whether an answer had begun: the tokens that it took are not known.
+        has_begun: bool,
     },
     /// The call was not made, because the provider asked for a longer pause than a step waits.
     #[error("`{model}` was not called: its provider asked not to be called for another {}", dad_core::format_duration(*pause))]
@@ -184,6 +186,14 @@ pub enum ModelError {
         /// The step with the most similar request, and the differences to it.
         nearest: Option<(String, String)>,
     },
+    /// The model gave no answer in the run that is replayed.
+    #[error("`{model}` gave no answer when this was recorded: {reason}")]
+    FailedInRun {
+        /// The model.
+        model: String,
+        /// The recorded error.
+        reason: String,
+    },
     /// A cassette has no answer for a call.
     #[error("`{}` holds no answer for call {number} of `{path}`", cassette.display())]
     NotRecorded {
@@ -281,16 +291,32 @@ impl ModelError {
     /// Without secrets, and with only the beginning of what the provider said. Masked first: what is cut before may end with
     /// a part of a secret that nothing recognises.
     pub(crate) fn masked(mut self, redactor: &Redactor) -> Self {
+        let redacted = |said: &mut String| *said = shorten(&redactor.redact(said));
         match &mut self {
-            Self::Status { body: said, .. } | Self::Answer { reason: said, .. } => {
-                *said = shorten(&redactor.redact(said));
+            Self::Status {
+                body,
+                code,
+                request_id,
+                ..
+            } => {
+                redacted(body);
+                for said in [code, request_id].into_iter().flatten() {
+                    redacted(said);
+                }
             }
-            Self::Connection { reason: said, .. }
+            Self::Answer { reason: said, .. }
+            | Self::Connection { reason: said, .. }
             | Self::Cut { reason: said, .. }
-            | Self::Redirected { location: said, .. } => {
-                *said = redactor.redact(said).into_owned();
-            }
+            | Self::Redirected { location: said, .. } => redacted(said),
             _ => {}
+        }
+        self
+    }
+
+    /// The same error, of an answer that had begun or had not.
+    pub(crate) fn of_begun_answer(mut self, begun: bool) -> Self {
+        if let Self::Status { has_begun, .. } = &mut self {
+            *has_begun = begun;
         }
         self
     }
@@ -314,6 +340,7 @@ impl ModelError {
             Self::Answer { .. } => "model_answer",
             Self::TooLong { .. } => "answer_too_long",
             Self::NotRecorded { .. } | Self::NotInRun { .. } => "not_recorded",
+            Self::FailedInRun { .. } => "model_failed",
             Self::Unreadable { .. } => "unreadable",
         }
     }
@@ -387,6 +414,7 @@ impl ModelError {
         match self {
             Self::Answer { usage, .. } => *usage,
             Self::Cut { .. } | Self::TimedOut { .. } | Self::Silent { .. } | Self::TooLong { .. } => None,
+            Self::Status { has_begun: true, .. } => None,
             Self::Status { .. } | Self::Redirected { .. } => Some(Usage {
                 calls: 1,
                 ..Usage::default()

@@ -159,17 +159,19 @@ impl Exchange<'_> {
         // The last event may lack the empty line behind it.
         let end = stream::once(std::future::ready(Ok(Bytes::from_static(b"\n\n"))));
         let mut events = SseByteStream::new(Box::pin(pieces.chain(end)));
+        let mut has_begun = false;
         while let Some(event) = events.next().await {
             let taken = event.map_err(|error| self.broken(error)).and_then(|event| {
                 let data = event.data.unwrap_or_default();
                 self.take(&mut *reader, &data, on_text)
             });
             match taken {
-                Ok(Taken::Event) => {}
+                Ok(Taken::Event) => has_begun = true,
                 Ok(Taken::Done) => break,
+                Err(error @ ModelError::TooLong { .. }) => return Err(error),
                 // The answer is there; only its usage may be missing.
-                Err(ModelError::Cut { .. } | ModelError::Answer { .. }) if reader.is_finished() => break,
-                Err(error) => return Err(error),
+                Err(_) if reader.is_finished() => break,
+                Err(error) => return Err(error.of_begun_answer(has_begun)),
             }
         }
         if reader.is_finished() {
@@ -205,7 +207,11 @@ impl Exchange<'_> {
         if !text.is_empty() {
             on_text(&text);
         }
-        Ok(Taken::Event)
+        Ok(if reader.is_over() {
+            Taken::Done
+        } else {
+            Taken::Event
+        })
     }
 
     fn model(&self) -> &str {

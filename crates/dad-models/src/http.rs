@@ -120,7 +120,9 @@ impl HttpClient {
                 }),
             },
         };
-        if let Some(pause) = answered.as_ref().err().and_then(ModelError::retry_after) {
+        // A quota of one model does not concern the others of its provider.
+        let limited = answered.as_ref().err().filter(|error| error.is_retryable());
+        if let Some(pause) = limited.and_then(ModelError::retry_after) {
             self.gate.close(&target.provider.name, pause);
         }
         // Only now is the key known that the provider may have repeated.

@@ -39,7 +39,8 @@ pub use http::HttpClient;
 pub use limits::Limits;
 pub use options::CallOptions;
 pub use price::{LongContext, Price, Rates, Tiers};
-pub use replay::{MODEL_CALL, RecordedWeb, ReplayClient, ReplayNote};
+pub use protocol::ANSWER_TOOL;
+pub use replay::{MODEL_CALL, MODEL_FAILED, RecordedWeb, ReplayClient, ReplayNote};
 pub use request::{
     Message, MessageFile, ModelOptions, ModelRequest, NativeTurn, PromptCache, Role, ToolCall, ToolChoice,
     ToolSpec,

@@ -201,6 +201,15 @@ impl Price {
         of_tier.unwrap_or(usual).cost_of(tokens) / 1e6
     }
 
+    /// The highest price of a million tokens that a call sends, for a call that sends so many: the provider may write all of them
+    /// into its cache.
+    #[must_use]
+    pub fn highest_input(&self, tokens: u64) -> f64 {
+        let long = self.long_context.filter(|long| tokens > long.above);
+        let rates = long.map_or(self.rates, |long| long.rates);
+        rates.cache_write.unwrap_or_default().max(rates.input)
+    }
+
     /// The first price that is none: a negative one would give back money that was spent.
     pub(crate) fn wrong(&self) -> Option<(&'static str, f64)> {
         let long = self.long_context.unwrap_or_default();

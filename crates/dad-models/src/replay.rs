@@ -22,6 +22,9 @@ use crate::web::{WEB_EXCHANGE, WebAnswer, WebRequest};
 /// The name of model calls among the memos of a step.
 pub const MODEL_CALL: &str = "model_call";
 
+/// The name of requests among the memos of a step to which a model gave no answer, so that the next model was asked.
+pub const MODEL_FAILED: &str = "model_failed";
+
 /// Answers from recorded exchanges. No network is used.
 ///
 /// ```no_run
@@ -347,6 +350,13 @@ impl Recorded {
                 nearest: self.nearest(&asked, call)?,
             });
         };
+        if line.name == MODEL_FAILED {
+            let reason = line.response.get("message").and_then(Value::as_str);
+            return Err(ModelError::FailedInRun {
+                model: request.model.clone(),
+                reason: reason.unwrap_or_default().to_owned(),
+            });
+        }
         serde_json::from_value(line.response).map_err(|error| unreadable(file, error))
     }
 
@@ -415,7 +425,7 @@ fn exchanges_of(run_dir: &Path, step: &HierarchyPath) -> Result<Vec<MemoLine>, M
 /// The exchanges in a file of memos that can be replayed.
 fn lines_of(file: &Path) -> Result<Vec<MemoLine>, ModelError> {
     let mut lines = MemoLine::read_file(file).map_err(|error| unreadable(file.to_path_buf(), error))?;
-    lines.retain(|line| [MODEL_CALL, WEB_EXCHANGE].contains(&line.name.as_str()));
+    lines.retain(|line| [MODEL_CALL, MODEL_FAILED, WEB_EXCHANGE].contains(&line.name.as_str()));
     Ok(lines)
 }
 

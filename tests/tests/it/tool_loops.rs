@@ -231,6 +231,71 @@ async fn the_next_model_takes_the_conversation_over_and_repeats_no_effect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_resumed_step_asks_the_model_that_had_taken_over_and_a_replay_follows() {
+    let server = MockServer::start().await;
+    let holds_back = Arc::new(AtomicBool::new(true));
+    let is_held = Arc::clone(&holds_back);
+    // The first model is out of order until the run is resumed; the second calls a tool, and then answers.
+    let answer = move |request: &Request| {
+        let sent: Value = serde_json::from_slice(&request.body).unwrap();
+        let holds_back = is_held.load(Ordering::Relaxed);
+        if sent["model"] == "tiny" {
+            return if holds_back {
+                ResponseTemplate::new(400)
+            } else {
+                calls("note", &json!({ "again": true }))
+            };
+        }
+        match sent["messages"].as_array().unwrap().len() {
+            1 => calls("note", &json!({})),
+            _ if holds_back => says("done").set_delay(PATIENCE),
+            _ => says("done"),
+        }
+    };
+    Mock::given(method("POST"))
+        .respond_with(answer)
+        .mount(&server)
+        .await;
+    let scripted = Scripted::new(vec![says("unused")]).await;
+    scripted.flow(TOOLS);
+    let models = ["tiny", "big"]
+        .map(|name| format!("- {{ name: local/{name}, base_url: \"{}/v1\" }}\n", server.uri()));
+    scripted.env.write(".dhenara/models.yaml", &models.concat());
+    let mut driver = scripted.env.start(&["run", "flow", "flow.yaml"]);
+    let began = Instant::now();
+    while asked(&server).await.len() < 3 {
+        assert!(began.elapsed() < PATIENCE, "the third request does not come");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    driver.kill().unwrap();
+    driver.wait().unwrap();
+    holds_back.store(false, Ordering::Relaxed);
+    drop(scripted.env.run(&["resume", "last"]).expect(0));
+    let requests = asked(&server).await;
+    let models: Vec<&str> = requests
+        .iter()
+        .map(|sent| sent["model"].as_str().unwrap())
+        .collect();
+    assert_eq!(models, ["tiny", "big", "big", "big"]);
+    let made = std::fs::read_to_string(scripted.env.project().join("made")).unwrap();
+    assert_eq!(made, "made\n", "the tool ran once");
+
+    let run = scripted
+        .env
+        .last_run()
+        .file_name()
+        .unwrap()
+        .to_string_lossy()
+        .into_owned();
+    let replayed = scripted
+        .env
+        .run(&["run", "flow", "flow.yaml", "--replay", &run])
+        .expect(0);
+    assert!(replayed.stderr.contains("2 calls replayed"), "{replayed}");
+    assert_eq!(asked(&server).await.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_shown_in_the_words_of_the_model() {
     let refusal = body(
         &json!({ "role": "assistant", "content": null, "refusal": "I cannot help with that." }),

@@ -1,6 +1,6 @@
 //! Calls of tools that a stream brings in pieces, and their ids.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -50,11 +50,14 @@ impl Calls {
 
     /// The calls, each with an id that no other has, and the further fields of each.
     pub(super) fn finish(self) -> Vec<(ToolCall, Option<Value>)> {
-        let mut ids: Vec<String> = self.calls.iter().filter_map(|call| call.id.clone()).collect();
+        let mut ids = Ids::default();
+        let mut known = HashSet::new();
+        ids.reserve(self.calls.iter().filter_map(|call| call.id.as_ref()));
         let calls = self.calls.into_iter();
         calls
             .map(|call| {
-                let id = call.id.unwrap_or_else(|| unused_id(&mut ids));
+                let id = call.id.filter(|id| known.insert(id.clone()));
+                let id = id.unwrap_or_else(|| ids.make());
                 let call_of_tool = ToolCall {
                     id,
                     name: call.name,
@@ -67,14 +70,36 @@ impl Calls {
     }
 }
 
-/// An id for a call that came without one.
-pub(super) fn unused_id(ids: &mut Vec<String>) -> String {
-    let mut number = 0;
-    while ids.contains(&format!("call_{number}")) {
-        number += 1;
+/// The ids of calls. One that is missing, or that another call has, is made up.
+#[derive(Default)]
+pub(super) struct Ids {
+    used: HashSet<String>,
+    made: usize,
+}
+
+impl Ids {
+    /// Keeps ids that the server gave from being made up.
+    fn reserve<'a>(&mut self, given: impl IntoIterator<Item = &'a String>) {
+        self.used.extend(given.into_iter().cloned());
     }
-    ids.push(format!("call_{number}"));
-    format!("call_{number}")
+
+    /// The id of a call that no other has.
+    pub(super) fn of(&mut self, given: Option<String>) -> String {
+        match given {
+            Some(id) if self.used.insert(id.clone()) => id,
+            _ => self.make(),
+        }
+    }
+
+    fn make(&mut self) -> String {
+        loop {
+            let id = format!("call_{}", self.made);
+            self.made += 1;
+            if self.used.insert(id.clone()) {
+                return id;
+            }
+        }
+    }
 }
 
 impl Begun {
@@ -88,16 +113,19 @@ impl Begun {
             (Some(one), Some(other)) => one == other,
             _ => true,
         };
+        if !(same_index && same_id) {
+            return false;
+        }
         // A name begins a call, but servers repeat it with each piece too.
         let is_named = !piece.name.is_empty() && !self.name.is_empty();
         let has_ids = self.id.is_some() && piece.id.is_some();
-        let begins = is_named && !has_ids && self.is_whole();
-        same_index && same_id && !begins
+        !(is_named && !has_ids && self.is_whole())
     }
 
     fn is_whole(&self) -> bool {
-        // Reading them at each piece would take the square of their length.
-        let may_be = self.arguments.trim_end().ends_with('}');
+        /// Arguments that are longer are not read at each piece, which would take the square of their length.
+        const MAX_BYTES: usize = 4096;
+        let may_be = self.arguments.len() <= MAX_BYTES && self.arguments.trim_end().ends_with('}');
         may_be && serde_json::from_str::<serde::de::IgnoredAny>(&self.arguments).is_ok()
     }
 
@@ -123,12 +151,22 @@ pub(super) struct CallIds<'a> {
 impl<'a> CallIds<'a> {
     /// Takes up a turn of a model, whose own ids stay if its provider wrote it.
     pub(super) fn take_up(&mut self, turn: &'a Message, is_own: bool) {
+        self.take_up_those(turn, |_| is_own, |turn, number| format!("call_{turn}_{number}"));
+    }
+
+    /// Takes up a turn of which the ids stay that fit the provider; others are made from the numbers of turn and call.
+    pub(super) fn take_up_those(
+        &mut self,
+        turn: &'a Message,
+        fits: impl Fn(&str) -> bool,
+        make: impl Fn(usize, usize) -> String,
+    ) {
         self.turns += 1;
-        for (number, call) in turn.tool_calls.iter().enumerate() {
-            let id = if is_own {
+        for (number, call) in (1..).zip(&turn.tool_calls) {
+            let id = if fits(&call.id) {
                 call.id.clone()
             } else {
-                format!("call_{}_{}", self.turns, number + 1)
+                make(self.turns, number)
             };
             self.given.insert(&call.id, id);
         }

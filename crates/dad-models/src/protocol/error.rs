@@ -46,6 +46,7 @@ impl Refusal {
             request_id: self.request_id,
             retry_after: self.retry_after,
             is_exhausted: self.is_exhausted,
+            has_begun: false,
         }
     }
 }

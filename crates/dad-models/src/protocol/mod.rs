@@ -25,6 +25,7 @@ use crate::error::ModelError;
 pub(crate) use asked::{Asked, Outgoing};
 pub(crate) use error::{Refusal, refused, retry_after};
 pub(crate) use reply::{Reply, StreamReader};
+pub use wanted::ANSWER_TOOL;
 
 /// A request in the form of its provider's protocol.
 ///

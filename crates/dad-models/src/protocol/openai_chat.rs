@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::asked::{Asked, Outgoing};
-use super::calls::{Begun, Calls};
+use super::calls::{Begun, CallIds, Calls, Ids};
 use super::capabilities::{Capabilities, Thinking};
 use super::error::{Refusal, in_body};
 use super::json::{arguments_of_text, count, list, owned, set, text};
@@ -146,15 +146,33 @@ fn messages(asked: &Asked<'_>) -> Result<Vec<Value>, ModelError> {
     if !system.is_empty() {
         messages.push(json!({ "role": "system", "content": system.join("\n\n") }));
     }
+    let mut ids = CallIds::default();
+    let is_mistral = asked.target.provider.name == "mistral";
+    let fits = |id: &str| if is_mistral { is_mistral_id(id) } else { is_id(id) };
+    let make = |turn, number| format!("c{turn:04}{number:04}");
     for turn in asked.turns() {
         match turn {
             Turn::System(message) => messages.push(json!({ "role": "system", "content": message.text })),
             Turn::User(message) => messages.push(user(asked, message)?),
-            Turn::Assistant(message) => messages.push(assistant(asked, message)),
-            Turn::Tools(results) => messages.extend(results.into_iter().map(result)),
+            Turn::Assistant(message) => {
+                ids.take_up_those(message, fits, make);
+                messages.push(assistant(asked, message, &ids));
+            }
+            Turn::Tools(results) => messages.extend(results.into_iter().map(|message| result(message, &ids))),
         }
     }
     Ok(messages)
+}
+
+/// Whether an id is one that servers take: another model's provider may have given others.
+fn is_id(id: &str) -> bool {
+    const LONGEST: usize = 64;
+    !id.is_empty() && id.len() <= LONGEST
+}
+
+/// Source: "Tool call id was … but must be a-z, A-Z, 0-9, with a length of 9" (langchain-ai/langchain, issue 24668).
+fn is_mistral_id(id: &str) -> bool {
+    id.len() == 9 && id.chars().all(|c| c.is_ascii_alphanumeric())
 }
 
 fn user(asked: &Asked<'_>, message: &Message) -> Result<Value, ModelError> {
@@ -202,7 +220,7 @@ pub(super) fn audio_format<'a>(media: &'a Media<'_>) -> &'a str {
     }
 }
 
-fn assistant(asked: &Asked<'_>, message: &Message) -> Value {
+fn assistant(asked: &Asked<'_>, message: &Message, ids: &CallIds<'_>) -> Value {
     let text = Some(message.text.as_str()).filter(|text| !text.trim().is_empty());
     let mut turn = json!({ "role": "assistant", "content": text });
     if message.tool_calls.is_empty() {
@@ -210,7 +228,7 @@ fn assistant(asked: &Asked<'_>, message: &Message) -> Value {
     }
     let calls = message.tool_calls.iter().map(|call| {
         json!({
-            "id": call.id,
+            "id": ids.of(&call.id),
             "type": "function",
             "function": { "name": call.name, "arguments": arguments_text(call) },
         })
@@ -241,8 +259,8 @@ pub(super) fn arguments_text(call: &ToolCall) -> String {
     }
 }
 
-fn result(message: &Message) -> Value {
-    json!({ "role": "tool", "tool_call_id": message.tool_call_id, "content": message.text })
+fn result(message: &Message, ids: &CallIds<'_>) -> Value {
+    json!({ "role": "tool", "tool_call_id": message.tool_call_id.as_deref().map(|id| ids.of(id)), "content": message.text })
 }
 
 /// Reads an answer that came as a whole.
@@ -260,7 +278,7 @@ pub(super) fn read(body: &Value) -> Reply {
     reply.refusal = owned(message, "/refusal").unwrap_or_default();
     reply.files = files_of(message);
     let mut extra = Vec::new();
-    let mut ids = Vec::new();
+    let mut ids = Ids::default();
     for call in list(message, "/tool_calls") {
         if let Some(read) = call_of(call, &mut ids) {
             reply.calls.push(read);
@@ -302,7 +320,7 @@ pub(super) fn tokens_of(usage: &Value) -> Tokens {
         "/input_tokens_details/cache_write_tokens",
         "/cache_creation_input_tokens",
     ]);
-    Tokens {
+    let mut tokens = Tokens {
         input: first(&["/prompt_tokens", "/input_tokens"]),
         cached: first(&[
             "/prompt_tokens_details/cached_tokens",
@@ -320,7 +338,16 @@ pub(super) fn tokens_of(usage: &Value) -> Tokens {
         audio_output: first(&["/completion_tokens_details/audio_tokens"]),
         image_output: first(&["/completion_tokens_details/image_tokens"]),
         total: first(&["/total_tokens"]),
+    };
+    // xAI counts reasoning beside the other tokens that it sends.
+    let apart = tokens
+        .input
+        .saturating_add(tokens.output)
+        .saturating_add(tokens.reasoning);
+    if tokens.reasoning > 0 && tokens.total == apart {
+        tokens.output = tokens.output.saturating_add(tokens.reasoning);
     }
+    tokens
 }
 
 /// The text of a message: some servers give it as a list of parts.
@@ -356,14 +383,13 @@ fn files_of(message: &Value) -> Vec<ResponseFile> {
         .collect()
 }
 
-fn call_of(call: &Value, ids: &mut Vec<String>) -> Option<ToolCall> {
+fn call_of(call: &Value, ids: &mut Ids) -> Option<ToolCall> {
     let function = call.get("function")?;
     let arguments = match function.get("arguments") {
         Some(Value::String(text)) => arguments_of_text(text),
         other => super::json::arguments_of_value(other.cloned().unwrap_or_default()),
     };
-    let id = owned(call, "/id").unwrap_or_else(|| super::calls::unused_id(ids));
-    ids.push(id.clone());
+    let id = ids.of(owned(call, "/id"));
     Some(ToolCall {
         id,
         name: owned(function, "/name")?,
@@ -390,11 +416,11 @@ fn native_of(message: &Value, extra: Vec<Value>) -> Vec<Value> {
 }
 
 fn end_of(word: &str) -> End {
-    let reason = match word {
+    let reason = match word.to_ascii_lowercase().as_str() {
         "stop" | "eos" | "end_turn" | "stop_sequence" | "" => FinishReason::Completed,
         "length" | "max_tokens" | "model_length" => FinishReason::Length,
         "content_filter" | "refusal" | "safety" => FinishReason::ContentFilter,
-        "tool_calls" | "function_call" | "tool_use" => FinishReason::ToolCall,
+        "tool_calls" | "tool_call" | "function_call" | "tool_use" => FinishReason::ToolCall,
         "malformed_function_call" => FinishReason::Malformed,
         _ => FinishReason::Other,
     };

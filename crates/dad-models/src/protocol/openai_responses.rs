@@ -230,7 +230,25 @@ fn take_item(reply: &mut Reply, item: Value) {
         Some("image_generation_call") => reply.files.extend(image_of(&item)),
         _ => {}
     }
-    reply.native.extend(item_to_return(item));
+    reply.native.push(item);
+}
+
+/// The items as they go back. Without storage the provider takes reasoning only in its encrypted form, and no item by an id that
+/// belongs to reasoning which is left out.
+fn to_return(items: Vec<Value>) -> Vec<Value> {
+    let is_lost = |item: &Value| {
+        text(item, "/type") == Some("reasoning") && owned(item, "/encrypted_content").is_none()
+    };
+    let some_are_lost = items.iter().any(is_lost);
+    let kept = items.into_iter().filter(|item| !is_lost(item));
+    kept.filter_map(item_to_return)
+        .map(|mut item| {
+            if let Some(fields) = item.as_object_mut().filter(|_| some_are_lost) {
+                fields.remove("id");
+            }
+            item
+        })
+        .collect()
 }
 
 fn image_of(item: &Value) -> Option<ResponseFile> {
@@ -300,8 +318,13 @@ impl StreamReader for Stream {
         self.reply.end.is_some()
     }
 
+    fn is_over(&self) -> bool {
+        self.is_finished()
+    }
+
     fn reply(self: Box<Self>) -> Reply {
         let mut reply = self.reply;
+        reply.native = to_return(std::mem::take(&mut reply.native));
         reply.calls = self.calls.finish().into_iter().map(|(call, _)| call).collect();
         if reply.text.is_empty() {
             reply.text = self.streamed;

@@ -4,13 +4,23 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::asked::{Asked, Outgoing};
-use super::json::set;
 use crate::error::ModelError;
 use crate::header::header;
 use crate::options::CallOptions;
 
 /// Headers that the client sets itself: a definition decides neither whose key is sent nor how the body is read.
 const OWN_HEADERS: [&str; 4] = ["authorization", "x-api-key", "x-goog-api-key", "content-type"];
+
+/// Adds fields to a document; those within objects are added to these.
+fn merge(body: &mut Value, more: &Value) {
+    let (Value::Object(fields), Value::Object(more)) = (&mut *body, more) else {
+        *body = more.clone();
+        return;
+    };
+    for (name, value) in more {
+        merge(fields.entry(name).or_insert(Value::Null), value);
+    }
+}
 
 impl Outgoing {
     /// A request with the fields and headers that its options add.
@@ -23,9 +33,7 @@ impl Outgoing {
         options: &CallOptions,
         asked: &Asked<'_>,
     ) -> Result<Self, ModelError> {
-        for (name, value) in &options.extra_body {
-            set(&mut body, name, value.clone());
-        }
+        merge(&mut body, &Value::Object(options.extra_body.clone()));
         let mut headers = HeaderMap::new();
         for (name, value) in &options.extra_headers {
             let (known, value) = header(name, value)

@@ -2,8 +2,9 @@
 
 use dad_core::json::parse_external;
 
+use super::calls::MAX_CALLS;
 use super::error::Refusal;
-use super::wanted::{ANSWER_TOOL, dialect};
+use super::wanted::{ANSWER_TOOL, dialect, unwrapped};
 use crate::catalog::{Protocol, Target};
 use crate::error::ModelError;
 use crate::price::Tokens;
@@ -21,6 +22,11 @@ pub(crate) trait StreamReader: Send {
 
     /// Whether the reason has come for which the answer ended: all that follows is its usage.
     fn is_finished(&self) -> bool;
+
+    /// Whether nothing follows any more, so that the server need not be waited for.
+    fn is_over(&self) -> bool {
+        false
+    }
 
     /// Takes the mark with which some servers end a stream.
     fn done(&mut self) {}
@@ -66,7 +72,7 @@ impl Reply {
         request: &ModelRequest,
     ) -> Result<ModelResponse, ModelError> {
         if let Some(schema) = &request.options.schema {
-            self.take_answer_from_call();
+            self.take_answer_from_call(request, schema);
             self.restore(schema, target.provider.protocol);
         }
         self.restore_arguments(request, target.provider.protocol);
@@ -76,6 +82,9 @@ impl Reply {
                 reason: "it ended before its end was announced".to_owned(),
             });
         };
+        if self.calls.len() > MAX_CALLS {
+            return Err(Refusal::too_many_calls().error(&request.model));
+        }
         let tier = self.service_tier.as_deref();
         let tokens = self.tokens.unwrap_or_default();
         let mut response = ModelResponse {
@@ -103,23 +112,28 @@ impl Reply {
 }
 
 impl Reply {
-    /// Makes the answer's text of a call of the tool through which it is given. With it the model is done.
-    fn take_answer_from_call(&mut self) {
-        let answer = self.calls.iter().position(|call| call.name == ANSWER_TOOL);
+    /// Makes the answer's text of a call of the tool through which it is given. With it the model is done. Of an answer that was cut,
+    /// the call holds only a part.
+    fn take_answer_from_call(&mut self, request: &ModelRequest, schema: &serde_json::Value) {
+        let is_own = !request.options.tools.iter().any(|tool| tool.name == ANSWER_TOOL);
+        let answer = self
+            .calls
+            .iter()
+            .position(|call| is_own && call.name == ANSWER_TOOL);
         let Some(answer) = answer.map(|at| self.calls.swap_remove(at)) else {
             return;
         };
         self.calls.clear();
         self.native.clear();
-        self.text = match answer.arguments {
+        let Some(end) = &mut self.end else { return };
+        match end.reason {
+            FinishReason::ToolCall | FinishReason::Completed => end.reason = FinishReason::Completed,
+            _ => return,
+        }
+        self.text = match unwrapped(answer.arguments, schema) {
             serde_json::Value::String(text) => text,
             value => value.to_string(),
         };
-        if let Some(end) = &mut self.end
-            && end.reason == FinishReason::ToolCall
-        {
-            end.reason = FinishReason::Completed;
-        }
     }
 }
 
@@ -160,7 +174,7 @@ fn native(content: Vec<serde_json::Value>, target: &Target, response: &ModelResp
 fn settle_reason(response: &mut ModelResponse) {
     let is_whole = matches!(
         response.finish_reason,
-        FinishReason::Completed | FinishReason::Other | FinishReason::ToolCall
+        FinishReason::Completed | FinishReason::ToolCall
     );
     if !is_whole {
         return;
@@ -190,8 +204,28 @@ fn problem(response: &ModelResponse, request: &ModelRequest) -> Option<&'static 
         ),
         FinishReason::Completed if is_empty && !follows_tools => Some("it holds no text"),
         FinishReason::Other if is_empty => Some("it holds no text"),
+        FinishReason::Other if is_broken_off(response) => Some("its server broke it off"),
         _ => None,
     }
+}
+
+/// Whether an answer ended for a reason of the server's own. With one that is not known, at least no call is made: its arguments may
+/// be cut.
+fn is_broken_off(response: &ModelResponse) -> bool {
+    /// Words of DeepSeek, vLLM, OpenRouter, OpenAI's Responses API and Google.
+    const WORDS: [&str; 9] = [
+        "insufficient_system_resource",
+        "abort",
+        "error",
+        "cancelled",
+        "in_progress",
+        "failed",
+        "OTHER",
+        "TOO_MANY_TOOL_CALLS",
+        "MISSING_THOUGHT_SIGNATURE",
+    ];
+    let word = response.stop_reason.as_deref().unwrap_or_default();
+    !response.tool_calls.is_empty() || WORDS.contains(&word)
 }
 
 fn unusable(response: &ModelResponse, request: &ModelRequest, reason: &str) -> ModelError {

@@ -1,6 +1,6 @@
 //! The wishes of a request that protocols express in their own ways: reasoning, schema, tools.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::asked::Asked;
 use super::capabilities::{Capabilities, Thinking};
@@ -22,7 +22,38 @@ pub(super) enum Reasoning<'a> {
 }
 
 /// A tool through which a model gives its answer, where the provider cannot enforce a schema of the answer itself.
-pub(super) const ANSWER_TOOL: &str = "final_answer";
+pub const ANSWER_TOOL: &str = "final_answer";
+
+/// The field in which an answer that is no object stands among the arguments of a call.
+const WRAPPED: &str = "answer";
+
+/// Whether a schema is that of an object, as the arguments of a call are.
+fn is_of_object(schema: &Value) -> bool {
+    schema.get("type").is_some_and(|kind| kind == "object")
+}
+
+/// A schema as that of the arguments of a call.
+pub(super) fn wrapped(mut schema: Value) -> Value {
+    if is_of_object(&schema) {
+        return schema;
+    }
+    let definitions = schema.as_object_mut().and_then(|fields| fields.remove("$defs"));
+    let mut wrapper = json!({ "type": "object", "properties": { WRAPPED: schema }, "required": [WRAPPED] });
+    if let Some(definitions) = definitions {
+        wrapper["$defs"] = definitions;
+    }
+    wrapper
+}
+
+/// The answer among the arguments of a call whose schema may have been wrapped.
+pub(super) fn unwrapped(arguments: Value, schema: &Value) -> Value {
+    match arguments {
+        Value::Object(mut fields) if fields.len() == 1 && !is_of_object(schema) => {
+            fields.remove(WRAPPED).unwrap_or(Value::Object(fields))
+        }
+        arguments => arguments,
+    }
+}
 
 /// The dialect of schemas of a protocol.
 pub(super) const fn dialect(protocol: Protocol) -> Dialect {

@@ -270,3 +270,100 @@ async fn what_a_server_sends_without_end_or_sense_is_an_error_of_its_kind() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_answer_that_a_server_broke_off_is_none() {
+    let call = json!({ "id": "x", "function": { "name": "note", "arguments": "" } });
+    for (word, message, fine) in [
+        ("abort", json!({ "content": "Half of" }), false),
+        (
+            "insufficient_system_resource",
+            json!({ "content": "Half of" }),
+            false,
+        ),
+        ("news_of_2030", json!({ "content": "All of it." }), true),
+        ("news_of_2030", json!({ "tool_calls": [call] }), false),
+        ("TOOL_CALLS", json!({ "tool_calls": [call] }), true),
+    ] {
+        let answered = answered("openai", CHAT, chat(&message, word)).await;
+        assert_eq!(answered.is_ok(), fine, "{word}: {answered:?}");
+        assert!(fine || answered.unwrap_err().is_retryable(), "{word}");
+    }
+    // The provider's tool for the answer, cut: what came of it may obey the schema.
+    for reason in ["max_tokens", "tool_use"] {
+        let block = json!({ "type": "tool_use", "id": "x", "name": "final_answer", "input": { "n": [1] } });
+        let body = json!({ "id": "1", "content": [block], "stop_reason": reason, "usage": { "input_tokens": 10, "output_tokens": 5 } });
+        let server = server(MESSAGES, ResponseTemplate::new(200).set_body_json(body)).await;
+        let mut request = request();
+        request.options.schema =
+            Some(json!({ "type": "object", "properties": { "n": { "type": "array" } } }));
+        let answered = client("anthropic", &server.uri())
+            .complete(&request, &self::call())
+            .await;
+        match reason {
+            "tool_use" => assert_eq!(answered.unwrap().text, "{\"n\":[1]}"),
+            _ => assert!(
+                answered
+                    .unwrap_err()
+                    .to_string()
+                    .contains("cut at its longest length")
+            ),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_finished_answer_does_not_wait_for_its_server() {
+    const OPEN: &str =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    let stop = json!({ "choices": [{ "index": 0, "delta": { "content": "Hi" }, "finish_reason": "stop" }] });
+    let body = events(&[stop]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        let mut request = [0; 65536];
+        let _ = connection.read(&mut request);
+        let chunk = format!("{OPEN}{:x}\r\n{body}\r\n", body.len());
+        connection.write_all(chunk.as_bytes()).unwrap();
+        // It neither ends the stream nor says more.
+        std::thread::sleep(std::time::Duration::from_secs(60));
+    });
+    let limits = Limits {
+        idle_timeout: std::num::NonZeroU64::new(1),
+        ..Limits::default()
+    };
+    let client = client("openai", &url).with_limits(limits);
+    let response = client.stream(&request(), &call(), &|_| {}).await.unwrap();
+    assert_eq!(response.text, "Hi");
+}
+
+#[tokio::test]
+async fn what_a_broken_answer_took_is_not_known() {
+    let delta = json!({ "choices": [{ "index": 0, "delta": { "content": "Hi" } }] });
+    let error = json!({ "error": { "code": 502, "message": "upstream" } });
+    let (begun, _) = streamed("openai", CHAT, events(&[delta, error.clone()])).await;
+    assert_eq!(begun.unwrap_err().usage(), None);
+    let (refused, _) = streamed("openai", CHAT, events(&[error])).await;
+    assert_eq!(
+        refused.unwrap_err().usage().map(|usage| usage.total_tokens),
+        Some(0)
+    );
+    // xAI counts reasoning beside the rest.
+    let mut body = chat(&json!({ "content": "Hi" }), "stop");
+    body["usage"] = json!({ "prompt_tokens": 12, "completion_tokens": 1, "total_tokens": 399, "completion_tokens_details": { "reasoning_tokens": 386 } });
+    let usage = answered("openai", CHAT, body).await.unwrap().usage;
+    assert_eq!((usage.completion_tokens, usage.reasoning_tokens), (387, 386));
+}
+
+#[tokio::test]
+async fn many_calls_are_refused_in_linear_time() {
+    let call = json!({ "function": { "name": "a", "arguments": "{}" } });
+    let body = chat(&json!({ "tool_calls": vec![call; 200_000] }), "tool_calls");
+    let error = answered("openai", CHAT, body).await.unwrap_err();
+    assert!(error.to_string().contains("more than 1000 calls"), "{error}");
+    let piece = json!({ "function": { "name": "a", "arguments": "{\"a\":{}}" } });
+    let pieces = json!({ "choices": [{ "index": 0, "delta": { "tool_calls": vec![piece; 200_000] } }] });
+    let (error, _) = streamed("openai", CHAT, events(&[pieces])).await;
+    assert!(error.unwrap_err().to_string().contains("more than 1000 calls"));
+}

@@ -205,3 +205,30 @@ async fn delays_and_quotas_in_bodies_count() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn a_word_of_the_provider_holds_no_key() {
+    let project = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(project.path().join(".dhenara/.secrets")).unwrap();
+    std::fs::write(
+        project.path().join(".dhenara/.secrets/.credentials.yaml"),
+        "here: { api_key: sk-of-the-user }\n",
+    )
+    .unwrap();
+    let long = "y".repeat(100_000);
+    let body = json!({ "error": { "code": format!("bad key sk-of-the-user {long}"), "message": "no" } });
+    let server = server(CHAT, ResponseTemplate::new(401).set_body_json(body)).await;
+    let entry = format!(
+        "[{{ name: m, provider: here, model: tiny, base_url: \"{}/v1\" }}]",
+        server.uri()
+    );
+    std::fs::write(project.path().join(".dhenara/models.yaml"), entry).unwrap();
+    let catalog = dad_models::ModelCatalog::load(project.path()).unwrap();
+    let credentials = dad_models::Credentials::new(project.path(), None, dad_core::SecretRegistry::new());
+    let error = dad_models::HttpClient::new(catalog, credentials)
+        .complete(&request(), &call())
+        .await
+        .unwrap_err();
+    let shown = format!("{error} {error:?}");
+    assert!(!shown.contains("sk-of-the-user") && shown.len() < 5000, "{shown}");
+}

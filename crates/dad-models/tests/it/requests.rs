@@ -269,3 +269,50 @@ async fn what_is_kept_in_the_cache_is_marked() {
     assert_eq!(body.get("cache_control"), None, "one question is not asked again");
     assert_eq!(body["messages"][0]["content"][0]["cache_control"], mark);
 }
+
+#[tokio::test]
+async fn further_fields_are_added_within_those_of_the_client() {
+    let server = server(GOOGLE, ResponseTemplate::new(400)).await;
+    let mut request = request();
+    let more = json!({ "generationConfig": { "mediaResolution": "LOW" }, "labels": { "team": "a" } });
+    request.options.other.insert("temperature".to_owned(), json!(0.5));
+    request.options.other.insert("extra_body".to_owned(), more);
+    client("google", &server.uri())
+        .complete(&request, &call())
+        .await
+        .unwrap_err();
+    let body = sent(&server).await;
+    assert_eq!(
+        body["generationConfig"],
+        json!({ "temperature": 0.5, "mediaResolution": "LOW" })
+    );
+    assert_eq!(body["labels"]["team"], "a");
+}
+
+#[tokio::test]
+async fn a_list_is_given_through_a_tool_as_an_object() {
+    let part = json!({ "functionCall": { "name": "final_answer", "args": { "answer": [1, 2] } } });
+    let answer = json!({ "candidates": [{ "content": { "parts": [part] }, "finishReason": "STOP" }] });
+    let server = server(GOOGLE, ResponseTemplate::new(200).set_body_json(answer)).await;
+    let mut request = request();
+    request.options.schema = Some(json!({ "type": "array", "items": { "type": "integer" } }));
+    request.options.tools.push(dad_models::ToolSpec {
+        name: "note".to_owned(),
+        description: None,
+        schema: json!({ "type": "object", "properties": {} }),
+    });
+    let response = client("google", &server.uri())
+        .complete(&request, &call())
+        .await
+        .unwrap();
+    assert_eq!((response.text.as_str(), response.tool_calls.len()), ("[1,2]", 0));
+    let tools = sent(&server).await["tools"][0]["functionDeclarations"].clone();
+    assert_eq!(tools[1]["parametersJsonSchema"]["type"], "object", "{tools}");
+    // A tool of the user by that name is the user's.
+    request.options.tools[0].name = "final_answer".to_owned();
+    let response = client("google", &server.uri())
+        .complete(&request, &call())
+        .await
+        .unwrap();
+    assert_eq!(response.tool_calls.len(), 1);
+}

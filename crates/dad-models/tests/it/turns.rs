@@ -4,7 +4,7 @@ use dad_models::{FinishReason, Message, ModelClient, ModelResponse, Role, ToolCa
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
-use crate::exchanges::{CHAT, GOOGLE, GOOGLE_STREAM, MESSAGES, RESPONSES, chat, events, streamed};
+use crate::exchanges::{CHAT, GOOGLE, GOOGLE_STREAM, MESSAGES, RESPONSES, answered, chat, events, streamed};
 use crate::providers::{call, client, request, sent, server};
 
 /// A turn of a model that calls a tool, as each protocol has it, and where it stands in the next request.
@@ -303,4 +303,76 @@ async fn calls_of_another_model_get_ids_that_each_provider_takes() {
         }
         assert!(!body.contains("functions"), "{protocol}: {body}");
     }
+}
+
+#[tokio::test]
+async fn reasoning_that_a_provider_cannot_take_back_is_left_out() {
+    let output = json!([
+        { "type": "reasoning", "id": "rs_1", "summary": [] },
+        { "type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [{ "type": "output_text", "text": "So.", "annotations": [] }] },
+        { "type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "note", "arguments": "{}" },
+    ]);
+    let body = json!({ "id": "1", "status": "completed", "output": output, "usage": { "input_tokens": 1, "output_tokens": 1, "total_tokens": 2 } });
+    let response = answered("openai_responses", RESPONSES, body).await.unwrap();
+    let native = json!(response.native.unwrap().content);
+    let kinds: Vec<&Value> = native
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item["type"])
+        .collect();
+    assert_eq!(kinds, ["message", "function_call"]);
+    assert!(
+        !native.to_string().contains("_1\"") || !native.to_string().contains("msg_1"),
+        "{native}"
+    );
+}
+
+#[tokio::test]
+async fn mistral_gets_ids_of_its_form() {
+    let server = server(CHAT, ResponseTemplate::new(400)).await;
+    let project = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(project.path().join(".dhenara/.secrets")).unwrap();
+    std::fs::write(
+        project.path().join(".dhenara/.secrets/.credentials.yaml"),
+        "mistral: { api_key: x }\n",
+    )
+    .unwrap();
+    let entry = format!(
+        "[{{ name: m, provider: mistral, model: tiny, base_url: \"{}/v1\" }}]",
+        server.uri()
+    );
+    std::fs::write(project.path().join(".dhenara/models.yaml"), entry).unwrap();
+    let catalog = dad_models::ModelCatalog::load(project.path()).unwrap();
+    let credentials = dad_models::Credentials::new(project.path(), None, dad_core::SecretRegistry::new());
+    let client = dad_models::HttpClient::new(catalog, credentials);
+    let mut request = request();
+    for id in ["toolu_01A09q90qw90lq917835lq9", "abcDEF123"] {
+        let made = ToolCall {
+            id: id.to_owned(),
+            name: "note".to_owned(),
+            arguments: json!({}),
+            signatures: Vec::new(),
+        };
+        request.messages.push(Message {
+            tool_calls: vec![made.clone()],
+            ..Message::new(Role::Assistant, "")
+        });
+        request.messages.push(Message {
+            tool_call_id: Some(id.to_owned()),
+            tool_calls: vec![made],
+            ..Message::new(Role::Tool, "noted")
+        });
+    }
+    client.complete(&request, &call()).await.unwrap_err();
+    let body = sent(&server).await.to_string();
+    assert!(!body.contains("toolu"), "{body}");
+    assert_eq!(
+        (
+            body.matches("c00010001").count(),
+            body.matches("abcDEF123").count()
+        ),
+        (2, 2),
+        "{body}"
+    );
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::Usage;
 use dad_models::{
-    CallContext, FinishReason, MODEL_CALL, Message, ModelClient, ModelError, ModelRequest, ModelResponse,
-    Role,
+    CallContext, FinishReason, MODEL_CALL, MODEL_FAILED, Message, ModelClient, ModelError, ModelRequest,
+    ModelResponse, Role,
 };
 use dad_run::Reservation;
 use dad_runner::{NodeContext, NodeError, NodeOutput};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::ai_model::answer::{mask_files, save_files};
@@ -22,6 +23,13 @@ use crate::ai_model::stream::Pieces;
 use crate::ai_model::tools::{Called, Tools};
 use crate::ai_model::{AIModelCallConfig, ModelCall};
 use crate::model_error::node_error;
+
+/// That a model gave no answer to a request, so that the next one was asked.
+#[derive(Debug, Serialize, Deserialize)]
+struct FailedModel {
+    code: String,
+    message: String,
+}
 
 /// The times of calls. That the settings hold numbers of seconds has been checked.
 #[derive(Clone, Copy, Debug)]
@@ -223,8 +231,33 @@ impl<'a> Conversation<'a> {
             .with_summary(summary))
     }
 
-    /// Makes a call, again if it failed for a while.
+    /// Makes a call. Where another model takes over, that this one failed is recorded: a resumed step goes the same way, and calls
+    /// no tool again that the next model has called.
     async fn call(&mut self) -> Result<ModelResponse, NodeError> {
+        if !self.has_next {
+            return self.call_repeatedly().await;
+        }
+        if let Some(FailedModel { code, message }) = self.cx.recorded(MODEL_FAILED, &self.request)? {
+            return Err(NodeError::new(code, message).with_fall_back().permanent());
+        }
+        let answered = self.call_repeatedly().await;
+        if let Err(error) = answered.as_ref()
+            && error.may_fall_back
+        {
+            let failed = FailedModel {
+                code: error.info.code.clone(),
+                message: error.info.message.clone(),
+            };
+            let make = |_| std::future::ready(Ok(failed));
+            self.cx
+                .exchange(MODEL_FAILED, &self.request, make, |_| Usage::default())
+                .await?;
+        }
+        answered
+    }
+
+    /// Makes a call, again if it failed for a while.
+    async fn call_repeatedly(&mut self) -> Result<ModelResponse, NodeError> {
         let Pauses { longest, .. } = self.step.pauses;
         let mut pauses = self.pauses();
         loop {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use dad_definition::SettingsProblem;
-use dad_models::CallOptions;
+use dad_models::{ANSWER_TOOL, CallOptions};
 use serde_json::Value;
 
 use crate::ai_model::answer::StructuredSchema;
@@ -29,6 +29,7 @@ pub(super) fn problems(settings: &AIModelNodeSettings) -> Vec<SettingsProblem> {
         .flat_map(|(index, tool)| [tool_problem(index, tool), wrong_fixed(index, tool)])
         .flatten()
         .chain(same_names(&config.tools))
+        .chain(reserved_name(config))
         .chain(wrong_choice(config))
         .chain(
             seconds
@@ -231,6 +232,19 @@ fn same_names(tools: &[Tool]) -> Vec<SettingsProblem> {
         problem(&format!("tools[{index}]"), "wrong_tool", message)
     });
     again.collect()
+}
+
+/// A tool with the name of that through which a structured answer may be given.
+fn reserved_name(config: &AIModelCallConfig) -> Option<SettingsProblem> {
+    config.structured_output.as_ref()?;
+    let index = config
+        .tools
+        .iter()
+        .position(|tool| name_of(tool) == ANSWER_TOOL)?;
+    let message = format!(
+        "`{ANSWER_TOOL}` is the tool through which a model gives a structured answer; name this one otherwise"
+    );
+    Some(problem(&format!("tools[{index}]"), "wrong_tool", message))
 }
 
 fn wrong_choice(config: &AIModelCallConfig) -> Option<SettingsProblem> {

@@ -1,7 +1,10 @@
 //! The consumption of calls, reserved and charged.
 
 use dad_core::Usage;
-use dad_models::{ModelClient, ModelError, ModelOptions, ModelRequest, ModelResponse, Models, Price};
+use dad_models::{
+    Message, MessageFile, ModelClient, ModelError, ModelOptions, ModelRequest, ModelResponse, Models, Price,
+    Role,
+};
 use dad_run::{Available, Estimate};
 use dad_runner::{NodeError, RunSetup};
 
@@ -76,7 +79,7 @@ impl CallBound {
     }
 
     fn cost_of_prompt(&self, price: Price) -> f64 {
-        price.rates.input * self.prompt as f64 / 1e6
+        price.highest_input(self.prompt) * self.prompt as f64 / 1e6
     }
 }
 
@@ -95,19 +98,46 @@ fn prompt_tokens(request: &ModelRequest) -> u64 {
     let texts = request.system.iter().map(String::len);
     let messages = request.messages.iter();
     let texts_of_messages = messages.clone().map(|message| message.text.len());
-    let schemas = request
-        .options
-        .tools
-        .iter()
-        .map(|tool| tool.schema.to_string().len() + tool.name.len());
+    let turns = messages.clone().filter(|message| message.role == Role::Assistant);
+    let turns = turns.map(turn_bytes);
+    let tools = request.options.tools.iter().map(|tool| {
+        let description = tool.description.as_ref().map_or(0, String::len);
+        tool.schema.to_string().len() + tool.name.len() + description
+    });
     let schema = request
         .options
         .schema
         .as_ref()
         .map_or(0, |schema| schema.to_string().len());
-    let bytes: usize = texts.chain(texts_of_messages).chain(schemas).sum::<usize>() + schema;
-    let files: u64 = messages.map(|message| message.files.len() as u64).sum();
-    estimated(bytes) as u64 + MESSAGE * request.messages.len() as u64 + FILE_TOKENS * files
+    let bytes: usize = texts
+        .chain(texts_of_messages)
+        .chain(turns)
+        .chain(tools)
+        .sum::<usize>()
+        + schema;
+    let files = messages.flat_map(|message| &message.files);
+    let files: u64 = files.map(file_tokens).sum();
+    estimated(bytes) as u64 + MESSAGE * request.messages.len() as u64 + files
+}
+
+/// The bytes of a turn's calls and reasoning, which each round of tools sends again.
+fn turn_bytes(turn: &Message) -> usize {
+    match &turn.native {
+        Some(native) => native.content.iter().map(|part| part.to_string().len()).sum(),
+        None => turn
+            .tool_calls
+            .iter()
+            .map(|call| call.arguments.to_string().len())
+            .sum(),
+    }
+}
+
+/// The tokens of a file: a text has its length, and for others providers count about as many.
+fn file_tokens(file: &MessageFile) -> u64 {
+    match std::str::from_utf8(&file.bytes) {
+        Ok(text) => FILE_TOKENS.max(estimated(text.len()) as u64),
+        Err(_) => FILE_TOKENS,
+    }
 }
 
 /// Refuses models that must not be asked, and a budget of money for models whose price is not known.
@@ -186,8 +216,6 @@ pub(super) fn unknown_price(model: &str) -> NodeError {
 
 #[cfg(test)]
 mod tests {
-    use dad_models::{Message, ModelOptions, Role};
-
     use super::*;
 
     fn bound(max_output_tokens: Option<u32>, price: Option<Price>) -> CallBound {

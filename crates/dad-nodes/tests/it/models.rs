@@ -48,6 +48,7 @@ impl ModelClient for Scripted {
                 code: None,
                 request_id: None,
                 is_exhausted: false,
+                has_begun: false,
                 model: request.model.clone(),
                 status: *status,
                 body: "no".to_owned(),
@@ -116,10 +117,14 @@ async fn the_next_model_is_asked_when_one_fails() {
         state["prompt"]["text"], "Task: nothing",
         "the default counts last"
     );
+    let memo = file(&report, "memo.jsonl");
+    let kinds = memo
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["name"].clone());
     assert_eq!(
-        file(&report, "memo.jsonl").lines().count(),
-        1,
-        "one line for each finished exchange"
+        kinds.collect::<Vec<_>>(),
+        ["model_failed", "model_call"],
+        "one line for each finished exchange, and for the model that was given up"
     );
     assert_eq!(
         (report.totals.usage.calls, report.totals.usage.cost),

@@ -459,6 +459,23 @@ impl NodeContext {
         self.exchange(name, request, make, |_: &R| Usage::default()).await
     }
 
+    /// The result of an exchange that an interrupted attempt made, without making it if there is none.
+    ///
+    /// # Errors
+    /// If the result cannot be read as what is wanted.
+    pub fn recorded<R: DeserializeOwned>(
+        &self,
+        name: &str,
+        request: &impl Serialize,
+    ) -> Result<Option<R>, NodeError> {
+        let broken = |error: serde_json::Error| NodeError::from_error("memo", &error);
+        let request = serde_json::to_value(request).map_err(broken)?;
+        let recorded = self.memo.take(name, Digest::of_json(&request));
+        recorded
+            .map(|line| serde_json::from_value(line.response).map_err(broken))
+            .transpose()
+    }
+
     /// As [`memo`](Self::memo), for a paid exchange: the usage that `usage` reads from its response counts against the budgets,
     /// also if it was made before the run was resumed. For an exchange that is made now, `make` reserves and spends.
     ///

@@ -79,6 +79,14 @@ impl Memo {
         self.state().counted
     }
 
+    /// Takes the memo of an exchange, if an interrupted attempt has it.
+    pub(crate) fn take(&self, name: &str, digest: Digest) -> Option<MemoLine> {
+        let mut state = self.state();
+        let fits = |line: &MemoLine| line.name == name && line.request_digest == digest;
+        let index = state.recorded.iter().position(fits)?;
+        Some(state.recorded.remove(index))
+    }
+
     /// Begins an exchange: its number, and its memo if an interrupted attempt has it.
     pub(crate) fn begin(&self, name: &str, digest: Digest) -> (u32, Option<MemoLine>) {
         let mut state = self.state();

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::super::calls::MAX_CALLS;
 use super::super::error::{Refusal, in_body};
 use super::super::json::{arguments_of_text, arguments_of_value, count, owned, set, take_list, text};
 use super::super::reply::StreamReader;
@@ -43,11 +42,11 @@ fn take_usage(reply: &mut Reply, body: &Value) {
     // The prompt's own tokens are those that no cache had and none took up.
     let beside = before
         .input
-        .saturating_sub(before.cached + before.cache_write + before.cache_write_long);
+        .saturating_sub(before.cached + before.cache_write.saturating_add(before.cache_write_long));
     let cached = new("/cache_read_input_tokens", before.cached);
     let written = new(
         "/cache_creation_input_tokens",
-        before.cache_write + before.cache_write_long,
+        before.cache_write.saturating_add(before.cache_write_long),
     );
     let long = new(
         "/cache_creation/ephemeral_1h_input_tokens",
@@ -85,9 +84,6 @@ fn take_block(reply: &mut Reply, mut block: Value, arguments: Option<&str>) {
             .reasoning
             .push_str(text(&block, "/thinking").unwrap_or_default()),
         Some("tool_use") => {
-            if reply.calls.len() >= MAX_CALLS {
-                return;
-            }
             let input = block.get("input").cloned().unwrap_or_default();
             let call = ToolCall {
                 id: owned(&block, "/id").unwrap_or_else(|| format!("call_{}", reply.calls.len())),
@@ -142,6 +138,8 @@ pub(in crate::protocol) struct Stream {
     reply: Reply,
     /// The blocks that have begun and not ended; servers send one at a time.
     open: Vec<Begun>,
+    /// Whether the event came that ends the message.
+    is_over: bool,
 }
 
 /// The largest number of blocks that are open at a time.
@@ -178,6 +176,7 @@ impl StreamReader for Stream {
                     self.reply.end = Some(end_of(word));
                 }
             }
+            "message_stop" => self.is_over = true,
             // A server that was not asked for a stream.
             "message" => self.reply = read(data),
             _ => {}
@@ -187,6 +186,10 @@ impl StreamReader for Stream {
 
     fn is_finished(&self) -> bool {
         self.reply.end.is_some()
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over
     }
 
     fn reply(mut self: Box<Self>) -> Reply {

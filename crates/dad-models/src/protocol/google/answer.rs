@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::calls::{MAX_CALLS, unused_id};
+use super::super::calls::Ids;
 use super::super::error::{Refusal, in_body};
 use super::super::json::{arguments_of_value, count, list, owned, take_list, text};
 use super::super::reply::StreamReader;
@@ -29,7 +29,7 @@ pub(in crate::protocol) fn read(body: Value) -> Reply {
 #[derive(Default)]
 pub(in crate::protocol) struct Stream {
     reply: Reply,
-    ids: Vec<String>,
+    ids: Ids,
 }
 
 impl StreamReader for Stream {
@@ -98,11 +98,7 @@ impl Stream {
             text_of.push_str(text);
         }
         if let Some(call) = part.get("functionCall") {
-            if self.reply.calls.len() >= MAX_CALLS {
-                return;
-            }
-            let id = owned(call, "/id").unwrap_or_else(|| unused_id(&mut self.ids));
-            self.ids.push(id.clone());
+            let id = self.ids.of(owned(call, "/id"));
             self.reply.calls.push(ToolCall {
                 id,
                 name: owned(call, "/name").unwrap_or_default(),
@@ -173,7 +169,9 @@ fn tokens_of(usage: &Value) -> Tokens {
     let of_kind = |pointer: &str, kind: &str| -> u64 {
         let details = list(usage, pointer).iter();
         let details = details.filter(|detail| text(detail, "/modality") == Some(kind));
-        details.filter_map(|detail| count(detail, "/tokenCount")).sum()
+        details
+            .filter_map(|detail| count(detail, "/tokenCount"))
+            .fold(0, u64::saturating_add)
     };
     let reasoning = tokens("/thoughtsTokenCount");
     Tokens {

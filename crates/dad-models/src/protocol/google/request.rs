@@ -6,7 +6,7 @@ use super::super::asked::{Asked, Outgoing};
 use super::super::capabilities::{Capabilities, Thinking};
 use super::super::json::set;
 use super::super::parts::{Part, Turn};
-use super::super::wanted::{ANSWER_TOOL, Reasoning};
+use super::super::wanted::{ANSWER_TOOL, Reasoning, wrapped};
 use crate::error::ModelError;
 use crate::options::CallOptions;
 use crate::request::{Message, ToolChoice, ToolSpec};
@@ -133,7 +133,7 @@ fn set_format(
     let beside_tools = !asked.request.options.tools.is_empty();
     let takes_format = !beside_tools || takes_format_beside_tools(&asked.target.model);
     if !(fitted.strict && takes_format && known.structured_output) {
-        return Ok(Some(fitted.schema));
+        return Ok(Some(wrapped(fitted.schema)));
     }
     set(config, "responseMimeType", "application/json");
     set(config, "responseJsonSchema", fitted.schema);
