@@ -52,6 +52,15 @@ pub(super) fn set(object: &mut Value, name: &str, value: impl Into<Value>) {
     }
 }
 
+/// Puts the fields that have a value into an object.
+pub(super) fn set_present<const N: usize>(object: &mut Value, fields: [(&str, Option<Value>); N]) {
+    for (name, value) in fields {
+        if let Some(value) = value {
+            set(object, name, value);
+        }
+    }
+}
+
 /// The arguments of a call that were written as a text. A text that cannot be read without loss stays one, and the model gets the
 /// reason.
 pub(super) fn arguments_of_text(text: &str) -> Value {

@@ -8,7 +8,7 @@ use super::asked::{Asked, Outgoing};
 use super::calls::{Begun, CallIds, Calls, Ids};
 use super::capabilities::{Capabilities, Thinking};
 use super::error::{Refusal, in_body};
-use super::json::{arguments_of_text, count, list, owned, set, text};
+use super::json::{arguments_of_text, count, list, owned, set, set_present, text};
 use super::parts::{Media, MediaKind, Part, Turn};
 use super::reply::StreamReader;
 use super::reply::{End, Reply};
@@ -106,11 +106,7 @@ fn set_options(body: &mut Value, options: &CallOptions) {
         ("service_tier", options.service_tier.clone().map(Value::from)),
         ("store", options.store.map(Value::from)),
     ];
-    for (name, value) in fields {
-        if let Some(value) = value {
-            set(body, name, value);
-        }
-    }
+    set_present(body, fields);
 }
 
 fn tools(asked: &Asked<'_>, options: &CallOptions) -> Result<Vec<Value>, ModelError> {
@@ -140,11 +136,9 @@ fn choice_of(choice: &ToolChoice) -> Value {
 }
 
 fn messages(asked: &Asked<'_>) -> Result<Vec<Value>, ModelError> {
-    let system = asked.request.system.iter().filter(|text| !text.trim().is_empty());
-    let system: Vec<&str> = system.map(String::as_str).collect();
     let mut messages = Vec::new();
-    if !system.is_empty() {
-        messages.push(json!({ "role": "system", "content": system.join("\n\n") }));
+    if let Some(system) = asked.system() {
+        messages.push(json!({ "role": "system", "content": system }));
     }
     let mut ids = CallIds::default();
     let is_mistral = asked.target.provider.name == "mistral";

@@ -8,7 +8,7 @@ use super::asked::{Asked, Outgoing};
 use super::calls::{Begun, CallIds, Calls};
 use super::capabilities::{Capabilities, Thinking};
 use super::error::{Refusal, in_body};
-use super::json::{list, owned, set, take_list, text};
+use super::json::{list, owned, set, set_present, take_list, text};
 use super::openai_chat::{arguments_text, effort, tokens_of};
 use super::parts::{MediaKind, Part, Turn};
 use super::reply::StreamReader;
@@ -24,10 +24,8 @@ pub(super) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, ModelError> {
     asked.check_sampling(&options, &known)?;
     let keeps = options.store.unwrap_or(false);
     let mut body = json!({ "model": asked.target.model, "input": input(asked)?, "store": keeps });
-    let system = asked.request.system.iter().filter(|text| !text.trim().is_empty());
-    let system: Vec<&str> = system.map(String::as_str).collect();
-    if !system.is_empty() {
-        set(&mut body, "instructions", system.join("\n\n"));
+    if let Some(system) = asked.system() {
+        set(&mut body, "instructions", system);
     }
     if asked.streams {
         set(&mut body, "stream", true);
@@ -53,11 +51,7 @@ pub(super) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, ModelError> {
         ),
         ("service_tier", options.service_tier.clone().map(Value::from)),
     ];
-    for (name, value) in fields {
-        if let Some(value) = value {
-            set(&mut body, name, value);
-        }
-    }
+    set_present(&mut body, fields);
     if !asked.request.options.metadata.is_empty() {
         set(&mut body, "metadata", asked.request.options.metadata.clone());
     }

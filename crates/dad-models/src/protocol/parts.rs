@@ -57,6 +57,13 @@ pub(super) enum Turn<'a> {
 }
 
 impl<'a> Asked<'a> {
+    /// The instructions before the conversation, if there are any.
+    pub(super) fn system(&self) -> Option<String> {
+        let texts = self.request.system.iter().map(String::as_str);
+        let texts: Vec<&str> = texts.filter(|text| !text.trim().is_empty()).collect();
+        (!texts.is_empty()).then(|| texts.join("\n\n"))
+    }
+
     /// The instructions: those before the conversation, and those within it.
     pub(super) fn instructions(&self) -> String {
         let within = self.request.messages.iter();

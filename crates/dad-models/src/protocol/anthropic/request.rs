@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::asked::{Asked, Outgoing};
 use super::super::calls::CallIds;
 use super::super::capabilities::{Capabilities, Thinking};
-use super::super::json::{set, text};
+use super::super::json::{set, set_present, text};
 use super::super::parts::{MediaKind, Part, Turn};
 use super::super::wanted::{ANSWER_TOOL, Reasoning};
 use crate::error::ModelError;
@@ -67,11 +67,7 @@ pub(in crate::protocol) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, Model
         ("stop_sequences", options.stop.clone().map(Value::from)),
         ("service_tier", options.service_tier.clone().map(Value::from)),
     ];
-    for (name, value) in fields {
-        if let Some(value) = value {
-            set(&mut body, name, value);
-        }
-    }
+    set_present(&mut body, fields);
     if !asked.request.options.metadata.is_empty() {
         set(&mut body, "metadata", asked.request.options.metadata.clone());
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::asked::{Asked, Outgoing};
 use super::super::capabilities::{Capabilities, Thinking};
-use super::super::json::set;
+use super::super::json::{set, set_present};
 use super::super::parts::{Part, Turn};
 use super::super::wanted::{ANSWER_TOOL, Reasoning, wrapped};
 use crate::error::ModelError;
@@ -89,11 +89,7 @@ fn config(asked: &Asked<'_>, options: &CallOptions, known: &Capabilities) -> Res
         ("frequencyPenalty", options.frequency_penalty.map(Value::from)),
         ("maxOutputTokens", asked.max_output_tokens.map(Value::from)),
     ];
-    for (name, value) in fields {
-        if let Some(value) = value {
-            set(&mut config, name, value);
-        }
-    }
+    set_present(&mut config, fields);
     let thinking = match (asked.reasoning(known)?, known.thinking) {
         (Reasoning::Unsaid, _) | (Reasoning::Off, Thinking::Never) => return Ok(config),
         (_, Thinking::Never) => {
