@@ -304,6 +304,9 @@ mod tests {
             "adaptive": model("anthropic", json!({ "supports_adaptive_thinking": true, "thinking_always_on": false })),
             "always": model("anthropic", json!({ "supports_adaptive_thinking": true, "thinking_always_on": true })),
             "o": model("openai", json!({ "supports_none_reasoning_effort": true, "supports_low_reasoning_effort": false })),
+            "o1": model("openai", json!({})),
+            "gpt": model("openai", json!({})),
+            "gpt-pro": model("openai", json!({ "supports_none_reasoning_effort": false })),
             "chat": model("openai", json!({ "supports_reasoning": false })),
             "gemini/gemini-2.5-x": model("gemini", json!({})),
             "gemini/gemini-3.1-x": model("gemini", json!({})),
@@ -330,6 +333,8 @@ mod tests {
                 json!(["low", "medium", "high"]),
             ),
             ("openai/o", json!("effort"), json!(["none", "medium", "high"])),
+            ("openai/o1", json!("effort"), json!(["low", "medium", "high"])),
+            ("openai/gpt", json!("effort"), json!(["low", "medium", "high"])),
             ("openai/chat", json!("none"), Value::Null),
             (
                 "gemini/gemini-2.5-x",
@@ -356,6 +361,17 @@ mod tests {
                 (&thinking, &efforts),
                 "{name}"
             );
+        }
+        // One that always reasons takes no sampling parameters.
+        for (name, sampling) in [
+            ("openai/o", Value::Null),
+            ("openai/o1", json!(false)),
+            ("openai/gpt", Value::Null),
+            ("openai/gpt-pro", json!(false)),
+            ("openai/chat", Value::Null),
+            ("anthropic/always", Value::Null),
+        ] {
+            assert_eq!(capabilities(name)["sampling"], sampling, "{name}");
         }
     }
 }

@@ -77,6 +77,12 @@ pub trait ModelClient: Send + Sync {
         Ok(None)
     }
 
+    /// The longest answer that a model can give, in tokens; `None` if it is not known.
+    fn max_output(&self, model: &str) -> Option<u32> {
+        let _ = model;
+        None
+    }
+
     /// Says before anything of a run executes whether a model takes some options.
     ///
     /// # Errors

@@ -159,6 +159,10 @@ impl ModelClient for HttpClient {
         self.catalog.price(model)
     }
 
+    fn max_output(&self, model: &str) -> Option<u32> {
+        self.catalog.find(model).ok()?.facts.max_output
+    }
+
     fn check(&self, model: &str) -> Result<(), ModelError> {
         let target = self.catalog.find(model)?;
         let key = self.credentials.key_for(model, &target, &SecretRegistry::new());

@@ -41,6 +41,9 @@ pub(super) fn capabilities(provider: &str, name: &str, model: &Value) -> Option<
             known.insert((*capability).to_owned(), json!(value));
         }
     }
+    if provider == "openai" && thinking == Some("effort") && always_reasons(name, model) {
+        known.entry("sampling").or_insert(json!(false));
+    }
     if let Some(endpoints) = model.get("supported_endpoints").and_then(Value::as_array) {
         let offers = |end: &str| {
             endpoints
@@ -53,6 +56,17 @@ pub(super) fn capabilities(provider: &str, name: &str, model: &Value) -> Option<
         }
     }
     (!known.is_empty()).then(|| known.into())
+}
+
+/// Whether a model of OpenAI always reasons, as far as that is known. While its models reason they take no sampling parameters
+/// (zenn.dev/headwaters/articles/a5468c45ec2e52, zeroclaw-labs/zeroclaw#2936).
+fn always_reasons(name: &str, model: &Value) -> bool {
+    let is_o = name
+        .strip_prefix('o')
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let knows_no_none = flag(model, "supports_none_reasoning_effort") == Some(false);
+    // The table has a row for a model of conversations, which does not reason, as if it did.
+    is_o || (knows_no_none && !name.ends_with("-chat"))
 }
 
 fn flag(model: &Value, column: &str) -> Option<bool> {

@@ -163,9 +163,8 @@ impl ModelCatalog {
         let Some(allowed) = &self.allowed_keys else {
             return true;
         };
-        let own = provider::built_in(&provider.name);
         // By certificates of the project, any server could pass for the provider's own.
-        let is_own = provider.ca_file.is_none() && own.is_some_and(|own| own.is_at(&provider.base_url));
+        let is_own = provider.ca_file.is_none() && provider.is_at_own_address();
         let variable = environment_variable(&provider.name);
         is_own
             || allowed
@@ -236,14 +235,11 @@ impl ModelCatalog {
 /// The facts that an entry states, and those that are built in. A price is that of the provider's own address.
 fn facts_about(provider: &Provider, model: &str, entry: Option<&ModelEntry>) -> ModelFacts {
     let stated = entry.map(ModelEntry::facts).unwrap_or_default();
-    let Some(own) = provider::built_in(&provider.name) else {
-        return stated;
-    };
     let Some(known) = facts(&provider.name, model) else {
         return stated;
     };
     let mut facts = stated.clone().or(known);
-    if !own.is_at(&provider.base_url) {
+    if !provider.is_at_own_address() {
         facts.price = stated.price;
         facts.retires = stated.retires;
         facts.successor = stated.successor;

@@ -167,6 +167,13 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
     BUILT_IN.iter().map(|known| known.name)
 }
 
+impl Provider {
+    /// Whether the address is that of the provider of this name, and not of a proxy or another server.
+    pub(crate) fn is_at_own_address(&self) -> bool {
+        built_in(&self.name).is_some_and(|own| own.is_at(&self.base_url))
+    }
+}
+
 impl BuiltIn {
     /// Whether an address is the provider's own.
     pub(super) fn is_at(&self, base_url: &str) -> bool {

@@ -59,9 +59,20 @@ pub(super) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, ModelError> {
     }
     set_options(&mut body, &options);
     if !asked.request.options.metadata.is_empty() {
+        check_metadata(asked, &options)?;
         set(&mut body, "metadata", asked.request.options.metadata.clone());
     }
     Outgoing::new("chat/completions", body, &options, asked)
+}
+
+/// Refuses metadata that OpenAI does not take: "The 'metadata' parameter is only allowed when 'store' is enabled"
+/// (spiceai/spiceai#5231). Other servers take it.
+fn check_metadata(asked: &Asked<'_>, options: &CallOptions) -> Result<(), ModelError> {
+    let provider = &asked.target.provider;
+    if provider.name == "openai" && provider.is_at_own_address() && options.store != Some(true) {
+        return Err(asked.unfit("OpenAI takes `metadata` only with the option `store: true`"));
+    }
+    Ok(())
 }
 
 /// The word for the effort. A model that does not reason refuses each, also that for none.
@@ -147,7 +158,7 @@ fn messages(asked: &Asked<'_>) -> Result<Vec<Value>, ModelError> {
     for turn in asked.turns() {
         match turn {
             Turn::System(message) => messages.push(json!({ "role": "system", "content": message.text })),
-            Turn::User(message) => messages.push(user(asked, message)?),
+            Turn::User(message) => push_user(&mut messages, user(asked, message)?),
             Turn::Assistant(message) => {
                 ids.take_up_those(message, fits, make);
                 messages.push(assistant(asked, message, &ids));
@@ -169,16 +180,37 @@ fn is_mistral_id(id: &str) -> bool {
     id.len() == 9 && id.chars().all(|c| c.is_ascii_alphanumeric())
 }
 
+/// The content of a user's message: a text, or parts.
 fn user(asked: &Asked<'_>, message: &Message) -> Result<Value, ModelError> {
     let parts = asked.parts(message)?;
-    let content = match parts.as_slice() {
+    Ok(match parts.as_slice() {
         [Part::Text(text)] => Value::from(text.as_ref()),
         _ => parts
             .iter()
             .map(|part| part_of(asked, part))
             .collect::<Result<_, _>>()?,
+    })
+}
+
+/// Adds what a user says. To the user's message before it, if there is one: Perplexity, and the templates of several models that
+/// vLLM and llama.cpp serve, want user and assistant by turns ("Conversation roles must alternate user/assistant").
+fn push_user(messages: &mut Vec<Value>, content: Value) {
+    let before = messages.last_mut().filter(|before| before["role"] == "user");
+    let Some(before) = before.and_then(|before| before.get_mut("content")) else {
+        messages.push(json!({ "role": "user", "content": content }));
+        return;
     };
-    Ok(json!({ "role": "user", "content": content }))
+    *before = match (before.take(), content) {
+        (Value::String(one), Value::String(other)) => format!("{one}\n\n{other}").into(),
+        (one, other) => into_parts(one).into_iter().chain(into_parts(other)).collect(),
+    };
+}
+
+fn into_parts(content: Value) -> Vec<Value> {
+    match content {
+        Value::Array(parts) => parts,
+        text => vec![json!({ "type": "text", "text": text })],
+    }
 }
 
 fn part_of(asked: &Asked<'_>, part: &Part<'_>) -> Result<Value, ModelError> {

@@ -4,7 +4,7 @@ use dad_core::json::parse_external;
 
 use super::calls::MAX_CALLS;
 use super::error::Refusal;
-use super::wanted::{ANSWER_TOOL, dialect, unwrapped};
+use super::wanted::{ANSWER_TOOL, dialect};
 use crate::catalog::{Protocol, Target};
 use crate::error::ModelError;
 use crate::price::Tokens;
@@ -71,11 +71,12 @@ impl Reply {
         target: &Target,
         request: &ModelRequest,
     ) -> Result<ModelResponse, ModelError> {
-        if let Some(schema) = &request.options.schema {
-            self.take_answer_from_call(request, schema);
+        if let Some(schema) = &request.options.schema
+            && !self.took_answer_from_call(request, schema)
+        {
             self.restore(schema, target.provider.protocol);
         }
-        self.restore_arguments(request, target.provider.protocol);
+        self.restore_arguments(request);
         let Some(end) = self.end else {
             return Err(ModelError::Cut {
                 model: request.model.clone(),
@@ -114,36 +115,39 @@ impl Reply {
 impl Reply {
     /// Makes the answer's text of a call of the tool through which it is given. With it the model is done. Of an answer that was cut,
     /// the call holds only a part.
-    fn take_answer_from_call(&mut self, request: &ModelRequest, schema: &serde_json::Value) {
+    ///
+    /// Whether there was one.
+    fn took_answer_from_call(&mut self, request: &ModelRequest, schema: &serde_json::Value) -> bool {
         let is_own = !request.options.tools.iter().any(|tool| tool.name == ANSWER_TOOL);
         let answer = self
             .calls
             .iter()
             .position(|call| is_own && call.name == ANSWER_TOOL);
         let Some(answer) = answer.map(|at| self.calls.swap_remove(at)) else {
-            return;
+            return false;
         };
         self.calls.clear();
         self.native.clear();
-        let Some(end) = &mut self.end else { return };
-        match end.reason {
-            FinishReason::ToolCall | FinishReason::Completed => end.reason = FinishReason::Completed,
-            _ => return,
+        if let Some(end) = &mut self.end
+            && matches!(end.reason, FinishReason::ToolCall | FinishReason::Completed)
+        {
+            end.reason = FinishReason::Completed;
+            self.text = match schema::restore_arguments(answer.arguments, schema) {
+                serde_json::Value::String(text) => text,
+                value => value.to_string(),
+            };
         }
-        self.text = match unwrapped(answer.arguments, schema) {
-            serde_json::Value::String(text) => text,
-            value => value.to_string(),
-        };
+        true
     }
 }
 
 impl Reply {
     /// Brings the arguments of calls back to the form of the schemas of their tools.
-    fn restore_arguments(&mut self, request: &ModelRequest, protocol: Protocol) {
+    fn restore_arguments(&mut self, request: &ModelRequest) {
         for call in &mut self.calls {
             let tool = request.options.tools.iter().find(|tool| tool.name == call.name);
             if let Some(tool) = tool.filter(|_| call.arguments.is_object()) {
-                call.arguments = schema::restore(call.arguments.take(), &tool.schema, dialect(protocol));
+                call.arguments = schema::restore_arguments(call.arguments.take(), &tool.schema);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The wishes of a request that protocols express in their own ways: reasoning, schema, tools.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::asked::Asked;
 use super::capabilities::{Capabilities, Thinking};
@@ -9,7 +9,7 @@ use crate::catalog::Protocol;
 use crate::error::ModelError;
 use crate::options::CallOptions;
 use crate::request::{ToolChoice, ToolSpec};
-use crate::schema::{self, Dialect, Fitted, Strictness};
+use crate::schema::{self, Dialect, Fitted, Strictness, Unfit};
 
 /// The reasoning that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,37 +23,6 @@ pub(super) enum Reasoning<'a> {
 
 /// A tool through which a model gives its answer, where the provider cannot enforce a schema of the answer itself.
 pub const ANSWER_TOOL: &str = "final_answer";
-
-/// The field in which an answer that is no object stands among the arguments of a call.
-const WRAPPED: &str = "answer";
-
-/// Whether a schema is that of an object, as the arguments of a call are.
-fn is_of_object(schema: &Value) -> bool {
-    schema.get("type").is_some_and(|kind| kind == "object")
-}
-
-/// A schema as that of the arguments of a call.
-pub(super) fn wrapped(mut schema: Value) -> Value {
-    if is_of_object(&schema) {
-        return schema;
-    }
-    let definitions = schema.as_object_mut().and_then(|fields| fields.remove("$defs"));
-    let mut wrapper = json!({ "type": "object", "properties": { WRAPPED: schema }, "required": [WRAPPED] });
-    if let Some(definitions) = definitions {
-        wrapper["$defs"] = definitions;
-    }
-    wrapper
-}
-
-/// The answer among the arguments of a call whose schema may have been wrapped.
-pub(super) fn unwrapped(arguments: Value, schema: &Value) -> Value {
-    match arguments {
-        Value::Object(mut fields) if fields.len() == 1 && !is_of_object(schema) => {
-            fields.remove(WRAPPED).unwrap_or(Value::Object(fields))
-        }
-        arguments => arguments,
-    }
-}
 
 /// The dialect of schemas of a protocol.
 pub(super) const fn dialect(protocol: Protocol) -> Dialect {
@@ -141,11 +110,9 @@ impl<'a> Asked<'a> {
         let schema = self.request.options.schema.as_ref();
         schema
             .map(|schema| {
-                self.fitted(
-                    schema,
-                    options.strict.unwrap_or_default(),
-                    "the schema of the answer",
-                )
+                let strictness = options.strict.unwrap_or_default();
+                schema::fit(schema, self.dialect(), strictness)
+                    .map_err(|unfit| self.cannot_be_sent("the schema of the answer", &unfit))
             })
             .transpose()
     }
@@ -160,22 +127,20 @@ impl<'a> Asked<'a> {
             Some(Strictness::Always) => Strictness::Always,
             _ => Strictness::Never,
         };
-        self.fitted(
-            &tool.schema,
-            strictness,
-            &format!("the schema of the tool `{}`", tool.name),
-        )
+        schema::fit_arguments(&tool.schema, self.dialect(), strictness)
+            .map_err(|unfit| self.cannot_be_sent(&format!("the schema of the tool `{}`", tool.name), &unfit))
     }
 
-    fn fitted(&self, schema: &Value, strictness: Strictness, name: &str) -> Result<Fitted, ModelError> {
-        let dialect = dialect(self.target.provider.protocol);
-        schema::fit(schema, dialect, strictness).map_err(|unfit| {
-            let place = match unfit.pointer.as_str() {
-                "" => "its root",
-                pointer => pointer,
-            };
-            self.unfit(format!("{name} cannot be sent: at {place}, {}", unfit.reason))
-        })
+    fn dialect(&self) -> Dialect {
+        dialect(self.target.provider.protocol)
+    }
+
+    fn cannot_be_sent(&self, name: &str, unfit: &Unfit) -> ModelError {
+        let place = match unfit.pointer.as_str() {
+            "" => "its root",
+            pointer => pointer,
+        };
+        self.unfit(format!("{name} cannot be sent: at {place}, {}", unfit.reason))
     }
 
     /// The tools, and that through which the answer is given, if it is.

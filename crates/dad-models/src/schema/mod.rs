@@ -47,6 +47,22 @@ use write::Written;
 /// With [`Strictness::Always`], if the provider cannot enforce the schema. Otherwise only if the schema is nested so deeply
 /// that it cannot be sent at all.
 pub(crate) fn fit(schema: &Value, dialect: Dialect, strictness: Strictness) -> Result<Fitted, Unfit> {
+    fit_into(dialect.rules().root, schema, dialect, strictness)
+}
+
+/// Fits the schema of a tool's arguments to a provider: they are an object everywhere.
+///
+/// # Errors
+/// As for [`fit`].
+pub(crate) fn fit_arguments(
+    schema: &Value,
+    dialect: Dialect,
+    strictness: Strictness,
+) -> Result<Fitted, Unfit> {
+    fit_into(Root::Object, schema, dialect, strictness)
+}
+
+fn fit_into(root: Root, schema: &Value, dialect: Dialect, strictness: Strictness) -> Result<Fitted, Unfit> {
     let rules = dialect.rules();
     let source = Source::new(schema).map_err(|reason| Unfit {
         pointer: String::new(),
@@ -59,7 +75,7 @@ pub(crate) fn fit(schema: &Value, dialect: Dialect, strictness: Strictness) -> R
             strict: false,
         });
     }
-    let (copy, unfit) = written(&source, rules);
+    let (copy, unfit) = written(&source, rules, root);
     match unfit {
         Some(unfit) if strictness == Strictness::Always => Err(unfit),
         Some(_) if !is_always_written => Ok(Fitted {
@@ -96,6 +112,15 @@ pub(crate) fn fit_together<'f>(
 
 /// Brings an answer to the copy of a schema back to the form of the schema itself.
 pub(crate) fn restore(answer: Value, schema: &Value, dialect: Dialect) -> Value {
+    restore_from(dialect.rules().root, answer, schema)
+}
+
+/// Brings arguments for the copy of a schema back to the form of the schema itself.
+pub(crate) fn restore_arguments(arguments: Value, schema: &Value) -> Value {
+    restore_from(Root::Object, arguments, schema)
+}
+
+fn restore_from(root: Root, answer: Value, schema: &Value) -> Value {
     let Ok(source) = Source::new(schema) else {
         return answer;
     };
@@ -104,7 +129,7 @@ pub(crate) fn restore(answer: Value, schema: &Value, dialect: Dialect) -> Value 
         return answer;
     }
     source.make_room_for(&answer);
-    let is_wrapped = dialect.rules().root == Root::Object && object_root(&source).is_none();
+    let is_wrapped = root == Root::Object && object_root(&source).is_none();
     let mut answer = match answer {
         Value::Object(mut wrapper) if is_wrapped && wrapper.len() == 1 => match wrapper.remove(WRAPPER) {
             Some(value) => value,
@@ -117,9 +142,9 @@ pub(crate) fn restore(answer: Value, schema: &Value, dialect: Dialect) -> Value 
 }
 
 /// The copy by the rules, and the first place that the provider cannot enforce.
-fn written(source: &Source<'_>, rules: &'static Rules) -> (Value, Option<Unfit>) {
+fn written(source: &Source<'_>, rules: &'static Rules, root: Root) -> (Value, Option<Unfit>) {
     let mut copy = write::write(source, rules);
-    let is_wrapped = rules.root == Root::Object && object_root(source).is_none();
+    let is_wrapped = root == Root::Object && object_root(source).is_none();
     if is_wrapped {
         wrap(&mut copy);
     }

@@ -1,6 +1,10 @@
 //! Requests: options, files and limits.
 
-use dad_models::{Message, MessageFile, ModelClient, ModelError, PromptCache, Role};
+use dad_core::SecretRegistry;
+use dad_models::{
+    Credentials, HttpClient, Message, MessageFile, ModelCatalog, ModelClient, ModelEntry, ModelError,
+    ModelOptions, PromptCache, Protocol, Role,
+};
 use serde_json::json;
 use wiremock::ResponseTemplate;
 
@@ -132,9 +136,9 @@ async fn reasoning_and_the_longest_answer_fit_each_other() {
         .map(|kind| entry(kind, kind))
         .concat();
     std::fs::write(project.path().join(".dhenara/models.yaml"), models).unwrap();
-    let catalog = dad_models::ModelCatalog::load(project.path()).unwrap();
-    let credentials = dad_models::Credentials::new(project.path(), None, dad_core::SecretRegistry::new());
-    let client = dad_models::HttpClient::new(catalog, credentials);
+    let catalog = ModelCatalog::load(project.path()).unwrap();
+    let credentials = Credentials::new(project.path(), None, SecretRegistry::new());
+    let client = HttpClient::new(catalog, credentials);
     let ask = async |model: &str, effort: Option<&str>, tokens: Option<u32>, most: Option<u32>| {
         let mut request = request();
         request.model = model.to_owned();
@@ -213,9 +217,9 @@ async fn a_request_that_cannot_fit_is_not_sent() {
         server.uri()
     );
     std::fs::write(project.path().join(".dhenara/models.yaml"), models).unwrap();
-    let catalog = dad_models::ModelCatalog::load(project.path()).unwrap();
-    let credentials = dad_models::Credentials::new(project.path(), None, dad_core::SecretRegistry::new());
-    let client = dad_models::HttpClient::new(catalog, credentials);
+    let catalog = ModelCatalog::load(project.path()).unwrap();
+    let credentials = Credentials::new(project.path(), None, SecretRegistry::new());
+    let client = HttpClient::new(catalog, credentials);
     let mut request = request();
     request
         .messages
@@ -291,7 +295,7 @@ async fn further_fields_are_added_within_those_of_the_client() {
 
 #[tokio::test]
 async fn a_list_is_given_through_a_tool_as_an_object() {
-    let part = json!({ "functionCall": { "name": "final_answer", "args": { "answer": [1, 2] } } });
+    let part = json!({ "functionCall": { "name": "final_answer", "args": { "value": [1, 2] } } });
     let answer = json!({ "candidates": [{ "content": { "parts": [part] }, "finishReason": "STOP" }] });
     let server = server(GOOGLE, ResponseTemplate::new(200).set_body_json(answer)).await;
     let mut request = request();
@@ -315,4 +319,107 @@ async fn a_list_is_given_through_a_tool_as_an_object() {
         .await
         .unwrap();
     assert_eq!(response.tool_calls.len(), 1);
+}
+
+#[tokio::test]
+async fn chat_completions_get_what_a_user_says_as_one_message() {
+    let server = server(CHAT, ResponseTemplate::new(400)).await;
+    let mut request = request();
+    let with_file = Message {
+        files: vec![MessageFile::new("dot.gif", "image/gif", b"GIF89a".to_vec())],
+        ..Message::new(Role::User, "Look.")
+    };
+    request.messages = vec![
+        Message::new(Role::User, "The plan:"),
+        Message::new(Role::User, "\n"),
+        Message::new(Role::User, "Walk."),
+        Message::new(Role::Assistant, "Good."),
+        Message::new(Role::User, "And this?"),
+        with_file,
+        Message::new(Role::User, "Say yes."),
+    ];
+    let asked = client("openai", &server.uri());
+    asked.complete(&request, &call()).await.unwrap_err();
+    let messages = sent(&server).await["messages"].clone();
+    let text = |text: &str| json!({ "type": "text", "text": text });
+    assert_eq!(
+        (&messages[1]["content"], &messages[2]["role"]),
+        (&json!("The plan:\n\nWalk."), &json!("assistant")),
+        "{messages}"
+    );
+    let parts = &messages[3]["content"];
+    assert_eq!(
+        (&parts[0], &parts[1], &parts[2]["type"], &parts[3]),
+        (
+            &text("And this?"),
+            &text("Look."),
+            &json!("image_url"),
+            &text("Say yes.")
+        )
+    );
+    assert_eq!(messages.as_array().unwrap().len(), 4);
+}
+
+/// The check of options for a model at its provider's own address.
+fn checked(entry: ModelEntry, options: &ModelOptions) -> Result<(), String> {
+    let name = entry.name.clone();
+    let credentials = Credentials::new(std::path::Path::new("."), None, SecretRegistry::new());
+    let client = HttpClient::new(ModelCatalog::new(vec![entry]), credentials);
+    client
+        .check_options(&name, options)
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn options_that_a_model_takes_only_beside_others_are_refused_without_them() {
+    let options = |other: serde_json::Value, effort: Option<&str>| ModelOptions {
+        other: other.as_object().unwrap().clone(),
+        reasoning_effort: effort.map(str::to_owned),
+        ..ModelOptions::default()
+    };
+    let named = |name: &str| ModelEntry {
+        name: name.to_owned(),
+        ..ModelEntry::default()
+    };
+    let warm = json!({ "temperature": 0.5 });
+    for (model, other, effort, refusal) in [
+        ("openai/gpt-5-mini", &warm, None, Some("takes no `temperature`")),
+        ("openai/gpt-5.1", &warm, Some("none"), None),
+        ("anthropic/claude-haiku-4-5", &warm, None, None),
+        (
+            "anthropic/claude-haiku-4-5",
+            &warm,
+            Some("low"),
+            Some("takes no `temperature` while it reasons"),
+        ),
+        ("google/gemini-2.5-flash", &warm, Some("low"), None),
+    ] {
+        let checked = checked(named(model), &options(other.clone(), effort));
+        match refusal {
+            None => assert_eq!(checked, Ok(()), "{model}"),
+            Some(words) => assert!(
+                checked.as_ref().is_err_and(|error| error.contains(words)),
+                "{checked:?}"
+            ),
+        }
+    }
+    let chat = |base_url: Option<&str>| ModelEntry {
+        protocol: Some(Protocol::OpenAi),
+        base_url: base_url.map(str::to_owned),
+        ..named("openai/gpt-4.1")
+    };
+    let noted = |other| ModelOptions {
+        metadata: json!({ "team": "a" }).as_object().unwrap().clone(),
+        ..options(other, None)
+    };
+    let refused = checked(chat(None), &noted(json!({}))).unwrap_err();
+    assert!(
+        refused.contains("only with the option `store: true`"),
+        "{refused}"
+    );
+    assert_eq!(checked(chat(None), &noted(json!({ "store": true }))), Ok(()));
+    assert_eq!(
+        checked(chat(Some("http://127.0.0.1:1")), &noted(json!({}))),
+        Ok(())
+    );
 }

@@ -316,17 +316,14 @@ impl<'a> Conversation<'a> {
     async fn call_provider(&self, number: u32) -> Result<ModelResponse, NodeError> {
         let model = &self.request.model;
         let price = self.client.price(model).ok().flatten();
-        let bound = CallBound::new(&self.request, price);
+        let bound = CallBound::new(&self.request, price, self.client.max_output(model));
         // What the budgets allow is known when it is reserved.
         let (longest, unpayable) = (AtomicU32::new(u32::MAX), AtomicBool::new(false));
         let reservation = self
             .cx
             .reserve(|available| {
                 unpayable.store(available.cost.is_some() && price.is_none(), Ordering::Relaxed);
-                if !available.is_unlimited() {
-                    let answer = u32::try_from(bound.answer(available)).unwrap_or(u32::MAX);
-                    longest.store(answer, Ordering::Relaxed);
-                }
+                longest.store(bound.limit(available).unwrap_or(u32::MAX), Ordering::Relaxed);
                 bound.estimate(available)
             })
             .await?;

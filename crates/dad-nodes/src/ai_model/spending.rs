@@ -15,6 +15,9 @@ use crate::tokens::estimated;
 /// The longest answer that is reckoned with, in tokens, where nothing says how long it may be.
 const DEFAULT_ANSWER_TOKENS: u64 = 4096;
 
+/// The part of what a budget leaves that one answer may take beyond the default length: other calls may be made beside it.
+const SHARE: u64 = 4;
+
 /// The shortest answer that is worth a call, in tokens.
 const MIN_ANSWER_TOKENS: u64 = 64;
 
@@ -26,20 +29,43 @@ pub(super) struct CallBound {
     prompt: u64,
     /// The longest answer by the settings.
     answer: Option<u64>,
+    /// The longest answer that the model can give.
+    possible: Option<u64>,
     price: Option<Price>,
 }
 
 impl CallBound {
-    pub(super) fn new(request: &ModelRequest, price: Option<Price>) -> Self {
+    pub(super) fn new(request: &ModelRequest, price: Option<Price>, possible: Option<u32>) -> Self {
         Self {
             prompt: prompt_tokens(request),
             answer: request.options.max_output_tokens.map(u64::from),
+            possible: possible.map(u64::from),
             price,
         }
     }
 
-    /// The longest answer, given what is still there: if the settings do not say, as long as fits.
-    pub(super) fn answer(&self, available: &Available) -> u64 {
+    /// The longest answer that is sent to the provider as a limit, if a budget sets one.
+    pub(super) fn limit(&self, available: &Available) -> Option<u32> {
+        self.affordable(available)?;
+        Some(u32::try_from(self.answer(available)).unwrap_or(u32::MAX))
+    }
+
+    /// The longest answer that is reserved, given what is still there. If the settings do not say, a model whose answers are
+    /// known to be long gets a share of it: with its reasoning it would exceed the default length.
+    fn answer(&self, available: &Available) -> u64 {
+        if let Some(answer) = self.answer {
+            return answer;
+        }
+        let affordable = self.affordable(available);
+        let usual = DEFAULT_ANSWER_TOKENS.min(affordable.unwrap_or(u64::MAX).max(MIN_ANSWER_TOKENS));
+        match (affordable, self.possible) {
+            (Some(affordable), Some(possible)) => usual.max(affordable / SHARE).min(possible),
+            _ => usual,
+        }
+    }
+
+    /// The tokens of an answer that the budgets can still pay for, if they limit tokens or money.
+    fn affordable(&self, available: &Available) -> Option<u64> {
         let fitting = available.tokens.map(|tokens| tokens.saturating_sub(self.prompt));
         let payable = match (available.cost, self.price) {
             (Some(cost), Some(price)) if price.rates.output > 0.0 => {
@@ -49,9 +75,7 @@ impl CallBound {
             }
             _ => None,
         };
-        let longest = [fitting, payable].into_iter().flatten().min().unwrap_or(u64::MAX);
-        self.answer
-            .unwrap_or(DEFAULT_ANSWER_TOKENS.min(longest.max(MIN_ANSWER_TOKENS)))
+        fitting.into_iter().chain(payable).min()
     }
 
     pub(super) fn estimate(&self, available: &Available) -> Estimate {
@@ -228,7 +252,31 @@ mod tests {
                 ..ModelOptions::default()
             },
         };
-        CallBound::new(&request, price)
+        CallBound::new(&request, price, None)
+    }
+
+    #[test]
+    fn a_model_with_long_answers_gets_a_share_of_what_is_left() {
+        let answer = |possible, tokens: Option<u64>| {
+            let bound = CallBound {
+                possible,
+                ..bound(None, None)
+            };
+            let available = Available {
+                tokens,
+                calls: Some(10),
+                ..Available::default()
+            };
+            bound.limit(&available)
+        };
+        assert_eq!(answer(Some(64_000), Some(200_100)), Some(50_000));
+        assert_eq!(answer(Some(16_000), Some(200_100)), Some(16_000));
+        assert_eq!(answer(Some(64_000), Some(8_100)), Some(4_096));
+        assert_eq!(answer(Some(64_000), Some(1_100)), Some(1_000));
+        assert_eq!(answer(Some(2_000), Some(200_100)), Some(2_000));
+        assert_eq!(answer(None, Some(200_100)), Some(4_096));
+        // A limit of calls alone does not shorten answers.
+        assert_eq!(answer(Some(64_000), None), None);
     }
 
     #[test]

@@ -29,12 +29,6 @@ impl Available {
         }
     }
 
-    /// Whether anything is limited.
-    #[must_use]
-    pub fn is_unlimited(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// Whether one call of this size fits.
     #[must_use]
     pub fn fits(&self, estimate: &Estimate) -> bool {

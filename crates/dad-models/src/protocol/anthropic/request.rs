@@ -53,12 +53,13 @@ pub(in crate::protocol) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, Model
     if asked.streams {
         set(&mut body, "stream", true);
     }
-    let answer_tool = set_format(asked, &mut body, &options, &known)?;
+    let answer_schema = set_format(asked, &mut body, &options, &known)?;
     set_reasoning(asked, &mut body, &known)?;
-    let specs = asked.tools(answer_tool.as_ref());
+    check_sampling_beside_reasoning(asked, &body, &options)?;
+    let specs = asked.tools(answer_schema);
     if !specs.is_empty() {
         set(&mut body, "tools", tools(asked, specs, &options)?);
-        set_tool_choice(asked, &mut body, &options, &known, answer_tool.is_some())?;
+        set_tool_choice(asked, &mut body, &options, &known, answer_schema.is_some())?;
     }
     let fields = [
         ("temperature", options.temperature.map(Value::from)),
@@ -76,6 +77,22 @@ pub(in crate::protocol) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, Model
     let version = if samples { VERSION_WITH_SAMPLING } else { VERSION };
     outgoing.header("anthropic-version", version);
     Ok(outgoing)
+}
+
+/// Refuses options that the API does not take while the model reasons.
+fn check_sampling_beside_reasoning(
+    asked: &Asked<'_>,
+    body: &Value,
+    options: &CallOptions,
+) -> Result<(), ModelError> {
+    let reasons = matches!(text(body, "/thinking/type"), Some("enabled" | "adaptive"));
+    match options.first_set(&["temperature", "top_k"]) {
+        Some(name) if reasons => Err(asked.unfit(format!(
+            "`{}` takes no `{name}` while it reasons: leave it out, or write `reasoning: false`",
+            asked.target.model
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Sets the instructions, and the marks of what the provider keeps in its cache.
@@ -106,17 +123,17 @@ fn cache_mark() -> Value {
 }
 
 /// Asks for the schema of the answer, by the format that the API enforces, or by a tool, whose schema is given back.
-fn set_format(
-    asked: &Asked<'_>,
+fn set_format<'a>(
+    asked: &Asked<'a>,
     body: &mut Value,
     options: &CallOptions,
     known: &Capabilities,
-) -> Result<Option<Value>, ModelError> {
+) -> Result<Option<&'a Value>, ModelError> {
     let Some(fitted) = asked.schema(options)? else {
         return Ok(None);
     };
     if !(fitted.strict && known.structured_output) {
-        return Ok(Some(fitted.schema));
+        return Ok(asked.request.options.schema.as_ref());
     }
     let format = json!({ "type": "json_schema", "schema": fitted.schema });
     set(body, "output_config", json!({ "format": format }));

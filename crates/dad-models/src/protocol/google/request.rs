@@ -6,7 +6,7 @@ use super::super::asked::{Asked, Outgoing};
 use super::super::capabilities::{Capabilities, Thinking};
 use super::super::json::{set, set_present};
 use super::super::parts::{Part, Turn};
-use super::super::wanted::{ANSWER_TOOL, Reasoning, wrapped};
+use super::super::wanted::{ANSWER_TOOL, Reasoning};
 use crate::error::ModelError;
 use crate::options::CallOptions;
 use crate::request::{Message, ToolChoice, ToolSpec};
@@ -42,18 +42,18 @@ pub(in crate::protocol) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, Model
         );
     }
     let mut config = config(asked, &options, &known)?;
-    let answer_tool = set_format(asked, &mut config, &options, &known)?;
+    let answer_schema = set_format(asked, &mut config, &options, &known)?;
     if config.as_object().is_some_and(|fields| !fields.is_empty()) {
         set(&mut body, "generationConfig", config);
     }
-    let tools = asked.tools(answer_tool.as_ref()).into_iter();
+    let tools = asked.tools(answer_schema).into_iter();
     let tools: Vec<Value> = tools
         .map(|spec| tool(asked, spec, &options))
         .collect::<Result<_, _>>()?;
     if !tools.is_empty() {
         set(&mut body, "tools", json!([{ "functionDeclarations": tools }]));
     }
-    if let Some(choice) = asked.tool_choice(&known, answer_tool.is_some())? {
+    if let Some(choice) = asked.tool_choice(&known, answer_schema.is_some())? {
         set(
             &mut body,
             "toolConfig",
@@ -117,19 +117,19 @@ fn config(asked: &Asked<'_>, options: &CallOptions, known: &Capabilities) -> Res
 
 /// Asks for the schema of the answer, by the format that the provider enforces, or by a tool, whose schema is given back: models
 /// before Gemini 3 refuse a format beside tools, and all a schema that they cannot enforce.
-fn set_format(
-    asked: &Asked<'_>,
+fn set_format<'a>(
+    asked: &Asked<'a>,
     config: &mut Value,
     options: &CallOptions,
     known: &Capabilities,
-) -> Result<Option<Value>, ModelError> {
+) -> Result<Option<&'a Value>, ModelError> {
     let Some(fitted) = asked.schema(options)? else {
         return Ok(None);
     };
     let beside_tools = !asked.request.options.tools.is_empty();
     let takes_format = !beside_tools || takes_format_beside_tools(&asked.target.model);
     if !(fitted.strict && takes_format && known.structured_output) {
-        return Ok(Some(wrapped(fitted.schema)));
+        return Ok(asked.request.options.schema.as_ref());
     }
     set(config, "responseMimeType", "application/json");
     set(config, "responseJsonSchema", fitted.schema);
