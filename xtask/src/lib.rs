@@ -16,7 +16,7 @@ pub mod layers;
 pub mod models;
 pub mod process;
 pub mod profile;
-mod proxies;
+mod python;
 pub mod third_party;
 pub mod tidy;
 

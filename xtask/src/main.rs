@@ -15,10 +15,9 @@ Developer tasks. Usage: cargo xtask TASK
 
   ci               everything that continuous integration does, in its order
                    --all              and what needs the registry of Python packages
-  clients          the official clients of the providers against the strict servers of the tests, and our client
-                   through proxies of others
+  clients          the official clients of the providers against the strict servers of the tests
                    --record           writes down the requests that they send
-  third-party      models at servers that others wrote (litellm, llmock), from a virtual environment below target/
+  third-party      our client at servers that others wrote (litellm, llmock), from a virtual environment below target/
   layers           which crate may depend on which, and which file of a crate may import from which
   tidy             the house rules that no other tool knows
   bench [OPTIONS]  what a step costs over plain writes of the same files

@@ -27,10 +27,17 @@ pub(crate) enum Way {
     Streamed,
 }
 
+/// The calls of two rounds. The strict server makes them by itself: it calls each tool in turn, with what the schema allows.
+const ROUNDS: [[(&str, &str); 2]; 2] = [
+    [("get_weather", "Zürich"), ("get_time", "Kyōto")],
+    [("get_time", "Kyōto"), ("get_weather", "Zürich")],
+];
+
 /// One model at one server.
 struct Place<'a> {
     client: HttpClient,
     llmock: &'a Process,
+    server: Server,
     model: String,
     /// Whether llmock does not read the schema: of Anthropic's it knows `output_format` alone, which `output_config` has replaced
     /// (llmock 0.2.2, `completion.py`, `structured_output`).
@@ -42,6 +49,7 @@ pub(crate) async fn check(servers: &Servers, server: Server, route: &Route, rows
     let place = Place {
         client: client(servers, &project, Patience::Usual),
         llmock: &servers.llmock,
+        server,
         model: model_name(server, route),
         ignores_schema: server == Server::LlMock && route.name == "anthropic",
     };
@@ -132,6 +140,15 @@ impl Place<'_> {
         Ok(response)
     }
 
+    /// The text after rounds of calls: llmock's is that of its script.
+    fn words(&self, rounds: usize) -> String {
+        if self.server.is_strict() {
+            format!("Grüezi: {rounds} rounds of tools are behind us.")
+        } else {
+            TEXT.to_owned()
+        }
+    }
+
     async fn text(&self, way: Way) -> Result<Usage, String> {
         self.llmock.script(&[json!({ "type": "reply", "text": TEXT })])?;
         let request = request(
@@ -139,7 +156,7 @@ impl Place<'_> {
             "What does the gauge on the roof show in Zürich today?",
         );
         let response = self.ask(&request, way).await?;
-        ensure(response.text == TEXT, || {
+        ensure(response.text == self.words(0), || {
             format!("the text is {:?}", response.text)
         })?;
         ensure(response.finish_reason == FinishReason::Completed, || {
@@ -148,40 +165,40 @@ impl Place<'_> {
         Ok(response.usage)
     }
 
-    /// A tool is called twice, one call after the other's result, before the answer.
+    /// Two tools are called at once, and again after their results, before the answer.
     async fn tools(&self, way: Way) -> Result<String, String> {
-        let calls = ["Zürich", "Kyōto"].map(|city| {
-            let call = json!({ "name": "get_weather", "arguments": { "city": city } });
-            json!({ "type": "reply", "tool_calls": [call] })
+        let rounds = ROUNDS.map(|calls| {
+            let calls = calls.map(|(name, city)| json!({ "name": name, "arguments": { "city": city } }));
+            json!({ "type": "reply", "tool_calls": calls })
         });
         let answer = json!({ "type": "reply", "text": TEXT });
-        self.llmock.script(&[&calls[..], &[answer]].concat())?;
-        let mut request = request(&self.model, "Compare the weather of Zürich and Kyōto.");
-        request.options.tools = vec![weather()];
-        for city in ["Zürich", "Kyōto"] {
+        self.llmock.script(&[&rounds[..], &[answer]].concat())?;
+        let mut request = request(
+            &self.model,
+            "Compare Zürich and Kyōto in 2 rounds of parallel calls.",
+        );
+        request.options.tools = vec![tool("get_weather", "Zürich"), tool("get_time", "Kyōto")];
+        for wanted in ROUNDS {
             let response = self.ask(&request, way).await?;
-            let arguments = json!({ "city": city });
+            let wanted = wanted.map(|(name, city)| (name, json!({ "city": city })));
             let calls: Vec<_> = response
                 .tool_calls
                 .iter()
-                .map(|call| (&*call.name, &call.arguments))
+                .map(|call| (&*call.name, call.arguments.clone()))
                 .collect();
-            ensure(calls == [("get_weather", &arguments)], || {
-                format!("the calls are {calls:?}")
-            })?;
+            ensure(calls == wanted, || format!("the calls are {calls:?}"))?;
             ensure(response.finish_reason == FinishReason::ToolCall, || {
                 format!("the round ended by {:?}", response.finish_reason)
             })?;
             answer_calls(&mut request, response);
         }
         let response = self.ask(&request, way).await?;
-        ensure(response.text == TEXT && response.tool_calls.is_empty(), || {
-            format!("the last answer is {response:?}")
-        })?;
-        Ok("called for Zürich, then for Kyōto".to_owned())
+        let is_answer = response.text == self.words(ROUNDS.len()) && response.tool_calls.is_empty();
+        ensure(is_answer, || format!("the last answer is {response:?}"))?;
+        Ok("two calls in each round".to_owned())
     }
 
-    /// llmock makes up a value that obeys the schema that it was sent, so that none comes back if the schema was lost.
+    /// Both models make up a value that obeys the schema that they were sent, so that none comes back if the schema was lost.
     async fn schema(&self, way: Way) -> Result<String, String> {
         let answer = json!({ "type": "reply", "text": KNOWN_REPORT });
         let script = self.ignores_schema.then_some(answer);
@@ -202,13 +219,14 @@ impl Place<'_> {
     }
 }
 
-fn weather() -> ToolSpec {
+/// A tool for one city.
+fn tool(name: &str, city: &str) -> ToolSpec {
     ToolSpec {
-        name: "get_weather".to_owned(),
-        description: Some("The weather of a city.".to_owned()),
+        name: name.to_owned(),
+        description: Some("The weather or the time of a city.".to_owned()),
         schema: json!({
             "type": "object",
-            "properties": { "city": { "type": "string", "description": "The city." } },
+            "properties": { "city": { "type": "string", "enum": [city] } },
             "required": ["city"],
             "additionalProperties": false,
         }),

@@ -7,7 +7,7 @@ use dhenara::core::SecretRegistry;
 use dhenara::models::{Credentials, HttpClient, Limits, ModelCatalog, ModelEntry, Protocol};
 use dhenara::run::Variables;
 
-use crate::servers::{KEY, LITELLM_MODEL, Servers};
+use crate::servers::{KEY, Servers};
 
 /// A protocol, and its place at the servers.
 pub(crate) struct Route {
@@ -48,20 +48,85 @@ pub(crate) const ROUTES: [Route; 4] = [
     },
 ];
 
-/// The server that a client talks to.
+/// A server that the client talks to, and the model behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Server {
     LlMock,
+    /// litellm before llmock.
     LiteLlm,
+    /// litellm before the strict server, by OpenAI's protocol.
+    LiteLlmGpt,
+    /// The same by Anthropic's protocol.
+    LiteLlmClaude,
+    /// The same by Google's protocol.
+    LiteLlmGemini,
 }
 
 impl Server {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::LlMock,
+        Self::LiteLlm,
+        Self::LiteLlmGpt,
+        Self::LiteLlmClaude,
+        Self::LiteLlmGemini,
+    ];
+
+    /// The name in the table, which is also that of its model at litellm.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::LlMock => "llmock",
             Self::LiteLlm => "litellm",
+            Self::LiteLlmGpt => "litellm_gpt",
+            Self::LiteLlmClaude => "litellm_claude",
+            Self::LiteLlmGemini => "litellm_gemini",
         }
     }
+
+    /// Whether the model is the one of the strict server.
+    pub(crate) const fn is_strict(self) -> bool {
+        matches!(self, Self::LiteLlmGpt | Self::LiteLlmClaude | Self::LiteLlmGemini)
+    }
+
+    /// The model that litellm asks, by litellm's name, and its address.
+    pub(crate) fn behind_litellm(self, llmock: u16, strict: &str) -> Option<(&'static str, String)> {
+        match self {
+            Self::LlMock => None,
+            Self::LiteLlm => Some(("openai/gpt-4o-mini", format!("http://127.0.0.1:{llmock}/v1"))),
+            Self::LiteLlmGpt => Some(("openai/gpt-4o", format!("{strict}/v1"))),
+            Self::LiteLlmClaude => Some(("anthropic/claude-haiku-4-5", strict.to_owned())),
+            Self::LiteLlmGemini => {
+                let place = format!("{strict}/v1beta/models/gemini-3-flash-preview");
+                Some(("gemini/gemini-3-flash-preview", place))
+            }
+        }
+    }
+}
+
+/// The ways on which litellm itself sends what a provider refuses (litellm 1.108.7), with the reason.
+const LEFT_OUT: [(Server, &str, &str); 3] = [
+    (
+        Server::LiteLlmGpt,
+        "openai_responses",
+        "litellm writes `namespace: null` into calls, which have no such value",
+    ),
+    (
+        Server::LiteLlmGpt,
+        "anthropic",
+        "litellm asks a model that does not reason for encrypted reasoning",
+    ),
+    (
+        Server::LiteLlmGemini,
+        "google",
+        "litellm writes `model` into the body, which has no such field",
+    ),
+];
+
+/// The reason for which a way is not checked.
+pub(crate) fn left_out(server: Server, route: &Route) -> Option<&'static str> {
+    let mut known = LEFT_OUT.iter();
+    known
+        .find(|(at, protocol, _)| (*at, *protocol) == (server, route.name))
+        .map(|(.., reason)| *reason)
 }
 
 /// The time for which a server may send nothing.
@@ -74,17 +139,24 @@ pub(crate) enum Patience {
 
 /// The name of the model that is asked.
 pub(crate) fn model_name(server: Server, route: &Route) -> String {
-    format!("{}_{}/model", server.name(), route.name)
+    format!("{}/model", provider_name(server, route))
+}
+
+fn provider_name(server: Server, route: &Route) -> String {
+    format!("{}_{}", server.name(), route.name)
 }
 
 /// A client of all models. Each has a provider of its own: a rate limit of one closes no other.
 pub(crate) fn client(servers: &Servers, project: &Path, patience: Patience) -> HttpClient {
-    let entries = [Server::LlMock, Server::LiteLlm]
-        .into_iter()
-        .flat_map(|server| ROUTES.map(|route| entry(servers, server, &route)));
-    let keys = ROUTES.map(|route| {
-        let provider = format!("{}_{}", Server::LiteLlm.name(), route.name);
-        (format!("{}_API_KEY", provider.to_uppercase()), KEY)
+    let all = || {
+        Server::ALL
+            .into_iter()
+            .flat_map(|server| ROUTES.map(|route| (server, route)))
+    };
+    let entries = all().map(|(server, route)| entry(servers, server, &route));
+    let keys = all().map(|(server, route)| {
+        let provider = provider_name(server, &route).to_uppercase();
+        (format!("{provider}_API_KEY"), KEY)
     });
     let credentials =
         Credentials::new(project, None, SecretRegistry::new()).variables(Variables::from_iter(keys));
@@ -102,7 +174,7 @@ pub(crate) fn client(servers: &Servers, project: &Path, patience: Patience) -> H
 fn entry(servers: &Servers, server: Server, route: &Route) -> ModelEntry {
     let (port, path, model) = match server {
         Server::LlMock => (servers.llmock.port, route.llmock.0, route.llmock.1),
-        Server::LiteLlm => (servers.litellm.port, route.litellm, LITELLM_MODEL),
+        _ => (servers.litellm.port, route.litellm, server.name()),
     };
     ModelEntry {
         name: model_name(server, route),

@@ -7,33 +7,35 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use dad_tests::strict_server::StrictServer;
 use serde_json::{Value, json};
+
+use crate::models::Server;
 
 /// The key that litellm wants; it refuses to start with a short one, or with none.
 pub(crate) const KEY: &str = "sk-third-party-0123456789abcdef0123456789abcdef";
 
-/// The model that litellm offers.
-pub(crate) const LITELLM_MODEL: &str = "gpt-mock";
-
 /// The longest time that a server may take to start: litellm imports several hundred modules.
 const LONGEST_START: Duration = Duration::from_secs(180);
 
-/// llmock, and litellm in front of it.
+/// llmock and the strict server, and litellm in front of both.
 pub(crate) struct Servers {
     pub(crate) llmock: Process,
+    strict: StrictServer,
     pub(crate) litellm: Process,
 }
 
 impl Servers {
-    /// Starts both and waits until they answer.
-    pub(crate) fn start(programs: &Path, work: &Path) -> Result<Self, String> {
+    /// Starts all and waits until they answer.
+    pub(crate) async fn start(programs: &Path, work: &Path) -> Result<Self, String> {
         let llmock = Process::start("llmock", programs, work, |command, port| {
             command.args(["serve", "--host", "127.0.0.1", "--port", &port.to_string()]);
             // With a pause between the events of a stream, it sees that a client has hung up.
             command.args(["--stream-chunk-delay-ms", "20"]);
         })?;
+        let strict = StrictServer::start().await;
         let config = work.join("litellm.json");
-        write(&config, &litellm_config(llmock.port).to_string())?;
+        write(&config, &litellm_config(llmock.port, &strict.uri()).to_string())?;
         let litellm = Process::start("litellm", programs, work, |command, port| {
             command
                 .arg("--config")
@@ -46,21 +48,41 @@ impl Servers {
         })?;
         llmock.await_answer("/health")?;
         litellm.await_answer("/health/liveliness")?;
-        Ok(Self { llmock, litellm })
+        Ok(Self {
+            llmock,
+            strict,
+            litellm,
+        })
+    }
+
+    /// The judgement of the strict server on what litellm made of the requests of the client.
+    pub(crate) fn strict_verdict(&self) -> Result<String, String> {
+        let requests = self.strict.seen().len();
+        let refused: Vec<String> = self
+            .strict
+            .refused()
+            .iter()
+            .map(|refused| format!("{}: {} {}", refused.rule, refused.message, refused.body))
+            .collect();
+        match (requests, refused.as_slice()) {
+            (0, _) => Err("no request came".to_owned()),
+            (_, []) => Ok(format!("{requests} requests, none refused")),
+            _ => Err(refused.join("; ")),
+        }
     }
 }
 
 /// JSON is YAML too. Without cooldown, a fault of one check does not close the model for the next.
-fn litellm_config(llmock: u16) -> Value {
+fn litellm_config(llmock: u16, strict: &str) -> Value {
+    let models = Server::ALL.into_iter().filter_map(|server| {
+        let (model, address) = server.behind_litellm(llmock, strict)?;
+        Some(json!({
+            "model_name": server.name(),
+            "litellm_params": { "model": model, "api_base": address, "api_key": "unused" },
+        }))
+    });
     json!({
-        "model_list": [{
-            "model_name": LITELLM_MODEL,
-            "litellm_params": {
-                "model": "openai/gpt-4o-mini",
-                "api_base": format!("http://127.0.0.1:{llmock}/v1"),
-                "api_key": "unused",
-            },
-        }],
+        "model_list": models.collect::<Vec<_>>(),
         "litellm_settings": { "telemetry": false, "num_retries": 0 },
         "router_settings": { "disable_cooldowns": true },
     })
@@ -114,6 +136,8 @@ impl Process {
         let program = programs.join(name);
         let mut command = Command::new(&program);
         command.stdin(Stdio::null()).stdout(file).stderr(same);
+        // No proxy reaches a server of this machine.
+        command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
         prepare(&mut command, port);
         let child = command
             .spawn()
