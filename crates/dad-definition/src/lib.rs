@@ -57,7 +57,7 @@ pub use executable::check_executable;
 pub use fit::Fit;
 pub use globs::PathGlobs;
 pub use json_schema::definition_schema;
-pub use load::{Checked, Loaded, check_file, load_data, load_file, load_str};
+pub use load::{Checked, Loaded, check_file, load_data, load_data_as, load_file, load_str};
 pub use node_types::{
     CallbackInfo, Compiled, NestedSettings, NodeTypeInfo, NodeTypes, Prepared, SettingsProblem,
 };

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use dad_core::{Definition, ElementId};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_path_to_error::Segment;
 
 use crate::compile::{compile_into, write_texts};
 use crate::decode::{Cx, decode};
@@ -12,12 +14,13 @@ use crate::executable::check_into;
 use crate::include::{Includes, read_text};
 use crate::node_types::NodeTypes;
 use crate::parse::{is_known, parse};
+use crate::place::Place;
 use crate::problem::{Problem, Problems, Report};
 use crate::program::Program;
 use crate::source::SourceFile;
 use crate::spans::SpanMap;
 use crate::validate;
-use crate::value::{Costs, Recording, Tree};
+use crate::value::{Costs, Recording};
 
 /// A definition with everything that is known about where it came from.
 #[derive(Clone, Debug)]
@@ -198,6 +201,62 @@ fn read(text: &str, file_name: &str, cx: &mut Cx) -> Option<Definition> {
 /// # Errors
 /// [`Problems`] with everything that is wrong, each with its line.
 pub fn load_data(path: &Path) -> Result<Value, Problems> {
+    Ok(read_data(path)?.0)
+}
+
+/// Loads plain data as a type, as [`load_data`] does; `None` if the file holds nothing.
+///
+/// # Errors
+/// [`Problems`] as for [`load_data`]; if the data is not of the type, the place of the first value that does not fit.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("limits.yaml");
+/// std::fs::write(&path, "calls: 3\ntokens: many\n")?;
+/// let problems = dad_definition::load_data_as::<std::collections::BTreeMap<String, u64>>(&path).unwrap_err();
+/// let problem = &problems.as_slice()[0];
+/// assert_eq!((problem.line, problem.path.as_deref()), (Some(2), Some("tokens")));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn load_data_as<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Problems> {
+    let (value, spans) = read_data(path)?;
+    if value.is_null() {
+        return Ok(None);
+    }
+    serde_path_to_error::deserialize(value)
+        .map(Some)
+        .map_err(|error| misread(&error, &spans))
+}
+
+/// The problem of a value that is not of the type that is read.
+fn misread(error: &serde_path_to_error::Error<serde_json::Error>, spans: &SpanMap) -> Problems {
+    let place = error
+        .path()
+        .iter()
+        .fold(Place::root(), |place, segment| match segment {
+            Segment::Seq { index } => place.index(*index),
+            Segment::Map { key } | Segment::Enum { variant: key } => place.key(key),
+            Segment::Unknown => place,
+        });
+    let message = dad_core::in_words(error.inner());
+    let problem = if message.starts_with("unknown field") {
+        // "unknown field `nme`, expected one of `name`, …"
+        let mut names = message.split('`').skip(1).step_by(2);
+        let wrong = names.next().unwrap_or_default().to_owned();
+        let known: Vec<String> = names.map(str::to_owned).collect();
+        Problem::new("unknown_key", message)
+            .nearest(&wrong, known.iter().map(String::as_str))
+            .at_key(spans, &place)
+    } else {
+        Problem::new("wrong_type", message).at(spans, &place)
+    };
+    let mut report = Report::default();
+    report.add(problem);
+    report.into_problems(spans.sources())
+}
+
+/// Plain data with the places of its values.
+fn read_data(path: &Path) -> Result<(Value, SpanMap), Problems> {
     let shown = path.to_string_lossy().into_owned();
     let mut report = Report::default();
     let text = match read_text(path) {
@@ -208,8 +267,19 @@ pub fn load_data(path: &Path) -> Result<Value, Problems> {
         }
     };
     let mut spans = SpanMap::default();
-    spans.add_file(SourceFile::new(&shown, &text));
-    let tree = parse(&text, &shown, 0, &spans, &mut report);
+    let file = spans.add_file(SourceFile::new(&shown, &text));
+    let tree = parse(&text, &shown, file, &spans, &mut report);
     report.finish(spans.sources())?;
-    Ok(tree.map_or(Value::Null, Tree::into_json))
+    let Some(tree) = tree else {
+        return Ok((Value::Null, spans));
+    };
+    let mut recording = Recording {
+        spans: &mut spans,
+        costs: &mut Costs::default(),
+        file,
+    };
+    if !tree.record(&mut recording) {
+        return Err(Report::default().one(Costs::problem().in_file(&shown)));
+    }
+    Ok((tree.into_json(), spans))
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dad_core::{Redactor, Usage};
+use dad_definition::Problems;
 
 /// Why a model gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -204,6 +205,9 @@ pub enum ModelError {
         /// Its call, from 1.
         number: u32,
     },
+    /// A list of models with problems, each with its place.
+    #[error(transparent)]
+    Catalog(#[from] Problems),
     /// A file that cannot be read as what it should be.
     #[error("`{}` cannot be read: {reason}", path.display())]
     Unreadable {
@@ -341,6 +345,7 @@ impl ModelError {
             Self::TooLong { .. } => "answer_too_long",
             Self::NotRecorded { .. } | Self::NotInRun { .. } => "not_recorded",
             Self::FailedInRun { .. } => "model_failed",
+            Self::Catalog(_) => "models",
             Self::Unreadable { .. } => "unreadable",
         }
     }
@@ -431,6 +436,7 @@ impl ModelError {
             Self::NotRecorded { .. }
                 | Self::NotInRun { .. }
                 | Self::Offline
+                | Self::Catalog(_)
                 | Self::Unreadable { .. }
                 | Self::KeyNotAllowed { .. }
                 | Self::TooLong { .. }

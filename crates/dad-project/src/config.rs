@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dad_core::{Budget, Digest, SecretRegistry, in_words};
+use dad_core::{Budget, Digest, SecretRegistry};
 use dad_models::Limits;
 use dad_run::{Durability, Share};
 use serde::{Deserialize, Deserializer};
@@ -115,14 +115,7 @@ impl Config {
         if !path.is_file() {
             return Ok(Self::default());
         }
-        let value = dad_definition::load_data(&path)?;
-        if value.is_null() {
-            return Ok(Self::default());
-        }
-        serde_json::from_value(value).map_err(|error| ProjectError::Config {
-            path,
-            reason: in_words(&error),
-        })
+        Ok(dad_definition::load_data_as(&path)?.unwrap_or_default())
     }
 
     /// The environment of a name, or the default one.

@@ -16,7 +16,7 @@ pub enum ProjectError {
     Run(#[from] RunError),
     /// Its models or their recorded exchanges.
     #[error(transparent)]
-    Model(#[from] ModelError),
+    Model(ModelError),
     /// The user's own configuration.
     #[error("{}{reason}", in_file(path))]
     UserConfig {
@@ -26,14 +26,6 @@ pub enum ProjectError {
         reason: String,
         /// The remedy.
         hint: Option<String>,
-    },
-    /// The configuration of the project.
-    #[error("`{}`: {reason}", path.display())]
-    Config {
-        /// The file.
-        path: PathBuf,
-        /// The problem.
-        reason: String,
     },
     /// An environment that the project does not declare.
     #[error("there is no environment `{name}` in `{}`", path.display())]
@@ -129,6 +121,15 @@ impl From<Problems> for ProjectError {
     }
 }
 
+impl From<ModelError> for ProjectError {
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::Catalog(problems) => problems.into(),
+            error => Self::Model(error),
+        }
+    }
+}
+
 impl ProjectError {
     /// A stable word for programs.
     #[must_use]
@@ -137,7 +138,6 @@ impl ProjectError {
             Self::Run(error) => error.code(),
             Self::Model(error) => error.code(),
             Self::UserConfig { .. } => "user_config",
-            Self::Config { .. } => "config",
             Self::UnknownEnvironment { .. } => "unknown_environment",
             Self::Directory { .. } => "project",
             Self::AgentName(_) => "agent_name",

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use dad_core::{ApprovalRule, in_words};
+use dad_core::ApprovalRule;
 use dad_definition::ReadyRule;
 use dad_fs::{Dir, Durability, FsError};
 use dad_nodes::{SandboxMode, SandboxPolicy};
@@ -284,12 +284,7 @@ impl Config {
             return Ok(Self::default());
         }
         check_owner(path)?;
-        let value = dad_definition::load_data(path)?;
-        if value.is_null() {
-            return Ok(Self::default());
-        }
-        let mut config: Self =
-            serde_json::from_value(value).map_err(|error| user_config(Some(path), in_words(&error)))?;
+        let mut config: Self = dad_definition::load_data_as(path)?.unwrap_or_default();
         for (index, rule) in config.approvals.iter().enumerate() {
             let rule = ReadyRule::new(rule.clone())
                 .map_err(|reason| user_config(Some(path), format!("`approvals[{index}]`: {reason}")))?;

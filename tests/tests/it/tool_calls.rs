@@ -83,6 +83,38 @@ async fn a_call_that_is_whole_is_made() {
     assert_eq!(outcome["text"], "Done.");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_had_to_call_a_tool_may_answer_then() {
+    for choice in ["required", "{ name: note }"] {
+        let scripted = Scripted::new(vec![calls("note", &json!({})), says("Done.")]).await;
+        let chosen = format!("model_call_config: {{ tool_choice: {choice}, ");
+        scripted.flow(&TOOLS.replace("model_call_config: { ", &chosen));
+        drop(scripted.run(&[]).expect(0));
+        let asked = scripted.asked().await;
+        assert_ne!(asked[0]["tool_choice"], "auto", "{choice}");
+        assert_eq!(asked[1]["tool_choice"], "auto", "{choice}");
+    }
+    // The arguments of a cut answer were not used: the call is still to be made.
+    let scripted = Scripted::new(vec![
+        writes("{}", "length"),
+        calls("note", &json!({})),
+        says("Done."),
+    ])
+    .await;
+    scripted.flow(&TOOLS.replace(
+        "model_call_config: { ",
+        "model_call_config: { tool_choice: required, ",
+    ));
+    drop(scripted.run(&[]).expect(0));
+    let choices: Vec<Value> = scripted
+        .asked()
+        .await
+        .iter()
+        .map(|asked| asked["tool_choice"].clone())
+        .collect();
+    assert_eq!(choices, ["required", "required", "auto"]);
+}
+
 /// A tool of a file operation node, and more of it.
 fn files(more: &str) -> String {
     format!(

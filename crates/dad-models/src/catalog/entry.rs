@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
-use serde::Deserialize;
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer};
 
 use super::facts::{Capabilities, ModelFacts};
 use super::provider::{Auth, Protocol};
@@ -76,7 +77,7 @@ pub struct ModelEntry {
     #[serde(default)]
     pub capabilities: Capabilities,
     /// The day from which the provider answers no more.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "day")]
     pub retires: Option<Date>,
     /// The model that is recommended in its place.
     #[serde(default)]
@@ -131,6 +132,16 @@ impl ModelEntry {
         let (name, reason) = of_auth.or_else(|| wrong.next())?;
         Some(format!("the header `{name}` cannot be sent: {reason}"))
     }
+}
+
+/// Reads a day; the error says how one is written.
+fn day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Date>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let day = text.map(|text| {
+        text.parse()
+            .map_err(|_| D::Error::invalid_value(Unexpected::Str(&text), &"a day such as 2027-06-30"))
+    });
+    day.transpose()
 }
 
 fn wrong_header(name: &str, value: &str) -> Option<String> {

@@ -94,15 +94,9 @@ impl ModelCatalog {
         if !path.is_file() {
             return Ok(Self::default().allow_keys([] as [String; 0]));
         }
-        let unreadable = |reason: String| ModelError::Unreadable {
-            path: path.clone(),
-            reason,
-        };
-        let value = dad_definition::load_data(&path).map_err(|problems| unreadable(problems.to_string()))?;
-        let entries: Vec<ModelEntry> =
-            serde_json::from_value(value).map_err(|error| unreadable(dad_core::in_words(&error)))?;
-        if let Some(problem) = entries.iter().find_map(ModelEntry::problem) {
-            return Err(unreadable(problem));
+        let entries: Vec<ModelEntry> = dad_definition::load_data_as(&path)?.unwrap_or_default();
+        if let Some(reason) = entries.iter().find_map(ModelEntry::problem) {
+            return Err(ModelError::Unreadable { path, reason });
         }
         let entries = entries.into_iter().map(|entry| entry.in_project(project_root));
         Ok(Self::new(entries.collect()).allow_keys([] as [String; 0]))

@@ -193,7 +193,7 @@ async fn reasoning_and_the_longest_answer_fit_each_other() {
         let refused = ask(model, effort, tokens, None).await.unwrap_err();
         assert!(refused.contains(words), "{refused}");
         // The same is known before anything executes.
-        let options = dad_models::ModelOptions {
+        let options = ModelOptions {
             reasoning_effort: effort.map(str::to_owned),
             max_reasoning_tokens: tokens,
             ..Default::default()

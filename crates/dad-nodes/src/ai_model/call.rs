@@ -7,7 +7,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use dad_core::Usage;
 use dad_models::{
     CallContext, FinishReason, MODEL_CALL, MODEL_FAILED, Message, ModelClient, ModelError, ModelRequest,
-    ModelResponse, Role,
+    ModelResponse, Role, ToolChoice,
 };
 use dad_run::Reservation;
 use dad_runner::{NodeContext, NodeError, NodeOutput};
@@ -203,7 +203,19 @@ impl<'a> Conversation<'a> {
                 ..Message::new(Role::Tool, called.for_model())
             });
         }
+        if !is_cut {
+            self.leave_choice();
+        }
         Ok(())
+    }
+
+    /// Lets the model choose once it has called the tool that it had to: if it had to call it each time, it could never answer.
+    fn leave_choice(&mut self) {
+        if let Some(choice @ (ToolChoice::Required | ToolChoice::Tool { .. })) =
+            &mut self.request.options.tool_choice
+        {
+            *choice = ToolChoice::Auto;
+        }
     }
 
     fn output(&self, response: &ModelResponse, mut outcome: Value) -> Result<NodeOutput, NodeError> {

@@ -28,6 +28,7 @@ pub(super) fn problems(settings: &AIModelNodeSettings) -> Vec<SettingsProblem> {
     tools
         .flat_map(|(index, tool)| [tool_problem(index, tool), wrong_fixed(index, tool)])
         .flatten()
+        .chain(wrong_names(&config.tools))
         .chain(same_names(&config.tools))
         .chain(reserved_name(config))
         .chain(wrong_choice(config))
@@ -222,6 +223,32 @@ fn name_of(tool: &Tool) -> &str {
     }
 }
 
+/// Names that providers refuse. Google alone takes dots, and the next model may be of another provider.
+fn wrong_names(tools: &[Tool]) -> Vec<SettingsProblem> {
+    const LONGEST: usize = 64;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let names = tools.iter().map(name_of).enumerate();
+    let wrong = names.filter(|(_, name)| {
+        is_fixed_text(name) && (name.is_empty() || name.len() > LONGEST || !name.chars().all(is_plain))
+    });
+    let wrong = wrong.map(|(index, name)| {
+        let message = format!(
+            "providers take no tool of the name `{name}`: a name has letters from `a` to `z`, digits, `_` and `-`, and \
+             {LONGEST} of them at most"
+        );
+        let plain: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).take(LONGEST).collect();
+        let renamed = match &tools[index] {
+            Tool::Name(name) => format!("`{{ name: {plain}, callback: {name} }}`"),
+            Tool::Settings(_) => format!("`name: {plain}`"),
+        };
+        SettingsProblem {
+            hint: (!plain.is_empty()).then(|| format!("give it another name, such as {renamed}")),
+            ..problem(&format!("tools[{index}]"), "wrong_tool", message)
+        }
+    });
+    wrong.collect()
+}
+
 fn same_names(tools: &[Tool]) -> Vec<SettingsProblem> {
     let mut known = HashSet::new();
     let again = tools.iter().map(name_of).enumerate();
@@ -370,6 +397,28 @@ mod tests {
         check(
             &json!({ "tools": [command("$var{x}")], "tool_choice": { "name": "y" } }),
             &[],
+        );
+    }
+
+    #[test]
+    fn the_name_of_a_tool_is_one_that_providers_take() {
+        let longest = "a".repeat(64);
+        let tools = json!([
+            "clock.now",
+            longest,
+            format!("{longest}a"),
+            "",
+            "größe",
+            "$var{x}"
+        ]);
+        check(
+            &json!({ "tools": tools }),
+            &[
+                ("tools[0]", "`clock.now`"),
+                ("tools[2]", "64 of them at most"),
+                ("tools[3]", "no tool of the name ``"),
+                ("tools[4]", "letters from `a` to `z`"),
+            ],
         );
     }
 

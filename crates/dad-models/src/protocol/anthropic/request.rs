@@ -48,7 +48,11 @@ pub(in crate::protocol) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, Model
     ])?;
     let known = asked.capabilities();
     asked.check_sampling(&options, &known)?;
-    let mut body = json!({ "model": asked.target.model, "messages": messages(asked)? });
+    let messages = messages(asked)?;
+    if messages.first().is_some_and(|first| first["role"] != "user") {
+        return Err(asked.unfit("the first message of a conversation must be the user's"));
+    }
+    let mut body = json!({ "model": asked.target.model, "messages": messages });
     set_cache(asked, &mut body);
     if asked.streams {
         set(&mut body, "stream", true);
