@@ -78,8 +78,8 @@ pub enum ModelError {
         retry_after: Option<Duration>,
         /// Whether a quota is used up that no pause refills.
         is_exhausted: bool,
-        /// Whether an answer had begun: the tokens that it took are not known.
-        has_begun: bool,
+        /// The consumption; `None` if an answer had begun whose tokens are not known.
+        usage: Option<Usage>,
     },
     /// The call was not made, because the provider asked for a longer pause than a step waits.
     #[error("`{model}` was not called: its provider asked not to be called for another {}", dad_core::format_duration(*pause))]
@@ -317,10 +317,10 @@ impl ModelError {
         self
     }
 
-    /// The same error, of an answer that had begun or had not.
-    pub(crate) fn of_begun_answer(mut self, begun: bool) -> Self {
-        if let Self::Status { has_begun, .. } = &mut self {
-            *has_begun = begun;
+    /// The same error, of an answer that had begun: unless its tokens were reported, they are not known.
+    pub(crate) fn of_begun_answer(mut self) -> Self {
+        if let Self::Status { usage, .. } = &mut self {
+            *usage = usage.filter(|usage| usage.total_tokens > 0);
         }
         self
     }
@@ -419,8 +419,8 @@ impl ModelError {
         match self {
             Self::Answer { usage, .. } => *usage,
             Self::Cut { .. } | Self::TimedOut { .. } | Self::Silent { .. } | Self::TooLong { .. } => None,
-            Self::Status { has_begun: true, .. } => None,
-            Self::Status { .. } | Self::Redirected { .. } => Some(Usage {
+            Self::Status { usage, .. } => *usage,
+            Self::Redirected { .. } => Some(Usage {
                 calls: 1,
                 ..Usage::default()
             }),

@@ -1,8 +1,8 @@
 //! One exchange with a provider over HTTP: the request is sent, and the answer read, whole or while it arrives.
 
 use bytes::Bytes;
-use dad_core::ErrorInfo;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use dad_core::{ErrorInfo, Usage};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use reqwest::Url;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -14,7 +14,9 @@ use crate::catalog::Auth;
 use crate::client::OnText;
 use crate::error::ModelError;
 use crate::header::header;
-use crate::protocol::{Asked, Outgoing, Reply, StreamReader, read, refused, stream_reader};
+use crate::protocol::{
+    Asked, Outgoing, Refusal, Reply, StreamReader, read, refused, stream_reader, text_of_page,
+};
 use crate::response::ModelResponse;
 
 /// The largest size of the body of a refusal: its words are short.
@@ -44,7 +46,8 @@ impl Exchange<'_> {
         let (status, headers) = (response.status(), response.headers().clone());
         if !status.is_success() {
             // A body that breaks off has its status still.
-            let body = self.whole(response, REFUSAL_BYTES).await.unwrap_or_default();
+            let body = self.whole(response.bytes_stream(), REFUSAL_BYTES).await;
+            let body = body.unwrap_or_default();
             return Err(refused(
                 &self.asked.request.model,
                 status,
@@ -53,14 +56,8 @@ impl Exchange<'_> {
             ));
         }
         let reply = match on_text {
-            Some(on_text) if !is_json(&headers) => self.streamed(response, on_text).await?,
-            on_text => {
-                let reply = self.read(response).await?;
-                if let Some(on_text) = on_text.filter(|_| !reply.text.is_empty()) {
-                    on_text(&reply.text);
-                }
-                reply
-            }
+            Some(on_text) => self.arriving(response, is_json(&headers), on_text).await?,
+            None => self.read(response.bytes_stream()).await?,
         };
         reply.response(self.asked.target, self.asked.request)
     }
@@ -122,20 +119,61 @@ impl Exchange<'_> {
         Ok(())
     }
 
-    /// Reads an answer that comes as a whole.
-    async fn read(&self, response: reqwest::Response) -> Result<Reply, ModelError> {
-        let body = self
-            .whole(response, self.answer_mib.saturating_mul(1 << 20))
-            .await?;
-        let text = String::from_utf8_lossy(&body);
-        let body: Value = serde_json::from_str(text.trim_start_matches('\u{feff}'))
-            .map_err(|error| self.unusable(format!("it is not JSON: {error}{}", shown(&text))))?;
-        read(self.asked.target.provider.protocol, body).map_err(|refusal| refusal.error(self.model()))
+    /// Reads the answer to a request for a stream. Servers that know no streams answer as a whole, whatever type they name: no event
+    /// begins as JSON or a page does.
+    async fn arriving(
+        &self,
+        response: reqwest::Response,
+        is_whole: bool,
+        on_text: OnText<'_>,
+    ) -> Result<Reply, ModelError> {
+        let mut pieces = Box::pin(response.bytes_stream());
+        let mut begun = Vec::new();
+        let first = loop {
+            let Some(piece) = pieces.next().await else {
+                break None;
+            };
+            let piece = piece.map_err(|error| self.failed(error))?;
+            let first = piece.iter().copied().find(|byte| !byte.is_ascii_whitespace());
+            begun.push(Ok(piece));
+            if first.is_some() {
+                break first;
+            }
+        };
+        let pieces = stream::iter(begun).chain(pieces);
+        if !(is_whole || matches!(first, Some(b'{' | b'[' | b'<'))) {
+            return self.streamed(pieces, on_text).await;
+        }
+        let reply = self.read(pieces).await?;
+        if !reply.text.is_empty() {
+            on_text(&reply.text);
+        }
+        Ok(reply)
     }
 
-    async fn whole(&self, response: reqwest::Response, most: u64) -> Result<Vec<u8>, ModelError> {
+    /// Reads an answer that comes as a whole.
+    async fn read(
+        &self,
+        pieces: impl Stream<Item = reqwest::Result<Bytes>> + Unpin,
+    ) -> Result<Reply, ModelError> {
+        let body = self
+            .whole(pieces, self.answer_mib.saturating_mul(1 << 20))
+            .await?;
+        let text = String::from_utf8_lossy(&body);
+        if text.trim_start().starts_with('<') {
+            return Err(self.no_model(&text));
+        }
+        let body: Value = serde_json::from_str(text.trim_start_matches('\u{feff}'))
+            .map_err(|error| self.unusable(format!("it is not JSON: {error}{}", shown(&text))))?;
+        read(self.asked.target.provider.protocol, body).map_err(|refusal| self.reported(refusal))
+    }
+
+    async fn whole(
+        &self,
+        mut pieces: impl Stream<Item = reqwest::Result<Bytes>> + Unpin,
+        most: u64,
+    ) -> Result<Vec<u8>, ModelError> {
         let mut body = Vec::new();
-        let mut pieces = response.bytes_stream();
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|error| self.failed(error))?;
             if body.len() as u64 + piece.len() as u64 > most {
@@ -147,10 +185,14 @@ impl Exchange<'_> {
     }
 
     /// Reads a stream. It is whole when its reason came, whatever its server says then.
-    async fn streamed(&self, response: reqwest::Response, on_text: OnText<'_>) -> Result<Reply, ModelError> {
+    async fn streamed(
+        &self,
+        pieces: impl Stream<Item = reqwest::Result<Bytes>> + Send + Sync + 'static,
+        on_text: OnText<'_>,
+    ) -> Result<Reply, ModelError> {
         let mut reader = stream_reader(self.asked.target.provider.protocol);
         let mut left = self.answer_mib.saturating_mul(1 << 20);
-        let pieces = response.bytes_stream().map_err(StreamError::Connection);
+        let pieces = pieces.map_err(StreamError::Connection);
         let pieces = pieces.and_then(move |piece| {
             let fits = left.checked_sub(piece.len() as u64);
             left = fits.unwrap_or(0);
@@ -171,7 +213,8 @@ impl Exchange<'_> {
                 Err(error @ ModelError::TooLong { .. }) => return Err(error),
                 // The answer is there; only its usage may be missing.
                 Err(_) if reader.is_finished() => break,
-                Err(error) => return Err(error.of_begun_answer(has_begun)),
+                Err(error) if has_begun => return Err(error.of_begun_answer()),
+                Err(error) => return Err(error),
             }
         }
         if reader.is_finished() {
@@ -201,9 +244,7 @@ impl Exchange<'_> {
                 shown(data)
             ))
         })?;
-        let text = reader
-            .event(event)
-            .map_err(|refusal| refusal.error(self.model()))?;
+        let text = reader.event(event).map_err(|refusal| self.reported(refusal))?;
         if !text.is_empty() {
             on_text(&text);
         }
@@ -216,6 +257,11 @@ impl Exchange<'_> {
 
     fn model(&self) -> &str {
         &self.asked.request.model
+    }
+
+    /// The error of a refusal that came with success.
+    fn reported(&self, refusal: Refusal) -> ModelError {
+        refusal.error(self.model(), self.asked.target.price.as_ref())
     }
 
     fn unfit(&self, reason: String) -> ModelError {
@@ -231,6 +277,19 @@ impl Exchange<'_> {
             reason,
             usage: None,
             may_differ: true,
+        }
+    }
+
+    /// The error of a page: what answers is a proxy or another server, no model, and costs nothing.
+    fn no_model(&self, page: &str) -> ModelError {
+        ModelError::Answer {
+            model: self.model().to_owned(),
+            reason: format!("it is {}; check its `base_url`", text_of_page(page)),
+            usage: Some(Usage {
+                calls: 1,
+                ..Usage::default()
+            }),
+            may_differ: false,
         }
     }
 

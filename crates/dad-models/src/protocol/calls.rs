@@ -14,7 +14,13 @@ pub(super) const MAX_CALLS: usize = 1000;
 /// The calls of a stream in the order of their arrival.
 #[derive(Default)]
 pub(super) struct Calls {
-    calls: Vec<Begun>,
+    calls: Vec<Arriving>,
+}
+
+/// A call as far as it came.
+struct Arriving {
+    begun: Begun,
+    arguments: Nesting,
 }
 
 /// A piece of a call, or the call as far as it came.
@@ -39,7 +45,7 @@ impl Calls {
         match self.calls.iter_mut().rev().find(|call| call.includes(&piece)) {
             Some(call) => call.add(piece),
             None if is_full => return Err(Refusal::too_many_calls()),
-            None => self.calls.push(piece),
+            None => self.calls.push(Arriving::new(piece)),
         }
         Ok(())
     }
@@ -52,8 +58,8 @@ impl Calls {
     pub(super) fn finish(self) -> Vec<(ToolCall, Option<Value>)> {
         let mut ids = Ids::default();
         let mut known = HashSet::new();
-        ids.reserve(self.calls.iter().filter_map(|call| call.id.as_ref()));
-        let calls = self.calls.into_iter();
+        ids.reserve(self.calls.iter().filter_map(|call| call.begun.id.as_ref()));
+        let calls = self.calls.into_iter().map(|call| call.begun);
         calls
             .map(|call| {
                 let id = call.id.filter(|id| known.insert(id.clone()));
@@ -102,41 +108,79 @@ impl Ids {
     }
 }
 
-impl Begun {
-    /// Whether a piece belongs to this call: by index and id, as far as the server gives them.
-    fn includes(&self, piece: &Self) -> bool {
-        let same_index = match (&self.index, &piece.index) {
-            (Some(one), Some(other)) => one == other,
-            _ => true,
-        };
-        let same_id = match (&self.id, &piece.id) {
-            (Some(one), Some(other)) => one == other,
-            _ => true,
-        };
-        if !(same_index && same_id) {
+impl Arriving {
+    fn new(begun: Begun) -> Self {
+        let mut arguments = Nesting::default();
+        arguments.read(&begun.arguments);
+        Self { begun, arguments }
+    }
+
+    /// Whether a piece belongs to this call: by index, else by id, as far as the server gives them. A piece without a name begins
+    /// no call: with the same index it belongs to this one whatever its id.
+    fn includes(&self, piece: &Begun) -> bool {
+        let same = |one: Option<bool>| one.unwrap_or(true);
+        let same_index = both(&self.begun.index, &piece.index);
+        let same_id = both(&self.begun.id, &piece.id);
+        if !same(same_index) {
             return false;
         }
-        // A name begins a call, but servers repeat it with each piece too.
-        let is_named = !piece.name.is_empty() && !self.name.is_empty();
-        let has_ids = self.id.is_some() && piece.id.is_some();
-        !(is_named && !has_ids && self.is_whole())
-    }
-
-    fn is_whole(&self) -> bool {
-        /// Arguments that are longer are not read at each piece, which would take the square of their length.
-        const MAX_BYTES: usize = 4096;
-        let may_be = self.arguments.len() <= MAX_BYTES && self.arguments.trim_end().ends_with('}');
-        may_be && serde_json::from_str::<serde::de::IgnoredAny>(&self.arguments).is_ok()
-    }
-
-    fn add(&mut self, piece: Self) {
-        self.arguments.push_str(&piece.arguments);
-        self.index = self.index.take().or(piece.index);
-        self.id = self.id.take().or(piece.id);
-        self.extra = self.extra.take().or(piece.extra);
-        if self.name.is_empty() {
-            self.name = piece.name;
+        if same_index.is_some() && piece.name.is_empty() {
+            return true;
         }
+        // Servers repeat the name with each piece too.
+        let begins_another = !piece.name.is_empty()
+            && !self.begun.name.is_empty()
+            && same_id.is_none()
+            && self.arguments.is_closed();
+        same(same_id) && !begins_another
+    }
+
+    fn add(&mut self, piece: Begun) {
+        let begun = &mut self.begun;
+        self.arguments.read(&piece.arguments);
+        begun.arguments.push_str(&piece.arguments);
+        begun.index = begun.index.take().or(piece.index);
+        begun.id = begun.id.take().or(piece.id);
+        begun.extra = begun.extra.take().or(piece.extra);
+        if begun.name.is_empty() {
+            begun.name = piece.name;
+        }
+    }
+}
+
+/// Whether two values are the same; `None` if one of them is not given.
+fn both<T: PartialEq>(one: &Option<T>, other: &Option<T>) -> Option<bool> {
+    Some(one.as_ref()? == other.as_ref()?)
+}
+
+/// The nesting of a JSON object that arrives in pieces, each of which is read once.
+#[derive(Default)]
+struct Nesting {
+    depth: usize,
+    has_begun: bool,
+    in_text: bool,
+    is_escaped: bool,
+}
+
+impl Nesting {
+    fn read(&mut self, piece: &str) {
+        for byte in piece.bytes() {
+            match byte {
+                _ if self.is_escaped => self.is_escaped = false,
+                b'\\' if self.in_text => self.is_escaped = true,
+                b'"' => self.in_text = !self.in_text,
+                b'{' | b'[' if !self.in_text => {
+                    self.has_begun = true;
+                    self.depth += 1;
+                }
+                b'}' | b']' if !self.in_text => self.depth = self.depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.has_begun && self.depth == 0 && !self.in_text
     }
 }
 
@@ -145,29 +189,45 @@ impl Begun {
 #[derive(Default)]
 pub(super) struct CallIds<'a> {
     given: HashMap<&'a str, String>,
+    sent: HashSet<String>,
     turns: usize,
 }
 
 impl<'a> CallIds<'a> {
-    /// Takes up a turn of a model, whose own ids stay if its provider wrote it.
+    /// Takes up a turn of a model, whose own ids stay if its provider wrote it: they stand in it as it goes back.
     pub(super) fn take_up(&mut self, turn: &'a Message, is_own: bool) {
-        self.take_up_those(turn, |_| is_own, |turn, number| format!("call_{turn}_{number}"));
+        self.take_up_each(
+            turn,
+            |_, _| is_own,
+            |turn, number| format!("call_{turn}_{number}"),
+        );
     }
 
-    /// Takes up a turn of which the ids stay that fit the provider; others are made from the numbers of turn and call.
+    /// Takes up a turn of which the ids stay that fit the provider and that no call before has; others are made from the numbers
+    /// of turn and call.
     pub(super) fn take_up_those(
         &mut self,
         turn: &'a Message,
         fits: impl Fn(&str) -> bool,
         make: impl Fn(usize, usize) -> String,
     ) {
+        self.take_up_each(turn, |id, sent| fits(id) && !sent.contains(id), make);
+    }
+
+    fn take_up_each(
+        &mut self,
+        turn: &'a Message,
+        stays: impl Fn(&str, &HashSet<String>) -> bool,
+        make: impl Fn(usize, usize) -> String,
+    ) {
         self.turns += 1;
         for (number, call) in (1..).zip(&turn.tool_calls) {
-            let id = if fits(&call.id) {
+            let id = if stays(&call.id, &self.sent) {
                 call.id.clone()
             } else {
                 make(self.turns, number)
             };
+            self.sent.insert(id.clone());
             self.given.insert(&call.id, id);
         }
     }

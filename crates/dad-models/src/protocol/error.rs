@@ -2,15 +2,20 @@
 
 use std::time::{Duration, SystemTime};
 
+use dad_core::Usage;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, LOCATION};
 use serde_json::Value;
 
 use super::json::{count, list, owned, text};
 use crate::error::ModelError;
+use crate::price::{Price, Tokens};
 
 /// The longest pause that is reckoned with: clocks end somewhere.
 const LONGEST: Duration = Duration::from_hours(24 * 365);
+
+/// OpenAI's words for a quota that no pause refills, as code or as type of the error.
+const EXHAUSTED: [&str; 2] = ["insufficient_quota", "billing_hard_limit_reached"];
 
 /// An error as a provider reports it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,6 +30,8 @@ pub(crate) struct Refusal {
     pub(crate) request_id: Option<String>,
     /// Whether a quota is used up that no pause of a step refills.
     pub(crate) is_exhausted: bool,
+    /// The tokens of the call, where the provider reports them with the error.
+    pub(crate) tokens: Option<Tokens>,
 }
 
 impl Refusal {
@@ -36,9 +43,14 @@ impl Refusal {
         }
     }
 
-    /// The error for the caller.
-    pub(crate) fn error(self, model: &str) -> ModelError {
+    /// The error for the caller, of a call that cost what the provider reports with it, or nothing.
+    pub(crate) fn error(self, model: &str, price: Option<&Price>) -> ModelError {
+        let refused = Usage {
+            calls: 1,
+            ..Usage::default()
+        };
         ModelError::Status {
+            usage: Some(self.tokens.map_or(refused, |tokens| tokens.usage(price, None))),
             model: model.to_owned(),
             status: self.status,
             body: self.message,
@@ -46,7 +58,6 @@ impl Refusal {
             request_id: self.request_id,
             retry_after: self.retry_after,
             is_exhausted: self.is_exhausted,
-            has_begun: false,
         }
     }
 }
@@ -73,7 +84,7 @@ pub(crate) fn refused(model: &str, status: StatusCode, headers: &HeaderMap, body
         .into_iter()
         .find_map(header);
     refusal.request_id = refusal.request_id.or(from_header);
-    refusal.error(model)
+    refusal.error(model, None)
 }
 
 /// The error in a body, also in one that came with success. Google sends a list with one error in streams.
@@ -82,8 +93,15 @@ pub(super) fn in_body(body: &Value) -> Option<Refusal> {
         Some([only]) => only,
         _ => body,
     };
-    let error = body.get("error").filter(|error| !error.is_null())?;
-    let code = owned(error, "/code").or_else(|| owned(error, "/type"));
+    // OpenRouter reports what its upstream did after it had begun within the choice.
+    let places = ["/error", "/choices/0/error"].map(|place| body.pointer(place));
+    let error = places.into_iter().flatten().find(|error| says_something(error))?;
+    let (code, other) = (owned(error, "/code"), owned(error, "/type"));
+    let is_exhausted = [&code, &other]
+        .into_iter()
+        .flatten()
+        .any(|word| EXHAUSTED.contains(&word.as_str()));
+    let code = code.or(other);
     let kind = owned(error, "/status").or(code).or_else(|| owned(body, "/code"));
     let message = owned(error, "/message")
         .or_else(|| error.as_str().map(str::to_owned))
@@ -95,10 +113,21 @@ pub(super) fn in_body(body: &Value) -> Option<Refusal> {
         status: status.or_else(|| status_of(kind.as_deref())).unwrap_or(200),
         retry_after: delay_in(error).or_else(|| delay_of_words(&message)),
         request_id: owned(body, "/request_id"),
-        is_exhausted: kind.as_deref() == Some("insufficient_quota") || is_daily_quota(error),
+        is_exhausted: is_exhausted || is_daily_quota(error),
+        tokens: None,
         message: with_cause(message, error),
         code: kind,
     })
+}
+
+/// Whether an error is one: some servers send an empty one beside each answer.
+fn says_something(error: &Value) -> bool {
+    match error {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => true,
+    }
 }
 
 /// OpenRouter gives its upstream's own words as metadata.
@@ -145,37 +174,47 @@ fn is_daily_quota(error: &Value) -> bool {
     violations.any(|violation| text(violation, "/quotaId").is_some_and(|id| id.contains("PerDay")))
 }
 
-/// The delay in OpenAI's message of a rate limit: "Please try again in 1m2.5s".
+/// The delay in the message of a rate limit: "Please try again in 1m2.5s", "retry in 7.5 seconds".
 fn delay_of_words(message: &str) -> Option<Duration> {
-    const WORDS: &str = "try again in ";
-    let (_, rest) = message.split_once(WORDS)?;
-    let word = rest.split_whitespace().next()?.trim_end_matches(['.', ',']);
-    let mut pause = Duration::ZERO;
-    let mut rest = word;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        let unit = &rest[digits..];
-        let end = unit.find(|c: char| c.is_ascii_digit()).unwrap_or(unit.len());
-        let seconds = match &unit[..end] {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            "d" => 86400.0,
-            _ => return None,
-        };
-        pause = pause.checked_add(Duration::try_from_secs_f64(number * seconds).ok()?)?;
-        rest = &unit[end..];
+    const WORDS: [&str; 3] = ["try again in ", "retry in ", "retry after "];
+    let message = message.to_ascii_lowercase();
+    let mut rest = WORDS
+        .iter()
+        .find_map(|words| Some(message.split_once(words)?.1))?;
+    let mut pause = None;
+    while let Some((part, after)) = leading_delay(rest) {
+        pause = Some(pause.unwrap_or(Duration::ZERO).checked_add(part)?);
+        rest = after;
     }
-    Some(pause.min(LONGEST))
+    Some(pause?.min(LONGEST))
+}
+
+/// The number with its unit that a text begins with, and the text behind them.
+fn leading_delay(text: &str) -> Option<(Duration, &str)> {
+    let text = text.trim_start();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let number: f64 = text[..digits].parse().ok()?;
+    let unit = text[digits..].trim_start();
+    let end = unit
+        .find(|c: char| !c.is_ascii_alphabetic())
+        .unwrap_or(unit.len());
+    let seconds = match &unit[..end] {
+        "ms" | "millisecond" | "milliseconds" => 0.001,
+        "s" | "sec" | "second" | "seconds" => 1.0,
+        "m" | "min" | "minute" | "minutes" => 60.0,
+        "h" | "hour" | "hours" => 3600.0,
+        "d" | "day" | "days" => 86400.0,
+        _ => return None,
+    };
+    Some((Duration::try_from_secs_f64(number * seconds).ok()?, &unit[end..]))
 }
 
 /// The pause that the headers ask for: in milliseconds, in seconds, or by its end.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let header = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    let milliseconds = header("retry-after-ms").and_then(|text| text.parse().ok());
-    let pause = milliseconds.map(Duration::from_millis).or_else(|| {
+    let milliseconds = header("retry-after-ms").and_then(|text| text.parse::<f64>().ok());
+    let milliseconds = milliseconds.and_then(|count| Duration::try_from_secs_f64(count / 1e3).ok());
+    let pause = milliseconds.or_else(|| {
         let text = header("retry-after")?;
         match text.parse() {
             Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
@@ -191,7 +230,7 @@ fn until(time: SystemTime) -> Option<Duration> {
 }
 
 /// The words of a body that is no JSON: a page of a proxy is named by its title.
-fn text_of_page(body: &str) -> String {
+pub(crate) fn text_of_page(body: &str) -> String {
     let lower = body.to_ascii_lowercase();
     let title = lower.find("<title>").map(|at| at + "<title>".len());
     let title = title.and_then(|from| Some((from, from + lower[from..].find("</title>")?)));

@@ -34,15 +34,18 @@ pub(super) fn take_list(value: &mut Value, pointer: &str) -> Vec<Value> {
 /// The count at a pointer. Some servers send floats or texts.
 pub(super) fn count(value: &Value, pointer: &str) -> Option<u64> {
     /// Above it a float says no count exactly; no call has so many tokens.
-    const MAX: f64 = 9_007_199_254_740_992.0;
-    match value.pointer(pointer)? {
+    const MAX: u64 = 1 << 53;
+    let count = match value.pointer(pointer)? {
         Value::Number(number) => number.as_u64().or_else(|| {
-            let float = number.as_f64().filter(|float| (0.0..=MAX).contains(float))?;
+            let float = number
+                .as_f64()
+                .filter(|float| (0.0..=MAX as f64).contains(float))?;
             Some(float as u64)
         }),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
-    }
+    };
+    count.filter(|count| *count <= MAX)
 }
 
 /// Puts a field into an object; other values have none.

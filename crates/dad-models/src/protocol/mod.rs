@@ -23,7 +23,7 @@ use crate::catalog::Protocol;
 use crate::error::ModelError;
 
 pub(crate) use asked::{Asked, Outgoing};
-pub(crate) use error::{Refusal, refused, retry_after};
+pub(crate) use error::{Refusal, refused, retry_after, text_of_page};
 pub(crate) use reply::{Reply, StreamReader};
 pub use wanted::ANSWER_TOOL;
 
@@ -45,15 +45,17 @@ pub(crate) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, ModelError> {
 /// # Errors
 /// The error that the provider reports in it.
 pub(crate) fn read(protocol: Protocol, body: Value) -> Result<Reply, Refusal> {
-    if let Some(refusal) = error::in_body(&body) {
-        return Err(refusal);
-    }
-    Ok(match protocol {
-        Protocol::OpenAi => openai_chat::read(&body),
+    let read = match protocol {
+        // Its errors stand within the answer, with the tokens of the call.
         Protocol::OpenAiResponses => return openai_responses::read(body),
-        Protocol::Anthropic => anthropic::read(body),
-        Protocol::Google => google::read(body),
-    })
+        Protocol::OpenAi => |body: Value| openai_chat::read(&body),
+        Protocol::Anthropic => anthropic::read,
+        Protocol::Google => google::read,
+    };
+    match error::in_body(&body) {
+        Some(refusal) => Err(refusal),
+        None => Ok(read(body)),
+    }
 }
 
 /// The reader of a stream.

@@ -321,8 +321,8 @@ fn common(reply: &mut Reply, body: &Value) {
     set(&mut reply.id, "/id");
     set(&mut reply.model, "/model");
     reply.service_tier = owned(body, "/service_tier").or(reply.service_tier.take());
-    let usage = body.get("usage").or_else(|| body.pointer("/choices/0/usage"));
-    if let Some(usage) = usage.filter(|usage| usage.is_object()) {
+    let places = ["/usage", "/choices/0/usage"].map(|place| body.pointer(place));
+    if let Some(usage) = places.into_iter().flatten().find(|usage| usage.is_object()) {
         reply.tokens = Some(tokens_of(usage));
     }
 }
@@ -352,6 +352,7 @@ pub(super) fn tokens_of(usage: &Value) -> Tokens {
             "/prompt_tokens_details/cached_tokens",
             "/input_tokens_details/cached_tokens",
             "/prompt_cache_hit_tokens",
+            "/cached_tokens",
         ]),
         cache_write: written.saturating_sub(long),
         cache_write_long: long,

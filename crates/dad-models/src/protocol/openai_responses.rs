@@ -332,6 +332,7 @@ impl Stream {
     fn end(&mut self, mut body: Value) -> Result<(), Refusal> {
         if let Some(mut refusal) = in_body(&body) {
             refusal.request_id = refusal.request_id.or_else(|| owned(&body, "/id"));
+            refusal.tokens = body.get("usage").filter(|usage| usage.is_object()).map(tokens_of);
             return Err(refusal);
         }
         let items = take_list(&mut body, "/output");

@@ -1,5 +1,6 @@
 //! Answers as the readers of protocols make them, and their judgement: an answer that can be used, or an error.
 
+use dad_core::Usage;
 use dad_core::json::parse_external;
 
 use super::calls::MAX_CALLS;
@@ -77,16 +78,14 @@ impl Reply {
             self.restore(schema, target.provider.protocol);
         }
         self.restore_arguments(request);
-        let Some(end) = self.end else {
-            return Err(ModelError::Cut {
-                model: request.model.clone(),
-                reason: "it ended before its end was announced".to_owned(),
-            });
-        };
-        if self.calls.len() > MAX_CALLS {
-            return Err(Refusal::too_many_calls().error(&request.model));
-        }
         let tier = self.service_tier.as_deref();
+        let Some(end) = self.end else {
+            return Err(unannounced(
+                request,
+                self.tokens
+                    .map(|tokens| tokens.usage(target.price.as_ref(), tier)),
+            ));
+        };
         let tokens = self.tokens.unwrap_or_default();
         let mut response = ModelResponse {
             model: self.model.unwrap_or_else(|| target.model.clone()),
@@ -190,8 +189,29 @@ fn settle_reason(response: &mut ModelResponse) {
     }
 }
 
+/// The error of an answer that does not say why it ended.
+fn unannounced(request: &ModelRequest, usage: Option<Usage>) -> ModelError {
+    let model = request.model.clone();
+    let reason = "it ended before its end was announced".to_owned();
+    match usage {
+        None => ModelError::Cut { model, reason },
+        usage => ModelError::Answer {
+            model,
+            reason,
+            usage,
+            may_differ: true,
+        },
+    }
+}
+
 /// The reason for which an answer cannot be used.
 fn problem(response: &ModelResponse, request: &ModelRequest) -> Option<&'static str> {
+    if response.tool_calls.len() > MAX_CALLS {
+        return Some("it holds more than 1000 calls of tools");
+    }
+    if response.tool_calls.iter().any(|call| call.name.is_empty()) {
+        return Some("it calls a tool without a name");
+    }
     let is_empty =
         response.text.trim().is_empty() && response.tool_calls.is_empty() && response.files.is_empty();
     let follows_tools = request

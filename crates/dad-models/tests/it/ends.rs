@@ -5,7 +5,7 @@ use serde_json::json;
 use std::io::{Read, Write};
 use wiremock::ResponseTemplate;
 
-use crate::exchanges::{CHAT, GOOGLE, MESSAGES, answered, chat, events, streamed};
+use crate::exchanges::{CHAT, GOOGLE, MESSAGES, RESPONSES, answered, chat, events, streamed};
 use crate::providers::{call, client, request, sent, server};
 
 #[tokio::test]
@@ -38,6 +38,86 @@ async fn usage_counts_wherever_it_comes() {
         (usage.prompt_tokens, usage.cached_tokens, usage.cache_write_tokens),
         (110, 80, 20)
     );
+}
+
+#[tokio::test]
+async fn a_count_that_no_call_has_is_none() {
+    let start = json!({ "type": "message_start", "message": { "id": "1", "content": [],
+        "usage": { "input_tokens": 3, "cache_read_input_tokens": u64::MAX, "output_tokens": 1 } } });
+    let block = json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "text", "text": "Hi" } });
+    let stop = json!({ "type": "content_block_stop", "index": 0 });
+    let delta = json!({ "type": "message_delta", "delta": { "stop_reason": "end_turn" },
+        "usage": { "cache_creation_input_tokens": u64::MAX, "output_tokens": 5 } });
+    let (answered_by_events, _) = streamed("anthropic", MESSAGES, events(&[start, block, stop, delta])).await;
+    let usage = answered_by_events.unwrap().usage;
+    assert_eq!((usage.prompt_tokens, usage.completion_tokens), (3, 5));
+    let mut body = chat(&json!({ "content": "Hi" }), "stop");
+    body["usage"] = json!({ "prompt_tokens": 18_000_000_000_000_000_000_u64, "completion_tokens": 5 });
+    let usage = answered("openai", CHAT, body).await.unwrap().usage;
+    assert_eq!(usage.total_tokens, 5);
+}
+
+#[tokio::test]
+async fn usage_counts_also_where_the_answer_is_none() {
+    let blocked =
+        json!({ "candidates": [], "usageMetadata": { "promptTokenCount": 1000, "totalTokenCount": 1000 } });
+    let failed = json!({ "id": "1", "status": "failed", "output": [], "error": { "code": "server_error", "message": "no" },
+        "usage": { "input_tokens": 10, "output_tokens": 2, "total_tokens": 12 } });
+    for (protocol, place, body, tokens) in [
+        ("google", GOOGLE, blocked, 1000),
+        ("openai_responses", RESPONSES, failed.clone(), 12),
+    ] {
+        let error = answered(protocol, place, body).await.unwrap_err();
+        assert!(error.is_retryable(), "{error}");
+        assert_eq!(
+            error.usage().map(|usage| usage.total_tokens),
+            Some(tokens),
+            "{error}"
+        );
+    }
+    let begun = json!({ "type": "response.output_text.delta", "delta": "Hi" });
+    let failed = json!({ "type": "response.failed", "response": failed });
+    let (error, _) = streamed("openai_responses", RESPONSES, events(&[begun, failed])).await;
+    assert_eq!(
+        error.unwrap_err().usage().map(|usage| usage.total_tokens),
+        Some(12)
+    );
+    // Within the choice, and nothing beside it.
+    let mut body = chat(&json!({ "content": "Hi" }), "stop");
+    body["choices"][0]["usage"] = body["usage"].take();
+    let usage = answered("openai", CHAT, body).await.unwrap().usage;
+    assert_eq!(usage.total_tokens, 15);
+}
+
+#[tokio::test]
+async fn an_answer_to_a_stream_may_be_whole_whatever_its_type() {
+    for media_type in ["text/plain", "text/event-stream", "application/json"] {
+        let whole = format!(" \n{}", chat(&json!({ "content": "Hi" }), "stop"));
+        let server = server(CHAT, ResponseTemplate::new(200).set_body_raw(whole, media_type)).await;
+        let response = client("openai", &server.uri())
+            .stream(&request(), &call(), &|_| {})
+            .await;
+        assert_eq!(response.unwrap().text, "Hi", "{media_type}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_is_no_answer_and_costs_nothing() {
+    let page = "<!doctype html><title>Sign in</title>";
+    let server = server(CHAT, ResponseTemplate::new(200).set_body_raw(page, "text/html")).await;
+    let asked = client("openai", &server.uri());
+    for error in [
+        asked.complete(&request(), &call()).await.unwrap_err(),
+        asked.stream(&request(), &call(), &|_| {}).await.unwrap_err(),
+    ] {
+        assert!(
+            error
+                .to_string()
+                .contains("a page with the title \"Sign in\"; check its `base_url`"),
+            "{error}"
+        );
+        assert!(!error.is_retryable() && error.usage().is_some_and(|usage| usage.total_tokens == 0));
+    }
 }
 
 #[tokio::test]

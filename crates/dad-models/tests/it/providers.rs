@@ -695,6 +695,46 @@ async fn streamed_calls_are_made_once_however_they_are_numbered() {
 }
 
 #[tokio::test]
+async fn a_piece_without_a_name_belongs_to_the_call_before_it() {
+    let begin = |index: Value, id: &str| json!({ "index": index, "id": id, "function": { "name": "wipe" } });
+    let rest = |index: Value, id: &str| json!({ "index": index, "id": id, "function": { "arguments": "{\"of\":\"wipe\"}" } });
+    let wanted = [("a".to_owned(), "wipe".to_owned(), json!({ "of": "wipe" }))];
+    // Some servers make a new id for each piece.
+    let calls = streamed_calls(&[begin(json!(0), "a"), rest(json!(0), "b")]).await;
+    assert_eq!(calls, wanted);
+    let calls = streamed_calls(&[begin(Value::Null, "a"), rest(Value::Null, "")]).await;
+    assert_eq!(calls, wanted);
+    // The name may come behind the id.
+    let late = [
+        json!({ "index": 0, "id": "a", "function": { "name": "" } }),
+        json!({ "index": 0, "function": { "name": "wipe", "arguments": "{\"of\":\"wipe\"}" } }),
+    ];
+    assert_eq!(streamed_calls(&late).await, wanted);
+    // One whose name never comes is none.
+    let nameless = chunks(&[json!({ "tool_calls": [rest(json!(3), "x")] })], "tool_calls");
+    let error = streamed("openai", "/v1/chat/completions", nameless)
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("it calls a tool without a name"),
+        "{error}"
+    );
+    // Calls without index and id, the first with long arguments in which there are brackets and escapes.
+    let text = "}\\\"{[".repeat(2000);
+    let long = json!({ "of": text }).to_string();
+    let (one, other) = long.split_at(5000);
+    let calls = streamed_calls(&[
+        json!({ "function": { "name": "one", "arguments": one } }),
+        json!({ "function": { "name": "one", "arguments": other } }),
+        json!({ "function": { "name": "two", "arguments": "{}" } }),
+    ])
+    .await;
+    let named: Vec<&str> = calls.iter().map(|(_, name, _)| name.as_str()).collect();
+    assert_eq!(named, ["one", "two"]);
+    assert_eq!(calls[0].2, json!({ "of": text }));
+}
+
+#[tokio::test]
 async fn a_call_of_an_answer_that_was_cut_says_so() {
     let call = json!({ "index": 0, "id": "x", "function": { "name": "one", "arguments": "{}" } });
     for (reason, wanted) in [

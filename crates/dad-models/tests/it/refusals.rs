@@ -73,6 +73,15 @@ async fn an_error_inside_an_answer_is_one() {
             "no such model",
         ),
         (
+            "openai",
+            CHAT,
+            json!({ "choices": [{ "index": 0, "message": { "content": "" }, "finish_reason": "error",
+                "error": { "code": 502, "message": "Upstream idle" } }] }),
+            502,
+            true,
+            "Upstream idle",
+        ),
+        (
             "openai_responses",
             RESPONSES,
             failed,
@@ -116,6 +125,15 @@ async fn an_error_inside_an_answer_is_one() {
             let error = error.unwrap_err();
             assert!(error.to_string().contains(words), "{protocol}: {error}");
         }
+    }
+}
+
+#[tokio::test]
+async fn an_empty_error_beside_an_answer_is_none() {
+    for error in [json!(null), json!(""), json!({}), json!(false)] {
+        let mut body = chat(&json!({ "content": "Hi" }), "stop");
+        body["error"] = error;
+        assert_eq!(answered("openai", CHAT, body).await.unwrap().text, "Hi");
     }
 }
 
@@ -171,6 +189,27 @@ async fn delays_and_quotas_in_bodies_count() {
         (
             "openai",
             CHAT,
+            openai("rate_limit_exceeded", "Try again in 1 minute 3 seconds, please"),
+            Some(63_000),
+            true,
+        ),
+        (
+            "google",
+            GOOGLE,
+            json!({ "error": { "code": 429, "message": "You exceeded it. Please retry in 7.5s." } }),
+            Some(7500),
+            true,
+        ),
+        (
+            "openai",
+            CHAT,
+            json!({ "error": { "type": "insufficient_quota", "code": "billing_hard_limit_reached", "message": "limit" } }),
+            None,
+            false,
+        ),
+        (
+            "openai",
+            CHAT,
             openai("insufficient_quota", "You exceeded your current quota"),
             None,
             false,
@@ -192,6 +231,13 @@ async fn delays_and_quotas_in_bodies_count() {
             "the message, and not its JSON: {error}"
         );
     }
+    let soon = ResponseTemplate::new(429).insert_header("retry-after-ms", "1500.5");
+    let server_of_soon = server(CHAT, soon).await;
+    let error = client("openai", &server_of_soon.uri())
+        .complete(&request(), &call())
+        .await
+        .unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_micros(1_500_500)));
     let page = ResponseTemplate::new(502)
         .set_body_string("<html><head><TITLE>502 Bad Gateway</TITLE></head><body>…");
     let server = server(CHAT, page.insert_header("x-request-id", "req_7")).await;

@@ -48,7 +48,10 @@ impl ModelClient for Scripted {
                 code: None,
                 request_id: None,
                 is_exhausted: false,
-                has_begun: false,
+                usage: Some(Usage {
+                    calls: 1,
+                    ..Usage::default()
+                }),
                 model: request.model.clone(),
                 status: *status,
                 body: "no".to_owned(),

@@ -42,7 +42,8 @@ fn take_usage(reply: &mut Reply, body: &Value) {
     // The prompt's own tokens are those that no cache had and none took up.
     let beside = before
         .input
-        .saturating_sub(before.cached + before.cache_write.saturating_add(before.cache_write_long));
+        .saturating_sub(before.cached)
+        .saturating_sub(before.cache_write.saturating_add(before.cache_write_long));
     let cached = new("/cache_read_input_tokens", before.cached);
     let written = new(
         "/cache_creation_input_tokens",
