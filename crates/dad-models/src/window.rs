@@ -49,7 +49,7 @@ fn parts(request: &ModelRequest) -> Vec<Part> {
         bytes: bytes as u64,
     };
     let system = request.system.iter();
-    let system = system.map(|text| part("the system instructions".to_owned(), text.len()));
+    let system = system.map(|one| part("the system instructions".to_owned(), one.text.len()));
     let last = request.messages.len().saturating_sub(1);
     let messages = request.messages.iter().enumerate();
     let messages = messages.map(|(index, message)| {

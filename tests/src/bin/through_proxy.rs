@@ -70,7 +70,7 @@ async fn asked(url: &str, model: &str, task: Task) -> Outcome {
     };
     let mut request = ModelRequest {
         model: "m".to_owned(),
-        system: vec!["Be brief.".to_owned()],
+        system: vec!["Be brief.".into()],
         messages: vec![Message::new(Role::User, prompt)],
         options: Default::default(),
     };
@@ -92,6 +92,7 @@ async fn asked(url: &str, model: &str, task: Task) -> Outcome {
                 name: "weather".to_owned(),
                 description: Some("The weather of a city.".to_owned()),
                 schema,
+                cache: false,
             }];
             for _ in 0..4 {
                 let response = client.complete(&request, &call).await?;

@@ -10,6 +10,7 @@ mod capabilities;
 mod error;
 mod google;
 mod json;
+mod marks;
 mod openai_chat;
 mod openai_responses;
 mod outgoing;
@@ -24,6 +25,7 @@ use crate::error::ModelError;
 
 pub(crate) use asked::{Asked, Outgoing};
 pub(crate) use error::{Refusal, refused, retry_after};
+pub use marks::MAX_CACHE_MARKS;
 pub(crate) use reply::{Reply, StreamReader};
 pub use wanted::ANSWER_TOOL;
 

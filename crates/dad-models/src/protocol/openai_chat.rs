@@ -9,6 +9,7 @@ use super::calls::{Begun, CallIds, Calls, Ids};
 use super::capabilities::{Capabilities, Thinking};
 use super::error::{Refusal, in_body};
 use super::json::{arguments_of_text, count, list, owned, set, set_present, text};
+use super::marks::{self, Marks};
 use super::parts::{Media, MediaKind, Part, Turn};
 use super::reply::StreamReader;
 use super::reply::{End, Reply};
@@ -27,7 +28,9 @@ pub(super) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, ModelError> {
     let options = asked.options(&["top_k", "reasoning_summary"])?;
     let known = asked.capabilities();
     asked.check_sampling(&options, &known)?;
-    let mut body = json!({ "model": asked.target.model, "messages": messages(asked)? });
+    let marks = Marks::Chat.wanted(asked, &known);
+    let mut body = json!({ "model": asked.target.model, "messages": messages(asked, marks)? });
+    marks::finish_openai(asked, &known, marks, &mut body, "/messages")?;
     if asked.streams {
         set(&mut body, "stream", true);
         set(&mut body, "stream_options", json!({ "include_usage": true }));
@@ -135,24 +138,26 @@ fn choice_of(choice: &ToolChoice) -> Value {
     }
 }
 
-fn messages(asked: &Asked<'_>) -> Result<Vec<Value>, ModelError> {
-    let mut messages = Vec::new();
-    if let Some(system) = asked.system() {
-        messages.push(json!({ "role": "system", "content": system }));
-    }
+fn messages(asked: &Asked<'_>, marks: Option<Marks>) -> Result<Vec<Value>, ModelError> {
+    let system = || Some(json!({ "role": "system", "content": asked.system()? }));
+    let system = marks.map_or_else(system, |marks| marks.system(asked));
+    let mut messages: Vec<Value> = system.into_iter().collect();
     let mut ids = CallIds::default();
     let is_mistral = asked.target.provider.name == "mistral";
     let fits = |id: &str| if is_mistral { is_mistral_id(id) } else { is_id(id) };
     let make = |turn, number| format!("c{turn:04}{number:04}");
     for turn in asked.turns() {
-        match turn {
+        match &turn {
             Turn::System(message) => messages.push(json!({ "role": "system", "content": message.text })),
             Turn::User(message) => messages.push(user(asked, message)?),
             Turn::Assistant(message) => {
                 ids.take_up_those(message, fits, make);
                 messages.push(assistant(asked, message, &ids));
             }
-            Turn::Tools(results) => messages.extend(results.into_iter().map(|message| result(message, &ids))),
+            Turn::Tools(results) => messages.extend(results.iter().map(|message| result(message, &ids))),
+        }
+        if let Some(marks) = marks {
+            marks.set_those_of(&mut messages, turn.messages());
         }
     }
     Ok(messages)

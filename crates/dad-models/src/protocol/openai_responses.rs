@@ -9,6 +9,7 @@ use super::calls::{Begun, CallIds, Calls};
 use super::capabilities::{Capabilities, Thinking};
 use super::error::{Refusal, in_body};
 use super::json::{list, owned, set, set_present, take_list, text};
+use super::marks::{self, Marks};
 use super::openai_chat::{arguments_text, effort, tokens_of};
 use super::parts::{MediaKind, Part, Turn};
 use super::reply::StreamReader;
@@ -23,10 +24,12 @@ pub(super) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, ModelError> {
     let known = asked.capabilities();
     asked.check_sampling(&options, &known)?;
     let keeps = options.store.unwrap_or(false);
-    let mut body = json!({ "model": asked.target.model, "input": input(asked)?, "store": keeps });
-    if let Some(system) = asked.system() {
+    let marks = Marks::Responses.wanted(asked, &known);
+    let mut body = json!({ "model": asked.target.model, "input": input(asked, marks)?, "store": keeps });
+    if let Some(system) = asked.system().filter(|_| marks.is_none()) {
         set(&mut body, "instructions", system);
     }
+    marks::finish_openai(asked, &known, marks, &mut body, "/input")?;
     if asked.streams {
         set(&mut body, "stream", true);
     }
@@ -127,18 +130,22 @@ fn choice_of(choice: &ToolChoice) -> Value {
     }
 }
 
-fn input(asked: &Asked<'_>) -> Result<Vec<Value>, ModelError> {
-    let mut input = Vec::new();
+fn input(asked: &Asked<'_>, marks: Option<Marks>) -> Result<Vec<Value>, ModelError> {
+    // `instructions` take no mark.
+    let mut input: Vec<Value> = marks.and_then(|marks| marks.system(asked)).into_iter().collect();
     let mut ids = CallIds::default();
     for turn in asked.turns() {
-        match turn {
+        match &turn {
             Turn::System(message) => input.push(json!({ "role": "system", "content": message.text })),
             Turn::User(message) => input.push(user(asked, message)?),
             Turn::Assistant(message) => {
                 ids.take_up(message, asked.native(message).is_some());
                 input.extend(assistant(asked, message, &ids));
             }
-            Turn::Tools(results) => input.extend(results.into_iter().map(|message| result(message, &ids))),
+            Turn::Tools(results) => input.extend(results.iter().map(|message| result(message, &ids))),
+        }
+        if let Some(marks) = marks {
+            marks.set_those_of(&mut input, turn.messages());
         }
     }
     Ok(input)

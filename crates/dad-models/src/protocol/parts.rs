@@ -56,28 +56,41 @@ pub(super) enum Turn<'a> {
     System(&'a Message),
 }
 
+impl<'a> Turn<'a> {
+    /// Its messages.
+    pub(super) fn messages(&self) -> &[&'a Message] {
+        match self {
+            Self::User(message) | Self::Assistant(message) | Self::System(message) => {
+                std::slice::from_ref(message)
+            }
+            Self::Tools(results) => results,
+        }
+    }
+}
+
 impl<'a> Asked<'a> {
-    /// The instructions before the conversation, if there are any.
-    pub(super) fn system(&self) -> Option<String> {
-        let texts = self.request.system.iter().map(String::as_str);
-        let texts: Vec<&str> = texts.filter(|text| !text.trim().is_empty()).collect();
-        (!texts.is_empty()).then(|| texts.join("\n\n"))
+    /// The instructions before the conversation, each with whether it is marked for the cache.
+    pub(super) fn system_parts(&self) -> impl Iterator<Item = (&'a str, bool)> {
+        let system = self.request.system.iter();
+        system.map(|instruction| (instruction.text.as_str(), instruction.cache))
     }
 
-    /// The instructions: those before the conversation, and those within it.
-    pub(super) fn instructions(&self) -> String {
+    /// The instructions before the conversation, and those within it.
+    pub(super) fn instruction_parts(&self) -> impl Iterator<Item = (&'a str, bool)> {
         let within = self.request.messages.iter();
         let within = within.filter(|message| message.role == Role::System);
-        let all = self
-            .request
-            .system
-            .iter()
-            .chain(within.map(|message| &message.text));
-        let all: Vec<&str> = all
-            .map(String::as_str)
-            .filter(|text| !text.trim().is_empty())
-            .collect();
-        all.join("\n\n")
+        self.system_parts()
+            .chain(within.map(|message| (message.text.as_str(), message.cache)))
+    }
+
+    /// The instructions before the conversation as one text, if there are any.
+    pub(super) fn system(&self) -> Option<String> {
+        joined(self.system_parts())
+    }
+
+    /// The instructions before the conversation and within it as one text, if there are any.
+    pub(super) fn instructions(&self) -> Option<String> {
+        joined(self.instruction_parts())
     }
 
     /// The turns of the conversation, without messages in which there is nothing.
@@ -138,6 +151,17 @@ impl<'a> Asked<'a> {
     pub(super) fn tool_name(message: &'a Message) -> &'a str {
         message.tool_calls.first().map_or("", |call| call.name.as_str())
     }
+}
+
+/// Whether there is nothing in a text. Providers refuse one.
+pub(super) fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
+}
+
+fn joined<'a>(texts: impl Iterator<Item = (&'a str, bool)>) -> Option<String> {
+    let texts = texts.map(|(text, _)| text).filter(|text| !is_blank(text));
+    let texts: Vec<&str> = texts.collect();
+    (!texts.is_empty()).then(|| texts.join("\n\n"))
 }
 
 /// Whether a file is sent as it is: providers refuse most that is neither image, sound nor PDF, and read every text.

@@ -187,6 +187,7 @@ impl<'a> Asked<'a> {
                 "Gives the final answer. Call it once, when the answer is complete.".to_owned(),
             ),
             schema: schema.clone(),
+            cache: false,
         }));
         tools
     }

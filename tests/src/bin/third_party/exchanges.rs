@@ -96,7 +96,7 @@ fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String>
 pub(crate) fn request(model: &str, prompt: &str) -> ModelRequest {
     ModelRequest {
         model: model.to_owned(),
-        system: vec!["Answer briefly and in the language of the question.".to_owned()],
+        system: vec!["Answer briefly and in the language of the question.".into()],
         messages: vec![Message::new(Role::User, prompt)],
         options: ModelOptions {
             max_output_tokens: Some(500),
@@ -212,6 +212,7 @@ fn weather() -> ToolSpec {
             "required": ["city"],
             "additionalProperties": false,
         }),
+        cache: false,
     }
 }
 

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::super::asked::{Asked, Outgoing};
 use super::super::calls::CallIds;
 use super::super::capabilities::{Capabilities, Thinking};
-use super::super::json::{set, set_present, text};
+use super::super::json::{set, set_present, take_list, text};
+use super::super::marks::{Marks, has_room};
 use super::super::parts::{MediaKind, Part, Turn};
 use super::super::wanted::{ANSWER_TOOL, Reasoning};
 use crate::error::ModelError;
@@ -48,16 +49,14 @@ pub(in crate::protocol) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, Model
     ])?;
     let known = asked.capabilities();
     asked.check_sampling(&options, &known)?;
-    let mut body = json!({ "model": asked.target.model, "messages": messages(asked)? });
-    set_cache(asked, &mut body);
+    let mut body = json!({ "model": asked.target.model });
+    let answer_tool = set_format(asked, &mut body, &options, &known)?;
+    set_prompt(asked, &mut body, &options, answer_tool.as_ref())?;
     if asked.streams {
         set(&mut body, "stream", true);
     }
-    let answer_tool = set_format(asked, &mut body, &options, &known)?;
     set_reasoning(asked, &mut body, &known)?;
-    let specs = asked.tools(answer_tool.as_ref());
-    if !specs.is_empty() {
-        set(&mut body, "tools", tools(asked, specs, &options)?);
+    if body.get("tools").is_some() {
         set_tool_choice(asked, &mut body, &options, &known, answer_tool.is_some())?;
     }
     let fields = [
@@ -78,31 +77,40 @@ pub(in crate::protocol) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, Model
     Ok(outgoing)
 }
 
-/// Sets the instructions, and the marks of what the provider keeps in its cache.
-fn set_cache(asked: &Asked<'_>, body: &mut Value) {
-    let system = asked.instructions();
-    let cache = asked.request.options.cache;
-    if !system.is_empty() {
-        match cache {
-            Some(PromptCache::Instructions) => {
-                set(
-                    body,
-                    "system",
-                    json!([{ "type": "text", "text": system, "cache_control": cache_mark() }]),
-                );
-            }
-            _ => set(body, "system", system),
-        }
+/// Sets tools, instructions and conversation, and the marks of what the provider keeps in its cache.
+fn set_prompt(
+    asked: &Asked<'_>,
+    body: &mut Value,
+    options: &CallOptions,
+    answer_tool: Option<&Value>,
+) -> Result<(), ModelError> {
+    /// The items before the conversation, in the order in which the provider reads them.
+    const BEFORE: usize = 2;
+    let tools = tools(asked, asked.tools(answer_tool), options)?;
+    let mut items = vec![json!({ "content": tools }), json!({ "content": [] })];
+    Marks::Anthropic.instruct(&mut items, asked.instruction_parts());
+    add_messages(asked, &mut items)?;
+    let marks = Marks::Anthropic.finish(asked, &mut items, BEFORE)?;
+    let messages = items.split_off(BEFORE);
+    let mut before = items.into_iter().map(|mut item| take_list(&mut item, "/content"));
+    if let Some(tools) = before.next().filter(|tools| !tools.is_empty()) {
+        set(body, "tools", tools);
     }
-    let continues = cache.is_none() && !asked.request.options.tools.is_empty();
-    if continues || cache == Some(PromptCache::Auto) {
-        set(body, "cache_control", cache_mark());
+    match before.next().as_deref() {
+        None | Some([]) => {}
+        Some([part]) if part.get("cache_control").is_none() => set(body, "system", part["text"].clone()),
+        Some(parts) => set(body, "system", parts.to_vec()),
     }
-}
-
-/// The mark behind which the provider keeps a prompt for its usual time.
-fn cache_mark() -> Value {
-    json!({ "type": "ephemeral" })
+    set(body, "messages", messages);
+    let continues = !asked.request.options.tools.is_empty();
+    let keeps_all = match asked.request.options.cache {
+        None => continues,
+        cache => cache == Some(PromptCache::Auto),
+    };
+    if keeps_all && has_room(marks) {
+        set(body, "cache_control", Marks::Anthropic.mark());
+    }
+    Ok(())
 }
 
 /// Asks for the schema of the answer, by the format that the API enforces, or by a tool, whose schema is given back.
@@ -222,6 +230,9 @@ fn tool_of(tool: ToolSpec, Fitted { schema, strict }: Fitted) -> Value {
     if let Some(description) = tool.description {
         set(&mut spec, "description", description);
     }
+    if tool.cache {
+        Marks::Anthropic.set(&mut spec);
+    }
     spec
 }
 
@@ -264,11 +275,11 @@ fn set_tool_choice(
     Ok(())
 }
 
-fn messages(asked: &Asked<'_>) -> Result<Vec<Value>, ModelError> {
-    let mut messages = Vec::new();
+/// Adds the messages of the conversation, with their marks.
+fn add_messages(asked: &Asked<'_>, items: &mut Vec<Value>) -> Result<(), ModelError> {
     let mut ids = CallIds::default();
     for turn in asked.turns() {
-        let (role, content) = match turn {
+        let (role, content) = match &turn {
             Turn::System(_) => continue,
             Turn::User(message) => ("user", user(asked, message)?),
             Turn::Assistant(message) => {
@@ -276,27 +287,25 @@ fn messages(asked: &Asked<'_>) -> Result<Vec<Value>, ModelError> {
                 ("assistant", assistant(asked, message, &ids))
             }
             Turn::Tools(results) => {
-                let results = results.into_iter();
+                let results = results.iter();
                 ("user", results.map(|message| result(message, &ids)).collect())
             }
         };
-        if !content.is_empty() {
-            messages.push(json!({ "role": role, "content": content }));
+        if content.is_empty() {
+            continue;
+        }
+        items.push(json!({ "role": role, "content": content }));
+        // The results of tools stand together, and each has its own mark.
+        if !matches!(turn, Turn::Tools(_)) {
+            Marks::Anthropic.set_those_of(items, turn.messages());
         }
     }
-    Ok(messages)
+    Ok(())
 }
 
 fn user(asked: &Asked<'_>, message: &Message) -> Result<Vec<Value>, ModelError> {
     let parts = asked.parts(message)?;
-    let mut blocks: Vec<Value> = parts
-        .iter()
-        .map(|part| part_of(asked, part))
-        .collect::<Result<_, _>>()?;
-    if let Some(last) = blocks.last_mut().filter(|_| message.cache) {
-        set(last, "cache_control", cache_mark());
-    }
-    Ok(blocks)
+    parts.iter().map(|part| part_of(asked, part)).collect()
 }
 
 fn part_of(asked: &Asked<'_>, part: &Part<'_>) -> Result<Value, ModelError> {
@@ -346,6 +355,9 @@ fn result(message: &Message, ids: &CallIds<'_>) -> Value {
     });
     if message.is_error {
         set(&mut result, "is_error", true);
+    }
+    if message.cache {
+        Marks::Anthropic.set(&mut result);
     }
     result
 }

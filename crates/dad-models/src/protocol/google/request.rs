@@ -33,8 +33,7 @@ pub(in crate::protocol) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, Model
         return Err(asked.unfit("this provider takes no `metadata`"));
     }
     let mut body = json!({ "contents": contents(asked)? });
-    let system = asked.instructions();
-    if !system.is_empty() {
+    if let Some(system) = asked.instructions() {
         set(
             &mut body,
             "systemInstruction",
