@@ -148,3 +148,35 @@ fn what_is_marked_wrongly_is_refused_with_its_place() {
     ---- exit code 2
     "#);
 }
+
+#[test]
+fn marks_that_values_decide_are_counted_before_the_call() {
+    let env = TestEnvironment::new();
+    let kept = json!({ "text": "x", "cache": "$var{keep}" });
+    let settings = json!({ "models": ["local/m"], "system_instructions": [kept, kept, kept], "context": [kept], "prompt": kept });
+    let flow = |keep: bool| {
+        json!({
+            "schema_version": 1, "kind": "flow", "variables": { "keep": keep },
+            "elements": [{ "node": "ask", "type": "ai_model_call", "settings": settings }],
+        })
+    };
+    // Nothing listens there: only a step without too many marks asks.
+    env.write(
+        ".dhenara/models.yaml",
+        "- { name: local/m, base_url: 'http://127.0.0.1:9/v1' }\n",
+    );
+    for (keep, words) in [
+        (
+            true,
+            "in settings, `prompt.cache`: 5 places are marked with `cache: true`",
+        ),
+        (false, "could not be reached"),
+    ] {
+        let mut flow = flow(keep);
+        flow["elements"][0]["settings"]["model_call_config"] = json!({ "retries": 0 });
+        env.write("flow.json", &flow.to_string());
+        drop(env.run(&["validate", "flow.json"]).expect(0));
+        let output = env.run(&["run", "flow", "flow.json"]).expect(1);
+        assert!(output.stderr.contains(words), "{}", output.stderr);
+    }
+}
