@@ -14,7 +14,7 @@ use crate::error::ModelError;
 use crate::exchange::Exchange;
 use crate::limits::{Gate, Limits};
 use crate::price::Price;
-use crate::protocol::{Asked, outgoing};
+use crate::protocol::{Asked, check_conversation, outgoing};
 use crate::request::{ModelOptions, ModelRequest};
 use crate::response::ModelResponse;
 use crate::window;
@@ -103,6 +103,7 @@ impl HttpClient {
             answer_mib: self.answer_mib,
         };
         // Before it waits for its turn: a request that cannot be made waits for none.
+        check_conversation(&exchange.asked)?;
         let outgoing_request = outgoing(&exchange.asked)?;
         let passed = self.gate.pass(&target.provider.name).await;
         let _passed = passed.map_err(|pause| ModelError::RateLimited {

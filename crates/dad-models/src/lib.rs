@@ -39,11 +39,11 @@ pub use http::HttpClient;
 pub use limits::Limits;
 pub use options::CallOptions;
 pub use price::{LongContext, Price, Rates, Tiers};
-pub use protocol::ANSWER_TOOL;
+pub use protocol::{ANSWER_TOOL, MAX_CACHE_MARKS};
 pub use replay::{MODEL_CALL, MODEL_FAILED, RecordedWeb, ReplayClient, ReplayNote};
 pub use request::{
-    Message, MessageFile, ModelOptions, ModelRequest, NativeTurn, PromptCache, Role, ToolCall, ToolChoice,
-    ToolSpec,
+    Instruction, Message, MessageFile, ModelOptions, ModelRequest, NativeTurn, PromptCache, Role, ToolCall,
+    ToolChoice, ToolSpec,
 };
 pub use response::{FinishReason, ModelResponse, ResponseFile};
 pub use schema::Strictness;

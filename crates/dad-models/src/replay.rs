@@ -468,9 +468,8 @@ fn note(cassette: &Path, call: &CallContext, recorded: &ModelRequest, request: &
 /// All text of a request, a message after the other.
 fn text_of(request: &ModelRequest) -> String {
     let messages = request.messages.iter().map(|message| &message.text);
-    request
-        .system
-        .iter()
+    let system = request.system.iter().map(|instruction| &instruction.text);
+    system
         .chain(messages)
         .fold(String::new(), |text, part| text + part + "\n")
 }

@@ -15,12 +15,61 @@ pub struct ModelRequest {
     pub model: String,
     /// Instructions that stand before the conversation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub system: Vec<String>,
+    pub system: Vec<Instruction>,
     /// The conversation; the last message is the prompt.
     pub messages: Vec<Message>,
     /// The options of the answer.
     #[serde(default)]
     pub options: ModelOptions,
+}
+
+/// An instruction. Without a mark it is written as its text alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "WrittenInstruction", into = "WrittenInstruction")]
+pub struct Instruction {
+    /// The text.
+    pub text: String,
+    /// Whether the provider keeps what stands up to the end of this instruction in its cache, where it takes such marks.
+    pub cache: bool,
+}
+
+/// The two forms of an instruction.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum WrittenInstruction {
+    Text(String),
+    Marked { text: String, cache: bool },
+}
+
+impl From<WrittenInstruction> for Instruction {
+    fn from(written: WrittenInstruction) -> Self {
+        match written {
+            WrittenInstruction::Text(text) => text.into(),
+            WrittenInstruction::Marked { text, cache } => Self { text, cache },
+        }
+    }
+}
+
+impl From<Instruction> for WrittenInstruction {
+    fn from(Instruction { text, cache }: Instruction) -> Self {
+        if cache {
+            Self::Marked { text, cache }
+        } else {
+            Self::Text(text)
+        }
+    }
+}
+
+impl From<String> for Instruction {
+    fn from(text: String) -> Self {
+        Self { text, cache: false }
+    }
+}
+
+impl From<&str> for Instruction {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
 }
 
 /// One message of a conversation.
@@ -54,6 +103,10 @@ pub struct Message {
 /// signatures. The provider needs it back unchanged; to a provider of another protocol the text and the calls are sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NativeTurn {
+    /// The provider, by its name in the catalogue: another may offer a model of the same name, and cannot read its signatures.
+    /// `None` in turns that were recorded without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
     /// The protocol.
     pub protocol: Protocol,
     /// The model that wrote it, as the provider names it. Another model may refuse its signatures.
@@ -89,6 +142,9 @@ pub struct MessageFile {
     pub len: u64,
     /// Digest of its bytes.
     pub blake3: Digest,
+    /// Whether the provider keeps what stands up to the end of this file in its cache, where it takes such marks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cache: bool,
     /// Its bytes; empty in a request that was read back.
     #[serde(skip)]
     pub bytes: Arc<[u8]>,
@@ -103,6 +159,7 @@ impl MessageFile {
             media_type: media_type.into(),
             len: bytes.len() as u64,
             blake3: Digest::of(&bytes),
+            cache: false,
             bytes,
         }
     }
@@ -118,6 +175,9 @@ pub struct ToolSpec {
     pub description: Option<String>,
     /// JSON Schema of its arguments.
     pub schema: Value,
+    /// Whether the provider keeps the tools up to this one in its cache, where it takes such marks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cache: bool,
 }
 
 /// A call of a tool by a model.
@@ -180,7 +240,7 @@ impl Role {
     }
 }
 
-/// The use of a provider's cache of prompts. Providers that cache by themselves need no marks and get none.
+/// The part of a prompt that a provider keeps in its cache, beside what is marked. Providers that take no marks cache as they think.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptCache {
@@ -189,7 +249,7 @@ pub enum PromptCache {
     Auto,
     /// Instructions and tools are kept.
     Instructions,
-    /// Nothing is kept.
+    /// Nothing else is kept.
     Off,
 }
 
@@ -214,7 +274,7 @@ pub struct ModelOptions {
     /// Whether tools are called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_choice: Option<ToolChoice>,
-    /// The use of the provider's cache of prompts, where it takes marks for it.
+    /// The part of the prompt that the provider keeps in its cache, beside what is marked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<PromptCache>,
     /// Metadata for the provider about the call, by names of its own.

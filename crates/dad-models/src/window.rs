@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use crate::error::ModelError;
-use crate::request::ModelRequest;
+use crate::request::{ModelRequest, Role};
 
 /// The most bytes of text that a token stands for on average. Tokens of common languages stand for three to five; a request is
 /// refused only if it would not fit even with these.
@@ -49,7 +49,7 @@ fn parts(request: &ModelRequest) -> Vec<Part> {
         bytes: bytes as u64,
     };
     let system = request.system.iter();
-    let system = system.map(|text| part("the system instructions".to_owned(), text.len()));
+    let system = system.map(|one| part("the system instructions".to_owned(), one.text.len()));
     let last = request.messages.len().saturating_sub(1);
     let messages = request.messages.iter().enumerate();
     let messages = messages.map(|(index, message)| {
@@ -58,7 +58,12 @@ fn parts(request: &ModelRequest) -> Vec<Part> {
             index if index == last => format!("the last message ({role})"),
             index => format!("message {} ({role})", index + 1),
         };
-        part(name, message.text.len())
+        let calls = message
+            .tool_calls
+            .iter()
+            .filter(|_| message.role == Role::Assistant);
+        let calls: usize = calls.map(|call| call.arguments.to_string().len()).sum();
+        part(name, message.text.len() + calls)
     });
     let files = request.messages.iter().flat_map(|message| &message.files);
     // Providers count images and sound by other measures.

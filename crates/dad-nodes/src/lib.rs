@@ -40,9 +40,9 @@ mod written;
 use dad_runner::NodeRegistry;
 
 pub use ai_model::{
-    AIModelCallConfig, AIModelNode, AIModelNodeInput, AIModelNodeSettings, Prompt, PromptCaching, PromptFile,
-    PromptMessage, PromptRole, PromptVariable, PromptVariables, StructuredOutput, Tool, ToolChoice,
-    ToolSettings,
+    AIModelCallConfig, AIModelNode, AIModelNodeInput, AIModelNodeSettings, MarkedInstruction, Prompt,
+    PromptCaching, PromptFile, PromptMessage, PromptRole, PromptVariable, PromptVariables, StructuredOutput,
+    SystemInstruction, Tool, ToolChoice, ToolSettings,
 };
 pub use command::{
     CommandLimits, CommandLine, CommandNode, CommandNodeInput, CommandNodeSettings, CommandOutput,

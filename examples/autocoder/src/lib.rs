@@ -104,7 +104,7 @@ fn code_generator() -> AIModelNode {
     AIModelNode {
         settings: AIModelNodeSettings {
             models: vec!["openai/gpt-5.1".to_owned()],
-            system_instructions: Some(OneOrMany::Many(instructions.map(str::to_owned).to_vec())),
+            system_instructions: Some(OneOrMany::Many(instructions.map(Into::into).to_vec())),
             prompt: Some(PROMPT.into()),
             model_call_config: Some(AIModelCallConfig {
                 max_output_tokens: Some(4000),

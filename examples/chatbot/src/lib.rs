@@ -40,7 +40,7 @@ fn reply() -> AIModelNode {
         settings: AIModelNodeSettings {
             models: vec!["$expr{model}".to_owned()],
             system_instructions: Some(OneOrMany::Many(vec![
-                "You are a friendly and brief partner in a conversation.".to_owned(),
+                "You are a friendly and brief partner in a conversation.".into(),
             ])),
             prompt: Some(Prompt::with_dad_text(
                 PROMPT,

@@ -14,6 +14,8 @@ const NEW_VERSION: &str =
 
 const EXTENDED: &str = "https://platform.claude.com/docs/en/build-with-claude/extended-thinking";
 
+const CACHING: &str = "https://platform.claude.com/docs/en/build-with-claude/prompt-caching, tghamm/Anthropic.SDK#50, Wei-Shaw/sub2api#2018";
+
 pub(super) const RULES: &[Rule] = &[
     Rule {
         status: 401,
@@ -70,6 +72,17 @@ pub(super) const RULES: &[Rule] = &[
         "anthropic-thinking-temperature",
         "MartialBE/one-hub#529, MayDay-wpf/snow-app#42",
         thinking_temperature,
+    ),
+    rule("anthropic-cache-marks", CACHING, cache_marks),
+    rule(
+        "anthropic-cache-thinking",
+        "UKGovernmentBEIS/inspect_ai#3967, Wei-Shaw/sub2api#225",
+        cache_thinking,
+    ),
+    rule(
+        "anthropic-cache-empty-text",
+        "anthropics/claude-code#55302, NousResearch/hermes-agent#1216",
+        cache_empty_text,
     ),
     rule("anthropic-first-role", "lobehub/lobehub#1601", first_role),
     rule(
@@ -236,7 +249,8 @@ fn thinks(request: &Request) -> bool {
 
 fn thinking_forced_tool(request: &Request) -> Option<String> {
     let is_forced = matches!(request.text("/tool_choice/type"), Some("any" | "tool"));
-    (thinks(request) && is_forced)
+    let is_budgeted = request.text("/thinking/type") == Some("enabled");
+    ((is_budgeted || (thinks(request) && is_adaptive_only(request))) && is_forced)
         .then(|| "Thinking may not be enabled when tool_choice forces tool use.".to_owned())
 }
 
@@ -247,6 +261,50 @@ fn thinking_temperature(request: &Request) -> Option<String> {
     (thinks(request) && is_warm).then(|| {
         format!("`temperature` may only be set to 1 when thinking is enabled or in adaptive mode. Please consult our documentation at {EXTENDED}")
     })
+}
+
+/// The blocks that may have a mark of the cache, each with its place: tools, instructions, and the content of messages.
+fn marked(request: &Request) -> Vec<(String, &Value)> {
+    let messages = request.list("/messages").iter().enumerate();
+    let contents =
+        messages.map(|(at, message)| (format!("messages.{at}.content"), list(message, "/content")));
+    let before = [
+        ("tools".to_owned(), request.list("/tools")),
+        ("system".to_owned(), request.list("/system")),
+    ];
+    let all = before.into_iter().chain(contents);
+    all.flat_map(|(place, blocks)| {
+        let blocks = blocks.iter().enumerate();
+        let blocks =
+            blocks.filter(|(_, block)| block.get("cache_control").is_some_and(|mark| !mark.is_null()));
+        let placed = blocks.map(|(at, block)| (format!("{place}.{at}"), block));
+        placed.collect::<Vec<_>>()
+    })
+    .collect()
+}
+
+/// The mark of the whole request is one of the four.
+fn cache_marks(request: &Request) -> Option<String> {
+    let count = marked(request).len() + usize::from(request.get("/cache_control").is_some());
+    (count > 4).then(|| format!("A maximum of 4 blocks with cache_control may be provided. Found {count}."))
+}
+
+fn cache_thinking(request: &Request) -> Option<String> {
+    let marked = marked(request);
+    let (place, block) = marked.iter().find(|(_, block)| is_thinking(block))?;
+    let kind = text(block, "/type");
+    Some(format!(
+        "{place}.{kind}.cache_control: Extra inputs are not permitted"
+    ))
+}
+
+fn cache_empty_text(request: &Request) -> Option<String> {
+    let is_empty = |block: &Value| text(block, "/type") == "text" && text(block, "/text").trim().is_empty();
+    let marked = marked(request);
+    let (place, _) = marked.iter().find(|(_, block)| is_empty(block))?;
+    Some(format!(
+        "{place}.text: cache_control cannot be set for empty text blocks"
+    ))
 }
 
 fn first_role(request: &Request) -> Option<String> {
@@ -343,12 +401,14 @@ fn thinking_first(request: &Request) -> Option<String> {
     if request.text("/thinking/type") != Some("enabled") {
         return None;
     }
-    let [.., turn, last] = request.list("/messages") else {
-        return None;
-    };
-    let first = list(turn, "/content").first()?;
-    let is_answered = blocks(last, "tool_result").next().is_some();
-    (is_answered && !is_thinking(first)).then(|| {
+    // A turn goes from the user's last words on, with all rounds of tools.
+    let messages = request.list("/messages");
+    let is_answered = |message: &Value| blocks(message, "tool_result").next().is_some();
+    let begin = messages
+        .iter()
+        .rposition(|message| text(message, "/role") == "user" && !is_answered(message))?;
+    let first = list(messages.get(begin + 1)?, "/content").first()?;
+    (messages.last().is_some_and(is_answered) && !is_thinking(first)).then(|| {
         format!(
             "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{}`. When `thinking` is enabled, a \
              final `assistant` message must start with a thinking block (preceeding the lastmost set of `tool_use` and \

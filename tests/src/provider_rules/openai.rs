@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::request::{Request, is_plain_name, text};
+use super::request::{Request, is_plain_name, list, text};
 use super::schema::{Provider, check_schema};
 use super::types::{unknown_field, wrong_type};
 use super::{Rule, rule};
@@ -21,6 +21,16 @@ pub(super) const RULES: &[Rule] = &[
         "vllm-project/vllm#39780, JetBrains/koog#786",
         empty_tools,
     ),
+    rule(
+        "openai-cache-model",
+        "PyPI openai 3.57.0, types/responses/response_create_params.py, anomalyco/opencode#36315",
+        cache_model,
+    ),
+    rule(
+        "openai-cache-assistant",
+        "BerriAI/litellm#37628, PyPI openai 3.57.0, types/responses/response_output_text_param.py",
+        cache_assistant,
+    ),
 ];
 
 /// The last rules of both: the others say more.
@@ -35,6 +45,38 @@ fn key(request: &Request) -> Option<String> {
 fn empty_tools(request: &Request) -> Option<String> {
     let tools = request.get("/tools")?.as_array()?;
     tools.is_empty().then(|| "[] is too short - 'tools'".to_owned())
+}
+
+/// The field of a mark of the cache.
+const MARK: &str = "prompt_cache_breakpoint";
+
+/// Whether a part of a message, or of what a tool gave, is marked for the cache.
+fn is_marked(item: &Value) -> bool {
+    let parts = ["/content", "/output"]
+        .into_iter()
+        .flat_map(|place| list(item, place));
+    parts.into_iter().any(|part| part.get(MARK).is_some())
+}
+
+fn items(request: &Request) -> impl Iterator<Item = &Value> {
+    request.list("/messages").iter().chain(request.list("/input"))
+}
+
+/// Models before gpt-5.6 take no marks of the cache. Those that are not OpenAI's are not judged.
+fn cache_model(request: &Request) -> Option<String> {
+    let is_older = version(&request.model).map_or(reasons(&request.model), |version| version < (5, 6));
+    let options = request
+        .get("/prompt_cache_options")
+        .map(|_| "prompt_cache_options");
+    let given = options.or(items(request).any(is_marked).then_some(MARK))?;
+    is_older.then(|| format!("Unsupported parameter: '{given}' is not supported with this model."))
+}
+
+fn cache_assistant(request: &Request) -> Option<String> {
+    let mut turns = items(request).filter(|item| text(item, "/role") == "assistant");
+    turns
+        .any(is_marked)
+        .then(|| format!("Unknown parameter: '{MARK}'."))
 }
 
 pub(super) fn unknown(request: &Request) -> Option<String> {

@@ -76,6 +76,7 @@ mod private_runs;
 #[cfg(unix)]
 mod project;
 #[cfg(unix)]
+mod prompt_caches;
 mod protected;
 mod prune;
 mod refusals;

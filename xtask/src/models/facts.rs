@@ -13,6 +13,7 @@ const FLAGS: &[(&str, &str)] = &[
     ("pdf", "supports_pdf_input"),
     ("audio_input", "supports_audio_input"),
     ("prompt_caching", "supports_prompt_caching"),
+    ("cache_breakpoints", "supports_prompt_cache_breakpoint"),
 ];
 
 /// The words of effort, from the least to the most, and whether a model that thinks knows one unless the table denies it.

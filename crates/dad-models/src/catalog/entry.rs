@@ -108,8 +108,22 @@ impl ModelEntry {
 
     /// The first value that cannot be meant.
     pub(super) fn problem(&self) -> Option<String> {
-        let problem = self.wrong_price().or_else(|| self.wrong_header())?;
+        let problem = self
+            .wrong_price()
+            .or_else(|| self.wrong_address())
+            .or_else(|| self.wrong_header())?;
         Some(format!("`{}`: {problem}", self.name))
+    }
+
+    fn wrong_address(&self) -> Option<String> {
+        let address = self.base_url.as_deref()?;
+        let (at, part) = [('?', "parameters"), ('#', "a fragment")]
+            .into_iter()
+            .find(|(mark, _)| address.contains(*mark))?;
+        let remedy = if at == '?' { ": they stand in `query`" } else { "" };
+        Some(format!(
+            "the address `{address}` has {part} behind its path{remedy}"
+        ))
     }
 
     /// The problem with its price: a negative one would give back money that was spent.

@@ -61,6 +61,9 @@ pub struct Capabilities {
     /// Whether the provider can keep the beginning of a conversation for the next call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_caching: Option<bool>,
+    /// Whether OpenAI's protocols take marks of what is kept for it; other models refuse them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_breakpoints: Option<bool>,
     /// Whether it answers under OpenAI's responses only, and not under chat completions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub responses_only: Option<bool>,
@@ -137,7 +140,7 @@ impl Thinking {
 impl Capabilities {
     /// The abilities that are known to be there or known to be missing, by the words of `models.yaml`.
     #[must_use]
-    pub const fn flags(&self) -> [(&'static str, Option<bool>); 10] {
+    pub const fn flags(&self) -> [(&'static str, Option<bool>); 11] {
         [
             ("tools", self.tools),
             ("forced_tools", self.forced_tools),
@@ -147,6 +150,7 @@ impl Capabilities {
             ("pdf", self.pdf),
             ("audio_input", self.audio_input),
             ("prompt_caching", self.prompt_caching),
+            ("cache_breakpoints", self.cache_breakpoints),
             ("sampling", self.sampling),
             ("responses_only", self.responses_only),
         ]
@@ -167,6 +171,7 @@ impl Capabilities {
             pdf: self.pdf.or(others.pdf),
             audio_input: self.audio_input.or(others.audio_input),
             prompt_caching: self.prompt_caching.or(others.prompt_caching),
+            cache_breakpoints: self.cache_breakpoints.or(others.cache_breakpoints),
             responses_only: self.responses_only.or(others.responses_only),
         }
     }

@@ -32,6 +32,8 @@ pub(super) struct Capabilities {
     pub(super) forced_tools: bool,
     /// Whether its provider enforces a schema of the answer.
     pub(super) structured_output: bool,
+    /// Whether OpenAI's protocols take marks of the cache for it. Where that is not known none are sent: other models refuse them.
+    pub(super) cache_breakpoints: bool,
     pub(super) max_output: Option<u64>,
 }
 
@@ -53,6 +55,7 @@ impl Asked<'_> {
             sampling: known.sampling.unwrap_or(true),
             forced_tools: known.forced_tools.unwrap_or(true),
             structured_output: known.structured_output.unwrap_or(true),
+            cache_breakpoints: known.cache_breakpoints.unwrap_or(false),
             max_output: facts.max_output.map(u64::from),
         }
     }

@@ -7,9 +7,11 @@ mod anthropic;
 mod asked;
 mod calls;
 mod capabilities;
+mod checks;
 mod error;
 mod google;
 mod json;
+mod marks;
 mod openai_chat;
 mod openai_responses;
 mod outgoing;
@@ -23,7 +25,9 @@ use crate::catalog::Protocol;
 use crate::error::ModelError;
 
 pub(crate) use asked::{Asked, Outgoing};
+pub(crate) use checks::check_conversation;
 pub(crate) use error::{Refusal, refused, retry_after, text_of_page};
+pub use marks::MAX_CACHE_MARKS;
 pub(crate) use reply::{Reply, StreamReader};
 pub use wanted::ANSWER_TOOL;
 
@@ -32,6 +36,7 @@ pub use wanted::ANSWER_TOOL;
 /// # Errors
 /// [`ModelError::Request`] if the protocol, or the model, cannot be asked so.
 pub(crate) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, ModelError> {
+    checks::check(asked)?;
     match asked.target.provider.protocol {
         Protocol::OpenAi => openai_chat::outgoing(asked),
         Protocol::OpenAiResponses => openai_responses::outgoing(asked),

@@ -9,10 +9,11 @@ use super::calls::{Begun, CallIds, Calls, Ids};
 use super::capabilities::{Capabilities, Thinking};
 use super::error::{Refusal, in_body};
 use super::json::{arguments_of_text, count, list, owned, set, set_present, text};
+use super::marks::{self, Marks};
 use super::parts::{Media, MediaKind, Part, Turn};
 use super::reply::StreamReader;
 use super::reply::{End, Reply};
-use super::wanted::Reasoning;
+use super::wanted::{AnswerForm, Reasoning};
 use crate::error::ModelError;
 use crate::options::CallOptions;
 use crate::price::Tokens;
@@ -27,7 +28,9 @@ pub(super) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, ModelError> {
     let options = asked.options(&["top_k", "reasoning_summary"])?;
     let known = asked.capabilities();
     asked.check_sampling(&options, &known)?;
-    let mut body = json!({ "model": asked.target.model, "messages": messages(asked)? });
+    let marks = Marks::Chat.wanted(asked, &known);
+    let mut body = json!({ "model": asked.target.model, "messages": messages(asked, marks)? });
+    marks::finish_openai(asked, &known, marks, &mut body, "/messages")?;
     if asked.streams {
         set(&mut body, "stream", true);
         set(&mut body, "stream_options", json!({ "include_usage": true }));
@@ -38,15 +41,16 @@ pub(super) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, ModelError> {
     if let Some(effort) = effort(asked, &known)? {
         set(&mut body, "reasoning_effort", effort);
     }
-    if let Some(schema) = asked.schema(&options)? {
-        let spec = json!({ "name": "answer", "schema": schema.schema, "strict": schema.strict });
+    let form = asked.answer_form(&options, takes_format(asked, &known))?;
+    if let AnswerForm::Format(fitted) = &form {
+        let spec = json!({ "name": "answer", "schema": fitted.schema, "strict": fitted.strict });
         set(
             &mut body,
             "response_format",
             json!({ "type": "json_schema", "json_schema": spec }),
         );
     }
-    let tools = tools(asked, &options)?;
+    let tools = tools(asked, &form, &options)?;
     if !tools.is_empty() {
         set(&mut body, "tools", tools);
         // Without tools OpenAI refuses it.
@@ -54,7 +58,7 @@ pub(super) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, ModelError> {
             set(&mut body, "parallel_tool_calls", parallel);
         }
     }
-    if let Some(choice) = asked.tool_choice(&known, false)? {
+    if let Some(choice) = asked.tool_choice(&known, form.tool().is_some())? {
         set(&mut body, "tool_choice", choice_of(&choice));
     }
     set_options(&mut body, &options);
@@ -120,8 +124,20 @@ fn set_options(body: &mut Value, options: &CallOptions) {
     set_present(body, fields);
 }
 
-fn tools(asked: &Asked<'_>, options: &CallOptions) -> Result<Vec<Value>, ModelError> {
-    let tools = asked.tools(None).into_iter();
+/// Whether the provider has a format for the schema of an answer here. DeepSeek has none ("This response_format type is unavailable
+/// now", UKGovernmentBEIS/inspect_ai#4916), and Groq none beside tools (vercel/ai#16540).
+fn takes_format(asked: &Asked<'_>, known: &Capabilities) -> bool {
+    let has_tools = !asked.request.options.tools.is_empty();
+    known.structured_output
+        && match asked.target.provider.name.as_str() {
+            "deepseek" => false,
+            "groq" => !has_tools,
+            _ => true,
+        }
+}
+
+fn tools(asked: &Asked<'_>, form: &AnswerForm<'_>, options: &CallOptions) -> Result<Vec<Value>, ModelError> {
+    let tools = asked.tools(form.tool()).into_iter();
     tools
         .map(|tool| {
             let fitted = asked.tool_schema(&tool, options)?;
@@ -146,24 +162,26 @@ fn choice_of(choice: &ToolChoice) -> Value {
     }
 }
 
-fn messages(asked: &Asked<'_>) -> Result<Vec<Value>, ModelError> {
-    let mut messages = Vec::new();
-    if let Some(system) = asked.system() {
-        messages.push(json!({ "role": "system", "content": system }));
-    }
+fn messages(asked: &Asked<'_>, marks: Option<Marks>) -> Result<Vec<Value>, ModelError> {
+    let system = || Some(json!({ "role": "system", "content": asked.system()? }));
+    let system = marks.map_or_else(system, |marks| marks.system(asked));
+    let mut messages: Vec<Value> = system.into_iter().collect();
     let mut ids = CallIds::default();
     let is_mistral = asked.target.provider.name == "mistral";
     let fits = |id: &str| if is_mistral { is_mistral_id(id) } else { is_id(id) };
     let make = |turn, number| format!("c{turn:04}{number:04}");
     for turn in asked.turns() {
-        match turn {
+        match &turn {
             Turn::System(message) => messages.push(json!({ "role": "system", "content": message.text })),
             Turn::User(message) => push_user(&mut messages, user(asked, message)?),
             Turn::Assistant(message) => {
                 ids.take_up_those(message, fits, make);
                 messages.push(assistant(asked, message, &ids));
             }
-            Turn::Tools(results) => messages.extend(results.into_iter().map(|message| result(message, &ids))),
+            Turn::Tools(results) => messages.extend(results.iter().map(|message| result(message, &ids))),
+        }
+        if let Some(marks) = marks {
+            marks.set_those_of(&mut messages, turn.messages());
         }
     }
     Ok(messages)
@@ -195,14 +213,25 @@ fn user(asked: &Asked<'_>, message: &Message) -> Result<Value, ModelError> {
 /// Adds what a user says. To the user's message before it, if there is one: Perplexity, and the templates of several models that
 /// vLLM and llama.cpp serve, want user and assistant by turns ("Conversation roles must alternate user/assistant").
 fn push_user(messages: &mut Vec<Value>, content: Value) {
+    const BETWEEN: &str = "\n\n";
     let before = messages.last_mut().filter(|before| before["role"] == "user");
     let Some(before) = before.and_then(|before| before.get_mut("content")) else {
         messages.push(json!({ "role": "user", "content": content }));
         return;
     };
     *before = match (before.take(), content) {
-        (Value::String(one), Value::String(other)) => format!("{one}\n\n{other}").into(),
-        (one, other) => into_parts(one).into_iter().chain(into_parts(other)).collect(),
+        (Value::String(one), Value::String(other)) => format!("{one}{BETWEEN}{other}").into(),
+        (one, other) => {
+            let (mut parts, mut more) = (into_parts(one), into_parts(other));
+            let follows_text = parts.last().is_some_and(|part| part["type"] == "text");
+            if let Some(Value::String(first)) = more.first_mut().and_then(|part| part.get_mut("text"))
+                && follows_text
+            {
+                first.insert_str(0, BETWEEN);
+            }
+            parts.append(&mut more);
+            parts.into()
+        }
     };
 }
 

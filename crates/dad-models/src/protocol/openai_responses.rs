@@ -9,10 +9,12 @@ use super::calls::{Begun, CallIds, Calls};
 use super::capabilities::{Capabilities, Thinking};
 use super::error::{Refusal, in_body};
 use super::json::{list, owned, set, set_present, take_list, text};
+use super::marks::{self, Marks};
 use super::openai_chat::{arguments_text, effort, tokens_of};
 use super::parts::{MediaKind, Part, Turn};
 use super::reply::StreamReader;
 use super::reply::{End, Reply};
+use super::wanted::AnswerForm;
 use crate::error::ModelError;
 use crate::options::CallOptions;
 use crate::request::{Message, Role, ToolChoice};
@@ -23,10 +25,12 @@ pub(super) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, ModelError> {
     let known = asked.capabilities();
     asked.check_sampling(&options, &known)?;
     let keeps = options.store.unwrap_or(false);
-    let mut body = json!({ "model": asked.target.model, "input": input(asked)?, "store": keeps });
-    if let Some(system) = asked.system() {
+    let marks = Marks::Responses.wanted(asked, &known);
+    let mut body = json!({ "model": asked.target.model, "input": input(asked, marks)?, "store": keeps });
+    if let Some(system) = asked.system().filter(|_| marks.is_none()) {
         set(&mut body, "instructions", system);
     }
+    marks::finish_openai(asked, &known, marks, &mut body, "/input")?;
     if asked.streams {
         set(&mut body, "stream", true);
     }
@@ -34,12 +38,13 @@ pub(super) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, ModelError> {
         set(&mut body, "max_output_tokens", most);
     }
     set_reasoning(asked, &mut body, &options, &known)?;
-    set_text(asked, &mut body, &options)?;
-    let tools = tools(asked, &options)?;
+    let form = asked.answer_form(&options, known.structured_output)?;
+    set_text(&mut body, &options, &form);
+    let tools = tools(asked, &form, &options)?;
     if !tools.is_empty() {
         set(&mut body, "tools", tools);
     }
-    if let Some(choice) = asked.tool_choice(&known, false)? {
+    if let Some(choice) = asked.tool_choice(&known, form.tool().is_some())? {
         set(&mut body, "tool_choice", choice_of(&choice));
     }
     let fields = [
@@ -83,10 +88,10 @@ fn set_reasoning(
     Ok(())
 }
 
-fn set_text(asked: &Asked<'_>, body: &mut Value, options: &CallOptions) -> Result<(), ModelError> {
+fn set_text(body: &mut Value, options: &CallOptions, form: &AnswerForm<'_>) {
     let mut fields = json!({});
-    if let Some(schema) = asked.schema(options)? {
-        let format = json!({ "type": "json_schema", "name": "answer", "schema": schema.schema, "strict": schema.strict });
+    if let AnswerForm::Format(fitted) = form {
+        let format = json!({ "type": "json_schema", "name": "answer", "schema": fitted.schema, "strict": fitted.strict });
         set(&mut fields, "format", format);
     }
     if let Some(verbosity) = &options.verbosity {
@@ -95,12 +100,11 @@ fn set_text(asked: &Asked<'_>, body: &mut Value, options: &CallOptions) -> Resul
     if fields.as_object().is_some_and(|fields| !fields.is_empty()) {
         set(body, "text", fields);
     }
-    Ok(())
 }
 
 /// The tools. Here `strict` must be given: without it the provider would make every property of a schema a required one.
-fn tools(asked: &Asked<'_>, options: &CallOptions) -> Result<Vec<Value>, ModelError> {
-    let tools = asked.tools(None).into_iter();
+fn tools(asked: &Asked<'_>, form: &AnswerForm<'_>, options: &CallOptions) -> Result<Vec<Value>, ModelError> {
+    let tools = asked.tools(form.tool()).into_iter();
     tools
         .map(|tool| {
             let fitted = asked.tool_schema(&tool, options)?;
@@ -127,18 +131,22 @@ fn choice_of(choice: &ToolChoice) -> Value {
     }
 }
 
-fn input(asked: &Asked<'_>) -> Result<Vec<Value>, ModelError> {
-    let mut input = Vec::new();
+fn input(asked: &Asked<'_>, marks: Option<Marks>) -> Result<Vec<Value>, ModelError> {
+    // `instructions` take no mark.
+    let mut input: Vec<Value> = marks.and_then(|marks| marks.system(asked)).into_iter().collect();
     let mut ids = CallIds::default();
     for turn in asked.turns() {
-        match turn {
+        match &turn {
             Turn::System(message) => input.push(json!({ "role": "system", "content": message.text })),
             Turn::User(message) => input.push(user(asked, message)?),
             Turn::Assistant(message) => {
                 ids.take_up(message, asked.native(message).is_some());
                 input.extend(assistant(asked, message, &ids));
             }
-            Turn::Tools(results) => input.extend(results.into_iter().map(|message| result(message, &ids))),
+            Turn::Tools(results) => input.extend(results.iter().map(|message| result(message, &ids))),
+        }
+        if let Some(marks) = marks {
+            marks.set_those_of(&mut input, turn.messages());
         }
     }
     Ok(input)

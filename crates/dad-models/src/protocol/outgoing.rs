@@ -11,6 +11,24 @@ use crate::options::CallOptions;
 /// Headers that the client sets itself: a definition decides neither whose key is sent nor how the body is read.
 const OWN_HEADERS: [&str; 4] = ["authorization", "x-api-key", "x-goog-api-key", "content-type"];
 
+/// Fields of bodies that the client reckons with: its budgets, its prices and its reading of the answer hold for what it writes
+/// there. Behind each stands the setting for it.
+const OWN_FIELDS: [(&str, &str); 12] = [
+    ("/model", "`models`"),
+    ("/messages", "`context` and `prompt`"),
+    ("/input", "`context` and `prompt`"),
+    ("/contents", "`context` and `prompt`"),
+    ("/max_tokens", "`max_output_tokens`"),
+    ("/max_completion_tokens", "`max_output_tokens`"),
+    ("/max_output_tokens", "`max_output_tokens`"),
+    ("/generationConfig/maxOutputTokens", "`max_output_tokens`"),
+    ("/stream", "`streaming`"),
+    ("/service_tier", "the option `service_tier`"),
+    ("/serviceTier", "the option `service_tier`"),
+    // The first answer of several is read, and all are paid.
+    ("/n", "several steps for several answers"),
+];
+
 /// Adds fields to a document; those within objects are added to these.
 fn merge(body: &mut Value, more: &Value) {
     let (Value::Object(fields), Value::Object(more)) = (&mut *body, more) else {
@@ -26,14 +44,24 @@ impl Outgoing {
     /// A request with the fields and headers that its options add.
     ///
     /// # Errors
-    /// [`ModelError::Request`] for a header that is none, or that is the client's own.
+    /// [`ModelError::Request`] for a header that is none, and for a header or field that is the client's own.
     pub(super) fn new(
         path: impl Into<String>,
         mut body: Value,
         options: &CallOptions,
         asked: &Asked<'_>,
     ) -> Result<Self, ModelError> {
-        merge(&mut body, &Value::Object(options.extra_body.clone()));
+        let extra = Value::Object(options.extra_body.clone());
+        if let Some((field, setting)) = OWN_FIELDS
+            .iter()
+            .find(|(field, _)| extra.pointer(field).is_some())
+        {
+            let field = field.trim_start_matches('/').replace('/', ".");
+            return Err(asked.unfit(format!(
+                "`{field}` in `extra_body` is set by the client itself: use {setting}"
+            )));
+        }
+        merge(&mut body, &extra);
         let mut headers = HeaderMap::new();
         for (name, value) in &options.extra_headers {
             let (known, value) = header(name, value)

@@ -26,12 +26,7 @@ pub(super) struct Media<'a> {
 
 impl Media<'_> {
     pub(super) fn kind(&self) -> MediaKind {
-        match self.media_type.split('/').next() {
-            Some("image") => MediaKind::Image,
-            Some("audio") => MediaKind::Audio,
-            Some("video") => MediaKind::Video,
-            _ => MediaKind::Document,
-        }
+        kind_of(&self.media_type)
     }
 
     pub(super) fn data_url(&self) -> String {
@@ -56,28 +51,41 @@ pub(super) enum Turn<'a> {
     System(&'a Message),
 }
 
+impl<'a> Turn<'a> {
+    /// Its messages.
+    pub(super) fn messages(&self) -> &[&'a Message] {
+        match self {
+            Self::User(message) | Self::Assistant(message) | Self::System(message) => {
+                std::slice::from_ref(message)
+            }
+            Self::Tools(results) => results,
+        }
+    }
+}
+
 impl<'a> Asked<'a> {
-    /// The instructions before the conversation, if there are any.
-    pub(super) fn system(&self) -> Option<String> {
-        let texts = self.request.system.iter().map(String::as_str);
-        let texts: Vec<&str> = texts.filter(|text| !text.trim().is_empty()).collect();
-        (!texts.is_empty()).then(|| texts.join("\n\n"))
+    /// The instructions before the conversation, each with whether it is marked for the cache.
+    pub(super) fn system_parts(&self) -> impl Iterator<Item = (&'a str, bool)> {
+        let system = self.request.system.iter();
+        system.map(|instruction| (instruction.text.as_str(), instruction.cache))
     }
 
-    /// The instructions: those before the conversation, and those within it.
-    pub(super) fn instructions(&self) -> String {
+    /// The instructions before the conversation, and those within it.
+    pub(super) fn instruction_parts(&self) -> impl Iterator<Item = (&'a str, bool)> {
         let within = self.request.messages.iter();
         let within = within.filter(|message| message.role == Role::System);
-        let all = self
-            .request
-            .system
-            .iter()
-            .chain(within.map(|message| &message.text));
-        let all: Vec<&str> = all
-            .map(String::as_str)
-            .filter(|text| !text.trim().is_empty())
-            .collect();
-        all.join("\n\n")
+        self.system_parts()
+            .chain(within.map(|message| (message.text.as_str(), message.cache)))
+    }
+
+    /// The instructions before the conversation as one text, if there are any.
+    pub(super) fn system(&self) -> Option<String> {
+        joined(self.system_parts())
+    }
+
+    /// The instructions before the conversation and within it as one text, if there are any.
+    pub(super) fn instructions(&self) -> Option<String> {
+        joined(self.instruction_parts())
     }
 
     /// The turns of the conversation, without messages in which there is nothing.
@@ -113,9 +121,7 @@ impl<'a> Asked<'a> {
         if file.bytes.is_empty() && file.len == 0 {
             return Err(self.unfit(format!("the file `{}` is empty", file.name)));
         }
-        // Providers look at the content: a name may say something else.
-        let found = infer::get(&file.bytes).map(|kind| kind.mime_type());
-        let media_type = found.filter(|found| is_media(found)).unwrap_or(&file.media_type);
+        let media_type = media_type_of(file);
         match std::str::from_utf8(&file.bytes) {
             Ok(text) if !is_media(media_type) => Ok(Part::Text(format!("{}:\n{text}", file.name).into())),
             _ => Ok(Part::Media(Media {
@@ -130,13 +136,47 @@ impl<'a> Asked<'a> {
     pub(super) fn native(&self, message: &'a Message) -> Option<&'a NativeTurn> {
         let provider = &self.target.provider;
         let native = message.native.as_ref()?;
-        let is_own = native.protocol == provider.protocol && native.model == self.target.model;
+        let is_of_provider = native.provider.as_ref().is_none_or(|name| *name == provider.name);
+        let is_own =
+            is_of_provider && native.protocol == provider.protocol && native.model == self.target.model;
         is_own.then_some(native)
     }
 
     /// The name of the tool that a result belongs to.
     pub(super) fn tool_name(message: &'a Message) -> &'a str {
         message.tool_calls.first().map_or("", |call| call.name.as_str())
+    }
+}
+
+/// Whether there is nothing in a text. Providers refuse one.
+pub(super) fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
+}
+
+fn joined<'a>(texts: impl Iterator<Item = (&'a str, bool)>) -> Option<String> {
+    let texts = texts.map(|(text, _)| text).filter(|text| !is_blank(text));
+    let texts: Vec<&str> = texts.collect();
+    (!texts.is_empty()).then(|| texts.join("\n\n"))
+}
+
+/// The media type of a file. Providers look at the content: a name may say something else.
+fn media_type_of(file: &MessageFile) -> &str {
+    let found = infer::get(&file.bytes).map(|kind| kind.mime_type());
+    found.filter(|found| is_media(found)).unwrap_or(&file.media_type)
+}
+
+/// The kind of a file that is sent as it is; `None` of a text.
+pub(super) fn kind_of_file(file: &MessageFile) -> Option<MediaKind> {
+    let media_type = media_type_of(file);
+    is_media(media_type).then(|| kind_of(media_type))
+}
+
+fn kind_of(media_type: &str) -> MediaKind {
+    match media_type.split('/').next() {
+        Some("image") => MediaKind::Image,
+        Some("audio") => MediaKind::Audio,
+        Some("video") => MediaKind::Video,
+        _ => MediaKind::Document,
     }
 }
 

@@ -167,6 +167,7 @@ impl Reply {
 fn native(content: Vec<serde_json::Value>, target: &Target, response: &ModelResponse) -> Option<NativeTurn> {
     let continues = !response.tool_calls.is_empty();
     (continues && !content.is_empty()).then(|| NativeTurn {
+        provider: Some(target.provider.name.clone()),
         protocol: target.provider.protocol,
         model: target.model.clone(),
         content,

@@ -21,6 +21,32 @@ pub(super) enum Reasoning<'a> {
     Budget(u32),
 }
 
+/// The form in which the schema of an answer is asked for.
+pub(super) enum AnswerForm<'a> {
+    /// There is no schema.
+    Free,
+    /// By a format, which the provider enforces.
+    Format(Fitted),
+    /// Through the tool [`ANSWER_TOOL`], whose arguments obey this schema.
+    Tool(&'a Value),
+}
+
+impl<'a> AnswerForm<'a> {
+    pub(super) const fn tool(&self) -> Option<&'a Value> {
+        match self {
+            Self::Tool(schema) => Some(schema),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn enforced(&self) -> Option<&Fitted> {
+        match self {
+            Self::Format(fitted) => Some(fitted),
+            _ => None,
+        }
+    }
+}
+
 /// A tool through which a model gives its answer, where the provider cannot enforce a schema of the answer itself.
 pub const ANSWER_TOOL: &str = "final_answer";
 
@@ -58,11 +84,21 @@ impl<'a> Asked<'a> {
         options: &CallOptions,
         known: &Capabilities,
     ) -> Result<(), ModelError> {
-        match options.first_set(&["temperature", "top_p", "top_k"]) {
-            Some(name) if !known.sampling => {
-                Err(self.unfit(format!("`{}` takes no `{name}`", self.target.model)))
-            }
-            _ => Ok(()),
+        let Some(name) = options.first_set(&["temperature", "top_p", "top_k"]) else {
+            return Ok(());
+        };
+        let model = &self.target.model;
+        let effort = self.request.options.reasoning_effort.as_deref();
+        let reasons = effort.is_some_and(|effort| effort != "none");
+        if !known.sampling {
+            Err(self.unfit(format!("`{model}` takes no `{name}`")))
+        } else if reasons && known.thinking == Thinking::Effort && self.target.provider.name == "openai" {
+            // zenn.dev/headwaters/articles/a5468c45ec2e52
+            Err(self.unfit(format!(
+                "`{model}` takes no `{name}` while it reasons: leave it out, or write `reasoning: false`"
+            )))
+        } else {
+            Ok(())
         }
     }
 
@@ -102,26 +138,34 @@ impl<'a> Asked<'a> {
         })
     }
 
-    /// The schema of the answer in the form of a dialect.
+    /// The form in which the schema of the answer is asked for. `can_enforce` says whether the provider has a format for it here.
     ///
     /// # Errors
-    /// [`ModelError::Request`] if the settings want it enforced and that cannot be.
-    pub(super) fn schema(&self, options: &CallOptions) -> Result<Option<Fitted>, ModelError> {
-        let schema = self.request.options.schema.as_ref();
-        schema
-            .map(|schema| {
-                let strictness = options.strict.unwrap_or_default();
-                schema::fit(schema, self.dialect(), strictness)
-                    .map_err(|unfit| self.cannot_be_sent("the schema of the answer", &unfit))
-            })
-            .transpose()
+    /// [`ModelError::Request`] if the settings want the schema enforced and that cannot be.
+    pub(super) fn answer_form(
+        &self,
+        options: &CallOptions,
+        can_enforce: bool,
+    ) -> Result<AnswerForm<'a>, ModelError> {
+        let Some(schema) = &self.request.options.schema else {
+            return Ok(AnswerForm::Free);
+        };
+        let fitted = schema::fit(schema, self.dialect(), options.strict.unwrap_or_default())
+            .map_err(|unfit| self.cannot_be_sent("the schema of the answer", &unfit))?;
+        // OpenAI takes a schema also as a mere hint.
+        let takes_hints = self.dialect() == Dialect::OpenAi;
+        Ok(if can_enforce && (fitted.strict || takes_hints) {
+            AnswerForm::Format(fitted)
+        } else {
+            AnswerForm::Tool(schema)
+        })
     }
 
     /// The schema of a tool's arguments. Providers do not enforce it unless the settings say so: what their rules leave out, the
     /// check of the arguments does not.
     ///
     /// # Errors
-    /// As for [`schema`](Self::schema).
+    /// As for [`answer_form`](Self::answer_form).
     pub(super) fn tool_schema(&self, tool: &ToolSpec, options: &CallOptions) -> Result<Fitted, ModelError> {
         let strictness = match options.strict {
             Some(Strictness::Always) => Strictness::Always,
@@ -152,6 +196,7 @@ impl<'a> Asked<'a> {
                 "Gives the final answer. Call it once, when the answer is complete.".to_owned(),
             ),
             schema: schema.clone(),
+            cache: false,
         }));
         tools
     }
@@ -166,10 +211,14 @@ impl<'a> Asked<'a> {
         answers_by_tool: bool,
     ) -> Result<Option<ToolChoice>, ModelError> {
         let wanted = self.request.options.tool_choice.clone();
-        if self.request.options.tools.is_empty() && !answers_by_tool {
-            return Ok(None);
-        }
         let forces = matches!(wanted, Some(ToolChoice::Required | ToolChoice::Tool { .. }));
+        if self.request.options.tools.is_empty() && !answers_by_tool {
+            return if forces {
+                Err(self.unfit("`tool_choice` asks for a tool, and there is none"))
+            } else {
+                Ok(None)
+            };
+        }
         if forces && !known.forced_tools {
             return Err(self.unfit(format!("`{}` cannot be made to call a tool", self.target.model)));
         }

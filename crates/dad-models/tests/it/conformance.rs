@@ -1,5 +1,6 @@
 //! Each protocol against servers that refuse what its provider refuses.
 
+mod caching;
 mod clients;
 mod settings;
 
@@ -53,6 +54,7 @@ fn tools() -> Vec<ToolSpec> {
         name: name.to_owned(),
         description: description.map(str::to_owned),
         schema,
+        cache: false,
     };
     vec![
         spec("weather", Some("The weather of a city."), weather),
@@ -100,7 +102,7 @@ async fn text_with_instructions_and_images() {
     let world = World::start().await;
     for (setting, mode) in settings::all() {
         let mut request = setting.request("Greet Ada.");
-        request.system = vec!["Be brief.".to_owned(), "  ".to_owned()];
+        request.system = vec!["Be brief.".into(), "  ".into()];
         let response = ask(&world, setting, mode, &request).await;
         assert!(response.text.starts_with("Grüezi"), "{setting:?}: {response:?}");
         assert_eq!(response.finish_reason, FinishReason::Completed);

@@ -42,7 +42,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 fn request(text: &str) -> ModelRequest {
     ModelRequest {
         model: "local/tiny".to_owned(),
-        system: vec!["Be brief.".to_owned()],
+        system: vec!["Be brief.".into()],
         messages: vec![Message::new(Role::User, text)],
         options: ModelOptions {
             max_output_tokens: Some(50),

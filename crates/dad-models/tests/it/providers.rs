@@ -125,7 +125,7 @@ pub(crate) fn client(protocol: &str, url: &str) -> HttpClient {
 pub(crate) fn request() -> ModelRequest {
     ModelRequest {
         model: "m".to_owned(),
-        system: vec!["Be brief.".to_owned()],
+        system: vec!["Be brief.".into()],
         messages: vec![Message::new(Role::User, "Greet Ada.")],
         options: ModelOptions::default(),
     }
@@ -229,6 +229,7 @@ async fn every_protocol_knows_schemas_tools_images_and_limits() {
             name: "weather".to_owned(),
             description: Some("The weather of a city.".to_owned()),
             schema: json!({ "type": "object", "required": ["city"], "properties": { "city": { "type": "string" } } }),
+            cache: false,
         };
         let mut request = request();
         request.messages[0]

@@ -225,7 +225,7 @@ async fn a_request_that_cannot_fit_is_not_sent() {
         .messages
         .insert(0, Message::new(Role::User, "x".repeat(6000)));
     client.complete(&request, &call()).await.unwrap();
-    request.system.push("y".repeat(7000));
+    request.system.push("y".repeat(7000).into());
     let error = client.complete(&request, &call()).await.unwrap_err();
     assert_eq!(
         (error.code(), error.is_retryable(), error.may_fall_back()),
@@ -245,6 +245,7 @@ async fn what_is_kept_in_the_cache_is_marked() {
         name: "note".to_owned(),
         description: None,
         schema: json!({ "type": "object", "properties": {} }),
+        cache: false,
     });
     let mark = json!({ "type": "ephemeral" });
     for (cache, whole, system) in [
@@ -304,6 +305,7 @@ async fn a_list_is_given_through_a_tool_as_an_object() {
         name: "note".to_owned(),
         description: None,
         schema: json!({ "type": "object", "properties": {} }),
+        cache: false,
     });
     let response = client("google", &server.uri())
         .complete(&request, &call())
@@ -352,7 +354,7 @@ async fn chat_completions_get_what_a_user_says_as_one_message() {
         (&parts[0], &parts[1], &parts[2]["type"], &parts[3]),
         (
             &text("And this?"),
-            &text("Look."),
+            &text("\n\nLook."),
             &json!("image_url"),
             &text("Say yes.")
         )

@@ -102,6 +102,7 @@ async fn a_turn_with_reasoning_goes_back_as_its_provider_wrote_it() {
             name: "weather".to_owned(),
             description: None,
             schema: json!({ "type": "object", "properties": { "city": { "type": "string" } } }),
+            cache: false,
         });
         let response = asked.complete(&request, &call()).await.unwrap();
         assert_eq!(

@@ -39,6 +39,10 @@ impl PromptFile {
         }
     }
 
+    pub(super) fn is_marked(&self) -> bool {
+        matches!(self, Self::File { cache: true, .. })
+    }
+
     /// Its path, and what changes when its content does.
     pub(super) fn stamp(&self) -> Result<(String, String), NodeError> {
         let path = absolute(self.path())?;
@@ -68,11 +72,10 @@ impl PromptFile {
         let path = absolute(self.path())?;
         let bytes = self.content(path, cx.run())?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        Ok(MessageFile::new(
-            name.unwrap_or_default(),
-            self.media_type(),
-            bytes,
-        ))
+        Ok(MessageFile {
+            cache: self.is_marked(),
+            ..MessageFile::new(name.unwrap_or_default(), self.media_type(), bytes)
+        })
     }
 }
 

@@ -4,11 +4,15 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use dad_definition::SettingsProblem;
-use dad_models::{ANSWER_TOOL, CallOptions};
+use dad_models::{ANSWER_TOOL, CallOptions, MAX_CACHE_MARKS};
 use serde_json::Value;
 
 use crate::ai_model::answer::StructuredSchema;
-use crate::ai_model::{AIModelCallConfig, AIModelNodeSettings, Tool, ToolChoice, tools};
+use crate::ai_model::settings::{
+    AIModelCallConfig, AIModelNodeSettings, Prompt, SystemInstruction, Tool, ToolChoice,
+};
+use crate::ai_model::tools;
+use crate::serde_forms::OneOrMany;
 use crate::written;
 
 /// The efforts of thinking.
@@ -16,9 +20,12 @@ const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", 
 
 /// Problems of the settings themselves.
 pub(super) fn problems(settings: &AIModelNodeSettings) -> Vec<SettingsProblem> {
-    let Some(config) = &settings.model_call_config else {
-        return Vec::new();
-    };
+    let config = settings.model_call_config.as_ref();
+    let of_config = config.map(problems_of_config).unwrap_or_default();
+    of_config.into_iter().chain(too_many_marks(settings)).collect()
+}
+
+fn problems_of_config(config: &AIModelCallConfig) -> Vec<SettingsProblem> {
     let tools = config.tools.iter().enumerate();
     let seconds = [
         ("timeout", config.timeout),
@@ -290,6 +297,55 @@ fn wrong_choice(config: &AIModelCallConfig) -> Option<SettingsProblem> {
     })
 }
 
+/// The first mark of the cache above those that a request may have.
+fn too_many_marks(settings: &AIModelNodeSettings) -> Option<SettingsProblem> {
+    let marked = marked_places(settings);
+    let place = marked.get(MAX_CACHE_MARKS)?;
+    let count = marked.len();
+    Some(SettingsProblem {
+        place: format!("{place}.cache"),
+        code: "wrong_setting",
+        message: format!(
+            "{count} places are marked with `cache: true`; a request has at most {MAX_CACHE_MARKS}"
+        ),
+        hint: Some(
+            "a mark keeps all that stands before it: mark only the ends of what stays the same".to_owned(),
+        ),
+    })
+}
+
+/// The places that are marked for the cache, in the order in which a provider reads them.
+fn marked_places(settings: &AIModelNodeSettings) -> Vec<String> {
+    let mut places = Vec::new();
+    let mut add = |is_marked: bool, place: String| places.extend(is_marked.then_some(place));
+    let config = settings.model_call_config.iter();
+    for (index, tool) in config.flat_map(|config| &config.tools).enumerate() {
+        let is_marked = matches!(tool, Tool::Settings(tool) if tool.cache);
+        add(is_marked, format!("model_call_config.tools[{index}]"));
+    }
+    for (index, instruction) in settings.instructions().enumerate() {
+        let is_marked = matches!(instruction, SystemInstruction::Marked(marked) if marked.cache);
+        let is_one = matches!(settings.system_instructions, Some(OneOrMany::One(_)));
+        let place = if is_one {
+            String::new()
+        } else {
+            format!("[{index}]")
+        };
+        add(is_marked, format!("system_instructions{place}"));
+    }
+    let context = settings.context.iter().enumerate();
+    let context = context.map(|(index, prompt)| (format!("context[{index}]"), prompt));
+    let prompt = settings.prompt.iter().map(|prompt| ("prompt".to_owned(), prompt));
+    for (place, prompt) in context.chain(prompt) {
+        for (index, file) in prompt.files().iter().enumerate() {
+            add(file.is_marked(), format!("{place}.files[{index}]"));
+        }
+        let is_marked = matches!(prompt, Prompt::Message(message) if message.cache);
+        add(is_marked, place);
+    }
+    places
+}
+
 fn wrong_seconds(name: &str, seconds: f64) -> Option<SettingsProblem> {
     Duration::try_from_secs_f64(seconds).err()?;
     let message = format!("`{name}` is {seconds}; it must be a number of seconds, 0 or more");
@@ -447,5 +503,62 @@ mod tests {
         );
         check(&output("$var{schema}".into()), &[]);
         check(&output(json!({ "type": "object" })), &[]);
+    }
+    #[test]
+    fn a_request_has_at_most_four_marks_of_the_cache() {
+        let marked = |name: &str| json!({ name: "x", "cache": true });
+        let tool = json!({ "name": "t", "callback": "t", "cache": true });
+        let settings = |more: Value| {
+            let mut settings = json!({
+                "models": ["a/b"],
+                "system_instructions": ["Be brief.", marked("text")],
+                "context": [{ "role": "assistant", "text": "x", "cache": true }],
+                "prompt": { "text": "x", "files": ["/a", marked("path")] },
+                "model_call_config": { "tools": ["u", tool] },
+            });
+            for (place, value) in more.as_object().unwrap() {
+                *settings.pointer_mut(place).unwrap() = value.clone();
+            }
+            serde_json::from_value::<AIModelNodeSettings>(settings).unwrap()
+        };
+        let found = |more: Value| {
+            let problems = problems(&settings(more)).into_iter();
+            let places = problems.map(|problem| {
+                assert!(problem.message.contains("at most 4"), "{}", problem.message);
+                problem.place
+            });
+            places.collect::<Vec<_>>()
+        };
+        assert!(found(json!({})).is_empty());
+        // The place is that of the fifth in the order in which a provider reads them: tools, instructions, messages.
+        for (more, place) in [
+            (
+                json!({ "/prompt/files/0": marked("path") }),
+                "prompt.files[1].cache",
+            ),
+            (
+                json!({ "/prompt": { "text": "x", "files": [marked("path")], "cache": true } }),
+                "prompt.cache",
+            ),
+            (
+                json!({ "/system_instructions/0": marked("text") }),
+                "prompt.files[1].cache",
+            ),
+            (
+                json!({ "/context": [marked("text"), marked("text"), marked("text")], "/prompt": "x" }),
+                "context[2].cache",
+            ),
+            (
+                json!({ "/system_instructions": vec![marked("text"); 4], "/context": [], "/prompt": "x" }),
+                "system_instructions[3].cache",
+            ),
+        ] {
+            assert_eq!(found(more), [place]);
+        }
+        let tools: Vec<Value> = (0..5)
+            .map(|index| json!({ "name": format!("t{index}"), "callback": "t", "cache": true }))
+            .collect();
+        let more = json!({ "/model_call_config/tools": tools, "/system_instructions": marked("text") });
+        assert_eq!(found(more), ["model_call_config.tools[4].cache"]);
     }
 }

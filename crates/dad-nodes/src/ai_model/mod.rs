@@ -26,9 +26,9 @@ use dad_runner::{
 use serde_json::{Value, json};
 
 pub use settings::{
-    AIModelCallConfig, AIModelNode, AIModelNodeInput, AIModelNodeSettings, Prompt, PromptCaching, PromptFile,
-    PromptMessage, PromptRole, PromptVariable, PromptVariables, StructuredOutput, Tool, ToolChoice,
-    ToolSettings,
+    AIModelCallConfig, AIModelNode, AIModelNodeInput, AIModelNodeSettings, MarkedInstruction, Prompt,
+    PromptCaching, PromptFile, PromptMessage, PromptRole, PromptVariable, PromptVariables, StructuredOutput,
+    SystemInstruction, Tool, ToolChoice, ToolSettings,
 };
 
 use crate::sandbox;
@@ -165,7 +165,8 @@ impl BoundStep for ModelCall {
 
     async fn preview(&self, run: &RunHandle) -> Result<Preview, NodeError> {
         let request = self.request(self.first_model()?, Vec::new())?;
-        let system = request.system.iter().map(|text| format!("system: {text}"));
+        let system = request.system.iter();
+        let system = system.map(|instruction| format!("system: {}", instruction.text));
         let messages = request.messages.iter();
         let messages = messages.map(|message| format!("{}: {}", message.role.as_str(), message.text));
         let lines: Vec<String> = system.chain(messages).collect();
@@ -258,8 +259,10 @@ impl ModelCall {
                 .with_hint("write what the model is asked")
                 .permanent()
         })?;
-        let system = settings.system_instructions.as_ref();
-        let system = system.map(|all| all.as_slice().to_vec()).unwrap_or_default();
+        let system = settings
+            .instructions()
+            .map(SystemInstruction::instruction)
+            .collect();
         let mut by_prompt: BTreeMap<usize, Vec<_>> = BTreeMap::new();
         for attached in files {
             by_prompt.entry(attached.prompt).or_default().push(attached.file);

@@ -2,7 +2,7 @@
 
 use crate::serde_forms::OneOrMany;
 use crate::settings_node::settings_node;
-use dad_models::{Message, PromptCache, Role};
+use dad_models::{Instruction, Message, PromptCache, Role};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ pub struct AIModelNodeSettings {
     pub models: Vec<String>,
     /// Instructions that stand before the conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub system_instructions: Option<OneOrMany<String>>,
+    pub system_instructions: Option<OneOrMany<SystemInstruction>>,
     /// Messages before the prompt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub context: Vec<Prompt>,
@@ -47,6 +47,57 @@ pub struct AIModelNodeSettings {
     /// The options of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_call_config: Option<AIModelCallConfig>,
+}
+
+/// An instruction: its text alone, or with a mark for the provider's cache.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum SystemInstruction {
+    /// The text.
+    Text(String),
+    /// The text and the mark.
+    Marked(MarkedInstruction),
+}
+
+/// An instruction with a mark for the provider's cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MarkedInstruction {
+    /// The text.
+    pub text: String,
+    /// Whether the provider keeps what stands up to the end of this instruction in its cache, where it takes such marks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cache: bool,
+}
+
+impl SystemInstruction {
+    pub(super) fn instruction(&self) -> Instruction {
+        match self {
+            Self::Text(text) => text.as_str().into(),
+            Self::Marked(MarkedInstruction { text, cache }) => Instruction {
+                text: text.clone(),
+                cache: *cache,
+            },
+        }
+    }
+}
+
+impl From<String> for SystemInstruction {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&str> for SystemInstruction {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<&str> for OneOrMany<SystemInstruction> {
+    fn from(text: &str) -> Self {
+        Self::One(text.into())
+    }
 }
 
 /// A message: its text alone, or with its role and variables.
@@ -79,7 +130,7 @@ pub struct PromptMessage {
     pub cache: bool,
 }
 
-/// The use of a provider's cache of prompts.
+/// The part of a prompt that a provider keeps in its cache, beside what is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptCaching {
@@ -87,7 +138,7 @@ pub enum PromptCaching {
     Auto,
     /// Instructions and tools are kept.
     Instructions,
-    /// Nothing is kept.
+    /// Nothing else is kept.
     Off,
 }
 
@@ -202,7 +253,8 @@ pub struct AIModelCallConfig {
     /// The shape of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub structured_output: Option<StructuredOutput>,
-    /// The use of the provider's cache of prompts, where it takes marks for it; `auto` by default where tools may be called.
+    /// The part of the prompt that the provider keeps in its cache, beside what is marked; `auto` by default where tools may be
+    /// called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<PromptCaching>,
     /// Metadata for the provider about the call, by names of its own.
@@ -291,6 +343,11 @@ impl PromptVariables {
 }
 
 impl AIModelNodeSettings {
+    /// The instructions in their order.
+    pub(super) fn instructions(&self) -> impl Iterator<Item = &SystemInstruction> {
+        self.system_instructions.iter().flat_map(OneOrMany::as_slice)
+    }
+
     /// All messages that are written in the settings.
     pub(super) fn prompts(&self) -> impl Iterator<Item = &Prompt> {
         self.context.iter().chain(&self.prompt)
@@ -299,7 +356,7 @@ impl AIModelNodeSettings {
 
 /// A file of a prompt: its path, or with its media type.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum PromptFile {
     /// Its path, absolute: `$var{project_root}/diagram.png`. It must lie in the project, the run root or the run.
     Path(String),
@@ -310,6 +367,9 @@ pub enum PromptFile {
         /// Its media type, such as `image/png`; by default after the end of its name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         media_type: Option<String>,
+        /// Whether the provider keeps what stands up to the end of this file in its cache, where it takes such marks.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        cache: bool,
     },
 }
 
@@ -354,6 +414,9 @@ pub struct ToolSettings {
     /// Whether a shell may read as code what the model gives.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_generated: bool,
+    /// Whether the provider keeps the tools up to this one in its cache, where it takes such marks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cache: bool,
     /// The largest number of its calls in one step; further calls are reported to the model as errors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_calls: Option<u32>,

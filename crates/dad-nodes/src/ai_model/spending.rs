@@ -119,7 +119,7 @@ pub(super) fn reported_usage(answered: &Result<ModelResponse, ModelError>) -> Op
 /// An upper bound of what a provider will count for a request.
 fn prompt_tokens(request: &ModelRequest) -> u64 {
     const MESSAGE: u64 = 8;
-    let texts = request.system.iter().map(String::len);
+    let texts = request.system.iter().map(|instruction| instruction.text.len());
     let messages = request.messages.iter();
     let texts_of_messages = messages.clone().map(|message| message.text.len());
     let turns = messages.clone().filter(|message| message.role == Role::Assistant);

@@ -512,6 +512,7 @@ fn ready_tool(tool: &Tool, secrets: &Value, cx: &NodeContext) -> Result<ReadyToo
             name: settings.name,
             description: settings.description.or_else(|| described(&schema)),
             schema,
+            cache: settings.cache,
         },
         target,
         requires_approval: settings.requires_approval,

@@ -104,7 +104,7 @@ fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String>
 pub(crate) fn request(model: &str, prompt: &str) -> ModelRequest {
     ModelRequest {
         model: model.to_owned(),
-        system: vec!["Answer briefly and in the language of the question.".to_owned()],
+        system: vec!["Answer briefly and in the language of the question.".into()],
         messages: vec![Message::new(Role::User, prompt)],
         options: ModelOptions {
             max_output_tokens: Some(500),
@@ -230,6 +230,7 @@ fn tool(name: &str, city: &str) -> ToolSpec {
             "required": ["city"],
             "additionalProperties": false,
         }),
+        cache: false,
     }
 }
 

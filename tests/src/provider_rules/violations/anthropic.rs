@@ -9,6 +9,10 @@ fn thought() -> Value {
     json!({ "type": "thinking", "thinking": "Hm.", "signature": "EqQB" })
 }
 
+fn mark() -> Value {
+    json!({ "type": "ephemeral" })
+}
+
 pub(super) fn sound() -> Request {
     let call = |id: &str| json!({ "type": "tool_use", "id": id, "name": "weather", "input": {} });
     let result = |id: &str| json!({ "type": "tool_result", "tool_use_id": id, "content": "sunny" });
@@ -114,6 +118,39 @@ pub(super) const VIOLATIONS: &[Violation] = &[
     }),
     Violation("anthropic-thinking-temperature", |request| {
         set(request, "/temperature", 0.5.into());
+    }),
+    // The mark of the whole request counts with the others, wherever they stand.
+    Violation("anthropic-cache-marks", |request| {
+        set(request, "/cache_control", mark());
+        set(request, "/tools/0/cache_control", mark());
+        set(
+            request,
+            "/system",
+            json!([{ "type": "text", "text": "Be brief.", "cache_control": mark() }]),
+        );
+        set(request, "/messages/0/content/0/cache_control", mark());
+        set(request, "/messages/2/content/1/cache_control", mark());
+    }),
+    Violation("anthropic-cache-thinking", |request| {
+        set(request, "/messages/1/content/0/cache_control", mark());
+    }),
+    Violation("anthropic-cache-thinking", |request| {
+        let hidden = json!({ "type": "redacted_thinking", "data": "EmwK", "cache_control": mark() });
+        set(request, "/messages/1/content/0", hidden);
+    }),
+    Violation("anthropic-cache-empty-text", |request| {
+        set(
+            request,
+            "/system",
+            json!([{ "type": "text", "text": "", "cache_control": mark() }]),
+        );
+    }),
+    Violation("anthropic-cache-empty-text", |request| {
+        set(
+            request,
+            "/messages/0/content/0",
+            json!({ "type": "text", "text": "", "cache_control": mark() }),
+        );
     }),
     Violation("anthropic-first-role", |request| {
         set(

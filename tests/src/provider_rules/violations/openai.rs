@@ -54,6 +54,10 @@ fn of_model(request: &mut Request, model: &str) {
     remove(request, "max_tokens");
 }
 
+fn mark() -> Value {
+    json!({ "mode": "explicit" })
+}
+
 fn without_key(request: &mut Request) {
     request.headers.remove("authorization");
 }
@@ -68,6 +72,18 @@ pub(super) const CHAT: &[Violation] = &[
     Violation("openai-key", without_key),
     Violation("openai-content-type", as_form),
     Violation("openai-empty-tools", |request| set(request, "/tools", json!([]))),
+    Violation("openai-cache-model", |request| {
+        set(request, "/messages/1/content/0/prompt_cache_breakpoint", mark());
+    }),
+    Violation("openai-cache-model", |request| {
+        of_model(request, "o3");
+        set(request, "/prompt_cache_options", json!({ "mode": "explicit" }));
+    }),
+    Violation("openai-cache-assistant", |request| {
+        of_model(request, "gpt-5.6-luna");
+        let said = json!({ "type": "text", "text": "I look.", "prompt_cache_breakpoint": mark() });
+        set(request, "/messages/2/content", json!([said]));
+    }),
     Violation("chat-parallel-without-tools", |request| {
         remove(request, "tools");
         set(request, "/parallel_tool_calls", true.into());
@@ -200,6 +216,21 @@ pub(super) const RESPONSES: &[Violation] = &[
     Violation("openai-key", without_key),
     Violation("openai-content-type", as_form),
     Violation("openai-empty-tools", |request| set(request, "/tools", json!([]))),
+    Violation("openai-cache-model", |request| {
+        set(request, "/input/0/content/1/prompt_cache_breakpoint", mark());
+    }),
+    Violation("openai-cache-model", |request| {
+        set(request, "/prompt_cache_options", json!({ "mode": "implicit" }));
+    }),
+    Violation("openai-cache-assistant", |request| {
+        of_model(request, "gpt-6-sol");
+        let said = json!({ "type": "input_text", "text": "I look.", "prompt_cache_breakpoint": mark() });
+        set(
+            request,
+            "/input/-",
+            json!({ "role": "assistant", "content": [said] }),
+        );
+    }),
     Violation("responses-unknown-field", |request| {
         set(request, "/stop", json!(["END"]));
     }),

@@ -108,7 +108,14 @@ fn abilities_are_known_to_be_there_or_missing_or_not_known() {
         (opus.vision, opus.pdf, opus.audio_input),
         (Some(true), Some(true), None)
     );
-    assert_eq!(opus.prompt_caching, Some(true));
+    assert_eq!((opus.prompt_caching, opus.cache_breakpoints), (Some(true), None));
+    for (name, takes_marks) in [
+        ("openai/gpt-5.5", None),
+        ("openai/gpt-5.6-luna", Some(true)),
+        ("openai/gpt-6.1-sol", Some(true)),
+    ] {
+        assert_eq!(known(name).capabilities.cache_breakpoints, takes_marks, "{name}");
+    }
     let gemini = known("google/gemini-2.5-flash").capabilities;
     assert_eq!(
         (gemini.audio_input, gemini.parallel_tools, gemini.sampling),

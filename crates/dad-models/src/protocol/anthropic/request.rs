@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use super::super::asked::{Asked, Outgoing};
 use super::super::calls::CallIds;
 use super::super::capabilities::{Capabilities, Thinking};
-use super::super::json::{set, set_present, text};
+use super::super::json::{set, set_present, take_list, text};
+use super::super::marks::{Marks, has_room};
 use super::super::parts::{MediaKind, Part, Turn};
-use super::super::wanted::{ANSWER_TOOL, Reasoning};
+use super::super::wanted::{ANSWER_TOOL, AnswerForm, Reasoning};
 use crate::error::ModelError;
 use crate::options::CallOptions;
 use crate::request::{Message, PromptCache, Role, ToolCall, ToolChoice, ToolSpec};
@@ -43,27 +44,24 @@ pub(in crate::protocol) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, Model
         "presence_penalty",
         "frequency_penalty",
         "verbosity",
-        "reasoning_summary",
         "store",
     ])?;
     let known = asked.capabilities();
     asked.check_sampling(&options, &known)?;
-    let messages = messages(asked)?;
-    if messages.first().is_some_and(|first| first["role"] != "user") {
-        return Err(asked.unfit("the first message of a conversation must be the user's"));
+    let mut body = json!({ "model": asked.target.model });
+    let form = asked.answer_form(&options, known.structured_output)?;
+    if let AnswerForm::Format(fitted) = &form {
+        let format = json!({ "type": "json_schema", "schema": fitted.schema });
+        set(&mut body, "output_config", json!({ "format": format }));
     }
-    let mut body = json!({ "model": asked.target.model, "messages": messages });
-    set_cache(asked, &mut body);
+    set_prompt(asked, &mut body, &options, &form)?;
     if asked.streams {
         set(&mut body, "stream", true);
     }
-    let answer_schema = set_format(asked, &mut body, &options, &known)?;
-    set_reasoning(asked, &mut body, &known)?;
+    set_reasoning(asked, &mut body, &options, &known)?;
     check_sampling_beside_reasoning(asked, &body, &options)?;
-    let specs = asked.tools(answer_schema);
-    if !specs.is_empty() {
-        set(&mut body, "tools", tools(asked, specs, &options)?);
-        set_tool_choice(asked, &mut body, &options, &known, answer_schema.is_some())?;
+    if body.get("tools").is_some() {
+        set_tool_choice(asked, &mut body, &options, &known, form.tool().is_some())?;
     }
     let fields = [
         ("temperature", options.temperature.map(Value::from)),
@@ -99,52 +97,69 @@ fn check_sampling_beside_reasoning(
     }
 }
 
-/// Sets the instructions, and the marks of what the provider keeps in its cache.
-fn set_cache(asked: &Asked<'_>, body: &mut Value) {
-    let system = asked.instructions();
-    let cache = asked.request.options.cache;
-    if !system.is_empty() {
-        match cache {
-            Some(PromptCache::Instructions) => {
-                set(
-                    body,
-                    "system",
-                    json!([{ "type": "text", "text": system, "cache_control": cache_mark() }]),
-                );
-            }
-            _ => set(body, "system", system),
-        }
+/// Sets tools, instructions and conversation, and the marks of what the provider keeps in its cache.
+fn set_prompt(
+    asked: &Asked<'_>,
+    body: &mut Value,
+    options: &CallOptions,
+    form: &AnswerForm<'_>,
+) -> Result<(), ModelError> {
+    /// The items before the conversation, in the order in which the provider reads them.
+    const BEFORE: usize = 2;
+    let tools = tools(asked, form, options)?;
+    let mut items = vec![json!({ "content": tools }), json!({ "content": [] })];
+    Marks::Anthropic.instruct(&mut items, asked.instruction_parts());
+    add_messages(asked, &mut items)?;
+    let marks = Marks::Anthropic.finish(asked, &mut items, BEFORE)?;
+    let messages = items.split_off(BEFORE);
+    check_roles(asked, &messages)?;
+    let mut before = items.into_iter().map(|mut item| take_list(&mut item, "/content"));
+    if let Some(tools) = before.next().filter(|tools| !tools.is_empty()) {
+        set(body, "tools", tools);
     }
-    let continues = cache.is_none() && !asked.request.options.tools.is_empty();
-    if continues || cache == Some(PromptCache::Auto) {
-        set(body, "cache_control", cache_mark());
+    match before.next().as_deref() {
+        None | Some([]) => {}
+        Some([part]) if part.get("cache_control").is_none() => set(body, "system", part["text"].clone()),
+        Some(parts) => set(body, "system", parts.to_vec()),
     }
+    set(body, "messages", messages);
+    let continues = !asked.request.options.tools.is_empty();
+    let keeps_all = match asked.request.options.cache {
+        None => continues,
+        cache => cache == Some(PromptCache::Auto),
+    };
+    if keeps_all && has_room(marks) {
+        set(body, "cache_control", Marks::Anthropic.mark());
+    }
+    Ok(())
 }
 
-/// The mark behind which the provider keeps a prompt for its usual time.
-fn cache_mark() -> Value {
-    json!({ "type": "ephemeral" })
+/// Refuses conversations that the API does not take.
+fn check_roles(asked: &Asked<'_>, messages: &[Value]) -> Result<(), ModelError> {
+    let role_of =
+        |message: Option<&Value>| message.and_then(|message| text(message, "/role").map(str::to_owned));
+    if role_of(messages.first()).is_some_and(|role| role != "user") {
+        return Err(asked.unfit("the first message of a conversation must be the user's"));
+    }
+    let is_adaptive = matches!(
+        asked.capabilities().thinking,
+        Thinking::Adaptive | Thinking::Always
+    );
+    if is_adaptive && role_of(messages.last()).is_some_and(|role| role == "assistant") {
+        let model = &asked.target.model;
+        return Err(asked.unfit(format!(
+            "`{model}` continues no message of its own: the last message must be the user's"
+        )));
+    }
+    Ok(())
 }
 
-/// Asks for the schema of the answer, by the format that the API enforces, or by a tool, whose schema is given back.
-fn set_format<'a>(
-    asked: &Asked<'a>,
+fn set_reasoning(
+    asked: &Asked<'_>,
     body: &mut Value,
     options: &CallOptions,
     known: &Capabilities,
-) -> Result<Option<&'a Value>, ModelError> {
-    let Some(fitted) = asked.schema(options)? else {
-        return Ok(None);
-    };
-    if !(fitted.strict && known.structured_output) {
-        return Ok(asked.request.options.schema.as_ref());
-    }
-    let format = json!({ "type": "json_schema", "schema": fitted.schema });
-    set(body, "output_config", json!({ "format": format }));
-    Ok(None)
-}
-
-fn set_reasoning(asked: &Asked<'_>, body: &mut Value, known: &Capabilities) -> Result<(), ModelError> {
+) -> Result<(), ModelError> {
     let most = asked.max_output_tokens.map(u64::from);
     let usual = known.max_output.map_or(MAX_TOKENS, |most| most.min(MAX_TOKENS));
     let wanted = asked.reasoning(known)?;
@@ -161,7 +176,7 @@ fn set_reasoning(asked: &Asked<'_>, body: &mut Value, known: &Capabilities) -> R
         }
         (_, Thinking::Never) => return Err(asked.unfit(format!("`{model}` does not reason"))),
         (Reasoning::Effort(effort), Thinking::Adaptive | Thinking::Always) => {
-            set(body, "thinking", json!({ "type": "adaptive" }));
+            set(body, "thinking", shown(json!({ "type": "adaptive" }), options));
             let mut output = body.get("output_config").cloned().unwrap_or_else(|| json!({}));
             set(&mut output, "effort", effort);
             set(body, "output_config", output);
@@ -197,12 +212,17 @@ fn set_reasoning(asked: &Asked<'_>, body: &mut Value, known: &Capabilities) -> R
         ))
     })?;
     set(body, "max_tokens", most);
-    set(
-        body,
-        "thinking",
-        json!({ "type": "enabled", "budget_tokens": budget }),
-    );
+    let thinking = json!({ "type": "enabled", "budget_tokens": budget });
+    set(body, "thinking", shown(thinking, options));
     Ok(())
+}
+
+/// The reasoning with its summary, where the settings ask for one: newer models give none by themselves.
+fn shown(mut thinking: Value, options: &CallOptions) -> Value {
+    if options.reasoning_summary.is_some() {
+        set(&mut thinking, "display", "summarized");
+    }
+    thinking
 }
 
 /// The tokens of reasoning that leave a quarter of the longest answer to its text.
@@ -213,21 +233,27 @@ fn fitting_budget(wanted: u32, most: u64) -> Option<u64> {
     (budget < most).then_some(budget)
 }
 
-/// Whether the conversation continues a turn with calls that does not begin with this model's own reasoning.
+/// Whether the conversation continues a turn with calls that does not begin with this model's own reasoning. A turn goes from the
+/// user's last message on, with all rounds of tools: the model may reason in the first alone, and reasoning stays as it is until
+/// the turn ends.
 fn continues_without_reasoning(asked: &Asked<'_>) -> bool {
-    let mut messages = asked.request.messages.iter().rev();
-    let last = messages.find(|message| message.role != Role::Tool);
-    last.is_some_and(|message| {
+    let messages = &asked.request.messages;
+    let last_of_user = messages.iter().rposition(|message| message.role == Role::User);
+    let turn = last_of_user.map_or(&messages[..], |at| &messages[at + 1..]);
+    let first = turn.iter().find(|message| message.role == Role::Assistant);
+    first.is_some_and(|message| {
         let first = asked.native(message).and_then(|native| native.content.first());
         let kind = first.and_then(|block| text(block, "/type"));
         !message.tool_calls.is_empty() && !matches!(kind, Some("thinking" | "redacted_thinking"))
     })
 }
 
-fn tools(asked: &Asked<'_>, specs: Vec<ToolSpec>, options: &CallOptions) -> Result<Vec<Value>, ModelError> {
+fn tools(asked: &Asked<'_>, form: &AnswerForm<'_>, options: &CallOptions) -> Result<Vec<Value>, ModelError> {
+    let specs = asked.tools(form.tool());
     let fitted = specs.iter().map(|tool| asked.tool_schema(tool, options));
     let fitted: Vec<Fitted> = fitted.collect::<Result<_, _>>()?;
-    schema::fit_together(&fitted, Dialect::Anthropic).map_err(|unfit| asked.unfit(unfit.reason))?;
+    let together = fitted.iter().chain(form.enforced());
+    schema::fit_together(together, Dialect::Anthropic).map_err(|unfit| asked.unfit(unfit.reason))?;
     Ok(specs
         .into_iter()
         .zip(fitted)
@@ -243,6 +269,9 @@ fn tool_of(tool: ToolSpec, Fitted { schema, strict }: Fitted) -> Value {
     if let Some(description) = tool.description {
         set(&mut spec, "description", description);
     }
+    if tool.cache {
+        Marks::Anthropic.set(&mut spec);
+    }
     spec
 }
 
@@ -253,13 +282,15 @@ fn set_tool_choice(
     known: &Capabilities,
     answers_by_tool: bool,
 ) -> Result<(), ModelError> {
-    let thinks = body
-        .pointer("/thinking/type")
-        .is_some_and(|kind| kind != "disabled");
+    let thinking = text(body, "/thinking/type").filter(|kind| *kind != "disabled");
+    let thinks = thinking.is_some();
+    // A model that decides by itself how long it reasons may be forced, unless the catalogue says that it cannot be
+    // (platform.claude.com/docs/en/build-with-claude/thinking-tool-workflows).
+    let is_budgeted = thinking == Some("enabled");
     let choice = match asked.tool_choice(known, answers_by_tool)? {
         // With reasoning the API lets the model choose; an answer of text is read, too.
         Some(ToolChoice::Required) if thinks && answers_by_tool => Some(ToolChoice::Auto),
-        Some(ToolChoice::Required | ToolChoice::Tool { .. }) if thinks => {
+        Some(ToolChoice::Required | ToolChoice::Tool { .. }) if is_budgeted => {
             return Err(
                 asked.unfit("a model that reasons cannot be made to call a tool: leave out `tool_choice`")
             );
@@ -285,11 +316,11 @@ fn set_tool_choice(
     Ok(())
 }
 
-fn messages(asked: &Asked<'_>) -> Result<Vec<Value>, ModelError> {
-    let mut messages = Vec::new();
+/// Adds the messages of the conversation, with their marks.
+fn add_messages(asked: &Asked<'_>, items: &mut Vec<Value>) -> Result<(), ModelError> {
     let mut ids = CallIds::default();
     for turn in asked.turns() {
-        let (role, content) = match turn {
+        let (role, content) = match &turn {
             Turn::System(_) => continue,
             Turn::User(message) => ("user", user(asked, message)?),
             Turn::Assistant(message) => {
@@ -297,27 +328,25 @@ fn messages(asked: &Asked<'_>) -> Result<Vec<Value>, ModelError> {
                 ("assistant", assistant(asked, message, &ids))
             }
             Turn::Tools(results) => {
-                let results = results.into_iter();
+                let results = results.iter();
                 ("user", results.map(|message| result(message, &ids)).collect())
             }
         };
-        if !content.is_empty() {
-            messages.push(json!({ "role": role, "content": content }));
+        if content.is_empty() {
+            continue;
+        }
+        items.push(json!({ "role": role, "content": content }));
+        // The results of tools stand together, and each has its own mark.
+        if !matches!(turn, Turn::Tools(_)) {
+            Marks::Anthropic.set_those_of(items, turn.messages());
         }
     }
-    Ok(messages)
+    Ok(())
 }
 
 fn user(asked: &Asked<'_>, message: &Message) -> Result<Vec<Value>, ModelError> {
     let parts = asked.parts(message)?;
-    let mut blocks: Vec<Value> = parts
-        .iter()
-        .map(|part| part_of(asked, part))
-        .collect::<Result<_, _>>()?;
-    if let Some(last) = blocks.last_mut().filter(|_| message.cache) {
-        set(last, "cache_control", cache_mark());
-    }
-    Ok(blocks)
+    parts.iter().map(|part| part_of(asked, part)).collect()
 }
 
 fn part_of(asked: &Asked<'_>, part: &Part<'_>) -> Result<Value, ModelError> {
@@ -367,6 +396,9 @@ fn result(message: &Message, ids: &CallIds<'_>) -> Value {
     });
     if message.is_error {
         set(&mut result, "is_error", true);
+    }
+    if message.cache {
+        Marks::Anthropic.set(&mut result);
     }
     result
 }

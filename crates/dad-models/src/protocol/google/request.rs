@@ -6,7 +6,7 @@ use super::super::asked::{Asked, Outgoing};
 use super::super::capabilities::{Capabilities, Thinking};
 use super::super::json::{set, set_present};
 use super::super::parts::{Part, Turn};
-use super::super::wanted::{ANSWER_TOOL, Reasoning};
+use super::super::wanted::{ANSWER_TOOL, AnswerForm, Reasoning};
 use crate::error::ModelError;
 use crate::options::CallOptions;
 use crate::request::{Message, ToolChoice, ToolSpec};
@@ -33,8 +33,7 @@ pub(in crate::protocol) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, Model
         return Err(asked.unfit("this provider takes no `metadata`"));
     }
     let mut body = json!({ "contents": contents(asked)? });
-    let system = asked.instructions();
-    if !system.is_empty() {
+    if let Some(system) = asked.instructions() {
         set(
             &mut body,
             "systemInstruction",
@@ -42,18 +41,22 @@ pub(in crate::protocol) fn outgoing(asked: &Asked<'_>) -> Result<Outgoing, Model
         );
     }
     let mut config = config(asked, &options, &known)?;
-    let answer_schema = set_format(asked, &mut config, &options, &known)?;
+    let form = answer_form(asked, &options, &known)?;
+    if let AnswerForm::Format(fitted) = &form {
+        set(&mut config, "responseMimeType", "application/json");
+        set(&mut config, "responseJsonSchema", fitted.schema.clone());
+    }
     if config.as_object().is_some_and(|fields| !fields.is_empty()) {
         set(&mut body, "generationConfig", config);
     }
-    let tools = asked.tools(answer_schema).into_iter();
+    let tools = asked.tools(form.tool()).into_iter();
     let tools: Vec<Value> = tools
         .map(|spec| tool(asked, spec, &options))
         .collect::<Result<_, _>>()?;
     if !tools.is_empty() {
         set(&mut body, "tools", json!([{ "functionDeclarations": tools }]));
     }
-    if let Some(choice) = asked.tool_choice(&known, answer_schema.is_some())? {
+    if let Some(choice) = asked.tool_choice(&known, form.tool().is_some())? {
         set(
             &mut body,
             "toolConfig",
@@ -99,41 +102,36 @@ fn config(asked: &Asked<'_>, options: &CallOptions, known: &Capabilities) -> Res
             return Err(asked.unfit(format!("`{}` always reasons", asked.target.model)));
         }
         (Reasoning::Off, _) => json!({ "thinkingBudget": 0 }),
-        (Reasoning::Budget(tokens), _) => json!({ "thinkingBudget": tokens, "includeThoughts": true }),
+        (Reasoning::Budget(tokens), _) => {
+            json!({ "thinkingBudget": tokens.min(most_reasoning(asked)), "includeThoughts": true })
+        }
         (Reasoning::Effort(effort), Thinking::Effort) => {
             json!({ "thinkingLevel": effort.to_uppercase(), "includeThoughts": true })
         }
         (Reasoning::Effort(effort), _) => {
             let budget = EFFORT_BUDGETS.iter().find(|(name, _)| *name == effort);
             let budget = budget.map_or(1024, |(_, tokens)| *tokens);
-            // The reasoning is a part of the longest answer.
-            let most = asked.max_output_tokens.map_or(u32::MAX, |most| most - most / 4);
-            json!({ "thinkingBudget": budget.min(most), "includeThoughts": true })
+            json!({ "thinkingBudget": budget.min(most_reasoning(asked)), "includeThoughts": true })
         }
     };
     set(&mut config, "thinkingConfig", thinking);
     Ok(config)
 }
 
-/// Asks for the schema of the answer, by the format that the provider enforces, or by a tool, whose schema is given back: models
-/// before Gemini 3 refuse a format beside tools, and all a schema that they cannot enforce.
-fn set_format<'a>(
+/// The most tokens of reasoning, which is a part of the longest answer: a quarter of that is left to the text.
+fn most_reasoning(asked: &Asked<'_>) -> u32 {
+    asked.max_output_tokens.map_or(u32::MAX, |most| most - most / 4)
+}
+
+/// The form of the answer: models before Gemini 3 refuse a format beside tools, and all a schema that they cannot enforce.
+fn answer_form<'a>(
     asked: &Asked<'a>,
-    config: &mut Value,
     options: &CallOptions,
     known: &Capabilities,
-) -> Result<Option<&'a Value>, ModelError> {
-    let Some(fitted) = asked.schema(options)? else {
-        return Ok(None);
-    };
+) -> Result<AnswerForm<'a>, ModelError> {
     let beside_tools = !asked.request.options.tools.is_empty();
     let takes_format = !beside_tools || takes_format_beside_tools(&asked.target.model);
-    if !(fitted.strict && takes_format && known.structured_output) {
-        return Ok(asked.request.options.schema.as_ref());
-    }
-    set(config, "responseMimeType", "application/json");
-    set(config, "responseJsonSchema", fitted.schema);
-    Ok(None)
+    asked.answer_form(options, takes_format && known.structured_output)
 }
 
 /// Source: github.com/googleapis/python-genai, issue 867, for Gemini 2.5; the page on structured output of the Gemini API for 3.
@@ -194,6 +192,9 @@ fn contents(asked: &Asked<'_>) -> Result<Vec<Value>, ModelError> {
         if !parts.is_empty() {
             contents.push(json!({ "role": role, "parts": parts }));
         }
+    }
+    if contents.last().is_some_and(|last| last["role"] == "model") {
+        return Err(asked.unfit("the last message of a conversation must be the user's"));
     }
     Ok(contents)
 }

@@ -39,7 +39,7 @@ const fn task(
 }
 
 fn text(request: &mut ModelRequest) {
-    request.system = vec!["Be brief.".to_owned()];
+    request.system = vec!["Be brief.".into()];
     request.messages = vec![Message::new(Role::User, "Greet Ada.")];
 }
 

@@ -55,6 +55,12 @@ pub(crate) const THINKING: &[Setting] = &[
     thinking("google", "gemini", "gemini-3-flash-preview", "low"),
 ];
 
+/// Those whose prompts are marked for a cache, by models that take marks and one that does not.
+pub(crate) const CHAT_CACHE: Setting = setting("openai", "openai", "gpt-5.6-luna");
+pub(crate) const RESPONSES_CACHE: Setting = setting("openai_responses", "openai", "gpt-6-sol");
+pub(crate) const RESPONSES_WITHOUT: Setting = setting("openai_responses", "openai", "gpt-5-mini");
+pub(crate) const ANTHROPIC_CACHE: Setting = thinking("anthropic", "anthropic", "claude-haiku-4-5", "low");
+
 /// Whether the answer comes as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -84,7 +90,8 @@ impl Clients {
     pub(crate) fn at(url: &str) -> Self {
         let project = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(project.path().join(".dhenara/.secrets")).unwrap();
-        let entries = SETTINGS.iter().map(|setting| setting.entry(url));
+        let entries = SETTINGS.iter().chain([&CHAT_CACHE, &RESPONSES_CACHE]);
+        let entries = entries.map(|setting| setting.entry(url));
         std::fs::write(
             project.path().join(".dhenara/models.yaml"),
             entries.collect::<String>(),
