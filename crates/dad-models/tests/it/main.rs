@@ -300,6 +300,41 @@ fn a_price_that_cannot_be_charged_is_refused() {
     }
 }
 
+#[test]
+fn an_address_has_no_parameters() {
+    for (address, words) in [
+        ("http://127.0.0.1:9?api-version=1", "they stand in `query`"),
+        ("http://127.0.0.1:9/v1#a", "a fragment"),
+    ] {
+        let project = project(address);
+        let error = ModelCatalog::load(project.path()).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
+fn a_wrong_value_is_shown_with_its_place() {
+    let project = project("http://127.0.0.1:9");
+    let file = project.path().join(".dhenara/models.yaml");
+    for (field, words) in [
+        (
+            "window: lots",
+            "expected a whole number that is not negative, found the text \"lots\"",
+        ),
+        ("retires: 2026-13-40", "expected a day such as 2027-06-30"),
+        ("widow: 3", "did you mean `window`?"),
+    ] {
+        std::fs::write(&file, format!("- name: a/b\n  {field}\n")).unwrap();
+        let error = ModelCatalog::load(project.path()).unwrap_err();
+        assert_eq!(error.code(), "models");
+        let shown = error.to_string();
+        assert!(
+            shown.contains("models.yaml:2:") && shown.contains(words),
+            "{shown}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn what_a_failed_call_took_is_known_or_said_not_to_be() {
     let no_text = json!({

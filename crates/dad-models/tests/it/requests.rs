@@ -3,7 +3,7 @@
 use dad_core::SecretRegistry;
 use dad_models::{
     Credentials, HttpClient, Message, MessageFile, ModelCatalog, ModelClient, ModelEntry, ModelError,
-    ModelOptions, PromptCache, Protocol, Role,
+    ModelOptions, ModelRequest, PromptCache, Protocol, Role,
 };
 use serde_json::json;
 use wiremock::ResponseTemplate;
@@ -424,4 +424,376 @@ fn options_that_a_model_takes_only_beside_others_are_refused_without_them() {
         checked(chat(Some("http://127.0.0.1:1")), &noted(json!({}))),
         Ok(())
     );
+}
+
+/// A client whose only model is this entry, at the address of a server.
+fn client_of(entry: ModelEntry, url: &str) -> HttpClient {
+    let entry = ModelEntry {
+        name: "m".to_owned(),
+        base_url: Some(format!("{url}/v1")),
+        ..entry
+    };
+    let credentials = Credentials::new(std::path::Path::new("."), None, SecretRegistry::new());
+    HttpClient::new(ModelCatalog::new(vec![entry]), credentials)
+}
+
+#[tokio::test]
+async fn where_a_provider_has_no_format_the_answer_is_given_through_a_tool() {
+    let tool = || dad_models::ToolSpec {
+        name: "note".to_owned(),
+        description: None,
+        schema: json!({ "type": "object", "properties": {} }),
+        cache: false,
+    };
+    let denies = json!({ "structured_output": false });
+    for (provider, capabilities, place, has_tools, is_by_tool) in [
+        ("deepseek", json!({}), CHAT, false, true),
+        ("groq", json!({}), CHAT, false, false),
+        ("groq", json!({}), CHAT, true, true),
+        ("mistral", json!({}), CHAT, true, false),
+        ("other", denies.clone(), CHAT, false, true),
+        ("other_responses", denies, RESPONSES, false, true),
+    ] {
+        let server = server(place, ResponseTemplate::new(400)).await;
+        let protocol = (place == RESPONSES).then_some(Protocol::OpenAiResponses);
+        let entry = ModelEntry {
+            provider: Some(provider.to_owned()),
+            model: Some("tiny".to_owned()),
+            protocol,
+            capabilities: serde_json::from_value(capabilities).unwrap(),
+            ..ModelEntry::default()
+        };
+        let mut request = request();
+        request.options.schema = Some(json!({ "type": "array", "items": { "type": "integer" } }));
+        request.options.tools.extend(has_tools.then(tool));
+        client_of(entry, &server.uri())
+            .complete(&request, &call())
+            .await
+            .unwrap_err();
+        let body = sent(&server).await;
+        assert_eq!(
+            body["tools"].to_string().contains("final_answer"),
+            is_by_tool,
+            "{provider}: {body}"
+        );
+        assert_eq!(
+            body.to_string().contains("json_schema"),
+            !is_by_tool,
+            "{provider}: {body}"
+        );
+        if is_by_tool {
+            assert_eq!(body["tool_choice"], "required", "{provider}");
+        }
+    }
+    // The answer is taken out of the call.
+    let called = json!({ "id": "x", "type": "function", "function": { "name": "final_answer", "arguments": "{\"value\":[1,2]}" } });
+    let answer = chat(&json!({ "content": null, "tool_calls": [called] }), "tool_calls");
+    let server = server(CHAT, ResponseTemplate::new(200).set_body_json(answer)).await;
+    let mut request = request();
+    request.options.schema = Some(json!({ "type": "array", "items": { "type": "integer" } }));
+    let entry = ModelEntry {
+        provider: Some("deepseek".to_owned()),
+        ..ModelEntry::default()
+    };
+    let response = client_of(entry, &server.uri())
+        .complete(&request, &call())
+        .await
+        .unwrap();
+    assert_eq!((response.text.as_str(), response.tool_calls.len()), ("[1,2]", 0));
+}
+
+#[test]
+fn a_field_that_budgets_reckon_with_is_none_of_extra_body() {
+    for (field, setting) in [
+        (json!({ "max_tokens": 64_000 }), "`max_output_tokens`"),
+        (json!({ "model": "dearer" }), "`models`"),
+        (
+            json!({ "generationConfig": { "maxOutputTokens": 5 } }),
+            "`generationConfig.maxOutputTokens`",
+        ),
+        (json!({ "stream": true }), "`streaming`"),
+        (json!({ "n": 4 }), "several steps"),
+        (json!({ "service_tier": "priority" }), "`service_tier`"),
+    ] {
+        let options = ModelOptions {
+            other: json!({ "extra_body": field }).as_object().unwrap().clone(),
+            ..ModelOptions::default()
+        };
+        let entry = ModelEntry {
+            name: "openai/gpt-4.1".to_owned(),
+            ..ModelEntry::default()
+        };
+        let error = checked(entry, &options).unwrap_err();
+        assert!(
+            error.contains("in `extra_body`") && error.contains(setting),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn abilities_that_are_known_to_be_missing_are_not_asked_for() {
+    let server = server(CHAT, ResponseTemplate::new(400)).await;
+    let entry = || ModelEntry {
+        capabilities: serde_json::from_value(
+            json!({ "tools": false, "vision": false, "pdf": false, "parallel_tools": false }),
+        )
+        .unwrap(),
+        max_output_tokens: Some(4000),
+        provider: Some("other".to_owned()),
+        ..ModelEntry::default()
+    };
+    let asked = client_of(entry(), &server.uri());
+    let with_file = |name: &str, bytes: &[u8]| {
+        let mut request = request();
+        request.messages[0]
+            .files
+            .push(MessageFile::new(name, "application/octet-stream", bytes.to_vec()));
+        request
+    };
+    let with = |change: &dyn Fn(&mut ModelOptions)| {
+        let mut request = request();
+        change(&mut request.options);
+        request
+    };
+    let tool = || dad_models::ToolSpec {
+        name: "note".to_owned(),
+        description: None,
+        schema: json!({ "type": "object" }),
+        cache: false,
+    };
+    let empty = |messages: Vec<Message>| ModelRequest {
+        messages,
+        ..request()
+    };
+    for (request, words) in [
+        (with(&|options| options.tools.push(tool())), "calls no tools"),
+        (
+            with(&|options| {
+                options
+                    .other
+                    .insert("parallel_tool_calls".to_owned(), true.into());
+            }),
+            "one tool at a time",
+        ),
+        (
+            with(&|options| options.max_output_tokens = Some(4001)),
+            "answers with 4000 at most",
+        ),
+        (
+            with(&|options| options.max_output_tokens = Some(0)),
+            "leave it out",
+        ),
+        (
+            with(&|options| options.tool_choice = Some(dad_models::ToolChoice::Required)),
+            "there is none",
+        ),
+        (with_file("a.gif", b"GIF89a"), "sees no images, such as `a.gif`"),
+        (with_file("a.pdf", b"%PDF-1.7 "), "reads no PDF files"),
+        (
+            empty(vec![Message::new(Role::System, "Be kind.")]),
+            "conversation is empty",
+        ),
+        (
+            empty(vec![Message::new(Role::User, " \n")]),
+            "conversation is empty",
+        ),
+    ] {
+        let error = asked.complete(&request, &call()).await.unwrap_err();
+        assert!(
+            matches!(error, ModelError::Request { .. }) && error.to_string().contains(words),
+            "{words}: {error}"
+        );
+    }
+    assert!(server.received_requests().await.unwrap().is_empty());
+    // A text is one whatever the model sees.
+    asked
+        .complete(&with_file("a.txt", b"text"), &call())
+        .await
+        .unwrap_err();
+    assert_eq!(server.received_requests().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_conversation_is_one_that_the_provider_takes() {
+    let prefilled = |entry: ModelEntry, last: Role| {
+        let mut request = request();
+        request.messages.push(Message::new(last, "Dear"));
+        let ends_with_model = request.messages.clone();
+        let begins_with_model = ends_with_model.iter().rev().cloned().collect();
+        [ends_with_model, begins_with_model].map(|messages| {
+            let request = ModelRequest {
+                messages,
+                ..request.clone()
+            };
+            (entry.clone(), request)
+        })
+    };
+    let of = |provider: &str, model: &str| ModelEntry {
+        provider: Some(provider.to_owned()),
+        model: Some(model.to_owned()),
+        ..ModelEntry::default()
+    };
+    let [ends, begins] = prefilled(of("anthropic", "claude-opus-4-8"), Role::Assistant);
+    let [google, _] = prefilled(of("google", "gemini-2.5-flash"), Role::Assistant);
+    for ((entry, request), words) in [
+        (ends, "continues no message of its own"),
+        (begins, "the first message of a conversation must be the user's"),
+        (google, "the last message of a conversation must be the user's"),
+    ] {
+        let error = client_of(entry, "http://127.0.0.1:9")
+            .complete(&request, &call())
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    // Older models of Anthropic continue one.
+    let server = server(MESSAGES, ResponseTemplate::new(400)).await;
+    let [(entry, request), _] = prefilled(of("anthropic", "claude-haiku-4-5"), Role::Assistant);
+    client_of(entry, &server.uri())
+        .complete(&request, &call())
+        .await
+        .unwrap_err();
+    assert_eq!(sent(&server).await["messages"][1]["role"], "assistant");
+}
+
+#[tokio::test]
+async fn reasoning_stays_as_it_is_within_a_turn() {
+    let server = server(MESSAGES, ResponseTemplate::new(400)).await;
+    let entry = ModelEntry {
+        provider: Some("anthropic".to_owned()),
+        model: Some("claude-haiku-4-5".to_owned()),
+        ..ModelEntry::default()
+    };
+    let asked = client_of(entry, &server.uri());
+    let mut request = request();
+    request.options.reasoning_effort = Some("low".to_owned());
+    request.options.max_output_tokens = Some(8000);
+    request
+        .options
+        .other
+        .insert("reasoning_summary".to_owned(), "auto".into());
+    let call_of = |id: &str| dad_models::ToolCall {
+        id: id.to_owned(),
+        name: "note".to_owned(),
+        arguments: json!({}),
+        signatures: Vec::new(),
+    };
+    let turn = |id: &str, blocks: serde_json::Value| {
+        let mut content = blocks.as_array().unwrap().clone();
+        content.push(json!({ "type": "tool_use", "id": id, "name": "note", "input": {} }));
+        Message {
+            tool_calls: vec![call_of(id)],
+            native: Some(
+                serde_json::from_value(json!({
+                    "provider": "anthropic", "protocol": "anthropic", "model": "claude-haiku-4-5", "content": content,
+                }))
+                .unwrap(),
+            ),
+            ..Message::new(Role::Assistant, "")
+        }
+    };
+    let result = |id: &str| Message {
+        tool_call_id: Some(id.to_owned()),
+        tool_calls: vec![call_of(id)],
+        ..Message::new(Role::Tool, "done")
+    };
+    let thought = json!([{ "type": "thinking", "thinking": "Hm", "signature": "c2ln" }]);
+    let mut kinds = Vec::new();
+    // The model reasons before its first call alone.
+    for round in [
+        vec![turn("a", thought), result("a")],
+        vec![turn("b", json!([])), result("b")],
+        // A turn that began without reasoning, because another model answered first, is continued without.
+        vec![
+            Message::new(Role::User, "Again."),
+            turn("c", json!([])),
+            result("c"),
+        ],
+    ] {
+        request.messages.extend(round);
+        asked.complete(&request, &call()).await.unwrap_err();
+        let thinking = sent(&server).await["thinking"].clone();
+        kinds.push(thinking["type"].clone());
+        if thinking.is_object() {
+            assert_eq!(thinking["display"], "summarized");
+        }
+    }
+    assert_eq!(kinds, [json!("enabled"), json!("enabled"), json!(null)]);
+}
+
+#[test]
+fn a_model_that_decides_how_long_it_reasons_can_be_made_to_call_a_tool() {
+    let forced = |model: &str| {
+        let options = ModelOptions {
+            reasoning_effort: Some("low".to_owned()),
+            tool_choice: Some(dad_models::ToolChoice::Required),
+            tools: vec![dad_models::ToolSpec {
+                name: "note".to_owned(),
+                description: None,
+                schema: json!({ "type": "object", "properties": {} }),
+                cache: false,
+            }],
+            ..ModelOptions::default()
+        };
+        let entry = ModelEntry {
+            name: model.to_owned(),
+            ..ModelEntry::default()
+        };
+        checked(entry, &options)
+    };
+    assert_eq!(forced("anthropic/claude-opus-4-8"), Ok(()));
+    let budgeted = forced("anthropic/claude-haiku-4-5").unwrap_err();
+    assert!(
+        budgeted.contains("that reasons cannot be made to call a tool"),
+        "{budgeted}"
+    );
+    let never = forced("anthropic/claude-opus-5-5").unwrap_err();
+    assert!(never.contains("cannot be made to call a tool"), "{never}");
+}
+
+#[test]
+fn strict_schemas_of_tools_and_answer_count_together() {
+    let optional = |count: usize, name: &str| {
+        let fields = (0..count).map(|number| (format!("{name}{number}"), json!({ "type": "string" })));
+        json!({ "type": "object", "properties": fields.collect::<serde_json::Map<_, _>>() })
+    };
+    let options = |count: usize| ModelOptions {
+        schema: Some(optional(count, "a")),
+        tools: vec![dad_models::ToolSpec {
+            name: "note".to_owned(),
+            description: None,
+            schema: optional(count, "b"),
+            cache: false,
+        }],
+        other: json!({ "strict": true }).as_object().unwrap().clone(),
+        ..ModelOptions::default()
+    };
+    let entry = || ModelEntry {
+        name: "anthropic/claude-haiku-4-5".to_owned(),
+        ..ModelEntry::default()
+    };
+    assert_eq!(checked(entry(), &options(12)), Ok(()));
+    let error = checked(entry(), &options(15)).unwrap_err();
+    assert!(error.contains("30 properties may be left out"), "{error}");
+}
+
+#[tokio::test]
+async fn reasoning_of_google_fits_into_the_answer() {
+    let place = "/v1/models/gemini-2.5-flash:generateContent";
+    let server = server(place, ResponseTemplate::new(400)).await;
+    let entry = ModelEntry {
+        provider: Some("google".to_owned()),
+        model: Some("gemini-2.5-flash".to_owned()),
+        ..ModelEntry::default()
+    };
+    let mut request = request();
+    request.options.max_output_tokens = Some(1000);
+    request.options.max_reasoning_tokens = Some(20_000);
+    client_of(entry, &server.uri())
+        .complete(&request, &call())
+        .await
+        .unwrap_err();
+    let config = sent(&server).await["generationConfig"].clone();
+    assert_eq!(config["thinkingConfig"]["thinkingBudget"], 750);
 }

@@ -1,6 +1,6 @@
 //! Turns of models as they go back to their providers.
 
-use dad_models::{FinishReason, Message, ModelClient, ModelResponse, Role, ToolCall, ToolSpec};
+use dad_models::{FinishReason, Message, ModelClient, ModelResponse, NativeTurn, Role, ToolCall, ToolSpec};
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
@@ -167,16 +167,21 @@ async fn a_turn_with_reasoning_goes_back_as_its_provider_wrote_it() {
             _ => {}
         }
 
-        // Another model gets the words and the calls, and nothing that only the first could read.
-        for message in &mut request.messages {
-            if let Some(native) = &mut message.native {
-                native.model = "another".to_owned();
-            }
+        // Another model, and one of the same name of another provider, get the words and the calls, and nothing that only the
+        // first could read.
+        let change_model = |native: &mut NativeTurn| native.model = "another".to_owned();
+        let change_provider = |native: &mut NativeTurn| native.provider = Some("elsewhere".to_owned());
+        for change in [&change_model as &dyn Fn(&mut NativeTurn), &change_provider] {
+            let mut request = request.clone();
+            let turns = request.messages.iter_mut();
+            turns
+                .filter_map(|message| message.native.as_mut())
+                .for_each(change);
+            asked.complete(&request, &call()).await.unwrap();
+            let next = sent(&server).await.to_string();
+            assert!(!next.contains("c2lnbmVk") && !next.contains("c2VhbGVk"), "{next}");
+            assert!(next.contains("Bern") && next.contains("result 1"), "{next}");
         }
-        asked.complete(&request, &call()).await.unwrap();
-        let next = sent(&server).await.to_string();
-        assert!(!next.contains("c2lnbmVk") && !next.contains("c2VhbGVk"), "{next}");
-        assert!(next.contains("Bern") && next.contains("result 1"), "{next}");
     }
 }
 
