@@ -17,7 +17,7 @@ use super::wanted::{AnswerForm, Reasoning};
 use crate::error::ModelError;
 use crate::options::CallOptions;
 use crate::price::Tokens;
-use crate::request::{Message, ToolCall, ToolChoice};
+use crate::request::{Message, Role, ToolCall, ToolChoice};
 use crate::response::{FinishReason, ResponseFile};
 
 /// The fields of an assistant's message that servers want back with its calls: OpenRouter's reasoning with signatures, and
@@ -178,7 +178,12 @@ fn messages(asked: &Asked<'_>, marks: Option<Marks>) -> Result<Vec<Value>, Model
                 ids.take_up_those(message, fits, make);
                 messages.push(assistant(asked, message, &ids));
             }
-            Turn::Tools(results) => messages.extend(results.iter().map(|message| result(message, &ids))),
+            Turn::Tools(results) => {
+                messages.extend(results.iter().map(|message| result(message, &ids)));
+                for message in results {
+                    push_files_of_result(asked, &mut messages, message)?;
+                }
+            }
         }
         if let Some(marks) = marks {
             marks.set_those_of(&mut messages, turn.messages());
@@ -316,6 +321,28 @@ pub(super) fn arguments_text(call: &ToolCall) -> String {
 
 fn result(message: &Message, ids: &CallIds<'_>) -> Value {
     json!({ "role": "tool", "tool_call_id": message.tool_call_id.as_deref().map(|id| ids.of(id)), "content": message.text })
+}
+
+/// Adds the files of a result as the user's: the message of a tool is text alone.
+fn push_files_of_result(
+    asked: &Asked<'_>,
+    messages: &mut Vec<Value>,
+    message: &Message,
+) -> Result<(), ModelError> {
+    if message.files.is_empty() {
+        return Ok(());
+    }
+    let files = Message {
+        files: message.files.clone(),
+        ..Message::new(
+            Role::User,
+            format!("The files of the result of `{}`:", Asked::tool_name(message)),
+        )
+    };
+    let parts = asked.parts(&files)?;
+    let parts = parts.iter().map(|part| part_of(asked, part));
+    push_user(messages, parts.collect::<Result<_, _>>()?);
+    Ok(())
 }
 
 /// Reads an answer that came as a whole.

@@ -143,7 +143,11 @@ fn input(asked: &Asked<'_>, marks: Option<Marks>) -> Result<Vec<Value>, ModelErr
                 ids.take_up(message, asked.native(message).is_some());
                 input.extend(assistant(asked, message, &ids));
             }
-            Turn::Tools(results) => input.extend(results.iter().map(|message| result(message, &ids))),
+            Turn::Tools(results) => {
+                for message in results {
+                    input.push(result(asked, message, &ids)?);
+                }
+            }
         }
         if let Some(marks) = marks {
             marks.set_those_of(&mut input, turn.messages());
@@ -153,15 +157,17 @@ fn input(asked: &Asked<'_>, marks: Option<Marks>) -> Result<Vec<Value>, ModelErr
 }
 
 fn user(asked: &Asked<'_>, message: &Message) -> Result<Value, ModelError> {
-    let parts = asked.parts(message)?;
-    let content = match parts.as_slice() {
-        [Part::Text(text)] => Value::from(text.as_ref()),
-        _ => parts
-            .iter()
-            .map(|part| part_of(asked, part))
-            .collect::<Result<_, _>>()?,
+    let content = if message.files.is_empty() {
+        Value::from(message.text.as_str())
+    } else {
+        parts(asked, message)?.into()
     };
     Ok(json!({ "role": Role::User.as_str(), "content": content }))
+}
+
+fn parts(asked: &Asked<'_>, message: &Message) -> Result<Vec<Value>, ModelError> {
+    let parts = asked.parts(message)?;
+    parts.iter().map(|part| part_of(asked, part)).collect()
 }
 
 fn part_of(asked: &Asked<'_>, part: &Part<'_>) -> Result<Value, ModelError> {
@@ -196,8 +202,14 @@ fn assistant(asked: &Asked<'_>, message: &Message, ids: &CallIds<'_>) -> Vec<Val
     text.into_iter().chain(calls).collect()
 }
 
-fn result(message: &Message, ids: &CallIds<'_>) -> Value {
-    json!({ "type": "function_call_output", "call_id": message.tool_call_id.as_deref().map(|id| ids.of(id)), "output": message.text })
+fn result(asked: &Asked<'_>, message: &Message, ids: &CallIds<'_>) -> Result<Value, ModelError> {
+    let output = if message.files.is_empty() {
+        Value::from(message.text.as_str())
+    } else {
+        parts(asked, message)?.into()
+    };
+    let id = message.tool_call_id.as_deref().map(|id| ids.of(id));
+    Ok(json!({ "type": "function_call_output", "call_id": id, "output": output }))
 }
 
 /// Reads an answer that came as a whole.

@@ -1,6 +1,8 @@
 //! Turns of models as they go back to their providers.
 
-use dad_models::{FinishReason, Message, ModelClient, ModelResponse, NativeTurn, Role, ToolCall, ToolSpec};
+use dad_models::{
+    FinishReason, Message, MessageFile, ModelClient, ModelResponse, NativeTurn, Role, ToolCall, ToolSpec,
+};
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
@@ -381,4 +383,63 @@ async fn mistral_gets_ids_of_its_form() {
         (2, 2),
         "{body}"
     );
+}
+
+#[tokio::test]
+async fn a_result_may_have_images() {
+    let image = MessageFile::new("chart.png", "image/png", b"\x89PNG\r\n\x1a\nrest".to_vec());
+    let call_of_tool = ToolCall {
+        id: "call_1".to_owned(),
+        name: "plot".to_owned(),
+        arguments: json!({}),
+        signatures: Vec::new(),
+    };
+    let data = "iVBORw0KGgpyZXN0";
+    for (protocol, place, image_at, text_at) in [
+        (
+            "anthropic",
+            MESSAGES,
+            "/messages/2/content/0/content/1/source/data",
+            "/messages/2/content/0/content/0/text",
+        ),
+        (
+            "openai_responses",
+            RESPONSES,
+            "/input/2/output/1/image_url",
+            "/input/2/output/0/text",
+        ),
+        (
+            "openai",
+            CHAT,
+            "/messages/4/content/1/image_url/url",
+            "/messages/3/content",
+        ),
+        (
+            "google",
+            GOOGLE,
+            "/contents/2/parts/1/inlineData/data",
+            "/contents/2/parts/0/functionResponse/response/output",
+        ),
+    ] {
+        let server = server(place, ResponseTemplate::new(400)).await;
+        let mut request = request();
+        request.messages.push(Message {
+            tool_calls: vec![call_of_tool.clone()],
+            ..Message::new(Role::Assistant, "")
+        });
+        request.messages.push(Message {
+            tool_calls: vec![call_of_tool.clone()],
+            tool_call_id: Some("call_1".to_owned()),
+            files: vec![image.clone()],
+            ..Message::new(Role::Tool, "a chart")
+        });
+        client(protocol, &server.uri())
+            .complete(&request, &call())
+            .await
+            .unwrap_err();
+        let body = sent(&server).await;
+        let text = |at: &str| body.pointer(at).and_then(Value::as_str).unwrap_or_default();
+        assert!(text(image_at).ends_with(data), "{protocol}: {body:#}");
+        assert_eq!(text(text_at), "a chart", "{protocol}: {body:#}");
+    }
 }

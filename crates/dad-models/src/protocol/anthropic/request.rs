@@ -328,8 +328,8 @@ fn add_messages(asked: &Asked<'_>, items: &mut Vec<Value>) -> Result<(), ModelEr
                 ("assistant", assistant(asked, message, &ids))
             }
             Turn::Tools(results) => {
-                let results = results.iter();
-                ("user", results.map(|message| result(message, &ids)).collect())
+                let results = results.iter().map(|message| result(asked, message, &ids));
+                ("user", results.collect::<Result<_, _>>()?)
             }
         };
         if content.is_empty() {
@@ -388,11 +388,16 @@ fn call(call: &ToolCall, ids: &CallIds<'_>) -> Value {
     json!({ "type": "tool_use", "id": ids.of(&call.id), "name": call.name, "input": input })
 }
 
-fn result(message: &Message, ids: &CallIds<'_>) -> Value {
+fn result(asked: &Asked<'_>, message: &Message, ids: &CallIds<'_>) -> Result<Value, ModelError> {
+    let content = if message.files.is_empty() {
+        Value::from(message.text.as_str())
+    } else {
+        user(asked, message)?.into()
+    };
     let mut result = json!({
         "type": "tool_result",
         "tool_use_id": message.tool_call_id.as_deref().map(|id| ids.of(id)),
-        "content": message.text,
+        "content": content,
     });
     if message.is_error {
         set(&mut result, "is_error", true);
@@ -400,5 +405,5 @@ fn result(message: &Message, ids: &CallIds<'_>) -> Value {
     if message.cache {
         Marks::Anthropic.set(&mut result);
     }
-    result
+    Ok(result)
 }

@@ -136,6 +136,14 @@ fn answer_form<'a>(
 
 /// Source: github.com/googleapis/python-genai, issue 867, for Gemini 2.5; the page on structured output of the Gemini API for 3.
 fn takes_format_beside_tools(model: &str) -> bool {
+    is_of_third_generation(model)
+}
+
+fn takes_files_in_results(model: &str) -> bool {
+    is_of_third_generation(model)
+}
+
+fn is_of_third_generation(model: &str) -> bool {
     let name = model.rsplit('/').next().unwrap_or(model);
     let version = name.strip_prefix("gemini-").and_then(|rest| rest.chars().next());
     version.is_some_and(|digit| ('3'..='9').contains(&digit))
@@ -181,13 +189,13 @@ fn contents(asked: &Asked<'_>) -> Result<Vec<Value>, ModelError> {
             Turn::System(_) => continue,
             Turn::User(message) => ("user", user(asked, message)?),
             Turn::Assistant(message) => ("model", assistant(asked, message)),
-            Turn::Tools(results) => (
-                "user",
-                results
-                    .into_iter()
-                    .map(|result| response(asked, result))
-                    .collect(),
-            ),
+            Turn::Tools(results) => {
+                let mut parts = Vec::new();
+                for result in results {
+                    parts.extend(response(asked, result)?);
+                }
+                ("user", parts)
+            }
         };
         if !parts.is_empty() {
             contents.push(json!({ "role": role, "parts": parts }));
@@ -233,7 +241,9 @@ fn assistant(asked: &Asked<'_>, message: &Message) -> Vec<Value> {
     text.into_iter().chain(calls).collect()
 }
 
-fn response(asked: &Asked<'_>, message: &Message) -> Value {
+/// The result of a call. Models from Gemini 3 on take its files within it, older ones beside it (the page on function calling of the
+/// Gemini API).
+fn response(asked: &Asked<'_>, message: &Message) -> Result<Vec<Value>, ModelError> {
     let name = Asked::tool_name(message);
     let field = if message.is_error { "error" } else { "output" };
     let mut response = json!({ "name": name, "response": { field: message.text } });
@@ -245,7 +255,20 @@ fn response(asked: &Asked<'_>, message: &Message) -> Value {
     {
         set(&mut response, "id", id);
     }
-    json!({ "functionResponse": response })
+    let files = Message {
+        text: String::new(),
+        ..message.clone()
+    };
+    let mut beside = user(asked, &files)?;
+    if takes_files_in_results(&asked.target.model) {
+        let within = |part: &mut Value| part.get("inlineData").is_some();
+        let within: Vec<Value> = beside.extract_if(.., within).collect();
+        if !within.is_empty() {
+            set(&mut response, "parts", within);
+        }
+    }
+    beside.insert(0, json!({ "functionResponse": response }));
+    Ok(beside)
 }
 
 fn is_own_id(asked: &Asked<'_>, result: &Message, id: &str) -> bool {
