@@ -293,12 +293,16 @@ impl Project {
         }
     }
 
-    /// The models of the project, which send keys where its user allows.
+    /// The models of the project and those of its user, which send keys where the user allows.
     ///
     /// # Errors
-    /// If `.dhenara/models.yaml` is no list of models.
+    /// If `.dhenara/models.yaml`, or the user's `models.yaml`, is no list of models.
     pub fn model_catalog(&self) -> Result<ModelCatalog, ProjectError> {
-        Ok(ModelCatalog::load(self.root())?.allow_keys(self.user().allowed_keys()))
+        let catalog = ModelCatalog::load(self.root())?.allow_keys(self.user().allowed_keys());
+        Ok(match self.user().models_file()? {
+            Some(file) => catalog.with_user_file(&file)?,
+            None => catalog,
+        })
     }
 
     /// The warnings about the models that a new run of a definition may ask over the network: names of models that have retired,

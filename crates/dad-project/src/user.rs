@@ -96,6 +96,21 @@ impl User {
         })))
     }
 
+    /// The file `models.yaml` beside the user's configuration, if there is one.
+    ///
+    /// # Errors
+    /// [`ProjectError::UserConfig`] if it belongs to another user.
+    pub fn models_file(&self) -> Result<Option<PathBuf>, ProjectError> {
+        let dir = configuration(&self.0.variables);
+        let file = dir
+            .map(|dir| dir.join("models.yaml"))
+            .filter(|file| file.is_file());
+        if let Some(file) = &file {
+            check_owner(file)?;
+        }
+        Ok(file)
+    }
+
     /// Opens a project of this user or one that they trust.
     ///
     /// # Errors

@@ -593,7 +593,7 @@ async fn files_and_earlier_steps_stand_before_the_prompt() {
         before.starts_with("What follows matters.\n\n") && before.contains("hello"),
         "{before}"
     );
-    assert_eq!(parts[1]["text"], "Look.");
+    assert_eq!(parts[1]["text"], "\n\nLook.");
     assert_eq!(
         parts[2]["image_url"]["url"],
         "data:image/png;base64,bm90IHJlYWxseQ=="

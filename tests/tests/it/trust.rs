@@ -309,6 +309,15 @@ async fn a_project_does_not_send_a_key_of_the_environment_elsewhere() {
     );
     drop(run_with(env, &key, &args).expect(1));
 
+    // So does a list of models of the user's own, if the project says nothing else.
+    let address = scripted.server.uri();
+    let own = env.path("home/.config/dhenara/models.yaml");
+    let entry = format!("- {{ name: openai/gpt-5, base_url: \"{address}/v1/\" }}\n");
+    std::fs::write(&own, entry).unwrap();
+    drop(run_with(env, &key, &args).expect(0));
+    std::fs::remove_file(own).unwrap();
+    drop(run_with(env, &key, &args).expect(1));
+
     // A server on this machine needs no key.
     drop(run_with(env, &[], &args).expect(0));
     // A key of the project is the project's.
@@ -319,7 +328,7 @@ async fn a_project_does_not_send_a_key_of_the_environment_elsewhere() {
     drop(run_with(env, &key, &args).expect(0));
     let sent = keys_sent(&scripted.server).await;
     assert_eq!(sent.last().unwrap(), "Bearer key-of-the-project");
-    assert!(!sent[3].contains(KEY), "{sent:?}");
+    assert!(!sent[4].contains(KEY), "{sent:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

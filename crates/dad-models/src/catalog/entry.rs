@@ -100,9 +100,9 @@ impl ModelEntry {
         }
     }
 
-    /// The same entry in a file of a project: its paths begin there.
-    pub(super) fn in_project(mut self, project_root: &Path) -> Self {
-        self.ca_file = self.ca_file.map(|file| project_root.join(file));
+    /// The same entry, whose paths begin in a directory.
+    pub(super) fn within(mut self, dir: &Path) -> Self {
+        self.ca_file = self.ca_file.map(|file| dir.join(file));
         self
     }
 

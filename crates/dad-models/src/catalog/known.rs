@@ -150,9 +150,11 @@ impl ModelCatalog {
         all
     }
 
-    /// The names of the models that the project or the program has entries for, in their order.
+    /// The names of the models that the project, its user or the program has entries for, in their order.
     pub fn configured(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().map(|entry| entry.name.as_str())
+        let mut known = BTreeSet::new();
+        let names = self.entries.iter().map(|entry| entry.name.as_str());
+        names.filter(move |name| known.insert(*name))
     }
 
     /// Whether anything but its provider is known about a model.

@@ -19,7 +19,7 @@ pub use self::facts::{Capabilities, Effort, ModelFacts, Thinking};
 pub use self::known::{KnownModel, ModelWarning};
 use self::provider::with_path;
 pub use self::provider::{Auth, Protocol, Provider};
-use crate::address::{is_local, is_named_by};
+use crate::address::{is_local, is_named_by, is_same_server};
 use crate::credentials::environment_variable;
 use crate::error::ModelError;
 use crate::price::Price;
@@ -45,7 +45,10 @@ const FILE: &str = ".dhenara/models.yaml";
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ModelCatalog {
+    /// Those of the project come before those of the user: the nearer file decides.
     entries: Vec<ModelEntry>,
+    /// The number of entries at the end that are the user's own.
+    of_user: usize,
     /// Of a project's own file: which keys it may send where, by the user's word. The entries of an application are its
     /// own, and so is what they do.
     allowed_keys: Option<Vec<String>>,
@@ -70,6 +73,7 @@ impl ModelCatalog {
     pub fn new(entries: Vec<ModelEntry>) -> Self {
         Self {
             entries,
+            of_user: 0,
             allowed_keys: None,
         }
     }
@@ -94,12 +98,19 @@ impl ModelCatalog {
         if !path.is_file() {
             return Ok(Self::default().allow_keys([] as [String; 0]));
         }
-        let entries: Vec<ModelEntry> = dad_definition::load_data_as(&path)?.unwrap_or_default();
-        if let Some(reason) = entries.iter().find_map(ModelEntry::problem) {
-            return Err(ModelError::Unreadable { path, reason });
-        }
-        let entries = entries.into_iter().map(|entry| entry.in_project(project_root));
-        Ok(Self::new(entries.collect()).allow_keys([] as [String; 0]))
+        Ok(Self::new(read(&path, project_root)?).allow_keys([] as [String; 0]))
+    }
+
+    /// The same with the models of a file of the user, for names that the project has no entry for. What that file says of
+    /// addresses is the user's word: it may send them the user's keys.
+    ///
+    /// # Errors
+    /// If the file is no list of models.
+    pub fn with_user_file(mut self, path: &Path) -> Result<Self, ModelError> {
+        let entries = read(path, path.parent().unwrap_or(path))?;
+        self.of_user = entries.len();
+        self.entries.extend(entries);
+        Ok(self)
     }
 
     /// The price of a model; `None` if it is not known.
@@ -161,9 +172,28 @@ impl ModelCatalog {
         let is_own = provider.ca_file.is_none() && provider.is_at_own_address();
         let variable = environment_variable(&provider.name);
         is_own
+            || self.is_placed_by_user(provider)
             || allowed
                 .iter()
                 .any(|entry| *entry == variable || is_named_by(&provider.base_url, entry))
+    }
+
+    /// Whether an entry of the user says that a provider is asked at this address.
+    fn is_placed_by_user(&self, provider: &Provider) -> bool {
+        let of_user = &self.entries[self.entries.len() - self.of_user..];
+        let mut places = of_user.iter().filter(|entry| {
+            let name = entry
+                .provider
+                .as_deref()
+                .or(entry.name.split_once('/').map(|(name, _)| name));
+            name == Some(&provider.name) && entry.ca_file == provider.ca_file
+        });
+        places.any(|entry| {
+            entry
+                .base_url
+                .as_deref()
+                .is_some_and(|url| is_same_server(url, &provider.base_url))
+        })
     }
 
     /// The most similar name that the project has for a model.
@@ -223,6 +253,18 @@ impl ModelCatalog {
                 Some(format!("{provider}/{}", model.split_once('/')?.1))
             }),
         }
+    }
+}
+
+/// Reads a file of entries, whose paths begin in a directory.
+fn read(path: &Path, dir: &Path) -> Result<Vec<ModelEntry>, ModelError> {
+    let entries: Vec<ModelEntry> = dad_definition::load_data_as(path)?.unwrap_or_default();
+    match entries.iter().find_map(ModelEntry::problem) {
+        Some(reason) => Err(ModelError::Unreadable {
+            path: path.to_path_buf(),
+            reason,
+        }),
+        None => Ok(entries.into_iter().map(|entry| entry.within(dir)).collect()),
     }
 }
 

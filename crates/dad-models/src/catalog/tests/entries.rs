@@ -108,11 +108,6 @@ fn an_address_may_leave_out_the_version_where_all_servers_have_the_same() {
             "https://api.perplexity.ai/",
             "https://api.perplexity.ai/",
         ),
-        (
-            "openai",
-            "https://proxy.example?x=1",
-            "https://proxy.example?x=1/",
-        ),
         ("openai", "no address", "no address/"),
     ] {
         let entry = format!("- {{ name: x/y, base_url: '{given}', protocol: {protocol} }}");
@@ -190,6 +185,36 @@ fn certificates_of_a_project_do_not_vouch_for_a_server_that_gets_a_key_of_the_us
     assert!(catalog.find("openai/gpt-5.1").unwrap().takes_keys_of_user);
     let allowed = catalog.allow_keys(["OPENAI_API_KEY"]);
     assert!(allowed.find("openai/gpt-5.5").unwrap().takes_keys_of_user);
+}
+
+#[test]
+fn models_of_the_user_stand_behind_those_of_the_project() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("models.yaml");
+    let entries = "- { name: corp/a, provider: corp, model: a, base_url: 'http://corp.test/v1', ca_file: corp.pem }\n- { name: openai/gpt-5.5, window: 7 }\n\
+                   - { name: here/b, window: 9 }\n";
+    std::fs::write(&file, entries).unwrap();
+    let of_project = |entries: &str| project(entries).unwrap().with_user_file(&file).unwrap();
+
+    let catalog = of_project("[{ name: here/b, base_url: 'http://here.test', window: 5 }]");
+    let corp = catalog.find("corp/a").unwrap();
+    assert!(corp.takes_keys_of_user, "the user says where it is asked");
+    assert_eq!(corp.provider.ca_file, Some(dir.path().join("corp.pem")));
+    let window = |name: &str| catalog.find(name).unwrap().facts.window;
+    assert_eq!((window("openai/gpt-5.5"), window("here/b")), (Some(7), Some(5)));
+    assert!(!catalog.find("here/b").unwrap().takes_keys_of_user);
+    let names: Vec<&str> = catalog.configured().collect();
+    assert_eq!(names, ["here/b", "corp/a", "openai/gpt-5.5"]);
+
+    // A project that leads the user's provider elsewhere, or vouches for its server, gets no key for it.
+    for entries in [
+        "[{ name: corp/a, base_url: 'http://evil.test/v1' }]",
+        "[{ name: corp/a, base_url: 'http://corp.test/v1', ca_file: evil.pem }]",
+        "[{ name: corp/a, provider: corp, model: a, ca_file: evil.pem }]",
+    ] {
+        let found = of_project(entries).find("corp/a").unwrap();
+        assert!(!found.takes_keys_of_user, "{entries}");
+    }
 }
 
 #[test]
